@@ -1,0 +1,16 @@
+//! `nflab`: the engine without a browser. The library part reads scenarios and writes records; tests use it too.
+
+pub mod record;
+pub mod scenario;
+
+use serde_json::Value;
+
+/// Runs a scenario document and gives its record.
+///
+/// # Errors
+/// Names the place in the document, or the line and token of a text in it, and what was expected.
+pub fn replay(document: &Value) -> Result<Value, String> {
+    let scenario = scenario::parse(document).map_err(|e| e.to_string())?;
+    let run = scenario.run().map_err(|e| e.to_string())?;
+    Ok(record::record(document, &scenario, &run))
+}

@@ -1,0 +1,199 @@
+//! `nflab`
+
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use workshop::{LabRun, Setting};
+
+/// Netfilter Lab on the command line: what Linux does to a packet.
+#[derive(Parser)]
+#[command(name = "nflab", version, about)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a scenario (JSON) and write what every host saw, in the format of the recordings of the real kernel.
+    Replay {
+        /// The scenario; `-` reads standard input.
+        scenario: PathBuf,
+        /// Where to write the record; standard output if not given.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Labs: a cluster, its switches, what is true and what to reach.
+    #[command(subcommand)]
+    Lab(LabCommand),
+}
+
+#[derive(Subcommand)]
+enum LabCommand {
+    /// List the labs with their switches.
+    List,
+    /// Run a lab and judge its claims and goals. Exit status 0 if every claim holds, whatever the goals.
+    Run {
+        /// Name of the lab.
+        name: String,
+        /// Position of a switch; may be given several times.
+        #[arg(long = "set", value_name = "SWITCH=VALUE")]
+        set: Vec<String>,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().command) {
+        Ok(code) => code,
+        Err(message) => {
+            // Nothing more can be done if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "nflab: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, String> {
+    match command {
+        Command::Replay { scenario, output } => replay(&scenario, output.as_deref()),
+        Command::Lab(LabCommand::List) => lab_list(),
+        Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
+    }
+}
+
+/// Prints text; a reader that has gone away (`nflab ... | head`) is not an error.
+fn print(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("standard output: {e}")),
+        _ => Ok(()),
+    }
+}
+
+fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
+    let named = |e: std::io::Error| format!("{}: {e}", path.display());
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin()).map_err(named)?
+    } else {
+        let bytes = std::fs::read(path).map_err(named)?;
+        String::from_utf8(bytes).map_err(|e| format!("{}: not UTF-8: {e}", path.display()))?
+    };
+    let document: Value = serde_json::from_str(&text)
+        .map_err(|e| format!("{}: line {}, column {}: {e}", path.display(), e.line(), e.column()))?;
+    let record = nflab::replay(&document).map_err(|e| format!("{}: {e}", path.display()))?;
+    let not_run: Vec<String> = record["steps"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|s| Some(format!("step {}: {}", s["i"], s["outcome"]["not_run"].as_str()?)))
+        .collect();
+    for line in not_run {
+        let _ = writeln!(std::io::stderr(), "nflab: not run: {line}");
+    }
+    let text = serde_json::to_string_pretty(&record).map_err(|e| e.to_string())? + "\n";
+    match output {
+        Some(file) => std::fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))?,
+        None => print(&text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lab_list() -> Result<ExitCode, String> {
+    let mut out = String::new();
+    for lab in workshop::labs() {
+        out += &format!("{:<24} {}\n", lab.name, lab.summary);
+        for s in &lab.switches {
+            let values: Vec<&str> = s.values().collect();
+            out += &format!("{:<24} --set {}={}   (default {})\n", "", s.name, values.join("|"), s.default);
+        }
+    }
+    print(&out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lab_run(name: &str, set: &[String], as_json: bool) -> Result<ExitCode, String> {
+    let Some(lab) = workshop::lab(name) else {
+        let known: Vec<&str> = workshop::labs().iter().map(|l| l.name).collect();
+        return Err(format!("there is no lab {name:?}; these are: {}", known.join(", ")));
+    };
+    let mut changes = Setting::new();
+    for word in set {
+        let Some((switch, value)) = word.split_once('=') else {
+            return Err(format!("--set {word:?}: expected SWITCH=VALUE"));
+        };
+        changes.insert(switch.to_owned(), value.to_owned());
+    }
+    let run = lab.run(&changes).map_err(|e| e.to_string())?;
+    print(&if as_json { lab_json(lab.name, &run)? } else { lab_text(lab.title, &run) })?;
+    let all_hold = run.claims.iter().all(|c| c.holds);
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What `lab run --json` prints.
+#[derive(Serialize)]
+struct LabJson<'a> {
+    lab: &'a str,
+    switches: &'a Setting,
+    stimuli: Vec<StimulusJson<'a>>,
+    claims: Vec<ClaimJson<'a>>,
+    goals: Vec<GoalJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct StimulusJson<'a> {
+    name: &'a str,
+    outcome: &'a str,
+}
+
+#[derive(Serialize)]
+struct ClaimJson<'a> {
+    text: &'a str,
+    when: &'a str,
+    applies: bool,
+    holds: bool,
+}
+
+#[derive(Serialize)]
+struct GoalJson<'a> {
+    text: &'a str,
+    reached: bool,
+}
+
+fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
+    let object = LabJson {
+        lab,
+        switches: &run.setting,
+        stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
+        claims: run
+            .claims
+            .iter()
+            .map(|c| ClaimJson { text: &c.text, when: &c.when, applies: c.applies, holds: c.holds })
+            .collect(),
+        goals: run.goals.iter().map(|g| GoalJson { text: &g.text, reached: g.reached }).collect(),
+    };
+    serde_json::to_string(&object).map(|s| s + "\n").map_err(|e| e.to_string())
+}
+
+fn lab_text(title: &str, run: &LabRun) -> String {
+    let mut out = format!("{title}\n");
+    for (switch, value) in &run.setting {
+        out += &format!("  {switch}={value}\n");
+    }
+    for s in &run.stimuli {
+        out += &format!("{}: {}\n", s.name, s.outcome);
+    }
+    out += "claims\n";
+    for c in run.claims.iter().filter(|c| c.applies) {
+        out += &format!("  {} {}\n", if c.holds { "holds" } else { "FAILS" }, c.text);
+    }
+    out += "goals\n";
+    for g in &run.goals {
+        out += &format!("  {} {}\n", if g.reached { "reached    " } else { "not reached" }, g.text);
+    }
+    out
+}

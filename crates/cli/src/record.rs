@@ -1,0 +1,271 @@
+//! Writing a record: what happened, in the format of the recordings of the real kernel.
+
+mod packet_text;
+mod rows;
+mod trace;
+mod wire;
+
+use crate::record::packet_text::icmp_answer;
+use crate::record::rows::{event_json, row_json};
+use crate::record::trace::Tracer;
+use crate::record::wire::{Sequence, wire_json};
+use kernel::Netns;
+use kernel::event::What;
+use kernel::netfilter::xtables::{LoadedTable, Verdict};
+use kernel::socket::SocketError;
+use serde_json::{Map, Value, json};
+use sim::apps::{Reply, UdpReply};
+use sim::{AppEvent, Entry, Outcome, Run, Scenario, Seen, StepOutcome};
+
+/// What the record says of the kernel that made it.
+const KERNEL: &str = concat!("netfilter-lab ", env!("CARGO_PKG_VERSION"));
+
+/// The record of a run. `document` is the scenario as read: its name, title and stimuli are repeated in the record.
+pub fn record(document: &Value, scenario: &Scenario, run: &Run) -> Value {
+    let mut sequence = Sequence::default();
+    let stimuli = document.get("stimuli").and_then(Value::as_array);
+    let steps: Vec<Value> = run
+        .steps
+        .iter()
+        .map(|step| {
+            let entries = &run.world.log().entries()[step.first.index()..step.end.index()];
+            let stimulus = stimuli.and_then(|s| s.get(step.stimulus)).cloned().unwrap_or(Value::Null);
+            json!({
+                "i": step.stimulus,
+                "stimulus": stimulus,
+                "outcome": outcome_json(&step.outcome),
+                "ns": namespaces(scenario, run, entries, &mut sequence),
+            })
+        })
+        .collect();
+    let field = |key: &str| document.get(key).cloned().unwrap_or(Value::Null);
+    json!({
+        "name": field("name"),
+        "title": field("title"),
+        "nondeterministic": document.get("nondeterministic").and_then(Value::as_bool).unwrap_or(false),
+        "kernel": KERNEL,
+        "steps": steps,
+        "final": final_state(scenario, run),
+    })
+}
+
+/// What each box saw during a step.
+fn namespaces(scenario: &Scenario, run: &Run, entries: &[Entry], sequence: &mut Sequence) -> Value {
+    let mut tracers: Vec<Tracer> = run.world.hosts().iter().map(|_| Tracer::default()).collect();
+    let mut wire: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
+    let mut ct: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
+    let mut app: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
+    for entry in entries {
+        let at = entry.host.index();
+        let Some(ns) = run.world.host(entry.host) else { continue };
+        let spec = &scenario.hosts[at];
+        match &entry.seen {
+            Seen::Kernel(What::Tap { dev, dir, frame }) => {
+                // The numbers are counted over all boxes, also those whose frames are not listed.
+                let line = wire_json(ns, *dev, *dir, frame, sequence);
+                if spec.sniff {
+                    wire[at].push(line);
+                }
+            }
+            Seen::Kernel(What::CtEvent(event)) if spec.trace => ct[at].push(event_json(event)),
+            Seen::Kernel(what) if spec.trace => {
+                if let Some(ip) = tracers[at].see(ns, what) {
+                    sequence.observe(ip);
+                }
+            }
+            Seen::App(event) => app[at].extend(app_json(event)),
+            _ => {}
+        }
+    }
+    let mut out = Map::new();
+    for (i, (tracer, spec)) in tracers.into_iter().zip(&scenario.hosts).enumerate() {
+        let parts = [
+            ("app", std::mem::take(&mut app[i])),
+            ("wire", std::mem::take(&mut wire[i])),
+            ("trace", tracer.finish()),
+            ("ct", sort_destroys(std::mem::take(&mut ct[i]))),
+        ];
+        let parts: Map<String, Value> = parts
+            .into_iter()
+            .filter(|(_, list)| !list.is_empty())
+            .map(|(key, list)| (key.to_owned(), Value::Array(list)))
+            .collect();
+        if !parts.is_empty() {
+            out.insert(spec.name.clone(), Value::Object(parts));
+        }
+    }
+    Value::Object(out)
+}
+
+fn endpoint(e: (std::net::Ipv4Addr, u16)) -> String {
+    format!("{}:{}", e.0, e.1)
+}
+
+/// What a server reports; clients speak through the outcome.
+fn app_json(event: &AppEvent) -> Option<Value> {
+    Some(match event {
+        AppEvent::Accept { server, from, local } => json!({
+            "server": format!("tcp {}", endpoint(*server)),
+            "accept": endpoint(*from),
+            "local": endpoint(*local),
+        }),
+        AppEvent::Datagram { server, from, to, len } => json!({
+            "server": format!("udp {}", endpoint(*server)),
+            "from": endpoint(*from),
+            "to": to.to_string(),
+            "len": len,
+        }),
+        AppEvent::ServerError { tcp, server, errno } => {
+            let prefix = if *tcp { "tcp " } else { "" };
+            json!({ "server": format!("{prefix}{}", endpoint(*server)), "error": errno.to_string() })
+        }
+        AppEvent::SendError { server, errno } => {
+            json!({ "server": endpoint(*server), "senderror": errno.to_string() })
+        }
+        AppEvent::Connect { .. }
+        | AppEvent::Connected { .. }
+        | AppEvent::Reply { .. }
+        | AppEvent::Failed { .. }
+        | AppEvent::TimedOut { .. } => return None,
+    })
+}
+
+/// The outcome of a stimulus, in the words of the recordings.
+pub fn outcome_json(outcome: &StepOutcome) -> Value {
+    match outcome {
+        StepOutcome::Done | StepOutcome::App(Outcome::None) => json!({}),
+        StepOutcome::Refused(reason) => json!({ "refused": reason }),
+        StepOutcome::NotRun(reason) => json!({ "not_run": reason }),
+        StepOutcome::SendError(errno) => json!({ "error": errno.to_string() }),
+        StepOutcome::Command(c) => json!({ "rc": c.status, "stdout": c.stdout, "stderr": c.stderr }),
+        StepOutcome::Dump(rows) => json!({ "conntrack": sorted(rows.iter().map(|r| row_json(r, true))) }),
+        StepOutcome::App(Outcome::Tcp { connect, reply }) => {
+            let connect = match connect {
+                None => "timeout".to_owned(),
+                Some(Ok(())) => "ok".to_owned(),
+                Some(Err(errno)) => errno.to_string(),
+            };
+            let mut out = json!({ "connect": connect });
+            if let (Some(reply), Some(map)) = (reply, out.as_object_mut()) {
+                let text = match reply {
+                    Reply::Data(data) => latin1(data),
+                    Reply::Eof => "eof".to_owned(),
+                    Reply::Error(errno) => errno.to_string(),
+                    Reply::Timeout => "timeout".to_owned(),
+                };
+                map.insert("reply".to_owned(), Value::String(text));
+            }
+            out
+        }
+        StepOutcome::App(Outcome::UdpFailed(errno) | Outcome::PingFailed(errno)) => {
+            json!({ "error": errno.to_string() })
+        }
+        StepOutcome::App(Outcome::Udp { got, waited }) => {
+            if got.is_empty() && *waited {
+                return json!({ "result": "timeout" });
+            }
+            json!({ "result": got.iter().map(udp_json).collect::<Vec<_>>() })
+        }
+        StepOutcome::App(Outcome::Ping(None)) => json!({ "result": "timeout" }),
+        StepOutcome::App(Outcome::Ping(Some(ip))) => json!({ "result": [icmp_answer(ip)] }),
+    }
+}
+
+fn udp_json(reply: &UdpReply) -> Value {
+    match reply {
+        UdpReply::From(from, data) => {
+            let text: String = latin1(data).chars().take(120).collect();
+            json!({ "from": endpoint(*from), "text": text })
+        }
+        UdpReply::Error(SocketError { errno, icmp }) => {
+            let name = errno.to_string();
+            let queue: Vec<Value> = icmp
+                .iter()
+                .map(|(kind, code, from)| {
+                    json!({ "errno": name, "origin": "icmp", "type": kind, "code": code, "from": from.to_string() })
+                })
+                .collect();
+            json!({ "error": name, "icmp": queue })
+        }
+    }
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| char::from(*b)).collect()
+}
+
+/// Runs of DESTROY are sorted: a kernel walks its table in hash order.
+fn sort_destroys(events: Vec<Value>) -> Vec<Value> {
+    let is_destroy = |v: &Value| v["ev"] == "DESTROY";
+    events
+        .chunk_by(|a, b| is_destroy(a) && is_destroy(b))
+        .flat_map(|run| sorted(run.iter().cloned()))
+        .collect()
+}
+
+/// Rows in the order of the recordings: by their JSON text with sorted keys.
+fn sorted(rows: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut rows: Vec<Value> = rows.collect();
+    rows.sort_by_cached_key(|r| {
+        let mut key = r.clone();
+        if let Some(map) = key.as_object_mut() {
+            map.remove("timeout");
+            map.sort_keys();
+            for value in map.values_mut() {
+                if let Some(inner) = value.as_object_mut() {
+                    inner.sort_keys();
+                }
+            }
+        }
+        key.to_string()
+    });
+    rows
+}
+
+/// Tables and counters at the end.
+fn final_state(scenario: &Scenario, run: &Run) -> Value {
+    let mut out = Map::new();
+    for (spec, ns) in scenario.hosts.iter().zip(run.world.hosts()).filter(|(s, _)| s.trace) {
+        let rows = ns.ct.rows(run.world.now());
+        out.insert(
+            spec.name.clone(),
+            json!({
+                "conntrack": sorted(rows.iter().map(|r| row_json(r, false))),
+                "expect": [],
+                "rule_counters": counters(ns),
+            }),
+        );
+    }
+    Value::Object(out)
+}
+
+/// Counters that are not zero, as iptables-save -c prints them; the TRACE rules of the recording are left out.
+fn counters(ns: &Netns) -> Vec<String> {
+    let mut out = Vec::new();
+    for table in ns.loaded_tables().iter().filter_map(|t| ns.table(*t)) {
+        table_counters(table, &mut out);
+    }
+    out
+}
+
+fn table_counters(table: &LoadedTable, out: &mut Vec<String>) {
+    let set = &table.rules;
+    let name = set.table.name();
+    for (chain, c) in set.chains.iter().zip(&table.policy) {
+        if let Some((_, policy)) = chain.base
+            && c.packets > 0
+        {
+            let policy = if policy == Verdict::Accept { "ACCEPT" } else { "DROP" };
+            out.push(format!("{name} :{} {policy} [{}:{}]", chain.name, c.packets, c.bytes));
+        }
+    }
+    for (chain, states) in set.chains.iter().zip(&table.state) {
+        for (rule, state) in chain.rules.iter().zip(states) {
+            let c = state.counters;
+            let text = userland::iptables::print_rule(set, rule);
+            if c.packets > 0 && text != "-j TRACE" {
+                out.push(format!("{name} [{}:{}] -A {} {text}", c.packets, c.bytes, chain.name));
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Packets as one line of text.
+
+use packet::{Arp, ArpOp, Frame, IcmpBody, Ip, L4, Payload, icmp_type};
+use std::fmt::Write;
+
+/// A frame's payload as the recordings print it.
+pub fn frame_text(frame: &Frame) -> String {
+    match &frame.payload {
+        Payload::Arp(arp) => arp_text(arp),
+        Payload::Ip(ip) => ip_text(ip, true),
+    }
+}
+
+fn arp_text(arp: &Arp) -> String {
+    let op = match arp.op {
+        ArpOp::Request => "request",
+        ArpOp::Reply => "reply",
+    };
+    format!("arp {op} who-has {} tell {}", arp.tpa, arp.spa)
+}
+
+/// An IP packet; a packet quoted in an ICMP error (`whole` false) shows only what is certain to be in the quote.
+pub fn ip_text(ip: &Ip, whole: bool) -> String {
+    let mut s = String::new();
+    let (proto, src, dst) = (ip.protocol(), ip.src, ip.dst);
+    // Writing to a string cannot fail.
+    let _ = match &ip.l4 {
+        _ if ip.frag.offset != 0 => write!(s, "{proto} {src}>{dst}"),
+        L4::Tcp(t) => {
+            let _ = write!(s, "tcp {src}:{}>{dst}:{}", t.sport, t.dport);
+            if whole {
+                let _ = write!(s, " [{}]", t.flags);
+            }
+            length(&mut s, t.payload.len(), whole)
+        }
+        L4::Udp(u) => {
+            let _ = write!(s, "udp {src}:{}>{dst}:{}", u.sport, u.dport);
+            length(&mut s, u.payload.len(), whole)
+        }
+        L4::Icmp(i) => {
+            let _ = write!(s, "icmp {src}>{dst} type={} code={}", i.kind, i.code);
+            match &i.body {
+                IcmpBody::Query { id, .. } if is_query(i.kind) => write!(s, " id={id}"),
+                IcmpBody::Error { inner, .. } if whole => write!(s, " {{{}}}", ip_text(inner, false)),
+                _ => Ok(()),
+            }
+        }
+        L4::Other(..) => write!(s, "{proto} {src}>{dst}"),
+    };
+    if ip.frag.offset != 0 || ip.frag.mf {
+        let _ = write!(s, " frag={}{}", ip.frag.offset, if ip.frag.mf { "+" } else { "" });
+    }
+    s
+}
+
+fn is_query(kind: u8) -> bool {
+    matches!(
+        kind,
+        icmp_type::ECHO
+            | icmp_type::ECHO_REPLY
+            | icmp_type::TIMESTAMP
+            | icmp_type::TIMESTAMP_REPLY
+            | icmp_type::ADDRESS
+            | icmp_type::ADDRESS_REPLY
+    )
+}
+
+fn length(s: &mut String, len: usize, whole: bool) -> std::fmt::Result {
+    if whole && len > 0 { write!(s, " len={len}") } else { Ok(()) }
+}
+
+/// What ping got.
+pub fn icmp_answer(ip: &Ip) -> String {
+    ip_text(ip, true)
+}

@@ -1,0 +1,154 @@
+//! `nflab` as a person types it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn nflab(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nflab")).args(args).output().unwrap()
+}
+
+fn stdout(o: &Output) -> String {
+    String::from_utf8(o.stdout.clone()).unwrap()
+}
+
+fn stderr(o: &Output) -> String {
+    String::from_utf8(o.stderr.clone()).unwrap()
+}
+
+fn file(name: &str, text: &[u8]) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("nflab-test-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn help_is_everywhere() {
+    for args in [
+        &["--help"][..],
+        &["replay", "--help"],
+        &["lab", "--help"],
+        &["lab", "list", "--help"],
+        &["lab", "run", "--help"],
+    ] {
+        let out = nflab(args);
+        assert!(out.status.success(), "{args:?}");
+        assert!(stdout(&out).contains("Usage: nflab"), "{args:?}");
+    }
+}
+
+#[test]
+fn lab_list_names_the_lab_and_its_switch() {
+    let text = stdout(&nflab(&["lab", "list"]));
+    assert!(text.contains("same-node-clusterip"), "{text}");
+    assert!(text.contains("--set br_netfilter=off|on"), "{text}");
+}
+
+#[test]
+fn lab_run_json_has_the_promised_shape() {
+    let out = nflab(&["lab", "run", "same-node-clusterip", "--set", "br_netfilter=on", "--json"]);
+    assert_eq!(out.status.code(), Some(0));
+    let v: Value = serde_json::from_str(&stdout(&out)).unwrap();
+    let keys: Vec<&String> = v.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["lab", "switches", "stimuli", "claims", "goals"]);
+    assert_eq!(v["lab"], "same-node-clusterip");
+    assert_eq!(v["switches"], json!({ "br_netfilter": "on" }));
+    for (list, fields) in [
+        ("stimuli", &["name", "outcome"][..]),
+        ("claims", &["text", "when", "applies", "holds"]),
+        ("goals", &["text", "reached"]),
+    ] {
+        for object in v[list].as_array().unwrap() {
+            let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
+            assert_eq!(keys, fields, "{list}");
+        }
+    }
+    assert_eq!(v["goals"][0]["reached"], true);
+}
+
+#[test]
+fn the_exit_status_is_about_claims_not_goals() {
+    let out = nflab(&["lab", "run", "same-node-clusterip", "--set", "br_netfilter=off", "--json"]);
+    let v: Value = serde_json::from_str(&stdout(&out)).unwrap();
+    assert_eq!(v["goals"][0]["reached"], false);
+    assert_eq!(out.status.code(), Some(0));
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_list() {
+    for (args, expected) in [
+        (&["lab", "run", "nope"][..], "there is no lab \"nope\"; these are: same-node-clusterip"),
+        (
+            &["lab", "run", "same-node-clusterip", "--set", "x=on"],
+            "this lab has no switch \"x\"; it has: br_netfilter",
+        ),
+        (&["lab", "run", "same-node-clusterip", "--set", "br_netfilter"], "expected SWITCH=VALUE"),
+        (&["replay", "/nonexistent.json"], "/nonexistent.json: No such file"),
+    ] {
+        let out = nflab(args);
+        assert_ne!(out.status.code(), Some(0), "{args:?}");
+        assert!(stderr(&out).contains(expected), "{args:?}: {}", stderr(&out));
+        assert!(stdout(&out).is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_bad_scenario_is_refused_with_its_place() {
+    let cases: [(&str, &[u8], &str); 7] = [
+        ("junk.json", b"\xff\xfe\x00", "not UTF-8"),
+        ("syntax.json", b"{\n \"hosts\": }", "line 2, column 11"),
+        ("nothing.json", b"{}", "\"hosts\" is missing"),
+        (
+            "addr.json",
+            br#"{"hosts":{"a":{"addrs":{"eth0":[1]}}}}"#,
+            "hosts.a.addrs.eth0[0]: expected a string, found 1",
+        ),
+        (
+            "link.json",
+            br#"{"hosts":{"a":{}},"links":[{"type":"vxlan"}]}"#,
+            "links[0].type: expected veth or bridge",
+        ),
+        (
+            "rules.json",
+            br#"{"hosts":{"a":{"iptables":"*filter\n-A INPUT -m nope\nCOMMIT\n"}}}"#,
+            "host a, iptables: line 2: ",
+        ),
+        (
+            "dst.json",
+            br#"{"hosts":{"a":{}},"stimuli":[{"do":"tcp","host":"a","dst":"x"}]}"#,
+            "stimuli[0].dst: expected ADDRESS:PORT",
+        ),
+    ];
+    for (name, text, expected) in cases {
+        let path = file(name, text);
+        let out = nflab(&["replay", path.to_str().unwrap()]);
+        assert_eq!(out.status.code(), Some(2), "{name}");
+        assert!(stderr(&out).contains(expected), "{name}: {}", stderr(&out));
+    }
+}
+
+#[test]
+fn commands_of_other_programs_are_reported_as_not_run() {
+    let text = br#"{"hosts":{"a":{}},"stimuli":[{"do":"cmd","host":"a","argv":["python3","-c","1"]},
+        {"do":"cmd","host":"a","argv":["sysctl","-w","net.ipv4.ip_forward=1"]}]}"#;
+    let path = file("cmd.json", text);
+    let out = nflab(&["replay", path.to_str().unwrap()]);
+    assert!(out.status.success());
+    assert!(stderr(&out).contains("not run: step 0: \"python3\" is not modelled"), "{}", stderr(&out));
+    let record: Value = serde_json::from_str(&stdout(&out)).unwrap();
+    assert_eq!(record["steps"][1]["outcome"]["stdout"], json!(["net.ipv4.ip_forward = 1"]));
+}
+
+#[test]
+fn replay_writes_the_file_it_is_told_to() {
+    let scenario = file("empty.json", br#"{"name":"empty","hosts":{"a":{}}}"#);
+    let record = scenario.with_file_name("record.json");
+    let out = nflab(&["replay", scenario.to_str().unwrap(), "-o", record.to_str().unwrap()]);
+    assert!(out.status.success() && out.stdout.is_empty());
+    let v: Value = serde_json::from_str(&std::fs::read_to_string(record).unwrap()).unwrap();
+    assert_eq!(v["name"], "empty");
+}

@@ -1,0 +1,66 @@
+//! Out by ports (net/bridge/br_forward.c).
+
+use super::netfilter::{br_nf_forward, br_nf_post_routing};
+use crate::dev::dev_queue_xmit;
+use crate::event::{BridgeStep, What};
+use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Skb};
+
+/// `should_deliver`: not back out of the port it came in by, unless that port is in hairpin mode.
+fn should_deliver(ns: &Netns, port: DevId, from: Option<DevId>) -> bool {
+    ns.device(port).is_some_and(|p| p.up && (Some(port) != from || p.hairpin))
+}
+
+/// `br_forward`: to one known port. `from` is `None` if the host itself sends.
+pub(super) fn br_forward(
+    ns: &mut Netns,
+    skb: Skb,
+    bridge: DevId,
+    from: Option<DevId>,
+    to: DevId,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    if !should_deliver(ns, to, from) {
+        let reason = if Some(to) == from { DropReason::BridgeNoHairpin } else { DropReason::BridgeNoPort };
+        return Err(cx.drop(&skb, reason));
+    }
+    cx.emit(skb.id, || What::Bridge { bridge, from, step: BridgeStep::Forwarded(to) });
+    __br_forward(ns, skb, bridge, from, to, cx)
+}
+
+/// `br_flood`: a copy to every port but the one it came in by.
+pub(super) fn br_flood(
+    ns: &mut Netns,
+    skb: Skb,
+    bridge: DevId,
+    from: Option<DevId>,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    let ports = ns.bridge(bridge).map_or(Vec::new(), |b| b.ports.clone());
+    let ports: Vec<DevId> = ports.into_iter().filter(|p| should_deliver(ns, *p, from)).collect();
+    if ports.is_empty() {
+        return Err(cx.drop(&skb, DropReason::BridgeNoPort));
+    }
+    cx.emit(skb.id, || What::Bridge { bridge, from, step: BridgeStep::Flooded(ports.clone()) });
+    for port in ports {
+        // Each copy has its own fate, which is in the log.
+        let _ = __br_forward(ns, skb.clone(), bridge, from, port, cx);
+    }
+    Ok(Delivery::Flooded)
+}
+
+/// `__br_forward`, `br_forward_finish`, `br_dev_queue_push_xmit`
+fn __br_forward(
+    ns: &mut Netns,
+    mut skb: Skb,
+    bridge: DevId,
+    from: Option<DevId>,
+    to: DevId,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    skb.dev = Some(to);
+    if from.is_some() {
+        skb = br_nf_forward(ns, skb, bridge, to, cx)?;
+    }
+    let skb = br_nf_post_routing(ns, skb, bridge, cx)?;
+    dev_queue_xmit(ns, skb, to, cx)
+}

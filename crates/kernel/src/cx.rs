@@ -1,0 +1,115 @@
+//! What the engine is lent for one step: time, chance, the log and a place to leave work for the world.
+
+use crate::event::{Event, What};
+use crate::{Cut, DevId, DropReason, Instant, NetnsId, PacketId, Skb, SocketId};
+use packet::Frame;
+use rand_core::Rng;
+use rand_pcg::Pcg32;
+use std::rc::Rc;
+
+/// Work that a box leaves to the world.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// A frame leaves by a veth: deliver it to the peer.
+    Transmit {
+        /// Sending device.
+        dev: DevId,
+        /// Identity of the packet.
+        id: PacketId,
+        /// The frame.
+        frame: Rc<Frame>,
+    },
+    /// A packet was sent over the loopback device: it comes back in with all its state.
+    Loopback(Box<Skb>),
+    /// Call [`crate::Netns::timer`] at or after that time.
+    Timer {
+        /// When.
+        at: Instant,
+        /// What for.
+        timer: Timer,
+    },
+    /// A socket has news for its owner: data, connection, error, end.
+    Wake(SocketId),
+}
+
+/// The timers of a box. A timer may fire late or for something that no longer exists; the handler checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Retransmission and delayed ACK of a TCP socket.
+    Tcp(SocketId),
+    /// ARP requests for a neighbour entry: device, address as a number.
+    Neigh(DevId, u32),
+}
+
+/// Counters that make ids, shared by all boxes of a world.
+#[derive(Clone, Debug, Default)]
+pub struct Ids {
+    next_packet: u32,
+    events: u64,
+}
+
+impl Ids {
+    /// How many events there were, logged or not.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// A packet id never used before.
+    pub fn packet(&mut self) -> PacketId {
+        let id = PacketId(self.next_packet);
+        self.next_packet = self.next_packet.wrapping_add(1);
+        id
+    }
+}
+
+/// Context of one step.
+pub struct Cx<'a> {
+    /// The time.
+    pub now: Instant,
+    /// The box in which this happens.
+    pub netns: NetnsId,
+    /// Seeded generator, the same natively and in WebAssembly.
+    pub rng: &'a mut Pcg32,
+    /// Id counters.
+    pub ids: &'a mut Ids,
+    /// Log; `None` in quiet mode.
+    pub log: Option<&'a mut Vec<Event>>,
+    /// Work for the world, in order.
+    pub out: &'a mut Vec<Output>,
+}
+
+impl Cx<'_> {
+    /// Logs what happened to a packet; in quiet mode the closure is not called.
+    pub fn emit(&mut self, packet: PacketId, what: impl FnOnce() -> What) {
+        self.ids.events += 1;
+        if let Some(log) = self.log.as_deref_mut() {
+            log.push(Event { at: self.now, netns: self.netns, packet, what: what() });
+        }
+    }
+
+    /// An identification for a packet of no connection (`__ip_select_ident`): not predictable.
+    pub fn ip_id(&mut self) -> u16 {
+        (self.rng.next_u32() & 0xffff) as u16
+    }
+
+    /// True if events are kept, for callers that would have to collect details first.
+    pub fn explains(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Ends a packet: logs the reason and gives the [`Cut`] to return.
+    pub fn drop(&mut self, skb: &Skb, reason: DropReason) -> Cut {
+        self.emit(skb.id, || What::Drop { reason, dev: skb.dev, frame: skb.frame.clone() });
+        Cut(reason)
+    }
+
+    /// Logs a line of the kernel's ring buffer.
+    pub fn printk(&mut self, packet: PacketId, line: impl FnOnce() -> String) {
+        self.emit(packet, || What::KernelLog(line()));
+    }
+
+    /// Logs a conntrack entry's change as ctnetlink would report it.
+    pub fn ct_event(&mut self, packet: PacketId, what: impl FnOnce() -> crate::event::CtEvent) {
+        self.emit(packet, || What::CtEvent(Box::new(what())));
+    }
+}

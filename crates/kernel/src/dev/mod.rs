@@ -1,0 +1,149 @@
+//! Network devices (drivers/net, net/core/dev.c).
+
+use crate::event::{TapDir, What};
+use crate::route::Scope;
+use crate::sysctl::DevConf;
+use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Output, PktType, Skb, bridge};
+use ipnet::Ipv4Net;
+use packet::{Mac, Payload};
+use std::rc::Rc;
+
+/// An address of a device (`struct in_ifaddr`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IfAddr {
+    /// Address and prefix length.
+    pub net: Ipv4Net,
+    /// Scope.
+    pub scope: Scope,
+}
+
+/// What kind of device it is.
+#[derive(Clone, Debug)]
+pub enum DevKind {
+    /// `lo`
+    Loopback,
+    /// One end of a veth pair; the world knows the peer.
+    Veth,
+    /// A bridge.
+    Bridge(Box<bridge::Bridge>),
+    /// A dummy: swallows what it is given.
+    Dummy,
+}
+
+/// A network device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Its number in the namespace.
+    pub id: DevId,
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub mac: Mac,
+    /// `IFF_UP`
+    pub up: bool,
+    /// `IFF_PROMISC`
+    pub promisc: bool,
+    /// Bytes of IP packet.
+    pub mtu: u32,
+    /// Kind.
+    pub kind: DevKind,
+    /// The bridge that it is a port of.
+    pub master: Option<DevId>,
+    /// As a bridge port: may send a frame back out of the port it came in by.
+    pub hairpin: bool,
+    /// IPv4 addresses in the order in which they were added.
+    pub addrs: Vec<IfAddr>,
+    /// `net.ipv4.conf.NAME.*`
+    pub conf: DevConf,
+}
+
+/// `dev_queue_xmit`: the frame leaves by `dev`.
+pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
+    let Some(device) = ns.device(dev).filter(|d| d.up) else {
+        return Err(cx.drop(&skb, DropReason::DevDown));
+    };
+    let is_bridge = matches!(device.kind, DevKind::Bridge(_));
+    let is_veth = matches!(device.kind, DevKind::Veth);
+    let is_loopback = matches!(device.kind, DevKind::Loopback);
+    skb.dev = Some(dev);
+    if is_bridge && let Some(physin_mac) = bridge::bridged_dnat_source(&skb) {
+        // The bridge restores the sender's address in place, so that a capture sees it already.
+        skb.frame_mut().src = physin_mac;
+    }
+    let frame = Rc::clone(&skb.frame);
+    cx.emit(skb.id, || What::Tap { dev, dir: TapDir::Out, frame });
+    if is_bridge {
+        return bridge::br_dev_xmit(ns, skb, dev, cx);
+    }
+    if is_veth {
+        cx.out.push(Output::Transmit { dev, id: skb.id, frame: Rc::clone(&skb.frame) });
+        return Ok(Delivery::Transmitted);
+    }
+    if is_loopback {
+        cx.out.push(Output::Loopback(Box::new(skb)));
+        return Ok(Delivery::Transmitted);
+    }
+    Ok(Delivery::Transmitted)
+}
+
+/// `netif_receive_skb` for a frame that has just come in by `dev`.
+pub(crate) fn netif_rx(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
+    let Some(device) = ns.device(dev).filter(|d| d.up) else {
+        return Err(cx.drop(&skb, DropReason::DevDown));
+    };
+    skb.pkt_type = eth_type_trans(skb.frame.dst, device.mac);
+    if matches!(device.kind, DevKind::Loopback) {
+        skb.pkt_type = PktType::Host;
+    }
+    let master = device.master;
+    tap_in(&skb, dev, cx);
+    skb.dev = Some(dev);
+    match master {
+        Some(bridge) => bridge::br_handle_frame(ns, skb, bridge, dev, cx),
+        None => deliver(ns, skb, dev, cx),
+    }
+}
+
+/// Hands a frame to the network layer, as received on `dev`.
+pub(crate) fn deliver(ns: &mut Netns, skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
+    match &skb.frame.payload {
+        Payload::Arp(arp) => {
+            let arp = *arp;
+            crate::neigh::arp_rcv(ns, skb, &arp, dev, cx)
+        }
+        Payload::Ip(ip) if ip.src.is_ipv4() => crate::ipv4::ip_rcv(ns, skb, dev, cx),
+        Payload::Ip(_) => Err(cx.drop(&skb, DropReason::NotModelled)),
+    }
+}
+
+/// A capture on `dev` sees a frame come in.
+pub(crate) fn tap_in(skb: &Skb, dev: DevId, cx: &mut Cx<'_>) {
+    let dir = match skb.pkt_type {
+        PktType::Host => TapDir::In,
+        PktType::Broadcast => TapDir::InBroadcast,
+        PktType::Multicast => TapDir::InMulticast,
+        PktType::OtherHost => TapDir::InOther,
+    };
+    let frame = Rc::clone(&skb.frame);
+    cx.emit(skb.id, || What::Tap { dev, dir, frame });
+}
+
+/// `eth_type_trans`: to whom is the frame addressed?
+fn eth_type_trans(dst: Mac, own: Mac) -> PktType {
+    if dst.is_broadcast() {
+        PktType::Broadcast
+    } else if dst.is_multicast() {
+        PktType::Multicast
+    } else if dst == own {
+        PktType::Host
+    } else {
+        PktType::OtherHost
+    }
+}
+
+impl Device {
+    /// True for `lo`.
+    pub fn kind_is_loopback(&self) -> bool {
+        matches!(self.kind, DevKind::Loopback)
+    }
+}

@@ -1,0 +1,104 @@
+//! How the way of a packet through one box ends.
+
+use crate::route::Unreachable;
+use std::fmt;
+
+/// The packet went somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Left the box by a device.
+    Transmitted,
+    /// Waits for a neighbour's address.
+    Queued,
+    /// Taken by a socket or by a part of the kernel.
+    Local,
+    /// Copied to several bridge ports.
+    Flooded,
+}
+
+/// The packet ended here; the reason is in the event log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut(pub DropReason);
+
+/// The result of every function on the packet's way: a dropped packet leaves by `?`.
+pub type Journey = Result<Delivery, Cut>;
+
+/// Why a packet ended (the names follow `enum skb_drop_reason`, include/net/dropreason-core.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// Addressed to another host's MAC; only the bridge or a capture looks at it.
+    OtherHost,
+    /// A rule, a policy or netfilter itself dropped it.
+    NetfilterDrop,
+    /// Conntrack could not insert the entry: a tuple is taken.
+    CtInsertFailed,
+    /// NAT drops an ICMP redirect about a translated flow.
+    NatIcmpRedirect,
+    /// No route; the packet would have had to be forwarded or sent.
+    Unreachable(Unreachable),
+    /// Not for us, and `ip_forward` is off on the input device.
+    ForwardingDisabled,
+    /// The source or destination cannot appear on the input device (loopback addresses, our own address, ...).
+    MartianSource,
+    /// Destination is not valid on the wire.
+    MartianDestination,
+    /// `rp_filter`: the way back leads elsewhere.
+    RpFilter,
+    /// TTL reached zero.
+    TtlExpired,
+    /// Forwarding asked for a frame that was not addressed to this host.
+    ForwardNotHost,
+    /// No device, or the device is down.
+    DevDown,
+    /// The bridge has no port for it: the only way is back out of the port it came in by, without hairpin mode.
+    BridgeNoHairpin,
+    /// The bridge has no other port.
+    BridgeNoPort,
+    /// Nobody answered ARP.
+    NeighFailed,
+    /// Too many packets wait for the neighbour.
+    NeighQueueFull,
+    /// No socket listens; the answer is a RST or an ICMP port unreachable.
+    NoSocket,
+    /// The socket exists but does not want it (state, sequence number, foreign peer of a connected socket).
+    SocketRefused,
+    /// Checksum wrong.
+    BadChecksum,
+    /// No handler for the protocol.
+    NoProtocol,
+    /// Not modelled (IPv6, unknown ICMP).
+    NotModelled,
+    /// Not answered on purpose: an ICMP query to a broadcast address, ARP for somebody else.
+    NotForUs,
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DropReason::OtherHost => "addressed to another host's MAC",
+            DropReason::NetfilterDrop => "dropped by netfilter",
+            DropReason::CtInsertFailed => "conntrack could not insert the entry: a tuple is taken",
+            DropReason::NatIcmpRedirect => "NAT drops a redirect about a translated flow",
+            DropReason::Unreachable(u) => return write!(f, "no route: {u}"),
+            DropReason::ForwardingDisabled => "ip_forward is off",
+            DropReason::MartianSource => "martian source",
+            DropReason::MartianDestination => "martian destination",
+            DropReason::RpFilter => "rp_filter: the way back leads elsewhere",
+            DropReason::TtlExpired => "TTL expired",
+            DropReason::ForwardNotHost => "not addressed to this host, not forwarded",
+            DropReason::DevDown => "device is down",
+            DropReason::BridgeNoHairpin => {
+                "the bridge does not send a frame back out of its port (hairpin mode off)"
+            }
+            DropReason::BridgeNoPort => "the bridge has no port for it",
+            DropReason::NeighFailed => "no answer to ARP",
+            DropReason::NeighQueueFull => "too many packets wait for ARP",
+            DropReason::NoSocket => "no socket",
+            DropReason::SocketRefused => "the socket does not accept it",
+            DropReason::BadChecksum => "bad checksum",
+            DropReason::NoProtocol => "protocol not supported",
+            DropReason::NotModelled => "not modelled",
+            DropReason::NotForUs => "not for us",
+        })
+    }
+}

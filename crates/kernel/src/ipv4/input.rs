@@ -1,0 +1,47 @@
+//! Received packets (net/ipv4/ip_input.c).
+
+use super::forward::ip_forward;
+use super::icmp::icmp_rcv;
+use crate::netfilter::hook::InetHook;
+use crate::netfilter::nf_hook;
+use crate::route::Verdict;
+use crate::socket::{tcp_v4_rcv, udp_rcv};
+use crate::{Cx, DevId, DropReason, Journey, Netns, PktType, Skb};
+use packet::{L4, icmp_type};
+
+/// `ip_rcv`, `ip_rcv_finish`
+pub(crate) fn ip_rcv(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
+    if skb.pkt_type == PktType::OtherHost {
+        return Err(cx.drop(&skb, DropReason::OtherHost));
+    }
+    skb.dev = Some(dev);
+    // What routing noted while the bridge asked it is forgotten here (the control block is cleared).
+    skb.do_redirect = false;
+    let skb = nf_hook(ns, InetHook::PreRouting, skb, Some(dev), None, cx)?;
+    let skb = match skb.dst {
+        // br_netfilter, or loopback, has routed it already.
+        Some(_) => skb,
+        None => match ns.ip_route_input(skb, dev, cx) {
+            Ok(skb) => skb,
+            Err((skb, reason)) => return Err(ns.ip_error(skb, reason, cx)),
+        },
+    };
+    match skb.dst.map(|d| d.verdict) {
+        Some(Verdict::Out) => ip_forward(ns, skb, cx),
+        _ => ip_local_deliver(ns, skb, dev, cx),
+    }
+}
+
+/// `ip_local_deliver`
+fn ip_local_deliver(ns: &mut Netns, skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
+    let skb = nf_hook(ns, InetHook::LocalIn, skb, Some(dev), None, cx)?;
+    match skb.ip().map(|ip| &ip.l4) {
+        Some(L4::Tcp(_)) => tcp_v4_rcv(ns, skb, cx),
+        Some(L4::Udp(_)) => udp_rcv(ns, skb, cx),
+        Some(L4::Icmp(_)) => icmp_rcv(ns, skb, cx),
+        _ => {
+            super::icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 2, None, cx);
+            Err(cx.drop(&skb, DropReason::NoProtocol))
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The RST of `-j REJECT --reject-with tcp-reset` (`nf_send_reset`, net/ipv4/netfilter/nf_reject_ipv4.c).
+
+use super::ip_local_out;
+use crate::dev::dev_queue_xmit;
+use crate::event::{Origin, What};
+use crate::netfilter::conntrack::attach;
+use crate::netfilter::hook::InetHook;
+use crate::socket::reset_for;
+use crate::{Cx, Netns, Skb};
+use std::rc::Rc;
+
+/// Answers a TCP segment with a RST, unless it is one itself or is damaged.
+pub(crate) fn nf_send_reset(ns: &mut Netns, about: &Skb, hook: InetHook, cx: &mut Cx<'_>) {
+    let Some(mut ip) = about.ip().and_then(reset_for) else { return };
+    let (Some(src), Some(dst)) = (ip.src_v4(), ip.dst_v4()) else { return };
+    ip.frag.df = true;
+    let id = cx.ids.packet();
+    let mut skb = Skb::local(id, ip);
+    let Ok((route, _)) = ns.ip_route_output(Some(src), dst, true) else { return };
+    let _ = hook;
+    skb.dst = Some(route);
+    attach(&mut skb, about);
+    let (parent, frame) = (Some(about.id), Rc::clone(&skb.frame));
+    cx.emit(id, || What::Created { origin: Origin::Reject, parent, frame });
+    if let Some(bridge) = about.nf_bridge {
+        // Straight out of the port, with the victim's address as source; no hook sees it.
+        let (src, dst) = (about.frame.dst, about.frame.src);
+        let frame = skb.frame_mut();
+        frame.src = src;
+        frame.dst = dst;
+        let _ = dev_queue_xmit(ns, skb, bridge.physin, cx);
+    } else {
+        let _ = ip_local_out(ns, skb, cx);
+    }
+}

@@ -1,0 +1,30 @@
+//! One Linux box: what `net/` does to a packet.
+//!
+//! Directories mirror Linux: `bridge` is net/bridge, `ipv4` is net/ipv4, `netfilter` is net/netfilter. Functions at
+//! a kernel seam bear the kernel's name. The crate knows no Kubernetes word, does no I/O and has no clock: time,
+//! chance and the log come in by [`Cx`], work for others goes out as [`Output`].
+
+pub mod bridge;
+mod cx;
+pub mod dev;
+pub mod event;
+mod fate;
+mod id;
+mod ipv4;
+pub mod neigh;
+pub mod netfilter;
+mod netns;
+pub mod route;
+mod skb;
+pub mod socket;
+pub mod sysctl;
+
+pub use cx::{Cx, Ids, Output, Timer};
+pub use event::{Event, What};
+pub use fate::{Cut, Delivery, DropReason, Journey};
+pub use id::{ConnId, DevId, Instant, NetnsId, PacketId, SocketId};
+pub use netns::{Modules, Netns};
+pub use skb::{Ct, NfBridge, PktType, Skb};
+
+/// The generator of the engine: the same sequence natively and in WebAssembly.
+pub type Pcg = rand_pcg::Pcg32;

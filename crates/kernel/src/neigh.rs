@@ -1,0 +1,318 @@
+//! Neighbours and ARP (net/core/neighbour.c, net/ipv4/arp.c).
+
+use crate::dev::dev_queue_xmit;
+use crate::event::{NeighStep, Origin, What};
+use crate::route::Scope;
+use crate::{Cx, Delivery, DevId, DropReason, Instant, Journey, Netns, Output, PktType, Skb, Timer};
+use packet::{Arp, ArpOp, Frame, Mac, Payload};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// State of an entry (`NUD_*`). The kernel's STALE, DELAY and PROBE differ only in when ARP asks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nud {
+    /// ARP is asking.
+    Incomplete,
+    /// Answered.
+    Reachable,
+    /// Known, but not confirmed.
+    Stale,
+    /// Nobody answered.
+    Failed,
+    /// Set by hand.
+    Permanent,
+}
+
+impl Nud {
+    /// The word that `ip neigh` prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            Nud::Incomplete => "INCOMPLETE",
+            Nud::Reachable => "REACHABLE",
+            Nud::Stale => "STALE",
+            Nud::Failed => "FAILED",
+            Nud::Permanent => "PERMANENT",
+        }
+    }
+
+    /// `NUD_CONNECTED`: confirmed, so that the cached header may be used without asking.
+    fn is_connected(self) -> bool {
+        matches!(self, Nud::Reachable | Nud::Permanent)
+    }
+
+    fn is_valid(self) -> bool {
+        matches!(self, Nud::Reachable | Nud::Stale | Nud::Permanent)
+    }
+}
+
+/// An entry of the neighbour table.
+#[derive(Clone, Debug)]
+pub struct Neigh {
+    /// State.
+    pub state: Nud,
+    /// The address, if the state is valid.
+    pub mac: Mac,
+    /// The link-layer header is cached: a packet has been sent by this entry (`hh`).
+    pub header_cached: bool,
+    /// Since when the state holds.
+    pub updated: Instant,
+    probes: u32,
+    queue: Vec<Skb>,
+}
+
+/// The neighbour table of a namespace.
+#[derive(Clone, Debug, Default)]
+pub struct NeighTable {
+    entries: BTreeMap<(DevId, Ipv4Addr), Neigh>,
+}
+
+/// A destination MAC for br_netfilter.
+pub(crate) enum NeighMac {
+    /// The header is cached.
+    Cached(Mac),
+    /// It is not: take the way through neighbour output.
+    No,
+}
+
+/// Pause between two ARP requests (`retrans_time_ms`).
+const RETRANS_TIME: Duration = Duration::from_secs(1);
+/// Broadcast requests before giving up (`mcast_solicit`).
+const MCAST_SOLICIT: u32 = 3;
+/// Packets that may wait for one neighbour; `unres_qlen_bytes` allows about that many.
+const QUEUE_MAX: usize = 101;
+
+impl NeighTable {
+    /// All entries by device and address.
+    pub fn entries(&self) -> impl Iterator<Item = (DevId, Ipv4Addr, &Neigh)> + '_ {
+        self.entries.iter().map(|((dev, addr), n)| (*dev, *addr, n))
+    }
+
+    /// `ip neigh replace`
+    pub fn set(&mut self, dev: DevId, addr: Ipv4Addr, mac: Mac, state: Nud, now: Instant) {
+        let old = self.entries.remove(&(dev, addr));
+        let queue = old.map_or(Vec::new(), |n| n.queue);
+        let n = Neigh { state, mac, header_cached: false, updated: now, probes: 0, queue };
+        self.entries.insert((dev, addr), n);
+    }
+
+    /// `ip neigh del`; false if there is no such entry.
+    pub fn remove(&mut self, dev: DevId, addr: Ipv4Addr) -> bool {
+        self.entries.remove(&(dev, addr)).is_some()
+    }
+
+    /// `ip neigh flush dev D` (all devices without one): entries set by hand stay.
+    pub fn flush(&mut self, dev: Option<DevId>) {
+        self.entries.retain(|(d, _), n| n.state == Nud::Permanent || dev.is_some_and(|dev| dev != *d));
+    }
+
+    /// Entries of a device that goes.
+    pub(crate) fn forget(&mut self, dev: DevId) {
+        self.entries.retain(|(d, _), _| *d != dev);
+    }
+
+    pub(crate) fn cached_header(&self, dev: DevId, addr: Ipv4Addr) -> NeighMac {
+        match self.entries.get(&(dev, addr)) {
+            Some(n) if n.header_cached && n.state.is_connected() => NeighMac::Cached(n.mac),
+            _ => NeighMac::No,
+        }
+    }
+
+    pub(crate) fn is_valid(&self, dev: DevId, addr: Ipv4Addr) -> bool {
+        self.entries.get(&(dev, addr)).is_some_and(|n| n.state.is_valid())
+    }
+}
+
+/// `neigh_resolve_output`: fills the link-layer header in and transmits, or waits for ARP.
+pub(crate) fn neigh_output(
+    ns: &mut Netns,
+    mut skb: Skb,
+    dev: DevId,
+    addr: Ipv4Addr,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    let own = ns.device(dev).map_or(Mac::ZERO, |d| d.mac);
+    if let Some(n) = ns.neigh.entries.get_mut(&(dev, addr))
+        && n.state.is_valid()
+    {
+        let mac = n.mac;
+        if !n.header_cached {
+            n.header_cached = true;
+            cx.emit(skb.id, || What::Neigh { dev, addr, step: NeighStep::Resolved(mac) });
+        }
+        let frame = skb.frame_mut();
+        frame.src = own;
+        frame.dst = mac;
+        return dev_queue_xmit(ns, skb, dev, cx);
+    }
+    cx.emit(skb.id, || What::Neigh { dev, addr, step: NeighStep::Waiting });
+    let now = cx.now;
+    let n = ns.neigh.entries.entry((dev, addr)).or_insert_with(|| Neigh {
+        state: Nud::Failed,
+        mac: Mac::ZERO,
+        header_cached: false,
+        updated: now,
+        probes: 0,
+        queue: Vec::new(),
+    });
+    if n.queue.len() >= QUEUE_MAX {
+        return Err(cx.drop(&skb, DropReason::NeighQueueFull));
+    }
+    let asking = n.state == Nud::Incomplete;
+    n.queue.push(skb);
+    if !asking {
+        n.state = Nud::Incomplete;
+        n.updated = now;
+        n.probes = 0;
+        solicit(ns, dev, addr, cx);
+    }
+    Ok(Delivery::Queued)
+}
+
+/// Starts to ask for a neighbour without a packet (`neigh_event_send` with no skb).
+pub(crate) fn neigh_probe(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
+    let now = cx.now;
+    let n = Neigh {
+        state: Nud::Incomplete,
+        mac: Mac::ZERO,
+        header_cached: false,
+        updated: now,
+        probes: 0,
+        queue: Vec::new(),
+    };
+    if ns.neigh.entries.contains_key(&(dev, addr)) {
+        return;
+    }
+    ns.neigh.entries.insert((dev, addr), n);
+    solicit(ns, dev, addr, cx);
+}
+
+/// `arp_solicit`: broadcasts a request and sets the timer.
+fn solicit(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
+    let Some(n) = ns.neigh.entries.get_mut(&(dev, addr)) else { return };
+    n.probes += 1;
+    let (cause, src) = match n.queue.first() {
+        Some(skb) => (Some(skb.id), skb.ip().and_then(|ip| ip.src_v4())),
+        None => (None, None),
+    };
+    // The packet's own source if it is ours, else an address that suits the target.
+    let spa = src
+        .filter(|s| ns.is_local_addr(*s))
+        .or_else(|| ns.inet_select_addr(dev, addr, Scope::Link))
+        .unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let sha = ns.device(dev).map_or(Mac::ZERO, |d| d.mac);
+    let arp = Arp { op: ArpOp::Request, sha, spa, tha: Mac::ZERO, tpa: addr };
+    let at = cx.now + RETRANS_TIME;
+    cx.out.push(Output::Timer { at, timer: Timer::Neigh(dev, addr.to_bits()) });
+    let _ = send_arp(ns, dev, arp, Mac::BROADCAST, cause, cx);
+}
+
+fn send_arp(
+    ns: &mut Netns,
+    dev: DevId,
+    arp: Arp,
+    to: Mac,
+    cause: Option<crate::PacketId>,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    let frame = Rc::new(Frame { src: arp.sha, dst: to, payload: Payload::Arp(arp) });
+    let id = cx.ids.packet();
+    cx.emit(id, || What::Created { origin: Origin::Arp, parent: cause, frame: Rc::clone(&frame) });
+    dev_queue_xmit(ns, Skb::from_frame(id, frame), dev, cx)
+}
+
+/// The timer of an entry: ask again, or give up.
+pub(crate) fn neigh_timer(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
+    let Some(n) = ns.neigh.entries.get_mut(&(dev, addr)) else { return };
+    if n.state != Nud::Incomplete || cx.now.since(n.updated) < RETRANS_TIME * n.probes {
+        return;
+    }
+    if n.probes < MCAST_SOLICIT {
+        return solicit(ns, dev, addr, cx);
+    }
+    n.state = Nud::Failed;
+    for skb in std::mem::take(&mut n.queue) {
+        cx.emit(skb.id, || What::Neigh { dev, addr, step: NeighStep::Failed });
+        // ipv4_link_failure: the sender is told that the host is unreachable.
+        crate::ipv4::icmp_send(ns, &skb, packet::icmp_type::DEST_UNREACH, 1, None, cx);
+        cx.drop(&skb, DropReason::NeighFailed);
+    }
+}
+
+/// `arp_rcv`, `arp_process`
+pub(crate) fn arp_rcv(ns: &mut Netns, skb: Skb, arp: &Arp, dev: DevId, cx: &mut Cx<'_>) -> Journey {
+    if skb.pkt_type == PktType::OtherHost {
+        return Err(cx.drop(&skb, DropReason::OtherHost));
+    }
+    let asked = arp.op == ArpOp::Request && (answers(ns, arp, dev));
+    if asked {
+        learn(ns, &skb, dev, arp, Nud::Stale, true, cx);
+        let sha = ns.device(dev).map_or(Mac::ZERO, |d| d.mac);
+        let reply = Arp { op: ArpOp::Reply, sha, spa: arp.tpa, tha: arp.sha, tpa: arp.spa };
+        let _ = send_arp(ns, dev, reply, arp.sha, Some(skb.id), cx);
+        return Ok(Delivery::Local);
+    }
+    let state =
+        if arp.op == ArpOp::Reply && skb.pkt_type == PktType::Host { Nud::Reachable } else { Nud::Stale };
+    if learn(ns, &skb, dev, arp, state, false, cx) {
+        Ok(Delivery::Local)
+    } else {
+        Err(cx.drop(&skb, DropReason::NotForUs))
+    }
+}
+
+/// True if this host answers the request: the address is its own, or it does proxy ARP for it.
+fn answers(ns: &Netns, arp: &Arp, dev: DevId) -> bool {
+    if ns.input_is_local(arp.spa, arp.tpa, dev) || (arp.spa.is_unspecified() && ns.is_local_addr(arp.tpa)) {
+        return true;
+    }
+    // Proxy ARP: only for what is reached by another device.
+    ns.conf_or(dev, |c| c.proxy_arp)
+        && ns.input_forward_dev(arp.spa, arp.tpa, dev).is_some_and(|out| out != dev)
+}
+
+/// `neigh_update`: the sender of an ARP packet is at that address. True if an entry was there or was made.
+fn learn(
+    ns: &mut Netns,
+    skb: &Skb,
+    dev: DevId,
+    arp: &Arp,
+    state: Nud,
+    create: bool,
+    cx: &mut Cx<'_>,
+) -> bool {
+    let (addr, mac, now) = (arp.spa, arp.sha, cx.now);
+    if addr.is_unspecified() {
+        return false;
+    }
+    let key = (dev, addr);
+    if create {
+        ns.neigh.entries.entry(key).or_insert_with(|| Neigh {
+            state: Nud::Failed,
+            mac,
+            header_cached: false,
+            updated: now,
+            probes: 0,
+            queue: Vec::new(),
+        });
+    }
+    let Some(n) = ns.neigh.entries.get_mut(&key) else { return false };
+    if n.state == Nud::Permanent {
+        return true;
+    }
+    let news = n.mac != mac || !n.state.is_valid();
+    n.mac = mac;
+    if !(n.state == Nud::Reachable && state == Nud::Stale) {
+        n.state = state;
+    }
+    n.updated = now;
+    let waiting = std::mem::take(&mut n.queue);
+    if news {
+        cx.emit(skb.id, || What::Neigh { dev, addr, step: NeighStep::Learned(mac) });
+    }
+    for skb in waiting {
+        let _ = neigh_output(ns, skb, dev, addr, cx);
+    }
+    true
+}

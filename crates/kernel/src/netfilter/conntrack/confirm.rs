@@ -1,0 +1,69 @@
+//! The last hook: new entries enter the table, changes are reported (`nf_confirm`, `__nf_conntrack_confirm`).
+
+use super::{Direction, TcpState, status};
+use crate::event::{CtEvent, CtEventKind, What};
+use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
+
+/// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
+pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
+    let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
+    if !c.is_confirmed() {
+        // An answer that the box made itself (ICMP error, RST) does not put the flow into the table.
+        if info.dir == Direction::Original {
+            return confirm(ns, skb, conn, cx);
+        }
+        return Ok(skb);
+    }
+    deliver_cached_events(ns, &skb, conn, cx);
+    Ok(skb)
+}
+
+fn confirm(ns: &mut Netns, skb: Skb, conn: ConnId, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
+    let (orig, reply) = (c.orig, c.reply);
+    let holders = [ns.ct.taken(&orig, conn, cx.now), ns.ct.taken(&reply, conn, cx.now)].into_iter().flatten();
+    for holder in holders.collect::<Vec<_>>() {
+        let finished = ns
+            .ct
+            .get(holder)
+            .and_then(|h| h.tcp)
+            .is_some_and(|t| t.state == TcpState::TimeWait || t.state == TcpState::Close);
+        if finished {
+            // A finished connection gives way.
+            ct_kill(ns, &skb, holder, cx);
+        } else {
+            ns.ct.stats.insert_failed += 1;
+            ns.ct.stats.drop += 1;
+            return Err(cx.drop(&skb, DropReason::CtInsertFailed));
+        }
+    }
+    ns.ct.insert(conn, cx.now);
+    cx.emit(skb.id, || What::Confirmed(conn));
+    report(ns, &skb, conn, CtEventKind::New, cx);
+    Ok(skb)
+}
+
+/// `nf_ct_deliver_cached_events`
+fn deliver_cached_events(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
+    let pending = ns.ct.get(conn).is_some_and(|c| c.pending && c.status & status::DYING == 0);
+    if pending {
+        report(ns, skb, conn, CtEventKind::Update, cx);
+    }
+}
+
+fn report(ns: &mut Netns, skb: &Skb, conn: ConnId, kind: CtEventKind, cx: &mut Cx<'_>) {
+    let now = cx.now;
+    if let Some(c) = ns.ct.get_mut(conn) {
+        c.pending = false;
+        let row = c.row(now);
+        cx.ct_event(skb.id, || CtEvent { kind, row });
+    }
+}
+
+/// `nf_ct_kill`: the entry leaves the table at once.
+pub(crate) fn ct_kill(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
+    if let Some(row) = ns.ct.remove(conn, cx.now) {
+        cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row });
+    }
+}

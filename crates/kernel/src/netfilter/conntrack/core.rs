@@ -1,0 +1,199 @@
+//! The first hook: which flow does this packet belong to? (net/netfilter/nf_conntrack_core.c)
+
+use super::confirm::ct_kill;
+use super::proto::udp_packet;
+use super::tcp::{TcpSettings, TcpTrack, TcpVerdict, flags_are_valid};
+use super::{ConnInfo, CtState, Direction, Tuple, status};
+use crate::event::{CtStep, HookCtx, What};
+use crate::netfilter::hook::InetHook;
+use crate::{ConnId, Ct, Cx, Netns, Skb};
+use packet::{Icmp, Ip, L4, icmp_type};
+
+/// `nf_conntrack_in`
+pub(crate) fn nf_conntrack_in(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Skb {
+    let step = match skb.ct {
+        // Seen before: it comes back from loopback, or the box made it in answer to a tracked packet.
+        Ct::Tracked { .. } => CtStep::Attached,
+        Ct::Untracked => CtStep::Untracked,
+        Ct::None => match track(ns, &mut skb, ctx, cx) {
+            Ok(step) => step,
+            Err(reason) => {
+                skb.ct = Ct::None;
+                ns.ct.stats.invalid += 1;
+                CtStep::Invalid(reason)
+            }
+        },
+    };
+    let now = cx.now;
+    cx.emit(skb.id, || {
+        let (conn, dir) = match skb.ct {
+            Ct::Tracked { conn, info } => (Some(conn), Some(info.dir)),
+            _ => (None, None),
+        };
+        let row = conn.and_then(|c| ns.ct.get(c)).map(|c| Box::new(c.row(now)));
+        What::Conntrack { ctx: ctx.clone(), state: skb.ct.state(), dir, conn, step, row }
+    });
+    skb
+}
+
+fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<CtStep, &'static str> {
+    let Some(ip) = skb.ip().cloned() else { return Err("not IP") };
+    if let L4::Icmp(icmp) = &ip.l4 {
+        if ctx.hook == InetHook::PreRouting && !icmp.checksum_ok {
+            return Err("nf_ct_icmp: bad HW ICMP checksum");
+        }
+        if icmp.kind > icmp_type::ADDRESS_REPLY {
+            return Err("nf_ct_icmp: invalid icmp type");
+        }
+        if Icmp::is_error_type(icmp.kind) {
+            return icmp_error(ns, skb, &ip, icmp, cx);
+        }
+    }
+    let tuple = Tuple::of(&ip).ok_or("nf_ct: can't get tuple")?;
+    let (conn, info, step) = resolve_normal_ct(ns, &tuple, cx)?;
+    skb.ct = Ct::Tracked { conn, info };
+    match handle_packet(ns, skb, conn, info, &ip, ctx, cx)? {
+        Handled::Done => {}
+        Handled::Repeat => {
+            ct_kill(ns, skb, conn, cx);
+            skb.ct = Ct::None;
+            return track(ns, skb, ctx, cx);
+        }
+    }
+    if info.state == CtState::Established
+        && info.dir == Direction::Reply
+        && let Some(c) = ns.ct.get_mut(conn)
+        && c.set_status(status::SEEN_REPLY)
+    {
+        c.pending = true;
+    }
+    Ok(step)
+}
+
+/// `resolve_normal_ct`: finds the entry or makes one.
+fn resolve_normal_ct(
+    ns: &mut Netns,
+    tuple: &Tuple,
+    cx: &mut Cx<'_>,
+) -> Result<(ConnId, ConnInfo, CtStep), &'static str> {
+    let Some((conn, dir)) = ns.ct.find(tuple, cx.now) else {
+        let reply = tuple.invert().ok_or("nf_ct: can't invert tuple")?;
+        let conn = ns.ct.alloc(*tuple, reply, cx.now);
+        let info = ConnInfo { state: CtState::New, dir: Direction::Original };
+        return Ok((conn, info, CtStep::New));
+    };
+    ns.ct.stats.found += 1;
+    let seen = ns.ct.get(conn).map_or(0, |c| c.status);
+    let state = match dir {
+        Direction::Reply => CtState::Established,
+        Direction::Original if seen & status::SEEN_REPLY != 0 => CtState::Established,
+        Direction::Original if seen & status::EXPECTED != 0 => CtState::Related,
+        Direction::Original => CtState::New,
+    };
+    Ok((conn, ConnInfo { state, dir }, CtStep::Found))
+}
+
+enum Handled {
+    Done,
+    Repeat,
+}
+
+/// `nf_conntrack_handle_packet`: the protocol's own rules.
+fn handle_packet(
+    ns: &mut Netns,
+    skb: &Skb,
+    conn: ConnId,
+    info: ConnInfo,
+    ip: &Ip,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<Handled, &'static str> {
+    let (timeouts, now) = (ns.ct.timeouts.clone(), cx.now);
+    let settings = TcpSettings {
+        loose: ns.ct.tcp_loose,
+        be_liberal: ns.ct.tcp_be_liberal,
+        max_retrans: ns.ct.tcp_max_retrans,
+    };
+    let Some(c) = ns.ct.get_mut(conn) else { return Ok(Handled::Done) };
+    // As it was before this packet: the first answer is judged as the first answer.
+    let seen_reply = c.status & status::SEEN_REPLY != 0;
+    match &ip.l4 {
+        L4::Tcp(tcp) => {
+            if ctx.hook == InetHook::PreRouting && !tcp.checksum_ok {
+                return Err("nf_ct_tcp: bad checksum");
+            }
+            if !flags_are_valid(tcp.flags) {
+                return Err("nf_ct_tcp: invalid tcp flag combination");
+            }
+            let mut track = match c.tcp {
+                Some(track) => track,
+                None => TcpTrack::begin(tcp, settings)?,
+            };
+            let assured = c.status & status::ASSURED != 0;
+            let verdict = track.packet(info.dir, tcp, seen_reply, assured, settings, &timeouts);
+            c.tcp = Some(track);
+            match verdict {
+                TcpVerdict::Accept { timeout, changed, assured } => {
+                    c.refresh(timeout, now);
+                    let assured = assured && c.set_status(status::ASSURED);
+                    c.pending |= changed || assured;
+                }
+                TcpVerdict::Ignored => {}
+                TcpVerdict::Kill => ct_kill(ns, skb, conn, cx),
+                TcpVerdict::Repeat => return Ok(Handled::Repeat),
+                TcpVerdict::Invalid(reason) => return Err(reason),
+            }
+        }
+        L4::Udp(udp) => {
+            if ctx.hook == InetHook::PreRouting && !udp.checksum_ok {
+                return Err("nf_ct_udp: bad checksum");
+            }
+            let (timeout, assured) = udp_packet(c, seen_reply, &timeouts, now);
+            c.refresh(timeout, now);
+            c.pending |= assured;
+        }
+        L4::Icmp(icmp) => {
+            if !c.is_confirmed() && !Tuple::icmp_can_begin(icmp.kind) {
+                return Err("nf_ct_icmp: can't create a new ct with this type");
+            }
+            c.refresh(timeouts.icmp, now);
+        }
+        L4::Other(..) => c.refresh(timeouts.generic, now),
+    }
+    Ok(Handled::Done)
+}
+
+/// `nf_conntrack_inet_error`: an ICMP error belongs to the flow of the packet that it quotes.
+fn icmp_error(ns: &Netns, skb: &mut Skb, ip: &Ip, icmp: &Icmp, cx: &Cx<'_>) -> Result<CtStep, &'static str> {
+    let inner = icmp.inner().ok_or("nf_ct_icmp: short packet")?;
+    let inner = Tuple::of(inner).ok_or("nf_ct_icmp: no inner tuple")?;
+    let inverse = inner.invert().ok_or("nf_ct_icmp: can't invert inner tuple")?;
+    let (conn, dir) = ns.ct.find(&inverse, cx.now).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
+    let c = ns.ct.get(conn).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
+    if c.tuple(dir).dst != ip.dst {
+        return Err("nf_ct_icmp: outer daddr != inner saddr");
+    }
+    skb.ct = Ct::Tracked { conn, info: ConnInfo { state: CtState::Related, dir } };
+    Ok(CtStep::Related)
+}
+
+/// `nf_conntrack_attach`: a packet that the box makes in answer to another belongs to its flow, the other way.
+pub(crate) fn attach(answer: &mut Skb, cause: &Skb) {
+    if let Ct::Tracked { conn, info } = cause.ct {
+        answer.ct = Ct::Tracked { conn, info: ConnInfo { state: CtState::Related, dir: info.dir.flip() } };
+    }
+}
+
+/// Reports conntrack's opinion right after the lookup.
+pub(crate) fn ct_probe(skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
+    cx.emit(skb.id, || What::CtProbe {
+        ctx: ctx.clone(),
+        state: skb.ct.state(),
+        info: match skb.ct {
+            Ct::Tracked { info, .. } => Some(info),
+            _ => None,
+        },
+        frame: skb.frame.clone(),
+        mark: skb.mark,
+    });
+}

@@ -1,0 +1,109 @@
+//! Connection tracking (net/netfilter/nf_conntrack_*.c).
+
+mod confirm;
+mod core;
+mod proto;
+mod table;
+mod tcp;
+mod timeout;
+mod tuple;
+
+pub(crate) use confirm::{ct_kill, nf_confirm};
+pub(crate) use core::{attach, ct_probe, nf_conntrack_in};
+pub use table::{Conn, Conntrack, CtStats, Row};
+pub use tcp::{TcpPeer, TcpState, TcpTrack, flag as tcp_flag};
+pub use timeout::Timeouts;
+pub use tuple::{Direction, L4Key, Tuple};
+
+use std::fmt;
+
+/// What `--ctstate` sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CtState {
+    /// First packet of a flow that has no answer yet.
+    New,
+    /// The flow has been answered, or this is the answer.
+    Established,
+    /// Belongs to another flow: an expected connection, or an ICMP error.
+    Related,
+    /// No entry.
+    Invalid,
+    /// Tracking was turned off for the packet.
+    Untracked,
+}
+
+impl CtState {
+    /// The word used by iptables.
+    pub fn name(self) -> &'static str {
+        match self {
+            CtState::New => "NEW",
+            CtState::Established => "ESTABLISHED",
+            CtState::Related => "RELATED",
+            CtState::Invalid => "INVALID",
+            CtState::Untracked => "UNTRACKED",
+        }
+    }
+}
+
+impl fmt::Display for CtState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a packet relates to its entry (`enum ip_conntrack_info`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnInfo {
+    /// New, established or related.
+    pub state: CtState,
+    /// Direction.
+    pub dir: Direction,
+}
+
+/// Status bits of an entry (include/uapi/linux/netfilter/nf_conntrack_common.h).
+pub mod status {
+    /// `IPS_EXPECTED`
+    pub const EXPECTED: u32 = 1;
+    /// `IPS_SEEN_REPLY`
+    pub const SEEN_REPLY: u32 = 1 << 1;
+    /// `IPS_ASSURED`
+    pub const ASSURED: u32 = 1 << 2;
+    /// `IPS_CONFIRMED`
+    pub const CONFIRMED: u32 = 1 << 3;
+    /// `IPS_SRC_NAT`
+    pub const SRC_NAT: u32 = 1 << 4;
+    /// `IPS_DST_NAT`
+    pub const DST_NAT: u32 = 1 << 5;
+    /// `IPS_SEQ_ADJUST`
+    pub const SEQ_ADJUST: u32 = 1 << 6;
+    /// `IPS_SRC_NAT_DONE`
+    pub const SRC_NAT_DONE: u32 = 1 << 7;
+    /// `IPS_DST_NAT_DONE`
+    pub const DST_NAT_DONE: u32 = 1 << 8;
+    /// `IPS_DYING`
+    pub const DYING: u32 = 1 << 9;
+    /// `IPS_FIXED_TIMEOUT`
+    pub const FIXED_TIMEOUT: u32 = 1 << 10;
+
+    /// Either direction is translated (`IPS_NAT_MASK`).
+    pub const NAT_MASK: u32 = SRC_NAT | DST_NAT;
+
+    const NAMES: [&str; 11] = [
+        "EXPECTED",
+        "SEEN_REPLY",
+        "ASSURED",
+        "CONFIRMED",
+        "SRC_NAT",
+        "DST_NAT",
+        "SEQ_ADJUST",
+        "SRC_NAT_DONE",
+        "DST_NAT_DONE",
+        "DYING",
+        "FIXED_TIMEOUT",
+    ];
+
+    /// The names of the bits that are set, lowest first.
+    pub fn names(status: u32) -> Vec<&'static str> {
+        NAMES.iter().enumerate().filter(|(i, _)| status >> i & 1 == 1).map(|(_, n)| *n).collect()
+    }
+}

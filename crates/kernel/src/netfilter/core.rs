@@ -1,0 +1,74 @@
+//! `nf_hook`: the one place that interprets what hook functions say (net/netfilter/core.c).
+
+use super::conntrack::{ct_probe, nf_confirm, nf_conntrack_in};
+use super::hook::{HookFn, HookPoint, InetHook};
+use super::nat::nf_nat_ipv4_fn;
+use super::xtables::{RouteKey, TableId, TableVerdict, ipt_do_table};
+use crate::event::{HookCtx, What};
+use crate::ipv4::ip_route_me_harder;
+use crate::{Cut, Cx, DevId, Netns, Skb};
+use packet::Family;
+
+/// Runs the functions of a hook in the order of their priority. `Ok` gives the packet back, changed perhaps; `Err`
+/// means that it ended here.
+pub(crate) fn nf_hook(
+    ns: &mut Netns,
+    hook: InetHook,
+    mut skb: Skb,
+    indev: Option<DevId>,
+    outdev: Option<DevId>,
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
+    let point = HookPoint { family: Family::V4, hook };
+    if ns.hooks.nth(point, 0).is_none() {
+        return Ok(skb);
+    }
+    let ctx = HookCtx {
+        family: Family::V4,
+        hook,
+        indev,
+        outdev,
+        physin: skb.nf_bridge.map(|b| b.physin),
+        physout: skb.nf_bridge.and_then(|b| b.physout),
+    };
+    if ns.hooks.at(point).any(|o| o.func != HookFn::Sabotage) {
+        cx.emit(skb.id, || What::Hook(ctx.clone()));
+    }
+    let mut n = 0;
+    while let Some(ops) = ns.hooks.nth(point, n) {
+        n += 1;
+        skb = match ops.func {
+            HookFn::Sabotage => {
+                if skb.nf_bridge.is_some_and(|b| !b.in_prerouting) {
+                    cx.emit(skb.id, || What::HookSkipped(ctx.clone()));
+                    return Ok(skb);
+                }
+                skb
+            }
+            HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx),
+            HookFn::CtProbe => {
+                ct_probe(&skb, &ctx, cx);
+                skb
+            }
+            HookFn::Table(table) => table_hook(ns, table, skb, &ctx, cx)?,
+            HookFn::Nat => nf_nat_ipv4_fn(ns, skb, &ctx, cx)?,
+            HookFn::Confirm => nf_confirm(ns, skb, cx)?,
+        };
+    }
+    Ok(skb)
+}
+
+/// `iptable_*_hook`; mangle OUTPUT routes anew when it has changed what routing looks at (`ipt_mangle_out`).
+fn table_hook(ns: &mut Netns, table: TableId, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let reroutes = table == TableId::Mangle && ctx.hook == InetHook::LocalOut;
+    let before = reroutes.then(|| RouteKey::of(&skb)).flatten();
+    match ipt_do_table(ns, table, skb, ctx, cx) {
+        TableVerdict::Accept(skb) => {
+            if reroutes && RouteKey::of(&skb) != before {
+                return ip_route_me_harder(ns, skb, cx);
+            }
+            Ok(skb)
+        }
+        TableVerdict::Drop(skb, reason) => Err(cx.drop(&skb, reason)),
+    }
+}

@@ -1,0 +1,169 @@
+//! Hooks as data: one list sorted by priority (`struct nf_hook_ops`, include/linux/netfilter.h).
+
+use super::xtables::TableId;
+use packet::Family;
+use std::fmt;
+
+/// The hooks of an address family (include/uapi/linux/netfilter.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InetHook {
+    /// `NF_INET_PRE_ROUTING`
+    PreRouting,
+    /// `NF_INET_LOCAL_IN`
+    LocalIn,
+    /// `NF_INET_FORWARD`
+    Forward,
+    /// `NF_INET_LOCAL_OUT`
+    LocalOut,
+    /// `NF_INET_POST_ROUTING`
+    PostRouting,
+}
+
+impl InetHook {
+    /// All hooks in the order of their numbers.
+    pub const ALL: [InetHook; 5] = [
+        InetHook::PreRouting,
+        InetHook::LocalIn,
+        InetHook::Forward,
+        InetHook::LocalOut,
+        InetHook::PostRouting,
+    ];
+
+    /// The name of the built-in chain at this hook.
+    pub fn chain(self) -> &'static str {
+        match self {
+            InetHook::PreRouting => "PREROUTING",
+            InetHook::LocalIn => "INPUT",
+            InetHook::Forward => "FORWARD",
+            InetHook::LocalOut => "OUTPUT",
+            InetHook::PostRouting => "POSTROUTING",
+        }
+    }
+}
+
+impl fmt::Display for InetHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.chain())
+    }
+}
+
+/// Where a function is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HookPoint {
+    /// Address family.
+    pub family: Family,
+    /// Hook.
+    pub hook: InetHook,
+}
+
+/// Priorities (include/uapi/linux/netfilter_ipv4.h); lower runs first.
+pub mod priority {
+    /// `NF_IP_PRI_FIRST`, used by br_netfilter's sabotage.
+    pub const FIRST: i32 = i32::MIN;
+    /// `NF_IP_PRI_CONNTRACK_DEFRAG`
+    pub const CONNTRACK_DEFRAG: i32 = -400;
+    /// `NF_IP_PRI_RAW`
+    pub const RAW: i32 = -300;
+    /// `NF_IP_PRI_CONNTRACK`
+    pub const CONNTRACK: i32 = -200;
+    /// One after conntrack: the probe of the recorded scenarios.
+    pub const CT_PROBE: i32 = -199;
+    /// `NF_IP_PRI_MANGLE`
+    pub const MANGLE: i32 = -150;
+    /// `NF_IP_PRI_NAT_DST`
+    pub const NAT_DST: i32 = -100;
+    /// `NF_IP_PRI_FILTER`
+    pub const FILTER: i32 = 0;
+    /// `NF_IP_PRI_SECURITY`
+    pub const SECURITY: i32 = 50;
+    /// `NF_IP_PRI_NAT_SRC`
+    pub const NAT_SRC: i32 = 100;
+    /// `NF_IP_PRI_CONNTRACK_CONFIRM`
+    pub const CONNTRACK_CONFIRM: i32 = i32::MAX;
+}
+
+/// What is registered. An enum, so that the list is plain data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookFn {
+    /// `ip_sabotage_in` (net/bridge/br_netfilter_hooks.c)
+    Sabotage,
+    /// `ipv4_conntrack_in`, `ipv4_conntrack_local` (net/netfilter/nf_conntrack_proto.c)
+    ConntrackIn,
+    /// Reports conntrack's opinion; changes nothing.
+    CtProbe,
+    /// `iptable_*_hook` (net/ipv4/netfilter/iptable_*.c), all tables but nat
+    Table(TableId),
+    /// `nf_nat_ipv4_*` (net/netfilter/nf_nat_proto.c): NAT, which asks the nat table when it must
+    Nat,
+    /// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
+    Confirm,
+}
+
+/// One registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookOps {
+    /// Where.
+    pub point: HookPoint,
+    /// In which order.
+    pub priority: i32,
+    /// What.
+    pub func: HookFn,
+}
+
+/// All registrations of a namespace, in the order in which they run.
+#[derive(Clone, Debug, Default)]
+pub struct HookList {
+    ops: Vec<HookOps>,
+}
+
+impl HookList {
+    /// `nf_register_net_hook`: at equal priority the newest registration runs first. Registering twice is the same
+    /// as once.
+    pub fn register(&mut self, ops: HookOps) {
+        if self.ops.contains(&ops) {
+            return;
+        }
+        let at = self.ops.partition_point(|o| (o.point, o.priority) < (ops.point, ops.priority));
+        self.ops.insert(at, ops);
+    }
+
+    /// `nf_unregister_net_hook`
+    pub fn unregister(&mut self, func: HookFn) {
+        self.ops.retain(|o| o.func != func);
+    }
+
+    /// The `n`th function at a hook, and whether there is one.
+    pub fn nth(&self, point: HookPoint, n: usize) -> Option<HookOps> {
+        let first = self.ops.partition_point(|o| o.point < point);
+        self.ops.get(first + n).copied().filter(|o| o.point == point)
+    }
+
+    /// What is registered at a hook, in order.
+    pub fn at(&self, point: HookPoint) -> impl Iterator<Item = HookOps> + '_ {
+        self.ops.iter().copied().filter(move |o| o.point == point)
+    }
+
+    /// True if `func` is registered anywhere.
+    pub fn has(&self, func: HookFn) -> bool {
+        self.ops.iter().any(|o| o.func == func)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ops(priority: i32, func: HookFn) -> HookOps {
+        HookOps { point: HookPoint { family: Family::V4, hook: InetHook::PreRouting }, priority, func }
+    }
+
+    #[test]
+    fn runs_by_priority_and_the_newest_first_among_equals() {
+        let mut list = HookList::default();
+        list.register(ops(0, HookFn::Table(TableId::Filter)));
+        list.register(ops(-100, HookFn::Nat));
+        list.register(ops(0, HookFn::Table(TableId::Security)));
+        let order: Vec<_> = list.at(ops(0, HookFn::Nat).point).map(|o| o.func).collect();
+        assert_eq!(order, [HookFn::Nat, HookFn::Table(TableId::Security), HookFn::Table(TableId::Filter)]);
+    }
+}

@@ -1,0 +1,9 @@
+//! net/netfilter: hooks, conntrack, NAT and the tables.
+
+pub mod conntrack;
+mod core;
+pub mod hook;
+pub mod nat;
+pub mod xtables;
+
+pub(crate) use self::core::nf_hook;

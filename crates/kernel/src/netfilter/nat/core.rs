@@ -1,0 +1,166 @@
+//! When NAT asks the nat table, and what it does with the answer (net/netfilter/nf_nat_core.c, nf_nat_proto.c).
+
+use super::packet::{icmp_reply_translation, manip_pkt};
+use super::tuple::get_unique_tuple;
+use super::{Manip, NatRange};
+use crate::event::{HookCtx, What};
+use crate::ipv4::ip_route_me_harder;
+use crate::netfilter::conntrack::{CtState, Direction, status};
+use crate::netfilter::hook::InetHook;
+use crate::netfilter::xtables::{TableId, TableVerdict, ipt_do_table};
+use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
+use packet::L4;
+use std::rc::Rc;
+
+/// `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn`, `_out`
+pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let daddr = skb.ip().map(|ip| ip.dst);
+    let mut skb = nf_nat_inet_fn(ns, skb, ctx, cx)?;
+    match ctx.hook {
+        // A new destination needs a new route.
+        InetHook::PreRouting if skb.ip().map(|ip| ip.dst) != daddr => skb.dst = None,
+        InetHook::LocalOut => {
+            if let Ct::Tracked { conn, info } = skb.ct
+                && let Some(c) = ns.ct.get(conn)
+                && c.tuple(info.dir).dst != c.tuple(info.dir.flip()).src
+            {
+                return ip_route_me_harder(ns, skb, cx);
+            }
+        }
+        _ => {}
+    }
+    Ok(skb)
+}
+
+/// `nf_nat_inet_fn`
+fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
+    let manip = Manip::of(ctx.hook);
+    let is_icmp = matches!(skb.ip().map(|ip| &ip.l4), Some(L4::Icmp(_)));
+    if info.state == CtState::Related && is_icmp {
+        return icmp_reply_translation(ns, skb, conn, info, ctx, cx);
+    }
+    let mut skb = skb;
+    if matches!(info.state, CtState::New | CtState::Related) && !initialized(ns, conn, manip) {
+        skb = match ipt_do_table(ns, TableId::Nat, skb, ctx, cx) {
+            TableVerdict::Accept(skb) => skb,
+            TableVerdict::Drop(skb, reason) => return Err(cx.drop(&skb, reason)),
+        };
+        if !initialized(ns, conn, manip)
+            && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)
+        {
+            return Err(cx.drop(&skb, reason));
+        }
+    }
+    Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx))
+}
+
+fn initialized(ns: &Netns, conn: ConnId, manip: Manip) -> bool {
+    let bit = done_bit(manip);
+    ns.ct.get(conn).is_none_or(|c| c.status & bit != 0)
+}
+
+fn done_bit(manip: Manip) -> u32 {
+    match manip {
+        Manip::Src => status::SRC_NAT_DONE,
+        Manip::Dst => status::DST_NAT_DONE,
+    }
+}
+
+fn nat_bit(manip: Manip) -> u32 {
+    match manip {
+        Manip::Src => status::SRC_NAT,
+        Manip::Dst => status::DST_NAT,
+    }
+}
+
+/// `nf_nat_alloc_null_binding`: no rule asked for anything, but the tuple must still be unique.
+fn null_binding(
+    ns: &mut Netns,
+    skb: &Skb,
+    conn: ConnId,
+    manip: Manip,
+    cx: &mut Cx<'_>,
+) -> Result<(), DropReason> {
+    let addr = ns.ct.get(conn).map(|c| match manip {
+        // Whatever the other direction has been decided to be.
+        Manip::Src => c.reply.dst,
+        Manip::Dst => c.reply.src,
+    });
+    let range = NatRange { addr: addr.map(|a| (a, a)), ..NatRange::default() };
+    nf_nat_setup_info(ns, skb, conn, &range, manip, true, cx)
+}
+
+/// `nf_nat_setup_info`: decides one direction of an entry.
+pub(crate) fn nf_nat_setup_info(
+    ns: &mut Netns,
+    skb: &Skb,
+    conn: ConnId,
+    range: &NatRange,
+    manip: Manip,
+    null: bool,
+    cx: &mut Cx<'_>,
+) -> Result<(), DropReason> {
+    let Some(c) = ns.ct.get(conn) else { return Ok(()) };
+    if c.is_confirmed() || c.status & done_bit(manip) != 0 {
+        return Ok(());
+    }
+    // Every entry has an answer that can be inverted: it could not have been made otherwise.
+    let current = c.reply.invert().ok_or(DropReason::CtInsertFailed)?;
+    let new = get_unique_tuple(ns, &current, range, conn, manip, cx);
+    let reply = new.invert().ok_or(DropReason::CtInsertFailed)?;
+    let now = cx.now;
+    if let Some(c) = ns.ct.get_mut(conn) {
+        if new != current {
+            c.reply = reply;
+            c.status |= nat_bit(manip);
+        }
+        c.status |= done_bit(manip);
+        let row = Box::new(c.row(now));
+        cx.emit(skb.id, || What::NatSetup { conn, manip, null, row });
+    }
+    Ok(())
+}
+
+/// `nf_nat_packet`: rewrites the packet as its entry says.
+fn nf_nat_packet(
+    ns: &Netns,
+    mut skb: Skb,
+    conn: ConnId,
+    dir: Direction,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Skb {
+    let manip = Manip::of(ctx.hook);
+    let Some(c) = ns.ct.get(conn) else { return skb };
+    let bit = match (manip, dir) {
+        (_, Direction::Original) => nat_bit(manip),
+        (Manip::Src, Direction::Reply) => status::DST_NAT,
+        (Manip::Dst, Direction::Reply) => status::SRC_NAT,
+    };
+    if c.status & bit == 0 {
+        return skb;
+    }
+    let Some(target) = c.tuple(dir.flip()).invert() else { return skb };
+    let before = Rc::clone(&skb.frame);
+    if let Some(ip) = skb.ip_mut() {
+        manip_pkt(ip, &target, manip);
+    }
+    report(&skb, before, conn, manip, ctx, cx);
+    skb
+}
+
+/// Logs a rewriting, if it changed anything.
+pub(super) fn report(
+    skb: &Skb,
+    before: Rc<packet::Frame>,
+    conn: ConnId,
+    manip: Manip,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) {
+    if before != skb.frame {
+        let (hook, after) = (ctx.hook, Rc::clone(&skb.frame));
+        cx.emit(skb.id, || What::Nat { hook, conn, manip, before, after });
+    }
+}

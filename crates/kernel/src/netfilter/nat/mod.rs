@@ -1,0 +1,45 @@
+//! Network address translation (net/netfilter/nf_nat_*.c).
+
+mod core;
+mod packet;
+mod tuple;
+
+pub(crate) use core::{nf_nat_ipv4_fn, nf_nat_setup_info};
+
+use crate::netfilter::hook::InetHook;
+use crate::netfilter::xtables::PortRange;
+use std::net::IpAddr;
+
+/// What is changed (`enum nf_nat_manip_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manip {
+    /// The source.
+    Src,
+    /// The destination.
+    Dst,
+}
+
+impl Manip {
+    /// `HOOK2MANIP`: POSTROUTING and INPUT change the source, PREROUTING and OUTPUT the destination.
+    pub fn of(hook: InetHook) -> Manip {
+        match hook {
+            InetHook::PostRouting | InetHook::LocalIn => Manip::Src,
+            _ => Manip::Dst,
+        }
+    }
+}
+
+/// What a target asks for (`struct nf_nat_range2`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NatRange {
+    /// First and last address; `None` keeps it.
+    pub addr: Option<(IpAddr, IpAddr)>,
+    /// Ports; `None` keeps the port if it is free.
+    pub ports: Option<PortRange>,
+    /// `--random`
+    pub random: bool,
+    /// `--random-fully`
+    pub random_fully: bool,
+    /// `--persistent`
+    pub persistent: bool,
+}

@@ -1,0 +1,101 @@
+//! `-m addrtype` (net/netfilter/xt_addrtype.c).
+
+use super::{Checks, MatchCx};
+use crate::Skb;
+use crate::netfilter::xtables::{Neg, Seen};
+use std::net::IpAddr;
+
+/// Address types (`RTN_*`, include/uapi/linux/rtnetlink.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AddrType {
+    /// No route at all.
+    Unspec,
+    /// Reached by a route.
+    Unicast,
+    /// Of this host.
+    Local,
+    /// A broadcast address of this host.
+    Broadcast,
+    /// Anycast (never for IPv4 here).
+    Anycast,
+    /// 224.0.0.0/4
+    Multicast,
+    /// A blackhole route.
+    Blackhole,
+    /// An unreachable route.
+    Unreachable,
+    /// A prohibit route.
+    Prohibit,
+}
+
+impl AddrType {
+    /// Every type, in the order of their bits.
+    pub const ALL: [AddrType; 9] = [
+        AddrType::Unspec,
+        AddrType::Unicast,
+        AddrType::Local,
+        AddrType::Broadcast,
+        AddrType::Anycast,
+        AddrType::Multicast,
+        AddrType::Blackhole,
+        AddrType::Unreachable,
+        AddrType::Prohibit,
+    ];
+
+    /// The word used by iptables.
+    pub fn name(self) -> &'static str {
+        match self {
+            AddrType::Unspec => "UNSPEC",
+            AddrType::Unicast => "UNICAST",
+            AddrType::Local => "LOCAL",
+            AddrType::Broadcast => "BROADCAST",
+            AddrType::Anycast => "ANYCAST",
+            AddrType::Multicast => "MULTICAST",
+            AddrType::Blackhole => "BLACKHOLE",
+            AddrType::Unreachable => "UNREACHABLE",
+            AddrType::Prohibit => "PROHIBIT",
+        }
+    }
+}
+
+/// A set of types: bit n is `AddrType::ALL[n]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddrTypes(pub u16);
+
+impl AddrTypes {
+    /// True if the type is in the set.
+    pub fn contains(self, t: AddrType) -> bool {
+        AddrType::ALL.iter().position(|x| *x == t).is_some_and(|i| self.0 >> i & 1 == 1)
+    }
+}
+
+/// Options of addrtype.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addrtype {
+    /// `--src-type`
+    pub src: Option<Neg<AddrTypes>>,
+    /// `--dst-type`
+    pub dst: Option<Neg<AddrTypes>>,
+    /// `--limit-iface-in`
+    pub limit_iface_in: bool,
+    /// `--limit-iface-out`
+    pub limit_iface_out: bool,
+}
+
+impl Addrtype {
+    pub(super) fn eval(self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
+        let Some(ip) = skb.ip() else { return checks.option(false, || Seen::Word("not IP")) };
+        let dev = match (self.limit_iface_in, self.limit_iface_out) {
+            (true, _) => m.ctx.indev,
+            (_, true) => m.ctx.outdev,
+            _ => None,
+        };
+        let kind = |addr| match addr {
+            IpAddr::V4(a) => m.ns.inet_addr_type(a, dev),
+            IpAddr::V6(_) => AddrType::Unspec,
+        };
+        let (src, dst) = (kind(ip.src), kind(ip.dst));
+        checks.optional(self.src.as_ref(), |s| s.contains(src), || Seen::Word(src.name()))
+            && checks.optional(self.dst.as_ref(), |s| s.contains(dst), || Seen::Word(dst.name()))
+    }
+}

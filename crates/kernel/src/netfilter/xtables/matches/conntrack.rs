@@ -1,0 +1,139 @@
+//! `-m conntrack` (net/netfilter/xt_conntrack.c).
+
+use super::{Checks, MatchCx};
+use crate::netfilter::conntrack::{CtState, Direction, status};
+use crate::netfilter::xtables::{IpMatch, Neg, PortRange, Seen};
+use crate::{Ct, Skb};
+use packet::Protocol;
+
+/// A set of states for `--ctstate`: one bit for each [`CtState`], and the two that are about NAT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CtStates(pub u16);
+
+impl CtStates {
+    /// The entry's source is translated.
+    pub const SNAT: u16 = 1 << 6;
+    /// The entry's destination is translated.
+    pub const DNAT: u16 = 1 << 7;
+
+    /// The bit of a state.
+    pub fn bit(state: CtState) -> u16 {
+        match state {
+            CtState::Invalid => 1,
+            CtState::Established => 2,
+            CtState::Related => 4,
+            CtState::New => 8,
+            CtState::Untracked => 16,
+        }
+    }
+
+    /// True if the state is in the set.
+    pub fn contains(self, state: CtState) -> bool {
+        self.0 & CtStates::bit(state) != 0
+    }
+}
+
+/// A set of words for `--ctstatus`: NONE is 0, the others are bits of the entry's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CtStatus(pub u32);
+
+/// Options of conntrack, in the order in which iptables prints them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conntrack {
+    /// `--ctstate`
+    pub state: Option<Neg<CtStates>>,
+    /// `--ctproto`
+    pub proto: Option<Neg<Protocol>>,
+    /// `--ctorigsrc`
+    pub orig_src: Option<Neg<IpMatch>>,
+    /// `--ctorigdst`
+    pub orig_dst: Option<Neg<IpMatch>>,
+    /// `--ctreplsrc`
+    pub repl_src: Option<Neg<IpMatch>>,
+    /// `--ctrepldst`
+    pub repl_dst: Option<Neg<IpMatch>>,
+    /// `--ctorigsrcport`
+    pub orig_sport: Option<Neg<PortRange>>,
+    /// `--ctorigdstport`
+    pub orig_dport: Option<Neg<PortRange>>,
+    /// `--ctreplsrcport`
+    pub repl_sport: Option<Neg<PortRange>>,
+    /// `--ctrepldstport`
+    pub repl_dport: Option<Neg<PortRange>>,
+    /// `--ctstatus`
+    pub status: Option<Neg<CtStatus>>,
+    /// `--ctexpire`: seconds, both ends included
+    pub expire: Option<Neg<(u32, u32)>>,
+    /// `--ctdir`
+    pub dir: Option<Direction>,
+}
+
+impl Conntrack {
+    pub(super) fn eval(&self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
+        let state = skb.ct.state();
+        let entry = match skb.ct {
+            Ct::Tracked { conn, info } => m.ns.ct.get(conn).map(|c| (c, info.dir)),
+            _ => None,
+        };
+        let nat = entry.map_or(0, |(c, _)| {
+            (if c.status & status::SRC_NAT != 0 { CtStates::SNAT } else { 0 })
+                | (if c.status & status::DST_NAT != 0 { CtStates::DNAT } else { 0 })
+        });
+        if !checks.optional(
+            self.state.as_ref(),
+            |s| s.contains(state) || s.0 & nat != 0,
+            || Seen::State(state),
+        ) {
+            return false;
+        }
+        let Some((c, dir)) = entry else {
+            // Without an entry only the state can match.
+            let only_state = Conntrack { state: self.state, ..Conntrack::default() } == *self;
+            return only_state || checks.option(false, || Seen::Word("no entry"));
+        };
+        if let Some(want) = self.dir
+            && !checks.option(want == dir, || Seen::Word(dir.name()))
+        {
+            return false;
+        }
+        let (orig, repl) = (&c.orig, &c.reply);
+        checks.optional(self.proto.as_ref(), |p| *p == orig.proto, || Seen::Proto(orig.proto))
+            && checks.optional(self.orig_src.as_ref(), |a| a.contains(orig.src), || Seen::Addr(orig.src))
+            && checks.optional(self.orig_dst.as_ref(), |a| a.contains(orig.dst), || Seen::Addr(orig.dst))
+            && checks.optional(self.repl_src.as_ref(), |a| a.contains(repl.src), || Seen::Addr(repl.src))
+            && checks.optional(self.repl_dst.as_ref(), |a| a.contains(repl.dst), || Seen::Addr(repl.dst))
+            && checks.optional(
+                self.orig_sport.as_ref(),
+                |p| p.contains(orig.key.sport()),
+                || Seen::Port(orig.key.sport()),
+            )
+            && checks.optional(
+                self.orig_dport.as_ref(),
+                |p| p.contains(orig.key.dport()),
+                || Seen::Port(orig.key.dport()),
+            )
+            && checks.optional(
+                self.repl_sport.as_ref(),
+                |p| p.contains(repl.key.sport()),
+                || Seen::Port(repl.key.sport()),
+            )
+            && checks.optional(
+                self.repl_dport.as_ref(),
+                |p| p.contains(repl.key.dport()),
+                || Seen::Port(repl.key.dport()),
+            )
+            && checks.optional(
+                self.status.as_ref(),
+                |s| c.status & s.0 != 0 || (s.0 == 0 && c.status == 0),
+                || Seen::Text(status::names(c.status).join(",")),
+            )
+            && checks.optional(
+                self.expire.as_ref(),
+                |(min, max)| {
+                    let left = c.seconds_left(m.cx.now);
+                    *min <= left && left <= *max
+                },
+                || Seen::Text(format!("{} s", c.seconds_left(m.cx.now))),
+            )
+    }
+}

@@ -1,0 +1,163 @@
+//! Matches. One file each; every file has the options and `eval`, which appends a [`Check`] for each option that it
+//! looked at and stops at the first that does not hold.
+
+mod addrtype;
+mod conntrack;
+mod icmp;
+mod mark;
+mod multiport;
+mod physdev;
+mod statistic;
+mod tcp;
+mod udp;
+
+pub use addrtype::{AddrType, AddrTypes, Addrtype};
+pub use conntrack::{Conntrack, CtStates, CtStatus};
+pub use icmp::IcmpMatch;
+pub use mark::MarkMatch;
+pub use multiport::{Multiport, PortSide};
+pub use physdev::Physdev;
+pub use statistic::{Statistic, StatisticMode};
+pub use tcp::{TcpFlagsMatch, TcpMatch};
+pub use udp::UdpMatch;
+
+use super::rule::{Check, CheckOf, PortRange, Seen};
+use super::{Neg, RuleState};
+use crate::event::HookCtx;
+use crate::{Cx, Netns, Skb};
+
+/// A match extension with its options.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Match {
+    /// `-m comment`
+    Comment(String),
+    /// `-m tcp`
+    Tcp(TcpMatch),
+    /// `-m udp`
+    Udp(UdpMatch),
+    /// `-m icmp`
+    Icmp(IcmpMatch),
+    /// `-m multiport`
+    Multiport(Multiport),
+    /// `-m mark`
+    Mark(MarkMatch),
+    /// `-m conntrack`
+    Conntrack(Conntrack),
+    /// `-m state` (the older spelling of `--ctstate`)
+    State(Neg<CtStates>),
+    /// `-m addrtype`
+    Addrtype(Addrtype),
+    /// `-m statistic`
+    Statistic(Statistic),
+    /// `-m physdev`
+    Physdev(Physdev),
+}
+
+/// What a match may look at, besides the packet.
+pub(crate) struct MatchCx<'a, 'b> {
+    pub ns: &'a Netns,
+    pub ctx: &'a HookCtx,
+    pub state: &'a mut RuleState,
+    pub cx: &'a mut Cx<'b>,
+}
+
+/// Collects the checks of one rule.
+pub(crate) struct Checks {
+    keep: bool,
+    index: u8,
+    part: u8,
+    pub list: Vec<Check>,
+}
+
+impl Checks {
+    pub(crate) fn new(keep: bool) -> Checks {
+        Checks { keep, index: 0, part: 0, list: Vec::new() }
+    }
+
+    pub(crate) fn begin_match(&mut self, index: usize) {
+        self.index = u8::try_from(index).unwrap_or(u8::MAX);
+        self.part = 0;
+    }
+
+    /// Notes a check on a part of the rule's own selector; returns `ok`.
+    pub(crate) fn selector(&mut self, of: CheckOf, ok: bool, seen: impl FnOnce() -> Seen) -> bool {
+        if self.keep {
+            self.list.push(Check { of, ok, seen: seen() });
+        }
+        ok
+    }
+
+    /// Notes a check on the next option of the current match; returns `ok`.
+    pub(crate) fn option(&mut self, ok: bool, seen: impl FnOnce() -> Seen) -> bool {
+        if self.keep {
+            let of = CheckOf::Match { index: self.index, part: self.part };
+            self.list.push(Check { of, ok, seen: seen() });
+        }
+        self.part = self.part.saturating_add(1);
+        ok
+    }
+
+    /// As [`Checks::option`] for an option that may be absent: an absent one holds and is not noted.
+    pub(crate) fn optional<T>(
+        &mut self,
+        option: Option<&Neg<T>>,
+        test: impl FnOnce(&T) -> bool,
+        seen: impl FnOnce() -> Seen,
+    ) -> bool {
+        option.is_none_or(|o| self.option(o.apply(test), seen))
+    }
+}
+
+impl Match {
+    /// The name after `-m`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Match::Comment(_) => "comment",
+            Match::Tcp(_) => "tcp",
+            Match::Udp(_) => "udp",
+            Match::Icmp(_) => "icmp",
+            Match::Multiport(_) => "multiport",
+            Match::Mark(_) => "mark",
+            Match::Conntrack(_) => "conntrack",
+            Match::State(_) => "state",
+            Match::Addrtype(_) => "addrtype",
+            Match::Statistic(_) => "statistic",
+            Match::Physdev(_) => "physdev",
+        }
+    }
+
+    /// True if loading the match turns conntrack on.
+    pub fn uses_conntrack(&self) -> bool {
+        matches!(self, Match::Conntrack(_) | Match::State(_))
+    }
+
+    pub(crate) fn eval(&self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
+        match self {
+            Match::Comment(_) => checks.option(true, || Seen::Nothing),
+            Match::Tcp(o) => o.eval(skb, checks),
+            Match::Udp(o) => o.eval(skb, checks),
+            Match::Icmp(o) => o.eval(skb, checks),
+            Match::Multiport(o) => o.eval(skb, checks),
+            Match::Mark(o) => o.eval(skb, checks),
+            Match::Conntrack(o) => o.eval(skb, m, checks),
+            Match::State(o) => {
+                let state = skb.ct.state();
+                checks.option(o.apply(|s| s.contains(state)), || Seen::State(state))
+            }
+            Match::Addrtype(o) => o.eval(skb, m, checks),
+            Match::Statistic(o) => o.eval(m, checks),
+            Match::Physdev(o) => o.eval(skb, m, checks),
+        }
+    }
+}
+
+/// `--sport`, `--dport`: the checks that tcp and udp share.
+fn eval_ports(
+    sport: Option<&Neg<PortRange>>,
+    dport: Option<&Neg<PortRange>>,
+    ports: (u16, u16),
+    checks: &mut Checks,
+) -> bool {
+    checks.optional(sport, |r| r.contains(ports.0), || Seen::Port(ports.0))
+        && checks.optional(dport, |r| r.contains(ports.1), || Seen::Port(ports.1))
+}

@@ -1,0 +1,46 @@
+//! `-m statistic` (net/netfilter/xt_statistic.c).
+
+use super::{Checks, MatchCx};
+use crate::netfilter::xtables::Seen;
+use rand_core::Rng;
+
+/// `--mode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatisticMode {
+    /// `random --probability`: the probability out of 2^31, as the kernel stores it.
+    Random(u32),
+    /// `nth --every N --packet P`
+    Nth {
+        /// N, at least 1.
+        every: u32,
+        /// P, below N.
+        packet: u32,
+    },
+}
+
+/// Options of statistic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistic {
+    /// How.
+    pub mode: StatisticMode,
+    /// Written with `!`.
+    pub not: bool,
+}
+
+impl Statistic {
+    pub(super) fn eval(self, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
+        match self.mode {
+            StatisticMode::Random(below) => {
+                let draw = m.cx.rng.next_u32() & 0x7fff_ffff;
+                checks.option((draw < below) != self.not, || Seen::Draw(draw, below))
+            }
+            StatisticMode::Nth { every, packet } => {
+                // `packet` is the value at which the counter starts; the rule matches when it wraps around.
+                let last = every.saturating_sub(1);
+                let count = (packet + m.state.nth) % every.max(1);
+                m.state.nth = (m.state.nth + 1) % every.max(1);
+                checks.option((count == last) != self.not, || Seen::Count(count, last))
+            }
+        }
+    }
+}

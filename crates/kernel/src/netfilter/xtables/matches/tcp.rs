@@ -1,0 +1,38 @@
+//! `-m tcp` (net/netfilter/xt_tcpudp.c).
+
+use super::{Checks, eval_ports};
+use crate::Skb;
+use crate::netfilter::xtables::{Neg, PortRange, Seen};
+use packet::TcpFlags;
+
+/// `--tcp-flags MASK COMP`; `--syn` is `FIN,SYN,RST,ACK SYN`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpFlagsMatch {
+    /// Which flags to look at.
+    pub mask: TcpFlags,
+    /// Which of them must be set.
+    pub comp: TcpFlags,
+}
+
+/// Options of tcp, in the order in which iptables prints them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TcpMatch {
+    /// `--sport`
+    pub sport: Option<Neg<PortRange>>,
+    /// `--dport`
+    pub dport: Option<Neg<PortRange>>,
+    /// `--tcp-flags`
+    pub flags: Option<Neg<TcpFlagsMatch>>,
+}
+
+impl TcpMatch {
+    pub(super) fn eval(&self, skb: &Skb, checks: &mut Checks) -> bool {
+        let Some(tcp) = skb.tcp() else { return checks.option(false, || Seen::Word("not TCP")) };
+        eval_ports(self.sport.as_ref(), self.dport.as_ref(), (tcp.sport, tcp.dport), checks)
+            && checks.optional(
+                self.flags.as_ref(),
+                |f| tcp.flags.0 & f.mask.0 == f.comp.0,
+                || Seen::Text(tcp.flags.to_string()),
+            )
+    }
+}

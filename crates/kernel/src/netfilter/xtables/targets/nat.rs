@@ -1,0 +1,169 @@
+//! `-j DNAT`, `SNAT`, `MASQUERADE`, `REDIRECT` (net/netfilter/xt_nat.c, xt_MASQUERADE.c, xt_REDIRECT.c).
+
+use super::super::{PortRange, Verdict};
+use super::TargetVerdict;
+use crate::event::HookCtx;
+use crate::netfilter::hook::InetHook;
+use crate::netfilter::nat::{Manip, NatRange, nf_nat_setup_info};
+use crate::route::Scope;
+use crate::{Ct, Cx, DropReason, Netns, Skb};
+use std::net::{IpAddr, Ipv4Addr};
+
+fn setup(
+    ns: &mut Netns,
+    skb: &Skb,
+    range: &NatRange,
+    manip: Manip,
+    cx: &mut Cx<'_>,
+) -> Result<TargetVerdict, DropReason> {
+    match skb.ct {
+        Ct::Tracked { conn, .. } => {
+            nf_nat_setup_info(ns, skb, conn, range, manip, false, cx)?;
+            Ok(TargetVerdict::Final(Verdict::Accept))
+        }
+        // nat is consulted only for packets that have an entry.
+        _ => Ok(TargetVerdict::Final(Verdict::Accept)),
+    }
+}
+
+/// `-j DNAT --to-destination`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dnat {
+    /// First and last address; `None` keeps the address.
+    pub addr: Option<(IpAddr, IpAddr)>,
+    /// Ports; `None` keeps the port.
+    pub ports: Option<PortRange>,
+    /// `--random`
+    pub random: bool,
+    /// `--persistent`
+    pub persistent: bool,
+}
+
+/// `-j SNAT --to-source`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snat {
+    /// First and last address; `None` keeps the address.
+    pub addr: Option<(IpAddr, IpAddr)>,
+    /// Ports; `None` keeps the port if it is free.
+    pub ports: Option<PortRange>,
+    /// `--random`
+    pub random: bool,
+    /// `--random-fully`
+    pub random_fully: bool,
+    /// `--persistent`
+    pub persistent: bool,
+}
+
+/// `-j MASQUERADE`
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Masquerade {
+    /// `--to-ports`
+    pub ports: Option<PortRange>,
+    /// `--random`
+    pub random: bool,
+    /// `--random-fully`
+    pub random_fully: bool,
+}
+
+/// `-j REDIRECT`
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Redirect {
+    /// `--to-ports`
+    pub ports: Option<PortRange>,
+    /// `--random`
+    pub random: bool,
+}
+
+impl Dnat {
+    pub(super) fn eval(
+        &self,
+        ns: &mut Netns,
+        skb: &Skb,
+        _ctx: &HookCtx,
+        cx: &mut Cx<'_>,
+    ) -> Result<TargetVerdict, DropReason> {
+        let range = NatRange {
+            addr: self.addr,
+            ports: self.ports,
+            random: self.random,
+            random_fully: false,
+            persistent: self.persistent,
+        };
+        setup(ns, skb, &range, Manip::Dst, cx)
+    }
+}
+
+impl Snat {
+    pub(super) fn eval(
+        &self,
+        ns: &mut Netns,
+        skb: &Skb,
+        _ctx: &HookCtx,
+        cx: &mut Cx<'_>,
+    ) -> Result<TargetVerdict, DropReason> {
+        let range = NatRange {
+            addr: self.addr,
+            ports: self.ports,
+            random: self.random,
+            random_fully: self.random_fully,
+            persistent: self.persistent,
+        };
+        setup(ns, skb, &range, Manip::Src, cx)
+    }
+}
+
+impl Masquerade {
+    /// `nf_nat_masquerade_ipv4`: the address of the output device that suits the next hop.
+    pub(super) fn eval(
+        &self,
+        ns: &mut Netns,
+        skb: &Skb,
+        ctx: &HookCtx,
+        cx: &mut Cx<'_>,
+    ) -> Result<TargetVerdict, DropReason> {
+        // A packet without a source address (DHCP) stays as it is.
+        if skb.ip().is_some_and(|ip| ip.src.is_unspecified()) {
+            return Ok(TargetVerdict::Final(Verdict::Accept));
+        }
+        let next_hop = skb.dst.and_then(|d| d.gateway).or(skb.ip().and_then(|ip| ip.dst_v4()));
+        let addr = ctx
+            .outdev
+            .and_then(|dev| {
+                ns.inet_select_addr(dev, next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED), Scope::Universe)
+            })
+            .ok_or(DropReason::NetfilterDrop)?;
+        let range = NatRange {
+            addr: Some((addr.into(), addr.into())),
+            ports: self.ports,
+            random: self.random,
+            random_fully: self.random_fully,
+            persistent: false,
+        };
+        setup(ns, skb, &range, Manip::Src, cx)
+    }
+}
+
+impl Redirect {
+    /// `nf_nat_redirect_ipv4`: to 127.0.0.1 in OUTPUT, to the first address of the input device in PREROUTING.
+    pub(super) fn eval(
+        &self,
+        ns: &mut Netns,
+        skb: &Skb,
+        ctx: &HookCtx,
+        cx: &mut Cx<'_>,
+    ) -> Result<TargetVerdict, DropReason> {
+        let addr = if ctx.hook == InetHook::LocalOut {
+            Ipv4Addr::LOCALHOST
+        } else {
+            ctx.indev.and_then(|dev| ns.first_addr(dev)).ok_or(DropReason::NetfilterDrop)?
+        };
+        let range = NatRange {
+            addr: Some((addr.into(), addr.into())),
+            ports: self.ports,
+            random: self.random,
+            random_fully: false,
+            persistent: false,
+        };
+        setup(ns, skb, &range, Manip::Dst, cx)
+    }
+}

@@ -1,0 +1,105 @@
+//! `-j REJECT` (net/ipv4/netfilter/ipt_REJECT.c, nf_reject_ipv4.c).
+
+use super::super::Verdict;
+use super::TargetVerdict;
+use crate::event::HookCtx;
+use crate::ipv4::{icmp_send, nf_send_reset};
+use crate::{Cx, Netns, Skb};
+use packet::icmp_type;
+
+/// `--reject-with`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RejectWith {
+    /// `icmp-net-unreachable`
+    NetUnreachable,
+    /// `icmp-host-unreachable`
+    HostUnreachable,
+    /// `icmp-proto-unreachable`
+    ProtoUnreachable,
+    /// `icmp-port-unreachable`, the default
+    #[default]
+    PortUnreachable,
+    /// `icmp-net-prohibited`
+    NetProhibited,
+    /// `icmp-host-prohibited`
+    HostProhibited,
+    /// `icmp-admin-prohibited`
+    AdminProhibited,
+    /// `tcp-reset`
+    TcpReset,
+}
+
+impl RejectWith {
+    /// Every kind.
+    pub const ALL: [RejectWith; 8] = [
+        RejectWith::NetUnreachable,
+        RejectWith::HostUnreachable,
+        RejectWith::ProtoUnreachable,
+        RejectWith::PortUnreachable,
+        RejectWith::NetProhibited,
+        RejectWith::HostProhibited,
+        RejectWith::AdminProhibited,
+        RejectWith::TcpReset,
+    ];
+
+    /// The word after `--reject-with`.
+    pub fn name(self) -> &'static str {
+        match self {
+            RejectWith::NetUnreachable => "icmp-net-unreachable",
+            RejectWith::HostUnreachable => "icmp-host-unreachable",
+            RejectWith::ProtoUnreachable => "icmp-proto-unreachable",
+            RejectWith::PortUnreachable => "icmp-port-unreachable",
+            RejectWith::NetProhibited => "icmp-net-prohibited",
+            RejectWith::HostProhibited => "icmp-host-prohibited",
+            RejectWith::AdminProhibited => "icmp-admin-prohibited",
+            RejectWith::TcpReset => "tcp-reset",
+        }
+    }
+
+    /// The code of the ICMP destination unreachable message; `None` for a TCP reset.
+    pub fn icmp_code(self) -> Option<u8> {
+        Some(match self {
+            RejectWith::NetUnreachable => 0,
+            RejectWith::HostUnreachable => 1,
+            RejectWith::ProtoUnreachable => 2,
+            RejectWith::PortUnreachable => 3,
+            RejectWith::NetProhibited => 9,
+            RejectWith::HostProhibited => 10,
+            RejectWith::AdminProhibited => 13,
+            RejectWith::TcpReset => return None,
+        })
+    }
+}
+
+/// Options of REJECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Reject {
+    /// The answer.
+    pub with: RejectWith,
+}
+
+impl Reject {
+    /// Sends the answer and drops the packet.
+    pub(super) fn eval(self, ns: &mut Netns, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> TargetVerdict {
+        match self.with.icmp_code() {
+            Some(code) => {
+                // nf_send_unreach: no answer to what may not have come from its source.
+                let intact = skb.ip().is_some_and(|ip| ip.frag.offset == 0) && checksum_ok(skb);
+                if intact {
+                    icmp_send(ns, skb, icmp_type::DEST_UNREACH, code, None, cx);
+                }
+            }
+            None => nf_send_reset(ns, skb, ctx.hook, cx),
+        }
+        TargetVerdict::Final(Verdict::Drop)
+    }
+}
+
+fn checksum_ok(skb: &Skb) -> bool {
+    match skb.ip().map(|ip| &ip.l4) {
+        Some(packet::L4::Tcp(t)) => t.checksum_ok,
+        Some(packet::L4::Udp(u)) => u.checksum_ok,
+        Some(packet::L4::Icmp(i)) => i.checksum_ok,
+        _ => true,
+    }
+}

@@ -1,0 +1,156 @@
+//! The socket buffer: a packet while it is inside one box (`struct sk_buff`, include/linux/skbuff.h).
+
+use crate::netfilter::conntrack::{ConnInfo, CtState};
+use crate::route::Dst;
+use crate::{ConnId, DevId, PacketId};
+use packet::{Frame, Ip, L4, Mac, Payload};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+/// To whom the frame is addressed, from the view of the device that received it (`skb->pkt_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PktType {
+    /// `PACKET_HOST`: to the device's own address.
+    Host,
+    /// `PACKET_BROADCAST`
+    Broadcast,
+    /// `PACKET_MULTICAST`
+    Multicast,
+    /// `PACKET_OTHERHOST`: to somebody else; the IP stack ignores it.
+    OtherHost,
+}
+
+/// The conntrack reference of a packet (`skb->_nfct`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Ct {
+    /// No entry: conntrack has not seen the packet, or found it invalid. `--ctstate INVALID` matches.
+    #[default]
+    None,
+    /// `IP_CT_UNTRACKED`
+    Untracked,
+    /// Belongs to an entry.
+    Tracked {
+        /// The entry.
+        conn: ConnId,
+        /// How the packet relates to it.
+        info: ConnInfo,
+    },
+}
+
+impl Ct {
+    /// The entry, if there is one.
+    pub fn conn(self) -> Option<ConnId> {
+        match self {
+            Ct::Tracked { conn, .. } => Some(conn),
+            _ => None,
+        }
+    }
+
+    /// The state that `--ctstate` sees.
+    pub fn state(self) -> CtState {
+        match self {
+            Ct::None => CtState::Invalid,
+            Ct::Untracked => CtState::Untracked,
+            Ct::Tracked { info, .. } => info.state,
+        }
+    }
+}
+
+/// What br_netfilter remembers about a packet that came in by a bridge port (`struct nf_bridge_info`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NfBridge {
+    /// The bridge port that received it (`physindev`).
+    pub physin: DevId,
+    /// The bridge port that it leaves by, once the bridge has decided (`physoutdev`).
+    pub physout: Option<DevId>,
+    /// The bridge is running the IP PREROUTING hook right now.
+    pub in_prerouting: bool,
+    /// The destination before PREROUTING; if it differs afterwards the packet was DNATed.
+    pub ipv4_daddr: Option<Ipv4Addr>,
+    /// DNATed to a host behind the same bridge, on its way through neighbour output: the source MAC is restored
+    /// when the bridge device transmits it.
+    pub bridged_dnat: bool,
+    /// The sender's MAC, kept while the frame takes that way.
+    pub neigh_source: Mac,
+    /// The frame was addressed to somebody else before br_netfilter lent it to the IP stack.
+    pub pkt_otherhost: bool,
+}
+
+/// A packet inside one box. Passed by value, so that a dropped packet cannot be used again.
+#[derive(Clone, Debug)]
+pub struct Skb {
+    /// Identity, see [`PacketId`].
+    pub id: PacketId,
+    /// The packet with its link-layer header (all zero until neighbour output fills it in).
+    pub frame: Rc<Frame>,
+    /// The device that the packet is at (`skb->dev`); `None` for locally made packets before output.
+    pub dev: Option<DevId>,
+    /// See [`PktType`].
+    pub pkt_type: PktType,
+    /// The packet mark.
+    pub mark: u32,
+    /// Conntrack reference.
+    pub ct: Ct,
+    /// br_netfilter's notes.
+    pub nf_bridge: Option<NfBridge>,
+    /// Set by the TRACE target: later rules that match are reported.
+    pub nf_trace: bool,
+    /// The routing decision, once made.
+    pub dst: Option<Dst>,
+    /// Routing found that the packet leaves by the device it came in by, to a gateway that the sender could have
+    /// used itself (`IPSKB_DOREDIRECT`).
+    pub do_redirect: bool,
+    /// This copy goes up only because the bridge device is promiscuous.
+    pub promisc_copy: bool,
+}
+
+impl Skb {
+    /// A packet that the box itself has made.
+    pub fn local(id: PacketId, ip: Ip) -> Skb {
+        let frame = Frame { src: Mac::ZERO, dst: Mac::ZERO, payload: Payload::Ip(ip) };
+        Skb::from_frame(id, Rc::new(frame))
+    }
+
+    /// A frame without any history.
+    pub fn from_frame(id: PacketId, frame: Rc<Frame>) -> Skb {
+        Skb {
+            id,
+            frame,
+            dev: None,
+            pkt_type: PktType::Host,
+            mark: 0,
+            ct: Ct::None,
+            nf_bridge: None,
+            nf_trace: false,
+            dst: None,
+            do_redirect: false,
+            promisc_copy: false,
+        }
+    }
+
+    /// The IP packet, if it is one.
+    pub fn ip(&self) -> Option<&Ip> {
+        self.frame.ip()
+    }
+
+    /// The IP packet for writing (copied first if somebody else still looks at it).
+    pub fn ip_mut(&mut self) -> Option<&mut Ip> {
+        match &mut Rc::make_mut(&mut self.frame).payload {
+            Payload::Ip(ip) => Some(ip),
+            Payload::Arp(_) => None,
+        }
+    }
+
+    /// The frame for writing.
+    pub fn frame_mut(&mut self) -> &mut Frame {
+        Rc::make_mut(&mut self.frame)
+    }
+
+    /// The TCP segment, if it is one.
+    pub fn tcp(&self) -> Option<&packet::Tcp> {
+        match &self.ip()?.l4 {
+            L4::Tcp(t) => Some(t),
+            _ => None,
+        }
+    }
+}

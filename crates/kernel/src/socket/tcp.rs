@@ -1,0 +1,481 @@
+//! TCP sockets: state and the calls of programs (net/ipv4/tcp.c). Segments in: `tcp_input`; out: `tcp_output`.
+
+use super::tcp_input::release_sock;
+use super::tcp_output::{Segment, transmit};
+use super::{Endpoint, Errno, Socket, send_error};
+use crate::event::{SocketStep, What};
+use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Skb, SocketId, Timer};
+use packet::TcpFlags;
+use rand_core::Rng;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// State of a socket (RFC 9293).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpStatus {
+    /// SYN sent.
+    SynSent,
+    /// SYN received, SYN/ACK sent.
+    SynRecv,
+    /// Connected.
+    Established,
+    /// Closed here, FIN not acknowledged.
+    FinWait1,
+    /// FIN acknowledged.
+    FinWait2,
+    /// Closed by the peer.
+    CloseWait,
+    /// Closed by both, our FIN not acknowledged.
+    LastAck,
+    /// Both FINs crossed.
+    Closing,
+    /// Done; waits for late segments.
+    TimeWait,
+    /// Over.
+    Close,
+}
+
+impl TcpStatus {
+    /// The word that `ss` prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            TcpStatus::SynSent => "SYN-SENT",
+            TcpStatus::SynRecv => "SYN-RECV",
+            TcpStatus::Established => "ESTAB",
+            TcpStatus::FinWait1 => "FIN-WAIT-1",
+            TcpStatus::FinWait2 => "FIN-WAIT-2",
+            TcpStatus::CloseWait => "CLOSE-WAIT",
+            TcpStatus::LastAck => "LAST-ACK",
+            TcpStatus::Closing => "CLOSING",
+            TcpStatus::TimeWait => "TIME-WAIT",
+            TcpStatus::Close => "UNCONN",
+        }
+    }
+}
+
+/// A listening socket.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Bound address and port.
+    pub local: Endpoint,
+    pub(crate) accepted: VecDeque<SocketId>,
+}
+
+/// What [`Netns::tcp_recv`] has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Bytes.
+    Data(Vec<u8>),
+    /// The peer has closed.
+    Eof,
+    /// The connection has failed.
+    Error(Errno),
+    /// Nothing yet.
+    Nothing,
+}
+
+/// A segment that has not been acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Unacked {
+    pub seq: u32,
+    pub flags: TcpFlags,
+    pub payload: Vec<u8>,
+}
+
+impl Unacked {
+    pub(crate) fn end(&self) -> u32 {
+        let syn_fin = u32::from(self.flags.has(TcpFlags::SYN)) + u32::from(self.flags.has(TcpFlags::FIN));
+        self.seq.wrapping_add(self.payload.len() as u32).wrapping_add(syn_fin)
+    }
+}
+
+/// A connection.
+#[derive(Clone, Debug)]
+pub struct TcpSocket {
+    /// Local address and port.
+    pub local: Endpoint,
+    /// Peer.
+    pub remote: Endpoint,
+    /// State.
+    pub status: TcpStatus,
+    pub(crate) error: Option<Errno>,
+    pub(crate) listener: Option<SocketId>,
+    pub(crate) snd_una: u32,
+    pub(crate) snd_nxt: u32,
+    pub(crate) snd_wnd: u32,
+    pub(crate) snd_wscale: u8,
+    /// Both sides offered window scaling.
+    pub(crate) wscale_ok: bool,
+    /// Both sides permit SACK.
+    pub(crate) sack_ok: bool,
+    pub(crate) rcv_nxt: u32,
+    /// Right edge of the window that was announced.
+    pub(crate) rcv_edge: u32,
+    pub(crate) rcv_wnd: u32,
+    pub(crate) ts_ok: bool,
+    pub(crate) ts_offset: u32,
+    pub(crate) ts_recent: u32,
+    pub(crate) mss: usize,
+    pub(crate) unacked: VecDeque<Unacked>,
+    pub(crate) to_send: VecDeque<u8>,
+    pub(crate) fin_queued: bool,
+    pub(crate) recv: VecDeque<u8>,
+    pub(crate) recv_fin: bool,
+    pub(crate) retries: u32,
+    pub(crate) rto: Duration,
+    pub(crate) rto_at: Option<Instant>,
+    pub(crate) ack_at: Option<Instant>,
+    pub(crate) last_data: Option<Instant>,
+    pub(crate) pingpong: bool,
+    pub(crate) ip_id: u16,
+    /// The last packet received, which caused what is sent next.
+    pub(crate) cause: Option<PacketId>,
+    pub(crate) orphan: bool,
+    /// Until then a call of the program owns the socket (`sock_owned_by_user`).
+    pub(crate) owned_until: Instant,
+    /// What came in meanwhile.
+    pub(crate) backlog: VecDeque<Skb>,
+}
+
+/// How long a call owns its socket. The answers of near hosts come in meanwhile: they are processed when it returns.
+const CALL_TIME: Duration = Duration::from_micros(40);
+
+/// `TCP_TIMEOUT_INIT`
+pub(super) const TIMEOUT_INIT: Duration = Duration::from_secs(1);
+/// `TCP_RTO_MIN`
+pub(super) const RTO_MIN: Duration = Duration::from_millis(200);
+/// `TCP_RTO_MAX`
+const RTO_MAX: Duration = Duration::from_secs(120);
+/// `TCP_DELACK_MIN`
+pub(super) const DELACK: Duration = Duration::from_millis(40);
+/// `TCP_TIMEWAIT_LEN`
+pub(super) const TIMEWAIT: Duration = Duration::from_secs(60);
+/// Segments that leave as one packet: a veth takes over the cutting (TSO) and never does it. As many as the first
+/// congestion window allows.
+const GSO_SEGMENTS: usize = 10;
+/// How far above the old sequence numbers a connection begins that takes the place of one in TIME-WAIT.
+const TIMEWAIT_GAP: u32 = 65_537;
+/// First receive window of a client on a 1500-byte link.
+pub(super) const CLIENT_WINDOW: u32 = 64_240;
+/// First receive window of a server on a 1500-byte link.
+pub(super) const SERVER_WINDOW: u32 = 65_160;
+/// Window scale that Linux offers with a 6 MB `tcp_rmem`.
+pub(super) const WSCALE: u8 = 7;
+/// Segment size that Linux offers on a 1500-byte link.
+pub(super) const MSS: u16 = 1460;
+
+impl TcpSocket {
+    pub(super) fn new(local: Endpoint, remote: Endpoint, status: TcpStatus, cx: &mut Cx<'_>) -> TcpSocket {
+        let isn = cx.rng.next_u32();
+        TcpSocket {
+            local,
+            remote,
+            status,
+            error: None,
+            listener: None,
+            snd_una: isn,
+            snd_nxt: isn,
+            snd_wnd: 0,
+            snd_wscale: 0,
+            wscale_ok: true,
+            sack_ok: true,
+            rcv_nxt: 0,
+            rcv_edge: 0,
+            rcv_wnd: CLIENT_WINDOW,
+            ts_ok: true,
+            ts_offset: cx.rng.next_u32(),
+            ts_recent: 0,
+            mss: usize::from(MSS) - 12,
+            unacked: VecDeque::new(),
+            to_send: VecDeque::new(),
+            fin_queued: false,
+            recv: VecDeque::new(),
+            recv_fin: false,
+            retries: 0,
+            rto: TIMEOUT_INIT,
+            rto_at: None,
+            ack_at: None,
+            last_data: None,
+            pingpong: false,
+            ip_id: (cx.rng.next_u32() & 0xffff) as u16,
+            cause: None,
+            orphan: false,
+            owned_until: Instant(0),
+            backlog: VecDeque::new(),
+        }
+    }
+
+    /// An ICMP error ends a connection that is not yet established. True if it did.
+    pub(super) fn fail_if_connecting(&mut self, errno: Errno) -> bool {
+        let connecting = matches!(self.status, TcpStatus::SynSent | TcpStatus::SynRecv);
+        if connecting {
+            self.status = TcpStatus::Close;
+            self.error = Some(errno);
+            self.rto_at = None;
+        }
+        connecting
+    }
+
+    pub(super) fn enter(&mut self, id: SocketId, to: TcpStatus, cx: &mut Cx<'_>) {
+        let (from, to_name) = (self.status.name(), to.name());
+        self.status = to;
+        let packet = self.cause.unwrap_or_default();
+        cx.emit(packet, || What::Socket { socket: id, step: SocketStep::TcpState { from, to: to_name } });
+    }
+}
+
+/// The connection between two endpoints.
+pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
+    ns.sockets.iter().find_map(|(id, s)| match s {
+        Socket::Tcp(t) if t.local == local && t.remote == remote && t.status != TcpStatus::Close => Some(id),
+        _ => None,
+    })
+}
+
+impl Netns {
+    /// `socket()`, `bind()`, `listen()`
+    pub fn tcp_listen(&mut self, local: Endpoint) -> Result<SocketId, Errno> {
+        if !local.0.is_unspecified() && !self.is_local_addr(local.0) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        let taken = self.sockets.iter().any(|(_, s)| match s {
+            Socket::Listen(l) => {
+                l.local.1 == local.1
+                    && (l.local.0 == local.0 || l.local.0.is_unspecified() || local.0.is_unspecified())
+            }
+            _ => false,
+        });
+        if taken {
+            return Err(Errno::EADDRINUSE);
+        }
+        Ok(self.sockets.add(Socket::Listen(Listener { local, accepted: VecDeque::new() })))
+    }
+
+    /// `accept()`: the next established connection of a listener.
+    pub fn tcp_accept(&mut self, listener: SocketId) -> Option<SocketId> {
+        match self.sockets.get_mut(listener)? {
+            Socket::Listen(l) => l.accepted.pop_front(),
+            _ => None,
+        }
+    }
+
+    /// `socket()`, `bind()`, `connect()` without waiting. An unspecified address or port 0 in `local` is chosen by
+    /// the kernel. `Err` if there is no way to the peer at all.
+    pub fn tcp_connect(
+        &mut self,
+        local: Endpoint,
+        remote: Endpoint,
+        cx: &mut Cx<'_>,
+    ) -> Result<SocketId, Errno> {
+        let found = self.ip_route_output(Some(local.0), remote.0, false);
+        let (dst, _) = found.map_err(|(why, _)| {
+            send_error(Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
+        })?;
+        let port = if local.1 == 0 { self.sockets.ephemeral_port() } else { local.1 };
+        let addr = if local.0.is_unspecified() { dst.source } else { local.0 };
+        let mut sock = TcpSocket::new((addr, port), remote, TcpStatus::SynSent, cx);
+        if let Some(old) = find(self, (addr, port), remote) {
+            // A connection that is only waiting gives way (tcp_twsk_unique); the new one begins well above it.
+            match self.sockets.tcp(old) {
+                Some(t) if t.status == TcpStatus::TimeWait && t.ts_ok => {
+                    sock.snd_una = t.snd_nxt.wrapping_add(TIMEWAIT_GAP);
+                    sock.snd_nxt = sock.snd_una;
+                    sock.ts_offset = t.ts_offset;
+                    self.sockets.remove(old);
+                }
+                _ => return Err(Errno::EADDRNOTAVAIL),
+            }
+        }
+        let id = self.sockets.add(Socket::Tcp(Box::new(sock)));
+        send_syn(self, id, cx);
+        Ok(id)
+    }
+
+    /// State, local and remote endpoint of a connection.
+    pub fn tcp_info(&self, id: SocketId) -> Option<(TcpStatus, Endpoint, Endpoint)> {
+        self.sockets.iter().find(|(i, _)| *i == id).and_then(|(_, s)| match s {
+            Socket::Tcp(t) => Some((t.status, t.local, t.remote)),
+            _ => None,
+        })
+    }
+
+    /// `send()`: everything is taken.
+    pub fn tcp_send(&mut self, id: SocketId, data: &[u8], cx: &mut Cx<'_>) -> Result<(), Errno> {
+        let t = self.sockets.tcp(id).ok_or(Errno::EINVAL)?;
+        if let Some(e) = t.error {
+            return Err(e);
+        }
+        if !matches!(t.status, TcpStatus::Established | TcpStatus::CloseWait) {
+            return Err(Errno::EPIPE);
+        }
+        t.to_send.extend(data);
+        own(t, id, cx);
+        push(self, id, cx);
+        Ok(())
+    }
+
+    /// `recv()`
+    pub fn tcp_recv(&mut self, id: SocketId) -> Received {
+        let Some(t) = self.sockets.tcp(id) else { return Received::Error(Errno::ENOTCONN) };
+        if !t.recv.is_empty() {
+            return Received::Data(t.recv.drain(..).collect());
+        }
+        if let Some(e) = t.error {
+            return Received::Error(e);
+        }
+        if t.recv_fin { Received::Eof } else { Received::Nothing }
+    }
+
+    /// `close()`: sends what is left, then a FIN; the socket lives on until the peer has agreed.
+    pub fn tcp_close(&mut self, id: SocketId, cx: &mut Cx<'_>) {
+        let Some(t) = self.sockets.tcp(id) else { return };
+        t.orphan = true;
+        own(t, id, cx);
+        match t.status {
+            TcpStatus::SynSent | TcpStatus::Close => {
+                self.sockets.remove(id);
+            }
+            TcpStatus::Established | TcpStatus::SynRecv | TcpStatus::CloseWait if !t.recv.is_empty() => {
+                // Unread data: the peer learns that it was in vain.
+                self.tcp_reset(id, cx);
+            }
+            TcpStatus::Established | TcpStatus::SynRecv | TcpStatus::CloseWait => {
+                t.fin_queued = true;
+                push(self, id, cx);
+            }
+            _ => {}
+        }
+    }
+
+    /// `close()` with `SO_LINGER` 0: a RST.
+    pub fn tcp_reset(&mut self, id: SocketId, cx: &mut Cx<'_>) {
+        let Some(t) = self.sockets.tcp(id) else { return };
+        if matches!(
+            t.status,
+            TcpStatus::Established | TcpStatus::CloseWait | TcpStatus::FinWait1 | TcpStatus::FinWait2
+        ) {
+            let seq = t.snd_nxt;
+            let flags = TcpFlags::RST | TcpFlags::ACK;
+            transmit(self, id, Segment { seq, flags, payload: Vec::new(), syn: false }, cx);
+        }
+        self.sockets.remove(id);
+    }
+}
+
+fn send_syn(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    let seq = t.snd_una;
+    if t.snd_nxt == seq {
+        t.snd_nxt = seq.wrapping_add(1);
+        t.unacked.push_back(Unacked { seq, flags: TcpFlags::SYN, payload: Vec::new() });
+    }
+    own(t, id, cx);
+    arm(t, id, cx);
+    transmit(ns, id, Segment { seq, flags: TcpFlags::SYN, payload: Vec::new(), syn: true }, cx);
+}
+
+/// `lock_sock` by a call: it returns after [`CALL_TIME`], then the backlog is processed.
+fn own(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
+    t.owned_until = cx.now + CALL_TIME;
+    cx.out.push(Output::Timer { at: t.owned_until, timer: Timer::Tcp(id) });
+}
+
+/// (Re)starts the retransmission timer.
+pub(super) fn arm(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
+    let at = cx.now + t.rto;
+    t.rto_at = Some(at);
+    cx.out.push(Output::Timer { at, timer: Timer::Tcp(id) });
+}
+
+/// `tcp_push_pending_frames`: sends what the window allows, then a FIN if the program has closed.
+pub(super) fn push(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    loop {
+        let Some(t) = ns.sockets.tcp(id) else { return };
+        if matches!(t.status, TcpStatus::SynSent | TcpStatus::SynRecv | TcpStatus::Close) {
+            return;
+        }
+        let in_flight = t.snd_nxt.wrapping_sub(t.snd_una);
+        let room = t.snd_wnd.saturating_sub(in_flight) as usize;
+        let n = t.to_send.len().min(t.mss * GSO_SEGMENTS).min(room);
+        let fin = t.fin_queued && n == t.to_send.len();
+        if n == 0 && !fin {
+            return;
+        }
+        let payload: Vec<u8> = t.to_send.drain(..n).collect();
+        let seq = t.snd_nxt;
+        let mut flags = TcpFlags::ACK;
+        if n > 0 && t.to_send.is_empty() {
+            flags = flags | TcpFlags::PSH;
+        }
+        if n > 0 && t.last_data.is_some_and(|at| cx.now.since(at) < DELACK) {
+            // Data answers data: from now on acknowledgements wait for an answer to ride on.
+            t.pingpong = true;
+        }
+        if fin {
+            flags = flags.without(TcpFlags::PSH) | TcpFlags::FIN;
+            if n > 0 {
+                flags = flags | TcpFlags::PSH;
+            }
+            t.fin_queued = false;
+            let to = if t.status == TcpStatus::CloseWait { TcpStatus::LastAck } else { TcpStatus::FinWait1 };
+            t.enter(id, to, cx);
+        }
+        let segment = Unacked { seq, flags, payload: payload.clone() };
+        t.snd_nxt = segment.end();
+        t.unacked.push_back(segment);
+        if t.rto_at.is_none() {
+            arm(t, id, cx);
+        }
+        transmit(ns, id, Segment { seq, flags, payload, syn: false }, cx);
+    }
+}
+
+/// The timer of a connection: delayed ACK, retransmission, end of TIME-WAIT.
+pub(crate) fn tcp_timer(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    let (linear, syn_retries, synack_retries, retries2) = (
+        ns.sysctl.tcp_syn_linear_timeouts,
+        ns.sysctl.tcp_syn_retries,
+        ns.sysctl.tcp_synack_retries,
+        ns.sysctl.tcp_retries2,
+    );
+    release_sock(ns, id, cx);
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    if t.ack_at.is_some_and(|at| at <= cx.now) {
+        t.ack_at = None;
+        let seq = t.snd_nxt;
+        transmit(ns, id, Segment { seq, flags: TcpFlags::ACK, payload: Vec::new(), syn: false }, cx);
+    }
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    if t.rto_at.is_none_or(|at| at > cx.now) {
+        return;
+    }
+    t.rto_at = None;
+    if t.status == TcpStatus::TimeWait {
+        ns.sockets.remove(id);
+        return;
+    }
+    let Some(first) = t.unacked.front().cloned() else { return };
+    let limit = match t.status {
+        TcpStatus::SynSent => syn_retries,
+        TcpStatus::SynRecv => synack_retries,
+        _ => retries2,
+    };
+    if i64::from(t.retries) >= limit {
+        t.error = Some(Errno::ETIMEDOUT);
+        t.enter(id, TcpStatus::Close, cx);
+        cx.out.push(Output::Wake(id));
+        let forget = t.orphan || t.listener.is_some();
+        if forget {
+            ns.sockets.remove(id);
+        }
+        return;
+    }
+    t.retries += 1;
+    let stays = t.status == TcpStatus::SynSent && i64::from(t.retries) <= linear;
+    if !stays {
+        t.rto = (t.rto * 2).min(RTO_MAX);
+    }
+    arm(t, id, cx);
+    let syn = first.flags.has(TcpFlags::SYN);
+    transmit(ns, id, Segment { seq: first.seq, flags: first.flags, payload: first.payload, syn }, cx);
+}

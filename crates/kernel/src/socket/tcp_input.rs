@@ -1,0 +1,374 @@
+//! Segments in (net/ipv4/tcp_ipv4.c, tcp_input.c).
+
+use super::tcp::{DELACK, RTO_MIN, SERVER_WINDOW, TIMEWAIT, TcpSocket, TcpStatus, Unacked, arm, find, push};
+use super::tcp_output::{Segment, send_reset, transmit};
+use super::{Endpoint, Errno, Socket};
+use crate::event::{SocketStep, What};
+use crate::{Cx, Delivery, DropReason, Instant, Journey, Netns, Output, Skb, SocketId, Timer};
+use packet::{L4, Tcp, TcpFlags};
+
+fn before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}
+
+fn after(a: u32, b: u32) -> bool {
+    before(b, a)
+}
+
+/// `tcp_v4_rcv`
+pub(crate) fn tcp_v4_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    let parsed = skb.ip().and_then(|ip| {
+        let L4::Tcp(t) = &ip.l4 else { return None };
+        Some(((ip.src_v4()?, t.sport), (ip.dst_v4()?, t.dport), t.clone()))
+    });
+    let Some((remote, local, tcp)) = parsed else { return Err(cx.drop(&skb, DropReason::NoProtocol)) };
+    if !tcp.checksum_ok {
+        return Err(cx.drop(&skb, DropReason::BadChecksum));
+    }
+    let mut socket = find(ns, local, remote);
+    if let Some(id) = socket {
+        let reusable = ns.sockets.tcp(id).is_some_and(|t| t.status == TcpStatus::TimeWait);
+        if reusable && tcp.flags.has(TcpFlags::SYN) && !tcp.flags.has(TcpFlags::ACK) {
+            // A new connection may take the place of one that is only waiting.
+            ns.sockets.remove(id);
+            socket = None;
+        }
+    }
+    if let Some(id) = socket
+        && let Some(t) = ns.sockets.tcp(id)
+        && cx.now < t.owned_until
+    {
+        // tcp_add_backlog
+        t.backlog.push_back(skb);
+        return Ok(Delivery::Queued);
+    }
+    match socket.or_else(|| find_listener(ns, local)) {
+        Some(id) => {
+            if let Some(t) = ns.sockets.tcp(id) {
+                t.cause = Some(skb.id);
+            }
+            segment(ns, id, skb, &tcp, local, remote, cx)
+        }
+        None => no_socket(ns, skb, cx),
+    }
+}
+
+/// `release_sock`: the call has returned; what came in meanwhile is processed.
+pub(super) fn release_sock(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    let Some(t) = ns.sockets.tcp(id).filter(|t| t.owned_until <= cx.now) else { return };
+    let (local, remote) = (t.local, t.remote);
+    while let Some(skb) = ns.sockets.tcp(id).and_then(|t| t.backlog.pop_front()) {
+        let Some(tcp) = skb.tcp().cloned() else { continue };
+        let Some(t) = ns.sockets.tcp(id) else { return };
+        if t.status == TcpStatus::Close {
+            // The connection ended with an earlier one.
+            cx.drop(&skb, DropReason::SocketRefused);
+            continue;
+        }
+        t.cause = Some(skb.id);
+        let keep = t.owned_until;
+        t.owned_until = Instant(u64::MAX);
+        let _ = segment(ns, id, skb, &tcp, local, remote, cx);
+        if let Some(t) = ns.sockets.tcp(id) {
+            t.owned_until = keep;
+        }
+    }
+    if ns.sockets.tcp(id).is_some_and(|t| t.orphan && t.status == TcpStatus::Close) {
+        ns.sockets.remove(id);
+    }
+}
+
+fn find_listener(ns: &Netns, local: Endpoint) -> Option<SocketId> {
+    let fits =
+        |l: &super::Listener| l.local.1 == local.1 && (l.local.0.is_unspecified() || l.local.0 == local.0);
+    ns.sockets
+        .iter()
+        .filter_map(|(id, s)| match s {
+            Socket::Listen(l) if fits(l) => Some((!l.local.0.is_unspecified(), id)),
+            _ => None,
+        })
+        .max_by_key(|(exact, _)| *exact)
+        .map(|(_, id)| id)
+}
+
+/// A segment that no socket wants is answered with a RST.
+fn no_socket(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    send_reset(ns, &skb, cx);
+    Err(cx.drop(&skb, DropReason::NoSocket))
+}
+
+fn segment(
+    ns: &mut Netns,
+    id: SocketId,
+    skb: Skb,
+    tcp: &Tcp,
+    local: Endpoint,
+    remote: Endpoint,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    let status = match ns.sockets.get_mut(id) {
+        Some(Socket::Listen(_)) => return listen(ns, id, skb, tcp, local, remote, cx),
+        Some(Socket::Tcp(t)) => t.status,
+        _ => return no_socket(ns, skb, cx),
+    };
+    match status {
+        TcpStatus::SynSent => syn_sent(ns, id, skb, tcp, cx),
+        TcpStatus::Close => no_socket(ns, skb, cx),
+        _ => connected(ns, id, skb, tcp, cx),
+    }
+}
+
+/// `tcp_conn_request`: a SYN makes a half-open connection.
+fn listen(
+    ns: &mut Netns,
+    listener: SocketId,
+    skb: Skb,
+    tcp: &Tcp,
+    local: Endpoint,
+    remote: Endpoint,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    if tcp.flags.has(TcpFlags::RST) {
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
+    }
+    if tcp.flags.has(TcpFlags::ACK) || !tcp.flags.has(TcpFlags::SYN) {
+        return no_socket(ns, skb, cx);
+    }
+    let mut t = TcpSocket::new(local, remote, TcpStatus::SynRecv, cx);
+    t.listener = Some(listener);
+    t.cause = Some(skb.id);
+    t.rcv_wnd = SERVER_WINDOW;
+    t.rcv_nxt = tcp.seq.wrapping_add(1);
+    t.rcv_edge = t.rcv_nxt.wrapping_add(SERVER_WINDOW);
+    negotiate(&mut t, tcp);
+    t.snd_wnd = u32::from(tcp.window);
+    let seq = t.snd_una;
+    let flags = TcpFlags::SYN | TcpFlags::ACK;
+    t.snd_nxt = seq.wrapping_add(1);
+    t.unacked.push_back(Unacked { seq, flags, payload: Vec::new() });
+    let id = ns.sockets.add(Socket::Tcp(Box::new(t)));
+    cx.emit(skb.id, || What::Socket {
+        socket: id,
+        step: SocketStep::TcpState { from: "LISTEN", to: TcpStatus::SynRecv.name() },
+    });
+    if let Some(t) = ns.sockets.tcp(id) {
+        arm(t, id, cx);
+    }
+    transmit(ns, id, Segment { seq, flags, payload: Vec::new(), syn: true }, cx);
+    Ok(Delivery::Local)
+}
+
+/// Options of the peer's SYN.
+fn negotiate(t: &mut TcpSocket, tcp: &Tcp) {
+    t.snd_wscale = tcp.options.wscale.unwrap_or(0);
+    t.wscale_ok = tcp.options.wscale.is_some();
+    t.sack_ok = tcp.options.sack_ok;
+    t.ts_ok = tcp.options.ts.is_some();
+    t.ts_recent = tcp.options.ts.map_or(0, |(val, _)| val);
+    let mss = usize::from(tcp.options.mss.unwrap_or(536));
+    t.mss = mss.saturating_sub(if t.ts_ok { 12 } else { 0 }).max(1);
+}
+
+/// `tcp_rcv_synsent_state_process`
+fn syn_sent(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
+    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, skb, cx) };
+    let acks = tcp.flags.has(TcpFlags::ACK);
+    if acks && tcp.ack != t.snd_nxt {
+        return no_socket(ns, skb, cx);
+    }
+    if tcp.flags.has(TcpFlags::RST) {
+        if !acks {
+            return Err(cx.drop(&skb, DropReason::SocketRefused));
+        }
+        t.error = Some(Errno::ECONNREFUSED);
+        t.rto_at = None;
+        t.enter(id, TcpStatus::Close, cx);
+        cx.out.push(Output::Wake(id));
+        return Ok(Delivery::Local);
+    }
+    if !acks || !tcp.flags.has(TcpFlags::SYN) {
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
+    }
+    t.rcv_nxt = tcp.seq.wrapping_add(1);
+    t.rcv_edge = t.rcv_nxt.wrapping_add(t.rcv_wnd);
+    t.snd_una = tcp.ack;
+    negotiate(t, tcp);
+    t.snd_wnd = u32::from(tcp.window);
+    t.unacked.clear();
+    t.rto_at = None;
+    t.retries = 0;
+    t.rto = RTO_MIN;
+    t.enter(id, TcpStatus::Established, cx);
+    cx.out.push(Output::Wake(id));
+    ack_now(ns, id, cx);
+    Ok(Delivery::Local)
+}
+
+fn ack_now(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    let Some(seq) = ns.sockets.tcp(id).map(|t| t.snd_nxt) else { return };
+    transmit(ns, id, Segment { seq, flags: TcpFlags::ACK, payload: Vec::new(), syn: false }, cx);
+}
+
+/// `tcp_rcv_established`, `tcp_rcv_state_process`
+fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
+    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, skb, cx) };
+    let end = tcp.seq.wrapping_add(tcp.seq_len());
+    let in_window = !before(end, t.rcv_nxt) && !after(tcp.seq, t.rcv_nxt.wrapping_add(t.rcv_wnd));
+    if tcp.flags.has(TcpFlags::RST) {
+        return reset_received(ns, id, skb, tcp, cx);
+    }
+    if tcp.flags.has(TcpFlags::SYN) && t.status == TcpStatus::SynRecv && tcp.seq.wrapping_add(1) == t.rcv_nxt
+    {
+        // The SYN again: our SYN/ACK was lost.
+        if let Some(first) = t.unacked.front().cloned() {
+            transmit(
+                ns,
+                id,
+                Segment { seq: first.seq, flags: first.flags, payload: Vec::new(), syn: true },
+                cx,
+            );
+        }
+        return Ok(Delivery::Local);
+    }
+    if !in_window || tcp.flags.has(TcpFlags::SYN) {
+        ack_now(ns, id, cx);
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
+    }
+    if !tcp.flags.has(TcpFlags::ACK) {
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
+    }
+    if after(tcp.ack, t.snd_nxt) || (t.status == TcpStatus::SynRecv && tcp.ack != t.snd_nxt) {
+        if t.status == TcpStatus::SynRecv {
+            return no_socket(ns, skb, cx);
+        }
+        ack_now(ns, id, cx);
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
+    }
+    if let Some((val, _)) = tcp.options.ts {
+        t.ts_recent = val;
+    }
+    acknowledge(ns, id, tcp, cx);
+    let taken = take_payload(ns, id, &skb, tcp, cx);
+    push(ns, id, cx);
+    if !taken {
+        cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Segment });
+    }
+    Ok(Delivery::Local)
+}
+
+fn reset_received(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
+    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, skb, cx) };
+    // RFC 5961: only the exact next sequence number.
+    if tcp.seq != t.rcv_nxt {
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
+    }
+    let half_open = t.status == TcpStatus::SynRecv;
+    t.error = Some(if t.status == TcpStatus::CloseWait { Errno::EPIPE } else { Errno::ECONNRESET });
+    t.rto_at = None;
+    t.enter(id, TcpStatus::Close, cx);
+    if half_open || t.orphan {
+        ns.sockets.remove(id);
+    } else {
+        cx.out.push(Output::Wake(id));
+    }
+    Ok(Delivery::Local)
+}
+
+/// `tcp_ack`: what the peer has got, and its window.
+fn acknowledge(ns: &mut Netns, id: SocketId, tcp: &Tcp, cx: &mut Cx<'_>) {
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    t.snd_wnd = u32::from(tcp.window) << t.snd_wscale;
+    if !after(tcp.ack, t.snd_una) {
+        return;
+    }
+    t.snd_una = tcp.ack;
+    t.unacked.retain(|u| after(u.end(), tcp.ack));
+    t.retries = 0;
+    t.rto = RTO_MIN;
+    t.rto_at = None;
+    if !t.unacked.is_empty() {
+        arm(t, id, cx);
+    }
+    let all = t.unacked.is_empty() && !t.fin_queued;
+    match t.status {
+        TcpStatus::SynRecv => {
+            t.enter(id, TcpStatus::Established, cx);
+            let listener = t.listener;
+            if let Some(listener) = listener
+                && let Some(Socket::Listen(l)) = ns.sockets.get_mut(listener)
+            {
+                l.accepted.push_back(id);
+                cx.out.push(Output::Wake(listener));
+            }
+        }
+        TcpStatus::FinWait1 if all => t.enter(id, TcpStatus::FinWait2, cx),
+        TcpStatus::Closing if all => time_wait(ns, id, cx),
+        TcpStatus::LastAck if all => {
+            t.enter(id, TcpStatus::Close, cx);
+            if t.owned_until <= cx.now {
+                ns.sockets.remove(id);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn time_wait(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    t.enter(id, TcpStatus::TimeWait, cx);
+    t.rto = TIMEWAIT;
+    arm(t, id, cx);
+}
+
+/// `tcp_data_queue`, `tcp_fin`: payload and FIN in order. True if there was any.
+fn take_payload(ns: &mut Netns, id: SocketId, skb: &Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> bool {
+    let Some(t) = ns.sockets.tcp(id) else { return false };
+    let fin = tcp.flags.has(TcpFlags::FIN);
+    if tcp.payload.is_empty() && !fin {
+        return false;
+    }
+    if tcp.seq != t.rcv_nxt {
+        // Old or out of order: say again what is expected.
+        ack_now(ns, id, cx);
+        return true;
+    }
+    if !tcp.payload.is_empty() {
+        t.recv.extend(&tcp.payload);
+        t.rcv_nxt = t.rcv_nxt.wrapping_add(tcp.payload.len() as u32);
+        t.last_data = Some(cx.now);
+        let len = tcp.payload.len();
+        cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Received(len) });
+        cx.out.push(Output::Wake(id));
+    }
+    if fin {
+        t.rcv_nxt = t.rcv_nxt.wrapping_add(1);
+        t.recv_fin = true;
+        cx.out.push(Output::Wake(id));
+        match t.status {
+            TcpStatus::Established => {
+                t.enter(id, TcpStatus::CloseWait, cx);
+                // The program is about to close: let its FIN carry the acknowledgement (tcp_fin).
+                t.pingpong = true;
+            }
+            TcpStatus::FinWait1 => t.enter(id, TcpStatus::Closing, cx),
+            TcpStatus::FinWait2 => {
+                time_wait(ns, id, cx);
+                ack_now(ns, id, cx);
+                return true;
+            }
+            _ => {}
+        }
+    }
+    let Some(t) = ns.sockets.tcp(id) else { return true };
+    if t.pingpong && t.status != TcpStatus::Closing {
+        // Wait a moment for an answer that can carry the acknowledgement.
+        if t.ack_at.is_none() {
+            let at = cx.now + DELACK;
+            t.ack_at = Some(at);
+            cx.out.push(Output::Timer { at, timer: Timer::Tcp(id) });
+        }
+    } else {
+        ack_now(ns, id, cx);
+    }
+    true
+}

@@ -1,0 +1,123 @@
+//! Segments out (net/ipv4/tcp_output.c).
+
+use super::tcp::{CLIENT_WINDOW, MSS, SERVER_WINDOW, TcpSocket, WSCALE};
+use crate::event::{Origin, What};
+use crate::ipv4::ip_local_out;
+use crate::{Cx, Netns, PacketId, Skb, SocketId};
+use packet::{Ip, L4, Tcp, TcpFlags, TcpOptions};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// What to send.
+pub(super) struct Segment {
+    pub seq: u32,
+    pub flags: TcpFlags,
+    pub payload: Vec<u8>,
+    pub syn: bool,
+}
+
+/// The window field of the next segment. The right edge never moves back; it is announced in steps of the scale.
+fn window(t: &mut TcpSocket) -> u16 {
+    let step = if t.wscale_ok { 1u32 << WSCALE } else { 1 };
+    let left = t.rcv_edge.wrapping_sub(t.rcv_nxt);
+    if left < t.rcv_wnd / 2 || left > t.rcv_wnd {
+        t.rcv_edge = t.rcv_nxt.wrapping_add(t.rcv_wnd);
+    }
+    let left = t.rcv_edge.wrapping_sub(t.rcv_nxt);
+    u16::try_from(left.div_ceil(step)).unwrap_or(u16::MAX)
+}
+
+/// `tcp_transmit_skb`: builds the segment with Linux's options and sends it.
+pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut Cx<'_>) {
+    let ttl = ns.default_ttl();
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    let now = (cx.now.millis() & 0xffff_ffff) as u32;
+    let ts = t.ts_ok.then(|| (t.ts_offset.wrapping_add(now), t.ts_recent));
+    let is_synack = segment.syn && segment.flags.has(TcpFlags::ACK);
+    let options = if segment.syn {
+        TcpOptions { mss: Some(MSS), sack_ok: t.sack_ok, ts, wscale: t.wscale_ok.then_some(WSCALE) }
+    } else {
+        TcpOptions { ts, ..TcpOptions::default() }
+    };
+    let has_ack = segment.flags.has(TcpFlags::ACK);
+    let window = match (segment.syn, is_synack) {
+        (true, false) => CLIENT_WINDOW as u16,
+        (true, true) => SERVER_WINDOW as u16,
+        _ if segment.flags.has(TcpFlags::RST) && !has_ack => 0,
+        _ => window(t),
+    };
+    let tcp = Tcp {
+        sport: t.local.1,
+        dport: t.remote.1,
+        seq: segment.seq,
+        ack: if has_ack { t.rcv_nxt } else { 0 },
+        flags: segment.flags,
+        window,
+        options,
+        checksum_ok: true,
+        payload: segment.payload,
+    };
+    if has_ack {
+        t.ack_at = None;
+    }
+    let mut ip = Ip::new(IpAddr::V4(t.local.0), IpAddr::V4(t.remote.0), L4::Tcp(tcp));
+    ip.ttl = ttl;
+    ip.frag.df = true;
+    if !is_synack {
+        // A SYN/ACK belongs to no full socket yet: its id is 0.
+        t.ip_id = t.ip_id.wrapping_add(1);
+        ip.id = t.ip_id;
+    }
+    let parent = t.cause;
+    send(ns, ip, Origin::Socket(id), parent, cx);
+}
+
+fn send(ns: &mut Netns, ip: Ip, origin: Origin, parent: Option<PacketId>, cx: &mut Cx<'_>) {
+    let (Some(src), Some(dst)) = (ip.src_v4(), ip.dst_v4()) else { return };
+    let packet = cx.ids.packet();
+    let mut skb = Skb::local(packet, ip);
+    let frame = Rc::clone(&skb.frame);
+    cx.emit(packet, || What::Created { origin, parent, frame });
+    // TCP hears of a dropped segment by silence alone.
+    match ns.route_packet(packet, Some(src), dst, false, cx) {
+        Ok(route) => {
+            skb.dst = Some(route);
+            let _ = ip_local_out(ns, skb, cx);
+        }
+        Err(why) => {
+            cx.drop(&skb, crate::DropReason::Unreachable(why));
+        }
+    }
+}
+
+/// The RST that answers a segment which fits no connection (RFC 9293, 3.5.2); none for a RST or a damaged segment.
+pub(crate) fn reset_for(ip: &Ip) -> Option<Ip> {
+    let tcp = ip.tcp()?;
+    if tcp.flags.has(TcpFlags::RST) || !tcp.checksum_ok {
+        return None;
+    }
+    let (seq, ack, flags) = if tcp.flags.has(TcpFlags::ACK) {
+        (tcp.ack, 0, TcpFlags::RST)
+    } else {
+        (0, tcp.seq.wrapping_add(tcp.seq_len()), TcpFlags::RST | TcpFlags::ACK)
+    };
+    let rst = Tcp {
+        sport: tcp.dport,
+        dport: tcp.sport,
+        seq,
+        ack,
+        flags,
+        window: 0,
+        options: TcpOptions::default(),
+        checksum_ok: true,
+        payload: Vec::new(),
+    };
+    Some(Ip::new(ip.dst, ip.src, L4::Tcp(rst)))
+}
+
+/// `tcp_v4_send_reset`
+pub(super) fn send_reset(ns: &mut Netns, about: &Skb, cx: &mut Cx<'_>) {
+    let Some(mut rst) = about.ip().and_then(reset_for) else { return };
+    rst.frag.df = true;
+    send(ns, rst, Origin::TcpReset, Some(about.id), cx);
+}

@@ -1,0 +1,175 @@
+//! UDP sockets (net/ipv4/udp.c).
+
+use super::{Endpoint, Errno, Socket, SocketError, send_error};
+use crate::event::{Origin, SocketStep, What};
+use crate::ipv4::{icmp_send, ip_local_out};
+use crate::route::Verdict;
+use crate::{Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
+use packet::{Ip, L4, Udp, icmp_type};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+/// A datagram in a receive queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Sender.
+    pub from: Endpoint,
+    /// The address that it was sent to (`IP_PKTINFO`).
+    pub to: Ipv4Addr,
+    /// Payload.
+    pub payload: Vec<u8>,
+}
+
+/// A UDP socket.
+#[derive(Clone, Debug)]
+pub struct UdpSocket {
+    /// Bound address and port.
+    pub local: Endpoint,
+    /// Peer of a connected socket: it receives from nobody else, and hears of ICMP errors.
+    pub remote: Option<Endpoint>,
+    /// `IP_RECVERR`
+    pub recverr: bool,
+    /// `IP_TTL`
+    pub ttl: Option<u8>,
+    pub(crate) queue: VecDeque<Datagram>,
+    pub(crate) errors: Vec<SocketError>,
+    ip_id: u16,
+}
+
+impl Netns {
+    /// `socket()`, `bind()`: port 0 means any.
+    pub fn udp_bind(&mut self, local: Endpoint, cx: &mut Cx<'_>) -> Result<SocketId, Errno> {
+        if !local.0.is_unspecified() && !self.is_local_addr(local.0) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        let port = if local.1 == 0 { self.sockets.ephemeral_port() } else { local.1 };
+        let ip_id = cx.ip_id();
+        Ok(self.sockets.add(Socket::Udp(UdpSocket {
+            local: (local.0, port),
+            remote: None,
+            recverr: false,
+            ttl: None,
+            queue: VecDeque::new(),
+            errors: Vec::new(),
+            ip_id,
+        })))
+    }
+
+    /// Sets `IP_RECVERR` and `IP_TTL`.
+    pub fn udp_options(&mut self, id: SocketId, recverr: bool, ttl: Option<u8>) {
+        if let Some(u) = self.sockets.udp(id) {
+            u.recverr = recverr;
+            u.ttl = ttl;
+        }
+    }
+
+    /// `connect()`: fixes the peer and, by routing, the source address.
+    pub fn udp_connect(&mut self, id: SocketId, remote: Endpoint) -> Result<(), Errno> {
+        let local = self.sockets.udp(id).ok_or(Errno::EINVAL)?.local;
+        let (dst, _) = self.ip_route_output(Some(local.0), remote.0, false).map_err(|(why, _)| {
+            send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
+        })?;
+        if dst.verdict == Verdict::Broadcast {
+            return Err(Errno::EACCES);
+        }
+        if let Some(u) = self.sockets.udp(id) {
+            u.remote = Some(remote);
+            if u.local.0.is_unspecified() {
+                u.local.0 = dst.source;
+            }
+        }
+        Ok(())
+    }
+
+    /// `sendto()`, `send()`: `from` is the source address of `IP_PKTINFO`.
+    pub fn udp_send(
+        &mut self,
+        id: SocketId,
+        to: Option<Endpoint>,
+        from: Option<Ipv4Addr>,
+        payload: Vec<u8>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Errno> {
+        let u = self.sockets.udp(id).ok_or(Errno::EINVAL)?;
+        let remote = to.or(u.remote).ok_or(Errno::EDESTADDRREQ)?;
+        let (local, ttl) = (u.local, u.ttl);
+        let connected = u.remote.is_some();
+        u.ip_id = u.ip_id.wrapping_add(1);
+        let ip_id = u.ip_id;
+        let packet = cx.ids.packet();
+        let src = from.unwrap_or(local.0);
+        let route = self.route_packet(packet, Some(src), remote.0, false, cx).map_err(|why| {
+            send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
+        })?;
+        if route.verdict == Verdict::Broadcast {
+            // Without SO_BROADCAST.
+            return Err(Errno::EACCES);
+        }
+        let udp = Udp { sport: local.1, dport: remote.1, checksum_ok: true, payload };
+        let mut ip = Ip::new(IpAddr::V4(route.source), IpAddr::V4(remote.0), L4::Udp(udp));
+        ip.ttl = ttl.unwrap_or(self.default_ttl());
+        ip.frag.df = true;
+        ip.id = if connected { ip_id } else { cx.ip_id() };
+        let mut skb = Skb::local(packet, ip);
+        skb.dst = Some(route);
+        let frame = Rc::clone(&skb.frame);
+        cx.emit(packet, || What::Created { origin: Origin::Socket(id), parent: None, frame });
+        match ip_local_out(self, skb, cx) {
+            Ok(_) => Ok(()),
+            Err(cut) => send_error(cut).map_or(Ok(()), Err),
+        }
+    }
+
+    /// `recvfrom()`
+    pub fn udp_recv(&mut self, id: SocketId) -> Option<Datagram> {
+        self.sockets.udp(id)?.queue.pop_front()
+    }
+
+    /// The local address and port of a UDP socket.
+    pub fn udp_local(&mut self, id: SocketId) -> Option<Endpoint> {
+        self.sockets.udp(id).map(|u| u.local)
+    }
+}
+
+/// The socket for a datagram to `local` from `remote`: the more it asks for, the better it fits
+/// (`compute_score`).
+pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
+    ns.sockets
+        .iter()
+        .filter_map(|(id, s)| {
+            let Socket::Udp(u) = s else { return None };
+            let addr_fits = u.local.0.is_unspecified() || u.local.0 == local.0;
+            let peer_fits = u.remote.is_none_or(|r| r == remote);
+            (u.local.1 == local.1 && addr_fits && peer_fits).then_some((id, u))
+        })
+        .max_by_key(|(id, u)| {
+            let score = u8::from(u.remote.is_some()) * 2 + u8::from(!u.local.0.is_unspecified());
+            (score, std::cmp::Reverse(*id))
+        })
+        .map(|(id, _)| id)
+}
+
+/// `udp_rcv`
+pub(crate) fn udp_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    let parsed = skb.ip().and_then(|ip| {
+        let L4::Udp(u) = &ip.l4 else { return None };
+        Some((ip.src_v4()?, ip.dst_v4()?, u))
+    });
+    let Some((src, dst, udp)) = parsed else { return Err(cx.drop(&skb, DropReason::NoProtocol)) };
+    if !udp.checksum_ok {
+        return Err(cx.drop(&skb, DropReason::BadChecksum));
+    }
+    let Some(id) = find(ns, (dst, udp.dport), (src, udp.sport)) else {
+        icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 3, None, cx);
+        return Err(cx.drop(&skb, DropReason::NoSocket));
+    };
+    let datagram = Datagram { from: (src, udp.sport), to: dst, payload: udp.payload.clone() };
+    let len = datagram.payload.len();
+    if let Some(u) = ns.sockets.udp(id) {
+        u.queue.push_back(datagram);
+    }
+    cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Received(len) });
+    cx.out.push(Output::Wake(id));
+    Ok(Delivery::Local)
+}

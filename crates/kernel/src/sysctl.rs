@@ -1,0 +1,157 @@
+//! The settings of a box that the engine reads, by their sysctl names (ip-sysctl.rst, nf_conntrack-sysctl.rst).
+
+/// `net.ipv4.conf.DEV.*`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevConf {
+    /// `forwarding`
+    pub forwarding: i64,
+    /// `send_redirects`
+    pub send_redirects: i64,
+    /// `accept_redirects`
+    pub accept_redirects: i64,
+    /// `secure_redirects`
+    pub secure_redirects: i64,
+    /// `shared_media`
+    pub shared_media: i64,
+    /// `rp_filter`
+    pub rp_filter: i64,
+    /// `accept_local`
+    pub accept_local: i64,
+    /// `route_localnet`
+    pub route_localnet: i64,
+    /// `proxy_arp`
+    pub proxy_arp: i64,
+    /// `log_martians`
+    pub log_martians: i64,
+}
+
+impl Default for DevConf {
+    fn default() -> DevConf {
+        DevConf {
+            forwarding: 0,
+            send_redirects: 1,
+            accept_redirects: 1,
+            secure_redirects: 1,
+            shared_media: 1,
+            rp_filter: 0,
+            accept_local: 0,
+            route_localnet: 0,
+            proxy_arp: 0,
+            log_martians: 0,
+        }
+    }
+}
+
+impl DevConf {
+    /// The setting of that name.
+    pub fn field(&mut self, name: &str) -> Option<&mut i64> {
+        Some(match name {
+            "forwarding" => &mut self.forwarding,
+            "send_redirects" => &mut self.send_redirects,
+            "accept_redirects" => &mut self.accept_redirects,
+            "secure_redirects" => &mut self.secure_redirects,
+            "shared_media" => &mut self.shared_media,
+            "rp_filter" => &mut self.rp_filter,
+            "accept_local" => &mut self.accept_local,
+            "route_localnet" => &mut self.route_localnet,
+            "proxy_arp" => &mut self.proxy_arp,
+            "log_martians" => &mut self.log_martians,
+            _ => return None,
+        })
+    }
+}
+
+/// Settings of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sysctl {
+    /// `net.ipv4.conf.all.*`
+    pub all: DevConf,
+    /// `net.ipv4.conf.default.*`: what new devices get
+    pub default: DevConf,
+    /// `net.bridge.bridge-nf-call-iptables`
+    pub bridge_nf_call_iptables: i64,
+    /// `net.bridge.bridge-nf-call-ip6tables`
+    pub bridge_nf_call_ip6tables: i64,
+    /// `net.bridge.bridge-nf-call-arptables`
+    pub bridge_nf_call_arptables: i64,
+    /// `net.ipv4.icmp_ratelimit`: milliseconds between two errors to one destination
+    pub icmp_ratelimit: i64,
+    /// `net.ipv4.icmp_ratemask`: which ICMP types it limits
+    pub icmp_ratemask: i64,
+    /// `net.ipv4.icmp_echo_ignore_all`
+    pub icmp_echo_ignore_all: i64,
+    /// `net.ipv4.icmp_echo_ignore_broadcasts`
+    pub icmp_echo_ignore_broadcasts: i64,
+    /// `net.ipv4.tcp_syn_retries`
+    pub tcp_syn_retries: i64,
+    /// `net.ipv4.tcp_synack_retries`
+    pub tcp_synack_retries: i64,
+    /// `net.ipv4.tcp_syn_linear_timeouts`: how many SYNs are repeated after the same time
+    pub tcp_syn_linear_timeouts: i64,
+    /// `net.ipv4.tcp_retries2`
+    pub tcp_retries2: i64,
+    /// `net.ipv4.ip_default_ttl`
+    pub ip_default_ttl: i64,
+}
+
+impl Default for Sysctl {
+    fn default() -> Sysctl {
+        Sysctl {
+            all: DevConf::default(),
+            default: DevConf::default(),
+            bridge_nf_call_iptables: 1,
+            bridge_nf_call_ip6tables: 1,
+            bridge_nf_call_arptables: 1,
+            icmp_ratelimit: 1000,
+            icmp_ratemask: 6168,
+            icmp_echo_ignore_all: 0,
+            icmp_echo_ignore_broadcasts: 1,
+            tcp_syn_retries: 6,
+            tcp_synack_retries: 5,
+            tcp_syn_linear_timeouts: 4,
+            tcp_retries2: 15,
+            ip_default_ttl: 64,
+        }
+    }
+}
+
+impl Sysctl {
+    /// The setting of a full dotted name that belongs to no device and not to conntrack.
+    pub fn scalar(&mut self, name: &str) -> Option<&mut i64> {
+        Some(match name {
+            "net.bridge.bridge-nf-call-iptables" => &mut self.bridge_nf_call_iptables,
+            "net.bridge.bridge-nf-call-ip6tables" => &mut self.bridge_nf_call_ip6tables,
+            "net.bridge.bridge-nf-call-arptables" => &mut self.bridge_nf_call_arptables,
+            "net.ipv4.icmp_ratelimit" => &mut self.icmp_ratelimit,
+            "net.ipv4.icmp_ratemask" => &mut self.icmp_ratemask,
+            "net.ipv4.icmp_echo_ignore_all" => &mut self.icmp_echo_ignore_all,
+            "net.ipv4.icmp_echo_ignore_broadcasts" => &mut self.icmp_echo_ignore_broadcasts,
+            "net.ipv4.tcp_syn_retries" => &mut self.tcp_syn_retries,
+            "net.ipv4.tcp_synack_retries" => &mut self.tcp_synack_retries,
+            "net.ipv4.tcp_syn_linear_timeouts" => &mut self.tcp_syn_linear_timeouts,
+            "net.ipv4.tcp_retries2" => &mut self.tcp_retries2,
+            "net.ipv4.ip_default_ttl" => &mut self.ip_default_ttl,
+            _ => return None,
+        })
+    }
+}
+
+/// A setting cannot be read or written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SysctlError {
+    /// No such name here (or its module is not loaded).
+    Unknown(String),
+    /// The value does not fit.
+    Invalid(i64),
+}
+
+impl std::fmt::Display for SysctlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SysctlError::Unknown(name) => {
+                write!(f, "cannot stat /proc/sys/{}: No such file or directory", name.replace('.', "/"))
+            }
+            SysctlError::Invalid(v) => write!(f, "setting to {v}: Invalid argument"),
+        }
+    }
+}

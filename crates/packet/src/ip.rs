@@ -1,0 +1,182 @@
+//! IPv4 (RFC 791); the family is part of every address.
+
+use crate::{Icmp, Port, Tcp, Udp};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// `NFPROTO_IPV4`
+    V4,
+    /// `NFPROTO_IPV6`
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(addr: IpAddr) -> Family {
+        if addr.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+}
+
+/// An IP protocol number (IANA "Assigned Internet Protocol Numbers").
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Protocol(pub u8);
+
+impl Protocol {
+    /// 1
+    pub const ICMP: Protocol = Protocol(1);
+    /// 6
+    pub const TCP: Protocol = Protocol(6);
+    /// 17
+    pub const UDP: Protocol = Protocol(17);
+    /// 132
+    pub const SCTP: Protocol = Protocol(132);
+
+    /// The lower-case name used by conntrack and iptables, if the number has one here.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            1 => "icmp",
+            2 => "igmp",
+            6 => "tcp",
+            17 => "udp",
+            33 => "dccp",
+            47 => "gre",
+            50 => "esp",
+            51 => "ah",
+            58 => "ipv6-icmp",
+            89 => "ospf",
+            132 => "sctp",
+            136 => "udplite",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// The fragmentation fields of the IPv4 header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fragment {
+    /// Don't fragment.
+    pub df: bool,
+    /// More fragments follow.
+    pub mf: bool,
+    /// Offset in bytes.
+    pub offset: u16,
+}
+
+/// An IP packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ip {
+    /// Source address.
+    pub src: IpAddr,
+    /// Destination address.
+    pub dst: IpAddr,
+    /// Time to live (hop limit).
+    pub ttl: u8,
+    /// Type of service.
+    pub tos: u8,
+    /// Identification.
+    pub id: u16,
+    /// Fragmentation fields.
+    pub frag: Fragment,
+    /// The layer above.
+    pub l4: L4,
+}
+
+/// What an IP packet carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum L4 {
+    /// Protocol 6.
+    Tcp(Tcp),
+    /// Protocol 17.
+    Udp(Udp),
+    /// Protocol 1.
+    Icmp(Icmp),
+    /// Any other protocol, with its payload.
+    Other(Protocol, Vec<u8>),
+}
+
+impl Ip {
+    /// A packet with the defaults of a Linux sender: TTL 64, no fragmentation.
+    pub fn new(src: IpAddr, dst: IpAddr, l4: L4) -> Ip {
+        Ip { src, dst, ttl: 64, tos: 0, id: 0, frag: Fragment::default(), l4 }
+    }
+
+    /// The protocol number of the payload.
+    pub fn protocol(&self) -> Protocol {
+        match &self.l4 {
+            L4::Tcp(_) => Protocol::TCP,
+            L4::Udp(_) => Protocol::UDP,
+            L4::Icmp(_) => Protocol::ICMP,
+            L4::Other(p, _) => *p,
+        }
+    }
+
+    /// Total length in bytes, IP header included.
+    pub fn total_len(&self) -> usize {
+        20 + match &self.l4 {
+            L4::Tcp(t) => t.len(),
+            L4::Udp(u) => 8 + u.payload.len(),
+            L4::Icmp(i) => i.len(),
+            L4::Other(_, data) => data.len(),
+        }
+    }
+
+    /// Source and destination port of TCP and UDP.
+    pub fn ports(&self) -> Option<(Port, Port)> {
+        match &self.l4 {
+            L4::Tcp(t) => Some((t.sport, t.dport)),
+            L4::Udp(u) => Some((u.sport, u.dport)),
+            _ => None,
+        }
+    }
+
+    /// The source address if it is IPv4.
+    pub fn src_v4(&self) -> Option<Ipv4Addr> {
+        v4(self.src)
+    }
+
+    /// The destination address if it is IPv4.
+    pub fn dst_v4(&self) -> Option<Ipv4Addr> {
+        v4(self.dst)
+    }
+
+    /// The TCP segment inside, if there is one.
+    pub fn tcp(&self) -> Option<&Tcp> {
+        match &self.l4 {
+            L4::Tcp(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The ICMP message inside, if there is one.
+    pub fn icmp(&self) -> Option<&Icmp> {
+        match &self.l4 {
+            L4::Icmp(i) => Some(i),
+            _ => None,
+        }
+    }
+}
+
+fn v4(addr: IpAddr) -> Option<Ipv4Addr> {
+    match addr {
+        IpAddr::V4(a) => Some(a),
+        IpAddr::V6(_) => None,
+    }
+}

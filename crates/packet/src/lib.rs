@@ -1,0 +1,21 @@
+//! Values on the wire.
+//!
+//! A packet in the engine is a typed value, not a byte string; bytes exist only where bytes matter.
+//! Addresses carry their family ([`std::net::IpAddr`]) although only IPv4 is evaluated for now.
+
+mod arp;
+mod ethernet;
+mod icmp;
+mod ip;
+mod tcp;
+mod udp;
+
+pub use arp::{Arp, ArpOp};
+pub use ethernet::{Frame, Mac, ParseMacError, Payload};
+pub use icmp::{Icmp, IcmpBody, icmp_type};
+pub use ip::{Family, Fragment, Ip, L4, Protocol};
+pub use tcp::{Tcp, TcpFlags, TcpOptions};
+pub use udp::Udp;
+
+/// A transport port number in host order.
+pub type Port = u16;

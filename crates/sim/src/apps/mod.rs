@@ -1,0 +1,217 @@
+//! Applications: small state machines over sockets.
+//!
+//! An application is run when it starts, when one of its sockets has news, and at the times for which it asked. It
+//! never blocks; it ends by becoming [`App::Finished`].
+
+mod ping;
+mod server;
+mod tcp;
+mod udp;
+
+pub use ping::Ping;
+pub use server::{TcpServer, UdpServer};
+pub use tcp::TcpClient;
+pub use udp::UdpClient;
+
+use crate::world::{AppId, World};
+use kernel::socket::{Errno, SocketError};
+use kernel::{Cx, Instant, Netns, NetnsId};
+use packet::Ip;
+use std::net::Ipv4Addr;
+
+/// An IPv4 address and a port.
+pub type Endpoint = (Ipv4Addr, u16);
+
+/// What an application reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppEvent {
+    /// A server accepted a connection.
+    Accept {
+        /// What it is bound to.
+        server: Endpoint,
+        /// The client as the server sees it.
+        from: Endpoint,
+        /// The server's own end.
+        local: Endpoint,
+    },
+    /// A server received a datagram.
+    Datagram {
+        /// What it is bound to.
+        server: Endpoint,
+        /// The client as the server sees it.
+        from: Endpoint,
+        /// The address that was asked.
+        to: Ipv4Addr,
+        /// Bytes.
+        len: usize,
+    },
+    /// A server's socket has an error.
+    ServerError {
+        /// True for TCP.
+        tcp: bool,
+        /// What it is bound to.
+        server: Endpoint,
+        /// The error.
+        errno: Errno,
+    },
+    /// A server could not send its answer.
+    SendError {
+        /// What it is bound to.
+        server: Endpoint,
+        /// The error.
+        errno: Errno,
+    },
+    /// A client begins.
+    Connect {
+        /// True for TCP.
+        tcp: bool,
+        /// Where to.
+        to: Endpoint,
+    },
+    /// A client's connection stands.
+    Connected {
+        /// Where to.
+        to: Endpoint,
+    },
+    /// A client received this.
+    Reply {
+        /// From whom.
+        from: Endpoint,
+        /// The text.
+        text: String,
+    },
+    /// A client failed with this error.
+    Failed {
+        /// Where to.
+        to: Endpoint,
+        /// The error.
+        errno: Errno,
+    },
+    /// A client gave up waiting.
+    TimedOut {
+        /// Where to.
+        to: Endpoint,
+        /// True if not even the connection came about.
+        connecting: bool,
+        /// How long it has waited, in milliseconds.
+        after_ms: u64,
+    },
+}
+
+/// The answer to a TCP request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Bytes.
+    Data(Vec<u8>),
+    /// The peer closed without an answer.
+    Eof,
+    /// The connection failed.
+    Error(Errno),
+    /// No answer in time.
+    Timeout,
+}
+
+/// What a UDP client got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UdpReply {
+    /// A datagram.
+    From(Endpoint, Vec<u8>),
+    /// An error on the socket; an ICMP error is in the error queue too.
+    Error(SocketError),
+}
+
+/// How an application ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to say.
+    None,
+    /// A TCP client.
+    Tcp {
+        /// The connection: `Ok`, an error, or `None` for no answer in time.
+        connect: Option<Result<(), Errno>>,
+        /// The answer, if there was a connection.
+        reply: Option<Reply>,
+    },
+    /// A UDP client that could not send.
+    UdpFailed(Errno),
+    /// A UDP client.
+    Udp {
+        /// What it got.
+        got: Vec<UdpReply>,
+        /// It waited for an answer.
+        waited: bool,
+    },
+    /// ping could not send.
+    PingFailed(Errno),
+    /// ping: the ICMP message that came back, if any.
+    Ping(Option<Ip>),
+}
+
+/// An application.
+#[derive(Clone, Debug)]
+pub enum App {
+    /// See [`TcpServer`].
+    TcpServer(TcpServer),
+    /// See [`UdpServer`].
+    UdpServer(UdpServer),
+    /// See [`TcpClient`].
+    TcpClient(TcpClient),
+    /// See [`UdpClient`].
+    UdpClient(UdpClient),
+    /// See [`Ping`].
+    Ping(Ping),
+    /// It has ended.
+    Finished(Outcome),
+}
+
+/// What an application may do while it runs.
+pub(crate) struct AppCx<'a> {
+    pub world: &'a mut World,
+    pub id: AppId,
+    pub wakes: &'a mut Vec<Instant>,
+}
+
+impl AppCx<'_> {
+    pub(crate) fn now(&self) -> Instant {
+        self.world.now()
+    }
+
+    /// Asks to be run again then.
+    pub(crate) fn wake_at(&mut self, at: Instant) {
+        self.wakes.push(at);
+    }
+
+    /// Goes on with this turn then, before any other program runs.
+    pub(crate) fn go_on_at(&mut self, at: Instant) {
+        self.world.keep_busy(self.id, at);
+        self.wakes.push(at);
+    }
+
+    pub(crate) fn with<T>(
+        &mut self,
+        host: NetnsId,
+        f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
+        self.world.with(host, f)
+    }
+
+    pub(crate) fn report(&mut self, host: NetnsId, event: AppEvent) {
+        self.world.app_event(host, event);
+    }
+}
+
+impl App {
+    pub(crate) fn run(&mut self, cx: &mut AppCx<'_>) {
+        let outcome = match self {
+            App::TcpServer(a) => a.run(cx),
+            App::UdpServer(a) => a.run(cx),
+            App::TcpClient(a) => a.run(cx),
+            App::UdpClient(a) => a.run(cx),
+            App::Ping(a) => a.run(cx),
+            App::Finished(_) => None,
+        };
+        if let Some(outcome) = outcome {
+            *self = App::Finished(outcome);
+        }
+    }
+}

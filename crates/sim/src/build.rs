@@ -1,0 +1,231 @@
+//! Building a world from its description.
+
+use crate::apps::{App, TcpServer, UdpServer};
+use crate::operator;
+use crate::scenario::{HostSpec, LinkSpec, Scenario};
+use crate::world::World;
+use kernel::Netns;
+use kernel::NetnsId;
+use kernel::dev::DevKind;
+use kernel::netfilter::xtables::targets::Target;
+use kernel::netfilter::xtables::{LoadedTable, Rule, RuleSet, TableId};
+use packet::Mac;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+use userland::iptables::{ParsedTable, RestoreOptions, apply_restore, parse_restore};
+
+/// A world cannot be built: where in the description, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    /// The part of the description, such as `host node1, routes`.
+    pub place: String,
+    /// What is wrong, with the line and the token if it is a text.
+    pub message: String,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+fn error(place: impl Into<String>, message: impl Into<String>) -> BuildError {
+    BuildError { place: place.into(), message: message.into() }
+}
+
+/// Builds the world of a scenario; its log begins empty.
+pub(crate) fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError> {
+    let mut world = World::new(seed);
+    for spec in &scenario.hosts {
+        if world.host_by_name(&spec.name).is_some() {
+            return Err(error(format!("host {}", spec.name), "a host of this name exists already"));
+        }
+        let id = world.add_host(&spec.name);
+        if let Some(ns) = world.host_mut(id) {
+            ns.set_br_netfilter(spec.br_netfilter);
+        }
+    }
+    let mut macs = Macs::default();
+    for link in &scenario.links {
+        add_link(&mut world, link, &mut macs)?;
+    }
+    for link in &scenario.links {
+        enslave(&mut world, link)?;
+    }
+    for spec in &scenario.hosts {
+        configure(&mut world, spec)?;
+    }
+    for spec in &scenario.hosts {
+        start_servers(&mut world, spec);
+    }
+    world.forget_log();
+    Ok(world)
+}
+
+/// Default addresses: `02:00:00:00:HOST:INTERFACE`, both counted from 1.
+#[derive(Default)]
+struct Macs {
+    used: BTreeMap<NetnsId, u8>,
+}
+
+impl Macs {
+    fn next(&mut self, host: NetnsId) -> Mac {
+        let n = self.used.entry(host).or_default();
+        *n = n.wrapping_add(1);
+        let host = u8::try_from(host.0.wrapping_add(1) & 0xff).unwrap_or(0);
+        Mac([2, 0, 0, 0, host, *n])
+    }
+}
+
+fn find_host(world: &World, name: &str) -> Result<NetnsId, BuildError> {
+    world.host_by_name(name).ok_or_else(|| error("links", format!("there is no host {name:?}")))
+}
+
+fn add_device(
+    world: &mut World,
+    host: NetnsId,
+    name: &str,
+    mac: Mac,
+    kind: DevKind,
+) -> Result<kernel::DevId, BuildError> {
+    let Some(ns) = world.host_mut(host) else { return Err(error("links", "no such host")) };
+    if ns.device_by_name(name).is_some() {
+        let place = format!("links, host {}", ns.name);
+        return Err(error(place, format!("a device {name:?} exists already")));
+    }
+    let dev = ns.add_device(name, mac, kind);
+    ns.set_up(dev, true);
+    Ok(dev)
+}
+
+fn add_link(world: &mut World, link: &LinkSpec, macs: &mut Macs) -> Result<(), BuildError> {
+    match link {
+        LinkSpec::Veth { a, b, a_mac, b_mac } => {
+            let (ha, hb) = (find_host(world, &a.0)?, find_host(world, &b.0)?);
+            let mac_a = a_mac.unwrap_or_else(|| macs.next(ha));
+            let mac_b = b_mac.unwrap_or_else(|| macs.next(hb));
+            let da = add_device(world, ha, &a.1, mac_a, DevKind::Veth)?;
+            let db = add_device(world, hb, &b.1, mac_b, DevKind::Veth)?;
+            world.connect((ha, da), (hb, db));
+        }
+        LinkSpec::Bridge { host, name, mac, promisc, .. } => {
+            let h = find_host(world, host)?;
+            let mac = mac.unwrap_or_else(|| macs.next(h));
+            let dev = add_device(world, h, name, mac, DevKind::Bridge(Box::default()))?;
+            if let Some(ns) = world.host_mut(h) {
+                ns.set_promisc(dev, *promisc);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn enslave(world: &mut World, link: &LinkSpec) -> Result<(), BuildError> {
+    let LinkSpec::Bridge { host, name, ports, .. } = link else { return Ok(()) };
+    let h = find_host(world, host)?;
+    let Some(ns) = world.host_mut(h) else { return Ok(()) };
+    let bridge = ns.device_by_name(name);
+    for port in ports {
+        let Some(dev) = ns.device_by_name(&port.dev) else {
+            let place = format!("bridge {name} of host {host}");
+            return Err(error(place, format!("there is no device {:?}", port.dev)));
+        };
+        ns.set_master(dev, bridge);
+        ns.set_hairpin(dev, port.hairpin);
+    }
+    Ok(())
+}
+
+fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
+    let place = |part: &str| format!("host {}, {part}", spec.name);
+    let Some(host) = world.host_by_name(&spec.name) else { return Ok(()) };
+    for command in &spec.ip {
+        operator::ip_command(world, host, command).map_err(|e| error(place("ip"), e))?;
+    }
+    let Some(ns) = world.host_mut(host) else { return Ok(()) };
+    for (key, value) in &spec.sysctl {
+        ns.sysctl_set(key, *value).map_err(|e| error(place("sysctl"), e.to_string()))?;
+    }
+    if spec.trace || spec.iptables.is_some() {
+        restore(ns, spec.iptables.as_deref(), &spec.tables, spec.trace)
+            .map_err(|e| error(place("iptables"), e.message))?;
+    }
+    if spec.ct_probe {
+        ns.add_ct_probe();
+    }
+    Ok(())
+}
+
+fn start_servers(world: &mut World, spec: &HostSpec) {
+    let Some(host) = world.host_by_name(&spec.name) else { return };
+    for s in &spec.servers {
+        world.start(if s.tcp {
+            App::TcpServer(TcpServer::new(host, s.bind, s.mode, s.closes))
+        } else {
+            App::UdpServer(UdpServer::new(host, s.bind, s.mode))
+        });
+    }
+}
+
+/// Loads iptables-restore text; `tables` that the text does not have are loaded empty. With `trace` the first rule
+/// of raw PREROUTING and OUTPUT is TRACE.
+pub(crate) fn restore(
+    ns: &mut Netns,
+    text: Option<&str>,
+    tables: &[TableId],
+    trace: bool,
+) -> Result<(), BuildError> {
+    let parsed = parse(text.unwrap_or_default())?;
+    for table in TableId::ALL {
+        let given = parsed.iter().find(|l| l.rules.table == table);
+        let mut loaded = match given {
+            Some(l) => l.clone(),
+            None if tables.contains(&table) => LoadedTable::new(RuleSet::empty(table)),
+            None => continue,
+        };
+        if trace && table == TableId::Raw {
+            let mut set = RuleSet::clone(&loaded.rules);
+            for (i, chain) in set.chains.iter_mut().enumerate() {
+                if chain.base.is_some() {
+                    chain.rules.insert(0, Rc::new(Rule { target: Target::Trace, ..Rule::default() }));
+                    if let Some(state) = loaded.state.get_mut(i) {
+                        state.insert(0, Default::default());
+                    }
+                }
+            }
+            loaded.rules = Rc::new(set);
+        }
+        load(ns, loaded)?;
+    }
+    Ok(())
+}
+
+/// `iptables-restore --noflush`
+pub(crate) fn restore_noflush(ns: &mut Netns, text: &str) -> Result<(), BuildError> {
+    let existing =
+        |table| ns.table(table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(table)));
+    let options = RestoreOptions { noflush: true, counters: false };
+    let tables = apply_restore(&existing, text, options).map_err(|list| error("iptables", first(&list)))?;
+    for table in tables {
+        load(ns, table.load())?;
+    }
+    Ok(())
+}
+
+fn load(ns: &mut Netns, loaded: LoadedTable) -> Result<(), BuildError> {
+    ns.load_table_with_state(loaded).map_err(|e| error("iptables", format!("{}: {}", e.chain, e.message)))
+}
+
+fn parse(text: &str) -> Result<Vec<LoadedTable>, BuildError> {
+    match parse_restore(text) {
+        Ok(list) => Ok(list.into_iter().map(ParsedTable::load).collect()),
+        Err(list) => Err(error("iptables", first(&list))),
+    }
+}
+
+fn first(list: &[userland::Diagnostic]) -> String {
+    list.first().map_or_else(|| "unknown error".to_owned(), ToString::to_string)
+}

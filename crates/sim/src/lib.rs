@@ -1,0 +1,23 @@
+//! Many boxes, links and time.
+//!
+//! [`World`] owns the boxes, delivers frames, fires timers and runs the applications; it appends everything that
+//! happens to one [`Log`]. A [`Scenario`] is the description of a world and of what is done in it. The crate does no
+//! I/O and has no clock of its own: the same scenario gives the same log, natively and in WebAssembly.
+
+pub mod apps;
+mod build;
+mod log;
+pub mod operator;
+mod run;
+mod scenario;
+pub mod view;
+mod world;
+
+pub use apps::{AppEvent, Outcome};
+pub use build::BuildError;
+pub use log::{Entry, EventId, Log, Seen};
+pub use run::{Run, StepOutcome, StepRecord};
+pub use scenario::{
+    BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Shell, Stimulus,
+};
+pub use world::{AppId, World};

@@ -1,0 +1,358 @@
+//! What `ip` changes and prints.
+
+use super::{CommandOutput, refused};
+use crate::world::World;
+use ipnet::Ipv4Net;
+use kernel::bridge::Bridge;
+use kernel::dev::{DevKind, Device};
+use kernel::neigh::Nud;
+use kernel::route::{FibTable, Route, RouteKind, Scope};
+use kernel::{DevId, Instant, Netns, NetnsId};
+use packet::Mac;
+use userland::ip::{
+    AddrCommand, IpCommand, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec, NewLink, NudWord,
+    RouteCommand, RouteFilter, RouteSpec, parse_ip, parse_ip_batch,
+};
+
+/// Lines to print, or what the real tool says when the kernel refuses.
+type Done = Result<Vec<String>, String>;
+
+/// `ip ...`, `ip -batch -`
+pub(super) fn ip(world: &mut World, host: NetnsId, argv: &[String], stdin: Option<&str>) -> CommandOutput {
+    if let [_, option, file] = argv
+        && matches!(option.as_str(), "-b" | "-B" | "-batch")
+        && file == "-"
+    {
+        return batch(world, host, stdin.unwrap_or_default());
+    }
+    match parse_ip(argv) {
+        Ok(line) => output(execute(world, host, &line.command)),
+        Err(diagnostic) => refused(1, &diagnostic),
+    }
+}
+
+fn batch(world: &mut World, host: NetnsId, text: &str) -> CommandOutput {
+    let (commands, diagnostics) = parse_ip_batch(text);
+    if let Some(first) = diagnostics.first() {
+        return refused(1, first);
+    }
+    let mut lines = Vec::new();
+    for (line, command) in commands {
+        match execute(world, host, &command) {
+            Ok(more) => lines.extend(more),
+            Err(why) => return output(Err(format!("{why}\nCommand failed -:{line}"))),
+        }
+    }
+    CommandOutput::lines(lines)
+}
+
+fn output(done: Done) -> CommandOutput {
+    match done {
+        Ok(lines) => CommandOutput::lines(lines),
+        Err(why) => CommandOutput::failed(if why.starts_with("RTNETLINK") { 2 } else { 1 }, why),
+    }
+}
+
+/// Does one command.
+pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> Done {
+    let now = world.now();
+    let Some(ns) = world.host_mut(host) else { return Ok(Vec::new()) };
+    match command {
+        IpCommand::Addr(c) => addr(ns, c),
+        IpCommand::Route(c) => route(ns, c),
+        IpCommand::Neigh(c) => neigh(ns, c, now),
+        IpCommand::Link(LinkCommand::Add(NewLink {
+            name,
+            address,
+            kind: LinkKind::Veth { peer, peer_address },
+            ..
+        })) => {
+            let peer = peer.clone().ok_or("type veth: expected peer name NAME")?;
+            let ends = [
+                add_link(ns, name, *address, DevKind::Veth)?,
+                add_link(ns, &peer, *peer_address, DevKind::Veth)?,
+            ];
+            world.connect((host, ends[0]), (host, ends[1]));
+            Ok(Vec::new())
+        }
+        IpCommand::Link(c) => link(ns, c),
+    }
+}
+
+fn device(ns: &Netns, name: &str) -> Result<DevId, String> {
+    ns.device_by_name(name).ok_or_else(|| format!("Cannot find device \"{name}\""))
+}
+
+/// Devices to list: one, or all.
+fn chosen<'a>(ns: &'a Netns, dev: Option<&String>) -> Result<Vec<&'a Device>, String> {
+    match dev {
+        None => Ok(ns.devices().iter().collect()),
+        Some(name) => {
+            let id = device(ns, name)?;
+            Ok(ns.device(id).into_iter().collect())
+        }
+    }
+}
+
+fn operstate(d: &Device) -> &'static str {
+    match (d.kind_is_loopback(), d.up) {
+        (true, _) => "UNKNOWN",
+        (false, true) => "UP",
+        (false, false) => "DOWN",
+    }
+}
+
+fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
+    match command {
+        AddrCommand::Add(spec) => {
+            let dev = device(ns, &spec.dev)?;
+            if ns.add_addr(dev, spec.addr) {
+                Ok(Vec::new())
+            } else {
+                Err("RTNETLINK answers: File exists".to_owned())
+            }
+        }
+        AddrCommand::Del(spec) => {
+            let dev = device(ns, &spec.dev)?;
+            let gone = ns.del_addr(dev, spec.addr);
+            if gone {
+                Ok(Vec::new())
+            } else {
+                Err("RTNETLINK answers: Cannot assign requested address".to_owned())
+            }
+        }
+        AddrCommand::Flush { dev } => {
+            let dev = device(ns, dev)?;
+            let nets: Vec<Ipv4Net> =
+                ns.device(dev).map_or(Vec::new(), |d| d.addrs.iter().map(|a| a.net).collect());
+            for net in nets {
+                ns.del_addr(dev, net);
+            }
+            Ok(Vec::new())
+        }
+        AddrCommand::Show { dev } => Ok(chosen(ns, dev.as_ref())?
+            .into_iter()
+            .map(|d| {
+                let addrs: Vec<String> = d.addrs.iter().map(|a| a.net.to_string()).collect();
+                format!("{:<16} {:<14} {} ", d.name, operstate(d), addrs.join(" "))
+            })
+            .collect()),
+    }
+}
+
+fn to_route(ns: &Netns, spec: &RouteSpec) -> Result<Route, String> {
+    let dev = spec.dev.as_ref().map(|name| device(ns, name)).transpose()?;
+    let scope = if spec.onlink { Scope::Link } else { spec.scope.unwrap_or(Scope::Universe) };
+    Ok(Route {
+        table: FibTable::Main,
+        dst: spec.dst.trunc(),
+        kind: spec.kind,
+        gateway: spec.via,
+        dev,
+        prefsrc: spec.src,
+        metric: spec.metric.unwrap_or(0),
+        scope,
+    })
+}
+
+fn route(ns: &mut Netns, command: &RouteCommand) -> Done {
+    let add = |ns: &mut Netns, r: Route| {
+        ns.add_route(r).map(|()| Vec::new()).map_err(|why| {
+            if why.ends_with('.') { format!("Error: {why}") } else { format!("RTNETLINK answers: {why}") }
+        })
+    };
+    let missing = || Err("RTNETLINK answers: No such process".to_owned());
+    match command {
+        RouteCommand::Add(spec) | RouteCommand::Append(spec) => {
+            let r = to_route(ns, spec)?;
+            add(ns, r)
+        }
+        RouteCommand::Replace(spec) | RouteCommand::Change(spec) => {
+            let r = to_route(ns, spec)?;
+            let (dst, metric) = (r.dst, r.metric);
+            let old = ns.fib.remove(|o| o.table == FibTable::Main && o.dst == dst && o.metric == metric);
+            if old == 0 && matches!(command, RouteCommand::Change(_)) {
+                return Err("RTNETLINK answers: No such file or directory".to_owned());
+            }
+            add(ns, r)
+        }
+        RouteCommand::Del(spec) => {
+            let r = to_route(ns, spec)?;
+            let gone = ns.fib.remove(|o| {
+                o.table == FibTable::Main
+                    && o.dst == r.dst
+                    && (r.dev.is_none() || o.dev == r.dev)
+                    && (r.gateway.is_none() || o.gateway == r.gateway)
+            });
+            if gone > 0 { Ok(Vec::new()) } else { missing() }
+        }
+        RouteCommand::Show(filter) => Ok(ns
+            .fib
+            .routes()
+            .iter()
+            .filter(|r| selected(ns, filter, r))
+            .map(|r| route_text(ns, r))
+            .collect()),
+        RouteCommand::Flush(filter) => {
+            let gone: Vec<Route> =
+                ns.fib.routes().iter().filter(|r| selected(ns, filter, r)).cloned().collect();
+            ns.fib.remove(|r| gone.contains(r));
+            Ok(Vec::new())
+        }
+        RouteCommand::Get { .. } => Err("ip route get is not modelled".to_owned()),
+    }
+}
+
+fn selected(ns: &Netns, filter: &RouteFilter, r: &Route) -> bool {
+    let table = if filter.local { FibTable::Local } else { FibTable::Main };
+    r.table == table
+        && filter.dst.is_none_or(|d| d == r.dst)
+        && filter.dev.as_ref().is_none_or(|name| r.dev == ns.device_by_name(name))
+}
+
+/// A route as `ip route` prints it.
+pub fn route_text(ns: &Netns, r: &Route) -> String {
+    let mut s = match r.kind {
+        RouteKind::Unicast => "",
+        RouteKind::Local => "local ",
+        RouteKind::Broadcast => "broadcast ",
+        RouteKind::Blackhole => "blackhole ",
+        RouteKind::Unreachable => "unreachable ",
+        RouteKind::Prohibit => "prohibit ",
+    }
+    .to_owned();
+    s += &match r.dst.prefix_len() {
+        0 => "default".to_owned(),
+        32 => r.dst.addr().to_string(),
+        _ => r.dst.to_string(),
+    };
+    if let Some(gw) = r.gateway {
+        s += &format!(" via {gw}");
+    }
+    if let Some(dev) = r.dev {
+        s += &format!(" dev {}", ns.dev_name(dev));
+    }
+    match r.scope {
+        Scope::Link if r.gateway.is_none() => s += " scope link",
+        Scope::Host => s += " scope host",
+        _ => {}
+    }
+    if let Some(src) = r.prefsrc {
+        s += &format!(" src {src}");
+    }
+    if r.metric != 0 {
+        s += &format!(" metric {}", r.metric);
+    }
+    s
+}
+
+fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Done {
+    let exists = |ns: &Netns, dev: DevId, spec: &NeighSpec| {
+        ns.neigh.entries().any(|(d, addr, _)| d == dev && addr == spec.addr)
+    };
+    let missing = || Err("RTNETLINK answers: No such file or directory".to_owned());
+    match command {
+        NeighCommand::Add(spec) | NeighCommand::Replace(spec) | NeighCommand::Change(spec) => {
+            let dev = device(ns, &spec.dev)?;
+            match (command, exists(ns, dev, spec)) {
+                (NeighCommand::Add(_), true) => return Err("RTNETLINK answers: File exists".to_owned()),
+                (NeighCommand::Change(_), false) => return missing(),
+                _ => {}
+            }
+            let mac = spec.lladdr.ok_or("RTNETLINK answers: Invalid argument")?;
+            let state = match spec.nud {
+                NudWord::Permanent | NudWord::Noarp => Nud::Permanent,
+                NudWord::Reachable => Nud::Reachable,
+                NudWord::Stale => Nud::Stale,
+            };
+            ns.neigh.set(dev, spec.addr, mac, state, now);
+            Ok(Vec::new())
+        }
+        NeighCommand::Del(spec) => {
+            let dev = device(ns, &spec.dev)?;
+            if ns.neigh.remove(dev, spec.addr) { Ok(Vec::new()) } else { missing() }
+        }
+        NeighCommand::Flush { dev } => {
+            let dev = dev.as_ref().map(|name| device(ns, name)).transpose()?;
+            ns.neigh.flush(dev);
+            Ok(Vec::new())
+        }
+        NeighCommand::Show { dev } => {
+            let only = dev.as_ref().map(|name| device(ns, name)).transpose()?;
+            Ok(ns
+                .neigh
+                .entries()
+                .filter(|(d, ..)| only.is_none_or(|o| o == *d))
+                .map(|(d, addr, n)| {
+                    let mac = match n.state {
+                        Nud::Incomplete | Nud::Failed => String::new(),
+                        _ => format!(" lladdr {}", n.mac),
+                    };
+                    format!("{addr} dev {}{mac} {} ", ns.dev_name(d), n.state.name())
+                })
+                .collect())
+        }
+    }
+}
+
+/// A device that nobody gave an address has a stable one of its own.
+fn default_mac(ns: &Netns) -> Mac {
+    let n = ns.devices().len().to_be_bytes();
+    let host = ns.id.0.to_be_bytes();
+    Mac([0x02, 0x01, host[0], host[1], n[n.len() - 2], n[n.len() - 1]])
+}
+
+fn add_link(ns: &mut Netns, name: &str, mac: Option<Mac>, kind: DevKind) -> Result<DevId, String> {
+    if ns.device_by_name(name).is_some() {
+        return Err("RTNETLINK answers: File exists".to_owned());
+    }
+    let mac = mac.unwrap_or_else(|| default_mac(ns));
+    Ok(ns.add_device(name, mac, kind))
+}
+
+fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
+    match command {
+        LinkCommand::Add(new) => {
+            let kind = match &new.kind {
+                LinkKind::Bridge => DevKind::Bridge(Box::<Bridge>::default()),
+                LinkKind::Dummy => DevKind::Dummy,
+                LinkKind::Veth { .. } => DevKind::Veth,
+            };
+            let dev = add_link(ns, &new.name, new.address, kind)?;
+            if let Some(mtu) = new.mtu {
+                ns.set_mtu(dev, mtu);
+            }
+            Ok(Vec::new())
+        }
+        LinkCommand::Del { dev } => {
+            Err(format!("ip link del {dev} is not modelled; ip link set {dev} down is"))
+        }
+        LinkCommand::Set { dev, changes } => {
+            let id = device(ns, dev)?;
+            for change in changes {
+                match change {
+                    LinkChange::Up => ns.set_up(id, true),
+                    LinkChange::Down => ns.set_up(id, false),
+                    LinkChange::Promisc(on) => ns.set_promisc(id, *on),
+                    LinkChange::Address(mac) => ns.set_mac(id, *mac),
+                    LinkChange::Mtu(mtu) => ns.set_mtu(id, *mtu),
+                    LinkChange::Hairpin(on) => ns.set_hairpin(id, *on),
+                    LinkChange::NoMaster => {
+                        ns.set_master(id, None);
+                    }
+                    LinkChange::Master(name) => {
+                        let master = device(ns, name)?;
+                        if !ns.set_master(id, Some(master)) {
+                            return Err("RTNETLINK answers: Operation not supported".to_owned());
+                        }
+                    }
+                }
+            }
+            Ok(Vec::new())
+        }
+        LinkCommand::Show { dev } => Ok(chosen(ns, dev.as_ref())?
+            .into_iter()
+            .map(|d| format!("{:<16} {:<14} {} ", d.name, operstate(d), d.mac))
+            .collect()),
+    }
+}

@@ -1,0 +1,141 @@
+//! Commands that an operator types on a box: what they do, and what they print.
+//!
+//! The texts are read by `userland`; here is what they change.
+
+mod bridge;
+mod conntrack;
+mod ip;
+mod sysctl;
+
+pub use conntrack::row_text;
+pub use ip::route_text;
+
+use crate::world::World;
+use kernel::netfilter::xtables::{LoadedTable, TableId};
+use kernel::{Netns, NetnsId};
+use userland::Diagnostic;
+use userland::ip::IpCommand;
+use userland::iptables::{TableStore, iptables_restore, iptables_save};
+
+/// What a command printed, and its exit status.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct CommandOutput {
+    /// Exit status.
+    pub status: i32,
+    /// Lines on standard output.
+    pub stdout: Vec<String>,
+    /// Lines on standard error.
+    pub stderr: Vec<String>,
+}
+
+impl CommandOutput {
+    /// It worked and printed this.
+    pub(crate) fn lines(stdout: Vec<String>) -> CommandOutput {
+        CommandOutput { status: 0, stdout, stderr: Vec::new() }
+    }
+
+    /// It failed with this message.
+    pub(crate) fn failed(status: i32, message: impl Into<String>) -> CommandOutput {
+        let stderr = message.into().lines().map(str::to_owned).collect();
+        CommandOutput { status, stdout: Vec::new(), stderr }
+    }
+}
+
+/// Programs that are modelled.
+pub const PROGRAMS: [&str; 7] =
+    ["ip", "bridge", "iptables", "iptables-save", "iptables-restore", "conntrack", "sysctl"];
+
+/// Runs a command on a box. `Err` if the program is not modelled.
+pub fn command(
+    world: &mut World,
+    host: NetnsId,
+    argv: &[String],
+    stdin: Option<&str>,
+) -> Result<CommandOutput, String> {
+    let Some((program, args)) = argv.split_first() else { return Err("an empty command".to_owned()) };
+    let name = program.rsplit('/').next().unwrap_or(program);
+    match name {
+        "ip" => Ok(ip::ip(world, host, argv, stdin)),
+        "bridge" => Ok(bridge::bridge(world, host, argv)),
+        "sysctl" => Ok(sysctl::sysctl(world, host, argv)),
+        "conntrack" => Ok(conntrack::conntrack(world, host, argv)),
+        "iptables"
+        | "iptables-legacy"
+        | "iptables-save"
+        | "iptables-legacy-save"
+        | "iptables-restore"
+        | "iptables-legacy-restore" => Ok(iptables(world, host, name, argv, stdin)),
+        "modprobe" => Ok(modprobe(world, host, args)),
+        other => Err(format!("{other:?} is not modelled; these are: {}", PROGRAMS.join(", "))),
+    }
+}
+
+/// One command of ip(8) that has been read already.
+pub(crate) fn ip_command(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
+    ip::execute(world, host, command).map(|_| ())
+}
+
+/// A command line that cannot be read.
+fn refused(status: i32, diagnostic: &Diagnostic) -> CommandOutput {
+    CommandOutput::failed(status, format!("{}: {}", diagnostic.message, diagnostic.help))
+}
+
+/// The tables of a box, for the iptables commands.
+struct Tables<'a>(&'a mut Netns);
+
+impl TableStore for Tables<'_> {
+    fn get(&self, table: TableId) -> Option<&LoadedTable> {
+        self.0.table(table)
+    }
+
+    fn replace(&mut self, table: TableId, loaded: LoadedTable) {
+        debug_assert_eq!(loaded.rules.table, table);
+        // userland has checked the set as the kernel does.
+        let _ = self.0.load_table_with_state(loaded);
+    }
+
+    fn loaded(&self) -> Vec<TableId> {
+        self.0.loaded_tables().to_vec()
+    }
+}
+
+/// The date that iptables-save prints: the simulation has none, so it is always this one.
+const SAVE_DATE: &str = "Thu Jan  1 00:00:00 1970";
+
+fn iptables(
+    world: &mut World,
+    host: NetnsId,
+    name: &str,
+    argv: &[String],
+    stdin: Option<&str>,
+) -> CommandOutput {
+    let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
+    let mut store = Tables(ns);
+    let done = match name {
+        "iptables-save" | "iptables-legacy-save" => iptables_save(&mut store, argv, SAVE_DATE),
+        "iptables-restore" | "iptables-legacy-restore" => {
+            iptables_restore(&mut store, argv, stdin.unwrap_or_default())
+        }
+        _ => userland::iptables::iptables(&mut store, argv),
+    };
+    CommandOutput {
+        status: i32::from(done.status),
+        stdout: done.stdout.lines().map(str::to_owned).collect(),
+        stderr: done.stderr.lines().map(str::to_owned).collect(),
+    }
+}
+
+fn modprobe(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
+    let remove = args.iter().any(|a| a == "-r");
+    let modules: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
+    for module in modules {
+        match (module.as_str(), world.host_mut(host)) {
+            ("br_netfilter", Some(ns)) => ns.set_br_netfilter(!remove),
+            (other, _) => {
+                let text = format!("modprobe: FATAL: Module {other} not found: it is not modelled.");
+                return CommandOutput::failed(1, text);
+            }
+        }
+    }
+    CommandOutput::default()
+}

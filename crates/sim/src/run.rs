@@ -1,0 +1,217 @@
+//! Running a scenario: build the world, then do one stimulus after the other.
+
+use crate::apps::{App, Outcome, Ping, TcpClient, UdpClient};
+use crate::build::{self, BuildError};
+use crate::log::EventId;
+use crate::operator::CommandOutput;
+use crate::scenario::{Scenario, Stimulus};
+use crate::world::World;
+use kernel::NetnsId;
+use kernel::netfilter::conntrack::Row;
+use std::time::Duration;
+
+/// What a stimulus led to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepOutcome {
+    /// An application ran.
+    App(Outcome),
+    /// Done, nothing to say.
+    Done,
+    /// The conntrack table of a box.
+    Dump(Vec<Row>),
+    /// A crafted packet could not be sent.
+    SendError(kernel::socket::Errno),
+    /// A command ran.
+    Command(CommandOutput),
+    /// The stimulus was refused: bad text, an unknown name.
+    Refused(String),
+    /// The stimulus was not run: it is not modelled.
+    NotRun(String),
+}
+
+/// One stimulus that was done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRecord {
+    /// Index in [`Scenario::stimuli`].
+    pub stimulus: usize,
+    /// Its first log entry.
+    pub first: EventId,
+    /// One past its last log entry.
+    pub end: EventId,
+    /// What it led to.
+    pub outcome: StepOutcome,
+}
+
+/// A scenario that has been run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The world as it is at the end, with its log.
+    pub world: World,
+    /// The stimuli.
+    pub steps: Vec<StepRecord>,
+}
+
+/// Every world begins with this seed unless its owner chooses another.
+const SEED: u64 = 1;
+/// A stimulus ends when so many milliseconds pass quietly, unless the scenario says otherwise.
+const SETTLE_MS: u64 = 40;
+
+impl Scenario {
+    /// Builds the world and does all stimuli.
+    ///
+    /// # Errors
+    /// The description is wrong: where, and what was expected.
+    pub fn run(&self) -> Result<Run, BuildError> {
+        self.run_in(build::build(self, SEED)?)
+    }
+
+    /// The same without a log: only the state at the end and the outcomes.
+    ///
+    /// # Errors
+    /// As for [`Scenario::run`].
+    pub fn run_quiet(&self) -> Result<Run, BuildError> {
+        let mut world = build::build(self, SEED)?;
+        world.set_quiet(true);
+        self.run_in(world)
+    }
+
+    fn run_in(&self, mut world: World) -> Result<Run, BuildError> {
+        let mut steps = Vec::new();
+        for (i, stimulus) in self.stimuli.iter().enumerate() {
+            steps.push(self.step(&mut world, i, stimulus));
+        }
+        Ok(Run { world, steps })
+    }
+
+    fn step(&self, world: &mut World, index: usize, stimulus: &Stimulus) -> StepRecord {
+        let first = end_of_log(world);
+        let host = stimulus.host().and_then(|h| world.host_by_name(h));
+        world.begin(host.unwrap_or_default(), index);
+        let outcome = match (stimulus.host(), host) {
+            (Some(name), None) => StepOutcome::Refused(format!("there is no host {name:?}")),
+            _ => self.perform(world, host.unwrap_or_default(), stimulus),
+        };
+        let settle = if self.settle_ms == 0 { SETTLE_MS } else { self.settle_ms };
+        world.settle(Duration::from_millis(settle));
+        StepRecord { stimulus: index, first, end: end_of_log(world), outcome }
+    }
+
+    fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {
+        match stimulus {
+            Stimulus::Tcp { src, dst, request, close, timeout_ms, .. } => {
+                let timeout = Duration::from_millis(*timeout_ms);
+                let app = TcpClient::new(host, *src, *dst, request.clone(), *close, timeout);
+                run_app(world, App::TcpClient(app))
+            }
+            Stimulus::Udp {
+                src, dst, payload, connect, count, ttl, reply, timeout_ms, linger_ms, ..
+            } => {
+                let mut app = UdpClient::new(host, *src, *dst, payload.clone());
+                app.connected = *connect;
+                app.count = *count;
+                app.ttl = *ttl;
+                app.wait = reply.then_some(Duration::from_millis(*timeout_ms));
+                app.linger = Duration::from_millis(*linger_ms);
+                run_app(world, App::UdpClient(app))
+            }
+            Stimulus::Ping { src, dst, id, seq, ttl, timeout_ms, .. } => {
+                let mut app = Ping::new(host, *dst);
+                app.src = *src;
+                app.id = *id;
+                app.seq = *seq;
+                app.ttl = *ttl;
+                app.timeout = Duration::from_millis(*timeout_ms);
+                run_app(world, App::Ping(app))
+            }
+            Stimulus::Raw { ip, .. } => match world.with(host, |ns, cx| ns.raw_send(ip.clone(), cx)) {
+                Some(Err(errno)) => StepOutcome::SendError(errno),
+                _ => StepOutcome::Done,
+            },
+            Stimulus::RawFrame { dev, frame, .. } => {
+                let sent = world.with(host, |ns, cx| {
+                    let id = ns.device_by_name(dev)?;
+                    ns.packet_send(id, frame.clone(), cx);
+                    Some(())
+                });
+                match sent.flatten() {
+                    Some(()) => StepOutcome::Done,
+                    None => StepOutcome::Refused(format!("there is no device {dev:?}")),
+                }
+            }
+            Stimulus::Sleep { ms } => {
+                world.run_until(world.now() + Duration::from_millis(*ms));
+                StepOutcome::Done
+            }
+            Stimulus::Flush { host: only } => {
+                let all: Vec<NetnsId> = match only {
+                    Some(_) => vec![host],
+                    None => world.hosts().iter().map(|h| h.id).collect(),
+                };
+                for h in all {
+                    world.with(h, |ns, cx| ns.ct_flush(cx));
+                }
+                StepOutcome::Done
+            }
+            Stimulus::Dump { .. } => {
+                let now = world.now();
+                StepOutcome::Dump(world.host(host).map_or(Vec::new(), |ns| ns.ct.rows(now)))
+            }
+            Stimulus::Restore { iptables, noflush, .. } => {
+                let spec = stimulus.host().and_then(|name| self.hosts.iter().find(|h| h.name == name));
+                let (tables, trace) = spec.map_or((Vec::new(), false), |s| (s.tables.clone(), s.trace));
+                let Some(ns) = world.host_mut(host) else { return StepOutcome::Done };
+                let done = if *noflush {
+                    build::restore_noflush(ns, iptables)
+                } else {
+                    build::restore(ns, Some(iptables), &tables, trace)
+                };
+                match done {
+                    Ok(()) => StepOutcome::Done,
+                    Err(e) => StepOutcome::Refused(e.to_string()),
+                }
+            }
+            Stimulus::Sysctl { key, value, .. } => {
+                let set = world.host_mut(host).map(|ns| ns.sysctl_set(key, *value));
+                match set {
+                    Some(Err(e)) => StepOutcome::Refused(e.to_string()),
+                    _ => StepOutcome::Done,
+                }
+            }
+            Stimulus::Command { shell, argv, stdin, .. } => {
+                match shell(world, host, argv, stdin.as_deref()) {
+                    Ok(output) => StepOutcome::Command(output),
+                    Err(reason) => StepOutcome::NotRun(reason),
+                }
+            }
+            Stimulus::NotRun { reason } => StepOutcome::NotRun(reason.clone()),
+        }
+    }
+}
+
+fn end_of_log(world: &World) -> EventId {
+    EventId(u32::try_from(world.log().len()).unwrap_or(u32::MAX))
+}
+
+fn run_app(world: &mut World, app: App) -> StepOutcome {
+    let id = world.start(app);
+    StepOutcome::App(world.run_to_outcome(id).unwrap_or(Outcome::None))
+}
+
+impl Stimulus {
+    /// The box at which it happens.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Stimulus::Tcp { host, .. }
+            | Stimulus::Udp { host, .. }
+            | Stimulus::Ping { host, .. }
+            | Stimulus::Raw { host, .. }
+            | Stimulus::RawFrame { host, .. }
+            | Stimulus::Dump { host }
+            | Stimulus::Restore { host, .. }
+            | Stimulus::Sysctl { host, .. }
+            | Stimulus::Command { host, .. } => Some(host),
+            Stimulus::Flush { host } => host.as_deref(),
+            Stimulus::Sleep { .. } | Stimulus::NotRun { .. } => None,
+        }
+    }
+}

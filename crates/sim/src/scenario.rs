@@ -1,0 +1,249 @@
+//! The description of a world and of what is done in it.
+
+use crate::operator::CommandOutput;
+use crate::world::World;
+use kernel::NetnsId;
+use packet::{Frame, Ip, Mac};
+use std::net::Ipv4Addr;
+use userland::ip::IpCommand;
+
+/// Runs a command line on a box; `Err` if the program is not modelled. A scenario brings it along, so that who runs no
+/// commands does not carry every parser of them.
+pub type Shell = fn(&mut World, NetnsId, &[String], Option<&str>) -> Result<CommandOutput, String>;
+
+/// A world and its story.
+#[derive(Clone, Debug, Default)]
+pub struct Scenario {
+    /// The boxes, in order.
+    pub hosts: Vec<HostSpec>,
+    /// The links, in order; a box's interfaces are numbered in the order of appearance here.
+    pub links: Vec<LinkSpec>,
+    /// What is done, one after the other.
+    pub stimuli: Vec<Stimulus>,
+    /// Quiet time that ends a stimulus, in milliseconds.
+    pub settle_ms: u64,
+}
+
+/// A box.
+#[derive(Clone, Debug, Default)]
+pub struct HostSpec {
+    /// Name.
+    pub name: String,
+    /// Addresses, routes, neighbours: commands of ip(8), done in order.
+    pub ip: Vec<IpCommand>,
+    /// Settings, name and value.
+    pub sysctl: Vec<(String, i64)>,
+    /// iptables-restore text.
+    pub iptables: Option<String>,
+    /// Report every packet by TRACE rules at the head of raw, and the changes of conntrack.
+    pub trace: bool,
+    /// Register the probe that reports conntrack's opinion.
+    pub ct_probe: bool,
+    /// br_netfilter is loaded.
+    pub br_netfilter: bool,
+    /// Which tables to load, empty if the text does not have them.
+    pub tables: Vec<kernel::netfilter::xtables::TableId>,
+    /// Frames are recorded.
+    pub sniff: bool,
+    /// Programs that listen.
+    pub servers: Vec<ServerSpec>,
+}
+
+/// What a server does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerMode {
+    /// Says whom it saw.
+    Echo,
+    /// Nothing.
+    Sink,
+    /// Answers an HTTP GET of `/` with a line that says who answers and whom it sees; anything else is not found.
+    Http,
+}
+
+/// A program that listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// True for TCP, false for UDP.
+    pub tcp: bool,
+    /// Address and port.
+    pub bind: (Ipv4Addr, u16),
+    /// What it does.
+    pub mode: ServerMode,
+    /// It closes the connection after its answer.
+    pub closes: bool,
+}
+
+/// A port of a bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgePort {
+    /// Device.
+    pub dev: String,
+    /// Hairpin mode.
+    pub hairpin: bool,
+}
+
+/// A link between boxes, or inside one.
+#[derive(Clone, Debug)]
+pub enum LinkSpec {
+    /// A veth pair: box and device of both ends, and their MACs if not the default.
+    Veth {
+        /// One end.
+        a: (String, String),
+        /// The other end.
+        b: (String, String),
+        /// MAC of `a`.
+        a_mac: Option<Mac>,
+        /// MAC of `b`.
+        b_mac: Option<Mac>,
+    },
+    /// A bridge.
+    Bridge {
+        /// In which box.
+        host: String,
+        /// Its name.
+        name: String,
+        /// Its MAC, if not the default.
+        mac: Option<Mac>,
+        /// Its ports.
+        ports: Vec<BridgePort>,
+        /// The bridge device is promiscuous.
+        promisc: bool,
+    },
+}
+
+/// How a TCP client ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CloseHow {
+    /// It closes.
+    #[default]
+    Client,
+    /// It waits for the server to close first.
+    Server,
+    /// It resets the connection.
+    Reset,
+}
+
+/// Something that is done.
+#[derive(Clone, Debug)]
+pub enum Stimulus {
+    /// A TCP client runs.
+    Tcp {
+        /// Where.
+        host: String,
+        /// Source; unspecified parts are chosen.
+        src: (Ipv4Addr, u16),
+        /// Destination.
+        dst: (Ipv4Addr, u16),
+        /// What it sends.
+        request: Vec<u8>,
+        /// How it ends.
+        close: CloseHow,
+        /// How long it waits.
+        timeout_ms: u64,
+    },
+    /// A UDP client runs.
+    Udp {
+        /// Where.
+        host: String,
+        /// Source; unspecified parts are chosen.
+        src: (Ipv4Addr, u16),
+        /// Destination.
+        dst: (Ipv4Addr, u16),
+        /// What it sends.
+        payload: Vec<u8>,
+        /// Connected socket.
+        connect: bool,
+        /// Datagrams.
+        count: usize,
+        /// TTL.
+        ttl: Option<u8>,
+        /// Wait for answers.
+        reply: bool,
+        /// How long.
+        timeout_ms: u64,
+        /// Listen on afterwards.
+        linger_ms: u64,
+    },
+    /// ping runs.
+    Ping {
+        /// Where.
+        host: String,
+        /// Source, or unspecified.
+        src: Ipv4Addr,
+        /// Destination.
+        dst: Ipv4Addr,
+        /// Identifier.
+        id: u16,
+        /// Sequence number.
+        seq: u16,
+        /// TTL.
+        ttl: Option<u8>,
+        /// How long it waits.
+        timeout_ms: u64,
+    },
+    /// A crafted packet goes through OUTPUT.
+    Raw {
+        /// Where.
+        host: String,
+        /// The packet.
+        ip: Ip,
+    },
+    /// A crafted frame leaves by a device.
+    RawFrame {
+        /// Where.
+        host: String,
+        /// Device.
+        dev: String,
+        /// The frame.
+        frame: Frame,
+    },
+    /// Time passes.
+    Sleep {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// `conntrack -F` in one box, or in all that are traced.
+    Flush {
+        /// Where; `None` means everywhere.
+        host: Option<String>,
+    },
+    /// The conntrack table is looked at.
+    Dump {
+        /// Where.
+        host: String,
+    },
+    /// `iptables-restore`.
+    Restore {
+        /// Where.
+        host: String,
+        /// Text.
+        iptables: String,
+        /// `--noflush`
+        noflush: bool,
+    },
+    /// `sysctl -w`.
+    Sysctl {
+        /// Where.
+        host: String,
+        /// Name.
+        key: String,
+        /// Value.
+        value: i64,
+    },
+    /// A command of the operator.
+    Command {
+        /// Who reads it: [`crate::operator::command`].
+        shell: Shell,
+        /// Where.
+        host: String,
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// Standard input.
+        stdin: Option<String>,
+    },
+    /// Something that is not modelled; the reason says what.
+    NotRun {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,113 @@
+//! What programs print, and what must not be missed.
+
+use super::step::{Area, Step, Tone};
+use super::text::{endpoint, endpoints};
+use super::title::seconds;
+use crate::apps::AppEvent;
+use crate::log::Seen;
+use crate::{EventId, World};
+use kernel::NetnsId;
+use kernel::event::{Origin, What};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A line in a terminal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TermLine {
+    /// The event that printed it.
+    pub event: EventId,
+    /// The box.
+    pub host: NetnsId,
+    /// A command was entered; its words, unless a lab knows better.
+    pub command: bool,
+    /// The text.
+    pub text: String,
+    /// Good, bad or neither.
+    pub tone: Tone,
+}
+
+fn ep(e: (Ipv4Addr, u16)) -> String {
+    endpoint(IpAddr::V4(e.0), Some(e.1))
+}
+
+/// What the programs that begin a conversation print.
+pub fn terminal(world: &World) -> Vec<TermLine> {
+    let mut out = Vec::new();
+    for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
+        let Seen::App(app) = &entry.seen else { continue };
+        let (command, text, tone) = match app {
+            AppEvent::Connect { tcp, to } => (true, command_text(*tcp, *to), Tone::Plain),
+            AppEvent::Reply { text, .. } => (false, body(text).to_owned(), Tone::Strong),
+            AppEvent::Failed { to, errno } => {
+                (false, format!("connect() to {}: {}", ep(*to), errno.text()), Tone::Bad)
+            }
+            AppEvent::TimedOut { connecting: true, after_ms, .. } => {
+                (false, format!("connect() timed out after {}", seconds(*after_ms)), Tone::Bad)
+            }
+            AppEvent::TimedOut { after_ms, .. } => {
+                (false, format!("no reply after {}", seconds(*after_ms)), Tone::Bad)
+            }
+            _ => continue,
+        };
+        out.push(TermLine { event, host: entry.host, command, text, tone });
+    }
+    out
+}
+
+/// The body of an HTTP response, or all of it.
+fn body(text: &str) -> &str {
+    text.split_once("\r\n\r\n").map_or(text, |(_, body)| body).trim_end()
+}
+
+fn command_text(tcp: bool, to: (Ipv4Addr, u16)) -> String {
+    match (tcp, to.1) {
+        (true, 80) => format!("curl http://{}/", to.0),
+        (true, port) => format!("curl http://{}:{port}/", to.0),
+        (false, port) => format!("nc -u {} {port}", to.0),
+    }
+}
+
+/// Something that must not be missed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// The step.
+    pub step: usize,
+    /// A sentence or two.
+    pub text: String,
+}
+
+/// All alerts in order.
+pub fn alerts(world: &World, steps: &[Step]) -> Vec<Alert> {
+    let mut out = Vec::new();
+    for (i, step) in steps.iter().enumerate().filter(|(_, s)| s.tone == Tone::Bad) {
+        let Some(entry) = world.log().get(step.key) else { continue };
+        let name = world.host(step.host).map_or("?", |h| h.name.as_str());
+        let text = match &entry.seen {
+            Seen::Kernel(What::Created { origin: Origin::TcpReset, frame, .. }) => {
+                let Some(ip) = frame.ip() else { continue };
+                let (_, to) = endpoints(ip);
+                let asked = asked_by(world, step.host, step.key).filter(|a| *a != to);
+                let why = match asked {
+                    Some(asked) => format!("It had called {asked}: no socket of {name} waits for {to}."),
+                    None => format!("No socket of {name} waits for {to}."),
+                };
+                format!("{name} sends a RST to {to}. {why}")
+            }
+            // The RST tells it already.
+            Seen::Kernel(What::Drop { reason: kernel::DropReason::NoSocket, .. }) => continue,
+            // Programs speak for themselves, in their terminal.
+            Seen::App(_) => continue,
+            _ if step.area == Area::Drop => format!("The packet ends in {name}: {}.", step.title),
+            _ => format!("{name}: {}.", step.title),
+        };
+        out.push(Alert { step: i, text });
+    }
+    out
+}
+
+/// What a program of this box called last.
+fn asked_by(world: &World, host: NetnsId, until: EventId) -> Option<String> {
+    world.log().entries()[..until.index()].iter().rev().find_map(|e| match &e.seen {
+        Seen::App(AppEvent::Connect { to, .. }) if e.host == host => Some(ep(*to)),
+        _ => None,
+    })
+}

@@ -1,0 +1,151 @@
+//! The conntrack table of a box at a moment, as `conntrack -L` prints it.
+
+use super::assoc::Assoc;
+use crate::log::Seen;
+use crate::{EventId, World};
+use kernel::event::{CtEventKind, What};
+use kernel::netfilter::conntrack::{L4Key, Row, Tuple, status};
+use kernel::{ConnId, Instant, NetnsId, PacketId};
+use packet::Protocol;
+
+/// A word of a line; translated addresses and ports stand out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CtWord {
+    /// The text, without the blank behind it.
+    pub text: String,
+    /// The value differs from what the other direction alone would lead one to expect: NAT.
+    pub nat: bool,
+}
+
+/// An entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CtEntry {
+    /// Number.
+    pub conn: ConnId,
+    /// The line, word by word.
+    pub words: Vec<CtWord>,
+    /// In the table; otherwise it lives only with its first packet.
+    pub confirmed: bool,
+    /// The event that changed it last.
+    pub event: EventId,
+}
+
+impl CtEntry {
+    /// The line as conntrack prints it.
+    pub fn line(&self) -> String {
+        join(&self.words)
+    }
+}
+
+fn join(words: &[CtWord]) -> String {
+    let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
+    texts.join(" ")
+}
+
+struct Kept {
+    row: Row,
+    at: Instant,
+    event: EventId,
+    confirmed: bool,
+    maker: Option<PacketId>,
+}
+
+/// Folds everything up to and including `until`.
+pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry> {
+    let mut table: Assoc<ConnId, Kept> = Assoc::default();
+    let mut now = Instant(0);
+    for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
+        if event > until {
+            break;
+        }
+        now = entry.at;
+        if entry.host != host {
+            continue;
+        }
+        let Seen::Kernel(what) = &entry.seen else { continue };
+        let mut put = |row: &Row, confirmed: bool| {
+            let old = table.get(&row.id);
+            let kept = Kept {
+                row: *row,
+                at: entry.at,
+                event,
+                confirmed: confirmed
+                    || row.status & status::CONFIRMED != 0
+                    || old.is_some_and(|k| k.confirmed),
+                maker: old.map_or(entry.packet, |k| k.maker),
+            };
+            table.set(row.id, kept);
+        };
+        match what {
+            What::Conntrack { row: Some(row), .. } | What::NatSetup { row, .. } => put(row, false),
+            What::CtEvent(e) if e.kind == CtEventKind::Destroy => {
+                table.retain(|conn, _| *conn != e.row.id);
+            }
+            What::CtEvent(e) => put(&e.row, true),
+            What::Confirmed(conn) => {
+                if let Some(kept) = table.get_mut(conn) {
+                    (kept.confirmed, kept.event) = (true, event);
+                }
+            }
+            // An unconfirmed entry dies with its packet.
+            What::Drop { .. } => table.retain(|_, k| k.confirmed || k.maker != entry.packet),
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    for (conn, kept) in table.iter() {
+        let passed = u32::try_from(now.since(kept.at).as_secs()).unwrap_or(u32::MAX);
+        let left = if kept.confirmed { kept.row.timeout.checked_sub(passed) } else { Some(kept.row.timeout) };
+        // What has run out is not listed.
+        if let Some(timeout) = left.filter(|t| *t > 0 || !kept.confirmed) {
+            let words = row_words(&Row { timeout, ..kept.row });
+            out.push(CtEntry { conn: *conn, words, confirmed: kept.confirmed, event: kept.event });
+        }
+    }
+    out
+}
+
+/// A row as `conntrack -L` prints it, word by word.
+pub fn row_words(row: &Row) -> Vec<CtWord> {
+    let mut out = Vec::new();
+    let name = row.orig.proto.name().unwrap_or("unknown");
+    let plain = |text: String| CtWord { text, nat: false };
+    out.push(plain(format!("{name:<8} {} {}", row.orig.proto.0, row.timeout)));
+    if let Some(tcp) = row.tcp {
+        out.push(plain(tcp.state.name().to_owned()));
+    }
+    let mirror = row.orig.invert();
+    tuple_words(&mut out, &row.orig, row.reply.invert().as_ref());
+    if row.status & status::SEEN_REPLY == 0 {
+        out.push(plain("[UNREPLIED]".to_owned()));
+    }
+    tuple_words(&mut out, &row.reply, mirror.as_ref());
+    if row.status & status::ASSURED != 0 {
+        out.push(plain("[ASSURED]".to_owned()));
+    }
+    out.push(plain(format!("mark={}", row.mark)));
+    out.push(plain("use=1".to_owned()));
+    out
+}
+
+/// `expected` is what the tuple would be without NAT.
+fn tuple_words(out: &mut Vec<CtWord>, t: &Tuple, expected: Option<&Tuple>) {
+    let nat = |differs: fn(&Tuple, &Tuple) -> bool| expected.is_some_and(|e| differs(t, e));
+    let (src, dst) = (nat(|a, b| a.src != b.src), nat(|a, b| a.dst != b.dst));
+    out.push(CtWord { text: format!("src={}", t.src), nat: src });
+    out.push(CtWord { text: format!("dst={}", t.dst), nat: dst });
+    match t.key {
+        L4Key::Ports { sport, dport } => {
+            let (s, d) =
+                (nat(|a, b| a.key.sport() != b.key.sport()), nat(|a, b| a.key.dport() != b.key.dport()));
+            out.push(CtWord { text: format!("sport={sport}"), nat: s });
+            out.push(CtWord { text: format!("dport={dport}"), nat: d });
+        }
+        L4Key::Echo { kind, code, id } if t.proto == Protocol::ICMP => {
+            for text in [format!("type={kind}"), format!("code={code}"), format!("id={id}")] {
+                out.push(CtWord { text, nat: false });
+            }
+        }
+        _ => {}
+    }
+}

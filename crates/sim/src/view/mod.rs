@@ -1,0 +1,97 @@
+//! The log as people look at it: steps, journeys, captures, tables at a moment.
+//!
+//! Pure functions from a [`World`](crate::World) and its log to plain values. Nothing here decides what happens to a
+//! packet: every word is read off the log. The page, and any other face of the engine, only draws these values.
+
+mod alert;
+mod assoc;
+mod capture;
+mod ct;
+mod fields;
+mod packets;
+mod place;
+mod rules;
+mod step;
+mod strip;
+mod text;
+mod title;
+mod topology;
+mod why;
+
+#[cfg(test)]
+mod tests;
+
+pub use alert::{Alert, TermLine, alerts, terminal};
+pub use assoc::Assoc;
+pub use capture::{CaptureLine, capture};
+pub use ct::{CtEntry, CtWord, conntrack_at, row_words};
+pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
+pub use packets::{Flow, PacketInfo, packets};
+pub use place::{Hop, Place, hops};
+pub use rules::{RuleLine, rule_hits, rule_lines};
+pub use step::{Area, Step, Tone, steps};
+pub use strip::{HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
+pub use text::{clock, endpoint, flow_text, segment};
+pub use topology::{Link, Role, Topology, topology};
+pub use why::{Skipped, Token, Why, why};
+
+use crate::{EventId, World};
+use kernel::PacketId;
+
+/// A run, prepared for looking at: what does not depend on the moment.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// The packets in order of their making.
+    pub packets: Vec<PacketInfo>,
+    /// What captures saw.
+    pub capture: Vec<CaptureLine>,
+    /// What programs printed.
+    pub terminal: Vec<TermLine>,
+    /// What must not be missed.
+    pub alerts: Vec<Alert>,
+    /// The way of each packet over devices.
+    pub hops: Vec<Hop>,
+    /// Boxes and links.
+    pub topology: Topology,
+}
+
+impl Story {
+    /// Reads a world's log.
+    pub fn new(world: &World) -> Story {
+        let steps = steps(world);
+        let packets = packets(world, &steps);
+        let alerts = alerts(world, &steps);
+        Story {
+            capture: capture(world),
+            terminal: terminal(world),
+            hops: hops(world),
+            topology: topology(world),
+            steps,
+            packets,
+            alerts,
+        }
+    }
+
+    /// The step at or before an event, or the first.
+    pub fn step_at(&self, event: EventId) -> usize {
+        self.steps.partition_point(|s| s.event < event).min(self.steps.len().saturating_sub(1))
+    }
+
+    /// A packet.
+    pub fn packet(&self, id: PacketId) -> Option<&PacketInfo> {
+        self.packets.iter().find(|p| p.id == id)
+    }
+
+    /// The latest alert at or before a step.
+    pub fn alert_at(&self, step: usize) -> Option<&Alert> {
+        self.alerts.iter().rev().find(|a| a.step <= step)
+    }
+
+    /// The packet that a step is about; for a step about none, that of the nearest step before it, or after it.
+    pub fn packet_near(&self, step: usize) -> Option<PacketId> {
+        let before = self.steps.get(..=step)?.iter().rev().find_map(|s| s.packet);
+        before.or_else(|| self.steps.iter().skip(step).find_map(|s| s.packet))
+    }
+}

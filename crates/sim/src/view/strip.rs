@@ -1,0 +1,154 @@
+//! The hook diagram of a box: what is registered where, and what a packet has met.
+
+use super::assoc::Assoc;
+use super::step::Area;
+use crate::log::Seen;
+use crate::{EventId, World};
+use kernel::event::{BrNfStep, BridgeStep, CtEventKind, TapDir, What};
+use kernel::netfilter::hook::{HookFn, InetHook};
+use kernel::netfilter::xtables::TableId;
+use kernel::{Netns, NetnsId, PacketId};
+
+/// A place in the diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spot {
+    /// A hook as a whole.
+    Hook(InetHook),
+    /// A function of a hook.
+    Fn(InetHook, Area),
+    /// The routing decision.
+    Route,
+    /// Sockets that receive.
+    SocketsIn,
+    /// Sockets that send.
+    SocketsOut,
+    /// The bridge.
+    Bridge,
+    /// br_netfilter's call of a hook.
+    Call(InetHook),
+}
+
+/// A function that is registered at a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookBox {
+    /// Its place.
+    pub spot: Spot,
+    /// What it belongs to.
+    pub area: Area,
+    /// One letter.
+    pub letter: &'static str,
+    /// A few words.
+    pub name: &'static str,
+}
+
+/// How often a packet came by a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// The place.
+    pub spot: Spot,
+    /// How often.
+    pub times: u32,
+}
+
+/// What is registered at a hook of a box, in the order in which it runs.
+pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
+    ns.hooks_at(hook)
+        .into_iter()
+        .filter_map(|f| {
+            let (area, name) = match f {
+                HookFn::ConntrackIn => (Area::Conntrack, "conntrack: which connection?"),
+                HookFn::Confirm => (Area::Conntrack, "conntrack: confirm the entry"),
+                HookFn::Table(t) => (Area::Table(t), t.name()),
+                HookFn::Nat => (Area::Table(TableId::Nat), "nat"),
+                HookFn::Sabotage => (Area::Bridge, "br_netfilter: not a second time"),
+                HookFn::CtProbe => return None,
+            };
+            let spot = Spot::Fn(hook, area);
+            Some(HookBox { spot, area, letter: area.letter(), name })
+        })
+        .collect()
+}
+
+/// True if bridged packets meet iptables in this box.
+pub fn bridged_by_iptables(ns: &Netns) -> bool {
+    ns.modules.br_netfilter && ns.sysctl.bridge_nf_call_iptables != 0
+}
+
+/// What a packet has met in a box up to and including an event.
+pub fn visits(world: &World, host: NetnsId, packet: PacketId, until: EventId) -> Vec<Visit> {
+    let mut count: Assoc<Spot, u32> = Assoc::default();
+    let mut hook = None;
+    // A walk through a table is many events but one visit.
+    let mut last = None;
+    for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
+        if event > until {
+            break;
+        }
+        if entry.host != host || entry.packet != Some(packet) {
+            continue;
+        }
+        let Seen::Kernel(what) = &entry.seen else { continue };
+        let spot = match what {
+            What::Hook(ctx) => {
+                hook = Some(ctx.hook);
+                last = None;
+                Spot::Hook(ctx.hook)
+            }
+            What::HookSkipped(ctx) => Spot::Fn(ctx.hook, Area::Bridge),
+            What::Rule(step) => Spot::Fn(step.ctx.hook, Area::Table(step.table)),
+            What::Nat { hook, .. } => Spot::Fn(*hook, Area::Table(TableId::Nat)),
+            What::Conntrack { ctx, .. } => Spot::Fn(ctx.hook, Area::Conntrack),
+            What::Confirmed(_) | What::CtEvent(_) => {
+                let removed = matches!(what, What::CtEvent(e) if e.kind == CtEventKind::Destroy);
+                match hook.filter(|h| !removed && matches!(h, InetHook::LocalIn | InetHook::PostRouting)) {
+                    Some(hook) => Spot::Fn(hook, Area::Conntrack),
+                    None => continue,
+                }
+            }
+            What::Route(_) => Spot::Route,
+            What::Socket { .. } => Spot::SocketsIn,
+            What::Created { .. } => Spot::SocketsOut,
+            What::Bridge { .. } => Spot::Bridge,
+            What::BrNetfilter { step: BrNfStep::Calls(hook), .. } => Spot::Call(*hook),
+            What::Drop { reason: kernel::DropReason::NoSocket, .. } => Spot::SocketsIn,
+            What::Tap { dir: TapDir::Out, .. } => {
+                hook = None;
+                continue;
+            }
+            _ => continue,
+        };
+        if last != Some(spot) {
+            *count.or_default(spot) += 1;
+        }
+        last = Some(spot);
+    }
+    count.iter().map(|(spot, times)| Visit { spot: *spot, times: *times }).collect()
+}
+
+/// The port by which a packet came onto a bridge of the box last, and where it went from there: a port, several, or
+/// up.
+pub fn bridge_ports(
+    world: &World,
+    host: NetnsId,
+    packet: PacketId,
+    until: EventId,
+) -> Option<(String, String)> {
+    let ns = world.host(host)?;
+    let end = world.log().len().min(until.index() + 1);
+    let mine =
+        world.log().entries()[..end].iter().rev().filter(|e| e.host == host && e.packet == Some(packet));
+    mine.filter_map(|e| match e.what() {
+        Some(What::Bridge { from, step, .. }) => {
+            let to = match step {
+                BridgeStep::Forwarded(to) => ns.dev_name(*to).to_owned(),
+                BridgeStep::Flooded(ports) if ports.len() == 1 => ns.dev_name(*ports.first()?).to_owned(),
+                BridgeStep::Flooded(ports) => format!("{} ports", ports.len()),
+                BridgeStep::PassedUp | BridgeStep::PassedUpPromiscuous => "IP stack".to_owned(),
+                BridgeStep::Learned { .. } => return None,
+            };
+            Some((from.map_or("IP stack", |f| ns.dev_name(f)).to_owned(), to))
+        }
+        _ => None,
+    })
+    .next()
+}

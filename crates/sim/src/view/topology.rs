@@ -1,0 +1,105 @@
+//! What kind of box each is, and what is connected to what.
+
+use crate::World;
+use kernel::dev::DevKind;
+use kernel::{DevId, Netns, NetnsId};
+
+/// What a box is on the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It has a bridge with an address, or forwards: pods may hang on it.
+    Node,
+    /// Its only link leads to a port of a node's bridge.
+    Pod {
+        /// The node.
+        node: NetnsId,
+        /// The bridge.
+        bridge: DevId,
+        /// The port.
+        port: DevId,
+    },
+    /// A bridge without an address: a LAN.
+    Switch,
+    /// Anything else.
+    Host,
+}
+
+/// A veth between two boxes, or inside one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// One end.
+    pub a: (NetnsId, DevId),
+    /// The other end.
+    pub b: (NetnsId, DevId),
+}
+
+/// Boxes and links.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Topology {
+    /// The role of each box; the index is the [`NetnsId`].
+    pub roles: Vec<Role>,
+    /// All links, each once.
+    pub links: Vec<Link>,
+}
+
+impl Topology {
+    /// The role of a box.
+    pub fn role(&self, host: NetnsId) -> Role {
+        self.roles.get(host.index()).copied().unwrap_or(Role::Host)
+    }
+
+    /// The boxes of a role.
+    pub fn having(&self, test: impl Fn(Role) -> bool) -> Vec<NetnsId> {
+        let all = self.roles.iter().zip(0u16..);
+        all.filter(|(r, _)| test(**r)).map(|(_, i)| NetnsId(i)).collect()
+    }
+
+    /// The pods on a port of this bridge.
+    pub fn pods_of(&self, node: NetnsId, bridge: DevId) -> Vec<NetnsId> {
+        self.having(|r| matches!(r, Role::Pod { node: n, bridge: b, .. } if n == node && b == bridge))
+    }
+}
+
+fn has_address(ns: &Netns) -> bool {
+    ns.devices().iter().any(|d| !matches!(d.kind, DevKind::Loopback) && !d.addrs.is_empty())
+}
+
+fn has_bridge(ns: &Netns) -> bool {
+    ns.devices().iter().any(|d| matches!(d.kind, DevKind::Bridge(_)))
+}
+
+fn own_role(ns: &Netns) -> Role {
+    match (has_bridge(ns), has_address(ns)) {
+        (true, false) => Role::Switch,
+        (true, true) => Role::Node,
+        (false, _) if ns.sysctl.all.forwarding != 0 => Role::Node,
+        _ => Role::Host,
+    }
+}
+
+/// Reads the topology off the world.
+pub fn topology(world: &World) -> Topology {
+    let mut roles: Vec<Role> = world.hosts().iter().map(own_role).collect();
+    let own = roles.clone();
+    let mut links = Vec::new();
+    for ns in world.hosts() {
+        let mut ends = Vec::new();
+        for d in ns.devices() {
+            let here = (ns.id, d.id);
+            let Some(there) = world.peer(here) else { continue };
+            ends.push(there);
+            if here < there {
+                links.push(Link { a: here, b: there });
+            }
+        }
+        let [(node, port)] = ends.as_slice() else { continue };
+        let bridge = world.host(*node).and_then(|n| n.device(*port)).and_then(|d| d.master);
+        if let (Role::Host, Some(Role::Node), Some(bridge)) =
+            (own_role(ns), own.get(node.index()).copied(), bridge)
+            && let Some(role) = roles.get_mut(ns.id.index())
+        {
+            *role = Role::Pod { node: *node, bridge, port: *port };
+        }
+    }
+    Topology { roles, links }
+}

@@ -1,0 +1,302 @@
+//! The world: boxes, links, the queue of what is due.
+
+use crate::apps::{App, AppCx, AppEvent, Outcome};
+use crate::log::{Entry, Log, Seen};
+use kernel::{Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Pcg, Skb, SocketId, Timer};
+use packet::Frame;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// An application of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AppId(pub usize);
+
+/// The time that a frame needs from one end of a veth to the other.
+const LINK_LATENCY: Duration = Duration::from_micros(1);
+/// The time from news on a socket until its program runs.
+const WAKE_LATENCY: Duration = Duration::from_micros(150);
+/// The time that one turn of a program takes, such as reading and answering one datagram.
+pub(crate) const TURN: Duration = Duration::from_micros(100);
+/// The time between two system calls inside one turn: long enough for the kernel to finish with the first.
+pub(crate) const SYSCALL_TIME: Duration = Duration::from_micros(50);
+
+/// Which of the generator's sequences is used; any constant does.
+const STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
+
+#[derive(Clone, Debug)]
+enum Work {
+    Frame { host: NetnsId, dev: DevId, id: PacketId, frame: Rc<Frame> },
+    Loopback { host: NetnsId, skb: Box<Skb> },
+    Timer { host: NetnsId, timer: Timer },
+    App(AppId),
+}
+
+/// All boxes, and time.
+#[derive(Clone, Debug)]
+pub struct World {
+    now: Instant,
+    rng: Pcg,
+    ids: Ids,
+    hosts: Vec<Netns>,
+    links: BTreeMap<(NetnsId, DevId), (NetnsId, DevId)>,
+    queue: BTreeMap<(Instant, u64), Work>,
+    seq: u64,
+    log: Log,
+    quiet: bool,
+    apps: Vec<App>,
+    owners: BTreeMap<(NetnsId, SocketId), AppId>,
+    /// There is one processor for programs: while one is in the middle of its turn, no other begins.
+    busy: Option<(AppId, Instant)>,
+    /// How many events of applications there were.
+    app_events: u64,
+}
+
+impl World {
+    /// An empty world at time 0. All chance comes from `seed`.
+    pub fn new(seed: u64) -> World {
+        World {
+            now: Instant(0),
+            rng: Pcg::new(seed, STREAM),
+            ids: Ids::default(),
+            hosts: Vec::new(),
+            links: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            seq: 0,
+            log: Log::default(),
+            quiet: false,
+            apps: Vec::new(),
+            owners: BTreeMap::new(),
+            busy: None,
+            app_events: 0,
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Everything that has happened.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// In quiet mode nothing is logged; everything else is the same.
+    pub fn set_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
+    }
+
+    /// Forgets the log: what was done to build the world is not part of its story.
+    pub fn forget_log(&mut self) {
+        self.log = Log::default();
+    }
+
+    // ------------------------------------------------------------------ boxes and links
+
+    /// Adds a box.
+    pub fn add_host(&mut self, name: &str) -> NetnsId {
+        let id = NetnsId(u16::try_from(self.hosts.len()).unwrap_or(u16::MAX));
+        self.hosts.push(Netns::new(id, name));
+        id
+    }
+
+    /// All boxes; the index is the [`NetnsId`].
+    pub fn hosts(&self) -> &[Netns] {
+        &self.hosts
+    }
+
+    /// The box of that name.
+    pub fn host_by_name(&self, name: &str) -> Option<NetnsId> {
+        self.hosts.iter().find(|h| h.name == name).map(|h| h.id)
+    }
+
+    /// A box.
+    pub fn host(&self, id: NetnsId) -> Option<&Netns> {
+        self.hosts.get(id.index())
+    }
+
+    /// A box, to change its configuration.
+    pub fn host_mut(&mut self, id: NetnsId) -> Option<&mut Netns> {
+        self.hosts.get_mut(id.index())
+    }
+
+    /// Makes two devices the ends of one veth.
+    pub fn connect(&mut self, a: (NetnsId, DevId), b: (NetnsId, DevId)) {
+        self.links.insert(a, b);
+        self.links.insert(b, a);
+    }
+
+    /// The other end of a veth.
+    pub fn peer(&self, end: (NetnsId, DevId)) -> Option<(NetnsId, DevId)> {
+        self.links.get(&end).copied()
+    }
+
+    /// Runs `f` on a box with a [`Cx`], then takes over what it leaves to do and what it logs.
+    pub fn with<T>(&mut self, host: NetnsId, f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T) -> Option<T> {
+        let ns = self.hosts.get_mut(host.index())?;
+        let mut events: Vec<Event> = Vec::new();
+        let mut out: Vec<Output> = Vec::new();
+        let mut cx = Cx {
+            now: self.now,
+            netns: host,
+            rng: &mut self.rng,
+            ids: &mut self.ids,
+            log: (!self.quiet).then_some(&mut events),
+            out: &mut out,
+        };
+        let result = f(ns, &mut cx);
+        self.log.extend(events);
+        for o in out {
+            self.take(host, o);
+        }
+        Some(result)
+    }
+
+    fn take(&mut self, host: NetnsId, output: Output) {
+        match output {
+            Output::Transmit { dev, id, frame } => {
+                if let Some((host, dev)) = self.peer((host, dev)) {
+                    self.schedule(self.now + LINK_LATENCY, Work::Frame { host, dev, id, frame });
+                }
+            }
+            Output::Loopback(skb) => self.schedule(self.now + LINK_LATENCY, Work::Loopback { host, skb }),
+            Output::Timer { at, timer } => self.schedule(at, Work::Timer { host, timer }),
+            Output::Wake(socket) => {
+                if let Some(&app) = self.owners.get(&(host, socket)) {
+                    self.schedule(self.now + WAKE_LATENCY, Work::App(app));
+                }
+            }
+        }
+    }
+
+    fn schedule(&mut self, at: Instant, work: Work) {
+        self.queue.insert((at, self.seq), work);
+        self.seq += 1;
+    }
+
+    // ------------------------------------------------------------------ time
+
+    /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
+    pub fn step(&mut self, until: Instant) -> bool {
+        let Some(entry) = self.queue.first_entry() else { return false };
+        if entry.key().0 > until {
+            return false;
+        }
+        let ((at, _), work) = entry.remove_entry();
+        self.now = self.now.max(at);
+        match work {
+            Work::Frame { host, dev, id, frame } => {
+                self.with(host, |ns, cx| ns.receive(dev, id, frame, cx));
+            }
+            Work::Loopback { host, skb } => {
+                self.with(host, |ns, cx| ns.receive_loopback(*skb, cx));
+            }
+            Work::Timer { host, timer } => {
+                self.with(host, |ns, cx| ns.timer(timer, cx));
+            }
+            Work::App(id) => self.run_app(id),
+        }
+        true
+    }
+
+    /// Does everything that is due until then; afterwards it is `until`.
+    pub fn run_until(&mut self, until: Instant) {
+        while self.step(until) {}
+        self.now = self.now.max(until);
+        self.gc();
+    }
+
+    /// Lets time pass until nothing has happened for `quiet`; at most 40 such pauses.
+    pub fn settle(&mut self, quiet: Duration) {
+        for _ in 0..40 {
+            let before = self.events();
+            self.run_until(self.now + quiet);
+            if self.events() == before {
+                return;
+            }
+        }
+    }
+
+    /// How many events there were, logged or not.
+    fn events(&self) -> u64 {
+        self.ids.events() + self.app_events
+    }
+
+    /// Takes expired conntrack entries out.
+    fn gc(&mut self) {
+        for i in 0..self.hosts.len() {
+            let id = NetnsId(u16::try_from(i).unwrap_or(u16::MAX));
+            self.with(id, |ns, cx| ns.ct_gc(cx));
+        }
+    }
+
+    // ------------------------------------------------------------------ applications
+
+    /// Starts an application; it runs at once for the first time.
+    pub fn start(&mut self, app: App) -> AppId {
+        let id = AppId(self.apps.len());
+        self.apps.push(app);
+        self.run_app(id);
+        id
+    }
+
+    fn run_app(&mut self, id: AppId) {
+        if let Some((other, until)) = self.busy
+            && other != id
+            && self.now < until
+        {
+            return self.schedule(until, Work::App(id));
+        }
+        let Some(slot) = self.apps.get_mut(id.0) else { return };
+        // The application is out of the list while it runs, so that it can be lent the world.
+        let mut app = std::mem::replace(slot, App::Finished(Outcome::None));
+        let mut wakes = Vec::new();
+        app.run(&mut AppCx { world: self, id, wakes: &mut wakes });
+        for at in wakes {
+            self.schedule(at, Work::App(id));
+        }
+        self.apps[id.0] = app;
+    }
+
+    /// Runs the world until the application has an outcome. Every client gives up in the end, so this ends too; a
+    /// server never has an outcome and returns `None` when nothing is left to do.
+    pub fn run_to_outcome(&mut self, id: AppId) -> Option<Outcome> {
+        loop {
+            if let Some(App::Finished(outcome)) = self.apps.get(id.0) {
+                return Some(outcome.clone());
+            }
+            if !self.step(Instant(u64::MAX)) {
+                return None;
+            }
+        }
+    }
+
+    /// The application goes on with its turn then; no other runs before.
+    pub(crate) fn keep_busy(&mut self, app: AppId, until: Instant) {
+        self.busy = Some((app, until));
+    }
+
+    /// The application owns this socket: news on it wake the application.
+    pub(crate) fn own(&mut self, host: NetnsId, socket: SocketId, app: AppId) {
+        self.owners.insert((host, socket), app);
+    }
+
+    pub(crate) fn disown(&mut self, host: NetnsId, socket: SocketId) {
+        self.owners.remove(&(host, socket));
+    }
+
+    pub(crate) fn app_event(&mut self, host: NetnsId, event: AppEvent) {
+        self.app_events += 1;
+        if !self.quiet {
+            self.log.push(Entry { at: self.now, host, packet: None, seen: Seen::App(event) });
+        }
+    }
+
+    /// Marks the beginning of a stimulus in the log.
+    pub(crate) fn begin(&mut self, host: NetnsId, stimulus: usize) {
+        if !self.quiet {
+            self.log.push(Entry { at: self.now, host, packet: None, seen: Seen::Stimulus(stimulus) });
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `bridge` (iproute2): the forwarding database and the ports.
+
+use crate::diagnostic::{Diagnostic, Fault};
+use crate::words::{Words, arg_line};
+use packet::Mac;
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BridgeCommand {
+    /// `bridge fdb add`: refused if there is one.
+    FdbAdd(FdbSpec),
+    /// `bridge fdb append`
+    FdbAppend(FdbSpec),
+    /// `bridge fdb replace`
+    FdbReplace(FdbSpec),
+    /// `bridge fdb del`
+    FdbDel(FdbSpec),
+    /// `bridge fdb show`
+    FdbShow {
+        /// `br`
+        br: Option<String>,
+        /// `dev`
+        dev: Option<String>,
+    },
+    /// `bridge link show`
+    LinkShow {
+        /// `dev`
+        dev: Option<String>,
+    },
+    /// `bridge link set dev D hairpin on|off`
+    LinkSet {
+        /// `dev`
+        dev: String,
+        /// `hairpin`
+        hairpin: bool,
+    },
+}
+
+/// How long an entry lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FdbState {
+    /// `permanent`, `local`: an address of the bridge itself. What is meant if nothing is said.
+    #[default]
+    Permanent,
+    /// `static`: behind the port, and stays.
+    Static,
+    /// `dynamic`: behind the port, and ages.
+    Dynamic,
+}
+
+/// An entry as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FdbSpec {
+    /// The hardware address.
+    pub mac: Mac,
+    /// `dev`
+    pub dev: String,
+    /// `master`: the database of the bridge. Otherwise the device's own filter is meant (`self`).
+    pub master: bool,
+    /// `static`, `permanent`, `dynamic`
+    pub state: FdbState,
+}
+
+#[derive(Clone, Copy)]
+enum Object {
+    Fdb,
+    Link,
+}
+
+#[derive(Clone, Copy)]
+enum Verb {
+    Add,
+    Append,
+    Replace,
+    Del,
+    Show,
+    Set,
+}
+
+const FDB: &[(&str, Verb)] = &[
+    ("add", Verb::Add),
+    ("append", Verb::Append),
+    ("replace", Verb::Replace),
+    ("delete", Verb::Del),
+    ("show", Verb::Show),
+    ("list", Verb::Show),
+];
+const LINK: &[(&str, Verb)] = &[("set", Verb::Set), ("show", Verb::Show), ("list", Verb::Show)];
+
+const SPEC: &[&str] = &["dev", "master", "self", "static", "permanent", "local", "dynamic"];
+const SPEC_NOT_MODELLED: &[&str] =
+    &["dst", "vlan", "port", "vni", "src_vni", "via", "router", "use", "extern_learn", "sticky", "nhid"];
+const LINK_NOT_MODELLED: &[&str] = &[
+    "bcast_flood",
+    "cost",
+    "fastleave",
+    "flood",
+    "guard",
+    "hwmode",
+    "isolated",
+    "learning",
+    "learning_sync",
+    "locked",
+    "mcast_flood",
+    "mcast_router",
+    "mcast_to_unicast",
+    "neigh_suppress",
+    "priority",
+    "root_block",
+    "self",
+    "master",
+    "state",
+    "vlan_tunnel",
+];
+
+/// Reads a command line; `argv[0]` is the name of the program.
+pub fn parse_bridge<S: AsRef<str>>(argv: &[S]) -> Result<BridgeCommand, Diagnostic> {
+    let line = arg_line(argv)?;
+    let mut words = Words::new(&line, 1);
+    let objects = [("fdb", Object::Fdb), ("link", Object::Link)];
+    match words.choose("fdb or link", &objects, &["mdb", "vlan", "vni", "monitor"])? {
+        Object::Fdb => fdb(&mut words),
+        Object::Link => link(&mut words),
+    }
+}
+
+fn fdb(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
+    let verb = match words.peek() {
+        None => Verb::Show,
+        Some(_) => words.choose("add, append, replace, del or show", FDB, &["get", "flush"])?,
+    };
+    Ok(match verb {
+        Verb::Add => BridgeCommand::FdbAdd(spec(words)?),
+        Verb::Append => BridgeCommand::FdbAppend(spec(words)?),
+        Verb::Replace => BridgeCommand::FdbReplace(spec(words)?),
+        Verb::Del => BridgeCommand::FdbDel(spec(words)?),
+        Verb::Show | Verb::Set => {
+            let (mut br, mut dev) = (None, None);
+            while let Some(token) = words.next() {
+                match token.text.as_ref() {
+                    "br" => br = Some(words.device()?),
+                    "dev" | "brport" => dev = Some(words.device()?),
+                    _ => return words.unexpected(&token, &["br", "dev"], &["vlan", "state", "dynamic"]),
+                }
+            }
+            BridgeCommand::FdbShow { br, dev }
+        }
+    })
+}
+
+fn spec(words: &mut Words<'_>) -> Result<FdbSpec, Diagnostic> {
+    let mac = words.mac()?;
+    let (mut dev, mut master, mut own, mut state) = (None, false, false, FdbState::default());
+    while let Some(token) = words.next() {
+        match token.text.as_ref() {
+            "dev" => dev = Some(words.device()?),
+            "master" => master = true,
+            "self" => own = true,
+            "static" | "temp" => state = FdbState::Static,
+            "permanent" | "local" => state = FdbState::Permanent,
+            "dynamic" => state = FdbState::Dynamic,
+            _ => return words.unexpected(&token, SPEC, SPEC_NOT_MODELLED),
+        }
+    }
+    if master && own {
+        return words.blame_last(Fault::new("self together with master", "expected one of the two"));
+    }
+    match dev {
+        Some(dev) => Ok(FdbSpec { mac, dev, master, state }),
+        None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
+    }
+}
+
+fn link(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
+    let verb = match words.peek() {
+        None => Verb::Show,
+        Some(_) => words.choose("set or show", LINK, &[])?,
+    };
+    let (mut dev, mut hairpin) = (None, None);
+    let set = matches!(verb, Verb::Set);
+    while let Some(token) = words.next() {
+        match token.text.as_ref() {
+            "dev" => dev = Some(words.device()?),
+            "hairpin" if set => hairpin = Some(words.switch()?),
+            _ if set => return words.unexpected(&token, &["dev", "hairpin"], LINK_NOT_MODELLED),
+            _ => return words.unexpected(&token, &["dev"], &["master"]),
+        }
+    }
+    match (set, dev, hairpin) {
+        (false, dev, _) => Ok(BridgeCommand::LinkShow { dev }),
+        (true, Some(dev), Some(hairpin)) => Ok(BridgeCommand::LinkSet { dev, hairpin }),
+        (true, None, _) => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
+        (true, _, None) => {
+            words.blame_last(Fault::new("nothing to change", "expected hairpin on or hairpin off"))
+        }
+    }
+}

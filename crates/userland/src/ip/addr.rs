@@ -1,0 +1,142 @@
+//! `ip addr`
+
+use crate::diagnostic::{Diagnostic, Fault};
+use crate::words::{Words, address_with_prefix};
+use ipnet::Ipv4Net;
+use kernel::route::Scope;
+
+/// `ip addr ...`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddrCommand {
+    /// `ip addr add`
+    Add(AddrSpec),
+    /// `ip addr del`
+    Del(AddrSpec),
+    /// `ip addr flush dev D`
+    Flush {
+        /// `dev`
+        dev: String,
+    },
+    /// `ip addr show`
+    Show {
+        /// `dev`; all devices without.
+        dev: Option<String>,
+    },
+}
+
+/// An address of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddrSpec {
+    /// Address and length of its prefix.
+    pub addr: Ipv4Net,
+    /// `dev`
+    pub dev: String,
+    /// `scope`
+    pub scope: Option<Scope>,
+}
+
+#[derive(Clone, Copy)]
+enum Verb {
+    Add,
+    Del,
+    Flush,
+    Show,
+}
+
+const VERBS: &[(&str, Verb)] = &[
+    ("add", Verb::Add),
+    ("delete", Verb::Del),
+    ("show", Verb::Show),
+    ("list", Verb::Show),
+    ("flush", Verb::Flush),
+];
+
+const KNOWN: &[&str] = &["dev", "scope"];
+const NOT_MODELLED: &[&str] = &[
+    "anycast",
+    "autojoin",
+    "broadcast",
+    "brd",
+    "dadfailed",
+    "deprecated",
+    "home",
+    "label",
+    "local",
+    "mngtmpaddr",
+    "nodad",
+    "noprefixroute",
+    "optimistic",
+    "peer",
+    "preferred_lft",
+    "proto",
+    "valid_lft",
+    "to",
+    "up",
+    "type",
+    "master",
+    "dynamic",
+    "permanent",
+    "primary",
+    "secondary",
+    "temporary",
+];
+
+pub(super) fn command(words: &mut Words<'_>) -> Result<AddrCommand, Diagnostic> {
+    if words.peek().is_none() {
+        return Ok(AddrCommand::Show { dev: None });
+    }
+    Ok(match words.choose("add, del, show or flush", VERBS, &["change", "replace", "save", "restore"])? {
+        Verb::Add => AddrCommand::Add(spec(words)?),
+        Verb::Del => AddrCommand::Del(spec(words)?),
+        Verb::Show => AddrCommand::Show { dev: device(words)? },
+        Verb::Flush => match device(words)? {
+            Some(dev) => AddrCommand::Flush { dev },
+            None => return words.blame_last(Fault::new("flush without a device", "expected dev DEVICE")),
+        },
+    })
+}
+
+/// `[dev] NAME`
+fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
+    let mut dev = None;
+    while let Some(token) = words.peek().cloned() {
+        match token.text.as_ref() {
+            "dev" => {
+                words.next();
+                dev = Some(words.device()?);
+            }
+            word if word == "scope" || NOT_MODELLED.contains(&word) => {
+                return words.unexpected(&token, &["dev"], &[word]);
+            }
+            _ if dev.is_none() => dev = Some(words.device()?),
+            _ => words.end()?,
+        }
+    }
+    Ok(dev)
+}
+
+fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
+    let (mut addr, mut dev, mut scope) = (None, None, None);
+    while let Some(token) = words.peek().cloned() {
+        match token.text.as_ref() {
+            "dev" => {
+                words.next();
+                dev = Some(words.device()?);
+            }
+            "scope" => {
+                words.next();
+                scope = Some(super::route::scope(words)?);
+            }
+            word if NOT_MODELLED.contains(&word) => return words.unexpected(&token, KNOWN, NOT_MODELLED),
+            _ if addr.is_none() => addr = Some(words.value("an address", address_with_prefix)?),
+            _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
+        }
+    }
+    let Some(addr) = addr else {
+        return words.blame_last(Fault::new("no address", "expected ADDRESS/LENGTH such as 10.0.0.1/24"));
+    };
+    match dev {
+        Some(dev) => Ok(AddrSpec { addr, dev, scope }),
+        None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
+    }
+}

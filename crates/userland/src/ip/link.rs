@@ -1,0 +1,301 @@
+//! `ip link`
+
+use crate::diagnostic::{Diagnostic, Fault, q};
+use crate::words::{Words, device};
+use packet::Mac;
+
+/// `ip link ...`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkCommand {
+    /// `ip link add`
+    Add(NewLink),
+    /// `ip link del`
+    Del {
+        /// The device.
+        dev: String,
+    },
+    /// `ip link set`
+    Set {
+        /// The device.
+        dev: String,
+        /// What is changed, in order.
+        changes: Vec<LinkChange>,
+    },
+    /// `ip link show`
+    Show {
+        /// The device; all of them without.
+        dev: Option<String>,
+    },
+}
+
+/// A new device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLink {
+    /// Its name.
+    pub name: String,
+    /// `address`
+    pub address: Option<Mac>,
+    /// `mtu`
+    pub mtu: Option<u32>,
+    /// `type`
+    pub kind: LinkKind,
+}
+
+/// The type of a new device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// `type veth [peer [name] NAME [address MAC]]`
+    Veth {
+        /// The name of the other end.
+        peer: Option<String>,
+        /// Its hardware address.
+        peer_address: Option<Mac>,
+    },
+    /// `type bridge`
+    Bridge,
+    /// `type dummy`
+    Dummy,
+}
+
+/// A change of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkChange {
+    /// `up`
+    Up,
+    /// `down`
+    Down,
+    /// `promisc on|off`
+    Promisc(bool),
+    /// `address MAC`
+    Address(Mac),
+    /// `mtu N`
+    Mtu(u32),
+    /// `master BRIDGE`
+    Master(String),
+    /// `nomaster`
+    NoMaster,
+    /// `type bridge_slave hairpin on|off`
+    Hairpin(bool),
+}
+
+#[derive(Clone, Copy)]
+enum Verb {
+    Add,
+    Del,
+    Set,
+    Show,
+}
+
+const VERBS: &[(&str, Verb)] = &[
+    ("add", Verb::Add),
+    ("set", Verb::Set),
+    ("change", Verb::Set),
+    ("delete", Verb::Del),
+    ("show", Verb::Show),
+    ("list", Verb::Show),
+];
+
+const CHANGES: &[&str] =
+    &["up", "down", "promisc", "address", "mtu", "master", "nomaster", "type bridge_slave hairpin on|off"];
+const NOT_MODELLED: &[&str] = &[
+    "addrgenmode",
+    "alias",
+    "allmulticast",
+    "arp",
+    "broadcast",
+    "carrier",
+    "dynamic",
+    "group",
+    "gso_max_segs",
+    "gso_max_size",
+    "index",
+    "link",
+    "link-netns",
+    "link-netnsid",
+    "multicast",
+    "name",
+    "netns",
+    "numrxqueues",
+    "numtxqueues",
+    "protodown",
+    "state",
+    "trailers",
+    "txqlen",
+    "txqueuelen",
+    "vf",
+    "vrf",
+    "xdp",
+];
+const KINDS: &[&str] = &["veth", "bridge", "dummy"];
+const OTHER_KINDS: &[&str] = &[
+    "bond",
+    "bond_slave",
+    "bridge_slave",
+    "geneve",
+    "gre",
+    "gretap",
+    "ifb",
+    "ipip",
+    "ipoib",
+    "ipvlan",
+    "ipvtap",
+    "macvlan",
+    "macvtap",
+    "netdevsim",
+    "sit",
+    "team",
+    "tun",
+    "vcan",
+    "vlan",
+    "vrf",
+    "vti",
+    "vxlan",
+    "wireguard",
+    "xfrm",
+];
+
+pub(super) fn command(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {
+    if words.peek().is_none() {
+        return Ok(LinkCommand::Show { dev: None });
+    }
+    Ok(match words.choose("add, del, set or show", VERBS, &["replace", "xstats", "afstats", "property"])? {
+        Verb::Add => LinkCommand::Add(add(words)?),
+        Verb::Del => {
+            words.take("dev");
+            let dev = words.device()?;
+            words.end()?;
+            LinkCommand::Del { dev }
+        }
+        Verb::Set => set(words)?,
+        Verb::Show => {
+            let named = words.take("dev");
+            let dev = if named || words.peek().is_some() { Some(show(words, named)?) } else { None };
+            words.end()?;
+            LinkCommand::Show { dev }
+        }
+    })
+}
+
+/// The device of a listing; other selections are not modelled.
+fn show(words: &mut Words<'_>, named: bool) -> Result<String, Diagnostic> {
+    let others = ["up", "type", "master", "group", "vrf", "nomaster"];
+    match words.peek().cloned() {
+        Some(t) if !named && others.contains(&t.text.as_ref()) => words.unexpected(&t, &["dev"], &others),
+        _ => words.device(),
+    }
+}
+
+fn set(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {
+    words.take("dev");
+    let dev = words.device()?;
+    let mut changes = Vec::new();
+    while let Some(token) = words.next() {
+        changes.push(match token.text.as_ref() {
+            "up" => LinkChange::Up,
+            "down" => LinkChange::Down,
+            "promisc" => LinkChange::Promisc(words.switch()?),
+            "address" | "addr" => LinkChange::Address(words.mac()?),
+            "mtu" => LinkChange::Mtu(words.number("a size in bytes")?),
+            "master" => LinkChange::Master(words.device()?),
+            "nomaster" => LinkChange::NoMaster,
+            "type" => {
+                changes.extend(bridge_slave(words)?);
+                continue;
+            }
+            _ => return words.unexpected(&token, CHANGES, NOT_MODELLED),
+        });
+    }
+    if changes.is_empty() {
+        return words
+            .blame_last(Fault::new("nothing to change", format!("expected one of {}", CHANGES.join(", "))));
+    }
+    Ok(LinkCommand::Set { dev, changes })
+}
+
+/// `bridge_slave hairpin on|off`
+fn bridge_slave(words: &mut Words<'_>) -> Result<Vec<LinkChange>, Diagnostic> {
+    words.choose("bridge_slave", &[("bridge_slave", ())], OTHER_KINDS)?;
+    let mut changes = Vec::new();
+    while let Some(token) = words.next() {
+        match token.text.as_ref() {
+            "hairpin" => changes.push(LinkChange::Hairpin(words.switch()?)),
+            word => {
+                return words.unexpected(&token, &["hairpin"], &[word]);
+            }
+        }
+    }
+    match changes.is_empty() {
+        true => words.blame_last(Fault::new("nothing to change", "expected hairpin on or hairpin off")),
+        false => Ok(changes),
+    }
+}
+
+fn add(words: &mut Words<'_>) -> Result<NewLink, Diagnostic> {
+    let (mut name, mut address, mut mtu, mut kind) = (None, None, None, None);
+    while let Some(token) = words.next() {
+        match token.text.as_ref() {
+            "name" | "dev" => name = Some(words.device()?),
+            "address" => address = Some(words.mac()?),
+            "mtu" => mtu = Some(words.number("a size in bytes")?),
+            "type" => kind = Some(link_kind(words)?),
+            word if NOT_MODELLED.contains(&word) => {
+                return words.unexpected(&token, &["name", "address", "mtu", "type"], NOT_MODELLED);
+            }
+            word if name.is_none() => match device(word) {
+                Ok(n) => name = Some(n),
+                Err(fault) => return words.blame(&token, fault),
+            },
+            _ => return words.unexpected(&token, &["name", "address", "mtu", "type"], NOT_MODELLED),
+        }
+    }
+    let Some(kind) = kind else {
+        return words.blame_last(Fault::new(
+            "a device without a type",
+            format!("expected type {}", KINDS.join(" or ")),
+        ));
+    };
+    match name {
+        Some(name) => Ok(NewLink { name, address, mtu, kind }),
+        None => words.blame_last(Fault::new("a device without a name", "expected a name behind add")),
+    }
+}
+
+fn link_kind(words: &mut Words<'_>) -> Result<LinkKind, Diagnostic> {
+    let token = words.need("a type of device")?;
+    match token.text.as_ref() {
+        "bridge" | "dummy" => {
+            let kind = if token.text == "bridge" { LinkKind::Bridge } else { LinkKind::Dummy };
+            match words.next() {
+                None => Ok(kind),
+                Some(t) => {
+                    let fault = Fault::new(
+                        format!("{} is not modelled", q(&t.text)),
+                        "expected no options behind the type",
+                    );
+                    words.blame(&t, fault)
+                }
+            }
+        }
+        "veth" => {
+            if !words.take("peer") {
+                return words.end().map(|()| LinkKind::Veth { peer: None, peer_address: None });
+            }
+            let (mut peer, mut peer_address) = (None, None);
+            while let Some(token) = words.next() {
+                match token.text.as_ref() {
+                    "name" => peer = Some(words.device()?),
+                    "address" => peer_address = Some(words.mac()?),
+                    word if NOT_MODELLED.contains(&word) || peer.is_some() => {
+                        return words.unexpected(&token, &["name", "address"], NOT_MODELLED);
+                    }
+                    word => match device(word) {
+                        Ok(n) => peer = Some(n),
+                        Err(fault) => return words.blame(&token, fault),
+                    },
+                }
+            }
+            Ok(LinkKind::Veth { peer, peer_address })
+        }
+        _ => words.unexpected(&token, KINDS, OTHER_KINDS),
+    }
+}

@@ -1,0 +1,158 @@
+//! `ip` (iproute2): addresses, routes, neighbours, links.
+
+mod addr;
+mod link;
+mod neigh;
+mod route;
+
+pub use addr::{AddrCommand, AddrSpec};
+pub use link::{LinkChange, LinkCommand, LinkKind, NewLink};
+pub use neigh::{NeighCommand, NeighSpec, NudWord};
+pub use route::{RouteCommand, RouteFilter, RouteSpec};
+
+use crate::args::ArgLine;
+use crate::diagnostic::{Diagnostic, Fault, q};
+use crate::words::{Words, arg_line};
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IpCommand {
+    /// `ip addr ...`
+    Addr(AddrCommand),
+    /// `ip route ...`
+    Route(RouteCommand),
+    /// `ip neigh ...`
+    Neigh(NeighCommand),
+    /// `ip link ...`
+    Link(LinkCommand),
+}
+
+/// How a listing looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IpFormat {
+    /// `-br`
+    pub brief: bool,
+    /// `-d`
+    pub details: bool,
+    /// `-o`
+    pub oneline: bool,
+    /// `-4`
+    pub v4: bool,
+}
+
+/// A command with its options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpLine {
+    /// The options before it.
+    pub format: IpFormat,
+    /// The command.
+    pub command: IpCommand,
+}
+
+#[derive(Clone, Copy)]
+enum Object {
+    Addr,
+    Link,
+    Neigh,
+    Route,
+}
+
+const OBJECTS: &[(&str, Object)] = &[
+    ("address", Object::Addr),
+    ("addr", Object::Addr),
+    ("link", Object::Link),
+    ("neighbor", Object::Neigh),
+    ("neighbour", Object::Neigh),
+    ("neigh", Object::Neigh),
+    ("route", Object::Route),
+];
+
+const NOT_MODELLED: &[&str] = &[
+    "addrlabel",
+    "fou",
+    "ila",
+    "ioam",
+    "l2tp",
+    "macsec",
+    "maddress",
+    "monitor",
+    "mptcp",
+    "mroute",
+    "mrule",
+    "netconf",
+    "netns",
+    "nexthop",
+    "ntable",
+    "ntbl",
+    "rule",
+    "sr",
+    "stats",
+    "tap",
+    "tcpmetrics",
+    "token",
+    "tunnel",
+    "tuntap",
+    "vrf",
+    "xfrm",
+];
+
+/// Reads a command line; `argv[0]` is the name of the program.
+pub fn parse_ip<S: AsRef<str>>(argv: &[S]) -> Result<IpLine, Diagnostic> {
+    let line = arg_line(argv)?;
+    let mut words = Words::new(&line, 1);
+    let format = options(&mut words)?;
+    Ok(IpLine { format, command: command(&mut words)? })
+}
+
+/// Reads the lines of `ip -batch`, which lack the word `ip`. Empty lines and those with `#` say nothing. Every
+/// command comes with its line.
+pub fn parse_ip_batch(text: &str) -> (Vec<(u32, IpCommand)>, Vec<Diagnostic>) {
+    let (mut commands, mut diagnostics) = (Vec::new(), Vec::new());
+    if let Err(d) = crate::args::check_text(text) {
+        return (commands, vec![d]);
+    }
+    for (n, line) in (1u32..).zip(text.lines()) {
+        if line.trim().is_empty() || line.trim_start().starts_with('#') {
+            continue;
+        }
+        let line = ArgLine::split(n, line);
+        match command(&mut Words::new(&line, 0)) {
+            Ok(command) => commands.push((n, command)),
+            Err(d) => diagnostics.push(d),
+        }
+    }
+    (commands, diagnostics)
+}
+
+fn options(words: &mut Words<'_>) -> Result<IpFormat, Diagnostic> {
+    let mut format = IpFormat::default();
+    while let Some(token) = words.peek().filter(|t| t.text.starts_with('-')).cloned() {
+        words.next();
+        // One dash is as good as two, and the beginning of a word is enough.
+        let name = token.text.trim_start_matches('-');
+        match name {
+            "4" => format.v4 = true,
+            n if !n.is_empty() && "brief".starts_with(n) && n != "b" => format.brief = true,
+            n if !n.is_empty() && "details".starts_with(n) => format.details = true,
+            n if !n.is_empty() && "oneline".starts_with(n) => format.oneline = true,
+            "c=never" | "color=never" => {}
+            _ => {
+                let fault = Fault::new(
+                    format!("option {} is not modelled", q(&token.text)),
+                    "expected one of -4, -br, -d, -o, or an object such as addr or route",
+                );
+                return words.blame(&token, fault);
+            }
+        }
+    }
+    Ok(format)
+}
+
+fn command(words: &mut Words<'_>) -> Result<IpCommand, Diagnostic> {
+    Ok(match words.choose("an object such as addr, link, neigh or route", OBJECTS, NOT_MODELLED)? {
+        Object::Addr => IpCommand::Addr(addr::command(words)?),
+        Object::Link => IpCommand::Link(link::command(words)?),
+        Object::Neigh => IpCommand::Neigh(neigh::command(words)?),
+        Object::Route => IpCommand::Route(route::command(words)?),
+    })
+}

@@ -1,0 +1,163 @@
+//! `ip neigh`
+
+use crate::diagnostic::{Diagnostic, Fault, q};
+use crate::words::Words;
+use packet::Mac;
+use std::net::Ipv4Addr;
+
+/// `ip neigh ...`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NeighCommand {
+    /// `ip neigh add`: refused if there is one.
+    Add(NeighSpec),
+    /// `ip neigh replace`
+    Replace(NeighSpec),
+    /// `ip neigh change`: refused if there is none.
+    Change(NeighSpec),
+    /// `ip neigh del`
+    Del(NeighSpec),
+    /// `ip neigh flush dev D` or `all`
+    Flush {
+        /// `dev`; all devices without.
+        dev: Option<String>,
+    },
+    /// `ip neigh show`
+    Show {
+        /// `dev`; all devices without.
+        dev: Option<String>,
+    },
+}
+
+/// `nud`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NudWord {
+    /// Never asked again.
+    Permanent,
+    /// Just confirmed.
+    Reachable,
+    /// Known, but not confirmed.
+    Stale,
+    /// Never asked, may be dropped.
+    Noarp,
+}
+
+/// A neighbour as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighSpec {
+    /// Its address.
+    pub addr: Ipv4Addr,
+    /// `lladdr`
+    pub lladdr: Option<Mac>,
+    /// `dev`
+    pub dev: String,
+    /// `nud`; permanent if nothing is said.
+    pub nud: NudWord,
+}
+
+#[derive(Clone, Copy)]
+enum Verb {
+    Add,
+    Replace,
+    Change,
+    Del,
+    Flush,
+    Show,
+}
+
+const VERBS: &[(&str, Verb)] = &[
+    ("add", Verb::Add),
+    ("replace", Verb::Replace),
+    ("change", Verb::Change),
+    ("delete", Verb::Del),
+    ("show", Verb::Show),
+    ("list", Verb::Show),
+    ("flush", Verb::Flush),
+];
+
+const NUDS: [(&str, NudWord); 4] = [
+    ("permanent", NudWord::Permanent),
+    ("reachable", NudWord::Reachable),
+    ("stale", NudWord::Stale),
+    ("noarp", NudWord::Noarp),
+];
+
+const KNOWN: &[&str] = &["dev", "lladdr", "nud"];
+const NOT_MODELLED: &[&str] =
+    &["proxy", "router", "use", "managed", "extern_learn", "protocol", "vrf", "nomaster", "master", "unused"];
+
+pub(super) fn command(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic> {
+    if words.peek().is_none() {
+        return Ok(NeighCommand::Show { dev: None });
+    }
+    Ok(match words.choose("add, replace, change, del, show or flush", VERBS, &["get"])? {
+        Verb::Add => NeighCommand::Add(spec(words)?),
+        Verb::Replace => NeighCommand::Replace(spec(words)?),
+        Verb::Change => NeighCommand::Change(spec(words)?),
+        Verb::Del => NeighCommand::Del(spec(words)?),
+        Verb::Show => NeighCommand::Show { dev: device(words)? },
+        Verb::Flush => {
+            if words.peek().is_none() {
+                return words
+                    .blame_last(Fault::new("flush without a selection", "expected dev DEVICE or all"));
+            }
+            let all = words.take("all");
+            let dev = if all { None } else { device(words)? };
+            words.end()?;
+            NeighCommand::Flush { dev }
+        }
+    })
+}
+
+fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
+    let mut dev = None;
+    while let Some(token) = words.next() {
+        match token.text.as_ref() {
+            "dev" => dev = Some(words.device()?),
+            _ => return words.unexpected(&token, &["dev"], NOT_MODELLED),
+        }
+    }
+    Ok(dev)
+}
+
+fn spec(words: &mut Words<'_>) -> Result<NeighSpec, Diagnostic> {
+    let (mut addr, mut lladdr, mut dev, mut nud) = (None, None, None, NudWord::Permanent);
+    while let Some(token) = words.peek().cloned() {
+        match token.text.as_ref() {
+            "dev" => {
+                words.next();
+                dev = Some(words.device()?);
+            }
+            "lladdr" => {
+                words.next();
+                lladdr = Some(words.mac()?);
+            }
+            "nud" => {
+                words.next();
+                nud = words.value("a state", state)?;
+            }
+            "to" => {
+                words.next();
+            }
+            word if NOT_MODELLED.contains(&word) => return words.unexpected(&token, KNOWN, NOT_MODELLED),
+            _ if addr.is_none() => addr = Some(words.address()?),
+            _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
+        }
+    }
+    let Some(addr) = addr else {
+        return words.blame_last(Fault::new("no address", "expected the neighbour's address"));
+    };
+    match dev {
+        Some(dev) => Ok(NeighSpec { addr, lladdr, dev, nud }),
+        None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
+    }
+}
+
+fn state(text: &str) -> Result<NudWord, Fault> {
+    let names: Vec<&str> = NUDS.iter().map(|(n, _)| *n).collect();
+    let help = format!("expected one of {}", names.join(", "));
+    if ["incomplete", "delay", "probe", "failed", "none"].contains(&text) {
+        return Err(Fault::new(format!("an entry cannot be set to {text} by hand here"), help));
+    }
+    let found = NUDS.iter().find(|(name, _)| *name == text).map(|(_, n)| *n);
+    found.ok_or_else(|| Fault::new(format!("unknown state {}", q(text)), help))
+}

@@ -1,0 +1,188 @@
+//! What the kernel checks when a table is loaded (`translate_table`): circles, and for every rule whether its matches
+//! and target may stand there. Chains that no built-in chain reaches are reached from no hook and so may hold
+//! anything.
+
+use super::graph::{Hooks, JumpGraph, target_word};
+use super::matches::multiport;
+use super::matches::physdev::not_from_output;
+use super::targets;
+use crate::diagnostic::{Fault, ToolError};
+use kernel::netfilter::hook::InetHook;
+use kernel::netfilter::xtables::matches::Match;
+use kernel::netfilter::xtables::targets::{RejectWith, Target};
+use kernel::netfilter::xtables::{Neg, Rule, RuleSet, TableId};
+use packet::Protocol;
+
+/// A rule that the kernel refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rejected {
+    /// Index of the chain.
+    pub chain: usize,
+    /// Index of the rule.
+    pub rule: usize,
+    /// The word of the rule that it is about.
+    pub word: String,
+    /// Why.
+    pub fault: Fault,
+}
+
+/// More than this many refusals help nobody.
+const MAX: usize = 100;
+
+/// Everything in a table that the kernel refuses. `line` says where a rule was written, so that a circle can be
+/// blamed on the rule that closed it.
+pub(super) fn translate_table(set: &RuleSet, line: &dyn Fn(usize, usize) -> Option<u32>) -> Vec<Rejected> {
+    let graph = JumpGraph::new(set);
+    let mut out = circles(set, &graph, line);
+    if !out.is_empty() {
+        return out;
+    }
+    let reach = graph.reach();
+    for (c, chain) in set.chains.iter().enumerate() {
+        let last = graph.last_visited(c);
+        for (r, rule) in chain.rules.iter().enumerate() {
+            let hooks = if r <= last { reach.get(c).copied().unwrap_or_default() } else { Hooks::default() };
+            let place = Place { table: set.table, hooks, chain: &chain.name, base: chain.base.is_some() };
+            if let Err((word, fault)) = check_rule(rule, &place) {
+                out.push(Rejected { chain: c, rule: r, word, fault });
+            }
+            if out.len() >= MAX {
+                return out;
+            }
+        }
+    }
+    out
+}
+
+fn circles(
+    set: &RuleSet,
+    graph: &JumpGraph<'_>,
+    line: &dyn Fn(usize, usize) -> Option<u32>,
+) -> Vec<Rejected> {
+    let loops = graph.loops();
+    let rejected = loops.iter().take(MAX).filter_map(|l| {
+        let jumps = l.chains.iter().map(|c| usize::from(c.0)).zip(l.rules.iter().copied());
+        // The rule that came last closed the circle.
+        let (chain, rule) = jumps.max_by_key(|(c, r)| line(*c, *r))?;
+        let word = set.chains.get(chain)?.rules.get(rule).map(|r| target_word(set, &r.target))?;
+        let fault = Fault::new(
+            format!("the jumps make a loop: {}", l.path(set)),
+            "expected jumps that never lead back to a chain they came from",
+        );
+        Some(Rejected { chain, rule, word, fault: fault.says(ToolError::LOOP) })
+    });
+    rejected.collect()
+}
+
+/// Where a rule stands.
+struct Place<'a> {
+    table: TableId,
+    hooks: Hooks,
+    chain: &'a str,
+    base: bool,
+}
+
+impl Place<'_> {
+    /// "in PREROUTING", or how a user-defined chain is reached.
+    fn from(&self, hook: InetHook) -> String {
+        if self.base {
+            format!("in {hook}")
+        } else {
+            format!("in chain {}, which {hook} reaches", self.chain)
+        }
+    }
+}
+
+type Checked = Result<(), (String, Fault)>;
+
+fn invalid(word: &str, message: String, help: impl Into<String>) -> Checked {
+    Err((word.to_owned(), Fault::new(message, help).says(ToolError::INVALID)))
+}
+
+fn check_rule(rule: &Rule, place: &Place<'_>) -> Checked {
+    for m in &rule.matches {
+        check_match(m, rule, place)?;
+    }
+    check_target(rule, place)
+}
+
+fn check_match(m: &Match, rule: &Rule, place: &Place<'_>) -> Checked {
+    match m {
+        Match::Tcp(_) => needs(m, rule, Protocol::TCP),
+        Match::Udp(_) => needs(m, rule, Protocol::UDP),
+        Match::Icmp(_) => needs(m, rule, Protocol::ICMP),
+        Match::Multiport(_) => match rule.proto {
+            Some(Neg { not: false, value }) if multiport::PROTOCOLS.contains(&value.0) => Ok(()),
+            _ => invalid(
+                "multiport",
+                "match multiport needs a protocol with ports".to_owned(),
+                "expected -p tcp or -p udp",
+            ),
+        },
+        Match::Addrtype(a) => {
+            use InetHook::{LocalIn, LocalOut, PostRouting, PreRouting};
+            let limits = [
+                (a.limit_iface_out, "--limit-iface-out", [PreRouting, LocalIn], "leaves"),
+                (a.limit_iface_in, "--limit-iface-in", [PostRouting, LocalOut], "came in"),
+            ];
+            for (set, option, hooks, direction) in limits {
+                if let Some(hook) = hooks.into_iter().find(|h| set && place.hooks.contains(*h)) {
+                    let message = format!(
+                        "{option} {}, where no device is known by which the packet {direction}",
+                        place.from(hook)
+                    );
+                    return invalid(option, message, "expected it without this option, or in FORWARD");
+                }
+            }
+            Ok(())
+        }
+        Match::Physdev(p) if not_from_output(p) && place.hooks.contains(InetHook::LocalOut) => invalid(
+            "physdev",
+            format!(
+                "the bridge port of the way out {}, where it is not known",
+                place.from(InetHook::LocalOut)
+            ),
+            "expected --physdev-is-bridged as well, or a rule in FORWARD or POSTROUTING",
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn needs(m: &Match, rule: &Rule, proto: Protocol) -> Checked {
+    match rule.proto {
+        Some(Neg { not: false, value }) if value == proto => Ok(()),
+        Some(Neg { not: true, .. }) => invalid(
+            m.name(),
+            format!("match {} with ! -p", m.name()),
+            format!("expected -p {proto} without !"),
+        ),
+        _ => invalid(
+            m.name(),
+            format!("match {} needs -p {proto}", m.name()),
+            format!("expected -p {proto} before it"),
+        ),
+    }
+}
+
+fn check_target(rule: &Rule, place: &Place<'_>) -> Checked {
+    let Some(name) = targets::name(&rule.target) else { return Ok(()) };
+    if let Some(tables) = rule.target.tables().filter(|t| !t.contains(&place.table)) {
+        let names: Vec<&str> = tables.iter().map(|t| t.name()).collect();
+        let message = format!("target {name} in table {}", place.table);
+        return invalid(name, message, format!("expected it in table {}", names.join(" or ")));
+    }
+    if let Some(hooks) = rule.target.hooks()
+        && let Some(bad) = place.hooks.iter().find(|h| !hooks.contains(h))
+    {
+        let names: Vec<&str> = hooks.iter().map(|h| h.chain()).collect();
+        let message = format!("target {name} {}", place.from(bad));
+        return invalid(name, message, format!("expected {name} only where {} leads", names.join(" or ")));
+    }
+    if let Target::Reject(r) = &rule.target
+        && r.with == RejectWith::TcpReset
+        && rule.proto != Some(Neg::plain(Protocol::TCP))
+    {
+        return invalid("tcp-reset", "tcp-reset without -p tcp".to_owned(), "expected -p tcp in the rule");
+    }
+    Ok(())
+}

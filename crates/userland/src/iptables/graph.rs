@@ -1,0 +1,171 @@
+//! The jump graph of a table: which chain leads to which.
+
+use super::targets;
+use kernel::netfilter::hook::InetHook;
+use kernel::netfilter::xtables::targets::Target;
+use kernel::netfilter::xtables::{ChainId, Rule, RuleSet};
+use petgraph::Graph;
+use petgraph::algo::{astar, kosaraju_scc};
+use petgraph::graph::NodeIndex;
+use petgraph::visit::Dfs;
+
+/// How many rules jump or go to a chain: the "(N references)" of `-L`.
+pub fn references(set: &RuleSet, chain: ChainId) -> usize {
+    set.chains.iter().flat_map(|c| &c.rules).filter(|r| r.target.chain() == Some(chain)).count()
+}
+
+/// True if the kernel never looks behind this rule when it follows the jumps of a chain: ACCEPT, DROP or RETURN
+/// without any condition.
+fn ends_chain(rule: &Rule) -> bool {
+    rule.is_unconditional() && matches!(rule.target, Target::Accept | Target::Drop | Target::Return)
+}
+
+/// A circle of jumps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loop {
+    /// The chains in the order of the jumps; the last one jumps to the first.
+    pub chains: Vec<ChainId>,
+    /// The index of the jump in each of them.
+    pub rules: Vec<usize>,
+}
+
+impl Loop {
+    /// The path as text: `A -> B -> A`; the middle of a long one is left out.
+    pub fn path(&self, set: &RuleSet) -> String {
+        const SHOWN: usize = 8;
+        let name = |id: &ChainId| set.chains.get(usize::from(id.0)).map_or("?", |c| &*c.name);
+        let mut names: Vec<&str> = self.chains.iter().take(SHOWN).map(name).collect();
+        if self.chains.len() > SHOWN {
+            names.push("...");
+            names.extend(self.chains.last().map(name));
+        }
+        names.extend(self.chains.first().map(name));
+        names.join(" -> ")
+    }
+}
+
+/// The hooks that reach a chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hooks(u8);
+
+impl Hooks {
+    fn insert(&mut self, hook: InetHook) {
+        self.0 |= bit(hook);
+    }
+
+    /// True if the hook is in the set.
+    pub fn contains(self, hook: InetHook) -> bool {
+        self.0 & bit(hook) != 0
+    }
+
+    /// The hooks in their order.
+    pub fn iter(self) -> impl Iterator<Item = InetHook> {
+        InetHook::ALL.into_iter().filter(move |h| self.contains(*h))
+    }
+}
+
+fn bit(hook: InetHook) -> u8 {
+    match hook {
+        InetHook::PreRouting => 1,
+        InetHook::LocalIn => 2,
+        InetHook::Forward => 4,
+        InetHook::LocalOut => 8,
+        InetHook::PostRouting => 16,
+    }
+}
+
+/// The jumps of a table as the kernel follows them when it checks one: rules behind an unconditional verdict are not
+/// looked at.
+pub struct JumpGraph<'a> {
+    set: &'a RuleSet,
+    /// Nodes are chains by their place; an edge is a jump, by the index of its rule.
+    graph: Graph<(), usize>,
+}
+
+impl<'a> JumpGraph<'a> {
+    /// The graph of a table.
+    pub fn new(set: &'a RuleSet) -> JumpGraph<'a> {
+        let mut graph = Graph::new();
+        for _ in &set.chains {
+            graph.add_node(());
+        }
+        for (from, chain) in set.chains.iter().enumerate() {
+            for (index, rule) in chain.rules.iter().enumerate() {
+                let to = rule.target.chain().map(|c| usize::from(c.0)).filter(|to| *to < set.chains.len());
+                if let Some(to) = to {
+                    graph.add_edge(NodeIndex::new(from), NodeIndex::new(to), index);
+                }
+                if ends_chain(rule) {
+                    break;
+                }
+            }
+        }
+        JumpGraph { set, graph }
+    }
+
+    /// The hooks from which each chain is reached.
+    pub fn reach(&self) -> Vec<Hooks> {
+        let mut reach = vec![Hooks::default(); self.set.chains.len()];
+        for (at, chain) in self.set.chains.iter().enumerate() {
+            let Some((hook, _)) = chain.base else { continue };
+            let mut dfs = Dfs::new(&self.graph, NodeIndex::new(at));
+            while let Some(node) = dfs.next(&self.graph) {
+                if let Some(hooks) = reach.get_mut(node.index()) {
+                    hooks.insert(hook);
+                }
+            }
+        }
+        reach
+    }
+
+    /// The index of the last rule of a chain that the kernel visits.
+    pub fn last_visited(&self, chain: usize) -> usize {
+        let rules = self.set.chains.get(chain).map(|c| c.rules.as_slice()).unwrap_or_default();
+        rules.iter().position(|r| ends_chain(r)).unwrap_or(rules.len())
+    }
+
+    /// User-defined chains that no built-in chain reaches.
+    pub fn unreachable_chains(&self) -> Vec<ChainId> {
+        let reach = self.reach().into_iter().zip(0u16..);
+        reach.filter(|(hooks, _)| *hooks == Hooks::default()).map(|(_, id)| ChainId(id)).collect()
+    }
+
+    /// The circles that a built-in chain reaches, which the kernel refuses. Others are harmless and accepted.
+    pub fn loops(&self) -> Vec<Loop> {
+        let reach = self.reach();
+        let reached = |n: &NodeIndex| reach.get(n.index()).is_some_and(|h| *h != Hooks::default());
+        let mut loops: Vec<Loop> = kosaraju_scc(&self.graph)
+            .iter()
+            .filter(|scc| scc.iter().any(reached))
+            .filter_map(|s| self.circle(s))
+            .collect();
+        loops.sort_by_key(|l| l.chains.first().copied());
+        loops
+    }
+
+    /// A circle through the first chain of a strongly connected component, if there is one in it.
+    fn circle(&self, component: &[NodeIndex]) -> Option<Loop> {
+        let start = component.iter().min().copied()?;
+        let next = self.graph.neighbors(start).find(|n| component.contains(n))?;
+        let (_, mut nodes) = astar(&self.graph, next, |n| n == start, |_| 1u32, |_| 0)?;
+        nodes.pop();
+        nodes.insert(0, start);
+        let followers = nodes.iter().cycle().skip(1);
+        let rule = |(a, b): (&NodeIndex, &NodeIndex)| {
+            let edge = self.graph.find_edge(*a, *b)?;
+            self.graph.edge_weight(edge).copied()
+        };
+        let rules = nodes.iter().zip(followers).map(rule).collect::<Option<Vec<usize>>>()?;
+        let chains =
+            nodes.iter().map(|n| u16::try_from(n.index()).ok().map(ChainId)).collect::<Option<Vec<_>>>()?;
+        Some(Loop { chains, rules })
+    }
+}
+
+/// A target's name for a message.
+pub(super) fn target_word(set: &RuleSet, target: &Target) -> String {
+    match target.chain() {
+        Some(to) => set.chains.get(usize::from(to.0)).map_or("?", |c| &*c.name).to_owned(),
+        None => targets::name(target).unwrap_or_default().to_owned(),
+    }
+}

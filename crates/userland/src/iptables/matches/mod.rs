@@ -1,0 +1,183 @@
+//! The text of match extensions, one file each.
+
+mod addrtype;
+mod comment;
+mod conntrack;
+mod icmp;
+pub(super) mod mark;
+pub(super) mod multiport;
+pub(super) mod physdev;
+mod state;
+mod statistic;
+mod tcp;
+mod udp;
+
+use super::list::Names;
+use super::text::{Given, Opt, Save, Seen, Text};
+use crate::diagnostic::Fault;
+use kernel::netfilter::xtables::Neg;
+use kernel::netfilter::xtables::PortRange;
+use kernel::netfilter::xtables::matches::{
+    Addrtype, Conntrack, CtStates, IcmpMatch, MarkMatch, Match, Multiport, Physdev, PortSide, Statistic,
+    StatisticMode, TcpMatch, UdpMatch,
+};
+
+/// The matches that are modelled.
+pub(super) const KNOWN: &[&str] = &[
+    "addrtype",
+    "comment",
+    "conntrack",
+    "icmp",
+    "mark",
+    "multiport",
+    "physdev",
+    "state",
+    "statistic",
+    "tcp",
+    "udp",
+];
+
+/// Matches of iptables that are not modelled.
+pub(super) const NOT_MODELLED: &[&str] = &[
+    "ah",
+    "bpf",
+    "cgroup",
+    "cluster",
+    "connbytes",
+    "connlabel",
+    "connlimit",
+    "connmark",
+    "cpu",
+    "dccp",
+    "devgroup",
+    "dscp",
+    "ecn",
+    "esp",
+    "hashlimit",
+    "helper",
+    "ipcomp",
+    "iprange",
+    "ipvs",
+    "length",
+    "limit",
+    "mac",
+    "nfacct",
+    "osf",
+    "owner",
+    "pkttype",
+    "policy",
+    "quota",
+    "rateest",
+    "realm",
+    "recent",
+    "rpfilter",
+    "sctp",
+    "set",
+    "socket",
+    "standard",
+    "string",
+    "tcpmss",
+    "time",
+    "tos",
+    "ttl",
+    "u32",
+    "unclean",
+];
+
+/// A match of that name before its options are read. Values that have no default are overwritten, as their option
+/// must be given.
+pub(super) fn new(name: &str) -> Option<Match> {
+    Some(match name {
+        "addrtype" => Match::Addrtype(Addrtype::default()),
+        "comment" => Match::Comment(String::new()),
+        "conntrack" => Match::Conntrack(Conntrack::default()),
+        "icmp" => Match::Icmp(IcmpMatch { kind: Neg::plain(icmp::ANY) }),
+        "mark" => Match::Mark(MarkMatch { mark: Neg::plain((0, 0)) }),
+        "multiport" => {
+            Match::Multiport(Multiport { side: PortSide::Either, ports: Neg::plain(Vec::<PortRange>::new()) })
+        }
+        "physdev" => Match::Physdev(Physdev::default()),
+        "state" => Match::State(Neg::plain(CtStates::default())),
+        "statistic" => Match::Statistic(Statistic { mode: StatisticMode::Random(0), not: false }),
+        "tcp" => Match::Tcp(TcpMatch::default()),
+        "udp" => Match::Udp(UdpMatch::default()),
+        _ => return None,
+    })
+}
+
+/// Runs the same expression for whichever match it is.
+macro_rules! each {
+    ($m:expr, $o:ident => $body:expr) => {
+        match $m {
+            Match::Comment($o) => $body,
+            Match::Tcp($o) => $body,
+            Match::Udp($o) => $body,
+            Match::Icmp($o) => $body,
+            Match::Multiport($o) => $body,
+            Match::Mark($o) => $body,
+            Match::Conntrack($o) => $body,
+            Match::State($o) => $body,
+            Match::Addrtype($o) => $body,
+            Match::Statistic($o) => $body,
+            Match::Physdev($o) => $body,
+        }
+    };
+}
+
+fn options_of<T: Text>(_: &T) -> &'static [Opt] {
+    T::OPTIONS
+}
+
+fn twice_of<T: Text>(_: &T, ext: &str, name: &str) -> String {
+    T::twice(ext, name)
+}
+
+/// The options of a match.
+pub(super) fn options(m: &Match) -> &'static [Opt] {
+    each!(m, o => options_of(o))
+}
+
+/// Takes one option.
+pub(super) fn set(m: &mut Match, given: &Given<'_>) -> Result<(), Fault> {
+    each!(m, o => o.set(given))
+}
+
+/// Checks the match after its last option.
+pub(super) fn finish(m: &Match, seen: &Seen) -> Result<(), Fault> {
+    each!(m, o => o.finish(seen))
+}
+
+/// What iptables says about an option given twice.
+pub(super) fn twice(m: &Match, name: &str) -> String {
+    each!(m, o => twice_of(o, m.name(), name))
+}
+
+/// Its options as `-S` prints them.
+pub(super) fn save(m: &Match) -> Save {
+    let mut out = Save::default();
+    each!(m, o => o.save(&mut out));
+    out
+}
+
+/// Its options as `-L` prints them.
+pub(super) fn list(m: &Match, names: &Names, out: &mut String) {
+    each!(m, o => o.list(names, out));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_match_can_be_made_and_bears_its_name() {
+        for name in KNOWN {
+            assert_eq!(new(name).map(|m| m.name()), Some(*name));
+        }
+    }
+
+    #[test]
+    fn known_and_not_modelled_are_sorted_and_disjoint() {
+        assert!(KNOWN.is_sorted() && NOT_MODELLED.is_sorted());
+        assert!(KNOWN.iter().all(|k| !NOT_MODELLED.contains(k)));
+    }
+}

@@ -1,0 +1,81 @@
+//! `-m udp`, and the ports that tcp shares with it.
+
+use crate::diagnostic::{Fault, q};
+use crate::iptables::list::Names;
+use crate::iptables::text::{Given, Opt, Save, Seen, Text};
+use crate::names::port;
+use kernel::netfilter::xtables::matches::UdpMatch;
+use kernel::netfilter::xtables::{Neg, PortRange};
+use packet::Protocol;
+
+impl Text for UdpMatch {
+    const OPTIONS: &'static [Opt] = &[
+        Opt::value(&["source-port", "sport"], &["PORT[:PORT]"]).or_not(),
+        Opt::value(&["destination-port", "dport"], &["PORT[:PORT]"]).or_not(),
+    ];
+
+    fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
+        let range = two_at_most("udp", given).and_then(port::resolved_range)?;
+        let ports = not_all(given, range)?;
+        match given.name {
+            "source-port" => self.sport = ports,
+            _ => self.dport = ports,
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &Seen) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn save(&self, out: &mut Save) {
+        out.optional(0, self.sport.as_ref(), |p| format!("--sport {}", port::range_text(*p)));
+        out.optional(1, self.dport.as_ref(), |p| format!("--dport {}", port::range_text(*p)));
+    }
+
+    fn list(&self, names: &Names, out: &mut String) {
+        out.push_str(" udp");
+        list_ports(self.sport, self.dport, Protocol::UDP, names, out);
+    }
+}
+
+/// Every port is the same as no option.
+pub(super) fn not_all(given: &Given<'_>, range: PortRange) -> Result<Option<Neg<PortRange>>, Fault> {
+    match (range == PortRange::ALL, given.not) {
+        (true, true) => Err(Fault::new(
+            "the rule would never match: no port is outside 0:65535",
+            "expected a smaller range",
+        )),
+        (true, false) => Ok(None),
+        _ => Ok(Some(given.neg(range))),
+    }
+}
+
+/// The value, if it is not more than a range.
+pub(super) fn two_at_most<'a>(ext: &str, given: &Given<'a>) -> Result<&'a str, Fault> {
+    if given.value.matches(':').count() < 2 {
+        return Ok(given.value);
+    }
+    let name = given.name;
+    Err(Fault::new(format!("{} is not a range of ports", q(given.value)), "expected PORT or PORT:PORT")
+        .usage(format!("{ext}: Too many components for option \"--{name}\" (max: 2)\n")))
+}
+
+/// ` spt:1 dpts:2:3`.
+pub(super) fn list_ports(
+    sport: Option<Neg<PortRange>>,
+    dport: Option<Neg<PortRange>>,
+    proto: Protocol,
+    names: &Names,
+    out: &mut String,
+) {
+    for (word, ports) in [("spt", sport), ("dpt", dport)] {
+        let Some(Neg { not, value: PortRange { min, max } }) = ports else { continue };
+        let not = if not { "!" } else { "" };
+        let show = |p| port::shown(p, proto, names.numeric);
+        out.push_str(&match min == max {
+            true => format!(" {word}:{not}{}", show(min)),
+            false => format!(" {word}s:{not}{}:{}", show(min), show(max)),
+        });
+    }
+}

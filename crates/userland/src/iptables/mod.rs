@@ -1,0 +1,21 @@
+//! `iptables`, `iptables-save`, `iptables-restore` (legacy, version 1.8.9): text to rules and back.
+
+mod chain_line;
+mod check;
+mod command;
+mod draft;
+mod graph;
+mod hints;
+mod list;
+mod matches;
+mod parse;
+mod print;
+mod rule;
+mod targets;
+mod text;
+
+pub use command::{Output, TableStore, iptables, iptables_restore, iptables_save};
+pub use graph::{Hooks, JumpGraph, Loop, references};
+pub use list::{Format, list_table};
+pub use parse::{ParsedTable, RestoreOptions, apply_restore, parse_bytes, parse_restore};
+pub use print::{RuleToken, print_rule, print_save, rule_tokens};

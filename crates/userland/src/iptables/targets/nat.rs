@@ -1,0 +1,238 @@
+//! `-j DNAT`, `SNAT`, `MASQUERADE`, `REDIRECT`.
+
+use crate::diagnostic::{Fault, q};
+use crate::iptables::list::Names;
+use crate::iptables::text::{Given, Opt, Save, Seen, Text};
+use crate::names::{addr, any_service, number};
+use kernel::netfilter::xtables::PortRange;
+use kernel::netfilter::xtables::targets::{Dnat, Masquerade, Redirect, Snat};
+use packet::Port;
+use std::net::IpAddr;
+
+/// The protocols whose ports NAT can change.
+const WITH_PORTS: [u8; 5] = [6, 17, 132, 33, 1];
+
+impl Text for Dnat {
+    const OPTIONS: &'static [Opt] = &[
+        Opt::value(&["to-destination"], &["[ADDRESS[-ADDRESS]][:PORT[-PORT]]"]),
+        Opt::flag(&["random"]),
+        Opt::flag(&["persistent"]),
+    ];
+
+    fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
+        match given.name {
+            "to-destination" => (self.addr, self.ports) = to(given)?,
+            "random" => self.random = true,
+            _ => self.persistent = true,
+        }
+        Ok(())
+    }
+
+    fn finish(&self, seen: &Seen) -> Result<(), Fault> {
+        seen.need("DNAT", "to-destination")
+    }
+
+    fn save(&self, out: &mut Save) {
+        out.other(format!("--to-destination {}", to_text(self.addr, self.ports)));
+        out.flag(self.random, "--random");
+        out.flag(self.persistent, "--persistent");
+    }
+
+    fn list(&self, _: &Names, out: &mut String) {
+        out.push_str(&format!(" to:{}", to_text(self.addr, self.ports)));
+        words(out, &[(self.random, "random"), (self.persistent, "persistent")]);
+    }
+}
+
+impl Text for Snat {
+    const OPTIONS: &'static [Opt] = &[
+        Opt::value(&["to-source"], &["[ADDRESS[-ADDRESS]][:PORT[-PORT]]"]),
+        Opt::flag(&["random"]),
+        Opt::flag(&["random-fully"]),
+        Opt::flag(&["persistent"]),
+    ];
+
+    fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
+        match given.name {
+            "to-source" => (self.addr, self.ports) = to(given)?,
+            "random" => self.random = true,
+            "random-fully" => self.random_fully = true,
+            _ => self.persistent = true,
+        }
+        Ok(())
+    }
+
+    fn finish(&self, seen: &Seen) -> Result<(), Fault> {
+        seen.need("SNAT", "to-source")
+    }
+
+    fn save(&self, out: &mut Save) {
+        out.other(format!("--to-source {}", to_text(self.addr, self.ports)));
+        out.flag(self.random, "--random");
+        out.flag(self.random_fully, "--random-fully");
+        out.flag(self.persistent, "--persistent");
+    }
+
+    fn list(&self, _: &Names, out: &mut String) {
+        out.push_str(&format!(" to:{}", to_text(self.addr, self.ports)));
+        let flags =
+            [(self.random, "random"), (self.random_fully, "random-fully"), (self.persistent, "persistent")];
+        words(out, &flags);
+    }
+}
+
+impl Text for Masquerade {
+    const OPTIONS: &'static [Opt] =
+        &[Opt::value(&["to-ports"], &["PORT[-PORT]"]), Opt::flag(&["random"]), Opt::flag(&["random-fully"])];
+
+    fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
+        match given.name {
+            "to-ports" => self.ports = Some(ports(given, given.value)?),
+            "random" => self.random = true,
+            _ => self.random_fully = true,
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &Seen) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn save(&self, out: &mut Save) {
+        if let Some(p) = self.ports {
+            out.other(format!("--to-ports {}", ports_text(p)));
+        }
+        out.flag(self.random, "--random");
+        out.flag(self.random_fully, "--random-fully");
+    }
+
+    fn list(&self, _: &Names, out: &mut String) {
+        if let Some(p) = self.ports {
+            out.push_str(&format!(" masq ports: {}", ports_text(p)));
+        }
+        words(out, &[(self.random, "random"), (self.random_fully, "random-fully")]);
+    }
+}
+
+impl Text for Redirect {
+    const OPTIONS: &'static [Opt] = &[Opt::value(&["to-ports"], &["PORT[-PORT]"]), Opt::flag(&["random"])];
+
+    fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
+        match given.name {
+            "to-ports" => self.ports = Some(ports(given, given.value)?),
+            _ => self.random = true,
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &Seen) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn save(&self, out: &mut Save) {
+        if let Some(p) = self.ports {
+            out.other(format!("--to-ports {}", ports_text(p)));
+        }
+        out.flag(self.random, "--random");
+    }
+
+    fn list(&self, _: &Names, out: &mut String) {
+        if let Some(p) = self.ports {
+            out.push_str(&format!(" redir ports {}", ports_text(p)));
+        }
+        words(out, &[(self.random, "random")]);
+    }
+}
+
+fn words(out: &mut String, flags: &[(bool, &str)]) {
+    for (_, word) in flags.iter().filter(|(set, _)| *set) {
+        out.push(' ');
+        out.push_str(word);
+    }
+}
+
+type To = (Option<(IpAddr, IpAddr)>, Option<PortRange>);
+
+/// `[ADDRESS[-ADDRESS]][:PORT[-PORT]]`
+fn to(given: &Given<'_>) -> Result<To, Fault> {
+    let (addrs, port) = given.value.split_once(':').map_or((given.value, None), |(a, p)| (a, Some(p)));
+    let ports =
+        port.map(|p| ports(given, p)).transpose().map_err(|f| match given.value.matches(':').count() {
+            0 | 1 => f,
+            _ => f.usage(format!("Bad IP address \"{}\"", given.value)),
+        })?;
+    if addrs.is_empty() && ports.is_some() {
+        return Ok((None, ports));
+    }
+    let (min, max) = addrs.split_once('-').unwrap_or((addrs, addrs));
+    let address = |text: &str| {
+        let bad = format!("Bad IP address \"{text}\"");
+        if text.contains('/') {
+            return Err(Fault::new(
+                format!("{} is a network, not an address", q(text)),
+                "expected an address, or a range such as 10.0.0.1-10.0.0.9",
+            )
+            .usage(bad));
+        }
+        addr::whole_address(text).map_err(|f| f.usage(bad))
+    };
+    let (min, max) = (address(min)?, address(max)?);
+    if min > max {
+        let message = format!("the address range {} runs backwards", q(addrs));
+        return Err(Fault::new(message, "expected the smaller address first"));
+    }
+    Ok((Some((min.into(), max.into())), ports))
+}
+
+/// `PORT[-PORT]`, which needs a protocol with ports.
+fn ports(given: &Given<'_>, text: &str) -> Result<PortRange, Fault> {
+    if !given.proto.is_some_and(|p| WITH_PORTS.contains(&p.value.0)) {
+        return Err(Fault::new(
+            "a port without a protocol that has ports",
+            "expected -p tcp, udp, sctp or dccp before it",
+        )
+        .usage("Need TCP, UDP, SCTP or DCCP with port specification"));
+    }
+    if text.contains('/') {
+        return Err(Fault::new(
+            "a shifted port range (PORT-PORT/BASE) is not modelled",
+            "expected PORT or PORT-PORT",
+        ));
+    }
+    if text.contains(':') {
+        return Err(Fault::new(
+            format!("{} is not a port", q(text)),
+            "expected a dash between the ports of a range, and no second colon",
+        )
+        .usage("Invalid port:port syntax - use dash"));
+    }
+    let number = |text: &str| number::unsigned(text, 0, 65535).and_then(|n| Port::try_from(n).ok());
+    let bad = |text: &str| {
+        let help = "expected a port from 0 to 65535 or the name of a service";
+        Fault::new(format!("{} is not a port", q(text)), help).usage(format!("Port `{text}' not valid"))
+    };
+    let (first, last) = text.split_once('-').map_or((text, None), |(a, b)| (a, Some(b)));
+    let min = number(first).or_else(|| any_service(first)).ok_or_else(|| bad(first))?;
+    let Some(last) = last else { return Ok(PortRange { min, max: min }) };
+    // Only the first port may be a name.
+    let max = number(last).ok_or_else(|| bad(last))?;
+    if min > max {
+        let message = format!("the port range {} runs backwards", q(text));
+        let says = format!("Port range `{last}' funky");
+        return Err(Fault::new(message, "expected the smaller port first").usage(says));
+    }
+    Ok(PortRange { min, max })
+}
+
+fn to_text(addr: Option<(IpAddr, IpAddr)>, ports: Option<PortRange>) -> String {
+    let addr = addr.map_or(String::new(), |(min, max)| match min == max {
+        true => min.to_string(),
+        false => format!("{min}-{max}"),
+    });
+    addr + &ports.map_or(String::new(), |p| format!(":{}", ports_text(p)))
+}
+
+/// NAT writes ranges with a dash.
+fn ports_text(p: PortRange) -> String {
+    if p.min == p.max { p.min.to_string() } else { format!("{}-{}", p.min, p.max) }
+}

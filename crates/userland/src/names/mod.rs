@@ -1,0 +1,10 @@
+//! Words and numbers that several tools share: addresses, protocols, services, numbers, ports.
+
+pub(crate) mod addr;
+pub(crate) mod number;
+pub(crate) mod port;
+mod protocols;
+mod services;
+
+pub(crate) use protocols::{protocol, protocol_name};
+pub(crate) use services::{any_service, service, service_name};

@@ -1,0 +1,258 @@
+//! `bridge`, `sysctl`, `conntrack`, `ipset`: what their words mean; and that any words are understood or refused.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
+
+use kernel::netfilter::conntrack::{TcpState, status};
+use packet::Protocol;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use userland::Diagnostic;
+use userland::bridge::{BridgeCommand, FdbSpec, FdbState, parse_bridge};
+use userland::conntrack::{ConntrackOp, ConntrackTable, parse_conntrack};
+use userland::ip::{parse_ip, parse_ip_batch};
+use userland::ipset::{EntryOption, IpsetCommand, SetOption, parse_ipset, parse_ipset_restore};
+use userland::sysctl::{SysctlKey, parse_sysctl, parse_sysctl_conf};
+
+fn words(line: &str) -> Vec<&str> {
+    line.split(' ').filter(|w| !w.is_empty()).collect()
+}
+
+/// Column, token, message, help.
+fn parts(d: Diagnostic) -> (u32, String, String, String) {
+    (d.span.col, d.token, d.message, d.help)
+}
+
+#[test]
+fn bridges() {
+    let bridge = |line: &str| parse_bridge(&words(line)).map_err(|d| parts(d).2);
+    let mac = "02:00:00:00:00:09".parse().unwrap();
+    let spec = FdbSpec { mac, dev: "vetha".to_owned(), master: true, state: FdbState::Static };
+    let line = "bridge fdb add 02:00:00:00:00:09 dev vetha master static";
+    assert_eq!(bridge(line), Ok(BridgeCommand::FdbAdd(spec.clone())));
+    let own = FdbSpec { master: false, state: FdbState::Permanent, ..spec };
+    assert_eq!(bridge("bridge fdb del 02:00:00:00:00:09 dev vetha self"), Ok(BridgeCommand::FdbDel(own)));
+    let br = Some("cni0".to_owned());
+    assert_eq!(bridge("bridge fdb show br cni0"), Ok(BridgeCommand::FdbShow { br, dev: None }));
+    assert_eq!(bridge("bridge fdb"), Ok(BridgeCommand::FdbShow { br: None, dev: None }));
+    let set = BridgeCommand::LinkSet { dev: "vetha".to_owned(), hairpin: true };
+    assert_eq!(bridge("bridge link set dev vetha hairpin on"), Ok(set));
+    assert_eq!(bridge("bridge link"), Ok(BridgeCommand::LinkShow { dev: None }));
+    for (line, message) in [
+        ("bridge vlan", "\"vlan\" is not modelled"),
+        ("bridge foo", "unknown word \"foo\""),
+        ("bridge link set dev vetha learning off", "\"learning\" is not modelled"),
+        ("bridge link set hairpin on", "no device"),
+        ("bridge fdb add 02:00 dev vetha", "\"02:00\" is not a MAC address"),
+        ("bridge fdb add 02:00:00:00:00:09 dev vetha self master", "self together with master"),
+    ] {
+        assert_eq!(bridge(line), Err(message.to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn sysctls() {
+    let key = |text: &str| SysctlKey::parse(text).map(|k| (k.dotted(), k.path()));
+    let both = |d: &str, p: &str| Some((d.to_owned(), p.to_owned()));
+    assert_eq!(key("net.ipv4.ip_forward"), both("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"));
+    assert_eq!(key("net/ipv4/ip_forward"), both("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"));
+    let vlan = both("net.ipv4.conf.eth0/100.rp_filter", "/proc/sys/net/ipv4/conf/eth0.100/rp_filter");
+    assert_eq!(key("net.ipv4.conf.eth0/100.rp_filter"), vlan);
+    assert_eq!(key("net/ipv4/conf/eth0.100/rp_filter"), vlan);
+    for bad in ["", "net..x", "net/../x", "a b"] {
+        assert_eq!(key(bad), None, "{bad}");
+    }
+    let sysctl = |line: &str| parse_sysctl(&words(line));
+    let set = sysctl("sysctl -w net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0").unwrap();
+    let items: Vec<_> = set.items.iter().map(|i| (i.key.dotted(), i.value.clone())).collect();
+    assert_eq!(
+        items,
+        [
+            ("net.ipv4.ip_forward".to_owned(), Some("1".to_owned())),
+            ("net.ipv4.conf.all.rp_filter".to_owned(), Some("0".to_owned())),
+        ]
+    );
+    assert!(sysctl("sysctl -n net.ipv4.ip_forward").unwrap().values_only);
+    assert!(sysctl("sysctl -a").unwrap().all);
+    for (line, message) in [
+        ("sysctl -w net.ipv4.ip_forward = 1", "\"net.ipv4.ip_forward\" has no value"),
+        ("sysctl -w net.ipv4.ip_forward=", "\"net.ipv4.ip_forward\" has an empty value"),
+        ("sysctl -p", "option \"-p\" is not modelled"),
+        ("sysctl", "nothing to read or write"),
+    ] {
+        assert_eq!(parts(sysctl(line).unwrap_err()).2, message, "{line}");
+    }
+    let (items, wrong) = parse_sysctl_conf("# c\nnet.ipv4.ip_forward = 1\n; c\nfoo\n\nnet.bridge.x=\n");
+    assert_eq!((items.len(), items[0].0), (1, 2));
+    assert_eq!(wrong.iter().map(|d| d.span.line).collect::<Vec<_>>(), [4, 6]);
+}
+
+#[test]
+fn conntracks() {
+    let conntrack = |line: &str| parse_conntrack(&words(line));
+    let c =
+        conntrack("conntrack -L -p tcp --dport 80 --state ESTABLISHED -s 10.0.0.0/8 -o extended,id").unwrap();
+    assert_eq!(
+        (c.op, c.table, c.extended, c.id),
+        (ConntrackOp::List, ConntrackTable::Connections, true, true)
+    );
+    assert_eq!((c.filter.proto, c.filter.orig_dport), (Some(Protocol::TCP), Some(80)));
+    assert_eq!(c.filter.state, Some(TcpState::Established));
+    assert!(c.filter.orig_src.is_some_and(|n| n.contains([10, 1, 2, 3].into())));
+    let c = conntrack("conntrack -D -d 10.96.0.80 -u ASSURED,SEEN_REPLY -m 1/3").unwrap();
+    assert_eq!(
+        (c.op, c.filter.status, c.filter.mark),
+        (ConntrackOp::Delete, status::ASSURED | status::SEEN_REPLY, Some((1, 3)))
+    );
+    assert_eq!(conntrack("conntrack --flush").unwrap().op, ConntrackOp::Flush);
+    assert_eq!(conntrack("conntrack -C expect").unwrap().table, ConntrackTable::Expectations);
+    assert_eq!(conntrack("conntrack -p icmp --icmp-id 9 -L").unwrap().filter.icmp_id, Some(9));
+    for (line, message) in [
+        ("conntrack", "no command"),
+        ("conntrack -L -D", "two commands"),
+        ("conntrack -L --dport 53", "--dport without its protocol"),
+        ("conntrack -L -p icmp --dport 53", "--dport without its protocol"),
+        ("conntrack -L -p udp --state NEW", "--state without its protocol"),
+        ("conntrack -L -p foo", "unknown protocol \"foo\""),
+        ("conntrack -L -s 10.0.0.300", "\"10.0.0.300\" is not an IPv4 address"),
+        ("conntrack -L -s 10.0.0.0/33", "\"33\" is not a mask"),
+        ("conntrack -L -d", "the command ends too early"),
+        ("conntrack -L foo", "unknown word \"foo\""),
+        ("conntrack -F -p udp", "-p does not belong to this command"),
+        ("conntrack -I -p udp", "\"-I\" is not modelled"),
+        ("conntrack -L -o xml", "format \"xml\" is not modelled"),
+    ] {
+        assert_eq!(parts(conntrack(line).unwrap_err()).2, message, "{line}");
+    }
+}
+
+#[test]
+fn ipsets() {
+    let ipset = |line: &str| parse_ipset(&words(line)).map_err(|d| parts(d).2);
+    let create = IpsetCommand::Create {
+        name: "KUBE-CLUSTER-IP".to_owned(),
+        kind: "hash:ip,port".to_owned(),
+        options: vec![SetOption::FamilyInet, SetOption::HashSize(1024), SetOption::MaxElem(65536)],
+        exist: true,
+    };
+    let line = "ipset create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536 -exist";
+    assert_eq!(ipset(line), Ok(create));
+    let add = IpsetCommand::Add {
+        name: "S".to_owned(),
+        entry: "10.96.0.1,tcp:443".to_owned(),
+        options: vec![EntryOption::Timeout(5), EntryOption::NoMatch],
+        exist: false,
+    };
+    assert_eq!(ipset("ipset add S 10.96.0.1,tcp:443 timeout 5 nomatch"), Ok(add));
+    let del = IpsetCommand::Del { name: "S".to_owned(), entry: "10.0.0.1".to_owned(), exist: true };
+    assert_eq!(ipset("ipset -! del S 10.0.0.1"), Ok(del));
+    assert_eq!(ipset("ipset list -n"), Ok(IpsetCommand::List { name: None, names: true, terse: false }));
+    assert_eq!(ipset("ipset swap A B"), Ok(IpsetCommand::Swap("A".to_owned(), "B".to_owned())));
+    for (line, message) in [
+        ("ipset", "the command ends too early"),
+        ("ipset foo", "unknown word \"foo\""),
+        ("ipset create S hash:foo", "unknown type of set \"hash:foo\""),
+        ("ipset create S hash:ip family inet6", "family \"inet6\" is not modelled"),
+        ("ipset create S hash:ip hashsize x", "\"x\" is not a number"),
+        ("ipset add S 1.1.1.1 skbmark 1", "\"skbmark\" is not modelled"),
+        ("ipset destroy A B", "\"B\" is too much"),
+    ] {
+        assert_eq!(ipset(line), Err(message.to_owned()), "{line}");
+    }
+    let (commands, wrong) = parse_ipset_restore("create S hash:ip\nadd S 1.1.1.1 comment \"a b\"\nfoo\n");
+    assert_eq!(commands.len(), 2);
+    assert_eq!(wrong[0].span.line, 3);
+    let IpsetCommand::Add { options, .. } = &commands[1].1 else { panic!("no add") };
+    assert_eq!(options, &[EntryOption::Comment("a b".to_owned())]);
+}
+
+const WORDS: [&str; 64] = [
+    "addr",
+    "route",
+    "neigh",
+    "link",
+    "add",
+    "del",
+    "set",
+    "show",
+    "flush",
+    "replace",
+    "get",
+    "dev",
+    "via",
+    "src",
+    "metric",
+    "scope",
+    "table",
+    "main",
+    "onlink",
+    "default",
+    "blackhole",
+    "10.0.0.1",
+    "10.0.0.0/8",
+    "eth0",
+    "lladdr",
+    "02:00:00:00:00:01",
+    "nud",
+    "stale",
+    "up",
+    "down",
+    "promisc",
+    "on",
+    "off",
+    "type",
+    "veth",
+    "peer",
+    "name",
+    "bridge",
+    "bridge_slave",
+    "hairpin",
+    "fdb",
+    "master",
+    "self",
+    "static",
+    "-w",
+    "net.ipv4.ip_forward=1",
+    "-L",
+    "-D",
+    "-p",
+    "tcp",
+    "--dport",
+    "80",
+    "-s",
+    "--state",
+    "ESTABLISHED",
+    "-o",
+    "extended",
+    "create",
+    "S",
+    "hash:ip",
+    "timeout",
+    "5",
+    "-exist",
+    "-4",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5000))]
+
+    #[test]
+    fn any_words_are_understood_or_refused(mut argv in vec(prop_oneof![
+        9 => (0..WORDS.len()).prop_map(|i| WORDS[i].to_owned()),
+        1 => "\\PC{0,6}",
+    ], 0..9)) {
+        argv.insert(0, "tool".to_owned());
+        let all = [
+            parse_ip(&argv).err(),
+            parse_bridge(&argv).err(),
+            parse_sysctl(&argv).err(),
+            parse_conntrack(&argv).err(),
+            parse_ipset(&argv).err(),
+        ];
+        let text = argv.join(" ");
+        let lists = [parse_ip_batch(&text).1, parse_sysctl_conf(&text).1, parse_ipset_restore(&text).1];
+        for d in all.into_iter().flatten().chain(lists.into_iter().flatten()) {
+            prop_assert!(!d.token.is_empty() && !d.message.is_empty() && d.help.starts_with("expected "), "{argv:?} {d:?}");
+            prop_assert!(d.span.line == 1 && d.span.col >= 1, "{argv:?} {d:?}");
+        }
+    }
+}

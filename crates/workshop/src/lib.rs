@@ -1,0 +1,23 @@
+//! Labs: a cluster, switches, what is true (claims) and what to reach (goals).
+//!
+//! A lab is data and a few predicates over the event log. No crate below this one knows any of its names.
+
+mod lab;
+pub mod labs;
+mod prose;
+pub mod query;
+
+pub use lab::{
+    Beat, Claim, ClaimResult, Goal, GoalResult, Lab, LabError, LabRun, Setting, StimulusResult, Switch,
+};
+pub use prose::{Span, spans};
+
+/// All labs, in the order in which they are offered.
+pub fn labs() -> Vec<Lab> {
+    vec![labs::same_node_clusterip::lab()]
+}
+
+/// The lab of that name.
+pub fn lab(name: &str) -> Option<Lab> {
+    labs().into_iter().find(|l| l.name == name)
+}

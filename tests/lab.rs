@@ -1,0 +1,189 @@
+//! The labs, and properties of every run.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use kernel::netfilter::xtables::TableId;
+use packet::TcpFlags;
+use sim::{Run, Scenario};
+use workshop::{Lab, LabError, LabRun, Setting, query};
+
+fn lab() -> Lab {
+    workshop::lab("same-node-clusterip").unwrap()
+}
+
+fn set(value: &str) -> Setting {
+    Setting::from([("br_netfilter".to_owned(), value.to_owned())])
+}
+
+fn run(value: &str) -> LabRun {
+    lab().run(&set(value)).unwrap()
+}
+
+/// The chains that the first SYN enters on the node, as a LOG rule at the head of every chain prints them.
+fn chains_of_the_syn(run: &Run) -> Vec<String> {
+    let syn = query::first_segment(run, "worker-2", &[TcpFlags::SYN]).unwrap();
+    query::chains_entered(run, "worker-2", syn)
+        .into_iter()
+        .map(|(table, chain)| format!("{table} {chain}"))
+        .collect()
+}
+
+const CHAINS: [&str; 15] = [
+    "raw PREROUTING",
+    "mangle PREROUTING",
+    "nat PREROUTING",
+    "nat KUBE-SERVICES",
+    "nat KUBE-SVC-KN7BHMGRB3FSVEMI",
+    "nat KUBE-SEP-3MQ7LGWSED2GAEFA",
+    "mangle FORWARD",
+    "filter FORWARD",
+    "filter KUBE-FORWARD",
+    "filter KUBE-SERVICES",
+    "security FORWARD",
+    "mangle POSTROUTING",
+    "nat POSTROUTING",
+    "nat KUBE-POSTROUTING",
+    "nat CNI-b7b31389524eeb0d1707ddeb",
+];
+
+const SIX_MORE: [&str; 6] = [
+    "mangle FORWARD",
+    "filter FORWARD",
+    "filter KUBE-FORWARD",
+    "filter KUBE-SERVICES",
+    "security FORWARD",
+    "mangle POSTROUTING",
+];
+
+#[test]
+fn without_br_netfilter_the_syn_enters_15_chains() {
+    assert_eq!(chains_of_the_syn(&run("off").run), CHAINS);
+}
+
+#[test]
+fn with_br_netfilter_the_flooded_copy_adds_six() {
+    let expected: Vec<&str> = CHAINS.into_iter().chain(SIX_MORE).collect();
+    assert_eq!(chains_of_the_syn(&run("on").run), expected);
+}
+
+#[test]
+fn nat_is_asked_once_for_both_copies() {
+    let run = run("on");
+    let syn = query::first_segment(&run.run, "worker-2", &[TcpFlags::SYN]).unwrap();
+    let nat = query::chains_entered(&run.run, "worker-2", syn);
+    assert_eq!(nat.iter().filter(|(t, c)| *t == TableId::Nat && c == "POSTROUTING").count(), 1);
+}
+
+#[test]
+fn every_claim_holds_in_every_position() {
+    for lab in workshop::labs() {
+        for switch in &lab.switches {
+            for value in switch.values() {
+                let setting = Setting::from([(switch.name.to_owned(), value.to_owned())]);
+                let run = lab.run(&setting).unwrap();
+                for claim in &run.claims {
+                    assert!(claim.holds, "{} with {}={value}: {}", lab.name, switch.name, claim.text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_goal_is_reached_only_with_br_netfilter() {
+    assert!(run("off").goals.iter().all(|g| !g.reached));
+    assert!(run("on").goals.iter().all(|g| g.reached));
+}
+
+#[test]
+fn the_client_times_out_or_gets_its_answer() {
+    assert_eq!(run("off").stimuli[0].outcome, "connect() timed out");
+    assert_eq!(run("on").stimuli[0].outcome, "hello from nginx2, you are 10.200.2.63");
+}
+
+#[test]
+fn claims_that_do_not_apply_count_as_holding() {
+    let run = run("off");
+    let other = run.claims.iter().find(|c| c.when == "br_netfilter=on").unwrap();
+    assert!(!other.applies && other.holds);
+}
+
+#[test]
+fn every_link_of_the_prose_leads_somewhere() {
+    for lab in workshop::labs() {
+        for value in ["off", "on"] {
+            let run = lab.run(&set(value)).unwrap();
+            for beat in lab.beats_for(&run.setting) {
+                for span in workshop::spans(beat.text) {
+                    if let workshop::Span::Link(words, key) = span {
+                        let known = run.moments.iter().any(|(k, _)| *k == key);
+                        assert!(known, "{}, br_netfilter={value}: [{words}]({key})", lab.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_switch_is_refused_with_the_list() {
+    let changes = Setting::from([("hairpin".to_owned(), "on".to_owned())]);
+    let error = lab().run(&changes).unwrap_err();
+    assert_eq!(error, LabError::UnknownSwitch("hairpin".to_owned(), vec!["br_netfilter"]));
+    assert_eq!(error.to_string(), "this lab has no switch \"hairpin\"; it has: br_netfilter");
+}
+
+#[test]
+fn an_unknown_value_is_refused_with_the_list() {
+    let error = lab().run(&set("maybe")).unwrap_err();
+    assert_eq!(error.to_string(), "switch br_netfilter has no value \"maybe\"; it has: off, on");
+}
+
+// ---------------------------------------------------------------------- properties of every run
+
+fn scenarios() -> Vec<(String, Scenario)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data/kernel/scenarios");
+    let mut out: Vec<(String, Scenario)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| {
+            let path = file.unwrap().path();
+            let document = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            (path.display().to_string(), nflab::scenario::parse(&document).unwrap())
+        })
+        .collect();
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    out
+}
+
+#[test]
+fn the_same_scenario_gives_the_same_log() {
+    for (name, scenario) in scenarios() {
+        let (a, b) = (scenario.run().unwrap(), scenario.run().unwrap());
+        assert_eq!(a.world.log(), b.world.log(), "{name}");
+    }
+}
+
+#[test]
+fn a_quiet_run_ends_in_the_same_state() {
+    for (name, scenario) in scenarios() {
+        let (explained, quiet) = (scenario.run().unwrap(), scenario.run_quiet().unwrap());
+        assert!(quiet.world.log().is_empty(), "{name}");
+        assert_eq!(quiet.world.now(), explained.world.now(), "{name}");
+        for (a, b) in explained.world.hosts().iter().zip(quiet.world.hosts()) {
+            assert_eq!(a.ct.rows(explained.world.now()), b.ct.rows(quiet.world.now()), "{name}: {}", a.name);
+            for table in TableId::ALL {
+                let counters =
+                    |ns: &kernel::Netns| ns.table(table).map(|t| (t.policy.clone(), t.state.clone()));
+                assert_eq!(counters(a), counters(b), "{name}: {}, {table}", a.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn time_never_runs_backwards_in_a_log() {
+    for (name, scenario) in scenarios() {
+        let run = scenario.run().unwrap();
+        assert!(run.world.log().entries().is_sorted_by_key(|e| e.at), "{name}");
+    }
+}

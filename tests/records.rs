@@ -1,0 +1,119 @@
+//! Every recording of the real kernel, replayed by the engine: they must agree in every facet.
+//!
+//! The recordings are in `data/kernel` (docs/RECORDS.md says how they are made). A new one needs a line below.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use tests::facets::differences;
+
+fn read(folder: &str, name: &str) -> Value {
+    let path = data().join(folder).join(format!("{name}.json"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/kernel")
+}
+
+fn agrees(name: &str) {
+    let engine = nflab::replay(&read("scenarios", name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let found = differences(&read("records", name), &engine);
+    assert!(found.is_empty(), "{name} differs from the kernel\n{}", found.join("\n"));
+}
+
+macro_rules! recordings {
+    ($($test:ident = $name:literal,)*) => {
+        $(#[test] fn $test() { agrees($name); })*
+
+        #[test]
+        fn every_recording_is_replayed() {
+            let listed = [$($name),*];
+            let folder = data().join("records");
+            let files = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+            for file in files {
+                let name = file.unwrap().file_name().into_string().unwrap();
+                let name = name.trim_end_matches(".json");
+                assert!(listed.contains(&name), "{name} has no test: add a line to records.rs");
+            }
+        }
+    };
+}
+
+recordings! {
+    s2_samenode_bnf1_promisc_noinvalid = "S2-samenode-bnf1-promisc-noinvalid",
+    s2_samenode_bnf0_promisc = "S2-samenode-bnf0-promisc",
+    s2_samenode_bnf1_nohairpin = "S2-samenode-bnf1-nohairpin",
+    s2_article_bnf1_promisc = "S2-article-bnf1-promisc",
+    s2_article_bnf1_noneigh = "S2-article-bnf1-noneigh",
+    s2_article_bnf0_noforward = "S2-article-bnf0-noforward",
+    s2_article_bnf1_noforward = "S2-article-bnf1-noforward",
+    s2_article_bnf1_raw = "S2-article-bnf1-raw",
+    s2_article_bnf0_retransmission = "S2-article-bnf0-retransmission",
+    s1_clusterip_nodefaultroute = "S1-clusterip-nodefaultroute",
+    s1_clusterip_remote = "S1-clusterip-remote",
+    s10_addrtype = "S10-addrtype",
+    s10_noendpoints = "S10-noendpoints",
+    s10_reject_bridged = "S10-reject-bridged",
+    s10_reject_types = "S10-reject-types",
+    s2_article_tour_bnf0 = "S2-article-tour-bnf0",
+    s2_article_tour_bnf1 = "S2-article-tour-bnf1",
+    s2_samenode_bnf0 = "S2-samenode-bnf0",
+    s2_samenode_bnf0_article = "S2-samenode-bnf0-article",
+    s2_samenode_bnf0_promisc_noinvalid = "S2-samenode-bnf0-promisc-noinvalid",
+    s2_samenode_bnf0_redirects = "S2-samenode-bnf0-redirects",
+    s2_samenode_bnf1 = "S2-samenode-bnf1",
+    s2_samenode_bnf1_flood = "S2-samenode-bnf1-flood",
+    s2_samenode_bnf1_promisc = "S2-samenode-bnf1-promisc",
+    s2_tour_bnf0 = "S2-tour-bnf0",
+    s2_tour_bnf0_noinvalid = "S2-tour-bnf0-noinvalid",
+    s2_tour_bnf0_promisc = "S2-tour-bnf0-promisc",
+    s2_tour_bnf0_promisc_noinvalid = "S2-tour-bnf0-promisc-noinvalid",
+    s2_tour_bnf1 = "S2-tour-bnf1",
+    s2_tour_bnf1_noinvalid = "S2-tour-bnf1-noinvalid",
+    s2_tour_bnf1_promisc = "S2-tour-bnf1-promisc",
+    s2_tour_bnf1_promisc_noinvalid = "S2-tour-bnf1-promisc-noinvalid",
+    s3_nodeport_cluster_local = "S3-nodeport-cluster-local",
+    s3_nodeport_cluster_remote_noredirects = "S3-nodeport-cluster-remote-noredirects",
+    s3_nodeport_localhost_local = "S3-nodeport-localhost-local",
+    s4_nodeport_local_local = "S4-nodeport-local-local",
+    s5_hairpin0_bnf0 = "S5-hairpin0-bnf0",
+    s5_hairpin1_bnf0 = "S5-hairpin1-bnf0",
+    s5_hairpin1_bnf1 = "S5-hairpin1-bnf1",
+    s5_hairpin1_bnf1_nomasq = "S5-hairpin1-bnf1-nomasq",
+    s7_icmp = "S7-icmp",
+    s7_noct = "S7-noct",
+    s7_tcp = "S7-tcp",
+    s7_tcp_crafted = "S7-tcp-crafted",
+    s9_dnat_first = "S9-dnat-first",
+    x_no_tables = "X-no-tables",
+    x_rpfilter = "X-rpfilter",
+}
+
+/// The comparison itself must be able to fail: a record with one thing changed differs in the facet of that thing.
+#[test]
+fn a_changed_record_is_noticed() {
+    let name = "S2-samenode-bnf1-flood";
+    let kernel = read("records", name);
+    let change = |pointer: &str, value: Value| {
+        let mut changed = kernel.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        differences(&kernel, &changed)
+    };
+    for (facet, pointer, value) in [
+        ("outcome", "/steps/0/outcome/connect", "timeout".into()),
+        ("trace", "/steps/0/ns/worker-2/trace/0/steps/3/n", 9.into()),
+        ("wire", "/steps/0/ns/tmp2/wire/2/ttl", 63.into()),
+        ("ct", "/steps/0/ns/worker-2/ct/0/tcp_state", "CLOSE".into()),
+        ("app", "/steps/0/ns/nginx2/app/0/accept", "10.0.0.1:1".into()),
+        ("final", "/final/worker-2/conntrack/0/mark", 1.into()),
+        ("counters", "/final/worker-2/rule_counters/0", "security :FORWARD ACCEPT [1:1]".into()),
+        ("timeouts", "/steps/0/ns/worker-2/ct/0/timeout", 7.into()),
+    ] {
+        let found = change(pointer, value);
+        assert_eq!(found.len(), 1, "{facet}: {found:?}");
+        assert!(found[0].starts_with(facet), "{facet}: {found:?}");
+    }
+}

@@ -1,0 +1,164 @@
+//! What of a record must agree with the recording of the real kernel, facet by facet.
+//!
+//! Left out everywhere: the kernel's version, the outcome of commands, ARP, conntrack's reason texts, byte counts.
+
+use serde_json::{Map, Value, json};
+
+/// The facets that must agree.
+pub const REQUIRED: [&str; 8] = ["outcome", "trace", "wire", "ct", "app", "final", "counters", "timeouts"];
+
+/// Keys that are not compared as they stand (time-outs are compared on their own, within two seconds).
+const DROP: [&str; 7] = ["timeout", "kernel", "stdout", "_kmsg", "rule_counters", "trace_said", "log"];
+
+/// The value without what is not compared, and without empty parts.
+fn clean(v: &Value) -> Value {
+    let keep = |v: &Value| match v {
+        Value::Null => false,
+        Value::Array(a) => !a.is_empty(),
+        Value::Object(o) => !o.is_empty(),
+        _ => true,
+    };
+    match v {
+        Value::Object(o) => {
+            let mut out = Map::new();
+            for (key, value) in o.iter().filter(|(k, _)| !DROP.contains(&k.as_str())) {
+                let value = clean(value);
+                if keep(&value) {
+                    out.insert(key.clone(), value);
+                }
+            }
+            // The order of keys is no difference.
+            out.sort_keys();
+            Value::Object(out)
+        }
+        Value::Array(a) => Value::Array(a.iter().map(clean).filter(keep).collect()),
+        other => other.clone(),
+    }
+}
+
+fn list(v: &Value) -> impl Iterator<Item = &Value> {
+    v.as_array().into_iter().flatten()
+}
+
+fn objects(v: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    v.as_object().into_iter().flatten()
+}
+
+/// Every time-out below `v`, with the place where it stands.
+fn timeouts(v: &Value, place: &str, out: &mut Vec<Value>) {
+    match v {
+        Value::Object(o) => {
+            for (key, value) in o {
+                if key == "timeout" && value.is_i64() {
+                    out.push(
+                        json!({ "at": place, "ev": o.get("ev"), "orig": o.get("orig"), "timeout": value }),
+                    );
+                } else {
+                    timeouts(value, &format!("{place}.{key}"), out);
+                }
+            }
+        }
+        Value::Array(a) => {
+            for (i, value) in a.iter().enumerate() {
+                timeouts(value, &format!("{place}[{i}]"), out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// One facet of a record, as a list.
+pub fn facet(record: &Value, name: &str) -> Vec<Value> {
+    let mut out = Vec::new();
+    for step in list(&record["steps"]) {
+        let i = &step["i"];
+        if name == "timeouts" {
+            timeouts(&step["outcome"], &format!("step {i} dump"), &mut out);
+        }
+        if name == "outcome" && step["stimulus"]["do"] != "cmd" {
+            out.push(json!({ "step": i, "outcome": clean(&step["outcome"]) }));
+        }
+        let mut hosts: Vec<_> = objects(&step["ns"]).filter(|(h, _)| *h != "_kmsg").collect();
+        hosts.sort_by_key(|(h, _)| h.as_str());
+        for (host, ns) in hosts {
+            let mut add = |v: Value| out.push(json!({ "step": i, "host": host, "seen": v }));
+            match name {
+                "trace" => {
+                    for packet in list(&ns["trace"]) {
+                        let steps: Vec<Value> =
+                            list(&packet["steps"]).filter(|s| s["kind"] != "log").map(clean).collect();
+                        if !steps.is_empty() {
+                            add(json!({ "pkt": packet["pkt"], "steps": steps }));
+                        }
+                    }
+                }
+                "wire" => list(&ns["wire"])
+                    .filter(|f| !f["pkt"].as_str().is_some_and(|p| p.starts_with("arp ")))
+                    .for_each(|f| add(clean(f))),
+                "ct" | "app" => list(&ns[name]).for_each(|e| add(clean(e))),
+                "timeouts" => timeouts(&ns["ct"], &format!("step {i} {host}"), &mut out),
+                _ => {}
+            }
+        }
+    }
+    let mut hosts: Vec<_> = objects(&record["final"]).collect();
+    hosts.sort_by_key(|(h, _)| h.as_str());
+    for (host, state) in hosts {
+        match name {
+            "final" => {
+                for part in ["conntrack", "expect"] {
+                    let mut rows: Vec<Value> = list(&state[part]).map(clean).collect();
+                    rows.sort_by_key(Value::to_string);
+                    out.extend(rows.into_iter().map(|r| json!({ "host": host, "table": part, "row": r })));
+                }
+            }
+            "counters" => out.extend(
+                list(&state["rule_counters"])
+                    .filter_map(Value::as_str)
+                    .map(|line| json!({ "host": host, "rule": without_bytes(line) })),
+            ),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// `[12:720]` becomes `[12]`.
+fn without_bytes(line: &str) -> String {
+    let parts = line.split_once('[').and_then(|(head, rest)| {
+        let (counters, tail) = rest.split_once(']')?;
+        let (packets, _) = counters.split_once(':')?;
+        Some(format!("{head}[{packets}]{tail}"))
+    });
+    parts.unwrap_or_else(|| line.to_owned())
+}
+
+/// True if two lists of time-outs agree within two seconds.
+fn near(a: &[Value], b: &[Value]) -> bool {
+    let place = |v: &Value| (v["at"].clone(), v["ev"].clone(), v["orig"].clone());
+    let seconds = |v: &Value| v["timeout"].as_i64().unwrap_or_default();
+    a.len() == b.len()
+        && a.iter().zip(b).all(|(x, y)| place(x) == place(y) && (seconds(x) - seconds(y)).abs() <= 2)
+}
+
+/// The facets in which two records differ, each with its first difference.
+pub fn differences(kernel: &Value, engine: &Value) -> Vec<String> {
+    REQUIRED
+        .iter()
+        .filter_map(|name| {
+            let (a, b) = (facet(kernel, name), facet(engine, name));
+            if a == b || (*name == "timeouts" && near(&a, &b)) {
+                return None;
+            }
+            let at = (0..a.len().max(b.len())).find(|i| a.get(*i) != b.get(*i))?;
+            let show = |v: Option<&Value>| v.map_or("nothing".to_owned(), ToString::to_string);
+            Some(format!(
+                "{name}: kernel {} entries, engine {}; first difference at {at}\n  kernel: {}\n  engine: {}",
+                a.len(),
+                b.len(),
+                show(a.get(at)),
+                show(b.get(at))
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,3 @@
+//! Support for the integration tests.
+
+pub mod facets;

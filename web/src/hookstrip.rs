@@ -1,0 +1,359 @@
+//! The hook diagram of a box, after Jan Engelhardt's packet-flow picture: same order, same bands; only what is
+//! registered is drawn.
+
+use crate::dom::part;
+use crate::load::Loaded;
+use crate::state::State;
+use crate::svg::{Rect, Svg, clicked};
+use crate::topology::int;
+use crate::topology_kind as kind;
+use kernel::dev::DevKind;
+use kernel::netfilter::hook::InetHook;
+use kernel::{Netns, NetnsId, PacketId};
+use leptos::prelude::*;
+use sim::view::{Area, HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
+
+/// Where everything is drawn; of a hook, the first of its boxes.
+struct Plan {
+    width: i32,
+    height: i32,
+    /// Lower edge of the network layer's band.
+    split: i32,
+    route: (i32, i32),
+    sockets_in: Rect,
+    sockets_out: Rect,
+    hooks: [(InetHook, Rect); 5],
+    wide: bool,
+}
+
+/// Between two boxes.
+const STEP: i32 = 3;
+/// Width of the slot of a hook at which nothing is registered.
+const EMPTY: i32 = 62;
+/// Width of a box of the lower row, and of the upper.
+const BIG: i32 = 27;
+const SMALL: i32 = 22;
+
+/// Width of so many boxes.
+fn span(count: usize, w: i32) -> i32 {
+    if count == 0 { EMPTY } else { int(count) * (w + STEP) - STEP }
+}
+
+fn big(x: i32, y: i32) -> Rect {
+    Rect { x, y, w: BIG, h: 32 }
+}
+
+fn small(x: i32, y: i32) -> Rect {
+    Rect { x, y, w: SMALL, h: 26 }
+}
+
+fn plan(count: impl Fn(InetHook) -> usize, narrow: bool) -> Plan {
+    use InetHook::{Forward, LocalIn, LocalOut, PostRouting, PreRouting};
+    let sockets = |x, y| Rect { x, y, w: 72, h: 26 };
+    if narrow {
+        return Plan {
+            width: 372,
+            height: 282,
+            split: 222,
+            sockets_in: sockets(154, 40),
+            sockets_out: sockets(14, 98),
+            route: (318, 76),
+            hooks: [
+                (PreRouting, big(14, 164)),
+                (Forward, big(26 + span(count(PreRouting), BIG), 164)),
+                (PostRouting, big(358 - span(count(PostRouting), BIG), 164)),
+                (LocalIn, small(14, 40)),
+                (LocalOut, small(104, 98)),
+            ],
+            wide: false,
+        };
+    }
+    let pre = big(24, 90);
+    let route = pre.x + span(count(PreRouting), BIG) + 40;
+    let post = big(700 - span(count(PostRouting), BIG), 90);
+    let forward = big((route + 22 + post.x - span(count(Forward), BIG)) / 2, 90);
+    let input = small(route - 11, 34);
+    let sockets_in = sockets(input.x + span(count(LocalIn), SMALL) + 16, 34);
+    let sockets_out = sockets(sockets_in.x + 80, 34);
+    let output = small(sockets_out.x + 88, 34);
+    Plan {
+        width: 720,
+        height: 206,
+        split: 146,
+        route: (route, 106),
+        sockets_in,
+        sockets_out,
+        hooks: [
+            (PreRouting, pre),
+            (Forward, forward),
+            (PostRouting, post),
+            (LocalIn, input),
+            (LocalOut, output),
+        ],
+        wide: true,
+    }
+}
+
+impl Plan {
+    fn hook(&self, hook: InetHook) -> Rect {
+        self.hooks.iter().find(|(h, _)| *h == hook).map_or(self.sockets_in, |(_, at)| *at)
+    }
+}
+
+/// The diagram of one box for one packet at one moment.
+struct Diagram<'a> {
+    loaded: &'a Loaded,
+    ns: &'a Netns,
+    packet: Option<PacketId>,
+    visits: Vec<Visit>,
+    current: Option<Spot>,
+    ports: Option<(String, String)>,
+    boxes: [(InetHook, Vec<HookBox>); 5],
+    plan: Plan,
+}
+
+/// The pane.
+pub fn strip(state: State) -> AnyView {
+    let go = move |e| {
+        if let Some(step) = clicked(&e) {
+            state.go(step);
+        }
+    };
+    part(move || {
+        let loaded = state.loaded.get();
+        let host = state.host();
+        let Some(ns) = loaded.world().host(host) else { return ().into_any() };
+        let (packet, now) = (state.packet(), state.now());
+        let boxes = InetHook::ALL.map(|hook| (hook, registered(ns, hook)));
+        let count = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
+        let plan = plan(count, state.narrow.get());
+        let d = Diagram {
+            visits: packet.map(|p| visits(loaded.world(), host, p, now)).unwrap_or_default(),
+            current: state.with_step(|_, s, _| s.spot.filter(|_| s.host == host)).flatten(),
+            ports: packet.and_then(|p| bridge_ports(loaded.world(), host, p, now)),
+            loaded: &loaded,
+            ns,
+            packet,
+            boxes,
+            plan,
+        };
+        let flow = packet.and_then(|id| loaded.story.packet(id)).map(|p| kind(p.flow)).unwrap_or_default();
+        let view_box = format!("0 0 {} {}", d.plan.width, d.plan.height);
+        let class = format!("strip {flow}");
+        view! {
+            <svg class=class viewBox=view_box aria-hidden="true" on:click=go inner_html=d.draw()></svg>
+            <p class="sr">{d.summary()}</p>
+        }
+        .into_any()
+    })
+}
+
+/// The class of an area's colour.
+pub fn color(area: Area) -> &'static str {
+    use kernel::netfilter::xtables::TableId;
+    match area {
+        Area::Table(TableId::Raw) => "raw",
+        Area::Conntrack => "ct",
+        Area::Table(TableId::Mangle) => "mangle",
+        Area::Table(TableId::Nat) => "nat",
+        Area::Table(TableId::Filter) => "filter",
+        Area::Table(TableId::Security) => "security",
+        Area::Bridge => "bridge",
+        Area::Drop => "drop",
+        Area::App | Area::Socket => "app",
+        Area::Route | Area::Wire | Area::Neigh => "plain",
+    }
+}
+
+impl Diagram<'_> {
+    fn times(&self, spot: Spot) -> u32 {
+        self.visits.iter().find(|v| v.spot == spot).map_or(0, |v| v.times)
+    }
+
+    fn class(&self, spot: Spot) -> &'static str {
+        match (self.times(spot) > 0, self.current == Some(spot)) {
+            (_, true) => "on now",
+            (true, false) => "on",
+            (false, false) => "off",
+        }
+    }
+
+    fn of(&self, hook: InetHook) -> &[HookBox] {
+        self.boxes.iter().find(|(h, _)| *h == hook).map_or(&[], |(_, b)| b)
+    }
+
+    /// First box of a hook, and the right end of its last one.
+    fn ends(&self, hook: InetHook) -> (Rect, i32) {
+        let at = self.plan.hook(hook);
+        (at, at.x + span(self.of(hook).len(), at.w))
+    }
+
+    /// The chosen packet's first step at a place of the diagram.
+    fn step_at(&self, spot: Spot) -> Option<usize> {
+        let host: NetnsId = self.ns.id;
+        let steps = &self.loaded.story.steps;
+        steps.iter().position(|s| s.host == host && s.packet == self.packet && s.spot == Some(spot))
+    }
+
+    fn summary(&self) -> String {
+        let mut out = format!("Hooks of {}: ", self.ns.name);
+        for (hook, list) in &self.boxes {
+            let names: Vec<String> = list
+                .iter()
+                .map(|b| match self.times(b.spot) {
+                    0 => b.name.to_owned(),
+                    n => format!("{} (visited {n})", b.name),
+                })
+                .collect();
+            let text = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            out.push_str(&format!("{hook}: {text}. "));
+        }
+        out
+    }
+
+    fn draw(&self) -> String {
+        let p = &self.plan;
+        let mut s = Svg::default();
+        s.rect("band l3", Rect { x: 4, y: 4, w: p.width - 8, h: p.split - 8 }, 10);
+        s.text("dim tiny", 14, 19, "network layer");
+        if p.wide {
+            self.wires(&mut s);
+        }
+        for (hook, at) in &p.hooks {
+            self.hook(&mut s, *hook, *at);
+        }
+        self.diamond(&mut s);
+        self.station(&mut s, "sockets", p.sockets_in, "sockets in", self.class(Spot::SocketsIn));
+        self.station(&mut s, "sockets", p.sockets_out, "sockets out", self.class(Spot::SocketsOut));
+        self.link_layer(&mut s);
+        s.done()
+    }
+
+    fn hook(&self, s: &mut Svg, hook: InetHook, at: Rect) {
+        let boxes = self.of(hook);
+        let width = span(boxes.len(), at.w);
+        let active = self.times(Spot::Hook(hook)) > 0 || boxes.is_empty();
+        s.text(if active { "hookname" } else { "hookname idle" }, at.x + width / 2, at.y - 8, hook.chain());
+        if boxes.is_empty() {
+            s.rect("slot", Rect { w: EMPTY, ..at }, 5);
+            s.text("dim tiny center", at.x + EMPTY / 2, at.y + at.h / 2 + 3, "nothing");
+        }
+        for (i, b) in boxes.iter().enumerate() {
+            let r = Rect { x: at.x + int(i) * (at.w + STEP), ..at };
+            let (cx, cy) = r.center();
+            s.group(&format!("hk {} {}", color(b.area), self.class(b.spot)), self.step_at(b.spot));
+            s.rect("box", r, 5);
+            s.text("", cx, cy + 4, b.letter);
+            if self.times(b.spot) > 0 {
+                s.text("times", cx, r.y + r.h + 10, &self.times(b.spot).to_string());
+            }
+            if self.current == Some(b.spot) {
+                s.rect("now-ring", r.grown(3), 8);
+            }
+            s.end();
+        }
+    }
+
+    fn diamond(&self, s: &mut Svg) {
+        let (x, y) = self.plan.route;
+        s.group(&format!("diamond {}", self.class(Spot::Route)), self.step_at(Spot::Route));
+        s.path("", &format!("M{} {y}L{x} {}L{} {y}L{x} {}z", x - 25, y - 21, x + 25, y + 21));
+        s.text("", x, y + 4, "route");
+        s.end();
+    }
+
+    fn station(&self, s: &mut Svg, kind: &str, at: Rect, name: &str, class: &str) {
+        let (x, y) = at.center();
+        s.group(&format!("{kind} {class}"), None);
+        s.rect("", at, 6);
+        s.text("", x, y + 4, name);
+        s.end();
+    }
+
+    fn wires(&self, s: &mut Svg) {
+        use InetHook::{Forward, LocalIn, LocalOut, PostRouting, PreRouting};
+        let p = &self.plan;
+        let ((x, y), low) = (p.route, 47);
+        let (_, pre_end) = self.ends(PreRouting);
+        let (fwd, fwd_end) = self.ends(Forward);
+        let (post, _) = self.ends(PostRouting);
+        let (_, in_end) = self.ends(LocalIn);
+        let (output, out_end) = self.ends(LocalOut);
+        let routed = self.times(Spot::Route) > 0 && self.times(Spot::SocketsOut) == 0;
+        // Hooks that the packet met as an IP packet, not lent by the bridge.
+        let own = |hook| self.times(Spot::Hook(hook)) > self.times(Spot::Call(hook));
+        let received = self.times(Spot::SocketsIn) > 0 && routed;
+        let sent = self.times(Spot::SocketsOut) > 0;
+        let out_x = p.sockets_out.x + p.sockets_out.w;
+        for (d, lit) in [
+            (format!("M{pre_end} {y}H{}", x - 25), routed),
+            (format!("M{} {y}H{}", x + 25, fwd.x), own(Forward)),
+            (format!("M{fwd_end} {y}H{}", post.x), own(Forward) && own(PostRouting)),
+            (format!("M{x} {}V60", y - 21), received),
+            (format!("M{in_end} {low}H{}", p.sockets_in.x), received),
+            (format!("M{out_x} {low}H{}", output.x), sent),
+            (format!("M{out_end} {low}H{}V{y}H{}", post.x - 16, post.x), sent),
+            (format!("M{} {y}H716", p.width - 20), own(PostRouting) || sent),
+        ] {
+            wire(s, &d, lit);
+        }
+    }
+
+    /// The bridges of the box, and whether the frames on them meet iptables.
+    fn link_layer(&self, s: &mut Svg) {
+        let p = &self.plan;
+        let bridges = self.ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_)));
+        let names: Vec<&str> = bridges.map(|d| d.name.as_str()).collect();
+        let calls = bridged_by_iptables(self.ns);
+        let title = match (names.is_empty(), calls) {
+            (true, _) => "link layer: no bridge in this box".to_owned(),
+            (false, true) => {
+                format!("link layer: bridge {}, lent to iptables by br_netfilter", names.join(", "))
+            }
+            (false, false) => format!("link layer: bridge {}, not seen by iptables", names.join(", ")),
+        };
+        let top = p.split + 4;
+        s.rect("band l2", Rect { x: 4, y: top, w: p.width - 8, h: p.height - 4 - top }, 10);
+        s.text("dim tiny", 14, top + 15, &title);
+        if names.is_empty() {
+            return;
+        }
+        let y = top + 35;
+        let lit = self.times(Spot::Bridge) > 0;
+        let (a, b, c) = if p.wide { (72, 360, 648) } else { (64, 186, 308) };
+        wire(s, &format!("M{a} {y}H{c}"), lit);
+        let ports = self.ports.as_ref().map(|(from, to)| (from.as_str(), to.as_str()));
+        let (from, to) = ports.unwrap_or(("port in", "port out"));
+        let passed = if lit { "on" } else { "off" };
+        for (x, half, name, class) in
+            [(a, 48, from, passed), (b, 28, "FDB", self.class(Spot::Bridge)), (c, 48, to, passed)]
+        {
+            self.station(s, "sockets", Rect { x: x - half, y: y - 11, w: 2 * half, h: 22 }, name, class);
+        }
+        for hook in [InetHook::PreRouting, InetHook::Forward, InetHook::PostRouting] {
+            let (at, end) = self.ends(hook);
+            lend(s, (at.x + end) / 2, at.y + at.h + 13, top, calls, self.class(Spot::Call(hook)));
+        }
+    }
+}
+
+fn wire(s: &mut Svg, d: &str, lit: bool) {
+    s.path(if lit { "wire lit" } else { "wire" }, d);
+}
+
+/// br_netfilter's way from the bridge to a hook: there, or not.
+fn lend(s: &mut Svg, x: i32, from: i32, to: i32, calls: bool, class: &str) {
+    if calls {
+        s.group(&format!("lend {class}"), None);
+        s.path("", &format!("M{x} {to}V{from}"));
+        s.path("", &format!("M{} {}l4 -6 4 6", x - 4, from + 6));
+    } else {
+        let (mid, gap) = ((from + to) / 2, 6);
+        s.group(&format!("lend cut {class}"), None);
+        s.path(
+            "",
+            &format!("M{x} {to}V{}M{x} {}V{from}M{} {}l8 8m0 -8l-8 8", mid + gap, mid - gap, x - 4, mid - 4),
+        );
+    }
+    s.end();
+}

@@ -1,0 +1,129 @@
+//! The keyboard.
+
+use crate::playback;
+use crate::state::{Pane, State, Tab};
+use leptos::ev::KeyboardEvent;
+use leptos::prelude::*;
+use sim::view::{Area, Tone};
+use wasm_bindgen::JsCast;
+
+/// The keys, for the help.
+pub const KEYS: &[(&str, &str)] = &[
+    ("Space", "play, pause"),
+    ("← →", "one step back, forward"),
+    ("Shift ← →", "to the previous, next device or hook"),
+    ("Alt ← →", "to the previous, next decision: NAT, drop, program"),
+    ("Home End", "to the first, last step"),
+    ("[ ]", "previous, next packet"),
+    ("j k", "down, up in the journey"),
+    ("Enter", "open, close the explanation"),
+    ("1 2 3 4", "lesson, map, journey, tables"),
+    ("a", "ARP on, off"),
+    ("f", "follow the packet"),
+    ("y", "copy the link"),
+    ("?", "this list"),
+];
+
+/// What has the focus and wants the key itself.
+fn wants_keys(event: &KeyboardEvent) -> (bool, bool) {
+    let Some(target) = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()) else {
+        return (false, false);
+    };
+    let tag = target.tag_name();
+    let role = target.get_attribute("role").unwrap_or_default();
+    let button =
+        matches!(tag.as_str(), "BUTTON" | "A" | "SUMMARY") || matches!(role.as_str(), "switch" | "treeitem");
+    let arrows = matches!(tag.as_str(), "SELECT" | "TEXTAREA" | "INPUT") || matches!(role.as_str(), "tab" | "treeitem");
+    (button || tag == "SELECT", arrows)
+}
+
+/// Handles a key; true if it was ours.
+pub fn key(state: State, event: &KeyboardEvent) -> bool {
+    if event.ctrl_key() || event.meta_key() || state.help.get_untracked() {
+        return false;
+    }
+    let (button, arrows) = wants_keys(event);
+    let (shift, alt) = (event.shift_key(), event.alt_key());
+    match event.key().as_str() {
+        " " if !button => playback::toggle(state),
+        name @ ("ArrowLeft" | "ArrowRight") if !arrows => {
+            let forward = name == "ArrowRight";
+            match (shift, alt) {
+                (true, _) => {
+                    state.seek(forward, |s, before| (s.host, &s.section) != (before.host, &before.section))
+                }
+                (_, true) => state.seek(forward, |s, _| is_decision(s.area, s.tone)),
+                _ => state.step(forward),
+            }
+        }
+        "Home" if !arrows => state.go_shown(0),
+        "End" if !arrows => state.go_shown(state.shown.with_untracked(|s| s.len().saturating_sub(1))),
+        "Enter" if !button && !arrows => state.why.update(|w| *w = !*w),
+        letter if state.letters.get_untracked() && !alt => return self::letter(state, letter),
+        _ => return false,
+    }
+    true
+}
+
+fn is_decision(area: Area, tone: Tone) -> bool {
+    matches!(tone, Tone::Strong | Tone::Bad) && area != Area::Wire
+}
+
+fn letter(state: State, letter: &str) -> bool {
+    match letter {
+        "[" => state.seek_packet(false),
+        "]" => state.seek_packet(true),
+        "j" => move_in_packet(state, true),
+        "k" => move_in_packet(state, false),
+        "1" => focus(state, Pane::Lesson, "lesson"),
+        "2" => focus(state, Pane::Map, "map"),
+        "3" => focus(state, Pane::Journey, "journey"),
+        "4" => focus(state, Pane::Tables, "tables"),
+        "a" => state.set_noise(!state.noise.get_untracked()),
+        "f" => state.pinned.set(None),
+        "y" => crate::copy(&crate::address()),
+        "?" => state.help.set(true),
+        _ => return false,
+    }
+    true
+}
+
+/// To the next or previous step of the same packet.
+fn move_in_packet(state: State, forward: bool) {
+    let packet = untrack(|| state.packet());
+    state.seek(forward, |s, _| s.packet == packet);
+}
+
+fn focus(state: State, pane: Pane, id: &str) {
+    state.pane.set(pane);
+    if let Some(e) = document().get_element_by_id(id).and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok())
+    {
+        let _ = e.focus();
+    }
+}
+
+/// Arrow keys in a list of tabs (APG): the place of the tab to go to.
+pub fn tab_key(event: &KeyboardEvent, at: usize, len: usize) -> Option<usize> {
+    let last = len.checked_sub(1)?;
+    Some(match event.key().as_str() {
+        "ArrowRight" | "ArrowDown" => {
+            if at == last {
+                0
+            } else {
+                at + 1
+            }
+        }
+        "ArrowLeft" | "ArrowUp" => at.checked_sub(1).unwrap_or(last),
+        "Home" => 0,
+        "End" => last,
+        _ => return None,
+    })
+}
+
+/// The tabs in order.
+pub const TABS: [(Tab, &str); 4] = [
+    (Tab::Capture, "Capture"),
+    (Tab::Packet, "Packet"),
+    (Tab::Rules, "Rules"),
+    (Tab::Conntrack, "Conntrack"),
+];

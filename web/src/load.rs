@@ -1,0 +1,84 @@
+//! A lab that has been run, with everything that the page shows of it.
+
+use sim::view::Story;
+use sim::{EventId, World};
+use std::rc::Rc;
+use workshop::{Lab, LabRun, Setting};
+
+/// A lab's run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The lab.
+    pub lab: Lab,
+    /// Its run.
+    pub run: LabRun,
+    /// The run as people look at it.
+    pub story: Story,
+}
+
+impl Loaded {
+    /// Runs a lab. `Err` says why it cannot be run.
+    pub fn new(lab: Lab, changes: &Setting) -> Result<Rc<Loaded>, String> {
+        let run = lab.run(changes).map_err(|e| e.to_string())?;
+        let story = Story::new(&run.run.world);
+        if story.steps.is_empty() {
+            return Err(format!("nothing happens in the lab {}", lab.name));
+        }
+        Ok(Rc::new(Loaded { lab, run, story }))
+    }
+
+    /// The world at the end of the run, with its log.
+    pub fn world(&self) -> &World {
+        &self.run.run.world
+    }
+
+    /// The event of a moment.
+    pub fn moment(&self, key: &str) -> Option<EventId> {
+        self.run.moments.iter().find(|(k, _)| *k == key).map(|(_, id)| *id)
+    }
+
+    /// The step at which a visitor begins.
+    pub fn start(&self) -> usize {
+        self.moment("start").map_or(0, |id| self.story.step_at(id))
+    }
+
+    /// True if every goal is reached.
+    pub fn solved(&self) -> bool {
+        self.run.goals.iter().all(|g| g.reached)
+    }
+
+    /// Single changes of a switch that reach every goal.
+    pub fn cures(&self) -> Vec<Cure> {
+        if self.solved() {
+            return Vec::new();
+        }
+        let mut out = Vec::new();
+        for switch in &self.lab.switches {
+            let now = self.run.setting.get(switch.name);
+            for value in switch.values().filter(|v| now.is_none_or(|n| n != v)) {
+                let mut setting = self.run.setting.clone();
+                setting.insert(switch.name.to_owned(), value.to_owned());
+                let solves = self.lab.run(&setting).is_ok_and(|run| run.goals.iter().all(|g| g.reached));
+                if solves {
+                    out.push(Cure {
+                        hosts: switch.hosts.to_vec(),
+                        command: switch.command(value).unwrap_or_default(),
+                        setting,
+                    });
+                }
+            }
+        }
+        out
+    }
+}
+
+/// A change that lets it through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cure {
+    /// Where the command runs.
+    pub hosts: Vec<&'static str>,
+    /// The command.
+    pub command: &'static str,
+    /// The setting with it.
+    pub setting: Setting,
+}

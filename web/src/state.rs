@@ -1,0 +1,380 @@
+//! The state of the page: which lab in which setting, where the cursor is, what is chosen. Everything else is a view
+//! of it.
+
+use crate::load::{Cure, Loaded};
+use crate::url::Link;
+use kernel::{NetnsId, PacketId};
+use leptos::prelude::*;
+use sim::EventId;
+use sim::view::{Role, Step};
+use std::rc::Rc;
+use workshop::Setting;
+
+/// A signal whose value stays in this thread.
+pub type Local<T> = RwSignal<T, LocalStorage>;
+
+/// The tables at the bottom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    /// What tcpdump prints.
+    Capture,
+    /// The packet's fields.
+    Packet,
+    /// iptables-save.
+    Rules,
+    /// `conntrack -L`.
+    Conntrack,
+}
+
+/// On a small screen, the pane that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pane {
+    /// The prose.
+    Lesson,
+    /// Map and hook diagram.
+    Map,
+    /// The packet's way.
+    Journey,
+    /// Capture, fields, rules.
+    Tables,
+}
+
+/// Handles on all signals.
+#[derive(Clone, Copy)]
+pub struct State {
+    /// The run.
+    pub loaded: Local<Rc<Loaded>>,
+    /// The steps that are shown: all, or all but the background.
+    pub shown: Local<Rc<Vec<usize>>>,
+    /// Changes that would reach the goals.
+    pub cures: Local<Vec<Cure>>,
+    /// The cursor: a step.
+    pub cursor: RwSignal<usize>,
+    /// The box that is looked at; `None` follows the packet.
+    pub pinned: RwSignal<Option<NetnsId>>,
+    /// Background noise is shown.
+    pub noise: RwSignal<bool>,
+    /// It plays.
+    pub playing: RwSignal<bool>,
+    /// Speed in quarters: 4 is normal.
+    pub speed: RwSignal<u32>,
+    /// The last move was a single step, to be shown as a movement.
+    pub tween: RwSignal<bool>,
+    /// The explanation of the current step is open.
+    pub why: RwSignal<bool>,
+    /// The table that is shown.
+    pub tab: RwSignal<Tab>,
+    /// The pane that is shown on a small screen.
+    pub pane: RwSignal<Pane>,
+    /// What the live region says.
+    pub spoken: RwSignal<String>,
+    /// Something that went wrong.
+    pub error: RwSignal<Option<String>>,
+    /// The help is open.
+    pub help: RwSignal<bool>,
+    /// Single-letter keys are on.
+    pub letters: RwSignal<bool>,
+    /// The screen is narrower than 720 px.
+    pub narrow: RwSignal<bool>,
+    /// The box whose entry in the outline has the focus.
+    pub outlined: RwSignal<Option<NetnsId>>,
+}
+
+impl State {
+    /// The state that a link asks for, or the first lab at its start.
+    pub fn new(link: Option<Link>) -> Result<State, String> {
+        let (loaded, error) = open(link.as_ref())?;
+        let state = State {
+            shown: RwSignal::new_local(shown(&loaded, false)),
+            cursor: RwSignal::new(loaded.start()),
+            loaded: RwSignal::new_local(loaded),
+            cures: RwSignal::new_local(Vec::new()),
+            pinned: RwSignal::new(None),
+            noise: RwSignal::new(false),
+            playing: RwSignal::new(false),
+            speed: RwSignal::new(4),
+            tween: RwSignal::new(false),
+            why: RwSignal::new(true),
+            tab: RwSignal::new(Tab::Capture),
+            pane: RwSignal::new(Pane::Map),
+            spoken: RwSignal::new(String::new()),
+            error: RwSignal::new(error),
+            help: RwSignal::new(false),
+            letters: RwSignal::new(true),
+            narrow: RwSignal::new(false),
+            outlined: RwSignal::new(None),
+        };
+        if let Some(link) = link {
+            state.place(&link);
+        }
+        state.find_cures();
+        Ok(state)
+    }
+
+    // ------------------------------------------------------------------ links
+
+    /// The link to this moment.
+    pub fn link(&self) -> Link {
+        let loaded = self.loaded.get();
+        let default = loaded.lab.default_setting();
+        let set = loaded.run.setting.iter().filter(|(k, v)| default.get(*k) != Some(*v));
+        let event = loaded.story.steps.get(self.cursor.get()).map(|s| s.event.0);
+        Link {
+            lab: loaded.lab.name.to_owned(),
+            event,
+            host: self.pinned.get().and_then(|id| loaded.world().host(id)).map(|ns| ns.name.clone()),
+            set: set.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        }
+    }
+
+    /// Goes where a link leads.
+    pub fn follow(&self, link: &Link) {
+        let same = {
+            let loaded = self.loaded.get_untracked();
+            let asked = loaded.lab.setting(&link.set).ok();
+            loaded.lab.name == link.lab && asked.is_none_or(|s| s == loaded.run.setting)
+        };
+        if !same {
+            match open(Some(link)) {
+                Ok((loaded, error)) => {
+                    self.error.set(error);
+                    self.show(loaded);
+                }
+                Err(e) => self.error.set(Some(e)),
+            }
+        }
+        self.place(link);
+    }
+
+    fn place(&self, link: &Link) {
+        let loaded = self.loaded.get_untracked();
+        let cursor = link.event.map_or(loaded.start(), |e| loaded.story.step_at(EventId(e)));
+        self.jump(cursor);
+        self.pinned.set(link.host.as_deref().and_then(|name| loaded.world().host_by_name(name)));
+    }
+
+    // ------------------------------------------------------------------ runs
+
+    /// Runs the lab again with another setting; the cursor goes back to the start.
+    pub fn apply(&self, setting: &Setting) {
+        let lab = self.loaded.get_untracked().lab.clone();
+        match Loaded::new(lab, setting) {
+            Ok(loaded) => {
+                self.error.set(None);
+                self.show(loaded);
+            }
+            Err(e) => self.error.set(Some(e)),
+        }
+    }
+
+    fn show(&self, loaded: Rc<Loaded>) {
+        let start = loaded.start();
+        self.playing.set(false);
+        self.tween.set(false);
+        // The cursor must not lie beyond the end of either run while both change.
+        self.cursor.set(0);
+        self.shown.set(shown(&loaded, self.noise.get_untracked()));
+        self.loaded.set(loaded);
+        self.cursor.set(start);
+        self.find_cures();
+        self.speak();
+    }
+
+    /// Later, so that the page stands first.
+    fn find_cures(&self) {
+        let state = *self;
+        self.cures.set(Vec::new());
+        request_idle_callback(move || {
+            let Some(loaded) = state.loaded.try_get_untracked() else { return };
+            state.cures.set(loaded.cures());
+        });
+    }
+
+    /// Shows or hides background noise.
+    pub fn set_noise(&self, on: bool) {
+        self.noise.set(on);
+        self.shown.set(shown(&self.loaded.get_untracked(), on));
+    }
+
+    // ------------------------------------------------------------------ the cursor
+
+    /// Runs `f` on the current step.
+    pub fn with_step<T>(&self, f: impl FnOnce(&Loaded, &Step, usize) -> T) -> Option<T> {
+        let loaded = self.loaded.get();
+        let cursor = self.cursor.get();
+        loaded.story.steps.get(cursor).map(|step| f(&loaded, step, cursor))
+    }
+
+    /// The event up to which everything has happened.
+    pub fn now(&self) -> EventId {
+        self.with_step(|_, step, _| step.event).unwrap_or_default()
+    }
+
+    /// The packet that is looked at.
+    pub fn packet(&self) -> Option<PacketId> {
+        self.with_step(|loaded, _, cursor| loaded.story.packet_near(cursor)).flatten()
+    }
+
+    /// The box that is looked at.
+    pub fn host(&self) -> NetnsId {
+        self.pinned.get().or_else(|| self.with_step(|_, step, _| step.host)).unwrap_or_default()
+    }
+
+    /// The box whose tables are shown: the one that is looked at if it has any, else the lab's focus.
+    pub fn table_host(&self) -> NetnsId {
+        let loaded = self.loaded.get();
+        let host = self.host();
+        let has = |id| {
+            loaded.world().host(id).is_some_and(|ns| {
+                kernel::netfilter::xtables::TableId::ALL.into_iter().any(|t| ns.table(t).is_some())
+            })
+        };
+        if has(host) {
+            return host;
+        }
+        // A pod stands on a node.
+        if let Role::Pod { node, .. } = loaded.story.topology.role(host)
+            && has(node)
+        {
+            return node;
+        }
+        loaded.world().host_by_name(loaded.lab.focus).unwrap_or(host)
+    }
+
+    /// The place of the cursor among the steps that are shown.
+    pub fn position(&self) -> usize {
+        let cursor = self.cursor.get();
+        self.shown.with(|s| s.partition_point(|i| *i < cursor).min(s.len().saturating_sub(1)))
+    }
+
+    /// Moves the cursor to a step at once.
+    pub fn jump(&self, step: usize) {
+        let len = self.loaded.with_untracked(|l| l.story.steps.len());
+        self.tween.set(false);
+        self.cursor.set(step.min(len.saturating_sub(1)));
+    }
+
+    /// Moves the cursor by hand: stops playing, and says where it is.
+    pub fn go(&self, step: usize) {
+        self.playing.set(false);
+        self.jump(step);
+        self.speak();
+    }
+
+    /// Goes to a place among the steps that are shown.
+    pub fn go_shown(&self, position: usize) {
+        if let Some(step) = self.shown.with_untracked(|s| s.get(position).copied()) {
+            self.go(step);
+        }
+    }
+
+    /// One step forward; false at the end.
+    pub fn advance(&self) -> bool {
+        let cursor = self.cursor.get_untracked();
+        let next = self.shown.with_untracked(|s| s.iter().copied().find(|i| *i > cursor));
+        match next {
+            Some(next) => {
+                self.tween.set(true);
+                self.cursor.set(next);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// One step by hand.
+    pub fn step(&self, forward: bool) {
+        self.playing.set(false);
+        if forward {
+            self.advance();
+        } else {
+            let cursor = self.cursor.get_untracked();
+            let before = self.shown.with_untracked(|s| s.iter().rev().copied().find(|i| *i < cursor));
+            if let Some(before) = before {
+                self.tween.set(true);
+                self.cursor.set(before);
+            }
+        }
+        self.speak();
+    }
+
+    /// Goes to the next or previous step that is shown and for which `test` is true, given the step and the one
+    /// before it.
+    pub fn seek(&self, forward: bool, test: impl Fn(&Step, &Step) -> bool) {
+        let loaded = self.loaded.get_untracked();
+        let cursor = self.cursor.get_untracked();
+        let shown = self.shown.get_untracked();
+        let steps = &loaded.story.steps;
+        let pairs = shown.windows(2).filter_map(|w| match w {
+            [a, b] => Some((*b, steps.get(*a)?, steps.get(*b)?)),
+            _ => None,
+        });
+        let mut hits = pairs.filter(|(_, a, b)| test(b, a)).map(|(i, ..)| i);
+        let found =
+            if forward { hits.find(|i| *i > cursor) } else { hits.take_while(|i| *i < cursor).last() };
+        if let Some(to) = found {
+            self.go(to);
+        }
+    }
+
+    /// Goes to the first step of the next or previous packet.
+    pub fn seek_packet(&self, forward: bool) {
+        let loaded = self.loaded.get_untracked();
+        let noise = self.noise.get_untracked();
+        let Some(now) = self.packet() else { return };
+        let list: Vec<_> =
+            loaded.story.packets.iter().filter(|p| noise || p.flow != sim::view::Flow::Noise).collect();
+        let Some(at) = list.iter().position(|p| p.id == now) else { return };
+        let to = if forward { at + 1 } else { at.wrapping_sub(1) };
+        if let Some(p) = list.get(to) {
+            self.go(p.steps.0);
+        }
+    }
+
+    /// The current step as a sentence.
+    pub fn sentence(&self) -> String {
+        self.with_step(|loaded, step, _| {
+            let host = loaded.world().host(step.host).map_or("", |h| h.name.as_str());
+            let label = step.packet.and_then(|p| loaded.story.packet(p)).map_or("", |p| p.label.as_str());
+            let mut out = String::from(host);
+            for part in [label, step.section.as_str(), step.area.name()] {
+                if !part.is_empty() {
+                    out.push_str(", ");
+                    out.push_str(part);
+                }
+            }
+            out.push_str(": ");
+            out.push_str(&step.title);
+            out
+        })
+        .unwrap_or_default()
+    }
+
+    /// Says the current step to those who listen.
+    pub fn speak(&self) {
+        let sentence = untrack(|| self.sentence());
+        self.spoken.set(sentence);
+    }
+}
+
+fn shown(loaded: &Loaded, noise: bool) -> Rc<Vec<usize>> {
+    let steps = loaded.story.steps.iter().enumerate();
+    Rc::new(steps.filter(|(_, s)| noise || !s.noise).map(|(i, _)| i).collect())
+}
+
+/// The lab of a link in its setting; what of it cannot be had is left out and said.
+fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
+    let first = || workshop::labs().into_iter().next().ok_or("there is no lab".to_owned());
+    let Some(link) = link else { return Ok((Loaded::new(first()?, &Setting::new())?, None)) };
+    let (lab, mut error) = match workshop::lab(&link.lab) {
+        Some(lab) => (lab, None),
+        None => (first()?, Some(format!("There is no lab “{}”; this is the first one.", link.lab))),
+    };
+    match Loaded::new(lab.clone(), &link.set) {
+        Ok(loaded) => Ok((loaded, error)),
+        Err(e) => {
+            error = error.or(Some(format!("The link asks for something that this lab does not have: {e}.")));
+            Ok((Loaded::new(lab, &Setting::new())?, error))
+        }
+    }
+}

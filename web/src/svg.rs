@@ -1,0 +1,123 @@
+//! Writing drawings: SVG as text, in whole units. A drawing is set as one piece and read by nobody but the eye, so it
+//! needs no framework.
+
+use leptos::ev::MouseEvent;
+use wasm_bindgen::JsCast;
+
+/// A rectangle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rect {
+    pub x: i32,
+    pub y: i32,
+    pub w: i32,
+    pub h: i32,
+}
+
+impl Rect {
+    /// The middle.
+    pub fn center(&self) -> (i32, i32) {
+        (self.x + self.w / 2, self.y + self.h / 2)
+    }
+
+    /// Bigger by this much on every side.
+    pub fn grown(&self, by: i32) -> Rect {
+        Rect { x: self.x - by, y: self.y - by, w: self.w + 2 * by, h: self.h + 2 * by }
+    }
+}
+
+/// SVG in the making.
+#[derive(Default)]
+pub struct Svg(String);
+
+impl Svg {
+    fn tag(&mut self, name: &str, class: &str, numbers: &[(&str, i32)]) {
+        self.0.push('<');
+        self.0.push_str(name);
+        self.attr("class", class);
+        for (key, n) in numbers {
+            self.attr(key, &n.to_string());
+        }
+    }
+
+    fn attr(&mut self, key: &str, value: &str) {
+        self.0.push(' ');
+        self.0.push_str(key);
+        self.0.push_str("=\"");
+        self.escaped(value);
+        self.0.push('"');
+    }
+
+    fn escaped(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '<' => self.0.push_str("&lt;"),
+                '&' => self.0.push_str("&amp;"),
+                '"' => self.0.push_str("&quot;"),
+                c => self.0.push(c),
+            }
+        }
+    }
+
+    /// A rectangle with round corners.
+    pub fn rect(&mut self, class: &str, r: Rect, radius: i32) {
+        self.tag("rect", class, &[("x", r.x), ("y", r.y), ("width", r.w), ("height", r.h), ("rx", radius)]);
+        self.0.push_str("/>");
+    }
+
+    /// A text; the class says how it is aligned.
+    pub fn text(&mut self, class: &str, x: i32, y: i32, text: &str) {
+        self.tag("text", class, &[("x", x), ("y", y)]);
+        self.0.push('>');
+        self.escaped(text);
+        self.0.push_str("</text>");
+    }
+
+    /// A path.
+    pub fn path(&mut self, class: &str, d: &str) {
+        self.tag("path", class, &[]);
+        self.attr("d", d);
+        self.0.push_str("/>");
+    }
+
+    /// A path with an arrow at its end.
+    pub fn arrow(&mut self, class: &str, d: &str, marker: &str) {
+        self.tag("path", class, &[]);
+        self.attr("d", d);
+        self.attr("marker-end", &format!("url(#arrow-{marker})"));
+        self.0.push_str("/>");
+    }
+
+    /// The head of such an arrow.
+    pub fn marker(&mut self, name: &str) {
+        self.0.push_str("<marker viewBox=\"0 0 8 8\" refX=\"6\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" orient=\"auto\"");
+        self.attr("id", &format!("arrow-{name}"));
+        self.0.push('>');
+        self.path(&format!("tip {name}"), "M0 0 8 4 0 8z");
+        self.0.push_str("</marker>");
+    }
+
+    /// What follows, until [`Svg::end`], belongs together. With `go`, a click on it means that number; see [`clicked`].
+    pub fn group(&mut self, class: &str, go: Option<usize>) {
+        self.tag("g", class, &[]);
+        if let Some(n) = go {
+            self.attr("data-go", &n.to_string());
+        }
+        self.0.push('>');
+    }
+
+    /// Ends a group.
+    pub fn end(&mut self) {
+        self.0.push_str("</g>");
+    }
+
+    /// The drawing.
+    pub fn done(self) -> String {
+        self.0
+    }
+}
+
+/// The number of the group that was clicked.
+pub fn clicked(event: &MouseEvent) -> Option<usize> {
+    let target = event.target()?.dyn_into::<web_sys::Element>().ok()?;
+    target.closest("[data-go]").ok()??.get_attribute("data-go")?.parse().ok()
+}

@@ -1,0 +1,134 @@
+//! The map as a tree for those who do not see it: the same boxes, with names and roles.
+
+use super::draw::pin;
+use crate::dom::{click, flag, parts, text, value};
+use crate::load::Loaded;
+use crate::state::State;
+use kernel::NetnsId;
+use kernel::dev::DevKind;
+use leptos::ev::KeyboardEvent;
+use leptos::prelude::*;
+use sim::view::Role;
+use wasm_bindgen::JsCast;
+
+/// An entry of the tree.
+struct Item {
+    host: NetnsId,
+    text: String,
+    level: u32,
+}
+
+fn items(loaded: &Loaded) -> Vec<Item> {
+    let topo = &loaded.story.topology;
+    let mut out = Vec::new();
+    for lan in topo.having(|r| r == Role::Switch) {
+        out.push(Item { host: lan, text: format!("LAN {}", name(loaded, lan)), level: 1 });
+    }
+    for node in topo.having(|r| matches!(r, Role::Node | Role::Host)) {
+        let Some(ns) = loaded.world().host(node) else { continue };
+        out.push(Item { host: node, text: format!("{}{}", ns.name, addresses(loaded, node)), level: 1 });
+        for b in ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))) {
+            for pod in topo.pods_of(node, b.id) {
+                let Role::Pod { port, .. } = topo.role(pod) else { continue };
+                let text = format!(
+                    "pod {}{}, on port {} of bridge {}",
+                    name(loaded, pod),
+                    addresses(loaded, pod),
+                    ns.dev_name(port),
+                    b.name
+                );
+                out.push(Item { host: pod, text, level: 2 });
+            }
+        }
+    }
+    out
+}
+
+fn name(loaded: &Loaded, host: NetnsId) -> String {
+    loaded.world().host(host).map_or(String::new(), |h| h.name.clone())
+}
+
+fn addresses(loaded: &Loaded, host: NetnsId) -> String {
+    let Some(ns) = loaded.world().host(host) else { return String::new() };
+    let all: Vec<String> = ns
+        .devices()
+        .iter()
+        .filter(|d| !matches!(d.kind, DevKind::Loopback))
+        .flat_map(|d| d.addrs.iter().map(move |a| format!("{} {}", d.name, a.net)))
+        .collect();
+    if all.is_empty() { String::new() } else { format!(", {}", all.join(", ")) }
+}
+
+/// The tree.
+pub fn outline(state: State) -> AnyView {
+    let rows = parts(move || {
+        let loaded = state.loaded.get();
+        items(&loaded).into_iter().enumerate().map(|(i, item)| row(state, i, item)).collect()
+    });
+    view! {
+        <ul class="outline" role="tree" aria-label="Boxes and links" on:keydown=move |e| keys(&e)>
+            {rows}
+        </ul>
+    }
+    .into_any()
+}
+
+fn row(state: State, index: usize, item: Item) -> AnyView {
+    let host = item.host;
+    let here = move || state.with_step(|_, s, _| s.host == host && s.packet.is_some()).unwrap_or(false);
+    let mark = text(move || {
+        let text = here().then(|| {
+            let label = state
+                .packet()
+                .and_then(|id| state.loaded.with(|l| l.story.packet(id).map(|p| p.label.clone())));
+            format!(" – {} is here", label.unwrap_or_default())
+        });
+        text.unwrap_or_default()
+    });
+    view! {
+        <li
+            role="treeitem"
+            tabindex=if index == 0 { "0" } else { "-1" }
+            aria-selected=value(move || (state.pinned.get() == Some(host)).to_string())
+            class:sub={item.level > 1}
+            class:here=flag(here)
+            on:click=click(move || pin(state, host))
+            on:focus=move |_| state.outlined.set(Some(host))
+            on:blur=move |_| state.outlined.set(None)
+            on:keydown=move |e: KeyboardEvent| {
+                if matches!(e.key().as_str(), "Enter" | " ") {
+                    e.prevent_default();
+                    e.stop_propagation();
+                    pin(state, host);
+                }
+            }
+        >
+            {item.text}
+            <b>{mark}</b>
+        </li>
+    }
+    .into_any()
+}
+
+/// Arrow keys move the focus in the tree.
+fn keys(event: &KeyboardEvent) {
+    let key = event.key();
+    if !matches!(key.as_str(), "ArrowDown" | "ArrowUp" | "Home" | "End") {
+        return;
+    }
+    event.prevent_default();
+    event.stop_propagation();
+    let Some(item) = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()) else { return };
+    let Some(tree) = item.closest("[role=tree]").ok().flatten() else { return };
+    let to = match key.as_str() {
+        "ArrowDown" => item.next_element_sibling(),
+        "ArrowUp" => item.previous_element_sibling(),
+        "Home" => tree.first_element_child(),
+        _ => tree.last_element_child(),
+    };
+    if let Some(to) = to.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = item.set_attribute("tabindex", "-1");
+        let _ = to.set_attribute("tabindex", "0");
+        let _ = to.focus();
+    }
+}

@@ -1,0 +1,120 @@
+//! What a machine needs beyond Git, a C compiler and rustup: checked, and installed where that is possible.
+
+use crate::apt::{Family, Wanted};
+use crate::browser::Browser;
+use crate::run;
+use crate::trunk;
+use crate::workspace::{WASM, Workspace};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const WASM_OPT: Wanted = Wanted {
+    what: "wasm-opt",
+    debian: &["binaryen"],
+    ubuntu: &["binaryen"],
+    elsewhere: |family| match family {
+        Family::Mac => "brew install binaryen",
+        Family::Fedora => "sudo dnf install binaryen",
+        Family::Arch => "sudo pacman -S binaryen",
+        _ => {
+            "install Binaryen (https://github.com/WebAssembly/binaryen/releases) so that wasm-opt is on PATH"
+        }
+    },
+};
+
+const BROWSER: Wanted = Wanted {
+    what: "Chromium with the ChromeDriver of the same version",
+    debian: &["chromium", "chromium-driver", "fonts-dejavu-core"],
+    ubuntu: &["chromium-browser", "chromium-chromedriver"],
+    elsewhere: |family| match family {
+        Family::Mac => "brew install --cask chromium chromedriver",
+        Family::Fedora => "sudo dnf install chromium chromedriver",
+        Family::Arch => "sudo pacman -S chromium",
+        _ => {
+            "install Chromium or Chrome and the ChromeDriver of the same version \
+             (https://googlechromelabs.github.io/chrome-for-testing/) so that both are on PATH, \
+             or name them in NFLAB_CHROME and NFLAB_CHROMEDRIVER"
+        }
+    },
+};
+
+/// Everything that any command needs; afterwards none needs the network.
+pub fn all(workspace: &Workspace) -> Result<()> {
+    wasm_target(workspace)?;
+    components(workspace)?;
+    println!("set-up: fetching the sources of all dependencies");
+    run::run(workspace.cargo().args(["fetch", "--locked"])).context(
+        "not all dependencies could be fetched (no network?). Remedy: cargo fetch, with a network",
+    )?;
+    println!("set-up: wasm-opt is {}", wasm_opt()?.display());
+    let browser = browser()?;
+    println!(
+        "set-up: the browser is {} {}, driven by {}",
+        browser.chrome.display(),
+        browser.version,
+        browser.driver.display()
+    );
+    trunk::find_or_install(workspace)?;
+    Ok(())
+}
+
+/// The compiler's part for wasm.
+pub fn wasm_target(workspace: &Workspace) -> Result<()> {
+    let installed = || {
+        let mut command = Command::new("rustc");
+        command.args(["--print", "target-libdir", "--target", WASM]).current_dir(&workspace.root);
+        run::probe(&mut command).is_some_and(|folder| Path::new(folder.trim()).is_dir())
+    };
+    if installed() {
+        return Ok(());
+    }
+    println!("set-up: the compiler's target {WASM} is missing; adding it with rustup");
+    let remedy = format!("rustup target add {WASM}");
+    rustup(workspace, &["target", "add", WASM], &remedy)?;
+    if !installed() {
+        bail!(
+            "rustc still has no target {WASM}: is the rustc on PATH rustup's? Remedy: put ~/.cargo/bin first on PATH, then {remedy}"
+        );
+    }
+    Ok(())
+}
+
+/// rustfmt and clippy.
+pub fn components(workspace: &Workspace) -> Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let mut command = workspace.cargo();
+        if run::probe(command.args([subcommand, "--version"])).is_none() {
+            println!("set-up: {component} is missing; adding it with rustup");
+            let remedy = format!("rustup component add {component}");
+            rustup(workspace, &["component", "add", component], &remedy)?;
+        }
+    }
+    Ok(())
+}
+
+/// wasm-opt, which makes the app smaller.
+pub fn wasm_opt() -> Result<PathBuf> {
+    if run::which("wasm-opt").is_none() {
+        WASM_OPT.install()?;
+    }
+    run::which("wasm-opt")
+        .context("wasm-opt was installed but is not on PATH. Remedy: put its folder (/usr/bin) on PATH")
+}
+
+/// A browser and its driver.
+pub fn browser() -> Result<Browser> {
+    if let Ok(browser) = Browser::find() {
+        return Ok(browser);
+    }
+    BROWSER.install()?;
+    Browser::find().context("Chromium was installed, but it does not work")
+}
+
+fn rustup(workspace: &Workspace, args: &[&str], remedy: &str) -> Result<()> {
+    let Some(rustup) = run::which("rustup") else {
+        bail!("rustup is not on PATH. Remedy: install it (https://rustup.rs), then {remedy}");
+    };
+    run::run(Command::new(rustup).args(args).current_dir(&workspace.root))
+        .with_context(|| format!("rustup could not do it (no network?). Remedy: {remedy}"))
+}
