@@ -33,7 +33,8 @@ fn wants_keys(event: &KeyboardEvent) -> (bool, bool) {
     let role = target.get_attribute("role").unwrap_or_default();
     let button =
         matches!(tag.as_str(), "BUTTON" | "A" | "SUMMARY") || matches!(role.as_str(), "switch" | "treeitem");
-    let arrows = matches!(tag.as_str(), "SELECT" | "TEXTAREA" | "INPUT") || matches!(role.as_str(), "tab" | "treeitem");
+    let arrows = matches!(tag.as_str(), "SELECT" | "TEXTAREA" | "INPUT")
+        || matches!(role.as_str(), "tab" | "treeitem");
     (button || tag == "SELECT", arrows)
 }
 
