@@ -1,32 +1,23 @@
 //! A static file server for one folder, on this machine only. For `cargo xtask serve` and for the browser tests.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread::{self, JoinHandle};
-use tiny_http::{Header, Method, Request, Response, StatusCode};
-
-/// How many requests are answered at once.
-const THREADS: usize = 4;
+use tokio::runtime::Runtime;
 
 /// A running server; it stops when dropped.
 #[derive(Debug)]
 pub struct Server {
     files: Arc<Files>,
     address: SocketAddr,
-    http: Arc<Http>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-/// Only to give it a Debug.
-struct Http(tiny_http::Server);
-
-impl std::fmt::Debug for Http {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Http")
-    }
+    /// Taken when the server is dropped.
+    runtime: Option<Runtime>,
 }
 
 /// What is served.
@@ -51,22 +42,19 @@ impl Server {
     /// Serves a folder under a path such as `/` or `/x/y/`.
     pub fn start(listener: TcpListener, folder: &Path, prefix: &str) -> Result<Self> {
         let address = listener.local_addr().context("the server's address")?;
-        let http = tiny_http::Server::from_listener(listener, None)
-            .map_err(|error| anyhow!("cannot start the server: {error}"))?;
-        let http = Arc::new(Http(http));
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { "/".to_owned() } else { format!("/{prefix}/") };
         let files = Arc::new(Files { folder: folder.to_owned(), prefix, lock: RwLock::new(()) });
-        let threads = (0..THREADS).map(|_| {
-            let (http, files) = (Arc::clone(&http), Arc::clone(&files));
-            // An error means that the server was told to stop.
-            thread::spawn(move || {
-                while let Ok(request) = http.0.recv() {
-                    respond(&files, request);
-                }
-            })
-        });
-        Ok(Self { threads: threads.collect(), files, address, http })
+        let app = Router::new().fallback(respond).with_state(Arc::clone(&files));
+        // A browser opens connections that it may never use: each one is only a task, so none keeps another waiting.
+        let runtime = Runtime::new().context("cannot start the server")?;
+        listener.set_nonblocking(true).context("the server's socket")?;
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).context("the server's socket")?
+        };
+        runtime.spawn(async move { axum::serve(listener, app).await });
+        Ok(Self { files, address, runtime: Some(runtime) })
     }
 
     /// The site's address.
@@ -83,11 +71,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for _ in &self.threads {
-            self.http.0.unblock();
-        }
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }
@@ -97,36 +82,18 @@ pub fn listen(port: u16) -> std::io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }
 
-fn respond(files: &Files, request: Request) {
-    let mut response = if matches!(request.method(), Method::Get | Method::Head) {
-        match files.answer(request.url()) {
-            Answer::File { mime, bytes } => with(Response::from_data(bytes), "Content-Type", mime),
-            Answer::Redirect(to) => with(plain(301, "moved"), "Location", &to),
-            Answer::NotFound => plain(404, "not found"),
+async fn respond(State(files): State<Arc<Files>>, request: Request) -> Response {
+    let fixed = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let allow = [(header::ALLOW, "GET, HEAD")];
+        return (StatusCode::METHOD_NOT_ALLOWED, fixed, allow, "only GET and HEAD").into_response();
+    }
+    match files.answer(&request.uri().to_string()) {
+        Answer::File { mime, bytes } => (fixed, [(header::CONTENT_TYPE, mime)], bytes).into_response(),
+        Answer::Redirect(to) => {
+            (StatusCode::MOVED_PERMANENTLY, fixed, [(header::LOCATION, to)], "moved").into_response()
         }
-    } else {
-        with(plain(405, "only GET and HEAD"), "Allow", "GET, HEAD")
-    };
-    response = with(response, "Cache-Control", "no-store");
-    response = with(response, "X-Content-Type-Options", "nosniff");
-    // The browser may have gone away.
-    let _ = request.respond(response);
-}
-
-type Body = Response<std::io::Cursor<Vec<u8>>>;
-
-fn plain(status: u16, text: &str) -> Body {
-    with(
-        Response::from_data(text.as_bytes()).with_status_code(StatusCode(status)),
-        "Content-Type",
-        "text/plain; charset=utf-8",
-    )
-}
-
-fn with(response: Body, name: &str, value: &str) -> Body {
-    match Header::from_bytes(name, value) {
-        Ok(header) => response.with_header(header),
-        Err(()) => response,
+        Answer::NotFound => (StatusCode::NOT_FOUND, fixed, "not found").into_response(),
     }
 }
 
@@ -248,9 +215,12 @@ mod tests {
         };
         let answer = ask("GET /");
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("home"), "{answer}");
-        assert!(answer.contains("Cache-Control: no-store"), "{answer}");
+        assert!(answer.contains("cache-control: no-store"), "{answer}");
         assert!(ask("POST /").starts_with("HTTP/1.1 405"));
-        // Waits for its threads.
+        // Connections on which nothing is asked, as browsers open them.
+        let silent: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
+        assert!(ask("GET /").starts_with("HTTP/1.1 200"));
+        drop(silent);
         drop(server);
         fs::remove_dir_all(folder).unwrap();
     }

@@ -63,6 +63,8 @@ impl Driver {
         // ChromeDriver makes the profile's folder and removes it at the end.
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"binary": browser.chrome, "args": FLAGS},
+            // A page that hangs is a failure, not a reason to wait for minutes.
+            "timeouts": {"pageLoad": 60_000, "script": 60_000},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         }}});
         let session = driver.command(Method::POST, "", &capabilities).expect("the browser does not start");
