@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -43,15 +44,9 @@ impl Driver {
     /// Starts both on free ports, the browser with a new, empty profile.
     pub fn start() -> Self {
         let browser = Browser::find().expect("no browser. Remedy: cargo xtask setup");
-        let mut process = Command::new(&browser.driver)
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("cannot start ChromeDriver");
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| port(&line)).expect("ChromeDriver did not name its port");
+        // A port that is free may be taken by the time it is bound, as several tests look for one: then again.
+        let (process, port, lines) =
+            (0..5).find_map(|_| launch(&browser.driver)).expect("ChromeDriver finds no port");
         thread::spawn(move || lines.for_each(drop));
 
         let agent = Agent::config_builder()
@@ -118,6 +113,25 @@ impl Drop for Driver {
         let _ = self.agent.delete(&self.session).call();
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Starts ChromeDriver; the process, its port, and what else it prints. None if it ended before it named a port.
+fn launch(driver: &Path) -> Option<(Child, u16, impl Iterator<Item = String> + Send + use<>)> {
+    let mut process = Command::new(driver)
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("cannot start ChromeDriver");
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    match lines.find_map(|line| port(&line)) {
+        Some(port) => Some((process, port, lines)),
+        None => {
+            let _ = process.wait();
+            None
+        }
     }
 }
 
