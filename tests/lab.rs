@@ -12,7 +12,7 @@ fn lab() -> Lab {
 }
 
 fn set(value: &str) -> Setting {
-    Setting::from([("br_netfilter".to_owned(), value.to_owned())])
+    Setting::from_iter([("br_netfilter".to_owned(), value.to_owned())])
 }
 
 fn run(value: &str) -> LabRun {
@@ -79,7 +79,7 @@ fn every_claim_holds_in_every_position() {
     for lab in workshop::labs() {
         for switch in &lab.switches {
             for value in switch.values() {
-                let setting = Setting::from([(switch.name.to_owned(), value.to_owned())]);
+                let setting = Setting::from_iter([(switch.name.to_owned(), value.to_owned())]);
                 let run = lab.run(&setting).unwrap();
                 for claim in &run.claims {
                     assert!(claim.holds, "{} with {}={value}: {}", lab.name, switch.name, claim.text);
@@ -127,7 +127,7 @@ fn every_link_of_the_prose_leads_somewhere() {
 
 #[test]
 fn an_unknown_switch_is_refused_with_the_list() {
-    let changes = Setting::from([("hairpin".to_owned(), "on".to_owned())]);
+    let changes = Setting::from_iter([("hairpin".to_owned(), "on".to_owned())]);
     let error = lab().run(&changes).unwrap_err();
     assert_eq!(error, LabError::UnknownSwitch("hairpin".to_owned(), vec!["br_netfilter"]));
     assert_eq!(error.to_string(), "this lab has no switch \"hairpin\"; it has: br_netfilter");

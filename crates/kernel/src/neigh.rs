@@ -4,8 +4,8 @@ use crate::dev::dev_queue_xmit;
 use crate::event::{NeighStep, Origin, What};
 use crate::route::Scope;
 use crate::{Cx, Delivery, DevId, DropReason, Instant, Journey, Netns, Output, PktType, Skb, Timer};
+use litemap::LiteMap;
 use packet::{Arp, ArpOp, Frame, Mac, Payload};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub struct Neigh {
 /// The neighbour table of a namespace.
 #[derive(Clone, Debug, Default)]
 pub struct NeighTable {
-    entries: BTreeMap<(DevId, Ipv4Addr), Neigh>,
+    entries: LiteMap<(DevId, Ipv4Addr), Neigh>,
 }
 
 /// A destination MAC for br_netfilter.

@@ -11,8 +11,8 @@ use crate::socket::{SocketTable, tcp_timer};
 use crate::sysctl::{DevConf, Sysctl, SysctlError};
 use crate::{Cx, DevId, NetnsId, PacketId, Skb, Timer};
 use ipnet::Ipv4Net;
+use litemap::LiteMap;
 use packet::{Family, Frame, Mac};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -43,8 +43,8 @@ pub struct Netns {
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
-    pub(crate) peers: BTreeMap<Ipv4Addr, Peer>,
-    pub(crate) redirects: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    pub(crate) peers: LiteMap<Ipv4Addr, Peer>,
+    pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
     devices: Vec<Device>,
     tables: [Option<LoadedTable>; 5],
     table_order: Vec<TableId>,
@@ -64,8 +64,8 @@ impl Netns {
             ct: Conntrack::new(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
-            peers: BTreeMap::new(),
-            redirects: BTreeMap::new(),
+            peers: LiteMap::new(),
+            redirects: LiteMap::new(),
             devices: Vec::new(),
             tables: [const { None }; 5],
             table_order: Vec::new(),

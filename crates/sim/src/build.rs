@@ -9,8 +9,8 @@ use kernel::NetnsId;
 use kernel::dev::DevKind;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{LoadedTable, Rule, RuleSet, TableId};
+use litemap::LiteMap;
 use packet::Mac;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use userland::iptables::{ParsedTable, RestoreOptions, apply_restore, parse_restore};
@@ -68,7 +68,7 @@ pub(crate) fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError>
 /// Default addresses: `02:00:00:00:HOST:INTERFACE`, both counted from 1.
 #[derive(Default)]
 struct Macs {
-    used: BTreeMap<NetnsId, u8>,
+    used: LiteMap<NetnsId, u8>,
 }
 
 impl Macs {

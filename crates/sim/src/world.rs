@@ -3,8 +3,10 @@
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
 use kernel::{Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Pcg, Skb, SocketId, Timer};
+use litemap::LiteMap;
 use packet::Frame;
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,6 +34,34 @@ enum Work {
     App(AppId),
 }
 
+/// Something that will happen: the earliest first, and of two at the same time the one that was scheduled first.
+#[derive(Clone, Debug)]
+struct Due {
+    at: Instant,
+    number: u64,
+    work: Work,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Due {}
+
 /// All boxes, and time.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -39,13 +69,13 @@ pub struct World {
     rng: Pcg,
     ids: Ids,
     hosts: Vec<Netns>,
-    links: BTreeMap<(NetnsId, DevId), (NetnsId, DevId)>,
-    queue: BTreeMap<(Instant, u64), Work>,
+    links: LiteMap<(NetnsId, DevId), (NetnsId, DevId)>,
+    queue: BinaryHeap<Reverse<Due>>,
     seq: u64,
     log: Log,
     quiet: bool,
     apps: Vec<App>,
-    owners: BTreeMap<(NetnsId, SocketId), AppId>,
+    owners: LiteMap<(NetnsId, SocketId), AppId>,
     /// There is one processor for programs: while one is in the middle of its turn, no other begins.
     busy: Option<(AppId, Instant)>,
     /// How many events of applications there were.
@@ -60,13 +90,13 @@ impl World {
             rng: Pcg::new(seed, STREAM),
             ids: Ids::default(),
             hosts: Vec::new(),
-            links: BTreeMap::new(),
-            queue: BTreeMap::new(),
+            links: LiteMap::new(),
+            queue: BinaryHeap::new(),
             seq: 0,
             log: Log::default(),
             quiet: false,
             apps: Vec::new(),
-            owners: BTreeMap::new(),
+            owners: LiteMap::new(),
             busy: None,
             app_events: 0,
         }
@@ -171,7 +201,7 @@ impl World {
     }
 
     fn schedule(&mut self, at: Instant, work: Work) {
-        self.queue.insert((at, self.seq), work);
+        self.queue.push(Reverse(Due { at, number: self.seq, work }));
         self.seq += 1;
     }
 
@@ -179,11 +209,10 @@ impl World {
 
     /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
     pub fn step(&mut self, until: Instant) -> bool {
-        let Some(entry) = self.queue.first_entry() else { return false };
-        if entry.key().0 > until {
+        if self.queue.peek().is_none_or(|Reverse(due)| due.at > until) {
             return false;
         }
-        let ((at, _), work) = entry.remove_entry();
+        let Some(Reverse(Due { at, work, .. })) = self.queue.pop() else { return false };
         self.now = self.now.max(at);
         match work {
             Work::Frame { host, dev, id, frame } => {

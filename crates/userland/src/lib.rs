@@ -14,6 +14,7 @@ pub mod ip;
 pub mod ipset;
 pub mod iptables;
 mod names;
+mod order;
 pub mod sysctl;
 mod words;
 

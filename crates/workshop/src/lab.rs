@@ -1,11 +1,11 @@
 //! What a lab consists of, and how it is run.
 
+use litemap::LiteMap;
 use sim::{BuildError, EventId, Run, Scenario};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// The position of every switch of a lab: name and value.
-pub type Setting = BTreeMap<String, String>;
+pub type Setting = LiteMap<String, String>;
 
 /// Something that a person flips. Each position is a command on a box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +182,11 @@ pub struct LabRun {
 impl Lab {
     /// The setting with every switch at its default.
     pub fn default_setting(&self) -> Setting {
-        self.switches.iter().map(|s| (s.name.to_owned(), s.default.to_owned())).collect()
+        let mut setting = Setting::new();
+        for s in &self.switches {
+            setting.insert(s.name.to_owned(), s.default.to_owned());
+        }
+        setting
     }
 
     /// Defaults, changed by `changes`; `Err` names an unknown switch or value and lists the known ones.

@@ -24,7 +24,7 @@ fn fingerprints() -> String {
     for lab in workshop::labs() {
         for switch in &lab.switches {
             for value in switch.values() {
-                let setting = Setting::from([(switch.name.to_owned(), value.to_owned())]);
+                let setting = Setting::from_iter([(switch.name.to_owned(), value.to_owned())]);
                 let Ok(run) = lab.run(&setting) else { continue };
                 let mut f = Fingerprint(0xcbf2_9ce4_8422_2325);
                 let log = run.run.world.log();

@@ -1,8 +1,8 @@
 //! The forwarding database (net/bridge/br_fdb.c).
 
 use crate::{DevId, Instant};
+use litemap::LiteMap;
 use packet::Mac;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An entry.
@@ -21,7 +21,7 @@ pub struct FdbEntry {
 /// The forwarding database of a bridge.
 #[derive(Clone, Debug, Default)]
 pub struct Fdb {
-    entries: BTreeMap<Mac, FdbEntry>,
+    entries: LiteMap<Mac, FdbEntry>,
 }
 
 /// Entries not seen for so long are gone (`ageing_time`).

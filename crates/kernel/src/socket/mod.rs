@@ -21,8 +21,8 @@ pub use udp::{Datagram, UdpSocket};
 
 use crate::event::{SocketStep, What};
 use crate::{Cut, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
+use litemap::LiteMap;
 use packet::{IcmpBody, L4, icmp_type};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// An IPv4 address and a port.
@@ -53,7 +53,7 @@ pub struct SocketError {
 /// The sockets of a namespace.
 #[derive(Clone, Debug, Default)]
 pub struct SocketTable {
-    socks: BTreeMap<SocketId, Socket>,
+    socks: LiteMap<SocketId, Socket>,
     next: u32,
     next_port: u16,
 }

@@ -2,12 +2,13 @@
 //! sorted by name, as libiptc keeps them, and everything is numbered anew.
 
 use crate::diagnostic::{Fault, ToolError, q};
+use crate::order::sort_by;
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{
     Chain, ChainId, Counters, LoadedTable, Policy, Rule, RuleSet, RuleState, TableId,
 };
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::rc::Rc;
 
 /// The longest name of a chain.
@@ -38,7 +39,7 @@ pub(super) struct Draft {
     pub table: TableId,
     /// By [`ChainId`]; a deleted chain leaves its place empty.
     chains: Vec<Option<DraftChain>>,
-    names: BTreeMap<Rc<str>, ChainId>,
+    names: LiteMap<Rc<str>, ChainId>,
 }
 
 /// The result of an edit: a rule set, and for each of its rules what it remembers and where it came from.
@@ -58,7 +59,7 @@ fn too_many() -> Fault {
 impl Draft {
     /// Begins with what is loaded.
     pub fn of(loaded: &LoadedTable) -> Draft {
-        let mut draft = Draft { table: loaded.rules.table, chains: Vec::new(), names: BTreeMap::new() };
+        let mut draft = Draft { table: loaded.rules.table, chains: Vec::new(), names: LiteMap::new() };
         for (i, chain) in loaded.rules.chains.iter().enumerate() {
             let state = |n: usize| loaded.state.get(i).and_then(|s| s.get(n)).copied().unwrap_or_default();
             let rules = chain.rules.iter().enumerate();
@@ -220,9 +221,14 @@ impl Draft {
         let mut order: Vec<(ChainId, DraftChain)> =
             (0u16..).zip(self.chains).filter_map(|(i, c)| c.map(|c| (ChainId(i), c))).collect();
         let key = |c: &DraftChain| (c.base.is_none(), c.base.map(|(hook, _)| hook));
-        order.sort_by(|(_, a), (_, b)| key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name)));
-        let new_ids: BTreeMap<ChainId, ChainId> =
-            order.iter().zip(0u16..).map(|((old, _), new)| (*old, ChainId(new))).collect();
+        sort_by(&mut order, |(_, a), (_, b)| key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name)));
+        let last = order.iter().map(|(old, _)| usize::from(old.0)).max();
+        let mut new_ids = vec![None; last.map_or(0, |last| last + 1)];
+        for ((old, _), new) in order.iter().zip(0u16..) {
+            if let Some(id) = new_ids.get_mut(usize::from(old.0)) {
+                *id = Some(ChainId(new));
+            }
+        }
         let mut out = Finished {
             rules: RuleSet { table: self.table, chains: Vec::with_capacity(order.len()) },
             state: Vec::with_capacity(order.len()),
@@ -250,8 +256,10 @@ impl DraftChain {
 }
 
 /// The rule with the new number of its chain; a rule that keeps it is shared.
-fn renumbered(rule: Rc<Rule>, new_ids: &BTreeMap<ChainId, ChainId>) -> Rc<Rule> {
-    let Some((old, new)) = rule.target.chain().and_then(|old| Some((old, *new_ids.get(&old)?))) else {
+fn renumbered(rule: Rc<Rule>, new_ids: &[Option<ChainId>]) -> Rc<Rule> {
+    let Some((old, new)) =
+        rule.target.chain().and_then(|old| Some((old, (*new_ids.get(usize::from(old.0))?)?)))
+    else {
         return rule;
     };
     if old == new {

@@ -139,7 +139,7 @@ impl<'a> JumpGraph<'a> {
             .filter(|scc| scc.iter().any(reached))
             .filter_map(|s| self.circle(s))
             .collect();
-        loops.sort_by_key(|l| l.chains.first().copied());
+        crate::order::sort_by(&mut loops, |a, b| a.chains.first().cmp(&b.chains.first()));
         loops
     }
 

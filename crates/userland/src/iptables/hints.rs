@@ -85,7 +85,7 @@ pub(super) fn misplaced(option: &str, value: &Token<'_>, expected: &str, fault: 
 pub(super) fn chain_of(draft: &Draft, at: &Token<'_>) -> Result<ChainId, Fault> {
     draft.find(&at.text).ok_or_else(|| {
         let built_in: Vec<&str> = draft.table.hooks().iter().map(|h| h.chain()).collect();
-        let lower = at.text.to_uppercase();
+        let lower = at.text.to_ascii_uppercase();
         let help = match built_in.iter().find(|b| **b == lower) {
             Some(b) => format!("expected {b} (built-in chains are written in capitals)"),
             None => format!("expected one of {}, or {}", built_in.join(", "), chain_names(draft)),

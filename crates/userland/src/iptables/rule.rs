@@ -105,7 +105,7 @@ impl<'a> Spec<'a> {
         let proto = protocol(text).ok_or_else(|| {
             let help = "expected a name such as tcp, udp, icmp, or a number from 0 to 255";
             Fault::new(format!("unknown protocol {}", q(text)), help)
-                .usage(format!("unknown protocol \"{}\" specified", text.to_lowercase()))
+                .usage(format!("unknown protocol \"{}\" specified", text.to_ascii_lowercase()))
         })?;
         if proto.0 == 0 && not {
             return Err(Fault::new(

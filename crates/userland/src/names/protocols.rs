@@ -68,7 +68,7 @@ pub(crate) fn protocol(text: &str) -> Option<Protocol> {
     if let Some(n) = super::number::unsigned(text, 0, 255) {
         return u8::try_from(n).ok().map(Protocol);
     }
-    let lower = text.to_lowercase();
+    let lower = text.to_ascii_lowercase();
     let known = PROTOCOLS.iter().find(|(name, _, other)| *name == lower || other.contains(&text));
     known
         .map(|(_, n, _)| *n)

@@ -3,7 +3,9 @@
 use super::tcp::TcpTrack;
 use super::{ConnInfo, CtState, Direction, Timeouts, Tuple, status};
 use crate::{ConnId, Instant};
-use std::collections::BTreeMap;
+use litemap::LiteMap;
+use rustc_hash::FxHasher;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 /// An entry (`struct nf_conn`).
@@ -126,11 +128,54 @@ pub struct CtStats {
     pub drop: u64,
 }
 
+/// `nf_conntrack_hash`: which entry has a tuple, in which direction.
+#[derive(Clone, Debug, Default)]
+struct TupleHash {
+    /// None before the first entry.
+    buckets: Vec<Vec<(Tuple, ConnId, Direction)>>,
+}
+
+/// Number of buckets. Nothing but speed depends on it.
+const BUCKETS: usize = 1024;
+
+impl TupleHash {
+    fn bucket(tuple: &Tuple) -> usize {
+        let mut hasher = FxHasher::default();
+        tuple.hash(&mut hasher);
+        // The upper bits are the well-mixed ones.
+        (hasher.finish() >> 32) as usize % BUCKETS
+    }
+
+    fn get(&self, tuple: &Tuple) -> Option<(ConnId, Direction)> {
+        let bucket = self.buckets.get(TupleHash::bucket(tuple))?;
+        bucket.iter().find(|(t, ..)| t == tuple).map(|(_, id, dir)| (*id, *dir))
+    }
+
+    /// Takes the place of an entry with the same tuple.
+    fn insert(&mut self, tuple: Tuple, (id, dir): (ConnId, Direction)) {
+        self.buckets.resize_with(BUCKETS, Vec::new);
+        let Some(bucket) = self.buckets.get_mut(TupleHash::bucket(&tuple)) else { return };
+        match bucket.iter_mut().find(|(t, ..)| *t == tuple) {
+            Some(old) => *old = (tuple, id, dir),
+            None => bucket.push((tuple, id, dir)),
+        }
+    }
+
+    /// Removes the tuple if it belongs to that entry.
+    fn remove(&mut self, tuple: &Tuple, (id, dir): (ConnId, Direction)) {
+        if let Some(bucket) = self.buckets.get_mut(TupleHash::bucket(tuple)) {
+            bucket.retain(|(t, i, d)| !(t == tuple && *i == id && *d == dir));
+        }
+    }
+}
+
 /// Connection tracking of one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
-    conns: BTreeMap<ConnId, Conn>,
-    hash: BTreeMap<Tuple, (ConnId, Direction)>,
+    conns: LiteMap<ConnId, Conn>,
+    hash: TupleHash,
+    /// When entries that were never confirmed, or are gone, were last freed.
+    swept: Instant,
     next: u32,
     /// Time-outs.
     pub timeouts: Timeouts,
@@ -170,14 +215,17 @@ impl Conntrack {
     /// `nf_conntrack_find_get`: the entry that has this tuple in one of its directions. Expired entries are not
     /// found.
     pub fn find(&self, tuple: &Tuple, now: Instant) -> Option<(ConnId, Direction)> {
-        let &(id, dir) = self.hash.get(tuple)?;
+        let (id, dir) = self.hash.get(tuple)?;
         let live = self.conns.get(&id).is_some_and(|c| c.expires > now);
         live.then_some((id, dir))
     }
 
     /// `__nf_conntrack_alloc`: a new entry, not yet in the table.
     pub(crate) fn alloc(&mut self, orig: Tuple, reply: Tuple, now: Instant) -> ConnId {
-        self.conns.retain(|_, c| c.is_listed() || now.since(c.created) < UNCONFIRMED_LIFE);
+        if now.since(self.swept) >= UNCONFIRMED_LIFE {
+            self.conns.retain(|_, c| c.is_listed() || now.since(c.created) < UNCONFIRMED_LIFE);
+            self.swept = now;
+        }
         let id = ConnId(self.next);
         self.next = self.next.wrapping_add(1);
         self.conns.insert(
@@ -218,9 +266,7 @@ impl Conntrack {
         c.created = now;
         let tuples = [(c.orig, Direction::Original), (c.reply, Direction::Reply)];
         for (tuple, dir) in tuples {
-            if self.hash.get(&tuple) == Some(&(id, dir)) {
-                self.hash.remove(&tuple);
-            }
+            self.hash.remove(&tuple, (id, dir));
         }
         Some(row)
     }
