@@ -4,6 +4,7 @@
 //! person at the page; what the real tool would have printed is kept beside it in [`ToolError`], for the terminal.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 /// A place in a text. Lines and columns count from 1, columns and length in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,9 +59,27 @@ impl ToolError {
     pub const LOOP: ToolError = ToolError::Errno("Too many levels of symbolic links.");
 }
 
-/// Something wrong in a text.
+/// Something wrong in a text: its [`Details`], behind a pointer, as it goes up through many results.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
+pub struct Diagnostic(Box<Details>);
+
+impl Deref for Diagnostic {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for Diagnostic {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
+    }
+}
+
+/// What a [`Diagnostic`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
     /// Where.
     pub span: Span,
     /// The text at that place, shortened if it is long.
@@ -82,13 +101,14 @@ impl Diagnostic {
     /// A diagnostic about the bytes `start..end` of a line.
     pub fn new(line: u32, text: &str, start: usize, end: usize, fault: Fault) -> Diagnostic {
         let token = text.get(start..end).filter(|t| !t.is_empty()).unwrap_or("(end of the line)");
-        Diagnostic {
+        let Wrong { message, help, tool } = *fault.0;
+        Diagnostic(Box::new(Details {
             span: Span::in_line(line, text, start, end),
             token: shorten(token, TOKEN_MAX),
-            message: fault.message,
-            help: fault.help,
-            tool: fault.tool,
-        }
+            message,
+            help,
+            tool,
+        }))
     }
 
     /// The message with the line under it and the token underlined. `source` is the text that was parsed.
@@ -154,7 +174,19 @@ pub(crate) fn shorten(text: &str, max: usize) -> String {
 
 /// What is wrong with a value, before it is known where the value stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct Fault(Box<Wrong>);
+
+impl Deref for Fault {
+    type Target = Wrong;
+
+    fn deref(&self) -> &Wrong {
+        &self.0
+    }
+}
+
+/// What a [`Fault`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
     /// What is wrong.
     pub message: String,
     /// What was expected.
@@ -166,13 +198,28 @@ pub struct Fault {
 impl Fault {
     /// A fault that the real tool does not know, or whose words do not matter.
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Fault {
-        Fault { message: message.into(), help: help.into(), tool: None }
+        Fault(Box::new(Wrong { message: message.into(), help: help.into(), tool: None }))
     }
 
     /// With the words of the real tool.
     #[must_use]
-    pub fn says(self, tool: ToolError) -> Fault {
-        Fault { tool: Some(tool), ..self }
+    pub fn says(mut self, tool: ToolError) -> Fault {
+        self.0.tool = Some(tool);
+        self
+    }
+
+    /// Without words of the real tool.
+    #[must_use]
+    pub fn silent(mut self) -> Fault {
+        self.0.tool = None;
+        self
+    }
+
+    /// With the words of the real tool that another fault has.
+    #[must_use]
+    pub fn says_as(mut self, other: Fault) -> Fault {
+        self.0.tool = other.0.tool;
+        self
     }
 
     /// With the words of the real tool for wrong usage.
@@ -250,7 +297,8 @@ mod tests {
 
     #[test]
     fn a_span_beyond_the_text_does_no_harm() {
-        let d = Diagnostic { span: Span { line: 99, col: u32::MAX, len: u32::MAX }, ..diagnostic("x", 0, 1) };
+        let mut d = diagnostic("x", 0, 1);
+        d.span = Span { line: 99, col: u32::MAX, len: u32::MAX };
         assert!(!d.render("x").is_empty());
     }
 }

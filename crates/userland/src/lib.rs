@@ -18,4 +18,4 @@ mod order;
 pub mod sysctl;
 mod words;
 
-pub use diagnostic::{Diagnostic, Fault, Span, ToolError};
+pub use diagnostic::{Details, Diagnostic, Fault, Span, ToolError, Wrong};

@@ -19,7 +19,7 @@ fn words(line: &str) -> Vec<&str> {
 
 /// Column, token, message, help.
 fn parts(d: Diagnostic) -> (u32, String, String, String) {
-    (d.span.col, d.token, d.message, d.help)
+    (d.span.col, d.token.clone(), d.message.clone(), d.help.clone())
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(super) fn misplaced(option: &str, value: &Token<'_>, expected: &str, fault: 
         ),
         _ => return fault,
     };
-    Fault { tool: fault.tool, ..better }
+    better.says_as(fault)
 }
 
 /// The chain that a message is about, or its absence.

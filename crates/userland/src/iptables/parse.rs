@@ -241,12 +241,12 @@ impl<'a> Restore<'a> {
             self.done.push((source.line, table));
             return Ok(());
         }
-        for mut r in rejected {
-            r.fault.tool = Some(ToolError::LineFailed(source.line));
+        for r in rejected {
+            let fault = r.fault.says(ToolError::LineFailed(source.line));
             let d = match table.line(r.chain, r.rule).and_then(|n| self.source_of(n)) {
-                Some(source) => at_word(source, &r.word, r.fault),
+                Some(source) => at_word(source, &r.word, fault),
                 // A rule that was there before became wrong: the text as a whole is to blame.
-                None => whole(source, r.fault),
+                None => whole(source, fault),
             };
             self.diagnostics.push(d);
         }

@@ -124,7 +124,7 @@ impl Run<'_> {
     fn delete(&self, command: &Command<'_>, draft: &mut Draft, at: &Token<'_>) -> Result<(), Diagnostic> {
         let rules = self.rules(draft, command)?;
         let Some(id) = draft.find(&at.text) else {
-            return self.chain(draft, at).map(drop).map_err(|d| Diagnostic { tool: Some(BAD_RULE), ..d });
+            return self.no_such_chain(draft, at);
         };
         for rule in rules {
             match find(draft, id, &rule) {
@@ -135,10 +135,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// A chain that does not exist, in the words for a rule that does not exist.
+    fn no_such_chain(&self, draft: &Draft, at: &Token<'_>) -> Result<(), Diagnostic> {
+        self.chain(draft, at).map(drop).map_err(|mut d| {
+            d.tool = Some(BAD_RULE);
+            d
+        })
+    }
+
     fn check(&self, command: &Command<'_>, draft: &Draft, at: &Token<'_>) -> Result<(), Diagnostic> {
         let rules = self.rules(draft, command)?;
         let Some(id) = draft.find(&at.text) else {
-            return self.chain(draft, at).map(drop).map_err(|d| Diagnostic { tool: Some(BAD_RULE), ..d });
+            return self.no_such_chain(draft, at);
         };
         match rules.iter().find(|r| find(draft, id, r).is_none()) {
             None => Ok(()),
@@ -202,7 +210,7 @@ impl Run<'_> {
         }
         if let Err(fault) = new_chain_name(&new.text) {
             // The real command lets most of these pass, and they cannot be used afterwards.
-            return self.blame(new, Fault { tool: None, ..fault });
+            return self.blame(new, fault.silent());
         }
         draft.rename(id, &new.text);
         Ok(())

@@ -147,7 +147,7 @@ fn proto(text: &str) -> Result<Protocol, Fault> {
 
 fn net(text: &str) -> Result<IpMatch, Fault> {
     // The real parser asks the resolver, whose words depend on the machine.
-    let net = addr::network(text).map_err(|f| Fault { tool: None, ..f })?;
+    let net = addr::network(text).map_err(Fault::silent)?;
     match net.mask {
         IpAddr::V4(m) if addr::prefix_len(m).is_none() => Err(Fault::new(
             format!("{} has a mask with holes", q(text)),
