@@ -302,7 +302,7 @@ mod tests {
             .iter()
             .map(|t| {
                 let d = Source { line: 7, text }.blame(t, Fault::new("m", "h"));
-                (d.span.line, d.span.col, d.span.len, d.token)
+                (d.span.line, d.span.col, d.span.len, d.token.clone())
             })
             .collect();
         let expected = [(7, 1, 2, "-A"), (7, 4, 5, "\"é x\""), (7, 10, 1, "y")]
