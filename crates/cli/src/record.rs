@@ -6,7 +6,7 @@ mod trace;
 mod wire;
 
 use crate::record::packet_text::icmp_answer;
-use crate::record::rows::{event_json, row_json};
+use crate::record::rows::{event_json, expect_event_json, expect_json, row_json};
 use crate::record::trace::Tracer;
 use crate::record::wire::{Sequence, wire_json};
 use kernel::Netns;
@@ -68,6 +68,7 @@ fn namespaces(scenario: &Scenario, run: &Run, entries: &[Entry], sequence: &mut 
                 }
             }
             Seen::Kernel(What::CtEvent(event)) if spec.trace => ct[at].push(event_json(event)),
+            Seen::Kernel(What::ExpectEvent(event)) if spec.trace => ct[at].push(expect_event_json(event)),
             Seen::Kernel(what) if spec.trace => {
                 if let Some(ip) = tracers[at].see(ns, what) {
                     sequence.observe(ip);
@@ -122,7 +123,25 @@ fn app_json(event: &AppEvent) -> Option<Value> {
         AppEvent::SendError { server, errno } => {
             json!({ "server": endpoint(*server), "senderror": errno.to_string() })
         }
-        AppEvent::Connect { .. }
+        AppEvent::TftpRequest { server, from, opcode } => json!({
+            "server": format!("tftp {}", endpoint(*server)),
+            "from": endpoint(*from),
+            "op": opcode,
+        }),
+        AppEvent::TftpData { port: Some(port), error } => {
+            json!({ "server": format!("tftp-data :{port}"), "error": error.errno.to_string() })
+        }
+        AppEvent::TftpData { port: None, error } => {
+            let mut value = error_json(error);
+            if let Some(map) = value.as_object_mut() {
+                map.insert("server".to_owned(), json!("tftp-data"));
+            }
+            value
+        }
+        AppEvent::TftpDone { bytes } => json!({ "server": "tftp-data", "done": bytes }),
+        AppEvent::TftpGet { .. }
+        | AppEvent::TftpReceived { .. }
+        | AppEvent::Connect { .. }
         | AppEvent::Connected { .. }
         | AppEvent::Reply { .. }
         | AppEvent::Failed { .. }
@@ -166,6 +185,12 @@ pub fn outcome_json(outcome: &StepOutcome) -> Value {
             }
             json!({ "result": got.iter().map(udp_json).collect::<Vec<_>>() })
         }
+        StepOutcome::App(Outcome::Tftp { done, got }) => json!({
+            "result": if *done { "done" } else { "timeout" },
+            "bytes": got.bytes,
+            "data_from": got.peers.iter().map(|p| endpoint(*p)).collect::<Vec<_>>(),
+            "ignored": got.ignored,
+        }),
         StepOutcome::App(Outcome::Ping(None)) => json!({ "result": "timeout" }),
         StepOutcome::App(Outcome::Ping(Some(ip))) => json!({ "result": [icmp_answer(ip)] }),
     }
@@ -177,17 +202,21 @@ fn udp_json(reply: &UdpReply) -> Value {
             let text: String = latin1(data).chars().take(120).collect();
             json!({ "from": endpoint(*from), "text": text })
         }
-        UdpReply::Error(SocketError { errno, icmp }) => {
-            let name = errno.to_string();
-            let queue: Vec<Value> = icmp
-                .iter()
-                .map(|(kind, code, from)| {
-                    json!({ "errno": name, "origin": "icmp", "type": kind, "code": code, "from": from.to_string() })
-                })
-                .collect();
-            json!({ "error": name, "icmp": queue })
-        }
+        UdpReply::Error(error) => error_json(error),
     }
+}
+
+/// A socket's error, with what its error queue holds.
+fn error_json(error: &SocketError) -> Value {
+    let name = error.errno.to_string();
+    let queue: Vec<Value> = error
+        .icmp
+        .iter()
+        .map(|(kind, code, from)| {
+            json!({ "errno": name, "origin": "icmp", "type": kind, "code": code, "from": from.to_string() })
+        })
+        .collect();
+    json!({ "error": name, "icmp": queue })
 }
 
 fn latin1(bytes: &[u8]) -> String {
@@ -231,7 +260,7 @@ fn final_state(scenario: &Scenario, run: &Run) -> Value {
             spec.name.clone(),
             json!({
                 "conntrack": sorted(rows.iter().map(|r| row_json(r, false))),
-                "expect": [],
+                "expect": sorted(ns.expect_rows(run.world.now()).iter().map(|r| expect_json(r, false))),
                 "rule_counters": counters(ns),
             }),
         );

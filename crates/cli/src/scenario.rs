@@ -1,5 +1,6 @@
 //! Reading a scenario: JSON as the recordings of the real kernel use it (docs/RECORDS.md).
 
+use kernel::Modules;
 use packet::{Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp};
 use serde_json::{Map, Value};
 use sim::{BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Stimulus};
@@ -197,7 +198,8 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         iptables,
         ct_probe: n.or("ct_probe", false, Node::flag)?,
         // The kernel of the recordings has it built in.
-        br_netfilter: true,
+        // As in the kernel that made the recordings.
+        modules: Modules { br_netfilter: true, nf_conntrack_tftp: true, nf_nat_tftp: true },
         tables,
         sniff: n.or("sniff", true, Node::flag)?,
         servers,
@@ -223,7 +225,18 @@ fn server(n: &Node<'_>) -> Result<ServerSpec> {
     let mode = match n.or("mode", "echo".to_owned(), Node::text)?.as_str() {
         "echo" => ServerMode::Echo,
         "sink" => ServerMode::Sink,
-        other => return wrong(&n.place, format!("server mode {other:?} is not modelled; echo and sink are")),
+        "tftp" => ServerMode::Tftp {
+            data: (
+                n.or("data_addr", Ipv4Addr::UNSPECIFIED, |a| a.parse("an IPv4 address"))?,
+                n.or("data_port", 40000, Node::number)?,
+            ),
+        },
+        other => {
+            return wrong(
+                &n.place,
+                format!("server mode {other:?} is not modelled; echo, sink and tftp are"),
+            );
+        }
     };
     let closes = match n.get("close")? {
         Some(c) => c.text()? == "server",
@@ -317,6 +330,14 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
             reply: n.or("reply", true, Node::flag)?,
             timeout_ms: n.or("timeout_ms", 300, Node::number)?,
             linger_ms: n.or("linger_ms", 0, Node::number)?,
+        },
+        "tftp" => Stimulus::Tftp {
+            host: host()?,
+            src: n.or("src", ANY, Node::endpoint)?,
+            dst: n.need("dst")?.endpoint()?,
+            file: n.or("file", "f-1000".to_owned(), Node::text)?,
+            strict: n.or("strict", false, Node::flag)?,
+            timeout_ms: n.or("timeout_ms", 600, Node::number)?,
         },
         "ping" => Stimulus::Ping {
             host: host()?,

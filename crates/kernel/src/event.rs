@@ -1,6 +1,6 @@
 //! The event log: append-only plain values. Page, terminal text, captures and tests are views of it.
 
-use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, Row};
+use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ExpectRow, Row};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::Manip;
 use crate::netfilter::xtables::{Check, Rule, TableId, Verdict};
@@ -129,6 +129,8 @@ pub enum What {
     },
     /// What ctnetlink tells its listeners (`conntrack -E`).
     CtEvent(Box<CtEvent>),
+    /// A helper announced a flow, or an announcement is gone (`conntrack -E expect`).
+    ExpectEvent(Box<ExpectEvent>),
     /// The entry of this packet was put into the table.
     Confirmed(ConnId),
     /// NAT decided one direction of an entry.
@@ -212,6 +214,8 @@ pub enum What {
 pub enum CtStep {
     /// Made a new, unconfirmed entry.
     New,
+    /// Made a new, unconfirmed entry for a flow that a helper has announced.
+    Expected,
     /// Found the entry.
     Found,
     /// An ICMP error about a known flow.
@@ -233,6 +237,24 @@ pub struct CtEvent {
     pub kind: CtEventKind,
     /// The entry.
     pub row: Row,
+}
+
+/// A ctnetlink message about an expectation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectEvent {
+    /// New or destroy.
+    pub kind: ExpectEventKind,
+    /// The expectation.
+    pub row: ExpectRow,
+}
+
+/// Kinds of ctnetlink messages about expectations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectEventKind {
+    /// `[NEW]`
+    New,
+    /// `[DESTROY]`: it came, or was given up.
+    Destroy,
 }
 
 /// Kinds of ctnetlink messages.

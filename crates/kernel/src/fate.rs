@@ -32,6 +32,8 @@ pub enum DropReason {
     NetfilterDrop,
     /// Conntrack could not insert the entry: a tuple is taken.
     CtInsertFailed,
+    /// A conntrack helper could not announce the flow that will follow.
+    CtHelper,
     /// NAT drops an ICMP redirect about a translated flow.
     NatIcmpRedirect,
     /// No route; the packet would have had to be forwarded or sent.
@@ -78,6 +80,7 @@ impl fmt::Display for DropReason {
             DropReason::OtherHost => "addressed to another host's MAC",
             DropReason::NetfilterDrop => "dropped by netfilter",
             DropReason::CtInsertFailed => "conntrack could not insert the entry: a tuple is taken",
+            DropReason::CtHelper => "the helper cannot add an expectation",
             DropReason::NatIcmpRedirect => "NAT drops a redirect about a translated flow",
             DropReason::Unreachable(u) => return write!(f, "no route: {u}"),
             DropReason::ForwardingDisabled => "ip_forward is off",

@@ -3,8 +3,10 @@
 use crate::bridge::{Bridge, FdbEntry};
 use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::neigh::{NeighTable, neigh_timer};
-use crate::netfilter::conntrack::{Conntrack, ct_kill};
+use crate::netfilter::conntrack::{Conntrack, Helper, ct_kill, expire_expectations};
 use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
+use crate::netfilter::xtables::matches::Match;
+use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::{LoadedTable, RuleSet, RuleSetError, TableId};
 use crate::route::{Fib, FibTable, Peer, Route, RouteKind, Scope};
 use crate::socket::{SocketTable, tcp_timer};
@@ -21,6 +23,10 @@ use std::rc::Rc;
 pub struct Modules {
     /// br_netfilter
     pub br_netfilter: bool,
+    /// nf_conntrack_tftp: announces the data of a TFTP request.
+    pub nf_conntrack_tftp: bool,
+    /// nf_nat_tftp: lets that data follow the translation of the request.
+    pub nf_nat_tftp: bool,
 }
 
 /// A network namespace.
@@ -101,6 +107,7 @@ impl Netns {
 
     /// Takes entries whose time has come out of the conntrack table, with their DESTROY messages.
     pub fn ct_gc(&mut self, cx: &mut Cx<'_>) {
+        expire_expectations(self, cx);
         for id in self.ct.expired(cx.now) {
             self.ct_delete(id, cx);
         }
@@ -440,6 +447,7 @@ impl Netns {
     fn conntrack_slot(&mut self, field: &str) -> Option<Slot<'_>> {
         let t = &mut self.ct.timeouts;
         Some(match field.strip_prefix("nf_conntrack_")? {
+            "helper" => Slot::Bool(&mut self.ct.auto_helper),
             "tcp_loose" => Slot::Bool(&mut self.ct.tcp_loose),
             "tcp_be_liberal" => Slot::Bool(&mut self.ct.tcp_be_liberal),
             "tcp_max_retrans" => Slot::Seconds(&mut self.ct.tcp_max_retrans),
@@ -509,6 +517,7 @@ impl Netns {
     pub fn load_table_with_state(&mut self, loaded: LoadedTable) -> Result<(), RuleSetError> {
         loaded.rules.check()?;
         let table = loaded.rules.table;
+        self.request_modules(&loaded.rules);
         self.tables[table as usize] = Some(loaded);
         if !self.table_order.contains(&table) {
             self.table_order.insert(0, table);
@@ -516,6 +525,17 @@ impl Netns {
         self.register_table(table);
         self.update_conntrack();
         Ok(())
+    }
+
+    /// `request_module`: a rule brings the module that it needs; of a helper only conntrack's half.
+    fn request_modules(&mut self, rules: &RuleSet) {
+        let all = || rules.chains.iter().flat_map(|c| &c.rules);
+        if all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.helper == Some(Helper::Tftp))) {
+            self.modules.nf_conntrack_tftp = true;
+        }
+        if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
+            self.set_br_netfilter(true);
+        }
     }
 
     fn register_table(&mut self, table: TableId) {

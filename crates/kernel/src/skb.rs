@@ -1,6 +1,6 @@
 //! The socket buffer: a packet while it is inside one box (`struct sk_buff`, include/linux/skbuff.h).
 
-use crate::netfilter::conntrack::{ConnInfo, CtState};
+use crate::netfilter::conntrack::{ConnInfo, CtState, Helper};
 use crate::route::Dst;
 use crate::{ConnId, DevId, PacketId};
 use packet::{Frame, Ip, L4, Mac, Payload};
@@ -28,6 +28,8 @@ pub enum Ct {
     None,
     /// `IP_CT_UNTRACKED`
     Untracked,
+    /// A rule has chosen the helper of the entry that conntrack will make (a template of `CT --helper`).
+    Template(Helper),
     /// Belongs to an entry.
     Tracked {
         /// The entry.
@@ -51,6 +53,7 @@ impl Ct {
         match self {
             Ct::None => CtState::Invalid,
             Ct::Untracked => CtState::Untracked,
+            Ct::Template(_) => CtState::New,
             Ct::Tracked { info, .. } => info.state,
         }
     }

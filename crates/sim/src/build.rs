@@ -1,8 +1,8 @@
 //! Building a world from its description.
 
-use crate::apps::{App, TcpServer, UdpServer};
+use crate::apps::{App, TcpServer, TftpServer, UdpServer};
 use crate::operator;
-use crate::scenario::{HostSpec, LinkSpec, Scenario};
+use crate::scenario::{HostSpec, LinkSpec, Scenario, ServerMode};
 use crate::world::World;
 use kernel::Netns;
 use kernel::NetnsId;
@@ -45,7 +45,8 @@ pub(crate) fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError>
         }
         let id = world.add_host(&spec.name);
         if let Some(ns) = world.host_mut(id) {
-            ns.set_br_netfilter(spec.br_netfilter);
+            ns.set_br_netfilter(spec.modules.br_netfilter);
+            ns.modules = spec.modules;
         }
     }
     let mut macs = Macs::default();
@@ -162,10 +163,10 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
 fn start_servers(world: &mut World, spec: &HostSpec) {
     let Some(host) = world.host_by_name(&spec.name) else { return };
     for s in &spec.servers {
-        world.start(if s.tcp {
-            App::TcpServer(TcpServer::new(host, s.bind, s.mode, s.closes))
-        } else {
-            App::UdpServer(UdpServer::new(host, s.bind, s.mode))
+        world.start(match (s.tcp, s.mode) {
+            (true, mode) => App::TcpServer(TcpServer::new(host, s.bind, mode, s.closes)),
+            (false, ServerMode::Tftp { data }) => App::TftpServer(TftpServer::new(host, s.bind, data)),
+            (false, mode) => App::UdpServer(UdpServer::new(host, s.bind, mode)),
         });
     }
 }

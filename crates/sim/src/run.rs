@@ -1,6 +1,6 @@
 //! Running a scenario: build the world, then do one stimulus after the other.
 
-use crate::apps::{App, Outcome, Ping, TcpClient, UdpClient};
+use crate::apps::{App, Outcome, Ping, TcpClient, TftpClient, UdpClient};
 use crate::build::{self, BuildError};
 use crate::log::EventId;
 use crate::operator::CommandOutput;
@@ -114,6 +114,12 @@ impl Scenario {
                 app.linger = Duration::from_millis(*linger_ms);
                 run_app(world, App::UdpClient(app))
             }
+            Stimulus::Tftp { src, dst, file, strict, timeout_ms, .. } => {
+                let mut app = TftpClient::new(host, *src, *dst, file.clone());
+                app.strict = *strict;
+                app.timeout = Duration::from_millis(*timeout_ms);
+                run_app(world, App::TftpClient(app))
+            }
             Stimulus::Ping { src, dst, id, seq, ttl, timeout_ms, .. } => {
                 let mut app = Ping::new(host, *dst);
                 app.src = *src;
@@ -203,6 +209,7 @@ impl Stimulus {
         match self {
             Stimulus::Tcp { host, .. }
             | Stimulus::Udp { host, .. }
+            | Stimulus::Tftp { host, .. }
             | Stimulus::Ping { host, .. }
             | Stimulus::Raw { host, .. }
             | Stimulus::RawFrame { host, .. }

@@ -39,8 +39,8 @@ pub struct HostSpec {
     pub trace: bool,
     /// Register the probe that reports conntrack's opinion.
     pub ct_probe: bool,
-    /// br_netfilter is loaded.
-    pub br_netfilter: bool,
+    /// The modules that are loaded.
+    pub modules: kernel::Modules,
     /// Which tables to load, empty if the text does not have them.
     pub tables: Vec<kernel::netfilter::xtables::TableId>,
     /// Frames are recorded.
@@ -56,6 +56,12 @@ pub enum ServerMode {
     Echo,
     /// Nothing.
     Sink,
+    /// Answers every TFTP request from a new socket; the first one is bound to this address and port, the others to
+    /// the ports behind it.
+    Tftp {
+        /// Address and port of the first data socket.
+        data: (Ipv4Addr, u16),
+    },
     /// Answers an HTTP GET of `/` with a line that says who answers and whom it sees; anything else is not found.
     Http,
 }
@@ -163,6 +169,21 @@ pub enum Stimulus {
         timeout_ms: u64,
         /// Listen on afterwards.
         linger_ms: u64,
+    },
+    /// A TFTP client runs.
+    Tftp {
+        /// Where.
+        host: String,
+        /// Source; unspecified parts are chosen.
+        src: (Ipv4Addr, u16),
+        /// Destination.
+        dst: (Ipv4Addr, u16),
+        /// The file.
+        file: String,
+        /// Data from another address is ignored.
+        strict: bool,
+        /// How long it waits.
+        timeout_ms: u64,
     },
     /// ping runs.
     Ping {

@@ -111,6 +111,8 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
             Some(UdpReply::Error(e)) => text(e.errno).to_owned(),
             None => "no answer".to_owned(),
         },
+        StepOutcome::App(Outcome::Tftp { done: true, got }) => format!("received {} bytes", got.bytes),
+        StepOutcome::App(Outcome::Tftp { done: false, .. }) => "transfer timed out".to_owned(),
         StepOutcome::App(Outcome::Ping(Some(ip))) => format!("ICMP answer from {}", ip.src),
         StepOutcome::App(Outcome::Ping(None)) => "no answer".to_owned(),
         StepOutcome::App(Outcome::None) | StepOutcome::Done => "done".to_owned(),

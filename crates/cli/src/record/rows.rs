@@ -1,7 +1,7 @@
 //! Conntrack entries and messages as JSON.
 
-use kernel::event::{CtEvent, CtEventKind};
-use kernel::netfilter::conntrack::{L4Key, Row, Tuple, status};
+use kernel::event::{CtEvent, CtEventKind, ExpectEvent, ExpectEventKind};
+use kernel::netfilter::conntrack::{ExpectRow, L4Key, Row, Tuple, status};
 use serde_json::{Map, Value, json};
 
 fn tuple_json(t: &Tuple) -> Value {
@@ -35,7 +35,52 @@ pub fn row_json(row: &Row, with_timeout: bool) -> Value {
         map.insert("timeout".to_owned(), json!(row.timeout));
     }
     map.insert("mark".to_owned(), json!(row.mark));
+    relations(&mut map, row);
     Value::Object(map)
+}
+
+/// Helper and master: in dumps, and in the message about a new entry.
+fn relations(map: &mut Map<String, Value>, row: &Row) {
+    if let Some(helper) = row.helper {
+        map.insert("helper".to_owned(), json!(helper.name()));
+    }
+    if let Some(master) = row.master {
+        map.insert("master".to_owned(), tuple_json(&master));
+    }
+}
+
+/// An expectation, as ctnetlink dumps it.
+pub fn expect_json(row: &ExpectRow, with_timeout: bool) -> Value {
+    let any = |sport: u16, dport: u16, addr: &str| json!({ "proto": "udp", "src": addr, "dst": addr, "sport": sport, "dport": dport });
+    let mut map = Map::new();
+    map.insert("master".to_owned(), tuple_json(&row.master));
+    map.insert("tuple".to_owned(), tuple_json(&row.tuple));
+    map.insert("mask".to_owned(), any(0, u16::MAX, "255.255.255.255"));
+    if with_timeout {
+        map.insert("timeout".to_owned(), json!(row.timeout));
+    }
+    map.insert("helper".to_owned(), json!(row.helper.name()));
+    map.insert("flags".to_owned(), json!([]));
+    map.insert("class".to_owned(), json!(0));
+    if let Some(nat) = row.nat {
+        let saved = any(nat.port, 0, "0.0.0.0");
+        map.insert("nat".to_owned(), json!({ "dir": nat.dir.name(), "tuple": saved }));
+        map.insert("fn".to_owned(), json!("nat-follow-master"));
+    }
+    Value::Object(map)
+}
+
+/// A ctnetlink message about an expectation.
+pub fn expect_event_json(event: &ExpectEvent) -> Value {
+    let name = match event.kind {
+        ExpectEventKind::New => "EXP_NEW",
+        ExpectEventKind::Destroy => "EXP_DESTROY",
+    };
+    let mut value = expect_json(&event.row, true);
+    if let Some(map) = value.as_object_mut() {
+        map.insert("ev".to_owned(), json!(name));
+    }
+    value
 }
 
 /// A ctnetlink message: a mark only if there is one; DESTROY names the TCP state alone, and no time-out that is over.
@@ -50,6 +95,9 @@ pub fn event_json(event: &CtEvent) -> Value {
     fill(&mut map, &event.row);
     if event.row.mark != 0 {
         map.insert("mark".to_owned(), json!(event.row.mark));
+    }
+    if event.kind == CtEventKind::New {
+        relations(&mut map, &event.row);
     }
     let destroyed = event.kind == CtEventKind::Destroy;
     if destroyed {

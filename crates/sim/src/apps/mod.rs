@@ -6,11 +6,13 @@
 mod ping;
 mod server;
 mod tcp;
+mod tftp;
 mod udp;
 
 pub use ping::Ping;
 pub use server::{TcpServer, UdpServer};
 pub use tcp::TcpClient;
+pub use tftp::{TftpClient, TftpGot, TftpServer};
 pub use udp::UdpClient;
 
 use crate::world::{AppId, World};
@@ -60,6 +62,41 @@ pub enum AppEvent {
         server: Endpoint,
         /// The error.
         errno: Errno,
+    },
+    /// A TFTP server received a request.
+    TftpRequest {
+        /// What it is bound to.
+        server: Endpoint,
+        /// The client as the server sees it.
+        from: Endpoint,
+        /// What is asked: 1 is a file to read.
+        opcode: u16,
+    },
+    /// A TFTP server's data socket has an error.
+    TftpData {
+        /// Its port, if sending failed.
+        port: Option<u16>,
+        /// The error.
+        error: SocketError,
+    },
+    /// A TFTP server has delivered a whole file.
+    TftpDone {
+        /// Its size.
+        bytes: usize,
+    },
+    /// A TFTP client asks for a file.
+    TftpGet {
+        /// Whom.
+        to: Endpoint,
+        /// The file.
+        file: String,
+    },
+    /// A TFTP client has a whole file.
+    TftpReceived {
+        /// Its size.
+        bytes: usize,
+        /// Who sent it.
+        from: Option<Endpoint>,
     },
     /// A client begins.
     Connect {
@@ -141,6 +178,13 @@ pub enum Outcome {
         /// It waited for an answer.
         waited: bool,
     },
+    /// A TFTP client.
+    Tftp {
+        /// It has the whole file.
+        done: bool,
+        /// What it got.
+        got: TftpGot,
+    },
     /// ping could not send.
     PingFailed(Errno),
     /// ping: the ICMP message that came back, if any.
@@ -158,6 +202,10 @@ pub enum App {
     TcpClient(TcpClient),
     /// See [`UdpClient`].
     UdpClient(UdpClient),
+    /// See [`TftpServer`].
+    TftpServer(TftpServer),
+    /// See [`TftpClient`].
+    TftpClient(TftpClient),
     /// See [`Ping`].
     Ping(Ping),
     /// It has ended.
@@ -207,6 +255,8 @@ impl App {
             App::UdpServer(a) => a.run(cx),
             App::TcpClient(a) => a.run(cx),
             App::UdpClient(a) => a.run(cx),
+            App::TftpServer(a) => a.run(cx),
+            App::TftpClient(a) => a.run(cx),
             App::Ping(a) => a.run(cx),
             App::Finished(_) => None,
         };

@@ -36,6 +36,8 @@ pub fn terminal(world: &World) -> Vec<TermLine> {
         let Seen::App(app) = &entry.seen else { continue };
         let (command, text, tone) = match app {
             AppEvent::Connect { tcp, to } => (true, command_text(*tcp, *to), Tone::Plain),
+            AppEvent::TftpGet { to, file } => (true, format!("tftp {} -c get {file}", ep(*to)), Tone::Plain),
+            AppEvent::TftpReceived { bytes, .. } => (false, format!("Received {bytes} bytes"), Tone::Strong),
             AppEvent::Reply { text, .. } => (false, body(text).to_owned(), Tone::Strong),
             AppEvent::Failed { to, errno } => {
                 (false, format!("connect() to {}: {}", ep(*to), errno.text()), Tone::Bad)

@@ -264,6 +264,10 @@ impl Fold<'_> {
                     Draft { spot, ..hook(title::ct_event(kind, &e.row), p) }
                 }
             },
+            What::ExpectEvent(e) => {
+                let spot = at(Area::Conntrack);
+                Draft { spot, ..hook(title::expect_event(e), p) }
+            }
             What::CtProbe { .. } | What::NatSetup { .. } => return,
             What::Nat { hook: h, manip, before, after, .. } => {
                 let reply = p.dir == Some(Direction::Reply);

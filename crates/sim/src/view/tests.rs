@@ -46,7 +46,7 @@ fn run(br_netfilter: bool) -> Run {
         sysctl("conf.br0.send_redirects", 0),
     ];
     node.iptables = Some(RULES.to_owned());
-    node.br_netfilter = br_netfilter;
+    node.modules.br_netfilter = br_netfilter;
     let mut client = host("client", "eth0", "10.1.0.2/24");
     client.ip.push(ip("route add default via 10.1.0.1"));
     let mut server = host("server", "eth0", "10.1.0.3/24");

@@ -5,8 +5,8 @@ use super::strip::Spot;
 use super::text::{endpoint, flow_text, segment};
 use crate::apps::AppEvent;
 use kernel::event::{
-    BrNfStep, BridgeStep, CtEventKind, CtStep, HookCtx, NeighStep, Origin, RuleOutcome, RuleStep, SocketStep,
-    TapDir,
+    BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, HookCtx, NeighStep, Origin,
+    RuleOutcome, RuleStep, SocketStep, TapDir,
 };
 use kernel::netfilter::conntrack::{CtState, Direction, Row, status};
 use kernel::netfilter::hook::InetHook;
@@ -53,6 +53,13 @@ pub(super) fn app(event: &AppEvent) -> Draft {
         AppEvent::ServerError { errno, .. } | AppEvent::SendError { errno, .. } => {
             d(format!("the server's socket: {}", errno.text())).tone(Tone::Bad)
         }
+        AppEvent::TftpRequest { from, .. } => d(format!("the server receives a request from {}", to(from))),
+        AppEvent::TftpData { error, .. } => {
+            d(format!("the server's data socket: {}", error.errno.text())).tone(Tone::Bad)
+        }
+        AppEvent::TftpDone { bytes } => d(format!("the server has delivered {bytes} bytes")),
+        AppEvent::TftpGet { file, .. } => d(format!("get {file}")),
+        AppEvent::TftpReceived { bytes, .. } => d(format!("Received {bytes} bytes")).tone(Tone::Strong),
         AppEvent::Connect { tcp, to: t } => {
             let call = if *tcp { "connect() to" } else { "sends to" };
             d(format!("{call} {}", to(t))).tone(Tone::Strong)
@@ -166,6 +173,7 @@ pub(super) fn target_text(set: Option<&RuleSet>, rule: &kernel::netfilter::xtabl
 pub(super) fn conntrack(step: CtStep, state: CtState, dir: Option<Direction>, conn: Option<ConnId>) -> Draft {
     let title = match step {
         CtStep::New => "new connection: an unconfirmed entry".to_owned(),
+        CtStep::Expected => "RELATED: a helper has announced this connection".to_owned(),
         CtStep::Found | CtStep::Attached => {
             let dir = dir.map_or("", Direction::name);
             format!("{state}, {dir} direction")
@@ -177,6 +185,16 @@ pub(super) fn conntrack(step: CtStep, state: CtState, dir: Option<Direction>, co
     };
     let tone = if ct_is_fine(step) { Tone::Plain } else { Tone::Bad };
     Draft::new(Area::Conntrack, title).note(conn.map(entry).unwrap_or_default()).tone(tone)
+}
+
+pub(super) fn expect_event(e: &ExpectEvent) -> Draft {
+    let t = &e.row.tuple;
+    let flow = format!("{} → {}", endpoint(t.src, None), endpoint(t.dst, Some(t.key.dport())));
+    let title = match e.kind {
+        ExpectEventKind::New => format!("helper {} expects {flow}", e.row.helper.name()),
+        ExpectEventKind::Destroy => format!("no longer expected: {flow}"),
+    };
+    Draft::new(Area::Conntrack, title)
 }
 
 pub(super) fn ct_event(kind: CtEventKind, row: &Row) -> Draft {

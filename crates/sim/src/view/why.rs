@@ -148,6 +148,9 @@ fn conntrack(step: CtStep, state: kernel::netfilter::conntrack::CtState, n: Opti
         CtStep::New => {
             format!("No entry has this packet's addresses and ports: {n} is made, and not yet in the table.")
         }
+        CtStep::Expected => {
+            format!("A helper has announced a connection like this: {n} is made, and belongs to its master.")
+        }
         CtStep::Found => {
             format!("Entry {n} has this packet's addresses and ports. Its state for rules: {state}.")
         }

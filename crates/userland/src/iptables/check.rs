@@ -184,5 +184,14 @@ fn check_target(rule: &Rule, place: &Place<'_>) -> Checked {
     {
         return invalid("tcp-reset", "tcp-reset without -p tcp".to_owned(), "expected -p tcp in the rule");
     }
+    if let Target::Ct(ct) = &rule.target
+        && let Some(helper) = ct.helper
+        && rule.proto != Some(Neg::plain(helper.proto()))
+    {
+        let (name, proto) = (helper.name(), helper.proto());
+        let message = format!("helper {name} without -p {proto}");
+        let fault = Fault::new(message, format!("expected -p {proto} in the rule"));
+        return Err((name.to_owned(), fault.says(ToolError::NO_CHAIN)));
+    }
     Ok(())
 }

@@ -6,6 +6,7 @@
 use crate::lab::{Beat, Claim, Goal, Lab, Moment, Setting, Switch};
 use crate::query::{self, flags_are, segments};
 use ipnet::Ipv4Net;
+use kernel::Modules;
 use kernel::event::{BridgeStep, SocketStep, TapDir, What};
 use kernel::netfilter::conntrack::TcpState;
 use kernel::netfilter::xtables::TableId;
@@ -198,7 +199,7 @@ fn node(name: &str, number: u8, rules: &str, br_netfilter: bool) -> HostSpec {
             sysctl("net.ipv4.conf.cnio0.send_redirects", 0),
         ],
         iptables: Some(rules.to_owned()),
-        br_netfilter,
+        modules: Modules { br_netfilter, ..Modules::default() },
         tables: TableId::ALL.to_vec(),
         sniff: true,
         ..HostSpec::default()

@@ -1,12 +1,19 @@
 //! The last hook: new entries enter the table, changes are reported (`nf_confirm`, `__nf_conntrack_confirm`).
 
-use super::{Direction, TcpState, status};
+use super::expect::remove_expectations;
+use super::helper::help;
+use super::{CtState, Direction, TcpState, status};
 use crate::event::{CtEvent, CtEventKind, What};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 
 /// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
 pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
+    // An ICMP error about an answer changes nothing.
+    let skb = match (info.state, info.dir) {
+        (CtState::Related, Direction::Reply) => skb,
+        _ => help(ns, skb, conn, info, cx)?,
+    };
     let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
     if !c.is_confirmed() {
         // An answer that the box made itself (ICMP error, RST) does not put the flow into the table.
@@ -65,5 +72,6 @@ fn report(ns: &mut Netns, skb: &Skb, conn: ConnId, kind: CtEventKind, cx: &mut C
 pub(crate) fn ct_kill(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
     if let Some(row) = ns.ct.remove(conn, cx.now) {
         cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row });
+        remove_expectations(ns, skb.id, conn, cx);
     }
 }

@@ -1,11 +1,14 @@
 //! The first hook: which flow does this packet belong to? (net/netfilter/nf_conntrack_core.c)
 
 use super::confirm::ct_kill;
+use super::expect::nf_ct_find_expectation;
+use super::helper::try_assign_helper;
 use super::proto::udp_packet;
 use super::tcp::{TcpSettings, TcpTrack, TcpVerdict, flags_are_valid};
 use super::{ConnInfo, CtState, Direction, Tuple, status};
 use crate::event::{CtStep, HookCtx, What};
 use crate::netfilter::hook::InetHook;
+use crate::netfilter::nat::nf_nat_follow_master;
 use crate::{ConnId, Ct, Cx, Netns, Skb};
 use packet::{Icmp, Ip, L4, icmp_type};
 
@@ -15,7 +18,7 @@ pub(crate) fn nf_conntrack_in(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &
         // Seen before: it comes back from loopback, or the box made it in answer to a tracked packet.
         Ct::Tracked { .. } => CtStep::Attached,
         Ct::Untracked => CtStep::Untracked,
-        Ct::None => match track(ns, &mut skb, ctx, cx) {
+        Ct::None | Ct::Template(_) => match track(ns, &mut skb, ctx, cx) {
             Ok(step) => step,
             Err(reason) => {
                 skb.ct = Ct::None;
@@ -50,7 +53,7 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
         }
     }
     let tuple = Tuple::of(&ip).ok_or("nf_ct: can't get tuple")?;
-    let (conn, info, step) = resolve_normal_ct(ns, &tuple, cx)?;
+    let (conn, info, step) = resolve_normal_ct(ns, skb, &tuple, cx)?;
     skb.ct = Ct::Tracked { conn, info };
     match handle_packet(ns, skb, conn, info, &ip, ctx, cx)? {
         Handled::Done => {}
@@ -73,14 +76,14 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
 /// `resolve_normal_ct`: finds the entry or makes one.
 fn resolve_normal_ct(
     ns: &mut Netns,
+    skb: &Skb,
     tuple: &Tuple,
     cx: &mut Cx<'_>,
 ) -> Result<(ConnId, ConnInfo, CtStep), &'static str> {
     let Some((conn, dir)) = ns.ct.find(tuple, cx.now) else {
-        let reply = tuple.invert().ok_or("nf_ct: can't invert tuple")?;
-        let conn = ns.ct.alloc(*tuple, reply, cx.now);
-        let info = ConnInfo { state: CtState::New, dir: Direction::Original };
-        return Ok((conn, info, CtStep::New));
+        let (conn, step) = init_conntrack(ns, skb, tuple, cx)?;
+        let state = if step == CtStep::Expected { CtState::Related } else { CtState::New };
+        return Ok((conn, ConnInfo { state, dir: Direction::Original }, step));
     };
     ns.ct.stats.found += 1;
     let seen = ns.ct.get(conn).map_or(0, |c| c.status);
@@ -91,6 +94,40 @@ fn resolve_normal_ct(
         Direction::Original => CtState::New,
     };
     Ok((conn, ConnInfo { state, dir }, CtStep::Found))
+}
+
+/// `init_conntrack`: a new entry; if a helper has announced it, it belongs to that helper's flow.
+fn init_conntrack(
+    ns: &mut Netns,
+    skb: &Skb,
+    tuple: &Tuple,
+    cx: &mut Cx<'_>,
+) -> Result<(ConnId, CtStep), &'static str> {
+    let reply = tuple.invert().ok_or("nf_ct: can't invert tuple")?;
+    let conn = ns.ct.alloc(*tuple, reply, cx.now);
+    if let Some(expect) = nf_ct_find_expectation(ns, skb.id, tuple, cx) {
+        let master = ns.ct.get(expect.master).map(|m| (m.orig, m.mark));
+        if let Some(c) = ns.ct.get_mut(conn) {
+            c.status |= status::EXPECTED;
+            c.master = Some(expect.master);
+            c.master_tuple = master.map(|(orig, _)| orig);
+            c.mark = master.map_or(0, |(_, mark)| mark);
+        }
+        if let Some(nat) = expect.nat {
+            nf_nat_follow_master(ns, skb, conn, expect.master, nat, cx)
+                .map_err(|_| "nf_nat: no translation for an expected flow")?;
+        }
+        return Ok((conn, CtStep::Expected));
+    }
+    let template = match skb.ct {
+        Ct::Template(helper) => Some(helper),
+        _ => None,
+    };
+    let (automatic, modules) = (ns.ct.auto_helper, ns.modules);
+    if let Some(c) = ns.ct.get_mut(conn) {
+        try_assign_helper(c, template, automatic, &modules);
+    }
+    Ok((conn, CtStep::New))
 }
 
 enum Handled {

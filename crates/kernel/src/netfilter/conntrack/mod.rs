@@ -2,6 +2,8 @@
 
 mod confirm;
 mod core;
+mod expect;
+mod helper;
 mod proto;
 mod table;
 mod tcp;
@@ -10,6 +12,10 @@ mod tuple;
 
 pub(crate) use confirm::{ct_kill, nf_confirm};
 pub(crate) use core::{attach, ct_probe, nf_conntrack_in};
+pub(crate) use expect::expire as expire_expectations;
+pub use expect::{Expect, ExpectNat, ExpectRow};
+pub use helper::Helper;
+pub(crate) use helper::try_assign_helper;
 pub use table::{Conn, Conntrack, CtStats, Row};
 pub use tcp::{TcpPeer, TcpState, TcpTrack, flag as tcp_flag};
 pub use timeout::Timeouts;
@@ -84,11 +90,13 @@ pub mod status {
     pub const DYING: u32 = 1 << 9;
     /// `IPS_FIXED_TIMEOUT`
     pub const FIXED_TIMEOUT: u32 = 1 << 10;
+    /// `IPS_HELPER`: a rule gave it its helper.
+    pub const HELPER: u32 = 1 << 13;
 
     /// Either direction is translated (`IPS_NAT_MASK`).
     pub const NAT_MASK: u32 = SRC_NAT | DST_NAT;
 
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 14] = [
         "EXPECTED",
         "SEEN_REPLY",
         "ASSURED",
@@ -100,6 +108,9 @@ pub mod status {
         "DST_NAT_DONE",
         "DYING",
         "FIXED_TIMEOUT",
+        "TEMPLATE",
+        "NAT_CLASH",
+        "HELPER",
     ];
 
     /// The names of the bits that are set, lowest first.

@@ -1,7 +1,7 @@
 //! The table: entries by id, and the hash of both their tuples.
 
 use super::tcp::TcpTrack;
-use super::{ConnInfo, CtState, Direction, Timeouts, Tuple, status};
+use super::{ConnInfo, CtState, Direction, Expect, Helper, Timeouts, Tuple, status};
 use crate::{ConnId, Instant};
 use litemap::LiteMap;
 use rustc_hash::FxHasher;
@@ -31,6 +31,12 @@ pub struct Conn {
     pub tcp: Option<TcpTrack>,
     /// For UDP: when it counts as a stream.
     pub udp_stream_at: Option<Instant>,
+    /// The flow that announced this one.
+    pub master: Option<ConnId>,
+    /// That flow's original direction.
+    pub master_tuple: Option<Tuple>,
+    /// Who reads its payload.
+    pub helper: Option<Helper>,
     /// Changes not yet reported: bits of the pending ctnetlink message.
     pub(crate) pending: bool,
 }
@@ -90,6 +96,8 @@ impl Conn {
             tcp: self.tcp,
             mark: self.mark,
             timeout: self.seconds_left(now),
+            helper: self.helper,
+            master: self.master_tuple,
         }
     }
 }
@@ -111,6 +119,10 @@ pub struct Row {
     pub mark: u32,
     /// Seconds left.
     pub timeout: u32,
+    /// Who reads its payload.
+    pub helper: Option<Helper>,
+    /// The original direction of the flow that announced this one.
+    pub master: Option<Tuple>,
 }
 
 /// `conntrack -S`
@@ -177,6 +189,12 @@ pub struct Conntrack {
     /// When entries that were never confirmed, or are gone, were last freed.
     swept: Instant,
     next: u32,
+    /// What helpers have announced, oldest first.
+    pub(crate) expects: Vec<Expect>,
+    /// `nf_conntrack_expect_max`
+    pub expect_max: usize,
+    /// `nf_conntrack_helper`: helpers are assigned by port, without a rule.
+    pub auto_helper: bool,
     /// Time-outs.
     pub timeouts: Timeouts,
     /// Statistics.
@@ -195,7 +213,7 @@ const UNCONFIRMED_LIFE: Duration = Duration::from_secs(1);
 impl Conntrack {
     /// An empty table with the defaults of Linux.
     pub fn new() -> Conntrack {
-        Conntrack { tcp_loose: true, tcp_max_retrans: 3, ..Conntrack::default() }
+        Conntrack { tcp_loose: true, tcp_max_retrans: 3, expect_max: 1024, ..Conntrack::default() }
     }
 
     /// An entry, confirmed or not.
@@ -241,6 +259,9 @@ impl Conntrack {
                 created: now,
                 tcp: None,
                 udp_stream_at: None,
+                master: None,
+                master_tuple: None,
+                helper: None,
                 pending: false,
             },
         );

@@ -5,7 +5,7 @@ use super::tuple::get_unique_tuple;
 use super::{Manip, NatRange};
 use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
-use crate::netfilter::conntrack::{CtState, Direction, status};
+use crate::netfilter::conntrack::{CtState, Direction, status, try_assign_helper};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::xtables::{TableId, TableVerdict, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
@@ -109,11 +109,13 @@ pub(crate) fn nf_nat_setup_info(
     let current = c.reply.invert().ok_or(DropReason::CtInsertFailed)?;
     let new = get_unique_tuple(ns, &current, range, conn, manip, cx);
     let reply = new.invert().ok_or(DropReason::CtInsertFailed)?;
-    let now = cx.now;
+    let (now, automatic, modules) = (cx.now, ns.ct.auto_helper, ns.modules);
     if let Some(c) = ns.ct.get_mut(conn) {
         if new != current {
             c.reply = reply;
             c.status |= nat_bit(manip);
+            // Another server port may be that of a helper (nf_conntrack_alter_reply).
+            try_assign_helper(c, None, automatic, &modules);
         }
         c.status |= done_bit(manip);
         let row = Box::new(c.row(now));

@@ -1,5 +1,6 @@
 //! The text of target extensions, one file each.
 
+mod ct;
 mod log;
 mod mark;
 mod nat;
@@ -8,11 +9,14 @@ mod reject;
 use super::list::Names;
 use super::text::{Given, Opt, Save, Seen, Text};
 use crate::diagnostic::Fault;
-use kernel::netfilter::xtables::targets::{Dnat, Log, Mark, Masquerade, Redirect, Reject, Snat, Target};
+use kernel::netfilter::xtables::targets::{
+    CtTarget, Dnat, Log, Mark, Masquerade, Redirect, Reject, Snat, Target,
+};
 
 /// The targets that are modelled, besides chains.
 pub(super) const KNOWN: &[&str] = &[
     "ACCEPT",
+    "CT",
     "DNAT",
     "DROP",
     "LOG",
@@ -34,7 +38,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "CLUSTERIP",
     "CONNMARK",
     "CONNSECMARK",
-    "CT",
     "DSCP",
     "ECN",
     "HL",
@@ -66,6 +69,7 @@ pub(super) fn new(name: &str) -> Option<Target> {
         "RETURN" => Target::Return,
         "TRACE" => Target::Trace,
         "NOTRACK" => Target::Notrack,
+        "CT" => Target::Ct(CtTarget::default()),
         "MARK" => Target::Mark(Mark { value: 0, mask: 0 }),
         "DNAT" => Target::Dnat(Dnat { addr: None, ports: None, random: false, persistent: false }),
         "SNAT" => Target::Snat(Snat {
@@ -98,6 +102,7 @@ pub(super) fn name(target: &Target) -> Option<&'static str> {
         Target::Reject(_) => "REJECT",
         Target::Log(_) => "LOG",
         Target::Trace => "TRACE",
+        Target::Ct(_) => "CT",
         Target::Notrack => "NOTRACK",
     })
 }
@@ -106,6 +111,7 @@ pub(super) fn name(target: &Target) -> Option<&'static str> {
 macro_rules! each {
     ($t:expr, $o:ident => $body:expr, $none:expr) => {
         match $t {
+            Target::Ct($o) => $body,
             Target::Mark($o) => $body,
             Target::Dnat($o) => $body,
             Target::Snat($o) => $body,

@@ -1,10 +1,12 @@
 //! Targets. One file each; every file has the options and `eval`.
 
+mod ct;
 mod log;
 mod mark;
 mod nat;
 mod reject;
 
+pub use ct::CtTarget;
 pub use log::Log;
 pub use mark::Mark;
 pub use nat::{Dnat, Masquerade, Redirect, Snat};
@@ -48,6 +50,8 @@ pub enum Target {
     Log(Log),
     /// `-j TRACE`
     Trace,
+    /// `-j CT`
+    Ct(CtTarget),
     /// `-j NOTRACK`
     Notrack,
 }
@@ -63,10 +67,11 @@ pub(crate) enum TargetVerdict {
 impl Target {
     /// True if loading the target turns conntrack on.
     pub fn uses_conntrack(&self) -> bool {
-        matches!(
-            self,
-            Target::Dnat(_) | Target::Snat(_) | Target::Masquerade(_) | Target::Redirect(_) | Target::Notrack
-        )
+        match self {
+            Target::Dnat(_) | Target::Snat(_) | Target::Masquerade(_) | Target::Redirect(_) => true,
+            Target::Ct(ct) => !ct.notrack,
+            _ => false,
+        }
     }
 
     /// In which tables the kernel accepts it; `None` means everywhere.
@@ -76,7 +81,7 @@ impl Target {
                 Some(&[TableId::Nat])
             }
             Target::Reject(_) => Some(&[TableId::Filter]),
-            Target::Trace | Target::Notrack => Some(&[TableId::Raw]),
+            Target::Trace | Target::Notrack | Target::Ct(_) => Some(&[TableId::Raw]),
             _ => None,
         }
     }
@@ -121,6 +126,7 @@ pub(crate) fn eval_ext(
             skb.nf_trace = true;
             Ok(TargetVerdict::Continue)
         }
+        Target::Ct(t) => Ok(t.eval(skb)),
         Target::Notrack => {
             if matches!(skb.ct, Ct::None) {
                 skb.ct = Ct::Untracked;

@@ -1,0 +1,138 @@
+//! Expectations: flows that a helper has announced (net/netfilter/nf_conntrack_expect.c).
+
+use super::{Direction, Helper, Tuple};
+use crate::event::{ExpectEvent, ExpectEventKind, What};
+use crate::netfilter::conntrack::L4Key;
+use crate::{ConnId, Cx, Instant, Netns, PacketId, Skb};
+
+/// An announced flow (`struct nf_conntrack_expect`). Its source port is not known: any one fits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expect {
+    /// The flow that announced it.
+    pub master: ConnId,
+    /// What its first packet will look like.
+    pub tuple: Tuple,
+    /// Who announced it.
+    pub helper: Helper,
+    /// How NAT's half of the helper wants it to be translated; `None` without one.
+    pub nat: Option<ExpectNat>,
+    /// When it is given up.
+    pub expires: Instant,
+}
+
+/// The new flow follows the translation of its master (`nf_nat_follow_master`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpectNat {
+    /// The direction of the master in which the new flow goes.
+    pub dir: Direction,
+    /// The client's own port, before NAT.
+    pub port: u16,
+}
+
+/// A line of `conntrack -L expect`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExpectRow {
+    /// The master's original direction.
+    pub master: Tuple,
+    /// The announced tuple; source port 0 means any.
+    pub tuple: Tuple,
+    /// Who announced it.
+    pub helper: Helper,
+    /// See [`ExpectNat`].
+    pub nat: Option<ExpectNat>,
+    /// Seconds left.
+    pub timeout: u32,
+}
+
+impl Expect {
+    /// True if the packet is the first of this flow.
+    pub fn matches(&self, t: &Tuple) -> bool {
+        let ports = match (self.tuple.key, t.key) {
+            (L4Key::Ports { dport: a, .. }, L4Key::Ports { dport: b, .. }) => a == b,
+            _ => false,
+        };
+        ports && (t.src, t.dst, t.proto) == (self.tuple.src, self.tuple.dst, self.tuple.proto)
+    }
+}
+
+impl Netns {
+    /// What `conntrack -L expect` prints.
+    pub fn expect_rows(&self, now: Instant) -> Vec<ExpectRow> {
+        self.ct.expects.iter().filter_map(|e| row(self, e, now)).collect()
+    }
+}
+
+fn row(ns: &Netns, e: &Expect, now: Instant) -> Option<ExpectRow> {
+    let timeout = u32::try_from(e.expires.since(now).as_secs()).unwrap_or(u32::MAX);
+    let master = ns.ct.get(e.master)?.orig;
+    Some(ExpectRow { master, tuple: e.tuple, helper: e.helper, nat: e.nat, timeout })
+}
+
+fn report(ns: &Netns, packet: PacketId, kind: ExpectEventKind, e: &Expect, cx: &mut Cx<'_>) {
+    if let Some(row) = row(ns, e, cx.now) {
+        cx.emit(packet, || What::ExpectEvent(Box::new(ExpectEvent { kind, row })));
+    }
+}
+
+/// Takes out every expectation for which `gone` is true, oldest first, with its message.
+fn unlink(ns: &mut Netns, packet: PacketId, gone: impl Fn(&Expect) -> bool, cx: &mut Cx<'_>) {
+    while let Some(at) = ns.ct.expects.iter().position(&gone) {
+        let e = ns.ct.expects.remove(at);
+        report(ns, packet, ExpectEventKind::Destroy, &e, cx);
+    }
+}
+
+/// `nf_ct_expect_related`: adds an expectation. A master that has as many as its helper allows loses its oldest one;
+/// an announcement that another flow has made already, or a full table, is an error.
+pub(super) fn nf_ct_expect_related(
+    ns: &mut Netns,
+    skb: &Skb,
+    expect: Expect,
+    cx: &mut Cx<'_>,
+) -> Result<(), ()> {
+    expire(ns, cx);
+    unlink(ns, skb.id, |e| e.master == expect.master && e.tuple == expect.tuple, cx);
+    if ns.ct.expects.iter().any(|e| e.tuple == expect.tuple) {
+        return Err(());
+    }
+    let mine = ns.ct.expects.iter().filter(|e| e.master == expect.master);
+    if mine.clone().count() >= expect.helper.max_expected()
+        && let Some(oldest) = mine.clone().next().cloned()
+    {
+        unlink(ns, skb.id, |e| *e == oldest, cx);
+    }
+    if ns.ct.expects.len() >= ns.ct.expect_max {
+        cx.printk(skb.id, || "nf_conntrack: expectation table full".to_owned());
+        return Err(());
+    }
+    report(ns, skb.id, ExpectEventKind::New, &expect, cx);
+    ns.ct.expects.push(expect);
+    Ok(())
+}
+
+/// `nf_ct_find_expectation`: the announcement of a flow that begins; it is used up by that.
+pub(super) fn nf_ct_find_expectation(
+    ns: &mut Netns,
+    packet: PacketId,
+    tuple: &Tuple,
+    cx: &mut Cx<'_>,
+) -> Option<Expect> {
+    expire(ns, cx);
+    let found = ns.ct.expects.iter().find(|e| e.matches(tuple)).cloned()?;
+    if !ns.ct.get(found.master).is_some_and(super::Conn::is_listed) {
+        return None;
+    }
+    unlink(ns, packet, |e| *e == found, cx);
+    Some(found)
+}
+
+/// `nf_ct_remove_expectations`: what a flow has announced goes with it.
+pub(super) fn remove_expectations(ns: &mut Netns, packet: PacketId, master: ConnId, cx: &mut Cx<'_>) {
+    unlink(ns, packet, |e| e.master == master, cx);
+}
+
+/// Gives up what did not come in time.
+pub(crate) fn expire(ns: &mut Netns, cx: &mut Cx<'_>) {
+    let now = cx.now;
+    unlink(ns, PacketId::default(), |e| e.expires <= now, cx);
+}

@@ -1,0 +1,311 @@
+//! TFTP (RFC 1350): a request to port 69, and data from a port of the server's choice.
+
+use super::{AppCx, AppEvent, Endpoint, Outcome};
+use crate::world::TURN;
+use kernel::socket::{Datagram, Errno, SocketError};
+use kernel::{Instant, NetnsId, SocketId};
+use std::time::Duration;
+
+/// Bytes of a block; a shorter one is the last.
+const BLOCK: usize = 512;
+
+/// Opcodes.
+mod op {
+    /// Read request.
+    pub const RRQ: u16 = 1;
+    /// A block of data.
+    pub const DATA: u16 = 3;
+    /// A block has arrived.
+    pub const ACK: u16 = 4;
+}
+
+/// Opcode and block number.
+fn header(payload: &[u8]) -> Option<(u16, u16)> {
+    let word = |at: usize| Some(u16::from_be_bytes([*payload.get(at)?, *payload.get(at + 1)?]));
+    Some((word(0)?, word(2).unwrap_or(0)))
+}
+
+fn message(opcode: u16, block: u16, data: &[u8]) -> Vec<u8> {
+    [&opcode.to_be_bytes(), &block.to_be_bytes(), data].concat()
+}
+
+/// A file's content follows from its name: `f-1200` has 1200 bytes, a name without a number 1000.
+fn file(name: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(name);
+    let size = text.split('-').nth(1).and_then(|n| n.parse::<u32>().ok()).unwrap_or(1000);
+    (0..size.min(1 << 24)).map(|i| (i & 0xff) as u8).collect()
+}
+
+/// A server. Each request is answered from a new connected socket on the next port.
+#[derive(Clone, Debug)]
+pub struct TftpServer {
+    host: NetnsId,
+    bind: Endpoint,
+    data: Endpoint,
+    socket: Option<SocketId>,
+    transfers: Vec<Transfer>,
+    busy_until: Instant,
+}
+
+/// One file on its way.
+#[derive(Clone, Debug)]
+struct Transfer {
+    socket: SocketId,
+    port: u16,
+    content: Vec<u8>,
+    /// The block that waits for its acknowledgement, from 1.
+    block: u16,
+}
+
+impl Transfer {
+    fn chunk(&self) -> &[u8] {
+        let from = usize::from(self.block.saturating_sub(1)) * BLOCK;
+        let rest = self.content.get(from..).unwrap_or_default();
+        rest.get(..BLOCK).unwrap_or(rest)
+    }
+}
+
+impl TftpServer {
+    /// A server whose first data socket is bound to `data`.
+    pub fn new(host: NetnsId, bind: Endpoint, data: Endpoint) -> TftpServer {
+        TftpServer { host, bind, data, socket: None, transfers: Vec::new(), busy_until: Instant(0) }
+    }
+
+    pub(super) fn run(&mut self, cx: &mut AppCx<'_>) -> Option<Outcome> {
+        let (host, server) = (self.host, self.bind);
+        let socket = match self.socket {
+            Some(s) => s,
+            None => match cx.with(host, |ns, kcx| ns.udp_bind(server, kcx))? {
+                Ok(s) => {
+                    cx.world.own(host, s, cx.id);
+                    self.socket = Some(s);
+                    s
+                }
+                Err(errno) => {
+                    cx.report(host, AppEvent::ServerError { tcp: false, server, errno });
+                    return Some(Outcome::None);
+                }
+            },
+        };
+        if cx.now() < self.busy_until {
+            cx.wake_at(self.busy_until);
+            return None;
+        }
+        // One piece of news in each turn: the kernel is done with the answer before the next is read.
+        if let Some(Some(d)) = cx.with(host, |ns, _| ns.udp_recv(socket)) {
+            self.request(&d, cx);
+        } else if !self.progress(cx) {
+            return None;
+        }
+        self.busy_until = cx.now() + TURN;
+        cx.wake_at(self.busy_until);
+        None
+    }
+
+    fn request(&mut self, d: &Datagram, cx: &mut AppCx<'_>) {
+        let Some((opcode, _)) = header(&d.payload) else { return };
+        cx.report(self.host, AppEvent::TftpRequest { server: self.bind, from: d.from, opcode });
+        if opcode != op::RRQ {
+            return;
+        }
+        let name = d.payload.get(2..).unwrap_or_default().split(|b| *b == 0).next().unwrap_or_default();
+        let (data, peer) = (self.data, d.from);
+        self.data.1 = self.data.1.wrapping_add(1);
+        let made = cx.with(self.host, |ns, kcx| {
+            let socket = ns.udp_bind(data, kcx)?;
+            // Errors that come back are seen, as in.tftpd sees them.
+            ns.udp_options(socket, true, None);
+            ns.udp_connect(socket, peer)?;
+            Ok::<_, Errno>(socket)
+        });
+        let socket = match made {
+            Some(Ok(socket)) => socket,
+            Some(Err(errno)) => {
+                let event =
+                    AppEvent::TftpData { port: Some(data.1), error: SocketError { errno, icmp: None } };
+                return cx.report(self.host, event);
+            }
+            None => return,
+        };
+        cx.world.own(self.host, socket, cx.id);
+        let transfer = Transfer { socket, port: data.1, content: file(name), block: 1 };
+        self.send(&transfer, cx);
+        self.transfers.push(transfer);
+    }
+
+    fn send(&self, t: &Transfer, cx: &mut AppCx<'_>) {
+        let payload = message(op::DATA, t.block, t.chunk());
+        let sent = cx.with(self.host, |ns, kcx| ns.udp_send(t.socket, None, None, payload, kcx));
+        if let Some(Err(errno)) = sent {
+            let error = SocketError { errno, icmp: None };
+            cx.report(self.host, AppEvent::TftpData { port: Some(t.port), error });
+        }
+    }
+
+    /// Handles the next error or acknowledgement; false if there is none.
+    fn progress(&mut self, cx: &mut AppCx<'_>) -> bool {
+        let host = self.host;
+        for i in 0..self.transfers.len() {
+            let Some(t) = self.transfers.get_mut(i) else { break };
+            let socket = t.socket;
+            if let Some(Some(error)) = cx.with(host, |ns, _| ns.take_error(socket)) {
+                cx.report(host, AppEvent::TftpData { port: None, error });
+                return true;
+            }
+            let Some(Some(d)) = cx.with(host, |ns, _| ns.udp_recv(socket)) else { continue };
+            if header(&d.payload) != Some((op::ACK, t.block)) {
+                return true;
+            }
+            if t.chunk().len() < BLOCK {
+                cx.report(host, AppEvent::TftpDone { bytes: t.content.len() });
+                cx.with(host, |ns, _| ns.close(socket));
+                cx.world.disown(host, socket);
+                self.transfers.remove(i);
+            } else {
+                t.block = t.block.wrapping_add(1);
+                let t = t.clone();
+                self.send(&t, cx);
+            }
+            return true;
+        }
+        false
+    }
+}
+
+/// A client that asks for one file.
+#[derive(Clone, Debug)]
+pub struct TftpClient {
+    /// Where it runs.
+    pub host: NetnsId,
+    /// Bound address and port.
+    pub src: Endpoint,
+    /// Whom it asks.
+    pub dst: Endpoint,
+    /// The file's name.
+    pub file: String,
+    /// Data from another address than the one that was asked is ignored.
+    pub strict: bool,
+    /// How long it waits for the whole file.
+    pub timeout: Duration,
+    /// How long it goes on listening.
+    pub linger: Duration,
+    socket: Option<SocketId>,
+    until: Instant,
+    done: Option<bool>,
+    got: TftpGot,
+    busy_until: Instant,
+}
+
+/// What a client got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TftpGot {
+    /// Bytes of data.
+    pub bytes: usize,
+    /// From whom, in the order in which they appeared.
+    pub peers: Vec<Endpoint>,
+    /// Datagrams that it did not take.
+    pub ignored: usize,
+}
+
+impl TftpClient {
+    /// A client that takes data from whomever it comes, and waits 600 ms.
+    pub fn new(host: NetnsId, src: Endpoint, dst: Endpoint, file: String) -> TftpClient {
+        TftpClient {
+            host,
+            src,
+            dst,
+            file,
+            strict: false,
+            timeout: Duration::from_millis(600),
+            linger: Duration::from_millis(30),
+            socket: None,
+            until: Instant(0),
+            done: None,
+            got: TftpGot::default(),
+            busy_until: Instant(0),
+        }
+    }
+
+    pub(super) fn run(&mut self, cx: &mut AppCx<'_>) -> Option<Outcome> {
+        let socket = match self.socket {
+            Some(s) => s,
+            None => match self.begin(cx) {
+                Ok(s) => s,
+                Err(errno) => {
+                    cx.report(self.host, AppEvent::Failed { to: self.dst, errno });
+                    return Some(Outcome::UdpFailed(errno));
+                }
+            },
+        };
+        if cx.now() >= self.busy_until
+            && let Some(Some(d)) = cx.with(self.host, |ns, _| ns.udp_recv(socket))
+        {
+            self.data(socket, &d, cx);
+            self.busy_until = cx.now() + TURN;
+            cx.wake_at(self.busy_until);
+        }
+        if self.done.is_none() && cx.now() >= self.until {
+            self.finish(false, cx);
+        }
+        if self.done.is_none() || cx.now() < self.until {
+            return None;
+        }
+        cx.with(self.host, |ns, _| ns.close(socket));
+        cx.world.disown(self.host, socket);
+        let got = std::mem::take(&mut self.got);
+        Some(Outcome::Tftp { done: self.done == Some(true), got })
+    }
+
+    fn begin(&mut self, cx: &mut AppCx<'_>) -> Result<SocketId, Errno> {
+        cx.report(self.host, AppEvent::TftpGet { to: self.dst, file: self.file.clone() });
+        let (src, dst) = (self.src, self.dst);
+        let payload = [&op::RRQ.to_be_bytes(), self.file.as_bytes(), b"\0octet\0"].concat();
+        let made = cx.with(self.host, |ns, kcx| {
+            let socket = ns.udp_bind(src, kcx)?;
+            match ns.udp_send(socket, Some(dst), None, payload, kcx) {
+                Ok(_) => Ok(socket),
+                Err(errno) => {
+                    ns.close(socket);
+                    Err(errno)
+                }
+            }
+        });
+        let socket = made.unwrap_or(Err(Errno::EINVAL))?;
+        cx.world.own(self.host, socket, cx.id);
+        self.socket = Some(socket);
+        self.until = cx.now() + self.timeout;
+        cx.wake_at(self.until);
+        Ok(socket)
+    }
+
+    fn data(&mut self, socket: SocketId, d: &Datagram, cx: &mut AppCx<'_>) {
+        if !self.got.peers.contains(&d.from) {
+            self.got.peers.push(d.from);
+        }
+        if self.strict && d.from.0 != self.dst.0 {
+            self.got.ignored += 1;
+            return;
+        }
+        let Some((op::DATA, block)) = header(&d.payload) else { return };
+        let len = d.payload.len().saturating_sub(4);
+        self.got.bytes += len;
+        let (to, ack) = (d.from, message(op::ACK, block, &[]));
+        cx.with(self.host, |ns, kcx| ns.udp_send(socket, Some(to), None, ack, kcx));
+        if len < BLOCK && self.done.is_none() {
+            self.finish(true, cx);
+        }
+    }
+
+    fn finish(&mut self, done: bool, cx: &mut AppCx<'_>) {
+        self.done = Some(done);
+        let event = if done {
+            AppEvent::TftpReceived { bytes: self.got.bytes, from: self.got.peers.last().copied() }
+        } else {
+            let after_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+            AppEvent::TimedOut { to: self.dst, connecting: false, after_ms }
+        };
+        cx.report(self.host, event);
+        self.until = cx.now() + self.linger;
+        cx.wake_at(self.until);
+    }
+}
