@@ -7,7 +7,7 @@ mod common;
 use common::says::{only, rule};
 
 const TARGETS: &str =
-    "ACCEPT, DNAT, DROP, LOG, MARK, MASQUERADE, NOTRACK, REDIRECT, REJECT, RETURN, SNAT, TRACE";
+    "ACCEPT, CT, DNAT, DROP, LOG, MARK, MASQUERADE, NOTRACK, REDIRECT, REJECT, RETURN, SNAT, TRACE";
 const MATCHES: &str =
     "addrtype, comment, conntrack, icmp, mark, multiport, physdev, state, statistic, tcp, udp";
 
@@ -42,8 +42,6 @@ fn target_that_is_not_modelled() {
         let help = format!("expected one of {TARGETS}, or a chain");
         rule(&format!("-A INPUT -j {name}"), name, &format!("target {name} is not modelled"), &help);
     }
-    let help = "expected -j NOTRACK instead of -j CT --notrack";
-    rule("-A INPUT -j CT --notrack", "CT", "target CT is not modelled", help);
 }
 
 #[test]

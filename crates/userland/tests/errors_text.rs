@@ -107,6 +107,12 @@ fn target_not_allowed_in_the_table() {
         "expected it in table nat",
     );
     rule("-A INPUT -j NOTRACK", "NOTRACK", "target NOTRACK in table filter", "expected it in table raw");
+    let text = "*raw\n-A PREROUTING -j CT --helper tftp\nCOMMIT\n";
+    says(text, 2, 30, "tftp", "helper tftp without -p udp", "expected -p udp in the rule");
+    let text = "*raw\n-A PREROUTING -p udp -j CT --helper sip\nCOMMIT\n";
+    says(text, 2, 37, "sip", "no helper \"sip\" is known", "expected tftp");
+    let text = "*raw\n-A PREROUTING -j CT --zone 5\nCOMMIT\n";
+    says(text, 2, 28, "5", "--zone of CT is not modelled", "expected --helper or --notrack");
     let text = "*mangle\n-A INPUT -j REJECT\nCOMMIT\n";
     says(text, 2, 13, "REJECT", "target REJECT in table mangle", "expected it in table filter");
     let help = "expected to drop in table filter: nat sees only the first packet of a flow";

@@ -153,7 +153,6 @@ impl<'a> Spec<'a> {
         }
         if !goto && targets::NOT_MODELLED.contains(&text) {
             let help = match text {
-                "CT" => "expected -j NOTRACK instead of -j CT --notrack".to_owned(),
                 _ => format!("expected one of {}, or a chain", targets::KNOWN.join(", ")),
             };
             return Err(Fault::new(format!("target {text} is not modelled"), help));

@@ -1,6 +1,6 @@
 //! Generators of rule sets that the kernel would accept.
 
-use kernel::netfilter::conntrack::Direction;
+use kernel::netfilter::conntrack::{Direction, Helper};
 use kernel::netfilter::xtables::matches::*;
 use kernel::netfilter::xtables::targets::*;
 use kernel::netfilter::xtables::*;
@@ -239,7 +239,13 @@ fn target(
             let with = (0..if tcp { 8 } else { 7usize }).prop_map(|i| RejectWith::ALL[i]);
             all.push(with.prop_map(|with| Target::Reject(Reject { with })).boxed());
         }
-        TableId::Raw => all.extend([Just(Target::Trace).boxed(), Just(Target::Notrack).boxed()]),
+        TableId::Raw => {
+            all.extend([Just(Target::Trace).boxed(), Just(Target::Notrack).boxed()]);
+            all.push(Just(Target::Ct(CtTarget { notrack: true, helper: None })).boxed());
+            if proto == Some(Neg::plain(Protocol::UDP)) {
+                all.push(Just(Target::Ct(CtTarget { notrack: false, helper: Some(Helper::Tftp) })).boxed());
+            }
+        }
         TableId::Mangle | TableId::Security => all.push(Just(Target::Drop).boxed()),
     }
     proptest::strategy::Union::new(all).boxed()
