@@ -58,6 +58,7 @@ recordings! {
     s10_noendpoints = "S10-noendpoints",
     s10_reject_bridged = "S10-reject-bridged",
     s10_reject_types = "S10-reject-types",
+    s10_statistic_nth = "S10-statistic-nth",
     s2_article_tour_bnf0 = "S2-article-tour-bnf0",
     s2_article_tour_bnf1 = "S2-article-tour-bnf1",
     s2_samenode_bnf0 = "S2-samenode-bnf0",

@@ -5,7 +5,7 @@ use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::neigh::{NeighTable, neigh_timer};
 use crate::netfilter::conntrack::{Conntrack, Helper, ct_kill, expire_expectations};
 use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
-use crate::netfilter::xtables::matches::Match;
+use crate::netfilter::xtables::matches::{Match, RecentTables};
 use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::{LoadedTable, RuleSet, RuleSetError, TableId};
 use crate::route::{Fib, FibTable, Peer, Route, RouteKind, Scope};
@@ -49,6 +49,7 @@ pub struct Netns {
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
+    pub(crate) recent: RecentTables,
     pub(crate) peers: LiteMap<Ipv4Addr, Peer>,
     pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
     devices: Vec<Device>,
@@ -70,6 +71,7 @@ impl Netns {
             ct: Conntrack::new(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
+            recent: RecentTables::new(),
             peers: LiteMap::new(),
             redirects: LiteMap::new(),
             devices: Vec::new(),

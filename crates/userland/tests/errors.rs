@@ -9,7 +9,7 @@ use common::says::{only, rule};
 const TARGETS: &str =
     "ACCEPT, CT, DNAT, DROP, LOG, MARK, MASQUERADE, NOTRACK, REDIRECT, REJECT, RETURN, SNAT, TRACE";
 const MATCHES: &str =
-    "addrtype, comment, conntrack, icmp, mark, multiport, physdev, state, statistic, tcp, udp";
+    "addrtype, comment, conntrack, icmp, mark, multiport, physdev, recent, state, statistic, tcp, udp";
 
 #[test]
 fn unknown_match() {
@@ -18,7 +18,7 @@ fn unknown_match() {
 
 #[test]
 fn match_that_is_not_modelled() {
-    for name in ["limit", "set", "recent", "nfacct", "connmark"] {
+    for name in ["limit", "set", "rpfilter", "nfacct", "connmark"] {
         let message = format!("match \"{name}\" is not modelled");
         rule(&format!("-A INPUT -m {name} -j ACCEPT"), name, &message, &format!("expected one of {MATCHES}"));
     }

@@ -152,9 +152,7 @@ impl<'a> Spec<'a> {
                 .usage("Invalid target name (too short)"));
         }
         if !goto && targets::NOT_MODELLED.contains(&text) {
-            let help = match text {
-                _ => format!("expected one of {}, or a chain", targets::KNOWN.join(", ")),
-            };
+            let help = format!("expected one of {}, or a chain", targets::KNOWN.join(", "));
             return Err(Fault::new(format!("target {text} is not modelled"), help));
         }
         let target = targets::new(text).filter(|_| !goto);

@@ -7,6 +7,7 @@ mod icmp;
 pub(super) mod mark;
 pub(super) mod multiport;
 pub(super) mod physdev;
+mod recent;
 mod state;
 mod statistic;
 mod tcp;
@@ -31,6 +32,7 @@ pub(super) const KNOWN: &[&str] = &[
     "mark",
     "multiport",
     "physdev",
+    "recent",
     "state",
     "statistic",
     "tcp",
@@ -69,7 +71,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "quota",
     "rateest",
     "realm",
-    "recent",
     "rpfilter",
     "sctp",
     "set",
@@ -97,6 +98,7 @@ pub(super) fn new(name: &str) -> Option<Match> {
             Match::Multiport(Multiport { side: PortSide::Either, ports: Neg::plain(Vec::<PortRange>::new()) })
         }
         "physdev" => Match::Physdev(Physdev::default()),
+        "recent" => Match::Recent(recent::new()),
         "state" => Match::State(Neg::plain(CtStates::default())),
         "statistic" => Match::Statistic(Statistic { mode: StatisticMode::Random(0), not: false }),
         "tcp" => Match::Tcp(TcpMatch::default()),
@@ -120,6 +122,7 @@ macro_rules! each {
             Match::Addrtype($o) => $body,
             Match::Statistic($o) => $body,
             Match::Physdev($o) => $body,
+            Match::Recent($o) => $body,
         }
     };
 }

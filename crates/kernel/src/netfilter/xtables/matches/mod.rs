@@ -7,6 +7,7 @@ mod icmp;
 mod mark;
 mod multiport;
 mod physdev;
+mod recent;
 mod statistic;
 mod tcp;
 mod udp;
@@ -17,6 +18,7 @@ pub use icmp::IcmpMatch;
 pub use mark::MarkMatch;
 pub use multiport::{Multiport, PortSide};
 pub use physdev::Physdev;
+pub use recent::{Recent, RecentOp, RecentTables};
 pub use statistic::{Statistic, StatisticMode};
 pub use tcp::{TcpFlagsMatch, TcpMatch};
 pub use udp::UdpMatch;
@@ -51,11 +53,13 @@ pub enum Match {
     Statistic(Statistic),
     /// `-m physdev`
     Physdev(Physdev),
+    /// `-m recent`
+    Recent(Recent),
 }
 
 /// What a match may look at, besides the packet.
 pub(crate) struct MatchCx<'a, 'b> {
-    pub ns: &'a Netns,
+    pub ns: &'a mut Netns,
     pub ctx: &'a HookCtx,
     pub state: &'a mut RuleState,
     pub cx: &'a mut Cx<'b>,
@@ -123,6 +127,7 @@ impl Match {
             Match::Addrtype(_) => "addrtype",
             Match::Statistic(_) => "statistic",
             Match::Physdev(_) => "physdev",
+            Match::Recent(_) => "recent",
         }
     }
 
@@ -147,6 +152,7 @@ impl Match {
             Match::Addrtype(o) => o.eval(skb, m, checks),
             Match::Statistic(o) => o.eval(m, checks),
             Match::Physdev(o) => o.eval(skb, m, checks),
+            Match::Recent(o) => o.eval(skb, m, checks),
         }
     }
 }

@@ -35,11 +35,10 @@ impl Statistic {
                 checks.option((draw < below) != self.not, || Seen::Draw(draw, below))
             }
             StatisticMode::Nth { every, packet } => {
-                // `packet` is the value at which the counter starts; the rule matches when it wraps around.
-                let last = every.saturating_sub(1);
-                let count = (packet + m.state.nth) % every.max(1);
-                m.state.nth = (m.state.nth + 1) % every.max(1);
-                checks.option((count == last) != self.not, || Seen::Count(count, last))
+                // Packets that reach this rule are counted from 0 to N-1, again and again.
+                let count = m.state.nth % every.max(1);
+                m.state.nth = (count + 1) % every.max(1);
+                checks.option((count == packet) != self.not, || Seen::Count(count, packet))
             }
         }
     }
