@@ -2,10 +2,10 @@
 
 use crate::playback;
 use crate::state::{Pane, State, Tab};
-use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 use sim::view::{Area, Tone};
 use wasm_bindgen::JsCast;
+use web_sys::KeyboardEvent;
 
 /// The keys, for the help.
 pub const KEYS: &[(&str, &str)] = &[

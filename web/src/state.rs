@@ -1,6 +1,7 @@
 //! The state of the page: which lab in which setting, where the cursor is, what is chosen. Everything else is a view
 //! of it.
 
+use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::url::Link;
 use kernel::{NetnsId, PacketId};
@@ -215,6 +216,18 @@ impl State {
         self.with_step(|loaded, _, cursor| loaded.story.packet_near(cursor)).flatten()
     }
 
+    /// The packet that is looked at, as a signal that changes only when another one is looked at.
+    pub fn packet_signal(self) -> RwSignal<Option<PacketId>> {
+        let out = RwSignal::new(untrack(|| self.packet()));
+        effect(move || {
+            let now = self.packet();
+            if out.get_untracked() != now {
+                out.set(now);
+            }
+        });
+        out
+    }
+
     /// The box that is looked at.
     pub fn host(&self) -> NetnsId {
         self.pinned.get().or_else(|| self.with_step(|_, step, _| step.host)).unwrap_or_default()
@@ -239,6 +252,12 @@ impl State {
             return node;
         }
         loaded.world().host_by_name(loaded.lab.focus).unwrap_or(host)
+    }
+
+    /// Its name.
+    pub fn table_host_name(&self) -> String {
+        let id = self.table_host();
+        self.loaded.with(|l| l.world().host(id).map_or(String::new(), |h| h.name.clone()))
     }
 
     /// The place of the cursor among the steps that are shown.

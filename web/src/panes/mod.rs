@@ -20,28 +20,47 @@ pub use lesson::lesson;
 pub use tables::tables;
 pub use terminal::terminal;
 
-use crate::dom::{self, click, part};
+use crate::dom::{self, El, View, el, part};
 use crate::icons;
+use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 
+/// A heading of a pane's top row.
+pub fn heading(tag: &'static str, id: &'static str, text: &'static str) -> El {
+    el(tag).id(id).add(text)
+}
+
+/// What pushes everything after it to the right.
+pub fn space() -> El {
+    el("span").class("space")
+}
+
+/// Words for screen readers only.
+pub fn unseen(text: &'static str) -> El {
+    el("span").class("sr").add(text)
+}
+
+/// Turns on, and off again when everybody has seen it.
+fn for_a_moment(on: RwSignal<bool>) {
+    on.set(true);
+    // The page may be gone by then.
+    let off = move || {
+        let _ = on.try_set(false);
+    };
+    Timeout::new(1600, off).forget();
+}
+
 /// A button that copies what a real tool would print.
-fn copy_button(text: impl Fn() -> String + Send + 'static) -> AnyView {
+fn copy_button(text: impl Fn() -> String + 'static) -> View {
     let done = RwSignal::new(false);
-    let press = click(move || {
-        crate::copy(&text());
-        done.set(true);
-        set_timeout(
-            move || {
-                done.try_set(false);
-            },
-            std::time::Duration::from_millis(1600),
-        );
-    });
-    view! {
-        <button class="btn quiet" on:click=press title="Copy as text">
-            {part(move || if done.get() { icons::check() } else { icons::copy() })}
-            <span>{dom::text(move || if done.get() { "Copied" } else { "Copy as text" }.to_owned())}</span>
-        </button>
-    }
-    .into_any()
+    el("button")
+        .class("btn quiet")
+        .attr("title", "Copy as text")
+        .click(move || {
+            crate::copy(&text());
+            for_a_moment(done);
+        })
+        .add(part(move || if done.get() { icons::check() } else { icons::copy() }))
+        .add(el("span").add(dom::text(move || if done.get() { "Copied" } else { "Copy as text" }.to_owned())))
+        .into()
 }
