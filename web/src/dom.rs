@@ -5,7 +5,6 @@
 //! the page once, not once for each shape of element. A part that is drawn anew is laid over what is there: an element
 //! with the same name stays, with its focus and its scroll position, and only gets what has changed.
 
-use gloo::events::{EventListener, EventListenerOptions};
 use leptos::prelude::*;
 use leptos::tachys::html::attribute::{Attribute, any_attribute::AnyAttribute};
 use leptos::tachys::hydration::Cursor;
@@ -14,7 +13,8 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, Event, HtmlElement, HtmlInputElement, Node};
+use wasm_bindgen::closure::Closure;
+use web_sys::{Element, Event, EventTarget, HtmlElement, HtmlInputElement, Node};
 
 type Text = Cow<'static, str>;
 type Strings = Box<dyn FnMut() -> String>;
@@ -268,7 +268,7 @@ struct Placed {
     held: Vec<Held>,
     kids: Vec<Piece>,
     /// They work as long as they are kept.
-    _listeners: Vec<EventListener>,
+    _listeners: Vec<Listener>,
     _watch: Option<RenderEffect<()>>,
 }
 
@@ -321,9 +321,31 @@ fn hold(el: &Element, attr: Attr, last: Last) -> Held {
     Held { slot, name, last, _effect: effect }
 }
 
-/// Listens. The handler may keep the browser from doing what it would do.
-fn listen(target: &web_sys::EventTarget, event: &'static str, f: Handler) -> EventListener {
-    EventListener::new_with_options(target, event, EventListenerOptions::enable_prevent_default(), f)
+/// Listens as long as it is kept.
+///
+/// `gloo::events` would do the same, but its handlers borrow the event: wasm-bindgen makes of that an instruction
+/// (`table.fill`) which the wasm-opt of many systems cannot read yet.
+struct Listener {
+    target: EventTarget,
+    event: &'static str,
+    closure: Closure<dyn FnMut(Event)>,
+}
+
+impl Listener {
+    fn new(target: &EventTarget, event: &'static str, f: Handler) -> Listener {
+        let mut f = f;
+        let f: Box<dyn FnMut(Event)> = Box::new(move |e| f(&e));
+        let closure = Closure::wrap(f);
+        let _ = target.add_event_listener_with_callback(event, closure.as_ref().unchecked_ref());
+        Listener { target: target.clone(), event, closure }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let f = self.closure.as_ref().unchecked_ref();
+        let _ = self.target.remove_event_listener_with_callback(self.event, f);
+    }
 }
 
 impl Placed {
@@ -360,7 +382,7 @@ impl Placed {
         }
         lay(&self.el, &mut self.kids, View::All(kids), None);
         self.held = values.into_iter().map(|(attr, last)| hold(&self.el, attr, last)).collect();
-        self._listeners = handlers.into_iter().map(|(event, f)| listen(&self.el, event, f)).collect();
+        self._listeners = handlers.into_iter().map(|(event, f)| Listener::new(&self.el, event, f)).collect();
         self._watch = watch.map(|mut f| {
             let el = self.el.clone();
             again(Box::new(move || f(&el)))
@@ -485,7 +507,7 @@ pub fn effect(f: impl FnMut() + 'static) {
 
 /// What happens at an event of the window.
 pub fn on_window(event: &'static str, f: impl FnMut(&Event) + 'static) {
-    keep(listen(&window(), event, Box::new(f)));
+    keep(Listener::new(&window(), event, Box::new(f)));
 }
 
 /// Does something before the browser paints.
