@@ -119,7 +119,7 @@ fn row(state: State, i: usize, s: &Step) -> View {
         .live("aria-expanded", move || (selected() && state.why.get()).to_string())
         .click(press)
         .add(tag)
-        .add(el("span").class("what").add(s.title.clone()).add(" ").add(chain))
+        .add(el("span").class("what").add(s.title.clone()).add(chain))
         .add(el("span").class("note").class_if("long", s.note.len() > 14).add(s.note.clone()));
     let open = part(move || if selected() && state.why.get() { why(state, i) } else { NONE });
     View::All(vec![button.into(), open])
