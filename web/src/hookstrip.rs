@@ -10,7 +10,6 @@ use crate::topology_kind as kind;
 use kernel::dev::DevKind;
 use kernel::netfilter::hook::InetHook;
 use kernel::{Netns, NetnsId, PacketId};
-use leptos::prelude::*;
 use sim::view::{Area, HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
 
 /// Where everything is drawn; of a hook, the first of its boxes.

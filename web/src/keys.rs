@@ -59,7 +59,7 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
         }
         "Home" if !arrows => state.go_shown(0),
         "End" if !arrows => state.go_shown(state.shown.with_untracked(|s| s.len().saturating_sub(1))),
-        "Enter" if !button && !arrows => state.why.update(|w| *w = !*w),
+        "Enter" if !button && !arrows => state.why.set(!state.why.get_untracked()),
         letter if state.letters.get_untracked() && !alt => return self::letter(state, letter),
         _ => return false,
     }

@@ -16,6 +16,7 @@ mod theme;
 mod timeline;
 mod topology;
 mod url;
+mod watched;
 
 use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};
 use gloo::timers::callback::Timeout;
@@ -100,6 +101,7 @@ pub fn App() -> impl IntoView {
 }
 
 fn page(state: State) -> View {
+    state.follow_packet();
     playback::run(state);
     follow_address(state);
     follow_width(state);

@@ -3,7 +3,6 @@
 use crate::dom::effect;
 use crate::state::State;
 use gloo::timers::callback::Interval;
-use leptos::prelude::*;
 
 /// Time for one step at normal speed, in milliseconds.
 const PACE: u32 = 640;

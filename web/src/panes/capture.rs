@@ -8,30 +8,27 @@ use kernel::NetnsId;
 use leptos::prelude::*;
 use sim::view::{CaptureLine, Flow};
 
-/// The box whose capture is shown; `None` for all.
-type Only = RwSignal<Option<NetnsId>>;
-
-fn wanted(state: State, only: Only, l: &CaptureLine) -> bool {
-    (state.noise.get() || !l.noise) && only.get().is_none_or(|h| h == l.host)
+fn wanted(state: State, l: &CaptureLine) -> bool {
+    (state.noise.get() || !l.noise) && state.captured.get().is_none_or(|h| h == l.host)
 }
 
 /// The lines.
-pub fn capture(state: State, only: Only) -> View {
+pub fn capture(state: State) -> View {
     let rows = part(move || {
         let loaded = state.loaded.get();
-        let lines = loaded.story.capture.iter().filter(|l| wanted(state, only, l));
+        let lines = loaded.story.capture.iter().filter(|l| wanted(state, l));
         View::All(lines.map(|l| row(state, l)).collect())
     });
     el("ol").class("cap mono").add(rows).into()
 }
 
 /// What stands beside the tabs: which boxes, and a copy.
-pub fn capture_tools(state: State, only: Only) -> View {
+pub fn capture_tools(state: State) -> View {
     let text = move || {
         untrack(|| {
             let now = state.now();
             let loaded = state.loaded.get();
-            let lines = loaded.story.capture.iter().filter(|l| l.event <= now && wanted(state, only, l));
+            let lines = loaded.story.capture.iter().filter(|l| l.event <= now && wanted(state, l));
             lines.map(|l| l.line() + "\n").collect()
         })
     };
@@ -45,14 +42,14 @@ pub fn capture_tools(state: State, only: Only) -> View {
         View::All(hosts.map(|h| option(h)).collect())
     });
     let choose = el("select")
-        .on("change", move |e| only.set(event_target_value(e).parse().ok().map(NetnsId)))
+        .on("change", move |e| state.captured.set(event_target_value(e).parse().ok().map(NetnsId)))
         .add(el("option").attr("value", "").add("all boxes"))
         .add(options);
     el("div")
         .class("tools")
         .add(el("label").add(el("span").class("mono").add("tcpdump -i any -nn -e")).add(" on ").add(choose))
         .add(space())
-        .add(copy_button(text))
+        .add(copy_button(state, "capture", text))
         .into()
 }
 

@@ -27,11 +27,12 @@ pub fn conntrack(state: State, pinned: bool) -> View {
         }
         View::All(list.iter().map(|e| line(e, e.event == now)).collect())
     });
+    let name = if pinned { "pinned" } else { "conntrack" };
     let head = el("div")
         .class("head")
         .add(el("h3").add(el("span").class("mono").add(host)))
         .add(space())
-        .add(copy_button(move || listing(state)));
+        .add(copy_button(state, name, move || listing(state)));
     let lines = el("div").attr("aria-live", "off").add(lines);
     el("div").class("ct").class_if("pinned", pinned).add(head).add(lines).into()
 }

@@ -1,6 +1,6 @@
 //! The bar at the top: lab, switches, link, theme, help.
 
-use super::{for_a_moment, space, unseen};
+use super::{space, unseen};
 use crate::dom::{El, View, before_paint, el, part, text};
 use crate::icons;
 use crate::state::State;
@@ -10,13 +10,13 @@ use workshop::Switch;
 
 /// The bar.
 pub fn header(state: State) -> View {
-    let shared = RwSignal::new(false);
+    let shared = move || state.copied.get() == "link";
     let share = move || {
         crate::write_address(state);
         crate::copy(&crate::address());
-        for_a_moment(shared);
+        state.show_copied("link");
     };
-    let share_text = text(move || if shared.get() { "Link copied" } else { "Link" }.to_owned());
+    let share_text = text(move || if shared() { "Link copied" } else { "Link" }.to_owned());
     el("header")
         .class("bar")
         .add(icons::logo())
@@ -27,7 +27,7 @@ pub fn header(state: State) -> View {
         .add(
             button("Copy a link to this moment (y)")
                 .click(share)
-                .add(part(move || if shared.get() { icons::check() } else { icons::link() }))
+                .add(part(move || if shared() { icons::check() } else { icons::link() }))
                 .add(el("span").class("wide").add(share_text)),
         )
         .add(

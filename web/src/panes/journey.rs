@@ -16,7 +16,6 @@ use web_sys::HtmlElement;
 
 /// The pane.
 pub fn journey(state: State) -> View {
-    let packet = state.packet_signal();
     let noise = el("input")
         .attr("type", "checkbox")
         .checked(move || state.noise.get())
@@ -26,10 +25,10 @@ pub fn journey(state: State) -> View {
         .add(heading("h2", "journey-title", "Journey"))
         .add(space())
         .add(el("label").class("check").add(noise).add(" ARP"));
-    let rows = part(move || packet.get().map_or(NONE, |id| rows(state, id)));
+    let rows = part(move || state.chosen.get().map_or(NONE, |id| rows(state, id)));
     View::All(vec![
         head.into(),
-        part(move || chips(state, packet.get())),
+        part(move || chips(state, state.chosen.get())),
         el("div").class("rows").id("journey-rows").add(rows).into(),
     ])
 }
@@ -104,7 +103,7 @@ fn row(state: State, i: usize, s: &Step) -> View {
     let selected = move || state.cursor.get() == i;
     let press = move || {
         if state.cursor.get_untracked() == i {
-            state.why.update(|w| *w = !*w);
+            state.why.set(!state.why.get_untracked());
         } else {
             state.why.set(true);
             state.go(i);

@@ -6,7 +6,6 @@ use crate::icons;
 use crate::load::Loaded;
 use crate::state::State;
 use crate::url::Link;
-use leptos::prelude::*;
 use workshop::{Span, spans};
 
 /// The pane.

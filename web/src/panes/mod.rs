@@ -22,8 +22,7 @@ pub use terminal::terminal;
 
 use crate::dom::{self, El, View, el, part};
 use crate::icons;
-use gloo::timers::callback::Timeout;
-use leptos::prelude::*;
+use crate::state::State;
 
 /// A heading of a pane's top row.
 pub fn heading(tag: &'static str, id: &'static str, text: &'static str) -> El {
@@ -40,27 +39,17 @@ pub fn unseen(text: &'static str) -> El {
     el("span").class("sr").add(text)
 }
 
-/// Turns on, and off again when everybody has seen it.
-fn for_a_moment(on: RwSignal<bool>) {
-    on.set(true);
-    // The page may be gone by then.
-    let off = move || {
-        let _ = on.try_set(false);
-    };
-    Timeout::new(1600, off).forget();
-}
-
-/// A button that copies what a real tool would print.
-fn copy_button(text: impl Fn() -> String + 'static) -> View {
-    let done = RwSignal::new(false);
+/// A button that copies what a real tool would print. Each has a name of its own.
+fn copy_button(state: State, name: &'static str, text: impl Fn() -> String + 'static) -> View {
+    let done = move || state.copied.get() == name;
     el("button")
         .class("btn quiet")
         .attr("title", "Copy as text")
         .click(move || {
             crate::copy(&text());
-            for_a_moment(done);
+            state.show_copied(name);
         })
-        .add(part(move || if done.get() { icons::check() } else { icons::copy() }))
-        .add(el("span").add(dom::text(move || if done.get() { "Copied" } else { "Copy as text" }.to_owned())))
+        .add(part(move || if done() { icons::check() } else { icons::copy() }))
+        .add(el("span").add(dom::text(move || if done() { "Copied" } else { "Copy as text" }.to_owned())))
         .into()
 }

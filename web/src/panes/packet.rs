@@ -45,7 +45,7 @@ pub fn packet_tools(state: State) -> View {
         .class("tools")
         .add(el("span").add("Where a value has changed, the one before stands beside it."))
         .add(space())
-        .add(copy_button(text))
+        .add(copy_button(state, "packet", text))
         .into()
 }
 

@@ -28,7 +28,7 @@ pub fn rules_tools(state: State) -> View {
         .add(el("span").class("mono").add(name))
         .add(el("span").class("quiet").add(about))
         .add(space())
-        .add(copy_button(all))
+        .add(copy_button(state, "rules", all))
         .into()
 }
 

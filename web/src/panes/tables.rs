@@ -7,15 +7,11 @@ use super::rules::{rules, rules_tools};
 use crate::dom::{NONE, View, el, part};
 use crate::keys::{TABS, tab_key};
 use crate::state::{State, Tab};
-use kernel::NetnsId;
-use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::Event;
 
 /// The tabs and the panel that is open.
 pub fn tables(state: State) -> View {
-    // The box whose capture is shown; none for all.
-    let only = RwSignal::new(None::<NetnsId>);
     let mut tabs = el("div")
         .class("tabs")
         .attr("role", "tablist")
@@ -34,13 +30,13 @@ pub fn tables(state: State) -> View {
         tabs = tabs.add(button);
     }
     let tools = part(move || match state.tab.get() {
-        Tab::Capture => capture_tools(state, only),
+        Tab::Capture => capture_tools(state),
         Tab::Packet => packet_tools(state),
         Tab::Rules => rules_tools(state),
         Tab::Conntrack => NONE,
     });
     let open = part(move || match state.tab.get() {
-        Tab::Capture => capture(state, only),
+        Tab::Capture => capture(state),
         Tab::Packet => packet(state),
         Tab::Rules => rules(state),
         Tab::Conntrack => conntrack(state, false),

@@ -5,7 +5,6 @@ use crate::dom::{NONE, View, el, part};
 use crate::icons;
 use crate::load::Cure;
 use crate::state::State;
-use leptos::prelude::*;
 use sim::view::{TermLine, Tone};
 
 /// The terminal of the client, with a callout beside it.

@@ -3,7 +3,6 @@
 use super::journey::check_icon;
 use crate::dom::{El, NONE, View, el};
 use crate::state::State;
-use leptos::prelude::*;
 use packet::Frame;
 use sim::view::{Skipped, Token, diff};
 

@@ -9,7 +9,6 @@ use crate::state::State;
 use crate::svg::{Rect, Svg, clicked};
 use crate::topology_kind as kind;
 use kernel::{NetnsId, PacketId};
-use leptos::prelude::*;
 use sim::view::{Area, Flow, Place, Role, Tone};
 use std::rc::Rc;
 
@@ -150,7 +149,8 @@ fn draw_pod(s: &mut Svg, p: &PodBox) {
 
 /// Chooses a box, or lets go of it.
 pub(super) fn pin(state: State, host: NetnsId) {
-    state.pinned.update(|p| *p = if *p == Some(host) { None } else { Some(host) });
+    let now = state.pinned.get_untracked();
+    state.pinned.set(if now == Some(host) { None } else { Some(host) });
 }
 
 /// What has been walked, what has fallen, and what is chosen.
@@ -216,10 +216,9 @@ fn spot(state: State, l: &Layout) -> Option<(i32, i32)> {
 const HALF: i32 = 88;
 
 fn envelope(state: State, l: Rc<Layout>) -> View {
-    let packet = state.packet_signal();
     part(move || {
         let l = Rc::clone(&l);
-        let Some(id) = packet.get() else { return NONE };
+        let Some(id) = state.chosen.get() else { return NONE };
         let at = move || {
             let (x, y) = spot(state, &l).unwrap_or((-999, -999));
             format!("translate({}px,{y}px)", x.clamp(HALF + 2, l.width - HALF - 2))

@@ -6,7 +6,6 @@ use crate::load::Loaded;
 use crate::state::State;
 use kernel::NetnsId;
 use kernel::dev::DevKind;
-use leptos::prelude::*;
 use sim::view::Role;
 use wasm_bindgen::JsCast;
 use web_sys::{Event, KeyboardEvent};
