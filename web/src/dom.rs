@@ -20,6 +20,7 @@ type Text = Cow<'static, str>;
 type Strings = Box<dyn FnMut() -> String>;
 type Flags = Box<dyn FnMut() -> bool>;
 type Handler = Box<dyn FnMut(&Event)>;
+type Watcher = Box<dyn FnMut(&Element)>;
 
 // ---------------------------------------------------------------------- descriptions
 
@@ -90,7 +91,7 @@ struct Parts {
     flags: Vec<(&'static str, Flags)>,
     attrs: Vec<Attr>,
     handlers: Vec<(&'static str, Handler)>,
-    watch: Option<Box<dyn FnMut(&Element)>>,
+    watch: Option<Watcher>,
     kids: Vec<View>,
 }
 

@@ -21,8 +21,8 @@ mod watched;
 use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
-use sim::view::Flow;
 use panes::{heading, space};
+use sim::view::Flow;
 use state::{Pane, State};
 use url::Link;
 use wasm_bindgen::JsCast;
@@ -93,10 +93,9 @@ pub fn App() -> impl IntoView {
     let link = window().location().hash().ok().and_then(|hash| Link::parse(&hash));
     Root::new(move || match State::new(link) {
         Ok(state) => page(state),
-        Err(e) => el("main")
-            .add(el("h1").add("Netfilter Lab"))
-            .add(el("p").attr("role", "alert").add(e))
-            .into(),
+        Err(e) => {
+            el("main").add(el("h1").add("Netfilter Lab")).add(el("p").attr("role", "alert").add(e)).into()
+        }
     })
 }
 
@@ -138,8 +137,7 @@ fn page(state: State) -> View {
         .attr("aria-labelledby", "journey-title")
         .add(panes::journey(state))
         .add(panes::conntrack(state, true));
-    let tables =
-        el("div").class("tables").id("tables").attr("tabindex", "-1").add(panes::tables(state));
+    let tables = el("div").class("tables").id("tables").attr("tabindex", "-1").add(panes::tables(state));
     let foot = el("section")
         .class("card foot")
         .attr("aria-label", "Timeline and tables")
@@ -153,12 +151,8 @@ fn page(state: State) -> View {
         .add(shown(outcome, Pane::Map))
         .add(shown(el("div").class("side").add(journey), Pane::Journey))
         .add(foot);
-    let main = el("main")
-        .id("lab")
-        .attr("tabindex", "-1")
-        .add(panes::header(state))
-        .add(panes)
-        .add(bottom(state));
+    let main =
+        el("main").id("lab").attr("tabindex", "-1").add(panes::header(state)).add(panes).add(bottom(state));
     let spoken = el("p")
         .class("sr")
         .attr("role", "status")

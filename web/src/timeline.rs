@@ -27,12 +27,8 @@ pub fn timeline(state: State) -> View {
         .add(el("span").add(play_label));
     let buttons = el("div")
         .class("buttons")
-        .add(
-            button("First step", "First step (Home)").click(move || state.go_shown(0)).add(icons::first()),
-        )
-        .add(
-            button("One step back", "One step back (←)").click(move || state.step(false)).add(icons::back()),
-        )
+        .add(button("First step", "First step (Home)").click(move || state.go_shown(0)).add(icons::first()))
+        .add(button("One step back", "One step back (←)").click(move || state.step(false)).add(icons::back()))
         .add(play)
         .add(
             button("One step forward", "One step forward (→)")
@@ -44,8 +40,8 @@ pub fn timeline(state: State) -> View {
                 .click(move || state.go_shown(count().saturating_sub(1)))
                 .add(icons::last()),
         );
-    let mut speeds = el("select")
-        .on("change", move |e| state.speed.set(event_target_value(e).parse().unwrap_or(4)));
+    let mut speeds =
+        el("select").on("change", move |e| state.speed.set(event_target_value(e).parse().unwrap_or(4)));
     for (value, text) in SPEEDS {
         let mut option = el("option").attr("value", value.to_string());
         if value == 4 {

@@ -36,10 +36,9 @@ pub fn capture_tools(state: State) -> View {
         let loaded = state.loaded.get();
         let hosts =
             loaded.world().hosts().iter().filter(|h| loaded.story.capture.iter().any(|l| l.host == h.id));
-        let option = |h: &kernel::Netns| {
-            el("option").attr("value", h.id.0.to_string()).add(h.name.clone()).into()
-        };
-        View::All(hosts.map(|h| option(h)).collect())
+        let option =
+            |h: &kernel::Netns| el("option").attr("value", h.id.0.to_string()).add(h.name.clone()).into();
+        View::All(hosts.map(option).collect())
     });
     let choose = el("select")
         .on("change", move |e| state.captured.set(event_target_value(e).parse().ok().map(NetnsId)))
@@ -60,10 +59,8 @@ fn row(state: State, l: &CaptureLine) -> View {
         let host = d.world().host(l.host).map_or(String::new(), |h| h.name.clone());
         (host, d.story.packet(l.packet).map_or(Flow::Noise, |p| p.flow))
     });
-    let button = el("button")
-        .click(move || state.go(step))
-        .add(el("span").class("box").add(host))
-        .add(l.line());
+    let button =
+        el("button").click(move || state.go(step)).add(el("span").class("box").add(host)).add(l.line());
     el("li")
         .class(kind(flow))
         .flag("now", move || state.cursor.get() == step)

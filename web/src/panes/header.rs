@@ -103,9 +103,7 @@ fn switch(state: State, s: &Switch) -> View {
         .click(flip)
         .add(el("span").class("switch-name").add(name))
         .add(el("span").class("knob").class_if("on", on));
-    let is = el("code")
-        .class("switch-is")
-        .attr("id", format!("switch-{name}-is"))
-        .add(format!("# {command}"));
+    let is =
+        el("code").class("switch-is").attr("id", format!("switch-{name}-is")).add(format!("# {command}"));
     View::All(vec![button.into(), is.into()])
 }
