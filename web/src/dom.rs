@@ -171,8 +171,13 @@ impl El {
     }
 
     /// A class that comes and goes.
-    pub fn flag(mut self, class: &'static str, f: impl FnMut() -> bool + 'static) -> El {
-        self.0.flags.push((class, Box::new(f)));
+    pub fn flag(self, class: &'static str, f: impl FnMut() -> bool + 'static) -> El {
+        self.boxed_flag(class, Box::new(f))
+    }
+
+    // Not made anew for each closure.
+    fn boxed_flag(mut self, class: &'static str, f: Flags) -> El {
+        self.0.flags.push((class, f));
         self
     }
 
@@ -227,8 +232,12 @@ impl El {
     }
 
     /// What happens at an event.
-    pub fn on(mut self, event: &'static str, f: impl FnMut(&Event) + 'static) -> El {
-        self.0.handlers.push((event, Box::new(f)));
+    pub fn on(self, event: &'static str, f: impl FnMut(&Event) + 'static) -> El {
+        self.boxed_on(event, Box::new(f))
+    }
+
+    fn boxed_on(mut self, event: &'static str, f: Handler) -> El {
+        self.0.handlers.push((event, f));
         self
     }
 

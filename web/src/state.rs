@@ -10,6 +10,7 @@ use kernel::{NetnsId, PacketId};
 use leptos::prelude::*;
 use sim::EventId;
 use sim::view::{Role, Step};
+use std::ops::Deref;
 use std::rc::Rc;
 use workshop::Setting;
 
@@ -39,9 +40,20 @@ pub enum Pane {
     Tables,
 }
 
-/// Handles on all signals.
+/// A handle on all signals. They stay until the page is closed: so a handle is one pointer, whatever takes it along.
 #[derive(Clone, Copy)]
-pub struct State {
+pub struct State(&'static Signals);
+
+impl Deref for State {
+    type Target = Signals;
+
+    fn deref(&self) -> &Signals {
+        self.0
+    }
+}
+
+/// All signals.
+pub struct Signals {
     /// The run.
     pub loaded: Watched<Rc<Loaded>>,
     /// The steps that are shown: all, or all but the background.
@@ -90,7 +102,7 @@ impl State {
     /// The state that a link asks for, or the first lab at its start.
     pub fn new(link: Option<Link>) -> Result<State, String> {
         let (loaded, error) = open(link.as_ref())?;
-        let state = State {
+        let signals = Signals {
             shown: Watched::new(shown(&loaded, false)),
             cursor: Watched::new(loaded.start()),
             loaded: Watched::new(loaded),
@@ -113,6 +125,7 @@ impl State {
             captured: Watched::new(None),
             copied: Watched::new(""),
         };
+        let state = State(Box::leak(Box::new(signals)));
         if let Some(link) = link {
             state.place(&link);
         }
