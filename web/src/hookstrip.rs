@@ -1,7 +1,7 @@
 //! The hook diagram of a box, after Jan Engelhardt's packet-flow picture: same order, same bands; only what is
 //! registered is drawn.
 
-use crate::dom::part;
+use crate::dom::{NONE, View, el, part, svg};
 use crate::load::Loaded;
 use crate::state::State;
 use crate::svg::{Rect, Svg, clicked};
@@ -10,7 +10,6 @@ use crate::topology_kind as kind;
 use kernel::dev::DevKind;
 use kernel::netfilter::hook::InetHook;
 use kernel::{Netns, NetnsId, PacketId};
-use leptos::prelude::*;
 use sim::view::{Area, HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
 
 /// Where everything is drawn; of a hook, the first of its boxes.
@@ -113,16 +112,11 @@ struct Diagram<'a> {
 }
 
 /// The pane.
-pub fn strip(state: State) -> AnyView {
-    let go = move |e| {
-        if let Some(step) = clicked(&e) {
-            state.go(step);
-        }
-    };
+pub fn strip(state: State) -> View {
     part(move || {
         let loaded = state.loaded.get();
         let host = state.host();
-        let Some(ns) = loaded.world().host(host) else { return ().into_any() };
+        let Some(ns) = loaded.world().host(host) else { return NONE };
         let (packet, now) = (state.packet(), state.now());
         let boxes = InetHook::ALL.map(|hook| (hook, registered(ns, hook)));
         let count = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
@@ -139,12 +133,18 @@ pub fn strip(state: State) -> AnyView {
         };
         let flow = packet.and_then(|id| loaded.story.packet(id)).map(|p| kind(p.flow)).unwrap_or_default();
         let view_box = format!("0 0 {} {}", d.plan.width, d.plan.height);
-        let class = format!("strip {flow}");
-        view! {
-            <svg class=class viewBox=view_box aria-hidden="true" on:click=go inner_html=d.draw()></svg>
-            <p class="sr">{d.summary()}</p>
-        }
-        .into_any()
+        let drawing = svg("svg")
+            .class("strip")
+            .class(flow)
+            .attr("viewBox", view_box)
+            .attr("aria-hidden", "true")
+            .on("click", move |e| {
+                if let Some(step) = clicked(e) {
+                    state.go(step);
+                }
+            })
+            .html(d.draw());
+        View::All(vec![drawing.into(), el("p").class("sr").add(d.summary()).into()])
     })
 }
 

@@ -1,66 +1,70 @@
 //! Icons: small drawings in the colour of the text.
 
-use leptos::prelude::*;
+use crate::dom::{View, svg};
 
 /// An icon of 16 by 16.
-fn icon(d: &'static str, filled: bool) -> AnyView {
-    let class = if filled { "icon filled" } else { "icon" };
-    view! { <svg class=class viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d=d /></svg> }.into_any()
+fn icon(d: &str, filled: bool) -> View {
+    drawing("icon", "16", format!("<path d=\"{d}\"/>")).class_if("filled", filled).into()
 }
 
-pub fn play() -> AnyView {
+fn drawing(class: &str, size: &'static str, html: String) -> crate::dom::El {
+    svg("svg")
+        .class(class)
+        .attr("viewBox", format!("0 0 {size} {size}"))
+        .attr("width", size)
+        .attr("height", size)
+        .attr("aria-hidden", "true")
+        .html(html)
+}
+
+pub fn play() -> View {
     icon("M4.5 2.8v10.4L13 8z", true)
 }
-pub fn pause() -> AnyView {
+pub fn pause() -> View {
     icon("M4 3h3v10H4zM9 3h3v10H9z", true)
 }
-pub fn back() -> AnyView {
+pub fn back() -> View {
     icon("M10.5 3 5.5 8l5 5", false)
 }
-pub fn forward() -> AnyView {
+pub fn forward() -> View {
     icon("M5.5 3l5 5-5 5", false)
 }
-pub fn first() -> AnyView {
+pub fn first() -> View {
     icon("M4 3v10M12 3 7 8l5 5", false)
 }
-pub fn last() -> AnyView {
+pub fn last() -> View {
     icon("M12 3v10M4 3l5 5-5 5", false)
 }
-pub fn check() -> AnyView {
+pub fn check() -> View {
     icon("M3 8.5 6.5 12 13 4.5", false)
 }
-pub fn cross() -> AnyView {
+pub fn cross() -> View {
     icon("M4 4l8 8M12 4l-8 8", false)
 }
-pub fn open_box() -> AnyView {
+pub fn open_box() -> View {
     icon("M3 3h10v10H3z", false)
 }
-pub fn checked_box() -> AnyView {
+pub fn checked_box() -> View {
     icon("M3 3h10v10H3zM5.2 8.2 7.2 10.2 11 5.8", false)
 }
-pub fn copy() -> AnyView {
+pub fn copy() -> View {
     icon("M6 5.5h7v8H6zM3.5 10.5h-1v-8h7v1", false)
 }
-pub fn link() -> AnyView {
+pub fn link() -> View {
     icon("M6.5 9.5l3-3M7 5l1.6-1.6a2.8 2.8 0 0 1 4 4L11 9M9 11l-1.6 1.6a2.8 2.8 0 0 1-4-4L5 7", false)
 }
-pub fn sun_moon() -> AnyView {
+pub fn sun_moon() -> View {
     icon("M8 2.5a5.5 5.5 0 1 0 0 11zM8 2.5a5.5 5.5 0 0 1 0 11", false)
 }
-pub fn help() -> AnyView {
+pub fn help() -> View {
     icon("M5.6 6a2.4 2.4 0 1 1 3.6 2.1c-.8.5-1.2.9-1.2 1.9M8 12.4v.6", false)
 }
-pub fn warning() -> AnyView {
+pub fn warning() -> View {
     icon("M8 2.2 14.5 13.5h-13zM8 6.4v3.4M8 11.4v.6", false)
 }
 
 /// The mark of the page.
-pub fn logo() -> AnyView {
-    view! {
-        <svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
-            <path d="M3 12h5m8 0h5M8 12a4 4 0 1 1 8 0" />
-            <circle cx="12" cy="17" r="2.6" />
-        </svg>
-    }
-    .into_any()
+pub fn logo() -> View {
+    let html = "<path d=\"M3 12h5m8 0h5M8 12a4 4 0 1 1 8 0\"/><circle cx=\"12\" cy=\"17\" r=\"2.6\"/>";
+    drawing("logo", "24", html.to_owned()).into()
 }

@@ -2,10 +2,10 @@
 
 use crate::playback;
 use crate::state::{Pane, State, Tab};
-use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 use sim::view::{Area, Tone};
 use wasm_bindgen::JsCast;
+use web_sys::KeyboardEvent;
 
 /// The keys, for the help.
 pub const KEYS: &[(&str, &str)] = &[
@@ -59,7 +59,7 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
         }
         "Home" if !arrows => state.go_shown(0),
         "End" if !arrows => state.go_shown(state.shown.with_untracked(|s| s.len().saturating_sub(1))),
-        "Enter" if !button && !arrows => state.why.update(|w| *w = !*w),
+        "Enter" if !button && !arrows => state.why.set(!state.why.get_untracked()),
         letter if state.letters.get_untracked() && !alt => return self::letter(state, letter),
         _ => return false,
     }

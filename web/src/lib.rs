@@ -16,16 +16,18 @@ mod theme;
 mod timeline;
 mod topology;
 mod url;
+mod watched;
 
-use dom::{click, flag, maybe, part, text};
-use leptos::ev::{self, KeyboardEvent};
+use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};
+use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
+use panes::{heading, space};
 use sim::view::Flow;
 use state::{Pane, State};
-use std::time::Duration;
 use url::Link;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
+use web_sys::KeyboardEvent;
 
 /// The class of a packet's lines.
 fn topology_kind(flow: Flow) -> &'static str {
@@ -89,74 +91,81 @@ pub fn show_panics() {
 #[component]
 pub fn App() -> impl IntoView {
     let link = window().location().hash().ok().and_then(|hash| Link::parse(&hash));
-    match State::new(link) {
+    Root::new(move || match State::new(link) {
         Ok(state) => page(state),
-        Err(e) => view! { <main><h1>"Netfilter Lab"</h1><p role="alert">{e}</p></main> }.into_any(),
-    }
+        Err(e) => {
+            el("main").add(el("h1").add("Netfilter Lab")).add(el("p").attr("role", "alert").add(e)).into()
+        }
+    })
 }
 
-fn page(state: State) -> AnyView {
+fn page(state: State) -> View {
+    state.follow_packet();
     playback::run(state);
     follow_address(state);
     follow_width(state);
     panes::keep_in_sight(state);
     on_key(state);
-    let shows = move |pane| flag(move || state.pane.get() == pane);
-    view! {
-        <main id="lab" tabindex="-1">
-            {panes::header(state)}
-            <div class="panes">
-                {part(move || trouble(state))}
-                <section class="card lesson" id="lesson" tabindex="-1" aria-label="Lesson" class:shown=shows(Pane::Lesson)>
-                    {panes::lesson(state)}
-                </section>
-                <div class="mid" class:shown=shows(Pane::Map)>
-                    <section class="card mapcard" id="map" tabindex="-1" aria-labelledby="map-title">
-                        {map_head(state)}
-                        {topology::map(state)}
-                    </section>
-                    <section class="card flow" aria-labelledby="flow-title">
-                        {flow_head(state)}
-                        {hookstrip::strip(state)}
-                    </section>
-                </div>
-                <section class="card outcome" id="outcome" aria-label="Outcome" class:shown=shows(Pane::Map)>
-                    {panes::terminal(state)}
-                </section>
-                <div class="side" class:shown=shows(Pane::Journey)>
-                    <section class="card journey" id="journey" tabindex="-1" aria-labelledby="journey-title">
-                        {panes::journey(state)}
-                        {panes::conntrack(state, true)}
-                    </section>
-                </div>
-                <section class="card foot" aria-label="Timeline and tables">
-                    {timeline::timeline(state)}
-                    <div class="tables" id="tables" tabindex="-1" class:shown=shows(Pane::Tables)>
-                        {panes::tables(state)}
-                    </div>
-                </section>
-            </div>
-            {bottom(state)}
-        </main>
-        <p class="sr" role="status" aria-live="polite" id="spoken">{text(move || state.spoken.get())}</p>
-        {panes::help(state)}
-    }
-    .into_any()
+    let shown = move |el: El, pane| el.flag("shown", move || state.pane.get() == pane);
+    let map = el("section")
+        .class("card mapcard")
+        .id("map")
+        .attr("tabindex", "-1")
+        .attr("aria-labelledby", "map-title")
+        .add(map_head(state))
+        .add(topology::map(state));
+    let flow = el("section")
+        .class("card flow")
+        .attr("aria-labelledby", "flow-title")
+        .add(flow_head(state))
+        .add(hookstrip::strip(state));
+    let lesson = el("section")
+        .class("card lesson")
+        .id("lesson")
+        .attr("tabindex", "-1")
+        .attr("aria-label", "Lesson")
+        .add(panes::lesson(state));
+    let outcome = el("section")
+        .class("card outcome")
+        .id("outcome")
+        .attr("aria-label", "Outcome")
+        .add(panes::terminal(state));
+    let journey = el("section")
+        .class("card journey")
+        .id("journey")
+        .attr("tabindex", "-1")
+        .attr("aria-labelledby", "journey-title")
+        .add(panes::journey(state))
+        .add(panes::conntrack(state, true));
+    let tables = el("div").class("tables").id("tables").attr("tabindex", "-1").add(panes::tables(state));
+    let foot = el("section")
+        .class("card foot")
+        .attr("aria-label", "Timeline and tables")
+        .add(timeline::timeline(state))
+        .add(shown(tables, Pane::Tables));
+    let panes = el("div")
+        .class("panes")
+        .add(part(move || trouble(state)))
+        .add(shown(lesson, Pane::Lesson))
+        .add(shown(el("div").class("mid").add(map).add(flow), Pane::Map))
+        .add(shown(outcome, Pane::Map))
+        .add(shown(el("div").class("side").add(journey), Pane::Journey))
+        .add(foot);
+    let main =
+        el("main").id("lab").attr("tabindex", "-1").add(panes::header(state)).add(panes).add(bottom(state));
+    let spoken = el("p")
+        .class("sr")
+        .attr("role", "status")
+        .attr("aria-live", "polite")
+        .id("spoken")
+        .add(text(move || state.spoken.get()));
+    View::All(vec![main.into(), spoken.into(), panes::help(state)])
 }
 
-fn trouble(state: State) -> AnyView {
-    state
-        .error
-        .get()
-        .map(|e| {
-            view! {
-                <div class="trouble" role="alert">
-                    <span>{e}</span>
-                    <button class="btn quiet" on:click=click(move || state.error.set(None))>"Dismiss"</button>
-                </div>
-            }
-        })
-        .into_any()
+fn trouble(state: State) -> View {
+    let Some(e) = state.error.get() else { return NONE };
+    let dismiss = el("button").class("btn quiet").click(move || state.error.set(None)).add("Dismiss");
+    el("div").class("trouble").attr("role", "alert").add(el("span").add(e)).add(dismiss).into()
 }
 
 fn host_name(state: State) -> String {
@@ -164,71 +173,64 @@ fn host_name(state: State) -> String {
     state.loaded.with(|l| l.world().host(host).map_or(String::new(), |h| h.name.clone()))
 }
 
-fn map_head(state: State) -> AnyView {
+fn map_head(state: State) -> El {
     let clock = text(move || state.with_step(|_, s, _| sim::view::clock(s.at)).unwrap_or_default());
-    view! {
-        <div class="head">
-            <h2 id="map-title">"Map"</h2>
-            <span class="space"></span>
-            <span class="key"><i class="line req"></i>"request"</span>
-            <span class="key"><i class="line rep"></i>"reply"</span>
-            <span class="key"><i class="line rst"></i>"reset"</span>
-            <span class="mono clock">{clock}</span>
-        </div>
+    let mut head = el("div").class("head").add(heading("h2", "map-title", "Map")).add(space());
+    for (class, name) in [("line req", "request"), ("line rep", "reply"), ("line rst", "reset")] {
+        head = head.add(el("span").class("key").add(el("i").class(class)).add(name));
     }
-    .into_any()
+    head.add(el("span").class("mono clock").add(clock))
 }
 
-fn flow_head(state: State) -> AnyView {
+fn flow_head(state: State) -> El {
     let pinned = part(move || {
-        let button = || {
-            let follow = click(move || state.pinned.set(None));
-            view! { <button class="btn quiet" on:click=follow>"Follow the packet"</button> }.into_any()
-        };
-        state.pinned.get().map(|_| button()).into_any()
+        if state.pinned.get().is_none() {
+            return NONE;
+        }
+        el("button").class("btn quiet").click(move || state.pinned.set(None)).add("Follow the packet").into()
     });
     let label = text(move || {
         let loaded = state.loaded.get();
         state.packet().and_then(|id| loaded.story.packet(id)).map(|p| p.label.clone()).unwrap_or_default()
     });
-    view! {
-        <div class="head">
-            <h2 id="flow-title"><b>{text(move || host_name(state))}</b>" packet flow"</h2>
-            {pinned}
-            <span class="space"></span>
-            <span class="quiet legend-line">"R raw  C conntrack  M mangle  N nat  F filter  S security"</span>
-            <span class="chip static">{label}</span>
-        </div>
-    }
-    .into_any()
+    let letters = "R raw  C conntrack  M mangle  N nat  F filter  S security";
+    let host = el("b").add(text(move || host_name(state)));
+    el("div")
+        .class("head")
+        .add(el("h2").id("flow-title").add(host).add(" packet flow"))
+        .add(pinned)
+        .add(space())
+        .add(el("span").class("quiet legend-line").add(letters))
+        .add(el("span").class("chip static").add(label))
 }
 
 /// On a small screen: which pane.
-fn bottom(state: State) -> AnyView {
-    let all =
-        [(Pane::Lesson, "Lesson"), (Pane::Map, "Map"), (Pane::Journey, "Journey"), (Pane::Tables, "Tables")];
-    let buttons: Vec<AnyView> = all
-        .into_iter()
-        .map(|(pane, name)| {
-            let here = maybe(move || (state.pane.get() == pane).then_some("true"));
-            view! { <button aria-current=here on:click=click(move || state.pane.set(pane))>{name}</button> }
-                .into_any()
-        })
-        .collect();
-    view! { <nav class="bottom" aria-label="Panes">{buttons}</nav> }.into_any()
+fn bottom(state: State) -> El {
+    let mut nav = el("nav").class("bottom").attr("aria-label", "Panes");
+    for (pane, name) in
+        [(Pane::Lesson, "Lesson"), (Pane::Map, "Map"), (Pane::Journey, "Journey"), (Pane::Tables, "Tables")]
+    {
+        let button = el("button")
+            .maybe("aria-current", "true", move || state.pane.get() == pane)
+            .click(move || state.pane.set(pane))
+            .add(name);
+        nav = nav.add(button);
+    }
+    nav
 }
 
 // ---------------------------------------------------------------------- the world outside
 
 /// Keys are ours while the focus is inside the lab, or nowhere.
 fn on_key(state: State) {
-    let handle = window_event_listener(ev::keydown, move |e: KeyboardEvent| {
-        if !e.default_prevented() && keys::key(state, &e) {
+    on_window("keydown", move |e| {
+        // What fills in forms sends events of this name that are none.
+        let key = e.dyn_ref::<KeyboardEvent>();
+        if !e.default_prevented() && key.is_some_and(|key| keys::key(state, key)) {
             e.prevent_default();
         }
     });
-    on_cleanup(move || handle.remove());
-    request_animation_frame(|| {
+    before_paint(|| {
         // Nothing has the focus yet: keys work at once.
         let nowhere = document().active_element().is_none_or(|e| e.tag_name() == "BODY");
         if nowhere {
@@ -239,24 +241,19 @@ fn on_key(state: State) {
 
 /// State to address and back.
 fn follow_address(state: State) {
-    let timer = StoredValue::new(None::<leptos::leptos_dom::helpers::TimeoutHandle>);
-    let first = StoredValue::new(true);
-    Effect::new(move |_| {
+    let mut timer = None;
+    let mut first = true;
+    effect(move || {
         let _ = (state.cursor.get(), state.pinned.get());
         state.loaded.track();
-        if first.get_value() {
-            first.set_value(false);
+        if std::mem::take(&mut first) {
             return;
         }
-        // Browsers do not like to be told about every step of a drag.
-        if let Some(timer) = timer.get_value() {
-            timer.clear();
-        }
-        timer.set_value(
-            set_timeout_with_handle(move || write_address(state), Duration::from_millis(250)).ok(),
-        );
+        // Browsers do not like to be told about every step of a drag: a timer that is dropped does nothing.
+        drop(timer.take());
+        timer = Some(Timeout::new(250, move || write_address(state)));
     });
-    let handle = window_event_listener(ev::hashchange, move |_| {
+    on_window("hashchange", move |_| {
         let hash = window().location().hash().unwrap_or_default();
         match Link::parse(&hash) {
             Some(link) if link != untrack(|| state.link()) => {
@@ -267,7 +264,6 @@ fn follow_address(state: State) {
             _ => {}
         }
     });
-    on_cleanup(move || handle.remove());
 }
 
 fn follow_width(state: State) {
@@ -278,6 +274,5 @@ fn follow_width(state: State) {
         }
     };
     look();
-    let handle = window_event_listener(ev::resize, move |_| look());
-    on_cleanup(move || handle.remove());
+    on_window("resize", move |_| look());
 }

@@ -1,38 +1,33 @@
 //! Playing: the cursor moves by itself, one step after the other.
 
+use crate::dom::effect;
 use crate::state::State;
-use leptos::prelude::*;
-use std::time::Duration;
+use gloo::timers::callback::Interval;
 
 /// Time for one step at normal speed, in milliseconds.
 const PACE: u32 = 640;
 
 /// Time for one step.
-fn pace(speed: u32) -> Duration {
-    if crate::media("(prefers-reduced-motion: reduce)") {
-        return Duration::from_secs(1);
-    }
-    Duration::from_millis(u64::from(PACE * 4 / speed.max(1)))
+fn pace(speed: u32) -> u32 {
+    if crate::media("(prefers-reduced-motion: reduce)") { 1000 } else { PACE * 4 / speed.max(1) }
 }
 
 /// Keeps a timer while it plays. The end stops it.
 pub fn run(state: State) {
-    Effect::new(move |_| {
+    // It runs as long as it is kept.
+    let mut timer = None;
+    effect(move || {
+        drop(timer.take());
         if !state.playing.get() {
             return;
         }
-        let timer = set_interval_with_handle(
-            move || {
-                if !state.advance() {
-                    state.playing.set(false);
-                    state.speak();
-                }
-            },
-            pace(state.speed.get()),
-        );
-        if let Ok(timer) = timer {
-            on_cleanup(move || timer.clear());
-        }
+        let step = move || {
+            if !state.advance() {
+                state.playing.set(false);
+                state.speak();
+            }
+        };
+        timer = Some(Interval::new(pace(state.speed.get()), step));
     });
 }
 

@@ -1,17 +1,18 @@
 //! The state of the page: which lab in which setting, where the cursor is, what is chosen. Everything else is a view
 //! of it.
 
+use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::url::Link;
+use crate::watched::Watched;
+use gloo::timers::callback::Timeout;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::*;
 use sim::EventId;
 use sim::view::{Role, Step};
+use std::ops::Deref;
 use std::rc::Rc;
 use workshop::Setting;
-
-/// A signal whose value stays in this thread.
-pub type Local<T> = RwSignal<T, LocalStorage>;
 
 /// The tables at the bottom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,71 +40,92 @@ pub enum Pane {
     Tables,
 }
 
-/// Handles on all signals.
+/// A handle on all signals. They stay until the page is closed: so a handle is one pointer, whatever takes it along.
 #[derive(Clone, Copy)]
-pub struct State {
+pub struct State(&'static Signals);
+
+impl Deref for State {
+    type Target = Signals;
+
+    fn deref(&self) -> &Signals {
+        self.0
+    }
+}
+
+/// All signals.
+pub struct Signals {
     /// The run.
-    pub loaded: Local<Rc<Loaded>>,
+    pub loaded: Watched<Rc<Loaded>>,
     /// The steps that are shown: all, or all but the background.
-    pub shown: Local<Rc<Vec<usize>>>,
+    pub shown: Watched<Rc<Vec<usize>>>,
     /// Changes that would reach the goals.
-    pub cures: Local<Vec<Cure>>,
+    pub cures: Watched<Vec<Cure>>,
     /// The cursor: a step.
-    pub cursor: RwSignal<usize>,
+    pub cursor: Watched<usize>,
     /// The box that is looked at; `None` follows the packet.
-    pub pinned: RwSignal<Option<NetnsId>>,
+    pub pinned: Watched<Option<NetnsId>>,
     /// Background noise is shown.
-    pub noise: RwSignal<bool>,
+    pub noise: Watched<bool>,
     /// It plays.
-    pub playing: RwSignal<bool>,
+    pub playing: Watched<bool>,
     /// Speed in quarters: 4 is normal.
-    pub speed: RwSignal<u32>,
+    pub speed: Watched<u32>,
     /// The last move was a single step, to be shown as a movement.
-    pub tween: RwSignal<bool>,
+    pub tween: Watched<bool>,
     /// The explanation of the current step is open.
-    pub why: RwSignal<bool>,
+    pub why: Watched<bool>,
     /// The table that is shown.
-    pub tab: RwSignal<Tab>,
+    pub tab: Watched<Tab>,
     /// The pane that is shown on a small screen.
-    pub pane: RwSignal<Pane>,
+    pub pane: Watched<Pane>,
     /// What the live region says.
-    pub spoken: RwSignal<String>,
+    pub spoken: Watched<String>,
     /// Something that went wrong.
-    pub error: RwSignal<Option<String>>,
+    pub error: Watched<Option<String>>,
     /// The help is open.
-    pub help: RwSignal<bool>,
+    pub help: Watched<bool>,
     /// Single-letter keys are on.
-    pub letters: RwSignal<bool>,
+    pub letters: Watched<bool>,
     /// The screen is narrower than 720 px.
-    pub narrow: RwSignal<bool>,
+    pub narrow: Watched<bool>,
     /// The box whose entry in the outline has the focus.
-    pub outlined: RwSignal<Option<NetnsId>>,
+    pub outlined: Watched<Option<NetnsId>>,
+    /// [`State::packet`], but changed only when another packet is looked at.
+    pub chosen: Watched<Option<PacketId>>,
+    /// The box whose capture is shown; `None` for all.
+    pub captured: Watched<Option<NetnsId>>,
+    /// The button that has just copied something.
+    pub copied: Watched<&'static str>,
 }
 
 impl State {
     /// The state that a link asks for, or the first lab at its start.
     pub fn new(link: Option<Link>) -> Result<State, String> {
         let (loaded, error) = open(link.as_ref())?;
-        let state = State {
-            shown: RwSignal::new_local(shown(&loaded, false)),
-            cursor: RwSignal::new(loaded.start()),
-            loaded: RwSignal::new_local(loaded),
-            cures: RwSignal::new_local(Vec::new()),
-            pinned: RwSignal::new(None),
-            noise: RwSignal::new(false),
-            playing: RwSignal::new(false),
-            speed: RwSignal::new(4),
-            tween: RwSignal::new(false),
-            why: RwSignal::new(true),
-            tab: RwSignal::new(Tab::Capture),
-            pane: RwSignal::new(Pane::Map),
-            spoken: RwSignal::new(String::new()),
-            error: RwSignal::new(error),
-            help: RwSignal::new(false),
-            letters: RwSignal::new(true),
-            narrow: RwSignal::new(false),
-            outlined: RwSignal::new(None),
+        let signals = Signals {
+            shown: Watched::new(shown(&loaded, false)),
+            cursor: Watched::new(loaded.start()),
+            loaded: Watched::new(loaded),
+            cures: Watched::new(Vec::new()),
+            pinned: Watched::new(None),
+            noise: Watched::new(false),
+            playing: Watched::new(false),
+            speed: Watched::new(4),
+            tween: Watched::new(false),
+            why: Watched::new(true),
+            tab: Watched::new(Tab::Capture),
+            pane: Watched::new(Pane::Map),
+            spoken: Watched::new(String::new()),
+            error: Watched::new(error),
+            help: Watched::new(false),
+            letters: Watched::new(true),
+            narrow: Watched::new(false),
+            outlined: Watched::new(None),
+            chosen: Watched::new(None),
+            captured: Watched::new(None),
+            copied: Watched::new(""),
         };
+        let state = State(Box::leak(Box::new(signals)));
         if let Some(link) = link {
             state.place(&link);
         }
@@ -185,7 +207,7 @@ impl State {
         let state = *self;
         self.cures.set(Vec::new());
         request_idle_callback(move || {
-            let Some(loaded) = state.loaded.try_get_untracked() else { return };
+            let loaded = state.loaded.get_untracked();
             state.cures.set(loaded.cures());
         });
     }
@@ -196,13 +218,38 @@ impl State {
         self.shown.set(shown(&self.loaded.get_untracked(), on));
     }
 
+    /// Says for a moment that a button has copied something.
+    pub fn show_copied(self, button: &'static str) {
+        self.copied.set(button);
+        let end = move || {
+            if self.copied.get_untracked() == button {
+                self.copied.set("");
+            }
+        };
+        Timeout::new(1600, end).forget();
+    }
+
+    /// Keeps [`State::chosen`] up to date.
+    pub fn follow_packet(self) {
+        self.chosen.set(untrack(|| self.packet()));
+        effect(move || {
+            let now = self.packet();
+            if self.chosen.get_untracked() != now {
+                self.chosen.set(now);
+            }
+        });
+    }
+
     // ------------------------------------------------------------------ the cursor
 
     /// Runs `f` on the current step.
     pub fn with_step<T>(&self, f: impl FnOnce(&Loaded, &Step, usize) -> T) -> Option<T> {
-        let loaded = self.loaded.get();
-        let cursor = self.cursor.get();
+        let (loaded, cursor) = self.here();
         loaded.story.steps.get(cursor).map(|step| f(&loaded, step, cursor))
+    }
+
+    fn here(&self) -> (Rc<Loaded>, usize) {
+        (self.loaded.get(), self.cursor.get())
     }
 
     /// The event up to which everything has happened.
@@ -239,6 +286,12 @@ impl State {
             return node;
         }
         loaded.world().host_by_name(loaded.lab.focus).unwrap_or(host)
+    }
+
+    /// Its name.
+    pub fn table_host_name(&self) -> String {
+        let id = self.table_host();
+        self.loaded.with(|l| l.world().host(id).map_or(String::new(), |h| h.name.clone()))
     }
 
     /// The place of the cursor among the steps that are shown.

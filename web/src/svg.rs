@@ -1,7 +1,6 @@
 //! Writing drawings: SVG as text, in whole units. A drawing is set as one piece and read by nobody but the eye, so it
 //! needs no framework.
 
-use leptos::ev::MouseEvent;
 use wasm_bindgen::JsCast;
 
 /// A rectangle.
@@ -117,7 +116,7 @@ impl Svg {
 }
 
 /// The number of the group that was clicked.
-pub fn clicked(event: &MouseEvent) -> Option<usize> {
+pub fn clicked(event: &web_sys::Event) -> Option<usize> {
     let target = event.target()?.dyn_into::<web_sys::Element>().ok()?;
     target.closest("[data-go]").ok()??.get_attribute("data-go")?.parse().ok()
 }

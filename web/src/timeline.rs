@@ -1,8 +1,9 @@
 //! The timeline: buttons, ticks, and the slider under them.
 
-use crate::dom::{click, part, text, value};
+use crate::dom::{El, View, el, part, svg, text};
 use crate::hookstrip::color;
 use crate::icons;
+use crate::panes::unseen;
 use crate::playback;
 use crate::state::State;
 use crate::svg::{Rect, Svg};
@@ -14,72 +15,68 @@ use sim::view::{Area, Flow, Tone};
 const SPEEDS: [(u32, &str); 4] = [(2, "0.5×"), (4, "1×"), (8, "2×"), (16, "4×")];
 
 /// The timeline.
-pub fn timeline(state: State) -> AnyView {
+pub fn timeline(state: State) -> View {
     let count = move || state.shown.with(|s| s.len());
     let play_label = text(move || if state.playing.get() { "Pause" } else { "Play" }.to_owned());
-    let value_text = value(move || {
-        let (at, n) = (state.position() + 1, count());
-        format!("event {at} of {n}, {}", state.sentence())
-    });
-    let speeds: Vec<AnyView> = SPEEDS
-        .into_iter()
-        .map(|(value, text)| {
-            view! { <option value=value.to_string() selected={value == 4}>{text}</option> }.into_any()
-        })
-        .collect();
-    view! {
-        <div class="tl" role="group" aria-label="Timeline">
-            <div class="buttons">
-                <button class="btn" title="First step (Home)" aria-label="First step" on:click=click(move || state.go_shown(0))>
-                    {icons::first()}
-                </button>
-                <button class="btn" title="One step back (←)" aria-label="One step back" on:click=click(move || state.step(false))>
-                    {icons::back()}
-                </button>
-                <button
-                    id="play"
-                    class="btn primary"
-                    title="Play or pause (Space)"
-                    on:click=click(move || playback::toggle(state))
-                >
-                    {part(move || if state.playing.get() { icons::pause() } else { icons::play() })}
-                    <span>{play_label}</span>
-                </button>
-                <button class="btn" title="One step forward (→)" aria-label="One step forward" on:click=click(move || state.step(true))>
-                    {icons::forward()}
-                </button>
-                <button class="btn" title="Last step (End)" aria-label="Last step" on:click=click(move || state.go_shown(count().saturating_sub(1)))>
-                    {icons::last()}
-                </button>
-            </div>
-            <label class="speed">
-                <span class="sr">"Speed"</span>
-                <select on:change=move |e| state.speed.set(event_target_value(&e).parse().unwrap_or(4))>
-                    {speeds}
-                </select>
-            </label>
-            <div class="scrub">
-                <div class="lanes">
-                    {part(move || ticks(state))}
-                    <span class="needle" style:left=value(move || percent(state.position(), count()))></span>
-                </div>
-                <input
-                    id="scrubber"
-                    type="range"
-                    min="0"
-                    max=value(move || count().saturating_sub(1).to_string())
-                    prop:value=value(move || state.position().to_string())
-                    aria-label="Step"
-                    aria-valuetext=value_text
-                    on:input=move |e| drag(state, &event_target_value(&e))
-                />
-            </div>
-            <span class="count mono" id="position">
-                {text(move || format!("{} / {}", state.position() + 1, count()))}
-            </span>
-        </div>
+    let play = el("button")
+        .id("play")
+        .class("btn primary")
+        .attr("title", "Play or pause (Space)")
+        .click(move || playback::toggle(state))
+        .add(part(move || if state.playing.get() { icons::pause() } else { icons::play() }))
+        .add(el("span").add(play_label));
+    let buttons = el("div")
+        .class("buttons")
+        .add(button("First step", "First step (Home)").click(move || state.go_shown(0)).add(icons::first()))
+        .add(button("One step back", "One step back (←)").click(move || state.step(false)).add(icons::back()))
+        .add(play)
+        .add(
+            button("One step forward", "One step forward (→)")
+                .click(move || state.step(true))
+                .add(icons::forward()),
+        )
+        .add(
+            button("Last step", "Last step (End)")
+                .click(move || state.go_shown(count().saturating_sub(1)))
+                .add(icons::last()),
+        );
+    let mut speeds =
+        el("select").on("change", move |e| state.speed.set(event_target_value(e).parse().unwrap_or(4)));
+    for (value, text) in SPEEDS {
+        let mut option = el("option").attr("value", value.to_string());
+        if value == 4 {
+            option = option.attr("selected", "");
+        }
+        speeds = speeds.add(option.add(text));
     }
-    .into_any()
+    let needle = el("span").class("needle").style("left", move || percent(state.position(), count()));
+    let slider = el("input")
+        .id("scrubber")
+        .attr("type", "range")
+        .attr("min", "0")
+        .live("max", move || count().saturating_sub(1).to_string())
+        .input(move || state.position().to_string())
+        .attr("aria-label", "Step")
+        .live("aria-valuetext", move || {
+            let (at, n) = (state.position() + 1, count());
+            format!("event {at} of {n}, {}", state.sentence())
+        })
+        .on("input", move |e| drag(state, &event_target_value(e)));
+    let lanes = el("div").class("lanes").add(part(move || ticks(state))).add(needle);
+    let position = text(move || format!("{} / {}", state.position() + 1, count()));
+    el("div")
+        .class("tl")
+        .attr("role", "group")
+        .attr("aria-label", "Timeline")
+        .add(buttons)
+        .add(el("label").class("speed").add(unseen("Speed")).add(speeds))
+        .add(el("div").class("scrub").add(lanes).add(slider))
+        .add(el("span").class("count mono").id("position").add(position))
+        .into()
+}
+
+fn button(label: &'static str, title: &'static str) -> El {
+    el("button").class("btn").attr("title", title).attr("aria-label", label)
 }
 
 fn drag(state: State, value: &str) {
@@ -96,7 +93,7 @@ fn percent(at: usize, count: usize) -> String {
 
 /// A tick for each step: packets of the asking side above, answers below, programs in the middle. A step is ten units
 /// wide.
-fn ticks(state: State) -> AnyView {
+fn ticks(state: State) -> View {
     let loaded = state.loaded.get();
     let shown = state.shown.get();
     let last = int(shown.len().saturating_sub(1).max(1)) * 10;
@@ -122,9 +119,11 @@ fn ticks(state: State) -> AnyView {
         };
         s.rect(&format!("tick {class}"), Rect { x: x - 4, y, w: 8, h: 10 }, 0);
     }
-    let view_box = format!("0 0 {last} 32");
-    view! {
-        <svg class="ticks" viewBox=view_box preserveAspectRatio="none" aria-hidden="true" inner_html=s.done()></svg>
-    }
-    .into_any()
+    svg("svg")
+        .class("ticks")
+        .attr("viewBox", format!("0 0 {last} 32"))
+        .attr("preserveAspectRatio", "none")
+        .attr("aria-hidden", "true")
+        .html(s.done())
+        .into()
 }

@@ -1,7 +1,7 @@
 //! The conntrack table, as `conntrack -L` prints it at the cursor.
 
-use super::copy_button;
-use crate::dom::{part, text};
+use super::{copy_button, space};
+use crate::dom::{View, el, part, text};
 use crate::state::State;
 use leptos::prelude::*;
 use sim::view::{CtEntry, conntrack_at};
@@ -17,43 +17,34 @@ fn listing(state: State) -> String {
 }
 
 /// The table; `pinned` is the short form under the journey.
-pub fn conntrack(state: State, pinned: bool) -> AnyView {
-    let host = text(move || {
-        let id = state.table_host();
-        let name = state.loaded.with(|l| l.world().host(id).map_or(String::new(), |h| h.name.clone()));
-        format!("{name}# conntrack -L")
-    });
+pub fn conntrack(state: State, pinned: bool) -> View {
+    let host = text(move || state.table_host_name() + "# conntrack -L");
     let lines = part(move || {
         let now = state.now();
         let list = entries(state);
         if list.is_empty() {
-            return view! { <p class="none">"no entry"</p> }.into_any();
+            return el("p").class("none").add("no entry").into();
         }
-        list.iter().map(|e| line(e, e.event == now)).collect::<Vec<_>>().into_any()
+        View::All(list.iter().map(|e| line(e, e.event == now)).collect())
     });
-    view! {
-        <div class="ct" class:pinned=pinned>
-            <div class="head">
-                <h3><span class="mono">{host}</span></h3>
-                <span class="space"></span>
-                {copy_button(move || listing(state))}
-            </div>
-            <div aria-live="off">{lines}</div>
-        </div>
-    }
-    .into_any()
+    let name = if pinned { "pinned" } else { "conntrack" };
+    let head = el("div")
+        .class("head")
+        .add(el("h3").add(el("span").class("mono").add(host)))
+        .add(space())
+        .add(copy_button(state, name, move || listing(state)));
+    let lines = el("div").attr("aria-live", "off").add(lines);
+    el("div").class("ct").class_if("pinned", pinned).add(head).add(lines).into()
 }
 
-fn line(e: &CtEntry, fresh: bool) -> AnyView {
-    let words: Vec<AnyView> = e
-        .words
-        .iter()
-        .map(|w| match w.nat {
-            true => view! { <b>{w.text.clone()}</b>" " }.into_any(),
-            false => view! { {w.text.clone()}" " }.into_any(),
-        })
-        .collect();
-    let mark = (!e.confirmed)
-        .then(|| view! { <span class="unconfirmed">"unconfirmed: not in the table yet"</span> });
-    view! { <p class="row mono" class:fresh=fresh class:pending=!e.confirmed>{words}{mark}</p> }.into_any()
+fn line(e: &CtEntry, fresh: bool) -> View {
+    let mut p = el("p").class("row mono").class_if("fresh", fresh).class_if("pending", !e.confirmed);
+    for w in &e.words {
+        let word = w.text.clone();
+        p = if w.nat { p.add(el("b").add(word)) } else { p.add(word) }.add(" ");
+    }
+    if !e.confirmed {
+        p = p.add(el("span").class("unconfirmed").add("unconfirmed: not in the table yet"));
+    }
+    p.into()
 }

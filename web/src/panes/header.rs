@@ -1,6 +1,7 @@
 //! The bar at the top: lab, switches, link, theme, help.
 
-use crate::dom::{click, flag, part, text};
+use super::{space, unseen};
+use crate::dom::{El, View, before_paint, el, part, text};
 use crate::icons;
 use crate::state::State;
 use crate::theme;
@@ -8,76 +9,76 @@ use leptos::prelude::*;
 use workshop::Switch;
 
 /// The bar.
-pub fn header(state: State) -> AnyView {
-    let shared = RwSignal::new(false);
-    let share = click(move || {
+pub fn header(state: State) -> View {
+    let shared = move || state.copied.get() == "link";
+    let share = move || {
         crate::write_address(state);
         crate::copy(&crate::address());
-        shared.set(true);
-        set_timeout(
-            move || {
-                shared.try_set(false);
-            },
-            std::time::Duration::from_millis(1600),
-        );
-    });
-    view! {
-        <header class="bar">
-            {icons::logo()}
-            <h1 class="brand">"Netfilter Lab"</h1>
-            {labs(state)}
-            <span class="space"></span>
-            {part(move || switches(state))}
-            <button class="btn" on:click=share title="Copy a link to this moment (y)">
-                {part(move || if shared.get() { icons::check() } else { icons::link() })}
-                <span class="wide">{text(move || if shared.get() { "Link copied" } else { "Link" }.to_owned())}</span>
-            </button>
-            <button class="btn" id="theme" on:click=click(theme::toggle) title="Light or dark" aria-label="Light or dark">
-                {icons::sun_moon()}
-            </button>
-            <button class="btn" id="help-button" on:click=click(move || state.help.set(true)) title="Keys (?)" aria-label="Keys and symbols">
-                {icons::help()}
-            </button>
-        </header>
-    }
-    .into_any()
+        state.show_copied("link");
+    };
+    let share_text = text(move || if shared() { "Link copied" } else { "Link" }.to_owned());
+    el("header")
+        .class("bar")
+        .add(icons::logo())
+        .add(el("h1").class("brand").add("Netfilter Lab"))
+        .add(labs(state))
+        .add(space())
+        .add(part(move || switches(state)))
+        .add(
+            button("Copy a link to this moment (y)")
+                .click(share)
+                .add(part(move || if shared() { icons::check() } else { icons::link() }))
+                .add(el("span").class("wide").add(share_text)),
+        )
+        .add(
+            button("Light or dark")
+                .id("theme")
+                .attr("aria-label", "Light or dark")
+                .click(theme::toggle)
+                .add(icons::sun_moon()),
+        )
+        .add(
+            button("Keys (?)")
+                .id("help-button")
+                .attr("aria-label", "Keys and symbols")
+                .click(move || state.help.set(true))
+                .add(icons::help()),
+        )
+        .into()
+}
+
+fn button(title: &'static str) -> El {
+    el("button").class("btn").attr("title", title)
 }
 
 /// The choice of labs.
-fn labs(state: State) -> AnyView {
+fn labs(state: State) -> View {
     let all = workshop::labs();
-    let current = move || state.loaded.with(|l| l.lab.name);
     if all.len() < 2 {
-        return view! { <p class="pill lab mono">{text(move || state.loaded.with(|l| l.lab.name.to_owned()))}</p> }.into_any();
+        let name = text(move || state.loaded.with(|l| l.lab.name.to_owned()));
+        return el("p").class("pill lab mono").add(name).into();
     }
-    let options: Vec<AnyView> = all
-        .iter()
-        .map(|lab| {
-            let name = lab.name;
-            view! { <option value=name selected=flag(move || current() == name)>{lab.title}</option> }
-                .into_any()
-        })
-        .collect();
-    let change = move |e| {
-        let link = crate::url::Link { lab: event_target_value(&e), ..Default::default() };
+    let mut select = el("select").on("change", move |e| {
+        let link = crate::url::Link { lab: event_target_value(e), ..Default::default() };
         state.follow(&link);
-    };
-    view! {
-        <label class="pill lab">
-            <span class="sr">"Lab"</span>
-            <select on:change=change>{options}</select>
-        </label>
+    });
+    for lab in &all {
+        let name = lab.name;
+        let option = el("option")
+            .attr("value", name)
+            .maybe("selected", "", move || state.loaded.with(|l| l.lab.name) == name)
+            .add(lab.title);
+        select = select.add(option);
     }
-    .into_any()
+    el("label").class("pill lab").add(unseen("Lab")).add(select).into()
 }
 
-fn switches(state: State) -> AnyView {
+fn switches(state: State) -> View {
     let loaded = state.loaded.get();
-    let list: Vec<AnyView> = loaded.lab.switches.iter().map(|s| switch(state, s)).collect();
-    list.into_any()
+    View::All(loaded.lab.switches.iter().map(|s| switch(state, s)).collect())
 }
 
-fn switch(state: State, s: &Switch) -> AnyView {
+fn switch(state: State, s: &Switch) -> View {
     let name = s.name;
     let now = state.loaded.with(|l| l.run.setting.get(name).cloned()).unwrap_or_default();
     let on = s.positions.len() > 1 && s.positions.last().is_some_and(|(v, _)| *v == now);
@@ -85,27 +86,24 @@ fn switch(state: State, s: &Switch) -> AnyView {
     let hosts = s.hosts.join(", ");
     let command = s.command(&now).unwrap_or_default();
     let title = format!("{}: {hosts} # {}", s.title, s.command(other).unwrap_or_default());
-    let flip = click(move || {
+    let flip = move || {
         let mut setting = state.loaded.with_untracked(|l| l.run.setting.clone());
         setting.insert(name.to_owned(), other.to_owned());
         state.apply(&setting);
         // The switch is drawn anew; the focus stays on it.
-        request_animation_frame(move || crate::focus_on(&format!("switch-{name}")));
-    });
-    view! {
-        <button
-            id=format!("switch-{name}")
-            class="switch"
-            role="switch"
-            aria-checked=on.to_string()
-            aria-describedby=format!("switch-{name}-is")
-            title=title
-            on:click=flip
-        >
-            <span class="switch-name">{name}</span>
-            <span class="knob" class:on=on></span>
-        </button>
-        <code class="switch-is" id=format!("switch-{name}-is")>{format!("# {command}")}</code>
-    }
-    .into_any()
+        before_paint(move || crate::focus_on(&format!("switch-{name}")));
+    };
+    let button = el("button")
+        .class("switch")
+        .attr("id", format!("switch-{name}"))
+        .attr("role", "switch")
+        .attr("aria-checked", if on { "true" } else { "false" })
+        .attr("aria-describedby", format!("switch-{name}-is"))
+        .attr("title", title)
+        .click(flip)
+        .add(el("span").class("switch-name").add(name))
+        .add(el("span").class("knob").class_if("on", on));
+    let is =
+        el("code").class("switch-is").attr("id", format!("switch-{name}-is")).add(format!("# {command}"));
+    View::All(vec![button.into(), is.into()])
 }

@@ -1,10 +1,12 @@
 //! The help: keys, and what the letters and lines mean.
 
-use crate::dom::flag;
+use super::heading;
+use crate::dom::{View, el};
 use crate::keys::KEYS;
 use crate::state::State;
-use leptos::html::Dialog;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlDialogElement;
 
 /// Letters of the diagram.
 const LETTERS: [(&str, &str, &str); 7] = [
@@ -18,45 +20,40 @@ const LETTERS: [(&str, &str, &str); 7] = [
 ];
 
 /// The dialog.
-pub fn help(state: State) -> AnyView {
-    let dialog: NodeRef<Dialog> = NodeRef::new();
-    Effect::new(move |_| {
-        let Some(dialog) = dialog.get() else { return };
-        match (state.help.get(), dialog.open()) {
-            (true, false) => drop(dialog.show_modal()),
-            (false, true) => dialog.close(),
-            _ => {}
-        }
-    });
-    let keys: Vec<AnyView> = KEYS
-        .iter()
-        .map(|(key, what)| view! { <div><dt><kbd>{*key}</kbd></dt><dd>{*what}</dd></div> }.into_any())
-        .collect();
-    let letters: Vec<AnyView> = LETTERS
-        .iter()
-        .map(|(class, letter, name)| {
-            view! { <li><span class=format!("tag {class}")>{*letter}</span>{*name}</li> }.into_any()
-        })
-        .collect();
-    view! {
-        <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=move |_| state.help.set(false)>
-            <h2 id="help-title">"Keys and symbols"</h2>
-            <dl class="keys">{keys}</dl>
-            <label class="letters">
-                <input
-                    type="checkbox"
-                    prop:checked=flag(move || state.letters.get())
-                    on:change=move |e| state.letters.set(event_target_checked(&e))
-                />
-                " Keys that are single letters"
-            </label>
-            <ul class="legend">{letters}</ul>
-            <p>
-                "A box of the hook diagram is filled when the packet has been there; the number says how often. \
-                A solid line is a request, a dashed one a reply, red a reset. ✕ is where a packet ended."
-            </p>
-            <form method="dialog"><button class="btn primary">"Close"</button></form>
-        </dialog>
+pub fn help(state: State) -> View {
+    let mut keys = el("dl").class("keys");
+    for (key, what) in KEYS {
+        let key = el("dt").add(el("kbd").add(*key));
+        keys = keys.add(el("div").add(key).add(el("dd").add(*what)));
     }
-    .into_any()
+    let mut letters = el("ul").class("legend");
+    for (class, letter, name) in LETTERS {
+        letters = letters.add(el("li").add(el("span").class("tag").class(class).add(letter)).add(name));
+    }
+    let single = el("input")
+        .attr("type", "checkbox")
+        .checked(move || state.letters.get())
+        .on("change", move |e| state.letters.set(event_target_checked(e)));
+    el("dialog")
+        .class("help")
+        .attr("aria-labelledby", "help-title")
+        .on("close", move |_| state.help.set(false))
+        .watch(move |dialog| {
+            let dialog: &HtmlDialogElement = dialog.unchecked_ref();
+            match (state.help.get(), dialog.open()) {
+                (true, false) => drop(dialog.show_modal()),
+                (false, true) => dialog.close(),
+                _ => {}
+            }
+        })
+        .add(heading("h2", "help-title", "Keys and symbols"))
+        .add(keys)
+        .add(el("label").class("letters").add(single).add(" Keys that are single letters"))
+        .add(letters)
+        .add(el("p").add(
+            "A box of the hook diagram is filled when the packet has been there; the number says how often. \
+             A solid line is a request, a dashed one a reply, red a reset. ✕ is where a packet ended.",
+        ))
+        .add(el("form").attr("method", "dialog").add(el("button").class("btn primary").add("Close")))
+        .into()
 }

@@ -1,7 +1,8 @@
 //! The way of the chosen packet, step by step.
 
 use super::why::why;
-use crate::dom::{click, flag, maybe, part, value};
+use super::{heading, space, unseen};
+use crate::dom::{El, NONE, View, before_paint, effect, el, part};
 use crate::hookstrip::color;
 use crate::icons;
 use crate::load::Loaded;
@@ -14,64 +15,53 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 /// The pane.
-pub fn journey(state: State) -> AnyView {
-    let packet = Memo::new(move |_| state.packet());
-    view! {
-        <div class="head">
-            <h2 id="journey-title">"Journey"</h2>
-            <span class="space"></span>
-            <label class="check">
-                <input
-                    type="checkbox"
-                    prop:checked=flag(move || state.noise.get())
-                    on:change=move |e| state.set_noise(event_target_checked(&e))
-                />
-                " ARP"
-            </label>
-        </div>
-        {part(move || chips(state, packet.get()))}
-        <div class="rows" id="journey-rows">
-            {part(move || packet.get().map(|id| rows(state, id)).into_any())}
-        </div>
-    }
-    .into_any()
+pub fn journey(state: State) -> View {
+    let noise = el("input")
+        .attr("type", "checkbox")
+        .checked(move || state.noise.get())
+        .on("change", move |e| state.set_noise(event_target_checked(e)));
+    let head = el("div")
+        .class("head")
+        .add(heading("h2", "journey-title", "Journey"))
+        .add(space())
+        .add(el("label").class("check").add(noise).add(" ARP"));
+    let rows = part(move || state.chosen.get().map_or(NONE, |id| rows(state, id)));
+    View::All(vec![
+        head.into(),
+        part(move || chips(state, state.chosen.get())),
+        el("div").class("rows").id("journey-rows").add(rows).into(),
+    ])
 }
 
 /// The packets of the run.
-fn chips(state: State, current: Option<PacketId>) -> AnyView {
+fn chips(state: State, current: Option<PacketId>) -> View {
     let loaded = state.loaded.get();
     let noise = state.noise.get();
-    let shown = loaded.story.packets.iter().filter(|p| noise || p.flow != Flow::Noise);
-    let list: Vec<AnyView> = shown.map(|p| chip(state, p, current == Some(p.id))).collect();
+    let mut list = el("div").class("chips").attr("role", "group").attr("aria-label", "Packets");
+    for p in loaded.story.packets.iter().filter(|p| noise || p.flow != Flow::Noise) {
+        list = list.add(chip(state, p, current == Some(p.id)));
+    }
     let about = current.and_then(|id| loaded.story.packet(id)).map(|p| {
-        let host = loaded.world().host(p.host).map_or(String::new(), |h| h.name.clone());
-        view! { <p class="about"><span class="mono">{p.flow_text.clone()}</span>{format!(" made by {host}")}</p> }
+        let host = loaded.world().host(p.host).map_or("", |h| h.name.as_str());
+        let flow = el("span").class("mono").add(p.flow_text.clone());
+        el("p").class("about").add(flow).add(format!(" made by {host}"))
     });
-    view! {
-        <div class="chips" role="group" aria-label="Packets">{list}</div>
-        {about}
-    }
-    .into_any()
+    View::All(vec![list.into(), about.into()])
 }
 
-fn chip(state: State, p: &PacketInfo, current: bool) -> AnyView {
+fn chip(state: State, p: &PacketInfo, current: bool) -> El {
     let first = p.steps.0;
-    let again = p.again.then(|| view! { <span class="again">"again"</span> });
-    view! {
-        <button
-            class=format!("chip {}", kind(p.flow))
-            aria-pressed=current.to_string()
-            title=p.flow_text.clone()
-            on:click=click(move || state.go(first))
-        >
-            {p.label.clone()}
-            {again}
-        </button>
-    }
-    .into_any()
+    el("button")
+        .class("chip")
+        .class(kind(p.flow))
+        .attr("aria-pressed", if current { "true" } else { "false" })
+        .attr("title", p.flow_text.clone())
+        .click(move || state.go(first))
+        .add(p.label.clone())
+        .add(p.again.then(|| el("span").class("again").add("again")))
 }
 
-fn rows(state: State, id: PacketId) -> AnyView {
+fn rows(state: State, id: PacketId) -> View {
     let loaded = state.loaded.get();
     let mine: Vec<(usize, &Step)> = loaded
         .story
@@ -82,63 +72,56 @@ fn rows(state: State, id: PacketId) -> AnyView {
             s.packet == Some(id) || s.packet.is_none() && loaded.story.packet_near(*i) == Some(id)
         })
         .collect();
-    let mut out: Vec<AnyView> = Vec::new();
+    let mut out = Vec::new();
     let mut last = None;
     for (i, s) in mine {
         let group = (s.host, s.section.clone());
         if last.as_ref() != Some(&group) {
-            out.push(heading(&loaded, s));
+            out.push(hop(&loaded, s));
             last = Some(group);
         }
         out.push(row(state, i, s));
     }
-    out.into_any()
+    out.into()
 }
 
-fn heading(loaded: &Loaded, s: &Step) -> AnyView {
+fn hop(loaded: &Loaded, s: &Step) -> View {
     let host = loaded.world().host(s.host).map_or(String::new(), |h| h.name.clone());
-    view! { <h3 class="hop">{host}" "<span>{s.section.clone()}</span></h3> }.into_any()
+    el("h3").class("hop").add(host).add(" ").add(el("span").add(s.section.clone())).into()
 }
 
-fn row(state: State, i: usize, s: &Step) -> AnyView {
+fn row(state: State, i: usize, s: &Step) -> View {
     let tone = match s.tone {
         Tone::Plain => "",
-        Tone::Strong => " strong",
-        Tone::Bad => " bad",
-        Tone::Dim => " dim",
+        Tone::Strong => "strong",
+        Tone::Bad => "bad",
+        Tone::Dim => "dim",
     };
-    let tag = view! {
-        <span class=format!("tag {}", color(s.area))>
-            {has_letter(s.area).then(|| view! { <b>{s.area.letter()}</b> })}
-            {s.area.name()}
-        </span>
-    };
-    let chain = s.chain.as_ref().map(|c| view! { <span class="chain mono">{c.to_string()}</span> });
+    let letter = has_letter(s.area).then(|| el("b").add(s.area.letter()));
+    let tag = el("span").class("tag").class(color(s.area)).add(letter).add(s.area.name());
+    let chain = s.chain.as_ref().map(|c| el("span").class("chain mono").add(c.to_string()));
     let selected = move || state.cursor.get() == i;
-    let press = click(move || {
+    let press = move || {
         if state.cursor.get_untracked() == i {
-            state.why.update(|w| *w = !*w);
+            state.why.set(!state.why.get_untracked());
         } else {
             state.why.set(true);
             state.go(i);
         }
-    });
-    view! {
-        <button
-            class=format!("st{tone}")
-            class:sel=flag(selected)
-            class:future=flag(move || state.cursor.get() < i)
-            aria-current=maybe(move || selected().then_some("step"))
-            aria-expanded=value(move || (selected() && state.why.get()).to_string())
-            on:click=press
-        >
-            {tag}
-            <span class="what">{s.title.clone()} {chain}</span>
-            <span class="note" class:long={s.note.len() > 14}>{s.note.clone()}</span>
-        </button>
-        {part(move || (selected() && state.why.get()).then(|| why(state, i)).into_any())}
-    }
-    .into_any()
+    };
+    let button = el("button")
+        .class("st")
+        .class(tone)
+        .flag("sel", selected)
+        .flag("future", move || state.cursor.get() < i)
+        .maybe("aria-current", "step", selected)
+        .live("aria-expanded", move || (selected() && state.why.get()).to_string())
+        .click(press)
+        .add(tag)
+        .add(el("span").class("what").add(s.title.clone()).add(chain))
+        .add(el("span").class("note").class_if("long", s.note.len() > 14).add(s.note.clone()));
+    let open = part(move || if selected() && state.why.get() { why(state, i) } else { NONE });
+    View::All(vec![button.into(), open])
 }
 
 /// Tables have a letter that stands for them in the diagram.
@@ -156,12 +139,12 @@ const IN_SIGHT: [(&str, &str); 4] = [
 
 /// Keeps the current rows in sight. Only their own panes scroll, never the page.
 pub fn keep_in_sight(state: State) {
-    Effect::new(move |_| {
+    effect(move || {
         state.cursor.track();
         state.loaded.track();
         state.tab.track();
         state.pane.track();
-        request_animation_frame(|| {
+        before_paint(|| {
             for (what, pane) in IN_SIGHT {
                 let find =
                     |css| document().query_selector(css).ok().flatten()?.dyn_into::<HtmlElement>().ok();
@@ -194,8 +177,8 @@ fn scroll(what: &HtmlElement, pane: &HtmlElement) {
 }
 
 /// The icon of a check.
-pub fn check_icon(ok: bool) -> AnyView {
+pub fn check_icon(ok: bool) -> El {
     let word = if ok { "holds: " } else { "does not hold: " };
     let icon = if ok { icons::check() } else { icons::cross() };
-    view! { <span class=if ok { "yes" } else { "no" }>{icon}<span class="sr">{word}</span></span> }.into_any()
+    el("span").class(if ok { "yes" } else { "no" }).add(icon).add(unseen(word))
 }

@@ -20,28 +20,36 @@ pub use lesson::lesson;
 pub use tables::tables;
 pub use terminal::terminal;
 
-use crate::dom::{self, click, part};
+use crate::dom::{self, El, View, el, part};
 use crate::icons;
-use leptos::prelude::*;
+use crate::state::State;
 
-/// A button that copies what a real tool would print.
-fn copy_button(text: impl Fn() -> String + Send + 'static) -> AnyView {
-    let done = RwSignal::new(false);
-    let press = click(move || {
-        crate::copy(&text());
-        done.set(true);
-        set_timeout(
-            move || {
-                done.try_set(false);
-            },
-            std::time::Duration::from_millis(1600),
-        );
-    });
-    view! {
-        <button class="btn quiet" on:click=press title="Copy as text">
-            {part(move || if done.get() { icons::check() } else { icons::copy() })}
-            <span>{dom::text(move || if done.get() { "Copied" } else { "Copy as text" }.to_owned())}</span>
-        </button>
-    }
-    .into_any()
+/// A heading of a pane's top row.
+pub fn heading(tag: &'static str, id: &'static str, text: &'static str) -> El {
+    el(tag).id(id).add(text)
+}
+
+/// What pushes everything after it to the right.
+pub fn space() -> El {
+    el("span").class("space")
+}
+
+/// Words for screen readers only.
+pub fn unseen(text: &'static str) -> El {
+    el("span").class("sr").add(text)
+}
+
+/// A button that copies what a real tool would print. Each has a name of its own.
+fn copy_button(state: State, name: &'static str, text: impl Fn() -> String + 'static) -> View {
+    let done = move || state.copied.get() == name;
+    el("button")
+        .class("btn quiet")
+        .attr("title", "Copy as text")
+        .click(move || {
+            crate::copy(&text());
+            state.show_copied(name);
+        })
+        .add(part(move || if done() { icons::check() } else { icons::copy() }))
+        .add(el("span").add(dom::text(move || if done() { "Copied" } else { "Copy as text" }.to_owned())))
+        .into()
 }

@@ -1,7 +1,7 @@
 //! The fields of the chosen packet at the cursor.
 
-use super::copy_button;
-use crate::dom::part;
+use super::{copy_button, space, unseen};
+use crate::dom::{View, el, part};
 use crate::state::State;
 use leptos::prelude::*;
 use packet::Frame;
@@ -20,16 +20,16 @@ fn frames(state: State) -> Option<Frames> {
 }
 
 /// The fields, layer by layer; what the last change has touched stands out.
-pub fn packet(state: State) -> AnyView {
+pub fn packet(state: State) -> View {
     let body = part(move || match frames(state) {
-        Some(f) => fields(&f).into_any(),
-        None => view! { <p class="none">"No packet yet."</p> }.into_any(),
+        Some(f) => fields(&f),
+        None => el("p").class("none").add("No packet yet.").into(),
     });
-    view! { <div class="layers">{body}</div> }.into_any()
+    el("div").class("layers").add(body).into()
 }
 
 /// What stands beside the tabs.
-pub fn packet_tools(state: State) -> AnyView {
+pub fn packet_tools(state: State) -> View {
     let text = move || {
         let Some(f) = untrack(|| frames(state)) else { return String::new() };
         let mut out = String::new();
@@ -41,36 +41,29 @@ pub fn packet_tools(state: State) -> AnyView {
         }
         out
     };
-    view! {
-        <div class="tools">
-            <span>"Where a value has changed, the one before stands beside it."</span>
-            <span class="space"></span>
-            {copy_button(text)}
-        </div>
-    }
-    .into_any()
+    el("div")
+        .class("tools")
+        .add(el("span").add("Where a value has changed, the one before stands beside it."))
+        .add(space())
+        .add(copy_button(state, "packet", text))
+        .into()
 }
 
-fn fields(f: &Frames) -> AnyView {
-    let layers: Vec<AnyView> = diff(f.before.as_deref(), &f.now)
-        .into_iter()
-        .map(|(name, fields)| {
-            let rows: Vec<AnyView> = fields
-                .into_iter()
-                .map(|(field, was)| {
-                    let changed = was.is_some();
-                    let was = was.map(|w| view! { <del>{w}</del><span class="sr">" is now "</span> });
-                    view! {
-                        <div class:changed=changed>
-                            <dt>{field.name}</dt>
-                            <dd class="mono">{was}<span>{field.value}</span></dd>
-                        </div>
-                    }
-                    .into_any()
-                })
-                .collect();
-            view! { <section class="layer"><h3>{name}</h3><dl>{rows}</dl></section> }.into_any()
-        })
-        .collect();
-    layers.into_any()
+fn fields(f: &Frames) -> View {
+    let mut layers = Vec::new();
+    for (name, fields) in diff(f.before.as_deref(), &f.now) {
+        let mut rows = el("dl");
+        for (field, was) in fields {
+            let changed = was.is_some();
+            let mut value = el("dd").class("mono");
+            if let Some(was) = was {
+                value = value.add(el("del").add(was)).add(unseen(" is now "));
+            }
+            value = value.add(el("span").add(field.value));
+            let row = el("div").class_if("changed", changed).add(el("dt").add(field.name)).add(value);
+            rows = rows.add(row);
+        }
+        layers.push(el("section").class("layer").add(el("h3").add(name)).add(rows).into());
+    }
+    layers.into()
 }

@@ -1,24 +1,20 @@
 //! The rules of a box as iptables-save prints them; the rule that the cursor is at is marked.
 
-use super::copy_button;
-use crate::dom::{part, text};
+use super::{copy_button, space};
+use crate::dom::{NONE, View, el, part, text};
 use crate::state::State;
 use kernel::event::What;
 use leptos::prelude::*;
 use sim::view::{rule_hits, rule_lines};
 
 /// The lines.
-pub fn rules(state: State) -> AnyView {
-    view! { <div class="rules mono">{part(move || list(state))}</div> }.into_any()
+pub fn rules(state: State) -> View {
+    el("div").class("rules mono").add(part(move || list(state))).into()
 }
 
 /// What stands beside the tabs.
-pub fn rules_tools(state: State) -> AnyView {
-    let name = text(move || {
-        let id = state.table_host();
-        let name = state.loaded.with(|l| l.world().host(id).map_or(String::new(), |h| h.name.clone()));
-        format!("{name}# iptables-save")
-    });
+pub fn rules_tools(state: State) -> View {
+    let name = text(move || state.table_host_name() + "# iptables-save");
     let all = move || {
         untrack(|| {
             let loaded = state.loaded.get();
@@ -26,20 +22,19 @@ pub fn rules_tools(state: State) -> AnyView {
             lines.into_iter().map(|l| l.text + "\n").collect()
         })
     };
-    view! {
-        <div class="tools">
-            <span class="mono">{name}</span>
-            <span class="quiet">" the number in front: how often the rule has matched so far"</span>
-            <span class="space"></span>
-            {copy_button(all)}
-        </div>
-    }
-    .into_any()
+    let about = " the number in front: how often the rule has matched so far";
+    el("div")
+        .class("tools")
+        .add(el("span").class("mono").add(name))
+        .add(el("span").class("quiet").add(about))
+        .add(space())
+        .add(copy_button(state, "rules", all))
+        .into()
 }
 
-fn list(state: State) -> AnyView {
+fn list(state: State) -> View {
     let (loaded, host, now) = (state.loaded.get(), state.table_host(), state.now());
-    let Some(ns) = loaded.world().host(host) else { return ().into_any() };
+    let Some(ns) = loaded.world().host(host) else { return NONE };
     let hits = rule_hits(loaded.world(), host, now);
     let current = state.with_step(|d, s, _| match d.world().log().get(s.key).and_then(|e| e.what()) {
         Some(What::Rule(r)) if s.host == host => {
@@ -49,7 +44,7 @@ fn list(state: State) -> AnyView {
         _ => None,
     });
     let current = current.flatten();
-    let lines: Vec<AnyView> = rule_lines(ns)
+    let lines = rule_lines(ns)
         .into_iter()
         .map(|l| {
             let at = l.at.map(|(chain, n)| (l.table, chain, n));
@@ -62,8 +57,8 @@ fn list(state: State) -> AnyView {
                 _ => "rule",
             };
             let count = times.map(|t| t.to_string()).unwrap_or_default();
-            view! { <p class=class><span class="hits">{count}</span>{l.text}</p> }.into_any()
+            el("p").class(class).add(el("span").class("hits").add(count)).add(l.text).into()
         })
         .collect();
-    lines.into_any()
+    View::All(lines)
 }

@@ -1,16 +1,15 @@
 //! Why a step went as it did: the rule token by token, the rules before it, NAT before and after.
 
 use super::journey::check_icon;
-use crate::dom::click;
+use crate::dom::{El, NONE, View, el};
 use crate::state::State;
-use leptos::prelude::*;
 use packet::Frame;
 use sim::view::{Skipped, Token, diff};
 
 /// The explanation of a step.
-pub fn why(state: State, step: usize) -> AnyView {
+pub fn why(state: State, step: usize) -> View {
     let loaded = state.loaded.get_untracked();
-    let Some(s) = loaded.story.steps.get(step) else { return ().into_any() };
+    let Some(s) = loaded.story.steps.get(step) else { return NONE };
     let w = sim::view::why(loaded.world(), s);
     let nothing = w.rule.is_none()
         && w.skipped.is_empty()
@@ -18,99 +17,84 @@ pub fn why(state: State, step: usize) -> AnyView {
         && w.text.is_empty()
         && w.parent.is_none();
     if nothing {
-        return ().into_any();
+        return NONE;
     }
-    let rule = w.rule.map(|(chain, n)| view! { <p class="where mono">{format!("{chain} rule {n}")}</p> });
-    let tokens: Vec<AnyView> = w.tokens.iter().map(token).collect();
-    let tokens = (!tokens.is_empty()).then(|| view! { <ul class="toks">{tokens}</ul> });
-    let text: Vec<AnyView> = w.text.into_iter().map(|t| view! { <p>{t}</p> }.into_any()).collect();
-    let change = w.change.map(|(before, after)| nat(&before, &after));
-    let parent = w.parent.and_then(|id| loaded.story.packet(id)).map(|p| {
+    let mut out = el("div").class("why");
+    if let Some((chain, n)) = w.rule {
+        out = out.add(el("p").class("where mono").add(format!("{chain} rule {n}")));
+    }
+    if !w.tokens.is_empty() {
+        out = out.add(w.tokens.iter().fold(el("ul").class("toks"), |list, t| list.add(token(t))));
+    }
+    for t in w.text {
+        out = out.add(el("p").add(t));
+    }
+    if let Some((before, after)) = w.change {
+        out = out.add(nat(&before, &after));
+    }
+    out = out.add(skipped(&w.skipped));
+    if let Some(p) = w.parent.and_then(|id| loaded.story.packet(id)) {
         let first = p.steps.0;
         let label = format!("Answers the {} {}", p.label, p.flow_text);
-        view! { <button class="linklike" on:click=click(move || state.go(first))>{label}</button> }
-    });
-    view! {
-        <div class="why">
-            {rule}
-            {tokens}
-            {text}
-            {change}
-            {skipped(&w.skipped)}
-            {parent}
-        </div>
+        out = out.add(el("button").class("linklike").click(move || state.go(first)).add(label));
     }
-    .into_any()
+    out.into()
 }
 
-fn token(t: &Token) -> AnyView {
+fn token(t: &Token) -> El {
     let class = match t.ok {
         Some(true) => "tok y",
         Some(false) => "tok n",
         None => "tok",
     };
-    let seen =
-        (t.ok.is_some() && !t.seen.is_empty()).then(|| view! { <span class="seen">{t.seen.clone()}</span> });
-    view! {
-        <li class=class>
-            {t.ok.map(check_icon)}
-            <span>{t.text.clone()}" "{seen}</span>
-        </li>
-    }
-    .into_any()
+    let seen = (t.ok.is_some() && !t.seen.is_empty()).then_some(t.seen.as_str());
+    check(el("li").class(class), t.ok, &t.text, seen)
+}
+
+/// A part of a rule: whether it holds, its words, and what the packet had instead.
+fn check(to: El, ok: Option<bool>, text: &str, seen: Option<&str>) -> El {
+    let seen = seen.map(|s| el("span").class("seen").add(s.to_owned()));
+    to.add(ok.map(check_icon)).add(el("span").add(text.to_owned()).add(" ").add(seen))
 }
 
 /// Rules that were tried before, each with the part that did not hold.
-fn skipped(list: &[Skipped]) -> AnyView {
-    let (Some(first), Some(last)) = (list.first(), list.last()) else { return ().into_any() };
+fn skipped(list: &[Skipped]) -> View {
+    let (Some(first), Some(last)) = (list.first(), list.last()) else { return NONE };
     let title = if first.n == last.n {
         format!("{} rule {} did not match", first.chain, first.n)
     } else {
         format!("{} rules {}–{} did not match", first.chain, first.n, last.n)
     };
-    let rows: Vec<AnyView> = list
-        .iter()
-        .map(|s| {
-            view! {
-                <li>
-                    <span class="n mono">{s.n.to_string()}</span>
-                    <span class="tok n">
-                        {check_icon(false)}
-                        <span>{s.token.text.clone()}" "<span class="seen">{s.token.seen.clone()}</span></span>
-                    </span>
-                    <span class="target mono">{s.target.clone()}</span>
-                </li>
-            }
-            .into_any()
-        })
-        .collect();
-    view! { <details class="skipped" open={list.len() < 4}><summary>{title}</summary><ul>{rows}</ul></details> }.into_any()
+    let mut rows = el("ul");
+    for s in list {
+        let failed = check(el("span").class("tok n"), Some(false), &s.token.text, Some(&s.token.seen));
+        let row = el("li")
+            .add(el("span").class("n mono").add(s.n.to_string()))
+            .add(failed)
+            .add(el("span").class("target mono").add(s.target.clone()));
+        rows = rows.add(row);
+    }
+    let mut out = el("details").class("skipped");
+    if list.len() < 4 {
+        out = out.attr("open", "");
+    }
+    out.add(el("summary").add(title)).add(rows).into()
 }
 
 /// The fields that NAT has changed.
-fn nat(before: &Frame, after: &Frame) -> AnyView {
-    let rows: Vec<AnyView> = diff(Some(before), after)
-        .into_iter()
-        .flat_map(|(layer, fields)| fields.into_iter().map(move |(f, was)| (layer, f, was)))
-        .filter_map(|(layer, f, was)| {
-            let was = was?;
-            Some(
-                view! {
-                    <tr>
-                        <th scope="row">{format!("{layer} {}", f.name)}</th>
-                        <td><del>{was}</del></td>
-                        <td><ins>{f.value}</ins></td>
-                    </tr>
-                }
-                .into_any(),
-            )
-        })
-        .collect();
-    view! {
-        <table class="change">
-            <thead><tr><th scope="col">"field"</th><th scope="col">"before"</th><th scope="col">"after"</th></tr></thead>
-            <tbody>{rows}</tbody>
-        </table>
+fn nat(before: &Frame, after: &Frame) -> El {
+    let mut rows = el("tbody");
+    for (layer, fields) in diff(Some(before), after) {
+        for (f, was) in fields {
+            let Some(was) = was else { continue };
+            let row = el("tr")
+                .add(el("th").attr("scope", "row").add(format!("{layer} {}", f.name)))
+                .add(el("td").add(el("del").add(was)))
+                .add(el("td").add(el("ins").add(f.value)));
+            rows = rows.add(row);
+        }
     }
-    .into_any()
+    let head = ["field", "before", "after"].into_iter();
+    let head = head.fold(el("tr"), |row, name| row.add(el("th").attr("scope", "col").add(name)));
+    el("table").class("change").add(el("thead").add(head)).add(rows)
 }

@@ -3,22 +3,21 @@
 use super::layout::{BridgeBox, LINK, LanBox, Layout, NodeBox, PodBox, Port, UPLINK, int, layout};
 use super::outline::outline;
 use super::path::pieces;
-use crate::dom::{flag, part, value};
+use crate::dom::{NONE, View, el, part, svg};
 use crate::load::Loaded;
 use crate::state::State;
 use crate::svg::{Rect, Svg, clicked};
 use crate::topology_kind as kind;
 use kernel::{NetnsId, PacketId};
-use leptos::prelude::*;
 use sim::view::{Area, Flow, Place, Role, Tone};
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Width of the map in its own units.
 const WIDE: i32 = 720;
 const NARROW: i32 = 372;
 
 /// The pane.
-pub fn map(state: State) -> AnyView {
+pub fn map(state: State) -> View {
     let drawn = part(move || {
         let loaded = state.loaded.get();
         let visited: Vec<NetnsId> = loaded.story.steps.iter().filter(|s| !s.noise).map(|s| s.host).collect();
@@ -26,33 +25,27 @@ pub fn map(state: State) -> AnyView {
         let width = if narrow { NARROW } else { WIDE };
         let only = narrow.then_some(&visited[..]);
         let l = layout(loaded.world(), &loaded.story.topology, width, only);
-        picture(state, boxes(&loaded, &l, &visited), Arc::new(l))
+        picture(state, boxes(&loaded, &l, &visited), Rc::new(l))
     });
-    view! {
-        <div class="map">
-            {drawn}
-            {outline(state)}
-        </div>
-    }
-    .into_any()
+    el("div").class("map").add(drawn).add(outline(state)).into()
 }
 
-fn picture(state: State, boxes: String, l: Arc<Layout>) -> AnyView {
+fn picture(state: State, boxes: String, l: Rc<Layout>) -> View {
     let view_box = format!("0 0 {} {}", l.width, l.height);
-    let choose = move |e| {
-        if let Some(host) = clicked(&e) {
-            pin(state, NetnsId(u16::try_from(host).unwrap_or_default()));
-        }
-    };
-    let for_packet = Arc::clone(&l);
-    view! {
-        <svg class="picture" viewBox=view_box aria-hidden="true" on:click=choose>
-            <g inner_html=boxes></g>
-            <g inner_html=value(move || overlay(state, &l))></g>
-            {envelope(state, for_packet)}
-        </svg>
-    }
-    .into_any()
+    let for_packet = Rc::clone(&l);
+    svg("svg")
+        .class("picture")
+        .attr("viewBox", view_box)
+        .attr("aria-hidden", "true")
+        .on("click", move |e| {
+            if let Some(host) = clicked(e) {
+                pin(state, NetnsId(u16::try_from(host).unwrap_or_default()));
+            }
+        })
+        .add(svg("g").html(boxes))
+        .add(svg("g").live_html(move || overlay(state, &l)))
+        .add(envelope(state, for_packet))
+        .into()
 }
 
 /// Everything that does not move.
@@ -156,7 +149,8 @@ fn draw_pod(s: &mut Svg, p: &PodBox) {
 
 /// Chooses a box, or lets go of it.
 pub(super) fn pin(state: State, host: NetnsId) {
-    state.pinned.update(|p| *p = if *p == Some(host) { None } else { Some(host) });
+    let now = state.pinned.get_untracked();
+    state.pinned.set(if now == Some(host) { None } else { Some(host) });
 }
 
 /// What has been walked, what has fallen, and what is chosen.
@@ -221,24 +215,22 @@ fn spot(state: State, l: &Layout) -> Option<(i32, i32)> {
 /// Half of the envelope's width.
 const HALF: i32 = 88;
 
-fn envelope(state: State, l: Arc<Layout>) -> AnyView {
-    let packet = Memo::new(move |_| state.packet());
+fn envelope(state: State, l: Rc<Layout>) -> View {
     part(move || {
-        let l = Arc::clone(&l);
-        let Some(id) = packet.get() else { return ().into_any() };
-        let at = value(move || {
+        let l = Rc::clone(&l);
+        let Some(id) = state.chosen.get() else { return NONE };
+        let at = move || {
             let (x, y) = spot(state, &l).unwrap_or((-999, -999));
             format!("translate({}px,{y}px)", x.clamp(HALF + 2, l.width - HALF - 2))
-        });
+        };
         let flow = state.loaded.with(|d| d.story.packet(id).map_or(Flow::Noise, |p| p.flow));
-        let still = flag(move || !state.tween.get());
-        let class = format!("envelope {}", kind(flow));
-        view! {
-            <g class=class class:still=still style:transform=at>
-                <g inner_html=value(move || face(state, id).unwrap_or_default())></g>
-            </g>
-        }
-        .into_any()
+        svg("g")
+            .class("envelope")
+            .class(kind(flow))
+            .flag("still", move || !state.tween.get())
+            .style("transform", at)
+            .add(svg("g").live_html(move || face(state, id).unwrap_or_default()))
+            .into()
     })
 }
 

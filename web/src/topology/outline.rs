@@ -1,15 +1,14 @@
 //! The map as a tree for those who do not see it: the same boxes, with names and roles.
 
 use super::draw::pin;
-use crate::dom::{click, flag, parts, text, value};
+use crate::dom::{View, el, part, text};
 use crate::load::Loaded;
 use crate::state::State;
 use kernel::NetnsId;
 use kernel::dev::DevKind;
-use leptos::ev::KeyboardEvent;
-use leptos::prelude::*;
 use sim::view::Role;
 use wasm_bindgen::JsCast;
+use web_sys::{Event, KeyboardEvent};
 
 /// An entry of the tree.
 struct Item {
@@ -60,20 +59,22 @@ fn addresses(loaded: &Loaded, host: NetnsId) -> String {
 }
 
 /// The tree.
-pub fn outline(state: State) -> AnyView {
-    let rows = parts(move || {
+pub fn outline(state: State) -> View {
+    let rows = part(move || {
         let loaded = state.loaded.get();
-        items(&loaded).into_iter().enumerate().map(|(i, item)| row(state, i, item)).collect()
+        let items = items(&loaded).into_iter().enumerate();
+        View::All(items.map(|(i, item)| row(state, i, item)).collect())
     });
-    view! {
-        <ul class="outline" role="tree" aria-label="Boxes and links" on:keydown=move |e| keys(&e)>
-            {rows}
-        </ul>
-    }
-    .into_any()
+    el("ul")
+        .class("outline")
+        .attr("role", "tree")
+        .attr("aria-label", "Boxes and links")
+        .on("keydown", keys)
+        .add(rows)
+        .into()
 }
 
-fn row(state: State, index: usize, item: Item) -> AnyView {
+fn row(state: State, index: usize, item: Item) -> View {
     let host = item.host;
     let here = move || state.with_step(|_, s, _| s.host == host && s.packet.is_some()).unwrap_or(false);
     let mark = text(move || {
@@ -85,34 +86,34 @@ fn row(state: State, index: usize, item: Item) -> AnyView {
         });
         text.unwrap_or_default()
     });
-    view! {
-        <li
-            role="treeitem"
-            tabindex=if index == 0 { "0" } else { "-1" }
-            aria-selected=value(move || (state.pinned.get() == Some(host)).to_string())
-            class:sub={item.level > 1}
-            class:here=flag(here)
-            on:click=click(move || pin(state, host))
-            on:focus=move |_| state.outlined.set(Some(host))
-            on:blur=move |_| state.outlined.set(None)
-            on:keydown=move |e: KeyboardEvent| {
-                if matches!(e.key().as_str(), "Enter" | " ") {
-                    e.prevent_default();
-                    e.stop_propagation();
-                    pin(state, host);
-                }
+    el("li")
+        .attr("role", "treeitem")
+        .attr("tabindex", if index == 0 { "0" } else { "-1" })
+        .live("aria-selected", move || (state.pinned.get() == Some(host)).to_string())
+        .class_if("sub", item.level > 1)
+        .flag("here", here)
+        .click(move || pin(state, host))
+        .on("focus", move |_| state.outlined.set(Some(host)))
+        .on("blur", move |_| state.outlined.set(None))
+        .on("keydown", move |e| {
+            if matches!(key(e).as_str(), "Enter" | " ") {
+                e.prevent_default();
+                e.stop_propagation();
+                pin(state, host);
             }
-        >
-            {item.text}
-            <b>{mark}</b>
-        </li>
-    }
-    .into_any()
+        })
+        .add(item.text)
+        .add(el("b").add(mark))
+        .into()
+}
+
+fn key(event: &Event) -> String {
+    event.unchecked_ref::<KeyboardEvent>().key()
 }
 
 /// Arrow keys move the focus in the tree.
-fn keys(event: &KeyboardEvent) {
-    let key = event.key();
+fn keys(event: &Event) {
+    let key = key(event);
     if !matches!(key.as_str(), "ArrowDown" | "ArrowUp" | "Home" | "End") {
         return;
     }
