@@ -40,8 +40,9 @@ impl Link {
         for pair in query.split('&') {
             let Some(list) = pair.strip_prefix("set=") else { continue };
             let pairs = list.split(',').filter_map(|s| s.split_once('='));
-            let good = pairs.filter(|(k, v)| word(k) && word(v));
-            link.set.extend(good.map(|(k, v)| (k.to_owned(), v.to_owned())));
+            for (k, v) in pairs.filter(|(k, v)| word(k) && word(v)) {
+                link.set.insert(k.to_owned(), v.to_owned());
+            }
         }
         Some(link)
     }

@@ -6,7 +6,7 @@ use crate::icons;
 use crate::load::Loaded;
 use crate::state::State;
 use crate::url::Link;
-use workshop::{Span, spans};
+use workshop::{Setting, Span, spans};
 
 /// The pane.
 pub fn lesson(state: State) -> View {
@@ -39,13 +39,11 @@ fn link(state: State, loaded: &Loaded, words: &str, key: &str) -> View {
     let Some(event) = loaded.moment(key) else { return words.to_owned().into() };
     let step = loaded.story.step_at(event);
     let default = loaded.lab.default_setting();
-    let set = loaded.run.setting.iter().filter(|(k, v)| default.get(*k) != Some(*v));
-    let href = Link {
-        lab: loaded.lab.name.to_owned(),
-        event: Some(event.0),
-        host: None,
-        set: set.map(|(k, v)| (k.clone(), v.clone())).collect(),
-    };
+    let mut set = Setting::new();
+    for (k, v) in loaded.run.setting.iter().filter(|(k, v)| default.get(*k) != Some(*v)) {
+        set.insert(k.clone(), v.clone());
+    }
+    let href = Link { lab: loaded.lab.name.to_owned(), event: Some(event.0), host: None, set };
     el("a")
         .attr("href", href.print())
         .maybe("aria-current", "step", move || state.cursor.get() == step)
