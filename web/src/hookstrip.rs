@@ -159,6 +159,7 @@ pub fn color(area: Area) -> &'static str {
         Area::Table(TableId::Filter) => "filter",
         Area::Table(TableId::Security) => "security",
         Area::Bridge => "bridge",
+        Area::Ipvs => "ipvs",
         Area::Drop => "drop",
         Area::App | Area::Socket => "app",
         Area::Route | Area::Wire | Area::Neigh => "plain",

@@ -2,6 +2,7 @@
 
 use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ExpectRow, Row};
 use crate::netfilter::hook::InetHook;
+use crate::netfilter::ipvs::{Endpoint, ServiceId};
 use crate::netfilter::nat::Manip;
 use crate::netfilter::xtables::{Check, Rule, TableId, Verdict};
 use crate::route::RouteEvent;
@@ -156,6 +157,13 @@ pub enum What {
         before: Rc<Frame>,
         /// After.
         after: Rc<Frame>,
+    },
+    /// IPVS looked at the packet.
+    Ipvs {
+        /// Where.
+        ctx: HookCtx,
+        /// What it did.
+        step: IpvsStep,
     },
     /// A routing decision.
     Route(RouteEvent),
@@ -353,6 +361,22 @@ pub enum BrNfStep {
     RoutedDnat {
         /// The new destination.
         to: Ipv4Addr,
+    },
+}
+
+/// What IPVS did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IpvsStep {
+    /// A new connection of this virtual server goes to this real server.
+    Scheduled(ServiceId, Endpoint),
+    /// The virtual server has no real server that takes connections.
+    NoServer(ServiceId),
+    /// The packet was rewritten: a request to the real server, an answer as from the virtual one.
+    Rewritten {
+        /// Before.
+        before: Rc<Frame>,
+        /// After.
+        after: Rc<Frame>,
     },
 }
 

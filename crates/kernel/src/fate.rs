@@ -34,6 +34,10 @@ pub enum DropReason {
     CtInsertFailed,
     /// A conntrack helper could not announce the flow that will follow.
     CtHelper,
+    /// IPVS has no server for it.
+    IpvsNoServer,
+    /// A hook function has taken the packet and sent it on by itself (`NF_STOLEN`); never logged as a drop.
+    Stolen,
     /// NAT drops an ICMP redirect about a translated flow.
     NatIcmpRedirect,
     /// No route; the packet would have had to be forwarded or sent.
@@ -81,6 +85,8 @@ impl fmt::Display for DropReason {
             DropReason::NetfilterDrop => "dropped by netfilter",
             DropReason::CtInsertFailed => "conntrack could not insert the entry: a tuple is taken",
             DropReason::CtHelper => "the helper cannot add an expectation",
+            DropReason::IpvsNoServer => "IPVS has no server for it",
+            DropReason::Stolen => "sent on by a hook function",
             DropReason::NatIcmpRedirect => "NAT drops a redirect about a translated flow",
             DropReason::Unreachable(u) => return write!(f, "no route: {u}"),
             DropReason::ForwardingDisabled => "ip_forward is off",

@@ -5,6 +5,7 @@ use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::neigh::{NeighTable, neigh_timer};
 use crate::netfilter::conntrack::{Conntrack, Helper, ct_kill, expire_expectations};
 use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
+use crate::netfilter::ipvs::{Dest, Endpoint, Ipvs, IpvsError, Scheduler, ServiceId};
 use crate::netfilter::xtables::matches::{Match, RecentTables};
 use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::{LoadedTable, RuleSet, RuleSetError, TableId};
@@ -46,6 +47,8 @@ pub struct Netns {
     pub neigh: NeighTable,
     /// Connection tracking.
     pub ct: Conntrack,
+    /// Virtual servers.
+    pub ipvs: Ipvs,
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
@@ -69,6 +72,7 @@ impl Netns {
             fib: Fib::default(),
             neigh: NeighTable::default(),
             ct: Conntrack::new(),
+            ipvs: Ipvs::default(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
             recent: RecentTables::new(),
@@ -441,6 +445,12 @@ impl Netns {
                 self.devices.iter_mut().find(|d| d.name == *dev)?.conf.field(field).map(Slot::Int)
             }
             ["net", "bridge", ..] if !self.modules.br_netfilter => None,
+            ["net", "ipv4", "vs", field] => Some(Slot::Int(match *field {
+                "conntrack" => &mut self.ipvs.conntrack,
+                "expire_nodest_conn" => &mut self.ipvs.expire_nodest_conn,
+                "conn_reuse_mode" => &mut self.ipvs.conn_reuse_mode,
+                _ => return None,
+            })),
             ["net", "netfilter", field] => self.conntrack_slot(field),
             _ => self.sysctl.scalar(&words.join(".")).map(Slot::Int),
         }
@@ -564,6 +574,61 @@ impl Netns {
             let point = HookPoint { family: Family::V4, hook };
             let priority = priority::CONNTRACK_CONFIRM;
             self.hooks.register(HookOps { point, priority, func: HookFn::Confirm });
+        }
+    }
+
+    /// `ipvsadm -A`, `-E` with `edit`.
+    pub fn ipvs_service(&mut self, id: ServiceId, scheduler: Scheduler, edit: bool) -> Result<(), IpvsError> {
+        match edit {
+            true => self.ipvs.edit_service(id, scheduler)?,
+            false => self.ipvs.add_service(id, scheduler)?,
+        }
+        self.update_ipvs();
+        Ok(())
+    }
+
+    /// `ipvsadm -D`
+    pub fn ipvs_del_service(&mut self, id: ServiceId) -> Result<(), IpvsError> {
+        self.ipvs.del_service(id)?;
+        self.update_ipvs();
+        Ok(())
+    }
+
+    /// `ipvsadm -a`, `-e` with `edit`.
+    pub fn ipvs_dest(&mut self, id: ServiceId, dest: Dest, edit: bool) -> Result<(), IpvsError> {
+        match edit {
+            true => self.ipvs.edit_dest(id, dest),
+            false => self.ipvs.add_dest(id, dest),
+        }
+    }
+
+    /// `ipvsadm -d`
+    pub fn ipvs_del_dest(&mut self, id: ServiceId, dest: Endpoint) -> Result<(), IpvsError> {
+        self.ipvs.del_dest(id, dest)
+    }
+
+    /// `ipvsadm -C`
+    pub fn ipvs_clear(&mut self) {
+        self.ipvs.services.clear();
+        self.update_ipvs();
+    }
+
+    /// The hooks come with the first virtual server and go with the last.
+    fn update_ipvs(&mut self) {
+        if self.ipvs.services.is_empty() {
+            self.hooks.unregister(HookFn::IpvsIn);
+            self.hooks.unregister(HookFn::IpvsOut);
+            return;
+        }
+        let places = [
+            (InetHook::LocalIn, HookFn::IpvsOut),
+            (InetHook::LocalIn, HookFn::IpvsIn),
+            (InetHook::Forward, HookFn::IpvsOut),
+            (InetHook::LocalOut, HookFn::IpvsOut),
+            (InetHook::LocalOut, HookFn::IpvsIn),
+        ];
+        for ((hook, func), priority) in places.into_iter().zip(priority::IPVS) {
+            self.hooks.register(HookOps { point: HookPoint { family: Family::V4, hook }, priority, func });
         }
     }
 

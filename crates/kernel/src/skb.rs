@@ -103,6 +103,8 @@ pub struct Skb {
     /// Routing found that the packet leaves by the device it came in by, to a gateway that the sender could have
     /// used itself (`IPSKB_DOREDIRECT`).
     pub do_redirect: bool,
+    /// IPVS has handled the packet.
+    pub ipvs_property: bool,
     /// This copy goes up only because the bridge device is promiscuous.
     pub promisc_copy: bool,
 }
@@ -127,6 +129,7 @@ impl Skb {
             nf_trace: false,
             dst: None,
             do_redirect: false,
+            ipvs_property: false,
             promisc_copy: false,
         }
     }

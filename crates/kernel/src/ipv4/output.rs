@@ -11,10 +11,15 @@ use packet::Mac;
 
 /// `ip_local_out`: a packet of this host, already routed, sets out.
 pub(crate) fn ip_local_out(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    ip_local_out_from(ns, skb, None, cx)
+}
+
+/// The same for a packet that IPVS sends on: it still bears the device by which it came in.
+pub(crate) fn ip_local_out_from(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut Cx<'_>) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
     // The hook keeps seeing this output device even if a rule makes the packet be routed anew.
     let skb = nf_hook(ns, InetHook::LocalOut, skb, None, Some(dst.dev), cx)?;
-    ip_output(ns, skb, None, cx)
+    ip_output(ns, skb, indev, cx)
 }
 
 /// `ip_output`, `ip_finish_output2`

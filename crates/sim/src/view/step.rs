@@ -10,7 +10,8 @@ use super::title;
 use crate::log::{Entry, Seen};
 use crate::{EventId, World};
 use kernel::event::{
-    BrNfStep, BridgeStep, CtEventKind, CtStep, HookCtx, NeighStep, Origin, RuleOutcome, TapDir, What,
+    BrNfStep, BridgeStep, CtEventKind, CtStep, HookCtx, IpvsStep, NeighStep, Origin, RuleOutcome, TapDir,
+    What,
 };
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::hook::InetHook;
@@ -30,6 +31,8 @@ pub enum Area {
     Table(TableId),
     /// Connection tracking.
     Conntrack,
+    /// IPVS.
+    Ipvs,
     /// Routing.
     Route,
     /// A bridge, and br_netfilter.
@@ -54,6 +57,7 @@ impl Area {
             Area::Table(TableId::Filter) => "F",
             Area::Table(TableId::Security) => "S",
             Area::Conntrack => "C",
+            Area::Ipvs => "V",
             Area::Route => "→",
             Area::Bridge => "B",
             Area::Wire => "W",
@@ -69,6 +73,7 @@ impl Area {
             Area::Socket => "socket",
             Area::Table(t) => t.name(),
             Area::Conntrack => "track",
+            Area::Ipvs => "IPVS",
             Area::Route => "route",
             Area::Bridge => "bridge",
             Area::Wire => "device",
@@ -264,6 +269,10 @@ impl Fold<'_> {
                     Draft { spot, ..hook(title::ct_event(kind, &e.row), p) }
                 }
             },
+            What::Ipvs { ctx, step } => {
+                let reply = matches!(step, IpvsStep::Rewritten { .. }) && p.dir == Some(Direction::Reply);
+                hook(title::ipvs(step, reply), p).at(Spot::Fn(ctx.hook, Area::Ipvs))
+            }
             What::ExpectEvent(e) => {
                 let spot = at(Area::Conntrack);
                 Draft { spot, ..hook(title::expect_event(e), p) }

@@ -59,6 +59,8 @@ pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
                 HookFn::ConntrackIn => (Area::Conntrack, "conntrack: which connection?"),
                 HookFn::Confirm => (Area::Conntrack, "conntrack: confirm the entry"),
                 HookFn::Table(t) => (Area::Table(t), t.name()),
+                HookFn::IpvsIn => (Area::Ipvs, "IPVS: requests to virtual servers"),
+                HookFn::IpvsOut => (Area::Ipvs, "IPVS: answers of real servers"),
                 HookFn::Nat => (Area::Table(TableId::Nat), "nat"),
                 HookFn::Sabotage => (Area::Bridge, "br_netfilter: not a second time"),
                 HookFn::CtProbe => return None,
@@ -97,6 +99,7 @@ pub fn visits(world: &World, host: NetnsId, packet: PacketId, until: EventId) ->
             What::HookSkipped(ctx) => Spot::Fn(ctx.hook, Area::Bridge),
             What::Rule(step) => Spot::Fn(step.ctx.hook, Area::Table(step.table)),
             What::Nat { hook, .. } => Spot::Fn(*hook, Area::Table(TableId::Nat)),
+            What::Ipvs { ctx, .. } => Spot::Fn(ctx.hook, Area::Ipvs),
             What::Conntrack { ctx, .. } => Spot::Fn(ctx.hook, Area::Conntrack),
             What::Confirmed(_) | What::CtEvent(_) => {
                 let removed = matches!(what, What::CtEvent(e) if e.kind == CtEventKind::Destroy);

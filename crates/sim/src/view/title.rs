@@ -5,11 +5,12 @@ use super::strip::Spot;
 use super::text::{endpoint, flow_text, segment};
 use crate::apps::AppEvent;
 use kernel::event::{
-    BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, HookCtx, NeighStep, Origin,
-    RuleOutcome, RuleStep, SocketStep, TapDir,
+    BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, HookCtx, IpvsStep, NeighStep,
+    Origin, RuleOutcome, RuleStep, SocketStep, TapDir,
 };
 use kernel::netfilter::conntrack::{CtState, Direction, Row, status};
 use kernel::netfilter::hook::InetHook;
+use kernel::netfilter::ipvs::Endpoint;
 use kernel::netfilter::nat::Manip;
 use kernel::netfilter::xtables::RuleSet;
 use kernel::netfilter::xtables::targets::Target;
@@ -208,6 +209,28 @@ pub(super) fn ct_event(kind: CtEventKind, row: &Row) -> Draft {
         CtEventKind::Destroy => "entry removed".to_owned(),
     };
     Draft::new(Area::Conntrack, title).note(entry(row.id))
+}
+
+pub(super) fn ipvs(step: &IpvsStep, reply: bool) -> Draft {
+    let at = |e: &Endpoint| endpoint(e.0.into(), Some(e.1));
+    let (title, tone) = match step {
+        IpvsStep::Scheduled(service, server) => {
+            (format!("virtual server {} chooses {}", at(&service.addr), at(server)), Tone::Strong)
+        }
+        IpvsStep::NoServer(service) => {
+            (format!("virtual server {} has no real server", at(&service.addr)), Tone::Bad)
+        }
+        IpvsStep::Rewritten { before, after } => {
+            let manip = if changed_source(before, after) { Manip::Src } else { Manip::Dst };
+            return Draft { area: Area::Ipvs, ..nat(manip, reply, before, after) };
+        }
+    };
+    Draft::new(Area::Ipvs, title).tone(tone)
+}
+
+fn changed_source(before: &Frame, after: &Frame) -> bool {
+    let source = |f: &Frame| f.ip().map(|ip| (ip.src, ip.ports().map(|p| p.0)));
+    source(before) != source(after)
 }
 
 pub(super) fn nat(manip: Manip, reply: bool, before: &Frame, after: &Frame) -> Draft {

@@ -6,7 +6,7 @@ use crate::World;
 use crate::log::Seen;
 use crate::view::Step;
 use kernel::Netns;
-use kernel::event::{BrNfStep, BridgeStep, CtStep, Origin, RuleOutcome, RuleStep, What};
+use kernel::event::{BrNfStep, BridgeStep, CtStep, IpvsStep, Origin, RuleOutcome, RuleStep, What};
 use kernel::netfilter::xtables::{Check, CheckOf, Rule, RuleSet, Seen as Value};
 use kernel::route::Verdict;
 use packet::Frame;
@@ -74,6 +74,16 @@ fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
             out.text.push(format!("Entry {} of conntrack says so, for this packet and all that follow it.", entry(*conn)));
             out.change = Some((Rc::clone(before), Rc::clone(after)));
         }
+        What::Ipvs { step, .. } => match step {
+            IpvsStep::Scheduled(..) => out.text.push(
+                "No connection of IPVS has this packet's addresses and ports, so the scheduler chooses a server.".to_owned(),
+            ),
+            IpvsStep::NoServer(_) => out.text.push("The sender is told that the port is unreachable.".to_owned()),
+            IpvsStep::Rewritten { before, after } => {
+                out.text.push("IPVS's own connection table says so.".to_owned());
+                out.change = Some((Rc::clone(before), Rc::clone(after)));
+            }
+        },
         What::Route(r) => {
             match &r.route {
                 Some(route) => out.text.push(format!("{} matches the route “{}”.", r.dst, route_text(ns, route))),
