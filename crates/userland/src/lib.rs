@@ -13,6 +13,7 @@ mod diagnostic;
 pub mod ip;
 pub mod ipset;
 pub mod iptables;
+pub mod ipvsadm;
 mod names;
 mod order;
 pub mod sysctl;

@@ -106,7 +106,8 @@ impl Fib {
     ) -> Result<&Route, (Unreachable, Option<&Route>)> {
         let usable = |r: &&Route| {
             r.dst.contains(&dst)
-                && r.dev.is_none_or(&up)
+                // An address is this host's even if its device is down.
+                && (r.kind == RouteKind::Local || r.dev.is_none_or(&up))
                 && (oif.is_none() || r.dev == oif || r.table == FibTable::Local && r.dev.is_some())
         };
         // Inside a table the order is by prefix only within one address block, so take the best explicitly.

@@ -5,6 +5,7 @@
 mod bridge;
 mod conntrack;
 mod ip;
+mod ipvsadm;
 mod sysctl;
 
 pub use conntrack::row_text;
@@ -42,8 +43,8 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 7] =
-    ["ip", "bridge", "iptables", "iptables-save", "iptables-restore", "conntrack", "sysctl"];
+pub const PROGRAMS: [&str; 8] =
+    ["ip", "bridge", "iptables", "iptables-save", "iptables-restore", "ipvsadm", "conntrack", "sysctl"];
 
 /// Runs a command on a box. `Err` if the program is not modelled.
 pub fn command(
@@ -58,6 +59,7 @@ pub fn command(
         "ip" => Ok(ip::ip(world, host, argv, stdin)),
         "bridge" => Ok(bridge::bridge(world, host, argv)),
         "sysctl" => Ok(sysctl::sysctl(world, host, argv)),
+        "ipvsadm" => Ok(ipvsadm::ipvsadm(world, host, argv, stdin)),
         "conntrack" => Ok(conntrack::conntrack(world, host, argv)),
         "iptables"
         | "iptables-legacy"
@@ -131,6 +133,16 @@ fn modprobe(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput 
     for module in modules {
         match (module.as_str(), world.host_mut(host)) {
             ("br_netfilter", Some(ns)) => ns.set_br_netfilter(!remove),
+            ("nf_conntrack_tftp", Some(ns)) if remove && ns.modules.nf_nat_tftp => {
+                let text = "modprobe: FATAL: Module nf_conntrack_tftp is in use by: nf_nat_tftp";
+                return CommandOutput::failed(1, text);
+            }
+            ("nf_conntrack_tftp", Some(ns)) => ns.modules.nf_conntrack_tftp = !remove,
+            ("nf_nat_tftp", Some(ns)) => {
+                ns.modules.nf_nat_tftp = !remove;
+                // It needs conntrack's half.
+                ns.modules.nf_conntrack_tftp |= !remove;
+            }
             (other, _) => {
                 let text = format!("modprobe: FATAL: Module {other} not found: it is not modelled.");
                 return CommandOutput::failed(1, text);
