@@ -40,6 +40,10 @@ pub(super) struct Draft {
     /// By [`ChainId`]; a deleted chain leaves its place empty.
     chains: Vec<Option<DraftChain>>,
     names: LiteMap<Rc<str>, ChainId>,
+    /// The counters of the policies before the edit. libiptc brings those of the rules back when it commits a change,
+    /// but not these.
+    policies: Vec<Counters>,
+    changed: bool,
 }
 
 /// The result of an edit: a rule set, and for each of its rules what it remembers and where it came from.
@@ -59,14 +63,18 @@ fn too_many() -> Fault {
 impl Draft {
     /// Begins with what is loaded.
     pub fn of(loaded: &LoadedTable) -> Draft {
-        let mut draft = Draft { table: loaded.rules.table, chains: Vec::new(), names: LiteMap::new() };
+        let mut draft = Draft {
+            table: loaded.rules.table,
+            chains: Vec::new(),
+            names: LiteMap::new(),
+            policies: loaded.policy.clone(),
+            changed: false,
+        };
         for (i, chain) in loaded.rules.chains.iter().enumerate() {
             let state = |n: usize| loaded.state.get(i).and_then(|s| s.get(n)).copied().unwrap_or_default();
             let rules = chain.rules.iter().enumerate();
             let rules = rules.map(|(n, r)| DraftRule { rule: Rc::clone(r), state: state(n), line: None });
-            let policy = loaded.policy.get(i).copied().unwrap_or_default();
-            let new =
-                DraftChain { rules: rules.collect(), policy, ..DraftChain::new(&chain.name, chain.base) };
+            let new = DraftChain { rules: rules.collect(), ..DraftChain::new(&chain.name, chain.base) };
             // A loaded set has no more chains than numbers.
             let _ = draft.push(new);
         }
@@ -75,6 +83,7 @@ impl Draft {
         for to in jumps {
             draft.refer(Some(to), 1);
         }
+        draft.changed = false;
         draft
     }
 
@@ -86,6 +95,7 @@ impl Draft {
             .ok_or_else(too_many)?;
         self.names.insert(Rc::clone(&chain.name), id);
         self.chains.push(Some(chain));
+        self.changed = true;
         Ok(id)
     }
 
@@ -101,6 +111,7 @@ impl Draft {
 
     /// The same, to be changed.
     pub fn chain_mut(&mut self, id: ChainId) -> Option<&mut DraftChain> {
+        self.changed = true;
         self.chains.get_mut(usize::from(id.0))?.as_mut()
     }
 
@@ -178,6 +189,7 @@ impl Draft {
         if let Some(place) = self.chains.get_mut(usize::from(id.0)) {
             *place = None;
         }
+        self.changed = true;
         Ok(())
     }
 
@@ -185,6 +197,7 @@ impl Draft {
     pub fn clear(&mut self) {
         self.chains.retain(|c| c.as_ref().is_some_and(|c| c.base.is_some()));
         self.names.clear();
+        self.changed = true;
         for (i, chain) in (0u16..).zip(self.chains.iter_mut().flatten()) {
             chain.rules.clear();
             chain.references = 0;
@@ -217,7 +230,12 @@ impl Draft {
     }
 
     /// Built-in chains by hook, the others by name, numbered in that order.
-    pub fn finish(self) -> Finished {
+    pub fn finish(mut self) -> Finished {
+        if !self.changed {
+            for (chain, policy) in self.chains.iter_mut().flatten().zip(&self.policies) {
+                chain.policy = *policy;
+            }
+        }
         let mut order: Vec<(ChainId, DraftChain)> =
             (0u16..).zip(self.chains).filter_map(|(i, c)| c.map(|c| (ChainId(i), c))).collect();
         let key = |c: &DraftChain| (c.base.is_none(), c.base.map(|(hook, _)| hook));

@@ -52,15 +52,14 @@ pub(super) fn listing(
     Ok(out)
 }
 
-/// The table with its counters at zero, or those of one chain.
+/// The table with the counters of its rules at zero, or those of one chain or rule. The policies' are lost with every
+/// change.
 fn zeroed(loaded: &LoadedTable, chain: Option<usize>, number: Option<&Number<'_>>) -> LoadedTable {
     let mut new = loaded.clone();
     let chosen = |i: usize| chain.is_none_or(|c| c == i);
-    for (i, policy) in new.policy.iter_mut().enumerate().filter(|(i, _)| chosen(*i)) {
-        if number.is_none() {
-            *policy = Counters::default();
-        }
-        for (n, state) in new.state.get_mut(i).into_iter().flatten().enumerate() {
+    new.policy.fill(Counters::default());
+    for (_, states) in new.state.iter_mut().enumerate().filter(|(i, _)| chosen(*i)) {
+        for (n, state) in states.iter_mut().enumerate() {
             if number.is_none_or(|x| x.n == n + 1) {
                 state.counters = Counters::default();
             }
