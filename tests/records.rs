@@ -43,6 +43,19 @@ macro_rules! recordings {
 }
 
 recordings! {
+    s1_tour = "S1-tour",
+    s9_dnat_variants = "S9-dnat-variants",
+    s6_tftp_local_nohelper_cnimasq = "S6-tftp-local-nohelper-cnimasq",
+    s6_cluster_helper_tour = "S6-cluster-helper-tour",
+    s6_remote_helper_tour = "S6-remote-helper-tour",
+    s6_tftp_cluster_remote_helper = "S6-tftp-cluster-remote-helper",
+    s5_hairpin0_bnf1_tour = "S5-hairpin0-bnf1-tour",
+    s5_hairpin0_bnf0_tour = "S5-hairpin0-bnf0-tour",
+    s4_local_bnf0 = "S4-local-bnf0",
+    s4_nodeport_local_nolocal = "S4-nodeport-local-nolocal",
+    s3_from_node2 = "S3-from-node2",
+    s3_remote_tour = "S3-remote-tour",
+    s3_nodeport_cluster_remote = "S3-nodeport-cluster-remote",
     s2_samenode_bnf1_promisc_noinvalid = "S2-samenode-bnf1-promisc-noinvalid",
     s2_samenode_bnf0_promisc = "S2-samenode-bnf0-promisc",
     s2_samenode_bnf1_nohairpin = "S2-samenode-bnf1-nohairpin",

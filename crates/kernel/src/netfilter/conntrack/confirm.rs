@@ -2,7 +2,7 @@
 
 use super::expect::remove_expectations;
 use super::helper::help;
-use super::{CtState, Direction, TcpState, status};
+use super::{CtState, Direction, status};
 use crate::event::{CtEvent, CtEventKind, What};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 
@@ -29,21 +29,10 @@ pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Sk
 fn confirm(ns: &mut Netns, skb: Skb, conn: ConnId, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
     let (orig, reply) = (c.orig, c.reply);
-    let holders = [ns.ct.taken(&orig, conn, cx.now), ns.ct.taken(&reply, conn, cx.now)].into_iter().flatten();
-    for holder in holders.collect::<Vec<_>>() {
-        let finished = ns
-            .ct
-            .get(holder)
-            .and_then(|h| h.tcp)
-            .is_some_and(|t| t.state == TcpState::TimeWait || t.state == TcpState::Close);
-        if finished {
-            // A finished connection gives way.
-            ct_kill(ns, &skb, holder, cx);
-        } else {
-            ns.ct.stats.insert_failed += 1;
-            ns.ct.stats.drop += 1;
-            return Err(cx.drop(&skb, DropReason::CtInsertFailed));
-        }
+    if ns.ct.taken(&orig, conn, cx.now).or(ns.ct.taken(&reply, conn, cx.now)).is_some() {
+        ns.ct.stats.insert_failed += 1;
+        ns.ct.stats.drop += 1;
+        return Err(cx.drop(&skb, DropReason::CtInsertFailed));
     }
     ns.ct.insert(conn, cx.now);
     cx.emit(skb.id, || What::Confirmed(conn));

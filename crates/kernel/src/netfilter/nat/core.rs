@@ -5,7 +5,7 @@ use super::tuple::get_unique_tuple;
 use super::{Manip, NatRange};
 use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
-use crate::netfilter::conntrack::{CtState, Direction, status, try_assign_helper};
+use crate::netfilter::conntrack::{CtState, Direction, ct_kill, status, try_assign_helper};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::xtables::{TableId, TableVerdict, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
@@ -107,7 +107,10 @@ pub(crate) fn nf_nat_setup_info(
     }
     // Every entry has an answer that can be inverted: it could not have been made otherwise.
     let current = c.reply.invert().ok_or(DropReason::CtInsertFailed)?;
-    let new = get_unique_tuple(ns, &current, range, conn, manip, cx);
+    let (new, old) = get_unique_tuple(ns, &current, range, conn, manip, cx);
+    if let Some(old) = old {
+        ct_kill(ns, skb, old, cx);
+    }
     let reply = new.invert().ok_or(DropReason::CtInsertFailed)?;
     let (now, automatic, modules) = (cx.now, ns.ct.auto_helper, ns.modules);
     if let Some(c) = ns.ct.get_mut(conn) {

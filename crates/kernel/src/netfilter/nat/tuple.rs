@@ -1,15 +1,15 @@
 //! Finding a tuple that nobody uses (`get_unique_tuple`, net/netfilter/nf_nat_core.c).
 
 use super::{Manip, NatRange};
-use crate::netfilter::conntrack::{L4Key, TcpState, Tuple};
+use crate::netfilter::conntrack::{L4Key, TcpState, Tuple, status};
 use crate::netfilter::xtables::PortRange;
 use crate::{ConnId, Cx, Netns};
 use rand_core::Rng;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The tuple to use instead of `orig`: one whose answers collide with no other flow, if there is one. If every one
-/// is taken the result is taken too, and the packet ends when its entry cannot be inserted. `orig` is the flow's
-/// original direction as it stands, the other manipulation included.
+/// The tuple to use instead of `orig`: one whose answers collide with no other flow, if there is one, and the flow
+/// that has to make room for it, if one does. If every one is taken the result is taken too, and the packet ends when
+/// its entry cannot be inserted. `orig` is the flow's original direction as it stands, the other manipulation included.
 pub(super) fn get_unique_tuple(
     ns: &Netns,
     orig: &Tuple,
@@ -17,18 +17,18 @@ pub(super) fn get_unique_tuple(
     conn: ConnId,
     manip: Manip,
     cx: &mut Cx<'_>,
-) -> Tuple {
+) -> (Tuple, Option<ConnId>) {
     let wish = with_addr(orig, range, manip);
     if !range.random && !range.random_fully {
         let keeps_port = match range.ports {
-            None => !used(ns, &wish, conn, cx),
+            None => holder(ns, &wish, conn, cx).is_none(),
             Some(ports) => {
                 ports.contains(port_of(&wish, manip))
-                    && (ports.min == ports.max || !used(ns, &wish, conn, cx))
+                    && (ports.min == ports.max || holder(ns, &wish, conn, cx).is_none())
             }
         };
         if keeps_port {
-            return wish;
+            return (wish, None);
         }
     }
     unique_port(ns, wish, range, conn, manip, cx)
@@ -79,15 +79,19 @@ fn with_port(t: &Tuple, manip: Manip, port: u16) -> Tuple {
     Tuple { key, ..*t }
 }
 
-/// `nf_nat_used_tuple`: would the answers to this tuple collide with another flow? The holder gives way if it is a
-/// TCP connection that has ended.
-fn used(ns: &Netns, t: &Tuple, conn: ConnId, cx: &Cx<'_>) -> bool {
-    let Some(reply) = t.invert() else { return false };
-    let Some(holder) = ns.ct.taken(&reply, conn, cx.now) else { return false };
-    !ns.ct
-        .get(holder)
-        .and_then(|h| h.tcp)
-        .is_some_and(|tcp| tcp.state == TcpState::TimeWait || tcp.state == TcpState::Close)
+/// `nf_nat_used_tuple`: the flow with whose packets the answers to this tuple would collide.
+fn holder(ns: &Netns, t: &Tuple, conn: ConnId, cx: &Cx<'_>) -> Option<ConnId> {
+    ns.ct.taken(&t.invert()?, conn, cx.now)
+}
+
+/// `nf_nat_may_kill`, `nf_seq_has_advanced`: a translated TCP connection that is over makes room for one whose sequence
+/// numbers are ahead of its own, so that no segment of the old one fits the new one.
+fn makes_room(ns: &Netns, holder: ConnId, conn: ConnId) -> bool {
+    let (Some(old), Some(new)) = (ns.ct.get(holder), ns.ct.get(conn)) else { return false };
+    let (Some(old_tcp), Some(new_tcp)) = (old.tcp, new.tcp) else { return false };
+    let over = matches!(old_tcp.state, TcpState::TimeWait | TcpState::Close);
+    let ahead = new_tcp.seen[0].end.wrapping_sub(old_tcp.seen[0].end);
+    over && old.status & status::SRC_NAT != 0 && (1..1 << 31).contains(&ahead)
 }
 
 /// The ports that may be drawn when none is given: the class of the old port, as other programs rely on
@@ -102,6 +106,8 @@ fn port_class(port: u16) -> PortRange {
 
 /// At most this many ports are tried before giving up (`NF_NAT_MAX_ATTEMPTS`).
 const MAX_ATTEMPTS: u32 = 128;
+/// With so few left, connections that are over have to make room (`NF_NAT_HARDER_THRESH`).
+const HARDER: u32 = MAX_ATTEMPTS / 4;
 
 /// `nf_nat_l4proto_unique_tuple`: a random start in the range, then one after the other; of a large range only a
 /// part is tried, from several starts.
@@ -112,13 +118,13 @@ fn unique_port(
     conn: ConnId,
     manip: Manip,
     cx: &mut Cx<'_>,
-) -> Tuple {
+) -> (Tuple, Option<ConnId>) {
     let span = match (wish.key, range.ports) {
-        (L4Key::Other, _) => return wish,
+        (L4Key::Other, _) => return (wish, None),
         (_, Some(ports)) => ports,
         (L4Key::Echo { .. }, None) => PortRange::ALL,
         // A destination port is never drawn.
-        (L4Key::Ports { .. }, None) if manip == Manip::Dst => return wish,
+        (L4Key::Ports { .. }, None) if manip == Manip::Dst => return (wish, None),
         (L4Key::Ports { sport, .. }, None) => port_class(sport),
     };
     let size = u32::from(span.max.saturating_sub(span.min)) + 1;
@@ -129,12 +135,16 @@ fn unique_port(
         for i in 0..attempts {
             let port = span.min.wrapping_add(u16::try_from((start + i) % size).unwrap_or(0));
             tuple = with_port(&wish, manip, port);
-            if !used(ns, &tuple, conn, cx) {
-                return tuple;
+            match holder(ns, &tuple, conn, cx) {
+                None => return (tuple, None),
+                Some(old) if attempts - i <= HARDER && makes_room(ns, old, conn) => {
+                    return (tuple, Some(old));
+                }
+                Some(_) => {}
             }
         }
         if attempts >= size || attempts < 16 {
-            return tuple;
+            return (tuple, None);
         }
         attempts /= 2;
     }
