@@ -7,6 +7,7 @@
 pub mod bridge;
 mod cx;
 pub mod dev;
+mod era;
 pub mod event;
 mod fate;
 mod id;
@@ -20,6 +21,7 @@ pub mod socket;
 pub mod sysctl;
 
 pub use cx::{Cx, Ids, Output, Timer};
+pub use era::Era;
 pub use event::{Event, What};
 pub use fate::{Cut, Delivery, DropReason, Journey};
 pub use id::{ConnId, DevId, Instant, NetnsId, PacketId, SocketId};

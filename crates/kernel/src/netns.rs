@@ -12,7 +12,7 @@ use crate::netfilter::xtables::{LoadedTable, RuleSet, RuleSetError, TableId};
 use crate::route::{Fib, FibTable, Peer, Route, RouteKind, Scope};
 use crate::socket::{SocketTable, tcp_timer};
 use crate::sysctl::{DevConf, Sysctl, SysctlError};
-use crate::{Cx, DevId, NetnsId, PacketId, Skb, Timer};
+use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, Timer};
 use ipnet::Ipv4Net;
 use litemap::LiteMap;
 use packet::{Family, Frame, Mac};
@@ -37,6 +37,8 @@ pub struct Netns {
     pub id: NetnsId,
     /// Its name.
     pub name: String,
+    /// Whose kernel it is.
+    era: Era,
     /// Loaded modules.
     pub modules: Modules,
     /// Settings.
@@ -67,6 +69,7 @@ impl Netns {
         let mut ns = Netns {
             id,
             name: name.to_owned(),
+            era: Era::default(),
             modules: Modules::default(),
             sysctl: Sysctl::default(),
             fib: Fib::default(),
@@ -459,7 +462,7 @@ impl Netns {
     fn conntrack_slot(&mut self, field: &str) -> Option<Slot<'_>> {
         let t = &mut self.ct.timeouts;
         Some(match field.strip_prefix("nf_conntrack_")? {
-            "helper" => Slot::Bool(&mut self.ct.auto_helper),
+            "helper" if self.era.helper_sysctl().is_some() => Slot::Bool(&mut self.ct.auto_helper),
             "tcp_loose" => Slot::Bool(&mut self.ct.tcp_loose),
             "tcp_be_liberal" => Slot::Bool(&mut self.ct.tcp_be_liberal),
             "tcp_max_retrans" => Slot::Seconds(&mut self.ct.tcp_max_retrans),
@@ -482,6 +485,19 @@ impl Netns {
     }
 
     // ------------------------------------------------------------------ modules, tables, hooks
+
+    /// The kernel's version.
+    pub fn era(&self) -> Era {
+        self.era
+    }
+
+    /// Makes it another kernel, freshly booted: settings that the version decides are set.
+    pub fn set_era(&mut self, era: Era) {
+        self.era = era;
+        self.ct.timeouts.udp_stream = era.udp_timeout_stream();
+        self.ct.auto_helper = era.helper_sysctl().unwrap_or(false);
+        self.update_conntrack();
+    }
 
     /// `modprobe br_netfilter`, `rmmod br_netfilter`: the bridge calls iptables from now on, or no more. The sysctls
     /// come with the module and begin at 1.
@@ -560,7 +576,9 @@ impl Netns {
 
     /// `nf_ct_netns_get`: conntrack runs while somebody needs it.
     fn update_conntrack(&mut self) {
-        let wanted = self.probe || self.tables.iter().flatten().any(|t| t.rules.uses_conntrack());
+        let wanted = self.probe
+            || self.era.conntrack_everywhere()
+            || self.tables.iter().flatten().any(|t| t.rules.uses_conntrack());
         if !wanted {
             self.hooks.unregister(HookFn::ConntrackIn);
             self.hooks.unregister(HookFn::Confirm);

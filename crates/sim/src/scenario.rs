@@ -39,6 +39,8 @@ pub struct HostSpec {
     pub trace: bool,
     /// Register the probe that reports conntrack's opinion.
     pub ct_probe: bool,
+    /// Whose kernel it is.
+    pub era: kernel::Era,
     /// The modules that are loaded.
     pub modules: kernel::Modules,
     /// Which tables to load, empty if the text does not have them.

@@ -147,7 +147,9 @@ pub(super) fn bridged_dnat_slow(ns: &mut Netns, mut skb: Skb, bridge: DevId, cx:
 /// group frame that goes up as well is confirmed before.
 pub(super) fn br_nf_local_in(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     if skb.promisc_copy {
-        skb.ct = Ct::None;
+        if !ns.era().promisc_copy_keeps_conntrack() {
+            skb.ct = Ct::None;
+        }
         return Ok(skb);
     }
     if skb.pkt_type != PktType::Host && skb.ct.conn().is_some() {

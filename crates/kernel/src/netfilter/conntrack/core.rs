@@ -146,6 +146,7 @@ fn handle_packet(
     cx: &mut Cx<'_>,
 ) -> Result<Handled, &'static str> {
     let (timeouts, now) = (ns.ct.timeouts.clone(), cx.now);
+    let stream_after = ns.era().udp_stream_after();
     let settings = TcpSettings {
         loose: ns.ct.tcp_loose,
         be_liberal: ns.ct.tcp_be_liberal,
@@ -185,7 +186,7 @@ fn handle_packet(
             if ctx.hook == InetHook::PreRouting && !udp.checksum_ok {
                 return Err("nf_ct_udp: bad checksum");
             }
-            let (timeout, assured) = udp_packet(c, seen_reply, &timeouts, now);
+            let (timeout, assured) = udp_packet(c, seen_reply, &timeouts, stream_after, now);
             c.refresh(timeout, now);
             c.pending |= assured;
         }

@@ -5,17 +5,15 @@ use super::table::Conn;
 use crate::Instant;
 use std::time::Duration;
 
-/// A UDP flow that is answered later than this after its beginning is a stream (`udp_packet`).
-const UDP_STREAM_AFTER: Duration = Duration::from_secs(2);
-
 /// `nf_conntrack_udp_packet`: the time-out to set, and whether the flow has just become assured.
 pub(super) fn udp_packet(
     conn: &mut Conn,
     seen_reply: bool,
     timeouts: &Timeouts,
+    stream_after: Duration,
     now: Instant,
 ) -> (u32, bool) {
-    let stream_at = *conn.udp_stream_at.get_or_insert(now + UDP_STREAM_AFTER);
+    let stream_at = *conn.udp_stream_at.get_or_insert(now + stream_after);
     if !seen_reply {
         return (timeouts.udp, false);
     }

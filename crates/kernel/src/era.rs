@@ -1,0 +1,72 @@
+//! Kernel versions that behave differently: what differs, and since when.
+
+use std::time::Duration;
+
+/// A kernel version, by what differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Era {
+    /// Linux 3.10, as in Red Hat Enterprise Linux 7.
+    V3_10,
+    /// Linux 4.19, as in Debian 10.
+    V4_19,
+    /// Linux 6.18, by which the recordings were made.
+    #[default]
+    V6_18,
+}
+
+impl Era {
+    /// Every era, oldest first.
+    pub const ALL: [Era; 3] = [Era::V3_10, Era::V4_19, Era::V6_18];
+
+    /// The version: `3.10`, `4.19`, `6.18`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Era::V3_10 => "3.10",
+            Era::V4_19 => "4.19",
+            Era::V6_18 => "6.18",
+        }
+    }
+
+    /// The era of that name.
+    pub fn from_name(name: &str) -> Option<Era> {
+        Era::ALL.into_iter().find(|e| e.name() == name)
+    }
+
+    /// What the answers for this era are held against.
+    pub fn held_against(self) -> &'static str {
+        match self {
+            Era::V3_10 => "published captures and kernel history",
+            Era::V4_19 => "kernel history",
+            Era::V6_18 => "recordings of the kernel",
+        }
+    }
+
+    /// `net.netfilter.nf_conntrack_helper` at boot: 1 until 4.7, then 0; gone since 6.0.
+    pub fn helper_sysctl(self) -> Option<bool> {
+        match self {
+            Era::V3_10 => Some(true),
+            Era::V4_19 => Some(false),
+            Era::V6_18 => None,
+        }
+    }
+
+    /// `nf_conntrack_udp_timeout_stream`: 180 s, since 5.0 it is 120 s.
+    pub fn udp_timeout_stream(self) -> u32 {
+        if self < Era::V6_18 { 180 } else { 120 }
+    }
+
+    /// How old a UDP flow must be before an answer makes it a stream: any age, since 5.0 two seconds.
+    pub fn udp_stream_after(self) -> Duration {
+        Duration::from_secs(if self < Era::V6_18 { 0 } else { 2 })
+    }
+
+    /// Conntrack runs in every namespace once it is loaded; since 4.11 it runs where a rule asks for it.
+    pub fn conntrack_everywhere(self) -> bool {
+        self == Era::V3_10
+    }
+
+    /// The copy that a promiscuous bridge hands up keeps its conntrack entry; since 6.8 it loses it.
+    pub fn promisc_copy_keeps_conntrack(self) -> bool {
+        self < Era::V6_18
+    }
+}

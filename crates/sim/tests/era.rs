@@ -1,0 +1,105 @@
+//! What the kernel's version decides.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use kernel::netfilter::conntrack::{Helper, Row, status};
+use kernel::{Era, Modules};
+use sim::{HostSpec, LinkSpec, Run, Scenario, ServerMode, ServerSpec, Stimulus};
+use std::net::Ipv4Addr;
+use userland::ip::parse_ip;
+
+fn host(name: &str, ip: &[&str]) -> HostSpec {
+    let ip = ip.iter().map(|line| {
+        let argv: Vec<&str> = std::iter::once("ip").chain(line.split(' ')).collect();
+        parse_ip(&argv).unwrap().command
+    });
+    HostSpec { name: name.to_owned(), ip: ip.collect(), ..HostSpec::default() }
+}
+
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
+/// A client and a server with these rules.
+fn run(era: Era, rules: &str, stimuli: Vec<Stimulus>) -> Run {
+    let mut server = host("server", &["addr add 10.0.0.1/24 dev eth0", "link set eth0 up"]);
+    server.era = era;
+    server.modules = Modules { nf_conntrack_tftp: true, nf_nat_tftp: true, ..Modules::default() };
+    server.iptables = Some(rules.to_owned());
+    let listen = |port, mode| ServerSpec { tcp: false, bind: (SERVER, port), mode, closes: false };
+    server.servers = vec![
+        listen(53, ServerMode::Echo),
+        listen(69, ServerMode::Tftp { data: (Ipv4Addr::UNSPECIFIED, 40000) }),
+    ];
+    let end = |name: &str| (name.to_owned(), "eth0".to_owned());
+    let scenario = Scenario {
+        hosts: vec![host("client", &["addr add 10.0.0.2/24 dev eth0", "link set eth0 up"]), server],
+        links: vec![LinkSpec::Veth { a: end("client"), b: end("server"), a_mac: None, b_mac: None }],
+        stimuli,
+        settle_ms: 40,
+    };
+    scenario.run().unwrap()
+}
+
+const TRACKS: &str = "*filter\n-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\nCOMMIT\n";
+
+fn udp(count: usize) -> Stimulus {
+    Stimulus::Udp {
+        host: "client".to_owned(),
+        src: (CLIENT, 5000),
+        dst: (SERVER, 53),
+        payload: b"x".to_vec(),
+        connect: true,
+        count,
+        ttl: None,
+        reply: true,
+        timeout_ms: 300,
+        linger_ms: 0,
+    }
+}
+
+fn rows(run: &Run) -> Vec<Row> {
+    let server = run.world.host_by_name("server").unwrap();
+    run.world.host(server).unwrap().ct.rows(run.world.now())
+}
+
+#[test]
+fn a_udp_stream_begins_at_once_on_old_kernels_and_after_two_seconds_on_new_ones() {
+    for (era, assured, left) in [(Era::V3_10, true, 179), (Era::V4_19, true, 179), (Era::V6_18, false, 29)] {
+        let row = rows(&run(era, TRACKS, vec![udp(2)]))[0];
+        assert_eq!((row.status & status::ASSURED != 0, row.timeout), (assured, left), "{}", era.name());
+    }
+}
+
+#[test]
+fn helpers_are_assigned_by_port_only_on_the_oldest_kernel() {
+    for (era, helper) in [(Era::V3_10, Some(Helper::Tftp)), (Era::V4_19, None), (Era::V6_18, None)] {
+        let get = Stimulus::Tftp {
+            host: "client".to_owned(),
+            src: (CLIENT, 6000),
+            dst: (SERVER, 69),
+            file: "f-10".to_owned(),
+            strict: false,
+            timeout_ms: 300,
+        };
+        let row = rows(&run(era, TRACKS, vec![get])).into_iter().find(|r| r.orig.key.dport() == 69).unwrap();
+        assert_eq!(row.helper, helper, "{}", era.name());
+    }
+}
+
+#[test]
+fn conntrack_runs_without_a_rule_only_on_the_oldest_kernel() {
+    for (era, entries) in [(Era::V3_10, 1), (Era::V4_19, 0), (Era::V6_18, 0)] {
+        let run = run(era, "*filter\n-A INPUT -j ACCEPT\nCOMMIT\n", vec![udp(1)]);
+        assert_eq!(rows(&run).len(), entries, "{}", era.name());
+    }
+}
+
+#[test]
+fn the_sysctl_of_the_helpers_is_gone_from_new_kernels() {
+    for (era, known) in [(Era::V3_10, true), (Era::V4_19, true), (Era::V6_18, false)] {
+        let mut run = run(era, TRACKS, Vec::new());
+        let server = run.world.host_by_name("server").unwrap();
+        let set = run.world.host_mut(server).unwrap().sysctl_set("net.netfilter.nf_conntrack_helper", 1);
+        assert_eq!(set.is_ok(), known, "{}", era.name());
+    }
+}
