@@ -1,6 +1,6 @@
 //! Reading a scenario: JSON as the recordings of the real kernel use it (docs/RECORDS.md).
 
-use kernel::Modules;
+use kernel::{Era, Modules};
 use packet::{Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp};
 use serde_json::{Map, Value};
 use sim::{BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Stimulus};
@@ -198,6 +198,7 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         iptables,
         ct_probe: n.or("ct_probe", false, Node::flag)?,
         // The kernel of the recordings has it built in.
+        era: Era::default(),
         // As in the kernel that made the recordings.
         modules: Modules { br_netfilter: true, nf_conntrack_tftp: true, nf_nat_tftp: true },
         tables,
