@@ -1,0 +1,149 @@
+//! Lines for iptables-restore.
+
+use super::names::{endpoint_chain, service_chain};
+use litemap::LiteMap;
+
+/// KUBE-SERVICES.
+pub(super) const SERVICES: &str = "KUBE-SERVICES";
+/// KUBE-EXTERNAL-SERVICES.
+pub(super) const EXTERNAL_SERVICES: &str = "KUBE-EXTERNAL-SERVICES";
+/// KUBE-FORWARD.
+pub(super) const FORWARD: &str = "KUBE-FORWARD";
+/// KUBE-NODEPORTS.
+pub(super) const NODEPORTS: &str = "KUBE-NODEPORTS";
+/// KUBE-PROXY-FIREWALL.
+pub(super) const PROXY_FIREWALL: &str = "KUBE-PROXY-FIREWALL";
+/// KUBE-FIREWALL.
+pub(super) const FIREWALL: &str = "KUBE-FIREWALL";
+/// KUBE-POSTROUTING.
+pub(super) const POSTROUTING: &str = "KUBE-POSTROUTING";
+/// KUBE-MARK-MASQ.
+pub(super) const MARK_MASQ: &str = "KUBE-MARK-MASQ";
+/// KUBE-MARK-DROP, which the kubelet makes.
+pub(super) const MARK_DROP: &str = "KUBE-MARK-DROP";
+
+/// The chain lines and rules of one table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    chains: String,
+    rules: String,
+}
+
+impl Table {
+    /// `:CHAIN - [0:0]`: makes a chain or empties it.
+    pub fn chain(&mut self, name: &str) {
+        for part in [":", name, " - [0:0]\n"] {
+            self.chains.push_str(part);
+        }
+    }
+
+    /// `-A CHAIN ...`
+    pub fn rule(&mut self, chain: &str, parts: &[&[&str]]) {
+        self.rules.push_str("-A ");
+        self.rules.push_str(chain);
+        for word in parts.iter().flat_map(|p| p.iter()) {
+            self.rules.push(' ');
+            self.rules.push_str(word);
+        }
+        self.rules.push('\n');
+    }
+
+    /// `-X CHAIN`
+    pub fn delete(&mut self, chain: &str) {
+        for part in ["-X ", chain, "\n"] {
+            self.rules.push_str(part);
+        }
+    }
+
+    /// The table as text.
+    pub fn print(&self, name: &str, out: &mut String) {
+        for part in ["*", name, "\n", &self.chains, &self.rules, "COMMIT\n"] {
+            out.push_str(part);
+        }
+    }
+}
+
+/// `-m comment --comment ...`, in quotes if there is a blank in it.
+pub(super) struct Comment(String);
+
+impl Comment {
+    /// A comment of some pieces.
+    pub fn new(pieces: &[&str]) -> Comment {
+        let text = pieces.concat();
+        Comment(if text.contains(' ') { format!("\"{text}\"") } else { text })
+    }
+
+    /// The words.
+    pub fn words(&self) -> [&str; 4] {
+        ["-m", "comment", "--comment", &self.0]
+    }
+}
+
+/// The probability of the first of `n` equal choices: `1/n`, rounded as `%.Nf` does.
+pub(super) fn probability(n: usize, digits: u32) -> String {
+    let one = 10u64.pow(digits);
+    let n = u64::try_from(n).unwrap_or(u64::MAX).max(1);
+    // 1/n has an end in decimals only for n = 2^a 5^b, where binary floating point and this round alike up to 10 digits.
+    let scaled = (2 * one).saturating_add(n) / n.saturating_mul(2);
+    let width = usize::try_from(digits).unwrap_or(0);
+    format!("{}.{:0width$}", scaled / one, scaled % one)
+}
+
+/// Names of the chains of one Service port.
+pub(super) struct Chains {
+    /// KUBE-SVC: any endpoint.
+    pub svc: String,
+    /// KUBE-SVL: endpoints of this node.
+    pub svl: String,
+    /// KUBE-EXT: traffic from outside.
+    pub ext: String,
+    /// KUBE-FW: traffic to a load balancer with source ranges.
+    pub fw: String,
+    /// KUBE-XLB: what KUBE-EXT and KUBE-SVL were before 1.24.
+    pub xlb: String,
+}
+
+impl Chains {
+    /// The chains of `namespace/name:port`.
+    pub fn new(service_port: &str, protocol: &str) -> Chains {
+        let svc = service_chain(service_port, protocol);
+        let hash = svc.trim_start_matches("KUBE-SVC-");
+        Chains {
+            svl: format!("KUBE-SVL-{hash}"),
+            ext: format!("KUBE-EXT-{hash}"),
+            fw: format!("KUBE-FW-{hash}"),
+            xlb: format!("KUBE-XLB-{hash}"),
+            svc,
+        }
+    }
+}
+
+/// The chain of an endpoint.
+pub(super) fn sep(service_port: &str, protocol: &str, endpoint: &str) -> String {
+    endpoint_chain(service_port, protocol, endpoint)
+}
+
+/// Names, sorted.
+pub(super) type Names = LiteMap<String, ()>;
+
+/// Chains of nat that belong to a Service or an endpoint, and go when nothing needs them any more.
+pub(super) fn is_service_chain(name: &str) -> bool {
+    ["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-", "KUBE-XLB-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::probability;
+
+    #[test]
+    fn probabilities_are_those_of_printf() {
+        for n in 1..5000usize {
+            for digits in [5, 10] {
+                let wanted = format!("{:.*}", digits as usize, 1.0 / n as f64);
+                assert_eq!(probability(n, digits), wanted, "1/{n}");
+            }
+        }
+    }
+}
