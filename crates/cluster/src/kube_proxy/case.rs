@@ -3,7 +3,9 @@
 //! The first document may be `kind: KubeProxyCase`, which holds the configuration; what it leaves out has the defaults of
 //! [`Config`]. Objects follow. `kind: Step` begins the next sync; `kind: Delete` removes a `service` or an `endpointSlice`.
 
-use super::{Config, DetectLocal, Family, IptablesState, IpvsText, Mode, NodePortAddresses, iptables, ipvs};
+use super::{
+    Config, DetectLocal, Family, IptablesState, IpvsText, Mode, NodePortAddresses, Version, iptables, ipvs,
+};
 use crate::diagnostic::Read;
 use crate::fields::{Fields, each, network, text, word};
 use crate::object::{NamespacedName, Object, Objects, kind, read_document};
@@ -85,8 +87,21 @@ impl Case {
         Ok(case)
     }
 
-    /// Every file of the record: what each sync writes in each mode.
-    pub fn record(&self, modes: &[Mode]) -> Vec<RecordFile> {
+    /// Every file of the record: what each sync writes in a mode, or in both that the version has here.
+    ///
+    /// The objects are what kube-proxy's proxier is given. Labels by which its informer leaves Services out
+    /// (`service.kubernetes.io/service-proxy-name`) are not looked at.
+    ///
+    /// # Errors
+    /// The mode is not modelled for the version, or the cluster has no IPv4.
+    pub fn record(&self, mode: Option<Mode>) -> Result<Vec<RecordFile>, NotModelled> {
+        if !self.config.families.contains(&Family::V4) {
+            return Err(NotModelled::Ipv6);
+        }
+        let has_ipvs = self.config.features().ipvs;
+        if mode == Some(Mode::Ipvs) && !has_ipvs {
+            return Err(NotModelled::Ipvs(self.config.version));
+        }
         let mut files = Vec::new();
         let mut objects = Objects::default();
         let mut state = IptablesState::default();
@@ -97,12 +112,12 @@ impl Case {
             let folder = if i == 0 { String::new() } else { format!("step{}/", i + 1) };
             let mut file =
                 |name: &str, text: String| files.push(RecordFile { path: format!("{folder}{name}"), text });
-            if modes.contains(&Mode::Iptables) {
+            if mode != Some(Mode::Ipvs) {
                 let (text, next) = iptables(&self.config, Family::V4, &objects, &state);
                 state = next;
                 file("iptables.txt", text);
             }
-            if modes.contains(&Mode::Ipvs) {
+            if mode != Some(Mode::Iptables) && has_ipvs {
                 let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } =
                     ipvs(&self.config, Family::V4, &objects);
                 file("ipvs.iptables.txt", iptables);
@@ -113,9 +128,35 @@ impl Case {
                 file("ipvs.dummy-addresses.txt", if none { "\n".to_owned() } else { dummy_addresses });
             }
         }
-        files
+        Ok(files)
     }
 }
+
+/// A record cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotModelled {
+    /// Mode ipvs of this version.
+    Ipvs(Version),
+    /// A cluster of IPv6 only.
+    Ipv6,
+}
+
+impl core::fmt::Display for NotModelled {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            NotModelled::Ipvs(version) => {
+                write!(
+                    f,
+                    "mode ipvs of kube-proxy {version} is not modelled; expected {}",
+                    Version::default()
+                )
+            }
+            NotModelled::Ipv6 => f.write_str("IPv6 is not modelled; expected IPv4 among the families"),
+        }
+    }
+}
+
+impl std::error::Error for NotModelled {}
 
 fn delete(document: &Yaml, known: &Objects) -> Read<Change> {
     let fields = Fields::new(document, &["kind", "service", "endpointSlice"])?;

@@ -2,8 +2,11 @@
 //!
 //! Pure functions of a [`Config`], the [`Objects`](crate::Objects) and what was written before. What comes out is text, as
 //! the real kube-proxy hands it to iptables-restore, ipset and ipvsadm; it knows nothing of the engine that reads it.
+//!
+//! `config` and `version` say what is asked for; `service_port` and `endpoints` say what there is, for every mode and family;
+//! `iptables` (with `policy_chains` or, before 1.24, `legacy`) and `ipvs` (with `ipset` and `ipvs_rules`) write.
 
-pub mod case;
+mod case;
 mod config;
 mod endpoints;
 mod ipset;
@@ -17,7 +20,7 @@ mod service_port;
 mod text;
 mod version;
 
-pub use case::{Case, Change};
+pub use case::{Case, Change, NotModelled, RecordFile};
 pub use config::{Config, DetectLocal, Family, NodePortAddresses};
 pub use iptables::{IptablesState, sync as iptables};
 pub use ipvs::{IpvsText, sync as ipvs};

@@ -1,6 +1,7 @@
 //! Lines for iptables-restore.
 
 use super::names::{endpoint_chain, service_chain};
+use core::cmp::Ordering;
 use litemap::LiteMap;
 
 /// KUBE-SERVICES.
@@ -83,10 +84,27 @@ impl Comment {
 pub(super) fn probability(n: usize, digits: u32) -> String {
     let one = 10u64.pow(digits);
     let n = u64::try_from(n).unwrap_or(u64::MAX).max(1);
-    // 1/n has an end in decimals only for n = 2^a 5^b, where binary floating point and this round alike up to 10 digits.
-    let scaled = (2 * one).saturating_add(n) / n.saturating_mul(2);
+    let (quotient, rest) = (one / n, one % n);
+    let up = match (2 * rest).cmp(&n) {
+        Ordering::Less => false,
+        Ordering::Greater => true,
+        // Half way in decimals. As a binary number 1/n is a little more or less than that; if it is exact, even wins.
+        Ordering::Equal => match binary_error(n) {
+            Ordering::Equal => quotient % 2 == 1,
+            error => error == Ordering::Greater,
+        },
+    };
+    let scaled = quotient + u64::from(up);
     let width = usize::try_from(digits).unwrap_or(0);
     format!("{}.{:0width$}", scaled / one, scaled % one)
+}
+
+/// Whether the nearest double of `1/n`, which has 53 significant bits, is more or less than `1/n`.
+fn binary_error(n: u64) -> Ordering {
+    let scale = 1u128.checked_shl(53 + n.ilog2()).unwrap_or(u128::MAX);
+    let n = u128::from(n);
+    let mantissa = (scale + n / 2) / n;
+    (mantissa * n).cmp(&scale)
 }
 
 /// Names of the chains of one Service port.
@@ -139,8 +157,8 @@ mod tests {
 
     #[test]
     fn probabilities_are_those_of_printf() {
-        for n in 1..5000usize {
-            for digits in [5, 10] {
+        for n in 1..20_000usize {
+            for digits in [5u32, 10] {
                 let wanted = format!("{:.*}", digits as usize, 1.0 / n as f64);
                 assert_eq!(probability(n, digits), wanted, "1/{n}");
             }
