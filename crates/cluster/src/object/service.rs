@@ -197,6 +197,11 @@ impl Service {
 fn cluster_ip(spec: Fields<'_>) -> Read<ClusterIp> {
     let list = spec.list("clusterIPs")?;
     let one = spec.get("clusterIP");
+    if let (Some(one), Some(first)) = (one, list.first())
+        && text(one)? != text(first)?
+    {
+        return Err(one.blame("expected the first of clusterIPs"));
+    }
     let given: Vec<&Yaml> = if list.is_empty() { one.into_iter().collect() } else { list.iter().collect() };
     let mut addresses = Vec::new();
     for v in given {
@@ -253,10 +258,10 @@ fn session_affinity(spec: Fields<'_>) -> Read<SessionAffinity> {
     const DEFAULT_SECONDS: u32 = 10_800;
     const MAX_SECONDS: u32 = 86_400;
     let mut seconds = DEFAULT_SECONDS;
-    if let Some(config) = spec.fields("sessionAffinityConfig", &["clientIP"])? {
-        if let Some(client) = config.fields("clientIP", &["timeoutSeconds"])? {
-            seconds = client.number("timeoutSeconds", 1, MAX_SECONDS)?.unwrap_or(DEFAULT_SECONDS);
-        }
+    if let Some(config) = spec.fields("sessionAffinityConfig", &["clientIP"])?
+        && let Some(client) = config.fields("clientIP", &["timeoutSeconds"])?
+    {
+        seconds = client.number("timeoutSeconds", 1, MAX_SECONDS)?.unwrap_or(DEFAULT_SECONDS);
     }
     let words = [("None", SessionAffinity::None), ("ClientIP", SessionAffinity::ClientIp(seconds))];
     Ok(spec.word("sessionAffinity", &words)?.unwrap_or_default())
