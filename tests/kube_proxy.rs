@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use cluster::kube_proxy::{Case, Mode, Version};
+use cluster::kube_proxy::{Case, Config, Family, Mode, Version, iptables_jumps, ipvs_jumps};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -171,5 +171,37 @@ fn versions_without_recordings_differ_where_they_should() {
         "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP",
     ] {
         assert!(newer.lines().any(|l| l == line), "{line}\n{newer}");
+    }
+}
+
+/// The jumps are made by commands of their own, the same for every case.
+#[test]
+fn jumps() {
+    let mut comparison = Comparison::new();
+    let ours = |version: &str| {
+        let version = version.parse().unwrap();
+        iptables_jumps(&Config { version, ..Config::default() }, Family::V4)
+    };
+    for (name, text) in [("v1.35.5", ours("1.35")), ("ipvs", ipvs_jumps())] {
+        comparison.file(name, &read(&data("jumps").join(format!("{name}.txt"))), &text);
+    }
+    for version in names(&data("versions")) {
+        comparison.file(&version, &read(&data("jumps").join(format!("{version}.txt"))), &ours(&version));
+    }
+    comparison.check(6);
+}
+
+/// What one writes, the other must be able to read.
+#[test]
+fn userland_reads_the_rules() {
+    for name in ["002-clusterip-1ep", "007-clusterip-5ep", "016-kube-dns", "020-nodeport-local-with-local"] {
+        for version in Version::ALL {
+            let mut case = case(name);
+            case.config.version = version;
+            case.config.nfacct = false;
+            let text = case.record(Some(Mode::Iptables)).unwrap().remove(0).text;
+            let tables = userland::iptables::parse_restore(&text);
+            assert!(tables.is_ok(), "{name} {version}: {:?}", tables.err());
+        }
     }
 }

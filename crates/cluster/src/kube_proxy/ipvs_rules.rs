@@ -5,14 +5,14 @@ use super::ipset::{Set, Sets};
 use super::ipvs::Node;
 use super::text::{Comment, FORWARD, MARK_MASQ, POSTROUTING, PROXY_FIREWALL, SERVICES, Table};
 
-const NODE_PORT: &str = "KUBE-NODE-PORT";
+pub(super) const NODE_PORT: &str = "KUBE-NODE-PORT";
 const LOAD_BALANCER: &str = "KUBE-LOAD-BALANCER";
 const SOURCE_RANGES: &str = "KUBE-SOURCE-RANGES-FIREWALL";
-const IPVS_FILTER: &str = "KUBE-IPVS-FILTER";
-const IPVS_OUT_FILTER: &str = "KUBE-IPVS-OUT-FILTER";
+pub(super) const IPVS_FILTER: &str = "KUBE-IPVS-FILTER";
+pub(super) const IPVS_OUT_FILTER: &str = "KUBE-IPVS-OUT-FILTER";
 
-const NAT_CHAINS: [&str; 5] = [SERVICES, POSTROUTING, NODE_PORT, LOAD_BALANCER, MARK_MASQ];
-const FILTER_CHAINS: [&str; 6] =
+pub(super) const NAT_CHAINS: [&str; 5] = [SERVICES, POSTROUTING, NODE_PORT, LOAD_BALANCER, MARK_MASQ];
+pub(super) const FILTER_CHAINS: [&str; 6] =
     [FORWARD, NODE_PORT, PROXY_FIREWALL, SOURCE_RANGES, IPVS_FILTER, IPVS_OUT_FILTER];
 
 /// A rule that is there while its set has entries: set, chain, protocol, what of the packet is looked up, target.

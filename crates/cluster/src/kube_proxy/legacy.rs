@@ -204,7 +204,7 @@ fn flat_endpoints(w: &mut Writer<'_>, s: &Subject<'_>, list: &[EndpointInfo]) {
         w.chain(&sep, true);
     }
     let comment = s.comment("");
-    recent(w, s, &s.chains.svc, list);
+    recent(w, s, &s.chains.svc, list, w.endpoint_comments);
     for (i, e) in list.iter().enumerate() {
         let sep = w.sep(s, e);
         let odds = w.odds(list.len() - i);
@@ -216,14 +216,15 @@ fn flat_endpoints(w: &mut Writer<'_>, s: &Subject<'_>, list: &[EndpointInfo]) {
 }
 
 /// A client goes to the endpoint that it had before.
-fn recent(w: &mut Writer<'_>, s: &Subject<'_>, chain: &str, list: &[EndpointInfo]) {
+fn recent(w: &mut Writer<'_>, s: &Subject<'_>, chain: &str, list: &[EndpointInfo], commented: bool) {
     let Some(seconds) = s.info.affinity_seconds else { return };
     let comment = s.comment("");
     for e in list {
         let sep = w.sep(s, e);
-        let words = w.endpoint_comment(&comment);
+        let words = comment.words();
+        let words = if commented { &words[..] } else { &[] };
         let seen = ["-m", "recent", "--name", &sep, "--rcheck", "--seconds", &seconds.to_string(), "--reap"];
-        w.nat.rule(chain, &[&words, &seen, &["-j", &sep]]);
+        w.nat.rule(chain, &[words, &seen, &["-j", &sep]]);
     }
 }
 
@@ -248,7 +249,7 @@ fn xlb(w: &mut Writer<'_>, s: &Subject<'_>, local: &[EndpointInfo]) {
         w.balance(chain, s, local);
         return;
     }
-    recent(w, s, chain, local);
+    recent(w, s, chain, local, true);
     for (i, e) in local.iter().enumerate() {
         let comment = Comment::new(&["Balancing rule ", &i.to_string(), " for ", &s.info.name]);
         let sep = w.sep(s, e);

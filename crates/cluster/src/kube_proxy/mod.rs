@@ -13,6 +13,7 @@ mod ipset;
 mod iptables;
 mod ipvs;
 mod ipvs_rules;
+mod jumps;
 mod legacy;
 mod names;
 mod policy_chains;
@@ -24,6 +25,7 @@ pub use case::{Case, Change, NotModelled, RecordFile};
 pub use config::{Config, DetectLocal, Family, NodePortAddresses};
 pub use iptables::{IptablesState, sync as iptables};
 pub use ipvs::{IpvsText, sync as ipvs};
+pub use jumps::{iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};
 pub use version::{Features, Layout, Version};
 

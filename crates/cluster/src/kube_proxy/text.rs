@@ -74,6 +74,11 @@ impl Comment {
         Comment(if text.contains(' ') { format!("\"{text}\"") } else { text })
     }
 
+    /// There is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The words.
     pub fn words(&self) -> [&str; 4] {
         ["-m", "comment", "--comment", &self.0]

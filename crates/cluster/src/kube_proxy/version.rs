@@ -131,6 +131,8 @@ pub struct Features {
     pub partial_sync: bool,
     /// kube-proxy protects the node's loopback addresses itself (KUBE-FIREWALL), and `localhostNodePorts` can be off.
     pub localhost_node_ports: bool,
+    /// The jumps to KUBE-FIREWALL are made before the one to KUBE-POSTROUTING.
+    pub early_firewall_jump: bool,
     /// KUBE-FW ends in a rule that is only a comment.
     pub firewall_note: bool,
     /// Source ranges are written with host bits cleared.
@@ -170,13 +172,14 @@ impl Features {
             forwards_cluster_cidr: !since(V1_23),
             xlb_local_traffic: since(V1_17),
             accepts_health_check: since(V1_23),
-            external_ips_local: since(V1_17),
+            external_ips_local: since(V1_23),
             policy_of_cluster_ip: since(V1_30),
             internal_policy: since(V1_23),
             endpoint_slices: since(V1_23),
             terminating_endpoints: since(V1_27),
             partial_sync: since(V1_27),
             localhost_node_ports: since(V1_27),
+            early_firewall_jump: version == V1_27,
             firewall_note: since(V1_27),
             masks_ranges: since(V1_30),
             open_range: since(V1_35),
