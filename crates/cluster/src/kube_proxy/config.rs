@@ -149,21 +149,20 @@ impl Config {
         format!("{:#010x}", 1u32.checked_shl(u32::from(self.masquerade_bit)).unwrap_or(0))
     }
 
-    /// The options that match packets of local pods, and those that match all others (pkg/proxy/util,
-    /// `LocalTrafficDetector`). None if there is no way to tell.
+    /// How to see packets of local pods (pkg/proxy/util, `LocalTrafficDetector`). None if there is no way.
     pub(super) fn local_traffic(&self, family: Family) -> Option<LocalTraffic> {
-        let (option, value) = match &self.detect_local {
-            DetectLocal::ClusterCidr => ("-s", self.cluster_cidr(family)?),
+        let local = match &self.detect_local {
+            DetectLocal::ClusterCidr => format!("-s {}", self.cluster_cidr(family)?),
             DetectLocal::None => return None,
-            DetectLocal::BridgeInterface(name) => ("-i", name.clone()),
-            DetectLocal::InterfaceNamePrefix(prefix) => ("-i", format!("{prefix}+")),
+            DetectLocal::BridgeInterface(name) => format!("-i {name}"),
+            DetectLocal::InterfaceNamePrefix(prefix) => format!("-i {prefix}+"),
         };
-        Some(LocalTraffic { option, value })
+        Some(LocalTraffic { others: format!("! {local}"), local })
     }
 
     /// The pods' network as text.
     pub(super) fn cluster_cidr(&self, family: Family) -> Option<String> {
-        self.cluster_cidrs.iter().find(|c| family.has(c.addr())).map(IpNet::to_string)
+        self.cluster_cidrs.iter().find(|c| family.has(c.addr())).map(|c| c.trunc().to_string())
     }
 
     /// The node's zone; empty if its labels do not say.
@@ -215,18 +214,8 @@ impl Config {
 /// How packets of this node's pods are told apart.
 #[derive(Clone, Debug)]
 pub(super) struct LocalTraffic {
-    option: &'static str,
-    value: String,
-}
-
-impl LocalTraffic {
     /// Matches packets of local pods.
-    pub fn local(&self) -> [&str; 2] {
-        [self.option, &self.value]
-    }
-
+    pub local: String,
     /// Matches all other packets.
-    pub fn others(&self) -> [&str; 3] {
-        ["!", self.option, &self.value]
-    }
+    pub others: String,
 }

@@ -2,10 +2,11 @@
 
 use super::config::{Config, Family, LocalTraffic};
 use super::endpoints::{ByService, EndpointInfo};
+use super::names::endpoint_chain;
 use super::service_port::{ServicePortInfo, ports_of, service_ports};
 use super::text::{
-    Chains, Comment, EXTERNAL_SERVICES, FIREWALL, FORWARD, MARK_MASQ, NODEPORTS, Names, POSTROUTING,
-    PROXY_FIREWALL, SERVICES, Table, is_service_chain,
+    Chains, Comment, DST_LOCAL, EXTERNAL_SERVICES, FIREWALL, FORWARD, MARK_MASQ, NODEPORTS, Names,
+    POSTROUTING, PROXY_FIREWALL, REPLIES, SERVICES, Table, is_service_chain,
 };
 use super::version::{Features, Layout};
 use super::{legacy, policy_chains};
@@ -14,8 +15,8 @@ use std::net::IpAddr;
 
 /// Above this number of endpoints the comments of endpoints are left out.
 const LARGE_CLUSTER_ENDPOINTS: usize = 1000;
-/// The answer that is counted for a packet that conntrack cannot place.
-const INVALID_PACKETS: &str = "ct_state_invalid_dropped_pkts";
+/// The counter of packets that conntrack cannot place.
+const INVALID_PACKETS: &str = " -m nfacct --nfacct-name ct_state_invalid_dropped_pkts";
 
 /// What kube-proxy remembers from one sync to the next, and what the kernel holds.
 #[derive(Clone, Debug, Default)]
@@ -66,19 +67,16 @@ pub(super) struct Subject<'s> {
     pub endpoints: &'s [EndpointInfo],
     pub chains: Chains,
     pub protocol: String,
+    /// `-m tcp -p tcp`
+    pub proto: String,
     /// The chains and what is in them must be written; else they stand from an earlier sync.
     pub changed: bool,
 }
 
 impl Subject<'_> {
-    /// `-m tcp -p tcp`
-    pub fn proto(&self) -> [&str; 4] {
-        ["-m", &self.protocol, "-p", &self.protocol]
-    }
-
-    /// A comment that begins with the Service port's name.
-    pub fn comment(&self, rest: &str) -> Comment {
-        Comment::new(&[&self.info.name, rest])
+    /// The Service port's name and something about it, for a comment.
+    pub fn about(&self, rest: &str) -> String {
+        [&self.info.name, rest].concat()
     }
 }
 
@@ -116,7 +114,8 @@ pub fn sync(
             .as_ref()
             .is_none_or(|(o, e)| has_changed(config, family, &info.service, (o, e), (objects, &by_service)));
         let chains = Chains::new(&info.name, &protocol);
-        let subject = Subject { info, endpoints, chains, protocol, changed };
+        let proto = format!("-m {protocol} -p {protocol}");
+        let subject = Subject { info, endpoints, chains, protocol, proto, changed };
         match features.layout {
             Layout::PolicyChains => policy_chains::write(&mut writer, &subject),
             Layout::EndpointsFirst | Layout::Flat => legacy::write(&mut writer, &subject),
@@ -198,29 +197,28 @@ impl Writer<'_> {
             self.nat.chain(chain);
         }
         if guards {
-            let comment = Comment::new(&["block incoming localnet connections"]);
-            let foreign = ["-d", "127.0.0.0/8", "!", "-s", "127.0.0.0/8"];
-            let new = ["-m", "conntrack", "!", "--ctstate", "RELATED,ESTABLISHED,DNAT", "-j", "DROP"];
-            self.filter.rule(FIREWALL, &[&comment.words(), &foreign, &new]);
+            let comment = Comment("block incoming localnet connections");
+            let new = "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT";
+            self.filter
+                .rule(format_args!("-A {FIREWALL} {comment} -d 127.0.0.0/8 ! -s 127.0.0.0/8 {new} -j DROP"));
         }
         self.masquerade();
     }
 
     fn masquerade(&mut self) {
         let mark = self.config.mark();
-        let masked = format!("{mark}/{mark}");
-        let comment = Comment::new(&["kubernetes service traffic requiring SNAT"]);
+        let comment = Comment("kubernetes service traffic requiring SNAT");
         let fully = self.features.random_fully && self.config.random_fully;
-        let target: &[&str] = &["-j", "MASQUERADE", "--random-fully"];
-        let target = if fully { target } else { target.get(..2).unwrap_or(target) };
+        let target = if fully { "MASQUERADE --random-fully" } else { "MASQUERADE" };
+        let nat = &mut self.nat;
         if self.features.clears_mark {
-            self.nat.rule(POSTROUTING, &[&["-m", "mark", "!", "--mark", &masked, "-j", "RETURN"]]);
-            self.nat.rule(POSTROUTING, &[&["-j", "MARK", "--xor-mark", &mark]]);
-            self.nat.rule(POSTROUTING, &[&comment.words(), target]);
-            self.nat.rule(MARK_MASQ, &[&["-j", "MARK", "--or-mark", &mark]]);
+            nat.rule(format_args!("-A {POSTROUTING} -m mark ! --mark {mark}/{mark} -j RETURN"));
+            nat.rule(format_args!("-A {POSTROUTING} -j MARK --xor-mark {mark}"));
+            nat.rule(format_args!("-A {POSTROUTING} {comment} -j {target}"));
+            nat.rule(format_args!("-A {MARK_MASQ} -j MARK --or-mark {mark}"));
         } else {
-            self.nat.rule(POSTROUTING, &[&comment.words(), &["-m", "mark", "--mark", &masked], target]);
-            self.nat.rule(MARK_MASQ, &[&["-j", "MARK", "--set-xmark", &masked]]);
+            nat.rule(format_args!("-A {POSTROUTING} {comment} -m mark --mark {mark}/{mark} -j {target}"));
+            nat.rule(format_args!("-A {MARK_MASQ} -j MARK --set-xmark {mark}/{mark}"));
         }
     }
 
@@ -240,107 +238,101 @@ impl Writer<'_> {
     }
 
     fn node_ports(&mut self) {
-        let comment =
-            Comment::new(&["kubernetes service nodeports; NOTE: this must be the last rule in this chain"]);
-        let jump = ["-j", NODEPORTS];
+        let comment = Comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain");
         if self.config.node_ports_everywhere(self.family) {
             let not_loopback = match self.family {
                 Family::V4 if self.features.localhost_node_ports && !self.guards_loopback() => {
-                    &["!", "-d", "127.0.0.0/8"][..]
+                    " ! -d 127.0.0.0/8"
                 }
-                Family::V4 => &[],
-                Family::V6 => &["!", "-d", "::1/128"],
+                Family::V4 => "",
+                Family::V6 => " ! -d ::1/128",
             };
-            let local = ["-m", "addrtype", "--dst-type", "LOCAL"];
-            self.nat.rule(SERVICES, &[&comment.words(), &local, not_loopback, &jump]);
+            self.nat.rule(format_args!("-A {SERVICES} {comment} {DST_LOCAL}{not_loopback} -j {NODEPORTS}"));
             return;
         }
         let loopback = self.config.node_ports_on_loopback(self.family);
         for ip in self.config.node_port_ips(self.family) {
             if !ip.is_loopback() || loopback {
-                self.nat.rule(SERVICES, &[&comment.words(), &["-d", &ip.to_string()], &jump]);
+                self.nat.rule(format_args!("-A {SERVICES} {comment} -d {ip} -j {NODEPORTS}"));
             }
         }
     }
 
     fn forward(&mut self) {
-        let conntrack = |state: &'static str| ["-m", "conntrack", "--ctstate", state];
+        let filter = &mut self.filter;
         if self.features.drops_invalid && !self.config.conntrack_tcp_be_liberal {
-            let counted = ["-m", "nfacct", "--nfacct-name", INVALID_PACKETS];
-            let counted = if self.features.nfacct && self.config.nfacct { &counted[..] } else { &[] };
-            self.filter.rule(FORWARD, &[&conntrack("INVALID"), counted, &["-j", "DROP"]]);
+            let counts = self.features.nfacct && self.config.nfacct;
+            let counted = if counts { INVALID_PACKETS } else { "" };
+            filter.rule(format_args!("-A {FORWARD} -m conntrack --ctstate INVALID{counted} -j DROP"));
         }
         let mark = self.config.mark();
-        let masked = format!("{mark}/{mark}");
-        let accept = ["-j", "ACCEPT"];
-        let rules = Comment::new(&["kubernetes forwarding rules"]);
-        self.filter.rule(FORWARD, &[&rules.words(), &["-m", "mark", "--mark", &masked], &accept]);
-        let replies = conntrack("RELATED,ESTABLISHED");
+        let comment = Comment("kubernetes forwarding rules");
+        filter.rule(format_args!("-A {FORWARD} {comment} -m mark --mark {mark}/{mark} -j ACCEPT"));
         if !self.features.forwards_cluster_cidr {
-            let comment = Comment::new(&["kubernetes forwarding conntrack rule"]);
-            self.filter.rule(FORWARD, &[&comment.words(), &replies, &accept]);
+            let comment = Comment("kubernetes forwarding conntrack rule");
+            filter.rule(format_args!("-A {FORWARD} {comment} {REPLIES} -j ACCEPT"));
         } else if let Some(cidr) = self.config.cluster_cidr(self.family) {
-            for (end, option) in [("source", "-s"), ("destination", "-d")] {
-                let comment = Comment::new(&["kubernetes forwarding conntrack pod ", end, " rule"]);
-                self.filter.rule(FORWARD, &[&comment.words(), &[option, &cidr], &replies, &accept]);
-            }
+            let source = Comment("kubernetes forwarding conntrack pod source rule");
+            filter.rule(format_args!("-A {FORWARD} {source} -s {cidr} {REPLIES} -j ACCEPT"));
+            let destination = Comment("kubernetes forwarding conntrack pod destination rule");
+            filter.rule(format_args!("-A {FORWARD} {destination} -d {cidr} {REPLIES} -j ACCEPT"));
         }
     }
 
-    /// The words of an endpoint's comment; none in a large cluster.
-    pub fn endpoint_comment<'c>(&self, comment: &'c Comment) -> Vec<&'c str> {
-        if self.endpoint_comments { comment.words().to_vec() } else { Vec::new() }
+    /// An endpoint's comment with a blank before it; nothing in a large cluster.
+    pub fn endpoint_comment(&self, text: &str) -> String {
+        if self.endpoint_comments { format!(" {}", Comment(text)) } else { String::new() }
     }
 
     /// The rules that choose among endpoints: first the one that the client had before, then by chance.
     pub fn balance(&mut self, chain: &str, subject: &Subject<'_>, list: &[EndpointInfo]) {
-        let arrow = self.features.layout == Layout::PolicyChains;
-        let comment_of = |e: &EndpointInfo| match arrow {
-            true => Comment::new(&[&subject.info.name, " -> ", &e.text]),
-            false => Comment::new(&[&subject.info.name]),
+        let comment = |w: &Self, e: &EndpointInfo| match w.features.layout {
+            Layout::PolicyChains => w.endpoint_comment(&subject.about(&format!(" -> {}", e.text))),
+            _ => w.endpoint_comment(&subject.info.name),
         };
-        let seps: Vec<String> = list.iter().map(|e| self.sep(subject, e)).collect();
         if let Some(seconds) = subject.info.affinity_seconds {
-            for (e, sep) in list.iter().zip(&seps) {
-                let comment = comment_of(e);
-                let seen =
-                    ["-m", "recent", "--name", sep, "--rcheck", "--seconds", &seconds.to_string(), "--reap"];
-                self.nat.rule(chain, &[&self.endpoint_comment(&comment), &seen, &["-j", sep]]);
+            for e in list {
+                let (sep, comment) = (self.sep(subject, e), comment(self, e));
+                self.recent(chain, &sep, &comment, seconds);
             }
         }
-        for (i, (e, sep)) in list.iter().zip(&seps).enumerate() {
-            let comment = comment_of(e);
-            let odds = self.odds(list.len() - i);
-            let odds: Vec<&str> = odds.iter().map(String::as_str).collect();
-            self.nat.rule(chain, &[&self.endpoint_comment(&comment), &odds, &["-j", sep]]);
+        for (i, e) in list.iter().enumerate() {
+            let (sep, comment, odds) = (self.sep(subject, e), comment(self, e), self.odds(list.len() - i));
+            self.nat.rule(format_args!("-A {chain}{comment}{odds} -j {sep}"));
         }
     }
 
-    /// `-m statistic ...` for one of `left` endpoints; nothing for the last.
-    pub fn odds(&self, left: usize) -> Vec<String> {
+    /// A client goes to the endpoint that it had before.
+    pub fn recent(&mut self, chain: &str, sep: &str, comment: &str, seconds: u32) {
+        self.nat.rule(format_args!(
+            "-A {chain}{comment} -m recent --name {sep} --rcheck --seconds {seconds} --reap -j {sep}"
+        ));
+    }
+
+    /// ` -m statistic ...` for one of `left` endpoints; nothing for the last.
+    pub fn odds(&self, left: usize) -> String {
         if left <= 1 {
-            return Vec::new();
+            return String::new();
         }
         let p = super::text::probability(left, self.features.probability_digits);
-        ["-m", "statistic", "--mode", "random", "--probability", &p].map(str::to_owned).to_vec()
+        format!(" -m statistic --mode random --probability {p}")
     }
 
     /// The chain of an endpoint.
     pub fn sep(&self, subject: &Subject<'_>, e: &EndpointInfo) -> String {
-        super::text::sep(&subject.info.name, &subject.protocol, &e.text)
+        endpoint_chain(&subject.info.name, &subject.protocol, &e.text)
     }
 
-    /// The chain of an endpoint: masquerade what it sends to itself, remember the client, translate.
+    /// The rules of an endpoint: masquerade what it sends to itself, remember the client, translate.
     pub fn endpoint(&mut self, subject: &Subject<'_>, e: &EndpointInfo) {
         let sep = self.sep(subject, e);
-        let comment = subject.comment("");
-        let comment = self.endpoint_comment(&comment);
-        self.nat.rule(&sep, &[&comment, &["-s", &self.host(e.ip)], &["-j", MARK_MASQ]]);
-        let remember: &[&str] = match subject.info.affinity_seconds {
-            Some(_) => &["-m", "recent", "--name", &sep, "--set"],
-            None => &[],
+        let comment = self.endpoint_comment(&subject.info.name);
+        let (host, proto, to) = (self.host(e.ip), &subject.proto, &e.text);
+        self.nat.rule(format_args!("-A {sep}{comment} -s {host} -j {MARK_MASQ}"));
+        let remember = match subject.info.affinity_seconds {
+            Some(_) => format!(" -m recent --name {sep} --set"),
+            None => String::new(),
         };
-        let dnat = ["-j", "DNAT", "--to-destination", &e.text];
-        self.nat.rule(&sep, &[&comment, remember, &subject.proto(), &dnat]);
+        self.nat.rule(format_args!("-A {sep}{comment}{remember} {proto} -j DNAT --to-destination {to}"));
     }
 }

@@ -48,9 +48,9 @@ pub(super) struct Node<'c> {
 
 /// A load balancer's address that the node may not use.
 pub(super) struct OutFilter {
-    pub ip: String,
-    pub protocol: String,
-    pub port: String,
+    pub ip: IpAddr,
+    pub protocol: Protocol,
+    pub port: u16,
 }
 
 /// One sync.
@@ -152,8 +152,7 @@ impl Node<'_> {
         if node_ip.is_some_and(|node| info.source_ranges.iter().any(|r| r.contains(&node))) {
             self.sets.add(Set::LoadBalancerSourceIp, format!("{entry},{ip}"));
         } else {
-            let (ip, protocol, port) = (ip.to_string(), protocol.to_string(), info.port.to_string());
-            self.out_filter.push(OutFilter { ip, protocol, port });
+            self.out_filter.push(OutFilter { ip, protocol, port: info.port });
         }
     }
 

@@ -97,10 +97,7 @@ fn insert(out: &mut String, (table, chain, from, only_new, comment): &Jump) {
     if from.is_empty() {
         return;
     }
-    let comment = Comment::new(&[comment]);
-    let comment: &[&str] = if comment.is_empty() { &[] } else { &comment.words() };
-    let new: &[&str] = if *only_new { &["-m", "conntrack", "--ctstate", "NEW"] } else { &[] };
-    let words = [&["-t", table, "-I", from], new, comment, &["-j", chain]].concat();
-    out.push_str(&words.join(" "));
-    out.push('\n');
+    let new = if *only_new { "-m conntrack --ctstate NEW " } else { "" };
+    let comment = if comment.is_empty() { String::new() } else { format!("{} ", Comment(comment)) };
+    out.push_str(&format!("-t {table} -I {from} {new}{comment}-j {chain}\n"));
 }

@@ -1,14 +1,13 @@
 //! A Service port's rules before 1.24: KUBE-SVC for every endpoint, KUBE-XLB for `externalTrafficPolicy: Local`.
 
+use super::config::LocalTraffic;
 use super::endpoints::{EndpointInfo, hinted};
 use super::iptables::{Subject, Writer};
-use super::policy_chains::allows;
-use super::text::{Comment, EXTERNAL_SERVICES, MARK_DROP, MARK_MASQ, NODEPORTS, SERVICES};
+use super::policy_chains::{allows, health_check};
+use super::text::{
+    Comment, DST_LOCAL, EXTERNAL_SERVICES, FROM_OUTSIDE, MARK_DROP, MARK_MASQ, NODEPORTS, SERVICES, SRC_LOCAL,
+};
 use super::version::Layout;
-
-const DST_LOCAL: [&str; 4] = ["-m", "addrtype", "--dst-type", "LOCAL"];
-const SRC_LOCAL: [&str; 4] = ["-m", "addrtype", "--src-type", "LOCAL"];
-const LOOPBACK: &str = "127.0.0.0/8";
 
 /// The endpoints that a Service port had on a node.
 struct Chosen {
@@ -77,88 +76,84 @@ pub(super) fn write(w: &mut Writer<'_>, s: &Subject<'_>) {
 }
 
 fn cluster_ip(w: &mut Writer<'_>, s: &Subject<'_>) {
-    let (ip, port) = (w.host(s.info.cluster_ip), s.info.port.to_string());
-    let to = ["-d", &ip, "--dport", &port];
-    let comment = s.comment(" cluster IP");
+    let (svc, about) = (&s.chains.svc, s.about(" cluster IP"));
+    let comment = Comment(&about);
+    let to = format!("{} -d {} --dport {}", s.proto, w.host(s.info.cluster_ip), s.info.port);
     let masquerades = match w.features.layout {
         Layout::Flat => SERVICES,
-        _ => &s.chains.svc,
+        _ => svc,
     };
     if w.config.masquerade_all {
-        w.nat.rule(masquerades, &[&comment.words(), &s.proto(), &to, &["-j", MARK_MASQ]]);
-    } else if let Some(local) = &w.local {
-        let others = local.others();
-        w.nat.rule(masquerades, &[&comment.words(), &s.proto(), &to, &others, &["-j", MARK_MASQ]]);
+        w.nat.rule(format_args!("-A {masquerades} {comment} {to} -j {MARK_MASQ}"));
+    } else if let Some(LocalTraffic { others, .. }) = &w.local {
+        w.nat.rule(format_args!("-A {masquerades} {comment} {to} {others} -j {MARK_MASQ}"));
     }
-    w.nat.rule(SERVICES, &[&comment.words(), &s.proto(), &to, &["-j", &s.chains.svc]]);
+    w.nat.rule(format_args!("-A {SERVICES} {comment} {to} -j {svc}"));
 }
 
 fn external_ips(w: &mut Writer<'_>, s: &Subject<'_>) {
-    let port = s.info.port.to_string();
-    let comment = s.comment(" external IP");
+    let about = s.about(" external IP");
+    let comment = Comment(&about);
     let to_local = s.info.external_policy_local && w.features.external_ips_local;
-    let target = if to_local { &s.chains.xlb } else { &s.chains.svc };
-    let jump = ["-j", target.as_str()];
+    let svc = &s.chains.svc;
+    let target = if to_local { &s.chains.xlb } else { svc };
     for ip in &s.info.external_ips {
-        let ip = w.host(*ip);
-        let to = ["-d", &ip, "--dport", &port];
-        let masq = ["-j", MARK_MASQ];
+        let to = format!("{} -d {} --dport {}", s.proto, w.host(*ip), s.info.port);
         if w.features.layout == Layout::Flat {
             if !to_local {
-                w.nat.rule(SERVICES, &[&comment.words(), &s.proto(), &to, &masq]);
+                w.nat.rule(format_args!("-A {SERVICES} {comment} {to} -j {MARK_MASQ}"));
             }
-            // From outside only: neither from a bridge, which a container would be behind, nor from the node itself.
-            let outside =
-                ["-m", "physdev", "!", "--physdev-is-in", "-m", "addrtype", "!", "--src-type", "LOCAL"];
-            w.nat.rule(SERVICES, &[&comment.words(), &s.proto(), &to, &outside, &jump]);
-            w.nat.rule(SERVICES, &[&comment.words(), &s.proto(), &to, &DST_LOCAL, &jump]);
+            w.nat.rule(format_args!("-A {SERVICES} {comment} {to} {FROM_OUTSIDE} -j {target}"));
+            w.nat.rule(format_args!("-A {SERVICES} {comment} {to} {DST_LOCAL} -j {target}"));
             continue;
         }
-        if !to_local {
-            let others = w.local.as_ref().map(super::config::LocalTraffic::others);
-            let others: &[&str] = others.as_ref().map_or(&[], |o| o.as_slice());
-            w.nat.rule(&s.chains.svc, &[&comment.words(), &s.proto(), &to, others, &masq]);
+        match &w.local {
+            _ if to_local => {}
+            Some(LocalTraffic { others, .. }) => {
+                w.nat.rule(format_args!("-A {svc} {comment} {to} {others} -j {MARK_MASQ}"));
+            }
+            None => w.nat.rule(format_args!("-A {svc} {comment} {to} -j {MARK_MASQ}")),
         }
-        w.nat.rule(SERVICES, &[&comment.words(), &s.proto(), &to, &jump]);
+        w.nat.rule(format_args!("-A {SERVICES} {comment} {to} -j {target}"));
     }
 }
 
 fn load_balancer(w: &mut Writer<'_>, s: &Subject<'_>) {
-    let port = s.info.port.to_string();
-    let comment = s.comment(" loadbalancer IP");
-    let fw = &s.chains.fw;
+    let about = s.about(" loadbalancer IP");
+    let comment = Comment(&about);
+    let (fw, proto, port) = (&s.chains.fw, &s.proto, s.info.port);
     let target = if s.info.external_policy_local { &s.chains.xlb } else { &s.chains.svc };
-    let jump = ["-j", target.as_str()];
     for ip in &s.info.load_balancer_vips {
         // The chain line and the rules stand there once for each address.
         w.chain(fw, true);
         let ip = w.host(*ip);
-        w.nat.rule(SERVICES, &[&comment.words(), &s.proto(), &["-d", &ip, "--dport", &port], &["-j", fw]]);
+        w.nat.rule(format_args!("-A {SERVICES} {comment} {proto} -d {ip} --dport {port} -j {fw}"));
         if !s.info.external_policy_local {
-            w.nat.rule(fw, &[&comment.words(), &["-j", MARK_MASQ]]);
+            w.nat.rule(format_args!("-A {fw} {comment} -j {MARK_MASQ}"));
         }
         if s.info.source_ranges.is_empty() {
-            w.nat.rule(fw, &[&comment.words(), &jump]);
+            w.nat.rule(format_args!("-A {fw} {comment} -j {target}"));
         }
         for range in &s.info.source_ranges {
-            w.nat.rule(fw, &[&comment.words(), &["-s", &range.to_string()], &jump]);
+            w.nat.rule(format_args!("-A {fw} {comment} -s {range} -j {target}"));
         }
         if allows(&s.info.source_ranges, w) {
-            w.nat.rule(fw, &[&comment.words(), &["-s", &ip], &jump]);
+            w.nat.rule(format_args!("-A {fw} {comment} -s {ip} -j {target}"));
         }
-        w.nat.rule(fw, &[&comment.words(), &["-j", MARK_DROP]]);
+        w.nat.rule(format_args!("-A {fw} {comment} -j {MARK_DROP}"));
     }
 }
 
 /// No endpoint: the addresses answer with an error.
 fn refuse_addresses(w: &mut Writer<'_>, s: &Subject<'_>) {
-    let comment = s.comment(" has no endpoints");
-    let port = s.info.port.to_string();
+    let about = s.about(" has no endpoints");
+    let comment = Comment(&about);
+    let (port, proto) = (s.info.port, &s.proto);
     let outside =
         s.info.external_ips.iter().chain(&s.info.load_balancer_vips).map(|ip| (EXTERNAL_SERVICES, *ip));
     for (chain, ip) in core::iter::once((SERVICES, s.info.cluster_ip)).chain(outside) {
-        let to = ["-d", &w.host(ip), "--dport", &port];
-        w.filter.rule(chain, &[&comment.words(), &s.proto(), &to, &["-j", "REJECT"]]);
+        let ip = w.host(ip);
+        w.filter.rule(format_args!("-A {chain} {comment} {proto} -d {ip} --dport {port} -j REJECT"));
     }
 }
 
@@ -166,34 +161,23 @@ fn node_port(w: &mut Writer<'_>, s: &Subject<'_>, served: bool) {
     if s.info.node_port == 0 {
         return;
     }
-    let port = s.info.node_port.to_string();
-    let to = ["--dport", &port];
-    let masq = ["-j", MARK_MASQ];
-    let comment = s.comment("");
-    let head: [&[&str]; 3] = [&comment.words(), &s.proto(), &to];
-    let [comment_words, proto, to] = head;
+    let comment = Comment(&s.info.name);
+    let to = format!("{} --dport {}", s.proto, s.info.node_port);
+    let (svc, xlb) = (&s.chains.svc, &s.chains.xlb);
     if !served {
-        let comment = s.comment(" has no endpoints");
-        let refuse = ["-j", "REJECT"];
-        w.filter.rule(EXTERNAL_SERVICES, &[&comment.words(), &DST_LOCAL, proto, to, &refuse]);
+        let about = s.about(" has no endpoints");
+        let comment = Comment(&about);
+        w.filter.rule(format_args!("-A {EXTERNAL_SERVICES} {comment} {DST_LOCAL} {to} -j REJECT"));
     } else if s.info.external_policy_local {
-        w.nat.rule(NODEPORTS, &[comment_words, proto, to, &["-s", LOOPBACK], &masq]);
-        w.nat.rule(NODEPORTS, &[comment_words, proto, to, &["-j", &s.chains.xlb]]);
+        w.nat.rule(format_args!("-A {NODEPORTS} {comment} {to} -s 127.0.0.0/8 -j {MARK_MASQ}"));
+        w.nat.rule(format_args!("-A {NODEPORTS} {comment} {to} -j {xlb}"));
     } else {
         let masquerades = match w.features.layout {
             Layout::Flat => NODEPORTS,
-            _ => &s.chains.svc,
+            _ => svc,
         };
-        w.nat.rule(masquerades, &[comment_words, proto, to, &masq]);
-        w.nat.rule(NODEPORTS, &[comment_words, proto, to, &["-j", &s.chains.svc]]);
-    }
-}
-
-fn health_check(w: &mut Writer<'_>, s: &Subject<'_>) {
-    if w.features.accepts_health_check && s.info.health_check_node_port != 0 {
-        let port = s.info.health_check_node_port.to_string();
-        let tcp = ["-m", "tcp", "-p", "tcp", "--dport", &port, "-j", "ACCEPT"];
-        w.filter.rule(NODEPORTS, &[&s.comment(" health check node port").words(), &tcp]);
+        w.nat.rule(format_args!("-A {masquerades} {comment} {to} -j {MARK_MASQ}"));
+        w.nat.rule(format_args!("-A {NODEPORTS} {comment} {to} -j {svc}"));
     }
 }
 
@@ -203,58 +187,49 @@ fn flat_endpoints(w: &mut Writer<'_>, s: &Subject<'_>, list: &[EndpointInfo]) {
         let sep = w.sep(s, e);
         w.chain(&sep, true);
     }
-    let comment = s.comment("");
-    recent(w, s, &s.chains.svc, list, w.endpoint_comments);
+    let svc = &s.chains.svc;
+    let comment = w.endpoint_comment(&s.info.name);
+    recent(w, s, svc, list, &comment);
     for (i, e) in list.iter().enumerate() {
-        let sep = w.sep(s, e);
-        let odds = w.odds(list.len() - i);
-        let odds: Vec<&str> = odds.iter().map(String::as_str).collect();
-        let words = w.endpoint_comment(&comment);
-        w.nat.rule(&s.chains.svc, &[&words, &odds, &["-j", &sep]]);
+        let (sep, odds) = (w.sep(s, e), w.odds(list.len() - i));
+        w.nat.rule(format_args!("-A {svc}{comment}{odds} -j {sep}"));
         w.endpoint(s, e);
     }
 }
 
-/// A client goes to the endpoint that it had before.
-fn recent(w: &mut Writer<'_>, s: &Subject<'_>, chain: &str, list: &[EndpointInfo], commented: bool) {
+fn recent(w: &mut Writer<'_>, s: &Subject<'_>, chain: &str, list: &[EndpointInfo], comment: &str) {
     let Some(seconds) = s.info.affinity_seconds else { return };
-    let comment = s.comment("");
     for e in list {
         let sep = w.sep(s, e);
-        let words = comment.words();
-        let words = if commented { &words[..] } else { &[] };
-        let seen = ["-m", "recent", "--name", &sep, "--rcheck", "--seconds", &seconds.to_string(), "--reap"];
-        w.nat.rule(chain, &[words, &seen, &["-j", &sep]]);
+        w.recent(chain, &sep, comment, seconds);
     }
 }
 
 fn xlb(w: &mut Writer<'_>, s: &Subject<'_>, local: &[EndpointInfo]) {
-    let (chain, svc) = (&s.chains.xlb, s.chains.svc.as_str());
-    if let Some(pods) = &w.local {
-        let comment = Comment::new(&["Redirect pods trying to reach external loadbalancer VIP to clusterIP"]);
-        w.nat.rule(chain, &[&comment.words(), &pods.local(), &["-j", svc]]);
+    let (chain, svc, name) = (&s.chains.xlb, &s.chains.svc, &s.info.name);
+    if let Some(LocalTraffic { local, .. }) = &w.local {
+        let comment = Comment("Redirect pods trying to reach external loadbalancer VIP to clusterIP");
+        w.nat.rule(format_args!("-A {chain} {comment} {local} -j {svc}"));
     }
     if w.features.xlb_local_traffic {
-        let masquerade = Comment::new(&["masquerade LOCAL traffic for ", &s.info.name, " LB IP"]);
-        w.nat.rule(chain, &[&masquerade.words(), &SRC_LOCAL, &["-j", MARK_MASQ]]);
-        let route = Comment::new(&["route LOCAL traffic for ", &s.info.name, " LB IP to service chain"]);
-        w.nat.rule(chain, &[&route.words(), &SRC_LOCAL, &["-j", svc]]);
+        let masquerade = format!("masquerade LOCAL traffic for {name} LB IP");
+        w.nat.rule(format_args!("-A {chain} {} {SRC_LOCAL} -j {MARK_MASQ}", Comment(&masquerade)));
+        let route = format!("route LOCAL traffic for {name} LB IP to service chain");
+        w.nat.rule(format_args!("-A {chain} {} {SRC_LOCAL} -j {svc}", Comment(&route)));
     }
     if local.is_empty() {
-        let comment = s.comment(" has no local endpoints");
-        w.nat.rule(chain, &[&comment.words(), &["-j", MARK_DROP]]);
+        let about = s.about(" has no local endpoints");
+        w.nat.rule(format_args!("-A {chain} {} -j {MARK_DROP}", Comment(&about)));
         return;
     }
     if w.features.layout != Layout::Flat {
         w.balance(chain, s, local);
         return;
     }
-    recent(w, s, chain, local, true);
+    recent(w, s, chain, local, &format!(" {}", Comment(name)));
     for (i, e) in local.iter().enumerate() {
-        let comment = Comment::new(&["Balancing rule ", &i.to_string(), " for ", &s.info.name]);
-        let sep = w.sep(s, e);
-        let odds = w.odds(local.len() - i);
-        let odds: Vec<&str> = odds.iter().map(String::as_str).collect();
-        w.nat.rule(chain, &[&comment.words(), &odds, &["-j", &sep]]);
+        let about = format!("Balancing rule {i} for {name}");
+        let (sep, odds) = (w.sep(s, e), w.odds(local.len() - i));
+        w.nat.rule(format_args!("-A {chain} {}{odds} -j {sep}", Comment(&about)));
     }
 }

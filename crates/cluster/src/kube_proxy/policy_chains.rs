@@ -1,14 +1,15 @@
 //! A Service port's rules since 1.24: KUBE-SVC and KUBE-SVL per policy, KUBE-EXT for traffic from outside.
 
+use super::config::LocalTraffic;
 use super::endpoints::{Usable, usable};
 use super::iptables::{Subject, Writer};
-use super::text::{EXTERNAL_SERVICES, MARK_MASQ, NODEPORTS, PROXY_FIREWALL, SERVICES};
+use super::text::{
+    Comment, DST_LOCAL, EXTERNAL_SERVICES, MARK_MASQ, NODEPORTS, PROXY_FIREWALL, SERVICES, SRC_LOCAL,
+};
 use ipnet::IpNet;
 
 /// The counter of packets to node ports on loopback.
-const LOCALHOST_PACKETS: &str = "localhost_nps_accepted_pkts";
-const DST_LOCAL: [&str; 4] = ["-m", "addrtype", "--dst-type", "LOCAL"];
-const SRC_LOCAL: [&str; 4] = ["-m", "addrtype", "--src-type", "LOCAL"];
+const LOCALHOST_PACKETS: &str = "-m nfacct --nfacct-name localhost_nps_accepted_pkts";
 
 /// Where traffic of each kind goes.
 struct Plan<'s> {
@@ -50,84 +51,93 @@ pub(super) fn write(w: &mut Writer<'_>, s: &Subject<'_>) {
 
 /// Why traffic is not served, and the target for it.
 fn refusal(s: &Subject<'_>, plan: &Plan<'_>) -> (String, &'static str) {
-    if plan.endpoints.reachable.is_empty() && !plan.endpoints.any {
-        (format!("{} has no endpoints", s.info.name), "REJECT")
-    } else {
-        (format!("{} has no local endpoints", s.info.name), "DROP")
+    match plan.endpoints.any {
+        false => (s.about(" has no endpoints"), "REJECT"),
+        true => (s.about(" has no local endpoints"), "DROP"),
     }
 }
 
 fn capture_cluster_ip(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
-    let ip = w.host(s.info.cluster_ip);
-    let port = s.info.port.to_string();
-    let to = ["-d", &ip, "--dport", &port];
+    let (ip, port, proto) = (s.info.cluster_ip, s.info.port, &s.proto);
     if let Some(chain) = plan.internal {
-        w.nat.rule(SERVICES, &[&s.comment(" cluster IP").words(), &s.proto(), &to, &["-j", chain]]);
+        let about = s.about(" cluster IP");
+        let comment = Comment(&about);
+        w.nat.rule(format_args!("-A {SERVICES} {comment} {proto} -d {ip} --dport {port} -j {chain}"));
     } else {
         let (why, target) = refusal(s, plan);
-        let comment = super::text::Comment::new(&[&why]);
-        w.filter.rule(SERVICES, &[&comment.words(), &s.proto(), &to, &["-j", target]]);
+        let comment = Comment(&why);
+        w.filter.rule(format_args!("-A {SERVICES} {comment} {proto} -d {ip} --dport {port} -j {target}"));
     }
 }
 
 /// External IPs and load balancer addresses.
 fn capture_external(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
-    let port = s.info.port.to_string();
+    let (port, proto) = (s.info.port, &s.proto);
     let (why, refuse) = refusal(s, plan);
-    let why = super::text::Comment::new(&[&why]);
+    let why = Comment(&why);
+    let about = s.about(" external IP");
+    let comment = Comment(&about);
+    let ext = &s.chains.ext;
     for ip in &s.info.external_ips {
-        let to = ["-d", &ip.to_string(), "--dport", &port];
         if plan.uses_ext {
-            let comment = s.comment(" external IP");
-            w.nat.rule(SERVICES, &[&comment.words(), &s.proto(), &to, &["-j", &s.chains.ext]]);
+            w.nat.rule(format_args!("-A {SERVICES} {comment} {proto} -d {ip} --dport {port} -j {ext}"));
         }
         if plan.external.is_none() {
-            w.filter.rule(EXTERNAL_SERVICES, &[&why.words(), &s.proto(), &to, &["-j", refuse]]);
+            w.filter.rule(format_args!(
+                "-A {EXTERNAL_SERVICES} {why} {proto} -d {ip} --dport {port} -j {refuse}"
+            ));
         }
     }
-    let behind = if plan.uses_fw { &s.chains.fw } else { &s.chains.ext };
+    let about = s.about(" loadbalancer IP");
+    let comment = Comment(&about);
+    let behind = if plan.uses_fw { &s.chains.fw } else { ext };
+    let rest = s.about(&format!(" traffic not accepted by {}", s.chains.fw));
+    let rest = Comment(&rest);
     for ip in &s.info.load_balancer_vips {
-        let to = ["-d", &ip.to_string(), "--dport", &port];
         if plan.uses_ext {
-            let comment = s.comment(" loadbalancer IP");
-            w.nat.rule(SERVICES, &[&comment.words(), &s.proto(), &to, &["-j", behind]]);
+            w.nat.rule(format_args!("-A {SERVICES} {comment} {proto} -d {ip} --dport {port} -j {behind}"));
         }
         if plan.uses_fw {
-            let comment = s.comment(&format!(" traffic not accepted by {}", s.chains.fw));
-            w.filter.rule(PROXY_FIREWALL, &[&comment.words(), &s.proto(), &to, &["-j", "DROP"]]);
+            w.filter.rule(format_args!("-A {PROXY_FIREWALL} {rest} {proto} -d {ip} --dport {port} -j DROP"));
         }
     }
     if plan.external.is_none() {
         for ip in &s.info.load_balancer_vips {
-            let to = ["-d", &ip.to_string(), "--dport", &port];
-            w.filter.rule(EXTERNAL_SERVICES, &[&why.words(), &s.proto(), &to, &["-j", refuse]]);
+            w.filter.rule(format_args!(
+                "-A {EXTERNAL_SERVICES} {why} {proto} -d {ip} --dport {port} -j {refuse}"
+            ));
         }
     }
 }
 
 fn capture_node_port(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
-    if s.info.node_port != 0 {
-        let port = s.info.node_port.to_string();
-        let to = ["--dport", &port];
-        if plan.uses_ext {
-            let (comment, jump) = (s.comment(""), ["-j", s.chains.ext.as_str()]);
-            if w.features.nfacct && w.config.nfacct && w.config.node_ports_on_loopback(w.family) {
-                let loopback = ["-d", "127.0.0.0/8", "--dport", &port];
-                let counted = ["-m", "nfacct", "--nfacct-name", LOCALHOST_PACKETS];
-                w.nat.rule(NODEPORTS, &[&comment.words(), &s.proto(), &loopback, &counted, &jump]);
-            }
-            w.nat.rule(NODEPORTS, &[&comment.words(), &s.proto(), &to, &jump]);
+    let (port, proto, ext) = (s.info.node_port, &s.proto, &s.chains.ext);
+    if port != 0 && plan.uses_ext {
+        let comment = Comment(&s.info.name);
+        if w.features.nfacct && w.config.nfacct && w.config.node_ports_on_loopback(w.family) {
+            w.nat.rule(format_args!(
+                "-A {NODEPORTS} {comment} {proto} -d 127.0.0.0/8 --dport {port} {LOCALHOST_PACKETS} -j {ext}"
+            ));
         }
-        if plan.external.is_none() {
-            let (why, refuse) = refusal(s, plan);
-            let why = super::text::Comment::new(&[&why]);
-            w.filter.rule(EXTERNAL_SERVICES, &[&why.words(), &DST_LOCAL, &s.proto(), &to, &["-j", refuse]]);
-        }
+        w.nat.rule(format_args!("-A {NODEPORTS} {comment} {proto} --dport {port} -j {ext}"));
     }
-    if s.info.health_check_node_port != 0 {
-        let port = s.info.health_check_node_port.to_string();
-        let tcp = ["-m", "tcp", "-p", "tcp", "--dport", &port, "-j", "ACCEPT"];
-        w.filter.rule(NODEPORTS, &[&s.comment(" health check node port").words(), &tcp]);
+    if port != 0 && plan.external.is_none() {
+        let (why, refuse) = refusal(s, plan);
+        let why = Comment(&why);
+        w.filter.rule(format_args!(
+            "-A {EXTERNAL_SERVICES} {why} {DST_LOCAL} {proto} --dport {port} -j {refuse}"
+        ));
+    }
+    health_check(w, s);
+}
+
+/// The load balancer may ask whether this node has endpoints.
+pub(super) fn health_check(w: &mut Writer<'_>, s: &Subject<'_>) {
+    let port = s.info.health_check_node_port;
+    if port != 0 && w.features.accepts_health_check {
+        let about = s.about(" health check node port");
+        let comment = Comment(&about);
+        w.filter.rule(format_args!("-A {NODEPORTS} {comment} -m tcp -p tcp --dport {port} -j ACCEPT"));
     }
 }
 
@@ -181,51 +191,51 @@ fn contents(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
 
 /// Traffic to the cluster IP that is not a local pod's must come back through this node.
 fn masquerade_cluster_ip(w: &mut Writer<'_>, s: &Subject<'_>, chain: &str) {
-    let others = w.local.as_ref().map(|l| l.others().map(str::to_owned));
-    let others: Vec<&str> = others.iter().flatten().map(String::as_str).collect();
-    let who = if w.config.masquerade_all { &[] } else { &others[..] };
-    if !w.config.masquerade_all && who.is_empty() {
-        return;
+    let (ip, port, proto) = (s.info.cluster_ip, s.info.port, &s.proto);
+    let about = s.about(" cluster IP");
+    let comment = Comment(&about);
+    let to = format!("{proto} -d {ip} --dport {port}");
+    if w.config.masquerade_all {
+        w.nat.rule(format_args!("-A {chain} {comment} {to} -j {MARK_MASQ}"));
+    } else if let Some(LocalTraffic { others, .. }) = &w.local {
+        w.nat.rule(format_args!("-A {chain} {comment} {to} {others} -j {MARK_MASQ}"));
     }
-    let (ip, port) = (w.host(s.info.cluster_ip), s.info.port.to_string());
-    let to = ["-d", &ip, "--dport", &port];
-    w.nat.rule(chain, &[&s.comment(" cluster IP").words(), &s.proto(), &to, who, &["-j", MARK_MASQ]]);
 }
 
 fn external_chain(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
-    let (ext, svc) = (&s.chains.ext, s.chains.svc.as_str());
-    let comment = |what: &str| {
-        super::text::Comment::new(&[what, " traffic for ", &s.info.name, " external destinations"])
-    };
+    let (ext, svc) = (&s.chains.ext, &s.chains.svc);
+    let about = |what: &str| [what, " traffic for ", &s.info.name, " external destinations"].concat();
     if s.info.external_policy_local {
-        if let Some(local) = &w.local {
-            w.nat.rule(ext, &[&comment("pod").words(), &local.local(), &["-j", svc]]);
+        if let Some(LocalTraffic { local, .. }) = &w.local {
+            w.nat.rule(format_args!("-A {ext} {} {local} -j {svc}", Comment(&about("pod"))));
         }
-        w.nat.rule(ext, &[&comment("masquerade LOCAL").words(), &SRC_LOCAL, &["-j", MARK_MASQ]]);
-        w.nat.rule(ext, &[&comment("route LOCAL").words(), &SRC_LOCAL, &["-j", svc]]);
+        let (masquerade, route) = (about("masquerade LOCAL"), about("route LOCAL"));
+        w.nat.rule(format_args!("-A {ext} {} {SRC_LOCAL} -j {MARK_MASQ}", Comment(&masquerade)));
+        w.nat.rule(format_args!("-A {ext} {} {SRC_LOCAL} -j {svc}", Comment(&route)));
     } else {
-        w.nat.rule(ext, &[&comment("masquerade").words(), &["-j", MARK_MASQ]]);
+        w.nat.rule(format_args!("-A {ext} {} -j {MARK_MASQ}", Comment(&about("masquerade"))));
     }
     if let Some(chain) = plan.external {
-        w.nat.rule(ext, &[&["-j", chain]]);
+        w.nat.rule(format_args!("-A {ext} -j {chain}"));
     }
 }
 
 fn firewall_chain(w: &mut Writer<'_>, s: &Subject<'_>) {
-    let comment = s.comment(" loadbalancer IP");
-    let jump = ["-j", s.chains.ext.as_str()];
+    let about = s.about(" loadbalancer IP");
+    let comment = Comment(&about);
+    let (fw, ext) = (&s.chains.fw, &s.chains.ext);
     for range in &s.info.source_ranges {
-        w.nat.rule(&s.chains.fw, &[&comment.words(), &["-s", &range.to_string()], &jump]);
+        w.nat.rule(format_args!("-A {fw} {comment} -s {range} -j {ext}"));
     }
     // Some load balancers leave the packet as it is: then the node's own traffic has the VIP as its source.
     if allows(&s.info.source_ranges, w) {
         for ip in &s.info.load_balancer_vips {
-            w.nat.rule(&s.chains.fw, &[&comment.words(), &["-s", &ip.to_string()], &jump]);
+            w.nat.rule(format_args!("-A {fw} {comment} -s {ip} -j {ext}"));
         }
     }
     if w.features.firewall_note {
-        let note = ["other traffic to ", &s.info.name, " will be dropped by ", PROXY_FIREWALL];
-        w.nat.rule(&s.chains.fw, &[&super::text::Comment::new(&note).words()]);
+        let note = format!("other traffic to {} will be dropped by {PROXY_FIREWALL}", s.info.name);
+        w.nat.rule(format_args!("-A {fw} {}", Comment(&note)));
     }
 }
 

@@ -1,7 +1,8 @@
 //! Lines for iptables-restore.
 
-use super::names::{endpoint_chain, service_chain};
+use super::names::service_chain;
 use core::cmp::Ordering;
+use core::fmt::{self, Write};
 use litemap::LiteMap;
 
 /// KUBE-SERVICES.
@@ -23,6 +24,15 @@ pub(super) const MARK_MASQ: &str = "KUBE-MARK-MASQ";
 /// KUBE-MARK-DROP, which the kubelet makes.
 pub(super) const MARK_DROP: &str = "KUBE-MARK-DROP";
 
+/// Traffic to the node.
+pub(super) const DST_LOCAL: &str = "-m addrtype --dst-type LOCAL";
+/// Traffic from the node.
+pub(super) const SRC_LOCAL: &str = "-m addrtype --src-type LOCAL";
+/// From outside only: neither from a bridge, which a container would be behind, nor from the node itself.
+pub(super) const FROM_OUTSIDE: &str = "-m physdev ! --physdev-is-in -m addrtype ! --src-type LOCAL";
+/// Replies, and what belongs to a known connection.
+pub(super) const REPLIES: &str = "-m conntrack --ctstate RELATED,ESTABLISHED";
+
 /// The chain lines and rules of one table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
@@ -38,14 +48,10 @@ impl Table {
         }
     }
 
-    /// `-A CHAIN ...`
-    pub fn rule(&mut self, chain: &str, parts: &[&[&str]]) {
-        self.rules.push_str("-A ");
-        self.rules.push_str(chain);
-        for word in parts.iter().flat_map(|p| p.iter()) {
-            self.rules.push(' ');
-            self.rules.push_str(word);
-        }
+    /// A rule: `-A CHAIN ...`.
+    pub fn rule(&mut self, line: fmt::Arguments<'_>) {
+        // A String takes everything.
+        let _ = self.rules.write_fmt(line);
         self.rules.push('\n');
     }
 
@@ -65,23 +71,15 @@ impl Table {
 }
 
 /// `-m comment --comment ...`, in quotes if there is a blank in it.
-pub(super) struct Comment(String);
+pub(super) struct Comment<'c>(pub &'c str);
 
-impl Comment {
-    /// A comment of some pieces.
-    pub fn new(pieces: &[&str]) -> Comment {
-        let text = pieces.concat();
-        Comment(if text.contains(' ') { format!("\"{text}\"") } else { text })
-    }
-
-    /// There is nothing to say.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The words.
-    pub fn words(&self) -> [&str; 4] {
-        ["-m", "comment", "--comment", &self.0]
+impl fmt::Display for Comment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quote = if self.0.contains(' ') { "\"" } else { "" };
+        for part in ["-m comment --comment ", quote, self.0, quote] {
+            f.write_str(part)?;
+        }
+        Ok(())
     }
 }
 
@@ -139,11 +137,6 @@ impl Chains {
             svc,
         }
     }
-}
-
-/// The chain of an endpoint.
-pub(super) fn sep(service_port: &str, protocol: &str, endpoint: &str) -> String {
-    endpoint_chain(service_port, protocol, endpoint)
 }
 
 /// Names, sorted.
