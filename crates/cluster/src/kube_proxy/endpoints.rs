@@ -250,3 +250,74 @@ pub(super) fn hinted(config: &Config, service: &ServicePortInfo, all: &[Endpoint
     let topology = topology(config, service, all);
     select(all, |e| e.ready && topology.allows(config, e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ByService, usable};
+    use crate::kube_proxy::{Config, Family, service_port::service_ports};
+    use crate::{Objects, read_objects};
+
+    /// What a node in zone a uses: policies, endpoints as `STATE ON [HINTS]` -> cluster, local, all, any.
+    fn used(policies: &str, endpoints: &[&str]) -> (String, String, String, bool) {
+        let mut text = format!(
+            "kind: Service\nmetadata: {{name: s}}\nspec:\n  clusterIP: 10.0.0.1\n  ports: [{{port: 80, nodePort: 30080}}]\n  \
+             type: NodePort\n{policies}---\nkind: EndpointSlice\nmetadata: {{name: s-1, labels: {{kubernetes.io/service-name: s}}}}\n\
+             addressType: IPv4\nports: [{{port: 1}}]\nendpoints:\n"
+        );
+        for (i, e) in endpoints.iter().enumerate() {
+            let words: Vec<&str> = e.split(' ').collect();
+            let (ready, serving, terminating) = match words[0] {
+                "ready" => (true, true, false),
+                "fading" => (false, true, true),
+                _ => (false, false, false),
+            };
+            text += &format!(
+                "- {{addresses: [10.1.0.{i}], nodeName: {}, conditions: {{ready: {ready}, serving: {serving}, terminating: {terminating}}}",
+                words[1]
+            );
+            match words.get(2) {
+                Some(zone) => text += &format!(", hints: {{forZones: [{{name: {zone}}}]}}}}\n"),
+                None => text += "}\n",
+            }
+        }
+        let mut objects = Objects::default();
+        read_objects(&text).unwrap().into_iter().for_each(|o| objects.apply(o));
+        let mut config = Config::default();
+        config.topology_labels.insert("topology.kubernetes.io/zone".to_owned(), "a".to_owned());
+        let services = service_ports(&config, Family::V4, &objects);
+        let service = services.first().unwrap().1;
+        let all = ByService::new(&config, Family::V4, &objects).of(&config, service);
+        let usable = usable(&config, service, &all);
+        let last = |list: &[super::EndpointInfo]| -> String {
+            list.iter().map(|e| e.ip.to_string().chars().last().unwrap()).collect()
+        };
+        (last(&usable.cluster), last(&usable.local), last(&usable.reachable), usable.any)
+    }
+
+    #[test]
+    fn endpoints_are_chosen() {
+        let external = "  externalTrafficPolicy: Local\n";
+        let internal = "  internalTrafficPolicy: Local\n";
+        for (policies, endpoints, cluster, local, all, any) in [
+            ("", &["ready node1", "ready node2"][..], "01", "", "01", true),
+            ("", &["down node1"], "", "", "", false),
+            ("", &["fading node1", "ready node2"], "1", "", "1", true),
+            ("", &["fading node1", "fading node2", "down node2"], "01", "", "01", true),
+            (external, &["ready node1", "ready node2"], "01", "0", "01", true),
+            (external, &["ready node2"], "0", "", "0", true),
+            // A local endpoint that ends is used for local traffic although others are ready.
+            (external, &["fading node1", "ready node2"], "1", "0", "01", true),
+            (external, &["ready node1", "fading node1"], "0", "0", "0", true),
+            (internal, &["ready node1", "ready node2"], "01", "0", "01", true),
+            ("", &["ready node1 a", "ready node2 b"], "0", "", "0", true),
+            ("", &["ready node1 b", "ready node2 b"], "01", "", "01", true),
+            ("", &["ready node1 a", "ready node2"], "01", "", "01", true),
+            // Hints of endpoints that are not ready do not count.
+            ("", &["ready node1 a", "down node2"], "0", "", "0", true),
+            (external, &["ready node1 b", "ready node2 a"], "1", "0", "01", true),
+        ] {
+            let wanted = (cluster.to_owned(), local.to_owned(), all.to_owned(), any);
+            assert_eq!(used(policies, endpoints), wanted, "{policies}{endpoints:?}");
+        }
+    }
+}

@@ -180,3 +180,25 @@ impl Sets {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Set, Sets};
+    use crate::kube_proxy::Family;
+
+    #[test]
+    fn names_end_where_the_kernel_cuts_them() {
+        for (set, v4, v6) in [
+            (Set::LoopBack, "KUBE-LOOP-BACK", "KUBE-6-LOOP-BACK"),
+            (
+                Set::LoadBalancerSourceCidr,
+                "KUBE-LOAD-BALANCER-SOURCE-CIDR",
+                "KUBE-6-LOAD-BALANCER-SOURCE-CID",
+            ),
+            (Set::NodePortLocalSctp, "KUBE-NODE-PORT-LOCAL-SCTP-HASH", "KUBE-6-NODE-PORT-LOCAL-SCTP-HAS"),
+        ] {
+            assert_eq!(Sets::new(Family::V4).name(set), v4);
+            assert_eq!(Sets::new(Family::V6).name(set), v6);
+        }
+    }
+}

@@ -104,10 +104,9 @@ pub(super) fn probability(n: usize, digits: u32) -> String {
 
 /// Whether the nearest double of `1/n`, which has 53 significant bits, is more or less than `1/n`.
 fn binary_error(n: u64) -> Ordering {
-    let scale = 1u128.checked_shl(53 + n.ilog2()).unwrap_or(u128::MAX);
-    let n = u128::from(n);
-    let mantissa = (scale + n / 2) / n;
-    (mantissa * n).cmp(&scale)
+    // The bits behind the last: the remainder of 2^(53 + log2 n) by n.
+    let rest = (0..53 + n.ilog2()).fold(1 % n, |rest, _| rest * 2 % n);
+    if rest == 0 { Ordering::Equal } else { (rest * 2).cmp(&n) }
 }
 
 /// Names of the chains of one Service port.
@@ -151,7 +150,26 @@ pub(super) fn is_service_chain(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::probability;
+    use super::{Chains, Comment, is_service_chain, probability};
+
+    #[test]
+    fn a_comment_has_quotes_if_it_needs_them() {
+        assert_eq!(Comment("default/web:http").to_string(), "-m comment --comment default/web:http");
+        assert_eq!(Comment("default/web has").to_string(), "-m comment --comment \"default/web has\"");
+    }
+
+    #[test]
+    fn the_chains_of_a_port_share_their_hash() {
+        let chains = Chains::new("default/np:http", "tcp");
+        assert_eq!(chains.svc, "KUBE-SVC-QUMPV5Z3SF2IMFUJ");
+        for (chain, prefix) in
+            [(chains.svl, "SVL"), (chains.ext, "EXT"), (chains.fw, "FW"), (chains.xlb, "XLB")]
+        {
+            assert_eq!(chain, format!("KUBE-{prefix}-QUMPV5Z3SF2IMFUJ"));
+            assert!(is_service_chain(&chain));
+        }
+        assert!(!is_service_chain("KUBE-SERVICES") && !is_service_chain("CNI-1"));
+    }
 
     #[test]
     fn probabilities_are_those_of_printf() {
