@@ -45,7 +45,7 @@ pub struct Case {
 /// A file of a case's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordFile {
-    /// Its path: `iptables.txt`, or `step2/iptables.txt` for the second sync.
+    /// Its path: `iptables.txt`; `step2/iptables.txt` for the second sync; `v6/iptables.txt` for IPv6.
     pub path: String,
     /// Its content.
     pub text: String,
@@ -93,66 +93,57 @@ impl Case {
     /// (`service.kubernetes.io/service-proxy-name`) are not looked at.
     ///
     /// # Errors
-    /// The mode is not modelled for the version, or the cluster has no IPv4.
+    /// The mode is not modelled for the version.
     pub fn record(&self, mode: Option<Mode>) -> Result<Vec<RecordFile>, NotModelled> {
-        if !self.config.families.contains(&Family::V4) {
-            return Err(NotModelled::Ipv6);
-        }
         let has_ipvs = self.config.features().ipvs;
         if mode == Some(Mode::Ipvs) && !has_ipvs {
-            return Err(NotModelled::Ipvs(self.config.version));
+            return Err(NotModelled(self.config.version));
         }
         let mut files = Vec::new();
         let mut objects = Objects::default();
-        let mut state = IptablesState::default();
+        let mut states = [IptablesState::default(), IptablesState::default()];
         for (i, changes) in self.steps.iter().enumerate() {
             for change in changes {
                 change.apply(&mut objects);
             }
-            let folder = if i == 0 { String::new() } else { format!("step{}/", i + 1) };
-            let mut file =
-                |name: &str, text: String| files.push(RecordFile { path: format!("{folder}{name}"), text });
-            if mode != Some(Mode::Ipvs) {
-                let (text, next) = iptables(&self.config, Family::V4, &objects, &state);
-                state = next;
-                file("iptables.txt", text);
-            }
-            if mode != Some(Mode::Iptables) && has_ipvs {
-                let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } =
-                    ipvs(&self.config, Family::V4, &objects);
-                file("ipvs.iptables.txt", iptables);
-                file("ipvs.ipset.txt", ipset);
-                file("ipvs.virtualservers.txt", virtual_servers);
-                // The recordings end the last line even when there is none.
-                let none = dummy_addresses.is_empty();
-                file("ipvs.dummy-addresses.txt", if none { "\n".to_owned() } else { dummy_addresses });
+            let step = if i == 0 { String::new() } else { format!("step{}/", i + 1) };
+            for ((family, part), state) in
+                [(Family::V4, ""), (Family::V6, "v6/")].into_iter().zip(&mut states)
+            {
+                if !self.config.families.contains(&family) {
+                    continue;
+                }
+                let mut file = |name: &str, text: String| {
+                    files.push(RecordFile { path: [&step, part, name].concat(), text })
+                };
+                if mode != Some(Mode::Ipvs) {
+                    let (text, next) = iptables(&self.config, family, &objects, state);
+                    *state = next;
+                    file("iptables.txt", text);
+                }
+                if mode != Some(Mode::Iptables) && has_ipvs {
+                    let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } =
+                        ipvs(&self.config, family, &objects);
+                    file("ipvs.iptables.txt", iptables);
+                    file("ipvs.ipset.txt", ipset);
+                    file("ipvs.virtualservers.txt", virtual_servers);
+                    // The recordings end the last line even when there is none.
+                    let none = dummy_addresses.is_empty();
+                    file("ipvs.dummy-addresses.txt", if none { "\n".to_owned() } else { dummy_addresses });
+                }
             }
         }
         Ok(files)
     }
 }
 
-/// A record cannot be written.
+/// Mode ipvs of this version is not modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotModelled {
-    /// Mode ipvs of this version.
-    Ipvs(Version),
-    /// A cluster of IPv6 only.
-    Ipv6,
-}
+pub struct NotModelled(pub Version);
 
 impl core::fmt::Display for NotModelled {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            NotModelled::Ipvs(version) => {
-                write!(
-                    f,
-                    "mode ipvs of kube-proxy {version} is not modelled; expected {}",
-                    Version::default()
-                )
-            }
-            NotModelled::Ipv6 => f.write_str("IPv6 is not modelled; expected IPv4 among the families"),
-        }
+        write!(f, "mode ipvs of kube-proxy {} is not modelled; expected {}", self.0, Version::default())
     }
 }
 
@@ -218,9 +209,12 @@ fn config(document: &Yaml) -> Read<Config> {
     if let Some(name) = fields.text("nodeName")? {
         name.clone_into(&mut config.node_name);
     }
-    if fields.get("families").is_some() {
+    if let Some(v) = fields.get("families") {
         let words = [("IPv4", Family::V4), ("IPv6", Family::V6)];
         config.families = each(fields.list("families")?, |v| word(v, &words))?;
+        if config.families.is_empty() {
+            return Err(v.blame("expected IPv4, IPv6 or both"));
+        }
     }
     if fields.get("clusterCIDRs").is_some() {
         config.cluster_cidrs = each(fields.list("clusterCIDRs")?, network)?;

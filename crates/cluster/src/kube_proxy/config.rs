@@ -95,16 +95,20 @@ const LABEL_ZONE: &str = "topology.kubernetes.io/zone";
 const NODE_IP: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 168, 0, 2)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0x192, 0, 0, 0, 0, 0, 2))];
 
-/// A node `node1` with eth0 192.168.0.2 and the bridge cni0 10.244.1.254, as the recordings of the real kube-proxy have it.
+/// A node `node1` with eth0 192.168.0.2, fd00:192::2 and the bridge cni0 10.244.1.254, fd00:10:244:1::fe, as the recordings of
+/// the real kube-proxy have it.
 impl Default for Config {
     fn default() -> Config {
-        let bridge = IpAddr::V4(Ipv4Addr::new(10, 244, 1, 254));
+        let bridge = [
+            IpAddr::V4(Ipv4Addr::new(10, 244, 1, 254)),
+            IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x244, 1, 0, 0, 0, 0xfe)),
+        ];
         let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         Config {
             version: Version::default(),
             node_name: "node1".to_owned(),
             node_ips: NODE_IP.to_vec(),
-            interface_ips: local.into_iter().chain(NODE_IP).chain([bridge]).collect(),
+            interface_ips: local.into_iter().chain(NODE_IP).chain(bridge).collect(),
             cluster_cidrs: [
                 IpNet::new(IpAddr::V4(Ipv4Addr::new(10, 244, 0, 0)), 16),
                 IpNet::new(IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x244, 0, 0, 0, 0, 0)), 56),

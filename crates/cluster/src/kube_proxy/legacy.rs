@@ -1,6 +1,6 @@
 //! A Service port's rules before 1.24: KUBE-SVC for every endpoint, KUBE-XLB for `externalTrafficPolicy: Local`.
 
-use super::config::LocalTraffic;
+use super::config::{Family, LocalTraffic};
 use super::endpoints::{EndpointInfo, hinted};
 use super::iptables::{Subject, Writer};
 use super::policy_chains::{allows, health_check};
@@ -169,7 +169,8 @@ fn node_port(w: &mut Writer<'_>, s: &Subject<'_>, served: bool) {
         let comment = Comment(&about);
         w.filter.rule(format_args!("-A {EXTERNAL_SERVICES} {comment} {DST_LOCAL} {to} -j REJECT"));
     } else if s.info.external_policy_local {
-        w.nat.rule(format_args!("-A {NODEPORTS} {comment} {to} -s 127.0.0.0/8 -j {MARK_MASQ}"));
+        let loopback = if w.family == Family::V4 { "127.0.0.0/8" } else { "::1/128" };
+        w.nat.rule(format_args!("-A {NODEPORTS} {comment} {to} -s {loopback} -j {MARK_MASQ}"));
         w.nat.rule(format_args!("-A {NODEPORTS} {comment} {to} -j {xlb}"));
     } else {
         let masquerades = match w.features.layout {
