@@ -1,6 +1,7 @@
 //! `nflab`
 
 use clap::{Parser, Subcommand};
+use cluster::kube_proxy::{Case, Mode, Version};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
@@ -25,6 +26,22 @@ enum Command {
         /// Where to write the record; standard output if not given.
         #[arg(short, long)]
         output: Option<PathBuf>,
+    },
+    /// Write what kube-proxy writes on a node for the Services and EndpointSlices of a YAML text: iptables.txt, ipvs.*.txt,
+    /// stepN/ for later syncs, v6/ for IPv6.
+    KubeProxy {
+        /// Kubernetes objects, with a document `kind: KubeProxyCase` before them if the node is not the usual one; `-` reads
+        /// standard input.
+        input: PathBuf,
+        /// The folder to write to; it is made if it is not there.
+        #[arg(long)]
+        out: PathBuf,
+        /// iptables or ipvs; both if not given.
+        #[arg(long)]
+        mode: Option<Mode>,
+        /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
+        #[arg(long, value_name = "VERSION")]
+        kube_version: Option<Version>,
     },
     /// Labs: a cluster, its switches, what is true and what to reach.
     #[command(subcommand)]
@@ -62,6 +79,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, String> {
     match command {
         Command::Replay { scenario, output } => replay(&scenario, output.as_deref()),
+        Command::KubeProxy { input, out, mode, kube_version } => kube_proxy(&input, &out, mode, kube_version),
         Command::Lab(LabCommand::List) => lab_list(),
         Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
     }
@@ -75,14 +93,41 @@ fn print(text: &str) -> Result<(), String> {
     }
 }
 
-fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
+/// The text of a file, or of standard input for `-`.
+fn read(path: &Path) -> Result<String, String> {
     let named = |e: std::io::Error| format!("{}: {e}", path.display());
-    let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin()).map_err(named)?
-    } else {
-        let bytes = std::fs::read(path).map_err(named)?;
-        String::from_utf8(bytes).map_err(|e| format!("{}: not UTF-8: {e}", path.display()))?
-    };
+    if path == Path::new("-") {
+        return std::io::read_to_string(std::io::stdin()).map_err(named);
+    }
+    let bytes = std::fs::read(path).map_err(named)?;
+    String::from_utf8(bytes).map_err(|e| format!("{}: not UTF-8: {e}", path.display()))
+}
+
+fn kube_proxy(
+    input: &Path,
+    out: &Path,
+    mode: Option<Mode>,
+    version: Option<Version>,
+) -> Result<ExitCode, String> {
+    let mut case = Case::read(&read(input)?).map_err(|e| format!("{}: {e}", input.display()))?;
+    case.config.version = version.unwrap_or(case.config.version);
+    for file in case.record(mode).map_err(|e| e.to_string())? {
+        let path = out.join(&file.path);
+        let folder = path.parent().unwrap_or(out);
+        std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        std::fs::write(&path, file.text).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    if mode.is_none() && !case.config.features().ipvs {
+        let _ = writeln!(
+            std::io::stderr(),
+            "nflab: not written: mode ipvs, which is not modelled for this version"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
+    let text = read(path)?;
     let document: Value = serde_json::from_str(&text)
         .map_err(|e| format!("{}: line {}, column {}: {e}", path.display(), e.line(), e.column()))?;
     let record = nflab::replay(&document).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -31,6 +31,7 @@ fn help_is_everywhere() {
     for args in [
         &["--help"][..],
         &["replay", "--help"],
+        &["kube-proxy", "--help"],
         &["lab", "--help"],
         &["lab", "list", "--help"],
         &["lab", "run", "--help"],
@@ -151,4 +152,70 @@ fn replay_writes_the_file_it_is_told_to() {
     assert!(out.status.success() && out.stdout.is_empty());
     let v: Value = serde_json::from_str(&std::fs::read_to_string(record).unwrap()).unwrap();
     assert_eq!(v["name"], "empty");
+}
+
+const SERVICE: &str = "kind: Service
+metadata: {name: web, namespace: shop}
+spec:
+  clusterIP: 10.96.10.1
+  ports: [{port: 80}]
+";
+
+#[test]
+fn kube_proxy_writes_a_record() {
+    let input = file("service.yaml", SERVICE.as_bytes());
+    let out_folder = input.with_file_name("record");
+    let run = |args: &[&str]| {
+        let paths = [input.to_str().unwrap(), "--out", out_folder.to_str().unwrap()];
+        nflab(&[&["kube-proxy"], &paths[..], args].concat())
+    };
+    let out = run(&[]);
+    assert!(out.status.success(), "{}", stderr(&out));
+    let mut names: Vec<String> = std::fs::read_dir(&out_folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let ipvs = ["ipvs.dummy-addresses.txt", "ipvs.ipset.txt", "ipvs.iptables.txt", "ipvs.virtualservers.txt"];
+    assert_eq!(names, [&["iptables.txt"], &ipvs[..]].concat());
+    let rules = || std::fs::read_to_string(out_folder.join("iptables.txt")).unwrap();
+    assert!(rules().contains("--comment \"shop/web has no endpoints\""), "{}", rules());
+
+    let out = run(&["--kube-version", "v1.17.3"]);
+    assert!(out.status.success());
+    assert!(stderr(&out).contains("not written: mode ipvs"), "{}", stderr(&out));
+    assert!(rules().contains("--comment \"shop/web: has no endpoints\""), "{}", rules());
+
+    for (args, message) in [
+        (&["--kube-version", "1.9"][..], "expected one of 1.10, 1.17, 1.23, 1.25, 1.27, 1.30, 1.35"),
+        (&["--mode", "nftables"], "expected iptables or ipvs"),
+        (
+            &["--mode", "ipvs", "--kube-version", "1.30"],
+            "mode ipvs of kube-proxy 1.30 is not modelled; expected 1.35",
+        ),
+    ] {
+        let out = run(args);
+        assert_eq!(out.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&out).contains(message), "{args:?}: {}", stderr(&out));
+    }
+}
+
+#[test]
+fn kube_proxy_names_the_place_of_what_is_wrong() {
+    for (text, message) in [
+        (
+            SERVICE.replace("port: 80", "port: 80000"),
+            "line 5, column 18: \"80000\": expected a number from 1 to 65535",
+        ),
+        (
+            SERVICE.replace("clusterIP", "clusterIp"),
+            "line 4, column 3: \"clusterIp\": no such field; expected one of",
+        ),
+        (SERVICE.replace("Service", "Ingress"), "line 1, column 7: \"Ingress\": this kind is not modelled"),
+    ] {
+        let input = file("wrong.yaml", text.as_bytes());
+        let out = nflab(&["kube-proxy", input.to_str().unwrap(), "--out", "/nonexistent"]);
+        assert_eq!(out.status.code(), Some(2));
+        assert!(stderr(&out).contains(message), "{}", stderr(&out));
+    }
 }

@@ -1,5 +1,12 @@
-//! Kubernetes: what kube-proxy writes on a node.
+//! Kubernetes: what a cluster's objects say, and what kube-proxy writes on a node for them.
 //!
 //! No crate below this one knows a Kubernetes word.
 
+mod diagnostic;
+mod fields;
 pub mod kube_proxy;
+pub mod object;
+pub mod yaml;
+
+pub use diagnostic::{Diagnostic, Read};
+pub use object::{Object, Objects, read_objects};

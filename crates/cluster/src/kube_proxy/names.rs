@@ -34,6 +34,9 @@ mod tests {
         for (service_port, protocol, chain) in [
             ("default/helloworld-service:", "tcp", "KUBE-SVC-YLBSDKPE6MPDDRVY"),
             ("kube-system/kube-dns:dns", "udp", "KUBE-SVC-TCOU7JCQXEZGVUNU"),
+            ("kube-system/kube-dns:dns-tcp", "tcp", "KUBE-SVC-ERIFXISQEP7F7OF4"),
+            ("default/helloworld-service", "tcp", "KUBE-SVC-G7ILJGNRZEE4KPZ2"),
+            ("default/game:game", "udp", "KUBE-SVC-2ZYBBHY24FGY2HAL"),
             ("default/kubernetes:https", "tcp", "KUBE-SVC-NPX46M4PTMTKRN6Y"),
             ("octopus/octopus-web:web", "tcp", "KUBE-SVC-A5DEC2RXT22GYINZ"),
         ] {
@@ -43,6 +46,8 @@ mod tests {
             ("default/helloworld-service:", "tcp", "172.17.0.6:3000", "KUBE-SEP-32ZXKBHCWGUC5KVE"),
             ("octopus/octopus-web:web", "tcp", "10.179.18.29:8080", "KUBE-SEP-F73MGWMXW3QO5EYA"),
             ("octopus/octopus-web:web", "tcp", "10.179.18.8:8080", "KUBE-SEP-F6GCOKQ4JCB6DUYR"),
+            ("default/helloworld-service", "tcp", "172.17.0.6:3000", "KUBE-SEP-T45OCYLB7KCOPJXR"),
+            ("default/game:game", "udp", "10.244.1.10:7777", "KUBE-SEP-KBBIJJ742RRQUKAN"),
         ] {
             assert_eq!(endpoint_chain(service_port, protocol, endpoint), chain);
         }

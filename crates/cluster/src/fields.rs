@@ -1,0 +1,172 @@
+//! Reading the fields of a mapping: which there are, of which type, and a message for each that is wrong.
+
+use crate::diagnostic::{Diagnostic, Read};
+use crate::yaml::{Entry, Value, Yaml};
+use core::str::FromStr;
+use ipnet::IpNet;
+use litemap::LiteMap;
+use std::net::IpAddr;
+
+/// The fields of one mapping.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'y> {
+    /// The mapping itself, for messages about what is missing.
+    pub at: &'y Yaml,
+    entries: &'y [Entry],
+}
+
+impl<'y> Fields<'y> {
+    /// The mapping `at`, whose keys must be among `known`.
+    pub fn new(at: &'y Yaml, known: &[&str]) -> Read<Fields<'y>> {
+        let fields = Fields::any(at)?;
+        match fields.entries.iter().find(|e| !known.contains(&e.key.as_str())) {
+            Some(e) => {
+                Err(e.place.blame(&e.key, format!("no such field; expected one of {}", known.join(", "))))
+            }
+            None => Ok(fields),
+        }
+    }
+
+    /// The mapping `at`, with any keys.
+    pub fn any(at: &'y Yaml) -> Read<Fields<'y>> {
+        match &at.value {
+            Value::Mapping(entries) => Ok(Fields { at, entries }),
+            _ if at.is_null() => Ok(Fields { at, entries: &[] }),
+            _ => Err(at.blame("expected a mapping (key: value)")),
+        }
+    }
+
+    /// A field that is there and not null.
+    pub fn get(&self, key: &str) -> Option<&'y Yaml> {
+        self.entries.iter().find(|e| e.key == key).map(|e| &e.value).filter(|v| !v.is_null())
+    }
+
+    /// A field that must be there.
+    pub fn need(&self, key: &str) -> Read<&'y Yaml> {
+        self.get(key).ok_or_else(|| self.at.place.blame("", format!("the field {key} is missing")))
+    }
+
+    /// A mapping within; absent is an empty one.
+    pub fn fields(&self, key: &str, known: &[&str]) -> Read<Option<Fields<'y>>> {
+        self.get(key).map(|v| Fields::new(v, known)).transpose()
+    }
+
+    /// A list; absent is an empty one.
+    pub fn list(&self, key: &str) -> Read<&'y [Yaml]> {
+        match self.get(key) {
+            None => Ok(&[]),
+            Some(Yaml { value: Value::Sequence(items), .. }) => Ok(items),
+            Some(other) => Err(other.blame("expected a list (- ...)")),
+        }
+    }
+
+    /// Text that may be absent.
+    pub fn text(&self, key: &str) -> Read<Option<&'y str>> {
+        self.get(key).map(text).transpose()
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self, key: &str) -> Read<Option<bool>> {
+        self.get(key)
+            .map(|v| match &v.value {
+                Value::Plain(t) if t == "true" => Ok(true),
+                Value::Plain(t) if t == "false" => Ok(false),
+                _ => Err(v.blame("expected true or false")),
+            })
+            .transpose()
+    }
+
+    /// A number within a range.
+    pub fn number(&self, key: &str, least: u32, most: u32) -> Read<Option<u32>> {
+        self.get(key).map(|v| number(v, least, most)).transpose()
+    }
+
+    /// A port that may be absent.
+    pub fn port(&self, key: &str, least: u32) -> Read<Option<u16>> {
+        Ok(self.number(key, least, u32::from(u16::MAX))?.and_then(|n| u16::try_from(n).ok()))
+    }
+
+    /// One of some words.
+    pub fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Read<Option<T>> {
+        self.get(key).map(|v| word(v, words)).transpose()
+    }
+
+    /// Text to text, for labels and annotations.
+    pub fn texts(&self, key: &str) -> Read<LiteMap<String, String>> {
+        let mut map = LiteMap::new();
+        if let Some(v) = self.get(key) {
+            for e in Fields::any(v)?.entries {
+                map.insert(e.key.clone(), text(&e.value)?.to_owned());
+            }
+        }
+        Ok(map)
+    }
+}
+
+/// A scalar as text. A number or boolean that is not quoted is an error in Kubernetes too.
+pub(crate) fn text(v: &Yaml) -> Read<&str> {
+    match &v.value {
+        Value::Text(t) => Ok(t),
+        Value::Plain(_) if v.is_null() => Ok(""),
+        Value::Plain(t) if t == "true" || t == "false" || t.parse::<i64>().is_ok() => {
+            Err(v.blame("expected text; write it in quotes"))
+        }
+        Value::Plain(t) => Ok(t),
+        _ => Err(v.blame("expected text")),
+    }
+}
+
+/// A whole number within a range.
+pub(crate) fn number(v: &Yaml, least: u32, most: u32) -> Read<u32> {
+    let bad = || v.blame(format!("expected a number from {least} to {most}"));
+    match &v.value {
+        // Only digits: `+80` is not a number to kubectl.
+        Value::Plain(t) if t.bytes().all(|b| b.is_ascii_digit()) => {
+            t.parse().ok().filter(|n| (least..=most).contains(n)).ok_or_else(bad)
+        }
+        _ => Err(bad()),
+    }
+}
+
+/// One of some words.
+pub(crate) fn word<T: Copy>(v: &Yaml, words: &[(&str, T)]) -> Read<T> {
+    let given = text(v)?;
+    words.iter().find(|(w, _)| *w == given).map(|(_, t)| *t).ok_or_else(|| {
+        let known: Vec<&str> = words.iter().map(|(w, _)| *w).collect();
+        v.blame(format!("expected {}", known.join(" or ")))
+    })
+}
+
+/// What `FromStr` reads.
+fn parsed<T: FromStr>(v: &Yaml, given: &str, what: &str) -> Read<T> {
+    given.parse().map_err(|_| v.blame(format!("expected {what}")))
+}
+
+/// An address.
+pub(crate) fn address(v: &Yaml) -> Read<IpAddr> {
+    parsed(v, text(v)?, "an IP address")
+}
+
+/// A network. Blanks around it are cut off, as Kubernetes does.
+pub(crate) fn network(v: &Yaml) -> Read<IpNet> {
+    parsed(v, text(v)?.trim(), "a network, such as 10.244.0.0/16")
+}
+
+/// A name of letters, digits, `-` and `.` (apimachinery's validation: DNS labels and subdomains), up to `most` characters.
+pub(crate) fn dns_name(v: &Yaml, most: usize) -> Read<String> {
+    let name = text(v)?;
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = name.as_bytes();
+    let inner = bytes.iter().all(|b| edge(Some(*b)) || matches!(b, b'-' | b'.'));
+    if inner && edge(bytes.first().copied()) && edge(bytes.last().copied()) && bytes.len() <= most {
+        return Ok(name.to_owned());
+    }
+    Err(v.blame(format!(
+        "expected a name: up to {most} of a-z, 0-9, - and ., not beginning or ending with - or ."
+    )))
+}
+
+/// Reads each item of a list.
+pub(crate) fn each<T>(items: &[Yaml], read: impl Fn(&Yaml) -> Result<T, Box<Diagnostic>>) -> Read<Vec<T>> {
+    items.iter().map(read).collect()
+}

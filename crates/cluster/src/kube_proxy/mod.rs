@@ -1,0 +1,64 @@
+//! kube-proxy: what it writes on a node for the Services of a cluster.
+//!
+//! Pure functions of a [`Config`], the [`Objects`](crate::Objects) and what was written before. What comes out is text, as
+//! the real kube-proxy hands it to iptables-restore, ipset and ipvsadm; it knows nothing of the engine that reads it.
+//!
+//! `config` and `version` say what is asked for; `service_port` and `endpoints` say what there is, for every mode and family;
+//! `iptables` (with `policy_chains` or, before 1.24, `legacy`) and `ipvs` (with `ipset` and `ipvs_rules`) write.
+
+mod case;
+mod config;
+mod endpoints;
+mod ipset;
+mod iptables;
+mod ipvs;
+mod ipvs_rules;
+mod jumps;
+mod legacy;
+mod names;
+mod policy_chains;
+mod service_port;
+mod text;
+mod version;
+
+pub use case::{Case, Change, NotModelled, RecordFile};
+pub use config::{Config, DetectLocal, Family, NodePortAddresses};
+pub use iptables::{IptablesState, sync as iptables};
+pub use ipvs::{IpvsText, sync as ipvs};
+pub use jumps::{iptables_jumps, ipvs_jumps};
+pub use names::{endpoint_chain, service_chain};
+pub use version::{Features, Layout, Version};
+
+use core::fmt;
+use core::str::FromStr;
+
+/// `mode`: what kube-proxy makes of Services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// iptables rules.
+    #[default]
+    Iptables,
+    /// IPVS virtual servers.
+    Ipvs,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Iptables => "iptables",
+            Mode::Ipvs => "ipvs",
+        })
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Mode, String> {
+        match text {
+            "iptables" => Ok(Mode::Iptables),
+            "ipvs" => Ok(Mode::Ipvs),
+            _ => Err("expected iptables or ipvs".to_owned()),
+        }
+    }
+}

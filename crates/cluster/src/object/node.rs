@@ -1,0 +1,60 @@
+//! Node (api/core/v1/types.go).
+
+use super::Metadata;
+use crate::diagnostic::Read;
+use crate::fields::{Fields, address, each, network, text};
+use crate::yaml::Yaml;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// A Node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Name, labels, annotations.
+    pub metadata: Metadata,
+    /// `podCIDRs`, or `podCIDR`.
+    pub pod_cidrs: Vec<IpNet>,
+    /// `status.addresses` of type InternalIP.
+    pub internal_ips: Vec<IpAddr>,
+}
+
+const SPEC: [&str; 7] =
+    ["configSource", "externalID", "podCIDR", "podCIDRs", "providerID", "taints", "unschedulable"];
+const STATUS: [&str; 14] = [
+    "addresses",
+    "allocatable",
+    "capacity",
+    "conditions",
+    "config",
+    "daemonEndpoints",
+    "declaredFeatures",
+    "features",
+    "images",
+    "nodeInfo",
+    "phase",
+    "runtimeHandlers",
+    "volumesAttached",
+    "volumesInUse",
+];
+
+impl Node {
+    pub(super) fn read(document: &Yaml) -> Read<Node> {
+        let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
+        let mut node = Node { metadata: Metadata::read(object, false)?, ..Node::default() };
+        if let Some(spec) = object.fields("spec", &SPEC)? {
+            node.pod_cidrs = each(spec.list("podCIDRs")?, network)?;
+            if let (true, Some(v)) = (node.pod_cidrs.is_empty(), spec.get("podCIDR")) {
+                node.pod_cidrs.push(network(v)?);
+            }
+        }
+        if let Some(status) = object.fields("status", &STATUS)? {
+            for item in status.list("addresses")? {
+                let one = Fields::new(item, &["type", "address"])?;
+                if text(one.need("type")?)? == "InternalIP" {
+                    node.internal_ips.push(address(one.need("address")?)?);
+                }
+            }
+        }
+        Ok(node)
+    }
+}
