@@ -43,6 +43,7 @@ macro_rules! recordings {
 }
 
 recordings! {
+    x_proxyarp = "X-proxyarp",
     s1_tour = "S1-tour",
     s9_dnat_variants = "S9-dnat-variants",
     s6_tftp_local_nohelper_cnimasq = "S6-tftp-local-nohelper-cnimasq",

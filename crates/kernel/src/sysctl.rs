@@ -21,6 +21,8 @@ pub struct DevConf {
     pub route_localnet: i64,
     /// `proxy_arp`
     pub proxy_arp: i64,
+    /// `net.ipv4.neigh.DEV.proxy_delay`; kept, but proxy ARP answers at once.
+    pub proxy_delay: i64,
     /// `log_martians`
     pub log_martians: i64,
 }
@@ -37,6 +39,7 @@ impl Default for DevConf {
             accept_local: 0,
             route_localnet: 0,
             proxy_arp: 0,
+            proxy_delay: 80,
             log_martians: 0,
         }
     }
