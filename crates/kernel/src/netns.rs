@@ -447,7 +447,9 @@ impl Netns {
             ["net", "ipv4", "conf", dev, field] => {
                 self.devices.iter_mut().find(|d| d.name == *dev)?.conf.field(field).map(Slot::Int)
             }
-            ["net", "ipv4", "neigh", "default", "proxy_delay"] => Some(Slot::Int(&mut self.sysctl.default.proxy_delay)),
+            ["net", "ipv4", "neigh", "default", "proxy_delay"] => {
+                Some(Slot::Int(&mut self.sysctl.default.proxy_delay))
+            }
             ["net", "ipv4", "neigh", dev, "proxy_delay"] => {
                 let device = self.devices.iter_mut().find(|d| d.name == *dev)?;
                 Some(Slot::Int(&mut device.conf.proxy_delay))
