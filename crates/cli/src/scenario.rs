@@ -199,6 +199,7 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         ct_probe: n.or("ct_probe", false, Node::flag)?,
         // The kernel of the recordings has it built in.
         era: Era::default(),
+        setup: Vec::new(),
         // As in the kernel that made the recordings.
         modules: Modules { br_netfilter: true, nf_conntrack_tftp: true, nf_nat_tftp: true },
         tables,

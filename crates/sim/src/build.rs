@@ -158,6 +158,13 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
     if spec.ct_probe {
         ns.add_ct_probe();
     }
+    for c in &spec.setup {
+        let at = || place(&c.argv.join(" "));
+        let done = (c.shell)(world, host, &c.argv, c.stdin.as_deref()).map_err(|e| error(at(), e))?;
+        if done.status != 0 {
+            return Err(error(at(), done.stderr.join("\n")));
+        }
+    }
     Ok(())
 }
 

@@ -35,6 +35,8 @@ pub struct HostSpec {
     pub sysctl: Vec<(String, i64)>,
     /// iptables-restore text.
     pub iptables: Option<String>,
+    /// Commands that are run after all that.
+    pub setup: Vec<SetupCommand>,
     /// Report every packet by TRACE rules at the head of raw, and the changes of conntrack.
     pub trace: bool,
     /// Register the probe that reports conntrack's opinion.
@@ -49,6 +51,17 @@ pub struct HostSpec {
     pub sniff: bool,
     /// Programs that listen.
     pub servers: Vec<ServerSpec>,
+}
+
+/// A command that is run while a box is set up; the world is not built if it fails.
+#[derive(Clone, Debug)]
+pub struct SetupCommand {
+    /// Who reads it: [`crate::operator::command`].
+    pub shell: Shell,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Standard input.
+    pub stdin: Option<String>,
 }
 
 /// What a server does with a request.

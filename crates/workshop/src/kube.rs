@@ -1,0 +1,275 @@
+//! A cluster as boxes: what kubelet, the CNI plugin and kube-proxy leave on every node.
+//!
+//! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
+//! ipset, ipvsadm and iptables read it.
+
+use cluster::Objects;
+use cluster::kube_proxy::{
+    Config, Family, IptablesState, Mode, Version, iptables, iptables_jumps, ipvs, ipvs_jumps,
+};
+use cluster::object::{Node, Pod};
+use ipnet::{IpNet, Ipv4Net};
+use kernel::netfilter::xtables::TableId;
+use kernel::{Era, Modules};
+use packet::Mac;
+use sim::operator::command;
+use sim::{BridgePort, HostSpec, LinkSpec, ServerSpec, SetupCommand};
+use std::net::{IpAddr, Ipv4Addr};
+use userland::ip::{IpCommand, parse_ip};
+
+/// The bridge of a node's pods.
+pub const BRIDGE: &str = "cnio0";
+/// A node's device on the LAN.
+pub const UPLINK: &str = "eth0";
+/// The box that is the LAN's switch.
+pub const LAN: &str = "lan";
+
+/// A cluster, and how its nodes are set up.
+#[derive(Clone, Debug)]
+pub struct Kube {
+    /// Nodes, pods, Services and their endpoints.
+    pub objects: Objects,
+    /// kube-proxy's mode.
+    pub mode: Mode,
+    /// kube-proxy's version.
+    pub version: Version,
+    /// The nodes' kernel.
+    pub era: Era,
+    /// The modules that are loaded on the nodes.
+    pub modules: Modules,
+    /// The nodes masquerade what leaves the cluster from a pod (Calico's natOutgoing, the bridge plugin's ipMasq).
+    pub nat_outgoing: bool,
+    /// Hairpin mode of the pods' bridge ports.
+    pub hairpin: bool,
+    /// `CT --helper tftp` for requests to this port.
+    pub tftp_rule: Option<u16>,
+    /// Computers on the LAN that are no nodes, with the pods' networks they have a route to.
+    pub outside: Vec<Outside>,
+}
+
+/// A computer on the LAN.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// Its name.
+    pub name: String,
+    /// Its address and the LAN's prefix.
+    pub addr: Ipv4Net,
+    /// It knows the way to the pods.
+    pub knows_pods: bool,
+}
+
+/// What stands on the LAN.
+#[derive(Clone, Debug, Default)]
+pub struct Boxes {
+    /// The boxes.
+    pub hosts: Vec<HostSpec>,
+    /// Their links.
+    pub links: Vec<LinkSpec>,
+}
+
+fn ip(line: &str) -> Result<IpCommand, String> {
+    let argv: Vec<&str> = std::iter::once("ip").chain(line.split(' ')).collect();
+    parse_ip(&argv).map(|parsed| parsed.command).map_err(|d| format!("ip {line}: {d}"))
+}
+
+fn run(argv: &[&str], stdin: Option<String>) -> SetupCommand {
+    SetupCommand { shell: command, argv: argv.iter().map(|a| (*a).to_owned()).collect(), stdin }
+}
+
+fn v4(addrs: &[IpAddr]) -> Option<Ipv4Addr> {
+    addrs.iter().find_map(|a| match a {
+        IpAddr::V4(v4) => Some(*v4),
+        IpAddr::V6(_) => None,
+    })
+}
+
+fn pod_net(node: &Node) -> Result<Ipv4Net, String> {
+    let net = node.pod_cidrs.iter().find_map(|n| match n {
+        IpNet::V4(v4) => Some(*v4),
+        IpNet::V6(_) => None,
+    });
+    net.ok_or_else(|| format!("node {} has no IPv4 podCIDR", node.metadata.name))
+}
+
+fn gateway(net: Ipv4Net) -> Ipv4Addr {
+    net.hosts().next().unwrap_or(net.addr())
+}
+
+fn node_ip(node: &Node) -> Result<Ipv4Addr, String> {
+    v4(&node.internal_ips).ok_or_else(|| format!("node {} has no IPv4 address", node.metadata.name))
+}
+
+fn sysctl(key: &str, value: i64) -> (String, i64) {
+    (key.to_owned(), value)
+}
+
+/// Linux's names of devices have 15 bytes.
+fn port_of(pod: &str) -> String {
+    format!("veth-{pod}").chars().take(15).collect()
+}
+
+impl Kube {
+    /// All boxes of the cluster. `Err` says what of the objects does not fit together.
+    pub fn boxes(&self) -> Result<Boxes, String> {
+        let mut out = Boxes::default();
+        let mut lan = Vec::new();
+        for outside in &self.outside {
+            self.outside(outside, &mut out)?;
+            lan.push(outside.name.clone());
+        }
+        for node in self.objects.nodes.values() {
+            let name = node.metadata.name.clone();
+            out.hosts.push(self.node(node)?);
+            let mut ports = Vec::new();
+            for pod in self.pods(&name) {
+                let dev = port_of(&pod.metadata.name);
+                out.hosts.push(self.pod(pod, node)?);
+                out.links.push(veth((&name, &dev), (&pod.metadata.name, "eth0")));
+                ports.push(BridgePort { dev, hairpin: self.hairpin });
+            }
+            out.links.push(LinkSpec::Bridge {
+                host: name.clone(),
+                name: BRIDGE.to_owned(),
+                mac: None,
+                ports,
+                promisc: false,
+            });
+            lan.push(name);
+        }
+        out.hosts.insert(0, HostSpec { name: LAN.to_owned(), ..HostSpec::default() });
+        for name in &lan {
+            out.links.push(veth((name, UPLINK), (LAN, &format!("p-{name}"))));
+        }
+        let ports = lan.iter().map(|name| BridgePort { dev: format!("p-{name}"), hairpin: false });
+        out.links.push(LinkSpec::Bridge {
+            host: LAN.to_owned(),
+            name: "br0".to_owned(),
+            mac: None,
+            ports: ports.collect(),
+            promisc: false,
+        });
+        Ok(out)
+    }
+
+    fn pods<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a Pod> + 'a {
+        self.objects.pods.values().filter(move |p| p.node_name == node && !p.host_network)
+    }
+
+    fn outside(&self, outside: &Outside, out: &mut Boxes) -> Result<(), String> {
+        let mut spec = HostSpec { name: outside.name.clone(), sniff: true, ..HostSpec::default() };
+        spec.ip.push(ip(&format!("addr add {} dev {UPLINK}", outside.addr))?);
+        for node in self.objects.nodes.values().filter(|_| outside.knows_pods) {
+            spec.ip.push(ip(&format!("route add {} via {}", pod_net(node)?, node_ip(node)?))?);
+        }
+        out.hosts.push(spec);
+        Ok(())
+    }
+
+    fn pod(&self, pod: &Pod, node: &Node) -> Result<HostSpec, String> {
+        let name = pod.metadata.name.clone();
+        let net = pod_net(node)?;
+        let addr = v4(&pod.pod_ips).filter(|a| net.contains(a));
+        let addr = addr.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))?;
+        Ok(HostSpec {
+            name,
+            ip: vec![
+                ip(&format!("addr add {addr}/{} dev eth0", net.prefix_len()))?,
+                ip(&format!("route add default via {}", gateway(net)))?,
+            ],
+            sniff: true,
+            ..HostSpec::default()
+        })
+    }
+
+    fn node(&self, node: &Node) -> Result<HostSpec, String> {
+        let (name, net, own) = (node.metadata.name.clone(), pod_net(node)?, node_ip(node)?);
+        let mut spec = HostSpec {
+            name,
+            era: self.era,
+            modules: self.modules,
+            tables: TableId::ALL.to_vec(),
+            trace: true,
+            sniff: true,
+            sysctl: vec![sysctl("net.ipv4.ip_forward", 1)],
+            ..HostSpec::default()
+        };
+        spec.ip.push(ip(&format!("addr add {own}/24 dev {UPLINK}"))?);
+        spec.ip.push(ip(&format!("addr add {}/{} dev {BRIDGE}", gateway(net), net.prefix_len()))?);
+        for other in self.objects.nodes.values().filter(|n| n.metadata.name != node.metadata.name) {
+            spec.ip.push(ip(&format!("route add {} via {}", pod_net(other)?, node_ip(other)?))?);
+        }
+        let mut config = Config { version: self.version, nfacct: false, ..Config::default() }.on_node(node);
+        config.interface_ips.push(IpAddr::V4(gateway(net)));
+        match self.mode {
+            Mode::Iptables => self.iptables(&config, &mut spec),
+            Mode::Ipvs => self.ipvs(&config, &mut spec)?,
+        }
+        if self.nat_outgoing {
+            let cidrs = config.cluster_cidrs.iter().filter_map(|c| match c {
+                IpNet::V4(c) => Some(c.to_string()),
+                IpNet::V6(_) => None,
+            });
+            for cidr in cidrs {
+                let rule = ["iptables", "-t", "nat", "-A", "POSTROUTING", "-s", &cidr, "!", "-d", &cidr, "-j", "MASQUERADE"];
+                spec.setup.push(run(&rule, None));
+            }
+        }
+        if let Some(port) = self.tftp_rule {
+            for chain in ["PREROUTING", "OUTPUT"] {
+                let line = format!("iptables -t raw -A {chain} -p udp --dport {port} -j CT --helper tftp");
+                spec.setup.push(run(&line.split(' ').collect::<Vec<_>>(), None));
+            }
+        }
+        Ok(spec)
+    }
+
+    fn iptables(&self, config: &Config, spec: &mut HostSpec) {
+        let (text, _) = iptables(config, Family::V4, &self.objects, &IptablesState::default());
+        spec.setup.push(run(&["iptables-restore", "--noflush", "--counters"], Some(text)));
+        jumps(&iptables_jumps(config, Family::V4), spec);
+    }
+
+    fn ipvs(&self, config: &Config, spec: &mut HostSpec) -> Result<(), String> {
+        let text = ipvs(config, Family::V4, &self.objects);
+        // What kube-proxy sets at its start (cmd/kube-proxy, pkg/proxy/ipvs).
+        spec.sysctl.push(sysctl("net.ipv4.vs.conntrack", 1));
+        spec.ip.push(ip("link add kube-ipvs0 type dummy")?);
+        for addr in text.dummy_addresses.lines() {
+            spec.ip.push(ip(&format!("addr add {addr}/32 dev kube-ipvs0"))?);
+        }
+        spec.setup.push(run(&["ipset", "restore"], Some(text.ipset)));
+        spec.setup.push(run(&["ipvsadm", "-R"], Some(text.virtual_servers)));
+        spec.setup.push(run(&["iptables-restore", "--noflush", "--counters"], Some(text.iptables)));
+        jumps(&ipvs_jumps(), spec);
+        Ok(())
+    }
+}
+
+/// kube-proxy makes these once, each if it is not there.
+fn jumps(text: &str, spec: &mut HostSpec) {
+    for line in text.lines().filter(|l| !l.contains(" -N ")) {
+        let mut argv = vec!["iptables".to_owned()];
+        // A comment is the only word in quotes.
+        for (i, part) in line.split('"').enumerate() {
+            match i % 2 {
+                0 => argv.extend(part.split_ascii_whitespace().map(str::to_owned)),
+                _ => argv.push(part.to_owned()),
+            }
+        }
+        spec.setup.push(SetupCommand { shell: command, argv, stdin: None });
+    }
+}
+
+fn veth(a: (&str, &str), b: (&str, &str)) -> LinkSpec {
+    let end = |(host, dev): (&str, &str)| (host.to_owned(), dev.to_owned());
+    LinkSpec::Veth { a: end(a), b: end(b), a_mac: None::<Mac>, b_mac: None }
+}
+
+impl Boxes {
+    /// Starts a program on a box.
+    pub fn serve(&mut self, name: &str, server: ServerSpec) {
+        if let Some(host) = self.hosts.iter_mut().find(|h| h.name == name) {
+            host.servers.push(server);
+        }
+    }
+}
