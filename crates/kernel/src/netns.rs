@@ -5,6 +5,7 @@ use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::neigh::{NeighTable, neigh_timer};
 use crate::netfilter::conntrack::{Conntrack, Helper, ct_kill, expire_expectations};
 use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
+use crate::netfilter::ipset::IpSets;
 use crate::netfilter::xtables::matches::{Match, RecentTables};
 use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::{LoadedTable, RuleSet, RuleSetError, TableId};
@@ -46,6 +47,8 @@ pub struct Netns {
     pub neigh: NeighTable,
     /// Connection tracking.
     pub ct: Conntrack,
+    /// Sets of ipset.
+    pub ipsets: IpSets,
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
@@ -69,6 +72,7 @@ impl Netns {
             fib: Fib::default(),
             neigh: NeighTable::default(),
             ct: Conntrack::new(),
+            ipsets: IpSets::default(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
             recent: RecentTables::new(),
@@ -538,6 +542,12 @@ impl Netns {
         if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
             self.set_br_netfilter(true);
         }
+    }
+
+    /// How many matches in the rules of all tables use a set: its References. The set is in use by them.
+    pub fn set_references(&self, name: &str) -> usize {
+        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        rules.flat_map(|r| &r.matches).filter(|m| matches!(m, Match::Set(s) if s.name == name)).count()
     }
 
     fn register_table(&mut self, table: TableId) {

@@ -116,7 +116,7 @@ pub enum EntryOption {
 }
 
 /// The longest name of a set.
-const NAME_MAX: usize = 31;
+pub(crate) const NAME_MAX: usize = 31;
 
 const TYPES: [&str; 15] = [
     "bitmap:ip",

@@ -94,6 +94,10 @@ impl TableStore for Tables<'_> {
         let _ = self.0.load_table_with_state(loaded);
     }
 
+    fn sets(&self) -> Option<Vec<String>> {
+        Some(self.0.ipsets.iter().map(|s| s.name.clone()).collect())
+    }
+
     fn loaded(&self) -> Vec<TableId> {
         self.0.loaded_tables().to_vec()
     }
