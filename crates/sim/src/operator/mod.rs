@@ -5,6 +5,7 @@
 mod bridge;
 mod conntrack;
 mod ip;
+mod ipset;
 mod sysctl;
 
 pub use conntrack::row_text;
@@ -42,8 +43,8 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 7] =
-    ["ip", "bridge", "iptables", "iptables-save", "iptables-restore", "conntrack", "sysctl"];
+pub const PROGRAMS: [&str; 8] =
+    ["ip", "bridge", "iptables", "iptables-save", "iptables-restore", "conntrack", "sysctl", "ipset"];
 
 /// Runs a command on a box. `Err` if the program is not modelled.
 pub fn command(
@@ -56,6 +57,7 @@ pub fn command(
     let name = program.rsplit('/').next().unwrap_or(program);
     match name {
         "ip" => Ok(ip::ip(world, host, argv, stdin)),
+        "ipset" => Ok(ipset::ipset(world, host, argv, stdin)),
         "bridge" => Ok(bridge::bridge(world, host, argv)),
         "sysctl" => Ok(sysctl::sysctl(world, host, argv)),
         "conntrack" => Ok(conntrack::conntrack(world, host, argv)),
@@ -80,6 +82,11 @@ fn refused(status: i32, diagnostic: &Diagnostic) -> CommandOutput {
     CommandOutput::failed(status, format!("{}: {}", diagnostic.message, diagnostic.help))
 }
 
+/// The sets that rules may refer to.
+pub(crate) fn set_names(ns: &Netns) -> Vec<String> {
+    ns.ipsets.iter().map(|s| s.name.clone()).collect()
+}
+
 /// The tables of a box, for the iptables commands.
 struct Tables<'a>(&'a mut Netns);
 
@@ -95,7 +102,7 @@ impl TableStore for Tables<'_> {
     }
 
     fn sets(&self) -> Option<Vec<String>> {
-        Some(self.0.ipsets.iter().map(|s| s.name.clone()).collect())
+        Some(set_names(self.0))
     }
 
     fn loaded(&self) -> Vec<TableId> {

@@ -1,7 +1,14 @@
-//! `ipset`: its commands as values. The engine has no sets yet; whoever runs a command says so.
+//! `ipset`: its commands as values, members, and what it prints.
+
+mod entry;
+mod icmp;
+mod print;
+
+pub use entry::{check_test, elem_text, entry_text, parse_entry};
+pub use print::{create_options, entry_options, error_text, list_set, save_set, set_type};
 
 use crate::args::ArgLine;
-use crate::diagnostic::{Diagnostic, Fault, q};
+use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use crate::names::number;
 use crate::words::{Words, arg_line};
 
@@ -45,6 +52,8 @@ pub enum IpsetCommand {
         name: String,
         /// The member.
         entry: String,
+        /// What the member is like.
+        options: Vec<EntryOption>,
     },
     /// `destroy [NAME]`
     Destroy(Option<String>),
@@ -65,6 +74,11 @@ pub enum IpsetCommand {
     Rename(String, String),
     /// `swap A B`
     Swap(String, String),
+    /// `restore`, with `-exist` for all its lines.
+    Restore {
+        /// `-exist`
+        exist: bool,
+    },
 }
 
 /// An option of a set.
@@ -148,6 +162,7 @@ enum Verb {
     Save,
     Rename,
     Swap,
+    Restore,
 }
 
 const VERBS: &[(&str, &str, Verb)] = &[
@@ -161,11 +176,12 @@ const VERBS: &[(&str, &str, Verb)] = &[
     ("save", "-S", Verb::Save),
     ("rename", "-E", Verb::Rename),
     ("swap", "-W", Verb::Swap),
+    ("restore", "-R", Verb::Restore),
 ];
 
 const KNOWN: &[&str] =
-    &["create", "add", "del", "test", "destroy", "flush", "list", "save", "rename", "swap"];
-const NOT_MODELLED: &[&str] = &["restore", "-R", "help", "version", "-v", "-h", "-"];
+    &["create", "add", "del", "test", "destroy", "flush", "list", "save", "rename", "swap", "restore"];
+const NOT_MODELLED: &[&str] = &["help", "version", "-v", "-h", "-"];
 const SET_OPTIONS: &[&str] = &[
     "family",
     "hashsize",
@@ -238,7 +254,8 @@ fn command(words: &mut Words<'_>) -> Result<IpsetCommand, Diagnostic> {
     let text = token.text.trim_start_matches("--");
     let found = VERBS.iter().find(|(long, short, _)| *long == text || *short == token.text);
     let Some((.., verb)) = found else {
-        return words.unexpected(&token, KNOWN, NOT_MODELLED);
+        let says = format!("No command specified: unknown argument {}", token.text);
+        return words.unexpected(&token, KNOWN, NOT_MODELLED).map_err(|d| saying(d, says));
     };
     let command = match verb {
         Verb::Create => {
@@ -257,7 +274,8 @@ fn command(words: &mut Words<'_>) -> Result<IpsetCommand, Diagnostic> {
             IpsetCommand::Del { name, entry, exist: flags.exist }
         }
         Verb::Test => {
-            IpsetCommand::Test { name: set(words)?, entry: words.need("a member")?.text.into_owned() }
+            let (name, entry) = (set(words)?, words.need("a member")?.text.into_owned());
+            IpsetCommand::Test { name, entry, options: options(words, &mut flags, entry_option)? }
         }
         Verb::Destroy => IpsetCommand::Destroy(optional_set(words, &mut flags)?),
         Verb::Flush => IpsetCommand::Flush(optional_set(words, &mut flags)?),
@@ -268,10 +286,39 @@ fn command(words: &mut Words<'_>) -> Result<IpsetCommand, Diagnostic> {
         }
         Verb::Rename => IpsetCommand::Rename(set(words)?, set(words)?),
         Verb::Swap => IpsetCommand::Swap(set(words)?, set(words)?),
+        Verb::Restore => {
+            while flag(words, &mut flags) {}
+            IpsetCommand::Restore { exist: flags.exist }
+        }
     };
     while flag(words, &mut flags) {}
     words.end()?;
     Ok(command)
+}
+
+/// The diagnostic with ipset's words for it.
+fn saying(mut d: Diagnostic, says: String) -> Diagnostic {
+    d.tool = Some(ToolError::Usage(says));
+    d
+}
+
+fn unknown(d: Diagnostic, word: &str) -> Diagnostic {
+    saying(d, format!("Unknown argument: `{word}'"))
+}
+
+/// The kernel counts milliseconds in 31 bits.
+const TIMEOUT_MAX: u32 = 2_147_483;
+
+fn timeout(words: &mut Words<'_>) -> Result<u32, Diagnostic> {
+    words.value("seconds", |t| match number::u32_of(t) {
+        Some(n) if n <= TIMEOUT_MAX => Ok(n),
+        Some(_) => {
+            Err(Fault::new(format!("{} is too long", q(t)), format!("expected at most {TIMEOUT_MAX}"))
+                .usage(format!("Syntax error: '{t}' is out of range 0-{TIMEOUT_MAX}")))
+        }
+        None => Err(Fault::new(format!("{} is not a number", q(t)), "expected seconds")
+            .usage(format!("Syntax error: '{t}' is invalid as number"))),
+    })
 }
 
 fn set(words: &mut Words<'_>) -> Result<String, Diagnostic> {
@@ -280,7 +327,8 @@ fn set(words: &mut Words<'_>) -> Result<String, Diagnostic> {
         _ => Err(Fault::new(
             format!("{} is not the name of a set", q(t)),
             format!("expected 1 to {NAME_MAX} characters"),
-        )),
+        )
+        .usage(format!("Syntax error: setname '{t}' is longer than {NAME_MAX} characters"))),
     })
 }
 
@@ -308,7 +356,8 @@ fn kind(text: &str) -> Result<String, Fault> {
         false => Err(Fault::new(
             format!("unknown type of set {}", q(text)),
             format!("expected one of {}", TYPES.join(", ")),
-        )),
+        )
+        .usage(format!("Syntax error: typename '{text}' is unknown"))),
     }
 }
 
@@ -340,13 +389,13 @@ fn set_option(words: &mut Words<'_>) -> Result<SetOption, Diagnostic> {
         "netmask" => SetOption::Netmask(words.number("a prefix length")?),
         "markmask" => SetOption::MarkMask(words.number("a mask")?),
         "size" => SetOption::Size(words.number("a number of members")?),
-        "timeout" => SetOption::Timeout(words.number("seconds")?),
+        "timeout" => SetOption::Timeout(timeout(words)?),
         "range" => SetOption::Range(words.need("a range such as 0-65535")?.text.into_owned()),
         "counters" => SetOption::Counters,
         "comment" => SetOption::Comment,
         "skbinfo" => SetOption::SkbInfo,
         "forceadd" => SetOption::ForceAdd,
-        _ => return words.unexpected(&token, SET_OPTIONS, &[]),
+        _ => return words.unexpected(&token, SET_OPTIONS, &[]).map_err(|d| unknown(d, &token.text)),
     })
 }
 
@@ -359,11 +408,14 @@ fn entry_option(words: &mut Words<'_>) -> Result<EntryOption, Diagnostic> {
         })
     };
     Ok(match token.text.as_ref() {
-        "timeout" => EntryOption::Timeout(words.number("seconds")?),
+        "timeout" => EntryOption::Timeout(timeout(words)?),
         "packets" => EntryOption::Packets(count(words)?),
         "bytes" => EntryOption::Bytes(count(words)?),
         "comment" => EntryOption::Comment(words.need("a text")?.text.into_owned()),
         "nomatch" => EntryOption::NoMatch,
-        _ => return words.unexpected(&token, ENTRY_OPTIONS, ENTRY_NOT_MODELLED),
+        _ if ENTRY_NOT_MODELLED.contains(&token.text.as_ref()) => {
+            return words.unexpected(&token, ENTRY_OPTIONS, ENTRY_NOT_MODELLED);
+        }
+        _ => return words.unexpected(&token, ENTRY_OPTIONS, &[]).map_err(|d| unknown(d, &token.text)),
     })
 }
