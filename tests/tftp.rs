@@ -94,11 +94,7 @@ fn run(case: Case) -> (bool, TftpGot, Run) {
         mode: case.mode,
         version: Version::default(),
         era: case.era,
-        modules: Modules {
-            br_netfilter: true,
-            nf_conntrack_tftp: case.conntrack,
-            nf_nat_tftp: case.nat,
-        },
+        modules: Modules { br_netfilter: true, nf_conntrack_tftp: case.conntrack, nf_nat_tftp: case.nat },
         nat_outgoing: case.nat_outgoing,
         hairpin: false,
         tftp_rule: case.rule.then_some(30069),

@@ -5,6 +5,7 @@ use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::neigh::{NeighTable, neigh_timer};
 use crate::netfilter::conntrack::{Conntrack, Helper, ct_kill, expire_expectations};
 use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
+use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::{Dest, Endpoint, Ipvs, IpvsError, Scheduler, ServiceId};
 use crate::netfilter::xtables::matches::{Match, RecentTables};
 use crate::netfilter::xtables::targets::Target;
@@ -49,6 +50,8 @@ pub struct Netns {
     pub neigh: NeighTable,
     /// Connection tracking.
     pub ct: Conntrack,
+    /// Sets of ipset.
+    pub ipsets: IpSets,
     /// Virtual servers.
     pub ipvs: Ipvs,
     /// Sockets.
@@ -75,6 +78,7 @@ impl Netns {
             fib: Fib::default(),
             neigh: NeighTable::default(),
             ct: Conntrack::new(),
+            ipsets: IpSets::default(),
             ipvs: Ipvs::default(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
@@ -571,6 +575,12 @@ impl Netns {
         if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
             self.set_br_netfilter(true);
         }
+    }
+
+    /// How many matches in the rules of all tables use a set: its References. The set is in use by them.
+    pub fn set_references(&self, name: &str) -> usize {
+        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        rules.flat_map(|r| &r.matches).filter(|m| matches!(m, Match::Set(s) if s.name == name)).count()
     }
 
     fn register_table(&mut self, table: TableId) {

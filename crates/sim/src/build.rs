@@ -13,7 +13,7 @@ use litemap::LiteMap;
 use packet::Mac;
 use std::fmt;
 use std::rc::Rc;
-use userland::iptables::{ParsedTable, RestoreOptions, apply_restore, parse_restore};
+use userland::iptables::{ParsedTable, RestoreOptions, apply_restore_with_sets};
 
 /// A world cannot be built: where in the description, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +151,14 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
     for (key, value) in &spec.sysctl {
         ns.sysctl_set(key, *value).map_err(|e| error(place("sysctl"), e.to_string()))?;
     }
+    if let Some((shell, text)) = &spec.ipset {
+        let argv = ["ipset", "restore"].map(String::from);
+        let done = shell(world, host, &argv, Some(text)).map_err(|e| error(place("ipset"), e))?;
+        if done.status != 0 {
+            return Err(error(place("ipset"), done.stderr.join("\n")));
+        }
+    }
+    let Some(ns) = world.host_mut(host) else { return Ok(()) };
     if spec.trace || spec.iptables.is_some() {
         restore(ns, spec.iptables.as_deref(), &spec.tables, spec.trace)
             .map_err(|e| error(place("iptables"), e.message))?;
@@ -187,7 +195,7 @@ pub(crate) fn restore(
     tables: &[TableId],
     trace: bool,
 ) -> Result<(), BuildError> {
-    let parsed = parse(text.unwrap_or_default())?;
+    let parsed = parse(ns, text.unwrap_or_default())?;
     for table in TableId::ALL {
         let given = parsed.iter().find(|l| l.rules.table == table);
         let mut loaded = match given {
@@ -217,7 +225,9 @@ pub(crate) fn restore_noflush(ns: &mut Netns, text: &str) -> Result<(), BuildErr
     let existing =
         |table| ns.table(table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(table)));
     let options = RestoreOptions { noflush: true, counters: false };
-    let tables = apply_restore(&existing, text, options).map_err(|list| error("iptables", first(&list)))?;
+    let sets = operator::set_names(ns);
+    let tables = apply_restore_with_sets(&existing, Some(&sets), text, options)
+        .map_err(|list| error("iptables", first(&list)))?;
     for table in tables {
         load(ns, table.load())?;
     }
@@ -228,8 +238,10 @@ fn load(ns: &mut Netns, loaded: LoadedTable) -> Result<(), BuildError> {
     ns.load_table_with_state(loaded).map_err(|e| error("iptables", format!("{}: {}", e.chain, e.message)))
 }
 
-fn parse(text: &str) -> Result<Vec<LoadedTable>, BuildError> {
-    match parse_restore(text) {
+fn parse(ns: &Netns, text: &str) -> Result<Vec<LoadedTable>, BuildError> {
+    let empty = |table| LoadedTable::new(RuleSet::empty(table));
+    let options = RestoreOptions { noflush: false, counters: true };
+    match apply_restore_with_sets(&empty, Some(&operator::set_names(ns)), text, options) {
         Ok(list) => Ok(list.into_iter().map(ParsedTable::load).collect()),
         Err(list) => Err(error("iptables", first(&list))),
     }

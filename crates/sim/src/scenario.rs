@@ -33,6 +33,9 @@ pub struct HostSpec {
     pub ip: Vec<IpCommand>,
     /// Settings, name and value.
     pub sysctl: Vec<(String, i64)>,
+    /// `ipset restore` text, loaded before the rules that refer to the sets, and who reads it:
+    /// [`crate::operator::command`].
+    pub ipset: Option<(Shell, String)>,
     /// iptables-restore text.
     pub iptables: Option<String>,
     /// Commands that are run after all that.

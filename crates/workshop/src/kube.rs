@@ -169,7 +169,8 @@ impl Kube {
         let name = pod.metadata.name.clone();
         let net = pod_net(node)?;
         let addr = v4(&pod.pod_ips).filter(|a| net.contains(a));
-        let addr = addr.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))?;
+        let addr =
+            addr.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))?;
         Ok(HostSpec {
             name,
             ip: vec![
@@ -210,7 +211,20 @@ impl Kube {
                 IpNet::V6(_) => None,
             });
             for cidr in cidrs {
-                let rule = ["iptables", "-t", "nat", "-A", "POSTROUTING", "-s", &cidr, "!", "-d", &cidr, "-j", "MASQUERADE"];
+                let rule = [
+                    "iptables",
+                    "-t",
+                    "nat",
+                    "-A",
+                    "POSTROUTING",
+                    "-s",
+                    &cidr,
+                    "!",
+                    "-d",
+                    &cidr,
+                    "-j",
+                    "MASQUERADE",
+                ];
                 spec.setup.push(run(&rule, None));
             }
         }

@@ -3,6 +3,7 @@
 pub mod conntrack;
 mod core;
 pub mod hook;
+pub mod ipset;
 pub mod ipvs;
 pub mod nat;
 pub mod xtables;

@@ -5,6 +5,7 @@
 mod bridge;
 mod conntrack;
 mod ip;
+mod ipset;
 mod ipvsadm;
 mod sysctl;
 
@@ -43,8 +44,17 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 8] =
-    ["ip", "bridge", "iptables", "iptables-save", "iptables-restore", "ipvsadm", "conntrack", "sysctl"];
+pub const PROGRAMS: [&str; 9] = [
+    "ip",
+    "bridge",
+    "iptables",
+    "iptables-save",
+    "iptables-restore",
+    "ipset",
+    "ipvsadm",
+    "conntrack",
+    "sysctl",
+];
 
 /// Runs a command on a box. `Err` if the program is not modelled.
 pub fn command(
@@ -57,6 +67,7 @@ pub fn command(
     let name = program.rsplit('/').next().unwrap_or(program);
     match name {
         "ip" => Ok(ip::ip(world, host, argv, stdin)),
+        "ipset" => Ok(ipset::ipset(world, host, argv, stdin)),
         "bridge" => Ok(bridge::bridge(world, host, argv)),
         "sysctl" => Ok(sysctl::sysctl(world, host, argv)),
         "ipvsadm" => Ok(ipvsadm::ipvsadm(world, host, argv, stdin)),
@@ -82,6 +93,11 @@ fn refused(status: i32, diagnostic: &Diagnostic) -> CommandOutput {
     CommandOutput::failed(status, format!("{}: {}", diagnostic.message, diagnostic.help))
 }
 
+/// The sets that rules may refer to.
+pub(crate) fn set_names(ns: &Netns) -> Vec<String> {
+    ns.ipsets.iter().map(|s| s.name.clone()).collect()
+}
+
 /// The tables of a box, for the iptables commands.
 struct Tables<'a>(&'a mut Netns);
 
@@ -94,6 +110,10 @@ impl TableStore for Tables<'_> {
         debug_assert_eq!(loaded.rules.table, table);
         // userland has checked the set as the kernel does.
         let _ = self.0.load_table_with_state(loaded);
+    }
+
+    fn sets(&self) -> Option<Vec<String>> {
+        Some(set_names(self.0))
     }
 
     fn loaded(&self) -> Vec<TableId> {

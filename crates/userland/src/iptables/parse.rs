@@ -3,7 +3,7 @@
 use super::chain_line::{declare, rule_counters};
 use super::check::translate_table;
 use super::command::operation::unknown_table;
-use super::command::parse::{Command, Mode, parse};
+use super::command::parse::{Mode, parse};
 use super::command::run::Run;
 use super::draft::{Draft, Finished};
 use crate::args::{Args, Source, check_bytes, check_text, open_quote};
@@ -78,7 +78,17 @@ pub fn apply_restore(
     text: &str,
     options: RestoreOptions,
 ) -> Result<Vec<ParsedTable>, Vec<Diagnostic>> {
-    let (tables, diagnostics) = restore(existing, text, options);
+    apply_restore_with_sets(existing, None, text, options)
+}
+
+/// The same where the sets of ipset are known: a rule that names another is refused.
+pub fn apply_restore_with_sets(
+    existing: &dyn Fn(TableId) -> LoadedTable,
+    sets: Option<&[String]>,
+    text: &str,
+    options: RestoreOptions,
+) -> Result<Vec<ParsedTable>, Vec<Diagnostic>> {
+    let (tables, diagnostics) = restore(existing, sets, text, options);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
@@ -95,6 +105,7 @@ pub fn apply_restore(
 /// text.
 pub(super) fn restore(
     existing: &dyn Fn(TableId) -> LoadedTable,
+    sets: Option<&[String]>,
     text: &str,
     options: RestoreOptions,
 ) -> (Vec<(u32, ParsedTable)>, Vec<Diagnostic>) {
@@ -104,6 +115,7 @@ pub(super) fn restore(
     let mut restore = Restore {
         text,
         existing,
+        sets,
         options,
         open: None,
         unknown: false,
@@ -131,6 +143,7 @@ struct Open<'a> {
 struct Restore<'a> {
     text: &'a str,
     existing: &'a dyn Fn(TableId) -> LoadedTable,
+    sets: Option<&'a [String]>,
     options: RestoreOptions,
     open: Option<Open<'a>>,
     /// Inside a table that does not exist: nothing can be said about its lines.
@@ -190,7 +203,8 @@ impl<'a> Restore<'a> {
         }
         let text = self.text;
         let later = |name: &str| declared_later(text, source.line, name);
-        apply(&mut open.draft, &command, source, &later)
+        let run = Run { source, line: Some(source.line), declared_later: &later, sets: self.sets };
+        run.apply(&command, &mut open.draft)
     }
 
     fn begin(&mut self, source: Source<'a>) -> Result<(), Diagnostic> {
@@ -268,15 +282,6 @@ impl<'a> Restore<'a> {
         crate::order::sort_by(&mut self.diagnostics, |a, b| a.span.cmp(&b.span));
         (self.done, self.diagnostics)
     }
-}
-
-fn apply(
-    draft: &mut Draft,
-    command: &Command<'_>,
-    source: Source<'_>,
-    later: &dyn Fn(&str) -> Option<u32>,
-) -> Result<(), Diagnostic> {
-    Run { source, line: Some(source.line), declared_later: later }.apply(command, draft)
 }
 
 /// The text ends before the line `end`, and the table is still open.

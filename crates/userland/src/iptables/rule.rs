@@ -6,7 +6,7 @@ use super::draft::{CHAIN_MAX, Draft};
 use super::hints::no_such_target;
 use super::text::{Given, Opt, Seen};
 use super::{matches, targets};
-use crate::args::{Source, Token};
+use crate::args::{Args, Source, Token};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use crate::names::{addr, protocol, protocol_name};
 use kernel::netfilter::xtables::matches::Match;
@@ -77,6 +77,8 @@ pub(super) struct Scope<'d> {
     pub draft: &'d Draft,
     /// The line below that declares a chain of that name.
     pub declared_later: &'d dyn Fn(&str) -> Option<u32>,
+    /// The sets of ipset, if they are known.
+    pub sets: Option<&'d [String]>,
 }
 
 impl<'a> Spec<'a> {
@@ -256,6 +258,20 @@ impl<'a> Spec<'a> {
         Ok(())
     }
 
+    /// Refuses a set that does not exist.
+    fn check_sets(&self, source: Source<'_>, sets: &[String]) -> Result<(), Diagnostic> {
+        for m in &self.matches {
+            let Match::Set(set) = &m.value else { continue };
+            if sets.contains(&set.name) {
+                continue;
+            }
+            let named =
+                Args::of_line(source, 0).find(|t| t.start > m.at.start && t.text == set.name.as_str());
+            return Err(source.blame(named.as_ref().unwrap_or(&m.at), matches::missing_set(&set.name)));
+        }
+        Ok(())
+    }
+
     /// `-i` has no meaning where a packet leaves, `-o` none where it comes in.
     pub fn fits_chain(&self, source: Source<'_>, chain: &str) -> Result<(), Diagnostic> {
         let (bad, letter, direction) = match chain {
@@ -274,6 +290,7 @@ impl<'a> Spec<'a> {
 
     /// The rules that this stands for: lists of addresses give one for each pair.
     pub fn rules(&self, source: Source<'_>, scope: &Scope<'_>) -> Result<Vec<Rule>, Diagnostic> {
+        scope.sets.map_or(Ok(()), |sets| self.check_sets(source, sets))?;
         let (srcs, dsts) = (networks(source, &self.src)?, networks(source, &self.dst)?);
         if srcs.len().saturating_mul(dsts.len()) > EXPANSION_MAX {
             let at = self.src.as_ref().or(self.dst.as_ref());

@@ -74,7 +74,8 @@ pub fn iptables_restore<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S], t
         opened.borrow_mut().push(table);
         store.get(table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(table)))
     };
-    let (tables, diagnostics) = restore(&existing, text, options);
+    let sets = store.sets();
+    let (tables, diagnostics) = restore(&existing, sets.as_deref(), text, options);
     for table in opened.take() {
         load_empty(store, table);
     }

@@ -48,6 +48,10 @@ pub trait TableStore {
     fn get(&self, table: TableId) -> Option<&LoadedTable>;
     /// Loads a table in the place of the old one.
     fn replace(&mut self, table: TableId, loaded: LoadedTable);
+    /// The names of the sets of ipset, which rules may refer to. `None` if nobody knows: then every set is there.
+    fn sets(&self) -> Option<Vec<String>> {
+        None
+    }
     /// The loaded tables in the order in which iptables-save prints them: the one that was loaded last comes first.
     fn loaded(&self) -> Vec<TableId> {
         TableId::ALL.into_iter().filter(|t| self.get(*t).is_some()).collect()
@@ -102,7 +106,8 @@ fn execute(store: &mut dyn TableStore, line: &ArgLine, stdout: &mut String) -> R
     files::load_empty(store, command.table);
     let loaded =
         store.get(command.table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(command.table)));
-    let run = Run { source, line: Some(1), declared_later: &|_| None };
+    let sets = store.sets();
+    let run = Run { source, line: Some(1), declared_later: &|_| None, sets: sets.as_deref() };
     if let Op::List(chain, number) | Op::ListRules(chain, number) = &command.op {
         let chain = chain.as_ref().map(|c| c.text.as_ref());
         stdout.push_str(&listing(store, &command, &loaded, &run, chain, number.as_ref())?);
@@ -127,7 +132,9 @@ fn shown_rules(command: &Command<'_>, draft: &Draft, run: &Run<'_>) -> Result<St
     if !command.format.verbose || !with_rule {
         return Ok(String::new());
     }
-    let rules = command.spec.rules(run.source, &Scope { draft, declared_later: run.declared_later })?;
+    let rules = command
+        .spec
+        .rules(run.source, &Scope { draft, declared_later: run.declared_later, sets: run.sets })?;
     Ok(run::verbose_lines(&draft.names_only(), &rules))
 }
 

@@ -20,6 +20,8 @@ pub(in crate::iptables) struct Run<'r> {
     pub line: Option<u32>,
     /// The line below that declares a chain.
     pub declared_later: &'r dyn Fn(&str) -> Option<u32>,
+    /// The sets of ipset, if they are known.
+    pub sets: Option<&'r [String]>,
 }
 
 impl Run<'_> {
@@ -37,7 +39,9 @@ impl Run<'_> {
     }
 
     fn rules(&self, draft: &Draft, command: &Command<'_>) -> Result<Vec<Rule>, Diagnostic> {
-        command.spec.rules(self.source, &Scope { draft, declared_later: self.declared_later })
+        command
+            .spec
+            .rules(self.source, &Scope { draft, declared_later: self.declared_later, sets: self.sets })
     }
 
     /// Changes the table. Listings do nothing here.

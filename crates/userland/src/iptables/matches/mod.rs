@@ -8,10 +8,13 @@ pub(super) mod mark;
 pub(super) mod multiport;
 pub(super) mod physdev;
 mod recent;
+mod set;
 mod state;
 mod statistic;
 mod tcp;
 mod udp;
+
+pub(super) use set::missing as missing_set;
 
 use super::list::Names;
 use super::text::{Given, Opt, Save, Seen, Text};
@@ -19,8 +22,8 @@ use crate::diagnostic::Fault;
 use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::PortRange;
 use kernel::netfilter::xtables::matches::{
-    Addrtype, Conntrack, CtStates, IcmpMatch, MarkMatch, Match, Multiport, Physdev, PortSide, Statistic,
-    StatisticMode, TcpMatch, UdpMatch,
+    Addrtype, Conntrack, CtStates, IcmpMatch, MarkMatch, Match, Multiport, Physdev, PortSide, SetMatch,
+    Statistic, StatisticMode, TcpMatch, UdpMatch,
 };
 
 /// The matches that are modelled.
@@ -33,6 +36,7 @@ pub(super) const KNOWN: &[&str] = &[
     "multiport",
     "physdev",
     "recent",
+    "set",
     "state",
     "statistic",
     "tcp",
@@ -73,7 +77,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "realm",
     "rpfilter",
     "sctp",
-    "set",
     "socket",
     "standard",
     "string",
@@ -99,6 +102,7 @@ pub(super) fn new(name: &str) -> Option<Match> {
         }
         "physdev" => Match::Physdev(Physdev::default()),
         "recent" => Match::Recent(recent::new()),
+        "set" => Match::Set(SetMatch::default()),
         "state" => Match::State(Neg::plain(CtStates::default())),
         "statistic" => Match::Statistic(Statistic { mode: StatisticMode::Random(0), not: false }),
         "tcp" => Match::Tcp(TcpMatch::default()),
@@ -123,6 +127,7 @@ macro_rules! each {
             Match::Statistic($o) => $body,
             Match::Physdev($o) => $body,
             Match::Recent($o) => $body,
+            Match::Set($o) => $body,
         }
     };
 }

@@ -8,6 +8,7 @@ mod mark;
 mod multiport;
 mod physdev;
 mod recent;
+mod set;
 mod statistic;
 mod tcp;
 mod udp;
@@ -19,6 +20,7 @@ pub use mark::MarkMatch;
 pub use multiport::{Multiport, PortSide};
 pub use physdev::Physdev;
 pub use recent::{Recent, RecentOp, RecentTables};
+pub use set::SetMatch;
 pub use statistic::{Statistic, StatisticMode};
 pub use tcp::{TcpFlagsMatch, TcpMatch};
 pub use udp::UdpMatch;
@@ -55,6 +57,8 @@ pub enum Match {
     Physdev(Physdev),
     /// `-m recent`
     Recent(Recent),
+    /// `-m set`
+    Set(SetMatch),
 }
 
 /// What a match may look at, besides the packet.
@@ -128,6 +132,7 @@ impl Match {
             Match::Statistic(_) => "statistic",
             Match::Physdev(_) => "physdev",
             Match::Recent(_) => "recent",
+            Match::Set(_) => "set",
         }
     }
 
@@ -153,6 +158,7 @@ impl Match {
             Match::Statistic(o) => o.eval(m, checks),
             Match::Physdev(o) => o.eval(skb, m, checks),
             Match::Recent(o) => o.eval(skb, m, checks),
+            Match::Set(o) => o.eval(skb, m, checks),
         }
     }
 }

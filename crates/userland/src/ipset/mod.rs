@@ -1,9 +1,18 @@
-//! `ipset`: its commands as values. The engine has no sets yet; whoever runs a command says so.
+//! `ipset`: its commands as values, members, and what it prints.
+
+mod entry;
+mod icmp;
+mod options;
+mod print;
+
+pub use entry::{check_test, elem_text, entry_text, parse_entry};
+pub use options::{EntryOption, SetOption};
+pub use print::{create_options, entry_options, error_text, list_set, save_set, set_type};
 
 use crate::args::ArgLine;
-use crate::diagnostic::{Diagnostic, Fault, q};
-use crate::names::number;
+use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use crate::words::{Words, arg_line};
+use options::{entry_option, options, set_option};
 
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +54,8 @@ pub enum IpsetCommand {
         name: String,
         /// The member.
         entry: String,
+        /// What the member is like.
+        options: Vec<EntryOption>,
     },
     /// `destroy [NAME]`
     Destroy(Option<String>),
@@ -65,58 +76,15 @@ pub enum IpsetCommand {
     Rename(String, String),
     /// `swap A B`
     Swap(String, String),
-}
-
-/// An option of a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SetOption {
-    /// `family inet`
-    FamilyInet,
-    /// `hashsize N`
-    HashSize(u32),
-    /// `maxelem N`
-    MaxElem(u32),
-    /// `bucketsize N`
-    BucketSize(u32),
-    /// `initval N`
-    InitVal(u32),
-    /// `netmask N`
-    Netmask(u32),
-    /// `markmask N`
-    MarkMask(u32),
-    /// `size N`
-    Size(u32),
-    /// `timeout N`
-    Timeout(u32),
-    /// `range FROM-TO`
-    Range(String),
-    /// `counters`
-    Counters,
-    /// `comment`
-    Comment,
-    /// `skbinfo`
-    SkbInfo,
-    /// `forceadd`
-    ForceAdd,
-}
-
-/// An option of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EntryOption {
-    /// `timeout N`
-    Timeout(u32),
-    /// `packets N`
-    Packets(u64),
-    /// `bytes N`
-    Bytes(u64),
-    /// `comment TEXT`
-    Comment(String),
-    /// `nomatch`
-    NoMatch,
+    /// `restore`, with `-exist` for all its lines.
+    Restore {
+        /// `-exist`
+        exist: bool,
+    },
 }
 
 /// The longest name of a set.
-const NAME_MAX: usize = 31;
+pub(crate) const NAME_MAX: usize = 31;
 
 const TYPES: [&str; 15] = [
     "bitmap:ip",
@@ -148,6 +116,7 @@ enum Verb {
     Save,
     Rename,
     Swap,
+    Restore,
 }
 
 const VERBS: &[(&str, &str, Verb)] = &[
@@ -161,30 +130,12 @@ const VERBS: &[(&str, &str, Verb)] = &[
     ("save", "-S", Verb::Save),
     ("rename", "-E", Verb::Rename),
     ("swap", "-W", Verb::Swap),
+    ("restore", "-R", Verb::Restore),
 ];
 
 const KNOWN: &[&str] =
-    &["create", "add", "del", "test", "destroy", "flush", "list", "save", "rename", "swap"];
-const NOT_MODELLED: &[&str] = &["restore", "-R", "help", "version", "-v", "-h", "-"];
-const SET_OPTIONS: &[&str] = &[
-    "family",
-    "hashsize",
-    "maxelem",
-    "bucketsize",
-    "initval",
-    "netmask",
-    "markmask",
-    "size",
-    "timeout",
-    "range",
-    "counters",
-    "comment",
-    "skbinfo",
-    "forceadd",
-];
-const ENTRY_OPTIONS: &[&str] = &["timeout", "packets", "bytes", "comment", "nomatch"];
-const ENTRY_NOT_MODELLED: &[&str] = &["skbmark", "skbprio", "skbqueue", "before", "after"];
-
+    &["create", "add", "del", "test", "destroy", "flush", "list", "save", "rename", "swap", "restore"];
+const NOT_MODELLED: &[&str] = &["help", "version", "-v", "-h", "-"];
 /// Reads a command line; `argv[0]` is the name of the program.
 pub fn parse_ipset<S: AsRef<str>>(argv: &[S]) -> Result<IpsetCommand, Diagnostic> {
     let line = arg_line(argv)?;
@@ -224,6 +175,8 @@ fn flag(words: &mut Words<'_>, flags: &mut Flags) -> bool {
         "-exist" | "--exist" | "-!" => flags.exist = true,
         "-name" | "--name" | "-n" => flags.names = true,
         "-terse" | "--terse" | "-t" => flags.terse = true,
+        // Members are listed in order anyway.
+        "-sorted" | "--sorted" | "-s" => {}
         "-quiet" | "--quiet" | "-q" => {}
         _ => return false,
     }
@@ -238,7 +191,8 @@ fn command(words: &mut Words<'_>) -> Result<IpsetCommand, Diagnostic> {
     let text = token.text.trim_start_matches("--");
     let found = VERBS.iter().find(|(long, short, _)| *long == text || *short == token.text);
     let Some((.., verb)) = found else {
-        return words.unexpected(&token, KNOWN, NOT_MODELLED);
+        let says = format!("No command specified: unknown argument {}", token.text);
+        return words.unexpected(&token, KNOWN, NOT_MODELLED).map_err(|d| saying(d, says));
     };
     let command = match verb {
         Verb::Create => {
@@ -257,7 +211,8 @@ fn command(words: &mut Words<'_>) -> Result<IpsetCommand, Diagnostic> {
             IpsetCommand::Del { name, entry, exist: flags.exist }
         }
         Verb::Test => {
-            IpsetCommand::Test { name: set(words)?, entry: words.need("a member")?.text.into_owned() }
+            let (name, entry) = (set(words)?, words.need("a member")?.text.into_owned());
+            IpsetCommand::Test { name, entry, options: options(words, &mut flags, entry_option)? }
         }
         Verb::Destroy => IpsetCommand::Destroy(optional_set(words, &mut flags)?),
         Verb::Flush => IpsetCommand::Flush(optional_set(words, &mut flags)?),
@@ -268,10 +223,20 @@ fn command(words: &mut Words<'_>) -> Result<IpsetCommand, Diagnostic> {
         }
         Verb::Rename => IpsetCommand::Rename(set(words)?, set(words)?),
         Verb::Swap => IpsetCommand::Swap(set(words)?, set(words)?),
+        Verb::Restore => {
+            while flag(words, &mut flags) {}
+            IpsetCommand::Restore { exist: flags.exist }
+        }
     };
     while flag(words, &mut flags) {}
     words.end()?;
     Ok(command)
+}
+
+/// The diagnostic with ipset's words for it.
+fn saying(mut d: Diagnostic, says: String) -> Diagnostic {
+    d.tool = Some(ToolError::Usage(says));
+    d
 }
 
 fn set(words: &mut Words<'_>) -> Result<String, Diagnostic> {
@@ -280,7 +245,8 @@ fn set(words: &mut Words<'_>) -> Result<String, Diagnostic> {
         _ => Err(Fault::new(
             format!("{} is not the name of a set", q(t)),
             format!("expected 1 to {NAME_MAX} characters"),
-        )),
+        )
+        .usage(format!("Syntax error: setname '{t}' is longer than {NAME_MAX} characters"))),
     })
 }
 
@@ -308,62 +274,7 @@ fn kind(text: &str) -> Result<String, Fault> {
         false => Err(Fault::new(
             format!("unknown type of set {}", q(text)),
             format!("expected one of {}", TYPES.join(", ")),
-        )),
+        )
+        .usage(format!("Syntax error: typename '{text}' is unknown"))),
     }
-}
-
-fn options<T>(
-    words: &mut Words<'_>,
-    flags: &mut Flags,
-    read: fn(&mut Words<'_>) -> Result<T, Diagnostic>,
-) -> Result<Vec<T>, Diagnostic> {
-    let mut out = Vec::new();
-    while words.peek().is_some() {
-        if !flag(words, flags) {
-            out.push(read(words)?);
-        }
-    }
-    Ok(out)
-}
-
-fn set_option(words: &mut Words<'_>) -> Result<SetOption, Diagnostic> {
-    let token = words.need("an option")?;
-    Ok(match token.text.as_ref() {
-        "family" | "-family" => words.value("a family", |t| match t {
-            "inet" | "ipv4" | "-4" => Ok(SetOption::FamilyInet),
-            _ => Err(Fault::new(format!("family {} is not modelled", q(t)), "expected inet")),
-        })?,
-        "hashsize" => SetOption::HashSize(words.number("a number of buckets")?),
-        "maxelem" => SetOption::MaxElem(words.number("a number of members")?),
-        "bucketsize" => SetOption::BucketSize(words.number("a number of members")?),
-        "initval" => SetOption::InitVal(words.number("a number")?),
-        "netmask" => SetOption::Netmask(words.number("a prefix length")?),
-        "markmask" => SetOption::MarkMask(words.number("a mask")?),
-        "size" => SetOption::Size(words.number("a number of members")?),
-        "timeout" => SetOption::Timeout(words.number("seconds")?),
-        "range" => SetOption::Range(words.need("a range such as 0-65535")?.text.into_owned()),
-        "counters" => SetOption::Counters,
-        "comment" => SetOption::Comment,
-        "skbinfo" => SetOption::SkbInfo,
-        "forceadd" => SetOption::ForceAdd,
-        _ => return words.unexpected(&token, SET_OPTIONS, &[]),
-    })
-}
-
-fn entry_option(words: &mut Words<'_>) -> Result<EntryOption, Diagnostic> {
-    let token = words.need("an option")?;
-    let count = |words: &mut Words<'_>| {
-        words.value("a number", |t| {
-            number::unsigned(t, 0, u64::MAX)
-                .ok_or_else(|| Fault::new(format!("{} is not a number", q(t)), "expected a number"))
-        })
-    };
-    Ok(match token.text.as_ref() {
-        "timeout" => EntryOption::Timeout(words.number("seconds")?),
-        "packets" => EntryOption::Packets(count(words)?),
-        "bytes" => EntryOption::Bytes(count(words)?),
-        "comment" => EntryOption::Comment(words.need("a text")?.text.into_owned()),
-        "nomatch" => EntryOption::NoMatch,
-        _ => return words.unexpected(&token, ENTRY_OPTIONS, ENTRY_NOT_MODELLED),
-    })
 }
