@@ -1,0 +1,389 @@
+//! One box: a network namespace with everything in it, and the calls by which the world and the operator reach it.
+
+mod netfilter;
+mod settings;
+
+use crate::bridge::{Bridge, FdbEntry};
+use crate::dev::{self, DevKind, Device, IfAddr};
+use crate::neigh::{NeighTable, neigh_timer};
+use crate::netfilter::conntrack::{Conntrack, ct_kill, expire_expectations};
+use crate::netfilter::hook::HookList;
+use crate::netfilter::ipset::IpSets;
+use crate::netfilter::ipvs::Ipvs;
+use crate::netfilter::xtables::matches::RecentTables;
+use crate::netfilter::xtables::{LoadedTable, TableId};
+use crate::route::{Fib, FibTable, Peer, Route, RouteKind, Scope};
+use crate::socket::{SocketTable, tcp_timer};
+use crate::sysctl::Sysctl;
+use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, Timer};
+use ipnet::Ipv4Net;
+use litemap::LiteMap;
+use packet::{Frame, Mac};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+/// Kernel modules that change what a packet meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modules {
+    /// br_netfilter
+    pub br_netfilter: bool,
+    /// nf_conntrack_tftp: announces the data of a TFTP request.
+    pub nf_conntrack_tftp: bool,
+    /// nf_nat_tftp: lets that data follow the translation of the request.
+    pub nf_nat_tftp: bool,
+}
+
+/// A network namespace.
+#[derive(Clone, Debug)]
+pub struct Netns {
+    /// Its number in the world.
+    pub id: NetnsId,
+    /// Its name.
+    pub name: String,
+    /// Whose kernel it is.
+    era: Era,
+    /// Loaded modules.
+    pub modules: Modules,
+    /// Settings.
+    pub sysctl: Sysctl,
+    /// Routes.
+    pub fib: Fib,
+    /// Neighbours.
+    pub neigh: NeighTable,
+    /// Connection tracking.
+    pub ct: Conntrack,
+    /// Sets of ipset.
+    pub ipsets: IpSets,
+    /// Virtual servers.
+    pub ipvs: Ipvs,
+    /// Sockets.
+    pub sockets: SocketTable,
+    pub(crate) hooks: HookList,
+    pub(crate) recent: RecentTables,
+    pub(crate) peers: LiteMap<Ipv4Addr, Peer>,
+    pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
+    devices: Vec<Device>,
+    tables: [Option<LoadedTable>; 5],
+    table_order: Vec<TableId>,
+    probe: bool,
+}
+
+impl Netns {
+    /// A namespace with nothing but `lo`, which is up.
+    pub fn new(id: NetnsId, name: &str) -> Netns {
+        let mut ns = Netns {
+            id,
+            name: name.to_owned(),
+            era: Era::default(),
+            modules: Modules::default(),
+            sysctl: Sysctl::default(),
+            fib: Fib::default(),
+            neigh: NeighTable::default(),
+            ct: Conntrack::new(),
+            ipsets: IpSets::default(),
+            ipvs: Ipvs::default(),
+            sockets: SocketTable::default(),
+            hooks: HookList::default(),
+            recent: RecentTables::new(),
+            peers: LiteMap::new(),
+            redirects: LiteMap::new(),
+            devices: Vec::new(),
+            tables: [const { None }; 5],
+            table_order: Vec::new(),
+            probe: false,
+        };
+        let lo = ns.add_device("lo", Mac::ZERO, DevKind::Loopback);
+        ns.set_up(lo, true);
+        if let Ok(net) = Ipv4Net::new(Ipv4Addr::LOCALHOST, 8) {
+            ns.add_addr(lo, net);
+        }
+        ns
+    }
+
+    // ------------------------------------------------------------------ packets and timers
+
+    /// A frame comes in by `dev`.
+    pub fn receive(&mut self, dev: DevId, id: PacketId, frame: Rc<Frame>, cx: &mut Cx<'_>) {
+        let _ = dev::netif_rx(self, Skb::from_frame(id, frame), dev, cx);
+    }
+
+    /// A packet that was sent over `lo` comes back in.
+    pub fn receive_loopback(&mut self, skb: Skb, cx: &mut Cx<'_>) {
+        let _ = dev::netif_rx(self, skb, DevId(0), cx);
+    }
+
+    /// A timer fires.
+    pub fn timer(&mut self, timer: Timer, cx: &mut Cx<'_>) {
+        match timer {
+            Timer::Tcp(id) => tcp_timer(self, id, cx),
+            Timer::Neigh(dev, addr) => neigh_timer(self, dev, Ipv4Addr::from_bits(addr), cx),
+        }
+    }
+
+    /// Takes entries whose time has come out of the conntrack table, with their DESTROY messages.
+    pub fn ct_gc(&mut self, cx: &mut Cx<'_>) {
+        expire_expectations(self, cx);
+        for id in self.ct.expired(cx.now) {
+            self.ct_delete(id, cx);
+        }
+    }
+
+    /// `conntrack -F`: empties the table.
+    pub fn ct_flush(&mut self, cx: &mut Cx<'_>) {
+        for id in self.ct.confirmed() {
+            self.ct_delete(id, cx);
+        }
+    }
+
+    /// `conntrack -D` for one entry.
+    pub fn ct_delete(&mut self, id: crate::ConnId, cx: &mut Cx<'_>) {
+        let nobody = Skb::from_frame(
+            PacketId::default(),
+            Rc::new(Frame {
+                src: Mac::ZERO,
+                dst: Mac::ZERO,
+                payload: packet::Payload::Arp(packet::Arp {
+                    op: packet::ArpOp::Request,
+                    sha: Mac::ZERO,
+                    spa: Ipv4Addr::UNSPECIFIED,
+                    tha: Mac::ZERO,
+                    tpa: Ipv4Addr::UNSPECIFIED,
+                }),
+            }),
+        );
+        ct_kill(self, &nobody, id, cx);
+    }
+
+    pub(crate) fn default_ttl(&self) -> u8 {
+        u8::try_from(self.sysctl.ip_default_ttl).unwrap_or(64).max(1)
+    }
+
+    // ------------------------------------------------------------------ devices
+
+    /// Adds a device, down and without an address.
+    pub fn add_device(&mut self, name: &str, mac: Mac, kind: DevKind) -> DevId {
+        let id = DevId(u16::try_from(self.devices.len()).unwrap_or(u16::MAX));
+        self.devices.push(Device {
+            id,
+            name: name.to_owned(),
+            mac,
+            up: false,
+            promisc: false,
+            mtu: if matches!(kind, DevKind::Loopback) { 65536 } else { 1500 },
+            kind,
+            master: None,
+            hairpin: false,
+            addrs: Vec::new(),
+            conf: self.sysctl.default.clone(),
+        });
+        self.note_local_mac(id);
+        id
+    }
+
+    /// A bridge knows its own address from the start.
+    fn note_local_mac(&mut self, id: DevId) {
+        let mac = self.device(id).map_or(Mac::ZERO, |d| d.mac);
+        if let Some(b) = self.bridge_mut(id) {
+            let entry = FdbEntry { dev: id, local: true, is_static: true, updated: crate::Instant(0) };
+            b.fdb.set(mac, entry);
+        }
+    }
+
+    /// All devices; the index is the [`DevId`].
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// A device.
+    pub fn device(&self, id: DevId) -> Option<&Device> {
+        self.devices.get(id.index())
+    }
+
+    /// The device of that name.
+    pub fn device_by_name(&self, name: &str) -> Option<DevId> {
+        self.devices.iter().find(|d| d.name == name).map(|d| d.id)
+    }
+
+    /// The name of a device; `?` if there is none.
+    pub fn dev_name(&self, id: DevId) -> &str {
+        self.device(id).map_or("?", |d| &d.name)
+    }
+
+    /// `ip link set DEV up|down`
+    pub fn set_up(&mut self, id: DevId, up: bool) {
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            d.up = up;
+        }
+        if !up {
+            self.fib.remove(|r| r.dev == Some(id) && r.table == FibTable::Main);
+            self.neigh.forget(id);
+        } else {
+            self.connected_routes(id);
+        }
+    }
+
+    /// `ip link set DEV promisc on|off`
+    pub fn set_promisc(&mut self, id: DevId, on: bool) {
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            d.promisc = on;
+        }
+    }
+
+    /// `ip link set DEV address MAC`
+    pub fn set_mac(&mut self, id: DevId, mac: Mac) {
+        let (old, master) = match self.devices.get_mut(id.index()) {
+            Some(d) => (std::mem::replace(&mut d.mac, mac), d.master),
+            None => return,
+        };
+        if let Some(b) = self.bridge_mut(id) {
+            b.fdb.remove(old);
+        }
+        self.note_local_mac(id);
+        if let Some(b) = master.and_then(|m| self.bridge_mut(m)) {
+            b.fdb.remove(old);
+            let entry = FdbEntry { dev: id, local: true, is_static: true, updated: crate::Instant(0) };
+            b.fdb.set(mac, entry);
+        }
+    }
+
+    /// `ip link set DEV mtu N`
+    pub fn set_mtu(&mut self, id: DevId, mtu: u32) {
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            d.mtu = mtu;
+        }
+    }
+
+    /// `bridge link set dev DEV hairpin on|off`
+    pub fn set_hairpin(&mut self, id: DevId, on: bool) {
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            d.hairpin = on;
+        }
+    }
+
+    /// `ip link set DEV master BRIDGE`; `None` is `nomaster`. False if the master is not a bridge.
+    pub fn set_master(&mut self, id: DevId, master: Option<DevId>) -> bool {
+        let Some(d) = self.devices.get(id.index()) else { return false };
+        let (old, mac) = (d.master, d.mac);
+        if let Some(b) = old.and_then(|m| self.bridge_mut(m)) {
+            b.ports.retain(|p| *p != id);
+            b.fdb.flush(id);
+        }
+        if let Some(m) = master {
+            let Some(b) = self.bridge_mut(m) else { return false };
+            // The newest port stands first: a flood visits it first.
+            b.ports.insert(0, id);
+            let entry = FdbEntry { dev: id, local: true, is_static: true, updated: crate::Instant(0) };
+            b.fdb.set(mac, entry);
+        }
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            d.master = master;
+        }
+        true
+    }
+
+    /// The bridge state of a bridge device.
+    pub fn bridge(&self, id: DevId) -> Option<&Bridge> {
+        match &self.device(id)?.kind {
+            DevKind::Bridge(b) => Some(b),
+            _ => None,
+        }
+    }
+
+    /// The bridge state of a bridge device, for writing.
+    pub fn bridge_mut(&mut self, id: DevId) -> Option<&mut Bridge> {
+        match &mut self.devices.get_mut(id.index())?.kind {
+            DevKind::Bridge(b) => Some(b),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_up(&self, id: DevId) -> bool {
+        self.device(id).is_some_and(|d| d.up)
+    }
+
+    // ------------------------------------------------------------------ addresses and routes
+
+    /// `ip addr add A/P dev DEV`, with the routes that follow from it. False if the address is there already.
+    pub fn add_addr(&mut self, dev: DevId, net: Ipv4Net) -> bool {
+        let scope = if net.addr().is_loopback() { Scope::Host } else { Scope::Universe };
+        let Some(d) = self.devices.get_mut(dev.index()) else { return false };
+        if d.addrs.iter().any(|a| a.net == net) {
+            return false;
+        }
+        d.addrs.push(IfAddr { net, scope });
+        let local = |dst, kind, scope| Route {
+            table: FibTable::Local,
+            dst,
+            kind,
+            gateway: None,
+            dev: Some(dev),
+            prefsrc: Some(net.addr()),
+            metric: 0,
+            scope,
+        };
+        self.fib.add(local(Ipv4Net::from(net.addr()), RouteKind::Local, Scope::Host));
+        if net.addr().is_loopback() {
+            self.fib.add(local(net.trunc(), RouteKind::Local, Scope::Host));
+        }
+        if net.prefix_len() < 31 {
+            self.fib.add(local(Ipv4Net::from(net.broadcast()), RouteKind::Broadcast, Scope::Link));
+        }
+        self.connected_routes(dev);
+        true
+    }
+
+    /// `ip addr del A/P dev DEV`; false if it is not there.
+    pub fn del_addr(&mut self, dev: DevId, net: Ipv4Net) -> bool {
+        let Some(d) = self.devices.get_mut(dev.index()) else { return false };
+        let before = d.addrs.len();
+        d.addrs.retain(|a| a.net != net);
+        if d.addrs.len() == before {
+            return false;
+        }
+        let addr = net.addr();
+        self.fib.remove(|r| r.dev == Some(dev) && r.prefsrc == Some(addr));
+        true
+    }
+
+    /// The route to the network of each address of a device that is up.
+    fn connected_routes(&mut self, dev: DevId) {
+        let Some(d) = self.device(dev).filter(|d| d.up) else { return };
+        let nets: Vec<Ipv4Net> = d.addrs.iter().map(|a| a.net).collect();
+        for net in nets {
+            if net.prefix_len() < 32 && !net.addr().is_loopback() {
+                self.fib.add(Route {
+                    table: FibTable::Main,
+                    dst: net.trunc(),
+                    kind: RouteKind::Unicast,
+                    gateway: None,
+                    dev: Some(dev),
+                    prefsrc: Some(net.addr()),
+                    metric: 0,
+                    scope: Scope::Link,
+                });
+            }
+        }
+    }
+
+    /// `ip route add`: completes the route (device by gateway, scope) and adds it. `Err` says why not, in the
+    /// kernel's words.
+    pub fn add_route(&mut self, mut route: Route) -> Result<(), &'static str> {
+        if let Some(gw) = route.gateway {
+            let via = self.fib.lookup(gw, route.dev, |d| self.is_up(d));
+            match via {
+                Ok(r) if r.kind == RouteKind::Unicast && r.gateway.is_none() => {
+                    route.dev = route.dev.or(r.dev);
+                }
+                _ if route.dev.is_some() && route.scope == Scope::Link => {}
+                _ => return Err("Nexthop has invalid gateway."),
+            }
+            route.scope = Scope::Universe;
+        } else if route.kind == RouteKind::Unicast {
+            if route.dev.is_none() {
+                return Err("Device for nexthop is not up.");
+            }
+            route.scope = Scope::Link;
+        }
+        if self.fib.add(route) { Ok(()) } else { Err("File exists") }
+    }
+}

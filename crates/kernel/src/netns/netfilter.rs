@@ -1,0 +1,200 @@
+//! Modules, tables and hooks: what is loaded decides what is registered.
+
+use super::Netns;
+use crate::Era;
+use crate::netfilter::conntrack::Helper;
+use crate::netfilter::hook::{HookFn, HookOps, HookPoint, InetHook, priority};
+use crate::netfilter::ipvs::{Dest, Endpoint, IpvsError, Scheduler, ServiceId};
+use crate::netfilter::xtables::matches::Match;
+use crate::netfilter::xtables::targets::Target;
+use crate::netfilter::xtables::{LoadedTable, RuleSet, RuleSetError, TableId};
+use crate::sysctl::Sysctl;
+use packet::Family;
+
+impl Netns {
+    /// The kernel's version.
+    pub fn era(&self) -> Era {
+        self.era
+    }
+
+    /// Makes it another kernel, freshly booted: settings that the version decides are set.
+    pub fn set_era(&mut self, era: Era) {
+        self.era = era;
+        self.ct.timeouts.udp_stream = era.udp_timeout_stream();
+        self.ct.auto_helper = era.helper_sysctl().unwrap_or(false);
+        self.update_conntrack();
+    }
+
+    /// `modprobe br_netfilter`, `rmmod br_netfilter`: the bridge calls iptables from now on, or no more. The sysctls
+    /// come with the module and begin at 1.
+    pub fn set_br_netfilter(&mut self, loaded: bool) {
+        if loaded && !self.modules.br_netfilter {
+            let fresh = Sysctl::default();
+            self.sysctl.bridge_nf_call_iptables = fresh.bridge_nf_call_iptables;
+            self.sysctl.bridge_nf_call_ip6tables = fresh.bridge_nf_call_ip6tables;
+            self.sysctl.bridge_nf_call_arptables = fresh.bridge_nf_call_arptables;
+        }
+        self.modules.br_netfilter = loaded;
+        let sabotage = HookOps {
+            point: HookPoint { family: Family::V4, hook: InetHook::PreRouting },
+            priority: priority::FIRST,
+            func: HookFn::Sabotage,
+        };
+        if loaded {
+            self.hooks.register(sabotage);
+        } else {
+            self.hooks.unregister(HookFn::Sabotage);
+        }
+    }
+
+    /// A table, if it is loaded in this namespace.
+    pub fn table(&self, table: TableId) -> Option<&LoadedTable> {
+        self.tables[table as usize].as_ref()
+    }
+
+    /// The loaded tables, the one that was first used last in front: the order of iptables-save.
+    pub fn loaded_tables(&self) -> &[TableId] {
+        &self.table_order
+    }
+
+    pub(crate) fn table_mut(&mut self, table: TableId) -> Option<&mut LoadedTable> {
+        self.tables[table as usize].as_mut()
+    }
+
+    /// `iptables-restore` for one table: replaces it, registers its hooks, and turns conntrack on or off as the rules
+    /// of all tables ask.
+    pub fn load_table(&mut self, rules: RuleSet) -> Result<(), RuleSetError> {
+        self.load_table_with_state(LoadedTable::new(rules))
+    }
+
+    /// As [`Netns::load_table`], with counters.
+    pub fn load_table_with_state(&mut self, loaded: LoadedTable) -> Result<(), RuleSetError> {
+        loaded.rules.check()?;
+        let table = loaded.rules.table;
+        self.request_modules(&loaded.rules);
+        self.tables[table as usize] = Some(loaded);
+        if !self.table_order.contains(&table) {
+            self.table_order.insert(0, table);
+        }
+        self.register_table(table);
+        self.update_conntrack();
+        Ok(())
+    }
+
+    /// `request_module`: a rule brings the module that it needs; of a helper only conntrack's half.
+    fn request_modules(&mut self, rules: &RuleSet) {
+        let all = || rules.chains.iter().flat_map(|c| &c.rules);
+        if all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.helper == Some(Helper::Tftp))) {
+            self.modules.nf_conntrack_tftp = true;
+        }
+        if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
+            self.set_br_netfilter(true);
+        }
+    }
+
+    /// How many matches in the rules of all tables use a set: its References. The set is in use by them.
+    pub fn set_references(&self, name: &str) -> usize {
+        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        rules.flat_map(|r| &r.matches).filter(|m| matches!(m, Match::Set(s) if s.name == name)).count()
+    }
+
+    fn register_table(&mut self, table: TableId) {
+        let func = if table == TableId::Nat { HookFn::Nat } else { HookFn::Table(table) };
+        for &hook in table.hooks() {
+            let point = HookPoint { family: Family::V4, hook };
+            self.hooks.register(HookOps { point, priority: table.priority(hook), func });
+        }
+    }
+
+    /// `nf_ct_netns_get`: conntrack runs while somebody needs it.
+    fn update_conntrack(&mut self) {
+        let wanted = self.probe
+            || self.era.conntrack_everywhere()
+            || self.tables.iter().flatten().any(|t| t.rules.uses_conntrack());
+        if !wanted {
+            self.hooks.unregister(HookFn::ConntrackIn);
+            self.hooks.unregister(HookFn::Confirm);
+            return;
+        }
+        for hook in [InetHook::PreRouting, InetHook::LocalOut] {
+            let point = HookPoint { family: Family::V4, hook };
+            self.hooks.register(HookOps { point, priority: priority::CONNTRACK, func: HookFn::ConntrackIn });
+        }
+        for hook in [InetHook::LocalIn, InetHook::PostRouting] {
+            let point = HookPoint { family: Family::V4, hook };
+            let priority = priority::CONNTRACK_CONFIRM;
+            self.hooks.register(HookOps { point, priority, func: HookFn::Confirm });
+        }
+    }
+
+    /// `ipvsadm -A`, `-E` with `edit`.
+    pub fn ipvs_service(&mut self, id: ServiceId, scheduler: Scheduler, edit: bool) -> Result<(), IpvsError> {
+        match edit {
+            true => self.ipvs.edit_service(id, scheduler)?,
+            false => self.ipvs.add_service(id, scheduler)?,
+        }
+        self.update_ipvs();
+        Ok(())
+    }
+
+    /// `ipvsadm -D`
+    pub fn ipvs_del_service(&mut self, id: ServiceId) -> Result<(), IpvsError> {
+        self.ipvs.del_service(id)?;
+        self.update_ipvs();
+        Ok(())
+    }
+
+    /// `ipvsadm -a`, `-e` with `edit`.
+    pub fn ipvs_dest(&mut self, id: ServiceId, dest: Dest, edit: bool) -> Result<(), IpvsError> {
+        match edit {
+            true => self.ipvs.edit_dest(id, dest),
+            false => self.ipvs.add_dest(id, dest),
+        }
+    }
+
+    /// `ipvsadm -d`
+    pub fn ipvs_del_dest(&mut self, id: ServiceId, dest: Endpoint) -> Result<(), IpvsError> {
+        self.ipvs.del_dest(id, dest)
+    }
+
+    /// `ipvsadm -C`
+    pub fn ipvs_clear(&mut self) {
+        self.ipvs.services.clear();
+        self.update_ipvs();
+    }
+
+    /// The hooks come with the first virtual server and go with the last.
+    fn update_ipvs(&mut self) {
+        if self.ipvs.services.is_empty() {
+            self.hooks.unregister(HookFn::IpvsIn);
+            self.hooks.unregister(HookFn::IpvsOut);
+            return;
+        }
+        let places = [
+            (InetHook::LocalIn, HookFn::IpvsOut),
+            (InetHook::LocalIn, HookFn::IpvsIn),
+            (InetHook::Forward, HookFn::IpvsOut),
+            (InetHook::LocalOut, HookFn::IpvsOut),
+            (InetHook::LocalOut, HookFn::IpvsIn),
+        ];
+        for ((hook, func), priority) in places.into_iter().zip(priority::IPVS) {
+            self.hooks.register(HookOps { point: HookPoint { family: Family::V4, hook }, priority, func });
+        }
+    }
+
+    /// Registers the probe that reports conntrack's opinion after each lookup. It needs conntrack, as any rule that
+    /// asks for a state does.
+    pub fn add_ct_probe(&mut self) {
+        self.probe = true;
+        for hook in [InetHook::PreRouting, InetHook::LocalOut] {
+            let point = HookPoint { family: Family::V4, hook };
+            self.hooks.register(HookOps { point, priority: priority::CT_PROBE, func: HookFn::CtProbe });
+        }
+        self.update_conntrack();
+    }
+
+    /// What is registered at a hook, in the order in which it runs.
+    pub fn hooks_at(&self, hook: InetHook) -> Vec<HookFn> {
+        self.hooks.at(HookPoint { family: Family::V4, hook }).map(|o| o.func).collect()
+    }
+}

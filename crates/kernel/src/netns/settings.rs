@@ -1,0 +1,132 @@
+//! `sysctl`: which name means which setting.
+
+use super::Netns;
+use crate::DevId;
+use crate::sysctl::{DevConf, SysctlError};
+
+impl Netns {
+    /// Settings of a device.
+    pub(crate) fn dev_conf(&self, dev: DevId) -> &DevConf {
+        self.device(dev).map_or(&self.sysctl.default, |d| &d.conf)
+    }
+
+    /// `IN_DEV_ORCONF`: on for the device or for all.
+    pub(crate) fn conf_or(&self, dev: DevId, get: impl Fn(&DevConf) -> i64) -> bool {
+        get(self.dev_conf(dev)) != 0 || get(&self.sysctl.all) != 0
+    }
+
+    /// `sysctl -w NAME=VALUE`; slashes or dots, as sysctl(8) takes them.
+    pub fn sysctl_set(&mut self, name: &str, value: i64) -> Result<(), SysctlError> {
+        let key = sysctl_key(name);
+        if let [a, b, c] = key.as_slice()
+            && (a.as_str(), b.as_str(), c.as_str()) == ("net", "ipv4", "ip_forward")
+        {
+            self.forward_all(value);
+            return Ok(());
+        }
+        let slot = self.sysctl_slot(&key).ok_or_else(|| SysctlError::Unknown(key.join(".")))?;
+        match slot {
+            Slot::Int(v) => *v = value,
+            Slot::Seconds(v) => *v = u32::try_from(value).map_err(|_| SysctlError::Invalid(value))?,
+            Slot::Bool(v) => *v = value != 0,
+        }
+        if key.len() == 5
+            && key[..4] == ["net", "ipv4", "conf", "all"].map(String::from)
+            && key[4] == "forwarding"
+        {
+            self.forward_all(value);
+        }
+        Ok(())
+    }
+
+    /// `sysctl NAME`
+    pub fn sysctl_get(&mut self, name: &str) -> Result<i64, SysctlError> {
+        let key = sysctl_key(name);
+        if key == ["net", "ipv4", "ip_forward"].map(String::from) {
+            return Ok(self.sysctl.all.forwarding);
+        }
+        match self.sysctl_slot(&key).ok_or_else(|| SysctlError::Unknown(key.join(".")))? {
+            Slot::Int(v) => Ok(*v),
+            Slot::Seconds(v) => Ok(i64::from(*v)),
+            Slot::Bool(v) => Ok(i64::from(*v)),
+        }
+    }
+
+    /// `inet_forward_change`: `ip_forward` sets every device and the default.
+    fn forward_all(&mut self, value: i64) {
+        self.sysctl.all.forwarding = value;
+        self.sysctl.default.forwarding = value;
+        for d in &mut self.devices {
+            d.conf.forwarding = value;
+        }
+    }
+
+    fn sysctl_slot(&mut self, key: &[String]) -> Option<Slot<'_>> {
+        let words: Vec<&str> = key.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["net", "ipv4", "conf", "all", field] => self.sysctl.all.field(field).map(Slot::Int),
+            ["net", "ipv4", "conf", "default", field] => self.sysctl.default.field(field).map(Slot::Int),
+            ["net", "ipv4", "conf", dev, field] => {
+                self.devices.iter_mut().find(|d| d.name == *dev)?.conf.field(field).map(Slot::Int)
+            }
+            ["net", "ipv4", "neigh", "default", "proxy_delay"] => {
+                Some(Slot::Int(&mut self.sysctl.default.proxy_delay))
+            }
+            ["net", "ipv4", "neigh", dev, "proxy_delay"] => {
+                let device = self.devices.iter_mut().find(|d| d.name == *dev)?;
+                Some(Slot::Int(&mut device.conf.proxy_delay))
+            }
+            ["net", "bridge", ..] if !self.modules.br_netfilter => None,
+            ["net", "ipv4", "vs", field] => Some(Slot::Int(match *field {
+                "conntrack" => &mut self.ipvs.conntrack,
+                "expire_nodest_conn" => &mut self.ipvs.expire_nodest_conn,
+                "conn_reuse_mode" => &mut self.ipvs.conn_reuse_mode,
+                _ => return None,
+            })),
+            ["net", "netfilter", field] => self.conntrack_slot(field),
+            _ => self.sysctl.scalar(&words.join(".")).map(Slot::Int),
+        }
+    }
+
+    fn conntrack_slot(&mut self, field: &str) -> Option<Slot<'_>> {
+        let t = &mut self.ct.timeouts;
+        Some(match field.strip_prefix("nf_conntrack_")? {
+            "helper" if self.era.helper_sysctl().is_some() => Slot::Bool(&mut self.ct.auto_helper),
+            "tcp_loose" => Slot::Bool(&mut self.ct.tcp_loose),
+            "tcp_be_liberal" => Slot::Bool(&mut self.ct.tcp_be_liberal),
+            "tcp_max_retrans" => Slot::Seconds(&mut self.ct.tcp_max_retrans),
+            "tcp_timeout_syn_sent" => Slot::Seconds(&mut t.tcp_syn_sent),
+            "tcp_timeout_syn_recv" => Slot::Seconds(&mut t.tcp_syn_recv),
+            "tcp_timeout_established" => Slot::Seconds(&mut t.tcp_established),
+            "tcp_timeout_fin_wait" => Slot::Seconds(&mut t.tcp_fin_wait),
+            "tcp_timeout_close_wait" => Slot::Seconds(&mut t.tcp_close_wait),
+            "tcp_timeout_last_ack" => Slot::Seconds(&mut t.tcp_last_ack),
+            "tcp_timeout_time_wait" => Slot::Seconds(&mut t.tcp_time_wait),
+            "tcp_timeout_close" => Slot::Seconds(&mut t.tcp_close),
+            "tcp_timeout_max_retrans" => Slot::Seconds(&mut t.tcp_max_retrans),
+            "tcp_timeout_unacknowledged" => Slot::Seconds(&mut t.tcp_unacknowledged),
+            "udp_timeout" => Slot::Seconds(&mut t.udp),
+            "udp_timeout_stream" => Slot::Seconds(&mut t.udp_stream),
+            "icmp_timeout" => Slot::Seconds(&mut t.icmp),
+            "generic_timeout" => Slot::Seconds(&mut t.generic),
+            _ => return None,
+        })
+    }
+}
+
+/// A setting where it lives.
+enum Slot<'a> {
+    Int(&'a mut i64),
+    Seconds(&'a mut u32),
+    Bool(&'a mut bool),
+}
+
+/// Splits a sysctl name. The first separator decides: with slashes a dot belongs to a name, with dots a slash does.
+fn sysctl_key(name: &str) -> Vec<String> {
+    let slashes = name.find(['.', '/']).is_some_and(|i| name.as_bytes().get(i) == Some(&b'/'));
+    if slashes {
+        name.split('/').map(str::to_owned).collect()
+    } else {
+        name.split('.').map(|w| w.replace('/', ".")).collect()
+    }
+}
