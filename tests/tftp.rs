@@ -9,7 +9,7 @@ use kernel::{Era, Modules};
 use sim::apps::{Outcome, TftpGot};
 use sim::{Run, Scenario, ServerMode, ServerSpec, StepOutcome, Stimulus};
 use std::net::Ipv4Addr;
-use workshop::kube::{Kube, Outside};
+use workshop::kube::{Cni, Kube, Outside};
 
 const NODE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 11);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 100);
@@ -71,6 +71,7 @@ struct Case {
     nat_outgoing: bool,
     knows_pods: bool,
     era: Era,
+    cni: Cni,
 }
 
 const CASE: Case = Case {
@@ -83,6 +84,7 @@ const CASE: Case = Case {
     nat_outgoing: false,
     knows_pods: false,
     era: Era::V6_18,
+    cni: Cni::Bridge,
 };
 
 /// conntrack's half and NAT's half, and the rule that assigns the helper.
@@ -95,8 +97,10 @@ fn run(case: Case) -> (bool, TftpGot, Run) {
         version: Version::default(),
         era: case.era,
         modules: Modules { br_netfilter: true, nf_conntrack_tftp: case.conntrack, nf_nat_tftp: case.nat },
+        cni: case.cni,
         nat_outgoing: case.nat_outgoing,
         hairpin: false,
+        gateway: Ipv4Addr::new(192, 168, 1, 1),
         tftp_rule: case.rule.then_some(30069),
         outside: vec![Outside {
             name: "client".to_owned(),
@@ -198,6 +202,17 @@ fn under_ipvs_and_local_the_nat_helper_does_not_translate() {
     assert_eq!((done, got.peers), (true, vec![(NODE, 47000)]));
     let (done, got, _) = local(Mode::Ipvs);
     assert_eq!((done, got.peers), (false, vec![(Ipv4Addr::new(10, 244, 1, 10), 47000)]));
+}
+
+#[test]
+fn with_calico_it_is_the_same() {
+    for mode in MODES {
+        let case = Case { mode, cni: Cni::Calico, ..CASE };
+        assert!(!file_arrives(case), "{mode}: no module");
+        assert!(file_arrives(Case { cni: Cni::Calico, mode, ..BOTH }), "{mode}: both");
+        let (done, got, _) = run(Case { policy: "Local", nat_outgoing: true, ..case });
+        assert_eq!((done, got.peers), (true, vec![(NODE, 47000)]), "{mode}");
+    }
 }
 
 #[test]

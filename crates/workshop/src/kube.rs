@@ -17,12 +17,24 @@ use sim::{BridgePort, HostSpec, LinkSpec, ServerSpec, SetupCommand};
 use std::net::{IpAddr, Ipv4Addr};
 use userland::ip::{IpCommand, parse_ip};
 
-/// The bridge of a node's pods.
+/// The bridge of a node's pods, where the CNI plugin makes one.
 pub const BRIDGE: &str = "cnio0";
-/// A node's device on the LAN.
+/// The device on the LAN.
 pub const UPLINK: &str = "eth0";
 /// The box that is the LAN's switch.
 pub const LAN: &str = "lan";
+/// What Calico tells its pods to use as their gateway; nobody has it, the node answers ARP for it.
+const CALICO_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+
+/// How pods are connected to their node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cni {
+    /// By the bridge plugin: a bridge that bears the gateway's address, the pods' veths are its ports.
+    #[default]
+    Bridge,
+    /// By Calico: a route of 32 bits to each pod by a veth without an address, and proxy ARP.
+    Calico,
+}
 
 /// A cluster, and how its nodes are set up.
 #[derive(Clone, Debug)]
@@ -37,12 +49,16 @@ pub struct Kube {
     pub era: Era,
     /// The modules that are loaded on the nodes.
     pub modules: Modules,
+    /// How pods are connected.
+    pub cni: Cni,
     /// The nodes masquerade what leaves the cluster from a pod (Calico's natOutgoing, the bridge plugin's ipMasq).
     pub nat_outgoing: bool,
     /// Hairpin mode of the pods' bridge ports.
     pub hairpin: bool,
     /// `CT --helper tftp` for requests to this port.
     pub tftp_rule: Option<u16>,
+    /// The LAN's way to the world; proxy ARP answers only for what has a way elsewhere.
+    pub gateway: Ipv4Addr,
     /// Computers on the LAN that are no nodes, with the pods' networks they have a route to.
     pub outside: Vec<Outside>,
 }
@@ -103,11 +119,6 @@ fn sysctl(key: &str, value: i64) -> (String, i64) {
     (key.to_owned(), value)
 }
 
-/// Linux's names of devices have 15 bytes.
-fn port_of(pod: &str) -> String {
-    format!("veth-{pod}").chars().take(15).collect()
-}
-
 impl Kube {
     /// All boxes of the cluster. `Err` says what of the objects does not fit together.
     pub fn boxes(&self) -> Result<Boxes, String> {
@@ -122,18 +133,20 @@ impl Kube {
             out.hosts.push(self.node(node)?);
             let mut ports = Vec::new();
             for pod in self.pods(&name) {
-                let dev = port_of(&pod.metadata.name);
+                let dev = self.port_of(&pod.metadata.name);
                 out.hosts.push(self.pod(pod, node)?);
                 out.links.push(veth((&name, &dev), (&pod.metadata.name, "eth0")));
                 ports.push(BridgePort { dev, hairpin: self.hairpin });
             }
-            out.links.push(LinkSpec::Bridge {
-                host: name.clone(),
-                name: BRIDGE.to_owned(),
-                mac: None,
-                ports,
-                promisc: false,
-            });
+            if self.cni == Cni::Bridge {
+                out.links.push(LinkSpec::Bridge {
+                    host: name.clone(),
+                    name: BRIDGE.to_owned(),
+                    mac: None,
+                    ports,
+                    promisc: false,
+                });
+            }
             lan.push(name);
         }
         out.hosts.insert(0, HostSpec { name: LAN.to_owned(), ..HostSpec::default() });
@@ -171,15 +184,19 @@ impl Kube {
         let addr = v4(&pod.pod_ips).filter(|a| net.contains(a));
         let addr =
             addr.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))?;
-        Ok(HostSpec {
-            name,
-            ip: vec![
-                ip(&format!("addr add {addr}/{} dev eth0", net.prefix_len()))?,
-                ip(&format!("route add default via {}", gateway(net)))?,
+        let lines = match self.cni {
+            Cni::Bridge => vec![
+                format!("addr add {addr}/{} dev eth0", net.prefix_len()),
+                format!("route add default via {}", gateway(net)),
             ],
-            sniff: true,
-            ..HostSpec::default()
-        })
+            Cni::Calico => vec![
+                format!("addr add {addr}/32 dev eth0"),
+                format!("route add {CALICO_GATEWAY} dev eth0 scope link"),
+                format!("route add default via {CALICO_GATEWAY} dev eth0"),
+            ],
+        };
+        let ip = lines.iter().map(|line| ip(line)).collect::<Result<_, _>>()?;
+        Ok(HostSpec { name, ip, sniff: true, ..HostSpec::default() })
     }
 
     fn node(&self, node: &Node) -> Result<HostSpec, String> {
@@ -195,12 +212,20 @@ impl Kube {
             ..HostSpec::default()
         };
         spec.ip.push(ip(&format!("addr add {own}/24 dev {UPLINK}"))?);
-        spec.ip.push(ip(&format!("addr add {}/{} dev {BRIDGE}", gateway(net), net.prefix_len()))?);
+        match self.cni {
+            Cni::Bridge => {
+                spec.ip.push(ip(&format!("addr add {}/{} dev {BRIDGE}", gateway(net), net.prefix_len()))?);
+            }
+            Cni::Calico => self.calico(node, &mut spec)?,
+        }
+        spec.ip.push(ip(&format!("route add default via {}", self.gateway))?);
         for other in self.objects.nodes.values().filter(|n| n.metadata.name != node.metadata.name) {
             spec.ip.push(ip(&format!("route add {} via {}", pod_net(other)?, node_ip(other)?))?);
         }
         let mut config = Config { version: self.version, nfacct: false, ..Config::default() }.on_node(node);
-        config.interface_ips.push(IpAddr::V4(gateway(net)));
+        if self.cni == Cni::Bridge {
+            config.interface_ips.push(IpAddr::V4(gateway(net)));
+        }
         match self.mode {
             Mode::Iptables => self.iptables(&config, &mut spec),
             Mode::Ipvs => self.ipvs(&config, &mut spec)?,
@@ -235,6 +260,24 @@ impl Kube {
             }
         }
         Ok(spec)
+    }
+
+    fn calico(&self, node: &Node, spec: &mut HostSpec) -> Result<(), String> {
+        for pod in self.pods(&node.metadata.name) {
+            let dev = self.port_of(&pod.metadata.name);
+            if let Some(addr) = v4(&pod.pod_ips) {
+                spec.ip.push(ip(&format!("route add {addr}/32 dev {dev} scope link"))?);
+            }
+            spec.sysctl.push(sysctl(&format!("net/ipv4/conf/{dev}/proxy_arp"), 1));
+            spec.sysctl.push(sysctl(&format!("net/ipv4/neigh/{dev}/proxy_delay"), 0));
+        }
+        Ok(())
+    }
+
+    /// The node's end of a pod's veth. Linux's names of devices have 15 bytes.
+    fn port_of(&self, pod: &str) -> String {
+        let prefix = if self.cni == Cni::Calico { "cali" } else { "veth" };
+        format!("{prefix}-{pod}").chars().take(15).collect()
     }
 
     fn iptables(&self, config: &Config, spec: &mut HostSpec) {
