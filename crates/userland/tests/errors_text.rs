@@ -268,7 +268,7 @@ fn sets_must_exist_where_they_are_known() {
     let d = all.first().expect("one");
     let got = (d.span.line, d.span.col, d.token.as_str(), d.message.as_str(), d.help.as_str());
     let message = "there is no set \"NO\"";
-    assert_eq!(got, (2, 57, "NO", message, "expected a set that ipset has created"));
+    assert_eq!(got, (2, 56, "NO", message, "expected a set that ipset has created"));
 }
 
 #[test]
