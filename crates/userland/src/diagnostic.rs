@@ -101,7 +101,7 @@ impl Diagnostic {
     /// A diagnostic about the bytes `start..end` of a line.
     pub fn new(line: u32, text: &str, start: usize, end: usize, fault: Fault) -> Diagnostic {
         let token = text.get(start..end).filter(|t| !t.is_empty()).unwrap_or("(end of the line)");
-        let Wrong { message, help, tool } = *fault.0;
+        let Wrong { message, help, tool, .. } = *fault.0;
         Diagnostic(Box::new(Details {
             span: Span::in_line(line, text, start, end),
             token: shorten(token, TOKEN_MAX),
@@ -193,12 +193,21 @@ pub struct Wrong {
     pub help: String,
     /// What the real tool says.
     pub tool: Option<ToolError>,
+    /// It is about the second value of an option that has two.
+    pub second: bool,
 }
 
 impl Fault {
     /// A fault that the real tool does not know, or whose words do not matter.
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Fault {
-        Fault(Box::new(Wrong { message: message.into(), help: help.into(), tool: None }))
+        Fault(Box::new(Wrong { message: message.into(), help: help.into(), tool: None, second: false }))
+    }
+
+    /// About the second value of an option.
+    #[must_use]
+    pub(crate) fn about_second(mut self) -> Fault {
+        self.0.second = true;
+        self
     }
 
     /// With the words of the real tool.

@@ -18,7 +18,7 @@ fn unknown_match() {
 
 #[test]
 fn match_that_is_not_modelled() {
-    for name in ["limit", "set", "rpfilter", "nfacct", "connmark"] {
+    for name in ["limit", "owner", "rpfilter", "nfacct", "connmark"] {
         let message = format!("match \"{name}\" is not modelled");
         rule(&format!("-A INPUT -m {name} -j ACCEPT"), name, &message, &format!("expected one of {MATCHES}"));
     }

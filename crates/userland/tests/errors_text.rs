@@ -5,7 +5,8 @@
 mod common;
 
 use common::says::{rule, says};
-use userland::iptables::{parse_bytes, parse_restore};
+use kernel::netfilter::xtables::{LoadedTable, RuleSet};
+use userland::iptables::{RestoreOptions, apply_restore_with_sets, parse_bytes, parse_restore};
 
 #[test]
 fn jump_to_a_chain_that_is_declared_too_late() {
@@ -254,4 +255,36 @@ fn nothing_is_no_mistake() {
     for text in ["", "\n\n", "# only a comment\n", "*filter\n\n# c\n:INPUT ACCEPT [0:0]\n\nCOMMIT\n# end\n"] {
         assert!(parse_restore(text).is_ok(), "{text}");
     }
+}
+
+#[test]
+fn sets_must_exist_where_they_are_known() {
+    let text = "*filter\n-A INPUT -m set --match-set A src -m set ! --match-set NO dst\nCOMMIT\n";
+    assert!(parse_restore(text).is_ok(), "nobody knows the sets");
+    let empty = |table| LoadedTable::new(RuleSet::empty(table));
+    let with = |sets: &[String]| apply_restore_with_sets(&empty, Some(sets), text, RestoreOptions::default());
+    assert!(with(&["A".to_owned(), "NO".to_owned()]).is_ok());
+    let all = with(&["A".to_owned()]).unwrap_err();
+    let d = all.first().expect("one");
+    let got = (d.span.line, d.span.col, d.token.as_str(), d.message.as_str(), d.help.as_str());
+    let message = "there is no set \"NO\"";
+    assert_eq!(got, (2, 56, "NO", message, "expected a set that ipset has created"));
+}
+
+#[test]
+fn directions_of_a_set() {
+    let help = "expected src or dst for each part of the set's members, such as dst,dst,src";
+    rule("-A INPUT -m set --match-set S foo", "foo", "\"foo\" is not a list of directions", help);
+    rule("-A INPUT -m set --match-set S src,", "src,", "\"src,\" is not a list of directions", help);
+    let many = "src,dst,src,src,src,src,dst";
+    rule(
+        &format!("-A INPUT -m set --match-set S {many}"),
+        many,
+        &format!("too many directions in \"{many}\""),
+        "expected at most 6",
+    );
+    let not = "--return-nomatch is not modelled";
+    let line = "-A INPUT -m set --match-set S src --return-nomatch";
+    rule(line, "--return-nomatch", not, "expected only --match-set NAME DIRECTIONS");
+    rule("-A INPUT -m set", "set", "set without --match-set", "expected the option --match-set");
 }

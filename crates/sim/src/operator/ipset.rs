@@ -10,6 +10,9 @@ use userland::ipset::{
 };
 use userland::{Diagnostic, ToolError};
 
+#[cfg(test)]
+mod tests;
+
 /// With what ipset signs its messages.
 const TOOL: &str = "ipset v7.17: ";
 
@@ -56,7 +59,7 @@ fn says(d: &Diagnostic) -> String {
 
 /// The error with ipset's name. Words that belong to no command are usage, with another status.
 fn failed(why: &str, place: &str) -> CommandOutput {
-    let usage = ["Unknown argument", "Mandatory option", "No command", "the command ends"];
+    let usage = ["Unknown argument", "Mandatory option", "No command", "Missing "];
     if usage.iter().any(|u| why.starts_with(u)) {
         return CommandOutput::failed(2, format!("{TOOL}{why}\nTry `ipset help' for more information."));
     }

@@ -184,12 +184,42 @@ fn flag(words: &mut Words<'_>, flags: &mut Flags) -> bool {
     true
 }
 
+/// Reads a command; what is wrong with it bears ipset's words as well.
 fn command(words: &mut Words<'_>) -> Result<IpsetCommand, Diagnostic> {
+    let mut verb = None;
+    read(words, &mut verb).map_err(|d| {
+        if d.tool.is_some() {
+            return d;
+        }
+        let word = d.token.clone();
+        let option =
+            options::SET_OPTIONS.contains(&word.as_str()) || options::ENTRY_OPTIONS.contains(&word.as_str());
+        let says = match (d.message.as_str(), verb) {
+            (m, _) if m.ends_with("is not a number") => {
+                format!("Syntax error: '{word}' is invalid as number")
+            }
+            (m, _) if m.ends_with("is too much") => format!("Unknown argument {word}"),
+            ("the command ends too early", None) => "No command specified.".to_owned(),
+            ("the command ends too early", _) if option => {
+                format!("Missing mandatory argument of option `{word}'")
+            }
+            ("the command ends too early", Some(verb)) => {
+                let which = if word == verb { "" } else { "second " };
+                format!("Missing {which}mandatory argument to command {verb}")
+            }
+            _ => return d,
+        };
+        saying(d, says)
+    })
+}
+
+fn read(words: &mut Words<'_>, named: &mut Option<&'static str>) -> Result<IpsetCommand, Diagnostic> {
     let mut flags = Flags::default();
     while flag(words, &mut flags) {}
     let token = words.need("a command such as create or add")?;
     let text = token.text.trim_start_matches("--");
     let found = VERBS.iter().find(|(long, short, _)| *long == text || *short == token.text);
+    *named = found.map(|(long, ..)| *long);
     let Some((.., verb)) = found else {
         let says = format!("No command specified: unknown argument {}", token.text);
         return words.unexpected(&token, KNOWN, NOT_MODELLED).map_err(|d| saying(d, says));
@@ -219,6 +249,7 @@ fn command(words: &mut Words<'_>) -> Result<IpsetCommand, Diagnostic> {
         Verb::Save => IpsetCommand::Save(optional_set(words, &mut flags)?),
         Verb::List => {
             let name = optional_set(words, &mut flags)?;
+            while flag(words, &mut flags) {}
             IpsetCommand::List { name, names: flags.names, terse: flags.terse }
         }
         Verb::Rename => IpsetCommand::Rename(set(words)?, set(words)?),

@@ -53,7 +53,7 @@ pub enum EntryOption {
     NoMatch,
 }
 
-const SET_OPTIONS: &[&str] = &[
+pub(super) const SET_OPTIONS: &[&str] = &[
     "family",
     "hashsize",
     "maxelem",
@@ -69,7 +69,7 @@ const SET_OPTIONS: &[&str] = &[
     "skbinfo",
     "forceadd",
 ];
-const ENTRY_OPTIONS: &[&str] = &["timeout", "packets", "bytes", "comment", "nomatch"];
+pub(super) const ENTRY_OPTIONS: &[&str] = &["timeout", "packets", "bytes", "comment", "nomatch"];
 const ENTRY_NOT_MODELLED: &[&str] = &["skbmark", "skbprio", "skbqueue", "before", "after"];
 
 fn unknown(d: Diagnostic, word: &str) -> Diagnostic {

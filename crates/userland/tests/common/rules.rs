@@ -1,6 +1,7 @@
 //! Generators of rule sets that the kernel would accept.
 
 use kernel::netfilter::conntrack::{Direction, Helper};
+use kernel::netfilter::ipset::SetDirs;
 use kernel::netfilter::xtables::matches::*;
 use kernel::netfilter::xtables::targets::*;
 use kernel::netfilter::xtables::*;
@@ -74,6 +75,16 @@ fn conntrack() -> impl Strategy<Value = Conntrack> {
         .prop_filter("empty", |c| *c != Conntrack::default())
 }
 
+fn set() -> impl Strategy<Value = SetMatch> {
+    let dirs = (1..=SetDirs::MAX, any::<u8>())
+        .prop_map(|(dim, bits)| SetDirs { dim, src: bits & u8::MAX >> (8 - dim) });
+    (any::<bool>(), "[A-Za-z][A-Za-z0-9_.:-]{0,30}", dirs).prop_map(|(not, name, dirs)| SetMatch {
+        not,
+        name,
+        dirs,
+    })
+}
+
 fn statistic() -> impl Strategy<Value = Statistic> {
     let random = (0..=1u32 << 31).prop_map(StatisticMode::Random);
     let nth = (1u32.., any::<u32>()).prop_map(|(every, p)| StatisticMode::Nth { every, packet: p % every });
@@ -113,6 +124,7 @@ fn plain_match() -> impl Strategy<Value = Match> {
         neg((1u16..32).prop_map(CtStates)).prop_map(Match::State),
         addrtype().prop_map(Match::Addrtype),
         statistic().prop_map(Match::Statistic),
+        set().prop_map(Match::Set),
         physdev().prop_map(Match::Physdev),
     ]
 }

@@ -6,6 +6,8 @@ mod elem;
 mod packet;
 mod set;
 mod sets;
+#[cfg(test)]
+mod tests;
 
 pub use elem::{Addrs, Elem, Elems, SetType};
 pub use packet::SetDirs;

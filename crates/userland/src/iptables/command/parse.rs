@@ -248,7 +248,7 @@ impl<'a> Parser<'a, '_> {
         let [first, second] = values;
         let not = self.not.take().is_some();
         self.spec.set(owner, opt, not, &shown, (&text(&first), &text(&second))).map_err(|fault| {
-            let at = first.as_ref();
+            let at = second.as_ref().filter(|_| fault.second).or(first.as_ref());
             let fault = at.map_or(fault.clone(), |v| misplaced(&shown, v, &expected, fault));
             self.args.blame(at.unwrap_or(token), fault)
         })

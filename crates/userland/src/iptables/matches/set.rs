@@ -32,7 +32,11 @@ impl Text for SetMatch {
             return Err(Fault::new(message, format!("expected at most {NAME_MAX} characters"))
                 .usage(format!("setname `{name}' too long, max {NAME_MAX} characters.")));
         }
-        *self = SetMatch { not: given.not, name: name.to_owned(), dirs: directions(dirs)? };
+        *self = SetMatch {
+            not: given.not,
+            name: name.to_owned(),
+            dirs: directions(dirs).map_err(Fault::about_second)?,
+        };
         Ok(())
     }
 

@@ -1,0 +1,119 @@
+use super::elem::{Addrs, Elems, SetType};
+use super::{ElemInfo, IpSets, SetDirs, SetError, SetOptions};
+use crate::Instant;
+use ::packet::{Ip, L4, Protocol, Udp};
+use std::net::Ipv4Addr;
+
+const T0: Instant = Instant(0);
+
+fn ip(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, last)
+}
+
+fn net(last: u8, cidr: u8) -> Addrs {
+    Addrs::Net(ip(last), cidr)
+}
+
+fn elems(first: Addrs, ports: (u16, u16), second: Addrs) -> Elems {
+    Elems { first, proto: Protocol::UDP, ports, second }
+}
+
+fn set(kind: SetType, options: SetOptions) -> IpSets {
+    let mut sets = IpSets::default();
+    sets.create("S", kind, options, false).unwrap();
+    sets
+}
+
+fn shown(sets: &IpSets, now: Instant) -> Vec<(Ipv4Addr, u8, u16)> {
+    let members = sets.get("S").into_iter().flat_map(|s| s.members(now));
+    members.map(|(e, _)| (e.ip, e.cidr, e.port)).collect()
+}
+
+fn udp(src: u8, dst: u8) -> Ip {
+    let udp = Udp { sport: 1000, dport: 53, checksum_ok: true, payload: Vec::new() };
+    Ip::new(ip(src).into(), ip(dst).into(), L4::Udp(udp))
+}
+
+#[test]
+fn a_range_of_addresses_becomes_networks_in_a_type_of_networks() {
+    let mut sets = set(SetType::HashNet, SetOptions::default());
+    let range = elems(Addrs::Range(ip(0), ip(9)), (0, 0), net(0, 32));
+    assert_eq!(sets.add("S", &range, &ElemInfo::default(), false, T0), Ok(()));
+    assert_eq!(shown(&sets, T0), [(ip(0), 29, 0), (ip(8), 31, 0)]);
+}
+
+#[test]
+fn netmask_keeps_one_address_of_each_network() {
+    let mut sets = set(SetType::HashIp, SetOptions { netmask: 30, ..SetOptions::default() });
+    let range = elems(Addrs::Range(ip(2), ip(9)), (0, 0), net(0, 32));
+    assert_eq!(sets.add("S", &range, &ElemInfo::default(), false, T0), Ok(()));
+    assert_eq!(shown(&sets, T0), [(ip(0), 32, 0), (ip(4), 32, 0), (ip(8), 32, 0)]);
+}
+
+#[test]
+fn what_stood_before_the_refused_member_stays() {
+    let mut sets = set(SetType::HashIpPort, SetOptions { maxelem: 2, ..SetOptions::default() });
+    let ports = elems(net(1, 32), (5, 9), net(0, 32));
+    assert_eq!(sets.add("S", &ports, &ElemInfo::default(), false, T0), Err(SetError::HashFull));
+    assert_eq!(shown(&sets, T0), [(ip(1), 32, 5), (ip(1), 32, 6)]);
+}
+
+#[test]
+fn the_smallest_network_decides_and_a_hole_does_not_match() {
+    let mut sets = set(SetType::HashNet, SetOptions::default());
+    for (cidr, nomatch) in [(24, false), (25, true), (30, false)] {
+        let info = ElemInfo { nomatch, ..ElemInfo::default() };
+        assert_eq!(sets.add("S", &elems(net(0, cidr), (0, 0), net(0, 32)), &info, false, T0), Ok(()));
+    }
+    for (last, inside) in [(2, true), (9, false), (200, true)] {
+        let dirs = SetDirs { dim: 1, src: 1 };
+        assert_eq!(sets.test_packet("S", dirs, &udp(last, 99), T0), inside, "{last}");
+    }
+}
+
+#[test]
+fn each_part_has_its_direction_and_none_may_be_missing() {
+    let mut sets = set(SetType::HashIpPortIp, SetOptions::default());
+    let member = elems(net(2, 32), (53, 53), net(1, 32));
+    assert_eq!(sets.add("S", &member, &ElemInfo::default(), false, T0), Ok(()));
+    // dst,dst,src; dst,dst; dst,src,src; src,dst,dst; dst,dst,src,dst
+    for (dim, src, hit) in
+        [(3, 0b100, true), (2, 0, false), (3, 0b110, false), (3, 1, false), (4, 0b100, true)]
+    {
+        assert_eq!(sets.test_packet("S", SetDirs { dim, src }, &udp(1, 2), T0), hit, "{dim} {src:b}");
+    }
+}
+
+#[test]
+fn a_timeout_ends_a_member_and_0_keeps_it() {
+    let mut sets = set(SetType::HashIp, SetOptions { timeout: Some(5), ..SetOptions::default() });
+    for (last, timeout) in [(1, None), (2, Some(0)), (3, Some(9))] {
+        let info = ElemInfo { timeout, ..ElemInfo::default() };
+        assert_eq!(sets.add("S", &elems(net(last, 32), (0, 0), net(0, 32)), &info, false, T0), Ok(()));
+    }
+    let members = |s: u64| shown(&sets, Instant(s * 1_000_000)).len();
+    assert_eq!([members(4), members(6), members(10)], [3, 2, 1]);
+}
+
+#[test]
+fn swap_leaves_the_names_in_their_places() {
+    let mut sets = set(SetType::HashIp, SetOptions::default());
+    sets.create("T", SetType::HashIp, SetOptions { maxelem: 7, ..SetOptions::default() }, false).unwrap();
+    sets.create("P", SetType::BitmapPort, SetOptions::default(), false).unwrap();
+    assert_eq!(sets.swap("S", "T"), Ok(()));
+    let list: Vec<(&str, u32)> = sets.iter().map(|s| (s.name.as_str(), s.options.maxelem)).collect();
+    assert_eq!(list, [("S", 7), ("T", 65536), ("P", 65536)]);
+    assert_eq!(sets.swap("S", "P"), Err(SetError::TypeMismatch));
+    assert_eq!(sets.swap("S", "NO"), Err(SetError::NoSecondSet));
+}
+
+#[test]
+fn a_new_set_takes_the_first_free_place() {
+    let mut sets = set(SetType::HashIp, SetOptions::default());
+    sets.create("T", SetType::HashIp, SetOptions::default(), false).unwrap();
+    assert_eq!(sets.destroy("S", &|_| 1), Err(SetError::Busy));
+    assert_eq!(sets.destroy("S", &|_| 0), Ok(()));
+    sets.create("U", SetType::HashIp, SetOptions::default(), false).unwrap();
+    let names: Vec<&str> = sets.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["U", "T"]);
+}
