@@ -109,7 +109,7 @@ fn run(case: Case) -> (bool, TftpGot, Run) {
         }],
     };
     let mut boxes = kube.boxes().unwrap();
-    let mode = ServerMode::Tftp { data: (Ipv4Addr::UNSPECIFIED, 47000) };
+    let mode = ServerMode::Tftp { data: (Ipv4Addr::UNSPECIFIED, 47000), retransmit_ms: 0 };
     boxes.serve("tftpd", ServerSpec { tcp: false, bind: (Ipv4Addr::UNSPECIFIED, 69), mode, closes: false });
     let get = Stimulus::Tftp {
         host: "client".to_owned(),
@@ -117,6 +117,7 @@ fn run(case: Case) -> (bool, TftpGot, Run) {
         dst: (NODE, 30069),
         file: "f-2016".to_owned(),
         strict: false,
+        retransmit_ms: 0,
         timeout_ms: 600,
     };
     let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: vec![get], settle_ms: 40 };

@@ -141,6 +141,7 @@ fn app_json(event: &AppEvent) -> Option<Value> {
         AppEvent::TftpDone { bytes } => json!({ "server": "tftp-data", "done": bytes }),
         AppEvent::TftpGet { .. }
         | AppEvent::TftpReceived { .. }
+        | AppEvent::TftpTimedOut { .. }
         | AppEvent::Connect { .. }
         | AppEvent::Connected { .. }
         | AppEvent::Reply { .. }

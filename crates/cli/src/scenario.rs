@@ -232,6 +232,7 @@ fn server(n: &Node<'_>) -> Result<ServerSpec> {
                 n.or("data_addr", Ipv4Addr::UNSPECIFIED, |a| a.parse("an IPv4 address"))?,
                 n.or("data_port", 40000, Node::number)?,
             ),
+            retransmit_ms: 0,
         },
         other => {
             return wrong(
@@ -339,6 +340,7 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
             dst: n.need("dst")?.endpoint()?,
             file: n.or("file", "f-1000".to_owned(), Node::text)?,
             strict: n.or("strict", false, Node::flag)?,
+            retransmit_ms: 0,
             timeout_ms: n.or("timeout_ms", 600, Node::number)?,
         },
         "ping" => Stimulus::Ping {

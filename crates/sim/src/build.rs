@@ -13,6 +13,7 @@ use litemap::LiteMap;
 use packet::Mac;
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 use userland::iptables::{ParsedTable, RestoreOptions, apply_restore_with_sets};
 
 /// A world cannot be built: where in the description, and why.
@@ -181,7 +182,10 @@ fn start_servers(world: &mut World, spec: &HostSpec) {
     for s in &spec.servers {
         world.start(match (s.tcp, s.mode) {
             (true, mode) => App::TcpServer(TcpServer::new(host, s.bind, mode, s.closes)),
-            (false, ServerMode::Tftp { data }) => App::TftpServer(TftpServer::new(host, s.bind, data)),
+            (false, ServerMode::Tftp { data, retransmit_ms }) => {
+                let again = (retransmit_ms > 0).then(|| Duration::from_millis(retransmit_ms));
+                App::TftpServer(TftpServer::new(host, s.bind, data, again))
+            }
             (false, mode) => App::UdpServer(UdpServer::new(host, s.bind, mode)),
         });
     }

@@ -114,10 +114,11 @@ impl Scenario {
                 app.linger = Duration::from_millis(*linger_ms);
                 run_app(world, App::UdpClient(app))
             }
-            Stimulus::Tftp { src, dst, file, strict, timeout_ms, .. } => {
+            Stimulus::Tftp { src, dst, file, strict, retransmit_ms, timeout_ms, .. } => {
                 let mut app = TftpClient::new(host, *src, *dst, file.clone());
                 app.strict = *strict;
                 app.timeout = Duration::from_millis(*timeout_ms);
+                app.retransmit = (*retransmit_ms > 0).then(|| Duration::from_millis(*retransmit_ms));
                 run_app(world, App::TftpClient(app))
             }
             Stimulus::Ping { src, dst, id, seq, ttl, timeout_ms, .. } => {

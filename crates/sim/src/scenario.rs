@@ -79,6 +79,8 @@ pub enum ServerMode {
     Tftp {
         /// Address and port of the first data socket.
         data: (Ipv4Addr, u16),
+        /// Milliseconds after which a block is sent again (in.tftpd: 1000); 0 means never.
+        retransmit_ms: u64,
     },
     /// Answers an HTTP GET of `/` with a line that says who answers and whom it sees; anything else is not found.
     Http,
@@ -200,6 +202,8 @@ pub enum Stimulus {
         file: String,
         /// Data from another address is ignored.
         strict: bool,
+        /// Milliseconds after which the last message is sent again (tftp: 5000); 0 means never.
+        retransmit_ms: u64,
         /// How long it waits.
         timeout_ms: u64,
     },

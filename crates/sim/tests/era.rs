@@ -28,7 +28,7 @@ fn run(era: Era, rules: &str, stimuli: Vec<Stimulus>) -> Run {
     let listen = |port, mode| ServerSpec { tcp: false, bind: (SERVER, port), mode, closes: false };
     server.servers = vec![
         listen(53, ServerMode::Echo),
-        listen(69, ServerMode::Tftp { data: (Ipv4Addr::UNSPECIFIED, 40000) }),
+        listen(69, ServerMode::Tftp { data: (Ipv4Addr::UNSPECIFIED, 40000), retransmit_ms: 0 }),
     ];
     let end = |name: &str| (name.to_owned(), "eth0".to_owned());
     let scenario = Scenario {
@@ -79,6 +79,7 @@ fn helpers_are_assigned_by_port_only_on_the_oldest_kernel() {
             dst: (SERVER, 69),
             file: "f-10".to_owned(),
             strict: false,
+            retransmit_ms: 0,
             timeout_ms: 300,
         };
         let row = rows(&run(era, TRACKS, vec![get])).into_iter().find(|r| r.orig.key.dport() == 69).unwrap();

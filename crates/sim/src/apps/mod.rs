@@ -98,6 +98,11 @@ pub enum AppEvent {
         /// Who sent it.
         from: Option<Endpoint>,
     },
+    /// A TFTP client gave up.
+    TftpTimedOut {
+        /// Whom it had asked.
+        to: Endpoint,
+    },
     /// A client begins.
     Connect {
         /// True for TCP.

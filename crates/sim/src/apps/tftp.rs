@@ -42,6 +42,9 @@ pub struct TftpServer {
     host: NetnsId,
     bind: Endpoint,
     data: Endpoint,
+    /// A block is sent again after this time, then after twice that, and so on; an error ends the transfer. Without it
+    /// a block is sent once, and errors change nothing.
+    retransmit: Option<Duration>,
     socket: Option<SocketId>,
     transfers: Vec<Transfer>,
     busy_until: Instant,
@@ -55,7 +58,12 @@ struct Transfer {
     content: Vec<u8>,
     /// The block that waits for its acknowledgement, from 1.
     block: u16,
+    /// When it is sent again, and how long it waited before that.
+    resend: Option<(Instant, Duration)>,
 }
+
+/// A server gives a block up when it has waited this long for its acknowledgement (in.tftpd's 63 times its time-out).
+const GIVES_UP: u32 = 63;
 
 impl Transfer {
     fn chunk(&self) -> &[u8] {
@@ -67,8 +75,9 @@ impl Transfer {
 
 impl TftpServer {
     /// A server whose first data socket is bound to `data`.
-    pub fn new(host: NetnsId, bind: Endpoint, data: Endpoint) -> TftpServer {
-        TftpServer { host, bind, data, socket: None, transfers: Vec::new(), busy_until: Instant(0) }
+    pub fn new(host: NetnsId, bind: Endpoint, data: Endpoint, retransmit: Option<Duration>) -> TftpServer {
+        let busy_until = Instant(0);
+        TftpServer { host, bind, data, retransmit, socket: None, transfers: Vec::new(), busy_until }
     }
 
     pub(super) fn run(&mut self, cx: &mut AppCx<'_>) -> Option<Outcome> {
@@ -95,6 +104,7 @@ impl TftpServer {
         if let Some(Some(d)) = cx.with(host, |ns, _| ns.udp_recv(socket)) {
             self.request(&d, cx);
         } else if !self.progress(cx) {
+            self.send_again(cx);
             return None;
         }
         self.busy_until = cx.now() + TURN;
@@ -128,8 +138,9 @@ impl TftpServer {
             None => return,
         };
         cx.world.own(self.host, socket, cx.id);
-        let transfer = Transfer { socket, port: data.1, content: file(name), block: 1 };
+        let mut transfer = Transfer { socket, port: data.1, content: file(name), block: 1, resend: None };
         self.send(&transfer, cx);
+        transfer.resend = self.patience(cx);
         self.transfers.push(transfer);
     }
 
@@ -142,6 +153,39 @@ impl TftpServer {
         }
     }
 
+    /// A block has just been sent for the first time.
+    fn patience(&self, cx: &mut AppCx<'_>) -> Option<(Instant, Duration)> {
+        let after = self.retransmit?;
+        let at = cx.now() + after;
+        cx.wake_at(at);
+        Some((at, after))
+    }
+
+    /// Sends the blocks again whose acknowledgement is late.
+    fn send_again(&mut self, cx: &mut AppCx<'_>) {
+        let Some(first) = self.retransmit else { return };
+        for i in 0..self.transfers.len() {
+            let Some(t) = self.transfers.get(i).cloned() else { break };
+            let Some((_, waited)) = t.resend.filter(|(at, _)| *at <= cx.now()) else { continue };
+            let next = waited * 2;
+            if next >= first * GIVES_UP {
+                return self.end(i, cx);
+            }
+            self.send(&t, cx);
+            let at = cx.now() + next;
+            cx.wake_at(at);
+            if let Some(t) = self.transfers.get_mut(i) {
+                t.resend = Some((at, next));
+            }
+        }
+    }
+
+    fn end(&mut self, transfer: usize, cx: &mut AppCx<'_>) {
+        let t = self.transfers.remove(transfer);
+        cx.with(self.host, |ns, _| ns.close(t.socket));
+        cx.world.disown(self.host, t.socket);
+    }
+
     /// Handles the next error or acknowledgement; false if there is none.
     fn progress(&mut self, cx: &mut AppCx<'_>) -> bool {
         let host = self.host;
@@ -150,6 +194,9 @@ impl TftpServer {
             let socket = t.socket;
             if let Some(Some(error)) = cx.with(host, |ns, _| ns.take_error(socket)) {
                 cx.report(host, AppEvent::TftpData { port: None, error });
+                if self.retransmit.is_some() {
+                    self.end(i, cx);
+                }
                 return true;
             }
             let Some(Some(d)) = cx.with(host, |ns, _| ns.udp_recv(socket)) else { continue };
@@ -158,13 +205,15 @@ impl TftpServer {
             }
             if t.chunk().len() < BLOCK {
                 cx.report(host, AppEvent::TftpDone { bytes: t.content.len() });
-                cx.with(host, |ns, _| ns.close(socket));
-                cx.world.disown(host, socket);
-                self.transfers.remove(i);
+                self.end(i, cx);
             } else {
                 t.block = t.block.wrapping_add(1);
                 let t = t.clone();
                 self.send(&t, cx);
+                let resend = self.patience(cx);
+                if let Some(t) = self.transfers.get_mut(i) {
+                    t.resend = resend;
+                }
             }
             return true;
         }
@@ -185,14 +234,19 @@ pub struct TftpClient {
     pub file: String,
     /// Data from another address than the one that was asked is ignored.
     pub strict: bool,
-    /// How long it waits for the whole file.
+    /// How long it waits: for the whole file, or, if it sends its last message again, for the next block.
     pub timeout: Duration,
+    /// After this time without an answer the last message is sent again.
+    pub retransmit: Option<Duration>,
     /// How long it goes on listening.
     pub linger: Duration,
     socket: Option<SocketId>,
     until: Instant,
     done: Option<bool>,
     got: TftpGot,
+    /// The last message and to whom it went.
+    last: Option<(Vec<u8>, Endpoint)>,
+    resend_at: Instant,
     busy_until: Instant,
 }
 
@@ -217,6 +271,9 @@ impl TftpClient {
             file,
             strict: false,
             timeout: Duration::from_millis(600),
+            retransmit: None,
+            last: None,
+            resend_at: Instant(0),
             linger: Duration::from_millis(30),
             socket: None,
             until: Instant(0),
@@ -247,6 +304,9 @@ impl TftpClient {
         if self.done.is_none() && cx.now() >= self.until {
             self.finish(false, cx);
         }
+        if self.done.is_none() && self.retransmit.is_some() && cx.now() >= self.resend_at {
+            self.send(socket, cx);
+        }
         if self.done.is_none() || cx.now() < self.until {
             return None;
         }
@@ -262,7 +322,7 @@ impl TftpClient {
         let payload = [&op::RRQ.to_be_bytes(), self.file.as_bytes(), b"\0octet\0"].concat();
         let made = cx.with(self.host, |ns, kcx| {
             let socket = ns.udp_bind(src, kcx)?;
-            match ns.udp_send(socket, Some(dst), None, payload, kcx) {
+            match ns.udp_send(socket, Some(dst), None, payload.clone(), kcx) {
                 Ok(_) => Ok(socket),
                 Err(errno) => {
                     ns.close(socket);
@@ -273,9 +333,31 @@ impl TftpClient {
         let socket = made.unwrap_or(Err(Errno::EINVAL))?;
         cx.world.own(self.host, socket, cx.id);
         self.socket = Some(socket);
+        self.last = Some((payload, dst));
+        self.wait(cx);
+        Ok(socket)
+    }
+
+    /// A message has been sent: the time-outs begin anew.
+    fn wait(&mut self, cx: &mut AppCx<'_>) {
         self.until = cx.now() + self.timeout;
         cx.wake_at(self.until);
-        Ok(socket)
+        self.later(cx);
+    }
+
+    fn later(&mut self, cx: &mut AppCx<'_>) {
+        if let Some(after) = self.retransmit {
+            self.resend_at = cx.now() + after;
+            cx.wake_at(self.resend_at);
+        }
+    }
+
+    /// Sends the last message again.
+    fn send(&mut self, socket: SocketId, cx: &mut AppCx<'_>) {
+        if let Some((payload, to)) = self.last.clone() {
+            cx.with(self.host, |ns, kcx| ns.udp_send(socket, Some(to), None, payload, kcx));
+        }
+        self.later(cx);
     }
 
     fn data(&mut self, socket: SocketId, d: &Datagram, cx: &mut AppCx<'_>) {
@@ -289,8 +371,11 @@ impl TftpClient {
         let Some((op::DATA, block)) = header(&d.payload) else { return };
         let len = d.payload.len().saturating_sub(4);
         self.got.bytes += len;
-        let (to, ack) = (d.from, message(op::ACK, block, &[]));
-        cx.with(self.host, |ns, kcx| ns.udp_send(socket, Some(to), None, ack, kcx));
+        self.last = Some((message(op::ACK, block, &[]), d.from));
+        self.send(socket, cx);
+        if self.retransmit.is_some() {
+            self.wait(cx);
+        }
         if len < BLOCK && self.done.is_none() {
             self.finish(true, cx);
         }
@@ -301,8 +386,7 @@ impl TftpClient {
         let event = if done {
             AppEvent::TftpReceived { bytes: self.got.bytes, from: self.got.peers.last().copied() }
         } else {
-            let after_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-            AppEvent::TimedOut { to: self.dst, connecting: false, after_ms }
+            AppEvent::TftpTimedOut { to: self.dst }
         };
         cx.report(self.host, event);
         self.until = cx.now() + self.linger;

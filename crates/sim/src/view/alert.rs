@@ -37,6 +37,7 @@ pub fn terminal(world: &World) -> Vec<TermLine> {
         let (command, text, tone) = match app {
             AppEvent::Connect { tcp, to } => (true, command_text(*tcp, *to), Tone::Plain),
             AppEvent::TftpGet { to, file } => (true, format!("tftp {} -c get {file}", ep(*to)), Tone::Plain),
+            AppEvent::TftpTimedOut { .. } => (false, "Transfer timed out.".to_owned(), Tone::Bad),
             AppEvent::TftpReceived { bytes, .. } => (false, format!("Received {bytes} bytes"), Tone::Strong),
             AppEvent::Reply { text, .. } => (false, body(text).to_owned(), Tone::Strong),
             AppEvent::Failed { to, errno } => {

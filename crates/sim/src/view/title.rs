@@ -60,6 +60,7 @@ pub(super) fn app(event: &AppEvent) -> Draft {
         }
         AppEvent::TftpDone { bytes } => d(format!("the server has delivered {bytes} bytes")),
         AppEvent::TftpGet { file, .. } => d(format!("get {file}")),
+        AppEvent::TftpTimedOut { .. } => d("Transfer timed out.".to_owned()).tone(Tone::Bad),
         AppEvent::TftpReceived { bytes, .. } => d(format!("Received {bytes} bytes")).tone(Tone::Strong),
         AppEvent::Connect { tcp, to: t } => {
             let call = if *tcp { "connect() to" } else { "sends to" };
