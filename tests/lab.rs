@@ -74,17 +74,42 @@ fn nat_is_asked_once_for_both_copies() {
     assert_eq!(nat.iter().filter(|(t, c)| *t == TableId::Nat && c == "POSTROUTING").count(), 1);
 }
 
+/// Every combination of a lab's switch positions.
+fn settings(lab: &Lab) -> Vec<Setting> {
+    let mut all = vec![Setting::new()];
+    for switch in &lab.switches {
+        let with = |s: &Setting, value: &str| {
+            let mut s = s.clone();
+            s.insert(switch.name.to_owned(), value.to_owned());
+            s
+        };
+        all = all.iter().flat_map(|s| switch.values().map(move |v| with(s, v))).collect();
+    }
+    all
+}
+
 #[test]
 fn every_claim_holds_in_every_position() {
     for lab in workshop::labs() {
-        for switch in &lab.switches {
-            for value in switch.values() {
-                let setting = Setting::from_iter([(switch.name.to_owned(), value.to_owned())]);
-                let run = lab.run(&setting).unwrap();
-                for claim in &run.claims {
-                    assert!(claim.holds, "{} with {}={value}: {}", lab.name, switch.name, claim.text);
-                }
+        for setting in settings(&lab) {
+            let run = lab.run(&setting).unwrap();
+            for claim in &run.claims {
+                assert!(claim.holds, "{} with {setting:?}: {}", lab.name, claim.text);
             }
+        }
+    }
+}
+
+#[test]
+fn every_claim_and_every_paragraph_applies_somewhere() {
+    for lab in workshop::labs() {
+        let runs: Vec<LabRun> = settings(&lab).iter().map(|s| lab.run(s).unwrap()).collect();
+        for (i, claim) in lab.claims.iter().enumerate() {
+            assert!(runs.iter().any(|r| r.claims[i].applies), "{}: {}", lab.name, claim.text);
+        }
+        for beat in &lab.beats {
+            let shown = runs.iter().any(|r| lab.beats_for(&r.setting).any(|b| b == beat));
+            assert!(shown, "{}: {}", lab.name, beat.text);
         }
     }
 }
@@ -111,17 +136,47 @@ fn claims_that_do_not_apply_count_as_holding() {
 #[test]
 fn every_link_of_the_prose_leads_somewhere() {
     for lab in workshop::labs() {
-        for value in ["off", "on"] {
-            let run = lab.run(&set(value)).unwrap();
+        for setting in settings(&lab) {
+            let run = lab.run(&setting).unwrap();
             for beat in lab.beats_for(&run.setting) {
                 for span in workshop::spans(beat.text) {
                     if let workshop::Span::Link(words, key) = span {
                         let known = run.moments.iter().any(|(k, _)| *k == key);
-                        assert!(known, "{}, br_netfilter={value}: [{words}]({key})", lab.name);
+                        assert!(known, "{}, {setting:?}: [{words}]({key})", lab.name);
                     }
                 }
             }
         }
+    }
+}
+
+/// The switches by which TFTP's goal is decided.
+fn tftp(policy: &str, mode: &str, conntrack: &str, nat: &str, outgoing: &str, kernel: &str) -> bool {
+    let lab = workshop::lab("tftp-ipvs").unwrap();
+    let setting = [
+        ("externalTrafficPolicy", policy),
+        ("mode", mode),
+        ("nf_conntrack_tftp", conntrack),
+        ("nf_nat_tftp", nat),
+        ("natOutgoing", outgoing),
+        ("kernel", kernel),
+    ];
+    let setting = setting.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    lab.run(&Setting::from_iter(setting)).unwrap().goals.iter().all(|g| g.reached)
+}
+
+#[test]
+fn the_file_arrives_as_policy_mode_and_modules_say() {
+    for mode in ["iptables", "ipvs"] {
+        for kernel in ["3.10", "4.19", "6.18"] {
+            assert!(!tftp("Cluster", mode, "off", "off", "on", kernel), "{mode}, {kernel}: none");
+            assert!(!tftp("Cluster", mode, "on", "off", "on", kernel), "{mode}, {kernel}: conntrack's half");
+            assert!(tftp("Cluster", mode, "on", "on", "on", kernel), "{mode}, {kernel}: both");
+            assert!(tftp("Local", mode, "off", "off", "on", kernel), "{mode}, {kernel}: Local, natOutgoing");
+            assert!(!tftp("Local", mode, "off", "off", "off", kernel), "{mode}, {kernel}: Local alone");
+        }
+        let local = tftp("Local", mode, "on", "on", "off", "6.18");
+        assert_eq!(local, mode == "iptables", "{mode}: the NAT helper under Local");
     }
 }
 

@@ -191,7 +191,7 @@ impl Tests<'_> {
         for package in self.workspace.engine() {
             engine.args(["--package", &package.name]);
         }
-        run::run(engine.arg("--lib").args(strict))
+        run::run(engine.args(["--lib", "--all-features"]).args(strict))
     }
 
     fn native(&mut self) -> Result<()> {
@@ -214,7 +214,7 @@ impl Tests<'_> {
         for package in packages {
             let targets: &[&str] = match package.name.as_str() {
                 "web" => &["--lib", "--tests"],
-                _ if package.tests.iter().any(|test| test == "wasm") => &["--test", "wasm"],
+                _ if package.tests.iter().any(|test| test == "wasm") => &["--all-features", "--test", "wasm"],
                 _ => continue,
             };
             let mut command = self.workspace.cargo_wasm("test");

@@ -51,6 +51,8 @@ pub struct Kube {
     pub modules: Modules,
     /// How pods are connected.
     pub cni: Cni,
+    /// `clusterCIDR`: the pods' networks.
+    pub cluster_cidr: Ipv4Net,
     /// The nodes masquerade what leaves the cluster from a pod (Calico's natOutgoing, the bridge plugin's ipMasq).
     pub nat_outgoing: bool,
     /// Hairpin mode of the pods' bridge ports.
@@ -223,6 +225,7 @@ impl Kube {
             spec.ip.push(ip(&format!("route add {} via {}", pod_net(other)?, node_ip(other)?))?);
         }
         let mut config = Config { version: self.version, nfacct: false, ..Config::default() }.on_node(node);
+        config.cluster_cidrs = vec![IpNet::V4(self.cluster_cidr)];
         if self.cni == Cni::Bridge {
             config.interface_ips.push(IpAddr::V4(gateway(net)));
         }
@@ -231,27 +234,9 @@ impl Kube {
             Mode::Ipvs => self.ipvs(&config, &mut spec)?,
         }
         if self.nat_outgoing {
-            let cidrs = config.cluster_cidrs.iter().filter_map(|c| match c {
-                IpNet::V4(c) => Some(c.to_string()),
-                IpNet::V6(_) => None,
-            });
-            for cidr in cidrs {
-                let rule = [
-                    "iptables",
-                    "-t",
-                    "nat",
-                    "-A",
-                    "POSTROUTING",
-                    "-s",
-                    &cidr,
-                    "!",
-                    "-d",
-                    &cidr,
-                    "-j",
-                    "MASQUERADE",
-                ];
-                spec.setup.push(run(&rule, None));
-            }
+            let cidr = self.cluster_cidr;
+            let line = format!("iptables -t nat -A POSTROUTING -s {cidr} ! -d {cidr} -j MASQUERADE");
+            spec.setup.push(run(&line.split(' ').collect::<Vec<_>>(), None));
         }
         if let Some(port) = self.tftp_rule {
             for chain in ["PREROUTING", "OUTPUT"] {

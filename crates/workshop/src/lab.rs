@@ -92,8 +92,8 @@ pub struct Lab {
     pub beats: Vec<Beat>,
     /// The switches.
     pub switches: Vec<Switch>,
-    /// The world and what is done in it, for a setting.
-    pub scenario: fn(&Setting) -> Scenario,
+    /// The world and what is done in it, for a setting. `Err` is a mistake in the lab's own texts.
+    pub scenario: fn(&Setting) -> Result<Scenario, String>,
     /// Names of the stimuli.
     pub stimuli: &'static [&'static str],
     /// Facts.
@@ -111,6 +111,8 @@ pub enum LabError {
     UnknownSwitch(String, Vec<&'static str>),
     /// The switch has no such value: switch, value, and those that it has.
     UnknownValue(String, String, Vec<&'static str>),
+    /// A text of the lab is wrong.
+    Scenario(String),
     /// The world cannot be built.
     Build(BuildError),
 }
@@ -124,6 +126,7 @@ impl fmt::Display for LabError {
             LabError::UnknownValue(name, value, known) => {
                 write!(f, "switch {name} has no value {value:?}; it has: {}", known.join(", "))
             }
+            LabError::Scenario(e) => f.write_str(e),
             LabError::Build(e) => write!(f, "{e}"),
         }
     }
@@ -209,7 +212,8 @@ impl Lab {
     /// Runs the lab; switches that `changes` does not name stand at their defaults.
     pub fn run(&self, changes: &Setting) -> Result<LabRun, LabError> {
         let setting = self.setting(changes)?;
-        let run = (self.scenario)(&setting).run().map_err(LabError::Build)?;
+        let scenario = (self.scenario)(&setting).map_err(LabError::Scenario)?;
+        let run = scenario.run().map_err(LabError::Build)?;
         let met = |when: &[(&str, &str)]| {
             when.iter().all(|(name, value)| setting.get(*name).is_some_and(|v| v == value))
         };

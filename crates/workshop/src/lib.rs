@@ -15,7 +15,11 @@ pub use prose::{Span, spans};
 
 /// All labs, in the order in which they are offered.
 pub fn labs() -> Vec<Lab> {
-    vec![labs::same_node_clusterip::lab()]
+    vec![
+        labs::same_node_clusterip::lab(),
+        #[cfg(feature = "cluster-labs")]
+        labs::tftp_ipvs::lab(),
+    ]
 }
 
 /// The lab of that name.

@@ -29,10 +29,11 @@ fn message(opcode: u16, block: u16, data: &[u8]) -> Vec<u8> {
     [&opcode.to_be_bytes(), &block.to_be_bytes(), data].concat()
 }
 
-/// A file's content follows from its name: `f-1200` has 1200 bytes, a name without a number 1000.
+/// A file's content follows from its name: `f-1200` and `f-1200.txt` have 1200 bytes, a name without a number 1000.
 fn file(name: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(name);
-    let size = text.split('-').nth(1).and_then(|n| n.parse::<u32>().ok()).unwrap_or(1000);
+    let digits = |n: &str| n.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<u32>().ok());
+    let size = text.split('-').nth(1).and_then(digits).unwrap_or(1000);
     (0..size.min(1 << 24)).map(|i| (i & 0xff) as u8).collect()
 }
 

@@ -226,7 +226,7 @@ const TMP2_MAC: [u8; 6] = [0x9e, 0xd4, 0x7d, 0xec, 0xb7, 0x6d];
 const NGINX2_MAC: [u8; 6] = [0xfa, 0xce, 0x1c, 0x2d, 0x05, 0xeb];
 const CNIO0_MAC: [u8; 6] = [0x12, 0xe9, 0x35, 0x7a, 0x5b, 0x02];
 
-fn scenario(setting: &Setting) -> Scenario {
+fn scenario(setting: &Setting) -> Result<Scenario, String> {
     let br_netfilter = setting.get("br_netfilter").is_some_and(|v| v == "on");
     let rules_1 = include_str!("same_node_clusterip/worker-1.rules");
     let rules_2 = include_str!("same_node_clusterip/worker-2.rules");
@@ -236,7 +236,7 @@ fn scenario(setting: &Setting) -> Scenario {
     // The node has talked to both pods, so ARP knows them; the bridge has forgotten where nginx2 is.
     worker_2.ip.push(neigh(POD_ADDR, NGINX2_MAC, "cnio0"));
     worker_2.ip.push(neigh(CLIENT_ADDR, TMP2_MAC, "cnio0"));
-    Scenario {
+    Ok(Scenario {
         hosts: vec![
             HostSpec { name: "lan".to_owned(), ..HostSpec::default() },
             node("worker-1", 1, rules_1, br_netfilter),
@@ -267,7 +267,7 @@ fn scenario(setting: &Setting) -> Scenario {
             timeout_ms: 1500,
         }],
         settle_ms: 40,
-    }
+    })
 }
 
 // ---------------------------------------------------------------------- claims and goals
