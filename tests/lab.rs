@@ -181,6 +181,16 @@ fn the_file_arrives_as_policy_mode_and_modules_say() {
 }
 
 #[test]
+fn a_pod_fails_to_reach_itself_only_on_a_bridge_with_br_netfilter_and_without_hairpin() {
+    let lab = workshop::lab("hooks-and-chains").unwrap();
+    for setting in settings(&lab) {
+        let is = |name: &str| setting.get(name).unwrap() == "on";
+        let reached = lab.run(&setting).unwrap().goals.iter().all(|g| g.reached);
+        assert_eq!(reached, is("hairpin") || !is("br_netfilter"), "{setting:?}");
+    }
+}
+
+#[test]
 fn an_unknown_switch_is_refused_with_the_list() {
     let changes = Setting::from_iter([("hairpin".to_owned(), "on".to_owned())]);
     let error = lab().run(&changes).unwrap_err();

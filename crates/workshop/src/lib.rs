@@ -19,6 +19,8 @@ pub fn labs() -> Vec<Lab> {
         labs::same_node_clusterip::lab(),
         #[cfg(feature = "cluster-labs")]
         labs::tftp_ipvs::lab(),
+        #[cfg(feature = "cluster-labs")]
+        labs::hooks_and_chains::lab(),
     ]
 }
 
