@@ -191,6 +191,15 @@ fn a_pod_fails_to_reach_itself_only_on_a_bridge_with_br_netfilter_and_without_ha
 }
 
 #[test]
+fn the_laptop_reaches_the_pod_only_when_there_is_a_service() {
+    let lab = workshop::lab("service-iptables").unwrap();
+    for (value, reached) in [("absent", false), ("present", true)] {
+        let setting = Setting::from_iter([("service".to_owned(), value.to_owned())]);
+        assert!(lab.run(&setting).unwrap().goals.iter().all(|g| g.reached == reached), "{value}");
+    }
+}
+
+#[test]
 fn an_unknown_switch_is_refused_with_the_list() {
     let changes = Setting::from_iter([("hairpin".to_owned(), "on".to_owned())]);
     let error = lab().run(&changes).unwrap_err();

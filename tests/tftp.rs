@@ -98,7 +98,7 @@ fn run(case: Case) -> (bool, TftpGot, Run) {
         era: case.era,
         modules: Modules { br_netfilter: true, nf_conntrack_tftp: case.conntrack, nf_nat_tftp: case.nat },
         cni: case.cni,
-        cluster_cidr: "10.244.0.0/16".parse().unwrap(),
+        cluster_cidr: "10.244.0.0/16".parse().ok(),
         nat_outgoing: case.nat_outgoing,
         hairpin: false,
         gateway: Ipv4Addr::new(192, 168, 1, 1),

@@ -17,8 +17,6 @@ use sim::{BridgePort, HostSpec, LinkSpec, ServerSpec, SetupCommand};
 use std::net::{IpAddr, Ipv4Addr};
 use userland::ip::{IpCommand, parse_ip};
 
-/// The bridge of a node's pods, where the CNI plugin makes one.
-pub const BRIDGE: &str = "cnio0";
 /// The device on the LAN.
 pub const UPLINK: &str = "eth0";
 /// The box that is the LAN's switch.
@@ -32,8 +30,21 @@ pub enum Cni {
     /// By the bridge plugin: a bridge that bears the gateway's address, the pods' veths are its ports.
     #[default]
     Bridge,
+    /// By Docker, as in a minikube of its time: the bridge docker0, and Docker's own rules.
+    Docker,
     /// By Calico: a route of 32 bits to each pod by a veth without an address, and proxy ARP.
     Calico,
+}
+
+impl Cni {
+    /// The bridge of a node's pods.
+    pub fn bridge(self) -> Option<&'static str> {
+        match self {
+            Cni::Bridge => Some("cnio0"),
+            Cni::Docker => Some("docker0"),
+            Cni::Calico => None,
+        }
+    }
 }
 
 /// A cluster, and how its nodes are set up.
@@ -51,9 +62,10 @@ pub struct Kube {
     pub modules: Modules,
     /// How pods are connected.
     pub cni: Cni,
-    /// `clusterCIDR`: the pods' networks.
-    pub cluster_cidr: Ipv4Net,
-    /// The nodes masquerade what leaves the cluster from a pod (Calico's natOutgoing, the bridge plugin's ipMasq).
+    /// `clusterCIDR`: the pods' networks, if kube-proxy is told.
+    pub cluster_cidr: Option<Ipv4Net>,
+    /// The nodes masquerade what leaves the cluster from a pod (Calico's natOutgoing, the bridge plugin's ipMasq). Without
+    /// a `cluster_cidr` it is what leaves the node's own network.
     pub nat_outgoing: bool,
     /// Hairpin mode of the pods' bridge ports.
     pub hairpin: bool,
@@ -140,10 +152,10 @@ impl Kube {
                 out.links.push(veth((&name, &dev), (&pod.metadata.name, "eth0")));
                 ports.push(BridgePort { dev, hairpin: self.hairpin });
             }
-            if self.cni == Cni::Bridge {
+            if let Some(bridge) = self.cni.bridge() {
                 out.links.push(LinkSpec::Bridge {
                     host: name.clone(),
-                    name: BRIDGE.to_owned(),
+                    name: bridge.to_owned(),
                     mac: None,
                     ports,
                     promisc: false,
@@ -187,7 +199,7 @@ impl Kube {
         let addr =
             addr.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))?;
         let lines = match self.cni {
-            Cni::Bridge => vec![
+            Cni::Bridge | Cni::Docker => vec![
                 format!("addr add {addr}/{} dev eth0", net.prefix_len()),
                 format!("route add default via {}", gateway(net)),
             ],
@@ -214,19 +226,22 @@ impl Kube {
             ..HostSpec::default()
         };
         spec.ip.push(ip(&format!("addr add {own}/24 dev {UPLINK}"))?);
-        match self.cni {
-            Cni::Bridge => {
-                spec.ip.push(ip(&format!("addr add {}/{} dev {BRIDGE}", gateway(net), net.prefix_len()))?);
+        match self.cni.bridge() {
+            Some(bridge) => {
+                spec.ip.push(ip(&format!("addr add {}/{} dev {bridge}", gateway(net), net.prefix_len()))?);
             }
-            Cni::Calico => self.calico(node, &mut spec)?,
+            None => self.calico(node, &mut spec)?,
+        }
+        if self.cni == Cni::Docker {
+            spec.setup.push(run(&["iptables-restore", "--noflush"], Some(docker_rules(net))));
         }
         spec.ip.push(ip(&format!("route add default via {}", self.gateway))?);
         for other in self.objects.nodes.values().filter(|n| n.metadata.name != node.metadata.name) {
             spec.ip.push(ip(&format!("route add {} via {}", pod_net(other)?, node_ip(other)?))?);
         }
         let mut config = Config { version: self.version, nfacct: false, ..Config::default() }.on_node(node);
-        config.cluster_cidrs = vec![IpNet::V4(self.cluster_cidr)];
-        if self.cni == Cni::Bridge {
+        config.cluster_cidrs = self.cluster_cidr.map(IpNet::V4).into_iter().collect();
+        if self.cni.bridge().is_some() {
             config.interface_ips.push(IpAddr::V4(gateway(net)));
         }
         match self.mode {
@@ -234,7 +249,7 @@ impl Kube {
             Mode::Ipvs => self.ipvs(&config, &mut spec)?,
         }
         if self.nat_outgoing {
-            let cidr = self.cluster_cidr;
+            let cidr = self.cluster_cidr.unwrap_or(net);
             let line = format!("iptables -t nat -A POSTROUTING -s {cidr} ! -d {cidr} -j MASQUERADE");
             spec.setup.push(run(&line.split(' ').collect::<Vec<_>>(), None));
         }
@@ -285,6 +300,35 @@ impl Kube {
         jumps(&ipvs_jumps(), spec);
         Ok(())
     }
+}
+
+/// What dockerd 18 loads when it starts, without a container that publishes a port.
+fn docker_rules(net: Ipv4Net) -> String {
+    let net = net.trunc();
+    format!(
+        "*nat
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s {net} ! -o docker0 -j MASQUERADE
+-A DOCKER -i docker0 -j RETURN
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-ISOLATION - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -i docker0 -o docker0 -j ACCEPT
+-A DOCKER-ISOLATION -j RETURN
+-A DOCKER-USER -j RETURN
+COMMIT
+"
+    )
 }
 
 /// kube-proxy makes these once, each if it is not there.

@@ -20,6 +20,8 @@ pub fn labs() -> Vec<Lab> {
         #[cfg(feature = "cluster-labs")]
         labs::tftp_ipvs::lab(),
         #[cfg(feature = "cluster-labs")]
+        labs::service_iptables::lab(),
+        #[cfg(feature = "cluster-labs")]
         labs::hooks_and_chains::lab(),
     ]
 }

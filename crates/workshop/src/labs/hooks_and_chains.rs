@@ -202,7 +202,7 @@ fn scenario(setting: &Setting) -> Result<Scenario, String> {
         era: Era::default(),
         modules: Modules { br_netfilter: is(BRIDGED), ..Modules::default() },
         cni: Cni::Bridge,
-        cluster_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 179, 0, 0), 16),
+        cluster_cidr: Some(Ipv4Net::new_assert(Ipv4Addr::new(10, 179, 0, 0), 16)),
         nat_outgoing: false,
         hairpin: is(HAIRPIN),
         tftp_rule: None,

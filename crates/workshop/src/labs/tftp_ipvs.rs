@@ -194,7 +194,7 @@ fn scenario(setting: &Setting) -> Result<Scenario, String> {
         // NAT's half needs conntrack's and loads it.
         modules: Modules { nf_conntrack_tftp: conntrack || nat, nf_nat_tftp: nat, ..Modules::default() },
         cni: Cni::Calico,
-        cluster_cidr: net("192.168.0.0/16")?,
+        cluster_cidr: Some(net("192.168.0.0/16")?),
         nat_outgoing: is("natOutgoing", "on"),
         hairpin: false,
         tftp_rule: (conntrack && era.helper_sysctl() != Some(true)).then_some(PORT),
