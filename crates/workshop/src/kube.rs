@@ -3,11 +3,11 @@
 //! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
 //! ipset, ipvsadm and iptables read it.
 
-use cluster::Objects;
 use cluster::kube_proxy::{
     Config, Family, IptablesState, Mode, Version, iptables, iptables_jumps, ipvs, ipvs_jumps,
 };
-use cluster::object::{Node, Pod};
+use cluster::object::{Node, Pod, TrafficPolicy};
+use cluster::{Objects, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::{Era, Modules};
@@ -95,6 +95,25 @@ pub struct Boxes {
     pub hosts: Vec<HostSpec>,
     /// Their links.
     pub links: Vec<LinkSpec>,
+}
+
+/// The objects of a YAML text.
+///
+/// # Errors
+/// Names the place of the first thing that cannot be used.
+pub fn objects(yaml: &str) -> Result<Objects, String> {
+    let mut objects = Objects::default();
+    for object in read_objects(yaml).map_err(|d| d.to_string())? {
+        objects.apply(object);
+    }
+    Ok(objects)
+}
+
+/// Sets `externalTrafficPolicy` of every Service.
+pub fn set_external_traffic_policy(objects: &mut Objects, policy: TrafficPolicy) {
+    for service in objects.services.iter_mut().map(|(_, s)| s) {
+        service.external_traffic_policy = policy;
+    }
 }
 
 fn ip(line: &str) -> Result<IpCommand, String> {

@@ -94,6 +94,13 @@ pub fn host(run: &Run, name: &str) -> Option<NetnsId> {
     run.world.host_by_name(name)
 }
 
+/// The TCP client of a stimulus, counted from 0, got an answer that is not empty.
+pub fn answered(run: &Run, stimulus: usize) -> bool {
+    run.steps.get(stimulus).is_some_and(|s| {
+        matches!(&s.outcome, StepOutcome::App(Outcome::Tcp { reply: Some(Reply::Data(d)), .. }) if !d.is_empty())
+    })
+}
+
 /// The outcome of a stimulus in words.
 pub fn outcome_text(outcome: &StepOutcome) -> String {
     match outcome {

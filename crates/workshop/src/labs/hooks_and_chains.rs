@@ -3,21 +3,18 @@
 //! The Service is that of "My Kubernetes Networking Journey, Part 2"; the nodes around it are made up. That hairpin mode
 //! counts only with br_netfilter was measured on Linux 6.18.
 
-use crate::kube::{Cni, Kube, Outside};
+use crate::kube::{self, Cni, Kube, Outside};
 use crate::lab::{Beat, Claim, Goal, Lab, Moment, Setting, Switch};
-use crate::query;
+use crate::query::{self, answered};
+use cluster::Objects;
 use cluster::kube_proxy::{Mode, Version};
 use cluster::object::TrafficPolicy;
-use cluster::{Objects, read_objects};
 use ipnet::Ipv4Net;
 use kernel::event::{TapDir, What};
 use kernel::netfilter::xtables::TableId;
 use kernel::{Era, Modules, PacketId};
 use packet::TcpFlags;
-use sim::apps::Reply;
-use sim::{
-    AppEvent, CloseHow, EventId, Outcome, Run, Scenario, Seen, ServerMode, ServerSpec, StepOutcome, Stimulus,
-};
+use sim::{AppEvent, CloseHow, EventId, Run, Scenario, Seen, ServerMode, ServerSpec, Stimulus};
 use std::net::{IpAddr, Ipv4Addr};
 
 const NODE: &str = "node-2";
@@ -183,13 +180,8 @@ fn beats() -> Vec<Beat> {
 // ---------------------------------------------------------------------- the world
 
 fn objects(policy: TrafficPolicy) -> Result<Objects, String> {
-    let mut objects = Objects::default();
-    for object in read_objects(include_str!("hooks_and_chains/cluster.yaml")).map_err(|d| d.to_string())? {
-        objects.apply(object);
-    }
-    for service in objects.services.iter_mut().map(|(_, s)| s) {
-        service.external_traffic_policy = policy;
-    }
+    let mut objects = kube::objects(include_str!("hooks_and_chains/cluster.yaml"))?;
+    kube::set_external_traffic_policy(&mut objects, policy);
     Ok(objects)
 }
 
@@ -233,12 +225,6 @@ fn scenario(setting: &Setting) -> Result<Scenario, String> {
 }
 
 // ---------------------------------------------------------------------- claims and goals
-
-fn answered(run: &Run, n: usize) -> bool {
-    run.steps.get(n).is_some_and(|s| {
-        matches!(&s.outcome, StepOutcome::App(Outcome::Tcp { reply: Some(Reply::Data(d)), .. }) if !d.is_empty())
-    })
-}
 
 /// The first SYN of a connection, as the first rule on the focused node sees it.
 fn syn(run: &Run, n: usize) -> Option<PacketId> {

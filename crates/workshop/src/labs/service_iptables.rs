@@ -2,18 +2,17 @@
 //!
 //! Addresses, ports and chains are those of "Kubernetes service iptables magic" (kube-proxy 1.10, docker0).
 
-use crate::kube::{Cni, Kube, Outside};
+use crate::kube::{self, Cni, Kube, Outside};
 use crate::lab::{Beat, Claim, Goal, Lab, Moment, Setting, Switch};
-use crate::query;
+use crate::query::{self, answered};
+use cluster::Objects;
 use cluster::kube_proxy::{Mode, Version};
-use cluster::{Objects, read_objects};
 use ipnet::Ipv4Net;
 use kernel::event::{TapDir, What};
 use kernel::netfilter::xtables::{ChainId, LoadedTable, TableId};
 use kernel::socket::Errno;
 use kernel::{Era, Modules};
 use packet::TcpFlags;
-use sim::apps::Reply;
 use sim::{
     AppEvent, CloseHow, EventId, Outcome, Run, Scenario, Seen, ServerMode, ServerSpec, StepOutcome, Stimulus,
 };
@@ -108,10 +107,7 @@ fn beats() -> Vec<Beat> {
 // ---------------------------------------------------------------------- the world
 
 fn objects(present: bool) -> Result<Objects, String> {
-    let mut objects = Objects::default();
-    for object in read_objects(include_str!("service_iptables/cluster.yaml")).map_err(|d| d.to_string())? {
-        objects.apply(object);
-    }
+    let mut objects = kube::objects(include_str!("service_iptables/cluster.yaml"))?;
     if !present {
         objects.services.remove(&("default".to_owned(), SERVICE.to_owned()));
     }
@@ -159,19 +155,10 @@ fn scenario(setting: &Setting) -> Result<Scenario, String> {
 
 // ---------------------------------------------------------------------- claims and goals
 
-fn outcome(run: &Run, n: usize) -> Option<&Outcome> {
-    match &run.steps.get(n)?.outcome {
-        StepOutcome::App(outcome) => Some(outcome),
-        _ => None,
-    }
-}
-
-fn answered(run: &Run, n: usize) -> bool {
-    matches!(outcome(run, n), Some(Outcome::Tcp { reply: Some(Reply::Data(d)), .. }) if !d.is_empty())
-}
-
 fn failed(run: &Run, n: usize, errno: Errno) -> bool {
-    matches!(outcome(run, n), Some(Outcome::Tcp { connect: Some(Err(e)), .. }) if *e == errno)
+    run.steps.get(n).is_some_and(
+        |s| matches!(&s.outcome, StepOutcome::App(Outcome::Tcp { connect: Some(Err(e)), .. }) if *e == errno),
+    )
 }
 
 fn nat(run: &Run) -> Option<&LoadedTable> {

@@ -3,12 +3,12 @@
 //! The facts are those of "Running TFTP server in Kubernetes, part 10" (cluster, addresses, ports), held against a Linux
 //! 6.1 with IPVS; the rules are made by kube-proxy's own algorithm from `tftp_ipvs/cluster.yaml`.
 
-use crate::kube::{Cni, Kube, Outside};
+use crate::kube::{self, Cni, Kube, Outside};
 use crate::lab::{Beat, Claim, Goal, Lab, Moment, Setting, Switch};
 use crate::query;
+use cluster::Objects;
 use cluster::kube_proxy::{Mode, Version};
 use cluster::object::TrafficPolicy;
-use cluster::{Objects, read_objects};
 use ipnet::Ipv4Net;
 use kernel::event::{ExpectEventKind, TapDir, What};
 use kernel::netfilter::hook::InetHook;
@@ -168,13 +168,8 @@ fn beats() -> Vec<Beat> {
 // ---------------------------------------------------------------------- the world
 
 fn objects(policy: TrafficPolicy) -> Result<Objects, String> {
-    let mut objects = Objects::default();
-    for object in read_objects(include_str!("tftp_ipvs/cluster.yaml")).map_err(|d| d.to_string())? {
-        objects.apply(object);
-    }
-    for service in objects.services.iter_mut().map(|(_, s)| s) {
-        service.external_traffic_policy = policy;
-    }
+    let mut objects = kube::objects(include_str!("tftp_ipvs/cluster.yaml"))?;
+    kube::set_external_traffic_policy(&mut objects, policy);
     Ok(objects)
 }
 
