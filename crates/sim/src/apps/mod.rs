@@ -229,6 +229,21 @@ impl AppCx<'_> {
         self.world.now()
     }
 
+    /// The socket of a UDP server, which then belongs to this application. The inner `None`: it could not be bound, and
+    /// that was reported.
+    pub(crate) fn udp_server(&mut self, host: NetnsId, server: Endpoint) -> Option<Option<kernel::SocketId>> {
+        Some(match self.with(host, |ns, kcx| ns.udp_bind(server, kcx))? {
+            Ok(socket) => {
+                self.world.own(host, socket, self.id);
+                Some(socket)
+            }
+            Err(errno) => {
+                self.report(host, AppEvent::ServerError { tcp: false, server, errno });
+                None
+            }
+        })
+    }
+
     /// Asks to be run again then.
     pub(crate) fn wake_at(&mut self, at: Instant) {
         self.wakes.push(at);

@@ -85,16 +85,9 @@ impl TftpServer {
         let (host, server) = (self.host, self.bind);
         let socket = match self.socket {
             Some(s) => s,
-            None => match cx.with(host, |ns, kcx| ns.udp_bind(server, kcx))? {
-                Ok(s) => {
-                    cx.world.own(host, s, cx.id);
-                    self.socket = Some(s);
-                    s
-                }
-                Err(errno) => {
-                    cx.report(host, AppEvent::ServerError { tcp: false, server, errno });
-                    return Some(Outcome::None);
-                }
+            None => match cx.udp_server(host, server)? {
+                Some(s) => *self.socket.insert(s),
+                None => return Some(Outcome::None),
             },
         };
         if cx.now() < self.busy_until {
