@@ -168,7 +168,6 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         }
     }
     let ipset = n.get("ipset")?.map(|t| t.text()).transpose()?;
-    let shell: sim::Shell = sim::operator::command;
     let iptables = n.get("iptables")?.map(|t| t.text()).transpose()?;
     let all = kernel::netfilter::xtables::TableId::ALL;
     let tables = match n.get("tables")? {
@@ -193,7 +192,7 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         name: name.to_owned(),
         ip,
         sysctl,
-        ipset: ipset.map(|text| (shell, text)),
+        ipset,
         trace: n.or("trace", iptables.is_some(), Node::flag)?,
         iptables,
         ct_probe: n.or("ct_probe", false, Node::flag)?,

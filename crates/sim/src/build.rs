@@ -2,7 +2,7 @@
 
 use crate::apps::{App, TcpServer, TftpServer, UdpServer};
 use crate::operator;
-use crate::scenario::{HostSpec, LinkSpec, Scenario, ServerMode};
+use crate::scenario::{HostSpec, LinkSpec, Scenario, ServerMode, Setup};
 use crate::world::World;
 use kernel::Netns;
 use kernel::NetnsId;
@@ -152,14 +152,9 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
     for (key, value) in &spec.sysctl {
         ns.sysctl_set(key, *value).map_err(|e| error(place("sysctl"), e.to_string()))?;
     }
-    if let Some((shell, text)) = &spec.ipset {
-        let argv = ["ipset", "restore"].map(String::from);
-        let done = shell(world, host, &argv, Some(text)).map_err(|e| error(place("ipset"), e))?;
-        if done.status != 0 {
-            return Err(error(place("ipset"), done.stderr.join("\n")));
-        }
+    if let Some(text) = &spec.ipset {
+        operator::ipset_restore(ns, text).map_err(|e| error(place("ipset"), e))?;
     }
-    let Some(ns) = world.host_mut(host) else { return Ok(()) };
     if spec.trace || spec.iptables.is_some() {
         restore(ns, spec.iptables.as_deref(), &spec.tables, spec.trace)
             .map_err(|e| error(place("iptables"), e.message))?;
@@ -167,11 +162,15 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
     if spec.ct_probe {
         ns.add_ct_probe();
     }
-    for c in &spec.setup {
-        let at = || place(&c.argv.join(" "));
-        let done = (c.shell)(world, host, &c.argv, c.stdin.as_deref()).map_err(|e| error(at(), e))?;
-        if done.status != 0 {
-            return Err(error(at(), done.stderr.join("\n")));
+    for setup in &spec.setup {
+        match setup {
+            Setup::Ipset(text) => operator::ipset_restore(ns, text).map_err(|e| error(place("ipset"), e))?,
+            Setup::Ipvsadm(text) => {
+                operator::ipvsadm_restore(ns, text).map_err(|e| error(place("ipvsadm"), e))?;
+            }
+            Setup::Iptables(text) => {
+                restore_noflush(ns, text).map_err(|e| error(place("iptables"), e.message))?;
+            }
         }
     }
     Ok(())

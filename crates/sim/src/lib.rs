@@ -18,6 +18,6 @@ pub use build::BuildError;
 pub use log::{Entry, EventId, Log, Seen};
 pub use run::{Run, StepOutcome, StepRecord};
 pub use scenario::{
-    BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, SetupCommand, Shell, Stimulus,
+    BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Stimulus,
 };
 pub use world::{AppId, World};

@@ -33,13 +33,12 @@ pub struct HostSpec {
     pub ip: Vec<IpCommand>,
     /// Settings, name and value.
     pub sysctl: Vec<(String, i64)>,
-    /// `ipset restore` text, loaded before the rules that refer to the sets, and who reads it:
-    /// [`crate::operator::command`].
-    pub ipset: Option<(Shell, String)>,
+    /// `ipset restore` text, loaded before the rules that refer to the sets.
+    pub ipset: Option<String>,
     /// iptables-restore text.
     pub iptables: Option<String>,
-    /// Commands that are run after all that.
-    pub setup: Vec<SetupCommand>,
+    /// What is loaded after all that, in order.
+    pub setup: Vec<Setup>,
     /// Report every packet by TRACE rules at the head of raw, and the changes of conntrack.
     pub trace: bool,
     /// Register the probe that reports conntrack's opinion.
@@ -56,15 +55,15 @@ pub struct HostSpec {
     pub servers: Vec<ServerSpec>,
 }
 
-/// A command that is run while a box is set up; the world is not built if it fails.
-#[derive(Clone, Debug)]
-pub struct SetupCommand {
-    /// Who reads it: [`crate::operator::command`].
-    pub shell: Shell,
-    /// Program and arguments.
-    pub argv: Vec<String>,
-    /// Standard input.
-    pub stdin: Option<String>,
+/// A text that is loaded while a box is set up; the world is not built if it is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setup {
+    /// `ipset restore`
+    Ipset(String),
+    /// `ipvsadm -R`
+    Ipvsadm(String),
+    /// `iptables-restore --noflush`
+    Iptables(String),
 }
 
 /// What a server does with a request.

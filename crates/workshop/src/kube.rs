@@ -10,12 +10,14 @@ use cluster::object::{Node, Pod, TrafficPolicy};
 use cluster::{Objects, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
+use kernel::route::Scope;
 use kernel::{Era, Modules};
 use packet::Mac;
-use sim::operator::command;
-use sim::{BridgePort, HostSpec, LinkSpec, ServerSpec, SetupCommand};
+use sim::{BridgePort, HostSpec, LinkSpec, ServerSpec, Setup};
 use std::net::{IpAddr, Ipv4Addr};
-use userland::ip::{IpCommand, parse_ip};
+use userland::ip::{
+    AddrCommand, AddrSpec, IpCommand, LinkCommand, LinkKind, NewLink, RouteCommand, RouteSpec,
+};
 
 /// The device on the LAN.
 pub const UPLINK: &str = "eth0";
@@ -116,13 +118,34 @@ pub fn set_external_traffic_policy(objects: &mut Objects, policy: TrafficPolicy)
     }
 }
 
-fn ip(line: &str) -> Result<IpCommand, String> {
-    let argv: Vec<&str> = std::iter::once("ip").chain(line.split(' ')).collect();
-    parse_ip(&argv).map(|parsed| parsed.command).map_err(|d| format!("ip {line}: {d}"))
+/// `ip addr add ADDR dev DEV`
+fn addr(addr: Ipv4Net, dev: &str) -> IpCommand {
+    IpCommand::Addr(AddrCommand::Add(AddrSpec { addr, dev: dev.to_owned(), scope: None }))
 }
 
-fn run(argv: &[&str], stdin: Option<String>) -> SetupCommand {
-    SetupCommand { shell: command, argv: argv.iter().map(|a| (*a).to_owned()).collect(), stdin }
+/// `ip route add DST via VIA`
+fn route(dst: Ipv4Net, via: Ipv4Addr) -> IpCommand {
+    IpCommand::Route(RouteCommand::Add(RouteSpec { via: Some(via), ..RouteSpec::to(dst) }))
+}
+
+/// `ip route add DST dev DEV scope link`
+fn link_route(dst: Ipv4Addr, dev: &str) -> IpCommand {
+    let spec = RouteSpec::to(Ipv4Net::from(dst));
+    IpCommand::Route(RouteCommand::Add(RouteSpec {
+        dev: Some(dev.to_owned()),
+        scope: Some(Scope::Link),
+        ..spec
+    }))
+}
+
+/// `0.0.0.0/0`
+fn everywhere() -> Ipv4Net {
+    Ipv4Net::default()
+}
+
+/// Rules of one table, in the words of `iptables`.
+fn rules(table: &str, lines: &[String]) -> Setup {
+    Setup::Iptables(format!("*{table}\n{}\nCOMMIT\n", lines.join("\n")))
 }
 
 fn v4(addrs: &[IpAddr]) -> Option<Ipv4Addr> {
@@ -158,7 +181,7 @@ impl Kube {
         let mut out = Boxes::default();
         let mut lan = Vec::new();
         for outside in &self.outside {
-            self.outside(outside, &mut out)?;
+            out.hosts.push(self.outside(outside)?);
             lan.push(outside.name.clone());
         }
         for node in self.objects.nodes.values() {
@@ -201,34 +224,32 @@ impl Kube {
         self.objects.pods.values().filter(move |p| p.node_name == node && !p.host_network)
     }
 
-    fn outside(&self, outside: &Outside, out: &mut Boxes) -> Result<(), String> {
+    fn outside(&self, outside: &Outside) -> Result<HostSpec, String> {
         let mut spec = HostSpec { name: outside.name.clone(), sniff: true, ..HostSpec::default() };
-        spec.ip.push(ip(&format!("addr add {} dev {UPLINK}", outside.addr))?);
+        spec.ip.push(addr(outside.addr, UPLINK));
         for node in self.objects.nodes.values().filter(|_| outside.knows_pods) {
-            spec.ip.push(ip(&format!("route add {} via {}", pod_net(node)?, node_ip(node)?))?);
+            spec.ip.push(route(pod_net(node)?, node_ip(node)?));
         }
-        out.hosts.push(spec);
-        Ok(())
+        Ok(spec)
     }
 
     fn pod(&self, pod: &Pod, node: &Node) -> Result<HostSpec, String> {
         let name = pod.metadata.name.clone();
         let net = pod_net(node)?;
-        let addr = v4(&pod.pod_ips).filter(|a| net.contains(a));
-        let addr =
-            addr.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))?;
-        let lines = match self.cni {
-            Cni::Bridge | Cni::Docker => vec![
-                format!("addr add {addr}/{} dev eth0", net.prefix_len()),
-                format!("route add default via {}", gateway(net)),
-            ],
+        let own = v4(&pod.pod_ips).filter(|a| net.contains(a));
+        let own =
+            own.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))?;
+        let ip = match self.cni {
+            Cni::Bridge | Cni::Docker => {
+                let whole = Ipv4Net::new_assert(own, net.prefix_len());
+                vec![addr(whole, "eth0"), route(everywhere(), gateway(net))]
+            }
             Cni::Calico => vec![
-                format!("addr add {addr}/32 dev eth0"),
-                format!("route add {CALICO_GATEWAY} dev eth0 scope link"),
-                format!("route add default via {CALICO_GATEWAY} dev eth0"),
+                addr(Ipv4Net::from(own), "eth0"),
+                link_route(CALICO_GATEWAY, "eth0"),
+                route(everywhere(), CALICO_GATEWAY),
             ],
         };
-        let ip = lines.iter().map(|line| ip(line)).collect::<Result<_, _>>()?;
         Ok(HostSpec { name, ip, sniff: true, ..HostSpec::default() })
     }
 
@@ -244,19 +265,19 @@ impl Kube {
             sysctl: vec![sysctl("net.ipv4.ip_forward", 1)],
             ..HostSpec::default()
         };
-        spec.ip.push(ip(&format!("addr add {own}/24 dev {UPLINK}"))?);
+        spec.ip.push(addr(Ipv4Net::new_assert(own, 24), UPLINK));
         match self.cni.bridge() {
             Some(bridge) => {
-                spec.ip.push(ip(&format!("addr add {}/{} dev {bridge}", gateway(net), net.prefix_len()))?);
+                spec.ip.push(addr(Ipv4Net::new_assert(gateway(net), net.prefix_len()), bridge));
             }
-            None => self.calico(node, &mut spec)?,
+            None => self.calico(node, &mut spec),
         }
         if self.cni == Cni::Docker {
-            spec.setup.push(run(&["iptables-restore", "--noflush"], Some(docker_rules(net))));
+            spec.setup.push(Setup::Iptables(docker_rules(net)));
         }
-        spec.ip.push(ip(&format!("route add default via {}", self.gateway))?);
+        spec.ip.push(route(everywhere(), self.gateway));
         for other in self.objects.nodes.values().filter(|n| n.metadata.name != node.metadata.name) {
-            spec.ip.push(ip(&format!("route add {} via {}", pod_net(other)?, node_ip(other)?))?);
+            spec.ip.push(route(pod_net(other)?, node_ip(other)?));
         }
         let mut config = Config { version: self.version, nfacct: false, ..Config::default() }.on_node(node);
         config.cluster_cidrs = self.cluster_cidr.map(IpNet::V4).into_iter().collect();
@@ -265,32 +286,29 @@ impl Kube {
         }
         match self.mode {
             Mode::Iptables => self.iptables(&config, &mut spec),
-            Mode::Ipvs => self.ipvs(&config, &mut spec)?,
+            Mode::Ipvs => self.ipvs(&config, &mut spec),
         }
         if self.nat_outgoing {
             let cidr = self.cluster_cidr.unwrap_or(net);
-            let line = format!("iptables -t nat -A POSTROUTING -s {cidr} ! -d {cidr} -j MASQUERADE");
-            spec.setup.push(run(&line.split(' ').collect::<Vec<_>>(), None));
+            let line = format!("-A POSTROUTING -s {cidr} ! -d {cidr} -j MASQUERADE");
+            spec.setup.push(rules("nat", &[line]));
         }
         if let Some(port) = self.tftp_rule {
-            for chain in ["PREROUTING", "OUTPUT"] {
-                let line = format!("iptables -t raw -A {chain} -p udp --dport {port} -j CT --helper tftp");
-                spec.setup.push(run(&line.split(' ').collect::<Vec<_>>(), None));
-            }
+            let line = |chain| format!("-A {chain} -p udp --dport {port} -j CT --helper tftp");
+            spec.setup.push(rules("raw", &["PREROUTING", "OUTPUT"].map(line)));
         }
         Ok(spec)
     }
 
-    fn calico(&self, node: &Node, spec: &mut HostSpec) -> Result<(), String> {
+    fn calico(&self, node: &Node, spec: &mut HostSpec) {
         for pod in self.pods(&node.metadata.name) {
             let dev = self.port_of(&pod.metadata.name);
-            if let Some(addr) = v4(&pod.pod_ips) {
-                spec.ip.push(ip(&format!("route add {addr}/32 dev {dev} scope link"))?);
+            if let Some(own) = v4(&pod.pod_ips) {
+                spec.ip.push(link_route(own, &dev));
             }
             spec.sysctl.push(sysctl(&format!("net/ipv4/conf/{dev}/proxy_arp"), 1));
             spec.sysctl.push(sysctl(&format!("net/ipv4/neigh/{dev}/proxy_delay"), 0));
         }
-        Ok(())
     }
 
     /// The node's end of a pod's veth. Linux's names of devices have 15 bytes.
@@ -301,23 +319,23 @@ impl Kube {
 
     fn iptables(&self, config: &Config, spec: &mut HostSpec) {
         let (text, _) = iptables(config, Family::V4, &self.objects, &IptablesState::default());
-        spec.setup.push(run(&["iptables-restore", "--noflush", "--counters"], Some(text)));
+        spec.setup.push(Setup::Iptables(text));
         jumps(&iptables_jumps(config, Family::V4), spec);
     }
 
-    fn ipvs(&self, config: &Config, spec: &mut HostSpec) -> Result<(), String> {
+    fn ipvs(&self, config: &Config, spec: &mut HostSpec) {
         let text = ipvs(config, Family::V4, &self.objects);
         // What kube-proxy sets at its start (cmd/kube-proxy, pkg/proxy/ipvs).
         spec.sysctl.push(sysctl("net.ipv4.vs.conntrack", 1));
-        spec.ip.push(ip("link add kube-ipvs0 type dummy")?);
-        for addr in text.dummy_addresses.lines() {
-            spec.ip.push(ip(&format!("addr add {addr}/32 dev kube-ipvs0"))?);
-        }
-        spec.setup.push(run(&["ipset", "restore"], Some(text.ipset)));
-        spec.setup.push(run(&["ipvsadm", "-R"], Some(text.virtual_servers)));
-        spec.setup.push(run(&["iptables-restore", "--noflush", "--counters"], Some(text.iptables)));
+        let (name, kind) = ("kube-ipvs0".to_owned(), LinkKind::Dummy);
+        let link = NewLink { name, address: None, mtu: None, kind };
+        spec.ip.push(IpCommand::Link(LinkCommand::Add(link)));
+        let addrs = text.dummy_addresses.lines().filter_map(|a| a.parse::<Ipv4Addr>().ok());
+        spec.ip.extend(addrs.map(|a| addr(Ipv4Net::from(a), "kube-ipvs0")));
+        spec.setup.push(Setup::Ipset(text.ipset));
+        spec.setup.push(Setup::Ipvsadm(text.virtual_servers));
+        spec.setup.push(Setup::Iptables(text.iptables));
         jumps(&ipvs_jumps(), spec);
-        Ok(())
     }
 }
 
@@ -353,15 +371,10 @@ COMMIT
 /// kube-proxy makes these once, each if it is not there.
 fn jumps(text: &str, spec: &mut HostSpec) {
     for line in text.lines().filter(|l| !l.contains(" -N ")) {
-        let mut argv = vec!["iptables".to_owned()];
-        // A comment is the only word in quotes.
-        for (i, part) in line.split('"').enumerate() {
-            match i % 2 {
-                0 => argv.extend(part.split_ascii_whitespace().map(str::to_owned)),
-                _ => argv.push(part.to_owned()),
-            }
+        let words = line.strip_prefix("-t ").and_then(|l| l.split_once(' '));
+        if let Some((table, rule)) = words {
+            spec.setup.push(rules(table, &[rule.to_owned()]));
         }
-        spec.setup.push(SetupCommand { shell: command, argv, stdin: None });
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn ipset(world: &mut World, host: NetnsId, argv: &[String], stdin: Op
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
     match parse_ipset(argv) {
         Err(d) => failed(&says(&d), ""),
-        Ok(IpsetCommand::Restore { exist }) => restore(ns, stdin.unwrap_or_default(), exist, now),
+        Ok(IpsetCommand::Restore { exist }) => load(ns, stdin.unwrap_or_default(), exist, now).unwrap_or_else(|failed| failed),
         Ok(command) => match execute(ns, &command, false, now) {
             Ok(said) => CommandOutput {
                 status: i32::from(said.absent),
@@ -66,8 +66,13 @@ fn failed(why: &str, place: &str) -> CommandOutput {
     CommandOutput::failed(1, format!("{TOOL}{place}{why}"))
 }
 
-/// `restore`: what stands before the first mistake is done.
-fn restore(ns: &mut Netns, text: &str, exist: bool, now: Instant) -> CommandOutput {
+/// `restore`: what stands before the first mistake is done. `Err` is what it prints if there is one.
+pub(super) fn load(
+    ns: &mut Netns,
+    text: &str,
+    exist: bool,
+    now: Instant,
+) -> Result<CommandOutput, CommandOutput> {
     let (commands, diagnostics) = parse_ipset_restore(text);
     let wrong = diagnostics.first();
     let end = wrong.map_or(u32::MAX, |d| d.span.line);
@@ -75,12 +80,14 @@ fn restore(ns: &mut Netns, text: &str, exist: bool, now: Instant) -> CommandOutp
     for (line, command) in commands.iter().filter(|(line, _)| *line < end) {
         match execute(ns, command, exist, now) {
             Ok(said) => stdout.extend(said.out),
-            Err(why) => return CommandOutput { stdout, ..failed(&why, &format!("Error in line {line}: ")) },
+            Err(why) => {
+                return Err(CommandOutput { stdout, ..failed(&why, &format!("Error in line {line}: ")) });
+            }
         }
     }
     match wrong {
-        None => CommandOutput::lines(stdout),
-        Some(d) => CommandOutput { stdout, ..failed(&says(d), &format!("Error in line {end}: ")) },
+        None => Ok(CommandOutput::lines(stdout)),
+        Some(d) => Err(CommandOutput { stdout, ..failed(&says(d), &format!("Error in line {end}: ")) }),
     }
 }
 

@@ -14,7 +14,7 @@ pub use ip::route_text;
 
 use crate::world::World;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
-use kernel::{Netns, NetnsId};
+use kernel::{Instant, Netns, NetnsId};
 use userland::Diagnostic;
 use userland::ip::IpCommand;
 use userland::iptables::{TableStore, iptables_restore, iptables_save};
@@ -86,6 +86,16 @@ pub fn command(
 /// One command of ip(8) that has been read already.
 pub(crate) fn ip_command(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
     ip::execute(world, host, command).map(|_| ())
+}
+
+/// `ipset restore` while a box is set up. `Err` is what ipset says.
+pub(crate) fn ipset_restore(ns: &mut Netns, text: &str) -> Result<(), String> {
+    ipset::load(ns, text, false, Instant(0)).map(|_| ()).map_err(|output| output.stderr.join("\n"))
+}
+
+/// `ipvsadm -R` while a box is set up. `Err` is what ipvsadm says.
+pub(crate) fn ipvsadm_restore(ns: &mut Netns, text: &str) -> Result<(), String> {
+    ipvsadm::restore(ns, text)
 }
 
 /// A command line that cannot be read.

@@ -59,6 +59,22 @@ pub struct RouteSpec {
     pub onlink: bool,
 }
 
+impl RouteSpec {
+    /// A unicast route to a destination, with nothing more said about it.
+    pub fn to(dst: Ipv4Net) -> RouteSpec {
+        RouteSpec {
+            kind: RouteKind::Unicast,
+            dst,
+            via: None,
+            dev: None,
+            src: None,
+            metric: None,
+            scope: None,
+            onlink: false,
+        }
+    }
+}
+
 /// Which routes of table main are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteFilter {

@@ -10,7 +10,6 @@ use kernel::Modules;
 use kernel::event::{BridgeStep, SocketStep, TapDir, What};
 use kernel::netfilter::conntrack::TcpState;
 use kernel::netfilter::xtables::TableId;
-use kernel::route::RouteKind;
 use packet::{Mac, TcpFlags};
 use sim::{
     AppEvent, BridgePort, CloseHow, EventId, HostSpec, LinkSpec, Run, Scenario, Seen, ServerMode, ServerSpec,
@@ -141,16 +140,7 @@ fn addr(dev: &str, addr: Ipv4Addr) -> IpCommand {
 }
 
 fn route(dst: Ipv4Net, via: Ipv4Addr) -> IpCommand {
-    IpCommand::Route(RouteCommand::Add(RouteSpec {
-        kind: RouteKind::Unicast,
-        dst,
-        via: Some(via),
-        dev: None,
-        src: None,
-        metric: None,
-        scope: None,
-        onlink: false,
-    }))
+    IpCommand::Route(RouteCommand::Add(RouteSpec { via: Some(via), ..RouteSpec::to(dst) }))
 }
 
 fn neigh(addr: Ipv4Addr, mac: [u8; 6], dev: &str) -> IpCommand {
