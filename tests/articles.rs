@@ -83,8 +83,7 @@ fn a000_the_virtual_servers_are_the_same_for_local_and_cluster() {
     let list = |policy| {
         let run = tftp(&[("externalTrafficPolicy", policy), ("nf_nat_tftp", "off")]);
         let ipvs = &netns(&run, NODE).ipvs;
-        let text = userland::ipvsadm::print_list(ipvs, run.run.world.now());
-        // The counts of connections are a matter of what was sent.
+        let text = userland::ipvsadm::print_list(ipvs, &[]);
         text.lines().map(|l| l.split_whitespace().take(4).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
     };
     assert!(list("Cluster").contains(&"-> 192.168.29.77:69 Masq 1".to_owned()), "{:?}", list("Cluster"));

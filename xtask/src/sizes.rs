@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// The most that the app may weigh, in bytes after gzip: see docs/ARCHITECTURE.md, "Size".
-pub const WASM_GZIP_LIMIT: usize = 400_000;
+pub const WASM_GZIP_LIMIT: usize = 450_000;
 
 /// The sizes of a built site in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ExpectRow, Row};
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::ipvs::{Endpoint, ServiceId};
+use crate::netfilter::ipvs::{Endpoint, IpvsConn, ServiceId};
 use crate::netfilter::nat::Manip;
 use crate::netfilter::xtables::{Check, Rule, TableId, Verdict};
 use crate::route::RouteEvent;
@@ -377,6 +377,8 @@ pub enum IpvsStep {
         before: Rc<Frame>,
         /// After.
         after: Rc<Frame>,
+        /// Its connection, as the packet leaves it.
+        conn: IpvsConn,
     },
 }
 

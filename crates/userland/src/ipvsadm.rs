@@ -4,7 +4,7 @@ use crate::args::ArgLine;
 use crate::diagnostic::{Diagnostic, Fault, q};
 use crate::words::{Words, arg_line};
 use kernel::Instant;
-use kernel::netfilter::ipvs::{Dest, Endpoint, Ipvs, IpvsState, Scheduler, Service, ServiceId};
+use kernel::netfilter::ipvs::{Dest, Endpoint, Ipvs, IpvsConn, IpvsState, Scheduler, Service, ServiceId};
 use packet::Protocol;
 use std::fmt::Write;
 
@@ -231,8 +231,8 @@ fn at(e: Endpoint) -> String {
     format!("{}:{}", e.0, e.1)
 }
 
-/// `ipvsadm -Ln`
-pub fn print_list(ipvs: &Ipvs, now: Instant) -> String {
+/// `ipvsadm -Ln`, with the connections that are to be counted.
+pub fn print_list(ipvs: &Ipvs, conns: &[IpvsConn]) -> String {
     let mut out = String::from(
         "IP Virtual Server version 1.2.1 (size=4096)\n\
          Prot LocalAddress:Port Scheduler Flags\n  \
@@ -242,7 +242,7 @@ pub fn print_list(ipvs: &Ipvs, now: Instant) -> String {
         let proto = s.id.proto.to_string().to_ascii_uppercase();
         let _ = writeln!(out, "{proto:<4} {} {}", at(s.id.addr), s.scheduler.name());
         for d in servers(s) {
-            let mine = || ipvs.conns(now).filter(|c| c.service == s.id && c.dest == d.addr);
+            let mine = || conns.iter().filter(|c| c.service == s.id && c.dest == d.addr);
             let active = mine().filter(|c| c.state == IpvsState::Established).count();
             let rest = mine().count() - active;
             let _ = writeln!(out, "  -> {:<28} Masq    {:<6} {active:<10} {rest:<10}", at(d.addr), d.weight);
@@ -252,11 +252,11 @@ pub fn print_list(ipvs: &Ipvs, now: Instant) -> String {
 }
 
 /// `ipvsadm -Lnc`
-pub fn print_conns(ipvs: &Ipvs, now: Instant) -> String {
+pub fn print_conns(conns: &[IpvsConn], now: Instant) -> String {
     let mut out = String::from(
         "IPVS connection entries\npro expire state       source             virtual            destination\n",
     );
-    for c in ipvs.conns(now) {
+    for c in conns {
         let left = c.expires.since(now).as_secs();
         let proto = c.service.proto.to_string().to_ascii_uppercase();
         let (minutes, seconds) = (left / 60, left % 60);

@@ -260,7 +260,7 @@ impl Kube {
             era: self.era,
             modules: self.modules,
             tables: TableId::ALL.to_vec(),
-            trace: true,
+            iptables: Some(String::new()),
             sniff: true,
             sysctl: vec![sysctl("net.ipv4.ip_forward", 1)],
             ..HostSpec::default()

@@ -142,11 +142,11 @@ fn node(world: &World, topo: &Topology, id: NetnsId, at: Rect) -> Option<NodeBox
         pods: Vec::new(),
         uplinks: Vec::new(),
     };
-    let count: usize = bridges.iter().map(|b| topo.pods_of(id, b.id).len().max(1)).sum();
+    let count: usize = bridges.iter().map(|b| topo.pods_of(id, Some(b.id)).len().max(1)).sum();
     let slot = inner.w / int(count.max(1));
     let mut x = inner.x;
     for b in &bridges {
-        let pods = topo.pods_of(id, b.id);
+        let pods = topo.pods_of(id, Some(b.id));
         let w = slot * int(pods.len().max(1));
         let rect = Rect { x, y, w: w - if bridges.len() > 1 { 8 } else { 0 }, h: BRIDGE_H };
         let mut ports = Vec::new();

@@ -27,7 +27,7 @@ fn items(loaded: &Loaded) -> Vec<Item> {
         let Some(ns) = loaded.world().host(node) else { continue };
         out.push(Item { host: node, text: format!("{}{}", ns.name, addresses(loaded, node)), level: 1 });
         for b in ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))) {
-            for pod in topo.pods_of(node, b.id) {
+            for pod in topo.pods_of(node, Some(b.id)) {
                 let Role::Pod { port, .. } = topo.role(pod) else { continue };
                 let text = format!(
                     "pod {}{}, on port {} of bridge {}",

@@ -1,39 +1,11 @@
 //! What `conntrack` prints and deletes.
 
 use super::{CommandOutput, refused};
+use crate::view::{expect_line, row_text};
 use crate::world::World;
 use kernel::NetnsId;
-use kernel::netfilter::conntrack::{L4Key, Row, Tuple, status};
+use kernel::netfilter::conntrack::{L4Key, Row, status};
 use userland::conntrack::{ConntrackFilter, ConntrackOp, ConntrackTable, parse_conntrack};
-
-/// A line of `conntrack -L`.
-pub fn row_text(row: &Row) -> String {
-    let proto = row.orig.proto;
-    let state = row.tcp.map_or(String::new(), |t| format!("{} ", t.state.name()));
-    let flag = |bit: u32, text: &'static str, when_set: bool| {
-        if (row.status & bit != 0) == when_set { text } else { "" }
-    };
-    format!(
-        "{:<8} {} {} {state}{} {}{} {}mark={} use=1",
-        proto.to_string(),
-        proto.0,
-        row.timeout,
-        tuple_text(&row.orig),
-        flag(status::SEEN_REPLY, "[UNREPLIED] ", false),
-        tuple_text(&row.reply),
-        flag(status::ASSURED, "[ASSURED] ", true),
-        row.mark
-    )
-}
-
-fn tuple_text(t: &Tuple) -> String {
-    let (src, dst) = (t.src, t.dst);
-    match t.key {
-        L4Key::Ports { sport, dport } => format!("src={src} dst={dst} sport={sport} dport={dport}"),
-        L4Key::Echo { kind, code, id } => format!("src={src} dst={dst} type={kind} code={code} id={id}"),
-        L4Key::Other => format!("src={src} dst={dst}"),
-    }
-}
 
 /// True if an entry fits every part of a filter that is given.
 fn fits(f: &ConntrackFilter, row: &Row) -> bool {
@@ -75,6 +47,11 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
     let now = world.now();
     let Some(ns) = world.host(host) else { return CommandOutput::default() };
     let expectations = command.table == ConntrackTable::Expectations;
+    if expectations && command.op == ConntrackOp::List {
+        let stdout: Vec<String> = ns.expect_rows(now).iter().map(expect_line).collect();
+        let stderr = vec![format!("{TOOL}: {} expectations have been shown.", stdout.len())];
+        return CommandOutput { status: 0, stdout, stderr };
+    }
     let all = if expectations { Vec::new() } else { ns.ct.rows(now) };
     let rows: Vec<Row> = all.iter().filter(|r| fits(&command.filter, r)).copied().collect();
     let what = if expectations { "expectations" } else { "flow entries" };

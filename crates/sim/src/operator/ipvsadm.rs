@@ -2,7 +2,7 @@
 
 use super::{CommandOutput, refused};
 use crate::world::World;
-use kernel::netfilter::ipvs::IpvsError;
+use kernel::netfilter::ipvs::{IpvsConn, IpvsError};
 use kernel::{Instant, Netns, NetnsId};
 use userland::ipvsadm::{
     IpvsadmCommand, parse_ipvsadm, parse_ipvsadm_restore, print_conns, print_list, print_save,
@@ -44,8 +44,10 @@ fn run(ns: &mut Netns, command: &IpvsadmCommand, now: Instant) -> Result<String,
         IpvsadmCommand::Server { id, dest, edit } => ns.ipvs_dest(*id, *dest, *edit)?,
         IpvsadmCommand::DeleteServer(id, server) => ns.ipvs_del_dest(*id, *server)?,
         IpvsadmCommand::Clear => ns.ipvs_clear(),
-        IpvsadmCommand::List { conns: true } => return Ok(print_conns(&ns.ipvs, now)),
-        IpvsadmCommand::List { conns: false } => return Ok(print_list(&ns.ipvs, now)),
+        IpvsadmCommand::List { conns } => {
+            let list: Vec<IpvsConn> = ns.ipvs.conns(now).copied().collect();
+            return Ok(if *conns { print_conns(&list, now) } else { print_list(&ns.ipvs, &list) });
+        }
         IpvsadmCommand::Save => return Ok(print_save(&ns.ipvs)),
         IpvsadmCommand::Restore => {}
     }

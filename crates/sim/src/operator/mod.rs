@@ -9,7 +9,6 @@ mod ipset;
 mod ipvsadm;
 mod sysctl;
 
-pub use conntrack::row_text;
 pub use ip::route_text;
 
 use crate::world::World;

@@ -3,8 +3,9 @@
 use super::assoc::Assoc;
 use crate::log::Seen;
 use crate::{EventId, World};
-use kernel::event::{CtEventKind, What};
-use kernel::netfilter::conntrack::{L4Key, Row, Tuple, status};
+use kernel::event::{CtEventKind, ExpectEventKind, IpvsStep, What};
+use kernel::netfilter::conntrack::{ExpectRow, L4Key, Row, Tuple, status};
+use kernel::netfilter::ipvs::IpvsConn;
 use kernel::{ConnId, Instant, NetnsId, PacketId};
 use packet::Protocol;
 
@@ -105,7 +106,65 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
     out
 }
 
-/// A row as `conntrack -L` prints it, word by word.
+/// An expectation that stands at a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectEntry {
+    /// The line as `conntrack -L expect` prints it.
+    pub line: String,
+    /// The event that made it.
+    pub event: EventId,
+}
+
+/// The expectations of a box up to and including `until`.
+pub fn expectations_at(world: &World, host: NetnsId, until: EventId) -> Vec<ExpectEntry> {
+    let mut kept: Vec<(ExpectRow, Instant, EventId)> = Vec::new();
+    let mut now = Instant(0);
+    for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()).take_while(|(e, _)| *e <= until) {
+        now = entry.at;
+        let Seen::Kernel(What::ExpectEvent(e)) = &entry.seen else { continue };
+        if entry.host != host {
+            continue;
+        }
+        kept.retain(|(row, ..)| (row.tuple, row.master) != (e.row.tuple, e.row.master));
+        if e.kind == ExpectEventKind::New {
+            kept.push((e.row, entry.at, event));
+        }
+    }
+    kept.into_iter()
+        .map(|(row, at, event)| {
+            let passed = u32::try_from(now.since(at).as_secs()).unwrap_or(u32::MAX);
+            let row = ExpectRow { timeout: row.timeout.saturating_sub(passed), ..row };
+            ExpectEntry { line: expect_line(&row), event }
+        })
+        .collect()
+}
+
+/// An expectation as `conntrack -L expect` prints it (conntrack-tools, libnetfilter_conntrack).
+pub fn expect_line(row: &ExpectRow) -> String {
+    let (t, m) = (&row.tuple, &row.master);
+    format!(
+        "{} proto={} src={} dst={} sport={} dport={} mask-src=255.255.255.255 mask-dst=255.255.255.255 sport=0 \
+         dport=65535 master-src={} master-dst={} sport={} dport={} class=0 helper={}",
+        row.timeout,
+        t.proto.0,
+        t.src,
+        t.dst,
+        t.key.sport(),
+        t.key.dport(),
+        m.src,
+        m.dst,
+        m.key.sport(),
+        m.key.dport(),
+        row.helper.name(),
+    )
+}
+
+/// A row as `conntrack -L` prints it.
+pub fn row_text(row: &Row) -> String {
+    join(&row_words(row))
+}
+
+/// The same word by word.
 pub fn row_words(row: &Row) -> Vec<CtWord> {
     let mut out = Vec::new();
     let name = row.orig.proto.name().unwrap_or("unknown");
@@ -124,6 +183,9 @@ pub fn row_words(row: &Row) -> Vec<CtWord> {
         out.push(plain("[ASSURED]".to_owned()));
     }
     out.push(plain(format!("mark={}", row.mark)));
+    if let Some(helper) = row.helper {
+        out.push(plain(format!("helper={}", helper.name())));
+    }
     out.push(plain("use=1".to_owned()));
     out
 }
@@ -148,4 +210,25 @@ fn tuple_words(out: &mut Vec<CtWord>, t: &Tuple, expected: Option<&Tuple>) {
         }
         _ => {}
     }
+}
+
+/// The connections of IPVS in a box up to and including `until`, and the time then.
+pub fn ipvs_at(world: &World, host: NetnsId, until: EventId) -> (Vec<IpvsConn>, Instant) {
+    let mut conns: Vec<IpvsConn> = Vec::new();
+    let mut now = Instant(0);
+    for (_, entry) in (0u32..).map(EventId).zip(world.log().entries()).take_while(|(e, _)| *e <= until) {
+        now = entry.at;
+        let Seen::Kernel(What::Ipvs { step: IpvsStep::Rewritten { conn, .. }, .. }) = &entry.seen else {
+            continue;
+        };
+        if entry.host != host {
+            continue;
+        }
+        match conns.iter_mut().find(|c| (c.service, c.client) == (conn.service, conn.client)) {
+            Some(known) => *known = *conn,
+            None => conns.push(*conn),
+        }
+    }
+    conns.retain(|c| c.expires > now);
+    (conns, now)
 }

@@ -8,6 +8,7 @@ mod assoc;
 mod capture;
 mod ct;
 mod fields;
+mod node;
 mod packets;
 mod place;
 mod rules;
@@ -24,8 +25,11 @@ mod tests;
 pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};
-pub use ct::{CtEntry, CtWord, conntrack_at, row_words};
+pub use ct::{
+    CtEntry, CtWord, ExpectEntry, conntrack_at, expect_line, expectations_at, ipvs_at, row_text, row_words,
+};
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
+pub use node::{Change, DiffLine, Listing, addresses, badges, changes, listings, modules, settings};
 pub use packets::{Flow, PacketInfo, packets};
 pub use place::{Hop, Place, hops};
 pub use rules::{RuleLine, rule_hits, rule_lines};

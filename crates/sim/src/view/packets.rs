@@ -1,12 +1,12 @@
 //! The packets of a run.
 
 use super::step::Step;
-use super::text::{endpoints, flow_text, segment};
+use super::text::{endpoints, flow_text, segment, tftp_message};
 use crate::World;
 use crate::log::Seen;
 use kernel::event::{Origin, What};
 use kernel::{NetnsId, PacketId};
-use packet::{Frame, TcpFlags};
+use packet::{Frame, L4, TcpFlags};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,12 @@ fn flow(frame: &Frame, clients: &mut Vec<String>) -> Flow {
     // An ICMP error goes to a client's address without a port.
     if clients.contains(&dst)
         || ip.icmp().is_some() && clients.iter().any(|c| c.starts_with(&format!("{dst}:")))
+    {
+        return Flow::Reply;
+    }
+    // A TFTP server sends its data from a port of its own, and under NAT to an address that asked nobody.
+    if let L4::Udp(udp) = &ip.l4
+        && tftp_message(&udp.payload).is_some_and(|m| m.starts_with("DATA"))
     {
         return Flow::Reply;
     }

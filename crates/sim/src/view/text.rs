@@ -13,10 +13,25 @@ pub fn segment(frame: &Frame) -> String {
         },
         Payload::Ip(ip) => match &ip.l4 {
             L4::Tcp(tcp) => tcp_segment(tcp),
-            L4::Udp(_) => "UDP".to_owned(),
+            L4::Udp(udp) => tftp_message(&udp.payload).unwrap_or_else(|| "UDP".to_owned()),
             L4::Icmp(icmp) => icmp_message(icmp).to_owned(),
             L4::Other(p, _) => p.to_string(),
         },
+    }
+}
+
+/// The name of a TFTP message (RFC 1350). `None` if it is something else: TFTP leaves its port with the first answer, so
+/// the bytes have to tell.
+pub(crate) fn tftp_message(payload: &[u8]) -> Option<String> {
+    let (opcode, rest) = payload.split_at_checked(2)?;
+    let block = |rest: &[u8]| Some(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
+    match opcode {
+        // A file and a mode, each ended by a zero.
+        [0, 1] if rest.iter().filter(|b| **b == 0).count() >= 2 => Some("RRQ".to_owned()),
+        [0, 3] if rest.len() <= 514 => Some(format!("DATA {}", block(rest)?)),
+        [0, 4] if rest.len() == 2 => Some(format!("ACK {}", block(rest)?)),
+        [0, 5] if rest.len() > 2 && rest.ends_with(&[0]) => Some("ERROR".to_owned()),
+        _ => None,
     }
 }
 
@@ -83,6 +98,17 @@ pub fn clock(at: Instant) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tftp_is_known_by_its_bytes() {
+        let name = |bytes: &[u8]| tftp_message(bytes);
+        assert_eq!(name(b"\0\x01file\0octet\0").as_deref(), Some("RRQ"));
+        assert_eq!(name(b"\0\x03\0\x07data").as_deref(), Some("DATA 7"));
+        assert_eq!(name(b"\0\x04\x01\0").as_deref(), Some("ACK 256"));
+        for other in [&b"ping"[..], b"", b"\0", b"\0\x01file", b"\0\x04\0\x01more", b"\0\x09"] {
+            assert_eq!(name(other), None, "{other:?}");
+        }
+    }
 
     #[test]
     fn time_is_printed_as_tcpdump_does() {

@@ -221,7 +221,7 @@ pub(super) fn ipvs(step: &IpvsStep, reply: bool) -> Draft {
         IpvsStep::NoServer(service) => {
             (format!("virtual server {} has no real server", at(&service.addr)), Tone::Bad)
         }
-        IpvsStep::Rewritten { before, after } => {
+        IpvsStep::Rewritten { before, after, .. } => {
             let manip = if changed_source(before, after) { Manip::Src } else { Manip::Dst };
             return Draft { area: Area::Ipvs, ..nat(manip, reply, before, after) };
         }

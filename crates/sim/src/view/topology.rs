@@ -9,13 +9,13 @@ use kernel::{DevId, Netns, NetnsId};
 pub enum Role {
     /// It has a bridge with an address, or forwards: pods may hang on it.
     Node,
-    /// Its only link leads to a port of a node's bridge.
+    /// Its only link leads to a port of a node's bridge, or to a device of a node that has no address (Calico).
     Pod {
         /// The node.
         node: NetnsId,
-        /// The bridge.
-        bridge: DevId,
-        /// The port.
+        /// The bridge, if there is one.
+        bridge: Option<DevId>,
+        /// The node's end of the link.
         port: DevId,
     },
     /// A bridge without an address: a LAN.
@@ -54,8 +54,8 @@ impl Topology {
         all.filter(|(r, _)| test(**r)).map(|(_, i)| NetnsId(i)).collect()
     }
 
-    /// The pods on a port of this bridge.
-    pub fn pods_of(&self, node: NetnsId, bridge: DevId) -> Vec<NetnsId> {
+    /// The pods on a port of this bridge, or those without a bridge.
+    pub fn pods_of(&self, node: NetnsId, bridge: Option<DevId>) -> Vec<NetnsId> {
         self.having(|r| matches!(r, Role::Pod { node: n, bridge: b, .. } if n == node && b == bridge))
     }
 }
@@ -93,12 +93,12 @@ pub fn topology(world: &World) -> Topology {
             }
         }
         let [(node, port)] = ends.as_slice() else { continue };
-        let bridge = world.host(*node).and_then(|n| n.device(*port)).and_then(|d| d.master);
-        if let (Role::Host, Some(Role::Node), Some(bridge)) =
-            (own_role(ns), own.get(node.index()).copied(), bridge)
+        let Some(end) = world.host(*node).and_then(|n| n.device(*port)) else { continue };
+        let hangs = end.master.is_some() || end.addrs.is_empty();
+        if let (Role::Host, Some(Role::Node), true) = (own_role(ns), own.get(node.index()).copied(), hangs)
             && let Some(role) = roles.get_mut(ns.id.index())
         {
-            *role = Role::Pod { node: *node, bridge, port: *port };
+            *role = Role::Pod { node: *node, bridge: end.master, port: *port };
         }
     }
     Topology { roles, links }

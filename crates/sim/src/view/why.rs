@@ -79,7 +79,7 @@ fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
                 "No connection of IPVS has this packet's addresses and ports, so the scheduler chooses a server.".to_owned(),
             ),
             IpvsStep::NoServer(_) => out.text.push("The sender is told that the port is unreachable.".to_owned()),
-            IpvsStep::Rewritten { before, after } => {
+            IpvsStep::Rewritten { before, after, .. } => {
                 out.text.push("IPVS's own connection table says so.".to_owned());
                 out.change = Some((Rc::clone(before), Rc::clone(after)));
             }

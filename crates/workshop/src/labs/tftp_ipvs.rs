@@ -126,7 +126,7 @@ fn beats() -> Vec<Beat> {
     vec![
         beat(
             &[],
-            "The client asks **10.10.100.208**, port 69, for a file. TFTP answers a request from a *new* port: to everybody \
+            "The client asks **10.10.100.208**, port 69, for a file. TFTP answers a request from a **new** port: to everybody \
              on the way the data is [a flow of its own](data).",
         ),
         beat(

@@ -6,7 +6,7 @@ use packet::{Protocol, Tcp, TcpFlags};
 use std::time::Duration;
 
 /// A connection (`struct ip_vs_conn`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpvsConn {
     /// The virtual server.
     pub service: ServiceId,

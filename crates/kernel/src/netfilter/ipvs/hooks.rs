@@ -51,7 +51,10 @@ pub(crate) fn ip_vs_in(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>)
     }
     let tcp = skb.tcp().cloned();
     ns.ipvs.set_state(conn, tcp.as_ref(), true, cx.now);
-    nat_xmit(ns, skb, dest, ctx, cx)
+    match ns.ipvs.conns.get(conn).copied() {
+        Some(conn) => nat_xmit(ns, skb, conn, ctx, cx),
+        None => Ok(skb),
+    }
 }
 
 enum Scheduled {
@@ -91,7 +94,7 @@ fn schedule(
 fn nat_xmit(
     ns: &mut Netns,
     mut skb: Skb,
-    dest: Endpoint,
+    conn: IpvsConn,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
@@ -100,7 +103,7 @@ fn nat_xmit(
         icmp_send(ns, &skb, icmp_type::TIME_EXCEEDED, 0, None, cx);
         return Err(cx.drop(&skb, DropReason::TtlExpired));
     }
-    let before = Rc::clone(&skb.frame);
+    let (before, dest) = (Rc::clone(&skb.frame), conn.dest);
     if let Some(ip) = skb.ip_mut() {
         ip.dst = IpAddr::V4(dest.0);
         ip.ttl = ttl - 1;
@@ -110,7 +113,7 @@ fn nat_xmit(
             _ => {}
         }
     }
-    rewritten(&skb, before, ctx, cx);
+    rewritten(&skb, before, conn, ctx, cx);
     let mut skb = ip_route_me_harder(ns, skb, cx)?;
     skb.ipvs_property = true;
     if ns.ipvs.conntrack == 0 {
@@ -152,9 +155,10 @@ pub(crate) fn ip_vs_out(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx
         return Ok(skb);
     };
     let Some(conn) = ns.ipvs.conn_out(proto, from, to, cx.now) else { return Ok(skb) };
-    let Some(service) = ns.ipvs.conns.get(conn).map(|c| c.service) else { return Ok(skb) };
     let tcp = skb.tcp().cloned();
     ns.ipvs.set_state(conn, tcp.as_ref(), false, cx.now);
+    let Some(conn) = ns.ipvs.conns.get(conn).copied() else { return Ok(skb) };
+    let service = conn.service;
     let before = Rc::clone(&skb.frame);
     if let Some(ip) = skb.ip_mut() {
         ip.src = IpAddr::V4(service.addr.0);
@@ -164,7 +168,7 @@ pub(crate) fn ip_vs_out(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx
             _ => {}
         }
     }
-    rewritten(&skb, before, ctx, cx);
+    rewritten(&skb, before, conn, ctx, cx);
     skb.ipvs_property = true;
     if ns.ipvs.conntrack == 0 {
         ip_vs_notrack(&mut skb);
@@ -175,7 +179,7 @@ pub(crate) fn ip_vs_out(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx
     Ok(skb)
 }
 
-fn rewritten(skb: &Skb, before: Rc<packet::Frame>, ctx: &HookCtx, cx: &mut Cx<'_>) {
+fn rewritten(skb: &Skb, before: Rc<packet::Frame>, conn: IpvsConn, ctx: &HookCtx, cx: &mut Cx<'_>) {
     let after = Rc::clone(&skb.frame);
-    cx.emit(skb.id, || What::Ipvs { ctx: ctx.clone(), step: IpvsStep::Rewritten { before, after } });
+    cx.emit(skb.id, || What::Ipvs { ctx: ctx.clone(), step: IpvsStep::Rewritten { before, after, conn } });
 }
