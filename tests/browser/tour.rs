@@ -45,7 +45,7 @@ fn without_br_netfilter_it_fails_and_with_it_it_works() {
         page.wait_text(".ct.pinned", "SYN_SENT src=10.200.2.63 dst=10.32.0.102");
         page.wait_text(".try", "worker-2# modprobe br_netfilter");
 
-        page.click("#apply");
+        page.click(".apply");
         page.wait("[role=switch][aria-checked=true]");
         page.wait_gone(".callout");
         page.wait(".goal .done");

@@ -48,38 +48,42 @@ fn small(x: i32, y: i32) -> Rect {
 
 fn plan(count: impl Fn(InetHook) -> usize, narrow: bool) -> Plan {
     use InetHook::{Forward, LocalIn, LocalOut, PostRouting, PreRouting};
-    let sockets = |x, y| Rect { x, y, w: 72, h: 26 };
+    let sockets = |x, y| Rect { x, y, w: 66, h: 26 };
     if narrow {
+        let input = small(14, 40);
+        let output = small(94, 98);
         return Plan {
             width: 372,
             height: 282,
             split: 222,
-            sockets_in: sockets(154, 40),
+            sockets_in: sockets((input.x + span(count(LocalIn), SMALL) + 14).max(154), 40),
             sockets_out: sockets(14, 98),
-            route: (318, 76),
+            route: ((output.x + span(count(LocalOut), SMALL) + 34).max(318), 76),
             hooks: [
                 (PreRouting, big(14, 164)),
                 (Forward, big(26 + span(count(PreRouting), BIG), 164)),
                 (PostRouting, big(358 - span(count(PostRouting), BIG), 164)),
-                (LocalIn, small(14, 40)),
-                (LocalOut, small(104, 98)),
+                (LocalIn, input),
+                (LocalOut, output),
             ],
             wide: false,
         };
     }
-    let pre = big(24, 90);
-    let route = pre.x + span(count(PreRouting), BIG) + 40;
-    let post = big(700 - span(count(PostRouting), BIG), 90);
-    let forward = big((route + 22 + post.x - span(count(Forward), BIG)) / 2, 90);
+    let route = 24 + span(count(PreRouting), BIG) + 40;
     let input = small(route - 11, 34);
-    let sockets_in = sockets(input.x + span(count(LocalIn), SMALL) + 16, 34);
-    let sockets_out = sockets(sockets_in.x + 80, 34);
-    let output = small(sockets_out.x + 88, 34);
+    let sockets_in = sockets(input.x + span(count(LocalIn), SMALL) + 14, 34);
+    let sockets_out = sockets(sockets_in.x + 72, 34);
+    let output = small(sockets_out.x + 80, 34);
+    let post = 700 - span(count(PostRouting), BIG);
+    // Where OUTPUT reaches over POSTROUTING, the way down needs room between the rows.
+    let y = if output.x + span(count(LocalOut), SMALL) > post - 22 { 104 } else { 90 };
+    let (pre, post) = (big(24, y), big(post, y));
+    let forward = big((route + 22 + post.x - span(count(Forward), BIG)) / 2, y);
     Plan {
         width: 720,
-        height: 206,
-        split: 146,
-        route: (route, 106),
+        height: y + 116,
+        split: y + 56,
+        route: (route, y + 16),
         sockets_in,
         sockets_out,
         hooks: [
@@ -243,7 +247,10 @@ impl Diagram<'_> {
             let r = Rect { x: at.x + int(i) * (at.w + STEP), ..at };
             let (cx, cy) = r.center();
             s.group(&format!("hk {} {}", color(b.area), self.class(b.spot)), self.step_at(b.spot));
-            s.rect("box", r, 5);
+            match b.area {
+                Area::Ipvs => s.path("box", &hexagon(r)),
+                _ => s.rect("box", r, 5),
+            }
             s.text("", cx, cy + 4, b.letter);
             if self.times(b.spot) > 0 {
                 s.text("times", cx, r.y + r.h + 10, &self.times(b.spot).to_string());
@@ -293,11 +300,37 @@ impl Diagram<'_> {
             (format!("M{x} {}V60", y - 21), received),
             (format!("M{in_end} {low}H{}", p.sockets_in.x), received),
             (format!("M{out_x} {low}H{}", output.x), sent),
-            (format!("M{out_end} {low}H{}V{y}H{}", post.x - 16, post.x), sent),
+            (self.way_down(out_end, low, post), own(LocalOut)),
             (format!("M{} {y}H716", p.width - 20), own(PostRouting) || sent),
         ] {
             wire(s, &d, lit);
         }
+        self.second_walk(s);
+    }
+
+    /// From the end of OUTPUT to POSTROUTING, beside it or under it.
+    fn way_down(&self, from: i32, at: i32, post: Rect) -> String {
+        let (before, y) = (post.x - 16, post.y + 16);
+        if from <= before {
+            return format!("M{from} {at}H{before}V{y}H{}", post.x);
+        }
+        let under = post.y - 27;
+        format!("M{from} {at}H{}V{under}H{before}V{y}H{}", from + 7, post.x)
+    }
+
+    /// IPVS takes a request at INPUT and sends it out again as if the box had made it: OUTPUT, POSTROUTING.
+    fn second_walk(&self, s: &mut Svg) {
+        let (input, inputs) = (self.plan.hook(InetHook::LocalIn), self.of(InetHook::LocalIn));
+        let Some(i) = inputs.iter().rposition(|b| b.area == Area::Ipvs) else { return };
+        let output = self.plan.hook(InetHook::LocalOut);
+        let x = input.x + int(i) * (input.w + STEP) + input.w / 2;
+        let lit = self.times(Spot::Fn(InetHook::LocalIn, Area::Ipvs)) > 0
+            && self.times(Spot::Hook(InetHook::LocalOut)) > 0;
+        let to = output.x + output.w / 2;
+        s.group(if lit { "walk lit" } else { "walk" }, None);
+        s.path("", &format!("M{x} {}V15H{to}V{}", input.y, output.y));
+        s.text("tiny center", (x + to) / 2, 29, "IPVS: a second walk");
+        s.end();
     }
 
     /// The bridges of the box, and whether the frames on them meet iptables.
@@ -336,6 +369,13 @@ impl Diagram<'_> {
             lend(s, (at.x + end) / 2, at.y + at.h + 13, top, calls, self.class(Spot::Call(hook)));
         }
     }
+}
+
+/// A box of IPVS is a hexagon.
+fn hexagon(r: Rect) -> String {
+    let (x, right, top, low) = (r.x, r.x + r.w, r.y, r.y + r.h);
+    let (cut, mid) = (6, r.y + r.h / 2);
+    format!("M{x} {mid}L{} {top}H{}L{right} {mid}L{} {low}H{}z", x + cut, right - cut, right - cut, x + cut)
 }
 
 fn wire(s: &mut Svg, d: &str, lit: bool) {

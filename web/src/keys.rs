@@ -122,9 +122,13 @@ pub fn tab_key(event: &KeyboardEvent, at: usize, len: usize) -> Option<usize> {
 }
 
 /// The tabs in order.
-pub const TABS: [(Tab, &str); 4] = [
+pub const TABS: [(Tab, &str); 8] = [
     (Tab::Capture, "Capture"),
     (Tab::Packet, "Packet"),
     (Tab::Rules, "Rules"),
     (Tab::Conntrack, "Conntrack"),
+    (Tab::Sets, "Sets"),
+    (Tab::Ipvs, "IPVS"),
+    (Tab::Node, "Node"),
+    (Tab::Changes, "Changes"),
 ];

@@ -14,6 +14,19 @@ pub struct Loaded {
     pub run: LabRun,
     /// The run as people look at it.
     pub story: Story,
+    /// What was done, one after the other.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// Something that was done, with all packets that came of it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// What was done.
+    pub name: String,
+    /// What came of it.
+    pub outcome: String,
+    /// Its first step, and one past its last.
+    pub steps: (usize, usize),
 }
 
 impl Loaded {
@@ -24,7 +37,19 @@ impl Loaded {
         if story.steps.is_empty() {
             return Err(format!("nothing happens in the lab {}", lab.name));
         }
-        Ok(Rc::new(Loaded { lab, run, story }))
+        let at = |event: EventId| story.steps.partition_point(|s| s.event < event);
+        let exchanges = run.run.steps.iter().zip(&run.stimuli).map(|(record, s)| Exchange {
+            name: s.name.clone(),
+            outcome: s.outcome.clone(),
+            steps: (at(record.first), at(record.end)),
+        });
+        let exchanges = exchanges.collect();
+        Ok(Rc::new(Loaded { lab, run, story, exchanges }))
+    }
+
+    /// The exchange that a step belongs to.
+    pub fn exchange_at(&self, step: usize) -> usize {
+        self.exchanges.partition_point(|e| e.steps.0 <= step).saturating_sub(1)
     }
 
     /// The world at the end of the run, with its log.

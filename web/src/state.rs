@@ -25,6 +25,14 @@ pub enum Tab {
     Rules,
     /// `conntrack -L`.
     Conntrack,
+    /// `ipset list`.
+    Sets,
+    /// `ipvsadm -Ln`.
+    Ipvs,
+    /// Modules, settings, addresses.
+    Node,
+    /// What the last switch has changed.
+    Changes,
 }
 
 /// On a small screen, the pane that is shown.
@@ -56,6 +64,8 @@ impl Deref for State {
 pub struct Signals {
     /// The run.
     pub loaded: Watched<Rc<Loaded>>,
+    /// The run before the last change of a switch; for a link that asks for a setting, the run at the defaults.
+    pub before: Watched<Option<Rc<Loaded>>>,
     /// The steps that are shown: all, or all but the background.
     pub shown: Watched<Rc<Vec<usize>>>,
     /// Changes that would reach the goals.
@@ -90,6 +100,8 @@ pub struct Signals {
     pub narrow: Watched<bool>,
     /// The box whose entry in the outline has the focus.
     pub outlined: Watched<Option<NetnsId>>,
+    /// What was done at the cursor: an exchange of the run.
+    pub exchange: Watched<usize>,
     /// [`State::packet`], but changed only when another packet is looked at.
     pub chosen: Watched<Option<PacketId>>,
     /// The box whose capture is shown; `None` for all.
@@ -105,6 +117,7 @@ impl State {
         let signals = Signals {
             shown: Watched::new(shown(&loaded, false)),
             cursor: Watched::new(loaded.start()),
+            before: Watched::new(defaults(&loaded)),
             loaded: Watched::new(loaded),
             cures: Watched::new(Vec::new()),
             pinned: Watched::new(None),
@@ -121,6 +134,7 @@ impl State {
             letters: Watched::new(true),
             narrow: Watched::new(false),
             outlined: Watched::new(None),
+            exchange: Watched::new(0),
             chosen: Watched::new(None),
             captured: Watched::new(None),
             copied: Watched::new(""),
@@ -160,7 +174,9 @@ impl State {
             match open(Some(link)) {
                 Ok((loaded, error)) => {
                     self.error.set(error);
-                    self.show(loaded);
+                    let now = self.loaded.get_untracked();
+                    let before = if now.lab.name == loaded.lab.name { Some(now) } else { defaults(&loaded) };
+                    self.show(loaded, before);
                 }
                 Err(e) => self.error.set(Some(e)),
             }
@@ -179,23 +195,24 @@ impl State {
 
     /// Runs the lab again with another setting; the cursor goes back to the start.
     pub fn apply(&self, setting: &Setting) {
-        let lab = self.loaded.get_untracked().lab.clone();
-        match Loaded::new(lab, setting) {
+        let before = self.loaded.get_untracked();
+        match Loaded::new(before.lab.clone(), setting) {
             Ok(loaded) => {
                 self.error.set(None);
-                self.show(loaded);
+                self.show(loaded, Some(before));
             }
             Err(e) => self.error.set(Some(e)),
         }
     }
 
-    fn show(&self, loaded: Rc<Loaded>) {
+    fn show(&self, loaded: Rc<Loaded>, before: Option<Rc<Loaded>>) {
         let start = loaded.start();
         self.playing.set(false);
         self.tween.set(false);
         // The cursor must not lie beyond the end of either run while both change.
         self.cursor.set(0);
         self.shown.set(shown(&loaded, self.noise.get_untracked()));
+        self.before.set(before);
         self.loaded.set(loaded);
         self.cursor.set(start);
         self.find_cures();
@@ -229,9 +246,16 @@ impl State {
         Timeout::new(1600, end).forget();
     }
 
-    /// Keeps [`State::chosen`] up to date.
+    /// Keeps [`State::chosen`] and [`State::exchange`] up to date.
     pub fn follow_packet(self) {
         self.chosen.set(untrack(|| self.packet()));
+        effect(move || {
+            let (loaded, cursor) = self.here();
+            let exchange = loaded.exchange_at(cursor);
+            if self.exchange.get_untracked() != exchange {
+                self.exchange.set(exchange);
+            }
+        });
         effect(move || {
             let now = self.packet();
             if self.chosen.get_untracked() != now {
@@ -413,6 +437,14 @@ impl State {
 fn shown(loaded: &Loaded, noise: bool) -> Rc<Vec<usize>> {
     let steps = loaded.story.steps.iter().enumerate();
     Rc::new(steps.filter(|(_, s)| noise || !s.noise).map(|(i, _)| i).collect())
+}
+
+/// The run of the same lab at its defaults, if this one is at something else.
+fn defaults(loaded: &Loaded) -> Option<Rc<Loaded>> {
+    if loaded.run.setting == loaded.lab.default_setting() {
+        return None;
+    }
+    Loaded::new(loaded.lab.clone(), &Setting::new()).ok()
 }
 
 /// The lab of a link in its setting; what of it cannot be had is left out and said.

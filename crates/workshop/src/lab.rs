@@ -86,8 +86,6 @@ pub struct Lab {
     pub summary: &'static str,
     /// The box to look at first.
     pub focus: &'static str,
-    /// The client's box and the command that it runs, for the page.
-    pub client: (&'static str, &'static str),
     /// The prose.
     pub beats: Vec<Beat>,
     /// The switches.

@@ -1,10 +1,10 @@
 //! The conntrack table, as `conntrack -L` prints it at the cursor.
 
 use super::{copy_button, space};
-use crate::dom::{View, el, part, text};
+use crate::dom::{NONE, View, el, part, text};
 use crate::state::State;
 use leptos::prelude::*;
-use sim::view::{CtEntry, conntrack_at};
+use sim::view::{CtEntry, conntrack_at, expectations_at};
 
 fn entries(state: State) -> Vec<CtEntry> {
     let loaded = state.loaded.get();
@@ -27,13 +27,25 @@ pub fn conntrack(state: State, pinned: bool) -> View {
         }
         View::All(list.iter().map(|e| line(e, e.event == now)).collect())
     });
+    let expected = part(move || {
+        let (loaded, now) = (state.loaded.get(), state.now());
+        let list = expectations_at(loaded.world(), state.table_host(), now);
+        if list.is_empty() {
+            return NONE;
+        }
+        let head = el("h3").class("mono").add(state.table_host_name() + "# conntrack -L expect");
+        let lines = list
+            .into_iter()
+            .map(|e| el("p").class("row mono expected").class_if("fresh", e.event == now).add(e.line).into());
+        View::All(std::iter::once(head.into()).chain(lines).collect())
+    });
     let name = if pinned { "pinned" } else { "conntrack" };
     let head = el("div")
         .class("head")
         .add(el("h3").add(el("span").class("mono").add(host)))
         .add(space())
         .add(copy_button(state, name, move || listing(state)));
-    let lines = el("div").attr("aria-live", "off").add(lines);
+    let lines = el("div").attr("aria-live", "off").add(expected).add(lines);
     el("div").class("ct").class_if("pinned", pinned).add(head).add(lines).into()
 }
 

@@ -22,8 +22,8 @@ pub fn header(state: State) -> View {
         .add(icons::logo())
         .add(el("h1").class("brand").add("Netfilter Lab"))
         .add(labs(state))
-        .add(space())
         .add(part(move || switches(state)))
+        .add(space())
         .add(
             button("Copy a link to this moment (y)")
                 .click(share)
@@ -70,40 +70,72 @@ fn labs(state: State) -> View {
             .add(lab.title);
         select = select.add(option);
     }
+    let select = select.input(move || state.loaded.with(|l| l.lab.name.to_owned()));
     el("label").class("pill lab").add(unseen("Lab")).add(select).into()
 }
 
+/// The lab's switches, each with the command that it stands for.
 fn switches(state: State) -> View {
     let loaded = state.loaded.get();
-    View::All(loaded.lab.switches.iter().map(|s| switch(state, s)).collect())
+    let many = loaded.lab.switches.len() > 1;
+    let all = loaded.lab.switches.iter().map(|s| switch(state, s)).collect();
+    el("div").class("switches").class_if("many", many).add(View::All(all)).into()
 }
 
 fn switch(state: State, s: &Switch) -> View {
-    let name = s.name;
-    let now = state.loaded.with(|l| l.run.setting.get(name).cloned()).unwrap_or_default();
-    let on = s.positions.len() > 1 && s.positions.last().is_some_and(|(v, _)| *v == now);
-    let other = s.positions.iter().find(|(v, _)| *v != now).map(|(v, _)| *v).unwrap_or_default();
-    let hosts = s.hosts.join(", ");
-    let command = s.command(&now).unwrap_or_default();
-    let title = format!("{}: {hosts} # {}", s.title, s.command(other).unwrap_or_default());
-    let flip = move || {
-        let mut setting = state.loaded.with_untracked(|l| l.run.setting.clone());
-        setting.insert(name.to_owned(), other.to_owned());
-        state.apply(&setting);
-        // The switch is drawn anew; the focus stays on it.
-        before_paint(move || crate::focus_on(&format!("switch-{name}")));
-    };
-    let button = el("button")
+    let now = state.loaded.with(|l| l.run.setting.get(s.name).cloned()).unwrap_or_default();
+    let values: Vec<&'static str> = s.values().collect();
+    let control =
+        if values == ["off", "on"] { toggle(state, s, &now) } else { choice(state, s, values, &now) };
+    let command = format!("# {}", s.command(&now).unwrap_or_default());
+    let title = format!("{}. {}: {command}", s.title, s.hosts.join(", "));
+    let is = el("code").class("switch-is").attr("id", format!("switch-{}-is", s.name)).add(command);
+    el("div").class("sw").attr("title", title).add(control).add(is).into()
+}
+
+/// Moves a switch; the focus goes to what stands in its place then.
+fn set(state: State, name: &'static str, value: &'static str, focus: String) {
+    let mut setting = state.loaded.with_untracked(|l| l.run.setting.clone());
+    setting.insert(name.to_owned(), value.to_owned());
+    state.apply(&setting);
+    before_paint(move || crate::focus_on(&focus));
+}
+
+/// A switch that is off or on.
+fn toggle(state: State, s: &Switch, now: &str) -> El {
+    let (name, on) = (s.name, now == "on");
+    let id = format!("switch-{name}");
+    let focus = id.clone();
+    el("button")
         .class("switch")
-        .attr("id", format!("switch-{name}"))
+        .attr("id", id)
         .attr("role", "switch")
         .attr("aria-checked", if on { "true" } else { "false" })
         .attr("aria-describedby", format!("switch-{name}-is"))
-        .attr("title", title)
-        .click(flip)
+        .click(move || set(state, name, if on { "off" } else { "on" }, focus.clone()))
         .add(el("span").class("switch-name").add(name))
-        .add(el("span").class("knob").class_if("on", on));
-    let is =
-        el("code").class("switch-is").attr("id", format!("switch-{name}-is")).add(format!("# {command}"));
-    View::All(vec![button.into(), is.into()])
+        .add(el("span").class("knob").class_if("on", on))
+}
+
+/// A switch with positions that have names.
+fn choice(state: State, s: &Switch, values: Vec<&'static str>, now: &str) -> El {
+    let name = s.name;
+    let mut group = el("div")
+        .class("switch choice")
+        .attr("role", "radiogroup")
+        .attr("aria-label", name)
+        .attr("aria-describedby", format!("switch-{name}-is"))
+        .add(el("span").class("switch-name").add(name));
+    for value in values {
+        let (id, chosen) = (format!("switch-{name}-{value}"), value == now);
+        let focus = id.clone();
+        let radio = el("input")
+            .attr("type", "radio")
+            .attr("id", id)
+            .attr("name", name)
+            .checked(move || chosen)
+            .on("change", move |_| set(state, name, value, focus.clone()));
+        group = group.add(el("label").add(radio).add(el("span").add(value)));
+    }
+    group
 }

@@ -28,17 +28,45 @@ pub fn journey(state: State) -> View {
     let rows = part(move || state.chosen.get().map_or(NONE, |id| rows(state, id)));
     View::All(vec![
         head.into(),
+        part(move || exchanges(state)),
         part(move || chips(state, state.chosen.get())),
         el("div").class("rows").id("journey-rows").add(rows).into(),
     ])
 }
 
-/// The packets of the run.
+/// What was done in the run: one is looked at.
+fn exchanges(state: State) -> View {
+    let loaded = state.loaded.get();
+    if loaded.exchanges.len() < 2 {
+        return NONE;
+    }
+    let mut select = el("select").id("exchange").on("change", move |e| {
+        let chosen: Option<usize> = event_target_value(e).parse().ok();
+        let to = chosen.and_then(|i| state.loaded.with_untracked(|l| l.exchanges.get(i).map(|e| e.steps.0)));
+        if let Some(step) = to {
+            state.go(step);
+        }
+    });
+    for (i, e) in loaded.exchanges.iter().enumerate() {
+        let option = el("option")
+            .attr("value", i.to_string())
+            .maybe("selected", "", move || state.exchange.get() == i)
+            .add(format!("{}. {}: {}", i + 1, e.name, e.outcome));
+        select = select.add(option);
+    }
+    let now = move || state.exchange.get().to_string();
+    select = select.input(now);
+    el("label").class("exchange").add(unseen("What was done")).add(select).into()
+}
+
+/// The packets of what is looked at.
 fn chips(state: State, current: Option<PacketId>) -> View {
     let loaded = state.loaded.get();
     let noise = state.noise.get();
+    let steps = loaded.exchanges.get(state.exchange.get()).map_or((0, usize::MAX), |e| e.steps);
+    let mine = |p: &&PacketInfo| (steps.0..steps.1).contains(&p.steps.0) && (noise || p.flow != Flow::Noise);
     let mut list = el("div").class("chips").attr("role", "group").attr("aria-label", "Packets");
-    for p in loaded.story.packets.iter().filter(|p| noise || p.flow != Flow::Noise) {
+    for p in loaded.story.packets.iter().filter(mine) {
         list = list.add(chip(state, p, current == Some(p.id)));
     }
     let about = current.and_then(|id| loaded.story.packet(id)).map(|p| {

@@ -6,6 +6,7 @@ mod header;
 mod help;
 mod journey;
 mod lesson;
+mod node;
 mod packet;
 mod rules;
 mod tables;

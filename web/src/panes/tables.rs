@@ -2,9 +2,10 @@
 
 use super::capture::{capture, capture_tools};
 use super::conntrack::conntrack;
+use super::node;
 use super::packet::{packet, packet_tools};
 use super::rules::{rules, rules_tools};
-use crate::dom::{NONE, View, el, part};
+use crate::dom::{El, NONE, View, el, part, text};
 use crate::keys::{TABS, tab_key};
 use crate::state::{State, Tab};
 use wasm_bindgen::JsCast;
@@ -26,7 +27,8 @@ pub fn tables(state: State) -> View {
             .attr("aria-controls", "tables-panel")
             .live("tabindex", move || if open() { "0" } else { "-1" }.to_owned())
             .click(move || state.tab.set(tab))
-            .add(name);
+            .add(name)
+            .add((tab == Tab::Changes).then(|| changes_badge(state)));
         tabs = tabs.add(button);
     }
     let tools = part(move || match state.tab.get() {
@@ -34,12 +36,20 @@ pub fn tables(state: State) -> View {
         Tab::Packet => packet_tools(state),
         Tab::Rules => rules_tools(state),
         Tab::Conntrack => NONE,
+        Tab::Sets => node::sets_tools(state),
+        Tab::Ipvs => node::ipvs_tools(state),
+        Tab::Node => node::node_tools(state),
+        Tab::Changes => node::diff_tools(state),
     });
     let open = part(move || match state.tab.get() {
         Tab::Capture => capture(state),
         Tab::Packet => packet(state),
         Tab::Rules => rules(state),
         Tab::Conntrack => conntrack(state, false),
+        Tab::Sets => node::sets(state),
+        Tab::Ipvs => node::ipvs(state),
+        Tab::Node => node::node(state),
+        Tab::Changes => node::diff(state),
     });
     let panel = el("div")
         .class("panel")
@@ -52,6 +62,15 @@ pub fn tables(state: State) -> View {
         .attr("tabindex", "0")
         .add(open);
     View::All(vec![el("div").class("tabrow").add(tabs).add(tools).into(), panel.into()])
+}
+
+/// How many lines the last switch has changed.
+fn changes_badge(state: State) -> El {
+    let count = text(move || match node::change_count(state) {
+        0 => String::new(),
+        n => n.to_string(),
+    });
+    el("span").class("count-badge").add(count)
 }
 
 fn keys(state: State, e: &Event) {

@@ -1,7 +1,7 @@
 //! What the programs print, what must not be missed, and what would change it.
 
 use super::unseen;
-use crate::dom::{NONE, View, el, part};
+use crate::dom::{NONE, View, before_paint, el, part};
 use crate::icons;
 use crate::load::Cure;
 use crate::state::State;
@@ -37,6 +37,11 @@ pub fn terminal(state: State) -> View {
         .attr("role", "log")
         .attr("aria-label", "Terminal")
         .attr("aria-live", "off")
+        .watch(move |term| {
+            state.cursor.track();
+            let term = term.clone();
+            before_paint(move || term.set_scroll_top(term.scroll_height()));
+        })
         .add(lines);
     View::All(vec![term.into(), alert, part(move || cures(state))])
 }
@@ -45,10 +50,7 @@ fn line(state: State, l: &TermLine) -> View {
     let host =
         state.loaded.with_untracked(|d| d.world().host(l.host).map_or(String::new(), |h| h.name.clone()));
     if l.command {
-        // The lab knows the words of the command that it stands for.
-        let (client, words) = state.loaded.with_untracked(|d| d.lab.client);
-        let text = if client == host { words.to_owned() } else { l.text.clone() };
-        return el("p").add(el("span").class("prompt").add(host + "$ ")).add(text).into();
+        return el("p").add(el("span").class("prompt").add(host + "$ ")).add(l.text.clone()).into();
     }
     let class = match l.tone {
         Tone::Bad => "bad",
@@ -78,7 +80,7 @@ fn cure(state: State, cure: Cure) -> View {
     let setting = cure.setting;
     let apply = el("button")
         .class("btn ghost")
-        .id("apply")
+        .class("apply")
         .click(move || state.apply(&setting))
         .add("Apply and replay");
     out.push(apply.into());

@@ -1,6 +1,6 @@
 //! The map as SVG. Hidden from screen readers, who have the outline instead.
 
-use super::layout::{BridgeBox, LINK, LanBox, Layout, NodeBox, PodBox, Port, UPLINK, int, layout};
+use super::layout::{BridgeBox, LETTER, LINK, LanBox, Layout, NodeBox, PodBox, Port, UPLINK, int, layout};
 use super::outline::outline;
 use super::path::pieces;
 use crate::dom::{NONE, View, el, part, svg};
@@ -8,6 +8,7 @@ use crate::load::Loaded;
 use crate::state::State;
 use crate::svg::{Rect, Svg, clicked};
 use crate::topology_kind as kind;
+use kernel::event::IpvsStep;
 use kernel::{NetnsId, PacketId};
 use sim::view::{Area, Flow, Place, Role, Tone};
 use std::rc::Rc;
@@ -86,9 +87,6 @@ fn draw_lan(s: &mut Svg, lan: &LanBox) {
     s.end();
 }
 
-/// Width of so many letters of the small fixed font, in tenths.
-const LETTER: i32 = 58;
-
 fn draw_node(s: &mut Svg, n: &NodeBox) {
     let (r, stack) = (n.rect, n.stack);
     s.group("hit", Some(n.host.index()));
@@ -99,15 +97,21 @@ fn draw_node(s: &mut Svg, n: &NodeBox) {
     let title = if wide { "IP stack and netfilter" } else { "IP stack" };
     s.text("name small", stack.x + 12, stack.y + 18, title);
     let addrs: Vec<String> = n.bridges.iter().map(|b| format!("{} {}", b.name, b.addr)).collect();
-    let (x, y) = if wide { (stack.x + 164, stack.y + 18) } else { (stack.x + 12, stack.y + 33) };
+    let (x, y) = (stack.x + if wide { 164 } else { 76 }, stack.y + 18);
     s.text("mono dim", x, y, &addrs.join("  "));
+    for (at, word) in &n.badges {
+        s.rect("badge", *at, 4);
+        s.text("mono dim", at.x + 5, at.y + 10, word);
+    }
     s.end();
     for (_, name, x) in &n.uplinks {
-        let last = r.x + r.w - 8 - int(name.len()) * (LETTER + 4) / 10;
-        s.text("mono dim", (x + 8).min(last), r.y - 7, name);
+        s.text("mono dim end", x - 7, r.y - 7, name);
     }
     for b in &n.bridges {
         draw_bridge(s, b, &stack);
+    }
+    for p in &n.ports {
+        draw_port(s, p, r.x + r.w);
     }
     for p in &n.pods {
         draw_pod(s, p);
@@ -212,8 +216,13 @@ fn spot(state: State, l: &Layout) -> Option<(i32, i32)> {
     l.point(place).or_else(|| l.point(Place::Stack(place.host())))
 }
 
-/// Half of the envelope's width.
+/// Half of the least width of an envelope.
 const HALF: i32 = 88;
+
+/// Half of the width of an envelope with this address line.
+fn half(flow: &str) -> i32 {
+    (int(flow.chars().count()) * (LETTER + 4) / 20 + 8).max(HALF)
+}
 
 fn envelope(state: State, l: Rc<Layout>) -> View {
     part(move || {
@@ -221,7 +230,8 @@ fn envelope(state: State, l: Rc<Layout>) -> View {
         let Some(id) = state.chosen.get() else { return NONE };
         let at = move || {
             let (x, y) = spot(state, &l).unwrap_or((-999, -999));
-            format!("translate({}px,{y}px)", x.clamp(HALF + 2, l.width - HALF - 2))
+            let edge = content(state, id).map_or(HALF, |(frame, _)| half(&short_flow(&frame))) + 2;
+            format!("translate({}px,{y}px)", x.min(l.width - edge).max(edge))
         };
         let flow = state.loaded.with(|d| d.story.packet(id).map_or(Flow::Noise, |p| p.flow));
         svg("g")
@@ -234,8 +244,8 @@ fn envelope(state: State, l: Rc<Layout>) -> View {
     })
 }
 
-/// The envelope's label: kind of segment and addresses, as they are now.
-fn face(state: State, id: PacketId) -> Option<String> {
+/// A packet as it is at the cursor, and what happens to it there.
+fn content(state: State, id: PacketId) -> Option<(Rc<packet::Frame>, &'static str)> {
     let (loaded, now) = (state.loaded.get(), state.now());
     let first = || loaded.story.steps.iter().find(|s| s.packet == Some(id)).map(|s| s.event);
     let frame = sim::view::frame_at(loaded.world(), id, now);
@@ -244,15 +254,24 @@ fn face(state: State, id: PacketId) -> Option<String> {
     let event = loaded.world().log().get(step.key).and_then(|e| e.what());
     let class = match event {
         Some(kernel::What::Nat { .. }) => "face flip",
+        Some(kernel::What::Ipvs { step: IpvsStep::Rewritten { .. }, .. }) => "face flip",
         Some(kernel::What::Drop { .. }) if step.tone == Tone::Bad => "face tipped",
         _ => "face",
     };
+    Some((frame, class))
+}
+
+/// The envelope's label: kind of segment and addresses.
+fn face(state: State, id: PacketId) -> Option<String> {
+    let (frame, class) = content(state, id)?;
+    let flow = short_flow(&frame);
+    let half = half(&flow);
     let mut s = Svg::default();
     s.group(class, None);
-    s.rect("", Rect { x: -HALF, y: -17, w: 2 * HALF, h: 34 }, 7);
-    s.path("letter", "M-82 -12h11v8h-11zM-82 -12l5.5 4.5 5.5 -4.5");
-    s.text("what", -66, -3, &sim::view::segment(&frame));
-    s.text("mono addr", 0, 11, &short_flow(&frame));
+    s.rect("", Rect { x: -half, y: -17, w: 2 * half, h: 34 }, 7);
+    s.path("letter", &format!("M{x} -12h11v8h-11zM{x} -12l5.5 4.5 5.5 -4.5", x = 6 - half));
+    s.text("what", 22 - half, -3, &sim::view::segment(&frame));
+    s.text("mono addr", 0, 11, &flow);
     s.end();
     Some(s.done())
 }

@@ -1,12 +1,12 @@
 //! Where everything on the map is drawn. Computed from the world: nothing here knows a lab.
 
 use crate::svg::Rect;
-use kernel::dev::DevKind;
+use kernel::dev::{DevKind, Device};
 use kernel::{DevId, NetnsId};
 use sim::World;
-use sim::view::{Place, Role, Topology};
+use sim::view::{Place, Role, Topology, badges};
 
-/// A port of a bridge with the link below it.
+/// A device with the link below it: a port of a bridge, or the node's end of a pod's link.
 #[derive(Clone, Debug)]
 pub struct Port {
     pub dev: DevId,
@@ -41,7 +41,11 @@ pub struct NodeBox {
     pub name: String,
     pub rect: Rect,
     pub stack: Rect,
+    /// What is set up in it, with where it is drawn.
+    pub badges: Vec<(Rect, String)>,
     pub bridges: Vec<BridgeBox>,
+    /// Ends of the links to pods that hang on no bridge.
+    pub ports: Vec<Port>,
     pub pods: Vec<PodBox>,
     /// Devices that lead to the LAN or to another node: device, name and address, x.
     pub uplinks: Vec<(DevId, String, i32)>,
@@ -74,16 +78,21 @@ pub fn int(n: usize) -> i32 {
 
 const GAP: i32 = 14;
 const LAN_H: i32 = 24;
+/// Width of so many letters of the small fixed font, in tenths.
+pub const LETTER: i32 = 58;
 /// From the LAN to a node.
 pub const UPLINK: i32 = 24;
 const PAD: i32 = 12;
 const HEAD: i32 = 26;
-const STACK_H: i32 = 60;
-const STACK_GAP: i32 = 24;
-const BRIDGE_H: i32 = 40;
+/// Of an IP stack: above its badges, a line of them, and the room for a packet below.
+const STACK_HEAD: i32 = 26;
+const BADGE_H: i32 = 16;
+const STACK_FOOT: i32 = 36;
+const STACK_GAP: i32 = 21;
+const BRIDGE_H: i32 = 34;
 /// From a bridge to a pod.
-pub const LINK: i32 = 42;
-const POD_H: i32 = 58;
+pub const LINK: i32 = 36;
+const POD_H: i32 = 48;
 
 /// Lays the map out in this width; only boxes in `only` are drawn, if it is given.
 pub fn layout(world: &World, topo: &Topology, width: i32, only: Option<&[NetnsId]>) -> Layout {
@@ -130,48 +139,86 @@ fn nodes(world: &World, topo: &Topology, drawn: &[NetnsId], top: i32, out: &mut 
 
 fn node(world: &World, topo: &Topology, id: NetnsId, at: Rect) -> Option<NodeBox> {
     let ns = world.host(id)?;
-    let inner = Rect { x: at.x + PAD, y: at.y + HEAD, w: at.w - 2 * PAD, h: STACK_H };
+    let mut inner = Rect { x: at.x + PAD, y: at.y + HEAD, w: at.w - 2 * PAD, h: 0 };
     let bridges: Vec<_> = ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))).collect();
-    let y = inner.y + STACK_H + STACK_GAP;
+    let words = if topo.role(id) == Role::Node { badges(ns) } else { Vec::new() };
+    let (badges, lines) = place_badges(words, &inner);
+    inner.h = STACK_HEAD + lines * BADGE_H + STACK_FOOT;
+    let mut y = inner.y + inner.h;
+    if !bridges.is_empty() {
+        y += STACK_GAP;
+    }
     let mut node = NodeBox {
         host: id,
         name: ns.name.clone(),
         rect: at,
         stack: inner,
+        badges,
         bridges: Vec::new(),
+        ports: Vec::new(),
         pods: Vec::new(),
         uplinks: Vec::new(),
     };
+    let alone = topo.pods_of(id, None);
     let count: usize = bridges.iter().map(|b| topo.pods_of(id, Some(b.id)).len().max(1)).sum();
-    let slot = inner.w / int(count.max(1));
+    let slot = inner.w / int((count + alone.len()).max(1));
+    let below = y + if bridges.is_empty() { 0 } else { BRIDGE_H };
     let mut x = inner.x;
-    for b in &bridges {
-        let pods = topo.pods_of(id, Some(b.id));
-        let w = slot * int(pods.len().max(1));
-        let rect = Rect { x, y, w: w - if bridges.len() > 1 { 8 } else { 0 }, h: BRIDGE_H };
+    let mut hang = |pods: &[NetnsId], x: i32, y: i32| {
         let mut ports = Vec::new();
         for (i, pod) in pods.iter().enumerate() {
             let Role::Pod { port, .. } = topo.role(*pod) else { continue };
             let (cx, pw) = (x + slot * int(i) + slot / 2, slot - 10);
-            ports.push(Port { dev: port, name: ns.dev_name(port).to_owned(), x: cx, y: y + BRIDGE_H });
-            let pod_rect = Rect { x: cx - pw / 2, y: y + BRIDGE_H + LINK, w: pw, h: POD_H };
-            node.pods.extend(pod_box(world, *pod, (id, port), pod_rect));
+            ports.push(Port { dev: port, name: ns.dev_name(port).to_owned(), x: cx, y });
+            let rect = Rect { x: cx - pw / 2, y: below + LINK, w: pw, h: POD_H };
+            node.pods.extend(pod_box(world, *pod, (id, port), rect));
         }
+        ports
+    };
+    let mut drawn = Vec::new();
+    for b in &bridges {
+        let pods = topo.pods_of(id, Some(b.id));
+        let w = slot * int(pods.len().max(1));
+        let rect = Rect { x, y, w: w - if bridges.len() > 1 { 8 } else { 0 }, h: BRIDGE_H };
+        let ports = hang(&pods, x, y + BRIDGE_H);
         x += w;
-        node.bridges.push(BridgeBox { dev: b.id, name: b.name.clone(), addr: addr(&b.addrs), rect, ports });
+        drawn.push(BridgeBox { dev: b.id, name: b.name.clone(), addr: addr(&b.addrs), rect, ports });
     }
-    let ups: Vec<_> =
-        ns.devices().iter().filter(|d| d.master.is_none() && matches!(d.kind, DevKind::Veth)).collect();
+    let ports = hang(&alone, x, inner.y + inner.h);
+    (node.bridges, node.ports) = (drawn, ports);
+    let is_up = |d: &&Device| {
+        d.master.is_none() && matches!(d.kind, DevKind::Veth) && node.ports.iter().all(|p| p.dev != d.id)
+    };
+    let ups: Vec<_> = ns.devices().iter().filter(is_up).collect();
     for (i, d) in ups.iter().enumerate() {
-        let x = at.x + at.w * (int(i) + 1) / (int(ups.len()) + 1);
-        node.uplinks.push((d.id, format!("{} {}", d.name, addr(&d.addrs)), x));
+        // To the right, so that the name has room before the cable.
+        let share = at.w / int(ups.len());
+        let x = at.x + share * int(i) + share * 2 / 3;
+        let whole = format!("{} {}", d.name, addr(&d.addrs));
+        let fits = int(whole.len()) * (LETTER + 4) / 10 + 8 <= share * 2 / 3;
+        let name = whole.split('/').next().filter(|_| !fits).unwrap_or(&whole).to_owned();
+        node.uplinks.push((d.id, name, x));
     }
-    node.rect.h = HEAD
-        + STACK_H
-        + PAD
-        + if bridges.is_empty() { 0 } else { STACK_GAP + BRIDGE_H }
-        + if node.pods.is_empty() { 0 } else { LINK + POD_H };
+    node.rect.h = below - at.y + PAD + if node.pods.is_empty() { 0 } else { LINK + POD_H };
     Some(node)
+}
+
+/// Lays badges out in lines; also says how many lines.
+fn place_badges(words: Vec<String>, stack: &Rect) -> (Vec<(Rect, String)>, i32) {
+    let (left, right) = (stack.x + 10, stack.x + stack.w - 8);
+    let (mut x, mut line) = (left, 0);
+    let mut out = Vec::new();
+    for word in words {
+        let w = int(word.len()) * LETTER / 10 + 10;
+        if x > left && x + w > right {
+            (x, line) = (left, line + 1);
+        }
+        let rect = Rect { x, y: stack.y + STACK_HEAD + line * BADGE_H, w, h: BADGE_H - 3 };
+        out.push((rect, word));
+        x += w + 4;
+    }
+    let lines = if out.is_empty() { 0 } else { line + 1 };
+    (out, lines)
 }
 
 fn addr(addrs: &[kernel::dev::IfAddr]) -> String {
@@ -264,8 +311,8 @@ fn node_point(node: &NodeBox, place: Place) -> Option<(i32, i32)> {
         Place::Stack(_) => (node.stack.x + node.stack.w / 2, node.stack.y + node.stack.h - 20),
         Place::Bridge(_, d) => node.bridges.iter().find(|b| b.dev == d)?.rect.center(),
         Place::Dev(_, d) => {
-            let ports = node.bridges.iter().flat_map(|b| &b.ports);
-            let port = ports.into_iter().find(|p| p.dev == d).map(|p| (p.x, p.y));
+            let mut ports = node.bridges.iter().flat_map(|b| &b.ports).chain(&node.ports);
+            let port = ports.find(|p| p.dev == d).map(|p| (p.x, p.y));
             let up = || node.uplinks.iter().find(|(u, ..)| *u == d).map(|(_, _, x)| (*x, node.rect.y));
             port.or_else(up)?
         }

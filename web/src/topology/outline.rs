@@ -6,7 +6,7 @@ use crate::load::Loaded;
 use crate::state::State;
 use kernel::NetnsId;
 use kernel::dev::DevKind;
-use sim::view::Role;
+use sim::view::{Role, badges};
 use wasm_bindgen::JsCast;
 use web_sys::{Event, KeyboardEvent};
 
@@ -25,19 +25,17 @@ fn items(loaded: &Loaded) -> Vec<Item> {
     }
     for node in topo.having(|r| matches!(r, Role::Node | Role::Host)) {
         let Some(ns) = loaded.world().host(node) else { continue };
-        out.push(Item { host: node, text: format!("{}{}", ns.name, addresses(loaded, node)), level: 1 });
-        for b in ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))) {
-            for pod in topo.pods_of(node, Some(b.id)) {
-                let Role::Pod { port, .. } = topo.role(pod) else { continue };
-                let text = format!(
-                    "pod {}{}, on port {} of bridge {}",
-                    name(loaded, pod),
-                    addresses(loaded, pod),
-                    ns.dev_name(port),
-                    b.name
-                );
-                out.push(Item { host: pod, text, level: 2 });
-            }
+        let mut text = format!("{}{}", ns.name, addresses(loaded, node));
+        if topo.role(node) == Role::Node {
+            text.push_str(&format!("; {}", badges(ns).join(", ")));
+        }
+        out.push(Item { host: node, text, level: 1 });
+        for pod in topo.having(|r| matches!(r, Role::Pod { node: n, .. } if n == node)) {
+            let Role::Pod { port, bridge, .. } = topo.role(pod) else { continue };
+            let on = bridge.map(|b| format!(" of bridge {}", ns.dev_name(b))).unwrap_or_default();
+            let (name, port) = (name(loaded, pod), ns.dev_name(port));
+            let text = format!("pod {name}{}, on port {port}{on}", addresses(loaded, pod));
+            out.push(Item { host: pod, text, level: 2 });
         }
     }
     out

@@ -17,7 +17,7 @@ pub struct TermLine {
     pub event: EventId,
     /// The box.
     pub host: NetnsId,
-    /// A command was entered; its words, unless a lab knows better.
+    /// A command was entered.
     pub command: bool,
     /// The text.
     pub text: String,
@@ -36,7 +36,7 @@ pub fn terminal(world: &World) -> Vec<TermLine> {
         let Seen::App(app) = &entry.seen else { continue };
         let (command, text, tone) = match app {
             AppEvent::Connect { tcp, to } => (true, command_text(*tcp, *to), Tone::Plain),
-            AppEvent::TftpGet { to, file } => (true, format!("tftp {} -c get {file}", ep(*to)), Tone::Plain),
+            AppEvent::TftpGet { to, file } => (true, tftp_text(*to, file), Tone::Plain),
             AppEvent::TftpTimedOut { .. } => (false, "Transfer timed out.".to_owned(), Tone::Bad),
             AppEvent::TftpReceived { bytes, .. } => (false, format!("Received {bytes} bytes"), Tone::Strong),
             AppEvent::Reply { text, .. } => (false, body(text).to_owned(), Tone::Strong),
@@ -66,6 +66,14 @@ fn command_text(tcp: bool, to: (Ipv4Addr, u16)) -> String {
         (true, 80) => format!("curl http://{}/", to.0),
         (true, port) => format!("curl http://{}:{port}/", to.0),
         (false, port) => format!("nc -u {} {port}", to.0),
+    }
+}
+
+/// The port of TFTP goes without saying.
+fn tftp_text((addr, port): (Ipv4Addr, u16), file: &str) -> String {
+    match port {
+        69 => format!("tftp {addr} -c get {file}"),
+        _ => format!("tftp {addr} {port} -c get {file}"),
     }
 }
 

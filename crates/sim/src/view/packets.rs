@@ -6,7 +6,7 @@ use crate::World;
 use crate::log::Seen;
 use kernel::event::{Origin, What};
 use kernel::{NetnsId, PacketId};
-use packet::{Frame, L4, TcpFlags};
+use packet::{Frame, IcmpBody, L4, TcpFlags};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +91,9 @@ fn flow(frame: &Frame, clients: &mut Vec<String>) -> Flow {
         return Flow::Reset;
     }
     let (src, dst) = endpoints(ip);
-    // An ICMP error goes to a client's address without a port.
-    if clients.contains(&dst)
-        || ip.icmp().is_some() && clients.iter().any(|c| c.starts_with(&format!("{dst}:")))
-    {
+    // An ICMP error answers the packet that it quotes.
+    let is_error = ip.icmp().is_some_and(|i| matches!(i.body, IcmpBody::Error { .. }));
+    if clients.contains(&dst) || is_error {
         return Flow::Reply;
     }
     // A TFTP server sends its data from a port of its own, and under NAT to an address that asked nobody.

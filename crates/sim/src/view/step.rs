@@ -5,7 +5,7 @@
 
 use super::assoc::Assoc;
 use super::place::{Place, place_of};
-use super::strip::Spot;
+use super::strip::{Spot, ipvs_spot};
 use super::title;
 use crate::log::{Entry, Seen};
 use crate::{EventId, World};
@@ -271,7 +271,7 @@ impl Fold<'_> {
             },
             What::Ipvs { ctx, step } => {
                 let reply = matches!(step, IpvsStep::Rewritten { .. }) && p.dir == Some(Direction::Reply);
-                hook(title::ipvs(step, reply), p).at(Spot::Fn(ctx.hook, Area::Ipvs))
+                hook(title::ipvs(step, reply), p).at(ipvs_spot(ctx.hook, step))
             }
             What::ExpectEvent(e) => {
                 let spot = at(Area::Conntrack);

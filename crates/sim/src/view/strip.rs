@@ -4,10 +4,11 @@ use super::assoc::Assoc;
 use super::step::Area;
 use crate::log::Seen;
 use crate::{EventId, World};
-use kernel::event::{BrNfStep, BridgeStep, CtEventKind, TapDir, What};
+use kernel::event::{BrNfStep, BridgeStep, CtEventKind, IpvsStep, TapDir, What};
 use kernel::netfilter::hook::{HookFn, InetHook};
 use kernel::netfilter::xtables::TableId;
 use kernel::{Netns, NetnsId, PacketId};
+use packet::Frame;
 
 /// A place in the diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +17,8 @@ pub enum Spot {
     Hook(InetHook),
     /// A function of a hook.
     Fn(InetHook, Area),
+    /// IPVS's function for the answers of real servers; that for requests is its [`Spot::Fn`].
+    IpvsOut(InetHook),
     /// The routing decision.
     Route,
     /// Sockets that receive.
@@ -65,7 +68,10 @@ pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
                 HookFn::Sabotage => (Area::Bridge, "br_netfilter: not a second time"),
                 HookFn::CtProbe => return None,
             };
-            let spot = Spot::Fn(hook, area);
+            let spot = match f {
+                HookFn::IpvsOut => Spot::IpvsOut(hook),
+                _ => Spot::Fn(hook, area),
+            };
             Some(HookBox { spot, area, letter: area.letter(), name })
         })
         .collect()
@@ -74,6 +80,15 @@ pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
 /// True if bridged packets meet iptables in this box.
 pub fn bridged_by_iptables(ns: &Netns) -> bool {
     ns.modules.br_netfilter && ns.sysctl.bridge_nf_call_iptables != 0
+}
+
+/// Which of IPVS's functions it was: the one for answers changes the source.
+pub(crate) fn ipvs_spot(hook: InetHook, step: &IpvsStep) -> Spot {
+    let source = |frame: &Frame| frame.ip().map(|ip| (ip.src, ip.ports().map(|p| p.0)));
+    match step {
+        IpvsStep::Rewritten { before, after, .. } if source(before) != source(after) => Spot::IpvsOut(hook),
+        _ => Spot::Fn(hook, Area::Ipvs),
+    }
 }
 
 /// What a packet has met in a box up to and including an event.
@@ -99,7 +114,7 @@ pub fn visits(world: &World, host: NetnsId, packet: PacketId, until: EventId) ->
             What::HookSkipped(ctx) => Spot::Fn(ctx.hook, Area::Bridge),
             What::Rule(step) => Spot::Fn(step.ctx.hook, Area::Table(step.table)),
             What::Nat { hook, .. } => Spot::Fn(*hook, Area::Table(TableId::Nat)),
-            What::Ipvs { ctx, .. } => Spot::Fn(ctx.hook, Area::Ipvs),
+            What::Ipvs { ctx, step } => ipvs_spot(ctx.hook, step),
             What::Conntrack { ctx, .. } => Spot::Fn(ctx.hook, Area::Conntrack),
             What::Confirmed(_) | What::CtEvent(_) => {
                 let removed = matches!(what, What::CtEvent(e) if e.kind == CtEventKind::Destroy);

@@ -61,7 +61,6 @@ pub fn lab() -> Lab {
         summary: "One Service, called from outside, from a node and from its own pod: which of kube-proxy's chains each \
                   packet meets, and why a pod may fail to reach itself.",
         focus: NODE,
-        client: (POD, "curl 172.20.0.115"),
         beats: beats(),
         switches: switches(),
         scenario,

@@ -69,7 +69,6 @@ pub fn lab() -> Lab {
         summary: "A pod calls a Service whose only endpoint is on the same node: the pod IP works, the ClusterIP \
                   times out.",
         focus: NODE,
-        client: (CLIENT, "curl --connect-timeout 1.5 http://10.32.0.102/"),
         beats: beats(),
         switches: vec![Switch {
             name: "br_netfilter",

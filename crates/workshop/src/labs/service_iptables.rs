@@ -49,7 +49,6 @@ pub fn lab() -> Lab {
         summary: "A pod changes nothing in iptables; a Service adds two chains and a few rules, and suddenly the pod can be \
                   reached from outside.",
         focus: NODE,
-        client: (LAPTOP, "curl 192.168.99.100:31382"),
         beats: beats(),
         switches: vec![Switch {
             name: "service",

@@ -42,7 +42,6 @@ pub fn lab() -> Lab {
         summary: "A TFTP server behind a NodePort: the request arrives, the file never does, until two kernel modules are \
                   loaded.",
         focus: NODE,
-        client: (CLIENT, "tftp 10.10.100.208 -c get dummy-2016.txt"),
         beats: beats(),
         switches: switches(),
         scenario,
