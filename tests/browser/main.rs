@@ -16,4 +16,5 @@
 
 mod harness;
 mod smoke;
+mod switches;
 mod tour;

@@ -24,18 +24,28 @@ pub const KEYS: &[(&str, &str)] = &[
     ("?", "this list"),
 ];
 
-/// What has the focus and wants the key itself.
-fn wants_keys(event: &KeyboardEvent) -> (bool, bool) {
+/// Which keys what has the focus wants itself.
+#[derive(Clone, Copy, Default)]
+struct Wants {
+    /// Space and Enter.
+    press: bool,
+    arrows: bool,
+    /// Home and End.
+    ends: bool,
+}
+
+fn wanted(event: &KeyboardEvent) -> Wants {
     let Some(target) = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()) else {
-        return (false, false);
+        return Wants::default();
     };
-    let tag = target.tag_name();
-    let role = target.get_attribute("role").unwrap_or_default();
-    let button =
-        matches!(tag.as_str(), "BUTTON" | "A" | "SUMMARY") || matches!(role.as_str(), "switch" | "treeitem");
-    let arrows = matches!(tag.as_str(), "SELECT" | "TEXTAREA" | "INPUT")
-        || matches!(role.as_str(), "tab" | "treeitem");
-    (button || tag == "SELECT", arrows)
+    let attribute = |name| target.get_attribute(name).unwrap_or_default();
+    let (tag, role, kind) = (target.tag_name(), attribute("role"), attribute("type"));
+    let list = matches!(role.as_str(), "tab" | "treeitem");
+    let press = matches!(tag.as_str(), "BUTTON" | "A" | "SUMMARY" | "SELECT")
+        || matches!(role.as_str(), "switch" | "treeitem")
+        || matches!(kind.as_str(), "checkbox" | "radio");
+    let field = matches!(tag.as_str(), "SELECT" | "TEXTAREA") || tag == "INPUT" && kind != "checkbox";
+    Wants { press, arrows: field || list, ends: field && kind != "radio" || list }
 }
 
 /// Handles a key; true if it was ours.
@@ -43,11 +53,11 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
     if event.ctrl_key() || event.meta_key() || state.help.get_untracked() {
         return false;
     }
-    let (button, arrows) = wants_keys(event);
+    let wants = wanted(event);
     let (shift, alt) = (event.shift_key(), event.alt_key());
     match event.key().as_str() {
-        " " if !button => playback::toggle(state),
-        name @ ("ArrowLeft" | "ArrowRight") if !arrows => {
+        " " if !wants.press => playback::toggle(state),
+        name @ ("ArrowLeft" | "ArrowRight") if !wants.arrows => {
             let forward = name == "ArrowRight";
             match (shift, alt) {
                 (true, _) => {
@@ -57,9 +67,9 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
                 _ => state.step(forward),
             }
         }
-        "Home" if !arrows => state.go_shown(0),
-        "End" if !arrows => state.go_shown(state.shown.with_untracked(|s| s.len().saturating_sub(1))),
-        "Enter" if !button && !arrows => state.why.set(!state.why.get_untracked()),
+        "Home" if !wants.ends => state.go_shown(0),
+        "End" if !wants.ends => state.go_shown(state.shown.with_untracked(|s| s.len().saturating_sub(1))),
+        "Enter" if !wants.press && !wants.arrows => state.why.set(!state.why.get_untracked()),
         letter if state.letters.get_untracked() && !alt => return self::letter(state, letter),
         _ => return false,
     }

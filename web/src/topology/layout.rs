@@ -169,7 +169,9 @@ fn node(world: &World, topo: &Topology, id: NetnsId, at: Rect) -> Option<NodeBox
         for (i, pod) in pods.iter().enumerate() {
             let Role::Pod { port, .. } = topo.role(*pod) else { continue };
             let (cx, pw) = (x + slot * int(i) + slot / 2, slot - 10);
-            ports.push(Port { dev: port, name: ns.dev_name(port).to_owned(), x: cx, y });
+            let hairpin = ns.device(port).is_some_and(|d| d.hairpin);
+            let name = format!("{}{}", ns.dev_name(port), if hairpin { " hairpin" } else { "" });
+            ports.push(Port { dev: port, name, x: cx, y });
             let rect = Rect { x: cx - pw / 2, y: below + LINK, w: pw, h: POD_H };
             node.pods.extend(pod_box(world, *pod, (id, port), rect));
         }

@@ -48,7 +48,7 @@ pub struct PacketInfo {
 pub fn packets(world: &World, steps: &[Step]) -> Vec<PacketInfo> {
     let mut out = Vec::new();
     let mut frames: Vec<&Frame> = Vec::new();
-    let mut clients: Vec<String> = Vec::new();
+    let mut sides = Sides::default();
     for entry in world.log().entries() {
         let (Seen::Kernel(What::Created { origin, parent, frame }), Some(id)) = (&entry.seen, entry.packet)
         else {
@@ -63,7 +63,7 @@ pub fn packets(world: &World, steps: &[Step]) -> Vec<PacketInfo> {
             origin: *origin,
             label: segment(frame),
             flow_text: flow_text(frame),
-            flow: flow(frame, &mut clients),
+            flow: flow(frame, &mut sides),
             again,
             steps: (steps.len(), 0),
         });
@@ -85,7 +85,15 @@ fn same_segment(a: &Frame, b: &Frame) -> bool {
     key(a).is_some_and(|k| key(b) == Some(k))
 }
 
-fn flow(frame: &Frame, clients: &mut Vec<String>) -> Flow {
+/// Who asks and who answers, as far as packets have told.
+#[derive(Default)]
+struct Sides {
+    clients: Vec<String>,
+    /// Those that sent a SYN-ACK: under NAT their answers go to an address that asked nobody.
+    servers: Vec<String>,
+}
+
+fn flow(frame: &Frame, sides: &mut Sides) -> Flow {
     let Some(ip) = frame.ip() else { return Flow::Noise };
     if ip.tcp().is_some_and(|t| t.flags.has(TcpFlags::RST)) {
         return Flow::Reset;
@@ -93,7 +101,11 @@ fn flow(frame: &Frame, clients: &mut Vec<String>) -> Flow {
     let (src, dst) = endpoints(ip);
     // An ICMP error answers the packet that it quotes.
     let is_error = ip.icmp().is_some_and(|i| matches!(i.body, IcmpBody::Error { .. }));
-    if clients.contains(&dst) || is_error {
+    if sides.clients.contains(&dst) || sides.servers.contains(&src) || is_error {
+        return Flow::Reply;
+    }
+    if ip.tcp().is_some_and(|t| t.flags.has(TcpFlags::SYN) && t.flags.has(TcpFlags::ACK)) {
+        sides.servers.push(src);
         return Flow::Reply;
     }
     // A TFTP server sends its data from a port of its own, and under NAT to an address that asked nobody.
@@ -102,8 +114,8 @@ fn flow(frame: &Frame, clients: &mut Vec<String>) -> Flow {
     {
         return Flow::Reply;
     }
-    if !clients.contains(&src) {
-        clients.push(src);
+    if !sides.clients.contains(&src) {
+        sides.clients.push(src);
     }
     Flow::Request
 }
