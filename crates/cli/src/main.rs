@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workshop::{LabRun, Setting};
+use workshop::{Lab, LabRun, Setting};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
 #[derive(Parser)]
@@ -63,6 +63,14 @@ enum LabCommand {
         #[arg(long)]
         json: bool,
     },
+    /// What switches change on the nodes: rules, sets, virtual servers, modules, settings; before are the defaults.
+    Diff {
+        /// Name of the lab.
+        name: String,
+        /// Position of a switch; may be given several times.
+        #[arg(long = "set", value_name = "SWITCH=VALUE")]
+        set: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -82,6 +90,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::KubeProxy { input, out, mode, kube_version } => kube_proxy(&input, &out, mode, kube_version),
         Command::Lab(LabCommand::List) => lab_list(),
         Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
+        Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
     }
 }
 
@@ -161,11 +170,15 @@ fn lab_list() -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn lab_run(name: &str, set: &[String], as_json: bool) -> Result<ExitCode, String> {
-    let Some(lab) = workshop::lab(name) else {
+fn find_lab(name: &str) -> Result<Lab, String> {
+    workshop::lab(name).ok_or_else(|| {
         let known: Vec<&str> = workshop::labs().iter().map(|l| l.name).collect();
-        return Err(format!("there is no lab {name:?}; these are: {}", known.join(", ")));
-    };
+        format!("there is no lab {name:?}; these are: {}", known.join(", "))
+    })
+}
+
+/// The positions that `--set` gives.
+fn positions(set: &[String]) -> Result<Setting, String> {
     let mut changes = Setting::new();
     for word in set {
         let Some((switch, value)) = word.split_once('=') else {
@@ -173,8 +186,32 @@ fn lab_run(name: &str, set: &[String], as_json: bool) -> Result<ExitCode, String
         };
         changes.insert(switch.to_owned(), value.to_owned());
     }
+    Ok(changes)
+}
+
+fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
+    let (lab, changes) = (find_lab(name)?, positions(set)?);
+    let before = lab.run(&Setting::new()).map_err(|e| e.to_string())?;
+    let after = lab.run(&changes).map_err(|e| e.to_string())?;
+    let (old_world, world) = (&before.run.world, &after.run.world);
+    let mut out = String::new();
+    for new in world.hosts() {
+        let Some(old) = old_world.host_by_name(&new.name).and_then(|id| old_world.host(id)) else { continue };
+        for change in sim::view::changes((old_world, old), (world, new)) {
+            out += &format!("{}# {}\n", new.name, change.command);
+            for line in &change.lines {
+                out += &format!("{}\n", line.text());
+            }
+        }
+    }
+    print(if out.is_empty() { "nothing differs\n" } else { &out })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lab_run(name: &str, set: &[String], as_json: bool) -> Result<ExitCode, String> {
+    let (lab, changes) = (find_lab(name)?, positions(set)?);
     let run = lab.run(&changes).map_err(|e| e.to_string())?;
-    print(&if as_json { lab_json(lab.name, &run)? } else { lab_text(lab.title, &run) })?;
+    print(&if as_json { lab_json(lab.name, &run)? } else { lab_text(&lab, &run) })?;
     let all_hold = run.claims.iter().all(|c| c.holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -224,10 +261,12 @@ fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
     serde_json::to_string(&object).map(|s| s + "\n").map_err(|e| e.to_string())
 }
 
-fn lab_text(title: &str, run: &LabRun) -> String {
-    let mut out = format!("{title}\n");
-    for (switch, value) in &run.setting {
-        out += &format!("  {switch}={value}\n");
+fn lab_text(lab: &Lab, run: &LabRun) -> String {
+    let mut out = format!("{}\n", lab.title);
+    for switch in &lab.switches {
+        let value = run.setting.get(switch.name).map_or("", String::as_str);
+        let set = format!("{}={value}", switch.name);
+        out += &format!("  {set:<32} # {}\n", switch.command(value).unwrap_or_default());
     }
     for s in &run.stimuli {
         out += &format!("{}: {}\n", s.name, s.outcome);

@@ -35,6 +35,7 @@ fn help_is_everywhere() {
         &["lab", "--help"],
         &["lab", "list", "--help"],
         &["lab", "run", "--help"],
+        &["lab", "diff", "--help"],
     ] {
         let out = nflab(args);
         assert!(out.status.success(), "{args:?}");
@@ -47,6 +48,29 @@ fn lab_list_names_the_lab_and_its_switch() {
     let text = stdout(&nflab(&["lab", "list"]));
     assert!(text.contains("same-node-clusterip"), "{text}");
     assert!(text.contains("--set br_netfilter=off|on"), "{text}");
+}
+
+#[test]
+fn lab_run_shows_the_command_of_each_switch() {
+    let text = stdout(&nflab(&["lab", "run", "tftp-ipvs", "--set", "nf_nat_tftp=on"]));
+    assert!(text.contains("nf_nat_tftp=on"), "{text}");
+    assert!(text.contains("# modprobe nf_nat_tftp\n"), "{text}");
+    assert!(text.contains("# kube-proxy --proxy-mode=ipvs\n"), "{text}");
+}
+
+#[test]
+fn lab_diff_shows_what_a_service_adds() {
+    let text = stdout(&nflab(&["lab", "diff", "service-iptables", "--set", "service=present"]));
+    assert!(text.starts_with("minikube# iptables-save\n *nat\n"), "{text}");
+    let new: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix('+')).collect();
+    assert_eq!(new.iter().filter(|l| l.starts_with(':')).count(), 2, "two chains: {text}");
+    assert_eq!(new.iter().filter(|l| l.starts_with("-A ")).count(), 6, "six rules: {text}");
+    assert!(!text.lines().any(|l| l.starts_with('-')), "nothing goes: {text}");
+    let none = nflab(&["lab", "diff", "service-iptables"]);
+    assert_eq!(stdout(&none), "nothing differs\n");
+    let bad = nflab(&["lab", "diff", "service-iptables", "--set", "mode=ipvs"]);
+    assert_eq!(bad.status.code(), Some(2));
+    assert!(stderr(&bad).contains("no switch \"mode\"; it has: service"), "{}", stderr(&bad));
 }
 
 #[test]

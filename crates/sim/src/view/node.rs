@@ -190,3 +190,41 @@ pub fn badges(ns: &Netns) -> Vec<String> {
     out.extend(counts.into_iter().filter(|(_, n)| *n > 0).map(many));
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn texts(old: &str, new: &str) -> Vec<String> {
+        diff(&lines(old), &lines(new)).iter().map(DiffLine::text).collect()
+    }
+
+    #[test]
+    fn what_differs_stands_under_its_table() {
+        let old = "*filter\n-A a\nCOMMIT\n*nat\n-A b\n-A c\nCOMMIT";
+        let new = "*filter\n-A a\nCOMMIT\n*nat\n-A b\n-A d\nCOMMIT";
+        assert_eq!(texts(old, new), [" *nat", "--A c", "+-A d"]);
+    }
+
+    #[test]
+    fn a_table_is_named_once() {
+        let old = "*nat\n-A a\n-A b\n-A c";
+        let new = "*nat\n-A x\n-A a\n-A b\n-A y\n-A c";
+        assert_eq!(texts(old, new), [" *nat", "+-A x", "+-A y"]);
+    }
+
+    #[test]
+    fn a_new_table_is_its_own_heading() {
+        assert_eq!(texts("*nat\n-A a", "*nat\n-A a\n*raw\n-A b"), ["+*raw", "+-A b"]);
+        assert_eq!(texts("", "lo"), ["+lo"]);
+    }
+
+    #[test]
+    fn what_is_the_same_is_left_out() {
+        assert_eq!(texts("*nat\n-A a", "*nat\n-A a"), Vec::<String>::new());
+    }
+}
