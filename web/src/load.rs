@@ -86,7 +86,7 @@ impl Loaded {
                 let solves = self.lab.run(&setting).is_ok_and(|run| run.goals.iter().all(|g| g.reached));
                 if solves {
                     out.push(Cure {
-                        hosts: switch.hosts.to_vec(),
+                        hosts: switch.hosts,
                         command: switch.command(value).unwrap_or_default(),
                         setting,
                     });
@@ -100,8 +100,8 @@ impl Loaded {
 /// A change that lets it through.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cure {
-    /// Where the command runs.
-    pub hosts: Vec<&'static str>,
+    /// Where the command runs; nowhere in particular if empty.
+    pub hosts: &'static [&'static str],
     /// The command.
     pub command: &'static str,
     /// The setting with it.

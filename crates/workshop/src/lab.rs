@@ -14,7 +14,7 @@ pub struct Switch {
     pub name: &'static str,
     /// What it is, in a few words.
     pub title: &'static str,
-    /// The boxes on which the commands run.
+    /// The boxes on which the commands run, each; none for a command that is run once, wherever kubectl is.
     pub hosts: &'static [&'static str],
     /// The values with the command that each stands for.
     pub positions: &'static [(&'static str, &'static str)],

@@ -45,8 +45,8 @@ pub fn conntrack(state: State, pinned: bool) -> View {
         .add(el("h3").add(el("span").class("mono").add(host)))
         .add(space())
         .add(copy_button(state, name, move || listing(state)));
-    let lines = el("div").attr("aria-live", "off").add(expected).add(lines);
-    el("div").class("ct").class_if("pinned", pinned).add(head).add(lines).into()
+    let lines = el("div").attr("aria-live", "off").add(lines);
+    el("div").class("ct").class_if("pinned", pinned).add(expected).add(head).add(lines).into()
 }
 
 fn line(e: &CtEntry, fresh: bool) -> View {

@@ -1,5 +1,6 @@
 //! The bar at the top: lab, switches, link, theme, help.
 
+use super::terminal::prompt;
 use super::{space, unseen};
 use crate::dom::{El, View, before_paint, el, part, text};
 use crate::icons;
@@ -87,8 +88,9 @@ fn switch(state: State, s: &Switch) -> View {
     let values: Vec<&'static str> = s.values().collect();
     let control =
         if values == ["off", "on"] { toggle(state, s, &now) } else { choice(state, s, values, &now) };
-    let command = format!("# {}", s.command(&now).unwrap_or_default());
-    let title = format!("{}. {}: {command}", s.title, s.hosts.join(", "));
+    let command = s.command(&now).unwrap_or_default();
+    let title = format!("{}\n{}", s.title, prompt(s.hosts, command));
+    let command = format!("{} {command}", if s.hosts.is_empty() { '$' } else { '#' });
     let is = el("code").class("switch-is").attr("id", format!("switch-{}-is", s.name)).add(command);
     el("div").class("sw").attr("title", title).add(control).add(is).into()
 }

@@ -75,14 +75,21 @@ fn cures(state: State) -> View {
 }
 
 fn cure(state: State, cure: Cure) -> View {
-    let mut out: Vec<View> =
-        cure.hosts.iter().map(|h| el("code").add(format!("{h}# {}", cure.command)).into()).collect();
+    let command = el("code").add(prompt(cure.hosts, cure.command));
     let setting = cure.setting;
     let apply = el("button")
         .class("btn ghost")
         .class("apply")
         .click(move || state.apply(&setting))
-        .add("Apply and replay");
-    out.push(apply.into());
-    out.into()
+        .attr("title", "Apply and run again")
+        .add("Apply");
+    el("div").class("cure").add(command).add(apply).into()
+}
+
+/// A command as it is typed on boxes, or wherever kubectl is.
+pub fn prompt(hosts: &[&str], command: &str) -> String {
+    match hosts {
+        [] => format!("$ {command}"),
+        _ => format!("{}# {command}", hosts.join(", ")),
+    }
 }

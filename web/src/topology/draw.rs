@@ -1,6 +1,8 @@
 //! The map as SVG. Hidden from screen readers, who have the outline instead.
 
-use super::layout::{BridgeBox, LETTER, LINK, LanBox, Layout, NodeBox, PodBox, Port, UPLINK, int, layout};
+use super::layout::{
+    BridgeBox, LETTER, LINK, LanBox, Layout, NodeBox, PodBox, Port, UPLINK, int, layout, text_width,
+};
 use super::outline::outline;
 use super::path::pieces;
 use crate::dom::{NONE, View, el, part, svg};
@@ -98,7 +100,10 @@ fn draw_node(s: &mut Svg, n: &NodeBox) {
     s.text("name small", stack.x + 12, stack.y + 18, title);
     let addrs: Vec<String> = n.bridges.iter().map(|b| format!("{} {}", b.name, b.addr)).collect();
     let (x, y) = (stack.x + if wide { 164 } else { 76 }, stack.y + 18);
-    s.text("mono dim", x, y, &addrs.join("  "));
+    let addrs = addrs.join("  ");
+    if x + text_width(&addrs) <= stack.x + stack.w {
+        s.text("mono dim", x, y, &addrs);
+    }
     for (at, word) in &n.badges {
         s.rect("badge", *at, 4);
         s.text("mono dim", at.x + 5, at.y + 10, word);
@@ -136,6 +141,9 @@ fn draw_bridge(s: &mut Svg, b: &BridgeBox, stack: &Rect) {
 fn draw_port(s: &mut Svg, p: &Port, right: i32) {
     line(s, p.x, p.y, p.y + LINK);
     s.rect("port", Rect { x: p.x - 5, y: p.y - 5, w: 10, h: 10 }, 2);
+    if p.hairpin {
+        s.text("mono dim end portname", p.x - 9, p.y + 15, "hairpin");
+    }
     // The outline has the names that do not fit.
     if p.x + 10 + int(p.name.len()) * LETTER / 10 <= right {
         s.text("mono dim portname", p.x + 10, p.y + 15, &p.name);

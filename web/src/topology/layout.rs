@@ -11,6 +11,8 @@ use sim::view::{Place, Role, Topology, badges};
 pub struct Port {
     pub dev: DevId,
     pub name: String,
+    /// A port in hairpin mode.
+    pub hairpin: bool,
     pub x: i32,
     pub y: i32,
 }
@@ -69,6 +71,11 @@ pub struct Layout {
     pub nodes: Vec<NodeBox>,
     /// Names of nodes that are left out.
     pub hidden: Vec<String>,
+}
+
+/// Width of a text in the small fixed font.
+pub fn text_width(text: &str) -> i32 {
+    int(text.len()) * (LETTER + 4) / 10
 }
 
 /// A count as a length.
@@ -170,8 +177,7 @@ fn node(world: &World, topo: &Topology, id: NetnsId, at: Rect) -> Option<NodeBox
             let Role::Pod { port, .. } = topo.role(*pod) else { continue };
             let (cx, pw) = (x + slot * int(i) + slot / 2, slot - 10);
             let hairpin = ns.device(port).is_some_and(|d| d.hairpin);
-            let name = format!("{}{}", ns.dev_name(port), if hairpin { " hairpin" } else { "" });
-            ports.push(Port { dev: port, name, x: cx, y });
+            ports.push(Port { dev: port, name: ns.dev_name(port).to_owned(), hairpin, x: cx, y });
             let rect = Rect { x: cx - pw / 2, y: below + LINK, w: pw, h: POD_H };
             node.pods.extend(pod_box(world, *pod, (id, port), rect));
         }
@@ -197,8 +203,10 @@ fn node(world: &World, topo: &Topology, id: NetnsId, at: Rect) -> Option<NodeBox
         let share = at.w / int(ups.len());
         let x = at.x + share * int(i) + share * 2 / 3;
         let whole = format!("{} {}", d.name, addr(&d.addrs));
-        let fits = int(whole.len()) * (LETTER + 4) / 10 + 8 <= share * 2 / 3;
-        let name = whole.split('/').next().filter(|_| !fits).unwrap_or(&whole).to_owned();
+        let short = whole.split('/').next().unwrap_or_default().to_owned();
+        let names = [whole, short, d.name.clone()];
+        let room = x - at.x - 8;
+        let name = names.into_iter().find(|n| text_width(n) <= room).unwrap_or_default();
         node.uplinks.push((d.id, name, x));
     }
     node.rect.h = below - at.y + PAD + if node.pods.is_empty() { 0 } else { LINK + POD_H };
@@ -248,7 +256,8 @@ fn place_lans(world: &World, lans: &[NetnsId], out: &mut Layout) {
             let (peer, dev) = world.peer((*id, d.id))?;
             let node = out.nodes.iter().find(|n| n.host == peer)?;
             let (_, _, x) = node.uplinks.iter().find(|(u, ..)| *u == dev)?;
-            Some(Port { dev: d.id, name: d.name.clone(), x: *x, y: rect.y + rect.h })
+            let y = rect.y + rect.h;
+            Some(Port { dev: d.id, name: d.name.clone(), hairpin: d.hairpin, x: *x, y })
         });
         let ports = ports.collect();
         out.lans.push(LanBox { host: *id, name: ns.name.clone(), rect, ports });

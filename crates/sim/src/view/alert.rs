@@ -7,7 +7,7 @@ use crate::apps::AppEvent;
 use crate::log::Seen;
 use crate::{EventId, World};
 use kernel::NetnsId;
-use kernel::event::{Origin, What};
+use kernel::event::{Origin, SocketStep, What};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A line in a terminal.
@@ -104,7 +104,13 @@ pub fn alerts(world: &World, steps: &[Step]) -> Vec<Alert> {
                 format!("{name} sends a RST to {to}. {why}")
             }
             // The RST tells it already.
-            Seen::Kernel(What::Drop { reason: kernel::DropReason::NoSocket, .. }) => continue,
+            Seen::Kernel(What::Drop { reason: kernel::DropReason::NoSocket, frame, .. })
+                if frame.ip().is_some_and(|ip| ip.tcp().is_some()) =>
+            {
+                continue;
+            }
+            // It tells of an end that has been told.
+            Seen::Kernel(What::Socket { step: SocketStep::IcmpError { .. }, .. }) => continue,
             // Programs speak for themselves, in their terminal.
             Seen::App(_) => continue,
             _ if step.area == Area::Drop => format!("The packet ends in {name}: {}.", step.title),

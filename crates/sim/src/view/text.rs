@@ -51,7 +51,12 @@ fn tcp_segment(tcp: &Tcp) -> String {
 
 /// The name of an ICMP message.
 pub(crate) fn icmp_message(icmp: &Icmp) -> &'static str {
-    match (icmp.kind, icmp.code) {
+    icmp_name(icmp.kind, icmp.code)
+}
+
+/// What a type and code of ICMP say.
+pub(crate) fn icmp_name(kind: u8, code: u8) -> &'static str {
+    match (kind, code) {
         (icmp_type::ECHO, _) => "echo request",
         (icmp_type::ECHO_REPLY, _) => "echo reply",
         (icmp_type::DEST_UNREACH, 0) => "net unreachable",

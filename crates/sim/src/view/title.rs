@@ -2,7 +2,7 @@
 
 use super::step::{Area, Draft, Tone, ct_is_fine, is_for_us};
 use super::strip::Spot;
-use super::text::{endpoint, flow_text, segment};
+use super::text::{endpoint, flow_text, icmp_name, segment};
 use crate::apps::AppEvent;
 use kernel::event::{
     BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, HookCtx, IpvsStep, NeighStep,
@@ -386,7 +386,9 @@ pub(super) fn socket(step: &SocketStep) -> Draft {
         SocketStep::TcpState { from, to } => (format!("{from} → {to}"), Tone::Strong),
         SocketStep::Received(n) => (format!("{n} bytes for the program"), Tone::Strong),
         SocketStep::Segment => ("acknowledgement".to_owned(), Tone::Plain),
-        SocketStep::IcmpError { kind, code } => (format!("ICMP error {kind}/{code}"), Tone::Bad),
+        SocketStep::IcmpError { kind, code } => {
+            (format!("told: {} (ICMP {kind}/{code})", icmp_name(*kind, *code)), Tone::Bad)
+        }
         SocketStep::EchoReply => ("echo reply".to_owned(), Tone::Strong),
     };
     Draft::new(Area::Socket, title).at(Spot::SocketsIn).tone(tone)

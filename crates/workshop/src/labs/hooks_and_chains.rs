@@ -89,7 +89,7 @@ fn switches() -> Vec<Switch> {
     let switch = |name, title, positions: &'static [(&'static str, &'static str)], default| Switch {
         name,
         title,
-        hosts: NODES,
+        hosts: if name == "externalTrafficPolicy" { &[] } else { NODES },
         positions,
         default,
     };
@@ -113,8 +113,8 @@ fn switches() -> Vec<Switch> {
             "hairpin",
             "may the bridge send a frame out of the port it came from?",
             &[
-                ("off", "bridge link set dev veth-web-2 hairpin off"),
-                ("on", "bridge link set dev veth-web-2 hairpin on"),
+                ("off", "for p in /sys/class/net/cnio0/brif/*; do echo 0 > $p/hairpin_mode; done"),
+                ("on", "for p in /sys/class/net/cnio0/brif/*; do echo 1 > $p/hairpin_mode; done"),
             ],
             "off",
         ),

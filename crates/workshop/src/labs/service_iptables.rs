@@ -53,7 +53,7 @@ pub fn lab() -> Lab {
         switches: vec![Switch {
             name: "service",
             title: "helloworld-service, a NodePort Service for the pod",
-            hosts: &[NODE],
+            hosts: &[],
             positions: &[
                 ("absent", "kubectl delete service helloworld-service"),
                 ("present", "kubectl create -f helloworld-nodeport-service.yml"),

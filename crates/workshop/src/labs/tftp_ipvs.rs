@@ -58,7 +58,7 @@ fn switches() -> Vec<Switch> {
     let switch = |name, title, positions: &'static [(&'static str, &'static str)], default| Switch {
         name,
         title,
-        hosts: NODES,
+        hosts: if matches!(name, "externalTrafficPolicy" | "natOutgoing") { &[] } else { NODES },
         positions,
         default,
     };
