@@ -1,7 +1,8 @@
-//! Kubernetes: what a cluster's objects say, and what kube-proxy writes on a node for them.
+//! Kubernetes: what a cluster's objects say, and what kube-proxy and a CNI plugin write on a node for them.
 //!
 //! No crate below this one knows a Kubernetes word.
 
+pub mod cni;
 mod diagnostic;
 mod fields;
 pub mod kube_proxy;
