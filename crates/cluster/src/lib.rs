@@ -1,4 +1,4 @@
-//! Kubernetes: what a cluster's objects say, and what kube-proxy and a CNI plugin write on a node for them.
+//! Kubernetes: what a cluster's objects say, and what kube-proxy, the kubelet and a CNI plugin write on a node for them.
 //!
 //! No crate below this one knows a Kubernetes word.
 
@@ -6,6 +6,7 @@ pub mod cni;
 mod diagnostic;
 mod fields;
 pub mod kube_proxy;
+pub mod kubelet;
 pub mod object;
 pub mod yaml;
 

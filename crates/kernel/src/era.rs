@@ -84,6 +84,11 @@ impl Era {
         if self == Era::V3_10 { ".ko.xz" } else { ".ko" }
     }
 
+    /// POSTROUTING knows the device by which a routed packet came in: since 5.7.
+    pub fn postrouting_knows_indev(self) -> bool {
+        self >= Era::V6_18
+    }
+
     /// The copy that a promiscuous bridge hands up keeps its conntrack entry; since 6.8 it loses it.
     pub fn promisc_copy_keeps_conntrack(self) -> bool {
         self < Era::V6_18

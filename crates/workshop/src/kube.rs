@@ -3,12 +3,11 @@
 //! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
 //! ipset, ipvsadm and iptables read it.
 
-use cluster::cni;
 use cluster::kube_proxy::{
     Config, Family, IptablesState, Mode, Version, iptables, iptables_jumps, ipvs, ipvs_jumps,
 };
 use cluster::object::{Node, Pod, TrafficPolicy};
-use cluster::{Objects, read_objects};
+use cluster::{Objects, cni, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -290,6 +289,10 @@ impl Kube {
         config.cluster_cidrs = self.cluster_cidr.map(IpNet::V4).into_iter().collect();
         if self.cni.bridge().is_some() {
             config.interface_ips.push(IpAddr::V4(gateway(net)));
+        }
+        let kubelet = kubelet::iptables(&self.version.features(), Family::V4);
+        if !kubelet.is_empty() {
+            spec.setup.push(Setup::Iptables(kubelet));
         }
         match self.mode {
             Mode::Iptables => self.iptables(&config, &mut spec),

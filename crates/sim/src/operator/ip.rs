@@ -1,5 +1,9 @@
 //! What `ip` changes and prints.
 
+mod show;
+#[cfg(test)]
+mod tests;
+
 use super::{CommandOutput, refused};
 use crate::world::World;
 use ipnet::Ipv4Net;
@@ -10,8 +14,8 @@ use kernel::route::{FibTable, Route, RouteKind, Scope};
 use kernel::{DevId, Instant, Netns, NetnsId};
 use packet::Mac;
 use userland::ip::{
-    AddrCommand, IpCommand, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec, NewLink, NudWord,
-    RouteCommand, RouteFilter, RouteSpec, parse_ip, parse_ip_batch,
+    AddrCommand, IpCommand, IpFormat, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec, NewLink,
+    NudWord, RouteCommand, RouteFilter, RouteSpec, parse_ip, parse_ip_batch,
 };
 
 /// Lines to print, or what the real tool says when the kernel refuses.
@@ -26,7 +30,7 @@ pub(super) fn ip(world: &mut World, host: NetnsId, argv: &[String], stdin: Optio
         return batch(world, host, stdin.unwrap_or_default());
     }
     match parse_ip(argv) {
-        Ok(line) => output(execute(world, host, &line.command)),
+        Ok(line) => output(execute_as(world, host, &line.command, line.format)),
         Err(diagnostic) => refused(1, &diagnostic),
     }
 }
@@ -55,6 +59,21 @@ fn output(done: Done) -> CommandOutput {
 
 /// Does one command.
 pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> Done {
+    execute_as(world, host, command, IpFormat::default())
+}
+
+fn execute_as(world: &mut World, host: NetnsId, command: &IpCommand, format: IpFormat) -> Done {
+    let listing = match command {
+        IpCommand::Addr(AddrCommand::Show { dev }) => Some((dev, show::What::Addr)),
+        IpCommand::Link(LinkCommand::Show { dev }) => Some((dev, show::What::Link)),
+        _ => None,
+    };
+    if let (Some((dev, what)), Some(ns)) = (listing, world.host(host)) {
+        if format.oneline || format.details {
+            return Err("ip addr and ip link with -o or -d are not modelled".to_owned());
+        }
+        return Ok(show::show(world, ns, &chosen(ns, dev.as_ref())?, what, format));
+    }
     let now = world.now();
     let Some(ns) = world.host_mut(host) else { return Ok(Vec::new()) };
     match command {
@@ -94,14 +113,6 @@ fn chosen<'a>(ns: &'a Netns, dev: Option<&String>) -> Result<Vec<&'a Device>, St
     }
 }
 
-fn operstate(d: &Device) -> &'static str {
-    match (d.kind_is_loopback(), d.up) {
-        (true, _) => "UNKNOWN",
-        (false, true) => "UP",
-        (false, false) => "DOWN",
-    }
-}
-
 fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
     match command {
         AddrCommand::Add(spec) => {
@@ -130,13 +141,8 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
             }
             Ok(Vec::new())
         }
-        AddrCommand::Show { dev } => Ok(chosen(ns, dev.as_ref())?
-            .into_iter()
-            .map(|d| {
-                let addrs: Vec<String> = d.addrs.iter().map(|a| a.net.to_string()).collect();
-                format!("{:<16} {:<14} {} ", d.name, operstate(d), addrs.join(" "))
-            })
-            .collect()),
+        // Answered before, with the world at hand.
+        AddrCommand::Show { .. } => Ok(Vec::new()),
     }
 }
 
@@ -350,9 +356,7 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
             }
             Ok(Vec::new())
         }
-        LinkCommand::Show { dev } => Ok(chosen(ns, dev.as_ref())?
-            .into_iter()
-            .map(|d| format!("{:<16} {:<14} {} ", d.name, operstate(d), d.mac))
-            .collect()),
+        // Answered before, with the world at hand.
+        LinkCommand::Show { .. } => Ok(Vec::new()),
     }
 }

@@ -138,7 +138,7 @@ fn a000_with_local_the_request_is_not_marked() {
 fn ipset(run: &LabRun, name: &str) -> Vec<String> {
     let ns = netns(run, NODE);
     let set = ns.ipsets.get(name).unwrap();
-    userland::ipset::list_set(set, ns.set_references(name), false, run.run.world.now())
+    userland::ipset::list_set(set, ns.set_references(name), false, ns.era(), run.run.world.now())
 }
 
 #[test]
@@ -236,7 +236,7 @@ impl Loaded {
     }
 }
 
-const MINIKUBE: &str = include_str!("data/articles/minikube.yaml");
+const MINIKUBE: &str = include_str!("../data/articles/minikube.yaml");
 const POD_ALONE: &str = "
 ---
 kind: Pod
@@ -316,7 +316,7 @@ fn a001_kube_mark_masq_has_nine_references() {
 
 // ---------------------------------------------------------------------- 003: chains of a Service
 
-const OCTOPUS: &str = include_str!("data/articles/octopus.yaml");
+const OCTOPUS: &str = include_str!("../data/articles/octopus.yaml");
 
 #[test]
 fn a003_kube_services_is_entered_from_prerouting_and_from_output() {
@@ -366,5 +366,44 @@ fn a003_each_endpoint_chain_marks_its_own_pod_and_translates_to_it() {
         let [mark, dnat] = &rules[1..] else { panic!("{rules:?}") };
         assert!(mark.contains(&format!("-s {pod}/32 ")) && mark.ends_with("-j KUBE-MARK-MASQ"), "{mark}");
         assert!(dnat.ends_with(&format!("-j DNAT --to-destination {pod}:8080")), "{dnat}");
+    }
+}
+#[test]
+fn scratch() {
+    for v in ["off", "on"] {
+        let run = workshop::lab("same-node-clusterip")
+            .unwrap()
+            .run(&Setting::from_iter([("br_netfilter".to_owned(), v.to_owned())]))
+            .unwrap();
+        for l in sim::view::capture(&run.run.world) {
+            if l.noise {
+                continue;
+            }
+            println!("{} {}", run.run.world.host(l.host).unwrap().name, l.line());
+        }
+        let mut w = run.run.world.clone();
+        let id = w.host_by_name("worker-2").unwrap();
+        for c in [
+            "ip addr show",
+            "sysctl net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-filter-vlan-tagged",
+            "iptables -t nat -S POSTROUTING",
+            "conntrack -L",
+        ] {
+            let argv: Vec<String> = c.split(' ').map(str::to_owned).collect();
+            println!("$ {c}\n{:#?}", sim::operator::command(&mut w, id, &argv, None));
+        }
+    }
+    let run = tftp(&[]);
+    for l in sim::view::capture(&run.run.world) {
+        if l.noise {
+            continue;
+        }
+        println!("{} {}", run.run.world.host(l.host).unwrap().name, l.line());
+    }
+    let mut w = run.run.world.clone();
+    let id = w.host_by_name(NODE).unwrap();
+    for c in ["iptables -t nat -S", "ipset list", "conntrack -L", "ipvsadm -Ln", "modprobe -v nf_nat_tftp"] {
+        let argv: Vec<String> = c.split(' ').map(str::to_owned).collect();
+        println!("$ {c}\n{:#?}", sim::operator::command(&mut w, id, &argv, None));
     }
 }
