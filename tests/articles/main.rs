@@ -6,10 +6,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod a000_tftp_ipvs;
-mod a001_service_iptables;
-mod a002_same_node;
-mod a003_chains;
+mod a000;
+mod a001;
+mod a002;
+mod a003;
 
 use cluster::kube_proxy::{Case, Family, Mode, iptables_jumps};
 use kernel::event::{TapDir, What};

@@ -30,7 +30,7 @@ pub(super) fn ip(world: &mut World, host: NetnsId, argv: &[String], stdin: Optio
         return batch(world, host, stdin.unwrap_or_default());
     }
     match parse_ip(argv) {
-        Ok(line) => output(execute_as(world, host, &line.command, line.format)),
+        Ok(line) => output(list_or_execute(world, host, &line.command, line.format)),
         Err(diagnostic) => refused(1, &diagnostic),
     }
 }
@@ -42,7 +42,7 @@ fn batch(world: &mut World, host: NetnsId, text: &str) -> CommandOutput {
     }
     let mut lines = Vec::new();
     for (line, command) in commands {
-        match execute(world, host, &command) {
+        match list_or_execute(world, host, &command, IpFormat::default()) {
             Ok(more) => lines.extend(more),
             Err(why) => return output(Err(format!("{why}\nCommand failed -:{line}"))),
         }
@@ -57,23 +57,22 @@ fn output(done: Done) -> CommandOutput {
     }
 }
 
-/// Does one command.
-pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> Done {
-    execute_as(world, host, command, IpFormat::default())
+/// Lists devices, or does one command.
+fn list_or_execute(world: &mut World, host: NetnsId, command: &IpCommand, format: IpFormat) -> Done {
+    let (dev, what) = match command {
+        IpCommand::Addr(AddrCommand::Show { dev }) => (dev, show::What::Addr),
+        IpCommand::Link(LinkCommand::Show { dev }) => (dev, show::What::Link),
+        _ => return execute(world, host, command),
+    };
+    if format.oneline || format.details {
+        return Err("ip addr and ip link with -o or -d are not modelled".to_owned());
+    }
+    let Some(ns) = world.host(host) else { return Ok(Vec::new()) };
+    Ok(show::show(world, ns, &chosen(ns, dev.as_ref())?, what, format))
 }
 
-fn execute_as(world: &mut World, host: NetnsId, command: &IpCommand, format: IpFormat) -> Done {
-    let listing = match command {
-        IpCommand::Addr(AddrCommand::Show { dev }) => Some((dev, show::What::Addr)),
-        IpCommand::Link(LinkCommand::Show { dev }) => Some((dev, show::What::Link)),
-        _ => None,
-    };
-    if let (Some((dev, what)), Some(ns)) = (listing, world.host(host)) {
-        if format.oneline || format.details {
-            return Err("ip addr and ip link with -o or -d are not modelled".to_owned());
-        }
-        return Ok(show::show(world, ns, &chosen(ns, dev.as_ref())?, what, format));
-    }
+/// Does one command. Who only sets boxes up does not carry the listing of devices.
+pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> Done {
     let now = world.now();
     let Some(ns) = world.host_mut(host) else { return Ok(Vec::new()) };
     match command {
@@ -141,7 +140,7 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
             }
             Ok(Vec::new())
         }
-        // Answered before, with the world at hand.
+        // See `list_or_execute`.
         AddrCommand::Show { .. } => Ok(Vec::new()),
     }
 }
@@ -356,7 +355,7 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
             }
             Ok(Vec::new())
         }
-        // Answered before, with the world at hand.
+        // See `list_or_execute`.
         LinkCommand::Show { .. } => Ok(Vec::new()),
     }
 }
