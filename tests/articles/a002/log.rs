@@ -1,9 +1,10 @@
 //! A LOG rule in every chain.
 
-use super::{KTHW, case, lab, run};
+use super::{KTHW, case, lab, run, scenario};
 use crate::{Loaded, command, http, shell, words};
 use cluster::cni;
 use cluster::kube_proxy::{Case, Mode, service_chain};
+use kernel::Era;
 use packet::TcpFlags;
 use sim::{Run, Stimulus};
 use std::net::Ipv4Addr;
@@ -76,6 +77,18 @@ fn a_log_in_every_chain_shows_the_articles_fifteen_lines() {
     for (line, begin) in lines.iter().zip(expected) {
         assert!(line.starts_with(begin), "{line}\n{begin}");
     }
+}
+
+/// Newer kernels name the device by which a routed packet came in also in POSTROUTING.
+#[test]
+fn since_5_7_postrouting_knows_the_input() {
+    let mut scenario = scenario(false, log_everywhere(curl_nginx()));
+    for host in &mut scenario.hosts {
+        host.era = Era::V6_18;
+    }
+    let lines = logged_syn(&scenario.run().unwrap());
+    let line = lines.iter().find(|l| l.starts_with("EB nat POSTROUTING ")).unwrap();
+    assert!(line.starts_with("EB nat POSTROUTING IN=cnio0 OUT=cnio0 "), "{line}");
 }
 
 /// A line as nf_log_syslog.c prints it, with the options of the segment in hexadecimal.
