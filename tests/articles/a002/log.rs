@@ -8,26 +8,31 @@ use kernel::Era;
 use packet::TcpFlags;
 use sim::{Run, Stimulus};
 use std::net::Ipv4Addr;
-use workshop::query;
+use workshop::{Setting, query};
 
 const NGINX: Ipv4Addr = Ipv4Addr::new(10, 32, 0, 23);
 const TMP0: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 50);
 
 // ---------------------------------------------------------------------- LOG in every chain
 
-/// The article's loop: a LOG rule at the head of every chain of every table of worker-0, whose prefix is `EB TABLE CHAIN `.
-fn log_everywhere(then: Vec<Stimulus>) -> Vec<Stimulus> {
-    let bare = run(false, Vec::new());
+/// The article's loop: a LOG rule at the head of every chain of every table of a box, whose prefix is `EB TABLE CHAIN `.
+fn log_rules(bare: &Run, host: &str) -> Vec<Stimulus> {
     let mut stimuli = Vec::new();
     for table in ["filter", "nat", "mangle", "raw", "security"] {
-        let list = shell(&bare, "worker-0", &format!("iptables -t {table} -L"));
+        let list = shell(bare, host, &format!("iptables -t {table} -L"));
         for chain in list.iter().filter_map(|l| l.strip_prefix("Chain ")?.split(' ').next()) {
             let rule = format!(
                 "iptables -t {table} -I {chain} -j LOG --log-prefix \"EB {table} {chain} \" --log-tcp-options"
             );
-            stimuli.push(command("worker-0", words(&rule)));
+            stimuli.push(command(host, words(&rule)));
         }
     }
+    stimuli
+}
+
+/// The loop on worker-0, and then something else.
+fn log_everywhere(then: Vec<Stimulus>) -> Vec<Stimulus> {
+    let mut stimuli = log_rules(&run(false, Vec::new()), "worker-0");
     stimuli.extend(then);
     stimuli
 }
@@ -116,6 +121,33 @@ fn with_br_netfilter_the_ports_are_named_and_postrouting_has_no_input() {
     assert!(of("EB mangle PREROUTING ").contains(" IN=cnio0 OUT= PHYSIN=veth-tmp0 "));
     assert!(of("EB mangle FORWARD ").contains(" IN=cnio0 OUT=cnio0 PHYSIN=veth-tmp0 PHYSOUT=veth-nginx "));
     assert!(of("EB nat POSTROUTING ").contains(" IN= OUT=cnio0 PHYSIN=veth-tmp0 PHYSOUT=veth-nginx "));
+}
+
+/// With br_netfilter, and a bridge that has forgotten where nginx is: the fifteen lines, and six more by the second copy of the
+/// flooded SYN. It is not a jump back, as the article has it.
+#[test]
+fn with_br_netfilter_a_flooded_syn_shows_six_lines_more() {
+    let setting = Setting::from_iter([("br_netfilter".to_owned(), "on".to_owned())]);
+    let mut scenario = (workshop::lab("same-node-clusterip").unwrap().scenario)(&setting).unwrap();
+    let call = std::mem::take(&mut scenario.stimuli);
+    scenario.stimuli = log_rules(&scenario.run().unwrap(), "worker-2");
+    scenario.stimuli.extend(call);
+    let run = scenario.run().unwrap();
+    let lines = shell(&run, "worker-2", "dmesg");
+    let of_syn = lines.iter().filter(|l| l.contains("SPT=58096 ") && l.contains(" SYN "));
+    let prefixes: Vec<&str> =
+        of_syn.map(|l| l.split_once("] EB ").unwrap().1.split("IN=").next().unwrap().trim()).collect();
+    assert_eq!(prefixes.len(), 21, "{prefixes:#?}");
+    assert_eq!(prefixes[14], "nat CNI-b7b31389524eeb0d17");
+    let six = [
+        "mangle FORWARD",
+        "filter FORWARD",
+        "filter KUBE-FORWARD",
+        "filter KUBE-SERVICES",
+        "security FORWARD",
+    ];
+    assert_eq!((&prefixes[15..20], prefixes[20]), (&six[..], "mangle POSTROUTING"));
+    assert_eq!((&prefixes[6..11], prefixes[11]), (&six[..], "mangle POSTROUTING"), "the first copy's");
 }
 
 /// The answer's own lines, which the article's list leaves out: no table nat, as its entry is known.
