@@ -10,12 +10,28 @@ use crate::record::rows::{event_json, expect_event_json, expect_json, row_json};
 use crate::record::trace::Tracer;
 use crate::record::wire::{Sequence, wire_json};
 use kernel::Netns;
-use kernel::event::What;
+use kernel::event::{BrNfStep, TapDir, What};
 use kernel::netfilter::xtables::{LoadedTable, Verdict};
 use kernel::socket::SocketError;
+use packet::Mac;
 use serde_json::{Map, Value, json};
 use sim::apps::{Reply, UdpReply};
 use sim::{AppEvent, Entry, Outcome, Run, Scenario, Seen, StepOutcome};
+
+/// The sender's address that br_netfilter puts back into a frame behind the bridge device. A recording reads its copy from a
+/// socket, later, and the copy shares its bytes with the frame; tcpdump has a ring and copies at once.
+fn restored_source(before: &[Entry], tap: &Entry) -> Option<Mac> {
+    let same = before.iter().rev().filter(|e| e.host == tap.host && e.packet == tap.packet);
+    let mut bridged = false;
+    for entry in same {
+        match entry.what()? {
+            What::BrNetfilter { step: BrNfStep::BridgedDnat { .. }, .. } => bridged = true,
+            What::Tap { dir, frame, .. } if *dir != TapDir::Out => return bridged.then_some(frame.src),
+            _ => {}
+        }
+    }
+    None
+}
 
 /// What the record says of the kernel that made it.
 const KERNEL: &str = concat!("netfilter-lab ", env!("CARGO_PKG_VERSION"));
@@ -55,14 +71,18 @@ fn namespaces(scenario: &Scenario, run: &Run, entries: &[Entry], sequence: &mut 
     let mut wire: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
     let mut ct: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
     let mut app: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
-    for entry in entries {
+    for (i, entry) in entries.iter().enumerate() {
         let at = entry.host.index();
         let Some(ns) = run.world.host(entry.host) else { continue };
         let spec = &scenario.hosts[at];
         match &entry.seen {
             Seen::Kernel(What::Tap { dev, dir, frame }) => {
                 // The numbers are counted over all boxes, also those whose frames are not listed.
-                let line = wire_json(ns, *dev, *dir, frame, sequence);
+                let mut frame = frame.as_ref().clone();
+                if *dir == TapDir::Out && ns.bridge(*dev).is_some() {
+                    frame.src = restored_source(&entries[..i], entry).unwrap_or(frame.src);
+                }
+                let line = wire_json(ns, *dev, *dir, &frame, sequence);
                 if spec.sniff {
                     wire[at].push(line);
                 }

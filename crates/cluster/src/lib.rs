@@ -1,10 +1,12 @@
-//! Kubernetes: what a cluster's objects say, and what kube-proxy writes on a node for them.
+//! Kubernetes: what a cluster's objects say, and what kube-proxy, the kubelet and a CNI plugin write on a node for them.
 //!
 //! No crate below this one knows a Kubernetes word.
 
+pub mod cni;
 mod diagnostic;
 mod fields;
 pub mod kube_proxy;
+pub mod kubelet;
 pub mod object;
 pub mod yaml;
 

@@ -65,6 +65,30 @@ impl Era {
         self == Era::V3_10
     }
 
+    /// ipset's hashes have the options bucketsize and initval: since 5.11.
+    pub fn ipset_bucket_options(self) -> bool {
+        self >= Era::V6_18
+    }
+
+    /// `uname -r`, as the distribution calls this kernel; for 6.18 as kernel.org does.
+    pub fn release(self) -> &'static str {
+        match self {
+            Era::V3_10 => "3.10.0-1062.1.2.el7.x86_64",
+            Era::V4_19 => "4.19.0-27-amd64",
+            Era::V6_18 => "6.18.0",
+        }
+    }
+
+    /// What the name of a module's file ends with: Red Hat compresses them.
+    pub fn module_suffix(self) -> &'static str {
+        if self == Era::V3_10 { ".ko.xz" } else { ".ko" }
+    }
+
+    /// POSTROUTING knows the device by which a routed packet came in: since 5.7.
+    pub fn postrouting_knows_indev(self) -> bool {
+        self >= Era::V6_18
+    }
+
     /// The copy that a promiscuous bridge hands up keeps its conntrack entry; since 6.8 it loses it.
     pub fn promisc_copy_keeps_conntrack(self) -> bool {
         self < Era::V6_18

@@ -77,6 +77,12 @@ pub struct Sysctl {
     pub bridge_nf_call_ip6tables: i64,
     /// `net.bridge.bridge-nf-call-arptables`
     pub bridge_nf_call_arptables: i64,
+    /// `net.bridge.bridge-nf-filter-pppoe-tagged`; kept, but there is no PPPoE here.
+    pub bridge_nf_filter_pppoe_tagged: i64,
+    /// `net.bridge.bridge-nf-filter-vlan-tagged`; kept, but there are no VLANs here.
+    pub bridge_nf_filter_vlan_tagged: i64,
+    /// `net.bridge.bridge-nf-pass-vlan-input-dev`; kept, but there are no VLANs here.
+    pub bridge_nf_pass_vlan_input_dev: i64,
     /// `net.ipv4.icmp_ratelimit`: milliseconds between two errors to one destination
     pub icmp_ratelimit: i64,
     /// `net.ipv4.icmp_ratemask`: which ICMP types it limits
@@ -105,6 +111,9 @@ impl Default for Sysctl {
             bridge_nf_call_iptables: 1,
             bridge_nf_call_ip6tables: 1,
             bridge_nf_call_arptables: 1,
+            bridge_nf_filter_pppoe_tagged: 0,
+            bridge_nf_filter_vlan_tagged: 0,
+            bridge_nf_pass_vlan_input_dev: 0,
             icmp_ratelimit: 1000,
             icmp_ratemask: 6168,
             icmp_echo_ignore_all: 0,
@@ -125,6 +134,9 @@ impl Sysctl {
             "net.bridge.bridge-nf-call-iptables" => &mut self.bridge_nf_call_iptables,
             "net.bridge.bridge-nf-call-ip6tables" => &mut self.bridge_nf_call_ip6tables,
             "net.bridge.bridge-nf-call-arptables" => &mut self.bridge_nf_call_arptables,
+            "net.bridge.bridge-nf-filter-pppoe-tagged" => &mut self.bridge_nf_filter_pppoe_tagged,
+            "net.bridge.bridge-nf-filter-vlan-tagged" => &mut self.bridge_nf_filter_vlan_tagged,
+            "net.bridge.bridge-nf-pass-vlan-input-dev" => &mut self.bridge_nf_pass_vlan_input_dev,
             "net.ipv4.icmp_ratelimit" => &mut self.icmp_ratelimit,
             "net.ipv4.icmp_ratemask" => &mut self.icmp_ratemask,
             "net.ipv4.icmp_echo_ignore_all" => &mut self.icmp_echo_ignore_all,

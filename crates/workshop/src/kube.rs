@@ -7,7 +7,7 @@ use cluster::kube_proxy::{
     Config, Family, IptablesState, Mode, Version, iptables, iptables_jumps, ipvs, ipvs_jumps,
 };
 use cluster::object::{Node, Pod, TrafficPolicy};
-use cluster::{Objects, read_objects};
+use cluster::{Objects, cni, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -23,6 +23,8 @@ use userland::ip::{
 pub const UPLINK: &str = "eth0";
 /// The box that is the LAN's switch.
 pub const LAN: &str = "lan";
+/// The name of the bridge plugin's network configuration, as in Kubernetes the Hard Way.
+const CNI_NETWORK: &str = "bridge";
 /// What Calico tells its pods to use as their gateway; nobody has it, the node answers ARP for it.
 const CALICO_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
@@ -66,8 +68,9 @@ pub struct Kube {
     pub cni: Cni,
     /// `clusterCIDR`: the pods' networks, if kube-proxy is told.
     pub cluster_cidr: Option<Ipv4Net>,
-    /// The nodes masquerade what leaves the cluster from a pod (Calico's natOutgoing, the bridge plugin's ipMasq). Without
-    /// a `cluster_cidr` it is what leaves the node's own network.
+    /// The nodes masquerade what pods send outside: with the bridge plugin (its ipMasq) what leaves the node's own pod
+    /// network, by a chain for each pod; with Calico (natOutgoing) what leaves the cluster, or without a `cluster_cidr`
+    /// the node's own network. Docker does it anyway.
     pub nat_outgoing: bool,
     /// Hairpin mode of the pods' bridge ports.
     pub hairpin: bool,
@@ -163,6 +166,14 @@ fn pod_net(node: &Node) -> Result<Ipv4Net, String> {
     net.ok_or_else(|| format!("node {} has no IPv4 podCIDR", node.metadata.name))
 }
 
+/// A pod's address, with the prefix of its node's network.
+fn pod_addr(pod: &Pod, net: Ipv4Net) -> Result<Ipv4Net, String> {
+    let own = v4(&pod.pod_ips).filter(|a| net.contains(a));
+    let own = own.map(|own| Ipv4Net::new_assert(own, net.prefix_len()));
+    let name = &pod.metadata.name;
+    own.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))
+}
+
 fn gateway(net: Ipv4Net) -> Ipv4Addr {
     net.hosts().next().unwrap_or(net.addr())
 }
@@ -236,16 +247,11 @@ impl Kube {
     fn pod(&self, pod: &Pod, node: &Node) -> Result<HostSpec, String> {
         let name = pod.metadata.name.clone();
         let net = pod_net(node)?;
-        let own = v4(&pod.pod_ips).filter(|a| net.contains(a));
-        let own =
-            own.ok_or_else(|| format!("pod {name} has no address in {net}, the podCIDR of its node"))?;
+        let own = pod_addr(pod, net)?;
         let ip = match self.cni {
-            Cni::Bridge | Cni::Docker => {
-                let whole = Ipv4Net::new_assert(own, net.prefix_len());
-                vec![addr(whole, "eth0"), route(everywhere(), gateway(net))]
-            }
+            Cni::Bridge | Cni::Docker => vec![addr(own, "eth0"), route(everywhere(), gateway(net))],
             Cni::Calico => vec![
-                addr(Ipv4Net::from(own), "eth0"),
+                addr(Ipv4Net::from(own.addr()), "eth0"),
                 link_route(CALICO_GATEWAY, "eth0"),
                 route(everywhere(), CALICO_GATEWAY),
             ],
@@ -284,20 +290,39 @@ impl Kube {
         if self.cni.bridge().is_some() {
             config.interface_ips.push(IpAddr::V4(gateway(net)));
         }
+        let kubelet = kubelet::iptables(&self.version.features(), Family::V4);
+        if !kubelet.is_empty() {
+            spec.setup.push(Setup::Iptables(kubelet));
+        }
         match self.mode {
             Mode::Iptables => self.iptables(&config, &mut spec),
             Mode::Ipvs => self.ipvs(&config, &mut spec),
         }
-        if self.nat_outgoing {
-            let cidr = self.cluster_cidr.unwrap_or(net);
-            let line = format!("-A POSTROUTING -s {cidr} ! -d {cidr} -j MASQUERADE");
-            spec.setup.push(rules("nat", &[line]));
+        match self.cni {
+            Cni::Bridge if self.nat_outgoing => self.ip_masq(node, &mut spec)?,
+            Cni::Calico if self.nat_outgoing => {
+                let cidr = self.cluster_cidr.unwrap_or(net);
+                let line = format!("-A POSTROUTING -s {cidr} ! -d {cidr} -j MASQUERADE");
+                spec.setup.push(rules("nat", &[line]));
+            }
+            _ => {}
         }
         if let Some(port) = self.tftp_rule {
             let line = |chain| format!("-A {chain} -p udp --dport {port} -j CT --helper tftp");
             spec.setup.push(rules("raw", &["PREROUTING", "OUTPUT"].map(line)));
         }
         Ok(spec)
+    }
+
+    /// What the bridge plugin writes when each pod is started, after kube-proxy's jump.
+    fn ip_masq(&self, node: &Node, spec: &mut HostSpec) -> Result<(), String> {
+        let net = pod_net(node)?;
+        for pod in self.pods(&node.metadata.name) {
+            let id = cni::container_id(&pod.metadata.namespace, &pod.metadata.name);
+            let text = cni::ip_masq(CNI_NETWORK, &id, IpNet::V4(pod_addr(pod, net)?));
+            spec.setup.push(Setup::Iptables(text));
+        }
+        Ok(())
     }
 
     fn calico(&self, node: &Node, spec: &mut HostSpec) {

@@ -131,6 +131,10 @@ pub struct Features {
     pub partial_sync: bool,
     /// kube-proxy protects the node's loopback addresses itself (KUBE-FIREWALL), and `localhostNodePorts` can be off.
     pub localhost_node_ports: bool,
+    /// The kubelet has KUBE-MARK-DROP and KUBE-FIREWALL (1.25 has them, unused).
+    pub kubelet_firewall: bool,
+    /// The kubelet protects the node's loopback addresses in KUBE-FIREWALL.
+    pub kubelet_guards_loopback: bool,
     /// The jumps to KUBE-FIREWALL are made before the one to KUBE-POSTROUTING.
     pub early_firewall_jump: bool,
     /// KUBE-FW ends in a rule that is only a comment.
@@ -179,6 +183,8 @@ impl Features {
             terminating_endpoints: since(V1_27),
             partial_sync: since(V1_27),
             localhost_node_ports: since(V1_27),
+            kubelet_firewall: !since(V1_27),
+            kubelet_guards_loopback: since(V1_23) && !since(V1_27),
             early_firewall_jump: version == V1_27,
             firewall_note: since(V1_27),
             masks_ranges: since(V1_30),

@@ -66,13 +66,13 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
     let is_veth = matches!(device.kind, DevKind::Veth);
     let is_loopback = matches!(device.kind, DevKind::Loopback);
     skb.dev = Some(dev);
-    if is_bridge && let Some(physin_mac) = bridge::bridged_dnat_source(&skb) {
-        // The bridge restores the sender's address in place, so that a capture sees it already.
-        skb.frame_mut().src = physin_mac;
-    }
     let frame = Rc::clone(&skb.frame);
     cx.emit(skb.id, || What::Tap { dev, dir: TapDir::Out, frame });
     if is_bridge {
+        // Neighbour output has put the bridge's own address there; a capture sees it, the ports do not.
+        if let Some(physin_mac) = bridge::bridged_dnat_source(&skb) {
+            skb.frame_mut().src = physin_mac;
+        }
         return bridge::br_dev_xmit(ns, skb, dev, cx);
     }
     if is_veth {

@@ -25,6 +25,7 @@ pub(crate) fn ip_local_out_from(ns: &mut Netns, skb: Skb, indev: Option<DevId>, 
 /// `ip_output`, `ip_finish_output2`
 pub(crate) fn ip_output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut Cx<'_>) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
+    let indev = indev.filter(|_| ns.era().postrouting_knows_indev());
     let mut skb = nf_hook(ns, InetHook::PostRouting, skb, indev, Some(dst.dev), cx)?;
     if dst.dev == DevId(0) {
         return dev_queue_xmit(ns, skb, dst.dev, cx);

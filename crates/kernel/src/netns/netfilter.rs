@@ -3,7 +3,7 @@
 use super::Netns;
 use crate::Era;
 use crate::netfilter::conntrack::Helper;
-use crate::netfilter::hook::{HookFn, HookOps, HookPoint, InetHook, priority};
+use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
 use crate::netfilter::ipvs::{Dest, Endpoint, IpvsError, Scheduler, ServiceId};
 use crate::netfilter::xtables::matches::Match;
 use crate::netfilter::xtables::targets::Target;
@@ -96,6 +96,11 @@ impl Netns {
     pub fn set_references(&self, name: &str) -> usize {
         let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
         rules.flat_map(|r| &r.matches).filter(|m| matches!(m, Match::Set(s) if s.name == name)).count()
+    }
+
+    /// What is registered at the hooks, as `nft list hooks` shows it.
+    pub fn hooks(&self) -> &HookList {
+        &self.hooks
     }
 
     fn register_table(&mut self, table: TableId) {

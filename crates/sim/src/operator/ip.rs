@@ -1,5 +1,11 @@
 //! What `ip` changes and prints.
 
+mod show;
+
+pub use show::brief_addresses;
+#[cfg(test)]
+mod tests;
+
 use super::{CommandOutput, refused};
 use crate::world::World;
 use ipnet::Ipv4Net;
@@ -10,8 +16,8 @@ use kernel::route::{FibTable, Route, RouteKind, Scope};
 use kernel::{DevId, Instant, Netns, NetnsId};
 use packet::Mac;
 use userland::ip::{
-    AddrCommand, IpCommand, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec, NewLink, NudWord,
-    RouteCommand, RouteFilter, RouteSpec, parse_ip, parse_ip_batch,
+    AddrCommand, IpCommand, IpFormat, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec, NewLink,
+    NudWord, RouteCommand, RouteFilter, RouteSpec, parse_ip, parse_ip_batch,
 };
 
 /// Lines to print, or what the real tool says when the kernel refuses.
@@ -26,7 +32,7 @@ pub(super) fn ip(world: &mut World, host: NetnsId, argv: &[String], stdin: Optio
         return batch(world, host, stdin.unwrap_or_default());
     }
     match parse_ip(argv) {
-        Ok(line) => output(execute(world, host, &line.command)),
+        Ok(line) => output(list_or_execute(world, host, &line.command, line.format)),
         Err(diagnostic) => refused(1, &diagnostic),
     }
 }
@@ -38,7 +44,7 @@ fn batch(world: &mut World, host: NetnsId, text: &str) -> CommandOutput {
     }
     let mut lines = Vec::new();
     for (line, command) in commands {
-        match execute(world, host, &command) {
+        match list_or_execute(world, host, &command, IpFormat::default()) {
             Ok(more) => lines.extend(more),
             Err(why) => return output(Err(format!("{why}\nCommand failed -:{line}"))),
         }
@@ -53,7 +59,21 @@ fn output(done: Done) -> CommandOutput {
     }
 }
 
-/// Does one command.
+/// Lists devices, or does one command.
+fn list_or_execute(world: &mut World, host: NetnsId, command: &IpCommand, format: IpFormat) -> Done {
+    let (dev, what) = match command {
+        IpCommand::Addr(AddrCommand::Show { dev }) => (dev, show::What::Addr),
+        IpCommand::Link(LinkCommand::Show { dev }) => (dev, show::What::Link),
+        _ => return execute(world, host, command),
+    };
+    if format.oneline || format.details {
+        return Err("ip addr and ip link with -o or -d are not modelled".to_owned());
+    }
+    let Some(ns) = world.host(host) else { return Ok(Vec::new()) };
+    Ok(show::show(world, ns, &chosen(ns, dev.as_ref())?, what, format))
+}
+
+/// Does one command. Who only sets boxes up does not carry the listing of devices.
 pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> Done {
     let now = world.now();
     let Some(ns) = world.host_mut(host) else { return Ok(Vec::new()) };
@@ -94,14 +114,6 @@ fn chosen<'a>(ns: &'a Netns, dev: Option<&String>) -> Result<Vec<&'a Device>, St
     }
 }
 
-fn operstate(d: &Device) -> &'static str {
-    match (d.kind_is_loopback(), d.up) {
-        (true, _) => "UNKNOWN",
-        (false, true) => "UP",
-        (false, false) => "DOWN",
-    }
-}
-
 fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
     match command {
         AddrCommand::Add(spec) => {
@@ -130,13 +142,8 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
             }
             Ok(Vec::new())
         }
-        AddrCommand::Show { dev } => Ok(chosen(ns, dev.as_ref())?
-            .into_iter()
-            .map(|d| {
-                let addrs: Vec<String> = d.addrs.iter().map(|a| a.net.to_string()).collect();
-                format!("{:<16} {:<14} {} ", d.name, operstate(d), addrs.join(" "))
-            })
-            .collect()),
+        // See `list_or_execute`.
+        AddrCommand::Show { .. } => Ok(Vec::new()),
     }
 }
 
@@ -350,9 +357,7 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
             }
             Ok(Vec::new())
         }
-        LinkCommand::Show { dev } => Ok(chosen(ns, dev.as_ref())?
-            .into_iter()
-            .map(|d| format!("{:<16} {:<14} {} ", d.name, operstate(d), d.mac))
-            .collect()),
+        // See `list_or_execute`.
+        LinkCommand::Show { .. } => Ok(Vec::new()),
     }
 }

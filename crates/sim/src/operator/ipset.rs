@@ -154,7 +154,7 @@ fn execute(ns: &mut Netns, command: &IpsetCommand, all_exist: bool, now: Instant
         IpsetCommand::List { name, names, terse } => return list(ns, name.as_ref(), *names, *terse, now),
         IpsetCommand::Save(name) => {
             let sets = chosen(ns, name.as_ref())?;
-            return Ok(Said::lines(sets.into_iter().flat_map(|s| save_set(s, now)).collect()));
+            return Ok(Said::lines(sets.into_iter().flat_map(|s| save_set(s, ns.era(), now)).collect()));
         }
         IpsetCommand::Restore { .. } => return Err("restore in restore is not modelled".to_owned()),
     };
@@ -179,7 +179,7 @@ fn list(ns: &Netns, name: Option<&String>, names: bool, terse: bool, now: Instan
         if i > 0 {
             out.push(String::new());
         }
-        out.extend(list_set(set, ns.set_references(&set.name), terse, now));
+        out.extend(list_set(set, ns.set_references(&set.name), terse, ns.era(), now));
     }
     Ok(Said::lines(out))
 }

@@ -4,12 +4,16 @@
 
 mod bridge;
 mod conntrack;
+mod dmesg;
 mod ip;
 mod ipset;
 mod ipvsadm;
+mod modprobe;
 mod sysctl;
 
 pub use ip::route_text;
+
+pub use ip::brief_addresses;
 
 use crate::world::World;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
@@ -43,7 +47,7 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 9] = [
+pub const PROGRAMS: [&str; 11] = [
     "ip",
     "bridge",
     "iptables",
@@ -53,6 +57,8 @@ pub const PROGRAMS: [&str; 9] = [
     "ipvsadm",
     "conntrack",
     "sysctl",
+    "modprobe",
+    "dmesg",
 ];
 
 /// Runs a command on a box. `Err` if the program is not modelled.
@@ -77,7 +83,8 @@ pub fn command(
         | "iptables-legacy-save"
         | "iptables-restore"
         | "iptables-legacy-restore" => Ok(iptables(world, host, name, argv, stdin)),
-        "modprobe" => Ok(modprobe(world, host, args)),
+        "modprobe" => Ok(modprobe::modprobe(world, host, args)),
+        "dmesg" => Ok(dmesg::dmesg(world, host, args)),
         other => Err(format!("{other:?} is not modelled; these are: {}", PROGRAMS.join(", "))),
     }
 }
@@ -95,6 +102,11 @@ pub(crate) fn ipset_restore(ns: &mut Netns, text: &str) -> Result<(), String> {
 /// `ipvsadm -R` while a box is set up. `Err` is what ipvsadm says.
 pub(crate) fn ipvsadm_restore(ns: &mut Netns, text: &str) -> Result<(), String> {
     ipvsadm::restore(ns, text)
+}
+
+/// An option that is not modelled.
+fn refused_option(program: &str, option: &str) -> CommandOutput {
+    CommandOutput::failed(1, format!("{program} {option} is not modelled"))
 }
 
 /// A command line that cannot be read.
@@ -154,29 +166,4 @@ fn iptables(
         stdout: done.stdout.lines().map(str::to_owned).collect(),
         stderr: done.stderr.lines().map(str::to_owned).collect(),
     }
-}
-
-fn modprobe(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
-    let remove = args.iter().any(|a| a == "-r");
-    let modules: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
-    for module in modules {
-        match (module.as_str(), world.host_mut(host)) {
-            ("br_netfilter", Some(ns)) => ns.set_br_netfilter(!remove),
-            ("nf_conntrack_tftp", Some(ns)) if remove && ns.modules.nf_nat_tftp => {
-                let text = "modprobe: FATAL: Module nf_conntrack_tftp is in use by: nf_nat_tftp";
-                return CommandOutput::failed(1, text);
-            }
-            ("nf_conntrack_tftp", Some(ns)) => ns.modules.nf_conntrack_tftp = !remove,
-            ("nf_nat_tftp", Some(ns)) => {
-                ns.modules.nf_nat_tftp = !remove;
-                // It needs conntrack's half.
-                ns.modules.nf_conntrack_tftp |= !remove;
-            }
-            (other, _) => {
-                let text = format!("modprobe: FATAL: Module {other} not found: it is not modelled.");
-                return CommandOutput::failed(1, text);
-            }
-        }
-    }
-    CommandOutput::default()
 }

@@ -22,6 +22,7 @@ mod why;
 #[cfg(test)]
 mod tests;
 
+pub use crate::operator::brief_addresses as addresses;
 pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};
@@ -29,7 +30,7 @@ pub use ct::{
     CtEntry, CtWord, ExpectEntry, conntrack_at, expect_line, expectations_at, ipvs_at, row_text, row_words,
 };
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
-pub use node::{Change, DiffLine, Listing, addresses, badges, changes, listings, modules, settings};
+pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};
 pub use packets::{Flow, PacketInfo, packets};
 pub use place::{Hop, Place, hops};
 pub use rules::{RuleLine, rule_hits, rule_lines};

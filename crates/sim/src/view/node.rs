@@ -1,14 +1,14 @@
 //! How a node is set up, as the tools print it, and what differs between two runs.
 
-use kernel::dev::{DevKind, Device};
 use kernel::netfilter::xtables::TableId;
-use kernel::{Instant, Netns, NetnsId};
+use kernel::{Instant, Netns};
 use similar::{Algorithm, DiffTag, capture_diff_slices};
 use userland::ipset::save_set;
 use userland::ipvsadm::print_save;
 
 use super::rules::rule_lines;
 use crate::World;
+use crate::operator::brief_addresses;
 
 /// What a command prints on a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,34 +79,6 @@ pub fn settings(ns: &Netns) -> Vec<String> {
     out
 }
 
-/// `ip -br -4 addr`
-pub fn addresses(world: &World, ns: &Netns) -> Vec<String> {
-    ns.devices()
-        .iter()
-        .filter(|d| !d.addrs.is_empty())
-        .map(|d| {
-            let addrs: Vec<String> = d.addrs.iter().map(|a| a.net.to_string()).collect();
-            format!("{:<16} {:<14} {} ", device_name(world, ns.id, d), state(d), addrs.join(" "))
-        })
-        .collect()
-}
-
-fn device_name(world: &World, host: NetnsId, d: &Device) -> String {
-    match world.peer((host, d.id)) {
-        // The number is that of the other end, in its own box.
-        Some((_, peer)) => format!("{}@if{}", d.name, peer.0 + 1),
-        None => d.name.clone(),
-    }
-}
-
-fn state(d: &Device) -> &'static str {
-    match d.kind {
-        DevKind::Loopback | DevKind::Dummy => "UNKNOWN",
-        _ if d.up => "UP",
-        _ => "DOWN",
-    }
-}
-
 /// Everything that is set up on a node.
 pub fn listings(world: &World, ns: &Netns) -> Vec<Listing> {
     let hairpin = ns.devices().iter().filter(|d| d.master.is_some());
@@ -114,7 +86,7 @@ pub fn listings(world: &World, ns: &Netns) -> Vec<Listing> {
         .map(|d| format!("/sys/class/net/{}/brport/hairpin_mode:{}", d.name, u8::from(d.hairpin)))
         .collect();
     let loaded = modules(ns).into_iter().filter(|(_, loaded)| *loaded);
-    let sets = ns.ipsets.iter().flat_map(|s| save_set(s, Instant(0)));
+    let sets = ns.ipsets.iter().flat_map(|s| save_set(s, ns.era(), Instant(0)));
     let rules = rule_lines(ns).into_iter().map(|l| l.text);
     let listing = |command, lines| Listing { command, lines };
     vec![
@@ -122,7 +94,7 @@ pub fn listings(world: &World, ns: &Netns) -> Vec<Listing> {
         listing("lsmod", loaded.map(|(name, _)| name.to_owned()).collect()),
         listing("sysctl", settings(ns)),
         listing("grep . /sys/class/net/*/brport/hairpin_mode", hairpin),
-        listing("ip -br -4 addr", addresses(world, ns)),
+        listing("ip -br -4 addr", brief_addresses(world, ns)),
         listing("ipset save", sets.collect()),
         listing("ipvsadm -Sn", print_save(&ns.ipvs).lines().map(str::to_owned).collect()),
         listing("iptables-save", rules.collect()),

@@ -2,8 +2,8 @@
 
 use super::entry::{elem_text, proto_port};
 use super::{EntryOption, SetOption};
-use kernel::Instant;
 use kernel::netfilter::ipset::{Elem, ElemInfo, IpSet, Member, SetError, SetOptions, SetType};
+use kernel::{Era, Instant};
 use std::fmt::Write as _;
 
 /// The type of that name, if it is modelled.
@@ -88,7 +88,7 @@ pub fn entry_options(kind: SetType, given: &[EntryOption]) -> Result<ElemInfo, S
 }
 
 /// `family inet hashsize 1024 ...`
-fn header(set: &IpSet) -> String {
+fn header(set: &IpSet, era: Era) -> String {
     let o = &set.options;
     let bitmap = set.kind == SetType::BitmapPort;
     let mut out = match bitmap {
@@ -104,7 +104,7 @@ fn header(set: &IpSet) -> String {
     for (on, word) in [(o.counters, " counters"), (o.comment, " comment")] {
         out.push_str(if on { word } else { "" });
     }
-    if !bitmap {
+    if !bitmap && era.ipset_bucket_options() {
         let _ = write!(out, " bucketsize {} initval 0x{:08x}", o.bucketsize, o.initval);
     }
     out
@@ -127,30 +127,58 @@ fn member_line(set: &IpSet, elem: &Elem, m: &Member, now: Instant) -> String {
     out
 }
 
-/// Revisions of the types in Linux 6.18, and the bytes of an empty set.
-fn revision(kind: SetType) -> (u8, usize) {
-    match kind {
-        SetType::BitmapPort => (3, 200),
-        SetType::HashIp => (6, 216),
-        SetType::HashIpPort => (7, 216),
-        SetType::HashIpPortIp => (6, 208),
-        SetType::HashIpPortNet => (8, 464),
-        SetType::HashNet => (7, 456),
-        SetType::HashNetPort => (8, 456),
+/// The revision of a type (`IPSET_TYPE_REV_MAX`, net/netfilter/ipset/ip_set_*.c).
+fn revision(kind: SetType, era: Era) -> u8 {
+    // Two revisions came after skbinfo's: bucketsize for every hash, bitmask for some.
+    let (skbinfo, newest) = match kind {
+        SetType::BitmapPort => (3, 3),
+        SetType::HashIp => (4, 6),
+        SetType::HashIpPort => (5, 7),
+        SetType::HashIpPortIp => (5, 6),
+        SetType::HashIpPortNet => (7, 8),
+        SetType::HashNet => (6, 7),
+        SetType::HashNetPort => (7, 8),
+    };
+    if era.ipset_bucket_options() { newest } else { skbinfo }
+}
+
+/// What Linux 6.18 on a machine of 64 bits reports as a set's memory (`mtype_memsize`, ip_set_bitmap_gen.h and
+/// ip_set_hash_gen.h), as if no two members of a hash shared a bucket.
+fn memory(set: &IpSet, now: Instant) -> usize {
+    let o = &set.options;
+    let mut extensions = 0;
+    for (on, bytes) in [(o.timeout.is_some(), 8), (o.counters, 16), (o.comment, 8)] {
+        extensions += if on { bytes } else { 0 };
     }
+    // A comment is kept with a header of 16 bytes and a NUL.
+    let texts = set.members(now).filter_map(|(_, m)| m.comment.as_ref()).map(|text| 17 + text.len());
+    // The empty set, and the bytes of a hash's element.
+    let (empty, element) = match set.kind {
+        SetType::BitmapPort => {
+            let ports = usize::from(o.range.1 - o.range.0) + 1;
+            (72 + ports.div_ceil(64) * 8 + ports * extensions, 0)
+        }
+        SetType::HashIp => (216, 4),
+        SetType::HashIpPort => (216, 8),
+        SetType::HashIpPortIp => (208, 12),
+        SetType::HashIpPortNet => (464, 12),
+        SetType::HashNet | SetType::HashNetPort => (456, 8),
+    };
+    let element = if extensions > 0 { usize::next_multiple_of(element, 8) + extensions } else { element };
+    // A bucket is made with room for two elements (AHASH_INIT_SIZE).
+    let bucket = if set.kind == SetType::BitmapPort { 0 } else { 32 + 2 * element };
+    empty + bucket * set.members(now).count() + texts.sum::<usize>()
 }
 
 /// A set as `ipset list` prints it, without its members if `terse`.
-pub fn list_set(set: &IpSet, references: usize, terse: bool, now: Instant) -> Vec<String> {
+pub fn list_set(set: &IpSet, references: usize, terse: bool, era: Era, now: Instant) -> Vec<String> {
     let members: Vec<String> = set.members(now).map(|(e, m)| member_line(set, e, m, now)).collect();
-    let (revision, memory) = revision(set.kind);
-    let grows = if set.kind == SetType::BitmapPort { 0 } else { 40 };
     let mut out = vec![
         format!("Name: {}", set.name),
         format!("Type: {}", set.kind.name()),
-        format!("Revision: {revision}"),
-        format!("Header: {}", header(set)),
-        format!("Size in memory: {}", memory + grows * members.len()),
+        format!("Revision: {}", revision(set.kind, era)),
+        format!("Header: {}", header(set, era)),
+        format!("Size in memory: {}", memory(set, now)),
         format!("References: {references}"),
         format!("Number of entries: {}", members.len()),
     ];
@@ -162,8 +190,8 @@ pub fn list_set(set: &IpSet, references: usize, terse: bool, now: Instant) -> Ve
 }
 
 /// A set as `ipset save` prints it.
-pub fn save_set(set: &IpSet, now: Instant) -> Vec<String> {
-    let mut out = vec![format!("create {} {} {}", set.name, set.kind.name(), header(set))];
+pub fn save_set(set: &IpSet, era: Era, now: Instant) -> Vec<String> {
+    let mut out = vec![format!("create {} {} {}", set.name, set.kind.name(), header(set, era))];
     out.extend(set.members(now).map(|(e, m)| format!("add {} {}", set.name, member_line(set, e, m, now))));
     out
 }

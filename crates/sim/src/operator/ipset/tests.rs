@@ -29,7 +29,8 @@ fn words(line: &str) -> Vec<String> {
     out
 }
 
-/// Without what is a matter of chance or of the moment: initval, memory, seconds that have passed meanwhile.
+/// Without what is a matter of chance or of the moment: initval, memory (members that share a bucket), seconds that have
+/// passed meanwhile.
 fn plain(line: &str) -> String {
     if line.starts_with("Size in memory") {
         return String::new();
@@ -163,4 +164,53 @@ fn what_is_not_modelled_is_refused() {
     ] {
         assert_eq!(last(&[line]), (1, says.to_owned()), "{line}");
     }
+}
+
+/// Measured on Linux 6.18, with members that are alone in their buckets.
+#[test]
+fn memory_is_what_the_kernel_reports() {
+    for (set, member, size) in [
+        ("bitmap:port range 0-65535", "69", 8264),
+        ("bitmap:port range 0-64", "7", 88),
+        ("bitmap:port range 100-1099", "101", 200),
+        ("bitmap:port range 0-65535 timeout 5", "69", 532_552),
+        ("bitmap:port range 0-63 counters", "7", 1104),
+        ("bitmap:port range 0-63 comment", "7 comment abc", 612),
+        ("hash:ip", "10.0.0.1", 256),
+        ("hash:ip,port", "10.0.0.1,tcp:53", 264),
+        ("hash:ip,port,ip", "10.0.0.1,tcp:53,10.0.0.1", 264),
+        ("hash:ip,port,net", "10.0.0.1,tcp:53,10.0.1.0/24", 520),
+        ("hash:net", "10.0.1.0/24", 504),
+        ("hash:net,port", "10.0.1.0/24,tcp:53", 504),
+        ("hash:ip timeout 9", "10.0.0.1", 280),
+        ("hash:ip,port,ip counters", "10.0.0.1,tcp:53,10.0.0.1", 304),
+        ("hash:ip timeout 9 counters comment", "10.0.0.1 comment abc", 348),
+    ] {
+        let (mut world, host) = world();
+        let mut ipset = |line: &str| {
+            let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let out = command(&mut world, host, &argv, None).unwrap();
+            assert_eq!(out.stderr, Vec::<String>::new(), "{line}");
+            out.stdout
+        };
+        ipset(&format!("ipset create s {set}"));
+        ipset(&format!("ipset add s {member}"));
+        assert!(ipset("ipset -t list s").contains(&format!("Size in memory: {size}")), "{set}");
+    }
+}
+
+/// RHEL 7's kernel 3.10, as in a public listing of a real node; bucketsize and initval came with Linux 5.11.
+#[test]
+fn an_old_kernel_has_older_revisions_and_no_bucketsize() {
+    let (mut world, host) = world();
+    world.host_mut(host).unwrap().set_era(kernel::Era::V3_10);
+    let mut ipset = |line: &str| {
+        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        command(&mut world, host, &argv, None).unwrap().stdout
+    };
+    ipset("ipset create h hash:ip,port,ip");
+    ipset("ipset create b bitmap:port range 0-65535");
+    let hash = ipset("ipset list h");
+    assert_eq!(hash[2..4], ["Revision: 5", "Header: family inet hashsize 1024 maxelem 65536"]);
+    assert_eq!(ipset("ipset list b")[2..4], ["Revision: 3", "Header: range 0-65535"]);
 }

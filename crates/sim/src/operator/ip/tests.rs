@@ -1,0 +1,96 @@
+use super::super::command;
+use crate::world::World;
+use kernel::NetnsId;
+
+fn ip(world: &mut World, host: NetnsId, line: &str) -> Vec<String> {
+    let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let out = command(world, host, &argv, None).unwrap();
+    assert_eq!(out.stderr, Vec::<String>::new(), "{line}");
+    out.stdout
+}
+
+/// A bridge with a veth, whose other end has two addresses of one network.
+fn world() -> (World, NetnsId) {
+    let mut world = World::new(0);
+    let host = world.add_host("box");
+    for line in [
+        "ip link add br0 address 46:00:1d:41:a2:13 type bridge",
+        "ip link add v0 address 46:00:1d:41:a2:14 type veth peer name v1 address f2:27:ff:b0:be:04",
+        "ip link set v0 master br0",
+        "ip link set br0 up",
+        "ip link set v0 up",
+        "ip link set v1 up",
+        "ip addr add 10.0.0.1/24 dev br0",
+        "ip addr add 10.9.0.2/16 dev v1",
+        "ip addr add 10.9.0.3/16 dev v1",
+    ] {
+        ip(&mut world, host, line);
+    }
+    (world, host)
+}
+
+/// As iproute2 6.1 prints it on Linux 6.18, without IPv6.
+#[test]
+fn devices_are_shown_as_the_real_tool_does() {
+    let (mut world, host) = world();
+    assert_eq!(
+        ip(&mut world, host, "ip addr show"),
+        [
+            "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000",
+            "    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00",
+            "    inet 127.0.0.1/8 scope host lo",
+            "       valid_lft forever preferred_lft forever",
+            "2: br0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000",
+            "    link/ether 46:00:1d:41:a2:13 brd ff:ff:ff:ff:ff:ff",
+            "    inet 10.0.0.1/24 scope global br0",
+            "       valid_lft forever preferred_lft forever",
+            "3: v0@v1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master br0 state UP group default qlen 1000",
+            "    link/ether 46:00:1d:41:a2:14 brd ff:ff:ff:ff:ff:ff",
+            "4: v1@v0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000",
+            "    link/ether f2:27:ff:b0:be:04 brd ff:ff:ff:ff:ff:ff",
+            "    inet 10.9.0.2/16 scope global v1",
+            "       valid_lft forever preferred_lft forever",
+            "    inet 10.9.0.3/16 scope global secondary v1",
+            "       valid_lft forever preferred_lft forever",
+        ]
+    );
+    assert_eq!(
+        ip(&mut world, host, "ip link show dev v1"),
+        [
+            "4: v1@v0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default qlen 1000",
+            "    link/ether f2:27:ff:b0:be:04 brd ff:ff:ff:ff:ff:ff",
+        ]
+    );
+    assert_eq!(
+        ip(&mut world, host, "ip -br addr show dev v1"),
+        ["v1@v0            UP             10.9.0.2/16 10.9.0.3/16 "]
+    );
+}
+
+#[test]
+fn a_veth_whose_other_end_is_down_has_no_carrier() {
+    let (mut world, host) = world();
+    ip(&mut world, host, "ip link set v1 down");
+    ip(&mut world, host, "ip link set v0 promisc on");
+    assert_eq!(
+        ip(&mut world, host, "ip link show dev v0")[0],
+        "3: v0@v1: <NO-CARRIER,BROADCAST,MULTICAST,PROMISC,UP,M-DOWN> mtu 1500 qdisc noqueue master br0 \
+         state LOWERLAYERDOWN mode DEFAULT group default qlen 1000"
+    );
+}
+
+#[test]
+fn the_other_end_in_another_box_is_shown_by_its_number() {
+    let mut world = World::new(0);
+    let (a, b) = (world.add_host("a"), world.add_host("b"));
+    let devs = [a, b].map(|host| {
+        let ns = world.host_mut(host).unwrap();
+        let dev = ns.add_device("eth0", packet::Mac([2, 0, 0, 0, 0, 1]), kernel::dev::DevKind::Veth);
+        ns.set_up(dev, true);
+        (host, dev)
+    });
+    world.connect(devs[0], devs[1]);
+    let lines = ip(&mut world, a, "ip link show dev eth0");
+    assert!(lines[0].starts_with("2: eth0@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> "), "{lines:?}");
+    assert_eq!(lines[1], "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff link-netnsid 0");
+}
