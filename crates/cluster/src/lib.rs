@@ -6,7 +6,9 @@ mod diagnostic;
 mod fields;
 pub mod kube_proxy;
 pub mod object;
+mod pack;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Read};
 pub use object::{Object, Objects, read_objects};
+pub use pack::{pack, unpack};

@@ -7,7 +7,7 @@ use cluster::kube_proxy::{
     Config, Family, IptablesState, Mode, Version, iptables, iptables_jumps, ipvs, ipvs_jumps,
 };
 use cluster::object::{Node, Pod, TrafficPolicy};
-use cluster::{Objects, read_objects};
+use cluster::{Objects, unpack};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -99,13 +99,13 @@ pub struct Boxes {
     pub links: Vec<LinkSpec>,
 }
 
-/// The objects of a YAML text.
+/// The objects of a lab's YAML, as `build.rs` has packed them.
 ///
 /// # Errors
-/// Names the place of the first thing that cannot be used.
-pub fn objects(yaml: &str) -> Result<Objects, String> {
+/// The bytes are of something else.
+pub fn objects(packed: &[u8]) -> Result<Objects, String> {
     let mut objects = Objects::default();
-    for object in read_objects(yaml).map_err(|d| d.to_string())? {
+    for object in unpack(packed).ok_or("these are no packed objects")? {
         objects.apply(object);
     }
     Ok(objects)

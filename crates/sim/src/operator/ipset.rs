@@ -37,7 +37,9 @@ pub(super) fn ipset(world: &mut World, host: NetnsId, argv: &[String], stdin: Op
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
     match parse_ipset(argv) {
         Err(d) => failed(&says(&d), ""),
-        Ok(IpsetCommand::Restore { exist }) => load(ns, stdin.unwrap_or_default(), exist, now).unwrap_or_else(|failed| failed),
+        Ok(IpsetCommand::Restore { exist }) => {
+            load(ns, stdin.unwrap_or_default(), exist, now).unwrap_or_else(|failed| failed)
+        }
         Ok(command) => match execute(ns, &command, false, now) {
             Ok(said) => CommandOutput {
                 status: i32::from(said.absent),
