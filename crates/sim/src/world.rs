@@ -176,11 +176,16 @@ impl World {
             out: &mut out,
         };
         let result = f(ns, &mut cx);
+        self.take_over(host, events, out);
+        Some(result)
+    }
+
+    /// What a box has logged and what it leaves to do. Not in [`World::with`], which is made anew for each `f`.
+    fn take_over(&mut self, host: NetnsId, events: Vec<Event>, out: Vec<Output>) {
         self.log.extend(events);
         for o in out {
             self.take(host, o);
         }
-        Some(result)
     }
 
     fn take(&mut self, host: NetnsId, output: Output) {

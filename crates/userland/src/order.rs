@@ -4,13 +4,25 @@ use std::cmp::Ordering;
 
 /// Sorts; what is equal stays in order. The standard library's sort is made anew for each type, which the page would
 /// have to download; this one sorts the places.
-pub(crate) fn sort_by<T>(items: &mut Vec<T>, compare: impl Fn(&T, &T) -> Ordering) {
+pub(crate) fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     let order = places(items.len(), &|a, b| match (items.get(a), items.get(b)) {
         (Some(a), Some(b)) => compare(a, b),
         _ => Ordering::Equal,
     });
-    let mut old: Vec<Option<T>> = items.drain(..).map(Some).collect();
-    items.extend(order.into_iter().filter_map(|place| old.get_mut(place)?.take()));
+    swaps(&order, &mut |a, b| items.swap(a, b));
+}
+
+/// Brings items into an order by exchanging two at a time. The item that belongs to a place may have been exchanged with
+/// that of an earlier place, and then with that of another.
+fn swaps(order: &[usize], swap: &mut dyn FnMut(usize, usize)) {
+    let at = |place: usize| order.get(place).copied().unwrap_or(place);
+    for place in 0..order.len() {
+        let mut from = at(place);
+        while from < place {
+            from = at(from);
+        }
+        swap(place, from);
+    }
 }
 
 fn places(len: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
