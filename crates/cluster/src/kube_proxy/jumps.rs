@@ -63,7 +63,7 @@ pub fn iptables_jumps(config: &Config, family: Family) -> String {
 
 /// The same for mode ipvs: all chains first, then the jumps.
 pub fn ipvs_jumps() -> String {
-    let jumps: [Jump; 9] = [
+    const JUMPS: [Jump; 9] = [
         ("nat", SERVICES, "OUTPUT", false, PORTALS),
         ("nat", SERVICES, "PREROUTING", false, PORTALS),
         ("nat", POSTROUTING, "POSTROUTING", false, "kubernetes postrouting rules"),
@@ -81,7 +81,7 @@ pub fn ipvs_jumps() -> String {
     for chain in FILTER_CHAINS {
         make(&mut out, "filter", chain);
     }
-    for jump in &jumps {
+    for jump in &JUMPS {
         insert(&mut out, jump);
     }
     out
