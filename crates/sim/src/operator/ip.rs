@@ -54,9 +54,15 @@ fn output(done: Done) -> CommandOutput {
 }
 
 /// Does one command.
-pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> Done {
+fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> Done {
+    change(world, host, command)?;
+    Ok(world.host(host).map_or(Vec::new(), |ns| show(ns, command)))
+}
+
+/// What a command changes. Printing is apart: while a box is set up, nobody reads.
+pub(super) fn change(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
     let now = world.now();
-    let Some(ns) = world.host_mut(host) else { return Ok(Vec::new()) };
+    let Some(ns) = world.host_mut(host) else { return Ok(()) };
     match command {
         IpCommand::Addr(c) => addr(ns, c),
         IpCommand::Route(c) => route(ns, c),
@@ -73,7 +79,7 @@ pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> 
                 add_link(ns, &peer, *peer_address, DevKind::Veth)?,
             ];
             world.connect((host, ends[0]), (host, ends[1]));
-            Ok(Vec::new())
+            Ok(())
         }
         IpCommand::Link(c) => link(ns, c),
     }
@@ -83,31 +89,17 @@ fn device(ns: &Netns, name: &str) -> Result<DevId, String> {
     ns.device_by_name(name).ok_or_else(|| format!("Cannot find device \"{name}\""))
 }
 
-/// Devices to list: one, or all.
-fn chosen<'a>(ns: &'a Netns, dev: Option<&String>) -> Result<Vec<&'a Device>, String> {
-    match dev {
-        None => Ok(ns.devices().iter().collect()),
-        Some(name) => {
-            let id = device(ns, name)?;
-            Ok(ns.device(id).into_iter().collect())
-        }
-    }
+/// Refuses a device that is not there.
+fn known(ns: &Netns, dev: Option<&String>) -> Result<(), String> {
+    dev.map_or(Ok(()), |name| device(ns, name).map(|_| ()))
 }
 
-fn operstate(d: &Device) -> &'static str {
-    match (d.kind_is_loopback(), d.up) {
-        (true, _) => "UNKNOWN",
-        (false, true) => "UP",
-        (false, false) => "DOWN",
-    }
-}
-
-fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
+fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
     match command {
         AddrCommand::Add(spec) => {
             let dev = device(ns, &spec.dev)?;
             if ns.add_addr(dev, spec.addr) {
-                Ok(Vec::new())
+                Ok(())
             } else {
                 Err("RTNETLINK answers: File exists".to_owned())
             }
@@ -115,11 +107,7 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
         AddrCommand::Del(spec) => {
             let dev = device(ns, &spec.dev)?;
             let gone = ns.del_addr(dev, spec.addr);
-            if gone {
-                Ok(Vec::new())
-            } else {
-                Err("RTNETLINK answers: Cannot assign requested address".to_owned())
-            }
+            if gone { Ok(()) } else { Err("RTNETLINK answers: Cannot assign requested address".to_owned()) }
         }
         AddrCommand::Flush { dev } => {
             let dev = device(ns, dev)?;
@@ -128,15 +116,9 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
             for net in nets {
                 ns.del_addr(dev, net);
             }
-            Ok(Vec::new())
+            Ok(())
         }
-        AddrCommand::Show { dev } => Ok(chosen(ns, dev.as_ref())?
-            .into_iter()
-            .map(|d| {
-                let addrs: Vec<String> = d.addrs.iter().map(|a| a.net.to_string()).collect();
-                format!("{:<16} {:<14} {} ", d.name, operstate(d), addrs.join(" "))
-            })
-            .collect()),
+        AddrCommand::Show { dev } => known(ns, dev.as_ref()),
     }
 }
 
@@ -155,9 +137,9 @@ fn to_route(ns: &Netns, spec: &RouteSpec) -> Result<Route, String> {
     })
 }
 
-fn route(ns: &mut Netns, command: &RouteCommand) -> Done {
+fn route(ns: &mut Netns, command: &RouteCommand) -> Result<(), String> {
     let add = |ns: &mut Netns, r: Route| {
-        ns.add_route(r).map(|()| Vec::new()).map_err(|why| {
+        ns.add_route(r).map_err(|why| {
             if why.ends_with('.') { format!("Error: {why}") } else { format!("RTNETLINK answers: {why}") }
         })
     };
@@ -184,20 +166,14 @@ fn route(ns: &mut Netns, command: &RouteCommand) -> Done {
                     && (r.dev.is_none() || o.dev == r.dev)
                     && (r.gateway.is_none() || o.gateway == r.gateway)
             });
-            if gone > 0 { Ok(Vec::new()) } else { missing() }
+            if gone > 0 { Ok(()) } else { missing() }
         }
-        RouteCommand::Show(filter) => Ok(ns
-            .fib
-            .routes()
-            .iter()
-            .filter(|r| selected(ns, filter, r))
-            .map(|r| route_text(ns, r))
-            .collect()),
+        RouteCommand::Show(_) => Ok(()),
         RouteCommand::Flush(filter) => {
             let gone: Vec<Route> =
                 ns.fib.routes().iter().filter(|r| selected(ns, filter, r)).cloned().collect();
             ns.fib.remove(|r| gone.contains(r));
-            Ok(Vec::new())
+            Ok(())
         }
         RouteCommand::Get { .. } => Err("ip route get is not modelled".to_owned()),
     }
@@ -246,7 +222,7 @@ pub fn route_text(ns: &Netns, r: &Route) -> String {
     s
 }
 
-fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Done {
+fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Result<(), String> {
     let exists = |ns: &Netns, dev: DevId, spec: &NeighSpec| {
         ns.neigh.entries().any(|(d, addr, _)| d == dev && addr == spec.addr)
     };
@@ -266,32 +242,18 @@ fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Done {
                 NudWord::Stale => Nud::Stale,
             };
             ns.neigh.set(dev, spec.addr, mac, state, now);
-            Ok(Vec::new())
+            Ok(())
         }
         NeighCommand::Del(spec) => {
             let dev = device(ns, &spec.dev)?;
-            if ns.neigh.remove(dev, spec.addr) { Ok(Vec::new()) } else { missing() }
+            if ns.neigh.remove(dev, spec.addr) { Ok(()) } else { missing() }
         }
         NeighCommand::Flush { dev } => {
             let dev = dev.as_ref().map(|name| device(ns, name)).transpose()?;
             ns.neigh.flush(dev);
-            Ok(Vec::new())
+            Ok(())
         }
-        NeighCommand::Show { dev } => {
-            let only = dev.as_ref().map(|name| device(ns, name)).transpose()?;
-            Ok(ns
-                .neigh
-                .entries()
-                .filter(|(d, ..)| only.is_none_or(|o| o == *d))
-                .map(|(d, addr, n)| {
-                    let mac = match n.state {
-                        Nud::Incomplete | Nud::Failed => String::new(),
-                        _ => format!(" lladdr {}", n.mac),
-                    };
-                    format!("{addr} dev {}{mac} {} ", ns.dev_name(d), n.state.name())
-                })
-                .collect())
-        }
+        NeighCommand::Show { dev } => known(ns, dev.as_ref()),
     }
 }
 
@@ -310,7 +272,7 @@ fn add_link(ns: &mut Netns, name: &str, mac: Option<Mac>, kind: DevKind) -> Resu
     Ok(ns.add_device(name, mac, kind))
 }
 
-fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
+fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
     match command {
         LinkCommand::Add(new) => {
             let kind = match &new.kind {
@@ -322,7 +284,7 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
             if let Some(mtu) = new.mtu {
                 ns.set_mtu(dev, mtu);
             }
-            Ok(Vec::new())
+            Ok(())
         }
         LinkCommand::Del { dev } => {
             Err(format!("ip link del {dev} is not modelled; ip link set {dev} down is"))
@@ -348,11 +310,52 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
                     }
                 }
             }
-            Ok(Vec::new())
+            Ok(())
         }
-        LinkCommand::Show { dev } => Ok(chosen(ns, dev.as_ref())?
-            .into_iter()
+        LinkCommand::Show { dev } => known(ns, dev.as_ref()),
+    }
+}
+
+/// What a command prints.
+fn show(ns: &Netns, command: &IpCommand) -> Vec<String> {
+    let listed = |dev: &Option<String>, d: &&Device| dev.as_ref().is_none_or(|name| *name == d.name);
+    let devices = ns.devices().iter();
+    match command {
+        IpCommand::Addr(AddrCommand::Show { dev }) => devices
+            .filter(|d| listed(dev, d))
+            .map(|d| {
+                let addrs: Vec<String> = d.addrs.iter().map(|a| a.net.to_string()).collect();
+                format!("{:<16} {:<14} {} ", d.name, operstate(d), addrs.join(" "))
+            })
+            .collect(),
+        IpCommand::Link(LinkCommand::Show { dev }) => devices
+            .filter(|d| listed(dev, d))
             .map(|d| format!("{:<16} {:<14} {} ", d.name, operstate(d), d.mac))
-            .collect()),
+            .collect(),
+        IpCommand::Route(RouteCommand::Show(filter)) => {
+            let routes = ns.fib.routes().iter();
+            routes.filter(|r| selected(ns, filter, r)).map(|r| route_text(ns, r)).collect()
+        }
+        IpCommand::Neigh(NeighCommand::Show { dev }) => ns
+            .neigh
+            .entries()
+            .filter(|(d, ..)| dev.as_ref().is_none_or(|name| name == ns.dev_name(*d)))
+            .map(|(d, addr, n)| {
+                let mac = match n.state {
+                    Nud::Incomplete | Nud::Failed => String::new(),
+                    _ => format!(" lladdr {}", n.mac),
+                };
+                format!("{addr} dev {}{mac} {} ", ns.dev_name(d), n.state.name())
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn operstate(d: &Device) -> &'static str {
+    match (d.kind_is_loopback(), d.up) {
+        (true, _) => "UNKNOWN",
+        (false, true) => "UP",
+        (false, false) => "DOWN",
     }
 }

@@ -21,8 +21,8 @@ pub(super) fn ipvsadm(
             Ok(()) => CommandOutput::default(),
             Err(message) => CommandOutput::failed(255, message),
         },
-        Ok(command) => match run(ns, &command, now) {
-            Ok(text) => CommandOutput::lines(text.lines().map(str::to_owned).collect()),
+        Ok(command) => match change(ns, &command) {
+            Ok(()) => CommandOutput::lines(show(ns, &command, now).lines().map(str::to_owned).collect()),
             Err(error) => CommandOutput::failed(255, error.to_string()),
         },
         Err(d) => refused(2, &d),
@@ -32,22 +32,31 @@ pub(super) fn ipvsadm(
 /// Reads and does what `ipvsadm -S` prints. `Err` says what is wrong, or what the kernel refuses.
 pub(crate) fn restore(ns: &mut Netns, text: &str) -> Result<(), String> {
     for command in parse_ipvsadm_restore(text).map_err(|d| d.to_string())? {
-        run(ns, &command, Instant(0)).map_err(|e| e.to_string())?;
+        change(ns, &command).map_err(|e| e.to_string())?;
     }
     Ok(())
 }
 
-fn run(ns: &mut Netns, command: &IpvsadmCommand, now: Instant) -> Result<String, IpvsError> {
+fn change(ns: &mut Netns, command: &IpvsadmCommand) -> Result<(), IpvsError> {
     match command {
-        IpvsadmCommand::Service { id, scheduler, edit } => ns.ipvs_service(*id, *scheduler, *edit)?,
-        IpvsadmCommand::DeleteService(id) => ns.ipvs_del_service(*id)?,
-        IpvsadmCommand::Server { id, dest, edit } => ns.ipvs_dest(*id, *dest, *edit)?,
-        IpvsadmCommand::DeleteServer(id, server) => ns.ipvs_del_dest(*id, *server)?,
-        IpvsadmCommand::Clear => ns.ipvs_clear(),
-        IpvsadmCommand::List { conns: true } => return Ok(print_conns(&ns.ipvs, now)),
-        IpvsadmCommand::List { conns: false } => return Ok(print_list(&ns.ipvs, now)),
-        IpvsadmCommand::Save => return Ok(print_save(&ns.ipvs)),
-        IpvsadmCommand::Restore => {}
+        IpvsadmCommand::Service { id, scheduler, edit } => ns.ipvs_service(*id, *scheduler, *edit),
+        IpvsadmCommand::DeleteService(id) => ns.ipvs_del_service(*id),
+        IpvsadmCommand::Server { id, dest, edit } => ns.ipvs_dest(*id, *dest, *edit),
+        IpvsadmCommand::DeleteServer(id, server) => ns.ipvs_del_dest(*id, *server),
+        IpvsadmCommand::Clear => {
+            ns.ipvs_clear();
+            Ok(())
+        }
+        IpvsadmCommand::List { .. } | IpvsadmCommand::Save | IpvsadmCommand::Restore => Ok(()),
     }
-    Ok(String::new())
+}
+
+/// What a command prints.
+fn show(ns: &Netns, command: &IpvsadmCommand, now: Instant) -> String {
+    match command {
+        IpvsadmCommand::List { conns: true } => print_conns(&ns.ipvs, now),
+        IpvsadmCommand::List { conns: false } => print_list(&ns.ipvs, now),
+        IpvsadmCommand::Save => print_save(&ns.ipvs),
+        _ => String::new(),
+    }
 }

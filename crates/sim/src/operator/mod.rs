@@ -12,11 +12,13 @@ mod sysctl;
 pub use conntrack::row_text;
 pub use ip::route_text;
 
+use self::ipset::Said;
 use crate::world::World;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
 use kernel::{Instant, Netns, NetnsId};
 use userland::Diagnostic;
 use userland::ip::IpCommand;
+use userland::ipset::IpsetCommand;
 use userland::iptables::{TableStore, iptables_restore, iptables_save};
 
 /// What a command printed, and its exit status.
@@ -85,12 +87,13 @@ pub fn command(
 
 /// One command of ip(8) that has been read already.
 pub(crate) fn ip_command(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
-    ip::execute(world, host, command).map(|_| ())
+    ip::change(world, host, command)
 }
 
 /// `ipset restore` while a box is set up. `Err` is what ipset says.
 pub(crate) fn ipset_restore(ns: &mut Netns, text: &str) -> Result<(), String> {
-    ipset::load(ns, text, false, Instant(0)).map(|_| ()).map_err(|output| output.stderr.join("\n"))
+    let silent = |_: &Netns, _: &IpsetCommand, _: Instant| Ok(Said::default());
+    ipset::load(ns, text, false, Instant(0), silent).map(|_| ()).map_err(|output| output.stderr.join("\n"))
 }
 
 /// `ipvsadm -R` while a box is set up. `Err` is what ipvsadm says.

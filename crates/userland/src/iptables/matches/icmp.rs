@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Fault, q};
 use crate::iptables::list::Names;
-use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang};
+use crate::iptables::text::{Given, Opt, Save, Seen, Text};
 use crate::names::number::unsigned;
 use kernel::netfilter::xtables::matches::IcmpMatch;
 
