@@ -3,9 +3,7 @@
 //! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
 //! ipset, ipvsadm and iptables read it.
 
-use cluster::kube_proxy::{
-    Config, Family, IptablesState, Mode, Version, iptables, iptables_jumps, ipvs, ipvs_jumps,
-};
+use cluster::kube_proxy::{Config, Family, Mode, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps};
 use cluster::object::{Node, Pod, TrafficPolicy};
 use cluster::{Objects, unpack};
 use ipnet::{IpNet, Ipv4Net};
@@ -318,8 +316,7 @@ impl Kube {
     }
 
     fn iptables(&self, config: &Config, spec: &mut HostSpec) {
-        let (text, _) = iptables(config, Family::V4, &self.objects, &IptablesState::default());
-        spec.setup.push(Setup::Iptables(text));
+        spec.setup.push(Setup::Iptables(first_iptables(config, Family::V4, &self.objects)));
         jumps(&iptables_jumps(config, Family::V4), spec);
     }
 
