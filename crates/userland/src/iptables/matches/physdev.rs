@@ -41,9 +41,9 @@ impl Text for Physdev {
     fn save(&self, out: &mut Save) {
         // Bridged is looked at first and printed last.
         out.condition(1, self.is_in, "--physdev-is-in");
-        out.optional(3, self.dev_in.as_ref(), "--physdev-in", |i| iface_text(i));
+        out.optional(3, self.dev_in.as_ref(), "--physdev-in", iface_text);
         out.condition(2, self.is_out, "--physdev-is-out");
-        out.optional(4, self.dev_out.as_ref(), "--physdev-out", |i| iface_text(i));
+        out.optional(4, self.dev_out.as_ref(), "--physdev-out", iface_text);
         out.condition(0, self.is_bridged, "--physdev-is-bridged");
     }
 
