@@ -82,8 +82,14 @@ impl Cx<'_> {
     /// Logs what happened to a packet; in quiet mode the closure is not called.
     pub fn emit(&mut self, packet: PacketId, what: impl FnOnce() -> What) {
         self.ids.events += 1;
+        if self.explains() {
+            self.note(packet, what());
+        }
+    }
+
+    fn note(&mut self, packet: PacketId, what: What) {
         if let Some(log) = self.log.as_deref_mut() {
-            log.push(Event { at: self.now, netns: self.netns, packet, what: what() });
+            log.push(Event { at: self.now, netns: self.netns, packet, what });
         }
     }
 

@@ -82,6 +82,13 @@ pub struct World {
     app_events: u64,
 }
 
+/// What a box leaves: what it has logged, and what it leaves to do.
+#[derive(Default)]
+struct Left {
+    events: Vec<Event>,
+    out: Vec<Output>,
+}
+
 impl World {
     /// An empty world at time 0. All chance comes from `seed`.
     pub fn new(seed: u64) -> World {
@@ -164,23 +171,32 @@ impl World {
 
     /// Runs `f` on a box with a [`Cx`], then takes over what it leaves to do and what it logs.
     pub fn with<T>(&mut self, host: NetnsId, f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T) -> Option<T> {
-        let ns = self.hosts.get_mut(host.index())?;
-        let mut events: Vec<Event> = Vec::new();
-        let mut out: Vec<Output> = Vec::new();
-        let mut cx = Cx {
+        let mut left = Left::default();
+        let (ns, mut cx) = self.enter(host, &mut left)?;
+        let result = f(ns, &mut cx);
+        self.take_over(host, left);
+        Some(result)
+    }
+
+    // The two halves of `with` are functions, as `with` itself is made anew for each `f`.
+
+    fn enter<'w>(&'w mut self, host: NetnsId, left: &'w mut Left) -> Option<(&'w mut Netns, Cx<'w>)> {
+        let cx = Cx {
             now: self.now,
             netns: host,
             rng: &mut self.rng,
             ids: &mut self.ids,
-            log: (!self.quiet).then_some(&mut events),
-            out: &mut out,
+            log: (!self.quiet).then_some(&mut left.events),
+            out: &mut left.out,
         };
-        let result = f(ns, &mut cx);
-        self.log.extend(events);
-        for o in out {
+        Some((self.hosts.get_mut(host.index())?, cx))
+    }
+
+    fn take_over(&mut self, host: NetnsId, left: Left) {
+        self.log.extend(left.events);
+        for o in left.out {
             self.take(host, o);
         }
-        Some(result)
     }
 
     fn take(&mut self, host: NetnsId, output: Output) {

@@ -4,19 +4,51 @@ use std::cmp::Ordering;
 
 /// Sorts; what is equal stays in order. The standard library's sort is made anew for each type, which the page would
 /// have to download; this one sorts the places.
-pub(crate) fn sort_by<T>(items: &mut Vec<T>, compare: impl Fn(&T, &T) -> Ordering) {
+pub(crate) fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     let order = places(items.len(), &|a, b| match (items.get(a), items.get(b)) {
         (Some(a), Some(b)) => compare(a, b),
         _ => Ordering::Equal,
     });
-    let mut old: Vec<Option<T>> = items.drain(..).map(Some).collect();
-    items.extend(order.into_iter().filter_map(|place| old.get_mut(place)?.take()));
+    swaps(&order, &mut |a, b| items.swap(a, b));
 }
 
+/// Brings items into an order by exchanging two at a time. The item that belongs to a place may have been exchanged with
+/// that of an earlier place, and then with that of another.
+fn swaps(order: &[usize], swap: &mut dyn FnMut(usize, usize)) {
+    let at = |place: usize| order.get(place).copied().unwrap_or(place);
+    for place in 0..order.len() {
+        let mut from = at(place);
+        while from < place {
+            from = at(from);
+        }
+        swap(place, from);
+    }
+}
+
+/// The places in order: a merge sort, as that of the standard library is much longer.
 fn places(len: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..len).collect();
-    places.sort_by(|a, b| compare(*a, *b));
-    places
+    let mut sorted: Vec<usize> = (0..len).collect();
+    let mut run = 1;
+    while run < len {
+        let mut merged = Vec::with_capacity(len);
+        for two in sorted.chunks(run * 2) {
+            let (mut a, mut b) = two.split_at(run.min(two.len()));
+            while let ([first, rest_a @ ..], [second, rest_b @ ..]) = (a, b) {
+                if compare(*second, *first) == Ordering::Less {
+                    merged.push(*second);
+                    b = rest_b;
+                } else {
+                    merged.push(*first);
+                    a = rest_a;
+                }
+            }
+            merged.extend_from_slice(a);
+            merged.extend_from_slice(b);
+        }
+        sorted = merged;
+        run *= 2;
+    }
+    sorted
 }
 
 #[cfg(test)]
@@ -28,5 +60,16 @@ mod tests {
         let mut words = vec!["pear", "fig", "apple", "nut", "plum", "kiwi", ""];
         sort_by(&mut words, |a, b| a.len().cmp(&b.len()));
         assert_eq!(words, ["", "fig", "nut", "pear", "plum", "kiwi", "apple"]);
+    }
+
+    #[test]
+    fn any_length_is_sorted_as_the_standard_library_does() {
+        for len in 0..70u32 {
+            let mut items: Vec<(u32, u32)> = (0..len).map(|n| (n * 37 % 11, n)).collect();
+            let mut expected = items.clone();
+            expected.sort_by_key(|(key, _)| *key);
+            sort_by(&mut items, |a, b| a.0.cmp(&b.0));
+            assert_eq!(items, expected);
+        }
     }
 }

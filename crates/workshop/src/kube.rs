@@ -3,11 +3,9 @@
 //! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
 //! ipset, ipvsadm and iptables read it.
 
-use cluster::kube_proxy::{
-    Config, Family, IptablesState, Mode, Version, iptables, iptables_jumps, ipvs, ipvs_jumps,
-};
+use cluster::kube_proxy::{Config, Family, Mode, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps};
 use cluster::object::{Node, Pod, TrafficPolicy};
-use cluster::{Objects, cni, kubelet, read_objects};
+use cluster::{Objects, cni, kubelet, unpack};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -102,13 +100,13 @@ pub struct Boxes {
     pub links: Vec<LinkSpec>,
 }
 
-/// The objects of a YAML text.
+/// The objects of a lab's YAML, as `build.rs` has packed them.
 ///
 /// # Errors
-/// Names the place of the first thing that cannot be used.
-pub fn objects(yaml: &str) -> Result<Objects, String> {
+/// The bytes are of something else.
+pub fn objects(packed: &[u8]) -> Result<Objects, String> {
     let mut objects = Objects::default();
-    for object in read_objects(yaml).map_err(|d| d.to_string())? {
+    for object in unpack(packed).ok_or("these are no packed objects")? {
         objects.apply(object);
     }
     Ok(objects)
@@ -343,8 +341,7 @@ impl Kube {
     }
 
     fn iptables(&self, config: &Config, spec: &mut HostSpec) {
-        let (text, _) = iptables(config, Family::V4, &self.objects, &IptablesState::default());
-        spec.setup.push(Setup::Iptables(text));
+        spec.setup.push(Setup::Iptables(first_iptables(config, Family::V4, &self.objects)));
         jumps(&iptables_jumps(config, Family::V4), spec);
     }
 

@@ -87,6 +87,17 @@ pub fn sync(
     objects: &Objects,
     state: &IptablesState,
 ) -> (String, IptablesState) {
+    let (text, chains) = write(config, family, objects, state);
+    (text, IptablesState { last: Some(Box::new((config.clone(), objects.clone()))), chains })
+}
+
+/// The first sync on a node where no kube-proxy was: the text.
+pub fn first_sync(config: &Config, family: Family, objects: &Objects) -> String {
+    write(config, family, objects, &IptablesState::default()).0
+}
+
+/// The text of a sync, and the chains of Services and endpoints that exist after it.
+fn write(config: &Config, family: Family, objects: &Objects, state: &IptablesState) -> (String, Names) {
     let features = config.features();
     let services = service_ports(config, family, objects);
     let by_service = ByService::new(config, family, objects);
@@ -123,17 +134,16 @@ pub fn sync(
     }
     // In a large cluster stale chains wait for the next period, which never comes here: nothing reads a clock.
     let waits = large && features.layout == Layout::PolicyChains && state.last.is_some();
-    let chains = writer.tail(if waits { None } else { Some(&state.chains) });
+    let mut chains = writer.tail(if waits { None } else { Some(&state.chains) });
     let mut text = String::new();
     writer.filter.print("filter", &mut text);
     writer.nat.print("nat", &mut text);
-    let mut next = IptablesState { last: Some(Box::new((config.clone(), objects.clone()))), chains };
     if waits {
         for name in state.chains.keys() {
-            next.chains.insert(name.clone(), ());
+            chains.insert(name.clone(), ());
         }
     }
-    (text, next)
+    (text, chains)
 }
 
 /// A Service or its endpoints are not what they were.

@@ -20,41 +20,70 @@ const LOAD_BALANCER: &str = "kubernetes load balancer firewall";
 const KUBE_PROXY: &str = "kube-proxy firewall rules";
 const ACCESS: &str = "kubernetes ipvs access filter";
 
+/// What a jump of mode iptables depends on.
+#[derive(Clone, Copy)]
+enum When {
+    Always,
+    NotFlat,
+    HealthCheck,
+    PolicyChains,
+    NoPolicyChains,
+    /// KUBE-FIREWALL guards the loopback addresses: releases differ in where its jumps stand.
+    GuardEarly,
+    GuardLate,
+}
+
+const IPTABLES: [(When, Jump); 17] = [
+    (When::Always, ("filter", EXTERNAL_SERVICES, "INPUT", true, EXTERNAL)),
+    (When::NotFlat, ("filter", EXTERNAL_SERVICES, "FORWARD", true, EXTERNAL)),
+    (When::HealthCheck, ("filter", NODEPORTS, "INPUT", false, "kubernetes health check service ports")),
+    (When::Always, ("filter", SERVICES, "FORWARD", true, PORTALS)),
+    (When::Always, ("filter", SERVICES, "OUTPUT", true, PORTALS)),
+    (When::Always, ("filter", FORWARD, "FORWARD", false, "kubernetes forwarding rules")),
+    (When::PolicyChains, ("filter", PROXY_FIREWALL, "INPUT", true, LOAD_BALANCER)),
+    (When::PolicyChains, ("filter", PROXY_FIREWALL, "OUTPUT", true, LOAD_BALANCER)),
+    (When::PolicyChains, ("filter", PROXY_FIREWALL, "FORWARD", true, LOAD_BALANCER)),
+    (When::Always, ("nat", SERVICES, "OUTPUT", false, PORTALS)),
+    (When::Always, ("nat", SERVICES, "PREROUTING", false, PORTALS)),
+    (When::GuardEarly, ("filter", FIREWALL, "INPUT", false, "")),
+    (When::GuardEarly, ("filter", FIREWALL, "OUTPUT", false, "")),
+    (When::Always, ("nat", POSTROUTING, "POSTROUTING", false, "kubernetes postrouting rules")),
+    (When::GuardLate, ("filter", FIREWALL, "INPUT", false, "")),
+    (When::GuardLate, ("filter", FIREWALL, "OUTPUT", false, "")),
+    // No jump: the kubelet fills it. kube-proxy only makes sure that it is there to jump to.
+    (When::NoPolicyChains, ("nat", MARK_DROP, "", false, "")),
+];
+
+/// The jumps of mode ipvs.
+const IPVS: [Jump; 9] = [
+    ("nat", SERVICES, "OUTPUT", false, PORTALS),
+    ("nat", SERVICES, "PREROUTING", false, PORTALS),
+    ("nat", POSTROUTING, "POSTROUTING", false, "kubernetes postrouting rules"),
+    ("filter", FORWARD, "FORWARD", false, "kubernetes forwarding rules"),
+    ("filter", IPVS_NODE_PORT, "INPUT", false, "kubernetes health check rules"),
+    ("filter", PROXY_FIREWALL, "INPUT", false, KUBE_PROXY),
+    ("filter", PROXY_FIREWALL, "FORWARD", false, KUBE_PROXY),
+    ("filter", IPVS_FILTER, "INPUT", false, ACCESS),
+    ("filter", IPVS_OUT_FILTER, "OUTPUT", false, ACCESS),
+];
+
 /// `iptables` arguments, one command a line: `-t TABLE -N CHAIN` and `-t TABLE -I CHAIN ...`. Each `-I` puts its rule before
 /// those that are there.
 pub fn iptables_jumps(config: &Config, family: Family) -> String {
     let features = config.features();
     let policy_chains = features.layout == Layout::PolicyChains;
-    let flat = features.layout == Layout::Flat;
     let guards = features.localhost_node_ports && config.node_ports_on_loopback(family);
-    let early = guards && features.early_firewall_jump;
-    let input = ("filter", FIREWALL, "INPUT", false, "");
-    let output = ("filter", FIREWALL, "OUTPUT", false, "");
-    let jumps: [(bool, Jump); 17] = [
-        (true, ("filter", EXTERNAL_SERVICES, "INPUT", true, EXTERNAL)),
-        (!flat, ("filter", EXTERNAL_SERVICES, "FORWARD", true, EXTERNAL)),
-        (
-            features.accepts_health_check,
-            ("filter", NODEPORTS, "INPUT", false, "kubernetes health check service ports"),
-        ),
-        (true, ("filter", SERVICES, "FORWARD", true, PORTALS)),
-        (true, ("filter", SERVICES, "OUTPUT", true, PORTALS)),
-        (true, ("filter", FORWARD, "FORWARD", false, "kubernetes forwarding rules")),
-        (policy_chains, ("filter", PROXY_FIREWALL, "INPUT", true, LOAD_BALANCER)),
-        (policy_chains, ("filter", PROXY_FIREWALL, "OUTPUT", true, LOAD_BALANCER)),
-        (policy_chains, ("filter", PROXY_FIREWALL, "FORWARD", true, LOAD_BALANCER)),
-        (true, ("nat", SERVICES, "OUTPUT", false, PORTALS)),
-        (true, ("nat", SERVICES, "PREROUTING", false, PORTALS)),
-        (early, input),
-        (early, output),
-        (true, ("nat", POSTROUTING, "POSTROUTING", false, "kubernetes postrouting rules")),
-        (guards && !early, input),
-        (guards && !early, output),
-        // No jump: the kubelet fills it. kube-proxy only makes sure that it is there to jump to.
-        (!policy_chains, ("nat", MARK_DROP, "", false, "")),
-    ];
+    let wanted = |when: When| match when {
+        When::Always => true,
+        When::NotFlat => features.layout != Layout::Flat,
+        When::HealthCheck => features.accepts_health_check,
+        When::PolicyChains => policy_chains,
+        When::NoPolicyChains => !policy_chains,
+        When::GuardEarly => guards && features.early_firewall_jump,
+        When::GuardLate => guards && !features.early_firewall_jump,
+    };
     let mut out = String::new();
-    for (_, jump) in jumps.iter().filter(|(wanted, _)| *wanted) {
+    for (_, jump) in IPTABLES.iter().filter(|(when, _)| wanted(*when)) {
         make(&mut out, jump.0, jump.1);
         insert(&mut out, jump);
     }
@@ -63,17 +92,6 @@ pub fn iptables_jumps(config: &Config, family: Family) -> String {
 
 /// The same for mode ipvs: all chains first, then the jumps.
 pub fn ipvs_jumps() -> String {
-    let jumps: [Jump; 9] = [
-        ("nat", SERVICES, "OUTPUT", false, PORTALS),
-        ("nat", SERVICES, "PREROUTING", false, PORTALS),
-        ("nat", POSTROUTING, "POSTROUTING", false, "kubernetes postrouting rules"),
-        ("filter", FORWARD, "FORWARD", false, "kubernetes forwarding rules"),
-        ("filter", IPVS_NODE_PORT, "INPUT", false, "kubernetes health check rules"),
-        ("filter", PROXY_FIREWALL, "INPUT", false, KUBE_PROXY),
-        ("filter", PROXY_FIREWALL, "FORWARD", false, KUBE_PROXY),
-        ("filter", IPVS_FILTER, "INPUT", false, ACCESS),
-        ("filter", IPVS_OUT_FILTER, "OUTPUT", false, ACCESS),
-    ];
     let mut out = String::new();
     for chain in NAT_CHAINS {
         make(&mut out, "nat", chain);
@@ -81,7 +99,7 @@ pub fn ipvs_jumps() -> String {
     for chain in FILTER_CHAINS {
         make(&mut out, "filter", chain);
     }
-    for jump in &jumps {
+    for jump in &IPVS {
         insert(&mut out, jump);
     }
     out

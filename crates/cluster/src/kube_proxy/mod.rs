@@ -23,7 +23,7 @@ mod version;
 
 pub use case::{Case, Change, NotModelled, RecordFile};
 pub use config::{Config, DetectLocal, Family, NodePortAddresses};
-pub use iptables::{IptablesState, sync as iptables};
+pub use iptables::{IptablesState, first_sync as first_iptables, sync as iptables};
 pub use ipvs::{IpvsText, sync as ipvs};
 pub use jumps::{iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};

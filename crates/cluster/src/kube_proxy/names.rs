@@ -1,27 +1,31 @@
 //! The names of kube-proxy's chains (pkg/proxy/iptables/proxier.go, `portProtoHash`,
 //! `servicePortEndpointChainName`).
 
-use data_encoding::BASE32;
 use sha2::{Digest, Sha256};
 
-/// Characters of the hash that a chain name keeps.
-const HASH_LEN: usize = 16;
-
+/// The first 16 characters of the SHA-256 in base32: five bits each.
 fn hash(text: &str) -> String {
-    let mut name = BASE32.encode(&Sha256::digest(text.as_bytes()));
-    name.truncate(HASH_LEN);
-    name
+    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let digest = Sha256::digest(text.as_bytes());
+    let bits = digest.iter().take(10).fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
+    let digit = |place: u32| char::from(DIGITS[(bits >> (75 - 5 * place) & 31) as usize]);
+    (0..16).map(digit).collect()
+}
+
+/// What the names of a Service port's chains end in.
+pub(super) fn service_hash(service_port: &str, protocol: &str) -> String {
+    hash(&[service_port, protocol].concat())
 }
 
 /// `KUBE-SVC-...` of a Service port. `service_port` is `NAMESPACE/NAME:PORT-NAME`; for a port without a name kube-proxy
 /// up to 1.18 keeps the colon and newer versions leave it out. `protocol` is in lower case.
 pub fn service_chain(service_port: &str, protocol: &str) -> String {
-    format!("KUBE-SVC-{}", hash(&format!("{service_port}{protocol}")))
+    format!("KUBE-SVC-{}", service_hash(service_port, protocol))
 }
 
 /// `KUBE-SEP-...` of an endpoint, `ADDRESS:PORT`, of a Service port.
 pub fn endpoint_chain(service_port: &str, protocol: &str, endpoint: &str) -> String {
-    format!("KUBE-SEP-{}", hash(&format!("{service_port}{protocol}{endpoint}")))
+    format!("KUBE-SEP-{}", hash(&[service_port, protocol, endpoint].concat()))
 }
 
 #[cfg(test)]

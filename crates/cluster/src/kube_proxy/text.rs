@@ -1,6 +1,6 @@
 //! Lines for iptables-restore.
 
-use super::names::service_chain;
+use super::names::service_hash;
 use core::cmp::Ordering;
 use core::fmt::{self, Write};
 use litemap::LiteMap;
@@ -126,14 +126,13 @@ pub(super) struct Chains {
 impl Chains {
     /// The chains of `namespace/name:port`.
     pub fn new(service_port: &str, protocol: &str) -> Chains {
-        let svc = service_chain(service_port, protocol);
-        let hash = svc.trim_start_matches("KUBE-SVC-");
+        let hash = service_hash(service_port, protocol);
         Chains {
+            svc: format!("KUBE-SVC-{hash}"),
             svl: format!("KUBE-SVL-{hash}"),
             ext: format!("KUBE-EXT-{hash}"),
             fw: format!("KUBE-FW-{hash}"),
             xlb: format!("KUBE-XLB-{hash}"),
-            svc,
         }
     }
 }

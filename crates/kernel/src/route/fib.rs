@@ -91,6 +91,10 @@ impl Fib {
 
     /// Removes the routes for which `which` is true; returns how many.
     pub fn remove(&mut self, which: impl Fn(&Route) -> bool) -> usize {
+        self.remove_those(&which)
+    }
+
+    fn remove_those(&mut self, which: &dyn Fn(&Route) -> bool) -> usize {
         let before = self.routes.len();
         self.routes.retain(|r| !which(r));
         before - self.routes.len()

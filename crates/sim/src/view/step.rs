@@ -160,20 +160,24 @@ impl Draft {
         Draft { area, spot: None, section, title: title.into(), note, chain: None, tone: Tone::Plain }
     }
 
-    pub(super) fn note(self, note: impl Into<String>) -> Draft {
-        Draft { note: note.into(), ..self }
+    pub(super) fn note(mut self, note: impl Into<String>) -> Draft {
+        self.note = note.into();
+        self
     }
 
-    pub(super) fn at(self, spot: Spot) -> Draft {
-        Draft { spot: Some(spot), ..self }
+    pub(super) fn at(mut self, spot: Spot) -> Draft {
+        self.spot = Some(spot);
+        self
     }
 
-    pub(super) fn tone(self, tone: Tone) -> Draft {
-        Draft { tone, ..self }
+    pub(super) fn tone(mut self, tone: Tone) -> Draft {
+        self.tone = tone;
+        self
     }
 
-    pub(super) fn section(self, section: impl Into<String>) -> Draft {
-        Draft { section: section.into(), ..self }
+    pub(super) fn section(mut self, section: impl Into<String>) -> Draft {
+        self.section = section.into();
+        self
     }
 }
 

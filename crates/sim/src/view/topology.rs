@@ -50,6 +50,10 @@ impl Topology {
 
     /// The boxes of a role.
     pub fn having(&self, test: impl Fn(Role) -> bool) -> Vec<NetnsId> {
+        self.those(&test)
+    }
+
+    fn those(&self, test: &dyn Fn(Role) -> bool) -> Vec<NetnsId> {
         let all = self.roles.iter().zip(0u16..);
         all.filter(|(r, _)| test(**r)).map(|(_, i)| NetnsId(i)).collect()
     }

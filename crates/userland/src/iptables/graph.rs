@@ -5,9 +5,10 @@ use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{ChainId, Rule, RuleSet};
 use petgraph::Graph;
-use petgraph::algo::{astar, kosaraju_scc};
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::Dfs;
+use std::collections::VecDeque;
 
 /// How many rules jump or go to a chain: the "(N references)" of `-L`.
 pub fn references(set: &RuleSet, chain: ChainId) -> usize {
@@ -143,11 +144,29 @@ impl<'a> JumpGraph<'a> {
         loops
     }
 
+    /// A shortest way from one chain to another, with both. petgraph's own searches bring a hash table.
+    fn way(&self, from: NodeIndex, to: NodeIndex) -> Option<Vec<NodeIndex>> {
+        let mut came_from = vec![None; self.set.chains.len()];
+        let mut queue = VecDeque::from([from]);
+        while let Some(at) = queue.pop_front().filter(|at| *at != to) {
+            for next in self.graph.neighbors(at).filter(|next| *next != from) {
+                if let Some(place @ None) = came_from.get_mut(next.index()) {
+                    *place = Some(at);
+                    queue.push_back(next);
+                }
+            }
+        }
+        let before = |at: &NodeIndex| came_from.get(at.index()).copied().flatten();
+        let mut way: Vec<NodeIndex> = std::iter::successors(Some(to), before).collect();
+        way.reverse();
+        way.first().is_some_and(|first| *first == from).then_some(way)
+    }
+
     /// A circle through the first chain of a strongly connected component, if there is one in it.
     fn circle(&self, component: &[NodeIndex]) -> Option<Loop> {
         let start = component.iter().min().copied()?;
         let next = self.graph.neighbors(start).find(|n| component.contains(n))?;
-        let (_, mut nodes) = astar(&self.graph, next, |n| n == start, |_| 1u32, |_| 0)?;
+        let mut nodes = self.way(next, start)?;
         nodes.pop();
         nodes.insert(0, start);
         let followers = nodes.iter().cycle().skip(1);

@@ -138,26 +138,44 @@ pub(super) struct Save {
 
 impl Save {
     /// An option that the kernel checks as the `order`th.
-    pub fn check(&mut self, order: u8, text: impl Into<String>) {
-        self.options.push((text.into(), Some(order)));
+    pub fn check(&mut self, order: u8, text: String) {
+        self.options.push((text, Some(order)));
     }
 
-    /// An option that can be left out and negated.
-    pub fn optional<T>(&mut self, order: u8, value: Option<&Neg<T>>, text: impl FnOnce(&T) -> String) {
-        if let Some(n) = value {
-            self.check(order, format!("{}{}", bang(n.not), text(&n.value)));
+    /// The same with one value: `! --name value`.
+    pub fn value(&mut self, order: u8, not: bool, name: &str, value: &str) {
+        self.check(order, [bang(not), name, " ", value].concat());
+    }
+
+    /// The same that can be left out.
+    pub fn optional<T>(
+        &mut self,
+        order: u8,
+        option: Option<&Neg<T>>,
+        name: &str,
+        text: impl FnOnce(&T) -> String,
+    ) {
+        if let Some(n) = option {
+            self.value(order, n.not, name, &text(&n.value));
+        }
+    }
+
+    /// An option without value that the kernel checks.
+    pub fn condition(&mut self, order: u8, option: Option<Neg<()>>, name: &str) {
+        if let Some(n) = option {
+            self.check(order, [bang(n.not), name].concat());
         }
     }
 
     /// An option that the kernel does not check by itself.
-    pub fn other(&mut self, text: impl Into<String>) {
-        self.options.push((text.into(), None));
+    pub fn other(&mut self, text: String) {
+        self.options.push((text, None));
     }
 
     /// An option without value, if it is set.
     pub fn flag(&mut self, set: bool, text: &str) {
         if set {
-            self.other(text);
+            self.other(text.to_owned());
         }
     }
 }

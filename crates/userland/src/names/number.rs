@@ -86,13 +86,17 @@ pub(crate) fn probability(text: &str) -> Option<u32> {
 
 /// The text of a probability out of 2^31, with 11 digits; a tie is rounded to the even digit, as `printf` does.
 pub(crate) fn probability_text(value: u32) -> String {
-    let scaled = u128::from(value) * 10u128.pow(11);
-    let one = 1u128 << PROBABILITY_BITS;
-    let (mut n, rest) = (scaled / one, scaled % one);
+    let one = 1u64 << PROBABILITY_BITS;
+    let (mut n, mut rest) = (u64::from(value) / one, u64::from(value) % one);
+    for _ in 0..PROBABILITY_DIGITS {
+        rest *= 10;
+        n = n * 10 + rest / one;
+        rest %= one;
+    }
     if rest > one / 2 || (rest == one / 2 && n % 2 == 1) {
         n += 1;
     }
-    let unit = 10u128.pow(11);
+    let unit = 10u64.pow(11);
     format!("{}.{:0width$}", n / unit, n % unit, width = PROBABILITY_DIGITS)
 }
 

@@ -35,8 +35,8 @@ impl Text for Addrtype {
     }
 
     fn save(&self, out: &mut Save) {
-        out.optional(0, self.src.as_ref(), |t| format!("--src-type {}", types_text(*t)));
-        out.optional(1, self.dst.as_ref(), |t| format!("--dst-type {}", types_text(*t)));
+        out.optional(0, self.src.as_ref(), "--src-type", |t| types_text(*t));
+        out.optional(1, self.dst.as_ref(), "--dst-type", |t| types_text(*t));
         out.flag(self.limit_iface_in, "--limit-iface-in");
         out.flag(self.limit_iface_out, "--limit-iface-out");
     }

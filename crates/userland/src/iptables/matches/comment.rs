@@ -21,7 +21,7 @@ impl Text for String {
     }
 
     fn save(&self, out: &mut Save) {
-        out.check(0, format!("--comment {}", quoted(self)));
+        out.value(0, false, "--comment", &quoted(self));
     }
 
     fn list(&self, _: &Names, out: &mut String) {

@@ -86,23 +86,22 @@ impl Text for Conntrack {
 
     fn save(&self, out: &mut Save) {
         // The kernel looks at the direction right after the state, iptables prints it last.
-        out.optional(0, self.state.as_ref(), |s| format!("--ctstate {}", states_text(*s)));
-        out.optional(2, self.proto.as_ref(), |p| format!("--ctproto {}", p.0));
+        out.optional(0, self.state.as_ref(), "--ctstate", |s| states_text(*s));
+        out.optional(2, self.proto.as_ref(), "--ctproto", |p| p.0.to_string());
         let nets = [&self.orig_src, &self.orig_dst, &self.repl_src, &self.repl_dst];
-        for (i, (word, net)) in
-            (3u8..).zip(["origsrc", "origdst", "replsrc", "repldst"].into_iter().zip(nets))
-        {
-            out.optional(i, net.as_ref(), |n| format!("--ct{word} {}{}", n.addr, addr::mask_suffix(n)));
+        let names = ["--ctorigsrc", "--ctorigdst", "--ctreplsrc", "--ctrepldst"];
+        for (i, (name, net)) in (3u8..).zip(names.into_iter().zip(nets)) {
+            out.optional(i, net.as_ref(), name, |n| format!("{}{}", n.addr, addr::mask_suffix(n)));
         }
-        let words = ["origsrcport", "origdstport", "replsrcport", "repldstport"];
+        let names = ["--ctorigsrcport", "--ctorigdstport", "--ctreplsrcport", "--ctrepldstport"];
         let ports = [&self.orig_sport, &self.orig_dport, &self.repl_sport, &self.repl_dport];
-        for (i, (word, port)) in (7u8..).zip(words.into_iter().zip(ports)) {
-            out.optional(i, port.as_ref(), |p| format!("--ct{word} {}", port::range_text(*p)));
+        for (i, (name, port)) in (7u8..).zip(names.into_iter().zip(ports)) {
+            out.optional(i, port.as_ref(), name, |p| port::range_text(*p));
         }
-        out.optional(11, self.status.as_ref(), |s| format!("--ctstatus {}", statuses_text(*s)));
-        out.optional(12, self.expire.as_ref(), |e| format!("--ctexpire {}", seconds_text(*e)));
+        out.optional(11, self.status.as_ref(), "--ctstatus", |s| statuses_text(*s));
+        out.optional(12, self.expire.as_ref(), "--ctexpire", |e| seconds_text(*e));
         if let Some(dir) = self.dir {
-            out.check(1, format!("--ctdir {}", dir_text(dir)));
+            out.value(1, false, "--ctdir", dir_text(dir));
         }
     }
 

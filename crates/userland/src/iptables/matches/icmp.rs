@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Fault, q};
 use crate::iptables::list::Names;
-use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang};
+use crate::iptables::text::{Given, Opt, Save, Seen, Text};
 use crate::names::number::unsigned;
 use kernel::netfilter::xtables::matches::IcmpMatch;
 
@@ -79,7 +79,7 @@ impl Text for IcmpMatch {
             (kind, 0, 255) => kind.to_string(),
             (kind, code, _) => format!("{kind}/{code}"),
         };
-        out.check(0, format!("{}--icmp-type {text}", bang(self.kind.not)));
+        out.value(0, self.kind.not, "--icmp-type", &text);
     }
 
     fn list(&self, names: &Names, out: &mut String) {

@@ -19,7 +19,7 @@ impl Text for MarkMatch {
     }
 
     fn save(&self, out: &mut Save) {
-        out.check(0, format!("{}--mark {}", bang(self.mark.not), mark_text(self.mark.value)));
+        out.value(0, self.mark.not, "--mark", &mark_text(self.mark.value));
     }
 
     fn list(&self, _: &Names, out: &mut String) {

@@ -40,11 +40,11 @@ impl Text for Physdev {
 
     fn save(&self, out: &mut Save) {
         // Bridged is looked at first and printed last.
-        out.optional(1, self.is_in.as_ref(), |()| "--physdev-is-in".to_owned());
-        out.optional(3, self.dev_in.as_ref(), |i| format!("--physdev-in {}", iface_text(i)));
-        out.optional(2, self.is_out.as_ref(), |()| "--physdev-is-out".to_owned());
-        out.optional(4, self.dev_out.as_ref(), |i| format!("--physdev-out {}", iface_text(i)));
-        out.optional(0, self.is_bridged.as_ref(), |()| "--physdev-is-bridged".to_owned());
+        out.condition(1, self.is_in, "--physdev-is-in");
+        out.optional(3, self.dev_in.as_ref(), "--physdev-in", iface_text);
+        out.condition(2, self.is_out, "--physdev-is-out");
+        out.optional(4, self.dev_out.as_ref(), "--physdev-out", iface_text);
+        out.condition(0, self.is_bridged, "--physdev-is-bridged");
     }
 
     fn list(&self, _: &Names, out: &mut String) {

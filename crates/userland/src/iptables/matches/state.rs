@@ -34,7 +34,7 @@ impl Text for Neg<CtStates> {
     }
 
     fn save(&self, out: &mut Save) {
-        out.check(0, format!("{}--state {}", bang(self.not), states_text(self.value)));
+        out.value(0, self.not, "--state", &states_text(self.value));
     }
 
     fn list(&self, _: &Names, out: &mut String) {

@@ -66,10 +66,10 @@ impl Text for TcpMatch {
     }
 
     fn save(&self, out: &mut Save) {
-        out.optional(0, self.sport.as_ref(), |p| format!("--sport {}", port::range_text(*p)));
-        out.optional(1, self.dport.as_ref(), |p| format!("--dport {}", port::range_text(*p)));
-        out.optional(2, self.flags.as_ref(), |f| {
-            format!("--tcp-flags {} {}", flags_text(f.mask), flags_text(f.comp))
+        out.optional(0, self.sport.as_ref(), "--sport", |p| port::range_text(*p));
+        out.optional(1, self.dport.as_ref(), "--dport", |p| port::range_text(*p));
+        out.optional(2, self.flags.as_ref(), "--tcp-flags", |f| {
+            format!("{} {}", flags_text(f.mask), flags_text(f.comp))
         });
     }
 

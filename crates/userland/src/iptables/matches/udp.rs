@@ -29,8 +29,8 @@ impl Text for UdpMatch {
     }
 
     fn save(&self, out: &mut Save) {
-        out.optional(0, self.sport.as_ref(), |p| format!("--sport {}", port::range_text(*p)));
-        out.optional(1, self.dport.as_ref(), |p| format!("--dport {}", port::range_text(*p)));
+        out.optional(0, self.sport.as_ref(), "--sport", |p| port::range_text(*p));
+        out.optional(1, self.dport.as_ref(), "--dport", |p| port::range_text(*p));
     }
 
     fn list(&self, names: &Names, out: &mut String) {

@@ -90,16 +90,19 @@ impl Checks {
     /// Notes a check on a part of the rule's own selector; returns `ok`.
     pub(crate) fn selector(&mut self, of: CheckOf, ok: bool, seen: impl FnOnce() -> Seen) -> bool {
         if self.keep {
-            self.list.push(Check { of, ok, seen: seen() });
+            self.note(of, ok, seen());
         }
         ok
+    }
+
+    fn note(&mut self, of: CheckOf, ok: bool, seen: Seen) {
+        self.list.push(Check { of, ok, seen });
     }
 
     /// Notes a check on the next option of the current match; returns `ok`.
     pub(crate) fn option(&mut self, ok: bool, seen: impl FnOnce() -> Seen) -> bool {
         if self.keep {
-            let of = CheckOf::Match { index: self.index, part: self.part };
-            self.list.push(Check { of, ok, seen: seen() });
+            self.note(CheckOf::Match { index: self.index, part: self.part }, ok, seen());
         }
         self.part = self.part.saturating_add(1);
         ok
