@@ -8,9 +8,7 @@ mod fields;
 pub mod kube_proxy;
 pub mod kubelet;
 pub mod object;
-mod pack;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Read};
 pub use object::{Object, Objects, read_objects};
-pub use pack::{pack, unpack};

@@ -3,9 +3,11 @@
 //! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
 //! ipset, ipvsadm and iptables read it.
 
-use cluster::kube_proxy::{Config, Family, Mode, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps};
+use cluster::kube_proxy::{
+    Config, Family, Mode, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps,
+};
 use cluster::object::{Node, Pod, TrafficPolicy};
-use cluster::{Objects, cni, kubelet, unpack};
+use cluster::{Objects, cni, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -100,13 +102,13 @@ pub struct Boxes {
     pub links: Vec<LinkSpec>,
 }
 
-/// The objects of a lab's YAML, as `build.rs` has packed them.
+/// The objects of a YAML text.
 ///
 /// # Errors
-/// The bytes are of something else.
-pub fn objects(packed: &[u8]) -> Result<Objects, String> {
+/// Names the place of the first thing that cannot be used.
+pub fn objects(yaml: &str) -> Result<Objects, String> {
     let mut objects = Objects::default();
-    for object in unpack(packed).ok_or("these are no packed objects")? {
+    for object in read_objects(yaml).map_err(|d| d.to_string())? {
         objects.apply(object);
     }
     Ok(objects)
@@ -341,7 +343,8 @@ impl Kube {
     }
 
     fn iptables(&self, config: &Config, spec: &mut HostSpec) {
-        spec.setup.push(Setup::Iptables(first_iptables(config, Family::V4, &self.objects)));
+        let text = first_iptables(config, Family::V4, &self.objects);
+        spec.setup.push(Setup::Iptables(text));
         jumps(&iptables_jumps(config, Family::V4), spec);
     }
 

@@ -106,7 +106,7 @@ fn beats() -> Vec<Beat> {
 // ---------------------------------------------------------------------- the world
 
 fn objects(present: bool) -> Result<Objects, String> {
-    let mut objects = kube::objects(include_bytes!(concat!(env!("OUT_DIR"), "/service_iptables.objects")))?;
+    let mut objects = kube::objects(include_str!("service_iptables/cluster.yaml"))?;
     if !present {
         objects.services.remove(&("default".to_owned(), SERVICE.to_owned()));
     }
