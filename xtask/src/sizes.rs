@@ -6,8 +6,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-/// The most that the app may weigh, in bytes after gzip: see docs/ARCHITECTURE.md, "Size".
-pub const WASM_GZIP_LIMIT: usize = 450_000;
+/// The most that wasm and scripts may weigh together, in bytes after gzip: see docs/ARCHITECTURE.md, "Size".
+pub const GZIP_LIMIT: usize = 400_000;
 
 /// The sizes of a built site in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,24 +55,30 @@ impl Sizes {
     /// Prints them.
     pub fn print(&self) {
         println!(
-            "wasm {} kB, gzip {} kB (at most {} kB)",
+            "wasm {} kB, gzip {} kB; js gzip {} kB; together {} kB (at most {} kB)",
             kb(self.wasm),
             kb(self.wasm_gzip),
-            WASM_GZIP_LIMIT / 1000
+            kb(self.js_gzip),
+            kb(self.code_gzip()),
+            GZIP_LIMIT / 1000
         );
-        println!("js gzip {} kB", kb(self.js_gzip));
         println!("css gzip {} kB", kb(self.css_gzip));
-        println!("all gzip {} kB", kb(self.wasm_gzip + self.js_gzip + self.css_gzip));
+        println!("all gzip {} kB", kb(self.code_gzip() + self.css_gzip));
+    }
+
+    /// Wasm and scripts after gzip.
+    fn code_gzip(&self) -> usize {
+        self.wasm_gzip + self.js_gzip
     }
 
     /// An error if the app weighs too much.
     pub fn check(&self) -> Result<()> {
-        if self.wasm_gzip > WASM_GZIP_LIMIT {
+        let code = self.code_gzip();
+        if code > GZIP_LIMIT {
             bail!(
-                "the app is {} bytes after gzip, {} over the limit of {WASM_GZIP_LIMIT}: leave something out \
+                "wasm and scripts are {code} bytes after gzip, {} over the limit of {GZIP_LIMIT}: leave something out \
                  (`cargo tree -p web -e normal` shows what is in), or give big data a file of its own",
-                self.wasm_gzip,
-                self.wasm_gzip - WASM_GZIP_LIMIT
+                code - GZIP_LIMIT
             );
         }
         Ok(())
@@ -105,8 +111,9 @@ mod tests {
 
     #[test]
     fn an_app_over_the_limit_is_an_error() {
-        assert!(Sizes { wasm_gzip: WASM_GZIP_LIMIT, ..Sizes::default() }.check().is_ok());
-        let error = Sizes { wasm_gzip: WASM_GZIP_LIMIT + 7, ..Sizes::default() }.check().unwrap_err();
+        let sizes = |wasm_gzip| Sizes { wasm_gzip, js_gzip: 1000, ..Sizes::default() };
+        assert!(sizes(GZIP_LIMIT - 1000).check().is_ok());
+        let error = sizes(GZIP_LIMIT - 993).check().unwrap_err();
         assert!(error.to_string().contains("7 over"), "{error}");
     }
 }

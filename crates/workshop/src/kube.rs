@@ -3,11 +3,9 @@
 //! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
 //! ipset, ipvsadm and iptables read it.
 
-use cluster::kube_proxy::{
-    Config, Family, Mode, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps,
-};
+use cluster::kube_proxy::{Config, Family, Mode, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps};
 use cluster::object::{Node, Pod, TrafficPolicy};
-use cluster::{Objects, cni, kubelet, read_objects};
+use cluster::{Object, Objects, cni, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -107,11 +105,23 @@ pub struct Boxes {
 /// # Errors
 /// Names the place of the first thing that cannot be used.
 pub fn objects(yaml: &str) -> Result<Objects, String> {
+    Ok(all(read_objects(yaml).map_err(|d| d.to_string())?))
+}
+
+/// The objects of a lab's own YAML, which `build.rs` has read.
+///
+/// # Errors
+/// The bytes are of something else.
+pub(crate) fn built_in(bytes: &[u8]) -> Result<Objects, String> {
+    postcard::from_bytes(bytes).map(all).map_err(|e| e.to_string())
+}
+
+fn all(list: Vec<Object>) -> Objects {
     let mut objects = Objects::default();
-    for object in read_objects(yaml).map_err(|d| d.to_string())? {
+    for object in list {
         objects.apply(object);
     }
-    Ok(objects)
+    objects
 }
 
 /// Sets `externalTrafficPolicy` of every Service.

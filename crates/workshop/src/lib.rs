@@ -17,11 +17,8 @@ pub use prose::{Span, spans};
 pub fn labs() -> Vec<Lab> {
     vec![
         labs::same_node_clusterip::lab(),
-        #[cfg(feature = "cluster-labs")]
         labs::tftp_ipvs::lab(),
-        #[cfg(feature = "cluster-labs")]
         labs::service_iptables::lab(),
-        #[cfg(feature = "cluster-labs")]
         labs::hooks_and_chains::lab(),
     ]
 }

@@ -4,10 +4,11 @@ use super::{Metadata, Protocol};
 use crate::diagnostic::Read;
 use crate::fields::{Fields, address, dns_name, each, text};
 use crate::yaml::Yaml;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// `addressType`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AddressType {
     /// IPv4 addresses.
     #[default]
@@ -19,7 +20,7 @@ pub enum AddressType {
 }
 
 /// `hints`: who should use the endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hints {
     /// `forZones`.
     pub zones: Vec<String>,
@@ -28,7 +29,7 @@ pub struct Hints {
 }
 
 /// One of `endpoints`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The first of `addresses`; the others are ignored by every consumer.
     pub address: Option<IpAddr>,
@@ -47,7 +48,7 @@ pub struct Endpoint {
 }
 
 /// One of `ports`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointPort {
     /// `name`; the Service's port of the same name.
     pub name: String,
@@ -58,7 +59,7 @@ pub struct EndpointPort {
 }
 
 /// An EndpointSlice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSlice {
     /// Name, namespace, labels, annotations.
     pub metadata: Metadata,

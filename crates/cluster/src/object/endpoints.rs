@@ -4,10 +4,11 @@ use super::{EndpointPort, Metadata, Protocol};
 use crate::diagnostic::Read;
 use crate::fields::{Fields, address, dns_name, each};
 use crate::yaml::Yaml;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// One of `addresses`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointAddress {
     /// `ip`.
     pub ip: IpAddr,
@@ -16,7 +17,7 @@ pub struct EndpointAddress {
 }
 
 /// One of `subsets`: every address with every port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSubset {
     /// `addresses`: those that are ready. The others are of no use to kube-proxy.
     pub addresses: Vec<EndpointAddress>,
@@ -25,7 +26,7 @@ pub struct EndpointSubset {
 }
 
 /// The endpoints of the Service of the same name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// Name, namespace, labels, annotations.
     pub metadata: Metadata,

@@ -21,12 +21,13 @@ use crate::diagnostic::Read;
 use crate::fields::{Fields, dns_name};
 use crate::yaml::{Yaml, documents};
 use litemap::LiteMap;
+use serde::{Deserialize, Serialize};
 
 /// Namespace and name.
 pub type NamespacedName = (String, String);
 
 /// ObjectMeta, as far as anything here needs it (apimachinery's meta/v1/types.go).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// The namespace; `default` if none is given, empty for what has none.
     pub namespace: String,
@@ -78,7 +79,7 @@ impl Metadata {
 }
 
 /// An object of a kind that is modelled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {
     /// v1 Node.
     Node(Node),

@@ -5,10 +5,11 @@ use crate::diagnostic::Read;
 use crate::fields::{Fields, address, each, network, text};
 use crate::yaml::Yaml;
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// A Node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Name, labels, annotations.
     pub metadata: Metadata,

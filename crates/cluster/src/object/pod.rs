@@ -4,10 +4,11 @@ use super::Metadata;
 use crate::diagnostic::Read;
 use crate::fields::{Fields, address};
 use crate::yaml::Yaml;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// A Pod: where it runs and its addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// Name, namespace, labels, annotations.
     pub metadata: Metadata,

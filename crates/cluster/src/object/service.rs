@@ -6,10 +6,11 @@ use crate::fields::{Fields, address, dns_name, each, network, text};
 use crate::yaml::{Value, Yaml};
 use core::fmt;
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// Transport protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Protocol {
     /// SCTP.
     Sctp,
@@ -37,7 +38,7 @@ impl fmt::Display for Protocol {
 }
 
 /// `type`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceType {
     /// ClusterIP.
     #[default]
@@ -51,7 +52,7 @@ pub enum ServiceType {
 }
 
 /// `internalTrafficPolicy` and `externalTrafficPolicy`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrafficPolicy {
     /// Any endpoint.
     #[default]
@@ -61,7 +62,7 @@ pub enum TrafficPolicy {
 }
 
 /// `sessionAffinity`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SessionAffinity {
     /// None.
     #[default]
@@ -71,7 +72,7 @@ pub enum SessionAffinity {
 }
 
 /// `clusterIPs`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClusterIp {
     /// `None`, or none given: there is nothing to translate.
     #[default]
@@ -81,7 +82,7 @@ pub enum ClusterIp {
 }
 
 /// `ipMode` of a load balancer's address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IpMode {
     /// The packet arrives with that destination: nodes capture it.
     #[default]
@@ -91,7 +92,7 @@ pub enum IpMode {
 }
 
 /// One of `status.loadBalancer.ingress` that has an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ingress {
     /// `ip`.
     pub ip: IpAddr,
@@ -100,7 +101,7 @@ pub struct Ingress {
 }
 
 /// One of `ports`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServicePort {
     /// `name`; may be empty.
     pub name: String,
@@ -113,7 +114,7 @@ pub struct ServicePort {
 }
 
 /// A Service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Name, namespace, labels, annotations.
     pub metadata: Metadata,

@@ -179,7 +179,7 @@ fn beats() -> Vec<Beat> {
 // ---------------------------------------------------------------------- the world
 
 fn objects(policy: TrafficPolicy) -> Result<Objects, String> {
-    let mut objects = kube::objects(include_str!("hooks_and_chains/cluster.yaml"))?;
+    let mut objects = kube::built_in(include_bytes!(concat!(env!("OUT_DIR"), "/hooks_and_chains.objects")))?;
     kube::set_external_traffic_policy(&mut objects, policy);
     Ok(objects)
 }

@@ -106,7 +106,7 @@ fn beats() -> Vec<Beat> {
 // ---------------------------------------------------------------------- the world
 
 fn objects(present: bool) -> Result<Objects, String> {
-    let mut objects = kube::objects(include_str!("service_iptables/cluster.yaml"))?;
+    let mut objects = kube::built_in(include_bytes!(concat!(env!("OUT_DIR"), "/service_iptables.objects")))?;
     if !present {
         objects.services.remove(&("default".to_owned(), SERVICE.to_owned()));
     }

@@ -167,7 +167,7 @@ fn beats() -> Vec<Beat> {
 // ---------------------------------------------------------------------- the world
 
 fn objects(policy: TrafficPolicy) -> Result<Objects, String> {
-    let mut objects = kube::objects(include_str!("tftp_ipvs/cluster.yaml"))?;
+    let mut objects = kube::built_in(include_bytes!(concat!(env!("OUT_DIR"), "/tftp_ipvs.objects")))?;
     kube::set_external_traffic_policy(&mut objects, policy);
     Ok(objects)
 }
