@@ -63,12 +63,18 @@ fn focus_on(id: &str) {
     }
 }
 
+/// The link in the address.
+fn addressed() -> Option<Link> {
+    window().location().hash().ok().and_then(|hash| Link::parse(&hash))
+}
+
 /// Writes the state into the address, in place of what was there.
 fn write_address(state: State) {
-    let link = untrack(|| state.link()).print();
+    let link = untrack(|| state.link());
     if let Ok(history) = window().history() {
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&link));
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&link.print()));
     }
+    *state.address.borrow_mut() = Some(link);
 }
 
 /// A panic is our mistake: the page says so, with the link that leads there again.
@@ -90,7 +96,7 @@ pub fn show_panics() {
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
-    let link = window().location().hash().ok().and_then(|hash| Link::parse(&hash));
+    let link = addressed();
     Root::new(move || match State::new(link) {
         Ok(state) => page(state),
         Err(e) => {
@@ -251,11 +257,17 @@ fn follow_address(state: State) {
         }
         // Browsers do not like to be told about every step of a drag: a timer that is dropped does nothing.
         drop(timer.take());
-        timer = Some(Timeout::new(250, move || write_address(state)));
+        timer = Some(Timeout::new(250, move || {
+            // Somebody has just put a link there, and we are about to hear of it: it is not overwritten.
+            if *state.address.borrow() == addressed() {
+                write_address(state);
+            }
+        }));
     });
     on_window("hashchange", move |_| {
-        let hash = window().location().hash().unwrap_or_default();
-        match Link::parse(&hash) {
+        let link = addressed();
+        state.address.borrow_mut().clone_from(&link);
+        match link {
             Some(link) if link != untrack(|| state.link()) => {
                 state.playing.set(false);
                 state.follow(&link);

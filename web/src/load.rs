@@ -47,6 +47,17 @@ impl Loaded {
         Ok(Rc::new(Loaded { lab, run, story, exchanges }))
     }
 
+    /// The switches that do not stand at their defaults.
+    pub fn changes(&self) -> Setting {
+        let mut set = self.run.setting.clone();
+        for (name, value) in &self.lab.default_setting() {
+            if set.get(name) == Some(value) {
+                set.remove(name);
+            }
+        }
+        set
+    }
+
     /// The exchange that a step belongs to.
     pub fn exchange_at(&self, step: usize) -> usize {
         self.exchanges.partition_point(|e| e.steps.0 <= step).saturating_sub(1)

@@ -10,6 +10,7 @@ use kernel::{NetnsId, PacketId};
 use leptos::prelude::*;
 use sim::EventId;
 use sim::view::{Role, Step};
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
 use workshop::Setting;
@@ -106,6 +107,8 @@ pub struct Signals {
     pub chosen: Watched<Option<PacketId>>,
     /// The box whose capture is shown; `None` for all.
     pub captured: Watched<Option<NetnsId>>,
+    /// The link that stands in the address, as far as has been heard.
+    pub address: RefCell<Option<Link>>,
     /// The button that has just copied something.
     pub copied: Watched<&'static str>,
 }
@@ -137,6 +140,7 @@ impl State {
             exchange: Watched::new(0),
             chosen: Watched::new(None),
             captured: Watched::new(None),
+            address: RefCell::new(link.clone()),
             copied: Watched::new(""),
         };
         let state = State(Box::leak(Box::new(signals)));
@@ -152,14 +156,12 @@ impl State {
     /// The link to this moment.
     pub fn link(&self) -> Link {
         let loaded = self.loaded.get();
-        let default = loaded.lab.default_setting();
-        let set = loaded.run.setting.iter().filter(|(k, v)| default.get(*k) != Some(*v));
         let event = loaded.story.steps.get(self.cursor.get()).map(|s| s.event.0);
         Link {
             lab: loaded.lab.name.to_owned(),
             event,
             host: self.pinned.get().and_then(|id| loaded.world().host(id)).map(|ns| ns.name.clone()),
-            set: set.map(|(k, v)| (k.clone(), v.clone())).collect(),
+            set: loaded.changes(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::icons;
 use crate::load::Loaded;
 use crate::state::State;
 use crate::url::Link;
-use workshop::{Setting, Span, spans};
+use workshop::{Span, spans};
 
 /// The pane.
 pub fn lesson(state: State) -> View {
@@ -38,11 +38,7 @@ fn prose(state: State, loaded: &Loaded, text: &str) -> View {
 fn link(state: State, loaded: &Loaded, words: &str, key: &str) -> View {
     let Some(event) = loaded.moment(key) else { return words.to_owned().into() };
     let step = loaded.story.step_at(event);
-    let default = loaded.lab.default_setting();
-    let mut set = Setting::new();
-    for (k, v) in loaded.run.setting.iter().filter(|(k, v)| default.get(*k) != Some(*v)) {
-        set.insert(k.clone(), v.clone());
-    }
+    let set = loaded.changes();
     let href = Link { lab: loaded.lab.name.to_owned(), event: Some(event.0), host: None, set };
     el("a")
         .attr("href", href.print())

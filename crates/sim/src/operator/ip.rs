@@ -1,16 +1,16 @@
 //! What `ip` changes and prints.
 
 mod show;
-
-pub use show::brief_addresses;
 #[cfg(test)]
 mod tests;
+
+pub use show::brief_addresses;
 
 use super::{CommandOutput, refused};
 use crate::world::World;
 use ipnet::Ipv4Net;
 use kernel::bridge::Bridge;
-use kernel::dev::{DevKind, Device};
+use kernel::dev::DevKind;
 use kernel::neigh::Nud;
 use kernel::route::{FibTable, Route, RouteKind, Scope};
 use kernel::{DevId, Instant, Netns, NetnsId};
@@ -32,7 +32,7 @@ pub(super) fn ip(world: &mut World, host: NetnsId, argv: &[String], stdin: Optio
         return batch(world, host, stdin.unwrap_or_default());
     }
     match parse_ip(argv) {
-        Ok(line) => output(list_or_execute(world, host, &line.command, line.format)),
+        Ok(line) => output(execute(world, host, &line.command, line.format)),
         Err(diagnostic) => refused(1, &diagnostic),
     }
 }
@@ -44,7 +44,7 @@ fn batch(world: &mut World, host: NetnsId, text: &str) -> CommandOutput {
     }
     let mut lines = Vec::new();
     for (line, command) in commands {
-        match list_or_execute(world, host, &command, IpFormat::default()) {
+        match execute(world, host, &command, IpFormat::default()) {
             Ok(more) => lines.extend(more),
             Err(why) => return output(Err(format!("{why}\nCommand failed -:{line}"))),
         }
@@ -59,24 +59,16 @@ fn output(done: Done) -> CommandOutput {
     }
 }
 
-/// Lists devices, or does one command.
-fn list_or_execute(world: &mut World, host: NetnsId, command: &IpCommand, format: IpFormat) -> Done {
-    let (dev, what) = match command {
-        IpCommand::Addr(AddrCommand::Show { dev }) => (dev, show::What::Addr),
-        IpCommand::Link(LinkCommand::Show { dev }) => (dev, show::What::Link),
-        _ => return execute(world, host, command),
-    };
-    if format.oneline || format.details {
-        return Err("ip addr and ip link with -o or -d are not modelled".to_owned());
-    }
-    let Some(ns) = world.host(host) else { return Ok(Vec::new()) };
-    Ok(show::show(world, ns, &chosen(ns, dev.as_ref())?, what, format))
+/// Does one command.
+fn execute(world: &mut World, host: NetnsId, command: &IpCommand, format: IpFormat) -> Done {
+    change(world, host, command)?;
+    world.host(host).map_or(Ok(Vec::new()), |ns| printed(world, ns, command, format))
 }
 
-/// Does one command. Who only sets boxes up does not carry the listing of devices.
-pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> Done {
+/// What a command changes. Printing is apart: while a box is set up, nobody reads.
+pub(super) fn change(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
     let now = world.now();
-    let Some(ns) = world.host_mut(host) else { return Ok(Vec::new()) };
+    let Some(ns) = world.host_mut(host) else { return Ok(()) };
     match command {
         IpCommand::Addr(c) => addr(ns, c),
         IpCommand::Route(c) => route(ns, c),
@@ -93,7 +85,7 @@ pub(super) fn execute(world: &mut World, host: NetnsId, command: &IpCommand) -> 
                 add_link(ns, &peer, *peer_address, DevKind::Veth)?,
             ];
             world.connect((host, ends[0]), (host, ends[1]));
-            Ok(Vec::new())
+            Ok(())
         }
         IpCommand::Link(c) => link(ns, c),
     }
@@ -103,23 +95,17 @@ fn device(ns: &Netns, name: &str) -> Result<DevId, String> {
     ns.device_by_name(name).ok_or_else(|| format!("Cannot find device \"{name}\""))
 }
 
-/// Devices to list: one, or all.
-fn chosen<'a>(ns: &'a Netns, dev: Option<&String>) -> Result<Vec<&'a Device>, String> {
-    match dev {
-        None => Ok(ns.devices().iter().collect()),
-        Some(name) => {
-            let id = device(ns, name)?;
-            Ok(ns.device(id).into_iter().collect())
-        }
-    }
+/// Refuses a device that is not there.
+fn known(ns: &Netns, dev: Option<&String>) -> Result<(), String> {
+    dev.map_or(Ok(()), |name| device(ns, name).map(|_| ()))
 }
 
-fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
+fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
     match command {
         AddrCommand::Add(spec) => {
             let dev = device(ns, &spec.dev)?;
             if ns.add_addr(dev, spec.addr) {
-                Ok(Vec::new())
+                Ok(())
             } else {
                 Err("RTNETLINK answers: File exists".to_owned())
             }
@@ -127,11 +113,7 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
         AddrCommand::Del(spec) => {
             let dev = device(ns, &spec.dev)?;
             let gone = ns.del_addr(dev, spec.addr);
-            if gone {
-                Ok(Vec::new())
-            } else {
-                Err("RTNETLINK answers: Cannot assign requested address".to_owned())
-            }
+            if gone { Ok(()) } else { Err("RTNETLINK answers: Cannot assign requested address".to_owned()) }
         }
         AddrCommand::Flush { dev } => {
             let dev = device(ns, dev)?;
@@ -140,10 +122,9 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Done {
             for net in nets {
                 ns.del_addr(dev, net);
             }
-            Ok(Vec::new())
+            Ok(())
         }
-        // See `list_or_execute`.
-        AddrCommand::Show { .. } => Ok(Vec::new()),
+        AddrCommand::Show { dev } => known(ns, dev.as_ref()),
     }
 }
 
@@ -162,9 +143,9 @@ fn to_route(ns: &Netns, spec: &RouteSpec) -> Result<Route, String> {
     })
 }
 
-fn route(ns: &mut Netns, command: &RouteCommand) -> Done {
+fn route(ns: &mut Netns, command: &RouteCommand) -> Result<(), String> {
     let add = |ns: &mut Netns, r: Route| {
-        ns.add_route(r).map(|()| Vec::new()).map_err(|why| {
+        ns.add_route(r).map_err(|why| {
             if why.ends_with('.') { format!("Error: {why}") } else { format!("RTNETLINK answers: {why}") }
         })
     };
@@ -191,20 +172,14 @@ fn route(ns: &mut Netns, command: &RouteCommand) -> Done {
                     && (r.dev.is_none() || o.dev == r.dev)
                     && (r.gateway.is_none() || o.gateway == r.gateway)
             });
-            if gone > 0 { Ok(Vec::new()) } else { missing() }
+            if gone > 0 { Ok(()) } else { missing() }
         }
-        RouteCommand::Show(filter) => Ok(ns
-            .fib
-            .routes()
-            .iter()
-            .filter(|r| selected(ns, filter, r))
-            .map(|r| route_text(ns, r))
-            .collect()),
+        RouteCommand::Show(_) => Ok(()),
         RouteCommand::Flush(filter) => {
             let gone: Vec<Route> =
                 ns.fib.routes().iter().filter(|r| selected(ns, filter, r)).cloned().collect();
             ns.fib.remove(|r| gone.contains(r));
-            Ok(Vec::new())
+            Ok(())
         }
         RouteCommand::Get { .. } => Err("ip route get is not modelled".to_owned()),
     }
@@ -253,7 +228,7 @@ pub fn route_text(ns: &Netns, r: &Route) -> String {
     s
 }
 
-fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Done {
+fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Result<(), String> {
     let exists = |ns: &Netns, dev: DevId, spec: &NeighSpec| {
         ns.neigh.entries().any(|(d, addr, _)| d == dev && addr == spec.addr)
     };
@@ -273,32 +248,18 @@ fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Done {
                 NudWord::Stale => Nud::Stale,
             };
             ns.neigh.set(dev, spec.addr, mac, state, now);
-            Ok(Vec::new())
+            Ok(())
         }
         NeighCommand::Del(spec) => {
             let dev = device(ns, &spec.dev)?;
-            if ns.neigh.remove(dev, spec.addr) { Ok(Vec::new()) } else { missing() }
+            if ns.neigh.remove(dev, spec.addr) { Ok(()) } else { missing() }
         }
         NeighCommand::Flush { dev } => {
             let dev = dev.as_ref().map(|name| device(ns, name)).transpose()?;
             ns.neigh.flush(dev);
-            Ok(Vec::new())
+            Ok(())
         }
-        NeighCommand::Show { dev } => {
-            let only = dev.as_ref().map(|name| device(ns, name)).transpose()?;
-            Ok(ns
-                .neigh
-                .entries()
-                .filter(|(d, ..)| only.is_none_or(|o| o == *d))
-                .map(|(d, addr, n)| {
-                    let mac = match n.state {
-                        Nud::Incomplete | Nud::Failed => String::new(),
-                        _ => format!(" lladdr {}", n.mac),
-                    };
-                    format!("{addr} dev {}{mac} {} ", ns.dev_name(d), n.state.name())
-                })
-                .collect())
-        }
+        NeighCommand::Show { dev } => known(ns, dev.as_ref()),
     }
 }
 
@@ -317,7 +278,7 @@ fn add_link(ns: &mut Netns, name: &str, mac: Option<Mac>, kind: DevKind) -> Resu
     Ok(ns.add_device(name, mac, kind))
 }
 
-fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
+fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
     match command {
         LinkCommand::Add(new) => {
             let kind = match &new.kind {
@@ -329,7 +290,7 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
             if let Some(mtu) = new.mtu {
                 ns.set_mtu(dev, mtu);
             }
-            Ok(Vec::new())
+            Ok(())
         }
         LinkCommand::Del { dev } => {
             Err(format!("ip link del {dev} is not modelled; ip link set {dev} down is"))
@@ -355,9 +316,46 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Done {
                     }
                 }
             }
-            Ok(Vec::new())
+            Ok(())
         }
-        // See `list_or_execute`.
-        LinkCommand::Show { .. } => Ok(Vec::new()),
+        LinkCommand::Show { dev } => known(ns, dev.as_ref()),
     }
+}
+
+/// What a command prints.
+fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> Done {
+    Ok(match command {
+        IpCommand::Addr(AddrCommand::Show { dev }) => {
+            devices(world, ns, dev.as_ref(), show::What::Addr, format)?
+        }
+        IpCommand::Link(LinkCommand::Show { dev }) => {
+            devices(world, ns, dev.as_ref(), show::What::Link, format)?
+        }
+        IpCommand::Route(RouteCommand::Show(filter)) => {
+            let routes = ns.fib.routes().iter();
+            routes.filter(|r| selected(ns, filter, r)).map(|r| route_text(ns, r)).collect()
+        }
+        IpCommand::Neigh(NeighCommand::Show { dev }) => ns
+            .neigh
+            .entries()
+            .filter(|(d, ..)| dev.as_ref().is_none_or(|name| name == ns.dev_name(*d)))
+            .map(|(d, addr, n)| {
+                let mac = match n.state {
+                    Nud::Incomplete | Nud::Failed => String::new(),
+                    _ => format!(" lladdr {}", n.mac),
+                };
+                format!("{addr} dev {}{mac} {} ", ns.dev_name(d), n.state.name())
+            })
+            .collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// One device, or all.
+fn devices(world: &World, ns: &Netns, dev: Option<&String>, what: show::What, format: IpFormat) -> Done {
+    if format.oneline || format.details {
+        return Err("ip addr and ip link with -o or -d are not modelled".to_owned());
+    }
+    let chosen: Vec<_> = ns.devices().iter().filter(|d| dev.is_none_or(|name| *name == d.name)).collect();
+    Ok(show::show(world, ns, &chosen, what, format))
 }

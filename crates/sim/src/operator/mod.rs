@@ -91,7 +91,7 @@ pub fn command(
 
 /// One command of ip(8) that has been read already.
 pub(crate) fn ip_command(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
-    ip::execute(world, host, command).map(|_| ())
+    ip::change(world, host, command)
 }
 
 /// `ipset restore` while a box is set up. `Err` is what ipset says.

@@ -4,6 +4,7 @@ use super::step::{Area, Draft, Tone, ct_is_fine, is_for_us};
 use super::strip::Spot;
 use super::text::{endpoint, flow_text, icmp_name, segment};
 use crate::apps::AppEvent;
+use crate::operator::route_text;
 use kernel::event::{
     BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, HookCtx, IpvsStep, NeighStep,
     Origin, RuleOutcome, RuleStep, SocketStep, TapDir,
@@ -14,7 +15,7 @@ use kernel::netfilter::ipvs::Endpoint;
 use kernel::netfilter::nat::Manip;
 use kernel::netfilter::xtables::RuleSet;
 use kernel::netfilter::xtables::targets::Target;
-use kernel::route::{Route, RouteEvent, RouteKind, Verdict};
+use kernel::route::{RouteEvent, Verdict};
 use kernel::{ConnId, DevId, DropReason, Netns};
 use packet::{Frame, Mac};
 use std::net::{IpAddr, Ipv4Addr};
@@ -256,26 +257,6 @@ pub(super) fn nat(manip: Manip, reply: bool, before: &Frame, after: &Frame) -> D
         format!("{word}: {side_name} {a} → {b}"),
     )
     .tone(Tone::Strong)
-}
-
-/// A route as `ip route` prints it, as far as it matters here.
-pub(super) fn route_text(ns: &Netns, r: &Route) -> String {
-    let kind = match r.kind {
-        RouteKind::Unicast => "",
-        RouteKind::Local => "local ",
-        RouteKind::Broadcast => "broadcast ",
-        RouteKind::Blackhole => "blackhole ",
-        RouteKind::Unreachable => "unreachable ",
-        RouteKind::Prohibit => "prohibit ",
-    };
-    let dst = match r.dst.prefix_len() {
-        0 => "default".to_owned(),
-        32 => r.dst.addr().to_string(),
-        _ => r.dst.to_string(),
-    };
-    let via = r.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
-    let dev = r.dev.map(|d| format!(" dev {}", ns.dev_name(d))).unwrap_or_default();
-    format!("{kind}{dst}{via}{dev}")
 }
 
 pub(super) fn route(ns: &Netns, e: &RouteEvent) -> Draft {

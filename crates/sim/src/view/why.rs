@@ -1,9 +1,10 @@
 //! Why a step went as it did.
 
 use super::text::endpoint;
-use super::title::{entry, route_text, target_text};
+use super::title::{entry, target_text};
 use crate::World;
 use crate::log::Seen;
+use crate::operator::route_text;
 use crate::view::Step;
 use kernel::Netns;
 use kernel::event::{BrNfStep, BridgeStep, CtStep, IpvsStep, Origin, RuleOutcome, RuleStep, What};
