@@ -7,9 +7,9 @@ mod common;
 use common::says::{only, rule};
 
 const TARGETS: &str =
-    "ACCEPT, CT, DNAT, DROP, LOG, MARK, MASQUERADE, NOTRACK, REDIRECT, REJECT, RETURN, SNAT, TRACE";
+    "ACCEPT, CONNMARK, CT, DNAT, DROP, LOG, MARK, MASQUERADE, NOTRACK, REDIRECT, REJECT, RETURN, SNAT, TRACE";
 const MATCHES: &str =
-    "addrtype, comment, conntrack, icmp, mark, multiport, physdev, recent, set, state, statistic, tcp, udp";
+    "addrtype, comment, connmark, conntrack, icmp, length, mark, multiport, physdev, recent, set, state, statistic, tcp, ttl, udp";
 
 #[test]
 fn unknown_match() {

@@ -77,5 +77,6 @@ sessions! {
     loops "loops" 30,
     rename "rename" 17,
     counters "counters" 20,
+    marks "marks" 52,
     more "more" 286,
 }

@@ -44,6 +44,6 @@ pub(in crate::iptables) fn mark(ext: &str, given: &Given<'_>) -> Result<(u32, u3
 }
 
 /// The mask is left out if it is all ones.
-fn mark_text((value, mask): (u32, u32)) -> String {
+pub(super) fn mark_text((value, mask): (u32, u32)) -> String {
     if mask == u32::MAX { format!("0x{value:x}") } else { format!("0x{value:x}/0x{mask:x}") }
 }

@@ -2,8 +2,10 @@
 
 mod addrtype;
 mod comment;
+mod connmark;
 mod conntrack;
 mod icmp;
+mod length;
 pub(super) mod mark;
 pub(super) mod multiport;
 pub(super) mod physdev;
@@ -12,6 +14,7 @@ mod set;
 mod state;
 mod statistic;
 mod tcp;
+mod ttl;
 mod udp;
 
 pub(super) use set::missing as missing_set;
@@ -22,16 +25,18 @@ use crate::diagnostic::Fault;
 use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::PortRange;
 use kernel::netfilter::xtables::matches::{
-    Addrtype, Conntrack, CtStates, IcmpMatch, MarkMatch, Match, Multiport, Physdev, PortSide, SetMatch,
-    Statistic, StatisticMode, TcpMatch, UdpMatch,
+    Addrtype, ConnmarkMatch, Conntrack, CtStates, IcmpMatch, LengthMatch, MarkMatch, Match, Multiport,
+    Physdev, PortSide, SetMatch, Statistic, StatisticMode, TcpMatch, TtlMatch, UdpMatch,
 };
 
 /// The matches that are modelled.
 pub(super) const KNOWN: &[&str] = &[
     "addrtype",
     "comment",
+    "connmark",
     "conntrack",
     "icmp",
+    "length",
     "mark",
     "multiport",
     "physdev",
@@ -40,6 +45,7 @@ pub(super) const KNOWN: &[&str] = &[
     "state",
     "statistic",
     "tcp",
+    "ttl",
     "udp",
 ];
 
@@ -52,7 +58,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "connbytes",
     "connlabel",
     "connlimit",
-    "connmark",
     "cpu",
     "dccp",
     "devgroup",
@@ -64,7 +69,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "ipcomp",
     "iprange",
     "ipvs",
-    "length",
     "limit",
     "mac",
     "nfacct",
@@ -83,7 +87,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "tcpmss",
     "time",
     "tos",
-    "ttl",
     "u32",
     "unclean",
 ];
@@ -94,8 +97,10 @@ pub(super) fn new(name: &str) -> Option<Match> {
     Some(match name {
         "addrtype" => Match::Addrtype(Addrtype::default()),
         "comment" => Match::Comment(String::new()),
+        "connmark" => Match::Connmark(ConnmarkMatch { mark: Neg::plain((0, 0)) }),
         "conntrack" => Match::Conntrack(Conntrack::default()),
         "icmp" => Match::Icmp(IcmpMatch { kind: Neg::plain(icmp::ANY) }),
+        "length" => Match::Length(LengthMatch { range: Neg::plain((0, 0)) }),
         "mark" => Match::Mark(MarkMatch { mark: Neg::plain((0, 0)) }),
         "multiport" => {
             Match::Multiport(Multiport { side: PortSide::Either, ports: Neg::plain(Vec::<PortRange>::new()) })
@@ -106,6 +111,7 @@ pub(super) fn new(name: &str) -> Option<Match> {
         "state" => Match::State(Neg::plain(CtStates::default())),
         "statistic" => Match::Statistic(Statistic { mode: StatisticMode::Random(0), not: false }),
         "tcp" => Match::Tcp(TcpMatch::default()),
+        "ttl" => Match::Ttl(TtlMatch::Equal(0)),
         "udp" => Match::Udp(UdpMatch::default()),
         _ => return None,
     })
@@ -128,6 +134,9 @@ macro_rules! each {
             Match::Physdev($o) => $body,
             Match::Recent($o) => $body,
             Match::Set($o) => $body,
+            Match::Connmark($o) => $body,
+            Match::Ttl($o) => $body,
+            Match::Length($o) => $body,
         }
     };
 }

@@ -21,34 +21,7 @@ impl Text for Mark {
 
     /// Every spelling becomes value and mask.
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
-        let bits = || {
-            u32_of(given.value).ok_or_else(|| {
-                Fault::new(
-                    format!("{} is not a mark", q(given.value)),
-                    "expected a number of 32 bits such as 0x4000",
-                )
-                .usage(format!(
-                    "MARK: bad value for option \"--{}\", or out of range (0-4294967295).\n",
-                    given.name
-                ))
-            })
-        };
-        *self = match given.name {
-            "set-xmark" => {
-                let (value, mask) = mark("MARK", given)?;
-                Mark { value, mask }
-            }
-            "set-mark" => {
-                let (value, mask) = mark("MARK", given)?;
-                Mark { value, mask: mask | value }
-            }
-            "and-mark" => Mark { value: 0, mask: !bits()? },
-            "or-mark" => {
-                let value = bits()?;
-                Mark { value, mask: value }
-            }
-            _ => Mark { value: bits()?, mask: 0 },
-        };
+        *self = read("MARK", given)?;
         Ok(())
     }
 
@@ -71,13 +44,50 @@ impl Text for Mark {
     }
 
     fn list(&self, _: &Names, out: &mut String) {
-        let Mark { value, mask } = *self;
-        out.push_str(&match (value, mask) {
-            (0, mask) => format!(" MARK and 0x{:x}", !mask),
-            (value, mask) if value == mask => format!(" MARK or 0x{value:x}"),
-            (value, 0) => format!(" MARK xor 0x{value:x}"),
-            (value, u32::MAX) => format!(" MARK set 0x{value:x}"),
-            (value, mask) => format!(" MARK xset 0x{value:x}/0x{mask:x}"),
-        });
+        out.push_str(&listed("MARK", *self));
+    }
+}
+
+/// One of the five spellings, of MARK or CONNMARK.
+pub(super) fn read(target: &str, given: &Given<'_>) -> Result<Mark, Fault> {
+    let bits = || {
+        u32_of(given.value).ok_or_else(|| {
+            Fault::new(
+                format!("{} is not a mark", q(given.value)),
+                "expected a number of 32 bits such as 0x4000",
+            )
+            .usage(format!(
+                "{target}: bad value for option \"--{}\", or out of range (0-4294967295).\n",
+                given.name
+            ))
+        })
+    };
+    Ok(match given.name {
+        "set-xmark" => {
+            let (value, mask) = mark(target, given)?;
+            Mark { value, mask }
+        }
+        "set-mark" => {
+            let (value, mask) = mark(target, given)?;
+            Mark { value, mask: mask | value }
+        }
+        "and-mark" => Mark { value: 0, mask: !bits()? },
+        "or-mark" => {
+            let value = bits()?;
+            Mark { value, mask: value }
+        }
+        _ => Mark { value: bits()?, mask: 0 },
+    })
+}
+
+/// What `-L` prints of it.
+pub(super) fn listed(target: &str, m: Mark) -> String {
+    let Mark { value, mask } = m;
+    match (value, mask) {
+        (0, mask) => format!(" {target} and 0x{:x}", !mask),
+        (value, mask) if value == mask => format!(" {target} or 0x{value:x}"),
+        (value, 0) => format!(" {target} xor 0x{value:x}"),
+        (value, u32::MAX) => format!(" {target} set 0x{value:x}"),
+        (value, mask) => format!(" {target} xset 0x{value:x}/0x{mask:x}"),
     }
 }

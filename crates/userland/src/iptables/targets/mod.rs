@@ -1,5 +1,6 @@
 //! The text of target extensions, one file each.
 
+mod connmark;
 mod ct;
 mod log;
 mod mark;
@@ -10,12 +11,13 @@ use super::list::Names;
 use super::text::{Given, Opt, Save, Seen, Text};
 use crate::diagnostic::Fault;
 use kernel::netfilter::xtables::targets::{
-    CtTarget, Dnat, Log, Mark, Masquerade, Redirect, Reject, Snat, Target,
+    Connmark, CtTarget, Dnat, Log, Mark, Masquerade, Redirect, Reject, Snat, Target,
 };
 
 /// The targets that are modelled, besides chains.
 pub(super) const KNOWN: &[&str] = &[
     "ACCEPT",
+    "CONNMARK",
     "CT",
     "DNAT",
     "DROP",
@@ -36,7 +38,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "CHECKSUM",
     "CLASSIFY",
     "CLUSTERIP",
-    "CONNMARK",
     "CONNSECMARK",
     "DSCP",
     "ECN",
@@ -70,6 +71,7 @@ pub(super) fn new(name: &str) -> Option<Target> {
         "TRACE" => Target::Trace,
         "NOTRACK" => Target::Notrack,
         "CT" => Target::Ct(CtTarget::default()),
+        "CONNMARK" => Target::Connmark(Connmark::Save { nfmask: u32::MAX, ctmask: u32::MAX }),
         "MARK" => Target::Mark(Mark { value: 0, mask: 0 }),
         "DNAT" => Target::Dnat(Dnat { addr: None, ports: None, random: false, persistent: false }),
         "SNAT" => Target::Snat(Snat {
@@ -95,6 +97,7 @@ pub(super) fn name(target: &Target) -> Option<&'static str> {
         Target::Drop => "DROP",
         Target::Return => "RETURN",
         Target::Mark(_) => "MARK",
+        Target::Connmark(_) => "CONNMARK",
         Target::Dnat(_) => "DNAT",
         Target::Snat(_) => "SNAT",
         Target::Masquerade(_) => "MASQUERADE",
@@ -113,6 +116,7 @@ macro_rules! each {
         match $t {
             Target::Ct($o) => $body,
             Target::Mark($o) => $body,
+            Target::Connmark($o) => $body,
             Target::Dnat($o) => $body,
             Target::Snat($o) => $body,
             Target::Masquerade($o) => $body,

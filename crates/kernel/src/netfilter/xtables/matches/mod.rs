@@ -2,8 +2,10 @@
 //! looked at and stops at the first that does not hold.
 
 mod addrtype;
+mod connmark;
 mod conntrack;
 mod icmp;
+mod length;
 mod mark;
 mod multiport;
 mod physdev;
@@ -11,11 +13,14 @@ mod recent;
 mod set;
 mod statistic;
 mod tcp;
+mod ttl;
 mod udp;
 
 pub use addrtype::{AddrType, AddrTypes, Addrtype};
+pub use connmark::ConnmarkMatch;
 pub use conntrack::{Conntrack, CtStates, CtStatus};
 pub use icmp::IcmpMatch;
+pub use length::LengthMatch;
 pub use mark::MarkMatch;
 pub use multiport::{Multiport, PortSide};
 pub use physdev::Physdev;
@@ -23,6 +28,7 @@ pub use recent::{Recent, RecentOp, RecentTables};
 pub use set::SetMatch;
 pub use statistic::{Statistic, StatisticMode};
 pub use tcp::{TcpFlagsMatch, TcpMatch};
+pub use ttl::TtlMatch;
 pub use udp::UdpMatch;
 
 use super::rule::{Check, CheckOf, PortRange, Seen};
@@ -59,6 +65,12 @@ pub enum Match {
     Recent(Recent),
     /// `-m set`
     Set(SetMatch),
+    /// `-m connmark`
+    Connmark(ConnmarkMatch),
+    /// `-m ttl`
+    Ttl(TtlMatch),
+    /// `-m length`
+    Length(LengthMatch),
 }
 
 /// What a match may look at, besides the packet.
@@ -136,12 +148,15 @@ impl Match {
             Match::Physdev(_) => "physdev",
             Match::Recent(_) => "recent",
             Match::Set(_) => "set",
+            Match::Connmark(_) => "connmark",
+            Match::Ttl(_) => "ttl",
+            Match::Length(_) => "length",
         }
     }
 
     /// True if loading the match turns conntrack on.
     pub fn uses_conntrack(&self) -> bool {
-        matches!(self, Match::Conntrack(_) | Match::State(_))
+        matches!(self, Match::Conntrack(_) | Match::State(_) | Match::Connmark(_))
     }
 
     pub(crate) fn eval(&self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
@@ -162,6 +177,9 @@ impl Match {
             Match::Physdev(o) => o.eval(skb, m, checks),
             Match::Recent(o) => o.eval(skb, m, checks),
             Match::Set(o) => o.eval(skb, m, checks),
+            Match::Connmark(o) => o.eval(skb, m, checks),
+            Match::Ttl(o) => o.eval(skb, checks),
+            Match::Length(o) => o.eval(skb, checks),
         }
     }
 }

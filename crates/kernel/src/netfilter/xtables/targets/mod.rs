@@ -1,11 +1,13 @@
 //! Targets. One file each; every file has the options and `eval`.
 
+mod connmark;
 mod ct;
 mod log;
 mod mark;
 mod nat;
 mod reject;
 
+pub use connmark::Connmark;
 pub use ct::CtTarget;
 pub use log::Log;
 pub use mark::Mark;
@@ -36,6 +38,8 @@ pub enum Target {
     Goto(ChainId),
     /// `-j MARK`
     Mark(Mark),
+    /// `-j CONNMARK`
+    Connmark(Connmark),
     /// `-j DNAT`
     Dnat(Dnat),
     /// `-j SNAT`
@@ -68,7 +72,11 @@ impl Target {
     /// True if loading the target turns conntrack on.
     pub fn uses_conntrack(&self) -> bool {
         match self {
-            Target::Dnat(_) | Target::Snat(_) | Target::Masquerade(_) | Target::Redirect(_) => true,
+            Target::Dnat(_)
+            | Target::Snat(_)
+            | Target::Masquerade(_)
+            | Target::Redirect(_)
+            | Target::Connmark(_) => true,
             Target::Ct(ct) => !ct.notrack,
             _ => false,
         }
@@ -113,6 +121,7 @@ pub(crate) fn eval_ext(
 ) -> Result<TargetVerdict, DropReason> {
     match target {
         Target::Mark(t) => Ok(t.eval(skb)),
+        Target::Connmark(t) => Ok(t.eval(ns, skb)),
         Target::Dnat(t) => t.eval(ns, skb, ctx, cx),
         Target::Snat(t) => t.eval(ns, skb, ctx, cx),
         Target::Masquerade(t) => t.eval(ns, skb, ctx, cx),
