@@ -1,8 +1,10 @@
 //! `nflab`: the engine without a browser. The library part reads scenarios and writes records; tests use it too.
 
+mod cases;
 pub mod record;
 pub mod scenario;
 
+pub use cases::replay_case;
 use serde_json::Value;
 
 /// Runs a scenario document and gives its record.

@@ -22,7 +22,11 @@ enum Command {
     /// Run a scenario (JSON) and write what every host saw, in the format of the recordings of the real kernel.
     Replay {
         /// The scenario; `-` reads standard input.
-        scenario: PathBuf,
+        #[arg(required_unless_present = "cases")]
+        scenario: Option<PathBuf>,
+        /// Random cases instead: rules and packets, a JSON object a line; the output has the same lines.
+        #[arg(long, value_name = "FILE.jsonl", conflicts_with = "scenario")]
+        cases: Option<PathBuf>,
         /// Where to write the record; standard output if not given.
         #[arg(short, long)]
         output: Option<PathBuf>,
@@ -86,7 +90,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, String> {
     match command {
-        Command::Replay { scenario, output } => replay(&scenario, output.as_deref()),
+        Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
+        Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
+        Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
         Command::KubeProxy { input, out, mode, kube_version } => kube_proxy(&input, &out, mode, kube_version),
         Command::Lab(LabCommand::List) => lab_list(),
         Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
@@ -150,10 +156,33 @@ fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
         let _ = writeln!(std::io::stderr(), "nflab: not run: {line}");
     }
     let text = serde_json::to_string_pretty(&record).map_err(|e| e.to_string())? + "\n";
+    write(&text, output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// To a file, or to standard output.
+fn write(text: &str, output: Option<&Path>) -> Result<(), String> {
     match output {
-        Some(file) => std::fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))?,
-        None => print(&text)?,
+        Some(file) => std::fs::write(file, text).map_err(|e| format!("{}: {e}", file.display())),
+        None => print(text),
     }
+}
+
+fn replay_cases(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
+    let mut out = String::new();
+    for (n, line) in (1usize..).zip(read(path)?.lines()) {
+        let place = || format!("{}: line {n}", path.display());
+        let case: Value =
+            serde_json::from_str(line).map_err(|e| format!("{}, column {}: {e}", place(), e.column()))?;
+        match nflab::replay_case(&case) {
+            Ok(done) => out += &format!("{done}\n"),
+            // The others can still be compared.
+            Err(e) => {
+                let _ = writeln!(std::io::stderr(), "nflab: not run: {}: {e}", place());
+            }
+        }
+    }
+    write(&out, output)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! Writing a record: what happened, in the format of the recordings of the real kernel.
 
+pub(crate) mod case_json;
 mod packet_text;
 mod rows;
 mod trace;

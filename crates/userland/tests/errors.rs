@@ -8,8 +8,7 @@ use common::says::{only, rule};
 
 const TARGETS: &str =
     "ACCEPT, CONNMARK, CT, DNAT, DROP, LOG, MARK, MASQUERADE, NOTRACK, REDIRECT, REJECT, RETURN, SNAT, TRACE";
-const MATCHES: &str =
-    "addrtype, comment, connmark, conntrack, icmp, length, mark, multiport, physdev, recent, set, state, statistic, tcp, ttl, udp";
+const MATCHES: &str = "addrtype, comment, connmark, conntrack, icmp, length, mark, multiport, physdev, recent, set, state, statistic, tcp, ttl, udp";
 
 #[test]
 fn unknown_match() {
@@ -18,7 +17,7 @@ fn unknown_match() {
 
 #[test]
 fn match_that_is_not_modelled() {
-    for name in ["limit", "owner", "rpfilter", "nfacct", "connmark"] {
+    for name in ["limit", "owner", "rpfilter", "nfacct"] {
         let message = format!("match \"{name}\" is not modelled");
         rule(&format!("-A INPUT -m {name} -j ACCEPT"), name, &message, &format!("expected one of {MATCHES}"));
     }
