@@ -39,11 +39,15 @@ pub fn row_json(row: &Row, with_timeout: bool) -> Value {
     Value::Object(map)
 }
 
-/// Helper and master: in dumps, and in the message about a new entry.
-fn relations(map: &mut Map<String, Value>, row: &Row) {
+fn helper(map: &mut Map<String, Value>, row: &Row) {
     if let Some(helper) = row.helper {
         map.insert("helper".to_owned(), json!(helper.name()));
     }
+}
+
+/// Helper and master: in dumps, and in the message about a new entry.
+fn relations(map: &mut Map<String, Value>, row: &Row) {
+    helper(map, row);
     if let Some(master) = row.master {
         map.insert("master".to_owned(), tuple_json(&master));
     }
@@ -96,8 +100,10 @@ pub fn event_json(event: &CtEvent) -> Value {
     if event.row.mark != 0 {
         map.insert("mark".to_owned(), json!(event.row.mark));
     }
-    if event.kind == CtEventKind::New {
-        relations(&mut map, &event.row);
+    match event.kind {
+        CtEventKind::New => relations(&mut map, &event.row),
+        CtEventKind::Update => helper(&mut map, &event.row),
+        CtEventKind::Destroy => {}
     }
     let destroyed = event.kind == CtEventKind::Destroy;
     if destroyed {

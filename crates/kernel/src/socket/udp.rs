@@ -1,6 +1,6 @@
 //! UDP sockets (net/ipv4/udp.c).
 
-use super::{Endpoint, Errno, Socket, SocketError, send_error};
+use super::{Endpoint, Errno, IcmpError, Socket, send_error};
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::Verdict;
@@ -33,7 +33,10 @@ pub struct UdpSocket {
     /// `IP_TTL`
     pub ttl: Option<u8>,
     pub(crate) queue: VecDeque<Datagram>,
-    pub(crate) errors: Vec<SocketError>,
+    /// The error that the next call fails with (`sk_err`).
+    pub(crate) error: Option<Errno>,
+    /// `sk_error_queue`
+    pub(crate) queued_errors: Vec<IcmpError>,
     ip_id: u16,
 }
 
@@ -51,7 +54,8 @@ impl Netns {
             recverr: false,
             ttl: None,
             queue: VecDeque::new(),
-            errors: Vec::new(),
+            error: None,
+            queued_errors: Vec::new(),
             ip_id,
         })))
     }
@@ -105,6 +109,10 @@ impl Netns {
         if route.verdict == Verdict::Broadcast {
             // Without SO_BROADCAST.
             return Err(Errno::EACCES);
+        }
+        // sock_alloc_send_pskb: an error that came in since the last call ends this one.
+        if let Some(errno) = self.sockets.udp(id).and_then(|u| u.error.take()) {
+            return Err(errno);
         }
         let udp = Udp { sport: local.1, dport: remote.1, checksum_ok: true, payload };
         let mut ip = Ip::new(IpAddr::V4(route.source), IpAddr::V4(remote.0), L4::Udp(udp));
