@@ -4,7 +4,7 @@ use super::{Endpoint, Errno, IcmpError, Socket, send_error};
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::Verdict;
-use crate::{Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
+use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
 use packet::{Ip, L4, Udp, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -159,7 +159,7 @@ pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<Sock
 }
 
 /// `udp_rcv`
-pub(crate) fn udp_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey {
     let parsed = skb.ip().and_then(|ip| {
         let L4::Udp(u) = &ip.l4 else { return None };
         Some((ip.src_v4()?, ip.dst_v4()?, u))
@@ -169,6 +169,8 @@ pub(crate) fn udp_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
         return Err(cx.drop(&skb, DropReason::BadChecksum));
     }
     let Some(id) = find(ns, (dst, udp.dport), (src, udp.sport)) else {
+        // nf_reset_ct: the flow is forgotten by then, so the error finds its own way through conntrack.
+        skb.ct = Ct::None;
         icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 3, None, cx);
         return Err(cx.drop(&skb, DropReason::NoSocket));
     };
