@@ -43,6 +43,7 @@ macro_rules! recordings {
 }
 
 recordings! {
+    s12_slow_handshake = "S12-slow-handshake",
     s12_two_counters = "S12-two-counters",
     s12_tcp_request_lost = "S12-tcp-request-lost",
     s12_tcp_reply_lost = "S12-tcp-reply-lost",

@@ -135,6 +135,11 @@ pub struct TcpSocket {
     /// What came in before its turn: sequence number, payload, FIN.
     pub(crate) early: Vec<(u32, Vec<u8>, bool)>,
     pub(crate) rto: Duration,
+    /// When the connection was asked for.
+    pub(crate) began: Instant,
+    /// The round trip of a handshake that needed a repetition: the first SYN counts (`tcp_ack_update_rtt`), and a few
+    /// good round trips hardly make up for it.
+    pub(crate) slow_start: Duration,
     pub(crate) rto_at: Option<Instant>,
     pub(crate) ack_at: Option<Instant>,
     pub(crate) last_data: Option<Instant>,
@@ -211,6 +216,8 @@ impl TcpSocket {
             recovering: false,
             early: Vec::new(),
             rto: TIMEOUT_INIT,
+            began: cx.now,
+            slow_start: Duration::ZERO,
             rto_at: None,
             ack_at: None,
             last_data: None,
@@ -221,6 +228,11 @@ impl TcpSocket {
             owned_until: Instant(0),
             backlog: VecDeque::new(),
         }
+    }
+
+    /// The retransmission time-out of a connection that loses nothing (`tcp_set_rto`).
+    pub(super) fn first_rto(&self) -> Duration {
+        RTO_MIN.max(self.slow_start * 3)
     }
 
     /// A tail loss probe may be sent: nothing has been found lost.
@@ -419,8 +431,10 @@ pub(super) fn arm(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
 /// `tcp_schedule_loss_probe`, `tcp_rearm_rto`: something is on its way. The first time that no acknowledgement comes,
 /// the tail is sent again, and of several segments soon.
 pub(super) fn watch(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
-    if t.may_probe() && t.unacked.len() > 1 {
-        t.rto_at = Some(cx.set_timer(PROBE_SOON.min(t.rto), Timer::Tcp(id)));
+    let several = t.unacked.len() > 1;
+    if t.may_probe() && (several || t.rto_at.is_none()) {
+        let wait = t.slow_start * 2 + if several { PROBE_SOON } else { RTO_MIN };
+        t.rto_at = Some(cx.set_timer(wait.min(t.rto), Timer::Tcp(id)));
     } else if t.rto_at.is_none() {
         arm(t, id, cx);
     }

@@ -1,8 +1,7 @@
 //! Segments in (net/ipv4/tcp_ipv4.c, tcp_input.c).
 
 use super::tcp::{
-    DELACK, RTO_MIN, SERVER_WINDOW, TIMEWAIT, TcpSocket, TcpStatus, Unacked, arm, find, push, send_again,
-    watch,
+    DELACK, SERVER_WINDOW, TIMEWAIT, TcpSocket, TcpStatus, Unacked, arm, find, push, send_again, watch,
 };
 use super::tcp_output::{Segment, send_reset, transmit};
 use super::{Endpoint, Errno, Socket};
@@ -199,8 +198,11 @@ fn syn_sent(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) 
     t.snd_wnd = u32::from(tcp.window);
     t.unacked.clear();
     t.rto_at = None;
+    if t.retries > 0 {
+        t.slow_start = cx.now.since(t.began);
+    }
     t.retries = 0;
-    t.rto = RTO_MIN;
+    t.rto = t.first_rto();
     t.enter(id, TcpStatus::Established, cx);
     cx.out.push(Output::Wake(id));
     ack_now(ns, id, cx);
@@ -306,7 +308,7 @@ fn acknowledge(ns: &mut Netns, id: SocketId, tcp: &Tcp, cx: &mut Cx<'_>) {
     t.retries = 0;
     t.probed = false;
     t.recovering = false;
-    t.rto = RTO_MIN;
+    t.rto = t.first_rto();
     t.rto_at = None;
     if !t.unacked.is_empty() {
         if lossy {
