@@ -1,11 +1,12 @@
 //! Conntrack entries and messages as JSON.
 
+use super::packet_text::proto_text;
 use kernel::event::{CtEvent, CtEventKind, ExpectEvent, ExpectEventKind};
 use kernel::netfilter::conntrack::{ExpectRow, L4Key, Row, Tuple, status};
 use serde_json::{Map, Value, json};
 
 fn tuple_json(t: &Tuple) -> Value {
-    let (src, dst, proto) = (t.src.to_string(), t.dst.to_string(), t.proto.to_string());
+    let (src, dst, proto) = (t.src.to_string(), t.dst.to_string(), proto_text(t.proto));
     match t.key {
         L4Key::Ports { sport, dport } => {
             json!({ "proto": proto, "src": src, "dst": dst, "sport": sport, "dport": dport })
