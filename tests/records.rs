@@ -43,6 +43,21 @@ macro_rules! recordings {
 }
 
 recordings! {
+    s12_slow_handshake = "S12-slow-handshake",
+    s12_two_counters = "S12-two-counters",
+    s12_tcp_request_lost = "S12-tcp-request-lost",
+    s12_tcp_reply_lost = "S12-tcp-reply-lost",
+    s12_tcp_lost_at_home = "S12-tcp-lost-at-home",
+    s12_reject_established = "S12-reject-established",
+    s12_reset_closes_flow = "S12-reset-closes-flow",
+    s12_reject_synack = "S12-reject-synack",
+    s12_synack_lost = "S12-synack-lost",
+    s12_syn_lost = "S12-syn-lost",
+    s12_dead_neighbour = "S12-dead-neighbour",
+    s12_conntrack_match = "S12-conntrack-match",
+    s12_masquerade_address_gone = "S12-masquerade-address-gone",
+    s12_rules_replaced = "S12-rules-replaced",
+    s12_reset_while_closing = "S12-reset-while-closing",
     x_proxyarp = "X-proxyarp",
     s1_tour = "S1-tour",
     s9_dnat_variants = "S9-dnat-variants",

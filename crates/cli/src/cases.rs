@@ -109,8 +109,7 @@ fn step_json(run: &Run, i: usize, step: &Value, node: NetnsId, edges: &[(&str, N
     if let StepOutcome::SendError(errno) = &record.outcome {
         map.insert("senderr".to_owned(), json!(errno.text()));
     }
-    let entries = run.world.log().entries().get(record.first.index()..record.end.index()).unwrap_or_default();
-    case_json::step(run, entries, node, edges, &mut map);
+    case_json::step(run, record, node, edges, &mut map);
     Value::Object(map)
 }
 

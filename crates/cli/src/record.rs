@@ -17,7 +17,7 @@ use kernel::socket::SocketError;
 use packet::Mac;
 use serde_json::{Map, Value, json};
 use sim::apps::{Reply, UdpReply};
-use sim::{AppEvent, Entry, Outcome, Run, Scenario, Seen, StepOutcome};
+use sim::{AppEvent, Entry, Outcome, Run, Scenario, Seen, StepOutcome, StepRecord};
 
 /// The sender's address that br_netfilter puts back into a frame behind the bridge device. A recording reads its copy from a
 /// socket, later, and the copy shares its bytes with the frame; tcpdump has a ring and copies at once.
@@ -51,7 +51,7 @@ pub fn record(document: &Value, scenario: &Scenario, run: &Run) -> Value {
                 "i": step.stimulus,
                 "stimulus": stimulus,
                 "outcome": outcome_json(&step.outcome),
-                "ns": namespaces(scenario, run, entries, &mut sequence),
+                "ns": namespaces(scenario, run, step, entries, &mut sequence),
             })
         })
         .collect();
@@ -67,7 +67,13 @@ pub fn record(document: &Value, scenario: &Scenario, run: &Run) -> Value {
 }
 
 /// What each box saw during a step.
-fn namespaces(scenario: &Scenario, run: &Run, entries: &[Entry], sequence: &mut Sequence) -> Value {
+fn namespaces(
+    scenario: &Scenario,
+    run: &Run,
+    step: &StepRecord,
+    entries: &[Entry],
+    sequence: &mut Sequence,
+) -> Value {
     let mut tracers: Vec<Tracer> = run.world.hosts().iter().map(|_| Tracer::default()).collect();
     let mut wire: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
     let mut ct: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
@@ -91,7 +97,8 @@ fn namespaces(scenario: &Scenario, run: &Run, entries: &[Entry], sequence: &mut 
             Seen::Kernel(What::CtEvent(event)) if spec.trace => ct[at].push(event_json(event)),
             Seen::Kernel(What::ExpectEvent(event)) if spec.trace => ct[at].push(expect_event_json(event)),
             Seen::Kernel(what) if spec.trace => {
-                if let Some(ip) = tracers[at].see(ns, what) {
+                let rules = step.rules.get(at).map_or(&[][..], |r| &r[..]);
+                if let Some(ip) = tracers[at].see(ns, rules, what) {
                     sequence.observe(ip);
                 }
             }
@@ -234,8 +241,9 @@ fn error_json(error: &SocketError) -> Value {
     let queue: Vec<Value> = error
         .icmp
         .iter()
-        .map(|(kind, code, from)| {
-            json!({ "errno": name, "origin": "icmp", "type": kind, "code": code, "from": from.to_string() })
+        .map(|e| {
+            let (errno, from) = (e.errno.to_string(), e.from.to_string());
+            json!({ "errno": errno, "origin": "icmp", "type": e.kind, "code": e.code, "from": from })
         })
         .collect();
     json!({ "error": name, "icmp": queue })

@@ -6,6 +6,7 @@ use packet::Frame;
 use rand_core::Rng;
 use rand_pcg::Pcg32;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Work that a box leaves to the world.
 #[derive(Clone, Debug)]
@@ -62,6 +63,21 @@ impl Ids {
     }
 }
 
+/// One tick of the kernel's clock, with 250 of them in a second.
+const JIFFY: u64 = 4_000;
+
+/// When a timer fires (`calc_index`, kernel/time/timer.c): at the next tick after `delay`; a timer that is far away
+/// sits in a coarser wheel, whose slots are 8, 64, 512 ticks.
+fn wheel(now: Instant, delay: Duration) -> Instant {
+    let ticks = (now + delay).0 / JIFFY;
+    let away = ticks.saturating_sub(now.0 / JIFFY);
+    let mut slot = 1;
+    while away >= slot * 64 && slot < 1 << 24 {
+        slot *= 8;
+    }
+    Instant((ticks / slot + 1).saturating_mul(slot).saturating_mul(JIFFY))
+}
+
 /// Context of one step.
 pub struct Cx<'a> {
     /// The time.
@@ -96,6 +112,13 @@ impl Cx<'_> {
     /// An identification for a packet of no connection (`__ip_select_ident`): not predictable.
     pub fn ip_id(&mut self) -> u16 {
         (self.rng.next_u32() & 0xffff) as u16
+    }
+
+    /// Asks for a timer after `delay`; returns when it will fire, which is a little later ([`wheel`]).
+    pub(crate) fn set_timer(&mut self, delay: Duration, timer: Timer) -> Instant {
+        let at = wheel(self.now, delay);
+        self.out.push(Output::Timer { at, timer });
+        at
     }
 
     /// True if events are kept, for callers that would have to collect details first.

@@ -89,6 +89,21 @@ impl Era {
         self >= Era::V6_18
     }
 
+    /// A SYN that is sent again does not renew the time-out of an unanswered flow; since 5.11.
+    pub fn syn_keeps_timeout(self) -> bool {
+        self == Era::V6_18
+    }
+
+    /// The RST of `-j REJECT --reject-with tcp-reset` closes the flow in conntrack too; since 6.3.
+    pub fn reject_closes_flow(self) -> bool {
+        self == Era::V6_18
+    }
+
+    /// Sending from an address that is not the host's own fails with ENETUNREACH; before 6.18 with EINVAL.
+    pub fn foreign_source_is_unreachable(self) -> bool {
+        self == Era::V6_18
+    }
+
     /// The copy that a promiscuous bridge hands up keeps its conntrack entry; since 6.8 it loses it.
     pub fn promisc_copy_keeps_conntrack(self) -> bool {
         self < Era::V6_18

@@ -3,7 +3,7 @@
 use crate::dev::dev_queue_xmit;
 use crate::event::{NeighStep, Origin, What};
 use crate::route::Scope;
-use crate::{Cx, Delivery, DevId, DropReason, Instant, Journey, Netns, Output, PktType, Skb, Timer};
+use crate::{Cx, Delivery, DevId, DropReason, Instant, Journey, Netns, PacketId, PktType, Skb, Timer};
 use litemap::LiteMap;
 use packet::{Arp, ArpOp, Frame, Mac, Payload};
 use std::net::Ipv4Addr;
@@ -59,6 +59,8 @@ pub struct Neigh {
     /// Since when the state holds.
     pub updated: Instant,
     probes: u32,
+    /// When the timer of the last request ends.
+    ask_again: Instant,
     queue: Vec<Skb>,
 }
 
@@ -93,7 +95,7 @@ impl NeighTable {
     pub fn set(&mut self, dev: DevId, addr: Ipv4Addr, mac: Mac, state: Nud, now: Instant) {
         let old = self.entries.remove(&(dev, addr));
         let queue = old.map_or(Vec::new(), |n| n.queue);
-        let n = Neigh { state, mac, header_cached: false, updated: now, probes: 0, queue };
+        let n = Neigh { state, mac, header_cached: false, updated: now, probes: 0, ask_again: now, queue };
         self.entries.insert((dev, addr), n);
     }
 
@@ -110,6 +112,11 @@ impl NeighTable {
     /// Entries of a device that goes.
     pub(crate) fn forget(&mut self, dev: DevId) {
         self.entries.retain(|(d, _), _| *d != dev);
+    }
+
+    /// True if this packet still waits for ARP.
+    pub(crate) fn is_waiting(&self, packet: PacketId) -> bool {
+        self.entries.values().any(|n| n.queue.iter().any(|skb| skb.id == packet))
     }
 
     pub(crate) fn cached_header(&self, dev: DevId, addr: Ipv4Addr) -> NeighMac {
@@ -154,6 +161,7 @@ pub(crate) fn neigh_output(
         header_cached: false,
         updated: now,
         probes: 0,
+        ask_again: now,
         queue: Vec::new(),
     });
     if n.queue.len() >= QUEUE_MAX {
@@ -179,6 +187,7 @@ pub(crate) fn neigh_probe(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut C
         header_cached: false,
         updated: now,
         probes: 0,
+        ask_again: now,
         queue: Vec::new(),
     };
     if ns.neigh.entries.contains_key(&(dev, addr)) {
@@ -192,6 +201,7 @@ pub(crate) fn neigh_probe(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut C
 fn solicit(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
     let Some(n) = ns.neigh.entries.get_mut(&(dev, addr)) else { return };
     n.probes += 1;
+    n.ask_again = cx.set_timer(RETRANS_TIME, Timer::Neigh(dev, addr.to_bits()));
     let (cause, src) = match n.queue.first() {
         Some(skb) => (Some(skb.id), skb.ip().and_then(|ip| ip.src_v4())),
         None => (None, None),
@@ -203,8 +213,6 @@ fn solicit(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
         .unwrap_or(Ipv4Addr::UNSPECIFIED);
     let sha = ns.device(dev).map_or(Mac::ZERO, |d| d.mac);
     let arp = Arp { op: ArpOp::Request, sha, spa, tha: Mac::ZERO, tpa: addr };
-    let at = cx.now + RETRANS_TIME;
-    cx.out.push(Output::Timer { at, timer: Timer::Neigh(dev, addr.to_bits()) });
     let _ = send_arp(ns, dev, arp, Mac::BROADCAST, cause, cx);
 }
 
@@ -225,7 +233,7 @@ fn send_arp(
 /// The timer of an entry: ask again, or give up.
 pub(crate) fn neigh_timer(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
     let Some(n) = ns.neigh.entries.get_mut(&(dev, addr)) else { return };
-    if n.state != Nud::Incomplete || cx.now.since(n.updated) < RETRANS_TIME * n.probes {
+    if n.state != Nud::Incomplete || cx.now < n.ask_again {
         return;
     }
     if n.probes < MCAST_SOLICIT {
@@ -294,6 +302,7 @@ fn learn(
             header_cached: false,
             updated: now,
             probes: 0,
+            ask_again: now,
             queue: Vec::new(),
         });
     }

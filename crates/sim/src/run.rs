@@ -6,8 +6,10 @@ use crate::log::EventId;
 use crate::operator::CommandOutput;
 use crate::scenario::{Scenario, Stimulus};
 use crate::world::World;
-use kernel::NetnsId;
 use kernel::netfilter::conntrack::Row;
+use kernel::netfilter::xtables::{RuleSet, TableId};
+use kernel::{Netns, NetnsId};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What a stimulus led to.
@@ -40,6 +42,8 @@ pub struct StepRecord {
     pub end: EventId,
     /// What it led to.
     pub outcome: StepOutcome,
+    /// The rules by which its packets went: of each box, of each table.
+    pub rules: Vec<[Option<Rc<RuleSet>>; TableId::ALL.len()]>,
 }
 
 /// A scenario that has been run.
@@ -93,7 +97,9 @@ impl Scenario {
         };
         let settle = if self.settle_ms == 0 { SETTLE_MS } else { self.settle_ms };
         world.settle(Duration::from_millis(settle));
-        StepRecord { stimulus: index, first, end: end_of_log(world), outcome }
+        let rules_of = |ns: &Netns| TableId::ALL.map(|id| ns.table(id).map(|t| Rc::clone(&t.rules)));
+        let rules = world.hosts().iter().map(rules_of).collect();
+        StepRecord { stimulus: index, first, end: end_of_log(world), outcome, rules }
     }
 
     fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {
@@ -160,6 +166,7 @@ impl Scenario {
                 StepOutcome::Done
             }
             Stimulus::Dump { .. } => {
+                world.with(host, |ns, cx| ns.ct_evict(cx));
                 let now = world.now();
                 StepOutcome::Dump(world.host(host).map_or(Vec::new(), |ns| ns.ct.rows(now)))
             }

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use kernel::netfilter::conntrack::{Helper, Row, status};
+use kernel::netfilter::conntrack::{Helper, Row, TcpState, status};
+use kernel::socket::Errno;
 use kernel::{Era, Modules};
-use sim::{HostSpec, LinkSpec, Run, Scenario, ServerMode, ServerSpec, Stimulus};
+use sim::{CloseHow, HostSpec, LinkSpec, Run, Scenario, ServerMode, ServerSpec, Stimulus};
 use std::net::Ipv4Addr;
 use userland::ip::parse_ip;
 
@@ -28,6 +29,7 @@ fn run(era: Era, rules: &str, stimuli: Vec<Stimulus>) -> Run {
     let listen = |port, mode| ServerSpec { tcp: false, bind: (SERVER, port), mode, closes: false };
     server.servers = vec![
         listen(53, ServerMode::Echo),
+        ServerSpec { tcp: true, bind: (SERVER, 80), mode: ServerMode::Echo, closes: false },
         listen(69, ServerMode::Tftp { data: (Ipv4Addr::UNSPECIFIED, 40000), retransmit_ms: 0 }),
     ];
     let end = |name: &str| (name.to_owned(), "eth0".to_owned());
@@ -102,5 +104,51 @@ fn the_sysctl_of_the_helpers_is_gone_from_new_kernels() {
         let server = run.world.host_by_name("server").unwrap();
         let set = run.world.host_mut(server).unwrap().sysctl_set("net.netfilter.nf_conntrack_helper", 1);
         assert_eq!(set.is_ok(), known, "{}", era.name());
+    }
+}
+
+/// A TCP client that waits so long for its connection.
+fn tcp(timeout_ms: u64) -> Stimulus {
+    Stimulus::Tcp {
+        host: "client".to_owned(),
+        src: (CLIENT, 5000),
+        dst: (SERVER, 80),
+        request: b"GET".to_vec(),
+        close: CloseHow::Client,
+        timeout_ms,
+    }
+}
+
+#[test]
+fn a_repeated_syn_renews_the_time_out_on_old_kernels_only() {
+    let rules =
+        "*raw\n-A OUTPUT -p tcp -j DROP\nCOMMIT\n*filter\n-A INPUT -m conntrack --ctstate NEW\nCOMMIT\n";
+    for (era, renewed) in [(Era::V3_10, true), (Era::V4_19, true), (Era::V6_18, false)] {
+        // The first SYN and its repetition after a second; nothing answers.
+        let row = rows(&run(era, rules, vec![tcp(1900)]))[0];
+        assert_eq!(row.timeout > 118, renewed, "{}: {} s", era.name(), row.timeout);
+    }
+}
+
+#[test]
+fn a_reset_by_reject_closes_the_flow_on_new_kernels_only() {
+    let rules = "*filter\n-A INPUT -p tcp --dport 80 --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset\n\
+                 -A INPUT -m conntrack --ctstate NEW\nCOMMIT\n";
+    for (era, state) in [(Era::V4_19, TcpState::Established), (Era::V6_18, TcpState::Close)] {
+        let row = rows(&run(era, rules, vec![tcp(300)]))[0];
+        assert_eq!(row.tcp.unwrap().state, state, "{}", era.name());
+    }
+}
+
+#[test]
+fn a_source_that_is_not_the_hosts_own_is_unreachable_on_new_kernels() {
+    for (era, errno) in [(Era::V4_19, Errno::EINVAL), (Era::V6_18, Errno::ENETUNREACH)] {
+        let mut run = run(era, TRACKS, Vec::new());
+        let server = run.world.host_by_name("server").unwrap();
+        let sent = run.world.with(server, |ns, cx| {
+            let socket = ns.udp_bind((SERVER, 7), cx)?;
+            ns.udp_send(socket, Some((CLIENT, 7)), Some(Ipv4Addr::new(10, 0, 0, 255)), Vec::new(), cx)
+        });
+        assert_eq!(sent, Some(Err(errno)), "{}", era.name());
     }
 }

@@ -8,16 +8,18 @@ use kernel::NetnsId;
 use kernel::event::{TapDir, What};
 use packet::{Frame, L4, Payload};
 use serde_json::{Map, Value, json};
-use sim::{Entry, Run, Seen};
+use sim::{Run, Seen, StepRecord};
 
 /// The walk through the node's rules, conntrack's messages, and what the boxes at the edge received.
 pub fn step(
     run: &Run,
-    entries: &[Entry],
+    record: &StepRecord,
     node: NetnsId,
     edges: &[(&str, NetnsId)],
     out: &mut Map<String, Value>,
 ) {
+    let entries = run.world.log().entries().get(record.first.index()..record.end.index()).unwrap_or_default();
+    let rules = record.rules.get(node.index()).map_or(&[][..], |r| &r[..]);
     let mut tracer = Tracer::default();
     let mut ct = Vec::new();
     let mut received: Vec<Vec<Value>> = vec![Vec::new(); edges.len()];
@@ -39,7 +41,7 @@ pub fn step(
             }
             (what, _) if entry.host == node => {
                 if let Some(ns) = run.world.host(node) {
-                    tracer.see(ns, what);
+                    tracer.see(ns, rules, what);
                 }
             }
             _ => {}

@@ -1,6 +1,6 @@
 //! Packets as one line of text.
 
-use packet::{Arp, ArpOp, Frame, IcmpBody, Ip, L4, Payload, icmp_type};
+use packet::{Arp, ArpOp, Frame, IcmpBody, Ip, L4, Payload, Protocol, icmp_type};
 use std::fmt::Write;
 
 /// A frame's payload as the recordings print it.
@@ -22,7 +22,7 @@ fn arp_text(arp: &Arp) -> String {
 /// An IP packet; a packet quoted in an ICMP error (`whole` false) shows only what is certain to be in the quote.
 pub fn ip_text(ip: &Ip, whole: bool) -> String {
     let mut s = String::new();
-    let (proto, src, dst) = (ip.protocol(), ip.src, ip.dst);
+    let (proto, src, dst) = (proto_text(ip.protocol()), ip.src, ip.dst);
     // Writing to a string cannot fail.
     let _ = match &ip.l4 {
         _ if ip.frag.offset != 0 => write!(s, "{proto} {src}>{dst}"),
@@ -51,6 +51,14 @@ pub fn ip_text(ip: &Ip, whole: bool) -> String {
         let _ = write!(s, " frag={}{}", ip.frag.offset, if ip.frag.mf { "+" } else { "" });
     }
     s
+}
+
+/// A protocol as the recordings name it: all but the three of a host by number.
+pub fn proto_text(proto: Protocol) -> String {
+    match proto {
+        Protocol::ICMP | Protocol::TCP | Protocol::UDP => proto.to_string(),
+        Protocol(number) => number.to_string(),
+    }
 }
 
 fn is_query(kind: u8) -> bool {

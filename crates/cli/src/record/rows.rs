@@ -1,11 +1,12 @@
 //! Conntrack entries and messages as JSON.
 
+use super::packet_text::proto_text;
 use kernel::event::{CtEvent, CtEventKind, ExpectEvent, ExpectEventKind};
 use kernel::netfilter::conntrack::{ExpectRow, L4Key, Row, Tuple, status};
 use serde_json::{Map, Value, json};
 
 fn tuple_json(t: &Tuple) -> Value {
-    let (src, dst, proto) = (t.src.to_string(), t.dst.to_string(), t.proto.to_string());
+    let (src, dst, proto) = (t.src.to_string(), t.dst.to_string(), proto_text(t.proto));
     match t.key {
         L4Key::Ports { sport, dport } => {
             json!({ "proto": proto, "src": src, "dst": dst, "sport": sport, "dport": dport })
@@ -39,11 +40,15 @@ pub fn row_json(row: &Row, with_timeout: bool) -> Value {
     Value::Object(map)
 }
 
-/// Helper and master: in dumps, and in the message about a new entry.
-fn relations(map: &mut Map<String, Value>, row: &Row) {
+fn helper(map: &mut Map<String, Value>, row: &Row) {
     if let Some(helper) = row.helper {
         map.insert("helper".to_owned(), json!(helper.name()));
     }
+}
+
+/// Helper and master: in dumps, and in the message about a new entry.
+fn relations(map: &mut Map<String, Value>, row: &Row) {
+    helper(map, row);
     if let Some(master) = row.master {
         map.insert("master".to_owned(), tuple_json(&master));
     }
@@ -96,8 +101,10 @@ pub fn event_json(event: &CtEvent) -> Value {
     if event.row.mark != 0 {
         map.insert("mark".to_owned(), json!(event.row.mark));
     }
-    if event.kind == CtEventKind::New {
-        relations(&mut map, &event.row);
+    match event.kind {
+        CtEventKind::New => relations(&mut map, &event.row),
+        CtEventKind::Update => helper(&mut map, &event.row),
+        CtEventKind::Destroy => {}
     }
     let destroyed = event.kind == CtEventKind::Destroy;
     if destroyed {

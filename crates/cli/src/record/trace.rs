@@ -2,11 +2,12 @@
 
 use super::packet_text::ip_text;
 use kernel::event::{HookCtx, RuleOutcome, RuleStep, What};
-use kernel::netfilter::xtables::TableId;
 use kernel::netfilter::xtables::targets::Target;
+use kernel::netfilter::xtables::{RuleSet, TableId};
 use kernel::{DevId, Netns};
 use packet::{IcmpBody, Ip, L4};
 use serde_json::{Map, Value, json};
+use std::rc::Rc;
 
 /// Collects the steps of one box; consecutive steps of one packet stand together.
 #[derive(Default)]
@@ -42,10 +43,11 @@ fn key_of(ip: &Ip) -> Key {
 }
 
 impl Tracer {
-    /// Takes an event, if it is one that TRACE or the probe would report; gives its packet then.
-    pub fn see<'a>(&mut self, ns: &Netns, what: &'a What) -> Option<&'a Ip> {
+    /// Takes an event, if it is one that TRACE or the probe would report; gives its packet then. `rules` are the tables
+    /// as they were at that time, by their ids.
+    pub fn see<'a>(&mut self, ns: &Netns, rules: &[Option<Rc<RuleSet>>], what: &'a What) -> Option<&'a Ip> {
         match what {
-            What::Rule(step) if step.traced => self.rule(ns, step),
+            What::Rule(step) if step.traced => self.rule(ns, rules, step),
             What::CtProbe { ctx, state, info, frame, mark } => {
                 let ip = frame.ip()?;
                 let mut map = hook(ctx);
@@ -63,7 +65,7 @@ impl Tracer {
         }
     }
 
-    fn rule<'a>(&mut self, ns: &Netns, step: &'a RuleStep) -> Option<&'a Ip> {
+    fn rule<'a>(&mut self, ns: &Netns, rules: &[Option<Rc<RuleSet>>], step: &'a RuleStep) -> Option<&'a Ip> {
         let ip = step.ip()?;
         let mut map = hook(&step.ctx);
         let hidden = step.table == TableId::Raw && matches!(&*step.chain, "PREROUTING" | "OUTPUT");
@@ -81,8 +83,8 @@ impl Tracer {
         map.insert("chain".to_owned(), json!(&*step.chain));
         map.insert("kind".to_owned(), json!(kind));
         map.insert("n".to_owned(), json!(n));
-        if let (Some(rule), Some(table)) = (step.rule(), ns.table(step.table)) {
-            map.insert("rule".to_owned(), json!(userland::iptables::print_rule(&table.rules, rule)));
+        if let (Some(rule), Some(Some(set))) = (step.rule(), rules.get(step.table as usize)) {
+            map.insert("rule".to_owned(), json!(userland::iptables::print_rule(set, rule)));
             if rule.is_unconditional() && rule.target.is_standard_verdict() {
                 let base = step.ctx.hook.chain() == &*step.chain;
                 map.insert("trace_said".to_owned(), json!(if base { "policy" } else { "return" }));

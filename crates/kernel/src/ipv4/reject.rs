@@ -3,7 +3,7 @@
 use super::ip_local_out;
 use crate::dev::dev_queue_xmit;
 use crate::event::{Origin, What};
-use crate::netfilter::conntrack::attach;
+use crate::netfilter::conntrack::{attach, set_closing};
 use crate::netfilter::hook::InetHook;
 use crate::socket::reset_for;
 use crate::{Cx, Netns, Skb};
@@ -20,6 +20,7 @@ pub(crate) fn nf_send_reset(ns: &mut Netns, about: &Skb, hook: InetHook, cx: &mu
     let _ = hook;
     skb.dst = Some(route);
     attach(&mut skb, about);
+    set_closing(ns, about, cx);
     let (parent, frame) = (Some(about.id), Rc::clone(&skb.frame));
     cx.emit(id, || What::Created { origin: Origin::Reject, parent, frame });
     if let Some(bridge) = about.nf_bridge {

@@ -22,6 +22,9 @@ use packet::{Frame, Mac};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
+/// `GC_SCAN_INTERVAL_MAX`: in a quiet table an entry may be over for so long, in microseconds, until the scan finds it.
+const GC_INTERVAL_US: u64 = 60_000_000;
+
 /// Kernel modules that change what a packet meets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Modules {
@@ -120,10 +123,28 @@ impl Netns {
         }
     }
 
-    /// Takes entries whose time has come out of the conntrack table, with their DESTROY messages.
+    /// Ends expectations whose time has come, and takes entries out of the conntrack table that have been over for
+    /// some time (`gc_worker`).
     pub fn ct_gc(&mut self, cx: &mut Cx<'_>) {
         expire_expectations(self, cx);
+        let since = crate::Instant(cx.now.0.saturating_sub(GC_INTERVAL_US));
+        for id in self.ct.expired(since) {
+            self.ct_delete(id, cx);
+        }
+    }
+
+    /// Takes all entries out of the conntrack table that are over, as whoever lists the table does
+    /// (`ctnetlink_dump_table`).
+    pub fn ct_evict(&mut self, cx: &mut Cx<'_>) {
         for id in self.ct.expired(cx.now) {
+            self.ct_delete(id, cx);
+        }
+    }
+
+    /// An address of `dev` is gone, or all of them with the device (`masq_inet_event`, `masq_device_event`): the flows
+    /// that were masqueraded with it end.
+    pub fn masquerade_gone(&mut self, dev: DevId, addr: Option<Ipv4Addr>, cx: &mut Cx<'_>) {
+        for id in self.ct.masqueraded(dev, addr) {
             self.ct_delete(id, cx);
         }
     }
@@ -310,6 +331,8 @@ impl Netns {
         if d.addrs.iter().any(|a| a.net == net) {
             return false;
         }
+        // fib_add_ifaddr: a secondary address speaks by its primary one.
+        let source = d.addrs.iter().find(|a| a.net.trunc() == net.trunc()).map_or(net, |a| a.net).addr();
         d.addrs.push(IfAddr { net, scope });
         let local = |dst, kind, scope| Route {
             table: FibTable::Local,
@@ -317,7 +340,7 @@ impl Netns {
             kind,
             gateway: None,
             dev: Some(dev),
-            prefsrc: Some(net.addr()),
+            prefsrc: Some(source),
             metric: 0,
             scope,
         };
@@ -335,13 +358,17 @@ impl Netns {
     /// `ip addr del A/P dev DEV`; false if it is not there.
     pub fn del_addr(&mut self, dev: DevId, net: Ipv4Net) -> bool {
         let Some(d) = self.devices.get_mut(dev.index()) else { return false };
-        let before = d.addrs.len();
-        d.addrs.retain(|a| a.net != net);
-        if d.addrs.len() == before {
-            return false;
-        }
-        let addr = net.addr();
-        self.fib.remove(|r| r.dev == Some(dev) && r.prefsrc == Some(addr));
+        let Some(at) = d.addrs.iter().position(|a| a.net == net) else { return false };
+        // __inet_del_ifa: the secondary addresses go with their primary one (promote_secondaries is off).
+        let primary = d.addrs.iter().position(|a| a.net.trunc() == net.trunc()) == Some(at);
+        let goes = |a: &IfAddr| a.net == net || primary && a.net.trunc() == net.trunc();
+        let gone: Vec<Ipv4Addr> = d.addrs.iter().filter(|a| goes(a)).map(|a| a.net.addr()).collect();
+        d.addrs.retain(|a| !goes(a));
+        self.fib.remove(|r| {
+            let own =
+                r.table == FibTable::Local && r.kind == RouteKind::Local && gone.contains(&r.dst.addr());
+            r.dev == Some(dev) && (own || r.prefsrc.is_some_and(|src| gone.contains(&src)))
+        });
         true
     }
 

@@ -5,6 +5,9 @@ use crate::event::What;
 use crate::{Cut, Cx, DevId, DropReason, Netns, Skb};
 use std::net::Ipv4Addr;
 
+/// The group that every host is in (`IGMP_ALL_HOSTS`).
+const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+
 /// What routing finds, before it is logged.
 struct Found {
     route: Option<Route>,
@@ -55,6 +58,10 @@ impl Netns {
             return fail(None, DropReason::MartianSource);
         }
         let here = |verdict| Dst { verdict, dev: lo, gateway: None, source: dst };
+        if dst.is_multicast() && dst != ALL_HOSTS {
+            // ip_check_mc_rcu: nobody here has joined the group.
+            return fail(None, DropReason::NotForUs);
+        }
         if dst.is_broadcast() || (src.is_unspecified() && dst.is_unspecified()) || dst.is_multicast() {
             return Found { route: None, outcome: Ok((here(Verdict::Broadcast), false)) };
         }

@@ -20,9 +20,25 @@ impl Netns {
             && !s.is_unspecified()
             && !self.is_local_addr(s)
         {
-            return Err((Unreachable::Invalid, None));
+            let plain = !s.is_multicast() && !s.is_broadcast() && s.octets()[0] != 0;
+            let valid = plain && self.era().foreign_source_is_unreachable();
+            return Err((if valid { Unreachable::Net } else { Unreachable::Invalid }, None));
         }
         let src = src.filter(|s| !s.is_unspecified());
+        if dst.is_broadcast() {
+            // The limited broadcast leaves by the device of its source, else by the route to it.
+            let owner = |a: Ipv4Addr| {
+                self.devices().iter().find(|d| d.addrs.iter().any(|x| x.net.addr() == a)).map(|d| d.id)
+            };
+            let (dev, source, route) = match src.and_then(|a| Some((owner(a)?, a))) {
+                Some((dev, a)) => (dev, a, None),
+                None => {
+                    let route = self.lookup_output(dst)?;
+                    (route.dev.unwrap_or_default(), self.source_for(&route, dst), Some(route))
+                }
+            };
+            return Ok((Dst { verdict: Verdict::Broadcast, dev, gateway: None, source }, route));
+        }
         let dst = if dst.is_unspecified() { Ipv4Addr::LOCALHOST } else { dst };
         let route = match self.lookup_output(dst) {
             Ok(route) => route,

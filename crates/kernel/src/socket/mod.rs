@@ -43,11 +43,24 @@ pub enum Socket {
 
 /// An ICMP error as a socket's error queue shows it (`struct sock_extended_err`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpError {
+    /// The error.
+    pub errno: Errno,
+    /// ICMP type.
+    pub kind: u8,
+    /// ICMP code.
+    pub code: u8,
+    /// Who sent it.
+    pub from: Ipv4Addr,
+}
+
+/// The error that a call on a socket fails with, and what its error queue holds then.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketError {
     /// The error.
     pub errno: Errno,
-    /// ICMP type, code and sender; `None` if the host itself found out.
-    pub icmp: Option<(u8, u8, Ipv4Addr)>,
+    /// The error queue, the oldest first; empty if the host itself found out.
+    pub icmp: Vec<IcmpError>,
 }
 
 /// The sockets of a namespace.
@@ -143,7 +156,7 @@ pub(crate) fn socket_icmp_error(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Jo
         let is_tcp = matches!(inner.l4, L4::Tcp(_));
         Some((icmp.kind, icmp.code, ip.src_v4()?, local, remote, is_tcp, tcp_seq))
     });
-    let Some((kind, code, from, local, remote, is_tcp, _seq)) = parsed else {
+    let Some((kind, code, from, local, remote, is_tcp, tcp_seq)) = parsed else {
         return Err(cx.drop(&skb, DropReason::NotForUs));
     };
     let found = if is_tcp { tcp::find(ns, local, remote) } else { udp::find(ns, local, remote) };
@@ -153,19 +166,39 @@ pub(crate) fn socket_icmp_error(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Jo
         return Ok(Delivery::Local);
     }
     let Some(errno) = Errno::from_icmp(kind, code) else { return Ok(Delivery::Local) };
-    let error = SocketError { errno, icmp: Some((kind, code, from)) };
     match ns.sockets.get_mut(id) {
-        Some(Socket::Tcp(t)) => {
-            let failed = t.fail_if_connecting(errno);
-            cx.out.extend(failed.then_some(Output::Wake(id)));
-        }
+        // tcp_v4_err: only about something that is on its way.
+        Some(Socket::Tcp(t)) if tcp_seq.is_some_and(|seq| t.is_in_flight(seq)) => match t.status {
+            TcpStatus::SynSent => {
+                t.fail(errno);
+                cx.out.push(Output::Wake(id));
+            }
+            // tcp_req_err: a half-open connection ends silently, and not because of each error.
+            TcpStatus::SynRecv if ends_request(kind, code) => {
+                ns.sockets.remove(id);
+            }
+            TcpStatus::SynRecv => {}
+            _ => t.soft_error = Some(errno),
+        },
         Some(Socket::Udp(u)) if u.remote.is_some() || u.recverr => {
-            u.errors.push(error);
+            u.error = Some(errno);
+            if u.recverr {
+                u.queued_errors.push(IcmpError { errno, kind, code, from });
+            }
             cx.out.push(Output::Wake(id));
         }
         _ => {}
     }
     Ok(Delivery::Local)
+}
+
+/// The ICMP errors that `tcp_v4_err` lets end a half-open connection.
+fn ends_request(kind: u8, code: u8) -> bool {
+    match kind {
+        icmp_type::PARAMETER_PROBLEM | icmp_type::TIME_EXCEEDED => true,
+        icmp_type::DEST_UNREACH => code <= 1,
+        _ => false,
+    }
 }
 
 impl Netns {
@@ -174,11 +207,20 @@ impl Netns {
         self.sockets.remove(id);
     }
 
-    /// Takes the oldest pending error of a socket.
+    /// `getsockopt(SO_ERROR)` of a connection: an error that did not end it counts too.
+    pub fn tcp_so_error(&mut self, id: SocketId) -> Option<Errno> {
+        let t = self.sockets.tcp(id)?;
+        t.error.take().or_else(|| t.soft_error.take())
+    }
+
+    /// Takes the pending error of a socket, and its error queue.
     pub fn take_error(&mut self, id: SocketId) -> Option<SocketError> {
         match self.sockets.get_mut(id)? {
-            Socket::Udp(u) if !u.errors.is_empty() => Some(u.errors.remove(0)),
-            Socket::Tcp(t) => t.error.take().map(|errno| SocketError { errno, icmp: None }),
+            Socket::Udp(u) => {
+                let errno = u.error.take()?;
+                Some(SocketError { errno, icmp: std::mem::take(&mut u.queued_errors) })
+            }
+            Socket::Tcp(t) => t.error.take().map(|errno| SocketError { errno, icmp: Vec::new() }),
             _ => None,
         }
     }

@@ -80,6 +80,10 @@ pub(crate) struct Unacked {
     pub seq: u32,
     pub flags: TcpFlags,
     pub payload: Vec<u8>,
+    /// It has arrived, before its turn (SACK).
+    pub sacked: bool,
+    /// The packet that carried it last.
+    pub packet: Option<PacketId>,
 }
 
 impl Unacked {
@@ -99,6 +103,8 @@ pub struct TcpSocket {
     /// State.
     pub status: TcpStatus,
     pub(crate) error: Option<Errno>,
+    /// An ICMP error that did not end the connection (`sk_err_soft`).
+    pub(crate) soft_error: Option<Errno>,
     pub(crate) listener: Option<SocketId>,
     pub(crate) snd_una: u32,
     pub(crate) snd_nxt: u32,
@@ -122,7 +128,18 @@ pub struct TcpSocket {
     pub(crate) recv: VecDeque<u8>,
     pub(crate) recv_fin: bool,
     pub(crate) retries: u32,
+    /// The loss of something was noticed before its timer ended, and nothing new was acknowledged since.
+    pub(crate) probed: bool,
+    /// A segment was sent again because a later one has arrived.
+    pub(crate) recovering: bool,
+    /// What came in before its turn: sequence number, payload, FIN.
+    pub(crate) early: Vec<(u32, Vec<u8>, bool)>,
     pub(crate) rto: Duration,
+    /// When the connection was asked for.
+    pub(crate) began: Instant,
+    /// The round trip of a handshake that needed a repetition: the first SYN counts (`tcp_ack_update_rtt`), and a few
+    /// good round trips hardly make up for it.
+    pub(crate) slow_start: Duration,
     pub(crate) rto_at: Option<Instant>,
     pub(crate) ack_at: Option<Instant>,
     pub(crate) last_data: Option<Instant>,
@@ -142,8 +159,10 @@ const CALL_TIME: Duration = Duration::from_micros(40);
 
 /// `TCP_TIMEOUT_INIT`
 pub(super) const TIMEOUT_INIT: Duration = Duration::from_secs(1);
-/// `TCP_RTO_MIN`
-pub(super) const RTO_MIN: Duration = Duration::from_millis(200);
+/// `TCP_RTO_MIN`, and a tick for the round trip of a near host.
+pub(super) const RTO_MIN: Duration = Duration::from_millis(204);
+/// When the tail of several segments is sent again: two round trips and `TCP_TIMEOUT_MIN`.
+const PROBE_SOON: Duration = Duration::from_millis(12);
 /// `TCP_RTO_MAX`
 const RTO_MAX: Duration = Duration::from_secs(120);
 /// `TCP_DELACK_MIN`
@@ -172,6 +191,7 @@ impl TcpSocket {
             remote,
             status,
             error: None,
+            soft_error: None,
             listener: None,
             snd_una: isn,
             snd_nxt: isn,
@@ -192,7 +212,12 @@ impl TcpSocket {
             recv: VecDeque::new(),
             recv_fin: false,
             retries: 0,
+            probed: false,
+            recovering: false,
+            early: Vec::new(),
             rto: TIMEOUT_INIT,
+            began: cx.now,
+            slow_start: Duration::ZERO,
             rto_at: None,
             ack_at: None,
             last_data: None,
@@ -205,15 +230,27 @@ impl TcpSocket {
         }
     }
 
-    /// An ICMP error ends a connection that is not yet established. True if it did.
-    pub(super) fn fail_if_connecting(&mut self, errno: Errno) -> bool {
-        let connecting = matches!(self.status, TcpStatus::SynSent | TcpStatus::SynRecv);
-        if connecting {
-            self.status = TcpStatus::Close;
-            self.error = Some(errno);
-            self.rto_at = None;
-        }
-        connecting
+    /// The retransmission time-out of a connection that loses nothing (`tcp_set_rto`).
+    pub(super) fn first_rto(&self) -> Duration {
+        RTO_MIN.max(self.slow_start * 3)
+    }
+
+    /// A tail loss probe may be sent: nothing has been found lost.
+    fn may_probe(&self) -> bool {
+        let half_open = matches!(self.status, TcpStatus::SynSent | TcpStatus::SynRecv);
+        self.sack_ok && !half_open && !self.probed && self.retries == 0
+    }
+
+    /// The connection ends with this error.
+    pub(super) fn fail(&mut self, errno: Errno) {
+        self.status = TcpStatus::Close;
+        self.error = Some(errno);
+        self.rto_at = None;
+    }
+
+    /// True for a sequence number that has been sent and is not acknowledged, or comes next.
+    pub(super) fn is_in_flight(&self, seq: u32) -> bool {
+        seq.wrapping_sub(self.snd_una) <= self.snd_nxt.wrapping_sub(self.snd_una)
     }
 
     pub(super) fn enter(&mut self, id: SocketId, to: TcpStatus, cx: &mut Cx<'_>) {
@@ -367,11 +404,17 @@ fn send_syn(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
     let seq = t.snd_una;
     if t.snd_nxt == seq {
         t.snd_nxt = seq.wrapping_add(1);
-        t.unacked.push_back(Unacked { seq, flags: TcpFlags::SYN, payload: Vec::new() });
+        t.unacked.push_back(Unacked {
+            seq,
+            flags: TcpFlags::SYN,
+            payload: Vec::new(),
+            sacked: false,
+            packet: None,
+        });
     }
     own(t, id, cx);
     arm(t, id, cx);
-    transmit(ns, id, Segment { seq, flags: TcpFlags::SYN, payload: Vec::new(), syn: true }, cx);
+    resend(ns, id, 0, cx);
 }
 
 /// `lock_sock` by a call: it returns after [`CALL_TIME`], then the backlog is processed.
@@ -382,13 +425,65 @@ fn own(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
 
 /// (Re)starts the retransmission timer.
 pub(super) fn arm(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
-    let at = cx.now + t.rto;
-    t.rto_at = Some(at);
-    cx.out.push(Output::Timer { at, timer: Timer::Tcp(id) });
+    t.rto_at = Some(cx.set_timer(t.rto, Timer::Tcp(id)));
+}
+
+/// `tcp_schedule_loss_probe`, `tcp_rearm_rto`: something is on its way. The first time that no acknowledgement comes,
+/// the tail is sent again, and of several segments soon.
+pub(super) fn watch(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
+    let several = t.unacked.len() > 1;
+    if t.may_probe() && (several || t.rto_at.is_none()) {
+        let wait = t.slow_start * 2 + if several { PROBE_SOON } else { RTO_MIN };
+        t.rto_at = Some(cx.set_timer(wait.min(t.rto), Timer::Tcp(id)));
+    } else if t.rto_at.is_none() {
+        arm(t, id, cx);
+    }
+}
+
+/// What waits behind it joins a segment that is sent again (`tcp_retrans_try_collapse`).
+fn collapse(t: &mut TcpSocket) {
+    while let [first, next, ..] = t.unacked.make_contiguous()
+        && !first.flags.has(TcpFlags::SYN)
+        && !next.sacked
+        && first.payload.len() + next.payload.len() <= t.mss
+    {
+        first.flags = first.flags | next.flags;
+        let more = std::mem::take(&mut next.payload);
+        first.payload.extend(more);
+        t.unacked.remove(1);
+    }
+}
+
+/// Sends the oldest segment again that is not acknowledged (`tcp_retransmit_skb`).
+pub(super) fn send_again(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    collapse(t);
+    arm(t, id, cx);
+    resend(ns, id, 0, cx);
+}
+
+/// Sends this one of the unacknowledged segments again, unless it has not yet left the host
+/// (`skb_still_in_host_queue`).
+pub(super) fn resend(ns: &mut Netns, id: SocketId, which: usize, cx: &mut Cx<'_>) {
+    let Some(u) = ns.sockets.tcp(id).and_then(|t| t.unacked.get(which).cloned()) else { return };
+    if u.packet.is_some_and(|p| ns.neigh.is_waiting(p)) {
+        return;
+    }
+    let syn = u.flags.has(TcpFlags::SYN);
+    // A SYN/ACK is made anew each time.
+    let own = !(syn && u.flags.has(TcpFlags::ACK));
+    let sent = transmit(ns, id, Segment { seq: u.seq, flags: u.flags, payload: u.payload, syn }, cx);
+    if let Some(u) = ns.sockets.tcp(id).and_then(|t| t.unacked.get_mut(which)) {
+        u.packet = sent.filter(|_| own);
+    }
 }
 
 /// `tcp_push_pending_frames`: sends what the window allows, then a FIN if the program has closed.
 pub(super) fn push(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    push_with(ns, id, TcpFlags::ACK, cx);
+}
+
+fn push_with(ns: &mut Netns, id: SocketId, base: TcpFlags, cx: &mut Cx<'_>) {
     loop {
         let Some(t) = ns.sockets.tcp(id) else { return };
         if matches!(t.status, TcpStatus::SynSent | TcpStatus::SynRecv | TcpStatus::Close) {
@@ -403,7 +498,7 @@ pub(super) fn push(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
         }
         let payload: Vec<u8> = t.to_send.drain(..n).collect();
         let seq = t.snd_nxt;
-        let mut flags = TcpFlags::ACK;
+        let mut flags = base;
         if n > 0 && t.to_send.is_empty() {
             flags = flags | TcpFlags::PSH;
         }
@@ -412,21 +507,36 @@ pub(super) fn push(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
             t.pingpong = true;
         }
         if fin {
-            flags = flags.without(TcpFlags::PSH) | TcpFlags::FIN;
-            if n > 0 {
-                flags = flags | TcpFlags::PSH;
-            }
+            flags = flags | TcpFlags::FIN;
             t.fin_queued = false;
-            let to = if t.status == TcpStatus::CloseWait { TcpStatus::LastAck } else { TcpStatus::FinWait1 };
-            t.enter(id, to, cx);
+            match t.status {
+                TcpStatus::CloseWait => t.enter(id, TcpStatus::LastAck, cx),
+                TcpStatus::Established => t.enter(id, TcpStatus::FinWait1, cx),
+                _ => {}
+            }
         }
-        let segment = Unacked { seq, flags, payload: payload.clone() };
-        t.snd_nxt = segment.end();
+        let segment = Unacked { seq, flags, payload: payload.clone(), sacked: false, packet: None };
+        let end = segment.end();
+        t.snd_nxt = end;
         t.unacked.push_back(segment);
-        if t.rto_at.is_none() {
+        watch(t, id, cx);
+        let sent = transmit(ns, id, Segment { seq, flags, payload: payload.clone(), syn: false }, cx);
+        if let Some(last) = ns.sockets.tcp(id).and_then(|t| t.unacked.back_mut()) {
+            last.packet = sent;
+        }
+        let unsent = |t: &&mut TcpSocket| sent.is_none() && t.snd_nxt == end && t.snd_una != end;
+        let Some(t) = ns.sockets.tcp(id).filter(unsent) else { continue };
+        // The box itself dropped it (tcp_write_xmit): it was never sent, and is tried again when a timer ends.
+        t.unacked.pop_back();
+        t.snd_nxt = seq;
+        for byte in payload.into_iter().rev() {
+            t.to_send.push_front(byte);
+        }
+        t.fin_queued |= fin;
+        if t.unacked.is_empty() {
             arm(t, id, cx);
         }
-        transmit(ns, id, Segment { seq, flags, payload, syn: false }, cx);
+        return;
     }
 }
 
@@ -454,14 +564,28 @@ pub(crate) fn tcp_timer(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
         ns.sockets.remove(id);
         return;
     }
-    let Some(first) = t.unacked.front().cloned() else { return };
+    if t.unacked.is_empty() {
+        // tcp_send_probe0
+        if !t.to_send.is_empty() || t.fin_queued {
+            t.rto = (t.rto * 2).min(RTO_MAX);
+            push_with(ns, id, TcpFlags::ACK | TcpFlags::PSH, cx);
+        }
+        return;
+    }
+    if t.may_probe() {
+        // tcp_send_loss_probe
+        t.probed = true;
+        arm(t, id, cx);
+        let tail = t.unacked.len() - 1;
+        return resend(ns, id, tail, cx);
+    }
     let limit = match t.status {
         TcpStatus::SynSent => syn_retries,
         TcpStatus::SynRecv => synack_retries,
         _ => retries2,
     };
     if i64::from(t.retries) >= limit {
-        t.error = Some(Errno::ETIMEDOUT);
+        t.error = Some(t.soft_error.unwrap_or(Errno::ETIMEDOUT));
         t.enter(id, TcpStatus::Close, cx);
         cx.out.push(Output::Wake(id));
         let forget = t.orphan || t.listener.is_some();
@@ -475,7 +599,5 @@ pub(crate) fn tcp_timer(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
     if !stays {
         t.rto = (t.rto * 2).min(RTO_MAX);
     }
-    arm(t, id, cx);
-    let syn = first.flags.has(TcpFlags::SYN);
-    transmit(ns, id, Segment { seq: first.seq, flags: first.flags, payload: first.payload, syn }, cx);
+    send_again(ns, id, cx);
 }

@@ -1,6 +1,8 @@
 //! Segments in (net/ipv4/tcp_ipv4.c, tcp_input.c).
 
-use super::tcp::{DELACK, RTO_MIN, SERVER_WINDOW, TIMEWAIT, TcpSocket, TcpStatus, Unacked, arm, find, push};
+use super::tcp::{
+    DELACK, SERVER_WINDOW, TIMEWAIT, TcpSocket, TcpStatus, Unacked, arm, find, push, send_again, watch,
+};
 use super::tcp_output::{Segment, send_reset, transmit};
 use super::{Endpoint, Errno, Socket};
 use crate::event::{SocketStep, What};
@@ -145,7 +147,7 @@ fn listen(
     let seq = t.snd_una;
     let flags = TcpFlags::SYN | TcpFlags::ACK;
     t.snd_nxt = seq.wrapping_add(1);
-    t.unacked.push_back(Unacked { seq, flags, payload: Vec::new() });
+    t.unacked.push_back(Unacked { seq, flags, payload: Vec::new(), sacked: false, packet: None });
     let id = ns.sockets.add(Socket::Tcp(Box::new(t)));
     cx.emit(skb.id, || What::Socket {
         socket: id,
@@ -196,8 +198,11 @@ fn syn_sent(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) 
     t.snd_wnd = u32::from(tcp.window);
     t.unacked.clear();
     t.rto_at = None;
+    if t.retries > 0 {
+        t.slow_start = cx.now.since(t.began);
+    }
     t.retries = 0;
-    t.rto = RTO_MIN;
+    t.rto = t.first_rto();
     t.enter(id, TcpStatus::Established, cx);
     cx.out.push(Output::Wake(id));
     ack_now(ns, id, cx);
@@ -219,15 +224,8 @@ fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>)
     }
     if tcp.flags.has(TcpFlags::SYN) && t.status == TcpStatus::SynRecv && tcp.seq.wrapping_add(1) == t.rcv_nxt
     {
-        // The SYN again: our SYN/ACK was lost.
-        if let Some(first) = t.unacked.front().cloned() {
-            transmit(
-                ns,
-                id,
-                Segment { seq: first.seq, flags: first.flags, payload: Vec::new(), syn: true },
-                cx,
-            );
-        }
+        // The SYN again: our SYN/ACK was lost. Its timer begins anew (tcp_check_req).
+        send_again(ns, id, cx);
         return Ok(Delivery::Local);
     }
     if !in_window || tcp.flags.has(TcpFlags::SYN) {
@@ -248,6 +246,17 @@ fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>)
         t.ts_recent = val;
     }
     acknowledge(ns, id, tcp, cx);
+    if let Some(t) = ns.sockets.tcp(id)
+        && t.orphan
+        && matches!(t.status, TcpStatus::FinWait1 | TcpStatus::FinWait2)
+        && after(tcp.seq.wrapping_add(tcp.payload.len() as u32), t.rcv_nxt)
+    {
+        // Nobody will read it: the peer learns that (RFC 1122, 4.2.2.13).
+        t.enter(id, TcpStatus::Close, cx);
+        ns.sockets.remove(id);
+        send_reset(ns, &skb, cx);
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
+    }
     let taken = take_payload(ns, id, &skb, tcp, cx);
     push(ns, id, cx);
     if !taken {
@@ -258,8 +267,12 @@ fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>)
 
 fn reset_received(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
     let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, skb, cx) };
-    // RFC 5961: only the exact next sequence number.
+    // RFC 5961: only the exact next sequence number; another one in the window is challenged.
     if tcp.seq != t.rcv_nxt {
+        let in_window = after(tcp.seq, t.rcv_nxt) && !after(tcp.seq, t.rcv_nxt.wrapping_add(t.rcv_wnd));
+        if in_window && t.status != TcpStatus::SynRecv {
+            ack_now(ns, id, cx);
+        }
         return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
     let half_open = t.status == TcpStatus::SynRecv;
@@ -279,16 +292,33 @@ fn acknowledge(ns: &mut Netns, id: SocketId, tcp: &Tcp, cx: &mut Cx<'_>) {
     let Some(t) = ns.sockets.tcp(id) else { return };
     t.snd_wnd = u32::from(tcp.window) << t.snd_wscale;
     if !after(tcp.ack, t.snd_una) {
+        // The same acknowledgement again, with several segments out: a later one has arrived, so the first is lost.
+        let pure = tcp.seq_len() == 0;
+        if pure && tcp.ack == t.snd_una && t.unacked.len() > 1 && t.retries == 0 && !t.recovering {
+            t.recovering = true;
+            t.probed = true;
+            t.unacked.iter_mut().skip(1).for_each(|u| u.sacked = true);
+            send_again(ns, id, cx);
+        }
         return;
     }
+    let lossy = t.retries > 0;
     t.snd_una = tcp.ack;
     t.unacked.retain(|u| after(u.end(), tcp.ack));
     t.retries = 0;
-    t.rto = RTO_MIN;
+    t.probed = false;
+    t.recovering = false;
+    t.rto = t.first_rto();
     t.rto_at = None;
     if !t.unacked.is_empty() {
-        arm(t, id, cx);
+        if lossy {
+            // What was sent with the lost segment is taken for lost too.
+            send_again(ns, id, cx);
+        } else {
+            watch(t, id, cx);
+        }
     }
+    let Some(t) = ns.sockets.tcp(id) else { return };
     let all = t.unacked.is_empty() && !t.fin_queued;
     match t.status {
         TcpStatus::SynRecv => {
@@ -327,16 +357,34 @@ fn take_payload(ns: &mut Netns, id: SocketId, skb: &Skb, tcp: &Tcp, cx: &mut Cx<
     if tcp.payload.is_empty() && !fin {
         return false;
     }
-    if tcp.seq != t.rcv_nxt {
-        // Old or out of order: say again what is expected.
+    if after(tcp.seq, t.rcv_nxt) {
+        // Out of order: keep it (tcp_data_queue_ofo), and say again what is expected.
+        t.early.push((tcp.seq, tcp.payload.clone(), fin));
         ack_now(ns, id, cx);
         return true;
     }
-    if !tcp.payload.is_empty() {
-        t.recv.extend(&tcp.payload);
-        t.rcv_nxt = t.rcv_nxt.wrapping_add(tcp.payload.len() as u32);
+    if !after(tcp.seq.wrapping_add(tcp.seq_len()), t.rcv_nxt) {
+        // Old: say again what is expected.
+        ack_now(ns, id, cx);
+        return true;
+    }
+    let known = t.rcv_nxt.wrapping_sub(tcp.seq) as usize;
+    let mut payload = tcp.payload.get(known..).unwrap_or_default().to_vec();
+    let mut fin = fin;
+    let had_early = !t.early.is_empty();
+    loop {
+        let end = t.rcv_nxt.wrapping_add(payload.len() as u32);
+        let Some(at) = t.early.iter().position(|(seq, ..)| !fin && !after(*seq, end)) else { break };
+        let (seq, more, last) = t.early.remove(at);
+        let known = end.wrapping_sub(seq) as usize;
+        payload.extend(more.get(known..).unwrap_or_default());
+        fin = last && known <= more.len();
+    }
+    if !payload.is_empty() {
+        t.recv.extend(&payload);
+        t.rcv_nxt = t.rcv_nxt.wrapping_add(payload.len() as u32);
         t.last_data = Some(cx.now);
-        let len = tcp.payload.len();
+        let len = payload.len();
         cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Received(len) });
         cx.out.push(Output::Wake(id));
     }
@@ -360,12 +408,10 @@ fn take_payload(ns: &mut Netns, id: SocketId, skb: &Skb, tcp: &Tcp, cx: &mut Cx<
         }
     }
     let Some(t) = ns.sockets.tcp(id) else { return true };
-    if t.pingpong && t.status != TcpStatus::Closing {
+    if t.pingpong && t.status != TcpStatus::Closing && !had_early {
         // Wait a moment for an answer that can carry the acknowledgement.
         if t.ack_at.is_none() {
-            let at = cx.now + DELACK;
-            t.ack_at = Some(at);
-            cx.out.push(Output::Timer { at, timer: Timer::Tcp(id) });
+            t.ack_at = Some(cx.set_timer(DELACK, Timer::Tcp(id)));
         }
     } else {
         ack_now(ns, id, cx);

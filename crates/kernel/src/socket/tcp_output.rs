@@ -1,5 +1,6 @@
 //! Segments out (net/ipv4/tcp_output.c).
 
+use super::send_error;
 use super::tcp::{CLIENT_WINDOW, MSS, SERVER_WINDOW, TcpSocket, WSCALE};
 use crate::event::{Origin, What};
 use crate::ipv4::ip_local_out;
@@ -27,10 +28,11 @@ fn window(t: &mut TcpSocket) -> u16 {
     u16::try_from(left.div_ceil(step)).unwrap_or(u16::MAX)
 }
 
-/// `tcp_transmit_skb`: builds the segment with Linux's options and sends it.
-pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut Cx<'_>) {
+/// `tcp_transmit_skb`: builds the segment with Linux's options and sends it. The packet, or `None` if this
+/// box dropped it.
+pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut Cx<'_>) -> Option<PacketId> {
     let ttl = ns.default_ttl();
-    let Some(t) = ns.sockets.tcp(id) else { return };
+    let t = ns.sockets.tcp(id)?;
     let now = (cx.now.millis() & 0xffff_ffff) as u32;
     let ts = t.ts_ok.then(|| (t.ts_offset.wrapping_add(now), t.ts_recent));
     let is_synack = segment.syn && segment.flags.has(TcpFlags::ACK);
@@ -69,23 +71,29 @@ pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut 
         ip.id = t.ip_id;
     }
     let parent = t.cause;
-    send(ns, ip, Origin::Socket(id), parent, cx);
+    send(ns, ip, Origin::Socket(id), parent, cx)
 }
 
-fn send(ns: &mut Netns, ip: Ip, origin: Origin, parent: Option<PacketId>, cx: &mut Cx<'_>) {
-    let (Some(src), Some(dst)) = (ip.src_v4(), ip.dst_v4()) else { return };
+fn send(
+    ns: &mut Netns,
+    ip: Ip,
+    origin: Origin,
+    parent: Option<PacketId>,
+    cx: &mut Cx<'_>,
+) -> Option<PacketId> {
+    let (src, dst) = (ip.src_v4()?, ip.dst_v4()?);
     let packet = cx.ids.packet();
     let mut skb = Skb::local(packet, ip);
     let frame = Rc::clone(&skb.frame);
     cx.emit(packet, || What::Created { origin, parent, frame });
-    // TCP hears of a dropped segment by silence alone.
     match ns.route_packet(packet, Some(src), dst, false, cx) {
         Ok(route) => {
             skb.dst = Some(route);
-            let _ = ip_local_out(ns, skb, cx);
+            ip_local_out(ns, skb, cx).err().and_then(send_error).is_none().then_some(packet)
         }
         Err(why) => {
             cx.drop(&skb, crate::DropReason::Unreachable(why));
+            None
         }
     }
 }

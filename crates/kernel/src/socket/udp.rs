@@ -1,10 +1,10 @@
 //! UDP sockets (net/ipv4/udp.c).
 
-use super::{Endpoint, Errno, Socket, SocketError, send_error};
+use super::{Endpoint, Errno, IcmpError, Socket, send_error};
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::Verdict;
-use crate::{Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
+use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
 use packet::{Ip, L4, Udp, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,7 +33,10 @@ pub struct UdpSocket {
     /// `IP_TTL`
     pub ttl: Option<u8>,
     pub(crate) queue: VecDeque<Datagram>,
-    pub(crate) errors: Vec<SocketError>,
+    /// The error that the next call fails with (`sk_err`).
+    pub(crate) error: Option<Errno>,
+    /// `sk_error_queue`
+    pub(crate) queued_errors: Vec<IcmpError>,
     ip_id: u16,
 }
 
@@ -51,7 +54,8 @@ impl Netns {
             recverr: false,
             ttl: None,
             queue: VecDeque::new(),
-            errors: Vec::new(),
+            error: None,
+            queued_errors: Vec::new(),
             ip_id,
         })))
     }
@@ -106,6 +110,10 @@ impl Netns {
             // Without SO_BROADCAST.
             return Err(Errno::EACCES);
         }
+        // sock_alloc_send_pskb: an error that came in since the last call ends this one.
+        if let Some(errno) = self.sockets.udp(id).and_then(|u| u.error.take()) {
+            return Err(errno);
+        }
         let udp = Udp { sport: local.1, dport: remote.1, checksum_ok: true, payload };
         let mut ip = Ip::new(IpAddr::V4(route.source), IpAddr::V4(remote.0), L4::Udp(udp));
         ip.ttl = ttl.unwrap_or(self.default_ttl());
@@ -151,7 +159,7 @@ pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<Sock
 }
 
 /// `udp_rcv`
-pub(crate) fn udp_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey {
     let parsed = skb.ip().and_then(|ip| {
         let L4::Udp(u) = &ip.l4 else { return None };
         Some((ip.src_v4()?, ip.dst_v4()?, u))
@@ -161,6 +169,8 @@ pub(crate) fn udp_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
         return Err(cx.drop(&skb, DropReason::BadChecksum));
     }
     let Some(id) = find(ns, (dst, udp.dport), (src, udp.sport)) else {
+        // nf_reset_ct: the flow is forgotten by then, so the error finds its own way through conntrack.
+        skb.ct = Ct::None;
         icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 3, None, cx);
         return Err(cx.drop(&skb, DropReason::NoSocket));
     };

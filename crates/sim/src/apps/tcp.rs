@@ -113,6 +113,13 @@ impl TcpClient {
                 Some(Outcome::Tcp { connect: errno.map(Err), reply: None })
             }
             Some(_) => {
+                // A careful program asks SO_ERROR whether connect() succeeded.
+                if let Some(Some(errno)) = cx.with(host, |ns, _| ns.tcp_so_error(socket)) {
+                    cx.report(host, AppEvent::Failed { to, errno });
+                    let outcome = Outcome::Tcp { connect: Some(Err(errno)), reply: None };
+                    self.finish(socket, cx);
+                    return Some(outcome);
+                }
                 cx.report(host, AppEvent::Connected { to });
                 let request = self.request.clone();
                 cx.with(host, |ns, kcx| {

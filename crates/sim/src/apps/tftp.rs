@@ -126,7 +126,7 @@ impl TftpServer {
             Some(Ok(socket)) => socket,
             Some(Err(errno)) => {
                 let event =
-                    AppEvent::TftpData { port: Some(data.1), error: SocketError { errno, icmp: None } };
+                    AppEvent::TftpData { port: Some(data.1), error: SocketError { errno, icmp: Vec::new() } };
                 return cx.report(self.host, event);
             }
             None => return,
@@ -142,7 +142,7 @@ impl TftpServer {
         let payload = message(op::DATA, t.block, t.chunk());
         let sent = cx.with(self.host, |ns, kcx| ns.udp_send(t.socket, None, None, payload, kcx));
         if let Some(Err(errno)) = sent {
-            let error = SocketError { errno, icmp: None };
+            let error = SocketError { errno, icmp: Vec::new() };
             cx.report(self.host, AppEvent::TftpData { port: Some(t.port), error });
         }
     }

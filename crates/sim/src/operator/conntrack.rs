@@ -45,6 +45,9 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
         Err(diagnostic) => return refused(2, &diagnostic),
     };
     let now = world.now();
+    if matches!(command.op, ConntrackOp::List | ConntrackOp::Delete) {
+        world.with(host, |ns, cx| ns.ct_evict(cx));
+    }
     let Some(ns) = world.host(host) else { return CommandOutput::default() };
     let expectations = command.table == ConntrackTable::Expectations;
     if expectations && command.op == ConntrackOp::List {

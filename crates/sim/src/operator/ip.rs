@@ -15,6 +15,7 @@ use kernel::neigh::Nud;
 use kernel::route::{FibTable, Route, RouteKind, Scope};
 use kernel::{DevId, Instant, Netns, NetnsId};
 use packet::Mac;
+use std::net::Ipv4Addr;
 use userland::ip::{
     AddrCommand, IpCommand, IpFormat, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec, NewLink,
     NudWord, RouteCommand, RouteFilter, RouteSpec, parse_ip, parse_ip_batch,
@@ -67,6 +68,31 @@ fn execute(world: &mut World, host: NetnsId, command: &IpCommand, format: IpForm
 
 /// What a command changes. Printing is apart: while a box is set up, nobody reads.
 pub(super) fn change(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
+    let before = addresses(world, host);
+    let done = perform(world, host, command);
+    let after = addresses(world, host);
+    for (dev, up, addrs) in &before {
+        let now = after.iter().find(|(d, ..)| d == dev);
+        let stays_up = now.is_some_and(|(_, up, _)| *up);
+        if *up && !stays_up {
+            world.with(host, |ns, cx| ns.masquerade_gone(*dev, None, cx));
+        }
+        for addr in addrs {
+            if !now.is_some_and(|(_, _, addrs)| addrs.contains(addr)) {
+                world.with(host, |ns, cx| ns.masquerade_gone(*dev, Some(*addr), cx));
+            }
+        }
+    }
+    done
+}
+
+/// The devices of a box: which one, whether it is up, its addresses.
+fn addresses(world: &World, host: NetnsId) -> Vec<(DevId, bool, Vec<Ipv4Addr>)> {
+    let devices = world.host(host).map_or(&[][..], |ns| ns.devices());
+    devices.iter().map(|d| (d.id, d.up, d.addrs.iter().map(|a| a.net.addr()).collect())).collect()
+}
+
+fn perform(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
     let now = world.now();
     let Some(ns) = world.host_mut(host) else { return Ok(()) };
     match command {

@@ -71,7 +71,7 @@ impl Draft {
             changed: false,
         };
         for (i, chain) in loaded.rules.chains.iter().enumerate() {
-            let state = |n: usize| loaded.state.get(i).and_then(|s| s.get(n)).copied().unwrap_or_default();
+            let state = |n: usize| loaded.state.get(i).and_then(|s| s.get(n)).cloned().unwrap_or_default();
             let rules = chain.rules.iter().enumerate();
             let rules = rules.map(|(n, r)| DraftRule { rule: Rc::clone(r), state: state(n), line: None });
             let new = DraftChain { rules: rules.collect(), ..DraftChain::new(&chain.name, chain.base) };
@@ -255,7 +255,7 @@ impl Draft {
             chain_lines: Vec::with_capacity(order.len()),
         };
         for (_, chain) in order {
-            out.state.push(chain.rules.iter().map(|r| r.state).collect());
+            out.state.push(chain.rules.iter().map(|r| r.state.clone()).collect());
             out.lines.push(chain.rules.iter().map(|r| r.line).collect());
             out.policy.push(chain.policy);
             out.chain_lines.push(chain.line);

@@ -71,7 +71,7 @@ pub(super) fn list_rule(table: &LoadedTable, chain: usize, index: usize, format:
     }
     if format.verbose {
         let counters =
-            table.state.get(chain).and_then(|s| s.get(index)).copied().unwrap_or_default().counters;
+            table.state.get(chain).and_then(|s| s.get(index)).map(|s| s.counters).unwrap_or_default();
         let width = if format.exact { 8 } else { 5 };
         for n in [counters.packets, counters.bytes] {
             let _ = write!(out, "{:>width$} ", count(n, format.exact));

@@ -1,5 +1,6 @@
 //! The last hook: new entries enter the table, changes are reported (`nf_confirm`, `__nf_conntrack_confirm`).
 
+use super::core::bury;
 use super::expect::remove_expectations;
 use super::helper::help;
 use super::{CtState, Direction, status};
@@ -29,6 +30,8 @@ pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Sk
 fn confirm(ns: &mut Netns, skb: Skb, conn: ConnId, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
     let (orig, reply) = (c.orig, c.reply);
+    bury(ns, &skb, &orig, cx);
+    bury(ns, &skb, &reply, cx);
     if ns.ct.taken(&orig, conn, cx.now).or(ns.ct.taken(&reply, conn, cx.now)).is_some() {
         ns.ct.stats.insert_failed += 1;
         ns.ct.stats.drop += 1;

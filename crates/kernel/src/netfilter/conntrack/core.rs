@@ -73,6 +73,13 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
     Ok(step)
 }
 
+/// `nf_ct_gc_expired`: an entry that is over goes when somebody comes upon it.
+pub(super) fn bury(ns: &mut Netns, skb: &Skb, tuple: &Tuple, cx: &mut Cx<'_>) {
+    if let Some(conn) = ns.ct.over(tuple, cx.now) {
+        ct_kill(ns, skb, conn, cx);
+    }
+}
+
 /// `resolve_normal_ct`: finds the entry or makes one.
 fn resolve_normal_ct(
     ns: &mut Netns,
@@ -80,6 +87,7 @@ fn resolve_normal_ct(
     tuple: &Tuple,
     cx: &mut Cx<'_>,
 ) -> Result<(ConnId, ConnInfo, CtStep), &'static str> {
+    bury(ns, skb, tuple, cx);
     let Some((conn, dir)) = ns.ct.find(tuple, cx.now) else {
         let (conn, step) = init_conntrack(ns, skb, tuple, cx)?;
         let state = if step == CtStep::Expected { CtState::Related } else { CtState::New };
@@ -151,6 +159,7 @@ fn handle_packet(
         loose: ns.ct.tcp_loose,
         be_liberal: ns.ct.tcp_be_liberal,
         max_retrans: ns.ct.tcp_max_retrans,
+        syn_keeps_timeout: ns.era().syn_keeps_timeout(),
     };
     let Some(c) = ns.ct.get_mut(conn) else { return Ok(Handled::Done) };
     // As it was before this packet: the first answer is judged as the first answer.
@@ -220,6 +229,18 @@ pub(crate) fn attach(answer: &mut Skb, cause: &Skb) {
     if let Ct::Tracked { conn, info } = cause.ct {
         answer.ct = Ct::Tracked { conn, info: ConnInfo { state: CtState::Related, dir: info.dir.flip() } };
     }
+}
+
+/// `nf_ct_set_closing`: a RST made by REJECT ends the flow that it answers.
+pub(crate) fn set_closing(ns: &mut Netns, cause: &Skb, cx: &Cx<'_>) {
+    let Ct::Tracked { conn, .. } = cause.ct else { return };
+    let close = ns.ct.timeouts.tcp_close;
+    let by_reject = ns.era().reject_closes_flow();
+    let Some(c) = ns.ct.get_mut(conn).filter(|c| by_reject && c.is_confirmed()) else { return };
+    let Some(track) = &mut c.tcp else { return };
+    track.set_closing();
+    c.refresh(close, cx.now);
+    c.pending = true;
 }
 
 /// Reports conntrack's opinion right after the lookup.

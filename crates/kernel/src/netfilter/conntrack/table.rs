@@ -2,10 +2,11 @@
 
 use super::tcp::TcpTrack;
 use super::{ConnInfo, CtState, Direction, Expect, Helper, Timeouts, Tuple, status};
-use crate::{ConnId, Instant};
+use crate::{ConnId, DevId, Instant};
 use litemap::LiteMap;
 use rustc_hash::FxHasher;
 use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// An entry (`struct nf_conn`).
@@ -37,6 +38,8 @@ pub struct Conn {
     pub master_tuple: Option<Tuple>,
     /// Who reads its payload.
     pub helper: Option<Helper>,
+    /// The device whose address MASQUERADE took (`masq_index`).
+    pub(crate) masq: Option<DevId>,
     /// Changes not yet reported: bits of the pending ctnetlink message.
     pub(crate) pending: bool,
 }
@@ -262,6 +265,7 @@ impl Conntrack {
                 master: None,
                 master_tuple: None,
                 helper: None,
+                masq: None,
                 pending: false,
             },
         );
@@ -295,6 +299,19 @@ impl Conntrack {
     /// Entries whose time has come, oldest id first (`gc_worker`).
     pub(crate) fn expired(&self, now: Instant) -> Vec<ConnId> {
         self.conns.values().filter(|c| c.is_listed() && c.expires <= now).map(|c| c.id).collect()
+    }
+
+    /// The entry that has this tuple but is over, so that nobody finds it.
+    pub(crate) fn over(&self, tuple: &Tuple, now: Instant) -> Option<ConnId> {
+        let (id, _) = self.hash.get(tuple)?;
+        self.conns.get(&id).is_some_and(|c| c.expires <= now).then_some(id)
+    }
+
+    /// Flows that MASQUERADE gave an address of `dev`: this one, or any.
+    pub(crate) fn masqueraded(&self, dev: DevId, addr: Option<Ipv4Addr>) -> Vec<ConnId> {
+        let fits = |c: &&Conn| c.is_listed() && c.masq == Some(dev);
+        let with = |c: &&Conn| addr.is_none_or(|a| c.reply.dst == IpAddr::V4(a));
+        self.conns.values().filter(fits).filter(with).map(|c| c.id).collect()
     }
 
     /// Ids of all confirmed entries.

@@ -45,6 +45,18 @@ impl TcpState {
             TcpState::SynSent2 => "SYN_SENT2",
         }
     }
+
+    /// `tcp_can_early_drop`: past ESTABLISHED.
+    fn is_closing(self) -> bool {
+        matches!(
+            self,
+            TcpState::FinWait
+                | TcpState::CloseWait
+                | TcpState::LastAck
+                | TcpState::TimeWait
+                | TcpState::Close
+        )
+    }
 }
 
 /// Flags of one side (include/uapi/linux/netfilter/nf_conntrack_tcp.h).
@@ -94,6 +106,8 @@ pub struct TcpTrack {
     last_end: u32,
     last_win: u16,
     retrans: u32,
+    /// The side that sent a SYN which did not fit, as that SYN describes it.
+    ignored_syn: Option<TcpPeer>,
 }
 
 /// What matters of a segment's flags.
@@ -222,6 +236,8 @@ pub(super) struct TcpSettings {
     pub loose: bool,
     pub be_liberal: bool,
     pub max_retrans: u32,
+    /// A repeated SYN leaves the time-out of an unanswered flow as it is.
+    pub syn_keeps_timeout: bool,
 }
 
 /// The combinations of flags that exist (`tcp_valid_flags`), ECN and PSH aside.
@@ -230,6 +246,17 @@ pub(super) fn flags_are_valid(flags: TcpFlags) -> bool {
     let (s, a, u) = (TcpFlags::SYN, TcpFlags::ACK, TcpFlags::URG);
     let (r, fi) = (TcpFlags::RST, TcpFlags::FIN);
     [s, s | u, s | a, r, r | a, fi | a, fi | a | u, a, a | u].contains(&f)
+}
+
+impl TcpPeer {
+    /// The side that sends this SYN.
+    fn of_syn(tcp: &Tcp) -> TcpPeer {
+        let end = tcp.seq.wrapping_add(tcp.seq_len());
+        let maxwin = u32::from(tcp.window).max(1);
+        let mut peer = TcpPeer { end, maxend: end, maxwin, ..TcpPeer::default() };
+        read_options(&mut peer, tcp);
+        peer
+    }
 }
 
 impl TcpTrack {
@@ -250,13 +277,10 @@ impl TcpTrack {
             last_end: 0,
             last_win: 0,
             retrans: 0,
+            ignored_syn: None,
         };
         if state == TcpState::SynSent {
-            let peer = &mut track.seen[0];
-            peer.end = end;
-            peer.maxwin = u32::from(tcp.window).max(1);
-            peer.maxend = end;
-            read_options(peer, tcp);
+            track.seen[0] = TcpPeer::of_syn(tcp);
         } else if !settings.loose {
             return Err("nf_ct_tcp: not picking up existing connection");
         } else {
@@ -283,11 +307,15 @@ impl TcpTrack {
         timeouts: &Timeouts,
     ) -> TcpVerdict {
         let kind = kind_of(tcp.flags);
-        let old = self.state;
+        let mut old = self.state;
         let mut new = match next_state(dir, kind, old) {
             Next::To(state) => state,
+            Next::Ignore if self.resync(dir, kind, tcp) => {
+                old = TcpState::SynSent;
+                TcpState::SynRecv
+            }
             Next::Ignore => {
-                self.remember(dir, kind, tcp);
+                self.ignore(dir, kind, tcp);
                 return TcpVerdict::Ignored;
             }
             Next::Invalid => return TcpVerdict::Invalid("nf_ct_tcp: invalid state"),
@@ -298,10 +326,13 @@ impl TcpTrack {
             if closed || aborted {
                 return TcpVerdict::Repeat;
             }
-            self.remember(dir, kind, tcp);
+            self.ignore(dir, kind, tcp);
             return TcpVerdict::Ignored;
         }
-        if kind == Kind::Rst
+        // An RST in a connection that is being closed is not measured: the numbers may be those of a later one.
+        let measured = kind != Kind::Rst || !old.is_closing();
+        if measured
+            && kind == Kind::Rst
             && old != TcpState::SynSent
             && self.seen[index(dir.flip())].flags & flag::MAXACK_SET != 0
             && before(tcp.seq, self.seen[index(dir.flip())].maxack)
@@ -309,13 +340,18 @@ impl TcpTrack {
         {
             return TcpVerdict::Invalid("nf_ct_tcp: invalid rst");
         }
-        if let Err(reason) = self.in_window(dir, tcp, settings) {
+        if measured && let Err(reason) = self.in_window(dir, tcp, settings) {
             return TcpVerdict::Invalid(reason);
         }
         self.remember(dir, kind, tcp);
         if kind == Kind::Rst && !seen_reply {
             self.state = new;
             return TcpVerdict::Kill;
+        }
+        if kind == Kind::Syn && !seen_reply && old == TcpState::SynSent && settings.syn_keeps_timeout {
+            // The SYN again: a client that reuses its port must not keep the entry, and its NAT, alive.
+            self.state = new;
+            return TcpVerdict::Ignored;
         }
         if kind == Kind::Ack && dir == Direction::Reply && old == TcpState::SynRecv {
             new = TcpState::SynRecv;
@@ -348,22 +384,53 @@ impl TcpTrack {
         TcpVerdict::Accept { timeout, changed: old != new, assured }
     }
 
+    /// A SYN/ACK that acknowledges the SYN which was ignored before: the two ends agree, so believe them and begin
+    /// anew. True if so.
+    fn resync(&mut self, dir: Direction, kind: Kind, tcp: &Tcp) -> bool {
+        let answers = kind == Kind::SynAck
+            && self.last_kind == Kind::Syn
+            && self.last_dir != dir
+            && tcp.ack == self.last_end;
+        let Some(peer) = self.ignored_syn.filter(|_| answers) else { return false };
+        self.seen[index(dir.flip())] = peer;
+        self.seen[index(dir)] = TcpPeer::default();
+        true
+    }
+
+    /// `nf_conntrack_tcp_set_closing`: the box itself ends the connection by a RST.
+    pub(super) fn set_closing(&mut self) {
+        self.state = TcpState::Close;
+    }
+
+    /// Notes a segment that took its way through the state machine. Only acknowledgements are compared with the last
+    /// one: the same again and again is a retransmission.
     fn remember(&mut self, dir: Direction, kind: Kind, tcp: &Tcp) {
-        let end = tcp.seq.wrapping_add(tcp.seq_len());
-        if kind == Kind::Ack || kind == Kind::None {
-            // The same segment again and again is a retransmission.
+        if kind == Kind::Ack {
+            let end = tcp.seq.wrapping_add(tcp.seq_len());
             let same = self.last_dir == dir
                 && self.last_seq == tcp.seq
                 && self.last_ack == tcp.ack
                 && self.last_end == end
                 && self.last_win == tcp.window;
             self.retrans = if same { self.retrans + 1 } else { 0 };
+            self.note(tcp);
         }
         self.last_dir = dir;
         self.last_kind = kind;
+    }
+
+    /// Notes a segment that does not fit but passes.
+    fn ignore(&mut self, dir: Direction, kind: Kind, tcp: &Tcp) {
+        self.remember(dir, kind, tcp);
+        self.note(tcp);
+        let is_syn = kind == Kind::Syn && dir == Direction::Original;
+        self.ignored_syn = is_syn.then(|| TcpPeer::of_syn(tcp));
+    }
+
+    fn note(&mut self, tcp: &Tcp) {
         self.last_seq = tcp.seq;
         self.last_ack = tcp.ack;
-        self.last_end = end;
+        self.last_end = tcp.seq.wrapping_add(tcp.seq_len());
         self.last_win = tcp.window;
     }
 

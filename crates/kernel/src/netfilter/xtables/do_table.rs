@@ -141,7 +141,7 @@ fn rule_matches(
     rules: &RuleSet,
 ) -> bool {
     let (chain, index) = (usize::from(place.chain.0), place.next);
-    let mut state = rule_state(ns, table, chain, index).copied().unwrap_or_default();
+    let mut state = rule_state(ns, table, chain, index).map(std::mem::take).unwrap_or_default();
     let mut checks = Checks::new(cx.explains());
     let mut ok = ip_packet_match(ns, rule, skb, ctx, &mut checks);
     if ok {

@@ -213,12 +213,12 @@ impl RuleSet {
 }
 
 /// What a rule remembers between packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleState {
     /// Packets and bytes that matched.
     pub counters: Counters,
-    /// Packets that reached a `statistic --mode nth` match.
-    pub nth: u32,
+    /// Packets that reached each `statistic --mode nth`, by the index of the match in the rule.
+    pub nth: Vec<u32>,
 }
 
 /// A rule set with its counters, as it stands in a namespace.

@@ -88,7 +88,7 @@ fn list_rules(table: &LoadedTable, chain: Option<usize>, number: Option<usize>, 
     for (i, c) in chains() {
         for (n, rule) in c.rules.iter().enumerate().filter(|(n, _)| number.is_none_or(|x| x == n + 1)) {
             if format.verbose {
-                let state = table.state.get(i).and_then(|s| s.get(n)).copied().unwrap_or_default();
+                let state = table.state.get(i).and_then(|s| s.get(n)).cloned().unwrap_or_default();
                 out.push_str(&append(&c.name, &print_rule_counted(set, rule, state.counters)));
             } else {
                 out.push_str(&append_line(set, &c.name, rule));

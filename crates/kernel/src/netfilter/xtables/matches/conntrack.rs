@@ -1,10 +1,11 @@
 //! `-m conntrack` (net/netfilter/xt_conntrack.c).
 
 use super::{Checks, MatchCx};
-use crate::netfilter::conntrack::{CtState, Direction, status};
+use crate::netfilter::conntrack::{CtState, Direction, L4Key, Tuple, status};
 use crate::netfilter::xtables::{IpMatch, Neg, PortRange, Seen};
 use crate::{Ct, Skb};
 use packet::Protocol;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A set of states for `--ctstate`: one bit for each [`CtState`], and the two that are about NAT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl CtStates {
     }
 }
 
-/// A set of words for `--ctstatus`: NONE is 0, the others are bits of the entry's status.
+/// A set of words for `--ctstatus`: bits of the entry's status. NONE is no bit, so it never matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CtStatus(pub u32);
 
@@ -68,14 +69,41 @@ pub struct Conntrack {
     pub dir: Option<Direction>,
 }
 
+/// What there is to look at.
+struct View {
+    orig: Tuple,
+    reply: Tuple,
+    status: u32,
+    /// `nf_ct_expires`: the clock of an entry starts when it is confirmed; before that nothing is left.
+    left: u32,
+    dir: Direction,
+}
+
+impl View {
+    fn of(skb: &Skb, m: &MatchCx<'_, '_>) -> Option<View> {
+        match skb.ct {
+            Ct::Tracked { conn, info } => {
+                let c = m.ns.ct.get(conn)?;
+                let left = if c.is_confirmed() { c.seconds_left(m.cx.now) } else { 0 };
+                Some(View { orig: c.orig, reply: c.reply, status: c.status, left, dir: info.dir })
+            }
+            // The template of `-j CT` is an entry too, with nothing in it (nf_ct_tmpl_alloc).
+            Ct::Template(_) => {
+                let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+                let none = Tuple { src: any, dst: any, proto: Protocol(0), key: L4Key::Other };
+                let (dir, status) = (Direction::Original, status::CONFIRMED);
+                Some(View { orig: none, reply: none, status, left: 0, dir })
+            }
+            Ct::None | Ct::Untracked => None,
+        }
+    }
+}
+
 impl Conntrack {
     pub(super) fn eval(&self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
         let state = skb.ct.state();
-        let entry = match skb.ct {
-            Ct::Tracked { conn, info } => m.ns.ct.get(conn).map(|c| (c, info.dir)),
-            _ => None,
-        };
-        let nat = entry.map_or(0, |(c, _)| {
+        let entry = View::of(skb, m);
+        let nat = entry.as_ref().map_or(0, |c| {
             (if c.status & status::SRC_NAT != 0 { CtStates::SNAT } else { 0 })
                 | (if c.status & status::DST_NAT != 0 { CtStates::DNAT } else { 0 })
         });
@@ -86,13 +114,13 @@ impl Conntrack {
         ) {
             return false;
         }
-        let Some((c, dir)) = entry else {
+        let Some(c) = entry else {
             // Without an entry only the state can match.
             let only_state = Conntrack { state: self.state, ..Conntrack::default() } == *self;
             return only_state || checks.option(false, || Seen::Word("no entry"));
         };
         if let Some(want) = self.dir
-            && !checks.option(want == dir, || Seen::Word(dir.name()))
+            && !checks.option(want == c.dir, || Seen::Word(c.dir.name()))
         {
             return false;
         }
@@ -124,16 +152,13 @@ impl Conntrack {
             )
             && checks.optional(
                 self.status.as_ref(),
-                |s| c.status & s.0 != 0 || (s.0 == 0 && c.status == 0),
+                |s| c.status & s.0 != 0,
                 || Seen::Text(status::names(c.status).join(",")),
             )
             && checks.optional(
                 self.expire.as_ref(),
-                |(min, max)| {
-                    let left = c.seconds_left(m.cx.now);
-                    *min <= left && left <= *max
-                },
-                || Seen::Text(format!("{} s", c.seconds_left(m.cx.now))),
+                |(min, max)| *min <= c.left && c.left <= *max,
+                || Seen::Text(format!("{} s", c.left)),
             )
     }
 }

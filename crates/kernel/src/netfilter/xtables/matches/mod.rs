@@ -99,6 +99,11 @@ impl Checks {
         self.part = 0;
     }
 
+    /// Which match of the rule is being looked at.
+    pub(crate) fn match_index(&self) -> usize {
+        usize::from(self.index)
+    }
+
     /// Notes a check on a part of the rule's own selector; returns `ok`.
     pub(crate) fn selector(&mut self, of: CheckOf, ok: bool, seen: impl FnOnce() -> Seen) -> bool {
         if self.keep {

@@ -35,11 +35,9 @@ impl Physdev {
             && checks.optional(self.is_in.as_ref(), |()| true, || Seen::Iface(physin.clone()))
             && checks.optional(self.is_out.as_ref(), |()| has_out, || Seen::Iface(physout.clone()))
             && checks.optional(self.dev_in.as_ref(), |i| i.matches(&physin), || Seen::Iface(physin.clone()))
-            && checks.optional(
-                self.dev_out.as_ref(),
-                |i| has_out && i.matches(&physout),
-                || Seen::Iface(physout.clone()),
-            )
+            // While the output port is not known, no name matches and none fails to match.
+            && (self.dev_out.is_none() || has_out || checks.option(false, || Seen::Iface(physout.clone())))
+            && checks.optional(self.dev_out.as_ref(), |i| i.matches(&physout), || Seen::Iface(physout.clone()))
     }
 }
 

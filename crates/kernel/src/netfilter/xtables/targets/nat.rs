@@ -139,6 +139,11 @@ impl Masquerade {
             random_fully: self.random_fully,
             persistent: false,
         };
+        if let Ct::Tracked { conn, .. } = skb.ct
+            && let Some(c) = ns.ct.get_mut(conn)
+        {
+            c.masq = ctx.outdev;
+        }
         setup(ns, skb, &range, Manip::Src, cx)
     }
 }
