@@ -162,3 +162,19 @@ pub fn differences(kernel: &Value, engine: &Value) -> Vec<String> {
         })
         .collect()
 }
+
+/// The first step in which a random case differs, with both sides; `None` if nothing does. The parts are those that the
+/// generator records: walk, conntrack's messages, what came out, the sender's error; and the table at the end.
+pub fn case_difference(kernel: &Value, engine: &Value) -> Option<String> {
+    let part = |step: &Value, name: &str| clean(&json!({ name: step.get(name) }));
+    for (i, (k, e)) in list(&kernel["steps"]).zip(list(&engine["steps"])).enumerate() {
+        for name in ["trace", "ct", "out", "senderr"] {
+            let (k, e) = (part(k, name), part(e, name));
+            if k != e {
+                return Some(format!("step {i}\n  kernel {k}\n  engine {e}"));
+            }
+        }
+    }
+    let (k, e) = (clean(&kernel["final"]), clean(&engine["final"]));
+    (k != e).then(|| format!("the table at the end\n  kernel {k}\n  engine {e}"))
+}

@@ -116,9 +116,9 @@ fn step_json(run: &Run, i: usize, step: &Value, node: NetnsId, edges: &[(&str, N
 /// The case as a scenario.
 fn document(case: &Value, steps: &[Value]) -> Result<Value, String> {
     let rules = case.get("rules").and_then(Value::as_str).ok_or("expected rules, a text")?;
-    // They are put there anew.
-    let rules: String =
-        rules.lines().filter(|l| !l.ends_with("-j TRACE")).map(|l| format!("{l}\n")).collect();
+    // TRACE is put there anew; a comment keeps the numbers of the lines.
+    let lines = rules.lines().map(|l| if l.ends_with("-j TRACE") { "#" } else { l });
+    let rules: String = lines.map(|l| format!("{l}\n")).collect();
     let mut hosts = Map::new();
     for e in &EDGES {
         hosts.insert(e.name.to_owned(), json!({ "sniff": true }));

@@ -226,6 +226,8 @@ pub enum CtStep {
     Expected,
     /// Found the entry.
     Found,
+    /// Found the entry, which does not believe the packet but lets it pass, until the other side has spoken.
+    Ignored,
     /// An ICMP error about a known flow.
     Related,
     /// The packet already had its entry (loopback, or the kernel's answer to a packet).
@@ -245,6 +247,10 @@ pub struct CtEvent {
     pub kind: CtEventKind,
     /// The entry.
     pub row: Row,
+    /// It tells the protocol's state.
+    pub proto: bool,
+    /// It tells the mark even if that is 0, as it has changed.
+    pub mark: bool,
 }
 
 /// A ctnetlink message about an expectation.

@@ -28,6 +28,9 @@ pub enum Ct {
     None,
     /// `IP_CT_UNTRACKED`
     Untracked,
+    /// No entry, but not untouched either: an answer of the kernel to a packet without one. conntrack looks at it as at any
+    /// other; the targets CT and NOTRACK leave it alone, as they do with everything that has been seen.
+    Answer,
     /// A rule has chosen the helper of the entry that conntrack will make (a template of `CT --helper`).
     Template(Helper),
     /// Belongs to an entry.
@@ -51,7 +54,7 @@ impl Ct {
     /// The state that `--ctstate` sees.
     pub fn state(self) -> CtState {
         match self {
-            Ct::None => CtState::Invalid,
+            Ct::None | Ct::Answer => CtState::Invalid,
             Ct::Untracked => CtState::Untracked,
             Ct::Template(_) => CtState::New,
             Ct::Tracked { info, .. } => info.state,

@@ -35,7 +35,6 @@ fn names_are_not_looked_up() {
 #[test]
 fn rules_that_never_match() {
     let reason = "iptables takes it and prints something else";
-    refused("iptables -A T ! -i +", reason, "the rule would never match: + is every device");
     let message = "the rule would never match: no port is outside 0:65535";
     refused("iptables -A T -p tcp ! --dport 0:65535", reason, message);
     refused("iptables -A T -p udp --dport 90:80", reason, "the port range \"90:80\" runs backwards");

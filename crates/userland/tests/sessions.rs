@@ -77,6 +77,7 @@ sessions! {
     loops "loops" 30,
     rename "rename" 17,
     counters "counters" 20,
+    every_device "every-device" 5,
     marks "marks" 52,
     more "more" 286,
 }

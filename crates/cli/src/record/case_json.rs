@@ -1,11 +1,11 @@
 //! What came of a step of a random case, in the generator's format.
 
 use super::packet_text::ip_text;
-use super::rows::{event_json, row_json};
+use super::rows::{event_json, expect_event_json, row_json};
 use super::sorted;
 use super::trace::Tracer;
 use kernel::NetnsId;
-use kernel::event::{TapDir, What};
+use kernel::event::{CtStep, TapDir, What};
 use packet::{Frame, L4, Payload};
 use serde_json::{Map, Value, json};
 use sim::{Run, Seen, StepRecord};
@@ -22,6 +22,8 @@ pub fn step(
     let rules = record.rules.get(node.index()).map_or(&[][..], |r| &r[..]);
     let mut tracer = Tracer::default();
     let mut ct = Vec::new();
+    // What conntrack has logged about the packet before the probe sees it.
+    let mut logged = None;
     let mut received: Vec<Vec<Value>> = vec![Vec::new(); edges.len()];
     for entry in entries {
         let Seen::Kernel(what) = &entry.seen else { continue };
@@ -39,10 +41,25 @@ pub fn step(
                 }
                 ct.push(event);
             }
-            (what, _) if entry.host == node => {
-                if let Some(ns) = run.world.host(node) {
-                    tracer.see(ns, rules, what);
+            (What::ExpectEvent(event), _) if entry.host == node => {
+                let mut event = expect_event_json(event);
+                if let Some(map) = event.as_object_mut() {
+                    map.remove("timeout");
                 }
+                ct.push(event);
+            }
+            (what, _) if entry.host == node => {
+                let Some(ns) = run.world.host(node) else { continue };
+                if let What::Conntrack { step, .. } = what {
+                    logged = log_text(*step);
+                }
+                if let (What::CtProbe { ctx, frame, mark, .. }, Some(text)) =
+                    (what, logged.take_if(|_| is_probe(what)))
+                    && let Some(ip) = frame.ip()
+                {
+                    tracer.log(ns, ctx, ip, *mark, text);
+                }
+                tracer.see(ns, rules, what);
             }
             _ => {}
         }
@@ -50,6 +67,24 @@ pub fn step(
     out.insert("trace".to_owned(), Value::Array(flat(&tracer.finish())));
     out.insert("ct".to_owned(), Value::Array(ct));
     out.insert("out".to_owned(), Value::Array(received.concat()));
+}
+
+fn is_probe(what: &What) -> bool {
+    matches!(what, What::CtProbe { .. })
+}
+
+/// What conntrack logs with `nf_conntrack_log_invalid` at 255 (nf_ct_l4proto_log_invalid): what TCP refuses or does not
+/// believe, and wrong checksums. Of ICMP it logs only those errors whose quote is for somebody else.
+fn log_text(step: CtStep) -> Option<&'static str> {
+    match step {
+        CtStep::Ignored => Some("nf_ct_tcp: ignored"),
+        CtStep::Invalid(why) => {
+            let said =
+                why.starts_with("nf_ct_tcp") || why.contains("checksum") || why.contains("outer daddr");
+            said.then_some(why)
+        }
+        _ => None,
+    }
 }
 
 /// The conntrack table at the end.
@@ -110,6 +145,7 @@ fn short(step: &Value) -> Value {
     map.insert("h".to_owned(), json!(hook));
     let text = |key: &str| step[key].as_str().unwrap_or_default();
     match text("kind") {
+        "log" => map.insert("log".to_owned(), json!(text("text"))),
         "ctstate" => map.insert("ctstate".to_owned(), json!(text("state"))),
         kind => {
             let rule = format!("{}:{}:{kind}:{}", text("table"), text("chain"), step["n"]);

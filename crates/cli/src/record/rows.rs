@@ -98,7 +98,11 @@ pub fn event_json(event: &CtEvent) -> Value {
     };
     map.insert("ev".to_owned(), json!(name));
     fill(&mut map, &event.row);
-    if event.row.mark != 0 {
+    if !event.proto {
+        map.remove("tcp_state");
+        map.remove("tcp_flags");
+    }
+    if event.mark || event.row.mark != 0 {
         map.insert("mark".to_owned(), json!(event.row.mark));
     }
     match event.kind {

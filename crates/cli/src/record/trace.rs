@@ -65,6 +65,16 @@ impl Tracer {
         }
     }
 
+    /// A line of conntrack's log about a packet.
+    pub fn log(&mut self, ns: &Netns, ctx: &HookCtx, ip: &Ip, mark: u32, text: &str) {
+        let mut map = hook(ctx);
+        // nf_ct_l4proto_log_invalid names no hook: 0, which is PREROUTING.
+        map.insert("hook".to_owned(), json!("PREROUTING"));
+        map.insert("kind".to_owned(), json!("log"));
+        map.insert("text".to_owned(), json!(text));
+        self.push(ip, map, ctx, ns, mark);
+    }
+
     fn rule<'a>(&mut self, ns: &Netns, rules: &[Option<Rc<RuleSet>>], step: &'a RuleStep) -> Option<&'a Ip> {
         let ip = step.ip()?;
         let mut map = hook(&step.ctx);

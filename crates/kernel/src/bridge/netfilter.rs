@@ -3,7 +3,7 @@
 use super::input::br_handle_frame_finish;
 use crate::event::{BrNfStep, What};
 use crate::neigh::{NeighMac, neigh_output};
-use crate::netfilter::conntrack::nf_confirm;
+use crate::netfilter::conntrack::confirm;
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nf_hook;
 use crate::route::Verdict;
@@ -153,7 +153,7 @@ pub(super) fn br_nf_local_in(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> R
         return Ok(skb);
     }
     if skb.pkt_type != PktType::Host && skb.ct.conn().is_some() {
-        return nf_confirm(ns, skb, cx);
+        return confirm(ns, skb, cx);
     }
     Ok(skb)
 }
@@ -175,11 +175,15 @@ pub(super) fn br_nf_forward(
     }
     let Some(b) = &mut skb.nf_bridge else { return Ok(skb) };
     b.physout = Some(to);
-    let otherhost = skb.pkt_type;
-    skb.pkt_type = PktType::Host;
+    let otherhost = skb.pkt_type == PktType::OtherHost;
+    if otherhost {
+        skb.pkt_type = PktType::Host;
+    }
     note(&skb, bridge, BrNfStep::Calls(InetHook::Forward), cx);
     let mut skb = nf_hook(ns, InetHook::Forward, skb, Some(bridge), Some(bridge), cx)?;
-    skb.pkt_type = otherhost;
+    if otherhost {
+        skb.pkt_type = PktType::OtherHost;
+    }
     Ok(skb)
 }
 

@@ -23,6 +23,10 @@ pub(crate) fn icmp_send(
     gateway: Option<Ipv4Addr>,
     cx: &mut Cx<'_>,
 ) {
+    // `icmp_xmit_lock`: while a message of ICMP is on its way out, no other is made.
+    if ns.icmp_busy {
+        return;
+    }
     let Some(cause) = about.ip() else { return };
     let (Some(src), Some(dst)) = (cause.src_v4(), cause.dst_v4()) else { return };
     // RFC 1122, 3.2.2: never about broadcasts, later fragments, or other errors.
@@ -55,7 +59,14 @@ pub(crate) fn icmp_send(
     let (parent, frame) = (Some(about.id), Rc::clone(&skb.frame));
     cx.emit(id, || What::Created { origin: Origin::Icmp, parent, frame });
     // An error about an error is never sent, so its own fate matters to nobody.
+    push(ns, skb, cx);
+}
+
+/// `icmp_push_reply`
+fn push(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) {
+    ns.icmp_busy = true;
     let _ = ip_local_out(ns, skb, cx);
+    ns.icmp_busy = false;
 }
 
 /// `icmp_rcv`
@@ -109,7 +120,7 @@ fn query_reply(ns: &mut Netns, skb: &Skb, kind: u8, body: IcmpBody, cx: &mut Cx<
     reply.dst = Some(route);
     let (parent, frame) = (Some(skb.id), Rc::clone(&reply.frame));
     cx.emit(id, || What::Created { origin: Origin::Icmp, parent, frame });
-    let _ = ip_local_out(ns, reply, cx);
+    push(ns, reply, cx);
     Ok(Delivery::Local)
 }
 

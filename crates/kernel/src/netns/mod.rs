@@ -65,6 +65,8 @@ pub struct Netns {
     pub(crate) recent: RecentTables,
     pub(crate) peers: LiteMap<Ipv4Addr, Peer>,
     pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
+    /// A message of ICMP is on its way out (`icmp_xmit_lock`).
+    pub(crate) icmp_busy: bool,
     devices: Vec<Device>,
     tables: [Option<LoadedTable>; 5],
     table_order: Vec<TableId>,
@@ -90,6 +92,7 @@ impl Netns {
             recent: RecentTables::new(),
             peers: LiteMap::new(),
             redirects: LiteMap::new(),
+            icmp_busy: false,
             devices: Vec::new(),
             tables: [const { None }; 5],
             table_order: Vec::new(),

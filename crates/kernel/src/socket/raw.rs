@@ -4,6 +4,7 @@ use super::{Errno, Socket, send_error};
 use crate::dev::dev_queue_xmit;
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::ip_local_out;
+use crate::route::Verdict;
 use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Output, Skb, SocketId};
 use packet::{Frame, Icmp, IcmpBody, Ip, L4, icmp_type};
 use std::collections::VecDeque;
@@ -75,6 +76,10 @@ impl Netns {
         let route = self.route_packet(packet, Some(src), dst, any_src, cx).map_err(|why| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
+        if route.verdict == Verdict::Broadcast {
+            // Without SO_BROADCAST.
+            return Err(Errno::EACCES);
+        }
         if src.is_unspecified() {
             ip.src = IpAddr::V4(route.source);
         }

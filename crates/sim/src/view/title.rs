@@ -181,6 +181,7 @@ pub(super) fn conntrack(step: CtStep, state: CtState, dir: Option<Direction>, co
             let dir = dir.map_or("", Direction::name);
             format!("{state}, {dir} direction")
         }
+        CtStep::Ignored => format!("{state}, and the packet changes nothing"),
         CtStep::Related => "RELATED: an error about a known connection".to_owned(),
         CtStep::Invalid(why) => format!("INVALID: {why}"),
         CtStep::Untracked => "not tracked".to_owned(),

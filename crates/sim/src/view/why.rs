@@ -165,6 +165,9 @@ fn conntrack(step: CtStep, state: kernel::netfilter::conntrack::CtState, n: Opti
         CtStep::Found => {
             format!("Entry {n} has this packet's addresses and ports. Its state for rules: {state}.")
         }
+        CtStep::Ignored => format!(
+            "Entry {n} does not allow this packet now. It passes all the same, for the other side to answer it."
+        ),
         CtStep::Attached => format!("The packet brings its entry {n} with it."),
         CtStep::Related => format!("The packet is an error about entry {n}."),
         CtStep::Invalid(reason) => format!("No state of the connection allows this packet: {reason}."),

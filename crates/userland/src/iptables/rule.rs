@@ -90,12 +90,6 @@ impl<'a> Spec<'a> {
     /// `-i`, `-o`
     pub fn iface(&mut self, out: bool, value: Token<'a>, not: bool) -> Result<(), Fault> {
         let name = iface(&value.text)?;
-        if not && name.name.is_empty() {
-            return Err(Fault::new(
-                "the rule would never match: + is every device",
-                "expected a device name",
-            ));
-        }
         let place = if out { &mut self.out_iface } else { &mut self.in_iface };
         *place = Some((value, Neg { not, value: name }));
         Ok(())

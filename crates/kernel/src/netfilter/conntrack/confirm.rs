@@ -3,7 +3,8 @@
 use super::core::bury;
 use super::expect::remove_expectations;
 use super::helper::help;
-use super::{CtState, Direction, status};
+use super::table::Pending;
+use super::{CtState, Direction};
 use crate::event::{CtEvent, CtEventKind, What};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 
@@ -15,20 +16,19 @@ pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Sk
         (CtState::Related, Direction::Reply) => skb,
         _ => help(ns, skb, conn, info, cx)?,
     };
-    let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
-    if !c.is_confirmed() {
-        // An answer that the box made itself (ICMP error, RST) does not put the flow into the table.
-        if info.dir == Direction::Original {
-            return confirm(ns, skb, conn, cx);
-        }
-        return Ok(skb);
-    }
+    let skb = confirm(ns, skb, cx)?;
     deliver_cached_events(ns, &skb, conn, cx);
     Ok(skb)
 }
 
-fn confirm(ns: &mut Netns, skb: Skb, conn: ConnId, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+/// `__nf_conntrack_confirm`: a new entry enters the table. Nobody is told yet.
+pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
+    // An answer that the box made itself (ICMP error, RST) does not put the flow into the table.
+    if c.is_confirmed() || info.dir != Direction::Original {
+        return Ok(skb);
+    }
     let (orig, reply) = (c.orig, c.reply);
     bury(ns, &skb, &orig, cx);
     bury(ns, &skb, &reply, cx);
@@ -39,31 +39,27 @@ fn confirm(ns: &mut Netns, skb: Skb, conn: ConnId, cx: &mut Cx<'_>) -> Result<Sk
     }
     ns.ct.insert(conn, cx.now);
     cx.emit(skb.id, || What::Confirmed(conn));
-    report(ns, &skb, conn, CtEventKind::New, cx);
+    if let Some(c) = ns.ct.get_mut(conn) {
+        c.pending.new = true;
+    }
     Ok(skb)
 }
 
 /// `nf_ct_deliver_cached_events`
 fn deliver_cached_events(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
-    let pending = ns.ct.get(conn).is_some_and(|c| c.pending && c.status & status::DYING == 0);
-    if pending {
-        report(ns, skb, conn, CtEventKind::Update, cx);
-    }
-}
-
-fn report(ns: &mut Netns, skb: &Skb, conn: ConnId, kind: CtEventKind, cx: &mut Cx<'_>) {
     let now = cx.now;
-    if let Some(c) = ns.ct.get_mut(conn) {
-        c.pending = false;
+    if let Some(c) = ns.ct.get_mut(conn).filter(|c| c.has_news()) {
+        let Pending { new, proto, mark, .. } = std::mem::take(&mut c.pending);
+        let kind = if new { CtEventKind::New } else { CtEventKind::Update };
         let row = c.row(now);
-        cx.ct_event(skb.id, || CtEvent { kind, row });
+        cx.ct_event(skb.id, || CtEvent { kind, row, proto, mark });
     }
 }
 
 /// `nf_ct_kill`: the entry leaves the table at once.
 pub(crate) fn ct_kill(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
     if let Some(row) = ns.ct.remove(conn, cx.now) {
-        cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row });
+        cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row, proto: true, mark: false });
         remove_expectations(ns, skb.id, conn, cx);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn nf_conntrack_in(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &
         // Seen before: it comes back from loopback, or the box made it in answer to a tracked packet.
         Ct::Tracked { .. } => CtStep::Attached,
         Ct::Untracked => CtStep::Untracked,
-        Ct::None | Ct::Template(_) => match track(ns, &mut skb, ctx, cx) {
+        Ct::None | Ct::Answer | Ct::Template(_) => match track(ns, &mut skb, ctx, cx) {
             Ok(step) => step,
             Err(reason) => {
                 skb.ct = Ct::None;
@@ -53,10 +53,11 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
         }
     }
     let tuple = Tuple::of(&ip).ok_or("nf_ct: can't get tuple")?;
-    let (conn, info, step) = resolve_normal_ct(ns, skb, &tuple, cx)?;
+    let (conn, info, mut step) = resolve_normal_ct(ns, skb, &tuple, cx)?;
     skb.ct = Ct::Tracked { conn, info };
     match handle_packet(ns, skb, conn, info, &ip, ctx, cx)? {
         Handled::Done => {}
+        Handled::Ignored => step = CtStep::Ignored,
         Handled::Repeat => {
             ct_kill(ns, skb, conn, cx);
             skb.ct = Ct::None;
@@ -68,7 +69,7 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
         && let Some(c) = ns.ct.get_mut(conn)
         && c.set_status(status::SEEN_REPLY)
     {
-        c.pending = true;
+        c.pending.status = true;
     }
     Ok(step)
 }
@@ -140,6 +141,7 @@ fn init_conntrack(
 
 enum Handled {
     Done,
+    Ignored,
     Repeat,
 }
 
@@ -183,9 +185,11 @@ fn handle_packet(
                 TcpVerdict::Accept { timeout, changed, assured } => {
                     c.refresh(timeout, now);
                     let assured = assured && c.set_status(status::ASSURED);
-                    c.pending |= changed || assured;
+                    c.pending.proto |= changed;
+                    c.pending.status |= assured;
                 }
-                TcpVerdict::Ignored => {}
+                TcpVerdict::Ignored => return Ok(Handled::Ignored),
+                TcpVerdict::KeepsTimeout { changed } => c.pending.proto |= changed,
                 TcpVerdict::Kill => ct_kill(ns, skb, conn, cx),
                 TcpVerdict::Repeat => return Ok(Handled::Repeat),
                 TcpVerdict::Invalid(reason) => return Err(reason),
@@ -197,7 +201,7 @@ fn handle_packet(
             }
             let (timeout, assured) = udp_packet(c, seen_reply, &timeouts, stream_after, now);
             c.refresh(timeout, now);
-            c.pending |= assured;
+            c.pending.status |= assured;
         }
         L4::Icmp(icmp) => {
             if !c.is_confirmed() && !Tuple::icmp_can_begin(icmp.kind) {
@@ -226,9 +230,14 @@ fn icmp_error(ns: &Netns, skb: &mut Skb, ip: &Ip, icmp: &Icmp, cx: &Cx<'_>) -> R
 
 /// `nf_conntrack_attach`: a packet that the box makes in answer to another belongs to its flow, the other way.
 pub(crate) fn attach(answer: &mut Skb, cause: &Skb) {
-    if let Ct::Tracked { conn, info } = cause.ct {
-        answer.ct = Ct::Tracked { conn, info: ConnInfo { state: CtState::Related, dir: info.dir.flip() } };
-    }
+    answer.ct = match cause.ct {
+        Ct::Tracked { conn, info } => {
+            Ct::Tracked { conn, info: ConnInfo { state: CtState::Related, dir: info.dir.flip() } }
+        }
+        // `nf_ct_attach` leaves the answer to a packet alone that has not been seen, or has been forgotten.
+        Ct::None => Ct::None,
+        _ => Ct::Answer,
+    };
 }
 
 /// `nf_ct_set_closing`: a RST made by REJECT ends the flow that it answers.
@@ -238,9 +247,10 @@ pub(crate) fn set_closing(ns: &mut Netns, cause: &Skb, cx: &Cx<'_>) {
     let by_reject = ns.era().reject_closes_flow();
     let Some(c) = ns.ct.get_mut(conn).filter(|c| by_reject && c.is_confirmed()) else { return };
     let Some(track) = &mut c.tcp else { return };
-    track.set_closing();
-    c.refresh(close, cx.now);
-    c.pending = true;
+    if track.set_closing() {
+        c.refresh(close, cx.now);
+        c.pending.proto = true;
+    }
 }
 
 /// Reports conntrack's opinion right after the lookup.

@@ -10,7 +10,7 @@ mod tcp;
 mod timeout;
 mod tuple;
 
-pub(crate) use confirm::{ct_kill, nf_confirm};
+pub(crate) use confirm::{confirm, ct_kill, nf_confirm};
 pub(crate) use core::{attach, ct_probe, nf_conntrack_in, set_closing};
 pub(crate) use expect::expire as expire_expectations;
 pub use expect::{Expect, ExpectNat, ExpectRow};

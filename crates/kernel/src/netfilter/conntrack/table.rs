@@ -41,10 +41,34 @@ pub struct Conn {
     /// The device whose address MASQUERADE took (`masq_index`).
     pub(crate) masq: Option<DevId>,
     /// Changes not yet reported: bits of the pending ctnetlink message.
-    pub(crate) pending: bool,
+    pub(crate) pending: Pending,
+}
+
+/// What a ctnetlink message about an entry is to tell (`IPCT_*`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pending {
+    /// It is in the table (`IPCT_NEW`).
+    pub new: bool,
+    /// Bits of its status (`IPCT_REPLY`, `IPCT_ASSURED`).
+    pub status: bool,
+    /// Its protocol's state (`IPCT_PROTOINFO`).
+    pub proto: bool,
+    /// Its mark (`IPCT_MARK`).
+    pub mark: bool,
+}
+
+impl Pending {
+    fn any(self) -> bool {
+        self != Pending::default()
+    }
 }
 
 impl Conn {
+    /// True if something of a confirmed entry has changed that nobody has been told.
+    pub(crate) fn has_news(&self) -> bool {
+        self.pending.any() && self.is_confirmed() && self.status & status::DYING == 0
+    }
+
     /// The tuple of one direction.
     pub fn tuple(&self, dir: Direction) -> &Tuple {
         match dir {
@@ -266,7 +290,7 @@ impl Conntrack {
                 master_tuple: None,
                 helper: None,
                 masq: None,
-                pending: false,
+                pending: Pending::default(),
             },
         );
         id

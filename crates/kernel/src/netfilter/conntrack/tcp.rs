@@ -220,8 +220,13 @@ pub(super) enum TcpVerdict {
         /// The flow has just become assured.
         assured: bool,
     },
-    /// Passes, but changes nothing.
+    /// Passes, but is not believed.
     Ignored,
+    /// Passes, and the time-out stays.
+    KeepsTimeout {
+        /// The state changed.
+        changed: bool,
+    },
     /// Passes, and the entry goes: a RST answered the SYN.
     Kill,
     /// A SYN reopens a finished connection: forget the entry and begin anew.
@@ -351,7 +356,7 @@ impl TcpTrack {
         if kind == Kind::Syn && !seen_reply && old == TcpState::SynSent && settings.syn_keeps_timeout {
             // The SYN again: a client that reuses its port must not keep the entry, and its NAT, alive.
             self.state = new;
-            return TcpVerdict::Ignored;
+            return TcpVerdict::KeepsTimeout { changed: new != old };
         }
         if kind == Kind::Ack && dir == Direction::Reply && old == TcpState::SynRecv {
             new = TcpState::SynRecv;
@@ -397,9 +402,9 @@ impl TcpTrack {
         true
     }
 
-    /// `nf_conntrack_tcp_set_closing`: the box itself ends the connection by a RST.
-    pub(super) fn set_closing(&mut self) {
-        self.state = TcpState::Close;
+    /// `nf_conntrack_tcp_set_closing`: the box itself ends the connection by a RST. False if it was over already.
+    pub(super) fn set_closing(&mut self) -> bool {
+        std::mem::replace(&mut self.state, TcpState::Close) != TcpState::Close
     }
 
     /// Notes a segment that took its way through the state machine. Only acknowledgements are compared with the last

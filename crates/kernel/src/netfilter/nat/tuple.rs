@@ -109,8 +109,8 @@ const MAX_ATTEMPTS: u32 = 128;
 /// With so few left, connections that are over have to make room (`NF_NAT_HARDER_THRESH`).
 const HARDER: u32 = MAX_ATTEMPTS / 4;
 
-/// `nf_nat_l4proto_unique_tuple`: a random start in the range, then one after the other; of a large range only a
-/// part is tried, from several starts.
+/// `nf_nat_l4proto_unique_tuple`: from a start in the range one after the other; of a large range only a part is tried,
+/// from several starts.
 fn unique_port(
     ns: &Netns,
     wish: Tuple,
@@ -130,8 +130,10 @@ fn unique_port(
     let size = u32::from(span.max.saturating_sub(span.min)) + 1;
     let mut attempts = size.min(MAX_ATTEMPTS);
     let mut tuple = wish;
+    // A destination is searched from the beginning of its range, a source from anywhere.
+    let drawn = range.random || range.random_fully || manip == Manip::Src;
+    let mut start = if drawn { cx.rng.next_u32() % size } else { 0 };
     loop {
-        let start = cx.rng.next_u32() % size;
         for i in 0..attempts {
             let port = span.min.wrapping_add(u16::try_from((start + i) % size).unwrap_or(0));
             tuple = with_port(&wish, manip, port);
@@ -147,5 +149,6 @@ fn unique_port(
             return (tuple, None);
         }
         attempts /= 2;
+        start = cx.rng.next_u32() % size;
     }
 }

@@ -94,7 +94,7 @@ impl View {
                 let (dir, status) = (Direction::Original, status::CONFIRMED);
                 Some(View { orig: none, reply: none, status, left: 0, dir })
             }
-            Ct::None | Ct::Untracked => None,
+            Ct::None | Ct::Answer | Ct::Untracked => None,
         }
     }
 }

@@ -39,7 +39,7 @@ impl Connmark {
         };
         if mark != c.mark {
             c.mark = mark;
-            c.pending = true;
+            c.pending.mark = true;
         }
         TargetVerdict::Continue
     }
