@@ -431,8 +431,10 @@ fn crafted(p: &Node<'_>) -> Result<Ip> {
             let inner = p.get("inner")?;
             let (default_kind, body) = match inner {
                 Some(inner) => {
+                    // The recordings' tool quotes the IP header and eight bytes, unless told otherwise.
+                    let quoted = (!inner.or("full", false, Node::flag)?).then_some(28);
                     let inner = Box::new(crafted(&inner)?);
-                    (3, IcmpBody::Error { gateway: None, mtu: 0, inner })
+                    (3, IcmpBody::Error { gateway: None, mtu: 0, inner, quoted })
                 }
                 None => {
                     let (id, seq) = (p.or("id", 1, Node::number)?, p.or("icmp_seq", 1, Node::number)?);

@@ -62,6 +62,9 @@ pub enum IcmpBody {
         mtu: u16,
         /// The quoted packet.
         inner: Box<Ip>,
+        /// How many bytes of it are there, if not all that fit: a router may quote as little as the IP header and eight
+        /// bytes (RFC 792).
+        quoted: Option<u16>,
     },
     /// Anything else, uninterpreted.
     Raw(Vec<u8>),
@@ -103,7 +106,10 @@ impl Icmp {
     pub fn len(&self) -> usize {
         match &self.body {
             IcmpBody::Query { payload, .. } => 8 + payload.len(),
-            IcmpBody::Error { inner, .. } => (8 + inner.total_len()).min(ERROR_MAX - 20),
+            IcmpBody::Error { inner, quoted, .. } => {
+                let quoted = quoted.map_or(usize::MAX, usize::from);
+                (8 + inner.total_len().min(quoted)).min(ERROR_MAX - 20)
+            }
             IcmpBody::Raw(data) => 4 + data.len(),
         }
     }

@@ -47,7 +47,7 @@ pub(crate) fn icmp_send(
     if limited && every > 0 && !ns.xrlim_allow(src, Duration::from_millis(every), XRLIM_BURST, cx.now) {
         return;
     }
-    let body = IcmpBody::Error { gateway, mtu: 0, inner: Box::new(cause.clone()) };
+    let body = IcmpBody::Error { gateway, mtu: 0, inner: Box::new(cause.clone()), quoted: None };
     let icmp = Icmp { kind, code, checksum_ok: true, body };
     let mut ip = Ip::new(IpAddr::V4(route.source), cause.src, L4::Icmp(icmp));
     ip.tos = ERROR_TOS;

@@ -4,20 +4,22 @@ use super::ip_local_out;
 use crate::dev::dev_queue_xmit;
 use crate::event::{Origin, What};
 use crate::netfilter::conntrack::{attach, set_closing};
-use crate::netfilter::hook::InetHook;
+use crate::route::Verdict;
 use crate::socket::reset_for;
 use crate::{Cx, Netns, Skb};
 use std::rc::Rc;
 
-/// Answers a TCP segment with a RST, unless it is one itself or is damaged.
-pub(crate) fn nf_send_reset(ns: &mut Netns, about: &Skb, hook: InetHook, cx: &mut Cx<'_>) {
+/// Answers a TCP segment with a RST, unless it is one itself, is damaged, or went to everybody.
+pub(crate) fn nf_send_reset(ns: &mut Netns, about: &Skb, cx: &mut Cx<'_>) {
+    if about.dst.is_some_and(|d| d.verdict == Verdict::Broadcast) {
+        return;
+    }
     let Some(mut ip) = about.ip().and_then(reset_for) else { return };
     let (Some(src), Some(dst)) = (ip.src_v4(), ip.dst_v4()) else { return };
     ip.frag.df = true;
     let id = cx.ids.packet();
     let mut skb = Skb::local(id, ip);
     let Ok((route, _)) = ns.ip_route_output(Some(src), dst, true) else { return };
-    let _ = hook;
     skb.dst = Some(route);
     attach(&mut skb, about);
     set_closing(ns, about, cx);

@@ -21,7 +21,8 @@ pub(crate) fn nf_conntrack_in(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &
         Ct::None | Ct::Answer | Ct::Template(_) => match track(ns, &mut skb, ctx, cx) {
             Ok(step) => step,
             Err(reason) => {
-                skb.ct = Ct::None;
+                // What was an answer stays one, on its way back from loopback too.
+                skb.ct = if skb.ct == Ct::Answer { Ct::Answer } else { Ct::None };
                 ns.ct.stats.invalid += 1;
                 CtStep::Invalid(reason)
             }

@@ -118,7 +118,7 @@ impl Log {
                     IcmpBody::Query { id, seq, .. } => {
                         let _ = write!(s, "ID={id} SEQ={seq} ");
                     }
-                    IcmpBody::Error { inner, gateway, mtu } => {
+                    IcmpBody::Error { inner, gateway, mtu, .. } => {
                         if let Some(gw) = gateway {
                             let _ = write!(s, "GATEWAY={gw} ");
                         }

@@ -126,7 +126,7 @@ pub(crate) fn eval_ext(
         Target::Snat(t) => t.eval(ns, skb, ctx, cx),
         Target::Masquerade(t) => t.eval(ns, skb, ctx, cx),
         Target::Redirect(t) => t.eval(ns, skb, ctx, cx),
-        Target::Reject(t) => Ok(t.eval(ns, skb, ctx, cx)),
+        Target::Reject(t) => Ok(t.eval(ns, skb, cx)),
         Target::Log(t) => {
             t.eval(ns, skb, ctx, cx);
             Ok(TargetVerdict::Continue)

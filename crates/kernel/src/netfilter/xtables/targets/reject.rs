@@ -2,7 +2,6 @@
 
 use super::super::Verdict;
 use super::TargetVerdict;
-use crate::event::HookCtx;
 use crate::ipv4::{icmp_send, nf_send_reset};
 use crate::{Cx, Netns, Skb};
 use packet::icmp_type;
@@ -80,7 +79,7 @@ pub struct Reject {
 
 impl Reject {
     /// Sends the answer and drops the packet.
-    pub(super) fn eval(self, ns: &mut Netns, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> TargetVerdict {
+    pub(super) fn eval(self, ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) -> TargetVerdict {
         match self.with.icmp_code() {
             Some(code) => {
                 // nf_send_unreach: no answer to what may not have come from its source.
@@ -89,7 +88,7 @@ impl Reject {
                     icmp_send(ns, skb, icmp_type::DEST_UNREACH, code, None, cx);
                 }
             }
-            None => nf_send_reset(ns, skb, ctx.hook, cx),
+            None => nf_send_reset(ns, skb, cx),
         }
         TargetVerdict::Final(Verdict::Drop)
     }
