@@ -261,3 +261,17 @@ fn time_never_runs_backwards_in_a_log() {
         assert!(run.world.log().entries().is_sorted_by_key(|e| e.at), "{name}");
     }
 }
+
+#[test]
+fn a_refused_port_is_told_from_an_answer_to_nobody() {
+    let texts = |lab: &str| {
+        let run = workshop::lab(lab).unwrap().run(&Setting::new()).unwrap();
+        let story = sim::view::Story::new(&run.run.world);
+        story.alerts.into_iter().map(|a| a.text).collect::<Vec<_>>()
+    };
+    let refused = "minikube sends a RST to 192.168.99.1:40004: nobody listens on 192.168.99.100:31382.";
+    assert!(texts("service-iptables").iter().any(|t| t == refused), "{:?}", texts("service-iptables"));
+    let strange =
+        "tmp2 sends a RST to 10.200.2.65:80. It had called 10.32.0.102:80: no socket of tmp2 waits for";
+    assert!(texts("same-node-clusterip").iter().any(|t| t.starts_with(strange)));
+}

@@ -1,6 +1,6 @@
 //! A lab that has been run, with everything that the page shows of it.
 
-use sim::view::Story;
+use sim::view::{Alert, Story};
 use sim::{EventId, World};
 use std::rc::Rc;
 use workshop::{Lab, LabRun, Setting};
@@ -56,6 +56,12 @@ impl Loaded {
             }
         }
         set
+    }
+
+    /// What must not be missed at a step, of what is going on there.
+    pub fn alert_at(&self, step: usize) -> Option<&Alert> {
+        let begun = self.exchanges.get(self.exchange_at(step)).map_or(0, |e| e.steps.0);
+        self.story.alert_at(step).filter(|a| a.step >= begun)
     }
 
     /// The exchange that a step belongs to.

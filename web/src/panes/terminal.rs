@@ -22,7 +22,7 @@ pub fn terminal(state: State) -> View {
     let alert = part(move || {
         let loaded = state.loaded.get();
         let cursor = state.cursor.get();
-        let Some(a) = loaded.story.alert_at(cursor) else { return NONE };
+        let Some(a) = loaded.alert_at(cursor) else { return NONE };
         let step = a.step;
         el("button")
             .class("callout")
@@ -64,7 +64,7 @@ fn line(state: State, l: &TermLine) -> View {
 fn cures(state: State) -> View {
     // The question is in the room only when something has gone wrong.
     let cursor = state.cursor.get();
-    let failed = state.loaded.with(|l| l.story.alert_at(cursor).is_some());
+    let failed = state.loaded.with(|l| l.alert_at(cursor).is_some());
     let list = state.cures.get();
     if !failed || list.is_empty() {
         return NONE;

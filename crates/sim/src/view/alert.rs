@@ -6,8 +6,9 @@ use super::title::seconds;
 use crate::apps::AppEvent;
 use crate::log::Seen;
 use crate::{EventId, World};
-use kernel::NetnsId;
 use kernel::event::{Origin, SocketStep, What};
+use kernel::{NetnsId, PacketId};
+use packet::TcpFlags;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A line in a terminal.
@@ -93,9 +94,16 @@ pub fn alerts(world: &World, steps: &[Step]) -> Vec<Alert> {
         let Some(entry) = world.log().get(step.key) else { continue };
         let name = world.host(step.host).map_or("?", |h| h.name.as_str());
         let text = match &entry.seen {
-            Seen::Kernel(What::Created { origin: Origin::TcpReset, frame, .. }) => {
+            Seen::Kernel(What::Created { origin: Origin::TcpReset, frame, parent }) => {
                 let Some(ip) = frame.ip() else { continue };
-                let (_, to) = endpoints(ip);
+                let (from, to) = endpoints(ip);
+                if parent.is_some_and(|p| is_syn(world, p)) {
+                    out.push(Alert {
+                        step: i,
+                        text: format!("{name} sends a RST to {to}: nobody listens on {from}."),
+                    });
+                    continue;
+                }
                 let asked = asked_by(world, step.host, step.key).filter(|a| *a != to);
                 let why = match asked {
                     Some(asked) => format!("It had called {asked}: no socket of {name} waits for {to}."),
@@ -119,6 +127,16 @@ pub fn alerts(world: &World, steps: &[Step]) -> Vec<Alert> {
         out.push(Alert { step: i, text });
     }
     out
+}
+
+/// True for the first segment of a connection.
+fn is_syn(world: &World, packet: PacketId) -> bool {
+    let made = world.log().entries().iter().find_map(|e| match e.what() {
+        Some(What::Created { frame, .. }) if e.packet == Some(packet) => Some(frame),
+        _ => None,
+    });
+    let flags = made.and_then(|f| f.ip()).and_then(|ip| ip.tcp()).map(|t| t.flags);
+    flags.is_some_and(|f| f.has(TcpFlags::SYN) && !f.has(TcpFlags::ACK))
 }
 
 /// What a program of this box called last.

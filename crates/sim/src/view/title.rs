@@ -376,9 +376,9 @@ pub(super) fn socket(step: &SocketStep) -> Draft {
     Draft::new(Area::Socket, title).at(Spot::SocketsIn).tone(tone)
 }
 
-/// The packet was for somebody else, and nothing is lost.
+/// Nothing is lost: the packet was for somebody else, or only a hint.
 pub(super) fn is_harmless(reason: DropReason) -> bool {
-    matches!(reason, DropReason::OtherHost | DropReason::NotForUs)
+    matches!(reason, DropReason::OtherHost | DropReason::NotForUs | DropReason::NatIcmpRedirect)
 }
 
 pub(super) fn drop(reason: DropReason, frame: &Frame) -> Draft {
