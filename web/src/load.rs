@@ -64,6 +64,14 @@ impl Loaded {
         self.story.alert_at(step).filter(|a| a.step >= begun)
     }
 
+    /// The step at which the first packet of an exchange sets out; where there is none, the exchange's first step.
+    pub fn first_packet(&self, exchange: usize) -> Option<usize> {
+        let (first, end) = self.exchanges.get(exchange)?.steps;
+        let steps = self.story.steps.get(first..end)?;
+        let at = steps.iter().position(|s| s.packet.is_some() && !s.noise).unwrap_or(0);
+        Some(first + at)
+    }
+
     /// The exchange that a step belongs to.
     pub fn exchange_at(&self, step: usize) -> usize {
         self.exchanges.partition_point(|e| e.steps.0 <= step).saturating_sub(1)

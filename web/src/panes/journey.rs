@@ -42,7 +42,7 @@ fn exchanges(state: State) -> View {
     }
     let mut select = el("select").id("exchange").on("change", move |e| {
         let chosen: Option<usize> = event_target_value(e).parse().ok();
-        let to = chosen.and_then(|i| state.loaded.with_untracked(|l| l.exchanges.get(i).map(|e| e.steps.0)));
+        let to = chosen.and_then(|i| state.loaded.with_untracked(|l| l.first_packet(i)));
         if let Some(step) = to {
             state.go(step);
         }
