@@ -169,21 +169,21 @@ fn write(text: &str, output: Option<&Path>) -> Result<(), String> {
 }
 
 fn replay_cases(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
-    let mut out = String::new();
+    let (mut out, mut all) = (String::new(), ExitCode::SUCCESS);
     for (n, line) in (1usize..).zip(read(path)?.lines()) {
-        let place = || format!("{}: line {n}", path.display());
-        let case: Value =
-            serde_json::from_str(line).map_err(|e| format!("{}, column {}: {e}", place(), e.column()))?;
-        match nflab::replay_case(&case) {
+        let case =
+            serde_json::from_str(line).map_err(|e| format!("column {}: expected a case in JSON", e.column()));
+        match case.and_then(|case: Value| nflab::replay_case(&case).map_err(|e| e.to_string())) {
             Ok(done) => out += &format!("{done}\n"),
             // The others can still be compared.
             Err(e) => {
-                let _ = writeln!(std::io::stderr(), "nflab: not run: {}: {e}", place());
+                let _ = writeln!(std::io::stderr(), "nflab: not run: {}: line {n}: {e}", path.display());
+                all = ExitCode::FAILURE;
             }
         }
     }
     write(&out, output)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(all)
 }
 
 fn lab_list() -> Result<ExitCode, String> {

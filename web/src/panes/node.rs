@@ -6,7 +6,7 @@ use crate::load::Loaded;
 use crate::state::State;
 use kernel::{Instant, Netns};
 use leptos::prelude::*;
-use sim::view::{Change, DiffLine, addresses, changes, ipvs_at, modules, settings};
+use sim::view::{Change, DiffLine, brief_addresses, changes, ipvs_at, modules, settings};
 use std::rc::Rc;
 use userland::ipset::list_set;
 use userland::ipvsadm::{print_conns, print_list};
@@ -84,7 +84,7 @@ fn ipvs_lists(state: State) -> Vec<Printed> {
     with_node(state, |loaded, ns| {
         let (conns, at) = ipvs_at(loaded.world(), ns.id, now);
         let lines = |text: String| text.lines().map(str::to_owned).collect();
-        let dummy = addresses(loaded.world(), ns).into_iter().filter(|l| l.starts_with("kube-ipvs0"));
+        let dummy = brief_addresses(loaded.world(), ns).into_iter().filter(|l| l.starts_with("kube-ipvs0"));
         vec![
             Printed { command: "ipvsadm -Ln", lines: lines(print_list(&ns.ipvs, &conns)) },
             Printed { command: "ipvsadm -Lnc", lines: lines(print_conns(&conns, at)) },
@@ -110,7 +110,7 @@ fn node_lists(state: State) -> Vec<Printed> {
         vec![
             Printed { command: "uname -r", lines: vec![ns.era().name().to_owned()] },
             Printed { command: "sysctl", lines: settings(ns) },
-            Printed { command: "ip -br -4 addr", lines: addresses(loaded.world(), ns) },
+            Printed { command: "ip -br -4 addr", lines: brief_addresses(loaded.world(), ns) },
         ]
     })
 }

@@ -53,8 +53,8 @@ pub fn step(
                 if let What::Conntrack { step, .. } = what {
                     logged = log_text(*step);
                 }
-                if let (What::CtProbe { ctx, frame, mark, .. }, Some(text)) =
-                    (what, logged.take_if(|_| is_probe(what)))
+                if let What::CtProbe { ctx, frame, mark, .. } = what
+                    && let Some(text) = logged.take()
                     && let Some(ip) = frame.ip()
                 {
                     tracer.log(ns, ctx, ip, *mark, text);
@@ -67,10 +67,6 @@ pub fn step(
     out.insert("trace".to_owned(), Value::Array(flat(&tracer.finish())));
     out.insert("ct".to_owned(), Value::Array(ct));
     out.insert("out".to_owned(), Value::Array(received.concat()));
-}
-
-fn is_probe(what: &What) -> bool {
-    matches!(what, What::CtProbe { .. })
 }
 
 /// What conntrack logs with `nf_conntrack_log_invalid` at 255 (nf_ct_l4proto_log_invalid): what TCP refuses or does not

@@ -7,15 +7,16 @@ mod raw;
 mod tcp;
 mod tcp_input;
 mod tcp_output;
+mod tcp_timer;
 mod udp;
 
 pub use errno::Errno;
 pub use raw::PingSocket;
 pub(crate) use raw::{ping_rcv, raw_icmp_deliver};
-pub(crate) use tcp::tcp_timer;
 pub use tcp::{Listener, Received, TcpSocket, TcpStatus};
 pub(crate) use tcp_input::tcp_v4_rcv;
 pub(crate) use tcp_output::reset_for;
+pub(crate) use tcp_timer::tcp_timer;
 pub(crate) use udp::udp_rcv;
 pub use udp::{Datagram, UdpSocket};
 

@@ -1,9 +1,8 @@
 //! Segments in (net/ipv4/tcp_ipv4.c, tcp_input.c).
 
-use super::tcp::{
-    DELACK, SERVER_WINDOW, TIMEWAIT, TcpSocket, TcpStatus, Unacked, arm, find, push, send_again, watch,
-};
+use super::tcp::{DELACK, SERVER_WINDOW, TIMEWAIT, TcpSocket, TcpStatus, Unacked, find, push};
 use super::tcp_output::{Segment, send_reset, transmit};
+use super::tcp_timer::{arm, send_again, watch};
 use super::{Endpoint, Errno, Socket};
 use crate::event::{SocketStep, What};
 use crate::{Cx, Delivery, DropReason, Instant, Journey, Netns, Output, Skb, SocketId, Timer};

@@ -11,9 +11,7 @@ mod ipvsadm;
 mod modprobe;
 mod sysctl;
 
-pub use ip::route_text;
-
-pub use ip::brief_addresses;
+pub use ip::{brief_addresses, route_text};
 
 use crate::world::World;
 use kernel::netfilter::xtables::{LoadedTable, TableId};

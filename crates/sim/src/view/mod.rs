@@ -22,7 +22,7 @@ mod why;
 #[cfg(test)]
 mod tests;
 
-pub use crate::operator::brief_addresses as addresses;
+pub use crate::operator::brief_addresses;
 pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};

@@ -198,16 +198,7 @@ fn spec(words: &mut Words<'_>) -> Result<RouteSpec, Diagnostic> {
     }
     words.take("to");
     let dst = words.value("a destination such as 10.0.0.0/8 or default", destination)?;
-    let mut spec = RouteSpec {
-        kind: kind.unwrap_or(RouteKind::Unicast),
-        dst,
-        via: None,
-        dev: None,
-        src: None,
-        metric: None,
-        scope: None,
-        onlink: false,
-    };
+    let mut spec = RouteSpec { kind: kind.unwrap_or(RouteKind::Unicast), ..RouteSpec::to(dst) };
     while let Some(token) = words.next() {
         match token.text.as_ref() {
             "via" => {

@@ -104,6 +104,15 @@ impl Seen {
         Err(Fault::new(format!("--{name} together with --{other}"), "expected only one of the two")
             .usage(format!("{ext}: option \"--{name}\" cannot be used together with \"--{other}\".\n")))
     }
+
+    /// Refuses two of several options that exclude each other; iptables names the first two in this order.
+    pub fn only_one_of(&self, ext: &str, names: &[&str]) -> Result<(), Fault> {
+        let mut given = names.iter().filter(|n| self.has(n));
+        match (given.next(), given.next()) {
+            (Some(name), Some(other)) => self.only_one(ext, name, other),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// An extension's text form.

@@ -89,12 +89,15 @@ fn switches() -> Vec<Switch> {
     let switch = |name, title, positions: &'static [(&'static str, &'static str)], default| Switch {
         name,
         title,
-        hosts: if name == "externalTrafficPolicy" { &[] } else { NODES },
+        hosts: NODES,
         positions,
         default,
     };
+    // Once, for the whole cluster.
+    let once =
+        |name, title, positions, default| Switch { hosts: &[], ..switch(name, title, positions, default) };
     vec![
-        switch(
+        once(
             "externalTrafficPolicy",
             "may a request be sent to another node's pod?",
             &[

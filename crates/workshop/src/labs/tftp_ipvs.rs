@@ -58,12 +58,15 @@ fn switches() -> Vec<Switch> {
     let switch = |name, title, positions: &'static [(&'static str, &'static str)], default| Switch {
         name,
         title,
-        hosts: if matches!(name, "externalTrafficPolicy" | "natOutgoing") { &[] } else { NODES },
+        hosts: NODES,
         positions,
         default,
     };
+    // Once, for the whole cluster.
+    let once =
+        |name, title, positions, default| Switch { hosts: &[], ..switch(name, title, positions, default) };
     vec![
-        switch(
+        once(
             "externalTrafficPolicy",
             "may a request be sent to another node's pod?",
             &[
@@ -102,7 +105,7 @@ fn switches() -> Vec<Switch> {
             &[("off", "modprobe -r nf_nat_tftp"), ("on", "modprobe nf_nat_tftp")],
             "off",
         ),
-        switch(
+        once(
             "natOutgoing",
             "Calico masquerades what pods send out of the cluster",
             &[

@@ -32,11 +32,7 @@ impl Text for TtlMatch {
     }
 
     fn finish(&self, seen: &Seen) -> Result<(), Fault> {
-        for (i, a) in OPTIONS.iter().enumerate() {
-            for b in OPTIONS.iter().skip(i + 1) {
-                seen.only_one("ttl", a, b)?;
-            }
-        }
+        seen.only_one_of("ttl", &OPTIONS)?;
         if seen.0.is_empty() {
             let says = "TTL match: You must specify one of `--ttl-eq', `--ttl-lt', `--ttl-gt";
             return Err(Fault::new("ttl without an option", "expected one of --ttl-eq, --ttl-lt, --ttl-gt")

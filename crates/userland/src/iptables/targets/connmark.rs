@@ -42,11 +42,7 @@ impl Text for Connmark {
     }
 
     fn finish(&self, seen: &Seen) -> Result<(), Fault> {
-        for (i, a) in OPERATIONS.iter().enumerate() {
-            for b in OPERATIONS.iter().skip(i + 1) {
-                seen.only_one("CONNMARK", a, b)?;
-            }
-        }
+        seen.only_one_of("CONNMARK", &OPERATIONS)?;
         seen.only_one("CONNMARK", "nfmask", "mask")?;
         seen.only_one("CONNMARK", "ctmask", "mask")?;
         if !OPERATIONS.iter().any(|o| seen.has(o)) {

@@ -26,11 +26,7 @@ impl Text for Mark {
     }
 
     fn finish(&self, seen: &Seen) -> Result<(), Fault> {
-        for (i, a) in SPELLINGS.iter().enumerate() {
-            for b in SPELLINGS.iter().skip(i + 1) {
-                seen.only_one("MARK", a, b)?;
-            }
-        }
+        seen.only_one_of("MARK", &SPELLINGS)?;
         if !SPELLINGS.iter().any(|s| seen.has(s)) {
             let help = "expected one of --set-xmark, --set-mark, --and-mark, --or-mark, --xor-mark";
             return Err(Fault::new("MARK without a mark", help)
