@@ -4,6 +4,7 @@
 use sha2::{Digest, Sha256};
 
 /// The first 16 characters of the SHA-256 in base32: five bits each.
+// By hand: the general encoder of data-encoding would add 1.4 kB gzip to the page.
 fn hash(text: &str) -> String {
     const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let digest = Sha256::digest(text.as_bytes());
