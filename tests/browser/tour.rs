@@ -125,6 +125,8 @@ fn a_link_leads_to_its_moment() {
         // What makes no sense is as good as nothing, or is said.
         page.open("#v1/no-such-lab/99999999?set=nothing=1");
         page.wait_text("[role=alert]", "no-such-lab");
+        // What is written into the address a moment later would take the next one's place.
+        page.wait_until("the address to follow", || !page.url().contains("no-such-lab"));
         page.open("#%%%");
         page.reload();
         page.wait_text(".st.sel", "KUBE-SERVICES");
