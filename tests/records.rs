@@ -128,6 +128,8 @@ recordings! {
     s7_noct = "S7-noct",
     s7_tcp = "S7-tcp",
     s7_tcp_crafted = "S7-tcp-crafted",
+    s8_expect = "S8-expect",
+    s8_table_full = "S8-table-full",
     s9_dnat_first = "S9-dnat-first",
     x_no_tables = "X-no-tables",
     x_rpfilter = "X-rpfilter",

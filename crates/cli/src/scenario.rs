@@ -198,6 +198,7 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         ct_probe: n.or("ct_probe", false, Node::flag)?,
         // The kernel of the recordings has it built in.
         era: Era::default(),
+        child: true,
         setup: Vec::new(),
         // As in the kernel that made the recordings.
         modules: Modules { br_netfilter: true, nf_conntrack_tftp: true, nf_nat_tftp: true },
@@ -367,6 +368,14 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
                 None => value.number()?,
             };
             Stimulus::Sysctl { host: host()?, key: n.need("key")?.text()?, value }
+        }
+        "globalmax" => {
+            let number = |key: &str| n.get(key)?.map(|v| v.number()).transpose();
+            Stimulus::ConntrackLimits {
+                max: number("nf_conntrack_max")?,
+                buckets: number("nf_conntrack_buckets")?,
+                expect_max: number("nf_conntrack_expect_max")?,
+            }
         }
         "cmd" => Stimulus::Command {
             shell: sim::operator::command,

@@ -1,5 +1,6 @@
 //! Kernel versions that behave differently: what differs, and since when.
 
+use crate::netfilter::conntrack::Limits;
 use std::time::Duration;
 
 /// A kernel version, by what differs.
@@ -91,6 +92,32 @@ impl Era {
 
     /// A SYN that is sent again does not renew the time-out of an unanswered flow; since 5.11.
     pub fn syn_keeps_timeout(self) -> bool {
+        self == Era::V6_18
+    }
+
+    /// `nf_conntrack_max` and `nf_conntrack_buckets` of a machine with more than 4 GB: 65536 entries in 16384 buckets, since 4.7
+    /// 262144 in 65536, since 5.15 one bucket for each.
+    pub fn conntrack_limits(self) -> Limits {
+        let (max, buckets) = match self {
+            Era::V3_10 => (65_536, 16_384),
+            Era::V4_19 => (262_144, 65_536),
+            Era::V6_18 => (262_144, 262_144),
+        };
+        Limits { max, buckets, expect_max: buckets / 256 * 4 }
+    }
+
+    /// `nf_conntrack_events=2`, the default: changes are noted if somebody listens when an entry is made; since 5.19.
+    pub fn events_on_demand(self) -> bool {
+        self == Era::V6_18
+    }
+
+    /// `nf_conntrack_tcp_ignore_invalid_rst` exists: since 5.14.
+    pub fn has_ignore_invalid_rst(self) -> bool {
+        self == Era::V6_18
+    }
+
+    /// The message about a full conntrack table names the namespace, if it is not the first one; since 6.17.
+    pub fn table_full_names_netns(self) -> bool {
         self == Era::V6_18
     }
 

@@ -32,6 +32,8 @@ pub enum DropReason {
     NetfilterDrop,
     /// Conntrack could not insert the entry: a tuple is taken.
     CtInsertFailed,
+    /// Conntrack has no room for another entry.
+    CtTableFull,
     /// A conntrack helper could not announce the flow that will follow.
     CtHelper,
     /// IPVS has no server for it.
@@ -84,6 +86,7 @@ impl fmt::Display for DropReason {
             DropReason::OtherHost => "addressed to another host's MAC",
             DropReason::NetfilterDrop => "dropped by netfilter",
             DropReason::CtInsertFailed => "conntrack could not insert the entry: a tuple is taken",
+            DropReason::CtTableFull => "the conntrack table is full",
             DropReason::CtHelper => "the helper cannot add an expectation",
             DropReason::IpvsNoServer => "IPVS has no server for it",
             DropReason::Stolen => "sent on by a hook function",

@@ -38,10 +38,35 @@ id!(
     /// do not change it.
     PacketId(u32)
 );
-id!(
-    /// A conntrack entry of one namespace, in the order of creation.
-    ConnId(u32)
-);
+/// A conntrack entry of one namespace: its number in the order of creation, and where it is kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ConnId {
+    number: u32,
+    slot: u32,
+}
+
+impl ConnId {
+    pub(crate) fn new(number: u32, slot: u32) -> ConnId {
+        ConnId { number, slot }
+    }
+
+    /// Entries are numbered from 0 in the order of their creation; no number is used twice.
+    pub fn number(self) -> u32 {
+        self.number
+    }
+
+    /// The place in the table, which is given to another entry later.
+    pub(crate) fn slot(self) -> u32 {
+        self.slot
+    }
+}
+
+impl fmt::Debug for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnId#{}", self.number)
+    }
+}
+
 id!(
     /// A socket of one namespace.
     SocketId(u32)

@@ -158,6 +158,8 @@ pub enum SysctlError {
     Unknown(String),
     /// The value does not fit.
     Invalid(i64),
+    /// It can only be read here.
+    ReadOnly(String),
 }
 
 impl std::fmt::Display for SysctlError {
@@ -167,6 +169,7 @@ impl std::fmt::Display for SysctlError {
                 write!(f, "cannot stat /proc/sys/{}: No such file or directory", name.replace('.', "/"))
             }
             SysctlError::Invalid(v) => write!(f, "setting to {v}: Invalid argument"),
+            SysctlError::ReadOnly(name) => write!(f, "{name}: Permission denied"),
         }
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError>
         let id = world.add_host(&spec.name);
         if let Some(ns) = world.host_mut(id) {
             ns.set_era(spec.era);
+            ns.set_child(spec.child);
             ns.set_br_netfilter(spec.modules.br_netfilter);
             ns.modules = spec.modules;
         }

@@ -184,6 +184,17 @@ impl Scenario {
                     Err(e) => StepOutcome::Refused(e.to_string()),
                 }
             }
+            Stimulus::ConntrackLimits { max, buckets, expect_max } => {
+                for ns in world.hosts_mut() {
+                    let limits = &mut ns.ct.limits;
+                    limits.max = max.unwrap_or(limits.max);
+                    limits.expect_max = expect_max.unwrap_or(limits.expect_max);
+                    if let Some(n) = buckets {
+                        limits.set_buckets(*n);
+                    }
+                }
+                StepOutcome::Done
+            }
             Stimulus::Sysctl { key, value, .. } => {
                 let set = world.host_mut(host).map(|ns| ns.sysctl_set(key, *value));
                 match set {
@@ -226,7 +237,7 @@ impl Stimulus {
             | Stimulus::Sysctl { host, .. }
             | Stimulus::Command { host, .. } => Some(host),
             Stimulus::Flush { host } => host.as_deref(),
-            Stimulus::Sleep { .. } | Stimulus::NotRun { .. } => None,
+            Stimulus::Sleep { .. } | Stimulus::ConntrackLimits { .. } | Stimulus::NotRun { .. } => None,
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct HostSpec {
     pub ct_probe: bool,
     /// Whose kernel it is.
     pub era: kernel::Era,
+    /// Not the first namespace of its machine: the limits of conntrack cannot be set in it.
+    pub child: bool,
     /// The modules that are loaded.
     pub modules: kernel::Modules,
     /// Which tables to load, empty if the text does not have them.
@@ -262,6 +264,15 @@ pub enum Stimulus {
         iptables: String,
         /// `--noflush`
         noflush: bool,
+    },
+    /// The limits of conntrack are changed for all boxes, as by the first namespace of their machine.
+    ConntrackLimits {
+        /// `nf_conntrack_max`
+        max: Option<u32>,
+        /// `nf_conntrack_buckets`
+        buckets: Option<u32>,
+        /// `nf_conntrack_expect_max`
+        expect_max: Option<u32>,
     },
     /// `sysctl -w`.
     Sysctl {

@@ -143,6 +143,11 @@ impl World {
         &self.hosts
     }
 
+    /// All boxes, to change their configuration.
+    pub fn hosts_mut(&mut self) -> &mut [Netns] {
+        &mut self.hosts
+    }
+
     /// The box of that name.
     pub fn host_by_name(&self, name: &str) -> Option<NetnsId> {
         self.hosts.iter().find(|h| h.name == name).map(|h| h.id)

@@ -46,7 +46,7 @@ pub(crate) fn nf_hook(
                 }
                 skb
             }
-            HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx),
+            HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx)?,
             HookFn::CtProbe => {
                 ct_probe(&skb, &ctx, cx);
                 skb

@@ -1,12 +1,13 @@
 //! One box: a network namespace with everything in it, and the calls by which the world and the operator reach it.
 
+mod log;
 mod netfilter;
 mod settings;
 
 use crate::bridge::{Bridge, FdbEntry};
 use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::neigh::{NeighTable, neigh_timer};
-use crate::netfilter::conntrack::{Conntrack, ct_kill, expire_expectations};
+use crate::netfilter::conntrack::{Conntrack, ct_kill, expire_expectations, flush_expectations};
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
@@ -67,6 +68,8 @@ pub struct Netns {
     pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
     /// A message of ICMP is on its way out (`icmp_xmit_lock`).
     pub(crate) icmp_busy: bool,
+    child: bool,
+    net_ratelimit: log::RateLimit,
     devices: Vec<Device>,
     tables: [Option<LoadedTable>; 5],
     table_order: Vec<TableId>,
@@ -93,6 +96,8 @@ impl Netns {
             peers: LiteMap::new(),
             redirects: LiteMap::new(),
             icmp_busy: false,
+            child: false,
+            net_ratelimit: log::RateLimit::default(),
             devices: Vec::new(),
             tables: [const { None }; 5],
             table_order: Vec::new(),
@@ -157,6 +162,11 @@ impl Netns {
         for id in self.ct.confirmed() {
             self.ct_delete(id, cx);
         }
+    }
+
+    /// `conntrack -F expect`
+    pub fn expect_flush(&mut self, cx: &mut Cx<'_>) {
+        flush_expectations(self, cx);
     }
 
     /// `conntrack -D` for one entry.

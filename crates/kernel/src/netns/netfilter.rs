@@ -22,6 +22,8 @@ impl Netns {
         self.era = era;
         self.ct.timeouts.udp_stream = era.udp_timeout_stream();
         self.ct.auto_helper = era.helper_sysctl().unwrap_or(false);
+        self.ct.settings.events = if era.events_on_demand() { 2 } else { 1 };
+        self.ct.limits = era.conntrack_limits();
         self.update_conntrack();
     }
 

@@ -24,11 +24,27 @@ impl Netns {
             self.forward_all(value);
             return Ok(());
         }
+        if let Some(set) = self.conntrack_limit(&key, Some(value)) {
+            return set.map(|_| ());
+        }
         let slot = self.sysctl_slot(&key).ok_or_else(|| SysctlError::Unknown(key.join(".")))?;
         match slot {
             Slot::Int(v) => *v = value,
-            Slot::Seconds(v) => *v = u32::try_from(value).map_err(|_| SysctlError::Invalid(value))?,
-            Slot::Bool(v) => *v = value != 0,
+            Slot::Seconds(v) => {
+                let fits = u32::try_from(value).ok().filter(|n| *n <= MOST_SECONDS);
+                *v = fits.ok_or(SysctlError::Invalid(value))?;
+            }
+            Slot::Small(v) => {
+                *v = u8::try_from(value).map_err(|_| SysctlError::Invalid(value))?.into();
+            }
+            Slot::Byte(v, most) => {
+                let fits = u8::try_from(value).ok().filter(|n| *n <= most);
+                *v = fits.ok_or(SysctlError::Invalid(value))?;
+            }
+            Slot::Flag(v) => match value {
+                0 | 1 => *v = value == 1,
+                _ => return Err(SysctlError::Invalid(value)),
+            },
         }
         if key.len() == 5
             && key[..4] == ["net", "ipv4", "conf", "all"].map(String::from)
@@ -45,10 +61,14 @@ impl Netns {
         if key == ["net", "ipv4", "ip_forward"].map(String::from) {
             return Ok(self.sysctl.all.forwarding);
         }
+        if let Some(got) = self.conntrack_limit(&key, None) {
+            return got;
+        }
         match self.sysctl_slot(&key).ok_or_else(|| SysctlError::Unknown(key.join(".")))? {
             Slot::Int(v) => Ok(*v),
-            Slot::Seconds(v) => Ok(i64::from(*v)),
-            Slot::Bool(v) => Ok(i64::from(*v)),
+            Slot::Seconds(v) | Slot::Small(v) => Ok(i64::from(*v)),
+            Slot::Flag(v) => Ok(i64::from(*v)),
+            Slot::Byte(v, _) => Ok(i64::from(*v)),
         }
     }
 
@@ -88,13 +108,57 @@ impl Netns {
         }
     }
 
+    /// The settings that a machine has once: all namespaces see the same value, only the first one may change it. `None` if
+    /// it is none of these.
+    fn conntrack_limit(&mut self, key: &[String], value: Option<i64>) -> Option<Result<i64, SysctlError>> {
+        let words: Vec<&str> = key.iter().map(String::as_str).collect();
+        let name = match words.as_slice() {
+            // The old name of the same, which only the first namespace has.
+            ["net", "nf_conntrack_max"] if self.is_initial() => "max",
+            ["net", "netfilter", name] => name.strip_prefix("nf_conntrack_")?,
+            _ => return None,
+        };
+        let (initial, count) = (self.is_initial(), self.ct.count());
+        let limits = &mut self.ct.limits;
+        let now = match name {
+            "max" => limits.max,
+            "buckets" => limits.buckets,
+            "expect_max" => limits.expect_max,
+            "count" => u32::try_from(count).unwrap_or(u32::MAX),
+            _ => return None,
+        };
+        let Some(value) = value else { return Some(Ok(i64::from(now))) };
+        if !initial || name == "count" {
+            return Some(Err(SysctlError::ReadOnly(key.join("."))));
+        }
+        let Some(new) = u32::try_from(value).ok().filter(|n| i32::try_from(*n).is_ok()) else {
+            return Some(Err(SysctlError::Invalid(value)));
+        };
+        match name {
+            "max" => limits.max = new,
+            "buckets" => limits.set_buckets(new),
+            _ => limits.expect_max = new,
+        }
+        Some(Ok(value))
+    }
+
     fn conntrack_slot(&mut self, field: &str) -> Option<Slot<'_>> {
         let t = &mut self.ct.timeouts;
         Some(match field.strip_prefix("nf_conntrack_")? {
-            "helper" if self.era.helper_sysctl().is_some() => Slot::Bool(&mut self.ct.auto_helper),
-            "tcp_loose" => Slot::Bool(&mut self.ct.tcp_loose),
-            "tcp_be_liberal" => Slot::Bool(&mut self.ct.tcp_be_liberal),
-            "tcp_max_retrans" => Slot::Seconds(&mut self.ct.tcp_max_retrans),
+            "helper" if self.era.helper_sysctl().is_some() => Slot::Flag(&mut self.ct.auto_helper),
+            "acct" => Slot::Flag(&mut self.ct.settings.acct),
+            "timestamp" => Slot::Flag(&mut self.ct.settings.timestamp),
+            "checksum" => Slot::Flag(&mut self.ct.settings.checksum),
+            "log_invalid" => Slot::Byte(&mut self.ct.settings.log_invalid, 255),
+            "events" => {
+                Slot::Byte(&mut self.ct.settings.events, if self.era.events_on_demand() { 2 } else { 1 })
+            }
+            "tcp_loose" => Slot::Flag(&mut self.ct.tcp_loose),
+            "tcp_be_liberal" => Slot::Flag(&mut self.ct.tcp_be_liberal),
+            "tcp_ignore_invalid_rst" if self.era.has_ignore_invalid_rst() => {
+                Slot::Flag(&mut self.ct.settings.tcp_ignore_invalid_rst)
+            }
+            "tcp_max_retrans" => Slot::Small(&mut self.ct.tcp_max_retrans),
             "tcp_timeout_syn_sent" => Slot::Seconds(&mut t.tcp_syn_sent),
             "tcp_timeout_syn_recv" => Slot::Seconds(&mut t.tcp_syn_recv),
             "tcp_timeout_established" => Slot::Seconds(&mut t.tcp_established),
@@ -114,11 +178,20 @@ impl Netns {
     }
 }
 
+/// The longest time that can be set.
+const MOST_SECONDS: u32 = i32::MAX as u32 / 250;
+
 /// A setting where it lives.
 enum Slot<'a> {
     Int(&'a mut i64),
+    /// A time; the kernel keeps it in ticks of 250 Hz, as an `int`.
     Seconds(&'a mut u32),
-    Bool(&'a mut bool),
+    /// A number of one byte.
+    Small(&'a mut u32),
+    /// A byte, and the largest value that is taken.
+    Byte(&'a mut u8, u8),
+    /// 0 or 1.
+    Flag(&'a mut bool),
 }
 
 /// Splits a sysctl name. The first separator decides: with slashes a dot belongs to a name, with dots a slash does.

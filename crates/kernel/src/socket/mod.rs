@@ -136,7 +136,10 @@ impl SocketTable {
 pub(crate) fn send_error(cut: Cut) -> Option<Errno> {
     use crate::route::Unreachable as U;
     Some(match cut.0 {
-        DropReason::NetfilterDrop | DropReason::CtInsertFailed => Errno::EPERM,
+        DropReason::NetfilterDrop
+        | DropReason::CtInsertFailed
+        | DropReason::CtTableFull
+        | DropReason::CtHelper => Errno::EPERM,
         DropReason::Unreachable(U::Net) => Errno::ENETUNREACH,
         DropReason::Unreachable(U::Host) => Errno::EHOSTUNREACH,
         DropReason::Unreachable(U::Prohibited) => Errno::EACCES,

@@ -65,17 +65,15 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
         ConntrackOp::List => CommandOutput { status: 0, stdout: lines(), stderr: summary("shown") },
         ConntrackOp::Count => CommandOutput::lines(vec![all.len().to_string()]),
         ConntrackOp::Stats => {
-            let s = ns.ct.stats;
+            let s = ns.ct.stats();
             CommandOutput::lines(vec![format!(
-                "cpu=0   \tfound={} invalid={} insert={} insert_failed={} drop={} early_drop=0 error=0 \
-                 search_restart=0 clash_resolve=0 chaintoolong=0 ",
-                s.found, s.invalid, s.insert, s.insert_failed, s.drop
+                "cpu=0   \tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} \
+                 search_restart=0 clash_resolve={} chaintoolong=0 ",
+                s.found, s.invalid, s.insert, s.insert_failed, s.drop, s.early_drop, s.error, s.clash_resolve
             )])
         }
         ConntrackOp::Flush => {
-            if !expectations {
-                world.with(host, |ns, cx| ns.ct_flush(cx));
-            }
+            world.with(host, |ns, cx| if expectations { ns.expect_flush(cx) } else { ns.ct_flush(cx) });
             let table = if expectations { "expectation" } else { "connection tracking" };
             let text = format!("{TOOL}: {table} table has been emptied.");
             CommandOutput { status: 0, stdout: Vec::new(), stderr: vec![text] }

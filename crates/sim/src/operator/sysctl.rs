@@ -3,6 +3,7 @@
 use super::{CommandOutput, refused};
 use crate::world::World;
 use kernel::NetnsId;
+use kernel::sysctl::SysctlError;
 use userland::sysctl::parse_sysctl;
 
 /// `sysctl [-w] NAME=VALUE...`, `sysctl NAME...`
@@ -15,13 +16,24 @@ pub(super) fn sysctl(world: &mut World, host: NetnsId, argv: &[String]) -> Comma
         return CommandOutput::failed(1, "sysctl -a is not modelled; name the settings");
     }
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (mut stdout, mut stderr, mut status) = (Vec::new(), Vec::new(), 0);
     for item in &command.items {
         let (name, dotted) = (item.key.0.join("/"), item.key.dotted());
         let result = match &item.value {
             None => ns.sysctl_get(&name).map_err(|e| e.to_string()),
             Some(text) => match text.trim().parse::<i64>() {
-                Ok(n) => ns.sysctl_set(&name, n).map(|()| n).map_err(|e| e.to_string()),
+                Ok(n) => match ns.sysctl_set(&name, n) {
+                    Ok(()) => Ok(n),
+                    // procps says the same of both; what cannot be written is no failure to it.
+                    Err(SysctlError::ReadOnly(_)) => {
+                        stderr.push(format!("sysctl: setting key \"{dotted}\": Invalid argument"));
+                        continue;
+                    }
+                    Err(SysctlError::Invalid(_)) => {
+                        Err(format!("setting key \"{dotted}\": Invalid argument"))
+                    }
+                    Err(e) => Err(e.to_string()),
+                },
                 Err(_) => Err(format!("setting key \"{dotted}\": Invalid argument")),
             },
         };
@@ -31,8 +43,11 @@ pub(super) fn sysctl(world: &mut World, host: NetnsId, argv: &[String]) -> Comma
             Ok(_) if command.names_only => stdout.push(dotted),
             Ok(n) => stdout.push(format!("{dotted} = {n}")),
             Err(_) if command.ignore => {}
-            Err(why) => stderr.push(format!("sysctl: {why}")),
+            Err(why) => {
+                stderr.push(format!("sysctl: {why}"));
+                status = 1;
+            }
         }
     }
-    CommandOutput { status: i32::from(!stderr.is_empty()), stdout, stderr }
+    CommandOutput { status, stdout, stderr }
 }

@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 /// The number of a conntrack entry, counted from 1.
 pub(super) fn entry(conn: ConnId) -> String {
-    format!("#{}", conn.0.saturating_add(1))
+    format!("#{}", conn.number().saturating_add(1))
 }
 
 /// `PREROUTING · in cnio0`

@@ -32,7 +32,7 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
     let (orig, reply) = (c.orig, c.reply);
     bury(ns, &skb, &orig, cx);
     bury(ns, &skb, &reply, cx);
-    if ns.ct.taken(&orig, conn, cx.now).or(ns.ct.taken(&reply, conn, cx.now)).is_some() {
+    if ns.ct.find(&orig, cx.now).or(ns.ct.find(&reply, cx.now)).is_some() {
         ns.ct.stats.insert_failed += 1;
         ns.ct.stats.drop += 1;
         return Err(cx.drop(&skb, DropReason::CtInsertFailed));

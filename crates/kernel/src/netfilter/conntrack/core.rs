@@ -9,18 +9,27 @@ use super::{ConnInfo, CtState, Direction, Tuple, status};
 use crate::event::{CtStep, HookCtx, What};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::nf_nat_follow_master;
-use crate::{ConnId, Ct, Cx, Netns, Skb};
+use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 use packet::{Icmp, Ip, L4, icmp_type};
 
 /// `nf_conntrack_in`
-pub(crate) fn nf_conntrack_in(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Skb {
+pub(crate) fn nf_conntrack_in(
+    ns: &mut Netns,
+    mut skb: Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
     let step = match skb.ct {
         // Seen before: it comes back from loopback, or the box made it in answer to a tracked packet.
         Ct::Tracked { .. } => CtStep::Attached,
         Ct::Untracked => CtStep::Untracked,
         Ct::None | Ct::Answer | Ct::Template(_) => match track(ns, &mut skb, ctx, cx) {
             Ok(step) => step,
-            Err(reason) => {
+            Err(NotTracked::TableFull) => {
+                ns.ct.stats.drop += 1;
+                CtStep::TableFull
+            }
+            Err(NotTracked::Invalid(reason)) => {
                 // What was an answer stays one, on its way back from loopback too.
                 skb.ct = if skb.ct == Ct::Answer { Ct::Answer } else { Ct::None };
                 ns.ct.stats.invalid += 1;
@@ -37,20 +46,37 @@ pub(crate) fn nf_conntrack_in(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &
         let row = conn.and_then(|c| ns.ct.get(c)).map(|c| Box::new(c.row(now)));
         What::Conntrack { ctx: ctx.clone(), state: skb.ct.state(), dir, conn, step, row }
     });
-    skb
+    match step {
+        CtStep::TableFull => Err(cx.drop(&skb, DropReason::CtTableFull)),
+        _ => Ok(skb),
+    }
 }
 
-fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<CtStep, &'static str> {
-    let Some(ip) = skb.ip().cloned() else { return Err("not IP") };
+/// Why a packet belongs to no entry.
+enum NotTracked {
+    /// It is not valid; conntrack's reason.
+    Invalid(&'static str),
+    /// There is no room for its entry.
+    TableFull,
+}
+
+impl From<&'static str> for NotTracked {
+    fn from(reason: &'static str) -> NotTracked {
+        NotTracked::Invalid(reason)
+    }
+}
+
+fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<CtStep, NotTracked> {
+    let Some(ip) = skb.ip().cloned() else { return Err("not IP".into()) };
     if let L4::Icmp(icmp) = &ip.l4 {
         if ctx.hook == InetHook::PreRouting && !icmp.checksum_ok {
-            return Err("nf_ct_icmp: bad HW ICMP checksum");
+            return Err("nf_ct_icmp: bad HW ICMP checksum".into());
         }
         if icmp.kind > icmp_type::ADDRESS_REPLY {
-            return Err("nf_ct_icmp: invalid icmp type");
+            return Err("nf_ct_icmp: invalid icmp type".into());
         }
         if Icmp::is_error_type(icmp.kind) {
-            return icmp_error(ns, skb, &ip, icmp, cx);
+            return Ok(icmp_error(ns, skb, &ip, icmp, cx)?);
         }
     }
     let tuple = Tuple::of(&ip).ok_or("nf_ct: can't get tuple")?;
@@ -88,14 +114,13 @@ fn resolve_normal_ct(
     skb: &Skb,
     tuple: &Tuple,
     cx: &mut Cx<'_>,
-) -> Result<(ConnId, ConnInfo, CtStep), &'static str> {
+) -> Result<(ConnId, ConnInfo, CtStep), NotTracked> {
     bury(ns, skb, tuple, cx);
     let Some((conn, dir)) = ns.ct.find(tuple, cx.now) else {
         let (conn, step) = init_conntrack(ns, skb, tuple, cx)?;
         let state = if step == CtStep::Expected { CtState::Related } else { CtState::New };
         return Ok((conn, ConnInfo { state, dir: Direction::Original }, step));
     };
-    ns.ct.stats.found += 1;
     let seen = ns.ct.get(conn).map_or(0, |c| c.status);
     let state = match dir {
         Direction::Reply => CtState::Established,
@@ -112,8 +137,9 @@ fn init_conntrack(
     skb: &Skb,
     tuple: &Tuple,
     cx: &mut Cx<'_>,
-) -> Result<(ConnId, CtStep), &'static str> {
+) -> Result<(ConnId, CtStep), NotTracked> {
     let reply = tuple.invert().ok_or("nf_ct: can't invert tuple")?;
+    make_room(ns, skb, tuple, cx)?;
     let conn = ns.ct.alloc(*tuple, reply, cx.now);
     if let Some(expect) = nf_ct_find_expectation(ns, skb.id, tuple, cx) {
         let master = ns.ct.get(expect.master).map(|m| (m.orig, m.mark));
@@ -138,6 +164,27 @@ fn init_conntrack(
         try_assign_helper(c, template, automatic, &modules);
     }
     Ok((conn, CtStep::New))
+}
+
+/// `__nf_conntrack_alloc`: when the table is full somebody has to go, or the packet.
+fn make_room(ns: &mut Netns, skb: &Skb, tuple: &Tuple, cx: &mut Cx<'_>) -> Result<(), NotTracked> {
+    if !ns.ct.is_full() {
+        return Ok(());
+    }
+    let (over, victims) = ns.ct.early_drop(tuple, cx.now);
+    for conn in over.iter().chain(&victims) {
+        ct_kill(ns, skb, *conn, cx);
+    }
+    ns.ct.stats.early_drop += victims.len() as u64;
+    if !victims.is_empty() {
+        return Ok(());
+    }
+    let place = match ns.is_initial() || !ns.era().table_full_names_netns() {
+        true => String::new(),
+        false => format!(" in netns {}", ns.inum()),
+    };
+    ns.net_warn(skb.id, format!("nf_conntrack: nf_conntrack: table full{place}, dropping packet"), cx);
+    Err(NotTracked::TableFull)
 }
 
 enum Handled {

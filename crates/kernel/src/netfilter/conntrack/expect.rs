@@ -75,8 +75,8 @@ fn report(ns: &Netns, packet: PacketId, kind: ExpectEventKind, e: &Expect, cx: &
 }
 
 /// Takes out every expectation for which `gone` is true, oldest first, with its message.
-fn unlink(ns: &mut Netns, packet: PacketId, gone: impl Fn(&Expect) -> bool, cx: &mut Cx<'_>) {
-    while let Some(at) = ns.ct.expects.iter().position(&gone) {
+fn unlink(ns: &mut Netns, packet: PacketId, gone: &dyn Fn(&Expect) -> bool, cx: &mut Cx<'_>) {
+    while let Some(at) = ns.ct.expects.iter().position(gone) {
         let e = ns.ct.expects.remove(at);
         report(ns, packet, ExpectEventKind::Destroy, &e, cx);
     }
@@ -91,7 +91,7 @@ pub(super) fn nf_ct_expect_related(
     cx: &mut Cx<'_>,
 ) -> Result<(), ()> {
     expire(ns, cx);
-    unlink(ns, skb.id, |e| e.master == expect.master && e.tuple == expect.tuple, cx);
+    unlink(ns, skb.id, &|e| e.master == expect.master && e.tuple == expect.tuple, cx);
     if ns.ct.expects.iter().any(|e| e.tuple == expect.tuple) {
         return Err(());
     }
@@ -99,10 +99,10 @@ pub(super) fn nf_ct_expect_related(
     if mine.clone().count() >= expect.helper.max_expected()
         && let Some(oldest) = mine.clone().next().cloned()
     {
-        unlink(ns, skb.id, |e| *e == oldest, cx);
+        unlink(ns, skb.id, &|e| *e == oldest, cx);
     }
-    if ns.ct.expects.len() >= ns.ct.expect_max {
-        cx.printk(skb.id, || "nf_conntrack: expectation table full".to_owned());
+    if ns.ct.expects.len() >= ns.ct.limits.expect_max as usize {
+        ns.net_warn(skb.id, "nf_conntrack: expectation table full".to_owned(), cx);
         return Err(());
     }
     report(ns, skb.id, ExpectEventKind::New, &expect, cx);
@@ -122,17 +122,22 @@ pub(super) fn nf_ct_find_expectation(
     if !ns.ct.get(found.master).is_some_and(super::Conn::is_listed) {
         return None;
     }
-    unlink(ns, packet, |e| *e == found, cx);
+    unlink(ns, packet, &|e| *e == found, cx);
     Some(found)
 }
 
 /// `nf_ct_remove_expectations`: what a flow has announced goes with it.
 pub(super) fn remove_expectations(ns: &mut Netns, packet: PacketId, master: ConnId, cx: &mut Cx<'_>) {
-    unlink(ns, packet, |e| e.master == master, cx);
+    unlink(ns, packet, &|e| e.master == master, cx);
+}
+
+/// `conntrack -F expect`: nothing that was announced is awaited any longer.
+pub(crate) fn flush(ns: &mut Netns, cx: &mut Cx<'_>) {
+    unlink(ns, PacketId::default(), &|_| true, cx);
 }
 
 /// Gives up what did not come in time.
 pub(crate) fn expire(ns: &mut Netns, cx: &mut Cx<'_>) {
     let now = cx.now;
-    unlink(ns, PacketId::default(), |e| e.expires <= now, cx);
+    unlink(ns, PacketId::default(), &|e| e.expires <= now, cx);
 }

@@ -3,8 +3,10 @@
 mod confirm;
 mod core;
 mod expect;
+mod hash;
 mod helper;
 mod proto;
+mod settings;
 mod table;
 mod tcp;
 mod timeout;
@@ -12,10 +14,11 @@ mod tuple;
 
 pub(crate) use confirm::{confirm, ct_kill, nf_confirm};
 pub(crate) use core::{attach, ct_probe, nf_conntrack_in, set_closing};
-pub(crate) use expect::expire as expire_expectations;
 pub use expect::{Expect, ExpectNat, ExpectRow};
+pub(crate) use expect::{expire as expire_expectations, flush as flush_expectations};
 pub use helper::Helper;
 pub(crate) use helper::try_assign_helper;
+pub use settings::{CtSettings, Limits};
 pub use table::{Conn, Conntrack, CtStats, Row};
 pub use tcp::{TcpPeer, TcpState, TcpTrack, flag as tcp_flag};
 pub use timeout::Timeouts;

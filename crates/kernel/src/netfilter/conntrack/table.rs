@@ -1,11 +1,11 @@
 //! The table: entries by id, and the hash of both their tuples.
 
+use super::hash::{TupleHash, hash_conntrack};
+use super::settings::{CtSettings, Limits};
 use super::tcp::TcpTrack;
 use super::{ConnInfo, CtState, Direction, Expect, Helper, Timeouts, Tuple, status};
 use crate::{ConnId, DevId, Instant};
-use litemap::LiteMap;
-use rustc_hash::FxHasher;
-use std::hash::{Hash, Hasher};
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -155,127 +155,131 @@ pub struct Row {
 /// `conntrack -S`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CtStats {
-    /// Packets that found an entry.
+    /// Tuples that NAT could not use, as another entry has them.
     pub found: u64,
     /// Packets that are invalid.
     pub invalid: u64,
-    /// Entries inserted.
+    /// Entries made by `conntrack -I`.
     pub insert: u64,
     /// Entries that could not be inserted.
     pub insert_failed: u64,
-    /// Packets dropped because of that.
+    /// Packets dropped because of that, or because the table is full.
     pub drop: u64,
-}
-
-/// `nf_conntrack_hash`: which entry has a tuple, in which direction.
-#[derive(Clone, Debug, Default)]
-struct TupleHash {
-    /// None before the first entry.
-    buckets: Vec<Vec<(Tuple, ConnId, Direction)>>,
-}
-
-/// Number of buckets. Nothing but speed depends on it.
-const BUCKETS: usize = 1024;
-
-impl TupleHash {
-    fn bucket(tuple: &Tuple) -> usize {
-        let mut hasher = FxHasher::default();
-        tuple.hash(&mut hasher);
-        // The upper bits are the well-mixed ones.
-        (hasher.finish() >> 32) as usize % BUCKETS
-    }
-
-    fn get(&self, tuple: &Tuple) -> Option<(ConnId, Direction)> {
-        let bucket = self.buckets.get(TupleHash::bucket(tuple))?;
-        bucket.iter().find(|(t, ..)| t == tuple).map(|(_, id, dir)| (*id, *dir))
-    }
-
-    /// Takes the place of an entry with the same tuple.
-    fn insert(&mut self, tuple: Tuple, (id, dir): (ConnId, Direction)) {
-        self.buckets.resize_with(BUCKETS, Vec::new);
-        let Some(bucket) = self.buckets.get_mut(TupleHash::bucket(&tuple)) else { return };
-        match bucket.iter_mut().find(|(t, ..)| *t == tuple) {
-            Some(old) => *old = (tuple, id, dir),
-            None => bucket.push((tuple, id, dir)),
-        }
-    }
-
-    /// Removes the tuple if it belongs to that entry.
-    fn remove(&mut self, tuple: &Tuple, (id, dir): (ConnId, Direction)) {
-        if let Some(bucket) = self.buckets.get_mut(TupleHash::bucket(tuple)) {
-            bucket.retain(|(t, i, d)| !(t == tuple && *i == id && *d == dir));
-        }
-    }
+    /// Entries that had to make room for others.
+    pub early_drop: u64,
+    /// ICMP errors about no known flow, or malformed.
+    pub error: u64,
+    /// Packets of a flow that was entered twice, which went on with the other entry.
+    pub clash_resolve: u64,
 }
 
 /// Connection tracking of one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
-    conns: LiteMap<ConnId, Conn>,
+    slots: Vec<Option<Conn>>,
+    free: Vec<u32>,
+    /// Entries that are not in the table: not yet, or no more. They are freed when no packet can have them any longer.
+    loose: Vec<ConnId>,
     hash: TupleHash,
-    /// When entries that were never confirmed, or are gone, were last freed.
+    /// How many entries are in the table.
+    listed: usize,
+    /// When loose entries were last freed.
     swept: Instant,
     next: u32,
     /// What helpers have announced, oldest first.
     pub(crate) expects: Vec<Expect>,
-    /// `nf_conntrack_expect_max`
-    pub expect_max: usize,
     /// `nf_conntrack_helper`: helpers are assigned by port, without a rule.
     pub auto_helper: bool,
     /// Time-outs.
     pub timeouts: Timeouts,
-    /// Statistics.
-    pub stats: CtStats,
     /// `nf_conntrack_tcp_loose`: pick up flows in the middle.
     pub tcp_loose: bool,
     /// `nf_conntrack_tcp_be_liberal`: only RSTs must be in the window.
     pub tcp_be_liberal: bool,
     /// `nf_conntrack_tcp_max_retrans`
     pub tcp_max_retrans: u32,
+    /// What other sysctls set.
+    pub settings: CtSettings,
+    /// How large the tables may be.
+    pub limits: Limits,
+    /// Statistics.
+    pub stats: CtStats,
+    found: Cell<u64>,
 }
 
 /// An unconfirmed entry lives only as long as the packet that made it is inside the box; it is freed lazily.
 const UNCONFIRMED_LIFE: Duration = Duration::from_secs(1);
 
+/// How many buckets early_drop looks at (`NF_CT_EVICTION_RANGE`).
+const EVICTION_RANGE: usize = 8;
+
 impl Conntrack {
     /// An empty table with the defaults of Linux.
     pub fn new() -> Conntrack {
-        Conntrack { tcp_loose: true, tcp_max_retrans: 3, expect_max: 1024, ..Conntrack::default() }
+        Conntrack { tcp_loose: true, tcp_max_retrans: 3, ..Conntrack::default() }
     }
 
     /// An entry, confirmed or not.
     pub fn get(&self, id: ConnId) -> Option<&Conn> {
-        self.conns.get(&id)
+        self.slots.get(id.slot() as usize)?.as_ref().filter(|c| c.id == id)
     }
 
     pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
-        self.conns.get_mut(&id)
+        self.slots.get_mut(id.slot() as usize)?.as_mut().filter(|c| c.id == id)
     }
 
-    /// Confirmed entries in the order of their creation.
+    fn listed(&self) -> impl Iterator<Item = &Conn> {
+        self.slots.iter().flatten().filter(|c| c.is_listed())
+    }
+
+    /// Entries of the table in the order of their creation.
     pub fn rows(&self, now: Instant) -> Vec<Row> {
-        self.conns.values().filter(|c| c.is_listed() && c.expires > now).map(|c| c.row(now)).collect()
+        let mut rows: Vec<Row> = self.listed().filter(|c| c.expires > now).map(|c| c.row(now)).collect();
+        rows.sort_unstable_by_key(|r| r.id);
+        rows
+    }
+
+    /// `nf_conntrack_count`
+    pub fn count(&self) -> usize {
+        self.listed
+    }
+
+    /// What `conntrack -S` shows.
+    pub fn stats(&self) -> CtStats {
+        CtStats { found: self.found.get(), ..self.stats }
     }
 
     /// `nf_conntrack_find_get`: the entry that has this tuple in one of its directions. Expired entries are not
     /// found.
     pub fn find(&self, tuple: &Tuple, now: Instant) -> Option<(ConnId, Direction)> {
-        let (id, dir) = self.hash.get(tuple)?;
-        let live = self.conns.get(&id).is_some_and(|c| c.expires > now);
-        live.then_some((id, dir))
+        let (conn, dir) = self.holder(tuple)?;
+        (conn.expires > now).then_some((conn.id, dir))
+    }
+
+    fn holder(&self, tuple: &Tuple) -> Option<(&Conn, Direction)> {
+        self.hash.with_hash(hash_conntrack(tuple)).find_map(|node| {
+            let (conn, dir) = self.at(node)?;
+            (conn.tuple(dir) == tuple).then_some((conn, dir))
+        })
+    }
+
+    fn at(&self, node: u32) -> Option<(&Conn, Direction)> {
+        let dir = if node & 1 == 0 { Direction::Original } else { Direction::Reply };
+        Some((self.slots.get(node as usize / 2)?.as_ref()?, dir))
     }
 
     /// `__nf_conntrack_alloc`: a new entry, not yet in the table.
     pub(crate) fn alloc(&mut self, orig: Tuple, reply: Tuple, now: Instant) -> ConnId {
-        if now.since(self.swept) >= UNCONFIRMED_LIFE {
-            self.conns.retain(|_, c| c.is_listed() || now.since(c.created) < UNCONFIRMED_LIFE);
-            self.swept = now;
-        }
-        let id = ConnId(self.next);
+        self.sweep(now);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let id = ConnId::new(self.next, slot);
         self.next = self.next.wrapping_add(1);
-        self.conns.insert(
-            id,
-            Conn {
+        self.loose.push(id);
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(Conn {
                 id,
                 orig,
                 reply,
@@ -291,61 +295,116 @@ impl Conntrack {
                 helper: None,
                 masq: None,
                 pending: Pending::default(),
-            },
-        );
+            });
+        }
         id
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        if now.since(self.swept) < UNCONFIRMED_LIFE {
+            return;
+        }
+        self.swept = now;
+        for id in std::mem::take(&mut self.loose) {
+            match self.get(id).map(|c| (c.is_listed(), now.since(c.created) < UNCONFIRMED_LIFE)) {
+                Some((false, true)) => self.loose.push(id),
+                Some((false, false)) => {
+                    if let Some(place) = self.slots.get_mut(id.slot() as usize) {
+                        *place = None;
+                        self.free.push(id.slot());
+                    }
+                }
+                Some((true, _)) | None => {}
+            }
+        }
     }
 
     /// `__nf_conntrack_hash_insert`; both tuples must be free.
     pub(crate) fn insert(&mut self, id: ConnId, now: Instant) {
-        let Some(c) = self.conns.get_mut(&id) else { return };
+        let Some(c) = self.get_mut(id) else { return };
         c.status |= status::CONFIRMED;
         c.expires = now + Duration::from_secs(u64::from(c.timeout));
-        self.hash.insert(c.orig, (id, Direction::Original));
-        self.hash.insert(c.reply, (id, Direction::Reply));
-        self.stats.insert += 1;
+        let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
+        self.hash.insert(id.slot() * 2, orig);
+        self.hash.insert(id.slot() * 2 + 1, reply);
+        self.listed += 1;
     }
 
     /// `nf_ct_delete`: takes the entry out of the table. A packet that is still on its way through the box keeps
     /// it alive for a moment. The row is for the DESTROY message.
     pub(crate) fn remove(&mut self, id: ConnId, now: Instant) -> Option<Row> {
-        let c = self.conns.get_mut(&id).filter(|c| c.is_listed())?;
+        let c = self.get_mut(id).filter(|c| c.is_listed())?;
         c.status |= status::DYING;
         let row = c.row(now);
         c.created = now;
-        let tuples = [(c.orig, Direction::Original), (c.reply, Direction::Reply)];
-        for (tuple, dir) in tuples {
-            self.hash.remove(&tuple, (id, dir));
-        }
+        self.hash.remove(id.slot() * 2);
+        self.hash.remove(id.slot() * 2 + 1);
+        self.listed -= 1;
+        self.loose.push(id);
         Some(row)
     }
 
-    /// Entries whose time has come, oldest id first (`gc_worker`).
+    /// True if there is no room for one more entry.
+    pub(crate) fn is_full(&self) -> bool {
+        self.limits.max > 0 && self.listed >= self.limits.max as usize
+    }
+
+    /// `early_drop`: who has to make room for a new entry with this tuple. Of the eight buckets from its own on, the first that
+    /// has anybody who is not assured gives up all of those. Whoever is over in the buckets on the way goes too, and comes
+    /// first in the answer; that makes no room.
+    pub(crate) fn early_drop(&self, tuple: &Tuple, now: Instant) -> (Vec<ConnId>, Vec<ConnId>) {
+        let buckets = self.limits.buckets.max(1) as usize;
+        let first = ((u64::from(hash_conntrack(tuple)) * buckets as u64) >> 32) as usize;
+        let mut over = Vec::new();
+        for i in 0..EVICTION_RANGE.min(buckets) {
+            let mut victims = Vec::new();
+            for node in self.hash.in_bucket((first + i) % buckets, buckets) {
+                let Some((c, _)) = self.at(node) else { continue };
+                if c.expires <= now {
+                    over.push(c.id);
+                } else if c.status & status::ASSURED == 0 && !victims.contains(&c.id) {
+                    victims.push(c.id);
+                }
+            }
+            if !victims.is_empty() {
+                return (over, victims);
+            }
+        }
+        (over, Vec::new())
+    }
+
+    fn ids(&self, which: &dyn Fn(&Conn) -> bool) -> Vec<ConnId> {
+        let mut ids: Vec<ConnId> = self.listed().filter(|c| which(c)).map(|c| c.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Entries whose time has come, oldest first (`gc_worker`).
     pub(crate) fn expired(&self, now: Instant) -> Vec<ConnId> {
-        self.conns.values().filter(|c| c.is_listed() && c.expires <= now).map(|c| c.id).collect()
+        self.ids(&|c| c.expires <= now)
     }
 
     /// The entry that has this tuple but is over, so that nobody finds it.
     pub(crate) fn over(&self, tuple: &Tuple, now: Instant) -> Option<ConnId> {
-        let (id, _) = self.hash.get(tuple)?;
-        self.conns.get(&id).is_some_and(|c| c.expires <= now).then_some(id)
+        let (conn, _) = self.holder(tuple)?;
+        (conn.expires <= now).then_some(conn.id)
     }
 
     /// Flows that MASQUERADE gave an address of `dev`: this one, or any.
     pub(crate) fn masqueraded(&self, dev: DevId, addr: Option<Ipv4Addr>) -> Vec<ConnId> {
-        let fits = |c: &&Conn| c.is_listed() && c.masq == Some(dev);
-        let with = |c: &&Conn| addr.is_none_or(|a| c.reply.dst == IpAddr::V4(a));
-        self.conns.values().filter(fits).filter(with).map(|c| c.id).collect()
+        self.ids(&|c| c.masq == Some(dev) && addr.is_none_or(|a| c.reply.dst == IpAddr::V4(a)))
     }
 
-    /// Ids of all confirmed entries.
+    /// Ids of all entries in the table.
     pub(crate) fn confirmed(&self) -> Vec<ConnId> {
-        self.conns.values().filter(|c| c.is_listed()).map(|c| c.id).collect()
+        self.ids(&|_| true)
     }
 
-    /// `nf_conntrack_tuple_taken`: true if an entry other than `ignore` would see packets with this tuple.
+    /// `nf_conntrack_tuple_taken`: the entry other than `ignore` that would see packets with this tuple.
     pub(crate) fn taken(&self, tuple: &Tuple, ignore: ConnId, now: Instant) -> Option<ConnId> {
-        self.find(tuple, now).map(|(id, _)| id).filter(|id| *id != ignore)
+        let holder = self.find(tuple, now).map(|(id, _)| id).filter(|id| *id != ignore)?;
+        self.found.set(self.found.get() + 1);
+        Some(holder)
     }
 }
 

@@ -7,8 +7,9 @@
 mod tftp;
 
 use super::{Conn, ConnInfo, Tuple, status};
+use crate::netfilter::xtables::targets::Log;
 use crate::netns::Modules;
-use crate::{ConnId, Cut, Cx, Netns, Skb};
+use crate::{ConnId, Cut, Cx, DropReason, Netns, Skb};
 use packet::Protocol;
 
 /// A helper, by the name that `CT --helper` and `conntrack -L` use.
@@ -90,6 +91,13 @@ pub(crate) fn try_assign_helper(
     } else if conn.status & status::HELPER == 0 && conn.master.is_none() {
         conn.helper = if automatic { find(&conn.reply, modules) } else { None };
     }
+}
+
+/// `nf_ct_helper_log`: a helper says why it drops a packet.
+fn nf_ct_helper_drop(ns: &Netns, skb: &Skb, helper: Helper, why: &str, cx: &mut Cx<'_>) -> Cut {
+    let prefix = format!("nf_ct_{}: dropping packet: {why} ", helper.name());
+    Log::without_rule(ns, skb, prefix, cx);
+    cx.drop(skb, DropReason::CtHelper)
 }
 
 /// Runs the helper of a packet's flow, before the entry is confirmed (`nf_confirm`).

@@ -1,11 +1,11 @@
 //! TFTP: the server answers a request from a port of its own choice, so the data is a flow of its own
 //! (net/netfilter/nf_conntrack_tftp.c, RFC 1350).
 
-use super::Helper;
+use super::{Helper, nf_ct_helper_drop};
 use crate::netfilter::conntrack::expect::{Expect, nf_ct_expect_related};
 use crate::netfilter::conntrack::{ConnInfo, L4Key, Tuple, status};
 use crate::netfilter::nat::nf_nat_tftp;
-use crate::{ConnId, Cut, Cx, DropReason, Netns, Skb};
+use crate::{ConnId, Cut, Cx, Netns, Skb};
 use packet::{L4, Protocol};
 use std::time::Duration;
 
@@ -42,9 +42,6 @@ pub(super) fn help(
     }
     match nf_ct_expect_related(ns, &skb, expect, cx) {
         Ok(()) => Ok(skb),
-        Err(()) => {
-            cx.printk(skb.id, || "nf_ct_tftp: dropping packet: cannot add expectation".to_owned());
-            Err(cx.drop(&skb, DropReason::CtHelper))
-        }
+        Err(()) => Err(nf_ct_helper_drop(ns, &skb, Helper::Tftp, "cannot add expectation", cx)),
     }
 }

@@ -3,7 +3,7 @@
 use crate::event::HookCtx;
 use crate::netfilter::hook::InetHook;
 use crate::{Cx, DevId, Netns, Skb};
-use packet::{IcmpBody, Ip, L4, TcpFlags, TcpOptions};
+use packet::{Family, IcmpBody, Ip, L4, Mac, TcpFlags, TcpOptions};
 use std::fmt::Write;
 
 /// Options of LOG.
@@ -42,6 +42,27 @@ impl Default for Log {
 impl Log {
     pub(super) fn eval(&self, ns: &Netns, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
         cx.printk(skb.id, || self.line(ns, skb, ctx));
+    }
+
+    /// `nf_log_packet` without a rule: what conntrack says of a packet, with all that can be said of it. Only the first
+    /// namespace of a machine prints it (`nf_log_all_netns`).
+    pub(crate) fn without_rule(ns: &Netns, skb: &Skb, prefix: String, cx: &mut Cx<'_>) {
+        if !ns.is_initial() {
+            return;
+        }
+        let local = skb.frame.src == Mac::ZERO;
+        let hook = if local { InetHook::LocalOut } else { InetHook::PreRouting };
+        let ctx =
+            HookCtx { family: Family::V4, hook, indev: None, outdev: None, physin: None, physout: None };
+        let all = Log {
+            prefix,
+            tcp_sequence: true,
+            tcp_options: true,
+            ip_options: true,
+            uid: true,
+            ..Log::default()
+        };
+        cx.printk(skb.id, || all.line(ns, skb, &ctx));
     }
 
     /// The line as nf_log_syslog.c prints it.

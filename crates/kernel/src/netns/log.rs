@@ -1,0 +1,52 @@
+//! The kernel's ring buffer: messages that are held back when there are too many.
+
+use super::Netns;
+use crate::{Cx, Instant, PacketId};
+use std::time::Duration;
+
+/// `net_ratelimit`: a window of time in which only some messages are printed (lib/ratelimit.c).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RateLimit {
+    begin: Option<Instant>,
+    printed: u32,
+    missed: u32,
+}
+
+/// `DEFAULT_RATELIMIT_INTERVAL`, and `DEFAULT_RATELIMIT_BURST` of network messages.
+const INTERVAL: Duration = Duration::from_secs(5);
+const BURST: u32 = 10;
+
+impl Netns {
+    /// True in the first namespace of a machine. Only there limits can be set, and netfilter may log packets.
+    pub fn is_initial(&self) -> bool {
+        !self.child
+    }
+
+    /// Makes it a namespace beside the first one of its machine.
+    pub fn set_child(&mut self, child: bool) {
+        self.child = child;
+    }
+
+    /// The number of the namespace in nsfs; the first one of a machine is 4026531840.
+    pub fn inum(&self) -> u32 {
+        4_026_531_840 + u32::from(self.id.0) + u32::from(self.child) * 400
+    }
+
+    /// `net_warn_ratelimited`: at most 10 lines in 5 seconds, all messages of the network together.
+    pub(crate) fn net_warn(&mut self, packet: PacketId, line: String, cx: &mut Cx<'_>) {
+        let limit = &mut self.net_ratelimit;
+        if limit.begin.is_none_or(|begin| cx.now.since(begin) > INTERVAL) {
+            let missed = limit.missed;
+            *limit = RateLimit { begin: Some(cx.now), ..RateLimit::default() };
+            if missed > 0 {
+                cx.printk(packet, || format!("net_ratelimit: {missed} callbacks suppressed"));
+            }
+        }
+        if limit.printed < BURST {
+            limit.printed += 1;
+            cx.printk(packet, || line);
+        } else {
+            limit.missed += 1;
+        }
+    }
+}
