@@ -168,7 +168,7 @@ fn tftp(policy: &str, mode: &str, conntrack: &str, nat: &str, outgoing: &str, ke
 #[test]
 fn the_file_arrives_as_policy_mode_and_modules_say() {
     for mode in ["iptables", "ipvs"] {
-        for kernel in ["3.10", "4.19", "6.18"] {
+        for kernel in ["3.10", "4.19", "5.15", "6.1", "6.18"] {
             assert!(!tftp("Cluster", mode, "off", "off", "on", kernel), "{mode}, {kernel}: none");
             assert!(!tftp("Cluster", mode, "on", "off", "on", kernel), "{mode}, {kernel}: conntrack's half");
             assert!(tftp("Cluster", mode, "on", "on", "on", kernel), "{mode}, {kernel}: both");

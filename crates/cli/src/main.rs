@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 use cluster::kube_proxy::{Case, Mode, Version};
+use kernel::Netns;
+use nflab::kernels::{KernelJson, kernel_json, kernels_text};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
@@ -46,6 +48,12 @@ enum Command {
         /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
         #[arg(long, value_name = "VERSION")]
         kube_version: Option<Version>,
+    },
+    /// List the kernels that are modelled, what each does differently, and what that is held against.
+    Kernels {
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
     },
     /// Labs: a cluster, its switches, what is true and what to reach.
     #[command(subcommand)]
@@ -94,6 +102,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
         Command::KubeProxy { input, out, mode, kube_version } => kube_proxy(&input, &out, mode, kube_version),
+        Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
         Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
         Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
@@ -186,6 +195,16 @@ fn replay_cases(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> 
     Ok(all)
 }
 
+fn kernels(as_json: bool) -> Result<ExitCode, String> {
+    if as_json {
+        let all: Vec<KernelJson> = kernel::Era::ALL.into_iter().map(kernel_json).collect();
+        print(&(serde_json::to_string_pretty(&all).map_err(|e| e.to_string())? + "\n"))?;
+    } else {
+        print(&kernels_text())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn lab_list() -> Result<ExitCode, String> {
     let mut out = String::new();
     for lab in workshop::labs() {
@@ -253,6 +272,7 @@ struct LabJson<'a> {
     stimuli: Vec<StimulusJson<'a>>,
     claims: Vec<ClaimJson<'a>>,
     goals: Vec<GoalJson<'a>>,
+    kernels: Vec<KernelJson>,
 }
 
 #[derive(Serialize)]
@@ -276,6 +296,7 @@ struct GoalJson<'a> {
 }
 
 fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
+    let eras: Vec<kernel::Era> = run.run.world.hosts().iter().map(Netns::era).collect();
     let object = LabJson {
         lab,
         switches: &run.setting,
@@ -286,6 +307,7 @@ fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
             .map(|c| ClaimJson { text: &c.text, when: &c.when, applies: c.applies, holds: c.holds })
             .collect(),
         goals: run.goals.iter().map(|g| GoalJson { text: &g.text, reached: g.reached }).collect(),
+        kernels: kernel::Era::ALL.into_iter().filter(|era| eras.contains(era)).map(kernel_json).collect(),
     };
     serde_json::to_string(&object).map(|s| s + "\n").map_err(|e| e.to_string())
 }

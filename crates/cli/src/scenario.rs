@@ -196,8 +196,7 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         trace: n.or("trace", iptables.is_some(), Node::flag)?,
         iptables,
         ct_probe: n.or("ct_probe", false, Node::flag)?,
-        // The kernel of the recordings has it built in.
-        era: Era::default(),
+        era: n.or("kernel", Era::default(), era)?,
         child: true,
         setup: Vec::new(),
         // As in the kernel that made the recordings.
@@ -206,6 +205,14 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         sniff: n.or("sniff", true, Node::flag)?,
         servers,
     })
+}
+
+/// A kernel's version; that of the recordings if none is given.
+fn era(n: &Node<'_>) -> Result<Era> {
+    let name = n.text()?;
+    let known = Era::ALL.map(Era::name).join(", ");
+    Era::from_name(&name)
+        .map_or_else(|| wrong(&n.place, format!("kernel {name:?} is not modelled; these are: {known}")), Ok)
 }
 
 /// A line of an ip(8) batch.

@@ -32,6 +32,7 @@ fn help_is_everywhere() {
         &["--help"][..],
         &["replay", "--help"],
         &["kube-proxy", "--help"],
+        &["kernels", "--help"],
         &["lab", "--help"],
         &["lab", "list", "--help"],
         &["lab", "run", "--help"],
@@ -79,7 +80,7 @@ fn lab_run_json_has_the_promised_shape() {
     assert_eq!(out.status.code(), Some(0));
     let v: Value = serde_json::from_str(&stdout(&out)).unwrap();
     let keys: Vec<&String> = v.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["lab", "switches", "stimuli", "claims", "goals"]);
+    assert_eq!(keys, ["lab", "switches", "stimuli", "claims", "goals", "kernels"]);
     assert_eq!(v["lab"], "same-node-clusterip");
     assert_eq!(v["switches"], json!({ "br_netfilter": "on" }));
     for (list, fields) in [
@@ -242,4 +243,44 @@ fn kube_proxy_names_the_place_of_what_is_wrong() {
         assert_eq!(out.status.code(), Some(2));
         assert!(stderr(&out).contains(message), "{}", stderr(&out));
     }
+}
+
+#[test]
+fn the_kernels_and_their_differences_stand_in_the_docs_as_they_are_printed() {
+    let docs = include_str!("../../../docs/KERNELS.md");
+    let docs: Vec<&str> = docs.lines().filter_map(|l| l.strip_prefix("    ")).collect();
+    let text = stdout(&nflab(&["kernels"]));
+    assert_eq!(docs, text.lines().filter(|l| !l.is_empty()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_run_says_which_kernels_it_had_and_what_their_answers_are_held_against() {
+    let run = |version: &str| -> Value {
+        let set = format!("kernel={version}");
+        serde_json::from_slice(&nflab(&["lab", "run", "tftp-ipvs", "--set", &set, "--json"]).stdout).unwrap()
+    };
+    let held = |run: &Value, name: &str| {
+        let kernel =
+            run["kernels"].as_array().unwrap().iter().find(|k| k["version"] != "6.18").unwrap().clone();
+        let list = kernel["differences"].as_array().unwrap().clone();
+        list.into_iter().find(|d| d["name"] == name).unwrap()["held_against"].clone()
+    };
+    assert_eq!(held(&run("3.10"), "helpers-off-by-default"), "article");
+    assert_eq!(held(&run("6.1"), "helpers-off-by-default"), "recorded");
+    assert_eq!(held(&run("5.15"), "helpers-off-by-default"), "source");
+}
+
+#[test]
+fn a_scenario_names_a_kernel_that_is_known() {
+    let scenario =
+        |version: &str| json!({"name": "k", "hosts": {"h": {"kernel": version}}, "links": [], "stimuli": []});
+    let replay = |version: &str| {
+        let path = file(&format!("kernel-{version}.json"), scenario(version).to_string().as_bytes());
+        nflab(&["replay", path.to_str().unwrap()])
+    };
+    assert!(replay("5.15").status.success());
+    let out = replay("2.6");
+    assert!(!out.status.success());
+    assert!(stderr(&out).contains("hosts.h.kernel"), "{}", stderr(&out));
+    assert!(stderr(&out).contains("3.10, 4.19, 5.15, 6.1, 6.18"), "{}", stderr(&out));
 }

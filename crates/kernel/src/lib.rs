@@ -21,7 +21,7 @@ pub mod socket;
 pub mod sysctl;
 
 pub use cx::{Cx, Ids, Output, Timer};
-pub use era::Era;
+pub use era::{Difference, Era, Held, Switch};
 pub use event::{Event, What};
 pub use fate::{Cut, Delivery, DropReason, Journey};
 pub use id::{ConnId, DevId, Instant, NetnsId, PacketId, SocketId};

@@ -4,7 +4,7 @@
 
 use kernel::netfilter::conntrack::{Helper, Row, TcpState, status};
 use kernel::socket::Errno;
-use kernel::{Era, Modules};
+use kernel::{Era, Modules, Switch};
 use sim::{CloseHow, HostSpec, LinkSpec, Run, Scenario, ServerMode, ServerSpec, Stimulus};
 use std::net::Ipv4Addr;
 use userland::ip::parse_ip;
@@ -66,7 +66,8 @@ fn rows(run: &Run) -> Vec<Row> {
 
 #[test]
 fn a_udp_stream_begins_at_once_on_old_kernels_and_after_two_seconds_on_new_ones() {
-    for (era, assured, left) in [(Era::V3_10, true, 179), (Era::V4_19, true, 179), (Era::V6_18, false, 29)] {
+    for era in Era::ALL {
+        let (assured, left) = if era < Era::V5_15 { (true, 179) } else { (false, 29) };
         let row = rows(&run(era, TRACKS, vec![udp(2)]))[0];
         assert_eq!((row.status & status::ASSURED != 0, row.timeout), (assured, left), "{}", era.name());
     }
@@ -74,7 +75,8 @@ fn a_udp_stream_begins_at_once_on_old_kernels_and_after_two_seconds_on_new_ones(
 
 #[test]
 fn helpers_are_assigned_by_port_only_on_the_oldest_kernel() {
-    for (era, helper) in [(Era::V3_10, Some(Helper::Tftp)), (Era::V4_19, None), (Era::V6_18, None)] {
+    for era in Era::ALL {
+        let helper = (era == Era::V3_10).then_some(Helper::Tftp);
         let get = Stimulus::Tftp {
             host: "client".to_owned(),
             src: (CLIENT, 6000),
@@ -91,7 +93,8 @@ fn helpers_are_assigned_by_port_only_on_the_oldest_kernel() {
 
 #[test]
 fn conntrack_runs_without_a_rule_only_on_the_oldest_kernel() {
-    for (era, entries) in [(Era::V3_10, 1), (Era::V4_19, 0), (Era::V6_18, 0)] {
+    for era in Era::ALL {
+        let entries = usize::from(era == Era::V3_10);
         let run = run(era, "*filter\n-A INPUT -j ACCEPT\nCOMMIT\n", vec![udp(1)]);
         assert_eq!(rows(&run).len(), entries, "{}", era.name());
     }
@@ -99,7 +102,8 @@ fn conntrack_runs_without_a_rule_only_on_the_oldest_kernel() {
 
 #[test]
 fn the_sysctl_of_the_helpers_is_gone_from_new_kernels() {
-    for (era, known) in [(Era::V3_10, true), (Era::V4_19, true), (Era::V6_18, false)] {
+    for era in Era::ALL {
+        let known = era < Era::V6_1;
         let mut run = run(era, TRACKS, Vec::new());
         let server = run.world.host_by_name("server").unwrap();
         let set = run.world.host_mut(server).unwrap().sysctl_set("net.netfilter.nf_conntrack_helper", 1);
@@ -123,7 +127,8 @@ fn tcp(timeout_ms: u64) -> Stimulus {
 fn a_repeated_syn_renews_the_time_out_on_old_kernels_only() {
     let rules =
         "*raw\n-A OUTPUT -p tcp -j DROP\nCOMMIT\n*filter\n-A INPUT -m conntrack --ctstate NEW\nCOMMIT\n";
-    for (era, renewed) in [(Era::V3_10, true), (Era::V4_19, true), (Era::V6_18, false)] {
+    for era in Era::ALL {
+        let renewed = era < Era::V5_15;
         // The first SYN and its repetition after a second; nothing answers.
         let row = rows(&run(era, rules, vec![tcp(1900)]))[0];
         assert_eq!(row.timeout > 118, renewed, "{}: {} s", era.name(), row.timeout);
@@ -134,7 +139,8 @@ fn a_repeated_syn_renews_the_time_out_on_old_kernels_only() {
 fn a_reset_by_reject_closes_the_flow_on_new_kernels_only() {
     let rules = "*filter\n-A INPUT -p tcp --dport 80 --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset\n\
                  -A INPUT -m conntrack --ctstate NEW\nCOMMIT\n";
-    for (era, state) in [(Era::V4_19, TcpState::Established), (Era::V6_18, TcpState::Close)] {
+    for era in Era::ALL {
+        let state = if era < Era::V6_18 { TcpState::Established } else { TcpState::Close };
         let row = rows(&run(era, rules, vec![tcp(300)]))[0];
         assert_eq!(row.tcp.unwrap().state, state, "{}", era.name());
     }
@@ -142,7 +148,8 @@ fn a_reset_by_reject_closes_the_flow_on_new_kernels_only() {
 
 #[test]
 fn a_source_that_is_not_the_hosts_own_is_unreachable_on_new_kernels() {
-    for (era, errno) in [(Era::V4_19, Errno::EINVAL), (Era::V6_18, Errno::ENETUNREACH)] {
+    for era in Era::ALL {
+        let errno = if era < Era::V6_18 { Errno::EINVAL } else { Errno::ENETUNREACH };
         let mut run = run(era, TRACKS, Vec::new());
         let server = run.world.host_by_name("server").unwrap();
         let sent = run.world.with(server, |ns, cx| {
@@ -150,5 +157,20 @@ fn a_source_that_is_not_the_hosts_own_is_unreachable_on_new_kernels() {
             ns.udp_send(socket, Some((CLIENT, 7)), Some(Ipv4Addr::new(10, 0, 0, 255)), Vec::new(), cx)
         });
         assert_eq!(sent, Some(Err(errno)), "{}", era.name());
+    }
+}
+
+/// Nothing is said of a kernel that the table of differences does not hold against something, and each name stands once.
+#[test]
+fn every_difference_has_a_name_of_its_own_and_two_sides() {
+    let names: Vec<&str> = Switch::ALL.iter().map(|s| s.difference().name).collect();
+    let mut once = names.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), names.len());
+    for switch in Switch::ALL {
+        let d = switch.difference();
+        assert!(Era::V3_10.version() < d.since && d.since <= Era::V6_18.version(), "{}", d.name);
+        assert_eq!((d.says(Era::V3_10), d.says(Era::V6_18)), (d.before, d.after), "{}", d.name);
     }
 }

@@ -4,7 +4,7 @@ use super::{copy_button, space};
 use crate::dom::{El, NONE, View, el, part, text};
 use crate::load::Loaded;
 use crate::state::State;
-use kernel::{Instant, Netns};
+use kernel::{Instant, Netns, Switch};
 use leptos::prelude::*;
 use sim::view::{Change, DiffLine, brief_addresses, changes, ipvs_at, modules, settings};
 use std::rc::Rc;
@@ -118,7 +118,21 @@ fn node_lists(state: State) -> Vec<Printed> {
 /// Modules, kernel, settings, addresses.
 pub fn node(state: State) -> View {
     let loaded = part(move || with_node(state, |_, ns| Some(module_list(ns))).into());
-    el("div").add(loaded).add(listing(state, node_lists)).into()
+    let kernel = part(move || with_node(state, |_, ns| Some(kernel_facts(ns))).into());
+    el("div").add(loaded).add(listing(state, node_lists)).add(kernel).into()
+}
+
+/// What this kernel does where other kernels do something else.
+fn kernel_facts(ns: &Netns) -> El {
+    let era = ns.era();
+    let mut rows = el("dl");
+    for switch in Switch::ALL {
+        let d = switch.difference();
+        let held = el("span").class("quiet").add(format!(" {}: {}", d.held_against(era).name(), d.source));
+        rows = rows.add(el("dt").class("mono").add(d.name)).add(el("dd").add(d.says(era)).add(held));
+    }
+    let title = format!("Linux {} is held against {}", era.name(), era.held_against());
+    el("section").class("kernel").add(el("h3").add(title)).add(rows)
 }
 
 fn module_list(ns: &Netns) -> El {

@@ -117,7 +117,13 @@ fn switches() -> Vec<Switch> {
         switch(
             "kernel",
             "whose rules apply",
-            &[("3.10", "uname -r # 3.10"), ("4.19", "uname -r # 4.19"), ("6.18", "uname -r # 6.18")],
+            &[
+                ("3.10", "uname -r # 3.10"),
+                ("4.19", "uname -r # 4.19"),
+                ("5.15", "uname -r # 5.15"),
+                ("6.1", "uname -r # 6.1"),
+                ("6.18", "uname -r # 6.18"),
+            ],
             "3.10",
         ),
     ]

@@ -1,0 +1,273 @@
+//! The differences between kernels, each by its name, with what it is held against.
+
+use super::Era;
+
+/// What a statement about a kernel is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A recording of that kernel.
+    Recorded,
+    /// What a published article captured on that kernel.
+    Article,
+    /// The kernel's source and its history.
+    Source,
+}
+
+impl Held {
+    /// `recorded`, `article`, `source`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Held::Recorded => "recorded",
+            Held::Article => "article",
+            Held::Source => "source",
+        }
+    }
+}
+
+/// A behaviour that changed from one kernel to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name.
+    pub name: &'static str,
+    /// The first release that has it, major and minor number.
+    pub since: (u8, u8),
+    /// What kernels before that do.
+    pub before: &'static str,
+    /// What kernels since then do.
+    pub after: &'static str,
+    /// The change in Linux that brought it, or the file that shows it.
+    pub source: &'static str,
+    recorded: &'static [Era],
+    article: &'static [Era],
+}
+
+impl Difference {
+    /// What a kernel of that era does.
+    pub fn says(&self, era: Era) -> &'static str {
+        if era.version() >= self.since { self.after } else { self.before }
+    }
+
+    /// What that is held against.
+    pub fn held_against(&self, era: Era) -> Held {
+        if self.recorded.contains(&era) {
+            Held::Recorded
+        } else if self.article.contains(&era) {
+            Held::Article
+        } else {
+            Held::Source
+        }
+    }
+}
+
+/// The differences that the engine models, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// Helpers need a rule or a sysctl.
+    HelpersOffByDefault,
+    /// A big machine's table takes 262144 entries.
+    ConntrackMax,
+    /// Conntrack runs where a rule asks for it.
+    ConntrackOnDemand,
+    /// A UDP stream lives for 120 seconds.
+    UdpStreamTimeout,
+    /// A UDP flow becomes a stream after two seconds.
+    UdpStreamLater,
+    /// POSTROUTING sees the input device.
+    PostroutingInput,
+    /// ipset's hashes have bucketsize and initval.
+    IpsetBucketsize,
+    /// A repeated SYN does not renew the entry.
+    SynKeepsTimeout,
+    /// nf_conntrack_tcp_ignore_invalid_rst.
+    IgnoreInvalidRst,
+    /// A bucket for each entry.
+    ConntrackBuckets,
+    /// Events are noted for listeners.
+    EventsOnDemand,
+    /// nf_conntrack_helper is gone.
+    NoHelperSysctl,
+    /// REJECT's RST closes the flow.
+    RejectClosesFlow,
+    /// The copy of a promiscuous bridge loses its entry.
+    PromiscCopyUntracked,
+    /// The message of a full table names the namespace.
+    TableFullNetns,
+    /// A foreign source is ENETUNREACH.
+    ForeignSource,
+}
+
+const NEW: &[Era] = &[Era::V6_18];
+const BOTH: &[Era] = &[Era::V6_1, Era::V6_18];
+const RHEL7: &[Era] = &[Era::V3_10];
+
+impl Switch {
+    /// Every switch.
+    pub const ALL: [Switch; 16] = [
+        Switch::HelpersOffByDefault,
+        Switch::ConntrackMax,
+        Switch::ConntrackOnDemand,
+        Switch::UdpStreamTimeout,
+        Switch::UdpStreamLater,
+        Switch::PostroutingInput,
+        Switch::IpsetBucketsize,
+        Switch::SynKeepsTimeout,
+        Switch::IgnoreInvalidRst,
+        Switch::ConntrackBuckets,
+        Switch::EventsOnDemand,
+        Switch::NoHelperSysctl,
+        Switch::RejectClosesFlow,
+        Switch::PromiscCopyUntracked,
+        Switch::TableFullNetns,
+        Switch::ForeignSource,
+    ];
+
+    /// What it is about.
+    pub fn difference(self) -> &'static Difference {
+        match self {
+            Switch::HelpersOffByDefault => &Difference {
+                name: "helpers-off-by-default",
+                since: (4, 7),
+                before: "a loaded helper is assigned by port",
+                after: "a helper needs a CT rule",
+                source: "netfilter: nf_ct_helper: disable automatic helper assignment",
+                recorded: BOTH,
+                article: RHEL7,
+            },
+            Switch::ConntrackMax => &Difference {
+                name: "conntrack-max",
+                since: (4, 7),
+                before: "a machine with more than 4 GB has nf_conntrack_max 65536",
+                after: "a machine with more than 4 GB has nf_conntrack_max 262144",
+                source: "net/netfilter/nf_conntrack_core.c of 4.7, nf_conntrack_init_start",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::ConntrackOnDemand => &Difference {
+                name: "conntrack-on-demand",
+                since: (4, 10),
+                before: "conntrack tracks in every namespace",
+                after: "conntrack tracks where a rule asks for it",
+                source: "netfilter: conntrack: register hooks in netns when needed by ruleset",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::UdpStreamTimeout => &Difference {
+                name: "udp-stream-timeout",
+                since: (5, 0),
+                before: "a UDP stream is kept for 180 s",
+                after: "a UDP stream is kept for 120 s",
+                source: "netfilter: conntrack: udp: set stream timeout to 2 minutes",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::UdpStreamLater => &Difference {
+                name: "udp-stream-after",
+                since: (5, 0),
+                before: "the first answer makes a UDP flow a stream and ASSURED",
+                after: "a UDP flow becomes a stream and ASSURED when it is two seconds old",
+                source: "netfilter: conntrack: udp: only extend timeout to stream mode after 2s",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::PostroutingInput => &Difference {
+                name: "postrouting-input-device",
+                since: (5, 7),
+                before: "-i never matches in POSTROUTING",
+                after: "-i matches in POSTROUTING for a routed packet",
+                source: "netfilter: Support iif matches in POSTROUTING",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::IpsetBucketsize => &Difference {
+                name: "ipset-bucketsize",
+                since: (5, 11),
+                before: "ipset's hashes have no bucketsize and no initval",
+                after: "ipset's hashes have bucketsize and initval",
+                source: "netfilter: ipset: Add bucketsize parameter to all hash types",
+                recorded: NEW,
+                article: RHEL7,
+            },
+            Switch::SynKeepsTimeout => &Difference {
+                name: "syn-keeps-timeout",
+                since: (5, 14),
+                before: "a repeated SYN renews the entry of an unanswered connection",
+                after: "a repeated SYN does not renew the entry of an unanswered connection",
+                source: "netfilter: conntrack: do not renew entry stuck in tcp SYN_SENT state",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::IgnoreInvalidRst => &Difference {
+                name: "ignore-invalid-rst",
+                since: (5, 14),
+                before: "there is no nf_conntrack_tcp_ignore_invalid_rst",
+                after: "nf_conntrack_tcp_ignore_invalid_rst can keep a connection over a RST out of its window",
+                source: "netfilter: conntrack: add new sysctl to disable RST check",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::ConntrackBuckets => &Difference {
+                name: "conntrack-buckets",
+                since: (5, 15),
+                before: "conntrack has a bucket for four entries",
+                after: "conntrack has a bucket for each entry",
+                source: "net/netfilter/nf_conntrack_core.c of 5.15, nf_conntrack_init_start",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::EventsOnDemand => &Difference {
+                name: "events-on-demand",
+                since: (5, 19),
+                before: "nf_conntrack_events is 1: every entry notes its events",
+                after: "nf_conntrack_events is 2: an entry that is made while somebody listens notes its events",
+                source: "netfilter: conntrack: add nf_conntrack_events autodetect mode",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::NoHelperSysctl => &Difference {
+                name: "helper-sysctl-gone",
+                since: (6, 0),
+                before: "nf_conntrack_helper says whether helpers are assigned by port",
+                after: "there is no nf_conntrack_helper",
+                source: "netfilter: remove nf_conntrack_helper sysctl and modparam toggles",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::RejectClosesFlow => &Difference {
+                name: "reject-closes-flow",
+                since: (6, 3),
+                before: "the RST of REJECT leaves the flow's entry as it is",
+                after: "the RST of REJECT closes the flow's entry",
+                source: "netfilter: let reset rules clean out conntrack entries",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::PromiscCopyUntracked => &Difference {
+                name: "promisc-copy-untracked",
+                since: (6, 8),
+                before: "the copy that a promiscuous bridge hands up keeps its conntrack entry",
+                after: "the copy that a promiscuous bridge hands up is INVALID",
+                source: "netfilter: bridge: confirm multicast packets before passing them up the stack",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::TableFullNetns => &Difference {
+                name: "table-full-netns",
+                since: (6, 17),
+                before: "the message that conntrack's table is full does not name the namespace",
+                after: "the message that conntrack's table is full names the namespace, but for the first",
+                source: "net/netfilter/nf_conntrack_core.c of 6.18, __nf_conntrack_alloc",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::ForeignSource => &Difference {
+                name: "foreign-source",
+                since: (6, 18),
+                before: "sending from an address of another host fails with EINVAL",
+                after: "sending from an address of another host fails with ENETUNREACH",
+                source: "net/ipv4/route.c of 6.18, ip_route_output_key_hash_rcu",
+                recorded: NEW,
+                article: &[],
+            },
+        }
+    }
+}
