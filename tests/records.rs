@@ -132,6 +132,7 @@ recordings! {
     s8_table_full = "S8-table-full",
     s9_dnat_first = "S9-dnat-first",
     x_no_tables = "X-no-tables",
+    x_output_reroute = "X-output-reroute",
     x_rpfilter = "X-rpfilter",
 }
 

@@ -25,7 +25,7 @@ pub use era::{Difference, Era, Held, Switch};
 pub use event::{Event, What};
 pub use fate::{Cut, Delivery, DropReason, Journey};
 pub use id::{ConnId, DevId, Instant, NetnsId, PacketId, SocketId};
-pub use netns::{Modules, Netns};
+pub use netns::{Modules, Netns, PutRoute, Refused};
 pub use skb::{Ct, NfBridge, PktType, Skb};
 
 /// The generator of the engine: the same sequence natively and in WebAssembly.

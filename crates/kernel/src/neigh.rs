@@ -2,7 +2,7 @@
 
 use crate::dev::dev_queue_xmit;
 use crate::event::{NeighStep, Origin, What};
-use crate::route::Scope;
+use crate::route::{Scope, Verdict};
 use crate::{Cx, Delivery, DevId, DropReason, Instant, Journey, Netns, PacketId, PktType, Skb, Timer};
 use litemap::LiteMap;
 use packet::{Arp, ArpOp, Frame, Mac, Payload};
@@ -272,12 +272,16 @@ pub(crate) fn arp_rcv(ns: &mut Netns, skb: Skb, arp: &Arp, dev: DevId, cx: &mut 
 
 /// True if this host answers the request: the address is its own, or it does proxy ARP for it.
 fn answers(ns: &Netns, arp: &Arp, dev: DevId) -> bool {
-    if ns.input_is_local(arp.spa, arp.tpa, dev) || (arp.spa.is_unspecified() && ns.is_local_addr(arp.tpa)) {
+    if arp.spa.is_unspecified() && ns.is_local_addr(arp.tpa) {
         return true;
     }
-    // Proxy ARP: only for what is reached by another device.
-    ns.conf_or(dev, |c| c.proxy_arp)
-        && ns.input_forward_dev(arp.spa, arp.tpa, dev).is_some_and(|out| out != dev)
+    let Some(way) = ns.input_way(arp.spa, arp.tpa, dev) else { return false };
+    match way.verdict {
+        Verdict::Local => true,
+        // Proxy ARP: only for what is reached by another device.
+        Verdict::Out => ns.conf_or(dev, |c| c.proxy_arp) && way.dev != dev,
+        Verdict::Broadcast | Verdict::Multicast => false,
+    }
 }
 
 /// `neigh_update`: the sender of an ARP packet is at that address. True if an entry was there or was made.

@@ -25,6 +25,10 @@ pub struct DevConf {
     pub proxy_delay: i64,
     /// `log_martians`
     pub log_martians: i64,
+    /// `src_valid_mark`
+    pub src_valid_mark: i64,
+    /// `promote_secondaries`
+    pub promote_secondaries: i64,
 }
 
 impl Default for DevConf {
@@ -41,6 +45,8 @@ impl Default for DevConf {
             proxy_arp: 0,
             proxy_delay: 80,
             log_martians: 0,
+            src_valid_mark: 0,
+            promote_secondaries: 0,
         }
     }
 }
@@ -59,6 +65,8 @@ impl DevConf {
             "route_localnet" => &mut self.route_localnet,
             "proxy_arp" => &mut self.proxy_arp,
             "log_martians" => &mut self.log_martians,
+            "src_valid_mark" => &mut self.src_valid_mark,
+            "promote_secondaries" => &mut self.promote_secondaries,
             _ => return None,
         })
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
-use kernel::route::{RouteKind, Scope};
+use kernel::route::{FibTable, RouteKind, Scope};
 use userland::ip::*;
 
 fn words(line: &str) -> Vec<&str> {
@@ -26,21 +26,12 @@ fn ip_refuses(line: &str, token: &str, message: &str, help: &str) {
 }
 
 fn route(dst: &str) -> RouteSpec {
-    RouteSpec {
-        kind: RouteKind::Unicast,
-        dst: dst.parse().unwrap(),
-        via: None,
-        dev: None,
-        src: None,
-        metric: None,
-        scope: None,
-        onlink: false,
-    }
+    RouteSpec::to(dst.parse().unwrap())
 }
 
 #[test]
 fn addresses() {
-    let spec = AddrSpec { addr: "10.244.1.1/24".parse().unwrap(), dev: "cni0".to_owned(), scope: None };
+    let spec = AddrSpec::new("10.244.1.1/24".parse().unwrap(), "cni0");
     for line in [
         "ip addr add 10.244.1.1/24 dev cni0",
         "ip a a 10.244.1.1/24 dev cni0",
@@ -66,24 +57,26 @@ fn addresses() {
 
 #[test]
 fn routes() {
-    let via = RouteSpec { via: Some([10, 0, 0, 1].into()), ..route("0.0.0.0/0") };
+    let via = route("0.0.0.0/0").via([10, 0, 0, 1].into());
     assert_eq!(ip("ip route add default via 10.0.0.1"), IpCommand::Route(RouteCommand::Add(via.clone())));
-    let full = RouteSpec {
-        dev: Some("eth0".to_owned()),
+    let mut full = RouteSpec {
+        kind: Some(RouteKind::Unicast),
         src: Some([10, 0, 0, 2].into()),
         metric: Some(100),
         scope: Some(Scope::Link),
-        onlink: true,
-        ..RouteSpec { dst: "10.9.0.0/16".parse().unwrap(), ..via }
+        table: Some(FibTable::MAIN),
+        ..route("10.9.0.0/16").via([10, 0, 0, 1].into()).dev("eth0")
     };
+    full.hop.onlink = true;
     let line = "ip route replace unicast 10.9/16 via 10.0.0.1 dev eth0 src 10.0.0.2 metric 100 scope link table main onlink";
     assert_eq!(ip(line), IpCommand::Route(RouteCommand::Replace(full)));
     for (word, kind) in [
         ("blackhole", RouteKind::Blackhole),
         ("unreachable", RouteKind::Unreachable),
         ("prohibit", RouteKind::Prohibit),
+        ("throw", RouteKind::Throw),
     ] {
-        let spec = RouteSpec { kind, ..route("10.66.0.0/16") };
+        let spec = RouteSpec { kind: Some(kind), ..route("10.66.0.0/16") };
         assert_eq!(
             ip(&format!("ip route add {word} 10.66.0.0/16")),
             IpCommand::Route(RouteCommand::Add(spec))
@@ -91,7 +84,8 @@ fn routes() {
     }
     assert_eq!(ip("ip r d default"), IpCommand::Route(RouteCommand::Del(route("0.0.0.0/0"))));
     assert_eq!(ip("ip route"), IpCommand::Route(RouteCommand::Show(RouteFilter::default())));
-    let local = RouteFilter { local: true, dev: Some("lo".to_owned()), ..RouteFilter::default() };
+    let local =
+        RouteFilter { table: Some(FibTable::LOCAL), dev: Some("lo".to_owned()), ..RouteFilter::default() };
     assert_eq!(ip("ip route show table local dev lo"), IpCommand::Route(RouteCommand::Show(local)));
     let get = RouteCommand::Get {
         dst: [10, 0, 0, 9].into(),

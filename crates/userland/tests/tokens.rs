@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
+use kernel::dev::IfAddr;
 use kernel::netfilter::xtables::CheckOf;
 use userland::iptables::{parse_restore, rule_tokens};
 
@@ -185,7 +186,7 @@ fn seen(rule: &str) -> Vec<(String, String)> {
     let mut ns = Netns::new(NetnsId(0), "box");
     let eth0 = ns.add_device("eth0", mac, DevKind::Veth);
     ns.set_up(eth0, true);
-    ns.add_addr(eth0, "10.0.0.1/24".parse().unwrap());
+    ns.add_addr(eth0, IfAddr::new("10.0.0.1/24".parse().unwrap())).unwrap();
     ns.load_table_with_state(table.load()).unwrap();
     let tcp = Tcp {
         sport: 1234,

@@ -133,22 +133,18 @@ pub fn set_external_traffic_policy(objects: &mut Objects, policy: TrafficPolicy)
 
 /// `ip addr add ADDR dev DEV`
 fn addr(addr: Ipv4Net, dev: &str) -> IpCommand {
-    IpCommand::Addr(AddrCommand::Add(AddrSpec { addr, dev: dev.to_owned(), scope: None }))
+    IpCommand::Addr(AddrCommand::Add(AddrSpec::new(addr, dev)))
 }
 
 /// `ip route add DST via VIA`
 fn route(dst: Ipv4Net, via: Ipv4Addr) -> IpCommand {
-    IpCommand::Route(RouteCommand::Add(RouteSpec { via: Some(via), ..RouteSpec::to(dst) }))
+    IpCommand::Route(RouteCommand::Add(RouteSpec::to(dst).via(via)))
 }
 
 /// `ip route add DST dev DEV scope link`
 fn link_route(dst: Ipv4Addr, dev: &str) -> IpCommand {
-    let spec = RouteSpec::to(Ipv4Net::from(dst));
-    IpCommand::Route(RouteCommand::Add(RouteSpec {
-        dev: Some(dev.to_owned()),
-        scope: Some(Scope::Link),
-        ..spec
-    }))
+    let spec = RouteSpec::to(Ipv4Net::from(dst)).dev(dev);
+    IpCommand::Route(RouteCommand::Add(RouteSpec { scope: Some(Scope::Link), ..spec }))
 }
 
 /// `0.0.0.0/0`

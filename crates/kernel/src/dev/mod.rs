@@ -6,6 +6,7 @@ use crate::sysctl::DevConf;
 use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Output, PktType, Skb, bridge};
 use ipnet::Ipv4Net;
 use packet::{Mac, Payload};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 /// An address of a device (`struct in_ifaddr`).
@@ -15,6 +16,22 @@ pub struct IfAddr {
     pub net: Ipv4Net,
     /// Scope.
     pub scope: Scope,
+    /// `brd`
+    pub broadcast: Option<Ipv4Addr>,
+    /// Another address of the device has the same network and was there before (`IFA_F_SECONDARY`).
+    pub secondary: bool,
+    /// `noprefixroute`: no route to its network.
+    pub noprefixroute: bool,
+    /// `metric` of that route.
+    pub metric: u32,
+}
+
+impl IfAddr {
+    /// As `ip addr add` makes it if nothing more is said.
+    pub fn new(net: Ipv4Net) -> IfAddr {
+        let scope = if net.addr().is_loopback() { Scope::Host } else { Scope::Universe };
+        IfAddr { net, scope, broadcast: None, secondary: false, noprefixroute: false, metric: 0 }
+    }
 }
 
 /// What kind of device it is.

@@ -3,7 +3,7 @@
 use super::ip_local_out;
 use crate::event::{Origin, What};
 use crate::netfilter::conntrack::attach;
-use crate::route::{Verdict, XRLIM_BURST};
+use crate::route::{Flow, Verdict, XRLIM_BURST};
 use crate::socket::{ping_rcv, raw_icmp_deliver, socket_icmp_error};
 use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, PktType, Skb};
 use packet::{Icmp, IcmpBody, Ip, L4, icmp_type};
@@ -30,7 +30,7 @@ pub(crate) fn icmp_send(
     let Some(cause) = about.ip() else { return };
     let (Some(src), Some(dst)) = (cause.src_v4(), cause.dst_v4()) else { return };
     // RFC 1122, 3.2.2: never about broadcasts, later fragments, or other errors.
-    if about.pkt_type != PktType::Host || about.dst.is_some_and(|d| d.verdict == Verdict::Broadcast) {
+    if about.pkt_type != PktType::Host || about.dst.is_some_and(|d| d.is_group()) {
         return;
     }
     if cause.frag.offset != 0 || cause.icmp().is_some_and(|i| Icmp::is_error_type(i.kind)) {
@@ -41,7 +41,10 @@ pub(crate) fn icmp_send(
     }
     // From the address that was asked, if it is ours; else from the one nearest to the sender.
     let to_us = about.dst.is_some_and(|d| d.verdict == Verdict::Local) && ns.is_local_addr(dst);
-    let Ok((route, _)) = ns.ip_route_output(to_us.then_some(dst), src, false) else { return };
+    let tos = cause.tos & 0x1e | ERROR_TOS;
+    let flow = Flow { tos, proto: 1, sport: u16::from(kind), dport: u16::from(code), ..Flow::to(src) };
+    let flow = flow.from(if to_us { dst } else { Ipv4Addr::UNSPECIFIED });
+    let Ok((route, _)) = ns.ip_route_output(&flow) else { return };
     let limited = ns.sysctl.icmp_ratemask >> kind.min(31) & 1 == 1 && route.dev != DevId(0);
     let every = u64::try_from(ns.sysctl.icmp_ratelimit).unwrap_or(0);
     if limited && every > 0 && !ns.xrlim_allow(src, Duration::from_millis(every), XRLIM_BURST, cx.now) {
@@ -50,7 +53,7 @@ pub(crate) fn icmp_send(
     let body = IcmpBody::Error { gateway, mtu: 0, inner: Box::new(cause.clone()), quoted: None };
     let icmp = Icmp { kind, code, checksum_ok: true, body };
     let mut ip = Ip::new(IpAddr::V4(route.source), cause.src, L4::Icmp(icmp));
-    ip.tos = ERROR_TOS;
+    ip.tos = tos;
     ip.id = cx.ip_id();
     let id = cx.ids.packet();
     let mut skb = Skb::local(id, ip);
@@ -100,15 +103,16 @@ pub(crate) fn icmp_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
 
 /// `icmp_echo`, `icmp_timestamp`, `icmp_reply`: from the address that was asked.
 fn query_reply(ns: &mut Netns, skb: &Skb, kind: u8, body: IcmpBody, cx: &mut Cx<'_>) -> Journey {
-    let broadcast = skb.dst.is_some_and(|d| d.verdict == Verdict::Broadcast);
+    let broadcast = skb.dst.is_some_and(|d| d.is_group());
     let ignored =
         ns.sysctl.icmp_echo_ignore_all != 0 || broadcast && ns.sysctl.icmp_echo_ignore_broadcasts != 0;
     let addrs = skb.ip().and_then(|ip| Some((ip.src_v4()?, ip.dst_v4()?, ip.tos)));
     let Some((src, dst, tos)) = addrs.filter(|_| !ignored) else {
         return Err(cx.drop(skb, DropReason::NotForUs));
     };
-    let from = (!broadcast).then_some(dst);
-    let Ok((route, _)) = ns.ip_route_output(from, src, false) else {
+    let flow = Flow { tos, proto: 1, ..Flow::to(src) };
+    let flow = if broadcast { flow } else { flow.from(dst) };
+    let Ok((route, _)) = ns.ip_route_output(&flow) else {
         return Err(cx.drop(skb, DropReason::Unreachable(crate::route::Unreachable::Net)));
     };
     let icmp = Icmp { kind, code: 0, checksum_ok: true, body };
@@ -136,7 +140,7 @@ fn accept_redirect(ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) {
         return;
     };
     let (gateway, Some(dst)) = (*gateway, inner.dst_v4()) else { return };
-    let in_use = ns.ip_route_output(None, dst, false).ok().and_then(|(d, _)| d.gateway);
+    let in_use = ns.ip_route_output(&Flow::to(dst)).ok().and_then(|(d, _)| d.gateway);
     if in_use != Some(from) || gateway == from || gateway.is_multicast() || gateway.is_broadcast() {
         return;
     }

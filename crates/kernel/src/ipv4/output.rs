@@ -5,9 +5,11 @@ use crate::event::What;
 use crate::neigh::neigh_output;
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nf_hook;
-use crate::route::{RouteEvent, Verdict};
-use crate::{Cut, Cx, DevId, DropReason, Journey, Netns, Skb};
+use crate::netfilter::xtables::matches::AddrType;
+use crate::route::{ALL_HOSTS, Dst, Flow, RouteEvent, Verdict};
+use crate::{Cut, Cx, DevId, DropReason, Journey, Netns, PktType, Skb};
 use packet::Mac;
+use std::net::Ipv4Addr;
 
 /// `ip_local_out`: a packet of this host, already routed, sets out.
 pub(crate) fn ip_local_out(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
@@ -22,32 +24,65 @@ pub(crate) fn ip_local_out_from(ns: &mut Netns, skb: Skb, indev: Option<DevId>, 
     ip_output(ns, skb, indev, cx)
 }
 
-/// `ip_output`, `ip_finish_output2`
+/// `ip_output`, `ip_mc_output`
 pub(crate) fn ip_output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut Cx<'_>) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
     let indev = indev.filter(|_| ns.era().postrouting_knows_indev());
-    let mut skb = nf_hook(ns, InetHook::PostRouting, skb, indev, Some(dst.dev), cx)?;
-    if dst.dev == DevId(0) {
-        return dev_queue_xmit(ns, skb, dst.dev, cx);
-    }
-    let to = skb.ip().and_then(|ip| ip.dst_v4());
-    match (dst.verdict, to) {
-        (Verdict::Broadcast, _) | (_, None) => {
-            let own = ns.device(dst.dev).map_or(Mac::ZERO, |d| d.mac);
-            let frame = skb.frame_mut();
-            frame.src = own;
-            frame.dst = Mac::BROADCAST;
-            dev_queue_xmit(ns, skb, dst.dev, cx)
+    if loops_back(&skb, dst) {
+        // dev_loopback_xmit: what goes to all on the link comes back in to this host too, by the device that it leaves by.
+        let copy = nf_hook(ns, InetHook::PostRouting, skb.clone(), None, Some(dst.dev), cx);
+        if let Ok(mut copy) = copy {
+            copy.pkt_type = group_type(dst.verdict);
+            let _ = super::ip_rcv(ns, copy, dst.dev, cx);
         }
-        (_, Some(to)) => neigh_output(ns, skb, dst.dev, dst.gateway.unwrap_or(to), cx),
     }
+    let skb = nf_hook(ns, InetHook::PostRouting, skb, indev, Some(dst.dev), cx)?;
+    ip_finish_output2(ns, skb, dst, cx)
+}
+
+/// True if the host is among those that the packet is for: a broadcast, or the group that every host is in.
+fn loops_back(skb: &Skb, dst: Dst) -> bool {
+    let to = skb.ip().and_then(|ip| ip.dst_v4());
+    let local = match dst.verdict {
+        Verdict::Broadcast => true,
+        Verdict::Multicast => to == Some(ALL_HOSTS),
+        _ => false,
+    };
+    local && dst.dev != DevId(0)
+}
+
+fn group_type(verdict: Verdict) -> PktType {
+    if verdict == Verdict::Multicast { PktType::Multicast } else { PktType::Broadcast }
+}
+
+/// `ip_finish_output2`: the link-layer address, and out.
+fn ip_finish_output2(ns: &mut Netns, mut skb: Skb, dst: Dst, cx: &mut Cx<'_>) -> Journey {
+    let to = skb.ip().and_then(|ip| ip.dst_v4()).filter(|_| dst.dev != DevId(0));
+    let mac = match (dst.verdict, to) {
+        (_, None) => return dev_queue_xmit(ns, skb, dst.dev, cx),
+        (Verdict::Broadcast, _) => Mac::BROADCAST,
+        (Verdict::Multicast, Some(to)) => {
+            // arp_mc_map: the last 23 bits of the group's address.
+            let [_, b, c, d] = to.octets();
+            Mac([1, 0, 0x5e, b & 0x7f, c, d])
+        }
+        (_, Some(to)) => return neigh_output(ns, skb, dst.dev, dst.gateway.unwrap_or(to), cx),
+    };
+    let own = ns.device(dst.dev).map_or(Mac::ZERO, |d| d.mac);
+    let frame = skb.frame_mut();
+    (frame.src, frame.dst) = (own, mac);
+    dev_queue_xmit(ns, skb, dst.dev, cx)
 }
 
 /// `ip_route_me_harder`: routes a local packet anew after a rule has changed it; the source address stays.
 pub(crate) fn ip_route_me_harder(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let addrs = skb.ip().and_then(|ip| Some((ip.src_v4()?, ip.dst_v4()?)));
     let Some((src, dst)) = addrs else { return Ok(skb) };
-    let found = ns.ip_route_output(Some(src), dst, true);
+    // A source that is neither ours nor anybody's single address is chosen anew.
+    let keep = matches!(ns.inet_addr_type(src, None), AddrType::Local | AddrType::Unicast);
+    let (mark, tos) = (skb.mark, skb.ip().map_or(0, |ip| ip.tos));
+    let src = if keep { src } else { Ipv4Addr::UNSPECIFIED };
+    let found = ns.ip_route_output(&Flow { mark, tos, any_src: true, ..Flow::to(dst).from(src) });
     let (route, outcome) = match &found {
         Ok((d, route)) => (route.clone(), Ok(*d)),
         Err((why, route)) => (route.clone(), Err(DropReason::Unreachable(*why))),

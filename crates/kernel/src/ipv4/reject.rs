@@ -4,14 +4,14 @@ use super::ip_local_out;
 use crate::dev::dev_queue_xmit;
 use crate::event::{Origin, What};
 use crate::netfilter::conntrack::{attach, set_closing};
-use crate::route::Verdict;
+use crate::route::Flow;
 use crate::socket::reset_for;
 use crate::{Cx, Netns, Skb};
 use std::rc::Rc;
 
 /// Answers a TCP segment with a RST, unless it is one itself, is damaged, or went to everybody.
 pub(crate) fn nf_send_reset(ns: &mut Netns, about: &Skb, cx: &mut Cx<'_>) {
-    if about.dst.is_some_and(|d| d.verdict == Verdict::Broadcast) {
+    if about.dst.is_some_and(|d| d.is_group()) {
         return;
     }
     let Some(mut ip) = about.ip().and_then(reset_for) else { return };
@@ -19,7 +19,8 @@ pub(crate) fn nf_send_reset(ns: &mut Netns, about: &Skb, cx: &mut Cx<'_>) {
     ip.frag.df = true;
     let id = cx.ids.packet();
     let mut skb = Skb::local(id, ip);
-    let Ok((route, _)) = ns.ip_route_output(Some(src), dst, true) else { return };
+    let flow = Flow { any_src: true, ..Flow::to(dst).from(src) };
+    let Ok((route, _)) = ns.ip_route_output(&flow) else { return };
     skb.dst = Some(route);
     attach(&mut skb, about);
     set_closing(ns, about, cx);

@@ -1,8 +1,11 @@
 //! One box: a network namespace with everything in it, and the calls by which the world and the operator reach it.
 
+mod addrs;
 mod log;
 mod netfilter;
 mod settings;
+
+pub use addrs::{PutRoute, Refused};
 
 use crate::bridge::{Bridge, FdbEntry};
 use crate::dev::{self, DevKind, Device, IfAddr};
@@ -13,7 +16,7 @@ use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
 use crate::netfilter::xtables::matches::RecentTables;
 use crate::netfilter::xtables::{LoadedTable, TableId};
-use crate::route::{Fib, FibTable, Peer, Route, RouteKind, Scope};
+use crate::route::{Fib, Peer};
 use crate::socket::{SocketTable, tcp_timer};
 use crate::sysctl::Sysctl;
 use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, Timer};
@@ -106,7 +109,7 @@ impl Netns {
         let lo = ns.add_device("lo", Mac::ZERO, DevKind::Loopback);
         ns.set_up(lo, true);
         if let Ok(net) = Ipv4Net::new(Ipv4Addr::LOCALHOST, 8) {
-            ns.add_addr(lo, net);
+            let _ = ns.add_addr(lo, IfAddr::new(net));
         }
         ns
     }
@@ -248,11 +251,11 @@ impl Netns {
         if let Some(d) = self.devices.get_mut(id.index()) {
             d.up = up;
         }
-        if !up {
-            self.fib.remove(|r| r.dev == Some(id) && r.table == FibTable::Main);
-            self.neigh.forget(id);
+        if up {
+            self.fib_add_ifaddr(id);
         } else {
-            self.connected_routes(id);
+            self.fib_sync_down_dev(id);
+            self.neigh.forget(id);
         }
     }
 
@@ -333,97 +336,5 @@ impl Netns {
 
     pub(crate) fn is_up(&self, id: DevId) -> bool {
         self.device(id).is_some_and(|d| d.up)
-    }
-
-    // ------------------------------------------------------------------ addresses and routes
-
-    /// `ip addr add A/P dev DEV`, with the routes that follow from it. False if the address is there already.
-    pub fn add_addr(&mut self, dev: DevId, net: Ipv4Net) -> bool {
-        let scope = if net.addr().is_loopback() { Scope::Host } else { Scope::Universe };
-        let Some(d) = self.devices.get_mut(dev.index()) else { return false };
-        if d.addrs.iter().any(|a| a.net == net) {
-            return false;
-        }
-        // fib_add_ifaddr: a secondary address speaks by its primary one.
-        let source = d.addrs.iter().find(|a| a.net.trunc() == net.trunc()).map_or(net, |a| a.net).addr();
-        d.addrs.push(IfAddr { net, scope });
-        let local = |dst, kind, scope| Route {
-            table: FibTable::Local,
-            dst,
-            kind,
-            gateway: None,
-            dev: Some(dev),
-            prefsrc: Some(source),
-            metric: 0,
-            scope,
-        };
-        self.fib.add(local(Ipv4Net::from(net.addr()), RouteKind::Local, Scope::Host));
-        if net.addr().is_loopback() {
-            self.fib.add(local(net.trunc(), RouteKind::Local, Scope::Host));
-        }
-        if net.prefix_len() < 31 {
-            self.fib.add(local(Ipv4Net::from(net.broadcast()), RouteKind::Broadcast, Scope::Link));
-        }
-        self.connected_routes(dev);
-        true
-    }
-
-    /// `ip addr del A/P dev DEV`; false if it is not there.
-    pub fn del_addr(&mut self, dev: DevId, net: Ipv4Net) -> bool {
-        let Some(d) = self.devices.get_mut(dev.index()) else { return false };
-        let Some(at) = d.addrs.iter().position(|a| a.net == net) else { return false };
-        // __inet_del_ifa: the secondary addresses go with their primary one (promote_secondaries is off).
-        let primary = d.addrs.iter().position(|a| a.net.trunc() == net.trunc()) == Some(at);
-        let goes = |a: &IfAddr| a.net == net || primary && a.net.trunc() == net.trunc();
-        let gone: Vec<Ipv4Addr> = d.addrs.iter().filter(|a| goes(a)).map(|a| a.net.addr()).collect();
-        d.addrs.retain(|a| !goes(a));
-        self.fib.remove(|r| {
-            let own =
-                r.table == FibTable::Local && r.kind == RouteKind::Local && gone.contains(&r.dst.addr());
-            r.dev == Some(dev) && (own || r.prefsrc.is_some_and(|src| gone.contains(&src)))
-        });
-        true
-    }
-
-    /// The route to the network of each address of a device that is up.
-    fn connected_routes(&mut self, dev: DevId) {
-        let Some(d) = self.device(dev).filter(|d| d.up) else { return };
-        let nets: Vec<Ipv4Net> = d.addrs.iter().map(|a| a.net).collect();
-        for net in nets {
-            if net.prefix_len() < 32 && !net.addr().is_loopback() {
-                self.fib.add(Route {
-                    table: FibTable::Main,
-                    dst: net.trunc(),
-                    kind: RouteKind::Unicast,
-                    gateway: None,
-                    dev: Some(dev),
-                    prefsrc: Some(net.addr()),
-                    metric: 0,
-                    scope: Scope::Link,
-                });
-            }
-        }
-    }
-
-    /// `ip route add`: completes the route (device by gateway, scope) and adds it. `Err` says why not, in the
-    /// kernel's words.
-    pub fn add_route(&mut self, mut route: Route) -> Result<(), &'static str> {
-        if let Some(gw) = route.gateway {
-            let via = self.fib.lookup(gw, route.dev, |d| self.is_up(d));
-            match via {
-                Ok(r) if r.kind == RouteKind::Unicast && r.gateway.is_none() => {
-                    route.dev = route.dev.or(r.dev);
-                }
-                _ if route.dev.is_some() && route.scope == Scope::Link => {}
-                _ => return Err("Nexthop has invalid gateway."),
-            }
-            route.scope = Scope::Universe;
-        } else if route.kind == RouteKind::Unicast {
-            if route.dev.is_none() {
-                return Err("Device for nexthop is not up.");
-            }
-            route.scope = Scope::Link;
-        }
-        if self.fib.add(route) { Ok(()) } else { Err("File exists") }
     }
 }

@@ -1,9 +1,11 @@
-//! Routes and their lookup: longest prefix, then lowest metric; table local before table main.
+//! Routes: what a table holds (net/ipv4/fib_trie.c, fib_semantics.c).
 
-use super::Unreachable;
+use super::FibRules;
 use crate::DevId;
 use ipnet::Ipv4Net;
+use std::cmp::Reverse;
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 /// Kind of a route (`RTN_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +16,23 @@ pub enum RouteKind {
     Local,
     /// A broadcast address.
     Broadcast,
+    /// A group; the packet goes out by the device.
+    Multicast,
     /// Drop silently.
     Blackhole,
     /// Answer "host unreachable".
     Unreachable,
     /// Answer "administratively prohibited".
     Prohibit,
+    /// Go on with the next rule, as if the table had no route.
+    Throw,
+}
+
+impl RouteKind {
+    /// A packet that finds this route does not go anywhere.
+    pub fn is_error(self) -> bool {
+        matches!(self, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw)
+    }
 }
 
 /// How far a destination or an address is valid (`RT_SCOPE_*`); smaller is farther.
@@ -27,19 +40,48 @@ pub enum RouteKind {
 pub enum Scope {
     /// Everywhere.
     Universe,
+    /// Inside this site.
+    Site,
     /// On this link.
     Link,
     /// On this host.
     Host,
+    /// Nowhere.
+    Nowhere,
 }
 
-/// The tables that Linux looks through by default.
+/// A routing table by its number (`RT_TABLE_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FibTable {
+pub struct FibTable(pub u32);
+
+impl FibTable {
     /// Addresses of this host; kept by the kernel.
-    Local,
-    /// Everything else.
-    Main,
+    pub const LOCAL: FibTable = FibTable(255);
+    /// Where routes go unless another table is named.
+    pub const MAIN: FibTable = FibTable(254);
+    /// Looked at last; empty.
+    pub const DEFAULT: FibTable = FibTable(253);
+}
+
+/// Who made a route (`RTPROT_*`): the numbers of /etc/iproute2/rt_protos.
+pub mod proto {
+    /// The kernel, for an address.
+    pub const KERNEL: u8 = 2;
+    /// What `ip route add` says unless it is told otherwise.
+    pub const BOOT: u8 = 3;
+}
+
+/// One way out of a route (`struct fib_nh`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// `via`; `None` if the destination is on the link.
+    pub gateway: Option<Ipv4Addr>,
+    /// `dev`
+    pub dev: DevId,
+    /// `weight`, from 1.
+    pub weight: u16,
+    /// `onlink`
+    pub onlink: bool,
 }
 
 /// A route.
@@ -51,85 +93,107 @@ pub struct Route {
     pub dst: Ipv4Net,
     /// Kind.
     pub kind: RouteKind,
-    /// `via`
-    pub gateway: Option<Ipv4Addr>,
-    /// `dev`; `None` for blackhole, unreachable, prohibit.
-    pub dev: Option<DevId>,
+    /// The ways out; none for blackhole, unreachable, prohibit, throw.
+    pub hops: Vec<NextHop>,
     /// `src`
     pub prefsrc: Option<Ipv4Addr>,
     /// `metric`
     pub metric: u32,
     /// `scope`
     pub scope: Scope,
+    /// `proto`
+    pub proto: u8,
+    /// `mtu`, and whether it is locked.
+    pub mtu: Option<(u32, bool)>,
 }
 
-/// All routes of a namespace.
+impl Route {
+    /// The device of the first way out.
+    pub fn dev(&self) -> Option<DevId> {
+        self.hops.first().map(|h| h.dev)
+    }
+
+    /// The gateway of the first way out.
+    pub fn gateway(&self) -> Option<Ipv4Addr> {
+        self.hops.first()?.gateway
+    }
+
+    /// One of its ways out leads by this device.
+    pub fn uses(&self, dev: DevId) -> bool {
+        self.hops.iter().any(|h| h.dev == dev)
+    }
+
+    /// Where it stands in a listing: tables as the kernel's hash has them, then by address; of one address the longest
+    /// prefix first, of one prefix the lowest metric.
+    fn key(&self) -> (u32, u32, Ipv4Addr, Reverse<u8>, u32) {
+        (self.table.0 & 255, self.table.0, self.dst.addr(), Reverse(self.dst.prefix_len()), self.metric)
+    }
+}
+
+/// All routes of a namespace, and the rules that choose among its tables.
 #[derive(Clone, Debug, Default)]
 pub struct Fib {
-    routes: Vec<Route>,
+    pub(super) routes: Vec<Rc<Route>>,
+    /// `ip rule`
+    pub rules: FibRules,
+    /// The tables that somebody has put a route into; they stay when it goes.
+    tables: Vec<FibTable>,
+    /// Somebody has put a route into table local by hand (`fib_has_custom_local_routes`).
+    pub custom_local: bool,
 }
 
 impl Fib {
-    /// All routes: table local first, longer prefixes before shorter ones, lower metrics before higher ones, older
-    /// before newer.
-    pub fn routes(&self) -> &[Route] {
+    /// All routes in the order of `ip route show table all`.
+    pub fn routes(&self) -> &[Rc<Route>] {
         &self.routes
     }
 
-    /// Adds a route; false if one with the same table, prefix and metric exists.
-    pub fn add(&mut self, route: Route) -> bool {
-        let key = |r: &Route| (r.table, std::cmp::Reverse(r.dst.prefix_len()), r.dst.addr(), r.metric);
-        let at = self.routes.partition_point(|r| key(r) <= key(&route));
-        let exists = at.checked_sub(1).and_then(|i| self.routes.get(i)).is_some_and(|r| {
-            key(r) == key(&route) && r.kind == route.kind && (r.table == FibTable::Main || r.dev == route.dev)
-        });
-        if !exists {
-            self.routes.insert(at, route);
+    /// Adds a route behind those of its prefix and metric. With `exclusive` it is refused (false) if there is one of the
+    /// same table, prefix and metric; without, only if there is one that is the same in everything.
+    pub fn add(&mut self, route: Route, exclusive: bool) -> bool {
+        let key = route.key();
+        let at = self.routes.partition_point(|r| r.key() <= key);
+        let mut same = self.routes.iter().filter(|r| r.key() == key);
+        if same.any(|r| exclusive || **r == route) {
+            return false;
         }
-        !exists
+        if !self.has_table(route.table) {
+            self.tables.push(route.table);
+        }
+        self.routes.insert(at, Rc::new(route));
+        true
+    }
+
+    /// There is such a table.
+    pub fn has_table(&self, table: FibTable) -> bool {
+        table == FibTable::MAIN || self.tables.contains(&table)
+    }
+
+    /// Puts a route in the place of the first of its table, prefix and metric (`NLM_F_REPLACE`); false if there is none.
+    pub fn replace(&mut self, route: Route) -> bool {
+        let key = route.key();
+        match self.routes.iter_mut().find(|r| r.key() == key) {
+            Some(slot) => {
+                *slot = Rc::new(route);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Removes the first route for which `which` is true (`fib_table_delete`).
+    pub fn remove_first(&mut self, which: &dyn Fn(&Route) -> bool) -> bool {
+        let at = self.routes.iter().position(|r| which(r));
+        if let Some(at) = at {
+            self.routes.remove(at);
+        }
+        at.is_some()
     }
 
     /// Removes the routes for which `which` is true; returns how many.
-    pub fn remove(&mut self, which: impl Fn(&Route) -> bool) -> usize {
-        self.remove_those(&which)
-    }
-
-    fn remove_those(&mut self, which: &dyn Fn(&Route) -> bool) -> usize {
+    pub fn remove(&mut self, which: &dyn Fn(&Route) -> bool) -> usize {
         let before = self.routes.len();
         self.routes.retain(|r| !which(r));
         before - self.routes.len()
-    }
-
-    /// `fib_lookup`: the best route, or why there is none. `up` tells which devices can be used; `oif` restricts
-    /// the output device.
-    pub(crate) fn lookup(
-        &self,
-        dst: Ipv4Addr,
-        oif: Option<DevId>,
-        up: impl Fn(DevId) -> bool,
-    ) -> Result<&Route, (Unreachable, Option<&Route>)> {
-        let usable = |r: &&Route| {
-            r.dst.contains(&dst)
-                // An address is this host's even if its device is down.
-                && (r.kind == RouteKind::Local || r.dev.is_none_or(&up))
-                && (oif.is_none() || r.dev == oif || r.table == FibTable::Local && r.dev.is_some())
-        };
-        // Inside a table the order is by prefix only within one address block, so take the best explicitly.
-        let best = |table| {
-            self.routes
-                .iter()
-                .filter(|r| r.table == table)
-                .filter(usable)
-                .min_by_key(|r| (std::cmp::Reverse(r.dst.prefix_len()), r.metric))
-        };
-        match best(FibTable::Local).or_else(|| best(FibTable::Main)) {
-            None => Err((Unreachable::Net, None)),
-            Some(r) => match r.kind {
-                RouteKind::Blackhole => Err((Unreachable::Invalid, Some(r))),
-                RouteKind::Unreachable => Err((Unreachable::Host, Some(r))),
-                RouteKind::Prohibit => Err((Unreachable::Prohibited, Some(r))),
-                _ => Ok(r),
-            },
-        }
     }
 }

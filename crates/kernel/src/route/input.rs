@@ -1,17 +1,16 @@
 //! Routing of received packets (`ip_route_input_slow`, `fib_validate_source`).
 
-use super::{Dst, Route, RouteEvent, RouteKind, Verdict};
+use super::{ALL_HOSTS, Dst, Flow, Route, RouteEvent, RouteKind, Verdict};
 use crate::event::What;
 use crate::{Cut, Cx, DevId, DropReason, Netns, Skb};
 use std::net::Ipv4Addr;
-
-/// The group that every host is in (`IGMP_ALL_HOSTS`).
-const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+use std::rc::Rc;
 
 /// What routing finds, before it is logged.
-struct Found {
-    route: Option<Route>,
-    outcome: Result<(Dst, bool), DropReason>,
+pub(super) struct Decision {
+    pub route: Option<Rc<Route>>,
+    /// The way, and whether the sender is to be told of a better one.
+    pub outcome: Result<(Dst, bool), DropReason>,
 }
 
 impl Netns {
@@ -23,11 +22,12 @@ impl Netns {
         dev: DevId,
         cx: &mut Cx<'_>,
     ) -> Result<Skb, (Skb, DropReason)> {
-        let addrs = skb.ip().and_then(|ip| Some((ip.src_v4()?, ip.dst_v4()?)));
-        let Some((src, dst)) = addrs else { return Err((skb, DropReason::NotModelled)) };
-        let found = self.route_input(src, dst, dev);
+        let Some(flow) = Flow::input(&skb, dev) else { return Err((skb, DropReason::NotModelled)) };
+        let found = self.route_input(&flow, dev);
         let outcome = found.outcome.map(|(d, _)| d);
-        cx.emit(skb.id, || What::Route(RouteEvent { input: true, dst, route: found.route, outcome }));
+        cx.emit(skb.id, || {
+            What::Route(RouteEvent { input: true, dst: flow.dst, route: found.route, outcome })
+        });
         match found.outcome {
             Ok((d, redirect)) => {
                 skb.dst = Some(d);
@@ -38,32 +38,41 @@ impl Netns {
         }
     }
 
-    /// True if a packet from `src` to `dst` that comes in by `dev` would be delivered here (ARP asks this).
-    pub(crate) fn input_is_local(&self, src: Ipv4Addr, dst: Ipv4Addr, dev: DevId) -> bool {
-        matches!(self.route_input(src, dst, dev).outcome, Ok((Dst { verdict: Verdict::Local, .. }, _)))
+    /// Where a packet from `src` to `dst` that came in by `dev` would go (ARP asks this).
+    pub(crate) fn input_way(&self, src: Ipv4Addr, dst: Ipv4Addr, dev: DevId) -> Option<Dst> {
+        let flow = Flow { iif: Some(dev), ..Flow::to(dst).from(src) };
+        self.route_input(&flow, dev).outcome.ok().map(|(d, _)| d)
     }
 
-    /// The device by which a packet from `src` to `dst` that comes in by `dev` would be forwarded (proxy ARP).
-    pub(crate) fn input_forward_dev(&self, src: Ipv4Addr, dst: Ipv4Addr, dev: DevId) -> Option<DevId> {
-        match self.route_input(src, dst, dev).outcome {
-            Ok((Dst { verdict: Verdict::Out, dev, .. }, _)) => Some(dev),
-            _ => None,
-        }
-    }
-
-    fn route_input(&self, src: Ipv4Addr, dst: Ipv4Addr, dev: DevId) -> Found {
-        let fail = |route, reason| Found { route, outcome: Err(reason) };
+    /// `ip_route_input_slow`, `ip_route_input_mc`
+    pub(super) fn route_input(&self, flow: &Flow, dev: DevId) -> Decision {
+        let (src, dst) = (flow.src, flow.dst);
+        let fail = |route, reason| Decision { route, outcome: Err(reason) };
         let lo = DevId(0);
+        let here = |verdict| Dst { verdict, dev: lo, gateway: None, source: dst };
+        let localnet = self.conf_or(dev, |c| c.route_localnet) || dev == lo;
+        // To this host, if the source may be there.
+        let deliver = |route: Option<Rc<Route>>, verdict, check: bool| {
+            let valid = if check { self.fib_validate_source(flow, dev, None) } else { Ok(false) };
+            Decision { route, outcome: valid.map(|_| (here(verdict), false)) }
+        };
+        if dst.is_multicast() {
+            let on_this_net = dst.octets()[..3] == [224, 0, 0];
+            return match () {
+                // ip_check_mc_rcu: nobody here has joined the group.
+                () if dst != ALL_HOSTS || dev == lo => fail(None, DropReason::NotForUs),
+                () if src.is_multicast() || src.is_broadcast() || src.is_loopback() && !localnet => {
+                    fail(None, DropReason::MartianSource)
+                }
+                () if src.octets()[0] == 0 && !on_this_net => fail(None, DropReason::MartianSource),
+                () => deliver(None, Verdict::Multicast, src.octets()[0] != 0),
+            };
+        }
         if src.is_multicast() || src.is_broadcast() {
             return fail(None, DropReason::MartianSource);
         }
-        let here = |verdict| Dst { verdict, dev: lo, gateway: None, source: dst };
-        if dst.is_multicast() && dst != ALL_HOSTS {
-            // ip_check_mc_rcu: nobody here has joined the group.
-            return fail(None, DropReason::NotForUs);
-        }
-        if dst.is_broadcast() || (src.is_unspecified() && dst.is_unspecified()) || dst.is_multicast() {
-            return Found { route: None, outcome: Ok((here(Verdict::Broadcast), false)) };
+        if dst.is_broadcast() || (src.is_unspecified() && dst.is_unspecified()) {
+            return deliver(None, Verdict::Broadcast, src.octets()[0] != 0);
         }
         if src.octets()[0] == 0 {
             return fail(None, DropReason::MartianSource);
@@ -71,7 +80,6 @@ impl Netns {
         if dst.octets()[0] == 0 {
             return fail(None, DropReason::MartianDestination);
         }
-        let localnet = self.conf_or(dev, |c| c.route_localnet) || dev == lo;
         if dst.is_loopback() && !localnet {
             return fail(None, DropReason::MartianDestination);
         }
@@ -79,79 +87,85 @@ impl Netns {
             return fail(None, DropReason::MartianSource);
         }
         let forwarding = self.dev_conf(dev).forwarding != 0;
-        let route = match self.fib.lookup(dst, None, |d| self.is_up(d)) {
-            Ok(route) => route.clone(),
-            Err((_, route)) if !forwarding => return fail(route.cloned(), DropReason::ForwardingDisabled),
-            Err((why, route)) => return fail(route.cloned(), DropReason::Unreachable(why)),
+        let asked =
+            if self.fib.rules.dissect { *flow } else { Flow { proto: 0, sport: 0, dport: 0, ..*flow } };
+        let mut found = match self.fib_lookup(&asked) {
+            Ok(found) => found,
+            Err((_, route)) if !forwarding => return fail(route, DropReason::ForwardingDisabled),
+            Err((why, route)) => return fail(route, DropReason::Unreachable(why)),
         };
-        match route.kind {
-            RouteKind::Local | RouteKind::Broadcast => {
-                let verdict =
-                    if route.kind == RouteKind::Local { Verdict::Local } else { Verdict::Broadcast };
-                match self.fib_validate_source(src, dev, lo) {
-                    Ok(_) => Found { route: Some(route), outcome: Ok((here(verdict), false)) },
-                    Err(reason) => fail(Some(route), reason),
-                }
+        match found.route.kind {
+            RouteKind::Local => deliver(Some(found.route), Verdict::Local, true),
+            RouteKind::Broadcast => deliver(Some(found.route), Verdict::Broadcast, true),
+            _ if !forwarding => fail(Some(found.route), DropReason::ForwardingDisabled),
+            RouteKind::Unicast => {
+                self.fib_select_path(&mut found, flow);
+                let (out, gateway) = (found.dev(), found.gateway());
+                let on_link = match self.fib_validate_source(flow, dev, Some(out)) {
+                    Err(reason) => return fail(Some(found.route), reason),
+                    Ok(on_link) => on_link,
+                };
+                let redirect = out == dev
+                    && on_link
+                    && self.conf_or(out, |c| c.send_redirects)
+                    && (self.conf_or(out, |c| c.shared_media) || self.inet_addr_onlink(out, src, gateway));
+                let source = self.source_for(&found, dst);
+                let d = Dst { verdict: Verdict::Out, dev: out, gateway, source };
+                Decision { route: Some(found.route), outcome: Ok((d, redirect)) }
             }
-            _ if !forwarding => fail(Some(route), DropReason::ForwardingDisabled),
-            _ => {
-                let out = route.dev.unwrap_or(lo);
-                match self.fib_validate_source(src, dev, out) {
-                    Err(reason) => fail(Some(route), reason),
-                    Ok(on_link) => {
-                        let redirect = out == dev
-                            && on_link
-                            && self.conf_or(out, |c| c.send_redirects)
-                            && (self.conf_or(out, |c| c.shared_media)
-                                || self.inet_addr_onlink(out, src, route.gateway.unwrap_or(dst)));
-                        let d = Dst {
-                            verdict: Verdict::Out,
-                            dev: out,
-                            gateway: route.gateway,
-                            source: self.source_for(&route, dst),
-                        };
-                        Found { route: Some(route), outcome: Ok((d, redirect)) }
-                    }
-                }
-            }
+            _ => fail(Some(found.route), DropReason::MartianDestination),
         }
     }
 
-    /// `fib_validate_source`: may this source appear on this device? `Ok(true)` if the sender is on the link.
-    fn fib_validate_source(&self, src: Ipv4Addr, dev: DevId, out: DevId) -> Result<bool, DropReason> {
-        if src.is_unspecified() {
-            return Ok(false);
-        }
+    /// `fib_validate_source`: may this source appear on this device? `Ok(true)` if the sender is on the link. `out` is the
+    /// device by which the packet would leave; `None` if it is for this host.
+    fn fib_validate_source(&self, flow: &Flow, dev: DevId, out: Option<DevId>) -> Result<bool, DropReason> {
+        let src = flow.src;
         let rp_filter = self.dev_conf(dev).rp_filter.max(self.sysctl.all.rp_filter);
         let accept_local = self.conf_or(dev, |c| c.accept_local);
-        if rp_filter == 0 && (dev != out || !self.conf_or(dev, |c| c.send_redirects)) {
-            if !accept_local && dev != DevId(0) && self.is_local_addr(src) {
-                return Err(DropReason::MartianSource);
+        if rp_filter == 0 && (out != Some(dev) || !self.conf_or(dev, |c| c.send_redirects)) {
+            // With rules or local routes of the operator's, looking at addresses is not enough.
+            let custom = self.fib.rules.custom || self.fib.custom_local;
+            if accept_local || dev == DevId(0) {
+                return Ok(false);
             }
-            return Ok(false);
+            if !custom {
+                let own = self.has_addr(src);
+                return if own { Err(DropReason::MartianSource) } else { Ok(false) };
+            }
         }
         if dev == DevId(0) {
             return Ok(true);
         }
-        let strict = |ok: bool| if ok { Ok(false) } else { Err(DropReason::RpFilter) };
-        let route = match self.fib.lookup(src, None, |d| self.is_up(d)) {
-            Ok(route) => route,
-            Err(_) => return strict(rp_filter == 0),
+        let (mark, dissect) = (self.conf_or(dev, |c| c.src_valid_mark), self.fib.rules.dissect);
+        let mut back = Flow {
+            tos: flow.tos,
+            mark: if mark { flow.mark } else { 0 },
+            iif: out,
+            ..Flow::to(src).from(flow.dst)
         };
-        match route.kind {
+        if dissect {
+            back = Flow { proto: flow.proto, sport: flow.dport, dport: flow.sport, ..back };
+        }
+        let strict = |ok: bool| if ok { Ok(false) } else { Err(DropReason::RpFilter) };
+        let Ok(found) = self.fib_lookup(&back) else { return strict(rp_filter == 0) };
+        match found.route.kind {
             RouteKind::Unicast => {}
             RouteKind::Local if accept_local => {}
             _ => return Err(DropReason::MartianSource),
         }
-        let on_link = route.gateway.is_none();
-        if route.dev == Some(dev) {
-            return Ok(on_link);
+        if found.route.uses(dev) {
+            return Ok(found.gateway().is_none());
+        }
+        if self.device(dev).is_some_and(|d| d.addrs.is_empty()) {
+            return strict(rp_filter == 0);
         }
         if rp_filter == 1 {
             return Err(DropReason::RpFilter);
         }
-        let back = self.fib.lookup(src, Some(dev), |d| self.is_up(d));
-        Ok(back.is_ok_and(|r| r.dev == Some(dev) && r.gateway.is_none()))
+        back.oif = Some(dev);
+        let again = self.fib_lookup(&back);
+        Ok(again.is_ok_and(|f| f.route.kind == RouteKind::Unicast && f.gateway().is_none()))
     }
 
     /// Ends a packet that could not be routed, with the ICMP error that is due (`ip_error`).

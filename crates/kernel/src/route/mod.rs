@@ -1,16 +1,26 @@
 //! Routing (net/ipv4/fib_*.c, net/ipv4/route.c).
 
 mod fib;
+mod get;
 mod input;
+mod lookup;
 mod output;
 mod redirect;
+mod rule;
 
-pub use fib::{Fib, FibTable, Route, RouteKind, Scope};
+pub use fib::{Fib, FibTable, NextHop, Route, RouteKind, Scope, proto};
+pub use get::RouteAnswer;
+pub(crate) use lookup::{Flow, NoWay};
 pub(crate) use redirect::{Peer, XRLIM_BURST, ip_rt_send_redirect};
+pub use rule::{FibRule, FibRules, RuleAction};
 
 use crate::DevId;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+/// The group that every host is in (`IGMP_ALL_HOSTS`).
+pub const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
 /// Why there is no way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +51,10 @@ impl fmt::Display for Unreachable {
 pub enum Verdict {
     /// To this host.
     Local,
-    /// To a broadcast or multicast address on this host's network.
+    /// To a broadcast address on this host's network.
     Broadcast,
+    /// To a group.
+    Multicast,
     /// Out by a device.
     Out,
 }
@@ -60,6 +72,13 @@ pub struct Dst {
     pub source: Ipv4Addr,
 }
 
+impl Dst {
+    /// To many: a broadcast address or a group.
+    pub fn is_group(&self) -> bool {
+        matches!(self.verdict, Verdict::Broadcast | Verdict::Multicast)
+    }
+}
+
 /// A routing decision as logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteEvent {
@@ -68,7 +87,7 @@ pub struct RouteEvent {
     /// The destination that was looked up.
     pub dst: Ipv4Addr,
     /// The route that matched.
-    pub route: Option<Route>,
+    pub route: Option<Rc<Route>>,
     /// The outcome; `Err` is the reason for which the packet ends.
     pub outcome: Result<Dst, crate::DropReason>,
 }

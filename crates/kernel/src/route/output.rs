@@ -1,122 +1,132 @@
 //! Routing of packets that this host sends (`ip_route_output_key_hash_rcu`), and choosing addresses.
 
-use super::{Dst, Route, RouteEvent, RouteKind, Scope, Unreachable, Verdict};
+use super::lookup::Found;
+use super::{Dst, Flow, NoWay, Route, RouteEvent, RouteKind, Scope, Unreachable, Verdict};
 use crate::event::What;
 use crate::netfilter::xtables::matches::AddrType;
 use crate::{Cx, DevId, DropReason, Netns, PacketId};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 impl Netns {
-    /// `ip_route_output_key`: the way to `dst`. `src` may be given; with `any_src` it need not be an address of
-    /// this host.
-    pub(crate) fn ip_route_output(
-        &self,
-        src: Option<Ipv4Addr>,
-        dst: Ipv4Addr,
-        any_src: bool,
-    ) -> Result<(Dst, Option<Route>), (Unreachable, Option<Route>)> {
-        if let Some(s) = src
-            && !any_src
-            && !s.is_unspecified()
-            && !self.is_local_addr(s)
-        {
-            let plain = !s.is_multicast() && !s.is_broadcast() && s.octets()[0] != 0;
-            let valid = plain && self.era().foreign_source_is_unreachable();
-            return Err((if valid { Unreachable::Net } else { Unreachable::Invalid }, None));
-        }
-        let src = src.filter(|s| !s.is_unspecified());
-        if dst.is_broadcast() {
-            // The limited broadcast leaves by the device of its source, else by the route to it.
-            let owner = |a: Ipv4Addr| {
-                self.devices().iter().find(|d| d.addrs.iter().any(|x| x.net.addr() == a)).map(|d| d.id)
-            };
-            let (dev, source, route) = match src.and_then(|a| Some((owner(a)?, a))) {
-                Some((dev, a)) => (dev, a, None),
-                None => {
-                    let route = self.lookup_output(dst)?;
-                    (route.dev.unwrap_or_default(), self.source_for(&route, dst), Some(route))
-                }
-            };
-            return Ok((Dst { verdict: Verdict::Broadcast, dev, gateway: None, source }, route));
-        }
-        let dst = if dst.is_unspecified() { Ipv4Addr::LOCALHOST } else { dst };
-        let route = match self.lookup_output(dst) {
-            Ok(route) => route,
-            Err((why, route)) => return Err((why, route)),
-        };
+    /// `ip_route_output_key`: the way of what this host sends.
+    pub(crate) fn ip_route_output(&self, flow: &Flow) -> Result<(Dst, Option<Rc<Route>>), NoWay> {
+        let mut flow = *flow;
         let lo = DevId(0);
-        let d = match route.kind {
-            RouteKind::Local => Dst {
-                verdict: Verdict::Local,
-                dev: lo,
-                gateway: None,
-                source: src.unwrap_or(route.prefsrc.unwrap_or(dst)),
-            },
-            RouteKind::Broadcast => {
-                let dev = route.dev.unwrap_or(lo);
-                let source = src.unwrap_or_else(|| self.source_for(&route, dst));
-                Dst { verdict: Verdict::Broadcast, dev, gateway: None, source }
+        let src = Some(flow.src).filter(|s| !s.is_unspecified());
+        let group = flow.dst.is_multicast() || flow.dst.is_broadcast();
+        if let Some(s) = src {
+            if s.is_multicast() || s.is_broadcast() || s.octets()[0] == 0 {
+                return Err((Unreachable::Invalid, None));
             }
-            _ => {
-                let dev = route.dev.unwrap_or(lo);
-                let source = src.unwrap_or_else(|| self.source_for(&route, dst));
-                Dst { verdict: Verdict::Out, dev, gateway: route.gateway, source }
+            let foreign = match self.era().foreign_source_is_unreachable() {
+                true => Unreachable::Net,
+                false => Unreachable::Invalid,
+            };
+            if flow.oif.is_none() && group {
+                // What goes to many leaves by the device of its source, without any route.
+                let Some(dev) = self.ip_dev_find(s) else { return Err((foreign, None)) };
+                return self.mkroute_output(&flow, dev, None, None, s);
             }
-        };
-        // A loopback source must not leave the host unless the device says so.
-        if d.source.is_loopback() && d.dev != lo && !self.conf_or(d.dev, |c| c.route_localnet) {
-            return Err((Unreachable::Invalid, Some(route)));
+            if !flow.any_src && !self.is_local_addr(s) {
+                return Err((foreign, None));
+            }
         }
-        Ok((d, Some(route)))
+        if let Some(oif) = flow.oif {
+            let local_group = flow.dst.octets()[..3] == [224, 0, 0] || flow.dst.is_broadcast();
+            if local_group {
+                let own = || self.inet_select_addr(oif, Ipv4Addr::UNSPECIFIED, Scope::Link);
+                let source = src.or_else(own).unwrap_or(Ipv4Addr::UNSPECIFIED);
+                return self.mkroute_output(&flow, oif, None, None, source);
+            }
+        }
+        if flow.dst.is_unspecified() {
+            flow.dst = src.unwrap_or(Ipv4Addr::LOCALHOST);
+        }
+        let mut found = match self.fib_lookup(&flow) {
+            Ok(found) => found,
+            Err(no) => match flow.oif {
+                // The tables are wrong then; the destination is taken to be on the link.
+                Some(oif) => {
+                    let own = || self.inet_select_addr(oif, Ipv4Addr::UNSPECIFIED, Scope::Link);
+                    let source = src.or_else(own).unwrap_or(Ipv4Addr::UNSPECIFIED);
+                    return self.mkroute_output(&flow, oif, None, no.1, source);
+                }
+                None => return Err(no),
+            },
+        };
+        if found.route.kind == RouteKind::Local {
+            let source = src.unwrap_or(found.route.prefsrc.unwrap_or(flow.dst));
+            let d = Dst { verdict: Verdict::Local, dev: lo, gateway: None, source };
+            return Ok((d, Some(found.route)));
+        }
+        self.fib_select_path(&mut found, &flow);
+        // An ICMP redirect has taught a better gateway for this destination.
+        let gateway = found.gateway().map(|gw| self.redirects.get(&flow.dst).copied().unwrap_or(gw));
+        let source = src.unwrap_or_else(|| self.source_for(&found, flow.dst));
+        self.mkroute_output(&flow, found.dev(), gateway, Some(found.route), source)
     }
 
-    fn lookup_output(&self, dst: Ipv4Addr) -> Result<Route, (Unreachable, Option<Route>)> {
-        let mut route = match self.fib.lookup(dst, None, |d| self.is_up(d)) {
-            Ok(r) => r.clone(),
-            Err((why, r)) => return Err((why, r.cloned())),
-        };
-        // An ICMP redirect has taught a better gateway for this destination.
-        if let Some(gw) = self.redirects.get(&dst)
-            && route.gateway.is_some()
-        {
-            route.gateway = Some(*gw);
+    /// `__mkroute_output`
+    fn mkroute_output(
+        &self,
+        flow: &Flow,
+        dev: DevId,
+        gateway: Option<Ipv4Addr>,
+        route: Option<Rc<Route>>,
+        source: Ipv4Addr,
+    ) -> Result<(Dst, Option<Rc<Route>>), NoWay> {
+        let lo = DevId(0);
+        // A loopback source must not leave the host unless the device says so.
+        if source.is_loopback() && dev != lo && !self.conf_or(dev, |c| c.route_localnet) {
+            return Err((Unreachable::Invalid, route));
         }
-        Ok(route)
+        let broadcast = route.as_ref().is_some_and(|r| r.kind == RouteKind::Broadcast);
+        let verdict = match flow.dst {
+            a if a.is_broadcast() || broadcast => Verdict::Broadcast,
+            a if a.is_multicast() => Verdict::Multicast,
+            a if a.octets()[0] == 0 => return Err((Unreachable::Invalid, route)),
+            _ => Verdict::Out,
+        };
+        let gateway = gateway.filter(|_| verdict == Verdict::Out);
+        Ok((Dst { verdict, dev, gateway, source }, route))
+    }
+
+    /// `__ip_dev_find`: the device that has this address.
+    fn ip_dev_find(&self, addr: Ipv4Addr) -> Option<DevId> {
+        let own = |d: &&crate::dev::Device| d.addrs.iter().any(|x| x.net.addr() == addr);
+        self.devices().iter().find(own).map(|d| d.id)
     }
 
     /// As [`Netns::ip_route_output`], logged for a packet.
     pub(crate) fn route_packet(
         &self,
         packet: PacketId,
-        src: Option<Ipv4Addr>,
-        dst: Ipv4Addr,
-        any_src: bool,
+        flow: &Flow,
         cx: &mut Cx<'_>,
     ) -> Result<Dst, Unreachable> {
-        let found = self.ip_route_output(src, dst, any_src);
+        let found = self.ip_route_output(flow);
         let (route, outcome) = match &found {
             Ok((d, route)) => (route.clone(), Ok(*d)),
             Err((why, route)) => (route.clone(), Err(DropReason::Unreachable(*why))),
         };
-        cx.emit(packet, || What::Route(RouteEvent { input: false, dst, route, outcome }));
+        cx.emit(packet, || What::Route(RouteEvent { input: false, dst: flow.dst, route, outcome }));
         found.map(|(d, _)| d).map_err(|(why, _)| why)
     }
 
     /// `fib_result_prefsrc`: the source address for a route.
-    pub(super) fn source_for(&self, route: &Route, dst: Ipv4Addr) -> Ipv4Addr {
-        route
-            .prefsrc
-            .or_else(|| {
-                let dev = route.dev?;
-                self.inet_select_addr(dev, route.gateway.unwrap_or(dst), route.scope)
-            })
-            .unwrap_or(Ipv4Addr::UNSPECIFIED)
+    pub(super) fn source_for(&self, found: &Found, dst: Ipv4Addr) -> Ipv4Addr {
+        let near = || {
+            let hop = found.hop?;
+            self.inet_select_addr(hop.dev, hop.gateway.unwrap_or(dst), found.route.scope)
+        };
+        found.route.prefsrc.or_else(near).unwrap_or(Ipv4Addr::UNSPECIFIED)
     }
 
     /// `inet_select_addr`: an address of `dev` on the same network as `dst`, else its first one; if it has none,
     /// one of another device. Addresses that are valid only nearer than `scope` do not count.
     pub(crate) fn inet_select_addr(&self, dev: DevId, dst: Ipv4Addr, scope: Scope) -> Option<Ipv4Addr> {
-        let fits = |a: &&crate::dev::IfAddr| a.scope <= scope;
+        let fits = |a: &&crate::dev::IfAddr| a.scope <= scope && !a.secondary;
         let own = self.device(dev)?;
         let same_net = own.addrs.iter().filter(fits).find(|a| !dst.is_unspecified() && a.net.contains(&dst));
         let first = own.addrs.iter().find(fits);
@@ -132,8 +142,14 @@ impl Netns {
     }
 
     /// `inet_addr_onlink`: both addresses on one network of the device.
-    pub(super) fn inet_addr_onlink(&self, dev: DevId, a: Ipv4Addr, b: Ipv4Addr) -> bool {
-        self.device(dev).is_some_and(|d| d.addrs.iter().any(|x| x.net.contains(&a) && x.net.contains(&b)))
+    pub(super) fn inet_addr_onlink(&self, dev: DevId, a: Ipv4Addr, b: Option<Ipv4Addr>) -> bool {
+        let both = |x: &crate::dev::IfAddr| x.net.contains(&a) && b.is_none_or(|b| x.net.contains(&b));
+        self.device(dev).is_some_and(|d| d.addrs.iter().any(both))
+    }
+
+    /// `inet_lookup_ifaddr_rcu`: some device has this address.
+    pub(crate) fn has_addr(&self, addr: Ipv4Addr) -> bool {
+        self.ip_dev_find(addr).is_some()
     }
 
     /// True for an address of this host, 127/8 included.
@@ -153,12 +169,14 @@ impl Netns {
             .fib
             .routes()
             .iter()
-            .filter(|r| r.table == super::FibTable::Local && r.dst.contains(&addr))
+            .filter(|r| r.table == super::FibTable::LOCAL && r.dst.contains(&addr))
             .max_by_key(|r| r.dst.prefix_len());
         match local {
-            Some(r) if dev.is_none() || r.dev == dev => match r.kind {
+            Some(r) if dev.is_none() || r.dev() == dev => match r.kind {
+                RouteKind::Local => AddrType::Local,
                 RouteKind::Broadcast => AddrType::Broadcast,
-                _ => AddrType::Local,
+                RouteKind::Multicast => AddrType::Multicast,
+                _ => AddrType::Unicast,
             },
             _ => AddrType::Unicast,
         }

@@ -4,7 +4,7 @@ use super::{Errno, Socket, send_error};
 use crate::dev::dev_queue_xmit;
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::ip_local_out;
-use crate::route::Verdict;
+use crate::route::{Flow, Verdict};
 use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Output, Skb, SocketId};
 use packet::{Frame, Icmp, IcmpBody, Ip, L4, icmp_type};
 use std::collections::VecDeque;
@@ -64,16 +64,13 @@ impl Netns {
         self.raw_output(ip, Origin::Raw, true, cx)
     }
 
-    fn raw_output(
-        &mut self,
-        mut ip: Ip,
-        origin: Origin,
-        any_src: bool,
-        cx: &mut Cx<'_>,
-    ) -> Result<(), Errno> {
+    fn raw_output(&mut self, mut ip: Ip, origin: Origin, header: bool, cx: &mut Cx<'_>) -> Result<(), Errno> {
         let (Some(src), Some(dst)) = (ip.src_v4(), ip.dst_v4()) else { return Err(Errno::EINVAL) };
         let packet = cx.ids.packet();
-        let route = self.route_packet(packet, Some(src), dst, any_src, cx).map_err(|why| {
+        // With a header of its own the packet's source is no matter of routing.
+        let from = if header { Ipv4Addr::UNSPECIFIED } else { src };
+        let flow = Flow { proto: if header { 255 } else { 1 }, ..Flow::to(dst).from(from) };
+        let route = self.route_packet(packet, &flow, cx).map_err(|why| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
         if route.verdict == Verdict::Broadcast {
@@ -82,6 +79,9 @@ impl Netns {
         }
         if src.is_unspecified() {
             ip.src = IpAddr::V4(route.source);
+        }
+        if !header && route.verdict == Verdict::Multicast {
+            ip.ttl = 1;
         }
         let mut skb = Skb::local(packet, ip);
         skb.dst = Some(route);

@@ -4,6 +4,7 @@ use super::tcp_output::{Segment, transmit};
 use super::tcp_timer::{arm, resend, watch};
 use super::{Endpoint, Errno, Socket, send_error};
 use crate::event::{SocketStep, What};
+use crate::route::Flow;
 use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Skb, SocketId, Timer};
 use packet::TcpFlags;
 use rand_core::Rng;
@@ -300,10 +301,18 @@ impl Netns {
         remote: Endpoint,
         cx: &mut Cx<'_>,
     ) -> Result<SocketId, Errno> {
-        let found = self.ip_route_output(Some(local.0), remote.0, false);
+        let found = self.ip_route_output(&Flow {
+            proto: 6,
+            sport: local.1,
+            dport: remote.1,
+            ..Flow::to(remote.0).from(local.0)
+        });
         let (dst, _) = found.map_err(|(why, _)| {
             send_error(Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
+        if dst.is_group() {
+            return Err(Errno::ENETUNREACH);
+        }
         let port = if local.1 == 0 { self.sockets.ephemeral_port() } else { local.1 };
         let addr = if local.0.is_unspecified() { dst.source } else { local.0 };
         let mut sock = TcpSocket::new((addr, port), remote, TcpStatus::SynSent, cx);

@@ -4,6 +4,7 @@ use super::send_error;
 use super::tcp::{CLIENT_WINDOW, MSS, SERVER_WINDOW, TcpSocket, WSCALE};
 use crate::event::{Origin, What};
 use crate::ipv4::ip_local_out;
+use crate::route::Flow;
 use crate::{Cx, Netns, PacketId, Skb, SocketId};
 use packet::{Ip, L4, Tcp, TcpFlags, TcpOptions};
 use std::net::IpAddr;
@@ -81,12 +82,12 @@ fn send(
     parent: Option<PacketId>,
     cx: &mut Cx<'_>,
 ) -> Option<PacketId> {
-    let (src, dst) = (ip.src_v4()?, ip.dst_v4()?);
+    let flow = Flow::to(ip.dst_v4()?).from(ip.src_v4()?).like(&ip);
     let packet = cx.ids.packet();
     let mut skb = Skb::local(packet, ip);
     let frame = Rc::clone(&skb.frame);
     cx.emit(packet, || What::Created { origin, parent, frame });
-    match ns.route_packet(packet, Some(src), dst, false, cx) {
+    match ns.route_packet(packet, &flow, cx) {
         Ok(route) => {
             skb.dst = Some(route);
             ip_local_out(ns, skb, cx).err().and_then(send_error).is_none().then_some(packet)

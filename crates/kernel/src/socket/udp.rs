@@ -3,7 +3,7 @@
 use super::{Endpoint, Errno, IcmpError, Socket, send_error};
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
-use crate::route::Verdict;
+use crate::route::{Flow, Verdict};
 use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
 use packet::{Ip, L4, Udp, icmp_type};
 use std::collections::VecDeque;
@@ -71,7 +71,7 @@ impl Netns {
     /// `connect()`: fixes the peer and, by routing, the source address.
     pub fn udp_connect(&mut self, id: SocketId, remote: Endpoint) -> Result<(), Errno> {
         let local = self.sockets.udp(id).ok_or(Errno::EINVAL)?.local;
-        let (dst, _) = self.ip_route_output(Some(local.0), remote.0, false).map_err(|(why, _)| {
+        let (dst, _) = self.ip_route_output(&udp_flow(local, remote)).map_err(|(why, _)| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
         if dst.verdict == Verdict::Broadcast {
@@ -103,7 +103,7 @@ impl Netns {
         let ip_id = u.ip_id;
         let packet = cx.ids.packet();
         let src = from.unwrap_or(local.0);
-        let route = self.route_packet(packet, Some(src), remote.0, false, cx).map_err(|why| {
+        let route = self.route_packet(packet, &udp_flow((src, local.1), remote), cx).map_err(|why| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
         if route.verdict == Verdict::Broadcast {
@@ -116,7 +116,9 @@ impl Netns {
         }
         let udp = Udp { sport: local.1, dport: remote.1, checksum_ok: true, payload };
         let mut ip = Ip::new(IpAddr::V4(route.source), IpAddr::V4(remote.0), L4::Udp(udp));
-        ip.ttl = ttl.unwrap_or(self.default_ttl());
+        // A group is reached no farther than the link, unless IP_MULTICAST_TTL says so.
+        let group = route.verdict == Verdict::Multicast;
+        ip.ttl = if group { 1 } else { ttl.unwrap_or(self.default_ttl()) };
         ip.frag.df = true;
         ip.id = if connected { ip_id } else { cx.ip_id() };
         let mut skb = Skb::local(packet, ip);
@@ -140,6 +142,11 @@ impl Netns {
     }
 }
 
+/// What routing is asked for a datagram.
+fn udp_flow(local: Endpoint, remote: Endpoint) -> Flow {
+    Flow { proto: 17, sport: local.1, dport: remote.1, ..Flow::to(remote.0).from(local.0) }
+}
+
 /// The socket for a datagram to `local` from `remote`: the more it asks for, the better it fits
 /// (`compute_score`).
 pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
@@ -147,15 +154,20 @@ pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<Sock
         .iter()
         .filter_map(|(id, s)| {
             let Socket::Udp(u) = s else { return None };
-            let addr_fits = u.local.0.is_unspecified() || u.local.0 == local.0;
-            let peer_fits = u.remote.is_none_or(|r| r == remote);
-            (u.local.1 == local.1 && addr_fits && peer_fits).then_some((id, u))
+            fits(s, local, remote).then_some((id, u))
         })
         .max_by_key(|(id, u)| {
             let score = u8::from(u.remote.is_some()) * 2 + u8::from(!u.local.0.is_unspecified());
             (score, std::cmp::Reverse(*id))
         })
         .map(|(id, _)| id)
+}
+
+/// `__udp_is_mcast_sock`: the socket takes what `remote` sends to `local`.
+fn fits(s: &Socket, local: Endpoint, remote: Endpoint) -> bool {
+    let Socket::Udp(u) = s else { return false };
+    let addr_fits = u.local.0.is_unspecified() || u.local.0 == local.0;
+    u.local.1 == local.1 && addr_fits && u.remote.is_none_or(|r| r == remote)
 }
 
 /// `udp_rcv`
@@ -168,18 +180,42 @@ pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey 
     if !udp.checksum_ok {
         return Err(cx.drop(&skb, DropReason::BadChecksum));
     }
-    let Some(id) = find(ns, (dst, udp.dport), (src, udp.sport)) else {
+    let datagram = Datagram { from: (src, udp.sport), to: dst, payload: udp.payload.clone() };
+    if skb.dst.is_some_and(|d| d.is_group()) {
+        return mcast_deliver(ns, &skb, (dst, udp.dport), &datagram, cx);
+    }
+    let Some(id) = find(ns, (dst, udp.dport), datagram.from) else {
         // nf_reset_ct: the flow is forgotten by then, so the error finds its own way through conntrack.
         skb.ct = Ct::None;
         icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 3, None, cx);
         return Err(cx.drop(&skb, DropReason::NoSocket));
     };
-    let datagram = Datagram { from: (src, udp.sport), to: dst, payload: udp.payload.clone() };
+    deliver(ns, &skb, id, datagram, cx);
+    Ok(Delivery::Local)
+}
+
+/// `__udp4_lib_mcast_deliver`: every socket that fits gets it; if none does, nobody is told.
+fn mcast_deliver(
+    ns: &mut Netns,
+    skb: &Skb,
+    local: Endpoint,
+    datagram: &Datagram,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    let fitting: Vec<SocketId> =
+        ns.sockets.iter().filter_map(|(id, s)| fits(s, local, datagram.from).then_some(id)).collect();
+    for id in &fitting {
+        deliver(ns, skb, *id, datagram.clone(), cx);
+    }
+    if fitting.is_empty() { Err(cx.drop(skb, DropReason::NoSocket)) } else { Ok(Delivery::Local) }
+}
+
+/// `udp_queue_rcv_skb`
+fn deliver(ns: &mut Netns, skb: &Skb, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
     let len = datagram.payload.len();
     if let Some(u) = ns.sockets.udp(id) {
         u.queue.push_back(datagram);
     }
     cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Received(len) });
     cx.out.push(Output::Wake(id));
-    Ok(Delivery::Local)
 }

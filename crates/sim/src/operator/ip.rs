@@ -1,24 +1,25 @@
 //! What `ip` changes and prints.
 
+mod route;
 mod show;
 #[cfg(test)]
 mod tests;
 
+pub use route::route_text;
 pub use show::brief_addresses;
 
 use super::{CommandOutput, refused};
 use crate::world::World;
 use ipnet::Ipv4Net;
 use kernel::bridge::Bridge;
-use kernel::dev::DevKind;
+use kernel::dev::{DevKind, IfAddr};
 use kernel::neigh::Nud;
-use kernel::route::{FibTable, Route, RouteKind, Scope};
-use kernel::{DevId, Instant, Netns, NetnsId};
+use kernel::{DevId, Instant, Netns, NetnsId, Refused};
 use packet::Mac;
 use std::net::Ipv4Addr;
 use userland::ip::{
     AddrCommand, IpCommand, IpFormat, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec, NewLink,
-    NudWord, RouteCommand, RouteFilter, RouteSpec, parse_ip, parse_ip_batch,
+    NudWord, RouteCommand, RuleCommand, parse_ip, parse_ip_batch,
 };
 
 /// Lines to print, or what the real tool says when the kernel refuses.
@@ -56,7 +57,11 @@ fn batch(world: &mut World, host: NetnsId, text: &str) -> CommandOutput {
 fn output(done: Done) -> CommandOutput {
     match done {
         Ok(lines) => CommandOutput::lines(lines),
-        Err(why) => CommandOutput::failed(if why.starts_with("RTNETLINK") { 2 } else { 1 }, why),
+        Err(why) => {
+            // What the kernel refuses ends in 2, what the tool itself does not understand in 1.
+            let kernel = why.starts_with("RTNETLINK") || why.starts_with("Error: ");
+            CommandOutput::failed(if kernel { 2 } else { 1 }, why)
+        }
     }
 }
 
@@ -97,7 +102,8 @@ fn perform(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), 
     let Some(ns) = world.host_mut(host) else { return Ok(()) };
     match command {
         IpCommand::Addr(c) => addr(ns, c),
-        IpCommand::Route(c) => route(ns, c),
+        IpCommand::Route(c) => route::change(ns, c),
+        IpCommand::Rule(c) => route::rule(ns, c),
         IpCommand::Neigh(c) => neigh(ns, c, now),
         IpCommand::Link(LinkCommand::Add(NewLink {
             name,
@@ -130,16 +136,15 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
     match command {
         AddrCommand::Add(spec) => {
             let dev = device(ns, &spec.dev)?;
-            if ns.add_addr(dev, spec.addr) {
-                Ok(())
-            } else {
-                Err("RTNETLINK answers: File exists".to_owned())
-            }
+            let mut new = IfAddr { broadcast: spec.broadcast, ..IfAddr::new(spec.addr) };
+            new.scope = spec.scope.unwrap_or(new.scope);
+            (new.noprefixroute, new.metric) = (spec.noprefixroute, spec.metric);
+            ns.add_addr(dev, new).map_err(refused_text)
         }
         AddrCommand::Del(spec) => {
             let dev = device(ns, &spec.dev)?;
             let gone = ns.del_addr(dev, spec.addr);
-            if gone { Ok(()) } else { Err("RTNETLINK answers: Cannot assign requested address".to_owned()) }
+            if gone { Ok(()) } else { Err("Error: ipv4: Address not found.".to_owned()) }
         }
         AddrCommand::Flush { dev } => {
             let dev = device(ns, dev)?;
@@ -154,104 +159,12 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
     }
 }
 
-fn to_route(ns: &Netns, spec: &RouteSpec) -> Result<Route, String> {
-    let dev = spec.dev.as_ref().map(|name| device(ns, name)).transpose()?;
-    let scope = if spec.onlink { Scope::Link } else { spec.scope.unwrap_or(Scope::Universe) };
-    Ok(Route {
-        table: FibTable::Main,
-        dst: spec.dst.trunc(),
-        kind: spec.kind,
-        gateway: spec.via,
-        dev,
-        prefsrc: spec.src,
-        metric: spec.metric.unwrap_or(0),
-        scope,
-    })
-}
-
-fn route(ns: &mut Netns, command: &RouteCommand) -> Result<(), String> {
-    let add = |ns: &mut Netns, r: Route| {
-        ns.add_route(r).map_err(|why| {
-            if why.ends_with('.') { format!("Error: {why}") } else { format!("RTNETLINK answers: {why}") }
-        })
-    };
-    let missing = || Err("RTNETLINK answers: No such process".to_owned());
-    match command {
-        RouteCommand::Add(spec) | RouteCommand::Append(spec) => {
-            let r = to_route(ns, spec)?;
-            add(ns, r)
-        }
-        RouteCommand::Replace(spec) | RouteCommand::Change(spec) => {
-            let r = to_route(ns, spec)?;
-            let (dst, metric) = (r.dst, r.metric);
-            let old = ns.fib.remove(|o| o.table == FibTable::Main && o.dst == dst && o.metric == metric);
-            if old == 0 && matches!(command, RouteCommand::Change(_)) {
-                return Err("RTNETLINK answers: No such file or directory".to_owned());
-            }
-            add(ns, r)
-        }
-        RouteCommand::Del(spec) => {
-            let r = to_route(ns, spec)?;
-            let gone = ns.fib.remove(|o| {
-                o.table == FibTable::Main
-                    && o.dst == r.dst
-                    && (r.dev.is_none() || o.dev == r.dev)
-                    && (r.gateway.is_none() || o.gateway == r.gateway)
-            });
-            if gone > 0 { Ok(()) } else { missing() }
-        }
-        RouteCommand::Show(_) => Ok(()),
-        RouteCommand::Flush(filter) => {
-            let gone: Vec<Route> =
-                ns.fib.routes().iter().filter(|r| selected(ns, filter, r)).cloned().collect();
-            ns.fib.remove(|r| gone.contains(r));
-            Ok(())
-        }
-        RouteCommand::Get { .. } => Err("ip route get is not modelled".to_owned()),
+/// What ip(8) prints when the kernel refuses.
+fn refused_text(why: Refused) -> String {
+    match why {
+        Refused::Errno(text) => format!("RTNETLINK answers: {text}"),
+        Refused::Says(text) => format!("Error: {text}"),
     }
-}
-
-fn selected(ns: &Netns, filter: &RouteFilter, r: &Route) -> bool {
-    let table = if filter.local { FibTable::Local } else { FibTable::Main };
-    r.table == table
-        && filter.dst.is_none_or(|d| d == r.dst)
-        && filter.dev.as_ref().is_none_or(|name| r.dev == ns.device_by_name(name))
-}
-
-/// A route as `ip route` prints it.
-pub fn route_text(ns: &Netns, r: &Route) -> String {
-    let mut s = match r.kind {
-        RouteKind::Unicast => "",
-        RouteKind::Local => "local ",
-        RouteKind::Broadcast => "broadcast ",
-        RouteKind::Blackhole => "blackhole ",
-        RouteKind::Unreachable => "unreachable ",
-        RouteKind::Prohibit => "prohibit ",
-    }
-    .to_owned();
-    s += &match r.dst.prefix_len() {
-        0 => "default".to_owned(),
-        32 => r.dst.addr().to_string(),
-        _ => r.dst.to_string(),
-    };
-    if let Some(gw) = r.gateway {
-        s += &format!(" via {gw}");
-    }
-    if let Some(dev) = r.dev {
-        s += &format!(" dev {}", ns.dev_name(dev));
-    }
-    match r.scope {
-        Scope::Link if r.gateway.is_none() => s += " scope link",
-        Scope::Host => s += " scope host",
-        _ => {}
-    }
-    if let Some(src) = r.prefsrc {
-        s += &format!(" src {src}");
-    }
-    if r.metric != 0 {
-        s += &format!(" metric {}", r.metric);
-    }
-    s
 }
 
 fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Result<(), String> {
@@ -357,10 +270,11 @@ fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> 
         IpCommand::Link(LinkCommand::Show { dev }) => {
             devices(world, ns, dev.as_ref(), show::What::Link, format)?
         }
-        IpCommand::Route(RouteCommand::Show(filter)) => {
-            let routes = ns.fib.routes().iter();
-            routes.filter(|r| selected(ns, filter, r)).map(|r| route_text(ns, r)).collect()
+        IpCommand::Route(RouteCommand::Show(filter)) => route::show(ns, filter),
+        IpCommand::Route(RouteCommand::Get { dst, from, iif, oif, mark }) => {
+            route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), mark.unwrap_or(0))?
         }
+        IpCommand::Rule(RuleCommand::Show { table }) => route::show_rules(ns, *table),
         IpCommand::Neigh(NeighCommand::Show { dev }) => ns
             .neigh
             .entries()

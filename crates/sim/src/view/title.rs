@@ -267,6 +267,7 @@ pub(super) fn route(ns: &Netns, e: &RouteEvent) -> Draft {
             let title = match (dst.verdict, e.input) {
                 (Verdict::Local, _) => format!("{} is this host", e.dst),
                 (Verdict::Broadcast, _) => format!("{} is a broadcast address", e.dst),
+                (Verdict::Multicast, _) => format!("{} is a group", e.dst),
                 (Verdict::Out, true) => format!("forward {} out by {}", e.dst, ns.dev_name(dst.dev)),
                 (Verdict::Out, false) => format!("send to {} by {}", e.dst, ns.dev_name(dst.dev)),
             };

@@ -4,6 +4,7 @@ use crate::diagnostic::{Diagnostic, Fault};
 use crate::words::{Words, address_with_prefix};
 use ipnet::Ipv4Net;
 use kernel::route::Scope;
+use std::net::Ipv4Addr;
 
 /// `ip addr ...`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,19 @@ pub struct AddrSpec {
     pub dev: String,
     /// `scope`
     pub scope: Option<Scope>,
+    /// `broadcast`; `+` stands for the last address of the network.
+    pub broadcast: Option<Ipv4Addr>,
+    /// `noprefixroute`
+    pub noprefixroute: bool,
+    /// `metric`
+    pub metric: u32,
+}
+
+impl AddrSpec {
+    /// An address of a device, with nothing more said about it.
+    pub fn new(addr: Ipv4Net, dev: &str) -> AddrSpec {
+        AddrSpec { addr, dev: dev.to_owned(), scope: None, broadcast: None, noprefixroute: false, metric: 0 }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -51,20 +65,16 @@ const VERBS: &[(&str, Verb)] = &[
     ("flush", Verb::Flush),
 ];
 
-const KNOWN: &[&str] = &["dev", "scope"];
+const KNOWN: &[&str] = &["dev", "scope", "broadcast", "noprefixroute", "metric"];
 const NOT_MODELLED: &[&str] = &[
     "anycast",
     "autojoin",
-    "broadcast",
-    "brd",
     "dadfailed",
     "deprecated",
     "home",
     "label",
-    "local",
     "mngtmpaddr",
     "nodad",
-    "noprefixroute",
     "optimistic",
     "peer",
     "preferred_lft",
@@ -117,6 +127,7 @@ fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
 
 fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
     let (mut addr, mut dev, mut scope) = (None, None, None);
+    let (mut brd, mut noprefixroute, mut metric) = (None, false, 0);
     while let Some(token) = words.peek().cloned() {
         match token.text.as_ref() {
             "dev" => {
@@ -127,6 +138,21 @@ fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
                 words.next();
                 scope = Some(super::route::scope(words)?);
             }
+            "local" => {
+                words.next();
+            }
+            "broadcast" | "brd" => {
+                words.next();
+                brd = Some(words.value("an address, + or -", broadcast)?);
+            }
+            "noprefixroute" => {
+                words.next();
+                noprefixroute = true;
+            }
+            "metric" | "priority" | "preference" => {
+                words.next();
+                metric = words.number("a metric")?;
+            }
             word if NOT_MODELLED.contains(&word) => return words.unexpected(&token, KNOWN, NOT_MODELLED),
             _ if addr.is_none() => addr = Some(words.value("an address", address_with_prefix)?),
             _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
@@ -136,7 +162,29 @@ fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
         return words.blame_last(Fault::new("no address", "expected ADDRESS/LENGTH such as 10.0.0.1/24"));
     };
     match dev {
-        Some(dev) => Ok(AddrSpec { addr, dev, scope }),
+        Some(dev) => {
+            let of_net = |b| match b {
+                Brd::Last => Some(addr.broadcast()),
+                Brd::First => Some(addr.network()),
+                Brd::Is(b) => Some(b),
+            };
+            Ok(AddrSpec { addr, dev, scope, broadcast: brd.and_then(of_net), noprefixroute, metric })
+        }
         None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
     }
+}
+
+#[derive(Clone, Copy)]
+enum Brd {
+    Last,
+    First,
+    Is(Ipv4Addr),
+}
+
+fn broadcast(text: &str) -> Result<Brd, Fault> {
+    Ok(match text {
+        "+" => Brd::Last,
+        "-" => Brd::First,
+        _ => Brd::Is(crate::names::addr::whole_address(text)?),
+    })
 }

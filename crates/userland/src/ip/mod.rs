@@ -2,13 +2,17 @@
 
 mod addr;
 mod link;
+mod names;
 mod neigh;
 mod route;
+mod rule;
 
 pub use addr::{AddrCommand, AddrSpec};
 pub use link::{LinkChange, LinkCommand, LinkKind, NewLink};
+pub use names::{protocol_name, scope_name, table_name};
 pub use neigh::{NeighCommand, NeighSpec, NudWord};
-pub use route::{RouteCommand, RouteFilter, RouteSpec};
+pub use route::{HopSpec, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, defaults};
+pub use rule::{RuleCommand, RuleSpec, ipproto_name};
 
 use crate::args::ArgLine;
 use crate::diagnostic::{Diagnostic, Fault, q};
@@ -21,6 +25,8 @@ pub enum IpCommand {
     Addr(AddrCommand),
     /// `ip route ...`
     Route(RouteCommand),
+    /// `ip rule ...`
+    Rule(RuleCommand),
     /// `ip neigh ...`
     Neigh(NeighCommand),
     /// `ip link ...`
@@ -55,6 +61,7 @@ enum Object {
     Link,
     Neigh,
     Route,
+    Rule,
 }
 
 const OBJECTS: &[(&str, Object)] = &[
@@ -65,6 +72,7 @@ const OBJECTS: &[(&str, Object)] = &[
     ("neighbour", Object::Neigh),
     ("neigh", Object::Neigh),
     ("route", Object::Route),
+    ("rule", Object::Rule),
 ];
 
 const NOT_MODELLED: &[&str] = &[
@@ -84,7 +92,6 @@ const NOT_MODELLED: &[&str] = &[
     "nexthop",
     "ntable",
     "ntbl",
-    "rule",
     "sr",
     "stats",
     "tap",
@@ -154,5 +161,6 @@ fn command(words: &mut Words<'_>) -> Result<IpCommand, Diagnostic> {
         Object::Link => IpCommand::Link(link::command(words)?),
         Object::Neigh => IpCommand::Neigh(neigh::command(words)?),
         Object::Route => IpCommand::Route(route::command(words)?),
+        Object::Rule => IpCommand::Rule(rule::command(words)?),
     })
 }

@@ -1,9 +1,10 @@
 //! `ip route`
 
+use super::names;
 use crate::diagnostic::{Diagnostic, Fault, q};
 use crate::words::{Words, destination};
 use ipnet::Ipv4Net;
-use kernel::route::{RouteKind, Scope};
+use kernel::route::{FibTable, RouteKind, Scope, proto};
 use std::net::Ipv4Addr;
 
 /// `ip route ...`
@@ -38,52 +39,106 @@ pub enum RouteCommand {
     },
 }
 
-/// A route as it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteSpec {
-    /// Unicast if nothing is said.
-    pub kind: RouteKind,
-    /// Destination; `default` is 0.0.0.0/0.
-    pub dst: Ipv4Net,
+/// One way out as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HopSpec {
     /// `via`
     pub via: Option<Ipv4Addr>,
     /// `dev`
     pub dev: Option<String>,
+    /// `weight`; 1 if nothing is said.
+    pub weight: Option<u16>,
+    /// `onlink`: the gateway need not be on a connected network.
+    pub onlink: bool,
+}
+
+/// A route as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// Unicast if nothing is said.
+    pub kind: Option<RouteKind>,
+    /// Destination; `default` is 0.0.0.0/0.
+    pub dst: Ipv4Net,
+    /// `via`, `dev`, `onlink`
+    pub hop: HopSpec,
+    /// `nexthop`, several times
+    pub more: Vec<HopSpec>,
+    /// `table`
+    pub table: Option<FibTable>,
     /// `src`
     pub src: Option<Ipv4Addr>,
     /// `metric`
     pub metric: Option<u32>,
     /// `scope`
     pub scope: Option<Scope>,
-    /// `onlink`: the gateway need not be on a connected network.
-    pub onlink: bool,
+    /// `proto`
+    pub proto: Option<u8>,
+    /// `mtu`, and whether it is locked.
+    pub mtu: Option<(u32, bool)>,
 }
 
 impl RouteSpec {
     /// A unicast route to a destination, with nothing more said about it.
     pub fn to(dst: Ipv4Net) -> RouteSpec {
         RouteSpec {
-            kind: RouteKind::Unicast,
+            kind: None,
             dst,
-            via: None,
-            dev: None,
+            hop: HopSpec::default(),
+            more: Vec::new(),
+            table: None,
             src: None,
             metric: None,
             scope: None,
-            onlink: false,
+            proto: None,
+            mtu: None,
         }
+    }
+
+    /// The same by a gateway.
+    pub fn via(mut self, gateway: Ipv4Addr) -> RouteSpec {
+        self.hop.via = Some(gateway);
+        self
+    }
+
+    /// The same by a device.
+    pub fn dev(mut self, dev: &str) -> RouteSpec {
+        self.hop.dev = Some(dev.to_owned());
+        self
     }
 }
 
-/// Which routes of table main are meant.
+/// Which destinations are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrefixFilter {
+    /// `exact P`, or just `P`
+    Exact(Ipv4Net),
+    /// `root P`: inside it.
+    Root(Ipv4Net),
+    /// `match P`: it is inside.
+    Match(Ipv4Net),
+}
+
+/// Which routes are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteFilter {
     /// The destination.
-    pub dst: Option<Ipv4Net>,
+    pub dst: Option<PrefixFilter>,
     /// `dev`
     pub dev: Option<String>,
-    /// `table local`
-    pub local: bool,
+    /// `via`
+    pub via: Option<Ipv4Addr>,
+    /// `table`; main if nothing is said.
+    pub table: Option<FibTable>,
+    /// `table all`
+    pub all: bool,
+    /// `type`
+    pub kind: Option<RouteKind>,
+    /// `proto`
+    pub proto: Option<u8>,
+    /// `scope`
+    pub scope: Option<Scope>,
+    /// `src`
+    pub src: Option<Ipv4Addr>,
 }
 
 #[derive(Clone, Copy)]
@@ -110,16 +165,19 @@ const VERBS: &[(&str, Verb)] = &[
     ("flush", Verb::Flush),
 ];
 
-const KINDS: [(&str, RouteKind); 6] = [
+const KINDS: [(&str, RouteKind); 8] = [
     ("unicast", RouteKind::Unicast),
     ("local", RouteKind::Local),
     ("broadcast", RouteKind::Broadcast),
+    ("multicast", RouteKind::Multicast),
     ("blackhole", RouteKind::Blackhole),
     ("unreachable", RouteKind::Unreachable),
     ("prohibit", RouteKind::Prohibit),
+    ("throw", RouteKind::Throw),
 ];
 
-const KNOWN: &[&str] = &["via", "dev", "src", "metric", "scope", "table main", "onlink"];
+const KNOWN: &[&str] =
+    &["via", "dev", "src", "metric", "scope", "table", "proto", "onlink", "mtu", "nexthop"];
 const NOT_MODELLED: &[&str] = &[
     "advmss",
     "anycast",
@@ -131,15 +189,10 @@ const NOT_MODELLED: &[&str] = &[
     "hoplimit",
     "initcwnd",
     "initrwnd",
-    "mtu",
-    "multicast",
     "nat",
-    "nexthop",
     "nhid",
     "pervasive",
     "pref",
-    "proto",
-    "protocol",
     "quickack",
     "realms",
     "reordering",
@@ -147,20 +200,22 @@ const NOT_MODELLED: &[&str] = &[
     "rtt",
     "rttvar",
     "ssthresh",
-    "throw",
     "tos",
+    "dsfield",
     "ttl-propagate",
     "vrf",
     "window",
     "xresolve",
-    "exact",
-    "match",
-    "root",
     "cache",
+    "cached",
     "cloned",
-    "type",
     "uid",
     "fibmatch",
+    "ipproto",
+    "sport",
+    "dport",
+    "connected",
+    "notify",
 ];
 
 pub(super) fn command(words: &mut Words<'_>) -> Result<RouteCommand, Diagnostic> {
@@ -188,74 +243,93 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<RouteCommand, Diagnostic>
     })
 }
 
+fn kind_of(word: &str) -> Option<RouteKind> {
+    KINDS.iter().find(|(name, _)| *name == word).map(|(_, k)| *k)
+}
+
 fn spec(words: &mut Words<'_>) -> Result<RouteSpec, Diagnostic> {
-    let kind = match words.peek() {
-        Some(t) => KINDS.iter().find(|(name, _)| *name == t.text).map(|(_, k)| *k),
-        None => None,
-    };
+    let kind = words.peek().and_then(|t| kind_of(&t.text));
     if kind.is_some() {
         words.next();
     }
     words.take("to");
     let dst = words.value("a destination such as 10.0.0.0/8 or default", destination)?;
-    let mut spec = RouteSpec { kind: kind.unwrap_or(RouteKind::Unicast), ..RouteSpec::to(dst) };
+    let mut spec = RouteSpec { kind, ..RouteSpec::to(dst) };
+    let mut hops = false;
     while let Some(token) = words.next() {
-        match token.text.as_ref() {
+        let word = token.text.as_ref();
+        if word == "nexthop" {
+            hops = true;
+            spec.more.push(HopSpec::default());
+            continue;
+        }
+        let hop = spec.more.last_mut().unwrap_or(&mut spec.hop);
+        match word {
             "via" => {
                 words.take("inet");
-                spec.via = Some(words.address()?);
+                hop.via = Some(words.address()?);
             }
-            "dev" | "oif" => spec.dev = Some(words.device()?),
+            "dev" | "oif" => hop.dev = Some(words.device()?),
+            "onlink" => hop.onlink = true,
+            "weight" if hops => {
+                let range = Fault::new("a weight out of range", "expected a number from 1 to 256");
+                let n = words.number("a weight from 1 to 256")?;
+                match u16::try_from(n) {
+                    Ok(n) if (1..=256).contains(&n) => hop.weight = Some(n),
+                    _ => return words.blame_last(range),
+                }
+            }
+            _ if hops => return words.unexpected(&token, &["via", "dev", "weight", "onlink"], NOT_MODELLED),
             "src" => spec.src = Some(words.address()?),
             "metric" | "priority" | "preference" => spec.metric = Some(words.number("a metric")?),
             "scope" => spec.scope = Some(scope(words)?),
-            "onlink" => spec.onlink = true,
-            "table" => {
-                if table(words)? {
-                    return words.blame_last(Fault::new(
-                        "routes of table local are kept by the kernel",
-                        "expected table main",
-                    ));
-                }
+            "proto" | "protocol" => spec.proto = Some(words.value("a protocol", names::protocol)?),
+            "table" => spec.table = Some(words.value("a table", names::table)?),
+            "mtu" => {
+                let lock = words.take("lock");
+                spec.mtu = Some((words.number("a size in bytes")?, lock));
             }
             _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
         }
     }
-    let leads_out = matches!(spec.kind, RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast);
-    if !leads_out && (spec.via.is_some() || spec.dev.is_some()) {
-        let fault = Fault::new("a route that ends here with a way out", "expected neither via nor dev");
-        return words.blame_last(fault);
-    }
     Ok(spec)
-}
-
-/// `table NAME`; true for table local.
-fn table(words: &mut Words<'_>) -> Result<bool, Diagnostic> {
-    words.value("a table", |t| match t {
-        "main" | "254" => Ok(false),
-        "local" | "255" => Ok(true),
-        _ => Err(Fault::new(format!("table {} is not modelled", q(t)), "expected table main")),
-    })
 }
 
 fn filter(words: &mut Words<'_>) -> Result<RouteFilter, Diagnostic> {
     let mut filter = RouteFilter::default();
     while let Some(token) = words.peek().cloned() {
-        match token.text.as_ref() {
-            "dev" => {
-                words.next();
-                filter.dev = Some(words.device()?);
+        let word = token.text.as_ref();
+        let known = ["dev", "oif", "table", "via", "proto", "protocol", "scope", "type", "src"];
+        let prefix = ["root", "match", "exact", "to"];
+        if known.contains(&word) || prefix.contains(&word) {
+            words.next();
+        }
+        match word {
+            "dev" | "oif" => filter.dev = Some(words.device()?),
+            "via" => filter.via = Some(words.address()?),
+            "proto" | "protocol" => filter.proto = Some(words.value("a protocol", names::protocol)?),
+            "scope" => filter.scope = Some(scope(words)?),
+            "src" => filter.src = Some(words.address()?),
+            "type" => {
+                filter.kind = Some(words.value("a type of route", |t| {
+                    kind_of(t).ok_or_else(|| {
+                        Fault::new(format!("unknown type {}", q(t)), "expected unicast, local, ...")
+                    })
+                })?);
             }
             "table" => {
-                words.next();
-                filter.local = table(words)?;
+                filter.all = ["all", "0"].iter().any(|w| words.take(w));
+                if !filter.all {
+                    filter.table = Some(words.value("a table", names::table)?);
+                }
             }
-            word if NOT_MODELLED.contains(&word) || KNOWN.contains(&word) => {
+            "root" => filter.dst = Some(PrefixFilter::Root(words.value("a prefix", destination)?)),
+            "match" => filter.dst = Some(PrefixFilter::Match(words.value("a prefix", destination)?)),
+            _ if NOT_MODELLED.contains(&word) || KNOWN.contains(&word) => {
                 return words.unexpected(&token, &["dev", "table", "a prefix"], &[word]);
             }
             _ if filter.dst.is_none() => {
-                words.take("to");
-                filter.dst = Some(words.value("a prefix", destination)?);
+                filter.dst = Some(PrefixFilter::Exact(words.value("a prefix", destination)?));
             }
             _ => words.end()?,
         }
@@ -281,12 +355,22 @@ fn get(words: &mut Words<'_>) -> Result<RouteCommand, Diagnostic> {
 
 /// `scope NAME`
 pub(super) fn scope(words: &mut Words<'_>) -> Result<Scope, Diagnostic> {
-    let known = [("global", Scope::Universe), ("link", Scope::Link), ("host", Scope::Host)];
-    words.value("a scope", |t| {
-        let number = [("0", Scope::Universe), ("253", Scope::Link), ("254", Scope::Host)];
-        let found = known.iter().chain(&number).find(|(name, _)| *name == t);
-        found.map(|(_, s)| *s).ok_or_else(|| {
-            Fault::new(format!("unknown scope {}", q(t)), "expected one of global, link, host")
-        })
-    })
+    words.value("a scope", names::scope)
+}
+
+/// What `ip route add` says about a route that is not said in the command: protocol, scope and table (iproute_modify).
+pub fn defaults(spec: &RouteSpec, delete: bool) -> (u8, Scope, FibTable) {
+    let kind = spec.kind.unwrap_or(RouteKind::Unicast);
+    let scope = match kind {
+        RouteKind::Local => Scope::Host,
+        RouteKind::Broadcast | RouteKind::Multicast => Scope::Link,
+        RouteKind::Unicast if delete => Scope::Nowhere,
+        RouteKind::Unicast if spec.hop.via.is_none() && spec.more.is_empty() => Scope::Link,
+        _ => Scope::Universe,
+    };
+    let table = match kind {
+        RouteKind::Local | RouteKind::Broadcast => FibTable::LOCAL,
+        _ => FibTable::MAIN,
+    };
+    (spec.proto.unwrap_or(proto::BOOT), spec.scope.unwrap_or(scope), spec.table.unwrap_or(table))
 }

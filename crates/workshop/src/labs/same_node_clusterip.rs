@@ -135,11 +135,11 @@ fn beats() -> Vec<Beat> {
 
 fn addr(dev: &str, addr: Ipv4Addr) -> IpCommand {
     let addr = Ipv4Net::new_assert(addr, 24);
-    IpCommand::Addr(AddrCommand::Add(AddrSpec { addr, dev: dev.to_owned(), scope: None }))
+    IpCommand::Addr(AddrCommand::Add(AddrSpec::new(addr, dev)))
 }
 
 fn route(dst: Ipv4Net, via: Ipv4Addr) -> IpCommand {
-    IpCommand::Route(RouteCommand::Add(RouteSpec { via: Some(via), ..RouteSpec::to(dst) }))
+    IpCommand::Route(RouteCommand::Add(RouteSpec::to(dst).via(via)))
 }
 
 fn neigh(addr: Ipv4Addr, mac: [u8; 6], dev: &str) -> IpCommand {

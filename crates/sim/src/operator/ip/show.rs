@@ -2,9 +2,8 @@
 
 use crate::world::World;
 use kernel::dev::{DevKind, Device, IfAddr};
-use kernel::route::Scope;
 use kernel::{Netns, NetnsId};
-use userland::ip::IpFormat;
+use userland::ip::{IpFormat, scope_name};
 
 /// What is listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,8 +145,8 @@ impl Dev<'_> {
         let netns = self.link_netnsid().map_or(String::new(), |n| format!(" link-netnsid {n}"));
         out.push(format!("    link/{kind} {} brd {broadcast}{netns}", d.mac));
         if what == What::Addr {
-            for (i, addr) in d.addrs.iter().enumerate() {
-                out.push(self.inet(addr, &d.addrs[..i]));
+            for addr in &d.addrs {
+                out.push(self.inet(addr));
                 out.push("       valid_lft forever preferred_lft forever".to_owned());
             }
         }
@@ -155,14 +154,12 @@ impl Dev<'_> {
     }
 
     /// `inet 10.0.0.1/24 scope global eth0`. Among addresses of one network the first is primary.
-    fn inet(&self, addr: &IfAddr, before: &[IfAddr]) -> String {
-        let scope = match addr.scope {
-            Scope::Host => "host",
-            Scope::Link => "link",
-            _ => "global",
-        };
-        let secondary =
-            if before.iter().any(|b| b.net.trunc() == addr.net.trunc()) { "secondary " } else { "" };
-        format!("    inet {} scope {scope} {secondary}{}", addr.net, self.d.name)
+    fn inet(&self, addr: &IfAddr) -> String {
+        let metric = if addr.metric == 0 { String::new() } else { format!("metric {} ", addr.metric) };
+        let brd = addr.broadcast.map_or(String::new(), |b| format!("brd {b} "));
+        let secondary = if addr.secondary { "secondary " } else { "" };
+        let noprefixroute = if addr.noprefixroute { "noprefixroute " } else { "" };
+        let (scope, name) = (scope_name(addr.scope), &self.d.name);
+        format!("    inet {} {metric}{brd}scope {scope} {secondary}{noprefixroute}{name}", addr.net)
     }
 }

@@ -1,0 +1,198 @@
+//! `ip rule`
+
+use super::names;
+use crate::diagnostic::{Diagnostic, Fault, q};
+use crate::names::number;
+use crate::words::{Words, destination};
+use ipnet::Ipv4Net;
+use kernel::route::{FibRule, FibTable, RuleAction, proto};
+
+/// `ip rule ...`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleCommand {
+    /// `ip rule add`
+    Add(RuleSpec),
+    /// `ip rule del`: the first that fits what is said.
+    Del(RuleSpec),
+    /// `ip rule show`
+    Show {
+        /// `table`
+        table: Option<FibTable>,
+    },
+    /// `ip rule flush`: all but the rule of priority 0.
+    Flush,
+}
+
+/// A rule as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// `pref`
+    pub pref: Option<u32>,
+    /// The rest; what is not said is as in a rule that matches everything.
+    pub rule: FibRule,
+    /// `table`, `goto` or another action was said.
+    pub action: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Verb {
+    Add,
+    Del,
+    Show,
+    Flush,
+}
+
+const VERBS: &[(&str, Verb)] = &[
+    ("list", Verb::Show),
+    ("lst", Verb::Show),
+    ("show", Verb::Show),
+    ("add", Verb::Add),
+    ("delete", Verb::Del),
+    ("flush", Verb::Flush),
+];
+
+const KNOWN: &[&str] = &[
+    "not",
+    "from",
+    "to",
+    "iif",
+    "oif",
+    "fwmark",
+    "tos",
+    "ipproto",
+    "sport",
+    "dport",
+    "pref",
+    "table",
+    "goto",
+    "nop",
+    "blackhole",
+    "unreachable",
+    "prohibit",
+    "suppress_prefixlength",
+    "proto",
+];
+const NOT_MODELLED: &[&str] =
+    &["l3mdev", "uidrange", "tun_id", "realms", "nat", "map-to", "suppress_ifgroup", "sup_ifgroup", "vrf"];
+
+pub(super) fn command(words: &mut Words<'_>) -> Result<RuleCommand, Diagnostic> {
+    if words.peek().is_none() {
+        return Ok(RuleCommand::Show { table: None });
+    }
+    Ok(match words.choose("add, del, show or flush", VERBS, &["save", "restore"])? {
+        Verb::Add => RuleCommand::Add(spec(words, proto::BOOT)?),
+        Verb::Del => {
+            if words.peek().is_none() {
+                return words
+                    .blame_last(Fault::new("\"ip rule del\" requires arguments.", "expected a rule"));
+            }
+            RuleCommand::Del(spec(words, 0)?)
+        }
+        Verb::Show => {
+            let named = words.take("table") || words.take("lookup");
+            let table = if named { Some(words.value("a table", names::table)?) } else { None };
+            words.end()?;
+            RuleCommand::Show { table }
+        }
+        Verb::Flush => {
+            words.end()?;
+            RuleCommand::Flush
+        }
+    })
+}
+
+fn spec(words: &mut Words<'_>, proto: u8) -> Result<RuleSpec, Diagnostic> {
+    let mut spec =
+        RuleSpec { pref: None, rule: FibRule { proto, ..FibRule::lookup(0, FibTable::MAIN) }, action: false };
+    while let Some(token) = words.next() {
+        let r = &mut spec.rule;
+        let action = match token.text.as_ref() {
+            "nop" => Some(RuleAction::Nop),
+            "blackhole" => Some(RuleAction::Blackhole),
+            "unreachable" => Some(RuleAction::Unreachable),
+            "prohibit" => Some(RuleAction::Prohibit),
+            "type" => match words.choose("a type", TYPES, NOT_MODELLED)? {
+                Some(action) => Some(action),
+                None => continue,
+            },
+            "goto" => Some(RuleAction::Goto(words.number("a priority")?)),
+            "table" | "lookup" => Some(RuleAction::Lookup(words.value("a table", names::table)?)),
+            _ => None,
+        };
+        if let Some(action) = action {
+            (r.action, spec.action) = (action, true);
+            continue;
+        }
+        match token.text.as_ref() {
+            "not" => r.not = true,
+            "from" => r.from = words.value("a prefix", prefix)?,
+            "to" => r.to = words.value("a prefix", prefix)?,
+            "iif" | "dev" => r.iif = Some(words.device()?),
+            "oif" => r.oif = Some(words.device()?),
+            "fwmark" => r.fwmark = Some(words.value("a mark such as 0x1 or 0x1/0xff", mark)?),
+            "tos" | "dsfield" => r.tos = words.value("a type of service", tos)?,
+            "ipproto" => r.ipproto = words.value("a protocol", ipproto)?,
+            "sport" => r.sport = Some(words.value("a port or a range", ports)?),
+            "dport" => r.dport = Some(words.value("a port or a range", ports)?),
+            "pref" | "preference" | "order" | "priority" => spec.pref = Some(words.number("a priority")?),
+            "protocol" | "proto" => r.proto = words.value("a protocol", names::protocol)?,
+            "suppress_prefixlength" | "sup_pl" => {
+                r.suppress_prefixlen = Some(words.number("a prefix length")?);
+            }
+            _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
+        }
+    }
+    Ok(spec)
+}
+
+const TYPES: &[(&str, Option<RuleAction>)] = &[
+    ("unicast", None),
+    ("blackhole", Some(RuleAction::Blackhole)),
+    ("unreachable", Some(RuleAction::Unreachable)),
+    ("prohibit", Some(RuleAction::Prohibit)),
+];
+
+/// A prefix; the bits behind it count for nothing.
+fn prefix(text: &str) -> Result<Ipv4Net, Fault> {
+    if ["all", "any", "default"].contains(&text) {
+        destination(text)
+    } else {
+        crate::words::address_with_prefix(text).map(|n| n.trunc())
+    }
+}
+
+fn mark(text: &str) -> Result<(u32, u32), Fault> {
+    let (value, mask) = text.split_once('/').unwrap_or((text, "0xffffffff"));
+    let bad =
+        || Fault::new(format!("{} is not a mark", q(text)), "expected VALUE or VALUE/MASK, such as 0x1/0xff");
+    Ok((number::u32_of(value).ok_or_else(bad)?, number::u32_of(mask).ok_or_else(bad)?))
+}
+
+/// iproute2 reads it as a hexadecimal number, with or without 0x.
+fn tos(text: &str) -> Result<u8, Fault> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let bad =
+        || Fault::new(format!("{} is not a type of service", q(text)), "expected a number such as 0x10");
+    u8::from_str_radix(digits, 16).map_err(|_| bad())
+}
+
+fn ipproto(text: &str) -> Result<u8, Fault> {
+    let bad = || Fault::new(format!("{} is not a protocol", q(text)), "expected tcp, udp, icmp or a number");
+    let known = [("icmp", 1), ("tcp", 6), ("udp", 17), ("gre", 47), ("esp", 50), ("ah", 51), ("sctp", 132)];
+    let by_name = known.iter().find(|(name, _)| *name == text).map(|(_, n)| *n);
+    by_name.or_else(|| number::u32_of(text).and_then(|n| u8::try_from(n).ok())).ok_or_else(bad)
+}
+
+fn ports(text: &str) -> Result<(u16, u16), Fault> {
+    let (lo, hi) = text.split_once('-').unwrap_or((text, text));
+    let bad = || Fault::new(format!("{} is not a port", q(text)), "expected PORT or FIRST-LAST");
+    let port = |t: &str| number::u32_of(t).and_then(|n| u16::try_from(n).ok()).ok_or_else(bad);
+    let (lo, hi) = (port(lo)?, port(hi)?);
+    if lo == 0 || hi < lo { Err(bad()) } else { Ok((lo, hi)) }
+}
+
+/// The name of a protocol as `ip rule` prints it.
+pub fn ipproto_name(n: u8) -> String {
+    let known = [(1, "icmp"), (6, "tcp"), (17, "udp"), (47, "gre"), (50, "esp"), (51, "ah"), (132, "sctp")];
+    known.iter().find(|(m, _)| *m == n).map_or_else(|| n.to_string(), |(_, name)| (*name).to_owned())
+}
