@@ -161,9 +161,9 @@ fn links() {
 
 #[test]
 fn ip_refuses_what_it_does_not_know() {
-    let objects = "expected one of address, addr, link, neighbor, neighbour, neigh, route";
+    let objects = "expected one of address, addr, link, neighbor, neighbour, neigh, route, rule";
     ip_refuses("ip foo", "foo", "unknown word \"foo\"", objects);
-    ip_refuses("ip rule add fwmark 7 table 100", "rule", "\"rule\" is not modelled", objects);
+    ip_refuses("ip nexthop add id 1 dev eth0", "nexthop", "\"nexthop\" is not modelled", objects);
     ip_refuses(
         "ip",
         "ip",

@@ -72,6 +72,8 @@ pub enum Switch {
     UdpStreamTimeout,
     /// A UDP flow becomes a stream after two seconds.
     UdpStreamLater,
+    /// 0.0.0.0/8 has addresses.
+    Zeronet,
     /// POSTROUTING sees the input device.
     PostroutingInput,
     /// ipset's hashes have bucketsize and initval.
@@ -102,12 +104,13 @@ const RHEL7: &[Era] = &[Era::V3_10];
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 16] = [
+    pub const ALL: [Switch; 17] = [
         Switch::HelpersOffByDefault,
         Switch::ConntrackMax,
         Switch::ConntrackOnDemand,
         Switch::UdpStreamTimeout,
         Switch::UdpStreamLater,
+        Switch::Zeronet,
         Switch::PostroutingInput,
         Switch::IpsetBucketsize,
         Switch::SynKeepsTimeout,
@@ -167,6 +170,15 @@ impl Switch {
                 after: "a UDP flow becomes a stream and ASSURED when it is two seconds old",
                 source: "netfilter: conntrack: udp: only extend timeout to stream mode after 2s",
                 recorded: BOTH,
+                article: &[],
+            },
+            Switch::Zeronet => &Difference {
+                name: "zeronet",
+                since: (5, 3),
+                before: "packets from or to 0.0.0.0/8 are martians",
+                after: "0.0.0.1 to 0.255.255.255 are addresses as any",
+                source: "inet: Allow 0.0.0.0/8 as a valid address range",
+                recorded: NEW,
                 article: &[],
             },
             Switch::PostroutingInput => &Difference {

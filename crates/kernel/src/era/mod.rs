@@ -114,6 +114,11 @@ impl Era {
         if self == Era::V3_10 { ".ko.xz" } else { ".ko" }
     }
 
+    /// Addresses of 0.0.0.0/8 are no addresses at all; later only 0.0.0.0 is none.
+    pub fn zeronet_is_no_address(self) -> bool {
+        !self.has(Switch::Zeronet)
+    }
+
     /// POSTROUTING knows the device by which a routed packet came in.
     pub fn postrouting_knows_indev(self) -> bool {
         self.has(Switch::PostroutingInput)

@@ -40,7 +40,7 @@ pub(crate) fn icmp_send(
         return;
     }
     // From the address that was asked, if it is ours; else from the one nearest to the sender.
-    let to_us = about.dst.is_some_and(|d| d.verdict == Verdict::Local) && ns.is_local_addr(dst);
+    let to_us = about.dst.is_some_and(|d| d.verdict == Verdict::Local);
     let tos = cause.tos & 0x1e | ERROR_TOS;
     let flow = Flow { tos, proto: 1, sport: u16::from(kind), dport: u16::from(code), ..Flow::to(src) };
     let flow = flow.from(if to_us { dst } else { Ipv4Addr::UNSPECIFIED });

@@ -7,7 +7,7 @@ use crate::netfilter::hook::InetHook;
 use crate::netfilter::nf_hook;
 use crate::netfilter::xtables::matches::AddrType;
 use crate::route::{ALL_HOSTS, Dst, Flow, RouteEvent, Verdict};
-use crate::{Cut, Cx, DevId, DropReason, Journey, Netns, PktType, Skb};
+use crate::{Cut, Cx, DevId, DropReason, Journey, Netns, Output, PktType, Skb};
 use packet::Mac;
 use std::net::Ipv4Addr;
 
@@ -33,11 +33,27 @@ pub(crate) fn ip_output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut
         let copy = nf_hook(ns, InetHook::PostRouting, skb.clone(), None, Some(dst.dev), cx);
         if let Ok(mut copy) = copy {
             copy.pkt_type = group_type(dst.verdict);
+            let before = cx.out.len();
             let _ = super::ip_rcv(ns, copy, dst.dev, cx);
+            net_rx_action(ns, before, cx);
         }
     }
     let skb = nf_hook(ns, InetHook::PostRouting, skb, indev, Some(dst.dev), cx)?;
     ip_finish_output2(ns, skb, dst, cx)
+}
+
+/// What this has sent over `lo` comes in before the sender goes on: both are in one run of the receiving side.
+fn net_rx_action(ns: &mut Netns, from: usize, cx: &mut Cx<'_>) {
+    let mut at = from;
+    while let Some(work) = cx.out.get(at) {
+        if matches!(work, Output::Loopback(_)) {
+            if let Output::Loopback(skb) = cx.out.remove(at) {
+                ns.receive_loopback(*skb, cx);
+            }
+        } else {
+            at += 1;
+        }
+    }
 }
 
 /// True if the host is among those that the packet is for: a broadcast, or the group that every host is in.

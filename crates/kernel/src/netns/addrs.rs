@@ -123,7 +123,7 @@ impl Netns {
                     routes.push(magic(RouteKind::Broadcast, Ipv4Net::from(b), 0));
                 }
                 let alone = net.addr() == a.net.addr() && net.prefix_len() == 32;
-                if net.addr().octets()[0] != 0 && !a.secondary && !alone {
+                if !net.addr().is_unspecified() && !a.secondary && !alone {
                     if !a.noprefixroute {
                         let kind = if is_lo { RouteKind::Local } else { RouteKind::Unicast };
                         routes.push(magic(kind, net, a.metric));

@@ -64,20 +64,20 @@ impl Netns {
                 () if src.is_multicast() || src.is_broadcast() || src.is_loopback() && !localnet => {
                     fail(None, DropReason::MartianSource)
                 }
-                () if src.octets()[0] == 0 && !on_this_net => fail(None, DropReason::MartianSource),
-                () => deliver(None, Verdict::Multicast, src.octets()[0] != 0),
+                () if self.is_zeronet(src) && !on_this_net => fail(None, DropReason::MartianSource),
+                () => deliver(None, Verdict::Multicast, !self.is_zeronet(src)),
             };
         }
         if src.is_multicast() || src.is_broadcast() {
             return fail(None, DropReason::MartianSource);
         }
         if dst.is_broadcast() || (src.is_unspecified() && dst.is_unspecified()) {
-            return deliver(None, Verdict::Broadcast, src.octets()[0] != 0);
+            return deliver(None, Verdict::Broadcast, !self.is_zeronet(src));
         }
-        if src.octets()[0] == 0 {
+        if self.is_zeronet(src) {
             return fail(None, DropReason::MartianSource);
         }
-        if dst.octets()[0] == 0 {
+        if self.is_zeronet(dst) {
             return fail(None, DropReason::MartianDestination);
         }
         if dst.is_loopback() && !localnet {

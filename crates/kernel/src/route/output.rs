@@ -1,7 +1,7 @@
 //! Routing of packets that this host sends (`ip_route_output_key_hash_rcu`), and choosing addresses.
 
 use super::lookup::Found;
-use super::{Dst, Flow, NoWay, Route, RouteEvent, RouteKind, Scope, Unreachable, Verdict};
+use super::{Dst, FibTable, Flow, NoWay, Route, RouteEvent, RouteKind, Scope, Unreachable, Verdict};
 use crate::event::What;
 use crate::netfilter::xtables::matches::AddrType;
 use crate::{Cx, DevId, DropReason, Netns, PacketId};
@@ -16,7 +16,7 @@ impl Netns {
         let src = Some(flow.src).filter(|s| !s.is_unspecified());
         let group = flow.dst.is_multicast() || flow.dst.is_broadcast();
         if let Some(s) = src {
-            if s.is_multicast() || s.is_broadcast() || s.octets()[0] == 0 {
+            if s.is_multicast() || s.is_broadcast() || self.is_zeronet(s) {
                 return Err((Unreachable::Invalid, None));
             }
             let foreign = match self.era().foreign_source_is_unreachable() {
@@ -85,7 +85,7 @@ impl Netns {
         let verdict = match flow.dst {
             a if a.is_broadcast() || broadcast => Verdict::Broadcast,
             a if a.is_multicast() => Verdict::Multicast,
-            a if a.octets()[0] == 0 => return Err((Unreachable::Invalid, route)),
+            a if self.is_zeronet(a) => return Err((Unreachable::Invalid, route)),
             _ => Verdict::Out,
         };
         let gateway = gateway.filter(|_| verdict == Verdict::Out);
@@ -141,6 +141,11 @@ impl Netns {
         self.device(dev)?.addrs.first().map(|a| a.net.addr())
     }
 
+    /// `ipv4_is_zeronet`: no address at all.
+    pub(crate) fn is_zeronet(&self, addr: Ipv4Addr) -> bool {
+        addr.is_unspecified() || addr.octets()[0] == 0 && self.era().zeronet_is_no_address()
+    }
+
     /// `inet_addr_onlink`: both addresses on one network of the device.
     pub(super) fn inet_addr_onlink(&self, dev: DevId, a: Ipv4Addr, b: Option<Ipv4Addr>) -> bool {
         let both = |x: &crate::dev::IfAddr| x.net.contains(&a) && b.is_none_or(|b| x.net.contains(&b));
@@ -159,18 +164,21 @@ impl Netns {
 
     /// `inet_dev_addr_type`: what an address is to this host, or to one of its devices.
     pub fn inet_addr_type(&self, addr: Ipv4Addr, dev: Option<DevId>) -> AddrType {
-        if addr.octets()[0] == 0 || addr.is_broadcast() {
+        if self.is_zeronet(addr) || addr.is_broadcast() {
             return AddrType::Broadcast;
         }
         if addr.is_multicast() {
             return AddrType::Multicast;
         }
+        // As long as nobody has added a rule, table local is one with table main.
+        let tables =
+            if self.fib.rules.custom { [FibTable::LOCAL; 2] } else { [FibTable::LOCAL, FibTable::MAIN] };
         let local = self
             .fib
             .routes()
             .iter()
-            .filter(|r| r.table == super::FibTable::LOCAL && r.dst.contains(&addr))
-            .max_by_key(|r| r.dst.prefix_len());
+            .filter(|r| tables.contains(&r.table) && r.dst.contains(&addr))
+            .max_by_key(|r| (r.dst.prefix_len(), r.table, std::cmp::Reverse(r.metric)));
         match local {
             Some(r) if dev.is_none() || r.dev() == dev => match r.kind {
                 RouteKind::Local => AddrType::Local,

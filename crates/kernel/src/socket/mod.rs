@@ -205,6 +205,15 @@ fn ends_request(kind: u8, code: u8) -> bool {
     }
 }
 
+/// Sending to 0.0.0.0 is sending to oneself.
+fn nobody_is_me(local: Endpoint, remote: Endpoint) -> Endpoint {
+    match (remote.0.is_unspecified(), local.0.is_unspecified()) {
+        (true, true) => (Ipv4Addr::LOCALHOST, remote.1),
+        (true, false) => (local.0, remote.1),
+        _ => remote,
+    }
+}
+
 impl Netns {
     /// `close()` of any socket but a TCP connection, which says goodbye first ([`Netns::tcp_close`]).
     pub fn close(&mut self, id: SocketId) {

@@ -2,7 +2,7 @@
 
 use super::tcp_output::{Segment, transmit};
 use super::tcp_timer::{arm, resend, watch};
-use super::{Endpoint, Errno, Socket, send_error};
+use super::{Endpoint, Errno, Socket, nobody_is_me, send_error};
 use crate::event::{SocketStep, What};
 use crate::route::Flow;
 use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Skb, SocketId, Timer};
@@ -301,6 +301,7 @@ impl Netns {
         remote: Endpoint,
         cx: &mut Cx<'_>,
     ) -> Result<SocketId, Errno> {
+        let remote = nobody_is_me(local, remote);
         let found = self.ip_route_output(&Flow {
             proto: 6,
             sport: local.1,

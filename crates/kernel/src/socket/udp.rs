@@ -1,6 +1,6 @@
 //! UDP sockets (net/ipv4/udp.c).
 
-use super::{Endpoint, Errno, IcmpError, Socket, send_error};
+use super::{Endpoint, Errno, IcmpError, Socket, nobody_is_me, send_error};
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::{Flow, Verdict};
@@ -71,6 +71,7 @@ impl Netns {
     /// `connect()`: fixes the peer and, by routing, the source address.
     pub fn udp_connect(&mut self, id: SocketId, remote: Endpoint) -> Result<(), Errno> {
         let local = self.sockets.udp(id).ok_or(Errno::EINVAL)?.local;
+        let remote = nobody_is_me(local, remote);
         let (dst, _) = self.ip_route_output(&udp_flow(local, remote)).map_err(|(why, _)| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
@@ -98,6 +99,7 @@ impl Netns {
         let u = self.sockets.udp(id).ok_or(Errno::EINVAL)?;
         let remote = to.or(u.remote).ok_or(Errno::EDESTADDRREQ)?;
         let (local, ttl) = (u.local, u.ttl);
+        let remote = nobody_is_me(local, remote);
         let connected = u.remote.is_some();
         u.ip_id = u.ip_id.wrapping_add(1);
         let ip_id = u.ip_id;
