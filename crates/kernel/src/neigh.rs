@@ -202,7 +202,7 @@ fn solicit(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
     let Some(n) = ns.neigh.entries.get_mut(&(dev, addr)) else { return };
     n.probes += 1;
     n.ask_again = cx.set_timer(RETRANS_TIME, Timer::Neigh(dev, addr.to_bits()));
-    let (cause, src) = match n.queue.first() {
+    let (cause, src) = match n.queue.last() {
         Some(skb) => (Some(skb.id), skb.ip().and_then(|ip| ip.src_v4())),
         None => (None, None),
     };
