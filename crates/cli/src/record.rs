@@ -11,10 +11,10 @@ use crate::record::rows::{event_json, expect_event_json, expect_json, row_json};
 use crate::record::trace::Tracer;
 use crate::record::wire::{Sequence, wire_json};
 use kernel::Netns;
-use kernel::event::{BrNfStep, TapDir, What};
+use kernel::event::{BrNfStep, FragStep, TapDir, What};
 use kernel::netfilter::xtables::{LoadedTable, Verdict};
 use kernel::socket::SocketError;
-use packet::Mac;
+use packet::{Frame, Mac};
 use serde_json::{Map, Value, json};
 use sim::apps::{Reply, UdpReply};
 use sim::{AppEvent, Entry, Outcome, Run, Scenario, Seen, StepOutcome, StepRecord};
@@ -32,6 +32,24 @@ fn restored_source(before: &[Entry], tap: &Entry) -> Option<Mac> {
         }
     }
     None
+}
+
+/// What a recording reads of a fragment that was captured before it became part of a datagram and left again in the same
+/// memory: its new header. A host that forwards it as it is makes a copy first.
+fn written_over<'a>(from: &'a [Entry], tap: &Entry) -> Option<&'a Frame> {
+    let mut reused = false;
+    let mut last = None;
+    for entry in from.iter().filter(|e| e.packet == tap.packet) {
+        match entry.what() {
+            Some(What::Fragment(FragStep::Reused)) => reused = true,
+            Some(What::Forward { .. }) => break,
+            Some(What::Tap { frame, .. }) if reused => {
+                (reused, last) = (false, Some(&**frame));
+            }
+            _ => {}
+        }
+    }
+    last
 }
 
 /// What the record says of the kernel that made it.
@@ -88,6 +106,9 @@ fn namespaces(
                 let mut frame = frame.as_ref().clone();
                 if *dir == TapDir::Out && ns.bridge(*dev).is_some() {
                     frame.src = restored_source(&entries[..i], entry).unwrap_or(frame.src);
+                }
+                if let Some(written) = written_over(&entries[i..], entry) {
+                    frame = written.clone();
                 }
                 let line = wire_json(ns, *dev, *dir, &frame, sequence);
                 if spec.sniff {
@@ -195,17 +216,14 @@ pub fn outcome_json(outcome: &StepOutcome) -> Value {
             };
             let mut out = json!({ "connect": connect });
             if let (Some(reply), Some(map)) = (reply, out.as_object_mut()) {
-                let text = match reply {
-                    Reply::Data(data) => latin1(data),
-                    Reply::Eof => "eof".to_owned(),
-                    Reply::Error(errno) => errno.to_string(),
-                    Reply::Timeout => "timeout".to_owned(),
-                };
-                map.insert("reply".to_owned(), Value::String(text));
+                map.insert("reply".to_owned(), Value::String(reply_text(reply)));
             }
             out
         }
-        StepOutcome::App(Outcome::UdpFailed(errno) | Outcome::PingFailed(errno)) => {
+        StepOutcome::App(Outcome::TcpSent(Ok(reply))) => json!({ "reply": reply_text(reply) }),
+        StepOutcome::App(
+            Outcome::TcpSent(Err(errno)) | Outcome::UdpFailed(errno) | Outcome::PingFailed(errno),
+        ) => {
             json!({ "error": errno.to_string() })
         }
         StepOutcome::App(Outcome::Udp { got, waited }) => {
@@ -222,6 +240,15 @@ pub fn outcome_json(outcome: &StepOutcome) -> Value {
         }),
         StepOutcome::App(Outcome::Ping(None)) => json!({ "result": "timeout" }),
         StepOutcome::App(Outcome::Ping(Some(ip))) => json!({ "result": [icmp_answer(ip)] }),
+    }
+}
+
+fn reply_text(reply: &Reply) -> String {
+    match reply {
+        Reply::Data(data) => latin1(data),
+        Reply::Eof => "eof".to_owned(),
+        Reply::Error(errno) => errno.to_string(),
+        Reply::Timeout => "timeout".to_owned(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Reading a scenario: JSON as the recordings of the real kernel use it (docs/RECORDS.md).
 
 use kernel::{Era, Modules};
-use packet::{Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp};
+use packet::{
+    Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp, icmp_type,
+};
 use serde_json::{Map, Value};
 use sim::{BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Stimulus};
 use std::fmt;
@@ -317,9 +319,7 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
                 Some(c) if c.value == "rst" => CloseHow::Reset,
                 _ => CloseHow::Client,
             };
-            if n.or("hold", false, Node::flag)? {
-                return Ok(Stimulus::NotRun { reason: "tcp with hold is not modelled".to_owned() });
-            }
+            let close = if n.or("hold", false, Node::flag)? { CloseHow::Hold } else { close };
             Stimulus::Tcp {
                 host: host()?,
                 src: n.or("src", ANY, Node::endpoint)?,
@@ -329,6 +329,11 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
                 timeout_ms: n.or("timeout_ms", 400, Node::number)?,
             }
         }
+        "tcpsend" => Stimulus::TcpSend {
+            id: n.need("id")?.number()?,
+            data: n.need("data").and_then(|d| bytes(&d))?,
+            timeout_ms: n.or("timeout_ms", 500, Node::number)?,
+        },
         "udp" => Stimulus::Udp {
             host: host()?,
             src: n.or("src", ANY, Node::endpoint)?,
@@ -394,38 +399,66 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
     })
 }
 
-/// A crafted packet. Sequence numbers relative to those seen before are not modelled.
+/// A crafted packet.
 fn raw(n: &Node<'_>) -> Result<Stimulus> {
     let host = n.need("host")?.text()?;
     let pkt = n.need("pkt")?;
-    for key in ["frag_slice", "frag"] {
-        if pkt.get(key)?.is_some() {
-            return Ok(Stimulus::NotRun { reason: format!("raw packets with {key} are not modelled") });
-        }
-    }
-    for key in ["seq", "ack"] {
-        if pkt.get(key)?.is_some_and(|v| v.value.is_string()) {
-            let reason = format!("raw packets with a relative {key} are not modelled");
-            return Ok(Stimulus::NotRun { reason });
-        }
-    }
     let ip = crafted(&pkt)?;
-    match n.get("dev")? {
-        None => Ok(Stimulus::Raw { host, ip }),
+    let packet = match n.get("dev")? {
+        None => Stimulus::Raw { host, ip },
         Some(dev) => {
             let frame =
                 Frame { src: mac(&n.need("smac")?)?, dst: mac(&n.need("dmac")?)?, payload: Payload::Ip(ip) };
-            Ok(Stimulus::RawFrame { host, dev: dev.text()?, frame })
+            Stimulus::RawFrame { host, dev: dev.text()?, frame }
         }
+    };
+    let (seq, ack) = (relative(&pkt, "seq")?, relative(&pkt, "ack")?);
+    match (seq, ack) {
+        (None, None) => Ok(packet),
+        _ => Ok(Stimulus::Relative { packet: Box::new(packet), seq, ack }),
+    }
+}
+
+/// A number such as `B+34`: 34 behind the second initial number seen.
+fn relative(pkt: &Node<'_>, key: &str) -> Result<Option<(usize, u32)>> {
+    let Some(n) = pkt.get(key)?.filter(|n| n.value.is_string()) else { return Ok(None) };
+    let text = n.text()?;
+    let parsed = text.split_once('+').and_then(|(letter, d)| {
+        let letter = u8::try_from(letter.parse::<char>().ok()?).ok()?.checked_sub(b'A')?;
+        // Python's int(): blanks, a sign, underscores are of no use here.
+        Some((usize::from(letter), d.parse().ok()?))
+    });
+    match parsed {
+        Some(r) => Ok(Some(r)),
+        None => wrong(&n.place, format!("expected a number or LETTER+DISTANCE, found {text:?}")),
+    }
+}
+
+/// A number of a TCP header; 0 stands for one that is relative.
+fn tcp_number(p: &Node<'_>, key: &str) -> Result<u32> {
+    p.or(key, 0, |n| if n.value.is_string() { Ok(0) } else { n.number() })
+}
+
+/// Text as bytes, a character each.
+fn latin1(n: &Node<'_>) -> Result<Vec<u8>> {
+    let text = n.text()?;
+    match text.chars().map(|c| u8::try_from(c).ok()).collect() {
+        Some(bytes) => Ok(bytes),
+        None => wrong(&n.place, "expected characters up to U+00FF"),
     }
 }
 
 fn crafted(p: &Node<'_>) -> Result<Ip> {
     let addr = |key: &str| -> Result<IpAddr> { p.need(key)?.parse("an IPv4 address").map(IpAddr::V4) };
-    let payload = p.or("payload", Vec::new(), bytes)?;
+    let payload = p.or("payload", Vec::new(), latin1)?;
     let checksum_ok = !p.or("badsum", false, Node::flag)?;
     let proto = p.need("proto")?;
-    let l4 = match proto.text()?.as_str() {
+    let name = match proto.value.as_u64() {
+        Some(number) => number.to_string(),
+        None => proto.text()?,
+    };
+    let rest: u32 = p.or("rest", 0, Node::number)?;
+    let l4 = match name.as_str() {
         "udp" => L4::Udp(Udp {
             sport: p.need("sport")?.number()?,
             dport: p.need("dport")?.number()?,
@@ -435,8 +468,8 @@ fn crafted(p: &Node<'_>) -> Result<Ip> {
         "tcp" => L4::Tcp(Tcp {
             sport: p.need("sport")?.number()?,
             dport: p.need("dport")?.number()?,
-            seq: p.or("seq", 0, Node::number)?,
-            ack: p.or("ack", 0, Node::number)?,
+            seq: tcp_number(p, "seq")?,
+            ack: tcp_number(p, "ack")?,
             flags: flags(p)?,
             window: p.or("win", 64240, Node::number)?,
             options: TcpOptions::default(),
@@ -445,19 +478,20 @@ fn crafted(p: &Node<'_>) -> Result<Ip> {
         }),
         "icmp" => {
             let inner = p.get("inner")?;
-            let (default_kind, body) = match inner {
+            let kind = p.or("type", if inner.is_some() { 3 } else { 8 }, Node::number)?;
+            let body = match inner {
                 Some(inner) => {
                     // The recordings' tool quotes the IP header and eight bytes, unless told otherwise.
                     let quoted = (!inner.or("full", false, Node::flag)?).then_some(28);
                     let inner = Box::new(crafted(&inner)?);
-                    (3, IcmpBody::Error { gateway: None, mtu: 0, inner, quoted })
+                    let gateway = (kind == icmp_type::REDIRECT).then_some(Ipv4Addr::from_bits(rest));
+                    IcmpBody::Error { gateway, mtu: (rest & 0xffff) as u16, inner, quoted }
                 }
                 None => {
                     let (id, seq) = (p.or("id", 1, Node::number)?, p.or("icmp_seq", 1, Node::number)?);
-                    (8, IcmpBody::Query { id, seq, payload })
+                    IcmpBody::Query { id, seq, payload }
                 }
             };
-            let kind = p.or("type", default_kind, Node::number)?;
             L4::Icmp(Icmp { kind, code: p.or("code", 0, Node::number)?, checksum_ok, body })
         }
         other => match other.parse::<u8>() {
@@ -470,8 +504,34 @@ fn crafted(p: &Node<'_>) -> Result<Ip> {
     ip.id = p.or("ipid", 1, Node::number)?;
     ip.tos = p.or("tos", 0, Node::number)?;
     ip.frag.df = p.or("df", false, Node::flag)?;
-    ip.frag.mf = p.or("mf", false, Node::flag)?;
-    Ok(ip)
+    let mf = p.or("mf", false, Node::flag)?;
+    let offset: u16 = p.or("frag", 0, Node::number)?;
+    let slice = p.get("frag_slice")?;
+    if !mf && offset == 0 && slice.is_none() {
+        return Ok(ip);
+    }
+    let bytes = ip.payload_bytes();
+    let (from, to) = match slice {
+        None => (0, bytes.len()),
+        Some(slice) => {
+            // A slice has no DF.
+            ip.frag.df = false;
+            let ends: Vec<usize> = slice.list()?.iter().map(Node::number).collect::<Result<_>>()?;
+            match ends[..] {
+                [from, to] if from <= to => (from.min(bytes.len()), to.min(bytes.len())),
+                _ => return wrong(&slice.place, "expected [START, END]"),
+            }
+        }
+    };
+    let mut part = ip.part(&bytes, from, to);
+    part.frag.mf = mf;
+    if p.get("frag_slice")?.is_none() {
+        part.frag.offset = offset & !7;
+    }
+    if !part.is_fragment() {
+        part = part.whole(part.payload_bytes());
+    }
+    Ok(part)
 }
 
 fn flags(p: &Node<'_>) -> Result<TcpFlags> {

@@ -22,6 +22,9 @@ pub enum Output {
     },
     /// A packet was sent over the loopback device: it comes back in with all its state.
     Loopback(Box<Skb>),
+    /// The rest of what a program sends in one call: it goes on ([`crate::Netns::resume`]) when the network has done with
+    /// what has left.
+    Resume(Vec<Skb>),
     /// Call [`crate::Netns::timer`] at or after that time.
     Timer {
         /// When.
@@ -40,6 +43,8 @@ pub enum Timer {
     Tcp(SocketId),
     /// ARP requests for a neighbour entry: device, address as a number.
     Neigh(DevId, u32),
+    /// A datagram whose fragments have not all come: its number.
+    Frag(u32),
 }
 
 /// Counters that make ids, shared by all boxes of a world.

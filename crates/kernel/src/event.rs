@@ -71,6 +71,8 @@ pub enum Origin {
     Reject,
     /// A crafted packet.
     Raw,
+    /// IP, which cut a datagram into pieces.
+    Fragment,
 }
 
 /// What happened.
@@ -197,6 +199,8 @@ pub enum What {
         /// New TTL.
         ttl: u8,
     },
+    /// A fragment was kept, or a datagram put together or cut.
+    Fragment(FragStep),
     /// A socket took the packet.
     Socket {
         /// The socket.
@@ -215,6 +219,35 @@ pub enum What {
     },
     /// A line in the kernel's ring buffer.
     KernelLog(String),
+}
+
+/// Fragments (net/ipv4/ip_fragment.c, `ip_do_fragment`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FragStep {
+    /// It waits for the others.
+    Waits,
+    /// It is part of a datagram now, which goes on as the first fragment.
+    Joined {
+        /// That one.
+        into: PacketId,
+    },
+    /// All are there: this, the first one, is the whole datagram from now on.
+    Reassembled {
+        /// The others, in order.
+        others: Vec<PacketId>,
+        /// The datagram.
+        frame: Rc<Frame>,
+    },
+    /// The datagram leaves in pieces.
+    Cut {
+        /// How many.
+        pieces: usize,
+        /// The datagram as it was.
+        frame: Rc<Frame>,
+    },
+    /// A fragment that was part of a datagram leaves again, in the same memory, with a new header: who has not yet read
+    /// what was captured of it before reads the new one.
+    Reused,
 }
 
 /// What conntrack did with a packet.

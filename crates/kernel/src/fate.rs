@@ -74,6 +74,22 @@ pub enum DropReason {
     BadChecksum,
     /// No handler for the protocol.
     NoProtocol,
+    /// Longer than the way allows, and not to be cut (`PKT_TOO_BIG`).
+    PacketTooBig,
+    /// The other end of the veth takes no frame of this length.
+    TooLongForPeer,
+    /// A fragment that brings nothing new (`DUP_FRAG`).
+    FragDuplicate,
+    /// Fragments that contradict each other: the datagram is given up.
+    FragOverlap,
+    /// The datagram would be longer than 65535 bytes.
+    FragTooLong,
+    /// Too much else of the sender came between its fragments (`FRAG_TOO_FAR`).
+    FragTooFar,
+    /// The other fragments did not come in time (`FRAG_REASM_TIMEOUT`).
+    FragTimeout,
+    /// Too many fragments wait already (`ipfrag_high_thresh`).
+    FragMemory,
     /// Not modelled (IPv6, unknown ICMP).
     NotModelled,
     /// Not answered on purpose: an ICMP query to a broadcast address, ARP for somebody else.
@@ -109,6 +125,14 @@ impl fmt::Display for DropReason {
             DropReason::SocketRefused => "the socket does not accept it",
             DropReason::BadChecksum => "bad checksum",
             DropReason::NoProtocol => "protocol not supported",
+            DropReason::PacketTooBig => "too long for the way, and not to be cut",
+            DropReason::TooLongForPeer => "too long for the other end of the veth",
+            DropReason::FragDuplicate => "this fragment is there already",
+            DropReason::FragOverlap => "fragments that contradict each other",
+            DropReason::FragTooLong => "the fragments make more than a datagram",
+            DropReason::FragTooFar => "the other fragments are too far away",
+            DropReason::FragTimeout => "the other fragments did not come in time",
+            DropReason::FragMemory => "too many fragments wait",
             DropReason::NotModelled => "not modelled",
             DropReason::NotForUs => "not for us",
         })

@@ -110,6 +110,12 @@ pub struct Skb {
     pub ipvs_property: bool,
     /// This copy goes up only because the bridge device is promiscuous.
     pub promisc_copy: bool,
+    /// Put together from fragments of at most this size, header included (`IPCB(skb)->frag_max_size`); 0 if not.
+    pub frag_max_size: usize,
+    /// The fragments that it was put together from, and their lengths without headers (`skb_shinfo(skb)->frag_list`).
+    pub frag_list: Option<Rc<[(PacketId, usize)]>>,
+    /// It may be cut although it says DF (`skb->ignore_df`).
+    pub ignore_df: bool,
 }
 
 impl Skb {
@@ -134,6 +140,9 @@ impl Skb {
             do_redirect: false,
             ipvs_property: false,
             promisc_copy: false,
+            frag_max_size: 0,
+            frag_list: None,
+            ignore_df: false,
         }
     }
 

@@ -99,6 +99,22 @@ pub struct Sysctl {
     pub icmp_echo_ignore_all: i64,
     /// `net.ipv4.icmp_echo_ignore_broadcasts`
     pub icmp_echo_ignore_broadcasts: i64,
+    /// `net.ipv4.ipfrag_time`: seconds that fragments wait for the others
+    pub ipfrag_time: i64,
+    /// `net.ipv4.ipfrag_max_dist`: fragments of the same sender that may come in between
+    pub ipfrag_max_dist: i64,
+    /// `net.ipv4.ipfrag_high_thresh`: bytes that may wait; 0 puts nothing together
+    pub ipfrag_high_thresh: i64,
+    /// `net.ipv4.ipfrag_low_thresh`; kept, it has had no meaning since 4.17.
+    pub ipfrag_low_thresh: i64,
+    /// `net.ipv4.ip_forward_use_pmtu`
+    pub ip_forward_use_pmtu: i64,
+    /// `net.ipv4.ip_no_pmtu_disc`
+    pub ip_no_pmtu_disc: i64,
+    /// `net.ipv4.route.min_pmtu`
+    pub route_min_pmtu: i64,
+    /// `net.ipv4.route.mtu_expires`: seconds
+    pub route_mtu_expires: i64,
     /// `net.ipv4.tcp_syn_retries`
     pub tcp_syn_retries: i64,
     /// `net.ipv4.tcp_synack_retries`
@@ -126,6 +142,14 @@ impl Default for Sysctl {
             icmp_ratemask: 6168,
             icmp_echo_ignore_all: 0,
             icmp_echo_ignore_broadcasts: 1,
+            ipfrag_time: 30,
+            ipfrag_max_dist: 64,
+            ipfrag_high_thresh: 4 << 20,
+            ipfrag_low_thresh: 3 << 20,
+            ip_forward_use_pmtu: 0,
+            ip_no_pmtu_disc: 0,
+            route_min_pmtu: 552,
+            route_mtu_expires: 600,
             tcp_syn_retries: 6,
             tcp_synack_retries: 5,
             tcp_syn_linear_timeouts: 4,
@@ -149,6 +173,14 @@ impl Sysctl {
             "net.ipv4.icmp_ratemask" => &mut self.icmp_ratemask,
             "net.ipv4.icmp_echo_ignore_all" => &mut self.icmp_echo_ignore_all,
             "net.ipv4.icmp_echo_ignore_broadcasts" => &mut self.icmp_echo_ignore_broadcasts,
+            "net.ipv4.ipfrag_time" => &mut self.ipfrag_time,
+            "net.ipv4.ipfrag_max_dist" => &mut self.ipfrag_max_dist,
+            "net.ipv4.ipfrag_high_thresh" => &mut self.ipfrag_high_thresh,
+            "net.ipv4.ipfrag_low_thresh" => &mut self.ipfrag_low_thresh,
+            "net.ipv4.ip_forward_use_pmtu" => &mut self.ip_forward_use_pmtu,
+            "net.ipv4.ip_no_pmtu_disc" => &mut self.ip_no_pmtu_disc,
+            "net.ipv4.route.min_pmtu" => &mut self.route_min_pmtu,
+            "net.ipv4.route.mtu_expires" => &mut self.route_mtu_expires,
             "net.ipv4.tcp_syn_retries" => &mut self.tcp_syn_retries,
             "net.ipv4.tcp_synack_retries" => &mut self.tcp_synack_retries,
             "net.ipv4.tcp_syn_linear_timeouts" => &mut self.tcp_syn_linear_timeouts,

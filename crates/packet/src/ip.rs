@@ -31,8 +31,20 @@ impl Protocol {
     pub const TCP: Protocol = Protocol(6);
     /// 17
     pub const UDP: Protocol = Protocol(17);
+    /// 33
+    pub const DCCP: Protocol = Protocol(33);
+    /// 47
+    pub const GRE: Protocol = Protocol(47);
     /// 132
     pub const SCTP: Protocol = Protocol(132);
+    /// 136
+    pub const UDPLITE: Protocol = Protocol(136);
+
+    /// True if a packet begins with two ports.
+    pub fn has_ports(self) -> bool {
+        let with = [Protocol::TCP, Protocol::UDP, Protocol::DCCP, Protocol::SCTP, Protocol::UDPLITE];
+        with.contains(&self)
+    }
 
     /// The lower-case name used by conntrack and iptables, if the number has one here.
     pub fn name(self) -> Option<&'static str> {
@@ -95,6 +107,9 @@ pub struct Ip {
     pub id: u16,
     /// Fragmentation fields.
     pub frag: Fragment,
+    /// Bytes of payload in each of the segments that this one stands for (`skb_shinfo(skb)->gso_size`): a sender leaves
+    /// the cutting to the device, and a veth never does it. 0 for all others.
+    pub gso_size: u16,
     /// The layer above.
     pub l4: L4,
 }
@@ -115,7 +130,7 @@ pub enum L4 {
 impl Ip {
     /// A packet with the defaults of a Linux sender: TTL 64, no fragmentation.
     pub fn new(src: IpAddr, dst: IpAddr, l4: L4) -> Ip {
-        Ip { src, dst, ttl: 64, tos: 0, id: 0, frag: Fragment::default(), l4 }
+        Ip { src, dst, ttl: 64, tos: 0, id: 0, frag: Fragment::default(), gso_size: 0, l4 }
     }
 
     /// The protocol number of the payload.
@@ -138,11 +153,15 @@ impl Ip {
         }
     }
 
-    /// Source and destination port of TCP and UDP.
+    /// Source and destination port of a protocol that has them; not of a later fragment.
     pub fn ports(&self) -> Option<(Port, Port)> {
         match &self.l4 {
             L4::Tcp(t) => Some((t.sport, t.dport)),
             L4::Udp(u) => Some((u.sport, u.dport)),
+            L4::Other(proto, bytes) if proto.has_ports() && self.frag.offset == 0 => match bytes[..] {
+                [a, b, c, d, ..] => Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 //! Addresses carry their family ([`std::net::IpAddr`]) although only IPv4 is evaluated for now.
 
 mod arp;
+mod bytes;
 mod ethernet;
 mod icmp;
 mod ip;

@@ -10,6 +10,7 @@ mod log;
 pub mod operator;
 mod run;
 mod scenario;
+mod sequence;
 pub mod view;
 mod world;
 
@@ -20,4 +21,5 @@ pub use run::{Run, StepOutcome, StepRecord};
 pub use scenario::{
     BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Stimulus,
 };
+pub use sequence::InitialNumbers;
 pub use world::{AppId, World};

@@ -1,6 +1,6 @@
 //! Running a scenario: build the world, then do one stimulus after the other.
 
-use crate::apps::{App, Outcome, Ping, TcpClient, TftpClient, UdpClient};
+use crate::apps::{App, Outcome, Ping, TcpClient, TcpSender, TftpClient, UdpClient};
 use crate::build::{self, BuildError};
 use crate::log::EventId;
 use crate::operator::CommandOutput;
@@ -9,6 +9,7 @@ use crate::world::World;
 use kernel::netfilter::conntrack::Row;
 use kernel::netfilter::xtables::{RuleSet, TableId};
 use kernel::{Netns, NetnsId};
+use packet::{L4, Payload};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -136,6 +137,20 @@ impl Scenario {
                 app.timeout = Duration::from_millis(*timeout_ms);
                 run_app(world, App::Ping(app))
             }
+            Stimulus::Relative { packet, seq, ack } => {
+                let seen = world.initial_numbers();
+                match packet.with_numbers(seen.absolute(*seq), seen.absolute(*ack)) {
+                    Some(packet) => self.perform(world, host, &packet),
+                    None => StepOutcome::Refused("no connection has such an initial number yet".to_owned()),
+                }
+            }
+            Stimulus::TcpSend { id, data, timeout_ms } => match world.held(*id) {
+                Some((host, socket)) => {
+                    let timeout = Duration::from_millis(*timeout_ms);
+                    run_app(world, App::TcpSender(TcpSender::new(host, socket, data.clone(), timeout)))
+                }
+                None => StepOutcome::Refused(format!("connection {id} was not kept open")),
+            },
             Stimulus::Raw { ip, .. } => match world.with(host, |ns, cx| ns.raw_send(ip.clone(), cx)) {
                 Some(Err(errno)) => StepOutcome::SendError(errno),
                 _ => StepOutcome::Done,
@@ -236,8 +251,31 @@ impl Stimulus {
             | Stimulus::Restore { host, .. }
             | Stimulus::Sysctl { host, .. }
             | Stimulus::Command { host, .. } => Some(host),
+            Stimulus::Relative { packet, .. } => packet.host(),
             Stimulus::Flush { host } => host.as_deref(),
-            Stimulus::Sleep { .. } | Stimulus::ConntrackLimits { .. } | Stimulus::NotRun { .. } => None,
+            Stimulus::Sleep { .. }
+            | Stimulus::TcpSend { .. }
+            | Stimulus::ConntrackLimits { .. }
+            | Stimulus::NotRun { .. } => None,
         }
+    }
+
+    /// The crafted packet with these numbers where they are asked for; `None` if one is not known.
+    fn with_numbers(&self, seq: Option<Option<u32>>, ack: Option<Option<u32>>) -> Option<Stimulus> {
+        let mut packet = self.clone();
+        let ip = match &mut packet {
+            Stimulus::Raw { ip, .. } => ip,
+            Stimulus::RawFrame { frame, .. } => match &mut frame.payload {
+                Payload::Ip(ip) => ip,
+                Payload::Arp(_) => return Some(packet),
+            },
+            _ => return Some(packet),
+        };
+        let (seq, ack) = (seq?, ack?);
+        if let L4::Tcp(t) = &mut ip.l4 {
+            t.seq = seq.unwrap_or(t.seq);
+            t.ack = ack.unwrap_or(t.ack);
+        }
+        Some(packet)
     }
 }

@@ -148,6 +148,8 @@ pub enum CloseHow {
     Server,
     /// It resets the connection.
     Reset,
+    /// Not at all: the connection stays, for [`Stimulus::TcpSend`].
+    Hold,
 }
 
 /// Something that is done.
@@ -240,6 +242,24 @@ pub enum Stimulus {
         dev: String,
         /// The frame.
         frame: Frame,
+    },
+    /// A crafted packet whose TCP numbers are relative to the initial numbers seen so far.
+    Relative {
+        /// [`Stimulus::Raw`] or [`Stimulus::RawFrame`]
+        packet: Box<Stimulus>,
+        /// Sequence number: which initial number, and how far behind it.
+        seq: Option<(usize, u32)>,
+        /// Acknowledgement.
+        ack: Option<(usize, u32)>,
+    },
+    /// More is sent on a connection that was kept open, and an answer awaited.
+    TcpSend {
+        /// Which: they are counted from 0.
+        id: usize,
+        /// What.
+        data: Vec<u8>,
+        /// How long it waits.
+        timeout_ms: u64,
     },
     /// Time passes.
     Sleep {

@@ -2,11 +2,12 @@
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
+use crate::sequence::InitialNumbers;
 use kernel::{Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Pcg, Skb, SocketId, Timer};
 use litemap::LiteMap;
 use packet::Frame;
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,6 +33,12 @@ enum Work {
     Loopback { host: NetnsId, skb: Box<Skb> },
     Timer { host: NetnsId, timer: Timer },
     App(AppId),
+}
+
+impl Work {
+    fn is_frame(&self) -> bool {
+        matches!(self, Work::Frame { .. } | Work::Loopback { .. })
+    }
 }
 
 /// Something that will happen: the earliest first, and of two at the same time the one that was scheduled first.
@@ -80,6 +87,14 @@ pub struct World {
     busy: Option<(AppId, Instant)>,
     /// How many events of applications there were.
     app_events: u64,
+    /// Frames on their way, in and between boxes.
+    in_flight: usize,
+    /// Calls of programs that wait until nothing is in flight.
+    resume: VecDeque<(NetnsId, Vec<Skb>)>,
+    /// The initial numbers of the connections that were seen on links.
+    numbers: InitialNumbers,
+    /// Connections that their clients left open.
+    held: Vec<(NetnsId, SocketId)>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -106,6 +121,10 @@ impl World {
             owners: LiteMap::new(),
             busy: None,
             app_events: 0,
+            in_flight: 0,
+            resume: VecDeque::new(),
+            numbers: InitialNumbers::default(),
+            held: Vec::new(),
         }
     }
 
@@ -207,11 +226,20 @@ impl World {
     fn take(&mut self, host: NetnsId, output: Output) {
         match output {
             Output::Transmit { dev, id, frame } => {
+                if let Some(ip) = frame.ip() {
+                    self.numbers.see(ip);
+                }
                 if let Some((host, dev)) = self.peer((host, dev)) {
                     self.schedule(self.now + LINK_LATENCY, Work::Frame { host, dev, id, frame });
                 }
             }
-            Output::Loopback(skb) => self.schedule(self.now + LINK_LATENCY, Work::Loopback { host, skb }),
+            Output::Loopback(skb) => {
+                if let Some(ip) = skb.ip() {
+                    self.numbers.see(ip);
+                }
+                self.schedule(self.now + LINK_LATENCY, Work::Loopback { host, skb });
+            }
+            Output::Resume(rest) => self.resume.push_front((host, rest)),
             Output::Timer { at, timer } => self.schedule(at, Work::Timer { host, timer }),
             Output::Wake(socket) => {
                 if let Some(&app) = self.owners.get(&(host, socket)) {
@@ -222,6 +250,7 @@ impl World {
     }
 
     fn schedule(&mut self, at: Instant, work: Work) {
+        self.in_flight += usize::from(work.is_frame());
         self.queue.push(Reverse(Due { at, number: self.seq, work }));
         self.seq += 1;
     }
@@ -230,11 +259,18 @@ impl World {
 
     /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
     pub fn step(&mut self, until: Instant) -> bool {
+        if self.in_flight == 0
+            && let Some((host, rest)) = self.resume.pop_front()
+        {
+            self.with(host, |ns, cx| ns.resume(rest, cx));
+            return true;
+        }
         if self.queue.peek().is_none_or(|Reverse(due)| due.at > until) {
             return false;
         }
         let Some(Reverse(Due { at, work, .. })) = self.queue.pop() else { return false };
         self.now = self.now.max(at);
+        self.in_flight -= usize::from(work.is_frame());
         match work {
             Work::Frame { host, dev, id, frame } => {
                 self.with(host, |ns, cx| ns.receive(dev, id, frame, cx));
@@ -343,8 +379,34 @@ impl World {
         }
     }
 
+    pub(crate) fn initial_numbers(&self) -> &InitialNumbers {
+        &self.numbers
+    }
+
+    /// A client leaves its connection open.
+    pub(crate) fn hold(&mut self, host: NetnsId, socket: SocketId) {
+        self.held.push((host, socket));
+    }
+
+    /// A connection that was left open; they are counted from 0.
+    pub(crate) fn held(&self, id: usize) -> Option<(NetnsId, SocketId)> {
+        self.held.get(id).copied()
+    }
+
+    /// Tells each end of each veth how long frames may be at the other.
+    fn compare_mtus(&mut self) {
+        for i in 0..self.links.len() {
+            let Some((&(host, dev), &(other, there))) = self.links.get_indexed(i) else { continue };
+            let mtu = self.host(other).and_then(|ns| ns.device(there)).map(|d| d.mtu);
+            if let (Some(mtu), Some(ns)) = (mtu, self.host_mut(host)) {
+                ns.set_peer_mtu(dev, mtu);
+            }
+        }
+    }
+
     /// Marks the beginning of a stimulus in the log.
     pub(crate) fn begin(&mut self, host: NetnsId, stimulus: usize) {
+        self.compare_mtus();
         if !self.quiet {
             self.log.push(Entry { at: self.now, host, packet: None, seen: Seen::Stimulus(stimulus) });
         }

@@ -106,13 +106,11 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
     match outcome {
         StepOutcome::App(Outcome::Tcp { connect: None, .. }) => "connect() timed out".to_owned(),
         StepOutcome::App(Outcome::Tcp { connect: Some(Err(e)), .. }) => format!("connect(): {}", text(*e)),
-        StepOutcome::App(Outcome::Tcp { connect: Some(Ok(())), reply }) => match reply {
-            Some(Reply::Data(data)) => answer_text(data),
-            Some(Reply::Eof) => "connected, closed without an answer".to_owned(),
-            Some(Reply::Error(e)) => format!("connected, then {}", text(*e)),
-            Some(Reply::Timeout) | None => "connected, no answer".to_owned(),
-        },
-        StepOutcome::App(Outcome::UdpFailed(e) | Outcome::PingFailed(e)) => format!("send(): {}", text(*e)),
+        StepOutcome::App(Outcome::Tcp { connect: Some(Ok(())), reply }) => reply_text(reply.as_ref()),
+        StepOutcome::App(Outcome::TcpSent(Ok(reply))) => reply_text(Some(reply)),
+        StepOutcome::App(Outcome::TcpSent(Err(e)) | Outcome::UdpFailed(e) | Outcome::PingFailed(e)) => {
+            format!("send(): {}", text(*e))
+        }
         StepOutcome::App(Outcome::Udp { got, .. }) => match got.first() {
             Some(UdpReply::From(from, data)) => format!("{} from {}:{}", answer_text(data), from.0, from.1),
             Some(UdpReply::Error(e)) => text(e.errno).to_owned(),
@@ -127,6 +125,15 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
         StepOutcome::SendError(e) => text(*e).to_owned(),
         StepOutcome::Command(c) => format!("exit status {}", c.status),
         StepOutcome::Refused(why) | StepOutcome::NotRun(why) => why.clone(),
+    }
+}
+
+fn reply_text(reply: Option<&Reply>) -> String {
+    match reply {
+        Some(Reply::Data(data)) => answer_text(data),
+        Some(Reply::Eof) => "connected, closed without an answer".to_owned(),
+        Some(Reply::Error(e)) => format!("connected, then {}", text(*e)),
+        Some(Reply::Timeout) | None => "connected, no answer".to_owned(),
     }
 }
 

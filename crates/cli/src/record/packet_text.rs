@@ -1,6 +1,6 @@
 //! Packets as one line of text.
 
-use packet::{Arp, ArpOp, Frame, IcmpBody, Ip, L4, Payload, Protocol, icmp_type};
+use packet::{Arp, ArpOp, Frame, IcmpBody, Ip, L4, Payload, Protocol, Udp, icmp_type};
 use std::fmt::Write;
 
 /// A frame's payload as the recordings print it.
@@ -24,7 +24,8 @@ pub fn ip_text(ip: &Ip, whole: bool) -> String {
     let mut s = String::new();
     let (proto, src, dst) = (proto_text(ip.protocol()), ip.src, ip.dst);
     // Writing to a string cannot fail.
-    let _ = match &ip.l4 {
+    let headers = ip.headers();
+    let _ = match &*headers {
         _ if ip.frag.offset != 0 => write!(s, "{proto} {src}>{dst}"),
         L4::Tcp(t) => {
             let _ = write!(s, "tcp {src}:{}>{dst}:{}", t.sport, t.dport);
@@ -35,7 +36,7 @@ pub fn ip_text(ip: &Ip, whole: bool) -> String {
         }
         L4::Udp(u) => {
             let _ = write!(s, "udp {src}:{}>{dst}:{}", u.sport, u.dport);
-            length(&mut s, u.payload.len(), whole)
+            length(&mut s, udp_len(ip, u), whole)
         }
         L4::Icmp(i) => {
             let _ = write!(s, "icmp {src}>{dst} type={} code={}", i.kind, i.code);
@@ -45,12 +46,28 @@ pub fn ip_text(ip: &Ip, whole: bool) -> String {
                 _ => Ok(()),
             }
         }
+        // Eight bytes of TCP tell the ports.
+        L4::Other(Protocol::TCP, bytes) if bytes.len() >= 8 => {
+            let (sport, dport) = ip.ports().unwrap_or_default();
+            write!(s, "tcp {src}:{sport}>{dst}:{dport}")
+        }
         L4::Other(..) => write!(s, "{proto} {src}>{dst}"),
     };
     if ip.frag.offset != 0 || ip.frag.mf {
         let _ = write!(s, " frag={}{}", ip.frag.offset, if ip.frag.mf { "+" } else { "" });
     }
     s
+}
+
+/// The length that a datagram's header tells: a first fragment has only a part of it.
+fn udp_len(ip: &Ip, udp: &Udp) -> usize {
+    match &ip.l4 {
+        L4::Other(_, bytes) => match bytes[..] {
+            [_, _, _, _, high, low, ..] => usize::from(u16::from_be_bytes([high, low])).saturating_sub(8),
+            _ => 0,
+        },
+        _ => udp.payload.len(),
+    }
 }
 
 /// A protocol as the recordings name it: all but the three of a host by number.

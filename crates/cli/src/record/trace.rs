@@ -30,7 +30,7 @@ struct Key {
 }
 
 fn key_of(ip: &Ip) -> Key {
-    let (numbers, payload) = match &ip.l4 {
+    let (numbers, payload) = match &*ip.headers() {
         L4::Tcp(t) => ((t.seq, t.ack, u32::from(t.flags.0)), Vec::new()),
         L4::Udp(u) => ((0, 0, 0), u.payload.clone()),
         L4::Icmp(i) => match &i.body {

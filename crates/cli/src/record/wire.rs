@@ -5,51 +5,32 @@ use kernel::event::TapDir;
 use kernel::{DevId, Netns};
 use packet::{Frame, Ip, L4, Payload, Tcp, TcpFlags};
 use serde_json::{Value, json};
+use sim::InitialNumbers;
 
 /// TCP sequence numbers relative to the initial numbers seen so far: `A+1`.
 #[derive(Default)]
 pub struct Sequence {
-    bases: Vec<u32>,
+    seen: InitialNumbers,
 }
 
-/// Numbers farther than this from a base belong to another.
-const NEAR: u32 = 1 << 20;
-
 impl Sequence {
-    fn relative(&mut self, v: u32, new: bool) -> Option<(usize, u32)> {
-        let near = |(i, base): (usize, &u32)| {
-            let d = v.wrapping_sub(*base);
-            (d < NEAR).then_some((i, d))
-        };
-        if let Some(found) = self.bases.iter().enumerate().find_map(near) {
-            return Some(found);
-        }
-        if new {
-            self.bases.push(v);
-            return Some((self.bases.len() - 1, 0));
-        }
-        None
-    }
-
     /// Notes the initial number of a connection that a trace saw before any wire.
     pub fn observe(&mut self, ip: &Ip) {
-        if let L4::Tcp(t) = &ip.l4 {
-            self.seq(t);
-        }
+        self.seen.see(ip);
     }
 
-    fn seq(&mut self, t: &Tcp) -> Value {
-        match self.relative(t.seq, t.flags.has(TcpFlags::SYN)) {
+    fn seq(&self, t: &Tcp) -> Value {
+        match self.seen.find(t.seq) {
             Some((i, d)) => Value::String(format!("{}+{d}", letter(i))),
             None => json!(t.seq),
         }
     }
 
-    fn ack(&mut self, t: &Tcp) -> Value {
+    fn ack(&self, t: &Tcp) -> Value {
         if !t.flags.has(TcpFlags::ACK) {
             return json!(0);
         }
-        match self.relative(t.ack.wrapping_sub(1), false) {
+        match self.seen.find(t.ack.wrapping_sub(1)) {
             Some((i, d)) => Value::String(format!("{}+{}", letter(i), d + 1)),
             None => json!(t.ack),
         }
@@ -81,7 +62,8 @@ pub fn wire_json(ns: &Netns, dev: DevId, dir: TapDir, frame: &Frame, sequence: &
     });
     if let (Payload::Ip(ip), Some(map)) = (&frame.payload, out.as_object_mut()) {
         map.insert("ttl".to_owned(), json!(ip.ttl));
-        if let Ip { l4: L4::Tcp(t), .. } = ip {
+        sequence.observe(ip);
+        if let L4::Tcp(t) = &*ip.headers() {
             map.insert("seq".to_owned(), sequence.seq(t));
             map.insert("ack".to_owned(), sequence.ack(t));
         }

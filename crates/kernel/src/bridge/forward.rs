@@ -1,7 +1,7 @@
 //! Out by ports (net/bridge/br_forward.c).
 
 use super::netfilter::{br_nf_forward, br_nf_post_routing};
-use crate::dev::dev_queue_xmit;
+use crate::dev::{dev_queue_xmit, is_skb_forwardable};
 use crate::event::{BridgeStep, What};
 use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Skb};
 
@@ -41,9 +41,15 @@ pub(super) fn br_flood(
         return Err(cx.drop(&skb, DropReason::BridgeNoPort));
     }
     cx.emit(skb.id, || What::Bridge { bridge, from, step: BridgeStep::Flooded(ports.clone()) });
-    for port in ports {
+    let last = ports.len() - 1;
+    for (n, port) in ports.into_iter().enumerate() {
+        let mut copy = skb.clone();
+        if n < last {
+            // Fragments of a copy are made anew (`skb_cloned`).
+            copy.frag_list = None;
+        }
         // Each copy has its own fate, which is in the log.
-        let _ = __br_forward(ns, skb.clone(), bridge, from, port, cx);
+        let _ = __br_forward(ns, copy, bridge, from, port, cx);
     }
     Ok(Delivery::Flooded)
 }
@@ -61,6 +67,14 @@ fn __br_forward(
     if from.is_some() {
         skb = br_nf_forward(ns, skb, bridge, to, cx)?;
     }
-    let skb = br_nf_post_routing(ns, skb, bridge, cx)?;
-    dev_queue_xmit(ns, skb, to, cx)
+    br_nf_post_routing(ns, skb, bridge, cx)
+}
+
+/// `br_dev_queue_push_xmit`: out of the port, if the frame fits.
+pub(super) fn br_dev_queue_push_xmit(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    let Some(port) = skb.dev else { return Err(cx.drop(&skb, DropReason::DevDown)) };
+    if !is_skb_forwardable(ns, &skb.frame, port) {
+        return Err(cx.drop(&skb, DropReason::PacketTooBig));
+    }
+    dev_queue_xmit(ns, skb, port, cx)
 }

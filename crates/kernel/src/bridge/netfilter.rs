@@ -1,7 +1,9 @@
 //! br_netfilter: bridged IP packets meet the IP hooks (net/bridge/br_netfilter_hooks.c).
 
+use super::forward::br_dev_queue_push_xmit;
 use super::input::br_handle_frame_finish;
 use crate::event::{BrNfStep, What};
+use crate::ipv4::ip_do_fragment;
 use crate::neigh::{NeighMac, neigh_output};
 use crate::netfilter::conntrack::confirm;
 use crate::netfilter::hook::InetHook;
@@ -187,17 +189,25 @@ pub(super) fn br_nf_forward(
     Ok(skb)
 }
 
-/// `br_nf_post_routing`: only for what the bridge forwards; routed packets have been through POSTROUTING already.
-pub(super) fn br_nf_post_routing(
-    ns: &mut Netns,
-    skb: Skb,
-    bridge: DevId,
-    cx: &mut Cx<'_>,
-) -> Result<Skb, Cut> {
+/// `br_nf_post_routing`, `br_nf_dev_queue_xmit`: the hook only for what the bridge forwards; routed packets have been
+/// through POSTROUTING already. Then out of the port, in pieces if it is too long or was put together from pieces.
+pub(super) fn br_nf_post_routing(ns: &mut Netns, skb: Skb, bridge: DevId, cx: &mut Cx<'_>) -> Journey {
     let forwarded = skb.nf_bridge.is_some_and(|b| b.physout.is_some());
     if !forwarded || !calls_iptables(ns, &skb) {
-        return Ok(skb);
+        return br_dev_queue_push_xmit(ns, skb, cx);
     }
     note(&skb, bridge, BrNfStep::Calls(InetHook::PostRouting), cx);
-    nf_hook(ns, InetHook::PostRouting, skb, None, Some(bridge), cx)
+    let skb = nf_hook(ns, InetHook::PostRouting, skb, None, Some(bridge), cx)?;
+    let mtu_of = |dev: DevId| ns.device(dev).map_or(0, |d| d.mtu) as usize;
+    let largest = if skb.frag_max_size == 0 { usize::MAX } else { skb.frag_max_size };
+    let port = skb.dev.map_or(0, mtu_of);
+    let Some(ip) = skb.ip().filter(|ip| ip.gso_size == 0 && ip.total_len() > port.min(largest)) else {
+        return br_dev_queue_push_xmit(ns, skb, cx);
+    };
+    // br_nf_ip_fragment: the route is one of the bridge.
+    let mtu = mtu_of(bridge);
+    if (ip.frag.df && !skb.ignore_df) || skb.frag_max_size > mtu {
+        return Err(cx.drop(&skb, DropReason::PacketTooBig));
+    }
+    ip_do_fragment(ns, skb, mtu, br_dev_queue_push_xmit, cx)
 }

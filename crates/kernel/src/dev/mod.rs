@@ -62,6 +62,8 @@ pub struct Device {
     pub promisc: bool,
     /// Bytes of IP packet.
     pub mtu: u32,
+    /// The MTU of a veth's other end, which takes no longer frame.
+    pub peer_mtu: Option<u32>,
     /// Kind.
     pub kind: DevKind,
     /// The bridge that it is a port of.
@@ -81,6 +83,7 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
     };
     let is_bridge = matches!(device.kind, DevKind::Bridge(_));
     let is_veth = matches!(device.kind, DevKind::Veth);
+    let peer_mtu = device.peer_mtu;
     let is_loopback = matches!(device.kind, DevKind::Loopback);
     skb.dev = Some(dev);
     let frame = Rc::clone(&skb.frame);
@@ -93,6 +96,10 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
         return bridge::br_dev_xmit(ns, skb, dev, cx);
     }
     if is_veth {
+        // veth_forward_skb
+        if !fits(&skb.frame, peer_mtu.unwrap_or(u32::MAX)) {
+            return Err(cx.drop(&skb, DropReason::TooLongForPeer));
+        }
         cx.out.push(Output::Transmit { dev, id: skb.id, frame: Rc::clone(&skb.frame) });
         return Ok(Delivery::Transmitted);
     }
@@ -101,6 +108,18 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
         return Ok(Delivery::Transmitted);
     }
     Ok(Delivery::Transmitted)
+}
+
+/// Bytes by which a frame may be longer than the MTU says: its header and a VLAN tag.
+const ROOM: usize = 14 + 4;
+
+/// `is_skb_forwardable`: does the frame fit a device? A segment that stands for several does.
+pub(crate) fn is_skb_forwardable(ns: &Netns, frame: &packet::Frame, dev: DevId) -> bool {
+    fits(frame, ns.device(dev).map_or(0, |d| d.mtu))
+}
+
+fn fits(frame: &packet::Frame, mtu: u32) -> bool {
+    frame.len() <= (mtu as usize).saturating_add(ROOM) || frame.ip().is_some_and(|ip| ip.gso_size != 0)
 }
 
 /// `netif_receive_skb` for a frame that has just come in by `dev`.

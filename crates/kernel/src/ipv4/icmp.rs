@@ -23,6 +23,23 @@ pub(crate) fn icmp_send(
     gateway: Option<Ipv4Addr>,
     cx: &mut Cx<'_>,
 ) {
+    send_error(ns, about, (kind, code), gateway, 0, cx);
+}
+
+/// `icmp_send(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED)`: only so many bytes fit.
+pub(super) fn icmp_frag_needed(ns: &mut Netns, about: &Skb, mtu: usize, cx: &mut Cx<'_>) {
+    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+    send_error(ns, about, (icmp_type::DEST_UNREACH, 4), None, mtu, cx);
+}
+
+fn send_error(
+    ns: &mut Netns,
+    about: &Skb,
+    (kind, code): (u8, u8),
+    gateway: Option<Ipv4Addr>,
+    mtu: u16,
+    cx: &mut Cx<'_>,
+) {
     // `icmp_xmit_lock`: while a message of ICMP is on its way out, no other is made.
     if ns.icmp_busy {
         return;
@@ -45,12 +62,15 @@ pub(crate) fn icmp_send(
     let flow = Flow { tos, proto: 1, sport: u16::from(kind), dport: u16::from(code), ..Flow::to(src) };
     let flow = flow.from(if to_us { dst } else { Ipv4Addr::UNSPECIFIED });
     let Ok((route, _)) = ns.ip_route_output(&flow) else { return };
-    let limited = ns.sysctl.icmp_ratemask >> kind.min(31) & 1 == 1 && route.dev != DevId(0);
+    // Path MTU discovery is never limited.
+    let limited = (kind, code) != (icmp_type::DEST_UNREACH, 4)
+        && ns.sysctl.icmp_ratemask >> kind.min(31) & 1 == 1
+        && route.dev != DevId(0);
     let every = u64::try_from(ns.sysctl.icmp_ratelimit).unwrap_or(0);
     if limited && every > 0 && !ns.xrlim_allow(src, Duration::from_millis(every), XRLIM_BURST, cx.now) {
         return;
     }
-    let body = IcmpBody::Error { gateway, mtu: 0, inner: Box::new(cause.clone()), quoted: None };
+    let body = IcmpBody::Error { gateway, mtu, inner: Box::new(cause.clone()), quoted: None };
     let icmp = Icmp { kind, code, checksum_ok: true, body };
     let mut ip = Ip::new(IpAddr::V4(route.source), cause.src, L4::Icmp(icmp));
     ip.tos = tos;

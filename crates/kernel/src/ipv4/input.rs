@@ -1,5 +1,6 @@
 //! Received packets (net/ipv4/ip_input.c).
 
+use super::defrag::{DefragUser, ip_defrag};
 use super::forward::ip_forward;
 use super::icmp::icmp_rcv;
 use crate::netfilter::hook::InetHook;
@@ -34,11 +35,16 @@ pub(crate) fn ip_rcv(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) 
 
 /// `ip_local_deliver`
 fn ip_local_deliver(ns: &mut Netns, skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
+    let skb = match skb.ip() {
+        Some(ip) if ip.is_fragment() => ip_defrag(ns, skb, DefragUser::LocalDeliver, cx)?,
+        _ => skb,
+    };
     let skb = nf_hook(ns, InetHook::LocalIn, skb, Some(dev), None, cx)?;
     match skb.ip().map(|ip| &ip.l4) {
         Some(L4::Tcp(_)) => tcp_v4_rcv(ns, skb, cx),
         Some(L4::Udp(_)) => udp_rcv(ns, skb, cx),
         Some(L4::Icmp(_)) => icmp_rcv(ns, skb, cx),
+        _ if skb.ip().is_some_and(packet::Ip::is_malformed) => Err(cx.drop(&skb, DropReason::BadChecksum)),
         _ => {
             super::icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 2, None, cx);
             Err(cx.drop(&skb, DropReason::NoProtocol))

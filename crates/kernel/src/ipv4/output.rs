@@ -1,5 +1,6 @@
 //! Sending (net/ipv4/ip_output.c, net/ipv4/netfilter.c).
 
+use super::fragment::ip_finish_output;
 use crate::dev::dev_queue_xmit;
 use crate::event::What;
 use crate::neigh::neigh_output;
@@ -27,6 +28,7 @@ pub(crate) fn ip_local_out_from(ns: &mut Netns, skb: Skb, indev: Option<DevId>, 
 /// `ip_output`, `ip_mc_output`
 pub(crate) fn ip_output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut Cx<'_>) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
+    let forwarded = indev.is_some();
     let indev = indev.filter(|_| ns.era().postrouting_knows_indev());
     if loops_back(&skb, dst) {
         // dev_loopback_xmit: what goes to all on the link comes back in to this host too, by the device that it leaves by.
@@ -39,7 +41,7 @@ pub(crate) fn ip_output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut
         }
     }
     let skb = nf_hook(ns, InetHook::PostRouting, skb, indev, Some(dst.dev), cx)?;
-    ip_finish_output2(ns, skb, dst, cx)
+    ip_finish_output(ns, skb, forwarded, cx)
 }
 
 /// What this has sent over `lo` comes in before the sender goes on: both are in one run of the receiving side.
@@ -72,7 +74,8 @@ fn group_type(verdict: Verdict) -> PktType {
 }
 
 /// `ip_finish_output2`: the link-layer address, and out.
-fn ip_finish_output2(ns: &mut Netns, mut skb: Skb, dst: Dst, cx: &mut Cx<'_>) -> Journey {
+pub(super) fn ip_finish_output2(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
     let to = skb.ip().and_then(|ip| ip.dst_v4()).filter(|_| dst.dev != DevId(0));
     let mac = match (dst.verdict, to) {
         (_, None) => return dev_queue_xmit(ns, skb, dst.dev, cx),

@@ -6,7 +6,7 @@ use super::ipvs::{ip_vs_in, ip_vs_out};
 use super::nat::nf_nat_ipv4_fn;
 use super::xtables::{RouteKey, TableId, TableVerdict, ipt_do_table};
 use crate::event::{HookCtx, What};
-use crate::ipv4::ip_route_me_harder;
+use crate::ipv4::{ip_route_me_harder, ipv4_conntrack_defrag};
 use crate::{Cut, Cx, DevId, Netns, Skb};
 use packet::Family;
 
@@ -24,7 +24,7 @@ pub(crate) fn nf_hook(
     if ns.hooks.nth(point, 0).is_none() {
         return Ok(skb);
     }
-    let ctx = HookCtx {
+    let mut ctx = HookCtx {
         family: Family::V4,
         hook,
         indev,
@@ -44,6 +44,12 @@ pub(crate) fn nf_hook(
                     cx.emit(skb.id, || What::HookSkipped(ctx.clone()));
                     return Ok(skb);
                 }
+                skb
+            }
+            HookFn::Defrag => {
+                let skb = ipv4_conntrack_defrag(ns, skb, hook, cx)?;
+                // The datagram came in where its first fragment did.
+                ctx.physin = skb.nf_bridge.map(|b| b.physin);
                 skb
             }
             HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx)?,

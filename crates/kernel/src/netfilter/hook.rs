@@ -90,6 +90,8 @@ pub mod priority {
 pub enum HookFn {
     /// `ip_sabotage_in` (net/bridge/br_netfilter_hooks.c)
     Sabotage,
+    /// `ipv4_conntrack_defrag` (net/ipv4/netfilter/nf_defrag_ipv4.c)
+    Defrag,
     /// `ipv4_conntrack_in`, `ipv4_conntrack_local` (net/netfilter/nf_conntrack_proto.c)
     ConntrackIn,
     /// Reports conntrack's opinion; changes nothing.

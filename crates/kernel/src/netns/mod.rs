@@ -9,6 +9,7 @@ pub use addrs::{PutRoute, Refused};
 
 use crate::bridge::{Bridge, FdbEntry};
 use crate::dev::{self, DevKind, Device, IfAddr};
+use crate::ipv4::{FragQueues, frag_timer};
 use crate::neigh::{NeighTable, neigh_timer};
 use crate::netfilter::conntrack::{Conntrack, ct_kill, expire_expectations, flush_expectations};
 use crate::netfilter::hook::HookList;
@@ -16,7 +17,7 @@ use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
 use crate::netfilter::xtables::matches::RecentTables;
 use crate::netfilter::xtables::{LoadedTable, TableId};
-use crate::route::{Fib, Peer};
+use crate::route::{Fib, Peer, Pmtu};
 use crate::socket::{SocketTable, tcp_timer};
 use crate::sysctl::Sysctl;
 use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, Timer};
@@ -69,6 +70,10 @@ pub struct Netns {
     pub(crate) recent: RecentTables,
     pub(crate) peers: LiteMap<Ipv4Addr, Peer>,
     pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
+    pub(crate) pmtu: LiteMap<Ipv4Addr, Pmtu>,
+    pub(crate) frags: FragQueues,
+    /// Something from outside is being processed: no program is in a call.
+    pub(crate) softirq: bool,
     /// A message of ICMP is on its way out (`icmp_xmit_lock`).
     pub(crate) icmp_busy: bool,
     child: bool,
@@ -98,6 +103,9 @@ impl Netns {
             recent: RecentTables::new(),
             peers: LiteMap::new(),
             redirects: LiteMap::new(),
+            pmtu: LiteMap::new(),
+            frags: FragQueues::default(),
+            softirq: false,
             icmp_busy: false,
             child: false,
             net_ratelimit: log::RateLimit::default(),
@@ -118,20 +126,27 @@ impl Netns {
 
     /// A frame comes in by `dev`.
     pub fn receive(&mut self, dev: DevId, id: PacketId, frame: Rc<Frame>, cx: &mut Cx<'_>) {
+        let outer = std::mem::replace(&mut self.softirq, true);
         let _ = dev::netif_rx(self, Skb::from_frame(id, frame), dev, cx);
+        self.softirq = outer;
     }
 
     /// A packet that was sent over `lo` comes back in.
     pub fn receive_loopback(&mut self, skb: Skb, cx: &mut Cx<'_>) {
+        let outer = std::mem::replace(&mut self.softirq, true);
         let _ = dev::netif_rx(self, skb, DevId(0), cx);
+        self.softirq = outer;
     }
 
     /// A timer fires.
     pub fn timer(&mut self, timer: Timer, cx: &mut Cx<'_>) {
+        let outer = std::mem::replace(&mut self.softirq, true);
         match timer {
             Timer::Tcp(id) => tcp_timer(self, id, cx),
+            Timer::Frag(number) => frag_timer(self, number, cx),
             Timer::Neigh(dev, addr) => neigh_timer(self, dev, Ipv4Addr::from_bits(addr), cx),
         }
+        self.softirq = outer;
     }
 
     /// Ends expectations whose time has come, and takes entries out of the conntrack table that have been over for
@@ -207,6 +222,7 @@ impl Netns {
             up: false,
             promisc: false,
             mtu: if matches!(kind, DevKind::Loopback) { 65536 } else { 1500 },
+            peer_mtu: None,
             kind,
             master: None,
             hairpin: false,
@@ -287,6 +303,13 @@ impl Netns {
     pub fn set_mtu(&mut self, id: DevId, mtu: u32) {
         if let Some(d) = self.devices.get_mut(id.index()) {
             d.mtu = mtu;
+        }
+    }
+
+    /// The other end of a veth has this MTU.
+    pub fn set_peer_mtu(&mut self, id: DevId, mtu: u32) {
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            d.peer_mtu = Some(mtu);
         }
     }
 

@@ -119,12 +119,18 @@ impl Netns {
             || self.era.conntrack_everywhere()
             || self.tables.iter().flatten().any(|t| t.rules.uses_conntrack());
         if !wanted {
+            self.hooks.unregister(HookFn::Defrag);
             self.hooks.unregister(HookFn::ConntrackIn);
             self.hooks.unregister(HookFn::Confirm);
             return;
         }
         for hook in [InetHook::PreRouting, InetHook::LocalOut] {
             let point = HookPoint { family: Family::V4, hook };
+            self.hooks.register(HookOps {
+                point,
+                priority: priority::CONNTRACK_DEFRAG,
+                func: HookFn::Defrag,
+            });
             self.hooks.register(HookOps { point, priority: priority::CONNTRACK, func: HookFn::ConntrackIn });
         }
         for hook in [InetHook::LocalIn, InetHook::PostRouting] {

@@ -5,12 +5,14 @@ mod get;
 mod input;
 mod lookup;
 mod output;
+mod pmtu;
 mod redirect;
 mod rule;
 
 pub use fib::{Fib, FibTable, NextHop, Route, RouteKind, Scope, proto};
 pub use get::RouteAnswer;
 pub(crate) use lookup::{Flow, NoWay};
+pub(crate) use pmtu::Pmtu;
 pub(crate) use redirect::{Peer, XRLIM_BURST, ip_rt_send_redirect};
 pub use rule::{FibRule, FibRules, RuleAction};
 

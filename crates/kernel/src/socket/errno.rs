@@ -9,6 +9,7 @@ use std::fmt;
 pub enum Errno {
     EPERM,
     EACCES,
+    EAGAIN,
     EINVAL,
     EADDRINUSE,
     EADDRNOTAVAIL,
@@ -16,6 +17,7 @@ pub enum Errno {
     EHOSTUNREACH,
     ECONNREFUSED,
     ECONNRESET,
+    ENOBUFS,
     ENOPROTOOPT,
     EOPNOTSUPP,
     EMSGSIZE,
@@ -59,6 +61,7 @@ impl Errno {
         match self {
             Errno::EPERM => "Operation not permitted",
             Errno::EACCES => "Permission denied",
+            Errno::EAGAIN => "Resource temporarily unavailable",
             Errno::EINVAL => "Invalid argument",
             Errno::EADDRINUSE => "Address already in use",
             Errno::EADDRNOTAVAIL => "Cannot assign requested address",
@@ -66,6 +69,7 @@ impl Errno {
             Errno::EHOSTUNREACH => "No route to host",
             Errno::ECONNREFUSED => "Connection refused",
             Errno::ECONNRESET => "Connection reset by peer",
+            Errno::ENOBUFS => "No buffer space available",
             Errno::ENOPROTOOPT => "Protocol not available",
             Errno::EOPNOTSUPP => "Operation not supported",
             Errno::EMSGSIZE => "Message too long",

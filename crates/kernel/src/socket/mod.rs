@@ -23,7 +23,7 @@ pub use udp::{Datagram, UdpSocket};
 use crate::event::{SocketStep, What};
 use crate::{Cut, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
 use litemap::LiteMap;
-use packet::{IcmpBody, L4, icmp_type};
+use packet::{IcmpBody, Ip, L4, Protocol, icmp_type};
 use std::net::Ipv4Addr;
 
 /// An IPv4 address and a port.
@@ -140,6 +140,7 @@ pub(crate) fn send_error(cut: Cut) -> Option<Errno> {
         | DropReason::CtInsertFailed
         | DropReason::CtTableFull
         | DropReason::CtHelper => Errno::EPERM,
+        DropReason::PacketTooBig => Errno::EMSGSIZE,
         DropReason::Unreachable(U::Net) => Errno::ENETUNREACH,
         DropReason::Unreachable(U::Host) => Errno::EHOSTUNREACH,
         DropReason::Unreachable(U::Prohibited) => Errno::EACCES,
@@ -150,17 +151,21 @@ pub(crate) fn send_error(cut: Cut) -> Option<Errno> {
 
 /// `icmp_unreach`, `tcp_v4_err`, `udp_err`: tells the socket whose packet is quoted.
 pub(crate) fn socket_icmp_error(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    learn_pmtu(ns, &skb, cx);
     let parsed = skb.ip().and_then(|ip| {
         let icmp = ip.icmp()?;
         let IcmpBody::Error { inner, .. } = &icmp.body else { return None };
         let (sport, dport) = inner.ports()?;
-        let tcp_seq = inner.tcp().map(|t| t.seq);
+        let tcp_seq = match &*inner.headers() {
+            L4::Tcp(t) => Some(t.seq),
+            _ => None,
+        };
         let local = (inner.src_v4()?, sport);
         let remote = (inner.dst_v4()?, dport);
-        let is_tcp = matches!(inner.l4, L4::Tcp(_));
-        Some((icmp.kind, icmp.code, ip.src_v4()?, local, remote, is_tcp, tcp_seq))
+        let is_tcp = inner.protocol() == Protocol::TCP;
+        Some(((icmp.kind, icmp.code, frag_needed(ip)), ip.src_v4()?, local, remote, is_tcp, tcp_seq))
     });
-    let Some((kind, code, from, local, remote, is_tcp, tcp_seq)) = parsed else {
+    let Some(((kind, code, mtu), from, local, remote, is_tcp, tcp_seq)) = parsed else {
         return Err(cx.drop(&skb, DropReason::NotForUs));
     };
     let found = if is_tcp { tcp::find(ns, local, remote) } else { udp::find(ns, local, remote) };
@@ -170,6 +175,18 @@ pub(crate) fn socket_icmp_error(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Jo
         return Ok(Delivery::Local);
     }
     let Some(errno) = Errno::from_icmp(kind, code) else { return Ok(Delivery::Local) };
+    if let Some(mtu) = mtu {
+        match ns.sockets.get_mut(id) {
+            Some(Socket::Tcp(t)) => {
+                if tcp_seq.is_some_and(|seq| t.is_in_flight(seq)) {
+                    ns.tcp_mtu_reduced(id, mtu, cx);
+                }
+                return Ok(Delivery::Local);
+            }
+            Some(Socket::Udp(_)) => ns.update_pmtu(remote.0, mtu, cx.now),
+            _ => {}
+        }
+    }
     match ns.sockets.get_mut(id) {
         // tcp_v4_err: only about something that is on its way.
         Some(Socket::Tcp(t)) if tcp_seq.is_some_and(|seq| t.is_in_flight(seq)) => match t.status {
@@ -194,6 +211,27 @@ pub(crate) fn socket_icmp_error(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Jo
         _ => {}
     }
     Ok(Delivery::Local)
+}
+
+/// The next-hop MTU of "fragmentation needed", if it is to be believed (`icmp_unreach`).
+fn frag_needed(ip: &Ip) -> Option<u32> {
+    let icmp = ip.icmp().filter(|i| (i.kind, i.code) == (icmp_type::DEST_UNREACH, 4))?;
+    match &icmp.body {
+        IcmpBody::Error { mtu, .. } => Some(u32::from(*mtu)),
+        _ => None,
+    }
+}
+
+/// `raw_err`, `icmp_err`: pings and answers to pings were too long.
+fn learn_pmtu(ns: &mut Netns, skb: &Skb, cx: &Cx<'_>) {
+    let Some(ip) = skb.ip() else { return };
+    let (Some(mtu), Some(inner)) = (frag_needed(ip), ip.icmp().and_then(|i| i.inner())) else { return };
+    let (headers, Some(to)) = (inner.headers(), inner.dst_v4()) else { return };
+    let L4::Icmp(icmp) = &*headers else { return };
+    let pings = ns.sockets.iter().any(|(_, s)| matches!(s, Socket::Ping(_)));
+    if icmp.kind == icmp_type::ECHO_REPLY || pings {
+        ns.update_pmtu(to, mtu, cx.now);
+    }
 }
 
 /// The ICMP errors that `tcp_v4_err` lets end a half-open connection.

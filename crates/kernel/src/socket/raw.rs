@@ -83,6 +83,15 @@ impl Netns {
         if !header && route.verdict == Verdict::Multicast {
             ip.ttl = 1;
         }
+        let mtu = if header {
+            // raw_send_hdrinc: a packet with its own header is not cut.
+            self.device(route.dev).map_or(0, |d| d.mtu) as usize
+        } else {
+            usize::from(u16::MAX)
+        };
+        if ip.total_len() > mtu {
+            return Err(Errno::EMSGSIZE);
+        }
         let mut skb = Skb::local(packet, ip);
         skb.dst = Some(route);
         let frame = Rc::clone(&skb.frame);

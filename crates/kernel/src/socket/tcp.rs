@@ -4,11 +4,12 @@ use super::tcp_output::{Segment, transmit};
 use super::tcp_timer::{arm, resend, watch};
 use super::{Endpoint, Errno, Socket, nobody_is_me, send_error};
 use crate::event::{SocketStep, What};
-use crate::route::Flow;
+use crate::route::{Dst, Flow};
 use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Skb, SocketId, Timer};
 use packet::TcpFlags;
 use rand_core::Rng;
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// State of a socket (RFC 9293).
@@ -122,7 +123,10 @@ pub struct TcpSocket {
     pub(crate) ts_ok: bool,
     pub(crate) ts_offset: u32,
     pub(crate) ts_recent: u32,
+    /// Bytes in a segment.
     pub(crate) mss: usize,
+    /// The segment size that was offered to the peer.
+    pub(crate) advmss: u16,
     pub(crate) unacked: VecDeque<Unacked>,
     pub(crate) to_send: VecDeque<u8>,
     pub(crate) fin_queued: bool,
@@ -171,17 +175,28 @@ pub(super) const TIMEWAIT: Duration = Duration::from_secs(60);
 const GSO_SEGMENTS: usize = 10;
 /// How far above the old sequence numbers a connection begins that takes the place of one in TIME-WAIT.
 const TIMEWAIT_GAP: u32 = 65_537;
-/// First receive window of a client on a 1500-byte link.
-pub(super) const CLIENT_WINDOW: u32 = 64_240;
-/// First receive window of a server on a 1500-byte link.
-pub(super) const SERVER_WINDOW: u32 = 65_160;
 /// Window scale that Linux offers with a 6 MB `tcp_rmem`.
 pub(super) const WSCALE: u8 = 7;
-/// Segment size that Linux offers on a 1500-byte link.
-pub(super) const MSS: u16 = 1460;
+/// Bytes of time stamps in each segment.
+pub(super) const TIMESTAMPS: u16 = 12;
+/// The longest packet that stands for several segments, about (`sk_gso_max_size`).
+const GSO_MAX: usize = 65_160;
+
+/// `tcp_select_initial_window` with the default buffers: as many whole segments as fit into 64 kB.
+pub(super) fn initial_window(mss: u16) -> u32 {
+    let mss = u32::from(mss.max(1));
+    65_535 / mss * mss
+}
 
 impl TcpSocket {
-    pub(super) fn new(local: Endpoint, remote: Endpoint, status: TcpStatus, cx: &mut Cx<'_>) -> TcpSocket {
+    /// A socket that offers this segment size.
+    pub(super) fn new(
+        local: Endpoint,
+        remote: Endpoint,
+        status: TcpStatus,
+        advmss: u16,
+        cx: &mut Cx<'_>,
+    ) -> TcpSocket {
         let isn = cx.rng.next_u32();
         TcpSocket {
             local,
@@ -198,11 +213,12 @@ impl TcpSocket {
             sack_ok: true,
             rcv_nxt: 0,
             rcv_edge: 0,
-            rcv_wnd: CLIENT_WINDOW,
+            rcv_wnd: initial_window(advmss),
             ts_ok: true,
             ts_offset: cx.rng.next_u32(),
             ts_recent: 0,
-            mss: usize::from(MSS) - 12,
+            mss: usize::from(advmss - TIMESTAMPS),
+            advmss,
             unacked: VecDeque::new(),
             to_send: VecDeque::new(),
             fin_queued: false,
@@ -267,6 +283,32 @@ pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<Sock
 }
 
 impl Netns {
+    /// `ipv4_default_advmss`: the segment size to offer for this way.
+    pub(super) fn advmss(&self, dst: &Dst, to: Ipv4Addr, cx: &Cx<'_>) -> u16 {
+        u16::try_from(self.dst_mtu(dst, to, false, cx).saturating_sub(40)).unwrap_or(u16::MAX).max(256)
+    }
+
+    /// `tcp_v4_mtu_reduced`: the way takes only smaller segments; what is on its way was lost, and is sent again.
+    pub(super) fn tcp_mtu_reduced(&mut self, id: SocketId, mtu: u32, cx: &mut Cx<'_>) {
+        let Some(remote) = self.sockets.tcp(id).map(|t| t.remote.0) else { return };
+        self.update_pmtu(remote, mtu, cx.now);
+        let Ok((dst, _)) = self.ip_route_output(&Flow::to(remote)) else { return };
+        let room = self.dst_mtu(&dst, remote, false, cx).saturating_sub(40);
+        let Some(t) = self.sockets.tcp(id) else { return };
+        let mss = room.saturating_sub(if t.ts_ok { usize::from(TIMESTAMPS) } else { 0 }).max(1);
+        if mss >= t.mss {
+            return;
+        }
+        // tcp_simple_retransmit
+        let lost: Vec<usize> = (0..t.unacked.len())
+            .filter(|i| t.unacked.get(*i).is_some_and(|u| u.payload.len() > mss))
+            .collect();
+        t.mss = mss;
+        for which in lost {
+            resend(self, id, which, cx);
+        }
+    }
+
     /// `socket()`, `bind()`, `listen()`
     pub fn tcp_listen(&mut self, local: Endpoint) -> Result<SocketId, Errno> {
         if !local.0.is_unspecified() && !self.is_local_addr(local.0) {
@@ -314,9 +356,10 @@ impl Netns {
         if dst.is_group() {
             return Err(Errno::ENETUNREACH);
         }
+        let advmss = self.advmss(&dst, remote.0, cx);
         let port = if local.1 == 0 { self.sockets.ephemeral_port() } else { local.1 };
         let addr = if local.0.is_unspecified() { dst.source } else { local.0 };
-        let mut sock = TcpSocket::new((addr, port), remote, TcpStatus::SynSent, cx);
+        let mut sock = TcpSocket::new((addr, port), remote, TcpStatus::SynSent, advmss, cx);
         if let Some(old) = find(self, (addr, port), remote) {
             // A connection that is only waiting gives way (tcp_twsk_unique); the new one begins well above it.
             match self.sockets.tcp(old) {
@@ -442,7 +485,7 @@ pub(super) fn push_with(ns: &mut Netns, id: SocketId, base: TcpFlags, cx: &mut C
         }
         let in_flight = t.snd_nxt.wrapping_sub(t.snd_una);
         let room = t.snd_wnd.saturating_sub(in_flight) as usize;
-        let n = t.to_send.len().min(t.mss * GSO_SEGMENTS).min(room);
+        let n = t.to_send.len().min((t.mss * GSO_SEGMENTS).min(GSO_MAX)).min(room);
         let fin = t.fin_queued && n == t.to_send.len();
         if n == 0 && !fin {
             return;

@@ -1,10 +1,11 @@
 //! Segments in (net/ipv4/tcp_ipv4.c, tcp_input.c).
 
-use super::tcp::{DELACK, SERVER_WINDOW, TIMEWAIT, TcpSocket, TcpStatus, Unacked, find, push};
+use super::tcp::{DELACK, TIMESTAMPS, TIMEWAIT, TcpSocket, TcpStatus, Unacked, find, initial_window, push};
 use super::tcp_output::{Segment, send_reset, transmit};
 use super::tcp_timer::{arm, send_again, watch};
 use super::{Endpoint, Errno, Socket};
 use crate::event::{SocketStep, What};
+use crate::route::Flow;
 use crate::{Cx, Delivery, DropReason, Instant, Journey, Netns, Output, Skb, SocketId, Timer};
 use packet::{L4, Tcp, TcpFlags};
 
@@ -135,13 +136,17 @@ fn listen(
     if tcp.flags.has(TcpFlags::ACK) || !tcp.flags.has(TcpFlags::SYN) {
         return no_socket(ns, skb, cx);
     }
-    let mut t = TcpSocket::new(local, remote, TcpStatus::SynRecv, cx);
+    let advmss = match ns.ip_route_output(&Flow::to(remote.0).from(local.0)) {
+        Ok((dst, _)) => ns.advmss(&dst, remote.0, cx),
+        Err(_) => 536,
+    };
+    let mut t = TcpSocket::new(local, remote, TcpStatus::SynRecv, advmss, cx);
     t.listener = Some(listener);
     t.cause = Some(skb.id);
-    t.rcv_wnd = SERVER_WINDOW;
     t.rcv_nxt = tcp.seq.wrapping_add(1);
-    t.rcv_edge = t.rcv_nxt.wrapping_add(SERVER_WINDOW);
     negotiate(&mut t, tcp);
+    t.rcv_wnd = initial_window(advmss - if t.ts_ok { TIMESTAMPS } else { 0 });
+    t.rcv_edge = t.rcv_nxt.wrapping_add(t.rcv_wnd);
     t.snd_wnd = u32::from(tcp.window);
     let seq = t.snd_una;
     let flags = TcpFlags::SYN | TcpFlags::ACK;
@@ -166,8 +171,8 @@ fn negotiate(t: &mut TcpSocket, tcp: &Tcp) {
     t.sack_ok = tcp.options.sack_ok;
     t.ts_ok = tcp.options.ts.is_some();
     t.ts_recent = tcp.options.ts.map_or(0, |(val, _)| val);
-    let mss = usize::from(tcp.options.mss.unwrap_or(536));
-    t.mss = mss.saturating_sub(if t.ts_ok { 12 } else { 0 }).max(1);
+    let mss = tcp.options.mss.unwrap_or(536).min(t.advmss);
+    t.mss = usize::from(mss.saturating_sub(if t.ts_ok { TIMESTAMPS } else { 0 })).max(1);
 }
 
 /// `tcp_rcv_synsent_state_process`

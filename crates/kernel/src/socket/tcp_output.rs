@@ -1,11 +1,11 @@
 //! Segments out (net/ipv4/tcp_output.c).
 
 use super::send_error;
-use super::tcp::{CLIENT_WINDOW, MSS, SERVER_WINDOW, TcpSocket, WSCALE};
+use super::tcp::{TcpSocket, WSCALE};
 use crate::event::{Origin, What};
 use crate::ipv4::ip_local_out;
 use crate::route::Flow;
-use crate::{Cx, Netns, PacketId, Skb, SocketId};
+use crate::{Cx, DropReason, Netns, PacketId, Skb, SocketId};
 use packet::{Ip, L4, Tcp, TcpFlags, TcpOptions};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -33,22 +33,25 @@ fn window(t: &mut TcpSocket) -> u16 {
 /// box dropped it.
 pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut Cx<'_>) -> Option<PacketId> {
     let ttl = ns.default_ttl();
+    let remote = ns.sockets.tcp(id)?.remote.0;
+    let locked = ns.pmtu_to(remote, cx.now).is_some_and(|p| p.locked);
     let t = ns.sockets.tcp(id)?;
     let now = (cx.now.millis() & 0xffff_ffff) as u32;
     let ts = t.ts_ok.then(|| (t.ts_offset.wrapping_add(now), t.ts_recent));
     let is_synack = segment.syn && segment.flags.has(TcpFlags::ACK);
     let options = if segment.syn {
-        TcpOptions { mss: Some(MSS), sack_ok: t.sack_ok, ts, wscale: t.wscale_ok.then_some(WSCALE) }
+        TcpOptions { mss: Some(t.advmss), sack_ok: t.sack_ok, ts, wscale: t.wscale_ok.then_some(WSCALE) }
     } else {
         TcpOptions { ts, ..TcpOptions::default() }
     };
     let has_ack = segment.flags.has(TcpFlags::ACK);
-    let window = match (segment.syn, is_synack) {
-        (true, false) => CLIENT_WINDOW as u16,
-        (true, true) => SERVER_WINDOW as u16,
+    let window = match segment.syn {
+        true => u16::try_from(t.rcv_wnd).unwrap_or(u16::MAX),
         _ if segment.flags.has(TcpFlags::RST) && !has_ack => 0,
         _ => window(t),
     };
+    // What is longer than a segment stands for several.
+    let gso_size = if segment.payload.len() > t.mss { u16::try_from(t.mss).unwrap_or(u16::MAX) } else { 0 };
     let tcp = Tcp {
         sport: t.local.1,
         dport: t.remote.1,
@@ -65,7 +68,8 @@ pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut 
     }
     let mut ip = Ip::new(IpAddr::V4(t.local.0), IpAddr::V4(t.remote.0), L4::Tcp(tcp));
     ip.ttl = ttl;
-    ip.frag.df = true;
+    ip.gso_size = gso_size;
+    ip.frag.df = !locked;
     if !is_synack {
         // A SYN/ACK belongs to no full socket yet: its id is 0.
         t.ip_id = t.ip_id.wrapping_add(1);
@@ -90,7 +94,9 @@ fn send(
     match ns.route_packet(packet, &flow, cx) {
         Ok(route) => {
             skb.dst = Some(route);
-            ip_local_out(ns, skb, cx).err().and_then(send_error).is_none().then_some(packet)
+            let cut = ip_local_out(ns, skb, cx).err();
+            let stopped = |c: crate::Cut| c.0 == DropReason::TooLongForPeer || send_error(c).is_some();
+            (!cut.is_some_and(stopped)).then_some(packet)
         }
         Err(why) => {
             cx.drop(&skb, crate::DropReason::Unreachable(why));

@@ -116,19 +116,31 @@ impl Netns {
         if let Some(errno) = self.sockets.udp(id).and_then(|u| u.error.take()) {
             return Err(errno);
         }
+        if payload.len() + 28 > usize::from(u16::MAX) {
+            return Err(Errno::EMSGSIZE);
+        }
         let udp = Udp { sport: local.1, dport: remote.1, checksum_ok: true, payload };
         let mut ip = Ip::new(IpAddr::V4(route.source), IpAddr::V4(remote.0), L4::Udp(udp));
         // A group is reached no farther than the link, unless IP_MULTICAST_TTL says so.
         let group = route.verdict == Verdict::Multicast;
         ip.ttl = if group { 1 } else { ttl.unwrap_or(self.default_ttl()) };
-        ip.frag.df = true;
+        // IP_PMTUDISC_WANT: what does not fit is cut here.
+        let locked = self.pmtu_to(remote.0, cx.now).is_some_and(|p| p.locked);
+        ip.frag.df = ip.total_len() <= self.dst_mtu(&route, remote.0, false, cx) && !locked;
         ip.id = if connected { ip_id } else { cx.ip_id() };
         let mut skb = Skb::local(packet, ip);
         skb.dst = Some(route);
+        skb.ignore_df = true;
         let frame = Rc::clone(&skb.frame);
         cx.emit(packet, || What::Created { origin: Origin::Socket(id), parent: None, frame });
         match ip_local_out(self, skb, cx) {
             Ok(_) => Ok(()),
+            // net_xmit_errno: only who asked for errors hears of a full device.
+            Err(crate::Cut(DropReason::TooLongForPeer))
+                if self.sockets.udp(id).is_some_and(|u| u.recverr) =>
+            {
+                Err(Errno::ENOBUFS)
+            }
             Err(cut) => send_error(cut).map_or(Ok(()), Err),
         }
     }

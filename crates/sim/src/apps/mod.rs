@@ -6,12 +6,14 @@
 mod ping;
 mod server;
 mod tcp;
+mod tcp_sender;
 mod tftp;
 mod udp;
 
 pub use ping::Ping;
 pub use server::{TcpServer, UdpServer};
 pub use tcp::TcpClient;
+pub use tcp_sender::TcpSender;
 pub use tftp::{TftpClient, TftpGot, TftpServer};
 pub use udp::UdpClient;
 
@@ -174,6 +176,8 @@ pub enum Outcome {
         /// The answer, if there was a connection.
         reply: Option<Reply>,
     },
+    /// More was sent on a connection that was kept open: the answer, or why it could not be sent.
+    TcpSent(Result<Reply, Errno>),
     /// A UDP client that could not send.
     UdpFailed(Errno),
     /// A UDP client.
@@ -205,6 +209,8 @@ pub enum App {
     UdpServer(UdpServer),
     /// See [`TcpClient`].
     TcpClient(TcpClient),
+    /// See [`TcpSender`].
+    TcpSender(TcpSender),
     /// See [`UdpClient`].
     UdpClient(UdpClient),
     /// See [`TftpServer`].
@@ -274,6 +280,7 @@ impl App {
             App::TcpServer(a) => a.run(cx),
             App::UdpServer(a) => a.run(cx),
             App::TcpClient(a) => a.run(cx),
+            App::TcpSender(a) => a.run(cx),
             App::UdpClient(a) => a.run(cx),
             App::TftpServer(a) => a.run(cx),
             App::TftpClient(a) => a.run(cx),

@@ -98,14 +98,12 @@ impl TcpClient {
             Some(TcpStatus::SynSent) => {
                 let after_ms = millis(self.timeout);
                 cx.report(host, AppEvent::TimedOut { to, connecting: true, after_ms });
-                cx.with(host, |ns, kcx| ns.tcp_close(socket, kcx));
-                cx.world.disown(host, socket);
+                self.leave(socket, cx);
                 Some(Outcome::Tcp { connect: None, reply: None })
             }
             Some(TcpStatus::Close) | None => {
                 let error = cx.with(host, |ns, _| ns.take_error(socket)).flatten();
-                cx.with(host, |ns, kcx| ns.tcp_close(socket, kcx));
-                cx.world.disown(host, socket);
+                self.leave(socket, cx);
                 let errno = error.map(|e| e.errno);
                 if let Some(errno) = errno {
                     cx.report(host, AppEvent::Failed { to, errno });
@@ -159,12 +157,26 @@ impl TcpClient {
         }
     }
 
+    /// Closes a socket that never connected, unless it is to be kept.
+    fn leave(&self, socket: SocketId, cx: &mut AppCx<'_>) {
+        if self.close == CloseHow::Hold {
+            cx.world.hold(self.host, socket);
+        } else {
+            cx.with(self.host, |ns, kcx| ns.tcp_close(socket, kcx));
+        }
+        cx.world.disown(self.host, socket);
+    }
+
     fn finish(&mut self, socket: SocketId, cx: &mut AppCx<'_>) -> Outcome {
         let how = self.close;
         cx.with(self.host, |ns, kcx| match how {
             CloseHow::Reset => ns.tcp_reset(socket, kcx),
             CloseHow::Client | CloseHow::Server => ns.tcp_close(socket, kcx),
+            CloseHow::Hold => {}
         });
+        if how == CloseHow::Hold {
+            cx.world.hold(self.host, socket);
+        }
         cx.world.disown(self.host, socket);
         Outcome::Tcp { connect: Some(Ok(())), reply: self.reply.take() }
     }

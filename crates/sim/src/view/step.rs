@@ -318,6 +318,10 @@ impl Fold<'_> {
                 }
                 step => title::neigh(ns, *dev, *addr, *step),
             },
+            What::Fragment(step) => match title::fragment(step) {
+                Some(draft) => draft,
+                None => return,
+            },
             What::Socket { step, .. } => title::socket(step),
             What::Drop { reason, frame, .. } => {
                 p.ctx = None;

@@ -6,8 +6,8 @@ use super::text::{endpoint, flow_text, icmp_name, segment};
 use crate::apps::AppEvent;
 use crate::operator::route_text;
 use kernel::event::{
-    BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, HookCtx, IpvsStep, NeighStep,
-    Origin, RuleOutcome, RuleStep, SocketStep, TapDir,
+    BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, FragStep, HookCtx, IpvsStep,
+    NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir,
 };
 use kernel::netfilter::conntrack::{CtState, Direction, Row, status};
 use kernel::netfilter::hook::InetHook;
@@ -96,6 +96,7 @@ pub(super) fn created(origin: Origin, frame: &Frame) -> Draft {
         Origin::Arp => (format!("{what} {flow}"), Tone::Dim),
         Origin::Reject => (format!("{what} {flow}: the REJECT target answers"), Tone::Bad),
         Origin::Raw => (format!("crafted packet {flow}"), Tone::Strong),
+        Origin::Fragment => (format!("fragment {flow}"), Tone::Strong),
     };
     Draft::new(Area::Socket, title).at(Spot::SocketsOut).tone(tone)
 }
@@ -112,6 +113,17 @@ pub(super) fn tap(ns: &Netns, dev: DevId, dir: TapDir, frame: &Frame) -> Draft {
     };
     // A port of a bridge takes every frame.
     if dir == TapDir::Out || is_for_us(dir) || bridge.is_some() { draft } else { draft.tone(Tone::Dim) }
+}
+
+pub(super) fn fragment(step: &FragStep) -> Option<Draft> {
+    let title = match step {
+        FragStep::Waits => "fragment: waits for the others".to_owned(),
+        FragStep::Joined { .. } => "fragment: the datagram is whole, and goes on as the first one".to_owned(),
+        FragStep::Reassembled { others, .. } => format!("put together from {} fragments", others.len() + 1),
+        FragStep::Cut { pieces, .. } => format!("leaves as {pieces} fragments"),
+        FragStep::Reused => return None,
+    };
+    Some(Draft::new(Area::Route, title))
 }
 
 /// The name of the chain that a target leads to.

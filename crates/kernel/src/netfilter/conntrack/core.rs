@@ -68,6 +68,9 @@ impl From<&'static str> for NotTracked {
 
 fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<CtStep, NotTracked> {
     let Some(ip) = skb.ip().cloned() else { return Err("not IP".into()) };
+    if ip.is_malformed() {
+        return Err("nf_ct: truncated/malformed packet".into());
+    }
     if let L4::Icmp(icmp) = &ip.l4 {
         if ctx.hook == InetHook::PreRouting && !icmp.checksum_ok {
             return Err("nf_ct_icmp: bad HW ICMP checksum".into());

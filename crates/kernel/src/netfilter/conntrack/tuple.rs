@@ -115,7 +115,7 @@ impl Tuple {
         if ip.frag.offset != 0 {
             return None;
         }
-        let key = match &ip.l4 {
+        let key = match &*ip.headers() {
             L4::Tcp(t) => L4Key::Ports { sport: t.sport, dport: t.dport },
             L4::Udp(u) => L4Key::Ports { sport: u.sport, dport: u.dport },
             L4::Icmp(Icmp { kind, code, body: IcmpBody::Query { id, .. }, .. }) => {

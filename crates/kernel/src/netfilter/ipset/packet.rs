@@ -60,20 +60,27 @@ fn elem_of(kind: SetType, dirs: SetDirs, ip: &Ip, netmask: u8) -> Option<Elem> {
     Some(elem)
 }
 
-/// `ip_set_get_ip4_port`: ICMP's port is its type and code; protocols without ports have port 0. A later fragment of
-/// a protocol with ports has none.
+/// `ip_set_get_ip4_port`: ICMP's port is its type and code; protocols without ports have port 0. A fragment that lacks the
+/// header of a protocol with ports has none.
 fn get_port(ip: &Ip, src: bool) -> Option<(Protocol, Port)> {
-    if let L4::Other(proto, _) = &ip.l4 {
-        // Their ports are not in the packet's value.
-        return (!with_ports(*proto)).then_some((*proto, 0));
-    }
-    if ip.frag.offset != 0 {
-        return None;
-    }
     let proto = ip.protocol();
-    if let Some(icmp) = ip.icmp() {
-        return Some((proto, Port::from(icmp.kind) << 8 | Port::from(icmp.code)));
+    match &*ip.headers() {
+        L4::Icmp(icmp) => Some((proto, Port::from(icmp.kind) << 8 | Port::from(icmp.code))),
+        L4::Other(..) if proto == Protocol::ICMP => None,
+        L4::Other(..) if !with_ports(proto) => Some((proto, 0)),
+        L4::Other(_, bytes) if bytes.len() < header_len(proto) => None,
+        _ => {
+            let (sport, dport) = ip.ports()?;
+            Some((proto, if src { sport } else { dport }))
+        }
     }
-    let (sport, dport) = ip.ports()?;
-    Some((proto, if src { sport } else { dport }))
+}
+
+/// The length of the header that must be there.
+fn header_len(proto: Protocol) -> usize {
+    match proto {
+        Protocol::TCP => 20,
+        Protocol::SCTP => 12,
+        _ => 8,
+    }
 }

@@ -15,6 +15,14 @@ struct Place {
     next: usize,
 }
 
+/// Whether a rule matches.
+enum Outcome {
+    Yes,
+    No,
+    /// A match has found the packet to be malformed.
+    HotDrop,
+}
+
 /// What follows after a rule or the end of a chain.
 enum Flow {
     Next(Place),
@@ -40,8 +48,10 @@ pub(crate) fn ipt_do_table(
             Some(rule) => {
                 let here = place;
                 place.next += 1;
-                if !rule_matches(ns, table, here, rule, &mut skb, ctx, cx, &rules) {
-                    continue;
+                match rule_matches(ns, table, here, rule, &mut skb, ctx, cx, &rules) {
+                    Outcome::Yes => {}
+                    Outcome::No => continue,
+                    Outcome::HotDrop => return TableVerdict::Drop(skb, DropReason::NetfilterDrop),
                 }
                 take(ns, rule, place, &mut stack, &mut skb, ctx, cx)
             }
@@ -139,7 +149,7 @@ fn rule_matches(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
     rules: &RuleSet,
-) -> bool {
+) -> Outcome {
     let (chain, index) = (usize::from(place.chain.0), place.next);
     let mut state = rule_state(ns, table, chain, index).map(std::mem::take).unwrap_or_default();
     let mut checks = Checks::new(cx.explains());
@@ -157,11 +167,15 @@ fn rule_matches(
     if let Some(s) = rule_state(ns, table, chain, index) {
         *s = state;
     }
-    let (rule, checks) = (Rc::clone(rule), checks.list);
+    let (rule, hotdrop, checks) = (Rc::clone(rule), checks.hotdrop, checks.list);
     let outcome =
         if ok { RuleOutcome::Match { rule, checks } } else { RuleOutcome::NoMatch { rule, checks } };
     step(rules, place, outcome, skb, ctx, cx);
-    ok
+    match ok {
+        _ if hotdrop => Outcome::HotDrop,
+        true => Outcome::Yes,
+        false => Outcome::No,
+    }
 }
 
 fn rule_state(ns: &mut Netns, table: TableId, chain: usize, rule: usize) -> Option<&mut RuleState> {

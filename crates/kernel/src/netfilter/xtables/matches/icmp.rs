@@ -3,6 +3,7 @@
 use super::Checks;
 use crate::Skb;
 use crate::netfilter::xtables::{Neg, Seen};
+use packet::L4;
 
 /// `--icmp-type TYPE[/CODE]`. Type 255 with all codes is "any".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +17,8 @@ impl IcmpMatch {
     pub const ANY: u8 = 255;
 
     pub(super) fn eval(self, skb: &Skb, checks: &mut Checks) -> bool {
-        let Some(icmp) = skb.ip().and_then(|ip| ip.icmp()) else {
-            return checks.option(false, || Seen::Word("not ICMP"));
-        };
+        let headers = skb.ip().map(packet::Ip::headers);
+        let Some(L4::Icmp(icmp)) = headers.as_deref() else { return checks.short_header(skb) };
         let ok = self.kind.apply(|&(kind, min, max)| {
             kind == IcmpMatch::ANY || (icmp.kind == kind && min <= icmp.code && icmp.code <= max)
         });

@@ -86,12 +86,15 @@ pub(crate) struct Checks {
     keep: bool,
     index: u8,
     part: u8,
+    /// A match has found that the packet is not what it says it is (`xt_action_param.hotdrop`): it is dropped without asking
+    /// any more rules.
+    pub hotdrop: bool,
     pub list: Vec<Check>,
 }
 
 impl Checks {
     pub(crate) fn new(keep: bool) -> Checks {
-        Checks { keep, index: 0, part: 0, list: Vec::new() }
+        Checks { keep, index: 0, part: 0, hotdrop: false, list: Vec::new() }
     }
 
     pub(crate) fn begin_match(&mut self, index: usize) {
@@ -123,6 +126,14 @@ impl Checks {
         }
         self.part = self.part.saturating_add(1);
         ok
+    }
+
+    /// The header that the match looks at is not there: a later fragment has none and does not match; in any other packet
+    /// it is cut short, which does not happen by accident.
+    pub(crate) fn short_header(&mut self, skb: &Skb) -> bool {
+        let first = skb.ip().is_some_and(|ip| ip.frag.offset == 0);
+        self.hotdrop |= first;
+        self.option(false, || Seen::Word(if first { "header cut short" } else { "later fragment" }))
     }
 
     /// As [`Checks::option`] for an option that may be absent: an absent one holds and is not noted.

@@ -27,7 +27,7 @@ pub struct Multiport {
 impl Multiport {
     pub(super) fn eval(&self, skb: &Skb, checks: &mut Checks) -> bool {
         let Some((sport, dport)) = skb.ip().and_then(|ip| ip.ports()) else {
-            return checks.option(false, || Seen::Word("no ports"));
+            return checks.short_header(skb);
         };
         let ok = self.ports.apply(|list| {
             list.iter().any(|r| match self.side {

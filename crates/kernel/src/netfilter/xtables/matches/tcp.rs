@@ -3,7 +3,7 @@
 use super::{Checks, eval_ports};
 use crate::Skb;
 use crate::netfilter::xtables::{Neg, PortRange, Seen};
-use packet::TcpFlags;
+use packet::{L4, TcpFlags};
 
 /// `--tcp-flags MASK COMP`; `--syn` is `FIN,SYN,RST,ACK SYN`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,12 @@ pub struct TcpMatch {
 
 impl TcpMatch {
     pub(super) fn eval(&self, skb: &Skb, checks: &mut Checks) -> bool {
-        let Some(tcp) = skb.tcp() else { return checks.option(false, || Seen::Word("not TCP")) };
+        let headers = skb.ip().map(packet::Ip::headers);
+        let Some(L4::Tcp(tcp)) = headers.as_deref() else {
+            // Nobody cuts a header so that its flags come in the second fragment, but an attacker.
+            checks.hotdrop |= skb.ip().is_some_and(|ip| ip.frag.offset == 8);
+            return checks.short_header(skb);
+        };
         eval_ports(self.sport.as_ref(), self.dport.as_ref(), (tcp.sport, tcp.dport), checks)
             && checks.optional(
                 self.flags.as_ref(),

@@ -2,7 +2,7 @@
 
 use super::{Checks, eval_ports};
 use crate::Skb;
-use crate::netfilter::xtables::{Neg, PortRange, Seen};
+use crate::netfilter::xtables::{Neg, PortRange};
 use packet::L4;
 
 /// Options of udp, in the order in which iptables prints them.
@@ -16,11 +16,12 @@ pub struct UdpMatch {
 
 impl UdpMatch {
     pub(super) fn eval(&self, skb: &Skb, checks: &mut Checks) -> bool {
-        match skb.ip().map(|ip| &ip.l4) {
+        let headers = skb.ip().map(packet::Ip::headers);
+        match headers.as_deref() {
             Some(L4::Udp(u)) => {
                 eval_ports(self.sport.as_ref(), self.dport.as_ref(), (u.sport, u.dport), checks)
             }
-            _ => checks.option(false, || Seen::Word("not UDP")),
+            _ => checks.short_header(skb),
         }
     }
 }

@@ -1,0 +1,151 @@
+//! Cutting datagrams that are too long for a device (net/ipv4/ip_output.c), and how long they may be.
+
+use super::icmp::icmp_frag_needed;
+use super::output::ip_finish_output2;
+use crate::event::{FragStep, Origin, What};
+use crate::route::Dst;
+use crate::{Cx, Delivery, DropReason, Journey, Netns, Output, Skb};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+/// Header of an IP packet without options.
+const HEADER: usize = 20;
+/// `IP_MAX_MTU`
+const IP_MAX_MTU: u32 = 0xffff;
+
+impl Netns {
+    /// `ip_dst_mtu_maybe_forward`: bytes of a packet that may go this way. What is forwarded does not heed what this host
+    /// was told of the path.
+    pub(crate) fn dst_mtu(&self, dst: &Dst, to: Ipv4Addr, forwarded: bool, cx: &Cx<'_>) -> usize {
+        let device = self.device(dst.dev).map_or(1500, |d| d.mtu).min(IP_MAX_MTU);
+        let learned = self
+            .pmtu_to(to, cx.now)
+            .filter(|p| !forwarded || self.sysctl.ip_forward_use_pmtu != 0 || p.locked);
+        learned.map_or(device, |p| p.mtu.min(device)) as usize
+    }
+}
+
+/// `ip_finish_output`, `ip_fragment`: out, in pieces if it is too long or was put together from pieces.
+pub(super) fn ip_finish_output(ns: &mut Netns, skb: Skb, forwarded: bool, cx: &mut Cx<'_>) -> Journey {
+    let (Some(dst), Some(ip)) = (skb.dst, skb.ip()) else { return ip_finish_output2(ns, skb, cx) };
+    let Some(to) = ip.dst_v4() else { return ip_finish_output2(ns, skb, cx) };
+    let mtu = ns.dst_mtu(&dst, to, forwarded, cx);
+    let len = ip.total_len();
+    if (len <= mtu && skb.frag_max_size == 0) || ip.gso_size != 0 {
+        return ip_finish_output2(ns, skb, cx);
+    }
+    if ip.frag.df && (!skb.ignore_df || skb.frag_max_size > mtu) {
+        icmp_frag_needed(ns, &skb, mtu, cx);
+        return Err(cx.drop(&skb, DropReason::PacketTooBig));
+    }
+    ip_do_fragment(ns, skb, mtu, ip_finish_output2, cx)
+}
+
+/// `ip_do_fragment`: each piece goes to `output`. Pieces that were put together here before leave as they came; others are
+/// cut as long as fits.
+pub(crate) fn ip_do_fragment(
+    ns: &mut Netns,
+    skb: Skb,
+    mtu: usize,
+    output: fn(&mut Netns, Skb, &mut Cx<'_>) -> Journey,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    let Some(ip) = skb.ip() else { return output(ns, skb, cx) };
+    let mtu = if skb.frag_max_size == 0 { mtu } else { mtu.min(skb.frag_max_size) };
+    let room = mtu.saturating_sub(HEADER);
+    let (whole, bytes) = (ip.clone(), ip.payload_bytes());
+    let old = skb.frag_list.clone().filter(|parts| {
+        let (last, others) = match parts.split_last() {
+            Some((last, others)) => (last.1, others),
+            None => return false,
+        };
+        last <= room
+            && others.iter().all(|(_, len)| *len <= room && len % 8 == 0)
+            && others.iter().map(|(_, len)| *len).sum::<usize>() + last == bytes.len()
+    });
+    let cuts: Vec<usize> = match &old {
+        Some(parts) => parts.iter().map(|(_, len)| *len).collect(),
+        None if room < 8 => return Err(cx.drop(&skb, DropReason::PacketTooBig)),
+        None => cut(bytes.len(), room),
+    };
+    let frame = skb.frame.clone();
+    let pieces = cuts.len();
+    cx.emit(skb.id, || What::Fragment(FragStep::Cut { pieces, frame }));
+    let mut from = 0;
+    let mut out = Vec::with_capacity(pieces);
+    for (n, len) in cuts.into_iter().enumerate() {
+        let mut piece = skb.clone();
+        piece.frag_list = None;
+        let part = whole.part(&bytes, from, from + len);
+        from += len;
+        if let Some(ip) = piece.ip_mut() {
+            *ip = part;
+            // Only pieces that are made anew, of a sender that looks for the path MTU, keep it.
+            ip.frag.df &= skb.frag_max_size != 0 && old.is_none();
+        }
+        match &old {
+            Some(parts) => piece.id = parts.get(n).map_or(skb.id, |(id, _)| *id),
+            None if n > 0 => piece.id = cx.ids.packet(),
+            None => {}
+        }
+        if n > 0 {
+            let (parent, frame) = (Some(skb.id), Rc::clone(&piece.frame));
+            cx.emit(piece.id, || match old {
+                Some(_) => What::Fragment(FragStep::Reused),
+                None => What::Created { origin: Origin::Fragment, parent, frame },
+            });
+        }
+        out.push(piece);
+    }
+    let mut rest = out.into_iter();
+    let mut sent = Ok(Delivery::Transmitted);
+    while let Some(piece) = rest.next() {
+        sent = output(ns, piece, cx);
+        if !ns.softirq && skb.nf_bridge.is_none() {
+            // A program's call is interrupted by what its first piece leads to.
+            cx.out.push(Output::Resume(rest.collect()));
+            break;
+        }
+        if sent.is_err() {
+            break;
+        }
+    }
+    sent
+}
+
+impl Netns {
+    /// Goes on with what a program was sending.
+    pub fn resume(&mut self, rest: Vec<Skb>, cx: &mut Cx<'_>) {
+        let mut rest = rest.into_iter();
+        if let Some(piece) = rest.next() {
+            let _ = ip_finish_output2(self, piece, cx);
+            if rest.len() > 0 {
+                cx.out.push(Output::Resume(rest.collect()));
+            }
+        }
+    }
+}
+
+/// Lengths of the pieces: all but the last are multiples of eight bytes.
+fn cut(len: usize, room: usize) -> Vec<usize> {
+    let mut left = len;
+    let mut out = Vec::new();
+    while left > room {
+        out.push(room & !7);
+        left -= room & !7;
+    }
+    out.push(left);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_pieces_but_the_last_are_multiples_of_eight() {
+        assert_eq!(cut(3008, 1480), [1480, 1480, 48]);
+        assert_eq!(cut(1383 + 1376, 1383), [1376, 1383]);
+        assert_eq!(cut(100, 1480), [100]);
+    }
+}

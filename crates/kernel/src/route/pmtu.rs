@@ -1,0 +1,40 @@
+//! What the host was told of the way to a destination (`ip_rt_update_pmtu`, net/ipv4/route.c).
+
+use super::Flow;
+use crate::{Instant, Netns};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// The path MTU to a destination (`struct fib_nh_exception`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pmtu {
+    /// Bytes.
+    pub mtu: u32,
+    /// It is the least that this host accepts, so DF is not set any more (`ip_mtu_locked`).
+    pub locked: bool,
+    expires: Instant,
+}
+
+impl Netns {
+    /// What is known of the path to `to`.
+    pub(crate) fn pmtu_to(&self, to: Ipv4Addr, now: Instant) -> Option<Pmtu> {
+        self.pmtu.get(&to).copied().filter(|p| p.expires > now)
+    }
+
+    /// `__ip_rt_update_pmtu`: a router says that only `mtu` bytes fit. Never more than was known; not less than
+    /// `net.ipv4.route.min_pmtu`.
+    pub(crate) fn update_pmtu(&mut self, to: Ipv4Addr, mtu: u32, now: Instant) {
+        let known = self.pmtu_to(to, now);
+        let Ok((dst, _)) = self.ip_route_output(&Flow::to(to)) else { return };
+        let device = self.device(dst.dev).map_or(1500, |d| d.mtu);
+        let old = known.map_or(device, |p| p.mtu.min(device));
+        if known.is_some_and(|p| p.locked) || old < mtu {
+            return;
+        }
+        let least = u32::try_from(self.sysctl.route_min_pmtu).unwrap_or(552);
+        let locked = mtu < least;
+        let mtu = if locked { old.min(least) } else { mtu };
+        let life = Duration::from_secs(u64::try_from(self.sysctl.route_mtu_expires).unwrap_or(600));
+        self.pmtu.insert(to, Pmtu { mtu, locked, expires: now + life });
+    }
+}
