@@ -112,7 +112,7 @@ impl Ip {
                 out.extend(t.dport.to_be_bytes());
                 out.extend(t.seq.to_be_bytes());
                 out.extend(t.ack.to_be_bytes());
-                out.extend([((20 + t.options.len()) / 4 << 4) as u8, t.flags.0]);
+                out.extend([((20 + t.options.len()) * 4) as u8, t.flags.0]);
                 out.extend(t.window.to_be_bytes());
                 out.extend([0; 4]);
                 options_bytes(&t.options, &mut out);
@@ -154,7 +154,8 @@ impl Ip {
 
     /// Header (without a checksum) and payload.
     fn write(&self, out: &mut Vec<u8>) {
-        let frag = self.frag.offset / 8 | u16::from(self.frag.mf) << 13 | u16::from(self.frag.df) << 14;
+        let flags = u16::from(self.frag.mf) << 13 | u16::from(self.frag.df) << 14;
+        let frag = flags | (self.frag.offset / 8);
         out.extend([0x45, self.tos]);
         for word in [self.total_len() as u16, self.id, frag] {
             out.extend(word.to_be_bytes());
