@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 use kernel::netfilter::conntrack::{TcpState, status};
+use kernel::netfilter::ipset::{SetType, SkbInfo};
 use packet::Protocol;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use userland::Diagnostic;
 use userland::bridge::{BridgeCommand, FdbSpec, FdbState, parse_bridge};
 use userland::conntrack::{ConntrackOp, ConntrackTable, parse_conntrack};
 use userland::ip::{parse_ip, parse_ip_batch};
-use userland::ipset::{EntryOption, IpsetCommand, SetOption, parse_ipset, parse_ipset_restore};
+use userland::ipset::{IpsetCommand, IpsetFlags, IpsetLine, parse_ipset_restore};
 use userland::sysctl::{SysctlKey, parse_sysctl, parse_sysctl_conf};
 
 fn words(line: &str) -> Vec<&str> {
@@ -125,44 +126,59 @@ fn conntracks() {
     }
 }
 
+/// Reads a line about the sets S (hash:net,iface), P (hash:ip,port) and L (list:set).
+fn ipset(line: &str) -> Result<IpsetCommand, String> {
+    let argv = words(line).into_iter().skip(1).map(str::to_owned).collect();
+    let kind_of = |name: &str| match name {
+        "S" => Some(SetType::HashNetIface),
+        "P" => Some(SetType::HashIpPort),
+        "L" => Some(SetType::ListSet),
+        _ => None,
+    };
+    let line = IpsetLine::parse(argv, &mut IpsetFlags::default(), false);
+    line.and_then(|l| l.command(&kind_of)).map_err(|e| e.says)
+}
+
 #[test]
 fn ipsets() {
-    let ipset = |line: &str| parse_ipset(&words(line)).map_err(|d| parts(d).2);
-    let create = IpsetCommand::Create {
-        name: "KUBE-CLUSTER-IP".to_owned(),
-        kind: "hash:ip,port".to_owned(),
-        options: vec![SetOption::FamilyInet, SetOption::HashSize(1024), SetOption::MaxElem(65536)],
-        exist: true,
-    };
-    let line = "ipset create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536 -exist";
-    assert_eq!(ipset(line), Ok(create));
-    let add = IpsetCommand::Add {
-        name: "S".to_owned(),
-        entry: "10.96.0.1,tcp:443".to_owned(),
-        options: vec![EntryOption::Timeout(5), EntryOption::NoMatch],
-        exist: false,
-    };
-    assert_eq!(ipset("ipset add S 10.96.0.1,tcp:443 timeout 5 nomatch"), Ok(add));
-    let del = IpsetCommand::Del { name: "S".to_owned(), entry: "10.0.0.1".to_owned(), exist: true };
-    assert_eq!(ipset("ipset -! del S 10.0.0.1"), Ok(del));
-    assert_eq!(ipset("ipset list -n"), Ok(IpsetCommand::List { name: None, names: true, terse: false }));
+    let line = "ipset create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 128 maxelem 7 -exist";
+    let Ok(IpsetCommand::Create { name, kind, options }) = ipset(line) else { panic!("no create") };
+    assert_eq!((name.as_str(), kind), ("KUBE-CLUSTER-IP", SetType::HashIpPort));
+    assert_eq!((options.hashsize, options.maxelem), (128, 7));
+    let line = "ipset add S 10.0.0.0/8,physdev:eth0 timeout 5 nomatch wildcard skbmark 0x5/0xff";
+    let Ok(IpsetCommand::Add { elems, info, .. }) = ipset(line) else { panic!("no add") };
+    assert_eq!((&*elems.name, elems.physdev, elems.wildcard), ("eth0", true, true));
+    assert_eq!((info.timeout, info.nomatch), (Some(5), true));
+    assert_eq!(info.skbinfo, Some(SkbInfo { mark: 5, mask: 0xff, ..SkbInfo::default() }));
+    let Ok(IpsetCommand::Add { elems, .. }) = ipset("ipset -! add L A before B") else { panic!("no add") };
+    assert_eq!(elems.place, Some((true, "B".into())));
+    assert_eq!(ipset("ipset list -n"), Ok(IpsetCommand::List(None)));
     assert_eq!(ipset("ipset swap A B"), Ok(IpsetCommand::Swap("A".to_owned(), "B".to_owned())));
-    for (line, message) in [
-        ("ipset", "the command ends too early"),
-        ("ipset foo", "unknown word \"foo\""),
-        ("ipset create S hash:foo", "unknown type of set \"hash:foo\""),
-        ("ipset create S hash:ip family inet6", "family \"inet6\" is not modelled"),
-        ("ipset create S hash:ip hashsize x", "\"x\" is not a number"),
-        ("ipset add S 1.1.1.1 skbmark 1", "\"skbmark\" is not modelled"),
-        ("ipset destroy A B", "\"B\" is too much"),
+    for (line, says) in [
+        ("ipset", "No command specified."),
+        ("ipset foo", "No command specified: unknown argument foo"),
+        ("ipset create S hash:foo", "Syntax error: typename 'hash:foo' is unknown"),
+        ("ipset create S hash:mac", "type hash:mac is not modelled"),
+        ("ipset create S hash:ip family inet6", "family inet6 is not modelled"),
+        ("ipset create S hash:ip hashsize x", "Syntax error: 'x' is invalid as number"),
+        ("ipset add P 1.1.1.1,80 wildcard", "Unknown argument: `wildcard'"),
+        ("ipset add NO 1.1.1.1", "The set with the given name does not exist"),
+        ("ipset destroy A B", "Unknown argument B"),
     ] {
-        assert_eq!(ipset(line), Err(message.to_owned()), "{line}");
+        assert_eq!(ipset(line), Err(says.to_owned()), "{line}");
     }
-    let (commands, wrong) = parse_ipset_restore("create S hash:ip\nadd S 1.1.1.1 comment \"a b\"\nfoo\n");
-    assert_eq!(commands.len(), 2);
-    assert_eq!(wrong[0].span.line, 3);
-    let IpsetCommand::Add { options, .. } = &commands[1].1 else { panic!("no add") };
-    assert_eq!(options, &[EntryOption::Comment("a b".to_owned())]);
+}
+
+#[test]
+fn an_ipset_text_is_read_up_to_its_first_mistake() {
+    let text = "create S hash:ip\nadd S 1.1.1.1 comment \"a b\" -exist\n# x\nlist\nfoo\nlist\n";
+    let (lines, wrong) = parse_ipset_restore(text, &mut IpsetFlags::default());
+    let read: Vec<(u32, bool, usize)> =
+        lines.iter().map(|(n, flags, line)| (*n, flags.exist, line.words.len())).collect();
+    // -exist holds from its line on.
+    assert_eq!(read, [(1, false, 2), (2, true, 4), (4, true, 0)]);
+    assert_eq!(lines[1].2.words[3], "a b");
+    assert_eq!(wrong.map(|(n, e)| (n, e.usage)), Some((5, true)));
 }
 
 const WORDS: [&str; 64] = [
@@ -246,10 +262,12 @@ proptest! {
             parse_bridge(&argv).err(),
             parse_sysctl(&argv).err(),
             parse_conntrack(&argv).err(),
-            parse_ipset(&argv).err(),
         ];
         let text = argv.join(" ");
-        let lists = [parse_ip_batch(&text).1, parse_sysctl_conf(&text).1, parse_ipset_restore(&text).1];
+        let lists = [parse_ip_batch(&text).1, parse_sysctl_conf(&text).1];
+        for line in [ipset(&text), ipset(&format!("ipset add S {text}")), ipset(&format!("ipset create S {text}"))] {
+            prop_assert!(line.err().is_none_or(|says| !says.is_empty()), "{argv:?}");
+        }
         for d in all.into_iter().flatten().chain(lists.into_iter().flatten()) {
             prop_assert!(!d.token.is_empty() && !d.message.is_empty() && d.help.starts_with("expected "), "{argv:?} {d:?}");
             prop_assert!(d.span.line == 1 && d.span.col >= 1, "{argv:?} {d:?}");

@@ -7,7 +7,7 @@ use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, pri
 use crate::netfilter::ipvs::{Dest, Endpoint, IpvsError, Scheduler, ServiceId};
 use crate::netfilter::xtables::matches::Match;
 use crate::netfilter::xtables::targets::Target;
-use crate::netfilter::xtables::{LoadedTable, RuleSet, RuleSetError, TableId};
+use crate::netfilter::xtables::{LoadedTable, Rule, RuleSet, RuleSetError, TableId};
 use crate::sysctl::Sysctl;
 use packet::Family;
 
@@ -94,10 +94,17 @@ impl Netns {
         }
     }
 
-    /// How many matches in the rules of all tables use a set: its References. The set is in use by them.
+    /// How often the rules of all tables and lists use a set: its References. The set is in use by them.
     pub fn set_references(&self, name: &str) -> usize {
         let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
-        rules.flat_map(|r| &r.matches).filter(|m| matches!(m, Match::Set(s) if s.name == name)).count()
+        let uses = |r: &Rule| {
+            let target = match &r.target {
+                Target::Set(t) => t.sets().filter(|s| *s == name).count(),
+                _ => 0,
+            };
+            target + r.matches.iter().filter(|m| matches!(m, Match::Set(s) if s.name == name)).count()
+        };
+        rules.map(|r| uses(r)).sum::<usize>() + self.ipsets.listed_in(name)
     }
 
     /// What is registered at the hooks, as `nft list hooks` shows it.

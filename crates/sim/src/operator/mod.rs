@@ -94,7 +94,7 @@ pub(crate) fn ip_command(world: &mut World, host: NetnsId, command: &IpCommand) 
 
 /// `ipset restore` while a box is set up. `Err` is what ipset says.
 pub(crate) fn ipset_restore(ns: &mut Netns, text: &str) -> Result<(), String> {
-    ipset::load(ns, text, false, Instant(0)).map(|_| ()).map_err(|output| output.stderr.join("\n"))
+    ipset::load(ns, text, Instant(0)).map(|_| ()).map_err(|output| output.stderr.join("\n"))
 }
 
 /// `ipvsadm -R` while a box is set up. `Err` is what ipvsadm says.

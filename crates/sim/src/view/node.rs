@@ -86,7 +86,7 @@ pub fn listings(world: &World, ns: &Netns) -> Vec<Listing> {
         .map(|d| format!("/sys/class/net/{}/brport/hairpin_mode:{}", d.name, u8::from(d.hairpin)))
         .collect();
     let loaded = modules(ns).into_iter().filter(|(_, loaded)| *loaded);
-    let sets = ns.ipsets.iter().flat_map(|s| save_set(s, ns.era(), Instant(0)));
+    let sets = ns.ipsets.iter().flat_map(|s| save_set(s, false, ns.era(), Instant(0)));
     let rules = rule_lines(ns).into_iter().map(|l| l.text);
     let listing = |command, lines| Listing { command, lines };
     vec![

@@ -220,7 +220,8 @@ impl<'a> Spec<'a> {
             )
             .usage(format!("{ext}: option \"--{name}\" cannot be inverted.\n")));
         }
-        if seen.has(name) {
+        // Who does not mind says nothing.
+        if seen.has(name) && !twice.is_empty() {
             return Err(Fault::new(format!("{shown} is given twice"), "expected it only once").usage(twice));
         }
         let seen = seen.clone();
@@ -254,14 +255,22 @@ impl<'a> Spec<'a> {
 
     /// Refuses a set that does not exist.
     fn check_sets(&self, source: Source<'_>, sets: &[String]) -> Result<(), Diagnostic> {
+        let absent = |name: &str| !sets.iter().any(|s| s == name);
+        let refuse = |at: &Token<'_>, name: &str| {
+            let named = Args::of_line(source, 0).find(|t| t.start > at.start && t.text == name);
+            Err(source.blame(named.as_ref().unwrap_or(at), matches::missing_set(name)))
+        };
         for m in &self.matches {
             let Match::Set(set) = &m.value else { continue };
-            if sets.contains(&set.name) {
-                continue;
+            if absent(&set.name) {
+                return refuse(&m.at, &set.name);
             }
-            let named =
-                Args::of_line(source, 0).find(|t| t.start > m.at.start && t.text == set.name.as_str());
-            return Err(source.blame(named.as_ref().unwrap_or(&m.at), matches::missing_set(&set.name)));
+        }
+        if let Some(Jump::Target(t)) = &self.jump
+            && let Target::Set(set) = &t.value
+            && let Some(name) = set.sets().find(|name| absent(name))
+        {
+            return refuse(&t.at, name);
         }
         Ok(())
     }

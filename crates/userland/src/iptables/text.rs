@@ -132,7 +132,7 @@ pub(super) trait Text {
     /// Writes the options as `-L` does, with a blank before each word.
     fn list(&self, names: &Names, out: &mut String);
 
-    /// What iptables says about an option given twice.
+    /// What iptables says about an option given twice; nothing if that is allowed.
     fn twice(ext: &str, name: &str) -> String {
         format!("{ext}: option \"--{name}\" can only be used once.\n")
     }

@@ -1,7 +1,7 @@
 //! Generators of rule sets that the kernel would accept.
 
 use kernel::netfilter::conntrack::{Direction, Helper};
-use kernel::netfilter::ipset::SetDirs;
+use kernel::netfilter::ipset::{Compare, SetDirs, SetQuery};
 use kernel::netfilter::xtables::matches::*;
 use kernel::netfilter::xtables::targets::*;
 use kernel::netfilter::xtables::*;
@@ -75,14 +75,40 @@ fn conntrack() -> impl Strategy<Value = Conntrack> {
         .prop_filter("empty", |c| *c != Conntrack::default())
 }
 
-fn set() -> impl Strategy<Value = SetMatch> {
-    let dirs = (1..=SetDirs::MAX, any::<u8>())
-        .prop_map(|(dim, bits)| SetDirs { dim, src: bits & u8::MAX >> (8 - dim) });
-    (any::<bool>(), "[A-Za-z][A-Za-z0-9_.:-]{0,30}", dirs).prop_map(|(not, name, dirs)| SetMatch {
-        not,
-        name,
-        dirs,
+fn dirs() -> impl Strategy<Value = SetDirs> {
+    (1..=SetDirs::MAX, any::<u8>()).prop_map(|(dim, bits)| SetDirs { dim, src: bits & u8::MAX >> (8 - dim) })
+}
+
+/// SET as any table takes it.
+fn set_target() -> impl Strategy<Value = SetTarget> {
+    let named = || ("[A-Za-z][A-Za-z0-9_.:-]{0,30}", dirs());
+    (named(), of(named()), any::<bool>(), of(0..u32::MAX)).prop_map(|(add, del, exist, timeout)| SetTarget {
+        add: Some(add),
+        del,
+        exist,
+        timeout,
+        ..SetTarget::default()
     })
+}
+
+fn set() -> impl Strategy<Value = SetMatch> {
+    let compare = || {
+        of(any::<(u64, u8)>().prop_map(|(n, how)| match how % 4 {
+            0 => Compare::Eq(n),
+            1 => Compare::Ne(n),
+            2 => Compare::Lt(n),
+            _ => Compare::Gt(n),
+        }))
+    };
+    let flags = any::<(bool, bool, bool)>();
+    let name = "[A-Za-z][A-Za-z0-9_.:-]{0,30}";
+    (any::<bool>(), name, dirs(), flags, compare(), compare()).prop_map(
+        |(not, name, dirs, (return_nomatch, skip_counters, skip_subcounters), packets, bytes)| SetMatch {
+            not,
+            name,
+            query: SetQuery { dirs, return_nomatch, skip_counters, skip_subcounters, packets, bytes },
+        },
+    )
 }
 
 fn statistic() -> impl Strategy<Value = Statistic> {
@@ -212,6 +238,7 @@ fn target(
         Just(Target::Return).boxed(),
         mark.boxed(),
         log().prop_map(Target::Log).boxed(),
+        set_target().prop_map(Target::Set).boxed(),
     ];
     if chain + 1 < chains {
         let to = move || (chain + 1..chains).prop_map(|c| ChainId(c as u16));

@@ -1,90 +1,13 @@
-//! Types of sets, and what their members are made of.
+//! What members are made of.
 
 use super::SetError;
+use super::kind::SetType;
+use super::options::SetOptions;
 use ::packet::{Port, Protocol};
 use std::net::Ipv4Addr;
 
-/// A type of set that is modelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetType {
-    /// `bitmap:port`
-    BitmapPort,
-    /// `hash:ip`
-    HashIp,
-    /// `hash:ip,port`
-    HashIpPort,
-    /// `hash:ip,port,ip`
-    HashIpPortIp,
-    /// `hash:ip,port,net`
-    HashIpPortNet,
-    /// `hash:net`
-    HashNet,
-    /// `hash:net,port`
-    HashNetPort,
-}
-
-impl SetType {
-    /// Every type.
-    pub const ALL: [SetType; 7] = [
-        SetType::BitmapPort,
-        SetType::HashIp,
-        SetType::HashIpPort,
-        SetType::HashIpPortIp,
-        SetType::HashIpPortNet,
-        SetType::HashNet,
-        SetType::HashNetPort,
-    ];
-
-    /// Its name in `create`.
-    pub fn name(self) -> &'static str {
-        match self {
-            SetType::BitmapPort => "bitmap:port",
-            SetType::HashIp => "hash:ip",
-            SetType::HashIpPort => "hash:ip,port",
-            SetType::HashIpPortIp => "hash:ip,port,ip",
-            SetType::HashIpPortNet => "hash:ip,port,net",
-            SetType::HashNet => "hash:net",
-            SetType::HashNetPort => "hash:net,port",
-        }
-    }
-
-    /// How many parts a member has; a rule needs as many directions.
-    pub fn dimension(self) -> u8 {
-        match self {
-            SetType::BitmapPort | SetType::HashIp | SetType::HashNet => 1,
-            SetType::HashIpPort | SetType::HashNetPort => 2,
-            SetType::HashIpPortIp | SetType::HashIpPortNet => 3,
-        }
-    }
-
-    /// True if a member has an address before its port.
-    pub fn has_addr(self) -> bool {
-        self != SetType::BitmapPort
-    }
-
-    /// True if that address is a network.
-    pub fn first_is_net(self) -> bool {
-        matches!(self, SetType::HashNet | SetType::HashNetPort)
-    }
-
-    /// True if a member has a port.
-    pub fn has_port(self) -> bool {
-        !matches!(self, SetType::HashIp | SetType::HashNet)
-    }
-
-    /// True if a member has an address behind its port.
-    pub fn has_second(self) -> bool {
-        self.dimension() == 3
-    }
-
-    /// True if `nomatch` is known (`IPSET_TYPE_NOMATCH`): a part of the member is a network.
-    pub fn has_nomatch(self) -> bool {
-        self.first_is_net() || self == SetType::HashIpPortNet
-    }
-}
-
-/// A member. Parts that its type does not have are zero, prefixes of single addresses 32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A member. Parts that its type does not have are zero or empty, prefixes of single addresses 32.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elem {
     /// The first address, masked.
     pub ip: Ipv4Addr,
@@ -98,18 +21,58 @@ pub struct Elem {
     pub ip2: Ipv4Addr,
     /// Its prefix length.
     pub cidr2: u8,
+    /// `physdev:`: the device is a bridge port.
+    pub physdev: bool,
+    /// `wildcard`: every device whose name begins so.
+    pub wildcard: bool,
+    /// The name of the device, or of the set.
+    pub name: Box<str>,
+}
+
+impl Default for Elem {
+    fn default() -> Elem {
+        Elem {
+            ip: Ipv4Addr::UNSPECIFIED,
+            cidr: 32,
+            proto: Protocol(0),
+            port: 0,
+            ip2: Ipv4Addr::UNSPECIFIED,
+            cidr2: 32,
+            physdev: false,
+            wildcard: false,
+            name: Box::default(),
+        }
+    }
 }
 
 impl Elem {
-    /// Nothing yet.
-    pub(super) const ZERO: Elem = Elem {
-        ip: Ipv4Addr::UNSPECIFIED,
-        cidr: 32,
-        proto: Protocol(0),
-        port: 0,
-        ip2: Ipv4Addr::UNSPECIFIED,
-        cidr2: 32,
-    };
+    /// `mtype_data_equal`: a member against what is looked for. `near` becomes true if they differ at most in the device.
+    pub(super) fn equals(&self, wanted: &Elem, near: &mut u32) -> bool {
+        if (self.ip, self.cidr, self.proto, self.port) != (wanted.ip, wanted.cidr, wanted.proto, wanted.port)
+            || (self.ip2, self.cidr2) != (wanted.ip2, wanted.cidr2)
+        {
+            return false;
+        }
+        *near += 1;
+        let name = match self.wildcard {
+            true => wanted.name.starts_with(&*self.name),
+            false => self.name == wanted.name,
+        };
+        name && self.physdev == wanted.physdev
+    }
+
+    /// The prefix length that the type keeps a list of.
+    pub(super) fn net(&self, kind: SetType) -> u8 {
+        if kind.first_is_net() { self.cidr } else { self.cidr2 }
+    }
+
+    /// The member with a shorter prefix.
+    pub(super) fn shortened(&self, kind: SetType, cidr: u8) -> Elem {
+        match kind.first_is_net() {
+            true => Elem { ip: masked(self.ip, cidr), cidr, ..self.clone() },
+            false => Elem { ip2: masked(self.ip2, cidr), cidr2: cidr, ..self.clone() },
+        }
+    }
 }
 
 /// Addresses as they are typed.
@@ -122,7 +85,7 @@ pub enum Addrs {
 }
 
 /// One or many members as they are typed. Parts that the type of the set does not have are not looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elems {
     /// The first part.
     pub first: Addrs,
@@ -132,12 +95,43 @@ pub struct Elems {
     pub ports: (Port, Port),
     /// The part behind the port.
     pub second: Addrs,
+    /// `physdev:`
+    pub physdev: bool,
+    /// `wildcard`
+    pub wildcard: bool,
+    /// The device or the set.
+    pub name: Box<str>,
+    /// `before SET` (true) or `after SET`.
+    pub place: Option<(bool, Box<str>)>,
+}
+
+impl Default for Elems {
+    fn default() -> Elems {
+        let nothing = Addrs::Net(Ipv4Addr::UNSPECIFIED, 32);
+        Elems {
+            first: nothing,
+            proto: Protocol(0),
+            ports: (0, 0),
+            second: nothing,
+            physdev: false,
+            wildcard: false,
+            name: Box::default(),
+            place: None,
+        }
+    }
+}
+
+/// Takes members one after the other, until it refuses one.
+type Each<'a> = dyn FnMut(Elem) -> Result<(), SetError> + 'a;
+
+/// The bits of a prefix (`ip_set_hostmask`).
+pub(super) fn mask(cidr: u8) -> u32 {
+    u32::MAX.checked_shl(u32::from(32u8.saturating_sub(cidr))).unwrap_or(0)
 }
 
 /// `ip_set_netmask`
 pub(super) fn masked(ip: Ipv4Addr, cidr: u8) -> Ipv4Addr {
-    let mask = u32::MAX.checked_shl(u32::from(32u8.saturating_sub(cidr))).unwrap_or(0);
-    Ipv4Addr::from_bits(ip.to_bits() & mask)
+    Ipv4Addr::from_bits(ip.to_bits() & mask(cidr))
 }
 
 /// The end that is smaller, and the other.
@@ -147,8 +141,9 @@ fn ordered<T: PartialOrd>(a: T, b: T) -> (T, T) {
 
 impl Addrs {
     /// The first address, and its prefix length, for a type that takes networks.
-    fn one_net(self) -> Result<(Ipv4Addr, u8), SetError> {
+    fn one_net(self, kind: SetType) -> Result<(Ipv4Addr, u8), SetError> {
         match self {
+            Addrs::Net(ip, 0) if kind == SetType::HashNetIface => Ok((masked(ip, 0), 0)),
             Addrs::Net(_, 0) => Err(SetError::InvalidCidr),
             Addrs::Net(ip, cidr) => Ok((masked(ip, cidr), cidr)),
             Addrs::Range(from, _) => Ok((from, 32)),
@@ -156,9 +151,13 @@ impl Addrs {
     }
 
     /// Networks that are just these addresses (`ip_set_range_to_cidr`), one after the other to `each`.
-    fn nets(self, each: &mut dyn FnMut(Ipv4Addr, u8) -> Result<(), SetError>) -> Result<(), SetError> {
+    fn nets(
+        self,
+        kind: SetType,
+        each: &mut dyn FnMut(Ipv4Addr, u8) -> Result<(), SetError>,
+    ) -> Result<(), SetError> {
         let Addrs::Range(from, to) = self else {
-            let (ip, cidr) = self.one_net()?;
+            let (ip, cidr) = self.one_net(kind)?;
             return each(ip, cidr);
         };
         let (from, to) = ordered(from.to_bits(), to.to_bits());
@@ -167,38 +166,24 @@ impl Addrs {
         }
         let mut next = Some(from);
         while let Some(ip) = next.filter(|ip| *ip <= to) {
-            let fits = |cidr: &u8| {
-                let last = ip | u32::MAX.checked_shr(u32::from(*cidr)).unwrap_or(0);
-                masked(Ipv4Addr::from_bits(ip), *cidr).to_bits() == ip && last <= to
-            };
+            let fits = |cidr: &u8| ip & mask(*cidr) == ip && ip | !mask(*cidr) <= to;
             let cidr = (1..=32).find(fits).unwrap_or(32);
             each(Ipv4Addr::from_bits(ip), cidr)?;
-            next = (ip | u32::MAX.checked_shr(u32::from(cidr)).unwrap_or(0)).checked_add(1);
+            next = (ip | !mask(cidr)).checked_add(1);
         }
         Ok(())
     }
 
-    /// Single addresses, of which a set keeps the first `keep` bits.
-    fn single(
-        self,
-        keep: u8,
-        each: &mut dyn FnMut(Ipv4Addr, u8) -> Result<(), SetError>,
-    ) -> Result<(), SetError> {
-        let (from, to) = match self {
-            Addrs::Net(_, 0) => return Err(SetError::InvalidCidr),
+    /// The first and the last address, for a type that takes single ones.
+    pub(super) fn ends(self) -> Result<(u32, u32), SetError> {
+        match self {
+            Addrs::Net(_, 0) => Err(SetError::InvalidCidr),
             Addrs::Net(ip, cidr) => {
-                let from = masked(ip, cidr).to_bits();
-                (from, from | u32::MAX.checked_shr(u32::from(cidr)).unwrap_or(0))
+                let from = ip.to_bits() & mask(cidr);
+                Ok((from, from | !mask(cidr)))
             }
-            Addrs::Range(from, to) => ordered(from.to_bits(), to.to_bits()),
-        };
-        let step = 1u32.checked_shl(u32::from(32u8.saturating_sub(keep))).unwrap_or(0);
-        let mut next = Some(masked(Ipv4Addr::from_bits(from), keep).to_bits());
-        while let Some(ip) = next.filter(|ip| *ip <= to) {
-            each(Ipv4Addr::from_bits(ip), 32)?;
-            next = ip.checked_add(step).filter(|_| step > 0);
+            Addrs::Range(from, to) => Ok(ordered(from.to_bits(), to.to_bits())),
         }
-        Ok(())
     }
 }
 
@@ -210,18 +195,18 @@ pub(super) fn with_ports(proto: Protocol) -> bool {
 
 impl Elems {
     /// The first of them, as `test` looks at it.
-    pub(super) fn first_of(&self, kind: SetType, netmask: u8) -> Result<Elem, SetError> {
-        let mut elem = Elem::ZERO;
+    pub(super) fn first_of(&self, kind: SetType, options: &SetOptions) -> Result<Elem, SetError> {
+        let mut elem = self.plain();
         if kind.first_is_net() {
-            (elem.ip, elem.cidr) = self.first.one_net()?;
+            (elem.ip, elem.cidr) = self.first.one_net(kind)?;
         } else if kind.has_addr() {
-            let (ip, _) = self.first.one_net()?;
-            elem.ip = masked(ip, netmask);
+            let (ip, _) = self.first.one_net(kind)?;
+            elem.ip = Ipv4Addr::from_bits(ip.to_bits() & options.mask.bits());
         }
         if kind == SetType::HashIpPortNet {
-            (elem.ip2, elem.cidr2) = self.second.one_net()?;
+            (elem.ip2, elem.cidr2) = self.second.one_net(kind)?;
         } else if kind == SetType::HashIpPortIp {
-            elem.ip2 = self.second.one_net()?.0;
+            elem.ip2 = self.second.one_net(kind)?.0;
         }
         if kind.has_port() {
             elem.port = self.ports.0;
@@ -232,6 +217,12 @@ impl Elems {
         Ok(elem)
     }
 
+    /// What all of them share.
+    fn plain(&self) -> Elem {
+        let (physdev, wildcard) = (self.physdev, self.wildcard);
+        Elem { physdev, wildcard, name: self.name.clone(), ..Elem::default() }
+    }
+
     fn checked_proto(&self) -> Result<Protocol, SetError> {
         if self.proto.0 == 0 { Err(SetError::InvalidProto) } else { Ok(self.proto) }
     }
@@ -240,8 +231,8 @@ impl Elems {
     pub(super) fn each(
         &self,
         kind: SetType,
-        netmask: u8,
-        each: &mut dyn FnMut(Elem) -> Result<(), SetError>,
+        options: &SetOptions,
+        each: &mut Each<'_>,
     ) -> Result<(), SetError> {
         let ports = match () {
             () if !kind.has_port() => (0, 0),
@@ -250,15 +241,19 @@ impl Elems {
             () if self.proto == Protocol::ICMP => (self.ports.0, self.ports.0),
             () => (0, 0),
         };
-        let proto = if kind.has_port() && kind.has_addr() { self.proto } else { Protocol(0) };
+        let mut base = self.plain();
+        if kind.has_port() && kind.has_addr() {
+            base.proto = self.proto;
+        }
         let mut with_second = |ip: Ipv4Addr, cidr: u8| {
             for port in ports.0..=ports.1 {
-                let elem = Elem { ip, cidr, proto, port, ..Elem::ZERO };
+                let elem = Elem { ip, cidr, port, ..base.clone() };
                 match kind {
                     SetType::HashIpPortNet => {
-                        self.second.nets(&mut |ip2, cidr2| each(Elem { ip2, cidr2, ..elem }))?;
+                        self.second
+                            .nets(kind, &mut |ip2, cidr2| each(Elem { ip2, cidr2, ..elem.clone() }))?;
                     }
-                    SetType::HashIpPortIp => each(Elem { ip2: self.second.one_net()?.0, ..elem })?,
+                    SetType::HashIpPortIp => each(Elem { ip2: self.second.one_net(kind)?.0, ..elem })?,
                     _ => each(elem)?,
                 }
             }
@@ -267,9 +262,37 @@ impl Elems {
         if !kind.has_addr() {
             with_second(Ipv4Addr::UNSPECIFIED, 32)
         } else if kind.first_is_net() {
-            self.first.nets(&mut with_second)
+            self.first.nets(kind, &mut with_second)
         } else {
-            self.first.single(netmask, &mut with_second)
+            self.singles(kind, options, &mut with_second)
         }
+    }
+
+    /// Single addresses. A hash masks only the first and goes on from there: hash:ip by the size of a network, hash:ip,port
+    /// by one.
+    fn singles(
+        &self,
+        kind: SetType,
+        options: &SetOptions,
+        each: &mut dyn FnMut(Ipv4Addr, u8) -> Result<(), SetError>,
+    ) -> Result<(), SetError> {
+        let keep = options.mask.bits();
+        let (from, to) = match self.first {
+            Addrs::Net(..) => self.first.ends().map(|(from, to)| (from & keep, to))?,
+            Addrs::Range(from, to) if kind == SetType::BitmapIp => ordered(from.to_bits(), to.to_bits()),
+            Addrs::Range(from, to) => ordered(from.to_bits() & keep, to.to_bits()),
+        };
+        if matches!(self.first, Addrs::Net(_, 32)) {
+            return each(Ipv4Addr::from_bits(from), 32);
+        }
+        let by_nets = matches!(kind, SetType::HashIp | SetType::BitmapIp);
+        let step = if by_nets { options.mask.hosts() } else { 1 };
+        let mut next = Some(from);
+        while let Some(ip) = next.filter(|ip| *ip <= to) {
+            let kept = if kind == SetType::BitmapIp { ip & keep } else { ip };
+            each(Ipv4Addr::from_bits(kept), 32)?;
+            next = ip.checked_add(step).filter(|_| step > 0);
+        }
+        Ok(())
     }
 }

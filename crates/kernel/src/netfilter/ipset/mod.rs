@@ -3,15 +3,24 @@
 //! The texts of members and of errors are `userland::ipset`'s.
 
 mod elem;
+mod hash;
+mod jhash;
+mod kind;
+mod list;
+mod member;
+mod options;
 mod packet;
 mod set;
 mod sets;
 #[cfg(test)]
 mod tests;
 
-pub use elem::{Addrs, Elem, Elems, SetType};
-pub use packet::SetDirs;
-pub use set::{ElemInfo, IpSet, Member, SetOptions};
+pub use elem::{Addrs, Elem, Elems};
+pub use kind::SetType;
+pub use member::{Compare, ElemInfo, Member, SkbInfo};
+pub use options::{Mask, SetOptions};
+pub use packet::{SetCx, SetDirs, SetQuery};
+pub use set::IpSet;
 pub use sets::IpSets;
 
 /// Why ipset refuses (`enum ipset_errno`, include/uapi/linux/netfilter/ipset/ip_set.h).
@@ -23,9 +32,9 @@ pub enum SetError {
     NoSet,
     /// `swap`: there is no second set.
     NoSecondSet,
-    /// `destroy`: a rule uses it (`IPSET_ERR_BUSY`).
+    /// `destroy`: a rule or a list uses it (`IPSET_ERR_BUSY`).
     Busy,
-    /// `rename`: a rule uses it (`IPSET_ERR_REFERENCED`).
+    /// `rename`: a rule or a list uses it (`IPSET_ERR_REFERENCED`).
     Referenced,
     /// `rename`: the new name is taken (`IPSET_ERR_EXIST_SETNAME2`).
     NameTaken,
@@ -53,4 +62,22 @@ pub enum SetError {
     NoCounters,
     /// `comment` for a set without (`IPSET_ERR_COMMENT`).
     NoComment,
+    /// `skbmark`, `skbprio`, `skbqueue` for a set without (`IPSET_ERR_SKBINFO`).
+    NoSkbInfo,
+    /// `netmask`, `bitmask` without a bit (`IPSET_ERR_INVALID_NETMASK`).
+    InvalidNetmask,
+    /// `create`: more members than a bitmap can have (`IPSET_ERR_BITMAP_RANGE_SIZE`).
+    RangeSize,
+    /// list:set: the set to be added does not exist (`IPSET_ERR_NAME`).
+    ListedAbsent,
+    /// list:set: a list in a list (`IPSET_ERR_LOOP`).
+    Loop,
+    /// list:set: the set behind `before` or `after` does not exist (`IPSET_ERR_NAMEREF`).
+    NoReference,
+    /// list:set: the set behind `before` or `after` is not in the list, or not there (`IPSET_ERR_REF_EXIST`).
+    ReferenceAbsent,
+    /// `EINVAL`
+    Invalid,
+    /// `ENOMEM`
+    NoMemory,
 }

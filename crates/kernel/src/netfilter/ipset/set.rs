@@ -1,98 +1,14 @@
-//! One set and its members (net/netfilter/ipset/ip_set_hash_gen.h, ip_set_bitmap_gen.h).
+//! One set and its members (net/netfilter/ipset/ip_set_hash_gen.h, ip_set_bitmap_gen.h, ip_set_list_set.c).
 
-use super::SetError;
-use super::elem::{Elem, Elems, SetType, masked};
+use super::elem::{Addrs, Elem, Elems};
+use super::hash::{HashTable, Slot};
+use super::kind::SetType;
+use super::member::{Count, ElemInfo, Member};
+use super::options::SetOptions;
+use super::{SetError, list};
 use crate::Instant;
-use ::packet::Port;
 use litemap::LiteMap;
-use std::time::Duration;
-
-/// What a set was created with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetOptions {
-    /// `hashsize`, a power of two.
-    pub hashsize: u32,
-    /// `maxelem`
-    pub maxelem: u32,
-    /// `bucketsize`
-    pub bucketsize: u8,
-    /// `initval`
-    pub initval: u32,
-    /// `netmask`; 32 without.
-    pub netmask: u8,
-    /// `range` of a bitmap.
-    pub range: (Port, Port),
-    /// `timeout`: for members that do not bring their own, in seconds.
-    pub timeout: Option<u32>,
-    /// `counters`
-    pub counters: bool,
-    /// `comment`
-    pub comment: bool,
-}
-
-impl Default for SetOptions {
-    fn default() -> SetOptions {
-        SetOptions {
-            hashsize: 1024,
-            maxelem: 65536,
-            bucketsize: 12,
-            initval: 0,
-            netmask: 32,
-            range: (0, Port::MAX),
-            timeout: None,
-            counters: false,
-            comment: false,
-        }
-    }
-}
-
-impl SetOptions {
-    /// `same_set`: `create -exist` accepts a set like this one. The size of the hash may differ.
-    pub(super) fn same(&self, other: &SetOptions) -> bool {
-        self.maxelem == other.maxelem
-            && self.netmask == other.netmask
-            && self.range == other.range
-            && self.timeout == other.timeout
-            && (self.counters, self.comment) == (other.counters, other.comment)
-    }
-}
-
-/// What is typed behind a member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ElemInfo {
-    /// `timeout`, in seconds; 0 means for ever.
-    pub timeout: Option<u32>,
-    /// `packets`
-    pub packets: Option<u64>,
-    /// `bytes`
-    pub bytes: Option<u64>,
-    /// `comment`
-    pub comment: Option<String>,
-    /// `nomatch`
-    pub nomatch: bool,
-}
-
-/// What a set keeps with a member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Member {
-    /// When it goes; `None` means never.
-    pub expires: Option<Instant>,
-    /// Packets that matched, if the set counts.
-    pub packets: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// `comment`
-    pub comment: Option<String>,
-    /// It is a hole in a larger network.
-    pub nomatch: bool,
-}
-
-impl Member {
-    /// `ip_set_timeout_expired`
-    fn gone(&self, now: Instant) -> bool {
-        self.expires.is_some_and(|at| at < now)
-    }
-}
+use std::net::Ipv4Addr;
 
 /// A set.
 #[derive(Clone, Debug)]
@@ -101,23 +17,70 @@ pub struct IpSet {
     pub name: String,
     /// Its type.
     pub kind: SetType,
-    /// What it was created with.
+    /// What it was created with. A hash may have grown since: see [`IpSet::hashsize`].
     pub options: SetOptions,
-    members: LiteMap<Elem, Member>,
+    store: Store,
+}
+
+#[derive(Clone, Debug)]
+enum Store {
+    /// By place in the bitmap. Members that were deleted stay, as their counters do.
+    Bitmap(LiteMap<u32, Slot>),
+    Hash(Box<HashTable>),
+    List(Vec<Slot>),
+}
+
+/// What looking for a packet's member gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// It is a hole.
+    pub nomatch: bool,
+    /// What it keeps.
+    pub skbinfo: super::SkbInfo,
 }
 
 impl IpSet {
-    pub(super) fn new(name: &str, kind: SetType, options: SetOptions) -> IpSet {
-        IpSet { name: name.to_owned(), kind, options, members: LiteMap::new() }
+    pub(super) fn new(name: &str, kind: SetType, options: SetOptions) -> Result<IpSet, SetError> {
+        let options = options.settled(kind)?;
+        let store = match kind {
+            SetType::ListSet => Store::List(Vec::new()),
+            kind if kind.is_bitmap() => Store::Bitmap(LiteMap::new()),
+            kind => Store::Hash(Box::new(HashTable::new(kind, &options))),
+        };
+        Ok(IpSet { name: name.to_owned(), kind, options, store })
     }
 
-    /// The members that are there now, by address.
-    pub fn members(&self, now: Instant) -> impl Iterator<Item = (&Elem, &Member)> {
-        self.members.iter().filter(move |(_, m)| !m.gone(now))
+    /// The members that are there now, in the order in which the kernel lists them.
+    pub fn members(&self, now: Instant) -> Vec<(&Elem, &Member)> {
+        let all: Box<dyn Iterator<Item = &Slot>> = match &self.store {
+            Store::Bitmap(map) => Box::new(map.values().filter(|s| s.is_used())),
+            Store::Hash(hash) => Box::new(hash.iter()),
+            Store::List(list) => Box::new(list.iter()),
+        };
+        all.filter(|s| !s.member.gone(now)).map(|s| (&s.elem, &s.member)).collect()
+    }
+
+    /// How many buckets a hash has now.
+    pub fn hashsize(&self) -> u32 {
+        if let Store::Hash(hash) = &self.store { hash.size() } else { 0 }
+    }
+
+    /// How many members a bucket of a hash may have now.
+    pub fn bucketsize(&self) -> u8 {
+        if let Store::Hash(hash) = &self.store { hash.bucketsize } else { 0 }
+    }
+
+    /// The sets in a list:set.
+    pub(super) fn listed(&self) -> &[Slot] {
+        if let Store::List(list) = &self.store { list } else { &[] }
     }
 
     pub(super) fn flush(&mut self) {
-        self.members.clear();
+        match &mut self.store {
+            Store::Bitmap(map) => map.iter_mut().for_each(|(_, s)| s.set_used(false)),
+            Store::Hash(hash) => hash.flush(),
+            Store::List(list) => list.clear(),
+        }
     }
 
     /// `ip_set_get_extensions`: refuses what the set was not created for.
@@ -131,16 +94,29 @@ impl IpSet {
         if info.comment.is_some() && !self.options.comment {
             return Err(SetError::NoComment);
         }
+        if info.skbinfo.is_some() && !self.options.skbinfo {
+            return Err(SetError::NoSkbInfo);
+        }
         Ok(())
     }
 
     /// Refuses what the set cannot hold.
     fn check_elem(&self, elem: &Elem) -> Result<(), SetError> {
-        let (min, max) = self.options.range;
+        let (ports, ips) = (self.options.ports, self.options.ips);
         match self.kind {
-            SetType::BitmapPort if elem.port < min || elem.port > max => Err(SetError::OutOfRange),
+            SetType::BitmapPort if elem.port < ports.0 || elem.port > ports.1 => Err(SetError::OutOfRange),
+            SetType::BitmapIp if elem.ip < ips.0 || elem.ip > ips.1 => Err(SetError::OutOfRange),
             SetType::HashIp if elem.ip.is_unspecified() => Err(SetError::NullElem),
+            SetType::HashIpPort if elem.ip.is_unspecified() => Err(SetError::Invalid),
             _ => Ok(()),
+        }
+    }
+
+    /// The place of a member in the bitmap.
+    fn place(&self, elem: &Elem) -> u32 {
+        match self.kind {
+            SetType::BitmapPort => u32::from(elem.port),
+            _ => elem.ip.to_bits(),
         }
     }
 
@@ -152,9 +128,12 @@ impl IpSet {
         now: Instant,
     ) -> Result<(), SetError> {
         self.check_info(info)?;
+        if let Store::List(members) = &mut self.store {
+            return list::add(members, elems, info, &self.options, exist, now);
+        }
         self.check_ends(elems)?;
-        let (kind, netmask) = (self.kind, self.options.netmask);
-        elems.each(kind, netmask, &mut |elem| match self.add_one(elem, info, exist, now) {
+        let (kind, options) = (self.kind, self.options.clone());
+        elems.each(kind, &options, &mut |elem| match self.add_one(elem, info, exist, true, now) {
             Err(SetError::ElemExists) if exist => Ok(()),
             done => done,
         })
@@ -164,94 +143,167 @@ impl IpSet {
     fn check_ends(&self, elems: &Elems) -> Result<(), SetError> {
         if self.kind == SetType::BitmapPort {
             for port in [elems.ports.0, elems.ports.1] {
-                self.check_elem(&Elem { port, ..Elem::ZERO })?;
+                self.check_elem(&Elem { port, ..Elem::default() })?;
             }
+        }
+        if self.kind == SetType::BitmapIp {
+            let (Addrs::Net(typed, _) | Addrs::Range(typed, _)) = elems.first;
+            let within = |ip| self.check_elem(&Elem { ip, ..Elem::default() });
+            within(typed)?;
+            let (from, to) = elems.first.ends()?;
+            within(Ipv4Addr::from_bits(from))?;
+            within(Ipv4Addr::from_bits(to))?;
         }
         Ok(())
     }
 
-    fn add_one(&mut self, elem: Elem, info: &ElemInfo, exist: bool, now: Instant) -> Result<(), SetError> {
+    /// One member. `grow` is false for a packet's.
+    pub(super) fn add_one(
+        &mut self,
+        elem: Elem,
+        info: &ElemInfo,
+        exist: bool,
+        grow: bool,
+        now: Instant,
+    ) -> Result<(), SetError> {
         self.check_elem(&elem)?;
-        let old = self.members.get(&elem).filter(|m| !m.gone(now));
-        if old.is_some() && !exist {
-            return Err(SetError::ElemExists);
-        }
-        if old.is_none() && self.kind != SetType::BitmapPort {
-            let max = usize::try_from(self.options.maxelem).unwrap_or(usize::MAX);
-            if self.members.len() >= max {
-                self.members.retain(|_, m| !m.gone(now));
+        let place = self.place(&elem);
+        let member = match &mut self.store {
+            Store::Hash(hash) => hash.add(elem, &self.options, exist, grow, now)?,
+            Store::Bitmap(map) => {
+                if !map.contains_key(&place) {
+                    map.insert(place, Slot::default());
+                }
+                let Some(slot) = map.get_mut(&place) else { return Err(SetError::HashFull) };
+                if slot.is_used() && !slot.member.gone(now) && !exist {
+                    return Err(SetError::ElemExists);
+                }
+                slot.set_used(true);
+                slot.elem = elem;
+                &mut slot.member
             }
-            if self.members.len() >= max {
-                return Err(SetError::HashFull);
-            }
-        }
-        // Counters that are not given stay with -exist; the rest is as new.
-        let (packets, bytes) =
-            self.members.get(&elem).filter(|m| !m.gone(now)).map_or((0, 0), |m| (m.packets, m.bytes));
-        let seconds = info.timeout.or(self.options.timeout).filter(|s| *s > 0);
-        let member = Member {
-            expires: seconds.map(|s| now + Duration::from_secs(u64::from(s))),
-            packets: info.packets.unwrap_or(packets),
-            bytes: info.bytes.unwrap_or(bytes),
-            comment: info.comment.clone().filter(|c| !c.is_empty()),
-            nomatch: info.nomatch,
+            Store::List(_) => return Err(SetError::Invalid),
         };
-        self.members.insert(elem, member);
+        member.take(info, &self.options, now);
         Ok(())
     }
 
     pub(super) fn del(&mut self, elems: &Elems, exist: bool, now: Instant) -> Result<(), SetError> {
+        if let Store::List(members) = &mut self.store {
+            return match list::del(members, elems, now) {
+                Err(SetError::NoElem) if exist => Ok(()),
+                done => done,
+            };
+        }
         self.check_ends(elems)?;
-        let (kind, netmask) = (self.kind, self.options.netmask);
-        elems.each(kind, netmask, &mut |elem| {
-            self.check_elem(&elem)?;
-            match self.members.remove(&elem).filter(|m| !m.gone(now)) {
-                None if !exist => Err(SetError::NoElem),
-                _ => Ok(()),
-            }
+        let (kind, options) = (self.kind, self.options.clone());
+        elems.each(kind, &options, &mut |elem| match self.del_one(&elem, now) {
+            Err(SetError::NoElem) if exist => Ok(()),
+            done => done,
         })
     }
 
-    /// `test`: with `nomatch` it asks for holes.
-    pub(super) fn test(&self, elems: &Elems, nomatch: bool, now: Instant) -> Result<bool, SetError> {
-        // A port that a bitmap cannot hold is just not in it.
-        let elem = elems.first_of(self.kind, self.options.netmask)?;
-        if self.kind == SetType::HashIp {
-            self.check_elem(&elem)?;
-        }
-        let found = self.find(&elem, now).and_then(|at| self.members.get(&at));
-        Ok(found.is_some_and(|m| m.nomatch == (nomatch && self.kind.has_nomatch())))
-    }
-
-    /// The member that decides: of the networks around an address the smallest (`mtype_test_cidrs`).
-    pub(super) fn find(&self, elem: &Elem, now: Instant) -> Option<Elem> {
-        let there = |e: &Elem| self.members.get(e).is_some_and(|m| !m.gone(now));
-        let first = self.kind.first_is_net() && elem.cidr == 32;
-        let second = self.kind == SetType::HashIpPortNet && elem.cidr2 == 32;
-        if !first && !second {
-            return Some(*elem).filter(there);
-        }
-        (1..=32u8).rev().map(|cidr| self.shortened(elem, cidr)).find(there)
-    }
-
-    fn shortened(&self, elem: &Elem, cidr: u8) -> Elem {
-        match self.kind.first_is_net() {
-            true => Elem { ip: masked(elem.ip, cidr), cidr, ..*elem },
-            false => Elem { ip2: masked(elem.ip2, cidr), cidr2: cidr, ..*elem },
-        }
-    }
-
-    /// A packet looks for a member: true if it is there and no hole. A member that is found counts the packet, even
-    /// as a hole.
-    pub(super) fn hit(&mut self, elem: &Elem, bytes: usize, now: Instant) -> bool {
-        let counters = self.options.counters;
-        let Some(member) = self.find(elem, now).and_then(|at| self.members.get_mut(&at)) else {
-            return false;
+    pub(super) fn del_one(&mut self, elem: &Elem, now: Instant) -> Result<(), SetError> {
+        self.check_elem(elem)?;
+        let place = self.place(elem);
+        let there = match &mut self.store {
+            Store::Hash(hash) => hash.del(elem, now),
+            Store::Bitmap(map) => match map.get_mut(&place).filter(|s| s.is_used()) {
+                Some(slot) => {
+                    slot.set_used(false);
+                    !slot.member.gone(now)
+                }
+                None => false,
+            },
+            Store::List(_) => false,
         };
-        if counters {
-            member.packets = member.packets.saturating_add(1);
-            member.bytes = member.bytes.saturating_add(bytes as u64);
+        if there { Ok(()) } else { Err(SetError::NoElem) }
+    }
+
+    /// `test`: with `nomatch` it asks for holes.
+    pub(super) fn test(&mut self, elems: &Elems, nomatch: bool, now: Instant) -> Result<bool, SetError> {
+        if let Store::List(members) = &self.store {
+            return Ok(list::test(members, elems, now));
         }
-        !member.nomatch
+        let elem = elems.first_of(self.kind, &self.options)?;
+        self.check_elem(&elem)?;
+        let found = self.find(&elem, &Count { skip: true, ..Count::default() }, now);
+        Ok(found.is_some_and(|f| f.nomatch == (nomatch && self.kind.has_nomatch())))
+    }
+
+    /// The member that decides about what a packet brings. It counts the packet, even as a hole.
+    pub(super) fn find(&mut self, elem: &Elem, count: &Count, now: Instant) -> Option<Found> {
+        let place = self.place(elem);
+        let options = &self.options;
+        let mut found = None;
+        let mut one = |slot: &mut Slot| {
+            if !slot.member.matches(options, count, now) {
+                return None;
+            }
+            found = Some(Found { nomatch: slot.member.nomatch, skbinfo: slot.member.skbinfo });
+            Some(true)
+        };
+        match &mut self.store {
+            Store::Hash(hash) => {
+                hash.find(elem, &mut one);
+            }
+            Store::Bitmap(map) => {
+                map.get_mut(&place).filter(|s| s.is_used()).and_then(&mut one);
+            }
+            Store::List(_) => {}
+        }
+        found
+    }
+
+    /// A member of list:set whose set has the packet: counts it.
+    pub(super) fn find_listed(&mut self, at: usize, count: &Count, now: Instant) -> Option<Found> {
+        let Store::List(members) = &mut self.store else { return None };
+        let member = list::member(members, at)?;
+        let there = member.matches(&self.options, count, now);
+        there.then_some(Found { nomatch: false, skbinfo: member.skbinfo })
+    }
+
+    /// The longest prefix among the members.
+    pub(super) fn longest_net(&self) -> Option<u8> {
+        if let Store::Hash(hash) = &self.store { hash.longest_net() } else { None }
+    }
+
+    /// What Linux 6.18 on a machine of 64 bits reports as the set's memory (`mtype_memsize`, `mtype_ahash_memsize`).
+    pub fn memory(&self, now: Instant) -> usize {
+        let o = &self.options;
+        let mut extensions = 0;
+        for (on, bytes) in [(o.timeout.is_some(), 8), (o.counters, 16), (o.comment, 8), (o.skbinfo, 16)] {
+            extensions += if on { bytes } else { 0 };
+        }
+        // Only skbinfo does with an alignment of 4.
+        let wide = o.timeout.is_some() || o.counters || o.comment;
+        // The empty set, and the bytes of an element.
+        let (empty, element) = match self.kind {
+            SetType::BitmapIp => (88, 0),
+            SetType::BitmapPort => (72, 0),
+            SetType::HashIp => (192, 4),
+            SetType::HashIpPort => (192, 8),
+            SetType::HashIpPortIp => (184, 12),
+            SetType::HashIpPortNet => (440, 12),
+            SetType::HashNet | SetType::HashNetPort => (432, 8),
+            SetType::HashNetIface => (464, 28),
+            SetType::ListSet => (80, 48),
+        };
+        let size = match wide {
+            true => (usize::next_multiple_of(element, 8) + extensions).next_multiple_of(8),
+            false => element + extensions,
+        };
+        let texts = self.members(now).into_iter().filter_map(|(_, m)| m.comment.as_ref());
+        // A comment is kept with a header of 16 bytes and a NUL.
+        let texts: usize = texts.map(|text| 17 + text.len()).sum();
+        let members = match &self.store {
+            Store::Bitmap(_) => {
+                let places = o.places(self.kind);
+                places.div_ceil(64) * 8 + places * size
+            }
+            Store::Hash(hash) => hash.memory(size),
+            Store::List(list) => list.len() * size.next_multiple_of(8),
+        };
+        empty + members + texts
     }
 }

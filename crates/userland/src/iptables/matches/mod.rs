@@ -10,7 +10,7 @@ pub(super) mod mark;
 pub(super) mod multiport;
 pub(super) mod physdev;
 mod recent;
-mod set;
+pub(super) mod set;
 mod state;
 mod statistic;
 mod tcp;

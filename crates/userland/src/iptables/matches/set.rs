@@ -4,39 +4,51 @@ use crate::diagnostic::{Fault, q};
 use crate::ipset::NAME_MAX;
 use crate::iptables::list::Names;
 use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang};
-use kernel::netfilter::ipset::SetDirs;
+use crate::names::number;
+use kernel::netfilter::ipset::{Compare, SetDirs};
 use kernel::netfilter::xtables::matches::SetMatch;
 
 impl Text for SetMatch {
     const OPTIONS: &'static [Opt] = &[
-        Opt::value(&["match-set"], &["NAME", "DIRECTIONS"]).or_not(),
-        Opt::flag(&["return-nomatch"]),
+        Opt::value(&["match-set", "set"], &["NAME", "DIRECTIONS"]).or_not(),
+        // About `!` where it does not belong, set has its own words.
+        Opt::flag(&["return-nomatch"]).or_not(),
         Opt::flag(&["update-counters"]).or_not(),
         Opt::flag(&["update-subcounters"]).or_not(),
         Opt::value(&["packets-eq"], &["NUMBER"]).or_not(),
-        Opt::value(&["packets-lt"], &["NUMBER"]),
-        Opt::value(&["packets-gt"], &["NUMBER"]),
+        Opt::value(&["packets-lt"], &["NUMBER"]).or_not(),
+        Opt::value(&["packets-gt"], &["NUMBER"]).or_not(),
         Opt::value(&["bytes-eq"], &["NUMBER"]).or_not(),
-        Opt::value(&["bytes-lt"], &["NUMBER"]),
-        Opt::value(&["bytes-gt"], &["NUMBER"]),
+        Opt::value(&["bytes-lt"], &["NUMBER"]).or_not(),
+        Opt::value(&["bytes-gt"], &["NUMBER"]).or_not(),
     ];
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
-        if given.name != "match-set" {
-            let message = format!("--{} is not modelled", given.name);
-            return Err(Fault::new(message, "expected only --match-set NAME DIRECTIONS"));
-        }
-        let (name, dirs) = (given.value, given.second);
-        if name.len() > NAME_MAX {
-            let message = format!("{} is too long for the name of a set", q(name));
-            return Err(Fault::new(message, format!("expected at most {NAME_MAX} characters"))
-                .usage(format!("setname `{name}' too long, max {NAME_MAX} characters.")));
-        }
-        *self = SetMatch {
-            not: given.not,
-            name: name.to_owned(),
-            dirs: directions(dirs).map_err(Fault::about_second)?,
+        let query = &mut self.query;
+        let what = match given.name {
+            "return-nomatch" => "flag",
+            name if name.ends_with("-lt") || name.ends_with("-gt") => "option",
+            _ => "",
         };
+        if given.not && !what.is_empty() {
+            let name = given.name;
+            return Err(Fault::new(
+                format!("--{name} cannot be negated"),
+                format!("expected --{name} without !"),
+            )
+            .usage(format!("--{name} {what} cannot be inverted")));
+        }
+        match given.name {
+            "match-set" => {
+                (self.name, query.dirs) = named(given)?;
+                self.not = given.not;
+            }
+            "return-nomatch" => query.return_nomatch = true,
+            "update-counters" => query.skip_counters |= given.not,
+            "update-subcounters" => query.skip_subcounters |= given.not,
+            "packets-eq" | "packets-lt" | "packets-gt" => compare("packets", given, &mut query.packets)?,
+            _ => compare("bytes", given, &mut query.bytes)?,
+        }
         Ok(())
     }
 
@@ -49,16 +61,82 @@ impl Text for SetMatch {
     }
 
     fn save(&self, out: &mut Save) {
-        out.check(0, format!("{}--match-set {} {}", bang(self.not), self.name, shown(self.dirs)));
+        out.check(0, self.text("--"));
     }
 
     fn list(&self, _: &Names, out: &mut String) {
-        out.push_str(&format!(" {}match-set {} {}", bang(self.not), self.name, shown(self.dirs)));
+        out.push(' ');
+        out.push_str(&self.text(""));
     }
 
     fn twice(_: &str, name: &str) -> String {
-        format!("--{name} can be specified only once")
+        if name == "match-set" { format!("--{name} can be specified only once") } else { String::new() }
     }
+}
+
+/// The options as `-S` and `-L` print them, which differ in the dashes.
+trait Shown {
+    fn text(&self, dashes: &str) -> String;
+}
+
+impl Shown for SetMatch {
+    fn text(&self, dashes: &str) -> String {
+        let query = &self.query;
+        let mut out =
+            format!("{}{dashes}match-set {} {}", bang(self.not), self.name, directions_text(query.dirs));
+        for (on, words) in [
+            (query.return_nomatch, ["", "return-nomatch"]),
+            (query.skip_counters, ["! ", "update-counters"]),
+            (query.skip_subcounters, ["! ", "update-subcounters"]),
+        ] {
+            if on {
+                out.push_str(&format!(" {}{dashes}{}", words[0], words[1]));
+            }
+        }
+        for (what, compare) in [("packets", query.packets), ("bytes", query.bytes)] {
+            let (not, how, n) = match compare {
+                None => continue,
+                Some(Compare::Eq(n)) => ("", "eq", n),
+                Some(Compare::Ne(n)) => ("! ", "eq", n),
+                Some(Compare::Lt(n)) => ("", "lt", n),
+                Some(Compare::Gt(n)) => ("", "gt", n),
+            };
+            out.push_str(&format!(" {not}{dashes}{what}-{how} {n}"));
+        }
+        out
+    }
+}
+
+/// `--packets-eq N` and its siblings, of which there may be one.
+fn compare(what: &str, given: &Given<'_>, to: &mut Option<Compare>) -> Result<(), Fault> {
+    if to.is_some() {
+        let message = format!("--{} together with another condition on {what}", given.name);
+        return Err(Fault::new(message, format!("expected one of --{what}-eq, --{what}-lt, --{what}-gt"))
+            .usage(format!("only one of the --{what}-[eq|lt|gt] is allowed")));
+    }
+    let n = number::unsigned(given.value, 0, u64::MAX).ok_or_else(|| {
+        Fault::new(format!("{} is not a number", q(given.value)), "expected a number")
+            .usage(format!("Cannot parse {} as a counter value", given.value))
+    })?;
+    let how = given.name.rsplit('-').next().unwrap_or_default();
+    *to = Some(match (how, given.not) {
+        ("lt", _) => Compare::Lt(n),
+        ("gt", _) => Compare::Gt(n),
+        (_, true) => Compare::Ne(n),
+        (_, false) => Compare::Eq(n),
+    });
+    Ok(())
+}
+
+/// `NAME DIRECTIONS`
+pub(in crate::iptables) fn named(given: &Given<'_>) -> Result<(String, SetDirs), Fault> {
+    let name = given.value;
+    if name.len() > NAME_MAX {
+        let message = format!("{} is too long for the name of a set", q(name));
+        return Err(Fault::new(message, format!("expected at most {NAME_MAX} characters"))
+            .usage(format!("setname `{name}' too long, max {NAME_MAX} characters.")));
+    }
+    Ok((name.to_owned(), directions(given.second).map_err(Fault::about_second)?))
 }
 
 /// `src,dst`: what follows the three letters is not looked at.
@@ -84,7 +162,8 @@ fn directions(text: &str) -> Result<SetDirs, Fault> {
     Ok(dirs)
 }
 
-fn shown(dirs: SetDirs) -> String {
+/// Directions as they are typed.
+pub(in crate::iptables) fn directions_text(dirs: SetDirs) -> String {
     let words: Vec<&str> = (0..dirs.dim).map(|n| if dirs.is_src(n) { "src" } else { "dst" }).collect();
     words.join(",")
 }

@@ -6,12 +6,13 @@ mod log;
 mod mark;
 mod nat;
 mod reject;
+mod set;
 
 use super::list::Names;
 use super::text::{Given, Opt, Save, Seen, Text};
 use crate::diagnostic::Fault;
 use kernel::netfilter::xtables::targets::{
-    Connmark, CtTarget, Dnat, Log, Mark, Masquerade, Redirect, Reject, Snat, Target,
+    Connmark, CtTarget, Dnat, Log, Mark, Masquerade, Redirect, Reject, SetTarget, Snat, Target,
 };
 
 /// The targets that are modelled, besides chains.
@@ -28,6 +29,7 @@ pub(super) const KNOWN: &[&str] = &[
     "REDIRECT",
     "REJECT",
     "RETURN",
+    "SET",
     "SNAT",
     "TRACE",
 ];
@@ -51,7 +53,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "QUEUE",
     "RATEEST",
     "SECMARK",
-    "SET",
     "SYNPROXY",
     "TCPMSS",
     "TCPOPTSTRIP",
@@ -85,6 +86,7 @@ pub(super) fn new(name: &str) -> Option<Target> {
         "REDIRECT" => Target::Redirect(Redirect::default()),
         "REJECT" => Target::Reject(Reject::default()),
         "LOG" => Target::Log(Log::default()),
+        "SET" => Target::Set(SetTarget::default()),
         _ => return None,
     })
 }
@@ -104,6 +106,7 @@ pub(super) fn name(target: &Target) -> Option<&'static str> {
         Target::Redirect(_) => "REDIRECT",
         Target::Reject(_) => "REJECT",
         Target::Log(_) => "LOG",
+        Target::Set(_) => "SET",
         Target::Trace => "TRACE",
         Target::Ct(_) => "CT",
         Target::Notrack => "NOTRACK",
@@ -123,6 +126,7 @@ macro_rules! each {
             Target::Redirect($o) => $body,
             Target::Reject($o) => $body,
             Target::Log($o) => $body,
+            Target::Set($o) => $body,
             Target::None
             | Target::Accept
             | Target::Drop

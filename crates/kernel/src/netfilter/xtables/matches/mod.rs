@@ -26,6 +26,7 @@ pub use multiport::{Multiport, PortSide};
 pub use physdev::Physdev;
 pub use recent::{Recent, RecentOp, RecentTables};
 pub use set::SetMatch;
+pub(super) use set::with_sets;
 pub use statistic::{Statistic, StatisticMode};
 pub use tcp::{TcpFlagsMatch, TcpMatch};
 pub use ttl::TtlMatch;

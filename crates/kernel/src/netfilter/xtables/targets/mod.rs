@@ -6,6 +6,7 @@ mod log;
 mod mark;
 mod nat;
 mod reject;
+mod set;
 
 pub use connmark::Connmark;
 pub use ct::CtTarget;
@@ -13,6 +14,7 @@ pub use log::Log;
 pub use mark::Mark;
 pub use nat::{Dnat, Masquerade, Redirect, Snat};
 pub use reject::{Reject, RejectWith};
+pub use set::{SetRef, SetTarget};
 
 use super::table::ChainId;
 use super::{TableId, Verdict};
@@ -52,6 +54,8 @@ pub enum Target {
     Reject(Reject),
     /// `-j LOG`
     Log(Log),
+    /// `-j SET`
+    Set(SetTarget),
     /// `-j TRACE`
     Trace,
     /// `-j CT`
@@ -90,6 +94,7 @@ impl Target {
             }
             Target::Reject(_) => Some(&[TableId::Filter]),
             Target::Trace | Target::Notrack | Target::Ct(_) => Some(&[TableId::Raw]),
+            Target::Set(t) => t.tables(),
             _ => None,
         }
     }
@@ -101,6 +106,7 @@ impl Target {
             Target::Snat(_) => Some(&[InetHook::PostRouting, InetHook::LocalIn]),
             Target::Masquerade(_) => Some(&[InetHook::PostRouting]),
             Target::Reject(_) => Some(&[InetHook::LocalIn, InetHook::Forward, InetHook::LocalOut]),
+            Target::Set(t) => t.hooks(),
             _ => None,
         }
     }
@@ -127,6 +133,7 @@ pub(crate) fn eval_ext(
         Target::Masquerade(t) => t.eval(ns, skb, ctx, cx),
         Target::Redirect(t) => t.eval(ns, skb, ctx, cx),
         Target::Reject(t) => Ok(t.eval(ns, skb, cx)),
+        Target::Set(t) => Ok(t.eval(ns, skb, ctx, cx)),
         Target::Log(t) => {
             t.eval(ns, skb, ctx, cx);
             Ok(TargetVerdict::Continue)

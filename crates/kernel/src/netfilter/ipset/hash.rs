@@ -1,0 +1,425 @@
+//! The table of a hash (net/netfilter/ipset/ip_set_hash_gen.h): buckets with room for some members each, and their order.
+
+use super::SetError;
+use super::elem::Elem;
+use super::jhash::jhash2;
+use super::kind::SetType;
+use super::member::Member;
+use super::options::SetOptions;
+use crate::Instant;
+use litemap::LiteMap;
+use std::cmp::Reverse;
+
+/// A bucket grows by so many places (`AHASH_INIT_SIZE`).
+const STEP: usize = 2;
+/// What a bucket of hash:net,iface may grow to (`AHASH_MAX_TUNED`).
+const TUNED_MAX: u8 = 64;
+/// A region of the table has 1024 buckets (`HTABLE_REGION_BITS`) and a share of `maxelem`.
+const REGION_BITS: u32 = 10;
+
+/// A place in a bucket. What was kept with a member stays when the member goes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slot {
+    used: bool,
+    pub elem: Elem,
+    pub member: Member,
+}
+
+impl Slot {
+    pub fn new(elem: Elem) -> Slot {
+        Slot { used: true, elem, member: Member::default() }
+    }
+
+    pub fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Takes the place for a member, or gives it up. What was kept stays.
+    pub fn set_used(&mut self, used: bool) {
+        self.used = used;
+    }
+}
+
+/// `struct hbucket`
+#[derive(Clone, Debug, Default)]
+struct Bucket {
+    slots: Vec<Slot>,
+    /// Places from here on have not been used yet.
+    pos: usize,
+}
+
+/// A hash and its members.
+#[derive(Clone, Debug)]
+pub(super) struct HashTable {
+    kind: SetType,
+    bits: u32,
+    initval: u32,
+    /// Members that a bucket takes before the table grows.
+    pub bucketsize: u8,
+    buckets: LiteMap<u32, Bucket>,
+    /// Members of each region, gone ones too.
+    counts: LiteMap<u32, u32>,
+    /// The prefix lengths that there are, the longest first, and of how many members.
+    nets: LiteMap<Reverse<u8>, u32>,
+    /// How often buckets were made or grew, and the places that they got (`ext_size`). One that grew and goes leaves the
+    /// rest behind.
+    grown: (usize, usize),
+}
+
+/// Where a new member goes.
+enum Place {
+    At(usize),
+    /// The bucket is full: the table has to grow.
+    Grow,
+}
+
+impl HashTable {
+    pub fn new(kind: SetType, o: &SetOptions) -> HashTable {
+        HashTable {
+            kind,
+            bits: o.hashsize.trailing_zeros(),
+            initval: o.initval,
+            bucketsize: o.bucketsize,
+            buckets: LiteMap::new(),
+            counts: LiteMap::new(),
+            nets: LiteMap::new(),
+            grown: (0, 0),
+        }
+    }
+
+    fn note_less(&mut self, places: usize) {
+        self.grown = (self.grown.0.saturating_sub(1), self.grown.1.saturating_sub(places));
+    }
+
+    /// `hashsize`
+    pub fn size(&self) -> u32 {
+        1u32.checked_shl(self.bits).unwrap_or(u32::MAX)
+    }
+
+    /// All members by bucket, gone ones too.
+    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.buckets.values().flat_map(Bucket::used)
+    }
+
+    /// `HKEY`: the bucket of a member. The words are the member's bytes as the kernel has them in memory.
+    fn key(&self, e: &Elem) -> u32 {
+        let [hi, lo] = e.port.to_be_bytes();
+        let proto = e.proto.0;
+        let ip = u32::from_le_bytes(e.ip.octets());
+        let ip2 = u32::from_le_bytes(e.ip2.octets());
+        let word = u32::from_le_bytes;
+        let packed = |cidr: u8| cidr.wrapping_sub(1) & 0x7f;
+        let words = match self.kind {
+            SetType::HashIpPort => [ip, word([hi, lo, proto, 0]), 0],
+            SetType::HashIpPortIp => [ip, ip2, word([hi, lo, proto, 0])],
+            SetType::HashIpPortNet => [ip, ip2, word([hi, lo, packed(e.cidr2), proto])],
+            SetType::HashNet => [ip, word([0, 0, 0, e.cidr]), 0],
+            SetType::HashNetPort => [ip, word([hi, lo, proto, packed(e.cidr)]), 0],
+            SetType::HashNetIface => [ip, word([u8::from(e.physdev), e.cidr, 0, 1]), 0],
+            _ => [ip, 0, 0],
+        };
+        let length = match self.kind {
+            SetType::HashIp => 1,
+            SetType::HashIpPortIp | SetType::HashIpPortNet => 3,
+            _ => 2,
+        };
+        jhash2(words.get(..length).unwrap_or(&words), self.initval) & self.size().wrapping_sub(1)
+    }
+
+    fn regions(&self) -> u32 {
+        1u32.checked_shl(self.bits.saturating_sub(REGION_BITS)).unwrap_or(1)
+    }
+
+    fn count(&mut self, key: u32, add: bool) {
+        let region = key >> REGION_BITS;
+        let count = self.counts.get(&region).copied().unwrap_or(0);
+        self.counts.insert(region, if add { count + 1 } else { count.saturating_sub(1) });
+    }
+
+    /// `mtype_add_cidr`, `mtype_del_cidr`
+    fn note_net(&mut self, cidr: u8, add: bool) {
+        if !self.kind.has_nomatch() {
+            return;
+        }
+        let count = self.nets.get(&Reverse(cidr)).copied().unwrap_or(0);
+        match (add, count) {
+            (true, n) => self.nets.insert(Reverse(cidr), n + 1),
+            (false, 0 | 1) => self.nets.remove(&Reverse(cidr)),
+            (false, n) => self.nets.insert(Reverse(cidr), n - 1),
+        };
+    }
+
+    /// The longest prefix that there is.
+    pub fn longest_net(&self) -> Option<u8> {
+        self.nets.keys().next().map(|r| r.0)
+    }
+
+    /// `mtype_add`: the place where a member is now, new or as it was. `grow` is false for a packet, which cannot wait for the
+    /// table to grow.
+    pub fn add(
+        &mut self,
+        elem: Elem,
+        o: &SetOptions,
+        exist: bool,
+        grow: bool,
+        now: Instant,
+    ) -> Result<&mut Member, SetError> {
+        loop {
+            let key = self.key(&elem);
+            match self.place(key, &elem, o, exist, now)? {
+                Place::At(n) => {
+                    let slot = self.buckets.get_mut(&key).and_then(|b| b.slots.get_mut(n));
+                    return slot.map(|s| &mut s.member).ok_or(SetError::HashFull);
+                }
+                Place::Grow if grow => self.resize(now)?,
+                Place::Grow => return Err(SetError::HashFull),
+            }
+        }
+    }
+
+    fn place(
+        &mut self,
+        key: u32,
+        elem: &Elem,
+        o: &SetOptions,
+        exist: bool,
+        now: Instant,
+    ) -> Result<Place, SetError> {
+        let region = key >> REGION_BITS;
+        let mut elements = self.counts.get(&region).copied().unwrap_or(0);
+        let mut max = o.maxelem / self.regions();
+        if elements >= max {
+            if o.timeout.is_some() {
+                self.collect(region, now);
+            }
+            max = o.maxelem;
+            elements = self.counts.values().sum();
+        }
+        let full = elements >= max;
+        let Some(bucket) = self.buckets.get_mut(&key) else {
+            if full {
+                return Err(SetError::HashFull);
+            }
+            let mut slots = vec![Slot::new(elem.clone())];
+            slots.resize(STEP, Slot::default());
+            self.buckets.insert(key, Bucket { slots, pos: 1 });
+            self.grown = (self.grown.0 + 1, self.grown.1 + STEP);
+            return Ok(self.added(key, elem, 0));
+        };
+        let (mut reuse, mut near) = (None, 0);
+        for (n, slot) in bucket.slots.iter().take(bucket.pos).enumerate() {
+            if !slot.used {
+                reuse = reuse.or(Some(n));
+                continue;
+            }
+            let gone = slot.member.gone(now);
+            if slot.elem.equals(elem, &mut near) {
+                return if exist || gone { Ok(Place::At(n)) } else { Err(SetError::ElemExists) };
+            }
+            if gone {
+                reuse = reuse.or(Some(n));
+            }
+        }
+        let at = match reuse {
+            Some(n) => n,
+            None if full => return Err(SetError::HashFull),
+            None => {
+                if bucket.pos >= bucket.slots.len() {
+                    // Members that differ in the device only are always in the same bucket.
+                    if self.kind == SetType::HashNetIface {
+                        if self.bucketsize >= TUNED_MAX {
+                            return Err(SetError::HashFull);
+                        }
+                        if near >= u32::from(self.bucketsize) {
+                            self.bucketsize += 2;
+                        }
+                    }
+                    if bucket.slots.len() >= usize::from(self.bucketsize) {
+                        return Ok(Place::Grow);
+                    }
+                    bucket.slots.resize(bucket.slots.len() + STEP, Slot::default());
+                    self.grown = (self.grown.0 + 1, self.grown.1 + STEP);
+                }
+                bucket.pos += 1;
+                bucket.pos - 1
+            }
+        };
+        let mut replaced = None;
+        if let Some(slot) = bucket.slots.get_mut(at) {
+            if slot.used {
+                replaced = Some(slot.elem.net(self.kind));
+            }
+            // Counters of the member before it stay: nobody clears them.
+            slot.used = true;
+            slot.elem = elem.clone();
+        }
+        if let Some(net) = replaced {
+            self.note_net(net, false);
+            self.count(key, false);
+        }
+        Ok(self.added(key, elem, at))
+    }
+
+    fn added(&mut self, key: u32, elem: &Elem, at: usize) -> Place {
+        self.count(key, true);
+        self.note_net(elem.net(self.kind), true);
+        Place::At(at)
+    }
+
+    /// `mtype_del`: false if it was not there.
+    pub fn del(&mut self, elem: &Elem, now: Instant) -> bool {
+        let key = self.key(elem);
+        let Some(bucket) = self.buckets.get_mut(&key) else { return false };
+        let mut near = 0;
+        let found =
+            bucket.slots.iter().take(bucket.pos).position(|s| s.used && s.elem.equals(elem, &mut near));
+        let Some(at) = found else { return false };
+        let Some(slot) = bucket.slots.get_mut(at) else { return false };
+        slot.used = false;
+        let (gone, net) = (slot.member.gone(now), slot.elem.net(self.kind));
+        if at + 1 == bucket.pos {
+            bucket.pos -= 1;
+        }
+        let (unused, room) = (bucket.pos - bucket.used().count(), bucket.slots.len());
+        if unused == bucket.pos {
+            self.buckets.remove(&key);
+            self.note_less(room);
+        } else if unused >= STEP {
+            bucket.shrink();
+            self.note_less(STEP);
+        }
+        self.count(key, false);
+        self.note_net(net, false);
+        !gone
+    }
+
+    /// `mtype_flush`. The table keeps its size.
+    pub fn flush(&mut self) {
+        (self.buckets, self.counts, self.nets) = (LiteMap::new(), LiteMap::new(), LiteMap::new());
+        self.grown = (0, 0);
+    }
+
+    /// `mtype_gc_do`: takes away the members of a region whose time is over.
+    fn collect(&mut self, region: u32, now: Instant) {
+        let (mut gone, mut less) = (Vec::new(), Vec::new());
+        for (key, bucket) in self.buckets.iter_mut().filter(|(key, _)| **key >> REGION_BITS == region) {
+            let before = gone.len();
+            for slot in bucket.slots.iter_mut().filter(|s| s.used && s.member.gone(now)) {
+                slot.used = false;
+                gone.push((*key, slot.elem.net(self.kind)));
+            }
+            let free = bucket.pos - bucket.used().count();
+            if bucket.used().next().is_none() {
+                less.push(bucket.slots.len());
+            } else if gone.len() > before && free >= STEP {
+                bucket.shrink();
+                less.push(STEP);
+            }
+        }
+        for places in less {
+            self.note_less(places);
+        }
+        for (key, net) in gone {
+            self.count(key, false);
+            self.note_net(net, false);
+        }
+        self.buckets.retain(|_, b| b.used().next().is_some());
+    }
+
+    /// `mtype_resize`: a table twice as large, or still larger if a bucket does not suffice.
+    fn resize(&mut self, now: Instant) -> Result<(), SetError> {
+        let mut new = self.clone();
+        loop {
+            new.bits += 1;
+            if new.bits > 27 {
+                return Err(SetError::HashFull);
+            }
+            new.flush();
+            if self.iter().filter(|s| !s.member.gone(now)).all(|slot| new.move_in(slot)) {
+                break;
+            }
+        }
+        for slot in self.iter().filter(|s| !s.member.gone(now)) {
+            new.note_net(slot.elem.net(self.kind), true);
+        }
+        *self = new;
+        Ok(())
+    }
+
+    fn move_in(&mut self, slot: &Slot) -> bool {
+        let key = self.key(&slot.elem);
+        let max = usize::from(self.bucketsize);
+        if !self.buckets.contains_key(&key) {
+            self.buckets.insert(key, Bucket::default());
+        }
+        let Some(bucket) = self.buckets.get_mut(&key) else { return false };
+        if bucket.pos >= bucket.slots.len() {
+            if bucket.slots.len() >= max {
+                return false;
+            }
+            bucket.slots.resize(bucket.slots.len() + STEP, Slot::default());
+            self.grown = (self.grown.0 + 1, self.grown.1 + STEP);
+        }
+        if let Some(place) = bucket.slots.get_mut(bucket.pos) {
+            *place = slot.clone();
+        }
+        bucket.pos += 1;
+        self.count(key, true);
+        true
+    }
+
+    /// `mtype_test`: the member that decides, if `counts` lets it.
+    pub fn find(&mut self, elem: &Elem, one: &mut dyn FnMut(&mut Slot) -> Option<bool>) -> Option<bool> {
+        if !self.kind.has_nomatch() || elem.net(self.kind) != 32 {
+            return self.find_in(elem, one).0;
+        }
+        // The smallest network around it; one that differs in the device alone ends the search.
+        let nets: Vec<u8> = self.nets.keys().map(|r| r.0).collect();
+        for cidr in nets {
+            let (found, near) = self.find_in(&elem.shortened(self.kind, cidr), one);
+            if found.is_some() || near {
+                return found;
+            }
+        }
+        None
+    }
+
+    fn find_in(
+        &mut self,
+        elem: &Elem,
+        one: &mut dyn FnMut(&mut Slot) -> Option<bool>,
+    ) -> (Option<bool>, bool) {
+        let key = self.key(elem);
+        let Some(bucket) = self.buckets.get_mut(&key) else { return (None, false) };
+        let mut near = 0;
+        for slot in bucket.slots.iter_mut().take(bucket.pos).filter(|s| s.used) {
+            if !slot.elem.equals(elem, &mut near) {
+                continue;
+            }
+            if let Some(found) = one(slot) {
+                return (Some(found), true);
+            }
+            near = 0;
+        }
+        (None, near > 0 && self.kind == SetType::HashNetIface)
+    }
+
+    /// Bytes of its regions and buckets, for members of `size` bytes (`mtype_ahash_memsize`).
+    pub fn memory(&self, size: usize) -> usize {
+        24 * self.regions() as usize + self.grown.0 * 32 + self.grown.1 * size
+    }
+}
+
+impl Bucket {
+    fn used(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().take(self.pos).filter(|s| s.used)
+    }
+
+    /// Gives back `STEP` places.
+    fn shrink(&mut self) {
+        let room = self.slots.len().saturating_sub(STEP);
+        self.slots.retain(|s| s.used);
+        self.pos = self.slots.len();
+        self.slots.resize(room.max(self.pos), Slot::default());
+    }
+}
