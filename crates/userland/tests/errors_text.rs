@@ -283,8 +283,8 @@ fn directions_of_a_set() {
         &format!("too many directions in \"{many}\""),
         "expected at most 6",
     );
-    let not = "--return-nomatch is not modelled";
-    let line = "-A INPUT -m set --match-set S src --return-nomatch";
-    rule(line, "--return-nomatch", not, "expected only --match-set NAME DIRECTIONS");
+    let line = "-A INPUT -m set --match-set S src --packets-eq 1 --packets-gt x";
+    let both = "--packets-gt together with another condition on packets";
+    rule(line, "--packets-gt", both, "expected one of --packets-eq, --packets-lt, --packets-gt");
     rule("-A INPUT -m set", "set", "set without --match-set", "expected the option --match-set");
 }

@@ -147,7 +147,7 @@ impl IpsetLine {
                 let (name, kind) = of_set()?;
                 let mut elems = Box::new(parse_entry(kind, word(1))?);
                 let nomatch = entry_options(self.verb, kind, rest, &mut elems)?.nomatch;
-                super::entry::check_test(kind, &elems)?;
+                super::entry::check_test(kind, &elems, word(1))?;
                 IpsetCommand::Test { name, kind, elems, nomatch }
             }
             Verb::Destroy => IpsetCommand::Destroy(one()?),

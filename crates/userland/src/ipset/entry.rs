@@ -3,7 +3,7 @@
 use super::command::set_name;
 use super::errors::IpsetError;
 use super::icmp;
-use crate::names::{addr, number, protocol, protocol_name, service};
+use crate::names::{number, protocol, protocol_name, service};
 use kernel::netfilter::ipset::{Addrs, Elem, Elems, SetType};
 use packet::{Port, Protocol};
 use std::net::Ipv4Addr;
@@ -95,13 +95,15 @@ fn iface(text: &str) -> Result<(Box<str>, bool), IpsetError> {
     Ok((name.into(), port.is_some()))
 }
 
-/// What `test` refuses although `add` takes it.
-pub(super) fn check_test(kind: SetType, elems: &Elems) -> Result<(), IpsetError> {
+/// What `test` refuses although `add` takes it: anything that looks like a range, even of one.
+pub(super) fn check_test(kind: SetType, elems: &Elems, text: &str) -> Result<(), IpsetError> {
+    let (first, rest) = text.split_once(',').unwrap_or((text, text));
+    let ports = if kind.has_addr() { rest.split(',').next().unwrap_or_default() } else { text };
     let what = match elems.first {
         _ if kind == SetType::HashIp => return Ok(()),
         Addrs::Range(..) if kind.has_addr() => "FROM-TO IP range",
-        Addrs::Net(_, 0..32) if kind.has_addr() && !kind.first_is_net() => "IP/CIDR range",
-        _ if kind.has_port() && elems.ports.0 != elems.ports.1 => "FROM-TO port range",
+        _ if kind.has_addr() && !kind.first_is_net() && first.contains('/') => "IP/CIDR range",
+        _ if kind.has_port() && elems.proto != Protocol::ICMP && ports.contains('-') => "FROM-TO port range",
         _ => return Ok(()),
     };
     let family = if kind == SetType::BitmapPort { "unspec" } else { "inet" };
@@ -109,16 +111,33 @@ pub(super) fn check_test(kind: SetType, elems: &Elems) -> Result<(), IpsetError>
     Err(format!("{what} is not allowed in command test with set type {kind} and family {family}").into())
 }
 
-/// One address.
+/// One address, in any form that inet_aton() takes.
 pub(super) fn address(text: &str) -> Result<Ipv4Addr, IpsetError> {
     let wrong = || format!("Syntax error: cannot parse {text}: resolving to IPv4 address failed");
-    addr::dotted(text).ok_or_else(|| wrong().into())
+    aton(text).ok_or_else(|| wrong().into())
+}
+
+/// inet_aton(): one to four numbers, of which the last fills what remains: `10.1` is 10.0.0.1.
+fn aton(text: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let (last, bytes) = parts.split_last().filter(|(_, bytes)| bytes.len() < 4)?;
+    let number = |part: &str, max: u64| {
+        let digit = part.starts_with(|c: char| c.is_ascii_digit());
+        number::unsigned(part, 0, max).filter(|_| digit).and_then(|n| u32::try_from(n).ok())
+    };
+    let mut bits = 0u32;
+    for (n, byte) in (1u32..).zip(bytes) {
+        bits |= number(byte, 255)? << (32 - 8 * n);
+    }
+    let room = u64::from(u32::MAX) >> (8 * bytes.len());
+    Some(Ipv4Addr::from_bits(bits | number(last, room)?))
 }
 
 /// `ADDRESS`, `ADDRESS/LENGTH` or `FROM-TO`.
 pub(super) fn addrs(text: &str) -> Result<Addrs, IpsetError> {
     if let Some((ip, len)) = text.split_once('/') {
-        return Ok(Addrs::Net(address(ip)?, u8_of(len, 32)?));
+        let len = u8_of(len, 32)?;
+        return Ok(Addrs::Net(address(ip)?, len));
     }
     match text.split_once('-').filter(|(_, to)| !to.is_empty()) {
         Some((from, to)) => Ok(Addrs::Range(address(from)?, address(to)?)),

@@ -179,14 +179,8 @@ fn elem_of(set: &IpSet, dirs: SetDirs, cx: &SetCx<'_>, test: bool) -> Option<Ele
         let (input, output) = cx.devs;
         elem.name = Some(if dirs.is_src(1) { input } else { output }).filter(|n| !n.is_empty())?.into();
     }
-    if kind.has_nomatch() {
-        let cidr = set.longest_net().unwrap_or(32);
-        if cidr == 0 {
-            return None;
-        }
-        if !test {
-            elem = elem.shortened(kind, cidr);
-        }
+    if kind.has_nomatch() && !test {
+        elem = elem.shortened(kind, set.longest_net().unwrap_or(32));
     }
     Some(elem)
 }

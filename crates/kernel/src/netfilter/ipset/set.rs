@@ -84,7 +84,7 @@ impl IpSet {
     }
 
     /// `ip_set_get_extensions`: refuses what the set was not created for.
-    fn check_info(&self, info: &ElemInfo) -> Result<(), SetError> {
+    pub(super) fn check_info(&self, info: &ElemInfo) -> Result<(), SetError> {
         if info.timeout.is_some() && self.options.timeout.is_none() {
             return Err(SetError::NoTimeout);
         }
@@ -100,15 +100,44 @@ impl IpSet {
         Ok(())
     }
 
-    /// Refuses what the set cannot hold.
+    /// Refuses a member that a bitmap has no place for.
     fn check_elem(&self, elem: &Elem) -> Result<(), SetError> {
         let (ports, ips) = (self.options.ports, self.options.ips);
         match self.kind {
             SetType::BitmapPort if elem.port < ports.0 || elem.port > ports.1 => Err(SetError::OutOfRange),
             SetType::BitmapIp if elem.ip < ips.0 || elem.ip > ips.1 => Err(SetError::OutOfRange),
-            SetType::HashIp if elem.ip.is_unspecified() => Err(SetError::NullElem),
-            SetType::HashIpPort if elem.ip.is_unspecified() => Err(SetError::Invalid),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses what the set cannot hold, in the kernel's order: a bitmap of ports looks at the first before it looks at what
+    /// is typed behind the member; a bitmap looks at both ends before it takes any of a range; a hash of addresses has no 0.0.0.0.
+    fn check(&self, elems: &Elems, info: &ElemInfo) -> Result<(), SetError> {
+        let (Addrs::Net(typed, _) | Addrs::Range(typed, _)) = elems.first;
+        let port = |port| self.check_elem(&Elem { port, ..Elem::default() });
+        let ip = |ip| self.check_elem(&Elem { ip, ..Elem::default() });
+        let zero = || typed.to_bits() & self.options.mask.bits() == 0;
+        match self.kind {
+            SetType::BitmapPort => {
+                port(elems.ports.0)?;
+                self.check_info(info)?;
+                port(elems.ports.1)
+            }
+            SetType::BitmapIp => {
+                self.check_info(info)?;
+                ip(typed)?;
+                let (from, to) = elems.first.ends()?;
+                ip(Ipv4Addr::from_bits(from))?;
+                ip(Ipv4Addr::from_bits(to))
+            }
+            kind => {
+                self.check_info(info)?;
+                match kind {
+                    SetType::HashIp if zero() => Err(SetError::NullElem),
+                    SetType::HashIpPort if zero() => Err(SetError::Invalid),
+                    _ => Ok(()),
+                }
+            }
         }
     }
 
@@ -127,34 +156,15 @@ impl IpSet {
         exist: bool,
         now: Instant,
     ) -> Result<(), SetError> {
-        self.check_info(info)?;
+        self.check(elems, info)?;
         if let Store::List(members) = &mut self.store {
             return list::add(members, elems, info, &self.options, exist, now);
         }
-        self.check_ends(elems)?;
         let (kind, options) = (self.kind, self.options.clone());
         elems.each(kind, &options, &mut |elem| match self.add_one(elem, info, exist, true, now) {
             Err(SetError::ElemExists) if exist => Ok(()),
             done => done,
         })
-    }
-
-    /// A bitmap looks at both ends of a range before it takes any of it.
-    fn check_ends(&self, elems: &Elems) -> Result<(), SetError> {
-        if self.kind == SetType::BitmapPort {
-            for port in [elems.ports.0, elems.ports.1] {
-                self.check_elem(&Elem { port, ..Elem::default() })?;
-            }
-        }
-        if self.kind == SetType::BitmapIp {
-            let (Addrs::Net(typed, _) | Addrs::Range(typed, _)) = elems.first;
-            let within = |ip| self.check_elem(&Elem { ip, ..Elem::default() });
-            within(typed)?;
-            let (from, to) = elems.first.ends()?;
-            within(Ipv4Addr::from_bits(from))?;
-            within(Ipv4Addr::from_bits(to))?;
-        }
-        Ok(())
     }
 
     /// One member. `grow` is false for a packet's.
@@ -195,7 +205,7 @@ impl IpSet {
                 done => done,
             };
         }
-        self.check_ends(elems)?;
+        self.check(elems, &ElemInfo::default())?;
         let (kind, options) = (self.kind, self.options.clone());
         elems.each(kind, &options, &mut |elem| match self.del_one(&elem, now) {
             Err(SetError::NoElem) if exist => Ok(()),

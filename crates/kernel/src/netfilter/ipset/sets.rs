@@ -142,6 +142,10 @@ impl IpSets {
         exist: bool,
         now: Instant,
     ) -> Result<(), SetError> {
+        let set = self.need(name)?;
+        if set.kind == SetType::ListSet {
+            set.check_info(info)?;
+        }
         self.check_listed(name, elems)?;
         self.need(name)?.add(elems, info, exist, now)
     }
