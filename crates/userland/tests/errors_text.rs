@@ -285,6 +285,6 @@ fn directions_of_a_set() {
     );
     let line = "-A INPUT -m set --match-set S src --packets-eq 1 --packets-gt x";
     let both = "--packets-gt together with another condition on packets";
-    rule(line, "--packets-gt", both, "expected one of --packets-eq, --packets-lt, --packets-gt");
+    rule(line, "x", both, "expected one of --packets-eq, --packets-lt, --packets-gt");
     rule("-A INPUT -m set", "set", "set without --match-set", "expected the option --match-set");
 }

@@ -58,8 +58,11 @@ pub(super) fn parse_entry(kind: SetType, text: &str) -> Result<Elems, IpsetError
     }
     if kind.has_second() {
         let text = next();
-        if kind == SetType::HashIpPortIp && text.contains(['/', '-']) {
-            return Err(format!("Syntax error: plain IP address must be supplied: {text}").into());
+        if kind == SetType::HashIpPortIp {
+            let len = text.split_once('/').map(|(_, len)| u8_of(len, 32)).transpose()?;
+            if len.is_some_and(|n| n != 32) || text.contains('-') {
+                return Err(format!("Syntax error: plain IP address must be supplied: {text}").into());
+            }
         }
         elems.second = addrs(text)?;
     }
@@ -217,7 +220,8 @@ fn ports(text: &str, shown: &str, proto: Protocol) -> Result<(Port, Port), Ipset
         })
     };
     match text.split_once('-').filter(|(from, to)| !(from.is_empty() || to.is_empty())) {
-        Some((from, to)) => Ok((one(from)?, one(to)?)),
+        // The end is read first.
+        Some((from, to)) => one(to).and_then(|to| Ok((one(from)?, to))),
         None => one(text).map(|p| (p, p)),
     }
 }
@@ -233,7 +237,8 @@ fn icmp_port(text: &str) -> Result<Port, IpsetError> {
 }
 
 fn proto_name(proto: Protocol) -> String {
-    protocol_name(proto).map_or_else(|| proto.0.to_string(), str::to_owned)
+    let name = if proto.0 == 0 { Some("ip") } else { protocol_name(proto) };
+    name.map_or_else(|| proto.0.to_string(), str::to_owned)
 }
 
 fn addrs_text(addrs: Addrs) -> String {

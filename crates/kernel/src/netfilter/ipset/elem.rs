@@ -234,6 +234,12 @@ impl Elems {
         options: &SetOptions,
         each: &mut Each<'_>,
     ) -> Result<(), SetError> {
+        // A prefix that cannot be is found before a protocol that cannot.
+        if kind.first_is_net() {
+            self.first.one_net(kind)?;
+        } else if kind == SetType::HashIpPortNet {
+            self.second.one_net(kind)?;
+        }
         let ports = match () {
             () if !kind.has_port() => (0, 0),
             () if !kind.has_addr() => ordered(self.ports.0, self.ports.1),
@@ -278,12 +284,13 @@ impl Elems {
     ) -> Result<(), SetError> {
         let keep = options.mask.bits();
         let (from, to) = match self.first {
-            Addrs::Net(..) => self.first.ends().map(|(from, to)| (from & keep, to))?,
+            Addrs::Net(..) if kind == SetType::BitmapIp => self.first.ends()?,
+            Addrs::Net(ip, cidr) => Addrs::Net(Ipv4Addr::from_bits(ip.to_bits() & keep), cidr).ends()?,
             Addrs::Range(from, to) if kind == SetType::BitmapIp => ordered(from.to_bits(), to.to_bits()),
             Addrs::Range(from, to) => ordered(from.to_bits() & keep, to.to_bits()),
         };
         if matches!(self.first, Addrs::Net(_, 32)) {
-            return each(Ipv4Addr::from_bits(from), 32);
+            return each(Ipv4Addr::from_bits(from & keep), 32);
         }
         let by_nets = matches!(kind, SetType::HashIp | SetType::BitmapIp);
         let step = if by_nets { options.mask.hosts() } else { 1 };

@@ -1,6 +1,7 @@
 //! The table of a hash (net/netfilter/ipset/ip_set_hash_gen.h): buckets with room for some members each, and their order.
 
 use super::SetError;
+use super::bucket::{Bucket, STEP, Slot};
 use super::elem::Elem;
 use super::jhash::jhash2;
 use super::kind::SetType;
@@ -10,43 +11,10 @@ use crate::Instant;
 use litemap::LiteMap;
 use std::cmp::Reverse;
 
-/// A bucket grows by so many places (`AHASH_INIT_SIZE`).
-const STEP: usize = 2;
 /// What a bucket of hash:net,iface may grow to (`AHASH_MAX_TUNED`).
 const TUNED_MAX: u8 = 64;
 /// A region of the table has 1024 buckets (`HTABLE_REGION_BITS`) and a share of `maxelem`.
 const REGION_BITS: u32 = 10;
-
-/// A place in a bucket. What was kept with a member stays when the member goes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Slot {
-    used: bool,
-    pub elem: Elem,
-    pub member: Member,
-}
-
-impl Slot {
-    pub fn new(elem: Elem) -> Slot {
-        Slot { used: true, elem, member: Member::default() }
-    }
-
-    pub fn is_used(&self) -> bool {
-        self.used
-    }
-
-    /// Takes the place for a member, or gives it up. What was kept stays.
-    pub fn set_used(&mut self, used: bool) {
-        self.used = used;
-    }
-}
-
-/// `struct hbucket`
-#[derive(Clone, Debug, Default)]
-struct Bucket {
-    slots: Vec<Slot>,
-    /// Places from here on have not been used yet.
-    pos: usize,
-}
 
 /// A hash and its members.
 #[derive(Clone, Debug)]
@@ -208,7 +176,7 @@ impl HashTable {
         };
         let (mut reuse, mut near) = (None, 0);
         for (n, slot) in bucket.slots.iter().take(bucket.pos).enumerate() {
-            if !slot.used {
+            if !slot.is_used() {
                 reuse = reuse.or(Some(n));
                 continue;
             }
@@ -246,11 +214,11 @@ impl HashTable {
         };
         let mut replaced = None;
         if let Some(slot) = bucket.slots.get_mut(at) {
-            if slot.used {
+            if slot.is_used() {
                 replaced = Some(slot.elem.net(self.kind));
             }
             // Counters of the member before it stay: nobody clears them.
-            slot.used = true;
+            slot.set_used(true);
             slot.elem = elem.clone();
         }
         if let Some(net) = replaced {
@@ -272,10 +240,10 @@ impl HashTable {
         let Some(bucket) = self.buckets.get_mut(&key) else { return false };
         let mut near = 0;
         let found =
-            bucket.slots.iter().take(bucket.pos).position(|s| s.used && s.elem.equals(elem, &mut near));
+            bucket.slots.iter().take(bucket.pos).position(|s| s.is_used() && s.elem.equals(elem, &mut near));
         let Some(at) = found else { return false };
         let Some(slot) = bucket.slots.get_mut(at) else { return false };
-        slot.used = false;
+        slot.set_used(false);
         let (gone, net) = (slot.member.gone(now), slot.elem.net(self.kind));
         if at + 1 == bucket.pos {
             bucket.pos -= 1;
@@ -304,8 +272,8 @@ impl HashTable {
         let (mut gone, mut less) = (Vec::new(), Vec::new());
         for (key, bucket) in self.buckets.iter_mut().filter(|(key, _)| **key >> REGION_BITS == region) {
             let before = gone.len();
-            for slot in bucket.slots.iter_mut().filter(|s| s.used && s.member.gone(now)) {
-                slot.used = false;
+            for slot in bucket.slots.iter_mut().filter(|s| s.is_used() && s.member.gone(now)) {
+                slot.set_used(false);
                 gone.push((*key, slot.elem.net(self.kind)));
             }
             let free = bucket.pos - bucket.used().count();
@@ -392,7 +360,7 @@ impl HashTable {
         let key = self.key(elem);
         let Some(bucket) = self.buckets.get_mut(&key) else { return (None, false) };
         let mut near = 0;
-        for slot in bucket.slots.iter_mut().take(bucket.pos).filter(|s| s.used) {
+        for slot in bucket.slots.iter_mut().take(bucket.pos).filter(|s| s.is_used()) {
             if !slot.elem.equals(elem, &mut near) {
                 continue;
             }
@@ -407,19 +375,5 @@ impl HashTable {
     /// Bytes of its regions and buckets, for members of `size` bytes (`mtype_ahash_memsize`).
     pub fn memory(&self, size: usize) -> usize {
         24 * self.regions() as usize + self.grown.0 * 32 + self.grown.1 * size
-    }
-}
-
-impl Bucket {
-    fn used(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().take(self.pos).filter(|s| s.used)
-    }
-
-    /// Gives back `STEP` places.
-    fn shrink(&mut self) {
-        let room = self.slots.len().saturating_sub(STEP);
-        self.slots.retain(|s| s.used);
-        self.pos = self.slots.len();
-        self.slots.resize(room.max(self.pos), Slot::default());
     }
 }

@@ -1,8 +1,8 @@
 //! The members of list:set, in the order in which they were put there (net/netfilter/ipset/ip_set_list_set.c).
 
 use super::SetError;
+use super::bucket::Slot;
 use super::elem::{Elem, Elems};
-use super::hash::Slot;
 use super::member::{ElemInfo, Member};
 use super::options::SetOptions;
 use crate::Instant;
@@ -25,7 +25,9 @@ pub(super) fn add(
     let at = match &elems.place {
         None => list.len(),
         Some((before, name)) => {
-            let near = find(list, name, now).ok_or(SetError::ReferenceAbsent)?;
+            // A set is not next to itself.
+            let near = find(list, name, now).filter(|_| *name != elems.name);
+            let near = near.ok_or(SetError::ReferenceAbsent)?;
             if *before { near } else { near + 1 }
         }
     };

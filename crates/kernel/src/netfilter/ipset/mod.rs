@@ -2,6 +2,7 @@
 //!
 //! The texts of members and of errors are `userland::ipset`'s.
 
+mod bucket;
 mod elem;
 mod hash;
 mod jhash;

@@ -128,35 +128,33 @@ impl SetOptions {
     /// `bitmap_ip_create`
     fn settle_ips(&mut self) -> Result<(), SetError> {
         let (first, last) = Addrs::Range(self.ips.0, self.ips.1).ends()?;
-        let (mut elements, mut ends) = (u64::from(last - first) + 1, (first, last));
-        if let Mask::Net(netmask) = self.mask {
-            ends = (first & mask(netmask), last | !mask(netmask));
-            // The longest prefix that both ends share, with the first at its beginning.
-            let around = (1..32u8).rev().find(|n| ends.1 & mask(*n) == ends.0);
-            let around = match around {
-                Some(n) => n,
-                None if ends == (0, u32::MAX) => 0,
-                None => return Err(SetError::OutOfRange),
-            };
-            if netmask <= around {
-                return Err(SetError::OutOfRange);
-            }
-            elements = 1 << (netmask - around);
+        let (first, last) = match self.mask {
+            Mask::Net(netmask) => (first & mask(netmask), last | !mask(netmask)),
+            _ => (first, last),
+        };
+        self.ips = (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last));
+        match self.ip_places() {
+            None => Err(SetError::OutOfRange),
+            Some(n) if n > BITMAP_MAX => Err(SetError::RangeSize),
+            Some(_) => Ok(()),
         }
-        if elements > BITMAP_MAX {
-            return Err(SetError::RangeSize);
-        }
-        self.ips = (Ipv4Addr::from_bits(ends.0), Ipv4Addr::from_bits(ends.1));
-        Ok(())
+    }
+
+    /// The members that bitmap:ip has room for. With `netmask` it is the room of the network around the range, which must be
+    /// larger than the networks that are its members.
+    fn ip_places(&self) -> Option<u64> {
+        let (first, last) = (self.ips.0.to_bits(), self.ips.1.to_bits());
+        let Mask::Net(netmask) = self.mask else { return Some(u64::from(last - first) + 1) };
+        let around = (1..32u8).rev().find(|n| last & mask(*n) == first);
+        let around = around.or((first == 0 && last == u32::MAX).then_some(0))?;
+        netmask.checked_sub(around).filter(|n| *n > 0).map(|n| 1 << n)
     }
 
     /// How many members a bitmap has room for.
     pub(super) fn places(&self, kind: SetType) -> usize {
-        let hosts = if self.mask == Mask::All { 1 } else { self.mask.hosts().max(1) };
-        let span = match kind {
-            SetType::BitmapPort => u32::from(self.ports.1 - self.ports.0),
-            _ => (self.ips.1.to_bits() - self.ips.0.to_bits()) / hosts,
-        };
-        span as usize + 1
+        match kind {
+            SetType::BitmapPort => usize::from(self.ports.1 - self.ports.0) + 1,
+            _ => usize::try_from(self.ip_places().unwrap_or(0)).unwrap_or(0),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! One set and its members (net/netfilter/ipset/ip_set_hash_gen.h, ip_set_bitmap_gen.h, ip_set_list_set.c).
 
+use super::bucket::Slot;
 use super::elem::{Addrs, Elem, Elems};
-use super::hash::{HashTable, Slot};
+use super::hash::HashTable;
 use super::kind::SetType;
 use super::member::{Count, ElemInfo, Member};
 use super::options::SetOptions;

@@ -79,6 +79,78 @@ fn commands_answer_as_the_real_tool() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Sessions of ipset v7.17 on Linux 6.18, each in a namespace of its own (`== NAME`). Every hash was created with an
+/// `initval`, so that the order of its members and its size in memory are no matter of chance. Standard input stands behind `<`.
+const SESSIONS: &str = include_str!("sessions.txt");
+
+/// A word list as Python's shlex writes it, and what stands behind `<`.
+fn shell_words(line: &str) -> (Vec<String>, Option<String>) {
+    let (line, stdin) = line.split_once(" < \"").map_or((line, None), |(l, text)| {
+        let text = text.strip_suffix('"').unwrap_or(text);
+        (l, Some(text.replace("\\n", "\n").replace("\\\"", "\"")))
+    });
+    let (mut out, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
+    for c in line.chars().chain([' ']) {
+        match c {
+            '\'' => (quoted, any) = (!quoted, true),
+            ' ' if !quoted => {
+                if any || !word.is_empty() {
+                    out.push(std::mem::take(&mut word));
+                }
+                any = false;
+            }
+            c => word.push(c),
+        }
+    }
+    (out, stdin)
+}
+
+/// Seconds that have passed meanwhile are no difference: times are counted in steps of 50.
+fn in_steps(line: &str) -> String {
+    let mut out = String::new();
+    for (n, part) in line.split("timeout").enumerate() {
+        if n == 0 {
+            out.push_str(part);
+            continue;
+        }
+        let (mark, rest) = part.split_at(part.len().min(1));
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (seconds, rest) = rest.split_at(digits);
+        let steps = seconds.parse::<u32>().map_or(String::new(), |s| s.div_ceil(50).to_string());
+        out.push_str(&format!("timeout{mark}{steps}{rest}"));
+    }
+    out
+}
+
+#[test]
+fn sessions_are_those_of_the_real_tool_to_the_letter() {
+    let mut wrong = Vec::new();
+    for session in SESSIONS.split("== ").skip(1) {
+        let (mut world, host) = world();
+        let title = session.lines().next().unwrap_or_default();
+        for part in session.split("\n$ ").skip(1) {
+            let mut lines = part.lines();
+            let line = lines.next().unwrap_or_default();
+            let mut want: Vec<String> = lines.map(in_steps).collect();
+            let status = want.last().and_then(|l| l.strip_prefix("rc=")).and_then(|n| n.parse().ok());
+            if status.is_some() {
+                want.pop();
+            }
+            let (argv, stdin) = shell_words(line);
+            let got = command(&mut world, host, &argv, stdin.as_deref()).unwrap_or_default();
+            let err = got.stderr.iter().flat_map(|l| l.split('\n')).map(|l| format!("E: {l}"));
+            let said: Vec<String> = got.stdout.iter().cloned().chain(err).map(|l| in_steps(&l)).collect();
+            if (&want, status.unwrap_or(0)) != (&said, got.status) {
+                wrong.push(format!(
+                    "{title}: {line}\n  real: {status:?} {want:#?}\n  here: {} {said:#?}",
+                    got.status
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// Runs commands in one box; the last one's status and standard error.
 fn last(commands: &[&str]) -> (i32, String) {
     let (mut world, host) = world();
