@@ -96,7 +96,12 @@ fn run(case: Case) -> (bool, TftpGot, Run) {
         mode: case.mode,
         version: Version::default(),
         era: case.era,
-        modules: Modules { br_netfilter: true, nf_conntrack_tftp: case.conntrack, nf_nat_tftp: case.nat },
+        modules: Modules {
+            br_netfilter: true,
+            nf_conntrack_tftp: case.conntrack,
+            nf_nat_tftp: case.nat,
+            ..Modules::default()
+        },
         cni: case.cni,
         cluster_cidr: "10.244.0.0/16".parse().ok(),
         nat_outgoing: case.nat_outgoing,

@@ -202,7 +202,12 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         child: true,
         setup: Vec::new(),
         // As in the kernel that made the recordings.
-        modules: Modules { br_netfilter: true, nf_conntrack_tftp: true, nf_nat_tftp: true },
+        modules: Modules {
+            br_netfilter: true,
+            nf_conntrack_tftp: true,
+            nf_nat_tftp: true,
+            ..Modules::default()
+        },
         tables,
         sniff: n.or("sniff", true, Node::flag)?,
         servers,

@@ -419,6 +419,8 @@ pub enum IpvsStep {
         /// Its connection, as the packet leaves it.
         conn: IpvsConn,
     },
+    /// The packet goes on to the real server as it is (direct routing).
+    Forwarded(IpvsConn),
 }
 
 /// What the neighbour table did.

@@ -14,7 +14,7 @@ mod id;
 mod ipv4;
 pub mod neigh;
 pub mod netfilter;
-mod netns;
+pub mod netns;
 pub mod route;
 mod skb;
 pub mod socket;

@@ -62,12 +62,22 @@ impl Difference {
 /// The differences that the engine models, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
+    /// A port that is used again gets a server anew.
+    IpvsPortReuse,
+    /// IPVS is a hop.
+    IpvsTtl,
     /// Helpers need a rule or a sysctl.
     HelpersOffByDefault,
     /// A big machine's table takes 262144 entries.
     ConntrackMax,
+    /// SYN_RECV is active.
+    IpvsSynActive,
     /// Conntrack runs where a rule asks for it.
     ConntrackOnDemand,
+    /// sh and dh use the high bits.
+    IpvsHash,
+    /// Templates are ASSURED.
+    IpvsAssured,
     /// A UDP stream lives for 120 seconds.
     UdpStreamTimeout,
     /// A UDP flow becomes a stream after two seconds.
@@ -76,6 +86,12 @@ pub enum Switch {
     Zeronet,
     /// POSTROUTING sees the input device.
     PostroutingInput,
+    /// Reused ports lose no packet.
+    IpvsReuseUnconfirmed,
+    /// Connections end with their server.
+    IpvsFlushNodest,
+    /// IPVS's hooks come with a virtual server.
+    IpvsHooks,
     /// ipset's hashes have bucketsize and initval.
     IpsetBucketsize,
     /// A repeated SYN does not renew the entry.
@@ -100,18 +116,28 @@ pub enum Switch {
 
 const NEW: &[Era] = &[Era::V6_18];
 const BOTH: &[Era] = &[Era::V6_1, Era::V6_18];
+/// IPVS was recorded on 6.1.
+const SIX1: &[Era] = &[Era::V6_1];
 const RHEL7: &[Era] = &[Era::V3_10];
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 17] = [
+    pub const ALL: [Switch; 25] = [
+        Switch::IpvsPortReuse,
+        Switch::IpvsTtl,
         Switch::HelpersOffByDefault,
         Switch::ConntrackMax,
+        Switch::IpvsSynActive,
         Switch::ConntrackOnDemand,
+        Switch::IpvsHash,
+        Switch::IpvsAssured,
         Switch::UdpStreamTimeout,
         Switch::UdpStreamLater,
         Switch::Zeronet,
         Switch::PostroutingInput,
+        Switch::IpvsReuseUnconfirmed,
+        Switch::IpvsFlushNodest,
+        Switch::IpvsHooks,
         Switch::IpsetBucketsize,
         Switch::SynKeepsTimeout,
         Switch::IgnoreInvalidRst,
@@ -127,6 +153,24 @@ impl Switch {
     /// What it is about.
     pub fn difference(self) -> &'static Difference {
         match self {
+            Switch::IpvsPortReuse => &Difference {
+                name: "ipvs-port-reuse",
+                since: (4, 1),
+                before: "a TCP connection that uses the ports of one that is over goes to its server",
+                after: "a TCP connection that uses the ports of one that is over is scheduled anew (conn_reuse_mode)",
+                source: "ipvs: reschedule new connections if port reuse is detected",
+                recorded: SIX1,
+                article: &[],
+            },
+            Switch::IpvsTtl => &Difference {
+                name: "ipvs-ttl",
+                since: (4, 4),
+                before: "IPVS leaves the TTL as it is",
+                after: "IPVS takes one from the TTL",
+                source: "ipvs: Decrement ttl",
+                recorded: SIX1,
+                article: &[],
+            },
             Switch::HelpersOffByDefault => &Difference {
                 name: "helpers-off-by-default",
                 since: (4, 7),
@@ -145,6 +189,15 @@ impl Switch {
                 recorded: NEW,
                 article: &[],
             },
+            Switch::IpvsSynActive => &Difference {
+                name: "ipvs-syn-active",
+                since: (4, 8),
+                before: "only ESTABLISHED is an ActiveConn of IPVS",
+                after: "SYN_RECV and SYN_SENT are ActiveConn of IPVS, too",
+                source: "ipvs: count pre-established TCP states as active",
+                recorded: SIX1,
+                article: &[],
+            },
             Switch::ConntrackOnDemand => &Difference {
                 name: "conntrack-on-demand",
                 since: (4, 10),
@@ -152,6 +205,24 @@ impl Switch {
                 after: "conntrack tracks where a rule asks for it",
                 source: "netfilter: conntrack: register hooks in netns when needed by ruleset",
                 recorded: BOTH,
+                article: &[],
+            },
+            Switch::IpvsHash => &Difference {
+                name: "ipvs-hash",
+                since: (4, 18),
+                before: "sh and dh take the low bits of their product",
+                after: "sh and dh take the high bits of their product",
+                source: "ipvs: fix multiplicative hashing in sh/dh/lblc/lblcr algorithms",
+                recorded: SIX1,
+                article: &[],
+            },
+            Switch::IpvsAssured => &Difference {
+                name: "ipvs-assured",
+                since: (4, 19),
+                before: "the template of a persistent client is NONE",
+                after: "the template of a persistent client is ASSURED once a connection was answered",
+                source: "ipvs: add assured state for conn templates",
+                recorded: SIX1,
                 article: &[],
             },
             Switch::UdpStreamTimeout => &Difference {
@@ -188,6 +259,33 @@ impl Switch {
                 after: "-i matches in POSTROUTING for a routed packet",
                 source: "netfilter: Support iif matches in POSTROUTING",
                 recorded: BOTH,
+                article: &[],
+            },
+            Switch::IpvsReuseUnconfirmed => &Difference {
+                name: "ipvs-reuse-unconfirmed",
+                since: (5, 9),
+                before: "with vs.conntrack the first packet of a connection that is scheduled anew is dropped",
+                after: "the first packet is dropped only if conntrack's entry is an old one",
+                source: "ipvs: allow connection reuse for unconfirmed conntrack",
+                recorded: SIX1,
+                article: &[],
+            },
+            Switch::IpvsFlushNodest => &Difference {
+                name: "ipvs-flush-nodest",
+                since: (5, 9),
+                before: "with expire_nodest_conn a deleted server's connection ends with its next packet, which is lost",
+                after: "with expire_nodest_conn connections end when their server is deleted",
+                source: "ipvs: queue delayed work to expire no destination connections if expire_nodest_conn=1",
+                recorded: SIX1,
+                article: &[],
+            },
+            Switch::IpvsHooks => &Difference {
+                name: "ipvs-hooks",
+                since: (5, 9),
+                before: "IPVS's hooks come with its module",
+                after: "IPVS's hooks come with the first virtual server and go with the last",
+                source: "ipvs: register hooks only with services",
+                recorded: SIX1,
                 article: &[],
             },
             Switch::IpsetBucketsize => &Difference {

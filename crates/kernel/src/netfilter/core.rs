@@ -2,7 +2,7 @@
 
 use super::conntrack::{ct_probe, nf_confirm, nf_conntrack_in};
 use super::hook::{HookFn, HookPoint, InetHook};
-use super::ipvs::{ip_vs_in, ip_vs_out};
+use super::ipvs::{ip_vs_forward_icmp, ip_vs_in, ip_vs_out};
 use super::nat::nf_nat_ipv4_fn;
 use super::xtables::{RouteKey, TableId, TableVerdict, ipt_do_table};
 use crate::event::{HookCtx, What};
@@ -60,6 +60,7 @@ pub(crate) fn nf_hook(
             HookFn::Table(table) => table_hook(ns, table, skb, &ctx, cx)?,
             HookFn::Nat => nf_nat_ipv4_fn(ns, skb, &ctx, cx)?,
             HookFn::IpvsIn => ip_vs_in(ns, skb, &ctx, cx)?,
+            HookFn::IpvsForwardIcmp => ip_vs_forward_icmp(ns, skb, &ctx, cx)?,
             HookFn::IpvsOut => ip_vs_out(ns, skb, &ctx, cx)?,
             HookFn::Confirm => nf_confirm(ns, skb, cx)?,
         };

@@ -78,9 +78,9 @@ pub mod priority {
     pub const SECURITY: i32 = 50;
     /// `NF_IP_PRI_NAT_SRC`
     pub const NAT_SRC: i32 = 100;
-    /// IPVS (`NF_IP_PRI_NAT_SRC - 2` and so on, ip_vs_ops in ip_vs_core.c): answers at INPUT, requests at INPUT,
-    /// answers at FORWARD, answers at OUTPUT, requests at OUTPUT.
-    pub const IPVS: [i32; 5] = [98, 99, 100, -99, -98];
+    /// IPVS (`NF_IP_PRI_NAT_SRC - 2` and so on, ip_vs_ops in ip_vs_core.c): answers at INPUT, requests at INPUT, errors
+    /// and answers at FORWARD, answers at OUTPUT, requests at OUTPUT.
+    pub const IPVS: [i32; 6] = [98, 99, 99, 100, -99, -98];
     /// `NF_IP_PRI_CONNTRACK_CONFIRM`
     pub const CONNTRACK_CONFIRM: i32 = i32::MAX;
 }
@@ -104,6 +104,8 @@ pub enum HookFn {
     IpvsIn,
     /// `ip_vs_out_hook` (net/netfilter/ipvs/ip_vs_core.c): answers
     IpvsOut,
+    /// `ip_vs_forward_icmp` (net/netfilter/ipvs/ip_vs_core.c): errors about answers
+    IpvsForwardIcmp,
     /// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
     Confirm,
 }

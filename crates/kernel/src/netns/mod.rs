@@ -2,8 +2,11 @@
 
 mod addrs;
 mod log;
+mod module;
 mod netfilter;
 mod settings;
+
+pub use module::{MODULES, Module, ModuleError};
 
 pub use addrs::{PutRoute, Refused};
 
@@ -39,6 +42,10 @@ pub struct Modules {
     pub nf_conntrack_tftp: bool,
     /// nf_nat_tftp: lets that data follow the translation of the request.
     pub nf_nat_tftp: bool,
+    /// ip_vs: virtual servers. Loaded with the first of them.
+    pub ip_vs: bool,
+    /// ip_vs_rr and so on, in the order of `Scheduler::ALL`. Each is loaded with the first virtual server that uses it.
+    pub ip_vs_schedulers: [bool; 9],
 }
 
 /// A network namespace.
@@ -82,6 +89,8 @@ pub struct Netns {
     tables: [Option<LoadedTable>; 5],
     table_order: Vec<TableId>,
     probe: bool,
+    /// The modules that were loaded by name, the newest first.
+    module_order: Vec<&'static str>,
 }
 
 impl Netns {
@@ -113,6 +122,7 @@ impl Netns {
             tables: [const { None }; 5],
             table_order: Vec::new(),
             probe: false,
+            module_order: Vec::new(),
         };
         let lo = ns.add_device("lo", Mac::ZERO, DevKind::Loopback);
         ns.set_up(lo, true);
@@ -153,6 +163,7 @@ impl Netns {
     /// some time (`gc_worker`).
     pub fn ct_gc(&mut self, cx: &mut Cx<'_>) {
         expire_expectations(self, cx);
+        self.ipvs_gc(cx);
         let since = crate::Instant(cx.now.0.saturating_sub(GC_INTERVAL_US));
         for id in self.ct.expired(since) {
             self.ct_delete(id, cx);

@@ -1,14 +1,16 @@
 //! Modules, tables and hooks: what is loaded decides what is registered.
 
 use super::Netns;
-use crate::Era;
 use crate::netfilter::conntrack::Helper;
 use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
-use crate::netfilter::ipvs::{Dest, Endpoint, IpvsError, Scheduler, ServiceId};
+use crate::netfilter::ipvs::{
+    DestSpec, Endpoint, IpvsError, ServiceId, ServiceSpec, ip_vs_conn_gc, ip_vs_flush_nodest,
+};
 use crate::netfilter::xtables::matches::Match;
 use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::{LoadedTable, Rule, RuleSet, RuleSetError, TableId};
 use crate::sysctl::Sysctl;
+use crate::{Cx, Era, Instant};
 use packet::Family;
 
 impl Netns {
@@ -147,52 +149,75 @@ impl Netns {
         }
     }
 
-    /// `ipvsadm -A`, `-E` with `edit`.
-    pub fn ipvs_service(&mut self, id: ServiceId, scheduler: Scheduler, edit: bool) -> Result<(), IpvsError> {
+    /// `ipvsadm -A`, `-E` with `edit`. The modules of IPVS and of the scheduler are loaded.
+    pub fn ipvs_service(&mut self, spec: ServiceSpec, edit: bool) -> Result<(), IpvsError> {
         match edit {
-            true => self.ipvs.edit_service(id, scheduler)?,
-            false => self.ipvs.add_service(id, scheduler)?,
+            true => self.ipvs.edit_service(spec)?,
+            false => self.ipvs.add_service(spec)?,
         }
+        self.load_module("ip_vs");
+        self.load_module(&format!("ip_vs_{}", spec.scheduler.name()));
         self.update_ipvs();
         Ok(())
     }
 
     /// `ipvsadm -D`
-    pub fn ipvs_del_service(&mut self, id: ServiceId) -> Result<(), IpvsError> {
-        self.ipvs.del_service(id)?;
+    pub fn ipvs_del_service(&mut self, id: ServiceId, now: Instant) -> Result<(), IpvsError> {
+        self.ipvs.del_service(id, now)?;
         self.update_ipvs();
         Ok(())
     }
 
     /// `ipvsadm -a`, `-e` with `edit`.
-    pub fn ipvs_dest(&mut self, id: ServiceId, dest: Dest, edit: bool) -> Result<(), IpvsError> {
+    pub fn ipvs_dest(
+        &mut self,
+        id: ServiceId,
+        spec: DestSpec,
+        edit: bool,
+        now: Instant,
+    ) -> Result<(), IpvsError> {
         match edit {
-            true => self.ipvs.edit_dest(id, dest),
-            false => self.ipvs.add_dest(id, dest),
+            true => self.ipvs.edit_dest(id, spec),
+            false => self.ipvs.add_dest(id, spec, now),
         }
     }
 
     /// `ipvsadm -d`
-    pub fn ipvs_del_dest(&mut self, id: ServiceId, dest: Endpoint) -> Result<(), IpvsError> {
-        self.ipvs.del_dest(id, dest)
+    pub fn ipvs_del_dest(&mut self, id: ServiceId, dest: Endpoint, now: Instant) -> Result<(), IpvsError> {
+        self.ipvs.del_dest(id, dest, now)
     }
 
     /// `ipvsadm -C`
-    pub fn ipvs_clear(&mut self) {
-        self.ipvs.services.clear();
+    pub fn ipvs_clear(&mut self, now: Instant) {
+        while let Some(id) = self.ipvs.services().first().map(|s| s.id) {
+            let _ = self.ipvs.del_service(id, now);
+        }
         self.update_ipvs();
     }
 
-    /// The hooks come with the first virtual server and go with the last.
-    fn update_ipvs(&mut self) {
-        if self.ipvs.services.is_empty() {
-            self.hooks.unregister(HookFn::IpvsIn);
-            self.hooks.unregister(HookFn::IpvsOut);
+    /// Ends the connections of IPVS whose time has come.
+    pub fn ipvs_gc(&mut self, cx: &mut Cx<'_>) {
+        ip_vs_conn_gc(self, cx);
+    }
+
+    /// Ends the connections that a deleted server has left behind, where `expire_nodest_conn` asks for it.
+    pub fn ipvs_flush_nodest(&mut self, cx: &mut Cx<'_>) {
+        ip_vs_flush_nodest(self, cx);
+    }
+
+    /// The hooks come with the first virtual server and go with the last, or with the module.
+    pub(super) fn update_ipvs(&mut self) {
+        for func in [HookFn::IpvsIn, HookFn::IpvsOut, HookFn::IpvsForwardIcmp] {
+            self.hooks.unregister(func);
+        }
+        let by_module = self.modules.ip_vs && !self.era.ipvs_hooks_with_services();
+        if self.ipvs.services().is_empty() && !by_module {
             return;
         }
         let places = [
             (InetHook::LocalIn, HookFn::IpvsOut),
             (InetHook::LocalIn, HookFn::IpvsIn),
+            (InetHook::Forward, HookFn::IpvsForwardIcmp),
             (InetHook::Forward, HookFn::IpvsOut),
             (InetHook::LocalOut, HookFn::IpvsOut),
             (InetHook::LocalOut, HookFn::IpvsIn),

@@ -97,12 +97,7 @@ impl Netns {
                 Some(Slot::Int(&mut device.conf.proxy_delay))
             }
             ["net", "bridge", ..] if !self.modules.br_netfilter => None,
-            ["net", "ipv4", "vs", field] => Some(Slot::Int(match *field {
-                "conntrack" => &mut self.ipvs.conntrack,
-                "expire_nodest_conn" => &mut self.ipvs.expire_nodest_conn,
-                "conn_reuse_mode" => &mut self.ipvs.conn_reuse_mode,
-                _ => return None,
-            })),
+            ["net", "ipv4", "vs", field] => self.ipvs.setting(field).map(Slot::Int),
             ["net", "netfilter", field] => self.conntrack_slot(field),
             _ => self.sysctl.scalar(&words.join(".")).map(Slot::Int),
         }

@@ -1,11 +1,12 @@
 //! What `ipvsadm` does.
 
-use super::{CommandOutput, refused};
+use super::CommandOutput;
 use crate::world::World;
 use kernel::netfilter::ipvs::{IpvsConn, IpvsError};
 use kernel::{Instant, Netns, NetnsId};
 use userland::ipvsadm::{
-    IpvsadmCommand, parse_ipvsadm, parse_ipvsadm_restore, print_conns, print_list, print_save,
+    IpvsadmCommand, IpvsadmError, Show, parse_ipvsadm, parse_ipvsadm_restore, print_conns, print_listing,
+    print_save, print_timeouts,
 };
 
 pub(super) fn ipvsadm(
@@ -14,42 +15,73 @@ pub(super) fn ipvsadm(
     argv: &[String],
     stdin: Option<&str>,
 ) -> CommandOutput {
-    let now = world.now();
-    let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
-    match parse_ipvsadm(argv) {
-        Ok(IpvsadmCommand::Restore) => match restore(ns, stdin.unwrap_or_default()) {
-            Ok(()) => CommandOutput::default(),
-            Err(message) => CommandOutput::failed(255, message),
-        },
-        Ok(command) => match run(ns, &command, now) {
-            Ok(text) => CommandOutput::lines(text.lines().map(str::to_owned).collect()),
-            Err(error) => CommandOutput::failed(255, error.to_string()),
-        },
-        Err(d) => refused(2, &d),
+    let done = world.with(host, |ns, cx| {
+        ns.ipvs_gc(cx);
+        let done = match parse_ipvsadm(argv) {
+            Ok(IpvsadmCommand::Restore) => {
+                restore_lines(ns, stdin.unwrap_or_default(), cx.now).map_err(|(_, e)| e)
+            }
+            Ok(command) => run(ns, &command, cx.now),
+            Err(e) => Err(e),
+        };
+        ns.ipvs_flush_nodest(cx);
+        done
+    });
+    match done {
+        None => CommandOutput::default(),
+        Some(Ok(text)) => CommandOutput::lines(text.lines().map(str::to_owned).collect()),
+        Some(Err(e)) => CommandOutput::failed(e.status, e.message),
     }
 }
 
-/// Reads and does what `ipvsadm -S` prints. `Err` says what is wrong, or what the kernel refuses.
+/// Reads and does what `ipvsadm -S` prints. `Err` names the line and says what is wrong, or what the kernel refuses.
 pub(crate) fn restore(ns: &mut Netns, text: &str) -> Result<(), String> {
-    for command in parse_ipvsadm_restore(text).map_err(|d| d.to_string())? {
-        run(ns, &command, Instant(0)).map_err(|e| e.to_string())?;
-    }
-    Ok(())
+    let done = restore_lines(ns, text, Instant(0));
+    done.map(|_| ()).map_err(|(line, e)| format!("line {line}: {}", e.message))
 }
 
-fn run(ns: &mut Netns, command: &IpvsadmCommand, now: Instant) -> Result<String, IpvsError> {
-    match command {
-        IpvsadmCommand::Service { id, scheduler, edit } => ns.ipvs_service(*id, *scheduler, *edit)?,
-        IpvsadmCommand::DeleteService(id) => ns.ipvs_del_service(*id)?,
-        IpvsadmCommand::Server { id, dest, edit } => ns.ipvs_dest(*id, *dest, *edit)?,
-        IpvsadmCommand::DeleteServer(id, server) => ns.ipvs_del_dest(*id, *server)?,
-        IpvsadmCommand::Clear => ns.ipvs_clear(),
-        IpvsadmCommand::List { conns } => {
-            let list: Vec<IpvsConn> = ns.ipvs.conns(now).copied().collect();
-            return Ok(if *conns { print_conns(&list, now) } else { print_list(&ns.ipvs, &list) });
-        }
-        IpvsadmCommand::Save => return Ok(print_save(&ns.ipvs)),
-        IpvsadmCommand::Restore => {}
+fn restore_lines(ns: &mut Netns, text: &str, now: Instant) -> Result<String, (u32, IpvsadmError)> {
+    for (line, command) in parse_ipvsadm_restore(text) {
+        command.and_then(|c| run(ns, &c, now)).map_err(|e| (line, e))?;
     }
     Ok(String::new())
+}
+
+fn run(ns: &mut Netns, command: &IpvsadmCommand, now: Instant) -> Result<String, IpvsadmError> {
+    let refused = |e: IpvsError| IpvsadmError { status: 255, message: e.to_string() };
+    match *command {
+        IpvsadmCommand::Service { spec, edit } => ns.ipvs_service(spec, edit),
+        IpvsadmCommand::DeleteService(id) => ns.ipvs_del_service(id, now),
+        IpvsadmCommand::Server { id, dest, edit } => ns.ipvs_dest(id, dest, edit, now),
+        IpvsadmCommand::DeleteServer(id, server) => ns.ipvs_del_dest(id, server, now),
+        IpvsadmCommand::Clear => {
+            ns.ipvs_clear(now);
+            Ok(())
+        }
+        IpvsadmCommand::Zero(only) => ns.ipvs.zero(only),
+        IpvsadmCommand::Timeouts([tcp, fin, udp]) => {
+            ns.ipvs.set_timeouts(tcp, fin, udp);
+            Ok(())
+        }
+        IpvsadmCommand::Restore => Ok(()),
+        IpvsadmCommand::Save { numeric } => return Ok(print_save(&ns.ipvs, numeric)),
+        IpvsadmCommand::Version => {
+            return Ok("ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)".to_owned());
+        }
+        IpvsadmCommand::List(listing) => {
+            let conns: Vec<IpvsConn> = ns.ipvs.conns(now).copied().collect();
+            if listing.only.is_some_and(|id| !ns.ipvs.services().iter().any(|s| s.id == id)) {
+                let message = IpvsError::NoService.to_string();
+                return Err(IpvsadmError { status: 1, message });
+            }
+            return Ok(match listing.what {
+                Show::Connections => print_conns(&conns, now),
+                Show::Timeout => print_timeouts(&ns.ipvs),
+                Show::Daemon => String::new(),
+                _ => print_listing(&ns.ipvs, &conns, &listing, now),
+            });
+        }
+    }
+    .map(|()| String::new())
+    .map_err(refused)
 }

@@ -45,7 +45,7 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 11] = [
+pub const PROGRAMS: [&str; 13] = [
     "ip",
     "bridge",
     "iptables",
@@ -56,6 +56,8 @@ pub const PROGRAMS: [&str; 11] = [
     "conntrack",
     "sysctl",
     "modprobe",
+    "rmmod",
+    "lsmod",
     "dmesg",
 ];
 
@@ -82,6 +84,8 @@ pub fn command(
         | "iptables-restore"
         | "iptables-legacy-restore" => Ok(iptables(world, host, name, argv, stdin)),
         "modprobe" => Ok(modprobe::modprobe(world, host, args)),
+        "rmmod" => Ok(modprobe::rmmod(world, host, args)),
+        "lsmod" => Ok(world.host(host).map(modprobe::lsmod).unwrap_or_default()),
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
         other => Err(format!("{other:?} is not modelled; these are: {}", PROGRAMS.join(", "))),
     }

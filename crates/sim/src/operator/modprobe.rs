@@ -1,68 +1,120 @@
-//! What `modprobe` loads and removes.
+//! What `modprobe`, `rmmod` and `lsmod` do and print (kmod 30).
 
 use super::CommandOutput;
 use crate::world::World;
-use kernel::{Modules, NetnsId};
+use kernel::netns::{MODULES, Module, ModuleError};
+use kernel::{Netns, NetnsId};
 
-/// The modelled modules: name, where Linux keeps the file, and what must be loaded before.
-const MODULES: [(&str, &str, Option<&str>); 3] = [
-    ("br_netfilter", "net/bridge", None),
-    ("nf_conntrack_tftp", "net/netfilter", None),
-    ("nf_nat_tftp", "net/netfilter", Some("nf_conntrack_tftp")),
+/// Modules of Linux that are built in here: they can be asked for, and never removed.
+const BUILT_IN: [&str; 10] = [
+    "bridge",
+    "dummy",
+    "ip_set",
+    "ip_tables",
+    "nf_conntrack",
+    "nf_defrag_ipv4",
+    "nf_nat",
+    "veth",
+    "x_tables",
+    "xt_set",
 ];
 
-fn loaded(modules: Modules, name: &str) -> bool {
-    match name {
-        "br_netfilter" => modules.br_netfilter,
-        "nf_conntrack_tftp" => modules.nf_conntrack_tftp,
-        "nf_nat_tftp" => modules.nf_nat_tftp,
-        _ => false,
-    }
+fn known(name: &str) -> Option<&'static Module> {
+    // A dash is an underscore.
+    MODULES.iter().find(|m| m.name == name.replace('-', "_"))
 }
 
-fn set(world: &mut World, host: NetnsId, name: &str, on: bool) {
-    let Some(ns) = world.host_mut(host) else { return };
-    match name {
-        "br_netfilter" => ns.set_br_netfilter(on),
-        "nf_conntrack_tftp" => ns.modules.nf_conntrack_tftp = on,
-        "nf_nat_tftp" => ns.modules.nf_nat_tftp = on,
-        _ => {}
-    }
+fn built_in(name: &str) -> bool {
+    BUILT_IN.contains(&name.replace('-', "_").as_str())
 }
 
-/// `modprobe [-v] [-r] MODULE...`. With `-v` it prints each file that it inserts, and each module that it removes (kmod,
-/// tools/modprobe.c).
+/// `modprobe [-a] [-v] MODULE [PARAMETER...]`, `modprobe -r [-v] MODULE...`. With `-v` it prints each file that it inserts,
+/// and each module that it removes.
 pub(super) fn modprobe(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
-    let flag = |short: &str, long: &str| args.iter().any(|a| a == short || a == long);
-    let (remove, verbose) = (flag("-r", "--remove"), flag("-v", "--verbose"));
-    let Some(ns) = world.host(host) else { return CommandOutput::default() };
-    let era = ns.era();
-    let mut stdout = Vec::new();
-    for name in args.iter().filter(|a| !a.starts_with('-')) {
-        let Some((name, _, before)) = MODULES.iter().find(|(m, ..)| m == name) else {
-            let text = format!("modprobe: FATAL: Module {name} not found: it is not modelled.");
-            return CommandOutput { stdout, ..CommandOutput::failed(1, text) };
-        };
-        let has = |world: &World, name| world.host(host).is_some_and(|ns| loaded(ns.modules, name));
-        if remove {
-            let users = MODULES.iter().filter(|(_, _, needs)| *needs == Some(name));
-            if let Some((user, ..)) = users.into_iter().find(|(m, ..)| has(world, m)) {
-                let text = format!("modprobe: FATAL: Module {name} is in use by: {user}");
-                return CommandOutput { stdout, ..CommandOutput::failed(1, text) };
-            }
-            if has(world, name) {
-                set(world, host, name, false);
-                stdout.push(format!("rmmod {name}"));
-            }
-            continue;
-        }
-        for module in before.iter().copied().chain([*name]).filter(|m| !has(world, m)).collect::<Vec<_>>() {
-            set(world, host, module, true);
-            let folder = MODULES.iter().find(|(m, ..)| *m == module).map_or("", |(_, folder, _)| folder);
-            let (release, suffix) = (era.release(), era.module_suffix());
-            // kmod prints the module's options behind a blank; there are none.
-            stdout.push(format!("insmod /lib/modules/{release}/kernel/{folder}/{module}{suffix} "));
-        }
+    let flag = |short: char, long: &str| {
+        let bundled = |a: &String| a.starts_with('-') && !a.starts_with("--") && a.contains(short);
+        args.iter().any(|a| a == long || bundled(a))
+    };
+    let (remove, verbose) = (flag('r', "--remove"), flag('v', "--verbose"));
+    let all = remove || flag('a', "--all");
+    let mut names = args.iter().filter(|a| !a.starts_with('-'));
+    let mut list: Vec<&String> = names.by_ref().take(if all { usize::MAX } else { 1 }).collect();
+    if let Some(parameter) = names.find(|w| w.contains('=')) {
+        return CommandOutput::failed(1, format!("modprobe: the parameter {parameter} is not modelled"));
     }
-    CommandOutput::lines(if verbose { stdout } else { Vec::new() })
+    let done = world.with(host, |ns, cx| {
+        let mut stdout = Vec::new();
+        let release = ns.era().release();
+        for name in list.drain(..) {
+            let Some(module) = known(name) else {
+                let text = match (built_in(name), remove) {
+                    (true, false) => continue,
+                    (true, true) => format!("Module {name} is builtin."),
+                    _ => format!("Module {name} not found in directory /lib/modules/{release}"),
+                };
+                return CommandOutput {
+                    stdout,
+                    ..CommandOutput::failed(1, format!("modprobe: FATAL: {text}"))
+                };
+            };
+            if !remove {
+                for m in ns.load_module(module.name) {
+                    let suffix = ns.era().module_suffix();
+                    // kmod prints the module's options behind a blank; there are none.
+                    stdout.push(format!(
+                        "insmod /lib/modules/{release}/kernel/{}/{}{suffix} ",
+                        m.folder, m.name
+                    ));
+                }
+                continue;
+            }
+            match ns.unload_module(module.name, cx) {
+                Err(ModuleError::NotLoaded) => {}
+                Err(ModuleError::InUse(_)) => {
+                    let text = format!("modprobe: FATAL: Module {} is in use.", module.name);
+                    return CommandOutput { stdout, ..CommandOutput::failed(1, text) };
+                }
+                Ok(()) => {
+                    stdout.push(format!("rmmod {}", module.name));
+                    // What it needed goes too, if nobody else needs it.
+                    for need in module.needs.iter().filter(|n| ns.unload_module(n, cx).is_ok()) {
+                        stdout.push(format!("rmmod {need}"));
+                    }
+                }
+            }
+        }
+        CommandOutput::lines(if verbose { stdout } else { Vec::new() })
+    });
+    done.unwrap_or_default()
+}
+
+/// `rmmod MODULE...`
+pub(super) fn rmmod(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
+    let names = args.iter().filter(|a| !a.starts_with('-'));
+    let done = world.with(host, |ns, cx| {
+        let mut stderr = Vec::new();
+        for name in names {
+            let why = match ns.unload_module(&name.replace('-', "_"), cx) {
+                Ok(()) => continue,
+                Err(ModuleError::NotLoaded) if built_in(name) => "is builtin.".to_owned(),
+                Err(ModuleError::NotLoaded) => "is not currently loaded".to_owned(),
+                Err(ModuleError::InUse(users)) if users.is_empty() => "is in use".to_owned(),
+                Err(ModuleError::InUse(users)) => format!("is in use by: {}", users.join(" ")),
+            };
+            stderr.push(format!("rmmod: ERROR: Module {name} {why}"));
+        }
+        CommandOutput { status: i32::from(!stderr.is_empty()), stdout: Vec::new(), stderr }
+    });
+    done.unwrap_or_default()
+}
+
+/// `lsmod`: the modules that are modelled.
+pub(super) fn lsmod(ns: &Netns) -> CommandOutput {
+    let mut lines = vec!["Module                  Size  Used by".to_owned()];
+    for m in ns.loaded_modules() {
+        let (count, users) = ns.module_users(m.name);
+        let line = format!("{:<19} {:>8}  {count} {}", m.name, m.size, users.join(","));
+        lines.push(line.trim_end().to_owned());
+    }
+    CommandOutput::lines(lines)
 }

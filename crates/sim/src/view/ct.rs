@@ -218,13 +218,16 @@ pub fn ipvs_at(world: &World, host: NetnsId, until: EventId) -> (Vec<IpvsConn>, 
     let mut now = Instant(0);
     for (_, entry) in (0u32..).map(EventId).zip(world.log().entries()).take_while(|(e, _)| *e <= until) {
         now = entry.at;
-        let Seen::Kernel(What::Ipvs { step: IpvsStep::Rewritten { conn, .. }, .. }) = &entry.seen else {
+        let (IpvsStep::Rewritten { conn, .. } | IpvsStep::Forwarded(conn)) = (match &entry.seen {
+            Seen::Kernel(What::Ipvs { step, .. }) => step,
+            _ => continue,
+        }) else {
             continue;
         };
         if entry.host != host {
             continue;
         }
-        match conns.iter_mut().find(|c| (c.service, c.client) == (conn.service, conn.client)) {
+        match conns.iter_mut().find(|c| c.id == conn.id) {
             Some(known) => *known = *conn,
             None => conns.push(*conn),
         }

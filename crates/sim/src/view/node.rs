@@ -1,5 +1,6 @@
 //! How a node is set up, as the tools print it, and what differs between two runs.
 
+use kernel::netfilter::ipvs::Vs;
 use kernel::netfilter::xtables::TableId;
 use kernel::{Instant, Netns};
 use similar::{Algorithm, DiffTag, capture_diff_slices};
@@ -56,7 +57,7 @@ pub fn modules(ns: &Netns) -> [(&'static str, bool); 4] {
         ("br_netfilter", ns.modules.br_netfilter),
         ("nf_conntrack_tftp", ns.modules.nf_conntrack_tftp),
         ("nf_nat_tftp", ns.modules.nf_nat_tftp),
-        ("ip_vs", !ns.ipvs.services().is_empty()),
+        ("ip_vs", ns.modules.ip_vs),
     ]
 }
 
@@ -74,7 +75,7 @@ pub fn settings(ns: &Netns) -> Vec<String> {
         out.push(line("net.netfilter.nf_conntrack_helper", i64::from(ns.ct.auto_helper)));
     }
     if !ns.ipvs.services().is_empty() {
-        out.push(line("net.ipv4.vs.conntrack", ns.ipvs.conntrack));
+        out.push(line("net.ipv4.vs.conntrack", ns.ipvs.vs(Vs::Conntrack)));
     }
     out
 }
@@ -96,7 +97,7 @@ pub fn listings(world: &World, ns: &Netns) -> Vec<Listing> {
         listing("grep . /sys/class/net/*/brport/hairpin_mode", hairpin),
         listing("ip -br -4 addr", brief_addresses(world, ns)),
         listing("ipset save", sets.collect()),
-        listing("ipvsadm -Sn", print_save(&ns.ipvs).lines().map(str::to_owned).collect()),
+        listing("ipvsadm -Sn", print_save(&ns.ipvs, true).lines().map(str::to_owned).collect()),
         listing("iptables-save", rules.collect()),
     ]
 }

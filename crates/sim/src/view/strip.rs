@@ -66,7 +66,8 @@ pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
                 HookFn::IpvsOut => (Area::Ipvs, "IPVS: answers of real servers"),
                 HookFn::Nat => (Area::Table(TableId::Nat), "nat"),
                 HookFn::Sabotage => (Area::Bridge, "br_netfilter: not a second time"),
-                HookFn::Defrag | HookFn::CtProbe => return None,
+                // The function for errors looks at nothing else.
+                HookFn::Defrag | HookFn::CtProbe | HookFn::IpvsForwardIcmp => return None,
             };
             let spot = match f {
                 HookFn::IpvsOut => Spot::IpvsOut(hook),

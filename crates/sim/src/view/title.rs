@@ -230,11 +230,10 @@ pub(super) fn ipvs(step: &IpvsStep, reply: bool) -> Draft {
     let at = |e: &Endpoint| endpoint(e.0.into(), Some(e.1));
     let (title, tone) = match step {
         IpvsStep::Scheduled(service, server) => {
-            (format!("virtual server {} chooses {}", at(&service.addr), at(server)), Tone::Strong)
+            (format!("virtual server {service} chooses {}", at(server)), Tone::Strong)
         }
-        IpvsStep::NoServer(service) => {
-            (format!("virtual server {} has no real server", at(&service.addr)), Tone::Bad)
-        }
+        IpvsStep::NoServer(service) => (format!("virtual server {service} has no real server"), Tone::Bad),
+        IpvsStep::Forwarded(conn) => (format!("goes on to {} as it is", at(&conn.server)), Tone::Strong),
         IpvsStep::Rewritten { before, after, .. } => {
             let manip = if changed_source(before, after) { Manip::Src } else { Manip::Dst };
             return Draft { area: Area::Ipvs, ..nat(manip, reply, before, after) };

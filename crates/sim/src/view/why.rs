@@ -79,6 +79,9 @@ fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
             IpvsStep::Scheduled(..) => out.text.push(
                 "No connection of IPVS has this packet's addresses and ports, so the scheduler chooses a server.".to_owned(),
             ),
+            IpvsStep::Forwarded(_) => {
+                out.text.push("Direct routing: only the frame is addressed to the real server.".to_owned());
+            }
             IpvsStep::NoServer(_) => out.text.push("The sender is told that the port is unreachable.".to_owned()),
             IpvsStep::Rewritten { before, after, .. } => {
                 out.text.push("IPVS's own connection table says so.".to_owned());

@@ -1,7 +1,10 @@
-//! Which real server comes next (net/netfilter/ipvs/ip_vs_rr.c, ip_vs_wrr.c).
+//! Which real server comes next (net/netfilter/ipvs/ip_vs_rr.c, ip_vs_wrr.c, ip_vs_lc.c, ip_vs_wlc.c, ip_vs_sed.c,
+//! ip_vs_nq.c).
 
-use super::Dest;
-use super::service::Service;
+use super::Endpoint;
+use super::hash::{Maglev, dh, sh};
+use super::service::{Dest, Service};
+use crate::Era;
 
 /// How a virtual server chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,23 +13,70 @@ pub enum Scheduler {
     Rr,
     /// `wrr`: the same, but heavier ones more often.
     Wrr,
+    /// `lc`: the one with the fewest connections.
+    Lc,
+    /// `wlc`: the fewest for its weight.
+    Wlc,
+    /// `sed`: the shortest expected delay.
+    Sed,
+    /// `nq`: one without active connections, else as sed.
+    Nq,
+    /// `sh`: by the client's address.
+    Sh,
+    /// `dh`: by the virtual address.
+    Dh,
+    /// `mh`: by the client's address, with a table that changes little when servers do.
+    Mh,
+}
+
+/// `-b`: three flags, whose meaning is the scheduler's (`IP_VS_SVC_F_SCHED1` and so on).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchedFlags(pub u8);
+
+impl SchedFlags {
+    /// `sh-fallback`, `mh-fallback`: another server if the chosen one takes no connections.
+    pub const FALLBACK: SchedFlags = SchedFlags(1);
+    /// `sh-port`, `mh-port`: the client's port counts too.
+    pub const PORT: SchedFlags = SchedFlags(2);
+
+    /// True if all of `other` are set.
+    pub fn has(self, other: SchedFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 impl Scheduler {
     /// Every scheduler that is modelled.
-    pub const ALL: [Scheduler; 2] = [Scheduler::Rr, Scheduler::Wrr];
+    pub const ALL: [Scheduler; 9] = [
+        Scheduler::Rr,
+        Scheduler::Wrr,
+        Scheduler::Lc,
+        Scheduler::Wlc,
+        Scheduler::Sed,
+        Scheduler::Nq,
+        Scheduler::Sh,
+        Scheduler::Dh,
+        Scheduler::Mh,
+    ];
 
-    /// The name that ipvsadm uses.
+    /// The name that ipvsadm uses; the module is `ip_vs_NAME`.
     pub fn name(self) -> &'static str {
         match self {
             Scheduler::Rr => "rr",
             Scheduler::Wrr => "wrr",
+            Scheduler::Lc => "lc",
+            Scheduler::Wlc => "wlc",
+            Scheduler::Sed => "sed",
+            Scheduler::Nq => "nq",
+            Scheduler::Sh => "sh",
+            Scheduler::Dh => "dh",
+            Scheduler::Mh => "mh",
         }
     }
 }
 
 /// Where a scheduler stands.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Picks {
     /// The server that was chosen last; `None` is the head of the list.
     last: Option<usize>,
@@ -36,6 +86,8 @@ pub(super) struct Picks {
     max: u32,
     /// wrr: by how much it falls.
     step: u32,
+    /// mh
+    maglev: Maglev,
 }
 
 impl Picks {
@@ -53,20 +105,26 @@ impl Picks {
     }
 }
 
-fn gcd(a: u32, b: u32) -> u32 {
+pub(super) fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
 impl Service {
-    /// `ip_vs_wrr_dest_changed`: a server was added, removed or changed. rr goes on where it stood.
+    /// A server was added, removed or changed (`ip_vs_wrr_dest_changed`, `ip_vs_mh_dest_changed`). rr goes on where it
+    /// stood.
     pub(super) fn changed(&mut self) {
-        if self.scheduler != Scheduler::Wrr {
-            return;
+        match self.spec.scheduler {
+            Scheduler::Wrr => self.wrr_changed(),
+            Scheduler::Mh => self.picks.maglev = Maglev::of(&self.dests),
+            _ => {}
         }
+    }
+
+    fn wrr_changed(&mut self) {
         let p = &mut self.picks;
         p.last = None;
-        p.step = self.dests.iter().map(|d| d.weight).fold(0, gcd).max(1);
-        p.max = self.dests.iter().map(|d| d.weight).max().unwrap_or(0).saturating_sub(p.step - 1);
+        p.step = self.dests.iter().map(|d| d.spec.weight).fold(0, gcd).max(1);
+        p.max = self.dests.iter().map(|d| d.spec.weight).max().unwrap_or(0).saturating_sub(p.step - 1);
         if p.current > p.max || p.current == 0 {
             p.current = p.max;
         } else if p.step > 1 {
@@ -74,42 +132,43 @@ impl Service {
         }
     }
 
-    /// The server for a new connection; `None` if no server takes one.
-    pub(super) fn schedule(&mut self) -> Option<Dest> {
-        match self.scheduler {
+    /// The place in the list of the server for a new connection of `client` to `virt`; `None` if no server takes one.
+    pub(super) fn schedule(&mut self, client: Endpoint, virt: Endpoint, era: Era) -> Option<usize> {
+        let low = era.ipvs_hashes_low_bits();
+        let flags = self.spec.flags;
+        let port = if flags.has(SchedFlags::PORT) { client.1 } else { 0 };
+        let fallback = flags.has(SchedFlags::FALLBACK);
+        match self.spec.scheduler {
             Scheduler::Rr => self.rr(),
             Scheduler::Wrr => self.wrr(),
+            Scheduler::Lc | Scheduler::Wlc | Scheduler::Sed | Scheduler::Nq => self.least(),
+            Scheduler::Sh => sh(&self.dests, (client.0, port), fallback, low),
+            Scheduler::Dh => dh(&self.dests, virt.0, low),
+            Scheduler::Mh => self.picks.maglev.choose(&self.dests, (client.0, port), fallback),
         }
     }
 
-    fn rr(&mut self) -> Option<Dest> {
+    fn rr(&mut self) -> Option<usize> {
         let n = self.dests.len();
         let first = self.picks.last.map_or(0, |l| l + 1);
-        for i in 0..n {
-            let at = (first + i) % n;
-            let dest = self.dests.get(at).copied().filter(|d| d.weight > 0);
-            if dest.is_some() {
-                self.picks.last = Some(at);
-                return dest;
-            }
-        }
-        None
+        let found =
+            (0..n).map(|i| (first + i) % n).find(|at| self.dests.get(*at).is_some_and(Dest::usable))?;
+        self.picks.last = Some(found);
+        Some(found)
     }
 
-    fn wrr(&mut self) -> Option<Dest> {
-        if self.picks.max == 0 {
+    fn wrr(&mut self) -> Option<usize> {
+        if self.picks.max == 0 || !self.dests.iter().any(Dest::usable) {
             return None;
         }
-        // At most one lap for each weight.
-        for _ in 0..=self.picks.max {
+        // It ends: the needed weight falls until the heaviest usable server has it.
+        loop {
             let first = self.picks.last.map_or(0, |l| l + 1);
             let need = self.picks.current;
-            let rest = self.dests.iter().enumerate().skip(first);
-            if let Some((at, dest)) =
-                rest.map(|(i, d)| (i, *d)).find(|(_, d)| d.weight > 0 && d.weight >= need)
-            {
+            let fits = |d: &Dest| d.usable() && d.spec.weight >= need;
+            if let Some(at) = (first..self.dests.len()).find(|at| self.dests.get(*at).is_some_and(fits)) {
                 self.picks.last = Some(at);
-                return Some(dest);
+                return Some(at);
             }
             self.picks.last = None;
             self.picks.current = match need.checked_sub(self.picks.step) {
@@ -117,34 +176,64 @@ impl Service {
                 Some(less) => less,
             };
         }
-        None
+    }
+
+    /// The least loaded, the first in the list of those that are equal.
+    fn least(&self) -> Option<usize> {
+        let scheduler = self.spec.scheduler;
+        let load = |d: &Dest| {
+            let (active, inactive) = (u64::from(d.active), u64::from(d.inactive));
+            match scheduler {
+                Scheduler::Sed | Scheduler::Nq => active + 1,
+                // ip_vs_dest_conn_overhead
+                _ => active * 256 + inactive,
+            }
+        };
+        let weight = |d: &Dest| if scheduler == Scheduler::Lc { 1 } else { u64::from(d.spec.weight) };
+        let mut least: Option<(usize, &Dest)> = None;
+        for (at, d) in self.dests.iter().enumerate().filter(|(_, d)| d.usable()) {
+            if scheduler == Scheduler::Nq && d.active == 0 {
+                return Some(at);
+            }
+            if least.is_none_or(|(_, l)| load(l) * weight(d) > load(d) * weight(l)) {
+                least = Some((at, d));
+            }
+        }
+        least.map(|(at, _)| at)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netfilter::ipvs::{Ipvs, ServiceId};
+    use crate::Instant;
+    use crate::netfilter::ipvs::{DestSpec, Ipvs, ServiceId, ServiceSpec};
     use packet::Protocol;
     use std::net::Ipv4Addr;
 
-    const ID: ServiceId = ServiceId { proto: Protocol::TCP, addr: (Ipv4Addr::new(10, 96, 0, 1), 80) };
+    const VIP: Endpoint = (Ipv4Addr::new(10, 96, 0, 1), 80);
+    const CLIENT: Endpoint = (Ipv4Addr::new(192, 168, 1, 100), 4000);
 
-    fn dest(letter: char, weight: u32) -> Dest {
-        Dest { addr: (Ipv4Addr::LOCALHOST, letter as u16), weight }
+    fn id() -> ServiceId {
+        ServiceId::new(Protocol::TCP, VIP)
+    }
+
+    fn dest(letter: char, weight: u32) -> DestSpec {
+        DestSpec::new((Ipv4Addr::LOCALHOST, letter as u16), weight)
     }
 
     fn picks(ipvs: &mut Ipvs, n: usize) -> String {
         let service = &mut ipvs.services[0];
-        let picked = (0..n).filter_map(|_| service.schedule());
-        picked.map(|d| char::from(u8::try_from(d.addr.1).unwrap())).collect()
+        let picked: Vec<usize> =
+            (0..n).filter_map(|_| service.schedule(CLIENT, VIP, Era::default())).collect();
+        picked.iter().map(|at| char::from(u8::try_from(service.dests[*at].spec.addr.1).unwrap())).collect()
     }
 
     fn service(scheduler: Scheduler, weights: &[u32]) -> Ipvs {
         let mut ipvs = Ipvs::default();
-        ipvs.add_service(ID, scheduler).unwrap();
+        ipvs.add_service(ServiceSpec::new(id(), scheduler)).unwrap();
         for (letter, weight) in ('A'..).zip(weights) {
-            ipvs.add_dest(ID, dest(letter, *weight)).unwrap();
+            ipvs.add_dest(id(), dest(letter, *weight), Instant(0)).unwrap();
         }
         ipvs
     }
@@ -160,9 +249,9 @@ mod tests {
     fn rr_goes_on_when_a_server_is_added_or_removed() {
         let mut ipvs = service(Scheduler::Rr, &[1, 1, 1]);
         assert_eq!(picks(&mut ipvs, 2), "CB");
-        ipvs.add_dest(ID, dest('D', 1)).unwrap();
+        ipvs.add_dest(id(), dest('D', 1), Instant(0)).unwrap();
         assert_eq!(picks(&mut ipvs, 5), "ADCBA");
-        ipvs.del_dest(ID, dest('A', 1).addr).unwrap();
+        ipvs.del_dest(id(), dest('A', 1).addr, Instant(0)).unwrap();
         assert_eq!(picks(&mut ipvs, 4), "DCBD");
     }
 

@@ -2,6 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod era;
+mod facts;
+mod lab;
+mod modules;
+mod more;
+mod sched;
+mod text;
+mod tftp;
+mod v1;
+mod v5;
+mod walk;
+
 use serde_json::Value;
 
 fn record() -> Value {
