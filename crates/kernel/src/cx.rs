@@ -101,11 +101,17 @@ pub struct Cx<'a> {
 
 impl Cx<'_> {
     /// Logs what happened to a packet; in quiet mode the closure is not called.
+    #[inline]
     pub fn emit(&mut self, packet: PacketId, what: impl FnOnce() -> What) {
         self.ids.events += 1;
         if self.explains() {
             self.note(packet, what());
         }
+    }
+
+    /// Counts events that nobody would see, as [`Cx::emit`] does in quiet mode.
+    pub(crate) fn pass_over(&mut self, events: usize) {
+        self.ids.events += events as u64;
     }
 
     fn note(&mut self, packet: PacketId, what: What) {
@@ -127,6 +133,7 @@ impl Cx<'_> {
     }
 
     /// True if events are kept, for callers that would have to collect details first.
+    #[inline]
     pub fn explains(&self) -> bool {
         self.log.is_some()
     }

@@ -163,22 +163,25 @@ impl<'a> Iterator for Args<'a> {
     }
 }
 
-const BLANK: [char; 2] = [' ', '\t'];
-
 /// The word at or after a byte. A double quote may begin anywhere in a word; the closing one ends the word. Inside
 /// quotes a backslash takes the next character as it is; outside it is an ordinary character.
 fn lex(line: &str, from: usize) -> Option<Token<'_>> {
-    let rest = line.get(from..)?;
-    let start = from + (rest.len() - rest.trim_start_matches(BLANK).len());
+    // Bytes are enough to look for: no part of another character looks like a blank, a quote or a backslash.
+    let start = from + line.as_bytes().get(from..)?.iter().position(|b| !matches!(b, b' ' | b'\t'))?;
     let word = line.get(start..)?;
-    if word.is_empty() {
-        return None;
-    }
-    let plain = word.find(['"', ' ', '\t']).unwrap_or(word.len());
+    let plain = until(word, |b| matches!(b, b'"' | b' ' | b'\t'));
     let (head, tail) = word.split_at_checked(plain)?;
     let Some(inner) = tail.strip_prefix('"') else {
         return Some(Token { text: Cow::Borrowed(head), start, end: start + plain, quoted: false });
     };
+    // A whole word in quotes, without escapes, stands in the line as it is.
+    let ordinary = until(inner, |b| matches!(b, b'"' | b'\\'));
+    if head.is_empty()
+        && let Some((text, rest)) = inner.split_at_checked(ordinary)
+        && rest.starts_with('"')
+    {
+        return Some(Token { text: Cow::Borrowed(text), start, end: start + ordinary + 2, quoted: true });
+    }
     let mut text = head.to_owned();
     let mut escaped = false;
     let mut end = line.len();
@@ -199,6 +202,11 @@ fn lex(line: &str, from: usize) -> Option<Token<'_>> {
     Some(Token { text: Cow::Owned(text), start, end, quoted: true })
 }
 
+/// How many bytes stand before the first one like that.
+fn until(text: &str, stop: impl Fn(u8) -> bool) -> usize {
+    text.bytes().position(stop).unwrap_or(text.len())
+}
+
 /// The quote that is never closed, if there is one.
 pub(crate) fn open_quote(source: Source<'_>) -> Option<Diagnostic> {
     if !source.text.contains('"') {
@@ -206,11 +214,11 @@ pub(crate) fn open_quote(source: Source<'_>) -> Option<Diagnostic> {
     }
     let mut open = None;
     let mut escaped = false;
-    for (i, c) in source.text.char_indices() {
+    for (i, c) in source.text.bytes().enumerate() {
         match c {
             _ if escaped => escaped = false,
-            '\\' if open.is_some() => escaped = true,
-            '"' => open = if open.is_some() { None } else { Some(i) },
+            b'\\' if open.is_some() => escaped = true,
+            b'"' => open = if open.is_some() { None } else { Some(i) },
             _ => {}
         }
     }
@@ -249,6 +257,11 @@ fn last_line(text: &str) -> (u32, &str) {
 
 /// Refuses control characters other than tab and line feed.
 pub(crate) fn check_text(text: &str) -> Result<(), Diagnostic> {
+    // 0xc2 begins the control characters that are not ASCII, and some others.
+    let suspicious = |b: u8| b < b' ' && b != b'\t' && b != b'\n' || b == 0x7f || b == 0xc2;
+    if !text.as_bytes().chunks(1024).any(|c| c.iter().fold(false, |bad, b| bad | suspicious(*b))) {
+        return Ok(());
+    }
     let bad = |c: char| c.is_control() && c != '\t' && c != '\n';
     let Some(at) = text.find(bad) else { return Ok(()) };
     let (head, tail) = text.split_at_checked(at).unwrap_or((text, ""));

@@ -86,8 +86,7 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
     let peer_mtu = device.peer_mtu;
     let is_loopback = matches!(device.kind, DevKind::Loopback);
     skb.dev = Some(dev);
-    let frame = Rc::clone(&skb.frame);
-    cx.emit(skb.id, || What::Tap { dev, dir: TapDir::Out, frame });
+    cx.emit(skb.id, || What::Tap { dev, dir: TapDir::Out, frame: Rc::clone(&skb.frame) });
     if is_bridge {
         // Neighbour output has put the bridge's own address there; a capture sees it, the ports do not.
         if let Some(physin_mac) = bridge::bridged_dnat_source(&skb) {
@@ -100,7 +99,7 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
         if !fits(&skb.frame, peer_mtu.unwrap_or(u32::MAX)) {
             return Err(cx.drop(&skb, DropReason::TooLongForPeer));
         }
-        cx.out.push(Output::Transmit { dev, id: skb.id, frame: Rc::clone(&skb.frame) });
+        cx.out.push(Output::Transmit { dev, id: skb.id, frame: skb.frame });
         return Ok(Delivery::Transmitted);
     }
     if is_loopback {
@@ -160,8 +159,7 @@ pub(crate) fn tap_in(skb: &Skb, dev: DevId, cx: &mut Cx<'_>) {
         PktType::Multicast => TapDir::InMulticast,
         PktType::OtherHost => TapDir::InOther,
     };
-    let frame = Rc::clone(&skb.frame);
-    cx.emit(skb.id, || What::Tap { dev, dir, frame });
+    cx.emit(skb.id, || What::Tap { dev, dir, frame: Rc::clone(&skb.frame) });
 }
 
 /// `eth_type_trans`: to whom is the frame addressed?

@@ -121,42 +121,42 @@ pub struct HookOps {
     pub func: HookFn,
 }
 
-/// All registrations of a namespace, in the order in which they run.
+/// All registrations of a namespace, in the order in which they run: those of each hook in a list of its own.
 #[derive(Clone, Debug, Default)]
 pub struct HookList {
-    ops: Vec<HookOps>,
+    ops: [Vec<HookOps>; InetHook::ALL.len()],
 }
 
 impl HookList {
     /// `nf_register_net_hook`: at equal priority the newest registration runs first. Registering twice is the same
     /// as once.
     pub fn register(&mut self, ops: HookOps) {
-        if self.ops.contains(&ops) {
+        let list = &mut self.ops[ops.point.hook as usize];
+        if list.contains(&ops) {
             return;
         }
-        let at = self.ops.partition_point(|o| (o.point, o.priority) < (ops.point, ops.priority));
-        self.ops.insert(at, ops);
+        let at = list.partition_point(|o| (o.point, o.priority) < (ops.point, ops.priority));
+        list.insert(at, ops);
     }
 
     /// `nf_unregister_net_hook`
     pub fn unregister(&mut self, func: HookFn) {
-        self.ops.retain(|o| o.func != func);
+        self.ops.iter_mut().for_each(|list| list.retain(|o| o.func != func));
     }
 
     /// The `n`th function at a hook, and whether there is one.
     pub fn nth(&self, point: HookPoint, n: usize) -> Option<HookOps> {
-        let first = self.ops.partition_point(|o| o.point < point);
-        self.ops.get(first + n).copied().filter(|o| o.point == point)
+        self.ops[point.hook as usize].iter().filter(|o| o.point == point).nth(n).copied()
     }
 
     /// What is registered at a hook, in order.
     pub fn at(&self, point: HookPoint) -> impl Iterator<Item = HookOps> + '_ {
-        self.ops.iter().copied().filter(move |o| o.point == point)
+        self.ops[point.hook as usize].iter().copied().filter(move |o| o.point == point)
     }
 
     /// True if `func` is registered anywhere.
     pub fn has(&self, func: HookFn) -> bool {
-        self.ops.iter().any(|o| o.func == func)
+        self.ops.iter().flatten().any(|o| o.func == func)
     }
 }
 

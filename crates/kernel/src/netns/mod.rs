@@ -19,7 +19,7 @@ use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
 use crate::netfilter::xtables::matches::RecentTables;
-use crate::netfilter::xtables::{LoadedTable, TableId};
+use crate::netfilter::xtables::{LoadedTable, Place, RuleIndex, TableId};
 use crate::route::{Fib, Peer, Pmtu};
 use crate::socket::{SocketTable, tcp_timer};
 use crate::sysctl::Sysctl;
@@ -86,7 +86,11 @@ pub struct Netns {
     child: bool,
     net_ratelimit: log::RateLimit,
     devices: Vec<Device>,
+    /// Where to return to, while a table is walked; empty otherwise.
+    pub(crate) jumpstack: Vec<Place>,
     tables: [Option<LoadedTable>; 5],
+    /// Of each table, once a packet has needed it.
+    indexes: [Option<Rc<RuleIndex>>; 5],
     table_order: Vec<TableId>,
     probe: bool,
     /// The modules that were loaded by name, the newest first.
@@ -119,7 +123,9 @@ impl Netns {
             child: false,
             net_ratelimit: log::RateLimit::default(),
             devices: Vec::new(),
+            jumpstack: Vec::new(),
             tables: [const { None }; 5],
+            indexes: [const { None }; 5],
             table_order: Vec::new(),
             probe: false,
             module_order: Vec::new(),

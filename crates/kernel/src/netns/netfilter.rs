@@ -8,10 +8,11 @@ use crate::netfilter::ipvs::{
 };
 use crate::netfilter::xtables::matches::Match;
 use crate::netfilter::xtables::targets::Target;
-use crate::netfilter::xtables::{LoadedTable, Rule, RuleSet, RuleSetError, TableId};
+use crate::netfilter::xtables::{LoadedTable, Rule, RuleIndex, RuleSet, RuleSetError, TableId};
 use crate::sysctl::Sysctl;
 use crate::{Cx, Era, Instant};
 use packet::Family;
+use std::rc::Rc;
 
 impl Netns {
     /// The kernel's version.
@@ -65,6 +66,15 @@ impl Netns {
         self.tables[table as usize].as_mut()
     }
 
+    /// The index of a table's rules.
+    pub(crate) fn rule_index(&mut self, table: TableId) -> Option<Rc<RuleIndex>> {
+        let at = table as usize;
+        if self.indexes[at].is_none() {
+            self.indexes[at] = self.tables[at].as_ref().map(|t| Rc::new(RuleIndex::new(&t.rules)));
+        }
+        self.indexes[at].clone()
+    }
+
     /// `iptables-restore` for one table: replaces it, registers its hooks, and turns conntrack on or off as the rules
     /// of all tables ask.
     pub fn load_table(&mut self, rules: RuleSet) -> Result<(), RuleSetError> {
@@ -77,6 +87,7 @@ impl Netns {
         let table = loaded.rules.table;
         self.request_modules(&loaded.rules);
         self.tables[table as usize] = Some(loaded);
+        self.indexes[table as usize] = None;
         if !self.table_order.contains(&table) {
             self.table_order.insert(0, table);
         }

@@ -8,7 +8,6 @@ use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{
     Chain, ChainId, Counters, LoadedTable, Policy, Rule, RuleSet, RuleState, TableId,
 };
-use litemap::LiteMap;
 use std::rc::Rc;
 
 /// The longest name of a chain.
@@ -39,7 +38,7 @@ pub(super) struct Draft {
     pub table: TableId,
     /// By [`ChainId`]; a deleted chain leaves its place empty.
     chains: Vec<Option<DraftChain>>,
-    names: LiteMap<Rc<str>, ChainId>,
+    names: Names,
     /// The counters of the policies before the edit. libiptc brings those of the rules back when it commits a change,
     /// but not these.
     policies: Vec<Counters>,
@@ -66,7 +65,7 @@ impl Draft {
         let mut draft = Draft {
             table: loaded.rules.table,
             chains: Vec::new(),
-            names: LiteMap::new(),
+            names: Names::default(),
             policies: loaded.policy.clone(),
             changed: false,
         };
@@ -93,15 +92,16 @@ impl Draft {
             .filter(|n| *n < u16::MAX)
             .map(ChainId)
             .ok_or_else(too_many)?;
-        self.names.insert(Rc::clone(&chain.name), id);
+        let name = Rc::clone(&chain.name);
         self.chains.push(Some(chain));
+        self.names.insert(&name, id, &self.chains);
         self.changed = true;
         Ok(id)
     }
 
     /// The chain of that name.
     pub fn find(&self, name: &str) -> Option<ChainId> {
-        self.names.get(name).copied()
+        self.names.find(name, &self.chains)
     }
 
     /// The chain with that number.
@@ -120,9 +120,11 @@ impl Draft {
         (0u16..).zip(&self.chains).filter(|(_, c)| c.is_some()).map(|(i, _)| ChainId(i)).collect()
     }
 
-    /// The names of the chains, for messages.
+    /// The names of the chains, sorted, for messages.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.keys().map(|n| &**n)
+        let mut names: Vec<&str> = self.chains.iter().flatten().map(|c| &*c.name).collect();
+        sort_by(&mut names, Ord::cmp);
+        names.into_iter()
     }
 
     /// A new user-defined chain.
@@ -185,7 +187,7 @@ impl Draft {
             .says(ToolError::Errno("Directory not empty.")));
         }
         let name = Rc::clone(&chain.name);
-        self.names.remove(&name);
+        self.names.remove(&name, id);
         if let Some(place) = self.chains.get_mut(usize::from(id.0)) {
             *place = None;
         }
@@ -196,13 +198,12 @@ impl Draft {
     /// Removes every rule and every user-defined chain; policies stay.
     pub fn clear(&mut self) {
         self.chains.retain(|c| c.as_ref().is_some_and(|c| c.base.is_some()));
-        self.names.clear();
         self.changed = true;
-        for (i, chain) in (0u16..).zip(self.chains.iter_mut().flatten()) {
+        for chain in self.chains.iter_mut().flatten() {
             chain.rules.clear();
             chain.references = 0;
-            self.names.insert(Rc::clone(&chain.name), ChainId(i));
         }
+        self.names.rebuild(&self.chains);
     }
 
     /// Gives a chain another name.
@@ -210,8 +211,8 @@ impl Draft {
         let new: Rc<str> = Rc::from(name);
         let Some(chain) = self.chain_mut(id) else { return };
         let old = std::mem::replace(&mut chain.name, Rc::clone(&new));
-        self.names.remove(&old);
-        self.names.insert(new, id);
+        self.names.remove(&old, id);
+        self.names.insert(&new, id, &self.chains);
     }
 
     /// The chains without their rules, under the numbers that they have now.
@@ -263,6 +264,50 @@ impl Draft {
             out.rules.chains.push(Chain { name: chain.name, base: chain.base, rules });
         }
         out
+    }
+}
+
+/// Chains by a hash of their names; the names themselves stand in the chains.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    buckets: Vec<Vec<ChainId>>,
+}
+
+impl Names {
+    /// FNV-1a.
+    fn bucket(&self, name: &str) -> usize {
+        let step = |h: u32, b: u8| (h ^ u32::from(b)).wrapping_mul(0x0100_0193);
+        name.bytes().fold(0x811c_9dc5, step) as usize % self.buckets.len().max(1)
+    }
+
+    fn find(&self, name: &str, chains: &[Option<DraftChain>]) -> Option<ChainId> {
+        let named = |id: &&ChainId| {
+            chains.get(usize::from(id.0)).and_then(Option::as_ref).is_some_and(|c| &*c.name == name)
+        };
+        self.buckets.get(self.bucket(name))?.iter().find(named).copied()
+    }
+
+    /// Takes up a chain that is among the chains already.
+    fn insert(&mut self, name: &str, id: ChainId, chains: &[Option<DraftChain>]) {
+        if chains.len() > self.buckets.len() {
+            return self.rebuild(chains);
+        }
+        let at = self.bucket(name);
+        self.buckets.get_mut(at).into_iter().for_each(|b| b.push(id));
+    }
+
+    fn rebuild(&mut self, chains: &[Option<DraftChain>]) {
+        self.buckets = vec![Vec::new(); (chains.len() * 2).max(16)];
+        for (id, chain) in (0u16..).map(ChainId).zip(chains) {
+            let Some(chain) = chain else { continue };
+            let at = self.bucket(&chain.name);
+            self.buckets.get_mut(at).into_iter().for_each(|b| b.push(id));
+        }
+    }
+
+    fn remove(&mut self, name: &str, id: ChainId) {
+        let at = self.bucket(name);
+        self.buckets.get_mut(at).into_iter().for_each(|b| b.retain(|x| *x != id));
     }
 }
 

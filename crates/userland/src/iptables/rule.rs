@@ -69,7 +69,12 @@ pub(super) struct Spec<'a> {
     jump: Option<Jump<'a>>,
     /// `-c`
     pub counters: Option<Counters>,
+    /// The networks of `src` and `dst`, once they have been read.
+    nets: Option<(Vec<Net>, Vec<Net>)>,
 }
+
+/// The value of `-s` or `-d`; every address is none.
+type Net = Option<Neg<IpMatch>>;
 
 /// What a rule may refer to.
 pub(super) struct Scope<'d> {
@@ -159,6 +164,18 @@ impl<'a> Spec<'a> {
         Ok(())
     }
 
+    /// The option of that name, of the newest extension that has it.
+    pub fn option(&self, name: &str) -> Option<(Owner, &'static Opt)> {
+        let of = |options: &'static [Opt]| options.iter().find(|o| o.names.contains(&name));
+        if let Some(Jump::Target(t)) = &self.jump
+            && let Some(opt) = of(targets::options(&t.value))
+        {
+            return Some((Owner::Target, opt));
+        }
+        let mut newest = self.matches.iter().enumerate().rev();
+        newest.find_map(|(i, m)| Some((Owner::Match(i), of(matches::options(&m.value))?)))
+    }
+
     /// The options that can stand here, the newest extension first.
     pub fn options(&self) -> Vec<(Owner, &'static Opt)> {
         let mut out = Vec::new();
@@ -197,44 +214,52 @@ impl<'a> Spec<'a> {
         owner: Owner,
         opt: &'static Opt,
         not: bool,
-        shown: &str,
+        shown: &dyn Fn() -> String,
         values: (&str, &str),
     ) -> Result<(), Fault> {
         let name = opt.name();
-        let (ext, seen, twice) = match owner {
+        let (ext, seen) = match owner {
             Owner::Target => match &self.jump {
-                Some(Jump::Target(t)) => {
-                    (targets::name(&t.value).unwrap_or_default(), &t.seen, targets::twice(&t.value, name))
-                }
+                Some(Jump::Target(t)) => (targets::name(&t.value).unwrap_or_default(), &t.seen),
                 _ => return Ok(()),
             },
             Owner::Match(i) => match self.matches.get(i) {
-                Some(m) => (m.value.name(), &m.seen, matches::twice(&m.value, name)),
+                Some(m) => (m.value.name(), &m.seen),
                 None => return Ok(()),
             },
         };
         if not && !opt.not {
+            let shown = shown();
             return Err(Fault::new(
                 format!("{shown} cannot be negated"),
                 format!("expected {shown} without !"),
             )
             .usage(format!("{ext}: option \"--{name}\" cannot be inverted.\n")));
         }
-        // Who does not mind says nothing.
-        if seen.has(name) && !twice.is_empty() {
-            return Err(Fault::new(format!("{shown} is given twice"), "expected it only once").usage(twice));
+        if seen.has(name) {
+            let twice = match (owner, &self.jump) {
+                (Owner::Target, Some(Jump::Target(t))) => targets::twice(&t.value, name),
+                (Owner::Match(i), _) => {
+                    self.matches.get(i).map_or(String::new(), |m| matches::twice(&m.value, name))
+                }
+                _ => String::new(),
+            };
+            // Who does not mind says nothing.
+            if !twice.is_empty() {
+                let message = format!("{} is given twice", shown());
+                return Err(Fault::new(message, "expected it only once").usage(twice));
+            }
         }
-        let seen = seen.clone();
-        let given = Given { name, not, value: values.0, second: values.1, proto: self.proto, seen: &seen };
+        let given = |seen| Given { name, not, value: values.0, second: values.1, proto: self.proto, seen };
         match (owner, &mut self.jump) {
             (Owner::Match(i), _) => {
                 if let Some(m) = self.matches.get_mut(i) {
-                    matches::set(&mut m.value, &given)?;
+                    matches::set(&mut m.value, &given(&m.seen))?;
                     m.seen.0.push(name);
                 }
             }
             (Owner::Target, Some(Jump::Target(t))) => {
-                targets::set(&mut t.value, &given)?;
+                targets::set(&mut t.value, &given(&t.seen))?;
                 t.seen.0.push(name);
             }
             _ => {}
@@ -294,7 +319,14 @@ impl<'a> Spec<'a> {
     /// The rules that this stands for: lists of addresses give one for each pair.
     pub fn rules(&self, source: Source<'_>, scope: &Scope<'_>) -> Result<Vec<Rule>, Diagnostic> {
         scope.sets.map_or(Ok(()), |sets| self.check_sets(source, sets))?;
-        let (srcs, dsts) = (networks(source, &self.src)?, networks(source, &self.dst)?);
+        let read;
+        let (srcs, dsts) = match &self.nets {
+            Some(nets) => nets,
+            None => {
+                read = (networks(source, &self.src)?, networks(source, &self.dst)?);
+                &read
+            }
+        };
         if srcs.len().saturating_mul(dsts.len()) > EXPANSION_MAX {
             let at = self.src.as_ref().or(self.dst.as_ref());
             let fault = Fault::new(
@@ -314,25 +346,30 @@ impl<'a> Spec<'a> {
             matches: self.matches.iter().map(|m| m.value.clone()).collect(),
             target: self.target(source, scope)?,
         };
-        let pairs = srcs.iter().flat_map(|s| dsts.iter().map(move |d| (s, d)));
-        Ok(pairs.map(|(src, dst)| Rule { src: *src, dst: *dst, ..rule.clone() }).collect())
+        let mut pairs = srcs.iter().flat_map(|s| dsts.iter().map(move |d| (*s, *d)));
+        let last = pairs.next_back();
+        let mut rules: Vec<Rule> = pairs.map(|(src, dst)| Rule { src, dst, ..rule.clone() }).collect();
+        rules.extend(last.map(|(src, dst)| Rule { src, dst, ..rule }));
+        Ok(rules)
     }
 
     /// Checks `-s` and `-d`; `replaces` is the chain of a command that takes one rule only.
     pub fn check_addresses(
-        &self,
+        &mut self,
         source: Source<'_>,
         replaces: Option<&Token<'_>>,
     ) -> Result<(), Diagnostic> {
         let (srcs, dsts) = (networks(source, &self.src)?, networks(source, &self.dst)?);
-        match replaces {
+        let fits = match replaces {
             Some(at) if srcs.len() != 1 || dsts.len() != 1 => {
                 let fault =
                     Fault::new("-R with a list of addresses", "expected one source and one destination");
                 Err(source.blame(at, fault.usage("Replacement rule does not specify a unique address")))
             }
             _ => Ok(()),
-        }
+        };
+        self.nets = Some((srcs, dsts));
+        fits
     }
 
     fn target(&self, source: Source<'_>, scope: &Scope<'_>) -> Result<Target, Diagnostic> {
@@ -371,10 +408,7 @@ pub(super) fn drop_in_nat() -> Fault {
 }
 
 /// `-s`, `-d`: a list of networks. Every address is the same as no option.
-fn networks(
-    source: Source<'_>,
-    value: &Option<(Token<'_>, bool)>,
-) -> Result<Vec<Option<Neg<IpMatch>>>, Diagnostic> {
+fn networks(source: Source<'_>, value: &Option<(Token<'_>, bool)>) -> Result<Vec<Net>, Diagnostic> {
     let Some((at, not)) = value else { return Ok(vec![None]) };
     if *not && at.text.contains(',') {
         let fault = Fault::new("! with a list of addresses", "expected a single address or network behind !");

@@ -7,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// Up to four numbers with dots; missing ones at the end are zero.
 pub(crate) fn dotted(text: &str) -> Option<Ipv4Addr> {
+    if let Ok(plain) = text.parse() {
+        return Some(plain);
+    }
     let mut octets = [0u8; 4];
     let mut parts = text.split('.');
     for (i, octet) in octets.iter_mut().enumerate() {

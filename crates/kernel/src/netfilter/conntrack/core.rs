@@ -11,6 +11,7 @@ use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::nf_nat_follow_master;
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 use packet::{Icmp, Ip, L4, icmp_type};
+use std::rc::Rc;
 
 /// `nf_conntrack_in`
 pub(crate) fn nf_conntrack_in(
@@ -67,7 +68,8 @@ impl From<&'static str> for NotTracked {
 }
 
 fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<CtStep, NotTracked> {
-    let Some(ip) = skb.ip().cloned() else { return Err("not IP".into()) };
+    let frame = Rc::clone(&skb.frame);
+    let Some(ip) = frame.ip() else { return Err("not IP".into()) };
     if ip.is_malformed() {
         return Err("nf_ct: truncated/malformed packet".into());
     }
@@ -79,13 +81,13 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
             return Err("nf_ct_icmp: invalid icmp type".into());
         }
         if Icmp::is_error_type(icmp.kind) {
-            return Ok(icmp_error(ns, skb, &ip, icmp, cx)?);
+            return Ok(icmp_error(ns, skb, ip, icmp, cx)?);
         }
     }
-    let tuple = Tuple::of(&ip).ok_or("nf_ct: can't get tuple")?;
+    let tuple = Tuple::of(ip).ok_or("nf_ct: can't get tuple")?;
     let (conn, info, mut step) = resolve_normal_ct(ns, skb, &tuple, cx)?;
     skb.ct = Ct::Tracked { conn, info };
-    match handle_packet(ns, skb, conn, info, &ip, ctx, cx)? {
+    match handle_packet(ns, skb, conn, info, ip, ctx, cx)? {
         Handled::Done => {}
         Handled::Ignored => step = CtStep::Ignored,
         Handled::Repeat => {

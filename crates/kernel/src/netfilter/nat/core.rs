@@ -147,25 +147,24 @@ fn nf_nat_packet(
         return skb;
     }
     let Some(target) = c.tuple(dir.flip()).invert() else { return skb };
-    let before = Rc::clone(&skb.frame);
-    if let Some(ip) = skb.ip_mut() {
-        manip_pkt(ip, &target, manip);
+    let before = cx.explains().then(|| Rc::clone(&skb.frame));
+    let changed = skb.ip_mut().is_some_and(|ip| manip_pkt(ip, &target, manip));
+    if changed {
+        report(&skb, before, conn, manip, ctx, cx);
     }
-    report(&skb, before, conn, manip, ctx, cx);
     skb
 }
 
-/// Logs a rewriting, if it changed anything.
+/// Logs a rewriting. Only who keeps a log has kept the packet as it was: keeping it means a copy.
 pub(super) fn report(
     skb: &Skb,
-    before: Rc<packet::Frame>,
+    before: Option<Rc<packet::Frame>>,
     conn: ConnId,
     manip: Manip,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) {
-    if before != skb.frame {
-        let (hook, after) = (ctx.hook, Rc::clone(&skb.frame));
-        cx.emit(skb.id, || What::Nat { hook, conn, manip, before, after });
-    }
+    let Some(before) = before else { return cx.pass_over(1) };
+    let (hook, after) = (ctx.hook, Rc::clone(&skb.frame));
+    cx.emit(skb.id, || What::Nat { hook, conn, manip, before, after });
 }

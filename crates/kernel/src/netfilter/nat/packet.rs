@@ -8,32 +8,40 @@ use crate::{ConnId, Cut, Cx, DropReason, Netns, Skb};
 use packet::{IcmpBody, Ip, L4, icmp_type};
 use std::rc::Rc;
 
-/// `nf_nat_ipv4_manip_pkt`: source or destination of the packet become those of `target`.
-pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) {
+/// `nf_nat_ipv4_manip_pkt`: source or destination of the packet become those of `target`. False if they are already.
+pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
     let (sport, dport) = match (&mut ip.l4, target.key) {
         (L4::Tcp(t), L4Key::Ports { .. }) => (&mut t.sport, &mut t.dport),
         (L4::Udp(u), L4Key::Ports { .. }) => (&mut u.sport, &mut u.dport),
         (L4::Icmp(icmp), L4Key::Echo { id: new, .. }) => {
             // The id is the port of both sides.
-            if let IcmpBody::Query { id, .. } = &mut icmp.body {
-                *id = new;
-            }
-            return addresses(ip, target, manip);
+            let id = match &mut icmp.body {
+                IcmpBody::Query { id, .. } => set(id, new),
+                _ => false,
+            };
+            return addresses(ip, target, manip) | id;
         }
         _ => return addresses(ip, target, manip),
     };
-    match manip {
-        Manip::Src => *sport = target.key.sport(),
-        Manip::Dst => *dport = target.key.dport(),
-    }
-    addresses(ip, target, manip);
+    let port = match manip {
+        Manip::Src => set(sport, target.key.sport()),
+        Manip::Dst => set(dport, target.key.dport()),
+    };
+    addresses(ip, target, manip) | port
 }
 
-fn addresses(ip: &mut Ip, target: &Tuple, manip: Manip) {
+fn addresses(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
     match manip {
-        Manip::Src => ip.src = target.src,
-        Manip::Dst => ip.dst = target.dst,
+        Manip::Src => set(&mut ip.src, target.src),
+        Manip::Dst => set(&mut ip.dst, target.dst),
     }
+}
+
+/// Writes a value; false if it stands there already.
+fn set<T: PartialEq>(place: &mut T, value: T) -> bool {
+    let changes = *place != value;
+    *place = value;
+    changes
 }
 
 /// `nf_nat_icmp_reply_translation`: an ICMP error about a translated flow is translated outside and inside.
@@ -62,7 +70,8 @@ pub(super) fn icmp_reply_translation(
     }
     let other = *c.tuple(info.dir.flip());
     let Some(target) = other.invert() else { return Ok(skb) };
-    let before = Rc::clone(&skb.frame);
+    let before = cx.explains().then(|| Rc::clone(&skb.frame));
+    let mut changed = false;
     if let Some(ip) = skb.ip_mut() {
         if let L4::Icmp(icmp) = &mut ip.l4
             && let IcmpBody::Error { inner, .. } = &mut icmp.body
@@ -72,10 +81,12 @@ pub(super) fn icmp_reply_translation(
                 Manip::Src => Manip::Dst,
                 Manip::Dst => Manip::Src,
             };
-            manip_pkt(inner, &other, opposite);
+            changed = manip_pkt(inner, &other, opposite);
         }
-        addresses(ip, &target, manip);
+        changed |= addresses(ip, &target, manip);
     }
-    report(&skb, before, conn, manip, ctx, cx);
+    if changed {
+        report(&skb, before, conn, manip, ctx, cx);
+    }
     Ok(skb)
 }

@@ -1,16 +1,16 @@
 //! The walk through one table (`ipt_do_table`, net/ipv4/netfilter/ip_tables.c).
 
-use super::matches::{Checks, MatchCx};
+use super::matches::{Checks, Match, MatchCx};
 use super::rule::{CheckOf, Rule, Seen};
 use super::targets::{Target, TargetVerdict, eval_ext};
-use super::{ChainId, RuleSet, RuleState, TableId, TableVerdict, Verdict};
+use super::{ChainId, RuleIndex, RuleSet, RuleState, TableId, TableVerdict, Verdict};
 use crate::event::{HookCtx, RuleOutcome, RuleStep, What};
 use crate::{Cx, DropReason, Netns, Skb};
 use std::rc::Rc;
 
 /// Where the walk is: a chain and the index of the next rule.
-#[derive(Clone, Copy)]
-struct Place {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
     chain: ChainId,
     next: usize,
 }
@@ -30,7 +30,7 @@ enum Flow {
     Done(Verdict, DropReason),
 }
 
-/// Walks the table's chain at this hook.
+/// Walks the table's chain at this hook. Without a log only those rules are looked at that the packet can match.
 pub(crate) fn ipt_do_table(
     ns: &mut Netns,
     table: TableId,
@@ -40,32 +40,69 @@ pub(crate) fn ipt_do_table(
 ) -> TableVerdict {
     let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return TableVerdict::Accept(skb) };
     let Some(base) = rules.base_chain(ctx.hook) else { return TableVerdict::Accept(skb) };
-    let mut stack: Vec<Place> = Vec::new();
+    let index = match cx.explains() {
+        true => None,
+        // An empty chain is all policy.
+        false if rules.chains[usize::from(base.0)].rules.is_empty() => {
+            return match policy(ns, &rules, base, &skb, ctx, cx) {
+                (Verdict::Accept, _) => TableVerdict::Accept(skb),
+                (Verdict::Drop, reason) => TableVerdict::Drop(skb, reason),
+            };
+        }
+        false => ns.rule_index(table),
+    };
+    // The stack's memory is used again by the next walk. A target may send a packet, which walks tables meanwhile.
+    let mut stack = std::mem::take(&mut ns.jumpstack);
+    stack.clear();
+    let verdict = walk(ns, &rules, index.as_deref(), base, &mut stack, &mut skb, ctx, cx);
+    ns.jumpstack = stack;
+    match verdict {
+        (Verdict::Accept, _) => TableVerdict::Accept(skb),
+        (Verdict::Drop, reason) => TableVerdict::Drop(skb, reason),
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "the walk's whole state; a struct would only rename it")]
+fn walk(
+    ns: &mut Netns,
+    rules: &Rc<RuleSet>,
+    index: Option<&RuleIndex>,
+    base: ChainId,
+    stack: &mut Vec<Place>,
+    skb: &mut Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> (Verdict, DropReason) {
     let mut place = Place { chain: base, next: 0 };
     loop {
-        let chain = &rules.chains[usize::from(place.chain.0)];
+        let at = usize::from(place.chain.0);
+        if let Some(index) = index {
+            let next = index.first(at, place.next, skb);
+            cx.pass_over(next - place.next);
+            place.next = next;
+        }
+        let chain = &rules.chains[at];
         let flow = match chain.rules.get(place.next) {
             Some(rule) => {
                 let here = place;
                 place.next += 1;
-                match rule_matches(ns, table, here, rule, &mut skb, ctx, cx, &rules) {
+                match rule_matches(ns, here, rule, skb, ctx, cx, rules) {
                     Outcome::Yes => {}
                     Outcome::No => continue,
-                    Outcome::HotDrop => return TableVerdict::Drop(skb, DropReason::NetfilterDrop),
+                    Outcome::HotDrop => return (Verdict::Drop, DropReason::NetfilterDrop),
                 }
-                take(ns, rule, place, &mut stack, &mut skb, ctx, cx)
+                take(ns, rule, place, stack, skb, ctx, cx)
             }
             None if chain.base.is_some() => Flow::Policy,
             None => {
-                step(&rules, place, RuleOutcome::Return, &skb, ctx, cx);
+                step(rules, place, RuleOutcome::Return, skb, ctx, cx);
                 stack.pop().map_or(Flow::Policy, Flow::Next)
             }
         };
         match flow {
             Flow::Next(to) => place = to,
-            Flow::Policy => return policy(ns, &rules, base, skb, ctx, cx),
-            Flow::Done(Verdict::Accept, _) => return TableVerdict::Accept(skb),
-            Flow::Done(Verdict::Drop, reason) => return TableVerdict::Drop(skb, reason),
+            Flow::Policy => return policy(ns, rules, base, skb, ctx, cx),
+            Flow::Done(verdict, reason) => return (verdict, reason),
         }
     }
 }
@@ -104,10 +141,10 @@ fn policy(
     ns: &mut Netns,
     rules: &Rc<RuleSet>,
     base: ChainId,
-    skb: Skb,
+    skb: &Skb,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
-) -> TableVerdict {
+) -> (Verdict, DropReason) {
     let chain = &rules.chains[usize::from(base.0)];
     let verdict = chain.base.map_or(Verdict::Accept, |(_, policy)| policy);
     let len = skb.ip().map_or(0, packet::Ip::total_len);
@@ -115,15 +152,20 @@ fn policy(
         counters.add(len);
     }
     let end = Place { chain: base, next: chain.rules.len() };
-    step(rules, end, RuleOutcome::Policy(verdict), &skb, ctx, cx);
-    match verdict {
-        Verdict::Accept => TableVerdict::Accept(skb),
-        Verdict::Drop => TableVerdict::Drop(skb, DropReason::NetfilterDrop),
-    }
+    step(rules, end, RuleOutcome::Policy(verdict), skb, ctx, cx);
+    (verdict, DropReason::NetfilterDrop)
 }
 
 /// Logs one step of the walk.
 fn step(rules: &RuleSet, place: Place, outcome: RuleOutcome, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
+    if cx.explains() {
+        note(rules, place, outcome, skb, ctx, cx);
+    } else {
+        cx.pass_over(1);
+    }
+}
+
+fn note(rules: &RuleSet, place: Place, outcome: RuleOutcome, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
     cx.emit(skb.id, || {
         What::Rule(Box::new(RuleStep {
             ctx: ctx.clone(),
@@ -139,10 +181,8 @@ fn step(rules: &RuleSet, place: Place, outcome: RuleOutcome, skb: &Skb, ctx: &Ho
 }
 
 /// Tests a rule and counts the packet if it matches.
-#[allow(clippy::too_many_arguments, reason = "the walk's whole state; a struct would only rename it")]
 fn rule_matches(
     ns: &mut Netns,
-    table: TableId,
     place: Place,
     rule: &Rc<Rule>,
     skb: &mut Skb,
@@ -150,36 +190,59 @@ fn rule_matches(
     cx: &mut Cx<'_>,
     rules: &RuleSet,
 ) -> Outcome {
-    let (chain, index) = (usize::from(place.chain.0), place.next);
-    let mut state = rule_state(ns, table, chain, index).map(std::mem::take).unwrap_or_default();
     let mut checks = Checks::new(cx.explains());
-    let mut ok = ip_packet_match(ns, rule, skb, ctx, &mut checks);
-    if ok {
-        let mut m = MatchCx { ns, ctx, state: &mut state, cx };
-        ok = rule.matches.iter().enumerate().all(|(i, x)| {
-            checks.begin_match(i);
-            x.eval(skb, &mut m, &mut checks)
-        });
-    }
-    if ok {
+    let ok = ip_packet_match(ns, rule, skb, ctx, &mut checks)
+        && (rule.matches.is_empty()
+            || matches_match(ns, rules.table, place, rule, skb, ctx, cx, &mut checks));
+    if ok && let Some(state) = rule_state(ns, rules.table, place) {
         state.counters.add(skb.ip().map_or(0, packet::Ip::total_len));
     }
-    if let Some(s) = rule_state(ns, table, chain, index) {
-        *s = state;
-    }
-    let (rule, hotdrop, checks) = (Rc::clone(rule), checks.hotdrop, checks.list);
-    let outcome =
-        if ok { RuleOutcome::Match { rule, checks } } else { RuleOutcome::NoMatch { rule, checks } };
-    step(rules, place, outcome, skb, ctx, cx);
-    match ok {
-        _ if hotdrop => Outcome::HotDrop,
+    let says = match ok {
+        _ if checks.hotdrop => Outcome::HotDrop,
         true => Outcome::Yes,
         false => Outcome::No,
+    };
+    if !cx.explains() {
+        cx.pass_over(1);
+        return says;
     }
+    let (rule, checks) = (Rc::clone(rule), checks.list);
+    let outcome =
+        if ok { RuleOutcome::Match { rule, checks } } else { RuleOutcome::NoMatch { rule, checks } };
+    note(rules, place, outcome, skb, ctx, cx);
+    says
 }
 
-fn rule_state(ns: &mut Netns, table: TableId, chain: usize, rule: usize) -> Option<&mut RuleState> {
-    ns.table_mut(table)?.state.get_mut(chain)?.get_mut(rule)
+/// Asks the match extensions. What the rule remembers is lent to those that remember something.
+#[allow(clippy::too_many_arguments, reason = "as for the walk")]
+fn matches_match(
+    ns: &mut Netns,
+    table: TableId,
+    place: Place,
+    rule: &Rule,
+    skb: &mut Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+    checks: &mut Checks,
+) -> bool {
+    let remembers = !rule.matches.iter().all(Match::is_stateless);
+    let mut state = RuleState::default();
+    if remembers && let Some(s) = rule_state(ns, table, place) {
+        state = std::mem::take(s);
+    }
+    let mut m = MatchCx { ns, ctx, state: &mut state, cx };
+    let ok = rule.matches.iter().enumerate().all(|(i, x)| {
+        checks.begin_match(i);
+        x.eval(skb, &mut m, checks)
+    });
+    if remembers && let Some(s) = rule_state(ns, table, place) {
+        *s = state;
+    }
+    ok
+}
+
+fn rule_state(ns: &mut Netns, table: TableId, place: Place) -> Option<&mut RuleState> {
+    ns.table_mut(table)?.state.get_mut(usize::from(place.chain.0))?.get_mut(place.next)
 }
 
 /// `ip_packet_match`: addresses, devices, protocol, fragment.

@@ -4,12 +4,14 @@
 //! not exist.
 
 mod do_table;
+mod index;
 pub mod matches;
 mod rule;
 mod table;
 pub mod targets;
 
-pub(crate) use do_table::ipt_do_table;
+pub(crate) use do_table::{Place, ipt_do_table};
+pub(crate) use index::RuleIndex;
 pub use rule::{Check, CheckOf, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule, Seen};
 pub use table::{Chain, ChainId, LoadedTable, Policy, RuleSet, RuleSetError, RuleState, TableId};
 

@@ -137,7 +137,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// The checks after the last word, in the order of iptables.
-    pub fn end(self) -> Result<Command<'a>, Diagnostic> {
+    pub fn end(mut self) -> Result<Command<'a>, Diagnostic> {
         let whole =
             Token { text: Cow::Borrowed(""), start: 0, end: self.args.source.text.len(), quoted: false };
         if let Some(bang) = &self.not {

@@ -167,13 +167,13 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn find(&self, name: &str) -> Found {
-        let options = self.spec.options();
         if let Some(m) = MAIN.iter().find(|m| m.long.contains(&name)) {
             return Found::Main(m);
         }
-        if let Some((owner, opt)) = options.iter().find(|(_, o)| o.names.contains(&name)) {
-            return Found::Extension(*owner, opt);
+        if let Some((owner, opt)) = self.spec.option(name) {
+            return Found::Extension(owner, opt);
         }
+        let options = self.spec.options();
         let begins = |names: &[&str]| names.iter().any(|n| n.starts_with(name));
         let mut main = MAIN.iter().filter(|m| begins(m.long));
         // Of two instances of a match the newer one takes the option.
@@ -220,10 +220,10 @@ impl<'a> Parser<'a, '_> {
         token: &Token<'a>,
         value: Option<Token<'a>>,
     ) -> Result<(), Diagnostic> {
-        let shown = shorten(token.text.split('=').next().unwrap_or_default(), 40);
-        let expected = opt.args.join(" ");
+        let shown = || shorten(token.text.split('=').next().unwrap_or_default(), 40);
+        let expected = || opt.args.join(" ");
         if opt.args.is_empty() && value.is_some() {
-            return self.no_value(token, &shown);
+            return self.no_value(token, &shown());
         }
         let mut values = [value, None];
         for (i, place) in values.iter_mut().enumerate().take(opt.args.len()) {
@@ -233,6 +233,7 @@ impl<'a> Parser<'a, '_> {
             // A second value must not look like an option.
             *place = if i == 0 { self.args.next() } else { self.args.optional() };
             if place.is_none() {
+                let (shown, expected) = (shown(), expected());
                 let fault = Fault::new(
                     format!("{shown} is missing its value"),
                     format!("expected {expected} after {shown}"),
@@ -244,14 +245,17 @@ impl<'a> Parser<'a, '_> {
                 return self.blame(token, fault.usage(says));
             }
         }
-        let text = |t: &Option<Token<'a>>| t.as_ref().map(|t| t.text.clone()).unwrap_or_default();
         let [first, second] = values;
+        let text =
+            |t: Option<&'_ Token<'a>>| -> Cow<'a, str> { t.map_or(Cow::Borrowed(""), |t| t.text.clone()) };
         let not = self.not.take().is_some();
-        self.spec.set(owner, opt, not, &shown, (&text(&first), &text(&second))).map_err(|fault| {
-            let at = second.as_ref().filter(|_| fault.second).or(first.as_ref());
-            let fault = at.map_or(fault.clone(), |v| misplaced(&shown, v, &expected, fault));
-            self.args.blame(at.unwrap_or(token), fault)
-        })
+        self.spec.set(owner, opt, not, &shown, (&text(first.as_ref()), &text(second.as_ref()))).map_err(
+            |fault| {
+                let at = second.as_ref().filter(|_| fault.second).or(first.as_ref());
+                let fault = at.map_or(fault.clone(), |v| misplaced(&shown(), v, &expected(), fault));
+                self.args.blame(at.unwrap_or(token), fault)
+            },
+        )
     }
 
     /// `--syn=5`

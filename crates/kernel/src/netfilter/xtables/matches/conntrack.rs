@@ -100,9 +100,33 @@ impl View {
 }
 
 impl Conntrack {
+    fn only_state(&self) -> bool {
+        matches!(
+            self,
+            Conntrack {
+                state: _,
+                proto: None,
+                orig_src: None,
+                orig_dst: None,
+                repl_src: None,
+                repl_dst: None,
+                orig_sport: None,
+                orig_dport: None,
+                repl_sport: None,
+                repl_dport: None,
+                status: None,
+                expire: None,
+                dir: None,
+            }
+        )
+    }
+
     pub(super) fn eval(&self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
         let state = skb.ct.state();
-        let entry = View::of(skb, m);
+        let only_state = self.only_state();
+        // The entry is looked at if the rule asks for more than one of the first five states.
+        let asks_nat = self.state.is_some_and(|s| s.value.0 & (CtStates::SNAT | CtStates::DNAT) != 0);
+        let entry = if only_state && !asks_nat { None } else { View::of(skb, m) };
         let nat = entry.as_ref().map_or(0, |c| {
             (if c.status & status::SRC_NAT != 0 { CtStates::SNAT } else { 0 })
                 | (if c.status & status::DST_NAT != 0 { CtStates::DNAT } else { 0 })
@@ -114,10 +138,12 @@ impl Conntrack {
         ) {
             return false;
         }
+        if only_state {
+            return true;
+        }
         let Some(c) = entry else {
             // Without an entry only the state can match.
-            let only_state = Conntrack { state: self.state, ..Conntrack::default() } == *self;
-            return only_state || checks.option(false, || Seen::Word("no entry"));
+            return checks.option(false, || Seen::Word("no entry"));
         };
         if let Some(want) = self.dir
             && !checks.option(want == c.dir, || Seen::Word(c.dir.name()))

@@ -171,6 +171,19 @@ impl Match {
         }
     }
 
+    /// True if the match is known to leave [`RuleState`] alone.
+    pub(crate) fn is_stateless(&self) -> bool {
+        matches!(
+            self,
+            Match::Comment(_)
+                | Match::Tcp(_)
+                | Match::Udp(_)
+                | Match::Mark(_)
+                | Match::Conntrack(_)
+                | Match::Addrtype(_)
+        )
+    }
+
     /// True if loading the match turns conntrack on.
     pub fn uses_conntrack(&self) -> bool {
         matches!(self, Match::Conntrack(_) | Match::State(_) | Match::Connmark(_))
