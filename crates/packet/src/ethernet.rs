@@ -89,6 +89,7 @@ pub enum Payload {
 
 impl Frame {
     /// The IP packet inside, if there is one.
+    #[inline]
     pub fn ip(&self) -> Option<&Ip> {
         match &self.payload {
             Payload::Ip(ip) => Some(ip),

@@ -134,6 +134,7 @@ impl Ip {
     }
 
     /// The protocol number of the payload.
+    #[inline]
     pub fn protocol(&self) -> Protocol {
         match &self.l4 {
             L4::Tcp(_) => Protocol::TCP,
@@ -144,6 +145,7 @@ impl Ip {
     }
 
     /// Total length in bytes, IP header included.
+    #[inline]
     pub fn total_len(&self) -> usize {
         20 + match &self.l4 {
             L4::Tcp(t) => t.len(),
@@ -167,11 +169,13 @@ impl Ip {
     }
 
     /// The source address if it is IPv4.
+    #[inline]
     pub fn src_v4(&self) -> Option<Ipv4Addr> {
         v4(self.src)
     }
 
     /// The destination address if it is IPv4.
+    #[inline]
     pub fn dst_v4(&self) -> Option<Ipv4Addr> {
         v4(self.dst)
     }
@@ -193,6 +197,7 @@ impl Ip {
     }
 }
 
+#[inline]
 fn v4(addr: IpAddr) -> Option<Ipv4Addr> {
     match addr {
         IpAddr::V4(a) => Some(a),

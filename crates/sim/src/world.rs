@@ -95,10 +95,11 @@ pub struct World {
     numbers: InitialNumbers,
     /// Connections that their clients left open.
     held: Vec<(NetnsId, SocketId)>,
+    /// The memory of the last step's output, for the next one.
+    spare: Vec<Output>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
-#[derive(Default)]
 struct Left {
     events: Vec<Event>,
     out: Vec<Output>,
@@ -125,6 +126,7 @@ impl World {
             resume: VecDeque::new(),
             numbers: InitialNumbers::default(),
             held: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -195,7 +197,7 @@ impl World {
 
     /// Runs `f` on a box with a [`Cx`], then takes over what it leaves to do and what it logs.
     pub fn with<T>(&mut self, host: NetnsId, f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T) -> Option<T> {
-        let mut left = Left::default();
+        let mut left = Left { events: Vec::new(), out: std::mem::take(&mut self.spare) };
         let (ns, mut cx) = self.enter(host, &mut left)?;
         let result = f(ns, &mut cx);
         self.take_over(host, left);
@@ -216,11 +218,12 @@ impl World {
         Some((self.hosts.get_mut(host.index())?, cx))
     }
 
-    fn take_over(&mut self, host: NetnsId, left: Left) {
+    fn take_over(&mut self, host: NetnsId, mut left: Left) {
         self.log.extend(left.events);
-        for o in left.out {
+        for o in left.out.drain(..) {
             self.take(host, o);
         }
+        self.spare = left.out;
     }
 
     fn take(&mut self, host: NetnsId, output: Output) {

@@ -118,6 +118,13 @@ impl Route {
         self.hops.first()?.gateway
     }
 
+    /// True if the address lies in its destination.
+    #[inline]
+    pub fn covers(&self, addr: Ipv4Addr) -> bool {
+        let other = self.dst.addr().to_bits() ^ addr.to_bits();
+        other.checked_shr(32 - u32::from(self.dst.prefix_len())).unwrap_or(0) == 0
+    }
+
     /// One of its ways out leads by this device.
     pub fn uses(&self, dev: DevId) -> bool {
         self.hops.iter().any(|h| h.dev == dev)

@@ -146,7 +146,7 @@ impl Netns {
     pub(crate) fn table_lookup(&self, tables: &[FibTable], flow: &Flow) -> Option<Found> {
         let mut best: Option<Found> = None;
         for route in self.fib.routes() {
-            if !tables.contains(&route.table) || !route.dst.contains(&flow.dst) || route.scope < flow.scope {
+            if !route.covers(flow.dst) || !tables.contains(&route.table) || route.scope < flow.scope {
                 continue;
             }
             // The table's number counts more than the metric: local before main.

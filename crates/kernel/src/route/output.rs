@@ -177,7 +177,7 @@ impl Netns {
             .fib
             .routes()
             .iter()
-            .filter(|r| tables.contains(&r.table) && r.dst.contains(&addr))
+            .filter(|r| r.covers(addr) && tables.contains(&r.table))
             .max_by_key(|r| (r.dst.prefix_len(), r.table, std::cmp::Reverse(r.metric)));
         match local {
             Some(r) if dev.is_none() || r.dev() == dev => match r.kind {

@@ -51,8 +51,7 @@ fn deliver_cached_events(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_
     if let Some(c) = ns.ct.get_mut(conn).filter(|c| c.has_news()) {
         let Pending { new, proto, mark, .. } = std::mem::take(&mut c.pending);
         let kind = if new { CtEventKind::New } else { CtEventKind::Update };
-        let row = c.row(now);
-        cx.ct_event(skb.id, || CtEvent { kind, row, proto, mark });
+        cx.ct_event(skb.id, || CtEvent { kind, row: c.row(now), proto, mark });
     }
 }
 

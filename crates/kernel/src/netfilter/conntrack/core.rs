@@ -120,8 +120,8 @@ fn resolve_normal_ct(
     tuple: &Tuple,
     cx: &mut Cx<'_>,
 ) -> Result<(ConnId, ConnInfo, CtStep), NotTracked> {
-    bury(ns, skb, tuple, cx);
     let Some((conn, dir)) = ns.ct.find(tuple, cx.now) else {
+        bury(ns, skb, tuple, cx);
         let (conn, step) = init_conntrack(ns, skb, tuple, cx)?;
         let state = if step == CtStep::Expected { CtState::Related } else { CtState::New };
         return Ok((conn, ConnInfo { state, dir: Direction::Original }, step));

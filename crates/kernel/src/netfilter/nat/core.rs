@@ -121,8 +121,7 @@ pub(crate) fn nf_nat_setup_info(
             try_assign_helper(c, None, automatic, &modules);
         }
         c.status |= done_bit(manip);
-        let row = Box::new(c.row(now));
-        cx.emit(skb.id, || What::NatSetup { conn, manip, null, row });
+        cx.emit(skb.id, || What::NatSetup { conn, manip, null, row: Box::new(c.row(now)) });
     }
     Ok(())
 }

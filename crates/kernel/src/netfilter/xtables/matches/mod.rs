@@ -98,6 +98,11 @@ impl Checks {
         Checks { keep, index: 0, part: 0, hotdrop: false, list: Vec::new() }
     }
 
+    /// True if the checks are kept.
+    pub(crate) fn keep(&self) -> bool {
+        self.keep
+    }
+
     pub(crate) fn begin_match(&mut self, index: usize) {
         self.index = u8::try_from(index).unwrap_or(u8::MAX);
         self.part = 0;
