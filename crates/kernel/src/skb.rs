@@ -5,6 +5,7 @@ use crate::route::Dst;
 use crate::{ConnId, DevId, PacketId};
 use packet::{Frame, Ip, L4, Mac, Payload};
 use std::net::Ipv4Addr;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 /// To whom the frame is addressed, from the view of the device that received it (`skb->pkt_type`).
@@ -82,9 +83,28 @@ pub struct NfBridge {
     pub pkt_otherhost: bool,
 }
 
-/// A packet inside one box. Passed by value, so that a dropped packet cannot be used again.
+/// A packet inside one box. Passed by value, so that a dropped packet cannot be used again; it is a pointer, as it is passed
+/// often.
 #[derive(Clone, Debug)]
-pub struct Skb {
+pub struct Skb(Box<SkBuff>);
+
+impl Deref for Skb {
+    type Target = SkBuff;
+
+    fn deref(&self) -> &SkBuff {
+        &self.0
+    }
+}
+
+impl DerefMut for Skb {
+    fn deref_mut(&mut self) -> &mut SkBuff {
+        &mut self.0
+    }
+}
+
+/// What is known about a packet, see [`Skb`].
+#[derive(Clone, Debug)]
+pub struct SkBuff {
     /// Identity, see [`PacketId`].
     pub id: PacketId,
     /// The packet with its link-layer header (all zero until neighbour output fills it in).
@@ -127,7 +147,7 @@ impl Skb {
 
     /// A frame without any history.
     pub fn from_frame(id: PacketId, frame: Rc<Frame>) -> Skb {
-        Skb {
+        Skb(Box::new(SkBuff {
             id,
             frame,
             dev: None,
@@ -143,7 +163,12 @@ impl Skb {
             frag_max_size: 0,
             frag_list: None,
             ignore_df: false,
-        }
+        }))
+    }
+
+    /// What is left of a packet that leaves the box.
+    pub fn into_frame(self) -> Rc<Frame> {
+        self.0.frame
     }
 
     /// The IP packet, if it is one.

@@ -124,9 +124,10 @@ fn br_nf_pre_routing_finish_bridge(
         skb.frame_mut().dst = mac;
         return br_handle_frame_finish(ns, skb, bridge, port, cx);
     }
+    let sender = skb.frame.src;
     if let Some(b) = &mut skb.nf_bridge {
         b.bridged_dnat = true;
-        b.neigh_source = skb.frame.src;
+        b.neigh_source = sender;
     }
     neigh_output(ns, skb, bridge, next_hop, cx)
 }

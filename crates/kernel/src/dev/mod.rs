@@ -99,7 +99,7 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
         if !fits(&skb.frame, peer_mtu.unwrap_or(u32::MAX)) {
             return Err(cx.drop(&skb, DropReason::TooLongForPeer));
         }
-        cx.out.push(Output::Transmit { dev, id: skb.id, frame: skb.frame });
+        cx.out.push(Output::Transmit { dev, id: skb.id, frame: skb.into_frame() });
         return Ok(Delivery::Transmitted);
     }
     if is_loopback {

@@ -145,6 +145,7 @@ impl HookList {
     }
 
     /// The `n`th function at a hook, and whether there is one.
+    #[inline]
     pub fn nth(&self, point: HookPoint, n: usize) -> Option<HookOps> {
         self.ops[point.hook as usize].iter().filter(|o| o.point == point).nth(n).copied()
     }

@@ -74,6 +74,7 @@ fn walk(
     cx: &mut Cx<'_>,
 ) -> (Verdict, DropReason) {
     let mut place = Place { chain: base, next: 0 };
+    let mut lent = RuleState::default();
     loop {
         let at = usize::from(place.chain.0);
         if let Some(index) = index {
@@ -86,7 +87,7 @@ fn walk(
             Some(rule) => {
                 let here = place;
                 place.next += 1;
-                match rule_matches(ns, here, rule, skb, ctx, cx, rules) {
+                match rule_matches(ns, here, rule, skb, ctx, cx, rules, &mut lent) {
                     Outcome::Yes => {}
                     Outcome::No => continue,
                     Outcome::HotDrop => return (Verdict::Drop, DropReason::NetfilterDrop),
@@ -95,7 +96,11 @@ fn walk(
             }
             None if chain.base.is_some() => Flow::Policy,
             None => {
-                step(rules, place, RuleOutcome::Return, skb, ctx, cx);
+                if cx.explains() {
+                    note(rules, place, RuleOutcome::Return, skb, ctx, cx);
+                } else {
+                    cx.pass_over(1);
+                }
                 stack.pop().map_or(Flow::Policy, Flow::Next)
             }
         };
@@ -152,19 +157,15 @@ fn policy(
         counters.add(len);
     }
     let end = Place { chain: base, next: chain.rules.len() };
-    step(rules, end, RuleOutcome::Policy(verdict), skb, ctx, cx);
+    if cx.explains() {
+        note(rules, end, RuleOutcome::Policy(verdict), skb, ctx, cx);
+    } else {
+        cx.pass_over(1);
+    }
     (verdict, DropReason::NetfilterDrop)
 }
 
 /// Logs one step of the walk.
-fn step(rules: &RuleSet, place: Place, outcome: RuleOutcome, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
-    if cx.explains() {
-        note(rules, place, outcome, skb, ctx, cx);
-    } else {
-        cx.pass_over(1);
-    }
-}
-
 fn note(rules: &RuleSet, place: Place, outcome: RuleOutcome, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
     cx.emit(skb.id, || {
         What::Rule(Box::new(RuleStep {
@@ -180,7 +181,8 @@ fn note(rules: &RuleSet, place: Place, outcome: RuleOutcome, skb: &Skb, ctx: &Ho
     });
 }
 
-/// Tests a rule and counts the packet if it matches.
+/// Tests a rule and counts the packet if it matches. `lent` is memory for what a rule remembers while it is asked.
+#[allow(clippy::too_many_arguments, reason = "as for the walk")]
 fn rule_matches(
     ns: &mut Netns,
     place: Place,
@@ -189,11 +191,12 @@ fn rule_matches(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
     rules: &RuleSet,
+    lent: &mut RuleState,
 ) -> Outcome {
     let mut checks = Checks::new(cx.explains());
     let ok = ip_packet_match(ns, rule, skb, ctx, &mut checks)
         && (rule.matches.is_empty()
-            || matches_match(ns, rules.table, place, rule, skb, ctx, cx, &mut checks));
+            || matches_match(ns, rules.table, place, rule, skb, ctx, cx, &mut checks, lent));
     if ok && let Some(state) = rule_state(ns, rules.table, place) {
         state.counters.add(skb.ip().map_or(0, packet::Ip::total_len));
     }
@@ -224,13 +227,13 @@ fn matches_match(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
     checks: &mut Checks,
+    state: &mut RuleState,
 ) -> bool {
     let remembers = !rule.matches.iter().all(Match::is_stateless);
-    let mut state = RuleState::default();
     if remembers && let Some(s) = rule_state(ns, table, place) {
-        state = std::mem::take(s);
+        *state = std::mem::take(s);
     }
-    let mut m = MatchCx { ns, ctx, state: &mut state, cx };
+    let mut m = MatchCx { ns, ctx, state, cx };
     let ok = rule.matches.iter().enumerate().all(|(i, x)| {
         // A comment is no more than a line in the log.
         if !checks.keep() && matches!(x, Match::Comment(_)) {
@@ -240,7 +243,7 @@ fn matches_match(
         x.eval(skb, &mut m, checks)
     });
     if remembers && let Some(s) = rule_state(ns, table, place) {
-        *s = state;
+        *s = std::mem::take(state);
     }
     ok
 }
