@@ -121,6 +121,9 @@ impl Default for Elems {
     }
 }
 
+/// How many members may be typed at once: the kernel would be busy for minutes with more, or full.
+const TYPED_MAX: u32 = 1 << 20;
+
 /// Takes members one after the other, until it refuses one.
 type Each<'a> = dyn FnMut(Elem) -> Result<(), SetError> + 'a;
 
@@ -246,6 +249,11 @@ impl Elems {
             () if with_ports(self.checked_proto()?) => ordered(self.ports.0, self.ports.1),
             () if self.proto == Protocol::ICMP => (self.ports.0, self.ports.0),
             () => (0, 0),
+        };
+        let mut left = TYPED_MAX;
+        let mut each = |elem: Elem| {
+            left = left.checked_sub(1).ok_or(SetError::NoMemory)?;
+            each(elem)
         };
         let mut base = self.plain();
         if kind.has_port() && kind.has_addr() {

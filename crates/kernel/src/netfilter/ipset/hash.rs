@@ -11,10 +11,13 @@ use crate::Instant;
 use litemap::LiteMap;
 use std::cmp::Reverse;
 
+/// A set has no more members than this, whatever its `maxelem`.
+const ELEMENTS_MAX: u32 = 1 << 18;
 /// What a bucket of hash:net,iface may grow to (`AHASH_MAX_TUNED`).
 const TUNED_MAX: u8 = 64;
 /// A region of the table has 1024 buckets (`HTABLE_REGION_BITS`) and a share of `maxelem`.
 const REGION_BITS: u32 = 10;
+const REGION_MASK: u32 = (1 << REGION_BITS) - 1;
 
 /// A hash and its members.
 #[derive(Clone, Debug)]
@@ -24,14 +27,27 @@ pub(super) struct HashTable {
     initval: u32,
     /// Members that a bucket takes before the table grows.
     pub bucketsize: u8,
-    buckets: LiteMap<u32, Bucket>,
-    /// Members of each region, gone ones too.
-    counts: LiteMap<u32, u32>,
+    /// The regions that have been used.
+    regions: LiteMap<u32, Region>,
     /// The prefix lengths that there are, the longest first, and of how many members.
     nets: LiteMap<Reverse<u8>, u32>,
     /// How often buckets were made or grew, and the places that they got (`ext_size`). One that grew and goes leaves the
     /// rest behind.
     grown: (usize, usize),
+}
+
+/// A part of the table (`struct ip_set_region`). A bucket without places is one that does not exist.
+#[derive(Clone, Debug, Default)]
+struct Region {
+    /// Members, gone ones too.
+    count: u32,
+    buckets: Vec<Bucket>,
+}
+
+/// A bucket that exists.
+fn bucket(regions: &mut LiteMap<u32, Region>, key: u32) -> Option<&mut Bucket> {
+    let region = regions.get_mut(&(key >> REGION_BITS))?;
+    region.buckets.get_mut((key & REGION_MASK) as usize).filter(|b| !b.slots.is_empty())
 }
 
 /// Where a new member goes.
@@ -48,8 +64,7 @@ impl HashTable {
             bits: o.hashsize.trailing_zeros(),
             initval: o.initval,
             bucketsize: o.bucketsize,
-            buckets: LiteMap::new(),
-            counts: LiteMap::new(),
+            regions: LiteMap::new(),
             nets: LiteMap::new(),
             grown: (0, 0),
         }
@@ -66,7 +81,7 @@ impl HashTable {
 
     /// All members by bucket, gone ones too.
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.buckets.values().flat_map(Bucket::used)
+        self.regions.values().flat_map(|r| &r.buckets).flat_map(Bucket::used)
     }
 
     /// `HKEY`: the bucket of a member. The words are the member's bytes as the kernel has them in memory.
@@ -94,14 +109,28 @@ impl HashTable {
         jhash2(words.get(..length).unwrap_or(&words), self.initval) & self.size().wrapping_sub(1)
     }
 
-    fn regions(&self) -> u32 {
+    /// How many regions the table has.
+    fn shares(&self) -> u32 {
         1u32.checked_shl(self.bits.saturating_sub(REGION_BITS)).unwrap_or(1)
     }
 
     fn count(&mut self, key: u32, add: bool) {
+        if let Some(region) = self.regions.get_mut(&(key >> REGION_BITS)) {
+            region.count = if add { region.count + 1 } else { region.count.saturating_sub(1) };
+        }
+    }
+
+    /// Makes a bucket that does not exist yet.
+    fn make(&mut self, key: u32, bucket: Bucket) {
         let region = key >> REGION_BITS;
-        let count = self.counts.get(&region).copied().unwrap_or(0);
-        self.counts.insert(region, if add { count + 1 } else { count.saturating_sub(1) });
+        if !self.regions.contains_key(&region) {
+            let buckets = vec![Bucket::default(); self.size().min(REGION_MASK + 1) as usize];
+            self.regions.insert(region, Region { count: 0, buckets });
+        }
+        let regions = self.regions.get_mut(&region);
+        if let Some(place) = regions.and_then(|r| r.buckets.get_mut((key & REGION_MASK) as usize)) {
+            *place = bucket;
+        }
     }
 
     /// `mtype_add_cidr`, `mtype_del_cidr`
@@ -136,7 +165,7 @@ impl HashTable {
             let key = self.key(&elem);
             match self.place(key, &elem, o, exist, now)? {
                 Place::At(n) => {
-                    let slot = self.buckets.get_mut(&key).and_then(|b| b.slots.get_mut(n));
+                    let slot = bucket(&mut self.regions, key).and_then(|b| b.slots.get_mut(n));
                     return slot.map(|s| &mut s.member).ok_or(SetError::HashFull);
                 }
                 Place::Grow if grow => self.resize(now)?,
@@ -154,23 +183,26 @@ impl HashTable {
         now: Instant,
     ) -> Result<Place, SetError> {
         let region = key >> REGION_BITS;
-        let mut elements = self.counts.get(&region).copied().unwrap_or(0);
-        let mut max = o.maxelem / self.regions();
+        let mut elements = self.regions.get(&region).map_or(0, |r| r.count);
+        let mut max = o.maxelem / self.shares();
         if elements >= max {
             if o.timeout.is_some() {
                 self.collect(region, now);
             }
             max = o.maxelem;
-            elements = self.counts.values().sum();
+            elements = self.regions.values().map(|r| r.count).sum();
         }
         let full = elements >= max;
-        let Some(bucket) = self.buckets.get_mut(&key) else {
+        if !full && elements >= ELEMENTS_MAX {
+            return Err(SetError::NoMemory);
+        }
+        let Some(bucket) = bucket(&mut self.regions, key) else {
             if full {
                 return Err(SetError::HashFull);
             }
             let mut slots = vec![Slot::new(elem.clone())];
             slots.resize(STEP, Slot::default());
-            self.buckets.insert(key, Bucket { slots, pos: 1 });
+            self.make(key, Bucket { slots, pos: 1 });
             self.grown = (self.grown.0 + 1, self.grown.1 + STEP);
             return Ok(self.added(key, elem, 0));
         };
@@ -237,7 +269,7 @@ impl HashTable {
     /// `mtype_del`: false if it was not there.
     pub fn del(&mut self, elem: &Elem, now: Instant) -> bool {
         let key = self.key(elem);
-        let Some(bucket) = self.buckets.get_mut(&key) else { return false };
+        let Some(bucket) = bucket(&mut self.regions, key) else { return false };
         let mut near = 0;
         let found =
             bucket.slots.iter().take(bucket.pos).position(|s| s.is_used() && s.elem.equals(elem, &mut near));
@@ -250,7 +282,7 @@ impl HashTable {
         }
         let (unused, room) = (bucket.pos - bucket.used().count(), bucket.slots.len());
         if unused == bucket.pos {
-            self.buckets.remove(&key);
+            *bucket = Bucket::default();
             self.note_less(room);
         } else if unused >= STEP {
             bucket.shrink();
@@ -263,22 +295,24 @@ impl HashTable {
 
     /// `mtype_flush`. The table keeps its size.
     pub fn flush(&mut self) {
-        (self.buckets, self.counts, self.nets) = (LiteMap::new(), LiteMap::new(), LiteMap::new());
+        (self.regions, self.nets) = (LiteMap::new(), LiteMap::new());
         self.grown = (0, 0);
     }
 
     /// `mtype_gc_do`: takes away the members of a region whose time is over.
     fn collect(&mut self, region: u32, now: Instant) {
         let (mut gone, mut less) = (Vec::new(), Vec::new());
-        for (key, bucket) in self.buckets.iter_mut().filter(|(key, _)| **key >> REGION_BITS == region) {
+        let Some(buckets) = self.regions.get_mut(&region).map(|r| &mut r.buckets) else { return };
+        for bucket in buckets.iter_mut().filter(|b| !b.slots.is_empty()) {
             let before = gone.len();
             for slot in bucket.slots.iter_mut().filter(|s| s.is_used() && s.member.gone(now)) {
                 slot.set_used(false);
-                gone.push((*key, slot.elem.net(self.kind)));
+                gone.push(slot.elem.net(self.kind));
             }
             let free = bucket.pos - bucket.used().count();
             if bucket.used().next().is_none() {
                 less.push(bucket.slots.len());
+                *bucket = Bucket::default();
             } else if gone.len() > before && free >= STEP {
                 bucket.shrink();
                 less.push(STEP);
@@ -287,11 +321,10 @@ impl HashTable {
         for places in less {
             self.note_less(places);
         }
-        for (key, net) in gone {
-            self.count(key, false);
+        for net in gone {
+            self.count(region << REGION_BITS, false);
             self.note_net(net, false);
         }
-        self.buckets.retain(|_, b| b.used().next().is_some());
     }
 
     /// `mtype_resize`: a table twice as large, or still larger if a bucket does not suffice.
@@ -317,10 +350,11 @@ impl HashTable {
     fn move_in(&mut self, slot: &Slot) -> bool {
         let key = self.key(&slot.elem);
         let max = usize::from(self.bucketsize);
-        if !self.buckets.contains_key(&key) {
-            self.buckets.insert(key, Bucket::default());
+        if bucket(&mut self.regions, key).is_none() {
+            self.grown = (self.grown.0 + 1, self.grown.1 + STEP);
+            self.make(key, Bucket { slots: vec![Slot::default(); STEP], pos: 0 });
         }
-        let Some(bucket) = self.buckets.get_mut(&key) else { return false };
+        let Some(bucket) = bucket(&mut self.regions, key) else { return false };
         if bucket.pos >= bucket.slots.len() {
             if bucket.slots.len() >= max {
                 return false;
@@ -358,7 +392,7 @@ impl HashTable {
         one: &mut dyn FnMut(&mut Slot) -> Option<bool>,
     ) -> (Option<bool>, bool) {
         let key = self.key(elem);
-        let Some(bucket) = self.buckets.get_mut(&key) else { return (None, false) };
+        let Some(bucket) = bucket(&mut self.regions, key) else { return (None, false) };
         let mut near = 0;
         for slot in bucket.slots.iter_mut().take(bucket.pos).filter(|s| s.is_used()) {
             if !slot.elem.equals(elem, &mut near) {
@@ -374,6 +408,6 @@ impl HashTable {
 
     /// Bytes of its regions and buckets, for members of `size` bytes (`mtype_ahash_memsize`).
     pub fn memory(&self, size: usize) -> usize {
-        24 * self.regions() as usize + self.grown.0 * 32 + self.grown.1 * size
+        24 * self.shares() as usize + self.grown.0 * 32 + self.grown.1 * size
     }
 }

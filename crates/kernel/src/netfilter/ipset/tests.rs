@@ -122,3 +122,40 @@ fn a_new_set_takes_the_first_free_place() {
     let names: Vec<&str> = sets.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["U", "T"]);
 }
+
+#[test]
+fn a_command_names_no_more_members_than_it_can_do() {
+    let mut sets = set(SetType::BitmapPort, SetOptions::default());
+    sets.create("H", SetType::HashIp, SetOptions { maxelem: 3, ..SetOptions::default() }, false).unwrap();
+    let all = elems(Addrs::Range(Ipv4Addr::new(1, 0, 0, 0), Ipv4Addr::new(255, 0, 0, 0)), (0, 0), net(0, 32));
+    assert_eq!(sets.add("H", &all, &ElemInfo::default(), false, T0), Err(SetError::HashFull));
+    assert_eq!(sets.del("H", &all, true, T0), Err(SetError::NoMemory));
+}
+
+/// The order was listed by Linux 6.18 for `create S hash:ip initval 5` and `add S 10.0.0.0/28`.
+#[test]
+fn members_stand_in_the_order_of_the_kernels_hash() {
+    let mut sets = set(SetType::HashIp, SetOptions { initval: 5, ..SetOptions::default() });
+    let sixteen = elems(net(0, 28), (0, 0), net(0, 32));
+    assert_eq!(sets.add("S", &sixteen, &ElemInfo::default(), false, T0), Ok(()));
+    let set = sets.get("S").unwrap();
+    let last: Vec<u8> = set.members(T0).iter().map(|(e, _)| e.ip.octets()[3]).collect();
+    assert_eq!(last, [10, 6, 11, 9, 7, 3, 12, 5, 1, 8, 15, 0, 13, 14, 2, 4]);
+}
+
+#[test]
+fn a_list_asks_its_sets_in_order_and_counts_in_both() {
+    let counters = SetOptions { counters: true, ..SetOptions::default() };
+    let mut sets = set(SetType::ListSet, counters.clone());
+    for name in ["A", "B"] {
+        sets.create(name, SetType::HashIp, counters.clone(), false).unwrap();
+        sets.add(name, &elems(net(1, 32), (0, 0), net(0, 32)), &ElemInfo::default(), false, T0).unwrap();
+        let member = Elems { name: name.into(), ..Elems::default() };
+        sets.add("S", &member, &ElemInfo::default(), false, T0).unwrap();
+    }
+    assert!(hit(&mut sets, (1, 1), &udp(1, 2)));
+    let packets = |name: &str| -> Vec<u64> {
+        sets.get(name).unwrap().members(T0).iter().map(|(_, m)| m.packets).collect()
+    };
+    assert_eq!((packets("S"), packets("A"), packets("B")), (vec![1, 0], vec![1], vec![0]));
+}
