@@ -278,6 +278,19 @@ fn v6_flows_of_a_deleted_server_are_dropped_or_with_expire_nodest_conn_go_elsewh
 }
 
 #[test]
+fn a_setting_that_comes_after_the_deletion_counts_at_the_next_packet() {
+    let mut play = Play::new("-u", "-s rr");
+    play.flows(CLIENT, 20950, 1);
+    play.server("-d", "C", "");
+    play.lab.cmd("sysctl -w net.ipv4.vs.expire_nodest_conn=1");
+    play.list("ipvsadm -Lnc");
+    play.flows(CLIENT, 20950, 1);
+    let played = play.run();
+    assert_eq!(played.list(0).len(), 1);
+    assert_eq!(played.picks(), ["C", "B"]);
+}
+
+#[test]
 fn v6_a_deleted_server_that_returns_has_its_flows_back() {
     let mut play = Play::new("-u", "-s rr");
     play.flows(CLIENT, 20950, 1);

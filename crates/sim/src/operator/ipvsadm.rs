@@ -17,15 +17,24 @@ pub(super) fn ipvsadm(
 ) -> CommandOutput {
     let done = world.with(host, |ns, cx| {
         ns.ipvs_gc(cx);
-        let done = match parse_ipvsadm(argv) {
+        match parse_ipvsadm(argv) {
             Ok(IpvsadmCommand::Restore) => {
                 restore_lines(ns, stdin.unwrap_or_default(), cx.now).map_err(|(_, e)| e)
             }
-            Ok(command) => run(ns, &command, cx.now),
+            Ok(command) => {
+                let done = run(ns, &command, cx.now);
+                if matches!(
+                    command,
+                    IpvsadmCommand::DeleteService(_)
+                        | IpvsadmCommand::DeleteServer(..)
+                        | IpvsadmCommand::Clear
+                ) {
+                    ns.ipvs_flush_nodest(cx);
+                }
+                done
+            }
             Err(e) => Err(e),
-        };
-        ns.ipvs_flush_nodest(cx);
-        done
+        }
     });
     match done {
         None => CommandOutput::default(),

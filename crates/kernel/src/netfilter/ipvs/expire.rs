@@ -15,19 +15,18 @@ pub(crate) fn ip_vs_conn_gc(ns: &mut Netns, cx: &mut Cx<'_>) {
     if ns.ipvs.next_expiry > now {
         return;
     }
-    loop {
-        let over = |c: &IpvsConn| c.expires <= now;
-        // Connections before their templates: those wait for them.
-        let conns = &ns.ipvs.conns;
-        let Some(at) = conns
-            .iter()
-            .position(|c| over(c) && !c.template)
-            .or_else(|| conns.iter().position(|c| over(c) && c.template))
-        else {
-            break;
-        };
-        let id = conns.get(at).map(|c| c.id);
-        if ns.ipvs.conns.iter().any(|c| c.control == id) {
+    // Connections before their templates: those wait for them.
+    let over = |c: &IpvsConn| c.expires <= now && !c.template;
+    let gone: Vec<IpvsConn> = ns.ipvs.conns.iter().filter(|c| over(c)).copied().collect();
+    ns.ipvs.conns.retain(|c| !over(c));
+    for c in &gone {
+        unbind(ns, c, cx);
+    }
+    let templates = ns.ipvs.conns.iter().filter(|c| c.template && c.expires <= now);
+    let templates: Vec<u32> = templates.map(|c| c.id).collect();
+    for id in templates {
+        let Some(at) = ns.ipvs.by_id(id) else { continue };
+        if ns.ipvs.conns.iter().any(|c| c.control == Some(id)) {
             if let Some(c) = ns.ipvs.conns.get_mut(at) {
                 c.timeout = LATER;
                 while c.expires <= now {
@@ -43,9 +42,17 @@ pub(crate) fn ip_vs_conn_gc(ns: &mut Netns, cx: &mut Cx<'_>) {
 
 /// `ip_vs_conn_unlink`, `ip_vs_unbind_dest`; conntrack's entry goes too, if it follows the connection.
 pub(super) fn ip_vs_conn_del(ns: &mut Netns, at: usize, cx: &mut Cx<'_>) {
-    let Some(c) = ns.ipvs.take(at, cx.now) else { return };
+    if at < ns.ipvs.conns.len() {
+        let c = ns.ipvs.conns.remove(at);
+        unbind(ns, &c, cx);
+    }
+}
+
+/// What is done about a connection that has left the table.
+fn unbind(ns: &mut Netns, c: &IpvsConn, cx: &mut Cx<'_>) {
+    ns.ipvs.release(c, cx.now);
     if c.nfct && !c.one_packet && !c.template {
-        drop_conntrack(ns, &c, cx);
+        drop_conntrack(ns, c, cx);
     }
 }
 
@@ -83,12 +90,8 @@ fn drop_conntrack(ns: &mut Netns, c: &IpvsConn, cx: &mut Cx<'_>) {
 }
 
 impl Ipvs {
-    /// Takes a connection out of the table and out of its server's count.
-    pub(super) fn take(&mut self, at: usize, now: Instant) -> Option<IpvsConn> {
-        if at >= self.conns.len() {
-            return None;
-        }
-        let c = self.conns.remove(at);
+    /// `ip_vs_unbind_dest`: its server counts it no more.
+    fn release(&mut self, c: &IpvsConn, now: Instant) {
         if let Some(d) = self.dest_mut(c.dest) {
             let count = match (c.template, c.active) {
                 (true, _) => &mut d.persistent,
@@ -99,7 +102,6 @@ impl Ipvs {
             d.note_release();
             d.idle_since = now;
         }
-        Some(c)
     }
 }
 

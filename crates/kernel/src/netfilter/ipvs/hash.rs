@@ -104,7 +104,8 @@ impl Maglev {
         let mut table: Vec<Option<u16>> = vec![None; MH_SIZE as usize];
         let mut free = MH_SIZE;
         while free > 0 {
-            for (place, taker) in (0u16..).zip(&mut takers) {
+            for (place, taker) in takers.iter_mut().enumerate() {
+                let place = u16::try_from(place).unwrap_or(u16::MAX);
                 for _ in 0..taker.turns.min(free) {
                     // The size is a prime, so that a permutation comes to every entry.
                     while table.get(taker.next as usize).is_some_and(Option::is_some) {

@@ -158,7 +158,8 @@ impl Service {
     }
 
     fn wrr(&mut self) -> Option<usize> {
-        if self.picks.max == 0 || !self.dests.iter().any(Dest::usable) {
+        let heaviest = self.dests.iter().filter(|d| d.usable()).map(|d| d.spec.weight).max()?;
+        if self.picks.max == 0 {
             return None;
         }
         // It ends: the needed weight falls until the heaviest usable server has it.
@@ -171,7 +172,10 @@ impl Service {
                 return Some(at);
             }
             self.picks.last = None;
-            self.picks.current = match need.checked_sub(self.picks.step) {
+            // Laps in which nobody has the weight are passed over.
+            let step = self.picks.step.max(1);
+            let laps = need.saturating_sub(heaviest).div_ceil(step).max(1);
+            self.picks.current = match need.checked_sub(step.saturating_mul(laps)) {
                 Some(0) | None => self.picks.max,
                 Some(less) => less,
             };
@@ -253,6 +257,13 @@ mod tests {
         assert_eq!(picks(&mut ipvs, 5), "ADCBA");
         ipvs.del_dest(id(), dest('A', 1).addr, Instant(0)).unwrap();
         assert_eq!(picks(&mut ipvs, 4), "DCBD");
+    }
+
+    #[test]
+    fn wrr_passes_over_a_server_that_has_enough_at_once() {
+        let mut ipvs = service(Scheduler::Wrr, &[0x7fff_ffff, 1]);
+        ipvs.services[0].dests[1].overload = true;
+        assert_eq!(picks(&mut ipvs, 4), "BBBB");
     }
 
     #[test]
