@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod ftp;
 mod limits;
 mod on_demand;
+mod tool;
 
 use kernel::netfilter::conntrack::Limits;
 use kernel::{Era, Netns};

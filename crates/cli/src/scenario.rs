@@ -206,6 +206,8 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
             br_netfilter: true,
             nf_conntrack_tftp: true,
             nf_nat_tftp: true,
+            nf_conntrack_ftp: true,
+            nf_nat_ftp: true,
             ..Modules::default()
         },
         tables,

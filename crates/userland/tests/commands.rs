@@ -93,7 +93,7 @@ fn conntracks() {
     let c =
         conntrack("conntrack -L -p tcp --dport 80 --state ESTABLISHED -s 10.0.0.0/8 -o extended,id").unwrap();
     assert_eq!(
-        (c.op, c.table, c.extended, c.id),
+        (c.op, c.table, c.output.extended, c.output.id),
         (ConntrackOp::List, ConntrackTable::Connections, true, true)
     );
     assert_eq!((c.filter.proto, c.filter.orig_dport), (Some(Protocol::TCP), Some(80)));
@@ -109,18 +109,19 @@ fn conntracks() {
     assert_eq!(conntrack("conntrack -p icmp --icmp-id 9 -L").unwrap().filter.icmp_id, Some(9));
     for (line, message) in [
         ("conntrack", "no command"),
-        ("conntrack -L -D", "two commands"),
-        ("conntrack -L --dport 53", "--dport without its protocol"),
-        ("conntrack -L -p icmp --dport 53", "--dport without its protocol"),
-        ("conntrack -L -p udp --state NEW", "--state without its protocol"),
-        ("conntrack -L -p foo", "unknown protocol \"foo\""),
-        ("conntrack -L -s 10.0.0.300", "\"10.0.0.300\" is not an IPv4 address"),
-        ("conntrack -L -s 10.0.0.0/33", "\"33\" is not a mask"),
-        ("conntrack -L -d", "the command ends too early"),
-        ("conntrack -L foo", "unknown word \"foo\""),
-        ("conntrack -F -p udp", "-p does not belong to this command"),
-        ("conntrack -I -p udp", "\"-I\" is not modelled"),
+        ("conntrack -L -D", "Invalid commands combination"),
+        ("conntrack -L --dport 53", "unknown option `--dport'"),
+        ("conntrack -L -p icmp --dport 53", "unknown option `--dport'"),
+        ("conntrack -L -p udp --state NEW", "unknown option `--state'"),
+        ("conntrack -L -p foo", "`foo' unsupported protocol"),
+        ("conntrack -L -s 10.0.0.300", "Invalid IP address `10.0.0.300'"),
+        ("conntrack -L -s 10.0.0.0/33", "Invalid netmask"),
+        ("conntrack -L -d", "option `-d' requires an argument"),
+        ("conntrack -L foo", "unknown type `foo'"),
+        ("conntrack -F -p udp", "Illegal option `--protonum' with this command"),
+        ("conntrack -I -p udp", "You need to supply the `--timeout' option for this command"),
         ("conntrack -L -o xml", "format \"xml\" is not modelled"),
+        ("conntrack -L -i 5", "-i is not modelled"),
     ] {
         assert_eq!(parts(conntrack(line).unwrap_err()).2, message, "{line}");
     }

@@ -111,7 +111,7 @@ fn target_not_allowed_in_the_table() {
     let text = "*raw\n-A PREROUTING -j CT --helper tftp\nCOMMIT\n";
     says(text, 2, 30, "tftp", "helper tftp without -p udp", "expected -p udp in the rule");
     let text = "*raw\n-A PREROUTING -p udp -j CT --helper sip\nCOMMIT\n";
-    says(text, 2, 37, "sip", "no helper \"sip\" is known", "expected tftp");
+    says(text, 2, 37, "sip", "no helper \"sip\" is known", "expected ftp or tftp");
     let text = "*raw\n-A PREROUTING -j CT --zone 5\nCOMMIT\n";
     says(text, 2, 28, "5", "--zone of CT is not modelled", "expected --helper or --notrack");
     let text = "*mangle\n-A INPUT -j REJECT\nCOMMIT\n";

@@ -56,7 +56,8 @@ fn relations(map: &mut Map<String, Value>, row: &Row) {
 
 /// An expectation, as ctnetlink dumps it.
 pub fn expect_json(row: &ExpectRow, with_timeout: bool) -> Value {
-    let any = |sport: u16, dport: u16, addr: &str| json!({ "proto": "udp", "src": addr, "dst": addr, "sport": sport, "dport": dport });
+    let proto = proto_text(row.tuple.proto);
+    let any = |sport: u16, dport: u16, addr: &str| json!({ "proto": proto, "src": addr, "dst": addr, "sport": sport, "dport": dport });
     let mut map = Map::new();
     map.insert("master".to_owned(), tuple_json(&row.master));
     map.insert("tuple".to_owned(), tuple_json(&row.tuple));

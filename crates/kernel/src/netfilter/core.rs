@@ -62,7 +62,7 @@ pub(crate) fn nf_hook(
             HookFn::IpvsIn => ip_vs_in(ns, skb, &ctx, cx)?,
             HookFn::IpvsForwardIcmp => ip_vs_forward_icmp(ns, skb, &ctx, cx)?,
             HookFn::IpvsOut => ip_vs_out(ns, skb, &ctx, cx)?,
-            HookFn::Confirm => nf_confirm(ns, skb, cx)?,
+            HookFn::Confirm => nf_confirm(ns, skb, &ctx, cx)?,
         };
     }
     Ok(skb)

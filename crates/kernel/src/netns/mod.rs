@@ -46,6 +46,10 @@ pub struct Modules {
     pub ip_vs: bool,
     /// ip_vs_rr and so on, in the order of `Scheduler::ALL`. Each is loaded with the first virtual server that uses it.
     pub ip_vs_schedulers: [bool; 9],
+    /// nf_conntrack_ftp: announces the data connections of FTP.
+    pub nf_conntrack_ftp: bool,
+    /// nf_nat_ftp: writes translated addresses into FTP's commands.
+    pub nf_nat_ftp: bool,
 }
 
 /// A network namespace.

@@ -28,8 +28,10 @@ const IPVS: &str = "net/netfilter/ipvs";
 const IP_VS: &[&str] = &["ip_vs"];
 
 /// The modules that are modelled. Everything else is built in here.
-pub const MODULES: [Module; 13] = [
+pub const MODULES: [Module; 15] = [
     row("br_netfilter", "net/bridge", &[], 36864),
+    row("nf_conntrack_ftp", NETFILTER, &[], 24576),
+    row("nf_nat_ftp", NETFILTER, &["nf_conntrack_ftp"], 20480),
     row("nf_conntrack_tftp", NETFILTER, &[], 20480),
     row("nf_nat_tftp", NETFILTER, &["nf_conntrack_tftp"], 16384),
     row("ip_vs", IPVS, &[], 188_416),
@@ -57,6 +59,8 @@ impl Modules {
     fn slot(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
             "br_netfilter" => &mut self.br_netfilter,
+            "nf_conntrack_ftp" => &mut self.nf_conntrack_ftp,
+            "nf_nat_ftp" => &mut self.nf_nat_ftp,
             "nf_conntrack_tftp" => &mut self.nf_conntrack_tftp,
             "nf_nat_tftp" => &mut self.nf_nat_tftp,
             "ip_vs" => &mut self.ip_vs,

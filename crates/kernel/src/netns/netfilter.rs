@@ -99,9 +99,9 @@ impl Netns {
     /// `request_module`: a rule brings the module that it needs; of a helper only conntrack's half.
     fn request_modules(&mut self, rules: &RuleSet) {
         let all = || rules.chains.iter().flat_map(|c| &c.rules);
-        if all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.helper == Some(Helper::Tftp))) {
-            self.modules.nf_conntrack_tftp = true;
-        }
+        let needs = |h| all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.helper == Some(h)));
+        self.modules.nf_conntrack_tftp |= needs(Helper::Tftp);
+        self.modules.nf_conntrack_ftp |= needs(Helper::Ftp);
         if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
             self.set_br_netfilter(true);
         }

@@ -2,6 +2,7 @@
 
 use super::Netns;
 use crate::DevId;
+use crate::netfilter::conntrack::UNUSED_SETTINGS;
 use crate::sysctl::{DevConf, SysctlError};
 
 impl Netns {
@@ -168,7 +169,10 @@ impl Netns {
             "udp_timeout_stream" => Slot::Seconds(&mut t.udp_stream),
             "icmp_timeout" => Slot::Seconds(&mut t.icmp),
             "generic_timeout" => Slot::Seconds(&mut t.generic),
-            _ => return None,
+            name => {
+                let at = UNUSED_SETTINGS.iter().position(|(known, _)| *known == name)?;
+                Slot::Seconds(self.ct.settings.unused.get_mut(at)?)
+            }
         })
     }
 }

@@ -3,8 +3,8 @@
 use super::assoc::Assoc;
 use crate::log::Seen;
 use crate::{EventId, World};
-use kernel::event::{CtEventKind, ExpectEventKind, IpvsStep, What};
-use kernel::netfilter::conntrack::{ExpectRow, L4Key, Row, Tuple, status};
+use kernel::event::{CtEvent, CtEventKind, ExpectEventKind, IpvsStep, What};
+use kernel::netfilter::conntrack::{CtCounter, ExpectRow, L4Key, Row, Tuple, status};
 use kernel::netfilter::ipvs::IpvsConn;
 use kernel::{ConnId, Instant, NetnsId, PacketId};
 use packet::Protocol;
@@ -159,34 +159,70 @@ pub fn expect_line(row: &ExpectRow) -> String {
     )
 }
 
-/// A row as `conntrack -L` prints it.
-pub fn row_text(row: &Row) -> String {
-    join(&row_words(row))
+/// How a row is printed.
+#[derive(Clone, Copy, Debug)]
+pub struct RowLook {
+    /// The mark, even if it is 0.
+    pub mark: bool,
+    /// The time-out and TCP's state.
+    pub proto: bool,
+    /// How many hold on to the entry.
+    pub uses: Option<usize>,
 }
 
-/// The same word by word.
+/// A row as `conntrack -L` prints it.
 pub fn row_words(row: &Row) -> Vec<CtWord> {
+    words(row, RowLook { mark: true, proto: true, uses: Some(1) })
+}
+
+/// A row in one line.
+pub fn row_line(row: &Row, look: RowLook) -> String {
+    join(&words(row, look))
+}
+
+/// An event as `conntrack -E` prints it, without its tag. DESTROY tells neither a helper nor a time-out that is over.
+pub fn event_line(event: &CtEvent) -> String {
+    let mut row = event.row;
+    if event.kind == CtEventKind::Destroy {
+        row.helper = None;
+    } else {
+        (row.counters, row.age) = (None, None);
+    }
+    row_line(&row, RowLook { mark: event.mark || row.mark != 0, proto: event.proto, uses: None })
+}
+
+fn words(row: &Row, look: RowLook) -> Vec<CtWord> {
     let mut out = Vec::new();
     let name = row.orig.proto.name().unwrap_or("unknown");
     let plain = |text: String| CtWord { text, nat: false };
     out.push(plain(format!("{name:<8} {} {}", row.orig.proto.0, row.timeout)));
-    if let Some(tcp) = row.tcp {
+    if let Some(tcp) = row.tcp.filter(|_| look.proto) {
         out.push(plain(tcp.state.name().to_owned()));
     }
     let mirror = row.orig.invert();
     tuple_words(&mut out, &row.orig, row.reply.invert().as_ref());
+    let counted = |c: CtCounter| plain(format!("packets={} bytes={}", c.packets, c.bytes));
+    out.extend(row.counters.map(|c| counted(c[0])));
     if row.status & status::SEEN_REPLY == 0 {
         out.push(plain("[UNREPLIED]".to_owned()));
     }
     tuple_words(&mut out, &row.reply, mirror.as_ref());
+    out.extend(row.counters.map(|c| counted(c[1])));
     if row.status & status::ASSURED != 0 {
         out.push(plain("[ASSURED]".to_owned()));
     }
-    out.push(plain(format!("mark={}", row.mark)));
+    if look.mark {
+        out.push(plain(format!("mark={}", row.mark)));
+    }
     if let Some(helper) = row.helper {
         out.push(plain(format!("helper={}", helper.name())));
     }
-    out.push(plain("use=1".to_owned()));
+    if let Some(age) = row.age {
+        out.push(plain(format!("delta-time={age}")));
+    }
+    if let Some(uses) = look.uses {
+        out.push(plain(format!("use={uses}")));
+    }
     out
 }
 

@@ -27,7 +27,8 @@ pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};
 pub use ct::{
-    CtEntry, CtWord, ExpectEntry, conntrack_at, expect_line, expectations_at, ipvs_at, row_text, row_words,
+    CtEntry, CtWord, ExpectEntry, RowLook, conntrack_at, event_line, expect_line, expectations_at, ipvs_at,
+    row_line, row_words,
 };
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};

@@ -3,19 +3,24 @@
 use super::core::bury;
 use super::expect::remove_expectations;
 use super::helper::help;
+use super::seqadj::nf_ct_seq_adjust;
 use super::table::Pending;
 use super::{CtState, Direction};
-use crate::event::{CtEvent, CtEventKind, What};
-use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
+use crate::event::{CtEvent, CtEventKind, HookCtx, What};
+use crate::{ConnId, Ct, Cut, Cx, DevId, DropReason, Netns, Skb};
 
 /// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
-pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     // An ICMP error about an answer changes nothing.
-    let skb = match (info.state, info.dir) {
+    let mut skb = match (info.state, info.dir) {
         (CtState::Related, Direction::Reply) => skb,
         _ => help(ns, skb, conn, info, cx)?,
     };
+    // A packet that comes back from loopback has been adjusted on its way out.
+    if ctx.indev != Some(DevId(0)) {
+        nf_ct_seq_adjust(ns, &mut skb, conn, info);
+    }
     let skb = confirm(ns, skb, cx)?;
     deliver_cached_events(ns, &skb, conn, cx);
     Ok(skb)
@@ -57,8 +62,11 @@ fn deliver_cached_events(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_
 
 /// `nf_ct_kill`: the entry leaves the table at once.
 pub(crate) fn ct_kill(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
+    let silent = ns.ct.get(conn).is_some_and(|c| c.silent);
     if let Some(row) = ns.ct.remove(conn, cx.now) {
-        cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row, proto: true, mark: false });
+        if !silent {
+            cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row, proto: true, mark: false });
+        }
         remove_expectations(ns, skb.id, conn, cx);
     }
 }

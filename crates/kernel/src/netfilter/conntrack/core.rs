@@ -4,6 +4,7 @@ use super::confirm::ct_kill;
 use super::expect::nf_ct_find_expectation;
 use super::helper::try_assign_helper;
 use super::proto::udp_packet;
+use super::seqadj::as_measured;
 use super::tcp::{TcpSettings, TcpTrack, TcpVerdict, flags_are_valid};
 use super::{ConnInfo, CtState, Direction, Tuple, status};
 use crate::event::{CtStep, HookCtx, What};
@@ -29,6 +30,11 @@ pub(crate) fn nf_conntrack_in(
             Err(NotTracked::TableFull) => {
                 ns.ct.stats.drop += 1;
                 CtStep::TableFull
+            }
+            Err(NotTracked::Error(reason)) => {
+                skb.ct = if skb.ct == Ct::Answer { Ct::Answer } else { Ct::None };
+                ns.ct.stats.error += 1;
+                CtStep::Invalid(reason)
             }
             Err(NotTracked::Invalid(reason)) => {
                 // What was an answer stays one, on its way back from loopback too.
@@ -57,6 +63,8 @@ pub(crate) fn nf_conntrack_in(
 enum NotTracked {
     /// It is not valid; conntrack's reason.
     Invalid(&'static str),
+    /// An ICMP message that is malformed, or an error about no known flow.
+    Error(&'static str),
     /// There is no room for its entry.
     TableFull,
 }
@@ -74,14 +82,14 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
         return Err("nf_ct: truncated/malformed packet".into());
     }
     if let L4::Icmp(icmp) = &ip.l4 {
-        if ctx.hook == InetHook::PreRouting && !icmp.checksum_ok {
-            return Err("nf_ct_icmp: bad HW ICMP checksum".into());
+        if ctx.hook == InetHook::PreRouting && !icmp.checksum_ok && ns.ct.settings.checksum {
+            return Err(NotTracked::Error("nf_ct_icmp: bad HW ICMP checksum"));
         }
         if icmp.kind > icmp_type::ADDRESS_REPLY {
-            return Err("nf_ct_icmp: invalid icmp type".into());
+            return Err(NotTracked::Error("nf_ct_icmp: invalid icmp type"));
         }
         if Icmp::is_error_type(icmp.kind) {
-            return Ok(icmp_error(ns, skb, ip, icmp, cx)?);
+            return icmp_error(ns, skb, ip, icmp, cx).map_err(NotTracked::Error);
         }
     }
     let tuple = Tuple::of(ip).ok_or("nf_ct: can't get tuple")?;
@@ -210,10 +218,12 @@ fn handle_packet(
 ) -> Result<Handled, &'static str> {
     let (timeouts, now) = (ns.ct.timeouts.clone(), cx.now);
     let stream_after = ns.era().udp_stream_after();
+    let checks = ns.ct.settings.checksum && ctx.hook == InetHook::PreRouting;
     let settings = TcpSettings {
         loose: ns.ct.tcp_loose,
         be_liberal: ns.ct.tcp_be_liberal,
         max_retrans: ns.ct.tcp_max_retrans,
+        ignore_invalid_rst: ns.ct.settings.tcp_ignore_invalid_rst,
         syn_keeps_timeout: ns.era().syn_keeps_timeout(),
     };
     let Some(c) = ns.ct.get_mut(conn) else { return Ok(Handled::Done) };
@@ -221,7 +231,7 @@ fn handle_packet(
     let seen_reply = c.status & status::SEEN_REPLY != 0;
     match &ip.l4 {
         L4::Tcp(tcp) => {
-            if ctx.hook == InetHook::PreRouting && !tcp.checksum_ok {
+            if checks && !tcp.checksum_ok {
                 return Err("nf_ct_tcp: bad checksum");
             }
             if !flags_are_valid(tcp.flags) {
@@ -232,28 +242,35 @@ fn handle_packet(
                 None => TcpTrack::begin(tcp, settings)?,
             };
             let assured = c.status & status::ASSURED != 0;
+            let measured = c.seqadj.as_deref().map(|all| as_measured(all, info.dir, tcp));
+            let tcp = measured.as_ref().unwrap_or(tcp);
             let verdict = track.packet(info.dir, tcp, seen_reply, assured, settings, &timeouts);
             c.tcp = Some(track);
             match verdict {
                 TcpVerdict::Accept { timeout, changed, assured } => {
                     c.refresh(timeout, now);
+                    c.account(info.dir, ip.total_len());
                     let assured = assured && c.set_status(status::ASSURED);
                     c.pending.proto |= changed;
                     c.pending.status |= assured;
                 }
                 TcpVerdict::Ignored => return Ok(Handled::Ignored),
                 TcpVerdict::KeepsTimeout { changed } => c.pending.proto |= changed,
-                TcpVerdict::Kill => ct_kill(ns, skb, conn, cx),
+                TcpVerdict::Kill => {
+                    c.account(info.dir, ip.total_len());
+                    ct_kill(ns, skb, conn, cx);
+                }
                 TcpVerdict::Repeat => return Ok(Handled::Repeat),
                 TcpVerdict::Invalid(reason) => return Err(reason),
             }
         }
         L4::Udp(udp) => {
-            if ctx.hook == InetHook::PreRouting && !udp.checksum_ok {
+            if checks && !udp.checksum_ok {
                 return Err("nf_ct_udp: bad checksum");
             }
             let (timeout, assured) = udp_packet(c, seen_reply, &timeouts, stream_after, now);
             c.refresh(timeout, now);
+            c.account(info.dir, ip.total_len());
             c.pending.status |= assured;
         }
         L4::Icmp(icmp) => {
@@ -261,8 +278,12 @@ fn handle_packet(
                 return Err("nf_ct_icmp: can't create a new ct with this type");
             }
             c.refresh(timeouts.icmp, now);
+            c.account(info.dir, ip.total_len());
         }
-        L4::Other(..) => c.refresh(timeouts.generic, now),
+        L4::Other(..) => {
+            c.refresh(timeouts.generic, now);
+            c.account(info.dir, ip.total_len());
+        }
     }
     Ok(Handled::Done)
 }

@@ -69,7 +69,7 @@ fn row(ns: &Netns, e: &Expect, now: Instant) -> Option<ExpectRow> {
 }
 
 fn report(ns: &Netns, packet: PacketId, kind: ExpectEventKind, e: &Expect, cx: &mut Cx<'_>) {
-    if let Some(row) = row(ns, e, cx.now) {
+    if let Some(row) = row(ns, e, cx.now).filter(|_| ns.ct.get(e.master).is_some_and(|m| !m.silent)) {
         cx.emit(packet, || What::ExpectEvent(Box::new(ExpectEvent { kind, row })));
     }
 }
@@ -78,22 +78,32 @@ fn report(ns: &Netns, packet: PacketId, kind: ExpectEventKind, e: &Expect, cx: &
 fn unlink(ns: &mut Netns, packet: PacketId, gone: &dyn Fn(&Expect) -> bool, cx: &mut Cx<'_>) {
     while let Some(at) = ns.ct.expects.iter().position(gone) {
         let e = ns.ct.expects.remove(at);
+        ns.ct.stats.expect_delete += 1;
         report(ns, packet, ExpectEventKind::Destroy, &e, cx);
     }
 }
 
+/// Why an announcement is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unexpected {
+    /// Another flow has announced the same.
+    Busy,
+    /// There are too many.
+    Full,
+}
+
 /// `nf_ct_expect_related`: adds an expectation. A master that has as many as its helper allows loses its oldest one;
 /// an announcement that another flow has made already, or a full table, is an error.
-pub(super) fn nf_ct_expect_related(
+pub(crate) fn nf_ct_expect_related(
     ns: &mut Netns,
     skb: &Skb,
     expect: Expect,
     cx: &mut Cx<'_>,
-) -> Result<(), ()> {
+) -> Result<(), Unexpected> {
     expire(ns, cx);
     unlink(ns, skb.id, &|e| e.master == expect.master && e.tuple == expect.tuple, cx);
     if ns.ct.expects.iter().any(|e| e.tuple == expect.tuple) {
-        return Err(());
+        return Err(Unexpected::Busy);
     }
     let mine = ns.ct.expects.iter().filter(|e| e.master == expect.master);
     if mine.clone().count() >= expect.helper.max_expected()
@@ -103,10 +113,11 @@ pub(super) fn nf_ct_expect_related(
     }
     if ns.ct.expects.len() >= ns.ct.limits.expect_max as usize {
         ns.net_warn(skb.id, "nf_conntrack: expectation table full".to_owned(), cx);
-        return Err(());
+        return Err(Unexpected::Full);
     }
     report(ns, skb.id, ExpectEventKind::New, &expect, cx);
     ns.ct.expects.push(expect);
+    ns.ct.stats.expect_create += 1;
     Ok(())
 }
 
@@ -123,6 +134,7 @@ pub(super) fn nf_ct_find_expectation(
         return None;
     }
     unlink(ns, packet, &|e| *e == found, cx);
+    ns.ct.stats.expect_new += 1;
     Some(found)
 }
 

@@ -2,10 +2,12 @@
 
 mod confirm;
 mod core;
+mod ctnetlink;
 mod expect;
 mod hash;
 mod helper;
 mod proto;
+mod seqadj;
 mod settings;
 mod table;
 mod tcp;
@@ -14,12 +16,17 @@ mod tuple;
 
 pub(crate) use confirm::{confirm, ct_kill, nf_confirm};
 pub(crate) use core::{attach, ct_probe, nf_conntrack_in, set_closing};
+pub use ctnetlink::{Change, NewEntry};
 pub use expect::{Expect, ExpectNat, ExpectRow};
+pub(crate) use expect::{Unexpected, nf_ct_expect_related};
 pub(crate) use expect::{expire as expire_expectations, flush as flush_expectations};
-pub use helper::Helper;
-pub(crate) use helper::try_assign_helper;
-pub use settings::{CtSettings, Limits};
-pub use table::{Conn, Conntrack, CtStats, Row};
+pub(crate) use helper::FtpType;
+pub use helper::{FtpLines, Helper};
+pub(crate) use helper::{nf_ct_helper_drop, try_assign_helper};
+pub(crate) use seqadj::nf_ct_seqadj_set;
+pub use seqadj::{SeqAdjust, SeqAdjusts};
+pub use settings::{CtSettings, Limits, UNUSED as UNUSED_SETTINGS};
+pub use table::{Conn, Conntrack, CtCounter, CtStats, Row};
 pub use tcp::{TcpPeer, TcpState, TcpTrack, flag as tcp_flag};
 pub use timeout::Timeouts;
 pub use tuple::{Direction, L4Key, Tuple};

@@ -41,7 +41,19 @@ pub struct CtSettings {
     pub events: u8,
     /// `nf_conntrack_tcp_ignore_invalid_rst`
     pub tcp_ignore_invalid_rst: bool,
+    /// Settings that are kept and change nothing, as what they are about is not modelled: in the order of [`UNUSED`].
+    pub unused: [u32; UNUSED.len()],
 }
+
+/// Names behind `nf_conntrack_` of [`CtSettings::unused`], and their defaults.
+pub const UNUSED: [(&str, u32); 6] = [
+    ("gre_timeout", 30),
+    ("gre_timeout_stream", 180),
+    ("icmpv6_timeout", 30),
+    ("frag6_timeout", 60),
+    ("frag6_low_thresh", 3_145_728),
+    ("frag6_high_thresh", 4_194_304),
+];
 
 impl Default for CtSettings {
     fn default() -> CtSettings {
@@ -52,6 +64,7 @@ impl Default for CtSettings {
             log_invalid: 0,
             events: 2,
             tcp_ignore_invalid_rst: false,
+            unused: UNUSED.map(|(_, default)| default),
         }
     }
 }

@@ -3,11 +3,20 @@
 use super::hash::{TupleHash, hash_conntrack};
 use super::settings::{CtSettings, Limits};
 use super::tcp::TcpTrack;
-use super::{ConnInfo, CtState, Direction, Expect, Helper, Timeouts, Tuple, status};
+use super::{ConnInfo, CtState, Direction, Expect, FtpLines, Helper, SeqAdjusts, Timeouts, Tuple, status};
 use crate::{ConnId, DevId, Instant};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+
+/// Packets and bytes (`struct nf_conn_counter`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CtCounter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, IP headers included.
+    pub bytes: u64,
+}
 
 /// An entry (`struct nf_conn`).
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +37,8 @@ pub struct Conn {
     pub expires: Instant,
     /// When it was made.
     pub created: Instant,
+    /// When it entered the table.
+    pub(crate) began: Instant,
     /// State of TCP.
     pub tcp: Option<TcpTrack>,
     /// For UDP: when it counts as a stream.
@@ -38,8 +49,18 @@ pub struct Conn {
     pub master_tuple: Option<Tuple>,
     /// Who reads its payload.
     pub helper: Option<Helper>,
+    /// What the FTP helper remembers.
+    pub(crate) ftp: Option<FtpLines>,
+    /// How the sequence numbers of a changed payload are off.
+    pub(crate) seqadj: Option<Box<SeqAdjusts>>,
     /// The device whose address MASQUERADE took (`masq_index`).
     pub(crate) masq: Option<DevId>,
+    /// What has passed in each direction, if that is counted.
+    pub(crate) counters: Option<[CtCounter; 2]>,
+    /// It remembers when it began.
+    pub(crate) stamped: bool,
+    /// Nobody is told of its changes: `nf_conntrack_events` was 0 when it was made.
+    pub(crate) silent: bool,
     /// Changes not yet reported: bits of the pending ctnetlink message.
     pub(crate) pending: Pending,
 }
@@ -66,7 +87,7 @@ impl Pending {
 impl Conn {
     /// True if something of a confirmed entry has changed that nobody has been told.
     pub(crate) fn has_news(&self) -> bool {
-        self.pending.any() && self.is_confirmed() && self.status & status::DYING == 0
+        self.pending.any() && !self.silent && self.is_confirmed() && self.status & status::DYING == 0
     }
 
     /// The tuple of one direction.
@@ -97,13 +118,25 @@ impl Conn {
 
     /// `nf_ct_refresh`: the time-out starts anew.
     pub(crate) fn refresh(&mut self, seconds: u32, now: Instant) {
-        if self.status & status::FIXED_TIMEOUT != 0 {
-            return;
+        if self.status & status::FIXED_TIMEOUT == 0 {
+            self.set_timeout(seconds, now);
         }
+    }
+
+    /// `__nf_ct_set_timeout`
+    pub(super) fn set_timeout(&mut self, seconds: u32, now: Instant) {
         self.timeout = seconds;
         if self.is_confirmed() {
             self.expires = now + Duration::from_secs(u64::from(seconds));
         }
+    }
+
+    /// `nf_ct_acct_update`
+    pub(crate) fn account(&mut self, dir: Direction, bytes: usize) {
+        let Some([original, reply]) = &mut self.counters else { return };
+        let counter = if dir == Direction::Original { original } else { reply };
+        counter.packets += 1;
+        counter.bytes += bytes as u64;
     }
 
     /// Sets status bits; true if one of them is new.
@@ -125,6 +158,8 @@ impl Conn {
             timeout: self.seconds_left(now),
             helper: self.helper,
             master: self.master_tuple,
+            counters: self.counters,
+            age: (self.stamped && self.is_confirmed()).then(|| now.since(self.began).as_secs()),
         }
     }
 }
@@ -150,6 +185,10 @@ pub struct Row {
     pub helper: Option<Helper>,
     /// The original direction of the flow that announced this one.
     pub master: Option<Tuple>,
+    /// What has passed in each direction, with `nf_conntrack_acct`.
+    pub counters: Option<[CtCounter; 2]>,
+    /// Seconds since it entered the table, with `nf_conntrack_timestamp`.
+    pub age: Option<u64>,
 }
 
 /// `conntrack -S`
@@ -169,6 +208,12 @@ pub struct CtStats {
     pub early_drop: u64,
     /// ICMP errors about no known flow, or malformed.
     pub error: u64,
+    /// Flows that had been announced.
+    pub expect_new: u64,
+    /// Expectations made.
+    pub expect_create: u64,
+    /// Expectations that came or were given up.
+    pub expect_delete: u64,
     /// Packets of a flow that was entered twice, which went on with the other entry.
     pub clash_resolve: u64,
 }
@@ -244,6 +289,18 @@ impl Conntrack {
         self.listed
     }
 
+    /// How many hold on to an entry, whoever lists it included: the flows that it announced keep it too.
+    pub fn uses(&self, id: ConnId) -> usize {
+        1 + self.slots.iter().flatten().filter(|c| c.is_listed() && c.master == Some(id)).count()
+    }
+
+    /// `conntrack -z`: an entry counts anew.
+    pub fn zero(&mut self, id: ConnId) {
+        if let Some(c) = self.get_mut(id) {
+            c.counters = c.counters.map(|_| Default::default());
+        }
+    }
+
     /// What `conntrack -S` shows.
     pub fn stats(&self) -> CtStats {
         CtStats { found: self.found.get(), ..self.stats }
@@ -288,11 +345,17 @@ impl Conntrack {
                 timeout: 0,
                 expires: now,
                 created: now,
+                began: now,
+                counters: self.settings.acct.then(Default::default),
+                stamped: self.settings.timestamp,
+                silent: self.settings.events == 0,
                 tcp: None,
                 udp_stream_at: None,
                 master: None,
                 master_tuple: None,
                 helper: None,
+                ftp: None,
+                seqadj: None,
                 masq: None,
                 pending: Pending::default(),
             });
@@ -323,6 +386,7 @@ impl Conntrack {
     pub(crate) fn insert(&mut self, id: ConnId, now: Instant) {
         let Some(c) = self.get_mut(id) else { return };
         c.status |= status::CONFIRMED;
+        c.began = now;
         c.expires = now + Duration::from_secs(u64::from(c.timeout));
         let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
         self.hash.insert(id.slot() * 2, orig);

@@ -235,12 +235,21 @@ pub(super) enum TcpVerdict {
     Invalid(&'static str),
 }
 
+/// Whether the number of a RST is that at which the receiver stands.
+enum RstFits {
+    Yes,
+    Perhaps,
+    No,
+}
+
 /// Settings that the tracker reads.
 #[derive(Clone, Copy)]
 pub(super) struct TcpSettings {
     pub loose: bool,
     pub be_liberal: bool,
     pub max_retrans: u32,
+    /// A RST whose number is too low is not invalid.
+    pub ignore_invalid_rst: bool,
     /// A repeated SYN leaves the time-out of an unanswered flow as it is.
     pub syn_keeps_timeout: bool,
 }
@@ -265,16 +274,14 @@ impl TcpPeer {
 }
 
 impl TcpTrack {
-    /// `tcp_new`: can a flow begin with this segment? `Err` gives the reason why not.
-    pub(super) fn begin(tcp: &Tcp, settings: TcpSettings) -> Result<TcpTrack, &'static str> {
-        let kind = kind_of(tcp.flags);
-        let Next::To(state) = next_state(Direction::Original, kind, TcpState::None) else {
-            return Err("nf_ct_tcp: invalid new");
-        };
-        let end = tcp.seq.wrapping_add(tcp.seq_len());
-        let mut track = TcpTrack {
-            state: TcpState::None,
-            seen: [TcpPeer::default(); 2],
+    /// A connection of which a program has told nothing but the state: its windows are not judged.
+    pub(super) fn in_state(state: TcpState) -> TcpTrack {
+        let closing = if state.is_closing() { flag::CLOSE_INIT } else { 0 };
+        let flags = flag::SACK_PERM | flag::BE_LIBERAL | closing;
+        let peer = TcpPeer { flags, ..TcpPeer::default() };
+        TcpTrack {
+            state,
+            seen: [peer; 2],
             last_dir: Direction::Original,
             last_kind: Kind::None,
             last_seq: 0,
@@ -283,7 +290,17 @@ impl TcpTrack {
             last_win: 0,
             retrans: 0,
             ignored_syn: None,
+        }
+    }
+
+    /// `tcp_new`: can a flow begin with this segment? `Err` gives the reason why not.
+    pub(super) fn begin(tcp: &Tcp, settings: TcpSettings) -> Result<TcpTrack, &'static str> {
+        let kind = kind_of(tcp.flags);
+        let Next::To(state) = next_state(Direction::Original, kind, TcpState::None) else {
+            return Err("nf_ct_tcp: invalid new");
         };
+        let end = tcp.seq.wrapping_add(tcp.seq_len());
+        let mut track = TcpTrack { seen: [TcpPeer::default(); 2], ..TcpTrack::in_state(TcpState::None) };
         if state == TcpState::SynSent {
             track.seen[0] = TcpPeer::of_syn(tcp);
         } else if !settings.loose {
@@ -336,14 +353,13 @@ impl TcpTrack {
         }
         // An RST in a connection that is being closed is not measured: the numbers may be those of a later one.
         let measured = kind != Kind::Rst || !old.is_closing();
-        if measured
-            && kind == Kind::Rst
-            && old != TcpState::SynSent
-            && self.seen[index(dir.flip())].flags & flag::MAXACK_SET != 0
-            && before(tcp.seq, self.seen[index(dir.flip())].maxack)
-            && self.last_kind != Kind::Syn
-        {
-            return TcpVerdict::Invalid("nf_ct_tcp: invalid rst");
+        if measured && kind == Kind::Rst {
+            match self.judge_rst(dir, tcp, is_assured, settings) {
+                RstFits::No => return TcpVerdict::Invalid("nf_ct_tcp: invalid rst"),
+                // The receiver may ask back (RFC 5961), so the connection goes on for a while.
+                RstFits::Perhaps => new = old,
+                RstFits::Yes => {}
+            }
         }
         if measured && let Err(reason) = self.in_window(dir, tcp, settings) {
             return TcpVerdict::Invalid(reason);
@@ -369,6 +385,8 @@ impl TcpTrack {
         let unacked = (self.seen[0].flags | self.seen[1].flags) & flag::DATA_UNACKNOWLEDGED != 0;
         let timeout = if self.retrans >= settings.max_retrans && normal > timeouts.tcp_max_retrans {
             timeouts.tcp_max_retrans
+        } else if kind == Kind::Rst {
+            timeouts.tcp_close
         } else if unacked && normal > timeouts.tcp_unacknowledged {
             timeouts.tcp_unacknowledged
         } else if self.last_win == 0 && normal > timeouts.tcp_max_retrans {
@@ -387,6 +405,25 @@ impl TcpTrack {
             timeout
         };
         TcpVerdict::Accept { timeout, changed: old != new, assured }
+    }
+
+    /// Compares the number of a RST with what the other side has acknowledged.
+    fn judge_rst(&self, dir: Direction, tcp: &Tcp, is_assured: bool, settings: TcpSettings) -> RstFits {
+        let other = self.seen[index(dir.flip())];
+        let established = self.state == TcpState::Established && is_assured;
+        if other.flags & flag::MAXACK_SET == 0
+            || self.last_kind == Kind::Syn
+            || self.state == TcpState::SynSent
+            || (tcp.seq == 0 && !established)
+        {
+            return RstFits::Yes;
+        }
+        if before(tcp.seq, other.maxack) && !settings.ignore_invalid_rst {
+            return RstFits::No;
+        }
+        // Right behind the last segment of the same side is good too.
+        let follows = self.last_kind == Kind::Ack && self.last_dir == dir && tcp.seq == self.last_end;
+        if !established || tcp.seq == other.maxack || follows { RstFits::Yes } else { RstFits::Perhaps }
     }
 
     /// A SYN/ACK that acknowledges the SYN which was ignored before: the two ends agree, so believe them and begin

@@ -4,7 +4,11 @@
 //! A helper comes in two halves, each a module of its own: conntrack's half announces, NAT's half makes the announced
 //! flow follow the translation of its master.
 
+mod ftp;
 mod tftp;
+
+pub use ftp::FtpLines;
+pub(crate) use ftp::FtpType;
 
 use super::{Conn, ConnInfo, Tuple, status};
 use crate::netfilter::xtables::targets::Log;
@@ -17,16 +21,19 @@ use packet::Protocol;
 pub enum Helper {
     /// nf_conntrack_tftp
     Tftp,
+    /// nf_conntrack_ftp
+    Ftp,
 }
 
 impl Helper {
     /// Every helper that is modelled.
-    pub const ALL: [Helper; 1] = [Helper::Tftp];
+    pub const ALL: [Helper; 2] = [Helper::Ftp, Helper::Tftp];
 
     /// The name.
     pub fn name(self) -> &'static str {
         match self {
             Helper::Tftp => "tftp",
+            Helper::Ftp => "ftp",
         }
     }
 
@@ -39,6 +46,7 @@ impl Helper {
     pub fn proto(self) -> Protocol {
         match self {
             Helper::Tftp => Protocol::UDP,
+            Helper::Ftp => Protocol::TCP,
         }
     }
 
@@ -46,26 +54,28 @@ impl Helper {
     fn port(self) -> u16 {
         match self {
             Helper::Tftp => 69,
+            Helper::Ftp => 21,
         }
     }
 
     /// How many announced flows of one master may be pending (`max_expected`).
     pub(super) fn max_expected(self) -> usize {
         match self {
-            Helper::Tftp => 1,
+            Helper::Tftp | Helper::Ftp => 1,
         }
     }
 
     /// How long an announcement holds, in seconds.
     pub(super) fn timeout(self) -> u64 {
         match self {
-            Helper::Tftp => 300,
+            Helper::Tftp | Helper::Ftp => 300,
         }
     }
 
     fn is_loaded(self, modules: &Modules) -> bool {
         match self {
             Helper::Tftp => modules.nf_conntrack_tftp,
+            Helper::Ftp => modules.nf_conntrack_ftp,
         }
     }
 }
@@ -94,7 +104,7 @@ pub(crate) fn try_assign_helper(
 }
 
 /// `nf_ct_helper_log`: a helper says why it drops a packet.
-fn nf_ct_helper_drop(ns: &Netns, skb: &Skb, helper: Helper, why: &str, cx: &mut Cx<'_>) -> Cut {
+pub(crate) fn nf_ct_helper_drop(ns: &Netns, skb: &Skb, helper: Helper, why: &str, cx: &mut Cx<'_>) -> Cut {
     let prefix = format!("nf_ct_{}: dropping packet: {why} ", helper.name());
     Log::without_rule(ns, skb, prefix, cx);
     cx.drop(skb, DropReason::CtHelper)
@@ -111,6 +121,7 @@ pub(super) fn help(
     match ns.ct.get(conn).and_then(|c| c.helper) {
         Some(helper) if !helper.is_loaded(&ns.modules) => Ok(skb),
         Some(Helper::Tftp) => tftp::help(ns, skb, conn, info, cx),
+        Some(Helper::Ftp) => ftp::help(ns, skb, conn, info, cx),
         None => Ok(skb),
     }
 }

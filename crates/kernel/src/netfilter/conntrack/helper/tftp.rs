@@ -42,6 +42,6 @@ pub(super) fn help(
     }
     match nf_ct_expect_related(ns, &skb, expect, cx) {
         Ok(()) => Ok(skb),
-        Err(()) => Err(nf_ct_helper_drop(ns, &skb, Helper::Tftp, "cannot add expectation", cx)),
+        Err(_) => Err(nf_ct_helper_drop(ns, &skb, Helper::Tftp, "cannot add expectation", cx)),
     }
 }
