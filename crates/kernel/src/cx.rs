@@ -69,7 +69,7 @@ impl Ids {
 }
 
 /// One tick of the kernel's clock, with 250 of them in a second.
-const JIFFY: u64 = 4_000;
+pub(crate) const JIFFY: u64 = 4_000;
 
 /// When a timer fires (`calc_index`, kernel/time/timer.c): at the next tick after `delay`; a timer that is far away
 /// sits in a coarser wheel, whose slots are 8, 64, 512 ticks.

@@ -60,6 +60,8 @@ pub enum DropReason {
     DevDown,
     /// The bridge has no port for it: the only way is back out of the port it came in by, without hairpin mode.
     BridgeNoHairpin,
+    /// The source address of the frame is that of a group, or none.
+    BridgeSource,
     /// The bridge has no other port.
     BridgeNoPort,
     /// Nobody answered ARP.
@@ -118,6 +120,7 @@ impl fmt::Display for DropReason {
             DropReason::BridgeNoHairpin => {
                 "the bridge does not send a frame back out of its port (hairpin mode off)"
             }
+            DropReason::BridgeSource => "the frame's source is no single address",
             DropReason::BridgeNoPort => "the bridge has no port for it",
             DropReason::NeighFailed => "no answer to ARP",
             DropReason::NeighQueueFull => "too many packets wait for ARP",

@@ -1,8 +1,8 @@
 //! Neighbours and ARP (net/core/neighbour.c, net/ipv4/arp.c).
 
-use crate::dev::dev_queue_xmit;
+use crate::dev::{DevKind, dev_queue_xmit};
 use crate::event::{NeighStep, Origin, What};
-use crate::route::{Scope, Verdict};
+use crate::route::{Flow, Scope, Verdict};
 use crate::{Cx, Delivery, DevId, DropReason, Instant, Journey, Netns, PacketId, PktType, Skb, Timer};
 use litemap::LiteMap;
 use packet::{Arp, ArpOp, Frame, Mac, Payload};
@@ -109,6 +109,11 @@ impl NeighTable {
         self.entries.retain(|(d, _), n| n.state == Nud::Permanent || dev.is_some_and(|dev| dev != *d));
     }
 
+    /// There is an entry, in whatever state.
+    pub(crate) fn contains(&self, dev: DevId, addr: Ipv4Addr) -> bool {
+        self.entries.contains_key(&(dev, addr))
+    }
+
     /// Entries of a device that goes.
     pub(crate) fn forget(&mut self, dev: DevId) {
         self.entries.retain(|(d, _), _| *d != dev);
@@ -140,6 +145,12 @@ pub(crate) fn neigh_output(
     cx: &mut Cx<'_>,
 ) -> Journey {
     let own = ns.device(dev).map_or(Mac::ZERO, |d| d.mac);
+    if ns.device(dev).is_some_and(|d| matches!(d.kind, DevKind::Dummy)) {
+        // NOARP: nobody is asked, the device's own address stands for all.
+        let frame = skb.frame_mut();
+        (frame.src, frame.dst) = (own, own);
+        return dev_queue_xmit(ns, skb, dev, cx);
+    }
     if let Some(n) = ns.neigh.entries.get_mut(&(dev, addr))
         && n.state.is_valid()
     {
@@ -207,8 +218,13 @@ fn solicit(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
         None => (None, None),
     };
     // The packet's own source if it is ours, else an address that suits the target.
+    let announce = ns.conf_max(dev, |c| c.arp_announce);
     let spa = src
-        .filter(|s| ns.is_local_addr(*s))
+        .filter(|s| match announce {
+            0 => ns.is_local_addr(*s),
+            1 => ns.is_local_addr(*s) && ns.inet_addr_onlink(dev, addr, Some(*s)),
+            _ => false,
+        })
         .or_else(|| ns.inet_select_addr(dev, addr, Scope::Link))
         .unwrap_or(Ipv4Addr::UNSPECIFIED);
     let sha = ns.device(dev).map_or(Mac::ZERO, |d| d.mac);
@@ -272,16 +288,40 @@ pub(crate) fn arp_rcv(ns: &mut Netns, skb: Skb, arp: &Arp, dev: DevId, cx: &mut 
 
 /// True if this host answers the request: the address is its own, or it does proxy ARP for it.
 fn answers(ns: &Netns, arp: &Arp, dev: DevId) -> bool {
-    if arp.spa.is_unspecified() && ns.is_local_addr(arp.tpa) {
-        return true;
+    if arp.spa.is_unspecified() {
+        return ns.is_local_addr(arp.tpa) && !arp_ignore(ns, arp, dev);
     }
     let Some(way) = ns.input_way(arp.spa, arp.tpa, dev) else { return false };
     match way.verdict {
-        Verdict::Local => true,
+        Verdict::Local => !arp_ignore(ns, arp, dev) && !arp_filter(ns, arp, dev),
         // Proxy ARP: only for what is reached by another device.
         Verdict::Out => ns.conf_or(dev, |c| c.proxy_arp) && way.dev != dev,
         Verdict::Broadcast | Verdict::Multicast => false,
     }
+}
+
+/// `arp_ignore`: the setting of this name forbids to answer for the address.
+fn arp_ignore(ns: &Netns, arp: &Arp, dev: DevId) -> bool {
+    // inet_confirm_addr
+    let has = |dev: &crate::dev::Device, sip: Option<Ipv4Addr>, scope: Scope| {
+        let own = dev.addrs.iter().any(|a| a.net.addr() == arp.tpa && a.scope <= scope);
+        let net = |a: &crate::dev::IfAddr| a.net.contains(&arp.tpa) && sip.is_none_or(|s| a.net.contains(&s));
+        own && dev.addrs.iter().any(net)
+    };
+    let here = |sip| ns.device(dev).is_some_and(|d| has(d, sip, Scope::Host));
+    match ns.conf_max(dev, |c| c.arp_ignore) {
+        1 => !here(None),
+        2 => !here(Some(arp.spa)),
+        3 => !ns.devices().iter().any(|d| has(d, None, Scope::Link)),
+        8 => true,
+        _ => false,
+    }
+}
+
+/// `arp_filter`: only the device by which the asker is reached answers.
+fn arp_filter(ns: &Netns, arp: &Arp, dev: DevId) -> bool {
+    let back = || ns.ip_route_output(&Flow::to(arp.spa).from(arp.tpa)).ok().map(|(d, _)| d.dev);
+    ns.conf_or(dev, |c| c.arp_filter) && back() != Some(dev)
 }
 
 /// `neigh_update`: the sender of an ARP packet is at that address. True if an entry was there or was made.

@@ -111,6 +111,8 @@ pub struct SkBuff {
     pub frame: Rc<Frame>,
     /// The device that the packet is at (`skb->dev`); `None` for locally made packets before output.
     pub dev: Option<DevId>,
+    /// The device by which the network layer received it (`skb->skb_iif`).
+    pub iif: Option<DevId>,
     /// See [`PktType`].
     pub pkt_type: PktType,
     /// The packet mark.
@@ -151,6 +153,7 @@ impl Skb {
             id,
             frame,
             dev: None,
+            iif: None,
             pkt_type: PktType::Host,
             mark: 0,
             ct: Ct::None,

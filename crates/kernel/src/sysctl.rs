@@ -27,6 +27,12 @@ pub struct DevConf {
     pub log_martians: i64,
     /// `src_valid_mark`
     pub src_valid_mark: i64,
+    /// `arp_ignore`
+    pub arp_ignore: i64,
+    /// `arp_announce`
+    pub arp_announce: i64,
+    /// `arp_filter`
+    pub arp_filter: i64,
     /// `promote_secondaries`
     pub promote_secondaries: i64,
 }
@@ -46,6 +52,9 @@ impl Default for DevConf {
             proxy_delay: 80,
             log_martians: 0,
             src_valid_mark: 0,
+            arp_ignore: 0,
+            arp_announce: 0,
+            arp_filter: 0,
             promote_secondaries: 0,
         }
     }
@@ -66,6 +75,9 @@ impl DevConf {
             "proxy_arp" => &mut self.proxy_arp,
             "log_martians" => &mut self.log_martians,
             "src_valid_mark" => &mut self.src_valid_mark,
+            "arp_ignore" => &mut self.arp_ignore,
+            "arp_announce" => &mut self.arp_announce,
+            "arp_filter" => &mut self.arp_filter,
             "promote_secondaries" => &mut self.promote_secondaries,
             _ => return None,
         })
@@ -95,6 +107,8 @@ pub struct Sysctl {
     pub icmp_ratelimit: i64,
     /// `net.ipv4.icmp_ratemask`: which ICMP types it limits
     pub icmp_ratemask: i64,
+    /// `net.ipv4.icmp_errors_use_inbound_ifaddr`
+    pub icmp_errors_use_inbound_ifaddr: i64,
     /// `net.ipv4.icmp_echo_ignore_all`
     pub icmp_echo_ignore_all: i64,
     /// `net.ipv4.icmp_echo_ignore_broadcasts`
@@ -140,6 +154,7 @@ impl Default for Sysctl {
             bridge_nf_pass_vlan_input_dev: 0,
             icmp_ratelimit: 1000,
             icmp_ratemask: 6168,
+            icmp_errors_use_inbound_ifaddr: 0,
             icmp_echo_ignore_all: 0,
             icmp_echo_ignore_broadcasts: 1,
             ipfrag_time: 30,
@@ -171,6 +186,7 @@ impl Sysctl {
             "net.bridge.bridge-nf-pass-vlan-input-dev" => &mut self.bridge_nf_pass_vlan_input_dev,
             "net.ipv4.icmp_ratelimit" => &mut self.icmp_ratelimit,
             "net.ipv4.icmp_ratemask" => &mut self.icmp_ratemask,
+            "net.ipv4.icmp_errors_use_inbound_ifaddr" => &mut self.icmp_errors_use_inbound_ifaddr,
             "net.ipv4.icmp_echo_ignore_all" => &mut self.icmp_echo_ignore_all,
             "net.ipv4.icmp_echo_ignore_broadcasts" => &mut self.icmp_echo_ignore_broadcasts,
             "net.ipv4.ipfrag_time" => &mut self.ipfrag_time,

@@ -138,7 +138,9 @@ fn enslave(world: &mut World, link: &LinkSpec) -> Result<(), BuildError> {
             return Err(error(place, format!("there is no device {:?}", port.dev)));
         };
         ns.set_master(dev, bridge);
-        ns.set_hairpin(dev, port.hairpin);
+        if let Some(flags) = ns.port_flags(dev) {
+            flags.hairpin = port.hairpin;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `bridge` (iproute2): the forwarding database and the ports.
 
 use crate::diagnostic::{Diagnostic, Fault};
+use crate::ip::{PORT_NAMES, PortOption, port_option};
 use crate::words::{Words, arg_line};
 use packet::Mac;
 
@@ -27,12 +28,17 @@ pub enum BridgeCommand {
         /// `dev`
         dev: Option<String>,
     },
-    /// `bridge link set dev D hairpin on|off`
+    /// `bridge link set dev D hairpin on|off ...`
     LinkSet {
         /// `dev`
         dev: String,
-        /// `hairpin`
-        hairpin: bool,
+        /// What is changed, in order.
+        options: Vec<(PortOption, bool)>,
+    },
+    /// `bridge fdb flush dev BRIDGE`
+    FdbFlush {
+        /// `dev`
+        dev: String,
     },
 }
 
@@ -75,6 +81,7 @@ enum Verb {
     Del,
     Show,
     Set,
+    Flush,
 }
 
 const FDB: &[(&str, Verb)] = &[
@@ -84,6 +91,7 @@ const FDB: &[(&str, Verb)] = &[
     ("delete", Verb::Del),
     ("show", Verb::Show),
     ("list", Verb::Show),
+    ("flush", Verb::Flush),
 ];
 const LINK: &[(&str, Verb)] = &[("set", Verb::Set), ("show", Verb::Show), ("list", Verb::Show)];
 
@@ -91,17 +99,12 @@ const SPEC: &[&str] = &["dev", "master", "self", "static", "permanent", "local",
 const SPEC_NOT_MODELLED: &[&str] =
     &["dst", "vlan", "port", "vni", "src_vni", "via", "router", "use", "extern_learn", "sticky", "nhid"];
 const LINK_NOT_MODELLED: &[&str] = &[
-    "bcast_flood",
     "cost",
     "fastleave",
-    "flood",
     "guard",
     "hwmode",
-    "isolated",
-    "learning",
     "learning_sync",
     "locked",
-    "mcast_flood",
     "mcast_router",
     "mcast_to_unicast",
     "neigh_suppress",
@@ -127,13 +130,19 @@ pub fn parse_bridge<S: AsRef<str>>(argv: &[S]) -> Result<BridgeCommand, Diagnost
 fn fdb(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
     let verb = match words.peek() {
         None => Verb::Show,
-        Some(_) => words.choose("add, append, replace, del or show", FDB, &["get", "flush"])?,
+        Some(_) => words.choose("add, append, replace, del, show or flush", FDB, &["get"])?,
     };
     Ok(match verb {
         Verb::Add => BridgeCommand::FdbAdd(spec(words)?),
         Verb::Append => BridgeCommand::FdbAppend(spec(words)?),
         Verb::Replace => BridgeCommand::FdbReplace(spec(words)?),
         Verb::Del => BridgeCommand::FdbDel(spec(words)?),
+        Verb::Flush => {
+            words.take("dev");
+            let dev = words.device()?;
+            words.end()?;
+            BridgeCommand::FdbFlush { dev }
+        }
         Verb::Show | Verb::Set => {
             let (mut br, mut dev) = (None, None);
             while let Some(token) = words.next() {
@@ -176,22 +185,24 @@ fn link(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
         None => Verb::Show,
         Some(_) => words.choose("set or show", LINK, &[])?,
     };
-    let (mut dev, mut hairpin) = (None, None);
+    let (mut dev, mut options) = (None, Vec::new());
     let set = matches!(verb, Verb::Set);
     while let Some(token) = words.next() {
         match token.text.as_ref() {
             "dev" => dev = Some(words.device()?),
-            "hairpin" if set => hairpin = Some(words.switch()?),
-            _ if set => return words.unexpected(&token, &["dev", "hairpin"], LINK_NOT_MODELLED),
+            word if set => match port_option(word) {
+                Some(option) => options.push((option, words.switch()?)),
+                None => return words.unexpected(&token, PORT_NAMES, LINK_NOT_MODELLED),
+            },
             _ => return words.unexpected(&token, &["dev"], &["master"]),
         }
     }
-    match (set, dev, hairpin) {
-        (false, dev, _) => Ok(BridgeCommand::LinkShow { dev }),
-        (true, Some(dev), Some(hairpin)) => Ok(BridgeCommand::LinkSet { dev, hairpin }),
-        (true, None, _) => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
-        (true, _, None) => {
+    match (set, dev) {
+        (false, dev) => Ok(BridgeCommand::LinkShow { dev }),
+        (true, None) => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
+        (true, Some(_)) if options.is_empty() => {
             words.blame_last(Fault::new("nothing to change", "expected hairpin on or hairpin off"))
         }
+        (true, Some(dev)) => Ok(BridgeCommand::LinkSet { dev, options }),
     }
 }

@@ -35,13 +35,16 @@ fn bridges() {
     let br = Some("cni0".to_owned());
     assert_eq!(bridge("bridge fdb show br cni0"), Ok(BridgeCommand::FdbShow { br, dev: None }));
     assert_eq!(bridge("bridge fdb"), Ok(BridgeCommand::FdbShow { br: None, dev: None }));
-    let set = BridgeCommand::LinkSet { dev: "vetha".to_owned(), hairpin: true };
+    let set = BridgeCommand::LinkSet {
+        dev: "vetha".to_owned(),
+        options: vec![(userland::ip::PortOption::Hairpin, true)],
+    };
     assert_eq!(bridge("bridge link set dev vetha hairpin on"), Ok(set));
     assert_eq!(bridge("bridge link"), Ok(BridgeCommand::LinkShow { dev: None }));
     for (line, message) in [
         ("bridge vlan", "\"vlan\" is not modelled"),
         ("bridge foo", "unknown word \"foo\""),
-        ("bridge link set dev vetha learning off", "\"learning\" is not modelled"),
+        ("bridge link set dev vetha guard on", "\"guard\" is not modelled"),
         ("bridge link set hairpin on", "no device"),
         ("bridge fdb add 02:00 dev vetha", "\"02:00\" is not a MAC address"),
         ("bridge fdb add 02:00:00:00:00:09 dev vetha self master", "self together with master"),

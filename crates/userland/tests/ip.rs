@@ -138,13 +138,13 @@ fn links() {
         "ip link set eth0 address 02:00:00:00:00:01",
         vec![LinkChange::Address("02:00:00:00:00:01".parse().unwrap())],
     );
-    set("ip link set eth0 type bridge_slave hairpin on", vec![LinkChange::Hairpin(true)]);
+    set("ip link set eth0 type bridge_slave hairpin on", vec![LinkChange::Port(PortOption::Hairpin, true)]);
     let add = |line: &str, name: &str, address: Option<&str>, kind: LinkKind| {
         let link =
             NewLink { name: name.to_owned(), address: address.map(|a| a.parse().unwrap()), mtu: None, kind };
         assert_eq!(ip(line), IpCommand::Link(LinkCommand::Add(link)), "{line}");
     };
-    add("ip link add cni0 type bridge", "cni0", None, LinkKind::Bridge);
+    add("ip link add cni0 type bridge", "cni0", None, LinkKind::Bridge(Vec::new()));
     add(
         "ip link add name d0 address 02:00:00:00:00:01 type dummy",
         "d0",

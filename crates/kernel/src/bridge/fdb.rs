@@ -21,40 +21,42 @@ pub struct FdbEntry {
 /// The forwarding database of a bridge.
 #[derive(Clone, Debug, Default)]
 pub struct Fdb {
-    entries: LiteMap<Mac, FdbEntry>,
+    /// Each with a number that grows: listings begin with the newest.
+    entries: LiteMap<Mac, (u32, FdbEntry)>,
+    made: u32,
 }
-
-/// Entries not seen for so long are gone (`ageing_time`).
-pub const AGEING_TIME: Duration = Duration::from_secs(300);
 
 impl Fdb {
     /// The entry for an address, unless it has aged.
-    pub fn find(&self, mac: Mac, now: Instant) -> Option<FdbEntry> {
-        let e = self.entries.get(&mac)?;
-        (e.local || e.is_static || now.since(e.updated) <= AGEING_TIME).then_some(*e)
+    pub fn find(&self, mac: Mac, now: Instant, ageing: Duration) -> Option<FdbEntry> {
+        let (_, e) = self.entries.get(&mac)?;
+        (e.local || e.is_static || now.since(e.updated) < ageing).then_some(*e)
     }
 
     /// `br_fdb_update`: the address was seen on the port. True if that is news.
-    pub(crate) fn learn(&mut self, mac: Mac, port: DevId, now: Instant) -> bool {
-        if mac.is_multicast() || mac == Mac::ZERO {
-            return false;
-        }
-        if let Some(e) = self.entries.get_mut(&mac) {
+    pub(crate) fn learn(&mut self, mac: Mac, port: DevId, now: Instant, ageing: Duration) -> bool {
+        if let Some((_, e)) = self.entries.get_mut(&mac) {
             if e.local || e.is_static {
                 return false;
             }
-            let fresh = now.since(e.updated) <= AGEING_TIME && e.dev == port;
+            let fresh = now.since(e.updated) < ageing && e.dev == port;
             e.dev = port;
             e.updated = now;
             return !fresh;
         }
-        self.entries.insert(mac, FdbEntry { dev: port, local: false, is_static: false, updated: now });
+        self.set(mac, FdbEntry { dev: port, local: false, is_static: false, updated: now });
         true
     }
 
     /// Adds or replaces an entry by hand.
     pub fn set(&mut self, mac: Mac, entry: FdbEntry) {
-        self.entries.insert(mac, entry);
+        match self.entries.get_mut(&mac) {
+            Some((_, e)) => *e = entry,
+            None => {
+                self.made = self.made.wrapping_add(1);
+                self.entries.insert(mac, (self.made, entry));
+            }
+        }
     }
 
     /// Removes an entry; false if there is none.
@@ -64,11 +66,27 @@ impl Fdb {
 
     /// Removes what was learned behind a port that leaves.
     pub fn flush(&mut self, port: DevId) {
-        self.entries.retain(|_, e| e.dev != port);
+        self.entries.retain(|_, (_, e)| e.dev != port);
     }
 
-    /// All entries that have not aged, by address.
-    pub fn entries(&self, now: Instant) -> impl Iterator<Item = (Mac, FdbEntry)> + '_ {
-        self.entries.keys().filter_map(move |mac| Some((*mac, self.find(*mac, now)?)))
+    /// Forgets what was learned, behind one port or all.
+    pub(crate) fn forget_learned(&mut self, port: Option<DevId>) {
+        self.entries.retain(|_, (_, e)| e.local || e.is_static || port.is_some_and(|p| e.dev != p));
+    }
+
+    /// All entries that have not aged, the newest first.
+    pub fn entries(&self, now: Instant, ageing: Duration) -> Vec<(Mac, FdbEntry)> {
+        let mut all: Vec<(u32, Mac, FdbEntry)> = self
+            .entries
+            .iter()
+            .filter_map(|(mac, (n, _))| Some((*n, *mac, self.find(*mac, now, ageing)?)))
+            .collect();
+        all.sort_by_key(|(n, ..)| std::cmp::Reverse(*n));
+        all.into_iter().map(|(_, mac, e)| (mac, e)).collect()
+    }
+
+    /// `bridge fdb flush`: forgets everything.
+    pub fn clear(&mut self) {
+        self.entries = LiteMap::new();
     }
 }

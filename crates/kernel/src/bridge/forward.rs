@@ -5,9 +5,12 @@ use crate::dev::{dev_queue_xmit, is_skb_forwardable};
 use crate::event::{BridgeStep, What};
 use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Skb};
 
-/// `should_deliver`: not back out of the port it came in by, unless that port is in hairpin mode.
+/// `should_deliver`: not back out of the port it came in by, unless that port is in hairpin mode, and not from one isolated
+/// port to another.
 fn should_deliver(ns: &Netns, port: DevId, from: Option<DevId>) -> bool {
-    ns.device(port).is_some_and(|p| p.up && (Some(port) != from || p.hairpin))
+    let isolated = from.and_then(|f| ns.device(f)).is_some_and(|f| f.port.isolated);
+    ns.device(port)
+        .is_some_and(|p| p.up && (Some(port) != from || p.port.hairpin) && !(isolated && p.port.isolated))
 }
 
 /// `br_forward`: to one known port. `from` is `None` if the host itself sends.
@@ -36,7 +39,18 @@ pub(super) fn br_flood(
     cx: &mut Cx<'_>,
 ) -> Journey {
     let ports = ns.bridge(bridge).map_or(Vec::new(), |b| b.ports.clone());
-    let ports: Vec<DevId> = ports.into_iter().filter(|p| should_deliver(ns, *p, from)).collect();
+    let dst = skb.frame.dst;
+    let floods = |p: &DevId| {
+        let flags = ns.device(*p).map(|d| d.port).unwrap_or_default();
+        match () {
+            () if !dst.is_multicast() => flags.flood,
+            // What the host itself sends to many goes out of every port.
+            () if from.is_none() => true,
+            () if dst.is_broadcast() => flags.bcast_flood,
+            () => flags.mcast_flood,
+        }
+    };
+    let ports: Vec<DevId> = ports.into_iter().filter(|p| floods(p) && should_deliver(ns, *p, from)).collect();
     if ports.is_empty() {
         return Err(cx.drop(&skb, DropReason::BridgeNoPort));
     }

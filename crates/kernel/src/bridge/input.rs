@@ -4,7 +4,8 @@ use super::forward::{br_flood, br_forward};
 use super::netfilter::{BrPreRouting, br_nf_local_in, br_nf_pre_routing, bridged_dnat_slow};
 use crate::dev::{deliver, tap_in};
 use crate::event::{BridgeStep, What};
-use crate::{Cx, DevId, Journey, Netns, PktType, Skb};
+use crate::{Cx, DevId, DropReason, Journey, Netns, PktType, Skb};
+use packet::Mac;
 
 /// `br_handle_frame`: a frame was received by the port `port` of `bridge`.
 pub(crate) fn br_handle_frame(
@@ -14,7 +15,27 @@ pub(crate) fn br_handle_frame(
     port: DevId,
     cx: &mut Cx<'_>,
 ) -> Journey {
-    if ns.device(bridge).is_some_and(|b| b.mac == skb.frame.dst) {
+    let (src, dst) = (skb.frame.src, skb.frame.dst);
+    if src.is_multicast() || src == Mac::ZERO {
+        return Err(cx.drop(&skb, DropReason::BridgeSource));
+    }
+    if let [1, 0x80, 0xc2, 0, 0, n @ 0..=15] = dst.0 {
+        let forwarded = ns.bridge(bridge).is_some_and(|b| b.group_fwd_mask >> n & 1 == 1);
+        match n {
+            0 => {}
+            1 => return Err(cx.drop(&skb, DropReason::NotForUs)),
+            _ if forwarded => {}
+            // What is meant for the next bridge only stays here, on the port's own account.
+            _ => {
+                learn(ns, &skb, bridge, port, cx);
+                return deliver(ns, skb, port, cx);
+            }
+        }
+    }
+    if !ns.is_up(bridge) {
+        return Err(cx.drop(&skb, DropReason::DevDown));
+    }
+    if ns.device(bridge).is_some_and(|b| b.mac == dst) {
         skb.pkt_type = PktType::Host;
     }
     match br_nf_pre_routing(ns, skb, bridge, port, cx)? {
@@ -32,11 +53,8 @@ pub(super) fn br_handle_frame_finish(
     cx: &mut Cx<'_>,
 ) -> Journey {
     skb.dev = Some(port);
-    let (src, dst, now) = (skb.frame.src, skb.frame.dst, cx.now);
-    if ns.bridge_mut(bridge).is_some_and(|b| b.fdb.learn(src, port, now)) {
-        let step = BridgeStep::Learned { mac: src, port };
-        cx.emit(skb.id, || What::Bridge { bridge, from: Some(port), step });
-    }
+    let (dst, now) = (skb.frame.dst, cx.now);
+    learn(ns, &skb, bridge, port, cx);
     let promisc = ns.device(bridge).is_some_and(|d| d.promisc);
     if dst.is_multicast() {
         // Without multicast snooping a group is treated like a broadcast.
@@ -44,7 +62,7 @@ pub(super) fn br_handle_frame_finish(
         let _ = br_flood(ns, copy, bridge, Some(port), cx);
         return br_pass_frame_up(ns, skb, bridge, port, promisc, cx);
     }
-    match ns.bridge(bridge).and_then(|b| b.fdb.find(dst, now)) {
+    match ns.bridge(bridge).and_then(|b| b.find(dst, now)) {
         Some(e) if e.local => br_pass_frame_up(ns, skb, bridge, port, false, cx),
         found => {
             let copy = promisc.then(|| skb.clone());
@@ -57,6 +75,18 @@ pub(super) fn br_handle_frame_finish(
                 None => sent,
             }
         }
+    }
+}
+
+/// `br_fdb_update`: the sender is behind this port.
+fn learn(ns: &mut Netns, skb: &Skb, bridge: DevId, port: DevId, cx: &mut Cx<'_>) {
+    if !ns.device(port).is_some_and(|p| p.port.learning) {
+        return;
+    }
+    let (mac, now) = (skb.frame.src, cx.now);
+    if ns.bridge_mut(bridge).is_some_and(|b| b.fdb.learn(mac, port, now, b.ageing_time)) {
+        let step = BridgeStep::Learned { mac, port };
+        cx.emit(skb.id, || What::Bridge { bridge, from: Some(port), step });
     }
 }
 
@@ -87,7 +117,7 @@ pub(crate) fn br_dev_xmit(ns: &mut Netns, skb: Skb, bridge: DevId, cx: &mut Cx<'
     if dst.is_multicast() {
         return br_flood(ns, skb, bridge, None, cx);
     }
-    match ns.bridge(bridge).and_then(|b| b.fdb.find(dst, cx.now)) {
+    match ns.bridge(bridge).and_then(|b| b.find(dst, cx.now)) {
         Some(e) if !e.local || e.dev != bridge => br_forward(ns, skb, bridge, None, e.dev, cx),
         _ => br_flood(ns, skb, bridge, None, cx),
     }

@@ -21,10 +21,11 @@ pub(super) enum BrPreRouting {
 }
 
 /// True if bridged IPv4 packets are to meet iptables: the module is loaded and the sysctl is on.
-fn calls_iptables(ns: &Netns, skb: &Skb) -> bool {
+fn calls_iptables(ns: &Netns, skb: &Skb, bridge: DevId) -> bool {
+    let own = || ns.bridge(bridge).is_some_and(|b| b.nf_call_iptables);
     skb.ip().is_some_and(|ip| ip.src.is_ipv4())
         && ns.modules.br_netfilter
-        && ns.sysctl.bridge_nf_call_iptables != 0
+        && (ns.sysctl.bridge_nf_call_iptables != 0 || own())
 }
 
 fn note(skb: &Skb, bridge: DevId, step: BrNfStep, cx: &mut Cx<'_>) {
@@ -39,7 +40,7 @@ pub(super) fn br_nf_pre_routing(
     port: DevId,
     cx: &mut Cx<'_>,
 ) -> Result<BrPreRouting, Cut> {
-    if !calls_iptables(ns, &skb) {
+    if !calls_iptables(ns, &skb, bridge) {
         if skb.ip().is_some() {
             let loaded = ns.modules.br_netfilter;
             note(&skb, bridge, BrNfStep::NotCalled { loaded, hook: InetHook::PreRouting }, cx);
@@ -169,7 +170,7 @@ pub(super) fn br_nf_forward(
     to: DevId,
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
-    if !calls_iptables(ns, &skb) {
+    if !calls_iptables(ns, &skb, bridge) {
         if skb.ip().is_some() {
             let loaded = ns.modules.br_netfilter;
             note(&skb, bridge, BrNfStep::NotCalled { loaded, hook: InetHook::Forward }, cx);
@@ -194,7 +195,7 @@ pub(super) fn br_nf_forward(
 /// through POSTROUTING already. Then out of the port, in pieces if it is too long or was put together from pieces.
 pub(super) fn br_nf_post_routing(ns: &mut Netns, skb: Skb, bridge: DevId, cx: &mut Cx<'_>) -> Journey {
     let forwarded = skb.nf_bridge.is_some_and(|b| b.physout.is_some());
-    if !forwarded || !calls_iptables(ns, &skb) {
+    if !forwarded || !calls_iptables(ns, &skb, bridge) {
         return br_dev_queue_push_xmit(ns, skb, cx);
     }
     note(&skb, bridge, BrNfStep::Calls(InetHook::PostRouting), cx);

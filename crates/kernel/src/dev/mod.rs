@@ -58,6 +58,8 @@ pub struct Device {
     pub mac: Mac,
     /// `IFF_UP`
     pub up: bool,
+    /// It has been up: since then it has a queue.
+    pub activated: bool,
     /// `IFF_PROMISC`
     pub promisc: bool,
     /// Bytes of IP packet.
@@ -68,8 +70,8 @@ pub struct Device {
     pub kind: DevKind,
     /// The bridge that it is a port of.
     pub master: Option<DevId>,
-    /// As a bridge port: may send a frame back out of the port it came in by.
-    pub hairpin: bool,
+    /// What the bridge does with it as a port.
+    pub port: bridge::PortFlags,
     /// IPv4 addresses in the order in which they were added.
     pub addrs: Vec<IfAddr>,
     /// `net.ipv4.conf.NAME.*`

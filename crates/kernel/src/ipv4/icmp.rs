@@ -3,7 +3,7 @@
 use super::ip_local_out;
 use crate::event::{Origin, What};
 use crate::netfilter::conntrack::attach;
-use crate::route::{Flow, Verdict, XRLIM_BURST};
+use crate::route::{Flow, Scope, Verdict, XRLIM_BURST};
 use crate::socket::{ping_rcv, raw_icmp_deliver, socket_icmp_error};
 use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, PktType, Skb};
 use packet::{Icmp, IcmpBody, Ip, L4, icmp_type};
@@ -60,14 +60,17 @@ fn send_error(
     let to_us = about.dst.is_some_and(|d| d.verdict == Verdict::Local);
     let tos = cause.tos & 0x1e | ERROR_TOS;
     let flow = Flow { tos, proto: 1, sport: u16::from(kind), dport: u16::from(code), ..Flow::to(src) };
-    let flow = flow.from(if to_us { dst } else { Ipv4Addr::UNSPECIFIED });
+    // An error about a received packet may come from the device that it came in by (icmp_errors_use_inbound_ifaddr).
+    let inbound = about.iif.filter(|_| ns.sysctl.icmp_errors_use_inbound_ifaddr != 0);
+    let near = inbound.and_then(|dev| ns.inet_select_addr(dev, src, Scope::Link));
+    let flow = flow.from(if to_us { dst } else { near.unwrap_or(Ipv4Addr::UNSPECIFIED) });
     let Ok((route, _)) = ns.ip_route_output(&flow) else { return };
     // Path MTU discovery is never limited.
     let limited = (kind, code) != (icmp_type::DEST_UNREACH, 4)
         && ns.sysctl.icmp_ratemask >> kind.min(31) & 1 == 1
         && route.dev != DevId(0);
     let every = u64::try_from(ns.sysctl.icmp_ratelimit).unwrap_or(0);
-    if limited && every > 0 && !ns.xrlim_allow(src, Duration::from_millis(every), XRLIM_BURST, cx.now) {
+    if limited && !ns.xrlim_allow(src, Duration::from_millis(every), XRLIM_BURST, cx.now) {
         return;
     }
     let body = IcmpBody::Error { gateway, mtu, inner: Box::new(cause.clone()), quoted: None };

@@ -16,6 +16,7 @@ pub(crate) fn ip_rcv(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) 
         return Err(cx.drop(&skb, DropReason::OtherHost));
     }
     skb.dev = Some(dev);
+    skb.iif = Some(dev);
     // What routing noted while the bridge asked it is forgotten here (the control block is cleared).
     skb.do_redirect = false;
     let skb = nf_hook(ns, InetHook::PreRouting, skb, Some(dev), None, cx)?;

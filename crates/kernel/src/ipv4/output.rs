@@ -35,16 +35,19 @@ pub(crate) fn ip_output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut
         let copy = nf_hook(ns, InetHook::PostRouting, skb.clone(), None, Some(dst.dev), cx);
         if let Ok(mut copy) = copy {
             copy.pkt_type = group_type(dst.verdict);
+            copy.dev = Some(dst.dev);
             let before = cx.out.len();
-            let _ = super::ip_rcv(ns, copy, dst.dev, cx);
-            net_rx_action(ns, before, cx);
+            cx.out.push(Output::Loopback(Box::new(copy)));
+            if !ns.softirq {
+                net_rx_action(ns, before, cx);
+            }
         }
     }
     let skb = nf_hook(ns, InetHook::PostRouting, skb, indev, Some(dst.dev), cx)?;
     ip_finish_output(ns, skb, forwarded, cx)
 }
 
-/// What this has sent over `lo` comes in before the sender goes on: both are in one run of the receiving side.
+/// What waits to come in again does so before the program that sends goes on.
 fn net_rx_action(ns: &mut Netns, from: usize, cx: &mut Cx<'_>) {
     let mut at = from;
     while let Some(work) = cx.out.get(at) {
@@ -76,16 +79,25 @@ fn group_type(verdict: Verdict) -> PktType {
 /// `ip_finish_output2`: the link-layer address, and out.
 pub(super) fn ip_finish_output2(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
+    if dst.dev == DevId(0) && (skb.frame.src, skb.frame.dst) != (Mac::ZERO, Mac::ZERO) {
+        let frame = skb.frame_mut();
+        (frame.src, frame.dst) = (Mac::ZERO, Mac::ZERO);
+    }
     let to = skb.ip().and_then(|ip| ip.dst_v4()).filter(|_| dst.dev != DevId(0));
-    let mac = match (dst.verdict, to) {
-        (_, None) => return dev_queue_xmit(ns, skb, dst.dev, cx),
-        (Verdict::Broadcast, _) => Mac::BROADCAST,
-        (Verdict::Multicast, Some(to)) => {
+    let Some(to) = to else { return dev_queue_xmit(ns, skb, dst.dev, cx) };
+    let kind = match dst.is_group() && !ns.neigh.contains(dst.dev, to) {
+        true => ns.inet_addr_type(to, None),
+        false => AddrType::Unicast,
+    };
+    // arp_constructor: for many there is nobody to be asked.
+    let mac = match kind {
+        AddrType::Broadcast => Mac::BROADCAST,
+        AddrType::Multicast => {
             // arp_mc_map: the last 23 bits of the group's address.
             let [_, b, c, d] = to.octets();
             Mac([1, 0, 0x5e, b & 0x7f, c, d])
         }
-        (_, Some(to)) => return neigh_output(ns, skb, dst.dev, dst.gateway.unwrap_or(to), cx),
+        _ => return neigh_output(ns, skb, dst.dev, dst.gateway.unwrap_or(to), cx),
     };
     let own = ns.device(dst.dev).map_or(Mac::ZERO, |d| d.mac);
     let frame = skb.frame_mut();
@@ -99,9 +111,9 @@ pub(crate) fn ip_route_me_harder(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) 
     let Some((src, dst)) = addrs else { return Ok(skb) };
     // A source that is neither ours nor anybody's single address is chosen anew.
     let keep = matches!(ns.inet_addr_type(src, None), AddrType::Local | AddrType::Unicast);
-    let (mark, tos) = (skb.mark, skb.ip().map_or(0, |ip| ip.tos));
     let src = if keep { src } else { Ipv4Addr::UNSPECIFIED };
-    let found = ns.ip_route_output(&Flow { mark, tos, any_src: true, ..Flow::to(dst).from(src) });
+    let flow = Flow { mark: skb.mark, any_src: true, ..Flow::to(dst).from(src) };
+    let found = ns.ip_route_output(&skb.ip().map_or(flow, |ip| flow.like(ip)));
     let (route, outcome) = match &found {
         Ok((d, route)) => (route.clone(), Ok(*d)),
         Err((why, route)) => (route.clone(), Err(DropReason::Unreachable(*why))),

@@ -109,7 +109,7 @@ impl Netns {
                 table: if kind == RouteKind::Unicast { FibTable::MAIN } else { FibTable::LOCAL },
                 dst,
                 kind,
-                hops: vec![NextHop { gateway: None, dev, weight: 1, onlink: false }],
+                hops: vec![NextHop::new(None, dev)],
                 prefsrc: Some(primary.net.addr()),
                 metric,
                 scope: if kind == RouteKind::Local { Scope::Host } else { Scope::Link },
@@ -149,17 +149,29 @@ impl Netns {
 
     /// `ip route add`: completes the route (devices by gateways) and puts it in (`fib_table_insert`).
     pub fn add_route(&mut self, mut route: Route, how: PutRoute) -> Result<(), Refused> {
+        self.fib.new_table(route.table);
+        let least = match route.kind {
+            RouteKind::Local => Scope::Host,
+            RouteKind::Broadcast => Scope::Link,
+            _ => Scope::Universe,
+        };
+        if route.scope < least || route.scope > Scope::Host {
+            return Err(Refused::Says("Invalid scope."));
+        }
         if route.kind.is_error() && !route.hops.is_empty() {
             return Err(Refused::Says(
                 "Gateway, device and multipath can not be specified for this route type.",
             ));
         }
         let (scope, table) = (route.scope, route.table);
+        if scope == Scope::Host && route.hops.len() > 1 {
+            return Err(Refused::Says("Route with host scope can not have multiple nexthops."));
+        }
         for hop in &mut route.hops {
             *hop = self.fib_check_nh(*hop, scope, table)?;
         }
-        if let Some(src) = route.prefsrc
-            && !self.has_addr(src)
+        if !route.kind.is_error()
+            && let Some(src) = route.prefsrc
             && !self.is_local_addr(src)
         {
             return Err(Refused::Says("Invalid prefsrc address."));
@@ -178,6 +190,13 @@ impl Netns {
     /// `fib_check_nh`
     fn fib_check_nh(&self, hop: NextHop, scope: Scope, table: FibTable) -> Result<NextHop, Refused> {
         let given = self.device(hop.dev);
+        if scope == Scope::Host {
+            return match (hop.gateway, given) {
+                (Some(_), _) => Err(Refused::Says("Route with host scope can not have a gateway.")),
+                (None, None) => Err(Refused::Errno("No such device")),
+                (None, Some(_)) => Ok(hop),
+            };
+        }
         let Some(gateway) = hop.gateway else {
             return match given {
                 None => Err(Refused::Errno("No such device")),
@@ -198,15 +217,15 @@ impl Netns {
                 _ => Err(Refused::Says("Nexthop has invalid gateway.")),
             };
         }
-        if scope >= Scope::Link {
-            return Err(Refused::Says("Nexthop has invalid scope."));
-        }
-        // The gateway has to be on the link.
-        let flow = Flow { scope: Scope::Link, oif: given.map(|d| d.id), ..Flow::to(gateway) };
-        let found = self.table_lookup(&[table], &flow).map_or_else(|| self.fib_lookup(&flow).ok(), Some);
+        // The gateway has to be nearer than the destination, and on the link at least.
+        let nearer = if scope >= Scope::Link { Scope::Host } else { Scope::Link };
+        let flow = Flow { scope: nearer, oif: given.map(|d| d.id), ..Flow::to(gateway) };
+        let own = if table == FibTable::MAIN { None } else { self.table_lookup(&[table], &flow) };
+        let found = own.or_else(|| self.fib_lookup(&flow).ok());
         match found {
             Some(f) if matches!(f.route.kind, RouteKind::Unicast | RouteKind::Local) => {
-                Ok(NextHop { dev: f.dev(), ..hop })
+                let scope = if f.route.kind == RouteKind::Local { Scope::Host } else { Scope::Link };
+                Ok(NextHop { dev: f.dev(), scope, ..hop })
             }
             _ => Err(Refused::Says("Nexthop has invalid gateway.")),
         }

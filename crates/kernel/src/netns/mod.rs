@@ -10,7 +10,7 @@ pub use module::{MODULES, Module, ModuleError};
 
 pub use addrs::{PutRoute, Refused};
 
-use crate::bridge::{Bridge, FdbEntry};
+use crate::bridge::{Bridge, FdbEntry, PortFlags};
 use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::ipv4::{FragQueues, frag_timer};
 use crate::neigh::{NeighTable, neigh_timer};
@@ -151,10 +151,14 @@ impl Netns {
         self.softirq = outer;
     }
 
-    /// A packet that was sent over `lo` comes back in.
+    /// A packet that was sent over `lo` comes back in, or the host's own copy of what it has sent to all.
     pub fn receive_loopback(&mut self, skb: Skb, cx: &mut Cx<'_>) {
         let outer = std::mem::replace(&mut self.softirq, true);
-        let _ = dev::netif_rx(self, skb, DevId(0), cx);
+        let _ = match skb.dev {
+            // Neither a capture nor a bridge sees such a copy.
+            Some(dev) if dev != DevId(0) => crate::ipv4::ip_rcv(self, skb, dev, cx),
+            _ => dev::netif_rx(self, skb, DevId(0), cx),
+        };
         self.softirq = outer;
     }
 
@@ -241,12 +245,13 @@ impl Netns {
             name: name.to_owned(),
             mac,
             up: false,
+            activated: false,
             promisc: false,
             mtu: if matches!(kind, DevKind::Loopback) { 65536 } else { 1500 },
             peer_mtu: None,
             kind,
             master: None,
-            hairpin: false,
+            port: PortFlags::default(),
             addrs: Vec::new(),
             conf: self.sysctl.default.clone(),
         });
@@ -287,12 +292,21 @@ impl Netns {
     pub fn set_up(&mut self, id: DevId, up: bool) {
         if let Some(d) = self.devices.get_mut(id.index()) {
             d.up = up;
+            d.activated |= up;
         }
         if up {
             self.fib_add_ifaddr(id);
         } else {
             self.fib_sync_down_dev(id);
             self.neigh.forget(id);
+            // br_stp_disable_port: what was learned behind a port that is not in use any more is forgotten.
+            let master = self.device(id).and_then(|d| d.master);
+            if let Some(b) = master.and_then(|m| self.bridge_mut(m)) {
+                b.fdb.forget_learned(Some(id));
+            }
+            if let Some(b) = self.bridge_mut(id) {
+                b.fdb.forget_learned(None);
+            }
         }
     }
 
@@ -334,20 +348,26 @@ impl Netns {
         }
     }
 
-    /// `bridge link set dev DEV hairpin on|off`
-    pub fn set_hairpin(&mut self, id: DevId, on: bool) {
-        if let Some(d) = self.devices.get_mut(id.index()) {
-            d.hairpin = on;
-        }
+    /// `bridge link set dev DEV hairpin on|off ...`
+    pub fn port_flags(&mut self, id: DevId) -> Option<&mut PortFlags> {
+        self.devices.get_mut(id.index()).map(|d| &mut d.port)
     }
 
     /// `ip link set DEV master BRIDGE`; `None` is `nomaster`. False if the master is not a bridge.
     pub fn set_master(&mut self, id: DevId, master: Option<DevId>) -> bool {
         let Some(d) = self.devices.get(id.index()) else { return false };
         let (old, mac) = (d.master, d.mac);
+        if old.is_some() && old == master {
+            return true;
+        }
         if let Some(b) = old.and_then(|m| self.bridge_mut(m)) {
             b.ports.retain(|p| *p != id);
             b.fdb.flush(id);
+        }
+        // do_set_master: the old one is left in any case.
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            d.master = None;
+            d.port = PortFlags::default();
         }
         if let Some(m) = master {
             let Some(b) = self.bridge_mut(m) else { return false };

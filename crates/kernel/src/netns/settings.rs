@@ -11,6 +11,11 @@ impl Netns {
         self.device(dev).map_or(&self.sysctl.default, |d| &d.conf)
     }
 
+    /// `IN_DEV_MAXCONF`: the larger of the device's and that of all.
+    pub(crate) fn conf_max(&self, dev: DevId, get: impl Fn(&DevConf) -> i64) -> i64 {
+        get(self.dev_conf(dev)).max(get(&self.sysctl.all))
+    }
+
     /// `IN_DEV_ORCONF`: on for the device or for all.
     pub(crate) fn conf_or(&self, dev: DevId, get: impl Fn(&DevConf) -> i64) -> bool {
         get(self.dev_conf(dev)) != 0 || get(&self.sysctl.all) != 0
@@ -75,6 +80,9 @@ impl Netns {
 
     /// `inet_forward_change`: `ip_forward` sets every device and the default.
     fn forward_all(&mut self, value: i64) {
+        if self.sysctl.all.forwarding != value {
+            self.sysctl.all.accept_redirects = i64::from(value == 0);
+        }
         self.sysctl.all.forwarding = value;
         self.sysctl.default.forwarding = value;
         for d in &mut self.devices {

@@ -82,6 +82,15 @@ pub struct NextHop {
     pub weight: u16,
     /// `onlink`
     pub onlink: bool,
+    /// How far the gateway is (`nh_scope`); one that is an address of this host is not used.
+    pub scope: Scope,
+}
+
+impl NextHop {
+    /// A way out, as it is written.
+    pub fn new(gateway: Option<Ipv4Addr>, dev: DevId) -> NextHop {
+        NextHop { gateway, dev, weight: 1, onlink: false, scope: Scope::Link }
+    }
 }
 
 /// A route.
@@ -164,9 +173,7 @@ impl Fib {
         if same.any(|r| exclusive || **r == route) {
             return false;
         }
-        if !self.has_table(route.table) {
-            self.tables.push(route.table);
-        }
+        self.new_table(route.table);
         self.routes.insert(at, Rc::new(route));
         true
     }
@@ -174,6 +181,13 @@ impl Fib {
     /// There is such a table.
     pub fn has_table(&self, table: FibTable) -> bool {
         table == FibTable::MAIN || self.tables.contains(&table)
+    }
+
+    /// `fib_new_table`: there is such a table from now on.
+    pub(crate) fn new_table(&mut self, table: FibTable) {
+        if !self.has_table(table) {
+            self.tables.push(table);
+        }
     }
 
     /// Puts a route in the place of the first of its table, prefix and metric (`NLM_F_REPLACE`); false if there is none.

@@ -34,7 +34,6 @@ impl Netns {
                 Ok((dst, redirect)) => Ok(RouteAnswer { dst, route: found.route, redirect }),
                 Err(DropReason::Unreachable(why)) => Err(text(why)),
                 Err(DropReason::ForwardingDisabled) => Err(text(Unreachable::Host)),
-                Err(DropReason::RpFilter) => Err("Invalid cross-device link"),
                 Err(_) => Err(text(Unreachable::Invalid)),
             };
         }

@@ -93,7 +93,7 @@ impl Found {
 
     /// The gateway of the way out.
     pub fn gateway(&self) -> Option<Ipv4Addr> {
-        self.hop.and_then(|h| h.gateway)
+        self.hop.filter(|h| h.scope == Scope::Link).and_then(|h| h.gateway)
     }
 }
 

@@ -50,15 +50,14 @@ impl Netns {
                 Some(oif) => {
                     let own = || self.inet_select_addr(oif, Ipv4Addr::UNSPECIFIED, Scope::Link);
                     let source = src.or_else(own).unwrap_or(Ipv4Addr::UNSPECIFIED);
-                    return self.mkroute_output(&flow, oif, None, no.1, source);
+                    return self.mkroute_output(&flow, oif, None, None, source);
                 }
                 None => return Err(no),
             },
         };
         if found.route.kind == RouteKind::Local {
             let source = src.unwrap_or(found.route.prefsrc.unwrap_or(flow.dst));
-            let d = Dst { verdict: Verdict::Local, dev: lo, gateway: None, source };
-            return Ok((d, Some(found.route)));
+            return self.mkroute_output(&flow, lo, None, Some(found.route), source);
         }
         self.fib_select_path(&mut found, &flow);
         // An ICMP redirect has taught a better gateway for this destination.
@@ -83,9 +82,11 @@ impl Netns {
         }
         let broadcast = route.as_ref().is_some_and(|r| r.kind == RouteKind::Broadcast);
         let verdict = match flow.dst {
-            a if a.is_broadcast() || broadcast => Verdict::Broadcast,
+            a if a.is_broadcast() => Verdict::Broadcast,
             a if a.is_multicast() => Verdict::Multicast,
             a if self.is_zeronet(a) => return Err((Unreachable::Invalid, route)),
+            _ if broadcast => Verdict::Broadcast,
+            _ if dev == lo => Verdict::Local,
             _ => Verdict::Out,
         };
         let gateway = gateway.filter(|_| verdict == Verdict::Out);
@@ -147,7 +148,7 @@ impl Netns {
     }
 
     /// `inet_addr_onlink`: both addresses on one network of the device.
-    pub(super) fn inet_addr_onlink(&self, dev: DevId, a: Ipv4Addr, b: Option<Ipv4Addr>) -> bool {
+    pub(crate) fn inet_addr_onlink(&self, dev: DevId, a: Ipv4Addr, b: Option<Ipv4Addr>) -> bool {
         let both = |x: &crate::dev::IfAddr| x.net.contains(&a) && b.is_none_or(|b| x.net.contains(&b));
         self.device(dev).is_some_and(|d| d.addrs.iter().any(both))
     }

@@ -1,6 +1,7 @@
 //! ICMP redirects: sending them, believing them, and the per-destination limit that they share with ICMP errors
 //! (`ip_rt_send_redirect`, net/ipv4/route.c; `inet_peer_xrlim_allow`, net/ipv4/icmp.c).
 
+use crate::cx::JIFFY;
 use crate::{Cx, Instant, Netns, Skb};
 use packet::icmp_type;
 use std::net::Ipv4Addr;
@@ -29,20 +30,38 @@ impl Netns {
     /// `inet_peer_xrlim_allow`: a token bucket for each destination.
     pub(crate) fn xrlim_allow(&mut self, to: Ipv4Addr, every: Duration, burst: u32, now: Instant) -> bool {
         let peer = self.peers.entry(to).or_default();
-        let elapsed = peer.last.map_or(every * burst, |last| now.since(last));
-        peer.tokens = (peer.tokens + elapsed).min(every * burst);
-        peer.last = Some(now);
-        let allowed = peer.tokens >= every;
-        if allowed {
-            peer.tokens -= every;
+        let silent = peer.silent(now);
+        // What was left in the same tick by another user of the bucket is not cut down.
+        if silent > Duration::ZERO {
+            peer.tokens = (peer.tokens + silent).min(every * burst);
         }
-        allowed
+        peer.take(every)
     }
 
     /// The limit of `ip_error`, which takes from the same bucket: one message a second, five at once.
     pub(crate) fn peer_allows(&mut self, skb: &Skb, cx: &Cx<'_>) -> bool {
         let Some(src) = skb.ip().and_then(|ip| ip.src_v4()) else { return false };
-        self.xrlim_allow(src, Duration::from_secs(1), ERROR_BURST, cx.now)
+        let every = Duration::from_secs(1);
+        let peer = self.peers.entry(src).or_default();
+        peer.tokens = (peer.tokens + peer.silent(cx.now)).min(every * ERROR_BURST);
+        peer.take(every)
+    }
+}
+
+impl Peer {
+    /// The ticks since the last look at the bucket; a peer begins as one that was silent for a minute.
+    fn silent(&mut self, now: Instant) -> Duration {
+        let tick = |at: Instant| Duration::from_micros(at.0 / JIFFY * JIFFY);
+        let last = self.last.replace(now);
+        last.map_or(Duration::from_secs(60), |last| tick(now).saturating_sub(tick(last)))
+    }
+
+    fn take(&mut self, every: Duration) -> bool {
+        let allowed = self.tokens >= every;
+        if allowed {
+            self.tokens -= every;
+        }
+        allowed
     }
 }
 

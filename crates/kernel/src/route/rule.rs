@@ -86,8 +86,8 @@ impl FibRule {
             && self.fwmark.is_none_or(|(value, mask)| (flow.mark ^ value) & mask == 0)
             && self.from.contains(&flow.src)
             && self.to.contains(&flow.dst)
-            // The bits of the code point; those of ECN do not count.
-            && (self.tos == 0 || self.tos == flow.tos & 0xfc)
+            // The bits of the old type of service; those of precedence and ECN do not count.
+            && (self.tos == 0 || self.tos == flow.tos & 0x1c)
             && (self.ipproto == 0 || self.ipproto == flow.proto)
             && ports(self.sport, flow.sport)
             && ports(self.dport, flow.dport);
@@ -134,7 +134,7 @@ impl FibRules {
 
     /// `ip rule add`: false if there is the same rule.
     pub fn add(&mut self, rule: FibRule) -> bool {
-        if self.list.iter().any(|r| FibRule { proto: rule.proto, ..r.clone() } == rule) {
+        if self.list.contains(&rule) {
             return false;
         }
         let at = self.list.partition_point(|r| r.pref <= rule.pref);

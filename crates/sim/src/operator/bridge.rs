@@ -1,10 +1,13 @@
 //! What `bridge` changes and prints.
 
+use super::ip::link_head;
 use super::{CommandOutput, refused};
 use crate::world::World;
 use kernel::bridge::FdbEntry;
+use kernel::dev::DevKind;
 use kernel::{DevId, Instant, Netns, NetnsId};
 use userland::bridge::{BridgeCommand, FdbSpec, FdbState, parse_bridge};
+use userland::ip::PortOption;
 
 /// `bridge fdb ...`, `bridge link ...`
 pub(super) fn bridge(world: &mut World, host: NetnsId, argv: &[String]) -> CommandOutput {
@@ -12,22 +15,37 @@ pub(super) fn bridge(world: &mut World, host: NetnsId, argv: &[String]) -> Comma
         Ok(command) => command,
         Err(diagnostic) => return refused(255, &diagnostic),
     };
+    if let BridgeCommand::LinkShow { dev } = &command {
+        let lines = world.host(host).map(|ns| link_show(world, ns, dev.as_deref()));
+        return CommandOutput::lines(lines.unwrap_or_default());
+    }
     let now = world.now();
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
     match command {
         BridgeCommand::FdbShow { br, dev } => {
+            for (name, bridge) in [(&dev, ""), (&br, "bridge ")] {
+                if let Some(name) = name.as_ref().filter(|n| ns.device_by_name(n).is_none()) {
+                    return CommandOutput::failed(255, format!("Cannot find {bridge}device \"{name}\""));
+                }
+            }
             CommandOutput::lines(fdb_show(ns, br.as_deref(), dev.as_deref(), now))
         }
-        BridgeCommand::FdbAdd(spec) | BridgeCommand::FdbAppend(spec) => fdb_set(ns, &spec, false, now),
-        BridgeCommand::FdbReplace(spec) => fdb_set(ns, &spec, true, now),
+        BridgeCommand::FdbAdd(spec) => fdb_set(ns, &spec, FdbHow::Add, now),
+        BridgeCommand::FdbAppend(spec) | BridgeCommand::FdbReplace(spec) => {
+            fdb_set(ns, &spec, FdbHow::Replace, now)
+        }
         BridgeCommand::FdbDel(spec) => fdb_del(ns, &spec, now),
-        BridgeCommand::LinkShow { dev } => CommandOutput::lines(link_show(ns, dev.as_deref())),
-        BridgeCommand::LinkSet { dev, hairpin } => match bridge_of(ns, &dev) {
-            Some((_, port)) => {
-                ns.set_hairpin(port, hairpin);
-                CommandOutput::default()
-            }
+        BridgeCommand::LinkShow { .. } => CommandOutput::default(),
+        BridgeCommand::LinkSet { dev, options } => link_set(ns, &dev, &options),
+        BridgeCommand::FdbFlush { dev } => match ns.device_by_name(&dev) {
             None => no_port(&dev),
+            Some(id) => match ns.bridge_mut(id) {
+                Some(b) => {
+                    b.fdb.clear();
+                    CommandOutput::default()
+                }
+                None => not_supported(),
+            },
         },
     }
 }
@@ -43,36 +61,76 @@ fn bridge_of(ns: &Netns, port: &str) -> Option<(DevId, DevId)> {
     ns.bridge(master).map(|_| (master, id))
 }
 
-fn fdb_show(ns: &Netns, br: Option<&str>, dev: Option<&str>, now: Instant) -> Vec<String> {
+fn not_supported() -> CommandOutput {
+    CommandOutput::failed(255, "RTNETLINK answers: Operation not supported")
+}
+
+fn link_set(ns: &mut Netns, dev: &str, options: &[(PortOption, bool)]) -> CommandOutput {
+    let Some(id) = ns.device_by_name(dev) else { return no_port(dev) };
+    let bridged = ns.device(id).is_some_and(|d| d.master.is_some());
+    match ns.port_flags(id).filter(|_| bridged) {
+        Some(flags) => {
+            options.iter().for_each(|(option, on)| option.set(flags, *on));
+            CommandOutput::default()
+        }
+        None => not_supported(),
+    }
+}
+
+/// Device by device: what the bridge knows, the newest first, and the groups that the device itself listens to.
+fn fdb_show(ns: &Netns, br: Option<&str>, only: Option<&str>, now: Instant) -> Vec<String> {
     let mut out = Vec::new();
-    for bridge in ns.devices().iter().filter(|d| br.is_none_or(|b| b == d.name)) {
-        let Some(b) = ns.bridge(bridge.id) else { continue };
-        for (mac, e) in b.fdb.entries(now) {
-            let name = ns.dev_name(e.dev);
-            if dev.is_some_and(|d| d != name) {
-                continue;
-            }
-            let master = if e.dev == bridge.id { String::new() } else { format!(" master {}", bridge.name) };
+    for d in ns.devices().iter().filter(|d| only.is_none_or(|o| o == d.name)) {
+        let bridge = d.master.or(ns.bridge(d.id).map(|_| d.id));
+        let bridge_name = bridge.map(|b| ns.dev_name(b));
+        if br.is_some() && br != bridge_name {
+            continue;
+        }
+        let dev = if only.is_some() { String::new() } else { format!("dev {} ", d.name) };
+        let known = bridge.and_then(|b| ns.bridge(b)).map(|b| b.fdb.entries(now, b.ageing_time));
+        let known = known.unwrap_or_default().into_iter().filter(|(_, e)| e.dev == d.id).map(|(mac, e)| {
             let state = match (e.local, e.is_static) {
-                (true, _) => " permanent",
-                (false, true) => " static",
+                (true, _) => "permanent",
+                (false, true) => "static",
                 (false, false) => "",
             };
-            out.push(format!("{mac} dev {name}{master}{state}"));
+            format!("{mac} {dev}master {} {state}", bridge_name.unwrap_or_default())
+        });
+        let mut own = Vec::new();
+        if matches!(d.kind, DevKind::Veth | DevKind::Bridge(_)) {
+            own.push(format!("33:33:00:00:00:01 {dev}self permanent"));
+            if d.up {
+                own.push(format!("01:00:5e:00:00:01 {dev}self permanent"));
+            }
+        }
+        // The bridge's own come first of itself, last of a port.
+        match ns.bridge(d.id) {
+            Some(_) => out.extend(own.into_iter().chain(known)),
+            None => out.extend(known.chain(own)),
         }
     }
     out
 }
 
-fn fdb_set(ns: &mut Netns, spec: &FdbSpec, replace: bool, now: Instant) -> CommandOutput {
+/// Whether an entry that is there already stands in the way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FdbHow {
+    Add,
+    Replace,
+}
+
+fn fdb_set(ns: &mut Netns, spec: &FdbSpec, how: FdbHow, now: Instant) -> CommandOutput {
     let Some((bridge, port)) = bridge_of(ns, &spec.dev) else { return no_port(&spec.dev) };
+    if spec.master && bridge == port {
+        return not_supported();
+    }
     if !spec.master && bridge != port {
         // The device's own address filter: a veth takes every frame anyway.
         return CommandOutput::default();
     }
     let Some(b) = ns.bridge_mut(bridge) else { return CommandOutput::default() };
-    if !replace && b.fdb.find(spec.mac, now).is_some() {
-        return CommandOutput::failed(2, "RTNETLINK answers: File exists");
+    if how == FdbHow::Add && b.find(spec.mac, now).is_some() {
+        return CommandOutput::failed(255, "RTNETLINK answers: File exists");
     }
     let entry = FdbEntry {
         dev: port,
@@ -87,23 +145,22 @@ fn fdb_set(ns: &mut Netns, spec: &FdbSpec, replace: bool, now: Instant) -> Comma
 fn fdb_del(ns: &mut Netns, spec: &FdbSpec, now: Instant) -> CommandOutput {
     let Some((bridge, _)) = bridge_of(ns, &spec.dev) else { return no_port(&spec.dev) };
     let Some(b) = ns.bridge_mut(bridge) else { return CommandOutput::default() };
-    if b.fdb.find(spec.mac, now).is_none() {
-        return CommandOutput::failed(2, "RTNETLINK answers: No such file or directory");
+    if b.find(spec.mac, now).is_none() {
+        return CommandOutput::failed(255, "RTNETLINK answers: No such file or directory");
     }
     b.fdb.remove(spec.mac);
     CommandOutput::default()
 }
 
-fn link_show(ns: &Netns, only: Option<&str>) -> Vec<String> {
+fn link_show(world: &World, ns: &Netns, only: Option<&str>) -> Vec<String> {
     let ports = ns.devices().iter().filter(|d| only.is_none_or(|o| o == d.name));
-    ports
-        .filter_map(|d| {
-            let master = ns.dev_name(d.master?);
-            let number = d.id.0 + 1;
-            Some(format!(
-                "{number}: {}: mtu {} master {master} state forwarding priority 32 cost 2 ",
-                d.name, d.mtu
-            ))
-        })
-        .collect()
+    let ports = ports.filter_map(|d| Some((d, ns.device(d.master?)?))).map(|(d, master)| {
+        let (number, name, flags) = link_head(world, ns, d);
+        let state = if d.up && master.up { "forwarding" } else { "disabled" };
+        format!(
+            "{number}: {name}: <{flags}> mtu {} master {} state {state} priority 32 cost 2 ",
+            d.mtu, master.name
+        )
+    });
+    ports.collect()
 }

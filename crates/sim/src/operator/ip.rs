@@ -7,6 +7,7 @@ mod tests;
 
 pub use route::route_text;
 pub use show::brief_addresses;
+pub(super) use show::link_head;
 
 use super::{CommandOutput, refused};
 use crate::world::World;
@@ -112,9 +113,13 @@ fn perform(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), 
             ..
         })) => {
             let peer = peer.clone().ok_or("type veth: expected peer name NAME")?;
+            if ns.device_by_name(name).is_some() {
+                return Err("RTNETLINK answers: File exists".to_owned());
+            }
+            // veth_newlink makes the other end first.
             let ends = [
-                add_link(ns, name, *address, DevKind::Veth)?,
                 add_link(ns, &peer, *peer_address, DevKind::Veth)?,
+                add_link(ns, name, *address, DevKind::Veth)?,
             ];
             world.connect((host, ends[0]), (host, ends[1]));
             Ok(())
@@ -221,7 +226,11 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
     match command {
         LinkCommand::Add(new) => {
             let kind = match &new.kind {
-                LinkKind::Bridge => DevKind::Bridge(Box::<Bridge>::default()),
+                LinkKind::Bridge(options) => {
+                    let mut bridge = Box::<Bridge>::default();
+                    options.iter().for_each(|o| o.set(&mut bridge));
+                    DevKind::Bridge(bridge)
+                }
                 LinkKind::Dummy => DevKind::Dummy,
                 LinkKind::Veth { .. } => DevKind::Veth,
             };
@@ -243,12 +252,25 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
                     LinkChange::Promisc(on) => ns.set_promisc(id, *on),
                     LinkChange::Address(mac) => ns.set_mac(id, *mac),
                     LinkChange::Mtu(mtu) => ns.set_mtu(id, *mtu),
-                    LinkChange::Hairpin(on) => ns.set_hairpin(id, *on),
+                    LinkChange::Port(option, on) => {
+                        let bridged = ns.device(id).is_some_and(|d| d.master.is_some());
+                        match ns.port_flags(id).filter(|_| bridged) {
+                            Some(flags) => option.set(flags, *on),
+                            None => return Err("RTNETLINK answers: Operation not supported".to_owned()),
+                        }
+                    }
+                    LinkChange::Bridge(option) => match ns.bridge_mut(id) {
+                        Some(bridge) => option.set(bridge),
+                        None => return Err("RTNETLINK answers: Operation not supported".to_owned()),
+                    },
                     LinkChange::NoMaster => {
                         ns.set_master(id, None);
                     }
                     LinkChange::Master(name) => {
                         let master = device(ns, name)?;
+                        if ns.bridge(id).is_some() && ns.bridge(master).is_some() {
+                            return Err("Error: Can not enslave a bridge to a bridge.".to_owned());
+                        }
                         if !ns.set_master(id, Some(master)) {
                             return Err("RTNETLINK answers: Operation not supported".to_owned());
                         }

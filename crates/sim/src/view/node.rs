@@ -84,7 +84,7 @@ pub fn settings(ns: &Netns) -> Vec<String> {
 pub fn listings(world: &World, ns: &Netns) -> Vec<Listing> {
     let hairpin = ns.devices().iter().filter(|d| d.master.is_some());
     let hairpin = hairpin
-        .map(|d| format!("/sys/class/net/{}/brport/hairpin_mode:{}", d.name, u8::from(d.hairpin)))
+        .map(|d| format!("/sys/class/net/{}/brport/hairpin_mode:{}", d.name, u8::from(d.port.hairpin)))
         .collect();
     let loaded = modules(ns).into_iter().filter(|(_, loaded)| *loaded);
     let sets = ns.ipsets.iter().flat_map(|s| save_set(s, false, ns.era(), Instant(0)));

@@ -1,5 +1,6 @@
 //! `ip link`
 
+use super::port::{BridgeOption, PORT_NAMES, PortOption, bridge_options, port_option};
 use crate::diagnostic::{Diagnostic, Fault, q};
 use crate::words::{Words, device};
 use packet::Mac;
@@ -52,7 +53,7 @@ pub enum LinkKind {
         peer_address: Option<Mac>,
     },
     /// `type bridge`
-    Bridge,
+    Bridge(Vec<BridgeOption>),
     /// `type dummy`
     Dummy,
 }
@@ -74,8 +75,10 @@ pub enum LinkChange {
     Master(String),
     /// `nomaster`
     NoMaster,
-    /// `type bridge_slave hairpin on|off`
-    Hairpin(bool),
+    /// `type bridge_slave hairpin on|off ...`
+    Port(PortOption, bool),
+    /// `type bridge ageing_time N ...`
+    Bridge(BridgeOption),
 }
 
 #[derive(Clone, Copy)]
@@ -95,8 +98,17 @@ const VERBS: &[(&str, Verb)] = &[
     ("list", Verb::Show),
 ];
 
-const CHANGES: &[&str] =
-    &["up", "down", "promisc", "address", "mtu", "master", "nomaster", "type bridge_slave hairpin on|off"];
+const CHANGES: &[&str] = &[
+    "up",
+    "down",
+    "promisc",
+    "address",
+    "mtu",
+    "master",
+    "nomaster",
+    "type bridge_slave hairpin on|off",
+    "type bridge OPTION VALUE",
+];
 const NOT_MODELLED: &[&str] = &[
     "addrgenmode",
     "alias",
@@ -130,7 +142,6 @@ const KINDS: &[&str] = &["veth", "bridge", "dummy"];
 const OTHER_KINDS: &[&str] = &[
     "bond",
     "bond_slave",
-    "bridge_slave",
     "geneve",
     "gre",
     "gretap",
@@ -199,7 +210,7 @@ fn set(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {
             "master" => LinkChange::Master(words.device()?),
             "nomaster" => LinkChange::NoMaster,
             "type" => {
-                changes.extend(bridge_slave(words)?);
+                changes.extend(of_type(words)?);
                 continue;
             }
             _ => return words.unexpected(&token, CHANGES, NOT_MODELLED),
@@ -212,16 +223,17 @@ fn set(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {
     Ok(LinkCommand::Set { dev, changes })
 }
 
-/// `bridge_slave hairpin on|off`
-fn bridge_slave(words: &mut Words<'_>) -> Result<Vec<LinkChange>, Diagnostic> {
-    words.choose("bridge_slave", &[("bridge_slave", ())], OTHER_KINDS)?;
+/// `bridge_slave hairpin on|off ...`, `bridge ageing_time N ...`
+fn of_type(words: &mut Words<'_>) -> Result<Vec<LinkChange>, Diagnostic> {
+    let types = [("bridge_slave", false), ("bridge", true)];
+    if words.choose("bridge_slave or bridge", &types, OTHER_KINDS)? {
+        return Ok(bridge_options(words)?.into_iter().map(LinkChange::Bridge).collect());
+    }
     let mut changes = Vec::new();
     while let Some(token) = words.next() {
-        match token.text.as_ref() {
-            "hairpin" => changes.push(LinkChange::Hairpin(words.switch()?)),
-            word => {
-                return words.unexpected(&token, &["hairpin"], &[word]);
-            }
+        match port_option(&token.text) {
+            Some(option) => changes.push(LinkChange::Port(option, words.switch()?)),
+            None => return words.unexpected(&token, PORT_NAMES, &[&token.text]),
         }
     }
     match changes.is_empty() {
@@ -263,19 +275,17 @@ fn add(words: &mut Words<'_>) -> Result<NewLink, Diagnostic> {
 fn link_kind(words: &mut Words<'_>) -> Result<LinkKind, Diagnostic> {
     let token = words.need("a type of device")?;
     match token.text.as_ref() {
-        "bridge" | "dummy" => {
-            let kind = if token.text == "bridge" { LinkKind::Bridge } else { LinkKind::Dummy };
-            match words.next() {
-                None => Ok(kind),
-                Some(t) => {
-                    let fault = Fault::new(
-                        format!("{} is not modelled", q(&t.text)),
-                        "expected no options behind the type",
-                    );
-                    words.blame(&t, fault)
-                }
+        "bridge" => Ok(LinkKind::Bridge(bridge_options(words)?)),
+        "dummy" => match words.next() {
+            None => Ok(LinkKind::Dummy),
+            Some(t) => {
+                let fault = Fault::new(
+                    format!("{} is not modelled", q(&t.text)),
+                    "expected no options behind the type",
+                );
+                words.blame(&t, fault)
             }
-        }
+        },
         "veth" => {
             if !words.take("peer") {
                 return words.end().map(|()| LinkKind::Veth { peer: None, peer_address: None });

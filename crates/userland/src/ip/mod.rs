@@ -4,6 +4,7 @@ mod addr;
 mod link;
 mod names;
 mod neigh;
+mod port;
 mod route;
 mod rule;
 
@@ -11,6 +12,8 @@ pub use addr::{AddrCommand, AddrSpec};
 pub use link::{LinkChange, LinkCommand, LinkKind, NewLink};
 pub use names::{protocol_name, scope_name, table_name};
 pub use neigh::{NeighCommand, NeighSpec, NudWord};
+pub use port::{BridgeOption, PortOption};
+pub(crate) use port::{PORT_NAMES, port_option};
 pub use route::{HopSpec, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, defaults};
 pub use rule::{RuleCommand, RuleSpec, ipproto_name};
 

@@ -51,8 +51,19 @@ fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> R
         {
             return Err(cx.drop(&skb, reason));
         }
+    } else if oif_changed(ns, conn, info.dir, ctx) {
+        ct_kill(ns, &skb, conn, cx);
+        return Err(cx.drop(&skb, DropReason::NetfilterDrop));
     }
     Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx))
+}
+
+/// `nf_nat_oif_changed`: a masqueraded flow leaves by another device than the one whose address it has.
+fn oif_changed(ns: &Netns, conn: ConnId, dir: Direction, ctx: &HookCtx) -> bool {
+    let masq = ns.ct.get(conn).and_then(|c| c.masq);
+    ctx.hook == InetHook::PostRouting
+        && dir == Direction::Original
+        && masq.is_some_and(|dev| ctx.outdev.is_some_and(|out| out != dev))
 }
 
 fn initialized(ns: &Netns, conn: ConnId, manip: Manip) -> bool {

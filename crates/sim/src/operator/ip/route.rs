@@ -17,7 +17,7 @@ const NO_DEVICE: DevId = DevId(u16::MAX);
 
 fn hop(ns: &Netns, spec: &HopSpec) -> Result<NextHop, String> {
     let dev = spec.dev.as_ref().map(|name| device(ns, name)).transpose()?.unwrap_or(NO_DEVICE);
-    Ok(NextHop { gateway: spec.via, dev, weight: spec.weight.unwrap_or(1), onlink: spec.onlink })
+    Ok(NextHop { weight: spec.weight.unwrap_or(1), onlink: spec.onlink, ..NextHop::new(spec.via, dev) })
 }
 
 fn to_route(ns: &Netns, spec: &RouteSpec, delete: bool) -> Result<Route, String> {
@@ -70,7 +70,10 @@ pub(super) fn change(ns: &mut Netns, command: &RouteCommand) -> Result<(), Strin
 /// `fib_table_delete`: the first route of the table and the prefix that has everything that is said.
 fn delete(ns: &mut Netns, spec: &RouteSpec) -> Result<(), String> {
     let want = to_route(ns, spec, true)?;
-    let any_hop = [NextHop { gateway: None, dev: NO_DEVICE, weight: 1, onlink: false }];
+    if !ns.fib.has_table(want.table) {
+        return Err("Error: FIB table does not exist.".to_owned());
+    }
+    let any_hop = [NextHop::new(None, NO_DEVICE)];
     let hops_fit = |r: &Route| {
         let fits = |w: &NextHop, h: &NextHop| {
             (w.dev == NO_DEVICE || w.dev == h.dev) && w.gateway.is_none_or(|g| h.gateway == Some(g))
@@ -232,6 +235,9 @@ fn add_rule(ns: &mut Netns, spec: &RuleSpec) -> Result<(), String> {
     if spec.rule.tos & 3 != 0 {
         return Err("Error: Invalid dsfield (tos): ECN bits must be 0.".to_owned());
     }
+    if spec.rule.tos & !0x1e != 0 {
+        return Err("Error: Invalid tos.".to_owned());
+    }
     match ns.fib.rules.add(FibRule { pref, ..spec.rule.clone() }) {
         true => Ok(()),
         false => Err("RTNETLINK answers: File exists".to_owned()),
@@ -254,7 +260,7 @@ fn rule_text(ns: &Netns, r: &FibRule) -> String {
         s += &format!(" tos {}", tos_name(r.tos));
     }
     if let Some((value, mask)) = r.fwmark {
-        s += &format!(" fwmark {value:#x}");
+        s += &if value == 0 { " fwmark 0".to_owned() } else { format!(" fwmark {value:#x}") };
         if mask != u32::MAX {
             s += &format!("/{mask:#x}");
         }
@@ -319,6 +325,8 @@ pub(super) fn get(
     let many = way.verdict == Verdict::Multicast;
     let here = way.verdict == Verdict::Local || way.verdict == Verdict::Broadcast || many && dst == ALL_HOSTS;
     let (kind, flag) = match way.verdict {
+        // By `lo`, but not because the address is ours.
+        Verdict::Local if route.as_ref().is_some_and(|r| r.kind != RouteKind::Local) => ("", ""),
         Verdict::Local => ("local ", ""),
         Verdict::Broadcast => ("broadcast ", "brd"),
         Verdict::Multicast => ("multicast ", "mc"),

@@ -35,6 +35,12 @@ pub fn brief_addresses(world: &World, ns: &Netns) -> Vec<String> {
     with.map(|d| Dev { world, ns, d }.brief_addr()).collect()
 }
 
+/// What begins the line of a device: its number, its name with the other end, its flags.
+pub(in crate::operator) fn link_head(world: &World, ns: &Netns, d: &Device) -> (u16, String, String) {
+    let dev = Dev { world, ns, d };
+    (d.id.0 + 1, dev.name(), dev.flags())
+}
+
 /// A device with what is around it.
 struct Dev<'a> {
     world: &'a World,
@@ -128,7 +134,7 @@ impl Dev<'_> {
     fn full(&self, what: What) -> Vec<String> {
         let d = self.d;
         let master = d.master.map_or(String::new(), |m| format!("master {} ", self.ns.dev_name(m)));
-        let qdisc = if d.up { "noqueue" } else { "noop" };
+        let qdisc = if d.activated { "noqueue" } else { "noop" };
         let mode = if what == What::Link { "mode DEFAULT " } else { "" };
         let mut out = vec![format!(
             "{}: {}: <{}> mtu {} qdisc {qdisc} {master}state {} {mode}group default qlen 1000",

@@ -44,20 +44,20 @@ fn devices_are_shown_as_the_real_tool_does() {
             "    link/ether 46:00:1d:41:a2:13 brd ff:ff:ff:ff:ff:ff",
             "    inet 10.0.0.1/24 scope global br0",
             "       valid_lft forever preferred_lft forever",
-            "3: v0@v1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master br0 state UP group default qlen 1000",
-            "    link/ether 46:00:1d:41:a2:14 brd ff:ff:ff:ff:ff:ff",
-            "4: v1@v0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000",
+            "3: v1@v0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000",
             "    link/ether f2:27:ff:b0:be:04 brd ff:ff:ff:ff:ff:ff",
             "    inet 10.9.0.2/16 scope global v1",
             "       valid_lft forever preferred_lft forever",
             "    inet 10.9.0.3/16 scope global secondary v1",
             "       valid_lft forever preferred_lft forever",
+            "4: v0@v1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master br0 state UP group default qlen 1000",
+            "    link/ether 46:00:1d:41:a2:14 brd ff:ff:ff:ff:ff:ff",
         ]
     );
     assert_eq!(
         ip(&mut world, host, "ip link show dev v1"),
         [
-            "4: v1@v0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default qlen 1000",
+            "3: v1@v0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default qlen 1000",
             "    link/ether f2:27:ff:b0:be:04 brd ff:ff:ff:ff:ff:ff",
         ]
     );
@@ -74,7 +74,7 @@ fn a_veth_whose_other_end_is_down_has_no_carrier() {
     ip(&mut world, host, "ip link set v0 promisc on");
     assert_eq!(
         ip(&mut world, host, "ip link show dev v0")[0],
-        "3: v0@v1: <NO-CARRIER,BROADCAST,MULTICAST,PROMISC,UP,M-DOWN> mtu 1500 qdisc noqueue master br0 \
+        "4: v0@v1: <NO-CARRIER,BROADCAST,MULTICAST,PROMISC,UP,M-DOWN> mtu 1500 qdisc noqueue master br0 \
          state LOWERLAYERDOWN mode DEFAULT group default qlen 1000"
     );
 }
