@@ -11,24 +11,36 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use tests::facets::case_difference;
 
-fn cases() -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cases/seed1-1500.jsonl.gz");
+fn cases(file: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cases").join(file);
     let lines = BufReader::new(GzDecoder::new(File::open(path).unwrap())).lines();
     let cases = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     cases.filter(|c| c["random_port"] == false).collect()
 }
 
-#[test]
-fn random_cases_go_as_in_the_kernel() {
-    let cases = cases();
-    assert_eq!(cases.len(), 1488);
-    for kernel in &cases {
+fn all_agree(cases: &[Value]) {
+    for kernel in cases {
         let number = &kernel["case"];
         let engine = nflab::replay_case(kernel).unwrap_or_else(|e| panic!("case {number}: {e}"));
         if let Some(what) = case_difference(kernel, &engine) {
             panic!("case {number}, {what}");
         }
     }
+}
+
+#[test]
+fn random_cases_go_as_in_the_kernel() {
+    let cases = cases("seed1-1500.jsonl.gz");
+    assert_eq!(cases.len(), 1488);
+    all_agree(&cases);
+}
+
+/// Made by `fuzz/matches.py`.
+#[test]
+fn random_matches_go_as_in_the_kernel() {
+    let cases = cases("matches-m5-300.jsonl.gz");
+    assert_eq!(cases.len(), 298);
+    all_agree(&cases);
 }
 
 #[test]

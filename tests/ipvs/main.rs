@@ -16,10 +16,13 @@ mod walk;
 
 use serde_json::Value;
 
-fn record() -> Value {
+fn scenario() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/ipvs/nodeport.json");
-    let scenario: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    nflab::replay(&scenario).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn record() -> Value {
+    nflab::replay(&scenario()).unwrap()
 }
 
 /// Hook and table of each step, runs of the same written once; conntrack's probe left out.
@@ -106,4 +109,46 @@ fn ipvsadm_lists_servers_and_connections() {
     let conns = record["steps"][7]["outcome"]["stdout"].as_array().unwrap();
     let udp = conns.iter().filter_map(Value::as_str).find(|l| l.starts_with("UDP")).unwrap();
     assert!(udp.contains("192.168.1.100:4007") && udp.ends_with("10.244.1.11:8080"), "{udp}");
+}
+
+/// The options of `-m ipvs`, one rule each in mangle POSTROUTING; which of them match a packet of the request to the node
+/// port (true) or of its answer. From xt_ipvs.c; no recording has the match.
+#[test]
+fn the_match_ipvs_knows_a_connection_by_its_packets_to_the_real_server() {
+    let options = [
+        ("--ipvs", true, true),
+        ("! --ipvs", false, false),
+        ("--vproto udp", true, false),
+        ("! --vproto tcp", true, false),
+        ("--vproto tcp", false, false),
+        ("--vaddr 192.168.1.11", true, false),
+        ("--vaddr 192.168.1.99/24", true, false),
+        ("! --vaddr 192.168.1.11", false, false),
+        ("--vport 30080", true, false),
+        ("--vport 8080", false, false),
+        ("--vdir ORIGINAL", true, false),
+        ("--vdir REPLY", false, false),
+        ("--vmethod MASQ", true, false),
+        ("! --vmethod MASQ", false, false),
+        ("--vmethod GATE", false, false),
+        ("--vportctl 21", false, false),
+        ("! --vportctl 21", true, false),
+        ("--vaddr 192.168.1.11 --vport 30080 --vproto udp", true, false),
+    ];
+    let rules: String = options
+        .iter()
+        .map(|(o, ..)| format!("-A POSTROUTING -m ipvs {o} -m length ! --length 0\n"))
+        .collect();
+    let mut scenario = scenario();
+    let text = scenario["hosts"]["node1"]["iptables"].as_str().unwrap().to_owned();
+    scenario["hosts"]["node1"]["iptables"] = format!("{text}*mangle\n{rules}COMMIT\n").into();
+    let record = nflab::replay(&scenario).unwrap();
+    for packet in 0..2 {
+        let steps = record["steps"][NODEPORT]["ns"]["node1"]["trace"][packet]["steps"].as_array().unwrap();
+        let hit =
+            |n: usize| steps.iter().any(|s| s["hook"] == "POSTROUTING" && s["kind"] == "rule" && s["n"] == n);
+        for (n, (option, request, answer)) in (1..).zip(options) {
+            assert_eq!(hit(n), [request, answer][packet], "{option}, packet {packet}");
+        }
+    }
 }

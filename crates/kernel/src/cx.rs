@@ -1,6 +1,7 @@
 //! What the engine is lent for one step: time, chance, the log and a place to leave work for the world.
 
 use crate::event::{Event, What};
+use crate::id::JIFFY;
 use crate::{Cut, DevId, DropReason, Instant, NetnsId, PacketId, Skb, SocketId};
 use packet::Frame;
 use rand_core::Rng;
@@ -67,9 +68,6 @@ impl Ids {
         id
     }
 }
-
-/// One tick of the kernel's clock, with 250 of them in a second.
-pub(crate) const JIFFY: u64 = 4_000;
 
 /// When a timer fires (`calc_index`, kernel/time/timer.c): at the next tick after `delay`; a timer that is far away
 /// sits in a coarser wheel, whose slots are 8, 64, 512 ticks.

@@ -72,6 +72,9 @@ id!(
     SocketId(u32)
 );
 
+/// One tick of the kernel's clock in microseconds.
+pub(crate) const JIFFY: u64 = 4_000;
+
 /// Microseconds since the start of the simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Instant(pub u64);
@@ -85,6 +88,11 @@ impl Instant {
     /// Whole milliseconds since the start.
     pub fn millis(self) -> u64 {
         self.0 / 1000
+    }
+
+    /// `jiffies`: ticks of the kernel's clock, 250 in a second; the counter wraps.
+    pub fn jiffies(self) -> u32 {
+        ((self.0 / JIFFY) & 0xffff_ffff) as u32
     }
 }
 

@@ -26,7 +26,7 @@ pub use event::{Event, What};
 pub use fate::{Cut, Delivery, DropReason, Journey};
 pub use id::{ConnId, DevId, Instant, NetnsId, PacketId, SocketId};
 pub use netns::{Modules, Netns, PutRoute, Refused};
-pub use skb::{Ct, NfBridge, PktType, Skb};
+pub use skb::{Ct, NfBridge, PktType, Skb, SkbOwner};
 
 /// The generator of the engine: the same sequence natively and in WebAssembly.
 pub type Pcg = rand_pcg::Pcg32;

@@ -21,6 +21,30 @@ pub enum PktType {
     OtherHost,
 }
 
+impl PktType {
+    /// The word used by iptables.
+    pub fn name(self) -> &'static str {
+        match self {
+            PktType::Host => "unicast",
+            PktType::Broadcast => "broadcast",
+            PktType::Multicast => "multicast",
+            PktType::OtherHost => "otherhost",
+        }
+    }
+}
+
+/// Who has made a packet (`skb->sk`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SkbOwner {
+    /// Nobody here: it came in, or it belongs to a connection that its program has left behind, or a rule made it.
+    #[default]
+    None,
+    /// A socket of the kernel's own: ICMP, RST.
+    Kernel,
+    /// A program's socket.
+    Program,
+}
+
 /// The conntrack reference of a packet (`skb->_nfct`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Ct {
@@ -123,6 +147,8 @@ pub struct SkBuff {
     pub nf_bridge: Option<NfBridge>,
     /// Set by the TRACE target: later rules that match are reported.
     pub nf_trace: bool,
+    /// Who has made it.
+    pub owner: SkbOwner,
     /// The routing decision, once made.
     pub dst: Option<Dst>,
     /// Routing found that the packet leaves by the device it came in by, to a gateway that the sender could have
@@ -142,9 +168,11 @@ pub struct SkBuff {
 
 impl Skb {
     /// A packet that the box itself has made.
-    pub fn local(id: PacketId, ip: Ip) -> Skb {
+    pub fn local(id: PacketId, ip: Ip, owner: SkbOwner) -> Skb {
         let frame = Frame { src: Mac::ZERO, dst: Mac::ZERO, payload: Payload::Ip(ip) };
-        Skb::from_frame(id, Rc::new(frame))
+        let mut skb = Skb::from_frame(id, Rc::new(frame));
+        skb.owner = owner;
+        skb
     }
 
     /// A frame without any history.
@@ -159,6 +187,7 @@ impl Skb {
             ct: Ct::None,
             nf_bridge: None,
             nf_trace: false,
+            owner: SkbOwner::None,
             dst: None,
             do_redirect: false,
             ipvs_property: false,

@@ -97,6 +97,19 @@ impl TcpOptions {
         n
     }
 
+    /// True if an option of that number stands in the header (RFC 9293, 3.1), padding (1) included.
+    pub fn has(&self, kind: u8) -> bool {
+        match kind {
+            // Linux pads in front of an option that would not end on four bytes.
+            1 => self.wscale.is_some() || self.sack_ok != self.ts.is_some(),
+            2 => self.mss.is_some(),
+            3 => self.wscale.is_some(),
+            4 => self.sack_ok,
+            8 => self.ts.is_some(),
+            _ => false,
+        }
+    }
+
     /// True if no option is present.
     pub fn is_empty(&self) -> bool {
         *self == TcpOptions::default()

@@ -14,7 +14,7 @@ use packet::Mac;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
-use userland::iptables::{ParsedTable, RestoreOptions, apply_restore_with_sets};
+use userland::iptables::{Objects, ParsedTable, RestoreOptions, apply_restore_with};
 
 /// A world cannot be built: where in the description, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,8 +231,9 @@ pub(crate) fn restore_noflush(ns: &mut Netns, text: &str) -> Result<(), BuildErr
     let existing =
         |table| ns.table(table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(table)));
     let options = RestoreOptions { noflush: true, counters: false };
-    let sets = operator::set_names(ns);
-    let tables = apply_restore_with_sets(&existing, Some(&sets), text, options)
+    let (sets, nfacct) = (operator::set_names(ns), operator::nfacct_names(ns));
+    let objects = Objects { sets: Some(&sets), nfacct: Some(&nfacct) };
+    let tables = apply_restore_with(&existing, objects, text, options)
         .map_err(|list| error("iptables", first(&list)))?;
     for table in tables {
         load(ns, table.load())?;
@@ -247,7 +248,9 @@ fn load(ns: &mut Netns, loaded: LoadedTable) -> Result<(), BuildError> {
 fn parse(ns: &Netns, text: &str) -> Result<Vec<LoadedTable>, BuildError> {
     let empty = |table| LoadedTable::new(RuleSet::empty(table));
     let options = RestoreOptions { noflush: false, counters: true };
-    match apply_restore_with_sets(&empty, Some(&operator::set_names(ns)), text, options) {
+    let (sets, nfacct) = (operator::set_names(ns), operator::nfacct_names(ns));
+    let objects = Objects { sets: Some(&sets), nfacct: Some(&nfacct) };
+    match apply_restore_with(&empty, objects, text, options) {
         Ok(list) => Ok(list.into_iter().map(ParsedTable::load).collect()),
         Err(list) => Err(error("iptables", first(&list))),
     }

@@ -55,6 +55,8 @@ impl ToolError {
     pub const INVALID: ToolError = ToolError::Errno("Invalid argument. Run `dmesg' for more information.");
     /// `ENOENT` of most commands.
     pub const NO_CHAIN: ToolError = ToolError::Errno("No chain/target/match by that name.");
+    /// The kernel's `ERANGE`.
+    pub const RANGE: ToolError = ToolError::Errno("Numerical result out of range.");
     /// The kernel's `ELOOP`.
     pub const LOOP: ToolError = ToolError::Errno("Too many levels of symbolic links.");
 }

@@ -6,7 +6,7 @@ mod common;
 
 use common::says::{rule, says};
 use kernel::netfilter::xtables::{LoadedTable, RuleSet};
-use userland::iptables::{RestoreOptions, apply_restore_with_sets, parse_bytes, parse_restore};
+use userland::iptables::{Objects, RestoreOptions, apply_restore_with, parse_bytes, parse_restore};
 
 #[test]
 fn jump_to_a_chain_that_is_declared_too_late() {
@@ -262,7 +262,10 @@ fn sets_must_exist_where_they_are_known() {
     let text = "*filter\n-A INPUT -m set --match-set A src -m set ! --match-set NO dst\nCOMMIT\n";
     assert!(parse_restore(text).is_ok(), "nobody knows the sets");
     let empty = |table| LoadedTable::new(RuleSet::empty(table));
-    let with = |sets: &[String]| apply_restore_with_sets(&empty, Some(sets), text, RestoreOptions::default());
+    let with = |sets: &[String]| {
+        let objects = Objects { sets: Some(sets), ..Objects::default() };
+        apply_restore_with(&empty, objects, text, RestoreOptions::default())
+    };
     assert!(with(&["A".to_owned(), "NO".to_owned()]).is_ok());
     let all = with(&["A".to_owned()]).unwrap_err();
     let d = all.first().expect("one");

@@ -80,4 +80,8 @@ sessions! {
     every_device "every-device" 5,
     marks "marks" 52,
     more "more" 286,
+    matches_older "matches-older" 146,
+    matches "matches" 257,
+    matches_more "matches-more" 54,
+    matches_conntrack_recent "matches-conntrack-recent" 85,
 }

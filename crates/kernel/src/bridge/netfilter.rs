@@ -193,10 +193,14 @@ pub(super) fn br_nf_forward(
 
 /// `br_nf_post_routing`, `br_nf_dev_queue_xmit`: the hook only for what the bridge forwards; routed packets have been
 /// through POSTROUTING already. Then out of the port, in pieces if it is too long or was put together from pieces.
-pub(super) fn br_nf_post_routing(ns: &mut Netns, skb: Skb, bridge: DevId, cx: &mut Cx<'_>) -> Journey {
+pub(super) fn br_nf_post_routing(ns: &mut Netns, mut skb: Skb, bridge: DevId, cx: &mut Cx<'_>) -> Journey {
     let forwarded = skb.nf_bridge.is_some_and(|b| b.physout.is_some());
     if !forwarded || !calls_iptables(ns, &skb, bridge) {
         return br_dev_queue_push_xmit(ns, skb, cx);
+    }
+    if skb.pkt_type == PktType::OtherHost {
+        // Nobody looks at it behind this hook.
+        skb.pkt_type = PktType::Host;
     }
     note(&skb, bridge, BrNfStep::Calls(InetHook::PostRouting), cx);
     let skb = nf_hook(ns, InetHook::PostRouting, skb, None, Some(bridge), cx)?;

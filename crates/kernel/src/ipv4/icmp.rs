@@ -5,7 +5,7 @@ use crate::event::{Origin, What};
 use crate::netfilter::conntrack::attach;
 use crate::route::{Flow, Scope, Verdict, XRLIM_BURST};
 use crate::socket::{ping_rcv, raw_icmp_deliver, socket_icmp_error};
-use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, PktType, Skb};
+use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, PktType, Skb, SkbOwner};
 use packet::{Icmp, IcmpBody, Ip, L4, icmp_type};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -79,7 +79,7 @@ fn send_error(
     ip.tos = tos;
     ip.id = cx.ip_id();
     let id = cx.ids.packet();
-    let mut skb = Skb::local(id, ip);
+    let mut skb = Skb::local(id, ip, SkbOwner::Kernel);
     skb.dst = Some(route);
     attach(&mut skb, about);
     let (parent, frame) = (Some(about.id), Rc::clone(&skb.frame));
@@ -110,7 +110,13 @@ pub(crate) fn icmp_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
             query_reply(ns, &skb, icmp_type::ECHO_REPLY, body, cx)
         }
         (icmp_type::TIMESTAMP, IcmpBody::Query { id, seq, payload }) => {
-            let body = IcmpBody::Query { id: *id, seq: *seq, payload: payload.clone() };
+            // The sender's time, then this host's, twice; a request that has none is not answered.
+            let Some(theirs) = payload.get(..4) else {
+                return Err(cx.drop(&skb, DropReason::NotForUs));
+            };
+            let ours = (cx.now.millis() & 0xffff_ffff) as u32;
+            let payload = [theirs, &ours.to_be_bytes(), &ours.to_be_bytes()].concat();
+            let body = IcmpBody::Query { id: *id, seq: *seq, payload };
             query_reply(ns, &skb, icmp_type::TIMESTAMP_REPLY, body, cx)
         }
         (icmp_type::ECHO_REPLY, _) => ping_rcv(ns, skb, cx),
@@ -143,7 +149,7 @@ fn query_reply(ns: &mut Netns, skb: &Skb, kind: u8, body: IcmpBody, cx: &mut Cx<
     ip.tos = tos;
     ip.id = cx.ip_id();
     let id = cx.ids.packet();
-    let mut reply = Skb::local(id, ip);
+    let mut reply = Skb::local(id, ip, SkbOwner::Kernel);
     reply.dst = Some(route);
     let (parent, frame) = (Some(skb.id), Rc::clone(&reply.frame));
     cx.emit(id, || What::Created { origin: Origin::Icmp, parent, frame });

@@ -6,7 +6,7 @@ use crate::event::{Origin, What};
 use crate::netfilter::conntrack::{attach, set_closing};
 use crate::route::Flow;
 use crate::socket::reset_for;
-use crate::{Cx, Netns, Skb};
+use crate::{Cx, Netns, Skb, SkbOwner};
 use std::rc::Rc;
 
 /// Answers a TCP segment with a RST, unless it is one itself, is damaged, or went to everybody.
@@ -18,7 +18,7 @@ pub(crate) fn nf_send_reset(ns: &mut Netns, about: &Skb, cx: &mut Cx<'_>) {
     let (Some(src), Some(dst)) = (ip.src_v4(), ip.dst_v4()) else { return };
     ip.frag.df = true;
     let id = cx.ids.packet();
-    let mut skb = Skb::local(id, ip);
+    let mut skb = Skb::local(id, ip, SkbOwner::None);
     let flow = Flow { any_src: true, ..Flow::to(dst).from(src) };
     let Ok((route, _)) = ns.ip_route_output(&flow) else { return };
     skb.dst = Some(route);

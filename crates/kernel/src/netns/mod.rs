@@ -18,12 +18,12 @@ use crate::netfilter::conntrack::{Conntrack, ct_kill, expire_expectations, flush
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
-use crate::netfilter::xtables::matches::RecentTables;
+use crate::netfilter::xtables::matches::{Nfacct, RecentTables};
 use crate::netfilter::xtables::{LoadedTable, Place, RuleIndex, TableId};
 use crate::route::{Fib, Peer, Pmtu};
 use crate::socket::{SocketTable, tcp_timer};
 use crate::sysctl::Sysctl;
-use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, Timer};
+use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, SkbOwner, Timer};
 use ipnet::Ipv4Net;
 use litemap::LiteMap;
 use packet::{Frame, Mac};
@@ -79,6 +79,8 @@ pub struct Netns {
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
     pub(crate) recent: RecentTables,
+    /// Counters with a name, the oldest first.
+    pub nfacct: Vec<Nfacct>,
     pub(crate) peers: LiteMap<Ipv4Addr, Peer>,
     pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
     pub(crate) pmtu: LiteMap<Ipv4Addr, Pmtu>,
@@ -118,6 +120,7 @@ impl Netns {
             sockets: SocketTable::default(),
             hooks: HookList::default(),
             recent: RecentTables::new(),
+            nfacct: Vec::new(),
             peers: LiteMap::new(),
             redirects: LiteMap::new(),
             pmtu: LiteMap::new(),
@@ -152,12 +155,15 @@ impl Netns {
     }
 
     /// A packet that was sent over `lo` comes back in, or the host's own copy of what it has sent to all.
-    pub fn receive_loopback(&mut self, skb: Skb, cx: &mut Cx<'_>) {
+    pub fn receive_loopback(&mut self, mut skb: Skb, cx: &mut Cx<'_>) {
         let outer = std::mem::replace(&mut self.softirq, true);
         let _ = match skb.dev {
             // Neither a capture nor a bridge sees such a copy.
             Some(dev) if dev != DevId(0) => crate::ipv4::ip_rcv(self, skb, dev, cx),
-            _ => dev::netif_rx(self, skb, DevId(0), cx),
+            _ => {
+                skb.owner = SkbOwner::None;
+                dev::netif_rx(self, skb, DevId(0), cx)
+            }
         };
         self.softirq = outer;
     }

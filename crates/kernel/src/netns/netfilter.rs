@@ -6,7 +6,7 @@ use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, pri
 use crate::netfilter::ipvs::{
     DestSpec, Endpoint, IpvsError, ServiceId, ServiceSpec, ip_vs_conn_gc, ip_vs_flush_nodest,
 };
-use crate::netfilter::xtables::matches::Match;
+use crate::netfilter::xtables::matches::{Match, recent_tables_for};
 use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::{LoadedTable, Rule, RuleIndex, RuleSet, RuleSetError, TableId};
 use crate::sysctl::Sysctl;
@@ -86,8 +86,14 @@ impl Netns {
         loaded.rules.check()?;
         let table = loaded.rules.table;
         self.request_modules(&loaded.rules);
+        for m in loaded.rules.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.matches) {
+            if let Match::Recent(rule) = m {
+                recent_tables_for(&mut self.recent, rule);
+            }
+        }
         self.tables[table as usize] = Some(loaded);
         self.indexes[table as usize] = None;
+        self.forget_recent_tables();
         if !self.table_order.contains(&table) {
             self.table_order.insert(0, table);
         }
@@ -105,6 +111,28 @@ impl Netns {
         if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
             self.set_br_netfilter(true);
         }
+    }
+
+    /// `recent_mt_destroy`: lists that no rule names any more are gone.
+    fn forget_recent_tables(&mut self) {
+        if self.recent.is_empty() {
+            return;
+        }
+        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        let used: Vec<&str> = rules
+            .flat_map(|r| &r.matches)
+            .filter_map(|m| match m {
+                Match::Recent(rule) => Some(rule.name.as_str()),
+                _ => None,
+            })
+            .collect();
+        self.recent.retain(|name, _| used.contains(&name.as_str()));
+    }
+
+    /// How many matches in the rules of all tables name an object of nfacct: it is in use by them.
+    pub fn nfacct_references(&self, name: &str) -> usize {
+        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        rules.flat_map(|r| &r.matches).filter(|m| matches!(m, Match::Nfacct(n) if n.name == name)).count()
     }
 
     /// How often the rules of all tables and lists use a set: its References. The set is in use by them.

@@ -1,7 +1,7 @@
 //! ICMP redirects: sending them, believing them, and the per-destination limit that they share with ICMP errors
 //! (`ip_rt_send_redirect`, net/ipv4/route.c; `inet_peer_xrlim_allow`, net/ipv4/icmp.c).
 
-use crate::cx::JIFFY;
+use crate::id::JIFFY;
 use crate::{Cx, Instant, Netns, Skb};
 use packet::icmp_type;
 use std::net::Ipv4Addr;

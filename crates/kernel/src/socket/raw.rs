@@ -5,7 +5,7 @@ use crate::dev::dev_queue_xmit;
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::ip_local_out;
 use crate::route::{Flow, Verdict};
-use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Output, Skb, SocketId};
+use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Output, Skb, SkbOwner, SocketId};
 use packet::{Frame, Icmp, IcmpBody, Ip, L4, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -92,7 +92,7 @@ impl Netns {
         if ip.total_len() > mtu {
             return Err(Errno::EMSGSIZE);
         }
-        let mut skb = Skb::local(packet, ip);
+        let mut skb = Skb::local(packet, ip, SkbOwner::Program);
         skb.dst = Some(route);
         let frame = Rc::clone(&skb.frame);
         cx.emit(packet, || What::Created { origin, parent: None, frame });

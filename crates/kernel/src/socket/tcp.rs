@@ -415,7 +415,6 @@ impl Netns {
     /// `close()`: sends what is left, then a FIN; the socket lives on until the peer has agreed.
     pub fn tcp_close(&mut self, id: SocketId, cx: &mut Cx<'_>) {
         let Some(t) = self.sockets.tcp(id) else { return };
-        t.orphan = true;
         own(t, id, cx);
         match t.status {
             TcpStatus::SynSent | TcpStatus::Close => {
@@ -430,6 +429,10 @@ impl Netns {
                 push(self, id, cx);
             }
             _ => {}
+        }
+        // sock_orphan: what is sent up to here still belongs to the program.
+        if let Some(t) = self.sockets.tcp(id) {
+            t.orphan = true;
         }
     }
 

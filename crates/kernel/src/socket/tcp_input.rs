@@ -6,7 +6,9 @@ use super::tcp_timer::{arm, send_again, watch};
 use super::{Endpoint, Errno, Socket};
 use crate::event::{SocketStep, What};
 use crate::route::Flow;
-use crate::{Cx, Delivery, DropReason, Instant, Journey, Netns, Output, Skb, SocketId, Timer};
+use crate::{
+    Cx, Delivery, DropReason, Instant, Journey, Netns, Output, PktType, Skb, SkbOwner, SocketId, Timer,
+};
 use packet::{L4, Tcp, TcpFlags};
 
 fn before(a: u32, b: u32) -> bool {
@@ -24,6 +26,10 @@ pub(crate) fn tcp_v4_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
         Some(((ip.src_v4()?, t.sport), (ip.dst_v4()?, t.dport), t.clone()))
     });
     let Some((remote, local, tcp)) = parsed else { return Err(cx.drop(&skb, DropReason::NoProtocol)) };
+    if skb.pkt_type != PktType::Host {
+        // TCP knows no groups; nobody is told.
+        return Err(cx.drop(&skb, DropReason::NotForUs));
+    }
     if !tcp.checksum_ok {
         return Err(cx.drop(&skb, DropReason::BadChecksum));
     }
@@ -51,7 +57,7 @@ pub(crate) fn tcp_v4_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
             }
             segment(ns, id, skb, &tcp, local, remote, cx)
         }
-        None => no_socket(ns, skb, cx),
+        None => no_socket(ns, None, skb, cx),
     }
 }
 
@@ -94,8 +100,14 @@ fn find_listener(ns: &Netns, local: Endpoint) -> Option<SocketId> {
 }
 
 /// A segment that no socket wants is answered with a RST.
-fn no_socket(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
-    send_reset(ns, &skb, cx);
+fn no_socket(ns: &mut Netns, socket: Option<SocketId>, skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    // It is sent in the name of the socket that refused, if there is one.
+    let owner = match socket.and_then(|id| ns.sockets.get_mut(id)) {
+        None => SkbOwner::Kernel,
+        Some(Socket::Tcp(t)) if t.orphan => SkbOwner::None,
+        Some(_) => SkbOwner::Program,
+    };
+    send_reset(ns, &skb, owner, cx);
     Err(cx.drop(&skb, DropReason::NoSocket))
 }
 
@@ -111,11 +123,11 @@ fn segment(
     let status = match ns.sockets.get_mut(id) {
         Some(Socket::Listen(_)) => return listen(ns, id, skb, tcp, local, remote, cx),
         Some(Socket::Tcp(t)) => t.status,
-        _ => return no_socket(ns, skb, cx),
+        _ => return no_socket(ns, Some(id), skb, cx),
     };
     match status {
         TcpStatus::SynSent => syn_sent(ns, id, skb, tcp, cx),
-        TcpStatus::Close => no_socket(ns, skb, cx),
+        TcpStatus::Close => no_socket(ns, Some(id), skb, cx),
         _ => connected(ns, id, skb, tcp, cx),
     }
 }
@@ -134,7 +146,7 @@ fn listen(
         return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
     if tcp.flags.has(TcpFlags::ACK) || !tcp.flags.has(TcpFlags::SYN) {
-        return no_socket(ns, skb, cx);
+        return no_socket(ns, Some(listener), skb, cx);
     }
     let advmss = match ns.ip_route_output(&Flow::to(remote.0).from(local.0)) {
         Ok((dst, _)) => ns.advmss(&dst, remote.0, cx),
@@ -177,10 +189,10 @@ fn negotiate(t: &mut TcpSocket, tcp: &Tcp) {
 
 /// `tcp_rcv_synsent_state_process`
 fn syn_sent(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
-    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, skb, cx) };
+    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, Some(id), skb, cx) };
     let acks = tcp.flags.has(TcpFlags::ACK);
     if acks && tcp.ack != t.snd_nxt {
-        return no_socket(ns, skb, cx);
+        return no_socket(ns, Some(id), skb, cx);
     }
     if tcp.flags.has(TcpFlags::RST) {
         if !acks {
@@ -220,7 +232,7 @@ fn ack_now(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
 
 /// `tcp_rcv_established`, `tcp_rcv_state_process`
 fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
-    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, skb, cx) };
+    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, Some(id), skb, cx) };
     let end = tcp.seq.wrapping_add(tcp.seq_len());
     let in_window = !before(end, t.rcv_nxt) && !after(tcp.seq, t.rcv_nxt.wrapping_add(t.rcv_wnd));
     if tcp.flags.has(TcpFlags::RST) {
@@ -241,7 +253,7 @@ fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>)
     }
     if after(tcp.ack, t.snd_nxt) || (t.status == TcpStatus::SynRecv && tcp.ack != t.snd_nxt) {
         if t.status == TcpStatus::SynRecv {
-            return no_socket(ns, skb, cx);
+            return no_socket(ns, Some(id), skb, cx);
         }
         ack_now(ns, id, cx);
         return Err(cx.drop(&skb, DropReason::SocketRefused));
@@ -258,7 +270,7 @@ fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>)
         // Nobody will read it: the peer learns that (RFC 1122, 4.2.2.13).
         t.enter(id, TcpStatus::Close, cx);
         ns.sockets.remove(id);
-        send_reset(ns, &skb, cx);
+        send_reset(ns, &skb, SkbOwner::None, cx);
         return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
     let taken = take_payload(ns, id, &skb, tcp, cx);
@@ -270,7 +282,7 @@ fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>)
 }
 
 fn reset_received(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
-    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, skb, cx) };
+    let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, Some(id), skb, cx) };
     // RFC 5961: only the exact next sequence number; another one in the window is challenged.
     if tcp.seq != t.rcv_nxt {
         let in_window = after(tcp.seq, t.rcv_nxt) && !after(tcp.seq, t.rcv_nxt.wrapping_add(t.rcv_wnd));

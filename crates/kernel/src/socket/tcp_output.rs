@@ -5,7 +5,7 @@ use super::tcp::{TcpSocket, WSCALE};
 use crate::event::{Origin, What};
 use crate::ipv4::ip_local_out;
 use crate::route::Flow;
-use crate::{Cx, DropReason, Netns, PacketId, Skb, SocketId};
+use crate::{Cx, DropReason, Netns, PacketId, Skb, SkbOwner, SocketId};
 use packet::{Ip, L4, Tcp, TcpFlags, TcpOptions};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -76,19 +76,21 @@ pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut 
         ip.id = t.ip_id;
     }
     let parent = t.cause;
-    send(ns, ip, Origin::Socket(id), parent, cx)
+    let owner = if t.orphan { SkbOwner::None } else { SkbOwner::Program };
+    send(ns, ip, Origin::Socket(id), owner, parent, cx)
 }
 
 fn send(
     ns: &mut Netns,
     ip: Ip,
     origin: Origin,
+    owner: SkbOwner,
     parent: Option<PacketId>,
     cx: &mut Cx<'_>,
 ) -> Option<PacketId> {
     let flow = Flow::to(ip.dst_v4()?).from(ip.src_v4()?).like(&ip);
     let packet = cx.ids.packet();
-    let mut skb = Skb::local(packet, ip);
+    let mut skb = Skb::local(packet, ip, owner);
     let frame = Rc::clone(&skb.frame);
     cx.emit(packet, || What::Created { origin, parent, frame });
     match ns.route_packet(packet, &flow, cx) {
@@ -131,8 +133,8 @@ pub(crate) fn reset_for(ip: &Ip) -> Option<Ip> {
 }
 
 /// `tcp_v4_send_reset`
-pub(super) fn send_reset(ns: &mut Netns, about: &Skb, cx: &mut Cx<'_>) {
+pub(super) fn send_reset(ns: &mut Netns, about: &Skb, owner: SkbOwner, cx: &mut Cx<'_>) {
     let Some(mut rst) = about.ip().and_then(reset_for) else { return };
     rst.frag.df = true;
-    send(ns, rst, Origin::TcpReset, Some(about.id), cx);
+    send(ns, rst, Origin::TcpReset, owner, Some(about.id), cx);
 }

@@ -4,7 +4,7 @@ use super::{Endpoint, Errno, IcmpError, Socket, nobody_is_me, send_error};
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::{Flow, Verdict};
-use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
+use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SkbOwner, SocketId};
 use packet::{Ip, L4, Udp, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -128,7 +128,7 @@ impl Netns {
         let locked = self.pmtu_to(remote.0, cx.now).is_some_and(|p| p.locked);
         ip.frag.df = ip.total_len() <= self.dst_mtu(&route, remote.0, false, cx) && !locked;
         ip.id = if connected { ip_id } else { cx.ip_id() };
-        let mut skb = Skb::local(packet, ip);
+        let mut skb = Skb::local(packet, ip, SkbOwner::Program);
         skb.dst = Some(route);
         skb.ignore_df = true;
         let frame = Rc::clone(&skb.frame);

@@ -9,6 +9,7 @@ mod ip;
 mod ipset;
 mod ipvsadm;
 mod modprobe;
+mod nfacct;
 mod sysctl;
 
 pub use ip::{brief_addresses, route_text};
@@ -45,7 +46,7 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 13] = [
+pub const PROGRAMS: [&str; 14] = [
     "ip",
     "bridge",
     "iptables",
@@ -58,6 +59,7 @@ pub const PROGRAMS: [&str; 13] = [
     "modprobe",
     "rmmod",
     "lsmod",
+    "nfacct",
     "dmesg",
 ];
 
@@ -86,6 +88,7 @@ pub fn command(
         "modprobe" => Ok(modprobe::modprobe(world, host, args)),
         "rmmod" => Ok(modprobe::rmmod(world, host, args)),
         "lsmod" => Ok(world.host(host).map(modprobe::lsmod).unwrap_or_default()),
+        "nfacct" => Ok(nfacct::nfacct(world, host, args)),
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
         other => Err(format!("{other:?} is not modelled; these are: {}", PROGRAMS.join(", "))),
     }
@@ -121,6 +124,11 @@ pub(crate) fn set_names(ns: &Netns) -> Vec<String> {
     ns.ipsets.iter().map(|s| s.name.clone()).collect()
 }
 
+/// The objects of nfacct that rules may refer to.
+pub(crate) fn nfacct_names(ns: &Netns) -> Vec<String> {
+    ns.nfacct.iter().map(|o| o.name.clone()).collect()
+}
+
 /// The tables of a box, for the iptables commands.
 struct Tables<'a>(&'a mut Netns);
 
@@ -137,6 +145,10 @@ impl TableStore for Tables<'_> {
 
     fn sets(&self) -> Option<Vec<String>> {
         Some(set_names(self.0))
+    }
+
+    fn nfacct(&self) -> Option<Vec<String>> {
+        Some(nfacct_names(self.0))
     }
 
     fn loaded(&self) -> Vec<TableId> {

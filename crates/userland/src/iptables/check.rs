@@ -3,8 +3,9 @@
 //! anything.
 
 use super::graph::{Hooks, JumpGraph, target_word};
-use super::matches::multiport;
 use super::matches::physdev::not_from_output;
+use super::matches::{self, multiport};
+use super::parse::Objects;
 use super::targets;
 use crate::diagnostic::{Fault, ToolError};
 use kernel::netfilter::hook::InetHook;
@@ -31,7 +32,11 @@ const MAX: usize = 100;
 
 /// Everything in a table that the kernel refuses. `line` says where a rule was written, so that a circle can be
 /// blamed on the rule that closed it.
-pub(super) fn translate_table(set: &RuleSet, line: &dyn Fn(usize, usize) -> Option<u32>) -> Vec<Rejected> {
+pub(super) fn translate_table(
+    set: &RuleSet,
+    objects: Objects<'_>,
+    line: &dyn Fn(usize, usize) -> Option<u32>,
+) -> Vec<Rejected> {
     let graph = JumpGraph::new(set);
     let mut out = circles(set, &graph, line);
     if !out.is_empty() {
@@ -43,7 +48,7 @@ pub(super) fn translate_table(set: &RuleSet, line: &dyn Fn(usize, usize) -> Opti
         for (r, rule) in chain.rules.iter().enumerate() {
             let hooks = if r <= last { reach.get(c).copied().unwrap_or_default() } else { Hooks::default() };
             let place = Place { table: set.table, hooks, chain: &chain.name, base: chain.base.is_some() };
-            if let Err((word, fault)) = check_rule(rule, &place) {
+            if let Err((word, fault)) = check_rule(rule, &place, objects) {
                 out.push(Rejected { chain: c, rule: r, word, fault });
             }
             if out.len() >= MAX {
@@ -99,16 +104,40 @@ fn invalid(word: &str, message: String, help: impl Into<String>) -> Checked {
     Err((word.to_owned(), Fault::new(message, help).says(ToolError::INVALID)))
 }
 
-fn check_rule(rule: &Rule, place: &Place<'_>) -> Checked {
+fn check_rule(rule: &Rule, place: &Place<'_>, objects: Objects<'_>) -> Checked {
     for m in &rule.matches {
-        check_match(m, rule, place)?;
+        fits("match", m.name(), m.tables(), m.hooks(), place)?;
+        check_match(m, rule, place, objects)?;
     }
     check_target(rule, place)
 }
 
-fn check_match(m: &Match, rule: &Rule, place: &Place<'_>) -> Checked {
+/// `xt_check_match`, `xt_check_target`: the tables and hooks for which an extension is made.
+fn fits(
+    kind: &str,
+    name: &str,
+    tables: Option<&[TableId]>,
+    hooks: Option<&[InetHook]>,
+    place: &Place<'_>,
+) -> Checked {
+    if let Some(tables) = tables.filter(|t| !t.contains(&place.table)) {
+        let names: Vec<&str> = tables.iter().map(|t| t.name()).collect();
+        let message = format!("{kind} {name} in table {}", place.table);
+        return invalid(name, message, format!("expected it in table {}", names.join(" or ")));
+    }
+    if let Some(hooks) = hooks
+        && let Some(bad) = place.hooks.iter().find(|h| !hooks.contains(h))
+    {
+        let names: Vec<&str> = hooks.iter().map(|h| h.chain()).collect();
+        let message = format!("{kind} {name} {}", place.from(bad));
+        return invalid(name, message, format!("expected {name} only where {} leads", names.join(" or ")));
+    }
+    Ok(())
+}
+
+fn check_match(m: &Match, rule: &Rule, place: &Place<'_>, objects: Objects<'_>) -> Checked {
     match m {
-        Match::Tcp(_) => needs(m, rule, Protocol::TCP),
+        Match::Tcp(_) | Match::Tcpmss(_) => needs(m, rule, Protocol::TCP),
         Match::Udp(_) => needs(m, rule, Protocol::UDP),
         Match::Icmp(_) => needs(m, rule, Protocol::ICMP),
         Match::Multiport(_) => match rule.proto {
@@ -144,6 +173,33 @@ fn check_match(m: &Match, rule: &Rule, place: &Place<'_>) -> Checked {
             ),
             "expected --physdev-is-bridged as well, or a rule in FORWARD or POSTROUTING",
         ),
+        Match::Limit(l) if !l.is_valid() => {
+            let message =
+                format!("a burst of {} packets at this rate is more than the kernel can count", l.burst);
+            let help = "expected a smaller --limit-burst, at least 1, or a faster --limit";
+            Err(("limit".to_owned(), Fault::new(message, help).says(ToolError::RANGE)))
+        }
+        Match::Owner(o) => match [("--uid-owner", o.uid), ("--gid-owner", o.gid)]
+            .into_iter()
+            .find(|(_, r)| r.is_some_and(|n| n.value.0 > n.value.1))
+        {
+            Some((option, _)) => invalid(
+                option,
+                format!("the range of {option} runs backwards"),
+                "expected the smaller number first",
+            ),
+            None => Ok(()),
+        },
+        Match::Recent(r) => match r.why_invalid() {
+            Some(why) => invalid("recent", why.to_owned(), "expected it without what it does not allow"),
+            None => Ok(()),
+        },
+        Match::Nfacct(n) => match objects.nfacct {
+            Some(known) if !known.contains(&n.name) => {
+                Err((n.name.clone(), matches::missing_nfacct(&n.name)))
+            }
+            _ => Ok(()),
+        },
         _ => Ok(()),
     }
 }
@@ -166,18 +222,7 @@ fn needs(m: &Match, rule: &Rule, proto: Protocol) -> Checked {
 
 fn check_target(rule: &Rule, place: &Place<'_>) -> Checked {
     let Some(name) = targets::name(&rule.target) else { return Ok(()) };
-    if let Some(tables) = rule.target.tables().filter(|t| !t.contains(&place.table)) {
-        let names: Vec<&str> = tables.iter().map(|t| t.name()).collect();
-        let message = format!("target {name} in table {}", place.table);
-        return invalid(name, message, format!("expected it in table {}", names.join(" or ")));
-    }
-    if let Some(hooks) = rule.target.hooks()
-        && let Some(bad) = place.hooks.iter().find(|h| !hooks.contains(h))
-    {
-        let names: Vec<&str> = hooks.iter().map(|h| h.chain()).collect();
-        let message = format!("target {name} {}", place.from(bad));
-        return invalid(name, message, format!("expected {name} only where {} leads", names.join(" or ")));
-    }
+    fits("target", name, rule.target.tables(), rule.target.hooks(), place)?;
     if let Target::Reject(r) = &rule.target
         && r.with == RejectWith::TcpReset
         && rule.proto != Some(Neg::plain(Protocol::TCP))

@@ -70,7 +70,10 @@ impl Draft {
             changed: false,
         };
         for (i, chain) in loaded.rules.chains.iter().enumerate() {
-            let state = |n: usize| loaded.state.get(i).and_then(|s| s.get(n)).cloned().unwrap_or_default();
+            // The counters are brought back; what matches remember is lost with every change of the table.
+            let counters = |n: usize| loaded.state.get(i)?.get(n).map(|s| s.counters);
+            let state =
+                |n: usize| RuleState { counters: counters(n).unwrap_or_default(), ..RuleState::default() };
             let rules = chain.rules.iter().enumerate();
             let rules = rules.map(|(n, r)| DraftRule { rule: Rc::clone(r), state: state(n), line: None });
             let new = DraftChain { rules: rules.collect(), ..DraftChain::new(&chain.name, chain.base) };

@@ -18,6 +18,6 @@ pub use command::{Output, TableStore, iptables, iptables_restore, iptables_save}
 pub use graph::{Hooks, JumpGraph, Loop, references};
 pub use list::{Format, list_table};
 pub use parse::{
-    ParsedTable, RestoreOptions, apply_restore, apply_restore_with_sets, parse_bytes, parse_restore,
+    Objects, ParsedTable, RestoreOptions, apply_restore, apply_restore_with, parse_bytes, parse_restore,
 };
 pub use print::{RuleToken, print_rule, print_save, rule_tokens};

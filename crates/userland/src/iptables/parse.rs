@@ -51,6 +51,15 @@ const DIAGNOSTICS_MAX: usize = 100;
 /// iptables-restore reads lines into a buffer of 10240 bytes; what is longer falls apart.
 const LINE_BYTES_MAX: usize = 10_239;
 
+/// What rules may name besides chains; `None` where it is not known, so that every name is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Objects<'a> {
+    /// The sets of ipset.
+    pub sets: Option<&'a [String]>,
+    /// The objects of nfacct.
+    pub nfacct: Option<&'a [String]>,
+}
+
 /// How a text is applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RestoreOptions {
@@ -78,17 +87,17 @@ pub fn apply_restore(
     text: &str,
     options: RestoreOptions,
 ) -> Result<Vec<ParsedTable>, Vec<Diagnostic>> {
-    apply_restore_with_sets(existing, None, text, options)
+    apply_restore_with(existing, Objects::default(), text, options)
 }
 
-/// The same where the sets of ipset are known: a rule that names another is refused.
-pub fn apply_restore_with_sets(
+/// The same where other objects are known: a rule that names one that is not there is refused.
+pub fn apply_restore_with(
     existing: &dyn Fn(TableId) -> LoadedTable,
-    sets: Option<&[String]>,
+    objects: Objects<'_>,
     text: &str,
     options: RestoreOptions,
 ) -> Result<Vec<ParsedTable>, Vec<Diagnostic>> {
-    let (tables, diagnostics) = restore(existing, sets, text, options);
+    let (tables, diagnostics) = restore(existing, objects, text, options);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
@@ -105,7 +114,7 @@ pub fn apply_restore_with_sets(
 /// text.
 pub(super) fn restore(
     existing: &dyn Fn(TableId) -> LoadedTable,
-    sets: Option<&[String]>,
+    objects: Objects<'_>,
     text: &str,
     options: RestoreOptions,
 ) -> (Vec<(u32, ParsedTable)>, Vec<Diagnostic>) {
@@ -115,7 +124,7 @@ pub(super) fn restore(
     let mut restore = Restore {
         text,
         existing,
-        sets,
+        objects,
         options,
         open: None,
         unknown: false,
@@ -143,7 +152,7 @@ struct Open<'a> {
 struct Restore<'a> {
     text: &'a str,
     existing: &'a dyn Fn(TableId) -> LoadedTable,
-    sets: Option<&'a [String]>,
+    objects: Objects<'a>,
     options: RestoreOptions,
     open: Option<Open<'a>>,
     /// Inside a table that does not exist: nothing can be said about its lines.
@@ -203,7 +212,7 @@ impl<'a> Restore<'a> {
         }
         let text = self.text;
         let later = |name: &str| declared_later(text, source.line, name);
-        let run = Run { source, line: Some(source.line), declared_later: &later, sets: self.sets };
+        let run = Run { source, line: Some(source.line), declared_later: &later, objects: self.objects };
         run.apply(&command, &mut open.draft)
     }
 
@@ -250,7 +259,7 @@ impl<'a> Restore<'a> {
             return Ok(());
         }
         let table = ParsedTable::from(open.draft.finish());
-        let rejected = translate_table(&table.rules, &|c, r| table.line(c, r));
+        let rejected = translate_table(&table.rules, self.objects, &|c, r| table.line(c, r));
         if rejected.is_empty() {
             self.done.push((source.line, table));
             return Ok(());

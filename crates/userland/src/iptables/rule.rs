@@ -4,6 +4,7 @@
 
 use super::draft::{CHAIN_MAX, Draft};
 use super::hints::no_such_target;
+use super::parse::Objects;
 use super::text::{Given, Opt, Seen};
 use super::{matches, targets};
 use crate::args::{Args, Source, Token};
@@ -82,8 +83,8 @@ pub(super) struct Scope<'d> {
     pub draft: &'d Draft,
     /// The line below that declares a chain of that name.
     pub declared_later: &'d dyn Fn(&str) -> Option<u32>,
-    /// The sets of ipset, if they are known.
-    pub sets: Option<&'d [String]>,
+    /// What else exists.
+    pub objects: Objects<'d>,
 }
 
 impl<'a> Spec<'a> {
@@ -278,6 +279,21 @@ impl<'a> Spec<'a> {
         Ok(())
     }
 
+    /// What iptables says about options that it takes all the same.
+    pub fn warnings(&self) -> String {
+        let mut out = String::new();
+        for m in &self.matches {
+            let Match::Iprange(ranges) = &m.value else { continue };
+            for (min, max) in [ranges.src, ranges.dst].into_iter().flatten().map(|n| n.value) {
+                if min > max {
+                    let range = format!("{min}-{max}");
+                    out.push_str(&format!("xt_iprange: range {range} is reversed and will never match\n"));
+                }
+            }
+        }
+        out
+    }
+
     /// Refuses a set that does not exist.
     fn check_sets(&self, source: Source<'_>, sets: &[String]) -> Result<(), Diagnostic> {
         let absent = |name: &str| !sets.iter().any(|s| s == name);
@@ -318,7 +334,7 @@ impl<'a> Spec<'a> {
 
     /// The rules that this stands for: lists of addresses give one for each pair.
     pub fn rules(&self, source: Source<'_>, scope: &Scope<'_>) -> Result<Vec<Rule>, Diagnostic> {
-        scope.sets.map_or(Ok(()), |sets| self.check_sets(source, sets))?;
+        scope.objects.sets.map_or(Ok(()), |sets| self.check_sets(source, sets))?;
         let read;
         let (srcs, dsts) = match &self.nets {
             Some(nets) => nets,

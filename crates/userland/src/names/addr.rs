@@ -32,6 +32,36 @@ pub(crate) fn whole_address(text: &str) -> Result<Ipv4Addr, Fault> {
     dotted(text).filter(|_| text.split('.').count() == 4).ok_or_else(|| no_address(text))
 }
 
+/// An address as `getaddrinfo` reads it: the last number fills the bytes that are left, so that `10.1` is 10.0.0.1. The
+/// only name that is known is localhost.
+pub(crate) fn resolved(text: &str) -> Result<Ipv4Addr, Fault> {
+    if text == "localhost" {
+        return Ok(Ipv4Addr::LOCALHOST);
+    }
+    let read = || {
+        let (head, last) = text.rsplit_once('.').map_or((None, text), |(h, l)| (Some(h), l));
+        let mut bits = 0u64;
+        let mut left = 32u32;
+        for part in head.into_iter().flat_map(|h| h.split('.')) {
+            left = left.checked_sub(8).filter(|n| *n > 0)?;
+            bits |= unsigned(part, 0, 255)? << left;
+        }
+        bits |= unsigned(last, 0, (1u64 << left) - 1)?;
+        u32::try_from(bits).ok().map(Ipv4Addr::from)
+    };
+    // Its words depend on the machine.
+    read().ok_or_else(|| no_address(text).silent())
+}
+
+/// `ADDRESS[/MASK]` with an address as in [`resolved`]; bits outside the mask stay.
+pub(crate) fn resolved_network(text: &str) -> Result<IpMatch, Fault> {
+    let (ip, bits) = match text.split_once('/') {
+        Some((ip, bits)) => (ip, mask(bits).map_err(Fault::silent)?),
+        None => (text, Ipv4Addr::BROADCAST),
+    };
+    Ok(IpMatch { addr: IpAddr::V4(resolved(ip)?), mask: IpAddr::V4(bits) })
+}
+
 fn no_address(text: &str) -> Fault {
     {
         let (message, help) = if text.parse::<std::net::Ipv6Addr>().is_ok() {

@@ -38,30 +38,27 @@ pub(crate) fn range(text: &str, proto: Protocol) -> Result<PortRange, Fault> {
     Ok(PortRange { min, max })
 }
 
-/// As [`range`], as `getaddrinfo` reads ports: decimal only, and the service of any protocol.
+/// A port as `getaddrinfo` reads it: decimal only, or the service of any protocol.
+pub(crate) fn resolved(text: &str) -> Result<Port, Fault> {
+    if text.is_empty() {
+        return port(text, Protocol::UDP);
+    }
+    let decimal = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    decimal.or_else(|| any_service(text)).ok_or_else(|| {
+        Fault::new(format!("{} is not a port", q(text)), EXPECTED)
+            .usage(format!("Port \"{text}\" does not resolve to anything.\n"))
+    })
+}
+
+/// As [`range`] with ports as in [`resolved`]. A range that runs backwards is accepted, though no port is in it.
 pub(crate) fn resolved_range(text: &str) -> Result<PortRange, Fault> {
-    let one = |text: &str, default: Port| {
-        let open = text.is_empty();
-        let decimal = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        let port = if open { Some(default) } else { decimal.or_else(|| any_service(text)) };
-        port.ok_or_else(|| {
-            Fault::new(format!("{} is not a port", q(text)), EXPECTED)
-                .usage(format!("Port \"{text}\" does not resolve to anything.\n"))
-        })
-    };
     let Some((min, max)) = text.split_once(':') else {
         // An empty word is no open end.
-        let port = if text.is_empty() { port(text, Protocol::UDP)? } else { one(text, 0)? };
+        let port = resolved(text)?;
         return Ok(PortRange { min: port, max: port });
     };
-    let (min, max) = (one(min, 0)?, one(max, Port::MAX)?);
-    if min > max {
-        // iptables takes it, but it never matches.
-        return Err(Fault::new(
-            format!("the port range {} runs backwards", q(text)),
-            "expected the smaller port first",
-        ));
-    }
+    let min = if min.is_empty() { 0 } else { resolved(min)? };
+    let max = if max.is_empty() { Port::MAX } else { resolved(max)? };
     Ok(PortRange { min, max })
 }
 

@@ -1,11 +1,12 @@
 //! Generators of rule sets that the kernel would accept.
 
+use kernel::PktType;
 use kernel::netfilter::conntrack::{Direction, Helper};
 use kernel::netfilter::ipset::{Compare, SetDirs, SetQuery};
 use kernel::netfilter::xtables::matches::*;
 use kernel::netfilter::xtables::targets::*;
 use kernel::netfilter::xtables::*;
-use packet::{Protocol, TcpFlags};
+use packet::{Mac, Protocol, TcpFlags};
 use proptest::option::of;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr};
@@ -152,14 +153,73 @@ fn plain_match() -> impl Strategy<Value = Match> {
         statistic().prop_map(Match::Statistic),
         set().prop_map(Match::Set),
         physdev().prop_map(Match::Physdev),
+        newer_match(),
+    ]
+}
+
+fn ids() -> impl Strategy<Value = Neg<(u32, u32)>> {
+    neg((0u32..u32::MAX, 0u32..u32::MAX).prop_map(|(a, b)| (a.min(b), a.max(b))))
+}
+
+fn owner() -> impl Strategy<Value = Owner> {
+    (of(neg(Just(()))), of(ids()), of(ids()), any::<bool>())
+        .prop_map(|(socket_exists, uid, gid, suppl)| Owner {
+            socket_exists,
+            uid,
+            gid,
+            suppl_groups: suppl && gid.is_some(),
+        })
+        .prop_filter("empty", |o| *o != Owner::default())
+}
+
+fn iprange() -> impl Strategy<Value = Iprange> {
+    let range = || of(neg((any::<Ipv4Addr>(), any::<Ipv4Addr>())));
+    (range(), range())
+        .prop_map(|(src, dst)| Iprange { src, dst })
+        .prop_filter("empty", |r| *r != Iprange::default())
+}
+
+fn ipvs() -> impl Strategy<Value = IpvsMatch> {
+    let port = || of(neg(any::<u16>()));
+    let addr = of(neg((any::<Ipv4Addr>(), 0..=32u32).prop_map(|(a, len)| {
+        let mask = Ipv4Addr::from(u32::MAX.checked_shl(32 - len).unwrap_or(0));
+        IpMatch { addr: a.into(), mask: mask.into() }
+    })));
+    let dir = of(prop_oneof![Just(Direction::Original), Just(Direction::Reply)]);
+    let method = of(neg(prop_oneof![Just(IpvsMethod::Gate), Just(IpvsMethod::Ipip), Just(IpvsMethod::Masq)]));
+    (any::<bool>(), of(neg((0u8..).prop_map(Protocol))), addr, port(), dir, method, port()).prop_map(
+        |(not, proto, addr, port, dir, method, portctl)| {
+            let m = IpvsMatch { ipvs: None, proto, addr, port, dir, method, portctl };
+            if m.is_plain() { IpvsMatch { ipvs: Some(Neg { not, value: () }), ..m } } else { m }
+        },
+    )
+}
+
+/// A rate that iptables can write exactly, so that reading it again gives the same.
+fn limit() -> impl Strategy<Value = Limit> {
+    let avg = prop_oneof![Just(10_000u32), Just(2000), Just(120_000), Just(1), Just(12_000_000)];
+    (avg, 1u32..300).prop_map(|(avg, burst)| Limit { avg, burst }).prop_filter("overflow", |l| l.is_valid())
+}
+
+fn newer_match() -> impl Strategy<Value = Match> {
+    let kinds = [PktType::Host, PktType::Broadcast, PktType::Multicast, PktType::OtherHost];
+    prop_oneof![
+        neg(text(29)).prop_map(|name| Match::Helper(HelperMatch { name })),
+        iprange().prop_map(Match::Iprange),
+        ipvs().prop_map(Match::Ipvs),
+        limit().prop_map(Match::Limit),
+        neg(any::<[u8; 6]>().prop_map(Mac)).prop_map(|source| Match::Mac(MacMatch { source })),
+        text(31).prop_filter("empty", |n| !n.is_empty()).prop_map(|name| Match::Nfacct(NfacctMatch { name })),
+        owner().prop_map(Match::Owner),
+        neg((0..4usize).prop_map(move |i| kinds[i])).prop_map(|kind| Match::Pkttype(PkttypeMatch { kind })),
     ]
 }
 
 fn tcp() -> impl Strategy<Value = Match> {
     let flags =
         neg((1u8..64, 0u8..64).prop_map(|(m, c)| TcpFlagsMatch { mask: TcpFlags(m), comp: TcpFlags(c) }));
-    (of(neg(ports())), of(neg(ports())), of(flags))
-        .prop_map(|(sport, dport, flags)| Match::Tcp(TcpMatch { sport, dport, flags }))
+    (of(neg(ports())), of(neg(ports())), of(flags), of(neg(1u8..)))
+        .prop_map(|(sport, dport, flags, option)| Match::Tcp(TcpMatch { sport, dport, flags, option }))
 }
 
 fn udp() -> impl Strategy<Value = Match> {

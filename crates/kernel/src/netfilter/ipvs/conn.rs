@@ -129,6 +129,16 @@ impl Ipvs {
         self.of_client(proto, to).find(|(_, c)| c.server == from && !c.template).map(|(i, _)| i)
     }
 
+    /// `ip_vs_conn_out_get` as `-m ipvs` asks it: the connection of a packet that is on its way to a real server.
+    pub(crate) fn conn_to_dest(&self, proto: Protocol, to: Endpoint, from: Endpoint) -> Option<&IpvsConn> {
+        self.conns.get(self.conn_out(proto, to, from)?)
+    }
+
+    /// The port that was asked in the connection that this one belongs to.
+    pub(crate) fn control_port(&self, conn: &IpvsConn) -> Option<u16> {
+        Some(self.conns.get(self.by_id(conn.control?)?)?.virt.1)
+    }
+
     /// `ip_vs_ct_in_get`: the template of a client.
     pub(super) fn template(&self, proto: Protocol, net: Ipv4Addr, virt: Endpoint) -> Option<usize> {
         self.of_client(proto, (net, 0)).find(|(_, c)| c.virt == virt && c.template).map(|(i, _)| i)

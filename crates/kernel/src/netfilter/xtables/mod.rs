@@ -13,7 +13,9 @@ pub mod targets;
 pub(crate) use do_table::{Place, ipt_do_table};
 pub(crate) use index::RuleIndex;
 pub use rule::{Check, CheckOf, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule, Seen};
-pub use table::{Chain, ChainId, LoadedTable, Policy, RuleSet, RuleSetError, RuleState, TableId};
+pub use table::{
+    Chain, ChainId, LoadedTable, MatchMemory, Policy, RuleSet, RuleSetError, RuleState, TableId,
+};
 
 use crate::{DropReason, Skb};
 use std::fmt;

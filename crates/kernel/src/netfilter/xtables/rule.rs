@@ -47,7 +47,7 @@ impl<T> Neg<T> {
 /// `-s`, `-d`: an address with a mask, which need not be a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpMatch {
-    /// Address, already masked.
+    /// Address; bits outside the mask may be set where the tool keeps them.
     pub addr: IpAddr,
     /// Mask of the same family.
     pub mask: IpAddr,
@@ -57,8 +57,8 @@ impl IpMatch {
     /// True if the address lies in it; never for another family.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.addr, self.mask, ip) {
-            (IpAddr::V4(a), IpAddr::V4(m), IpAddr::V4(x)) => x.to_bits() & m.to_bits() == a.to_bits(),
-            (IpAddr::V6(a), IpAddr::V6(m), IpAddr::V6(x)) => x.to_bits() & m.to_bits() == a.to_bits(),
+            (IpAddr::V4(a), IpAddr::V4(m), IpAddr::V4(x)) => (x.to_bits() ^ a.to_bits()) & m.to_bits() == 0,
+            (IpAddr::V6(a), IpAddr::V6(m), IpAddr::V6(x)) => (x.to_bits() ^ a.to_bits()) & m.to_bits() == 0,
             _ => false,
         }
     }

@@ -217,8 +217,28 @@ impl RuleSet {
 pub struct RuleState {
     /// Packets and bytes that matched.
     pub counters: Counters,
-    /// Packets that reached each `statistic --mode nth`, by the index of the match in the rule.
-    pub nth: Vec<u32>,
+    /// What its matches remember, by their index in the rule; a match that has not been asked yet is absent.
+    pub memory: Vec<MatchMemory>,
+}
+
+impl RuleState {
+    /// The memory of one match; a new one is all zero.
+    pub(crate) fn memory(&mut self, index: usize) -> Option<&mut MatchMemory> {
+        if self.memory.len() <= index {
+            self.memory.resize(index + 1, MatchMemory::default());
+        }
+        self.memory.get_mut(index)
+    }
+}
+
+/// What a match remembers between packets. A rule set that is loaded anew, even if only one rule was changed, has
+/// forgotten all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MatchMemory {
+    /// `statistic`: packets that reached it. `limit`: credits that are missing in its bucket.
+    pub count: u32,
+    /// `limit`: when that was, in jiffies.
+    pub tick: u32,
 }
 
 /// A rule set with its counters, as it stands in a namespace.

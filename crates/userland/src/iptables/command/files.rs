@@ -2,7 +2,7 @@
 
 use super::{Output, TableStore, VERSION};
 use crate::diagnostic::{Diagnostic, ToolError, q};
-use crate::iptables::parse::{RestoreOptions, restore};
+use crate::iptables::parse::{Objects, RestoreOptions, restore};
 use crate::iptables::print::print_save;
 use kernel::netfilter::xtables::{LoadedTable, RuleSet, TableId};
 use std::cell::RefCell;
@@ -74,8 +74,9 @@ pub fn iptables_restore<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S], t
         opened.borrow_mut().push(table);
         store.get(table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(table)))
     };
-    let sets = store.sets();
-    let (tables, diagnostics) = restore(&existing, sets.as_deref(), text, options);
+    let (sets, nfacct) = (store.sets(), store.nfacct());
+    let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref() };
+    let (tables, diagnostics) = restore(&existing, objects, text, options);
     for table in opened.take() {
         load_empty(store, table);
     }

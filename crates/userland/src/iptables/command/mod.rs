@@ -12,7 +12,7 @@ pub use files::{iptables_restore, iptables_save};
 
 use super::check::translate_table;
 use super::draft::Draft;
-use super::parse::ParsedTable;
+use super::parse::{Objects, ParsedTable};
 use super::rule::Scope;
 use crate::args::{ArgLine, check_text};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
@@ -52,6 +52,11 @@ pub trait TableStore {
     fn sets(&self) -> Option<Vec<String>> {
         None
     }
+
+    /// The same for the objects of nfacct.
+    fn nfacct(&self) -> Option<Vec<String>> {
+        None
+    }
     /// The loaded tables in the order in which iptables-save prints them: the one that was loaded last comes first.
     fn loaded(&self) -> Vec<TableId> {
         TableId::ALL.into_iter().filter(|t| self.get(*t).is_some()).collect()
@@ -76,14 +81,19 @@ pub struct Output {
 /// As with the real command, a table that is not loaded is loaded empty by its first use, even by a listing.
 pub fn iptables<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S]) -> Output {
     let line = ArgLine::new(argv);
-    let mut stdout = String::new();
-    match execute(store, &line, &mut stdout) {
-        Ok(()) => Output { stdout, ..Output::default() },
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    match execute(store, &line, &mut stdout, &mut stderr) {
+        Ok(()) => Output { stdout, stderr, ..Output::default() },
         Err(diagnostic) => Output { stdout, ..failure(diagnostic) },
     }
 }
 
-fn execute(store: &mut dyn TableStore, line: &ArgLine, stdout: &mut String) -> Result<(), Diagnostic> {
+fn execute(
+    store: &mut dyn TableStore,
+    line: &ArgLine,
+    stdout: &mut String,
+    stderr: &mut String,
+) -> Result<(), Diagnostic> {
     check_text(line.text())?;
     let mut args = line.args(1);
     let source = args.source;
@@ -92,6 +102,7 @@ fn execute(store: &mut dyn TableStore, line: &ArgLine, stdout: &mut String) -> R
         return Err(Diagnostic::new(1, source.text, 0, source.text.len(), fault));
     }
     let command = parse(&mut args, Mode::Shell)?;
+    stderr.push_str(&command.spec.warnings());
     match command.op {
         Op::Version => {
             stdout.push_str(&format!("iptables {VERSION}\n"));
@@ -106,8 +117,9 @@ fn execute(store: &mut dyn TableStore, line: &ArgLine, stdout: &mut String) -> R
     files::load_empty(store, command.table);
     let loaded =
         store.get(command.table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(command.table)));
-    let sets = store.sets();
-    let run = Run { source, line: Some(1), declared_later: &|_| None, sets: sets.as_deref() };
+    let (sets, nfacct) = (store.sets(), store.nfacct());
+    let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref() };
+    let run = Run { source, line: Some(1), declared_later: &|_| None, objects };
     if let Op::List(chain, number) | Op::ListRules(chain, number) = &command.op {
         let chain = chain.as_ref().map(|c| c.text.as_ref());
         stdout.push_str(&listing(store, &command, &loaded, &run, chain, number.as_ref())?);
@@ -119,7 +131,7 @@ fn execute(store: &mut dyn TableStore, line: &ArgLine, stdout: &mut String) -> R
     run.apply(&command, &mut draft)?;
     stdout.push_str(&shown_chains(&command, &loaded.rules));
     if !matches!(command.op, Op::Check(_)) {
-        let table = commit(draft, source.text)?;
+        let table = commit(draft, run.objects, source.text)?;
         store.replace(command.table, table);
     }
     Ok(())
@@ -134,7 +146,7 @@ fn shown_rules(command: &Command<'_>, draft: &Draft, run: &Run<'_>) -> Result<St
     }
     let rules = command
         .spec
-        .rules(run.source, &Scope { draft, declared_later: run.declared_later, sets: run.sets })?;
+        .rules(run.source, &Scope { draft, declared_later: run.declared_later, objects: run.objects })?;
     Ok(run::verbose_lines(&draft.names_only(), &rules))
 }
 
@@ -156,9 +168,9 @@ fn shown_chains(command: &Command<'_>, set: &RuleSet) -> String {
 }
 
 /// The checks of the kernel.
-fn commit(draft: Draft, text: &str) -> Result<LoadedTable, Diagnostic> {
+fn commit(draft: Draft, objects: Objects<'_>, text: &str) -> Result<LoadedTable, Diagnostic> {
     let table = ParsedTable::from(draft.finish());
-    if let Some(first) = translate_table(&table.rules, &|c, r| table.line(c, r)).into_iter().next() {
+    if let Some(first) = translate_table(&table.rules, objects, &|c, r| table.line(c, r)).into_iter().next() {
         let written = table.line(first.chain, first.rule).is_some();
         let at = text.find(&first.word).filter(|_| written);
         let (start, end) = at.map_or((0, text.len()), |i| (i, i + first.word.len()));

@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use crate::iptables::draft::{Draft, DraftRule};
 use crate::iptables::hints::chain_of;
 use crate::iptables::list;
+use crate::iptables::parse::Objects;
 use crate::iptables::rule::{Scope, drop_in_nat};
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{ChainId, Counters, Rule, RuleSet, RuleState, TableId, Verdict};
@@ -20,8 +21,8 @@ pub(in crate::iptables) struct Run<'r> {
     pub line: Option<u32>,
     /// The line below that declares a chain.
     pub declared_later: &'r dyn Fn(&str) -> Option<u32>,
-    /// The sets of ipset, if they are known.
-    pub sets: Option<&'r [String]>,
+    /// What else exists.
+    pub objects: Objects<'r>,
 }
 
 impl Run<'_> {
@@ -41,7 +42,7 @@ impl Run<'_> {
     fn rules(&self, draft: &Draft, command: &Command<'_>) -> Result<Vec<Rule>, Diagnostic> {
         command
             .spec
-            .rules(self.source, &Scope { draft, declared_later: self.declared_later, sets: self.sets })
+            .rules(self.source, &Scope { draft, declared_later: self.declared_later, objects: self.objects })
     }
 
     /// Changes the table. Listings do nothing here.

@@ -21,7 +21,8 @@ const STATUSES: [(&str, u32); 5] = [
     ("CONFIRMED", status::CONFIRMED),
 ];
 
-const DIRECTIONS: [(&str, Direction); 2] = [("ORIGINAL", Direction::Original), ("REPLY", Direction::Reply)];
+pub(super) const DIRECTIONS: [(&str, Direction); 2] =
+    [("ORIGINAL", Direction::Original), ("REPLY", Direction::Reply)];
 
 impl Text for Conntrack {
     const OPTIONS: &'static [Opt] = &[
@@ -145,8 +146,7 @@ fn proto(text: &str) -> Result<Protocol, Fault> {
 }
 
 fn net(text: &str) -> Result<IpMatch, Fault> {
-    // The real parser asks the resolver, whose words depend on the machine.
-    let net = addr::network(text).map_err(Fault::silent)?;
+    let net = addr::resolved_network(text)?;
     match net.mask {
         IpAddr::V4(m) if addr::prefix_len(m).is_none() => Err(Fault::new(
             format!("{} has a mask with holes", q(text)),

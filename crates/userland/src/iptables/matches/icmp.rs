@@ -100,8 +100,7 @@ impl Text for IcmpMatch {
 /// `TYPE`, `TYPE/CODE`, or the beginning of a name that no other name has.
 fn kind(text: &str) -> Result<Kind, Fault> {
     let lower = text.to_ascii_lowercase();
-    let mut named =
-        NAMES.iter().filter(|(name, ..)| !lower.is_empty() && name.to_ascii_lowercase().starts_with(&lower));
+    let mut named = NAMES.iter().filter(|(name, ..)| name.to_ascii_lowercase().starts_with(&lower));
     if let Some(&(name, kind, code)) = named.next() {
         if let Some((other, ..)) = named.next() {
             return Err(Fault::new(
@@ -124,8 +123,6 @@ fn kind(text: &str) -> Result<Kind, Fault> {
     };
     let Some(code) = code else { return Ok((kind, 0, 255)) };
     match byte(code) {
-        // "any" has no codes.
-        Some(_) if kind == IcmpMatch::ANY => Ok(ANY),
         Some(code) => Ok((kind, code, code)),
         None => Err(Fault::new(
             format!("unknown ICMP code {}", q(code)),

@@ -4,30 +4,44 @@ mod addrtype;
 mod comment;
 mod connmark;
 mod conntrack;
+mod helper;
 mod icmp;
+mod iprange;
+mod ipvs;
 mod length;
+mod limit;
+mod mac;
 pub(super) mod mark;
 pub(super) mod multiport;
+mod nfacct;
+mod owner;
 pub(super) mod physdev;
+mod pkttype;
 mod recent;
+mod rpfilter;
 pub(super) mod set;
 mod state;
 mod statistic;
 mod tcp;
+mod tcpmss;
 mod ttl;
 mod udp;
 
+pub(super) use nfacct::missing as missing_nfacct;
 pub(super) use set::missing as missing_set;
 
 use super::list::Names;
 use super::text::{Given, Opt, Save, Seen, Text};
 use crate::diagnostic::Fault;
+use kernel::PktType;
 use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::PortRange;
 use kernel::netfilter::xtables::matches::{
-    Addrtype, ConnmarkMatch, Conntrack, CtStates, IcmpMatch, LengthMatch, MarkMatch, Match, Multiport,
-    Physdev, PortSide, SetMatch, Statistic, StatisticMode, TcpMatch, TtlMatch, UdpMatch,
+    Addrtype, ConnmarkMatch, Conntrack, CtStates, HelperMatch, IcmpMatch, Iprange, IpvsMatch, LengthMatch,
+    MacMatch, MarkMatch, Match, Multiport, NfacctMatch, Owner, Physdev, PkttypeMatch, PortSide, Rpfilter,
+    SetMatch, Statistic, StatisticMode, TcpMatch, Tcpmss, TtlMatch, UdpMatch,
 };
+use packet::Mac;
 
 /// The matches that are modelled.
 pub(super) const KNOWN: &[&str] = &[
@@ -35,16 +49,26 @@ pub(super) const KNOWN: &[&str] = &[
     "comment",
     "connmark",
     "conntrack",
+    "helper",
     "icmp",
+    "iprange",
+    "ipvs",
     "length",
+    "limit",
+    "mac",
     "mark",
     "multiport",
+    "nfacct",
+    "owner",
     "physdev",
+    "pkttype",
     "recent",
+    "rpfilter",
     "set",
     "state",
     "statistic",
     "tcp",
+    "tcpmss",
     "ttl",
     "udp",
 ];
@@ -65,26 +89,16 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "ecn",
     "esp",
     "hashlimit",
-    "helper",
     "ipcomp",
-    "iprange",
-    "ipvs",
-    "limit",
-    "mac",
-    "nfacct",
     "osf",
-    "owner",
-    "pkttype",
     "policy",
     "quota",
     "rateest",
     "realm",
-    "rpfilter",
     "sctp",
     "socket",
     "standard",
     "string",
-    "tcpmss",
     "time",
     "tos",
     "u32",
@@ -99,18 +113,28 @@ pub(super) fn new(name: &str) -> Option<Match> {
         "comment" => Match::Comment(String::new()),
         "connmark" => Match::Connmark(ConnmarkMatch { mark: Neg::plain((0, 0)) }),
         "conntrack" => Match::Conntrack(Conntrack::default()),
+        "helper" => Match::Helper(HelperMatch { name: Neg::plain(String::new()) }),
         "icmp" => Match::Icmp(IcmpMatch { kind: Neg::plain(icmp::ANY) }),
+        "iprange" => Match::Iprange(Iprange::default()),
+        "ipvs" => Match::Ipvs(IpvsMatch::default()),
         "length" => Match::Length(LengthMatch { range: Neg::plain((0, 0)) }),
+        "limit" => Match::Limit(limit::new()),
+        "mac" => Match::Mac(MacMatch { source: Neg::plain(Mac::ZERO) }),
         "mark" => Match::Mark(MarkMatch { mark: Neg::plain((0, 0)) }),
         "multiport" => {
             Match::Multiport(Multiport { side: PortSide::Either, ports: Neg::plain(Vec::<PortRange>::new()) })
         }
+        "nfacct" => Match::Nfacct(NfacctMatch { name: String::new() }),
+        "owner" => Match::Owner(Owner::default()),
         "physdev" => Match::Physdev(Physdev::default()),
+        "pkttype" => Match::Pkttype(PkttypeMatch { kind: Neg::plain(PktType::Host) }),
         "recent" => Match::Recent(recent::new()),
+        "rpfilter" => Match::Rpfilter(Rpfilter::default()),
         "set" => Match::Set(SetMatch::default()),
         "state" => Match::State(Neg::plain(CtStates::default())),
         "statistic" => Match::Statistic(Statistic { mode: StatisticMode::Random(0), not: false }),
         "tcp" => Match::Tcp(TcpMatch::default()),
+        "tcpmss" => Match::Tcpmss(Tcpmss { mss: Neg::plain((0, 0)) }),
         "ttl" => Match::Ttl(TtlMatch::Equal(0)),
         "udp" => Match::Udp(UdpMatch::default()),
         _ => return None,
@@ -137,6 +161,16 @@ macro_rules! each {
             Match::Connmark($o) => $body,
             Match::Ttl($o) => $body,
             Match::Length($o) => $body,
+            Match::Helper($o) => $body,
+            Match::Iprange($o) => $body,
+            Match::Ipvs($o) => $body,
+            Match::Limit($o) => $body,
+            Match::Mac($o) => $body,
+            Match::Nfacct($o) => $body,
+            Match::Owner($o) => $body,
+            Match::Pkttype($o) => $body,
+            Match::Rpfilter($o) => $body,
+            Match::Tcpmss($o) => $body,
         }
     };
 }

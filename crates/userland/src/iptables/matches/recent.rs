@@ -2,7 +2,8 @@
 
 use crate::diagnostic::{Fault, q};
 use crate::iptables::list::Names;
-use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang};
+use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang, cut};
+use crate::names::addr::resolved;
 use crate::names::number::u32_of;
 use kernel::netfilter::xtables::matches::{Recent, RecentOp};
 use std::net::Ipv4Addr;
@@ -54,43 +55,27 @@ impl Text for Recent {
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         if let Some((_, op)) = OPS.iter().find(|(name, _)| *name == given.name) {
-            if let Some(other) = given.seen.0.iter().find(|s| OPS.iter().any(|(name, _)| name == *s)) {
-                let message = format!("--{} together with --{other}", given.name);
-                return Err(Fault::new(message, "expected only one of --set, --rcheck, --update, --remove")
-                    .usage("recent: only one of \"--set\", \"--rcheck\" \"--update\" or \"--remove\" may be specified"));
-            }
             (self.op, self.not) = (*op, given.not);
             return Ok(());
         }
         let v = given.value;
-        let number = || {
-            let help = "expected a number from 1 to 4294967295";
-            u32_of(v).filter(|n| *n > 0).ok_or_else(|| {
-                Fault::new(format!("{} is not a value for --{}", q(v), given.name), help).usage(format!(
-                    "recent: bad value for option \"--{}\", or out of range (1-4294967295).\n",
-                    given.name
-                ))
+        let number = |min: u32| {
+            u32_of(v).filter(|n| *n >= min).ok_or_else(|| {
+                let help = format!("expected a number from {min} to 4294967295");
+                let bounds = if min == 0 { "." } else { ", or out of range (1-4294967295)." };
+                Fault::new(format!("{} is not a value for --{}", q(v), given.name), help)
+                    .usage(format!("recent: bad value for option \"--{}\"{bounds}\n", given.name))
             })
         };
         match given.name {
-            "seconds" => self.seconds = number()?,
-            "hitcount" => self.hitcount = number()?,
+            "seconds" => self.seconds = number(1)?,
+            "hitcount" => self.hitcount = number(0)?,
             "reap" => self.reap = true,
             "rttl" => self.rttl = true,
             "rsource" => self.dest = false,
             "rdest" => self.dest = true,
-            "mask" => {
-                self.mask = v.parse().map_err(|_| {
-                    Fault::new(format!("{} is not a mask", q(v)), "expected a mask such as 255.255.255.0")
-                })?;
-            }
-            _ if v.is_empty() || v.len() > NAME_MAX => {
-                return Err(Fault::new(
-                    format!("{} is not a name for a list", q(v)),
-                    format!("expected at most {NAME_MAX} characters"),
-                ));
-            }
-            _ => self.name = v.to_owned(),
+            "mask" => self.mask = resolved(v)?,
+            _ => self.name = cut(v, NAME_MAX),
         }
         Ok(())
     }
@@ -103,15 +88,9 @@ impl Text for Recent {
             )
             .usage("recent: you must specify one of `--set', `--rcheck' `--update' or `--remove'"));
         }
-        seen.only_one("recent", "rsource", "rdest")?;
-        if !matches!(self.op, RecentOp::Rcheck | RecentOp::Update) {
-            for name in ["seconds", "hitcount", "rttl"] {
-                if seen.has(name) {
-                    let message = format!("--{name} with --{}", op_name(self.op));
-                    return Err(Fault::new(message, "expected it with --rcheck or --update"));
-                }
-            }
-        }
+        seen.only_one_of("recent", &["set", "rcheck", "update", "remove"])?;
+        seen.only_one("recent", "rttl", "set")?;
+        seen.only_one("recent", "rttl", "remove")?;
         seen.both("recent", "reap", "seconds")
     }
 
@@ -151,13 +130,13 @@ impl Parts for Recent {
     fn limits(&self) -> String {
         let mut out = String::new();
         if self.seconds > 0 {
-            out.push_str(&format!(" --seconds {}", self.seconds));
+            out.push_str(&format!(" --seconds {}", self.seconds.cast_signed()));
         }
         if self.reap {
             out.push_str(" --reap");
         }
         if self.hitcount > 0 {
-            out.push_str(&format!(" --hitcount {}", self.hitcount));
+            out.push_str(&format!(" --hitcount {}", self.hitcount.cast_signed()));
         }
         if self.rttl {
             out.push_str(" --rttl");

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Fault, q};
 use crate::iptables::list::Names;
-use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang, one_of};
+use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang};
 use crate::names::number::{probability, probability_text, u32_of};
 use kernel::netfilter::xtables::matches::{Statistic, StatisticMode};
 
@@ -32,7 +32,10 @@ impl Text for Statistic {
         // The mode may also stand behind its options.
         let nth = matches!(self.mode, StatisticMode::Nth { .. });
         if given.name == "mode" {
-            let new = one_of(v, &MODES, "mode").map_err(|f| f.usage(format!("Bad mode \"{v}\"")))?;
+            let new = MODES.iter().find(|(name, _)| *name == v).map(|(_, mode)| *mode).ok_or_else(|| {
+                Fault::new(format!("unknown mode {}", q(v)), "expected random or nth")
+                    .usage(format!("Bad mode \"{v}\""))
+            })?;
             if given.seen.0.is_empty() {
                 self.mode = new;
             } else if nth != matches!(new, StatisticMode::Nth { .. }) {

@@ -1,10 +1,12 @@
 //! `-m tcp`.
 
-use super::udp::{list_ports, not_all};
+use super::udp::{list_ports, not_all, save_ports};
 use crate::diagnostic::{Fault, q};
 use crate::iptables::list::Names;
 use crate::iptables::text::{Given, Opt, Save, Seen, Text};
+use crate::names::number::unsigned;
 use crate::names::port;
+use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::matches::{TcpFlagsMatch, TcpMatch};
 use packet::{Protocol, TcpFlags};
 
@@ -26,13 +28,18 @@ impl Text for TcpMatch {
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         match given.name {
-            "source-port" => self.sport = not_all(given, port::range(given.value, Protocol::TCP)?)?,
-            "destination-port" => self.dport = not_all(given, port::range(given.value, Protocol::TCP)?)?,
+            "source-port" => self.sport = not_all(given, port::range(given.value, Protocol::TCP)?),
+            "destination-port" => self.dport = not_all(given, port::range(given.value, Protocol::TCP)?),
             "tcp-option" => {
-                return Err(Fault::new(
-                    "--tcp-option is not modelled",
-                    "expected one of --sport, --dport, --tcp-flags, --syn",
-                ));
+                let n = unsigned(given.value, 1, 255).and_then(|n| u8::try_from(n).ok());
+                let n = n.ok_or_else(|| {
+                    Fault::new(
+                        format!("{} is not a TCP option", q(given.value)),
+                        "expected a number from 1 to 255",
+                    )
+                    .usage(format!("Bad TCP option \"{}\"", given.value))
+                })?;
+                self.option = Some(given.neg(n));
             }
             _ if self.flags.is_some() => {
                 return Err(Fault::new("--syn together with --tcp-flags", "expected only one of the two")
@@ -47,15 +54,9 @@ impl Text for TcpMatch {
                     mask: TcpFlags(flags(given.value)?),
                     comp: TcpFlags(flags(given.second)?),
                 };
-                // A test of no flag at all is dropped by iptables; inverted it could never match.
+                // A test of no flag at all holds always and is dropped by iptables.
                 let vain = value.mask.0 == 0 && value.comp.0 == 0;
-                if vain && given.not {
-                    return Err(Fault::new(
-                        "the rule would never match",
-                        "expected at least one flag in the mask",
-                    ));
-                }
-                self.flags = (!vain).then(|| given.neg(value));
+                self.flags = (!vain || given.not).then(|| given.neg(value));
             }
         }
         Ok(())
@@ -66,9 +67,9 @@ impl Text for TcpMatch {
     }
 
     fn save(&self, out: &mut Save) {
-        out.optional(0, self.sport.as_ref(), "--sport", |p| port::range_text(*p));
-        out.optional(1, self.dport.as_ref(), "--dport", |p| port::range_text(*p));
-        out.optional(2, self.flags.as_ref(), "--tcp-flags", |f| {
+        save_ports(self.sport, self.dport, out);
+        out.optional(3, self.option.as_ref(), "--tcp-option", u8::to_string);
+        out.optional(2, self.shown_flags(), "--tcp-flags", |f| {
             format!("{} {}", flags_text(f.mask), flags_text(f.comp))
         });
     }
@@ -76,7 +77,10 @@ impl Text for TcpMatch {
     fn list(&self, names: &Names, out: &mut String) {
         out.push_str(" tcp");
         list_ports(self.sport, self.dport, Protocol::TCP, names, out);
-        if let Some(f) = &self.flags {
+        if let Some(n) = self.option {
+            out.push_str(&format!(" option={}{}", if n.not { "!" } else { "" }, n.value));
+        }
+        if let Some(f) = self.shown_flags() {
             let not = if f.not { "!" } else { "" };
             let (mask, comp) = (f.value.mask, f.value.comp);
             out.push_str(&match names.numeric {
@@ -91,6 +95,18 @@ impl Text for TcpMatch {
             "syn" | "tcp-flags" => "Only one of `--syn' or `--tcp-flags'  allowed".to_owned(),
             name => format!("Only one `--{name}' allowed"),
         }
+    }
+}
+
+/// What iptables shows of the flags.
+trait Shown {
+    fn shown_flags(&self) -> Option<&Neg<TcpFlagsMatch>>;
+}
+
+impl Shown for TcpMatch {
+    /// A rule that wants flags outside its mask never matches, and iptables shows nothing of it.
+    fn shown_flags(&self) -> Option<&Neg<TcpFlagsMatch>> {
+        self.flags.as_ref().filter(|f| f.not || f.value.mask.0 != 0)
     }
 }
 

@@ -11,7 +11,7 @@ const OPTIONS: [&str; 3] = ["ttl-lt", "ttl-gt", "ttl-eq"];
 
 impl Text for TtlMatch {
     const OPTIONS: &'static [Opt] = &[
-        Opt::value(&["ttl-eq"], &["TTL"]).or_not(),
+        Opt::value(&["ttl-eq", "ttl"], &["TTL"]).or_not(),
         Opt::value(&["ttl-lt"], &["TTL"]),
         Opt::value(&["ttl-gt"], &["TTL"]),
     ];

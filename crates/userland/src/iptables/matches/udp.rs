@@ -16,7 +16,7 @@ impl Text for UdpMatch {
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         let range = two_at_most("udp", given).and_then(port::resolved_range)?;
-        let ports = not_all(given, range)?;
+        let ports = not_all(given, range);
         match given.name {
             "source-port" => self.sport = ports,
             _ => self.dport = ports,
@@ -29,8 +29,7 @@ impl Text for UdpMatch {
     }
 
     fn save(&self, out: &mut Save) {
-        out.optional(0, self.sport.as_ref(), "--sport", |p| port::range_text(*p));
-        out.optional(1, self.dport.as_ref(), "--dport", |p| port::range_text(*p));
+        save_ports(self.sport, self.dport, out);
     }
 
     fn list(&self, names: &Names, out: &mut String) {
@@ -39,15 +38,16 @@ impl Text for UdpMatch {
     }
 }
 
-/// Every port is the same as no option.
-pub(super) fn not_all(given: &Given<'_>, range: PortRange) -> Result<Option<Neg<PortRange>>, Fault> {
-    match (range == PortRange::ALL, given.not) {
-        (true, true) => Err(Fault::new(
-            "the rule would never match: no port is outside 0:65535",
-            "expected a smaller range",
-        )),
-        (true, false) => Ok(None),
-        _ => Ok(Some(given.neg(range))),
+/// Every port is the same as no option, unless it is inverted: then no packet matches.
+pub(super) fn not_all(given: &Given<'_>, range: PortRange) -> Option<Neg<PortRange>> {
+    (given.not || range != PortRange::ALL).then(|| given.neg(range))
+}
+
+/// `--sport`, `--dport`. Of every port iptables writes nothing, also where that changes what the rule means.
+pub(super) fn save_ports(sport: Option<Neg<PortRange>>, dport: Option<Neg<PortRange>>, out: &mut Save) {
+    for (order, name, ports) in [(0, "--sport", sport), (1, "--dport", dport)] {
+        let shown = ports.filter(|p| p.value != PortRange::ALL);
+        out.optional(order, shown.as_ref(), name, |p| port::range_text(*p));
     }
 }
 

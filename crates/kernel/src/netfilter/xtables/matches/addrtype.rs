@@ -26,11 +26,17 @@ pub enum AddrType {
     Unreachable,
     /// A prohibit route.
     Prohibit,
+    /// A throw route.
+    Throw,
+    /// Unused.
+    Nat,
+    /// Unused.
+    Xresolve,
 }
 
 impl AddrType {
     /// Every type, in the order of their bits.
-    pub const ALL: [AddrType; 9] = [
+    pub const ALL: [AddrType; 12] = [
         AddrType::Unspec,
         AddrType::Unicast,
         AddrType::Local,
@@ -40,6 +46,9 @@ impl AddrType {
         AddrType::Blackhole,
         AddrType::Unreachable,
         AddrType::Prohibit,
+        AddrType::Throw,
+        AddrType::Nat,
+        AddrType::Xresolve,
     ];
 
     /// The word used by iptables.
@@ -54,6 +63,9 @@ impl AddrType {
             AddrType::Blackhole => "BLACKHOLE",
             AddrType::Unreachable => "UNREACHABLE",
             AddrType::Prohibit => "PROHIBIT",
+            AddrType::Throw => "THROW",
+            AddrType::Nat => "NAT",
+            AddrType::Xresolve => "XRESOLVE",
         }
     }
 }

@@ -142,8 +142,8 @@ impl Conntrack {
             return true;
         }
         let Some(c) = entry else {
-            // Without an entry only the state can match.
-            return checks.option(false, || Seen::Word("no entry"));
+            // Without an entry nothing but the state is looked at.
+            return self.state.is_some() || checks.option(false, || Seen::Word("no entry"));
         };
         if let Some(want) = self.dir
             && !checks.option(want == c.dir, || Seen::Word(c.dir.name()))

@@ -4,37 +4,59 @@
 mod addrtype;
 mod connmark;
 mod conntrack;
+mod helper;
 mod icmp;
+mod iprange;
+mod ipvs;
 mod length;
+mod limit;
+mod mac;
 mod mark;
 mod multiport;
+mod nfacct;
+mod owner;
 mod physdev;
+mod pkttype;
 mod recent;
+mod rpfilter;
 mod set;
 mod statistic;
 mod tcp;
+mod tcpmss;
 mod ttl;
 mod udp;
 
 pub use addrtype::{AddrType, AddrTypes, Addrtype};
 pub use connmark::ConnmarkMatch;
 pub use conntrack::{Conntrack, CtStates, CtStatus};
+pub use helper::HelperMatch;
 pub use icmp::IcmpMatch;
+pub use iprange::Iprange;
+pub use ipvs::{IpvsMatch, IpvsMethod};
 pub use length::LengthMatch;
+pub use limit::{LIMIT_SCALE, Limit};
+pub use mac::MacMatch;
 pub use mark::MarkMatch;
 pub use multiport::{Multiport, PortSide};
+pub use nfacct::{Nfacct, NfacctMatch, NfacctQuota};
+pub use owner::Owner;
 pub use physdev::Physdev;
+pub use pkttype::PkttypeMatch;
+pub(crate) use recent::recent_tables_for;
 pub use recent::{Recent, RecentOp, RecentTables};
+pub use rpfilter::Rpfilter;
 pub use set::SetMatch;
 pub(super) use set::with_sets;
 pub use statistic::{Statistic, StatisticMode};
 pub use tcp::{TcpFlagsMatch, TcpMatch};
+pub use tcpmss::Tcpmss;
 pub use ttl::TtlMatch;
 pub use udp::UdpMatch;
 
 use super::rule::{Check, CheckOf, PortRange, Seen};
-use super::{Neg, RuleState};
+use super::{Neg, RuleState, TableId};
 use crate::event::HookCtx;
+use crate::netfilter::hook::InetHook;
 use crate::{Cx, Netns, Skb};
 
 /// A match extension with its options.
@@ -72,6 +94,26 @@ pub enum Match {
     Ttl(TtlMatch),
     /// `-m length`
     Length(LengthMatch),
+    /// `-m helper`
+    Helper(HelperMatch),
+    /// `-m iprange`
+    Iprange(Iprange),
+    /// `-m ipvs`
+    Ipvs(IpvsMatch),
+    /// `-m limit`
+    Limit(Limit),
+    /// `-m mac`
+    Mac(MacMatch),
+    /// `-m nfacct`
+    Nfacct(NfacctMatch),
+    /// `-m owner`
+    Owner(Owner),
+    /// `-m pkttype`
+    Pkttype(PkttypeMatch),
+    /// `-m rpfilter`
+    Rpfilter(Rpfilter),
+    /// `-m tcpmss`
+    Tcpmss(Tcpmss),
 }
 
 /// What a match may look at, besides the packet.
@@ -173,6 +215,35 @@ impl Match {
             Match::Connmark(_) => "connmark",
             Match::Ttl(_) => "ttl",
             Match::Length(_) => "length",
+            Match::Helper(_) => "helper",
+            Match::Iprange(_) => "iprange",
+            Match::Ipvs(_) => "ipvs",
+            Match::Limit(_) => "limit",
+            Match::Mac(_) => "mac",
+            Match::Nfacct(_) => "nfacct",
+            Match::Owner(_) => "owner",
+            Match::Pkttype(_) => "pkttype",
+            Match::Rpfilter(_) => "rpfilter",
+            Match::Tcpmss(_) => "tcpmss",
+        }
+    }
+
+    /// The hooks from which it may be reached; `None` for all.
+    pub fn hooks(&self) -> Option<&'static [InetHook]> {
+        use InetHook::{Forward, LocalIn, LocalOut, PostRouting, PreRouting};
+        match self {
+            Match::Mac(_) => Some(&[PreRouting, LocalIn, Forward]),
+            Match::Owner(_) => Some(&[LocalOut, PostRouting]),
+            Match::Rpfilter(_) => Some(&[PreRouting]),
+            _ => None,
+        }
+    }
+
+    /// The tables in which it may stand; `None` for all.
+    pub fn tables(&self) -> Option<&'static [TableId]> {
+        match self {
+            Match::Rpfilter(_) => Some(&[TableId::Raw, TableId::Mangle]),
+            _ => None,
         }
     }
 
@@ -191,7 +262,7 @@ impl Match {
 
     /// True if loading the match turns conntrack on.
     pub fn uses_conntrack(&self) -> bool {
-        matches!(self, Match::Conntrack(_) | Match::State(_) | Match::Connmark(_))
+        matches!(self, Match::Conntrack(_) | Match::State(_) | Match::Connmark(_) | Match::Helper(_))
     }
 
     pub(crate) fn eval(&self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
@@ -215,6 +286,16 @@ impl Match {
             Match::Connmark(o) => o.eval(skb, m, checks),
             Match::Ttl(o) => o.eval(skb, checks),
             Match::Length(o) => o.eval(skb, checks),
+            Match::Helper(o) => o.eval(skb, m, checks),
+            Match::Iprange(o) => o.eval(skb, checks),
+            Match::Ipvs(o) => o.eval(skb, m, checks),
+            Match::Limit(o) => o.eval(m, checks),
+            Match::Mac(o) => o.eval(skb, m, checks),
+            Match::Nfacct(o) => o.eval(skb, m, checks),
+            Match::Owner(o) => o.eval(skb, checks),
+            Match::Pkttype(o) => o.eval(skb, checks),
+            Match::Rpfilter(o) => o.eval(skb, m, checks),
+            Match::Tcpmss(o) => o.eval(skb, checks),
         }
     }
 }

@@ -36,15 +36,9 @@ impl Statistic {
             }
             StatisticMode::Nth { every, packet } => {
                 // Packets that reach this match are counted from 0 to N-1, again and again.
-                let at = checks.match_index();
-                if m.state.nth.len() <= at {
-                    m.state.nth.resize(at + 1, 0);
-                }
-                let seen = m.state.nth.get_mut(at);
-                let count = seen.as_ref().map_or(0, |n| **n % every.max(1));
-                if let Some(n) = seen {
-                    *n = (count + 1) % every.max(1);
-                }
+                let Some(memory) = m.state.memory(checks.match_index()) else { return false };
+                let count = memory.count;
+                memory.count = (count + 1) % every.max(1);
                 checks.option((count == packet) != self.not, || Seen::Count(count, packet))
             }
         }

@@ -14,7 +14,7 @@ pub struct TcpFlagsMatch {
     pub comp: TcpFlags,
 }
 
-/// Options of tcp, in the order in which iptables prints them.
+/// Options of tcp, in the order in which the kernel looks at them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TcpMatch {
     /// `--sport`
@@ -23,6 +23,8 @@ pub struct TcpMatch {
     pub dport: Option<Neg<PortRange>>,
     /// `--tcp-flags`
     pub flags: Option<Neg<TcpFlagsMatch>>,
+    /// `--tcp-option`: an option of that number stands in the header.
+    pub option: Option<Neg<u8>>,
 }
 
 impl TcpMatch {
@@ -38,6 +40,11 @@ impl TcpMatch {
                 self.flags.as_ref(),
                 |f| tcp.flags.0 & f.mask.0 == f.comp.0,
                 || Seen::Text(tcp.flags.to_string()),
+            )
+            && checks.optional(
+                self.option.as_ref(),
+                |n| tcp.options.has(*n),
+                || Seen::Word(if tcp.options.is_empty() { "no options" } else { "other options" }),
             )
     }
 }
