@@ -60,7 +60,7 @@ fn ipset_list(state: State) -> Vec<Printed> {
     with_node(state, |_, ns| {
         let mut lines = Vec::new();
         for set in ns.ipsets.iter() {
-            lines.extend(list_set(set, ns.set_references(&set.name), false, ns.era(), Instant(0)));
+            lines.extend(list_set(set, ns.set_references(&set.name), false, false, ns.era(), Instant(0)));
             lines.push(String::new());
         }
         vec![Printed { command: "ipset list", lines }]

@@ -176,7 +176,7 @@ fn node(world: &World, topo: &Topology, id: NetnsId, at: Rect) -> Option<NodeBox
         for (i, pod) in pods.iter().enumerate() {
             let Role::Pod { port, .. } = topo.role(*pod) else { continue };
             let (cx, pw) = (x + slot * int(i) + slot / 2, slot - 10);
-            let hairpin = ns.device(port).is_some_and(|d| d.hairpin);
+            let hairpin = ns.device(port).is_some_and(|d| d.port.hairpin);
             ports.push(Port { dev: port, name: ns.dev_name(port).to_owned(), hairpin, x: cx, y });
             let rect = Rect { x: cx - pw / 2, y: below + LINK, w: pw, h: POD_H };
             node.pods.extend(pod_box(world, *pod, (id, port), rect));
@@ -257,7 +257,7 @@ fn place_lans(world: &World, lans: &[NetnsId], out: &mut Layout) {
             let node = out.nodes.iter().find(|n| n.host == peer)?;
             let (_, _, x) = node.uplinks.iter().find(|(u, ..)| *u == dev)?;
             let y = rect.y + rect.h;
-            Some(Port { dev: d.id, name: d.name.clone(), hairpin: d.hairpin, x: *x, y })
+            Some(Port { dev: d.id, name: d.name.clone(), hairpin: d.port.hairpin, x: *x, y })
         });
         let ports = ports.collect();
         out.lans.push(LanBox { host: *id, name: ns.name.clone(), rect, ports });
