@@ -43,6 +43,14 @@ fn random_matches_go_as_in_the_kernel() {
     all_agree(&cases);
 }
 
+/// Ranges of addresses and ports, shifted ports, NETMAP, zones, TTL, shifts of CONNMARK.
+#[test]
+fn random_cases_of_nat_and_zones_go_as_in_the_kernel() {
+    let cases = cases("nat-300.jsonl.gz");
+    assert_eq!(cases.len(), 300);
+    all_agree(&cases);
+}
+
 #[test]
 fn a_case_that_cannot_be_used_is_refused_with_its_reason() {
     let refused = |text: &str| nflab::replay_case(&serde_json::from_str(text).unwrap()).unwrap_err();

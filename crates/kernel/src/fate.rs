@@ -42,6 +42,8 @@ pub enum DropReason {
     Stolen,
     /// NAT drops an ICMP redirect about a translated flow.
     NatIcmpRedirect,
+    /// A masqueraded flow leaves by another device than the one whose address it has (`nf_nat_oif_changed`).
+    MasqueradeMoved,
     /// No route; the packet would have had to be forwarded or sent.
     Unreachable(Unreachable),
     /// Not for us, and `ip_forward` is off on the input device.
@@ -109,6 +111,7 @@ impl fmt::Display for DropReason {
             DropReason::IpvsNoServer => "IPVS has no server for it",
             DropReason::Stolen => "sent on by a hook function",
             DropReason::NatIcmpRedirect => "NAT drops a redirect about a translated flow",
+            DropReason::MasqueradeMoved => "a masqueraded flow would leave by another device",
             DropReason::Unreachable(u) => return write!(f, "no route: {u}"),
             DropReason::ForwardingDisabled => "ip_forward is off",
             DropReason::MartianSource => "martian source",

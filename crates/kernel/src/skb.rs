@@ -1,6 +1,6 @@
 //! The socket buffer: a packet while it is inside one box (`struct sk_buff`, include/linux/skbuff.h).
 
-use crate::netfilter::conntrack::{ConnInfo, CtState, Helper};
+use crate::netfilter::conntrack::{ConnInfo, CtState, Template};
 use crate::route::Dst;
 use crate::{ConnId, DevId, PacketId};
 use packet::{Frame, Ip, L4, Mac, Payload};
@@ -56,8 +56,8 @@ pub enum Ct {
     /// No entry, but not untouched either: an answer of the kernel to a packet without one. conntrack looks at it as at any
     /// other; the targets CT and NOTRACK leave it alone, as they do with everything that has been seen.
     Answer,
-    /// A rule has chosen the helper of the entry that conntrack will make (a template of `CT --helper`).
-    Template(Helper),
+    /// A rule has told what the entry shall be that conntrack will make (`-j CT`).
+    Template(Template),
     /// Belongs to an entry.
     Tracked {
         /// The entry.

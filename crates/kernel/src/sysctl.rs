@@ -109,6 +109,10 @@ pub struct Sysctl {
     pub icmp_ratemask: i64,
     /// `net.ipv4.icmp_errors_use_inbound_ifaddr`
     pub icmp_errors_use_inbound_ifaddr: i64,
+    /// `net.ipv4.icmp_msgs_per_sec`: errors a second to all destinations together
+    pub icmp_msgs_per_sec: i64,
+    /// `net.ipv4.icmp_msgs_burst`: how many of them at once
+    pub icmp_msgs_burst: i64,
     /// `net.ipv4.icmp_echo_ignore_all`
     pub icmp_echo_ignore_all: i64,
     /// `net.ipv4.icmp_echo_ignore_broadcasts`
@@ -155,6 +159,8 @@ impl Default for Sysctl {
             icmp_ratelimit: 1000,
             icmp_ratemask: 6168,
             icmp_errors_use_inbound_ifaddr: 0,
+            icmp_msgs_per_sec: 1000,
+            icmp_msgs_burst: 50,
             icmp_echo_ignore_all: 0,
             icmp_echo_ignore_broadcasts: 1,
             ipfrag_time: 30,
@@ -187,6 +193,8 @@ impl Sysctl {
             "net.ipv4.icmp_ratelimit" => &mut self.icmp_ratelimit,
             "net.ipv4.icmp_ratemask" => &mut self.icmp_ratemask,
             "net.ipv4.icmp_errors_use_inbound_ifaddr" => &mut self.icmp_errors_use_inbound_ifaddr,
+            "net.ipv4.icmp_msgs_per_sec" => &mut self.icmp_msgs_per_sec,
+            "net.ipv4.icmp_msgs_burst" => &mut self.icmp_msgs_burst,
             "net.ipv4.icmp_echo_ignore_all" => &mut self.icmp_echo_ignore_all,
             "net.ipv4.icmp_echo_ignore_broadcasts" => &mut self.icmp_echo_ignore_broadcasts,
             "net.ipv4.ipfrag_time" => &mut self.ipfrag_time,

@@ -81,6 +81,8 @@ impl Scenario {
     }
 
     fn run_in(&self, mut world: World) -> Result<Run, BuildError> {
+        // From here on the log listens.
+        world.listen();
         let mut steps = Vec::new();
         for (i, stimulus) in self.stimuli.iter().enumerate() {
             steps.push(self.step(&mut world, i, stimulus));

@@ -140,6 +140,13 @@ impl World {
         &self.log
     }
 
+    /// From now on somebody listens to conntrack's messages in every box, which a kernel may ask for.
+    pub fn listen(&mut self) {
+        for ns in &mut self.hosts {
+            ns.ct.listened = true;
+        }
+    }
+
     /// In quiet mode nothing is logged; everything else is the same.
     pub fn set_quiet(&mut self, quiet: bool) {
         self.quiet = quiet;

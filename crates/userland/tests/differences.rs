@@ -71,8 +71,21 @@ fn chain_names_that_cannot_be_used() {
 #[test]
 fn parts_of_modelled_extensions() {
     let reason = "not modelled";
-    let message = "a shifted port range (PORT-PORT/BASE) is not modelled";
-    refused("iptables -t nat -A T -p tcp -j DNAT --to-destination 10.0.0.1:80-90/8080", reason, message);
+    let message = "timeout policy \"slow\" does not exist";
+    refused("iptables -t raw -A PREROUTING -p tcp -j CT --timeout slow", reason, message);
+}
+
+#[test]
+fn bases_and_masks_that_are_lost() {
+    let reason = "the kernel's base is whatever stood in memory, and iptables prints 0";
+    let message = "a shifted port range (PORT-PORT/BASE)";
+    refused("iptables -t nat -A T -p tcp -j MASQUERADE --to-ports 80-90/8080", reason, message);
+    let reason = "iptables makes it a single address";
+    let message = "\"10.0.0.0/255.0.255.0\" is a mask with holes";
+    refused("iptables -t nat -A T -j NETMAP --to 10.0.0.0/255.0.255.0", reason, message);
+    refused("iptables -t nat -A T -j NETMAP --to 10.0.0.0/33", reason, "\"33\" is not a mask");
+    let reason = "iptables takes it for 0.0.0.10";
+    refused("iptables -t nat -A T -j NETMAP --to 10/8", reason, "\"10\" is not an IPv4 address");
 }
 
 #[test]

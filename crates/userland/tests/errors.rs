@@ -6,7 +6,7 @@ mod common;
 
 use common::says::{only, rule};
 
-const TARGETS: &str = "ACCEPT, CONNMARK, CT, DNAT, DROP, LOG, MARK, MASQUERADE, NOTRACK, REDIRECT, REJECT, RETURN, SET, SNAT, TRACE";
+const TARGETS: &str = "ACCEPT, CHECKSUM, CONNMARK, CT, DNAT, DROP, LOG, MARK, MASQUERADE, NETMAP, NFLOG, NOTRACK, REDIRECT, REJECT, RETURN, SET, SNAT, TCPMSS, TRACE, TTL";
 const MATCHES: &str = "addrtype, comment, connmark, conntrack, helper, icmp, iprange, ipvs, length, limit, mac, mark, multiport, nfacct, owner, physdev, pkttype, recent, rpfilter, set, state, statistic, tcp, tcpmss, ttl, udp";
 
 #[test]
@@ -36,7 +36,7 @@ fn target_in_small_letters() {
 
 #[test]
 fn target_that_is_not_modelled() {
-    for name in ["NFLOG", "TEE", "TEE", "TCPMSS", "NETMAP", "QUEUE"] {
+    for name in ["TPROXY", "TEE", "TOS", "NFQUEUE", "DSCP", "QUEUE"] {
         let help = format!("expected one of {TARGETS}, or a chain");
         rule(&format!("-A INPUT -j {name}"), name, &format!("target {name} is not modelled"), &help);
     }

@@ -112,8 +112,11 @@ fn target_not_allowed_in_the_table() {
     says(text, 2, 30, "tftp", "helper tftp without -p udp", "expected -p udp in the rule");
     let text = "*raw\n-A PREROUTING -p udp -j CT --helper sip\nCOMMIT\n";
     says(text, 2, 37, "sip", "no helper \"sip\" is known", "expected ftp or tftp");
-    let text = "*raw\n-A PREROUTING -j CT --zone 5\nCOMMIT\n";
-    says(text, 2, 28, "5", "--zone of CT is not modelled", "expected --helper or --notrack");
+    let text = "*raw\n-A PREROUTING -j CT --zone all\nCOMMIT\n";
+    says(text, 2, 28, "all", "\"all\" is not a zone", "expected a number from 0 to 65535, or mark");
+    let text = "*mangle\n-A FORWARD -p tcp -j TCPMSS --set-mss 1400\nCOMMIT\n";
+    let help = "expected -p tcp and --syn, or --tcp-flags with SYN, in the rule";
+    says(text, 2, 22, "TCPMSS", "TCPMSS in a rule that does not look for SYN", help);
     let text = "*mangle\n-A INPUT -j REJECT\nCOMMIT\n";
     says(text, 2, 13, "REJECT", "target REJECT in table mangle", "expected it in table filter");
     let help = "expected to drop in table filter: nat sees only the first packet of a flow";

@@ -84,4 +84,7 @@ sessions! {
     matches "matches" 257,
     matches_more "matches-more" 54,
     matches_conntrack_recent "matches-conntrack-recent" 85,
+    rules_mangle_targets "rules-mangle-targets" 85,
+    rules_nat_raw_targets "rules-nat-raw-targets" 147,
+    rules_marks_log_reject "rules-marks-log-reject" 98,
 }

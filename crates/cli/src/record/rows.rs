@@ -36,8 +36,16 @@ pub fn row_json(row: &Row, with_timeout: bool) -> Value {
         map.insert("timeout".to_owned(), json!(row.timeout));
     }
     map.insert("mark".to_owned(), json!(row.mark));
+    zone(&mut map, row);
     relations(&mut map, row);
     Value::Object(map)
+}
+
+/// The zone stands apart if it counts in both directions; else with one of the tuples, where recordings do not look.
+fn zone(map: &mut Map<String, Value>, row: &Row) {
+    if row.zone.id != 0 && row.zone.only.is_none() {
+        map.insert("zone".to_owned(), json!(row.zone.id));
+    }
 }
 
 fn helper(map: &mut Map<String, Value>, row: &Row) {
@@ -106,6 +114,7 @@ pub fn event_json(event: &CtEvent) -> Value {
     if event.mark || event.row.mark != 0 {
         map.insert("mark".to_owned(), json!(event.row.mark));
     }
+    zone(&mut map, &event.row);
     match event.kind {
         CtEventKind::New => relations(&mut map, &event.row),
         CtEventKind::Update => helper(&mut map, &event.row),

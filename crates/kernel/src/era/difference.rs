@@ -62,6 +62,8 @@ impl Difference {
 /// The differences that the engine models, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
+    /// There is a limit on all ICMP errors.
+    IcmpGlobalLimit,
     /// A port that is used again gets a server anew.
     IpvsPortReuse,
     /// IPVS is a hop.
@@ -122,7 +124,8 @@ const RHEL7: &[Era] = &[Era::V3_10];
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 25] = [
+    pub const ALL: [Switch; 26] = [
+        Switch::IcmpGlobalLimit,
         Switch::IpvsPortReuse,
         Switch::IpvsTtl,
         Switch::HelpersOffByDefault,
@@ -153,6 +156,15 @@ impl Switch {
     /// What it is about.
     pub fn difference(self) -> &'static Difference {
         match self {
+            Switch::IcmpGlobalLimit => &Difference {
+                name: "icmp-global-limit",
+                since: (3, 18),
+                before: "ICMP errors are limited for each destination only",
+                after: "ICMP errors are limited for each destination and for all together",
+                source: "icmp: add a global rate limitation",
+                recorded: NEW,
+                article: &[],
+            },
             Switch::IpvsPortReuse => &Difference {
                 name: "ipvs-port-reuse",
                 since: (4, 1),

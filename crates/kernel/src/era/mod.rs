@@ -136,6 +136,11 @@ impl Era {
         Limits { max, buckets, expect_max: buckets / 256 * 4 }
     }
 
+    /// `icmp_msgs_per_sec`: there is a limit on ICMP messages to all destinations together.
+    pub fn limits_icmp_globally(self) -> bool {
+        self.has(Switch::IcmpGlobalLimit)
+    }
+
     /// `nf_conntrack_events=2`, the default: changes are noted if somebody listens when an entry is made.
     pub fn events_on_demand(self) -> bool {
         self.has(Switch::EventsOnDemand)

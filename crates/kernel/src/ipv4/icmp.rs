@@ -1,15 +1,15 @@
 //! ICMP: errors sent, messages received (net/ipv4/icmp.c).
 
+use super::icmp_limit::icmp_allowed;
 use super::ip_local_out;
 use crate::event::{Origin, What};
 use crate::netfilter::conntrack::attach;
-use crate::route::{Flow, Scope, Verdict, XRLIM_BURST};
+use crate::route::{Flow, Scope, Verdict};
 use crate::socket::{ping_rcv, raw_icmp_deliver, socket_icmp_error};
-use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, PktType, Skb, SkbOwner};
+use crate::{Cx, Delivery, DropReason, Journey, Netns, PktType, Skb, SkbOwner};
 use packet::{Icmp, IcmpBody, Ip, L4, icmp_type};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
-use std::time::Duration;
 
 /// Precedence of ICMP errors: internetwork control.
 const ERROR_TOS: u8 = 0xc0;
@@ -65,12 +65,7 @@ fn send_error(
     let near = inbound.and_then(|dev| ns.inet_select_addr(dev, src, Scope::Link));
     let flow = flow.from(if to_us { dst } else { near.unwrap_or(Ipv4Addr::UNSPECIFIED) });
     let Ok((route, _)) = ns.ip_route_output(&flow) else { return };
-    // Path MTU discovery is never limited.
-    let limited = (kind, code) != (icmp_type::DEST_UNREACH, 4)
-        && ns.sysctl.icmp_ratemask >> kind.min(31) & 1 == 1
-        && route.dev != DevId(0);
-    let every = u64::try_from(ns.sysctl.icmp_ratelimit).unwrap_or(0);
-    if limited && !ns.xrlim_allow(src, Duration::from_millis(every), XRLIM_BURST, cx.now) {
+    if !icmp_allowed(ns, about, src, route.dev, (kind, code), cx.now) {
         return;
     }
     let body = IcmpBody::Error { gateway, mtu, inner: Box::new(cause.clone()), quoted: None };
@@ -144,6 +139,9 @@ fn query_reply(ns: &mut Netns, skb: &Skb, kind: u8, body: IcmpBody, cx: &mut Cx<
     let Ok((route, _)) = ns.ip_route_output(&flow) else {
         return Err(cx.drop(skb, DropReason::Unreachable(crate::route::Unreachable::Net)));
     };
+    if !icmp_allowed(ns, skb, src, route.dev, (kind, 0), cx.now) {
+        return Ok(Delivery::Local);
+    }
     let icmp = Icmp { kind, code: 0, checksum_ok: true, body };
     let mut ip = Ip::new(IpAddr::V4(route.source), IpAddr::V4(src), L4::Icmp(icmp));
     ip.tos = tos;

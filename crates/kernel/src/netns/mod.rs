@@ -12,6 +12,7 @@ pub use addrs::{PutRoute, Refused};
 
 use crate::bridge::{Bridge, FdbEntry, PortFlags};
 use crate::dev::{self, DevKind, Device, IfAddr};
+use crate::ipv4::IcmpCredit;
 use crate::ipv4::{FragQueues, frag_timer};
 use crate::neigh::{NeighTable, neigh_timer};
 use crate::netfilter::conntrack::{Conntrack, ct_kill, expire_expectations, flush_expectations};
@@ -89,6 +90,8 @@ pub struct Netns {
     pub(crate) softirq: bool,
     /// A message of ICMP is on its way out (`icmp_xmit_lock`).
     pub(crate) icmp_busy: bool,
+    /// Messages of ICMP that may still be sent to anybody.
+    pub(crate) icmp_credit: IcmpCredit,
     child: bool,
     net_ratelimit: log::RateLimit,
     devices: Vec<Device>,
@@ -127,6 +130,7 @@ impl Netns {
             frags: FragQueues::default(),
             softirq: false,
             icmp_busy: false,
+            icmp_credit: IcmpCredit::default(),
             child: false,
             net_ratelimit: log::RateLimit::default(),
             devices: Vec::new(),

@@ -112,7 +112,7 @@ impl Netns {
     /// How many rules of the target CT name a helper.
     fn helper_rules(&self, helper: Helper) -> usize {
         let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
-        rules.filter(|r| matches!(&r.target, Target::Ct(ct) if ct.helper == Some(helper))).count()
+        rules.filter(|r| matches!(&r.target, Target::Ct(ct) if ct.template.helper == Some(helper))).count()
     }
 
     /// `modprobe`: loads a module with what it needs; gives those that were not there, in the order in which they came.

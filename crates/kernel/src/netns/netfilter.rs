@@ -86,6 +86,10 @@ impl Netns {
         loaded.rules.check()?;
         let table = loaded.rules.table;
         self.request_modules(&loaded.rules);
+        if table == TableId::Raw {
+            // nf_ct_ecache_ext_add: a template made while nobody listens has no place for its masks.
+            self.ct.masks = self.ct.settings.events != 2 || self.ct.listened;
+        }
         for m in loaded.rules.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.matches) {
             if let Match::Recent(rule) = m {
                 recent_tables_for(&mut self.recent, rule);
@@ -105,7 +109,7 @@ impl Netns {
     /// `request_module`: a rule brings the module that it needs; of a helper only conntrack's half.
     fn request_modules(&mut self, rules: &RuleSet) {
         let all = || rules.chains.iter().flat_map(|c| &c.rules);
-        let needs = |h| all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.helper == Some(h)));
+        let needs = |h| all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.template.helper == Some(h)));
         self.modules.nf_conntrack_tftp |= needs(Helper::Tftp);
         self.modules.nf_conntrack_ftp |= needs(Helper::Ftp);
         if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {

@@ -126,16 +126,13 @@ impl Netns {
         if rp_filter == 0 && (out != Some(dev) || !self.conf_or(dev, |c| c.send_redirects)) {
             // With rules or local routes of the operator's, looking at addresses is not enough.
             let custom = self.fib.rules.custom || self.fib.custom_local;
-            if accept_local || dev == DevId(0) {
+            if accept_local {
                 return Ok(false);
             }
             if !custom {
                 let own = self.has_addr(src);
                 return if own { Err(DropReason::MartianSource) } else { Ok(false) };
             }
-        }
-        if dev == DevId(0) {
-            return Ok(true);
         }
         let (mark, dissect) = (self.conf_or(dev, |c| c.src_valid_mark), self.fib.rules.dissect);
         let mut back = Flow {

@@ -5,7 +5,7 @@ use crate::log::Seen;
 use crate::view::{RowLook, event_line, expect_line, row_line};
 use crate::world::World;
 use kernel::event::{CtEventKind, ExpectEventKind, What};
-use kernel::netfilter::conntrack::{Change, L4Key, NewEntry, Row, Tuple, status};
+use kernel::netfilter::conntrack::{Change, L4Key, NewEntry, Row, Tuple, Zone, status};
 use kernel::{Instant, Netns, NetnsId};
 use packet::Protocol;
 use std::net::{IpAddr, Ipv4Addr};
@@ -152,7 +152,7 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
             let orig = tuples(&command.filter).filter(|_| command.filter.orig_src.is_some());
             let Some((asked, _)) = orig else { return failed("invalid parameters") };
             let Some(ns) = world.host(host) else { return CommandOutput::default() };
-            let found = ns.ct.find(&asked, now).and_then(|(id, _)| ns.ct.get(id));
+            let found = ns.ct.find(&asked, Zone::default(), now).and_then(|(id, _)| ns.ct.get(id));
             match found.map(|c| c.row(now)) {
                 Some(row) => done(vec![line(ns, &row, 1)], 1, "flow entries have been shown", 0),
                 None => failed("such conntrack doesn't exist"),

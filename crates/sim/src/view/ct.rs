@@ -4,7 +4,7 @@ use super::assoc::Assoc;
 use crate::log::Seen;
 use crate::{EventId, World};
 use kernel::event::{CtEvent, CtEventKind, ExpectEventKind, IpvsStep, What};
-use kernel::netfilter::conntrack::{CtCounter, ExpectRow, L4Key, Row, Tuple, status};
+use kernel::netfilter::conntrack::{CtCounter, Direction, ExpectRow, L4Key, Row, Tuple, status};
 use kernel::netfilter::ipvs::IpvsConn;
 use kernel::{ConnId, Instant, NetnsId, PacketId};
 use packet::Protocol;
@@ -201,6 +201,10 @@ fn words(row: &Row, look: RowLook) -> Vec<CtWord> {
     }
     let mirror = row.orig.invert();
     tuple_words(&mut out, &row.orig, row.reply.invert().as_ref());
+    let zone = |only, word: &str| {
+        (row.zone.id != 0 && row.zone.only == only).then(|| plain(format!("{word}={}", row.zone.id)))
+    };
+    out.extend(zone(Some(Direction::Original), "zone-orig"));
     let counted = |c: CtCounter| plain(format!("packets={} bytes={}", c.packets, c.bytes));
     out.extend(row.counters.map(|c| counted(c[0])));
     if row.status & status::SEEN_REPLY == 0 {
@@ -208,12 +212,14 @@ fn words(row: &Row, look: RowLook) -> Vec<CtWord> {
     }
     tuple_words(&mut out, &row.reply, mirror.as_ref());
     out.extend(row.counters.map(|c| counted(c[1])));
+    out.extend(zone(Some(Direction::Reply), "zone-reply"));
     if row.status & status::ASSURED != 0 {
         out.push(plain("[ASSURED]".to_owned()));
     }
     if look.mark {
         out.push(plain(format!("mark={}", row.mark)));
     }
+    out.extend(zone(None, "zone"));
     if let Some(helper) = row.helper {
         out.push(plain(format!("helper={}", helper.name())));
     }

@@ -12,7 +12,7 @@ use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::xtables::matches::Match;
 use kernel::netfilter::xtables::targets::{RejectWith, Target};
 use kernel::netfilter::xtables::{Neg, Rule, RuleSet, TableId};
-use packet::Protocol;
+use packet::{Protocol, TcpFlags};
 
 /// A rule that the kernel refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,7 +230,7 @@ fn check_target(rule: &Rule, place: &Place<'_>) -> Checked {
         return invalid("tcp-reset", "tcp-reset without -p tcp".to_owned(), "expected -p tcp in the rule");
     }
     if let Target::Ct(ct) = &rule.target
-        && let Some(helper) = ct.helper
+        && let Some(helper) = ct.template.helper.filter(|_| !ct.notrack)
         && rule.proto != Some(Neg::plain(helper.proto()))
     {
         let (name, proto) = (helper.name(), helper.proto());
@@ -238,5 +238,23 @@ fn check_target(rule: &Rule, place: &Place<'_>) -> Checked {
         let fault = Fault::new(message, format!("expected -p {proto} in the rule"));
         return Err((name.to_owned(), fault.says(ToolError::NO_CHAIN)));
     }
+    if let Target::Tcpmss(_) = &rule.target
+        && !finds_syn(rule)
+    {
+        let message = "TCPMSS in a rule that does not look for SYN".to_owned();
+        return invalid("TCPMSS", message, "expected -p tcp and --syn, or --tcp-flags with SYN, in the rule");
+    }
+    if let Target::Connmark(c) = &rule.target {
+        targets::connmark::check(c).map_err(|fault| ("CONNMARK".to_owned(), fault))?;
+    }
     Ok(())
+}
+
+/// `find_syn_match`: the rule asks for TCP segments with SYN set.
+fn finds_syn(rule: &Rule) -> bool {
+    let syn = |m: &Match| match m {
+        Match::Tcp(t) => t.flags.is_some_and(|f| !f.not && f.value.comp.has(TcpFlags::SYN)),
+        _ => false,
+    };
+    rule.proto == Some(Neg::plain(Protocol::TCP)) && rule.matches.iter().any(syn)
 }

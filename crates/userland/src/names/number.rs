@@ -39,8 +39,8 @@ pub(crate) fn value_mask(text: &str) -> Result<(u32, u32), BadMark> {
     if rest.is_empty() { Ok((value, mask)) } else { Err(BadMark::Garbage) }
 }
 
-/// The number at the beginning, and what follows it.
-fn leading(text: &str) -> Option<(u32, &str)> {
+/// The number of 32 bits at the beginning, and what follows it.
+pub(crate) fn leading(text: &str) -> Option<(u32, &str)> {
     let (radix, skip) = match text.as_bytes() {
         [b'0', b'x' | b'X', d, ..] if d.is_ascii_hexdigit() => (16, 2),
         [b'0', ..] => (8, 0),

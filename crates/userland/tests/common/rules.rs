@@ -1,7 +1,7 @@
 //! Generators of rule sets that the kernel would accept.
 
 use kernel::PktType;
-use kernel::netfilter::conntrack::{Direction, Helper};
+use kernel::netfilter::conntrack::{Direction, EventMask, Helper, Template, Zone};
 use kernel::netfilter::ipset::{Compare, SetDirs, SetQuery};
 use kernel::netfilter::xtables::matches::*;
 use kernel::netfilter::xtables::targets::*;
@@ -284,6 +284,47 @@ fn log() -> impl Strategy<Value = Log> {
     })
 }
 
+fn nflog() -> impl Strategy<Value = Nflog> {
+    (text(63), any::<(u16, u32, bool, u16)>()).prop_map(|(prefix, (group, len, copy_len, threshold))| Nflog {
+        group,
+        prefix,
+        len,
+        copy_len,
+        threshold,
+    })
+}
+
+fn connmark() -> impl Strategy<Value = Connmark> {
+    let shift = (any::<bool>(), 0u8..32).prop_map(|(right, bits)| Shift { right: right && bits != 0, bits });
+    (0..3, any::<(u32, u32)>(), shift).prop_map(|(op, (a, b), shift)| {
+        let op = match op {
+            0 => ConnmarkOp::Set(Mark { value: a, mask: b }),
+            1 => ConnmarkOp::Save { nfmask: a, ctmask: b },
+            _ => ConnmarkOp::Restore { nfmask: a, ctmask: b },
+        };
+        Connmark { op, shift }
+    })
+}
+
+fn ct(proto: Option<Neg<Protocol>>) -> impl Strategy<Value = CtTarget> {
+    let helper = proto == Some(Neg::plain(Protocol::UDP));
+    let zone = (any::<u16>(), of(any::<bool>())).prop_map(|(id, only)| match (id, only) {
+        (0, _) | (_, None) => Zone { id, only: None },
+        (_, Some(false)) => Zone { id, only: Some(Direction::Original) },
+        (_, Some(true)) => Zone { id, only: Some(Direction::Reply) },
+    });
+    let events = of((1u16..1 << 10, 0u16..2));
+    (any::<[bool; 3]>(), zone, events).prop_map(move |([notrack, tftp, from_mark], zone, events)| {
+        let template = Template {
+            helper: (helper && tftp).then_some(Helper::Tftp),
+            zone: Zone { id: if from_mark { 0 } else { zone.id }, ..zone },
+            zone_from_mark: from_mark,
+            events: events.map(|(conntrack, expect)| EventMask { conntrack, expect }),
+        };
+        CtTarget { notrack, template }
+    })
+}
+
 /// A target for a chain that nothing reaches; jumps lead to later chains.
 fn target(
     table: TableId,
@@ -299,6 +340,8 @@ fn target(
         mark.boxed(),
         log().prop_map(Target::Log).boxed(),
         set_target().prop_map(Target::Set).boxed(),
+        nflog().prop_map(Target::Nflog).boxed(),
+        connmark().prop_map(Target::Connmark).boxed(),
     ];
     if chain + 1 < chains {
         let to = move || (chain + 1..chains).prop_map(|c| ChainId(c as u16));
@@ -314,14 +357,28 @@ fn target(
             all.push(
                 (to(), flags)
                     .prop_map(|((addr, ports), f)| {
-                        Target::Dnat(Dnat { addr, ports, random: f[0], persistent: f[1] })
+                        let base = ports.filter(|p| f[2] && p.min != p.max).map(|p| p.max.max(1));
+                        Target::Dnat(Dnat { addr, ports, base, random: f[0], persistent: f[1] })
                     })
                     .boxed(),
             );
             let snat = (to(), flags).prop_map(|((addr, ports), f)| {
-                Target::Snat(Snat { addr, ports, random: f[0], random_fully: f[1], persistent: f[2] })
+                Target::Snat(Snat {
+                    addr,
+                    ports,
+                    base: None,
+                    random: f[0],
+                    random_fully: f[1],
+                    persistent: f[2],
+                })
             });
             all.push(snat.boxed());
+            let netmap = (any::<u32>(), 0u32..33).prop_map(|(net, len)| {
+                let mask = u32::MAX.checked_shl(32 - len).unwrap_or(0);
+                let [net, mask] = [net & mask, mask].map(Ipv4Addr::from_bits);
+                Target::Netmap(Netmap { net, mask })
+            });
+            all.push(netmap.boxed());
             let masq = (nat_ports(proto), flags).prop_map(|(ports, f)| {
                 Target::Masquerade(Masquerade { ports, random: f[0], random_fully: f[1] })
             });
@@ -340,12 +397,18 @@ fn target(
         }
         TableId::Raw => {
             all.extend([Just(Target::Trace).boxed(), Just(Target::Notrack).boxed()]);
-            all.push(Just(Target::Ct(CtTarget { notrack: true, helper: None })).boxed());
-            if proto == Some(Neg::plain(Protocol::UDP)) {
-                all.push(Just(Target::Ct(CtTarget { notrack: false, helper: Some(Helper::Tftp) })).boxed());
-            }
+            all.push(ct(proto).prop_map(Target::Ct).boxed());
         }
-        TableId::Mangle | TableId::Security => all.push(Just(Target::Drop).boxed()),
+        TableId::Mangle => {
+            let ttl = (0..3, 1u8..).prop_map(|(op, n)| match op {
+                0 => Ttl::Set(n),
+                1 => Ttl::Inc(n),
+                _ => Ttl::Dec(n),
+            });
+            all.push(ttl.prop_map(Target::Ttl).boxed());
+            all.extend([Just(Target::Drop).boxed(), Just(Target::Checksum).boxed()]);
+        }
+        TableId::Security => all.push(Just(Target::Drop).boxed()),
     }
     proptest::strategy::Union::new(all).boxed()
 }

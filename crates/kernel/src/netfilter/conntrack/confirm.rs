@@ -4,8 +4,7 @@ use super::core::bury;
 use super::expect::remove_expectations;
 use super::helper::help;
 use super::seqadj::nf_ct_seq_adjust;
-use super::table::Pending;
-use super::{CtState, Direction};
+use super::{CtState, Direction, ipct};
 use crate::event::{CtEvent, CtEventKind, HookCtx, What};
 use crate::{ConnId, Ct, Cut, Cx, DevId, DropReason, Netns, Skb};
 
@@ -34,10 +33,10 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
     if c.is_confirmed() || info.dir != Direction::Original {
         return Ok(skb);
     }
-    let (orig, reply) = (c.orig, c.reply);
-    bury(ns, &skb, &orig, cx);
-    bury(ns, &skb, &reply, cx);
-    if ns.ct.find(&orig, cx.now).or(ns.ct.find(&reply, cx.now)).is_some() {
+    let (orig, reply, zone) = (c.orig, c.reply, c.zone);
+    bury(ns, &skb, &orig, zone, cx);
+    bury(ns, &skb, &reply, zone, cx);
+    if [orig, reply].iter().any(|t| ns.ct.find(t, zone, cx.now).is_some()) {
         ns.ct.stats.insert_failed += 1;
         ns.ct.stats.drop += 1;
         return Err(cx.drop(&skb, DropReason::CtInsertFailed));
@@ -45,7 +44,10 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
     ns.ct.insert(conn, cx.now);
     cx.emit(skb.id, || What::Confirmed(conn));
     if let Some(c) = ns.ct.get_mut(conn) {
-        c.pending.new = true;
+        c.pending |= if c.master.is_some() { ipct::RELATED } else { ipct::NEW };
+        if c.helper.is_some() {
+            c.pending |= ipct::HELPER;
+        }
     }
     Ok(skb)
 }
@@ -54,17 +56,19 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
 fn deliver_cached_events(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
     let now = cx.now;
     if let Some(c) = ns.ct.get_mut(conn).filter(|c| c.has_news()) {
-        let Pending { new, proto, mark, .. } = std::mem::take(&mut c.pending);
+        let events = std::mem::take(&mut c.pending);
+        let new = events & (ipct::NEW | ipct::RELATED) != 0;
         let kind = if new { CtEventKind::New } else { CtEventKind::Update };
+        let (proto, mark) = (events & ipct::PROTOINFO != 0, events & ipct::MARK != 0);
         cx.ct_event(skb.id, || CtEvent { kind, row: c.row(now), proto, mark });
     }
 }
 
 /// `nf_ct_kill`: the entry leaves the table at once.
 pub(crate) fn ct_kill(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
-    let silent = ns.ct.get(conn).is_some_and(|c| c.silent);
+    let told = ns.ct.get(conn).is_some_and(|c| !c.silent && c.events.conntrack & ipct::DESTROY != 0);
     if let Some(row) = ns.ct.remove(conn, cx.now) {
-        if !silent {
+        if told {
             cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row, proto: true, mark: false });
         }
         remove_expectations(ns, skb.id, conn, cx);

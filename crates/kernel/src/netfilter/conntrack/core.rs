@@ -6,7 +6,7 @@ use super::helper::try_assign_helper;
 use super::proto::udp_packet;
 use super::seqadj::as_measured;
 use super::tcp::{TcpSettings, TcpTrack, TcpVerdict, flags_are_valid};
-use super::{ConnInfo, CtState, Direction, Tuple, status};
+use super::{ConnInfo, CtState, Direction, Template, Tuple, Zone, ipct, status};
 use crate::event::{CtStep, HookCtx, What};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::nf_nat_follow_master;
@@ -93,6 +93,7 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
         }
     }
     let tuple = Tuple::of(ip).ok_or("nf_ct: can't get tuple")?;
+    let before = skb.ct;
     let (conn, info, mut step) = resolve_normal_ct(ns, skb, &tuple, cx)?;
     skb.ct = Ct::Tracked { conn, info };
     match handle_packet(ns, skb, conn, info, ip, ctx, cx)? {
@@ -100,7 +101,7 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
         Handled::Ignored => step = CtStep::Ignored,
         Handled::Repeat => {
             ct_kill(ns, skb, conn, cx);
-            skb.ct = Ct::None;
+            skb.ct = before;
             return track(ns, skb, ctx, cx);
         }
     }
@@ -109,14 +110,14 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
         && let Some(c) = ns.ct.get_mut(conn)
         && c.set_status(status::SEEN_REPLY)
     {
-        c.pending.status = true;
+        c.pending |= ipct::REPLY;
     }
     Ok(step)
 }
 
 /// `nf_ct_gc_expired`: an entry that is over goes when somebody comes upon it.
-pub(super) fn bury(ns: &mut Netns, skb: &Skb, tuple: &Tuple, cx: &mut Cx<'_>) {
-    if let Some(conn) = ns.ct.over(tuple, cx.now) {
+pub(super) fn bury(ns: &mut Netns, skb: &Skb, tuple: &Tuple, zone: Zone, cx: &mut Cx<'_>) {
+    if let Some(conn) = ns.ct.over(tuple, zone, cx.now) {
         ct_kill(ns, skb, conn, cx);
     }
 }
@@ -128,9 +129,11 @@ fn resolve_normal_ct(
     tuple: &Tuple,
     cx: &mut Cx<'_>,
 ) -> Result<(ConnId, ConnInfo, CtStep), NotTracked> {
-    let Some((conn, dir)) = ns.ct.find(tuple, cx.now) else {
-        bury(ns, skb, tuple, cx);
-        let (conn, step) = init_conntrack(ns, skb, tuple, cx)?;
+    let template = template(skb);
+    let zone = template.zone_of(skb.mark);
+    let Some((conn, dir)) = ns.ct.find(tuple, zone, cx.now) else {
+        bury(ns, skb, tuple, zone, cx);
+        let (conn, step) = init_conntrack(ns, skb, tuple, template, cx)?;
         let state = if step == CtStep::Expected { CtState::Related } else { CtState::New };
         return Ok((conn, ConnInfo { state, dir: Direction::Original }, step));
     };
@@ -144,17 +147,31 @@ fn resolve_normal_ct(
     Ok((conn, ConnInfo { state, dir }, CtStep::Found))
 }
 
+/// What the rules have wished so far.
+fn template(skb: &Skb) -> Template {
+    match skb.ct {
+        Ct::Template(t) => t,
+        _ => Template::default(),
+    }
+}
+
 /// `init_conntrack`: a new entry; if a helper has announced it, it belongs to that helper's flow.
 fn init_conntrack(
     ns: &mut Netns,
     skb: &Skb,
     tuple: &Tuple,
+    template: Template,
     cx: &mut Cx<'_>,
 ) -> Result<(ConnId, CtStep), NotTracked> {
     let reply = tuple.invert().ok_or("nf_ct: can't invert tuple")?;
     make_room(ns, skb, tuple, cx)?;
-    let conn = ns.ct.alloc(*tuple, reply, cx.now);
-    if let Some(expect) = nf_ct_find_expectation(ns, skb.id, tuple, cx) {
+    let zone = template.zone_of(skb.mark);
+    let conn = ns.ct.alloc(*tuple, reply, zone, cx.now);
+    let events = template.events.filter(|_| ns.ct.masks);
+    if let (Some(c), Some(events)) = (ns.ct.get_mut(conn), events) {
+        c.events = events;
+    }
+    if let Some(expect) = nf_ct_find_expectation(ns, skb.id, tuple, zone, cx) {
         let master = ns.ct.get(expect.master).map(|m| (m.orig, m.mark));
         if let Some(c) = ns.ct.get_mut(conn) {
             c.status |= status::EXPECTED;
@@ -168,13 +185,9 @@ fn init_conntrack(
         }
         return Ok((conn, CtStep::Expected));
     }
-    let template = match skb.ct {
-        Ct::Template(helper) => Some(helper),
-        _ => None,
-    };
     let (automatic, modules) = (ns.ct.auto_helper, ns.modules);
     if let Some(c) = ns.ct.get_mut(conn) {
-        try_assign_helper(c, template, automatic, &modules);
+        try_assign_helper(c, template.helper, automatic, &modules);
     }
     Ok((conn, CtStep::New))
 }
@@ -251,11 +264,13 @@ fn handle_packet(
                     c.refresh(timeout, now);
                     c.account(info.dir, ip.total_len());
                     let assured = assured && c.set_status(status::ASSURED);
-                    c.pending.proto |= changed;
-                    c.pending.status |= assured;
+                    c.pending |= if changed { ipct::PROTOINFO } else { 0 };
+                    c.pending |= if assured { ipct::ASSURED } else { 0 };
                 }
                 TcpVerdict::Ignored => return Ok(Handled::Ignored),
-                TcpVerdict::KeepsTimeout { changed } => c.pending.proto |= changed,
+                TcpVerdict::KeepsTimeout { changed } => {
+                    c.pending |= if changed { ipct::PROTOINFO } else { 0 }
+                }
                 TcpVerdict::Kill => {
                     c.account(info.dir, ip.total_len());
                     ct_kill(ns, skb, conn, cx);
@@ -271,7 +286,7 @@ fn handle_packet(
             let (timeout, assured) = udp_packet(c, seen_reply, &timeouts, stream_after, now);
             c.refresh(timeout, now);
             c.account(info.dir, ip.total_len());
-            c.pending.status |= assured;
+            c.pending |= if assured { ipct::ASSURED } else { 0 };
         }
         L4::Icmp(icmp) => {
             if !c.is_confirmed() && !Tuple::icmp_can_begin(icmp.kind) {
@@ -293,7 +308,9 @@ fn icmp_error(ns: &Netns, skb: &mut Skb, ip: &Ip, icmp: &Icmp, cx: &Cx<'_>) -> R
     let inner = icmp.inner().ok_or("nf_ct_icmp: short packet")?;
     let inner = Tuple::of(inner).ok_or("nf_ct_icmp: no inner tuple")?;
     let inverse = inner.invert().ok_or("nf_ct_icmp: can't invert inner tuple")?;
-    let (conn, dir) = ns.ct.find(&inverse, cx.now).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
+    let zone = template(skb).zone_of(skb.mark);
+    let (conn, dir) =
+        ns.ct.find(&inverse, zone, cx.now).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
     let c = ns.ct.get(conn).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
     if c.tuple(dir).dst != ip.dst {
         return Err("nf_ct_icmp: outer daddr != inner saddr");
@@ -323,7 +340,7 @@ pub(crate) fn set_closing(ns: &mut Netns, cause: &Skb, cx: &Cx<'_>) {
     let Some(track) = &mut c.tcp else { return };
     if track.set_closing() {
         c.refresh(close, cx.now);
-        c.pending.proto = true;
+        c.pending |= ipct::PROTOINFO;
     }
 }
 

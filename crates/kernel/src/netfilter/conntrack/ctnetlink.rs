@@ -1,7 +1,7 @@
 //! What a program tells conntrack: entries that it makes and changes (net/netfilter/nf_conntrack_netlink.c).
 
 use super::tcp::TcpTrack;
-use super::{TcpState, Tuple};
+use super::{TcpState, Tuple, Zone};
 use crate::event::{CtEvent, CtEventKind};
 use crate::{ConnId, Cx, Netns, PacketId};
 
@@ -39,13 +39,16 @@ impl Netns {
     /// `ctnetlink_create_conntrack`. False if one of its tuples is taken.
     pub fn ct_create(&mut self, new: &NewEntry, cx: &mut Cx<'_>) -> bool {
         let now = cx.now;
-        for id in [&new.orig, &new.reply].iter().filter_map(|t| self.ct.over(t, now)).collect::<Vec<_>>() {
+        let zone = Zone::default();
+        for id in
+            [&new.orig, &new.reply].iter().filter_map(|t| self.ct.over(t, zone, now)).collect::<Vec<_>>()
+        {
             self.ct_delete(id, cx);
         }
-        if self.ct.find(&new.orig, now).or(self.ct.find(&new.reply, now)).is_some() {
+        if self.ct.find(&new.orig, zone, now).or(self.ct.find(&new.reply, zone, now)).is_some() {
             return false;
         }
-        let id = self.ct.alloc(new.orig, new.reply, now);
+        let id = self.ct.alloc(new.orig, new.reply, zone, now);
         let Some(c) = self.ct.get_mut(id) else { return false };
         c.status |= new.status;
         c.timeout = new.timeout;

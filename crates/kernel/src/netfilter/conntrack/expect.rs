@@ -1,6 +1,6 @@
 //! Expectations: flows that a helper has announced (net/netfilter/nf_conntrack_expect.c).
 
-use super::{Direction, Helper, Tuple};
+use super::{Direction, Helper, Tuple, Zone};
 use crate::event::{ExpectEvent, ExpectEventKind, What};
 use crate::netfilter::conntrack::L4Key;
 use crate::{ConnId, Cx, Instant, Netns, PacketId, Skb};
@@ -69,7 +69,10 @@ fn row(ns: &Netns, e: &Expect, now: Instant) -> Option<ExpectRow> {
 }
 
 fn report(ns: &Netns, packet: PacketId, kind: ExpectEventKind, e: &Expect, cx: &mut Cx<'_>) {
-    if let Some(row) = row(ns, e, cx.now).filter(|_| ns.ct.get(e.master).is_some_and(|m| !m.silent)) {
+    // IPEXP_NEW is bit 0, IPEXP_DESTROY bit 1.
+    let bit = if kind == ExpectEventKind::New { 1 } else { 2 };
+    let told = ns.ct.get(e.master).is_some_and(|m| !m.silent && m.events.expect & bit != 0);
+    if let Some(row) = row(ns, e, cx.now).filter(|_| told) {
         cx.emit(packet, || What::ExpectEvent(Box::new(ExpectEvent { kind, row })));
     }
 }
@@ -126,10 +129,13 @@ pub(super) fn nf_ct_find_expectation(
     ns: &mut Netns,
     packet: PacketId,
     tuple: &Tuple,
+    zone: Zone,
     cx: &mut Cx<'_>,
 ) -> Option<Expect> {
     expire(ns, cx);
-    let found = ns.ct.expects.iter().find(|e| e.matches(tuple)).cloned()?;
+    // nf_ct_zone_equal_any: the id of the master's zone, in whichever direction it counts.
+    let here = |e: &Expect| ns.ct.get(e.master).is_some_and(|m| m.zone.id == zone.id);
+    let found = ns.ct.expects.iter().find(|e| e.matches(tuple) && here(e)).cloned()?;
     if !ns.ct.get(found.master).is_some_and(super::Conn::is_listed) {
         return None;
     }

@@ -13,6 +13,7 @@ mod table;
 mod tcp;
 mod timeout;
 mod tuple;
+mod zone;
 
 pub(crate) use confirm::{confirm, ct_kill, nf_confirm};
 pub(crate) use core::{attach, ct_probe, nf_conntrack_in, set_closing};
@@ -30,6 +31,7 @@ pub use table::{Conn, Conntrack, CtCounter, CtStats, Row};
 pub use tcp::{TcpPeer, TcpState, TcpTrack, flag as tcp_flag};
 pub use timeout::Timeouts;
 pub use tuple::{Direction, L4Key, Tuple};
+pub use zone::{EventMask, Template, Zone};
 
 use std::fmt;
 
@@ -74,6 +76,26 @@ pub struct ConnInfo {
     pub state: CtState,
     /// Direction.
     pub dir: Direction,
+}
+
+/// What a message about an entry may be about (`enum ip_conntrack_events`).
+pub mod ipct {
+    /// `IPCT_NEW`: it is in the table.
+    pub const NEW: u16 = 1;
+    /// `IPCT_RELATED`: the same of an expected one.
+    pub const RELATED: u16 = 1 << 1;
+    /// `IPCT_DESTROY`
+    pub const DESTROY: u16 = 1 << 2;
+    /// `IPCT_REPLY`: it has been answered.
+    pub const REPLY: u16 = 1 << 3;
+    /// `IPCT_ASSURED`
+    pub const ASSURED: u16 = 1 << 4;
+    /// `IPCT_PROTOINFO`: the state of its protocol.
+    pub const PROTOINFO: u16 = 1 << 5;
+    /// `IPCT_HELPER`
+    pub const HELPER: u16 = 1 << 6;
+    /// `IPCT_MARK`
+    pub const MARK: u16 = 1 << 7;
 }
 
 /// Status bits of an entry (include/uapi/linux/netfilter/nf_conntrack_common.h).

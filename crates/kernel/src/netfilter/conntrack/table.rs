@@ -3,7 +3,11 @@
 use super::hash::{TupleHash, hash_conntrack};
 use super::settings::{CtSettings, Limits};
 use super::tcp::TcpTrack;
-use super::{ConnInfo, CtState, Direction, Expect, FtpLines, Helper, SeqAdjusts, Timeouts, Tuple, status};
+use super::{
+    ConnInfo, CtState, Direction, EventMask, Expect, FtpLines, Helper, SeqAdjusts, Timeouts, Tuple, Zone,
+    status,
+};
+use crate::netfilter::nat::BySource;
 use crate::{ConnId, DevId, Instant};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -61,33 +65,21 @@ pub struct Conn {
     pub(crate) stamped: bool,
     /// Nobody is told of its changes: `nf_conntrack_events` was 0 when it was made.
     pub(crate) silent: bool,
-    /// Changes not yet reported: bits of the pending ctnetlink message.
-    pub(crate) pending: Pending,
-}
-
-/// What a ctnetlink message about an entry is to tell (`IPCT_*`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pending {
-    /// It is in the table (`IPCT_NEW`).
-    pub new: bool,
-    /// Bits of its status (`IPCT_REPLY`, `IPCT_ASSURED`).
-    pub status: bool,
-    /// Its protocol's state (`IPCT_PROTOINFO`).
-    pub proto: bool,
-    /// Its mark (`IPCT_MARK`).
-    pub mark: bool,
-}
-
-impl Pending {
-    fn any(self) -> bool {
-        self != Pending::default()
-    }
+    /// The zone of the rule that it came under.
+    pub zone: Zone,
+    /// Which messages are sent about it.
+    pub(crate) events: EventMask,
+    /// Changes not yet reported: bits of [`ipct`](super::ipct).
+    pub(crate) pending: u16,
 }
 
 impl Conn {
     /// True if something of a confirmed entry has changed that nobody has been told.
     pub(crate) fn has_news(&self) -> bool {
-        self.pending.any() && !self.silent && self.is_confirmed() && self.status & status::DYING == 0
+        self.pending & self.events.conntrack != 0
+            && !self.silent
+            && self.is_confirmed()
+            && self.status & status::DYING == 0
     }
 
     /// The tuple of one direction.
@@ -160,6 +152,7 @@ impl Conn {
             master: self.master_tuple,
             counters: self.counters,
             age: (self.stamped && self.is_confirmed()).then(|| now.since(self.began).as_secs()),
+            zone: self.zone,
         }
     }
 }
@@ -189,6 +182,8 @@ pub struct Row {
     pub counters: Option<[CtCounter; 2]>,
     /// Seconds since it entered the table, with `nf_conntrack_timestamp`.
     pub age: Option<u64>,
+    /// Its zone.
+    pub zone: Zone,
 }
 
 /// `conntrack -S`
@@ -226,6 +221,8 @@ pub struct Conntrack {
     /// Entries that are not in the table: not yet, or no more. They are freed when no packet can have them any longer.
     loose: Vec<ConnId>,
     hash: TupleHash,
+    /// Where NAT looks for flows from the same source.
+    pub(crate) by_source: BySource,
     /// How many entries are in the table.
     listed: usize,
     /// When loose entries were last freed.
@@ -245,6 +242,10 @@ pub struct Conntrack {
     pub tcp_max_retrans: u32,
     /// What other sysctls set.
     pub settings: CtSettings,
+    /// Somebody listens to messages of conntrack (`nf_ctnetlink_has_listener`).
+    pub listened: bool,
+    /// `CT --ctevents` has an effect: the rules were loaded while somebody listened, or the kernel does not ask for that.
+    pub(crate) masks: bool,
     /// How large the tables may be.
     pub limits: Limits,
     /// Statistics.
@@ -306,17 +307,18 @@ impl Conntrack {
         CtStats { found: self.found.get(), ..self.stats }
     }
 
-    /// `nf_conntrack_find_get`: the entry that has this tuple in one of its directions. Expired entries are not
-    /// found.
-    pub fn find(&self, tuple: &Tuple, now: Instant) -> Option<(ConnId, Direction)> {
-        let (conn, dir) = self.holder(tuple)?;
+    /// `nf_conntrack_find_get`: the entry that has this tuple in one of its directions, in that zone. Expired
+    /// entries are not found.
+    pub fn find(&self, tuple: &Tuple, zone: Zone, now: Instant) -> Option<(ConnId, Direction)> {
+        let (conn, dir) = self.holder(tuple, zone)?;
         (conn.expires > now).then_some((conn.id, dir))
     }
 
-    fn holder(&self, tuple: &Tuple) -> Option<(&Conn, Direction)> {
+    /// In each direction the zone counts as that direction has it.
+    fn holder(&self, tuple: &Tuple, zone: Zone) -> Option<(&Conn, Direction)> {
         self.hash.with_hash(hash_conntrack(tuple)).find_map(|node| {
             let (conn, dir) = self.at(node)?;
-            (conn.tuple(dir) == tuple).then_some((conn, dir))
+            (conn.tuple(dir) == tuple && conn.zone.id(dir) == zone.id(dir)).then_some((conn, dir))
         })
     }
 
@@ -326,7 +328,7 @@ impl Conntrack {
     }
 
     /// `__nf_conntrack_alloc`: a new entry, not yet in the table.
-    pub(crate) fn alloc(&mut self, orig: Tuple, reply: Tuple, now: Instant) -> ConnId {
+    pub(crate) fn alloc(&mut self, orig: Tuple, reply: Tuple, zone: Zone, now: Instant) -> ConnId {
         self.sweep(now);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -357,7 +359,9 @@ impl Conntrack {
                 ftp: None,
                 seqadj: None,
                 masq: None,
-                pending: Pending::default(),
+                zone,
+                events: EventMask::ALL,
+                pending: 0,
             });
         }
         id
@@ -389,8 +393,12 @@ impl Conntrack {
         c.began = now;
         c.expires = now + Duration::from_secs(u64::from(c.timeout));
         let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
+        let source = (c.status & status::SRC_NAT_DONE != 0).then_some(c.orig);
         self.hash.insert(id.slot() * 2, orig);
         self.hash.insert(id.slot() * 2 + 1, reply);
+        if let Some(orig) = source {
+            self.by_source.insert(&orig, id);
+        }
         self.listed += 1;
     }
 
@@ -401,6 +409,7 @@ impl Conntrack {
         c.status |= status::DYING;
         let row = c.row(now);
         c.created = now;
+        self.by_source.remove(&row.orig, id);
         self.hash.remove(id.slot() * 2);
         self.hash.remove(id.slot() * 2 + 1);
         self.listed -= 1;
@@ -449,8 +458,8 @@ impl Conntrack {
     }
 
     /// The entry that has this tuple but is over, so that nobody finds it.
-    pub(crate) fn over(&self, tuple: &Tuple, now: Instant) -> Option<ConnId> {
-        let (conn, _) = self.holder(tuple)?;
+    pub(crate) fn over(&self, tuple: &Tuple, zone: Zone, now: Instant) -> Option<ConnId> {
+        let (conn, _) = self.holder(tuple, zone)?;
         (conn.expires <= now).then_some(conn.id)
     }
 
@@ -465,8 +474,8 @@ impl Conntrack {
     }
 
     /// `nf_conntrack_tuple_taken`: the entry other than `ignore` that would see packets with this tuple.
-    pub(crate) fn taken(&self, tuple: &Tuple, ignore: ConnId, now: Instant) -> Option<ConnId> {
-        let holder = self.find(tuple, now).map(|(id, _)| id).filter(|id| *id != ignore)?;
+    pub(crate) fn taken(&self, tuple: &Tuple, zone: Zone, ignore: ConnId, now: Instant) -> Option<ConnId> {
+        let holder = self.find(tuple, zone, now).map(|(id, _)| id).filter(|id| *id != ignore)?;
         self.found.set(self.found.get() + 1);
         Some(holder)
     }

@@ -1,7 +1,7 @@
 //! How connections end (net/netfilter/ipvs/ip_vs_conn.c).
 
 use super::{Forward, Ipvs, IpvsConn};
-use crate::netfilter::conntrack::{L4Key, Tuple};
+use crate::netfilter::conntrack::{L4Key, Tuple, Zone};
 use crate::{Cx, Instant, Netns};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -84,7 +84,7 @@ fn drop_conntrack(ns: &mut Netns, c: &IpvsConn, cx: &mut Cx<'_>) {
         proto: c.proto,
         key: L4Key::Ports { sport: c.client.1, dport: c.virt.1 },
     };
-    if let Some((conn, _)) = ns.ct.find(&tuple, cx.now) {
+    if let Some((conn, _)) = ns.ct.find(&tuple, Zone::default(), cx.now) {
         ns.ct_delete(conn, cx);
     }
 }

@@ -5,7 +5,7 @@ use super::tuple::get_unique_tuple;
 use super::{Manip, NatRange};
 use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
-use crate::netfilter::conntrack::{CtState, Direction, ct_kill, status, try_assign_helper};
+use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ct_kill, status, try_assign_helper};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::xtables::{TableId, TableVerdict, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
@@ -40,30 +40,31 @@ fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> R
     if info.state == CtState::Related && is_icmp {
         return icmp_reply_translation(ns, skb, conn, info, ctx, cx);
     }
-    let mut skb = skb;
-    if matches!(info.state, CtState::New | CtState::Related) && !initialized(ns, conn, manip) {
-        skb = match ipt_do_table(ns, TableId::Nat, skb, ctx, cx) {
-            TableVerdict::Accept(skb) => skb,
-            TableVerdict::Drop(skb, reason) => return Err(cx.drop(&skb, reason)),
-        };
-        if !initialized(ns, conn, manip)
-            && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)
-        {
-            return Err(cx.drop(&skb, reason));
+    let undecided = matches!(info.state, CtState::New | CtState::Related) && !initialized(ns, conn, manip);
+    if !undecided {
+        if oif_changed(ns, conn, info, ctx) {
+            ct_kill(ns, &skb, conn, cx);
+            return Err(cx.drop(&skb, DropReason::MasqueradeMoved));
         }
-    } else if oif_changed(ns, conn, info.dir, ctx) {
-        ct_kill(ns, &skb, conn, cx);
-        return Err(cx.drop(&skb, DropReason::NetfilterDrop));
+        return Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx));
+    }
+    let skb = match ipt_do_table(ns, TableId::Nat, skb, ctx, cx) {
+        TableVerdict::Accept(skb) => skb,
+        TableVerdict::Drop(skb, reason) => return Err(cx.drop(&skb, reason)),
+    };
+    if !initialized(ns, conn, manip)
+        && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)
+    {
+        return Err(cx.drop(&skb, reason));
     }
     Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx))
 }
 
-/// `nf_nat_oif_changed`: a masqueraded flow leaves by another device than the one whose address it has.
-fn oif_changed(ns: &Netns, conn: ConnId, dir: Direction, ctx: &HookCtx) -> bool {
+/// `nf_nat_oif_changed`: the flow has the address of a device by which this packet does not leave.
+fn oif_changed(ns: &Netns, conn: ConnId, info: ConnInfo, ctx: &HookCtx) -> bool {
+    let leaves = ctx.hook == InetHook::PostRouting && info.dir == Direction::Original;
     let masq = ns.ct.get(conn).and_then(|c| c.masq);
-    ctx.hook == InetHook::PostRouting
-        && dir == Direction::Original
-        && masq.is_some_and(|dev| ctx.outdev.is_some_and(|out| out != dev))
+    leaves && masq.is_some() && masq != ctx.outdev
 }
 
 fn initialized(ns: &Netns, conn: ConnId, manip: Manip) -> bool {

@@ -1,7 +1,8 @@
 //! Finding a tuple that nobody uses (`get_unique_tuple`, net/netfilter/nf_nat_core.c).
 
+use super::jhash::jhash_addr;
 use super::{Manip, NatRange};
-use crate::netfilter::conntrack::{L4Key, TcpState, Tuple, status};
+use crate::netfilter::conntrack::{Direction, L4Key, TcpState, Tuple, status};
 use crate::netfilter::xtables::PortRange;
 use crate::{ConnId, Cx, Netns};
 use rand_core::Rng;
@@ -18,39 +19,67 @@ pub(super) fn get_unique_tuple(
     manip: Manip,
     cx: &mut Cx<'_>,
 ) -> (Tuple, Option<ConnId>) {
-    let wish = with_addr(orig, range, manip);
-    if !range.random && !range.random_fully {
-        let keeps_port = match range.ports {
-            None => holder(ns, &wish, conn, cx).is_none(),
-            Some(ports) => {
-                ports.contains(port_of(&wish, manip))
-                    && (ports.min == ports.max || holder(ns, &wish, conn, cx).is_none())
-            }
-        };
-        if keeps_port {
-            return (wish, None);
+    let free = |t: &Tuple| holder(ns, t, conn, cx).is_none();
+    let keeps = !range.random && !range.random_fully;
+    // A source stays as it is, or becomes what it has become for another destination.
+    if manip == Manip::Src && keeps {
+        let fits = in_range(orig, range);
+        let known = if fits { Some(*orig) } else { find_appropriate_src(ns, orig, range, conn) };
+        if let Some(t) = known.filter(free) {
+            return (t, None);
         }
+    }
+    let wish = find_best_ips_proto(ns, orig, range, conn, manip);
+    let keeps_port = keeps
+        && match range.ports {
+            None => free(&wish),
+            Some(_) if range.base.is_some() => false,
+            Some(ports) => port_in(&wish, manip, ports) && (ports.min == ports.max || free(&wish)),
+        };
+    if keeps_port {
+        return (wish, None);
     }
     unique_port(ns, wish, range, conn, manip, cx)
 }
 
-/// `find_best_ips_proto`: one address is taken as it is; of several, one by the flow's addresses.
-fn with_addr(orig: &Tuple, range: &NatRange, manip: Manip) -> Tuple {
+/// `nf_in_range`: the source is one that the range allows.
+fn in_range(t: &Tuple, range: &NatRange) -> bool {
+    range.addr.is_none_or(|(min, max)| min <= t.src && t.src <= max)
+        && range.ports.is_none_or(|ports| port_in(t, Manip::Src, ports))
+}
+
+/// `l4proto_in_range`: a protocol without ports is in every range.
+fn port_in(t: &Tuple, manip: Manip, ports: PortRange) -> bool {
+    t.key == L4Key::Other || ports.contains(port_of(t, manip))
+}
+
+/// `find_appropriate_src`: what another flow from the same source has become, if the range allows that.
+fn find_appropriate_src(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId) -> Option<Tuple> {
+    let source = |t: &Tuple| (t.proto, t.src, t.key.sport());
+    let zone = ns.ct.get(conn)?.zone.id(Direction::Original);
+    let same = ns.ct.by_source.of(orig).filter_map(|id| ns.ct.get(id));
+    let same = same.filter(|c| source(&c.orig) == source(orig) && c.zone.id(Direction::Original) == zone);
+    let mut as_there = same.filter_map(|c| {
+        let t = with_port(orig, Manip::Src, port_of(&c.reply.invert()?, Manip::Src));
+        Some(Tuple { src: c.reply.dst, ..t })
+    });
+    as_there.find(|t| in_range(t, range))
+}
+
+/// `find_best_ips_proto`: one address is taken as it is; of several, one by a hash of the flow's addresses, with
+/// `--persistent` of the source alone. The hash has no seed, so the choice is the same on every machine.
+fn find_best_ips_proto(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId, manip: Manip) -> Tuple {
     let mut t = *orig;
     let Some((min, max)) = range.addr else { return t };
-    let addr = match (min, max) {
-        (IpAddr::V4(a), IpAddr::V4(b)) if a != b => {
-            let (lo, hi) = (a.to_bits(), b.to_bits());
-            // The kernel hashes with a seed of its own; which address a flow gets is stable, not predictable.
-            let key = |ip: IpAddr| match ip {
-                IpAddr::V4(v) => v.to_bits(),
-                IpAddr::V6(_) => 0,
-            };
-            let other = if range.persistent { 0 } else { key(orig.dst) };
-            let h = key(orig.src).wrapping_mul(0x9e37_79b1) ^ other.wrapping_mul(0x85eb_ca6b);
-            let n = u64::from(hi.saturating_sub(lo)) + 1;
-            let at = (u64::from(h) * n) >> 32;
-            IpAddr::V4(Ipv4Addr::from_bits(lo.wrapping_add(u32::try_from(at).unwrap_or(0))))
+    let addr = match (min, max, orig.src, orig.dst) {
+        (IpAddr::V4(min), IpAddr::V4(max), IpAddr::V4(src), IpAddr::V4(dst)) if min != max => {
+            let zone = ns.ct.get(conn).map_or(0, |c| u32::from(c.zone.id));
+            let initval = if range.persistent { 0 } else { dst.to_bits().swap_bytes() ^ zone };
+            let hash = u64::from(jhash_addr(src.to_bits().swap_bytes(), initval));
+            let size = u64::from(max.to_bits().wrapping_sub(min.to_bits()).wrapping_add(1));
+            // reciprocal_scale
+            let at = u32::try_from((hash * size) >> 32).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(min.to_bits().wrapping_add(at)))
         }
         _ => min,
     };
@@ -81,7 +110,7 @@ fn with_port(t: &Tuple, manip: Manip, port: u16) -> Tuple {
 
 /// `nf_nat_used_tuple`: the flow with whose packets the answers to this tuple would collide.
 fn holder(ns: &Netns, t: &Tuple, conn: ConnId, cx: &Cx<'_>) -> Option<ConnId> {
-    ns.ct.taken(&t.invert()?, conn, cx.now)
+    ns.ct.taken(&t.invert()?, ns.ct.get(conn)?.zone, conn, cx.now)
 }
 
 /// `nf_nat_may_kill`, `nf_seq_has_advanced`: a translated TCP connection that is over makes room for one whose sequence
@@ -89,7 +118,7 @@ fn holder(ns: &Netns, t: &Tuple, conn: ConnId, cx: &Cx<'_>) -> Option<ConnId> {
 fn makes_room(ns: &Netns, holder: ConnId, conn: ConnId) -> bool {
     let (Some(old), Some(new)) = (ns.ct.get(holder), ns.ct.get(conn)) else { return false };
     let (Some(old_tcp), Some(new_tcp)) = (old.tcp, new.tcp) else { return false };
-    let over = matches!(old_tcp.state, TcpState::TimeWait | TcpState::Close);
+    let over = matches!(old_tcp.state, TcpState::TimeWait | TcpState::Close | TcpState::SynSent2);
     let ahead = new_tcp.seen[0].end.wrapping_sub(old_tcp.seen[0].end);
     over && old.status & status::SRC_NAT != 0 && (1..1 << 31).contains(&ahead)
 }
@@ -110,7 +139,7 @@ const MAX_ATTEMPTS: u32 = 128;
 const HARDER: u32 = MAX_ATTEMPTS / 4;
 
 /// `nf_nat_l4proto_unique_tuple`: from a start in the range one after the other; of a large range only a part is tried,
-/// from several starts.
+/// from several starts. Places are counted in 16 bits, as in the kernel.
 fn unique_port(
     ns: &Netns,
     wish: Tuple,
@@ -128,20 +157,23 @@ fn unique_port(
         (L4Key::Ports { sport, .. }, None) => port_class(sport),
     };
     let size = u32::from(span.max.saturating_sub(span.min)) + 1;
+    let draw = |cx: &mut Cx<'_>| (cx.rng.next_u32() & 0xffff) as u16;
+    // A destination is searched from the beginning of its range, a source from anywhere.
+    let mut start = match range.base {
+        Some(base) => port_of(&wish, manip).wrapping_sub(base),
+        None if range.random || range.random_fully || manip == Manip::Src => draw(cx),
+        None => 0,
+    };
     let mut attempts = size.min(MAX_ATTEMPTS);
     let mut tuple = wish;
-    // A destination is searched from the beginning of its range, a source from anywhere.
-    let drawn = range.random || range.random_fully || manip == Manip::Src;
-    let mut start = if drawn { cx.rng.next_u32() % size } else { 0 };
     loop {
-        for i in 0..attempts {
-            let port = span.min.wrapping_add(u16::try_from((start + i) % size).unwrap_or(0));
+        for (left, at) in (1..=attempts).rev().zip(0u16..) {
+            let off = u32::from(start.wrapping_add(at)) % size;
+            let port = span.min.wrapping_add((off & 0xffff) as u16);
             tuple = with_port(&wish, manip, port);
             match holder(ns, &tuple, conn, cx) {
                 None => return (tuple, None),
-                Some(old) if attempts - i <= HARDER && makes_room(ns, old, conn) => {
-                    return (tuple, Some(old));
-                }
+                Some(old) if left <= HARDER && makes_room(ns, old, conn) => return (tuple, Some(old)),
                 Some(_) => {}
             }
         }
@@ -149,6 +181,20 @@ fn unique_port(
             return (tuple, None);
         }
         attempts /= 2;
-        start = cx.rng.next_u32() % size;
+        start = draw(cx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_drawn_from_the_class_of_the_old_one() {
+        for (port, min, max) in
+            [(1, 1, 511), (511, 1, 511), (512, 600, 1023), (1023, 600, 1023), (1024, 1024, 65535)]
+        {
+            assert_eq!(port_class(port), PortRange { min, max }, "{port}");
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! `-j CONNMARK`.
 
-use super::mark;
-use crate::diagnostic::{Fault, q};
+use super::{mark, number_in};
+use crate::diagnostic::{Fault, ToolError, q};
 use crate::iptables::list::Names;
 use crate::iptables::text::{Given, Opt, Save, Seen, Text};
 use crate::names::number::u32_of;
-use kernel::netfilter::xtables::targets::{Connmark, Mark};
+use kernel::netfilter::xtables::targets::{Connmark, ConnmarkOp, Mark, Shift};
 
 /// What it does: one of them.
 const OPERATIONS: [&str; 7] =
@@ -20,23 +20,29 @@ impl Text for Connmark {
         Opt::value(&["xor-mark"], &["VALUE"]),
         Opt::flag(&["save-mark"]),
         Opt::flag(&["restore-mark"]),
+        Opt::value(&["left-shift-mark"], &["BITS"]),
+        Opt::value(&["right-shift-mark"], &["BITS"]),
         Opt::value(&["nfmask"], &["MASK"]),
         Opt::value(&["ctmask"], &["MASK"]),
         Opt::value(&["mask"], &["MASK"]),
     ];
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
+        use ConnmarkOp::{Restore, Save, Set};
         // Masks may stand before the operation: a target begins as `save-mark` with all bits.
-        *self = match (given.name, *self) {
-            ("save-mark" | "restore-mark", Connmark::Set(_)) => *self,
-            ("save-mark", Connmark::Save { nfmask, ctmask } | Connmark::Restore { nfmask, ctmask }) => {
-                Connmark::Save { nfmask, ctmask }
+        self.op = match (given.name, self.op) {
+            ("left-shift-mark" | "right-shift-mark", op) => {
+                let bits = (number_in("CONNMARK", given, 0, 32)? & 0xff) as u8;
+                self.shift = Shift { right: given.name == "right-shift-mark", bits };
+                op
             }
-            ("restore-mark", Connmark::Save { nfmask, ctmask } | Connmark::Restore { nfmask, ctmask }) => {
-                Connmark::Restore { nfmask, ctmask }
+            ("save-mark" | "restore-mark", Set(_)) => self.op,
+            ("save-mark", Save { nfmask, ctmask } | Restore { nfmask, ctmask }) => Save { nfmask, ctmask },
+            ("restore-mark", Save { nfmask, ctmask } | Restore { nfmask, ctmask }) => {
+                Restore { nfmask, ctmask }
             }
             ("nfmask" | "ctmask" | "mask", operation) => with_mask(operation, given)?,
-            _ => Connmark::Set(mark::read("CONNMARK", given)?),
+            _ => Set(mark::read("CONNMARK", given)?),
         };
         Ok(())
     }
@@ -55,14 +61,17 @@ impl Text for Connmark {
     }
 
     fn save(&self, out: &mut Save) {
-        match self {
-            Connmark::Set(m) => m.save(out),
-            Connmark::Save { nfmask, ctmask } => {
+        match self.op {
+            ConnmarkOp::Set(m) => m.save(out),
+            ConnmarkOp::Save { nfmask, ctmask } => {
                 out.other(format!("--save-mark --nfmask 0x{nfmask:x} --ctmask 0x{ctmask:x}"));
             }
-            Connmark::Restore { nfmask, ctmask } => {
+            ConnmarkOp::Restore { nfmask, ctmask } => {
                 out.other(format!("--restore-mark --nfmask 0x{nfmask:x} --ctmask 0x{ctmask:x}"));
             }
+        }
+        if let Some(text) = shift_text(self.shift) {
+            out.other(["--", &text].concat());
         }
     }
 
@@ -73,20 +82,37 @@ impl Text for Connmark {
             (nf, ct) if not_nf => format!(" ctmask 0x{ct:x} nfmask ~0x{nf:x}"),
             (nf, ct) => format!(" nfmask 0x{nf:x} ctmask ~0x{ct:x}"),
         };
-        match *self {
-            Connmark::Set(m) => out.push_str(&mark::listed("CONNMARK", m)),
-            Connmark::Save { nfmask, ctmask } => {
+        match self.op {
+            ConnmarkOp::Set(m) => out.push_str(&mark::listed("CONNMARK", m)),
+            ConnmarkOp::Save { nfmask, ctmask } => {
                 out.push_str(&format!(" CONNMARK save{}", masks(nfmask, ctmask, false)));
             }
-            Connmark::Restore { nfmask, ctmask } => {
+            ConnmarkOp::Restore { nfmask, ctmask } => {
                 out.push_str(&format!(" CONNMARK restore{}", masks(nfmask, ctmask, true)));
             }
+        }
+        if let Some(text) = shift_text(self.shift) {
+            out.push_str(&[" ", &text].concat());
         }
     }
 }
 
+fn shift_text(shift: Shift) -> Option<String> {
+    let side = if shift.right { "right" } else { "left" };
+    (shift.bits != 0).then(|| format!("{side}-shift-mark {}", shift.bits))
+}
+
+/// The kernel refuses to shift everything out.
+pub(in crate::iptables) fn check(connmark: &Connmark) -> Result<(), Fault> {
+    if connmark.shift.bits < 32 {
+        return Ok(());
+    }
+    let fault = Fault::new("a shift by 32 bits leaves nothing of a mark", "expected a shift by 0 to 31 bits");
+    Err(fault.says(ToolError::INVALID))
+}
+
 /// `--nfmask`, `--ctmask`, or `--mask` for both.
-fn with_mask(operation: Connmark, given: &Given<'_>) -> Result<Connmark, Fault> {
+fn with_mask(operation: ConnmarkOp, given: &Given<'_>) -> Result<ConnmarkOp, Fault> {
     let n = u32_of(given.value).ok_or_else(|| bad_mask(given))?;
     let new = |nf: u32, ct: u32| match given.name {
         "nfmask" => (n, ct),
@@ -94,15 +120,15 @@ fn with_mask(operation: Connmark, given: &Given<'_>) -> Result<Connmark, Fault> 
         _ => (n, n),
     };
     Ok(match operation {
-        Connmark::Save { nfmask, ctmask } => {
+        ConnmarkOp::Save { nfmask, ctmask } => {
             let (nfmask, ctmask) = new(nfmask, ctmask);
-            Connmark::Save { nfmask, ctmask }
+            ConnmarkOp::Save { nfmask, ctmask }
         }
-        Connmark::Restore { nfmask, ctmask } => {
+        ConnmarkOp::Restore { nfmask, ctmask } => {
             let (nfmask, ctmask) = new(nfmask, ctmask);
-            Connmark::Restore { nfmask, ctmask }
+            ConnmarkOp::Restore { nfmask, ctmask }
         }
-        Connmark::Set(m) => Connmark::Set(Mark { mask: new(0, m.mask).1, ..m }),
+        ConnmarkOp::Set(m) => ConnmarkOp::Set(Mark { mask: new(0, m.mask).1, ..m }),
     })
 }
 

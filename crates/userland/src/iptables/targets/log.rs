@@ -43,10 +43,7 @@ impl Text for Log {
         match given.name {
             "log-level" => self.level = level(given.value)?,
             "log-prefix" => {
-                if given.value.is_empty() {
-                    return Err(Fault::new("an empty log prefix", "expected at least one character")
-                        .usage("Argument must have a minimum length of 1 characters\n"));
-                }
+                some_prefix(given)?;
                 self.prefix = cut(given.value, PREFIX_MAX);
             }
             "log-tcp-sequence" => self.tcp_sequence = true,
@@ -114,6 +111,15 @@ fn bit(word: &str) -> u32 {
         "uid" => 8,
         _ => 32,
     }
+}
+
+/// An empty prefix is none, so it is refused.
+pub(super) fn some_prefix(given: &Given<'_>) -> Result<(), Fault> {
+    if !given.value.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::new("an empty log prefix", "expected at least one character")
+        .usage("Argument must have a minimum length of 1 characters\n"))
 }
 
 fn level(text: &str) -> Result<u8, Fault> {

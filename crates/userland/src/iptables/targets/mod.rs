@@ -1,23 +1,32 @@
 //! The text of target extensions, one file each.
 
-mod connmark;
+mod checksum;
+pub(super) mod connmark;
 mod ct;
 mod log;
 mod mark;
 mod nat;
+mod netmap;
+mod nflog;
 mod reject;
 mod set;
+mod tcpmss;
+mod ttl;
 
 use super::list::Names;
 use super::text::{Given, Opt, Save, Seen, Text};
-use crate::diagnostic::Fault;
+use crate::diagnostic::{Fault, q};
+use crate::names::number::unsigned;
 use kernel::netfilter::xtables::targets::{
-    Connmark, CtTarget, Dnat, Log, Mark, Masquerade, Redirect, Reject, SetTarget, Snat, Target,
+    Connmark, ConnmarkOp, CtTarget, Dnat, Log, Mark, Masquerade, Netmap, Nflog, Redirect, Reject, SetTarget,
+    Shift, Snat, Target, Tcpmss, Ttl,
 };
+use std::net::Ipv4Addr;
 
 /// The targets that are modelled, besides chains.
 pub(super) const KNOWN: &[&str] = &[
     "ACCEPT",
+    "CHECKSUM",
     "CONNMARK",
     "CT",
     "DNAT",
@@ -25,19 +34,22 @@ pub(super) const KNOWN: &[&str] = &[
     "LOG",
     "MARK",
     "MASQUERADE",
+    "NETMAP",
+    "NFLOG",
     "NOTRACK",
     "REDIRECT",
     "REJECT",
     "RETURN",
     "SET",
     "SNAT",
+    "TCPMSS",
     "TRACE",
+    "TTL",
 ];
 
 /// Targets of iptables that are not modelled.
 pub(super) const NOT_MODELLED: &[&str] = &[
     "AUDIT",
-    "CHECKSUM",
     "CLASSIFY",
     "CLUSTERIP",
     "CONNSECMARK",
@@ -47,19 +59,15 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "HMARK",
     "IDLETIMER",
     "LED",
-    "NETMAP",
-    "NFLOG",
     "NFQUEUE",
     "QUEUE",
     "RATEEST",
     "SECMARK",
     "SYNPROXY",
-    "TCPMSS",
     "TCPOPTSTRIP",
     "TEE",
     "TOS",
     "TPROXY",
-    "TTL",
     "ULOG",
 ];
 
@@ -72,21 +80,23 @@ pub(super) fn new(name: &str) -> Option<Target> {
         "TRACE" => Target::Trace,
         "NOTRACK" => Target::Notrack,
         "CT" => Target::Ct(CtTarget::default()),
-        "CONNMARK" => Target::Connmark(Connmark::Save { nfmask: u32::MAX, ctmask: u32::MAX }),
+        "CONNMARK" => {
+            let op = ConnmarkOp::Save { nfmask: u32::MAX, ctmask: u32::MAX };
+            Target::Connmark(Connmark { op, shift: Shift::default() })
+        }
         "MARK" => Target::Mark(Mark { value: 0, mask: 0 }),
-        "DNAT" => Target::Dnat(Dnat { addr: None, ports: None, random: false, persistent: false }),
-        "SNAT" => Target::Snat(Snat {
-            addr: None,
-            ports: None,
-            random: false,
-            random_fully: false,
-            persistent: false,
-        }),
+        "DNAT" => Target::Dnat(Dnat::default()),
+        "SNAT" => Target::Snat(Snat::default()),
         "MASQUERADE" => Target::Masquerade(Masquerade::default()),
         "REDIRECT" => Target::Redirect(Redirect::default()),
         "REJECT" => Target::Reject(Reject::default()),
         "LOG" => Target::Log(Log::default()),
         "SET" => Target::Set(SetTarget::default()),
+        "CHECKSUM" => Target::Checksum,
+        "NETMAP" => Target::Netmap(Netmap { net: Ipv4Addr::UNSPECIFIED, mask: Ipv4Addr::UNSPECIFIED }),
+        "NFLOG" => Target::Nflog(Nflog::default()),
+        "TCPMSS" => Target::Tcpmss(Tcpmss::ClampToPmtu),
+        "TTL" => Target::Ttl(Ttl::Set(0)),
         _ => return None,
     })
 }
@@ -110,6 +120,11 @@ pub(super) fn name(target: &Target) -> Option<&'static str> {
         Target::Trace => "TRACE",
         Target::Ct(_) => "CT",
         Target::Notrack => "NOTRACK",
+        Target::Checksum => "CHECKSUM",
+        Target::Netmap(_) => "NETMAP",
+        Target::Nflog(_) => "NFLOG",
+        Target::Tcpmss(_) => "TCPMSS",
+        Target::Ttl(_) => "TTL",
     })
 }
 
@@ -127,6 +142,10 @@ macro_rules! each {
             Target::Reject($o) => $body,
             Target::Log($o) => $body,
             Target::Set($o) => $body,
+            Target::Netmap($o) => $body,
+            Target::Nflog($o) => $body,
+            Target::Tcpmss($o) => $body,
+            Target::Ttl($o) => $body,
             Target::None
             | Target::Accept
             | Target::Drop
@@ -134,6 +153,7 @@ macro_rules! each {
             | Target::Jump(_)
             | Target::Goto(_)
             | Target::Trace
+            | Target::Checksum
             | Target::Notrack => $none,
         }
     };
@@ -149,7 +169,8 @@ fn twice_of<T: Text>(_: &T, ext: &str, name: &str) -> String {
 
 /// The options of a target.
 pub(super) fn options(t: &Target) -> &'static [Opt] {
-    each!(t, o => options_of(o), &[])
+    let none = if *t == Target::Checksum { checksum::OPTIONS } else { &[] };
+    each!(t, o => options_of(o), none)
 }
 
 /// Takes one option.
@@ -159,27 +180,42 @@ pub(super) fn set(t: &mut Target, given: &Given<'_>) -> Result<(), Fault> {
 
 /// Checks the target after its last option.
 pub(super) fn finish(t: &Target, seen: &Seen) -> Result<(), Fault> {
-    each!(t, o => o.finish(seen), Ok(()))
+    let other = || if *t == Target::Checksum { checksum::finish(seen) } else { Ok(()) };
+    each!(t, o => o.finish(seen), other())
 }
 
 /// What iptables says about an option given twice.
 pub(super) fn twice(t: &Target, option: &str) -> String {
-    each!(t, o => twice_of(o, name(t).unwrap_or_default(), option), String::new())
+    let ext = name(t).unwrap_or_default();
+    each!(t, o => twice_of(o, ext, option), Ttl::twice(ext, option))
 }
 
 /// Its options as `-S` prints them.
 pub(super) fn save(t: &Target) -> Save {
     let mut out = Save::default();
+    out.flag(*t == Target::Checksum, "--checksum-fill");
     each!(t, o => o.save(&mut out), ());
     out
 }
 
 /// Its options as `-L` prints them.
 pub(super) fn list(t: &Target, names: &Names, out: &mut String) {
-    if *t == Target::Notrack {
-        out.push_str(" NOTRACK");
+    match t {
+        Target::Notrack => out.push_str(" NOTRACK"),
+        Target::Checksum => out.push_str(" CHECKSUM fill"),
+        _ => {}
     }
     each!(t, o => o.list(names, out), ());
+}
+
+/// The value of an option as a number in a range.
+fn number_in(ext: &str, given: &Given<'_>, min: u64, max: u64) -> Result<u64, Fault> {
+    unsigned(given.value, min, max).ok_or_else(|| {
+        let name = given.name;
+        let help = format!("expected a number from {min} to {max}");
+        Fault::new(format!("{} is not a value for --{name}", q(given.value)), help)
+            .usage(format!("{ext}: bad value for option \"--{name}\", or out of range ({min}-{max}).\n"))
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use crate::diagnostic::{Fault, q};
 use crate::iptables::list::Names;
 use crate::iptables::text::{Given, Opt, Save, Seen, Text};
-use crate::names::{addr, any_service, number};
+use crate::names::number::leading;
+use crate::names::{addr, any_service};
 use kernel::netfilter::xtables::PortRange;
 use kernel::netfilter::xtables::targets::{Dnat, Masquerade, Redirect, Snat};
 use packet::Port;
@@ -14,14 +15,14 @@ const WITH_PORTS: [u8; 5] = [6, 17, 132, 33, 1];
 
 impl Text for Dnat {
     const OPTIONS: &'static [Opt] = &[
-        Opt::value(&["to-destination"], &["[ADDRESS[-ADDRESS]][:PORT[-PORT]]"]),
+        Opt::value(&["to-destination"], &["[ADDRESS[-ADDRESS]][:PORT[-PORT[/BASE]]]"]),
         Opt::flag(&["random"]),
         Opt::flag(&["persistent"]),
     ];
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         match given.name {
-            "to-destination" => (self.addr, self.ports) = to(given)?,
+            "to-destination" => (self.addr, self.ports, self.base) = to(given)?,
             "random" => self.random = true,
             _ => self.persistent = true,
         }
@@ -33,13 +34,13 @@ impl Text for Dnat {
     }
 
     fn save(&self, out: &mut Save) {
-        out.other(format!("--to-destination {}", to_text(self.addr, self.ports)));
+        out.other(format!("--to-destination {}", to_text(self.addr, self.ports, self.base)));
         out.flag(self.random, "--random");
         out.flag(self.persistent, "--persistent");
     }
 
     fn list(&self, _: &Names, out: &mut String) {
-        out.push_str(&format!(" to:{}", to_text(self.addr, self.ports)));
+        out.push_str(&format!(" to:{}", to_text(self.addr, self.ports, self.base)));
         words(out, &[(self.random, "random"), (self.persistent, "persistent")]);
     }
 }
@@ -54,7 +55,11 @@ impl Text for Snat {
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         match given.name {
-            "to-source" => (self.addr, self.ports) = to(given)?,
+            "to-source" => {
+                (self.addr, self.ports, self.base) = to(given)?;
+                // iptables reads the base and forgets it.
+                self.base = self.base.map(|_| 0);
+            }
             "random" => self.random = true,
             "random-fully" => self.random_fully = true,
             _ => self.persistent = true,
@@ -67,14 +72,14 @@ impl Text for Snat {
     }
 
     fn save(&self, out: &mut Save) {
-        out.other(format!("--to-source {}", to_text(self.addr, self.ports)));
+        out.other(format!("--to-source {}", to_text(self.addr, self.ports, self.base)));
         out.flag(self.random, "--random");
         out.flag(self.random_fully, "--random-fully");
         out.flag(self.persistent, "--persistent");
     }
 
     fn list(&self, _: &Names, out: &mut String) {
-        out.push_str(&format!(" to:{}", to_text(self.addr, self.ports)));
+        out.push_str(&format!(" to:{}", to_text(self.addr, self.ports, self.base)));
         let flags =
             [(self.random, "random"), (self.random_fully, "random-fully"), (self.persistent, "persistent")];
         words(out, &flags);
@@ -87,7 +92,7 @@ impl Text for Masquerade {
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         match given.name {
-            "to-ports" => self.ports = Some(ports(given, given.value)?),
+            "to-ports" => self.ports = Some(unshifted(given)?),
             "random" => self.random = true,
             _ => self.random_fully = true,
         }
@@ -119,7 +124,7 @@ impl Text for Redirect {
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         match given.name {
-            "to-ports" => self.ports = Some(ports(given, given.value)?),
+            "to-ports" => self.ports = Some(unshifted(given)?),
             _ => self.random = true,
         }
         Ok(())
@@ -151,9 +156,9 @@ fn words(out: &mut String, flags: &[(bool, &str)]) {
     }
 }
 
-type To = (Option<(IpAddr, IpAddr)>, Option<PortRange>);
+type To = (Option<(IpAddr, IpAddr)>, Option<PortRange>, Option<Port>);
 
-/// `[ADDRESS[-ADDRESS]][:PORT[-PORT]]`
+/// `[ADDRESS[-ADDRESS]][:PORT[-PORT[/BASE]]]`
 fn to(given: &Given<'_>) -> Result<To, Fault> {
     let (addrs, port) = given.value.split_once(':').map_or((given.value, None), |(a, p)| (a, Some(p)));
     let ports =
@@ -161,8 +166,9 @@ fn to(given: &Given<'_>) -> Result<To, Fault> {
             0 | 1 => f,
             _ => f.usage(format!("Bad IP address \"{}\"", given.value)),
         })?;
+    let (ports, base) = ports.map_or((None, None), |(ports, base)| (Some(ports), base));
     if addrs.is_empty() && ports.is_some() {
-        return Ok((None, ports));
+        return Ok((None, ports, base));
     }
     let (min, max) = addrs.split_once('-').unwrap_or((addrs, addrs));
     let address = |text: &str| {
@@ -181,23 +187,29 @@ fn to(given: &Given<'_>) -> Result<To, Fault> {
         let message = format!("the address range {} runs backwards", q(addrs));
         return Err(Fault::new(message, "expected the smaller address first"));
     }
-    Ok((Some((min.into(), max.into())), ports))
+    Ok((Some((min.into(), max.into())), ports, base))
 }
 
-/// `PORT[-PORT]`, which needs a protocol with ports.
-fn ports(given: &Given<'_>, text: &str) -> Result<PortRange, Fault> {
+/// `--to-ports` of a target that knows no base.
+fn unshifted(given: &Given<'_>) -> Result<PortRange, Fault> {
+    match ports(given, given.value)? {
+        (ports, None) => Ok(ports),
+        (_, Some(_)) => Err(Fault::new(
+            "a shifted port range (PORT-PORT/BASE)",
+            "expected PORT or PORT-PORT; only DNAT shifts ports",
+        )
+        .usage("Shifted portmap ranges not supported with this kernel")),
+    }
+}
+
+/// `PORT[-PORT[/BASE]]`, which needs a protocol with ports.
+fn ports(given: &Given<'_>, text: &str) -> Result<(PortRange, Option<Port>), Fault> {
     if !given.proto.is_some_and(|p| WITH_PORTS.contains(&p.value.0)) {
         return Err(Fault::new(
             "a port without a protocol that has ports",
             "expected -p tcp, udp, sctp or dccp before it",
         )
         .usage("Need TCP, UDP, SCTP or DCCP with port specification"));
-    }
-    if text.contains('/') {
-        return Err(Fault::new(
-            "a shifted port range (PORT-PORT/BASE) is not modelled",
-            "expected PORT or PORT-PORT",
-        ));
     }
     if text.contains(':') {
         return Err(Fault::new(
@@ -206,30 +218,52 @@ fn ports(given: &Given<'_>, text: &str) -> Result<PortRange, Fault> {
         )
         .usage("Invalid port:port syntax - use dash"));
     }
-    let number = |text: &str| number::unsigned(text, 0, 65535).and_then(|n| Port::try_from(n).ok());
+    let port = |n: u32| Port::try_from(n).ok();
     let bad = |text: &str| {
         let help = "expected a port from 0 to 65535 or the name of a service";
         Fault::new(format!("{} is not a port", q(text)), help).usage(format!("Port `{text}' not valid"))
     };
-    let (first, last) = text.split_once('-').map_or((text, None), |(a, b)| (a, Some(b)));
-    let min = number(first).or_else(|| any_service(first)).ok_or_else(|| bad(first))?;
-    let Some(last) = last else { return Ok(PortRange { min, max: min }) };
-    // Only the first port may be a name.
-    let max = number(last).ok_or_else(|| bad(last))?;
+    let garbage = |what: &str, rest: &str| {
+        let message = format!("{} behind a port {what}", q(rest));
+        let help = "expected PORT, PORT-PORT, or PORT-PORT/BASE";
+        Err(Fault::new(message, help).usage(format!("Garbage after port {what}: `{rest}'")))
+    };
+    // A name takes the whole text; behind a number there may be more.
+    let (min, rest) = match leading(text) {
+        Some((n, rest)) => (port(n).ok_or_else(|| bad(text))?, rest),
+        None => (any_service(text).ok_or_else(|| bad(text))?, ""),
+    };
+    let Some(rest) = rest.strip_prefix('-') else {
+        return if rest.is_empty() {
+            Ok((PortRange { min, max: min }, None))
+        } else {
+            garbage("value", rest)
+        };
+    };
+    let (max, end) = leading(rest).and_then(|(n, end)| Some((port(n)?, end))).ok_or_else(|| bad(rest))?;
     if min > max {
         let message = format!("the port range {} runs backwards", q(text));
-        let says = format!("Port range `{last}' funky");
+        let says = format!("Port range `{rest}' funky");
         return Err(Fault::new(message, "expected the smaller port first").usage(says));
     }
-    Ok(PortRange { min, max })
+    let range = PortRange { min, max };
+    let Some(base) = end.strip_prefix('/') else {
+        return if end.is_empty() { Ok((range, None)) } else { garbage("range", end) };
+    };
+    let base = leading(base)
+        .map_or_else(|| any_service(base), |(n, _)| port(n))
+        .filter(|n| *n != 0)
+        .ok_or_else(|| bad(base))?;
+    Ok((range, Some(base)))
 }
 
-fn to_text(addr: Option<(IpAddr, IpAddr)>, ports: Option<PortRange>) -> String {
+fn to_text(addr: Option<(IpAddr, IpAddr)>, ports: Option<PortRange>, base: Option<Port>) -> String {
     let addr = addr.map_or(String::new(), |(min, max)| match min == max {
         true => min.to_string(),
         false => format!("{min}-{max}"),
     });
-    addr + &ports.map_or(String::new(), |p| format!(":{}", ports_text(p)))
+    let base = base.map_or(String::new(), |base| format!("/{base}"));
+    [addr, ports.map_or(String::new(), |p| format!(":{}", ports_text(p))), base].concat()
 }
 
 /// NAT writes ranges with a dash.

@@ -25,8 +25,7 @@ impl Text for Reject {
         let lower = given.value.to_ascii_lowercase();
         let names = ALIASES.iter().map(|&(alias, with)| (with.name(), alias, with));
         let mut fits = names.filter(|(name, alias, _)| name.starts_with(&lower) || alias.starts_with(&lower));
-        let found = if lower.is_empty() { None } else { fits.next() };
-        self.with = found.map(|(.., with)| with).ok_or_else(|| {
+        self.with = fits.next().map(|(.., with)| with).ok_or_else(|| {
             let names: Vec<&str> = RejectWith::ALL.iter().map(|w| w.name()).collect();
             Fault::new(
                 format!("unknown reject type {}", q(given.value)),

@@ -1,11 +1,21 @@
 //! `-j CONNMARK` (net/netfilter/xt_connmark.c, iptables-extensions(8)).
 
 use super::{Mark, TargetVerdict};
+use crate::netfilter::conntrack::ipct;
 use crate::{Ct, Netns, Skb};
 
 /// What happens between the mark of a packet and that of its conntrack entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connmark {
+pub struct Connmark {
+    /// Which way the mark goes.
+    pub op: ConnmarkOp,
+    /// Shifts the mark on its way.
+    pub shift: Shift,
+}
+
+/// The operations of CONNMARK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnmarkOp {
     /// Changes the entry's mark as [`Mark`] changes the packet's: `--set-xmark` and its other spellings.
     Set(Mark),
     /// `--save-mark`: the entry's mark becomes `(mark & !ctmask) ^ (packet & nfmask)`.
@@ -24,22 +34,38 @@ pub enum Connmark {
     },
 }
 
+/// `--left-shift-mark`, `--right-shift-mark`: by 0 to 31 bits, 0 being none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// To the right.
+    pub right: bool,
+    /// How many bits.
+    pub bits: u8,
+}
+
+impl Shift {
+    fn apply(self, mark: u32) -> u32 {
+        let bits = u32::from(self.bits);
+        if self.right { mark.checked_shr(bits) } else { mark.checked_shl(bits) }.unwrap_or(0)
+    }
+}
+
 impl Connmark {
     /// A packet without an entry passes by.
     pub(super) fn eval(self, ns: &mut Netns, skb: &mut Skb) -> TargetVerdict {
         let Ct::Tracked { conn, .. } = skb.ct else { return TargetVerdict::Continue };
         let Some(c) = ns.ct.get_mut(conn) else { return TargetVerdict::Continue };
-        let mark = match self {
-            Connmark::Set(t) => t.apply(c.mark),
-            Connmark::Save { nfmask, ctmask } => (c.mark & !ctmask) ^ (skb.mark & nfmask),
-            Connmark::Restore { nfmask, ctmask } => {
-                skb.mark = (skb.mark & !nfmask) ^ (c.mark & ctmask);
+        let mark = match self.op {
+            ConnmarkOp::Set(t) => self.shift.apply(t.apply(c.mark)),
+            ConnmarkOp::Save { nfmask, ctmask } => c.mark & !ctmask ^ self.shift.apply(skb.mark & nfmask),
+            ConnmarkOp::Restore { nfmask, ctmask } => {
+                skb.mark = skb.mark & !nfmask ^ self.shift.apply(c.mark & ctmask);
                 c.mark
             }
         };
         if mark != c.mark {
             c.mark = mark;
-            c.pending.mark = true;
+            c.pending |= ipct::MARK;
         }
         TargetVerdict::Continue
     }

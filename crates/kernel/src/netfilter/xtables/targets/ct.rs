@@ -1,7 +1,7 @@
 //! `-j CT` (net/netfilter/xt_CT.c).
 
 use super::TargetVerdict;
-use crate::netfilter::conntrack::Helper;
+use crate::netfilter::conntrack::Template;
 use crate::{Ct, Skb};
 
 /// What conntrack shall do with the packet, before it has seen it.
@@ -9,19 +9,15 @@ use crate::{Ct, Skb};
 pub struct CtTarget {
     /// `--notrack`
     pub notrack: bool,
-    /// `--helper`
-    pub helper: Option<Helper>,
+    /// Everything else, which has no effect with `--notrack`.
+    pub template: Template,
 }
 
 impl CtTarget {
-    /// A packet that conntrack has seen already stays as it is.
+    /// A packet that conntrack, or another rule of this kind, has seen already stays as it is.
     pub(super) fn eval(self, skb: &mut Skb) -> TargetVerdict {
         if skb.ct == Ct::None {
-            skb.ct = match (self.notrack, self.helper) {
-                (true, _) => Ct::Untracked,
-                (false, Some(helper)) => Ct::Template(helper),
-                (false, None) => Ct::None,
-            };
+            skb.ct = if self.notrack { Ct::Untracked } else { Ct::Template(self.template) };
         }
         TargetVerdict::Continue
     }

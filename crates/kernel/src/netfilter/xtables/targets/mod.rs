@@ -5,16 +5,24 @@ mod ct;
 mod log;
 mod mark;
 mod nat;
+mod netmap;
+mod nflog;
 mod reject;
 mod set;
+mod tcpmss;
+mod ttl;
 
-pub use connmark::Connmark;
+pub use connmark::{Connmark, ConnmarkOp, Shift};
 pub use ct::CtTarget;
 pub use log::Log;
 pub use mark::Mark;
 pub use nat::{Dnat, Masquerade, Redirect, Snat};
+pub use netmap::Netmap;
+pub use nflog::Nflog;
 pub use reject::{Reject, RejectWith};
 pub use set::{SetRef, SetTarget};
+pub use tcpmss::Tcpmss;
+pub use ttl::Ttl;
 
 use super::table::ChainId;
 use super::{TableId, Verdict};
@@ -62,6 +70,16 @@ pub enum Target {
     Ct(CtTarget),
     /// `-j NOTRACK`
     Notrack,
+    /// `-j NETMAP`
+    Netmap(Netmap),
+    /// `-j NFLOG`
+    Nflog(Nflog),
+    /// `-j TTL`
+    Ttl(Ttl),
+    /// `-j TCPMSS`
+    Tcpmss(Tcpmss),
+    /// `-j CHECKSUM --checksum-fill`: a packet here carries no checksum that the device would still have to fill in.
+    Checksum,
 }
 
 /// What the target says.
@@ -80,6 +98,7 @@ impl Target {
             | Target::Snat(_)
             | Target::Masquerade(_)
             | Target::Redirect(_)
+            | Target::Netmap(_)
             | Target::Connmark(_) => true,
             Target::Ct(ct) => !ct.notrack,
             _ => false,
@@ -89,9 +108,12 @@ impl Target {
     /// In which tables the kernel accepts it; `None` means everywhere.
     pub fn tables(&self) -> Option<&'static [TableId]> {
         match self {
-            Target::Dnat(_) | Target::Snat(_) | Target::Masquerade(_) | Target::Redirect(_) => {
-                Some(&[TableId::Nat])
-            }
+            Target::Dnat(_)
+            | Target::Snat(_)
+            | Target::Masquerade(_)
+            | Target::Redirect(_)
+            | Target::Netmap(_) => Some(&[TableId::Nat]),
+            Target::Ttl(_) | Target::Checksum => Some(&[TableId::Mangle]),
             Target::Reject(_) => Some(&[TableId::Filter]),
             Target::Trace | Target::Notrack | Target::Ct(_) => Some(&[TableId::Raw]),
             Target::Set(t) => t.tables(),
@@ -107,6 +129,10 @@ impl Target {
             Target::Masquerade(_) => Some(&[InetHook::PostRouting]),
             Target::Reject(_) => Some(&[InetHook::LocalIn, InetHook::Forward, InetHook::LocalOut]),
             Target::Set(t) => t.hooks(),
+            // The way out must be known.
+            Target::Tcpmss(Tcpmss::ClampToPmtu) => {
+                Some(&[InetHook::Forward, InetHook::LocalOut, InetHook::PostRouting])
+            }
             _ => None,
         }
     }
@@ -149,8 +175,16 @@ pub(crate) fn eval_ext(
             }
             Ok(TargetVerdict::Continue)
         }
-        Target::None | Target::Accept | Target::Drop | Target::Return | Target::Jump(_) | Target::Goto(_) => {
-            Ok(TargetVerdict::Continue)
-        }
+        Target::Netmap(t) => t.eval(ns, skb, ctx, cx),
+        Target::Ttl(t) => Ok(t.eval(skb)),
+        Target::Tcpmss(t) => Ok(t.eval(ns, skb, cx)),
+        Target::Nflog(_)
+        | Target::Checksum
+        | Target::None
+        | Target::Accept
+        | Target::Drop
+        | Target::Return
+        | Target::Jump(_)
+        | Target::Goto(_) => Ok(TargetVerdict::Continue),
     }
 }

@@ -7,9 +7,11 @@ use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::{Manip, NatRange, nf_nat_setup_info};
 use crate::route::Scope;
 use crate::{Ct, Cx, DropReason, Netns, Skb};
+use packet::Port;
 use std::net::{IpAddr, Ipv4Addr};
 
-fn setup(
+/// Has one direction of the packet's entry decided.
+pub(super) fn setup(
     ns: &mut Netns,
     skb: &Skb,
     range: &NatRange,
@@ -27,12 +29,14 @@ fn setup(
 }
 
 /// `-j DNAT --to-destination`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dnat {
     /// First and last address; `None` keeps the address.
     pub addr: Option<(IpAddr, IpAddr)>,
     /// Ports; `None` keeps the port.
     pub ports: Option<PortRange>,
+    /// `PORT-PORT/BASE`: the port becomes as far from the first one as it was from this one.
+    pub base: Option<Port>,
     /// `--random`
     pub random: bool,
     /// `--persistent`
@@ -40,12 +44,14 @@ pub struct Dnat {
 }
 
 /// `-j SNAT --to-source`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snat {
     /// First and last address; `None` keeps the address.
     pub addr: Option<(IpAddr, IpAddr)>,
     /// Ports; `None` keeps the port if it is free.
     pub ports: Option<PortRange>,
+    /// As [`Dnat::base`]; iptables passes 0 on, whatever was written.
+    pub base: Option<Port>,
     /// `--random`
     pub random: bool,
     /// `--random-fully`
@@ -85,6 +91,7 @@ impl Dnat {
         let range = NatRange {
             addr: self.addr,
             ports: self.ports,
+            base: self.base,
             random: self.random,
             random_fully: false,
             persistent: self.persistent,
@@ -104,6 +111,7 @@ impl Snat {
         let range = NatRange {
             addr: self.addr,
             ports: self.ports,
+            base: self.base,
             random: self.random,
             random_fully: self.random_fully,
             persistent: self.persistent,
@@ -137,7 +145,7 @@ impl Masquerade {
             ports: self.ports,
             random: self.random,
             random_fully: self.random_fully,
-            persistent: false,
+            ..NatRange::default()
         };
         if let Ct::Tracked { conn, .. } = skb.ct
             && let Some(c) = ns.ct.get_mut(conn)
@@ -166,8 +174,7 @@ impl Redirect {
             addr: Some((addr.into(), addr.into())),
             ports: self.ports,
             random: self.random,
-            random_fully: false,
-            persistent: false,
+            ..NatRange::default()
         };
         setup(ns, skb, &range, Manip::Dst, cx)
     }

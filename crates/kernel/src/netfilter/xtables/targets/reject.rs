@@ -99,6 +99,18 @@ fn checksum_ok(skb: &Skb) -> bool {
         Some(packet::L4::Tcp(t)) => t.checksum_ok,
         Some(packet::L4::Udp(u)) => u.checksum_ok,
         Some(packet::L4::Icmp(i)) => i.checksum_ok,
+        Some(packet::L4::Other(proto, payload)) => OWN_CHECKSUM.contains(&proto.0) || sums_up(payload),
         _ => true,
     }
+}
+
+/// Protocols with a checksum of their own, or none (`nf_reject_verify_csum`): DCCP, GRE, ESP, AH, SCTP, UDP-Lite.
+const OWN_CHECKSUM: [u8; 6] = [33, 47, 50, 51, 132, 136];
+
+/// Of any other protocol the kernel thinks that its 16-bit words add up to nothing, as those of ICMP do.
+fn sums_up(payload: &[u8]) -> bool {
+    let word = |w: &[u8]| {
+        u64::from(u16::from_be_bytes([w.first().copied().unwrap_or(0), w.get(1).copied().unwrap_or(0)]))
+    };
+    payload.chunks(2).map(word).sum::<u64>() % 0xffff == 0
 }
