@@ -54,7 +54,7 @@ pub(super) fn icmp_allowed(
         return false;
     }
     let every = Duration::from_millis(u64::try_from(ns.sysctl.icmp_ratelimit).unwrap_or(0));
-    let allowed = out == DevId(0) || every.is_zero() || ns.xrlim_allow(to, every, XRLIM_BURST, now);
+    let allowed = out == DevId(0) || ns.xrlim_allow(to, every, XRLIM_BURST, now);
     if allowed && globally {
         // The kernel takes none, one or two, by chance.
         ns.icmp_credit.left -= 1;
