@@ -43,6 +43,12 @@ macro_rules! recordings {
 }
 
 recordings! {
+    s13_sctp_and_others = "S13-sctp-and-others",
+    s13_sctp_crossed = "S13-sctp-crossed",
+    s13_sctp_random = "S13-sctp-random",
+    s13_tcp_random = "S13-tcp-random",
+    s13_tcp_random_loose = "S13-tcp-random-loose",
+    s13_tcp_resets = "S13-tcp-resets",
     s13_frag_bridge_bnf0 = "S13-frag-bridge-bnf0",
     s13_frag_bridge_bnf1_noct = "S13-frag-bridge-bnf1-noct",
     s13_frag_bridge_bnf1 = "S13-frag-bridge-bnf1",

@@ -515,7 +515,8 @@ fn crafted(p: &Node<'_>) -> Result<Ip> {
     let offset: u16 = p.or("frag", 0, Node::number)?;
     let slice = p.get("frag_slice")?;
     if !mf && offset == 0 && slice.is_none() {
-        return Ok(ip);
+        // A protocol given by its number may be one that has a value.
+        return Ok(if matches!(ip.l4, L4::Other(..)) { ip.whole(ip.payload_bytes()) } else { ip });
     }
     let bytes = ip.payload_bytes();
     let (from, to) = match slice {

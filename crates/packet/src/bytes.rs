@@ -29,15 +29,44 @@ fn ones_sum(sum: u32, bytes: &[u8]) -> u32 {
 fn checksum(src: IpAddr, dst: IpAddr, proto: Protocol, bytes: &[u8]) -> u16 {
     let mut sum = 0;
     if proto != Protocol::ICMP {
-        for addr in [src, dst] {
-            sum = match addr {
-                IpAddr::V4(a) => ones_sum(sum, &a.octets()),
-                IpAddr::V6(a) => ones_sum(sum, &a.octets()),
-            };
-        }
+        sum = add_addr(add_addr(sum, src), dst);
         sum += u32::from(proto.0) + (bytes.len() & 0xffff) as u32;
     }
     !(ones_sum(sum, bytes) as u16)
+}
+
+/// Other ports at the head of these bytes, and the checksum that goes with them and with other addresses (`csum_replace4`).
+pub fn set_ports(
+    bytes: &mut [u8],
+    proto: Protocol,
+    old: (IpAddr, IpAddr),
+    new: (IpAddr, IpAddr),
+    (sport, dport): (u16, u16),
+) {
+    let at = checksum_at(proto);
+    let had = at.and_then(|at| be16(bytes, at));
+    let before = bytes.get(..4).map_or(0, |b| ones_sum(0, b));
+    let [a, b] = sport.to_be_bytes();
+    let [c, d] = dport.to_be_bytes();
+    if let Some(place) = bytes.get_mut(..4) {
+        place.copy_from_slice(&[a, b, c, d]);
+    }
+    let sum_of = |(x, y): (IpAddr, IpAddr)| [x, y].into_iter().fold(0, add_addr);
+    let (Some(at), Some(had)) = (at, had) else { return };
+    // RFC 1624: HC' = ~(~HC + ~m + m').
+    let less = ones_sum(before, &[]) + sum_of(old);
+    let more = ones_sum(u32::from(sport) + u32::from(dport), &[]) + sum_of(new);
+    let sum = ones_sum(u32::from(!had) + u32::from(!(ones_sum(less, &[]) as u16)) + more, &[]);
+    if let Some(place) = bytes.get_mut(at..at + 2) {
+        place.copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    }
+}
+
+fn add_addr(sum: u32, addr: IpAddr) -> u32 {
+    match addr {
+        IpAddr::V4(a) => ones_sum(sum, &a.octets()),
+        IpAddr::V6(a) => ones_sum(sum, &a.octets()),
+    }
 }
 
 /// Where the checksum stands.
@@ -45,7 +74,7 @@ fn checksum_at(proto: Protocol) -> Option<usize> {
     match proto {
         Protocol::ICMP => Some(2),
         Protocol::TCP => Some(16),
-        Protocol::UDP => Some(6),
+        Protocol::UDP | Protocol::UDPLITE => Some(6),
         _ => None,
     }
 }
@@ -150,6 +179,16 @@ impl Ip {
             place.copy_from_slice(&sum.to_be_bytes());
         }
         out
+    }
+
+    /// True if the checksum of these bytes is right as far as it covers them (UDP-Lite, RFC 3828), with this protocol and the
+    /// whole length in the pseudo header.
+    pub fn checksum_covers(&self, proto: Protocol, bytes: &[u8], covered: usize) -> bool {
+        let missing = (bytes.len() & 0xffff) as u32;
+        let part = bytes.get(..covered).unwrap_or(bytes);
+        let sum = !checksum(self.src, self.dst, proto, part);
+        let sum = ones_sum(u32::from(sum) + missing, &(!(covered as u16)).to_be_bytes());
+        sum == 0xffff
     }
 
     /// Header (without a checksum) and payload.

@@ -8,13 +8,16 @@ mod bytes;
 mod ethernet;
 mod icmp;
 mod ip;
+mod sctp;
 mod tcp;
 mod udp;
 
 pub use arp::{Arp, ArpOp};
+pub use bytes::set_ports;
 pub use ethernet::{Frame, Mac, ParseMacError, Payload};
 pub use icmp::{Icmp, IcmpBody, icmp_type};
 pub use ip::{Family, Fragment, Ip, L4, Protocol};
+pub use sctp::{Sctp, SctpChunk, sctp_chunk};
 pub use tcp::{Tcp, TcpFlags, TcpOptions};
 pub use udp::Udp;
 

@@ -7,7 +7,7 @@ mod common;
 use common::says::{only, rule};
 
 const TARGETS: &str = "ACCEPT, CHECKSUM, CONNMARK, CT, DNAT, DROP, LOG, MARK, MASQUERADE, NETMAP, NFLOG, NOTRACK, REDIRECT, REJECT, RETURN, SET, SNAT, TCPMSS, TRACE, TTL";
-const MATCHES: &str = "addrtype, comment, connmark, conntrack, helper, icmp, iprange, ipvs, length, limit, mac, mark, multiport, nfacct, owner, physdev, pkttype, recent, rpfilter, set, state, statistic, tcp, tcpmss, ttl, udp";
+const MATCHES: &str = "addrtype, comment, connmark, conntrack, helper, icmp, iprange, ipvs, length, limit, mac, mark, multiport, nfacct, owner, physdev, pkttype, recent, rpfilter, sctp, set, state, statistic, tcp, tcpmss, ttl, udp";
 
 #[test]
 fn unknown_match() {
@@ -68,21 +68,21 @@ fn option_of_a_match_that_is_not_loaded() {
 #[test]
 fn dport_without_protocol() {
     for before in ["", "-p icmp ", "-m comment --comment x "] {
-        let help = "expected -p tcp or -p udp before it";
+        let help = "expected -p sctp or -p tcp or -p udp before it";
         rule(&format!("-A INPUT {before}--dport 80"), "--dport", "unknown option \"--dport\"", help);
     }
     rule(
         "-A INPUT --dport 80 -p tcp",
         "--dport",
         "unknown option \"--dport\"",
-        "expected -p tcp or -p udp before it",
+        "expected -p sctp or -p tcp or -p udp before it",
     );
 }
 
 #[test]
 fn dport_of_a_protocol_that_is_not_modelled() {
     let help = "expected -p tcp, -p udp or -p icmp for options of a protocol";
-    rule("-A INPUT -p sctp --dport 80", "--dport", "options of protocol sctp are not modelled", help);
+    rule("-A INPUT -p dccp --dport 80", "--dport", "options of protocol dccp are not modelled", help);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::output::ip_finish_output2;
 use crate::event::{FragStep, Origin, What};
 use crate::route::Dst;
 use crate::{Cx, Delivery, DropReason, Journey, Netns, Output, Skb};
+use packet::{L4, TcpFlags};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -14,14 +15,18 @@ const HEADER: usize = 20;
 const IP_MAX_MTU: u32 = 0xffff;
 
 impl Netns {
-    /// `ip_dst_mtu_maybe_forward`: bytes of a packet that may go this way. What is forwarded does not heed what this host
-    /// was told of the path.
+    /// `ip_dst_mtu_maybe_forward`: bytes of a packet that may go this way: what this host was told of the path, else what the
+    /// route says, else the device. What is forwarded does not heed what this host was told.
     pub(crate) fn dst_mtu(&self, dst: &Dst, to: Ipv4Addr, forwarded: bool, cx: &Cx<'_>) -> usize {
-        let device = self.device(dst.dev).map_or(1500, |d| d.mtu).min(IP_MAX_MTU);
-        let learned = self
-            .pmtu_to(to, cx.now)
-            .filter(|p| !forwarded || self.sysctl.ip_forward_use_pmtu != 0 || p.locked);
-        learned.map_or(device, |p| p.mtu.min(device)) as usize
+        let heeds = !forwarded || self.sysctl.ip_forward_use_pmtu != 0 || self.mtu_locked(dst, to, cx);
+        let learned = self.pmtu_to(to, cx.now).filter(|_| heeds).map(|p| p.mtu);
+        let device = || self.device(dst.dev).map_or(1500, |d| d.mtu);
+        learned.or(dst.mtu.map(|(mtu, _)| mtu)).unwrap_or_else(device).min(IP_MAX_MTU) as usize
+    }
+
+    /// `ip_mtu_locked`: the MTU of this way is fixed, so that packets do not say DF.
+    pub(crate) fn mtu_locked(&self, dst: &Dst, to: Ipv4Addr, cx: &Cx<'_>) -> bool {
+        dst.mtu.is_some_and(|(_, lock)| lock) || self.pmtu_to(to, cx.now).is_some_and(|p| p.locked)
     }
 }
 
@@ -31,7 +36,10 @@ pub(super) fn ip_finish_output(ns: &mut Netns, skb: Skb, forwarded: bool, cx: &m
     let Some(to) = ip.dst_v4() else { return ip_finish_output2(ns, skb, cx) };
     let mtu = ns.dst_mtu(&dst, to, forwarded, cx);
     let len = ip.total_len();
-    if (len <= mtu && skb.frag_max_size == 0) || ip.gso_size != 0 {
+    if ip.gso_size != 0 {
+        return ip_finish_output_gso(ns, skb, mtu, cx);
+    }
+    if len <= mtu && skb.frag_max_size == 0 {
         return ip_finish_output2(ns, skb, cx);
     }
     if ip.frag.df && (!skb.ignore_df || skb.frag_max_size > mtu) {
@@ -39,6 +47,44 @@ pub(super) fn ip_finish_output(ns: &mut Netns, skb: Skb, forwarded: bool, cx: &m
         return Err(cx.drop(&skb, DropReason::PacketTooBig));
     }
     ip_do_fragment(ns, skb, mtu, ip_finish_output2, cx)
+}
+
+/// `ip_finish_output_gso`: what stands for several segments leaves as it is if each of them fits; else they are made here, and
+/// each goes its way.
+fn ip_finish_output_gso(ns: &mut Netns, skb: Skb, mtu: usize, cx: &mut Cx<'_>) -> Journey {
+    let Some((ip, tcp)) = skb.ip().and_then(|ip| Some((ip, ip.tcp()?))) else {
+        return ip_finish_output2(ns, skb, cx);
+    };
+    let size = usize::from(ip.gso_size);
+    if ip.total_len() - tcp.payload.len() + size <= mtu || size == 0 {
+        return ip_finish_output2(ns, skb, cx);
+    }
+    let payload = tcp.payload.clone();
+    let last = payload.chunks(size).count().saturating_sub(1);
+    let mut sent = Ok(Delivery::Transmitted);
+    for (n, data) in payload.chunks(size).enumerate() {
+        let mut segment = skb.clone();
+        if n > 0 {
+            segment.id = cx.ids.packet();
+        }
+        if let Some(ip) = segment.ip_mut() {
+            ip.gso_size = 0;
+            ip.id = ip.id.wrapping_add(n as u16);
+            if let L4::Tcp(t) = &mut ip.l4 {
+                t.seq = t.seq.wrapping_add((n * size) as u32);
+                t.payload = data.to_vec();
+                if n < last {
+                    t.flags = t.flags.without(TcpFlags::PSH | TcpFlags::FIN);
+                }
+            }
+        }
+        if n > 0 {
+            let (parent, frame) = (Some(skb.id), Rc::clone(&segment.frame));
+            cx.emit(segment.id, || What::Created { origin: Origin::Fragment, parent, frame });
+        }
+        sent = ip_finish_output(ns, segment, true, cx);
+    }
+    sent
 }
 
 /// `ip_do_fragment`: each piece goes to `output`. Pieces that were put together here before leave as they came; others are
@@ -101,12 +147,12 @@ pub(crate) fn ip_do_fragment(
     let mut sent = Ok(Delivery::Transmitted);
     while let Some(piece) = rest.next() {
         sent = output(ns, piece, cx);
+        if sent.is_err() {
+            break;
+        }
         if !ns.softirq && skb.nf_bridge.is_none() {
             // A program's call is interrupted by what its first piece leads to.
             cx.out.push(Output::Resume(rest.collect()));
-            break;
-        }
-        if sent.is_err() {
             break;
         }
     }

@@ -176,6 +176,16 @@ impl Netns {
             "udp_timeout" => Slot::Seconds(&mut t.udp),
             "udp_timeout_stream" => Slot::Seconds(&mut t.udp_stream),
             "icmp_timeout" => Slot::Seconds(&mut t.icmp),
+            "gre_timeout" => Slot::Seconds(&mut t.gre),
+            "gre_timeout_stream" => Slot::Seconds(&mut t.gre_stream),
+            "sctp_timeout_closed" => Slot::Seconds(&mut t.sctp_closed),
+            "sctp_timeout_cookie_wait" => Slot::Seconds(&mut t.sctp_cookie_wait),
+            "sctp_timeout_cookie_echoed" => Slot::Seconds(&mut t.sctp_cookie_echoed),
+            "sctp_timeout_established" => Slot::Seconds(&mut t.sctp_established),
+            "sctp_timeout_shutdown_sent" => Slot::Seconds(&mut t.sctp_shutdown_sent),
+            "sctp_timeout_shutdown_recd" => Slot::Seconds(&mut t.sctp_shutdown_recd),
+            "sctp_timeout_shutdown_ack_sent" => Slot::Seconds(&mut t.sctp_shutdown_ack_sent),
+            "sctp_timeout_heartbeat_sent" => Slot::Seconds(&mut t.sctp_heartbeat_sent),
             "generic_timeout" => Slot::Seconds(&mut t.generic),
             name => {
                 let at = UNUSED_SETTINGS.iter().position(|(known, _)| *known == name)?;

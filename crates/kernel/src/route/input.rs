@@ -49,7 +49,7 @@ impl Netns {
         let (src, dst) = (flow.src, flow.dst);
         let fail = |route, reason| Decision { route, outcome: Err(reason) };
         let lo = DevId(0);
-        let here = |verdict| Dst { verdict, dev: lo, gateway: None, source: dst };
+        let here = |verdict| Dst { verdict, dev: lo, gateway: None, source: dst, mtu: None };
         let localnet = self.conf_or(dev, |c| c.route_localnet) || dev == lo;
         // To this host, if the source may be there.
         let deliver = |route: Option<Rc<Route>>, verdict, check: bool| {
@@ -110,7 +110,8 @@ impl Netns {
                     && self.conf_or(out, |c| c.send_redirects)
                     && (self.conf_or(out, |c| c.shared_media) || self.inet_addr_onlink(out, src, gateway));
                 let source = self.source_for(&found, dst);
-                let d = Dst { verdict: Verdict::Out, dev: out, gateway, source };
+                let mtu = found.route.mtu;
+                let d = Dst { verdict: Verdict::Out, dev: out, gateway, source, mtu };
                 Decision { route: Some(found.route), outcome: Ok((d, redirect)) }
             }
             _ => fail(Some(found.route), DropReason::MartianDestination),

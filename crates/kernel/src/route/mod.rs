@@ -72,6 +72,8 @@ pub struct Dst {
     pub gateway: Option<Ipv4Addr>,
     /// Source address that a local sender would get.
     pub source: Ipv4Addr,
+    /// The MTU that the route says, and whether it is locked (`RTAX_MTU`).
+    pub mtu: Option<(u32, bool)>,
 }
 
 impl Dst {

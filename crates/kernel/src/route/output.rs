@@ -90,7 +90,8 @@ impl Netns {
             _ => Verdict::Out,
         };
         let gateway = gateway.filter(|_| verdict == Verdict::Out);
-        Ok((Dst { verdict, dev, gateway, source }, route))
+        let mtu = route.as_ref().and_then(|r| r.mtu);
+        Ok((Dst { verdict, dev, gateway, source, mtu }, route))
     }
 
     /// `__ip_dev_find`: the device that has this address.

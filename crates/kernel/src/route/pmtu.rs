@@ -26,9 +26,10 @@ impl Netns {
     pub(crate) fn update_pmtu(&mut self, to: Ipv4Addr, mtu: u32, now: Instant) {
         let known = self.pmtu_to(to, now);
         let Ok((dst, _)) = self.ip_route_output(&Flow::to(to)) else { return };
-        let device = self.device(dst.dev).map_or(1500, |d| d.mtu);
-        let old = known.map_or(device, |p| p.mtu.min(device));
-        if known.is_some_and(|p| p.locked) || old < mtu {
+        let way = dst.mtu.map_or_else(|| self.device(dst.dev).map_or(1500, |d| d.mtu), |(mtu, _)| mtu);
+        let old = known.map_or(way, |p| p.mtu);
+        let locked = known.is_some_and(|p| p.locked) || dst.mtu.is_some_and(|(_, lock)| lock);
+        if locked || old < mtu {
             return;
         }
         let least = u32::try_from(self.sysctl.route_min_pmtu).unwrap_or(552);

@@ -125,7 +125,7 @@ impl Netns {
         let group = route.verdict == Verdict::Multicast;
         ip.ttl = if group { 1 } else { ttl.unwrap_or(self.default_ttl()) };
         // IP_PMTUDISC_WANT: what does not fit is cut here.
-        let locked = self.pmtu_to(remote.0, cx.now).is_some_and(|p| p.locked);
+        let locked = self.mtu_locked(&route, remote.0, cx);
         ip.frag.df = ip.total_len() <= self.dst_mtu(&route, remote.0, false, cx) && !locked;
         ip.id = if connected { ip_id } else { cx.ip_id() };
         let mut skb = Skb::local(packet, ip, SkbOwner::Program);

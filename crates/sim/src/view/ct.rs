@@ -196,8 +196,9 @@ fn words(row: &Row, look: RowLook) -> Vec<CtWord> {
     let name = row.orig.proto.name().unwrap_or("unknown");
     let plain = |text: String| CtWord { text, nat: false };
     out.push(plain(format!("{name:<8} {} {}", row.orig.proto.0, row.timeout)));
-    if let Some(tcp) = row.tcp.filter(|_| look.proto) {
-        out.push(plain(tcp.state.name().to_owned()));
+    let state = row.tcp.map(|tcp| tcp.state.name()).or(row.sctp.map(|state| state.name()));
+    if let Some(state) = state.filter(|_| look.proto) {
+        out.push(plain(state.to_owned()));
     }
     let mirror = row.orig.invert();
     tuple_words(&mut out, &row.orig, row.reply.invert().as_ref());

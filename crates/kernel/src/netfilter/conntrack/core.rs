@@ -4,14 +4,16 @@ use super::confirm::ct_kill;
 use super::expect::nf_ct_find_expectation;
 use super::helper::try_assign_helper;
 use super::proto::udp_packet;
+use super::sctp::{SctpTrack, SctpVerdict};
 use super::seqadj::as_measured;
+use super::table::Conn;
 use super::tcp::{TcpSettings, TcpTrack, TcpVerdict, flags_are_valid};
 use super::{ConnInfo, CtState, Direction, Template, Tuple, Zone, ipct, status};
 use crate::event::{CtStep, HookCtx, What};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::nf_nat_follow_master;
-use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
-use packet::{Icmp, Ip, L4, icmp_type};
+use crate::{ConnId, Ct, Cut, Cx, DropReason, Instant, Netns, Skb};
+use packet::{Icmp, Ip, L4, Protocol, Sctp, icmp_type};
 use std::rc::Rc;
 
 /// `nf_conntrack_in`
@@ -277,6 +279,12 @@ fn handle_packet(
                 }
                 TcpVerdict::Repeat => return Ok(Handled::Repeat),
                 TcpVerdict::Invalid(reason) => return Err(reason),
+                TcpVerdict::InvalidAnswer(reason, most) => {
+                    if c.seconds_left(now) >= most.max(120) && c.seconds_left(now) > most {
+                        c.refresh(most, now);
+                    }
+                    return Err(reason);
+                }
             }
         }
         L4::Udp(udp) => {
@@ -295,12 +303,67 @@ fn handle_packet(
             c.refresh(timeouts.icmp, now);
             c.account(info.dir, ip.total_len());
         }
+        L4::Other(Protocol::SCTP, bytes) => {
+            let sctp = Sctp::parse(bytes).ok_or("nf_ct_sctp: short packet")?;
+            if checks && !sctp.checksum_ok() {
+                return Err("nf_ct_sctp: bad CRC");
+            }
+            let (confirmed, assured) = (c.is_confirmed(), c.status & status::ASSURED != 0);
+            match SctpTrack::packet(&mut c.sctp, confirmed, info.dir, &sctp, assured, &timeouts) {
+                SctpVerdict::Accept { timeout, changed, assured } => {
+                    c.refresh(timeout, now);
+                    c.account(info.dir, ip.total_len());
+                    c.pending.proto |= changed;
+                    c.pending.status |= assured && c.set_status(status::ASSURED);
+                }
+                SctpVerdict::KeepsTimeout { changed } => c.pending.proto |= changed,
+                SctpVerdict::Invalid { reason, changed } => {
+                    c.pending.proto |= changed;
+                    return Err(reason);
+                }
+            }
+        }
+        L4::Other(Protocol::UDPLITE, bytes) => {
+            udplite_error(ip, bytes, checks)?;
+            answered(c, seen_reply, timeouts.udp, timeouts.udp_stream, now);
+            c.account(info.dir, ip.total_len());
+        }
+        L4::Other(Protocol::GRE, _) => {
+            answered(c, seen_reply, timeouts.gre, timeouts.gre_stream, now);
+            c.account(info.dir, ip.total_len());
+        }
         L4::Other(..) => {
             c.refresh(timeouts.generic, now);
             c.account(info.dir, ip.total_len());
         }
     }
     Ok(Handled::Done)
+}
+
+/// UDP-Lite and GRE: an answer makes a flow assured, and lets it live longer.
+fn answered(c: &mut Conn, seen_reply: bool, first: u32, stream: u32, now: Instant) {
+    c.refresh(if seen_reply { stream } else { first }, now);
+    c.pending.status |= seen_reply && c.set_status(status::ASSURED);
+}
+
+/// `udplite_error`: the checksum covers the header at least, and is there.
+fn udplite_error(ip: &Ip, bytes: &[u8], check: bool) -> Result<(), &'static str> {
+    let [_, _, _, _, high, low, sum0, sum1, ..] = *bytes else { return Err("nf_ct_udplite: short packet") };
+    let covered = match usize::from(u16::from_be_bytes([high, low])) {
+        0 => bytes.len(),
+        n => n,
+    };
+    if covered < 8 || covered > bytes.len() {
+        return Err("nf_ct_udplite: invalid checksum coverage");
+    }
+    if (sum0, sum1) == (0, 0) {
+        return Err("nf_ct_udplite: checksum missing");
+    }
+    // Linux 6.18 looks for UDP's number in the pseudo header: what real UDP-Lite hosts send is not valid to it.
+    if check && !ip.checksum_covers(Protocol::UDP, bytes, covered) {
+        return Err("nf_ct_udplite: bad checksum");
+    }
+    Ok(())
 }
 
 /// `nf_conntrack_inet_error`: an ICMP error belongs to the flow of the packet that it quotes.

@@ -7,6 +7,7 @@ mod expect;
 mod hash;
 mod helper;
 mod proto;
+mod sctp;
 mod seqadj;
 mod settings;
 mod table;
@@ -24,6 +25,7 @@ pub(crate) use expect::{expire as expire_expectations, flush as flush_expectatio
 pub(crate) use helper::FtpType;
 pub use helper::{FtpLines, Helper};
 pub(crate) use helper::{nf_ct_helper_drop, try_assign_helper};
+pub use sctp::{SctpState, SctpTrack};
 pub(crate) use seqadj::nf_ct_seqadj_set;
 pub use seqadj::{SeqAdjust, SeqAdjusts};
 pub use settings::{CtSettings, Limits, UNUSED as UNUSED_SETTINGS};

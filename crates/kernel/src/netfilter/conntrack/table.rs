@@ -1,6 +1,7 @@
 //! The table: entries by id, and the hash of both their tuples.
 
 use super::hash::{TupleHash, hash_conntrack};
+use super::sctp::{SctpState, SctpTrack};
 use super::settings::{CtSettings, Limits};
 use super::tcp::TcpTrack;
 use super::{
@@ -45,6 +46,8 @@ pub struct Conn {
     pub(crate) began: Instant,
     /// State of TCP.
     pub tcp: Option<TcpTrack>,
+    /// State of SCTP.
+    pub sctp: Option<SctpTrack>,
     /// For UDP: when it counts as a stream.
     pub udp_stream_at: Option<Instant>,
     /// The flow that announced this one.
@@ -146,6 +149,7 @@ impl Conn {
             reply: self.reply,
             status: self.status,
             tcp: self.tcp,
+            sctp: self.sctp.map(|s| s.state),
             mark: self.mark,
             timeout: self.seconds_left(now),
             helper: self.helper,
@@ -170,6 +174,8 @@ pub struct Row {
     pub status: u32,
     /// State of TCP.
     pub tcp: Option<TcpTrack>,
+    /// State of SCTP.
+    pub sctp: Option<SctpState>,
     /// `connmark`
     pub mark: u32,
     /// Seconds left.
@@ -352,6 +358,7 @@ impl Conntrack {
                 stamped: self.settings.timestamp,
                 silent: self.settings.events == 0,
                 tcp: None,
+                sctp: None,
                 udp_stream_at: None,
                 master: None,
                 master_tuple: None,

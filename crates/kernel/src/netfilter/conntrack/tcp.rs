@@ -106,8 +106,12 @@ pub struct TcpTrack {
     last_end: u32,
     last_win: u16,
     retrans: u32,
-    /// The side that sent a SYN which did not fit, as that SYN describes it.
-    ignored_syn: Option<TcpPeer>,
+    /// What the last SYN offered that did not fit (`last_flags`, `last_wscale`): bits of [`flag`], window scale.
+    last_offer: (u8, u8),
+    /// That SYN may be answered by a challenge (`IP_CT_EXP_CHALLENGE_ACK`, RFC 5961).
+    challenge: bool,
+    /// Both sides have sent a SYN (`IP_CT_TCP_SIMULTANEOUS_OPEN`).
+    simultaneous: bool,
 }
 
 /// What matters of a segment's flags.
@@ -233,13 +237,19 @@ pub(super) enum TcpVerdict {
     Repeat,
     /// Not valid, with conntrack's reason.
     Invalid(&'static str),
+    /// Not valid either, but it answers the other side's FIN or RST: if the entry would stay longer than this many seconds, it
+    /// stays only so long.
+    InvalidAnswer(&'static str, u32),
 }
 
-/// Whether the number of a RST is that at which the receiver stands.
-enum RstFits {
-    Yes,
-    Perhaps,
-    No,
+/// What the windows say of a segment (`enum nf_ct_tcp_action`).
+enum Window {
+    /// It fits.
+    In,
+    /// It does not, but it may be late or early: it passes, and nothing is learned from it.
+    Ignore,
+    /// It cannot be of this connection.
+    Out(&'static str),
 }
 
 /// Settings that the tracker reads.
@@ -263,6 +273,21 @@ pub(super) fn flags_are_valid(flags: TcpFlags) -> bool {
 }
 
 impl TcpPeer {
+    /// `tcp_init_sender`: the side that sends this SYN, or SYN/ACK.
+    fn begin(&mut self, receiver: &mut TcpPeer, tcp: &Tcp, dir: Direction) {
+        self.end = tcp.seq.wrapping_add(tcp.seq_len());
+        self.maxend = self.end;
+        self.maxwin = u32::from(tcp.window).max(1);
+        self.flags &= flag::BE_LIBERAL;
+        self.scale = 0;
+        read_options(self, tcp);
+        // RFC 7323: scaling is used only if both sides offered it.
+        if dir == Direction::Reply && self.flags & receiver.flags & flag::WINDOW_SCALE == 0 {
+            self.scale = 0;
+            receiver.scale = 0;
+        }
+    }
+
     /// The side that sends this SYN.
     fn of_syn(tcp: &Tcp) -> TcpPeer {
         let end = tcp.seq.wrapping_add(tcp.seq_len());
@@ -289,7 +314,9 @@ impl TcpTrack {
             last_end: 0,
             last_win: 0,
             retrans: 0,
-            ignored_syn: None,
+            last_offer: (0, 0),
+            challenge: false,
+            simultaneous: false,
         }
     }
 
@@ -336,48 +363,51 @@ impl TcpTrack {
                 old = TcpState::SynSent;
                 TcpState::SynRecv
             }
-            Next::Ignore => {
-                self.ignore(dir, kind, tcp);
-                return TcpVerdict::Ignored;
-            }
+            Next::Ignore => return self.ignore(dir, kind, tcp),
             Next::Invalid => return TcpVerdict::Invalid("nf_ct_tcp: invalid state"),
         };
-        if new == TcpState::SynSent && matches!(old, TcpState::TimeWait | TcpState::Close) {
-            let closed = (self.seen[0].flags | self.seen[1].flags) & flag::CLOSE_INIT != 0;
-            let aborted = self.last_dir == dir && self.last_kind == Kind::Rst;
-            if closed || aborted {
-                return TcpVerdict::Repeat;
+        let mut measured = true;
+        match new {
+            TcpState::SynSent if matches!(old, TcpState::TimeWait | TcpState::Close) => {
+                let closed = (self.seen[0].flags | self.seen[1].flags) & flag::CLOSE_INIT != 0;
+                let aborted = self.last_dir == dir && self.last_kind == Kind::Rst;
+                return if closed || aborted { TcpVerdict::Repeat } else { self.ignore(dir, kind, tcp) };
             }
-            self.ignore(dir, kind, tcp);
-            return TcpVerdict::Ignored;
+            // A challenge is not the acknowledgement of the last FIN.
+            TcpState::TimeWait
+                if old == TcpState::LastAck
+                    && kind == Kind::Ack
+                    && self.last_dir != dir
+                    && self.last_kind == Kind::Syn
+                    && self.challenge =>
+            {
+                self.challenge = false;
+                return TcpVerdict::Ignored;
+            }
+            TcpState::SynSent2 => self.simultaneous = true,
+            TcpState::SynRecv if dir == Direction::Reply && kind == Kind::Ack && self.simultaneous => {
+                new = TcpState::Established;
+            }
+            TcpState::Close if kind == Kind::Rst => {
+                let established = old == TcpState::Established && is_assured;
+                match self.reset(dir, tcp, old, seen_reply, is_assured, established, settings) {
+                    Reset::Measured => {}
+                    Reset::Taken => measured = false,
+                    Reset::KeepsState => new = old,
+                    Reset::KeepsStateTaken => (new, measured) = (old, false),
+                    Reset::Invalid => return TcpVerdict::Invalid("nf_ct_tcp: invalid rst"),
+                }
+            }
+            _ => {}
         }
-        // An RST in a connection that is being closed is not measured: the numbers may be those of a later one.
-        let measured = kind != Kind::Rst || !old.is_closing();
-        if measured && kind == Kind::Rst {
-            match self.judge_rst(dir, tcp, is_assured, settings) {
-                RstFits::No => return TcpVerdict::Invalid("nf_ct_tcp: invalid rst"),
-                // The receiver may ask back (RFC 5961), so the connection goes on for a while.
-                RstFits::Perhaps => new = old,
-                RstFits::Yes => {}
+        if measured {
+            match self.in_window(dir, tcp, kind, settings) {
+                Window::In => {}
+                Window::Ignore => return TcpVerdict::Ignored,
+                Window::Out(reason) => return self.invalid(dir, kind, reason, is_assured, timeouts),
             }
         }
-        if measured && let Err(reason) = self.in_window(dir, tcp, settings) {
-            return TcpVerdict::Invalid(reason);
-        }
-        self.remember(dir, kind, tcp);
-        if kind == Kind::Rst && !seen_reply {
-            self.state = new;
-            return TcpVerdict::Kill;
-        }
-        if kind == Kind::Syn && !seen_reply && old == TcpState::SynSent && settings.syn_keeps_timeout {
-            // The SYN again: a client that reuses its port must not keep the entry, and its NAT, alive.
-            self.state = new;
-            return TcpVerdict::KeepsTimeout { changed: new != old };
-        }
-        if kind == Kind::Ack && dir == Direction::Reply && old == TcpState::SynRecv {
-            new = TcpState::SynRecv;
-        }
-        self.state = new;
+        (self.last_kind, self.last_dir, self.state) = (kind, dir, new);
         if new != old && new == TcpState::FinWait {
             self.seen[index(dir)].flags |= flag::CLOSE_INIT;
         }
@@ -394,36 +424,93 @@ impl TcpTrack {
         } else {
             normal
         };
+        let changed = old != new;
+        if !seen_reply {
+            if kind == Kind::Rst {
+                return TcpVerdict::Kill;
+            }
+            if kind == Kind::Syn && old == TcpState::SynSent && settings.syn_keeps_timeout {
+                // The SYN again: a client that reuses its port must not keep the entry, and its NAT, alive.
+                return TcpVerdict::KeepsTimeout { changed };
+            }
+            // Picked up in the middle and never answered: not longer than unacknowledged data.
+            let most = if new == TcpState::Established { timeouts.tcp_unacknowledged } else { u32::MAX };
+            return TcpVerdict::Accept { timeout: timeout.min(most), changed, assured: false };
+        }
         let assured = !is_assured
             && matches!(old, TcpState::SynRecv | TcpState::Established)
-            && new == TcpState::Established
-            && seen_reply;
-        // Picked up in the middle and never answered: not longer than unacknowledged data.
-        let timeout = if !seen_reply && new == TcpState::Established {
-            timeout.min(timeouts.tcp_unacknowledged)
-        } else {
-            timeout
-        };
-        TcpVerdict::Accept { timeout, changed: old != new, assured }
+            && new == TcpState::Established;
+        TcpVerdict::Accept { timeout, changed, assured }
     }
 
-    /// Compares the number of a RST with what the other side has acknowledged.
-    fn judge_rst(&self, dir: Direction, tcp: &Tcp, is_assured: bool, settings: TcpSettings) -> RstFits {
-        let other = self.seen[index(dir.flip())];
-        let established = self.state == TcpState::Established && is_assured;
-        if other.flags & flag::MAXACK_SET == 0
-            || self.last_kind == Kind::Syn
-            || self.state == TcpState::SynSent
-            || (tcp.seq == 0 && !established)
-        {
-            return RstFits::Yes;
+    /// What a RST is worth. One that is not exactly at the edge may be answered by a challenge, so the connection stands until
+    /// then (RFC 5961).
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what is known of the connection; a struct would only rename it"
+    )]
+    fn reset(
+        &self,
+        dir: Direction,
+        tcp: &Tcp,
+        old: TcpState,
+        seen_reply: bool,
+        is_assured: bool,
+        established: bool,
+        settings: TcpSettings,
+    ) -> Reset {
+        // While a connection is being closed, the numbers may be those of a later one.
+        if old.is_closing() {
+            return Reset::Taken;
         }
-        if before(tcp.seq, other.maxack) && !settings.ignore_invalid_rst {
-            return RstFits::No;
+        let peer = &self.seen[index(dir.flip())];
+        let mut keeps = false;
+        if peer.flags & flag::MAXACK_SET != 0 && self.last_kind != Kind::Syn {
+            if tcp.seq == 0 && !established {
+                return Reset::Measured;
+            }
+            if before(tcp.seq, peer.maxack) && !settings.ignore_invalid_rst {
+                return Reset::Invalid;
+            }
+            let follows = self.last_kind == Kind::Ack && self.last_dir == dir && tcp.seq == self.last_end;
+            if !established || tcp.seq == peer.maxack || follows {
+                return Reset::Measured;
+            }
+            keeps = true;
         }
-        // Right behind the last segment of the same side is good too.
-        let follows = self.last_kind == Kind::Ack && self.last_dir == dir && tcp.seq == self.last_end;
-        if !established || tcp.seq == other.maxack || follows { RstFits::Yes } else { RstFits::Perhaps }
+        // It answers a SYN or an ACK that was let through although it did not fit.
+        let answers = match self.last_kind {
+            Kind::Syn => seen_reply && self.last_dir != dir,
+            Kind::Ack => !is_assured,
+            _ => false,
+        };
+        match (keeps, answers && tcp.ack == self.last_end) {
+            (false, false) => Reset::Measured,
+            (false, true) => Reset::Taken,
+            (true, false) => Reset::KeepsState,
+            (true, true) => Reset::KeepsStateTaken,
+        }
+    }
+
+    /// `nf_tcp_handle_invalid`: a FIN or RST out of the window, answered by another one from the other side, shows that the
+    /// connection is over and its entry is not.
+    fn invalid(
+        &mut self,
+        dir: Direction,
+        kind: Kind,
+        reason: &'static str,
+        is_assured: bool,
+        timeouts: &Timeouts,
+    ) -> TcpVerdict {
+        let ends = |kind| matches!(kind, Kind::Fin | Kind::Rst);
+        if !is_assured || !ends(kind) {
+            return TcpVerdict::Invalid(reason);
+        }
+        if self.last_dir != dir && ends(self.last_kind) {
+            return TcpVerdict::InvalidAnswer(reason, timeouts.tcp_unacknowledged);
+        }
+        (self.last_kind, self.last_dir) = (kind, dir);
+        TcpVerdict::Invalid(reason)
     }
 
     /// A SYN/ACK that acknowledges the SYN which was ignored before: the two ends agree, so believe them and begin
@@ -433,10 +520,16 @@ impl TcpTrack {
             && self.last_kind == Kind::Syn
             && self.last_dir != dir
             && tcp.ack == self.last_end;
-        let Some(peer) = self.ignored_syn.filter(|_| answers) else { return false };
-        self.seen[index(dir.flip())] = peer;
-        self.seen[index(dir)] = TcpPeer::default();
-        true
+        if answers {
+            self.challenge = false;
+            let (flags, scale) = self.last_offer;
+            let (end, maxwin) = (self.last_end, u32::from(self.last_win).max(1));
+            let other = &mut self.seen[index(dir.flip())];
+            *other = TcpPeer { end, maxend: end, maxwin, flags, scale, ..*other };
+            let own = &mut self.seen[index(dir)];
+            *own = TcpPeer { flags: own.flags & flag::BE_LIBERAL, ..TcpPeer::default() };
+        }
+        answers
     }
 
     /// `nf_conntrack_tcp_set_closing`: the box itself ends the connection by a RST. False if it was over already.
@@ -444,44 +537,50 @@ impl TcpTrack {
         std::mem::replace(&mut self.state, TcpState::Close) != TcpState::Close
     }
 
-    /// Notes a segment that took its way through the state machine. Only acknowledgements are compared with the last
-    /// one: the same again and again is a retransmission.
-    fn remember(&mut self, dir: Direction, kind: Kind, tcp: &Tcp) {
-        if kind == Kind::Ack {
-            let end = tcp.seq.wrapping_add(tcp.seq_len());
-            let same = self.last_dir == dir
-                && self.last_seq == tcp.seq
-                && self.last_ack == tcp.ack
-                && self.last_end == end
-                && self.last_win == tcp.window;
-            self.retrans = if same { self.retrans + 1 } else { 0 };
-            self.note(tcp);
-        }
-        self.last_dir = dir;
-        self.last_kind = kind;
-    }
-
     /// Notes a segment that does not fit but passes.
-    fn ignore(&mut self, dir: Direction, kind: Kind, tcp: &Tcp) {
-        self.remember(dir, kind, tcp);
-        self.note(tcp);
-        let is_syn = kind == Kind::Syn && dir == Direction::Original;
-        self.ignored_syn = is_syn.then(|| TcpPeer::of_syn(tcp));
-    }
-
-    fn note(&mut self, tcp: &Tcp) {
+    fn ignore(&mut self, dir: Direction, kind: Kind, tcp: &Tcp) -> TcpVerdict {
+        (self.last_kind, self.last_dir) = (kind, dir);
         self.last_seq = tcp.seq;
-        self.last_ack = tcp.ack;
         self.last_end = tcp.seq.wrapping_add(tcp.seq_len());
         self.last_win = tcp.window;
+        if kind == Kind::Syn && dir == Direction::Original {
+            let mut offer = TcpPeer::default();
+            read_options(&mut offer, tcp);
+            self.last_offer = (offer.flags, offer.scale);
+            self.simultaneous = false;
+            self.challenge = self.state == TcpState::LastAck;
+        }
+        if self.state == TcpState::SynSent && kind == Kind::Ack && dir == Direction::Reply {
+            self.last_ack = tcp.ack;
+        }
+        TcpVerdict::Ignored
     }
 
-    /// `tcp_in_window`: is the segment inside what both sides have announced? Updates both sides if so.
-    fn in_window(&mut self, dir: Direction, tcp: &Tcp, settings: TcpSettings) -> Result<(), &'static str> {
+    /// `tcp_in_window`: is the segment inside what both sides have announced? Updates both sides if so; what is learned of a
+    /// side that was not known before stays in any case.
+    fn in_window(&mut self, dir: Direction, tcp: &Tcp, kind: Kind, settings: TcpSettings) -> Window {
+        let (mut sender, mut receiver) = (self.seen[index(dir)], self.seen[index(dir.flip())]);
+        let window = self.judge(dir, tcp, kind, &mut sender, &mut receiver);
+        let liberal = sender.flags & flag::BE_LIBERAL != 0 || settings.be_liberal;
+        self.seen[index(dir)] = sender;
+        self.seen[index(dir.flip())] = receiver;
+        match window {
+            Window::Ignore | Window::Out(_) if liberal => Window::In,
+            window => window,
+        }
+    }
+
+    fn judge(
+        &mut self,
+        dir: Direction,
+        tcp: &Tcp,
+        kind: Kind,
+        sender: &mut TcpPeer,
+        receiver: &mut TcpPeer,
+    ) -> Window {
         let has_ack = tcp.flags.has(TcpFlags::ACK);
         let is_syn = tcp.flags.has(TcpFlags::SYN);
         let is_rst = tcp.flags.has(TcpFlags::RST);
-        let (mut sender, mut receiver) = (self.seen[index(dir)], self.seen[index(dir.flip())]);
         let mut seq = tcp.seq;
         let mut end = seq.wrapping_add(tcp.seq_len());
         let mut ack = tcp.ack;
@@ -489,20 +588,10 @@ impl TcpTrack {
         if sender.maxwin == 0 {
             // First segment of this side.
             if is_syn {
-                sender.end = end;
-                sender.maxend = end;
-                sender.maxwin = u32::from(tcp.window).max(1);
-                read_options(&mut sender, tcp);
-                // RFC 7323: scaling is used only if both sides offered it.
-                if sender.flags & receiver.flags & flag::WINDOW_SCALE == 0 {
-                    sender.scale = 0;
-                    receiver.scale = 0;
-                }
+                sender.begin(receiver, tcp, dir);
                 if !has_ack {
                     // Simultaneous open.
-                    self.seen[index(dir)] = sender;
-                    self.seen[index(dir.flip())] = receiver;
-                    return Ok(());
+                    return Window::In;
                 }
             } else {
                 // Picked up in the middle, seen from the other side.
@@ -523,15 +612,9 @@ impl TcpTrack {
             && after(end, sender.end)
         {
             // The SYN was sent again with another sequence number.
-            sender.end = end;
-            sender.maxend = end;
-            sender.maxwin = u32::from(tcp.window).max(1);
-            sender.flags = 0;
-            sender.scale = 0;
-            read_options(&mut sender, tcp);
-            if sender.flags & receiver.flags & flag::WINDOW_SCALE == 0 && receiver.maxwin != 0 {
-                sender.scale = 0;
-                receiver.scale = 0;
+            sender.begin(receiver, tcp, dir);
+            if dir == Direction::Reply && !has_ack {
+                return Window::In;
             }
         }
 
@@ -545,25 +628,30 @@ impl TcpTrack {
             end = sender.end;
         }
 
-        let win = if is_syn { u32::from(tcp.window) } else { u32::from(tcp.window) << sender.scale };
         let room = sender.maxwin.max(MAX_ACK_WINDOW);
         let oldest = sender.end.wrapping_sub(receiver.maxwin).wrapping_sub(1);
-        let oldest_ack = receiver.end.wrapping_sub(room).wrapping_sub(1);
-        let checks = [
-            (!before(seq, sender.maxend.wrapping_add(1)), "nf_ct_tcp: SEQ is over upper bound"),
-            (receiver.maxwin != 0 && !after(end, oldest), "nf_ct_tcp: SEQ is under lower bound"),
-            (after(ack, receiver.end), "nf_ct_tcp: ACK is over upper bound"),
-            (!after(ack, oldest_ack), "nf_ct_tcp: ACK is under lower bound"),
-        ];
-        let fault = checks.into_iter().find(|(bad, _)| *bad).map(|(_, why)| why);
-        if let Some(why) = fault {
-            let liberal = sender.flags & flag::BE_LIBERAL != 0 || settings.be_liberal;
-            if !liberal {
-                return Err(why);
+        let ack_is_recent = after(ack, receiver.end.wrapping_sub(room).wrapping_sub(1));
+        let ack_is_seen = before(ack, receiver.end.wrapping_add(1));
+        if !before(seq, sender.maxend.wrapping_add(1)) {
+            let overshot = end.wrapping_sub(sender.maxend).wrapping_add(1);
+            let in_window = receiver.maxwin != 0 && after(end, oldest);
+            if in_window && ack_is_recent && ack_is_seen && overshot <= receiver.maxwin {
+                // More than the receiver has made room for. It may take it all the same.
+                sender.end = end;
+                sender.flags |= flag::DATA_UNACKNOWLEDGED;
+                return Window::Ignore;
             }
-            return Ok(());
+            return Window::Out("nf_ct_tcp: SEQ is over upper bound");
+        }
+        if !ack_is_seen {
+            return Window::Out("nf_ct_tcp: ACK is over upper bound");
+        }
+        // Data that was acknowledged long ago, or an acknowledgement that is very late.
+        if (receiver.maxwin != 0 && !after(end, oldest)) || !ack_is_recent {
+            return Window::Ignore;
         }
 
+        let win = if is_syn { u32::from(tcp.window) } else { u32::from(tcp.window) << sender.scale };
         sender.maxwin = sender.maxwin.max(win);
         if after(end, sender.end) {
             sender.end = end;
@@ -582,10 +670,36 @@ impl TcpTrack {
         if ack == receiver.end {
             receiver.flags &= !flag::DATA_UNACKNOWLEDGED;
         }
-        self.seen[index(dir)] = sender;
-        self.seen[index(dir.flip())] = receiver;
-        Ok(())
+        if kind == Kind::Ack {
+            self.count_retransmission(dir, seq, ack, end, tcp.window);
+        }
+        Window::In
     }
+
+    /// Only acknowledgements are compared with the last one: the same again and again is a retransmission.
+    fn count_retransmission(&mut self, dir: Direction, seq: u32, ack: u32, end: u32, win: u16) {
+        let now = (dir, seq, ack, end, win);
+        if now == (self.last_dir, self.last_seq, self.last_ack, self.last_end, self.last_win) {
+            self.retrans += 1;
+        } else {
+            (self.last_dir, self.last_seq, self.last_ack, self.last_end, self.last_win) = now;
+            self.retrans = 0;
+        }
+    }
+}
+
+/// What a RST does.
+enum Reset {
+    /// It ends the connection if it is in the window.
+    Measured,
+    /// It ends the connection.
+    Taken,
+    /// If it is in the window it passes, and the connection stands.
+    KeepsState,
+    /// It passes, and the connection stands.
+    KeepsStateTaken,
+    /// It is older than what was acknowledged.
+    Invalid,
 }
 
 fn index(dir: Direction) -> usize {

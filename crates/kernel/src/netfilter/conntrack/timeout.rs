@@ -1,6 +1,6 @@
 //! Time-outs in seconds, one sysctl each (`net.netfilter.nf_conntrack_*_timeout*`, nf_conntrack-sysctl.rst).
 
-use super::TcpState;
+use super::{SctpState, TcpState};
 
 /// The time-outs of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,26 @@ pub struct Timeouts {
     pub udp_stream: u32,
     /// `icmp_timeout`
     pub icmp: u32,
+    /// `gre_timeout`
+    pub gre: u32,
+    /// `gre_timeout_stream`
+    pub gre_stream: u32,
+    /// `sctp_timeout_closed`
+    pub sctp_closed: u32,
+    /// `sctp_timeout_cookie_wait`
+    pub sctp_cookie_wait: u32,
+    /// `sctp_timeout_cookie_echoed`
+    pub sctp_cookie_echoed: u32,
+    /// `sctp_timeout_established`
+    pub sctp_established: u32,
+    /// `sctp_timeout_shutdown_sent`
+    pub sctp_shutdown_sent: u32,
+    /// `sctp_timeout_shutdown_recd`
+    pub sctp_shutdown_recd: u32,
+    /// `sctp_timeout_shutdown_ack_sent`
+    pub sctp_shutdown_ack_sent: u32,
+    /// `sctp_timeout_heartbeat_sent`
+    pub sctp_heartbeat_sent: u32,
     /// `generic_timeout`
     pub generic: u32,
 }
@@ -51,16 +71,42 @@ impl Default for Timeouts {
             udp: 30,
             udp_stream: 120,
             icmp: 30,
+            gre: 30,
+            gre_stream: 180,
+            sctp_closed: 10,
+            sctp_cookie_wait: 3,
+            sctp_cookie_echoed: 3,
+            sctp_established: 210,
+            sctp_shutdown_sent: 3,
+            sctp_shutdown_recd: 3,
+            sctp_shutdown_ack_sent: 3,
+            sctp_heartbeat_sent: 30,
             generic: 600,
         }
     }
 }
 
 impl Timeouts {
+    /// The time-out of an SCTP state.
+    pub fn sctp(&self, state: SctpState) -> u32 {
+        match state {
+            SctpState::None | SctpState::Closed => self.sctp_closed,
+            SctpState::CookieWait => self.sctp_cookie_wait,
+            SctpState::CookieEchoed => self.sctp_cookie_echoed,
+            SctpState::Established => self.sctp_established,
+            SctpState::ShutdownSent => self.sctp_shutdown_sent,
+            SctpState::ShutdownRecd => self.sctp_shutdown_recd,
+            SctpState::ShutdownAckSent => self.sctp_shutdown_ack_sent,
+            SctpState::HeartbeatSent => self.sctp_heartbeat_sent,
+        }
+    }
+
     /// The time-out of a TCP state.
     pub fn tcp(&self, state: TcpState) -> u32 {
         match state {
-            TcpState::None | TcpState::SynSent | TcpState::SynSent2 => self.tcp_syn_sent,
+            TcpState::None | TcpState::SynSent => self.tcp_syn_sent,
+            // There is no sysctl for it.
+            TcpState::SynSent2 => 120,
             TcpState::SynRecv => self.tcp_syn_recv,
             TcpState::Established => self.tcp_established,
             TcpState::FinWait => self.tcp_fin_wait,

@@ -101,6 +101,17 @@ const PAIRS: [(u8, u8); 4] = [
     (icmp_type::ADDRESS, icmp_type::ADDRESS_REPLY),
 ];
 
+/// `gre_pkt_to_tuple`: the call of PPTP (version 1); any other GRE has no key here.
+fn gre_key(bytes: &[u8]) -> Option<u16> {
+    match *bytes {
+        [_, version, proto0, proto1, _, _, high, low, ..] if version & 7 == 1 => {
+            (u16::from_be_bytes([proto0, proto1]) == 0x880b).then_some(u16::from_be_bytes([high, low]))
+        }
+        [_, version, _, _, ..] if version & 7 == 1 => None,
+        _ => Some(0),
+    }
+}
+
 fn invert_icmp(kind: u8) -> Option<u8> {
     PAIRS.iter().find_map(|&(a, b)| match kind {
         k if k == a => Some(b),
@@ -122,6 +133,11 @@ impl Tuple {
                 L4Key::Echo { kind: *kind, code: *code, id: *id }
             }
             L4::Icmp(_) => return None,
+            L4::Other(Protocol::SCTP | Protocol::UDPLITE | Protocol::TCP | Protocol::UDP, _) => {
+                let (sport, dport) = ip.ports()?;
+                L4Key::Ports { sport, dport }
+            }
+            L4::Other(Protocol::GRE, b) => L4Key::Ports { sport: 0, dport: gre_key(b)? },
             L4::Other(..) => L4Key::Other,
         };
         Some(Tuple { src: ip.src, dst: ip.dst, proto: ip.protocol(), key })

@@ -5,7 +5,7 @@ use super::core::report;
 use crate::event::HookCtx;
 use crate::netfilter::conntrack::{ConnInfo, Direction, L4Key, Tuple, status};
 use crate::{ConnId, Cut, Cx, DropReason, Netns, Skb};
-use packet::{IcmpBody, Ip, L4, icmp_type};
+use packet::{IcmpBody, Ip, L4, Protocol, Sctp, icmp_type};
 use std::rc::Rc;
 
 /// `nf_nat_ipv4_manip_pkt`: source or destination of the packet become those of `target`. False if they are already.
@@ -21,6 +21,9 @@ pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
             };
             return addresses(ip, target, manip) | id;
         }
+        (L4::Other(proto, _), L4Key::Ports { .. }) if proto.has_ports() => {
+            return other_ports(ip, target, manip);
+        }
         _ => return addresses(ip, target, manip),
     };
     let port = match manip {
@@ -28,6 +31,27 @@ pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
         Manip::Dst => set(dport, target.key.dport()),
     };
     addresses(ip, target, manip) | port
+}
+
+/// Ports of a protocol that is bytes here: SCTP has a checksum over them, UDP-Lite one over the addresses as well.
+fn other_ports(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
+    let (from, to) = (ip.src, ip.dst);
+    let mut changed = addresses(ip, target, manip);
+    let (proto, src, dst) = (ip.protocol(), ip.src, ip.dst);
+    let Some((sport, dport)) = ip.ports() else { return changed };
+    let before = (sport, dport);
+    let (sport, dport) = match manip {
+        Manip::Src => (target.key.sport(), dport),
+        Manip::Dst => (sport, target.key.dport()),
+    };
+    let L4::Other(_, bytes) = &mut ip.l4 else { return changed };
+    if proto == Protocol::SCTP {
+        Sctp::set_ports(bytes, sport, dport);
+    } else {
+        packet::set_ports(bytes, proto, (from, to), (src, dst), (sport, dport));
+    }
+    changed |= (sport, dport) != before;
+    changed
 }
 
 fn addresses(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {

@@ -19,6 +19,7 @@ pub(super) mod physdev;
 mod pkttype;
 mod recent;
 mod rpfilter;
+mod sctp;
 pub(super) mod set;
 mod state;
 mod statistic;
@@ -39,7 +40,7 @@ use kernel::netfilter::xtables::PortRange;
 use kernel::netfilter::xtables::matches::{
     Addrtype, ConnmarkMatch, Conntrack, CtStates, HelperMatch, IcmpMatch, Iprange, IpvsMatch, LengthMatch,
     MacMatch, MarkMatch, Match, Multiport, NfacctMatch, Owner, Physdev, PkttypeMatch, PortSide, Rpfilter,
-    SetMatch, Statistic, StatisticMode, TcpMatch, Tcpmss, TtlMatch, UdpMatch,
+    SctpMatch, SetMatch, Statistic, StatisticMode, TcpMatch, Tcpmss, TtlMatch, UdpMatch,
 };
 use packet::Mac;
 
@@ -64,6 +65,7 @@ pub(super) const KNOWN: &[&str] = &[
     "pkttype",
     "recent",
     "rpfilter",
+    "sctp",
     "set",
     "state",
     "statistic",
@@ -95,7 +97,6 @@ pub(super) const NOT_MODELLED: &[&str] = &[
     "quota",
     "rateest",
     "realm",
-    "sctp",
     "socket",
     "standard",
     "string",
@@ -130,6 +131,7 @@ pub(super) fn new(name: &str) -> Option<Match> {
         "pkttype" => Match::Pkttype(PkttypeMatch { kind: Neg::plain(PktType::Host) }),
         "recent" => Match::Recent(recent::new()),
         "rpfilter" => Match::Rpfilter(Rpfilter::default()),
+        "sctp" => Match::Sctp(SctpMatch::default()),
         "set" => Match::Set(SetMatch::default()),
         "state" => Match::State(Neg::plain(CtStates::default())),
         "statistic" => Match::Statistic(Statistic { mode: StatisticMode::Random(0), not: false }),
@@ -148,6 +150,7 @@ macro_rules! each {
             Match::Comment($o) => $body,
             Match::Tcp($o) => $body,
             Match::Udp($o) => $body,
+            Match::Sctp($o) => $body,
             Match::Icmp($o) => $body,
             Match::Multiport($o) => $body,
             Match::Mark($o) => $body,

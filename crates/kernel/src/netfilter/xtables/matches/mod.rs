@@ -19,6 +19,7 @@ mod physdev;
 mod pkttype;
 mod recent;
 mod rpfilter;
+mod sctp;
 mod set;
 mod statistic;
 mod tcp;
@@ -45,6 +46,7 @@ pub use pkttype::PkttypeMatch;
 pub(crate) use recent::recent_tables_for;
 pub use recent::{Recent, RecentOp, RecentTables};
 pub use rpfilter::Rpfilter;
+pub use sctp::{SctpChunkFlags, SctpChunkTypes, SctpChunks, SctpMatch};
 pub use set::SetMatch;
 pub(super) use set::with_sets;
 pub use statistic::{Statistic, StatisticMode};
@@ -68,6 +70,8 @@ pub enum Match {
     Tcp(TcpMatch),
     /// `-m udp`
     Udp(UdpMatch),
+    /// `-m sctp`
+    Sctp(SctpMatch),
     /// `-m icmp`
     Icmp(IcmpMatch),
     /// `-m multiport`
@@ -202,6 +206,7 @@ impl Match {
             Match::Comment(_) => "comment",
             Match::Tcp(_) => "tcp",
             Match::Udp(_) => "udp",
+            Match::Sctp(_) => "sctp",
             Match::Icmp(_) => "icmp",
             Match::Multiport(_) => "multiport",
             Match::Mark(_) => "mark",
@@ -270,6 +275,7 @@ impl Match {
             Match::Comment(_) => checks.option(true, || Seen::Nothing),
             Match::Tcp(o) => o.eval(skb, checks),
             Match::Udp(o) => o.eval(skb, checks),
+            Match::Sctp(o) => o.eval(skb, checks),
             Match::Icmp(o) => o.eval(skb, checks),
             Match::Multiport(o) => o.eval(skb, checks),
             Match::Mark(o) => o.eval(skb, checks),
