@@ -313,12 +313,13 @@ fn handle_packet(
                 SctpVerdict::Accept { timeout, changed, assured } => {
                     c.refresh(timeout, now);
                     c.account(info.dir, ip.total_len());
-                    c.pending.proto |= changed;
-                    c.pending.status |= assured && c.set_status(status::ASSURED);
+                    note(c, changed, ipct::PROTOINFO);
+                    let assured = assured && c.set_status(status::ASSURED);
+                    note(c, assured, ipct::ASSURED);
                 }
-                SctpVerdict::KeepsTimeout { changed } => c.pending.proto |= changed,
+                SctpVerdict::KeepsTimeout { changed } => note(c, changed, ipct::PROTOINFO),
                 SctpVerdict::Invalid { reason, changed } => {
-                    c.pending.proto |= changed;
+                    note(c, changed, ipct::PROTOINFO);
                     return Err(reason);
                 }
             }
@@ -343,7 +344,13 @@ fn handle_packet(
 /// UDP-Lite and GRE: an answer makes a flow assured, and lets it live longer.
 fn answered(c: &mut Conn, seen_reply: bool, first: u32, stream: u32, now: Instant) {
     c.refresh(if seen_reply { stream } else { first }, now);
-    c.pending.status |= seen_reply && c.set_status(status::ASSURED);
+    let assured = seen_reply && c.set_status(status::ASSURED);
+    note(c, assured, ipct::ASSURED);
+}
+
+/// An event is told when the packet leaves, if it happened.
+fn note(c: &mut Conn, happened: bool, event: u16) {
+    c.pending |= if happened { event } else { 0 };
 }
 
 /// `udplite_error`: the checksum covers the header at least, and is there.
