@@ -126,7 +126,10 @@ impl Conntrack {
         let only_state = self.only_state();
         // The entry is looked at if the rule asks for more than one of the first five states.
         let asks_nat = self.state.is_some_and(|s| s.value.0 & (CtStates::SNAT | CtStates::DNAT) != 0);
-        let entry = if only_state && !asks_nat { None } else { View::of(skb, m) };
+        if only_state && !asks_nat {
+            return checks.optional(self.state.as_ref(), |s| s.contains(state), || Seen::State(state));
+        }
+        let entry = View::of(skb, m);
         let nat = entry.as_ref().map_or(0, |c| {
             (if c.status & status::SRC_NAT != 0 { CtStates::SNAT } else { 0 })
                 | (if c.status & status::DST_NAT != 0 { CtStates::DNAT } else { 0 })
