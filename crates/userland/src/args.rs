@@ -209,7 +209,9 @@ fn until(text: &str, stop: impl Fn(u8) -> bool) -> usize {
 
 /// The quote that is never closed, if there is one.
 pub(crate) fn open_quote(source: Source<'_>) -> Option<Diagnostic> {
-    if !source.text.contains('"') {
+    // Without escapes they come in pairs.
+    let quotes = source.text.as_bytes().iter().filter(|b| **b == b'"').count();
+    if quotes == 0 || quotes % 2 == 0 && !source.text.contains('\\') {
         return None;
     }
     let mut open = None;

@@ -21,7 +21,7 @@ pub(crate) fn nf_hook(
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
     let point = HookPoint { family: Family::V4, hook };
-    if ns.hooks.nth(point, 0).is_none() {
+    if ns.hooks.next(point, 0).is_none() {
         return Ok(skb);
     }
     let mut ctx = HookCtx {
@@ -36,8 +36,8 @@ pub(crate) fn nf_hook(
         cx.emit(skb.id, || What::Hook(ctx.clone()));
     }
     let mut n = 0;
-    while let Some(ops) = ns.hooks.nth(point, n) {
-        n += 1;
+    while let Some((at, ops)) = ns.hooks.next(point, n) {
+        n = at + 1;
         skb = match ops.func {
             HookFn::Sabotage => {
                 if skb.nf_bridge.is_some_and(|b| !b.in_prerouting) {

@@ -144,10 +144,11 @@ impl HookList {
         self.ops.iter_mut().for_each(|list| list.retain(|o| o.func != func));
     }
 
-    /// The `n`th function at a hook, and whether there is one.
+    /// The first function at a hook from place `n` of its list on, and its place.
     #[inline]
-    pub fn nth(&self, point: HookPoint, n: usize) -> Option<HookOps> {
-        self.ops[point.hook as usize].iter().filter(|o| o.point == point).nth(n).copied()
+    pub fn next(&self, point: HookPoint, n: usize) -> Option<(usize, HookOps)> {
+        let mut rest = self.ops[point.hook as usize].iter().enumerate().skip(n);
+        rest.find(|(_, o)| o.point.family == point.family).map(|(at, o)| (at, *o))
     }
 
     /// What is registered at a hook, in order.

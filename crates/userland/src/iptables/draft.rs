@@ -322,7 +322,7 @@ impl DraftChain {
 }
 
 /// The rule with the new number of its chain; a rule that keeps it is shared.
-fn renumbered(rule: Rc<Rule>, new_ids: &[Option<ChainId>]) -> Rc<Rule> {
+fn renumbered(mut rule: Rc<Rule>, new_ids: &[Option<ChainId>]) -> Rc<Rule> {
     let Some((old, new)) =
         rule.target.chain().and_then(|old| Some((old, (*new_ids.get(usize::from(old.0))?)?)))
     else {
@@ -335,6 +335,6 @@ fn renumbered(rule: Rc<Rule>, new_ids: &[Option<ChainId>]) -> Rc<Rule> {
         Target::Goto(_) => Target::Goto(new),
         _ => Target::Jump(new),
     };
-    let rule = Rc::unwrap_or_clone(rule);
-    Rc::new(Rule { target, ..rule })
+    Rc::make_mut(&mut rule).target = target;
+    rule
 }

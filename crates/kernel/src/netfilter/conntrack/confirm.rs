@@ -34,12 +34,14 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
         return Ok(skb);
     }
     let (orig, reply, zone) = (c.orig, c.reply, c.zone);
-    bury(ns, &skb, &orig, zone, cx);
-    bury(ns, &skb, &reply, zone, cx);
-    if [orig, reply].iter().any(|t| ns.ct.find(t, zone, cx.now).is_some()) {
-        ns.ct.stats.insert_failed += 1;
-        ns.ct.stats.drop += 1;
-        return Err(cx.drop(&skb, DropReason::CtInsertFailed));
+    if !ns.ct.is_free(&orig, zone) || !ns.ct.is_free(&reply, zone) {
+        bury(ns, &skb, &orig, zone, cx);
+        bury(ns, &skb, &reply, zone, cx);
+        if [orig, reply].iter().any(|t| ns.ct.find(t, zone, cx.now).is_some()) {
+            ns.ct.stats.insert_failed += 1;
+            ns.ct.stats.drop += 1;
+            return Err(cx.drop(&skb, DropReason::CtInsertFailed));
+        }
     }
     ns.ct.insert(conn, cx.now);
     cx.emit(skb.id, || What::Confirmed(conn));

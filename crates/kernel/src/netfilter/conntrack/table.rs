@@ -320,6 +320,11 @@ impl Conntrack {
         (conn.expires > now).then_some((conn.id, dir))
     }
 
+    /// No entry in the table has this tuple, not even one that is over.
+    pub(crate) fn is_free(&self, tuple: &Tuple, zone: Zone) -> bool {
+        self.holder(tuple, zone).is_none()
+    }
+
     /// In each direction the zone counts as that direction has it.
     fn holder(&self, tuple: &Tuple, zone: Zone) -> Option<(&Conn, Direction)> {
         self.hash.with_hash(hash_conntrack(tuple)).find_map(|node| {

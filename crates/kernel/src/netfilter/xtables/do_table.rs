@@ -40,7 +40,7 @@ pub(crate) fn ipt_do_table(
 ) -> TableVerdict {
     let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return TableVerdict::Accept(skb) };
     let Some(base) = rules.base_chain(ctx.hook) else { return TableVerdict::Accept(skb) };
-    let index = match cx.explains() {
+    let index = match cx.explains() || skb.ip().is_none() {
         true => None,
         // An empty chain is all policy.
         false if rules.chains[usize::from(base.0)].rules.is_empty() => {
@@ -87,10 +87,26 @@ fn walk(
             Some(rule) => {
                 let here = place;
                 place.next += 1;
-                match rule_matches(ns, here, rule, skb, ctx, cx, rules, &mut lent) {
-                    Outcome::Yes => {}
-                    Outcome::No => continue,
-                    Outcome::HotDrop => return (Verdict::Drop, DropReason::NetfilterDrop),
+                match index.and_then(|i| i.quick(at, here.next, skb)) {
+                    Some(ok) => {
+                        cx.pass_over(1);
+                        if !ok {
+                            continue;
+                        }
+                        count(ns, rules.table, here, skb);
+                    }
+                    None => match rule_matches(ns, here, rule, skb, ctx, cx, rules, &mut lent) {
+                        Outcome::Yes => {}
+                        Outcome::No => continue,
+                        Outcome::HotDrop => return (Verdict::Drop, DropReason::NetfilterDrop),
+                    },
+                }
+                if let (Some(_), Target::Jump(to)) = (index, &rule.target)
+                    && rules.chains[usize::from(to.0)].rules.is_empty()
+                {
+                    // There and back.
+                    cx.pass_over(1);
+                    continue;
                 }
                 take(ns, rule, place, stack, skb, ctx, cx)
             }
@@ -197,8 +213,8 @@ fn rule_matches(
     let ok = ip_packet_match(ns, rule, skb, ctx, &mut checks)
         && (rule.matches.is_empty()
             || matches_match(ns, rules.table, place, rule, skb, ctx, cx, &mut checks, lent));
-    if ok && let Some(state) = rule_state(ns, rules.table, place) {
-        state.counters.add(skb.ip().map_or(0, packet::Ip::total_len));
+    if ok {
+        count(ns, rules.table, place, skb);
     }
     let says = match ok {
         _ if checks.hotdrop => Outcome::HotDrop,
@@ -214,6 +230,12 @@ fn rule_matches(
         if ok { RuleOutcome::Match { rule, checks } } else { RuleOutcome::NoMatch { rule, checks } };
     note(rules, place, outcome, skb, ctx, cx);
     says
+}
+
+fn count(ns: &mut Netns, table: TableId, place: Place, skb: &Skb) {
+    if let Some(state) = rule_state(ns, table, place) {
+        state.counters.add(skb.ip().map_or(0, packet::Ip::total_len));
+    }
 }
 
 /// Asks the match extensions. What the rule remembers is lent to those that remember something.

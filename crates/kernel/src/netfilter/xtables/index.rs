@@ -5,7 +5,7 @@
 //! remembers or changes; and a port counts only if nothing but comments stands before it. All other rules are looked
 //! at, one by one. A walk that is logged does not use the index, as its log tells of every rule.
 
-use super::matches::Match;
+use super::matches::{CtStates, Match};
 use super::{IpMatch, Neg, PortRange, Rule, RuleSet};
 use crate::Skb;
 use packet::{Ip, L4, Port, Protocol};
@@ -27,14 +27,55 @@ pub(crate) struct RuleIndex {
     /// Rules with a key by its hash: `entries[buckets[h]..buckets[h + 1]]`, in the order of the rules.
     buckets: Vec<u32>,
     entries: Vec<(Key, u32)>,
+    /// What each rule asks, chain after chain, and where the rules of each chain begin.
+    asks: Vec<Asks>,
+    first_asks: Vec<usize>,
+}
+
+/// What a rule asks, if one look at the packet answers it.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    /// Something else.
+    More,
+    /// For one of these states, as bits; all of them if it asks for nothing.
+    State(u16),
+    /// For a mark: value, mask, negated.
+    Mark(u32, u32, bool),
+}
+
+impl Asks {
+    fn of(rule: &Rule) -> Asks {
+        // All but the matches.
+        let Rule {
+            src: None, dst: None, in_iface: None, out_iface: None, proto: None, fragment: None, ..
+        } = rule
+        else {
+            return Asks::More;
+        };
+        let mut matches = rule.matches.iter().filter(|m| !matches!(m, Match::Comment(_)));
+        match (matches.next(), matches.next()) {
+            (None, _) => Asks::State(!0),
+            (Some(Match::Conntrack(m)), None) => m.states().map_or(Asks::More, Asks::State),
+            (Some(Match::Mark(m)), None) => Asks::Mark(m.mark.value.0, m.mark.value.1, m.mark.not),
+            _ => Asks::More,
+        }
+    }
 }
 
 impl RuleIndex {
     /// Reads a rule set.
     pub fn new(rules: &RuleSet) -> RuleIndex {
-        let mut index =
-            RuleIndex { chains: Vec::new(), next: Vec::new(), buckets: Vec::new(), entries: Vec::new() };
+        let mut index = RuleIndex {
+            chains: Vec::new(),
+            next: Vec::new(),
+            buckets: Vec::new(),
+            entries: Vec::new(),
+            asks: Vec::new(),
+            first_asks: Vec::new(),
+        };
         for chain in &rules.chains {
+            index.first_asks.push(index.asks.len());
+            index.asks.extend(chain.rules.iter().map(|r| Asks::of(r)));
             let begin = index.next.len();
             let keys: Vec<Option<Key>> = chain.rules.iter().map(|r| rule_key(r)).collect();
             let many = keys.iter().flatten().count() >= KEYED_MIN;
@@ -73,6 +114,16 @@ impl RuleIndex {
             *to += 1;
         }
         self.entries = sorted;
+    }
+
+    /// Whether a rule matches an IP packet, if one look tells it. It remembers nothing then.
+    #[inline]
+    pub fn quick(&self, chain: usize, rule: usize, skb: &Skb) -> Option<bool> {
+        match *self.asks.get(self.first_asks.get(chain)? + rule)? {
+            Asks::More => None,
+            Asks::State(states) => Some(states == !0 || states & CtStates::bit(skb.ct.state()) != 0),
+            Asks::Mark(value, mask, not) => Some((skb.mark & mask == value) != not),
+        }
     }
 
     /// The first rule from `from` on that the packet can match; the chain's end if there is none.

@@ -121,6 +121,17 @@ impl Conntrack {
         )
     }
 
+    /// The states that match, if nothing else is asked for; negation is in it.
+    pub(crate) fn states(&self) -> Option<u16> {
+        let nat = CtStates::SNAT | CtStates::DNAT;
+        match self.state {
+            _ if !self.only_state() => None,
+            Some(s) if s.value.0 & nat != 0 => None,
+            Some(s) => Some(s.value.0 ^ if s.not { !0 } else { 0 }),
+            None => Some(!0),
+        }
+    }
+
     pub(super) fn eval(&self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
         let state = skb.ct.state();
         let only_state = self.only_state();
