@@ -146,9 +146,14 @@ impl HookList {
 
     /// The first function at a hook from place `n` of its list on, and its place.
     #[inline]
-    pub fn next(&self, point: HookPoint, n: usize) -> Option<(usize, HookOps)> {
-        let mut rest = self.ops[point.hook as usize].iter().enumerate().skip(n);
-        rest.find(|(_, o)| o.point.family == point.family).map(|(at, o)| (at, *o))
+    pub fn next(&self, point: HookPoint, mut n: usize) -> Option<(usize, HookOps)> {
+        loop {
+            let ops = *self.ops[point.hook as usize].get(n)?;
+            if ops.point.family == point.family {
+                return Some((n, ops));
+            }
+            n += 1;
+        }
     }
 
     /// What is registered at a hook, in order.

@@ -137,6 +137,10 @@ impl<'a> Spec<'a> {
         if self.matches.len() >= MATCHES_MAX {
             return Err(Fault::new("too many matches in a rule", format!("expected at most {MATCHES_MAX}")));
         }
+        if self.matches.is_empty() {
+            // They are large, and most rules have no more.
+            self.matches.reserve_exact(2);
+        }
         self.matches.push(Ext::new(new, name));
         Ok(())
     }
