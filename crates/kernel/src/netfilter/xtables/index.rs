@@ -27,6 +27,8 @@ pub(crate) struct RuleIndex {
     /// Rules with a key by its hash: `entries[buckets[h]..buckets[h + 1]]`, in the order of the rules.
     buckets: Vec<u32>,
     entries: Vec<(Key, u32)>,
+    /// The kinds of keys that there are, as bits.
+    kinds: u8,
     /// What each rule asks, chain after chain, and where the rules of each chain begin.
     asks: Vec<Asks>,
     first_asks: Vec<usize>,
@@ -70,6 +72,7 @@ impl RuleIndex {
             next: Vec::new(),
             buckets: Vec::new(),
             entries: Vec::new(),
+            kinds: 0,
             asks: Vec::new(),
             first_asks: Vec::new(),
         };
@@ -101,6 +104,7 @@ impl RuleIndex {
         let hash = |(key, _): &(Key, u32)| bucket(*key, count);
         let mut begin = vec![0u32; count + 1];
         for e in &self.entries {
+            self.kinds |= kind(e.0);
             begin[hash(e) + 1] += 1;
         }
         for i in 0..count {
@@ -142,7 +146,7 @@ impl RuleIndex {
         }
         let Some(keys) = skb.ip().and_then(packet_keys) else { return from };
         let mut best = plain;
-        for key in keys {
+        for key in keys.into_iter().filter(|key| self.kinds & kind(*key) != 0) {
             let at = bucket(key, self.buckets.len() - 1);
             let entries = &self.entries[self.buckets[at] as usize..self.buckets[at + 1] as usize];
             let later = entries.partition_point(|(_, rule)| (*rule as usize) < low);
@@ -169,6 +173,11 @@ const BY_DST_PORT: u8 = 4;
 
 fn key(kind: u8, addr: u32, proto: u8, port: Port) -> Key {
     u64::from(kind) << 56 | u64::from(addr) << 24 | u64::from(proto) << 16 | u64::from(port)
+}
+
+/// The bit of a key's kind.
+fn kind(key: Key) -> u8 {
+    1 << (key >> 56)
 }
 
 /// What a rule needs, if it is one of these.
