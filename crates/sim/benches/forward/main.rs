@@ -47,7 +47,7 @@ fn new_flow(bencher: Bencher, services: u32) {
         });
 }
 
-/// All packets belong to one flow that has been answered.
+/// All packets belong to one flow, which is in conntrack's table; nobody has answered.
 #[divan::bench(args = SERVICES, sample_count = 20, sample_size = 1)]
 fn established(bencher: Bencher, services: u32) {
     let node = std::cell::RefCell::new(Node::new(&rules::text(services)));
