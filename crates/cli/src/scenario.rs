@@ -296,7 +296,7 @@ fn read_link(n: &Node<'_>) -> Result<LinkSpec> {
             if let Some(opts) = n.get("opts")?
                 && !opts.text()?.is_empty()
             {
-                return wrong(&opts.place, "bridge options are not modelled");
+                return wrong(&opts.place, format!("bridge options are not modelled: {}", opts.text()?));
             }
             Ok(LinkSpec::Bridge {
                 host: n.need("host")?.text()?,

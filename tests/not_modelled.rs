@@ -1,0 +1,153 @@
+//! docs/NOT-MODELLED.md: what is refused there is refused here. If one of these tests fails, something was built: the document
+//! has to follow.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+
+/// What a box says to a command: status, both outputs, or why it was not run.
+fn say(argv: &[&str], stdin: Option<&str>) -> Result<(i64, String), String> {
+    let document = json!({
+        "name": "refused",
+        "hosts": { "box": { "addrs": { "eth0": ["10.0.0.1/24"] } }, "peer": {} },
+        "links": [{ "type": "veth", "a": "box:eth0", "b": "peer:eth0" }],
+        "stimuli": [{ "do": "cmd", "host": "box", "argv": argv, "stdin": stdin }],
+    });
+    let record = nflab::replay(&document).unwrap();
+    let outcome = &record["steps"][0]["outcome"];
+    match outcome["not_run"].as_str() {
+        Some(why) => Err(why.to_owned()),
+        None => {
+            let text = |key: &str| match &outcome[key] {
+                Value::String(s) => s.clone(),
+                other => other.to_string(),
+            };
+            Ok((outcome["rc"].as_i64().unwrap(), text("stdout") + &text("stderr")))
+        }
+    }
+}
+
+/// The line fails, and the word that it fails for is named.
+fn refused(line: &str, word: &str) {
+    let argv: Vec<&str> = line.split(' ').collect();
+    let (status, text) = say(&argv, None).unwrap();
+    assert_ne!(status, 0, "{line}: {text}");
+    assert!(text.contains(word), "{line}: {text:?} does not name {word:?}");
+}
+
+#[test]
+fn other_matches() {
+    for name in [
+        "hashlimit",
+        "time",
+        "string",
+        "u32",
+        "socket",
+        "connlimit",
+        "connbytes",
+        "cgroup",
+        "bpf",
+        "dscp",
+        "tos",
+        "quota",
+        "realm",
+        "devgroup",
+        "policy",
+        "cluster",
+        "osf",
+        "dccp",
+        "esp",
+        "ah",
+        "ecn",
+        "cpu",
+        "rateest",
+        "connlabel",
+    ] {
+        refused(&format!("iptables -A INPUT -m {name} -j ACCEPT"), name);
+    }
+}
+
+#[test]
+fn other_targets() {
+    for name in [
+        "NFQUEUE",
+        "TEE",
+        "TPROXY",
+        "AUDIT",
+        "CLASSIFY",
+        "DSCP",
+        "TOS",
+        "ECN",
+        "HMARK",
+        "IDLETIMER",
+        "LED",
+        "RATEEST",
+        "SECMARK",
+        "SYNPROXY",
+        "TCPOPTSTRIP",
+        "CLUSTERIP",
+    ] {
+        refused(&format!("iptables -t mangle -A PREROUTING -j {name}"), name);
+    }
+}
+
+#[test]
+fn other_types_of_sets_and_ipv6() {
+    for kind in
+        ["bitmap:ip,mac", "hash:mac", "hash:ip,mark", "hash:ip,mac", "hash:net,net", "hash:net,port,net"]
+    {
+        refused(&format!("ipset create s {kind}"), kind);
+    }
+    refused("ipset create s hash:ip family inet6", "inet6");
+}
+
+#[test]
+fn other_helpers() {
+    for name in ["sip", "irc", "amanda", "h323"] {
+        let line = format!("iptables -t raw -A PREROUTING -p udp -j CT --helper {name}");
+        // What iptables says where the kernel has no such helper.
+        refused(&line, "No chain/target/match by that name.");
+    }
+}
+
+#[test]
+fn other_schedulers_and_tunnels_of_ipvs() {
+    for name in ["lblc", "lblcr", "fo", "ovf", "twos"] {
+        refused(&format!("ipvsadm -A -t 10.0.0.1:80 -s {name}"), name);
+    }
+}
+
+#[test]
+fn other_programs() {
+    for program in ["nft", "tc", "ss", "ip6tables", "ebtables", "arptables", "ethtool", "kubectl"] {
+        let why = say(&[program, "list"], None).unwrap_err();
+        assert!(why.contains(program) && why.contains("is not modelled"), "{why}");
+    }
+}
+
+#[test]
+fn other_kernels() {
+    let document = json!({ "name": "k", "hosts": { "h": { "kernel": "5.4" } }, "links": [], "stimuli": [] });
+    let why = nflab::replay(&document).unwrap_err();
+    assert!(why.contains("5.4"), "{why}");
+}
+
+#[test]
+fn vlan_filtering_and_spanning_tree() {
+    let scenario = |opts: &str| {
+        json!({
+            "name": "b",
+            "hosts": { "h": {}, "p": {} },
+            "links": [
+                { "type": "veth", "a": "h:v0", "b": "p:eth0" },
+                { "type": "bridge", "host": "h", "name": "br0", "ports": [{ "dev": "v0" }], "opts": opts },
+            ],
+            "stimuli": [],
+        })
+    };
+    for opts in ["vlan_filtering 1", "stp_state 1", "mcast_snooping 1"] {
+        let word = opts.split(' ').next().unwrap();
+        let why = nflab::replay(&scenario(opts)).unwrap_err();
+        assert!(why.contains(word), "{opts}: {why}");
+    }
+}
