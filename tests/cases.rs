@@ -35,6 +35,14 @@ fn random_cases_go_as_in_the_kernel() {
     all_agree(&cases);
 }
 
+/// From another seed.
+#[test]
+fn more_random_cases_go_as_in_the_kernel() {
+    let cases = cases("seed60002-900.jsonl.gz");
+    assert_eq!(cases.len(), 897);
+    all_agree(&cases);
+}
+
 /// Made by `fuzz/matches.py`.
 #[test]
 fn random_matches_go_as_in_the_kernel() {
@@ -43,7 +51,7 @@ fn random_matches_go_as_in_the_kernel() {
     all_agree(&cases);
 }
 
-/// Ranges of addresses and ports, shifted ports, NETMAP, zones, TTL, shifts of CONNMARK.
+/// Made by `fuzz/nat.py`. Ranges of addresses and ports, shifted ports, NETMAP, zones, TTL, shifts of CONNMARK.
 #[test]
 fn random_cases_of_nat_and_zones_go_as_in_the_kernel() {
     let cases = cases("nat-300.jsonl.gz");

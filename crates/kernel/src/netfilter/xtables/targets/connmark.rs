@@ -51,8 +51,11 @@ impl Shift {
 }
 
 impl Connmark {
-    /// A packet without an entry passes by.
+    /// A packet without an entry passes by. The template of `-j CT` has the mark 0.
     pub(super) fn eval(self, ns: &mut Netns, skb: &mut Skb) -> TargetVerdict {
+        if let (Ct::Template(_), ConnmarkOp::Restore { nfmask, .. }) = (skb.ct, self.op) {
+            skb.mark &= !nfmask;
+        }
         let Ct::Tracked { conn, .. } = skb.ct else { return TargetVerdict::Continue };
         let Some(c) = ns.ct.get_mut(conn) else { return TargetVerdict::Continue };
         let mark = match self.op {
