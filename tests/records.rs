@@ -114,6 +114,7 @@ recordings! {
     s12_masquerade_address_gone = "S12-masquerade-address-gone",
     s12_rules_replaced = "S12-rules-replaced",
     s12_reset_while_closing = "S12-reset-while-closing",
+    s12_syn_in_time_wait = "S12-syn-in-time-wait",
     x_proxyarp = "X-proxyarp",
     s1_tour = "S1-tour",
     s9_dnat_variants = "S9-dnat-variants",

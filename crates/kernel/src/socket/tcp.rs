@@ -137,6 +137,8 @@ pub struct TcpSocket {
     pub(crate) probed: bool,
     /// A segment was sent again because a later one has arrived.
     pub(crate) recovering: bool,
+    /// When a segment that did not fit was last answered.
+    pub(crate) last_oow: Option<Instant>,
     /// What came in before its turn: sequence number, payload, FIN.
     pub(crate) early: Vec<(u32, Vec<u8>, bool)>,
     pub(crate) rto: Duration,
@@ -227,6 +229,7 @@ impl TcpSocket {
             retries: 0,
             probed: false,
             recovering: false,
+            last_oow: None,
             early: Vec::new(),
             rto: TIMEOUT_INIT,
             began: cx.now,

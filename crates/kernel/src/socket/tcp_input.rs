@@ -230,6 +230,20 @@ fn ack_now(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
     transmit(ns, id, Segment { seq, flags: TcpFlags::ACK, payload: Vec::new(), syn: false }, cx);
 }
 
+/// `tcp_oow_rate_limited`: what does not fit is told so, but a segment without data at most each half second
+/// (`tcp_invalid_ratelimit`), or two confused ends would answer each other for ever.
+fn ack_again(ns: &mut Netns, id: SocketId, tcp: &Tcp, cx: &mut Cx<'_>) {
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    if tcp.seq_len() == 0 || tcp.flags.has(TcpFlags::SYN) {
+        let limit = std::time::Duration::from_millis(500);
+        if t.last_oow.is_some_and(|last| cx.now.since(last) < limit) {
+            return;
+        }
+        t.last_oow = Some(cx.now);
+    }
+    ack_now(ns, id, cx);
+}
+
 /// `tcp_rcv_established`, `tcp_rcv_state_process`
 fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
     let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, Some(id), skb, cx) };
@@ -244,18 +258,19 @@ fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>)
         send_again(ns, id, cx);
         return Ok(Delivery::Local);
     }
+    if t.status == TcpStatus::SynRecv && tcp.flags.has(TcpFlags::ACK) && tcp.ack != t.snd_nxt {
+        // tcp_check_req: not an answer to our SYN/ACK, whatever its sequence number.
+        return no_socket(ns, Some(id), skb, cx);
+    }
     if !in_window || tcp.flags.has(TcpFlags::SYN) {
-        ack_now(ns, id, cx);
+        ack_again(ns, id, tcp, cx);
         return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
     if !tcp.flags.has(TcpFlags::ACK) {
         return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
-    if after(tcp.ack, t.snd_nxt) || (t.status == TcpStatus::SynRecv && tcp.ack != t.snd_nxt) {
-        if t.status == TcpStatus::SynRecv {
-            return no_socket(ns, Some(id), skb, cx);
-        }
-        ack_now(ns, id, cx);
+    if after(tcp.ack, t.snd_nxt) {
+        ack_again(ns, id, tcp, cx);
         return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
     if let Some((val, _)) = tcp.options.ts {
@@ -287,7 +302,7 @@ fn reset_received(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx
     if tcp.seq != t.rcv_nxt {
         let in_window = after(tcp.seq, t.rcv_nxt) && !after(tcp.seq, t.rcv_nxt.wrapping_add(t.rcv_wnd));
         if in_window && t.status != TcpStatus::SynRecv {
-            ack_now(ns, id, cx);
+            ack_again(ns, id, tcp, cx);
         }
         return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
