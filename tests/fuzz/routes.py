@@ -184,7 +184,7 @@ def main():
     ap.add_argument("--cases", type=int, default=20)
     ap.add_argument("--keep", default="/tmp/routes")
     ap.add_argument("--nflab", default="nflab")
-    ap.add_argument("--oracle", default="/work/shared/kernel")
+    ap.add_argument("--oracle", default=os.environ.get("KERNEL_TOOLS", "."), help="the folder of oracle.py and compare.py")
     ap.add_argument("--again", action="store_true", help="compare the kept records with the engine anew")
     a = ap.parse_args()
     sys.path.insert(0, a.oracle)

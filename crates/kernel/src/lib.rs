@@ -12,6 +12,7 @@ pub mod event;
 mod fate;
 mod id;
 mod ipv4;
+mod jhash;
 pub mod neigh;
 pub mod netfilter;
 pub mod netns;

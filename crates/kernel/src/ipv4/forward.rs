@@ -46,7 +46,15 @@ fn exceeds_mtu(ns: &mut Netns, skb: &Skb, dst: &Dst, cx: &mut Cx<'_>) -> bool {
     true
 }
 
-fn decrement_ttl(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+fn decrement_ttl(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let skb = ip_decrease_ttl(ns, skb, cx)?;
+    let ttl = skb.ip().map_or(0, |ip| ip.ttl);
+    cx.emit(skb.id, || What::Forward { ttl });
+    Ok(skb)
+}
+
+/// `ip_decrease_ttl` (include/net/ip.h), and what the sender hears of it if the packet may live no longer.
+pub(crate) fn ip_decrease_ttl(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let ttl = skb.ip().map_or(0, |ip| ip.ttl);
     if ttl <= 1 {
         icmp_send(ns, &skb, icmp_type::TIME_EXCEEDED, 0, None, cx);
@@ -55,6 +63,5 @@ fn decrement_ttl(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, C
     if let Some(ip) = skb.ip_mut() {
         ip.ttl = ttl - 1;
     }
-    cx.emit(skb.id, || What::Forward { ttl: ttl - 1 });
     Ok(skb)
 }

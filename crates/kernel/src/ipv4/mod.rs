@@ -10,6 +10,7 @@ mod output;
 mod reject;
 
 pub(crate) use defrag::{FragQueues, frag_timer};
+pub(crate) use forward::ip_decrease_ttl;
 pub(crate) use fragment::ip_do_fragment;
 pub(crate) use icmp::icmp_send;
 pub(crate) use icmp_limit::IcmpCredit;

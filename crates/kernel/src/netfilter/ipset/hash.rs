@@ -3,11 +3,11 @@
 use super::SetError;
 use super::bucket::{Bucket, STEP, Slot};
 use super::elem::Elem;
-use super::jhash::jhash2;
 use super::kind::SetType;
 use super::member::Member;
 use super::options::SetOptions;
 use crate::Instant;
+use crate::jhash::jhash2;
 use litemap::LiteMap;
 use std::cmp::Reverse;
 

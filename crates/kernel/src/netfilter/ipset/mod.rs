@@ -5,7 +5,6 @@
 mod bucket;
 mod elem;
 mod hash;
-mod jhash;
 mod kind;
 mod list;
 mod member;

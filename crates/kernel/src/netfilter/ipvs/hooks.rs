@@ -6,7 +6,7 @@ use super::expire::{ip_vs_conn_del, ip_vs_conn_gc};
 use super::icmp::{ip_vs_in_icmp, ip_vs_out_icmp};
 use super::persist::ip_vs_sched_persist;
 use super::service::{FTP, FTP_DATA};
-use super::xmit::{forget, packet_xmit, rewritten, update_conntrack};
+use super::xmit::{answer_in_conntrack, packet_xmit, rewritten};
 use super::{Endpoint, Forward, IpvsState, ServiceId, Vs};
 use crate::event::{HookCtx, IpvsStep, What};
 use crate::ipv4::{icmp_send, ip_route_me_harder};
@@ -297,12 +297,7 @@ fn handle_response(
     if let Some(now) = ns.ipvs.conns.get(at).copied() {
         rewritten(&skb, before, now, ctx, cx);
     }
-    skb.ipvs_property = true;
-    if conn.nfct {
-        update_conntrack(ns, &skb, &conn, false);
-    } else {
-        forget(&mut skb);
-    }
+    answer_in_conntrack(ns, &mut skb, &conn);
     Ok(skb)
 }
 

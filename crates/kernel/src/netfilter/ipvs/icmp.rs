@@ -2,7 +2,7 @@
 
 use super::Vs;
 use super::hooks::{Flow, Scheduled, count, reroute, try_to_schedule};
-use super::xmit::{forget, icmp_xmit, nat_icmp, rewritten, update_conntrack};
+use super::xmit::{answer_in_conntrack, icmp_xmit, nat_icmp, rewritten};
 use crate::event::HookCtx;
 use crate::{Cut, Cx, DropReason, Netns, Skb};
 use packet::{Icmp, Ip, icmp_type};
@@ -60,11 +60,6 @@ pub(super) fn ip_vs_out_icmp(
     rewritten(&skb, before, conn, ctx, cx);
     let mut skb = reroute(ns, skb, ctx, cx)?;
     count(ns, at, &skb, false, cx);
-    skb.ipvs_property = true;
-    if conn.nfct {
-        update_conntrack(ns, &skb, &conn, false);
-    } else {
-        forget(&mut skb);
-    }
+    answer_in_conntrack(ns, &mut skb, &conn);
     Ok(skb)
 }

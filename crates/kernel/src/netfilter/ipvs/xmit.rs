@@ -2,7 +2,7 @@
 
 use super::{Forward, IpvsConn};
 use crate::event::{HookCtx, IpvsStep, What};
-use crate::ipv4::{icmp_send, ip_local_out_from};
+use crate::ipv4::{icmp_send, ip_decrease_ttl, ip_local_out_from};
 use crate::netfilter::conntrack::{Direction, L4Key, try_assign_helper};
 use crate::netfilter::hook::InetHook;
 use crate::route::{Flow, Verdict};
@@ -83,14 +83,7 @@ fn get_out_rt(ns: &mut Netns, mut skb: Skb, conn: &IpvsConn, cx: &mut Cx<'_>) ->
     };
     let local = dst.verdict == Verdict::Local;
     if ns.era().ipvs_decrements_ttl() {
-        let ttl = skb.ip().map_or(0, |ip| ip.ttl);
-        if ttl <= 1 {
-            icmp_send(ns, &skb, icmp_type::TIME_EXCEEDED, 0, None, cx);
-            return Err(cx.drop(&skb, DropReason::TtlExpired));
-        }
-        if let Some(ip) = skb.ip_mut() {
-            ip.ttl = ttl - 1;
-        }
+        skb = ip_decrease_ttl(ns, skb, cx)?;
     }
     if conn.forward == Forward::Route && !local {
         // The destination stays the virtual one; the next hop is the server (IP_VS_RT_MODE_KNOWN_NH).
@@ -125,13 +118,23 @@ fn send_or_cont(
 }
 
 /// `ip_vs_notrack`: conntrack forgets the packet.
-pub(super) fn forget(skb: &mut Skb) {
+fn forget(skb: &mut Skb) {
     skb.ct = Ct::Untracked;
+}
+
+/// What IPVS does with conntrack after it has rewritten an answer: the entry follows, or without `vs.conntrack` there is none.
+pub(super) fn answer_in_conntrack(ns: &mut Netns, skb: &mut Skb, conn: &IpvsConn) {
+    skb.ipvs_property = true;
+    if conn.nfct {
+        update_conntrack(ns, skb, conn, false);
+    } else {
+        forget(skb);
+    }
 }
 
 /// `ip_vs_update_conntrack`: of an entry that is not confirmed yet the reply direction changes: a request's answer will
 /// come from the server (`request`), an answer's requests went to the virtual server. No NAT bit is set by that.
-pub(super) fn update_conntrack(ns: &mut Netns, skb: &Skb, conn: &IpvsConn, request: bool) {
+fn update_conntrack(ns: &mut Netns, skb: &Skb, conn: &IpvsConn, request: bool) {
     let Ct::Tracked { conn: id, info } = skb.ct else { return };
     let (automatic, modules) = (ns.ct.auto_helper, ns.modules);
     let Some(c) = ns.ct.get_mut(id).filter(|c| !c.is_confirmed()) else { return };

@@ -3,7 +3,6 @@
 mod by_source;
 mod core;
 mod helper;
-mod jhash;
 mod packet;
 mod tuple;
 

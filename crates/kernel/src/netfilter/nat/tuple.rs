@@ -1,7 +1,7 @@
 //! Finding a tuple that nobody uses (`get_unique_tuple`, net/netfilter/nf_nat_core.c).
 
-use super::jhash::jhash_addr;
 use super::{Manip, NatRange};
+use crate::jhash::jhash2;
 use crate::netfilter::conntrack::{Direction, L4Key, TcpState, Tuple, status};
 use crate::netfilter::xtables::PortRange;
 use crate::{ConnId, Cx, Netns};
@@ -75,7 +75,7 @@ fn find_best_ips_proto(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId,
         (IpAddr::V4(min), IpAddr::V4(max), IpAddr::V4(src), IpAddr::V4(dst)) if min != max => {
             let zone = ns.ct.get(conn).map_or(0, |c| u32::from(c.zone.id));
             let initval = if range.persistent { 0 } else { dst.to_bits().swap_bytes() ^ zone };
-            let hash = u64::from(jhash_addr(src.to_bits().swap_bytes(), initval));
+            let hash = u64::from(jhash2(&[src.to_bits().swap_bytes(), 0, 0, 0], initval));
             let size = u64::from(max.to_bits().wrapping_sub(min.to_bits()).wrapping_add(1));
             // reciprocal_scale
             let at = u32::try_from((hash * size) >> 32).unwrap_or(0);
