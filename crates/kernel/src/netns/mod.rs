@@ -15,7 +15,7 @@ use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::ipv4::IcmpCredit;
 use crate::ipv4::{FragQueues, frag_timer};
 use crate::neigh::{NeighTable, neigh_timer};
-use crate::netfilter::conntrack::{Conntrack, ct_kill, expire_expectations, flush_expectations};
+use crate::netfilter::conntrack::{Conntrack, TemplateId, ct_kill, expire_expectations, flush_expectations};
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
@@ -102,6 +102,8 @@ pub struct Netns {
     indexes: [Option<Rc<RuleIndex>>; 5],
     table_order: Vec<TableId>,
     probe: bool,
+    /// The marks of the templates of `-j CT` that have one.
+    template_marks: LiteMap<TemplateId, u32>,
     /// The modules that were loaded by name, the newest first.
     module_order: Vec<&'static str>,
 }
@@ -139,6 +141,7 @@ impl Netns {
             indexes: [const { None }; 5],
             table_order: Vec::new(),
             probe: false,
+            template_marks: LiteMap::new(),
             module_order: Vec::new(),
         };
         let lo = ns.add_device("lo", Mac::ZERO, DevKind::Loopback);

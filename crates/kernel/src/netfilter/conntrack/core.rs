@@ -28,7 +28,7 @@ pub(crate) fn nf_conntrack_in(
         // Seen before: it comes back from loopback, or the box made it in answer to a tracked packet.
         Ct::Tracked { .. } => CtStep::Attached,
         Ct::Untracked => CtStep::Untracked,
-        Ct::None | Ct::Answer | Ct::Template(_) => match track(ns, &mut skb, ctx, cx) {
+        Ct::None | Ct::Answer | Ct::Template(..) => match track(ns, &mut skb, ctx, cx) {
             Ok(step) => step,
             Err(NotTracked::TableFull) => {
                 ns.ct.stats.drop += 1;
@@ -153,7 +153,7 @@ fn resolve_normal_ct(
 /// What the rules have wished so far.
 fn template(skb: &Skb) -> Template {
     match skb.ct {
-        Ct::Template(t) => t,
+        Ct::Template(t, _) => t,
         _ => Template::default(),
     }
 }

@@ -35,7 +35,7 @@ pub use tcp::{TcpPeer, TcpTrack, flag as tcp_flag};
 pub use tcp_state::TcpState;
 pub use timeout::Timeouts;
 pub use tuple::{Direction, L4Key, Tuple};
-pub use zone::{EventMask, Template, Zone};
+pub use zone::{EventMask, Template, TemplateId, Zone};
 
 use std::fmt;
 
