@@ -193,6 +193,7 @@ recordings! {
     x_output_reroute = "X-output-reroute",
     s14_connmark_template = "S14-connmark-template",
     s14_pmtu_expires = "S14-pmtu-expires",
+    s14_log_invalid = "S14-log-invalid",
     s14_clamp_mss = "S14-clamp-mss",
     s14_event_masks = "S14-event-masks",
     s14_icmp_global = "S14-icmp-global",

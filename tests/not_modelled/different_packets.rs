@@ -200,7 +200,8 @@ fn icmp_timestamps_begin_with_the_run() {
     assert!((5000..5100).contains(&received), "{received}");
 }
 
-/// A kernel with the module sctp, or with UDP-Lite (before it was removed), has them. The recorded one has neither.
+/// A kernel with the module sctp has sockets of it; one with UDP-Lite, such as the recorded one, answers that the port is
+/// unreachable, or drops what is not valid (recorded).
 #[test]
 fn sctp_and_udp_lite_have_no_sockets() {
     for proto in [132, 136] {

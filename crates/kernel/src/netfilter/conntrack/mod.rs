@@ -6,6 +6,7 @@ mod ctnetlink;
 mod expect;
 mod hash;
 mod helper;
+mod log;
 mod proto;
 mod sctp;
 mod seqadj;

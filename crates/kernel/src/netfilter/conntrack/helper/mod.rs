@@ -106,7 +106,7 @@ pub(crate) fn try_assign_helper(
 /// `nf_ct_helper_log`: a helper says why it drops a packet.
 pub(crate) fn nf_ct_helper_drop(ns: &Netns, skb: &Skb, helper: Helper, why: &str, cx: &mut Cx<'_>) -> Cut {
     let prefix = format!("nf_ct_{}: dropping packet: {why} ", helper.name());
-    Log::without_rule(ns, skb, prefix, cx);
+    Log::without_rule(ns, skb, None, prefix, cx);
     cx.drop(skb, DropReason::CtHelper)
 }
 
