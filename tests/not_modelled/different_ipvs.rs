@@ -158,6 +158,16 @@ fn modules_have_the_sizes_of_debians_6_1() {
     }
 }
 
+/// Linux writes `Bridge firewalling registered`, `IPVS: [rr] scheduler registered.` and the like (recorded).
+#[test]
+fn modules_come_in_silence() {
+    let mut pair = Pair::new();
+    pair.cmd("rmmod br_netfilter");
+    pair.cmd("modprobe br_netfilter");
+    pair.cmd("modprobe ip_vs_rr");
+    assert_eq!(pair.run().kernel_log("a"), Vec::<String>::new());
+}
+
 /// Where bridge is a module that nobody else needs, modprobe removes it with br_netfilter, and every bridge with it.
 #[test]
 fn bridges_outlive_br_netfilter() {

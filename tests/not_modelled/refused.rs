@@ -105,6 +105,11 @@ fn other_routes_and_rules() {
 }
 
 #[test]
+fn the_size_of_ipvs_table() {
+    refused("modprobe ip_vs conn_tab_bits=10", "conn_tab_bits");
+}
+
+#[test]
 fn other_programs() {
     for program in ["nft", "tc", "ss", "ip6tables", "ebtables", "arptables", "ethtool", "kubectl"] {
         let why = say(&[program, "list"], None).unwrap_err();

@@ -120,8 +120,8 @@ impl Netns {
     fn request_modules(&mut self, rules: &RuleSet) {
         let all = || rules.chains.iter().flat_map(|c| &c.rules);
         let needs = |h| all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.template.helper == Some(h)));
-        self.modules.nf_conntrack_tftp |= needs(Helper::Tftp);
-        self.modules.nf_conntrack_ftp |= needs(Helper::Ftp);
+        self.modules.nf_conntrack_tftp |= needs(Helper::TFTP);
+        self.modules.nf_conntrack_ftp |= needs(Helper::FTP);
         if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
             self.set_br_netfilter(true);
         }

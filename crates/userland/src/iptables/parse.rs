@@ -8,6 +8,7 @@ use super::command::run::Run;
 use super::draft::{Draft, Finished};
 use crate::args::{Args, Source, check_bytes, check_text, open_quote};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
+use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{Counters, LoadedTable, RuleSet, RuleState, TableId};
 use std::rc::Rc;
 
@@ -58,6 +59,8 @@ pub struct Objects<'a> {
     pub sets: Option<&'a [String]>,
     /// The objects of nfacct.
     pub nfacct: Option<&'a [String]>,
+    /// The helpers of conntrack.
+    pub helpers: Option<&'a [Helper]>,
 }
 
 /// How a text is applied.

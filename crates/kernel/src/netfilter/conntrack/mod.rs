@@ -25,7 +25,7 @@ pub use expect::{Expect, ExpectNat, ExpectRow};
 pub(crate) use expect::{Unexpected, nf_ct_expect_related};
 pub(crate) use expect::{expire as expire_expectations, flush as flush_expectations};
 pub(crate) use helper::FtpType;
-pub use helper::{FtpLines, Helper};
+pub use helper::{FtpLines, Helper, HelperKind};
 pub(crate) use helper::{nf_ct_helper_drop, try_assign_helper};
 pub use sctp::{SctpState, SctpTrack};
 pub(crate) use seqadj::nf_ct_seqadj_set;
