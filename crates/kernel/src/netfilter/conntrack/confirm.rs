@@ -34,7 +34,7 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
         return Ok(skb);
     }
     let (orig, reply, zone) = (c.orig, c.reply, c.zone);
-    if !ns.ct.is_free(&orig, zone) || !ns.ct.is_free(&reply, zone) {
+    if !ns.ct.insert(conn, cx.now) {
         bury(ns, &skb, &orig, zone, cx);
         bury(ns, &skb, &reply, zone, cx);
         if [orig, reply].iter().any(|t| ns.ct.find(t, zone, cx.now).is_some()) {
@@ -42,8 +42,8 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
             ns.ct.stats.drop += 1;
             return Err(cx.drop(&skb, DropReason::CtInsertFailed));
         }
+        ns.ct.insert(conn, cx.now);
     }
-    ns.ct.insert(conn, cx.now);
     cx.emit(skb.id, || What::Confirmed(conn));
     if let Some(c) = ns.ct.get_mut(conn) {
         c.pending |= if c.master.is_some() { ipct::RELATED } else { ipct::NEW };

@@ -280,6 +280,12 @@ impl Conntrack {
         self.slots.get_mut(id.slot() as usize)?.as_mut().filter(|c| c.id == id)
     }
 
+    /// An entry to change, and how long entries live.
+    pub(super) fn get_timed(&mut self, id: ConnId) -> Option<(&mut Conn, &Timeouts)> {
+        let conn = self.slots.get_mut(id.slot() as usize)?.as_mut().filter(|c| c.id == id)?;
+        Some((conn, &self.timeouts))
+    }
+
     fn listed(&self) -> impl Iterator<Item = &Conn> {
         self.slots.iter().flatten().filter(|c| c.is_listed())
     }
@@ -320,14 +326,24 @@ impl Conntrack {
         (conn.expires > now).then_some((conn.id, dir))
     }
 
-    /// No entry in the table has this tuple, not even one that is over.
-    pub(crate) fn is_free(&self, tuple: &Tuple, zone: Zone) -> bool {
-        self.holder(tuple, zone).is_none()
+    /// The entry with this tuple, even if it is over: `Err` then.
+    pub(crate) fn find_any(
+        &self,
+        tuple: &Tuple,
+        zone: Zone,
+        now: Instant,
+    ) -> Option<Result<(ConnId, Direction), ConnId>> {
+        let (conn, dir) = self.holder(tuple, zone)?;
+        Some(if conn.expires > now { Ok((conn.id, dir)) } else { Err(conn.id) })
+    }
+
+    fn holder(&self, tuple: &Tuple, zone: Zone) -> Option<(&Conn, Direction)> {
+        self.with_hash(hash_conntrack(tuple), tuple, zone)
     }
 
     /// In each direction the zone counts as that direction has it.
-    fn holder(&self, tuple: &Tuple, zone: Zone) -> Option<(&Conn, Direction)> {
-        self.hash.with_hash(hash_conntrack(tuple)).find_map(|node| {
+    fn with_hash(&self, hash: u32, tuple: &Tuple, zone: Zone) -> Option<(&Conn, Direction)> {
+        self.hash.with_hash(hash).find_map(|node| {
             let (conn, dir) = self.at(node)?;
             (conn.tuple(dir) == tuple && conn.zone.id(dir) == zone.id(dir)).then_some((conn, dir))
         })
@@ -398,13 +414,18 @@ impl Conntrack {
         }
     }
 
-    /// `__nf_conntrack_hash_insert`; both tuples must be free.
-    pub(crate) fn insert(&mut self, id: ConnId, now: Instant) {
-        let Some(c) = self.get_mut(id) else { return };
+    /// `__nf_conntrack_hash_insert`, if no entry has one of its tuples, not even one that is over; false if one has.
+    pub(crate) fn insert(&mut self, id: ConnId, now: Instant) -> bool {
+        let Some(c) = self.get(id) else { return false };
+        let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
+        let taken = |hash, tuple| self.with_hash(hash, tuple, c.zone).is_some();
+        if taken(orig, &c.orig) || taken(reply, &c.reply) {
+            return false;
+        }
+        let Some(c) = self.get_mut(id) else { return false };
         c.status |= status::CONFIRMED;
         c.began = now;
         c.expires = now + Duration::from_secs(u64::from(c.timeout));
-        let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
         let source = (c.status & status::SRC_NAT_DONE != 0).then_some(c.orig);
         self.hash.insert(id.slot() * 2, orig);
         self.hash.insert(id.slot() * 2 + 1, reply);
@@ -412,6 +433,7 @@ impl Conntrack {
             self.by_source.insert(&orig, id);
         }
         self.listed += 1;
+        true
     }
 
     /// `nf_ct_delete`: takes the entry out of the table. A packet that is still on its way through the box keeps
