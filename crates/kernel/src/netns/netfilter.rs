@@ -67,12 +67,12 @@ impl Netns {
     }
 
     /// A table as packets meet it.
-    pub(crate) fn entries(&mut self, table: TableId) -> Option<Rc<Entries>> {
+    pub(crate) fn entries(&mut self, table: TableId) -> Option<&Rc<Entries>> {
         let at = table as usize;
         if self.entries[at].is_none() {
             self.entries[at] = self.tables[at].as_ref().map(|t| Rc::new(Entries::new(&t.rules)));
         }
-        self.entries[at].clone()
+        self.entries[at].as_ref()
     }
 
     /// `iptables-restore` for one table: replaces it, registers its hooks, and turns conntrack on or off as the rules

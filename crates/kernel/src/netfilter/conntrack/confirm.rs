@@ -9,6 +9,7 @@ use crate::event::{CtEvent, CtEventKind, HookCtx, What};
 use crate::{ConnId, Ct, Cut, Cx, DevId, DropReason, Netns, Skb};
 
 /// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
+#[inline(never)]
 pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     // An ICMP error about an answer changes nothing.

@@ -18,6 +18,7 @@ use packet::{Icmp, Ip, L4, Protocol, Sctp, icmp_type};
 use std::rc::Rc;
 
 /// `nf_conntrack_in`
+#[inline(never)]
 pub(crate) fn nf_conntrack_in(
     ns: &mut Netns,
     mut skb: Skb,
@@ -95,7 +96,7 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
             return icmp_error(ns, skb, ip, icmp, cx).map_err(NotTracked::Error);
         }
     }
-    let tuple = Tuple::of(ip).ok_or("nf_ct: can't get tuple")?;
+    let Some(tuple) = Tuple::of(ip) else { return Err("nf_ct: can't get tuple".into()) };
     let before = skb.ct;
     let (conn, info, mut step) = resolve_normal_ct(ns, skb, &tuple, cx)?;
     skb.ct = Ct::Tracked { conn, info };

@@ -40,9 +40,12 @@ pub(crate) fn ipt_do_table(
 ) -> TableVerdict {
     let quiet = !cx.explains() && skb.ip().is_some_and(|ip| ip.src.is_ipv4() && ip.dst.is_ipv4());
     let said = match quiet {
-        true => ns.entries(table).and_then(|entries| {
-            let base = entries.base(ctx.hook)?;
-            Some(quiet::walk(ns, &entries, base, &mut skb, ctx, cx))
+        true => quiet::chain(ns, table, ctx.hook).map(|(base, entries)| match entries {
+            Some(entries) => quiet::walk(ns, &entries, base, &mut skb, ctx, cx),
+            None => {
+                cx.pass_over(1);
+                quiet::policy(ns, table, base, skb.ip().map_or(0, packet::Ip::total_len))
+            }
         }),
         false => ns.table(table).map(|t| Rc::clone(&t.rules)).and_then(|rules| {
             let base = rules.base_chain(ctx.hook)?;
@@ -56,6 +59,7 @@ pub(crate) fn ipt_do_table(
 }
 
 /// Looks at every rule.
+#[inline(never)]
 fn walk(
     ns: &mut Netns,
     rules: &Rc<RuleSet>,

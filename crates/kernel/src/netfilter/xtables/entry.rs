@@ -11,7 +11,7 @@ use super::{ChainId, IpMatch, Neg, PortRange, Rule, RuleSet, Verdict};
 use crate::Skb;
 use crate::netfilter::hook::InetHook;
 use packet::{L4, Protocol};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 /// So many rules of a chain must have a key, or it is walked rule by rule.
@@ -58,9 +58,10 @@ mod flag {
     pub const PORTS: u16 = 1 << 4;
     pub const NOT_SPORT: u16 = 1 << 5;
     pub const NOT_DPORT: u16 = 1 << 6;
-    pub const NOT_MARK: u16 = 1 << 7;
+    pub const MARK: u16 = 1 << 7;
+    pub const NOT_MARK: u16 = 1 << 8;
     /// The rule has to be asked for the rest.
-    pub const MORE: u16 = 1 << 8;
+    pub const MORE: u16 = 1 << 9;
 }
 
 /// A rule, or the end of a chain.
@@ -104,8 +105,10 @@ impl Packet {
         let Some(ip) = skb.ip() else {
             return Packet { src: 0, dst: 0, proto: 0, ports: None, states, len: 0 };
         };
-        let v4 = |addr: Option<Ipv4Addr>| addr.map_or(0, Ipv4Addr::to_bits);
-        let (src, dst) = (v4(ip.src_v4()), v4(ip.dst_v4()));
+        let (src, dst) = match (ip.src, ip.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => (src.to_bits(), dst.to_bits()),
+            _ => (0, 0),
+        };
         let whole = !ip.is_fragment();
         let (proto, ports) = match &ip.l4 {
             L4::Tcp(tcp) => (Protocol::TCP, whole.then_some((tcp.sport, tcp.dport))),
@@ -282,8 +285,9 @@ impl Entry {
                 self.states &= s.value.0 ^ if s.not { !0 } else { 0 };
                 true
             }
-            Match::Mark(m) if self.mark == (0, 0) && self.flags & flag::NOT_MARK == 0 => {
+            Match::Mark(m) if self.flags & flag::MARK == 0 => {
                 self.mark = m.mark.value;
+                self.flag(true, flag::MARK);
                 self.flag(m.mark.not, flag::NOT_MARK);
                 true
             }
@@ -318,6 +322,9 @@ impl Entry {
         if self.states & p.states == 0 {
             return Answer::No;
         }
+        if !has(!(flag::NOT_SRC | flag::NOT_DST)) {
+            return Answer::Yes;
+        }
         if has(flag::PROTO) && (p.proto == self.proto) == has(flag::NOT_PROTO) {
             return Answer::No;
         }
@@ -331,7 +338,7 @@ impl Entry {
             }
         }
         match () {
-            () if (mark & self.mark.1 == self.mark.0) == has(flag::NOT_MARK) => Answer::No,
+            () if has(flag::MARK) && (mark & self.mark.1 == self.mark.0) == has(flag::NOT_MARK) => Answer::No,
             () if has(flag::MORE) => Answer::AskRule,
             () => Answer::Yes,
         }

@@ -6,9 +6,27 @@ use super::entry::{Answer, Base, Does, Entries, Entry, Packet};
 use super::targets::{TargetVerdict, eval_ext};
 use super::{RuleState, TableId, Verdict};
 use crate::event::HookCtx;
+use crate::netfilter::hook::InetHook;
 use crate::{Cx, DropReason, Netns, Skb};
+use std::rc::Rc;
+
+/// The chain of a hook, and the entries to walk over; no entries if there is nothing but the policy.
+pub(super) fn chain(ns: &mut Netns, table: TableId, hook: InetHook) -> Option<(Base, Option<Rc<Entries>>)> {
+    let entries = ns.entries(table)?;
+    let base = entries.base(hook)?;
+    Some((base, (!entries.is_policy(base.first)).then(|| Rc::clone(entries))))
+}
+
+/// A packet comes to the end of a built-in chain.
+pub(super) fn policy(ns: &mut Netns, table: TableId, base: Base, len: usize) -> (Verdict, DropReason) {
+    if let Some(counters) = ns.table_mut(table).and_then(|t| t.policy.get_mut(usize::from(base.chain.0))) {
+        counters.add(len);
+    }
+    (base.policy, DropReason::NetfilterDrop)
+}
 
 /// Walks the chain that begins at `base`. The packet is IPv4.
+#[inline(never)]
 pub(super) fn walk(
     ns: &mut Netns,
     entries: &Entries,
@@ -18,25 +36,22 @@ pub(super) fn walk(
     cx: &mut Cx<'_>,
 ) -> (Verdict, DropReason) {
     let table = entries.rules.table;
-    if entries.is_policy(base.first) {
-        cx.pass_over(1);
-        return policy(ns, table, base, skb.ip().map_or(0, packet::Ip::total_len));
-    }
     let mut packet = Packet::of(skb);
     // The stack's memory is used again by the next walk. A target may send a packet, which walks tables meanwhile.
     let mut stack = std::mem::take(&mut ns.jumpstack);
     stack.clear();
     let mut at = base.first;
+    let mut events = 0;
     let ends = loop {
         let Some(mut entry) = entries.get(at) else { break None };
         if entry.plain != at {
             let next = entries.search(at, entry.plain, &packet);
-            cx.pass_over((next - at) as usize);
+            events += (next - at) as usize;
             at = next;
             let Some(e) = entries.get(at) else { break None };
             entry = e;
         }
-        cx.pass_over(1);
+        events += 1;
         match entry.does {
             Does::Policy => break None,
             Does::End => match stack.pop() {
@@ -45,7 +60,7 @@ pub(super) fn walk(
                     continue;
                 }
                 None => {
-                    cx.pass_over(1);
+                    events += 1;
                     break None;
                 }
             },
@@ -75,13 +90,13 @@ pub(super) fn walk(
             }
             Does::Goto(to) => at = to,
             Does::JumpToEmpty => {
-                cx.pass_over(1);
+                events += 1;
                 at += 1;
             }
             Does::Return | Does::End => match stack.pop() {
                 Some(to) => at = to,
                 None => {
-                    cx.pass_over(1);
+                    events += 1;
                     break None;
                 }
             },
@@ -97,19 +112,13 @@ pub(super) fn walk(
             }
         }
     };
+    cx.pass_over(events);
     ns.jumpstack = stack;
     ends.unwrap_or_else(|| policy(ns, table, base, packet.len))
 }
 
 fn place(entry: &Entry) -> Place {
     Place { chain: entry.chain, next: entry.rule as usize }
-}
-
-fn policy(ns: &mut Netns, table: TableId, base: Base, len: usize) -> (Verdict, DropReason) {
-    if let Some(counters) = ns.table_mut(table).and_then(|t| t.policy.get_mut(usize::from(base.chain.0))) {
-        counters.add(len);
-    }
-    (base.policy, DropReason::NetfilterDrop)
 }
 
 /// Out of the way: most entries need no more than a look.
