@@ -63,7 +63,7 @@ pub enum Target {
     /// `-j LOG`
     Log(Log),
     /// `-j SET`
-    Set(SetTarget),
+    Set(Box<SetTarget>),
     /// `-j TRACE`
     Trace,
     /// `-j CT`
