@@ -7,7 +7,7 @@ use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
 use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, Tuple, ct_kill, status, try_assign_helper};
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::xtables::{TableId, TableVerdict, ipt_do_table};
+use crate::netfilter::xtables::{TableId, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 use packet::L4;
 use std::rc::Rc;
@@ -34,7 +34,7 @@ pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut C
 }
 
 /// `nf_nat_inet_fn`
-fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+fn nf_nat_inet_fn(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     let manip = Manip::of(ctx.hook);
     let is_icmp = matches!(skb.ip().map(|ip| &ip.l4), Some(L4::Icmp(_)));
@@ -49,10 +49,9 @@ fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> R
         }
         return Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx));
     }
-    let skb = match ipt_do_table(ns, TableId::Nat, skb, ctx, cx) {
-        TableVerdict::Accept(skb) => skb,
-        TableVerdict::Drop(skb, reason) => return Err(cx.drop(&skb, reason)),
-    };
+    if let Err(reason) = ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx) {
+        return Err(cx.drop(&skb, reason));
+    }
     if !initialized(ns, conn, manip)
         && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)
     {
