@@ -112,9 +112,8 @@ impl Cx<'_> {
         self.ids.events += events as u64;
     }
 
-    /// Apart from the way of a packet that nobody watches.
-    #[cold]
-    #[inline(never)]
+    /// Apart from the way of a packet that nobody watches; the page, which always watches, is smaller without that.
+    #[cfg_attr(not(target_arch = "wasm32"), cold, inline(never))]
     fn note(&mut self, packet: PacketId, what: impl FnOnce() -> What) {
         let what = what();
         if let Some(log) = self.log.as_deref_mut() {
