@@ -1,6 +1,6 @@
 //! The socket buffer: a packet while it is inside one box (`struct sk_buff`, include/linux/skbuff.h).
 
-use crate::netfilter::conntrack::{ConnInfo, CtState, Template};
+use crate::netfilter::conntrack::{ConnInfo, CtState, Template, TemplateId};
 use crate::route::Dst;
 use crate::{ConnId, DevId, PacketId};
 use packet::{Frame, Ip, L4, Mac, Payload};
@@ -57,7 +57,7 @@ pub enum Ct {
     /// other; the targets CT and NOTRACK leave it alone, as they do with everything that has been seen.
     Answer,
     /// A rule has told what the entry shall be that conntrack will make (`-j CT`).
-    Template(Template),
+    Template(Template, TemplateId),
     /// Belongs to an entry.
     Tracked {
         /// The entry.
@@ -81,7 +81,7 @@ impl Ct {
         match self {
             Ct::None | Ct::Answer => CtState::Invalid,
             Ct::Untracked => CtState::Untracked,
-            Ct::Template(_) => CtState::New,
+            Ct::Template(..) => CtState::New,
             Ct::Tracked { info, .. } => info.state,
         }
     }

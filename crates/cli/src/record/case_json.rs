@@ -5,7 +5,7 @@ use super::rows::{event_json, expect_event_json, row_json};
 use super::sorted;
 use super::trace::Tracer;
 use kernel::NetnsId;
-use kernel::event::{CtStep, TapDir, What};
+use kernel::event::{TapDir, What};
 use packet::{Frame, L4, Payload};
 use serde_json::{Map, Value, json};
 use sim::{Run, Seen, StepRecord};
@@ -22,8 +22,6 @@ pub fn step(
     let rules = record.rules.get(node.index()).map_or(&[][..], |r| &r[..]);
     let mut tracer = Tracer::default();
     let mut ct = Vec::new();
-    // What conntrack has logged about the packet before the probe sees it.
-    let mut logged = None;
     let mut received: Vec<Vec<Value>> = vec![Vec::new(); edges.len()];
     for entry in entries {
         let Seen::Kernel(what) = &entry.seen else { continue };
@@ -50,15 +48,6 @@ pub fn step(
             }
             (what, _) if entry.host == node => {
                 let Some(ns) = run.world.host(node) else { continue };
-                if let What::Conntrack { step, .. } = what {
-                    logged = log_text(*step);
-                }
-                if let What::CtProbe { ctx, frame, mark, .. } = what
-                    && let Some(text) = logged.take()
-                    && let Some(ip) = frame.ip()
-                {
-                    tracer.log(ns, ctx, ip, *mark, text);
-                }
                 tracer.see(ns, rules, what);
             }
             _ => {}
@@ -67,20 +56,6 @@ pub fn step(
     out.insert("trace".to_owned(), Value::Array(flat(&tracer.finish())));
     out.insert("ct".to_owned(), Value::Array(ct));
     out.insert("out".to_owned(), Value::Array(received.concat()));
-}
-
-/// What conntrack logs with `nf_conntrack_log_invalid` at 255 (nf_ct_l4proto_log_invalid): what TCP refuses or does not
-/// believe, and wrong checksums. Of ICMP it logs only those errors whose quote is for somebody else.
-fn log_text(step: CtStep) -> Option<&'static str> {
-    match step {
-        CtStep::Ignored => Some("nf_ct_tcp: ignored"),
-        CtStep::Invalid(why) => {
-            let said =
-                why.starts_with("nf_ct_tcp") || why.contains("checksum") || why.contains("outer daddr");
-            said.then_some(why)
-        }
-        _ => None,
-    }
 }
 
 /// The conntrack table at the end.

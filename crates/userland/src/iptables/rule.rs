@@ -287,13 +287,29 @@ impl<'a> Spec<'a> {
     pub fn warnings(&self) -> String {
         let mut out = String::new();
         for m in &self.matches {
-            let Match::Iprange(ranges) = &m.value else { continue };
-            for (min, max) in [ranges.src, ranges.dst].into_iter().flatten().map(|n| n.value) {
-                if min > max {
-                    let range = format!("{min}-{max}");
-                    out.push_str(&format!("xt_iprange: range {range} is reversed and will never match\n"));
+            match &m.value {
+                Match::Iprange(ranges) => {
+                    let ranges = [ranges.src, ranges.dst].into_iter().flatten().map(|n| n.value);
+                    for (min, max) in ranges.filter(|(min, max)| min > max) {
+                        let range = format!("{min}-{max}");
+                        out.push_str(&format!(
+                            "xt_iprange: range {range} is reversed and will never match\n"
+                        ));
+                    }
                 }
+                Match::Set(_) if m.seen.has("set") => {
+                    out.push_str("--set option deprecated, please use --match-set\n");
+                }
+                _ => {}
             }
+        }
+        if let Some(Jump::Target(t)) = &self.jump
+            && matches!(&t.value, Target::Nflog(_))
+            && t.seen.has("nflog-range")
+        {
+            out.push_str(
+                "warn: --nflog-range has never worked and is no longer supported, please use --nflog-size instead\n",
+            );
         }
         out
     }

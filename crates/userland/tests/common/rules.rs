@@ -316,7 +316,7 @@ fn ct(proto: Option<Neg<Protocol>>) -> impl Strategy<Value = CtTarget> {
     let events = of((1u16..1 << 10, 0u16..2));
     (any::<[bool; 3]>(), zone, events).prop_map(move |([notrack, tftp, from_mark], zone, events)| {
         let template = Template {
-            helper: (helper && tftp).then_some(Helper::Tftp),
+            helper: (helper && tftp).then_some(Helper::TFTP),
             zone: Zone { id: if from_mark { 0 } else { zone.id }, ..zone },
             zone_from_mark: from_mark,
             events: events.map(|(conntrack, expect)| EventMask { conntrack, expect }),

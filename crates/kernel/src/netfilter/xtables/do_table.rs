@@ -5,6 +5,7 @@ use super::rule::{CheckOf, Rule, Seen};
 use super::targets::{Target, TargetVerdict, eval_ext};
 use super::{ChainId, RuleSet, RuleState, TableId, Verdict, quiet};
 use crate::event::{HookCtx, RuleOutcome, RuleStep, What};
+use crate::netfilter::conntrack::TemplateId;
 use crate::{Cx, DropReason, Netns, Skb};
 use std::rc::Rc;
 
@@ -13,6 +14,13 @@ use std::rc::Rc;
 pub(super) struct Place {
     pub chain: ChainId,
     pub next: usize,
+}
+
+impl Place {
+    /// The template of the rule before this place.
+    pub(crate) fn template(self) -> TemplateId {
+        TemplateId { chain: self.chain.0, rule: self.next as u32 }
+    }
 }
 
 /// Whether a rule matches.
@@ -122,7 +130,7 @@ fn take(
         }
         // The end of a goto's chain returns to the caller of the chain that did it.
         Target::Goto(chain) => Flow::Next(Place { chain: *chain, next: 0 }),
-        ext => match eval_ext(ext, ns, skb, ctx, cx) {
+        ext => match eval_ext(ext, after, ns, skb, ctx, cx) {
             Ok(TargetVerdict::Continue) => Flow::Next(after),
             Ok(TargetVerdict::Final(v)) => Flow::Done(v, DropReason::NetfilterDrop),
             Err(reason) => Flow::Done(Verdict::Drop, reason),

@@ -16,6 +16,7 @@ use super::parse::{Objects, ParsedTable};
 use super::rule::Scope;
 use crate::args::{ArgLine, check_text};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
+use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, RuleSet, TableId};
 use listing::listing;
 use parse::{Command, Mode, Op, parse};
@@ -57,6 +58,11 @@ pub trait TableStore {
     fn nfacct(&self) -> Option<Vec<String>> {
         None
     }
+    /// The same for the helpers of conntrack.
+    fn helpers(&self) -> Option<Vec<Helper>> {
+        None
+    }
+
     /// The loaded tables in the order in which iptables-save prints them: the one that was loaded last comes first.
     fn loaded(&self) -> Vec<TableId> {
         TableId::ALL.into_iter().filter(|t| self.get(*t).is_some()).collect()
@@ -117,8 +123,8 @@ fn execute(
     files::load_empty(store, command.table);
     let loaded =
         store.get(command.table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(command.table)));
-    let (sets, nfacct) = (store.sets(), store.nfacct());
-    let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref() };
+    let (sets, nfacct, helpers) = (store.sets(), store.nfacct(), store.helpers());
+    let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref(), helpers: helpers.as_deref() };
     let run = Run { source, line: Some(1), declared_later: &|_| None, objects };
     if let Op::List(chain, number) | Op::ListRules(chain, number) = &command.op {
         let chain = chain.as_ref().map(|c| c.text.as_ref());

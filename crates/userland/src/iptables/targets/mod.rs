@@ -2,7 +2,7 @@
 
 mod checksum;
 pub(super) mod connmark;
-mod ct;
+pub(super) mod ct;
 mod log;
 mod mark;
 mod nat;

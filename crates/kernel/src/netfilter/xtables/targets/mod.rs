@@ -25,7 +25,7 @@ pub use tcpmss::Tcpmss;
 pub use ttl::Ttl;
 
 use super::table::ChainId;
-use super::{TableId, Verdict};
+use super::{Place, TableId, Verdict};
 use crate::event::HookCtx;
 use crate::netfilter::hook::InetHook;
 use crate::{Ct, Cx, DropReason, Netns, Skb};
@@ -143,9 +143,10 @@ impl Target {
     }
 }
 
-/// Runs a target extension. `Err` drops the packet for a reason of its own.
+/// Runs a target extension; `after` is the place behind its rule. `Err` drops the packet for a reason of its own.
 pub(crate) fn eval_ext(
     target: &Target,
+    after: Place,
     ns: &mut Netns,
     skb: &mut Skb,
     ctx: &HookCtx,
@@ -168,7 +169,7 @@ pub(crate) fn eval_ext(
             skb.nf_trace = true;
             Ok(TargetVerdict::Continue)
         }
-        Target::Ct(t) => Ok(t.eval(skb)),
+        Target::Ct(t) => Ok(t.eval(skb, after.template())),
         Target::Notrack => {
             if matches!(skb.ct, Ct::None) {
                 skb.ct = Ct::Untracked;
