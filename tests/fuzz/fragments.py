@@ -45,6 +45,8 @@ class Gen(common.Gen):
         if R.random() < .4:
             more[("nat", "POSTROUTING")] = [R.choice(["-j MASQUERADE", "-j SNAT --to-source 10.2.0.1", "-p udp -j SNAT --to-source 10.0.0.1"])]
         if R.random() < .15:
+            more[("mangle", "FORWARD")] = ["-p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1000"]
+        if R.random() < .15:
             more[("raw", "PREROUTING")] = [R.choice(["-j CT --notrack", "-p udp -j CT --zone 1", "-i eth0 -j CT --notrack"])]
         return common.first(text, more)
 
@@ -71,6 +73,8 @@ class Gen(common.Gen):
         if len(parts) == 1:
             steps = [p]
         k = R.choice(["order", "order", "order", "reverse", "reverse", "shuffle", "overlap", "overlap", "again", "missing", "missing", "gap", "long", "late", "ttl", "lone"])
+        if self.incomplete or R.random() < .5:          # one at a time: in which order several are given up is chance
+            k = R.choice(["order", "reverse", "shuffle", "ttl"])
         if whole and k == "reverse":
             steps.reverse()
         elif whole and k in ("shuffle", "again", "overlap"):
@@ -108,12 +112,12 @@ class Gen(common.Gen):
         out = [self.send(e, x) for x in steps]
         if whole and k == "late" and R.random() < .5:
             self.incomplete = True
-            out[-1]["wait"] = R.choice([300, 1600])
+            out[-1]["wait"] = R.choice([300, 1150])
         return out
 
     def next(self, k, got):
         R = self.r
-        self.seen += [(e, q) for e, q in got if not q.get("frag")]
+        self.seen += [(e, q) for e, q in got if not q.get("frag") and (q["proto"] != "tcp" or "flags" in q) and (q["proto"] != "icmp" or "type" in q)]
         if self.left is None:
             self.left = R.choice([2, 3, 4, 5])
         if self.todo:
@@ -121,7 +125,7 @@ class Gen(common.Gen):
         if self.left == 0:
             if self.incomplete:                         # what is left is given up
                 self.incomplete = False
-                return {"wait": 1600}
+                return {"wait": 1150}
             return None
         self.left -= 1
         st = self.answer(self.seen[-4:]) if self.seen and R.random() < .45 else None

@@ -39,7 +39,7 @@ class Gen(common.Gen):
             put("nat", R.choice(["PREROUTING", "PREROUTING", "OUTPUT"]), "%s-p tcp -m tcp --dport %s -j DNAT --to-destination %s" % (R.choice(["-d 10.9.0.1 ", "-d 10.9.0.1 ", ""]), R.choice(["21", "21", "20:30"]), to))
         for _ in range(R.choice([0, 1, 1, 2])):
             put("nat", R.choice(["POSTROUTING", "POSTROUTING", "INPUT"]), R.choice(["-p tcp -j SNAT --to-source 10.2.0.1", "-p tcp -m tcp --dport 21 -j SNAT --to-source 10.2.0.9",
-                                                                     "-j SNAT --to-source 10.1.0.1", "-p tcp -m tcp --dport 21 -j SNAT --to-source 10.200.100.200", "-j SNAT --to-source 10.0.0.9"]))
+                                                                     "-j SNAT --to-source 10.1.0.1", "-p tcp -m tcp --dport 21 -j SNAT --to-source 10.200.100.200", "-j SNAT --to-source 10.9.0.9"]))
         if R.random() < .3:
             more[("nat", "POSTROUTING")] = ["-j MASQUERADE"]
         if R.random() < .15:

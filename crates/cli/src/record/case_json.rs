@@ -26,7 +26,7 @@ pub fn step(
     let rules = records.last().and_then(|r| r.rules.get(node.index())).map_or(&[][..], |r| &r[..]);
     let mut tracer = Tracer::default();
     let mut ct = Vec::new();
-    // What conntrack has logged about the packet before the probe sees it.
+    // What conntrack has logged about the packet before anybody else sees it.
     let mut logged = None;
     let mut last_mark = 0;
     let mut received: Vec<Vec<Value>> = vec![Vec::new(); edges.len()];
@@ -55,14 +55,19 @@ pub fn step(
             }
             (what, _) if entry.host == node => {
                 let Some(ns) = run.world.host(node) else { continue };
-                if let What::Conntrack { step, .. } = what {
-                    logged = log_text(*step);
+                if let What::Conntrack { step, ctx, .. } = what {
+                    logged = log_text(*step).map(|text| (text, ctx));
                 }
-                if let What::CtProbe { ctx, frame, mark, .. } = what
-                    && let Some(text) = logged.take()
-                    && let Some(ip) = frame.ip()
+                let next = match what {
+                    What::CtProbe { frame, mark, .. } => frame.ip().map(|ip| (ip, *mark)),
+                    What::Rule(step) => step.ip().map(|ip| (ip, step.mark)),
+                    What::Drop { frame, .. } => frame.ip().map(|ip| (ip, last_mark)),
+                    _ => None,
+                };
+                if let Some((ip, mark)) = next
+                    && let Some((text, ctx)) = logged.take()
                 {
-                    tracer.log(ns, ctx, ip, *mark, text);
+                    tracer.log(ns, ctx, ip, mark, text);
                 }
                 match what {
                     What::Rule(rule) => last_mark = rule.mark,
@@ -144,6 +149,7 @@ fn data(ip: &Ip) -> String {
     let bytes = ip.payload_bytes();
     let header = match ip.protocol() {
         _ if ip.frag.offset != 0 => 0,
+        Protocol::TCP if bytes.len() < 20 => 0,
         Protocol::TCP => bytes.get(12).map_or(0, |b| usize::from(b >> 4) * 4),
         Protocol::ICMP if bytes.first().is_some_and(|kind| matches!(kind, 3 | 4 | 5 | 11 | 12 | 14)) => {
             bytes.len()

@@ -34,12 +34,15 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
         return Ok(skb);
     }
     let (orig, reply, zone) = (c.orig, c.reply, c.zone);
-    if !ns.ct.is_free(&orig, zone) || !ns.ct.is_free(&reply, zone) {
+    let both = [(&orig, Direction::Original), (&reply, Direction::Reply)];
+    if both.iter().any(|(t, dir)| !ns.ct.is_free(t, zone, *dir)) {
         bury(ns, &skb, &orig, zone, cx);
         bury(ns, &skb, &reply, zone, cx);
-        if [orig, reply].iter().any(|t| ns.ct.find(t, zone, cx.now).is_some()) {
+        if both.iter().any(|(t, dir)| !ns.ct.is_free(t, zone, *dir)) {
             ns.ct.stats.insert_failed += 1;
             ns.ct.stats.drop += 1;
+            // What the helper has announced for it goes with it.
+            remove_expectations(ns, skb.id, conn, cx);
             return Err(cx.drop(&skb, DropReason::CtInsertFailed));
         }
     }

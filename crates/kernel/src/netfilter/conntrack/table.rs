@@ -320,9 +320,16 @@ impl Conntrack {
         (conn.expires > now).then_some((conn.id, dir))
     }
 
-    /// No entry in the table has this tuple, not even one that is over.
-    pub(crate) fn is_free(&self, tuple: &Tuple, zone: Zone) -> bool {
-        self.holder(tuple, zone).is_none()
+    /// No entry in the table has this tuple of that direction of a flow in `zone`, not even one that is over.
+    pub(crate) fn is_free(&self, tuple: &Tuple, zone: Zone, dir: Direction) -> bool {
+        self.collides(tuple, zone, dir).is_none()
+    }
+
+    /// The entry that a flow would collide with: it stands under the tuple and the zone's id in that direction of the flow,
+    /// which are hashed together.
+    fn collides(&self, tuple: &Tuple, zone: Zone, dir: Direction) -> Option<&Conn> {
+        let (conn, at) = self.holder(tuple, zone)?;
+        (zone.id(at) == zone.id(dir)).then_some(conn)
     }
 
     /// In each direction the zone counts as that direction has it.
@@ -487,7 +494,8 @@ impl Conntrack {
 
     /// `nf_conntrack_tuple_taken`: the entry other than `ignore` that would see packets with this tuple.
     pub(crate) fn taken(&self, tuple: &Tuple, zone: Zone, ignore: ConnId, now: Instant) -> Option<ConnId> {
-        let holder = self.find(tuple, zone, now).map(|(id, _)| id).filter(|id| *id != ignore)?;
+        let holder = self.collides(tuple, zone, Direction::Reply).filter(|c| c.expires > now)?;
+        let holder = Some(holder.id).filter(|id| *id != ignore)?;
         self.found.set(self.found.get() + 1);
         Some(holder)
     }
