@@ -253,7 +253,7 @@ def masked(o, ranges):
     if isinstance(o, list):
         return [masked(x, ranges) for x in o]
     if isinstance(o, str):
-        return re.sub(r"(?<=:)\d+(?=[> ]|$)|(?<=id=)\d+", lambda m: name(int(m.group(0))) or m.group(0), o)
+        return re.sub(r"(?<=:)\d+(?=[> }]|$)|(?<=id=)\d+", lambda m: name(int(m.group(0))) or m.group(0), o)
     return o
 
 

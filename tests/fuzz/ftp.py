@@ -38,7 +38,7 @@ class Gen(common.Gen):
             to = R.choice(["10.1.0.2", "10.1.0.3", "10.2.0.2", "10.0.0.2", "10.2.0.2:2121", "10.1.0.2:21", "10.2.0.2-10.2.0.2"])
             put("nat", R.choice(["PREROUTING", "PREROUTING", "OUTPUT"]), "%s-p tcp -m tcp --dport %s -j DNAT --to-destination %s" % (R.choice(["-d 10.9.0.1 ", "-d 10.9.0.1 ", ""]), R.choice(["21", "21", "20:30"]), to))
         for _ in range(R.choice([0, 1, 1, 2])):
-            put("nat", R.choice(["POSTROUTING", "POSTROUTING", "INPUT"]), R.choice(["-p tcp -j SNAT --to-source 10.2.0.1", "-p tcp -m tcp --dport 21 -j SNAT --to-source 10.2.0.9",
+            put("nat", R.choice(["POSTROUTING", "POSTROUTING", "INPUT"]), R.choice(["-p tcp -j SNAT --to-source 10.2.0.1", "-p tcp -m tcp --dport 21 -j SNAT --to-source 10.9.0.8",
                                                                      "-j SNAT --to-source 10.1.0.1", "-p tcp -m tcp --dport 21 -j SNAT --to-source 10.200.100.200", "-j SNAT --to-source 10.9.0.9"]))
         if R.random() < .3:
             more[("nat", "POSTROUTING")] = ["-j MASQUERADE"]

@@ -12,8 +12,10 @@ WAITS = [0, 0, 0, 0, 100, 200, 200, 300, 500, 1000]
 class Gen(common.Gen):
     def limit(self):
         R = self.r
-        m = "-m limit --limit " + R.choice(RATES)
-        return m + (" --limit-burst %d" % R.choice([1, 1, 2, 3, 5, 7]) if R.random() < .85 else "")
+        rate = R.choice(RATES)
+        if rate == "1/day":                     # more than four do not fit into the kernel's count
+            return "-m limit --limit 1/day --limit-burst %d" % R.choice([1, 2, 4])
+        return "-m limit --limit " + rate + (" --limit-burst %d" % R.choice([1, 1, 2, 3, 5, 7]) if R.random() < .85 else "")
 
     def match(self, hooks):
         R = self.r
@@ -34,7 +36,7 @@ class Gen(common.Gen):
         R = self.r
         if subs and R.random() < .3:
             return R.choice(["-j ", "-g "]) + R.choice(subs)
-        return "" if R.random() < .6 else R.choice(["-j ACCEPT", "-j RETURN", "-j DROP", "-j MARK --set-mark 1" if table == "mangle" else "-j RETURN"])
+        return "" if R.random() < .6 else R.choice(["-j ACCEPT", "-j RETURN", "-j DROP" if table != "nat" else "-j RETURN", "-j MARK --set-mark 1" if table == "mangle" else "-j RETURN"])
 
     def fresh(self):
         st = super().fresh()

@@ -45,7 +45,7 @@ class Gen(common.Gen):
 
     def target(self, table, hooks, pinned, subs):
         R = self.r
-        return "" if R.random() < .6 else R.choice(["-j ACCEPT", "-j RETURN", "-j DROP"] if R.random() < .5 else ["-j " + R.choice(subs)] if subs else [""])
+        return "" if R.random() < .6 else R.choice(["-j ACCEPT", "-j RETURN", "-j DROP" if table != "nat" else "-j RETURN"] if R.random() < .5 else ["-j " + R.choice(subs)] if subs else [""])
 
     def fresh(self):
         R = self.r

@@ -21,9 +21,7 @@ pub(crate) fn nf_hook(
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
     let point = HookPoint { family: Family::V4, hook };
-    if ns.hooks.next(point, 0).is_none() {
-        return Ok(skb);
-    }
+    let Some(first) = ns.hooks.get(point, 0) else { return Ok(skb) };
     let mut ctx = HookCtx {
         family: Family::V4,
         hook,
@@ -32,13 +30,14 @@ pub(crate) fn nf_hook(
         physin: skb.nf_bridge.map(|b| b.physin),
         physout: skb.nf_bridge.and_then(|b| b.physout),
     };
-    if ns.hooks.at(point).any(|o| o.func != HookFn::Sabotage) {
+    // That one comes first, and alone it does nothing here.
+    if first != HookFn::Sabotage || ns.hooks.get(point, 1).is_some() {
         cx.emit(skb.id, || What::Hook(ctx.clone()));
     }
     let mut n = 0;
-    while let Some((at, ops)) = ns.hooks.next(point, n) {
-        n = at + 1;
-        skb = match ops.func {
+    while let Some(func) = ns.hooks.get(point, n) {
+        n += 1;
+        skb = match func {
             HookFn::Sabotage => {
                 if skb.nf_bridge.is_some_and(|b| !b.in_prerouting) {
                     cx.emit(skb.id, || What::HookSkipped(ctx.clone()));

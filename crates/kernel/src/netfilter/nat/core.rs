@@ -1,11 +1,11 @@
 //! When NAT asks the nat table, and what it does with the answer (net/netfilter/nf_nat_core.c, nf_nat_proto.c).
 
 use super::packet::{icmp_reply_translation, manip_pkt};
-use super::tuple::get_unique_tuple;
+use super::tuple::{Unique, get_unique_tuple};
 use super::{Manip, NatRange};
 use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
-use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ct_kill, status, try_assign_helper};
+use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, Tuple, ct_kill, status, try_assign_helper};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::xtables::{TableId, TableVerdict, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
@@ -13,6 +13,7 @@ use packet::{L4, Protocol};
 use std::rc::Rc;
 
 /// `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn`, `_out`
+#[inline(never)]
 pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let daddr = skb.ip().map(|ip| ip.dst);
     let mut skb = nf_nat_inet_fn(ns, skb, ctx, cx)?;
@@ -117,16 +118,37 @@ pub(crate) fn nf_nat_setup_info(
     if c.is_confirmed() || c.status & done_bit(manip) != 0 {
         return Ok(());
     }
+    if null && ns.ct.find(&c.reply, c.zone, cx.now).is_none() {
+        // Nothing is asked for, and nobody is in the way.
+        return decided(ns, skb, conn, manip, null, None, cx);
+    }
     // Every entry has an answer that can be inverted: it could not have been made otherwise.
     let current = c.reply.invert().ok_or(DropReason::CtInsertFailed)?;
-    let (new, old) = get_unique_tuple(ns, &current, range, conn, manip, cx);
-    if let Some(old) = old {
-        ct_kill(ns, skb, old, cx);
-    }
-    let reply = new.invert().ok_or(DropReason::CtInsertFailed)?;
+    let reply = match get_unique_tuple(ns, &current, range, conn, manip, cx) {
+        Unique::Same => None,
+        Unique::Changed(new, old) => {
+            if let Some(old) = old {
+                ct_kill(ns, skb, old, cx);
+            }
+            Some(new.invert().ok_or(DropReason::CtInsertFailed)?)
+        }
+    };
+    decided(ns, skb, conn, manip, null, reply, cx)
+}
+
+/// One direction of an entry has been decided; `reply` is what its answer will be from now on, if that changes.
+fn decided(
+    ns: &mut Netns,
+    skb: &Skb,
+    conn: ConnId,
+    manip: Manip,
+    null: bool,
+    reply: Option<Tuple>,
+    cx: &mut Cx<'_>,
+) -> Result<(), DropReason> {
     let (now, automatic, modules) = (cx.now, ns.ct.auto_helper, ns.modules);
     if let Some(c) = ns.ct.get_mut(conn) {
-        if new != current {
+        if let Some(reply) = reply.filter(|r| *r != c.reply) {
             c.reply = reply;
             c.status |= nat_bit(manip);
             // Another server port may be that of a helper (nf_conntrack_alter_reply).

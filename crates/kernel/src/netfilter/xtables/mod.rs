@@ -4,14 +4,16 @@
 //! not exist.
 
 mod do_table;
+mod entry;
 mod index;
 pub mod matches;
+mod quiet;
 mod rule;
 mod table;
 pub mod targets;
 
-pub(crate) use do_table::{Place, ipt_do_table};
-pub(crate) use index::RuleIndex;
+pub(crate) use do_table::ipt_do_table;
+pub(crate) use entry::Entries;
 pub use rule::{Check, CheckOf, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule, Seen};
 pub use table::{
     Chain, ChainId, LoadedTable, MatchMemory, Policy, RuleSet, RuleSetError, RuleState, TableId,

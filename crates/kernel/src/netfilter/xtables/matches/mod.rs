@@ -252,17 +252,9 @@ impl Match {
         }
     }
 
-    /// True if the match is known to leave [`RuleState`] alone.
-    pub(crate) fn is_stateless(&self) -> bool {
-        matches!(
-            self,
-            Match::Comment(_)
-                | Match::Tcp(_)
-                | Match::Udp(_)
-                | Match::Mark(_)
-                | Match::Conntrack(_)
-                | Match::Addrtype(_)
-        )
+    /// True if the match uses [`RuleState`].
+    pub(crate) fn remembers(&self) -> bool {
+        matches!(self, Match::Statistic(_) | Match::Limit(_))
     }
 
     /// True if loading the match turns conntrack on.
