@@ -38,12 +38,13 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
     if !ns.ct.insert(conn, cx.now) {
         bury(ns, &skb, &orig, zone, cx);
         bury(ns, &skb, &reply, zone, cx);
-        if [orig, reply].iter().any(|t| ns.ct.find(t, zone, cx.now).is_some()) {
+        if !ns.ct.insert(conn, cx.now) {
             ns.ct.stats.insert_failed += 1;
             ns.ct.stats.drop += 1;
+            // What the helper has announced for it goes with it.
+            remove_expectations(ns, skb.id, conn, cx);
             return Err(cx.drop(&skb, DropReason::CtInsertFailed));
         }
-        ns.ct.insert(conn, cx.now);
     }
     cx.emit(skb.id, || What::Confirmed(conn));
     if let Some(c) = ns.ct.get_mut(conn) {

@@ -326,6 +326,12 @@ impl Conntrack {
         (conn.expires > now).then_some((conn.id, dir))
     }
 
+    /// The entry that a flow would collide with: it stands under the tuple and the zone's id in that direction of the flow,
+    /// which are hashed together.
+    fn collides(&self, hash: u32, tuple: &Tuple, zone: Zone, dir: Direction) -> Option<&Conn> {
+        self.with_hash(hash, tuple, zone, Some(dir)).map(|(conn, _)| conn)
+    }
+
     /// The entry with this tuple, even if it is over: `Err` then.
     pub(crate) fn find_any(
         &self,
@@ -338,14 +344,26 @@ impl Conntrack {
     }
 
     fn holder(&self, tuple: &Tuple, zone: Zone) -> Option<(&Conn, Direction)> {
-        self.with_hash(hash_conntrack(tuple), tuple, zone)
+        let hash = hash_conntrack(tuple);
+        // Where the zone counts in one direction only, the id of the original direction is tried first.
+        let first = zone.only.and_then(|_| self.with_hash(hash, tuple, zone, Some(Direction::Original)));
+        first.or_else(|| self.with_hash(hash, tuple, zone, None))
     }
 
-    /// In each direction the zone counts as that direction has it.
-    fn with_hash(&self, hash: u32, tuple: &Tuple, zone: Zone) -> Option<(&Conn, Direction)> {
+    /// In each direction the zone counts as that direction has it. With `under`, only what stands under the zone's id in that
+    /// direction.
+    fn with_hash(
+        &self,
+        hash: u32,
+        tuple: &Tuple,
+        zone: Zone,
+        under: Option<Direction>,
+    ) -> Option<(&Conn, Direction)> {
         self.hash.with_hash(hash).find_map(|node| {
             let (conn, dir) = self.at(node)?;
-            (conn.tuple(dir) == tuple && conn.zone.id(dir) == zone.id(dir)).then_some((conn, dir))
+            let id = conn.zone.id(dir);
+            let same = conn.tuple(dir) == tuple && id == zone.id(dir);
+            (same && under.is_none_or(|under| id == zone.id(under))).then_some((conn, dir))
         })
     }
 
@@ -418,8 +436,8 @@ impl Conntrack {
     pub(crate) fn insert(&mut self, id: ConnId, now: Instant) -> bool {
         let Some(c) = self.get(id) else { return false };
         let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
-        let taken = |hash, tuple| self.with_hash(hash, tuple, c.zone).is_some();
-        if taken(orig, &c.orig) || taken(reply, &c.reply) {
+        let taken = |hash, tuple, dir| self.collides(hash, tuple, c.zone, dir).is_some();
+        if taken(orig, &c.orig, Direction::Original) || taken(reply, &c.reply, Direction::Reply) {
             return false;
         }
         let Some(c) = self.get_mut(id) else { return false };
@@ -509,7 +527,8 @@ impl Conntrack {
 
     /// `nf_conntrack_tuple_taken`: the entry other than `ignore` that would see packets with this tuple.
     pub(crate) fn taken(&self, tuple: &Tuple, zone: Zone, ignore: ConnId, now: Instant) -> Option<ConnId> {
-        let holder = self.find(tuple, zone, now).map(|(id, _)| id).filter(|id| *id != ignore)?;
+        let holder = self.collides(hash_conntrack(tuple), tuple, zone, Direction::Reply);
+        let holder = holder.filter(|c| c.expires > now && c.id != ignore)?.id;
         self.found.set(self.found.get() + 1);
         Some(holder)
     }

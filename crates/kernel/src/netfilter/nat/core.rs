@@ -9,7 +9,7 @@ use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, Tuple, ct_kill, 
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::xtables::{TableId, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
-use packet::L4;
+use packet::{L4, Protocol};
 use std::rc::Rc;
 
 /// `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn`, `_out`
@@ -186,11 +186,25 @@ fn nf_nat_packet(
     }
     let Some(target) = c.tuple(dir.flip()).invert() else { return skb };
     let before = cx.explains().then(|| Rc::clone(&skb.frame));
+    // A header that the first fragment does not hold whole is put together; the fragments do not fit any more.
+    let first = skb.frag_list.as_ref().and_then(|parts| parts.first());
+    if first.is_some_and(|(_, len)| skb.ip().is_some_and(|ip| *len < written(ip.protocol()))) {
+        skb.frag_list = None;
+    }
     let changed = skb.ip_mut().is_some_and(|ip| manip_pkt(ip, &target, manip));
     if changed {
         report(&skb, before, conn, manip, ctx, cx);
     }
     skb
+}
+
+/// Bytes of the transport header that NAT writes (`l4proto_manip_pkt`).
+fn written(proto: Protocol) -> usize {
+    match proto {
+        Protocol::TCP => 20,
+        Protocol::SCTP => 12,
+        _ => 8,
+    }
 }
 
 /// Logs a rewriting. Only who keeps a log has kept the packet as it was: keeping it means a copy.

@@ -32,7 +32,7 @@ pub(super) fn get_unique_tuple(
     // A source stays as it is, or becomes what it has become for another destination.
     if manip == Manip::Src && keeps {
         if in_range(orig, range) {
-            if free(orig) {
+            if free(orig) || reverse_is_known(ns, orig, conn, cx) {
                 return Unique::Same;
             }
         } else if let Some(t) = find_appropriate_src(ns, orig, range, conn).filter(free) {
@@ -48,6 +48,15 @@ pub(super) fn get_unique_tuple(
         };
     let (t, old) = if keeps_port { (wish, None) } else { unique_port(ns, wish, range, conn, manip, cx) };
     if t == *orig && old.is_none() { Unique::Same } else { Unique::Changed(t, old) }
+}
+
+/// `nf_nat_used_tuple_new`: a flow that is not translated is this one seen from its other end, as zones of one direction allow.
+/// Another port would be of no use.
+fn reverse_is_known(ns: &Netns, orig: &Tuple, conn: ConnId, cx: &Cx<'_>) -> bool {
+    let Some(new) = ns.ct.get(conn) else { return false };
+    let find = |t: &Tuple| ns.ct.find(t, new.zone, cx.now).and_then(|(id, _)| ns.ct.get(id));
+    let known = find(orig).or_else(|| find(&new.reply));
+    known.is_none_or(|known| known.status & status::NAT_MASK == 0 && known.orig == new.reply)
 }
 
 /// `nf_in_range`: the source is one that the range allows.
