@@ -7,7 +7,8 @@ use crate::record::case_json;
 use crate::scenario;
 use kernel::NetnsId;
 use serde_json::{Map, Value, json};
-use sim::{Run, StepOutcome};
+use sim::{Run, StepOutcome, StepRecord};
+use std::ops::Range;
 
 /// A box at the edge: name, address, MAC, and the node's device towards it.
 struct Edge {
@@ -80,14 +81,17 @@ add NETS 10.9.0.0/16
 /// Names what of the case cannot be used, or what of its rules is refused and where.
 pub fn replay_case(case: &Value) -> Result<Value, String> {
     let steps = case.get("steps").and_then(Value::as_array).ok_or("expected steps, a list")?;
-    let document = document(case, steps)?;
+    let (stimuli, places) = stimuli(steps)?;
+    let document = document(case, stimuli)?;
     let scenario = scenario::parse(&document).map_err(|e| e.to_string())?;
     let run = scenario.run().map_err(|e| e.to_string())?;
     let host = |name: &str| run.world.host_by_name(name);
     let node = host("node").ok_or("no node")?;
     let edges: Vec<(&str, NetnsId)> = EDGES.iter().filter_map(|e| Some((e.name, host(e.name)?))).collect();
-    let out: Vec<Value> =
-        steps.iter().enumerate().map(|(i, step)| step_json(&run, i, step, node, &edges)).collect();
+    let payloads = flag(case, "payloads", false)?;
+    let out =
+        steps.iter().zip(places).map(|(step, place)| step_json(&run, place, step, node, &edges, payloads));
+    let out: Vec<Value> = out.collect();
     let mut done = Map::new();
     for key in ["seed", "case", "random_port", "rules"] {
         done.insert(key.to_owned(), case.get(key).cloned().unwrap_or(Value::Null));
@@ -97,24 +101,41 @@ pub fn replay_case(case: &Value) -> Result<Value, String> {
     Ok(Value::Object(done))
 }
 
-/// What was sent, and what came of it.
-fn step_json(run: &Run, i: usize, step: &Value, node: NetnsId, edges: &[(&str, NetnsId)]) -> Value {
+/// A setting of the case that is true or false.
+fn flag(case: &Value, key: &str, default: bool) -> Result<bool, String> {
+    match case.get(key) {
+        None => Ok(default),
+        Some(value) => value.as_bool().ok_or_else(|| format!("expected {key}, true or false")),
+    }
+}
+
+/// What was sent, and what came of it: of the stimuli at `place`, the last of which sends.
+fn step_json(
+    run: &Run,
+    place: Range<usize>,
+    step: &Value,
+    node: NetnsId,
+    edges: &[(&str, NetnsId)],
+    payloads: bool,
+) -> Value {
     let mut map = Map::new();
-    for key in ["from", "pkt", "dmac"] {
+    for key in ["from", "pkt", "dmac", "wait"] {
         if let Some(value) = step.get(key) {
             map.insert(key.to_owned(), value.clone());
         }
     }
-    let Some(record) = run.steps.iter().find(|s| s.stimulus == i + BEFORE) else { return Value::Object(map) };
-    if let StepOutcome::SendError(errno) = &record.outcome {
-        map.insert("senderr".to_owned(), json!(errno.text()));
+    let records: Vec<&StepRecord> = run.steps.iter().filter(|s| place.contains(&s.stimulus)).collect();
+    for record in &records {
+        if let StepOutcome::SendError(errno) = &record.outcome {
+            map.insert("senderr".to_owned(), json!(errno.text()));
+        }
     }
-    case_json::step(run, record, node, edges, &mut map);
+    case_json::step(run, &records, node, edges, payloads, &mut map);
     Value::Object(map)
 }
 
 /// The case as a scenario.
-fn document(case: &Value, steps: &[Value]) -> Result<Value, String> {
+fn document(case: &Value, stimuli: Vec<Value>) -> Result<Value, String> {
     let rules = case.get("rules").and_then(Value::as_str).ok_or("expected rules, a text")?;
     // TRACE is put there anew; a comment keeps the numbers of the lines.
     let lines = rules.lines().map(|l| if l.ends_with("-j TRACE") { "#" } else { l });
@@ -125,23 +146,27 @@ fn document(case: &Value, steps: &[Value]) -> Result<Value, String> {
     }
     let neigh = EDGES.iter().map(|e| (e.addr, e.mac, e.via)).chain([("10.0.0.3", EDGES[0].mac, "eth0")]);
     let neigh: Vec<String> = neigh.map(|(addr, mac, dev)| format!("{addr} lladdr {mac} dev {dev}")).collect();
+    let mut sysctl = json!({
+        "net.ipv4.ip_forward": 1,
+        "net.bridge.bridge-nf-call-iptables": 1,
+        "net.ipv4.icmp_ratelimit": 0,
+        "net.ipv4.conf.all.send_redirects": 0,
+        "net.ipv4.conf.default.send_redirects": 0,
+        "net.ipv4.conf.eth0.send_redirects": 0,
+        "net.ipv4.conf.br0.send_redirects": 0,
+        "net.ipv4.conf.eth2.send_redirects": 0,
+        "net.ipv4.icmp_echo_ignore_broadcasts": 1,
+    });
+    if let (Some(all), Some(own)) = (sysctl.as_object_mut(), case.get("sysctl").and_then(Value::as_object)) {
+        all.extend(own.clone());
+    }
     hosts.insert(
         "node".to_owned(),
         json!({
-            "sysctl": {
-                "net.ipv4.ip_forward": 1,
-                "net.bridge.bridge-nf-call-iptables": 1,
-                "net.ipv4.icmp_ratelimit": 0,
-                "net.ipv4.conf.all.send_redirects": 0,
-                "net.ipv4.conf.default.send_redirects": 0,
-                "net.ipv4.conf.eth0.send_redirects": 0,
-                "net.ipv4.conf.br0.send_redirects": 0,
-                "net.ipv4.conf.eth2.send_redirects": 0,
-                "net.ipv4.icmp_echo_ignore_broadcasts": 1,
-            },
+            "sysctl": sysctl,
             "sniff": false,
             "iptables": rules,
-            "ct_probe": true,
+            "ct_probe": flag(case, "probe", true)?,
             "ipset": IPSET,
             "addrs": { "eth0": ["10.0.0.1/24"], "br0": ["10.1.0.1/24"], "eth2": ["10.2.0.1/24"] },
             "routes": ["default via 10.0.0.2"],
@@ -167,10 +192,6 @@ fn document(case: &Value, steps: &[Value]) -> Result<Value, String> {
         "mac": BRIDGE_MAC,
         "ports": [{ "dev": "va", "hairpin": true }, { "dev": "vb" }],
     }));
-    let mut stimuli: Vec<Value> = EDGES.iter().filter(|e| e.via == "br0").map(known_to_the_bridge).collect();
-    for step in steps {
-        stimuli.push(stimulus(step)?);
-    }
     Ok(json!({
         "name": "case",
         "hosts": hosts,
@@ -180,8 +201,23 @@ fn document(case: &Value, steps: &[Value]) -> Result<Value, String> {
     }))
 }
 
-/// What is done before the first step: the pods' addresses never leave the bridge's forwarding database.
-const BEFORE: usize = 2;
+/// What is done, step by step, and where in it each step is. Before the first the pods' addresses are made known to the
+/// bridge for good.
+fn stimuli(steps: &[Value]) -> Result<(Vec<Value>, Vec<Range<usize>>), String> {
+    let mut all: Vec<Value> = EDGES.iter().filter(|e| e.via == "br0").map(known_to_the_bridge).collect();
+    let mut places = Vec::new();
+    for step in steps {
+        let begin = all.len();
+        if let Some(wait) = step.get("wait") {
+            all.push(json!({ "do": "sleep", "ms": wait }));
+        }
+        if step.get("pkt").is_some() || step.get("wait").is_none() {
+            all.push(stimulus(step)?);
+        }
+        places.push(begin..all.len());
+    }
+    Ok((all, places))
+}
 
 fn known_to_the_bridge(pod: &Edge) -> Value {
     let argv = ["bridge", "fdb", "replace", pod.mac, "dev", pod.port, "master", "static"];

@@ -179,26 +179,30 @@ impl Skb {
 
     /// A frame without any history.
     pub fn from_frame(id: PacketId, frame: Rc<Frame>) -> Skb {
-        Skb(Box::new(SkBuff {
-            id,
-            frame,
-            dev: None,
-            iif: None,
-            pkt_type: PktType::Host,
-            mark: 0,
-            ct: Ct::None,
-            nf_bridge: None,
-            nf_trace: false,
-            owner: SkbOwner::None,
-            dst: None,
-            do_redirect: false,
-            confirms_neigh: false,
-            ipvs_property: false,
-            promisc_copy: false,
-            frag_max_size: 0,
-            frag_list: None,
-            ignore_df: false,
-        }))
+        // Written where it stays: it is large, and made for every packet.
+        Skb(Box::write(
+            Box::new_uninit(),
+            SkBuff {
+                id,
+                frame,
+                dev: None,
+                iif: None,
+                pkt_type: PktType::Host,
+                mark: 0,
+                ct: Ct::None,
+                nf_bridge: None,
+                nf_trace: false,
+                owner: SkbOwner::None,
+                dst: None,
+                do_redirect: false,
+                confirms_neigh: false,
+                ipvs_property: false,
+                promisc_copy: false,
+                frag_max_size: 0,
+                frag_list: None,
+                ignore_df: false,
+            },
+        ))
     }
 
     /// What is left of a packet that leaves the box.

@@ -6,20 +6,23 @@ use super::sorted;
 use super::trace::Tracer;
 use kernel::NetnsId;
 use kernel::event::{TapDir, What};
-use packet::{Frame, L4, Payload};
+use packet::{Frame, Ip, L4, Payload, Protocol};
 use serde_json::{Map, Value, json};
 use sim::{Run, Seen, StepRecord};
 
-/// The walk through the node's rules, conntrack's messages, and what the boxes at the edge received.
+/// The walk through the node's rules, conntrack's messages, and what the boxes at the edge received, with its payload if
+/// `payloads`.
 pub fn step(
     run: &Run,
-    record: &StepRecord,
+    records: &[&StepRecord],
     node: NetnsId,
     edges: &[(&str, NetnsId)],
+    payloads: bool,
     out: &mut Map<String, Value>,
 ) {
-    let entries = run.world.log().entries().get(record.first.index()..record.end.index()).unwrap_or_default();
-    let rules = record.rules.get(node.index()).map_or(&[][..], |r| &r[..]);
+    let log = run.world.log().entries();
+    let entries = records.iter().flat_map(|r| log.get(r.first.index()..r.end.index()).unwrap_or_default());
+    let rules = records.last().and_then(|r| r.rules.get(node.index())).map_or(&[][..], |r| &r[..]);
     let mut tracer = Tracer::default();
     let mut ct = Vec::new();
     let mut received: Vec<Vec<Value>> = vec![Vec::new(); edges.len()];
@@ -29,7 +32,7 @@ pub fn step(
         match (what, edge) {
             (What::Tap { dir, frame, .. }, Some(at)) if *dir != TapDir::Out => {
                 if let (Some(list), Some((name, _))) = (received.get_mut(at), edges.get(at)) {
-                    list.extend(frame_json(name, frame));
+                    list.extend(frame_json(name, frame, payloads));
                 }
             }
             (What::CtEvent(event), _) if entry.host == node => {
@@ -65,7 +68,7 @@ pub fn table(run: &Run, node: NetnsId) -> Value {
 }
 
 /// An IP packet as a box at the edge received it.
-fn frame_json(to: &str, frame: &Frame) -> Option<Value> {
+fn frame_json(to: &str, frame: &Frame, payloads: bool) -> Option<Value> {
     let Payload::Ip(ip) = &frame.payload else { return None };
     let mut value = json!({
         "to": to,
@@ -74,11 +77,36 @@ fn frame_json(to: &str, frame: &Frame) -> Option<Value> {
         "ttl": ip.ttl,
         "pkt": ip_text(ip, true),
     });
-    if let (L4::Tcp(tcp), Some(map)) = (&ip.l4, value.as_object_mut()) {
+    if let (L4::Tcp(tcp), Some(map)) = (&*ip.headers(), value.as_object_mut())
+        && ip.frag.offset == 0
+    {
         map.insert("seq".to_owned(), json!(tcp.seq));
         map.insert("ack".to_owned(), json!(tcp.ack));
     }
+    if let (true, Some(map)) = (payloads, value.as_object_mut()) {
+        let data = data(ip);
+        if !data.is_empty() {
+            map.insert("data".to_owned(), json!(data));
+        }
+    }
     Some(value)
+}
+
+/// What a packet carries behind its headers, a character a byte; all of it in a later fragment, nothing in an ICMP error or
+/// an answer that tells the time.
+fn data(ip: &Ip) -> String {
+    let bytes = ip.payload_bytes();
+    let header = match ip.protocol() {
+        _ if ip.frag.offset != 0 => 0,
+        Protocol::TCP if bytes.len() < 20 => 0,
+        Protocol::TCP => bytes.get(12).map_or(0, |b| usize::from(b >> 4) * 4),
+        Protocol::ICMP if bytes.first().is_some_and(|kind| matches!(kind, 3 | 4 | 5 | 11 | 12 | 14)) => {
+            bytes.len()
+        }
+        Protocol::UDP | Protocol::ICMP => 8,
+        _ => 0,
+    };
+    bytes.get(header..).unwrap_or_default().iter().map(|b| char::from(*b)).collect()
 }
 
 /// The steps of all packets in a row; the packet stands where it differs from the step before.

@@ -58,7 +58,7 @@ pub(super) fn br_handle_frame_finish(
     let promisc = ns.device(bridge).is_some_and(|d| d.promisc);
     if dst.is_multicast() {
         // Without multicast snooping a group is treated like a broadcast.
-        let copy = skb.clone();
+        let copy = copied(skb.clone());
         let _ = br_flood(ns, copy, bridge, Some(port), cx);
         return br_pass_frame_up(ns, skb, bridge, port, promisc, cx);
     }
@@ -66,6 +66,7 @@ pub(super) fn br_handle_frame_finish(
         Some(e) if e.local => br_pass_frame_up(ns, skb, bridge, port, false, cx),
         found => {
             let copy = promisc.then(|| skb.clone());
+            let skb = if promisc { copied(skb) } else { skb };
             let sent = match found {
                 Some(e) => br_forward(ns, skb, bridge, Some(port), e.dev, cx),
                 None => br_flood(ns, skb, bridge, Some(port), cx),
@@ -76,6 +77,12 @@ pub(super) fn br_handle_frame_finish(
             }
         }
     }
+}
+
+/// A copy of what the host itself takes: fragments of a copy are made anew (`skb_cloned`).
+fn copied(mut skb: Skb) -> Skb {
+    skb.frag_list = None;
+    skb
 }
 
 /// `br_fdb_update`: the sender is behind this port.

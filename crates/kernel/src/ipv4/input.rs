@@ -8,7 +8,7 @@ use crate::netfilter::nf_hook;
 use crate::route::Verdict;
 use crate::socket::{tcp_v4_rcv, udp_rcv};
 use crate::{Cx, DevId, DropReason, Journey, Netns, PktType, Skb};
-use packet::{L4, icmp_type};
+use packet::{L4, Protocol, icmp_type};
 
 /// `ip_rcv`, `ip_rcv_finish`
 pub(crate) fn ip_rcv(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
@@ -17,9 +17,14 @@ pub(crate) fn ip_rcv(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) 
     }
     skb.dev = Some(dev);
     skb.iif = Some(dev);
-    // What routing noted while the bridge asked it is forgotten here (the control block is cleared).
+    // The control block is cleared: forgotten is what routing noted while the bridge asked it, and that the bridge had
+    // put the datagram together from fragments.
     skb.do_redirect = false;
-    let skb = nf_hook(ns, InetHook::PreRouting, skb, Some(dev), None, cx)?;
+    skb.frag_max_size = 0;
+    let mut skb = nf_hook(ns, InetHook::PreRouting, skb, Some(dev), None, cx)?;
+    if skb.dst.is_none() && skb.pkt_type == PktType::Host {
+        early_demux(&mut skb);
+    }
     let skb = match skb.dst {
         // br_netfilter, or loopback, has routed it already.
         Some(_) => skb,
@@ -31,6 +36,15 @@ pub(crate) fn ip_rcv(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) 
     match skb.dst.map(|d| d.verdict) {
         Some(Verdict::Out) => ip_forward(ns, skb, cx),
         _ => ip_local_deliver(ns, skb, dev, cx),
+    }
+}
+
+/// `tcp_v4_early_demux`: looking for a socket puts TCP's header together, if the first fragment did not hold it whole. The
+/// fragments do not fit any more then.
+fn early_demux(skb: &mut Skb) {
+    let first = skb.frag_list.as_ref().and_then(|parts| parts.first());
+    if first.is_some_and(|(_, len)| *len < 20) && skb.ip().is_some_and(|ip| ip.protocol() == Protocol::TCP) {
+        skb.frag_list = None;
     }
 }
 

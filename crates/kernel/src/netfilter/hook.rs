@@ -121,49 +121,48 @@ pub struct HookOps {
     pub func: HookFn,
 }
 
-/// All registrations of a namespace, in the order in which they run: those of each hook in a list of its own.
+/// All registrations of a namespace, in the order in which they run: those of each family and hook in a list of its own.
 #[derive(Clone, Debug, Default)]
 pub struct HookList {
-    ops: [Vec<HookOps>; InetHook::ALL.len()],
+    ops: [[Vec<HookOps>; InetHook::ALL.len()]; 2],
 }
 
 impl HookList {
     /// `nf_register_net_hook`: at equal priority the newest registration runs first. Registering twice is the same
     /// as once.
     pub fn register(&mut self, ops: HookOps) {
-        let list = &mut self.ops[ops.point.hook as usize];
+        let list = &mut self.ops[ops.point.family as usize][ops.point.hook as usize];
         if list.contains(&ops) {
             return;
         }
-        let at = list.partition_point(|o| (o.point, o.priority) < (ops.point, ops.priority));
+        let at = list.partition_point(|o| o.priority < ops.priority);
         list.insert(at, ops);
     }
 
     /// `nf_unregister_net_hook`
     pub fn unregister(&mut self, func: HookFn) {
-        self.ops.iter_mut().for_each(|list| list.retain(|o| o.func != func));
+        self.ops.iter_mut().flatten().for_each(|list| list.retain(|o| o.func != func));
     }
 
-    /// The first function at a hook from place `n` of its list on, and its place.
+    /// The function at place `n` of a hook's list.
     #[inline]
-    pub fn next(&self, point: HookPoint, mut n: usize) -> Option<(usize, HookOps)> {
-        loop {
-            let ops = *self.ops[point.hook as usize].get(n)?;
-            if ops.point.family == point.family {
-                return Some((n, ops));
-            }
-            n += 1;
-        }
+    pub fn get(&self, point: HookPoint, n: usize) -> Option<HookFn> {
+        self.list(point).get(n).map(|o| o.func)
+    }
+
+    #[inline]
+    fn list(&self, point: HookPoint) -> &[HookOps] {
+        &self.ops[point.family as usize][point.hook as usize]
     }
 
     /// What is registered at a hook, in order.
     pub fn at(&self, point: HookPoint) -> impl Iterator<Item = HookOps> + '_ {
-        self.ops[point.hook as usize].iter().copied().filter(move |o| o.point == point)
+        self.list(point).iter().copied()
     }
 
     /// True if `func` is registered anywhere.
     pub fn has(&self, func: HookFn) -> bool {
-        self.ops.iter().flatten().any(|o| o.func == func)
+        self.ops.iter().flatten().flatten().any(|o| o.func == func)
     }
 }
 

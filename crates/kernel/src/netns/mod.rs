@@ -22,7 +22,7 @@ use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
 use crate::netfilter::xtables::matches::{Nfacct, RecentTables};
-use crate::netfilter::xtables::{LoadedTable, Place, RuleIndex, TableId};
+use crate::netfilter::xtables::{Entries, LoadedTable, TableId};
 use crate::route::{Fib, Peer, Pmtu};
 use crate::socket::{SocketTable, tcp_timer};
 use crate::sysctl::Sysctl;
@@ -118,10 +118,10 @@ pub struct Netns {
     net_ratelimit: log::RateLimit,
     devices: Vec<Device>,
     /// Where to return to, while a table is walked; empty otherwise.
-    pub(crate) jumpstack: Vec<Place>,
+    pub(crate) jumpstack: Vec<u32>,
     tables: [Option<LoadedTable>; 5],
-    /// Of each table, once a packet has needed it.
-    indexes: [Option<Rc<RuleIndex>>; 5],
+    /// Of each table, once a packet has needed them.
+    entries: [Option<Rc<Entries>>; 5],
     table_order: Vec<TableId>,
     probe: bool,
     /// The marks of the templates of `-j CT` that have one.
@@ -160,7 +160,7 @@ impl Netns {
             devices: Vec::new(),
             jumpstack: Vec::new(),
             tables: [const { None }; 5],
-            indexes: [const { None }; 5],
+            entries: [const { None }; 5],
             table_order: Vec::new(),
             probe: false,
             template_marks: LiteMap::new(),

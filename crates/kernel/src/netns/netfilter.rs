@@ -8,7 +8,7 @@ use crate::netfilter::ipvs::{
 };
 use crate::netfilter::xtables::matches::{Match, recent_tables_for};
 use crate::netfilter::xtables::targets::Target;
-use crate::netfilter::xtables::{LoadedTable, Rule, RuleIndex, RuleSet, RuleSetError, TableId};
+use crate::netfilter::xtables::{Entries, LoadedTable, Rule, RuleSet, RuleSetError, TableId};
 use crate::sysctl::Sysctl;
 use crate::{Cx, Era, Instant};
 use packet::Family;
@@ -66,13 +66,13 @@ impl Netns {
         self.tables[table as usize].as_mut()
     }
 
-    /// The index of a table's rules.
-    pub(crate) fn rule_index(&mut self, table: TableId) -> Option<Rc<RuleIndex>> {
+    /// A table as packets meet it.
+    pub(crate) fn entries(&mut self, table: TableId) -> Option<&Rc<Entries>> {
         let at = table as usize;
-        if self.indexes[at].is_none() {
-            self.indexes[at] = self.tables[at].as_ref().map(|t| Rc::new(RuleIndex::new(&t.rules)));
+        if self.entries[at].is_none() {
+            self.entries[at] = self.tables[at].as_ref().map(|t| Rc::new(Entries::new(&t.rules)));
         }
-        self.indexes[at].clone()
+        self.entries[at].as_ref()
     }
 
     /// `iptables-restore` for one table: replaces it, registers its hooks, and turns conntrack on or off as the rules
@@ -97,7 +97,7 @@ impl Netns {
             }
         }
         self.tables[table as usize] = Some(loaded);
-        self.indexes[table as usize] = None;
+        self.entries[table as usize] = None;
         self.forget_recent_tables();
         if !self.table_order.contains(&table) {
             self.table_order.insert(0, table);

@@ -127,13 +127,6 @@ impl Route {
         self.hops.first()?.gateway
     }
 
-    /// True if the address lies in its destination.
-    #[inline]
-    pub fn covers(&self, addr: Ipv4Addr) -> bool {
-        let other = self.dst.addr().to_bits() ^ addr.to_bits();
-        other.checked_shr(32 - u32::from(self.dst.prefix_len())).unwrap_or(0) == 0
-    }
-
     /// One of its ways out leads by this device.
     pub fn uses(&self, dev: DevId) -> bool {
         self.hops.iter().any(|h| h.dev == dev)
@@ -146,10 +139,20 @@ impl Route {
     }
 }
 
+/// A route's prefix, and its place in the list of all.
+#[derive(Clone, Copy, Debug)]
+struct Ranked {
+    net: u32,
+    mask: u32,
+    at: u32,
+}
+
 /// All routes of a namespace, and the rules that choose among its tables.
 #[derive(Clone, Debug, Default)]
 pub struct Fib {
-    pub(super) routes: Vec<Rc<Route>>,
+    routes: Vec<Rc<Route>>,
+    /// The same in the order in which a lookup prefers them.
+    ranked: Vec<Ranked>,
     /// `ip rule`
     pub rules: FibRules,
     /// The tables that somebody has put a route into; they stay when it goes.
@@ -164,6 +167,28 @@ impl Fib {
         &self.routes
     }
 
+    /// The routes that cover an address: the longest prefix first; of one prefix the highest table, as local counts more than
+    /// main; of one table the lowest metric, then in the order of their insertion.
+    pub(super) fn covering(&self, addr: Ipv4Addr) -> impl Iterator<Item = &Rc<Route>> {
+        let addr = addr.to_bits();
+        let covers = move |r: &&Ranked| (r.net ^ addr) & r.mask == 0;
+        self.ranked.iter().filter(covers).filter_map(|r| self.routes.get(r.at as usize))
+    }
+
+    /// After every change of the routes.
+    fn rank(&mut self) {
+        self.ranked.clear();
+        self.ranked.extend(self.routes.iter().zip(0..).map(|(r, at)| Ranked {
+            net: r.dst.addr().to_bits(),
+            mask: r.dst.netmask().to_bits(),
+            at,
+        }));
+        let routes = &self.routes;
+        let key =
+            |r: &Ranked| routes.get(r.at as usize).map(|r| (r.dst.prefix_len(), r.table, Reverse(r.metric)));
+        self.ranked.sort_by_key(|r| Reverse(key(r)));
+    }
+
     /// Adds a route behind those of its prefix and metric. With `exclusive` it is refused (false) if there is one of the
     /// same table, prefix and metric; without, only if there is one that is the same in everything.
     pub fn add(&mut self, route: Route, exclusive: bool) -> bool {
@@ -175,6 +200,7 @@ impl Fib {
         }
         self.new_table(route.table);
         self.routes.insert(at, Rc::new(route));
+        self.rank();
         true
     }
 
@@ -193,13 +219,10 @@ impl Fib {
     /// Puts a route in the place of the first of its table, prefix and metric (`NLM_F_REPLACE`); false if there is none.
     pub fn replace(&mut self, route: Route) -> bool {
         let key = route.key();
-        match self.routes.iter_mut().find(|r| r.key() == key) {
-            Some(slot) => {
-                *slot = Rc::new(route);
-                true
-            }
-            None => false,
-        }
+        let Some(slot) = self.routes.iter_mut().find(|r| r.key() == key) else { return false };
+        *slot = Rc::new(route);
+        self.rank();
+        true
     }
 
     /// Removes the first route for which `which` is true (`fib_table_delete`).
@@ -207,6 +230,7 @@ impl Fib {
         let at = self.routes.iter().position(|r| which(r));
         if let Some(at) = at {
             self.routes.remove(at);
+            self.rank();
         }
         at.is_some()
     }
@@ -215,6 +239,7 @@ impl Fib {
     pub fn remove(&mut self, which: &dyn Fn(&Route) -> bool) -> usize {
         let before = self.routes.len();
         self.routes.retain(|r| !which(r));
+        self.rank();
         before - self.routes.len()
     }
 }

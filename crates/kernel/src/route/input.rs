@@ -109,8 +109,7 @@ impl Netns {
                     && on_link
                     && self.conf_or(out, |c| c.send_redirects)
                     && (self.conf_or(out, |c| c.shared_media) || self.inet_addr_onlink(out, src, gateway));
-                let source = self.source_for(&found, dst);
-                let mtu = found.route.mtu;
+                let (source, mtu) = (Ipv4Addr::UNSPECIFIED, found.route.mtu);
                 let d = Dst { verdict: Verdict::Out, dev: out, gateway, source, mtu };
                 Decision { route: Some(found.route), outcome: Ok((d, redirect)) }
             }

@@ -144,24 +144,17 @@ impl Netns {
     /// `fib_table_lookup`: the longest prefix with a way out that can be used, then the lowest metric. `None` also if that is
     /// a throw route.
     pub(crate) fn table_lookup(&self, tables: &[FibTable], flow: &Flow) -> Option<Found> {
-        let mut best: Option<(&Rc<Route>, Option<NextHop>)> = None;
-        for route in self.fib.routes() {
-            if !route.covers(flow.dst) || !tables.contains(&route.table) || route.scope < flow.scope {
-                continue;
+        let usable = |route: &Rc<Route>| {
+            if !tables.contains(&route.table) || route.scope < flow.scope {
+                return None;
             }
-            // The table's number counts more than the metric: local before main.
-            let rank = |r: &Route| (r.dst.prefix_len(), r.table, std::cmp::Reverse(r.metric));
-            if best.is_some_and(|(b, _)| rank(b) >= rank(route)) {
-                continue;
+            match self.usable_hop(route, flow.oif) {
+                _ if route.kind.is_error() => Some(Found { route: Rc::clone(route), hop: None }),
+                None => None,
+                hop => Some(Found { route: Rc::clone(route), hop }),
             }
-            if route.kind.is_error() {
-                best = Some((route, None));
-            } else if let Some(hop) = self.usable_hop(route, flow.oif) {
-                best = Some((route, Some(hop)));
-            }
-        }
-        let (route, hop) = best.filter(|(route, _)| route.kind != RouteKind::Throw)?;
-        Some(Found { route: Rc::clone(route), hop })
+        };
+        self.fib.covering(flow.dst).find_map(usable).filter(|found| found.route.kind != RouteKind::Throw)
     }
 
     /// The first way out by a device that is up. An address is this host's even if its device is down.

@@ -175,12 +175,7 @@ impl Netns {
         // As long as nobody has added a rule, table local is one with table main.
         let tables =
             if self.fib.rules.custom { [FibTable::LOCAL; 2] } else { [FibTable::LOCAL, FibTable::MAIN] };
-        let local = self
-            .fib
-            .routes()
-            .iter()
-            .filter(|r| r.covers(addr) && tables.contains(&r.table))
-            .max_by_key(|r| (r.dst.prefix_len(), r.table, std::cmp::Reverse(r.metric)));
+        let local = self.fib.covering(addr).find(|r| tables.contains(&r.table));
         match local {
             Some(r) if dev.is_none() || r.dev() == dev => match r.kind {
                 RouteKind::Local => AddrType::Local,

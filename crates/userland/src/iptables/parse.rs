@@ -221,7 +221,7 @@ impl<'a> Restore<'a> {
         let text = self.text;
         let later = |name: &str| declared_later(text, source.line, name);
         let run = Run { source, line: Some(source.line), declared_later: &later, objects: self.objects };
-        run.apply(&command, &mut open.draft)
+        run.apply(&command.op, command.spec, &mut open.draft)
     }
 
     fn begin(&mut self, source: Source<'a>) -> Result<(), Diagnostic> {

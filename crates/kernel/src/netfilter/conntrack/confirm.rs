@@ -9,6 +9,7 @@ use crate::event::{CtEvent, CtEventKind, HookCtx, What};
 use crate::{ConnId, Ct, Cut, Cx, DevId, DropReason, Netns, Skb};
 
 /// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
+#[inline(never)]
 pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     // An ICMP error about an answer changes nothing.
@@ -34,16 +35,17 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
         return Ok(skb);
     }
     let (orig, reply, zone) = (c.orig, c.reply, c.zone);
-    if !ns.ct.is_free(&orig, zone) || !ns.ct.is_free(&reply, zone) {
+    if !ns.ct.insert(conn, cx.now) {
         bury(ns, &skb, &orig, zone, cx);
         bury(ns, &skb, &reply, zone, cx);
-        if [orig, reply].iter().any(|t| ns.ct.find(t, zone, cx.now).is_some()) {
+        if !ns.ct.insert(conn, cx.now) {
             ns.ct.stats.insert_failed += 1;
             ns.ct.stats.drop += 1;
+            // What the helper has announced for it goes with it.
+            remove_expectations(ns, skb.id, conn, cx);
             return Err(cx.drop(&skb, DropReason::CtInsertFailed));
         }
     }
-    ns.ct.insert(conn, cx.now);
     cx.emit(skb.id, || What::Confirmed(conn));
     if let Some(c) = ns.ct.get_mut(conn) {
         c.pending |= if c.master.is_some() { ipct::RELATED } else { ipct::NEW };

@@ -19,6 +19,7 @@ use packet::{Icmp, Ip, L4, Protocol, Sctp, icmp_type};
 use std::rc::Rc;
 
 /// `nf_conntrack_in`
+#[inline(never)]
 pub(crate) fn nf_conntrack_in(
     ns: &mut Netns,
     mut skb: Skb,
@@ -100,7 +101,7 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
             return icmp_error(ns, skb, ip, icmp, cx).map_err(NotTracked::Error);
         }
     }
-    let tuple = Tuple::of(ip).ok_or("nf_ct: can't get tuple")?;
+    let Some(tuple) = Tuple::of(ip) else { return Err("nf_ct: can't get tuple".into()) };
     let before = skb.ct;
     let (conn, info, mut step) = resolve_normal_ct(ns, skb, &tuple, cx)?;
     skb.ct = Ct::Tracked { conn, info };
@@ -139,8 +140,12 @@ fn resolve_normal_ct(
 ) -> Result<(ConnId, ConnInfo, CtStep), NotTracked> {
     let template = template(skb.ct);
     let zone = template.zone_of(skb.mark);
-    let Some((conn, dir)) = ns.ct.find(tuple, zone, cx.now) else {
-        bury(ns, skb, tuple, zone, cx);
+    let found = ns.ct.find_any(tuple, zone, cx.now);
+    if let Some(Err(over)) = found {
+        // nf_ct_gc_expired
+        ct_kill(ns, skb, over, cx);
+    }
+    let Some(Ok((conn, dir))) = found else {
         let (conn, step) = init_conntrack(ns, skb, tuple, template, cx)?;
         let state = if step == CtStep::Expected { CtState::Related } else { CtState::New };
         return Ok((conn, ConnInfo { state, dir: Direction::Original }, step));
@@ -237,7 +242,7 @@ fn handle_packet(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> Result<Handled, &'static str> {
-    let (timeouts, now) = (ns.ct.timeouts.clone(), cx.now);
+    let now = cx.now;
     let stream_after = ns.era().udp_stream_after();
     let checks = ns.ct.settings.checksum && ctx.hook == InetHook::PreRouting;
     let settings = TcpSettings {
@@ -247,7 +252,7 @@ fn handle_packet(
         ignore_invalid_rst: ns.ct.settings.tcp_ignore_invalid_rst,
         syn_keeps_timeout: ns.era().syn_keeps_timeout(),
     };
-    let Some(c) = ns.ct.get_mut(conn) else { return Ok(Handled::Done) };
+    let Some((c, timeouts)) = ns.ct.get_timed(conn) else { return Ok(Handled::Done) };
     // As it was before this packet: the first answer is judged as the first answer.
     let seen_reply = c.status & status::SEEN_REPLY != 0;
     match &ip.l4 {
@@ -265,7 +270,7 @@ fn handle_packet(
             let assured = c.status & status::ASSURED != 0;
             let measured = c.seqadj.as_deref().map(|all| as_measured(all, info.dir, tcp));
             let tcp = measured.as_ref().unwrap_or(tcp);
-            let verdict = track.packet(info.dir, tcp, seen_reply, assured, settings, &timeouts);
+            let verdict = track.packet(info.dir, tcp, seen_reply, assured, settings, timeouts);
             c.tcp = Some(track);
             match verdict {
                 TcpVerdict::Accept { timeout, changed, assured } => {
@@ -297,7 +302,7 @@ fn handle_packet(
             if checks && !udp.checksum_ok {
                 return Err("nf_ct_udp: bad checksum");
             }
-            let (timeout, assured) = udp_packet(c, seen_reply, &timeouts, stream_after, now);
+            let (timeout, assured) = udp_packet(c, seen_reply, timeouts, stream_after, now);
             c.refresh(timeout, now);
             c.account(info.dir, ip.total_len());
             c.pending |= if assured { ipct::ASSURED } else { 0 };
@@ -315,7 +320,7 @@ fn handle_packet(
                 return Err("nf_ct_sctp: bad CRC");
             }
             let (confirmed, assured) = (c.is_confirmed(), c.status & status::ASSURED != 0);
-            match SctpTrack::packet(&mut c.sctp, confirmed, info.dir, &sctp, assured, &timeouts) {
+            match SctpTrack::packet(&mut c.sctp, confirmed, info.dir, &sctp, assured, timeouts) {
                 SctpVerdict::Accept { timeout, changed, assured } => {
                     c.refresh(timeout, now);
                     c.account(info.dir, ip.total_len());

@@ -105,7 +105,9 @@ pub(crate) fn nf_ct_expect_related(
 ) -> Result<(), Unexpected> {
     expire(ns, cx);
     unlink(ns, skb.id, &|e| e.master == expect.master && e.tuple == expect.tuple, cx);
-    if ns.ct.expects.iter().any(|e| e.tuple == expect.tuple) {
+    // nf_ct_zone_equal_any: another zone may expect the same.
+    let zone = |e: &Expect| ns.ct.get(e.master).map(|m| m.zone.id);
+    if ns.ct.expects.iter().any(|e| e.tuple == expect.tuple && zone(e) == zone(&expect)) {
         return Err(Unexpected::Busy);
     }
     let mine = ns.ct.expects.iter().filter(|e| e.master == expect.master);

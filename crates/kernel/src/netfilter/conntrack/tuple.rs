@@ -122,6 +122,7 @@ fn invert_icmp(kind: u8) -> Option<u8> {
 
 impl Tuple {
     /// `nf_ct_get_tuple`: the tuple of a packet; `None` for an ICMP error or a fragment without its header.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub fn of(ip: &Ip) -> Option<Tuple> {
         if ip.frag.offset != 0 {
             return None;
@@ -144,6 +145,7 @@ impl Tuple {
     }
 
     /// `nf_ct_invert_tuple`: the tuple of the answer; `None` if there is no answer to such a packet.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub fn invert(&self) -> Option<Tuple> {
         let key = match self.key {
             L4Key::Ports { sport, dport } => L4Key::Ports { sport: dport, dport: sport },

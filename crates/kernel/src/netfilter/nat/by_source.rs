@@ -25,7 +25,9 @@ fn bucket_of(orig: &Tuple) -> usize {
 impl BySource {
     /// Adds a flow with that original direction.
     pub(crate) fn insert(&mut self, orig: &Tuple, id: ConnId) {
-        self.buckets.resize_with(BUCKETS, Vec::new);
+        if self.buckets.is_empty() {
+            self.buckets.resize_with(BUCKETS, Vec::new);
+        }
         if let Some(bucket) = self.buckets.get_mut(bucket_of(orig)) {
             bucket.push(id);
         }

@@ -1,18 +1,19 @@
 //! When NAT asks the nat table, and what it does with the answer (net/netfilter/nf_nat_core.c, nf_nat_proto.c).
 
 use super::packet::{icmp_reply_translation, manip_pkt};
-use super::tuple::get_unique_tuple;
+use super::tuple::{Unique, get_unique_tuple};
 use super::{Manip, NatRange};
 use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
-use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ct_kill, status, try_assign_helper};
+use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, Tuple, ct_kill, status, try_assign_helper};
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::xtables::{TableId, TableVerdict, ipt_do_table};
+use crate::netfilter::xtables::{TableId, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
-use packet::L4;
+use packet::{L4, Protocol};
 use std::rc::Rc;
 
 /// `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn`, `_out`
+#[inline(never)]
 pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let daddr = skb.ip().map(|ip| ip.dst);
     let mut skb = nf_nat_inet_fn(ns, skb, ctx, cx)?;
@@ -33,7 +34,7 @@ pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut C
 }
 
 /// `nf_nat_inet_fn`
-fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+fn nf_nat_inet_fn(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     let manip = Manip::of(ctx.hook);
     let is_icmp = matches!(skb.ip().map(|ip| &ip.l4), Some(L4::Icmp(_)));
@@ -48,10 +49,9 @@ fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> R
         }
         return Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx));
     }
-    let skb = match ipt_do_table(ns, TableId::Nat, skb, ctx, cx) {
-        TableVerdict::Accept(skb) => skb,
-        TableVerdict::Drop(skb, reason) => return Err(cx.drop(&skb, reason)),
-    };
+    if let Err(reason) = ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx) {
+        return Err(cx.drop(&skb, reason));
+    }
     if !initialized(ns, conn, manip)
         && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)
     {
@@ -117,21 +117,48 @@ pub(crate) fn nf_nat_setup_info(
     if c.is_confirmed() || c.status & done_bit(manip) != 0 {
         return Ok(());
     }
+    if null && ns.ct.find(&c.reply, c.zone, cx.now).is_none() {
+        // Nothing is asked for, and nobody is in the way.
+        return decided(ns, skb, conn, manip, null, cx);
+    }
     // Every entry has an answer that can be inverted: it could not have been made otherwise.
     let current = c.reply.invert().ok_or(DropReason::CtInsertFailed)?;
-    let (new, old) = get_unique_tuple(ns, &current, range, conn, manip, cx);
-    if let Some(old) = old {
-        ct_kill(ns, skb, old, cx);
-    }
-    let reply = new.invert().ok_or(DropReason::CtInsertFailed)?;
-    let (now, automatic, modules) = (cx.now, ns.ct.auto_helper, ns.modules);
-    if let Some(c) = ns.ct.get_mut(conn) {
-        if new != current {
-            c.reply = reply;
-            c.status |= nat_bit(manip);
-            // Another server port may be that of a helper (nf_conntrack_alter_reply).
-            try_assign_helper(c, None, automatic, &modules);
+    let reply = match get_unique_tuple(ns, &current, range, conn, manip, cx) {
+        Unique::Same => None,
+        Unique::Changed(new, old) => {
+            if let Some(old) = old {
+                ct_kill(ns, skb, old, cx);
+            }
+            Some(new.invert().ok_or(DropReason::CtInsertFailed)?)
         }
+    };
+    if let Some(reply) = reply {
+        alter_reply(ns, conn, reply, manip);
+    }
+    decided(ns, skb, conn, manip, null, cx)
+}
+
+/// `nf_conntrack_alter_reply`: another server port may be that of a helper.
+fn alter_reply(ns: &mut Netns, conn: ConnId, reply: Tuple, manip: Manip) {
+    let (automatic, modules) = (ns.ct.auto_helper, ns.modules);
+    if let Some(c) = ns.ct.get_mut(conn).filter(|c| c.reply != reply) {
+        c.reply = reply;
+        c.status |= nat_bit(manip);
+        try_assign_helper(c, None, automatic, &modules);
+    }
+}
+
+/// One direction of an entry has been decided.
+fn decided(
+    ns: &mut Netns,
+    skb: &Skb,
+    conn: ConnId,
+    manip: Manip,
+    null: bool,
+    cx: &mut Cx<'_>,
+) -> Result<(), DropReason> {
+    let now = cx.now;
+    if let Some(c) = ns.ct.get_mut(conn) {
         c.status |= done_bit(manip);
         cx.emit(skb.id, || What::NatSetup { conn, manip, null, row: Box::new(c.row(now)) });
     }
@@ -159,11 +186,25 @@ fn nf_nat_packet(
     }
     let Some(target) = c.tuple(dir.flip()).invert() else { return skb };
     let before = cx.explains().then(|| Rc::clone(&skb.frame));
+    // A header that the first fragment does not hold whole is put together; the fragments do not fit any more.
+    let first = skb.frag_list.as_ref().and_then(|parts| parts.first());
+    if first.is_some_and(|(_, len)| skb.ip().is_some_and(|ip| *len < written(ip.protocol()))) {
+        skb.frag_list = None;
+    }
     let changed = skb.ip_mut().is_some_and(|ip| manip_pkt(ip, &target, manip));
     if changed {
         report(&skb, before, conn, manip, ctx, cx);
     }
     skb
+}
+
+/// Bytes of the transport header that NAT writes (`l4proto_manip_pkt`).
+fn written(proto: Protocol) -> usize {
+    match proto {
+        Protocol::TCP => 20,
+        Protocol::SCTP => 12,
+        _ => 8,
+    }
 }
 
 /// Logs a rewriting. Only who keeps a log has kept the packet as it was: keeping it means a copy.

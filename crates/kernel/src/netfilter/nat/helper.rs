@@ -45,6 +45,10 @@ pub(crate) fn nf_nat_ftp(
             Err(_) => return Err(nf_ct_helper_drop(ns, &skb, expect.helper, "all ports in use", cx)),
         }
     }
+    if port == 0 {
+        // Announced all the same: 0 also stands for "no port was found".
+        return Err(nf_ct_helper_drop(ns, &skb, expect.helper, "all ports in use", cx));
+    }
     let IpAddr::V4(addr) = expect.tuple.dst else { return Ok(skb) };
     let [a, b, c, d] = addr.octets();
     let text = match kind {

@@ -8,9 +8,17 @@ use crate::{ConnId, Cx, Netns};
 use rand_core::Rng;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The tuple to use instead of `orig`: one whose answers collide with no other flow, if there is one, and the flow
-/// that has to make room for it, if one does. If every one is taken the result is taken too, and the packet ends when
-/// its entry cannot be inserted. `orig` is the flow's original direction as it stands, the other manipulation included.
+/// What a flow's original direction becomes.
+pub(super) enum Unique {
+    /// What it is.
+    Same,
+    /// Another tuple, and the flow that has to make room for it, if one does.
+    Changed(Tuple, Option<ConnId>),
+}
+
+/// The tuple to use instead of `orig`: one whose answers collide with no other flow, if there is one. If every one is taken
+/// the result is taken too, and the packet ends when its entry cannot be inserted. `orig` is the flow's original direction as
+/// it stands, the other manipulation included.
 pub(super) fn get_unique_tuple(
     ns: &Netns,
     orig: &Tuple,
@@ -18,15 +26,17 @@ pub(super) fn get_unique_tuple(
     conn: ConnId,
     manip: Manip,
     cx: &mut Cx<'_>,
-) -> (Tuple, Option<ConnId>) {
+) -> Unique {
     let free = |t: &Tuple| holder(ns, t, conn, cx).is_none();
     let keeps = !range.random && !range.random_fully;
     // A source stays as it is, or becomes what it has become for another destination.
     if manip == Manip::Src && keeps {
-        let fits = in_range(orig, range);
-        let known = if fits { Some(*orig) } else { find_appropriate_src(ns, orig, range, conn) };
-        if let Some(t) = known.filter(free) {
-            return (t, None);
+        if in_range(orig, range) {
+            if free(orig) || reverse_is_known(ns, orig, conn, cx) {
+                return Unique::Same;
+            }
+        } else if let Some(t) = find_appropriate_src(ns, orig, range, conn).filter(free) {
+            return Unique::Changed(t, None);
         }
     }
     let wish = find_best_ips_proto(ns, orig, range, conn, manip);
@@ -36,10 +46,17 @@ pub(super) fn get_unique_tuple(
             Some(_) if range.base.is_some() => false,
             Some(ports) => port_in(&wish, manip, ports) && (ports.min == ports.max || free(&wish)),
         };
-    if keeps_port {
-        return (wish, None);
-    }
-    unique_port(ns, wish, range, conn, manip, cx)
+    let (t, old) = if keeps_port { (wish, None) } else { unique_port(ns, wish, range, conn, manip, cx) };
+    if t == *orig && old.is_none() { Unique::Same } else { Unique::Changed(t, old) }
+}
+
+/// `nf_nat_used_tuple_new`: a flow that is not translated is this one seen from its other end, as zones of one direction allow.
+/// Another port would be of no use.
+fn reverse_is_known(ns: &Netns, orig: &Tuple, conn: ConnId, cx: &Cx<'_>) -> bool {
+    let Some(new) = ns.ct.get(conn) else { return false };
+    let find = |t: &Tuple| ns.ct.find(t, new.zone, cx.now).and_then(|(id, _)| ns.ct.get(id));
+    let known = find(orig).or_else(|| find(&new.reply));
+    known.is_none_or(|known| known.status & status::NAT_MASK == 0 && known.orig == new.reply)
 }
 
 /// `nf_in_range`: the source is one that the range allows.

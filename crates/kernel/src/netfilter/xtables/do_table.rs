@@ -3,7 +3,7 @@
 use super::matches::{Checks, Match, MatchCx};
 use super::rule::{CheckOf, Rule, Seen};
 use super::targets::{Target, TargetVerdict, eval_ext};
-use super::{ChainId, RuleIndex, RuleSet, RuleState, TableId, TableVerdict, Verdict};
+use super::{ChainId, RuleSet, RuleState, TableId, Verdict, quiet};
 use crate::event::{HookCtx, RuleOutcome, RuleStep, What};
 use crate::netfilter::conntrack::TemplateId;
 use crate::{Cx, DropReason, Netns, Skb};
@@ -11,9 +11,9 @@ use std::rc::Rc;
 
 /// Where the walk is: a chain and the index of the next rule.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    chain: ChainId,
-    next: usize,
+pub(super) struct Place {
+    pub chain: ChainId,
+    pub next: usize,
 }
 
 impl Place {
@@ -24,7 +24,7 @@ impl Place {
 }
 
 /// Whether a rule matches.
-enum Outcome {
+pub(super) enum Outcome {
     Yes,
     No,
     /// A match has found the packet to be malformed.
@@ -38,93 +38,65 @@ enum Flow {
     Done(Verdict, DropReason),
 }
 
-/// Walks the table's chain at this hook. Without a log only those rules are looked at that the packet can match.
+/// Walks the table's chain at this hook. Without a log only those rules are looked at that the packet can match. `Err` is why
+/// the table drops the packet.
 pub(crate) fn ipt_do_table(
     ns: &mut Netns,
     table: TableId,
-    mut skb: Skb,
+    skb: &mut Skb,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
-) -> TableVerdict {
-    let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return TableVerdict::Accept(skb) };
-    let Some(base) = rules.base_chain(ctx.hook) else { return TableVerdict::Accept(skb) };
-    let index = match cx.explains() || skb.ip().is_none() {
-        true => None,
-        // An empty chain is all policy.
-        false if rules.chains[usize::from(base.0)].rules.is_empty() => {
-            return match policy(ns, &rules, base, &skb, ctx, cx) {
-                (Verdict::Accept, _) => TableVerdict::Accept(skb),
-                (Verdict::Drop, reason) => TableVerdict::Drop(skb, reason),
-            };
+) -> Result<(), DropReason> {
+    let quick = !cx.explains() && skb.ip().is_some_and(|ip| ip.src.is_ipv4() && ip.dst.is_ipv4());
+    let said = match quick {
+        true => match quiet::chain(ns, table, ctx.hook) {
+            None => return Ok(()),
+            Some((base, None)) => {
+                cx.pass_over(1);
+                quiet::policy(ns, table, base, skb.ip().map_or(0, packet::Ip::total_len))
+            }
+            Some((base, Some(entries))) => quiet::walk(ns, &entries, base, skb, ctx, cx),
+        },
+        false => {
+            let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
+            let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
+            walk(ns, &rules, base, skb, ctx, cx)
         }
-        false => ns.rule_index(table),
     };
-    // The stack's memory is used again by the next walk. A target may send a packet, which walks tables meanwhile.
-    let mut stack = std::mem::take(&mut ns.jumpstack);
-    stack.clear();
-    let verdict = walk(ns, &rules, index.as_deref(), base, &mut stack, &mut skb, ctx, cx);
-    ns.jumpstack = stack;
-    match verdict {
-        (Verdict::Accept, _) => TableVerdict::Accept(skb),
-        (Verdict::Drop, reason) => TableVerdict::Drop(skb, reason),
+    match said {
+        (Verdict::Accept, _) => Ok(()),
+        (Verdict::Drop, reason) => Err(reason),
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "the walk's whole state; a struct would only rename it")]
+/// Looks at every rule.
+#[inline(never)]
 fn walk(
     ns: &mut Netns,
     rules: &Rc<RuleSet>,
-    index: Option<&RuleIndex>,
     base: ChainId,
-    stack: &mut Vec<Place>,
     skb: &mut Skb,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> (Verdict, DropReason) {
     let mut place = Place { chain: base, next: 0 };
-    let mut lent = RuleState::default();
+    let (mut stack, mut lent) = (Vec::new(), RuleState::default());
     loop {
-        let at = usize::from(place.chain.0);
-        if let Some(index) = index {
-            let next = index.first(at, place.next, skb);
-            cx.pass_over(next - place.next);
-            place.next = next;
-        }
-        let chain = &rules.chains[at];
+        let chain = &rules.chains[usize::from(place.chain.0)];
         let flow = match chain.rules.get(place.next) {
             Some(rule) => {
                 let here = place;
                 place.next += 1;
-                match index.and_then(|i| i.quick(at, here.next, skb)) {
-                    Some(ok) => {
-                        cx.pass_over(1);
-                        if !ok {
-                            continue;
-                        }
-                        count(ns, rules.table, here, skb);
-                    }
-                    None => match rule_matches(ns, here, rule, skb, ctx, cx, rules, &mut lent) {
-                        Outcome::Yes => {}
-                        Outcome::No => continue,
-                        Outcome::HotDrop => return (Verdict::Drop, DropReason::NetfilterDrop),
-                    },
+                cx.pass_over(usize::from(!cx.explains()));
+                match rule_matches(ns, here, rule, skb, ctx, cx, rules, &mut lent) {
+                    Outcome::Yes => take(ns, rule, place, &mut stack, skb, ctx, cx),
+                    Outcome::No => continue,
+                    Outcome::HotDrop => return (Verdict::Drop, DropReason::NetfilterDrop),
                 }
-                if let (Some(_), Target::Jump(to)) = (index, &rule.target)
-                    && rules.chains[usize::from(to.0)].rules.is_empty()
-                {
-                    // There and back.
-                    cx.pass_over(1);
-                    continue;
-                }
-                take(ns, rule, place, stack, skb, ctx, cx)
             }
             None if chain.base.is_some() => Flow::Policy,
             None => {
-                if cx.explains() {
-                    note(rules, place, RuleOutcome::Return, skb, ctx, cx);
-                } else {
-                    cx.pass_over(1);
-                }
+                note(rules, place, RuleOutcome::Return, skb, ctx, cx);
                 stack.pop().map_or(Flow::Policy, Flow::Next)
             }
         };
@@ -181,11 +153,7 @@ fn policy(
         counters.add(len);
     }
     let end = Place { chain: base, next: chain.rules.len() };
-    if cx.explains() {
-        note(rules, end, RuleOutcome::Policy(verdict), skb, ctx, cx);
-    } else {
-        cx.pass_over(1);
-    }
+    note(rules, end, RuleOutcome::Policy(verdict), skb, ctx, cx);
     (verdict, DropReason::NetfilterDrop)
 }
 
@@ -205,9 +173,9 @@ fn note(rules: &RuleSet, place: Place, outcome: RuleOutcome, skb: &Skb, ctx: &Ho
     });
 }
 
-/// Tests a rule and counts the packet if it matches. `lent` is memory for what a rule remembers while it is asked.
+/// Tests a rule and counts the packet if it matches; logs that if somebody keeps the log. `lent` is memory for what a rule remembers while it is asked.
 #[allow(clippy::too_many_arguments, reason = "as for the walk")]
-fn rule_matches(
+pub(super) fn rule_matches(
     ns: &mut Netns,
     place: Place,
     rule: &Rc<Rule>,
@@ -222,7 +190,7 @@ fn rule_matches(
         && (rule.matches.is_empty()
             || matches_match(ns, rules.table, place, rule, skb, ctx, cx, &mut checks, lent));
     if ok {
-        count(ns, rules.table, place, skb);
+        count(ns, rules.table, place, skb.ip().map_or(0, packet::Ip::total_len));
     }
     let says = match ok {
         _ if checks.hotdrop => Outcome::HotDrop,
@@ -230,7 +198,6 @@ fn rule_matches(
         false => Outcome::No,
     };
     if !cx.explains() {
-        cx.pass_over(1);
         return says;
     }
     let (rule, checks) = (Rc::clone(rule), checks.list);
@@ -240,9 +207,10 @@ fn rule_matches(
     says
 }
 
-fn count(ns: &mut Netns, table: TableId, place: Place, skb: &Skb) {
+#[inline]
+pub(super) fn count(ns: &mut Netns, table: TableId, place: Place, len: usize) {
     if let Some(state) = rule_state(ns, table, place) {
-        state.counters.add(skb.ip().map_or(0, packet::Ip::total_len));
+        state.counters.add(len);
     }
 }
 
@@ -259,7 +227,7 @@ fn matches_match(
     checks: &mut Checks,
     state: &mut RuleState,
 ) -> bool {
-    let remembers = !rule.matches.iter().all(Match::is_stateless);
+    let remembers = rule.matches.iter().any(Match::remembers);
     if remembers && let Some(s) = rule_state(ns, table, place) {
         *state = std::mem::take(s);
     }
@@ -278,6 +246,7 @@ fn matches_match(
     ok
 }
 
+#[inline]
 fn rule_state(ns: &mut Netns, table: TableId, place: Place) -> Option<&mut RuleState> {
     ns.table_mut(table)?.state.get_mut(usize::from(place.chain.0))?.get_mut(place.next)
 }

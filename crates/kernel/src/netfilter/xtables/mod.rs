@@ -4,20 +4,22 @@
 //! not exist.
 
 mod do_table;
+mod entry;
 mod index;
 pub mod matches;
+mod quiet;
 mod rule;
 mod table;
 pub mod targets;
 
-pub(crate) use do_table::{Place, ipt_do_table};
-pub(crate) use index::RuleIndex;
+pub(crate) use do_table::ipt_do_table;
+pub(crate) use entry::Entries;
 pub use rule::{Check, CheckOf, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule, Seen};
 pub use table::{
     Chain, ChainId, LoadedTable, MatchMemory, Policy, RuleSet, RuleSetError, RuleState, TableId,
 };
 
-use crate::{DropReason, Skb};
+use crate::Skb;
 use std::fmt;
 
 /// A verdict that ends the walk through a table.
@@ -36,15 +38,6 @@ impl fmt::Display for Verdict {
             Verdict::Drop => "DROP",
         })
     }
-}
-
-/// What a whole table says.
-#[derive(Debug)]
-pub(crate) enum TableVerdict {
-    /// Go on with this packet.
-    Accept(Skb),
-    /// Drop it, for this reason.
-    Drop(Skb, DropReason),
 }
 
 /// The marks and states that make a locally made packet be routed anew after mangle OUTPUT.

@@ -134,7 +134,7 @@ fn execute(
     let mut draft = Draft::of(&loaded);
     // What -v shows is printed before anything is tried.
     stdout.push_str(&shown_rules(&command, &draft, &run)?);
-    run.apply(&command, &mut draft)?;
+    run.apply(&command.op, command.spec.clone(), &mut draft)?;
     stdout.push_str(&shown_chains(&command, &loaded.rules));
     if !matches!(command.op, Op::Check(_)) {
         let table = commit(draft, run.objects, source.text)?;
@@ -152,6 +152,7 @@ fn shown_rules(command: &Command<'_>, draft: &Draft, run: &Run<'_>) -> Result<St
     }
     let rules = command
         .spec
+        .clone()
         .rules(run.source, &Scope { draft, declared_later: run.declared_later, objects: run.objects })?;
     Ok(run::verbose_lines(&draft.names_only(), &rules))
 }

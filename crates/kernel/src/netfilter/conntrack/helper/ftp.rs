@@ -184,15 +184,23 @@ pub(super) fn help(
     let at_line = c.ftp.get_or_insert_default().of(dir).contains(&Some(seq));
     let skb = match at_line {
         true => read_line(ns, skb, conn, dir, cx)?,
-        false => skb,
+        false => Ok(skb),
     };
+    // Where the line ends is noted even if nobody can be expected, but not of one that is cut off.
     if ends_line && let Some(lines) = ns.ct.get_mut(conn).and_then(|c| c.ftp.as_mut()) {
         lines.note(dir, end);
     }
-    Ok(skb)
+    skb
 }
 
-fn read_line(ns: &mut Netns, skb: Skb, conn: ConnId, dir: Direction, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+/// Announces what the line says. The outer error is that of a line that is not understood.
+fn read_line(
+    ns: &mut Netns,
+    skb: Skb,
+    conn: ConnId,
+    dir: Direction,
+    cx: &mut Cx<'_>,
+) -> Result<Result<Skb, Cut>, Cut> {
     let helper = ns.ct.get(conn).and_then(|c| c.helper).unwrap_or(Helper::FTP);
     let payload = skb.tcp().map_or(&[][..], |t| &t.payload);
     let mut said = None;
@@ -209,12 +217,12 @@ fn read_line(ns: &mut Netns, skb: Skb, conn: ConnId, dir: Direction, cx: &mut Cx
             }
         }
     }
-    let Some((said, c)) = said.zip(ns.ct.get(conn)) else { return Ok(skb) };
+    let Some((said, c)) = said.zip(ns.ct.get(conn)) else { return Ok(Ok(skb)) };
     let (this, other) = (*c.tuple(dir), *c.tuple(dir.flip()));
     let mut dst = other.dst;
     if let Some(addr) = said.addr.map(IpAddr::V4).filter(|a| *a != this.src) {
         if !ns.modules.ftp_loose {
-            return Ok(skb);
+            return Ok(Ok(skb));
         }
         dst = addr;
     }
@@ -227,12 +235,12 @@ fn read_line(ns: &mut Netns, skb: Skb, conn: ConnId, dir: Direction, cx: &mut Cx
         expires: cx.now + Duration::from_secs(helper.timeout()),
     };
     if ns.modules.nf_nat_ftp && c.status & status::NAT_MASK != 0 {
-        return nf_nat_ftp(ns, skb, dir, (said.kind, said.place), expect, cx);
+        return Ok(nf_nat_ftp(ns, skb, dir, (said.kind, said.place), expect, cx));
     }
-    match nf_ct_expect_related(ns, &skb, expect, cx) {
+    Ok(match nf_ct_expect_related(ns, &skb, expect, cx) {
         Ok(()) => Ok(skb),
         Err(_) => Err(nf_ct_helper_drop(ns, &skb, helper, "cannot add expectation", cx)),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub enum Match {
     /// `-m udp`
     Udp(UdpMatch),
     /// `-m sctp`
-    Sctp(SctpMatch),
+    Sctp(Box<SctpMatch>),
     /// `-m icmp`
     Icmp(IcmpMatch),
     /// `-m multiport`
@@ -79,7 +79,7 @@ pub enum Match {
     /// `-m mark`
     Mark(MarkMatch),
     /// `-m conntrack`
-    Conntrack(Conntrack),
+    Conntrack(Box<Conntrack>),
     /// `-m state` (the older spelling of `--ctstate`)
     State(Neg<CtStates>),
     /// `-m addrtype`
@@ -87,11 +87,11 @@ pub enum Match {
     /// `-m statistic`
     Statistic(Statistic),
     /// `-m physdev`
-    Physdev(Physdev),
+    Physdev(Box<Physdev>),
     /// `-m recent`
     Recent(Recent),
     /// `-m set`
-    Set(SetMatch),
+    Set(Box<SetMatch>),
     /// `-m connmark`
     Connmark(ConnmarkMatch),
     /// `-m ttl`
@@ -252,17 +252,9 @@ impl Match {
         }
     }
 
-    /// True if the match is known to leave [`RuleState`] alone.
-    pub(crate) fn is_stateless(&self) -> bool {
-        matches!(
-            self,
-            Match::Comment(_)
-                | Match::Tcp(_)
-                | Match::Udp(_)
-                | Match::Mark(_)
-                | Match::Conntrack(_)
-                | Match::Addrtype(_)
-        )
+    /// True if the match uses [`RuleState`].
+    pub(crate) fn remembers(&self) -> bool {
+        matches!(self, Match::Statistic(_) | Match::Limit(_))
     }
 
     /// True if loading the match turns conntrack on.

@@ -24,8 +24,9 @@ pub use set::{SetRef, SetTarget};
 pub use tcpmss::Tcpmss;
 pub use ttl::Ttl;
 
+use super::do_table::Place;
 use super::table::ChainId;
-use super::{Place, TableId, Verdict};
+use super::{TableId, Verdict};
 use crate::event::HookCtx;
 use crate::netfilter::hook::InetHook;
 use crate::{Ct, Cx, DropReason, Netns, Skb};
@@ -63,7 +64,7 @@ pub enum Target {
     /// `-j LOG`
     Log(Log),
     /// `-j SET`
-    Set(SetTarget),
+    Set(Box<SetTarget>),
     /// `-j TRACE`
     Trace,
     /// `-j CT`
@@ -144,7 +145,7 @@ impl Target {
 }
 
 /// Runs a target extension; `after` is the place behind its rule. `Err` drops the packet for a reason of its own.
-pub(crate) fn eval_ext(
+pub(super) fn eval_ext(
     target: &Target,
     after: Place,
     ns: &mut Netns,

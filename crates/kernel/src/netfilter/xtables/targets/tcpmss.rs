@@ -29,6 +29,10 @@ impl Tcpmss {
         if skb.ip().is_none_or(|ip| ip.frag.offset != 0) {
             return pass;
         }
+        // All of the segment lies in one piece from now on (`skb_ensure_writable`).
+        if skb.frag_list.is_some() {
+            skb.frag_list = None;
+        }
         let wanted = match self {
             Tcpmss::Set(mss) => mss,
             Tcpmss::ClampToPmtu => match smaller_mtu(ns, skb, cx) {
