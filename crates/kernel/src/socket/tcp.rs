@@ -179,8 +179,6 @@ pub(super) const TIMEWAIT: Duration = Duration::from_secs(60);
 const GSO_SEGMENTS: usize = 10;
 /// How far above the old sequence numbers a connection begins that takes the place of one in TIME-WAIT.
 const TIMEWAIT_GAP: u32 = 65_537;
-/// Window scale that Linux offers with a 6 MB `tcp_rmem`.
-pub(super) const WSCALE: u8 = 7;
 /// Bytes of time stamps in each segment.
 pub(super) const TIMESTAMPS: u16 = 12;
 /// The longest packet that stands for several segments, about (`sk_gso_max_size`).

@@ -142,11 +142,12 @@ fn listen(
     remote: Endpoint,
     cx: &mut Cx<'_>,
 ) -> Journey {
-    if tcp.flags.has(TcpFlags::RST) {
-        return Err(cx.drop(&skb, DropReason::SocketRefused));
-    }
-    if tcp.flags.has(TcpFlags::ACK) || !tcp.flags.has(TcpFlags::SYN) {
+    let has = |flag| tcp.flags.has(flag);
+    if has(TcpFlags::ACK) && !has(TcpFlags::RST) {
         return no_socket(ns, Some(listener), skb, cx);
+    }
+    if has(TcpFlags::RST) || has(TcpFlags::FIN) || !has(TcpFlags::SYN) {
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
     let advmss = match ns.ip_route_output(&Flow::to(remote.0).from(local.0)) {
         Ok((dst, _)) => ns.advmss(&dst, remote.0, cx),
@@ -161,7 +162,11 @@ fn listen(
     t.rcv_edge = t.rcv_nxt.wrapping_add(t.rcv_wnd);
     t.snd_wnd = u32::from(tcp.window);
     let seq = t.snd_una;
-    let flags = TcpFlags::SYN | TcpFlags::ACK;
+    let mut flags = TcpFlags::SYN | TcpFlags::ACK;
+    // tcp_ecn_create_request: tcp_ecn is 2, so that ECN is taken up but not asked for.
+    if has(TcpFlags::ECE) && has(TcpFlags::CWR) && skb.ip().is_some_and(|ip| ip.tos & 3 == 0) {
+        flags = flags | TcpFlags::ECE;
+    }
     t.snd_nxt = seq.wrapping_add(1);
     t.unacked.push_back(Unacked { seq, flags, payload: Vec::new(), sacked: false, packet: None });
     let id = ns.sockets.add(Socket::Tcp(Box::new(t)));
