@@ -201,6 +201,7 @@ recordings! {
     s14_marks = "S14-marks",
     s14_masq_moved = "S14-masq-moved",
     s14_masq_select = "S14-masq-select",
+    s14_neighbours = "S14-neighbours",
     s14_netmap = "S14-netmap",
     s14_notrack = "S14-notrack",
     s14_output_drop = "S14-output-drop",
@@ -266,4 +267,34 @@ fn a_changed_record_is_noticed() {
         assert_eq!(found.len(), 1, "{facet}: {found:?}");
         assert!(found[0].starts_with(facet), "{facet}: {found:?}");
     }
+}
+
+/// What a box printed in each step, and the ARP frames on its devices: neither is compared elsewhere.
+fn neighbours(record: &Value) -> Vec<(Vec<String>, Vec<String>)> {
+    let texts = |v: &Value, key: &str| -> Vec<String> {
+        let list = v.as_array().into_iter().flatten();
+        list.map(|x| if key.is_empty() { x } else { &x[key] })
+            .filter_map(|t| Some(t.as_str()?.to_owned()))
+            .collect()
+    };
+    let of = |step: &Value| {
+        let frames = step["ns"]["a"]["wire"].as_array().into_iter().flatten();
+        let arp = frames.filter(|f| f["pkt"].as_str().is_some_and(|p| p.starts_with("arp ")));
+        let arp = arp.map(|f| format!("{} {} {} {}", f["dir"], f["smac"], f["dmac"], f["pkt"])).collect();
+        (texts(&step["outcome"]["stdout"], ""), arp)
+    };
+    record["steps"].as_array().unwrap().iter().map(of).collect()
+}
+
+/// Entries grow stale, delay, are asked for and fail as in the kernel, step by step. (Linux draws how long an entry is reachable;
+/// the steps leave room for that.)
+#[test]
+fn s14_neighbours_age_as_in_the_kernel() {
+    let name = "S14-neighbours";
+    let kernel = neighbours(&read("records", name));
+    let engine = neighbours(&nflab::replay(&read("scenarios", name)).unwrap());
+    for (i, (kernel, engine)) in kernel.iter().zip(&engine).enumerate() {
+        assert_eq!(engine, kernel, "step {i}");
+    }
+    assert!(kernel.iter().map(|(_, arp)| arp.len()).sum::<usize>() > 12);
 }

@@ -1,6 +1,7 @@
 //! Fact V6: which server each scheduler picks, in the order that a Linux 6.1 showed (`data/ipvs/V6a.txt`, `hash.txt`).
 
-use crate::lab::{Lab, block, transcript};
+use crate::lab::{Lab, PODS, Record, block, transcript};
+use serde_json::json;
 
 const ADDRS: [(&str, &str); 4] =
     [("A", "10.244.1.11"), ("B", "10.244.1.12"), ("C", "10.244.1.13"), ("D", "10.244.1.14")];
@@ -152,6 +153,193 @@ fn v6_sh_hashes_the_client_and_with_sh_port_its_port() {
     let text = transcript("V6a");
     play(&text, "sh, weights 1 1 1: one source", "1 1 1", "run 12", 20050);
     play(&text, "sh with -b sh-port", "1 1 1", "run 24", 22700);
+}
+
+/// Nine clients, each with two flows: `192.168.1.100: A A`.
+fn nine_clients(title: &str, scheduler: &str, weights: &str) {
+    let mut lab = Lab::new();
+    let addrs: Vec<String> = (100..109).map(|n| format!("192.168.1.{n}/24")).collect();
+    lab.host("client", "addrs", json!({"eth0": addrs}));
+    lab.cmd(&format!("ipvsadm -A -u 10.96.0.10:1029 -s {scheduler}"));
+    for (letter, weight) in ["A", "B", "C"].into_iter().zip(weights.split(' ')) {
+        lab.cmd(&format!("ipvsadm -a -u 10.96.0.10:1029 -r {}:8080 -m -w {weight}", addr(letter)));
+    }
+    let lines = block(&transcript("V6a"), title);
+    let clients: Vec<(&str, &str)> =
+        lines.iter().filter(|l| l.starts_with("192.168.1.")).filter_map(|l| l.split_once(": ")).collect();
+    assert_eq!(clients.len(), 9, "{title}");
+    let flows: Vec<[usize; 2]> = (20_000..)
+        .step_by(50)
+        .zip(&clients)
+        .map(|(port, (client, _))| {
+            [0, 1].map(|n| lab.flow("client", false, &format!("{client}:{}", port + n), "10.96.0.10:1029"))
+        })
+        .collect();
+    let record = lab.run();
+    for ((client, picks), steps) in clients.iter().zip(flows) {
+        assert_eq!(steps.map(|s| record.picked(s)).join(" "), *picks, "{title}, {client}");
+    }
+}
+
+#[test]
+fn v6_sh_and_mh_send_each_of_nine_clients_to_its_server() {
+    nine_clients("sh: sources 192.168.1.100..108", "sh", "1 1 1");
+    nine_clients("sh, weights 3 2 1", "sh", "3 2 1");
+    nine_clients("mh (Maglev), weights 1 1 1", "mh", "1 1 1");
+    play(&transcript("V6a"), "mh (Maglev), weights 1 1 1", "1 1 1", "run 12", 20050);
+}
+
+#[test]
+fn v6_dh_has_one_server_for_one_virtual_address() {
+    play(&transcript("V6a"), "dh", "1 1 1", "run 6", 20050);
+}
+
+/// A server whose weight is 0 is no server to sh: who hashes to it is refused, unless `sh-fallback` looks for another.
+#[test]
+fn v6_sh_refuses_where_the_hashed_server_has_weight_0_unless_it_may_fall_back() {
+    let lines = block(&transcript("V6a"), "sh, weight 0 on the hashed server");
+    let picks: Vec<&str> =
+        lines.iter().filter_map(|l| l.strip_prefix("picks: ").or(l.strip_prefix("picked "))).collect();
+    let [first, refused, others] = picks[..] else { panic!("{picks:?}") };
+    let mut lab = Lab::new();
+    lab.cmd("ipvsadm -A -u 10.96.0.10:1032 -s sh");
+    for letter in ["A", "B", "C"] {
+        lab.cmd(&format!("ipvsadm -a -u 10.96.0.10:1032 -r {}:8080 -m", addr(letter)));
+    }
+    let flow = |lab: &mut Lab, n: u16| -> Vec<usize> {
+        let src = |i: u16| format!("192.168.1.100:{}", 23_000 + 10 * n + i);
+        (0..n).map(|i| lab.flow("client", false, &src(i), "10.96.0.10:1032")).collect()
+    };
+    let one = flow(&mut lab, 1);
+    lab.cmd(&format!("ipvsadm -e -u 10.96.0.10:1032 -r {}:8080 -m -w 0", addr(first)));
+    let two = flow(&mut lab, 2);
+    let error = lab.then(json!({
+        "do": "udp", "host": "client", "src": "192.168.1.100:23009", "dst": "10.96.0.10:1032"
+    }));
+    lab.cmd("ipvsadm -E -u 10.96.0.10:1032 -s sh -b sh-fallback");
+    let three = flow(&mut lab, 3);
+    let record = lab.run();
+    let found = |steps: &[usize]| steps.iter().map(|s| record.picked(*s)).collect::<Vec<_>>().join(" ");
+    assert_eq!([found(&one), found(&two), found(&three)], [first, refused, others]);
+    refused_by(&record, error, &lines);
+}
+
+/// The client was told what the first line about an error says: type, code, and from whom.
+fn refused_by(record: &Record, step: usize, lines: &[String]) {
+    let line = lines.iter().find(|l| l.starts_with("client: ICMP type ")).unwrap();
+    let result = &record.outcome(step)["result"][0];
+    let icmp = &result["icmp"][0];
+    let said = format!(
+        "client: ICMP type {} code {} from {} about",
+        icmp["type"],
+        icmp["code"],
+        icmp["from"].as_str().unwrap_or("-")
+    );
+    assert!(line.starts_with(&said), "{line}, not {said}");
+    assert!(line.ends_with(&format!("(errno {})", result["error"].as_str().unwrap())), "{line}");
+}
+
+#[test]
+fn v6_without_a_server_the_virtual_address_says_port_unreachable_and_the_kernel_logs_it() {
+    let lines = block(&transcript("V6a"), "all servers weight 0 / no servers");
+    let mut lab = Lab::new();
+    for (kind, port) in [("-u", 1035), ("-t", 1036)] {
+        lab.cmd(&format!("ipvsadm -A {kind} 10.96.0.10:{port} -s rr"));
+        for letter in ["A", "B", "C"] {
+            lab.cmd(&format!("ipvsadm -a {kind} 10.96.0.10:{port} -r {}:8080 -m -w 0", addr(letter)));
+        }
+    }
+    lab.cmd("ipvsadm -A -u 10.96.0.10:1037 -s rr");
+    let mut ask = |kind: &str, port: u16| {
+        let dst = format!("10.96.0.10:{port}");
+        lab.then(json!({ "do": kind, "host": "client", "src": "0.0.0.0:35483", "dst": dst }))
+    };
+    let (weightless, tcp, none) = (ask("udp", 1035), ask("tcp", 1036), ask("udp", 1037));
+    let log = lab.cmd("dmesg");
+    let record = lab.run();
+    refused_by(&record, weightless, &lines);
+    assert_eq!(record.outcome(tcp)["connect"], "ECONNREFUSED");
+    let last: Vec<String> = lines.iter().filter(|l| l.contains(":1037 ")).cloned().collect();
+    refused_by(&record, none, &last);
+    let said = |lines: &[String]| -> Vec<String> {
+        let all = lines.iter().filter_map(|l| l.split_once("] ")).map(|(_, text)| text.to_owned());
+        all.filter(|l| l.contains("no destination available")).collect()
+    };
+    assert_eq!(said(&record.printed(log)), said(&lines));
+}
+
+/// The message that there is no server is one of those of which ten are printed in five seconds (`IP_VS_ERR_RL`).
+#[test]
+fn v6_the_message_about_no_server_is_held_back() {
+    let mut lab = Lab::new();
+    lab.cmd("ipvsadm -A -u 10.96.0.10:1037 -s rr");
+    for port in 30_000..30_015 {
+        lab.then(json!({
+            "do": "udp", "host": "client", "src": format!("0.0.0.0:{port}"), "dst": "10.96.0.10:1037", "reply": false
+        }));
+    }
+    lab.sleep(6);
+    lab.flow("client", false, "0.0.0.0:31000", "10.96.0.10:1037");
+    let log = lab.cmd("dmesg");
+    let lines = lab.run().printed(log);
+    assert_eq!(lines.len(), 12, "{lines:?}");
+    assert!(lines[10].ends_with("net_ratelimit: 5 callbacks suppressed"), "{}", lines[10]);
+}
+
+#[test]
+fn v6_a_scheduler_that_does_not_exist() {
+    let lines = block(&transcript("V6a"), "unknown scheduler");
+    let mut lab = Lab::new();
+    let step = lab.cmd(lines[0].strip_prefix("$ ").unwrap());
+    assert_eq!(lab.run().printed(step), lines[1..3]);
+}
+
+/// Connections that stay open: an active one counts 256 times an inactive one, so each server gets as many.
+#[test]
+fn v6_lc_counts_sessions_that_stay_open() {
+    let lines = block(&transcript("V6a"), "lc with live TCP sessions");
+    let mut lab = Lab::new();
+    for (pod, ..) in PODS {
+        let hold = json!([{"proto": "tcp", "bind": "0.0.0.0:7777"}]);
+        lab.host(pod, "servers", hold);
+    }
+    lab.cmd("ipvsadm -A -t 10.96.0.10:1027 -s lc");
+    for letter in ["A", "B", "C"] {
+        lab.cmd(&format!("ipvsadm -a -t 10.96.0.10:1027 -r {}:7777 -m", addr(letter)));
+    }
+    let steps: Vec<usize> = (0..12)
+        .map(|n| {
+            lab.then(json!({
+                "do": "tcp", "host": "client", "src": format!("192.168.1.100:{}", 33_000 + n),
+                "dst": "10.96.0.10:1027", "request": "x", "hold": true
+            }))
+        })
+        .collect();
+    let list = lab.cmd("ipvsadm -Ln -t 10.96.0.10:1027");
+    let record = lab.run();
+    let found: Vec<&str> = steps.iter().map(|s| record.picked(*s)).collect();
+    let picks = lines.iter().find_map(|l| l.strip_prefix("picks: ")).unwrap();
+    assert_eq!(found.join(" "), picks);
+    let listed = lines.iter().skip_while(|l| !l.starts_with("TCP ")).filter(|l| !l.is_empty());
+    assert_eq!(record.printed(list)[2..], listed.cloned().collect::<Vec<_>>());
+}
+
+/// Every block of V6a has a test here.
+#[test]
+fn v6a_is_replayed_as_a_whole() {
+    let source = include_str!("sched.rs");
+    let text = transcript("V6a");
+    let titles = text.lines().filter_map(|l| l.strip_prefix("=== ")).skip(1);
+    let absent: Vec<&str> = titles
+        .filter(|t| {
+            let known = |l: &str| {
+                let quoted = l.split('"').skip(1).step_by(2);
+                quoted.filter(|q| q.len() > 1).any(|q| t.starts_with(q))
+            };
+            !source.lines().any(known)
+        })
+        .collect();
+    assert!(absent.is_empty(), "{absent:?}");
 }
 
 /// The picks of twenty clients, or of ports from `base` on, one virtual server after the other (`hash.txt`).

@@ -132,7 +132,8 @@ pub fn lines(run: &Run, host: &str, first: usize, end: usize) -> Vec<String> {
                     finish(&old, &mut out);
                 }
             }
-            What::Drop { .. } => {
+            // The bridge has run this hook.
+            What::Drop { .. } | What::HookSkipped(_) => {
                 if let Some(w) = walk {
                     walks.remove(w);
                 }

@@ -1,6 +1,6 @@
 //! "Different from Linux": what packets look like, TCP, ICMP, routes. Each test says what Linux does.
 
-use crate::Pair;
+use crate::{Pair, printed};
 use kernel::event::What;
 use packet::{IcmpBody, Ip, L4, Payload, Protocol};
 use serde_json::json;
@@ -99,20 +99,33 @@ fn the_clock_ticks_at_250_hz_from_the_start() {
     }
 }
 
-/// Linux's entries are REACHABLE for 15 to 45 seconds (`base_reachable_time`), and a stale one that is used is asked for, to its own
-/// address, five seconds later (`delay_first_probe_time`).
+/// Linux draws the time for each device anew every five minutes: 15 to 45 seconds (`neigh_rand_reach_time`).
 #[test]
-fn neighbours_do_not_age() {
+fn neighbours_are_reachable_for_the_mean_time() {
+    let after = |ms: u64| {
+        let mut pair = Pair::new();
+        pair.set("a", "neigh", json!([]));
+        pair.udp(4000, 9);
+        pair.sleep(ms);
+        let show = pair.cmd("ip neigh show");
+        pair.run().printed(show).concat()
+    };
+    let entry = |state: &str| format!("10.0.0.2 dev eth0 lladdr 02:00:00:00:02:01 {state} ");
+    assert_eq!((after(29_000), after(31_000)), (entry("REACHABLE"), entry("STALE")));
     let mut pair = Pair::new();
-    pair.set("a", "neigh", json!([]));
-    pair.udp(4000, 9);
-    pair.sleep(100_000);
-    pair.udp(4000, 9);
-    let rest = pair.then(json!({ "do": "sleep", "ms": 20_000 }));
+    pair.cmd("ip neigh replace 10.0.0.2 lladdr 02:00:00:00:02:01 dev eth0 nud reachable");
+    pair.sleep(31_000);
     let show = pair.cmd("ip neigh show");
-    let done = pair.run();
-    assert_eq!(done.printed(show), ["10.0.0.2 dev eth0 lladdr 02:00:00:00:02:01 REACHABLE "]);
-    assert_eq!(done.frames("a", rest, true).len(), 0);
+    assert_eq!(pair.run().printed(show).concat(), entry("STALE"));
+}
+
+/// Linux has these settings for each device.
+#[test]
+fn solicitations_cannot_be_set() {
+    for name in ["ucast_solicit", "mcast_solicit", "retrans_time_ms"] {
+        let said = printed(&format!("sysctl net.ipv4.neigh.eth0.{name}"));
+        assert_eq!(said.last().unwrap(), "[rc=1]", "{name}");
+    }
 }
 
 /// Linux waits for a random part of `proxy_delay`, 0.8 seconds, unless the request was for itself alone.

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// State of an entry (`NUD_*`). The kernel's STALE, DELAY and PROBE differ only in when ARP asks again.
+/// State of an entry (`NUD_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nud {
     /// ARP is asking.
@@ -19,6 +19,10 @@ pub enum Nud {
     Reachable,
     /// Known, but not confirmed.
     Stale,
+    /// Not confirmed, and in use: somebody may still confirm it.
+    Delay,
+    /// Not confirmed, and in use: ARP asks the address that is known.
+    Probe,
     /// Nobody answered.
     Failed,
     /// Set by hand.
@@ -32,6 +36,8 @@ impl Nud {
             Nud::Incomplete => "INCOMPLETE",
             Nud::Reachable => "REACHABLE",
             Nud::Stale => "STALE",
+            Nud::Delay => "DELAY",
+            Nud::Probe => "PROBE",
             Nud::Failed => "FAILED",
             Nud::Permanent => "PERMANENT",
         }
@@ -43,7 +49,7 @@ impl Nud {
     }
 
     fn is_valid(self) -> bool {
-        matches!(self, Nud::Reachable | Nud::Stale | Nud::Permanent)
+        matches!(self, Nud::Reachable | Nud::Stale | Nud::Delay | Nud::Probe | Nud::Permanent)
     }
 }
 
@@ -58,16 +64,51 @@ pub struct Neigh {
     pub header_cached: bool,
     /// Since when the state holds.
     pub updated: Instant,
+    /// When it was last heard of, by ARP or by who got answers.
+    confirmed: Instant,
+    /// When it was last wanted without being confirmed.
+    used: Instant,
     probes: u32,
-    /// When the timer of the last request ends.
-    ask_again: Instant,
+    /// When the timer of the state ends.
+    due: Instant,
     queue: Vec<Skb>,
+}
+
+impl Neigh {
+    fn new(state: Nud, mac: Mac, now: Instant) -> Neigh {
+        Neigh {
+            state,
+            mac,
+            header_cached: false,
+            updated: now,
+            confirmed: now,
+            used: now,
+            probes: 0,
+            due: now,
+            queue: Vec::new(),
+        }
+    }
 }
 
 /// The neighbour table of a namespace.
 #[derive(Clone, Debug, Default)]
 pub struct NeighTable {
     entries: LiteMap<(DevId, Ipv4Addr), Neigh>,
+}
+
+impl Netns {
+    /// Sets the timers of entries that an operator has made, which have none yet (`neigh_add_timer`).
+    pub fn neigh_timers(&mut self, cx: &mut Cx<'_>) {
+        let fresh = |n: &Neigh| n.state == Nud::Reachable && n.updated == cx.now && n.due == cx.now;
+        let made: Vec<(DevId, Ipv4Addr)> =
+            self.neigh.entries.iter().filter(|(_, n)| fresh(n)).map(|(key, _)| *key).collect();
+        for (dev, addr) in made {
+            let due = cx.set_timer(reachable_time(self, dev), Timer::Neigh(dev, addr.to_bits()));
+            if let Some(n) = self.neigh.entries.get_mut(&(dev, addr)) {
+                n.due = due;
+            }
+        }
+    }
 }
 
 /// A destination MAC for br_netfilter.
@@ -82,6 +123,8 @@ pub(crate) enum NeighMac {
 const RETRANS_TIME: Duration = Duration::from_secs(1);
 /// Broadcast requests before giving up (`mcast_solicit`).
 const MCAST_SOLICIT: u32 = 3;
+/// Requests to the address that is known (`ucast_solicit`).
+const UCAST_SOLICIT: u32 = 3;
 /// Packets that may wait for one neighbour; `unres_qlen_bytes` allows about that many.
 const QUEUE_MAX: usize = 101;
 
@@ -95,8 +138,7 @@ impl NeighTable {
     pub fn set(&mut self, dev: DevId, addr: Ipv4Addr, mac: Mac, state: Nud, now: Instant) {
         let old = self.entries.remove(&(dev, addr));
         let queue = old.map_or(Vec::new(), |n| n.queue);
-        let n = Neigh { state, mac, header_cached: false, updated: now, probes: 0, ask_again: now, queue };
-        self.entries.insert((dev, addr), n);
+        self.entries.insert((dev, addr), Neigh { queue, ..Neigh::new(state, mac, now) });
     }
 
     /// `ip neigh del`; false if there is no such entry.
@@ -151,9 +193,19 @@ pub(crate) fn neigh_output(
         (frame.src, frame.dst) = (own, own);
         return dev_queue_xmit(ns, skb, dev, cx);
     }
+    let first_probe = delay_first_probe_time(ns, dev);
     if let Some(n) = ns.neigh.entries.get_mut(&(dev, addr))
         && n.state.is_valid()
     {
+        if std::mem::take(&mut skb.confirms_neigh) {
+            // sock_confirm_neigh
+            n.confirmed = cx.now;
+        }
+        if n.state == Nud::Stale {
+            // __neigh_event_send
+            (n.state, n.updated, n.used) = (Nud::Delay, cx.now, cx.now);
+            n.due = cx.set_timer(first_probe, Timer::Neigh(dev, addr.to_bits()));
+        }
         let mac = n.mac;
         if !n.header_cached {
             n.header_cached = true;
@@ -166,23 +218,15 @@ pub(crate) fn neigh_output(
     }
     cx.emit(skb.id, || What::Neigh { dev, addr, step: NeighStep::Waiting });
     let now = cx.now;
-    let n = ns.neigh.entries.entry((dev, addr)).or_insert_with(|| Neigh {
-        state: Nud::Failed,
-        mac: Mac::ZERO,
-        header_cached: false,
-        updated: now,
-        probes: 0,
-        ask_again: now,
-        queue: Vec::new(),
-    });
+    let new = || Neigh::new(Nud::Failed, Mac::ZERO, now);
+    let n = ns.neigh.entries.entry((dev, addr)).or_insert_with(new);
     if n.queue.len() >= QUEUE_MAX {
         return Err(cx.drop(&skb, DropReason::NeighQueueFull));
     }
     let asking = n.state == Nud::Incomplete;
     n.queue.push(skb);
     if !asking {
-        n.state = Nud::Incomplete;
-        n.updated = now;
+        (n.state, n.updated, n.used) = (Nud::Incomplete, now, now);
         n.probes = 0;
         solicit(ns, dev, addr, cx);
     }
@@ -192,15 +236,7 @@ pub(crate) fn neigh_output(
 /// Starts to ask for a neighbour without a packet (`neigh_event_send` with no skb).
 pub(crate) fn neigh_probe(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
     let now = cx.now;
-    let n = Neigh {
-        state: Nud::Incomplete,
-        mac: Mac::ZERO,
-        header_cached: false,
-        updated: now,
-        probes: 0,
-        ask_again: now,
-        queue: Vec::new(),
-    };
+    let n = Neigh::new(Nud::Incomplete, Mac::ZERO, now);
     if ns.neigh.entries.contains_key(&(dev, addr)) {
         return;
     }
@@ -208,11 +244,24 @@ pub(crate) fn neigh_probe(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut C
     solicit(ns, dev, addr, cx);
 }
 
-/// `arp_solicit`: broadcasts a request and sets the timer.
+/// `delay_first_probe_time`: so long an entry in use waits for somebody to confirm it.
+fn delay_first_probe_time(ns: &Netns, dev: DevId) -> Duration {
+    let seconds = ns.device(dev).map_or(5, |d| d.conf.delay_first_probe_time);
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+}
+
+/// `neigh_rand_reach_time`: Linux draws between half of it and one and a half; here it is the mean.
+fn reachable_time(ns: &Netns, dev: DevId) -> Duration {
+    let ms = ns.device(dev).map_or(30_000, |d| d.conf.base_reachable_time_ms);
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// `arp_solicit`: asks all, or in PROBE the address that is known, and sets the timer.
 fn solicit(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
     let Some(n) = ns.neigh.entries.get_mut(&(dev, addr)) else { return };
     n.probes += 1;
-    n.ask_again = cx.set_timer(RETRANS_TIME, Timer::Neigh(dev, addr.to_bits()));
+    n.due = cx.set_timer(RETRANS_TIME, Timer::Neigh(dev, addr.to_bits()));
+    let to = if n.state == Nud::Probe { n.mac } else { Mac::BROADCAST };
     let (cause, src) = match n.queue.last() {
         Some(skb) => (Some(skb.id), skb.ip().and_then(|ip| ip.src_v4())),
         None => (None, None),
@@ -229,7 +278,7 @@ fn solicit(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
         .unwrap_or(Ipv4Addr::UNSPECIFIED);
     let sha = ns.device(dev).map_or(Mac::ZERO, |d| d.mac);
     let arp = Arp { op: ArpOp::Request, sha, spa, tha: Mac::ZERO, tpa: addr };
-    let _ = send_arp(ns, dev, arp, Mac::BROADCAST, cause, cx);
+    let _ = send_arp(ns, dev, arp, to, cause, cx);
 }
 
 fn send_arp(
@@ -246,14 +295,38 @@ fn send_arp(
     dev_queue_xmit(ns, Skb::from_frame(id, frame), dev, cx)
 }
 
-/// The timer of an entry: ask again, or give up.
+/// `neigh_timer_handler`: what is confirmed grows stale, what is in use is asked for; ask again, or give up.
 pub(crate) fn neigh_timer(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
-    let Some(n) = ns.neigh.entries.get_mut(&(dev, addr)) else { return };
-    if n.state != Nud::Incomplete || cx.now < n.ask_again {
-        return;
-    }
-    if n.probes < MCAST_SOLICIT {
-        return solicit(ns, dev, addr, cx);
+    let (reachable, first_probe) = (reachable_time(ns, dev), delay_first_probe_time(ns, dev));
+    let Some(n) = ns.neigh.entries.get_mut(&(dev, addr)).filter(|n| cx.now >= n.due) else { return };
+    let timer = Timer::Neigh(dev, addr.to_bits());
+    match n.state {
+        Nud::Reachable if cx.now <= n.confirmed + reachable => {
+            n.due = cx.set_timer((n.confirmed + reachable).since(cx.now), timer);
+            return;
+        }
+        Nud::Reachable if cx.now <= n.used + first_probe => {
+            (n.state, n.updated) = (Nud::Delay, cx.now);
+            n.due = cx.set_timer(first_probe, timer);
+            return;
+        }
+        Nud::Reachable => {
+            (n.state, n.updated) = (Nud::Stale, cx.now);
+            return;
+        }
+        Nud::Delay if cx.now <= n.confirmed + first_probe => {
+            (n.state, n.updated) = (Nud::Reachable, cx.now);
+            n.due = cx.set_timer((n.confirmed + reachable).since(cx.now), timer);
+            return;
+        }
+        Nud::Delay => {
+            (n.state, n.updated, n.probes) = (Nud::Probe, cx.now, 0);
+            return solicit(ns, dev, addr, cx);
+        }
+        Nud::Probe if n.probes < UCAST_SOLICIT => return solicit(ns, dev, addr, cx),
+        Nud::Incomplete if n.probes < MCAST_SOLICIT => return solicit(ns, dev, addr, cx),
+        Nud::Probe | Nud::Incomplete => {}
+        Nud::Stale | Nud::Failed | Nud::Permanent => return,
     }
     n.state = Nud::Failed;
     for skb in std::mem::take(&mut n.queue) {
@@ -335,31 +408,30 @@ fn learn(
     cx: &mut Cx<'_>,
 ) -> bool {
     let (addr, mac, now) = (arp.spa, arp.sha, cx.now);
+    let reachable = reachable_time(ns, dev);
     if addr.is_unspecified() {
         return false;
     }
     let key = (dev, addr);
     if create {
-        ns.neigh.entries.entry(key).or_insert_with(|| Neigh {
-            state: Nud::Failed,
-            mac,
-            header_cached: false,
-            updated: now,
-            probes: 0,
-            ask_again: now,
-            queue: Vec::new(),
-        });
+        ns.neigh.entries.entry(key).or_insert_with(|| Neigh::new(Nud::Failed, mac, now));
     }
     let Some(n) = ns.neigh.entries.get_mut(&key) else { return false };
     if n.state == Nud::Permanent {
         return true;
     }
     let news = n.mac != mac || !n.state.is_valid();
-    n.mac = mac;
-    if !(n.state == Nud::Reachable && state == Nud::Stale) {
-        n.state = state;
+    if state == Nud::Reachable {
+        n.confirmed = now;
     }
-    n.updated = now;
+    // What is known already does not become stale by being said again.
+    if news || state != Nud::Stale {
+        if state == Nud::Reachable && n.state != Nud::Reachable {
+            n.due = cx.set_timer(reachable, Timer::Neigh(dev, addr.to_bits()));
+        }
+        (n.state, n.updated) = (state, now);
+    }
+    n.mac = mac;
     let waiting = std::mem::take(&mut n.queue);
     if news {
         cx.emit(skb.id, || What::Neigh { dev, addr, step: NeighStep::Learned(mac) });

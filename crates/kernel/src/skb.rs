@@ -154,6 +154,8 @@ pub struct SkBuff {
     /// Routing found that the packet leaves by the device it came in by, to a gateway that the sender could have
     /// used itself (`IPSKB_DOREDIRECT`).
     pub do_redirect: bool,
+    /// Its sender has had an answer since: the next hop is alive (`dst_pending_confirm`).
+    pub confirms_neigh: bool,
     /// IPVS has handled the packet.
     pub ipvs_property: bool,
     /// This copy goes up only because the bridge device is promiscuous.
@@ -193,6 +195,7 @@ impl Skb {
                 owner: SkbOwner::None,
                 dst: None,
                 do_redirect: false,
+                confirms_neigh: false,
                 ipvs_property: false,
                 promisc_copy: false,
                 frag_max_size: 0,

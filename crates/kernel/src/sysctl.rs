@@ -23,6 +23,10 @@ pub struct DevConf {
     pub proxy_arp: i64,
     /// `net.ipv4.neigh.DEV.proxy_delay`; kept, but proxy ARP answers at once.
     pub proxy_delay: i64,
+    /// `net.ipv4.neigh.DEV.base_reachable_time_ms`
+    pub base_reachable_time_ms: i64,
+    /// `net.ipv4.neigh.DEV.delay_first_probe_time`, in seconds
+    pub delay_first_probe_time: i64,
     /// `log_martians`
     pub log_martians: i64,
     /// `src_valid_mark`
@@ -50,6 +54,8 @@ impl Default for DevConf {
             route_localnet: 0,
             proxy_arp: 0,
             proxy_delay: 80,
+            base_reachable_time_ms: 30_000,
+            delay_first_probe_time: 5,
             log_martians: 0,
             src_valid_mark: 0,
             arp_ignore: 0,

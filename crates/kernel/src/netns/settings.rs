@@ -98,12 +98,15 @@ impl Netns {
             ["net", "ipv4", "conf", dev, field] => {
                 self.devices.iter_mut().find(|d| d.name == *dev)?.conf.field(field).map(Slot::Int)
             }
-            ["net", "ipv4", "neigh", "default", "proxy_delay"] => {
-                Some(Slot::Int(&mut self.sysctl.default.proxy_delay))
-            }
-            ["net", "ipv4", "neigh", dev, "proxy_delay"] => {
-                let device = self.devices.iter_mut().find(|d| d.name == *dev)?;
-                Some(Slot::Int(&mut device.conf.proxy_delay))
+            ["net", "ipv4", "neigh", dev, field] => {
+                let device = self.devices.iter_mut().find(|d| d.name == *dev).map(|d| &mut d.conf);
+                let conf = if *dev == "default" { &mut self.sysctl.default } else { device? };
+                match *field {
+                    "proxy_delay" => Some(Slot::Int(&mut conf.proxy_delay)),
+                    "base_reachable_time_ms" => Some(Slot::Int(&mut conf.base_reachable_time_ms)),
+                    "delay_first_probe_time" => Some(Slot::Int(&mut conf.delay_first_probe_time)),
+                    _ => None,
+                }
             }
             ["net", "bridge", ..] if !self.modules.br_netfilter => None,
             ["net", "ipv4", "vs", field] => self.ipvs.setting(field).map(Slot::Int),

@@ -127,6 +127,8 @@ pub struct TcpSocket {
     pub(crate) mss: usize,
     /// The segment size that the peer has offered.
     pub(crate) mss_clamp: u16,
+    /// An answer has come: the next segment tells the neighbour table (`sk_dst_pending_confirm`).
+    pub(crate) confirms_neigh: bool,
     /// The segment size that was offered to the peer.
     pub(crate) advmss: u16,
     pub(crate) unacked: VecDeque<Unacked>,
@@ -221,6 +223,7 @@ impl TcpSocket {
             ts_recent: 0,
             mss: usize::from(advmss - TIMESTAMPS),
             mss_clamp: advmss,
+            confirms_neigh: false,
             advmss,
             unacked: VecDeque::new(),
             to_send: VecDeque::new(),

@@ -216,6 +216,7 @@ fn syn_sent(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) 
     t.rcv_nxt = tcp.seq.wrapping_add(1);
     t.rcv_edge = t.rcv_nxt.wrapping_add(t.rcv_wnd);
     t.snd_una = tcp.ack;
+    t.confirms_neigh = true;
     negotiate(t, tcp);
     t.snd_wnd = u32::from(tcp.window);
     t.unacked.clear();
@@ -341,6 +342,7 @@ fn acknowledge(ns: &mut Netns, id: SocketId, tcp: &Tcp, cx: &mut Cx<'_>) {
     }
     let lossy = t.retries > 0;
     t.snd_una = tcp.ack;
+    t.confirms_neigh = true;
     t.unacked.retain(|u| after(u.end(), tcp.ack));
     t.retries = 0;
     t.probed = false;

@@ -77,7 +77,8 @@ pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut 
     }
     let parent = t.cause;
     let owner = if t.orphan { SkbOwner::None } else { SkbOwner::Program };
-    send(ns, ip, Origin::Socket(id), owner, parent, cx)
+    let confirms = std::mem::take(&mut t.confirms_neigh);
+    send(ns, ip, Origin::Socket(id), owner, (parent, confirms), cx)
 }
 
 fn send(
@@ -85,12 +86,13 @@ fn send(
     ip: Ip,
     origin: Origin,
     owner: SkbOwner,
-    parent: Option<PacketId>,
+    (parent, confirms): (Option<PacketId>, bool),
     cx: &mut Cx<'_>,
 ) -> Option<PacketId> {
     let flow = Flow::to(ip.dst_v4()?).from(ip.src_v4()?).like(&ip);
     let packet = cx.ids.packet();
     let mut skb = Skb::local(packet, ip, owner);
+    skb.confirms_neigh = confirms;
     let frame = Rc::clone(&skb.frame);
     cx.emit(packet, || What::Created { origin, parent, frame });
     match ns.route_packet(packet, &flow, cx) {
@@ -138,5 +140,5 @@ pub(super) fn send_reset(ns: &mut Netns, about: &Skb, owner: SkbOwner, cx: &mut 
     let Some(mut rst) = reset_for(ip) else { return };
     rst.frag.df = true;
     rst.tos = ip.tos & !3;
-    send(ns, rst, Origin::TcpReset, owner, Some(about.id), cx);
+    send(ns, rst, Origin::TcpReset, owner, (Some(about.id), false), cx);
 }

@@ -105,7 +105,12 @@ fn perform(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), 
         IpCommand::Addr(c) => addr(ns, c),
         IpCommand::Route(c) => route::change(ns, c),
         IpCommand::Rule(c) => route::rule(ns, c),
-        IpCommand::Neigh(c) => neigh(ns, c, now),
+        IpCommand::Neigh(c) => {
+            neigh(ns, c, now)?;
+            // What is reachable begins to grow stale.
+            world.with(host, Netns::neigh_timers);
+            Ok(())
+        }
         IpCommand::Link(LinkCommand::Add(NewLink {
             name,
             address,

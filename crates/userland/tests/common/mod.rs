@@ -5,6 +5,7 @@
 pub mod rules;
 pub mod says;
 
+use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
 use std::collections::BTreeMap;
 use userland::iptables::TableStore;
@@ -25,6 +26,10 @@ impl TableStore for Store {
         if self.tables.insert(table, loaded).is_none() {
             self.order.insert(0, table);
         }
+    }
+
+    fn helpers(&self) -> Option<Vec<Helper>> {
+        Some(vec![Helper::FTP, Helper::TFTP])
     }
 
     fn loaded(&self) -> Vec<TableId> {

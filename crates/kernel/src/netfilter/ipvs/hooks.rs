@@ -248,7 +248,9 @@ pub(super) fn count(ns: &mut Netns, conn: usize, skb: &Skb, request: bool, cx: &
 
 /// `ip_vs_out_hook`: an answer from a real server gets the address of the virtual one.
 pub(crate) fn ip_vs_out(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
-    if skb.ipvs_property || skb.dst.is_none() {
+    // br_netfilter lends a route to what the bridge forwards (`bridge_parent_rtable`).
+    let routed = skb.dst.is_some() || skb.nf_bridge.is_some();
+    if skb.ipvs_property || !routed {
         return Ok(skb);
     }
     ip_vs_conn_gc(ns, cx);
