@@ -85,11 +85,11 @@ fn helpers_are_assigned_by_port_where_the_kernel_does_that() {
         let run = with_era(scenario(&document, modules), era).run().unwrap();
         host(&run, "router").ct.rows(run.world.now())[0].helper
     };
-    assert_eq!(helper(Era::V3_10, both()), Some(Helper::Ftp));
+    assert_eq!(helper(Era::V3_10, both()), Some(Helper::FTP));
     assert_eq!(helper(Era::V3_10, Modules::default()), None);
     assert_eq!(helper(Era::V4_19, both()), None);
     assert_eq!(helper(Era::V6_18, both()), None);
     document["hosts"]["router"]["sysctl"]["net.netfilter.nf_conntrack_helper"] = 1.into();
     let run = with_era(scenario(&document, both()), Era::V4_19).run().unwrap();
-    assert_eq!(host(&run, "router").ct.rows(run.world.now())[0].helper, Some(Helper::Ftp));
+    assert_eq!(host(&run, "router").ct.rows(run.world.now())[0].helper, Some(Helper::FTP));
 }

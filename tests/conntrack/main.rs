@@ -4,6 +4,7 @@
 
 mod ftp;
 mod limits;
+mod log;
 mod on_demand;
 mod tool;
 

@@ -1,7 +1,8 @@
 //! Facts V2 f, V5 and V9 about modules: what loads them, who uses them, and how tools refuse to remove them
 //! (`data/ipvs/modules.txt`, a session with kmod 30).
 
-use crate::lab::{Lab, transcript};
+use crate::lab::{Lab, Record, block, transcript};
+use kernel::event::What;
 
 #[test]
 fn a_session_with_modprobe_rmmod_and_lsmod() {
@@ -111,4 +112,86 @@ fn v5_a_physdev_rule_brings_br_netfilter_and_does_not_hold_it() {
     assert_eq!(record.printed(there), ["net.bridge.bridge-nf-call-iptables = 1"]);
     assert_eq!(record.printed(gone), Vec::<String>::new());
     assert_ne!(record.outcome(absent)["rc"], 0);
+}
+
+/// A block of the session with parameters (`data/ipvs/parameters.txt`): each command with what it printed, and what the kernel
+/// said. What modules say when they come is left out, and modules that are built in here.
+fn parameters(text: &str, title: &str) -> Vec<(String, Vec<String>, Vec<String>)> {
+    let mut out: Vec<(String, Vec<String>, Vec<String>)> = Vec::new();
+    for line in block(text, title) {
+        let tool = ["modprobe:", "iptables:", "rmmod", "insmod", "[rc"].iter().any(|w| line.starts_with(w));
+        let kernel =
+            ["_tftp: ", "_ftp: ", "ports: ", "xt_CT: ", "parameter '"].iter().any(|w| line.contains(w));
+        if let Some(command) = line.strip_prefix("$ ") {
+            out.push((command.to_owned(), Vec::new(), Vec::new()));
+        } else if let Some((_, said, log)) = out.last_mut() {
+            match (tool, kernel) {
+                _ if line.contains("nf_nat.ko") => {}
+                (true, _) => said.push(line.replace("6.1.0-56-cloud-amd64", "6.18.0")),
+                (false, true) => log.push(line),
+                _ => {}
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn v4_f_parameters_of_modules_are_taken_and_refused_as_by_the_kernel() {
+    let text = transcript("parameters");
+    let mut commands = 0;
+    // Block t has a blank in a word, block z removes the bridge.
+    for title in "a b c d e f g h i j k l m n o p q r s u v w x".split(' ') {
+        let mut lab = Lab::new();
+        for module in ["nf_nat_tftp", "nf_nat_ftp", "nf_conntrack_tftp", "nf_conntrack_ftp", "br_netfilter"] {
+            lab.cmd(&format!("rmmod {module}"));
+        }
+        let expected = parameters(&text, title);
+        let steps: Vec<usize> = expected.iter().map(|(command, ..)| lab.cmd(command)).collect();
+        let scenario = nflab::scenario::parse(&lab.scenario).unwrap();
+        let run = scenario.run().unwrap();
+        let record = Record(nflab::record::record(&lab.scenario, &scenario, &run));
+        for ((command, said, log), step) in expected.iter().zip(steps) {
+            assert_eq!(&record.printed(step), said, "{title}: {command}");
+            let s = &run.steps[step];
+            let entries = &run.world.log().entries()[s.first.index()..s.end.index()];
+            let lines = entries.iter().filter_map(|e| match e.what()? {
+                What::KernelLog(line) => Some(line.clone()),
+                _ => None,
+            });
+            assert_eq!(&lines.collect::<Vec<_>>(), log, "{title}: {command}");
+            commands += 1;
+        }
+    }
+    assert!(commands > 45, "{commands}");
+}
+
+/// Block y: a rule that names a helper by its number holds the module as any other.
+#[test]
+fn v4_f_a_rule_holds_the_module_that_was_loaded_with_parameters() {
+    let mut lab = Lab::new();
+    for (line, expected) in [
+        ("rmmod nf_nat_tftp", vec![]),
+        ("rmmod nf_conntrack_tftp", vec![]),
+        ("modprobe nf_conntrack_tftp ports=6969", vec![]),
+        ("modprobe nf_nat_tftp", vec![]),
+        ("iptables -t raw -A PREROUTING -p udp --dport 5 -j CT --helper tftp-0", vec![]),
+        ("rmmod nf_nat_tftp", vec![]),
+        ("rmmod nf_conntrack_tftp", vec!["rmmod: ERROR: Module nf_conntrack_tftp is in use", "[rc=1]"]),
+        (
+            "iptables -t raw -S",
+            vec![
+                "-P PREROUTING ACCEPT",
+                "-P OUTPUT ACCEPT",
+                "-A PREROUTING -p udp -m udp --dport 5 -j CT --helper tftp-0",
+            ],
+        ),
+        ("iptables -t raw -F", vec![]),
+        ("rmmod nf_conntrack_tftp", vec![]),
+        // The parameter is gone with it.
+        ("iptables -t raw -A PREROUTING -p udp --dport 5 -j CT --helper tftp", vec![]),
+    ] {
+        let step = lab.cmd(line);
+        assert_eq!(lab.run().printed(step), expected, "{line}");
+    }
 }

@@ -12,9 +12,11 @@ enum Mods {
     None,
     Conntrack,
     Both,
+    /// Both, conntrack's with `ports=1069`.
+    Ports,
 }
 
-use Mods::{Both, Conntrack};
+use Mods::{Both, Conntrack, Ports};
 
 /// A transfer: the transcript, the port that the client has in it, who asks whom, the modules, the port of a CT rule, and what
 /// else was done.
@@ -27,7 +29,7 @@ const CLUSTER: &str = "10.96.0.69:69";
 const EGRESS: &str = "iptables -t nat -A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE";
 const LOCAL: &str = "ipset add KUBE-NODE-PORT-LOCAL-UDP 69";
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 32] = [
     ("V2", 6001, "client", NODE, Mods::None, None, &[]),
     ("V2", 6002, "client", NODE_1069, Mods::None, None, &[]),
     ("V2", 6003, "client", NODE, Both, None, &[]),
@@ -59,6 +61,7 @@ const ROWS: [Row; 31] = [
     ("V4", 6412, "poda", CLUSTER, Both, Some(69), &[]),
     ("V4", 6413, "poda", "10.96.0.70:69", Both, Some(69), &[]),
     ("V4", 6414, "client", NODE_1069, Both, Some(69), &[]),
+    ("V4", 6415, "client", NODE_1069, Ports, Some(1069), &[]),
 ];
 
 /// How a transfer ended: whether it was complete, from where data came, whom the server's errors came from, what became of
@@ -145,9 +148,14 @@ fn lab(row: &Row) -> Lab {
         Mods::None => {}
         Conntrack => drop(lab.cmd("modprobe nf_conntrack_tftp")),
         Both => drop(lab.cmd("modprobe nf_nat_tftp")),
+        Ports => {
+            lab.cmd("modprobe nf_conntrack_tftp ports=1069");
+            lab.cmd("modprobe nf_nat_tftp");
+        }
     }
     if let Some(port) = rule {
-        lab.cmd(&format!("iptables -t raw -A PREROUTING -p udp --dport {port} -j CT --helper tftp"));
+        let helper = if matches!(mods, Ports) { "tftp-0" } else { "tftp" };
+        lab.cmd(&format!("iptables -t raw -A PREROUTING -p udp --dport {port} -j CT --helper {helper}"));
     }
     for command in more {
         match *command {
@@ -207,5 +215,42 @@ fn v2_v3_v4_each_transfer_ends_as_in_the_transcripts() {
     for row in &ROWS {
         let (name, port, ..) = *row;
         assert_eq!(found(row), expected(name, port), "{name}, client port {port}");
+    }
+}
+
+/// Case f of V4: the flow and what it announces have the helper's name in all listings.
+#[test]
+fn v4_f_a_helper_with_another_port_has_a_number_in_its_name() {
+    let row = ROWS.iter().find(|r| r.1 == 6415).unwrap();
+    let mut lab = lab(row);
+    lab.then(json!({
+        "do": "tftp", "host": "client", "src": "0.0.0.0:6415", "dst": NODE_1069, "file": "f-522", "timeout_ms": 600
+    }));
+    let list = lab.cmd("conntrack -L");
+    let lines = lab.run().printed(list);
+    let transcript = transcript("V4");
+    let kernel =
+        transcript.lines().find(|l| l.contains("sport=6415 dport=1069") && l.ends_with("helper=tftp-0"));
+    // The transcript's tool shows no references; the seconds left do not matter.
+    let words = |l: &str| l.split_whitespace().skip(3).map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let master = words(lines.iter().find(|l| l.contains("dport=1069")).unwrap());
+    assert_eq!(master.split(" use=").next(), Some(words(kernel.unwrap()).as_str()));
+}
+
+/// Where helpers are assigned by port, the parameter says by which (3.10; `__nf_ct_helper_find`).
+#[test]
+fn automatic_assignment_looks_at_the_ports_of_the_parameter() {
+    for (ports, helper) in [("69", false), ("69,6969", true)] {
+        let mut lab = Lab::new();
+        lab.host("node1", "kernel", json!("3.10"));
+        lab.host("node1", "iptables", json!("*filter\n-A OUTPUT -m conntrack --ctstate INVALID\nCOMMIT\n"));
+        lab.cmd("rmmod nf_nat_tftp");
+        lab.cmd("rmmod nf_conntrack_tftp");
+        lab.cmd(&format!("modprobe nf_conntrack_tftp ports={ports}"));
+        lab.flow("node1", false, "0.0.0.0:5000", "192.168.1.100:6969");
+        let list = lab.cmd("conntrack -L");
+        let lines = lab.run().printed(list);
+        let row = lines.iter().find(|l| l.contains("dport=6969")).unwrap();
+        assert_eq!(row.contains("helper=tftp-1"), helper, "{ports}: {row}");
     }
 }

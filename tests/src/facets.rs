@@ -1,14 +1,15 @@
 //! What of a record must agree with the recording of the real kernel, facet by facet.
 //!
-//! Left out everywhere: the kernel's version, the outcome of commands, ARP, conntrack's reason texts, byte counts.
+//! Left out everywhere: the kernel's version, the outcome of commands, ARP, byte counts.
 
 use serde_json::{Map, Value, json};
 
 /// The facets that must agree.
-pub const REQUIRED: [&str; 8] = ["outcome", "trace", "wire", "ct", "app", "final", "counters", "timeouts"];
+pub const REQUIRED: [&str; 9] =
+    ["outcome", "trace", "wire", "ct", "app", "final", "counters", "timeouts", "log"];
 
 /// Keys that are not compared as they stand (time-outs are compared on their own, within two seconds).
-const DROP: [&str; 7] = ["timeout", "kernel", "stdout", "_kmsg", "rule_counters", "trace_said", "log"];
+const DROP: [&str; 6] = ["timeout", "kernel", "stdout", "_kmsg", "rule_counters", "trace_said"];
 
 /// The value without what is not compared, and without empty parts.
 fn clean(v: &Value) -> Value {
@@ -92,6 +93,11 @@ pub fn facet(record: &Value, name: &str) -> Vec<Value> {
                         }
                     }
                 }
+                "log" => {
+                    let steps = list(&ns["trace"]).flat_map(|packet| list(&packet["steps"]));
+                    let texts = steps.filter(|s| s["kind"] == "log").filter_map(|s| s["text"].as_str());
+                    texts.for_each(|text| add(json!(without_numbers(text))));
+                }
                 "wire" => list(&ns["wire"])
                     .filter(|f| !f["pkt"].as_str().is_some_and(|p| p.starts_with("arp ")))
                     .for_each(|f| add(clean(f))),
@@ -118,6 +124,21 @@ pub fn facet(record: &Value, name: &str) -> Vec<Value> {
                     .map(|line| json!({ "host": host, "rule": without_bytes(line) })),
             ),
             _ => {}
+        }
+    }
+    out
+}
+
+/// A recording has N for a number of six digits or more: they are those of a connection.
+fn without_numbers(text: &str) -> String {
+    let mut out = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = word.trim_end_matches(|c: char| !c.is_ascii_digit());
+        if digits.len() >= 6 {
+            out.push('N');
+            out.push_str(&word[digits.len()..]);
+        } else {
+            out.push_str(word);
         }
     }
     out

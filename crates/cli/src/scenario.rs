@@ -169,6 +169,10 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
             sysctl.push((key.clone(), number));
         }
     }
+    let trace = n.or("trace", n.get("iptables")?.is_some(), Node::flag)?;
+    if trace && n.or("log_invalid", true, Node::flag)? {
+        sysctl.push(("net.netfilter.nf_conntrack_log_invalid".to_owned(), 255));
+    }
     let ipset = n.get("ipset")?.map(|t| t.text()).transpose()?;
     let iptables = n.get("iptables")?.map(|t| t.text()).transpose()?;
     let all = kernel::netfilter::xtables::TableId::ALL;
@@ -195,7 +199,7 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         ip,
         sysctl,
         ipset,
-        trace: n.or("trace", iptables.is_some(), Node::flag)?,
+        trace,
         iptables,
         ct_probe: n.or("ct_probe", false, Node::flag)?,
         era: n.or("kernel", Era::default(), era)?,

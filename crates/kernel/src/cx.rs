@@ -112,7 +112,7 @@ impl Cx<'_> {
     pub fn emit(&mut self, packet: PacketId, what: impl FnOnce() -> What) {
         self.ids.events += 1;
         if self.explains() {
-            self.note(packet, what());
+            self.note(packet, what);
         }
     }
 
@@ -121,7 +121,10 @@ impl Cx<'_> {
         self.ids.events += events as u64;
     }
 
-    fn note(&mut self, packet: PacketId, what: What) {
+    /// Apart from the way of a packet that nobody watches; the page, which always watches, is smaller without that.
+    #[cfg_attr(not(target_arch = "wasm32"), cold, inline(never))]
+    fn note(&mut self, packet: PacketId, what: impl FnOnce() -> What) {
+        let what = what();
         if let Some(log) = self.log.as_deref_mut() {
             log.push(Event { at: self.now, netns: self.netns, packet, what });
         }

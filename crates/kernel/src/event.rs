@@ -75,6 +75,20 @@ pub enum Origin {
     Fragment,
 }
 
+/// What conntrack says of a packet without being asked by a rule (`nf_log_packet`). Who reads it depends on the logger: the ring
+/// buffer has it as a line of its own, nfnetlink_log as this.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NfLog {
+    /// The devices.
+    pub ctx: HookCtx,
+    /// The words, with a blank at the end.
+    pub prefix: String,
+    /// The packet.
+    pub frame: Rc<Frame>,
+    /// Its mark.
+    pub mark: u32,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
@@ -102,6 +116,8 @@ pub enum What {
     HookSkipped(HookCtx),
     /// A table looked at a rule, or came to the end of a chain.
     Rule(Box<RuleStep>),
+    /// Conntrack says something of the packet.
+    NfLog(Box<NfLog>),
     /// Conntrack looked the packet up.
     Conntrack {
         /// Where.

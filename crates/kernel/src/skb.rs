@@ -1,6 +1,6 @@
 //! The socket buffer: a packet while it is inside one box (`struct sk_buff`, include/linux/skbuff.h).
 
-use crate::netfilter::conntrack::{ConnInfo, CtState, Template};
+use crate::netfilter::conntrack::{ConnInfo, CtState, Template, TemplateId};
 use crate::route::Dst;
 use crate::{ConnId, DevId, PacketId};
 use packet::{Frame, Ip, L4, Mac, Payload};
@@ -57,7 +57,7 @@ pub enum Ct {
     /// other; the targets CT and NOTRACK leave it alone, as they do with everything that has been seen.
     Answer,
     /// A rule has told what the entry shall be that conntrack will make (`-j CT`).
-    Template(Template),
+    Template(Template, TemplateId),
     /// Belongs to an entry.
     Tracked {
         /// The entry.
@@ -81,7 +81,7 @@ impl Ct {
         match self {
             Ct::None | Ct::Answer => CtState::Invalid,
             Ct::Untracked => CtState::Untracked,
-            Ct::Template(_) => CtState::New,
+            Ct::Template(..) => CtState::New,
             Ct::Tracked { info, .. } => info.state,
         }
     }
@@ -177,25 +177,29 @@ impl Skb {
 
     /// A frame without any history.
     pub fn from_frame(id: PacketId, frame: Rc<Frame>) -> Skb {
-        Skb(Box::new(SkBuff {
-            id,
-            frame,
-            dev: None,
-            iif: None,
-            pkt_type: PktType::Host,
-            mark: 0,
-            ct: Ct::None,
-            nf_bridge: None,
-            nf_trace: false,
-            owner: SkbOwner::None,
-            dst: None,
-            do_redirect: false,
-            ipvs_property: false,
-            promisc_copy: false,
-            frag_max_size: 0,
-            frag_list: None,
-            ignore_df: false,
-        }))
+        // Written where it stays: it is large, and made for every packet.
+        Skb(Box::write(
+            Box::new_uninit(),
+            SkBuff {
+                id,
+                frame,
+                dev: None,
+                iif: None,
+                pkt_type: PktType::Host,
+                mark: 0,
+                ct: Ct::None,
+                nf_bridge: None,
+                nf_trace: false,
+                owner: SkbOwner::None,
+                dst: None,
+                do_redirect: false,
+                ipvs_property: false,
+                promisc_copy: false,
+                frag_max_size: 0,
+                frag_list: None,
+                ignore_df: false,
+            },
+        ))
     }
 
     /// What is left of a packet that leaves the box.

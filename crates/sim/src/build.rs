@@ -231,8 +231,8 @@ pub(crate) fn restore_noflush(ns: &mut Netns, text: &str) -> Result<(), BuildErr
     let existing =
         |table| ns.table(table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(table)));
     let options = RestoreOptions { noflush: true, counters: false };
-    let (sets, nfacct) = (operator::set_names(ns), operator::nfacct_names(ns));
-    let objects = Objects { sets: Some(&sets), nfacct: Some(&nfacct) };
+    let (sets, nfacct, helpers) = (operator::set_names(ns), operator::nfacct_names(ns), ns.helpers());
+    let objects = Objects { sets: Some(&sets), nfacct: Some(&nfacct), helpers: Some(&helpers) };
     let tables = apply_restore_with(&existing, objects, text, options)
         .map_err(|list| error("iptables", first(&list)))?;
     for table in tables {
@@ -248,8 +248,8 @@ fn load(ns: &mut Netns, loaded: LoadedTable) -> Result<(), BuildError> {
 fn parse(ns: &Netns, text: &str) -> Result<Vec<LoadedTable>, BuildError> {
     let empty = |table| LoadedTable::new(RuleSet::empty(table));
     let options = RestoreOptions { noflush: false, counters: true };
-    let (sets, nfacct) = (operator::set_names(ns), operator::nfacct_names(ns));
-    let objects = Objects { sets: Some(&sets), nfacct: Some(&nfacct) };
+    let (sets, nfacct, helpers) = (operator::set_names(ns), operator::nfacct_names(ns), ns.helpers());
+    let objects = Objects { sets: Some(&sets), nfacct: Some(&nfacct), helpers: Some(&helpers) };
     match apply_restore_with(&empty, objects, text, options) {
         Ok(list) => Ok(list.into_iter().map(ParsedTable::load).collect()),
         Err(list) => Err(error("iptables", first(&list))),

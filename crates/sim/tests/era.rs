@@ -76,7 +76,7 @@ fn a_udp_stream_begins_at_once_on_old_kernels_and_after_two_seconds_on_new_ones(
 #[test]
 fn helpers_are_assigned_by_port_only_on_the_oldest_kernel() {
     for era in Era::ALL {
-        let helper = (era == Era::V3_10).then_some(Helper::Tftp);
+        let helper = (era == Era::V3_10).then_some(Helper::TFTP);
         let get = Stimulus::Tftp {
             host: "client".to_owned(),
             src: (CLIENT, 6000),

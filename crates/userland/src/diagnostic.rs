@@ -92,6 +92,8 @@ pub struct Details {
     pub help: String,
     /// What the real tool says, where it refuses too and its words are known.
     pub tool: Option<ToolError>,
+    /// What the kernel writes into its ring buffer about it.
+    pub logs: Option<String>,
 }
 
 /// At most this many characters of a token are shown.
@@ -103,13 +105,14 @@ impl Diagnostic {
     /// A diagnostic about the bytes `start..end` of a line.
     pub fn new(line: u32, text: &str, start: usize, end: usize, fault: Fault) -> Diagnostic {
         let token = text.get(start..end).filter(|t| !t.is_empty()).unwrap_or("(end of the line)");
-        let Wrong { message, help, tool, .. } = *fault.0;
+        let Wrong { message, help, tool, logs, .. } = *fault.0;
         Diagnostic(Box::new(Details {
             span: Span::in_line(line, text, start, end),
             token: shorten(token, TOKEN_MAX),
             message,
             help,
             tool,
+            logs,
         }))
     }
 
@@ -195,6 +198,8 @@ pub struct Wrong {
     pub help: String,
     /// What the real tool says.
     pub tool: Option<ToolError>,
+    /// What the kernel writes into its ring buffer.
+    pub logs: Option<String>,
     /// It is about the second value of an option that has two.
     pub second: bool,
 }
@@ -202,7 +207,13 @@ pub struct Wrong {
 impl Fault {
     /// A fault that the real tool does not know, or whose words do not matter.
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Fault {
-        Fault(Box::new(Wrong { message: message.into(), help: help.into(), tool: None, second: false }))
+        Fault(Box::new(Wrong {
+            message: message.into(),
+            help: help.into(),
+            tool: None,
+            logs: None,
+            second: false,
+        }))
     }
 
     /// About the second value of an option.
@@ -216,6 +227,13 @@ impl Fault {
     #[must_use]
     pub fn says(mut self, tool: ToolError) -> Fault {
         self.0.tool = Some(tool);
+        self
+    }
+
+    /// With a line of the kernel's ring buffer.
+    #[must_use]
+    pub fn logs(mut self, line: String) -> Fault {
+        self.0.logs = Some(line);
         self
     }
 

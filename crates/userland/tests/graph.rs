@@ -26,7 +26,8 @@ fn references_count_jumps_and_gotos() {
 #[test]
 fn chains_know_the_hooks_that_reach_them() {
     let set = set(TEXT);
-    let reach = JumpGraph::new(&set).reach();
+    let graph = JumpGraph::new(&set);
+    let reach = graph.reach();
     let of = |name| reach[usize::from(set.chain(name).unwrap().0)].iter().collect::<Vec<_>>();
     assert_eq!(of("A"), [InetHook::LocalIn, InetHook::Forward]);
     assert_eq!(of("OUTPUT"), [InetHook::LocalOut]);

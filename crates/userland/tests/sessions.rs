@@ -83,6 +83,7 @@ sessions! {
     matches_older "matches-older" 146,
     matches "matches" 257,
     matches_more "matches-more" 54,
+    warnings "warnings" 11,
     matches_conntrack_recent "matches-conntrack-recent" 85,
     rules_mangle_targets "rules-mangle-targets" 85,
     rules_nat_raw_targets "rules-nat-raw-targets" 147,

@@ -4,10 +4,9 @@ use super::packet_text::ip_text;
 use super::rows::{event_json, expect_event_json, row_json};
 use super::sorted;
 use super::trace::Tracer;
-use kernel::event::{CtStep, HookCtx, TapDir, What};
-use kernel::netfilter::hook::InetHook;
-use kernel::{DropReason, NetnsId};
-use packet::{Family, Frame, Ip, L4, Payload, Protocol};
+use kernel::NetnsId;
+use kernel::event::{TapDir, What};
+use packet::{Frame, Ip, L4, Payload, Protocol};
 use serde_json::{Map, Value, json};
 use sim::{Run, Seen, StepRecord};
 
@@ -26,9 +25,6 @@ pub fn step(
     let rules = records.last().and_then(|r| r.rules.get(node.index())).map_or(&[][..], |r| &r[..]);
     let mut tracer = Tracer::default();
     let mut ct = Vec::new();
-    // What conntrack has logged about the packet before anybody else sees it.
-    let mut logged = None;
-    let mut last_mark = 0;
     let mut received: Vec<Vec<Value>> = vec![Vec::new(); edges.len()];
     for entry in entries {
         let Seen::Kernel(what) = &entry.seen else { continue };
@@ -55,29 +51,6 @@ pub fn step(
             }
             (what, _) if entry.host == node => {
                 let Some(ns) = run.world.host(node) else { continue };
-                if let What::Conntrack { step, ctx, .. } = what {
-                    logged = log_text(*step).map(|text| (text, ctx));
-                }
-                let next = match what {
-                    What::CtProbe { frame, mark, .. } => frame.ip().map(|ip| (ip, *mark)),
-                    What::Rule(step) => step.ip().map(|ip| (ip, step.mark)),
-                    What::Drop { frame, .. } => frame.ip().map(|ip| (ip, last_mark)),
-                    _ => None,
-                };
-                if let Some((ip, mark)) = next
-                    && let Some((text, ctx)) = logged.take()
-                {
-                    tracer.log(ns, ctx, ip, mark, text);
-                }
-                match what {
-                    What::Rule(rule) => last_mark = rule.mark,
-                    What::Drop { reason: DropReason::CtHelper, frame, .. } => {
-                        if let Some(ip) = frame.ip() {
-                            tracer.log(ns, &NOWHERE, ip, last_mark, "nf_ct: dropping packet");
-                        }
-                    }
-                    _ => {}
-                }
                 tracer.see(ns, rules, what);
             }
             _ => {}
@@ -86,30 +59,6 @@ pub fn step(
     out.insert("trace".to_owned(), Value::Array(flat(&tracer.finish())));
     out.insert("ct".to_owned(), Value::Array(ct));
     out.insert("out".to_owned(), Value::Array(received.concat()));
-}
-
-/// What a helper logs names neither a hook nor a device (`nf_ct_helper_log`).
-const NOWHERE: HookCtx = HookCtx {
-    family: Family::V4,
-    hook: InetHook::PreRouting,
-    indev: None,
-    outdev: None,
-    physin: None,
-    physout: None,
-};
-
-/// What conntrack logs with `nf_conntrack_log_invalid` at 255 (nf_ct_l4proto_log_invalid): what TCP refuses or does not
-/// believe, and wrong checksums. Of ICMP it logs only those errors whose quote is for somebody else.
-fn log_text(step: CtStep) -> Option<&'static str> {
-    match step {
-        CtStep::Ignored => Some("nf_ct_tcp: ignored"),
-        CtStep::Invalid(why) => {
-            let said =
-                why.starts_with("nf_ct_tcp") || why.contains("checksum") || why.contains("outer daddr");
-            said.then_some(why)
-        }
-        _ => None,
-    }
 }
 
 /// The conntrack table at the end.

@@ -2,6 +2,7 @@
 
 use super::packet_text::ip_text;
 use kernel::event::{HookCtx, RuleOutcome, RuleStep, What};
+use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{RuleSet, TableId};
 use kernel::{DevId, Netns};
@@ -61,18 +62,17 @@ impl Tracer {
                 self.push(ip, map, ctx, ns, *mark);
                 Some(ip)
             }
+            What::NfLog(said) => {
+                let ip = said.frame.ip()?;
+                // Conntrack names no hook: 0, which is PREROUTING.
+                let mut map = hook(&HookCtx { hook: InetHook::PreRouting, ..said.ctx.clone() });
+                map.insert("kind".to_owned(), json!("log"));
+                map.insert("text".to_owned(), json!(said.prefix));
+                self.push(ip, map, &said.ctx, ns, said.mark);
+                Some(ip)
+            }
             _ => None,
         }
-    }
-
-    /// A line of conntrack's log about a packet.
-    pub fn log(&mut self, ns: &Netns, ctx: &HookCtx, ip: &Ip, mark: u32, text: &str) {
-        let mut map = hook(ctx);
-        // nf_ct_l4proto_log_invalid names no hook: 0, which is PREROUTING.
-        map.insert("hook".to_owned(), json!("PREROUTING"));
-        map.insert("kind".to_owned(), json!("log"));
-        map.insert("text".to_owned(), json!(text));
-        self.push(ip, map, ctx, ns, mark);
     }
 
     fn rule<'a>(&mut self, ns: &Netns, rules: &[Option<Rc<RuleSet>>], step: &'a RuleStep) -> Option<&'a Ip> {

@@ -20,7 +20,7 @@ impl Netns {
     /// route says, else the device. What is forwarded does not heed what this host was told.
     pub(crate) fn dst_mtu(&self, dst: &Dst, to: Ipv4Addr, forwarded: bool, cx: &Cx<'_>) -> usize {
         let heeds = !forwarded || self.sysctl.ip_forward_use_pmtu != 0 || self.mtu_locked(dst, to, cx);
-        let learned = self.pmtu_to(to, cx.now).filter(|_| heeds).map(|p| p.mtu);
+        let learned = if heeds { self.pmtu_to(to, cx.now).map(|p| p.mtu) } else { None };
         let device = || self.device(dst.dev).map_or(1500, |d| d.mtu);
         learned.or(dst.mtu.map(|(mtu, _)| mtu)).unwrap_or_else(device).min(IP_MAX_MTU) as usize
     }

@@ -4,7 +4,7 @@ use super::conntrack::{ct_probe, nf_confirm, nf_conntrack_in};
 use super::hook::{HookFn, HookPoint, InetHook};
 use super::ipvs::{ip_vs_forward_icmp, ip_vs_in, ip_vs_out};
 use super::nat::nf_nat_ipv4_fn;
-use super::xtables::{RouteKey, TableId, TableVerdict, ipt_do_table};
+use super::xtables::{RouteKey, TableId, ipt_do_table};
 use crate::event::{HookCtx, What};
 use crate::ipv4::{ip_route_me_harder, ipv4_conntrack_defrag};
 use crate::{Cut, Cx, DevId, Netns, Skb};
@@ -68,16 +68,21 @@ pub(crate) fn nf_hook(
 }
 
 /// `iptable_*_hook`; mangle OUTPUT routes anew when it has changed what routing looks at (`ipt_mangle_out`).
-fn table_hook(ns: &mut Netns, table: TableId, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+#[inline]
+fn table_hook(
+    ns: &mut Netns,
+    table: TableId,
+    mut skb: Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
     let reroutes = table == TableId::Mangle && ctx.hook == InetHook::LocalOut;
     let before = reroutes.then(|| RouteKey::of(&skb)).flatten();
-    match ipt_do_table(ns, table, skb, ctx, cx) {
-        TableVerdict::Accept(skb) => {
-            if reroutes && RouteKey::of(&skb) != before {
-                return ip_route_me_harder(ns, skb, cx);
-            }
-            Ok(skb)
-        }
-        TableVerdict::Drop(skb, reason) => Err(cx.drop(&skb, reason)),
+    if let Err(reason) = ipt_do_table(ns, table, &mut skb, ctx, cx) {
+        return Err(cx.drop(&skb, reason));
     }
+    if reroutes && RouteKey::of(&skb) != before {
+        return ip_route_me_harder(ns, skb, cx);
+    }
+    Ok(skb)
 }

@@ -4,9 +4,11 @@ mod addrs;
 mod log;
 mod module;
 mod netfilter;
+mod parameter;
 mod settings;
 
 pub use module::{MODULES, Module, ModuleError};
+pub use parameter::InsertError;
 
 pub use addrs::{PutRoute, Refused};
 
@@ -15,7 +17,7 @@ use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::ipv4::IcmpCredit;
 use crate::ipv4::{FragQueues, frag_timer};
 use crate::neigh::{NeighTable, neigh_timer};
-use crate::netfilter::conntrack::{Conntrack, ct_kill, expire_expectations, flush_expectations};
+use crate::netfilter::conntrack::{Conntrack, TemplateId, ct_kill, expire_expectations, flush_expectations};
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
@@ -34,6 +36,20 @@ use std::rc::Rc;
 /// `GC_SCAN_INTERVAL_MAX`: in a quiet table an entry may be over for so long, in microseconds, until the scan finds it.
 const GC_INTERVAL_US: u64 = 60_000_000;
 
+/// The parameter `ports` of a helper's module: at most eight. None stands for the usual one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    pub(crate) list: [u16; 8],
+    pub(crate) count: u8,
+}
+
+impl Ports {
+    /// These, or that one.
+    pub(crate) fn or(self, port: u16) -> Ports {
+        if self.count > 0 { self } else { Ports { list: [port, 0, 0, 0, 0, 0, 0, 0], count: 1 } }
+    }
+}
+
 /// Kernel modules that change what a packet meets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Modules {
@@ -51,6 +67,12 @@ pub struct Modules {
     pub nf_conntrack_ftp: bool,
     /// nf_nat_ftp: writes translated addresses into FTP's commands.
     pub nf_nat_ftp: bool,
+    /// `ports` of nf_conntrack_tftp.
+    pub tftp_ports: Ports,
+    /// `ports` of nf_conntrack_ftp.
+    pub ftp_ports: Ports,
+    /// `loose` of nf_conntrack_ftp: a data connection may go to another host than that of the commands.
+    pub ftp_loose: bool,
 }
 
 /// A network namespace.
@@ -102,6 +124,8 @@ pub struct Netns {
     entries: [Option<Rc<Entries>>; 5],
     table_order: Vec<TableId>,
     probe: bool,
+    /// The marks of the templates of `-j CT` that have one.
+    template_marks: LiteMap<TemplateId, u32>,
     /// The modules that were loaded by name, the newest first.
     module_order: Vec<&'static str>,
 }
@@ -139,6 +163,7 @@ impl Netns {
             entries: [const { None }; 5],
             table_order: Vec::new(),
             probe: false,
+            template_marks: LiteMap::new(),
             module_order: Vec::new(),
         };
         let lo = ns.add_device("lo", Mac::ZERO, DevKind::Loopback);

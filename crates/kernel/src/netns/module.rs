@@ -1,9 +1,10 @@
 //! Kernel modules that change what a packet meets: what needs what, who uses whom, loading and removing (kernel/module).
 
-use super::{Modules, Netns};
+use super::{Modules, Netns, Ports};
 use crate::Cx;
-use crate::netfilter::conntrack::Helper;
+use crate::netfilter::conntrack::HelperKind;
 use crate::netfilter::ipvs::{Ipvs, Scheduler};
+use crate::netfilter::xtables::Rule;
 use crate::netfilter::xtables::targets::Target;
 
 /// A module.
@@ -92,10 +93,8 @@ impl Netns {
             self.loaded_modules().iter().filter(|m| m.needs.contains(&name)).map(|m| m.name).collect();
         // A scheduler holds ip_vs once by its symbols and once by being registered.
         let each = if name == "ip_vs" { 2 } else { 1 };
-        let rules = match name.strip_prefix("nf_conntrack_").and_then(Helper::from_name) {
-            Some(helper) => self.helper_rules(helper),
-            None => 0,
-        };
+        let kind = HelperKind::ALL.into_iter().find(|k| name.strip_prefix("nf_conntrack_") == Some(k.name()));
+        let rules = kind.map_or(0, |kind| self.helper_rules(kind));
         let served = match name.strip_prefix("ip_vs") {
             Some("") => self.ipvs.services().len(),
             Some(scheduler) => {
@@ -110,9 +109,10 @@ impl Netns {
     }
 
     /// How many rules of the target CT name a helper.
-    fn helper_rules(&self, helper: Helper) -> usize {
+    fn helper_rules(&self, kind: HelperKind) -> usize {
         let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
-        rules.filter(|r| matches!(&r.target, Target::Ct(ct) if ct.template.helper == Some(helper))).count()
+        let names = |r: &&Rule| matches!(&r.target, Target::Ct(ct) if ct.template.helper.is_some_and(|h| h.kind == kind));
+        rules.filter(|r| names(&r.as_ref())).count()
     }
 
     /// `modprobe`: loads a module with what it needs; gives those that were not there, in the order in which they came.
@@ -156,6 +156,15 @@ impl Netns {
             name => {
                 if let Some(slot) = self.modules.slot(name) {
                     *slot = on;
+                }
+                // What it was told goes with it.
+                match name {
+                    _ if on => {}
+                    "nf_conntrack_tftp" => self.modules.tftp_ports = Ports::default(),
+                    "nf_conntrack_ftp" => {
+                        (self.modules.ftp_ports, self.modules.ftp_loose) = (Ports::default(), false);
+                    }
+                    _ => {}
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Modules, tables and hooks: what is loaded decides what is registered.
 
 use super::Netns;
-use crate::netfilter::conntrack::Helper;
+use crate::netfilter::conntrack::{Helper, TemplateId};
 use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
 use crate::netfilter::ipvs::{
     DestSpec, Endpoint, IpvsError, ServiceId, ServiceSpec, ip_vs_conn_gc, ip_vs_flush_nodest,
@@ -89,6 +89,7 @@ impl Netns {
         if table == TableId::Raw {
             // nf_ct_ecache_ext_add: a template made while nobody listens has no place for its masks.
             self.ct.masks = self.ct.settings.events != 2 || self.ct.listened;
+            self.template_marks.clear();
         }
         for m in loaded.rules.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.matches) {
             if let Match::Recent(rule) = m {
@@ -106,12 +107,21 @@ impl Netns {
         Ok(())
     }
 
+    /// The mark of a rule's template.
+    pub(crate) fn template_mark(&self, id: TemplateId) -> u32 {
+        self.template_marks.get(&id).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn set_template_mark(&mut self, id: TemplateId, mark: u32) {
+        self.template_marks.insert(id, mark);
+    }
+
     /// `request_module`: a rule brings the module that it needs; of a helper only conntrack's half.
     fn request_modules(&mut self, rules: &RuleSet) {
         let all = || rules.chains.iter().flat_map(|c| &c.rules);
         let needs = |h| all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.template.helper == Some(h)));
-        self.modules.nf_conntrack_tftp |= needs(Helper::Tftp);
-        self.modules.nf_conntrack_ftp |= needs(Helper::Ftp);
+        self.modules.nf_conntrack_tftp |= needs(Helper::TFTP);
+        self.modules.nf_conntrack_ftp |= needs(Helper::FTP);
         if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
             self.set_br_netfilter(true);
         }

@@ -70,7 +70,7 @@ pub struct Dst {
     pub dev: DevId,
     /// The gateway; `None` if the destination is on the link.
     pub gateway: Option<Ipv4Addr>,
-    /// Source address that a local sender would get.
+    /// Source address that a local sender would get; unspecified for what came in and goes on.
     pub source: Ipv4Addr,
     /// The MTU that the route says, and whether it is locked (`RTAX_MTU`).
     pub mtu: Option<(u32, bool)>,

@@ -18,6 +18,9 @@ pub(crate) struct Pmtu {
 impl Netns {
     /// What is known of the path to `to`.
     pub(crate) fn pmtu_to(&self, to: Ipv4Addr, now: Instant) -> Option<Pmtu> {
+        if self.pmtu.is_empty() {
+            return None;
+        }
         self.pmtu.get(&to).copied().filter(|p| p.expires > now)
     }
 

@@ -126,6 +126,8 @@ pub struct TcpSocket {
     pub(crate) ts_recent: u32,
     /// Bytes in a segment.
     pub(crate) mss: usize,
+    /// The segment size that the peer has offered.
+    pub(crate) mss_clamp: u16,
     /// The segment size that was offered to the peer.
     pub(crate) advmss: u16,
     /// Segments that may be on their way (`snd_cwnd`).
@@ -230,6 +232,7 @@ impl TcpSocket {
             ts_offset: cx.rng.next_u32(),
             ts_recent: 0,
             mss: usize::from(advmss - TIMESTAMPS),
+            mss_clamp: advmss,
             advmss,
             cwnd: INIT_CWND,
             most_out: (0, isn),
@@ -347,10 +350,8 @@ impl Netns {
         }
         let remote = t.remote.0;
         self.update_pmtu(remote, mtu, cx.now);
-        let Ok((dst, _)) = self.ip_route_output(&Flow::to(remote)) else { return };
-        let room = self.dst_mtu(&dst, remote, false, cx).saturating_sub(40);
+        let Some(mss) = self.current_mss(id, cx) else { return };
         let Some(t) = self.sockets.tcp(id) else { return };
-        let mss = room.saturating_sub(if t.ts_ok { usize::from(TIMESTAMPS) } else { 0 }).max(1);
         if mss >= t.mss {
             return;
         }
@@ -361,6 +362,16 @@ impl Netns {
             t.lost_up_to = Some(t.snd_nxt);
             send_lost(self, id, cx);
         }
+    }
+
+    /// `tcp_current_mss`: the segment size as the way is known now. What a router said of it may have been forgotten.
+    fn current_mss(&mut self, id: SocketId, cx: &Cx<'_>) -> Option<usize> {
+        let (remote, local) = self.sockets.tcp(id).map(|t| (t.remote.0, t.local.0))?;
+        let (dst, _) = self.ip_route_output(&Flow::to(remote).from(local)).ok()?;
+        let room = self.dst_mtu(&dst, remote, false, cx).saturating_sub(40);
+        let t = self.sockets.tcp(id)?;
+        let options = if t.ts_ok { usize::from(TIMESTAMPS) } else { 0 };
+        Some(room.min(usize::from(t.mss_clamp)).saturating_sub(options).max(1))
     }
 
     /// `socket()`, `bind()`, `listen()`
@@ -544,6 +555,12 @@ pub(super) fn push(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
 }
 
 pub(super) fn push_with(ns: &mut Netns, id: SocketId, base: TcpFlags, cx: &mut Cx<'_>) {
+    if ns.sockets.tcp(id).is_some_and(|t| !t.to_send.is_empty())
+        && let Some(mss) = ns.current_mss(id, cx)
+        && let Some(t) = ns.sockets.tcp(id)
+    {
+        t.mss = mss;
+    }
     loop {
         let softirq = ns.softirq;
         let Some(t) = ns.sockets.tcp(id) else { return };

@@ -197,7 +197,8 @@ fn negotiate(t: &mut TcpSocket, tcp: &Tcp) {
     t.sack_ok = tcp.options.sack_ok;
     t.ts_ok = tcp.options.ts.is_some();
     t.ts_recent = tcp.options.ts.map_or(0, |(val, _)| val);
-    let mss = tcp.options.mss.unwrap_or(536).min(t.advmss);
+    t.mss_clamp = tcp.options.mss.unwrap_or(536);
+    let mss = t.mss_clamp.min(t.advmss);
     t.mss = usize::from(mss.saturating_sub(if t.ts_ok { TIMESTAMPS } else { 0 })).max(1);
 }
 

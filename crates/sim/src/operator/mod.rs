@@ -15,8 +15,9 @@ mod sysctl;
 pub use ip::{brief_addresses, route_text};
 
 use crate::world::World;
+use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
-use kernel::{Instant, Netns, NetnsId};
+use kernel::{Instant, Netns, NetnsId, PacketId};
 use userland::Diagnostic;
 use userland::ip::IpCommand;
 use userland::iptables::{TableStore, iptables_restore, iptables_save};
@@ -151,6 +152,10 @@ impl TableStore for Tables<'_> {
         Some(nfacct_names(self.0))
     }
 
+    fn helpers(&self) -> Option<Vec<Helper>> {
+        Some(self.0.helpers())
+    }
+
     fn loaded(&self) -> Vec<TableId> {
         self.0.loaded_tables().to_vec()
     }
@@ -175,6 +180,10 @@ fn iptables(
         }
         _ => userland::iptables::iptables(&mut store, argv),
     };
+    // Of several mistakes the tool meets only the first.
+    if let Some(line) = done.diagnostics.first().and_then(|d| d.logs.clone()) {
+        world.with(host, |_, cx| cx.printk(PacketId::default(), || line));
+    }
     CommandOutput {
         status: i32::from(done.status),
         stdout: done.stdout.lines().map(str::to_owned).collect(),

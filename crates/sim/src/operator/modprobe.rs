@@ -39,32 +39,52 @@ pub(super) fn modprobe(world: &mut World, host: NetnsId, args: &[String]) -> Com
     let all = remove || flag('a', "--all");
     let mut names = args.iter().filter(|a| !a.starts_with('-'));
     let mut list: Vec<&String> = names.by_ref().take(if all { usize::MAX } else { 1 }).collect();
-    if let Some(parameter) = names.find(|w| w.contains('=')) {
+    let parameters: Vec<String> = names.cloned().collect();
+    if let [name] = list[..]
+        && known(name).is_some_and(|m| m.name == "ip_vs")
+        && world.host(host).is_some_and(|ns| !ns.modules.ip_vs)
+        && let Some(parameter) = parameters.iter().find(|p| p.starts_with("conn_tab_bits"))
+    {
         return CommandOutput::failed(1, format!("modprobe: the parameter {parameter} is not modelled"));
     }
     let done = world.with(host, |ns, cx| {
-        let mut stdout = Vec::new();
+        let (mut stdout, mut warnings) = (Vec::new(), Vec::new());
         let release = ns.era().release();
         for name in list.drain(..) {
             let Some(module) = known(name) else {
                 let text = match (built_in(name), remove) {
                     (true, false) => continue,
                     (true, true) => format!("Module {name} is builtin."),
+                    (false, true) => format!("Module {name} not found."),
                     _ => format!("Module {name} not found in directory /lib/modules/{release}"),
                 };
+                if all && !remove {
+                    // One of several: the others are loaded all the same.
+                    warnings.push(format!("modprobe: WARNING: {text}"));
+                    continue;
+                }
                 return CommandOutput {
-                    stdout,
+                    stdout: if verbose { stdout } else { Vec::new() },
                     ..CommandOutput::failed(1, format!("modprobe: FATAL: {text}"))
                 };
             };
             if !remove {
-                for m in ns.load_module(module.name) {
+                let (loaded, done) = ns.load_module_with(module.name, &parameters, cx);
+                for m in loaded {
                     let suffix = ns.era().module_suffix();
-                    // kmod prints the module's options behind a blank; there are none.
+                    // kmod prints the module's options behind a blank, also if there are none.
+                    let options = if m == module { parameters.join(" ") } else { String::new() };
                     stdout.push(format!(
-                        "insmod /lib/modules/{release}/kernel/{}/{}{suffix} ",
+                        "insmod /lib/modules/{release}/kernel/{}/{}{suffix} {options}",
                         m.folder, m.name
                     ));
+                }
+                if let Err(why) = done {
+                    let text = format!("modprobe: ERROR: could not insert '{}': {}", module.name, why.text());
+                    return CommandOutput {
+                        stdout: if verbose { stdout } else { Vec::new() },
+                        ..CommandOutput::failed(1, text)
+                    };
                 }
                 continue;
             }
@@ -72,6 +92,7 @@ pub(super) fn modprobe(world: &mut World, host: NetnsId, args: &[String]) -> Com
                 Err(ModuleError::NotLoaded) => {}
                 Err(ModuleError::InUse(_)) => {
                     let text = format!("modprobe: FATAL: Module {} is in use.", module.name);
+                    let stdout = if verbose { stdout } else { Vec::new() };
                     return CommandOutput { stdout, ..CommandOutput::failed(1, text) };
                 }
                 Ok(()) => {
@@ -83,7 +104,8 @@ pub(super) fn modprobe(world: &mut World, host: NetnsId, args: &[String]) -> Com
                 }
             }
         }
-        CommandOutput::lines(if verbose { stdout } else { Vec::new() })
+        let status = i32::from(!warnings.is_empty());
+        CommandOutput { status, stdout: if verbose { stdout } else { Vec::new() }, stderr: warnings }
     });
     done.unwrap_or_default()
 }

@@ -327,6 +327,8 @@ impl Fold<'_> {
                 p.ctx = None;
                 title::drop(*reason, frame)
             }
+            // Where it is printed there is a line of the ring buffer as well.
+            What::NfLog(_) => return,
             What::KernelLog(line) => return self.extend(event, packet, Some(line.clone())),
         };
         self.push(event, entry, draft);

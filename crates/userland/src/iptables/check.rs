@@ -109,7 +109,7 @@ fn check_rule(rule: &Rule, place: &Place<'_>, objects: Objects<'_>) -> Checked {
         fits("match", m.name(), m.tables(), m.hooks(), place)?;
         check_match(m, rule, place, objects)?;
     }
-    check_target(rule, place)
+    check_target(rule, place, objects)
 }
 
 /// `xt_check_match`, `xt_check_target`: the tables and hooks for which an extension is made.
@@ -220,7 +220,7 @@ fn needs(m: &Match, rule: &Rule, proto: Protocol) -> Checked {
     }
 }
 
-fn check_target(rule: &Rule, place: &Place<'_>) -> Checked {
+fn check_target(rule: &Rule, place: &Place<'_>, objects: Objects<'_>) -> Checked {
     let Some(name) = targets::name(&rule.target) else { return Ok(()) };
     fits("target", name, rule.target.tables(), rule.target.hooks(), place)?;
     if let Target::Reject(r) = &rule.target
@@ -231,12 +231,19 @@ fn check_target(rule: &Rule, place: &Place<'_>) -> Checked {
     }
     if let Target::Ct(ct) = &rule.target
         && let Some(helper) = ct.template.helper.filter(|_| !ct.notrack)
-        && rule.proto != Some(Neg::plain(helper.proto()))
     {
         let (name, proto) = (helper.name(), helper.proto());
-        let message = format!("helper {name} without -p {proto}");
-        let fault = Fault::new(message, format!("expected -p {proto} in the rule"));
-        return Err((name.to_owned(), fault.says(ToolError::NO_CHAIN)));
+        let fault = if rule.proto != Some(Neg::plain(proto)) {
+            let message = format!("helper {name} without -p {proto}");
+            Fault::new(message, format!("expected -p {proto} in the rule"))
+        } else if let Some(known) = objects.helpers.filter(|known| !known.contains(&helper)) {
+            let names: Vec<String> = known.iter().map(|h| h.name()).collect();
+            let message = format!("no helper {name} is registered");
+            Fault::new(message, format!("expected {}", names.join(" or ")))
+        } else {
+            return Ok(());
+        };
+        return Err((name.clone(), targets::ct::refused(fault, &name, rule.proto)));
     }
     if let Target::Tcpmss(_) = &rule.target
         && !finds_syn(rule)

@@ -79,6 +79,8 @@ fn bit(hook: InetHook) -> u8 {
 /// looked at.
 pub struct JumpGraph<'a> {
     set: &'a RuleSet,
+    /// The hooks that reach each chain.
+    reach: Vec<Hooks>,
     /// Nodes are chains by their place; an edge is a jump, by the index of its rule.
     graph: Graph<(), usize>,
 }
@@ -101,22 +103,22 @@ impl<'a> JumpGraph<'a> {
                 }
             }
         }
-        JumpGraph { set, graph }
-    }
-
-    /// The hooks from which each chain is reached.
-    pub fn reach(&self) -> Vec<Hooks> {
-        let mut reach = vec![Hooks::default(); self.set.chains.len()];
-        for (at, chain) in self.set.chains.iter().enumerate() {
+        let mut reach = vec![Hooks::default(); set.chains.len()];
+        for (at, chain) in set.chains.iter().enumerate() {
             let Some((hook, _)) = chain.base else { continue };
-            let mut dfs = Dfs::new(&self.graph, NodeIndex::new(at));
-            while let Some(node) = dfs.next(&self.graph) {
+            let mut dfs = Dfs::new(&graph, NodeIndex::new(at));
+            while let Some(node) = dfs.next(&graph) {
                 if let Some(hooks) = reach.get_mut(node.index()) {
                     hooks.insert(hook);
                 }
             }
         }
-        reach
+        JumpGraph { set, reach, graph }
+    }
+
+    /// The hooks from which each chain is reached.
+    pub fn reach(&self) -> &[Hooks] {
+        &self.reach
     }
 
     /// The index of the last rule of a chain that the kernel visits.
@@ -127,14 +129,13 @@ impl<'a> JumpGraph<'a> {
 
     /// User-defined chains that no built-in chain reaches.
     pub fn unreachable_chains(&self) -> Vec<ChainId> {
-        let reach = self.reach().into_iter().zip(0u16..);
-        reach.filter(|(hooks, _)| *hooks == Hooks::default()).map(|(_, id)| ChainId(id)).collect()
+        let reach = self.reach.iter().zip(0u16..);
+        reach.filter(|(hooks, _)| **hooks == Hooks::default()).map(|(_, id)| ChainId(id)).collect()
     }
 
     /// The circles that a built-in chain reaches, which the kernel refuses. Others are harmless and accepted.
     pub fn loops(&self) -> Vec<Loop> {
-        let reach = self.reach();
-        let reached = |n: &NodeIndex| reach.get(n.index()).is_some_and(|h| *h != Hooks::default());
+        let reached = |n: &NodeIndex| self.reach.get(n.index()).is_some_and(|h| *h != Hooks::default());
         let mut loops: Vec<Loop> = kosaraju_scc(&self.graph)
             .iter()
             .filter(|scc| scc.iter().any(reached))

@@ -8,6 +8,7 @@ use super::command::run::Run;
 use super::draft::{Draft, Finished};
 use crate::args::{Args, Source, check_bytes, check_text, open_quote};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
+use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{Counters, LoadedTable, RuleSet, RuleState, TableId};
 use std::rc::Rc;
 
@@ -58,6 +59,8 @@ pub struct Objects<'a> {
     pub sets: Option<&'a [String]>,
     /// The objects of nfacct.
     pub nfacct: Option<&'a [String]>,
+    /// The helpers of conntrack.
+    pub helpers: Option<&'a [Helper]>,
 }
 
 /// How a text is applied.
@@ -97,7 +100,7 @@ pub fn apply_restore_with(
     text: &str,
     options: RestoreOptions,
 ) -> Result<Vec<ParsedTable>, Vec<Diagnostic>> {
-    let (tables, diagnostics) = restore(existing, objects, text, options);
+    let (tables, diagnostics, _) = restore(existing, objects, text, options);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
@@ -111,15 +114,15 @@ pub fn apply_restore_with(
 }
 
 /// Every table that is right in itself with the line of its COMMIT, and everything that is wrong in the order of the
-/// text.
+/// text. And what iptables-restore warns of before the first mistake.
 pub(super) fn restore(
     existing: &dyn Fn(TableId) -> LoadedTable,
     objects: Objects<'_>,
     text: &str,
     options: RestoreOptions,
-) -> (Vec<(u32, ParsedTable)>, Vec<Diagnostic>) {
+) -> (Vec<(u32, ParsedTable)>, Vec<Diagnostic>, String) {
     if let Err(d) = check_text(text) {
-        return (Vec::new(), vec![d]);
+        return (Vec::new(), vec![d], String::new());
     }
     let mut restore = Restore {
         text,
@@ -130,6 +133,7 @@ pub(super) fn restore(
         unknown: false,
         done: Vec::new(),
         diagnostics: Vec::new(),
+        warnings: String::new(),
     };
     for (line, text) in (1u32..).zip(text.lines()) {
         restore.line(Source { line, text });
@@ -159,6 +163,7 @@ struct Restore<'a> {
     unknown: bool,
     done: Vec<(u32, ParsedTable)>,
     diagnostics: Vec<Diagnostic>,
+    warnings: String,
 }
 
 impl<'a> Restore<'a> {
@@ -210,10 +215,13 @@ impl<'a> Restore<'a> {
         if let Some(counters) = counters.filter(|_| self.options.counters) {
             command.spec.counters = Some(counters);
         }
+        if self.diagnostics.is_empty() {
+            self.warnings += &command.spec.warnings();
+        }
         let text = self.text;
         let later = |name: &str| declared_later(text, source.line, name);
         let run = Run { source, line: Some(source.line), declared_later: &later, objects: self.objects };
-        run.apply(&command, &mut open.draft)
+        run.apply(&command.op, command.spec, &mut open.draft)
     }
 
     fn begin(&mut self, source: Source<'a>) -> Result<(), Diagnostic> {
@@ -281,7 +289,7 @@ impl<'a> Restore<'a> {
         self.text.lines().nth(at).map(|text| Source { line, text })
     }
 
-    fn end(mut self) -> (Vec<(u32, ParsedTable)>, Vec<Diagnostic>) {
+    fn end(mut self) -> (Vec<(u32, ParsedTable)>, Vec<Diagnostic>, String) {
         if let Some(open) = self.open.take()
             && self.diagnostics.len() < DIAGNOSTICS_MAX
         {
@@ -289,7 +297,7 @@ impl<'a> Restore<'a> {
             self.diagnostics.push(no_commit(&open, last.saturating_add(1)));
         }
         crate::order::sort_by(&mut self.diagnostics, |a, b| a.span.cmp(&b.span));
-        (self.done, self.diagnostics)
+        (self.done, self.diagnostics, self.warnings)
     }
 }
 

@@ -287,13 +287,29 @@ impl<'a> Spec<'a> {
     pub fn warnings(&self) -> String {
         let mut out = String::new();
         for m in &self.matches {
-            let Match::Iprange(ranges) = &m.value else { continue };
-            for (min, max) in [ranges.src, ranges.dst].into_iter().flatten().map(|n| n.value) {
-                if min > max {
-                    let range = format!("{min}-{max}");
-                    out.push_str(&format!("xt_iprange: range {range} is reversed and will never match\n"));
+            match &m.value {
+                Match::Iprange(ranges) => {
+                    let ranges = [ranges.src, ranges.dst].into_iter().flatten().map(|n| n.value);
+                    for (min, max) in ranges.filter(|(min, max)| min > max) {
+                        let range = format!("{min}-{max}");
+                        out.push_str(&format!(
+                            "xt_iprange: range {range} is reversed and will never match\n"
+                        ));
+                    }
                 }
+                Match::Set(_) if m.seen.has("set") => {
+                    out.push_str("--set option deprecated, please use --match-set\n");
+                }
+                _ => {}
             }
+        }
+        if let Some(Jump::Target(t)) = &self.jump
+            && matches!(&t.value, Target::Nflog(_))
+            && t.seen.has("nflog-range")
+        {
+            out.push_str(
+                "warn: --nflog-range has never worked and is no longer supported, please use --nflog-size instead\n",
+            );
         }
         out
     }
@@ -337,7 +353,7 @@ impl<'a> Spec<'a> {
     }
 
     /// The rules that this stands for: lists of addresses give one for each pair.
-    pub fn rules(&self, source: Source<'_>, scope: &Scope<'_>) -> Result<Vec<Rule>, Diagnostic> {
+    pub fn rules(self, source: Source<'_>, scope: &Scope<'_>) -> Result<Vec<Rule>, Diagnostic> {
         scope.objects.sets.map_or(Ok(()), |sets| self.check_sets(source, sets))?;
         let read;
         let (srcs, dsts) = match &self.nets {
@@ -356,16 +372,23 @@ impl<'a> Spec<'a> {
             let whole = Token { text: "".into(), start: 0, end: source.text.len(), quoted: false };
             return Err(source.blame(at.map_or(&whole, |(t, _)| t), fault));
         }
+        let target = self.target(source, scope)?;
+        // Collected in place they would keep the memory of what was only needed to read them.
+        let mut matches = Vec::with_capacity(self.matches.len());
+        matches.extend(self.matches.into_iter().map(|m| m.value));
         let rule = Rule {
             src: None,
             dst: None,
-            in_iface: self.in_iface.as_ref().map(|(_, i)| i.clone()),
-            out_iface: self.out_iface.as_ref().map(|(_, i)| i.clone()),
+            in_iface: self.in_iface.map(|(_, i)| i),
+            out_iface: self.out_iface.map(|(_, i)| i),
             proto: self.proto,
             fragment: self.fragment,
-            matches: self.matches.iter().map(|m| m.value.clone()).collect(),
-            target: self.target(source, scope)?,
+            matches,
+            target,
         };
+        if let ([src], [dst]) = (&srcs[..], &dsts[..]) {
+            return Ok(vec![Rule { src: *src, dst: *dst, ..rule }]);
+        }
         let mut pairs = srcs.iter().flat_map(|s| dsts.iter().map(move |d| (*s, *d)));
         let last = pairs.next_back();
         let mut rules: Vec<Rule> = pairs.map(|(src, dst)| Rule { src, dst, ..rule.clone() }).collect();

@@ -138,6 +138,31 @@ pub(super) trait Text {
     }
 }
 
+/// Large options are kept apart from their rule.
+impl<T: Text> Text for Box<T> {
+    const OPTIONS: &'static [Opt] = T::OPTIONS;
+
+    fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
+        (**self).set(given)
+    }
+
+    fn finish(&self, seen: &Seen) -> Result<(), Fault> {
+        (**self).finish(seen)
+    }
+
+    fn save(&self, out: &mut Save) {
+        (**self).save(out);
+    }
+
+    fn list(&self, names: &Names, out: &mut String) {
+        (**self).list(names, out);
+    }
+
+    fn twice(ext: &str, name: &str) -> String {
+        T::twice(ext, name)
+    }
+}
+
 /// The options of an extension in the order in which they are printed.
 #[derive(Debug, Default)]
 pub(super) struct Save {

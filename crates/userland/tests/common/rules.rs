@@ -147,12 +147,12 @@ fn plain_match() -> impl Strategy<Value = Match> {
     prop_oneof![
         text(255).prop_map(Match::Comment),
         neg((any::<u32>(), any::<u32>())).prop_map(|mark| Match::Mark(MarkMatch { mark })),
-        conntrack().prop_map(Match::Conntrack),
+        conntrack().prop_map(|m| Match::Conntrack(Box::new(m))),
         neg((1u16..32).prop_map(CtStates)).prop_map(Match::State),
         addrtype().prop_map(Match::Addrtype),
         statistic().prop_map(Match::Statistic),
-        set().prop_map(Match::Set),
-        physdev().prop_map(Match::Physdev),
+        set().prop_map(|m| Match::Set(Box::new(m))),
+        physdev().prop_map(|m| Match::Physdev(Box::new(m))),
         newer_match(),
     ]
 }
@@ -316,7 +316,7 @@ fn ct(proto: Option<Neg<Protocol>>) -> impl Strategy<Value = CtTarget> {
     let events = of((1u16..1 << 10, 0u16..2));
     (any::<[bool; 3]>(), zone, events).prop_map(move |([notrack, tftp, from_mark], zone, events)| {
         let template = Template {
-            helper: (helper && tftp).then_some(Helper::Tftp),
+            helper: (helper && tftp).then_some(Helper::TFTP),
             zone: Zone { id: if from_mark { 0 } else { zone.id }, ..zone },
             zone_from_mark: from_mark,
             events: events.map(|(conntrack, expect)| EventMask { conntrack, expect }),
@@ -339,7 +339,7 @@ fn target(
         Just(Target::Return).boxed(),
         mark.boxed(),
         log().prop_map(Target::Log).boxed(),
-        set_target().prop_map(Target::Set).boxed(),
+        set_target().prop_map(|t| Target::Set(Box::new(t))).boxed(),
         nflog().prop_map(Target::Nflog).boxed(),
         connmark().prop_map(Target::Connmark).boxed(),
     ];

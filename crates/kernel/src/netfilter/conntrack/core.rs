@@ -3,6 +3,7 @@
 use super::confirm::ct_kill;
 use super::expect::nf_ct_find_expectation;
 use super::helper::try_assign_helper;
+use super::log::log_invalid;
 use super::proto::udp_packet;
 use super::sctp::{SctpTrack, SctpVerdict};
 use super::seqadj::as_measured;
@@ -25,11 +26,12 @@ pub(crate) fn nf_conntrack_in(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
+    let before = skb.ct;
     let step = match skb.ct {
         // Seen before: it comes back from loopback, or the box made it in answer to a tracked packet.
         Ct::Tracked { .. } => CtStep::Attached,
         Ct::Untracked => CtStep::Untracked,
-        Ct::None | Ct::Answer | Ct::Template(_) => match track(ns, &mut skb, ctx, cx) {
+        Ct::None | Ct::Answer | Ct::Template(..) => match track(ns, &mut skb, ctx, cx) {
             Ok(step) => step,
             Err(NotTracked::TableFull) => {
                 ns.ct.stats.drop += 1;
@@ -48,6 +50,9 @@ pub(crate) fn nf_conntrack_in(
             }
         },
     };
+    if ns.ct.settings.log_invalid != 0 {
+        log_invalid(ns, &skb, before, ctx, step, cx);
+    }
     let now = cx.now;
     cx.emit(skb.id, || {
         let (conn, dir) = match skb.ct {
@@ -133,7 +138,7 @@ fn resolve_normal_ct(
     tuple: &Tuple,
     cx: &mut Cx<'_>,
 ) -> Result<(ConnId, ConnInfo, CtStep), NotTracked> {
-    let template = template(skb);
+    let template = template(skb.ct);
     let zone = template.zone_of(skb.mark);
     let found = ns.ct.find_any(tuple, zone, cx.now);
     if let Some(Err(over)) = found {
@@ -156,9 +161,9 @@ fn resolve_normal_ct(
 }
 
 /// What the rules have wished so far.
-fn template(skb: &Skb) -> Template {
-    match skb.ct {
-        Ct::Template(t) => t,
+pub(super) fn template(ct: Ct) -> Template {
+    match ct {
+        Ct::Template(t, _) => t,
         _ => Template::default(),
     }
 }
@@ -384,7 +389,7 @@ fn icmp_error(ns: &Netns, skb: &mut Skb, ip: &Ip, icmp: &Icmp, cx: &Cx<'_>) -> R
     let inner = icmp.inner().ok_or("nf_ct_icmp: short packet")?;
     let inner = Tuple::of(inner).ok_or("nf_ct_icmp: no inner tuple")?;
     let inverse = inner.invert().ok_or("nf_ct_icmp: can't invert inner tuple")?;
-    let zone = template(skb).zone_of(skb.mark);
+    let zone = template(skb.ct).zone_of(skb.mark);
     let (conn, dir) =
         ns.ct.find(&inverse, zone, cx.now).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
     let c = ns.ct.get(conn).ok_or("nf_ct_icmp: no flow for the quoted packet")?;

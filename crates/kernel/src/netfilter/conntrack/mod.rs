@@ -6,6 +6,7 @@ mod ctnetlink;
 mod expect;
 mod hash;
 mod helper;
+mod log;
 mod proto;
 mod sctp;
 mod seqadj;
@@ -24,7 +25,7 @@ pub use expect::{Expect, ExpectNat, ExpectRow};
 pub(crate) use expect::{Unexpected, nf_ct_expect_related};
 pub(crate) use expect::{expire as expire_expectations, flush as flush_expectations};
 pub(crate) use helper::FtpType;
-pub use helper::{FtpLines, Helper};
+pub use helper::{FtpLines, Helper, HelperKind};
 pub(crate) use helper::{nf_ct_helper_drop, try_assign_helper};
 pub use sctp::{SctpState, SctpTrack};
 pub(crate) use seqadj::nf_ct_seqadj_set;
@@ -35,7 +36,7 @@ pub use tcp::{TcpPeer, TcpTrack, flag as tcp_flag};
 pub use tcp_state::TcpState;
 pub use timeout::Timeouts;
 pub use tuple::{Direction, L4Key, Tuple};
-pub use zone::{EventMask, Template, Zone};
+pub use zone::{EventMask, Template, TemplateId, Zone};
 
 use std::fmt;
 

@@ -73,6 +73,17 @@ fn refuse(reason: &'static str, changed: bool) -> SctpVerdict {
 
 const TAG: &str = "nf_ct_sctp: verification tag check failed";
 
+/// Chunks whose tags have rules of their own (RFC 9260, 8.5.1).
+const SPECIAL: [u8; 7] = [
+    chunk::INIT,
+    chunk::SHUTDOWN_COMPLETE,
+    chunk::COOKIE_ECHO,
+    chunk::ABORT,
+    chunk::SHUTDOWN_ACK,
+    chunk::HEARTBEAT,
+    chunk::HEARTBEAT_ACK,
+];
+
 fn index(dir: Direction) -> usize {
     match dir {
         Direction::Original => 0,
@@ -185,17 +196,7 @@ impl SctpTrack {
         is_assured: bool,
         timeouts: &Timeouts,
     ) -> SctpVerdict {
-        // These have rules of their own, below.
-        let special = [
-            chunk::INIT,
-            chunk::SHUTDOWN_COMPLETE,
-            chunk::COOKIE_ECHO,
-            chunk::ABORT,
-            chunk::SHUTDOWN_ACK,
-            chunk::HEARTBEAT,
-            chunk::HEARTBEAT_ACK,
-        ];
-        if !special.iter().any(|k| has(kinds, *k)) && sctp.vtag != self.vtag[index(dir)] {
+        if !SPECIAL.iter().any(|k| has(kinds, *k)) && sctp.vtag != self.vtag[index(dir)] {
             return refuse(TAG, false);
         }
         let (mut changed, mut assured, mut keeps) = (false, false, false);
@@ -228,6 +229,41 @@ impl SctpTrack {
             return SctpVerdict::KeepsTimeout { changed };
         }
         SctpVerdict::Accept { timeout: timeouts.sctp(self.state), changed, assured }
+    }
+
+    /// What the log says of a packet that was not valid, if anything. `plain` is the reason; the association is as the packet has
+    /// left it. The kernel prints tags and lengths as they stand in its memory.
+    pub(super) fn why(entry: Option<(SctpTrack, Direction)>, sctp: &Sctp<'_>, plain: &str) -> Option<String> {
+        if plain == "invalid chunks" {
+            let mut alone = false;
+            let bad = sctp.chunks().enumerate().find(|(n, c)| {
+                alone |= matches!(c.kind, chunk::INIT | chunk::INIT_ACK | chunk::SHUTDOWN_COMPLETE);
+                let first = alone || matches!(c.kind, chunk::COOKIE_ACK | chunk::COOKIE_ECHO);
+                c.len == 0 || (first && *n != 0)
+            });
+            let (n, c) = bad?;
+            let (kind, len, flag) = (c.kind, c.len.swap_bytes(), u8::from(alone));
+            return Some(format!(
+                "do_basic_checks failed. chunk num {n}, type {kind}, len {len} flag {flag}\n"
+            ));
+        }
+        // A flow that came to nothing is in no table.
+        let new = || Some((SctpTrack::begin(sctp)?, Direction::Original));
+        let (track, dir) = entry.or_else(new)?;
+        let number = index(dir);
+        if plain == "invalid state transition" {
+            let bad = sctp.chunks().find(|c| next_state(dir, c.kind, track.state).is_none())?;
+            return Some(format!(
+                "Invalid, old_state {}, dir {number}, type {}",
+                track.state as u8, bad.kind
+            ));
+        }
+        let kinds = survey(sctp)?;
+        if plain != "verification tag check failed" || SPECIAL.iter().any(|k| has(kinds, *k)) {
+            return None;
+        }
+        let (tag, known) = (sctp.vtag.swap_bytes(), track.vtag[number].swap_bytes());
+        (tag != known).then(|| format!("verification tag check failed {tag:x} vs {known:x} for dir {number}"))
     }
 
     /// The tag that an INIT or INIT ACK brings is what the other side's packets will bear. False if it contradicts what is

@@ -106,9 +106,20 @@ enum Window {
     /// It fits.
     In,
     /// It does not, but it may be late or early: it passes, and nothing is learned from it.
-    Ignore,
+    Ignore(Bound),
     /// It cannot be of this connection.
-    Out(&'static str),
+    Out(&'static str, Bound),
+}
+
+/// Which bound a segment does not keep.
+#[derive(Clone, Copy)]
+enum Bound {
+    /// It is so much longer than what fits.
+    More(u32),
+    OverSeq(u32),
+    OverAck(u32),
+    UnderSeq(u32),
+    UnderAck(u32),
 }
 
 /// Settings that the tracker reads.
@@ -254,8 +265,8 @@ impl TcpTrack {
         if measured {
             match self.in_window(dir, tcp, kind, settings) {
                 Window::In => {}
-                Window::Ignore => return TcpVerdict::Ignored,
-                Window::Out(reason) => return self.invalid(dir, kind, reason, is_assured, timeouts),
+                Window::Ignore(_) => return TcpVerdict::Ignored,
+                Window::Out(reason, _) => return self.invalid(dir, kind, reason, is_assured, timeouts),
             }
         }
         (self.last_kind, self.last_dir, self.state) = (kind, dir, new);
@@ -364,6 +375,34 @@ impl TcpTrack {
         TcpVerdict::Invalid(reason)
     }
 
+    /// What the log says of a segment that was not valid, or not believed; the connection is as the segment has left it.
+    pub(super) fn why(mut self, dir: Direction, tcp: &Tcp) -> String {
+        let (kind, state) = (kind_of(tcp.flags), self.state);
+        let says = match next_state(dir, kind, state) {
+            Next::Invalid => "invalid",
+            Next::Ignore => "ignored",
+            Next::To(TcpState::SynSent) if matches!(state, TcpState::TimeWait | TcpState::Close) => "ignored",
+            Next::To(_) => "",
+        };
+        if !says.is_empty() {
+            let (number, dir) = (kind as u8, index(dir));
+            return format!("packet (index {number}) in dir {dir} {says}, state {}", state.name());
+        }
+        let (mut sender, mut receiver) = (self.seen[index(dir)], self.seen[index(dir.flip())]);
+        match self.judge(dir, tcp, kind, &mut sender, &mut receiver) {
+            Window::In => "challenge-ack ignored".to_owned(),
+            Window::Ignore(bound) | Window::Out(_, bound) => match bound {
+                Bound::More(n) => format!("{n} bytes more than expected"),
+                Bound::OverSeq(n) => format!("SEQ is over upper bound {n} (over the window of the receiver)"),
+                Bound::OverAck(n) => format!("ACK is over upper bound {n} (ACKed data not seen yet)"),
+                Bound::UnderSeq(n) => {
+                    format!("SEQ is under lower bound {n} (already ACKed data retransmitted)")
+                }
+                Bound::UnderAck(n) => format!("ignored ACK under lower bound {n} (possible overly delayed)"),
+            },
+        }
+    }
+
     /// A SYN/ACK that acknowledges the SYN which was ignored before: the two ends agree, so believe them and begin
     /// anew. True if so.
     fn resync(&mut self, dir: Direction, kind: Kind, tcp: &Tcp) -> bool {
@@ -416,7 +455,7 @@ impl TcpTrack {
         self.seen[index(dir)] = sender;
         self.seen[index(dir.flip())] = receiver;
         match window {
-            Window::Ignore | Window::Out(_) if liberal => Window::In,
+            Window::Ignore(_) | Window::Out(..) if liberal => Window::In,
             window => window,
         }
     }
@@ -490,16 +529,22 @@ impl TcpTrack {
                 // More than the receiver has made room for. It may take it all the same.
                 sender.end = end;
                 sender.flags |= flag::DATA_UNACKNOWLEDGED;
-                return Window::Ignore;
+                return Window::Ignore(Bound::More(overshot));
             }
-            return Window::Out("nf_ct_tcp: SEQ is over upper bound");
+            let bound = Bound::OverSeq(sender.maxend.wrapping_add(1));
+            return Window::Out("nf_ct_tcp: SEQ is over upper bound", bound);
         }
         if !ack_is_seen {
-            return Window::Out("nf_ct_tcp: ACK is over upper bound");
+            let bound = Bound::OverAck(receiver.end.wrapping_add(1));
+            return Window::Out("nf_ct_tcp: ACK is over upper bound", bound);
         }
-        // Data that was acknowledged long ago, or an acknowledgement that is very late.
-        if (receiver.maxwin != 0 && !after(end, oldest)) || !ack_is_recent {
-            return Window::Ignore;
+        if receiver.maxwin != 0 && !after(end, oldest) {
+            // Data that was acknowledged long ago.
+            return Window::Ignore(Bound::UnderSeq(oldest));
+        }
+        if !ack_is_recent {
+            // An acknowledgement that is very late.
+            return Window::Ignore(Bound::UnderAck(receiver.end.wrapping_sub(room).wrapping_sub(1)));
         }
 
         let win = if is_syn { u32::from(tcp.window) } else { u32::from(tcp.window) << sender.scale };

@@ -58,7 +58,7 @@ impl TcpState {
     }
 }
 
-/// What matters of a segment's flags.
+/// What matters of a segment's flags, in the order of `enum tcp_bit_set`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Syn,

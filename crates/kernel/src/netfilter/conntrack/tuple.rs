@@ -122,7 +122,7 @@ fn invert_icmp(kind: u8) -> Option<u8> {
 
 impl Tuple {
     /// `nf_ct_get_tuple`: the tuple of a packet; `None` for an ICMP error or a fragment without its header.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub fn of(ip: &Ip) -> Option<Tuple> {
         if ip.frag.offset != 0 {
             return None;
@@ -145,7 +145,7 @@ impl Tuple {
     }
 
     /// `nf_ct_invert_tuple`: the tuple of the answer; `None` if there is no answer to such a packet.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub fn invert(&self) -> Option<Tuple> {
         let key = match self.key {
             L4Key::Ports { sport, dport } => L4Key::Ports { sport: dport, dport: sport },

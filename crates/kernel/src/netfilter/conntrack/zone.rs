@@ -32,6 +32,16 @@ pub struct Template {
     pub events: Option<EventMask>,
 }
 
+/// Which rule a template is of. All packets of a rule share its template, and it lives as long as the rule does: until its
+/// table is loaded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TemplateId {
+    /// The chain of table raw.
+    pub chain: u16,
+    /// The rule's place in it.
+    pub rule: u32,
+}
+
 impl Template {
     /// `nf_ct_zone_tmpl`: the zone in which a packet with that mark is looked up.
     pub(super) fn zone_of(&self, mark: u32) -> Zone {

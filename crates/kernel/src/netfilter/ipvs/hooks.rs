@@ -212,11 +212,11 @@ pub(super) fn choose(
     }
     let (id, name) = (service.id, service.spec.scheduler.name());
     cx.emit(packet, || What::Ipvs { ctx: ctx.clone(), step: IpvsStep::NoServer(id) });
-    cx.printk(packet, || no_destination(id, name));
+    ns.net_warn(packet, no_destination(id, name), cx);
     None
 }
 
-/// `ip_vs_scheduler_err`
+/// `ip_vs_scheduler_err`, one of the messages that are held back when there are too many (`IP_VS_ERR_RL`).
 fn no_destination(id: ServiceId, scheduler: &str) -> String {
     let what = match id.fwmark {
         0 => format!("{} {id}", id.proto.to_string().to_ascii_uppercase()),

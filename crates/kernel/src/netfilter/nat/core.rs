@@ -7,7 +7,7 @@ use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
 use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, Tuple, ct_kill, status, try_assign_helper};
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::xtables::{TableId, TableVerdict, ipt_do_table};
+use crate::netfilter::xtables::{TableId, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 use packet::{L4, Protocol};
 use std::rc::Rc;
@@ -34,7 +34,7 @@ pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut C
 }
 
 /// `nf_nat_inet_fn`
-fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+fn nf_nat_inet_fn(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     let manip = Manip::of(ctx.hook);
     let is_icmp = matches!(skb.ip().map(|ip| &ip.l4), Some(L4::Icmp(_)));
@@ -49,10 +49,9 @@ fn nf_nat_inet_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> R
         }
         return Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx));
     }
-    let skb = match ipt_do_table(ns, TableId::Nat, skb, ctx, cx) {
-        TableVerdict::Accept(skb) => skb,
-        TableVerdict::Drop(skb, reason) => return Err(cx.drop(&skb, reason)),
-    };
+    if let Err(reason) = ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx) {
+        return Err(cx.drop(&skb, reason));
+    }
     if !initialized(ns, conn, manip)
         && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)
     {
@@ -120,7 +119,7 @@ pub(crate) fn nf_nat_setup_info(
     }
     if null && ns.ct.find(&c.reply, c.zone, cx.now).is_none() {
         // Nothing is asked for, and nobody is in the way.
-        return decided(ns, skb, conn, manip, null, None, cx);
+        return decided(ns, skb, conn, manip, null, cx);
     }
     // Every entry has an answer that can be inverted: it could not have been made otherwise.
     let current = c.reply.invert().ok_or(DropReason::CtInsertFailed)?;
@@ -133,27 +132,33 @@ pub(crate) fn nf_nat_setup_info(
             Some(new.invert().ok_or(DropReason::CtInsertFailed)?)
         }
     };
-    decided(ns, skb, conn, manip, null, reply, cx)
+    if let Some(reply) = reply {
+        alter_reply(ns, conn, reply, manip);
+    }
+    decided(ns, skb, conn, manip, null, cx)
 }
 
-/// One direction of an entry has been decided; `reply` is what its answer will be from now on, if that changes.
+/// `nf_conntrack_alter_reply`: another server port may be that of a helper.
+fn alter_reply(ns: &mut Netns, conn: ConnId, reply: Tuple, manip: Manip) {
+    let (automatic, modules) = (ns.ct.auto_helper, ns.modules);
+    if let Some(c) = ns.ct.get_mut(conn).filter(|c| c.reply != reply) {
+        c.reply = reply;
+        c.status |= nat_bit(manip);
+        try_assign_helper(c, None, automatic, &modules);
+    }
+}
+
+/// One direction of an entry has been decided.
 fn decided(
     ns: &mut Netns,
     skb: &Skb,
     conn: ConnId,
     manip: Manip,
     null: bool,
-    reply: Option<Tuple>,
     cx: &mut Cx<'_>,
 ) -> Result<(), DropReason> {
-    let (now, automatic, modules) = (cx.now, ns.ct.auto_helper, ns.modules);
+    let now = cx.now;
     if let Some(c) = ns.ct.get_mut(conn) {
-        if let Some(reply) = reply.filter(|r| *r != c.reply) {
-            c.reply = reply;
-            c.status |= nat_bit(manip);
-            // Another server port may be that of a helper (nf_conntrack_alter_reply).
-            try_assign_helper(c, None, automatic, &modules);
-        }
         c.status |= done_bit(manip);
         cx.emit(skb.id, || What::NatSetup { conn, manip, null, row: Box::new(c.row(now)) });
     }

@@ -3,8 +3,9 @@
 use super::matches::{Checks, Match, MatchCx};
 use super::rule::{CheckOf, Rule, Seen};
 use super::targets::{Target, TargetVerdict, eval_ext};
-use super::{ChainId, RuleSet, RuleState, TableId, TableVerdict, Verdict, quiet};
+use super::{ChainId, RuleSet, RuleState, TableId, Verdict, quiet};
 use crate::event::{HookCtx, RuleOutcome, RuleStep, What};
+use crate::netfilter::conntrack::TemplateId;
 use crate::{Cx, DropReason, Netns, Skb};
 use std::rc::Rc;
 
@@ -13,6 +14,13 @@ use std::rc::Rc;
 pub(super) struct Place {
     pub chain: ChainId,
     pub next: usize,
+}
+
+impl Place {
+    /// The template of the rule before this place.
+    pub(crate) fn template(self) -> TemplateId {
+        TemplateId { chain: self.chain.0, rule: self.next as u32 }
+    }
 }
 
 /// Whether a rule matches.
@@ -30,31 +38,34 @@ enum Flow {
     Done(Verdict, DropReason),
 }
 
-/// Walks the table's chain at this hook. Without a log only those rules are looked at that the packet can match.
+/// Walks the table's chain at this hook. Without a log only those rules are looked at that the packet can match. `Err` is why
+/// the table drops the packet.
 pub(crate) fn ipt_do_table(
     ns: &mut Netns,
     table: TableId,
-    mut skb: Skb,
+    skb: &mut Skb,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
-) -> TableVerdict {
-    let quiet = !cx.explains() && skb.ip().is_some_and(|ip| ip.src.is_ipv4() && ip.dst.is_ipv4());
-    let said = match quiet {
-        true => quiet::chain(ns, table, ctx.hook).map(|(base, entries)| match entries {
-            Some(entries) => quiet::walk(ns, &entries, base, &mut skb, ctx, cx),
-            None => {
+) -> Result<(), DropReason> {
+    let quick = !cx.explains() && skb.ip().is_some_and(|ip| ip.src.is_ipv4() && ip.dst.is_ipv4());
+    let said = match quick {
+        true => match quiet::chain(ns, table, ctx.hook) {
+            None => return Ok(()),
+            Some((base, None)) => {
                 cx.pass_over(1);
                 quiet::policy(ns, table, base, skb.ip().map_or(0, packet::Ip::total_len))
             }
-        }),
-        false => ns.table(table).map(|t| Rc::clone(&t.rules)).and_then(|rules| {
-            let base = rules.base_chain(ctx.hook)?;
-            Some(walk(ns, &rules, base, &mut skb, ctx, cx))
-        }),
+            Some((base, Some(entries))) => quiet::walk(ns, &entries, base, skb, ctx, cx),
+        },
+        false => {
+            let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
+            let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
+            walk(ns, &rules, base, skb, ctx, cx)
+        }
     };
     match said {
-        None | Some((Verdict::Accept, _)) => TableVerdict::Accept(skb),
-        Some((Verdict::Drop, reason)) => TableVerdict::Drop(skb, reason),
+        (Verdict::Accept, _) => Ok(()),
+        (Verdict::Drop, reason) => Err(reason),
     }
 }
 
@@ -119,7 +130,7 @@ fn take(
         }
         // The end of a goto's chain returns to the caller of the chain that did it.
         Target::Goto(chain) => Flow::Next(Place { chain: *chain, next: 0 }),
-        ext => match eval_ext(ext, ns, skb, ctx, cx) {
+        ext => match eval_ext(ext, after, ns, skb, ctx, cx) {
             Ok(TargetVerdict::Continue) => Flow::Next(after),
             Ok(TargetVerdict::Final(v)) => Flow::Done(v, DropReason::NetfilterDrop),
             Err(reason) => Flow::Done(Verdict::Drop, reason),

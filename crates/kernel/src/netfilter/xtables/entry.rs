@@ -110,12 +110,12 @@ impl Packet {
             _ => (0, 0),
         };
         let whole = !ip.is_fragment();
-        let (proto, ports) = match &ip.l4 {
-            L4::Tcp(tcp) => (Protocol::TCP, whole.then_some((tcp.sport, tcp.dport))),
-            L4::Udp(udp) => (Protocol::UDP, whole.then_some((udp.sport, udp.dport))),
-            _ => (ip.protocol(), None),
+        let (proto, ports, len) = match &ip.l4 {
+            L4::Tcp(tcp) => (Protocol::TCP, whole.then_some((tcp.sport, tcp.dport)), ip.total_len()),
+            L4::Udp(udp) => (Protocol::UDP, whole.then_some((udp.sport, udp.dport)), 28 + udp.payload.len()),
+            _ => (ip.protocol(), None, ip.total_len()),
         };
-        Packet { src, dst, proto: proto.0, ports, states, len: ip.total_len() }
+        Packet { src, dst, proto: proto.0, ports, states, len }
     }
 }
 

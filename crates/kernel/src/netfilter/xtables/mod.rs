@@ -19,7 +19,7 @@ pub use table::{
     Chain, ChainId, LoadedTable, MatchMemory, Policy, RuleSet, RuleSetError, RuleState, TableId,
 };
 
-use crate::{DropReason, Skb};
+use crate::Skb;
 use std::fmt;
 
 /// A verdict that ends the walk through a table.
@@ -38,15 +38,6 @@ impl fmt::Display for Verdict {
             Verdict::Drop => "DROP",
         })
     }
-}
-
-/// What a whole table says.
-#[derive(Debug)]
-pub(crate) enum TableVerdict {
-    /// Go on with this packet.
-    Accept(Skb),
-    /// Drop it, for this reason.
-    Drop(Skb, DropReason),
 }
 
 /// The marks and states that make a locally made packet be routed anew after mangle OUTPUT.

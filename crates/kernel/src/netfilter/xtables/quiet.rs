@@ -103,7 +103,7 @@ pub(super) fn walk(
             Does::Policy => break None,
             Does::Target => {
                 let rule = &entries.rules.chains[usize::from(entry.chain.0)].rules[entry.rule as usize];
-                match eval_ext(&rule.target, ns, skb, ctx, cx) {
+                match eval_ext(&rule.target, after(entry), ns, skb, ctx, cx) {
                     Ok(TargetVerdict::Continue) => at += 1,
                     Ok(TargetVerdict::Final(verdict)) => break Some((verdict, DropReason::NetfilterDrop)),
                     Err(reason) => break Some((Verdict::Drop, reason)),
@@ -119,6 +119,11 @@ pub(super) fn walk(
 
 fn place(entry: &Entry) -> Place {
     Place { chain: entry.chain, next: entry.rule as usize }
+}
+
+/// The place behind the entry's rule.
+fn after(entry: &Entry) -> Place {
+    Place { chain: entry.chain, next: entry.rule as usize + 1 }
 }
 
 /// Out of the way: most entries need no more than a look.

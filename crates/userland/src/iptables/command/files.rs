@@ -74,9 +74,9 @@ pub fn iptables_restore<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S], t
         opened.borrow_mut().push(table);
         store.get(table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(table)))
     };
-    let (sets, nfacct) = (store.sets(), store.nfacct());
-    let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref() };
-    let (tables, diagnostics) = restore(&existing, objects, text, options);
+    let (sets, nfacct, helpers) = (store.sets(), store.nfacct(), store.helpers());
+    let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref(), helpers: helpers.as_deref() };
+    let (tables, diagnostics, warnings) = restore(&existing, objects, text, options);
     for table in opened.take() {
         load_empty(store, table);
     }
@@ -87,7 +87,7 @@ pub fn iptables_restore<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S], t
         store.replace(id, table.load());
     }
     let (stderr, status) = diagnostics.first().map_or((String::new(), 0), said);
-    Output { stderr, status, diagnostics, stdout: String::new() }
+    Output { stderr: warnings + &stderr, status, diagnostics, stdout: String::new() }
 }
 
 /// The first look at a table loads it, as the kernel does.

@@ -16,6 +16,7 @@ use super::parse::{Objects, ParsedTable};
 use super::rule::Scope;
 use crate::args::{ArgLine, check_text};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
+use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, RuleSet, TableId};
 use listing::listing;
 use parse::{Command, Mode, Op, parse};
@@ -57,6 +58,11 @@ pub trait TableStore {
     fn nfacct(&self) -> Option<Vec<String>> {
         None
     }
+    /// The same for the helpers of conntrack.
+    fn helpers(&self) -> Option<Vec<Helper>> {
+        None
+    }
+
     /// The loaded tables in the order in which iptables-save prints them: the one that was loaded last comes first.
     fn loaded(&self) -> Vec<TableId> {
         TableId::ALL.into_iter().filter(|t| self.get(*t).is_some()).collect()
@@ -117,8 +123,8 @@ fn execute(
     files::load_empty(store, command.table);
     let loaded =
         store.get(command.table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(command.table)));
-    let (sets, nfacct) = (store.sets(), store.nfacct());
-    let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref() };
+    let (sets, nfacct, helpers) = (store.sets(), store.nfacct(), store.helpers());
+    let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref(), helpers: helpers.as_deref() };
     let run = Run { source, line: Some(1), declared_later: &|_| None, objects };
     if let Op::List(chain, number) | Op::ListRules(chain, number) = &command.op {
         let chain = chain.as_ref().map(|c| c.text.as_ref());
@@ -128,7 +134,7 @@ fn execute(
     let mut draft = Draft::of(&loaded);
     // What -v shows is printed before anything is tried.
     stdout.push_str(&shown_rules(&command, &draft, &run)?);
-    run.apply(&command, &mut draft)?;
+    run.apply(&command.op, command.spec.clone(), &mut draft)?;
     stdout.push_str(&shown_chains(&command, &loaded.rules));
     if !matches!(command.op, Op::Check(_)) {
         let table = commit(draft, run.objects, source.text)?;
@@ -146,6 +152,7 @@ fn shown_rules(command: &Command<'_>, draft: &Draft, run: &Run<'_>) -> Result<St
     }
     let rules = command
         .spec
+        .clone()
         .rules(run.source, &Scope { draft, declared_later: run.declared_later, objects: run.objects })?;
     Ok(run::verbose_lines(&draft.names_only(), &rules))
 }

@@ -1,14 +1,14 @@
-//! A [`Command`] applied to a table.
+//! A [`Command`](super::parse::Command) applied to a table.
 
 use super::operation::new_chain_name;
-use super::parse::{Command, Number, Op};
+use super::parse::{Number, Op};
 use crate::args::{Source, Token};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use crate::iptables::draft::{Draft, DraftRule};
 use crate::iptables::hints::chain_of;
 use crate::iptables::list;
 use crate::iptables::parse::Objects;
-use crate::iptables::rule::{Scope, drop_in_nat};
+use crate::iptables::rule::{Scope, Spec, drop_in_nat};
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{ChainId, Counters, Rule, RuleSet, RuleState, TableId, Verdict};
 use std::rc::Rc;
@@ -39,19 +39,17 @@ impl Run<'_> {
         at.map_or_else(|| Ok(draft.ids()), |at| Ok(vec![self.chain(draft, at)?]))
     }
 
-    fn rules(&self, draft: &Draft, command: &Command<'_>) -> Result<Vec<Rule>, Diagnostic> {
-        command
-            .spec
-            .rules(self.source, &Scope { draft, declared_later: self.declared_later, objects: self.objects })
+    fn rules(&self, draft: &Draft, spec: Spec<'_>) -> Result<Vec<Rule>, Diagnostic> {
+        spec.rules(self.source, &Scope { draft, declared_later: self.declared_later, objects: self.objects })
     }
 
-    /// Changes the table. Listings do nothing here.
-    pub fn apply(&self, command: &Command<'_>, draft: &mut Draft) -> Result<(), Diagnostic> {
-        match &command.op {
-            Op::Append(at) => self.add(command, draft, at, None),
-            Op::Insert(at, n) => self.add(command, draft, at, Some(n.as_ref())),
-            Op::Replace(at, n) => self.replace(command, draft, at, n),
-            Op::Delete(at) => self.delete(command, draft, at),
+    /// Changes the table as an operation with its rule says. Listings do nothing here.
+    pub fn apply(&self, op: &Op<'_>, spec: Spec<'_>, draft: &mut Draft) -> Result<(), Diagnostic> {
+        match op {
+            Op::Append(at) => self.add(spec, draft, at, None),
+            Op::Insert(at, n) => self.add(spec, draft, at, Some(n.as_ref())),
+            Op::Replace(at, n) => self.replace(spec, draft, at, n),
+            Op::Delete(at) => self.delete(spec, draft, at),
             Op::DeleteNum(at, n) => {
                 let id = self.chain(draft, at)?;
                 match draft.remove(id, n.n.saturating_sub(1)) {
@@ -59,7 +57,7 @@ impl Run<'_> {
                     None => self.blame(&n.at, too_big(draft, id, n, "Index of deletion too big.")),
                 }
             }
-            Op::Check(at) => self.check(command, draft, at),
+            Op::Check(at) => self.check(spec, draft, at),
             Op::Flush(at) => {
                 for id in self.chains(draft, at.as_ref())? {
                     draft.flush(id);
@@ -73,19 +71,20 @@ impl Run<'_> {
             },
             Op::DeleteChain(at) => self.delete_chains(draft, at.as_ref()),
             Op::Rename(old, new) => self.rename(draft, old, new),
-            Op::Policy(at, policy) => self.policy(command, draft, at, policy),
+            Op::Policy(at, policy) => self.policy(spec, draft, at, policy),
             Op::List(..) | Op::ListRules(..) | Op::Version | Op::Help => Ok(()),
         }
     }
 
     fn add(
         &self,
-        command: &Command<'_>,
+        spec: Spec<'_>,
         draft: &mut Draft,
         at: &Token<'_>,
         insert: Option<Option<&Number<'_>>>,
     ) -> Result<(), Diagnostic> {
-        let rules = self.rules(draft, command)?;
+        let counters = spec.counters.unwrap_or_default();
+        let rules = self.rules(draft, spec)?;
         let id = self.chain(draft, at)?;
         let len = draft.chain(id).map_or(0, |c| c.rules.len());
         let index = insert.map(|n| n.map_or(0, |n| n.n.saturating_sub(1)));
@@ -96,38 +95,38 @@ impl Run<'_> {
         }
         for (i, rule) in rules.into_iter().enumerate() {
             // Several rules of one -I go to the same place, so the last stands first.
-            draft.insert(id, index.unwrap_or(len + i), self.new_rule(command, rule));
+            draft.insert(id, index.unwrap_or(len + i), self.new_rule(counters, rule));
         }
         Ok(())
     }
 
-    fn new_rule(&self, command: &Command<'_>, rule: Rule) -> DraftRule {
-        let counters = command.spec.counters.unwrap_or_default();
+    fn new_rule(&self, counters: Counters, rule: Rule) -> DraftRule {
         let state = RuleState { counters, ..RuleState::default() };
         DraftRule { rule: Rc::new(rule), state, line: self.line }
     }
 
     fn replace(
         &self,
-        command: &Command<'_>,
+        spec: Spec<'_>,
         draft: &mut Draft,
         at: &Token<'_>,
         n: &Number<'_>,
     ) -> Result<(), Diagnostic> {
-        let rules = self.rules(draft, command)?;
+        let counters = spec.counters.unwrap_or_default();
+        let rules = self.rules(draft, spec)?;
         let id = self.chain(draft, at)?;
         let index = n.n.saturating_sub(1);
         if draft.remove(id, index).is_none() {
             return self.blame(&n.at, too_big(draft, id, n, "Index of replacement too big."));
         }
         for rule in rules {
-            draft.insert(id, index, self.new_rule(command, rule));
+            draft.insert(id, index, self.new_rule(counters, rule));
         }
         Ok(())
     }
 
-    fn delete(&self, command: &Command<'_>, draft: &mut Draft, at: &Token<'_>) -> Result<(), Diagnostic> {
-        let rules = self.rules(draft, command)?;
+    fn delete(&self, spec: Spec<'_>, draft: &mut Draft, at: &Token<'_>) -> Result<(), Diagnostic> {
+        let rules = self.rules(draft, spec)?;
         let Some(id) = draft.find(&at.text) else {
             return self.no_such_chain(draft, at);
         };
@@ -148,8 +147,8 @@ impl Run<'_> {
         })
     }
 
-    fn check(&self, command: &Command<'_>, draft: &Draft, at: &Token<'_>) -> Result<(), Diagnostic> {
-        let rules = self.rules(draft, command)?;
+    fn check(&self, spec: Spec<'_>, draft: &Draft, at: &Token<'_>) -> Result<(), Diagnostic> {
+        let rules = self.rules(draft, spec)?;
         let Some(id) = draft.find(&at.text) else {
             return self.no_such_chain(draft, at);
         };
@@ -223,7 +222,7 @@ impl Run<'_> {
 
     fn policy(
         &self,
-        command: &Command<'_>,
+        spec: Spec<'_>,
         draft: &mut Draft,
         at: &Token<'_>,
         policy: &Token<'_>,
@@ -239,7 +238,7 @@ impl Run<'_> {
         };
         let verdict = verdict.map_err(|f| self.source.blame(policy, f))?;
         chain.base = Some((hook, verdict));
-        chain.policy = command.spec.counters.unwrap_or_default();
+        chain.policy = spec.counters.unwrap_or_default();
         Ok(())
     }
 }

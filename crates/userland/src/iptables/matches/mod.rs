@@ -38,9 +38,9 @@ use kernel::PktType;
 use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::PortRange;
 use kernel::netfilter::xtables::matches::{
-    Addrtype, ConnmarkMatch, Conntrack, CtStates, HelperMatch, IcmpMatch, Iprange, IpvsMatch, LengthMatch,
-    MacMatch, MarkMatch, Match, Multiport, NfacctMatch, Owner, Physdev, PkttypeMatch, PortSide, Rpfilter,
-    SctpMatch, SetMatch, Statistic, StatisticMode, TcpMatch, Tcpmss, TtlMatch, UdpMatch,
+    Addrtype, ConnmarkMatch, CtStates, HelperMatch, IcmpMatch, Iprange, IpvsMatch, LengthMatch, MacMatch,
+    MarkMatch, Match, Multiport, NfacctMatch, Owner, PkttypeMatch, PortSide, Rpfilter, Statistic,
+    StatisticMode, TcpMatch, Tcpmss, TtlMatch, UdpMatch,
 };
 use packet::Mac;
 
@@ -113,7 +113,7 @@ pub(super) fn new(name: &str) -> Option<Match> {
         "addrtype" => Match::Addrtype(Addrtype::default()),
         "comment" => Match::Comment(String::new()),
         "connmark" => Match::Connmark(ConnmarkMatch { mark: Neg::plain((0, 0)) }),
-        "conntrack" => Match::Conntrack(Conntrack::default()),
+        "conntrack" => Match::Conntrack(Box::default()),
         "helper" => Match::Helper(HelperMatch { name: Neg::plain(String::new()) }),
         "icmp" => Match::Icmp(IcmpMatch { kind: Neg::plain(icmp::ANY) }),
         "iprange" => Match::Iprange(Iprange::default()),
@@ -127,12 +127,12 @@ pub(super) fn new(name: &str) -> Option<Match> {
         }
         "nfacct" => Match::Nfacct(NfacctMatch { name: String::new() }),
         "owner" => Match::Owner(Owner::default()),
-        "physdev" => Match::Physdev(Physdev::default()),
+        "physdev" => Match::Physdev(Box::default()),
         "pkttype" => Match::Pkttype(PkttypeMatch { kind: Neg::plain(PktType::Host) }),
         "recent" => Match::Recent(recent::new()),
         "rpfilter" => Match::Rpfilter(Rpfilter::default()),
-        "sctp" => Match::Sctp(SctpMatch::default()),
-        "set" => Match::Set(SetMatch::default()),
+        "sctp" => Match::Sctp(Box::default()),
+        "set" => Match::Set(Box::default()),
         "state" => Match::State(Neg::plain(CtStates::default())),
         "statistic" => Match::Statistic(Statistic { mode: StatisticMode::Random(0), not: false }),
         "tcp" => Match::Tcp(TcpMatch::default()),

@@ -8,9 +8,14 @@ use crate::names::number;
 use kernel::netfilter::ipset::{Compare, SetDirs};
 use kernel::netfilter::xtables::matches::SetMatch;
 
+/// What iptables says about a second set, by whichever of the two words.
+const ONCE: &str = "--match-set can be specified only once";
+
 impl Text for SetMatch {
     const OPTIONS: &'static [Opt] = &[
-        Opt::value(&["match-set", "set"], &["NAME", "DIRECTIONS"]).or_not(),
+        Opt::value(&["match-set"], &["NAME", "DIRECTIONS"]).or_not(),
+        // The old word for it.
+        Opt::value(&["set"], &["NAME", "DIRECTIONS"]).or_not(),
         // About `!` where it does not belong, set has its own words.
         Opt::flag(&["return-nomatch"]).or_not(),
         Opt::flag(&["update-counters"]).or_not(),
@@ -39,7 +44,10 @@ impl Text for SetMatch {
             .usage(format!("--{name} {what} cannot be inverted")));
         }
         match given.name {
-            "match-set" => {
+            "match-set" | "set" => {
+                if !self.name.is_empty() {
+                    return Err(Fault::new("two sets in one match", "expected one --match-set").usage(ONCE));
+                }
                 (self.name, query.dirs) = named(given)?;
                 self.not = given.not;
             }
@@ -53,7 +61,7 @@ impl Text for SetMatch {
     }
 
     fn finish(&self, seen: &Seen) -> Result<(), Fault> {
-        if seen.has("match-set") {
+        if seen.has("match-set") || seen.has("set") {
             return Ok(());
         }
         Err(Fault::new("set without --match-set", "expected the option --match-set")
@@ -70,7 +78,7 @@ impl Text for SetMatch {
     }
 
     fn twice(_: &str, name: &str) -> String {
-        if name == "match-set" { format!("--{name} can be specified only once") } else { String::new() }
+        if matches!(name, "match-set" | "set") { ONCE.to_owned() } else { String::new() }
     }
 }
 

@@ -4,8 +4,10 @@ use crate::diagnostic::{Fault, ToolError, q};
 use crate::iptables::list::Names;
 use crate::iptables::text::{Given, Opt, Save, Seen, Text, words_text};
 use crate::names::number::unsigned;
-use kernel::netfilter::conntrack::{Direction, EventMask, Helper, Zone};
+use kernel::netfilter::conntrack::{Direction, EventMask, Helper, HelperKind, Zone};
+use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::targets::CtTarget;
+use packet::Protocol;
 
 /// Messages about entries by the number of their bit.
 const EVENTS: [(&str, u16); 10] = [
@@ -41,7 +43,7 @@ impl Text for CtTarget {
         let mask = t.events.unwrap_or(EventMask { conntrack: 0, expect: 0 });
         match given.name {
             "notrack" => self.notrack = true,
-            "helper" => t.helper = helper(given.value)?,
+            "helper" => t.helper = helper(given)?,
             "timeout" => {
                 let message = format!("timeout policy {} does not exist", q(given.value));
                 return Err(Fault::new(
@@ -99,7 +101,7 @@ fn words(ct: &CtTarget) -> Vec<(&'static str, String)> {
         out.push(("notrack", String::new()));
     }
     if let Some(helper) = t.helper {
-        out.push(("helper", helper.name().to_owned()));
+        out.push(("helper", helper.name()));
     }
     if let Some(mask) = t.events {
         let texts = [
@@ -121,16 +123,26 @@ fn words(ct: &CtTarget) -> Vec<(&'static str, String)> {
     out
 }
 
-/// A helper; the empty name is none. What does not exist is the kernel's business, which says so when it loads the rule.
-fn helper(name: &str) -> Result<Option<Helper>, Fault> {
+/// A helper; the empty name is none. Whether it is there is the kernel's business, which says so when it loads the rule.
+fn helper(given: &Given<'_>) -> Result<Option<Helper>, Fault> {
+    let name = given.value;
     if name.is_empty() {
         return Ok(None);
     }
     Helper::from_name(name).map(Some).ok_or_else(|| {
-        let known: Vec<&str> = Helper::ALL.iter().map(|h| h.name()).collect();
+        let known: Vec<&str> = HelperKind::ALL.iter().map(|h| h.name()).collect();
         let help = format!("expected {}", known.join(" or "));
-        Fault::new(format!("no helper {} is known", q(name)), help).says(ToolError::NO_CHAIN)
+        refused(Fault::new(format!("no helper {} is known", q(name)), help), name, given.proto)
     })
+}
+
+/// What the kernel says of a helper that it refuses, and the line in its ring buffer (`xt_ct_set_helper`).
+pub fn refused(fault: Fault, name: &str, proto: Option<Neg<Protocol>>) -> Fault {
+    let line = match proto {
+        Some(Neg { not: false, .. }) => format!("xt_CT: No such helper \"{name}\""),
+        _ => "xt_CT: You must specify a L4 protocol and not use inversions on it".to_owned(),
+    };
+    fault.says(ToolError::NO_CHAIN).logs(line)
 }
 
 /// A list of words that are written in full and in small letters.

@@ -2,7 +2,7 @@
 
 mod checksum;
 pub(super) mod connmark;
-mod ct;
+pub(super) mod ct;
 mod log;
 mod mark;
 mod nat;
@@ -18,8 +18,8 @@ use super::text::{Given, Opt, Save, Seen, Text};
 use crate::diagnostic::{Fault, q};
 use crate::names::number::unsigned;
 use kernel::netfilter::xtables::targets::{
-    Connmark, ConnmarkOp, CtTarget, Dnat, Log, Mark, Masquerade, Netmap, Nflog, Redirect, Reject, SetTarget,
-    Shift, Snat, Target, Tcpmss, Ttl,
+    Connmark, ConnmarkOp, CtTarget, Dnat, Log, Mark, Masquerade, Netmap, Nflog, Redirect, Reject, Shift,
+    Snat, Target, Tcpmss, Ttl,
 };
 use std::net::Ipv4Addr;
 
@@ -91,7 +91,7 @@ pub(super) fn new(name: &str) -> Option<Target> {
         "REDIRECT" => Target::Redirect(Redirect::default()),
         "REJECT" => Target::Reject(Reject::default()),
         "LOG" => Target::Log(Log::default()),
-        "SET" => Target::Set(SetTarget::default()),
+        "SET" => Target::Set(Box::default()),
         "CHECKSUM" => Target::Checksum,
         "NETMAP" => Target::Netmap(Netmap { net: Ipv4Addr::UNSPECIFIED, mask: Ipv4Addr::UNSPECIFIED }),
         "NFLOG" => Target::Nflog(Nflog::default()),

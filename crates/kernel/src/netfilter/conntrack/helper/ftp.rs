@@ -166,7 +166,7 @@ fn find_pattern(text: &[u8], pattern: &str, skip: u8, kind: FtpType) -> Found {
 }
 
 /// Only a line's beginning is looked at, and only that of an established connection. Who names another address than its own is
-/// not believed.
+/// not believed, unless the module was loaded with `loose`.
 pub(super) fn help(
     ns: &mut Netns,
     skb: Skb,
@@ -201,6 +201,7 @@ fn read_line(
     dir: Direction,
     cx: &mut Cx<'_>,
 ) -> Result<Result<Skb, Cut>, Cut> {
+    let helper = ns.ct.get(conn).and_then(|c| c.helper).unwrap_or(Helper::FTP);
     let payload = skb.tcp().map_or(&[][..], |t| &t.payload);
     let mut said = None;
     for (_, pattern, skip, kind) in SEARCH.iter().filter(|(d, ..)| *d == dir) {
@@ -208,7 +209,7 @@ fn read_line(
             Found::Nothing => {}
             Found::Partial => {
                 let why = format!("partial matching of `{pattern}'");
-                return Err(nf_ct_helper_drop(ns, &skb, Helper::Ftp, &why, cx));
+                return Err(nf_ct_helper_drop(ns, &skb, helper, &why, cx));
             }
             Found::Said(it) => {
                 said = Some(it);
@@ -218,23 +219,27 @@ fn read_line(
     }
     let Some((said, c)) = said.zip(ns.ct.get(conn)) else { return Ok(Ok(skb)) };
     let (this, other) = (*c.tuple(dir), *c.tuple(dir.flip()));
-    if said.addr.is_some_and(|a| IpAddr::V4(a) != this.src) {
-        return Ok(Ok(skb));
+    let mut dst = other.dst;
+    if let Some(addr) = said.addr.map(IpAddr::V4).filter(|a| *a != this.src) {
+        if !ns.modules.ftp_loose {
+            return Ok(Ok(skb));
+        }
+        dst = addr;
     }
     let key = L4Key::Ports { sport: 0, dport: said.port };
     let expect = Expect {
         master: conn,
-        tuple: Tuple { src: other.src, dst: other.dst, proto: Protocol::TCP, key },
-        helper: Helper::Ftp,
+        tuple: Tuple { src: other.src, dst, proto: Protocol::TCP, key },
+        helper,
         nat: None,
-        expires: cx.now + Duration::from_secs(Helper::Ftp.timeout()),
+        expires: cx.now + Duration::from_secs(helper.timeout()),
     };
     if ns.modules.nf_nat_ftp && c.status & status::NAT_MASK != 0 {
         return Ok(nf_nat_ftp(ns, skb, dir, (said.kind, said.place), expect, cx));
     }
     Ok(match nf_ct_expect_related(ns, &skb, expect, cx) {
         Ok(()) => Ok(skb),
-        Err(_) => Err(nf_ct_helper_drop(ns, &skb, Helper::Ftp, "cannot add expectation", cx)),
+        Err(_) => Err(nf_ct_helper_drop(ns, &skb, helper, "cannot add expectation", cx)),
     })
 }
 

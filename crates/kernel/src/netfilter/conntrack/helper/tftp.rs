@@ -3,7 +3,7 @@
 
 use super::{Helper, nf_ct_helper_drop};
 use crate::netfilter::conntrack::expect::{Expect, nf_ct_expect_related};
-use crate::netfilter::conntrack::{ConnInfo, L4Key, Tuple, status};
+use crate::netfilter::conntrack::{L4Key, Tuple, status};
 use crate::netfilter::nat::nf_nat_tftp;
 use crate::{ConnId, Cut, Cx, Netns, Skb};
 use packet::{L4, Protocol};
@@ -18,7 +18,7 @@ pub(super) fn help(
     ns: &mut Netns,
     skb: Skb,
     conn: ConnId,
-    _info: ConnInfo,
+    helper: Helper,
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
     let opcode = skb.ip().and_then(|ip| match &ip.l4 {
@@ -32,9 +32,9 @@ pub(super) fn help(
     let mut expect = Expect {
         master: conn,
         tuple: Tuple { src: c.reply.src, dst: c.reply.dst, proto: Protocol::UDP, key },
-        helper: Helper::Tftp,
+        helper,
         nat: None,
-        expires: cx.now + Duration::from_secs(Helper::Tftp.timeout()),
+        expires: cx.now + Duration::from_secs(helper.timeout()),
     };
     // NAT's half looks for a NAT bit; IPVS, which sets none, is no NAT to it.
     if ns.modules.nf_nat_tftp && c.status & status::NAT_MASK != 0 {
@@ -42,6 +42,6 @@ pub(super) fn help(
     }
     match nf_ct_expect_related(ns, &skb, expect, cx) {
         Ok(()) => Ok(skb),
-        Err(_) => Err(nf_ct_helper_drop(ns, &skb, Helper::Tftp, "cannot add expectation", cx)),
+        Err(_) => Err(nf_ct_helper_drop(ns, &skb, helper, "cannot add expectation", cx)),
     }
 }

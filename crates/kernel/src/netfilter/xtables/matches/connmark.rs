@@ -16,8 +16,7 @@ impl ConnmarkMatch {
     pub(super) fn eval(self, skb: &Skb, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
         let mark = match skb.ct {
             Ct::Tracked { conn, .. } => m.ns.ct.get(conn).map(|c| c.mark),
-            // The template of `-j CT` is an entry without a mark.
-            Ct::Template(_) => Some(0),
+            Ct::Template(_, id) => Some(m.ns.template_mark(id)),
             _ => None,
         };
         let ok = mark.is_some_and(|mark| self.mark.apply(|&(value, mask)| mark & mask == value));

@@ -88,7 +88,7 @@ impl View {
                 Some(View { orig: c.orig, reply: c.reply, status: c.status, left, dir: info.dir })
             }
             // The template of `-j CT` is an entry too, with nothing in it (nf_ct_tmpl_alloc).
-            Ct::Template(_) => {
+            Ct::Template(..) => {
                 let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
                 let none = Tuple { src: any, dst: any, proto: Protocol(0), key: L4Key::Other };
                 let (dir, status) = (Direction::Original, status::CONFIRMED);

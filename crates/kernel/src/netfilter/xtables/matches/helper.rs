@@ -15,7 +15,9 @@ impl HelperMatch {
     pub(super) fn eval(&self, skb: &Skb, m: &MatchCx<'_, '_>, checks: &mut Checks) -> bool {
         let conn = skb.ct.conn().and_then(|id| m.ns.ct.get(id));
         let helper = conn.and_then(|c| m.ns.ct.get(c.master?)?.helper).map(|h| h.name());
-        let ok = self.name.apply(|name| helper.is_some_and(|h| name.is_empty() || name.starts_with(h)));
-        checks.option(ok, || Seen::Word(helper.unwrap_or("not announced by a helper")))
+        let ok = self
+            .name
+            .apply(|name| helper.as_ref().is_some_and(|h| name.is_empty() || name.starts_with(h.as_str())));
+        checks.option(ok, || helper.map_or(Seen::Word("not announced by a helper"), Seen::Text))
     }
 }

@@ -70,7 +70,7 @@ impl IpvsMatch {
         };
         let reply = matches!(skb.ct, Ct::Tracked { info, .. } if info.dir == Direction::Reply);
         let dir = if reply { Direction::Reply } else { Direction::Original };
-        let tracked = matches!(skb.ct, Ct::Tracked { .. } | Ct::Template(_));
+        let tracked = matches!(skb.ct, Ct::Tracked { .. } | Ct::Template(..));
         checks.optional(self.port.as_ref(), |p| *p == vport, || Seen::Port(vport))
             && checks.optional(
                 self.portctl.as_ref(),

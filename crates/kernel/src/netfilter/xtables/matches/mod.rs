@@ -71,7 +71,7 @@ pub enum Match {
     /// `-m udp`
     Udp(UdpMatch),
     /// `-m sctp`
-    Sctp(SctpMatch),
+    Sctp(Box<SctpMatch>),
     /// `-m icmp`
     Icmp(IcmpMatch),
     /// `-m multiport`
@@ -79,7 +79,7 @@ pub enum Match {
     /// `-m mark`
     Mark(MarkMatch),
     /// `-m conntrack`
-    Conntrack(Conntrack),
+    Conntrack(Box<Conntrack>),
     /// `-m state` (the older spelling of `--ctstate`)
     State(Neg<CtStates>),
     /// `-m addrtype`
@@ -87,11 +87,11 @@ pub enum Match {
     /// `-m statistic`
     Statistic(Statistic),
     /// `-m physdev`
-    Physdev(Physdev),
+    Physdev(Box<Physdev>),
     /// `-m recent`
     Recent(Recent),
     /// `-m set`
-    Set(SetMatch),
+    Set(Box<SetMatch>),
     /// `-m connmark`
     Connmark(ConnmarkMatch),
     /// `-m ttl`

@@ -51,24 +51,32 @@ impl Shift {
 }
 
 impl Connmark {
-    /// A packet without an entry passes by. The template of `-j CT` has the mark 0.
+    /// A packet without an entry passes by. The template of `-j CT` is an entry too: what it is given stays with its rule.
     pub(super) fn eval(self, ns: &mut Netns, skb: &mut Skb) -> TargetVerdict {
-        if let (Ct::Template(_), ConnmarkOp::Restore { nfmask, .. }) = (skb.ct, self.op) {
-            skb.mark &= !nfmask;
-        }
-        let Ct::Tracked { conn, .. } = skb.ct else { return TargetVerdict::Continue };
-        let Some(c) = ns.ct.get_mut(conn) else { return TargetVerdict::Continue };
+        let before = match skb.ct {
+            Ct::Tracked { conn, .. } => ns.ct.get(conn).map(|c| c.mark),
+            Ct::Template(_, id) => Some(ns.template_mark(id)),
+            _ => None,
+        };
+        let Some(before) = before else { return TargetVerdict::Continue };
         let mark = match self.op {
-            ConnmarkOp::Set(t) => self.shift.apply(t.apply(c.mark)),
-            ConnmarkOp::Save { nfmask, ctmask } => c.mark & !ctmask ^ self.shift.apply(skb.mark & nfmask),
+            ConnmarkOp::Set(t) => self.shift.apply(t.apply(before)),
+            ConnmarkOp::Save { nfmask, ctmask } => before & !ctmask ^ self.shift.apply(skb.mark & nfmask),
             ConnmarkOp::Restore { nfmask, ctmask } => {
-                skb.mark = skb.mark & !nfmask ^ self.shift.apply(c.mark & ctmask);
-                c.mark
+                skb.mark = skb.mark & !nfmask ^ self.shift.apply(before & ctmask);
+                before
             }
         };
-        if mark != c.mark {
-            c.mark = mark;
-            c.pending |= ipct::MARK;
+        match skb.ct {
+            _ if mark == before => {}
+            Ct::Template(_, id) => ns.set_template_mark(id, mark),
+            Ct::Tracked { conn, .. } => {
+                if let Some(c) = ns.ct.get_mut(conn) {
+                    c.mark = mark;
+                    c.pending |= ipct::MARK;
+                }
+            }
+            _ => {}
         }
         TargetVerdict::Continue
     }

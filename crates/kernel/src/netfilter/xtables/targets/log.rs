@@ -1,9 +1,9 @@
 //! `-j LOG` (net/netfilter/xt_LOG.c, nf_log_syslog.c).
 
-use crate::event::HookCtx;
+use crate::event::{HookCtx, NfLog, What};
 use crate::netfilter::hook::InetHook;
-use crate::{Cx, DevId, Netns, Skb};
-use packet::{Family, IcmpBody, Ip, L4, Mac, TcpFlags, TcpOptions};
+use crate::{Cx, DevId, Netns, Skb, SkbOwner};
+use packet::{Family, IcmpBody, Ip, L4, Mac, Protocol, TcpFlags, TcpOptions};
 use std::fmt::Write;
 
 /// Options of LOG.
@@ -44,16 +44,27 @@ impl Log {
         cx.printk(skb.id, || self.line(ns, skb, ctx));
     }
 
-    /// `nf_log_packet` without a rule: what conntrack says of a packet, with all that can be said of it. Only the first
-    /// namespace of a machine prints it (`nf_log_all_netns`).
-    pub(crate) fn without_rule(ns: &Netns, skb: &Skb, prefix: String, cx: &mut Cx<'_>) {
+    /// `nf_log_packet` without a rule: what conntrack says of a packet, with all that can be said of it, and with its devices if
+    /// they are given. Only the first namespace of a machine prints it (`nf_log_all_netns`).
+    pub(crate) fn without_rule(
+        ns: &Netns,
+        skb: &Skb,
+        given: Option<&HookCtx>,
+        prefix: String,
+        cx: &mut Cx<'_>,
+    ) {
+        let local = skb.frame.src == Mac::ZERO;
+        let hook = if local { InetHook::LocalOut } else { InetHook::PreRouting };
+        let nowhere =
+            HookCtx { family: Family::V4, hook, indev: None, outdev: None, physin: None, physout: None };
+        let ctx = given.map_or(nowhere, |ctx| HookCtx { hook, ..ctx.clone() });
+        cx.emit(skb.id, || {
+            let (frame, mark) = (skb.frame.clone(), skb.mark);
+            What::NfLog(Box::new(NfLog { ctx: ctx.clone(), prefix: prefix.clone(), frame, mark }))
+        });
         if !ns.is_initial() {
             return;
         }
-        let local = skb.frame.src == Mac::ZERO;
-        let hook = if local { InetHook::LocalOut } else { InetHook::PreRouting };
-        let ctx =
-            HookCtx { family: Family::V4, hook, indev: None, outdev: None, physin: None, physout: None };
         let all = Log {
             prefix,
             tcp_sequence: true,
@@ -83,7 +94,11 @@ impl Log {
             };
         }
         if let Some(ip) = skb.ip() {
-            self.packet(&mut s, ip, ctx.hook == InetHook::LocalOut);
+            self.packet(&mut s, ip);
+        }
+        if self.uid && skb.owner == SkbOwner::Program {
+            // Without a socket of a program there is nobody to name.
+            s.push_str("UID=0 GID=0 ");
         }
         if skb.mark != 0 {
             let _ = write!(s, "MARK={:#x} ", skb.mark);
@@ -91,7 +106,50 @@ impl Log {
         s
     }
 
-    fn packet(&self, s: &mut String, ip: &Ip, local_out: bool) {
+    fn tcp(&self, s: &mut String, ports: (u16, u16), numbers: (u32, u32), flags: TcpFlags, window: u16) {
+        let _ = write!(s, "PROTO=TCP SPT={} DPT={} ", ports.0, ports.1);
+        if self.tcp_sequence {
+            let _ = write!(s, "SEQ={} ACK={} ", numbers.0, numbers.1);
+        }
+        let _ = write!(s, "WINDOW={window} RES=0x00 ");
+        for (flag, word) in FLAG_WORDS {
+            if flags.has(flag) {
+                s.push_str(word);
+            }
+        }
+        s.push_str("URGP=0 ");
+    }
+
+    /// What can be read of a header that is not whole, or not of the length that it says; of other protocols the number.
+    fn fragmentary(&self, s: &mut String, proto: Protocol, bytes: &[u8]) {
+        let (name, least) = match proto {
+            Protocol::TCP => ("TCP", 20),
+            Protocol::UDP => ("UDP", 8),
+            Protocol::UDPLITE => ("UDPLITE", 8),
+            Protocol::ICMP => ("ICMP", 8),
+            _ => {
+                let _ = write!(s, "PROTO={} ", proto.0);
+                return;
+            }
+        };
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        let word = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
+        let long = |at: usize| u32::from(word(at)) << 16 | u32::from(word(at + 2));
+        if bytes.len() < least {
+            let _ = write!(s, "PROTO={name} INCOMPLETE [{} bytes] ", bytes.len());
+        } else if proto == Protocol::TCP {
+            self.tcp(s, (word(0), word(2)), (long(4), long(8)), TcpFlags(byte(13)), word(14));
+            if self.tcp_options && usize::from(byte(12) >> 4) * 4 > bytes.len() {
+                s.push_str("OPT (TRUNCATED)");
+            }
+        } else if proto == Protocol::ICMP {
+            let _ = write!(s, "PROTO=ICMP TYPE={} CODE={} ", byte(0), byte(1));
+        } else {
+            let _ = write!(s, "PROTO={name} SPT={} DPT={} LEN={} ", word(0), word(2), word(4));
+        }
+    }
+
+    fn packet(&self, s: &mut String, ip: &Ip) {
         let _ = write!(
             s,
             "SRC={} DST={} LEN={} TOS={:#04x} PREC={:#04x} TTL={} ID={} ",
@@ -114,17 +172,7 @@ impl Log {
         }
         match &ip.l4 {
             L4::Tcp(t) => {
-                let _ = write!(s, "PROTO=TCP SPT={} DPT={} ", t.sport, t.dport);
-                if self.tcp_sequence {
-                    let _ = write!(s, "SEQ={} ACK={} ", t.seq, t.ack);
-                }
-                let _ = write!(s, "WINDOW={} RES=0x00 ", t.window);
-                for (flag, word) in FLAG_WORDS {
-                    if t.flags.has(flag) {
-                        s.push_str(word);
-                    }
-                }
-                s.push_str("URGP=0 ");
+                self.tcp(s, (t.sport, t.dport), (t.seq, t.ack), t.flags, t.window);
                 let options = tcp_options(&t.options);
                 if self.tcp_options && !options.is_empty() {
                     let _ = write!(s, "OPT ({options}) ");
@@ -136,7 +184,7 @@ impl Log {
             L4::Icmp(i) => {
                 let _ = write!(s, "PROTO=ICMP TYPE={} CODE={} ", i.kind, i.code);
                 match &i.body {
-                    IcmpBody::Query { id, seq, .. } => {
+                    IcmpBody::Query { id, seq, .. } if matches!(i.kind, 0 | 8) => {
                         let _ = write!(s, "ID={id} SEQ={seq} ");
                     }
                     IcmpBody::Error { inner, gateway, mtu, .. } => {
@@ -144,21 +192,18 @@ impl Log {
                             let _ = write!(s, "GATEWAY={gw} ");
                         }
                         s.push('[');
-                        self.packet(s, inner, false);
+                        self.packet(s, inner);
                         s.push_str("] ");
                         if *mtu != 0 {
                             let _ = write!(s, "MTU={mtu} ");
                         }
                     }
-                    IcmpBody::Raw(_) => {}
+                    IcmpBody::Query { .. } | IcmpBody::Raw(_) => {}
                 }
             }
-            L4::Other(proto, _) => {
-                let _ = write!(s, "PROTO={} ", proto.0);
+            L4::Other(proto, bytes) => {
+                self.fragmentary(s, *proto, bytes);
             }
-        }
-        if self.uid && local_out {
-            s.push_str("UID=0 GID=0 ");
         }
     }
 }

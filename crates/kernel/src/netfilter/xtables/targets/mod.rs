@@ -24,6 +24,7 @@ pub use set::{SetRef, SetTarget};
 pub use tcpmss::Tcpmss;
 pub use ttl::Ttl;
 
+use super::do_table::Place;
 use super::table::ChainId;
 use super::{TableId, Verdict};
 use crate::event::HookCtx;
@@ -63,7 +64,7 @@ pub enum Target {
     /// `-j LOG`
     Log(Log),
     /// `-j SET`
-    Set(SetTarget),
+    Set(Box<SetTarget>),
     /// `-j TRACE`
     Trace,
     /// `-j CT`
@@ -143,9 +144,10 @@ impl Target {
     }
 }
 
-/// Runs a target extension. `Err` drops the packet for a reason of its own.
-pub(crate) fn eval_ext(
+/// Runs a target extension; `after` is the place behind its rule. `Err` drops the packet for a reason of its own.
+pub(super) fn eval_ext(
     target: &Target,
+    after: Place,
     ns: &mut Netns,
     skb: &mut Skb,
     ctx: &HookCtx,
@@ -168,7 +170,7 @@ pub(crate) fn eval_ext(
             skb.nf_trace = true;
             Ok(TargetVerdict::Continue)
         }
-        Target::Ct(t) => Ok(t.eval(skb)),
+        Target::Ct(t) => Ok(t.eval(skb, after.template())),
         Target::Notrack => {
             if matches!(skb.ct, Ct::None) {
                 skb.ct = Ct::Untracked;

@@ -1,31 +1,7 @@
-//! docs/NOT-MODELLED.md: what is refused there is refused here. If one of these tests fails, something was built: the document
-//! has to follow.
+//! The part "Refused": what is refused there is refused here.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use serde_json::{Value, json};
-
-/// What a box says to a command: status, both outputs, or why it was not run.
-fn say(argv: &[&str], stdin: Option<&str>) -> Result<(i64, String), String> {
-    let document = json!({
-        "name": "refused",
-        "hosts": { "box": { "addrs": { "eth0": ["10.0.0.1/24"] } }, "peer": {} },
-        "links": [{ "type": "veth", "a": "box:eth0", "b": "peer:eth0" }],
-        "stimuli": [{ "do": "cmd", "host": "box", "argv": argv, "stdin": stdin }],
-    });
-    let record = nflab::replay(&document).unwrap();
-    let outcome = &record["steps"][0]["outcome"];
-    match outcome["not_run"].as_str() {
-        Some(why) => Err(why.to_owned()),
-        None => {
-            let text = |key: &str| match &outcome[key] {
-                Value::String(s) => s.clone(),
-                other => other.to_string(),
-            };
-            Ok((outcome["rc"].as_i64().unwrap(), text("stdout") + &text("stderr")))
-        }
-    }
-}
+use crate::say;
+use serde_json::json;
 
 /// The line fails, and the word that it fails for is named.
 fn refused(line: &str, word: &str) {
@@ -115,6 +91,22 @@ fn other_schedulers_and_tunnels_of_ipvs() {
     for name in ["lblc", "lblcr", "fo", "ovf", "twos"] {
         refused(&format!("ipvsadm -A -t 10.0.0.1:80 -s {name}"), name);
     }
+}
+
+#[test]
+fn other_routes_and_rules() {
+    refused("ip route add 10.9.0.0/16 tos 8 via 10.0.0.2", "tos");
+    refused("ip route add 10.9.0.0/16 realm 8 via 10.0.0.2", "realm");
+    refused("ip route add 10.9.0.0/16 nhid 8", "nhid");
+    refused("ip rule add uidrange 0-1 lookup 5", "uidrange");
+    refused("ip rule add l3mdev lookup 5", "l3mdev");
+    refused("ip rule add tun_id 5 lookup 5", "tun_id");
+    refused("ip maddr show", "maddr");
+}
+
+#[test]
+fn the_size_of_ipvs_table() {
+    refused("modprobe ip_vs conn_tab_bits=10", "conn_tab_bits");
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! "Different from Linux": what tools show of a box, other kernels, clusters. Each test says what Linux does.
+
+use crate::{Pair, printed};
+use serde_json::json;
+
+/// Linux gives each device that is up an address of fe80::/10, and `lo` ::1.
+#[test]
+fn no_device_has_an_ipv6_address() {
+    assert!(printed("ip addr show").iter().all(|l| !l.contains("inet6")));
+}
+
+/// On Linux a queueing discipline can be chosen (`tc`), and a real Ethernet has one.
+#[test]
+fn every_queue_is_noqueue() {
+    let lines = printed("ip link show eth0");
+    assert!(lines[0].contains(" qdisc noqueue "), "{lines:?}");
+}
+
+/// Linux numbers the namespaces that a namespace has links to in the order in which they were asked for.
+#[test]
+fn link_netnsid_follows_the_devices() {
+    let mut pair = Pair::new();
+    pair.document["hosts"]["c"] = json!({});
+    let links = json!([
+        { "type": "veth", "a": "c:eth0", "b": "a:eth1" },
+        { "type": "veth", "a": "a:eth0", "b": "b:eth0" },
+    ]);
+    pair.document["links"] = links;
+    let show = pair.cmd("ip link show");
+    let lines = pair.run().printed(show);
+    let ids: Vec<&str> =
+        lines.iter().filter_map(|l| l.rsplit_once("link-netnsid ").map(|(_, id)| id)).collect();
+    assert_eq!(ids, ["0", "1"]);
+}
+
+/// A computer's Ethernet has no other end that its kernel knows.
+#[test]
+fn ethernets_are_veths() {
+    let lines = printed("ip link show eth0");
+    assert!(lines[0].starts_with("2: eth0@if2: "), "{lines:?}");
+}
+
+/// tftp-hpa prints the seconds as well: `Received 522 bytes in 0.1 seconds`.
+#[test]
+fn tftp_does_not_say_how_long_it_took() {
+    let mut pair = Pair::new();
+    pair.set("b", "servers", json!([{ "proto": "udp", "bind": "0.0.0.0:69", "mode": "tftp" }]));
+    let get = pair.then(json!({ "do": "tftp", "host": "a", "dst": "10.0.0.2:69", "file": "f-522" }));
+    let done = pair.run();
+    let alerts = format!("{:?}", sim::view::steps(&done.0.world));
+    assert!(
+        alerts.contains("Received 522 bytes") && !alerts.contains("Received 522 bytes in"),
+        "{get} {alerts}"
+    );
+}
+
+/// `nf_conntrack_sctp_timeout_heartbeat_acked` was there until 6.0 (net/netfilter/nf_conntrack_standalone.c).
+#[test]
+fn eras_differ_in_what_is_listed_only() {
+    for kernel in ["3.10", "5.15"] {
+        let mut pair = Pair::new();
+        pair.set("a", "kernel", json!(kernel));
+        let get = pair.cmd("sysctl net.netfilter.nf_conntrack_sctp_timeout_heartbeat_acked");
+        assert_eq!(pair.run().printed(get).last().unwrap(), "[rc=1]", "{kernel}");
+    }
+}
+
+/// A container runtime draws the id of a sandbox at random, and the plugin's chain has a hash of it.
+#[test]
+fn ids_of_containers_follow_from_the_pod() {
+    let id = cluster::cni::container_id("default", "web");
+    assert_eq!(id, cluster::cni::container_id("default", "web"));
+    assert_eq!(cluster::cni::chain_name("cbr0", &id), "CNI-76111baea4ad72da20878eb8");
+}
+
+/// Calico names a pod's veth `cali` and a hash of the pod's namespace and name.
+#[test]
+fn veths_of_calico_are_named_after_their_pods() {
+    let labs = workshop::labs();
+    let lab = labs.iter().find(|l| l.name == "tftp-ipvs").unwrap();
+    let run = lab.run(&workshop::Setting::default()).unwrap();
+    let names = run.run.world.hosts().iter().flat_map(|h| h.devices()).map(|d| d.name.as_str());
+    let mut veths: Vec<&str> = names.filter(|n| n.starts_with("cali")).collect();
+    veths.sort_unstable();
+    assert_eq!(veths, ["cali-tftpd"]);
+}
