@@ -56,6 +56,28 @@ fn waiting_fragments_cost_their_bytes_and_768() {
     assert_eq!([3, 4, 5].map(fit), [true, true, false]);
 }
 
+/// Linux's timers end in steps of some milliseconds, the youngest of a step first; where the steps begin is chance (recorded: of four
+/// datagrams 1 0 3 2, 0 3 2 1, 0 2 1 3 ...).
+#[test]
+fn datagrams_are_given_up_oldest_first() {
+    let mut pair = Pair::new();
+    pair.set("b", "sysctl", json!({ "net.ipv4.ipfrag_time": 1, "net.ipv4.icmp_ratelimit": 0 }));
+    for n in 0..4 {
+        pair.frame(
+            "a",
+            json!({ "proto": "udp", "src": "10.0.0.1", "dst": "10.0.0.2", "sport": 5000 + n, "dport": 9, "ipid": n,
+                    "payload": "x".repeat(40), "frag_slice": [0, 24], "mf": true }),
+        );
+    }
+    let step = pair.then(json!({ "do": "sleep", "ms": 1300 }));
+    let told = pair.run().packets("a", step, false);
+    let about = told.iter().filter_map(Ip::icmp).filter_map(|i| match &i.body {
+        IcmpBody::Error { inner, .. } => inner.ports(),
+        _ => None,
+    });
+    assert_eq!(about.map(|(sport, _)| sport).collect::<Vec<_>>(), [5000, 5001, 5002, 5003]);
+}
+
 /// The lengths of the data that `a` sends in a step.
 fn data_of(done: &crate::Done, step: usize) -> Vec<usize> {
     let sent = done.packets("a", step, true);
