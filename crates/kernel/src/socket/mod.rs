@@ -13,6 +13,7 @@ mod udp;
 pub use errno::Errno;
 pub use raw::PingSocket;
 pub(crate) use raw::{ping_rcv, raw_icmp_deliver};
+pub(crate) use tcp::resume_tcp;
 pub use tcp::{Listener, Received, TcpSocket, TcpStatus};
 pub(crate) use tcp_input::tcp_v4_rcv;
 pub(crate) use tcp_output::reset_for;

@@ -51,13 +51,16 @@ pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut 
         _ => window(t, wscale),
     };
     // What is longer than a segment stands for several.
-    let gso_size = if segment.payload.len() > t.mss { u16::try_from(t.mss).unwrap_or(u16::MAX) } else { 0 };
+    let several = segment.payload.len() > t.mss;
+    let gso_size = if several { u16::try_from(t.mss).unwrap_or(u16::MAX) } else { 0 };
+    // The receiver shall not wait for more to join.
+    let flags = if several { segment.flags | TcpFlags::PSH } else { segment.flags };
     let tcp = Tcp {
         sport: t.local.1,
         dport: t.remote.1,
         seq: segment.seq,
         ack: if has_ack { t.rcv_nxt } else { 0 },
-        flags: segment.flags,
+        flags,
         window,
         options,
         checksum_ok: true,
