@@ -59,6 +59,70 @@ fn random_cases_of_nat_and_zones_go_as_in_the_kernel() {
     all_agree(&cases);
 }
 
+/// Made by `fuzz/ftp.py`. FTP's helper: announcements whole, in pieces, repeated and wrong, and the data connections that follow.
+#[test]
+fn random_ftp_goes_as_in_the_kernel() {
+    let cases = cases("ftp-60.jsonl.gz");
+    assert_eq!(cases.len(), 60);
+    all_agree(&cases);
+}
+
+/// Made by `fuzz/fragments.py`. Fragments in order, reversed, overlapping, missing, through conntrack, NAT and the bridge.
+#[test]
+fn random_fragments_go_as_in_the_kernel() {
+    let cases = cases("fragments-60.jsonl.gz");
+    assert_eq!(cases.len(), 60);
+    all_agree(&cases);
+}
+
+/// Made by `fuzz/recent.py`. `-m recent` with seconds, hit counts, masks and full lists.
+#[test]
+fn random_lists_of_recent_go_as_in_the_kernel() {
+    let cases = cases("recent-60.jsonl.gz");
+    assert_eq!(cases.len(), 60);
+    all_agree(&cases);
+}
+
+/// Made by `fuzz/limit.py`. `-m limit` while time passes.
+#[test]
+fn random_limits_go_as_in_the_kernel() {
+    let cases = cases("limit-60.jsonl.gz");
+    assert_eq!(cases.len(), 60);
+    all_agree(&cases);
+}
+
+/// Made by `fuzz/zones.py`. The same tuples in several zones, zones of one direction, NAT in them.
+#[test]
+fn random_zones_go_as_in_the_kernel() {
+    let cases = cases("zones-60.jsonl.gz");
+    assert_eq!(cases.len(), 60);
+    all_agree(&cases);
+}
+
+/// Made by `fuzz/ranges.py`. Ranges of addresses and ports that run out.
+#[test]
+fn random_ranges_go_as_in_the_kernel() {
+    let cases = cases("ranges-60.jsonl.gz");
+    assert_eq!(cases.len(), 60);
+    all_agree(&cases);
+}
+
+/// Made by `fuzz/tftp.py`. TFTP's helper: requests again, answers from new ports, announcements that meet.
+#[test]
+fn random_tftp_goes_as_in_the_kernel() {
+    let cases = cases("tftp-60.jsonl.gz");
+    assert_eq!(cases.len(), 60);
+    all_agree(&cases);
+}
+
+/// Made by `fuzz/off.py`. Namespaces where nothing asks for conntrack, or where every packet is exempt.
+#[test]
+fn random_cases_without_conntrack_go_as_in_the_kernel() {
+    let cases = cases("off-60.jsonl.gz");
+    assert_eq!(cases.len(), 60);
+    all_agree(&cases);
+}
+
 #[test]
 fn a_case_that_cannot_be_used_is_refused_with_its_reason() {
     let refused = |text: &str| nflab::replay_case(&serde_json::from_str(text).unwrap()).unwrap_err();

@@ -33,6 +33,7 @@ class Gen(fuzz.Gen if fuzz else object):
     def __init__(self, seed, i):
         super().__init__(seed, i)
         self.seen, self.flows, self.left = [], [], None
+        # Lists of xt_recent outlive a change of the rules: each case has its own.
         self.name = "%s-%s" % (seed, i)
 
     def next(self, k, got):

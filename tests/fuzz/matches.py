@@ -1,12 +1,7 @@
 #!/usr/bin/env python3
-"""Random rules that lean on matches, with the kernel's answers: fuzz.py's topology, packets and format, other rules.
-
-  KERNEL_TOOLS=DIR matches.py --seed 1 --cases 1000 -o k.jsonl     DIR holds fuzz.py, oracle.py, nl.py (needs root)
-  nflab replay --cases k.jsonl -o e.jsonl ; DIR/compare.py cases k.jsonl e.jsonl
-"""
-import os, sys
-sys.path.insert(0, os.environ.get("KERNEL_TOOLS", "."))
-import fuzz
+"""Random rules that lean on matches, with the kernel's answers: fuzz.py's topology, packets and format, other rules. See common.py."""
+import common
+from common import fuzz
 from fuzz import ADDRS, EP, IFS, NETS, NODE, PORTS
 
 MACS = [m for _, m, _ in EP.values()]
@@ -18,12 +13,7 @@ ICMP = ["any", "8", "0", "3", "3/3", "3/1", "11", "5", "13", "14", "echo-request
         "host-unreachable", "fragmentation-needed", "time-exceeded", "ttl-zero-during-transit", "redirect", "network-redirect", "8/0", "8/1"]
 
 
-class Gen(fuzz.Gen):
-    def __init__(self, seed, i):
-        super().__init__(seed, i)
-        # lists of xt_recent outlive a change of the rules: each case has its own
-        self.name = "%s-%s" % (seed, i)
-
+class Gen(common.Gen):
     def ports(self):
         R = self.r
         a, b = sorted(R.choice(PORTS + [0, 700, 3001, 3002, 65535]) for _ in range(2))
@@ -163,6 +153,5 @@ class Gen(fuzz.Gen):
         return super().dmac(src, dst)
 
 
-fuzz.Gen = Gen
 if __name__ == "__main__":
-    fuzz.main()
+    common.main(Gen)

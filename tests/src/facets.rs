@@ -184,10 +184,58 @@ pub fn differences(kernel: &Value, engine: &Value) -> Vec<String> {
         .collect()
 }
 
+/// Where `text` names a port out of a range that the kernel draws from, the range stands instead.
+fn masked_text(text: &str, ranges: &[(u64, u64)]) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, tail) = rest.split_at(at);
+        let len = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+        let (number, after) = tail.split_at(len);
+        out.push_str(before);
+        let port = (before.ends_with(':') && after.chars().next().is_none_or(|c| " >}".contains(c)))
+            || before.ends_with("id=");
+        let range =
+            number.parse().ok().and_then(|n: u64| ranges.iter().find(|(a, b)| port && *a <= n && n <= *b));
+        match range {
+            Some((a, b)) => out.push_str(&format!("{a}-{b}")),
+            None => out.push_str(number),
+        }
+        rest = after;
+    }
+    out + rest
+}
+
+/// The same for a value and all that is in it.
+fn masked(v: &Value, ranges: &[(u64, u64)]) -> Value {
+    match v {
+        _ if ranges.is_empty() => v.clone(),
+        Value::Object(o) => {
+            let entry = |(key, value): (&String, &Value)| {
+                let range = match key.as_str() {
+                    "sport" | "dport" | "id" => {
+                        value.as_u64().and_then(|n| ranges.iter().find(|(a, b)| *a <= n && n <= *b))
+                    }
+                    _ => None,
+                };
+                let value = range.map_or_else(|| masked(value, ranges), |(a, b)| json!(format!("{a}-{b}")));
+                (key.clone(), value)
+            };
+            Value::Object(o.iter().map(entry).collect())
+        }
+        Value::Array(a) => Value::Array(a.iter().map(|v| masked(v, ranges)).collect()),
+        Value::String(s) => json!(masked_text(s, ranges)),
+        other => other.clone(),
+    }
+}
+
 /// The first step in which a random case differs, with both sides; `None` if nothing does. The parts are those that the
-/// generator records: walk, conntrack's messages, what came out, the sender's error; and the table at the end.
+/// generator records: walk, conntrack's messages, what came out, the sender's error; and the table at the end. Two ports of
+/// one range in `drawn` are the same.
 pub fn case_difference(kernel: &Value, engine: &Value) -> Option<String> {
-    let part = |step: &Value, name: &str| clean(&json!({ name: step.get(name) }));
+    let ranges: Vec<(u64, u64)> =
+        list(&kernel["drawn"]).filter_map(|r| Some((r[0].as_u64()?, r[1].as_u64()?))).collect();
+    let part = |step: &Value, name: &str| masked(&clean(&json!({ name: step.get(name) })), &ranges);
     for (i, (k, e)) in list(&kernel["steps"]).zip(list(&engine["steps"])).enumerate() {
         for name in ["trace", "ct", "out", "senderr"] {
             let (k, e) = (part(k, name), part(e, name));
@@ -196,6 +244,11 @@ pub fn case_difference(kernel: &Value, engine: &Value) -> Option<String> {
             }
         }
     }
-    let (k, e) = (clean(&kernel["final"]), clean(&engine["final"]));
+    let table = |case: &Value| {
+        let mut rows: Vec<Value> = list(&masked(&clean(&case["final"]), &ranges)).cloned().collect();
+        rows.sort_by_key(Value::to_string);
+        Value::Array(rows)
+    };
+    let (k, e) = (table(kernel), table(engine));
     (k != e).then(|| format!("the table at the end\n  kernel {k}\n  engine {e}"))
 }

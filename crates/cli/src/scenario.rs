@@ -1,9 +1,7 @@
 //! Reading a scenario: JSON as the recordings of the real kernel use it (docs/RECORDS.md).
 
 use kernel::{Era, Modules};
-use packet::{
-    Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp, icmp_type,
-};
+use packet::{Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp};
 use serde_json::{Map, Value};
 use sim::{BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Stimulus};
 use std::fmt;
@@ -495,7 +493,7 @@ fn crafted(p: &Node<'_>) -> Result<Ip> {
                     // The recordings' tool quotes the IP header and eight bytes, unless told otherwise.
                     let quoted = (!inner.or("full", false, Node::flag)?).then_some(28);
                     let inner = Box::new(crafted(&inner)?);
-                    let gateway = (kind == icmp_type::REDIRECT).then_some(Ipv4Addr::from_bits(rest));
+                    let gateway = Icmp::has_gateway(kind).then_some(Ipv4Addr::from_bits(rest));
                     IcmpBody::Error { gateway, mtu: (rest & 0xffff) as u16, inner, quoted }
                 }
                 None => {

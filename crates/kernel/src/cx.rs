@@ -25,7 +25,7 @@ pub enum Output {
     Loopback(Box<Skb>),
     /// The rest of what a program sends in one call: it goes on ([`crate::Netns::resume`]) when the network has done with
     /// what has left.
-    Resume(Vec<Skb>),
+    Resume(Rest),
     /// Call [`crate::Netns::timer`] at or after that time.
     Timer {
         /// When.
@@ -35,6 +35,15 @@ pub enum Output {
     },
     /// A socket has news for its owner: data, connection, error, end.
     Wake(SocketId),
+}
+
+/// What a program's call has not sent yet.
+#[derive(Clone, Debug)]
+pub enum Rest {
+    /// Pieces of a datagram.
+    Pieces(Vec<Skb>),
+    /// What waits in a TCP socket.
+    Tcp(SocketId),
 }
 
 /// The timers of a box. A timer may fire late or for something that no longer exists; the handler checks.

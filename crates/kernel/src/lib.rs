@@ -21,7 +21,7 @@ mod skb;
 pub mod socket;
 pub mod sysctl;
 
-pub use cx::{Cx, Ids, Output, Timer};
+pub use cx::{Cx, Ids, Output, Rest, Timer};
 pub use era::{Difference, Era, Held, Switch};
 pub use event::{Event, What};
 pub use fate::{Cut, Delivery, DropReason, Journey};

@@ -316,7 +316,7 @@ fn parse(src: IpAddr, dst: IpAddr, proto: Protocol, b: &[u8]) -> Option<L4> {
             let quoted = Ip::parse_quoted(b.get(8..)?);
             let body = match quoted.filter(|_| Icmp::is_error_type(kind)) {
                 Some(inner) => IcmpBody::Error {
-                    gateway: (kind == crate::icmp_type::REDIRECT).then_some(Ipv4Addr::from_bits(be32(b, 4)?)),
+                    gateway: Icmp::has_gateway(kind).then_some(Ipv4Addr::from_bits(be32(b, 4)?)),
                     mtu: be16(b, 6)?,
                     inner: Box::new(inner),
                     quoted: u16::try_from(b.len() - 8).ok(),

@@ -56,7 +56,7 @@ pub enum IcmpBody {
     },
     /// An error: the packet that it is about. Kept whole; on the wire Linux cuts the message at 576 bytes.
     Error {
-        /// Gateway of a redirect, otherwise unspecified.
+        /// Gateway of a redirect; of a parameter problem the four bytes that begin with its pointer.
         gateway: Option<Ipv4Addr>,
         /// The next-hop MTU of "fragmentation needed", otherwise 0.
         mtu: u16,
@@ -84,6 +84,11 @@ impl Icmp {
                 | icmp_type::TIME_EXCEEDED
                 | icmp_type::PARAMETER_PROBLEM
         )
+    }
+
+    /// True for the types of error whose four bytes before the quoted packet are not a number.
+    pub fn has_gateway(kind: u8) -> bool {
+        matches!(kind, icmp_type::REDIRECT | icmp_type::PARAMETER_PROBLEM)
     }
 
     /// The quoted packet of an error.

@@ -27,6 +27,8 @@ pub struct Protocol(pub u8);
 impl Protocol {
     /// 1
     pub const ICMP: Protocol = Protocol(1);
+    /// 2
+    pub const IGMP: Protocol = Protocol(2);
     /// 6
     pub const TCP: Protocol = Protocol(6);
     /// 17
@@ -35,6 +37,12 @@ impl Protocol {
     pub const DCCP: Protocol = Protocol(33);
     /// 47
     pub const GRE: Protocol = Protocol(47);
+    /// 50
+    pub const ESP: Protocol = Protocol(50);
+    /// 51
+    pub const AH: Protocol = Protocol(51);
+    /// 103
+    pub const PIM: Protocol = Protocol(103);
     /// 132
     pub const SCTP: Protocol = Protocol(132);
     /// 136

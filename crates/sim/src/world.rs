@@ -3,7 +3,9 @@
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
 use crate::sequence::InitialNumbers;
-use kernel::{Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Pcg, Skb, SocketId, Timer};
+use kernel::{
+    Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Pcg, Rest, Skb, SocketId, Timer,
+};
 use litemap::LiteMap;
 use packet::Frame;
 use std::cmp::{Ordering, Reverse};
@@ -90,7 +92,7 @@ pub struct World {
     /// Frames on their way, in and between boxes.
     in_flight: usize,
     /// Calls of programs that wait until nothing is in flight.
-    resume: VecDeque<(NetnsId, Vec<Skb>)>,
+    resume: VecDeque<(NetnsId, Rest)>,
     /// The initial numbers of the connections that were seen on links.
     numbers: InitialNumbers,
     /// Connections that their clients left open.

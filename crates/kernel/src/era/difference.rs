@@ -110,6 +110,8 @@ pub enum Switch {
     RejectClosesFlow,
     /// The copy of a promiscuous bridge loses its entry.
     PromiscCopyUntracked,
+    /// TCP has up to 32 MB for what it receives.
+    TcpReceiveMemory,
     /// The message of a full table names the namespace.
     TableFullNetns,
     /// A foreign source is ENETUNREACH.
@@ -124,7 +126,7 @@ const RHEL7: &[Era] = &[Era::V3_10];
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 26] = [
+    pub const ALL: [Switch; 27] = [
         Switch::IcmpGlobalLimit,
         Switch::IpvsPortReuse,
         Switch::IpvsTtl,
@@ -149,6 +151,7 @@ impl Switch {
         Switch::NoHelperSysctl,
         Switch::RejectClosesFlow,
         Switch::PromiscCopyUntracked,
+        Switch::TcpReceiveMemory,
         Switch::TableFullNetns,
         Switch::ForeignSource,
     ];
@@ -369,6 +372,15 @@ impl Switch {
                 before: "the copy that a promiscuous bridge hands up keeps its conntrack entry",
                 after: "the copy that a promiscuous bridge hands up is INVALID",
                 source: "netfilter: bridge: confirm multicast packets before passing them up the stack",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::TcpReceiveMemory => &Difference {
+                name: "tcp-receive-memory",
+                since: (6, 16),
+                before: "tcp_rmem ends at 6 MB: windows are scaled by 7 bits",
+                after: "tcp_rmem ends at 32 MB: windows are scaled by 10 bits",
+                source: "tcp: increase tcp_rmem[2] to 32 MB",
                 recorded: NEW,
                 article: &[],
             },

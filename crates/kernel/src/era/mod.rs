@@ -151,6 +151,11 @@ impl Era {
         self.has(Switch::IgnoreInvalidRst)
     }
 
+    /// By how many bits TCP scales its window (`tcp_select_initial_window`), which follows from `tcp_rmem`.
+    pub fn tcp_window_scale(self) -> u8 {
+        if self.has(Switch::TcpReceiveMemory) { 10 } else { 7 }
+    }
+
     /// The message about a full conntrack table names the namespace, if it is not the first one.
     pub fn table_full_names_netns(self) -> bool {
         self.has(Switch::TableFullNetns)

@@ -4,7 +4,8 @@ use super::icmp::icmp_frag_needed;
 use super::output::ip_finish_output2;
 use crate::event::{FragStep, Origin, What};
 use crate::route::Dst;
-use crate::{Cx, Delivery, DropReason, Journey, Netns, Output, Skb};
+use crate::socket::resume_tcp;
+use crate::{Cx, Delivery, DropReason, Journey, Netns, Output, Rest, Skb};
 use packet::{L4, TcpFlags};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -152,7 +153,7 @@ pub(crate) fn ip_do_fragment(
         }
         if !ns.softirq && skb.nf_bridge.is_none() {
             // A program's call is interrupted by what its first piece leads to.
-            cx.out.push(Output::Resume(rest.collect()));
+            cx.out.push(Output::Resume(Rest::Pieces(rest.collect())));
             break;
         }
     }
@@ -161,12 +162,15 @@ pub(crate) fn ip_do_fragment(
 
 impl Netns {
     /// Goes on with what a program was sending.
-    pub fn resume(&mut self, rest: Vec<Skb>, cx: &mut Cx<'_>) {
-        let mut rest = rest.into_iter();
+    pub fn resume(&mut self, rest: Rest, cx: &mut Cx<'_>) {
+        let mut rest = match rest {
+            Rest::Pieces(pieces) => pieces.into_iter(),
+            Rest::Tcp(id) => return resume_tcp(self, id, cx),
+        };
         if let Some(piece) = rest.next() {
             let _ = ip_finish_output2(self, piece, cx);
             if rest.len() > 0 {
-                cx.out.push(Output::Resume(rest.collect()));
+                cx.out.push(Output::Resume(Rest::Pieces(rest.collect())));
             }
         }
     }

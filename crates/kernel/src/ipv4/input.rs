@@ -6,7 +6,7 @@ use super::icmp::icmp_rcv;
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nf_hook;
 use crate::route::Verdict;
-use crate::socket::{tcp_v4_rcv, udp_rcv};
+use crate::socket::{tcp_v4_rcv, udp_rcv, udplite_rcv};
 use crate::{Cx, DevId, DropReason, Journey, Netns, PktType, Skb};
 use packet::{L4, Protocol, icmp_type};
 
@@ -59,6 +59,9 @@ fn ip_local_deliver(ns: &mut Netns, skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Jo
         Some(L4::Tcp(_)) => tcp_v4_rcv(ns, skb, cx),
         Some(L4::Udp(_)) => udp_rcv(ns, skb, cx),
         Some(L4::Icmp(_)) => icmp_rcv(ns, skb, cx),
+        Some(L4::Other(Protocol::UDPLITE, _)) => udplite_rcv(ns, skb, cx),
+        // The kernel reads them itself (igmp_rcv, pim_rcv_v1); nobody here is in a group or routes for one.
+        Some(L4::Other(Protocol::IGMP | Protocol::PIM, _)) => Err(cx.drop(&skb, DropReason::NotForUs)),
         _ if skb.ip().is_some_and(packet::Ip::is_malformed) => Err(cx.drop(&skb, DropReason::BadChecksum)),
         _ => {
             super::icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 2, None, cx);

@@ -13,12 +13,13 @@ mod udp;
 pub use errno::Errno;
 pub use raw::PingSocket;
 pub(crate) use raw::{ping_rcv, raw_icmp_deliver};
+pub(crate) use tcp::resume_tcp;
 pub use tcp::{Listener, Received, TcpSocket, TcpStatus};
 pub(crate) use tcp_input::tcp_v4_rcv;
 pub(crate) use tcp_output::reset_for;
 pub(crate) use tcp_timer::tcp_timer;
-pub(crate) use udp::udp_rcv;
 pub use udp::{Datagram, UdpSocket};
+pub(crate) use udp::{udp_rcv, udplite_rcv};
 
 use crate::event::{SocketStep, What};
 use crate::{Cut, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};

@@ -1,11 +1,12 @@
 //! TCP sockets: state and the calls of programs (net/ipv4/tcp.c). Segments in: `tcp_input`; out: `tcp_output`.
 
+use super::tcp_input::release_sock;
 use super::tcp_output::{Segment, transmit};
-use super::tcp_timer::{arm, resend, watch};
+use super::tcp_timer::{arm, resend, send_lost, watch};
 use super::{Endpoint, Errno, Socket, nobody_is_me, send_error};
 use crate::event::{SocketStep, What};
 use crate::route::{Dst, Flow};
-use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Skb, SocketId, Timer};
+use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Rest, Skb, SocketId, Timer};
 use packet::TcpFlags;
 use rand_core::Rng;
 use std::collections::VecDeque;
@@ -131,6 +132,16 @@ pub struct TcpSocket {
     pub(crate) confirms_neigh: bool,
     /// The segment size that was offered to the peer.
     pub(crate) advmss: u16,
+    /// Segments that may be on their way (`snd_cwnd`).
+    pub(crate) cwnd: usize,
+    /// As many were, at most, in the last round (`max_packets_out`), which ends at that number (`cwnd_usage_seq`).
+    pub(crate) most_out: (usize, u32),
+    /// What was lost as it was too long is sent again up to this number (`high_seq`).
+    pub(crate) lost_up_to: Option<u32>,
+    /// The path MTU has become smaller while a call of the program owned the socket (`TCP_MTU_REDUCED_DEFERRED`).
+    pub(crate) mtu_reduced: Option<u32>,
+    /// A call waits for the network before it sends more.
+    pub(crate) paused: bool,
     pub(crate) unacked: VecDeque<Unacked>,
     pub(crate) to_send: VecDeque<u8>,
     pub(crate) fin_queued: bool,
@@ -176,13 +187,10 @@ pub(super) const RTO_MIN: Duration = Duration::from_millis(204);
 pub(super) const DELACK: Duration = Duration::from_millis(40);
 /// `TCP_TIMEWAIT_LEN`
 pub(super) const TIMEWAIT: Duration = Duration::from_secs(60);
-/// Segments that leave as one packet: a veth takes over the cutting (TSO) and never does it. As many as the first
-/// congestion window allows.
-const GSO_SEGMENTS: usize = 10;
+/// `TCP_INIT_CWND`
+const INIT_CWND: usize = 10;
 /// How far above the old sequence numbers a connection begins that takes the place of one in TIME-WAIT.
 const TIMEWAIT_GAP: u32 = 65_537;
-/// Window scale that Linux offers with a 6 MB `tcp_rmem`.
-pub(super) const WSCALE: u8 = 7;
 /// Bytes of time stamps in each segment.
 pub(super) const TIMESTAMPS: u16 = 12;
 /// The longest packet that stands for several segments, about (`sk_gso_max_size`).
@@ -227,6 +235,11 @@ impl TcpSocket {
             mss_clamp: advmss,
             confirms_neigh: false,
             advmss,
+            cwnd: INIT_CWND,
+            most_out: (0, isn),
+            lost_up_to: None,
+            mtu_reduced: None,
+            paused: false,
             unacked: VecDeque::new(),
             to_send: VecDeque::new(),
             fin_queued: false,
@@ -275,6 +288,38 @@ impl TcpSocket {
         seq.wrapping_sub(self.snd_una) <= self.snd_nxt.wrapping_sub(self.snd_una)
     }
 
+    /// Segments on their way, of the size that is sent now (`packets_out`).
+    pub(super) fn out(&self) -> usize {
+        let len = |u: &Unacked| {
+            let known = self.snd_una.wrapping_sub(u.seq) as usize;
+            if known <= u.payload.len() { u.payload.len() - known } else { u.payload.len() }
+        };
+        self.unacked.iter().map(|u| len(u).div_ceil(self.mss).max(1)).sum()
+    }
+
+    /// A call of the program owns the socket (`sock_owned_by_user`).
+    pub(super) fn is_owned(&self, now: Instant) -> bool {
+        now < self.owned_until || self.paused
+    }
+
+    /// `tcp_cwnd_validate`: how many segments a round has on their way.
+    fn count_round(&mut self) {
+        let out = self.out();
+        let (most, end) = self.most_out;
+        let over = (self.snd_una.wrapping_sub(end) as i32) >= 0;
+        if over || out > most {
+            self.most_out = (out, self.snd_nxt);
+        }
+    }
+
+    /// `tcp_slow_start`: each acknowledged segment lets one more go, while the window is used. It is never left here, as
+    /// nothing else is lost on the way.
+    pub(super) fn grow(&mut self, acked: usize) {
+        if self.cwnd < 2 * self.most_out.0 {
+            self.cwnd += acked;
+        }
+    }
+
     pub(super) fn enter(&mut self, id: SocketId, to: TcpStatus, cx: &mut Cx<'_>) {
         let (from, to_name) = (self.status.name(), to.name());
         self.status = to;
@@ -299,20 +344,24 @@ impl Netns {
 
     /// `tcp_v4_mtu_reduced`: the way takes only smaller segments; what is on its way was lost, and is sent again.
     pub(super) fn tcp_mtu_reduced(&mut self, id: SocketId, mtu: u32, cx: &mut Cx<'_>) {
-        let Some(remote) = self.sockets.tcp(id).map(|t| t.remote.0) else { return };
+        let Some(t) = self.sockets.tcp(id) else { return };
+        if t.is_owned(cx.now) {
+            t.mtu_reduced = Some(mtu);
+            return;
+        }
+        let remote = t.remote.0;
         self.update_pmtu(remote, mtu, cx.now);
         let Some(mss) = self.current_mss(id, cx) else { return };
         let Some(t) = self.sockets.tcp(id) else { return };
         if mss >= t.mss {
             return;
         }
-        // tcp_simple_retransmit
-        let lost: Vec<usize> = (0..t.unacked.len())
-            .filter(|i| t.unacked.get(*i).is_some_and(|u| u.payload.len() > mss))
-            .collect();
+        // tcp_simple_retransmit: the first goes again now, the next when that has arrived.
+        let lost = t.unacked.front().is_some_and(|u| u.payload.len() > mss);
         t.mss = mss;
-        for which in lost {
-            resend(self, id, which, cx);
+        if lost {
+            t.lost_up_to = Some(t.snd_nxt);
+            send_lost(self, id, cx);
         }
     }
 
@@ -492,6 +541,15 @@ fn own(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
     cx.out.push(Output::Timer { at: t.owned_until, timer: Timer::Tcp(id) });
 }
 
+/// A call goes on after what its last packet led to.
+pub(crate) fn resume_tcp(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    if let Some(t) = ns.sockets.tcp(id) {
+        t.paused = false;
+    }
+    push(ns, id, cx);
+    release_sock(ns, id, cx);
+}
+
 /// `tcp_push_pending_frames`: sends what the window allows, then a FIN if the program has closed.
 pub(super) fn push(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
     push_with(ns, id, TcpFlags::ACK, cx);
@@ -505,13 +563,22 @@ pub(super) fn push_with(ns: &mut Netns, id: SocketId, base: TcpFlags, cx: &mut C
         t.mss = mss;
     }
     loop {
+        let softirq = ns.softirq;
         let Some(t) = ns.sockets.tcp(id) else { return };
         if matches!(t.status, TcpStatus::SynSent | TcpStatus::SynRecv | TcpStatus::Close) {
             return;
         }
         let in_flight = t.snd_nxt.wrapping_sub(t.snd_una);
         let room = t.snd_wnd.saturating_sub(in_flight) as usize;
-        let n = t.to_send.len().min((t.mss * GSO_SEGMENTS).min(GSO_MAX)).min(room);
+        let left = t.cwnd.saturating_sub(t.out());
+        // tcp_cwnd_test: at least two packets make up a window.
+        let allowed = left.min((t.cwnd / 2).max(1));
+        // tcp_tso_should_defer: less than a third of it waits for the next acknowledgement.
+        let defers = left < t.cwnd && left * 3 < t.cwnd && t.to_send.len() > left * t.mss;
+        if allowed == 0 || defers || t.lost_up_to.is_some() || t.paused {
+            return;
+        }
+        let n = t.to_send.len().min((t.mss * allowed).min(GSO_MAX)).min(room);
         let fin = t.fin_queued && n == t.to_send.len();
         if n == 0 && !fin {
             return;
@@ -539,13 +606,22 @@ pub(super) fn push_with(ns: &mut Netns, id: SocketId, base: TcpFlags, cx: &mut C
         let end = segment.end();
         t.snd_nxt = end;
         t.unacked.push_back(segment);
+        t.count_round();
         watch(t, id, cx);
         let sent = transmit(ns, id, Segment { seq, flags, payload: payload.clone(), syn: false }, cx);
         if let Some(last) = ns.sockets.tcp(id).and_then(|t| t.unacked.back_mut()) {
             last.packet = sent;
         }
         let unsent = |t: &&mut TcpSocket| sent.is_none() && t.snd_nxt == end && t.snd_una != end;
-        let Some(t) = ns.sockets.tcp(id).filter(unsent) else { continue };
+        let Some(t) = ns.sockets.tcp(id).filter(unsent) else {
+            if let Some(t) = ns.sockets.tcp(id).filter(|t| !softirq && !t.to_send.is_empty()) {
+                // A program's call is interrupted by what its first packet leads to.
+                t.paused = true;
+                cx.out.push(Output::Resume(Rest::Tcp(id)));
+                return;
+            }
+            continue;
+        };
         // The box itself dropped it (tcp_write_xmit): it was never sent, and is tried again when a timer ends.
         t.unacked.pop_back();
         t.snd_nxt = seq;

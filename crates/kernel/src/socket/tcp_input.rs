@@ -2,7 +2,7 @@
 
 use super::tcp::{DELACK, TIMESTAMPS, TIMEWAIT, TcpSocket, TcpStatus, Unacked, find, initial_window, push};
 use super::tcp_output::{Segment, send_reset, transmit};
-use super::tcp_timer::{arm, send_again, watch};
+use super::tcp_timer::{arm, send_again, send_lost, watch};
 use super::{Endpoint, Errno, Socket};
 use crate::event::{SocketStep, What};
 use crate::route::Flow;
@@ -44,7 +44,7 @@ pub(crate) fn tcp_v4_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
     }
     if let Some(id) = socket
         && let Some(t) = ns.sockets.tcp(id)
-        && cx.now < t.owned_until
+        && t.is_owned(cx.now)
     {
         // tcp_add_backlog
         t.backlog.push_back(skb);
@@ -61,11 +61,19 @@ pub(crate) fn tcp_v4_rcv(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
     }
 }
 
-/// `release_sock`: the call has returned; what came in meanwhile is processed.
+/// `release_sock`: the call has returned; what came in meanwhile is processed, and what that lets go is sent by the program.
 pub(super) fn release_sock(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
-    let Some(t) = ns.sockets.tcp(id).filter(|t| t.owned_until <= cx.now) else { return };
+    let outer = std::mem::replace(&mut ns.softirq, false);
+    release(ns, id, cx);
+    ns.softirq = outer;
+}
+
+fn release(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    let now = cx.now;
+    let over = |t: &&mut TcpSocket| t.owned_until <= now && !t.paused;
+    let Some(t) = ns.sockets.tcp(id).filter(over) else { return };
     let (local, remote) = (t.local, t.remote);
-    while let Some(skb) = ns.sockets.tcp(id).and_then(|t| t.backlog.pop_front()) {
+    while let Some(skb) = ns.sockets.tcp(id).filter(over).and_then(|t| t.backlog.pop_front()) {
         let Some(tcp) = skb.tcp().cloned() else { continue };
         let Some(t) = ns.sockets.tcp(id) else { return };
         if t.status == TcpStatus::Close {
@@ -80,6 +88,12 @@ pub(super) fn release_sock(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
         if let Some(t) = ns.sockets.tcp(id) {
             t.owned_until = keep;
         }
+    }
+    let Some(t) = ns.sockets.tcp(id).filter(over) else { return };
+    if let Some(mtu) = t.mtu_reduced.take() {
+        // tcp_release_cb
+        ns.softirq = true;
+        ns.tcp_mtu_reduced(id, mtu, cx);
     }
     if ns.sockets.tcp(id).is_some_and(|t| t.orphan && t.status == TcpStatus::Close) {
         ns.sockets.remove(id);
@@ -142,11 +156,12 @@ fn listen(
     remote: Endpoint,
     cx: &mut Cx<'_>,
 ) -> Journey {
-    if tcp.flags.has(TcpFlags::RST) {
-        return Err(cx.drop(&skb, DropReason::SocketRefused));
-    }
-    if tcp.flags.has(TcpFlags::ACK) || !tcp.flags.has(TcpFlags::SYN) {
+    let has = |flag| tcp.flags.has(flag);
+    if has(TcpFlags::ACK) && !has(TcpFlags::RST) {
         return no_socket(ns, Some(listener), skb, cx);
+    }
+    if has(TcpFlags::RST) || has(TcpFlags::FIN) || !has(TcpFlags::SYN) {
+        return Err(cx.drop(&skb, DropReason::SocketRefused));
     }
     let advmss = match ns.ip_route_output(&Flow::to(remote.0).from(local.0)) {
         Ok((dst, _)) => ns.advmss(&dst, remote.0, cx),
@@ -161,7 +176,11 @@ fn listen(
     t.rcv_edge = t.rcv_nxt.wrapping_add(t.rcv_wnd);
     t.snd_wnd = u32::from(tcp.window);
     let seq = t.snd_una;
-    let flags = TcpFlags::SYN | TcpFlags::ACK;
+    let mut flags = TcpFlags::SYN | TcpFlags::ACK;
+    // tcp_ecn_create_request: tcp_ecn is 2, so that ECN is taken up but not asked for.
+    if has(TcpFlags::ECE) && has(TcpFlags::CWR) && skb.ip().is_some_and(|ip| ip.tos & 3 == 0) {
+        flags = flags | TcpFlags::ECE;
+    }
     t.snd_nxt = seq.wrapping_add(1);
     t.unacked.push_back(Unacked { seq, flags, payload: Vec::new(), sacked: false, packet: None });
     let id = ns.sockets.add(Socket::Tcp(Box::new(t)));
@@ -335,17 +354,22 @@ fn acknowledge(ns: &mut Netns, id: SocketId, tcp: &Tcp, cx: &mut Cx<'_>) {
         }
         return;
     }
-    let lossy = t.retries > 0;
+    let out = t.out();
     t.snd_una = tcp.ack;
     t.confirms_neigh = true;
     t.unacked.retain(|u| after(u.end(), tcp.ack));
+    t.grow(out.saturating_sub(t.out()));
+    t.lost_up_to = t.lost_up_to.filter(|end| before(tcp.ack, *end));
+    let lossy = t.retries > 0;
     t.retries = 0;
     t.probed = false;
     t.recovering = false;
     t.rto = t.first_rto();
     t.rto_at = None;
     if !t.unacked.is_empty() {
-        if lossy {
+        if t.lost_up_to.is_some() {
+            send_lost(ns, id, cx);
+        } else if lossy {
             // What was sent with the lost segment is taken for lost too.
             send_again(ns, id, cx);
         } else {

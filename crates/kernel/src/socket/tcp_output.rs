@@ -1,7 +1,7 @@
 //! Segments out (net/ipv4/tcp_output.c).
 
 use super::send_error;
-use super::tcp::{TcpSocket, WSCALE};
+use super::tcp::TcpSocket;
 use crate::event::{Origin, What};
 use crate::ipv4::ip_local_out;
 use crate::route::Flow;
@@ -19,8 +19,8 @@ pub(super) struct Segment {
 }
 
 /// The window field of the next segment. The right edge never moves back; it is announced in steps of the scale.
-fn window(t: &mut TcpSocket) -> u16 {
-    let step = if t.wscale_ok { 1u32 << WSCALE } else { 1 };
+fn window(t: &mut TcpSocket, wscale: u8) -> u16 {
+    let step = if t.wscale_ok { 1u32 << wscale } else { 1 };
     let left = t.rcv_edge.wrapping_sub(t.rcv_nxt);
     if left < t.rcv_wnd / 2 || left > t.rcv_wnd {
         t.rcv_edge = t.rcv_nxt.wrapping_add(t.rcv_wnd);
@@ -32,7 +32,7 @@ fn window(t: &mut TcpSocket) -> u16 {
 /// `tcp_transmit_skb`: builds the segment with Linux's options and sends it. The packet, or `None` if this
 /// box dropped it.
 pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut Cx<'_>) -> Option<PacketId> {
-    let ttl = ns.default_ttl();
+    let (ttl, wscale) = (ns.default_ttl(), ns.era().tcp_window_scale());
     let remote = ns.sockets.tcp(id)?.remote.0;
     let locked = ns.pmtu_to(remote, cx.now).is_some_and(|p| p.locked);
     let t = ns.sockets.tcp(id)?;
@@ -40,7 +40,7 @@ pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut 
     let ts = t.ts_ok.then(|| (t.ts_offset.wrapping_add(now), t.ts_recent));
     let is_synack = segment.syn && segment.flags.has(TcpFlags::ACK);
     let options = if segment.syn {
-        TcpOptions { mss: Some(t.advmss), sack_ok: t.sack_ok, ts, wscale: t.wscale_ok.then_some(WSCALE) }
+        TcpOptions { mss: Some(t.advmss), sack_ok: t.sack_ok, ts, wscale: t.wscale_ok.then_some(wscale) }
     } else {
         TcpOptions { ts, ..TcpOptions::default() }
     };
@@ -48,16 +48,19 @@ pub(super) fn transmit(ns: &mut Netns, id: SocketId, segment: Segment, cx: &mut 
     let window = match segment.syn {
         true => u16::try_from(t.rcv_wnd).unwrap_or(u16::MAX),
         _ if segment.flags.has(TcpFlags::RST) && !has_ack => 0,
-        _ => window(t),
+        _ => window(t, wscale),
     };
     // What is longer than a segment stands for several.
-    let gso_size = if segment.payload.len() > t.mss { u16::try_from(t.mss).unwrap_or(u16::MAX) } else { 0 };
+    let several = segment.payload.len() > t.mss;
+    let gso_size = if several { u16::try_from(t.mss).unwrap_or(u16::MAX) } else { 0 };
+    // The receiver shall not wait for more to join.
+    let flags = if several { segment.flags | TcpFlags::PSH } else { segment.flags };
     let tcp = Tcp {
         sport: t.local.1,
         dport: t.remote.1,
         seq: segment.seq,
         ack: if has_ack { t.rcv_nxt } else { 0 },
-        flags: segment.flags,
+        flags,
         window,
         options,
         checksum_ok: true,
@@ -136,7 +139,9 @@ pub(crate) fn reset_for(ip: &Ip) -> Option<Ip> {
 
 /// `tcp_v4_send_reset`
 pub(super) fn send_reset(ns: &mut Netns, about: &Skb, owner: SkbOwner, cx: &mut Cx<'_>) {
-    let Some(mut rst) = about.ip().and_then(reset_for) else { return };
+    let Some(ip) = about.ip() else { return };
+    let Some(mut rst) = reset_for(ip) else { return };
     rst.frag.df = true;
+    rst.tos = ip.tos & !3;
     send(ns, rst, Origin::TcpReset, owner, (Some(about.id), false), cx);
 }

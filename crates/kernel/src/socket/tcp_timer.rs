@@ -1,7 +1,7 @@
 //! When a TCP segment is sent again, and the other timers of a connection (net/ipv4/tcp_timer.c).
 
 use super::Errno;
-use super::tcp::{RTO_MIN, TcpSocket, TcpStatus, push_with};
+use super::tcp::{RTO_MIN, TcpSocket, TcpStatus, Unacked, push_with};
 use super::tcp_input::release_sock;
 use super::tcp_output::{Segment, transmit};
 use crate::{Cx, Netns, Output, SocketId, Timer};
@@ -48,6 +48,20 @@ fn collapse(t: &mut TcpSocket) {
 pub(super) fn send_again(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
     let Some(t) = ns.sockets.tcp(id) else { return };
     collapse(t);
+    arm(t, id, cx);
+    resend(ns, id, 0, cx);
+}
+
+/// `tcp_xmit_retransmit_queue`: the oldest segment goes again, or as much of it as the congestion window allows.
+pub(super) fn send_lost(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
+    let Some(t) = ns.sockets.tcp(id) else { return };
+    let room = t.cwnd * t.mss;
+    if let Some(first) = t.unacked.front_mut().filter(|u| u.payload.len() > room) {
+        let rest = first.payload.split_off(room);
+        let (seq, flags) = (first.seq.wrapping_add(room as u32), first.flags);
+        first.flags = first.flags.without(TcpFlags::PSH | TcpFlags::FIN);
+        t.unacked.insert(1, Unacked { seq, flags, payload: rest, sacked: false, packet: None });
+    }
     arm(t, id, cx);
     resend(ns, id, 0, cx);
 }

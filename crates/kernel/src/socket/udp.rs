@@ -208,6 +208,31 @@ pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey 
     Ok(Delivery::Local)
 }
 
+/// `udplite_rcv` (net/ipv4/udplite.c; RFC 3828): no program here has such a socket. Damaged packets are not answered.
+pub(crate) fn udplite_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey {
+    let intact = skb.ip().is_some_and(|ip| match &ip.l4 {
+        L4::Other(proto, bytes) => match bytes[..] {
+            [_, _, _, _, high, low, a, b, ..] => {
+                let covered = match usize::from(u16::from_be_bytes([high, low])) {
+                    0 => bytes.len(),
+                    n => n,
+                };
+                (a, b) != (0, 0)
+                    && (8..=bytes.len()).contains(&covered)
+                    && ip.checksum_covers(*proto, bytes, covered)
+            }
+            _ => false,
+        },
+        _ => false,
+    });
+    if !intact {
+        return Err(cx.drop(&skb, DropReason::BadChecksum));
+    }
+    skb.ct = Ct::None;
+    icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 3, None, cx);
+    Err(cx.drop(&skb, DropReason::NoSocket))
+}
+
 /// `__udp4_lib_mcast_deliver`: every socket that fits gets it; if none does, nobody is told.
 fn mcast_deliver(
     ns: &mut Netns,

@@ -212,7 +212,7 @@ fn the_capture_is_what_tcpdump_prints() {
     assert!(line.contains(" ethertype IPv4 (0x0800), length 80: 10.1.0.2."), "{line}");
     assert!(line.contains(" > 10.96.0.1.80: Flags [S], seq "), "{line}");
     assert!(line.contains(", options [mss 1460,sackOK,TS val "), "{line}");
-    assert!(line.ends_with("ecr 0,nop,wscale 7], length 0"), "{line}");
+    assert!(line.ends_with("ecr 0,nop,wscale 10], length 0"), "{line}");
     assert!(
         lines
             .iter()

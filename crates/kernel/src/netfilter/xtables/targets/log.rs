@@ -3,8 +3,9 @@
 use crate::event::{HookCtx, NfLog, What};
 use crate::netfilter::hook::InetHook;
 use crate::{Cx, DevId, Netns, Skb, SkbOwner};
-use packet::{Family, IcmpBody, Ip, L4, Mac, Protocol, TcpFlags, TcpOptions};
+use packet::{Family, Icmp, Ip, Mac, Protocol, TcpFlags, icmp_type};
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 
 /// Options of LOG.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,8 +94,10 @@ impl Log {
                 write!(s, "MAC={dst}:{src}:08:00 ")
             };
         }
-        if let Some(ip) = skb.ip() {
-            self.packet(&mut s, ip);
+        if let Some(ip) = skb.ip()
+            && !self.packet(&mut s, ip, &ip.payload_bytes(), false)
+        {
+            return s;
         }
         if self.uid && skb.owner == SkbOwner::Program {
             // Without a socket of a program there is nobody to name.
@@ -106,53 +109,12 @@ impl Log {
         s
     }
 
-    fn tcp(&self, s: &mut String, ports: (u16, u16), numbers: (u32, u32), flags: TcpFlags, window: u16) {
-        let _ = write!(s, "PROTO=TCP SPT={} DPT={} ", ports.0, ports.1);
-        if self.tcp_sequence {
-            let _ = write!(s, "SEQ={} ACK={} ", numbers.0, numbers.1);
-        }
-        let _ = write!(s, "WINDOW={window} RES=0x00 ");
-        for (flag, word) in FLAG_WORDS {
-            if flags.has(flag) {
-                s.push_str(word);
-            }
-        }
-        s.push_str("URGP=0 ");
-    }
-
-    /// What can be read of a header that is not whole, or not of the length that it says; of other protocols the number.
-    fn fragmentary(&self, s: &mut String, proto: Protocol, bytes: &[u8]) {
-        let (name, least) = match proto {
-            Protocol::TCP => ("TCP", 20),
-            Protocol::UDP => ("UDP", 8),
-            Protocol::UDPLITE => ("UDPLITE", 8),
-            Protocol::ICMP => ("ICMP", 8),
-            _ => {
-                let _ = write!(s, "PROTO={} ", proto.0);
-                return;
-            }
-        };
-        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-        let word = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
-        let long = |at: usize| u32::from(word(at)) << 16 | u32::from(word(at + 2));
-        if bytes.len() < least {
-            let _ = write!(s, "PROTO={name} INCOMPLETE [{} bytes] ", bytes.len());
-        } else if proto == Protocol::TCP {
-            self.tcp(s, (word(0), word(2)), (long(4), long(8)), TcpFlags(byte(13)), word(14));
-            if self.tcp_options && usize::from(byte(12) >> 4) * 4 > bytes.len() {
-                s.push_str("OPT (TRUNCATED)");
-            }
-        } else if proto == Protocol::ICMP {
-            let _ = write!(s, "PROTO=ICMP TYPE={} CODE={} ", byte(0), byte(1));
-        } else {
-            let _ = write!(s, "PROTO={name} SPT={} DPT={} LEN={} ", word(0), word(2), word(4));
-        }
-    }
-
-    fn packet(&self, s: &mut String, ip: &Ip) {
+    /// `dump_ipv4_packet`: header, and what can be read of the `bytes` behind it. Of a packet inside another, what that one quotes
+    /// is not shown. False if nothing else is said of it: the header of TCP or UDP is not whole.
+    fn packet(&self, s: &mut String, ip: &Ip, bytes: &[u8], inside: bool) -> bool {
         let _ = write!(
             s,
-            "SRC={} DST={} LEN={} TOS={:#04x} PREC={:#04x} TTL={} ID={} ",
+            "SRC={} DST={} LEN={} TOS=0x{:02X} PREC=0x{:02X} TTL={} ID={} ",
             ip.src,
             ip.dst,
             ip.total_len(),
@@ -170,64 +132,136 @@ impl Log {
         if ip.frag.offset != 0 {
             let _ = write!(s, "FRAG:{} ", ip.frag.offset / 8);
         }
-        match &ip.l4 {
-            L4::Tcp(t) => {
-                self.tcp(s, (t.sport, t.dport), (t.seq, t.ack), t.flags, t.window);
-                let options = tcp_options(&t.options);
-                if self.tcp_options && !options.is_empty() {
-                    let _ = write!(s, "OPT ({options}) ");
+        let (name, least) = match ip.protocol() {
+            Protocol::TCP => ("TCP", 20),
+            Protocol::UDP => ("UDP", 8),
+            Protocol::UDPLITE => ("UDPLITE", 8),
+            Protocol::ICMP => ("ICMP", 8),
+            Protocol::ESP => ("ESP", 8),
+            Protocol::AH => ("AH", 12),
+            other => {
+                let _ = write!(s, "PROTO={} ", other.0);
+                return true;
+            }
+        };
+        let _ = write!(s, "PROTO={name} ");
+        if ip.frag.offset != 0 {
+            return true;
+        }
+        let header = Header(bytes);
+        if bytes.len() < least {
+            header.incomplete(s);
+            return !matches!(ip.protocol(), Protocol::TCP | Protocol::UDP | Protocol::UDPLITE);
+        }
+        match ip.protocol() {
+            Protocol::TCP => return self.tcp(s, header),
+            Protocol::ICMP => self.icmp(s, ip, header, inside),
+            Protocol::ESP => header.show(s, "SPI", format_args!("{:#x}", header.long(0))),
+            Protocol::AH => header.show(s, "SPI", format_args!("{:#x}", header.long(4))),
+            _ => {
+                let _ = write!(s, "SPT={} DPT={} LEN={} ", header.word(0), header.word(2), header.word(4));
+            }
+        }
+        true
+    }
+
+    /// `nf_log_dump_tcp_header`
+    fn tcp(&self, s: &mut String, header: Header<'_>) -> bool {
+        let _ = write!(s, "SPT={} DPT={} ", header.word(0), header.word(2));
+        if self.tcp_sequence {
+            let _ = write!(s, "SEQ={} ACK={} ", header.long(4), header.long(8));
+        }
+        let _ = write!(s, "WINDOW={} RES=0x{:02x} ", header.word(14), header.byte(12) & 0x0f);
+        for (flag, word) in FLAG_WORDS {
+            if TcpFlags(header.byte(13)).has(flag) {
+                s.push_str(word);
+            }
+        }
+        let _ = write!(s, "URGP={} ", header.word(18));
+        let end = usize::from(header.byte(12) >> 4) * 4;
+        if !self.tcp_options || end <= 20 {
+            return true;
+        }
+        let Some(options) = header.0.get(20..end) else {
+            s.push_str("OPT (TRUNCATED)");
+            return false;
+        };
+        s.push_str("OPT (");
+        for byte in options {
+            let _ = write!(s, "{byte:02X}");
+        }
+        s.push_str(") ");
+        true
+    }
+
+    fn icmp(&self, s: &mut String, ip: &Ip, header: Header<'_>, inside: bool) {
+        let (kind, code) = (header.byte(0), header.byte(1));
+        let _ = write!(s, "TYPE={kind} CODE={code} ");
+        if header.0.len() < icmp_least(kind) {
+            header.incomplete(s);
+            return;
+        }
+        match kind {
+            icmp_type::ECHO | icmp_type::ECHO_REPLY => {
+                let _ = write!(s, "ID={} SEQ={} ", header.word(4), header.word(6));
+            }
+            icmp_type::PARAMETER_PROBLEM => header.show(s, "PARAMETER", format_args!("{}", header.byte(4))),
+            _ if Icmp::is_error_type(kind) => {
+                if kind == icmp_type::REDIRECT {
+                    let gateway = Ipv4Addr::from_bits(header.long(4));
+                    header.show(s, "GATEWAY", format_args!("{gateway}"));
+                }
+                if let Some(inner) = ip.icmp().and_then(Icmp::inner).filter(|_| !inside) {
+                    s.push('[');
+                    let bytes = inner.payload_bytes();
+                    let quoted = header.0.len().saturating_sub(8 + 20).min(bytes.len());
+                    self.packet(s, inner, bytes.get(..quoted).unwrap_or_default(), true);
+                    s.push_str("] ");
+                }
+                // ICMP_FRAG_NEEDED
+                if (kind, code) == (icmp_type::DEST_UNREACH, 4) {
+                    header.show(s, "MTU", format_args!("{}", header.word(6)));
                 }
             }
-            L4::Udp(u) => {
-                let _ = write!(s, "PROTO=UDP SPT={} DPT={} LEN={} ", u.sport, u.dport, u.payload.len() + 8);
-            }
-            L4::Icmp(i) => {
-                let _ = write!(s, "PROTO=ICMP TYPE={} CODE={} ", i.kind, i.code);
-                match &i.body {
-                    IcmpBody::Query { id, seq, .. } if matches!(i.kind, 0 | 8) => {
-                        let _ = write!(s, "ID={id} SEQ={seq} ");
-                    }
-                    IcmpBody::Error { inner, gateway, mtu, .. } => {
-                        if let Some(gw) = gateway {
-                            let _ = write!(s, "GATEWAY={gw} ");
-                        }
-                        s.push('[');
-                        self.packet(s, inner);
-                        s.push_str("] ");
-                        if *mtu != 0 {
-                            let _ = write!(s, "MTU={mtu} ");
-                        }
-                    }
-                    IcmpBody::Query { .. } | IcmpBody::Raw(_) => {}
-                }
-            }
-            L4::Other(proto, bytes) => {
-                self.fragmentary(s, *proto, bytes);
-            }
+            _ => {}
         }
     }
 }
 
-/// The options of a segment as Linux writes them (`tcp_options_write`, net/ipv4/tcp_output.c), in hexadecimal.
-fn tcp_options(o: &TcpOptions) -> String {
-    let mut s = String::new();
-    if let Some(mss) = o.mss {
-        let _ = write!(s, "0204{mss:04X}");
+/// So many bytes a message of that type must have (`required_len`).
+fn icmp_least(kind: u8) -> usize {
+    match kind {
+        icmp_type::TIMESTAMP | icmp_type::TIMESTAMP_REPLY => 20,
+        icmp_type::ADDRESS | icmp_type::ADDRESS_REPLY => 12,
+        _ if Icmp::is_error_type(kind) => 8 + 20,
+        _ => 0,
     }
-    // SACK-permitted fills the two bytes before a time stamp that are NOPs otherwise.
-    match (o.sack_ok, o.ts) {
-        (true, Some(_)) => s.push_str("0402"),
-        (true, None) => s.push_str("01010402"),
-        (false, Some(_)) => s.push_str("0101"),
-        (false, None) => {}
+}
+
+/// The bytes behind an IP header. What is not there is 0.
+#[derive(Clone, Copy)]
+struct Header<'a>(&'a [u8]);
+
+impl Header<'_> {
+    fn byte(self, at: usize) -> u8 {
+        self.0.get(at).copied().unwrap_or(0)
     }
-    if let Some((value, echo)) = o.ts {
-        let _ = write!(s, "080A{value:08X}{echo:08X}");
+
+    fn word(self, at: usize) -> u16 {
+        u16::from_be_bytes([self.byte(at), self.byte(at + 1)])
     }
-    if let Some(shift) = o.wscale {
-        let _ = write!(s, "010303{shift:02X}");
+
+    fn long(self, at: usize) -> u32 {
+        u32::from(self.word(at)) << 16 | u32::from(self.word(at + 2))
     }
-    s
+
+    fn show(self, s: &mut String, key: &str, value: std::fmt::Arguments<'_>) {
+        let _ = write!(s, "{key}={value} ");
+    }
+
+    fn incomplete(self, s: &mut String) {
+        let _ = write!(s, "INCOMPLETE [{} bytes] ", self.0.len());
+    }
 }
 
 const FLAG_WORDS: [(TcpFlags, &str); 8] = [
@@ -240,23 +274,3 @@ const FLAG_WORDS: [(TcpFlags, &str); 8] = [
     (TcpFlags::SYN, "SYN "),
     (TcpFlags::FIN, "FIN "),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::tcp_options;
-    use packet::TcpOptions;
-
-    /// As Linux 6.18 printed a SYN's options; those of the ACK are in a public listing of a real node.
-    #[test]
-    fn options_are_printed_as_the_kernel_does() {
-        let syn = TcpOptions { mss: Some(1460), sack_ok: true, ts: Some((0x8dc2_e4c1, 0)), wscale: Some(10) };
-        let ack = TcpOptions { ts: Some((0x86e3_da04, 0xb75b_bc44)), ..TcpOptions::default() };
-        for (options, text) in [
-            (syn, "020405B40402080A8DC2E4C1000000000103030A"),
-            (ack, "0101080A86E3DA04B75BBC44"),
-            (TcpOptions::default(), ""),
-        ] {
-            assert_eq!(tcp_options(&options), text);
-        }
-    }
-}
