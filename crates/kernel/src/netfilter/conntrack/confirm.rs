@@ -34,8 +34,10 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
     if c.is_confirmed() || info.dir != Direction::Original {
         return Ok(skb);
     }
-    let (orig, reply, zone) = (c.orig, c.reply, c.zone);
     if !ns.ct.insert(conn, cx.now) {
+        let Some((orig, reply, zone)) = ns.ct.get(conn).map(|c| (c.orig, c.reply, c.zone)) else {
+            return Ok(skb);
+        };
         bury(ns, &skb, &orig, zone, cx);
         bury(ns, &skb, &reply, zone, cx);
         if !ns.ct.insert(conn, cx.now) {

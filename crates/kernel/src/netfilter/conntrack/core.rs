@@ -243,15 +243,10 @@ fn handle_packet(
     cx: &mut Cx<'_>,
 ) -> Result<Handled, &'static str> {
     let now = cx.now;
-    let stream_after = ns.era().udp_stream_after();
+    let era = ns.era();
     let checks = ns.ct.settings.checksum && ctx.hook == InetHook::PreRouting;
-    let settings = TcpSettings {
-        loose: ns.ct.tcp_loose,
-        be_liberal: ns.ct.tcp_be_liberal,
-        max_retrans: ns.ct.tcp_max_retrans,
-        ignore_invalid_rst: ns.ct.settings.tcp_ignore_invalid_rst,
-        syn_keeps_timeout: ns.era().syn_keeps_timeout(),
-    };
+    let (loose, be_liberal, max_retrans, ignore_invalid_rst) =
+        (ns.ct.tcp_loose, ns.ct.tcp_be_liberal, ns.ct.tcp_max_retrans, ns.ct.settings.tcp_ignore_invalid_rst);
     let Some((c, timeouts)) = ns.ct.get_timed(conn) else { return Ok(Handled::Done) };
     // As it was before this packet: the first answer is judged as the first answer.
     let seen_reply = c.status & status::SEEN_REPLY != 0;
@@ -263,6 +258,9 @@ fn handle_packet(
             if !flags_are_valid(tcp.flags) {
                 return Err("nf_ct_tcp: invalid tcp flag combination");
             }
+            let syn_keeps_timeout = era.syn_keeps_timeout();
+            let settings =
+                TcpSettings { loose, be_liberal, max_retrans, ignore_invalid_rst, syn_keeps_timeout };
             let mut track = match c.tcp {
                 Some(track) => track,
                 None => TcpTrack::begin(tcp, settings)?,
@@ -302,7 +300,7 @@ fn handle_packet(
             if checks && !udp.checksum_ok {
                 return Err("nf_ct_udp: bad checksum");
             }
-            let (timeout, assured) = udp_packet(c, seen_reply, timeouts, stream_after, now);
+            let (timeout, assured) = udp_packet(c, seen_reply, timeouts, era.udp_stream_after(), now);
             c.refresh(timeout, now);
             c.account(info.dir, ip.total_len());
             c.pending |= if assured { ipct::ASSURED } else { 0 };

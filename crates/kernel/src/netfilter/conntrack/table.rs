@@ -444,11 +444,11 @@ impl Conntrack {
         c.status |= status::CONFIRMED;
         c.began = now;
         c.expires = now + Duration::from_secs(u64::from(c.timeout));
-        let source = (c.status & status::SRC_NAT_DONE != 0).then_some(c.orig);
+        let translated = c.status & status::SRC_NAT_DONE != 0;
         self.hash.insert(id.slot() * 2, orig);
         self.hash.insert(id.slot() * 2 + 1, reply);
-        if let Some(orig) = source {
-            self.by_source.insert(&orig, id);
+        if translated && let Some(Some(c)) = self.slots.get(id.slot() as usize) {
+            self.by_source.insert(&c.orig, id);
         }
         self.listed += 1;
         true

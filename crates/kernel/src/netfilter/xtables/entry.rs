@@ -125,6 +125,8 @@ pub(super) struct Base {
     pub first: u32,
     pub chain: ChainId,
     pub policy: Verdict,
+    /// There are no rules in it.
+    pub is_empty: bool,
 }
 
 /// The entries of a rule set. They are made when a packet first needs them, and go with the set.
@@ -151,7 +153,8 @@ impl Entries {
         for (n, (chain, &Place { first: begin, .. })) in rules.chains.iter().zip(&chains).enumerate() {
             let id = ChainId(u16::try_from(n).unwrap_or(u16::MAX));
             if let Some((hook, policy)) = chain.base {
-                bases[hook as usize] = Some(Base { first: begin, chain: id, policy });
+                let is_empty = chain.rules.is_empty();
+                bases[hook as usize] = Some(Base { first: begin, chain: id, policy, is_empty });
             }
             let keys: Vec<Option<Key>> = chain.rules.iter().map(|r| rule_key(r)).collect();
             let many = keys.iter().flatten().count() >= KEYED_MIN;
@@ -176,12 +179,6 @@ impl Entries {
     /// The chain of a hook.
     pub(super) fn base(&self, hook: InetHook) -> Option<Base> {
         self.bases[hook as usize]
-    }
-
-    /// True if nothing but the policy is at that place.
-    #[inline]
-    pub(super) fn is_policy(&self, at: u32) -> bool {
-        self.get(at).is_none_or(|e| matches!(e.does, Does::Policy))
     }
 
     /// An entry. There is one at every place that another leads to.

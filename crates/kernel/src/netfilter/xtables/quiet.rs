@@ -14,7 +14,7 @@ use std::rc::Rc;
 pub(super) fn chain(ns: &mut Netns, table: TableId, hook: InetHook) -> Option<(Base, Option<Rc<Entries>>)> {
     let entries = ns.entries(table)?;
     let base = entries.base(hook)?;
-    Some((base, (!entries.is_policy(base.first)).then(|| Rc::clone(entries))))
+    Some((base, (!base.is_empty).then(|| Rc::clone(entries))))
 }
 
 /// A packet comes to the end of a built-in chain.
