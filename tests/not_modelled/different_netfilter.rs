@@ -2,7 +2,6 @@
 
 use crate::{Done, Pair, printed};
 use kernel::netfilter::conntrack::Row;
-use packet::{Ip, Protocol};
 use serde_json::json;
 
 /// Conntrack runs while this rule is there.
@@ -140,17 +139,6 @@ fn a_flow_whose_packet_waits_is_forgotten_with_its_entry() {
 /// The address that the only flow so far was given.
 fn rows_after(pair: &Pair) -> String {
     rows(&pair.run())[0].reply.dst.to_string()
-}
-
-/// Linux drops a GRE packet that is to be translated and has no room for a header (`gre_manip_pkt`).
-#[test]
-fn short_gre_packets_are_translated() {
-    let mut pair = Pair::with_rules("*nat\n-A POSTROUTING -j SNAT --to-source 10.0.0.100\nCOMMIT\n");
-    let gre = json!({ "proto": 47, "src": "10.0.0.1", "dst": "10.0.0.2", "payload": "\0\0\u{8}\0" });
-    let step = pair.then(json!({ "do": "raw", "host": "a", "pkt": gre }));
-    let done = pair.run();
-    let sent: Vec<Ip> = done.packets("b", step, false);
-    assert_eq!((sent[0].protocol(), sent[0].src.to_string().as_str()), (Protocol(47), "10.0.0.100"));
 }
 
 /// Any user may run programs on Linux, and have supplementary groups, which `--suppl-groups` looks at.

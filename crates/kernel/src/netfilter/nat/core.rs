@@ -47,7 +47,7 @@ fn nf_nat_inet_fn(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) 
             ct_kill(ns, &skb, conn, cx);
             return Err(cx.drop(&skb, DropReason::MasqueradeMoved));
         }
-        return Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx));
+        return nf_nat_packet(ns, skb, conn, info.dir, ctx, cx);
     }
     if let Err(reason) = ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx) {
         return Err(cx.drop(&skb, reason));
@@ -57,7 +57,7 @@ fn nf_nat_inet_fn(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) 
     {
         return Err(cx.drop(&skb, reason));
     }
-    Ok(nf_nat_packet(ns, skb, conn, info.dir, ctx, cx))
+    nf_nat_packet(ns, skb, conn, info.dir, ctx, cx)
 }
 
 /// `nf_nat_oif_changed`: the flow has the address of a device by which this packet does not leave.
@@ -173,18 +173,25 @@ fn nf_nat_packet(
     dir: Direction,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
-) -> Skb {
+) -> Result<Skb, Cut> {
     let manip = Manip::of(ctx.hook);
-    let Some(c) = ns.ct.get(conn) else { return skb };
+    let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
     let bit = match (manip, dir) {
         (_, Direction::Original) => nat_bit(manip),
         (Manip::Src, Direction::Reply) => status::DST_NAT,
         (Manip::Dst, Direction::Reply) => status::SRC_NAT,
     };
     if c.status & bit == 0 {
-        return skb;
+        return Ok(skb);
     }
-    let Some(target) = c.tuple(dir.flip()).invert() else { return skb };
+    let Some(target) = c.tuple(dir.flip()).invert() else { return Ok(skb) };
+    // gre_manip_pkt wants to write into a header that is not there.
+    if skb
+        .ip()
+        .is_some_and(|ip| matches!(&ip.l4, L4::Other(Protocol::GRE, b) if b.len() < written(Protocol::GRE)))
+    {
+        return Err(cx.drop(&skb, DropReason::NetfilterDrop));
+    }
     let before = cx.explains().then(|| Rc::clone(&skb.frame));
     // A header that the first fragment does not hold whole is put together; the fragments do not fit any more.
     let first = skb.frag_list.as_ref().and_then(|parts| parts.first());
@@ -195,7 +202,7 @@ fn nf_nat_packet(
     if changed {
         report(&skb, before, conn, manip, ctx, cx);
     }
-    skb
+    Ok(skb)
 }
 
 /// Bytes of the transport header that NAT writes (`l4proto_manip_pkt`).
