@@ -14,7 +14,7 @@ class Gen(common.Gen):
         self.options = {"payloads": True, "sysctl": {"net.ipv4.ipfrag_time": 1}}
         if self.r.random() < .3:
             self.options["probe"] = False
-        self.todo, self.incomplete = [], False
+        self.todo, self.incomplete, self.waited = [], False, False
 
     def target(self, table, hooks, pinned, subs):
         return "" if self.r.random() < .6 else super().target(table, hooks, pinned, subs)
@@ -123,8 +123,9 @@ class Gen(common.Gen):
         if self.todo:
             return self.todo.pop(0)
         if self.left == 0:
-            if self.incomplete:                         # what is left is given up
-                self.incomplete = False
+            if self.incomplete or not self.waited and not self.options.get("probe", True):
+                # What is left is given up. Without conntrack a rule may have taken a piece out of any datagram.
+                self.incomplete, self.waited = False, True
                 return {"wait": 1150}
             return None
         self.left -= 1
