@@ -345,7 +345,7 @@ fn table_counters(table: &LoadedTable, out: &mut Vec<String>) {
             out.push(format!("{name} :{} {policy} [{}:{}]", chain.name, c.packets, c.bytes));
         }
     }
-    for (chain, states) in set.chains.iter().zip(&table.state) {
+    for (chain, states) in set.chains.iter().zip(table.state.chains()) {
         for (rule, state) in chain.rules.iter().zip(states) {
             let c = state.counters;
             let text = userland::iptables::print_rule(set, rule);

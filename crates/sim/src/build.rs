@@ -8,7 +8,7 @@ use kernel::Netns;
 use kernel::NetnsId;
 use kernel::dev::DevKind;
 use kernel::netfilter::xtables::targets::Target;
-use kernel::netfilter::xtables::{LoadedTable, Rule, RuleSet, TableId};
+use kernel::netfilter::xtables::{LoadedTable, Rule, RuleSet, RuleStates, TableId};
 use litemap::LiteMap;
 use packet::Mac;
 use std::fmt;
@@ -211,15 +211,15 @@ pub(crate) fn restore(
         };
         if trace && table == TableId::Raw {
             let mut set = RuleSet::clone(&loaded.rules);
-            for (i, chain) in set.chains.iter_mut().enumerate() {
-                if chain.base.is_some() {
+            let mut states = RuleStates::with_chains(set.chains.len());
+            for (chain, state) in set.chains.iter_mut().zip(loaded.state.chains()) {
+                let trace = chain.base.is_some();
+                if trace {
                     chain.rules.insert(0, Rc::new(Rule { target: Target::Trace, ..Rule::default() }));
-                    if let Some(state) = loaded.state.get_mut(i) {
-                        state.insert(0, Default::default());
-                    }
                 }
+                states.push_chain(trace.then(Default::default).into_iter().chain(state.iter().cloned()));
             }
-            loaded.rules = Rc::new(set);
+            (loaded.rules, loaded.state) = (Rc::new(set), states);
         }
         load(ns, loaded)?;
     }

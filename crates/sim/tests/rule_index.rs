@@ -6,7 +6,7 @@
 use kernel::dev::DevKind;
 use kernel::neigh::Nud;
 use kernel::netfilter::conntrack::Row;
-use kernel::netfilter::xtables::{Counters, RuleState, TableId};
+use kernel::netfilter::xtables::{Counters, RuleStates, TableId};
 use kernel::{Cx, DevId, Event, Ids, Instant, NetnsId, Output, PacketId, Pcg};
 use packet::{
     Fragment, Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp,
@@ -150,7 +150,7 @@ fn packets() -> impl Strategy<Value = Vec<Ip>> {
 #[derive(Debug, PartialEq)]
 struct End {
     out: Vec<Option<(DevId, Rc<Frame>)>>,
-    state: Vec<(Vec<Vec<RuleState>>, Vec<Counters>)>,
+    state: Vec<(RuleStates, Vec<Counters>)>,
     flows: Vec<Row>,
     events: u64,
     draw: PacketId,

@@ -93,8 +93,8 @@ fn noflush_keeps_what_the_text_does_not_name() {
     assert_eq!(table.lines[a], [Some(4)]);
     assert_eq!(table.lines[b], [None]);
     assert_eq!(table.chain_lines[chain("C")], Some(3));
-    assert_eq!(table.state[b][0].counters.packets, 5);
-    assert_eq!(table.state[a][0].counters.packets, 1);
+    assert_eq!(table.state.counters(b, 0).packets, 5);
+    assert_eq!(table.state.counters(a, 0).packets, 1);
     // libiptc does not bring the counters of the policies back when it commits a change.
     assert_eq!(table.policy[input].packets, 0);
     assert_eq!(table.rules.chains[a].rules[0].target.chain(), Some(ChainId(chain("C") as u16)));
@@ -106,7 +106,7 @@ fn without_noflush_only_the_policies_stay() {
     assert_eq!(table.rules.chains.len(), 3);
     let input = &table.rules.chains[0];
     assert_eq!((input.base.unwrap().1.to_string().as_str(), input.rules.len()), ("DROP", 1));
-    assert_eq!((table.policy[0].packets, table.state[0][0].counters.packets), (0, 0));
+    assert_eq!((table.policy[0].packets, table.state.counters(0, 0).packets), (0, 0));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_commit_that_changes_nothing_leaves_the_policies_counters() {
 #[test]
 fn counters_are_taken_only_if_asked() {
     let table = on("*filter\nCOMMIT\n", BASE, RestoreOptions::default());
-    assert!(table.state.iter().flatten().all(|s| s.counters.packets == 0));
+    assert!(table.state.chains().flatten().all(|s| s.counters.packets == 0));
     assert_eq!(table.policy[0].packets, 0);
 }
 

@@ -6,7 +6,7 @@ use crate::order::sort_by;
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{
-    Chain, ChainId, Counters, LoadedTable, Policy, Rule, RuleSet, RuleState, TableId,
+    Chain, ChainId, Counters, LoadedTable, Policy, Rule, RuleSet, RuleState, RuleStates, TableId,
 };
 use std::rc::Rc;
 
@@ -49,7 +49,7 @@ pub(super) struct Draft {
 #[derive(Clone, Debug)]
 pub(super) struct Finished {
     pub rules: RuleSet,
-    pub state: Vec<Vec<RuleState>>,
+    pub state: RuleStates,
     pub policy: Vec<Counters>,
     pub lines: Vec<Vec<Option<u32>>>,
     pub chain_lines: Vec<Option<u32>>,
@@ -71,9 +71,8 @@ impl Draft {
         };
         for (i, chain) in loaded.rules.chains.iter().enumerate() {
             // The counters are brought back; what matches remember is lost with every change of the table.
-            let counters = |n: usize| loaded.state.get(i)?.get(n).map(|s| s.counters);
-            let state =
-                |n: usize| RuleState { counters: counters(n).unwrap_or_default(), ..RuleState::default() };
+            let counters = |n: usize| loaded.state.counters(i, n);
+            let state = |n: usize| RuleState { counters: counters(n), ..RuleState::default() };
             let rules = chain.rules.iter().enumerate();
             let rules = rules.map(|(n, r)| DraftRule { rule: Rc::clone(r), state: state(n), line: None });
             let new = DraftChain { rules: rules.collect(), ..DraftChain::new(&chain.name, chain.base) };
@@ -253,13 +252,13 @@ impl Draft {
         }
         let mut out = Finished {
             rules: RuleSet { table: self.table, chains: Vec::with_capacity(order.len()) },
-            state: Vec::with_capacity(order.len()),
+            state: RuleStates::with_chains(order.len()),
             policy: Vec::with_capacity(order.len()),
             lines: Vec::with_capacity(order.len()),
             chain_lines: Vec::with_capacity(order.len()),
         };
         for (_, chain) in order {
-            out.state.push(chain.rules.iter().map(|r| r.state.clone()).collect());
+            out.state.push_chain(chain.rules.iter().map(|r| r.state.clone()));
             out.lines.push(chain.rules.iter().map(|r| r.line).collect());
             out.policy.push(chain.policy);
             out.chain_lines.push(chain.line);

@@ -70,8 +70,7 @@ pub(super) fn list_rule(table: &LoadedTable, chain: usize, index: usize, format:
         let _ = write!(out, "{:<5}", index + 1);
     }
     if format.verbose {
-        let counters =
-            table.state.get(chain).and_then(|s| s.get(index)).map(|s| s.counters).unwrap_or_default();
+        let counters = table.state.counters(chain, index);
         let width = if format.exact { 8 } else { 5 };
         for n in [counters.packets, counters.bytes] {
             let _ = write!(out, "{:>width$} ", count(n, format.exact));

@@ -9,7 +9,7 @@ use super::draft::{Draft, Finished};
 use crate::args::{Args, Source, check_bytes, check_text, open_quote};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use kernel::netfilter::conntrack::Helper;
-use kernel::netfilter::xtables::{Counters, LoadedTable, RuleSet, RuleState, TableId};
+use kernel::netfilter::xtables::{Counters, LoadedTable, RuleSet, RuleStates, TableId};
 use std::rc::Rc;
 
 /// A table of a text, as it would stand in the kernel.
@@ -17,8 +17,8 @@ use std::rc::Rc;
 pub struct ParsedTable {
     /// The rules, checked as the kernel checks them.
     pub rules: RuleSet,
-    /// The counters of each rule: `state[chain][rule]`.
-    pub state: Vec<Vec<RuleState>>,
+    /// The counters of each rule.
+    pub state: RuleStates,
     /// The counters of each policy.
     pub policy: Vec<Counters>,
     /// The line of each rule; `None` for a rule that was there before.

@@ -116,7 +116,7 @@ pub fn print_save(table: &LoadedTable, counters: bool) -> String {
     for (i, chain) in set.chains.iter().enumerate() {
         for (n, rule) in chain.rules.iter().enumerate() {
             if counters {
-                let c = table.state.get(i).and_then(|s| s.get(n)).map(|s| s.counters).unwrap_or_default();
+                let c = table.state.counters(i, n);
                 let _ = write!(out, "[{}:{}] ", c.packets, c.bytes);
             }
             out.push_str(&append_line(set, &chain.name, rule));

@@ -465,8 +465,8 @@ pub fn table() -> impl Strategy<Value = LoadedTable> {
             for (place, (_, counters)) in loaded.policy.iter_mut().zip(&policies) {
                 *place = *counters;
             }
-            for (states, rules) in loaded.state[built_in..].iter_mut().zip(&rules) {
-                for (state, (_, counters)) in states.iter_mut().zip(rules) {
+            for (chain, rules) in (built_in..).zip(&rules) {
+                for (state, (_, counters)) in loaded.state.chain_mut(chain).iter_mut().zip(rules) {
                     state.counters = *counters;
                 }
             }

@@ -15,7 +15,8 @@ use std::rc::Rc;
 /// `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn`, `_out`
 #[inline(never)]
 pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
-    let daddr = skb.ip().map(|ip| ip.dst);
+    let arrives = ctx.hook == InetHook::PreRouting;
+    let daddr = if arrives { skb.ip().map(|ip| ip.dst) } else { None };
     let mut skb = nf_nat_inet_fn(ns, skb, ctx, cx)?;
     match ctx.hook {
         // A new destination needs a new route.

@@ -207,8 +207,7 @@ pub(super) fn rule_matches(
     says
 }
 
-#[inline]
-pub(super) fn count(ns: &mut Netns, table: TableId, place: Place, len: usize) {
+fn count(ns: &mut Netns, table: TableId, place: Place, len: usize) {
     if let Some(state) = rule_state(ns, table, place) {
         state.counters.add(len);
     }
@@ -248,7 +247,7 @@ fn matches_match(
 
 #[inline]
 fn rule_state(ns: &mut Netns, table: TableId, place: Place) -> Option<&mut RuleState> {
-    ns.table_mut(table)?.state.get_mut(usize::from(place.chain.0))?.get_mut(place.next)
+    ns.table_mut(table)?.state.chain_mut(usize::from(place.chain.0)).get_mut(place.next)
 }
 
 /// `ip_packet_match`: addresses, devices, protocol, fragment.

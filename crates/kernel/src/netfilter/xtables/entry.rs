@@ -62,6 +62,7 @@ mod flag {
     pub const NOT_MARK: u16 = 1 << 8;
     /// The rule has to be asked for the rest.
     pub const MORE: u16 = 1 << 9;
+    pub const ADDRESS: u16 = 1 << 10;
 }
 
 /// A rule, or the end of a chain.
@@ -79,6 +80,8 @@ pub(super) struct Entry {
     /// Where the rule stands.
     pub chain: ChainId,
     pub rule: u32,
+    /// Which of all rules of the table it is.
+    pub state: u32,
     /// The first entry from here on that has no key; itself if it has none.
     pub plain: u32,
     pub does: Does,
@@ -159,7 +162,10 @@ impl Entries {
             let keys: Vec<Option<Key>> = chain.rules.iter().map(|r| rule_key(r)).collect();
             let many = keys.iter().flatten().count() >= KEYED_MIN;
             for (rule, at) in chain.rules.iter().zip(0..) {
-                entries.push(Entry { chain: id, rule: at, plain: begin + at, ..Entry::new(rule, &chains) });
+                // Each chain before it has one entry more than it has rules.
+                let state = begin + at - number(n);
+                let e = Entry::new(rule, &chains);
+                entries.push(Entry { chain: id, rule: at, state, plain: begin + at, ..e });
             }
             let end = begin + number(keys.len());
             let does = if chain.base.is_some() { Does::Policy } else { Does::End };
@@ -218,6 +224,7 @@ impl Entry {
         proto: 0,
         chain: ChainId(0),
         rule: 0,
+        state: 0,
         plain: 0,
         does: Does::Next,
     };
@@ -244,6 +251,7 @@ impl Entry {
                 None => {}
                 Some(Neg { not: n, value: IpMatch { addr: IpAddr::V4(addr), mask: IpAddr::V4(mask) } }) => {
                     *own = (addr.to_bits(), mask.to_bits());
+                    e.flags |= flag::ADDRESS;
                     e.flags |= if *n { not } else { 0 };
                 }
                 Some(_) => e.flags |= flag::MORE,
@@ -313,14 +321,16 @@ impl Entry {
     pub(super) fn ask(&self, p: &Packet, mark: u32) -> Answer {
         let has = |f: u16| self.flags & f != 0;
         let lies = |addr: u32, (value, mask): (u32, u32)| (addr ^ value) & mask == 0;
-        if lies(p.dst, self.dst) == has(flag::NOT_DST) || lies(p.src, self.src) == has(flag::NOT_SRC) {
-            return Answer::No;
-        }
         if self.states & p.states == 0 {
             return Answer::No;
         }
-        if !has(!(flag::NOT_SRC | flag::NOT_DST)) {
+        if self.flags == 0 {
             return Answer::Yes;
+        }
+        if has(flag::ADDRESS)
+            && (lies(p.dst, self.dst) == has(flag::NOT_DST) || lies(p.src, self.src) == has(flag::NOT_SRC))
+        {
+            return Answer::No;
         }
         if has(flag::PROTO) && (p.proto == self.proto) == has(flag::NOT_PROTO) {
             return Answer::No;

@@ -16,7 +16,7 @@ pub(crate) use do_table::ipt_do_table;
 pub(crate) use entry::Entries;
 pub use rule::{Check, CheckOf, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule, Seen};
 pub use table::{
-    Chain, ChainId, LoadedTable, MatchMemory, Policy, RuleSet, RuleSetError, RuleState, TableId,
+    Chain, ChainId, LoadedTable, MatchMemory, Policy, RuleSet, RuleSetError, RuleState, RuleStates, TableId,
 };
 
 use crate::Skb;

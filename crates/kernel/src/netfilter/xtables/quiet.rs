@@ -1,7 +1,7 @@
 //! The walk through a table when nobody keeps the log: over entries instead of rules, and past those that the packet cannot
 //! match. Verdict, counters, what rules remember and the number of events are those of the walk that looks at every rule.
 
-use super::do_table::{Outcome, Place, count, rule_matches};
+use super::do_table::{Outcome, Place, rule_matches};
 use super::entry::{Answer, Base, Does, Entries, Entry, Packet};
 use super::targets::{TargetVerdict, eval_ext};
 use super::{RuleState, TableId, Verdict};
@@ -71,7 +71,11 @@ pub(super) fn walk(
                 at += 1;
                 continue;
             }
-            Answer::Yes => count(ns, table, place(entry), packet.len),
+            Answer::Yes => {
+                if let Some(state) = ns.table_mut(table).and_then(|t| t.state.at(entry.state as usize)) {
+                    state.counters.add(packet.len);
+                }
+            }
             Answer::AskRule => match ask_rule(ns, entries, entry, skb, ctx, cx) {
                 Outcome::Yes => {}
                 Outcome::No => {

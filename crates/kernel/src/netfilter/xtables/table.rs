@@ -241,13 +241,65 @@ pub struct MatchMemory {
     pub tick: u32,
 }
 
+/// What the rules of a table remember, chain after chain in one list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleStates {
+    all: Vec<RuleState>,
+    /// Where each chain ends.
+    ends: Vec<usize>,
+}
+
+impl RuleStates {
+    /// With room for so many chains.
+    pub fn with_chains(chains: usize) -> RuleStates {
+        RuleStates { all: Vec::new(), ends: Vec::with_capacity(chains) }
+    }
+
+    /// Adds the next chain.
+    pub fn push_chain(&mut self, states: impl IntoIterator<Item = RuleState>) {
+        self.all.extend(states);
+        self.ends.push(self.all.len());
+    }
+
+    fn place(&self, chain: usize) -> Option<std::ops::Range<usize>> {
+        let first = chain.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        Some(first..*self.ends.get(chain)?)
+    }
+
+    /// The states of one chain, in the order of its rules; none if there is no such chain.
+    pub fn chain(&self, chain: usize) -> &[RuleState] {
+        self.place(chain).and_then(|at| self.all.get(at)).unwrap_or_default()
+    }
+
+    /// The same, to be changed.
+    pub fn chain_mut(&mut self, chain: usize) -> &mut [RuleState] {
+        self.place(chain).and_then(|at| self.all.get_mut(at)).unwrap_or_default()
+    }
+
+    /// The counters of a rule, by the indices of chain and rule; zero if there is no such rule.
+    pub fn counters(&self, chain: usize, rule: usize) -> Counters {
+        self.chain(chain).get(rule).map(|s| s.counters).unwrap_or_default()
+    }
+
+    /// The chains, one after the other.
+    pub fn chains(&self) -> impl Iterator<Item = &[RuleState]> {
+        (0..self.ends.len()).map(|chain| self.chain(chain))
+    }
+
+    /// By its place among all rules of the table.
+    #[inline]
+    pub(crate) fn at(&mut self, place: usize) -> Option<&mut RuleState> {
+        self.all.get_mut(place)
+    }
+}
+
 /// A rule set with its counters, as it stands in a namespace.
 #[derive(Clone, Debug)]
 pub struct LoadedTable {
     /// The rules.
     pub rules: Rc<RuleSet>,
-    /// State of each rule: `state[chain][rule]`.
-    pub state: Vec<Vec<RuleState>>,
+    /// State of each rule.
+    pub state: RuleStates,
     /// Policy counters: `policy[chain]`.
     pub policy: Vec<Counters>,
 }
@@ -255,7 +307,10 @@ pub struct LoadedTable {
 impl LoadedTable {
     /// A freshly loaded set: all counters zero.
     pub fn new(rules: RuleSet) -> LoadedTable {
-        let state = rules.chains.iter().map(|c| vec![RuleState::default(); c.rules.len()]).collect();
+        let mut state = RuleStates::with_chains(rules.chains.len());
+        for chain in &rules.chains {
+            state.push_chain(chain.rules.iter().map(|_| RuleState::default()));
+        }
         let policy = vec![Counters::default(); rules.chains.len()];
         LoadedTable { rules: Rc::new(rules), state, policy }
     }

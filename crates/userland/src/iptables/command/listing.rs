@@ -58,8 +58,8 @@ fn zeroed(loaded: &LoadedTable, chain: Option<usize>, number: Option<&Number<'_>
     let mut new = loaded.clone();
     let chosen = |i: usize| chain.is_none_or(|c| c == i);
     new.policy.fill(Counters::default());
-    for (_, states) in new.state.iter_mut().enumerate().filter(|(i, _)| chosen(*i)) {
-        for (n, state) in states.iter_mut().enumerate() {
+    for chain in (0..new.rules.chains.len()).filter(|i| chosen(*i)) {
+        for (n, state) in new.state.chain_mut(chain).iter_mut().enumerate() {
             if number.is_none_or(|x| x.n == n + 1) {
                 state.counters = Counters::default();
             }
@@ -88,8 +88,8 @@ fn list_rules(table: &LoadedTable, chain: Option<usize>, number: Option<usize>, 
     for (i, c) in chains() {
         for (n, rule) in c.rules.iter().enumerate().filter(|(n, _)| number.is_none_or(|x| x == n + 1)) {
             if format.verbose {
-                let state = table.state.get(i).and_then(|s| s.get(n)).cloned().unwrap_or_default();
-                out.push_str(&append(&c.name, &print_rule_counted(set, rule, state.counters)));
+                let counters = table.state.counters(i, n);
+                out.push_str(&append(&c.name, &print_rule_counted(set, rule, counters)));
             } else {
                 out.push_str(&append_line(set, &c.name, rule));
             }
