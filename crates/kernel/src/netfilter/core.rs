@@ -4,7 +4,7 @@ use super::conntrack::{ct_probe, nf_confirm, nf_conntrack_in};
 use super::hook::{HookFn, HookPoint, InetHook};
 use super::ipvs::{ip_vs_forward_icmp, ip_vs_in, ip_vs_out};
 use super::nat::nf_nat_ipv4_fn;
-use super::xtables::{RouteKey, TableId, ipt_do_table};
+use super::xtables::{RouteKey, TableId, Verdict, ipt_do_table, only_policy};
 use crate::event::{HookCtx, What};
 use crate::ipv4::{ip_route_me_harder, ipv4_conntrack_defrag};
 use crate::{Cut, Cx, DevId, Netns, Skb};
@@ -78,7 +78,12 @@ fn table_hook(
 ) -> Result<Skb, Cut> {
     let reroutes = table == TableId::Mangle && ctx.hook == InetHook::LocalOut;
     let before = reroutes.then(|| RouteKey::of(&skb)).flatten();
-    if let Err(reason) = ipt_do_table(ns, table, &mut skb, ctx, cx) {
+    let said = match only_policy(ns, table, &skb, ctx.hook, cx) {
+        Some((Verdict::Accept, _)) => return Ok(skb),
+        Some((Verdict::Drop, reason)) => Err(reason),
+        None => ipt_do_table(ns, table, &mut skb, ctx, cx),
+    };
+    if let Err(reason) = said {
         return Err(cx.drop(&skb, reason));
     }
     if reroutes && RouteKey::of(&skb) != before {

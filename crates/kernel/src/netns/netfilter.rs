@@ -66,6 +66,12 @@ impl Netns {
         self.tables[table as usize].as_mut()
     }
 
+    /// A table as packets meet it, if one has met it already.
+    #[inline]
+    pub(crate) fn entries_made(&self, table: TableId) -> Option<&Entries> {
+        self.entries[table as usize].as_deref()
+    }
+
     /// A table as packets meet it.
     pub(crate) fn entries(&mut self, table: TableId) -> Option<&Rc<Entries>> {
         let at = table as usize;

@@ -95,12 +95,18 @@ fn null_binding(
     manip: Manip,
     cx: &mut Cx<'_>,
 ) -> Result<(), DropReason> {
-    let addr = ns.ct.get(conn).map(|c| match manip {
+    let Some(c) = ns.ct.get(conn) else { return Ok(()) };
+    if !c.is_confirmed() && ns.ct.find(&c.reply, c.zone, cx.now).is_none() {
+        // Nobody is in the way.
+        decided(ns, skb, conn, manip, true, cx);
+        return Ok(());
+    }
+    let addr = match manip {
         // Whatever the other direction has been decided to be.
         Manip::Src => c.reply.dst,
         Manip::Dst => c.reply.src,
-    });
-    let range = NatRange { addr: addr.map(|a| (a, a)), ..NatRange::default() };
+    };
+    let range = NatRange { addr: Some((addr, addr)), ..NatRange::default() };
     nf_nat_setup_info(ns, skb, conn, &range, manip, true, cx)
 }
 
@@ -118,10 +124,6 @@ pub(crate) fn nf_nat_setup_info(
     if c.is_confirmed() || c.status & done_bit(manip) != 0 {
         return Ok(());
     }
-    if null && ns.ct.find(&c.reply, c.zone, cx.now).is_none() {
-        // Nothing is asked for, and nobody is in the way.
-        return decided(ns, skb, conn, manip, null, cx);
-    }
     // Every entry has an answer that can be inverted: it could not have been made otherwise.
     let current = c.reply.invert().ok_or(DropReason::CtInsertFailed)?;
     let reply = match get_unique_tuple(ns, &current, range, conn, manip, cx) {
@@ -136,7 +138,8 @@ pub(crate) fn nf_nat_setup_info(
     if let Some(reply) = reply {
         alter_reply(ns, conn, reply, manip);
     }
-    decided(ns, skb, conn, manip, null, cx)
+    decided(ns, skb, conn, manip, null, cx);
+    Ok(())
 }
 
 /// `nf_conntrack_alter_reply`: another server port may be that of a helper.
@@ -150,20 +153,12 @@ fn alter_reply(ns: &mut Netns, conn: ConnId, reply: Tuple, manip: Manip) {
 }
 
 /// One direction of an entry has been decided.
-fn decided(
-    ns: &mut Netns,
-    skb: &Skb,
-    conn: ConnId,
-    manip: Manip,
-    null: bool,
-    cx: &mut Cx<'_>,
-) -> Result<(), DropReason> {
+fn decided(ns: &mut Netns, skb: &Skb, conn: ConnId, manip: Manip, null: bool, cx: &mut Cx<'_>) {
     let now = cx.now;
     if let Some(c) = ns.ct.get_mut(conn) {
         c.status |= done_bit(manip);
         cx.emit(skb.id, || What::NatSetup { conn, manip, null, row: Box::new(c.row(now)) });
     }
-    Ok(())
 }
 
 /// `nf_nat_packet`: rewrites the packet as its entry says.

@@ -49,14 +49,11 @@ pub(crate) fn ipt_do_table(
 ) -> Result<(), DropReason> {
     let quick = !cx.explains() && skb.ip().is_some_and(|ip| ip.src.is_ipv4() && ip.dst.is_ipv4());
     let said = match quick {
-        true => match quiet::chain(ns, table, ctx.hook) {
-            None => return Ok(()),
-            Some((base, None)) => {
-                cx.pass_over(1);
-                quiet::policy(ns, table, base, skb.ip().map_or(0, packet::Ip::total_len))
-            }
-            Some((base, Some(entries))) => quiet::walk(ns, &entries, base, skb, ctx, cx),
-        },
+        true => {
+            let Some(entries) = ns.entries(table).map(Rc::clone) else { return Ok(()) };
+            let Some(base) = entries.base(ctx.hook).copied() else { return Ok(()) };
+            quiet::walk(ns, &entries, base, skb, ctx, cx)
+        }
         false => {
             let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
             let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };

@@ -183,8 +183,9 @@ impl Entries {
     }
 
     /// The chain of a hook.
-    pub(super) fn base(&self, hook: InetHook) -> Option<Base> {
-        self.bases[hook as usize]
+    #[inline]
+    pub(super) fn base(&self, hook: InetHook) -> Option<&Base> {
+        self.bases[hook as usize].as_ref()
     }
 
     /// An entry. There is one at every place that another leads to.

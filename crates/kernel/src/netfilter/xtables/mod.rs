@@ -14,6 +14,7 @@ pub mod targets;
 
 pub(crate) use do_table::ipt_do_table;
 pub(crate) use entry::Entries;
+pub(crate) use quiet::only_policy;
 pub use rule::{Check, CheckOf, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule, Seen};
 pub use table::{
     Chain, ChainId, LoadedTable, MatchMemory, Policy, RuleSet, RuleSetError, RuleState, RuleStates, TableId,

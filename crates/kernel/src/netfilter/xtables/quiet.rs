@@ -8,13 +8,24 @@ use super::{RuleState, TableId, Verdict};
 use crate::event::HookCtx;
 use crate::netfilter::hook::InetHook;
 use crate::{Cx, DropReason, Netns, Skb};
-use std::rc::Rc;
 
-/// The chain of a hook, and the entries to walk over; no entries if there is nothing but the policy.
-pub(super) fn chain(ns: &mut Netns, table: TableId, hook: InetHook) -> Option<(Base, Option<Rc<Entries>>)> {
-    let entries = ns.entries(table)?;
-    let base = entries.base(hook)?;
-    Some((base, (!base.is_empty).then(|| Rc::clone(entries))))
+/// A table that has nothing but its policy to say at this hook, if nobody keeps the log. `None` if there is more to it.
+#[inline]
+pub(crate) fn only_policy(
+    ns: &mut Netns,
+    table: TableId,
+    skb: &Skb,
+    hook: InetHook,
+    cx: &mut Cx<'_>,
+) -> Option<(Verdict, DropReason)> {
+    let base = ns.entries_made(table)?.base(hook).filter(|base| base.is_empty && !cx.explains())?;
+    let (chain, policy) = (base.chain, base.policy);
+    let len = skb.ip()?.total_len();
+    cx.pass_over(1);
+    if let Some(counters) = ns.table_mut(table).and_then(|t| t.policy.get_mut(usize::from(chain.0))) {
+        counters.add(len);
+    }
+    Some((policy, DropReason::NetfilterDrop))
 }
 
 /// A packet comes to the end of a built-in chain.
