@@ -1,12 +1,11 @@
 //! TCP sockets: state and the calls of programs (net/ipv4/tcp.c). Segments in: `tcp_input`; out: `tcp_output`.
 
-use super::tcp_input::release_sock;
-use super::tcp_output::{Segment, transmit};
-use super::tcp_timer::{arm, resend, send_lost, watch};
+use super::tcp_output::{Segment, push, transmit};
+use super::tcp_timer::{arm, resend, send_lost};
 use super::{Endpoint, Errno, Socket, nobody_is_me, send_error};
 use crate::event::{SocketStep, What};
 use crate::route::{Dst, Flow};
-use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Rest, Skb, SocketId, Timer};
+use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Skb, SocketId, Timer};
 use packet::TcpFlags;
 use rand_core::Rng;
 use std::collections::VecDeque;
@@ -193,9 +192,6 @@ const INIT_CWND: usize = 10;
 const TIMEWAIT_GAP: u32 = 65_537;
 /// Bytes of time stamps in each segment.
 pub(super) const TIMESTAMPS: u16 = 12;
-/// The longest packet that stands for several segments, about (`sk_gso_max_size`).
-const GSO_MAX: usize = 65_160;
-
 /// `tcp_select_initial_window` with the default buffers: as many whole segments as fit into 64 kB.
 pub(super) fn initial_window(mss: u16) -> u32 {
     let mss = u32::from(mss.max(1));
@@ -303,7 +299,7 @@ impl TcpSocket {
     }
 
     /// `tcp_cwnd_validate`: how many segments a round has on their way.
-    fn count_round(&mut self) {
+    pub(super) fn count_round(&mut self) {
         let out = self.out();
         let (most, end) = self.most_out;
         let over = (self.snd_una.wrapping_sub(end) as i32) >= 0;
@@ -366,7 +362,7 @@ impl Netns {
     }
 
     /// `tcp_current_mss`: the segment size as the way is known now. What a router said of it may have been forgotten.
-    fn current_mss(&mut self, id: SocketId, cx: &Cx<'_>) -> Option<usize> {
+    pub(super) fn current_mss(&mut self, id: SocketId, cx: &Cx<'_>) -> Option<usize> {
         let (remote, local) = self.sockets.tcp(id).map(|t| (t.remote.0, t.local.0))?;
         let (dst, _) = self.ip_route_output(&Flow::to(remote).from(local)).ok()?;
         let room = self.dst_mtu(&dst, remote, false, cx).saturating_sub(40);
@@ -539,99 +535,4 @@ fn send_syn(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
 fn own(t: &mut TcpSocket, id: SocketId, cx: &mut Cx<'_>) {
     t.owned_until = cx.now + CALL_TIME;
     cx.out.push(Output::Timer { at: t.owned_until, timer: Timer::Tcp(id) });
-}
-
-/// A call goes on after what its last packet led to.
-pub(crate) fn resume_tcp(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
-    if let Some(t) = ns.sockets.tcp(id) {
-        t.paused = false;
-    }
-    push(ns, id, cx);
-    release_sock(ns, id, cx);
-}
-
-/// `tcp_push_pending_frames`: sends what the window allows, then a FIN if the program has closed.
-pub(super) fn push(ns: &mut Netns, id: SocketId, cx: &mut Cx<'_>) {
-    push_with(ns, id, TcpFlags::ACK, cx);
-}
-
-pub(super) fn push_with(ns: &mut Netns, id: SocketId, base: TcpFlags, cx: &mut Cx<'_>) {
-    if ns.sockets.tcp(id).is_some_and(|t| !t.to_send.is_empty())
-        && let Some(mss) = ns.current_mss(id, cx)
-        && let Some(t) = ns.sockets.tcp(id)
-    {
-        t.mss = mss;
-    }
-    loop {
-        let softirq = ns.softirq;
-        let Some(t) = ns.sockets.tcp(id) else { return };
-        if matches!(t.status, TcpStatus::SynSent | TcpStatus::SynRecv | TcpStatus::Close) {
-            return;
-        }
-        let in_flight = t.snd_nxt.wrapping_sub(t.snd_una);
-        let room = t.snd_wnd.saturating_sub(in_flight) as usize;
-        let left = t.cwnd.saturating_sub(t.out());
-        // tcp_cwnd_test: at least two packets make up a window.
-        let allowed = left.min((t.cwnd / 2).max(1));
-        // tcp_tso_should_defer: less than a third of it waits for the next acknowledgement.
-        let defers = left < t.cwnd && left * 3 < t.cwnd && t.to_send.len() > left * t.mss;
-        if allowed == 0 || defers || t.lost_up_to.is_some() || t.paused {
-            return;
-        }
-        let n = t.to_send.len().min((t.mss * allowed).min(GSO_MAX)).min(room);
-        let fin = t.fin_queued && n == t.to_send.len();
-        if n == 0 && !fin {
-            return;
-        }
-        let payload: Vec<u8> = t.to_send.drain(..n).collect();
-        let seq = t.snd_nxt;
-        let mut flags = base;
-        if n > 0 && t.to_send.is_empty() {
-            flags = flags | TcpFlags::PSH;
-        }
-        if n > 0 && t.last_data.is_some_and(|at| cx.now.since(at) < DELACK) {
-            // Data answers data: from now on acknowledgements wait for an answer to ride on.
-            t.pingpong = true;
-        }
-        if fin {
-            flags = flags | TcpFlags::FIN;
-            t.fin_queued = false;
-            match t.status {
-                TcpStatus::CloseWait => t.enter(id, TcpStatus::LastAck, cx),
-                TcpStatus::Established => t.enter(id, TcpStatus::FinWait1, cx),
-                _ => {}
-            }
-        }
-        let segment = Unacked { seq, flags, payload: payload.clone(), sacked: false, packet: None };
-        let end = segment.end();
-        t.snd_nxt = end;
-        t.unacked.push_back(segment);
-        t.count_round();
-        watch(t, id, cx);
-        let sent = transmit(ns, id, Segment { seq, flags, payload: payload.clone(), syn: false }, cx);
-        if let Some(last) = ns.sockets.tcp(id).and_then(|t| t.unacked.back_mut()) {
-            last.packet = sent;
-        }
-        let unsent = |t: &&mut TcpSocket| sent.is_none() && t.snd_nxt == end && t.snd_una != end;
-        let Some(t) = ns.sockets.tcp(id).filter(unsent) else {
-            if let Some(t) = ns.sockets.tcp(id).filter(|t| !softirq && !t.to_send.is_empty()) {
-                // A program's call is interrupted by what its first packet leads to.
-                t.paused = true;
-                cx.out.push(Output::Resume(Rest::Tcp(id)));
-                return;
-            }
-            continue;
-        };
-        // The box itself dropped it (tcp_write_xmit): it was never sent, and is tried again when a timer ends.
-        t.unacked.pop_back();
-        t.snd_nxt = seq;
-        for byte in payload.into_iter().rev() {
-            t.to_send.push_front(byte);
-        }
-        t.fin_queued |= fin;
-        if t.unacked.is_empty() {
-            arm(t, id, cx);
-        }
-        return;
-    }
 }

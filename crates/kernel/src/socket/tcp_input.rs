@@ -1,7 +1,7 @@
 //! Segments in (net/ipv4/tcp_ipv4.c, tcp_input.c).
 
-use super::tcp::{DELACK, TIMESTAMPS, TIMEWAIT, TcpSocket, TcpStatus, Unacked, find, initial_window, push};
-use super::tcp_output::{Segment, send_reset, transmit};
+use super::tcp::{DELACK, TIMESTAMPS, TIMEWAIT, TcpSocket, TcpStatus, Unacked, find, initial_window};
+use super::tcp_output::{Segment, push, send_reset, transmit};
 use super::tcp_timer::{arm, send_again, send_lost, watch};
 use super::{Endpoint, Errno, Socket};
 use crate::event::{SocketStep, What};

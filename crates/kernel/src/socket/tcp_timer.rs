@@ -1,9 +1,9 @@
 //! When a TCP segment is sent again, and the other timers of a connection (net/ipv4/tcp_timer.c).
 
 use super::Errno;
-use super::tcp::{RTO_MIN, TcpSocket, TcpStatus, Unacked, push_with};
+use super::tcp::{RTO_MIN, TcpSocket, TcpStatus, Unacked};
 use super::tcp_input::release_sock;
-use super::tcp_output::{Segment, transmit};
+use super::tcp_output::{Segment, push_with, transmit};
 use crate::{Cx, Netns, Output, SocketId, Timer};
 use packet::TcpFlags;
 use std::time::Duration;

@@ -14,6 +14,7 @@ mod settings;
 mod table;
 mod tcp;
 mod tcp_state;
+mod tcp_window;
 mod timeout;
 mod tuple;
 mod zone;
