@@ -193,6 +193,7 @@ recordings! {
     x_no_tables = "X-no-tables",
     x_nat_range = "X-nat-range",
     x_output_reroute = "X-output-reroute",
+    s12_syn_again_soon = "S12-syn-again-soon",
     s14_nat_short = "S14-nat-short",
     s14_connmark_template = "S14-connmark-template",
     s14_pmtu_expires = "S14-pmtu-expires",

@@ -88,6 +88,8 @@ pub enum Switch {
     Zeronet,
     /// POSTROUTING sees the input device.
     PostroutingInput,
+    /// A SYN that got an old answer goes again soon.
+    SynAgainSoon,
     /// Reused ports lose no packet.
     IpvsReuseUnconfirmed,
     /// Connections end with their server.
@@ -126,7 +128,7 @@ const RHEL7: &[Era] = &[Era::V3_10];
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 27] = [
+    pub const ALL: [Switch; 28] = [
         Switch::IcmpGlobalLimit,
         Switch::IpvsPortReuse,
         Switch::IpvsTtl,
@@ -140,6 +142,7 @@ impl Switch {
         Switch::UdpStreamLater,
         Switch::Zeronet,
         Switch::PostroutingInput,
+        Switch::SynAgainSoon,
         Switch::IpvsReuseUnconfirmed,
         Switch::IpvsFlushNodest,
         Switch::IpvsHooks,
@@ -274,6 +277,15 @@ impl Switch {
                 after: "-i matches in POSTROUTING for a routed packet",
                 source: "netfilter: Support iif matches in POSTROUTING",
                 recorded: BOTH,
+                article: &[],
+            },
+            Switch::SynAgainSoon => &Difference {
+                name: "syn-again-soon",
+                since: (5, 7),
+                before: "a SYN that an old connection answers goes again after a second",
+                after: "a SYN that an old connection answers goes again after two ticks",
+                source: "tcp: Reduce SYN resend delay if a suspicious ACK is received",
+                recorded: NEW,
                 article: &[],
             },
             Switch::IpvsReuseUnconfirmed => &Difference {

@@ -151,6 +151,11 @@ impl Era {
         self.has(Switch::IgnoreInvalidRst)
     }
 
+    /// A SYN that an old connection has answered goes again soon (`tcp_rcv_synsent_state_process`).
+    pub fn syn_again_soon(self) -> bool {
+        self.has(Switch::SynAgainSoon)
+    }
+
     /// By how many bits TCP scales its window (`tcp_select_initial_window`), which follows from `tcp_rmem`.
     pub fn tcp_window_scale(self) -> u8 {
         if self.has(Switch::TcpReceiveMemory) { 10 } else { 7 }

@@ -4,6 +4,7 @@ use super::tcp_output::{Segment, push, transmit};
 use super::tcp_timer::{arm, resend, send_lost};
 use super::{Endpoint, Errno, Socket, nobody_is_me, send_error};
 use crate::event::{SocketStep, What};
+use crate::jhash::jhash2;
 use crate::route::{Dst, Flow};
 use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Skb, SocketId, Timer};
 use packet::TcpFlags;
@@ -198,6 +199,19 @@ pub(super) fn initial_window(mss: u16) -> u32 {
     65_535 / mss * mss
 }
 
+/// Linux hashes with a secret that it draws once; here it is always the same.
+fn secret(words: &[u32]) -> u32 {
+    jhash2(words, 0x6e66_6c62)
+}
+
+/// `secure_tcp_seq`: where a connection begins. Between the same two endpoints it is a clock that ticks every 64 ns, so that who
+/// calls again is ahead of what may still be known of the last call.
+fn secure_tcp_seq(local: Endpoint, remote: Endpoint, now: Instant) -> u32 {
+    let ports = u32::from(local.1) << 16 | u32::from(remote.1);
+    let ticks = now.0.wrapping_mul(1000) >> 6;
+    secret(&[local.0.to_bits(), remote.0.to_bits(), ports]).wrapping_add((ticks & 0xffff_ffff) as u32)
+}
+
 impl TcpSocket {
     /// A socket that offers this segment size.
     pub(super) fn new(
@@ -207,7 +221,7 @@ impl TcpSocket {
         advmss: u16,
         cx: &mut Cx<'_>,
     ) -> TcpSocket {
-        let isn = cx.rng.next_u32();
+        let isn = secure_tcp_seq(local, remote, cx.now);
         TcpSocket {
             local,
             remote,
@@ -225,7 +239,7 @@ impl TcpSocket {
             rcv_edge: 0,
             rcv_wnd: initial_window(advmss),
             ts_ok: true,
-            ts_offset: cx.rng.next_u32(),
+            ts_offset: secret(&[local.0.to_bits(), remote.0.to_bits()]),
             ts_recent: 0,
             mss: usize::from(advmss - TIMESTAMPS),
             mss_clamp: advmss,

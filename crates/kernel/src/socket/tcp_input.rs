@@ -10,6 +10,7 @@ use crate::{
     Cx, Delivery, DropReason, Instant, Journey, Netns, Output, PktType, Skb, SkbOwner, SocketId, Timer,
 };
 use packet::{L4, Tcp, TcpFlags};
+use std::time::Duration;
 
 fn before(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) < 0
@@ -207,11 +208,19 @@ fn negotiate(t: &mut TcpSocket, tcp: &Tcp) {
     t.mss = usize::from(mss.saturating_sub(if t.ts_ok { TIMESTAMPS } else { 0 })).max(1);
 }
 
+/// After an answer that was meant for an older connection, the SYN goes again so soon.
+const SYN_AGAIN: Duration = Duration::from_millis(8);
+
 /// `tcp_rcv_synsent_state_process`
 fn syn_sent(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>) -> Journey {
+    let soon = ns.era().syn_again_soon();
     let Some(t) = ns.sockets.tcp(id) else { return no_socket(ns, Some(id), skb, cx) };
     let acks = tcp.flags.has(TcpFlags::ACK);
     if acks && tcp.ack != t.snd_nxt {
+        if t.retries == 0 && soon {
+            // What the peer remembers is over with our RST: the SYN need not wait a second (TCP_TIMEOUT_MIN).
+            t.rto_at = Some(cx.set_timer(SYN_AGAIN, Timer::Tcp(id)));
+        }
         return no_socket(ns, Some(id), skb, cx);
     }
     if tcp.flags.has(TcpFlags::RST) {
