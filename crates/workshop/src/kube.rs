@@ -303,6 +303,8 @@ impl Kube {
         match self.mode {
             Mode::Iptables => self.iptables(&config, &mut spec),
             Mode::Ipvs => self.ipvs(&config, &mut spec),
+            // A box does not read what it would write.
+            Mode::Nftables => return Err("mode nftables is not modelled here".to_owned()),
         }
         match self.cni {
             Cni::Bridge if self.nat_outgoing => self.ip_masq(node, &mut spec)?,

@@ -4,7 +4,8 @@
 //! [`Config`]. Objects follow. `kind: Step` begins the next sync; `kind: Delete` removes a `service` or an `endpointSlice`.
 
 use super::{
-    Config, DetectLocal, Family, IptablesState, IpvsText, Mode, NodePortAddresses, Version, iptables, ipvs,
+    Config, DetectLocal, Family, IptablesState, IpvsText, Mode, NftablesState, NodePortAddresses, Version,
+    iptables, ipvs, nftables,
 };
 use crate::diagnostic::Read;
 use crate::fields::{Fields, each, network, text, word};
@@ -87,7 +88,7 @@ impl Case {
         Ok(case)
     }
 
-    /// Every file of the record: what each sync writes in a mode, or in both that the version has here.
+    /// Every file of the record: what each sync writes in a mode, or in all that the version has here.
     ///
     /// The objects are what kube-proxy's proxier is given. Labels by which its informer leaves Services out
     /// (`service.kubernetes.io/service-proxy-name`) are not looked at.
@@ -95,13 +96,13 @@ impl Case {
     /// # Errors
     /// The mode is not modelled for the version.
     pub fn record(&self, mode: Option<Mode>) -> Result<Vec<RecordFile>, NotModelled> {
-        let has_ipvs = self.config.features().ipvs;
-        if mode == Some(Mode::Ipvs) && !has_ipvs {
-            return Err(NotModelled(self.config.version));
+        if let Some(mode) = mode.filter(|m| !self.config.modes().contains(m)) {
+            return Err(NotModelled { version: self.config.version, mode });
         }
+        let wanted = |m: Mode| mode.map_or(self.config.modes().contains(&m), |one| one == m);
         let mut files = Vec::new();
         let mut objects = Objects::default();
-        let mut states = [IptablesState::default(), IptablesState::default()];
+        let mut states = [(); 2].map(|()| (IptablesState::default(), NftablesState::default()));
         for (i, changes) in self.steps.iter().enumerate() {
             for change in changes {
                 change.apply(&mut objects);
@@ -116,12 +117,12 @@ impl Case {
                 let mut file = |name: &str, text: String| {
                     files.push(RecordFile { path: [&step, part, name].concat(), text })
                 };
-                if mode != Some(Mode::Ipvs) {
-                    let (text, next) = iptables(&self.config, family, &objects, state);
-                    *state = next;
+                if wanted(Mode::Iptables) {
+                    let (text, next) = iptables(&self.config, family, &objects, &state.0);
+                    state.0 = next;
                     file("iptables.txt", text);
                 }
-                if mode != Some(Mode::Iptables) && has_ipvs {
+                if wanted(Mode::Ipvs) {
                     let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } =
                         ipvs(&self.config, family, &objects);
                     file("ipvs.iptables.txt", iptables);
@@ -131,19 +132,36 @@ impl Case {
                     let none = dummy_addresses.is_empty();
                     file("ipvs.dummy-addresses.txt", if none { "\n".to_owned() } else { dummy_addresses });
                 }
+                if wanted(Mode::Nftables) {
+                    let (text, next) = nftables(&self.config, family, &objects, &state.1);
+                    state.1 = next;
+                    file("nftables.txt", text);
+                }
             }
         }
         Ok(files)
     }
 }
 
-/// Mode ipvs of this version is not modelled.
+/// A mode of a version is not modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotModelled(pub Version);
+pub struct NotModelled {
+    /// The version.
+    pub version: Version,
+    /// The mode.
+    pub mode: Mode,
+}
 
 impl core::fmt::Display for NotModelled {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "mode ipvs of kube-proxy {} is not modelled; expected {}", self.0, Version::default())
+        let NotModelled { version, mode } = self;
+        match mode {
+            Mode::Nftables if !version.features().has_nftables => {
+                write!(f, "kube-proxy {version} has no mode nftables, which came with 1.29")?;
+            }
+            _ => write!(f, "mode {mode} of kube-proxy {version} is not modelled")?,
+        }
+        write!(f, "; expected {}", Version::default())
     }
 }
 
@@ -219,7 +237,7 @@ fn config(document: &Yaml) -> Read<Config> {
     if fields.get("clusterCIDRs").is_some() {
         config.cluster_cidrs = each(fields.list("clusterCIDRs")?, network)?;
     }
-    each(fields.list("serviceCIDRs")?, network)?;
+    config.service_cidrs = each(fields.list("serviceCIDRs")?, network)?;
     config.detect_local = detect_local(fields)?;
     config.node_port_addresses = node_port_addresses(fields)?;
     for (key, value) in [

@@ -1,5 +1,6 @@
 //! What kube-proxy is told about itself and its node (KubeProxyConfiguration, pkg/proxy/apis/config/types.go).
 
+use super::Mode;
 use super::version::{Features, Version};
 use crate::object::Node;
 use ipnet::IpNet;
@@ -45,7 +46,7 @@ pub enum DetectLocal {
 /// `nodePortAddresses`: on which addresses of the node node ports answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum NodePortAddresses {
-    /// Not given: all.
+    /// Not given: all; in mode nftables the node's own addresses.
     #[default]
     Default,
     /// The node's own addresses.
@@ -67,6 +68,8 @@ pub struct Config {
     pub interface_ips: Vec<IpAddr>,
     /// `clusterCIDR`.
     pub cluster_cidrs: Vec<IpNet>,
+    /// The networks of cluster IPs, as ServiceCIDR objects say; only mode nftables asks for them.
+    pub service_cidrs: Vec<IpNet>,
     /// `detectLocalMode`.
     pub detect_local: DetectLocal,
     /// `nodePortAddresses`.
@@ -116,6 +119,7 @@ impl Default for Config {
             .into_iter()
             .flatten()
             .collect(),
+            service_cidrs: Vec::new(),
             detect_local: DetectLocal::default(),
             node_port_addresses: NodePortAddresses::default(),
             localhost_node_ports: true,
@@ -141,6 +145,15 @@ impl Config {
         self.interface_ips.extend(&node.internal_ips);
         self.topology_labels = node.metadata.labels.clone();
         self
+    }
+
+    /// The modes whose text is modelled for the version.
+    pub fn modes(&self) -> Vec<Mode> {
+        let features = self.features();
+        [(Mode::Iptables, true), (Mode::Ipvs, features.ipvs), (Mode::Nftables, features.nftables)]
+            .into_iter()
+            .filter_map(|(mode, modelled)| modelled.then_some(mode))
+            .collect()
     }
 
     /// What the version does.

@@ -153,6 +153,10 @@ pub struct Features {
     pub large_cluster: bool,
     /// The text of ipvs mode is modelled.
     pub ipvs: bool,
+    /// There is a mode nftables (from 1.29 on).
+    pub has_nftables: bool,
+    /// The text of nftables mode is modelled.
+    pub nftables: bool,
 }
 
 impl Features {
@@ -194,6 +198,8 @@ impl Features {
             hints_always: since(V1_35),
             large_cluster: since(V1_25),
             ipvs: since(V1_35),
+            has_nftables: since(V1_30),
+            nftables: since(V1_35),
         }
     }
 }
