@@ -142,7 +142,7 @@ fn kube_proxy(
         std::fs::write(&path, file.text).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     for missing in [Mode::Ipvs, Mode::Nftables] {
-        if mode.is_none() && !case.config.modes().contains(&missing) {
+        if mode.is_none() && !case.config.version.modes().contains(&missing) {
             let why = NotModelled { version: case.config.version, mode: missing };
             let _ = writeln!(std::io::stderr(), "nflab: not written: {why}");
         }

@@ -11,6 +11,7 @@ use crate::diagnostic::Read;
 use crate::fields::{Fields, each, network, text, word};
 use crate::object::{NamespacedName, Object, Objects, kind, read_document};
 use crate::yaml::{Yaml, documents};
+use ipnet::IpNet;
 
 /// A change of the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ impl Change {
 pub struct Case {
     /// The configuration.
     pub config: Config,
+    /// The networks of cluster IPs, as ServiceCIDR objects say; only mode nftables asks for them.
+    pub service_cidrs: Vec<IpNet>,
     /// The changes before each sync; at least one sync.
     pub steps: Vec<Vec<Change>>,
 }
@@ -58,12 +61,12 @@ impl Case {
     /// # Errors
     /// Names line, column and token of the first thing that cannot be used.
     pub fn read(text: &str) -> Read<Case> {
-        let mut case = Case { config: Config::default(), steps: vec![Vec::new()] };
+        let mut case = Case { config: Config::default(), service_cidrs: Vec::new(), steps: vec![Vec::new()] };
         let mut known = Objects::default();
         for (i, document) in documents(text)?.iter().enumerate() {
             let mut changes = Vec::new();
             match kind(document)? {
-                "KubeProxyCase" if i == 0 => case.config = config(document)?,
+                "KubeProxyCase" if i == 0 => (case.config, case.service_cidrs) = config(document)?,
                 "KubeProxyCase" => {
                     return Err(document.place.blame("KubeProxyCase", "expected as first document"));
                 }
@@ -96,10 +99,11 @@ impl Case {
     /// # Errors
     /// The mode is not modelled for the version.
     pub fn record(&self, mode: Option<Mode>) -> Result<Vec<RecordFile>, NotModelled> {
-        if let Some(mode) = mode.filter(|m| !self.config.modes().contains(m)) {
-            return Err(NotModelled { version: self.config.version, mode });
+        let version = self.config.version;
+        if let Some(mode) = mode.filter(|m| !version.modes().contains(m)) {
+            return Err(NotModelled { version, mode });
         }
-        let wanted = |m: Mode| mode.map_or(self.config.modes().contains(&m), |one| one == m);
+        let wanted = |m: Mode| mode.map_or(version.modes().contains(&m), |one| one == m);
         let mut files = Vec::new();
         let mut objects = Objects::default();
         let mut states = [(); 2].map(|()| (IptablesState::default(), NftablesState::default()));
@@ -133,7 +137,8 @@ impl Case {
                     file("ipvs.dummy-addresses.txt", if none { "\n".to_owned() } else { dummy_addresses });
                 }
                 if wanted(Mode::Nftables) {
-                    let (text, next) = nftables(&self.config, family, &objects, &state.1);
+                    let (text, next) =
+                        nftables(&self.config, &self.service_cidrs, family, &objects, &state.1);
                     state.1 = next;
                     file("nftables.txt", text);
                 }
@@ -156,7 +161,7 @@ impl core::fmt::Display for NotModelled {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let NotModelled { version, mode } = self;
         match mode {
-            Mode::Nftables if !version.features().has_nftables => {
+            Mode::Nftables if !version.has_nftables() => {
                 write!(f, "kube-proxy {version} has no mode nftables, which came with 1.29")?;
             }
             _ => write!(f, "mode {mode} of kube-proxy {version} is not modelled")?,
@@ -217,7 +222,8 @@ const KEYS: [&str; 22] = [
 const SCHEDULERS: [&str; 14] =
     ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh", "twos"];
 
-fn config(document: &Yaml) -> Read<Config> {
+/// The configuration, and the networks of cluster IPs.
+fn config(document: &Yaml) -> Read<(Config, Vec<IpNet>)> {
     let fields = Fields::new(document, &KEYS)?;
     let mut config = Config::default();
     if let Some(v) = fields.get("version") {
@@ -237,7 +243,7 @@ fn config(document: &Yaml) -> Read<Config> {
     if fields.get("clusterCIDRs").is_some() {
         config.cluster_cidrs = each(fields.list("clusterCIDRs")?, network)?;
     }
-    config.service_cidrs = each(fields.list("serviceCIDRs")?, network)?;
+    let service_cidrs = each(fields.list("serviceCIDRs")?, network)?;
     config.detect_local = detect_local(fields)?;
     config.node_port_addresses = node_port_addresses(fields)?;
     for (key, value) in [
@@ -257,7 +263,7 @@ fn config(document: &Yaml) -> Read<Config> {
         scheduler.clone_into(&mut config.ipvs_scheduler);
     }
     config.topology_labels = fields.texts("topologyLabels")?;
-    Ok(config)
+    Ok((config, service_cidrs))
 }
 
 fn detect_local(fields: Fields<'_>) -> Read<DetectLocal> {

@@ -1,6 +1,5 @@
 //! What kube-proxy is told about itself and its node (KubeProxyConfiguration, pkg/proxy/apis/config/types.go).
 
-use super::Mode;
 use super::version::{Features, Version};
 use crate::object::Node;
 use ipnet::IpNet;
@@ -68,8 +67,6 @@ pub struct Config {
     pub interface_ips: Vec<IpAddr>,
     /// `clusterCIDR`.
     pub cluster_cidrs: Vec<IpNet>,
-    /// The networks of cluster IPs, as ServiceCIDR objects say; only mode nftables asks for them.
-    pub service_cidrs: Vec<IpNet>,
     /// `detectLocalMode`.
     pub detect_local: DetectLocal,
     /// `nodePortAddresses`.
@@ -119,7 +116,6 @@ impl Default for Config {
             .into_iter()
             .flatten()
             .collect(),
-            service_cidrs: Vec::new(),
             detect_local: DetectLocal::default(),
             node_port_addresses: NodePortAddresses::default(),
             localhost_node_ports: true,
@@ -145,15 +141,6 @@ impl Config {
         self.interface_ips.extend(&node.internal_ips);
         self.topology_labels = node.metadata.labels.clone();
         self
-    }
-
-    /// The modes whose text is modelled for the version.
-    pub fn modes(&self) -> Vec<Mode> {
-        let features = self.features();
-        [(Mode::Iptables, true), (Mode::Ipvs, features.ipvs), (Mode::Nftables, features.nftables)]
-            .into_iter()
-            .filter_map(|(mode, modelled)| modelled.then_some(mode))
-            .collect()
     }
 
     /// What the version does.

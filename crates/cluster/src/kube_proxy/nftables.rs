@@ -6,6 +6,7 @@ use super::names::nft_name;
 use super::nft_table::{Chain, Container, Elements, Table, ip};
 use super::service_port::{ServicePortInfo, service_ports};
 use crate::object::Objects;
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -23,12 +24,14 @@ pub struct NftablesState {
     affinity_sets: BTreeMap<String, u32>,
 }
 
-/// One sync: the table after it, and the state for the next one.
+/// One sync: the table after it, and the state for the next one. `service_cidrs` are the networks of cluster IPs, if they are
+/// known: what goes to an address there that no Service has is dropped.
 ///
 /// Chains that nothing needs any more are empty but stay: kube-proxy deletes them in a sync more than a second later, because
 /// kernels before 6.2 hold on to them for a moment. Here no time passes between syncs.
 pub fn sync(
     config: &Config,
+    service_cidrs: &[IpNet],
     family: Family,
     objects: &Objects,
     state: &NftablesState,
@@ -63,6 +66,7 @@ pub fn sync(
     }
     let node_port_ips = node_port_ips(config, family);
     base_chains(config, family, node_port_ips.is_none(), &mut chains);
+    chains.push(cluster_ips_check(family, service_cidrs));
     let table = Table { family, chains, elements: &elements, node_port_ips, affinity_sets: &affinity_sets };
     let text = table.print();
     (text, NftablesState { elements, chains: names, affinity_sets })
@@ -162,18 +166,24 @@ fn base_chains(config: &Config, family: Family, node_ports_everywhere: bool, cha
     let addresses = format!("{ip} {SOCKET} @{}", Container::ServiceIps.name());
     let node_ports = format!("{to_node} {node_port} @{}", Container::ServiceNodePorts.name());
     add("services", "", &[&addresses, &node_ports]);
-    let reject =
-        format!("{ip} daddr @cluster-ips reject comment \"Reject traffic to invalid ports of ClusterIPs\"");
+}
+
+/// The chain of traffic that no Service has taken.
+fn cluster_ips_check(family: Family, service_cidrs: &[IpNet]) -> Chain {
+    let ip = ip(family);
+    let mut chain = Chain::new(family, "cluster-ips-check", "");
+    chain.rule(format_args!(
+        "{ip} daddr @cluster-ips reject comment \"Reject traffic to invalid ports of ClusterIPs\""
+    ));
     let cidrs: Vec<String> =
-        config.service_cidrs.iter().filter(|c| family.has(c.addr())).map(ToString::to_string).collect();
-    let drop = format!(
-        "{ip} daddr {{ {} }} drop comment \"Drop traffic to unallocated ClusterIPs\"",
-        cidrs.join(",")
-    );
-    match cidrs.is_empty() {
-        true => add("cluster-ips-check", "", &[&reject]),
-        false => add("cluster-ips-check", "", &[&reject, &drop]),
+        service_cidrs.iter().filter(|c| family.has(c.addr())).map(ToString::to_string).collect();
+    if !cidrs.is_empty() {
+        let cidrs = cidrs.join(",");
+        chain.rule(format_args!(
+            "{ip} daddr {{ {cidrs} }} drop comment \"Drop traffic to unallocated ClusterIPs\""
+        ));
     }
+    chain
 }
 
 /// What is being written.
