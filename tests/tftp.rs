@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use cluster::kube_proxy::{Mode, Version};
+use cluster::kube_proxy::Version;
 use cluster::{Objects, read_objects};
 use kernel::{Era, Modules};
 use sim::apps::{Outcome, TftpGot};
 use sim::{Run, Scenario, ServerMode, ServerSpec, StepOutcome, Stimulus};
 use std::net::Ipv4Addr;
-use workshop::kube::{Cni, Kube, Outside};
+use workshop::kube::{Cni, Kube, Mode, Outside};
 
 const NODE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 11);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 100);
@@ -145,10 +145,13 @@ fn with_cluster_only_both_modules_and_the_rule_let_the_file_through() {
     for mode in MODES {
         for on_node in [1, 2] {
             let case = Case { mode, on_node, ..CASE };
-            assert!(!file_arrives(case), "{mode}, node {on_node}: no module");
-            assert!(!file_arrives(Case { conntrack: true, nat: true, ..case }), "{mode}: no rule");
-            assert!(!file_arrives(Case { conntrack: true, rule: true, ..case }), "{mode}: conntrack's half");
-            assert!(file_arrives(Case { mode, on_node, ..BOTH }), "{mode}, node {on_node}: both");
+            assert!(!file_arrives(case), "{mode:?}, node {on_node}: no module");
+            assert!(!file_arrives(Case { conntrack: true, nat: true, ..case }), "{mode:?}: no rule");
+            assert!(
+                !file_arrives(Case { conntrack: true, rule: true, ..case }),
+                "{mode:?}: conntrack's half"
+            );
+            assert!(file_arrives(Case { mode, on_node, ..BOTH }), "{mode:?}, node {on_node}: both");
         }
     }
 }
@@ -157,7 +160,7 @@ fn with_cluster_only_both_modules_and_the_rule_let_the_file_through() {
 fn with_both_modules_the_data_comes_from_the_node_that_was_asked() {
     for mode in MODES {
         let (_, got, _) = run(Case { mode, ..BOTH });
-        assert_eq!(got.peers, [(NODE, 47000)], "{mode}");
+        assert_eq!(got.peers, [(NODE, 47000)], "{mode:?}");
         assert_eq!(got.bytes, 2016);
     }
 }
@@ -177,7 +180,7 @@ fn conntracks_half_alone_makes_an_expectation_that_is_used_up_and_the_data_still
                 _ => None,
             })
             .collect();
-        assert_eq!((done, kinds), (false, vec![ExpectEventKind::New, ExpectEventKind::Destroy]), "{mode}");
+        assert_eq!((done, kinds), (false, vec![ExpectEventKind::New, ExpectEventKind::Destroy]), "{mode:?}");
     }
 }
 
@@ -185,8 +188,8 @@ fn conntracks_half_alone_makes_an_expectation_that_is_used_up_and_the_data_still
 fn with_local_and_nat_outgoing_no_helper_is_needed() {
     for mode in MODES {
         let (done, got, _) = run(Case { mode, policy: "Local", nat_outgoing: true, ..CASE });
-        assert!(done, "{mode}");
-        assert_eq!(got.peers, [(NODE, 47000)], "{mode}");
+        assert!(done, "{mode:?}");
+        assert_eq!(got.peers, [(NODE, 47000)], "{mode:?}");
     }
 }
 
@@ -197,8 +200,8 @@ fn with_local_and_nothing_else_the_data_comes_from_the_pod() {
         let pod = Ipv4Addr::new(10, 244, 1, 10);
         // A client without a way to the pods cannot acknowledge it.
         let (done, got, _) = run(case);
-        assert_eq!((done, got.peers), (false, vec![(pod, 47000)]), "{mode}");
-        assert!(file_arrives(Case { knows_pods: true, ..case }), "{mode}");
+        assert_eq!((done, got.peers), (false, vec![(pod, 47000)]), "{mode:?}");
+        assert!(file_arrives(Case { knows_pods: true, ..case }), "{mode:?}");
     }
 }
 
@@ -215,10 +218,10 @@ fn under_ipvs_and_local_the_nat_helper_does_not_translate() {
 fn with_calico_it_is_the_same() {
     for mode in MODES {
         let case = Case { mode, cni: Cni::Calico, ..CASE };
-        assert!(!file_arrives(case), "{mode}: no module");
-        assert!(file_arrives(Case { cni: Cni::Calico, mode, ..BOTH }), "{mode}: both");
+        assert!(!file_arrives(case), "{mode:?}: no module");
+        assert!(file_arrives(Case { cni: Cni::Calico, mode, ..BOTH }), "{mode:?}: both");
         let (done, got, _) = run(Case { policy: "Local", nat_outgoing: true, ..case });
-        assert_eq!((done, got.peers), (true, vec![(NODE, 47000)]), "{mode}");
+        assert_eq!((done, got.peers), (true, vec![(NODE, 47000)]), "{mode:?}");
     }
 }
 
@@ -226,7 +229,7 @@ fn with_calico_it_is_the_same() {
 fn the_oldest_kernel_needs_no_rule() {
     for mode in MODES {
         let case = Case { mode, era: Era::V3_10, conntrack: true, nat: true, ..CASE };
-        assert!(file_arrives(case), "{mode}");
-        assert!(!file_arrives(Case { era: Era::V4_19, ..case }), "{mode}");
+        assert!(file_arrives(case), "{mode:?}");
+        assert!(!file_arrives(Case { era: Era::V4_19, ..case }), "{mode:?}");
     }
 }

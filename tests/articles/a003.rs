@@ -1,7 +1,7 @@
 //! 003: kube-proxy's chains, of a Service with two endpoints; hairpin.
 
 use crate::{Loaded, Store, http, netns, shell, words};
-use cluster::kube_proxy::{Mode, Version};
+use cluster::kube_proxy::Version;
 use cluster::object::TrafficPolicy;
 use kernel::event::{RuleOutcome, TapDir, What};
 use kernel::netfilter::hook::InetHook;
@@ -10,7 +10,7 @@ use kernel::{DropReason, Era, Modules};
 use packet::{Ip, L4, TcpFlags, Udp};
 use sim::{Run, Scenario, Stimulus};
 use std::net::{IpAddr, Ipv4Addr};
-use workshop::kube::{self, Cni, Kube, Outside};
+use workshop::kube::{self, Cni, Kube, Mode, Outside};
 use workshop::query;
 
 const OCTOPUS: &str = include_str!("../data/articles/octopus.yaml");

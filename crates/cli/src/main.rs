@@ -1,7 +1,7 @@
 //! `nflab`
 
 use clap::{Parser, Subcommand};
-use cluster::kube_proxy::{Case, Mode, Version};
+use cluster::kube_proxy::{Case, Mode, NotModelled, Version};
 use kernel::Netns;
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
 use serde::Serialize;
@@ -34,7 +34,7 @@ enum Command {
         output: Option<PathBuf>,
     },
     /// Write what kube-proxy writes on a node for the Services and EndpointSlices of a YAML text: iptables.txt, ipvs.*.txt,
-    /// stepN/ for later syncs, v6/ for IPv6.
+    /// nftables.txt, stepN/ for later syncs, v6/ for IPv6.
     KubeProxy {
         /// Kubernetes objects, with a document `kind: KubeProxyCase` before them if the node is not the usual one; `-` reads
         /// standard input.
@@ -42,7 +42,7 @@ enum Command {
         /// The folder to write to; it is made if it is not there.
         #[arg(long)]
         out: PathBuf,
-        /// iptables or ipvs; both if not given.
+        /// iptables, ipvs or nftables; all that are modelled for the version if not given.
         #[arg(long)]
         mode: Option<Mode>,
         /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
@@ -141,11 +141,11 @@ fn kube_proxy(
         std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         std::fs::write(&path, file.text).map_err(|e| format!("{}: {e}", path.display()))?;
     }
-    if mode.is_none() && !case.config.features().ipvs {
-        let _ = writeln!(
-            std::io::stderr(),
-            "nflab: not written: mode ipvs, which is not modelled for this version"
-        );
+    for missing in [Mode::Ipvs, Mode::Nftables] {
+        if mode.is_none() && !case.config.version.modes().contains(&missing) {
+            let why = NotModelled { version: case.config.version, mode: missing };
+            let _ = writeln!(std::io::stderr(), "nflab: not written: {why}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

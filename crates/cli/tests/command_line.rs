@@ -202,18 +202,28 @@ fn kube_proxy_writes_a_record() {
         .collect();
     names.sort();
     let ipvs = ["ipvs.dummy-addresses.txt", "ipvs.ipset.txt", "ipvs.iptables.txt", "ipvs.virtualservers.txt"];
-    assert_eq!(names, [&["iptables.txt"], &ipvs[..]].concat());
+    assert_eq!(names, [&["iptables.txt"], &ipvs[..], &["nftables.txt"]].concat());
     let rules = || std::fs::read_to_string(out_folder.join("iptables.txt")).unwrap();
     assert!(rules().contains("--comment \"shop/web has no endpoints\""), "{}", rules());
 
     let out = run(&["--kube-version", "v1.17.3"]);
     assert!(out.status.success());
-    assert!(stderr(&out).contains("not written: mode ipvs"), "{}", stderr(&out));
+    for mode in ["not written: mode ipvs", "not written: kube-proxy 1.17 has no mode nftables"] {
+        assert!(stderr(&out).contains(mode), "{}", stderr(&out));
+    }
     assert!(rules().contains("--comment \"shop/web: has no endpoints\""), "{}", rules());
 
     for (args, message) in [
         (&["--kube-version", "1.9"][..], "expected one of 1.10, 1.17, 1.23, 1.25, 1.27, 1.30, 1.35"),
-        (&["--mode", "nftables"], "expected iptables or ipvs"),
+        (&["--mode", "userspace"], "expected iptables, ipvs or nftables"),
+        (
+            &["--mode", "nftables", "--kube-version", "1.27"],
+            "kube-proxy 1.27 has no mode nftables, which came with 1.29; expected 1.35",
+        ),
+        (
+            &["--mode", "nftables", "--kube-version", "1.30"],
+            "mode nftables of kube-proxy 1.30 is not modelled; expected 1.35",
+        ),
         (
             &["--mode", "ipvs", "--kube-version", "1.30"],
             "mode ipvs of kube-proxy 1.30 is not modelled; expected 1.35",

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use cluster::kube_proxy::{Case, Config, Family, IptablesState, Version, iptables};
+use cluster::kube_proxy::{Case, Config, Family, IptablesState, Mode, Version, iptables};
 use cluster::{Objects, read_objects};
 
 fn objects(endpoints: usize) -> Objects {
@@ -71,9 +71,62 @@ fn deletion_needs_an_object() {
     let text = "kind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, ports: [{port: 80}]}\n---\n\
                 kind: Step\n---\nkind: Delete\nservice: default/web\n";
     let files = Case::read(text).unwrap().record(None).unwrap();
-    assert_eq!(files.len(), 10);
-    assert!(files[0].text.contains("has no endpoints") && !files[5].text.contains("has no endpoints"));
-    assert_eq!(files[5].path, "step2/iptables.txt");
+    assert_eq!(files.len(), 12);
+    assert!(files[0].text.contains("has no endpoints") && !files[6].text.contains("has no endpoints"));
+    assert_eq!(files[6].path, "step2/iptables.txt");
     let e = Case::read(&format!("{text}---\nkind: Delete\nservice: default/web\n")).unwrap_err();
     assert_eq!((e.line, e.column, e.token.as_str()), (11, 10, "default/web"));
+}
+
+/// The tables after each sync, in mode nftables.
+fn tables(text: &str) -> Vec<String> {
+    let files = Case::read(text).unwrap().record(Some(Mode::Nftables)).unwrap();
+    files.into_iter().map(|f| f.text).collect()
+}
+
+const NODE_PORT: &str = "kind: Service\nmetadata: {name: web}\nspec:\n  type: NodePort\n  clusterIP: 10.0.0.1\n  \
+                         sessionAffinity: ClientIP\n  ports: [{port: 80, nodePort: 30080}]\n";
+const SLICE: &str = "kind: EndpointSlice\nmetadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\n\
+                     addressType: IPv4\nports: [{port: 8080}]\nendpoints: [{addresses: [10.244.1.10], nodeName: node1}]\n";
+
+#[test]
+fn nftables_chains_of_a_deleted_service_are_emptied_and_its_sets_go() {
+    let gone = "kind: Delete\nservice: default/web\n";
+    let step = "---\nkind: Step\n---\n";
+    let texts = tables(&format!("{NODE_PORT}---\n{SLICE}{step}{gone}{step}kind: Step\n---\n{NODE_PORT}"));
+    assert_eq!(texts.len(), 4);
+    let chain = "add chain ip kube-proxy service-";
+    let rule = "add rule ip kube-proxy service-";
+    let set = "add set ip kube-proxy affinity-";
+    let slashes = |text: &str, start: &str| {
+        text.lines().filter(|l| l.starts_with(start) && l.contains("default/web")).count()
+    };
+    for (i, (chains, rules, sets)) in [(1, 3, 1), (1, 0, 0), (1, 0, 0), (1, 3, 1)].into_iter().enumerate() {
+        let found = [chain, rule, set].map(|start| slashes(&texts[i], start));
+        assert_eq!(found, [chains, rules, sets], "step {}\n{}", i + 1, texts[i]);
+    }
+    assert_eq!(texts[0], texts[3]);
+    assert!(!texts[1].contains("10.0.0.1"));
+}
+
+#[test]
+fn nftables_node_ports_answer_where_they_are_asked_to() {
+    let table = |addresses: &str| {
+        let head = format!("kind: KubeProxyCase\nfamilies: [IPv6]\nnodePortAddresses: {addresses}\n---\n");
+        tables(&[&head, NODE_PORT].concat()).remove(0)
+    };
+    let only = table("[primary]");
+    assert!(only.contains("add element ip6 kube-proxy nodeport-ips { fd00:192::2 }\n"), "{only}");
+    assert_eq!(only, table("[]"));
+    // A list without a network of the family is no list for it.
+    for all in [table("[\"::/0\"]"), table("[192.168.0.0/24]")] {
+        assert!(!all.contains("nodeport-ips"), "{all}");
+        assert!(
+            all.contains("services fib daddr type local ip6 daddr != ::1 meta l4proto . th dport vmap"),
+            "{all}"
+        );
+    }
+    // Loopback never answers.
+    let none = table("[\"::1/128\"]");
+    assert!(none.contains("add set ip6 kube-proxy nodeport-ips") && !none.contains("nodeport-ips { ::1"));
 }

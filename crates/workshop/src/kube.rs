@@ -3,7 +3,7 @@
 //! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
 //! ipset, ipvsadm and iptables read it.
 
-use cluster::kube_proxy::{Config, Family, Mode, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps};
+use cluster::kube_proxy::{Config, Family, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps};
 use cluster::object::{Node, Pod, TrafficPolicy};
 use cluster::{Object, Objects, cni, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
@@ -47,6 +47,16 @@ impl Cni {
             Cni::Calico => None,
         }
     }
+}
+
+/// kube-proxy's mode, one of those whose text a box reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// iptables rules.
+    #[default]
+    Iptables,
+    /// IPVS virtual servers.
+    Ipvs,
 }
 
 /// A cluster, and how its nodes are set up.

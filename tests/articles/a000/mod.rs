@@ -4,13 +4,13 @@ mod rules;
 
 use crate::{capture, netns, shell};
 use cluster::Objects;
-use cluster::kube_proxy::{Mode, Version};
+use cluster::kube_proxy::Version;
 use kernel::event::{CtStep, TapDir, What};
 use kernel::{Era, Modules, PacketId};
 use packet::Ip;
 use sim::{Run, Scenario};
 use std::net::{IpAddr, Ipv4Addr};
-use workshop::kube::{self, Cni, Kube};
+use workshop::kube::{self, Cni, Kube, Mode};
 use workshop::{LabRun, query};
 
 const NODE: &str = "learn-k8s-2";

@@ -2,13 +2,14 @@
 
 use super::{CIDR, CLIENT, COREDNS, ETHERNET, NODE, OTHER_NODE, VETH, nodes, objects, tftp};
 use crate::{capture, netns, shell, words};
-use cluster::kube_proxy::{Config, Family, Mode, ipvs};
+use cluster::kube_proxy::{Config, Family, ipvs};
 use cluster::object::TrafficPolicy;
 use kernel::event::{RuleOutcome, What};
 use kernel::netfilter::hook::{HookFn, HookPoint, InetHook};
 use kernel::netfilter::xtables::TableId;
 use sim::{Run, World};
 use userland::iptables::print_rule;
+use workshop::kube::Mode;
 use workshop::{LabRun, kube, query};
 
 // ---------------------------------------------------------------------- virtual servers

@@ -7,12 +7,12 @@ mod log;
 mod rules;
 
 use crate::{command, http, outcome, shell, words};
-use cluster::kube_proxy::{Mode, Version};
+use cluster::kube_proxy::Version;
 use kernel::{Era, Modules};
 use sim::apps::UdpReply;
 use sim::{Outcome, Run, Scenario, ServerMode, ServerSpec, StepOutcome, Stimulus};
 use std::net::Ipv4Addr;
-use workshop::kube::{self, Cni, Kube};
+use workshop::kube::{self, Cni, Kube, Mode};
 use workshop::query;
 
 const KTHW: &str = include_str!("../../data/articles/kthw.yaml");

@@ -4,12 +4,14 @@
 //! [`Config`]. Objects follow. `kind: Step` begins the next sync; `kind: Delete` removes a `service` or an `endpointSlice`.
 
 use super::{
-    Config, DetectLocal, Family, IptablesState, IpvsText, Mode, NodePortAddresses, Version, iptables, ipvs,
+    Config, DetectLocal, Family, IptablesState, IpvsText, Mode, NftablesState, NodePortAddresses, Version,
+    iptables, ipvs, nftables,
 };
 use crate::diagnostic::Read;
 use crate::fields::{Fields, each, network, text, word};
 use crate::object::{NamespacedName, Object, Objects, kind, read_document};
 use crate::yaml::{Yaml, documents};
+use ipnet::IpNet;
 
 /// A change of the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ impl Change {
 pub struct Case {
     /// The configuration.
     pub config: Config,
+    /// The networks of cluster IPs, as ServiceCIDR objects say; only mode nftables asks for them.
+    pub service_cidrs: Vec<IpNet>,
     /// The changes before each sync; at least one sync.
     pub steps: Vec<Vec<Change>>,
 }
@@ -57,12 +61,12 @@ impl Case {
     /// # Errors
     /// Names line, column and token of the first thing that cannot be used.
     pub fn read(text: &str) -> Read<Case> {
-        let mut case = Case { config: Config::default(), steps: vec![Vec::new()] };
+        let mut case = Case { config: Config::default(), service_cidrs: Vec::new(), steps: vec![Vec::new()] };
         let mut known = Objects::default();
         for (i, document) in documents(text)?.iter().enumerate() {
             let mut changes = Vec::new();
             match kind(document)? {
-                "KubeProxyCase" if i == 0 => case.config = config(document)?,
+                "KubeProxyCase" if i == 0 => (case.config, case.service_cidrs) = config(document)?,
                 "KubeProxyCase" => {
                     return Err(document.place.blame("KubeProxyCase", "expected as first document"));
                 }
@@ -87,7 +91,7 @@ impl Case {
         Ok(case)
     }
 
-    /// Every file of the record: what each sync writes in a mode, or in both that the version has here.
+    /// Every file of the record: what each sync writes in a mode, or in all that the version has here.
     ///
     /// The objects are what kube-proxy's proxier is given. Labels by which its informer leaves Services out
     /// (`service.kubernetes.io/service-proxy-name`) are not looked at.
@@ -95,13 +99,14 @@ impl Case {
     /// # Errors
     /// The mode is not modelled for the version.
     pub fn record(&self, mode: Option<Mode>) -> Result<Vec<RecordFile>, NotModelled> {
-        let has_ipvs = self.config.features().ipvs;
-        if mode == Some(Mode::Ipvs) && !has_ipvs {
-            return Err(NotModelled(self.config.version));
+        let version = self.config.version;
+        if let Some(mode) = mode.filter(|m| !version.modes().contains(m)) {
+            return Err(NotModelled { version, mode });
         }
+        let wanted = |m: Mode| mode.map_or(version.modes().contains(&m), |one| one == m);
         let mut files = Vec::new();
         let mut objects = Objects::default();
-        let mut states = [IptablesState::default(), IptablesState::default()];
+        let mut states = [(); 2].map(|()| (IptablesState::default(), NftablesState::default()));
         for (i, changes) in self.steps.iter().enumerate() {
             for change in changes {
                 change.apply(&mut objects);
@@ -116,12 +121,12 @@ impl Case {
                 let mut file = |name: &str, text: String| {
                     files.push(RecordFile { path: [&step, part, name].concat(), text })
                 };
-                if mode != Some(Mode::Ipvs) {
-                    let (text, next) = iptables(&self.config, family, &objects, state);
-                    *state = next;
+                if wanted(Mode::Iptables) {
+                    let (text, next) = iptables(&self.config, family, &objects, &state.0);
+                    state.0 = next;
                     file("iptables.txt", text);
                 }
-                if mode != Some(Mode::Iptables) && has_ipvs {
+                if wanted(Mode::Ipvs) {
                     let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } =
                         ipvs(&self.config, family, &objects);
                     file("ipvs.iptables.txt", iptables);
@@ -131,19 +136,37 @@ impl Case {
                     let none = dummy_addresses.is_empty();
                     file("ipvs.dummy-addresses.txt", if none { "\n".to_owned() } else { dummy_addresses });
                 }
+                if wanted(Mode::Nftables) {
+                    let (text, next) =
+                        nftables(&self.config, &self.service_cidrs, family, &objects, &state.1);
+                    state.1 = next;
+                    file("nftables.txt", text);
+                }
             }
         }
         Ok(files)
     }
 }
 
-/// Mode ipvs of this version is not modelled.
+/// A mode of a version is not modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotModelled(pub Version);
+pub struct NotModelled {
+    /// The version.
+    pub version: Version,
+    /// The mode.
+    pub mode: Mode,
+}
 
 impl core::fmt::Display for NotModelled {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "mode ipvs of kube-proxy {} is not modelled; expected {}", self.0, Version::default())
+        let NotModelled { version, mode } = self;
+        match mode {
+            Mode::Nftables if !version.has_nftables() => {
+                write!(f, "kube-proxy {version} has no mode nftables, which came with 1.29")?;
+            }
+            _ => write!(f, "mode {mode} of kube-proxy {version} is not modelled")?,
+        }
+        write!(f, "; expected {}", Version::default())
     }
 }
 
@@ -199,7 +222,8 @@ const KEYS: [&str; 22] = [
 const SCHEDULERS: [&str; 14] =
     ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh", "twos"];
 
-fn config(document: &Yaml) -> Read<Config> {
+/// The configuration, and the networks of cluster IPs.
+fn config(document: &Yaml) -> Read<(Config, Vec<IpNet>)> {
     let fields = Fields::new(document, &KEYS)?;
     let mut config = Config::default();
     if let Some(v) = fields.get("version") {
@@ -219,7 +243,7 @@ fn config(document: &Yaml) -> Read<Config> {
     if fields.get("clusterCIDRs").is_some() {
         config.cluster_cidrs = each(fields.list("clusterCIDRs")?, network)?;
     }
-    each(fields.list("serviceCIDRs")?, network)?;
+    let service_cidrs = each(fields.list("serviceCIDRs")?, network)?;
     config.detect_local = detect_local(fields)?;
     config.node_port_addresses = node_port_addresses(fields)?;
     for (key, value) in [
@@ -239,7 +263,7 @@ fn config(document: &Yaml) -> Read<Config> {
         scheduler.clone_into(&mut config.ipvs_scheduler);
     }
     config.topology_labels = fields.texts("topologyLabels")?;
-    Ok(config)
+    Ok((config, service_cidrs))
 }
 
 fn detect_local(fields: Fields<'_>) -> Read<DetectLocal> {

@@ -45,7 +45,7 @@ pub enum DetectLocal {
 /// `nodePortAddresses`: on which addresses of the node node ports answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum NodePortAddresses {
-    /// Not given: all.
+    /// Not given: all; in mode nftables the node's own addresses.
     #[default]
     Default,
     /// The node's own addresses.

@@ -1,10 +1,11 @@
 //! kube-proxy: what it writes on a node for the Services of a cluster.
 //!
 //! Pure functions of a [`Config`], the [`Objects`](crate::Objects) and what was written before. What comes out is text, as
-//! the real kube-proxy hands it to iptables-restore, ipset and ipvsadm; it knows nothing of the engine that reads it.
+//! the real kube-proxy hands it to iptables-restore, ipset, ipvsadm and nft; it knows nothing of the engine that reads it.
 //!
 //! `config` and `version` say what is asked for; `service_port` and `endpoints` say what there is, for every mode and family;
-//! `iptables` (with `policy_chains` or, before 1.24, `legacy`) and `ipvs` (with `ipset` and `ipvs_rules`) write.
+//! `iptables` (with `policy_chains` or, before 1.24, `legacy`), `ipvs` (with `ipset` and `ipvs_rules`) and `nftables` (with
+//! `nft_table`) write.
 
 mod case;
 mod config;
@@ -16,6 +17,8 @@ mod ipvs_rules;
 mod jumps;
 mod legacy;
 mod names;
+mod nft_table;
+mod nftables;
 mod policy_chains;
 mod service_port;
 mod text;
@@ -27,6 +30,7 @@ pub use iptables::{IptablesState, first_sync as first_iptables, sync as iptables
 pub use ipvs::{IpvsText, sync as ipvs};
 pub use jumps::{iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};
+pub use nftables::{NftablesState, sync as nftables};
 pub use version::{Features, Layout, Version};
 
 use core::fmt;
@@ -40,6 +44,8 @@ pub enum Mode {
     Iptables,
     /// IPVS virtual servers.
     Ipvs,
+    /// A table of nf_tables.
+    Nftables,
 }
 
 impl fmt::Display for Mode {
@@ -47,6 +53,7 @@ impl fmt::Display for Mode {
         f.write_str(match self {
             Mode::Iptables => "iptables",
             Mode::Ipvs => "ipvs",
+            Mode::Nftables => "nftables",
         })
     }
 }
@@ -58,7 +65,8 @@ impl FromStr for Mode {
         match text {
             "iptables" => Ok(Mode::Iptables),
             "ipvs" => Ok(Mode::Ipvs),
-            _ => Err("expected iptables or ipvs".to_owned()),
+            "nftables" => Ok(Mode::Nftables),
+            _ => Err("expected iptables, ipvs or nftables".to_owned()),
         }
     }
 }

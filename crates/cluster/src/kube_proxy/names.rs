@@ -1,5 +1,5 @@
-//! The names of kube-proxy's chains (pkg/proxy/iptables/proxier.go, `portProtoHash`,
-//! `servicePortEndpointChainName`).
+//! The names of kube-proxy's chains (pkg/proxy/iptables/proxier.go, `portProtoHash`, `servicePortEndpointChainName`;
+//! pkg/proxy/nftables/proxier.go, `hashAndTruncate`).
 
 use sha2::{Digest, Sha256};
 
@@ -29,9 +29,39 @@ pub fn endpoint_chain(service_port: &str, protocol: &str, endpoint: &str) -> Str
     format!("KUBE-SEP-{}", hash(&[service_port, protocol, endpoint].concat()))
 }
 
+/// The longest name that leaves room for what stands before it: names of nf_tables have 256 characters at most.
+const NFT_NAME_LENGTH: usize = 240;
+
+/// What a name ends in, in mode nftables: half a hash of it, and itself, cut if it is too long.
+pub(super) fn nft_name(name: &str) -> String {
+    const DOTS: &str = "...";
+    let mut out = hash(name);
+    out.truncate(8);
+    out.push('-');
+    out.push_str(name);
+    if out.len() > NFT_NAME_LENGTH {
+        let mut end = NFT_NAME_LENGTH - DOTS.len();
+        while !out.is_char_boundary(end) {
+            end -= 1;
+        }
+        out.truncate(end);
+        out.push_str(DOTS);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{endpoint_chain, service_chain};
+    use super::{endpoint_chain, nft_name, service_chain};
+
+    #[test]
+    fn long_names_are_cut() {
+        assert_eq!(nft_name("kube-system/kube-dns/udp/dns"), "FY5PMXPG-kube-system/kube-dns/udp/dns");
+        let cut = nft_name(&"x".repeat(300));
+        assert_eq!((cut.len(), cut.ends_with("x...")), (240, true));
+        assert_eq!(nft_name(&"x".repeat(231)).len(), 240);
+        assert!(nft_name(&"\u{e9}".repeat(200)).ends_with("..."));
+    }
 
     /// Names seen in public listings of real nodes.
     #[test]

@@ -1,5 +1,6 @@
 //! Which release of kube-proxy writes, and what differs between them.
 
+use super::Mode;
 use core::fmt;
 use core::str::FromStr;
 
@@ -46,6 +47,19 @@ impl Version {
             Version::V1_30 => "1.30",
             Version::V1_35 => "1.35",
         }
+    }
+
+    /// The modes whose text is modelled.
+    pub fn modes(self) -> &'static [Mode] {
+        match self {
+            Version::V1_35 => &[Mode::Iptables, Mode::Ipvs, Mode::Nftables],
+            _ => &[Mode::Iptables],
+        }
+    }
+
+    /// There is a mode nftables: from 1.29 on.
+    pub fn has_nftables(self) -> bool {
+        self >= Version::V1_30
     }
 
     /// What this version does differently from others.
@@ -151,8 +165,6 @@ pub struct Features {
     pub hints_always: bool,
     /// In large clusters comments of endpoints are left out.
     pub large_cluster: bool,
-    /// The text of ipvs mode is modelled.
-    pub ipvs: bool,
 }
 
 impl Features {
@@ -193,7 +205,6 @@ impl Features {
             nfacct: since(V1_35),
             hints_always: since(V1_35),
             large_cluster: since(V1_25),
-            ipvs: since(V1_35),
         }
     }
 }

@@ -3,11 +3,11 @@
 //! The Service is that of "My Kubernetes Networking Journey, Part 2"; the nodes around it are made up. That hairpin mode
 //! counts only with br_netfilter was measured on Linux 6.18.
 
-use crate::kube::{self, Cni, Kube, Outside};
+use crate::kube::{self, Cni, Kube, Mode, Outside};
 use crate::lab::{Beat, Claim, Goal, Lab, Moment, Setting, Switch};
 use crate::query::{self, answered};
 use cluster::Objects;
-use cluster::kube_proxy::{Mode, Version};
+use cluster::kube_proxy::Version;
 use cluster::object::TrafficPolicy;
 use ipnet::Ipv4Net;
 use kernel::event::{TapDir, What};

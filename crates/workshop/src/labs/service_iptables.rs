@@ -2,11 +2,11 @@
 //!
 //! Addresses, ports and chains are those of "Kubernetes service iptables magic" (kube-proxy 1.10, docker0).
 
-use crate::kube::{self, Cni, Kube, Outside};
+use crate::kube::{self, Cni, Kube, Mode, Outside};
 use crate::lab::{Beat, Claim, Goal, Lab, Moment, Setting, Switch};
 use crate::query::{self, answered};
 use cluster::Objects;
-use cluster::kube_proxy::{Mode, Version};
+use cluster::kube_proxy::Version;
 use ipnet::Ipv4Net;
 use kernel::event::{TapDir, What};
 use kernel::netfilter::xtables::{ChainId, LoadedTable, TableId};

@@ -3,11 +3,11 @@
 //! The facts are those of "Running TFTP server in Kubernetes, part 10" (cluster, addresses, ports), held against a Linux
 //! 6.1 with IPVS; the rules are made by kube-proxy's own algorithm from `tftp_ipvs/cluster.yaml`.
 
-use crate::kube::{self, Cni, Kube, Outside};
+use crate::kube::{self, Cni, Kube, Mode, Outside};
 use crate::lab::{Beat, Claim, Goal, Lab, Moment, Setting, Switch};
 use crate::query;
 use cluster::Objects;
-use cluster::kube_proxy::{Mode, Version};
+use cluster::kube_proxy::Version;
 use cluster::object::TrafficPolicy;
 use ipnet::Ipv4Net;
 use kernel::event::{ExpectEventKind, TapDir, What};
