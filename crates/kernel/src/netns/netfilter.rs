@@ -97,11 +97,6 @@ impl Netns {
             self.ct.masks = self.ct.settings.events != 2 || self.ct.listened;
             self.template_marks.clear();
         }
-        for m in loaded.rules.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.matches) {
-            if let Match::Recent(rule) = m {
-                recent_tables_for(&mut self.recent, rule);
-            }
-        }
         self.tables[table as usize] = Some(loaded);
         self.entries[table as usize] = None;
         self.forget_recent_tables();
@@ -122,13 +117,24 @@ impl Netns {
         self.template_marks.insert(id, mark);
     }
 
-    /// `request_module`: a rule brings the module that it needs; of a helper only conntrack's half.
+    /// What comes with rules: the module that one needs (`request_module`; of a helper only conntrack's half), and the lists of
+    /// xt_recent. One look at each rule: there may be many.
     fn request_modules(&mut self, rules: &RuleSet) {
-        let all = || rules.chains.iter().flat_map(|c| &c.rules);
-        let needs = |h| all().any(|r| matches!(&r.target, Target::Ct(ct) if ct.template.helper == Some(h)));
-        self.modules.nf_conntrack_tftp |= needs(Helper::TFTP);
-        self.modules.nf_conntrack_ftp |= needs(Helper::FTP);
-        if all().any(|r| r.matches.iter().any(|m| matches!(m, Match::Physdev(_)))) {
+        let mut physdev = false;
+        for rule in rules.chains.iter().flat_map(|c| &c.rules) {
+            if let Target::Ct(ct) = &rule.target {
+                self.modules.nf_conntrack_tftp |= ct.template.helper == Some(Helper::TFTP);
+                self.modules.nf_conntrack_ftp |= ct.template.helper == Some(Helper::FTP);
+            }
+            for m in &rule.matches {
+                match m {
+                    Match::Physdev(_) => physdev = true,
+                    Match::Recent(rule) => recent_tables_for(&mut self.recent, rule),
+                    _ => {}
+                }
+            }
+        }
+        if physdev {
             self.set_br_netfilter(true);
         }
     }

@@ -41,10 +41,7 @@ fn new_flow(bencher: Bencher, services: u32) {
             node.borrow_mut().flush();
             node::flows(PACKETS, services)
         })
-        .bench_local_values(|frames| {
-            let mut node = node.borrow_mut();
-            frames.into_iter().filter_map(|f| node.forward(f)).count()
-        });
+        .bench_local_values(|frames| node.borrow_mut().forward_all(frames));
 }
 
 /// All packets belong to one flow, which is in conntrack's table; nobody has answered.
@@ -56,15 +53,18 @@ fn established(bencher: Bencher, services: u32) {
         .with_inputs(|| {
             (0..PACKETS).map(|_| node::frame(0, rules::service(services - 1))).collect::<Vec<_>>()
         })
-        .bench_local_values(|frames| {
-            let mut node = node.borrow_mut();
-            frames.into_iter().filter_map(|f| node.forward(f)).count()
-        });
+        .bench_local_values(|frames| node.borrow_mut().forward_all(frames));
 }
 
 /// iptables-restore: the text becomes the kernel's tables.
-#[divan::bench(args = SERVICES, sample_count = 5, sample_size = 1)]
+#[divan::bench(args = SERVICES, sample_count = 20, sample_size = 1)]
 fn restore(bencher: Bencher, services: u32) {
     let text = rules::text(services);
-    bencher.counter(ItemsCount::new(rules::count(services))).bench_local(|| Node::new(&text));
+    bencher
+        .counter(ItemsCount::new(rules::count(services)))
+        .with_inputs(|| Node::new(""))
+        .bench_local_values(|mut node| {
+            node.load(&text);
+            node
+        });
 }

@@ -58,12 +58,9 @@ impl Node {
             let done = sim::operator::command(&mut world, host, &argv, None).unwrap();
             assert_eq!(done.status, 0, "{command}: {done:?}");
         }
-        let mut ns = world.host(host).unwrap().clone();
+        let ns = world.host(host).unwrap().clone();
         let inside = ns.device_by_name("eth0").unwrap();
-        for table in parse(text) {
-            ns.load_table_with_state(table).unwrap();
-        }
-        Node {
+        let mut node = Node {
             ns,
             inside,
             rng: Pcg::new(1, 1),
@@ -72,7 +69,25 @@ impl Node {
             out: Vec::new(),
             events: Vec::new(),
             explain: false,
+        };
+        node.load(text);
+        node
+    }
+
+    /// `iptables-restore`: from the text to the tables that packets meet.
+    pub fn load(&mut self, text: &str) {
+        for table in parse(text) {
+            self.ns.load_table_with_state(table).unwrap();
         }
+    }
+
+    /// Forwards one frame after the other; what leaves. Frames are not freed here.
+    pub fn forward_all(&mut self, frames: Vec<Rc<Frame>>) -> Vec<Option<Rc<Frame>>> {
+        let mut out = Vec::with_capacity(frames.len());
+        for frame in frames {
+            out.push(self.forward(frame));
+        }
+        out
     }
 
     /// Receives a frame and forwards it; the frame that leaves.
