@@ -18,18 +18,14 @@ pub(crate) fn only_policy(
     hook: InetHook,
     cx: &mut Cx<'_>,
 ) -> Option<(Verdict, DropReason)> {
-    let base = ns.entries_made(table)?.base(hook).filter(|base| base.is_empty && !cx.explains())?;
-    let (chain, policy) = (base.chain, base.policy);
+    let base = *ns.entries_made(table)?.base(hook).filter(|base| base.is_empty && !cx.explains())?;
     let len = skb.ip()?.total_len();
     cx.pass_over(1);
-    if let Some(counters) = ns.table_mut(table).and_then(|t| t.policy.get_mut(usize::from(chain.0))) {
-        counters.add(len);
-    }
-    Some((policy, DropReason::NetfilterDrop))
+    Some(policy(ns, table, base, len))
 }
 
 /// A packet comes to the end of a built-in chain.
-pub(super) fn policy(ns: &mut Netns, table: TableId, base: Base, len: usize) -> (Verdict, DropReason) {
+fn policy(ns: &mut Netns, table: TableId, base: Base, len: usize) -> (Verdict, DropReason) {
     if let Some(counters) = ns.table_mut(table).and_then(|t| t.policy.get_mut(usize::from(base.chain.0))) {
         counters.add(len);
     }
@@ -63,21 +59,10 @@ pub(super) fn walk(
             entry = e;
         }
         events += 1;
-        match entry.does {
-            Does::Policy => break None,
-            Does::End => match stack.pop() {
-                Some(to) => {
-                    at = to;
-                    continue;
-                }
-                None => {
-                    events += 1;
-                    break None;
-                }
-            },
-            _ => {}
-        }
+        // The end of a chain asks nothing, and nothing is counted there.
+        let is_end = matches!(entry.does, Does::End | Does::Policy);
         match entry.ask(&packet, skb.mark) {
+            _ if is_end => {}
             Answer::No => {
                 at += 1;
                 continue;
