@@ -79,7 +79,7 @@ pub struct Reject {
 
 impl Reject {
     /// Sends the answer and drops the packet.
-    pub(super) fn eval(self, ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) -> TargetVerdict {
+    pub(crate) fn eval(self, ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) -> TargetVerdict {
         match self.with.icmp_code() {
             Some(code) => {
                 // nf_send_unreach: no answer to what may not have come from its source.
