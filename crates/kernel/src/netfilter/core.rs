@@ -95,13 +95,7 @@ fn table_hook(
 }
 
 /// `nft_do_chain_ipv4`, and `nf_route_table_hook4` for chains of type route, after which a packet may need another route.
-fn nft_hook(
-    ns: &mut Netns,
-    base: NftBase,
-    mut skb: Skb,
-    ctx: &HookCtx,
-    cx: &mut Cx<'_>,
-) -> Result<Skb, Cut> {
+fn nft_hook(ns: &mut Netns, base: NftBase, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     let reroutes = base.kind == ChainType::Route;
     let before = reroutes.then(|| RouteKey::of(&skb)).flatten();
     if let Err(reason) = nft_do_chain(ns, base, &mut skb, ctx, cx) {

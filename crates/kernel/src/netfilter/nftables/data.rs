@@ -288,6 +288,11 @@ impl DataType {
 
     /// Ranges of it are written as prefixes where they are some.
     pub fn has_prefixes(self) -> bool {
+        self.is_addr() || self == DataType::Mark
+    }
+
+    /// An address of IP.
+    pub fn is_addr(self) -> bool {
         matches!(self, DataType::Ipv4Addr | DataType::Ipv6Addr)
     }
 

@@ -168,13 +168,7 @@ fn note(
     });
 }
 
-fn policy(
-    ns: &Netns,
-    base: NftBase,
-    skb: &Skb,
-    ctx: &HookCtx,
-    cx: &mut Cx<'_>,
-) -> Result<(), DropReason> {
+fn policy(ns: &Netns, base: NftBase, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<(), DropReason> {
     let chain = ns.nft.table_by_key(base.table).and_then(|t| t.chain_by_key(base.chain));
     let verdict = chain.and_then(|c| c.base).map_or(Verdict::Accept, |b| b.policy);
     let rules = chain.map(|c| Rc::clone(c.rules())).unwrap_or_default();

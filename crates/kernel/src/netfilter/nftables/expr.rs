@@ -301,9 +301,7 @@ impl Expr {
             Expr::Concat(parts) => parts.first().map_or(DataType::Integer(4), Expr::dtype),
             Expr::Map(_, map) => match map {
                 SetRef::Named(_, _, data) => data.first().copied().unwrap_or(DataType::Integer(4)),
-                SetRef::Anonymous(set) => {
-                    set.data_types().first().copied().unwrap_or(DataType::Integer(4))
-                }
+                SetRef::Anonymous(set) => set.data_types().first().copied().unwrap_or(DataType::Integer(4)),
             },
         }
     }

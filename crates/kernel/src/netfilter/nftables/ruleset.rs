@@ -63,7 +63,12 @@ impl Nftables {
     }
 
     /// `nf_tables_newtable`
-    pub fn add_table(&mut self, family: NftFamily, name: &str, exclusive: bool) -> Result<&mut NftTable, NftError> {
+    pub fn add_table(
+        &mut self,
+        family: NftFamily,
+        name: &str,
+        exclusive: bool,
+    ) -> Result<&mut NftTable, NftError> {
         let at = self.tables.iter().position(|t| t.family == family && &*t.name == name);
         let at = match at {
             Some(_) if exclusive => return Err(NftError::Exists),
@@ -107,9 +112,8 @@ impl Nftables {
             }
             let (key, was) = (old.key, old.base);
             if let Some(new) = base {
-                let same = was.is_some_and(|b| {
-                    (b.kind, b.hook, b.priority) == (new.kind, new.hook, new.priority)
-                });
+                let same =
+                    was.is_some_and(|b| (b.kind, b.hook, b.priority) == (new.kind, new.hook, new.priority));
                 if !same {
                     return Err(NftError::Exists);
                 }

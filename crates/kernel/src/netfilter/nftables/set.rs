@@ -364,8 +364,7 @@ mod tests {
     fn a_range_holds_what_lies_between_its_ends() {
         let mut set = ports(true);
         set.add(range(10, 20), false, Instant(0)).unwrap();
-        let found: Vec<u16> =
-            (0..40).filter(|p| set.lookup(&port(*p), Instant(0)).is_some()).collect();
+        let found: Vec<u16> = (0..40).filter(|p| set.lookup(&port(*p), Instant(0)).is_some()).collect();
         assert_eq!(found, (10..=20).collect::<Vec<_>>());
         assert_eq!(set.add(range(20, 30), false, Instant(0)), Err(NftError::Exists));
     }

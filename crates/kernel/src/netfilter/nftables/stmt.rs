@@ -9,8 +9,8 @@ use crate::netfilter::conntrack::ipct;
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::{Manip, NatRange, nf_nat_setup_info};
 use crate::netfilter::xtables::PortRange;
-use crate::netfilter::xtables::targets::{Log, Masquerade, Redirect, Reject, RejectWith, TargetVerdict};
 use crate::netfilter::xtables::Verdict;
+use crate::netfilter::xtables::targets::{Log, Masquerade, Redirect, Reject, RejectWith, TargetVerdict};
 use crate::{Ct, DropReason, Skb};
 use packet::{Family, Protocol};
 use std::rc::Rc;
@@ -301,9 +301,7 @@ impl Stmt {
         match self {
             Stmt::Match { left, .. } => vec![left],
             Stmt::Vmap(e, _) | Stmt::MetaSet(_, e) | Stmt::CtSet(_, e) => vec![e],
-            Stmt::Nat(n) => {
-                [&n.addr, &n.addr_last, &n.port, &n.port_last].into_iter().flatten().collect()
-            }
+            Stmt::Nat(n) => [&n.addr, &n.addr_last, &n.port, &n.port_last].into_iter().flatten().collect(),
             Stmt::Dynset(d) => std::iter::once(&d.key).chain(&d.data).collect(),
             _ => Vec::new(),
         }

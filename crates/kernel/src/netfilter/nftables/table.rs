@@ -240,6 +240,11 @@ impl NftTable {
         self.handles
     }
 
+    /// Handles that have been given out: what is made from now on has a higher one.
+    pub fn handles(&self) -> u64 {
+        self.handles
+    }
+
     // ------------------------------------------------------------------ chains
 
     /// The chains in the order in which they were made.
@@ -344,15 +349,19 @@ impl NftTable {
     // ------------------------------------------------------------------ rules
 
     /// `nf_tables_newrule`. Gives its handle.
-    pub fn add_rule(&mut self, chain: ChainKey, place: RulePlace, mut rule: NftRule) -> Result<u64, NftError> {
+    pub fn add_rule(
+        &mut self,
+        chain: ChainKey,
+        place: RulePlace,
+        mut rule: NftRule,
+    ) -> Result<u64, NftError> {
         for target in rule.stmts.iter().flat_map(Stmt::chains) {
             self.check_target(target)?;
         }
         let at = {
             let chain = self.chain_by_key(chain).ok_or(NftError::NotFound)?;
-            let of = |handle: u64| {
-                chain.rules.iter().position(|r| r.handle == handle).ok_or(NftError::NotFound)
-            };
+            let of =
+                |handle: u64| chain.rules.iter().position(|r| r.handle == handle).ok_or(NftError::NotFound);
             match place {
                 RulePlace::Last => chain.rules.len(),
                 RulePlace::First => 0,
@@ -438,6 +447,14 @@ impl NftTable {
         Ok(key)
     }
 
+    /// A rule adds members to the set.
+    pub fn make_dynamic(&mut self, key: SetKey) {
+        if let Some(set) = self.set_by_key_mut(key) {
+            set.spec.dynamic = true;
+            set.spec.size = set.spec.size.or(Some(0xffff));
+        }
+    }
+
     /// `nf_tables_delset`
     pub fn delete_set(&mut self, key: SetKey) -> Result<(), NftError> {
         if self.set_by_key(key).ok_or(NftError::NotFound)?.uses > 0 {
@@ -459,7 +476,13 @@ impl NftTable {
     }
 
     /// `nf_tables_newsetelem`
-    pub fn add_elem(&mut self, key: SetKey, elem: Elem, exclusive: bool, now: Instant) -> Result<(), NftError> {
+    pub fn add_elem(
+        &mut self,
+        key: SetKey,
+        elem: Elem,
+        exclusive: bool,
+        now: Instant,
+    ) -> Result<(), NftError> {
         let chain = elem.chain();
         if let Some(to) = chain {
             self.check_target(to)?;

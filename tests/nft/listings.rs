@@ -1,0 +1,1 @@
+//! Rules, sets and errors one by one.
