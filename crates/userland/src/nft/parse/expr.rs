@@ -8,7 +8,7 @@ use kernel::Instant;
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::nftables::{
     BinaryOp, CmpOp, CtKey, Data, DataType, Elem, ElemData, Expr, Fib, FibResult, Field, Header, MapData,
-    MetaKey, NftSet, Right, SetRef, SetSpec,
+    MetaKey, NftFamily, NftSet, Right, SetRef, SetSpec,
 };
 use std::rc::Rc;
 
@@ -101,6 +101,12 @@ impl Parser<'_> {
         match word {
             "meta" => {
                 self.at += 1;
+                if self.peek() == "nfproto" && rule.table.family != NftFamily::Inet {
+                    let from = self.at - 1;
+                    self.at += 1;
+                    let message = "meta nfproto is only useful in the inet family";
+                    return Err(self.wrong(from, message, "expected a question that may have two answers"));
+                }
                 self.meta()
             }
             "ct" => {
@@ -173,6 +179,8 @@ impl Parser<'_> {
             let help = "expected original or reply in front of addresses and ports, and of nothing else";
             return Err(self.wrong(from, "the direction of the flow is not as it should be", help));
         }
+        // Both directions have the same.
+        let dir = dir.filter(|_| !matches!(key, CtKey::L3proto | CtKey::Protocol));
         Ok(Expr::Ct(key, dir))
     }
 
@@ -266,8 +274,11 @@ impl Parser<'_> {
             }
             return Err(self.unexpected(&format!("a value of type {}", dtype.names().0)));
         }
-        self.at += 1;
         let text = self.text_of(t);
+        if matches!(text, "jhash" | "symhash" | "osf" | "socket" | "rt") {
+            return Err(self.not_modelled(text, &["a value", "numgen", "a map"]));
+        }
+        self.at += 1;
         read(text, dtype, &self.names).map_err(|fault| {
             let known: Vec<&str> = symbols(dtype).iter().map(|(name, _)| *name).collect();
             let help = match known.is_empty() || known.len() > 20 {

@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser};
 use kernel::netfilter::nftables::{
-    CmpOp, DataType, Expr, Field, Header, MapData, MetaKey, NftFamily, NftRule, NftTable, NftVerdict,
+    CmpOp, CtKey, DataType, Expr, Field, Header, MapData, MetaKey, NftFamily, NftRule, NftTable, NftVerdict,
     RejectKind, Right, Stmt,
 };
 
@@ -92,6 +92,23 @@ impl Parser<'_> {
             let asked = asks_protocol(s, NftFamily::Inet).and_then(Header::of);
             asked.or_else(|| headers(s).first().copied())
         });
+        let mut by_port = false;
+        for e in last.exprs() {
+            e.walk(&mut |e| by_port |= matches!(e, Expr::Ct(CtKey::ProtoSrc | CtKey::ProtoDst, _)));
+        }
+        let asks = |s: &Stmt| match s {
+            Stmt::Match { left, .. } | Stmt::Vmap(left, _) => asks_about_protocol(left),
+            _ => false,
+        };
+        if by_port && known.is_none() && !before.iter().any(asks) {
+            let help = "expected meta l4proto in front of the ports of a flow";
+            return Err(self.wrong(from, "Can't parse symbolic invalid expressions", help));
+        }
+        let of_several = |s: &&Stmt| matches!(s, Stmt::Match { left, right: Right::Set(_), op: CmpOp::Eq } if asks_about_protocol(left));
+        if let (Some(_), Some(header)) = (before.iter().find(of_several), headers(last).first()) {
+            let message = format!("conflicting protocols specified: several vs. {}", header.name());
+            return Err(self.wrong(from, message, "expected th, as the protocol is not one"));
+        }
         for header in headers(last) {
             if let Some(known) = known
                 && known != header
@@ -102,6 +119,14 @@ impl Parser<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn asks_about_protocol(e: &Expr) -> bool {
+    match e {
+        Expr::Meta(MetaKey::L4proto) => true,
+        Expr::Payload(f) => matches!(f.name, "protocol" | "nexthdr"),
+        _ => false,
     }
 }
 

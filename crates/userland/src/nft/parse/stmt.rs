@@ -111,6 +111,7 @@ impl Parser<'_> {
                 Stmt::Dynset(Box::new(self.dynset(op, rule)?))
             }
             _ if self.at_end() => return Err(self.unexpected("a statement")),
+            "@" => return Err(self.not_modelled("@", &["fields of headers by their names"])),
             _ if word.is_empty() => return Err(self.unexpected("a statement")),
             _ if NOT_MODELLED.contains(&word) => return Err(self.not_modelled(word, WORDS)),
             _ => return Err(self.unexpected("a statement")),
