@@ -117,8 +117,6 @@ pub struct Netns {
     child: bool,
     net_ratelimit: log::RateLimit,
     devices: Vec<Device>,
-    /// Where to return to, while a table is walked; empty otherwise.
-    pub(crate) jumpstack: Vec<u32>,
     tables: [Option<LoadedTable>; 5],
     /// Of each table, once a packet has needed them.
     entries: [Option<Rc<Entries>>; 5],
@@ -158,7 +156,6 @@ impl Netns {
             child: false,
             net_ratelimit: log::RateLimit::default(),
             devices: Vec::new(),
-            jumpstack: Vec::new(),
             tables: [const { None }; 5],
             entries: [const { None }; 5],
             table_order: Vec::new(),
