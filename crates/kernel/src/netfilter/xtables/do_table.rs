@@ -47,18 +47,21 @@ pub(crate) fn ipt_do_table(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> Result<(), DropReason> {
-    let quick = if cx.explains() { None } else { quiet::walk(ns, table, skb, ctx, cx) };
-    let said = match quick {
-        Some(said) => said,
-        None => {
-            let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
-            let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
-            walk(ns, &rules, base, skb, ctx, cx)
-        }
-    };
-    match said {
-        (Verdict::Accept, _) => Ok(()),
-        (Verdict::Drop, reason) => Err(reason),
+    if !cx.explains()
+        && let Some(said) = quiet::walk(ns, table, skb, ctx, cx)
+    {
+        return ends(said);
+    }
+    let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
+    let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
+    ends(walk(ns, &rules, base, skb, ctx, cx))
+}
+
+#[inline]
+fn ends((verdict, reason): (Verdict, DropReason)) -> Result<(), DropReason> {
+    match verdict {
+        Verdict::Accept => Ok(()),
+        Verdict::Drop => Err(reason),
     }
 }
 
