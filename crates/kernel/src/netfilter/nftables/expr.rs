@@ -458,13 +458,13 @@ fn ct(key: CtKey, dir: Option<Direction>, skb: &Skb, e: &EvalCx<'_, '_>) -> Opti
             let left = if c.is_confirmed() { c.expires.since(e.cx.now).as_millis() } else { 0 };
             Some(Data::number(left, 8))
         }
-        CtKey::L3proto => Some(Data::number(if tuple.src.is_ipv4() { 2 } else { 10 }, 1)),
-        CtKey::Protocol => Some(Data::number(u128::from(tuple.proto.0), 1)),
+        CtKey::L3proto => Some(Data::number(if tuple.src().is_ipv4() { 2 } else { 10 }, 1)),
+        CtKey::Protocol => Some(Data::number(u128::from(tuple.proto().0), 1)),
         CtKey::Zone => Some(Data::number(u128::from(c.zone.id), 2)),
-        CtKey::Saddr => Some(Data::addr(tuple.src)),
-        CtKey::Daddr => Some(Data::addr(tuple.dst)),
-        CtKey::ProtoSrc => Some(Data::number(u128::from(tuple.key.sport()), 2)),
-        CtKey::ProtoDst => Some(Data::number(u128::from(tuple.key.dport()), 2)),
+        CtKey::Saddr => Some(Data::addr(tuple.src())),
+        CtKey::Daddr => Some(Data::addr(tuple.dst())),
+        CtKey::ProtoSrc => Some(Data::number(u128::from(tuple.key().sport()), 2)),
+        CtKey::ProtoDst => Some(Data::number(u128::from(tuple.key().dport()), 2)),
     }
 }
 
