@@ -197,7 +197,7 @@ class Lab(fuzz.Fuzz if fuzz else object):
                 self.use(options)
                 if self.load(rules) is None:
                     break
-                self.bad += 1; os.environ.get("SHOW_BAD") and print(self.load(rules))
+                self.bad += 1
             else:
                 raise RuntimeError("no acceptable rules: %s\n%s" % (self.load(rules), rules))
         counts = fuzz.counts_of(rules)

@@ -91,7 +91,7 @@ class Gen(common.Gen):
             "meta mark %s" % R.choice(["0x1", "0x10", "!= 0x0", "and 0x10 == 0x10", "and 0x11 != 0x0", "{ 0x1, 0x11 }", "0x1-0x10", "> 0x1", "@marks"]),
             "fib %s type %s%s" % (R.choice(["saddr", "daddr"]), neq, R.choice(["local", "unicast", "{ local, broadcast }"])), "ip daddr 10.0.0.0/8"] + ["fib daddr . iif type %slocal" % neq, "fib saddr . iif oif %s" % R.choice(["exists", "missing"])] * (hook in ("prerouting", "input", "forward")) + [
             "iifname %s%s" % (neq, R.choice(['"eth0"', '"br0"', '"eth*"', '{ "eth0", "eth2" }'])), "oifname %s%s" % (neq, R.choice(['"eth0"', '"br0"', '"eth2"', '{ "br0", "eth0" }'])),
-            "iifname . oifname { \"eth0\" . \"br0\", \"br0\" . \"eth0\", \"br0\" . \"br0\" }", "numgen inc mod %d %d" % R.choice([(2, 0), (3, 1), (2, 1)]), "ip ttl %s" % R.choice(["63", "< 64", ">= 64", "!= 64"]),
+            "iifname . oifname { \"eth0\" . \"br0\", \"br0\" . \"eth0\", \"br0\" . \"br0\" }", "numgen inc mod %d %d" % R.choice([(2, 0), (3, 1), (2, 1)]), "ip ttl %s" % R.choice(["63", ">= 64", "!= 64"]),
             "meta length %s" % R.choice(["28-60", "!= 28-32"]), "meta pkttype %sunicast" % neq, "ip id 1-3", "ip saddr . ip daddr { 10.0.0.2 . 10.1.0.2, 10.1.0.2 . 10.1.0.3, 10.0.0.2 . 10.9.0.1 }", "ip dscp cs0", "ip frag-off & 0x1fff == 0"]
         by = {"tcp": ["tcp %s %s%s" % (R.choice(["dport", "sport"]), neq, R.choice([s, "@ports", "@ranges", "1-100", "{ 53, 80 }"])), "tcp flags %s" % R.choice(["syn", "& (syn|ack) == syn", "== syn", "! rst", "{ syn, syn | ack, ack }", "rst,fin"])],
             "udp": ["udp %s %s%s" % (R.choice(["dport", "sport"]), neq, R.choice([s, "@ports", "@ranges", "1-100", "{ 53, 5353 }", "1-60"])), "udp length > 8"],

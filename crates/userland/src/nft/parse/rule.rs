@@ -79,6 +79,7 @@ fn needs_of_reject(stmts: &mut Vec<Stmt>, family: NftFamily) {
     let ask = |key, data| Stmt::Match { left: Expr::Meta(key), op: CmpOp::Eq, right: Right::Value(data) };
     let has_net = before.iter().any(|s| {
         asks_family(s).is_some()
+            || matches!(asks_protocol(s, family), Some(1 | 58))
             || s.exprs().iter().any(|e| {
                 let mut found = false;
                 let known = [Header::Ip, Header::Ip6, Header::Icmp, Header::Icmpv6];
