@@ -54,8 +54,8 @@ fn random_matches_go_as_in_the_kernel() {
 /// Made by `fuzz/nft.py`: tables of nf_tables, alone and between those of iptables; counters of all rules are compared too.
 #[test]
 fn random_tables_of_nftables_go_as_in_the_kernel() {
-    let cases = cases("nft-500.jsonl.gz");
-    assert_eq!(cases.len(), 498);
+    let cases = cases("nft-250.jsonl.gz");
+    assert_eq!(cases.len(), 248);
     assert!(cases.iter().all(|c| c["said"].as_array().is_some_and(|said| said.len() > 30)));
     all_agree(&cases);
 }
