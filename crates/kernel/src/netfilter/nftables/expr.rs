@@ -340,7 +340,7 @@ impl Expr {
                 let modulus = (*modulus).max(1);
                 let n = match random {
                     // reciprocal_scale
-                    true => (u64::from(e.cx.rng.next_u32()) * u64::from(modulus) >> 32) as u32,
+                    true => ((u64::from(e.cx.rng.next_u32()) * u64::from(modulus)) >> 32) as u32,
                     false => match e.state.get_mut(*slot) {
                         Some(Stateful::Number(next)) => {
                             let n = *next;
