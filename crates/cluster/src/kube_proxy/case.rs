@@ -3,10 +3,7 @@
 //! The first document may be `kind: KubeProxyCase`, which holds the configuration; what it leaves out has the defaults of
 //! [`Config`]. Objects follow. `kind: Step` begins the next sync; `kind: Delete` removes a `service` or an `endpointSlice`.
 
-use super::{
-    Config, DetectLocal, Family, IptablesState, IpvsText, Mode, NftablesState, NodePortAddresses, Version,
-    iptables, ipvs, nftables,
-};
+use super::{Config, DetectLocal, Family, IpvsText, KubeProxy, Mode, NodePortAddresses, SyncText, Version};
 use crate::diagnostic::Read;
 use crate::fields::{Fields, each, network, text, word};
 use crate::object::{NamespacedName, Object, Objects, kind, read_document};
@@ -22,6 +19,8 @@ pub enum Change {
     DeleteService(NamespacedName),
     /// Remove an EndpointSlice.
     DeleteEndpointSlice(NamespacedName),
+    /// Remove Endpoints.
+    DeleteEndpoints(NamespacedName),
 }
 
 impl Change {
@@ -31,6 +30,7 @@ impl Change {
             Change::Apply(object) => objects.apply(object.as_ref().clone()),
             Change::DeleteService(key) => drop(objects.services.remove(key)),
             Change::DeleteEndpointSlice(key) => drop(objects.endpoint_slices.remove(key)),
+            Change::DeleteEndpoints(key) => drop(objects.endpoints.remove(key)),
         }
     }
 }
@@ -99,53 +99,59 @@ impl Case {
     /// # Errors
     /// The mode is not modelled for the version.
     pub fn record(&self, mode: Option<Mode>) -> Result<Vec<RecordFile>, NotModelled> {
-        let version = self.config.version;
-        if let Some(mode) = mode.filter(|m| !version.modes().contains(m)) {
-            return Err(NotModelled { version, mode });
+        let modes = match &mode {
+            Some(mode) => core::slice::from_ref(mode),
+            None => self.config.version.modes(),
+        };
+        let mut proxies = Vec::new();
+        for mode in modes {
+            proxies.push(KubeProxy::new(self.config.clone(), self.service_cidrs.clone(), *mode)?);
         }
-        let wanted = |m: Mode| mode.map_or(version.modes().contains(&m), |one| one == m);
         let mut files = Vec::new();
-        let mut objects = Objects::default();
-        let mut states = [(); 2].map(|()| (IptablesState::default(), NftablesState::default()));
         for (i, changes) in self.steps.iter().enumerate() {
-            for change in changes {
-                change.apply(&mut objects);
-            }
             let step = if i == 0 { String::new() } else { format!("step{}/", i + 1) };
-            for ((family, part), state) in
-                [(Family::V4, ""), (Family::V6, "v6/")].into_iter().zip(&mut states)
-            {
-                if !self.config.families.contains(&family) {
-                    continue;
-                }
-                let mut file = |name: &str, text: String| {
-                    files.push(RecordFile { path: [&step, part, name].concat(), text })
-                };
-                if wanted(Mode::Iptables) {
-                    let (text, next) = iptables(&self.config, family, &objects, &state.0);
-                    state.0 = next;
-                    file("iptables.txt", text);
-                }
-                if wanted(Mode::Ipvs) {
-                    let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } =
-                        ipvs(&self.config, family, &objects);
-                    file("ipvs.iptables.txt", iptables);
-                    file("ipvs.ipset.txt", ipset);
-                    file("ipvs.virtualservers.txt", virtual_servers);
-                    // The recordings end the last line even when there is none.
-                    let none = dummy_addresses.is_empty();
-                    file("ipvs.dummy-addresses.txt", if none { "\n".to_owned() } else { dummy_addresses });
-                }
-                if wanted(Mode::Nftables) {
-                    let (text, next) =
-                        nftables(&self.config, &self.service_cidrs, family, &objects, &state.1);
-                    state.1 = next;
-                    file("nftables.txt", text);
+            let mut written: Vec<(Family, &str, String)> = Vec::new();
+            for proxy in &mut proxies {
+                changes.iter().for_each(|change| proxy.apply(change.clone()));
+                written.extend(files_of_sync(proxy));
+            }
+            for (family, part) in [(Family::V4, ""), (Family::V6, "v6/")] {
+                for (_, name, text) in written.iter().filter(|(f, ..)| *f == family) {
+                    files.push(RecordFile { path: [&step, part, name].concat(), text: text.clone() });
                 }
             }
         }
         Ok(files)
     }
+}
+
+/// A sync's files, with their families.
+fn files_of_sync(proxy: &mut KubeProxy) -> Vec<(Family, &'static str, String)> {
+    let mut files = Vec::new();
+    for synced in proxy.sync() {
+        match synced.text {
+            SyncText::Iptables(text) => files.push((synced.family, "iptables.txt", text)),
+            SyncText::Nftables(text) => files.push((synced.family, "nftables.transaction.txt", text)),
+            SyncText::Ipvs(_) => {}
+        }
+    }
+    for (family, text) in proxy.nft_tables() {
+        files.push((family, "nftables.txt", text));
+    }
+    for (family, text) in proxy.ipvs_texts() {
+        let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } = text;
+        files.push((family, "ipvs.iptables.txt", iptables));
+        files.push((family, "ipvs.ipset.txt", ipset));
+        files.push((family, "ipvs.virtualservers.txt", virtual_servers));
+        // The recordings end the last line even when there is none.
+        let none = dummy_addresses.is_empty();
+        files.push((
+            family,
+            "ipvs.dummy-addresses.txt",
+            if none { "\n".to_owned() } else { dummy_addresses },
+        ));
+    }
+    files
 }
 
 /// A mode of a version is not modelled.

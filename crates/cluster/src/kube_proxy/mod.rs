@@ -9,6 +9,7 @@
 
 mod case;
 mod config;
+mod conntrack;
 mod endpoints;
 mod ipset;
 mod iptables;
@@ -17,20 +18,26 @@ mod ipvs_rules;
 mod jumps;
 mod legacy;
 mod names;
+mod nft_port;
+mod nft_setup;
 mod nft_table;
 mod nftables;
 mod policy_chains;
+mod proxier;
 mod service_port;
 mod text;
+mod tracker;
 mod version;
+mod virtual_server;
 
 pub use case::{Case, Change, NotModelled, RecordFile};
 pub use config::{Config, DetectLocal, Family, NodePortAddresses};
-pub use iptables::{IptablesState, first_sync as first_iptables, sync as iptables};
+pub use conntrack::{Addressed, Cleanup, ClearEntries, ConntrackEntry, Reconcile};
+pub use iptables::first_sync as first_iptables;
 pub use ipvs::{IpvsText, sync as ipvs};
 pub use jumps::{iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};
-pub use nftables::{NftablesState, sync as nftables};
+pub use proxier::{KubeProxy, SyncText, Synced};
 pub use version::{Features, Layout, Version};
 
 use core::fmt;

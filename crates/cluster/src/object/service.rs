@@ -26,14 +26,21 @@ impl Protocol {
         [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
 }
 
-/// In lower case, as rules and hashes have it.
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Protocol {
+    /// In lower case, as rules and hashes have it.
+    pub fn name(self) -> &'static str {
+        match self {
             Protocol::Sctp => "sctp",
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
-        })
+        }
+    }
+}
+
+/// In lower case, as rules and hashes have it.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
