@@ -10,7 +10,7 @@ use super::text::{
 };
 use super::tracker::{Cache, Delta, Port, PortKey, Ports};
 use super::version::{Features, Layout};
-use super::{legacy, policy_chains};
+use super::{Ruleset, legacy, policy_chains};
 use crate::object::Objects;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -95,6 +95,11 @@ impl Iptables {
     pub fn with_chains<'c>(chains: impl IntoIterator<Item = &'c str>) -> Iptables {
         let ours = chains.into_iter().filter(|c| is_service_chain(c));
         Iptables { stale: ours.map(str::to_owned).collect(), ..Iptables::default() }
+    }
+
+    /// Looks which chains there are before a full sync.
+    pub fn read(&mut self, found: &Ruleset) {
+        self.stale.extend(found.names("nat ").filter(|c| is_service_chain(c)).map(str::to_owned));
     }
 
     /// The chains of Services and endpoints that exist.

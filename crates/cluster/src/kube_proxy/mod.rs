@@ -24,6 +24,7 @@ mod nft_table;
 mod nftables;
 mod policy_chains;
 mod proxier;
+mod ruleset;
 mod service_port;
 mod text;
 mod tracker;
@@ -38,6 +39,7 @@ pub use ipvs::{IpvsText, sync as ipvs};
 pub use jumps::{iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};
 pub use proxier::{KubeProxy, SyncText, Synced};
+pub use ruleset::{Fate, PlaceDiff, Ruleset, place_name};
 pub use version::{Features, Layout, Version};
 
 use core::fmt;

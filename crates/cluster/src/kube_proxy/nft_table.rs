@@ -136,6 +136,19 @@ impl Elements {
         self.by_container.get(claim.container as usize).and_then(|all| all.get(&claim.key))
     }
 
+    /// Takes the elements that there are for those of a container. Nobody asks for them yet.
+    pub fn read(&mut self, container: Container, found: impl Iterator<Item = (String, String, String)>) {
+        let mut all = BTreeMap::new();
+        for (key, comment, verdict) in found {
+            let known = self.by_container[container as usize].get(&key);
+            let (place, claims) = known.map_or((self.next, 0), |e| (e.place, e.claims));
+            self.next += u64::from(known.is_none());
+            self.left.push((container, key.clone()));
+            all.insert(key, Element { place, claims, comment, verdict });
+        }
+        self.by_container[container as usize] = all;
+    }
+
     /// Another Service port asks for the same key with another verdict. That makes the element go to and fro in every sync.
     pub fn is_contested(&self, claim: &Claim) -> bool {
         self.get(claim).is_some_and(|e| e.claims > 0 && e.verdict != claim.verdict)

@@ -1,9 +1,10 @@
 //! Mode nftables (pkg/proxy/nftables/proxier.go): the transactions that bring the table `kube-proxy` of a family up to date.
 
+use super::Ruleset;
 use super::config::{Config, Family};
 use super::nft_port::{Writer, Written};
 use super::nft_setup::{node_port_ips, setup};
-use super::nft_table::{Claim, Elements, TABLE, Table, ip};
+use super::nft_table::{Claim, Container, Elements, TABLE, Table, ip};
 use super::tracker::{Delta, PortKey, Ports};
 use core::fmt::Write;
 use ipnet::IpNet;
@@ -20,6 +21,8 @@ pub(super) struct Nftables {
     affinity_sets: BTreeMap<String, u32>,
     /// Chains of Services and endpoints that nothing needs any more: empty, but there.
     stale: BTreeSet<String>,
+    /// Sets of clients that were found.
+    foreign_sets: BTreeSet<String>,
     /// The base chains were made by this kube-proxy.
     synced: bool,
 }
@@ -72,6 +75,18 @@ impl Nftables {
         tx
     }
 
+    /// Looks what there is before a full sync (`readOrReset`).
+    pub fn read(&mut self, found: &Ruleset) {
+        // Only names of Services and endpoints have a slash.
+        self.stale.extend(found.names("chain ").filter(|name| name.contains('/')).map(str::to_owned));
+        for container in Container::ALL {
+            self.elements.read(container, found.elements(container.name()));
+        }
+        let sets = || found.names("set ").filter(|name| name.starts_with("affinity-"));
+        self.affinity_sets.retain(|known, _| sets().any(|name| name == known));
+        self.foreign_sets = sets().map(str::to_owned).collect();
+    }
+
     /// The table as it is after the last sync.
     pub fn table(&self, config: &Config, service_cidrs: &[IpNet], family: Family, ports: &Ports) -> String {
         let w = Writer::new(config, family);
@@ -119,7 +134,8 @@ impl Nftables {
         for chain in old.iter().flat_map(Written::chains) {
             self.stale.insert(chain);
         }
-        let mut sets: BTreeSet<String> = old.iter().flat_map(Written::affinity_sets).collect();
+        let mut sets = core::mem::take(&mut self.foreign_sets);
+        sets.extend(old.iter().flat_map(Written::affinity_sets));
         for written in self.ports.values_mut().filter(|w| w.dirty) {
             written.dirty = false;
             if !self.stale.is_empty() {

@@ -6,7 +6,7 @@ use super::iptables::Iptables;
 use super::ipvs::{Ipvs, IpvsText};
 use super::nftables::Nftables;
 use super::tracker::{Cache, Ports, Touched};
-use super::{Change, Mode, NotModelled};
+use super::{Change, Mode, NotModelled, Ruleset};
 use crate::object::NamespacedName;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ struct PerFamily {
 #[derive(Clone, Debug)]
 enum Rules {
     Iptables(Iptables),
-    Ipvs(Ipvs),
+    Ipvs(Box<Ipvs>),
     Nftables(Nftables),
 }
 
@@ -84,7 +84,7 @@ impl KubeProxy {
             synced: false,
             rules: match mode {
                 Mode::Iptables => Rules::Iptables(Iptables::default()),
-                Mode::Ipvs => Rules::Ipvs(Ipvs::new(*family)),
+                Mode::Ipvs => Rules::Ipvs(Box::new(Ipvs::new(*family))),
                 Mode::Nftables => Rules::Nftables(Nftables::default()),
             },
         };
@@ -139,6 +139,22 @@ impl KubeProxy {
     pub fn resync(&mut self) {
         for f in &mut self.families {
             f.needs_all = true;
+        }
+    }
+
+    /// The same on a node where somebody has changed the rules by hand: what a full sync reads from the kernel is read from
+    /// these, one for each family. Mode iptables looks for chains that nothing needs, mode nftables for chains, sets of
+    /// clients and elements.
+    pub fn resync_over<'r>(&mut self, found: impl IntoIterator<Item = (Family, &'r Ruleset)>) {
+        self.resync();
+        for (family, found) in found {
+            for f in self.families.iter_mut().filter(|f| f.family == family) {
+                match &mut f.rules {
+                    Rules::Iptables(rules) => rules.read(found),
+                    Rules::Nftables(rules) => rules.read(found),
+                    Rules::Ipvs(_) => {}
+                }
+            }
         }
     }
 
