@@ -5,7 +5,7 @@ use cluster::Object;
 use cluster::kube_proxy::{Change, Config, KubeProxy, Mode, SyncText};
 use cluster::object::{
     AddressType, ClusterIp, Endpoint, EndpointPort, EndpointSlice, Hints, Metadata, Protocol, Service,
-    ServicePort,
+    ServicePort, TargetPort,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -22,7 +22,13 @@ fn ip(first: u8, n: u32) -> IpAddr {
 }
 
 fn service(n: u32) -> Change {
-    let port = ServicePort { name: "http".to_owned(), protocol: Protocol::Tcp, port: 80, node_port: 0 };
+    let port = ServicePort {
+        name: "http".to_owned(),
+        protocol: Protocol::Tcp,
+        port: 80,
+        node_port: 0,
+        target: TargetPort::Number(8080),
+    };
     Change::Apply(Box::new(Object::Service(Service {
         metadata: metadata(format!("svc-{n}")),
         cluster_ip: ClusterIp::Addresses(vec![ip(172, 0x0010_0000 + n)]),

@@ -8,9 +8,12 @@
 //! `nft_table`) write.
 
 mod case;
+mod case_config;
 mod config;
+mod configuration;
 mod conntrack;
 mod endpoints;
+mod informers;
 mod ipset;
 mod iptables;
 mod ipvs;
@@ -33,6 +36,7 @@ mod virtual_server;
 
 pub use case::{Case, Change, NotModelled, RecordFile};
 pub use config::{Config, DetectLocal, Family, NodePortAddresses};
+pub use configuration::{KubeProxyConfiguration, LocalMode};
 pub use conntrack::{Addressed, Cleanup, ClearEntries, ConntrackEntry, Reconcile};
 pub use iptables::first_sync as first_iptables;
 pub use ipvs::{IpvsText, sync as ipvs};
@@ -44,9 +48,10 @@ pub use version::{Features, Layout, Version};
 
 use core::fmt;
 use core::str::FromStr;
+use serde::{Deserialize, Serialize};
 
 /// `mode`: what kube-proxy makes of Services.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// iptables rules.
     #[default]
