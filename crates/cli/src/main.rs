@@ -1,7 +1,8 @@
 //! `nflab`
 
+mod kube_proxy;
+
 use clap::{Parser, Subcommand};
-use cluster::kube_proxy::{Case, Mode, NotModelled, Version};
 use kernel::Netns;
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
 use serde::Serialize;
@@ -33,22 +34,9 @@ enum Command {
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
-    /// Write what kube-proxy writes on a node for the Services and EndpointSlices of a YAML text: iptables.txt, ipvs.*.txt,
-    /// nftables.txt, stepN/ for later syncs, v6/ for IPv6.
-    KubeProxy {
-        /// Kubernetes objects, with a document `kind: KubeProxyCase` before them if the node is not the usual one; `-` reads
-        /// standard input.
-        input: PathBuf,
-        /// The folder to write to; it is made if it is not there.
-        #[arg(long)]
-        out: PathBuf,
-        /// iptables, ipvs or nftables; all that are modelled for the version if not given.
-        #[arg(long)]
-        mode: Option<Mode>,
-        /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
-        #[arg(long, value_name = "VERSION")]
-        kube_version: Option<Version>,
-    },
+    /// Write what kube-proxy writes on a node of a cluster: iptables.txt, ipvs.*.txt, nftables.txt and
+    /// nftables.transaction.txt, stepN/ for later syncs, v6/ for IPv6. `diff` shows what a change of the cluster does.
+    KubeProxy(kube_proxy::KubeProxyArgs),
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
         /// Print JSON instead of text.
@@ -101,7 +89,10 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
-        Command::KubeProxy { input, out, mode, kube_version } => kube_proxy(&input, &out, mode, kube_version),
+        Command::KubeProxy(args) => {
+            print(&kube_proxy::run(args)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
         Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
@@ -125,29 +116,6 @@ fn read(path: &Path) -> Result<String, String> {
     }
     let bytes = std::fs::read(path).map_err(named)?;
     String::from_utf8(bytes).map_err(|e| format!("{}: not UTF-8: {e}", path.display()))
-}
-
-fn kube_proxy(
-    input: &Path,
-    out: &Path,
-    mode: Option<Mode>,
-    version: Option<Version>,
-) -> Result<ExitCode, String> {
-    let mut case = Case::read(&read(input)?).map_err(|e| format!("{}: {e}", input.display()))?;
-    case.config.version = version.unwrap_or(case.config.version);
-    for file in case.record(mode).map_err(|e| e.to_string())? {
-        let path = out.join(&file.path);
-        let folder = path.parent().unwrap_or(out);
-        std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        std::fs::write(&path, file.text).map_err(|e| format!("{}: {e}", path.display()))?;
-    }
-    for missing in [Mode::Ipvs, Mode::Nftables] {
-        if mode.is_none() && !case.config.version.modes().contains(&missing) {
-            let why = NotModelled { version: case.config.version, mode: missing };
-            let _ = writeln!(std::io::stderr(), "nflab: not written: {why}");
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {

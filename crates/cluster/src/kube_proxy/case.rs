@@ -306,13 +306,12 @@ pub struct NotModelled {
 impl core::fmt::Display for NotModelled {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let NotModelled { version, mode } = self;
-        match mode {
-            Mode::Nftables if !version.has_nftables() => {
-                write!(f, "kube-proxy {version} has no mode nftables, which came with 1.29")?;
-            }
-            _ => write!(f, "mode {mode} of kube-proxy {version} is not modelled")?,
-        }
-        write!(f, "; expected {}", Version::default())
+        let why = version.held_against(*mode).detail();
+        write!(
+            f,
+            "mode {mode} of kube-proxy {version} is not modelled: {why}; expected {}",
+            Version::default()
+        )
     }
 }
 

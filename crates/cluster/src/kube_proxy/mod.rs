@@ -26,6 +26,7 @@ mod nft_setup;
 mod nft_table;
 mod nftables;
 mod policy_chains;
+mod profile;
 mod proxier;
 mod ruleset;
 mod service_port;
@@ -42,6 +43,7 @@ pub use iptables::first_sync as first_iptables;
 pub use ipvs::{IpvsText, sync as ipvs};
 pub use jumps::{iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};
+pub use profile::HeldAgainst;
 pub use proxier::{KubeProxy, SyncText, Synced};
 pub use ruleset::{Fate, PlaceDiff, Ruleset, place_name};
 pub use version::{Features, Layout, Version};
@@ -60,6 +62,11 @@ pub enum Mode {
     Ipvs,
     /// A table of nf_tables.
     Nftables,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Mode; 3] = [Mode::Iptables, Mode::Ipvs, Mode::Nftables];
 }
 
 impl fmt::Display for Mode {
