@@ -32,7 +32,7 @@ impl<'y> Fields<'y> {
     pub fn new(at: &'y Yaml, known: &[&str]) -> Read<Fields<'y>> {
         let fields = Fields::any(at)?;
         for e in fields.entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
-            if let Some(meant) = known.iter().find(|k| is_misspelling(&e.key, k)) {
+            if let Some(meant) = meant(&e.key, known.iter().copied()) {
                 return Err(e.place.blame(&e.key, format!("no such field; is {meant} meant?")));
             }
         }
@@ -115,13 +115,18 @@ impl<'y> Fields<'y> {
     }
 }
 
-/// One word is the other with a letter too much, too few or another one, up to a fifth of them; or in other letters' size.
-pub(crate) fn is_misspelling(given: &str, meant: &str) -> bool {
+/// The word that looks most like one that was given: with letters too much, too few or other ones, up to a fifth of them; or
+/// in other letters' size.
+pub(crate) fn meant<'w>(given: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    words.filter_map(|word| Some((distance(given, word)?, word))).min().map(|(_, word)| word)
+}
+
+fn distance(given: &str, meant: &str) -> Option<usize> {
     let (a, b): (Vec<char>, Vec<char>) =
         (given.to_lowercase().chars().collect(), meant.to_lowercase().chars().collect());
     let allowed = (b.len() / 5).max(1);
     if a.len().abs_diff(b.len()) > allowed || a.len() > 64 || b.len() < 3 {
-        return false;
+        return None;
     }
     // Levenshtein's distance, row by row.
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -133,7 +138,7 @@ pub(crate) fn is_misspelling(given: &str, meant: &str) -> bool {
             diagonal = core::mem::replace(&mut row[j + 1], best);
         }
     }
-    row.last().is_some_and(|distance| *distance <= allowed)
+    row.last().copied().filter(|distance| *distance <= allowed)
 }
 
 /// A scalar as text. A number or boolean that is not quoted is an error in Kubernetes too.
@@ -206,21 +211,22 @@ pub(crate) fn each<T>(items: &[Yaml], read: impl Fn(&Yaml) -> Result<T, Box<Diag
 
 #[cfg(test)]
 mod tests {
-    use super::is_misspelling;
+    use super::meant;
 
     #[test]
     fn misspellings() {
-        for (given, meant, is) in [
-            ("externalTraficPolicy", "externalTrafficPolicy", true),
-            ("externaltrafficpolicy", "externalTrafficPolicy", true),
-            ("clusterIp", "clusterIP", true),
-            ("port", "ports", true),
-            ("portz", "ports", true),
-            ("selector", "ports", false),
-            ("forPods", "forNodes", false),
-            ("ip", "ipMode", false),
+        let words = ["externalTrafficPolicy", "podCIDR", "podCIDRs", "ports", "forNodes", "ipMode"];
+        for (given, word) in [
+            ("externalTraficPolicy", Some("externalTrafficPolicy")),
+            ("externaltrafficpolicy", Some("externalTrafficPolicy")),
+            ("podCIDRS", Some("podCIDRs")),
+            ("podCidr", Some("podCIDR")),
+            ("port", Some("ports")),
+            ("selector", None),
+            ("forPods", None),
+            ("ip", None),
         ] {
-            assert_eq!(is_misspelling(given, meant), is, "{given} {meant}");
+            assert_eq!(meant(given, words.into_iter()), word, "{given}");
         }
     }
 }

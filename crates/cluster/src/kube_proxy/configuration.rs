@@ -192,10 +192,7 @@ impl KubeProxyConfiguration {
         const FILE: &str = "config.conf";
         let Some(data) = Fields::any(document)?.get("data") else { return Ok(None) };
         let Some(file) = Fields::any(data)?.get(FILE) else { return Ok(None) };
-        let wrong = |e: Box<Diagnostic>| {
-            let Diagnostic { line, column, message, .. } = *e;
-            file.place.blame(&e.token, format!("line {line} of {FILE}, column {column}: {message}"))
-        };
+        let wrong = |e: Box<Diagnostic>| file.blame_within(FILE, *e);
         for inner in documents(text(file)?).map_err(wrong)? {
             if Fields::any(&inner).is_ok_and(|f| f.text("kind") == Ok(Some("KubeProxyConfiguration"))) {
                 return KubeProxyConfiguration::read(&inner).map(Some).map_err(wrong);
@@ -348,6 +345,9 @@ mod tests {
         };
         assert_eq!(c.mode, Some(Mode::Nftables));
         let e = read_objects(&text.replace("nftables", "x")).unwrap_err().to_string();
-        assert!(e.contains("line 3 of config.conf, column 7: expected iptables"), "{e}");
+        assert!(e.contains("line 8, column 11: \"x\": expected iptables"), "{e}");
+        let quoted = "kind: ConfigMap\nmetadata: {name: a}\ndata: {config.conf: \"kind: KubeProxyConfiguration\\nmode: x\"}\n";
+        let e = read_objects(quoted).unwrap_err().to_string();
+        assert!(e.contains("line 3, column 21: \"x\": line 2 of config.conf, column 7: expected"), "{e}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Metadata;
 use crate::corefile::Corefile;
-use crate::diagnostic::Read;
+use crate::diagnostic::{Diagnostic, Read};
 use crate::fields::{Fields, text};
 use crate::yaml::Yaml;
 use litemap::LiteMap;
@@ -28,10 +28,7 @@ impl ConfigMap {
         if let Some(v) = object.get("data")
             && let Some(file) = Fields::any(v)?.get("Corefile")
         {
-            let wrong = |e: Box<crate::Diagnostic>| {
-                let message = format!("line {} of the file, column {}: {}", e.line, e.column, e.message);
-                file.place.blame(&e.token, message)
-            };
+            let wrong = |e: Box<Diagnostic>| file.blame_within("the Corefile", *e);
             map.corefile = Some(Corefile::read(text(file)?).map_err(wrong)?);
         }
         Ok(map)

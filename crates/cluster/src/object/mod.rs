@@ -25,7 +25,7 @@ pub use service::{
 };
 
 use crate::diagnostic::Read;
-use crate::fields::{Fields, dns_name, each, is_misspelling, network};
+use crate::fields::{Fields, dns_name, each, meant, network};
 use crate::kube_proxy::KubeProxyConfiguration;
 use crate::yaml::{Yaml, documents};
 use ipnet::IpNet;
@@ -199,7 +199,7 @@ pub(crate) fn read_document(document: &Yaml, out: &mut Vec<Object>) -> Read<()> 
             return Ok(());
         }
         _ => {
-            if let Some((meant, _)) = KINDS.iter().find(|(name, _)| is_misspelling(kind, name)) {
+            if let Some(meant) = meant(kind, KINDS.iter().map(|(name, _)| *name)) {
                 return Err(any.need("kind")?.blame(format!("there is no such kind; is {meant} meant?")));
             }
             Object::NotModelled(NotModelledObject::read(document)?)

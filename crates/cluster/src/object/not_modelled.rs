@@ -57,7 +57,9 @@ impl fmt::Display for NotModelledObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (namespace, name) = &self.name;
         let slash = if namespace.is_empty() { "" } else { "/" };
-        write!(f, "line {}: {} {namespace}{slash}{name}: not modelled", self.line, self.kind)?;
+        let of =
+            if self.api_version.contains('/') { format!(" ({})", self.api_version) } else { String::new() };
+        write!(f, "line {}: {}{of} {namespace}{slash}{name}: not modelled", self.line, self.kind)?;
         match self.consequence() {
             "" => Ok(()),
             why => write!(f, "; {why}"),
