@@ -391,7 +391,7 @@ fn icmp_error(ns: &Netns, skb: &mut Skb, ip: &Ip, icmp: &Icmp, cx: &Cx<'_>) -> R
     let (conn, dir) =
         ns.ct.find(&inverse, zone, cx.now).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
     let c = ns.ct.get(conn).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
-    if c.tuple(dir).dst != ip.dst {
+    if c.tuple(dir).dst() != ip.dst {
         return Err("nf_ct_icmp: outer daddr != inner saddr");
     }
     skb.ct = Ct::Tracked { conn, info: ConnInfo { state: CtState::Related, dir } };
