@@ -1,7 +1,7 @@
 //! `nflab`
 
 use clap::{Parser, Subcommand};
-use cluster::kube_proxy::{Case, Mode, NotModelled, Version};
+use cluster::kube_proxy::{Case, Family, Mode, NotModelled, Version};
 use kernel::Netns;
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
 use serde::Serialize;
@@ -48,6 +48,20 @@ enum Command {
         /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
         #[arg(long, value_name = "VERSION")]
         kube_version: Option<Version>,
+    },
+    /// Judge flows in each mode by following their packets through the rules that kube-proxy writes, and print JSON: which
+    /// endpoints can be reached, or what else becomes of them, and whether they are marked to be masqueraded.
+    Flows {
+        /// What `nflab kube-proxy` reads; `-` reads standard input.
+        input: PathBuf,
+        /// The flows: JSON `{"flows": [{"name", "src", "dst", "port", "proto"}]}`.
+        flows: PathBuf,
+        /// After which sync, counted from 1.
+        #[arg(long, default_value_t = 1)]
+        step: usize,
+        /// Whose flows: 4 or 6.
+        #[arg(long, default_value = "4", value_parser = family)]
+        family: Family,
     },
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
@@ -102,6 +116,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
         Command::KubeProxy { input, out, mode, kube_version } => kube_proxy(&input, &out, mode, kube_version),
+        Command::Flows { input, flows, step, family } => judge_flows(&input, &flows, step, family),
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
         Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
@@ -147,6 +162,23 @@ fn kube_proxy(
             let _ = writeln!(std::io::stderr(), "nflab: not written: {why}");
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `4` or `6`
+fn family(text: &str) -> Result<Family, String> {
+    match text {
+        "4" => Ok(Family::V4),
+        "6" => Ok(Family::V6),
+        _ => Err("expected 4 or 6".to_owned()),
+    }
+}
+
+fn judge_flows(input: &Path, flows: &Path, step: usize, family: Family) -> Result<ExitCode, String> {
+    let case = Case::read(&read(input)?).map_err(|e| format!("{}: {e}", input.display()))?;
+    let list = nflab::flows::read_flows(&read(flows)?).map_err(|e| format!("{}: {e}", flows.display()))?;
+    let report = nflab::flows::judge(&case, &list, family, step)?;
+    print(&(serde_json::to_string_pretty(&report).map_err(|e| e.to_string())? + "\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,4 +8,4 @@ pub mod ipvs;
 pub mod nat;
 pub mod xtables;
 
-pub(crate) use self::core::nf_hook;
+pub(crate) use self::core::{nf_hook, nf_hook_of};

@@ -133,7 +133,7 @@ pub(super) fn jump_name(set: Option<&RuleSet>, target: &Target) -> Option<String
 }
 
 pub(super) fn rule(ns: &Netns, step: &RuleStep, skipped: usize) -> Draft {
-    let set = ns.table(step.table).map(|t| &*t.rules);
+    let set = ns.table_of(step.ctx.family, step.table).map(|t| &*t.rules);
     let base = set.and_then(|s| s.base_chain(step.ctx.hook));
     let is_base = base.and_then(|b| set?.chains.get(usize::from(b.0))).is_some_and(|c| c.name == step.chain);
     let (title, note, tone) = match &step.outcome {

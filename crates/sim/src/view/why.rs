@@ -229,7 +229,7 @@ fn br_netfilter(step: &BrNfStep) -> String {
 fn rule(ns: &Netns, r: &RuleStep, out: &mut Why) {
     match &r.outcome {
         RuleOutcome::Match { rule, checks } => {
-            let Some(set) = ns.table(r.table).map(|t| &*t.rules) else { return };
+            let Some(set) = ns.table_of(r.ctx.family, r.table).map(|t| &*t.rules) else { return };
             out.rule = Some((Rc::clone(&r.chain), r.n));
             out.tokens = tokens(set, rule, checks);
             if rule.is_unconditional() {
@@ -263,7 +263,7 @@ fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
 
 fn skipped(ns: &Netns, r: &RuleStep) -> Option<Skipped> {
     let RuleOutcome::NoMatch { rule, checks } = &r.outcome else { return None };
-    let set = &*ns.table(r.table)?.rules;
+    let set = &*ns.table_of(r.ctx.family, r.table)?.rules;
     let all = tokens(set, rule, checks);
     let failed = checks.iter().find(|c| !c.ok);
     let token = all.into_iter().find(|t| t.ok == Some(false)).unwrap_or_else(|| Token {

@@ -7,6 +7,7 @@ use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang, one_of};
 use crate::names::{addr, port, protocol};
 use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::matches::{IpvsMatch, IpvsMethod};
+use packet::Family;
 use std::net::{IpAddr, Ipv4Addr};
 
 const METHODS: [(&str, IpvsMethod); 3] =
@@ -95,7 +96,8 @@ impl Words for IpvsMatch {
             word(0, n.not, "vproto", &n.value.0.to_string());
         }
         if let Some(n) = &self.addr {
-            let host = Names { numeric, proto: None }.host(n.value.addr) + &addr::mask_suffix(&n.value);
+            let host = Names { family: Family::V4, numeric, proto: None }.host(n.value.addr)
+                + &addr::mask_suffix(&n.value);
             let any = n.value.mask == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && !numeric;
             word(5, n.not, "vaddr", if any { "anywhere" } else { &host });
         }
