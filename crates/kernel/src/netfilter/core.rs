@@ -38,30 +38,23 @@ pub(crate) fn nf_hook(
     while let Some(func) = ns.hooks.get(point, n) {
         n += 1;
         skb = match func {
+            HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx)?,
+            HookFn::Table(table) => table_hook(ns, table, skb, &ctx, cx)?,
+            HookFn::Nat => nf_nat_ipv4_fn(ns, skb, &ctx, cx)?,
+            HookFn::Confirm => nf_confirm(ns, skb, &ctx, cx)?,
+            // Whole datagrams are no concern of it.
+            HookFn::Defrag if skb.ip().is_none_or(|ip| !ip.is_fragment()) => skb,
+            HookFn::Sabotage if skb.nf_bridge.is_none_or(|b| b.in_prerouting) => skb,
             HookFn::Sabotage => {
-                if skb.nf_bridge.is_some_and(|b| !b.in_prerouting) {
-                    cx.emit(skb.id, || What::HookSkipped(ctx.clone()));
-                    return Ok(skb);
-                }
-                skb
+                cx.emit(skb.id, || What::HookSkipped(ctx.clone()));
+                return Ok(skb);
             }
-            HookFn::Defrag => {
-                let skb = ipv4_conntrack_defrag(ns, skb, hook, cx)?;
-                // The datagram came in where its first fragment did.
+            _ => {
+                let skb = rare_hook(ns, func, skb, &ctx, cx)?;
+                // A datagram that was put together came in where its first fragment did.
                 ctx.physin = skb.nf_bridge.map(|b| b.physin);
                 skb
             }
-            HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx)?,
-            HookFn::CtProbe => {
-                ct_probe(&skb, &ctx, cx);
-                skb
-            }
-            HookFn::Table(table) => table_hook(ns, table, skb, &ctx, cx)?,
-            HookFn::Nat => nf_nat_ipv4_fn(ns, skb, &ctx, cx)?,
-            HookFn::IpvsIn => ip_vs_in(ns, skb, &ctx, cx)?,
-            HookFn::IpvsForwardIcmp => ip_vs_forward_icmp(ns, skb, &ctx, cx)?,
-            HookFn::IpvsOut => ip_vs_out(ns, skb, &ctx, cx)?,
-            HookFn::Confirm => nf_confirm(ns, skb, &ctx, cx)?,
         };
     }
     Ok(skb)
@@ -118,6 +111,28 @@ fn nf_hook6(
         };
     }
     Ok(skb)
+}
+
+/// Functions that most packets do not meet, apart from those that they do.
+#[cfg_attr(not(target_arch = "wasm32"), inline(never))]
+fn rare_hook(
+    ns: &mut Netns,
+    func: HookFn,
+    skb: Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
+    match func {
+        HookFn::Defrag => ipv4_conntrack_defrag(ns, skb, ctx.hook, cx),
+        HookFn::IpvsIn => ip_vs_in(ns, skb, ctx, cx),
+        HookFn::IpvsForwardIcmp => ip_vs_forward_icmp(ns, skb, ctx, cx),
+        HookFn::IpvsOut => ip_vs_out(ns, skb, ctx, cx),
+        HookFn::CtProbe => {
+            ct_probe(&skb, ctx, cx);
+            Ok(skb)
+        }
+        HookFn::Sabotage | HookFn::ConntrackIn | HookFn::Table(_) | HookFn::Nat | HookFn::Confirm => Ok(skb),
+    }
 }
 
 /// `iptable_*_hook`; mangle OUTPUT routes anew when it has changed what routing looks at (`ipt_mangle_out`).

@@ -31,8 +31,8 @@ use crate::sysctl::Sysctl;
 use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, SkbOwner, Timer};
 use ipnet::Ipv4Net;
 use litemap::LiteMap;
-use packet::{Frame, Mac};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use packet::{Frame, Ip, L4, Mac, Payload, Protocol};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 /// `GC_SCAN_INTERVAL_MAX`: in a quiet table an entry may be over for so long, in microseconds, until the scan finds it.
@@ -117,11 +117,13 @@ pub struct Netns {
     pub(crate) icmp_busy: bool,
     /// Messages of ICMP that may still be sent to anybody.
     pub(crate) icmp_credit: IcmpCredit,
+    /// The memory of a packet that has left the box, for the next one that comes in (`napi_skb_cache`, net/core/skbuff.c).
+    spare: Option<Skb>,
+    /// What stands in it meanwhile.
+    no_frame: Rc<Frame>,
     child: bool,
     net_ratelimit: log::RateLimit,
     devices: Vec<Device>,
-    /// Where to return to, while a table is walked; empty otherwise.
-    pub(crate) jumpstack: Vec<u32>,
     tables: [Option<LoadedTable>; 5],
     tables6: [Option<LoadedTable>; 5],
     /// Of each table, once a packet has needed them.
@@ -138,6 +140,8 @@ pub struct Netns {
 impl Netns {
     /// A namespace with nothing but `lo`, which is up.
     pub fn new(id: NetnsId, name: &str) -> Netns {
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let nothing = Ip::new(any, any, L4::Other(Protocol(0), Vec::new()));
         let mut ns = Netns {
             id,
             name: name.to_owned(),
@@ -161,10 +165,11 @@ impl Netns {
             softirq: false,
             icmp_busy: false,
             icmp_credit: IcmpCredit::default(),
+            spare: None,
+            no_frame: Rc::new(Frame { src: Mac::ZERO, dst: Mac::ZERO, payload: Payload::Ip(nothing) }),
             child: false,
             net_ratelimit: log::RateLimit::default(),
             devices: Vec::new(),
-            jumpstack: Vec::new(),
             tables: [const { None }; 5],
             tables6: [const { None }; 5],
             entries: [const { None }; 5],
@@ -188,8 +193,22 @@ impl Netns {
     /// A frame comes in by `dev`.
     pub fn receive(&mut self, dev: DevId, id: PacketId, frame: Rc<Frame>, cx: &mut Cx<'_>) {
         let outer = std::mem::replace(&mut self.softirq, true);
-        let _ = dev::netif_rx(self, Skb::from_frame(id, frame), dev, cx);
+        let skb = match self.spare.take() {
+            Some(mut skb) => {
+                skb.renew(id, frame);
+                skb
+            }
+            None => Skb::from_frame(id, frame),
+        };
+        let _ = dev::netif_rx(self, skb, dev, cx);
         self.softirq = outer;
+    }
+
+    /// What is left of a packet that leaves the box (`consume_skb`).
+    pub(crate) fn consume_skb(&mut self, mut skb: Skb) -> Rc<Frame> {
+        let frame = std::mem::replace(&mut skb.frame, Rc::clone(&self.no_frame));
+        self.spare = Some(skb);
+        frame
     }
 
     /// A packet that was sent over `lo` comes back in, or the host's own copy of what it has sent to all.

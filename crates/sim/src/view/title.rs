@@ -205,7 +205,7 @@ pub(super) fn conntrack(step: CtStep, state: CtState, dir: Option<Direction>, co
 
 pub(super) fn expect_event(e: &ExpectEvent) -> Draft {
     let t = &e.row.tuple;
-    let flow = format!("{} → {}", endpoint(t.src, None), endpoint(t.dst, Some(t.key.dport())));
+    let flow = format!("{} → {}", endpoint(t.src(), None), endpoint(t.dst(), Some(t.dport())));
     let title = match e.kind {
         ExpectEventKind::New => format!("helper {} expects {flow}", e.row.helper.name()),
         ExpectEventKind::Destroy => format!("no longer expected: {flow}"),

@@ -107,10 +107,10 @@ fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
                 let port = |p| Some(p);
                 out.text.push(format!(
                     "original {} → {}, expects reply {} → {}",
-                    endpoint(o.src, port(o.key.sport())),
-                    endpoint(o.dst, port(o.key.dport())),
-                    endpoint(r.src, port(r.key.sport())),
-                    endpoint(r.dst, port(r.key.dport())),
+                    endpoint(o.src(), port(o.sport())),
+                    endpoint(o.dst(), port(o.dport())),
+                    endpoint(r.src(), port(r.sport())),
+                    endpoint(r.dst(), port(r.dport())),
                 ));
             }
         }

@@ -437,7 +437,7 @@ fn inet_error(
     let (conn, dir) =
         ns.ct.find(&inverse, zone, cx.now).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
     let c = ns.ct.get(conn).ok_or("nf_ct_icmp: no flow for the quoted packet")?;
-    if c.tuple(dir).dst != ip.dst {
+    if c.tuple(dir).dst() != ip.dst {
         return Err("nf_ct_icmp: outer daddr != inner saddr");
     }
     skb.ct = Ct::Tracked { conn, info: ConnInfo { state: CtState::Related, dir } };

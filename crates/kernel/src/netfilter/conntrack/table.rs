@@ -530,7 +530,7 @@ impl Conntrack {
 
     /// Flows that MASQUERADE gave an address of `dev`: this one, or any.
     pub(crate) fn masqueraded(&self, dev: DevId, addr: Option<Ipv4Addr>) -> Vec<ConnId> {
-        self.ids(&|c| c.masq == Some(dev) && addr.is_none_or(|a| c.reply.dst == IpAddr::V4(a)))
+        self.ids(&|c| c.masq == Some(dev) && addr.is_none_or(|a| c.reply.dst() == IpAddr::V4(a)))
     }
 
     /// Ids of all entries in the table.

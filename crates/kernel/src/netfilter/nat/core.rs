@@ -24,7 +24,7 @@ pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut C
         InetHook::LocalOut => {
             if let Ct::Tracked { conn, info } = skb.ct
                 && let Some(c) = ns.ct.get(conn)
-                && c.tuple(info.dir).dst != c.tuple(info.dir.flip()).src
+                && c.tuple(info.dir).dst() != c.tuple(info.dir.flip()).src()
             {
                 return ip_route_me_harder(ns, skb, cx);
             }
@@ -108,8 +108,8 @@ fn null_binding(
     }
     let addr = match manip {
         // Whatever the other direction has been decided to be.
-        Manip::Src => c.reply.dst,
-        Manip::Dst => c.reply.src,
+        Manip::Src => c.reply.dst(),
+        Manip::Dst => c.reply.src(),
     };
     let range = NatRange { addr: Some((addr, addr)), ..NatRange::default() };
     nf_nat_setup_info(ns, skb, conn, &range, manip, true, cx)

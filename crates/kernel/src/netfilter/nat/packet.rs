@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 /// `nf_nat_ipv4_manip_pkt`: source or destination of the packet become those of `target`. False if they are already.
 pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
-    let (sport, dport) = match (&mut ip.l4, target.key) {
+    let (sport, dport) = match (&mut ip.l4, target.key()) {
         (L4::Tcp(t), L4Key::Ports { .. }) => (&mut t.sport, &mut t.dport),
         (L4::Udp(u), L4Key::Ports { .. }) => (&mut u.sport, &mut u.dport),
         (L4::Icmp(icmp), L4Key::Echo { id: new, .. }) => {
@@ -34,8 +34,8 @@ pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
         _ => return addresses(ip, target, manip),
     };
     let port = match manip {
-        Manip::Src => set(sport, target.key.sport()),
-        Manip::Dst => set(dport, target.key.dport()),
+        Manip::Src => set(sport, target.sport()),
+        Manip::Dst => set(dport, target.dport()),
     };
     addresses(ip, target, manip) | port
 }
@@ -48,8 +48,8 @@ fn other_ports(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
     let Some((sport, dport)) = ip.ports() else { return changed };
     let before = (sport, dport);
     let (sport, dport) = match manip {
-        Manip::Src => (target.key.sport(), dport),
-        Manip::Dst => (sport, target.key.dport()),
+        Manip::Src => (target.sport(), dport),
+        Manip::Dst => (sport, target.dport()),
     };
     let L4::Other(_, bytes) = &mut ip.l4 else { return changed };
     if proto == Protocol::SCTP {
@@ -63,8 +63,8 @@ fn other_ports(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
 
 fn addresses(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
     match manip {
-        Manip::Src => set(&mut ip.src, target.src),
-        Manip::Dst => set(&mut ip.dst, target.dst),
+        Manip::Src => set(&mut ip.src, target.src()),
+        Manip::Dst => set(&mut ip.dst, target.dst()),
     }
 }
 

@@ -48,29 +48,26 @@ pub(crate) fn ipt_do_table(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> Result<(), DropReason> {
-    let v4 = ctx.family == Family::V4;
-    let quick = v4 && !cx.explains() && skb.ip().is_some_and(|ip| ip.src.is_ipv4() && ip.dst.is_ipv4());
-    let said = match quick {
-        true => {
-            let Some(entries) = ns.entries(table).map(Rc::clone) else { return Ok(()) };
-            let Some(base) = entries.base(ctx.hook).copied() else { return Ok(()) };
-            quiet::walk(ns, &entries, base, skb, ctx, cx)
-        }
-        false => {
-            let Some(rules) = ns.table_of(ctx.family, table).map(|t| Rc::clone(&t.rules)) else {
-                return Ok(());
-            };
-            let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
-            match walk(ns, &rules, base, skb, ctx, cx) {
-                ChainEnd::Verdict { verdict, reason, .. } => (verdict, reason),
-                ChainEnd::Policy(verdict) => (verdict, DropReason::NetfilterDrop),
-                ChainEnd::Return => (Verdict::Accept, DropReason::NetfilterDrop),
-            }
-        }
-    };
-    match said {
-        (Verdict::Accept, _) => Ok(()),
-        (Verdict::Drop, reason) => Err(reason),
+    if ctx.family == Family::V4
+        && !cx.explains()
+        && let Some(said) = quiet::walk(ns, table, skb, ctx, cx)
+    {
+        return ends(said);
+    }
+    let Some(rules) = ns.table_of(ctx.family, table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
+    let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
+    ends(match walk(ns, &rules, base, skb, ctx, cx) {
+        ChainEnd::Verdict { verdict, reason, .. } => (verdict, reason),
+        ChainEnd::Policy(verdict) => (verdict, DropReason::NetfilterDrop),
+        ChainEnd::Return => (Verdict::Accept, DropReason::NetfilterDrop),
+    })
+}
+
+#[inline]
+fn ends((verdict, reason): (Verdict, DropReason)) -> Result<(), DropReason> {
+    match verdict {
+        Verdict::Accept => Ok(()),
+        Verdict::Drop => Err(reason),
     }
 }
 

@@ -294,10 +294,10 @@ impl RuleStates {
         (0..self.ends.len()).map(|chain| self.chain(chain))
     }
 
-    /// By its place among all rules of the table.
+    /// Those of all rules of the table, to be changed.
     #[inline]
-    pub(crate) fn at(&mut self, place: usize) -> Option<&mut RuleState> {
-        self.all.get_mut(place)
+    pub(crate) fn all_mut(&mut self) -> &mut [RuleState] {
+        &mut self.all
     }
 }
 
