@@ -115,13 +115,7 @@ fn nf_hook6(
 
 /// Functions that most packets do not meet, apart from those that they do.
 #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
-fn rare_hook(
-    ns: &mut Netns,
-    func: HookFn,
-    skb: Skb,
-    ctx: &HookCtx,
-    cx: &mut Cx<'_>,
-) -> Result<Skb, Cut> {
+fn rare_hook(ns: &mut Netns, func: HookFn, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     match func {
         HookFn::Defrag => ipv4_conntrack_defrag(ns, skb, ctx.hook, cx),
         HookFn::IpvsIn => ip_vs_in(ns, skb, ctx, cx),

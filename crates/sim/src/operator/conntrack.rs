@@ -238,9 +238,7 @@ fn tuples(f: &ConntrackFilter) -> Option<(Tuple, Tuple)> {
         .with_src(addr(f.reply_src).unwrap_or(other.src()))
         .with_dst(addr(f.reply_dst).unwrap_or(other.dst()));
     if let L4Key::Ports { sport, dport } = other.key() {
-        reply = reply
-            .with_sport(f.reply_sport.unwrap_or(sport))
-            .with_dport(f.reply_dport.unwrap_or(dport));
+        reply = reply.with_sport(f.reply_sport.unwrap_or(sport)).with_dport(f.reply_dport.unwrap_or(dport));
     }
     Some((orig, reply))
 }

@@ -241,8 +241,7 @@ fn tuple_words(out: &mut Vec<CtWord>, t: &Tuple, expected: Option<&Tuple>) {
     out.push(CtWord { text: format!("dst={}", t.dst()), nat: dst });
     match t.key() {
         L4Key::Ports { sport, dport } => {
-            let (s, d) =
-                (nat(|a, b| a.sport() != b.sport()), nat(|a, b| a.dport() != b.dport()));
+            let (s, d) = (nat(|a, b| a.sport() != b.sport()), nat(|a, b| a.dport() != b.dport()));
             out.push(CtWord { text: format!("sport={sport}"), nat: s });
             out.push(CtWord { text: format!("dport={dport}"), nat: d });
         }

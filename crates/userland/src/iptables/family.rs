@@ -20,12 +20,6 @@ pub(super) fn program(family: Family) -> &'static str {
     }
 }
 
-/// The program's own name, of which those of -save and -restore are made.
-pub(super) fn of_program(argv0: &str) -> Family {
-    let name = argv0.rsplit('/').next().unwrap_or(argv0);
-    if name.starts_with("ip6tables") { Family::V6 } else { Family::V4 }
-}
-
 /// A match of the lists of iptables that ip6tables has as well, and that is modelled there.
 pub(super) fn has_match(family: Family, name: &str) -> bool {
     match family {

@@ -57,16 +57,14 @@ impl Text for Icmp6Match {
     }
 
     fn list(&self, names: &Names, out: &mut String) {
-        let value: Kind = self.kind.value;
-        let not = if self.kind.not { "!" } else { "" };
-        match named(NAMES, value).filter(|_| !names.numeric) {
-            Some(name) => out.push_str(&format!(" ipv6-icmp {not}{name}")),
-            None => {
-                out.push_str(&format!(" {not}ipv6-icmptype {}", value.0));
-                if (value.1, value.2) != (0, 255) {
-                    out.push_str(&format!(" code {}", value.1));
-                }
-            }
+        let (kind, min, max): Kind = self.kind.value;
+        match (named(NAMES, self.kind.value).filter(|_| !names.numeric), self.kind.not) {
+            (Some(name), not) => out.push_str(&format!(" ipv6-icmp {}{name}", if not { "!" } else { "" })),
+            (None, false) => out.push_str(&format!(" ipv6-icmptype {kind}")),
+            (None, true) => out.push_str(&format!(" ipv6-icmp !type {kind}")),
+        }
+        if (min, max) != (0, 255) && !out.ends_with(|c: char| c.is_ascii_alphabetic()) {
+            out.push_str(&format!(" code {min}"));
         }
     }
 }

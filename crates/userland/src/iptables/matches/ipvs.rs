@@ -8,7 +8,6 @@ use crate::names::{addr, port, protocol};
 use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::matches::{IpvsMatch, IpvsMethod};
 use packet::Family;
-use std::net::{IpAddr, Ipv4Addr};
 
 const METHODS: [(&str, IpvsMethod); 3] =
     [("GATE", IpvsMethod::Gate), ("IPIP", IpvsMethod::Ipip), ("MASQ", IpvsMethod::Masq)];
@@ -37,7 +36,7 @@ impl Text for IpvsMatch {
                 })?;
                 self.proto = Some(given.neg(proto));
             }
-            "vaddr" => self.addr = Some(given.neg(addr::resolved_network(v)?)),
+            "vaddr" => self.addr = Some(given.neg(addr::resolved_network_of(given.family, v)?)),
             "vport" => self.port = Some(given.neg(port::resolved(v)?)),
             "vportctl" => self.portctl = Some(given.neg(port::resolved(v)?)),
             "vdir" => self.dir = Some(one_of(v, &DIRECTIONS, "direction").map_err(bad)?),
@@ -98,7 +97,7 @@ impl Words for IpvsMatch {
         if let Some(n) = &self.addr {
             let host = Names { family: Family::V4, numeric, proto: None }.host(n.value.addr)
                 + &addr::mask_suffix(&n.value);
-            let any = n.value.mask == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && !numeric;
+            let any = n.value.mask.is_unspecified() && !numeric;
             word(5, n.not, "vaddr", if any { "anywhere" } else { &host });
         }
         if let Some(n) = self.port {
