@@ -3,10 +3,12 @@
 use clap::{Parser, Subcommand};
 use cluster::kube_proxy::{Case, Family, Mode, NotModelled, Version};
 use kernel::Netns;
+use nflab::flows::{self, Flow, Proto};
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use workshop::{Lab, LabRun, Setting};
@@ -63,6 +65,45 @@ enum Command {
         #[arg(long, default_value = "4", value_parser = family)]
         family: Family,
     },
+    /// Follow one packet through a node's rules and explain what becomes of it: each hook, each rule that matched, the answer
+    /// and the rule that decided.
+    Flow {
+        /// What `nflab kube-proxy` reads; `-` reads standard input.
+        input: PathBuf,
+        /// Source address.
+        #[arg(long)]
+        src: IpAddr,
+        /// Destination address.
+        #[arg(long)]
+        dst: IpAddr,
+        /// Destination port.
+        #[arg(long)]
+        port: u16,
+        /// The protocol.
+        #[arg(long, default_value = "tcp")]
+        proto: Proto,
+        /// kube-proxy's mode: iptables or nftables.
+        #[arg(long, default_value = "iptables")]
+        mode: Mode,
+        /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
+        #[arg(long, value_name = "VERSION")]
+        kube_version: Option<Version>,
+        /// On which Node of the input; the case's own if not given.
+        #[arg(long)]
+        node: Option<String>,
+        /// After which sync, counted from 1.
+        #[arg(long, default_value_t = 1)]
+        step: usize,
+        /// Show the rules that did not match as well.
+        #[arg(long)]
+        all: bool,
+        /// Where chance begins: another number may choose another endpoint.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
         /// Print JSON instead of text.
@@ -117,6 +158,24 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
         Command::KubeProxy { input, out, mode, kube_version } => kube_proxy(&input, &out, mode, kube_version),
         Command::Flows { input, flows, step, family } => judge_flows(&input, &flows, step, family),
+        Command::Flow { input, src, dst, port, proto, mode, kube_version, node, step, all, seed, json } => {
+            let mut case = Case::read(&read(&input)?).map_err(|e| format!("{}: {e}", input.display()))?;
+            case.config.version = kube_version.unwrap_or(case.config.version);
+            if let Some(name) = node {
+                flows::on_node(&mut case, &name, step)?;
+            }
+            if src.is_ipv4() != dst.is_ipv4() {
+                return Err("expected --src and --dst of one family".to_owned());
+            }
+            let flow = Flow { name: "packet".to_owned(), src, dst, port, proto };
+            let explained = flows::explain(&case, &flow, mode, step, seed)?;
+            let text = match json {
+                true => serde_json::to_string_pretty(&explained).map_err(|e| e.to_string())? + "\n",
+                false => explained.text(all),
+            };
+            print(&text)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
         Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
@@ -174,10 +233,10 @@ fn family(text: &str) -> Result<Family, String> {
     }
 }
 
-fn judge_flows(input: &Path, flows: &Path, step: usize, family: Family) -> Result<ExitCode, String> {
+fn judge_flows(input: &Path, file: &Path, step: usize, family: Family) -> Result<ExitCode, String> {
     let case = Case::read(&read(input)?).map_err(|e| format!("{}: {e}", input.display()))?;
-    let list = nflab::flows::read_flows(&read(flows)?).map_err(|e| format!("{}: {e}", flows.display()))?;
-    let report = nflab::flows::judge(&case, &list, family, step)?;
+    let list = flows::read_flows(&read(file)?).map_err(|e| format!("{}: {e}", file.display()))?;
+    let report = flows::judge(&case, &list, family, step)?;
     print(&(serde_json::to_string_pretty(&report).map_err(|e| e.to_string())? + "\n"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -102,12 +102,12 @@ fn sctp_init(sport: u16, dport: u16) -> Vec<u8> {
 }
 
 /// An endpoint as kube-proxy writes it.
-fn endpoint(addr: IpAddr, port: u16) -> String {
+pub(super) fn endpoint(addr: IpAddr, port: u16) -> String {
     std::net::SocketAddr::new(addr, port).to_string()
 }
 
-/// Follows a flow through the iptables rules of a node.
-pub(super) fn iptables(node: &mut Node, flow: &Flow) -> Result<Outcome, String> {
+/// Follows a flow through the rules of a node.
+pub(super) fn judge_one(node: &mut Node, flow: &Flow) -> Result<Outcome, String> {
     if packet::Family::of(flow.src) != node.family || packet::Family::of(flow.dst) != node.family {
         return Err(format!("flow {:?}: its addresses are of the other family", flow.name));
     }

@@ -6,12 +6,15 @@
 //! `tracePacket`): every packet comes in at PREROUTING, whoever sent it; then it meets the filter chains of kube-proxy one
 //! after the other, with its first new destination address and its old port.
 
+mod explain;
 mod judge;
 pub mod node;
 
-pub use judge::{Flow, Kind, Outcome};
+pub use explain::{Explanation, Part, Step, Visit};
+pub use judge::{Flow, Kind, Outcome, Proto};
 
-use cluster::kube_proxy::{Case, Family, Mode};
+use cluster::Object;
+use cluster::kube_proxy::{Case, Change, Family, Mode};
 use node::Node;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,9 +63,51 @@ pub fn judge(case: &Case, flows: &[Flow], family: Family, step: usize) -> Result
     node.load_iptables(case, family, step)?;
     let mut judged = Vec::new();
     for flow in flows {
-        let iptables = judge::iptables(&mut node, flow)?;
+        let iptables = judge::judge_one(&mut node, flow)?;
         judged.push(Judged { name: flow.name.clone(), iptables, nftables: None });
     }
-    let _ = Mode::Nftables;
     Ok(Report { flows: judged })
+}
+
+/// Makes the node of that name the one that kube-proxy runs on: its Node object as it stands after sync `step`.
+///
+/// # Errors
+/// There is no such Node; the message names those that there are.
+pub fn on_node(case: &mut Case, name: &str, step: usize) -> Result<(), String> {
+    let changes = case.steps.iter().take(step).flatten();
+    let nodes = changes.filter_map(|change| match change {
+        Change::Apply(object) => match object.as_ref() {
+            Object::Node(node) => Some(node),
+            _ => None,
+        },
+        _ => None,
+    });
+    let nodes: Vec<_> = nodes.collect();
+    let Some(node) = nodes.iter().rfind(|n| n.metadata.name == name) else {
+        let mut names: Vec<&str> = nodes.iter().map(|n| n.metadata.name.as_str()).collect();
+        names.dedup();
+        let there = if names.is_empty() { "there is no Node at all".to_owned() } else { names.join(", ") };
+        return Err(format!("there is no Node {name:?}; these are: {there}"));
+    };
+    case.config = case.config.clone().on_node(node);
+    Ok(())
+}
+
+/// Explains one packet on the node of a case after its sync `step`, in one mode.
+///
+/// # Errors
+/// As of [`judge`]; or the mode is one whose rules are not followed.
+pub fn explain(case: &Case, flow: &Flow, mode: Mode, step: usize, seed: u64) -> Result<Explanation, String> {
+    let family = match flow.dst {
+        std::net::IpAddr::V4(_) => Family::V4,
+        std::net::IpAddr::V6(_) => Family::V6,
+    };
+    let mut node = Node::new(&case.config, family);
+    match mode {
+        Mode::Iptables => node.load_iptables(case, family, step)?,
+        Mode::Nftables | Mode::Ipvs => {
+            return Err(format!("rules of mode {mode} are not followed; expected mode iptables"));
+        }
+    }
+    explain::explain(&mut node, flow, seed)
 }

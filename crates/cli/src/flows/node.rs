@@ -6,7 +6,8 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use kernel::dev::{DevKind, IfAddr};
 use kernel::netfilter::xtables::matches::{Match, Nfacct};
 use kernel::netfilter::xtables::{LoadedTable, RuleSet, TableId};
-use kernel::{DevId, Netns, NetnsId};
+use kernel::route::{FibTable, NextHop, Route, RouteKind, Scope, proto};
+use kernel::{DevId, Netns, NetnsId, PutRoute};
 use packet::Mac;
 use std::net::IpAddr;
 use userland::iptables::{RestoreOptions, TableStore, apply_restore, iptables};
@@ -56,6 +57,20 @@ impl Node {
                 IpAddr::V6(ip) => drop(ns.add_addr6(dev, Ipv6Net::new_assert(*ip, 64))),
             }
         }
+        // Whatever is nowhere near leaves for the LAN.
+        let everywhere = Route {
+            table: FibTable::MAIN,
+            dst: Ipv4Net::default(),
+            kind: RouteKind::Unicast,
+            hops: vec![NextHop::new(None, uplink)],
+            prefsrc: None,
+            metric: 0,
+            scope: Scope::Link,
+            proto: proto::BOOT,
+            mtu: None,
+        };
+        // The table is empty, and the device is up.
+        let _ = ns.add_route(everywhere, PutRoute::Add);
         let masquerade = 1u32.checked_shl(u32::from(config.masquerade_bit)).unwrap_or(0);
         Node { ns, family: engine_family(family), masquerade, uplink, pods }
     }

@@ -39,7 +39,7 @@ pub use step::{Area, Step, Tone, steps};
 pub use strip::{HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
-pub use why::{Skipped, Token, Why, why};
+pub use why::{Skipped, Token, Why, rule_parts, why};
 
 use crate::{EventId, World};
 use kernel::PacketId;

@@ -247,6 +247,15 @@ fn rule(ns: &Netns, r: &RuleStep, out: &mut Why) {
     }
 }
 
+/// The parts of a rule that was asked, and what the packet had; nothing for the end of a chain.
+pub fn rule_parts(ns: &Netns, step: &RuleStep) -> Vec<Token> {
+    let (RuleOutcome::Match { rule, checks } | RuleOutcome::NoMatch { rule, checks }) = &step.outcome else {
+        return Vec::new();
+    };
+    let set = ns.table_of(step.ctx.family, step.table).map(|t| &*t.rules);
+    set.map(|set| tokens(set, rule, checks)).unwrap_or_default()
+}
+
 fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
     userland::iptables::rule_tokens(set, rule)
         .into_iter()
