@@ -98,7 +98,7 @@ fn find_best_ips_proto(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId,
         }
         (IpAddr::V6(min), IpAddr::V6(max), IpAddr::V6(src), IpAddr::V6(dst)) if min != max => {
             let zone = ns.ct.get(conn).map_or(0, |c| u32::from(c.zone.id));
-            IpAddr::V6(best_of6((min, max), (src, dst), zone, range.persistent))
+            IpAddr::V6(best_of6((min, max), (src, dst), zone, range.persistent, manip))
         }
         _ => min,
     };
@@ -114,6 +114,7 @@ fn best_of6(
     (src, dst): (Ipv6Addr, Ipv6Addr),
     zone: u32,
     persistent: bool,
+    manip: Manip,
 ) -> Ipv6Addr {
     let words = |a: Ipv6Addr| [96, 64, 32, 0].map(|shift| (a.to_bits() >> shift & 0xffff_ffff) as u32);
     let raw = |a: Ipv6Addr| words(a).map(u32::swap_bytes);
@@ -125,7 +126,12 @@ fn best_of6(
         let (first, size) = if full { (0, u32::MAX) } else { (min, max.wrapping_sub(min).wrapping_add(1)) };
         let word = first.wrapping_add(((u64::from(hash) * u64::from(size)) >> 32) as u32);
         full |= word != max;
-        hash ^= if persistent { 0 } else { dst };
+        // The kernel writes into the tuple that it hashes: a destination is the new one already.
+        hash ^= match manip {
+            _ if persistent => 0,
+            Manip::Src => dst,
+            Manip::Dst => word.swap_bytes(),
+        };
         out = out << 32 | u128::from(word);
     }
     Ipv6Addr::from_bits(out)
