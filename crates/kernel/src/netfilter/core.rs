@@ -4,6 +4,7 @@ use super::conntrack::{ct_probe, nf_confirm, nf_conntrack_in};
 use super::hook::{HookFn, HookPoint, InetHook};
 use super::ipvs::{ip_vs_forward_icmp, ip_vs_in, ip_vs_out};
 use super::nat::{nf_nat_inet_fn, nf_nat_ipv4_fn};
+use super::nftables::{ChainType, NftBase, nft_do_chain};
 use super::xtables::{RouteKey, TableId, Verdict, ipt_do_table, only_policy};
 use crate::event::{HookCtx, What};
 use crate::ipv4::{ip_route_me_harder, ipv4_conntrack_defrag};
@@ -100,6 +101,12 @@ fn nf_hook6(
                 }
                 skb
             }
+            HookFn::Nft(base) => {
+                if let Err(reason) = nft_do_chain(ns, base, &mut skb, &ctx, cx) {
+                    return Err(cx.drop(&skb, reason));
+                }
+                skb
+            }
             HookFn::Nat => nf_nat_inet_fn(ns, skb, &ctx, cx)?,
             HookFn::Confirm => nf_confirm(ns, skb, &ctx, cx)?,
             HookFn::Sabotage
@@ -118,6 +125,7 @@ fn nf_hook6(
 fn rare_hook(ns: &mut Netns, func: HookFn, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     match func {
         HookFn::Defrag => ipv4_conntrack_defrag(ns, skb, ctx.hook, cx),
+        HookFn::Nft(base) => nft_hook(ns, base, skb, ctx, cx),
         HookFn::IpvsIn => ip_vs_in(ns, skb, ctx, cx),
         HookFn::IpvsForwardIcmp => ip_vs_forward_icmp(ns, skb, ctx, cx),
         HookFn::IpvsOut => ip_vs_out(ns, skb, ctx, cx),
@@ -146,6 +154,19 @@ fn table_hook(
         None => ipt_do_table(ns, table, &mut skb, ctx, cx),
     };
     if let Err(reason) = said {
+        return Err(cx.drop(&skb, reason));
+    }
+    if reroutes && RouteKey::of(&skb) != before {
+        return ip_route_me_harder(ns, skb, cx);
+    }
+    Ok(skb)
+}
+
+/// `nft_do_chain_ipv4`, and `nf_route_table_hook4` for chains of type route, after which a packet may need another route.
+fn nft_hook(ns: &mut Netns, base: NftBase, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let reroutes = base.kind == ChainType::Route;
+    let before = reroutes.then(|| RouteKey::of(&skb)).flatten();
+    if let Err(reason) = nft_do_chain(ns, base, &mut skb, ctx, cx) {
         return Err(cx.drop(&skb, reason));
     }
     if reroutes && RouteKey::of(&skb) != before {

@@ -23,6 +23,7 @@ use crate::netfilter::conntrack::{Conntrack, TemplateId, ct_kill, expire_expecta
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
+use crate::netfilter::nftables::Nftables;
 use crate::netfilter::xtables::matches::{Nfacct, RecentTables};
 use crate::netfilter::xtables::{Entries, LoadedTable, TableId};
 use crate::route::{Fib, Peer, Pmtu};
@@ -100,6 +101,8 @@ pub struct Netns {
     pub ipsets: IpSets,
     /// Virtual servers.
     pub ipvs: Ipvs,
+    /// Tables of nf_tables; changed by [`Netns::commit_nftables`].
+    pub nft: Nftables,
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
@@ -153,6 +156,7 @@ impl Netns {
             ct: Conntrack::new(),
             ipsets: IpSets::default(),
             ipvs: Ipvs::default(),
+            nft: Nftables::default(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
             recent: RecentTables::new(),

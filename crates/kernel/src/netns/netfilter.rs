@@ -6,6 +6,7 @@ use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, pri
 use crate::netfilter::ipvs::{
     DestSpec, Endpoint, IpvsError, ServiceId, ServiceSpec, ip_vs_conn_gc, ip_vs_flush_nodest,
 };
+use crate::netfilter::nftables::Nftables;
 use crate::netfilter::xtables::matches::{Match, recent_tables_for};
 use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::{Entries, LoadedTable, Rule, RuleSet, RuleSetError, TableId};
@@ -217,11 +218,34 @@ impl Netns {
     }
 
     fn register_table(&mut self, family: Family, table: TableId) {
-        let func = if table == TableId::Nat { HookFn::Nat } else { HookFn::Table(table) };
+        let func = HookFn::Table(table);
         for &hook in table.hooks() {
             let point = HookPoint { family, hook };
-            self.hooks.register(HookOps { point, priority: table.priority(hook), func });
+            let ops = HookOps { point, priority: table.priority(hook), func };
+            match table {
+                TableId::Nat => self.hooks.register_nat(ops),
+                _ => self.hooks.register(ops),
+            }
         }
+    }
+
+    /// `nf_tables_commit`: the tables that a transaction has made take the place of the others. New base chains are registered,
+    /// those that are gone are not any more, and conntrack is turned on or off as the rules ask. What does not stand is refused
+    /// before ([`NftTable::validate`](crate::netfilter::nftables::NftTable::validate)).
+    pub fn commit_nftables(&mut self, nft: Nftables) {
+        let old = self.nft.registered();
+        let new = nft.registered();
+        for gone in old.iter().filter(|r| !new.contains(r)) {
+            let func = HookFn::Nft(gone.base);
+            self.hooks.unregister(func);
+            self.hooks.unregister_nat(func);
+        }
+        for r in new.iter().filter(|r| !old.contains(r)) {
+            let ops = HookOps { point: r.point, priority: r.priority, func: HookFn::Nft(r.base) };
+            if r.nat { self.hooks.register_nat(ops) } else { self.hooks.register(ops) }
+        }
+        self.nft = nft;
+        self.update_conntrack();
     }
 
     /// `nf_ct_netns_get`: conntrack runs for a family while somebody needs it there.
@@ -233,7 +257,8 @@ impl Netns {
             };
             let wanted = self.probe && family == Family::V4
                 || self.era.conntrack_everywhere()
-                || tables.iter().flatten().any(|t| t.rules.uses_conntrack());
+                || tables.iter().flatten().any(|t| t.rules.uses_conntrack())
+                || self.nft.uses_conntrack(family);
             self.set_conntrack(family, wanted);
         }
     }

@@ -10,6 +10,7 @@ mod ipset;
 mod ipvsadm;
 mod modprobe;
 mod nfacct;
+mod nft;
 mod sysctl;
 
 pub use ip::{brief_addresses, route_text};
@@ -47,7 +48,7 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 14] = [
+pub const PROGRAMS: [&str; 15] = [
     "ip",
     "bridge",
     "iptables",
@@ -55,6 +56,7 @@ pub const PROGRAMS: [&str; 14] = [
     "iptables-restore",
     "ipset",
     "ipvsadm",
+    "nft",
     "conntrack",
     "sysctl",
     "modprobe",
@@ -79,6 +81,7 @@ pub fn command(
         "bridge" => Ok(bridge::bridge(world, host, argv)),
         "sysctl" => Ok(sysctl::sysctl(world, host, argv)),
         "ipvsadm" => Ok(ipvsadm::ipvsadm(world, host, argv, stdin)),
+        "nft" => Ok(nft::nft(world, host, argv, stdin)),
         "conntrack" => Ok(conntrack::conntrack(world, host, argv)),
         "iptables"
         | "iptables-legacy"
@@ -108,6 +111,11 @@ pub(crate) fn ipset_restore(ns: &mut Netns, text: &str) -> Result<(), String> {
 /// `ipvsadm -R` while a box is set up. `Err` is what ipvsadm says.
 pub(crate) fn ipvsadm_restore(ns: &mut Netns, text: &str) -> Result<(), String> {
     ipvsadm::restore(ns, text)
+}
+
+/// `nft -f -` on a box. `Err` is what is wrong with the text.
+pub fn nft_load(ns: &mut Netns, text: &str) -> Result<(), Diagnostic> {
+    nft::load(ns, text)
 }
 
 /// An option that is not modelled.

@@ -34,6 +34,7 @@ pub(crate) fn frame_of(what: &What) -> Option<&Rc<Frame>> {
             let RuleStep { frame, .. } = &**step;
             Some(frame)
         }
+        What::Nft(step) => Some(&step.frame),
         What::Nat { after, .. } | What::Ipvs { step: IpvsStep::Rewritten { after, .. }, .. } => Some(after),
         What::CtProbe { frame, .. } => Some(frame),
         _ => None,

@@ -8,6 +8,7 @@ mod assoc;
 mod capture;
 mod ct;
 mod fields;
+mod nft;
 mod node;
 mod packets;
 mod place;

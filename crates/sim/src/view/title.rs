@@ -170,7 +170,7 @@ pub(super) fn rule(ns: &Netns, step: &RuleStep, skipped: usize) -> Draft {
     draft
 }
 
-fn none_matched(n: usize) -> String {
+pub(super) fn none_matched(n: usize) -> String {
     match n {
         0 => String::new(),
         1 => "1 rule, no match".to_owned(),

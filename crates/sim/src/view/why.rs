@@ -59,8 +59,10 @@ pub fn why(world: &World, step: &Step) -> Why {
     let mut out = Why::default();
     let (Some(ns), Some(e)) = (world.host(step.host), world.log().get(step.key)) else { return out };
     for id in &step.skipped {
-        if let Some(Seen::Kernel(What::Rule(r))) = world.log().get(*id).map(|e| &e.seen) {
-            out.skipped.extend(skipped(ns, r));
+        match world.log().get(*id).map(|e| &e.seen) {
+            Some(Seen::Kernel(What::Rule(r))) => out.skipped.extend(skipped(ns, r)),
+            Some(Seen::Kernel(What::Nft(r))) => out.skipped.extend(super::nft::skipped(ns, r)),
+            _ => {}
         }
     }
     let Seen::Kernel(what) = &e.seen else { return out };
@@ -71,6 +73,7 @@ pub fn why(world: &World, step: &Step) -> Why {
 fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
     match what {
         What::Rule(r) => rule(ns, r, out),
+        What::Nft(r) => super::nft::why(ns, r, out),
         What::Nat { conn, before, after, .. } => {
             out.text.push(format!("Entry {} of conntrack says so, for this packet and all that follow it.", entry(*conn)));
             out.change = Some((Rc::clone(before), Rc::clone(after)));

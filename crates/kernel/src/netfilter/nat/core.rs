@@ -6,7 +6,8 @@ use super::{Manip, NatRange};
 use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
 use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, Tuple, ct_kill, status, try_assign_helper};
-use crate::netfilter::hook::InetHook;
+use crate::netfilter::hook::{HookFn, HookPoint, InetHook};
+use crate::netfilter::nftables::nft_do_chain;
 use crate::netfilter::xtables::{TableId, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 use packet::{L4, Protocol};
@@ -55,8 +56,18 @@ pub(crate) fn nf_nat_inet_fn(
         }
         return nf_nat_packet(ns, skb, conn, info.dir, ctx, cx);
     }
-    if let Err(reason) = ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx) {
-        return Err(cx.drop(&skb, reason));
+    // The first one that decides ends it.
+    let point = HookPoint { family: ctx.family, hook: ctx.hook };
+    let mut n = 0;
+    while let Some(func) = ns.hooks.nat(point, n).filter(|_| !initialized(ns, conn, manip)) {
+        n += 1;
+        let said = match func {
+            HookFn::Nft(base) => nft_do_chain(ns, base, &mut skb, ctx, cx),
+            _ => ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx),
+        };
+        if let Err(reason) = said {
+            return Err(cx.drop(&skb, reason));
+        }
     }
     if !initialized(ns, conn, manip)
         && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)

@@ -122,7 +122,7 @@ impl Snat {
 
 impl Masquerade {
     /// `nf_nat_masquerade_ipv4`: the address of the output device that suits the next hop.
-    pub(super) fn eval(
+    pub(crate) fn eval(
         &self,
         ns: &mut Netns,
         skb: &Skb,
@@ -159,7 +159,7 @@ impl Masquerade {
 
 impl Redirect {
     /// `nf_nat_redirect_ipv4`: to 127.0.0.1 in OUTPUT, to the first address of the input device in PREROUTING.
-    pub(super) fn eval(
+    pub(crate) fn eval(
         &self,
         ns: &mut Netns,
         skb: &Skb,

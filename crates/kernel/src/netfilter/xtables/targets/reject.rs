@@ -115,7 +115,7 @@ pub struct Reject {
 
 impl Reject {
     /// Sends the answer and drops the packet.
-    pub(super) fn eval(self, ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) -> TargetVerdict {
+    pub(crate) fn eval(self, ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) -> TargetVerdict {
         let v6 = skb.ip().is_some_and(|ip| ip.dst.is_ipv6());
         match self.with.icmp_code() {
             Some(code) if v6 => {
