@@ -71,6 +71,11 @@ fn every_flow_in_mode_iptables() {
 }
 
 #[test]
+fn every_flow_in_mode_nftables() {
+    assert_eq!(compare("nftables"), 921);
+}
+
+#[test]
 fn a_thousand_endpoints_are_all_found() {
     let case = Case::read(&read(&data("cases/103-large-cluster-1000/input.yaml"))).unwrap();
     let rules = case.record(Some(cluster::kube_proxy::Mode::Iptables)).unwrap();

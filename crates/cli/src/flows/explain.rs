@@ -6,6 +6,7 @@
 
 use super::judge::{Flow, Kind, Outcome, Proto, endpoint, judge_one};
 use super::node::Node;
+use cluster::kube_proxy::Mode;
 use kernel::event::{RuleOutcome, RuleStep, What};
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nat::Manip;
@@ -106,8 +107,8 @@ pub struct Explanation {
 }
 
 /// Follows a packet.
-pub(super) fn explain(node: &mut Node, flow: &Flow, seed: u64) -> Result<Explanation, String> {
-    let outcome = judge_one(node, flow)?;
+pub(super) fn explain(node: &mut Node, mode: Mode, flow: &Flow, seed: u64) -> Result<Explanation, String> {
+    let outcome = judge_one(node, mode, flow)?;
     node.ns.forget_flows();
     let mut way = Way { node, chance: Chance::new(seed, 1), ids: Ids::default(), visits: Vec::new() };
     let sent = way.node.ns.has_local_addr(flow.src);

@@ -1,8 +1,10 @@
 //! One flow.
 
 use super::node::Node;
-use kernel::event::HookCtx;
+use cluster::kube_proxy::Mode;
+use kernel::event::{Event, HookCtx, NftOutcome, RuleOutcome, What};
 use kernel::netfilter::hook::InetHook;
+use kernel::netfilter::nftables::{NatKind, NftFamily, NftVerdict, Nftables, Stmt};
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{ChainEnd, TableId, Verdict};
 use kernel::{Chance, Cx, Ids, Instant, PacketId, Script, Skb, SkbOwner};
@@ -107,79 +109,125 @@ pub(super) fn endpoint(addr: IpAddr, port: u16) -> String {
 }
 
 /// Follows a flow through the rules of a node.
-pub(super) fn judge_one(node: &mut Node, flow: &Flow) -> Result<Outcome, String> {
+pub(super) fn judge_one(node: &mut Node, mode: Mode, flow: &Flow) -> Result<Outcome, String> {
     if packet::Family::of(flow.src) != node.family || packet::Family::of(flow.dst) != node.family {
         return Err(format!("flow {:?}: its addresses are of the other family", flow.name));
     }
-    let mut chance = Chance::Script(Script::default());
-    let mut output: Vec<String> = Vec::new();
-    let (mut masq, mut first) = (false, None);
+    let before = node.ns.nft.clone();
+    let outcome = all_ways(node, mode, flow, &before);
+    node.ns.nft = before;
+    outcome
+}
+
+fn all_ways(node: &mut Node, mode: Mode, flow: &Flow, before: &Nftables) -> Result<Outcome, String> {
+    let mut script = Script::default();
+    let (mut output, mut masq, mut first) = (Vec::new(), false, None);
     for _ in 0..WAYS_MAX {
-        let skb = prerouting(node, flow, &mut chance);
-        if let Some(skb) = skb {
-            masq |= skb.mark & node.masquerade != 0;
-            if let Some(to) = destination(node, flow, &skb, &chance)
-                && !output.contains(&to)
-            {
-                output.push(to);
-            }
-            first.get_or_insert(skb);
+        // Sets of a table remember sources.
+        node.ns.nft = before.clone();
+        let mut chance = Chance::Script(std::mem::take(&mut script));
+        let end = prerouting(node, flow, &mut chance, None);
+        if let Chance::Script(asked) = chance {
+            script = asked;
         }
-        let Chance::Script(script) = &mut chance else { break };
-        if !script.again() {
-            let kind = if output.is_empty() { Kind::Verdict } else { Kind::Dnat };
-            let Some(skb) = first else { return Ok(Outcome { kind, output: vec!["DROP".to_owned()], masq }) };
-            output.extend(filter(node, flow, skb));
-            let kind = if output.is_empty() { Kind::None } else { kind };
+        let said = match &end {
+            Some(skb) => {
+                masq |= skb.mark & node.masquerade != 0;
+                destination(node, flow, skb, &script)
+            }
+            None => Some(verdict_of(&again(node, flow, &script)).to_owned()),
+        };
+        output.extend(said.filter(|s| !output.contains(s)));
+        let passed = end.is_some();
+        first.get_or_insert(end);
+        if !passed || !script.again() {
+            let kind = match first.flatten() {
+                // It never came to the other chains.
+                None => Kind::Verdict,
+                Some(skb) => {
+                    let kind = if output.is_empty() { Kind::Verdict } else { Kind::Dnat };
+                    output.extend(filter(node, mode, flow, skb));
+                    if output.is_empty() { Kind::None } else { kind }
+                }
+            };
             return Ok(Outcome { kind, output, masq });
         }
     }
     Err(format!("flow {:?}: chance can do more than {WAYS_MAX} things with it", flow.name))
 }
 
-/// Lends the node a context in which nothing is kept.
-fn with<T>(node: &mut Node, chance: &mut Chance, f: impl FnOnce(&mut Node, &mut Cx<'_>) -> T) -> T {
+/// Lends the node a context.
+fn with<T>(
+    node: &mut Node,
+    chance: &mut Chance,
+    log: Option<&mut Vec<Event>>,
+    f: impl FnOnce(&mut Node, &mut Cx<'_>) -> T,
+) -> T {
     let (mut ids, mut out) = (Ids::default(), Vec::new());
     let id = node.ns.id;
-    f(node, &mut Cx { now: Instant(0), netns: id, rng: chance, ids: &mut ids, log: None, out: &mut out })
-}
-
-fn skb(node: &Node, flow: &Flow) -> Skb {
-    let mut skb = Skb::local(PacketId(0), flow.packet(), SkbOwner::None);
-    skb.dev = Some(node.device_from(flow.src));
-    skb
+    f(node, &mut Cx { now: Instant(0), netns: id, rng: chance, ids: &mut ids, log, out: &mut out })
 }
 
 /// The packet behind PREROUTING; `None` if it ended there.
-fn prerouting(node: &mut Node, flow: &Flow, chance: &mut Chance) -> Option<Skb> {
+fn prerouting(
+    node: &mut Node,
+    flow: &Flow,
+    chance: &mut Chance,
+    log: Option<&mut Vec<Event>>,
+) -> Option<Skb> {
     node.ns.forget_flows();
-    let skb = skb(node, flow);
-    with(node, chance, |node, cx| node.ns.run_hook(InetHook::PreRouting, skb.clone(), skb.dev, None, cx).ok())
+    let mut skb = Skb::local(PacketId(0), flow.packet(), SkbOwner::None);
+    let indev = Some(node.device_from(flow.src));
+    skb.dev = indev;
+    with(node, chance, log, |node, cx| node.ns.run_hook(InetHook::PreRouting, skb, indev, None, cx).ok())
+}
+
+/// The same way once more, with an eye on the rules.
+fn again(node: &mut Node, flow: &Flow, script: &Script) -> Vec<Event> {
+    let mut log = Vec::new();
+    prerouting(node, flow, &mut Chance::Script(script.same()), Some(&mut log));
+    log
 }
 
 /// The packet's new destination, if a rule gave it one.
-fn destination(node: &mut Node, flow: &Flow, skb: &Skb, chance: &Chance) -> Option<String> {
+fn destination(node: &mut Node, flow: &Flow, skb: &Skb, script: &Script) -> Option<String> {
     let ip = skb.ip()?;
     let port = ip.ports().map(|(_, dport)| dport)?;
-    if (ip.dst, port) != (flow.dst, flow.port) {
-        return Some(endpoint(ip.dst, port));
-    }
-    // The rule may have named what the packet had. The same way once more, with an eye on the rule.
-    let mut chance = match chance {
-        Chance::Script(script) => Chance::Script(script.same()),
-        drawn @ Chance::Drawn(_) => drawn.clone(),
-    };
-    node.ns.forget_flows();
-    let mut again = self::skb(node, flow);
-    let ctx = ctx(node, InetHook::PreRouting, &again);
-    let end = with(node, &mut chance, |node, cx| {
-        node.ns.walk_chain(TableId::Nat, InetHook::PreRouting.chain(), &mut again, &ctx, cx)
-    });
-    match end {
-        Some(ChainEnd::Verdict { rule, .. }) if matches!(rule.target, Target::Dnat(_)) => {
-            Some(endpoint(ip.dst, port))
+    // A rule may have named what the packet had.
+    let named = (ip.dst, port) != (flow.dst, flow.port) || again(node, flow, script).iter().any(translates);
+    named.then(|| endpoint(ip.dst, port))
+}
+
+/// A rule that gives destinations has matched.
+fn translates(event: &Event) -> bool {
+    match &event.what {
+        What::Rule(step) => {
+            matches!(&step.outcome, RuleOutcome::Match { rule, .. } if matches!(rule.target, Target::Dnat(_)))
         }
-        _ => None,
+        What::Nft(step) => match &step.outcome {
+            NftOutcome::Match { rule, .. } => {
+                rule.stmts.iter().any(|s| matches!(s, Stmt::Nat(nat) if nat.manip == NatKind::Dnat))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// What kube-proxy's filter chains say, one after the other, of a packet that has its new address and its old port.
+fn filter(node: &mut Node, mode: Mode, flow: &Flow, mut skb: Skb) -> Vec<String> {
+    let dst = skb.ip().map_or(flow.dst, |ip| ip.dst);
+    if let Some(ip) = skb.ip_mut() {
+        *ip = Flow { dst, ..flow.clone() }.packet();
+    }
+    match mode {
+        Mode::Nftables => {
+            let chains = [("filter-forward", InetHook::Forward), ("filter-input", InetHook::LocalIn)];
+            let mut ends = chains.into_iter().filter_map(|chain| nft_filter(node, chain, skb.clone()));
+            // The first that ends it ends it.
+            ends.next().into_iter().collect()
+        }
+        _ => FILTER_CHAINS.into_iter().filter_map(|chain| xt_filter(node, chain, skb.clone())).collect(),
     }
 }
 
@@ -187,32 +235,60 @@ fn ctx(node: &Node, hook: InetHook, skb: &Skb) -> HookCtx {
     HookCtx { family: node.family, hook, indev: skb.dev, outdev: None, physin: None, physout: None }
 }
 
-/// What kube-proxy's chains in filter say, one after the other, of a packet that has its new address and its old port.
-fn filter(node: &mut Node, flow: &Flow, mut skb: Skb) -> Vec<String> {
-    let dst = skb.ip().map_or(flow.dst, |ip| ip.dst);
-    if let Some(ip) = skb.ip_mut() {
-        *ip = Flow { dst, ..flow.clone() }.packet();
-    }
+fn xt_filter(node: &mut Node, chain: &str, mut skb: Skb) -> Option<String> {
+    let mut chance = Chance::Script(Script::default());
     let ctx = ctx(node, InetHook::Forward, &skb);
-    let mut output = Vec::new();
-    for chain in FILTER_CHAINS {
-        let mut chance = Chance::Script(Script::default());
-        let mut skb = skb.clone();
-        let end = with(node, &mut chance, |node, cx| {
-            node.ns.walk_chain(TableId::Filter, chain, &mut skb, &ctx, cx)
-        });
-        if let Some(ChainEnd::Verdict { verdict, rule, .. }) = end {
-            output.push(word(verdict, &rule.target).to_owned());
+    let end = with(node, &mut chance, None, |node, cx| {
+        node.ns.walk_chain(TableId::Filter, chain, &mut skb, &ctx, cx)
+    });
+    match end? {
+        ChainEnd::Verdict { verdict: Verdict::Accept, .. } => Some("ACCEPT".to_owned()),
+        ChainEnd::Verdict { rule, .. } => {
+            Some(drop_word(matches!(rule.target, Target::Reject(_))).to_owned())
         }
+        ChainEnd::Policy(_) | ChainEnd::Return => None,
     }
-    output
 }
 
-/// A verdict as kube-proxy's rules spell it.
-fn word(verdict: Verdict, target: &Target) -> &'static str {
-    match (verdict, target) {
-        (Verdict::Accept, _) => "ACCEPT",
-        (Verdict::Drop, Target::Reject(_)) => "REJECT",
-        (Verdict::Drop, _) => "DROP",
-    }
+fn nft_filter(node: &mut Node, (chain, hook): (&str, InetHook), mut skb: Skb) -> Option<String> {
+    let mut chance = Chance::Script(Script::default());
+    let ctx = ctx(node, hook, &skb);
+    let family = match node.family {
+        packet::Family::V4 => NftFamily::Ip,
+        packet::Family::V6 => NftFamily::Ip6,
+    };
+    let mut log = Vec::new();
+    let end = with(node, &mut chance, Some(&mut log), |node, cx| {
+        node.ns.walk_nft_chain((family, "kube-proxy", chain), &mut skb, &ctx, cx)
+    });
+    let verdict = match end? {
+        Err(_) => verdict_of(&log),
+        Ok(()) if log.iter().any(accepts) => "ACCEPT",
+        Ok(()) => return None,
+    };
+    Some(verdict.to_owned())
+}
+
+fn accepts(event: &Event) -> bool {
+    matches!(&event.what, What::Nft(step) if matches!(step.outcome, NftOutcome::Match { verdict: NftVerdict::Accept, .. }))
+}
+
+/// How the rule that ended a packet spells it: the last that matched.
+fn verdict_of(log: &[Event]) -> &'static str {
+    let rejects = log.iter().rev().find_map(|event| match &event.what {
+        What::Rule(step) => match &step.outcome {
+            RuleOutcome::Match { rule, .. } => Some(matches!(rule.target, Target::Reject(_))),
+            _ => None,
+        },
+        What::Nft(step) => match &step.outcome {
+            NftOutcome::Match { rule, .. } => Some(rule.stmts.iter().any(|s| matches!(s, Stmt::Reject(_)))),
+            _ => None,
+        },
+        _ => None,
+    });
+    drop_word(rejects == Some(true))
+}
+
+fn drop_word(rejects: bool) -> &'static str {
+    if rejects { "REJECT" } else { "DROP" }
 }

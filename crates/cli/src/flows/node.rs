@@ -4,10 +4,11 @@ use cluster::kube_proxy::{Case, Config, Family, Mode, iptables_jumps};
 use cluster::kubelet;
 use ipnet::{Ipv4Net, Ipv6Net};
 use kernel::dev::{DevKind, IfAddr};
+use kernel::netfilter::nftables::Nftables;
 use kernel::netfilter::xtables::matches::{Match, Nfacct};
 use kernel::netfilter::xtables::{LoadedTable, RuleSet, TableId};
 use kernel::route::{FibTable, NextHop, Route, RouteKind, Scope, proto};
-use kernel::{DevId, Netns, NetnsId, PutRoute};
+use kernel::{DevId, Instant, Netns, NetnsId, PutRoute};
 use packet::Mac;
 use std::net::IpAddr;
 use userland::iptables::{RestoreOptions, TableStore, apply_restore, iptables};
@@ -98,6 +99,30 @@ impl Node {
         for text in texts {
             self.restore(&text)?;
         }
+        Ok(())
+    }
+
+    /// Loads what kube-proxy in mode nftables has made by its sync `step`. Rules for which `keep` says no are left out.
+    ///
+    /// # Errors
+    /// As of [`Node::load_iptables`].
+    pub fn load_nftables(
+        &mut self,
+        case: &Case,
+        family: Family,
+        step: usize,
+        keep: fn(&str) -> bool,
+    ) -> Result<(), String> {
+        // The text is the table as it is then.
+        let texts = texts_until(case, family, step, Mode::Nftables, "nftables.txt")?;
+        let devices: Vec<String> = self.ns.devices().iter().map(|d| d.name.clone()).collect();
+        let mut nft = Nftables::default();
+        let names = userland::nft::Names { devices: &devices, now: Instant(0) };
+        let lines = texts.last().map_or("", String::as_str).lines();
+        let kept = lines.filter(|l| !l.starts_with("add rule ") || keep(l));
+        let text: String = kept.map(|l| format!("{l}\n")).collect();
+        userland::nft::load(&mut nft, &text, names).map_err(|e| e.to_string())?;
+        self.ns.commit_nftables(nft);
         Ok(())
     }
 
