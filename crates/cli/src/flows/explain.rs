@@ -7,13 +7,13 @@
 use super::judge::{Flow, Kind, Outcome, Proto, endpoint, judge_one};
 use super::node::Node;
 use cluster::kube_proxy::Mode;
-use kernel::event::{RuleOutcome, RuleStep, What};
+use kernel::event::{NftOutcome, NftStep, RuleOutcome, RuleStep, What};
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nat::Manip;
 use kernel::{Chance, Cx, DevId, Event, Ids, Instant, PacketId, Skb, SkbOwner};
 use packet::Ip;
 use serde::Serialize;
-use sim::view::rule_parts;
+use sim::view::{nft_rule_parts, rule_parts};
 use std::net::IpAddr;
 
 /// A part of a rule, and what the packet had there.
@@ -191,6 +191,7 @@ impl Way<'_> {
     fn step(&self, hook: InetHook, event: &Event) -> Option<Step> {
         match &event.what {
             What::Rule(step) if step.ctx.hook == hook => self.rule(step),
+            What::Nft(step) if step.ctx.hook == hook => self.nft(step),
             What::Nat { manip, before, after, .. } => {
                 let side = |ip: &Ip| {
                     let (sport, dport) = ip.ports().unwrap_or_default();
@@ -205,6 +206,17 @@ impl Way<'_> {
             What::Drop { reason, .. } => Some(Step::Dropped { reason: reason.to_string() }),
             _ => None,
         }
+    }
+
+    fn nft(&self, step: &NftStep) -> Option<Step> {
+        let (table, chain) = (format!("{} {}", step.family.name(), step.table), step.chain.to_string());
+        if let NftOutcome::Policy(verdict) = &step.outcome {
+            return Some(Step::Policy { table, chain, verdict: verdict.to_string() });
+        }
+        let (rule, parts) = nft_rule_parts(&self.node.ns, step)?;
+        let parts = parts.into_iter().map(|t| Part { text: t.text, ok: t.ok, seen: t.seen }).collect();
+        let matched = matches!(step.outcome, NftOutcome::Match { .. });
+        Some(Step::Rule { table, chain, number: step.n, matched, rule, parts })
     }
 
     fn rule(&self, step: &RuleStep) -> Option<Step> {
@@ -227,6 +239,13 @@ impl Way<'_> {
             _ => None,
         }
     }
+}
+
+/// Does a rule say this, in the words of iptables or in those of nft?
+fn says(rule: &str, target: &str, statement: &str) -> bool {
+    // A comment may say anything.
+    let rule = rule.split(" comment \"").next().unwrap_or_default();
+    rule.contains(&format!("-j {target}")) || format!(" {rule} ").contains(&format!(" {statement} "))
 }
 
 /// What became of the packet, and why.
@@ -254,10 +273,9 @@ fn answer(
         });
         rules.last()
     };
-    let jumps = |word: &'static str| move |rule: &str| rule.contains(&format!("-j {word}"));
     if end.is_none() {
-        let rule = decider(&|r| jumps("DROP")(r) || jumps("REJECT")(r));
-        let rejected = rule.as_ref().is_some_and(|r| r.contains("-j REJECT"));
+        let rule = decider(&|r| says(r, "DROP", "drop") || says(r, "REJECT", "reject"));
+        let rejected = rule.as_ref().is_some_and(|r| says(r, "REJECT", "reject"));
         let policy = || {
             let dropped = steps().filter_map(|(_, s)| match s {
                 Step::Policy { table, chain, verdict } if verdict == "DROP" => {
@@ -269,10 +287,8 @@ fn answer(
             dropped.last().unwrap_or_default()
         };
         let word = if rejected { "rejected" } else { "dropped" };
-        return (
-            format!("{word}: it does not get beyond {}", visits.last().map_or("", |v| v.hook)),
-            rule.unwrap_or_else(policy),
-        );
+        let hook = visits.last().map_or("", |v| v.hook);
+        return (format!("{word}: it does not get beyond {hook}"), rule.unwrap_or_else(policy));
     }
     let own = |addr: IpAddr| node.ns.has_local_addr(addr);
     let ip = end.and_then(Skb::ip);
@@ -288,11 +304,10 @@ fn answer(
     if let Some(src) = translated("source") {
         answer += &format!(", from {src} (masqueraded)");
     }
-    let mut reason = match decider(&|r| r.contains("-j DNAT") || r.contains("-j REDIRECT")) {
-        Some(rule) => rule,
-        None => decider(&|r| r.contains("-j ACCEPT"))
-            .unwrap_or_else(|| "no rule that matched ends its way or changes it".to_owned()),
-    };
+    let translates = |r: &str| says(r, "DNAT", "dnat to") || says(r, "REDIRECT", "redirect");
+    let mut reason = decider(&translates)
+        .or_else(|| decider(&|r| says(r, "ACCEPT", "accept")))
+        .unwrap_or_else(|| "no rule that matched ends its way or changes it".to_owned());
     if outcome.kind == Kind::Dnat && outcome.output.len() > 1 {
         reason +=
             &format!("; chance chose it out of {}: {}", outcome.output.len(), outcome.output.join(", "));
