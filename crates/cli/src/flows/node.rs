@@ -2,7 +2,7 @@
 
 use cluster::kube_proxy::{Case, Config, Family, Mode, iptables_jumps};
 use cluster::kubelet;
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use kernel::dev::{DevKind, IfAddr};
 use kernel::netfilter::nftables::Nftables;
 use kernel::netfilter::xtables::matches::{Match, Nfacct};
@@ -28,6 +28,7 @@ pub struct Node {
     pub masquerade: u32,
     uplink: DevId,
     pods: DevId,
+    pod_nets: Vec<IpNet>,
 }
 
 /// kube-proxy's family as the engine's.
@@ -40,7 +41,9 @@ pub fn engine_family(family: Family) -> packet::Family {
 
 impl Node {
     /// The node of a configuration, with its devices and addresses, and no rules.
-    pub fn new(config: &Config, family: Family) -> Node {
+    ///
+    /// Its pods are where its bridge has an address, or in `pod_nets`.
+    pub fn new(config: &Config, family: Family, pod_nets: &[IpNet]) -> Node {
         let mut ns = Netns::new(NetnsId(0), &config.node_name);
         let bridge = match &config.detect_local {
             cluster::kube_proxy::DetectLocal::BridgeInterface(name) => name.clone(),
@@ -73,7 +76,7 @@ impl Node {
         // The table is empty, and the device is up.
         let _ = ns.add_route(everywhere, PutRoute::Add);
         let masquerade = 1u32.checked_shl(u32::from(config.masquerade_bit)).unwrap_or(0);
-        Node { ns, family: engine_family(family), masquerade, uplink, pods }
+        Node { ns, family: engine_family(family), masquerade, uplink, pods, pod_nets: pod_nets.to_vec() }
     }
 
     /// Loads what the kubelet and kube-proxy in mode iptables write: the jumps, then the text of each sync, as far as `step`
@@ -162,7 +165,8 @@ impl Node {
             }
             IpAddr::V6(src) => self.ns.addrs6().iter().any(|(d, net)| *d == dev && net.contains(&src)),
         };
-        if behind(self.pods) { self.pods } else { self.uplink }
+        let own = self.pod_nets.iter().any(|net| net.contains(&src));
+        if own || behind(self.pods) { self.pods } else { self.uplink }
     }
 }
 
