@@ -277,14 +277,14 @@ fn answer(
         let rule = decider(&|r| says(r, "DROP", "drop") || says(r, "REJECT", "reject"));
         let rejected = rule.as_ref().is_some_and(|r| says(r, "REJECT", "reject"));
         let policy = || {
-            let dropped = steps().filter_map(|(_, s)| match s {
+            let mut dropped = steps().filter_map(|(_, s)| match s {
                 Step::Policy { table, chain, verdict } if verdict == "DROP" => {
                     Some(format!("the policy of {table} {chain}"))
                 }
                 Step::Dropped { reason } => Some(reason.clone()),
                 _ => None,
             });
-            dropped.last().unwrap_or_default()
+            dropped.next_back().unwrap_or_default()
         };
         let word = if rejected { "rejected" } else { "dropped" };
         let hook = visits.last().map_or("", |v| v.hook);
