@@ -3,11 +3,14 @@
 mod kube_proxy;
 
 use clap::{Parser, Subcommand};
+use cluster::kube_proxy::Family;
 use kernel::Netns;
+use nflab::flows::{self, Flow, Proto};
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use workshop::{Lab, LabRun, Setting};
@@ -37,6 +40,52 @@ enum Command {
     /// Write what kube-proxy writes on a node of a cluster: iptables.txt, ipvs.*.txt, nftables.txt and
     /// nftables.transaction.txt, stepN/ for later syncs, v6/ for IPv6. `diff` shows what a change of the cluster does.
     KubeProxy(kube_proxy::KubeProxyArgs),
+    /// Judge flows in each mode by following their packets through the rules that kube-proxy writes, and print JSON: which
+    /// endpoints can be reached, or what else becomes of them, and whether they are marked to be masqueraded.
+    Flows {
+        /// What `nflab kube-proxy` reads; `-` reads standard input.
+        input: PathBuf,
+        /// The flows: JSON `{"flows": [{"name", "src", "dst", "port", "proto"}]}`.
+        flows: PathBuf,
+        /// After which sync, counted from 1.
+        #[arg(long, default_value_t = 1)]
+        step: usize,
+        /// Whose flows: 4 or 6.
+        #[arg(long, default_value = "4", value_parser = family)]
+        family: Family,
+    },
+    /// Follow one packet through a node's rules and explain what becomes of it: each hook, each rule that matched, the answer
+    /// and the rule that decided.
+    Flow {
+        /// What `nflab kube-proxy` reads; `-` reads standard input.
+        input: PathBuf,
+        /// Source address.
+        #[arg(long)]
+        src: IpAddr,
+        /// Destination address.
+        #[arg(long)]
+        dst: IpAddr,
+        /// Destination port.
+        #[arg(long)]
+        port: u16,
+        /// The protocol.
+        #[arg(long, default_value = "tcp")]
+        proto: Proto,
+        #[command(flatten)]
+        which: kube_proxy::Which,
+        /// After which sync, counted from 1.
+        #[arg(long, default_value_t = 1)]
+        step: usize,
+        /// Show the rules that did not match as well.
+        #[arg(long)]
+        all: bool,
+        /// Where chance begins: another number may choose another endpoint.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
         /// Print JSON instead of text.
@@ -93,6 +142,22 @@ fn run(command: Command) -> Result<ExitCode, String> {
             print(&kube_proxy::run(args)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Flows { input, flows, step, family } => judge_flows(&input, &flows, step, family),
+        Command::Flow { input, src, dst, port, proto, which, step, all, seed, json } => {
+            let case = kube_proxy::read_case(&input, &which)?;
+            if src.is_ipv4() != dst.is_ipv4() {
+                return Err("expected --src and --dst of one family".to_owned());
+            }
+            let flow = Flow { name: "packet".to_owned(), src, dst, port, proto };
+            let mode = case.modes(which.mode).first().copied().unwrap_or_default();
+            let explained = flows::explain(&case, &flow, mode, step, seed)?;
+            let text = match json {
+                true => serde_json::to_string_pretty(&explained).map_err(|e| e.to_string())? + "\n",
+                false => explained.text(all),
+            };
+            print(&text)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
         Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
@@ -116,6 +181,23 @@ fn read(path: &Path) -> Result<String, String> {
     }
     let bytes = std::fs::read(path).map_err(named)?;
     String::from_utf8(bytes).map_err(|e| format!("{}: not UTF-8: {e}", path.display()))
+}
+
+/// `4` or `6`
+fn family(text: &str) -> Result<Family, String> {
+    match text {
+        "4" => Ok(Family::V4),
+        "6" => Ok(Family::V6),
+        _ => Err("expected 4 or 6".to_owned()),
+    }
+}
+
+fn judge_flows(input: &Path, file: &Path, step: usize, family: Family) -> Result<ExitCode, String> {
+    let case = kube_proxy::read_case(input, &kube_proxy::Which::default())?;
+    let list = flows::read_flows(&read(file)?).map_err(|e| format!("{}: {e}", file.display()))?;
+    let report = flows::judge(&case, &list, family, step)?;
+    print(&(serde_json::to_string_pretty(&report).map_err(|e| e.to_string())? + "\n"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
