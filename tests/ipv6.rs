@@ -225,6 +225,24 @@ fn reject_answers_with_the_code_that_it_is_told() {
     }
 }
 
+/// As a client behind a router of Linux 6.18 sees it: from which address, and how long.
+#[test]
+fn the_answer_comes_from_who_was_asked_and_is_no_longer_than_1280() {
+    let mut r = Router::new("*filter\n-A INPUT -j REJECT\n-A FORWARD -j REJECT\nCOMMIT\n");
+    for dst in ["fd00:2::fe", "fd00:1::fe"] {
+        let skb = Skb::local(PacketId(7), udp(("fd00:1::5", 4000), (dst, 1004)), SkbOwner::None);
+        let skb = r.hook(InetHook::PreRouting, skb, Some(r.inside), None, true).unwrap();
+        assert!(r.hook(InetHook::LocalIn, skb, Some(r.inside), None, true).is_none());
+        assert_eq!(r.answers().last().map(|a| a.src), Some(ip(dst)));
+    }
+    for (payload, len) in [(10, 66 + 40), (1400, 1280)] {
+        let datagram = Udp { sport: 1, dport: 2, checksum_ok: true, payload: vec![0; payload] };
+        let packet = Ip::new(ip("fd00:1::5"), ip("fd00:2::10"), L4::Udp(datagram));
+        assert!(r.forward(packet, true).is_none());
+        assert_eq!(r.answers().last().map(|a| (a.src, a.total_len())), Some((ip("fd00:1::fe"), len)));
+    }
+}
+
 #[test]
 fn reject_answers_a_segment_with_a_reset() {
     let syn = tcp(("fd00:1::5", 4000), ("fd00:9::1", 80), TcpFlags::SYN, (100, 0));
