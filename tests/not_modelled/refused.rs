@@ -99,7 +99,7 @@ fn what_only_iptables_has() {
     {
         refused(&format!("ip6tables -A INPUT -m {name} -j ACCEPT"), name);
     }
-    for name in ["DNPT", "HL", "LOG", "NETMAP", "SNPT", "TCPMSS"] {
+    for name in ["DNPT", "HL", "NETMAP", "SNPT", "TCPMSS"] {
         refused(&format!("ip6tables -t mangle -A PREROUTING -j {name}"), name);
     }
 }
