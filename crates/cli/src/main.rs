@@ -1,7 +1,9 @@
 //! `nflab`
 
+mod kube_proxy;
+
 use clap::{Parser, Subcommand};
-use cluster::kube_proxy::{Case, Family, Mode, NotModelled, Version};
+use cluster::kube_proxy::Family;
 use kernel::Netns;
 use nflab::flows::{self, Flow, Proto};
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
@@ -35,22 +37,9 @@ enum Command {
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
-    /// Write what kube-proxy writes on a node for the Services and EndpointSlices of a YAML text: iptables.txt, ipvs.*.txt,
-    /// nftables.txt, stepN/ for later syncs, v6/ for IPv6.
-    KubeProxy {
-        /// Kubernetes objects, with a document `kind: KubeProxyCase` before them if the node is not the usual one; `-` reads
-        /// standard input.
-        input: PathBuf,
-        /// The folder to write to; it is made if it is not there.
-        #[arg(long)]
-        out: PathBuf,
-        /// iptables, ipvs or nftables; all that are modelled for the version if not given.
-        #[arg(long)]
-        mode: Option<Mode>,
-        /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
-        #[arg(long, value_name = "VERSION")]
-        kube_version: Option<Version>,
-    },
+    /// Write what kube-proxy writes on a node of a cluster: iptables.txt, ipvs.*.txt, nftables.txt and
+    /// nftables.transaction.txt, stepN/ for later syncs, v6/ for IPv6. `diff` shows what a change of the cluster does.
+    KubeProxy(kube_proxy::KubeProxyArgs),
     /// Judge flows in each mode by following their packets through the rules that kube-proxy writes, and print JSON: which
     /// endpoints can be reached, or what else becomes of them, and whether they are marked to be masqueraded.
     Flows {
@@ -82,15 +71,8 @@ enum Command {
         /// The protocol.
         #[arg(long, default_value = "tcp")]
         proto: Proto,
-        /// kube-proxy's mode: iptables or nftables.
-        #[arg(long, default_value = "iptables")]
-        mode: Mode,
-        /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
-        #[arg(long, value_name = "VERSION")]
-        kube_version: Option<Version>,
-        /// On which Node of the input; the case's own if not given.
-        #[arg(long)]
-        node: Option<String>,
+        #[command(flatten)]
+        which: kube_proxy::Which,
         /// After which sync, counted from 1.
         #[arg(long, default_value_t = 1)]
         step: usize,
@@ -156,18 +138,18 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
-        Command::KubeProxy { input, out, mode, kube_version } => kube_proxy(&input, &out, mode, kube_version),
+        Command::KubeProxy(args) => {
+            print(&kube_proxy::run(args)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Flows { input, flows, step, family } => judge_flows(&input, &flows, step, family),
-        Command::Flow { input, src, dst, port, proto, mode, kube_version, node, step, all, seed, json } => {
-            let mut case = Case::read(&read(&input)?).map_err(|e| format!("{}: {e}", input.display()))?;
-            case.config.version = kube_version.unwrap_or(case.config.version);
-            if let Some(name) = node {
-                flows::on_node(&mut case, &name, step)?;
-            }
+        Command::Flow { input, src, dst, port, proto, which, step, all, seed, json } => {
+            let case = kube_proxy::read_case(&input, &which)?;
             if src.is_ipv4() != dst.is_ipv4() {
                 return Err("expected --src and --dst of one family".to_owned());
             }
             let flow = Flow { name: "packet".to_owned(), src, dst, port, proto };
+            let mode = case.modes(which.mode).first().copied().unwrap_or_default();
             let explained = flows::explain(&case, &flow, mode, step, seed)?;
             let text = match json {
                 true => serde_json::to_string_pretty(&explained).map_err(|e| e.to_string())? + "\n",
@@ -201,29 +183,6 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|e| format!("{}: not UTF-8: {e}", path.display()))
 }
 
-fn kube_proxy(
-    input: &Path,
-    out: &Path,
-    mode: Option<Mode>,
-    version: Option<Version>,
-) -> Result<ExitCode, String> {
-    let mut case = Case::read(&read(input)?).map_err(|e| format!("{}: {e}", input.display()))?;
-    case.config.version = version.unwrap_or(case.config.version);
-    for file in case.record(mode).map_err(|e| e.to_string())? {
-        let path = out.join(&file.path);
-        let folder = path.parent().unwrap_or(out);
-        std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        std::fs::write(&path, file.text).map_err(|e| format!("{}: {e}", path.display()))?;
-    }
-    for missing in [Mode::Ipvs, Mode::Nftables] {
-        if mode.is_none() && !case.config.version.modes().contains(&missing) {
-            let why = NotModelled { version: case.config.version, mode: missing };
-            let _ = writeln!(std::io::stderr(), "nflab: not written: {why}");
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// `4` or `6`
 fn family(text: &str) -> Result<Family, String> {
     match text {
@@ -234,7 +193,7 @@ fn family(text: &str) -> Result<Family, String> {
 }
 
 fn judge_flows(input: &Path, file: &Path, step: usize, family: Family) -> Result<ExitCode, String> {
-    let case = Case::read(&read(input)?).map_err(|e| format!("{}: {e}", input.display()))?;
+    let case = kube_proxy::read_case(input, &kube_proxy::Which::default())?;
     let list = flows::read_flows(&read(file)?).map_err(|e| format!("{}: {e}", file.display()))?;
     let report = flows::judge(&case, &list, family, step)?;
     print(&(serde_json::to_string_pretty(&report).map_err(|e| e.to_string())? + "\n"))?;

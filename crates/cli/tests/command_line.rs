@@ -204,13 +204,13 @@ fn kube_proxy_writes_a_record() {
         .collect();
     names.sort();
     let ipvs = ["ipvs.dummy-addresses.txt", "ipvs.ipset.txt", "ipvs.iptables.txt", "ipvs.virtualservers.txt"];
-    assert_eq!(names, [&["iptables.txt"], &ipvs[..], &["nftables.txt"]].concat());
+    assert_eq!(names, [&["iptables.txt"], &ipvs[..], &["nftables.transaction.txt", "nftables.txt"]].concat());
     let rules = || std::fs::read_to_string(out_folder.join("iptables.txt")).unwrap();
     assert!(rules().contains("--comment \"shop/web has no endpoints\""), "{}", rules());
 
     let out = run(&["--kube-version", "v1.17.3"]);
     assert!(out.status.success());
-    for mode in ["not written: mode ipvs", "not written: kube-proxy 1.17 has no mode nftables"] {
+    for mode in ["not written: mode ipvs", "not written: mode nftables of kube-proxy 1.17 is not modelled"] {
         assert!(stderr(&out).contains(mode), "{}", stderr(&out));
     }
     assert!(rules().contains("--comment \"shop/web: has no endpoints\""), "{}", rules());
@@ -220,16 +220,13 @@ fn kube_proxy_writes_a_record() {
         (&["--mode", "userspace"], "expected iptables, ipvs or nftables"),
         (
             &["--mode", "nftables", "--kube-version", "1.27"],
-            "kube-proxy 1.27 has no mode nftables, which came with 1.29; expected 1.35",
+            "mode nftables of kube-proxy 1.27 is not modelled: mode nftables came with 1.29; expected 1.35",
         ),
         (
             &["--mode", "nftables", "--kube-version", "1.30"],
-            "mode nftables of kube-proxy 1.30 is not modelled; expected 1.35",
+            "mode nftables of kube-proxy 1.30 is not modelled: ",
         ),
-        (
-            &["--mode", "ipvs", "--kube-version", "1.30"],
-            "mode ipvs of kube-proxy 1.30 is not modelled; expected 1.35",
-        ),
+        (&["--mode", "ipvs", "--kube-version", "1.30"], "mode ipvs of kube-proxy 1.30 is not modelled: "),
     ] {
         let out = run(args);
         assert_eq!(out.status.code(), Some(2), "{args:?}");
@@ -240,15 +237,8 @@ fn kube_proxy_writes_a_record() {
 #[test]
 fn kube_proxy_names_the_place_of_what_is_wrong() {
     for (text, message) in [
-        (
-            SERVICE.replace("port: 80", "port: 80000"),
-            "line 5, column 18: \"80000\": expected a number from 1 to 65535",
-        ),
-        (
-            SERVICE.replace("clusterIP", "clusterIp"),
-            "line 4, column 3: \"clusterIp\": no such field; expected one of",
-        ),
-        (SERVICE.replace("Service", "Ingress"), "line 1, column 7: \"Ingress\": this kind is not modelled"),
+        (SERVICE.replace("port: 80", "port: 80000"), ":5:18: expected a number from 1 to 65535"),
+        (SERVICE.replace("clusterIP", "clusterIp"), ":4:3: no such field; is clusterIP meant?"),
     ] {
         let input = file("wrong.yaml", text.as_bytes());
         let out = nflab(&["kube-proxy", input.to_str().unwrap(), "--out", "/nonexistent"]);
@@ -366,19 +356,19 @@ fn a_flow_is_explained() {
     };
     let text = stdout(&run(&["--src", "203.0.113.1"]));
     for part in [
-        "tcp 203.0.113.1:41000 -> 10.96.0.10:80 on node1, in by eth0\nPREROUTING\n  * nat PREROUTING 1: ",
+        "tcp 203.0.113.1:41000 -> 10.96.0.10:80 on other, in by eth0\nPREROUTING\n  * nat PREROUTING 1: ",
         "\n  > destination 10.96.0.10:80 becomes 10.244.1.10:8080\nFORWARD\n",
-        "\n  > source 203.0.113.1:41000 becomes 10.244.1.254:",
-        "\nanswer: goes to 10.244.1.10:8080 instead of 10.96.0.10:80: on its way by cni0, from 10.244.1.254:",
+        "\n  > source 203.0.113.1:41000 becomes 192.168.0.7:",
+        "\nanswer: goes to 10.244.1.10:8080 instead of 10.96.0.10:80: on its way by eth0, from 192.168.0.7:",
         "-j DNAT --to-destination 10.244.1.10:8080\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    let text = stdout(&run(&["--src", "192.168.0.2", "--mode", "nftables", "--all"]));
+    let text = stdout(&run(&["--src", "192.168.0.7", "--mode", "nftables", "--all"]));
     for part in [
-        "on node1, sent by the node itself\nOUTPUT\n",
+        "on other, sent by the node itself\nOUTPUT\n",
         "meta l4proto tcp dnat to 10.244.1.10:8080\n",
-        "      no: ip saddr 10.244.1.10 (the packet: 192.168.0.2)\n",
+        "      no: ip saddr 10.244.1.10 (the packet: 192.168.0.7)\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -391,7 +381,7 @@ fn a_flow_is_explained() {
     let part = &json["hooks"][0]["steps"][1]["parts"][0];
     assert_eq!(*part, json!({"text": "-d 10.96.0.10/32", "ok": true, "seen": "10.96.0.10"}));
     for (args, message) in [
-        (&["--src", "10.244.1.10", "--node", "none"][..], "there is no Node \"none\"; these are: other"),
+        (&["--src", "10.244.1.10", "--node", "none"][..], "there is no Node \"none\"; expected one of other"),
         (&["--src", "::1"], "expected --src and --dst of one family"),
         (
             &["--src", "10.0.0.1", "--mode", "ipvs"],
@@ -408,9 +398,5 @@ fn a_flow_is_explained() {
     let wrong = file("flow-wrong.yaml", CLUSTER.replace("port: 80,", "port: 80000,").as_bytes());
     let out =
         nflab(&["flow", wrong.to_str().unwrap(), "--src", "1.1.1.1", "--dst", "1.1.1.2", "--port", "1"]);
-    assert!(
-        stderr(&out).contains("line 5, column 18: \"80000\": expected a number from 1 to 65535"),
-        "{}",
-        stderr(&out)
-    );
+    assert!(stderr(&out).contains(":5:18: expected a number from 1 to 65535"), "{}", stderr(&out));
 }

@@ -13,9 +13,7 @@ pub mod node;
 pub use explain::{Explanation, Part, Step, Visit};
 pub use judge::{Flow, Kind, Outcome, Proto};
 
-use cluster::Object;
-use cluster::kube_proxy::{Case, Change, Family, Mode};
-use cluster::object::Node;
+use cluster::kube_proxy::{Case, Family, Mode};
 use node::Node as NodeBox;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -66,11 +64,11 @@ fn tracer_reads(rule: &str) -> bool {
 /// # Errors
 /// There is no such step or family, or a flow is not of that family, or rules cannot be loaded.
 pub fn judge(case: &Case, flows: &[Flow], family: Family, step: usize) -> Result<Report, String> {
-    let mut iptables = box_of(case, family, step);
+    let mut iptables = box_of(case, family, Mode::Iptables);
     iptables.load_iptables(case, family, step)?;
     let mut nftables = None;
     if case.config.version.modes().contains(&Mode::Nftables) {
-        let node = nftables.insert(box_of(case, family, step));
+        let node = nftables.insert(box_of(case, family, Mode::Nftables));
         node.load_nftables(case, family, step, tracer_reads)?;
     }
     let mut judged = Vec::new();
@@ -87,40 +85,11 @@ pub fn judge(case: &Case, flows: &[Flow], family: Family, step: usize) -> Result
     Ok(Report { flows: judged })
 }
 
-/// Makes the node of that name the one that kube-proxy runs on: its Node object as it stands after sync `step`.
-///
-/// # Errors
-/// There is no such Node; the message names those that there are.
-pub fn on_node(case: &mut Case, name: &str, step: usize) -> Result<(), String> {
-    let nodes = nodes(case, step);
-    let Some(node) = nodes.iter().rfind(|n| n.metadata.name == name) else {
-        let mut names: Vec<&str> = nodes.iter().map(|n| n.metadata.name.as_str()).collect();
-        names.dedup();
-        let there = if names.is_empty() { "there is no Node at all".to_owned() } else { names.join(", ") };
-        return Err(format!("there is no Node {name:?}; these are: {there}"));
-    };
-    case.config = case.config.clone().on_node(node);
-    Ok(())
-}
-
-/// The Nodes as they were applied up to a step, the newest last.
-fn nodes(case: &Case, step: usize) -> Vec<&Node> {
-    let changes = case.steps.iter().take(step).flatten();
-    let nodes = changes.filter_map(|change| match change {
-        Change::Apply(object) => match object.as_ref() {
-            Object::Node(node) => Some(node),
-            _ => None,
-        },
-        _ => None,
-    });
-    nodes.collect()
-}
-
 /// The node that kube-proxy runs on, without rules. Its pods' networks are those of its Node object, if there is one.
-fn box_of(case: &Case, family: Family, step: usize) -> NodeBox {
-    let nodes = nodes(case, step);
-    let own = nodes.iter().rfind(|n| n.metadata.name == case.config.node_name);
-    NodeBox::new(&case.config, family, own.map_or(&[], |n| &n.pod_cidrs))
+fn box_of(case: &Case, family: Family, mode: Mode) -> NodeBox {
+    let config = case.config_for(mode);
+    let nodes = case.nodes();
+    NodeBox::new(&config, family, nodes.get(&config.node_name).map_or(&[], |n| &n.pod_cidrs))
 }
 
 /// Explains one packet on the node of a case after its sync `step`, in one mode.
@@ -132,7 +101,7 @@ pub fn explain(case: &Case, flow: &Flow, mode: Mode, step: usize, seed: u64) -> 
         std::net::IpAddr::V4(_) => Family::V4,
         std::net::IpAddr::V6(_) => Family::V6,
     };
-    let mut node = box_of(case, family, step);
+    let mut node = box_of(case, family, mode);
     match mode {
         Mode::Iptables => node.load_iptables(case, family, step)?,
         Mode::Nftables => node.load_nftables(case, family, step, |_| true)?,

@@ -85,7 +85,7 @@ impl Node {
     /// # Errors
     /// The mode is not modelled for the version, or the case has no such step, or the tool refuses the text.
     pub fn load_iptables(&mut self, case: &Case, family: Family, step: usize) -> Result<(), String> {
-        let config = &case.config;
+        let config = &case.config_for(Mode::Iptables);
         let texts = texts_until(case, family, step, Mode::Iptables, "iptables.txt")?;
         let kubelet = kubelet::iptables(&config.features(), family);
         if !kubelet.is_empty() {
@@ -181,7 +181,7 @@ pub fn texts_until(
     if step == 0 || step > case.steps.len() {
         return Err(format!("there is no step {step}; expected a number from 1 to {}", case.steps.len()));
     }
-    if !case.config.families.contains(&family) {
+    if !case.config_for(mode).families.contains(&family) {
         let (name, other) = match family {
             Family::V4 => ("IPv4", "6"),
             Family::V6 => ("IPv6", "4"),
