@@ -246,6 +246,22 @@ recordings! {
     x_bridge_fdb = "X-bridge-fdb",
     x_bridge_membership = "X-bridge-membership",
     x_bridge_nf_call_own = "X-bridge-nf-call-own",
+    k_002_clusterip_1ep = "K-002-clusterip-1ep",
+    k_003_clusterip_0ep = "K-003-clusterip-0ep",
+    k_011_udp = "K-011-udp",
+    k_019_nodeport_cluster = "K-019-nodeport-cluster",
+    k_020_nodeport_local_with_local = "K-020-nodeport-local-with-local",
+    k_029_lb_local_with_local_1 = "K-029-lb-local-with-local-1",
+    k_029_lb_local_with_local_2 = "K-029-lb-local-with-local-2",
+    k_033_lb_source_ranges_1 = "K-033-lb-source-ranges-1",
+    k_033_lb_source_ranges_2 = "K-033-lb-source-ranges-2",
+    k_052_itp_local_without_local = "K-052-itp-local-without-local",
+    k_057_affinity_default = "K-057-affinity-default",
+    k_058_affinity_1ep_30s = "K-058-affinity-1ep-30s",
+    k_082_masquerade_all = "K-082-masquerade-all",
+    k_089_localhost_nodeports_off = "K-089-localhost-nodeports-off",
+    k_117_typical_cluster_1 = "K-117-typical-cluster-1",
+    k_117_typical_cluster_2 = "K-117-typical-cluster-2",
 }
 
 /// The comparison itself must be able to fail: a record with one thing changed differs in the facet of that thing.
@@ -272,6 +288,20 @@ fn a_changed_record_is_noticed() {
         assert_eq!(found.len(), 1, "{facet}: {found:?}");
         assert!(found[0].starts_with(facet), "{facet}: {found:?}");
     }
+}
+
+/// Ports that the kernel draws are compared by who uses which again, not by their numbers.
+#[test]
+fn a_drawn_port_is_another_one_everywhere_or_nowhere() {
+    let record = |first: u16, second: u16| {
+        let frame =
+            |port: u16| serde_json::json!({ "pkt": format!("udp 10.0.0.1:{port}>10.0.0.2:53 len=5") });
+        serde_json::json!({ "nondeterministic": true,
+            "steps": [{ "i": 0, "ns": { "a": { "wire": [frame(first), frame(second)] } } }] })
+    };
+    assert_eq!(differences(&record(5000, 5000), &record(61234, 61234)), [""; 0]);
+    assert_eq!(differences(&record(5000, 5000), &record(61234, 61235)).len(), 1);
+    assert_eq!(differences(&record(5000, 5001), &record(61234, 61234)).len(), 1);
 }
 
 /// What a box printed in each step, and the ARP frames on its devices: neither is compared elsewhere.
