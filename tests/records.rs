@@ -246,6 +246,16 @@ recordings! {
     x_bridge_fdb = "X-bridge-fdb",
     x_bridge_membership = "X-bridge-membership",
     x_bridge_nf_call_own = "X-bridge-nf-call-own",
+    v_ipip_1480 = "V-ipip-1480",
+    v_ipip_mark = "V-ipip-mark",
+    v_ipip_nopmtudisc = "V-ipip-nopmtudisc",
+    v_ipip_other_end = "V-ipip-other-end",
+    v_ipip = "V-ipip",
+    v_vxlan_1450 = "V-vxlan-1450",
+    v_vxlan_drop = "V-vxlan-drop",
+    v_vxlan_mark = "V-vxlan-mark",
+    v_vxlan_nofdb = "V-vxlan-nofdb",
+    v_vxlan = "V-vxlan",
     k_002_clusterip_1ep = "K-002-clusterip-1ep",
     k_003_clusterip_0ep = "K-003-clusterip-0ep",
     k_011_udp = "K-011-udp",
@@ -288,6 +298,22 @@ fn a_changed_record_is_noticed() {
         assert_eq!(found.len(), 1, "{facet}: {found:?}");
         assert!(found[0].starts_with(facet), "{facet}: {found:?}");
     }
+}
+
+/// What the tools print of tunnels, byte for byte: links, addresses, routes, neighbours, the forwarding database.
+#[test]
+fn tunnels_are_listed_as_by_the_real_tools() {
+    let mut commands = 0;
+    for name in ["V-vxlan", "V-vxlan-nofdb", "V-ipip", "V-ipip-nopmtudisc"] {
+        let (kernel, engine) = (read("records", name), nflab::replay(&read("scenarios", name)).unwrap());
+        for (k, e) in kernel["steps"].as_array().unwrap().iter().zip(engine["steps"].as_array().unwrap()) {
+            if k["stimulus"]["do"] == "cmd" {
+                assert_eq!(e["outcome"], k["outcome"], "{name}: {}", k["stimulus"]["argv"]);
+                commands += 1;
+            }
+        }
+    }
+    assert!(commands > 20);
 }
 
 /// Ports that the kernel draws are compared by who uses which again, not by their numbers.

@@ -210,11 +210,12 @@ fn ports_by_appearance(v: &Value, seen: &mut Vec<u64>) -> Value {
 }
 
 /// The facets in which two records differ, each with its first difference. In records that say that they are not
-/// deterministic, ports may differ by one renaming.
+/// deterministic, ports may differ by one renaming; where the kernel's says `drawn`, two ports of one of these ranges are the same.
 pub fn differences(kernel: &Value, engine: &Value) -> Vec<String> {
     let drawn = kernel["nondeterministic"] == true;
+    let ranges = ranges(kernel);
     let of = |record: &Value, name: &str| {
-        let list = facet(record, name);
+        let list: Vec<Value> = facet(record, name).iter().map(|v| masked(v, &ranges)).collect();
         if !drawn {
             return list;
         }
@@ -263,6 +264,11 @@ fn masked_text(text: &str, ranges: &[(u64, u64)]) -> String {
     out + rest
 }
 
+/// The ranges that a record or a case names.
+fn ranges(record: &Value) -> Vec<(u64, u64)> {
+    list(&record["drawn"]).filter_map(|r| Some((r[0].as_u64()?, r[1].as_u64()?))).collect()
+}
+
 /// The same for a value and all that is in it.
 fn masked(v: &Value, ranges: &[(u64, u64)]) -> Value {
     match v {
@@ -290,8 +296,7 @@ fn masked(v: &Value, ranges: &[(u64, u64)]) -> Value {
 /// generator records: walk, conntrack's messages, what came out, the sender's error; and the table at the end. Two ports of
 /// one range in `drawn` are the same.
 pub fn case_difference(kernel: &Value, engine: &Value) -> Option<String> {
-    let ranges: Vec<(u64, u64)> =
-        list(&kernel["drawn"]).filter_map(|r| Some((r[0].as_u64()?, r[1].as_u64()?))).collect();
+    let ranges = ranges(kernel);
     let part = |step: &Value, name: &str| masked(&clean(&json!({ name: step.get(name) })), &ranges);
     for (i, (k, e)) in list(&kernel["steps"]).zip(list(&engine["steps"])).enumerate() {
         for name in ["trace", "ct", "out", "senderr"] {
