@@ -12,7 +12,7 @@ mod service;
 pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use endpoints::{EndpointAddress, EndpointSubset, Endpoints};
 pub use node::Node;
-pub use pod::Pod;
+pub use pod::{HostPort, Pod};
 pub use service::{
     ClusterIp, Ingress, IpMode, Protocol, Service, ServicePort, ServiceType, SessionAffinity, TrafficPolicy,
 };

@@ -1,6 +1,6 @@
 //! Pod (api/core/v1/types.go).
 
-use super::Metadata;
+use super::{Metadata, Protocol};
 use crate::diagnostic::Read;
 use crate::fields::{Fields, address};
 use crate::yaml::Yaml;
@@ -18,6 +18,21 @@ pub struct Pod {
     pub host_network: bool,
     /// `status.podIPs`, or `status.podIP`.
     pub pod_ips: Vec<IpAddr>,
+    /// The ports of `spec.containers` and `spec.initContainers` that have a `hostPort`.
+    pub host_ports: Vec<HostPort>,
+}
+
+/// A port of a container that is also one of the node (api/core/v1 ContainerPort).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPort {
+    /// `hostPort`
+    pub host_port: u16,
+    /// `containerPort`
+    pub container_port: u16,
+    /// `protocol`
+    pub protocol: Protocol,
+    /// `hostIP`: the node's address for which it holds; all of them without.
+    pub host_ip: Option<IpAddr>,
 }
 
 const SPEC: [&str; 42] = [
@@ -86,6 +101,22 @@ const STATUS: [&str; 19] = [
     "startTime",
 ];
 
+impl HostPort {
+    /// `None` for a port that is only the container's.
+    fn read(item: &Yaml) -> Read<Option<HostPort>> {
+        let port = Fields::new(item, &["name", "hostPort", "containerPort", "protocol", "hostIP"])?;
+        let Some(host_port) = port.port("hostPort", 0)?.filter(|n| *n != 0) else { return Ok(None) };
+        let said = port.text("hostIP")?.is_some_and(|ip| !ip.is_empty());
+        let host_ip = port.get("hostIP").filter(|_| said);
+        Ok(Some(HostPort {
+            host_port,
+            container_port: port.port("containerPort", 1)?.unwrap_or(host_port),
+            protocol: port.word("protocol", &Protocol::WORDS)?.unwrap_or_default(),
+            host_ip: host_ip.map(address).transpose()?,
+        }))
+    }
+}
+
 impl Pod {
     pub(super) fn read(document: &Yaml) -> Read<Pod> {
         let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
@@ -93,6 +124,13 @@ impl Pod {
         if let Some(spec) = object.fields("spec", &SPEC)? {
             pod.node_name = spec.text("nodeName")?.unwrap_or_default().to_owned();
             pod.host_network = spec.boolean("hostNetwork")?.unwrap_or(false);
+            for key in ["initContainers", "containers"] {
+                for container in spec.list(key)? {
+                    for port in Fields::any(container)?.list("ports")? {
+                        pod.host_ports.extend(HostPort::read(port)?);
+                    }
+                }
+            }
         }
         if let Some(status) = object.fields("status", &STATUS)? {
             for item in status.list("podIPs")? {
