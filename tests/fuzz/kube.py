@@ -275,7 +275,7 @@ class Scenario:
         hosts["node2"] = {
             "addrs": {"eth0": [NODE2 + "/24"], "cni0": ["10.244.2.254/24"]},
             "routes": ["10.244.1.0/24 via " + NODE] + ["%s via %s" % (ip, NODE) for ip in here] + ["%s dev cni0" % ip for ip in away] + routes,
-            "sysctl": {"net.ipv4.ip_forward": 1, "net.bridge.bridge-nf-call-iptables": 0, **quiet}, "sniff": False}
+            "sysctl": {"net.ipv4.ip_forward": 1, "net.bridge.bridge-nf-call-iptables": 0, **quiet}}
         links, lan = [], ["client", "node1", "node2"]
         for group, node, gw, net in ((self.local, "node1", "10.244.1.254", "10.244.1."), (self.remote, "node2", "10.244.2.254", "10.244.2.")):
             ports = []
@@ -284,8 +284,6 @@ class Scenario:
                 near = ip.startswith(net)
                 hosts[name] = {"addrs": {"eth0": [ip + ("/24" if near else "/32")]}, "servers": self.servers(ip, served),
                                "routes": ([] if near else [gw + " dev eth0"]) + ["default via " + gw]}
-                if node == "node2":
-                    hosts[name]["sniff"] = False
                 links.append({"type": "veth", "a": "%s:veth%d" % (node, n), "b": name + ":eth0"})
                 ports.append({"dev": "veth%d" % n, "hairpin": True})
             links.append({"type": "bridge", "host": node, "name": "cni0", "ports": ports})
@@ -335,9 +333,9 @@ def hold(sc, nflab, out):
     def shifted(st, n):
         """from another port: that moves the initial sequence numbers"""
         host, _, port = st.get("src", "").rpartition(":")
-        return dict(st, src="%s:%d" % (host, int(port) + 100 * n)) if host else st
+        return dict(st, src="%s:%d" % (host, int(port) + 97 * n)) if host else st
 
-    for n in range(8):
+    for n in range(40):
         json.dump(dict(sc, stimuli=[shifted(s, n) for s in sc["stimuli"]]), open(p["scenario"], "w"), indent=1)
         r = subprocess.run([nflab, "replay", p["scenario"], "-o", p["engine"]], capture_output=True, text=True)
         if r.returncode or r.stderr:
