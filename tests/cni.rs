@@ -42,7 +42,11 @@ fn cluster(options: &ClusterOptions) -> Kube {
 
 /// Someone connects and sends a request of this length.
 fn call(options: &ClusterOptions, host: &str, dst: (Ipv4Addr, u16), len: usize) -> Run {
-    let mut boxes = cluster(options).boxes().unwrap();
+    call_in(&cluster(options), host, dst, len)
+}
+
+fn call_in(kube: &Kube, host: &str, dst: (Ipv4Addr, u16), len: usize) -> Run {
+    let mut boxes = kube.boxes().unwrap();
     for name in ["web", "laptop"] {
         let bind = (Ipv4Addr::UNSPECIFIED, 80);
         boxes.serve(name, ServerSpec { tcp: true, bind, mode: ServerMode::Echo, closes: false });
@@ -91,15 +95,22 @@ fn every_profile_leads_from_pod_to_pod_across_nodes() {
         assert_eq!(saw, Some(if masqueraded { NODE_2 } else { FAR }), "{}", cni.name);
         let plain = ClusterOptions { nat_outgoing: false, ..options(cni) };
         let masqueraded = cni.name == "docker";
-        assert_eq!(seen(&call(&plain, "far", (WEB, 80), 3)), Some(if masqueraded { NODE_2 } else { FAR }), "{}", cni.name);
+        assert_eq!(
+            seen(&call(&plain, "far", (WEB, 80), 3)),
+            Some(if masqueraded { NODE_2 } else { FAR }),
+            "{}",
+            cni.name
+        );
     }
 }
 
 #[test]
 fn overlays_carry_the_pods_packets_inside_their_own() {
-    for (cni, proto, headroom) in
-        [(&Cni::FLANNEL, Protocol::UDP, 50), (&Cni::FLANNEL_0_19, Protocol::UDP, 50), (&Cni::CALICO_IPIP, Protocol::IPIP, 20)]
-    {
+    for (cni, proto, headroom) in [
+        (&Cni::FLANNEL, Protocol::UDP, 50),
+        (&Cni::FLANNEL_0_19, Protocol::UDP, 50),
+        (&Cni::CALICO_IPIP, Protocol::IPIP, 20),
+    ] {
         // More than fits one packet: the pods know the tunnel's MTU, so nothing is cut.
         let run = call(&options(cni), "far", (WEB, 80), 2700);
         assert_eq!(seen(&run), Some(FAR), "{}", cni.name);
@@ -109,7 +120,12 @@ fn overlays_carry_the_pods_packets_inside_their_own() {
             let ends = [ip.src_v4().unwrap(), ip.dst_v4().unwrap()];
             assert!(ends == [NODE_1, NODE_2] || ends == [NODE_2, NODE_1], "{}: {ends:?}", cni.name);
             assert_eq!(ip.protocol(), proto, "{}", cni.name);
-            assert!(ip.segment_len() <= 1500 && !ip.is_fragment(), "{}: {} bytes", cni.name, ip.segment_len());
+            assert!(
+                ip.segment_len() <= 1500 && !ip.is_fragment(),
+                "{}: {} bytes",
+                cni.name,
+                ip.segment_len()
+            );
             if let L4::Udp(u) = &ip.l4 {
                 assert_eq!((u.dport, ip.frag.df, ip.ttl), (8472, false, 64), "{}", cni.name);
             }
@@ -138,7 +154,12 @@ fn what_pods_send_to_the_world_bears_the_nodes_address() {
 fn a_port_of_the_node_leads_to_the_pod_that_asked_for_it() {
     for cni in PROFILES {
         let mapped = cni.name != "calico-veths";
-        assert_eq!(seen(&call(&options(cni), "laptop", (NODE_1, 8080), 3)), mapped.then_some(LAPTOP), "{}", cni.name);
+        assert_eq!(
+            seen(&call(&options(cni), "laptop", (NODE_1, 8080), 3)),
+            mapped.then_some(LAPTOP),
+            "{}",
+            cni.name
+        );
         // Not on the other node.
         assert_eq!(seen(&call(&options(cni), "laptop", (NODE_2, 8080), 3)), None, "{}", cni.name);
     }
@@ -149,7 +170,12 @@ fn the_node_reaches_such_a_port_by_its_loopback_where_portmap_makes_it() {
     // 127/8 crosses to the pod's device (route_localnet), and the mark of portmap has it masqueraded.
     let gateway = Ipv4Addr::new(10, 244, 1, 1);
     for (cni, saw) in [(&Cni::BRIDGE, gateway), (&Cni::FLANNEL, gateway), (&Cni::CALICO, NODE_1)] {
-        assert_eq!(seen(&call(&options(cni), "node-1", (Ipv4Addr::LOCALHOST, 8080), 3)), Some(saw), "{}", cni.name);
+        assert_eq!(
+            seen(&call(&options(cni), "node-1", (Ipv4Addr::LOCALHOST, 8080), 3)),
+            Some(saw),
+            "{}",
+            cni.name
+        );
     }
 }
 
@@ -161,8 +187,16 @@ fn a_pod_reaches_itself_by_its_service_if_the_bridge_sends_back() {
         let saw = |options: &ClusterOptions| seen(&call(options, "web", (SERVICE, 80), 3));
         assert_eq!(saw(&with(false, false)), None, "{}", cni.name);
         assert_eq!(saw(&with(true, false)), Some(gateway), "{}", cni.name);
+        // As recorded (S5-promisc-bnf1): with br_netfilter the packet is translated on the bridge, and stays there.
+        assert_eq!(saw(&with(false, true)), None, "{}", cni.name);
         // Another pod is reached in any case.
         assert_eq!(seen(&call(&with(false, false), "near", (SERVICE, 80), 3)), Some(NEAR), "{}", cni.name);
+    }
+    // Without br_netfilter the node routes the packet, and whatever mode the port has it comes back.
+    for hairpin in [false, true] {
+        let mut kube = cluster(&ClusterOptions { hairpin, ..options(&Cni::KUBENET) });
+        kube.modules.br_netfilter = false;
+        assert_eq!(seen(&call_in(&kube, "web", (SERVICE, 80), 3)), Some(gateway), "hairpin {hairpin}");
     }
     // Where pods hang on no bridge, the way leads through the node.
     assert_eq!(seen(&call(&options(&Cni::CALICO), "web", (SERVICE, 80), 3)), Some(NODE_1));

@@ -175,6 +175,8 @@ recordings! {
     s3_nodeport_localhost_local = "S3-nodeport-localhost-local",
     s4_nodeport_local_local = "S4-nodeport-local-local",
     s5_hairpin0_bnf0 = "S5-hairpin0-bnf0",
+    s5_promisc_bnf0 = "S5-promisc-bnf0",
+    s5_promisc_bnf1 = "S5-promisc-bnf1",
     s5_hairpin1_bnf0 = "S5-hairpin1-bnf0",
     s5_hairpin1_bnf1 = "S5-hairpin1-bnf1",
     s5_hairpin1_bnf1_nomasq = "S5-hairpin1-bnf1-nomasq",
