@@ -111,6 +111,7 @@ recordings! {
     s12_reject_synack = "S12-reject-synack",
     s12_synack_lost = "S12-synack-lost",
     s12_syn_lost = "S12-syn-lost",
+    s12_fin_answers_lost = "S12-fin-answers-lost",
     s12_dead_neighbour = "S12-dead-neighbour",
     s12_conntrack_match = "S12-conntrack-match",
     s12_masquerade_address_gone = "S12-masquerade-address-gone",

@@ -244,5 +244,5 @@ fn the_endpoint_chain_has_no_snat_and_the_source_changes_in_postrouting() {
         })
         .collect();
     assert_eq!(changes, [(InetHook::PreRouting, false, true), (InetHook::PostRouting, true, false)]);
-    assert!(netns(&run, NODE).ct.rows(run.world.now()).iter().any(|r| r.reply.src == IpAddr::V4(POD_ADDR)));
+    assert!(netns(&run, NODE).ct.rows(run.world.now()).iter().any(|r| r.reply.src() == IpAddr::V4(POD_ADDR)));
 }

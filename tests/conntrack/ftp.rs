@@ -68,8 +68,8 @@ fn a_port_that_is_announced_already_is_changed() {
     document["stimuli"].as_array_mut().unwrap().extend(second.as_array().unwrap().clone());
     let run = scenario(&document, both()).run().unwrap();
     let rows = host(&run, "router").expect_rows(run.world.now());
-    assert_eq!((rows[0].tuple.key.dport(), rows[1].nat.unwrap().port), (5122, 5122));
-    let drawn = rows[1].tuple.key.dport();
+    assert_eq!((rows[0].tuple.dport(), rows[1].nat.unwrap().port), (5122, 5122));
+    let drawn = rows[1].tuple.dport();
     assert!(drawn > 5122, "{drawn}");
     assert_eq!(port_commands(&run)[1], format!("PORT 10,1,0,1,{},{}\r\n", drawn >> 8, drawn & 255));
 }

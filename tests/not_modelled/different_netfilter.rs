@@ -26,9 +26,9 @@ fn the_conntrack_hash_has_no_seed() {
         pair.udp(port, 9);
     }
     let done = pair.run_as(false);
-    let left: Vec<u16> = rows(&done).iter().map(|r| r.orig.key.sport()).collect();
+    let left: Vec<u16> = rows(&done).iter().map(|r| r.orig.sport()).collect();
     let gone: Vec<u16> = (4000..4303).filter(|p| !left.contains(p)).collect();
-    assert_eq!(gone, [4111, 4200, 4235, 4246, 4254, 4286]);
+    assert_eq!(gone, [4177, 4226, 4269]);
 }
 
 /// Linux refuses an entry whose bucket has 50 to 80 already, by chance, and counts it as `chaintoolong` (`conntrack -S`).
@@ -138,7 +138,7 @@ fn a_flow_whose_packet_waits_is_forgotten_with_its_entry() {
 
 /// The address that the only flow so far was given.
 fn rows_after(pair: &Pair) -> String {
-    rows(&pair.run())[0].reply.dst.to_string()
+    rows(&pair.run())[0].reply.dst().to_string()
 }
 
 /// Any user may run programs on Linux, and have supplementary groups, which `--suppl-groups` looks at.

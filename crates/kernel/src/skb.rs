@@ -168,6 +168,32 @@ pub struct SkBuff {
     pub ignore_df: bool,
 }
 
+impl SkBuff {
+    #[inline(always)]
+    fn new(id: PacketId, frame: Rc<Frame>) -> SkBuff {
+        SkBuff {
+            id,
+            frame,
+            dev: None,
+            iif: None,
+            pkt_type: PktType::Host,
+            mark: 0,
+            ct: Ct::None,
+            nf_bridge: None,
+            nf_trace: false,
+            owner: SkbOwner::None,
+            dst: None,
+            do_redirect: false,
+            confirms_neigh: false,
+            ipvs_property: false,
+            promisc_copy: false,
+            frag_max_size: 0,
+            frag_list: None,
+            ignore_df: false,
+        }
+    }
+}
+
 impl Skb {
     /// A packet that the box itself has made.
     pub fn local(id: PacketId, ip: Ip, owner: SkbOwner) -> Skb {
@@ -180,34 +206,12 @@ impl Skb {
     /// A frame without any history.
     pub fn from_frame(id: PacketId, frame: Rc<Frame>) -> Skb {
         // Written where it stays: it is large, and made for every packet.
-        Skb(Box::write(
-            Box::new_uninit(),
-            SkBuff {
-                id,
-                frame,
-                dev: None,
-                iif: None,
-                pkt_type: PktType::Host,
-                mark: 0,
-                ct: Ct::None,
-                nf_bridge: None,
-                nf_trace: false,
-                owner: SkbOwner::None,
-                dst: None,
-                do_redirect: false,
-                confirms_neigh: false,
-                ipvs_property: false,
-                promisc_copy: false,
-                frag_max_size: 0,
-                frag_list: None,
-                ignore_df: false,
-            },
-        ))
+        Skb(Box::write(Box::new_uninit(), SkBuff::new(id, frame)))
     }
 
-    /// What is left of a packet that leaves the box.
-    pub fn into_frame(self) -> Rc<Frame> {
-        self.0.frame
+    /// The same memory for another frame.
+    pub(crate) fn renew(&mut self, id: PacketId, frame: Rc<Frame>) {
+        *self.0 = SkBuff::new(id, frame);
     }
 
     /// The IP packet, if it is one.

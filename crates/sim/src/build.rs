@@ -242,7 +242,7 @@ pub(crate) fn restore(
 pub(crate) fn restore_noflush(ns: &mut Netns, text: &str) -> Result<(), BuildError> {
     let existing =
         |table| ns.table(table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(table)));
-    let options = RestoreOptions { noflush: true, counters: false };
+    let options = RestoreOptions { noflush: true, ..RestoreOptions::default() };
     let (sets, nfacct, helpers) = (operator::set_names(ns), operator::nfacct_names(ns), ns.helpers());
     let objects = Objects { sets: Some(&sets), nfacct: Some(&nfacct), helpers: Some(&helpers) };
     let tables = apply_restore_with(&existing, objects, text, options)
@@ -259,7 +259,7 @@ fn load(ns: &mut Netns, loaded: LoadedTable) -> Result<(), BuildError> {
 
 fn parse(ns: &Netns, text: &str) -> Result<Vec<LoadedTable>, BuildError> {
     let empty = |table| LoadedTable::new(RuleSet::empty(table));
-    let options = RestoreOptions { noflush: false, counters: true };
+    let options = RestoreOptions { counters: true, ..RestoreOptions::default() };
     let (sets, nfacct, helpers) = (operator::set_names(ns), operator::nfacct_names(ns), ns.helpers());
     let objects = Objects { sets: Some(&sets), nfacct: Some(&nfacct), helpers: Some(&helpers) };
     match apply_restore_with(&empty, objects, text, options) {

@@ -6,8 +6,8 @@ use kernel::netfilter::conntrack::{ExpectRow, L4Key, Row, Tuple, status};
 use serde_json::{Map, Value, json};
 
 fn tuple_json(t: &Tuple) -> Value {
-    let (src, dst, proto) = (t.src.to_string(), t.dst.to_string(), proto_text(t.proto));
-    match t.key {
+    let (src, dst, proto) = (t.src().to_string(), t.dst().to_string(), proto_text(t.proto()));
+    match t.key() {
         L4Key::Ports { sport, dport } => {
             json!({ "proto": proto, "src": src, "dst": dst, "sport": sport, "dport": dport })
         }
@@ -64,7 +64,7 @@ fn relations(map: &mut Map<String, Value>, row: &Row) {
 
 /// An expectation, as ctnetlink dumps it.
 pub fn expect_json(row: &ExpectRow, with_timeout: bool) -> Value {
-    let proto = proto_text(row.tuple.proto);
+    let proto = proto_text(row.tuple.proto());
     let any = |sport: u16, dport: u16, addr: &str| json!({ "proto": proto, "src": addr, "dst": addr, "sport": sport, "dport": dport });
     let mut map = Map::new();
     map.insert("master".to_owned(), tuple_json(&row.master));

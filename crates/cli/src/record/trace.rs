@@ -38,7 +38,7 @@ fn key_of(ip: &Ip) -> Key {
             IcmpBody::Query { id, seq, .. } => ((u32::from(*id), u32::from(*seq), 0), Vec::new()),
             _ => ((0, 0, 0), Vec::new()),
         },
-        L4::Other(..) => ((0, 0, 0), Vec::new()),
+        L4::Icmp6(_) | L4::Other(..) => ((0, 0, 0), Vec::new()),
     };
     Key { proto: ip.protocol().0, id: ip.id, numbers, payload, frag: ip.frag.offset }
 }

@@ -169,6 +169,8 @@ pub struct Features {
     pub hints_always: bool,
     /// In large clusters comments of endpoints are left out.
     pub large_cluster: bool,
+    /// The whole conntrack table is held against the endpoints, where before `conntrack -D` was run for each address.
+    pub conntrack_reconcile: bool,
 }
 
 impl Features {
@@ -211,6 +213,7 @@ impl Features {
             nfacct: since(V1_35),
             hints_always: since(V1_35),
             large_cluster: since(V1_25),
+            conntrack_reconcile: since(V1_35),
         }
     }
 }

@@ -119,7 +119,8 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
         if !fits(&skb.frame, peer_mtu.unwrap_or(u32::MAX)) {
             return Err(cx.drop(&skb, DropReason::TooLongForPeer));
         }
-        cx.out.push(Output::Transmit { dev, id: skb.id, frame: skb.into_frame() });
+        let (id, frame) = (skb.id, ns.consume_skb(skb));
+        cx.out.push(Output::Transmit { dev, id, frame });
         return Ok(Delivery::Transmitted);
     }
     if is_loopback {

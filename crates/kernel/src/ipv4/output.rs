@@ -125,10 +125,10 @@ pub(crate) fn ip_route_me_harder(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) 
     let flow = Flow { mark: skb.mark, any_src: true, ..Flow::to(dst).from(src) };
     let found = ns.ip_route_output(&skb.ip().map_or(flow, |ip| flow.like(ip)));
     let (route, outcome) = match &found {
-        Ok((d, route)) => (route.clone(), Ok(*d)),
-        Err((why, route)) => (route.clone(), Err(DropReason::Unreachable(*why))),
+        Ok((d, route)) => (*route, Ok(*d)),
+        Err((why, route)) => (*route, Err(DropReason::Unreachable(*why))),
     };
-    cx.emit(skb.id, || What::Route(RouteEvent { input: false, dst, route, outcome }));
+    cx.emit(skb.id, || What::Route(RouteEvent { input: false, dst, route: route.cloned(), outcome }));
     match found {
         Ok((d, _)) => {
             skb.dst = Some(d);

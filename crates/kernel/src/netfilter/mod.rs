@@ -6,6 +6,7 @@ pub mod hook;
 pub mod ipset;
 pub mod ipvs;
 pub mod nat;
+pub mod nftables;
 pub mod xtables;
 
-pub(crate) use self::core::nf_hook;
+pub(crate) use self::core::{nf_hook, nf_hook_of};

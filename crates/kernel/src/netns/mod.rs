@@ -6,6 +6,7 @@ mod module;
 mod netfilter;
 mod parameter;
 mod settings;
+mod trial;
 
 pub use module::{MODULES, Module, ModuleError};
 pub use parameter::InsertError;
@@ -16,11 +17,13 @@ use crate::bridge::{Bridge, FdbEntry, PortFlags};
 use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::ipv4::IcmpCredit;
 use crate::ipv4::{FragQueues, frag_timer};
+use crate::ipv6::Addrs6;
 use crate::neigh::{NeighTable, neigh_timer};
 use crate::netfilter::conntrack::{Conntrack, TemplateId, ct_kill, expire_expectations, flush_expectations};
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
+use crate::netfilter::nftables::Nftables;
 use crate::netfilter::xtables::matches::{Nfacct, RecentTables};
 use crate::netfilter::xtables::{Entries, LoadedTable, TableId};
 use crate::route::{Fib, Peer, Pmtu};
@@ -29,8 +32,8 @@ use crate::sysctl::Sysctl;
 use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, SkbOwner, Timer};
 use ipnet::Ipv4Net;
 use litemap::LiteMap;
-use packet::{Frame, Mac};
-use std::net::Ipv4Addr;
+use packet::{Frame, Ip, L4, Mac, Payload, Protocol};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 /// `GC_SCAN_INTERVAL_MAX`: in a quiet table an entry may be over for so long, in microseconds, until the scan finds it.
@@ -98,6 +101,8 @@ pub struct Netns {
     pub ipsets: IpSets,
     /// Virtual servers.
     pub ipvs: Ipvs,
+    /// Tables of nf_tables; changed by [`Netns::commit_nftables`].
+    pub nft: Nftables,
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
@@ -108,21 +113,26 @@ pub struct Netns {
     pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
     pub(crate) pmtu: LiteMap<Ipv4Addr, Pmtu>,
     pub(crate) frags: FragQueues,
+    pub(crate) addrs6: Addrs6,
     /// Something from outside is being processed: no program is in a call.
     pub(crate) softirq: bool,
     /// A message of ICMP is on its way out (`icmp_xmit_lock`).
     pub(crate) icmp_busy: bool,
     /// Messages of ICMP that may still be sent to anybody.
     pub(crate) icmp_credit: IcmpCredit,
+    /// The memory of a packet that has left the box, for the next one that comes in (`napi_skb_cache`, net/core/skbuff.c).
+    spare: Option<Skb>,
+    /// What stands in it meanwhile.
+    no_frame: Rc<Frame>,
     child: bool,
     net_ratelimit: log::RateLimit,
     devices: Vec<Device>,
-    /// Where to return to, while a table is walked; empty otherwise.
-    pub(crate) jumpstack: Vec<u32>,
     tables: [Option<LoadedTable>; 5],
+    tables6: [Option<LoadedTable>; 5],
     /// Of each table, once a packet has needed them.
     entries: [Option<Rc<Entries>>; 5],
     table_order: Vec<TableId>,
+    table_order6: Vec<TableId>,
     probe: bool,
     /// The marks of the templates of `-j CT` that have one.
     template_marks: LiteMap<TemplateId, u32>,
@@ -133,6 +143,8 @@ pub struct Netns {
 impl Netns {
     /// A namespace with nothing but `lo`, which is up.
     pub fn new(id: NetnsId, name: &str) -> Netns {
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let nothing = Ip::new(any, any, L4::Other(Protocol(0), Vec::new()));
         let mut ns = Netns {
             id,
             name: name.to_owned(),
@@ -144,6 +156,7 @@ impl Netns {
             ct: Conntrack::new(),
             ipsets: IpSets::default(),
             ipvs: Ipvs::default(),
+            nft: Nftables::default(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
             recent: RecentTables::new(),
@@ -152,16 +165,20 @@ impl Netns {
             redirects: LiteMap::new(),
             pmtu: LiteMap::new(),
             frags: FragQueues::default(),
+            addrs6: Addrs6::default(),
             softirq: false,
             icmp_busy: false,
             icmp_credit: IcmpCredit::default(),
+            spare: None,
+            no_frame: Rc::new(Frame { src: Mac::ZERO, dst: Mac::ZERO, payload: Payload::Ip(nothing) }),
             child: false,
             net_ratelimit: log::RateLimit::default(),
             devices: Vec::new(),
-            jumpstack: Vec::new(),
             tables: [const { None }; 5],
+            tables6: [const { None }; 5],
             entries: [const { None }; 5],
             table_order: Vec::new(),
+            table_order6: Vec::new(),
             probe: false,
             template_marks: LiteMap::new(),
             module_order: Vec::new(),
@@ -171,6 +188,7 @@ impl Netns {
         if let Ok(net) = Ipv4Net::new(Ipv4Addr::LOCALHOST, 8) {
             let _ = ns.add_addr(lo, IfAddr::new(net));
         }
+        ns.add_addr6(lo, Ipv6Addr::LOCALHOST.into());
         ns
     }
 
@@ -179,8 +197,22 @@ impl Netns {
     /// A frame comes in by `dev`.
     pub fn receive(&mut self, dev: DevId, id: PacketId, frame: Rc<Frame>, cx: &mut Cx<'_>) {
         let outer = std::mem::replace(&mut self.softirq, true);
-        let _ = dev::netif_rx(self, Skb::from_frame(id, frame), dev, cx);
+        let skb = match self.spare.take() {
+            Some(mut skb) => {
+                skb.renew(id, frame);
+                skb
+            }
+            None => Skb::from_frame(id, frame),
+        };
+        let _ = dev::netif_rx(self, skb, dev, cx);
         self.softirq = outer;
+    }
+
+    /// What is left of a packet that leaves the box (`consume_skb`).
+    pub(crate) fn consume_skb(&mut self, mut skb: Skb) -> Rc<Frame> {
+        let frame = std::mem::replace(&mut skb.frame, Rc::clone(&self.no_frame));
+        self.spare = Some(skb);
+        frame
     }
 
     /// A packet that was sent over `lo` comes back in, or the host's own copy of what it has sent to all, or what came out of a

@@ -31,14 +31,14 @@ impl Netns {
         if let Some(dev) = iif {
             let found = self.route_input(&flow, dev);
             return match found.outcome {
-                Ok((dst, redirect)) => Ok(RouteAnswer { dst, route: found.route, redirect }),
+                Ok((dst, redirect)) => Ok(RouteAnswer { dst, route: found.route.cloned(), redirect }),
                 Err(DropReason::Unreachable(why)) => Err(text(why)),
                 Err(DropReason::ForwardingDisabled) => Err(text(Unreachable::Host)),
                 Err(_) => Err(text(Unreachable::Invalid)),
             };
         }
         match self.ip_route_output(&flow) {
-            Ok((dst, route)) => Ok(RouteAnswer { dst, route, redirect: false }),
+            Ok((dst, route)) => Ok(RouteAnswer { dst, route: route.cloned(), redirect: false }),
             Err((why, _)) => Err(text(why)),
         }
     }

@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 /// What routing finds, before it is logged.
-pub(super) struct Decision {
-    pub route: Option<Rc<Route>>,
+pub(super) struct Decision<'a> {
+    pub route: Option<&'a Rc<Route>>,
     /// The way, and whether the sender is to be told of a better one.
     pub outcome: Result<(Dst, bool), DropReason>,
 }
@@ -26,7 +26,7 @@ impl Netns {
         let found = self.route_input(&flow, dev);
         let outcome = found.outcome.map(|(d, _)| d);
         cx.emit(skb.id, || {
-            What::Route(RouteEvent { input: true, dst: flow.dst, route: found.route, outcome })
+            What::Route(RouteEvent { input: true, dst: flow.dst, route: found.route.cloned(), outcome })
         });
         match found.outcome {
             Ok((d, redirect)) => {
@@ -45,14 +45,14 @@ impl Netns {
     }
 
     /// `ip_route_input_slow`, `ip_route_input_mc`
-    pub(super) fn route_input(&self, flow: &Flow, dev: DevId) -> Decision {
+    pub(super) fn route_input(&self, flow: &Flow, dev: DevId) -> Decision<'_> {
         let (src, dst) = (flow.src, flow.dst);
         let fail = |route, reason| Decision { route, outcome: Err(reason) };
         let lo = DevId(0);
         let here = |verdict| Dst { verdict, dev: lo, gateway: None, source: dst, mtu: None };
         let localnet = self.conf_or(dev, |c| c.route_localnet) || dev == lo;
         // To this host, if the source may be there.
-        let deliver = |route: Option<Rc<Route>>, verdict, check: bool| {
+        let deliver = |route, verdict, check: bool| {
             let valid = if check { self.fib_validate_source(flow, dev, None) } else { Ok(false) };
             Decision { route, outcome: valid.map(|_| (here(verdict), false)) }
         };

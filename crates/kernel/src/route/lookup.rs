@@ -63,6 +63,7 @@ impl Flow {
             L4::Udp(u) => (17, u.sport, u.dport),
             // The place of the ports has type and code.
             L4::Icmp(i) => (1, u16::from(i.kind), u16::from(i.code)),
+            L4::Icmp6(i) => (58, u16::from(i.kind), u16::from(i.code)),
             L4::Other(p, _) => (p.0, 0, 0),
         };
         Flow { proto, sport, dport, tos: ip.tos, ..self }
@@ -77,15 +78,15 @@ impl Flow {
 }
 
 /// A route with one of its ways out.
-#[derive(Clone, Debug)]
-pub(crate) struct Found {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
     /// The route.
-    pub route: Rc<Route>,
+    pub route: &'a Rc<Route>,
     /// The way out; `None` of a route that ends here.
     pub hop: Option<NextHop>,
 }
 
-impl Found {
+impl Found<'_> {
     /// The device of the way out; `lo` without one.
     pub fn dev(&self) -> DevId {
         self.hop.map_or(DevId(0), |h| h.dev)
@@ -98,11 +99,11 @@ impl Found {
 }
 
 /// Why a lookup gave nothing, and the route that said so.
-pub(crate) type NoWay = (Unreachable, Option<Rc<Route>>);
+pub(crate) type NoWay<'a> = (Unreachable, Option<&'a Rc<Route>>);
 
 impl Netns {
     /// `fib_lookup`: asks the rules. The way out is the first that can be used.
-    pub(crate) fn fib_lookup(&self, flow: &Flow) -> Result<Found, NoWay> {
+    pub(crate) fn fib_lookup(&self, flow: &Flow) -> Result<Found<'_>, NoWay<'_>> {
         if !self.fib.rules.custom {
             // One table as long as nobody has added a rule: the longest prefix counts, whichever table it is in.
             return self
@@ -128,7 +129,7 @@ impl Netns {
                 RuleAction::Prohibit => return Err((Unreachable::Prohibited, None)),
                 RuleAction::Lookup(table) => {
                     let found = self.table_lookup(&[table], flow).map(outcome);
-                    let suppressed = |f: &Result<Found, NoWay>| {
+                    let suppressed = |f: &Result<Found<'_>, NoWay<'_>>| {
                         let len = f.as_ref().map(|f| u32::from(f.route.dst.prefix_len()));
                         matches!((rule.suppress_prefixlen, len), (Some(least), Ok(len)) if len <= least)
                     };
@@ -143,18 +144,20 @@ impl Netns {
 
     /// `fib_table_lookup`: the longest prefix with a way out that can be used, then the lowest metric. `None` also if that is
     /// a throw route.
-    pub(crate) fn table_lookup(&self, tables: &[FibTable], flow: &Flow) -> Option<Found> {
-        let usable = |route: &Rc<Route>| {
+    pub(crate) fn table_lookup(&self, tables: &[FibTable], flow: &Flow) -> Option<Found<'_>> {
+        for route in self.fib.covering(flow.dst) {
             if !tables.contains(&route.table) || route.scope < flow.scope {
-                return None;
+                continue;
             }
-            match self.usable_hop(route, flow.oif) {
-                _ if route.kind.is_error() => Some(Found { route: Rc::clone(route), hop: None }),
-                None => None,
-                hop => Some(Found { route: Rc::clone(route), hop }),
+            if route.kind.is_error() {
+                return (route.kind != RouteKind::Throw).then_some(Found { route, hop: None });
             }
-        };
-        self.fib.covering(flow.dst).find_map(usable).filter(|found| found.route.kind != RouteKind::Throw)
+            let hop = self.usable_hop(route, flow.oif);
+            if hop.is_some() {
+                return Some(Found { route, hop });
+            }
+        }
+        None
     }
 
     /// The first way out by a device that is up. An address is this host's even if its device is down.
@@ -167,7 +170,7 @@ impl Netns {
 
     /// `fib_select_multipath`: which of several ways out, by a hash of the addresses; a local sender that has chosen its
     /// address keeps to the device of that address.
-    pub(crate) fn fib_select_path(&self, found: &mut Found, flow: &Flow) {
+    pub(crate) fn fib_select_path(&self, found: &mut Found<'_>, flow: &Flow) {
         if flow.oif.is_some() || found.route.hops.len() < 2 {
             return;
         }
@@ -190,7 +193,7 @@ impl Netns {
     }
 }
 
-fn outcome(found: Found) -> Result<Found, NoWay> {
+fn outcome(found: Found<'_>) -> Result<Found<'_>, NoWay<'_>> {
     let why = match found.route.kind {
         RouteKind::Blackhole => Unreachable::Invalid,
         RouteKind::Unreachable => Unreachable::Host,

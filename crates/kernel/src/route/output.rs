@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 impl Netns {
     /// `ip_route_output_key`: the way of what this host sends.
-    pub(crate) fn ip_route_output(&self, flow: &Flow) -> Result<(Dst, Option<Rc<Route>>), NoWay> {
+    pub(crate) fn ip_route_output(&self, flow: &Flow) -> Result<(Dst, Option<&Rc<Route>>), NoWay<'_>> {
         let mut flow = *flow;
         let lo = DevId(0);
         let src = Some(flow.src).filter(|s| !s.is_unspecified());
@@ -67,14 +67,14 @@ impl Netns {
     }
 
     /// `__mkroute_output`
-    fn mkroute_output(
+    fn mkroute_output<'a>(
         &self,
         flow: &Flow,
         dev: DevId,
         gateway: Option<Ipv4Addr>,
-        route: Option<Rc<Route>>,
+        route: Option<&'a Rc<Route>>,
         source: Ipv4Addr,
-    ) -> Result<(Dst, Option<Rc<Route>>), NoWay> {
+    ) -> Result<(Dst, Option<&'a Rc<Route>>), NoWay<'a>> {
         let lo = DevId(0);
         // A loopback source must not leave the host unless the device says so.
         if source.is_loopback() && dev != lo && !self.conf_or(dev, |c| c.route_localnet) {
@@ -109,15 +109,17 @@ impl Netns {
     ) -> Result<Dst, Unreachable> {
         let found = self.ip_route_output(flow);
         let (route, outcome) = match &found {
-            Ok((d, route)) => (route.clone(), Ok(*d)),
-            Err((why, route)) => (route.clone(), Err(DropReason::Unreachable(*why))),
+            Ok((d, route)) => (*route, Ok(*d)),
+            Err((why, route)) => (*route, Err(DropReason::Unreachable(*why))),
         };
-        cx.emit(packet, || What::Route(RouteEvent { input: false, dst: flow.dst, route, outcome }));
+        cx.emit(packet, || {
+            What::Route(RouteEvent { input: false, dst: flow.dst, route: route.cloned(), outcome })
+        });
         found.map(|(d, _)| d).map_err(|(why, _)| why)
     }
 
     /// `fib_result_prefsrc`: the source address for a route.
-    pub(super) fn source_for(&self, found: &Found, dst: Ipv4Addr) -> Ipv4Addr {
+    pub(super) fn source_for(&self, found: &Found<'_>, dst: Ipv4Addr) -> Ipv4Addr {
         let near = || {
             let hop = found.hop?;
             self.inet_select_addr(hop.dev, hop.gateway.unwrap_or(dst), found.route.scope)

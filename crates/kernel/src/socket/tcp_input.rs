@@ -310,6 +310,7 @@ fn connected(ns: &mut Netns, id: SocketId, skb: Skb, tcp: &Tcp, cx: &mut Cx<'_>)
     if let Some(t) = ns.sockets.tcp(id)
         && t.orphan
         && matches!(t.status, TcpStatus::FinWait1 | TcpStatus::FinWait2)
+        && tcp.seq_len() != 0
         && after(tcp.seq.wrapping_add(tcp.payload.len() as u32), t.rcv_nxt)
     {
         // Nobody will read it: the peer learns that (RFC 1122, 4.2.2.13).

@@ -57,7 +57,7 @@ pub fn print() {
         });
         let to = rules::endpoint(services - 1);
         assert!(
-            node.ns.ct.rows(kernel::Instant(0)).iter().all(|r| r.reply.src == to),
+            node.ns.ct.rows(kernel::Instant(0)).iter().all(|r| r.reply.src() == to),
             "DNAT to the endpoint"
         );
         node.flush();

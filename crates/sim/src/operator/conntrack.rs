@@ -30,24 +30,24 @@ fn leads_to(
 /// True if an entry fits every part of a filter that is given.
 fn fits(f: &ConntrackFilter, row: &Row) -> bool {
     let (orig, reply) = (&row.orig, &row.reply);
-    let (kind, code, id) = match orig.key {
+    let (kind, code, id) = match orig.key() {
         L4Key::Echo { kind, code, id } => (Some(kind), Some(code), Some(id)),
         _ => (None, None, None),
     };
     let has = |bit: u32| row.status & bit != 0;
     let (snat, dnat) = (has(status::SRC_NAT_DONE), has(status::DST_NAT_DONE));
-    let from = |w| leads_to(w, snat, (orig.src, orig.key.sport()), (reply.dst, reply.key.dport()));
-    let to = |w| leads_to(w, dnat, (orig.dst, orig.key.dport()), (reply.src, reply.key.sport()));
+    let from = |w| leads_to(w, snat, (orig.src(), orig.sport()), (reply.dst(), reply.dport()));
+    let to = |w| leads_to(w, dnat, (orig.dst(), orig.dport()), (reply.src(), reply.sport()));
     !f.ipv6
-        && f.proto.is_none_or(|p| p == orig.proto)
-        && f.orig_src.is_none_or(|a| a.contains(orig.src))
-        && f.orig_dst.is_none_or(|a| a.contains(orig.dst))
-        && f.reply_src.is_none_or(|a| a.contains(reply.src))
-        && f.reply_dst.is_none_or(|a| a.contains(reply.dst))
-        && f.orig_sport.is_none_or(|p| p == orig.key.sport())
-        && f.orig_dport.is_none_or(|p| p == orig.key.dport())
-        && f.reply_sport.is_none_or(|p| p == reply.key.sport())
-        && f.reply_dport.is_none_or(|p| p == reply.key.dport())
+        && f.proto.is_none_or(|p| p == orig.proto())
+        && f.orig_src.is_none_or(|a| a.contains(orig.src()))
+        && f.orig_dst.is_none_or(|a| a.contains(orig.dst()))
+        && f.reply_src.is_none_or(|a| a.contains(reply.src()))
+        && f.reply_dst.is_none_or(|a| a.contains(reply.dst()))
+        && f.orig_sport.is_none_or(|p| p == orig.sport())
+        && f.orig_dport.is_none_or(|p| p == orig.dport())
+        && f.reply_sport.is_none_or(|p| p == reply.sport())
+        && f.reply_dport.is_none_or(|p| p == reply.dport())
         && (f.icmp_type.is_none() || f.icmp_type == kind)
         && (f.icmp_code.is_none() || f.icmp_code == code)
         && (f.icmp_id.is_none() || f.icmp_id == id)
@@ -232,13 +232,13 @@ fn tuples(f: &ConntrackFilter) -> Option<(Tuple, Tuple)> {
     let addr = |a: Option<kernel::netfilter::xtables::IpMatch>| a.map(|a| a.addr);
     let (src, dst) = (addr(f.orig_src).or(addr(f.reply_dst))?, addr(f.orig_dst).or(addr(f.reply_src))?);
     let key_orig = key(f.orig_sport, f.orig_dport, (f.reply_sport, f.reply_dport))?;
-    let orig = Tuple { src, dst, proto, key: key_orig };
-    let mut reply = orig.invert()?;
-    reply.src = addr(f.reply_src).unwrap_or(reply.src);
-    reply.dst = addr(f.reply_dst).unwrap_or(reply.dst);
-    if let L4Key::Ports { sport, dport } = &mut reply.key {
-        *sport = f.reply_sport.unwrap_or(*sport);
-        *dport = f.reply_dport.unwrap_or(*dport);
+    let orig = Tuple::new(src, dst, proto, key_orig);
+    let other = orig.invert()?;
+    let mut reply = other
+        .with_src(addr(f.reply_src).unwrap_or(other.src()))
+        .with_dst(addr(f.reply_dst).unwrap_or(other.dst()));
+    if let L4Key::Ports { sport, dport } = other.key() {
+        reply = reply.with_sport(f.reply_sport.unwrap_or(sport)).with_dport(f.reply_dport.unwrap_or(dport));
     }
     Some((orig, reply))
 }
@@ -252,20 +252,19 @@ fn create(world: &mut World, host: NetnsId, command: &ConntrackCommand) -> Comma
     let halfway = f.reply_src.is_some() && f.reply_sport.is_none() && f.orig_sport.is_some();
     let Some((orig, mut reply)) = tuples(f).filter(|_| !halfway) else { return failed("invalid parameters") };
     let mut bits = f.status;
-    let port = |old: &mut u16, end: NatEnd| *old = end.1.unwrap_or(*old);
-    if let (Some(Some(end)), L4Key::Ports { sport, .. }) = (f.dst_nat, &mut reply.key) {
-        port(sport, end);
+    if let (Some(Some((_, Some(port)))), L4Key::Ports { .. }) = (f.dst_nat, reply.key()) {
+        reply = reply.with_sport(port);
     }
-    if let (Some(Some(end)), L4Key::Ports { dport, .. }) = (f.src_nat, &mut reply.key) {
-        port(dport, end);
+    if let (Some(Some((_, Some(port)))), L4Key::Ports { .. }) = (f.src_nat, reply.key()) {
+        reply = reply.with_dport(port);
     }
     let v4 = |end: NatEnd| -> IpAddr { Ipv4Addr::into(end.0) };
     if let Some(Some(end)) = f.dst_nat {
-        reply.src = v4(end);
+        reply = reply.with_src(v4(end));
         bits |= status::DST_NAT | DECIDED;
     }
     if let Some(Some(end)) = f.src_nat {
-        reply.dst = v4(end);
+        reply = reply.with_dst(v4(end));
         bits |= status::SRC_NAT | DECIDED;
     }
     let new = NewEntry {

@@ -146,15 +146,15 @@ pub fn expect_line(row: &ExpectRow) -> String {
         "{} proto={} src={} dst={} sport={} dport={} mask-src=255.255.255.255 mask-dst=255.255.255.255 sport=0 \
          dport=65535 master-src={} master-dst={} sport={} dport={} class=0 helper={}",
         row.timeout,
-        t.proto.0,
-        t.src,
-        t.dst,
-        t.key.sport(),
-        t.key.dport(),
-        m.src,
-        m.dst,
-        m.key.sport(),
-        m.key.dport(),
+        t.proto().0,
+        t.src(),
+        t.dst(),
+        t.sport(),
+        t.dport(),
+        m.src(),
+        m.dst(),
+        m.sport(),
+        m.dport(),
         row.helper.name(),
     )
 }
@@ -193,9 +193,9 @@ pub fn event_line(event: &CtEvent) -> String {
 
 fn words(row: &Row, look: RowLook) -> Vec<CtWord> {
     let mut out = Vec::new();
-    let name = row.orig.proto.name().unwrap_or("unknown");
+    let name = row.orig.proto().name().unwrap_or("unknown");
     let plain = |text: String| CtWord { text, nat: false };
-    out.push(plain(format!("{name:<8} {} {}", row.orig.proto.0, row.timeout)));
+    out.push(plain(format!("{name:<8} {} {}", row.orig.proto().0, row.timeout)));
     let state = row.tcp.map(|tcp| tcp.state.name()).or(row.sctp.map(|state| state.name()));
     if let Some(state) = state.filter(|_| look.proto) {
         out.push(plain(state.to_owned()));
@@ -236,17 +236,16 @@ fn words(row: &Row, look: RowLook) -> Vec<CtWord> {
 /// `expected` is what the tuple would be without NAT.
 fn tuple_words(out: &mut Vec<CtWord>, t: &Tuple, expected: Option<&Tuple>) {
     let nat = |differs: fn(&Tuple, &Tuple) -> bool| expected.is_some_and(|e| differs(t, e));
-    let (src, dst) = (nat(|a, b| a.src != b.src), nat(|a, b| a.dst != b.dst));
-    out.push(CtWord { text: format!("src={}", t.src), nat: src });
-    out.push(CtWord { text: format!("dst={}", t.dst), nat: dst });
-    match t.key {
+    let (src, dst) = (nat(|a, b| a.src() != b.src()), nat(|a, b| a.dst() != b.dst()));
+    out.push(CtWord { text: format!("src={}", t.src()), nat: src });
+    out.push(CtWord { text: format!("dst={}", t.dst()), nat: dst });
+    match t.key() {
         L4Key::Ports { sport, dport } => {
-            let (s, d) =
-                (nat(|a, b| a.key.sport() != b.key.sport()), nat(|a, b| a.key.dport() != b.key.dport()));
+            let (s, d) = (nat(|a, b| a.sport() != b.sport()), nat(|a, b| a.dport() != b.dport()));
             out.push(CtWord { text: format!("sport={sport}"), nat: s });
             out.push(CtWord { text: format!("dport={dport}"), nat: d });
         }
-        L4Key::Echo { kind, code, id } if t.proto == Protocol::ICMP => {
+        L4Key::Echo { kind, code, id } if t.proto() == Protocol::ICMP => {
             for text in [format!("type={kind}"), format!("code={code}"), format!("id={id}")] {
                 out.push(CtWord { text, nat: false });
             }

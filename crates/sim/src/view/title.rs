@@ -142,7 +142,7 @@ pub(super) fn jump_name(set: Option<&RuleSet>, target: &Target) -> Option<String
 }
 
 pub(super) fn rule(ns: &Netns, step: &RuleStep, skipped: usize) -> Draft {
-    let set = ns.table(step.table).map(|t| &*t.rules);
+    let set = ns.table_of(step.ctx.family, step.table).map(|t| &*t.rules);
     let base = set.and_then(|s| s.base_chain(step.ctx.hook));
     let is_base = base.and_then(|b| set?.chains.get(usize::from(b.0))).is_some_and(|c| c.name == step.chain);
     let (title, note, tone) = match &step.outcome {
@@ -179,7 +179,7 @@ pub(super) fn rule(ns: &Netns, step: &RuleStep, skipped: usize) -> Draft {
     draft
 }
 
-fn none_matched(n: usize) -> String {
+pub(super) fn none_matched(n: usize) -> String {
     match n {
         0 => String::new(),
         1 => "1 rule, no match".to_owned(),
@@ -214,7 +214,7 @@ pub(super) fn conntrack(step: CtStep, state: CtState, dir: Option<Direction>, co
 
 pub(super) fn expect_event(e: &ExpectEvent) -> Draft {
     let t = &e.row.tuple;
-    let flow = format!("{} → {}", endpoint(t.src, None), endpoint(t.dst, Some(t.key.dport())));
+    let flow = format!("{} → {}", endpoint(t.src(), None), endpoint(t.dst(), Some(t.dport())));
     let title = match e.kind {
         ExpectEventKind::New => format!("helper {} expects {flow}", e.row.helper.name()),
         ExpectEventKind::Destroy => format!("no longer expected: {flow}"),

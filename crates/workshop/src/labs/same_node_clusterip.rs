@@ -337,7 +337,7 @@ fn source_mac(run: &Run, id: EventId) -> Option<[u8; 6]> {
 fn ct_state(run: &Run) -> Option<TcpState> {
     let node = run.world.host(query::host(run, NODE)?)?;
     let rows = node.ct.rows(run.world.now());
-    rows.iter().find(|r| r.orig.dst == IpAddr::V4(CLUSTER_IP)).and_then(|r| r.tcp).map(|t| t.state)
+    rows.iter().find(|r| r.orig.dst() == IpAddr::V4(CLUSTER_IP)).and_then(|r| r.tcp).map(|t| t.state)
 }
 
 // ---------------------------------------------------------------------- moments

@@ -47,11 +47,11 @@ pub struct ExpectRow {
 impl Expect {
     /// True if the packet is the first of this flow.
     pub fn matches(&self, t: &Tuple) -> bool {
-        let ports = match (self.tuple.key, t.key) {
+        let ports = match (self.tuple.key(), t.key()) {
             (L4Key::Ports { dport: a, .. }, L4Key::Ports { dport: b, .. }) => a == b,
             _ => false,
         };
-        ports && (t.src, t.dst, t.proto) == (self.tuple.src, self.tuple.dst, self.tuple.proto)
+        ports && (t.src(), t.dst(), t.proto()) == (self.tuple.src(), self.tuple.dst(), self.tuple.proto())
     }
 }
 

@@ -4,7 +4,6 @@
 //! as the table needs; so the entries of one of Linux's buckets are those of one or several chains, or of a part of one.
 
 use super::Tuple;
-use std::net::IpAddr;
 
 /// The end of a chain.
 const END: u32 = u32::MAX;
@@ -34,12 +33,8 @@ fn share(hash: u32, n: usize) -> usize {
 
 /// `hash_conntrack_raw`. Linux draws a seed when it boots; which tuples share a bucket differs from boot to boot.
 pub(super) fn hash_conntrack(t: &Tuple) -> u32 {
-    let word = |addr: IpAddr| match addr {
-        IpAddr::V4(a) => u64::from(a.to_bits()),
-        IpAddr::V6(a) => (a.to_bits() >> 64) as u64 ^ (a.to_bits() as u64).rotate_left(17),
-    };
-    let ports = (u64::from(t.key.sport()) << 24) | (u64::from(t.key.dport()) << 8) | u64::from(t.proto.0);
-    let mut h = (word(t.src).rotate_left(32) ^ word(t.dst)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let [src, dst, ports] = t.words();
+    let mut h = (src.rotate_left(32) ^ dst).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     h = (h ^ (h >> 29) ^ ports).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     h = (h ^ (h >> 32)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (h >> 32) as u32
@@ -180,12 +175,8 @@ mod tests {
     fn hashes_use_the_whole_range() {
         let mut shares = [0u32; 64];
         for port in 0..6400 {
-            let t = Tuple {
-                src: IpAddr::from([10, 0, 0, 2]),
-                dst: IpAddr::from([10, 1, 0, 2]),
-                proto: packet::Protocol::UDP,
-                key: super::super::L4Key::Ports { sport: 20_000 + port, dport: 53 },
-            };
+            let key = super::super::L4Key::Ports { sport: 20_000 + port, dport: 53 };
+            let t = Tuple::new([10, 0, 0, 2].into(), [10, 1, 0, 2].into(), packet::Protocol::UDP, key);
             shares[share(hash_conntrack(&t), 64)] += 1;
         }
         assert!(shares.iter().all(|n| (60..140).contains(n)), "{shares:?}");

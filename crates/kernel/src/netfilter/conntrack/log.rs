@@ -52,7 +52,7 @@ fn words(
             // The entry is that of the quoted packet.
             let (conn, dir) =
                 ns.ct.find(&Tuple::of(icmp.inner()?)?.invert()?, super::Zone::default(), now)?;
-            let meant = ns.ct.get(conn)?.tuple(dir).dst;
+            let meant = ns.ct.get(conn)?.tuple(dir).dst();
             Some(format!("outer daddr {} != inner {meant}", ip.dst))
         }
         (L4::Other(Protocol::SCTP, bytes), _) => match plain {

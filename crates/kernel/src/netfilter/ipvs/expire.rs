@@ -78,12 +78,8 @@ pub(crate) fn ip_vs_flush_nodest(ns: &mut Netns, cx: &mut Cx<'_>) {
 
 /// `ip_vs_conn_drop_conntrack`
 fn drop_conntrack(ns: &mut Netns, c: &IpvsConn, cx: &mut Cx<'_>) {
-    let tuple = Tuple {
-        src: IpAddr::V4(c.client.0),
-        dst: IpAddr::V4(c.virt.0),
-        proto: c.proto,
-        key: L4Key::Ports { sport: c.client.1, dport: c.virt.1 },
-    };
+    let key = L4Key::Ports { sport: c.client.1, dport: c.virt.1 };
+    let tuple = Tuple::new(IpAddr::V4(c.client.0), IpAddr::V4(c.virt.0), c.proto, key);
     if let Some((conn, _)) = ns.ct.find(&tuple, Zone::default(), cx.now) {
         ns.ct_delete(conn, cx);
     }

@@ -3,7 +3,7 @@
 use super::{Forward, IpvsConn};
 use crate::event::{HookCtx, IpvsStep, What};
 use crate::ipv4::{icmp_send, ip_decrease_ttl, ip_local_out_from};
-use crate::netfilter::conntrack::{Direction, L4Key, try_assign_helper};
+use crate::netfilter::conntrack::{Direction, try_assign_helper};
 use crate::netfilter::hook::InetHook;
 use crate::route::{Flow, Verdict};
 use crate::{Ct, Cut, Cx, DropReason, Netns, Skb};
@@ -142,10 +142,11 @@ fn update_conntrack(ns: &mut Netns, skb: &Skb, conn: &IpvsConn, request: bool) {
         return;
     }
     let (addr, port) = if request { conn.server } else { conn.virt };
-    *(if request { &mut c.reply.src } else { &mut c.reply.dst }) = IpAddr::V4(addr);
-    if let L4Key::Ports { sport, dport } = &mut c.reply.key {
-        *(if request { sport } else { dport }) = port;
-    }
+    let addr = IpAddr::V4(addr);
+    c.reply = match request {
+        true => c.reply.with_src(addr).with_sport(port),
+        false => c.reply.with_dst(addr).with_dport(port),
+    };
     try_assign_helper(c, None, automatic, &modules);
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct BySource {
 
 fn bucket_of(orig: &Tuple) -> usize {
     let mut hasher = FxHasher::default();
-    (orig.src, orig.proto, orig.key.sport()).hash(&mut hasher);
+    (orig.src(), orig.proto(), orig.sport()).hash(&mut hasher);
     (hasher.finish() >> 32) as usize % BUCKETS
 }
 

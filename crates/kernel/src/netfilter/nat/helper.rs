@@ -2,19 +2,18 @@
 
 use super::{Manip, NatRange, nf_nat_setup_info};
 use crate::netfilter::conntrack::{
-    Conn, Direction, Expect, ExpectNat, FtpType, L4Key, Unexpected, nf_ct_expect_related, nf_ct_helper_drop,
+    Conn, Direction, Expect, ExpectNat, FtpType, Unexpected, nf_ct_expect_related, nf_ct_helper_drop,
     nf_ct_seqadj_set, status,
 };
 use crate::netfilter::xtables::PortRange;
 use crate::{ConnId, Cut, Cx, DropReason, Netns, Skb};
 use packet::L4;
-use rand_core::Rng;
 use std::net::IpAddr;
 use std::ops::Range;
 
 /// The data comes back to the port from which the client really asked.
 pub(crate) fn nf_nat_tftp(master: &Conn, expect: &mut Expect) {
-    expect.nat = Some(ExpectNat { dir: Direction::Reply, port: master.orig.key.sport() });
+    expect.nat = Some(ExpectNat { dir: Direction::Reply, port: master.orig.sport() });
 }
 
 /// At most so many ports are tried for one announcement.
@@ -30,12 +29,12 @@ pub(crate) fn nf_nat_ftp(
     mut expect: Expect,
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
-    let asked = expect.tuple.key.dport();
+    let asked = expect.tuple.dport();
     expect.nat = Some(ExpectNat { dir: dir.flip(), port: asked });
     let range = u32::from(u16::MAX - asked);
     let (mut port, mut left) = (asked, range.min(MAX_ATTEMPTS));
     loop {
-        expect.tuple.key = L4Key::Ports { sport: 0, dport: port };
+        expect.tuple = expect.tuple.with_dport(port);
         match nf_ct_expect_related(ns, &skb, expect.clone(), cx) {
             Ok(()) => break,
             Err(Unexpected::Busy) if left > 0 => {
@@ -49,7 +48,7 @@ pub(crate) fn nf_nat_ftp(
         // Announced all the same: 0 also stands for "no port was found".
         return Err(nf_ct_helper_drop(ns, &skb, expect.helper, "all ports in use", cx));
     }
-    let IpAddr::V4(addr) = expect.tuple.dst else { return Ok(skb) };
+    let IpAddr::V4(addr) = expect.tuple.dst() else { return Ok(skb) };
     let [a, b, c, d] = addr.octets();
     let text = match kind {
         FtpType::Port | FtpType::Pasv => format!("{a},{b},{c},{d},{},{}", port >> 8, port & 255),
@@ -95,10 +94,10 @@ pub(crate) fn nf_nat_follow_master(
     cx: &mut Cx<'_>,
 ) -> Result<(), DropReason> {
     let Some(asked) = ns.ct.get(master).map(|m| *m.tuple(nat.dir.flip())) else { return Ok(()) };
-    let from = NatRange { addr: Some((asked.dst, asked.dst)), ..NatRange::default() };
+    let from = NatRange { addr: Some((asked.dst(), asked.dst())), ..NatRange::default() };
     nf_nat_setup_info(ns, skb, conn, &from, Manip::Src, false, cx)?;
     let to = NatRange {
-        addr: Some((asked.src, asked.src)),
+        addr: Some((asked.src(), asked.src())),
         ports: Some(PortRange { min: nat.port, max: nat.port }),
         ..NatRange::default()
     };

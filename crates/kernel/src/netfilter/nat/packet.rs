@@ -10,11 +10,18 @@ use std::rc::Rc;
 
 /// `nf_nat_ipv4_manip_pkt`: source or destination of the packet become those of `target`. False if they are already.
 pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
-    let (sport, dport) = match (&mut ip.l4, target.key) {
+    let (sport, dport) = match (&mut ip.l4, target.key()) {
         (L4::Tcp(t), L4Key::Ports { .. }) => (&mut t.sport, &mut t.dport),
         (L4::Udp(u), L4Key::Ports { .. }) => (&mut u.sport, &mut u.dport),
         (L4::Icmp(icmp), L4Key::Echo { id: new, .. }) => {
             // The id is the port of both sides.
+            let id = match &mut icmp.body {
+                IcmpBody::Query { id, .. } => set(id, new),
+                _ => false,
+            };
+            return addresses(ip, target, manip) | id;
+        }
+        (L4::Icmp6(icmp), L4Key::Echo { id: new, .. }) => {
             let id = match &mut icmp.body {
                 IcmpBody::Query { id, .. } => set(id, new),
                 _ => false,
@@ -27,8 +34,8 @@ pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
         _ => return addresses(ip, target, manip),
     };
     let port = match manip {
-        Manip::Src => set(sport, target.key.sport()),
-        Manip::Dst => set(dport, target.key.dport()),
+        Manip::Src => set(sport, target.sport()),
+        Manip::Dst => set(dport, target.dport()),
     };
     addresses(ip, target, manip) | port
 }
@@ -41,8 +48,8 @@ fn other_ports(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
     let Some((sport, dport)) = ip.ports() else { return changed };
     let before = (sport, dport);
     let (sport, dport) = match manip {
-        Manip::Src => (target.key.sport(), dport),
-        Manip::Dst => (sport, target.key.dport()),
+        Manip::Src => (target.sport(), dport),
+        Manip::Dst => (sport, target.dport()),
     };
     let L4::Other(_, bytes) = &mut ip.l4 else { return changed };
     if proto == Protocol::SCTP {
@@ -56,8 +63,8 @@ fn other_ports(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
 
 fn addresses(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
     match manip {
-        Manip::Src => set(&mut ip.src, target.src),
-        Manip::Dst => set(&mut ip.dst, target.dst),
+        Manip::Src => set(&mut ip.src, target.src()),
+        Manip::Dst => set(&mut ip.dst, target.dst()),
     }
 }
 
@@ -78,6 +85,7 @@ pub(super) fn icmp_reply_translation(
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
     let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
+    // Redirects of IPv6 are not tracked.
     let is_redirect = skb.ip().and_then(Ip::icmp).is_some_and(|i| i.kind == icmp_type::REDIRECT);
     let both_done = status::SRC_NAT_DONE | status::DST_NAT_DONE;
     if is_redirect && (c.status & both_done != both_done || c.status & status::NAT_MASK != 0) {
@@ -97,9 +105,12 @@ pub(super) fn icmp_reply_translation(
     let before = cx.explains().then(|| Rc::clone(&skb.frame));
     let mut changed = false;
     if let Some(ip) = skb.ip_mut() {
-        if let L4::Icmp(icmp) = &mut ip.l4
-            && let IcmpBody::Error { inner, .. } = &mut icmp.body
-        {
+        let body = match &mut ip.l4 {
+            L4::Icmp(icmp) => Some(&mut icmp.body),
+            L4::Icmp6(icmp) => Some(&mut icmp.body),
+            _ => None,
+        };
+        if let Some(IcmpBody::Error { inner, .. }) = body {
             // The quoted packet travelled the other way: its other end is the one to change.
             let opposite = match manip {
                 Manip::Src => Manip::Dst,

@@ -5,8 +5,7 @@ use crate::jhash::jhash2;
 use crate::netfilter::conntrack::{Direction, L4Key, TcpState, Tuple, status};
 use crate::netfilter::xtables::PortRange;
 use crate::{ConnId, Cx, Netns};
-use rand_core::Rng;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a flow's original direction becomes.
 pub(super) enum Unique {
@@ -61,24 +60,24 @@ fn reverse_is_known(ns: &Netns, orig: &Tuple, conn: ConnId, cx: &Cx<'_>) -> bool
 
 /// `nf_in_range`: the source is one that the range allows.
 fn in_range(t: &Tuple, range: &NatRange) -> bool {
-    range.addr.is_none_or(|(min, max)| min <= t.src && t.src <= max)
+    range.addr.is_none_or(|(min, max)| min <= t.src() && t.src() <= max)
         && range.ports.is_none_or(|ports| port_in(t, Manip::Src, ports))
 }
 
 /// `l4proto_in_range`: a protocol without ports is in every range.
 fn port_in(t: &Tuple, manip: Manip, ports: PortRange) -> bool {
-    t.key == L4Key::Other || ports.contains(port_of(t, manip))
+    t.key() == L4Key::Other || ports.contains(port_of(t, manip))
 }
 
 /// `find_appropriate_src`: what another flow from the same source has become, if the range allows that.
 fn find_appropriate_src(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId) -> Option<Tuple> {
-    let source = |t: &Tuple| (t.proto, t.src, t.key.sport());
+    let source = |t: &Tuple| (t.proto(), t.src(), t.sport());
     let zone = ns.ct.get(conn)?.zone.id(Direction::Original);
     let same = ns.ct.by_source.of(orig).filter_map(|id| ns.ct.get(id));
     let same = same.filter(|c| source(&c.orig) == source(orig) && c.zone.id(Direction::Original) == zone);
     let mut as_there = same.filter_map(|c| {
         let t = with_port(orig, Manip::Src, port_of(&c.reply.invert()?, Manip::Src));
-        Some(Tuple { src: c.reply.dst, ..t })
+        Some(t.with_src(c.reply.dst()))
     });
     as_there.find(|t| in_range(t, range))
 }
@@ -86,9 +85,8 @@ fn find_appropriate_src(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId
 /// `find_best_ips_proto`: one address is taken as it is; of several, one by a hash of the flow's addresses, with
 /// `--persistent` of the source alone. The hash has no seed, so the choice is the same on every machine.
 fn find_best_ips_proto(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId, manip: Manip) -> Tuple {
-    let mut t = *orig;
-    let Some((min, max)) = range.addr else { return t };
-    let addr = match (min, max, orig.src, orig.dst) {
+    let Some((min, max)) = range.addr else { return *orig };
+    let addr = match (min, max, orig.src(), orig.dst()) {
         (IpAddr::V4(min), IpAddr::V4(max), IpAddr::V4(src), IpAddr::V4(dst)) if min != max => {
             let zone = ns.ct.get(conn).map_or(0, |c| u32::from(c.zone.id));
             let initval = if range.persistent { 0 } else { dst.to_bits().swap_bytes() ^ zone };
@@ -98,31 +96,61 @@ fn find_best_ips_proto(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId,
             let at = u32::try_from((hash * size) >> 32).unwrap_or(0);
             IpAddr::V4(Ipv4Addr::from_bits(min.to_bits().wrapping_add(at)))
         }
+        (IpAddr::V6(min), IpAddr::V6(max), IpAddr::V6(src), IpAddr::V6(dst)) if min != max => {
+            let zone = ns.ct.get(conn).map_or(0, |c| u32::from(c.zone.id));
+            IpAddr::V6(best_of6((min, max), (src, dst), zone, range.persistent, manip))
+        }
         _ => min,
     };
     match manip {
-        Manip::Src => t.src = addr,
-        Manip::Dst => t.dst = addr,
+        Manip::Src => orig.with_src(addr),
+        Manip::Dst => orig.with_dst(addr),
     }
-    t
+}
+
+/// The same for IPv6: word after word, each within the range as long as all before it are the range's last.
+fn best_of6(
+    (min, max): (Ipv6Addr, Ipv6Addr),
+    (src, dst): (Ipv6Addr, Ipv6Addr),
+    zone: u32,
+    persistent: bool,
+    manip: Manip,
+) -> Ipv6Addr {
+    let words = |a: Ipv6Addr| [96, 64, 32, 0].map(|shift| (a.to_bits() >> shift & 0xffff_ffff) as u32);
+    let raw = |a: Ipv6Addr| words(a).map(u32::swap_bytes);
+    let (dst, initval) = (raw(dst), if persistent { 0 } else { raw(dst)[3] ^ zone });
+    let mut hash = jhash2(&raw(src), initval);
+    let mut full = false;
+    let mut out = 0u128;
+    for ((min, max), dst) in words(min).into_iter().zip(words(max)).zip(dst) {
+        let (first, size) = if full { (0, u32::MAX) } else { (min, max.wrapping_sub(min).wrapping_add(1)) };
+        let word = first.wrapping_add(((u64::from(hash) * u64::from(size)) >> 32) as u32);
+        full |= word != max;
+        // The kernel writes into the tuple that it hashes: a destination is the new one already.
+        hash ^= match manip {
+            _ if persistent => 0,
+            Manip::Src => dst,
+            Manip::Dst => word.swap_bytes(),
+        };
+        out = out << 32 | u128::from(word);
+    }
+    Ipv6Addr::from_bits(out)
 }
 
 fn port_of(t: &Tuple, manip: Manip) -> u16 {
-    match (t.key, manip) {
+    match (t.key(), manip) {
         (L4Key::Echo { id, .. }, _) => id,
-        (key, Manip::Src) => key.sport(),
-        (key, Manip::Dst) => key.dport(),
+        (_, Manip::Src) => t.sport(),
+        (_, Manip::Dst) => t.dport(),
     }
 }
 
 fn with_port(t: &Tuple, manip: Manip, port: u16) -> Tuple {
-    let key = match (t.key, manip) {
-        (L4Key::Ports { dport, .. }, Manip::Src) => L4Key::Ports { sport: port, dport },
-        (L4Key::Ports { sport, .. }, Manip::Dst) => L4Key::Ports { sport, dport: port },
-        (L4Key::Echo { kind, code, .. }, _) => L4Key::Echo { kind, code, id: port },
-        (L4Key::Other, _) => L4Key::Other,
-    };
-    Tuple { key, ..*t }
+    match (t.key(), manip) {
+        (L4Key::Ports { .. }, Manip::Dst) => t.with_dport(port),
+        // The id is the port of both sides.
+        _ => t.with_sport(port),
+    }
 }
 
 /// `nf_nat_used_tuple`: the flow with whose packets the answers to this tuple would collide.
@@ -165,7 +193,7 @@ fn unique_port(
     manip: Manip,
     cx: &mut Cx<'_>,
 ) -> (Tuple, Option<ConnId>) {
-    let span = match (wish.key, range.ports) {
+    let span = match (wish.key(), range.ports) {
         (L4Key::Other, _) => return (wish, None),
         (_, Some(ports)) => ports,
         (L4Key::Echo { .. }, None) => PortRange::ALL,

@@ -65,8 +65,9 @@ mod flag {
     pub const ADDRESS: u16 = 1 << 10;
 }
 
-/// A rule, or the end of a chain.
+/// A rule, or the end of a chain. As large as a cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct Entry {
     flags: u16,
     states: u16,
@@ -80,7 +81,7 @@ pub(super) struct Entry {
     /// Where the rule stands.
     pub chain: ChainId,
     pub rule: u32,
-    /// Which of all rules of the table it is.
+    /// Which of all rules of the table it is; beyond them all for the end of a chain.
     pub state: u32,
     /// The first entry from here on that has no key; itself if it has none.
     pub plain: u32,
@@ -102,23 +103,19 @@ pub(super) struct Packet {
 }
 
 impl Packet {
-    /// Of an IPv4 packet; of anything else nothing is known.
-    pub fn of(skb: &Skb) -> Packet {
+    /// Of an IPv4 packet.
+    #[inline(always)]
+    pub fn of(skb: &Skb) -> Option<Packet> {
+        let ip = skb.ip()?;
+        let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else { return None };
         let states = CtStates::bit(skb.ct.state());
-        let Some(ip) = skb.ip() else {
-            return Packet { src: 0, dst: 0, proto: 0, ports: None, states, len: 0 };
-        };
-        let (src, dst) = match (ip.src, ip.dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => (src.to_bits(), dst.to_bits()),
-            _ => (0, 0),
-        };
         let whole = !ip.is_fragment();
         let (proto, ports, len) = match &ip.l4 {
             L4::Tcp(tcp) => (Protocol::TCP, whole.then_some((tcp.sport, tcp.dport)), ip.total_len()),
             L4::Udp(udp) => (Protocol::UDP, whole.then_some((udp.sport, udp.dport)), 28 + udp.payload.len()),
             _ => (ip.protocol(), None, ip.total_len()),
         };
-        Packet { src, dst, proto: proto.0, ports, states, len }
+        Some(Packet { src: src.to_bits(), dst: dst.to_bits(), proto: proto.0, ports, states, len })
     }
 }
 
@@ -225,7 +222,8 @@ impl Entry {
         proto: 0,
         chain: ChainId(0),
         rule: 0,
-        state: 0,
+        // None.
+        state: u32::MAX,
         plain: 0,
         does: Does::Next,
     };

@@ -8,6 +8,7 @@ use super::{RuleState, TableId, Verdict};
 use crate::event::HookCtx;
 use crate::netfilter::hook::InetHook;
 use crate::{Cx, DropReason, Netns, Skb};
+use std::rc::Rc;
 
 /// A table that has nothing but its policy to say at this hook, if nobody keeps the log. `None` if there is more to it.
 #[inline]
@@ -32,89 +33,161 @@ fn policy(ns: &mut Netns, table: TableId, base: Base, len: usize) -> (Verdict, D
     (base.policy, DropReason::NetfilterDrop)
 }
 
-/// Walks the chain that begins at `base`. The packet is IPv4.
+/// Where the walk comes back to. Few rule sets jump deeper than the first places hold.
+struct JumpStack {
+    first: [u32; 8],
+    depth: usize,
+    more: Vec<u32>,
+}
+
+impl JumpStack {
+    #[inline]
+    fn push(&mut self, at: u32) {
+        match self.first.get_mut(self.depth) {
+            Some(place) => *place = at,
+            None => self.more.push(at),
+        }
+        self.depth += 1;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<u32> {
+        self.depth = self.depth.checked_sub(1)?;
+        match self.first.get(self.depth) {
+            Some(at) => Some(*at),
+            None => self.more.pop(),
+        }
+    }
+}
+
+/// What the entries alone cannot say.
+enum Stop<'a> {
+    /// Whether the packet matches.
+    AskRule(&'a Entry),
+    /// What the target does. The packet has matched and is counted.
+    Target(&'a Entry),
+    /// Nothing is left: what a verdict says, or the policy.
+    Done(Option<Verdict>),
+}
+
+/// A walk under way.
+struct Walk<'a> {
+    entries: &'a Entries,
+    at: u32,
+    stack: JumpStack,
+    events: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// On from here, as far as entries know the answers. `states` is what the table's rules remember.
+    #[inline(always)]
+    fn go(&mut self, packet: &Packet, mark: u32, states: &mut [RuleState]) -> Stop<'a> {
+        loop {
+            let Some(mut entry) = self.entries.get(self.at) else { return Stop::Done(None) };
+            if entry.plain != self.at {
+                let next = self.entries.search(self.at, entry.plain, packet);
+                self.events += (next - self.at) as usize;
+                self.at = next;
+                let Some(e) = self.entries.get(next) else { return Stop::Done(None) };
+                entry = e;
+            }
+            self.events += 1;
+            match entry.ask(packet, mark) {
+                Answer::No => {
+                    self.at += 1;
+                    continue;
+                }
+                Answer::AskRule => return Stop::AskRule(entry),
+                // The end of a chain has no counters.
+                Answer::Yes => {
+                    if let Some(state) = states.get_mut(entry.state as usize) {
+                        state.counters.add(packet.len);
+                    }
+                }
+            }
+            if let Some(stop) = self.take(entry) {
+                return stop;
+            }
+        }
+    }
+
+    /// Where an entry leads that has matched.
+    #[inline(always)]
+    fn take(&mut self, entry: &'a Entry) -> Option<Stop<'a>> {
+        match entry.does {
+            Does::Next => self.at += 1,
+            Does::Verdict(verdict) => return Some(Stop::Done(Some(verdict))),
+            Does::Jump(to) => {
+                self.stack.push(self.at + 1);
+                self.at = to;
+            }
+            Does::Goto(to) => self.at = to,
+            Does::JumpToEmpty => {
+                self.events += 1;
+                self.at += 1;
+            }
+            Does::Return | Does::End => match self.stack.pop() {
+                Some(to) => self.at = to,
+                None => {
+                    self.events += 1;
+                    return Some(Stop::Done(None));
+                }
+            },
+            Does::Policy => return Some(Stop::Done(None)),
+            Does::Target => return Some(Stop::Target(entry)),
+        }
+        None
+    }
+}
+
+/// Walks the table's chain at this hook, if the packet is IPv4. `None` if it is not, or there is no such chain.
 #[inline(never)]
 pub(super) fn walk(
     ns: &mut Netns,
-    entries: &Entries,
-    base: Base,
+    table: TableId,
     skb: &mut Skb,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
-) -> (Verdict, DropReason) {
-    let table = entries.rules.table;
-    let mut packet = Packet::of(skb);
-    // The stack's memory is used again by the next walk. A target may send a packet, which walks tables meanwhile.
-    let mut stack = std::mem::take(&mut ns.jumpstack);
-    stack.clear();
-    let mut at = base.first;
-    let mut events = 0;
+) -> Option<(Verdict, DropReason)> {
+    let mut packet = Packet::of(skb)?;
+    let entries = Rc::clone(ns.entries(table)?);
+    let base = *entries.base(ctx.hook)?;
+    let stack = JumpStack { first: [0; 8], depth: 0, more: Vec::new() };
+    let mut walk = Walk { entries: &entries, at: base.first, stack, events: 0 };
     let ends = loop {
-        let Some(mut entry) = entries.get(at) else { break None };
-        if entry.plain != at {
-            let next = entries.search(at, entry.plain, &packet);
-            events += (next - at) as usize;
-            at = next;
-            let Some(e) = entries.get(at) else { break None };
-            entry = e;
-        }
-        events += 1;
-        // The end of a chain asks nothing, and nothing is counted there.
-        let is_end = matches!(entry.does, Does::End | Does::Policy);
-        match entry.ask(&packet, skb.mark) {
-            _ if is_end => {}
-            Answer::No => {
-                at += 1;
-                continue;
-            }
-            Answer::Yes => {
-                if let Some(state) = ns.table_mut(table).and_then(|t| t.state.at(entry.state as usize)) {
-                    state.counters.add(packet.len);
-                }
-            }
-            Answer::AskRule => match ask_rule(ns, entries, entry, skb, ctx, cx) {
-                Outcome::Yes => {}
+        let states = ns.table_mut(table).map_or(&mut [][..], |t| t.state.all_mut());
+        let mut stop = walk.go(&packet, skb.mark, states);
+        if let Stop::AskRule(entry) = stop {
+            stop = match ask_rule(ns, &entries, entry, skb, ctx, cx) {
+                Outcome::HotDrop => break Some((Verdict::Drop, DropReason::NetfilterDrop)),
                 Outcome::No => {
-                    at += 1;
+                    walk.at += 1;
                     continue;
                 }
-                Outcome::HotDrop => break Some((Verdict::Drop, DropReason::NetfilterDrop)),
-            },
+                Outcome::Yes => match walk.take(entry) {
+                    None => continue,
+                    Some(stop) => stop,
+                },
+            };
         }
-        match entry.does {
-            Does::Next => at += 1,
-            Does::Verdict(verdict) => break Some((verdict, DropReason::NetfilterDrop)),
-            Does::Jump(to) => {
-                stack.push(at + 1);
-                at = to;
-            }
-            Does::Goto(to) => at = to,
-            Does::JumpToEmpty => {
-                events += 1;
-                at += 1;
-            }
-            Does::Return | Does::End => match stack.pop() {
-                Some(to) => at = to,
-                None => {
-                    events += 1;
-                    break None;
-                }
-            },
-            Does::Policy => break None,
-            Does::Target => {
+        match stop {
+            Stop::Target(entry) => {
                 let rule = &entries.rules.chains[usize::from(entry.chain.0)].rules[entry.rule as usize];
                 match eval_ext(&rule.target, after(entry), ns, skb, ctx, cx) {
-                    Ok(TargetVerdict::Continue) => at += 1,
+                    Ok(TargetVerdict::Continue) => walk.at += 1,
                     Ok(TargetVerdict::Final(verdict)) => break Some((verdict, DropReason::NetfilterDrop)),
                     Err(reason) => break Some((Verdict::Drop, reason)),
                 }
-                packet = Packet::of(skb);
+                // A target that lets the walk go on leaves the packet what it was: IPv4.
+                let Some(changed) = Packet::of(skb) else { break None };
+                packet = changed;
             }
+            Stop::Done(verdict) => break verdict.map(|v| (v, DropReason::NetfilterDrop)),
+            Stop::AskRule(_) => {}
         }
     };
-    cx.pass_over(events);
-    ns.jumpstack = stack;
-    ends.unwrap_or_else(|| policy(ns, table, base, packet.len))
+    cx.pass_over(walk.events);
+    Some(ends.unwrap_or_else(|| policy(ns, table, base, packet.len)))
 }
 
 fn place(entry: &Entry) -> Place {

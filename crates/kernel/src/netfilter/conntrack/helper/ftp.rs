@@ -219,8 +219,8 @@ fn read_line(
     }
     let Some((said, c)) = said.zip(ns.ct.get(conn)) else { return Ok(Ok(skb)) };
     let (this, other) = (*c.tuple(dir), *c.tuple(dir.flip()));
-    let mut dst = other.dst;
-    if let Some(addr) = said.addr.map(IpAddr::V4).filter(|a| *a != this.src) {
+    let mut dst = other.dst();
+    if let Some(addr) = said.addr.map(IpAddr::V4).filter(|a| *a != this.src()) {
         if !ns.modules.ftp_loose {
             return Ok(Ok(skb));
         }
@@ -229,7 +229,7 @@ fn read_line(
     let key = L4Key::Ports { sport: 0, dport: said.port };
     let expect = Expect {
         master: conn,
-        tuple: Tuple { src: other.src, dst, proto: Protocol::TCP, key },
+        tuple: Tuple::new(other.src(), dst, Protocol::TCP, key),
         helper,
         nat: None,
         expires: cx.now + Duration::from_secs(helper.timeout()),

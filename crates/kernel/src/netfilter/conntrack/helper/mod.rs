@@ -142,7 +142,7 @@ impl Netns {
 /// `__nf_ct_helper_find`: the helper of the port from which the answers come, as the reply direction says now.
 fn find(reply: &Tuple, modules: &Modules) -> Option<Helper> {
     let all = HelperKind::ALL.into_iter().flat_map(|kind| kind.registered(modules));
-    let mut fitting = all.filter(|(h, port)| h.proto() == reply.proto && *port == reply.key.sport());
+    let mut fitting = all.filter(|(h, port)| h.proto() == reply.proto() && *port == reply.sport());
     fitting.next().map(|(helper, _)| helper)
 }
 

@@ -28,10 +28,10 @@ pub(super) fn help(
     let Some(c) = ns.ct.get(conn).filter(|_| opcode.is_some_and(|o| REQUESTS.contains(&o))) else {
         return Ok(skb);
     };
-    let key = L4Key::Ports { sport: 0, dport: c.reply.key.dport() };
+    let key = L4Key::Ports { sport: 0, dport: c.reply.dport() };
     let mut expect = Expect {
         master: conn,
-        tuple: Tuple { src: c.reply.src, dst: c.reply.dst, proto: Protocol::UDP, key },
+        tuple: Tuple::new(c.reply.src(), c.reply.dst(), Protocol::UDP, key),
         helper,
         nat: None,
         expires: cx.now + Duration::from_secs(helper.timeout()),

@@ -90,7 +90,7 @@ impl View {
             // The template of `-j CT` is an entry too, with nothing in it (nf_ct_tmpl_alloc).
             Ct::Template(..) => {
                 let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-                let none = Tuple { src: any, dst: any, proto: Protocol(0), key: L4Key::Other };
+                let none = Tuple::new(any, any, Protocol(0), L4Key::Other);
                 let (dir, status) = (Direction::Original, status::CONFIRMED);
                 Some(View { orig: none, reply: none, status, left: 0, dir })
             }
@@ -165,30 +165,30 @@ impl Conntrack {
             return false;
         }
         let (orig, repl) = (&c.orig, &c.reply);
-        checks.optional(self.proto.as_ref(), |p| *p == orig.proto, || Seen::Proto(orig.proto))
-            && checks.optional(self.orig_src.as_ref(), |a| a.contains(orig.src), || Seen::Addr(orig.src))
-            && checks.optional(self.orig_dst.as_ref(), |a| a.contains(orig.dst), || Seen::Addr(orig.dst))
-            && checks.optional(self.repl_src.as_ref(), |a| a.contains(repl.src), || Seen::Addr(repl.src))
-            && checks.optional(self.repl_dst.as_ref(), |a| a.contains(repl.dst), || Seen::Addr(repl.dst))
+        checks.optional(self.proto.as_ref(), |p| *p == orig.proto(), || Seen::Proto(orig.proto()))
+            && checks.optional(self.orig_src.as_ref(), |a| a.contains(orig.src()), || Seen::Addr(orig.src()))
+            && checks.optional(self.orig_dst.as_ref(), |a| a.contains(orig.dst()), || Seen::Addr(orig.dst()))
+            && checks.optional(self.repl_src.as_ref(), |a| a.contains(repl.src()), || Seen::Addr(repl.src()))
+            && checks.optional(self.repl_dst.as_ref(), |a| a.contains(repl.dst()), || Seen::Addr(repl.dst()))
             && checks.optional(
                 self.orig_sport.as_ref(),
-                |p| p.contains(orig.key.sport()),
-                || Seen::Port(orig.key.sport()),
+                |p| p.contains(orig.sport()),
+                || Seen::Port(orig.sport()),
             )
             && checks.optional(
                 self.orig_dport.as_ref(),
-                |p| p.contains(orig.key.dport()),
-                || Seen::Port(orig.key.dport()),
+                |p| p.contains(orig.dport()),
+                || Seen::Port(orig.dport()),
             )
             && checks.optional(
                 self.repl_sport.as_ref(),
-                |p| p.contains(repl.key.sport()),
-                || Seen::Port(repl.key.sport()),
+                |p| p.contains(repl.sport()),
+                || Seen::Port(repl.sport()),
             )
             && checks.optional(
                 self.repl_dport.as_ref(),
-                |p| p.contains(repl.key.dport()),
-                || Seen::Port(repl.key.dport()),
+                |p| p.contains(repl.dport()),
+                || Seen::Port(repl.dport()),
             )
             && checks.optional(
                 self.status.as_ref(),

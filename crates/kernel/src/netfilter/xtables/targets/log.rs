@@ -41,7 +41,7 @@ impl Default for Log {
 }
 
 impl Log {
-    pub(super) fn eval(&self, ns: &Netns, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
+    pub(crate) fn eval(&self, ns: &Netns, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
         cx.printk(skb.id, || self.line(ns, skb, ctx));
     }
 
