@@ -335,8 +335,10 @@ def hold(sc, nflab, out):
         host, _, port = st.get("src", "").rpartition(":")
         return dict(st, src="%s:%d" % (host, int(port) + 97 * n)) if host else st
 
-    for n in range(40):
-        json.dump(dict(sc, stimuli=[shifted(s, n) for s in sc["stimuli"]]), open(p["scenario"], "w"), indent=1)
+    for n in range(16):
+        # Each ping moves the engine's draws on, and with them the ports that rules draw.
+        pings = [{"do": "ping", "host": "client", "dst": NODE, "id": 100 + i} for i in range(n)]
+        json.dump(dict(sc, stimuli=pings + [shifted(s, n) for s in sc["stimuli"]]), open(p["scenario"], "w"), indent=1)
         r = subprocess.run([nflab, "replay", p["scenario"], "-o", p["engine"]], capture_output=True, text=True)
         if r.returncode or r.stderr:
             return "engine: " + r.stderr.strip()

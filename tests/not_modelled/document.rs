@@ -7,6 +7,7 @@ const SOURCES: [&str; 5] = [
     include_str!("different_netfilter.rs"),
     include_str!("different_packets.rs"),
     include_str!("different_sets.rs"),
+    include_str!("different_tunnels.rs"),
 ];
 
 /// The names of the tests.
