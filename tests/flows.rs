@@ -40,9 +40,11 @@ fn files() -> Vec<(PathBuf, Case, Family, usize)> {
     paths.into_iter().map(about).collect()
 }
 
-/// Compares one mode in all files; how many flows agree.
-fn compare(mode: &str) -> usize {
-    let (mut equal, mut wrong) = (0, Vec::new());
+const MODES: [&str; 2] = ["iptables", "nftables"];
+
+#[test]
+fn every_flow_in_both_modes() {
+    let (mut equal, mut wrong) = ([0, 0], Vec::new());
     for (path, case, family, step) in files() {
         let text = read(&path);
         let wanted: Value = serde_json::from_str(&text).unwrap();
@@ -52,27 +54,20 @@ fn compare(mode: &str) -> usize {
         assert_eq!(wanted.len(), ours.len(), "{}", path.display());
         for (wanted, ours) in wanted.iter().zip(ours) {
             assert_eq!(wanted["name"], ours["name"]);
-            match &wanted[mode] {
-                Value::Null => {}
-                one if *one == ours[mode] => equal += 1,
-                one => {
-                    wrong.push(format!("{}: {}\n  {one}\n  {}", path.display(), wanted["name"], ours[mode]))
+            for (mode, equal) in MODES.into_iter().zip(&mut equal) {
+                match &wanted[mode] {
+                    Value::Null => {}
+                    one if *one == ours[mode] => *equal += 1,
+                    one => {
+                        let (path, name) = (path.display(), &wanted["name"]);
+                        wrong.push(format!("{path}: {name}, {mode}\n  {one}\n  {}", ours[mode]));
+                    }
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "{} flows differ\n{}", wrong.len(), wrong.join("\n"));
-    equal
-}
-
-#[test]
-fn every_flow_in_mode_iptables() {
-    assert_eq!(compare("iptables"), 931);
-}
-
-#[test]
-fn every_flow_in_mode_nftables() {
-    assert_eq!(compare("nftables"), 921);
+    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(equal, [931, 921]);
 }
 
 #[test]

@@ -196,6 +196,78 @@ fn neighbour_discovery_is_not_tracked() {
     assert_eq!(skb.ct.state(), CtState::Invalid);
 }
 
+/// Lines of Linux 6.18, whose flow labels are those of the real senders: here they are 0.
+#[test]
+fn log_writes_the_lines_of_linux() {
+    let src = "SRC=fd00:0001:0000:0000:0000:0000:0000:0005";
+    let dst = "DST=fd00:0001:0000:0000:0000:0000:0000:00fe";
+    let mac = "MAC=02:00:00:00:00:fe:02:00:00:00:00:05:86:dd";
+    let back = "SRC=fd00:0001:0000:0000:0000:0000:0000:00fe DST=fd00:0001:0000:0000:0000:0000:0000:0005";
+    let quoted = format!("[{back} LEN=58 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=UDP SPT=4096 DPT=4000 LEN=18 ]");
+    let error = |kind, code, mtu| {
+        let inner = Box::new(udp(("fd00:1::fe", 4096), ("fd00:1::5", 4000)));
+        icmp(
+            "fd00:1::5",
+            "fd00:1::fe",
+            kind,
+            code,
+            IcmpBody::Error { gateway: None, mtu, inner, quoted: None },
+        )
+    };
+    let datagram = |port| udp(("fd00:1::5", 4000), ("fd00:1::fe", port));
+    let sctp = Ip::new(ip("fd00:1::5"), ip("fd00:1::fe"), L4::Other(packet::Protocol::SCTP, vec![0; 20]));
+    for (packet, options, line) in [
+        (
+            datagram(1000),
+            "",
+            format!(
+                "{mac} {src} {dst} LEN=58 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=UDP SPT=4000 DPT=1000 LEN=18 "
+            ),
+        ),
+        (
+            datagram(1001),
+            "--log-macdecode",
+            format!(
+                "MACSRC=02:00:00:00:00:05 MACDST=02:00:00:00:00:fe MACPROTO=86dd {src} {dst} LEN=58 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=UDP SPT=4000 DPT=1001 LEN=18 "
+            ),
+        ),
+        (sctp, "", format!("{mac} {src} {dst} LEN=60 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=132 ")),
+        (
+            echo("fd00:1::5", "fd00:1::fe", icmp6_type::ECHO_REQUEST),
+            "",
+            format!(
+                "{mac} {src} {dst} LEN=56 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=ICMPv6 TYPE=128 CODE=0 ID=9 SEQ=1 "
+            ),
+        ),
+        (
+            error(icmp6_type::DEST_UNREACH, 4, 0),
+            "",
+            format!(
+                "{mac} {src} {dst} LEN=106 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=ICMPv6 TYPE=1 CODE=4 {quoted} "
+            ),
+        ),
+        (
+            error(icmp6_type::PACKET_TOO_BIG, 0, 1280),
+            "",
+            format!(
+                "{mac} {src} {dst} LEN=106 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=ICMPv6 TYPE=2 CODE=0 {quoted} MTU=1280 "
+            ),
+        ),
+    ] {
+        let mut r = Router::new(&format!("*filter\n-A INPUT -j LOG --log-prefix ZZ {options}\nCOMMIT\n"));
+        let mut skb = Skb::local(PacketId(7), packet, SkbOwner::None);
+        let frame = skb.frame_mut();
+        (frame.src, frame.dst) = (Mac([2, 0, 0, 0, 0, 5]), Mac([2, 0, 0, 0, 0, 0xfe]));
+        r.hook(InetHook::LocalIn, skb, Some(r.inside), None, true).unwrap();
+        let lines = r.log.iter().filter_map(|e| match &e.what {
+            What::KernelLog(line) => Some(line.as_str()),
+            _ => None,
+        });
+        let lines: Vec<&str> = lines.collect();
+        assert_eq!(lines, [format!("ZZIN=in0 OUT= {line}")]);
+    }
+}
+
 /// The one answer that a rule has sent to a packet from the inside.
 fn rejected(rule: &str, packet: Ip) -> Option<Ip> {
     let mut r = Router::new(&format!("*filter\n-A FORWARD {rule}\nCOMMIT\n"));
@@ -222,6 +294,24 @@ fn reject_answers_with_the_code_that_it_is_told() {
         let L4::Icmp6(message) = &answer.l4 else { panic!("no ICMPv6") };
         assert_eq!((message.kind, message.code), (icmp6_type::DEST_UNREACH, code), "{with}");
         assert_eq!(message.inner(), Some(&packet), "{with}");
+    }
+}
+
+/// As a client behind a router of Linux 6.18 sees it: from which address, and how long.
+#[test]
+fn the_answer_comes_from_who_was_asked_and_is_no_longer_than_1280() {
+    let mut r = Router::new("*filter\n-A INPUT -j REJECT\n-A FORWARD -j REJECT\nCOMMIT\n");
+    for dst in ["fd00:2::fe", "fd00:1::fe"] {
+        let skb = Skb::local(PacketId(7), udp(("fd00:1::5", 4000), (dst, 1004)), SkbOwner::None);
+        let skb = r.hook(InetHook::PreRouting, skb, Some(r.inside), None, true).unwrap();
+        assert!(r.hook(InetHook::LocalIn, skb, Some(r.inside), None, true).is_none());
+        assert_eq!(r.answers().last().map(|a| a.src), Some(ip(dst)));
+    }
+    for (payload, len) in [(10, 66 + 40), (1400, 1280)] {
+        let datagram = Udp { sport: 1, dport: 2, checksum_ok: true, payload: vec![0; payload] };
+        let packet = Ip::new(ip("fd00:1::5"), ip("fd00:2::10"), L4::Udp(datagram));
+        assert!(r.forward(packet, true).is_none());
+        assert_eq!(r.answers().last().map(|a| (a.src, a.total_len())), Some((ip("fd00:1::fe"), len)));
     }
 }
 

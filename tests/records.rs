@@ -43,6 +43,22 @@ macro_rules! recordings {
 }
 
 recordings! {
+    s15_kube_proxy_002 = "S15-kube-proxy-002",
+    s15_kube_proxy_019 = "S15-kube-proxy-019",
+    s15_kube_proxy_020 = "S15-kube-proxy-020",
+    s15_kube_proxy_033 = "S15-kube-proxy-033",
+    s15_kube_proxy_057 = "S15-kube-proxy-057",
+    s15_kube_proxy_117 = "S15-kube-proxy-117",
+    s15_nft_affinity = "S15-nft-affinity",
+    s15_nft_ct = "S15-nft-ct",
+    s15_nft_dnat = "S15-nft-dnat",
+    s15_nft_fib = "S15-nft-fib",
+    s15_nft_iptables = "S15-nft-iptables",
+    s15_nft_marks = "S15-nft-marks",
+    s15_nft_masquerade = "S15-nft-masquerade",
+    s15_nft_reject = "S15-nft-reject",
+    s15_nft_sets = "S15-nft-sets",
+    s15_nft_verdicts = "S15-nft-verdicts",
     s13_sctp_and_others = "S13-sctp-and-others",
     s13_sctp_crossed = "S13-sctp-crossed",
     s13_sctp_random = "S13-sctp-random",
@@ -362,3 +378,39 @@ fn s14_neighbours_age_as_in_the_kernel() {
     }
     assert!(kernel.iter().map(|(_, arp)| arp.len()).sum::<usize>() > 12);
 }
+
+/// What `nft` printed in each step: listings with counters, and its errors.
+fn printed_by_nft(record: &Value) -> Vec<Vec<String>> {
+    let steps = record["steps"].as_array().unwrap().iter();
+    let nft = steps.filter(|step| step["stimulus"]["argv"][0] == "nft");
+    let lines = |v: &Value| -> Vec<String> {
+        v.as_array().into_iter().flatten().filter_map(|l| Some(l.as_str()?.to_owned())).collect()
+    };
+    nft.map(|step| [lines(&step["outcome"]["stdout"]), lines(&step["outcome"]["stderr"])].concat()).collect()
+}
+
+/// Counters, members that came by packets, and listings are those of the kernel.
+#[test]
+fn nft_lists_what_it_lists_on_the_kernel() {
+    let mut lines = 0;
+    for name in NFT {
+        let kernel = printed_by_nft(&read("records", name));
+        let engine = printed_by_nft(&nflab::replay(&read("scenarios", name)).unwrap());
+        assert_eq!(engine, kernel, "{name}");
+        lines += kernel.iter().map(Vec::len).sum::<usize>();
+    }
+    assert!(lines > 200, "{lines}");
+}
+
+const NFT: [&str; 10] = [
+    "S15-nft-affinity",
+    "S15-nft-ct",
+    "S15-nft-dnat",
+    "S15-nft-fib",
+    "S15-nft-iptables",
+    "S15-nft-marks",
+    "S15-nft-masquerade",
+    "S15-nft-reject",
+    "S15-nft-sets",
+    "S15-nft-verdicts",
+];

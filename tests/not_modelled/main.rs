@@ -5,6 +5,7 @@
 
 mod different_boxes;
 mod different_ipvs;
+mod different_kube_proxy;
 mod different_netfilter;
 mod different_packets;
 mod different_sets;

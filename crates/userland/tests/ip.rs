@@ -190,7 +190,7 @@ fn ip_refuses_what_it_does_not_know() {
         "ip addr add fd00::1/64 dev eth0",
         "fd00::1/64",
         "\"fd00::1\" is an IPv6 address",
-        "expected an IPv4 address (IPv6 is not modelled)",
+        "expected an IPv4 address",
     );
     let words = "expected one of via, dev, src, metric, scope, table, proto, onlink, mtu, nexthop";
     ip_refuses(

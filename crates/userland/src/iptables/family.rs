@@ -8,7 +8,7 @@ const MATCHES6_NOT_MODELLED: &[&str] =
 /// Matches that only iptables has.
 const ONLY4: &[&str] = &["icmp", "realm", "ttl", "unclean"];
 /// Targets that ip6tables has, and that are modelled for iptables only.
-const TARGETS6_NOT_MODELLED: &[&str] = &["DNPT", "HL", "LOG", "NETMAP", "SNPT", "TCPMSS"];
+const TARGETS6_NOT_MODELLED: &[&str] = &["DNPT", "HL", "NETMAP", "SNPT", "TCPMSS"];
 /// Targets that only iptables has.
 const TARGETS_ONLY4: &[&str] = &["CLUSTERIP", "ECN", "TTL", "ULOG"];
 

@@ -134,7 +134,7 @@ impl SetRef {
             SetRef::Named(id, ..) => ns.nft.table_by_key(table)?.set_by_key(*id)?,
             SetRef::Anonymous(set) => set,
         };
-        set.lookup(key, now).map(|e| Hit { data: e.data })
+        set.lookup(key, now).map(|e| Hit { data: e.data, counts: !e.state.is_empty() })
     }
 
     /// The table's set that it is.
@@ -150,6 +150,8 @@ impl SetRef {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hit {
     pub data: Option<ElemData>,
+    /// The member counts.
+    pub counts: bool,
 }
 
 impl NftSet {

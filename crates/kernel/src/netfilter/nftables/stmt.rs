@@ -277,8 +277,9 @@ impl Right {
 fn find(set: &SetRef, key: &Data, e: &mut EvalCx<'_, '_>, len: usize) -> Option<Option<ElemData>> {
     let (table, now) = (e.table, e.cx.now);
     let hit = set.lookup(e.ns, table, key, now)?;
-    if let SetRef::Named(id, ..) = set
-        && let Some(set) = e.ns.nft.table_by_key_mut(table).and_then(|t| t.counting_set(*id))
+    if hit.counts
+        && let SetRef::Named(id, ..) = set
+        && let Some(set) = e.ns.nft.table_by_key_mut(table).and_then(|t| t.set_by_key_mut(*id))
     {
         set.count(key, len, now);
     }

@@ -430,12 +430,6 @@ impl NftTable {
         self.sets.get_mut(&key).map(Rc::make_mut)
     }
 
-    /// The set, if its members count.
-    pub(super) fn counting_set(&mut self, key: SetKey) -> Option<&mut NftSet> {
-        let counts = |s: &Rc<NftSet>| !s.spec.stateful.is_empty();
-        self.sets.get(&key).is_some_and(counts).then(|| self.set_by_key_mut(key)).flatten()
-    }
-
     /// `nf_tables_newset`
     pub fn add_set(&mut self, name: &str, spec: SetSpec, exclusive: bool) -> Result<SetKey, NftError> {
         if let Some((key, old)) = self.set(name) {

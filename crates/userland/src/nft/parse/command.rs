@@ -204,6 +204,7 @@ impl Parser<'_> {
                         word == "map",
                     ));
                     self.skip_block()?;
+                    self.separator()?;
                 }
                 "counter" | "quota" | "flowtable" | "limit" | "ct" | "secmark" | "synproxy" => {
                     return Err(self.not_modelled(word, &["chain", "set", "map", "comment", "flags"]));
@@ -312,7 +313,7 @@ impl Parser<'_> {
                 _ => {
                     let from = self.at;
                     self.add_rule(nft, at, RulePlace::Last, from)?;
-                    self.end()?;
+                    self.separator()?;
                 }
             }
         }

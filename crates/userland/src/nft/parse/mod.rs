@@ -132,6 +132,8 @@ impl<'a> Parser<'a> {
     fn name(&mut self, what: &str) -> Parsed<&'a str> {
         let t = self.tok();
         match t.kind {
+            // Such a word may be a name in quotation marks only where nft takes those.
+            Kind::Word if KEYWORDS.contains(&self.text_of(t)) => Err(self.unexpected(what)),
             Kind::Word | Kind::Quoted => {
                 self.at += 1;
                 Ok(self.text_of(t))
@@ -203,6 +205,17 @@ impl<'a> Parser<'a> {
         Err(self.unexpected("the end of the line"))
     }
 
+    /// The end of a line, which a brace does not replace.
+    fn separator(&mut self) -> Parsed<()> {
+        if self.tok().kind != Kind::End {
+            let mut d = self.unexpected("a new line or a semicolon");
+            d.message.push_str(", expecting newline or semicolon");
+            return Err(d);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
     fn skip_ends(&mut self) {
         while self.tok().kind == Kind::End {
             self.at += 1;
@@ -245,32 +258,77 @@ fn bison_name(text: &str) -> String {
     }
 }
 
-/// Words that have a meaning of their own somewhere.
+/// Words that cannot be names: the scanner of nft knows them everywhere.
 const KEYWORDS: &[&str] = &[
     "accept",
     "add",
+    "ah",
+    "all",
+    "and",
+    "arp",
+    "auto-merge",
+    "bridge",
     "chain",
     "comment",
+    "comp",
+    "constant",
     "continue",
     "counter",
+    "cpu",
     "create",
     "ct",
-    "daddr",
+    "day",
+    "dccp",
+    "define",
     "delete",
+    "describe",
+    "device",
+    "devices",
     "dnat",
     "drop",
+    "dst",
+    "dup",
+    "dynamic",
+    "ecn",
     "element",
     "elements",
+    "esp",
+    "ether",
+    "exists",
+    "expires",
+    "export",
     "fib",
     "flags",
+    "flow",
+    "flowtable",
     "flush",
+    "frag",
+    "fwd",
+    "gc-interval",
+    "get",
     "goto",
+    "handle",
+    "hbh",
     "hook",
+    "hour",
+    "ibriport",
+    "ibrname",
     "icmp",
+    "icmpv6",
+    "igmp",
+    "iif",
+    "iifgroup",
+    "iifname",
+    "iiftype",
+    "import",
+    "include",
     "inet",
     "insert",
+    "interval",
     "ip",
     "ip6",
+    "ipsec",
+    "jhash",
     "jump",
     "limit",
     "list",
@@ -279,26 +337,67 @@ const KEYWORDS: &[&str] = &[
     "mark",
     "masquerade",
     "meta",
+    "meter",
+    "mh",
+    "missing",
+    "monitor",
+    "netdev",
+    "nftrace",
+    "notrack",
     "numgen",
+    "obriport",
+    "obrname",
+    "oif",
+    "oifgroup",
+    "oifname",
+    "oiftype",
+    "or",
+    "osf",
+    "pkttype",
     "policy",
+    "position",
     "priority",
+    "queue",
+    "quota",
+    "random",
+    "redefine",
     "redirect",
     "reject",
     "rename",
     "replace",
+    "reset",
     "return",
+    "rt",
+    "rt0",
+    "rt2",
+    "rtclassid",
     "rule",
     "ruleset",
-    "saddr",
     "sctp",
+    "secmark",
     "set",
+    "size",
+    "skgid",
+    "skuid",
     "snat",
+    "socket",
+    "srh",
+    "symhash",
+    "synproxy",
     "table",
     "tcp",
     "th",
+    "time",
     "timeout",
+    "tproxy",
     "type",
+    "typeof",
     "udp",
+    "udplite",
+    "undefine",
     "update",
+    "vlan",
     "vmap",
+    "xor",
+    "xt",
 ];

@@ -326,6 +326,12 @@ impl Parser<'_> {
         self.at += 1;
         if word == "tcp" {
             self.need("reset")?;
+            let other = before.iter().rev().flat_map(Stmt::exprs).find_map(|e| e.header()?.protocol());
+            let udp = other.filter(|p| *p != packet::Protocol::TCP);
+            if udp.is_some() {
+                let message = "you cannot use tcp reset with this protocol";
+                return Err(self.wrong(from, message, "expected a rule about TCP"));
+            }
             return Ok(RejectKind::TcpReset);
         }
         let codes = match word {
