@@ -8,6 +8,7 @@ const SOURCES: [&str; 6] = [
     include_str!("different_netfilter.rs"),
     include_str!("different_packets.rs"),
     include_str!("different_sets.rs"),
+    include_str!("different_tunnels.rs"),
 ];
 
 /// The names of the tests.

@@ -467,7 +467,7 @@ fn a_flow_is_explained() {
     };
     let text = stdout(&run(&["--src", "203.0.113.1"]));
     for part in [
-        "tcp 203.0.113.1:41000 -> 10.96.0.10:80 on other, in by eth0\nPREROUTING\n  * nat PREROUTING 1: ",
+        "tcp 203.0.113.1:41000 -> 10.96.0.10:80 on other, in by eth0\nPREROUTING\n    mangle PREROUTING: policy ACCEPT\n  * nat PREROUTING 1: ",
         "\n  > destination 10.96.0.10:80 becomes 10.244.1.10:8080\nFORWARD\n",
         "\n  > source 203.0.113.1:41000 becomes 192.168.0.7:",
         "\nanswer: goes to 10.244.1.10:8080 instead of 10.96.0.10:80: on its way by eth0, from 192.168.0.7:",
@@ -489,7 +489,7 @@ fn a_flow_is_explained() {
     assert!(text.contains("answer: goes to 10.96.0.10:80, as it was sent"), "{text}");
     let json: Value = serde_json::from_slice(&run(&["--src", "10.244.1.10", "--json"]).stdout).unwrap();
     assert_eq!(json["outcome"], json!({"kind": "dnat", "output": ["10.244.1.10:8080"], "masq": true}));
-    let part = &json["hooks"][0]["steps"][1]["parts"][0];
+    let part = &json["hooks"][0]["steps"][2]["parts"][0];
     assert_eq!(*part, json!({"text": "-d 10.96.0.10/32", "ok": true, "seen": "10.96.0.10"}));
     for (args, message) in [
         (&["--src", "10.244.1.10", "--node", "none"][..], "there is no Node \"none\"; expected one of other"),
