@@ -161,7 +161,7 @@ fn links() {
 
 #[test]
 fn ip_refuses_what_it_does_not_know() {
-    let objects = "expected one of address, addr, link, neighbor, neighbour, neigh, route, rule";
+    let objects = "expected one of address, addr, link, neighbor, neighbour, neigh, route, rule, tunnel";
     ip_refuses("ip foo", "foo", "unknown word \"foo\"", objects);
     ip_refuses("ip nexthop add id 1 dev eth0", "nexthop", "\"nexthop\" is not modelled", objects);
     ip_refuses(
