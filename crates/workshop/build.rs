@@ -1,7 +1,7 @@
 //! Reads the YAML of the labs (`src/labs/LAB/cluster.yaml`) and leaves the objects as `LAB.objects`: a mistake in it stops
 //! the build, and who runs labs needs no parser of YAML.
 
-use cluster::read_objects;
+use cluster::{Object, read_objects};
 use std::error::Error;
 use std::path::Path;
 use std::{env, fs};
@@ -15,6 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let Some(name) = lab.file_name().filter(|_| yaml.exists()) else { continue };
         let objects = read_objects(&fs::read_to_string(&yaml)?)
             .map_err(|wrong| format!("{}: {wrong}", yaml.display()))?;
+        if let Some(Object::NotModelled(other)) = objects.iter().find(|o| matches!(o, Object::NotModelled(_)))
+        {
+            return Err(format!("{}: {other}", yaml.display()).into());
+        }
         let file = Path::new(&out).join(name).with_extension("objects");
         fs::write(file, postcard::to_allocvec(&objects)?)?;
     }

@@ -39,6 +39,17 @@ const BROWSER: Wanted = Wanted {
     },
 };
 
+const NETFILTER: Wanted = Wanted {
+    what: "iptables, ipset, nft or nfacct, which the rules that are written are held against",
+    debian: &["iptables", "ipset", "nftables", "nfacct"],
+    ubuntu: &["iptables", "ipset", "nftables", "nfacct"],
+    elsewhere: |family| match family {
+        Family::Fedora => "sudo dnf install iptables-nft ipset nftables nfacct",
+        Family::Arch => "sudo pacman -S iptables-nft ipset nftables nfacct",
+        _ => "install iptables, ipset, nftables and nfacct, on Linux",
+    },
+};
+
 /// Everything that any command needs; afterwards none needs the network.
 pub fn all(workspace: &Workspace) -> Result<()> {
     wasm_target(workspace)?;
@@ -55,6 +66,7 @@ pub fn all(workspace: &Workspace) -> Result<()> {
         browser.version,
         browser.driver.display()
     );
+    netfilter_tools();
     trunk::find_or_install(workspace)?;
     Ok(())
 }
@@ -100,6 +112,17 @@ pub fn wasm_opt() -> Result<PathBuf> {
     }
     run::which("wasm-opt")
         .context("wasm-opt was installed but is not on PATH. Remedy: put its folder (/usr/bin) on PATH")
+}
+
+/// The real tools that must take what kube-proxy writes. The tests do without them, and say so.
+pub fn netfilter_tools() {
+    let tools = ["iptables-restore", "ip6tables-restore", "ipset", "nft", "nfacct"];
+    if tools.into_iter().all(|tool| run::which(tool).is_some()) {
+        return;
+    }
+    if let Err(error) = NETFILTER.install() {
+        println!("set-up: {error:#}; the tests that need it are passed over");
+    }
 }
 
 /// A browser and its driver.

@@ -195,6 +195,7 @@ impl Tests<'_> {
     }
 
     fn native(&mut self) -> Result<()> {
+        setup::netfilter_tools();
         let mut command = self.workspace.cargo();
         command.args(["test", "--workspace", "--exclude", "web", "--no-fail-fast", "--"]).args(self.args);
         self.tally.run(&mut command)

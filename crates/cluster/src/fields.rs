@@ -16,8 +16,8 @@ pub(crate) struct Fields<'y> {
 }
 
 impl<'y> Fields<'y> {
-    /// The mapping `at`, whose keys must be among `known`.
-    pub fn new(at: &'y Yaml, known: &[&str]) -> Read<Fields<'y>> {
+    /// The mapping `at` of a kind of our own, whose keys must be among `known`.
+    pub fn strict(at: &'y Yaml, known: &[&str]) -> Read<Fields<'y>> {
         let fields = Fields::any(at)?;
         match fields.entries.iter().find(|e| !known.contains(&e.key.as_str())) {
             Some(e) => {
@@ -25,6 +25,18 @@ impl<'y> Fields<'y> {
             }
             None => Ok(fields),
         }
+    }
+
+    /// The mapping `at` of a Kubernetes object with the fields `known`. Another is passed over, because a newer Kubernetes may
+    /// have it, unless it looks like one of these misspelt.
+    pub fn new(at: &'y Yaml, known: &[&str]) -> Read<Fields<'y>> {
+        let fields = Fields::any(at)?;
+        for e in fields.entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
+            if let Some(meant) = meant(&e.key, known.iter().copied()) {
+                return Err(e.place.blame(&e.key, format!("no such field; is {meant} meant?")));
+            }
+        }
+        Ok(fields)
     }
 
     /// The mapping `at`, with any keys.
@@ -103,6 +115,32 @@ impl<'y> Fields<'y> {
     }
 }
 
+/// The word that looks most like one that was given: with letters too much, too few or other ones, up to a fifth of them; or
+/// in other letters' size.
+pub(crate) fn meant<'w>(given: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    words.filter_map(|word| Some((distance(given, word)?, word))).min().map(|(_, word)| word)
+}
+
+fn distance(given: &str, meant: &str) -> Option<usize> {
+    let (a, b): (Vec<char>, Vec<char>) =
+        (given.to_lowercase().chars().collect(), meant.to_lowercase().chars().collect());
+    let allowed = (b.len() / 5).max(1);
+    if a.len().abs_diff(b.len()) > allowed || a.len() > 64 || b.len() < 3 {
+        return None;
+    }
+    // Levenshtein's distance, row by row.
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = core::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row.last().copied().filter(|distance| *distance <= allowed)
+}
+
 /// A scalar as text. A number or boolean that is not quoted is an error in Kubernetes too.
 pub(crate) fn text(v: &Yaml) -> Read<&str> {
     match &v.value {
@@ -132,7 +170,7 @@ pub(crate) fn number(v: &Yaml, least: u32, most: u32) -> Read<u32> {
 pub(crate) fn word<T: Copy>(v: &Yaml, words: &[(&str, T)]) -> Read<T> {
     let given = text(v)?;
     words.iter().find(|(w, _)| *w == given).map(|(_, t)| *t).ok_or_else(|| {
-        let known: Vec<&str> = words.iter().map(|(w, _)| *w).collect();
+        let known: Vec<&str> = words.iter().map(|(w, _)| *w).filter(|w| !w.is_empty()).collect();
         v.blame(format!("expected {}", known.join(" or ")))
     })
 }
@@ -169,4 +207,26 @@ pub(crate) fn dns_name(v: &Yaml, most: usize) -> Read<String> {
 /// Reads each item of a list.
 pub(crate) fn each<T>(items: &[Yaml], read: impl Fn(&Yaml) -> Result<T, Box<Diagnostic>>) -> Read<Vec<T>> {
     items.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::meant;
+
+    #[test]
+    fn misspellings() {
+        let words = ["externalTrafficPolicy", "podCIDR", "podCIDRs", "ports", "forNodes", "ipMode"];
+        for (given, word) in [
+            ("externalTraficPolicy", Some("externalTrafficPolicy")),
+            ("externaltrafficpolicy", Some("externalTrafficPolicy")),
+            ("podCIDRS", Some("podCIDRs")),
+            ("podCidr", Some("podCIDR")),
+            ("port", Some("ports")),
+            ("selector", None),
+            ("forPods", None),
+            ("ip", None),
+        ] {
+            assert_eq!(meant(given, words.into_iter()), word, "{given}");
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! No crate below this one knows a Kubernetes word.
 
 pub mod cni;
+pub mod controllers;
+pub mod corefile;
 mod diagnostic;
 mod fields;
 pub mod kube_proxy;

@@ -42,6 +42,8 @@ pub struct Yaml {
     pub place: Place,
     /// What it is.
     pub value: Value,
+    /// It is literal block text (`|`): its lines are those of the text, from the place on.
+    pub literal: bool,
 }
 
 /// A YAML value.
@@ -81,6 +83,16 @@ impl Yaml {
             Value::Sequence(_) => "a list",
             Value::Mapping(_) => "a mapping",
         }
+    }
+
+    /// Something in the text that this value is, is wrong: `what` is what the text is called.
+    pub(crate) fn blame_within(&self, what: &str, wrong: Diagnostic) -> Box<Diagnostic> {
+        let Diagnostic { line, column, token, message } = wrong;
+        if self.literal {
+            let place = Place { line: self.place.line + line - 1, column: self.place.column + column - 1 };
+            return place.blame(&token, message);
+        }
+        self.place.blame(&token, format!("line {line} of {what}, column {column}: {message}"))
     }
 
     /// This value is wrong.
@@ -127,7 +139,7 @@ pub fn documents(text: &str) -> Read<Vec<Yaml>> {
                     ScalarStyle::Plain => Value::Plain(text.into_owned()),
                     _ => Value::Text(text.into_owned()),
                 };
-                Yaml { place, value }
+                Yaml { place, value, literal: style == ScalarStyle::Literal }
             }
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 if open.len() >= MAX_DEPTH {
@@ -140,8 +152,12 @@ pub fn documents(text: &str) -> Read<Vec<Yaml>> {
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
-                Some(Open::Sequence(place, items)) => Yaml { place, value: Value::Sequence(items) },
-                Some(Open::Mapping(place, entries, _)) => Yaml { place, value: Value::Mapping(entries) },
+                Some(Open::Sequence(place, items)) => {
+                    Yaml { place, value: Value::Sequence(items), literal: false }
+                }
+                Some(Open::Mapping(place, entries, _)) => {
+                    Yaml { place, value: Value::Mapping(entries), literal: false }
+                }
                 None => return Err(place.blame("", "an end without a beginning")),
             },
         };

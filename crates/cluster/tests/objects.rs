@@ -71,11 +71,7 @@ fn errors_name_the_place() {
         ("ready: true", "ready: yes", "line 67, column 14: \"yes\": expected true or false"),
         ("name: web\n    namespace", "name: Web\n    namespace", "\"Web\": expected a name"),
         ("name: dns", "name: http", "\"http\": another port has the same name"),
-        (
-            "kind: Pod\n  metadata",
-            "kind: Gateway\n  metadata",
-            "\"Gateway\": this kind is not modelled; expected Node, Pod, Service",
-        ),
+        ("kind: Pod\n  metadata", "kind: Pods\n  metadata", "\"Pods\": there is no such kind; is Pod meant?"),
         ("addressType: IPv4", "addressType: IPv6", "the address is not of the slice's addressType"),
         ("apiVersion: discovery.k8s.io/v1", "apiVersion: v1", "expected discovery.k8s.io/v1"),
         (

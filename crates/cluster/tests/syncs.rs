@@ -1,11 +1,11 @@
 //! What one sync leaves for the next.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use cluster::kube_proxy::{Case, Config, Family, IptablesState, Mode, Version, iptables};
-use cluster::{Objects, read_objects};
+use cluster::kube_proxy::{Case, Change, Config, KubeProxy, Mode, SyncText, Version};
+use cluster::read_objects;
 
-fn objects(endpoints: usize) -> Objects {
+fn objects(endpoints: usize) -> Vec<Change> {
     let mut text =
         "kind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, ports: [{port: 80}]}\n---\n\
                     kind: EndpointSlice\nmetadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\n\
@@ -14,54 +14,75 @@ fn objects(endpoints: usize) -> Objects {
     for i in 0..endpoints {
         text += &format!("- addresses: [10.1.{}.{}]\n", i / 250, i % 250);
     }
-    let mut objects = Objects::default();
-    read_objects(&text).unwrap().into_iter().for_each(|o| objects.apply(o));
-    objects
+    let objects = read_objects(&text).unwrap();
+    objects.into_iter().map(|o| Change::Apply(Box::new(o))).collect()
+}
+
+fn proxy(config: Config) -> KubeProxy {
+    KubeProxy::new(config, Vec::new(), Mode::Iptables).unwrap()
+}
+
+/// The text of the sync after some changes.
+fn sync(proxy: &mut KubeProxy, changes: Vec<Change>) -> String {
+    changes.into_iter().for_each(|change| proxy.apply(change));
+    match proxy.sync().remove(0).text {
+        SyncText::Iptables(text) => text,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
 fn chains_of_an_earlier_kube_proxy_go() {
     let before = ["KUBE-SVC-AAAAAAAAAAAAAAAA", "KUBE-SEP-BBBBBBBBBBBBBBBB", "CNI-1234", "KUBE-MARK-DROP"];
-    let state = IptablesState::with_chains(before);
-    let (text, state) = iptables(&Config::default(), Family::V4, &objects(1), &state);
+    let mut proxy = proxy(Config::default()).with_chains(before);
+    let text = sync(&mut proxy, objects(1));
     for line in
         [":KUBE-SVC-AAAAAAAAAAAAAAAA - [0:0]", "-X KUBE-SEP-BBBBBBBBBBBBBBBB", "-X KUBE-SVC-AAAAAAAAAAAAAAAA"]
     {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }
     assert!(!text.contains("CNI") && !text.contains("MARK-DROP"), "{text}");
-    assert_eq!(state.chains().count(), 2);
-    let (text, _) = iptables(&Config::default(), Family::V4, &objects(1), &state);
+    assert_eq!(proxy.chains().len(), 2);
+    let text = sync(&mut proxy, objects(1));
     assert!(!text.contains("-X "), "{text}");
 }
 
 #[test]
 fn only_what_changed_is_written_again() {
-    let config = Config::default();
-    let (first, state) = iptables(&config, Family::V4, &objects(2), &IptablesState::default());
-    let (second, state) = iptables(&config, Family::V4, &objects(2), &state);
+    let mut new = proxy(Config::default());
+    let first = sync(&mut new, objects(2));
+    let second = sync(&mut new, objects(2));
     assert!(first.contains(":KUBE-SVC-") && !second.contains(":KUBE-SVC-"), "{second}");
     assert!(second.contains("-j KUBE-SVC-"), "{second}");
-    let (third, state) = iptables(&config, Family::V4, &objects(1), &state);
+    let third = sync(&mut new, objects(1));
     assert!(third.contains(":KUBE-SVC-") && third.contains("-X KUBE-SEP-"), "{third}");
-    // Another configuration is another kube-proxy: everything is written.
-    let other = Config { masquerade_all: true, ..config };
-    let (fourth, state) = iptables(&other, Family::V4, &objects(1), &state);
-    assert!(fourth.contains(":KUBE-SVC-"), "{fourth}");
-    let old = Config { version: Version::V1_25, ..other };
-    let (fifth, state) = iptables(&old, Family::V4, &objects(1), &state);
-    let (sixth, _) = iptables(&old, Family::V4, &objects(1), &state);
-    assert!(fifth == sixth && sixth.contains(":KUBE-SVC-"), "{sixth}");
+}
+
+#[test]
+fn a_resync_writes_everything() {
+    let mut new = proxy(Config::default());
+    let first = sync(&mut new, objects(2));
+    new.resync();
+    assert_eq!(sync(&mut new, Vec::new()), first);
+    assert_ne!(sync(&mut new, Vec::new()), first);
+}
+
+#[test]
+fn before_1_26_every_sync_writes_everything() {
+    let mut old = proxy(Config { version: Version::V1_25, ..Config::default() });
+    let first = sync(&mut old, objects(1));
+    let second = sync(&mut old, objects(1));
+    assert!(first == second && second.contains(":KUBE-SVC-"), "{second}");
 }
 
 #[test]
 fn a_large_cluster_keeps_stale_chains_for_a_while() {
-    let config = Config::default();
-    let (first, state) = iptables(&config, Family::V4, &objects(1002), &IptablesState::default());
+    let mut proxy = proxy(Config::default());
+    let first = sync(&mut proxy, objects(1002));
     assert!(!first.contains(" -> "));
-    let (second, state) = iptables(&config, Family::V4, &objects(1001), &state);
+    let second = sync(&mut proxy, objects(1001));
     assert!(!second.contains("-X "));
-    let (third, _) = iptables(&config, Family::V4, &objects(1000), &state);
+    let third = sync(&mut proxy, objects(1000));
     assert_eq!(third.matches("-X KUBE-SEP-").count(), 2);
     assert!(third.contains(" -> "));
 }
@@ -71,9 +92,9 @@ fn deletion_needs_an_object() {
     let text = "kind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, ports: [{port: 80}]}\n---\n\
                 kind: Step\n---\nkind: Delete\nservice: default/web\n";
     let files = Case::read(text).unwrap().record(None).unwrap();
-    assert_eq!(files.len(), 12);
-    assert!(files[0].text.contains("has no endpoints") && !files[6].text.contains("has no endpoints"));
-    assert_eq!(files[6].path, "step2/iptables.txt");
+    assert_eq!(files.len(), 14);
+    assert!(files[0].text.contains("has no endpoints") && !files[7].text.contains("has no endpoints"));
+    assert_eq!(files[7].path, "step2/iptables.txt");
     let e = Case::read(&format!("{text}---\nkind: Delete\nservice: default/web\n")).unwrap_err();
     assert_eq!((e.line, e.column, e.token.as_str()), (11, 10, "default/web"));
 }
@@ -81,7 +102,7 @@ fn deletion_needs_an_object() {
 /// The tables after each sync, in mode nftables.
 fn tables(text: &str) -> Vec<String> {
     let files = Case::read(text).unwrap().record(Some(Mode::Nftables)).unwrap();
-    files.into_iter().map(|f| f.text).collect()
+    files.into_iter().filter(|f| f.path.ends_with("nftables.txt")).map(|f| f.text).collect()
 }
 
 const NODE_PORT: &str = "kind: Service\nmetadata: {name: web}\nspec:\n  type: NodePort\n  clusterIP: 10.0.0.1\n  \

@@ -3,15 +3,17 @@
 //! The first document may be `kind: KubeProxyCase`, which holds the configuration; what it leaves out has the defaults of
 //! [`Config`]. Objects follow. `kind: Step` begins the next sync; `kind: Delete` removes a `service` or an `endpointSlice`.
 
-use super::{
-    Config, DetectLocal, Family, IptablesState, IpvsText, Mode, NftablesState, NodePortAddresses, Version,
-    iptables, ipvs, nftables,
-};
+use super::case_config::config;
+use super::informers::Informers;
+use super::{Config, Family, IpvsText, KubeProxy, KubeProxyConfiguration, Mode, SyncText, Version};
+use crate::controllers;
 use crate::diagnostic::Read;
-use crate::fields::{Fields, each, network, text, word};
-use crate::object::{NamespacedName, Object, Objects, kind, read_document};
+use crate::fields::{Fields, text};
+use crate::object::{ClusterIp, NamespacedName, Node, Object, Objects, ServiceType, kind, read_document};
 use crate::yaml::{Yaml, documents};
 use ipnet::IpNet;
+use litemap::LiteMap;
+use std::net::IpAddr;
 
 /// A change of the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub enum Change {
     DeleteService(NamespacedName),
     /// Remove an EndpointSlice.
     DeleteEndpointSlice(NamespacedName),
+    /// Remove Endpoints.
+    DeleteEndpoints(NamespacedName),
 }
 
 impl Change {
@@ -31,6 +35,7 @@ impl Change {
             Change::Apply(object) => objects.apply(object.as_ref().clone()),
             Change::DeleteService(key) => drop(objects.services.remove(key)),
             Change::DeleteEndpointSlice(key) => drop(objects.endpoint_slices.remove(key)),
+            Change::DeleteEndpoints(key) => drop(objects.endpoints.remove(key)),
         }
     }
 }
@@ -38,12 +43,19 @@ impl Change {
 /// A case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// The configuration.
+    /// The configuration, but for what a Node or a KubeProxyConfiguration says.
     pub config: Config,
     /// The networks of cluster IPs, as ServiceCIDR objects say; only mode nftables asks for them.
     pub service_cidrs: Vec<IpNet>,
     /// The changes before each sync; at least one sync.
     pub steps: Vec<Vec<Change>>,
+    /// The text has a KubeProxyCase. Then the objects are those that the proxier itself is given; else they are what the API
+    /// server has, so that the control plane and kube-proxy's informers do their work on them first.
+    pub recorded: bool,
+    /// The KubeProxyConfiguration.
+    pub configuration: Option<KubeProxyConfiguration>,
+    /// The node on which kube-proxy runs.
+    pub node: Option<Node>,
 }
 
 /// A file of a case's record.
@@ -56,22 +68,33 @@ pub struct RecordFile {
 }
 
 impl Case {
-    /// Reads a case, or objects alone.
+    /// Reads a case, or objects alone. Of several Nodes kube-proxy runs on the one that KubeProxyConfiguration's
+    /// `hostnameOverride` names, or else on the first.
     ///
     /// # Errors
     /// Names line, column and token of the first thing that cannot be used.
     pub fn read(text: &str) -> Read<Case> {
-        let mut case = Case { config: Config::default(), service_cidrs: Vec::new(), steps: vec![Vec::new()] };
+        let mut case = Case {
+            config: Config::default(),
+            service_cidrs: Vec::new(),
+            steps: vec![Vec::new()],
+            recorded: false,
+            configuration: None,
+            node: None,
+        };
         let mut known = Objects::default();
         for (i, document) in documents(text)?.iter().enumerate() {
             let mut changes = Vec::new();
             match kind(document)? {
-                "KubeProxyCase" if i == 0 => (case.config, case.service_cidrs) = config(document)?,
+                "KubeProxyCase" if i == 0 => {
+                    (case.config, case.service_cidrs) = config(document)?;
+                    case.recorded = true;
+                }
                 "KubeProxyCase" => {
                     return Err(document.place.blame("KubeProxyCase", "expected as first document"));
                 }
                 "Step" => {
-                    Fields::new(document, &["kind"])?;
+                    Fields::strict(document, &["kind"])?;
                     case.steps.push(Vec::new());
                 }
                 "Delete" => changes.push(delete(document, &known)?),
@@ -88,64 +111,187 @@ impl Case {
                 step.append(&mut changes);
             }
         }
+        case.take_configuration(&known);
         Ok(case)
     }
 
-    /// Every file of the record: what each sync writes in a mode, or in all that the version has here.
+    fn take_configuration(&mut self, known: &Objects) {
+        self.configuration = known.kube_proxy.as_deref().cloned();
+        let named = self.configuration.as_ref().and_then(|c| known.nodes.get(&c.hostname_override));
+        self.node = named.or_else(|| known.nodes.first().map(|(_, node)| node)).cloned();
+        if self.recorded {
+            return;
+        }
+        self.service_cidrs = known.service_cidrs.values().flat_map(|c| &c.cidrs).copied().collect();
+        // The rules of a family that the cluster does not have would be those of no Service.
+        let mut ips: Vec<IpAddr> = self.node.iter().flat_map(|n| n.internal_ips.iter().copied()).collect();
+        let cidrs = self.configuration.iter().flat_map(|c| &c.cluster_cidrs);
+        ips.extend(cidrs.map(ipnet::IpNet::addr));
+        for service in known.services.values() {
+            if let ClusterIp::Addresses(all) = &service.cluster_ip {
+                ips.extend(all);
+            }
+        }
+        let has = |f: &Family| ips.iter().any(|ip| f.has(*ip));
+        let families: Vec<Family> = [Family::V4, Family::V6].into_iter().filter(has).collect();
+        if !families.is_empty() {
+            self.config.families = families;
+        }
+    }
+
+    /// Lets kube-proxy run on the Node of this name.
     ///
-    /// The objects are what kube-proxy's proxier is given. Labels by which its informer leaves Services out
-    /// (`service.kubernetes.io/service-proxy-name`) are not looked at.
+    /// # Errors
+    /// There is no such Node; names those that there are.
+    pub fn run_on(&mut self, name: &str) -> Result<(), String> {
+        let nodes = self.nodes();
+        if let Some(node) = nodes.get(name) {
+            self.node = Some(node.clone());
+            if let Some(configuration) = &mut self.configuration {
+                configuration.hostname_override.clear();
+            }
+            return Ok(());
+        }
+        if nodes.is_empty() {
+            // Only the name is known of it: the addresses are the usual ones.
+            name.clone_into(&mut self.config.node_name);
+            return Ok(());
+        }
+        let names: Vec<&str> = nodes.keys().map(String::as_str).collect();
+        Err(format!("there is no Node {name:?}; expected one of {}", names.join(", ")))
+    }
+
+    /// The Nodes of all steps.
+    pub fn nodes(&self) -> LiteMap<String, Node> {
+        let mut objects = Objects::default();
+        for change in self.steps.iter().flatten() {
+            if matches!(change, Change::Apply(object) if matches!(**object, Object::Node(_))) {
+                change.apply(&mut objects);
+            }
+        }
+        objects.nodes
+    }
+
+    /// The configuration in a mode.
+    pub fn config_for(&self, mode: Mode) -> Config {
+        let Config { version, families, random_fully, nfacct, .. } = &self.config;
+        match (&self.configuration, &self.node) {
+            (Some(given), node) => Config {
+                version: *version,
+                families: families.clone(),
+                random_fully: *random_fully,
+                nfacct: *nfacct,
+                ..given.config(mode, node.as_ref())
+            },
+            (None, Some(node)) if !self.recorded => self.config.clone().on_node(node),
+            _ => self.config.clone(),
+        }
+    }
+
+    /// The modes to write: the one that is asked for, else the KubeProxyConfiguration's, else all that the version has here.
+    pub fn modes(&self, asked: Option<Mode>) -> Vec<Mode> {
+        match (asked, &self.configuration) {
+            (Some(mode), _) => vec![mode],
+            (None, Some(given)) => vec![given.mode.unwrap_or_default()],
+            (None, None) => self.config.version.modes().to_vec(),
+        }
+    }
+
+    /// A kube-proxy in a mode that has not been told anything.
+    ///
+    /// # Errors
+    /// The mode is not modelled for the version.
+    pub fn proxy(&self, mode: Mode) -> Result<KubeProxy, NotModelled> {
+        KubeProxy::new(self.config_for(mode), self.service_cidrs.clone(), mode)
+    }
+
+    /// What kube-proxy's informers tell it before each sync.
+    pub fn told(&self) -> Vec<Vec<Change>> {
+        if self.recorded {
+            return self.steps.clone();
+        }
+        let name = self.configuration.as_ref().map_or("", |c| c.service_proxy_name.as_str());
+        let mut informers = Informers::default();
+        self.steps.iter().map(|changes| informers.tell(changes, name)).collect()
+    }
+
+    /// What is not modelled, is not done, or has no effect, for people to know.
+    pub fn notes(&self) -> Vec<String> {
+        let mut objects = Objects::default();
+        self.steps.iter().flatten().for_each(|change| change.apply(&mut objects));
+        let mut notes: Vec<String> = objects.not_modelled.iter().map(ToString::to_string).collect();
+        if self.recorded {
+            return notes;
+        }
+        for ((namespace, name), service) in objects.services.iter() {
+            if service.cluster_ip == ClusterIp::Unset && service.service_type != ServiceType::ExternalName {
+                notes.push(format!(
+                    "Service {namespace}/{name} has no clusterIP: the API server would choose one; until then kube-proxy \
+                     passes it over"
+                ));
+            }
+        }
+        notes.extend(controllers::run(&objects).notes);
+        if let (Some(node), true) = (&self.node, objects.nodes.len() > 1) {
+            notes.push(format!("these are the rules of Node {}", node.metadata.name));
+        }
+        notes
+    }
+
+    /// Every file of the record: what each sync writes in the [modes](Self::modes).
     ///
     /// # Errors
     /// The mode is not modelled for the version.
     pub fn record(&self, mode: Option<Mode>) -> Result<Vec<RecordFile>, NotModelled> {
-        let version = self.config.version;
-        if let Some(mode) = mode.filter(|m| !version.modes().contains(m)) {
-            return Err(NotModelled { version, mode });
+        let mut proxies = Vec::new();
+        for mode in self.modes(mode) {
+            proxies.push(self.proxy(mode)?);
         }
-        let wanted = |m: Mode| mode.map_or(version.modes().contains(&m), |one| one == m);
         let mut files = Vec::new();
-        let mut objects = Objects::default();
-        let mut states = [(); 2].map(|()| (IptablesState::default(), NftablesState::default()));
-        for (i, changes) in self.steps.iter().enumerate() {
-            for change in changes {
-                change.apply(&mut objects);
-            }
+        for (i, changes) in self.told().iter().enumerate() {
             let step = if i == 0 { String::new() } else { format!("step{}/", i + 1) };
-            for ((family, part), state) in
-                [(Family::V4, ""), (Family::V6, "v6/")].into_iter().zip(&mut states)
-            {
-                if !self.config.families.contains(&family) {
-                    continue;
-                }
-                let mut file = |name: &str, text: String| {
-                    files.push(RecordFile { path: [&step, part, name].concat(), text })
-                };
-                if wanted(Mode::Iptables) {
-                    let (text, next) = iptables(&self.config, family, &objects, &state.0);
-                    state.0 = next;
-                    file("iptables.txt", text);
-                }
-                if wanted(Mode::Ipvs) {
-                    let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } =
-                        ipvs(&self.config, family, &objects);
-                    file("ipvs.iptables.txt", iptables);
-                    file("ipvs.ipset.txt", ipset);
-                    file("ipvs.virtualservers.txt", virtual_servers);
-                    // The recordings end the last line even when there is none.
-                    let none = dummy_addresses.is_empty();
-                    file("ipvs.dummy-addresses.txt", if none { "\n".to_owned() } else { dummy_addresses });
-                }
-                if wanted(Mode::Nftables) {
-                    let (text, next) =
-                        nftables(&self.config, &self.service_cidrs, family, &objects, &state.1);
-                    state.1 = next;
-                    file("nftables.txt", text);
+            let mut written: Vec<(Family, &str, String)> = Vec::new();
+            for proxy in &mut proxies {
+                changes.iter().for_each(|change| proxy.apply(change.clone()));
+                written.extend(files_of_sync(proxy));
+            }
+            for (family, part) in [(Family::V4, ""), (Family::V6, "v6/")] {
+                for (_, name, text) in written.iter().filter(|(f, ..)| *f == family) {
+                    files.push(RecordFile { path: [&step, part, name].concat(), text: text.clone() });
                 }
             }
         }
         Ok(files)
     }
+}
+
+/// A sync's files, with their families.
+fn files_of_sync(proxy: &mut KubeProxy) -> Vec<(Family, &'static str, String)> {
+    let mut files = Vec::new();
+    for synced in proxy.sync() {
+        match synced.text {
+            SyncText::Iptables(text) => files.push((synced.family, "iptables.txt", text)),
+            SyncText::Nftables(text) => files.push((synced.family, "nftables.transaction.txt", text)),
+            SyncText::Ipvs(_) => {}
+        }
+    }
+    for (family, text) in proxy.nft_tables() {
+        files.push((family, "nftables.txt", text));
+    }
+    for (family, text) in proxy.ipvs_texts() {
+        let IpvsText { iptables, ipset, virtual_servers, dummy_addresses } = text;
+        files.push((family, "ipvs.iptables.txt", iptables));
+        files.push((family, "ipvs.ipset.txt", ipset));
+        files.push((family, "ipvs.virtualservers.txt", virtual_servers));
+        // The recordings end the last line even when there is none.
+        let none = dummy_addresses.is_empty();
+        files.push((
+            family,
+            "ipvs.dummy-addresses.txt",
+            if none { "\n".to_owned() } else { dummy_addresses },
+        ));
+    }
+    files
 }
 
 /// A mode of a version is not modelled.
@@ -160,20 +306,26 @@ pub struct NotModelled {
 impl core::fmt::Display for NotModelled {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let NotModelled { version, mode } = self;
-        match mode {
-            Mode::Nftables if !version.has_nftables() => {
-                write!(f, "kube-proxy {version} has no mode nftables, which came with 1.29")?;
-            }
-            _ => write!(f, "mode {mode} of kube-proxy {version} is not modelled")?,
+        if *mode == Mode::Nftables && !version.has_nftables() {
+            let newest = Version::default();
+            return write!(
+                f,
+                "kube-proxy {version} has no mode nftables, which came with 1.29; expected {newest}"
+            );
         }
-        write!(f, "; expected {}", Version::default())
+        let why = version.held_against(*mode).detail();
+        write!(
+            f,
+            "mode {mode} of kube-proxy {version} is not modelled: {why}; expected {}",
+            Version::default()
+        )
     }
 }
 
 impl std::error::Error for NotModelled {}
 
 fn delete(document: &Yaml, known: &Objects) -> Read<Change> {
-    let fields = Fields::new(document, &["kind", "service", "endpointSlice"])?;
+    let fields = Fields::strict(document, &["kind", "service", "endpointSlice"])?;
     let key = |v: &Yaml| -> Read<NamespacedName> {
         let (namespace, name) = text(v)?.split_once('/').ok_or_else(|| v.blame("expected NAMESPACE/NAME"))?;
         Ok((namespace.to_owned(), name.to_owned()))
@@ -190,124 +342,6 @@ fn delete(document: &Yaml, known: &Objects) -> Read<Change> {
             if found { Ok(Change::DeleteEndpointSlice(key)) } else { Err(absent(v)) }
         }
         _ => Err(document.place.blame("", "expected either service or endpointSlice")),
-    }
-}
-
-const KEYS: [&str; 22] = [
-    "kind",
-    "name",
-    "description",
-    "version",
-    "families",
-    "clusterCIDRs",
-    "serviceCIDRs",
-    "detectLocalMode",
-    "bridgeInterface",
-    "interfaceNamePrefix",
-    "nodePortAddresses",
-    "localhostNodePorts",
-    "masqueradeAll",
-    "masqueradeBit",
-    "randomFully",
-    "nfacct",
-    "conntrackTCPBeLiberal",
-    "ipvsScheduler",
-    "topologyLabels",
-    "packets",
-    "noFlows",
-    "nodeName",
-];
-
-/// The schedulers of net/netfilter/ipvs, which kube-proxy hands on.
-const SCHEDULERS: [&str; 14] =
-    ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh", "twos"];
-
-/// The configuration, and the networks of cluster IPs.
-fn config(document: &Yaml) -> Read<(Config, Vec<IpNet>)> {
-    let fields = Fields::new(document, &KEYS)?;
-    let mut config = Config::default();
-    if let Some(v) = fields.get("version") {
-        // An unquoted 1.30 is a number to YAML, but not to people.
-        config.version = v.token().parse().map_err(|e: String| v.blame(e))?;
-    }
-    if let Some(name) = fields.text("nodeName")? {
-        name.clone_into(&mut config.node_name);
-    }
-    if let Some(v) = fields.get("families") {
-        let words = [("IPv4", Family::V4), ("IPv6", Family::V6)];
-        config.families = each(fields.list("families")?, |v| word(v, &words))?;
-        if config.families.is_empty() {
-            return Err(v.blame("expected IPv4, IPv6 or both"));
-        }
-    }
-    if fields.get("clusterCIDRs").is_some() {
-        config.cluster_cidrs = each(fields.list("clusterCIDRs")?, network)?;
-    }
-    let service_cidrs = each(fields.list("serviceCIDRs")?, network)?;
-    config.detect_local = detect_local(fields)?;
-    config.node_port_addresses = node_port_addresses(fields)?;
-    for (key, value) in [
-        ("localhostNodePorts", &mut config.localhost_node_ports),
-        ("masqueradeAll", &mut config.masquerade_all),
-        ("randomFully", &mut config.random_fully),
-        ("nfacct", &mut config.nfacct),
-        ("conntrackTCPBeLiberal", &mut config.conntrack_tcp_be_liberal),
-    ] {
-        *value = fields.boolean(key)?.unwrap_or(*value);
-    }
-    if let Some(bit) = fields.number("masqueradeBit", 0, 31)? {
-        config.masquerade_bit = u8::try_from(bit).unwrap_or(config.masquerade_bit);
-    }
-    let schedulers = SCHEDULERS.map(|s| (s, s));
-    if let Some(scheduler) = fields.word("ipvsScheduler", &schedulers)? {
-        scheduler.clone_into(&mut config.ipvs_scheduler);
-    }
-    config.topology_labels = fields.texts("topologyLabels")?;
-    Ok((config, service_cidrs))
-}
-
-fn detect_local(fields: Fields<'_>) -> Read<DetectLocal> {
-    #[derive(Clone, Copy)]
-    enum By {
-        Cidr,
-        Nothing,
-        Bridge,
-        Prefix,
-    }
-    let words = [
-        ("ClusterCIDR", By::Cidr),
-        ("BridgeInterface", By::Bridge),
-        ("InterfaceNamePrefix", By::Prefix),
-        ("none", By::Nothing),
-        ("clusterCIDR", By::Cidr),
-        ("bridge", By::Bridge),
-        ("prefix", By::Prefix),
-    ];
-    let device = |key: &str| {
-        let v = fields.need(key)?;
-        let name = text(v)?;
-        // net/core/dev.c, dev_valid_name; quotes would end the word in a rule.
-        let odd =
-            |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '"' | '\'' | '+' | '\\');
-        match name.is_empty() || name.len() > 15 || name.contains(odd) {
-            true => Err(v.blame("expected the name of an interface")),
-            false => Ok(name.to_owned()),
-        }
-    };
-    Ok(match fields.word("detectLocalMode", &words)?.unwrap_or(By::Cidr) {
-        By::Cidr => DetectLocal::ClusterCidr,
-        By::Nothing => DetectLocal::None,
-        By::Bridge => DetectLocal::BridgeInterface(device("bridgeInterface")?),
-        By::Prefix => DetectLocal::InterfaceNamePrefix(device("interfaceNamePrefix")?),
-    })
-}
-
-fn node_port_addresses(fields: Fields<'_>) -> Read<NodePortAddresses> {
-    let list = fields.list("nodePortAddresses")?;
-    match list {
-        [] => Ok(NodePortAddresses::Default),
-        [one] if text(one)? == "primary" => Ok(NodePortAddresses::Primary),
-        _ => Ok(NodePortAddresses::Networks(each(list, network)?)),
     }
 }
 
@@ -343,10 +377,7 @@ mod tests {
                 "line 3, column 1: \"KubeProxyCase\": expected as first",
             ),
             ("kind: Delete\nservice: a/b\n", "line 2, column 10: \"a/b\": there is no such object to delete"),
-            (
-                "kind: Ingress\n",
-                "line 1, column 7: \"Ingress\": this kind is not modelled; expected Node, Pod",
-            ),
+            ("kind: Servise\n", "line 1, column 7: \"Servise\": there is no such kind; is Service meant?"),
             ("- a\n", "line 1, column 1: \"a list\": expected a mapping"),
         ] {
             let e = Case::read(text).unwrap_err().to_string();

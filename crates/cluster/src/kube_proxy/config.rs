@@ -7,7 +7,7 @@ use litemap::LiteMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address family: each has its own rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     /// IPv4
     #[default]

@@ -2,10 +2,9 @@
 
 use super::config::{Config, Family};
 use super::service_port::ServicePortInfo;
-use crate::object::{
-    AddressType, Endpoint, EndpointPort, EndpointSlice, Endpoints, Hints, NamespacedName, Objects, Protocol,
-};
-use litemap::LiteMap;
+use super::tracker::Known;
+use crate::object::{Endpoint, EndpointPort, Hints, Protocol};
+use core::fmt::Write;
 use std::net::IpAddr;
 
 /// An endpoint of a Service port.
@@ -29,81 +28,122 @@ pub struct EndpointInfo {
     pub hints: Hints,
 }
 
-/// The EndpointSlices and Endpoints of each Service.
-#[derive(Default)]
-pub(super) struct ByService<'o> {
-    slices: LiteMap<NamespacedName, Vec<&'o EndpointSlice>>,
-    endpoints: LiteMap<NamespacedName, &'o Endpoints>,
-    family: Family,
-    prefers_slices: bool,
+impl EndpointInfo {
+    fn new(ip: IpAddr, port: u16, local: bool, e: &Endpoint) -> EndpointInfo {
+        let Endpoint { ready, serving, terminating, .. } = *e;
+        EndpointInfo {
+            ip,
+            port,
+            text: socket(ip, port),
+            local,
+            ready,
+            serving,
+            terminating,
+            hints: e.hints.clone(),
+        }
+    }
+
+    /// The address as text.
+    pub fn host(&self) -> &str {
+        let host = self.text.rsplit_once(':').map_or("", |(host, _)| host);
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    }
 }
 
-impl<'o> ByService<'o> {
-    /// Sorts the objects by Service.
-    pub fn new(config: &Config, family: Family, objects: &'o Objects) -> ByService<'o> {
-        let mut all =
-            ByService { family, prefers_slices: config.features().endpoint_slices, ..ByService::default() };
-        let wanted = if family == Family::V4 { AddressType::IPv4 } else { AddressType::IPv6 };
-        for slice in objects.endpoint_slices.values() {
-            if slice.address_type == wanted && !slice.service.is_empty() {
-                let key = (slice.metadata.namespace.clone(), slice.service.clone());
-                if let Some(list) = all.slices.get_mut(&key) {
-                    list.push(slice);
-                } else {
-                    all.slices.insert(key, vec![slice]);
+/// `address:port`, in brackets for IPv6.
+pub(super) fn socket(ip: IpAddr, port: u16) -> String {
+    const LONGEST: usize = "255.255.255.255:65535".len();
+    let mut text = String::with_capacity(LONGEST);
+    match ip {
+        IpAddr::V4(ip) => {
+            for (i, byte) in ip.octets().into_iter().enumerate() {
+                if i > 0 {
+                    text.push('.');
                 }
+                digits(u16::from(byte), &mut text);
             }
         }
-        for e in objects.endpoints.values() {
-            all.endpoints.insert(e.metadata.key(), e);
-        }
-        all
+        // A String takes everything.
+        IpAddr::V6(ip) => drop(write!(text, "[{ip}]")),
     }
+    text.push(':');
+    digits(port, &mut text);
+    text
+}
 
-    /// The slices of a Service, in the order of their names.
-    pub fn slices(&self, service: &NamespacedName) -> &[&'o EndpointSlice] {
-        self.slices.get(service).map_or(&[], Vec::as_slice)
+/// A number. Each endpoint has five, and `write!` takes four times as long.
+fn digits(number: u16, out: &mut String) {
+    let mut unit = 10_000;
+    while unit > 1 && number < unit {
+        unit /= 10;
     }
-
-    /// The Endpoints of a Service.
-    pub fn endpoints(&self, service: &NamespacedName) -> Option<&'o Endpoints> {
-        self.endpoints.get(service).copied()
+    while unit > 0 {
+        out.push(char::from(b'0' + (number / unit % 10) as u8));
+        unit /= 10;
     }
+}
 
-    /// The endpoints of a Service port, whatever their state.
-    ///
-    /// A cluster has both kinds of object for each Service. If only one is given, it stands for the other.
-    pub fn of(&self, config: &Config, service: &ServicePortInfo) -> Vec<EndpointInfo> {
-        let slices = self.slices(&service.service);
-        let endpoints = self.endpoints(&service.service);
-        let mut found = Found { config, list: LiteMap::new(), order: Vec::new() };
-        match endpoints {
-            Some(endpoints) if slices.is_empty() || !self.prefers_slices => {
-                for subset in &endpoints.subsets {
-                    for port in matching(&subset.ports, &service.port_name, service.protocol) {
-                        for a in subset.addresses.iter().filter(|a| self.family.has(a.ip)) {
-                            found.add(ready_endpoint(a.ip, &a.node_name), port);
-                        }
+/// The endpoints of a Service port, whatever their state, sorted by their text.
+///
+/// A cluster has both EndpointSlices and Endpoints for each Service. If only one kind is given, it stands for the other.
+pub(super) fn endpoints_of(
+    config: &Config,
+    family: Family,
+    known: &Known,
+    service: &ServicePortInfo,
+) -> Vec<EndpointInfo> {
+    let prefers_slices = config.features().endpoint_slices;
+    let has_slices = known.slices(family).next().is_some();
+    let local = |name: &str| !name.is_empty() && name == config.node_name;
+    let mut found = Vec::new();
+    match &known.endpoints {
+        Some(endpoints) if !has_slices || !prefers_slices => {
+            for subset in &endpoints.subsets {
+                for port in matching(&subset.ports, &service.port_name, service.protocol) {
+                    for a in subset.addresses.iter().filter(|a| family.has(a.ip)) {
+                        found.push(EndpointInfo::new(a.ip, port, local(&a.node_name), &READY));
                     }
                 }
             }
-            _ => {
-                for slice in slices {
-                    for port in matching(&slice.ports, &service.port_name, service.protocol) {
-                        for e in &slice.endpoints {
-                            found.add(e.clone(), port);
-                        }
+            // Endpoints were never sorted by kube-proxy; what it makes of EndpointSlices is.
+            if !prefers_slices {
+                return without_repetitions(found);
+            }
+        }
+        _ => {
+            for slice in known.slices(family) {
+                for port in matching(&slice.ports, &service.port_name, service.protocol) {
+                    for e in &slice.endpoints {
+                        let Some(ip) = e.address else { continue };
+                        found.push(EndpointInfo::new(ip, port, local(&e.node_name), e));
                     }
                 }
             }
         }
-        // Endpoints were never sorted by kube-proxy; what it makes of EndpointSlices is.
-        if self.prefers_slices || endpoints.is_none() {
-            return found.list.into_iter().map(|(_, e)| e).collect();
-        }
-        let Found { order, mut list, .. } = found;
-        order.iter().filter_map(|text| list.remove(text)).collect()
     }
+    // Equal ones keep their order.
+    found.sort_by(|a, b| a.text.cmp(&b.text));
+    found.dedup_by(|later, first| {
+        let same = later.text == first.text;
+        if same && later.local {
+            core::mem::swap(later, first);
+        }
+        same
+    });
+    found
+}
+
+/// An address may be in two slices for a moment; the first counts, unless a later one is local.
+fn without_repetitions(found: Vec<EndpointInfo>) -> Vec<EndpointInfo> {
+    let mut kept: Vec<EndpointInfo> = Vec::new();
+    for e in found {
+        match kept.iter_mut().find(|k| k.text == e.text) {
+            Some(known) if e.local => *known = e,
+            Some(_) => {}
+            None => kept.push(e),
+        }
+    }
+    kept
 }
 
 /// The ports with a number that belong to a Service port.
@@ -111,62 +151,32 @@ fn matching(ports: &[EndpointPort], name: &str, protocol: Protocol) -> impl Iter
     ports.iter().filter(move |p| p.name == name && p.protocol == protocol).filter_map(|p| p.port)
 }
 
-fn ready_endpoint(ip: IpAddr, node_name: &str) -> Endpoint {
-    Endpoint {
-        address: Some(ip),
-        ready: true,
-        serving: true,
-        terminating: false,
-        node_name: node_name.to_owned(),
-        zone: String::new(),
-        hints: Hints::default(),
-    }
-}
-
-struct Found<'c> {
-    config: &'c Config,
-    list: LiteMap<String, EndpointInfo>,
-    /// The keys as they came.
-    order: Vec<String>,
-}
-
-impl Found<'_> {
-    /// An address may be in two slices for a moment; the first counts, unless a later one is local.
-    fn add(&mut self, e: Endpoint, port: u16) {
-        let Some(ip) = e.address else { return };
-        let text = match ip {
-            IpAddr::V4(ip) => format!("{ip}:{port}"),
-            IpAddr::V6(ip) => format!("[{ip}]:{port}"),
-        };
-        let local = !e.node_name.is_empty() && e.node_name == self.config.node_name;
-        let known = self.list.contains_key(&text);
-        if known && !local {
-            return;
-        }
-        if !known {
-            self.order.push(text.clone());
-        }
-        let Endpoint { ready, serving, terminating, hints, .. } = e;
-        let info = EndpointInfo { ip, port, text: text.clone(), local, ready, serving, terminating, hints };
-        self.list.insert(text, info);
-    }
-}
+/// The state of every address of Endpoints.
+const READY: Endpoint = Endpoint {
+    address: None,
+    ready: true,
+    serving: true,
+    terminating: false,
+    node_name: String::new(),
+    zone: String::new(),
+    hints: Hints { zones: Vec::new(), nodes: Vec::new() },
+};
 
 /// The endpoints that this node uses for a Service port.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Usable {
+pub(super) struct Usable<'e> {
     /// For traffic with the policy Cluster.
-    pub cluster: Vec<EndpointInfo>,
+    pub cluster: Vec<&'e EndpointInfo>,
     /// For traffic with the policy Local.
-    pub local: Vec<EndpointInfo>,
+    pub local: Vec<&'e EndpointInfo>,
     /// All that either uses, sorted.
-    pub reachable: Vec<EndpointInfo>,
+    pub reachable: Vec<&'e EndpointInfo>,
     /// There is an endpoint somewhere, if not for this node.
     pub any: bool,
 }
 
 /// Chooses endpoints (`CategorizeEndpoints`).
-pub(super) fn usable(config: &Config, service: &ServicePortInfo, all: &[EndpointInfo]) -> Usable {
+pub(super) fn usable<'e>(config: &Config, service: &ServicePortInfo, all: &'e [EndpointInfo]) -> Usable<'e> {
     let falls_back = config.features().terminating_endpoints;
     let ready = |e: &EndpointInfo| e.ready;
     let fading = |e: &EndpointInfo| falls_back && !e.ready && e.serving && e.terminating;
@@ -189,19 +199,18 @@ pub(super) fn usable(config: &Config, service: &ServicePortInfo, all: &[Endpoint
 }
 
 /// The union of two sorted parts of one list.
-fn merge(cluster: &[EndpointInfo], local: &[EndpointInfo]) -> Vec<EndpointInfo> {
-    if local.is_empty() {
-        return cluster.to_vec();
+fn merge<'e>(cluster: &[&'e EndpointInfo], local: &[&'e EndpointInfo]) -> Vec<&'e EndpointInfo> {
+    let mut union = cluster.to_vec();
+    if !local.is_empty() {
+        union.extend(local);
+        union.sort_by(|a, b| a.text.cmp(&b.text));
+        union.dedup_by(|a, b| a.text == b.text);
     }
-    let mut union: LiteMap<&str, &EndpointInfo> = LiteMap::new();
-    for e in cluster.iter().chain(local) {
-        union.insert(&e.text, e);
-    }
-    union.values().map(|e| (*e).clone()).collect()
+    union
 }
 
-fn select(all: &[EndpointInfo], wanted: impl Fn(&EndpointInfo) -> bool) -> Vec<EndpointInfo> {
-    all.iter().filter(|e| wanted(e)).cloned().collect()
+fn select(all: &[EndpointInfo], wanted: impl Fn(&EndpointInfo) -> bool) -> Vec<&EndpointInfo> {
+    all.iter().filter(|e| wanted(e)).collect()
 }
 
 /// Whose hints count (`topologyModeFromHints`).
@@ -224,16 +233,14 @@ impl Topology {
 
 /// Hints are used only if every ready endpoint has one and one of them is for this node.
 fn topology(config: &Config, service: &ServicePortInfo, all: &[EndpointInfo]) -> Topology {
-    let mut modes = vec![Topology::SameZone];
-    if config.features().hints_always {
-        modes.insert(0, Topology::SameNode);
-    }
+    let nodes = config.features().hints_always.then_some(Topology::SameNode);
     if !service.uses_hints {
         return Topology::Ignored;
     }
     let ready = || all.iter().filter(|e| e.ready);
-    modes
+    nodes
         .into_iter()
+        .chain([Topology::SameZone])
         .find(|mode| {
             let hinted = |e: &EndpointInfo| match mode {
                 Topology::SameNode => !e.hints.nodes.is_empty(),
@@ -246,15 +253,20 @@ fn topology(config: &Config, service: &ServicePortInfo, all: &[EndpointInfo]) ->
 }
 
 /// The ready endpoints that hints leave over.
-pub(super) fn hinted(config: &Config, service: &ServicePortInfo, all: &[EndpointInfo]) -> Vec<EndpointInfo> {
+pub(super) fn hinted<'e>(
+    config: &Config,
+    service: &ServicePortInfo,
+    all: &'e [EndpointInfo],
+) -> Vec<&'e EndpointInfo> {
     let topology = topology(config, service, all);
     select(all, |e| e.ready && topology.allows(config, e))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ByService, usable};
-    use crate::kube_proxy::{Config, Family, service_port::service_ports};
+    use super::{socket, usable};
+    use crate::kube_proxy::tracker::{Cache, Ports};
+    use crate::kube_proxy::{Config, Family};
     use crate::{Objects, read_objects};
 
     /// What a node in zone a uses: policies, endpoints as `STATE ON [HINTS]` -> cluster, local, all, any.
@@ -284,11 +296,10 @@ mod tests {
         read_objects(&text).unwrap().into_iter().for_each(|o| objects.apply(o));
         let mut config = Config::default();
         config.topology_labels.insert("topology.kubernetes.io/zone".to_owned(), "a".to_owned());
-        let services = service_ports(&config, Family::V4, &objects);
-        let service = services.first().unwrap().1;
-        let all = ByService::new(&config, Family::V4, &objects).of(&config, service);
-        let usable = usable(&config, service, &all);
-        let last = |list: &[super::EndpointInfo]| -> String {
+        let ports = Ports::all(&config, Family::V4, &Cache::of(&objects));
+        let port = ports.ports.first_key_value().unwrap().1;
+        let usable = usable(&config, &port.info, &port.endpoints);
+        let last = |list: &[&super::EndpointInfo]| -> String {
             list.iter().map(|e| e.ip.to_string().chars().last().unwrap()).collect()
         };
         (last(&usable.cluster), last(&usable.local), last(&usable.reachable), usable.any)
@@ -318,6 +329,16 @@ mod tests {
         ] {
             let wanted = (cluster.to_owned(), local.to_owned(), all.to_owned(), any);
             assert_eq!(used(policies, endpoints), wanted, "{policies}{endpoints:?}");
+        }
+    }
+
+    #[test]
+    fn sockets_are_those_of_the_standard_library() {
+        for text in
+            ["0.0.0.0:0", "10.0.100.9:65535", "255.1.20.99:80", "[fd00::1]:8080", "[::ffff:1.2.3.4]:9"]
+        {
+            let wanted: std::net::SocketAddr = text.parse().unwrap();
+            assert_eq!(socket(wanted.ip(), wanted.port()), wanted.to_string());
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The sets of mode ipvs (pkg/proxy/ipvs/ipset.go, pkg/proxy/ipvs/proxier.go `ipsetInfo`).
 
 use super::config::Family;
-use litemap::LiteMap;
+use std::collections::BTreeMap;
 
 /// A set, in the order in which kube-proxy makes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Set {
     LoopBack,
     ClusterIp,
@@ -124,27 +124,56 @@ const SETS: [Info; 17] = [
 const MAX_NAME: usize = 31;
 
 /// All sets with their entries.
+#[derive(Clone, Debug)]
 pub(super) struct Sets {
     family: Family,
-    entries: Vec<(Set, LiteMap<String, ()>)>,
+    /// Who asks for an entry: so many Service ports.
+    entries: [BTreeMap<String, u32>; SETS.len()],
+    /// Entries that were added or removed, and whether they were there at the last sync.
+    touched: BTreeMap<(Set, String), bool>,
+    /// There was a sync: what is touched is noted.
+    made: bool,
 }
 
 impl Sets {
     /// Empty sets.
     pub fn new(family: Family) -> Sets {
-        Sets { family, entries: SETS.iter().map(|i| (i.set, LiteMap::new())).collect() }
+        Sets {
+            family,
+            entries: [(); SETS.len()].map(|()| BTreeMap::new()),
+            touched: BTreeMap::new(),
+            made: false,
+        }
     }
 
-    /// Adds an entry.
+    fn touch(&mut self, set: Set, entry: &str) {
+        if self.made {
+            let there = self.entries[set as usize].contains_key(entry);
+            self.touched.entry((set, entry.to_owned())).or_insert(there);
+        }
+    }
+
+    /// A Service port asks for an entry.
     pub fn add(&mut self, set: Set, entry: String) {
-        if let Some((_, entries)) = self.entries.iter_mut().find(|(s, _)| *s == set) {
-            entries.insert(entry, ());
+        self.touch(set, &entry);
+        *self.entries[set as usize].entry(entry).or_default() += 1;
+    }
+
+    /// A Service port does not ask for an entry any more.
+    pub fn remove(&mut self, set: Set, entry: &str) {
+        self.touch(set, entry);
+        let entries = &mut self.entries[set as usize];
+        if let Some(claims) = entries.get_mut(entry) {
+            *claims -= 1;
+            if *claims == 0 {
+                entries.remove(entry);
+            }
         }
     }
 
     /// Nothing is in it.
     pub fn is_empty(&self, set: Set) -> bool {
-        self.entries.iter().all(|(s, entries)| *s != set || entries.is_empty())
+        self.entries[set as usize].is_empty()
     }
 
     /// Its name in the kernel.
@@ -167,15 +196,34 @@ impl Sets {
     pub fn print(&self) -> String {
         let mut out = String::new();
         let family = if self.family == Family::V4 { "inet" } else { "inet6" };
-        for ((set, entries), info) in self.entries.iter().zip(&SETS) {
-            let name = self.name(*set);
+        for (info, entries) in SETS.iter().zip(&self.entries) {
+            let name = self.name(info.set);
             out.push_str(&match info.kind {
                 PORT => format!("create {name} {PORT} range 0-65535\n"),
                 kind => format!("create {name} {kind} family {family} hashsize 1024 maxelem 65536\n"),
             });
             for entry in entries.keys() {
-                out.push_str(&format!("add {name} {entry}\n"));
+                for part in ["add ", &name, " ", entry, "\n"] {
+                    out.push_str(part);
+                }
             }
+        }
+        out
+    }
+
+    /// What `ipset restore` gets to bring the sets up to date: all of them the first time, then what has changed.
+    pub fn update(&mut self) -> String {
+        if !core::mem::replace(&mut self.made, true) {
+            return self.print();
+        }
+        let mut out = String::new();
+        for ((set, entry), there) in core::mem::take(&mut self.touched) {
+            let word = match (there, self.entries[set as usize].contains_key(&entry)) {
+                (false, true) => "add",
+                (true, false) => "del",
+                _ => continue,
+            };
+            out.push_str(&format!("{word} {} {entry}\n", self.name(set)));
         }
         out
     }

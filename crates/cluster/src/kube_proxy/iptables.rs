@@ -1,16 +1,18 @@
 //! Mode iptables (pkg/proxy/iptables/proxier.go): what a sync hands to `iptables-restore --noflush --counters`.
 
 use super::config::{Config, Family, LocalTraffic};
-use super::endpoints::{ByService, EndpointInfo};
-use super::names::endpoint_chain;
-use super::service_port::{ServicePortInfo, ports_of, service_ports};
+use super::endpoints::EndpointInfo;
+use super::names::{ChainName, is_service_chain, sep};
+use super::service_port::ServicePortInfo;
 use super::text::{
-    Chains, Comment, DST_LOCAL, EXTERNAL_SERVICES, FIREWALL, FORWARD, MARK_MASQ, NODEPORTS, Names,
-    POSTROUTING, PROXY_FIREWALL, REPLIES, SERVICES, Table, is_service_chain,
+    Chains, Comment, DST_LOCAL, EXTERNAL_SERVICES, FIREWALL, FORWARD, MARK_MASQ, NODEPORTS, POSTROUTING,
+    PROXY_FIREWALL, REPLIES, SERVICES, Table,
 };
+use super::tracker::{Cache, Delta, Port, PortKey, Ports};
 use super::version::{Features, Layout};
-use super::{legacy, policy_chains};
-use crate::object::{NamespacedName, Objects};
+use super::{Ruleset, legacy, policy_chains};
+use crate::object::Objects;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Above this number of endpoints the comments of endpoints are left out.
@@ -18,30 +20,29 @@ const LARGE_CLUSTER_ENDPOINTS: usize = 1000;
 /// The counter of packets that conntrack cannot place.
 const INVALID_PACKETS: &str = " -m nfacct --nfacct-name ct_state_invalid_dropped_pkts";
 
-/// What kube-proxy remembers from one sync to the next, and what the kernel holds.
+/// What was written for a Service port.
 #[derive(Clone, Debug, Default)]
-pub struct IptablesState {
-    /// The configuration and the objects that the last sync was for; None before the first.
-    last: Option<Box<(Config, Objects)>>,
-    /// The chains of Services and endpoints in the kernel's nat table.
-    chains: Names,
+struct Written {
+    /// It must be written anew.
+    dirty: bool,
+    /// Rules of table filter.
+    filter: String,
+    /// Rules of table nat that each sync writes again: in a partial sync those in the chains that all Services share.
+    nat: String,
+    /// Its chains of table nat, in the order of their lines.
+    chains: Vec<ChainName>,
 }
 
-impl IptablesState {
-    /// A node where these chains of the nat table exist already, from an earlier kube-proxy. Chains that belong to nobody's
-    /// Service are left alone.
-    pub fn with_chains<'c>(chains: impl IntoIterator<Item = &'c str>) -> IptablesState {
-        let mut state = IptablesState::default();
-        for chain in chains.into_iter().filter(|c| is_service_chain(c)) {
-            state.chains.insert(chain.to_owned(), ());
-        }
-        state
-    }
-
-    /// The chains of Services and endpoints that exist.
-    pub fn chains(&self) -> impl Iterator<Item = &str> {
-        self.chains.keys().map(String::as_str)
-    }
+/// What kube-proxy remembers from one sync to the next, and what the kernel holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Iptables {
+    ports: BTreeMap<PortKey, Written>,
+    /// There was a sync.
+    synced: bool,
+    /// Comments of endpoints were left out.
+    large: bool,
+    /// The chains of Services and endpoints in the kernel's nat table that nothing needs.
+    stale: BTreeSet<String>,
 }
 
 /// What is being written.
@@ -57,8 +58,12 @@ pub(super) struct Writer<'c> {
     pub endpoint_comments: bool,
     pub filter: Table,
     pub nat: Table,
-    /// Chains of nat that are in use, written now or before.
-    pub active: Names,
+    /// The chains of the Service port that is being written.
+    chains: Vec<ChainName>,
+    /// Where its rules begin that only a change makes kube-proxy write.
+    split: Option<usize>,
+    /// The match of one of so many endpoints.
+    odds: Vec<String>,
 }
 
 /// One Service port while its rules are written.
@@ -66,11 +71,9 @@ pub(super) struct Subject<'s> {
     pub info: &'s ServicePortInfo,
     pub endpoints: &'s [EndpointInfo],
     pub chains: Chains,
-    pub protocol: String,
+    pub protocol: &'static str,
     /// `-m tcp -p tcp`
     pub proto: String,
-    /// The chains and what is in them must be written; else they stand from an earlier sync.
-    pub changed: bool,
 }
 
 impl Subject<'_> {
@@ -80,88 +83,119 @@ impl Subject<'_> {
     }
 }
 
-/// One sync: the text, and the state for the next one.
-pub fn sync(
-    config: &Config,
-    family: Family,
-    objects: &Objects,
-    state: &IptablesState,
-) -> (String, IptablesState) {
-    let (text, chains) = write(config, family, objects, state);
-    (text, IptablesState { last: Some(Box::new((config.clone(), objects.clone()))), chains })
-}
-
 /// The first sync on a node where no kube-proxy was: the text.
 pub fn first_sync(config: &Config, family: Family, objects: &Objects) -> String {
-    write(config, family, objects, &IptablesState::default()).0
+    let ports = Ports::all(config, family, &Cache::of(objects));
+    Iptables::default().sync(config, family, &ports, None)
 }
 
-/// The text of a sync, and the chains of Services and endpoints that exist after it.
-fn write(config: &Config, family: Family, objects: &Objects, state: &IptablesState) -> (String, Names) {
-    let features = config.features();
-    let services = service_ports(config, family, objects);
-    let by_service = ByService::new(config, family, objects);
-    let endpoints: Vec<Vec<EndpointInfo>> = services.values().map(|s| by_service.of(config, s)).collect();
-    let large =
-        features.large_cluster && endpoints.iter().map(Vec::len).sum::<usize>() > LARGE_CLUSTER_ENDPOINTS;
-    let before = state.last.as_deref().filter(|(c, _)| features.partial_sync && c == config).map(|(_, o)| o);
-    let old = before.map(|o| (o, ByService::new(config, family, o)));
+impl Iptables {
+    /// A node where these chains of the nat table exist already, from an earlier kube-proxy. Chains that belong to nobody's
+    /// Service are left alone.
+    pub fn with_chains<'c>(chains: impl IntoIterator<Item = &'c str>) -> Iptables {
+        let ours = chains.into_iter().filter(|c| is_service_chain(c));
+        Iptables { stale: ours.map(str::to_owned).collect(), ..Iptables::default() }
+    }
 
-    let mut writer = Writer {
-        config,
-        features,
-        family,
-        local: config.local_traffic(family),
-        node_ip: family.first(&config.node_ips),
-        endpoint_comments: features.endpoint_comments && !large,
-        filter: Table::default(),
-        nat: Table::default(),
-        active: Names::new(),
-    };
-    writer.head();
-    for (info, endpoints) in services.values().zip(&endpoints) {
-        let protocol = info.protocol.to_string();
-        let changed = old
-            .as_ref()
-            .is_none_or(|(o, e)| has_changed(config, family, &info.service, (o, e), (objects, &by_service)));
-        let chains = Chains::new(&info.name, &protocol);
-        let proto = format!("-m {protocol} -p {protocol}");
-        let subject = Subject { info, endpoints, chains, protocol, proto, changed };
-        match features.layout {
-            Layout::PolicyChains => policy_chains::write(&mut writer, &subject),
-            Layout::EndpointsFirst | Layout::Flat => legacy::write(&mut writer, &subject),
+    /// Looks which chains there are before a full sync.
+    pub fn read(&mut self, found: &Ruleset) {
+        self.stale.extend(found.names("nat ").filter(|c| is_service_chain(c)).map(str::to_owned));
+    }
+
+    /// The chains of Services and endpoints that exist.
+    pub fn chains(&self) -> BTreeSet<String> {
+        let used = self.ports.values().flat_map(|w| &w.chains).map(ToString::to_string);
+        used.chain(self.stale.iter().cloned()).collect()
+    }
+
+    /// One sync: the text. Without a `delta` everything is written.
+    pub fn sync(&mut self, config: &Config, family: Family, ports: &Ports, delta: Option<&Delta>) -> String {
+        let features = config.features();
+        let large = features.large_cluster && ports.endpoints > LARGE_CLUSTER_ENDPOINTS;
+        let comments_change = large != self.large && !features.partial_sync;
+        let delta = delta.filter(|_| self.synced && !comments_change);
+        let partial = delta.is_some() && features.partial_sync;
+        self.note(ports, delta);
+
+        let mut w = Writer {
+            config,
+            features,
+            family,
+            local: config.local_traffic(family),
+            node_ip: family.first(&config.node_ips),
+            endpoint_comments: features.endpoint_comments && !large,
+            filter: Table::default(),
+            nat: Table::default(),
+            chains: Vec::new(),
+            split: None,
+            odds: Vec::new(),
+        };
+        if !partial {
+            // A guess that saves most of the growing.
+            w.nat.rules.reserve(ports.endpoints * 320 + ports.ports.len() * 640 + 8192);
+            w.nat.chains.reserve(ports.endpoints * 34 + ports.ports.len() * 34);
+        }
+        w.head();
+        for (port, written) in ports.ports.values().zip(self.ports.values_mut()) {
+            if written.dirty {
+                w.port(port, written);
+            } else {
+                w.filter.rules.push_str(&written.filter);
+                w.nat.rules.push_str(&written.nat);
+                if !partial {
+                    written.chains.iter().for_each(|name| w.nat.chain(name));
+                }
+            }
+        }
+        self.forget_used_chains();
+        // In a large cluster stale chains wait for the next period, which never comes here: nothing reads a clock.
+        let waits = large && features.layout == Layout::PolicyChains && self.synced;
+        let stale = if waits { BTreeSet::new() } else { core::mem::take(&mut self.stale) };
+        w.tail(&stale);
+        (self.synced, self.large) = (true, large);
+        let mut head = String::new();
+        w.filter.print("filter", &mut head);
+        head.push_str("*nat\n");
+        head.push_str(&w.nat.chains);
+        // To move the rules up within their memory is cheaper than to write them to new memory.
+        let mut text = w.nat.rules;
+        text.insert_str(0, &head);
+        text.push_str("COMMIT\n");
+        text
+    }
+
+    /// Makes the ports those that are there now, and marks the ones to write.
+    fn note(&mut self, ports: &Ports, delta: Option<&Delta>) {
+        let dirty = || Written { dirty: true, ..Written::default() };
+        let Some(delta) = delta else {
+            let old = core::mem::take(&mut self.ports);
+            for written in old.values() {
+                self.stale.extend(written.chains.iter().map(ToString::to_string));
+            }
+            self.ports = ports.ports.keys().map(|key| (key.clone(), dirty())).collect();
+            return;
+        };
+        for key in delta.old.keys() {
+            let gone = self.ports.remove(key);
+            self.stale.extend(gone.iter().flat_map(|w| &w.chains).map(ToString::to_string));
+        }
+        for key in &delta.new {
+            self.ports.insert(key.clone(), dirty());
         }
     }
-    // In a large cluster stale chains wait for the next period, which never comes here: nothing reads a clock.
-    let waits = large && features.layout == Layout::PolicyChains && state.last.is_some();
-    let mut chains = writer.tail(if waits { None } else { Some(&state.chains) });
-    let mut text = String::new();
-    writer.filter.print("filter", &mut text);
-    writer.nat.print("nat", &mut text);
-    if waits {
-        for name in state.chains.keys() {
-            chains.insert(name.clone(), ());
+
+    /// Chains that have a user again are not stale.
+    fn forget_used_chains(&mut self) {
+        let stale = &mut self.stale;
+        for written in self.ports.values_mut().filter(|w| w.dirty) {
+            written.dirty = false;
+            if !stale.is_empty() {
+                for name in &written.chains {
+                    stale.remove(&**name);
+                }
+            }
         }
     }
-    (text, chains)
-}
-
-/// A Service or its endpoints are not what they were.
-fn has_changed(
-    config: &Config,
-    family: Family,
-    key: &NamespacedName,
-    (old, old_endpoints): (&Objects, &ByService<'_>),
-    (new, new_endpoints): (&Objects, &ByService<'_>),
-) -> bool {
-    let ports = |o: &Objects| o.services.get(key).map(|s| ports_of(config, family, s));
-    let (was, is) = (old_endpoints.slices(key), new_endpoints.slices(key));
-    let same = was.len() == is.len()
-        && was.iter().zip(is).all(|(a, b)| {
-            a.metadata.name == b.metadata.name && a.endpoints == b.endpoints && a.ports == b.ports
-        });
-    let subsets = |e: &ByService<'_>| e.endpoints(key).map(|e| e.subsets.clone());
-    !same || ports(old) != ports(new) || subsets(old_endpoints) != subsets(new_endpoints)
 }
 
 impl Writer<'_> {
@@ -174,12 +208,40 @@ impl Writer<'_> {
         }
     }
 
-    /// Makes a chain of nat, or notes that it is in use.
-    pub fn chain(&mut self, name: &str, written: bool) {
-        self.active.insert(name.to_owned(), ());
-        if written {
-            self.nat.chain(name);
+    /// Writes the rules of a Service port, and keeps what later syncs need of them.
+    fn port(&mut self, port: &Port, written: &mut Written) {
+        let protocol = port.info.protocol.name();
+        let subject = Subject {
+            info: &port.info,
+            endpoints: &port.endpoints,
+            chains: Chains::new(&port.info.name, protocol),
+            protocol,
+            proto: ["-m ", protocol, " -p ", protocol].concat(),
+        };
+        let (filter, nat) = (self.filter.rules.len(), self.nat.rules.len());
+        match self.features.layout {
+            Layout::PolicyChains => policy_chains::write(self, &subject),
+            Layout::EndpointsFirst | Layout::Flat => legacy::write(self, &subject),
         }
+        let end = match self.split.take() {
+            Some(split) if self.features.partial_sync => split,
+            _ => self.nat.rules.len(),
+        };
+        let kept = |table: &Table, from: usize, to: usize| table.rules.get(from..to).unwrap_or("").to_owned();
+        written.filter = kept(&self.filter, filter, self.filter.rules.len());
+        written.nat = kept(&self.nat, nat, end);
+        written.chains = core::mem::take(&mut self.chains);
+    }
+
+    /// The rules that follow are in chains of the Service port's own: only a change makes kube-proxy write them.
+    pub fn own_chains_follow(&mut self) {
+        self.split = Some(self.nat.rules.len());
+    }
+
+    /// Makes a chain of nat.
+    pub fn chain(&mut self, name: ChainName) {
+        self.nat.chain(&name);
+        self.chains.push(name);
     }
 
     /// kube-proxy guards the loopback addresses that node ports make reachable.
@@ -232,19 +294,12 @@ impl Writer<'_> {
         }
     }
 
-    /// What comes after the Services: chains that are not needed any more, node ports, forwarding. Gives the chains that
-    /// exist afterwards.
-    fn tail(&mut self, existing: Option<&Names>) -> Names {
-        let stale = || existing.into_iter().flat_map(|e| e.keys());
-        for name in stale().filter(|n| !self.active.contains_key(n.as_str())) {
-            self.nat.chain(name);
-        }
-        for name in stale().filter(|n| !self.active.contains_key(n.as_str())) {
-            self.nat.delete(name);
-        }
+    /// What comes after the Services: chains that are not needed any more, node ports, forwarding.
+    fn tail(&mut self, stale: &BTreeSet<String>) {
+        stale.iter().for_each(|name| self.nat.chain(name));
+        stale.iter().for_each(|name| self.nat.delete(name));
         self.node_ports();
         self.forward();
-        core::mem::take(&mut self.active)
     }
 
     fn node_ports(&mut self) {
@@ -295,20 +350,23 @@ impl Writer<'_> {
     }
 
     /// The rules that choose among endpoints: first the one that the client had before, then by chance.
-    pub fn balance(&mut self, chain: &str, subject: &Subject<'_>, list: &[EndpointInfo]) {
+    pub fn balance(&mut self, chain: &str, subject: &Subject<'_>, list: &[(&EndpointInfo, ChainName)]) {
         let comment = |w: &Self, e: &EndpointInfo| match w.features.layout {
-            Layout::PolicyChains => w.endpoint_comment(&subject.about(&format!(" -> {}", e.text))),
+            Layout::PolicyChains if w.endpoint_comments => {
+                w.endpoint_comment(&[&subject.info.name, " -> ", &e.text].concat())
+            }
             _ => w.endpoint_comment(&subject.info.name),
         };
         if let Some(seconds) = subject.info.affinity_seconds {
-            for e in list {
-                let (sep, comment) = (self.sep(subject, e), comment(self, e));
-                self.recent(chain, &sep, &comment, seconds);
+            for (e, sep) in list {
+                let comment = comment(self, e);
+                self.recent(chain, sep, &comment, seconds);
             }
         }
-        for (i, e) in list.iter().enumerate() {
-            let (sep, comment, odds) = (self.sep(subject, e), comment(self, e), self.odds(list.len() - i));
-            self.nat.rule(format_args!("-A {chain}{comment}{odds} -j {sep}"));
+        for (i, (e, sep)) in list.iter().enumerate() {
+            let comment = comment(self, e);
+            let odds = odds(&mut self.odds, list.len() - i, self.features.probability_digits);
+            self.nat.line(&["-A ", chain, &comment, odds, " -j ", sep]);
         }
     }
 
@@ -320,29 +378,47 @@ impl Writer<'_> {
     }
 
     /// ` -m statistic ...` for one of `left` endpoints; nothing for the last.
-    pub fn odds(&self, left: usize) -> String {
-        if left <= 1 {
-            return String::new();
-        }
-        let p = super::text::probability(left, self.features.probability_digits);
-        format!(" -m statistic --mode random --probability {p}")
-    }
-
-    /// The chain of an endpoint.
-    pub fn sep(&self, subject: &Subject<'_>, e: &EndpointInfo) -> String {
-        endpoint_chain(&subject.info.name, &subject.protocol, &e.text)
+    pub fn odds(&mut self, left: usize) -> String {
+        odds(&mut self.odds, left, self.features.probability_digits).to_owned()
     }
 
     /// The rules of an endpoint: masquerade what it sends to itself, remember the client, translate.
-    pub fn endpoint(&mut self, subject: &Subject<'_>, e: &EndpointInfo) {
-        let sep = self.sep(subject, e);
+    pub fn endpoint(&mut self, subject: &Subject<'_>, (e, sep): (&EndpointInfo, ChainName)) {
         let comment = self.endpoint_comment(&subject.info.name);
-        let (host, proto, to) = (self.host(e.ip), &subject.proto, &e.text);
-        self.nat.rule(format_args!("-A {sep}{comment} -s {host} -j {MARK_MASQ}"));
-        let remember = match subject.info.affinity_seconds {
-            Some(_) => format!(" -m recent --name {sep} --set"),
-            None => String::new(),
+        let mask = match (self.features.host_masks, self.family) {
+            (false, _) => "",
+            (true, Family::V4) => "/32",
+            (true, Family::V6) => "/128",
         };
-        self.nat.rule(format_args!("-A {sep}{comment}{remember} {proto} -j DNAT --to-destination {to}"));
+        self.nat.line(&["-A ", &sep, &comment, " -s ", e.host(), mask, " -j ", MARK_MASQ]);
+        let set = [" -m recent --name ", &sep, " --set"];
+        let remember: &[&str] = if subject.info.affinity_seconds.is_some() { &set } else { &[] };
+        self.nat.rules.push_str("-A ");
+        for part in [&sep, comment.as_str()].iter().chain(remember) {
+            self.nat.rules.push_str(part);
+        }
+        self.nat.line(&[" ", &subject.proto, " -j DNAT --to-destination ", &e.text]);
     }
+}
+
+/// Endpoints with their chains.
+pub(super) fn with_chains<'e>(
+    subject: &Subject<'_>,
+    list: &[&'e EndpointInfo],
+) -> Vec<(&'e EndpointInfo, ChainName)> {
+    list.iter().map(|e| (*e, sep(&subject.info.name, subject.protocol, &e.text))).collect()
+}
+
+/// ` -m statistic ...` for one of `left` endpoints; nothing for the last. Those that were needed are kept in `known`.
+fn odds(known: &mut Vec<String>, left: usize, digits: u32) -> &str {
+    for n in known.len()..=left {
+        known.push(match n {
+            0 | 1 => String::new(),
+            _ => {
+                let p = super::text::probability(n, digits);
+                [" -m statistic --mode random --probability ", &p].concat()
+            }
+        });
+    }
+    known.get(left).map_or("", String::as_str)
 }

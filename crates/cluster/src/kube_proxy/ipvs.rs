@@ -1,99 +1,185 @@
 //! Mode ipvs (pkg/proxy/ipvs/proxier.go): virtual servers, ipsets, addresses of kube-ipvs0, and iptables rules that look into
-//! the sets. Every sync writes everything; nothing depends on what was there before.
+//! the sets.
 
 use super::config::{Config, Family};
-use super::endpoints::{ByService, EndpointInfo, usable};
+use super::endpoints::{EndpointInfo, socket, usable};
 use super::ipset::{Set, Sets};
 use super::ipvs_rules;
-use super::service_port::{ServicePortInfo, service_ports};
+use super::service_port::ServicePortInfo;
+use super::tracker::{Cache, Delta, Port, PortKey, Ports};
+use super::virtual_server::{Address, VirtualServer, VirtualServers};
 use crate::object::{Objects, Protocol};
-use litemap::LiteMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// What a sync leaves on the node, as text.
+/// What is on the node after a sync, or what a sync hands to the tools, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IpvsText {
     /// What `iptables-restore --noflush --counters` gets.
     pub iptables: String,
-    /// The sets, as `ipset save` prints them.
+    /// The sets, as `ipset save` prints them; of a later sync what `ipset restore` gets to bring them up to date.
     pub ipset: String,
-    /// The virtual servers, as `ipvsadm -S -n` prints them.
+    /// The virtual servers, as `ipvsadm -S -n` prints them; of a later sync the options of the `ipvsadm` commands that bring
+    /// them up to date.
     pub virtual_servers: String,
-    /// The addresses of kube-ipvs0, one a line.
+    /// The addresses of kube-ipvs0, one a line; of a later sync `add ADDRESS` and `del ADDRESS`.
     pub dummy_addresses: String,
 }
 
-/// A virtual server.
-struct VirtualServer {
-    protocol: Protocol,
-    persistence: Option<u32>,
-    /// The real servers, sorted.
-    servers: LiteMap<String, ()>,
+/// What a Service port asks for.
+#[derive(Clone, Debug, Default)]
+struct Asked {
+    entries: Vec<(Set, String)>,
+    servers: Vec<(Address, VirtualServer)>,
+    bound: Vec<String>,
+    out_filter: Vec<OutFilter>,
 }
 
-/// What a sync collects.
-pub(super) struct Node<'c> {
-    config: &'c Config,
+/// What kube-proxy remembers from one sync to the next.
+#[derive(Clone, Debug)]
+pub(super) struct Ipvs {
     pub family: Family,
+    ports: BTreeMap<PortKey, Asked>,
     pub sets: Sets,
-    /// Rules against the node's own use of a load balancer's address.
-    pub out_filter: Vec<OutFilter>,
-    /// By `address:port` and protocol.
-    virtual_servers: LiteMap<(String, Protocol), VirtualServer>,
-    /// Addresses to put on kube-ipvs0.
-    bound: LiteMap<String, ()>,
-    /// Where node ports answer.
-    node_port_ips: Vec<IpAddr>,
+    servers: VirtualServers,
+    /// There was a sync.
+    synced: bool,
 }
 
 /// A load balancer's address that the node may not use.
+#[derive(Clone, Debug)]
 pub(super) struct OutFilter {
     pub ip: IpAddr,
     pub protocol: Protocol,
     pub port: u16,
 }
 
-/// One sync.
+/// What is on a node after the first sync.
 pub fn sync(config: &Config, family: Family, objects: &Objects) -> IpvsText {
-    let by_service = ByService::new(config, family, objects);
-    let mut node = Node {
-        config,
-        family,
-        sets: Sets::new(family),
-        out_filter: Vec::new(),
-        virtual_servers: LiteMap::new(),
-        bound: LiteMap::new(),
-        node_port_ips: config.node_port_ips(family).into_iter().filter(|ip| !ip.is_loopback()).collect(),
-    };
-    for info in service_ports(config, family, objects).values() {
-        node.service(info, &by_service.of(config, info));
-    }
-    let bound: Vec<String> = node.bound.keys().cloned().collect();
-    let mut text = IpvsText::default();
-    for ip in bound {
-        text.dummy_addresses.push_str(&ip);
-        text.dummy_addresses.push('\n');
-        node.sets.add(Set::IpvsIps, ip);
-    }
-    text.iptables = ipvs_rules::write(config, &node);
-    text.ipset = node.sets.print();
-    text.virtual_servers = node.print_virtual_servers();
-    text
+    let ports = Ports::all(config, family, &Cache::of(objects));
+    Ipvs::new(family).sync(config, &ports, None)
 }
 
-fn socket(ip: IpAddr, port: u16) -> String {
-    match ip {
-        IpAddr::V4(ip) => format!("{ip}:{port}"),
-        IpAddr::V6(ip) => format!("[{ip}]:{port}"),
+impl Ipvs {
+    /// A node where no kube-proxy was.
+    pub fn new(family: Family) -> Ipvs {
+        Ipvs {
+            family,
+            ports: BTreeMap::new(),
+            sets: Sets::new(family),
+            servers: VirtualServers::default(),
+            synced: false,
+        }
+    }
+
+    /// One sync: what brings the node up to date, or without a `delta` everything that must be there.
+    pub fn sync(&mut self, config: &Config, ports: &Ports, delta: Option<&Delta>) -> IpvsText {
+        let writer = Writer {
+            config,
+            family: self.family,
+            node_port_ips: config
+                .node_port_ips(self.family)
+                .into_iter()
+                .filter(|ip| !ip.is_loopback())
+                .collect(),
+        };
+        match delta.filter(|_| self.synced) {
+            None => {
+                *self = Ipvs::new(self.family);
+                for (key, port) in &ports.ports {
+                    self.ask(key.clone(), writer.asked(port));
+                }
+            }
+            Some(delta) => {
+                for key in delta.old.keys() {
+                    self.withdraw(key);
+                }
+                for key in &delta.new {
+                    if let Some(port) = ports.ports.get(key) {
+                        self.ask(key.clone(), writer.asked(port));
+                    }
+                }
+            }
+        }
+        self.synced = true;
+        IpvsText {
+            iptables: ipvs_rules::write(config, self),
+            ipset: self.sets.update(),
+            dummy_addresses: self.servers.update_addresses(),
+            virtual_servers: self.servers.update(&config.ipvs_scheduler),
+        }
+    }
+
+    /// What is on the node after the last sync.
+    pub fn text(&self, config: &Config) -> IpvsText {
+        IpvsText {
+            iptables: ipvs_rules::write(config, self),
+            ipset: self.sets.print(),
+            dummy_addresses: self.servers.print_addresses(),
+            virtual_servers: self.servers.print(&config.ipvs_scheduler),
+        }
+    }
+
+    /// The rules against the node's own use of load balancers' addresses.
+    pub fn out_filter(&self) -> impl Iterator<Item = &OutFilter> {
+        self.ports.values().flat_map(|p| &p.out_filter)
+    }
+
+    fn ask(&mut self, key: PortKey, mut asked: Asked) {
+        for (set, entry) in &asked.entries {
+            self.sets.add(*set, entry.clone());
+        }
+        for ip in &asked.bound {
+            if self.servers.bind(ip) {
+                self.sets.add(Set::IpvsIps, ip.clone());
+            }
+        }
+        for (address, server) in &mut asked.servers {
+            // Only the address is needed to withdraw it.
+            let server = core::mem::take(server);
+            self.servers.ask(&key, address.clone(), server);
+        }
+        self.ports.insert(key, asked);
+    }
+
+    fn withdraw(&mut self, key: &PortKey) {
+        let Some(asked) = self.ports.remove(key) else { return };
+        for (set, entry) in &asked.entries {
+            self.sets.remove(*set, entry);
+        }
+        for ip in &asked.bound {
+            if self.servers.unbind(ip) {
+                self.sets.remove(Set::IpvsIps, ip);
+            }
+        }
+        for (address, _) in &asked.servers {
+            self.servers.withdraw(key, address);
+        }
     }
 }
 
-impl Node<'_> {
-    fn service(&mut self, info: &ServicePortInfo, all: &[EndpointInfo]) {
+/// What is the same for every Service port.
+struct Writer<'c> {
+    config: &'c Config,
+    family: Family,
+    /// Where node ports answer.
+    node_port_ips: Vec<IpAddr>,
+}
+
+/// `ADDRESS,PROTOCOL:PORT`, as entries of sets have it.
+fn entry(ip: &str, protocol: Protocol, port: u16) -> String {
+    [ip, ",", protocol.name(), ":", &port.to_string()].concat()
+}
+
+impl Writer<'_> {
+    fn asked(&self, port: &Port) -> Asked {
+        let mut asked = Asked::default();
+        let (info, all) = (&port.info, &port.endpoints);
         let protocol = info.protocol;
         // An endpoint that reaches itself through a Service must be masqueraded, whatever its state.
         for e in all.iter().filter(|e| e.local) {
-            self.sets.add(Set::LoopBack, format!("{},{protocol}:{},{}", e.ip, e.port, e.ip));
+            let own = [&entry(e.host(), protocol, e.port), ",", e.host()].concat();
+            asked.entries.push((Set::LoopBack, own));
         }
         let usable = usable(self.config, info, all);
         let of_policy = |local: bool| match local && !usable.local.is_empty() {
@@ -104,59 +190,62 @@ impl Node<'_> {
         let (internal, external) =
             (of_policy(info.internal_policy_local), of_policy(info.external_policy_local));
 
-        self.sets.add(Set::ClusterIp, format!("{},{protocol}:{}", info.cluster_ip, info.port));
-        self.serve(info, info.cluster_ip, info.port, internal);
-        self.bind(info.cluster_ip);
+        let cluster_ip = info.cluster_ip.to_string();
+        asked.entries.push((Set::ClusterIp, entry(&cluster_ip, protocol, info.port)));
+        asked.serve(info, info.cluster_ip, info.port, internal);
+        self.bind(&mut asked, info.cluster_ip);
 
         for ip in &info.external_ips {
             let set = if info.external_policy_local { Set::ExternalIpLocal } else { Set::ExternalIp };
-            self.sets.add(set, format!("{ip},{protocol}:{}", info.port));
-            self.serve(info, *ip, info.port, external);
-            self.bind(*ip);
+            asked.entries.push((set, entry(&ip.to_string(), protocol, info.port)));
+            asked.serve(info, *ip, info.port, external);
+            self.bind(&mut asked, *ip);
         }
         for ip in &info.load_balancer_vips {
-            self.load_balancer(info, *ip);
-            self.serve(info, *ip, info.port, external);
-            self.bind(*ip);
+            self.load_balancer(&mut asked, info, *ip);
+            asked.serve(info, *ip, info.port, external);
+            self.bind(&mut asked, *ip);
         }
         if info.node_port != 0 {
             // Without an address for node ports, the rest of the Service port is left out too.
             if self.node_port_ips.is_empty() {
-                return;
+                return asked;
             }
-            self.node_port(info);
-            for ip in self.node_port_ips.clone() {
-                self.serve(info, ip, info.node_port, external);
+            self.node_port(&mut asked, info);
+            for ip in &self.node_port_ips {
+                asked.serve(info, *ip, info.node_port, external);
             }
         }
         if info.health_check_node_port != 0 {
-            self.sets.add(Set::HealthCheckNodePort, info.health_check_node_port.to_string());
+            asked.entries.push((Set::HealthCheckNodePort, info.health_check_node_port.to_string()));
         }
+        asked
     }
 
-    fn load_balancer(&mut self, info: &ServicePortInfo, ip: IpAddr) {
+    fn load_balancer(&self, asked: &mut Asked, info: &ServicePortInfo, ip: IpAddr) {
         let protocol = info.protocol;
-        let entry = format!("{ip},{protocol}:{}", info.port);
-        self.sets.add(Set::LoadBalancer, entry.clone());
+        let own = entry(&ip.to_string(), protocol, info.port);
+        let mut add = |set: Set, entry: String| asked.entries.push((set, entry));
+        add(Set::LoadBalancer, own.clone());
         if info.external_policy_local {
-            self.sets.add(Set::LoadBalancerLocal, entry.clone());
+            add(Set::LoadBalancerLocal, own.clone());
         }
         if info.source_ranges.is_empty() {
             return;
         }
-        self.sets.add(Set::LoadBalancerFw, entry.clone());
+        add(Set::LoadBalancerFw, own.clone());
         for range in &info.source_ranges {
-            self.sets.add(Set::LoadBalancerSourceCidr, format!("{entry},{range}"));
+            add(Set::LoadBalancerSourceCidr, format!("{own},{range}"));
         }
         let node_ip = self.family.first(&self.config.node_ips);
         if node_ip.is_some_and(|node| info.source_ranges.iter().any(|r| r.contains(&node))) {
-            self.sets.add(Set::LoadBalancerSourceIp, format!("{entry},{ip}"));
+            add(Set::LoadBalancerSourceIp, format!("{own},{ip}"));
         } else {
-            self.out_filter.push(OutFilter { ip, protocol, port: info.port });
+            asked.out_filter.push(OutFilter { ip, protocol, port: info.port });
         }
     }
 
-    fn node_port(&mut self, info: &ServicePortInfo) {
+    fn node_port(&self, asked: &mut Asked, info: &ServicePortInfo) {
         let (any, local) = match info.protocol {
             Protocol::Tcp => (Set::NodePortTcp, Set::NodePortLocalTcp),
             Protocol::Udp => (Set::NodePortUdp, Set::NodePortLocalUdp),
@@ -171,48 +260,24 @@ impl Node<'_> {
         };
         for entry in entries {
             if info.external_policy_local {
-                self.sets.add(local, entry.clone());
+                asked.entries.push((local, entry.clone()));
             }
-            self.sets.add(any, entry);
+            asked.entries.push((any, entry));
         }
-    }
-
-    fn serve(&mut self, info: &ServicePortInfo, ip: IpAddr, port: u16, endpoints: &[EndpointInfo]) {
-        let mut servers = LiteMap::new();
-        for e in endpoints {
-            servers.insert(e.text.clone(), ());
-        }
-        let (protocol, persistence) = (info.protocol, info.affinity_seconds);
-        let server = VirtualServer { protocol, persistence, servers };
-        self.virtual_servers.insert((socket(ip, port), protocol), server);
     }
 
     /// Puts an address on kube-ipvs0, unless the node has it anyway.
-    fn bind(&mut self, ip: IpAddr) {
+    fn bind(&self, asked: &mut Asked, ip: IpAddr) {
         if !self.config.interface_ips.contains(&ip) {
-            self.bound.insert(ip.to_string(), ());
+            asked.bound.push(ip.to_string());
         }
     }
+}
 
-    fn print_virtual_servers(&self) -> String {
-        let mut out = String::new();
-        let scheduler = &self.config.ipvs_scheduler;
-        for ((address, _), server) in self.virtual_servers.iter() {
-            let service = match server.protocol {
-                Protocol::Tcp => "-t",
-                Protocol::Udp => "-u",
-                Protocol::Sctp => "--sctp-service",
-            };
-            out.push_str(&format!("-A {service} {address} -s {scheduler}"));
-            if let Some(seconds) = server.persistence {
-                out.push_str(&format!(" -p {seconds}"));
-            }
-            // Maglev hashing looks at ports only with this flag.
-            out.push_str(if scheduler == "mh" { " -b mh-port\n" } else { "\n" });
-            for real in server.servers.keys() {
-                out.push_str(&format!("-a {service} {address} -r {real} -m -w 1\n"));
-            }
-        }
-        out
+impl Asked {
+    fn serve(&mut self, info: &ServicePortInfo, ip: IpAddr, port: u16, endpoints: &[&EndpointInfo]) {
+        let servers = endpoints.iter().map(|e| e.text.clone()).collect();
+        let server = VirtualServer { persistence: info.affinity_seconds, servers };
+        self.servers.push(((socket(ip, port), info.protocol), server));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::config::{Config, Family, LocalTraffic};
 use super::ipset::{Set, Sets};
-use super::ipvs::{Node, OutFilter};
+use super::ipvs::{Ipvs, OutFilter};
 use super::text::{
     Comment, DST_LOCAL, FORWARD, FROM_OUTSIDE, MARK_MASQ, POSTROUTING, PROXY_FIREWALL, REPLIES, SERVICES,
     Table,
@@ -52,7 +52,7 @@ fn set_rules(table: &mut Table, sets: &Sets, rules: &[SetRule]) {
 }
 
 /// The text for iptables-restore.
-pub(super) fn write(config: &Config, node: &Node<'_>) -> String {
+pub(super) fn write(config: &Config, node: &Ipvs) -> String {
     let (mut nat, mut filter) = (Table::default(), Table::default());
     for chain in NAT_CHAINS {
         nat.chain(chain);
@@ -84,7 +84,7 @@ pub(super) fn write(config: &Config, node: &Node<'_>) -> String {
 }
 
 /// Which traffic to cluster IPs is masqueraded.
-fn cluster_ips(config: &Config, node: &Node<'_>, nat: &mut Table) {
+fn cluster_ips(config: &Config, node: &Ipvs, nat: &mut Table) {
     if node.sets.is_empty(Set::ClusterIp) {
         return;
     }
@@ -100,7 +100,7 @@ fn cluster_ips(config: &Config, node: &Node<'_>, nat: &mut Table) {
     }
 }
 
-fn external_ips(node: &Node<'_>, nat: &mut Table) {
+fn external_ips(node: &Ipvs, nat: &mut Table) {
     for (set, masquerades) in [(Set::ExternalIp, true), (Set::ExternalIpLocal, false)] {
         if node.sets.is_empty(set) {
             continue;
@@ -115,8 +115,8 @@ fn external_ips(node: &Node<'_>, nat: &mut Table) {
     }
 }
 
-fn filter_rules(config: &Config, node: &Node<'_>, filter: &mut Table) {
-    for OutFilter { ip, protocol, port } in &node.out_filter {
+fn filter_rules(config: &Config, node: &Ipvs, filter: &mut Table) {
+    for OutFilter { ip, protocol, port } in node.out_filter() {
         filter.rule(format_args!(
             "-A {IPVS_OUT_FILTER} -s {ip} -m ipvs --vaddr {ip} --vproto {protocol} --vport {port} -j DROP"
         ));

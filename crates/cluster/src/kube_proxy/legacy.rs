@@ -2,7 +2,8 @@
 
 use super::config::{Family, LocalTraffic};
 use super::endpoints::{EndpointInfo, hinted};
-use super::iptables::{Subject, Writer};
+use super::iptables::{Subject, Writer, with_chains};
+use super::names::ChainName;
 use super::policy_chains::{allows, health_check};
 use super::text::{
     Comment, DST_LOCAL, EXTERNAL_SERVICES, FROM_OUTSIDE, MARK_DROP, MARK_MASQ, NODEPORTS, SERVICES, SRC_LOCAL,
@@ -10,29 +11,33 @@ use super::text::{
 use super::version::Layout;
 
 /// The endpoints that a Service port had on a node.
-struct Chosen {
+struct Chosen<'e> {
     /// All that are ready.
-    ready: Vec<EndpointInfo>,
+    ready: List<'e>,
     /// Those of them on this node; only for `externalTrafficPolicy: Local`.
-    local: Vec<EndpointInfo>,
+    local: List<'e>,
 }
+
+/// Endpoints with their chains.
+type List<'e> = Vec<(&'e EndpointInfo, ChainName)>;
 
 /// `externalTrafficPolicy: Local` overrules `internalTrafficPolicy: Local`, which overrules hints; each of them filters the
 /// endpoints for traffic of every kind.
-fn chosen(w: &Writer<'_>, s: &Subject<'_>) -> Chosen {
+fn chosen<'e>(w: &Writer<'_>, s: &Subject<'e>) -> Chosen<'e> {
     let all = s.endpoints;
-    let of = |wanted: &dyn Fn(&EndpointInfo) -> bool| -> Vec<EndpointInfo> {
-        all.iter().filter(|e| e.ready && wanted(e)).cloned().collect()
+    let of = |wanted: &dyn Fn(&EndpointInfo) -> bool| -> Vec<&'e EndpointInfo> {
+        all.iter().filter(|e| e.ready && wanted(e)).collect()
     };
     if s.info.external_policy_local {
-        return Chosen { ready: of(&|_| true), local: of(&|e| e.local) };
+        let ready = with_chains(s, &of(&|_| true));
+        return Chosen { local: ready.iter().filter(|(e, _)| e.local).copied().collect(), ready };
     }
     let ready = match (s.info.internal_policy_local, w.features.layout) {
         (true, _) => of(&|e| e.local),
         (false, Layout::Flat) => of(&|_| true),
         (false, _) => hinted(w.config, s.info, all),
     };
-    Chosen { ready, local: Vec::new() }
+    Chosen { ready: with_chains(s, &ready), local: Vec::new() }
 }
 
 /// Writes the rules of one Service port.
@@ -41,17 +46,16 @@ pub(super) fn write(w: &mut Writer<'_>, s: &Subject<'_>) {
     let flat = w.features.layout == Layout::Flat;
     if !flat {
         for e in &chosen.ready {
-            let sep = w.sep(s, e);
-            w.chain(&sep, true);
-            w.endpoint(s, e);
+            w.chain(e.1);
+            w.endpoint(s, *e);
         }
     }
     let served = !chosen.ready.is_empty();
     if served {
-        w.chain(&s.chains.svc, true);
+        w.chain(s.chains.svc);
     }
     if s.info.external_policy_local {
-        w.chain(&s.chains.xlb, true);
+        w.chain(s.chains.xlb);
     }
     if served {
         cluster_ip(w, s);
@@ -125,7 +129,7 @@ fn load_balancer(w: &mut Writer<'_>, s: &Subject<'_>) {
     let target = if s.info.external_policy_local { &s.chains.xlb } else { &s.chains.svc };
     for ip in &s.info.load_balancer_vips {
         // The chain line and the rules stand there once for each address.
-        w.chain(fw, true);
+        w.chain(*fw);
         let ip = w.host(*ip);
         w.nat.rule(format_args!("-A {SERVICES} {comment} {proto} -d {ip} --dport {port} -j {fw}"));
         if !s.info.external_policy_local {
@@ -183,30 +187,28 @@ fn node_port(w: &mut Writer<'_>, s: &Subject<'_>, served: bool) {
 }
 
 /// KUBE-SVC with each endpoint's chain after its jump.
-fn flat_endpoints(w: &mut Writer<'_>, s: &Subject<'_>, list: &[EndpointInfo]) {
-    for e in list {
-        let sep = w.sep(s, e);
-        w.chain(&sep, true);
+fn flat_endpoints(w: &mut Writer<'_>, s: &Subject<'_>, list: &List<'_>) {
+    for (_, sep) in list {
+        w.chain(*sep);
     }
     let svc = &s.chains.svc;
     let comment = w.endpoint_comment(&s.info.name);
     recent(w, s, svc, list, &comment);
     for (i, e) in list.iter().enumerate() {
-        let (sep, odds) = (w.sep(s, e), w.odds(list.len() - i));
-        w.nat.rule(format_args!("-A {svc}{comment}{odds} -j {sep}"));
-        w.endpoint(s, e);
+        let odds = w.odds(list.len() - i);
+        w.nat.line(&["-A ", svc, &comment, &odds, " -j ", &e.1]);
+        w.endpoint(s, *e);
     }
 }
 
-fn recent(w: &mut Writer<'_>, s: &Subject<'_>, chain: &str, list: &[EndpointInfo], comment: &str) {
+fn recent(w: &mut Writer<'_>, s: &Subject<'_>, chain: &str, list: &List<'_>, comment: &str) {
     let Some(seconds) = s.info.affinity_seconds else { return };
-    for e in list {
-        let sep = w.sep(s, e);
-        w.recent(chain, &sep, comment, seconds);
+    for (_, sep) in list {
+        w.recent(chain, sep, comment, seconds);
     }
 }
 
-fn xlb(w: &mut Writer<'_>, s: &Subject<'_>, local: &[EndpointInfo]) {
+fn xlb(w: &mut Writer<'_>, s: &Subject<'_>, local: &List<'_>) {
     let (chain, svc, name) = (&s.chains.xlb, &s.chains.svc, &s.info.name);
     if let Some(LocalTraffic { local, .. }) = &w.local {
         let comment = Comment("Redirect pods trying to reach external loadbalancer VIP to clusterIP");
@@ -228,9 +230,9 @@ fn xlb(w: &mut Writer<'_>, s: &Subject<'_>, local: &[EndpointInfo]) {
         return;
     }
     recent(w, s, chain, local, &format!(" {}", Comment(name)));
-    for (i, e) in local.iter().enumerate() {
+    for (i, (_, sep)) in local.iter().enumerate() {
         let about = format!("Balancing rule {i} for {name}");
-        let (sep, odds) = (w.sep(s, e), w.odds(local.len() - i));
+        let odds = w.odds(local.len() - i);
         w.nat.rule(format_args!("-A {chain} {}{odds} -j {sep}", Comment(&about)));
     }
 }

@@ -8,8 +8,12 @@
 //! `nft_table`) write.
 
 mod case;
+mod case_config;
 mod config;
+mod configuration;
+mod conntrack;
 mod endpoints;
+mod informers;
 mod ipset;
 mod iptables;
 mod ipvs;
@@ -17,27 +21,39 @@ mod ipvs_rules;
 mod jumps;
 mod legacy;
 mod names;
+mod nft_port;
+mod nft_setup;
 mod nft_table;
 mod nftables;
 mod policy_chains;
+mod profile;
+mod proxier;
+mod ruleset;
 mod service_port;
 mod text;
+mod tracker;
 mod version;
+mod virtual_server;
 
 pub use case::{Case, Change, NotModelled, RecordFile};
 pub use config::{Config, DetectLocal, Family, NodePortAddresses};
-pub use iptables::{IptablesState, first_sync as first_iptables, sync as iptables};
+pub use configuration::{KubeProxyConfiguration, LocalMode};
+pub use conntrack::{Addressed, Cleanup, ClearEntries, ConntrackEntry, Reconcile};
+pub use iptables::first_sync as first_iptables;
 pub use ipvs::{IpvsText, sync as ipvs};
 pub use jumps::{iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};
-pub use nftables::{NftablesState, sync as nftables};
+pub use profile::HeldAgainst;
+pub use proxier::{KubeProxy, SyncText, Synced};
+pub use ruleset::{Fate, PlaceDiff, Ruleset, place_name};
 pub use version::{Features, Layout, Version};
 
 use core::fmt;
 use core::str::FromStr;
+use serde::{Deserialize, Serialize};
 
 /// `mode`: what kube-proxy makes of Services.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// iptables rules.
     #[default]
@@ -46,6 +62,11 @@ pub enum Mode {
     Ipvs,
     /// A table of nf_tables.
     Nftables,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Mode; 3] = [Mode::Iptables, Mode::Ipvs, Mode::Nftables];
 }
 
 impl fmt::Display for Mode {

@@ -1,14 +1,14 @@
-//! A table of nf_tables as text, in the words of man nft: chains with their rules, sets, maps and their elements.
+//! The table of mode nftables, in the words of man nft: what it holds besides the rules, and how it is printed.
 //!
 //! What is printed is the state after a sync, sorted as knftables' `Dump` sorts it: chains, sets and maps by name, then rules,
 //! then elements. A chain's rules and a set's elements keep the order in which they were added.
 
 use super::config::Family;
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use std::collections::BTreeMap;
 
 /// The name of the table, in either family.
-const TABLE: &str = "kube-proxy";
+pub(super) const TABLE: &str = "kube-proxy";
 
 /// The family as rules name it.
 pub(super) fn ip(family: Family) -> &'static str {
@@ -19,42 +19,15 @@ pub(super) fn ip(family: Family) -> &'static str {
 }
 
 /// The type of a family's addresses.
-fn address_type(family: Family) -> &'static str {
+pub(super) fn address_type(family: Family) -> &'static str {
     match family {
         Family::V4 => "ipv4_addr",
         Family::V6 => "ipv6_addr",
     }
 }
 
-/// A chain while it is written.
-pub(super) struct Chain {
-    ip: &'static str,
-    name: String,
-    /// What stands behind the name: hook and priority, or a comment.
-    block: &'static str,
-    rules: String,
-}
-
-impl Chain {
-    /// A chain without rules.
-    pub fn new(family: Family, name: &str, block: &'static str) -> Chain {
-        Chain { ip: ip(family), name: name.to_owned(), block, rules: String::new() }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Adds a rule.
-    pub fn rule(&mut self, rule: fmt::Arguments<'_>) {
-        // A String takes everything.
-        let _ = writeln!(self.rules, "add rule {} {TABLE} {} {rule}", self.ip, self.name);
-    }
-}
-
 /// The set and the maps in which each Service has elements.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Container {
     /// Cluster IPs.
     ClusterIps,
@@ -71,6 +44,16 @@ pub(super) enum Container {
 }
 
 impl Container {
+    /// All, in the order in which elements that nothing needs are deleted.
+    pub const ALL: [Container; 6] = [
+        Container::ClusterIps,
+        Container::ServiceIps,
+        Container::FirewallIps,
+        Container::NoEndpointServices,
+        Container::NoEndpointNodePorts,
+        Container::ServiceNodePorts,
+    ];
+
     /// The maps, sorted by name.
     const MAPS: [Container; 5] = [
         Container::FirewallIps,
@@ -92,6 +75,19 @@ impl Container {
         }
     }
 
+    /// `add set ...` or `add map ...`
+    pub fn declaration(self, family: Family) -> String {
+        let address = address_type(family);
+        let port = "inet_proto . inet_service : verdict";
+        let (what, key) = match self {
+            Container::ClusterIps => ("set", address.to_owned()),
+            Container::NoEndpointNodePorts | Container::ServiceNodePorts => ("map", port.to_owned()),
+            _ => ("map", format!("{address} . {port}")),
+        };
+        let (ip, name, comment) = (ip(family), self.name(), self.comment());
+        format!("add {what} {ip} {TABLE} {name} {{ type {key} ; comment \"{comment}\" ; }}\n")
+    }
+
     fn comment(self) -> &'static str {
         match self {
             Container::ClusterIps => "Active ClusterIPs",
@@ -104,19 +100,24 @@ impl Container {
             Container::ServiceNodePorts => "NodePort traffic",
         }
     }
+}
 
-    /// Its keys have no address.
-    fn has_ports_only(self) -> bool {
-        matches!(self, Container::NoEndpointNodePorts | Container::ServiceNodePorts)
-    }
+/// An element that a Service port asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    pub container: Container,
+    pub key: String,
+    /// Empty if there is none; so is the verdict.
+    pub comment: String,
+    pub verdict: String,
 }
 
 #[derive(Clone, Debug)]
 struct Element {
     /// The order in which elements were added.
     place: u64,
-    /// The sync that last asked for it.
-    sync: u64,
+    /// How many Service ports ask for it.
+    claims: u32,
     comment: String,
     verdict: String,
 }
@@ -124,60 +125,135 @@ struct Element {
 /// The elements of the containers, which stay from one sync to the next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Elements {
-    sync: u64,
     next: u64,
     by_container: [BTreeMap<String, Element>; 6],
+    /// Elements that lost a claim.
+    left: Vec<(Container, String)>,
 }
 
 impl Elements {
-    /// A sync begins: what it does not ask for will go.
-    pub fn begin(&mut self) {
-        self.sync += 1;
+    fn get(&self, claim: &Claim) -> Option<&Element> {
+        self.by_container.get(claim.container as usize).and_then(|all| all.get(&claim.key))
     }
 
-    /// Asks for an element (`ensureElem`). One that is there stays where it is; with another verdict it is deleted and added
-    /// anew, at the end.
-    pub fn ensure(&mut self, container: Container, key: String, comment: &str, verdict: &str) {
-        let sync = self.sync;
-        let elements = &mut self.by_container[container as usize];
-        if let Some(known) = elements.get_mut(&key).filter(|e| e.verdict == verdict) {
-            known.sync = sync;
-            return;
+    /// Takes the elements that there are for those of a container. Nobody asks for them yet.
+    pub fn read(&mut self, container: Container, found: impl Iterator<Item = (String, String, String)>) {
+        let mut all = BTreeMap::new();
+        for (key, comment, verdict) in found {
+            let known = self.by_container[container as usize].get(&key);
+            let (place, claims) = known.map_or((self.next, 0), |e| (e.place, e.claims));
+            self.next += u64::from(known.is_none());
+            self.left.push((container, key.clone()));
+            all.insert(key, Element { place, claims, comment, verdict });
         }
-        let (comment, verdict) = (comment.to_owned(), verdict.to_owned());
-        elements.insert(key, Element { place: self.next, sync, comment, verdict });
+        self.by_container[container as usize] = all;
+    }
+
+    /// Another Service port asks for the same key with another verdict. That makes the element go to and fro in every sync.
+    pub fn is_contested(&self, claim: &Claim) -> bool {
+        self.get(claim).is_some_and(|e| e.claims > 0 && e.verdict != claim.verdict)
+    }
+
+    /// A Service port does not ask for an element any more.
+    pub fn release(&mut self, claim: &Claim) {
+        let all = &mut self.by_container[claim.container as usize];
+        if let Some(element) = all.get_mut(&claim.key) {
+            element.claims = element.claims.saturating_sub(1);
+            if element.claims == 0 {
+                self.left.push((claim.container, claim.key.clone()));
+            }
+        }
+    }
+
+    /// A Service port asks for an element (`ensureElem`). One that is there stays where it is; with another verdict it is
+    /// deleted and added anew, at the end. Writes what has to be done.
+    pub fn ensure(&mut self, family: Family, claim: &Claim, out: &mut String) {
+        let Claim { container, key, comment, verdict } = claim;
+        let place = self.next;
+        let all = &mut self.by_container[*container as usize];
+        if let Some(known) = all.get_mut(key) {
+            known.claims += 1;
+            if known.verdict == *verdict {
+                return;
+            }
+            delete_element(family, *container, key, out);
+            (known.place, known.comment, known.verdict) = (place, comment.clone(), verdict.clone());
+        } else {
+            let (comment, verdict) = (comment.clone(), verdict.clone());
+            all.insert(key.clone(), Element { place, claims: 1, comment, verdict });
+        }
         self.next += 1;
+        add_element(family, claim, out);
     }
 
-    /// A sync ends (`cleanupLeftoverKeys`).
-    pub fn end(&mut self) {
-        let sync = self.sync;
-        for elements in &mut self.by_container {
-            elements.retain(|_, e| e.sync == sync);
+    /// A sync ends (`cleanupLeftoverKeys`): elements that nobody asks for go.
+    pub fn end(&mut self, family: Family, out: &mut String) {
+        let mut left = core::mem::take(&mut self.left);
+        left.sort_unstable();
+        left.dedup();
+        for container in Container::ALL {
+            for (_, key) in left.iter().filter(|(c, _)| *c == container) {
+                let all = &mut self.by_container[container as usize];
+                if all.get(key).is_some_and(|e| e.claims == 0) {
+                    all.remove(key);
+                    delete_element(family, container, key, out);
+                }
+            }
         }
     }
 
-    fn print(&self, ip: &str, container: Container, out: &mut String) {
+    fn print(&self, family: Family, container: Container, out: &mut String) {
         let elements = &self.by_container[container as usize];
         let mut sorted: Vec<(&String, &Element)> = elements.iter().collect();
         sorted.sort_unstable_by_key(|(_, e)| e.place);
         for (key, e) in sorted {
-            let _ = write!(out, "add element {ip} {TABLE} {} {{ {key}", container.name());
-            if !e.comment.is_empty() {
-                let _ = write!(out, " comment \"{}\"", e.comment);
-            }
-            if !e.verdict.is_empty() {
-                let _ = write!(out, " : {}", e.verdict);
-            }
-            out.push_str(" }\n");
+            let (key, comment, verdict) = (key.clone(), e.comment.clone(), e.verdict.clone());
+            add_element(family, &Claim { container, key, comment, verdict }, out);
         }
     }
+}
+
+fn add_element(family: Family, claim: &Claim, out: &mut String) {
+    let Claim { container, key, comment, verdict } = claim;
+    for part in ["add element ", ip(family), " ", TABLE, " ", container.name(), " { ", key] {
+        out.push_str(part);
+    }
+    if !comment.is_empty() {
+        // A String takes everything.
+        let _ = write!(out, " comment \"{comment}\"");
+    }
+    if !verdict.is_empty() {
+        let _ = write!(out, " : {verdict}");
+    }
+    out.push_str(" }\n");
+}
+
+fn delete_element(family: Family, container: Container, key: &str, out: &mut String) {
+    let _ = writeln!(out, "delete element {} {TABLE} {} {{ {key} }}", ip(family), container.name());
+}
+
+/// `add set ...` of the clients of an endpoint, who are remembered for so many seconds.
+pub(super) fn affinity_set(family: Family, name: &str, seconds: u32, out: &mut String) {
+    let (ip, address) = (ip(family), address_type(family));
+    let _ = writeln!(
+        out,
+        "add set {ip} {TABLE} {name} {{ type {address} ; flags dynamic,timeout ; timeout {seconds}s ; }}"
+    );
+}
+
+/// The set of addresses where node ports answer.
+pub(super) fn node_port_set(family: Family) -> String {
+    let (ip, address) = (ip(family), address_type(family));
+    format!(
+        "add set {ip} {TABLE} nodeport-ips {{ type {address} ; comment \"IPs that accept NodePort traffic\" ; }}\n"
+    )
 }
 
 /// The whole table.
 pub(super) struct Table<'t> {
     pub family: Family,
-    pub chains: Vec<Chain>,
+    /// What makes chains and rules: `add chain` and `add rule` lines; others are passed over.
+    pub rules: &'t str,
     pub elements: &'t Elements,
     /// The addresses where node ports answer; None if every address does.
     pub node_port_ips: Option<Vec<String>>,
@@ -187,78 +263,92 @@ pub(super) struct Table<'t> {
 
 impl Table<'_> {
     /// The table as text that `nft -f` reads.
-    pub fn print(mut self) -> String {
-        self.chains.sort_by(|a, b| a.name.cmp(&b.name));
+    pub fn print(&self) -> String {
         let ip = ip(self.family);
-        let mut out = format!("add table {ip} {TABLE} {{ comment \"rules for kube-proxy\" ; }}\n");
-        for chain in &self.chains {
-            for part in ["add chain ", ip, " ", TABLE, " ", &chain.name, chain.block, "\n"] {
+        let add_chain = format!("add chain {ip} {TABLE} ");
+        let add_rule = format!("add rule {ip} {TABLE} ");
+        // What stands behind a chain's name (hook and priority, or a comment), and its rules.
+        let mut chains: BTreeMap<&str, (&str, Vec<&str>)> = BTreeMap::new();
+        for line in self.rules.lines() {
+            if let Some(chain) = line.strip_prefix(&add_chain) {
+                let (name, block) = chain.split_once(' ').unwrap_or((chain, ""));
+                chains.entry(name).or_default().0 = block;
+            } else if let Some(rule) = line.strip_prefix(&add_rule) {
+                let name = rule.split(' ').next().unwrap_or("");
+                chains.entry(name).or_default().1.push(line);
+            }
+        }
+        let mut out = String::with_capacity(self.rules.len() * 2);
+        let _ = writeln!(out, "add table {ip} {TABLE} {{ comment \"rules for kube-proxy\" ; }}");
+        for (name, (block, _)) in &chains {
+            for part in [add_chain.as_str(), *name, if block.is_empty() { "" } else { " " }, block, "\n"] {
                 out.push_str(part);
             }
         }
-        self.print_sets(&mut out);
-        for chain in &self.chains {
-            out.push_str(&chain.rules);
+        for (name, seconds) in self.affinity_sets {
+            affinity_set(self.family, name, *seconds, &mut out);
         }
-        self.elements.print(ip, Container::ClusterIps, &mut out);
+        out.push_str(&Container::ClusterIps.declaration(self.family));
+        if self.node_port_ips.is_some() {
+            out.push_str(&node_port_set(self.family));
+        }
+        for map in Container::MAPS {
+            out.push_str(&map.declaration(self.family));
+        }
+        for rule in chains.values().flat_map(|(_, rules)| rules) {
+            out.push_str(rule);
+            out.push('\n');
+        }
+        self.elements.print(self.family, Container::ClusterIps, &mut out);
         for address in self.node_port_ips.iter().flatten() {
             let _ = writeln!(out, "add element {ip} {TABLE} nodeport-ips {{ {address} }}");
         }
         for map in Container::MAPS {
-            self.elements.print(ip, map, &mut out);
+            self.elements.print(self.family, map, &mut out);
         }
         out
-    }
-
-    fn print_sets(&self, out: &mut String) {
-        let (ip, address) = (ip(self.family), address_type(self.family));
-        for (name, seconds) in self.affinity_sets {
-            let _ = writeln!(
-                out,
-                "add set {ip} {TABLE} {name} {{ type {address} ; flags dynamic,timeout ; timeout {seconds}s ; }}"
-            );
-        }
-        let mut set = |what: &str, name: &str, key: &str, comment: &str| {
-            let _ =
-                writeln!(out, "add {what} {ip} {TABLE} {name} {{ type {key} ; comment \"{comment}\" ; }}");
-        };
-        let clusters = Container::ClusterIps;
-        set("set", clusters.name(), address, clusters.comment());
-        if self.node_port_ips.is_some() {
-            set("set", "nodeport-ips", address, "IPs that accept NodePort traffic");
-        }
-        let port = "inet_proto . inet_service : verdict";
-        let socket = format!("{address} . {port}");
-        for map in Container::MAPS {
-            let key = if map.has_ports_only() { port } else { &socket };
-            set("map", map.name(), key, map.comment());
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Container, Elements};
+    use super::{Claim, Container, Elements};
+    use crate::kube_proxy::Family;
 
-    fn printed(elements: &Elements) -> String {
-        let mut out = String::new();
-        elements.print("ip", Container::ServiceIps, &mut out);
-        out.replace("add element ip kube-proxy service-ips ", "")
+    fn claims(wanted: &[(&str, &str)]) -> Vec<Claim> {
+        let claim = |(key, verdict): &(&str, &str)| Claim {
+            container: Container::ServiceIps,
+            key: (*key).to_owned(),
+            comment: String::new(),
+            verdict: (*verdict).to_owned(),
+        };
+        wanted.iter().map(claim).collect()
     }
 
     #[test]
     fn elements_keep_their_place_while_they_do_not_change() {
         let mut elements = Elements::default();
+        let mut old = Vec::new();
         let mut sync = |wanted: &[(&str, &str)]| {
-            elements.begin();
-            for (key, verdict) in wanted {
-                elements.ensure(Container::ServiceIps, (*key).to_owned(), "", verdict);
-            }
-            elements.end();
-            printed(&elements)
+            let mut tx = String::new();
+            old.iter().for_each(|claim| elements.release(claim));
+            old = claims(wanted);
+            old.iter().for_each(|claim| elements.ensure(Family::V4, claim, &mut tx));
+            elements.end(Family::V4, &mut tx);
+            let mut out = String::new();
+            elements.print(Family::V4, Container::ServiceIps, &mut out);
+            (
+                out.replace("add element ip kube-proxy service-ips ", ""),
+                tx.replace("element ip kube-proxy service-ips ", ""),
+            )
         };
-        assert_eq!(sync(&[("b", "x"), ("a", "x"), ("c", "x")]), "{ b : x }\n{ a : x }\n{ c : x }\n");
-        assert_eq!(sync(&[("a", "y"), ("c", "x"), ("b", "x")]), "{ b : x }\n{ c : x }\n{ a : y }\n");
-        assert_eq!(sync(&[("d", "x"), ("a", "y")]), "{ a : y }\n{ d : x }\n");
+        let (state, _) = sync(&[("b", "x"), ("a", "x"), ("c", "x")]);
+        assert_eq!(state, "{ b : x }\n{ a : x }\n{ c : x }\n");
+        let (state, tx) = sync(&[("a", "y"), ("c", "x"), ("b", "x")]);
+        assert_eq!(state, "{ b : x }\n{ c : x }\n{ a : y }\n");
+        assert_eq!(tx, "delete { a }\nadd { a : y }\n");
+        let (state, tx) = sync(&[("d", "x"), ("a", "y")]);
+        assert_eq!(state, "{ a : y }\n{ d : x }\n");
+        assert_eq!(tx, "add { d : x }\ndelete { b }\ndelete { c }\n");
     }
 }

@@ -1,8 +1,10 @@
 //! A Service port's rules since 1.24: KUBE-SVC and KUBE-SVL per policy, KUBE-EXT for traffic from outside.
 
 use super::config::LocalTraffic;
+use super::endpoints::EndpointInfo;
 use super::endpoints::{Usable, usable};
-use super::iptables::{Subject, Writer};
+use super::iptables::{Subject, Writer, with_chains};
+use super::names::ChainName;
 use super::text::{
     Comment, DST_LOCAL, EXTERNAL_SERVICES, MARK_MASQ, NODEPORTS, PROXY_FIREWALL, SERVICES, SRC_LOCAL,
 };
@@ -13,11 +15,13 @@ const LOCALHOST_PACKETS: &str = "-m nfacct --nfacct-name localhost_nps_accepted_
 
 /// Where traffic of each kind goes.
 struct Plan<'s> {
-    endpoints: Usable,
+    endpoints: Usable<'s>,
+    /// The endpoints that either policy uses, with their chains.
+    reachable: Vec<(&'s EndpointInfo, ChainName)>,
     /// The chain for the cluster IP, if there is an endpoint for it.
-    internal: Option<&'s str>,
+    internal: Option<ChainName>,
     /// The chain behind KUBE-EXT, if there is an endpoint for it.
-    external: Option<&'s str>,
+    external: Option<ChainName>,
     /// KUBE-EXT is there. It is even without an endpoint for outside traffic: the node's own traffic may go on.
     uses_ext: bool,
     /// KUBE-FW is there.
@@ -30,23 +34,23 @@ pub(super) fn write(w: &mut Writer<'_>, s: &Subject<'_>) {
     let endpoints = usable(w.config, info, s.endpoints);
     let reachable = !endpoints.reachable.is_empty();
     let of_policy = |local: bool| match local {
-        true => Some(s.chains.svl.as_str()).filter(|_| !endpoints.local.is_empty()),
-        false => Some(s.chains.svc.as_str()).filter(|_| reachable),
+        true => Some(s.chains.svl).filter(|_| !endpoints.local.is_empty()),
+        false => Some(s.chains.svc).filter(|_| reachable),
     };
     let plan = Plan {
         internal: of_policy(info.internal_policy_local),
         external: of_policy(info.external_policy_local),
         uses_ext: reachable && info.externally_accessible(),
         uses_fw: reachable && !info.load_balancer_vips.is_empty() && !info.source_ranges.is_empty(),
+        reachable: with_chains(s, &endpoints.reachable),
         endpoints,
     };
     capture_cluster_ip(w, s, &plan);
     capture_external(w, s, &plan);
     capture_node_port(w, s, &plan);
     chain_lines(w, s, &plan);
-    if s.changed {
-        contents(w, s, &plan);
-    }
+    w.own_chains_follow();
+    contents(w, s, &plan);
 }
 
 /// Why traffic is not served, and the target for it.
@@ -59,7 +63,7 @@ fn refusal(s: &Subject<'_>, plan: &Plan<'_>) -> (String, &'static str) {
 
 fn capture_cluster_ip(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
     let (ip, port, proto) = (s.info.cluster_ip, s.info.port, &s.proto);
-    if let Some(chain) = plan.internal {
+    if let Some(chain) = &plan.internal {
         let about = s.about(" cluster IP");
         let comment = Comment(&about);
         w.nat.rule(format_args!("-A {SERVICES} {comment} {proto} -d {ip} --dport {port} -j {chain}"));
@@ -72,6 +76,9 @@ fn capture_cluster_ip(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
 
 /// External IPs and load balancer addresses.
 fn capture_external(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
+    if s.info.external_ips.is_empty() && s.info.load_balancer_vips.is_empty() {
+        return;
+    }
     let (port, proto) = (s.info.port, &s.proto);
     let (why, refuse) = refusal(s, plan);
     let why = Comment(&why);
@@ -153,23 +160,22 @@ fn has_svl(s: &Subject<'_>, plan: &Plan<'_>) -> bool {
 
 fn chain_lines(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
     for (chain, wanted) in [
-        (&s.chains.ext, plan.uses_ext),
-        (&s.chains.fw, plan.uses_fw),
-        (&s.chains.svc, has_svc(s, plan)),
-        (&s.chains.svl, has_svl(s, plan)),
+        (s.chains.ext, plan.uses_ext),
+        (s.chains.fw, plan.uses_fw),
+        (s.chains.svc, has_svc(s, plan)),
+        (s.chains.svl, has_svl(s, plan)),
     ] {
         if wanted {
-            w.chain(chain, s.changed);
+            w.chain(chain);
         }
     }
-    for e in &plan.endpoints.reachable {
-        let sep = w.sep(s, e);
-        w.chain(&sep, s.changed);
+    for (_, sep) in &plan.reachable {
+        w.chain(*sep);
     }
 }
 
 fn contents(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
-    if let Some(chain) = plan.internal {
+    if let Some(chain) = &plan.internal {
         masquerade_cluster_ip(w, s, chain);
     }
     if plan.uses_ext {
@@ -178,14 +184,20 @@ fn contents(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
     if plan.uses_fw {
         firewall_chain(w, s);
     }
+    let of = |list: &[&EndpointInfo]| -> Vec<(&EndpointInfo, ChainName)> {
+        plan.reachable.iter().filter(|(e, _)| list.iter().any(|l| l.text == e.text)).copied().collect()
+    };
     if has_svc(s, plan) {
-        w.balance(&s.chains.svc, s, &plan.endpoints.cluster);
+        match plan.endpoints.cluster.len() == plan.reachable.len() {
+            true => w.balance(&s.chains.svc, s, &plan.reachable),
+            false => w.balance(&s.chains.svc, s, &of(&plan.endpoints.cluster)),
+        }
     }
     if has_svl(s, plan) {
-        w.balance(&s.chains.svl, s, &plan.endpoints.local);
+        w.balance(&s.chains.svl, s, &of(&plan.endpoints.local));
     }
-    for e in &plan.endpoints.reachable {
-        w.endpoint(s, e);
+    for e in &plan.reachable {
+        w.endpoint(s, *e);
     }
 }
 
@@ -215,7 +227,7 @@ fn external_chain(w: &mut Writer<'_>, s: &Subject<'_>, plan: &Plan<'_>) {
     } else {
         w.nat.rule(format_args!("-A {ext} {} -j {MARK_MASQ}", Comment(&about("masquerade"))));
     }
-    if let Some(chain) = plan.external {
+    if let Some(chain) = &plan.external {
         w.nat.rule(format_args!("-A {ext} -j {chain}"));
     }
 }

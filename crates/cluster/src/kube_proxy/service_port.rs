@@ -2,11 +2,9 @@
 
 use super::config::{Config, Family};
 use crate::object::{
-    ClusterIp, IpMode, NamespacedName, Objects, Protocol, Service, ServiceType, SessionAffinity,
-    TrafficPolicy,
+    ClusterIp, IpMode, NamespacedName, Protocol, Service, ServiceType, SessionAffinity, TrafficPolicy,
 };
 use ipnet::IpNet;
-use litemap::LiteMap;
 use std::net::IpAddr;
 
 /// A Service port in one family.
@@ -42,22 +40,6 @@ pub struct ServicePortInfo {
     pub health_check_node_port: u16,
     /// Topology hints may be used.
     pub uses_hints: bool,
-}
-
-/// Service ports by name and protocol: the order in which rules are written.
-///
-/// The real kube-proxy walks a Go map, whose order is random.
-pub(super) type ServicePorts = LiteMap<(String, Protocol), ServicePortInfo>;
-
-/// The ports of every Service.
-pub(super) fn service_ports(config: &Config, family: Family, objects: &Objects) -> ServicePorts {
-    let mut all = ServicePorts::new();
-    for service in objects.services.values() {
-        for info in ports_of(config, family, service) {
-            all.insert((info.name.clone(), info.protocol), info);
-        }
-    }
-    all
 }
 
 /// The ports of one Service; none if kube-proxy leaves it alone.

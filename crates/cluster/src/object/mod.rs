@@ -1,25 +1,34 @@
 //! Kubernetes objects, read from YAML as `kubectl get -o yaml` prints it or as a manifest gives it.
 //!
-//! Fields that Kubernetes has and nothing here needs are accepted and left out; fields that Kubernetes does not have are
-//! refused, and so are kinds that are not modelled. What the API server would fill in is filled in.
+//! Fields that nothing here needs are accepted and left out, but not those that look like a misspelling of one that is needed.
+//! Objects of kinds that are not modelled are kept by name. What the API server would fill in is filled in.
 
+mod config_map;
+mod deployment;
 mod endpoint_slice;
 mod endpoints;
 mod node;
+mod not_modelled;
 mod pod;
 mod service;
 
+pub use config_map::ConfigMap;
+pub use deployment::Deployment;
 pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use endpoints::{EndpointAddress, EndpointSubset, Endpoints};
 pub use node::Node;
-pub use pod::Pod;
+pub use not_modelled::NotModelledObject;
+pub use pod::{ContainerPort, HostPort, Pod};
 pub use service::{
-    ClusterIp, Ingress, IpMode, Protocol, Service, ServicePort, ServiceType, SessionAffinity, TrafficPolicy,
+    ClusterIp, Ingress, IpMode, Protocol, Service, ServicePort, ServiceType, SessionAffinity, TargetPort,
+    TrafficDistribution, TrafficPolicy,
 };
 
 use crate::diagnostic::Read;
-use crate::fields::{Fields, dns_name};
+use crate::fields::{Fields, dns_name, each, meant, network};
+use crate::kube_proxy::KubeProxyConfiguration;
 use crate::yaml::{Yaml, documents};
+use ipnet::IpNet;
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +46,26 @@ pub struct Metadata {
     pub labels: LiteMap<String, String>,
     /// Annotations.
     pub annotations: LiteMap<String, String>,
+}
+
+/// A ServiceCIDR: networks of cluster IPs (api/networking/v1/types.go).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceCidr {
+    /// Name, labels, annotations.
+    pub metadata: Metadata,
+    /// `spec.cidrs`.
+    pub cidrs: Vec<IpNet>,
+}
+
+impl ServiceCidr {
+    fn read(document: &Yaml) -> Read<ServiceCidr> {
+        let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
+        let spec = Fields::new(object.need("spec")?, &["cidrs"])?;
+        Ok(ServiceCidr {
+            metadata: Metadata::read(object, false)?,
+            cidrs: each(spec.list("cidrs")?, network)?,
+        })
+    }
 }
 
 impl Metadata {
@@ -78,7 +107,7 @@ impl Metadata {
     }
 }
 
-/// An object of a kind that is modelled.
+/// An object. Those of kinds that are not modelled are there to be named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {
     /// v1 Node.
@@ -91,10 +120,33 @@ pub enum Object {
     EndpointSlice(EndpointSlice),
     /// v1 Endpoints.
     Endpoints(Endpoints),
+    /// v1 Namespace.
+    Namespace(Metadata),
+    /// v1 ConfigMap.
+    ConfigMap(ConfigMap),
+    /// apps/v1 Deployment.
+    Deployment(Deployment),
+    /// networking.k8s.io/v1 ServiceCIDR.
+    ServiceCidr(ServiceCidr),
+    /// kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration, by itself or in the ConfigMap that kubeadm makes.
+    KubeProxyConfiguration(Box<KubeProxyConfiguration>),
+    /// Any other kind.
+    NotModelled(NotModelledObject),
 }
 
-/// What the kinds are called, for messages.
-const KINDS: &str = "Node, Pod, Service, EndpointSlice, Endpoints or List";
+/// The kinds that are modelled, and the API versions that they are read in.
+const KINDS: [(&str, &[&str]); 10] = [
+    ("Node", &["v1"]),
+    ("Pod", &["v1"]),
+    ("Service", &["v1"]),
+    ("EndpointSlice", &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"]),
+    ("Endpoints", &["v1"]),
+    ("Namespace", &["v1"]),
+    ("ConfigMap", &["v1"]),
+    ("Deployment", &["apps/v1"]),
+    ("ServiceCIDR", &["networking.k8s.io/v1", "networking.k8s.io/v1beta1"]),
+    ("KubeProxyConfiguration", &["kubeproxy.config.k8s.io/v1alpha1"]),
+];
 
 /// The `kind` of a document.
 pub(crate) fn kind(document: &Yaml) -> Read<&str> {
@@ -106,35 +158,55 @@ pub(crate) fn read_document(document: &Yaml, out: &mut Vec<Object>) -> Read<()> 
     let any = Fields::any(document)?;
     let kind = kind(document)?;
     let version = any.text("apiVersion")?;
-    let want = match kind {
-        "EndpointSlice" => &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"][..],
-        _ => &["v1"],
-    };
-    let check = |name: &str| match (version, any.get("apiVersion")) {
-        (Some(given), Some(at)) if !want.contains(&given) => {
-            Err(at.blame(format!("expected {} for a {name}", want.join(" or "))))
+    let known = KINDS.iter().find(|(name, _)| *name == kind);
+    if let (Some((name, want)), Some(given), Some(at)) = (known, version, any.get("apiVersion"))
+        && !want.contains(&given)
+    {
+        // A Service of serving.knative.dev is something else.
+        if given.split('/').next() != want.first().and_then(|w| w.split('/').next()) && given.contains('.') {
+            out.push(Object::NotModelled(NotModelledObject::read(document)?));
+            return Ok(());
         }
-        _ => Ok(()),
-    };
-    match kind {
-        "List" | "NodeList" | "PodList" | "ServiceList" | "EndpointSliceList" | "EndpointsList" => {
-            let list = Fields::new(document, &["apiVersion", "kind", "metadata", "items"])?;
-            for item in list.list("items")? {
+        return Err(at.blame(format!("expected {} for a {name}", want.join(" or "))));
+    }
+    let object = match kind {
+        "Node" => Object::Node(Node::read(document)?),
+        "Pod" => Object::Pod(Pod::read(document)?),
+        "Service" => Object::Service(Service::read(document)?),
+        "EndpointSlice" => Object::EndpointSlice(EndpointSlice::read(document)?),
+        "Endpoints" => Object::Endpoints(Endpoints::read(document)?),
+        "Namespace" => {
+            let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
+            Object::Namespace(Metadata::read(object, false)?)
+        }
+        "ConfigMap" => {
+            let map = ConfigMap::read(document)?;
+            out.extend(
+                KubeProxyConfiguration::in_config_map(document)?
+                    .map(|c| Object::KubeProxyConfiguration(Box::new(c))),
+            );
+            Object::ConfigMap(map)
+        }
+        "Deployment" => Object::Deployment(Deployment::read(document)?),
+        "ServiceCIDR" => Object::ServiceCidr(ServiceCidr::read(document)?),
+        "KubeProxyConfiguration" => {
+            Object::KubeProxyConfiguration(Box::new(KubeProxyConfiguration::read(document)?))
+        }
+        _ if any.get("items").is_some() && kind.ends_with("List") => {
+            for item in any.list("items")? {
                 read_document(item, out)?;
             }
             return Ok(());
         }
-        "Node" => out.push(Object::Node(Node::read(document)?)),
-        "Pod" => out.push(Object::Pod(Pod::read(document)?)),
-        "Service" => out.push(Object::Service(Service::read(document)?)),
-        "EndpointSlice" => out.push(Object::EndpointSlice(EndpointSlice::read(document)?)),
-        "Endpoints" => out.push(Object::Endpoints(Endpoints::read(document)?)),
         _ => {
-            let at = any.need("kind")?;
-            return Err(at.blame(format!("this kind is not modelled; expected {KINDS}")));
+            if let Some(meant) = meant(kind, KINDS.iter().map(|(name, _)| *name)) {
+                return Err(any.need("kind")?.blame(format!("there is no such kind; is {meant} meant?")));
+            }
+            Object::NotModelled(NotModelledObject::read(document)?)
         }
-    }
-    check(kind)
+    };
+    out.push(object);
+    Ok(())
 }
 
 /// The objects of a text of one or more documents.
@@ -162,6 +234,18 @@ pub struct Objects {
     pub endpoint_slices: LiteMap<NamespacedName, EndpointSlice>,
     /// Endpoints.
     pub endpoints: LiteMap<NamespacedName, Endpoints>,
+    /// Namespaces by name.
+    pub namespaces: LiteMap<String, Metadata>,
+    /// ConfigMaps.
+    pub config_maps: LiteMap<NamespacedName, ConfigMap>,
+    /// Deployments.
+    pub deployments: LiteMap<NamespacedName, Deployment>,
+    /// ServiceCIDRs by name.
+    pub service_cidrs: LiteMap<String, ServiceCidr>,
+    /// The last KubeProxyConfiguration.
+    pub kube_proxy: Option<Box<KubeProxyConfiguration>>,
+    /// What is not modelled, in the order of the text.
+    pub not_modelled: Vec<NotModelledObject>,
 }
 
 impl Objects {
@@ -173,6 +257,12 @@ impl Objects {
             Object::Service(o) => drop(self.services.insert(o.metadata.key(), o)),
             Object::EndpointSlice(o) => drop(self.endpoint_slices.insert(o.metadata.key(), o)),
             Object::Endpoints(o) => drop(self.endpoints.insert(o.metadata.key(), o)),
+            Object::Namespace(o) => drop(self.namespaces.insert(o.name.clone(), o)),
+            Object::ConfigMap(o) => drop(self.config_maps.insert(o.metadata.key(), o)),
+            Object::Deployment(o) => drop(self.deployments.insert(o.metadata.key(), o)),
+            Object::ServiceCidr(o) => drop(self.service_cidrs.insert(o.metadata.name.clone(), o)),
+            Object::KubeProxyConfiguration(o) => self.kube_proxy = Some(o),
+            Object::NotModelled(o) => self.not_modelled.push(o),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Pod (api/core/v1/types.go).
 
-use super::Metadata;
+use super::{Metadata, Protocol};
 use crate::diagnostic::Read;
-use crate::fields::{Fields, address};
+use crate::fields::{Fields, address, dns_name};
 use crate::yaml::Yaml;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -18,6 +18,38 @@ pub struct Pod {
     pub host_network: bool,
     /// `status.podIPs`, or `status.podIP`.
     pub pod_ips: Vec<IpAddr>,
+    /// The ports of its containers that have a name.
+    pub ports: Vec<ContainerPort>,
+    /// The ports of its containers that are also ports of the node.
+    pub host_ports: Vec<HostPort>,
+    /// The condition `Ready` is not `False`, and it is not over.
+    pub ready: bool,
+    /// It has a `deletionTimestamp`: it is about to end.
+    pub terminating: bool,
+}
+
+/// One of a container's `ports`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerPort {
+    /// `name`, by which a Service may know it.
+    pub name: String,
+    /// `protocol`.
+    pub protocol: Protocol,
+    /// `containerPort`.
+    pub port: u16,
+}
+
+/// A port of a container that is also one of the node (api/core/v1 ContainerPort).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPort {
+    /// `hostPort`
+    pub host_port: u16,
+    /// `containerPort`
+    pub container_port: u16,
+    /// `protocol`
+    pub protocol: Protocol,
+    /// `hostIP`: the node's address for which it holds; all of them without.
+    pub host_ip: Option<IpAddr>,
 }
 
 const SPEC: [&str; 42] = [
@@ -86,13 +118,24 @@ const STATUS: [&str; 19] = [
     "startTime",
 ];
 
+impl HostPort {
+    /// `None` for a port that is only the container's.
+    fn read(port: Fields<'_>, protocol: Protocol, number: Option<u16>) -> Read<Option<HostPort>> {
+        let Some(host_port) = port.port("hostPort", 0)?.filter(|n| *n != 0) else { return Ok(None) };
+        let said = port.text("hostIP")?.is_some_and(|ip| !ip.is_empty());
+        let host_ip = port.get("hostIP").filter(|_| said).map(address).transpose()?;
+        Ok(Some(HostPort { host_port, container_port: number.unwrap_or(host_port), protocol, host_ip }))
+    }
+}
+
 impl Pod {
     pub(super) fn read(document: &Yaml) -> Read<Pod> {
         let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
-        let mut pod = Pod { metadata: Metadata::read(object, true)?, ..Pod::default() };
-        if let Some(spec) = object.fields("spec", &SPEC)? {
-            pod.node_name = spec.text("nodeName")?.unwrap_or_default().to_owned();
-            pod.host_network = spec.boolean("hostNetwork")?.unwrap_or(false);
+        let mut pod = Pod { metadata: Metadata::read(object, true)?, ready: true, ..Pod::default() };
+        let metadata = object.get("metadata").map(Fields::any).transpose()?;
+        pod.terminating = metadata.is_some_and(|m| m.get("deletionTimestamp").is_some());
+        if let Some(spec) = object.get("spec") {
+            pod.read_spec(spec)?;
         }
         if let Some(status) = object.fields("status", &STATUS)? {
             for item in status.list("podIPs")? {
@@ -101,7 +144,38 @@ impl Pod {
             if let (true, Some(v)) = (pod.pod_ips.is_empty(), status.get("podIP")) {
                 pod.pod_ips.push(address(v)?);
             }
+            for item in status.list("conditions")? {
+                let condition = Fields::any(item)?;
+                if condition.text("type")? == Some("Ready") && condition.text("status")? == Some("False") {
+                    pod.ready = false;
+                }
+            }
+            if matches!(status.text("phase")?, Some("Succeeded" | "Failed" | "Pending")) {
+                pod.ready = false;
+            }
         }
         Ok(pod)
+    }
+
+    /// A pod's `spec`, or a template's.
+    pub(super) fn read_spec(&mut self, spec: &Yaml) -> Read<()> {
+        let spec = Fields::new(spec, &SPEC)?;
+        self.node_name = spec.text("nodeName")?.unwrap_or_default().to_owned();
+        self.host_network = spec.boolean("hostNetwork")?.unwrap_or(false);
+        for key in ["initContainers", "containers"] {
+            for container in spec.list(key)? {
+                for item in Fields::any(container)?.list("ports")? {
+                    let port =
+                        Fields::new(item, &["containerPort", "hostIP", "hostPort", "name", "protocol"])?;
+                    let protocol = port.word("protocol", &Protocol::WORDS)?.unwrap_or_default();
+                    let number = port.port("containerPort", 1)?;
+                    if let (Some(name), Some(port), "containers") = (port.get("name"), number, key) {
+                        self.ports.push(ContainerPort { name: dns_name(name, 15)?, protocol, port });
+                    }
+                    self.host_ports.extend(HostPort::read(port, protocol, number)?);
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use crate::fields::{Fields, address, dns_name, each, network, text};
 use crate::yaml::{Value, Yaml};
 use core::fmt;
 use ipnet::IpNet;
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -26,14 +27,21 @@ impl Protocol {
         [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
 }
 
-/// In lower case, as rules and hashes have it.
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Protocol {
+    /// In lower case, as rules and hashes have it.
+    pub fn name(self) -> &'static str {
+        match self {
             Protocol::Sctp => "sctp",
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
-        })
+        }
+    }
+}
+
+/// In lower case, as rules and hashes have it.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -71,11 +79,25 @@ pub enum SessionAffinity {
     ClientIp(u32),
 }
 
+/// `trafficDistribution`: which endpoints are preferred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TrafficDistribution {
+    /// None.
+    #[default]
+    None,
+    /// PreferClose, or PreferSameZone.
+    SameZone,
+    /// PreferSameNode.
+    SameNode,
+}
+
 /// `clusterIPs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClusterIp {
-    /// `None`, or none given: there is nothing to translate.
+    /// Not given: the API server would choose one, and until then there is nothing to translate.
     #[default]
+    Unset,
+    /// `None`: the Service is headless.
     None,
     /// One address per family.
     Addresses(Vec<IpAddr>),
@@ -111,6 +133,20 @@ pub struct ServicePort {
     pub port: u16,
     /// `nodePort`; 0 is none.
     pub node_port: u16,
+    /// `targetPort`. Only what makes endpoints asks for it: they hold the number.
+    pub target: TargetPort,
+}
+
+/// `targetPort`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TargetPort {
+    /// Not given: the Service's own port.
+    #[default]
+    Same,
+    /// A number.
+    Number(u16),
+    /// The name of a container's port.
+    Name(String),
 }
 
 /// A Service.
@@ -124,6 +160,12 @@ pub struct Service {
     pub cluster_ip: ClusterIp,
     /// `ports`.
     pub ports: Vec<ServicePort>,
+    /// `selector`: labels of the pods that are its endpoints.
+    pub selector: LiteMap<String, String>,
+    /// `trafficDistribution`. It is a matter of what makes endpoints, which puts hints on them.
+    pub traffic_distribution: TrafficDistribution,
+    /// `publishNotReadyAddresses`: its endpoints count as ready.
+    pub publish_not_ready: bool,
     /// `externalIPs`.
     pub external_ips: Vec<IpAddr>,
     /// `externalTrafficPolicy`.
@@ -168,6 +210,12 @@ const SPEC: [&str; 22] = [
 const POLICY: [(&str, TrafficPolicy); 2] =
     [("Cluster", TrafficPolicy::Cluster), ("Local", TrafficPolicy::Local)];
 
+const DISTRIBUTION: [(&str, TrafficDistribution); 3] = [
+    ("PreferClose", TrafficDistribution::SameZone),
+    ("PreferSameZone", TrafficDistribution::SameZone),
+    ("PreferSameNode", TrafficDistribution::SameNode),
+];
+
 impl Service {
     pub(super) fn read(document: &Yaml) -> Read<Service> {
         let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
@@ -184,6 +232,9 @@ impl Service {
             service_type: spec.word("type", &types)?.unwrap_or_default(),
             cluster_ip: cluster_ip(spec)?,
             ports: ports(spec)?,
+            selector: spec.texts("selector")?,
+            traffic_distribution: spec.word("trafficDistribution", &DISTRIBUTION)?.unwrap_or_default(),
+            publish_not_ready: spec.boolean("publishNotReadyAddresses")?.unwrap_or(false),
             external_ips: each(spec.list("externalIPs")?, address)?,
             external_traffic_policy: spec.word("externalTrafficPolicy", &POLICY)?.unwrap_or_default(),
             internal_traffic_policy: spec.word("internalTrafficPolicy", &POLICY)?.unwrap_or_default(),
@@ -207,11 +258,12 @@ fn cluster_ip(spec: Fields<'_>) -> Read<ClusterIp> {
     let mut addresses = Vec::new();
     for v in given {
         match text(v)? {
-            "None" | "" => return Ok(ClusterIp::None),
+            "None" => return Ok(ClusterIp::None),
+            "" => return Ok(ClusterIp::Unset),
             _ => addresses.push(address(v)?),
         }
     }
-    Ok(if addresses.is_empty() { ClusterIp::None } else { ClusterIp::Addresses(addresses) })
+    Ok(if addresses.is_empty() { ClusterIp::Unset } else { ClusterIp::Addresses(addresses) })
 }
 
 fn ports(spec: Fields<'_>) -> Read<Vec<ServicePort>> {
@@ -225,9 +277,6 @@ fn ports(spec: Fields<'_>) -> Read<Vec<ServicePort>> {
             None if items.len() > 1 => return Err(item.place.blame("", "one of several ports needs a name")),
             None => String::new(),
         };
-        if let Some(v) = port.get("targetPort") {
-            target_port(v)?;
-        }
         let Some(number) = port.port("port", 1)? else {
             return Err(item.place.blame("", "the field port is missing"));
         };
@@ -239,18 +288,20 @@ fn ports(spec: Fields<'_>) -> Read<Vec<ServicePort>> {
             protocol: port.word("protocol", &Protocol::WORDS)?.unwrap_or_default(),
             port: number,
             node_port: port.port("nodePort", 0)?.unwrap_or(0),
+            target: port.get("targetPort").map_or(Ok(TargetPort::Same), target_port)?,
         });
     }
     Ok(ports)
 }
 
-/// A target port is a number or the name of a container's port. Endpoints hold the number, so it is only checked.
-fn target_port(v: &Yaml) -> Read<()> {
+fn target_port(v: &Yaml) -> Read<TargetPort> {
     match &v.value {
         Value::Plain(t) if t.bytes().all(|b| b.is_ascii_digit()) => {
-            crate::fields::number(v, 1, u32::from(u16::MAX)).map(drop)
+            let number = crate::fields::number(v, 0, u32::from(u16::MAX))?;
+            // Headless Services may have 0, which is none.
+            Ok(u16::try_from(number).ok().filter(|n| *n != 0).map_or(TargetPort::Same, TargetPort::Number))
         }
-        _ => dns_name(v, 63).map(drop),
+        _ => dns_name(v, 63).map(TargetPort::Name),
     }
 }
 

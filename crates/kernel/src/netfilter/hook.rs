@@ -186,6 +186,11 @@ impl HookList {
         self.ops.iter_mut().flatten().for_each(|list| list.retain(|o| o.func != func));
     }
 
+    /// The same in one family only.
+    pub fn unregister_of(&mut self, family: Family, func: HookFn) {
+        self.ops[family as usize].iter_mut().for_each(|list| list.retain(|o| o.func != func));
+    }
+
     /// The function at place `n` of a hook's list.
     #[inline]
     pub fn get(&self, point: HookPoint, n: usize) -> Option<HookFn> {

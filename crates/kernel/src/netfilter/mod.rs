@@ -10,4 +10,4 @@ pub mod nat;
 pub mod nftables;
 pub mod xtables;
 
-pub(crate) use self::core::nf_hook;
+pub(crate) use self::core::{nf_hook, nf_hook_of};

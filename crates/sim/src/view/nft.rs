@@ -86,6 +86,15 @@ fn tokens(text: &NftText<'_>, rule: &NftRule, checks: &[NftCheck]) -> Vec<Token>
         .collect()
 }
 
+/// The text of a rule that was asked, its parts, and what the packet had; `None` for the end of a chain.
+pub fn nft_rule_parts(ns: &Netns, step: &NftStep) -> Option<(String, Vec<Token>)> {
+    let (NftOutcome::Match { rule, checks, .. } | NftOutcome::NoMatch { rule, checks }) = &step.outcome
+    else {
+        return None;
+    };
+    with_text(ns, step, |t| (t.rule(rule), tokens(t, rule, checks)))
+}
+
 /// Why a step went as it did.
 pub(super) fn why(ns: &Netns, step: &NftStep, out: &mut Why) {
     match &step.outcome {

@@ -232,7 +232,7 @@ fn br_netfilter(step: &BrNfStep) -> String {
 fn rule(ns: &Netns, r: &RuleStep, out: &mut Why) {
     match &r.outcome {
         RuleOutcome::Match { rule, checks } => {
-            let Some(set) = ns.table(r.table).map(|t| &*t.rules) else { return };
+            let Some(set) = ns.table_of(r.ctx.family, r.table).map(|t| &*t.rules) else { return };
             out.rule = Some((Rc::clone(&r.chain), r.n));
             out.tokens = tokens(set, rule, checks);
             if rule.is_unconditional() {
@@ -248,6 +248,15 @@ fn rule(ns: &Netns, r: &RuleStep, out: &mut Why) {
             .text
             .push(format!("{} is at its end; the walk goes on behind the rule that led here.", r.chain)),
     }
+}
+
+/// The parts of a rule that was asked, and what the packet had; nothing for the end of a chain.
+pub fn rule_parts(ns: &Netns, step: &RuleStep) -> Vec<Token> {
+    let (RuleOutcome::Match { rule, checks } | RuleOutcome::NoMatch { rule, checks }) = &step.outcome else {
+        return Vec::new();
+    };
+    let set = ns.table_of(step.ctx.family, step.table).map(|t| &*t.rules);
+    set.map(|set| tokens(set, rule, checks)).unwrap_or_default()
 }
 
 fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
@@ -266,7 +275,7 @@ fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
 
 fn skipped(ns: &Netns, r: &RuleStep) -> Option<Skipped> {
     let RuleOutcome::NoMatch { rule, checks } = &r.outcome else { return None };
-    let set = &*ns.table(r.table)?.rules;
+    let set = &*ns.table_of(r.ctx.family, r.table)?.rules;
     let all = tokens(set, rule, checks);
     let failed = checks.iter().find(|c| !c.ok);
     let token = all.into_iter().find(|t| t.ok == Some(false)).unwrap_or_else(|| Token {

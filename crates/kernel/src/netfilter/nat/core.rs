@@ -36,10 +36,15 @@ pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut C
 }
 
 /// `nf_nat_inet_fn`
-fn nf_nat_inet_fn(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+pub(crate) fn nf_nat_inet_fn(
+    ns: &mut Netns,
+    mut skb: Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     let manip = Manip::of(ctx.hook);
-    let is_icmp = matches!(skb.ip().map(|ip| &ip.l4), Some(L4::Icmp(_)));
+    let is_icmp = matches!(skb.ip().map(|ip| &ip.l4), Some(L4::Icmp(_) | L4::Icmp6(_)));
     if info.state == CtState::Related && is_icmp {
         return icmp_reply_translation(ns, skb, conn, info, ctx, cx);
     }

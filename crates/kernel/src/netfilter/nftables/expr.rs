@@ -5,14 +5,14 @@ use super::payload::{Field, Header};
 use super::set::{ElemData, SetRef};
 use super::table::TableKey;
 use crate::event::HookCtx;
+use crate::ipv6::addr_types;
 use crate::netfilter::conntrack::{CtState, Direction};
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::xtables::matches::AddrType;
+use crate::netfilter::xtables::matches::{AddrType, AddrTypes};
 use crate::route::{Flow, RouteKind};
 use crate::{Ct, Cx, DevId, Netns, PktType, Skb, SkbOwner};
 use packet::Protocol;
-use rand_core::Rng;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `meta` (`enum nft_meta_keys`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -340,7 +340,7 @@ impl Expr {
                 let modulus = (*modulus).max(1);
                 let n = match random {
                     // reciprocal_scale
-                    true => ((u64::from(e.cx.rng.next_u32()) * u64::from(modulus)) >> 32) as u32,
+                    true => e.cx.rng.one_of(modulus),
                     false => match e.state.get_mut(*slot) {
                         Some(Stateful::Number(next)) => {
                             let n = *next;
@@ -460,8 +460,8 @@ fn ct(key: CtKey, dir: Option<Direction>, skb: &Skb, e: &EvalCx<'_, '_>) -> Opti
         CtKey::Zone => Some(Data::number(u128::from(c.zone.id), 2)),
         CtKey::Saddr => Some(Data::addr(tuple.src())),
         CtKey::Daddr => Some(Data::addr(tuple.dst())),
-        CtKey::ProtoSrc => Some(Data::number(u128::from(tuple.key().sport()), 2)),
-        CtKey::ProtoDst => Some(Data::number(u128::from(tuple.key().dport()), 2)),
+        CtKey::ProtoSrc => Some(Data::number(u128::from(tuple.sport()), 2)),
+        CtKey::ProtoDst => Some(Data::number(u128::from(tuple.dport()), 2)),
     }
 }
 
@@ -484,11 +484,17 @@ impl Fib {
 
     fn eval(self, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
         let ip = skb.ip()?;
-        let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else { return None };
         let dev = match (self.iif, self.oif) {
             (true, _) => e.ctx.indev,
             (_, true) => e.ctx.outdev,
             _ => None,
+        };
+        let (src, dst) = match (ip.src, ip.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => (src, dst),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                return Some(self.eval6(if self.saddr { src } else { dst }, dev, e));
+            }
+            _ => return None,
         };
         if self.result == FibResult::Type {
             let kind = e.ns.inet_addr_type(if self.saddr { src } else { dst }, dev);
@@ -500,6 +506,19 @@ impl Fib {
             FibResult::Oifname => Data::ifname(found.map_or("", |d| e.ns.dev_name(d))),
             _ => Data::u32(found.map_or(0, |d| u32::from(d.0) + 1)),
         })
+    }
+
+    /// `nft_fib6_eval`, `nft_fib6_eval_type`
+    fn eval6(self, addr: Ipv6Addr, dev: Option<DevId>, e: &EvalCx<'_, '_>) -> Data {
+        if self.result == FibResult::Type {
+            return Data::u32(rtn(addr_types(e.ns, addr, dev, AddrTypes(0)).1));
+        }
+        let route = e.ns.route6(addr).filter(|found| dev.is_none_or(|dev| dev == *found));
+        match self.result {
+            _ if self.presence => Data::number(u128::from(route.is_some()), 1),
+            FibResult::Oifname => Data::ifname(route.map_or("", |d| e.ns.dev_name(d))),
+            _ => Data::u32(route.map_or(0, |d| u32::from(d.0) + 1)),
+        }
     }
 
     /// `nft_fib4_eval`: the device to which a route leads.

@@ -3,6 +3,7 @@
 use super::NftError;
 use super::table::{BaseChain, ChainKey, ChainType, NftFamily, NftTable, TableKey};
 use crate::netfilter::hook::HookPoint;
+use packet::Family;
 use std::rc::Rc;
 
 /// The tables of a namespace (`struct nftables_pernet`). A transaction works on a copy, which takes the place of the original when
@@ -153,9 +154,9 @@ impl Nftables {
         out
     }
 
-    /// True if a rule makes conntrack run.
-    pub(crate) fn uses_conntrack(&self) -> bool {
-        self.tables.iter().any(|t| t.uses_conntrack())
+    /// True if a rule makes conntrack run for a family's packets.
+    pub(crate) fn uses_conntrack(&self, family: Family) -> bool {
+        self.tables.iter().any(|t| t.family.packets().contains(&family) && t.uses_conntrack())
     }
 
     /// True if there is no table.

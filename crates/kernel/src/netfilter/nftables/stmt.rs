@@ -582,12 +582,13 @@ impl NftNat {
 }
 
 impl RejectKind {
-    /// The code of the ICMP message about an IPv4 packet (`nft_reject_icmp_code`).
-    fn icmp_code(self) -> Option<u8> {
+    /// The code of the message of ICMP (`nft_reject_icmp_code`), or of ICMPv6 (`nft_reject_icmpv6_code`).
+    fn icmp_code(self, v4: bool) -> Option<u8> {
         match self {
             RejectKind::TcpReset => None,
             RejectKind::Icmp(code) | RejectKind::Icmpv6(code) => Some(code),
-            RejectKind::Icmpx(x) => [0, 3, 1, 13].get(usize::from(x)).copied(),
+            RejectKind::Icmpx(x) if v4 => [0, 3, 1, 13].get(usize::from(x)).copied(),
+            RejectKind::Icmpx(x) => [0, 4, 3, 1].get(usize::from(x)).copied(),
         }
     }
 
@@ -602,18 +603,20 @@ impl RejectKind {
         if !fits {
             return Ran::Break;
         }
-        let code = self.icmp_code();
-        let with = RejectWith::ALL.into_iter().find(|w| w.icmp_code() == code).unwrap_or_default();
+        let code = self.icmp_code(v4);
+        let kinds: &[RejectWith] = if v4 { &RejectWith::ALL } else { &RejectWith::ALL6 };
+        let with = kinds.iter().find(|w| w.icmp_code() == code).copied().unwrap_or_default();
         let reject = Reject { with };
-        if e.ctx.hook != InetHook::PreRouting {
-            reject.eval(e.ns, skb, e.cx);
-        } else if let Some(IpAddr::V4(src)) = skb.ip().map(|ip| ip.src)
-            && let Ok((route, _)) = e.ns.ip_route_output(&Flow::to(src))
-        {
-            // nf_reject_fill_skb_dst: nobody has looked for a route yet, so that to the sender stands in for it.
-            let mut routed = skb.clone();
-            routed.dst = Some(route);
-            reject.eval(e.ns, &routed, e.cx);
+        match skb.ip().map(|ip| ip.src) {
+            Some(IpAddr::V4(src)) if e.ctx.hook == InetHook::PreRouting => {
+                if let Ok((route, _)) = e.ns.ip_route_output(&Flow::to(src)) {
+                    // nf_reject_fill_skb_dst: nobody has looked for a route yet, so that to the sender stands in for it.
+                    let mut routed = skb.clone();
+                    routed.dst = Some(route);
+                    reject.eval(e.ns, &routed, e.cx);
+                }
+            }
+            _ => drop(reject.eval(e.ns, skb, e.cx)),
         }
         Ran::Verdict(NftVerdict::Drop)
     }
