@@ -9,6 +9,7 @@ mod different_kube_proxy;
 mod different_netfilter;
 mod different_packets;
 mod different_sets;
+mod different_tunnels;
 mod document;
 mod refused;
 

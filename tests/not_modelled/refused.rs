@@ -94,6 +94,17 @@ fn other_schedulers_and_tunnels_of_ipvs() {
 }
 
 #[test]
+fn what_only_iptables_has() {
+    for name in ["dst", "eui64", "frag", "hbh", "hl", "iprange", "ipv6header", "mh", "rpfilter", "rt", "srh"]
+    {
+        refused(&format!("ip6tables -A INPUT -m {name} -j ACCEPT"), name);
+    }
+    for name in ["DNPT", "HL", "NETMAP", "SNPT", "TCPMSS"] {
+        refused(&format!("ip6tables -t mangle -A PREROUTING -j {name}"), name);
+    }
+}
+
+#[test]
 fn other_routes_and_rules() {
     refused("ip route add 10.9.0.0/16 tos 8 via 10.0.0.2", "tos");
     refused("ip route add 10.9.0.0/16 realm 8 via 10.0.0.2", "realm");
@@ -111,7 +122,7 @@ fn the_size_of_ipvs_table() {
 
 #[test]
 fn other_programs() {
-    for program in ["nft", "tc", "ss", "ip6tables", "ebtables", "arptables", "ethtool", "kubectl"] {
+    for program in ["tc", "ss", "ebtables", "arptables", "ethtool", "kubectl"] {
         let why = say(&[program, "list"], None).unwrap_err();
         assert!(why.contains(program) && why.contains("is not modelled"), "{why}");
     }
@@ -141,5 +152,29 @@ fn vlan_filtering_and_spanning_tree() {
         let word = opts.split(' ').next().unwrap();
         let why = nflab::replay(&scenario(opts)).unwrap_err();
         assert!(why.contains(word), "{opts}: {why}");
+    }
+}
+
+#[test]
+fn other_tunnels_and_their_options() {
+    for kind in ["gre", "sit", "geneve", "wireguard"] {
+        refused(&format!("ip link add t type {kind}"), "not modelled");
+    }
+    for option in [
+        "ttl 5",
+        "tos 1",
+        "df set",
+        "external",
+        "proxy",
+        "l2miss",
+        "srcport 1 2",
+        "ageing 5",
+        "group 239.1.1.1",
+    ] {
+        refused(&format!("ip link add v type vxlan id 1 {option}"), "not modelled");
+    }
+    refused("ip link add v type vxlan id 1 remote 239.1.1.1", "groups are not modelled");
+    for option in ["ttl 5", "tos 1", "dev eth0", "encap fou"] {
+        refused(&format!("ip link add t type ipip {option}"), "not modelled");
     }
 }

@@ -162,6 +162,7 @@ pub fn color(area: Area) -> &'static str {
         Area::Table(TableId::Nat) => "nat",
         Area::Table(TableId::Filter) => "filter",
         Area::Table(TableId::Security) => "security",
+        Area::Nft => "filter",
         Area::Bridge => "bridge",
         Area::Ipvs => "ipvs",
         Area::Drop => "drop",

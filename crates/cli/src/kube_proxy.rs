@@ -27,12 +27,13 @@ pub struct KubeProxyArgs {
     which: Which,
 }
 
-#[derive(Args)]
-struct Which {
+/// On which node, which release and which mode.
+#[derive(Args, Default)]
+pub struct Which {
     /// iptables, ipvs or nftables. If not given: the KubeProxyConfiguration's; without one all that are modelled for the
     /// version.
     #[arg(long)]
-    mode: Option<Mode>,
+    pub mode: Option<Mode>,
     /// Which kube-proxy, such as 1.23 or v1.23.4; the newest if neither this nor the input says.
     #[arg(long, value_name = "VERSION")]
     kube_version: Option<Version>,
@@ -98,7 +99,8 @@ fn say(note: &str) {
     let _ = writeln!(std::io::stderr(), "nflab: {note}");
 }
 
-fn read_case(path: &Path, which: &Which) -> Result<Case, String> {
+/// A cluster, and what is worth knowing about it on standard error.
+pub fn read_case(path: &Path, which: &Which) -> Result<Case, String> {
     let text = super::read(path)?;
     let name = path.display().to_string();
     let mut case = Case::read(&text).map_err(|e: Box<Diagnostic>| e.show(&name, &text))?;

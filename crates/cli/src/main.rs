@@ -3,11 +3,15 @@
 mod kube_proxy;
 
 use clap::{Parser, Subcommand};
+use cluster::kube_proxy::{Family, Mode, Version};
 use kernel::Netns;
+use nflab::cluster::ClusterOptions;
+use nflab::flows::{self, Flow, Proto};
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use workshop::{Lab, LabRun, Setting};
@@ -37,6 +41,83 @@ enum Command {
     /// Write what kube-proxy writes on a node of a cluster: iptables.txt, ipvs.*.txt, nftables.txt and
     /// nftables.transaction.txt, stepN/ for later syncs, v6/ for IPv6. `diff` shows what a change of the cluster does.
     KubeProxy(kube_proxy::KubeProxyArgs),
+    /// Judge flows in each mode by following their packets through the rules that kube-proxy writes, and print JSON: which
+    /// endpoints can be reached, or what else becomes of them, and whether they are marked to be masqueraded.
+    Flows {
+        /// What `nflab kube-proxy` reads; `-` reads standard input.
+        input: PathBuf,
+        /// The flows: JSON `{"flows": [{"name", "src", "dst", "port", "proto"}]}`.
+        flows: PathBuf,
+        /// After which sync, counted from 1.
+        #[arg(long, default_value_t = 1)]
+        step: usize,
+        /// Whose flows: 4 or 6.
+        #[arg(long, default_value = "4", value_parser = family)]
+        family: Family,
+    },
+    /// Follow one packet through a node's rules and explain what becomes of it: each hook, each rule that matched, the answer
+    /// and the rule that decided.
+    Flow {
+        /// What `nflab kube-proxy` reads; `-` reads standard input.
+        input: PathBuf,
+        /// Source address.
+        #[arg(long)]
+        src: IpAddr,
+        /// Destination address.
+        #[arg(long)]
+        dst: IpAddr,
+        /// Destination port.
+        #[arg(long)]
+        port: u16,
+        /// The protocol.
+        #[arg(long, default_value = "tcp")]
+        proto: Proto,
+        #[command(flatten)]
+        which: kube_proxy::Which,
+        /// After which sync, counted from 1.
+        #[arg(long, default_value_t = 1)]
+        step: usize,
+        /// Show the rules that did not match as well.
+        #[arg(long)]
+        all: bool,
+        /// Where chance begins: another number may choose another endpoint.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make boxes of a cluster's YAML (Nodes with podCIDR and InternalIP, Pods, Services, EndpointSlices) and print what the usual
+    /// tools show on each: devices, addresses, routes, neighbours, sets, rules.
+    Cluster {
+        /// Kubernetes objects; `-` reads standard input.
+        #[arg(required_unless_present = "profiles")]
+        input: Option<PathBuf>,
+        /// List the CNI profiles.
+        #[arg(long, conflicts_with = "input")]
+        profiles: bool,
+        /// How pods are connected: the name of a profile.
+        #[arg(long, default_value = "bridge", value_parser = workshop::kube::profile, value_name = "NAME")]
+        cni: &'static workshop::kube::Cni,
+        /// kube-proxy's mode: iptables or ipvs.
+        #[arg(long, default_value = "iptables")]
+        mode: Mode,
+        /// Which kube-proxy and kubelet, such as 1.23 or v1.23.4; the newest if not given.
+        #[arg(long, value_name = "VERSION")]
+        kube_version: Option<Version>,
+        /// The pods' networks; if not given, the smallest network that holds all podCIDRs.
+        #[arg(long, value_name = "CIDR")]
+        cluster_cidr: Option<ipnet::Ipv4Net>,
+        /// What pods send outside is not masqueraded (ipMasq, --ip-masq, natOutgoing off).
+        #[arg(long)]
+        no_nat: bool,
+        /// How a pod reaches itself, as the kubelet says it: none, hairpin-veth or promiscuous-bridge; the profile's if not given.
+        #[arg(long, value_name = "MODE")]
+        hairpin_mode: Option<HairpinMode>,
+        /// Only this node or pod.
+        #[arg(long, value_name = "NAME")]
+        node: Option<String>,
+    },
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
         /// Print JSON instead of text.
@@ -73,6 +154,17 @@ enum LabCommand {
     },
 }
 
+/// `--hairpin-mode` of the kubelet.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum HairpinMode {
+    /// A pod does not reach itself by its Service.
+    None,
+    /// Each port of the bridge sends back what came in by it.
+    HairpinVeth,
+    /// The bridge is promiscuous.
+    PromiscuousBridge,
+}
+
 fn main() -> ExitCode {
     match run(Args::parse().command) {
         Ok(code) => code,
@@ -89,8 +181,45 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
+        Command::Cluster { profiles: true, .. } => cluster_profiles(),
+        Command::Cluster {
+            input, cni, mode, kube_version, cluster_cidr, no_nat, hairpin_mode, node, ..
+        } => {
+            let options = ClusterOptions {
+                cni,
+                mode: match mode {
+                    Mode::Iptables => workshop::kube::Mode::Iptables,
+                    Mode::Ipvs => workshop::kube::Mode::Ipvs,
+                    Mode::Nftables => {
+                        return Err("mode nftables makes no boxes yet; iptables and ipvs do".to_owned());
+                    }
+                },
+                version: kube_version.unwrap_or_default(),
+                cluster_cidr,
+                nat_outgoing: !no_nat,
+                hairpin: hairpin_mode == Some(HairpinMode::HairpinVeth),
+                promisc: hairpin_mode.map_or(cni.promisc, |m| m == HairpinMode::PromiscuousBridge),
+            };
+            cluster_boxes(&input.unwrap_or_default(), &options, node.as_deref())
+        }
         Command::KubeProxy(args) => {
             print(&kube_proxy::run(args)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Flows { input, flows, step, family } => judge_flows(&input, &flows, step, family),
+        Command::Flow { input, src, dst, port, proto, which, step, all, seed, json } => {
+            let case = kube_proxy::read_case(&input, &which)?;
+            if src.is_ipv4() != dst.is_ipv4() {
+                return Err("expected --src and --dst of one family".to_owned());
+            }
+            let flow = Flow { name: "packet".to_owned(), src, dst, port, proto };
+            let mode = case.modes(which.mode).first().copied().unwrap_or_default();
+            let explained = flows::explain(&case, &flow, mode, step, seed)?;
+            let text = match json {
+                true => serde_json::to_string_pretty(&explained).map_err(|e| e.to_string())? + "\n",
+                false => explained.text(all),
+            };
+            print(&text)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Kernels { json } => kernels(json),
@@ -116,6 +245,38 @@ fn read(path: &Path) -> Result<String, String> {
     }
     let bytes = std::fs::read(path).map_err(named)?;
     String::from_utf8(bytes).map_err(|e| format!("{}: not UTF-8: {e}", path.display()))
+}
+
+/// `4` or `6`
+fn family(text: &str) -> Result<Family, String> {
+    match text {
+        "4" => Ok(Family::V4),
+        "6" => Ok(Family::V6),
+        _ => Err("expected 4 or 6".to_owned()),
+    }
+}
+
+fn judge_flows(input: &Path, file: &Path, step: usize, family: Family) -> Result<ExitCode, String> {
+    let case = kube_proxy::read_case(input, &kube_proxy::Which::default())?;
+    let list = flows::read_flows(&read(file)?).map_err(|e| format!("{}: {e}", file.display()))?;
+    let report = flows::judge(&case, &list, family, step)?;
+    print(&(serde_json::to_string_pretty(&report).map_err(|e| e.to_string())? + "\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cluster_profiles() -> Result<ExitCode, String> {
+    let line = |p: &&workshop::kube::Cni| format!("{:<16} {}\n", p.name, p.summary);
+    print(&workshop::kube::PROFILES.iter().map(line).collect::<String>())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cluster_boxes(input: &Path, options: &ClusterOptions, node: Option<&str>) -> Result<ExitCode, String> {
+    let named = |e: String| format!("{}: {e}", input.display());
+    let objects = workshop::kube::objects(&read(input)?).map_err(named)?;
+    let kube = nflab::cluster::kube(objects, options).map_err(named)?;
+    let mut world = nflab::cluster::world(&kube).map_err(named)?;
+    print(&nflab::cluster::text(&mut world, &kube, node).map_err(named)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {

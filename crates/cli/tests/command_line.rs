@@ -32,6 +32,8 @@ fn help_is_everywhere() {
         &["--help"][..],
         &["replay", "--help"],
         &["kube-proxy", "--help"],
+        &["flows", "--help"],
+        &["flow", "--help"],
         &["kernels", "--help"],
         &["lab", "--help"],
         &["lab", "list", "--help"],
@@ -218,7 +220,7 @@ fn kube_proxy_writes_a_record() {
         (&["--mode", "userspace"], "expected iptables, ipvs or nftables"),
         (
             &["--mode", "nftables", "--kube-version", "1.27"],
-            "kube-proxy 1.27 has no mode nftables, which came with 1.29; expected 1.35",
+            "mode nftables of kube-proxy 1.27 is not modelled: mode nftables came with 1.29; expected 1.35",
         ),
         (
             &["--mode", "nftables", "--kube-version", "1.30"],
@@ -394,4 +396,118 @@ fn a_scenario_names_a_kernel_that_is_known() {
     assert!(!out.status.success());
     assert!(stderr(&out).contains("hosts.h.kernel"), "{}", stderr(&out));
     assert!(stderr(&out).contains("3.10, 4.19, 5.15, 6.1, 6.18"), "{}", stderr(&out));
+}
+
+/// A Service with one endpoint on node1, and a Node that has another name.
+const SMALL_CLUSTER: &str = "\
+kind: Service
+metadata: {name: web, namespace: shop}
+spec:
+  clusterIP: 10.96.0.10
+  ports: [{port: 80, targetPort: 8080}]
+---
+kind: EndpointSlice
+metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [10.244.1.10], nodeName: node1, conditions: {ready: true}}]
+---
+kind: Node
+metadata: {name: other}
+spec: {podCIDR: 10.244.7.0/24}
+status: {addresses: [{type: InternalIP, address: 192.168.0.7}]}
+";
+
+#[test]
+fn flows_are_judged_in_both_modes() {
+    let input = file("flows.yaml", SMALL_CLUSTER.as_bytes());
+    let flow = |name: &str, src: &str, port: u16| json!({"name": name, "src": src, "dst": "10.96.0.10", "port": port, "proto": "tcp", "else": 1});
+    // Names may repeat.
+    let list = json!({"flows": [flow("a", "10.244.1.99", 80), flow("a", "203.0.113.1", 80), flow("b", "10.244.1.99", 81)]});
+    let flows = file("flows.json", list.to_string().as_bytes());
+    let out = nflab(&["flows", input.to_str().unwrap(), flows.to_str().unwrap()]);
+    assert_eq!(stderr(&out), "");
+    let dnat = |masq: bool| json!({"kind": "dnat", "output": ["10.244.1.10:8080"], "masq": masq});
+    let none = json!({"kind": "none", "output": [], "masq": false});
+    let reject = json!({"kind": "verdict", "output": ["REJECT"], "masq": false});
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(
+        report,
+        json!({"flows": [
+            {"name": "a", "iptables": dnat(false), "nftables": dnat(false)},
+            {"name": "a", "iptables": dnat(true), "nftables": dnat(true)},
+            {"name": "b", "iptables": none, "nftables": reject},
+        ]})
+    );
+}
+
+#[test]
+fn flows_names_what_is_wrong() {
+    let input = file("flows2.yaml", SMALL_CLUSTER.as_bytes());
+    let flows = file("flows2.json", b"{\"flows\": [{\"name\": \"a\", \"src\": \"10.0.0\"}]}");
+    let (input, flows) = (input.to_str().unwrap(), flows.to_str().unwrap());
+    for (args, message) in [
+        (&["flows", input, flows][..], "invalid IP address syntax at line 1 column 40"),
+        (&["flows", input, flows, "--family", "5"], "expected 4 or 6"),
+        (&["flows", input], "the following required arguments were not provided"),
+        (&["flows", "/nonexistent", flows], "/nonexistent: "),
+    ] {
+        let out = nflab(args);
+        assert_eq!(out.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&out).contains(message), "{args:?}: {}", stderr(&out));
+    }
+}
+
+#[test]
+fn a_flow_is_explained() {
+    let input = file("flow.yaml", SMALL_CLUSTER.as_bytes());
+    let run = |args: &[&str]| {
+        let base = ["flow", input.to_str().unwrap(), "--dst", "10.96.0.10", "--port", "80"];
+        nflab(&[&base, args].concat())
+    };
+    let text = stdout(&run(&["--src", "203.0.113.1"]));
+    for part in [
+        "tcp 203.0.113.1:41000 -> 10.96.0.10:80 on other, in by eth0\nPREROUTING\n    mangle PREROUTING: policy ACCEPT\n  * nat PREROUTING 1: ",
+        "\n  > destination 10.96.0.10:80 becomes 10.244.1.10:8080\nFORWARD\n",
+        "\n  > source 203.0.113.1:41000 becomes 192.168.0.7:",
+        "\nanswer: goes to 10.244.1.10:8080 instead of 10.96.0.10:80: on its way by eth0, from 192.168.0.7:",
+        "-j DNAT --to-destination 10.244.1.10:8080\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let text = stdout(&run(&["--src", "192.168.0.7", "--mode", "nftables", "--all"]));
+    for part in [
+        "on other, sent by the node itself\nOUTPUT\n",
+        "meta l4proto tcp dnat to 10.244.1.10:8080\n",
+        "      no: ip saddr 10.244.1.10 (the packet: 192.168.0.7)\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let text =
+        stdout(&run(&["--src", "10.244.7.9", "--node", "other", "--proto", "udp", "--kube-version", "1.23"]));
+    assert!(text.contains("udp 10.244.7.9:41000 -> 10.96.0.10:80 on other, in by cni0\n"), "{text}");
+    assert!(text.contains("answer: goes to 10.96.0.10:80, as it was sent"), "{text}");
+    let json: Value = serde_json::from_slice(&run(&["--src", "10.244.1.10", "--json"]).stdout).unwrap();
+    assert_eq!(json["outcome"], json!({"kind": "dnat", "output": ["10.244.1.10:8080"], "masq": true}));
+    let part = &json["hooks"][0]["steps"][2]["parts"][0];
+    assert_eq!(*part, json!({"text": "-d 10.96.0.10/32", "ok": true, "seen": "10.96.0.10"}));
+    for (args, message) in [
+        (&["--src", "10.244.1.10", "--node", "none"][..], "there is no Node \"none\"; expected one of other"),
+        (&["--src", "::1"], "expected --src and --dst of one family"),
+        (
+            &["--src", "10.0.0.1", "--mode", "ipvs"],
+            "packets are not followed in mode ipvs; expected iptables or nftables",
+        ),
+        (&["--src", "10.0.0.1", "--step", "3"], "there is no step 3; expected a number from 1 to 1"),
+        (&["--src", "10.0.0"], "invalid value '10.0.0' for '--src <SRC>'"),
+        (&["--src", "10.0.0.1", "--proto", "icmp"], "invalid value 'icmp' for '--proto <PROTO>'"),
+    ] {
+        let out = run(args);
+        assert_eq!(out.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&out).contains(message), "{args:?}: {}", stderr(&out));
+    }
+    let wrong = file("flow-wrong.yaml", SMALL_CLUSTER.replace("port: 80,", "port: 80000,").as_bytes());
+    let out =
+        nflab(&["flow", wrong.to_str().unwrap(), "--src", "1.1.1.1", "--dst", "1.1.1.2", "--port", "1"]);
+    assert!(stderr(&out).contains(":5:18: expected a number from 1 to 65535"), "{}", stderr(&out));
 }

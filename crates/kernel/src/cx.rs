@@ -2,10 +2,8 @@
 
 use crate::event::{Event, What};
 use crate::id::JIFFY;
-use crate::{Cut, DevId, DropReason, Instant, NetnsId, PacketId, Skb, SocketId};
+use crate::{Chance, Cut, DevId, DropReason, Instant, NetnsId, PacketId, Skb, SocketId};
 use packet::Frame;
-use rand_core::Rng;
-use rand_pcg::Pcg32;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -96,8 +94,8 @@ pub struct Cx<'a> {
     pub now: Instant,
     /// The box in which this happens.
     pub netns: NetnsId,
-    /// Seeded generator, the same natively and in WebAssembly.
-    pub rng: &'a mut Pcg32,
+    /// Chance.
+    pub rng: &'a mut Chance,
     /// Id counters.
     pub ids: &'a mut Ids,
     /// Log; `None` in quiet mode.

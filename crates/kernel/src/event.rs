@@ -4,6 +4,7 @@ use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ExpectRow, Row};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::ipvs::{Endpoint, IpvsConn, ServiceId};
 use crate::netfilter::nat::Manip;
+use crate::netfilter::nftables::{NftBase, NftCheck, NftFamily, NftRule, NftVerdict};
 use crate::netfilter::xtables::{Check, Rule, TableId, Verdict};
 use crate::route::RouteEvent;
 use crate::{ConnId, DevId, DropReason, Instant, NetnsId, PacketId, SocketId};
@@ -116,6 +117,8 @@ pub enum What {
     HookSkipped(HookCtx),
     /// A table looked at a rule, or came to the end of a chain.
     Rule(Box<RuleStep>),
+    /// nf_tables looked at a rule, or came to the end of a chain.
+    Nft(Box<NftStep>),
     /// Conntrack says something of the packet.
     NfLog(Box<NfLog>),
     /// Conntrack looked the packet up.
@@ -210,6 +213,13 @@ pub enum What {
         /// What happened.
         step: NeighStep,
     },
+    /// A tunnel's device took the packet.
+    Tunnel {
+        /// The device.
+        dev: DevId,
+        /// What it did.
+        step: TunnelStep,
+    },
     /// TTL was decremented by forwarding.
     Forward {
         /// New TTL.
@@ -264,6 +274,25 @@ pub enum FragStep {
     /// A fragment that was part of a datagram leaves again, in the same memory, with a new header: who has not yet read
     /// what was captured of it before reads the new one.
     Reused,
+}
+
+/// What a tunnel did (net/ipv4/ip_tunnel_core.c).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TunnelStep {
+    /// The packet goes on inside another one.
+    Encapsulated {
+        /// The inner one.
+        before: Rc<Frame>,
+        /// The outer one.
+        after: Rc<Frame>,
+    },
+    /// The packet came out of another one.
+    Decapsulated {
+        /// The outer one.
+        before: Rc<Frame>,
+        /// The inner one.
+        after: Rc<Frame>,
+    },
 }
 
 /// What conntrack did with a packet.
@@ -370,6 +399,56 @@ pub enum RuleOutcome {
         checks: Vec<Check>,
     },
     /// The end of a user-defined chain.
+    Return,
+    /// The policy of a base chain.
+    Policy(Verdict),
+}
+
+/// One look at a rule of nf_tables, or the end of a chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NftStep {
+    /// Where.
+    pub ctx: HookCtx,
+    /// The base chain that is walked.
+    pub base: NftBase,
+    /// The table's family.
+    pub family: NftFamily,
+    /// The table.
+    pub table: Rc<str>,
+    /// The chain.
+    pub chain: Rc<str>,
+    /// It is the base chain.
+    pub is_base: bool,
+    /// Rule number from 1; at the end of a chain one more than its rules.
+    pub n: u32,
+    /// What happened.
+    pub outcome: NftOutcome,
+    /// The mark before the rule ran.
+    pub mark: u32,
+    /// The packet before the rule ran.
+    pub frame: Rc<Frame>,
+}
+
+/// What a look at a rule of nf_tables gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NftOutcome {
+    /// The rule did not match; the last check failed.
+    NoMatch {
+        /// The rule.
+        rule: Rc<NftRule>,
+        /// What each statement saw, in order.
+        checks: Vec<NftCheck>,
+    },
+    /// The rule ran to its end, or to a verdict.
+    Match {
+        /// The rule.
+        rule: Rc<NftRule>,
+        /// What each statement saw, in order.
+        checks: Vec<NftCheck>,
+        /// What follows.
+        verdict: NftVerdict,
+    },
+    /// The end of a regular chain.
     Return,
     /// The policy of a base chain.
     Policy(Verdict),

@@ -5,6 +5,7 @@
 //! chance and the log come in by [`Cx`], work for others goes out as [`Output`].
 
 pub mod bridge;
+mod chance;
 mod cx;
 pub mod dev;
 mod era;
@@ -12,6 +13,7 @@ pub mod event;
 mod fate;
 mod id;
 mod ipv4;
+mod ipv6;
 mod jhash;
 pub mod neigh;
 pub mod netfilter;
@@ -21,6 +23,7 @@ mod skb;
 pub mod socket;
 pub mod sysctl;
 
+pub use chance::{Chance, Script};
 pub use cx::{Cx, Ids, Output, Rest, Timer};
 pub use era::{Difference, Era, Held, Switch};
 pub use event::{Event, What};
@@ -28,6 +31,3 @@ pub use fate::{Cut, Delivery, DropReason, Journey};
 pub use id::{ConnId, DevId, Instant, NetnsId, PacketId, SocketId};
 pub use netns::{Modules, Netns, PutRoute, Refused};
 pub use skb::{Ct, NfBridge, PktType, Skb, SkbOwner};
-
-/// The generator of the engine: the same sequence natively and in WebAssembly.
-pub type Pcg = rand_pcg::Pcg32;

@@ -1,6 +1,6 @@
 //! Bytes of the layer above IP: what fragments carry. Everything else in the engine is values.
 
-use crate::{Icmp, IcmpBody, Ip, L4, Protocol, Tcp, TcpFlags, TcpOptions, Udp};
+use crate::{Icmp, Icmp6, IcmpBody, Ip, L4, Protocol, Tcp, TcpFlags, TcpOptions, Udp, icmp6_type};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -72,7 +72,7 @@ fn add_addr(sum: u32, addr: IpAddr) -> u32 {
 /// Where the checksum stands.
 fn checksum_at(proto: Protocol) -> Option<usize> {
     match proto {
-        Protocol::ICMP => Some(2),
+        Protocol::ICMP | Protocol::ICMPV6 => Some(2),
         Protocol::TCP => Some(16),
         Protocol::UDP | Protocol::UDPLITE => Some(6),
         _ => None,
@@ -120,6 +120,27 @@ fn parse_options(mut b: &[u8]) -> TcpOptions {
     o
 }
 
+/// A message of ICMP or ICMPv6 of that length, without its checksum.
+fn icmp_bytes((kind, code): (u8, u8), body: &IcmpBody, len: usize, out: &mut Vec<u8>) {
+    out.extend([kind, code, 0, 0]);
+    match body {
+        IcmpBody::Query { id, seq, payload } => {
+            out.extend(id.to_be_bytes());
+            out.extend(seq.to_be_bytes());
+            out.extend(payload);
+        }
+        IcmpBody::Error { gateway, mtu, inner, .. } => {
+            match gateway {
+                Some(g) => out.extend(g.octets()),
+                None => out.extend(u32::from(*mtu).to_be_bytes()),
+            }
+            inner.write(out);
+            out.truncate(len);
+        }
+        IcmpBody::Raw(data) => out.extend(data),
+    }
+}
+
 impl Ip {
     /// What follows the IP header, as it stands on the wire.
     pub fn payload_bytes(&self) -> Vec<u8> {
@@ -149,23 +170,11 @@ impl Ip {
                 t.checksum_ok
             }
             L4::Icmp(i) => {
-                out.extend([i.kind, i.code, 0, 0]);
-                match &i.body {
-                    IcmpBody::Query { id, seq, payload } => {
-                        out.extend(id.to_be_bytes());
-                        out.extend(seq.to_be_bytes());
-                        out.extend(payload);
-                    }
-                    IcmpBody::Error { gateway, mtu, inner, .. } => {
-                        match gateway {
-                            Some(g) => out.extend(g.octets()),
-                            None => out.extend(u32::from(*mtu).to_be_bytes()),
-                        }
-                        inner.write(&mut out);
-                        out.truncate(i.len());
-                    }
-                    IcmpBody::Raw(data) => out.extend(data),
-                }
+                icmp_bytes((i.kind, i.code), &i.body, i.len(), &mut out);
+                i.checksum_ok
+            }
+            L4::Icmp6(i) => {
+                icmp_bytes((i.kind, i.code), &i.body, i.len(), &mut out);
                 i.checksum_ok
             }
         };
@@ -191,8 +200,36 @@ impl Ip {
         sum == 0xffff
     }
 
+    /// The packet as another one carries it: header (its checksum is not written, a right one is meant) and payload. `None` if
+    /// it is not IPv4.
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        self.src_v4()?;
+        let mut out = Vec::with_capacity(self.total_len());
+        self.write(&mut out);
+        Some(out)
+    }
+
+    /// The packet that [`Ip::to_bytes`] wrote; `None` if these bytes are no whole IPv4 packet.
+    pub fn from_bytes(b: &[u8]) -> Option<Ip> {
+        let total = usize::from(be16(b, 2)?);
+        if b.first()? >> 4 != 4 || b.first()? & 15 < 5 || b.len() < total {
+            return None;
+        }
+        Ip::parse_quoted(b.get(..total)?)
+    }
+
     /// Header (without a checksum) and payload.
     fn write(&self, out: &mut Vec<u8>) {
+        if let (IpAddr::V6(src), IpAddr::V6(dst)) = (self.src, self.dst) {
+            let payload = self.payload_bytes();
+            out.extend((6 << 28 | u32::from(self.tos) << 20).to_be_bytes());
+            out.extend((payload.len() as u16).to_be_bytes());
+            out.extend([self.protocol().0, self.ttl]);
+            out.extend(src.octets());
+            out.extend(dst.octets());
+            out.extend(payload);
+            return;
+        }
         let flags = u16::from(self.frag.mf) << 13 | u16::from(self.frag.df) << 14;
         let frag = flags | (self.frag.offset / 8);
         out.extend([0x45, self.tos]);
@@ -211,6 +248,9 @@ impl Ip {
 
     /// The packet quoted in an ICMP error; what is missing behind its first eight bytes reads as zeros.
     fn parse_quoted(b: &[u8]) -> Option<Ip> {
+        if b.first()? >> 4 == 6 {
+            return Ip::parse_quoted6(b);
+        }
         let addr = |at| Some(IpAddr::V4(Ipv4Addr::from_bits(be32(b, at)?)));
         let (word, proto) = (be16(b, 6)?, Protocol(*b.get(9)?));
         let header = usize::from(b.first()? & 15) * 4;
@@ -225,6 +265,20 @@ impl Ip {
         if !ip.is_fragment() {
             ip.l4 = ip.headers().into_owned();
         }
+        Some(ip)
+    }
+
+    /// The same in an error of ICMPv6.
+    fn parse_quoted6(b: &[u8]) -> Option<Ip> {
+        let addr = |at: usize| {
+            let octets: [u8; 16] = b.get(at..at + 16)?.try_into().ok()?;
+            Some(IpAddr::from(octets))
+        };
+        let mut data = b.get(40..)?.to_vec();
+        data.resize(usize::from(be16(b, 4)?).max(data.len()), 0);
+        let mut ip = Ip::new(addr(8)?, addr(24)?, L4::Other(Protocol(*b.get(6)?), data));
+        (ip.tos, ip.ttl) = ((be16(b, 0)? >> 4) as u8, *b.get(7)?);
+        ip.l4 = ip.headers().into_owned();
         Some(ip)
     }
 
@@ -275,7 +329,8 @@ impl Ip {
 
     /// True if the packet is of a protocol that has a value here, but its bytes are not such a value.
     pub fn is_malformed(&self) -> bool {
-        let known = matches!(self.protocol(), Protocol::TCP | Protocol::UDP | Protocol::ICMP);
+        let known =
+            matches!(self.protocol(), Protocol::TCP | Protocol::UDP | Protocol::ICMP | Protocol::ICMPV6);
         known && !self.is_fragment() && matches!(self.l4, L4::Other(..))
     }
 
@@ -325,6 +380,24 @@ fn parse(src: IpAddr, dst: IpAddr, proto: Protocol, b: &[u8]) -> Option<L4> {
             };
             L4::Icmp(Icmp { kind, code, checksum_ok, body })
         }
+        Protocol::ICMPV6 => {
+            let (kind, code) = (*b.first()?, *b.get(1)?);
+            let body = match kind {
+                icmp6_type::ECHO_REQUEST | icmp6_type::ECHO_REPLY => {
+                    IcmpBody::Query { id: be16(b, 4)?, seq: be16(b, 6)?, payload: b.get(8..)?.to_vec() }
+                }
+                _ => match Ip::parse_quoted(b.get(8..)?).filter(|_| Icmp6::is_error_type(kind)) {
+                    Some(inner) => IcmpBody::Error {
+                        gateway: None,
+                        mtu: be16(b, 6)?,
+                        inner: Box::new(inner),
+                        quoted: u16::try_from(b.len() - 8).ok(),
+                    },
+                    None => IcmpBody::Raw(b.get(4..)?.to_vec()),
+                },
+            };
+            L4::Icmp6(Icmp6 { kind, code, checksum_ok, body })
+        }
         _ => return None,
     })
 }
@@ -362,6 +435,16 @@ mod tests {
     fn bytes_and_values_are_the_same_packet() {
         for value in values() {
             assert_eq!(value.whole(value.payload_bytes()), value);
+        }
+    }
+
+    #[test]
+    fn a_packet_in_a_packet_stays_what_it_is() {
+        for value in values() {
+            let bytes = value.to_bytes().unwrap();
+            assert_eq!(bytes.len(), value.total_len());
+            assert_eq!(Ip::from_bytes(&bytes), Some(value));
+            assert_eq!(Ip::from_bytes(&bytes[..bytes.len() - 1]), None);
         }
     }
 

@@ -1,13 +1,14 @@
-//! IPv4 (RFC 791); the family is part of every address.
+//! IPv4 (RFC 791) and IPv6 (RFC 8200); the family is part of every address.
 
-use crate::{Icmp, Port, Tcp, Udp};
+use crate::{Icmp, Icmp6, Port, Tcp, Udp};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// `NFPROTO_IPV4`
+    #[default]
     V4,
     /// `NFPROTO_IPV6`
     V6,
@@ -29,6 +30,8 @@ impl Protocol {
     pub const ICMP: Protocol = Protocol(1);
     /// 2
     pub const IGMP: Protocol = Protocol(2);
+    /// 4: an IPv4 packet in another.
+    pub const IPIP: Protocol = Protocol(4);
     /// 6
     pub const TCP: Protocol = Protocol(6);
     /// 17
@@ -41,6 +44,8 @@ impl Protocol {
     pub const ESP: Protocol = Protocol(50);
     /// 51
     pub const AH: Protocol = Protocol(51);
+    /// 58
+    pub const ICMPV6: Protocol = Protocol(58);
     /// 103
     pub const PIM: Protocol = Protocol(103);
     /// 132
@@ -100,7 +105,8 @@ pub struct Fragment {
     pub offset: u16,
 }
 
-/// An IP packet.
+/// An IP packet of either family: both addresses are of the same. An IPv6 packet has no extension headers, and of the fields
+/// below no `id` and no `frag`; its `ttl` is the hop limit, its `tos` the traffic class. Its flow label is 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ip {
     /// Source address.
@@ -131,6 +137,8 @@ pub enum L4 {
     Udp(Udp),
     /// Protocol 1.
     Icmp(Icmp),
+    /// Protocol 58.
+    Icmp6(Icmp6),
     /// Any other protocol, with its payload.
     Other(Protocol, Vec<u8>),
 }
@@ -141,6 +149,12 @@ impl Ip {
         Ip { src, dst, ttl: 64, tos: 0, id: 0, frag: Fragment::default(), gso_size: 0, l4 }
     }
 
+    /// The family of its addresses.
+    #[inline]
+    pub fn family(&self) -> Family {
+        Family::of(self.dst)
+    }
+
     /// The protocol number of the payload.
     #[inline]
     pub fn protocol(&self) -> Protocol {
@@ -148,6 +162,7 @@ impl Ip {
             L4::Tcp(_) => Protocol::TCP,
             L4::Udp(_) => Protocol::UDP,
             L4::Icmp(_) => Protocol::ICMP,
+            L4::Icmp6(_) => Protocol::ICMPV6,
             L4::Other(p, _) => *p,
         }
     }
@@ -155,12 +170,28 @@ impl Ip {
     /// Total length in bytes, IP header included.
     #[inline]
     pub fn total_len(&self) -> usize {
-        20 + match &self.l4 {
-            L4::Tcp(t) => t.len(),
-            L4::Udp(u) => 8 + u.payload.len(),
-            L4::Icmp(i) => i.len(),
-            L4::Other(_, data) => data.len(),
-        }
+        let header = if self.src.is_ipv4() { 20 } else { 40 };
+        header
+            + match &self.l4 {
+                L4::Tcp(t) => t.len(),
+                L4::Udp(u) => 8 + u.payload.len(),
+                L4::Icmp(i) => i.len(),
+                L4::Icmp6(i) => i.len(),
+                L4::Other(_, data) => data.len(),
+            }
+    }
+
+    /// Length of the longest of the packets that this one stands for ([`Ip::gso_size`]), its own length if it stands for itself.
+    pub fn segment_len(&self) -> usize {
+        let payload = match (&self.l4, self.gso_size) {
+            (_, 0) => return self.total_len(),
+            (L4::Tcp(t), _) => t.payload.len(),
+            // A segment that a tunnel carries.
+            (L4::Udp(u), _) => u.payload.get(8 + 14..).map_or(0, inner_payload),
+            (L4::Other(_, b), _) => inner_payload(b),
+            (L4::Icmp(_) | L4::Icmp6(_), _) => 0,
+        };
+        self.total_len() - payload + usize::from(self.gso_size).min(payload)
     }
 
     /// Source and destination port of a protocol that has them; not of a later fragment.
@@ -203,6 +234,12 @@ impl Ip {
             _ => None,
         }
     }
+}
+
+/// Bytes of payload of the TCP segment in an IPv4 packet.
+fn inner_payload(packet: &[u8]) -> usize {
+    let header = packet.get(20 + 12).map_or(0, |words| usize::from(words >> 4) * 4);
+    packet.len().saturating_sub(20 + header)
 }
 
 #[inline]

@@ -4,7 +4,7 @@ use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
 use crate::sequence::InitialNumbers;
 use kernel::{
-    Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Pcg, Rest, Skb, SocketId, Timer,
+    Chance, Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Rest, Skb, SocketId, Timer,
 };
 use litemap::LiteMap;
 use packet::Frame;
@@ -75,7 +75,7 @@ impl Eq for Due {}
 #[derive(Clone, Debug)]
 pub struct World {
     now: Instant,
-    rng: Pcg,
+    rng: Chance,
     ids: Ids,
     hosts: Vec<Netns>,
     links: LiteMap<(NetnsId, DevId), (NetnsId, DevId)>,
@@ -112,7 +112,7 @@ impl World {
     pub fn new(seed: u64) -> World {
         World {
             now: Instant(0),
-            rng: Pcg::new(seed, STREAM),
+            rng: Chance::new(seed, STREAM),
             ids: Ids::default(),
             hosts: Vec::new(),
             links: LiteMap::new(),

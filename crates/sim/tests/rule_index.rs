@@ -7,7 +7,7 @@ use kernel::dev::DevKind;
 use kernel::neigh::Nud;
 use kernel::netfilter::conntrack::Row;
 use kernel::netfilter::xtables::{Counters, RuleStates, TableId};
-use kernel::{Cx, DevId, Event, Ids, Instant, NetnsId, Output, PacketId, Pcg};
+use kernel::{Chance, Cx, DevId, Event, Ids, Instant, NetnsId, Output, PacketId};
 use packet::{
     Fragment, Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp,
 };
@@ -174,7 +174,7 @@ fn run(text: &str, packets: &[Ip], quiet: bool) -> End {
         ns.load_table_with_state(ParsedTable::load(table)).unwrap();
     }
     let (mut rng, mut ids, mut events, mut left) =
-        (Pcg::new(1, 1), Ids::default(), Vec::<Event>::new(), Vec::new());
+        (Chance::new(1, 1), Ids::default(), Vec::<Event>::new(), Vec::new());
     let mut out = Vec::new();
     for (n, ip) in (1u64..).zip(packets) {
         let frame =
@@ -201,7 +201,7 @@ fn run(text: &str, packets: &[Ip], quiet: bool) -> End {
         state: state.into_iter().flatten().collect(),
         flows: ns.ct.rows(Instant(0)),
         events: ids.events(),
-        draw: PacketId(rand_core::Rng::next_u32(&mut rng)),
+        draw: PacketId(rng.next_u32()),
     }
 }
 

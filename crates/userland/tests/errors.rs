@@ -201,7 +201,7 @@ fn bad_address() {
     rule("-A INPUT -s 10.0.0.0/33", "10.0.0.0/33", "\"33\" is not a mask", mask);
     let name = "expected an IPv4 address such as 10.0.0.1 (names are not looked up)";
     rule("-A INPUT -d example.org", "example.org", "\"example.org\" is a name, not an address", name);
-    let six = "expected an IPv4 address (IPv6 is not modelled)";
+    let six = "expected an IPv4 address";
     rule("-A INPUT -d fd00::1/128", "fd00::1/128", "\"fd00::1\" is an IPv6 address", six);
     let list = "expected a single address or network behind !";
     rule("-A INPUT ! -s 1.1.1.1,2.2.2.2", "1.1.1.1,2.2.2.2", "! with a list of addresses", list);

@@ -87,7 +87,7 @@ const BASE: &str = "*filter\n:INPUT DROP [1:2]\n:A - [0:0]\n:B - [0:0]\n[3:4] -A
 #[test]
 fn noflush_keeps_what_the_text_does_not_name() {
     let text = "*filter\n:A - [0:0]\n:C - [0:0]\n[1:1] -A A -j C\nCOMMIT\n";
-    let table = on(BASE, text, RestoreOptions { noflush: true, counters: true });
+    let table = on(BASE, text, RestoreOptions { noflush: true, counters: true, ..RestoreOptions::default() });
     let chain = |name: &str| usize::from(table.rules.chain(name).unwrap().0);
     let (a, b, input) = (chain("A"), chain("B"), chain("INPUT"));
     assert_eq!(table.lines[a], [Some(4)]);
@@ -111,7 +111,7 @@ fn without_noflush_only_the_policies_stay() {
 
 #[test]
 fn a_commit_that_changes_nothing_leaves_the_policies_counters() {
-    let options = RestoreOptions { noflush: true, counters: true };
+    let options = RestoreOptions { noflush: true, counters: true, ..RestoreOptions::default() };
     for text in ["*filter\nCOMMIT\n", "*filter\n:INPUT - [9:9]\nCOMMIT\n"] {
         assert_eq!(on(BASE, text, options).policy[0].packets, 1, "{text}");
     }

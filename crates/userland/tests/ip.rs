@@ -161,7 +161,7 @@ fn links() {
 
 #[test]
 fn ip_refuses_what_it_does_not_know() {
-    let objects = "expected one of address, addr, link, neighbor, neighbour, neigh, route, rule";
+    let objects = "expected one of address, addr, link, neighbor, neighbour, neigh, route, rule, tunnel";
     ip_refuses("ip foo", "foo", "unknown word \"foo\"", objects);
     ip_refuses("ip nexthop add id 1 dev eth0", "nexthop", "\"nexthop\" is not modelled", objects);
     ip_refuses(
@@ -190,7 +190,7 @@ fn ip_refuses_what_it_does_not_know() {
         "ip addr add fd00::1/64 dev eth0",
         "fd00::1/64",
         "\"fd00::1\" is an IPv6 address",
-        "expected an IPv4 address (IPv6 is not modelled)",
+        "expected an IPv4 address",
     );
     let words = "expected one of via, dev, src, metric, scope, table, proto, onlink, mtu, nexthop";
     ip_refuses(

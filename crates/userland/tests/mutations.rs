@@ -175,7 +175,7 @@ proptest! {
                 kernel::netfilter::xtables::LoadedTable::new(kernel::netfilter::xtables::RuleSet::empty(table))
             })
         };
-        let options = RestoreOptions { noflush: true, counters: true };
+        let options = RestoreOptions { noflush: true, counters: true, ..RestoreOptions::default() };
         if let Err(all) = apply_restore(&existing, text, options) {
             sound(&all, &bytes)?;
         }

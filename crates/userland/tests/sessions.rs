@@ -8,6 +8,7 @@
 mod common;
 
 use common::{Store, shell_words};
+use packet::Family;
 use userland::iptables::{Output, iptables, iptables_restore, iptables_save};
 
 #[derive(Default)]
@@ -42,7 +43,9 @@ fn play(session: &str) -> usize {
     let steps = steps(session);
     for step in &steps {
         let argv = shell_words(&step.command);
-        let mut out = match argv[0].as_str() {
+        let program = argv[0].replace("ip6tables", "iptables");
+        store.family = if program == argv[0] { Family::V4 } else { Family::V6 };
+        let mut out = match program.as_str() {
             "iptables" => iptables(&mut store, &argv),
             "iptables-save" => iptables_save(&mut store, &argv, "DATE"),
             "iptables-restore" => iptables_restore(&mut store, &argv, &step.input),
@@ -67,6 +70,7 @@ macro_rules! sessions {
 }
 
 sessions! {
+    ip6tables "ip6tables" 127,
     rules_basic "rules-basic" 120,
     rules_ports "rules-ports" 123,
     rules_nat "rules-nat" 56,

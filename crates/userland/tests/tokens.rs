@@ -173,7 +173,7 @@ fn target_with_options_is_one_token() {
 /// each token of the rule, in the order in which it looked.
 fn seen(rule: &str) -> Vec<(String, String)> {
     use kernel::event::{RuleOutcome, What};
-    use kernel::{Cx, Ids, Instant, Netns, NetnsId, PacketId, Pcg, dev::DevKind};
+    use kernel::{Chance, Cx, Ids, Instant, Netns, NetnsId, PacketId, dev::DevKind};
     use packet::{Frame, Ip, L4, Mac, Payload, Tcp, TcpFlags, TcpOptions};
 
     let text = format!("*mangle\n-A PREROUTING {rule}\nCOMMIT\n");
@@ -201,7 +201,7 @@ fn seen(rule: &str) -> Vec<(String, String)> {
     };
     let ip = Ip::new([10, 0, 0, 9].into(), [10, 0, 0, 1].into(), L4::Tcp(tcp));
     let frame = Frame { src: Mac([2, 0, 0, 0, 0, 9]), dst: mac, payload: Payload::Ip(ip) };
-    let (mut rng, mut ids, mut log, mut out) = (Pcg::new(1, 1), Ids::default(), Vec::new(), Vec::new());
+    let (mut rng, mut ids, mut log, mut out) = (Chance::new(1, 1), Ids::default(), Vec::new(), Vec::new());
     let mut cx = Cx {
         now: Instant(0),
         netns: NetnsId(0),

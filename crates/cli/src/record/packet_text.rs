@@ -46,6 +46,14 @@ pub fn ip_text(ip: &Ip, whole: bool) -> String {
                 _ => Ok(()),
             }
         }
+        L4::Icmp6(i) => {
+            let _ = write!(s, "icmpv6 {src}>{dst} type={} code={}", i.kind, i.code);
+            match &i.body {
+                IcmpBody::Query { id, .. } => write!(s, " id={id}"),
+                IcmpBody::Error { inner, .. } if whole => write!(s, " {{{}}}", ip_text(inner, false)),
+                _ => Ok(()),
+            }
+        }
         // Eight bytes of TCP tell the ports.
         L4::Other(Protocol::TCP, bytes) if bytes.len() >= 8 => {
             let (sport, dport) = ip.ports().unwrap_or_default();

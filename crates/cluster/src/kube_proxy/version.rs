@@ -149,6 +149,10 @@ pub struct Features {
     pub kubelet_firewall: bool,
     /// The kubelet protects the node's loopback addresses in KUBE-FIREWALL.
     pub kubelet_guards_loopback: bool,
+    /// The kubelet keeps KUBE-KUBELET-CANARY, by which it sees that somebody has flushed the tables.
+    pub kubelet_canary: bool,
+    /// The kubelet keeps KUBE-IPTABLES-HINT, by which others see which iptables it uses.
+    pub kubelet_hint: bool,
     /// The jumps to KUBE-FIREWALL are made before the one to KUBE-POSTROUTING.
     pub early_firewall_jump: bool,
     /// KUBE-FW ends in a rule that is only a comment.
@@ -200,7 +204,9 @@ impl Features {
             partial_sync: since(V1_27),
             localhost_node_ports: since(V1_27),
             kubelet_firewall: !since(V1_27),
-            kubelet_guards_loopback: since(V1_23) && !since(V1_27),
+            kubelet_guards_loopback: since(V1_23),
+            kubelet_canary: since(V1_17),
+            kubelet_hint: since(V1_25),
             early_firewall_jump: version == V1_27,
             firewall_note: since(V1_27),
             masks_ranges: since(V1_30),

@@ -3,12 +3,13 @@
 use super::conntrack::{ct_probe, nf_confirm, nf_conntrack_in};
 use super::hook::{HookFn, HookPoint, InetHook};
 use super::ipvs::{ip_vs_forward_icmp, ip_vs_in, ip_vs_out};
-use super::nat::nf_nat_ipv4_fn;
+use super::nat::{nf_nat_inet_fn, nf_nat_ipv4_fn};
+use super::nftables::{ChainType, NftBase, nft_do_chain};
 use super::xtables::{RouteKey, TableId, Verdict, ipt_do_table, only_policy};
 use crate::event::{HookCtx, What};
 use crate::ipv4::{ip_route_me_harder, ipv4_conntrack_defrag};
 use crate::{Cut, Cx, DevId, Netns, Skb};
-use packet::Family;
+use packet::{Family, Ip};
 
 /// Runs the functions of a hook in the order of their priority. `Ok` gives the packet back, changed perhaps; `Err`
 /// means that it ended here.
@@ -60,11 +61,71 @@ pub(crate) fn nf_hook(
     Ok(skb)
 }
 
+/// As [`nf_hook`] for a packet of either family.
+pub(crate) fn nf_hook_of(
+    ns: &mut Netns,
+    hook: InetHook,
+    skb: Skb,
+    indev: Option<DevId>,
+    outdev: Option<DevId>,
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
+    match skb.ip().map_or(Family::V4, Ip::family) {
+        Family::V4 => nf_hook(ns, hook, skb, indev, outdev, cx),
+        Family::V6 => nf_hook6(ns, hook, skb, indev, outdev, cx),
+    }
+}
+
+/// `nf_hook` for IPv6, where there are no fragments, no IPVS and no br_netfilter here.
+fn nf_hook6(
+    ns: &mut Netns,
+    hook: InetHook,
+    mut skb: Skb,
+    indev: Option<DevId>,
+    outdev: Option<DevId>,
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
+    let point = HookPoint { family: Family::V6, hook };
+    let ctx = HookCtx { family: Family::V6, hook, indev, outdev, physin: None, physout: None };
+    if ns.hooks.get(point, 0).is_some() {
+        cx.emit(skb.id, || What::Hook(ctx.clone()));
+    }
+    let mut n = 0;
+    while let Some(func) = ns.hooks.get(point, n) {
+        n += 1;
+        skb = match func {
+            HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx)?,
+            HookFn::Table(table) => {
+                if let Err(reason) = ipt_do_table(ns, table, &mut skb, &ctx, cx) {
+                    return Err(cx.drop(&skb, reason));
+                }
+                skb
+            }
+            HookFn::Nft(base) => {
+                if let Err(reason) = nft_do_chain(ns, base, &mut skb, &ctx, cx) {
+                    return Err(cx.drop(&skb, reason));
+                }
+                skb
+            }
+            HookFn::Nat => nf_nat_inet_fn(ns, skb, &ctx, cx)?,
+            HookFn::Confirm => nf_confirm(ns, skb, &ctx, cx)?,
+            HookFn::Sabotage
+            | HookFn::Defrag
+            | HookFn::CtProbe
+            | HookFn::IpvsIn
+            | HookFn::IpvsForwardIcmp
+            | HookFn::IpvsOut => skb,
+        };
+    }
+    Ok(skb)
+}
+
 /// Functions that most packets do not meet, apart from those that they do.
 #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
 fn rare_hook(ns: &mut Netns, func: HookFn, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
     match func {
         HookFn::Defrag => ipv4_conntrack_defrag(ns, skb, ctx.hook, cx),
+        HookFn::Nft(base) => nft_hook(ns, base, skb, ctx, cx),
         HookFn::IpvsIn => ip_vs_in(ns, skb, ctx, cx),
         HookFn::IpvsForwardIcmp => ip_vs_forward_icmp(ns, skb, ctx, cx),
         HookFn::IpvsOut => ip_vs_out(ns, skb, ctx, cx),
@@ -93,6 +154,19 @@ fn table_hook(
         None => ipt_do_table(ns, table, &mut skb, ctx, cx),
     };
     if let Err(reason) = said {
+        return Err(cx.drop(&skb, reason));
+    }
+    if reroutes && RouteKey::of(&skb) != before {
+        return ip_route_me_harder(ns, skb, cx);
+    }
+    Ok(skb)
+}
+
+/// `nft_do_chain_ipv4`, and `nf_route_table_hook4` for chains of type route, after which a packet may need another route.
+fn nft_hook(ns: &mut Netns, base: NftBase, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let reroutes = base.kind == ChainType::Route;
+    let before = reroutes.then(|| RouteKey::of(&skb)).flatten();
+    if let Err(reason) = nft_do_chain(ns, base, &mut skb, ctx, cx) {
         return Err(cx.drop(&skb, reason));
     }
     if reroutes && RouteKey::of(&skb) != before {

@@ -1,5 +1,6 @@
 //! Hooks as data: one list sorted by priority (`struct nf_hook_ops`, include/linux/netfilter.h).
 
+use super::nftables::NftBase;
 use super::xtables::TableId;
 use packet::Family;
 use std::fmt;
@@ -98,8 +99,10 @@ pub enum HookFn {
     CtProbe,
     /// `iptable_*_hook` (net/ipv4/netfilter/iptable_*.c), all tables but nat
     Table(TableId),
-    /// `nf_nat_ipv4_*` (net/netfilter/nf_nat_proto.c): NAT, which asks the nat table when it must
+    /// `nf_nat_ipv4_*` (net/netfilter/nf_nat_proto.c): NAT, which asks the nat table and chains of type nat when it must
     Nat,
+    /// `nft_do_chain_*` (net/netfilter/nft_chain_filter.c, nft_chain_nat.c, nft_chain_route.c): a base chain of nf_tables
+    Nft(NftBase),
     /// `ip_vs_in_hook` (net/netfilter/ipvs/ip_vs_core.c): requests
     IpvsIn,
     /// `ip_vs_out_hook` (net/netfilter/ipvs/ip_vs_core.c): answers
@@ -125,23 +128,67 @@ pub struct HookOps {
 #[derive(Clone, Debug, Default)]
 pub struct HookList {
     ops: [[Vec<HookOps>; InetHook::ALL.len()]; 2],
+    /// What NAT asks at its hooks, whatever else is registered there (`struct nf_nat_lookup_hook_priv`).
+    nat: [[Vec<HookOps>; InetHook::ALL.len()]; 2],
+}
+
+/// The hooks of NAT itself (`nf_nat_ipv4_ops`), and their priorities.
+const NAT_HOOKS: [(InetHook, i32); 4] = [
+    (InetHook::PreRouting, priority::NAT_DST),
+    (InetHook::PostRouting, priority::NAT_SRC),
+    (InetHook::LocalOut, priority::NAT_DST),
+    (InetHook::LocalIn, priority::NAT_SRC),
+];
+
+fn insert(list: &mut Vec<HookOps>, ops: HookOps) {
+    if list.contains(&ops) {
+        return;
+    }
+    let at = list.partition_point(|o| o.priority < ops.priority);
+    list.insert(at, ops);
 }
 
 impl HookList {
     /// `nf_register_net_hook`: at equal priority the newest registration runs first. Registering twice is the same
     /// as once.
     pub fn register(&mut self, ops: HookOps) {
-        let list = &mut self.ops[ops.point.family as usize][ops.point.hook as usize];
-        if list.contains(&ops) {
-            return;
+        insert(&mut self.ops[ops.point.family as usize][ops.point.hook as usize], ops);
+    }
+
+    /// `nf_nat_register_fn`: NAT asks this too at that hook. With the first of a family NAT comes to all its hooks.
+    pub fn register_nat(&mut self, ops: HookOps) {
+        let family = ops.point.family;
+        for (hook, priority) in NAT_HOOKS {
+            self.register(HookOps { point: HookPoint { family, hook }, priority, func: HookFn::Nat });
         }
-        let at = list.partition_point(|o| o.priority < ops.priority);
-        list.insert(at, ops);
+        insert(&mut self.nat[family as usize][ops.point.hook as usize], ops);
+    }
+
+    /// `nf_nat_unregister_fn`: with the last one NAT goes.
+    pub fn unregister_nat(&mut self, func: HookFn) {
+        for (lists, ops) in self.nat.iter_mut().zip(&mut self.ops) {
+            let had = lists.iter().any(|l| !l.is_empty());
+            lists.iter_mut().for_each(|list| list.retain(|o| o.func != func));
+            if had && lists.iter().all(Vec::is_empty) {
+                ops.iter_mut().for_each(|list| list.retain(|o| o.func != HookFn::Nat));
+            }
+        }
+    }
+
+    /// The `n`th that NAT asks at a hook.
+    #[inline]
+    pub fn nat(&self, point: HookPoint, n: usize) -> Option<HookFn> {
+        self.nat[point.family as usize][point.hook as usize].get(n).map(|o| o.func)
     }
 
     /// `nf_unregister_net_hook`
     pub fn unregister(&mut self, func: HookFn) {
         self.ops.iter_mut().flatten().for_each(|list| list.retain(|o| o.func != func));
+    }
+
+    /// The same in one family only.
+    pub fn unregister_of(&mut self, family: Family, func: HookFn) {
+        self.ops[family as usize].iter_mut().for_each(|list| list.retain(|o| o.func != func));
     }
 
     /// The function at place `n` of a hook's list.

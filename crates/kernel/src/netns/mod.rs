@@ -6,6 +6,7 @@ mod module;
 mod netfilter;
 mod parameter;
 mod settings;
+mod trial;
 
 pub use module::{MODULES, Module, ModuleError};
 pub use parameter::InsertError;
@@ -16,11 +17,13 @@ use crate::bridge::{Bridge, FdbEntry, PortFlags};
 use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::ipv4::IcmpCredit;
 use crate::ipv4::{FragQueues, frag_timer};
+use crate::ipv6::Addrs6;
 use crate::neigh::{NeighTable, neigh_timer};
 use crate::netfilter::conntrack::{Conntrack, TemplateId, ct_kill, expire_expectations, flush_expectations};
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
 use crate::netfilter::ipvs::Ipvs;
+use crate::netfilter::nftables::Nftables;
 use crate::netfilter::xtables::matches::{Nfacct, RecentTables};
 use crate::netfilter::xtables::{Entries, LoadedTable, TableId};
 use crate::route::{Fib, Peer, Pmtu};
@@ -30,7 +33,7 @@ use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, SkbOwner, Timer};
 use ipnet::Ipv4Net;
 use litemap::LiteMap;
 use packet::{Frame, Ip, L4, Mac, Payload, Protocol};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 /// `GC_SCAN_INTERVAL_MAX`: in a quiet table an entry may be over for so long, in microseconds, until the scan finds it.
@@ -98,6 +101,8 @@ pub struct Netns {
     pub ipsets: IpSets,
     /// Virtual servers.
     pub ipvs: Ipvs,
+    /// Tables of nf_tables; changed by [`Netns::commit_nftables`].
+    pub nft: Nftables,
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
@@ -108,6 +113,7 @@ pub struct Netns {
     pub(crate) redirects: LiteMap<Ipv4Addr, Ipv4Addr>,
     pub(crate) pmtu: LiteMap<Ipv4Addr, Pmtu>,
     pub(crate) frags: FragQueues,
+    pub(crate) addrs6: Addrs6,
     /// Something from outside is being processed: no program is in a call.
     pub(crate) softirq: bool,
     /// A message of ICMP is on its way out (`icmp_xmit_lock`).
@@ -122,9 +128,11 @@ pub struct Netns {
     net_ratelimit: log::RateLimit,
     devices: Vec<Device>,
     tables: [Option<LoadedTable>; 5],
+    tables6: [Option<LoadedTable>; 5],
     /// Of each table, once a packet has needed them.
     entries: [Option<Rc<Entries>>; 5],
     table_order: Vec<TableId>,
+    table_order6: Vec<TableId>,
     probe: bool,
     /// The marks of the templates of `-j CT` that have one.
     template_marks: LiteMap<TemplateId, u32>,
@@ -148,6 +156,7 @@ impl Netns {
             ct: Conntrack::new(),
             ipsets: IpSets::default(),
             ipvs: Ipvs::default(),
+            nft: Nftables::default(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
             recent: RecentTables::new(),
@@ -156,6 +165,7 @@ impl Netns {
             redirects: LiteMap::new(),
             pmtu: LiteMap::new(),
             frags: FragQueues::default(),
+            addrs6: Addrs6::default(),
             softirq: false,
             icmp_busy: false,
             icmp_credit: IcmpCredit::default(),
@@ -165,8 +175,10 @@ impl Netns {
             net_ratelimit: log::RateLimit::default(),
             devices: Vec::new(),
             tables: [const { None }; 5],
+            tables6: [const { None }; 5],
             entries: [const { None }; 5],
             table_order: Vec::new(),
+            table_order6: Vec::new(),
             probe: false,
             template_marks: LiteMap::new(),
             module_order: Vec::new(),
@@ -176,6 +188,7 @@ impl Netns {
         if let Ok(net) = Ipv4Net::new(Ipv4Addr::LOCALHOST, 8) {
             let _ = ns.add_addr(lo, IfAddr::new(net));
         }
+        ns.add_addr6(lo, Ipv6Addr::LOCALHOST.into());
         ns
     }
 
@@ -202,10 +215,14 @@ impl Netns {
         frame
     }
 
-    /// A packet that was sent over `lo` comes back in, or the host's own copy of what it has sent to all.
+    /// A packet that was sent over `lo` comes back in, or the host's own copy of what it has sent to all, or what came out of a
+    /// tunnel.
     pub fn receive_loopback(&mut self, mut skb: Skb, cx: &mut Cx<'_>) {
         let outer = std::mem::replace(&mut self.softirq, true);
+        let tunnel =
+            |d: DevId| matches!(self.device(d).map(|d| &d.kind), Some(DevKind::Vxlan(_) | DevKind::Ipip(_)));
         let _ = match skb.dev {
+            Some(dev) if tunnel(dev) => dev::netif_rx(self, skb, dev, cx),
             // Neither a capture nor a bridge sees such a copy.
             Some(dev) if dev != DevId(0) => crate::ipv4::ip_rcv(self, skb, dev, cx),
             _ => {
@@ -450,6 +467,11 @@ impl Netns {
             DevKind::Bridge(b) => Some(b),
             _ => None,
         }
+    }
+
+    /// What kind of device it is, for writing.
+    pub(crate) fn device_kind_mut(&mut self, id: DevId) -> Option<&mut DevKind> {
+        self.devices.get_mut(id.index()).map(|d| &mut d.kind)
     }
 
     pub(crate) fn is_up(&self, id: DevId) -> bool {

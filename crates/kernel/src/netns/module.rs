@@ -110,7 +110,7 @@ impl Netns {
 
     /// How many rules of the target CT name a helper.
     fn helper_rules(&self, kind: HelperKind) -> usize {
-        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        let rules = self.all_tables().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
         let names = |r: &&Rule| matches!(&r.target, Target::Ct(ct) if ct.template.helper.is_some_and(|h| h.kind == kind));
         rules.filter(|r| names(&r.as_ref())).count()
     }

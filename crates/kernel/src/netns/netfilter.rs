@@ -6,6 +6,8 @@ use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, pri
 use crate::netfilter::ipvs::{
     DestSpec, Endpoint, IpvsError, ServiceId, ServiceSpec, ip_vs_conn_gc, ip_vs_flush_nodest,
 };
+#[cfg(feature = "nft")]
+use crate::netfilter::nftables::Nftables;
 use crate::netfilter::xtables::matches::{Match, recent_tables_for};
 use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::{Entries, LoadedTable, Rule, RuleSet, RuleSetError, TableId};
@@ -52,14 +54,41 @@ impl Netns {
         }
     }
 
-    /// A table, if it is loaded in this namespace.
+    /// An IPv4 table, if it is loaded in this namespace.
     pub fn table(&self, table: TableId) -> Option<&LoadedTable> {
         self.tables[table as usize].as_ref()
     }
 
-    /// The loaded tables, the one that was first used last in front: the order of iptables-save.
+    /// A table of either family.
+    pub fn table_of(&self, family: Family, table: TableId) -> Option<&LoadedTable> {
+        match family {
+            Family::V4 => self.table(table),
+            Family::V6 => self.tables6[table as usize].as_ref(),
+        }
+    }
+
+    /// The loaded IPv4 tables, the one that was first used last in front: the order of iptables-save.
     pub fn loaded_tables(&self) -> &[TableId] {
         &self.table_order
+    }
+
+    /// The same for either family: ip6tables-save has an order of its own.
+    pub fn loaded_tables_of(&self, family: Family) -> &[TableId] {
+        match family {
+            Family::V4 => &self.table_order,
+            Family::V6 => &self.table_order6,
+        }
+    }
+
+    pub(crate) fn table_of_mut(&mut self, family: Family, table: TableId) -> Option<&mut LoadedTable> {
+        match family {
+            Family::V4 => self.table_mut(table),
+            Family::V6 => self.tables6[table as usize].as_mut(),
+        }
+    }
+
+    pub(super) fn all_tables(&self) -> impl Iterator<Item = &LoadedTable> {
+        self.tables.iter().chain(&self.tables6).flatten()
     }
 
     pub(crate) fn table_mut(&mut self, table: TableId) -> Option<&mut LoadedTable> {
@@ -90,20 +119,29 @@ impl Netns {
     /// As [`Netns::load_table`], with counters.
     pub fn load_table_with_state(&mut self, loaded: LoadedTable) -> Result<(), RuleSetError> {
         loaded.rules.check()?;
-        let table = loaded.rules.table;
+        let (family, table) = (loaded.rules.family, loaded.rules.table);
         self.request_modules(&loaded.rules);
         if table == TableId::Raw {
             // nf_ct_ecache_ext_add: a template made while nobody listens has no place for its masks.
             self.ct.masks = self.ct.settings.events != 2 || self.ct.listened;
             self.template_marks.clear();
         }
-        self.tables[table as usize] = Some(loaded);
-        self.entries[table as usize] = None;
-        self.forget_recent_tables();
-        if !self.table_order.contains(&table) {
-            self.table_order.insert(0, table);
+        let order = match family {
+            Family::V4 => {
+                self.tables[table as usize] = Some(loaded);
+                self.entries[table as usize] = None;
+                &mut self.table_order
+            }
+            Family::V6 => {
+                self.tables6[table as usize] = Some(loaded);
+                &mut self.table_order6
+            }
+        };
+        if !order.contains(&table) {
+            order.insert(0, table);
         }
-        self.register_table(table);
+        self.forget_recent_tables();
+        self.register_table(family, table);
         self.update_conntrack();
         Ok(())
     }
@@ -144,7 +182,8 @@ impl Netns {
         if self.recent.is_empty() {
             return;
         }
-        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        let tables = self.tables.iter().chain(&self.tables6).flatten();
+        let rules = tables.flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
         let used: Vec<&str> = rules
             .flat_map(|r| &r.matches)
             .filter_map(|m| match m {
@@ -157,13 +196,13 @@ impl Netns {
 
     /// How many matches in the rules of all tables name an object of nfacct: it is in use by them.
     pub fn nfacct_references(&self, name: &str) -> usize {
-        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        let rules = self.all_tables().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
         rules.flat_map(|r| &r.matches).filter(|m| matches!(m, Match::Nfacct(n) if n.name == name)).count()
     }
 
     /// How often the rules of all tables and lists use a set: its References. The set is in use by them.
     pub fn set_references(&self, name: &str) -> usize {
-        let rules = self.tables.iter().flatten().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        let rules = self.all_tables().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
         let uses = |r: &Rule| {
             let target = match &r.target {
                 Target::Set(t) => t.sets().filter(|s| *s == name).count(),
@@ -179,37 +218,71 @@ impl Netns {
         &self.hooks
     }
 
-    fn register_table(&mut self, table: TableId) {
-        let func = if table == TableId::Nat { HookFn::Nat } else { HookFn::Table(table) };
+    fn register_table(&mut self, family: Family, table: TableId) {
+        let func = HookFn::Table(table);
         for &hook in table.hooks() {
-            let point = HookPoint { family: Family::V4, hook };
-            self.hooks.register(HookOps { point, priority: table.priority(hook), func });
+            let point = HookPoint { family, hook };
+            let ops = HookOps { point, priority: table.priority(hook), func };
+            match table {
+                TableId::Nat => self.hooks.register_nat(ops),
+                _ => self.hooks.register(ops),
+            }
         }
     }
 
-    /// `nf_ct_netns_get`: conntrack runs while somebody needs it.
+    /// `nf_tables_commit`: the tables that a transaction has made take the place of the others. New base chains are registered,
+    /// those that are gone are not any more, and conntrack is turned on or off as the rules ask. What does not stand is refused
+    /// before ([`NftTable::validate`](crate::netfilter::nftables::NftTable::validate)).
+    #[cfg(feature = "nft")]
+    pub fn commit_nftables(&mut self, nft: Nftables) {
+        let old = self.nft.registered();
+        let new = nft.registered();
+        for gone in old.iter().filter(|r| !new.contains(r)) {
+            let func = HookFn::Nft(gone.base);
+            self.hooks.unregister(func);
+            self.hooks.unregister_nat(func);
+        }
+        for r in new.iter().filter(|r| !old.contains(r)) {
+            let ops = HookOps { point: r.point, priority: r.priority, func: HookFn::Nft(r.base) };
+            if r.nat { self.hooks.register_nat(ops) } else { self.hooks.register(ops) }
+        }
+        self.nft = nft;
+        self.update_conntrack();
+    }
+
+    /// `nf_ct_netns_get`: conntrack runs for a family while somebody needs it there.
     fn update_conntrack(&mut self) {
-        let wanted = self.probe
-            || self.era.conntrack_everywhere()
-            || self.tables.iter().flatten().any(|t| t.rules.uses_conntrack());
+        for family in [Family::V4, Family::V6] {
+            let tables = match family {
+                Family::V4 => &self.tables,
+                Family::V6 => &self.tables6,
+            };
+            let wanted = self.probe && family == Family::V4
+                || self.era.conntrack_everywhere()
+                || tables.iter().flatten().any(|t| t.rules.uses_conntrack())
+                || cfg!(feature = "nft") && self.nft.uses_conntrack(family);
+            self.set_conntrack(family, wanted);
+        }
+    }
+
+    fn set_conntrack(&mut self, family: Family, wanted: bool) {
         if !wanted {
-            self.hooks.unregister(HookFn::Defrag);
-            self.hooks.unregister(HookFn::ConntrackIn);
-            self.hooks.unregister(HookFn::Confirm);
+            for func in [HookFn::Defrag, HookFn::ConntrackIn, HookFn::Confirm] {
+                self.hooks.unregister_of(family, func);
+            }
             return;
         }
         for hook in [InetHook::PreRouting, InetHook::LocalOut] {
-            let point = HookPoint { family: Family::V4, hook };
-            self.hooks.register(HookOps {
-                point,
-                priority: priority::CONNTRACK_DEFRAG,
-                func: HookFn::Defrag,
-            });
+            let point = HookPoint { family, hook };
+            if family == Family::V4 {
+                let priority = priority::CONNTRACK_DEFRAG;
+                self.hooks.register(HookOps { point, priority, func: HookFn::Defrag });
+            }
             self.hooks.register(HookOps { point, priority: priority::CONNTRACK, func: HookFn::ConntrackIn });
         }
         for hook in [InetHook::LocalIn, InetHook::PostRouting] {
-            let point = HookPoint { family: Family::V4, hook };
             let priority = priority::CONNTRACK_CONFIRM;
+            let point = HookPoint { family, hook };
             self.hooks.register(HookOps { point, priority, func: HookFn::Confirm });
         }
     }

@@ -179,6 +179,7 @@ impl Netns {
             "udp_timeout" => Slot::Seconds(&mut t.udp),
             "udp_timeout_stream" => Slot::Seconds(&mut t.udp_stream),
             "icmp_timeout" => Slot::Seconds(&mut t.icmp),
+            "icmpv6_timeout" => Slot::Seconds(&mut t.icmpv6),
             "gre_timeout" => Slot::Seconds(&mut t.gre),
             "gre_timeout_stream" => Slot::Seconds(&mut t.gre_stream),
             "sctp_timeout_closed" => Slot::Seconds(&mut t.sctp_closed),

@@ -63,6 +63,7 @@ impl Flow {
             L4::Udp(u) => (17, u.sport, u.dport),
             // The place of the ports has type and code.
             L4::Icmp(i) => (1, u16::from(i.kind), u16::from(i.code)),
+            L4::Icmp6(i) => (58, u16::from(i.kind), u16::from(i.code)),
             L4::Other(p, _) => (p.0, 0, 0),
         };
         Flow { proto, sport, dport, tos: ip.tos, ..self }

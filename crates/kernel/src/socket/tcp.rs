@@ -8,7 +8,6 @@ use crate::jhash::jhash2;
 use crate::route::{Dst, Flow};
 use crate::{Cut, Cx, DropReason, Instant, Netns, Output, PacketId, Skb, SocketId, Timer};
 use packet::TcpFlags;
-use rand_core::Rng;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use super::rules::{self, PORT};
 use kernel::dev::DevKind;
 use kernel::netfilter::xtables::LoadedTable;
-use kernel::{Cx, DevId, Ids, Instant, Netns, NetnsId, Output, Pcg};
+use kernel::{Chance, Cx, DevId, Ids, Instant, Netns, NetnsId, Output};
 use packet::{Frame, Ip, L4, Mac, Payload, Udp};
 use sim::World;
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,7 +19,7 @@ const PAYLOAD: usize = 4;
 pub struct Node {
     pub ns: Netns,
     inside: DevId,
-    rng: Pcg,
+    rng: Chance,
     ids: Ids,
     now: Instant,
     out: Vec<Output>,
@@ -63,7 +63,7 @@ impl Node {
         let mut node = Node {
             ns,
             inside,
-            rng: Pcg::new(1, 1),
+            rng: Chance::new(1, 1),
             ids: Ids::default(),
             now: Instant(1_000_000),
             out: Vec::new(),

@@ -10,6 +10,8 @@ mod ipset;
 mod ipvsadm;
 mod modprobe;
 mod nfacct;
+#[cfg(feature = "nft")]
+mod nft;
 mod sysctl;
 
 pub use ip::{brief_addresses, route_text};
@@ -18,6 +20,7 @@ use crate::world::World;
 use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
 use kernel::{Instant, Netns, NetnsId, PacketId};
+use packet::Family;
 use userland::Diagnostic;
 use userland::ip::IpCommand;
 use userland::iptables::{TableStore, iptables_restore, iptables_save};
@@ -47,14 +50,19 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 14] = [
+pub const PROGRAMS: &[&str] = &[
     "ip",
     "bridge",
     "iptables",
     "iptables-save",
     "iptables-restore",
+    "ip6tables",
+    "ip6tables-save",
+    "ip6tables-restore",
     "ipset",
     "ipvsadm",
+    #[cfg(feature = "nft")]
+    "nft",
     "conntrack",
     "sysctl",
     "modprobe",
@@ -79,13 +87,21 @@ pub fn command(
         "bridge" => Ok(bridge::bridge(world, host, argv)),
         "sysctl" => Ok(sysctl::sysctl(world, host, argv)),
         "ipvsadm" => Ok(ipvsadm::ipvsadm(world, host, argv, stdin)),
+        #[cfg(feature = "nft")]
+        "nft" => Ok(nft::nft(world, host, argv, stdin)),
         "conntrack" => Ok(conntrack::conntrack(world, host, argv)),
         "iptables"
         | "iptables-legacy"
         | "iptables-save"
         | "iptables-legacy-save"
         | "iptables-restore"
-        | "iptables-legacy-restore" => Ok(iptables(world, host, name, argv, stdin)),
+        | "iptables-legacy-restore" => Ok(iptables(world, host, (Family::V4, name), argv, stdin)),
+        "ip6tables"
+        | "ip6tables-legacy"
+        | "ip6tables-save"
+        | "ip6tables-legacy-save"
+        | "ip6tables-restore"
+        | "ip6tables-legacy-restore" => Ok(iptables(world, host, (Family::V6, name), argv, stdin)),
         "modprobe" => Ok(modprobe::modprobe(world, host, args)),
         "rmmod" => Ok(modprobe::rmmod(world, host, args)),
         "lsmod" => Ok(world.host(host).map(modprobe::lsmod).unwrap_or_default()),
@@ -110,6 +126,12 @@ pub(crate) fn ipvsadm_restore(ns: &mut Netns, text: &str) -> Result<(), String> 
     ipvsadm::restore(ns, text)
 }
 
+#[cfg(feature = "nft")]
+/// `nft -f -` on a box. `Err` is what is wrong with the text.
+pub fn nft_load(ns: &mut Netns, text: &str) -> Result<(), Diagnostic> {
+    nft::load(ns, text)
+}
+
 /// An option that is not modelled.
 fn refused_option(program: &str, option: &str) -> CommandOutput {
     CommandOutput::failed(1, format!("{program} {option} is not modelled"))
@@ -130,12 +152,16 @@ pub(crate) fn nfacct_names(ns: &Netns) -> Vec<String> {
     ns.nfacct.iter().map(|o| o.name.clone()).collect()
 }
 
-/// The tables of a box, for the iptables commands.
-struct Tables<'a>(&'a mut Netns);
+/// The tables of a box, for the commands of iptables and ip6tables.
+struct Tables<'a>(&'a mut Netns, Family);
 
 impl TableStore for Tables<'_> {
+    fn family(&self) -> Family {
+        self.1
+    }
+
     fn get(&self, table: TableId) -> Option<&LoadedTable> {
-        self.0.table(table)
+        self.0.table_of(self.1, table)
     }
 
     fn replace(&mut self, table: TableId, loaded: LoadedTable) {
@@ -157,7 +183,7 @@ impl TableStore for Tables<'_> {
     }
 
     fn loaded(&self) -> Vec<TableId> {
-        self.0.loaded_tables().to_vec()
+        self.0.loaded_tables_of(self.1).to_vec()
     }
 }
 
@@ -167,17 +193,15 @@ const SAVE_DATE: &str = "Thu Jan  1 00:00:00 1970";
 fn iptables(
     world: &mut World,
     host: NetnsId,
-    name: &str,
+    (family, name): (Family, &str),
     argv: &[String],
     stdin: Option<&str>,
 ) -> CommandOutput {
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
-    let mut store = Tables(ns);
-    let done = match name {
-        "iptables-save" | "iptables-legacy-save" => iptables_save(&mut store, argv, SAVE_DATE),
-        "iptables-restore" | "iptables-legacy-restore" => {
-            iptables_restore(&mut store, argv, stdin.unwrap_or_default())
-        }
+    let mut store = Tables(ns, family);
+    let done = match name.rsplit('-').next() {
+        Some("save") => iptables_save(&mut store, argv, SAVE_DATE),
+        Some("restore") => iptables_restore(&mut store, argv, stdin.unwrap_or_default()),
         _ => userland::iptables::iptables(&mut store, argv),
     };
     // Of several mistakes the tool meets only the first.

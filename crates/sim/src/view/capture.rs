@@ -72,7 +72,10 @@ fn rest(dev: DevId, frame: &Frame, seqs: &mut Sequences) -> String {
     let head = |mac: Mac, kind: &str| format!("ifindex {} {mac} ethertype {kind}, length {len}: ", dev.0 + 1);
     match &frame.payload {
         Payload::Arp(arp) => head(frame.src, "ARP (0x0806)") + &arp_text(arp),
-        Payload::Ip(ip) => head(frame.src, "IPv4 (0x0800)") + &ip_text(ip, seqs),
+        Payload::Ip(ip) => {
+            let kind = if ip.src.is_ipv4() { "IPv4 (0x0800)" } else { "IPv6 (0x86dd)" };
+            head(frame.src, kind) + &ip_text(ip, seqs)
+        }
     }
 }
 
@@ -93,6 +96,10 @@ fn ip_text(ip: &Ip, seqs: &mut Sequences) -> String {
         }
         L4::Icmp(i) => {
             format!("{} > {}: ICMP {}, length {}", ip.src, ip.dst, icmp_text(i), ip.total_len() - 20)
+        }
+        L4::Icmp6(i) => {
+            let (name, len) = (super::text::icmp6_name(i.kind, i.code), ip.total_len() - 40);
+            format!("{} > {}: ICMP6, {name}, length {len}", ip.src, ip.dst)
         }
         L4::Other(p, data) => format!("{} > {}: {p}, length {}", ip.src, ip.dst, data.len()),
     }

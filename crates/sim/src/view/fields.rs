@@ -1,10 +1,10 @@
 //! A packet's fields, layer by layer.
 
-use super::text::icmp_message;
+use super::text::{icmp_message, icmp6_name};
 use crate::log::Seen;
 use crate::{EventId, World};
 use kernel::PacketId;
-use kernel::event::{IpvsStep, RuleStep, What};
+use kernel::event::{IpvsStep, RuleStep, TunnelStep, What};
 use packet::{ArpOp, Frame, IcmpBody, Ip, L4, Payload, TcpFlags};
 use std::rc::Rc;
 
@@ -34,7 +34,13 @@ pub(crate) fn frame_of(what: &What) -> Option<&Rc<Frame>> {
             let RuleStep { frame, .. } = &**step;
             Some(frame)
         }
-        What::Nat { after, .. } | What::Ipvs { step: IpvsStep::Rewritten { after, .. }, .. } => Some(after),
+        What::Nft(step) => Some(&step.frame),
+        What::Nat { after, .. }
+        | What::Tunnel {
+            step: TunnelStep::Encapsulated { after, .. } | TunnelStep::Decapsulated { after, .. },
+            ..
+        }
+        | What::Ipvs { step: IpvsStep::Rewritten { after, .. }, .. } => Some(after),
         What::CtProbe { frame, .. } => Some(frame),
         _ => None,
     }
@@ -155,6 +161,13 @@ fn transport(ip: &Ip) -> Layer {
             }
             Layer { name: "ICMP", fields }
         }
+        L4::Icmp6(i) => Layer {
+            name: "ICMPv6",
+            fields: vec![
+                f("type", format!("{} ({})", i.kind, icmp6_name(i.kind, i.code))),
+                f("code", i.code.to_string()),
+            ],
+        },
         L4::Other(_, data) => {
             Layer { name: "payload", fields: vec![f("length", format!("{} bytes", data.len()))] }
         }

@@ -8,6 +8,8 @@ mod assoc;
 mod capture;
 mod ct;
 mod fields;
+#[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
+mod nft;
 mod node;
 mod packets;
 mod place;
@@ -31,6 +33,7 @@ pub use ct::{
     row_line, row_words,
 };
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
+pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};
 pub use packets::{Flow, PacketInfo, packets};
 pub use place::{Hop, Place, hops};
@@ -39,7 +42,7 @@ pub use step::{Area, Step, Tone, steps};
 pub use strip::{HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
-pub use why::{Skipped, Token, Why, why};
+pub use why::{Skipped, Token, Why, rule_parts, why};
 
 use crate::{EventId, World};
 use kernel::PacketId;

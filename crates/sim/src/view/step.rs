@@ -4,14 +4,15 @@
 //! folded into it, so that the state at a step is the state after its event.
 
 use super::assoc::Assoc;
+use super::nft;
 use super::place::{Place, place_of};
 use super::strip::{Spot, ipvs_spot};
 use super::title;
 use crate::log::{Entry, Seen};
 use crate::{EventId, World};
 use kernel::event::{
-    BrNfStep, BridgeStep, CtEventKind, CtStep, HookCtx, IpvsStep, NeighStep, Origin, RuleOutcome, TapDir,
-    What,
+    BrNfStep, BridgeStep, CtEventKind, CtStep, HookCtx, IpvsStep, NeighStep, NftOutcome, Origin, RuleOutcome,
+    TapDir, What,
 };
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::hook::InetHook;
@@ -29,6 +30,8 @@ pub enum Area {
     Socket,
     /// A table.
     Table(TableId),
+    /// A chain of nf_tables.
+    Nft,
     /// Connection tracking.
     Conntrack,
     /// IPVS.
@@ -56,6 +59,7 @@ impl Area {
             Area::Table(TableId::Nat) => "N",
             Area::Table(TableId::Filter) => "F",
             Area::Table(TableId::Security) => "S",
+            Area::Nft => "T",
             Area::Conntrack => "C",
             Area::Ipvs => "V",
             Area::Route => "→",
@@ -72,6 +76,7 @@ impl Area {
             Area::App => "program",
             Area::Socket => "socket",
             Area::Table(t) => t.name(),
+            Area::Nft => "nft",
             Area::Conntrack => "track",
             Area::Ipvs => "IPVS",
             Area::Route => "route",
@@ -255,6 +260,14 @@ impl Fold<'_> {
                     title::rule(ns, step, p.skipped.len())
                 }
             },
+            What::Nft(step) => {
+                if matches!(step.outcome, NftOutcome::NoMatch { .. }) {
+                    p.skipped.push(event);
+                    return;
+                }
+                p.ctx = Some(step.ctx.clone());
+                nft::title(ns, step, p.skipped.len())
+            }
             What::Conntrack { ctx, state, dir, conn, step, .. } => {
                 (p.ctx, p.dir) = (Some(ctx.clone()), *dir);
                 hook(title::conntrack(*step, *state, *dir, *conn), p).at(Spot::Fn(ctx.hook, Area::Conntrack))
@@ -318,6 +331,10 @@ impl Fold<'_> {
                 }
                 step => title::neigh(ns, *dev, *addr, *step),
             },
+            What::Tunnel { dev, step } => {
+                p.ctx = None;
+                title::tunnel(ns, *dev, step)
+            }
             What::Fragment(step) => match title::fragment(step) {
                 Some(draft) => draft,
                 None => return,

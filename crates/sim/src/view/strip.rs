@@ -6,6 +6,7 @@ use crate::log::Seen;
 use crate::{EventId, World};
 use kernel::event::{BrNfStep, BridgeStep, CtEventKind, IpvsStep, TapDir, What};
 use kernel::netfilter::hook::{HookFn, InetHook};
+use kernel::netfilter::nftables::ChainType;
 use kernel::netfilter::xtables::TableId;
 use kernel::{Netns, NetnsId, PacketId};
 use packet::Frame;
@@ -53,6 +54,13 @@ pub struct Visit {
     pub times: u32,
 }
 
+fn chain_type(kind: ChainType) -> &'static str {
+    match kind {
+        ChainType::Route => "nft route",
+        ChainType::Filter | ChainType::Nat => "nft",
+    }
+}
+
 /// What is registered at a hook of a box, in the order in which it runs.
 pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
     ns.hooks_at(hook)
@@ -64,6 +72,7 @@ pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
                 HookFn::Table(t) => (Area::Table(t), t.name()),
                 HookFn::IpvsIn => (Area::Ipvs, "IPVS: requests to virtual servers"),
                 HookFn::IpvsOut => (Area::Ipvs, "IPVS: answers of real servers"),
+                HookFn::Nft(base) => (Area::Nft, chain_type(base.kind)),
                 HookFn::Nat => (Area::Table(TableId::Nat), "nat"),
                 HookFn::Sabotage => (Area::Bridge, "br_netfilter: not a second time"),
                 // The function for errors looks at nothing else.
@@ -114,6 +123,7 @@ pub fn visits(world: &World, host: NetnsId, packet: PacketId, until: EventId) ->
             }
             What::HookSkipped(ctx) => Spot::Fn(ctx.hook, Area::Bridge),
             What::Rule(step) => Spot::Fn(step.ctx.hook, Area::Table(step.table)),
+            What::Nft(step) => Spot::Fn(step.ctx.hook, Area::Nft),
             What::Nat { hook, .. } => Spot::Fn(*hook, Area::Table(TableId::Nat)),
             What::Ipvs { ctx, step } => ipvs_spot(ctx.hook, step),
             What::Conntrack { ctx, .. } => Spot::Fn(ctx.hook, Area::Conntrack),

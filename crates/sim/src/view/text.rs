@@ -1,7 +1,7 @@
 //! Packets in words.
 
 use kernel::Instant;
-use packet::{ArpOp, Frame, Icmp, Ip, L4, Payload, Tcp, TcpFlags, icmp_type};
+use packet::{ArpOp, Frame, Icmp, Ip, L4, Payload, Tcp, TcpFlags, icmp_type, icmp6_type};
 use std::net::IpAddr;
 
 /// What kind of segment it is, in one or two words: `SYN`, `SYN-ACK`, `HTTP GET`, `ARP request`.
@@ -15,6 +15,7 @@ pub fn segment(frame: &Frame) -> String {
             L4::Tcp(tcp) => tcp_segment(tcp),
             L4::Udp(udp) => tftp_message(&udp.payload).unwrap_or_else(|| "UDP".to_owned()),
             L4::Icmp(icmp) => icmp_message(icmp).to_owned(),
+            L4::Icmp6(icmp) => icmp6_name(icmp.kind, icmp.code).to_owned(),
             L4::Other(p, _) => p.to_string(),
         },
     }
@@ -69,9 +70,23 @@ pub(crate) fn icmp_name(kind: u8, code: u8) -> &'static str {
     }
 }
 
-/// `10.0.0.1:80`, or the address alone.
+/// What a type and code of ICMPv6 say.
+pub(crate) fn icmp6_name(kind: u8, code: u8) -> &'static str {
+    match (kind, code) {
+        (icmp6_type::ECHO_REQUEST, _) => "echo request",
+        (icmp6_type::ECHO_REPLY, _) => "echo reply",
+        (icmp6_type::DEST_UNREACH, 4) => "port unreachable",
+        (icmp6_type::DEST_UNREACH, _) => "unreachable",
+        (icmp6_type::TIME_EXCEEDED, _) => "time exceeded",
+        (icmp6_type::PACKET_TOO_BIG, _) => "packet too big",
+        _ => "ICMPv6",
+    }
+}
+
+/// `10.0.0.1:80`, `[fd00::1]:80`, or the address alone.
 pub fn endpoint(addr: IpAddr, port: Option<u16>) -> String {
     match port {
+        Some(port) if addr.is_ipv6() => format!("[{addr}]:{port}"),
         Some(port) => format!("{addr}:{port}"),
         None => addr.to_string(),
     }

@@ -7,7 +7,7 @@ use crate::apps::AppEvent;
 use crate::operator::route_text;
 use kernel::event::{
     BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, FragStep, HookCtx, IpvsStep,
-    NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir,
+    NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir, TunnelStep,
 };
 use kernel::netfilter::conntrack::{CtState, Direction, Row, status};
 use kernel::netfilter::hook::InetHook;
@@ -126,6 +126,15 @@ pub(super) fn fragment(step: &FragStep) -> Option<Draft> {
     Some(Draft::new(Area::Route, title))
 }
 
+pub(super) fn tunnel(ns: &Netns, dev: DevId, step: &TunnelStep) -> Draft {
+    let (what, frame) = match step {
+        TunnelStep::Encapsulated { after, .. } => ("goes on inside", after),
+        TunnelStep::Decapsulated { before, .. } => ("comes out of", before),
+    };
+    let outer = frame.ip().map_or(String::new(), |ip| format!("{} → {}", ip.src, ip.dst));
+    Draft::new(Area::Route, format!("{}: {what} a packet {outer}", ns.dev_name(dev)))
+}
+
 /// The name of the chain that a target leads to.
 pub(super) fn jump_name(set: Option<&RuleSet>, target: &Target) -> Option<String> {
     let to = target.chain()?;
@@ -133,7 +142,7 @@ pub(super) fn jump_name(set: Option<&RuleSet>, target: &Target) -> Option<String
 }
 
 pub(super) fn rule(ns: &Netns, step: &RuleStep, skipped: usize) -> Draft {
-    let set = ns.table(step.table).map(|t| &*t.rules);
+    let set = ns.table_of(step.ctx.family, step.table).map(|t| &*t.rules);
     let base = set.and_then(|s| s.base_chain(step.ctx.hook));
     let is_base = base.and_then(|b| set?.chains.get(usize::from(b.0))).is_some_and(|c| c.name == step.chain);
     let (title, note, tone) = match &step.outcome {
@@ -170,7 +179,7 @@ pub(super) fn rule(ns: &Netns, step: &RuleStep, skipped: usize) -> Draft {
     draft
 }
 
-fn none_matched(n: usize) -> String {
+pub(super) fn none_matched(n: usize) -> String {
     match n {
         0 => String::new(),
         1 => "1 rule, no match".to_owned(),

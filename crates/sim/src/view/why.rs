@@ -59,8 +59,10 @@ pub fn why(world: &World, step: &Step) -> Why {
     let mut out = Why::default();
     let (Some(ns), Some(e)) = (world.host(step.host), world.log().get(step.key)) else { return out };
     for id in &step.skipped {
-        if let Some(Seen::Kernel(What::Rule(r))) = world.log().get(*id).map(|e| &e.seen) {
-            out.skipped.extend(skipped(ns, r));
+        match world.log().get(*id).map(|e| &e.seen) {
+            Some(Seen::Kernel(What::Rule(r))) => out.skipped.extend(skipped(ns, r)),
+            Some(Seen::Kernel(What::Nft(r))) => out.skipped.extend(super::nft::skipped(ns, r)),
+            _ => {}
         }
     }
     let Seen::Kernel(what) = &e.seen else { return out };
@@ -71,6 +73,7 @@ pub fn why(world: &World, step: &Step) -> Why {
 fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
     match what {
         What::Rule(r) => rule(ns, r, out),
+        What::Nft(r) => super::nft::why(ns, r, out),
         What::Nat { conn, before, after, .. } => {
             out.text.push(format!("Entry {} of conntrack says so, for this packet and all that follow it.", entry(*conn)));
             out.change = Some((Rc::clone(before), Rc::clone(after)));
@@ -229,7 +232,7 @@ fn br_netfilter(step: &BrNfStep) -> String {
 fn rule(ns: &Netns, r: &RuleStep, out: &mut Why) {
     match &r.outcome {
         RuleOutcome::Match { rule, checks } => {
-            let Some(set) = ns.table(r.table).map(|t| &*t.rules) else { return };
+            let Some(set) = ns.table_of(r.ctx.family, r.table).map(|t| &*t.rules) else { return };
             out.rule = Some((Rc::clone(&r.chain), r.n));
             out.tokens = tokens(set, rule, checks);
             if rule.is_unconditional() {
@@ -245,6 +248,15 @@ fn rule(ns: &Netns, r: &RuleStep, out: &mut Why) {
             .text
             .push(format!("{} is at its end; the walk goes on behind the rule that led here.", r.chain)),
     }
+}
+
+/// The parts of a rule that was asked, and what the packet had; nothing for the end of a chain.
+pub fn rule_parts(ns: &Netns, step: &RuleStep) -> Vec<Token> {
+    let (RuleOutcome::Match { rule, checks } | RuleOutcome::NoMatch { rule, checks }) = &step.outcome else {
+        return Vec::new();
+    };
+    let set = ns.table_of(step.ctx.family, step.table).map(|t| &*t.rules);
+    set.map(|set| tokens(set, rule, checks)).unwrap_or_default()
 }
 
 fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
@@ -263,7 +275,7 @@ fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
 
 fn skipped(ns: &Netns, r: &RuleStep) -> Option<Skipped> {
     let RuleOutcome::NoMatch { rule, checks } = &r.outcome else { return None };
-    let set = &*ns.table(r.table)?.rules;
+    let set = &*ns.table_of(r.ctx.family, r.table)?.rules;
     let all = tokens(set, rule, checks);
     let failed = checks.iter().find(|c| !c.ok);
     let token = all.into_iter().find(|t| t.ok == Some(false)).unwrap_or_else(|| Token {

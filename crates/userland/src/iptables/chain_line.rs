@@ -4,6 +4,7 @@
 use super::command::operation::new_chain_name;
 use super::command::run::{no_policy, policy_of};
 use super::draft::{CHAIN_MAX, Draft};
+use super::family::program;
 use super::parse::RestoreOptions;
 use crate::args::{Source, Token};
 use crate::diagnostic::{Diagnostic, Fault, q};
@@ -43,7 +44,8 @@ pub(super) fn declare(
     // This line is split at blanks only; quotes have no meaning in it.
     let mut words = words_of(rest, 1);
     let colon = Token { text: ":".into(), start: 0, end: 1, quoted: false };
-    let says = |what: &str| format!("iptables-restore: line {} {what} invalid", source.line);
+    let says =
+        |what: &str| format!("{}-restore: line {} {what} invalid", program(options.family), source.line);
     let Some(name) = words.next() else {
         let fault = Fault::new("a chain without a name", "expected :CHAIN POLICY [PACKETS:BYTES]");
         return Err(source.blame(&colon, fault.usage(says("chain name"))));

@@ -9,10 +9,10 @@ use super::parse::Objects;
 use super::targets;
 use crate::diagnostic::{Fault, ToolError};
 use kernel::netfilter::hook::InetHook;
-use kernel::netfilter::xtables::matches::Match;
+use kernel::netfilter::xtables::matches::{AddrType, Addrtype, Match};
 use kernel::netfilter::xtables::targets::{RejectWith, Target};
 use kernel::netfilter::xtables::{Neg, Rule, RuleSet, TableId};
-use packet::{Protocol, TcpFlags};
+use packet::{Family, Protocol, TcpFlags};
 
 /// A rule that the kernel refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,13 @@ pub(super) fn translate_table(
         let last = graph.last_visited(c);
         for (r, rule) in chain.rules.iter().enumerate() {
             let hooks = if r <= last { reach.get(c).copied().unwrap_or_default() } else { Hooks::default() };
-            let place = Place { table: set.table, hooks, chain: &chain.name, base: chain.base.is_some() };
+            let place = Place {
+                family: set.family,
+                table: set.table,
+                hooks,
+                chain: &chain.name,
+                base: chain.base.is_some(),
+            };
             if let Err((word, fault)) = check_rule(rule, &place, objects) {
                 out.push(Rejected { chain: c, rule: r, word, fault });
             }
@@ -81,6 +87,7 @@ fn circles(
 
 /// Where a rule stands.
 struct Place<'a> {
+    family: Family,
     table: TableId,
     hooks: Hooks,
     chain: &'a str,
@@ -140,6 +147,7 @@ fn check_match(m: &Match, rule: &Rule, place: &Place<'_>, objects: Objects<'_>) 
         Match::Tcp(_) | Match::Tcpmss(_) => needs(m, rule, Protocol::TCP),
         Match::Udp(_) => needs(m, rule, Protocol::UDP),
         Match::Icmp(_) => needs(m, rule, Protocol::ICMP),
+        Match::Icmp6(_) => needs(m, rule, Protocol::ICMPV6),
         Match::Multiport(_) => match rule.proto {
             Some(Neg { not: false, value }) if multiport::PROTOCOLS.contains(&value.0) => Ok(()),
             _ => invalid(
@@ -148,6 +156,11 @@ fn check_match(m: &Match, rule: &Rule, place: &Place<'_>, objects: Objects<'_>) 
                 "expected -p tcp or -p udp",
             ),
         },
+        Match::Addrtype(a) if place.family == Family::V6 && types_without_ipv6(*a).is_some() => {
+            let word = types_without_ipv6(*a).map_or("", |t| t.name());
+            let message = format!("the address type {word}, which IPv6 does not know here");
+            invalid(word, message, "expected UNSPEC, UNICAST, LOCAL, ANYCAST, MULTICAST or UNREACHABLE")
+        }
         Match::Addrtype(a) => {
             use InetHook::{LocalIn, LocalOut, PostRouting, PreRouting};
             let limits = [
@@ -202,6 +215,13 @@ fn check_match(m: &Match, rule: &Rule, place: &Place<'_>, objects: Objects<'_>) 
         },
         _ => Ok(()),
     }
+}
+
+/// `addrtype_mt_checkentry_v1`: broadcast, and kinds of routes that only IPv4 is asked for.
+fn types_without_ipv6(a: Addrtype) -> Option<AddrType> {
+    use AddrType::{Blackhole, Broadcast, Nat, Prohibit, Throw, Xresolve};
+    let named = |t: &AddrType| [a.src, a.dst].into_iter().flatten().any(|set| set.value.contains(*t));
+    [Broadcast, Blackhole, Prohibit, Throw, Nat, Xresolve].into_iter().find(named)
 }
 
 fn needs(m: &Match, rule: &Rule, proto: Protocol) -> Checked {

@@ -8,6 +8,7 @@ use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{
     Chain, ChainId, Counters, LoadedTable, Policy, Rule, RuleSet, RuleState, RuleStates, TableId,
 };
+use packet::Family;
 use std::rc::Rc;
 
 /// The longest name of a chain.
@@ -35,6 +36,7 @@ pub(super) struct DraftChain {
 
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
+    pub family: Family,
     pub table: TableId,
     /// By [`ChainId`]; a deleted chain leaves its place empty.
     chains: Vec<Option<DraftChain>>,
@@ -63,6 +65,7 @@ impl Draft {
     /// Begins with what is loaded.
     pub fn of(loaded: &LoadedTable) -> Draft {
         let mut draft = Draft {
+            family: loaded.rules.family,
             table: loaded.rules.table,
             chains: Vec::new(),
             names: Names::default(),
@@ -223,7 +226,7 @@ impl Draft {
             Some(c) => Chain { name: Rc::clone(&c.name), base: c.base, rules: Vec::new() },
             None => Chain { name: Rc::from(""), base: None, rules: Vec::new() },
         };
-        RuleSet { table: self.table, chains: self.chains.iter().map(chain).collect() }
+        RuleSet { family: self.family, table: self.table, chains: self.chains.iter().map(chain).collect() }
     }
 
     fn refer(&mut self, to: Option<ChainId>, by: isize) {
@@ -251,7 +254,11 @@ impl Draft {
             }
         }
         let mut out = Finished {
-            rules: RuleSet { table: self.table, chains: Vec::with_capacity(order.len()) },
+            rules: RuleSet {
+                family: self.family,
+                table: self.table,
+                chains: Vec::with_capacity(order.len()),
+            },
             state: RuleStates::with_chains(order.len()),
             policy: Vec::with_capacity(order.len()),
             lines: Vec::with_capacity(order.len()),

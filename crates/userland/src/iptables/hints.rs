@@ -1,12 +1,14 @@
 //! Messages that help: what a word could have meant.
 
 use super::draft::Draft;
+use super::family::has_target;
 use super::rule::Scope;
 use super::text::Opt;
 use super::{matches, targets};
 use crate::args::Token;
 use crate::diagnostic::{Fault, ToolError, q};
 use kernel::netfilter::xtables::ChainId;
+use packet::Family;
 
 /// A target that is neither known nor a chain.
 pub(super) fn no_such_target(name: &str, goto: bool, scope: &Scope<'_>) -> Fault {
@@ -22,8 +24,10 @@ pub(super) fn no_such_target(name: &str, goto: bool, scope: &Scope<'_>) -> Fault
     if goto {
         return Fault::new(format!("-g {name}: no such chain"), format!("expected {chains}")).usage(says);
     }
-    let known = targets::KNOWN.join(", ");
-    let help = match targets::KNOWN.iter().find(|k| k.eq_ignore_ascii_case(name)) {
+    let all: Vec<&str> =
+        targets::KNOWN.iter().copied().filter(|n| has_target(scope.draft.family, n)).collect();
+    let known = all.join(", ");
+    let help = match all.iter().find(|k| k.eq_ignore_ascii_case(name)) {
         Some(k) => format!("expected {k} (targets are written in capitals)"),
         None => format!("expected one of {known}, or {chains}"),
     };
@@ -45,20 +49,23 @@ fn chain_names(draft: &Draft) -> String {
 }
 
 /// Which extension has an option of that name, for a hint.
-pub(super) fn owner_hint(option: &str) -> Option<String> {
+pub(super) fn owner_hint(family: Family, option: &str) -> Option<String> {
     let has = |opts: &[Opt]| opts.iter().any(|o| o.names.contains(&option));
     let named = |names: &[&str], options: &dyn Fn(&str) -> bool| -> Vec<String> {
         names.iter().filter(|n| options(n)).map(|n| (*n).to_owned()).collect()
     };
-    let of_match = named(matches::KNOWN, &|n| matches::new(n).is_some_and(|m| has(matches::options(&m))));
-    if of_match.iter().any(|m| m == "tcp" || m == "udp" || m == "icmp") {
-        let protos: Vec<String> = of_match.iter().map(|m| format!("-p {m}")).collect();
+    let of_match =
+        named(matches::KNOWN, &|n| matches::new(family, n).is_some_and(|m| has(matches::options(&m))));
+    if of_match.iter().any(|m| ["tcp", "udp", "icmp", "icmp6"].contains(&m.as_str())) {
+        let protos: Vec<String> =
+            of_match.iter().map(|m| format!("-p {}", m.replace("icmp6", "icmpv6"))).collect();
         return Some(format!("expected {} before it", protos.join(" or ")));
     }
     if let Some(m) = of_match.first() {
         return Some(format!("expected -m {m} before it"));
     }
-    let of_target = named(targets::KNOWN, &|n| targets::new(n).is_some_and(|t| has(targets::options(&t))));
+    let of_target =
+        named(targets::KNOWN, &|n| targets::new(family, n).is_some_and(|t| has(targets::options(&t))));
     (!of_target.is_empty()).then(|| {
         let jumps: Vec<String> = of_target.iter().map(|t| format!("-j {t}")).collect();
         format!("expected {} before it", jumps.join(" or "))

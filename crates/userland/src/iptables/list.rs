@@ -7,13 +7,15 @@ use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{
     Chain, ChainId, Counters, IfaceMatch, IpMatch, LoadedTable, Neg, Rule, RuleSet,
 };
-use packet::Protocol;
+use packet::{Family, Protocol};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// How a rule's values are named.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names {
+    /// Whose rule.
+    pub family: Family,
     /// `-n`: numbers instead of names.
     pub numeric: bool,
     /// The rule's protocol: ports have names only in one.
@@ -76,7 +78,7 @@ pub(super) fn list_rule(table: &LoadedTable, chain: usize, index: usize, format:
             let _ = write!(out, "{:>width$} ", count(n, format.exact));
         }
     }
-    let names = Names { numeric: format.numeric, proto: rule.proto.map(|p| p.value) };
+    let names = Names { family: set.family, numeric: format.numeric, proto: rule.proto.map(|p| p.value) };
     let _ = write!(
         out,
         "{:<9} {}{:<4} {} ",
@@ -98,7 +100,7 @@ pub(super) fn list_rule(table: &LoadedTable, chain: usize, index: usize, format:
 
 /// One rule as `-A -v` prints it.
 pub(super) fn verbose_rule(set: &RuleSet, rule: &Rule) -> String {
-    let names = Names { numeric: true, proto: rule.proto.map(|p| p.value) };
+    let names = Names { family: set.family, numeric: true, proto: rule.proto.map(|p| p.value) };
     // Without a look into /etc/protocols iptables knows these names only.
     let known = rule.proto.is_none_or(|p| [1, 6, 17, 50, 51, 58, 132, 135, 136].contains(&p.value.0));
     let named = Names { numeric: !known, ..names };
@@ -201,10 +203,10 @@ fn iface(value: &Option<Neg<IfaceMatch>>, any: &str) -> String {
 }
 
 fn net(value: &Option<Neg<IpMatch>>, names: &Names) -> String {
-    let every = |n: &IpMatch| n.mask == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     match value {
-        None => if names.numeric { "0.0.0.0/0" } else { "anywhere" }.to_owned(),
-        Some(n) if every(&n.value) && !names.numeric => "anywhere".to_owned(),
+        None if !names.numeric => "anywhere".to_owned(),
+        None => if names.family == Family::V4 { "0.0.0.0/0" } else { "::/0" }.to_owned(),
+        Some(n) if n.value.mask.is_unspecified() && !names.numeric => "anywhere".to_owned(),
         Some(n) => match addr::mask_suffix(&n.value).as_str() {
             "" => names.host(n.value.addr),
             mask => format!("{}{mask}", n.value.addr),

@@ -4,6 +4,7 @@ mod chain_line;
 mod check;
 mod command;
 mod draft;
+mod family;
 mod graph;
 mod hints;
 mod list;

@@ -6,10 +6,12 @@ use super::command::operation::unknown_table;
 use super::command::parse::{Mode, parse};
 use super::command::run::Run;
 use super::draft::{Draft, Finished};
+use super::family::program;
 use crate::args::{Args, Source, check_bytes, check_text, open_quote};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{Counters, LoadedTable, RuleSet, RuleStates, TableId};
+use packet::Family;
 use std::rc::Rc;
 
 /// A table of a text, as it would stand in the kernel.
@@ -66,6 +68,8 @@ pub struct Objects<'a> {
 /// How a text is applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RestoreOptions {
+    /// Whose text: iptables-restore's or ip6tables-restore's.
+    pub family: Family,
     /// `--noflush`: what is loaded stays, and only what the text says changes.
     pub noflush: bool,
     /// `--counters`: the counters of the text are taken; otherwise they begin at zero.
@@ -74,7 +78,7 @@ pub struct RestoreOptions {
 
 /// Reads a text on its own: every table in it begins empty, counters are taken.
 pub fn parse_restore(text: &str) -> Result<Vec<ParsedTable>, Vec<Diagnostic>> {
-    let options = RestoreOptions { noflush: false, counters: true };
+    let options = RestoreOptions { counters: true, ..RestoreOptions::default() };
     apply_restore(&|table| LoadedTable::new(RuleSet::empty(table)), text, options)
 }
 
@@ -211,7 +215,7 @@ impl<'a> Restore<'a> {
             return Err(d);
         }
         let mut args = Args::of_line(source, from);
-        let mut command = parse(&mut args, Mode::Restore(open.draft.table))?;
+        let mut command = parse(&mut args, Mode::Restore(open.draft.table), self.options.family)?;
         if let Some(counters) = counters.filter(|_| self.options.counters) {
             command.spec.counters = Some(counters);
         }
@@ -241,7 +245,10 @@ impl<'a> Restore<'a> {
         self.unknown = known.is_none();
         let Some(table) = known else {
             let fault = unknown_table(name);
-            let says = ToolError::Usage(format!("iptables-restore: unable to initialize table '{name}'"));
+            let says = ToolError::Usage(format!(
+                "{}-restore: unable to initialize table '{name}'",
+                program(self.options.family)
+            ));
             let end = 1 + name.len();
             return Err(Diagnostic::new(source.line, source.text, 0, end, fault.says(says)));
         };

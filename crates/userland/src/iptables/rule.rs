@@ -3,6 +3,7 @@
 //! Extensions are read as they come; what depends on the table (does that chain exist?) waits for [`Spec::rules`].
 
 use super::draft::{CHAIN_MAX, Draft};
+use super::family::{has_match, has_target, match_not_modelled, target_not_modelled};
 use super::hints::no_such_target;
 use super::parse::Objects;
 use super::text::{Given, Opt, Seen};
@@ -13,8 +14,7 @@ use crate::names::{addr, protocol, protocol_name};
 use kernel::netfilter::xtables::matches::Match;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{Counters, IfaceMatch, IpMatch, Neg, Rule, TableId};
-use packet::Protocol;
-use std::net::{IpAddr, Ipv4Addr};
+use packet::{Family, Protocol};
 
 /// The kernel's names of devices have room for this many bytes.
 const IFACE_MAX: usize = 15;
@@ -58,6 +58,7 @@ pub(super) enum Owner {
 /// A rule being read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spec<'a> {
+    family: Family,
     src: Option<(Token<'a>, bool)>,
     dst: Option<(Token<'a>, bool)>,
     in_iface: Option<(Token<'a>, Neg<IfaceMatch>)>,
@@ -88,6 +89,11 @@ pub(super) struct Scope<'d> {
 }
 
 impl<'a> Spec<'a> {
+    /// Nothing yet.
+    pub fn new(family: Family) -> Spec<'a> {
+        Spec { family, ..Spec::default() }
+    }
+
     /// `-s`, `-d`
     pub fn address(&mut self, dst: bool, value: Token<'a>, not: bool) {
         *(if dst { &mut self.dst } else { &mut self.src }) = Some((value, not));
@@ -121,15 +127,25 @@ impl<'a> Spec<'a> {
     }
 
     /// `-f`
-    pub fn fragment(&mut self, not: bool) {
+    pub fn fragment(&mut self, not: bool) -> Result<(), Fault> {
+        if self.family == Family::V6 {
+            return Err(Fault::new("-f: IPv6 has fragments elsewhere", "expected a rule without -f")
+                .usage("`-f' is not supported in IPv6, use -m frag instead"));
+        }
         self.fragment = Some(Neg { not, value: () });
+        Ok(())
     }
 
     /// `-m`
     pub fn load_match(&mut self, name: &Token<'a>) -> Result<(), Fault> {
         let text = name.text.as_ref();
-        let known = || format!("expected one of {}", matches::KNOWN.join(", "));
-        let new = matches::new(text).ok_or_else(|| match matches::NOT_MODELLED.contains(&text) {
+        let family = self.family;
+        let known = || {
+            let names: Vec<&str> = matches::KNOWN.iter().copied().filter(|n| has_match(family, n)).collect();
+            format!("expected one of {}", names.join(", "))
+        };
+        let absent = match_not_modelled(family, text, matches::NOT_MODELLED);
+        let new = matches::new(family, text).ok_or_else(|| match absent {
             true => Fault::new(format!("match {} is not modelled", q(text)), known()),
             false => Fault::new(format!("unknown match {}", q(text)), known())
                 .usage(format!("Couldn't load match `{text}':No such file or directory\n")),
@@ -157,11 +173,13 @@ impl<'a> Spec<'a> {
             return Err(Fault::new("an empty target name", "expected a target or a chain")
                 .usage("Invalid target name (too short)"));
         }
-        if !goto && targets::NOT_MODELLED.contains(&text) {
-            let help = format!("expected one of {}, or a chain", targets::KNOWN.join(", "));
+        if !goto && target_not_modelled(self.family, text, targets::NOT_MODELLED) {
+            let names: Vec<&str> =
+                targets::KNOWN.iter().copied().filter(|n| has_target(self.family, n)).collect();
+            let help = format!("expected one of {}, or a chain", names.join(", "));
             return Err(Fault::new(format!("target {text} is not modelled"), help));
         }
-        let target = targets::new(text).filter(|_| !goto);
+        let target = targets::new(self.family, text).filter(|_| !goto);
         self.jump = Some(match target {
             Some(t) => Jump::Target(Ext::new(t, &name)),
             None => Jump::Chain { at: name, goto },
@@ -199,8 +217,10 @@ impl<'a> Spec<'a> {
         let Some(name) = self.proto.filter(|_| !self.proto_match).and_then(|p| protocol_name(p.value)) else {
             return Ok(false);
         };
-        let Some(new) = matches::new(name) else {
-            return match matches::NOT_MODELLED.contains(&name) {
+        // Its match has another name.
+        let name = if name == "ipv6-icmp" { "icmp6" } else { name };
+        let Some(new) = matches::new(self.family, name) else {
+            return match match_not_modelled(self.family, name, matches::NOT_MODELLED) {
                 true => Err(Fault::new(
                     format!("options of protocol {name} are not modelled"),
                     "expected -p tcp, -p udp or -p icmp for options of a protocol",
@@ -255,7 +275,15 @@ impl<'a> Spec<'a> {
                 return Err(Fault::new(message, "expected it only once").usage(twice));
             }
         }
-        let given = |seen| Given { name, not, value: values.0, second: values.1, proto: self.proto, seen };
+        let given = |seen| Given {
+            name,
+            not,
+            value: values.0,
+            second: values.1,
+            family: self.family,
+            proto: self.proto,
+            seen,
+        };
         match (owner, &mut self.jump) {
             (Owner::Match(i), _) => {
                 if let Some(m) = self.matches.get_mut(i) {
@@ -359,7 +387,7 @@ impl<'a> Spec<'a> {
         let (srcs, dsts) = match &self.nets {
             Some(nets) => nets,
             None => {
-                read = (networks(source, &self.src)?, networks(source, &self.dst)?);
+                read = (networks(self.family, source, &self.src)?, networks(self.family, source, &self.dst)?);
                 &read
             }
         };
@@ -402,7 +430,8 @@ impl<'a> Spec<'a> {
         source: Source<'_>,
         replaces: Option<&Token<'_>>,
     ) -> Result<(), Diagnostic> {
-        let (srcs, dsts) = (networks(source, &self.src)?, networks(source, &self.dst)?);
+        let (srcs, dsts) =
+            (networks(self.family, source, &self.src)?, networks(self.family, source, &self.dst)?);
         let fits = match replaces {
             Some(at) if srcs.len() != 1 || dsts.len() != 1 => {
                 let fault =
@@ -451,17 +480,21 @@ pub(super) fn drop_in_nat() -> Fault {
 }
 
 /// `-s`, `-d`: a list of networks. Every address is the same as no option.
-fn networks(source: Source<'_>, value: &Option<(Token<'_>, bool)>) -> Result<Vec<Net>, Diagnostic> {
+fn networks(
+    family: Family,
+    source: Source<'_>,
+    value: &Option<(Token<'_>, bool)>,
+) -> Result<Vec<Net>, Diagnostic> {
     let Some((at, not)) = value else { return Ok(vec![None]) };
     if *not && at.text.contains(',') {
         let fault = Fault::new("! with a list of addresses", "expected a single address or network behind !");
         let says = "! not allowed with multiple source or destination IP addresses";
         return Err(source.blame(at, fault.usage(says)));
     }
-    let every = |net: &IpMatch| !not && net.mask == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let every = |net: &IpMatch| !not && net.mask.is_unspecified();
     let mut out = Vec::new();
     for part in at.text.split(',').take(EXPANSION_MAX + 1) {
-        let net = addr::network(part.trim_start_matches(' ')).map_err(|f| source.blame(at, f))?;
+        let net = addr::network(family, part.trim_start_matches(' ')).map_err(|f| source.blame(at, f))?;
         out.push((!every(&net)).then_some(Neg { not: *not, value: net }));
     }
     Ok(out)

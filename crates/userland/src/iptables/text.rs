@@ -5,7 +5,7 @@
 use super::list::Names;
 use crate::diagnostic::{Fault, q};
 use kernel::netfilter::xtables::Neg;
-use packet::Protocol;
+use packet::{Family, Protocol};
 
 /// An option of an extension.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub(super) struct Given<'a> {
     pub value: &'a str,
     /// The second value.
     pub second: &'a str,
+    /// Whose rule.
+    pub family: Family,
     /// `-p` so far.
     pub proto: Option<Neg<Protocol>>,
     /// The options of the same extension before this one.

@@ -1,9 +1,10 @@
-//! IPv4 addresses and masks as iptables reads and prints them.
+//! Addresses and masks as iptables reads and prints them.
 
 use super::number::unsigned;
 use crate::diagnostic::{Fault, q};
 use kernel::netfilter::xtables::IpMatch;
-use std::net::{IpAddr, Ipv4Addr};
+use packet::Family;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Up to four numbers with dots; missing ones at the end are zero.
 pub(crate) fn dotted(text: &str) -> Option<Ipv4Addr> {
@@ -65,7 +66,7 @@ pub(crate) fn resolved_network(text: &str) -> Result<IpMatch, Fault> {
 fn no_address(text: &str) -> Fault {
     {
         let (message, help) = if text.parse::<std::net::Ipv6Addr>().is_ok() {
-            (format!("{} is an IPv6 address", q(text)), "expected an IPv4 address (IPv6 is not modelled)")
+            (format!("{} is an IPv6 address", q(text)), "expected an IPv4 address")
         } else if text.chars().any(|c| c.is_ascii_alphabetic()) && !text.starts_with("0x") {
             (
                 format!("{} is a name, not an address", q(text)),
@@ -108,8 +109,97 @@ pub(crate) fn prefix_len(mask: Ipv4Addr) -> Option<u8> {
     (bits.count_ones() == len).then(|| u8::try_from(len).unwrap_or(32))
 }
 
+/// The mask of a single address.
+pub(crate) fn host_mask(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::BROADCAST),
+        Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)),
+    }
+}
+
+/// The prefix length of a mask of either family, if it is one.
+pub(crate) fn prefix_len_of(mask: IpAddr) -> Option<u8> {
+    match mask {
+        IpAddr::V4(m) => prefix_len(m),
+        IpAddr::V6(m) => {
+            let len = m.to_bits().leading_ones();
+            (m.to_bits().count_ones() == len).then(|| u8::try_from(len).unwrap_or(128))
+        }
+    }
+}
+
+/// An IPv6 address; names are refused.
+fn address6(text: &str) -> Result<Ipv6Addr, Fault> {
+    text.parse().map_err(|_| {
+        let (message, help) = if dotted(text).is_some() {
+            (format!("{} is an IPv4 address", q(text)), "expected an IPv6 address, or iptables")
+        } else {
+            (format!("{} is not an IPv6 address", q(text)), "expected an address such as fd00::1")
+        };
+        Fault::new(message, help)
+    })
+}
+
+/// A mask for IPv6: a prefix length, or as an address.
+fn mask6(text: &str) -> Result<Ipv6Addr, Fault> {
+    if let Some(n) = unsigned(text, 0, 128) {
+        let host = u32::try_from(128 - n).unwrap_or(0);
+        return Ok(Ipv6Addr::from_bits(u128::MAX.checked_shl(host).unwrap_or(0)));
+    }
+    text.parse().map_err(|_| {
+        let help = "expected a prefix length from 0 to 128, or a mask such as ffff:ffff::";
+        Fault::new(format!("{} is not a mask", q(text)), help)
+            .usage(format!("invalid mask `{text}' specified"))
+    })
+}
+
+/// An address that is written in full, of either family.
+pub(crate) fn whole_address_of(family: Family, text: &str) -> Result<IpAddr, Fault> {
+    match family {
+        Family::V4 => whole_address(text).map(IpAddr::V4),
+        Family::V6 => address6(text).map(IpAddr::V6),
+    }
+}
+
+/// As [`resolved`], of either family.
+pub(crate) fn resolved_of(family: Family, text: &str) -> Result<IpAddr, Fault> {
+    match family {
+        Family::V4 => resolved(text).map(IpAddr::V4),
+        Family::V6 if text == "localhost" => Ok(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        Family::V6 => address6(text).map(IpAddr::V6).map_err(Fault::silent),
+    }
+}
+
+/// As [`resolved_network`], of either family.
+pub(crate) fn resolved_network_of(family: Family, text: &str) -> Result<IpMatch, Fault> {
+    if family == Family::V4 {
+        return resolved_network(text);
+    }
+    let (ip, bits) = match text.split_once('/') {
+        Some((ip, bits)) => (ip, IpAddr::V6(mask6(bits).map_err(Fault::silent)?)),
+        None => (text, host_mask(family)),
+    };
+    Ok(IpMatch { addr: resolved_of(family, ip)?, mask: bits })
+}
+
 /// `ADDRESS[/MASK]`; bits outside the mask are cleared.
-pub(crate) fn network(text: &str) -> Result<IpMatch, Fault> {
+pub(crate) fn network(family: Family, text: &str) -> Result<IpMatch, Fault> {
+    match family {
+        Family::V4 => network4(text),
+        Family::V6 => network6(text),
+    }
+}
+
+fn network6(text: &str) -> Result<IpMatch, Fault> {
+    let (addr, bits) = match text.rsplit_once('/') {
+        Some((addr, bits)) => (addr, mask6(bits)?),
+        None => (text, Ipv6Addr::from_bits(u128::MAX)),
+    };
+    let ip = address6(addr).map_err(|f| f.usage(format!("host/network `{addr}' not found")))?;
+    Ok(IpMatch { addr: IpAddr::V6(ip & bits), mask: IpAddr::V6(bits) })
+}
+
+fn network4(text: &str) -> Result<IpMatch, Fault> {
     if let Some(addr) = text.split('/').next().filter(|a| a.contains(':')) {
         return Err(no_address(addr).usage(format!("host/network `{addr}' not found")));
     }
@@ -130,9 +220,10 @@ pub(crate) fn mask_suffix(net: &IpMatch) -> String {
             Some(n) => format!("/{n}"),
             None => format!("/{m}"),
         },
-        IpAddr::V6(m) => match m.to_bits().leading_ones() {
-            128 => String::new(),
-            n => format!("/{n}"),
+        IpAddr::V6(m) => match prefix_len_of(net.mask) {
+            Some(128) => String::new(),
+            Some(n) => format!("/{n}"),
+            None => format!("/{m}"),
         },
     }
 }
@@ -164,7 +255,7 @@ mod tests {
             ("01.2.3.4", "1.2.3.4/32"),
             ("255.255.255.255", "255.255.255.255/32"),
         ] {
-            assert_eq!(network(text).map(|n| network_text(&n)).as_deref(), Ok(printed), "{text}");
+            assert_eq!(network4(text).map(|n| network_text(&n)).as_deref(), Ok(printed), "{text}");
         }
     }
 
@@ -181,7 +272,7 @@ mod tests {
             ("1.2.3.4/24/3", "\"1.2.3.4/24\" is not an IPv4 address"),
             ("", "\"\" is not an IPv4 address"),
         ] {
-            assert_eq!(network(text).unwrap_err().message, message, "{text}");
+            assert_eq!(network4(text).unwrap_err().message, message, "{text}");
         }
     }
 }

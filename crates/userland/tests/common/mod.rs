@@ -13,11 +13,16 @@ use userland::iptables::TableStore;
 /// Tables and the order in which they were loaded.
 #[derive(Clone, Default)]
 pub struct Store {
+    pub family: packet::Family,
     tables: BTreeMap<TableId, LoadedTable>,
     order: Vec<TableId>,
 }
 
 impl TableStore for Store {
+    fn family(&self) -> packet::Family {
+        self.family
+    }
+
     fn get(&self, table: TableId) -> Option<&LoadedTable> {
         self.tables.get(&table)
     }

@@ -15,7 +15,7 @@ use crate::event::{CtStep, HookCtx, What};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::nf_nat_follow_master;
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Instant, Netns, Skb};
-use packet::{Icmp, Ip, L4, Protocol, Sctp, icmp_type};
+use packet::{Icmp, Icmp6, Ip, L4, Protocol, Sctp, icmp_type};
 use std::rc::Rc;
 
 /// `nf_conntrack_in`
@@ -100,6 +100,11 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
         if Icmp::is_error_type(icmp.kind) {
             return icmp_error(ns, skb, ip, icmp, cx).map_err(NotTracked::Error);
         }
+    }
+    if let L4::Icmp6(icmp) = &ip.l4
+        && let Some(done) = icmp6_first(ns, skb, ip, icmp, ctx, cx)
+    {
+        return done.map_err(NotTracked::Error);
     }
     let Some(tuple) = Tuple::of(ip) else { return Err("nf_ct: can't get tuple".into()) };
     let before = skb.ct;
@@ -312,6 +317,13 @@ fn handle_packet(
             c.refresh(timeouts.icmp, now);
             c.account(info.dir, ip.total_len());
         }
+        L4::Icmp6(icmp) => {
+            if !c.is_confirmed() && !Tuple::icmp6_can_begin(icmp.kind) {
+                return Err("nf_ct_icmpv6: invalid new with type");
+            }
+            c.refresh(timeouts.icmpv6, now);
+            c.account(info.dir, ip.total_len());
+        }
         L4::Other(Protocol::SCTP, bytes) => {
             let sctp = Sctp::parse(bytes).ok_or("nf_ct_sctp: short packet")?;
             if checks && !sctp.checksum_ok() {
@@ -384,7 +396,41 @@ fn udplite_error(ip: &Ip, bytes: &[u8], check: bool) -> Result<(), &'static str>
 
 /// `nf_conntrack_inet_error`: an ICMP error belongs to the flow of the packet that it quotes.
 fn icmp_error(ns: &Netns, skb: &mut Skb, ip: &Ip, icmp: &Icmp, cx: &Cx<'_>) -> Result<CtStep, &'static str> {
-    let inner = icmp.inner().ok_or("nf_ct_icmp: short packet")?;
+    inet_error(ns, skb, ip, icmp.inner(), cx)
+}
+
+/// `nf_conntrack_icmpv6_error`: neighbour discovery and the like are not tracked, errors belong to another flow; the rest is
+/// looked up as any other packet (None).
+fn icmp6_first(
+    ns: &Netns,
+    skb: &mut Skb,
+    ip: &Ip,
+    icmp: &Icmp6,
+    ctx: &HookCtx,
+    cx: &Cx<'_>,
+) -> Option<Result<CtStep, &'static str>> {
+    if ctx.hook == InetHook::PreRouting && !icmp.checksum_ok && ns.ct.settings.checksum {
+        return Some(Err("nf_ct_icmpv6: ICMPv6 checksum failed"));
+    }
+    match icmp.kind {
+        // Multicast listeners; solicitations and advertisements.
+        130..=132 | 133..=136 | 143 => {
+            skb.ct = Ct::Untracked;
+            Some(Ok(CtStep::Untracked))
+        }
+        kind if Icmp6::is_error_type(kind) => Some(inet_error(ns, skb, ip, icmp.inner(), cx)),
+        _ => None,
+    }
+}
+
+fn inet_error(
+    ns: &Netns,
+    skb: &mut Skb,
+    ip: &Ip,
+    inner: Option<&Ip>,
+    cx: &Cx<'_>,
+) -> Result<CtStep, &'static str> {
+    let inner = inner.ok_or("nf_ct_icmp: short packet")?;
     let inner = Tuple::of(inner).ok_or("nf_ct_icmp: no inner tuple")?;
     let inverse = inner.invert().ok_or("nf_ct_icmp: can't invert inner tuple")?;
     let zone = template(skb.ct).zone_of(skb.mark);

@@ -46,10 +46,9 @@ pub struct CtSettings {
 }
 
 /// Names behind `nf_conntrack_` of [`CtSettings::unused`], and their defaults.
-pub const UNUSED: [(&str, u32); 6] = [
+pub const UNUSED: [(&str, u32); 5] = [
     ("gre_timeout", 30),
     ("gre_timeout_stream", 180),
-    ("icmpv6_timeout", 30),
     ("frag6_timeout", 60),
     ("frag6_low_thresh", 3_145_728),
     ("frag6_high_thresh", 4_194_304),

@@ -271,6 +271,19 @@ impl Conntrack {
         Conntrack { tcp_loose: true, tcp_max_retrans: 3, ..Conntrack::default() }
     }
 
+    /// Leaves nothing but the settings: as after boot, nothing has been seen. Nobody is told, as `conntrack -F` would.
+    pub(crate) fn forget(&mut self) {
+        if self.listed > 0 {
+            self.hash = TupleHash::default();
+            self.by_source = BySource::default();
+            self.listed = 0;
+        }
+        self.slots.clear();
+        self.free.clear();
+        self.loose.clear();
+        self.expects.clear();
+    }
+
     /// An entry, confirmed or not.
     pub fn get(&self, id: ConnId) -> Option<&Conn> {
         self.slots.get(id.slot() as usize)?.as_ref().filter(|c| c.id == id)

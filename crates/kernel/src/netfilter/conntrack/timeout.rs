@@ -31,6 +31,8 @@ pub struct Timeouts {
     pub udp_stream: u32,
     /// `icmp_timeout`
     pub icmp: u32,
+    /// `icmpv6_timeout`
+    pub icmpv6: u32,
     /// `gre_timeout`
     pub gre: u32,
     /// `gre_timeout_stream`
@@ -71,6 +73,7 @@ impl Default for Timeouts {
             udp: 30,
             udp_stream: 120,
             icmp: 30,
+            icmpv6: 30,
             gre: 30,
             gre_stream: 180,
             sctp_closed: 10,

@@ -1,6 +1,6 @@
 //! Tuples: what identifies a flow (include/net/netfilter/nf_conntrack_tuple.h).
 
-use packet::{Icmp, IcmpBody, Ip, L4, Protocol, icmp_type};
+use packet::{Icmp, Icmp6, IcmpBody, Ip, L4, Protocol, icmp_type, icmp6_type};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -230,7 +230,15 @@ fn gre_key(bytes: &[u8]) -> Option<u16> {
     }
 }
 
-fn invert_icmp(kind: u8) -> Option<u8> {
+fn invert_icmp(proto: Protocol, kind: u8) -> Option<u8> {
+    if proto == Protocol::ICMPV6 {
+        // Node information (RFC 4620) as well, though nobody sends it.
+        return match kind {
+            icmp6_type::ECHO_REQUEST | 139 => Some(kind + 1),
+            icmp6_type::ECHO_REPLY | 140 => Some(kind - 1),
+            _ => None,
+        };
+    }
     PAIRS.iter().find_map(|&(a, b)| match kind {
         k if k == a => Some(b),
         k if k == b => Some(a),
@@ -251,7 +259,10 @@ impl Tuple {
             L4::Icmp(Icmp { kind, code, body: IcmpBody::Query { id, .. }, .. }) => {
                 L4Key::Echo { kind: *kind, code: *code, id: *id }
             }
-            L4::Icmp(_) => return None,
+            L4::Icmp6(Icmp6 { kind, code, body: IcmpBody::Query { id, .. }, .. }) => {
+                L4Key::Echo { kind: *kind, code: *code, id: *id }
+            }
+            L4::Icmp(_) | L4::Icmp6(_) => return None,
             L4::Other(Protocol::SCTP | Protocol::UDPLITE | Protocol::TCP | Protocol::UDP, _) => {
                 let (sport, dport) = ip.ports()?;
                 L4Key::Ports { sport, dport }
@@ -271,11 +282,16 @@ impl Tuple {
             PORTS => ports.rotate_left(16),
             ECHO => {
                 let [id0, id1, kind, code] = ports.to_be_bytes();
-                u32::from_be_bytes([id0, id1, invert_icmp(kind)?, code])
+                u32::from_be_bytes([id0, id1, invert_icmp(self.proto(), kind)?, code])
             }
             _ => ports,
         };
         Some(Tuple { src, dst, rest: u64::from(ports) << 32 | self.rest & 0xffff_ffff })
+    }
+
+    /// The same for ICMPv6 (`nf_conntrack_icmpv6_packet`).
+    pub fn icmp6_can_begin(kind: u8) -> bool {
+        matches!(kind, icmp6_type::ECHO_REQUEST | 139)
     }
 
     /// True if a flow can begin with this ICMP type (`icmp_new` in nf_conntrack_proto_icmp.c).

@@ -6,7 +6,8 @@ use super::{Manip, NatRange};
 use crate::event::{HookCtx, What};
 use crate::ipv4::ip_route_me_harder;
 use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, Tuple, ct_kill, status, try_assign_helper};
-use crate::netfilter::hook::InetHook;
+use crate::netfilter::hook::{HookFn, HookPoint, InetHook};
+use crate::netfilter::nftables::nft_do_chain;
 use crate::netfilter::xtables::{TableId, ipt_do_table};
 use crate::{ConnId, Ct, Cut, Cx, DropReason, Netns, Skb};
 use packet::{L4, Protocol};
@@ -35,10 +36,15 @@ pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut C
 }
 
 /// `nf_nat_inet_fn`
-fn nf_nat_inet_fn(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+pub(crate) fn nf_nat_inet_fn(
+    ns: &mut Netns,
+    mut skb: Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
     let Ct::Tracked { conn, info } = skb.ct else { return Ok(skb) };
     let manip = Manip::of(ctx.hook);
-    let is_icmp = matches!(skb.ip().map(|ip| &ip.l4), Some(L4::Icmp(_)));
+    let is_icmp = matches!(skb.ip().map(|ip| &ip.l4), Some(L4::Icmp(_) | L4::Icmp6(_)));
     if info.state == CtState::Related && is_icmp {
         return icmp_reply_translation(ns, skb, conn, info, ctx, cx);
     }
@@ -50,8 +56,18 @@ fn nf_nat_inet_fn(ns: &mut Netns, mut skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) 
         }
         return nf_nat_packet(ns, skb, conn, info.dir, ctx, cx);
     }
-    if let Err(reason) = ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx) {
-        return Err(cx.drop(&skb, reason));
+    // The first one that decides ends it.
+    let point = HookPoint { family: ctx.family, hook: ctx.hook };
+    let mut n = 0;
+    while let Some(func) = ns.hooks.nat(point, n).filter(|_| !initialized(ns, conn, manip)) {
+        n += 1;
+        let said = match func {
+            HookFn::Nft(base) => nft_do_chain(ns, base, &mut skb, ctx, cx),
+            _ => ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx),
+        };
+        if let Err(reason) = said {
+            return Err(cx.drop(&skb, reason));
+        }
     }
     if !initialized(ns, conn, manip)
         && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)

@@ -8,7 +8,6 @@ use crate::netfilter::conntrack::{
 use crate::netfilter::xtables::PortRange;
 use crate::{ConnId, Cut, Cx, DropReason, Netns, Skb};
 use packet::L4;
-use rand_core::Rng;
 use std::net::IpAddr;
 use std::ops::Range;
 

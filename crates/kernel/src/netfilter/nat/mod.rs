@@ -7,7 +7,7 @@ mod packet;
 mod tuple;
 
 pub(crate) use by_source::BySource;
-pub(crate) use core::{nf_nat_ipv4_fn, nf_nat_setup_info};
+pub(crate) use core::{nf_nat_inet_fn, nf_nat_ipv4_fn, nf_nat_setup_info};
 pub(crate) use helper::{nf_nat_follow_master, nf_nat_ftp, nf_nat_tftp};
 
 use crate::netfilter::hook::InetHook;

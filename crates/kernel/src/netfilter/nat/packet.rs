@@ -21,6 +21,13 @@ pub(super) fn manip_pkt(ip: &mut Ip, target: &Tuple, manip: Manip) -> bool {
             };
             return addresses(ip, target, manip) | id;
         }
+        (L4::Icmp6(icmp), L4Key::Echo { id: new, .. }) => {
+            let id = match &mut icmp.body {
+                IcmpBody::Query { id, .. } => set(id, new),
+                _ => false,
+            };
+            return addresses(ip, target, manip) | id;
+        }
         (L4::Other(proto, _), L4Key::Ports { .. }) if proto.has_ports() => {
             return other_ports(ip, target, manip);
         }
@@ -78,6 +85,7 @@ pub(super) fn icmp_reply_translation(
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
     let Some(c) = ns.ct.get(conn) else { return Ok(skb) };
+    // Redirects of IPv6 are not tracked.
     let is_redirect = skb.ip().and_then(Ip::icmp).is_some_and(|i| i.kind == icmp_type::REDIRECT);
     let both_done = status::SRC_NAT_DONE | status::DST_NAT_DONE;
     if is_redirect && (c.status & both_done != both_done || c.status & status::NAT_MASK != 0) {
@@ -97,9 +105,12 @@ pub(super) fn icmp_reply_translation(
     let before = cx.explains().then(|| Rc::clone(&skb.frame));
     let mut changed = false;
     if let Some(ip) = skb.ip_mut() {
-        if let L4::Icmp(icmp) = &mut ip.l4
-            && let IcmpBody::Error { inner, .. } = &mut icmp.body
-        {
+        let body = match &mut ip.l4 {
+            L4::Icmp(icmp) => Some(&mut icmp.body),
+            L4::Icmp6(icmp) => Some(&mut icmp.body),
+            _ => None,
+        };
+        if let Some(IcmpBody::Error { inner, .. }) = body {
             // The quoted packet travelled the other way: its other end is the one to change.
             let opposite = match manip {
                 Manip::Src => Manip::Dst,

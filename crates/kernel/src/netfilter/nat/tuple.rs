@@ -5,8 +5,7 @@ use crate::jhash::jhash2;
 use crate::netfilter::conntrack::{Direction, L4Key, TcpState, Tuple, status};
 use crate::netfilter::xtables::PortRange;
 use crate::{ConnId, Cx, Netns};
-use rand_core::Rng;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a flow's original direction becomes.
 pub(super) enum Unique {
@@ -97,12 +96,45 @@ fn find_best_ips_proto(ns: &Netns, orig: &Tuple, range: &NatRange, conn: ConnId,
             let at = u32::try_from((hash * size) >> 32).unwrap_or(0);
             IpAddr::V4(Ipv4Addr::from_bits(min.to_bits().wrapping_add(at)))
         }
+        (IpAddr::V6(min), IpAddr::V6(max), IpAddr::V6(src), IpAddr::V6(dst)) if min != max => {
+            let zone = ns.ct.get(conn).map_or(0, |c| u32::from(c.zone.id));
+            IpAddr::V6(best_of6((min, max), (src, dst), zone, range.persistent, manip))
+        }
         _ => min,
     };
     match manip {
         Manip::Src => orig.with_src(addr),
         Manip::Dst => orig.with_dst(addr),
     }
+}
+
+/// The same for IPv6: word after word, each within the range as long as all before it are the range's last.
+fn best_of6(
+    (min, max): (Ipv6Addr, Ipv6Addr),
+    (src, dst): (Ipv6Addr, Ipv6Addr),
+    zone: u32,
+    persistent: bool,
+    manip: Manip,
+) -> Ipv6Addr {
+    let words = |a: Ipv6Addr| [96, 64, 32, 0].map(|shift| (a.to_bits() >> shift & 0xffff_ffff) as u32);
+    let raw = |a: Ipv6Addr| words(a).map(u32::swap_bytes);
+    let (dst, initval) = (raw(dst), if persistent { 0 } else { raw(dst)[3] ^ zone });
+    let mut hash = jhash2(&raw(src), initval);
+    let mut full = false;
+    let mut out = 0u128;
+    for ((min, max), dst) in words(min).into_iter().zip(words(max)).zip(dst) {
+        let (first, size) = if full { (0, u32::MAX) } else { (min, max.wrapping_sub(min).wrapping_add(1)) };
+        let word = first.wrapping_add(((u64::from(hash) * u64::from(size)) >> 32) as u32);
+        full |= word != max;
+        // The kernel writes into the tuple that it hashes: a destination is the new one already.
+        hash ^= match manip {
+            _ if persistent => 0,
+            Manip::Src => dst,
+            Manip::Dst => word.swap_bytes(),
+        };
+        out = out << 32 | u128::from(word);
+    }
+    Ipv6Addr::from_bits(out)
 }
 
 fn port_of(t: &Tuple, manip: Manip) -> u16 {

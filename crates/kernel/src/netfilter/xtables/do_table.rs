@@ -7,6 +7,7 @@ use super::{ChainId, RuleSet, RuleState, TableId, Verdict, quiet};
 use crate::event::{HookCtx, RuleOutcome, RuleStep, What};
 use crate::netfilter::conntrack::TemplateId;
 use crate::{Cx, DropReason, Netns, Skb};
+use packet::Family;
 use std::rc::Rc;
 
 /// Where the walk is: a chain and the index of the next rule.
@@ -47,14 +48,19 @@ pub(crate) fn ipt_do_table(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> Result<(), DropReason> {
-    if !cx.explains()
+    if ctx.family == Family::V4
+        && !cx.explains()
         && let Some(said) = quiet::walk(ns, table, skb, ctx, cx)
     {
         return ends(said);
     }
-    let Some(rules) = ns.table(table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
+    let Some(rules) = ns.table_of(ctx.family, table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
     let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
-    ends(walk(ns, &rules, base, skb, ctx, cx))
+    ends(match walk(ns, &rules, base, skb, ctx, cx) {
+        ChainEnd::Verdict { verdict, reason, .. } => (verdict, reason),
+        ChainEnd::Policy(verdict) => (verdict, DropReason::NetfilterDrop),
+        ChainEnd::Return => (Verdict::Accept, DropReason::NetfilterDrop),
+    })
 }
 
 #[inline]
@@ -63,6 +69,39 @@ fn ends((verdict, reason): (Verdict, DropReason)) -> Result<(), DropReason> {
         Verdict::Accept => Ok(()),
         Verdict::Drop => Err(reason),
     }
+}
+
+/// How the walk of a chain ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChainEnd {
+    /// The target of a rule ended it.
+    Verdict {
+        /// What it said.
+        verdict: Verdict,
+        /// Why the packet is dropped, if it is.
+        reason: DropReason,
+        /// The rule.
+        rule: Rc<Rule>,
+    },
+    /// The chain is built in, and nothing before its policy ended the walk.
+    Policy(Verdict),
+    /// The chain is user-defined, and the packet would go back to the rule that led to it.
+    Return,
+}
+
+/// Walks one chain of a table, built-in or not, as `ipt_do_table` walks the chain of a hook: every rule is looked at, and each
+/// is logged if somebody keeps the log. `None` if the table is not loaded or has no such chain.
+pub(crate) fn walk_chain(
+    ns: &mut Netns,
+    table: TableId,
+    chain: &str,
+    skb: &mut Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Option<ChainEnd> {
+    let rules = Rc::clone(&ns.table_of(ctx.family, table)?.rules);
+    let first = rules.chain(chain)?;
+    Some(walk(ns, &rules, first, skb, ctx, cx))
 }
 
 /// Looks at every rule.
@@ -74,7 +113,7 @@ fn walk(
     skb: &mut Skb,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
-) -> (Verdict, DropReason) {
+) -> ChainEnd {
     let mut place = Place { chain: base, next: 0 };
     let (mut stack, mut lent) = (Vec::new(), RuleState::default());
     loop {
@@ -85,9 +124,17 @@ fn walk(
                 place.next += 1;
                 cx.pass_over(usize::from(!cx.explains()));
                 match rule_matches(ns, here, rule, skb, ctx, cx, rules, &mut lent) {
-                    Outcome::Yes => take(ns, rule, place, &mut stack, skb, ctx, cx),
+                    Outcome::Yes => match take(ns, rule, place, &mut stack, skb, ctx, cx) {
+                        Flow::Done(verdict, reason) => {
+                            return ChainEnd::Verdict { verdict, reason, rule: Rc::clone(rule) };
+                        }
+                        flow => flow,
+                    },
                     Outcome::No => continue,
-                    Outcome::HotDrop => return (Verdict::Drop, DropReason::NetfilterDrop),
+                    Outcome::HotDrop => {
+                        let (verdict, reason) = (Verdict::Drop, DropReason::NetfilterDrop);
+                        return ChainEnd::Verdict { verdict, reason, rule: Rc::clone(rule) };
+                    }
                 }
             }
             None if chain.base.is_some() => Flow::Policy,
@@ -98,8 +145,7 @@ fn walk(
         };
         match flow {
             Flow::Next(to) => place = to,
-            Flow::Policy => return policy(ns, rules, base, skb, ctx, cx),
-            Flow::Done(verdict, reason) => return (verdict, reason),
+            Flow::Policy | Flow::Done(..) => return policy(ns, rules, base, skb, ctx, cx),
         }
     }
 }
@@ -141,16 +187,18 @@ fn policy(
     skb: &Skb,
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
-) -> (Verdict, DropReason) {
+) -> ChainEnd {
     let chain = &rules.chains[usize::from(base.0)];
-    let verdict = chain.base.map_or(Verdict::Accept, |(_, policy)| policy);
+    let Some((_, verdict)) = chain.base else { return ChainEnd::Return };
     let len = skb.ip().map_or(0, packet::Ip::total_len);
-    if let Some(counters) = ns.table_mut(rules.table).and_then(|t| t.policy.get_mut(usize::from(base.0))) {
+    if let Some(counters) =
+        ns.table_of_mut(rules.family, rules.table).and_then(|t| t.policy.get_mut(usize::from(base.0)))
+    {
         counters.add(len);
     }
     let end = Place { chain: base, next: chain.rules.len() };
     note(rules, end, RuleOutcome::Policy(verdict), skb, ctx, cx);
-    (verdict, DropReason::NetfilterDrop)
+    ChainEnd::Policy(verdict)
 }
 
 /// Logs one step of the walk.
@@ -184,9 +232,9 @@ pub(super) fn rule_matches(
     let mut checks = Checks::new(cx.explains());
     let ok = ip_packet_match(ns, rule, skb, ctx, &mut checks)
         && (rule.matches.is_empty()
-            || matches_match(ns, rules.table, place, rule, skb, ctx, cx, &mut checks, lent));
+            || matches_match(ns, rules, place, rule, skb, ctx, cx, &mut checks, lent));
     if ok {
-        count(ns, rules.table, place, skb.ip().map_or(0, packet::Ip::total_len));
+        count(ns, rules, place, skb.ip().map_or(0, packet::Ip::total_len));
     }
     let says = match ok {
         _ if checks.hotdrop => Outcome::HotDrop,
@@ -203,8 +251,8 @@ pub(super) fn rule_matches(
     says
 }
 
-fn count(ns: &mut Netns, table: TableId, place: Place, len: usize) {
-    if let Some(state) = rule_state(ns, table, place) {
+fn count(ns: &mut Netns, rules: &RuleSet, place: Place, len: usize) {
+    if let Some(state) = rule_state(ns, rules, place) {
         state.counters.add(len);
     }
 }
@@ -213,7 +261,7 @@ fn count(ns: &mut Netns, table: TableId, place: Place, len: usize) {
 #[allow(clippy::too_many_arguments, reason = "as for the walk")]
 fn matches_match(
     ns: &mut Netns,
-    table: TableId,
+    rules: &RuleSet,
     place: Place,
     rule: &Rule,
     skb: &mut Skb,
@@ -223,7 +271,7 @@ fn matches_match(
     state: &mut RuleState,
 ) -> bool {
     let remembers = rule.matches.iter().any(Match::remembers);
-    if remembers && let Some(s) = rule_state(ns, table, place) {
+    if remembers && let Some(s) = rule_state(ns, rules, place) {
         *state = std::mem::take(s);
     }
     let mut m = MatchCx { ns, ctx, state, cx };
@@ -235,15 +283,18 @@ fn matches_match(
         checks.begin_match(i);
         x.eval(skb, &mut m, checks)
     });
-    if remembers && let Some(s) = rule_state(ns, table, place) {
+    if remembers && let Some(s) = rule_state(ns, rules, place) {
         *s = std::mem::take(state);
     }
     ok
 }
 
 #[inline]
-fn rule_state(ns: &mut Netns, table: TableId, place: Place) -> Option<&mut RuleState> {
-    ns.table_mut(table)?.state.chain_mut(usize::from(place.chain.0)).get_mut(place.next)
+fn rule_state<'n>(ns: &'n mut Netns, rules: &RuleSet, place: Place) -> Option<&'n mut RuleState> {
+    ns.table_of_mut(rules.family, rules.table)?
+        .state
+        .chain_mut(usize::from(place.chain.0))
+        .get_mut(place.next)
 }
 
 /// `ip_packet_match`: addresses, devices, protocol, fragment.

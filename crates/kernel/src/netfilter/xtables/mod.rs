@@ -12,7 +12,8 @@ mod rule;
 mod table;
 pub mod targets;
 
-pub(crate) use do_table::ipt_do_table;
+pub use do_table::ChainEnd;
+pub(crate) use do_table::{ipt_do_table, walk_chain};
 pub(crate) use entry::Entries;
 pub(crate) use quiet::only_policy;
 pub use rule::{Check, CheckOf, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule, Seen};

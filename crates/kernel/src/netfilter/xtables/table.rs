@@ -3,6 +3,7 @@
 use super::super::hook::{InetHook, priority};
 use super::rule::{Counters, Rule};
 use super::{Verdict, targets::Target};
+use packet::Family;
 use std::fmt;
 use std::rc::Rc;
 
@@ -96,6 +97,8 @@ pub struct Chain {
 /// and only checked sets are loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleSet {
+    /// Whose packets: ip_tables or ip6_tables.
+    pub family: Family,
     /// Which table.
     pub table: TableId,
     /// The built-in chains in hook order, then the user-defined ones.
@@ -114,8 +117,13 @@ pub struct RuleSetError {
 }
 
 impl RuleSet {
-    /// A table as it is right after its module was loaded: built-in chains, policy ACCEPT.
+    /// An IPv4 table as it is right after its module was loaded: built-in chains, policy ACCEPT.
     pub fn empty(table: TableId) -> RuleSet {
+        RuleSet::empty_of(Family::V4, table)
+    }
+
+    /// The same for either family.
+    pub fn empty_of(family: Family, table: TableId) -> RuleSet {
         let chains = table
             .hooks()
             .iter()
@@ -125,7 +133,7 @@ impl RuleSet {
                 rules: Vec::new(),
             })
             .collect();
-        RuleSet { table, chains }
+        RuleSet { family, table, chains }
     }
 
     /// The chain of that name.

@@ -12,6 +12,7 @@ pub use files::{iptables_restore, iptables_save};
 
 use super::check::translate_table;
 use super::draft::Draft;
+use super::family::program;
 use super::parse::{Objects, ParsedTable};
 use super::rule::Scope;
 use crate::args::{ArgLine, check_text};
@@ -19,6 +20,7 @@ use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, RuleSet, TableId};
 use listing::listing;
+use packet::Family;
 use parse::{Command, Mode, Op, parse};
 use run::Run;
 
@@ -45,6 +47,10 @@ RULE: [!] -s ADDRESS, [!] -d ADDRESS, [!] -i DEVICE, [!] -o DEVICE, [!] -p PROTO
 
 /// Where the tables of a network namespace are.
 pub trait TableStore {
+    /// Whose tables: those of iptables or those of ip6tables.
+    fn family(&self) -> Family {
+        Family::V4
+    }
     /// The table, if it is loaded.
     fn get(&self, table: TableId) -> Option<&LoadedTable>;
     /// Loads a table in the place of the old one.
@@ -88,9 +94,10 @@ pub struct Output {
 pub fn iptables<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S]) -> Output {
     let line = ArgLine::new(argv);
     let (mut stdout, mut stderr) = (String::new(), String::new());
+    let family = store.family();
     match execute(store, &line, &mut stdout, &mut stderr) {
         Ok(()) => Output { stdout, stderr, ..Output::default() },
-        Err(diagnostic) => Output { stdout, ..failure(diagnostic) },
+        Err(diagnostic) => Output { stdout, ..failure(family, diagnostic) },
     }
 }
 
@@ -107,22 +114,24 @@ fn execute(
         let fault = Fault::new("a line feed in an argument", "expected a command of one line");
         return Err(Diagnostic::new(1, source.text, 0, source.text.len(), fault));
     }
-    let command = parse(&mut args, Mode::Shell)?;
+    let command = parse(&mut args, Mode::Shell, store.family())?;
     stderr.push_str(&command.spec.warnings());
     match command.op {
         Op::Version => {
-            stdout.push_str(&format!("iptables {VERSION}\n"));
+            stdout.push_str(&format!("{} {VERSION}\n", program(store.family())));
             return Ok(());
         }
         Op::Help => {
-            stdout.push_str(HELP);
+            stdout.push_str(&HELP.replace("iptables", program(store.family())));
             return Ok(());
         }
         _ => {}
     }
     files::load_empty(store, command.table);
-    let loaded =
-        store.get(command.table).cloned().unwrap_or_else(|| LoadedTable::new(RuleSet::empty(command.table)));
+    let loaded = store
+        .get(command.table)
+        .cloned()
+        .unwrap_or_else(|| LoadedTable::new(RuleSet::empty_of(store.family(), command.table)));
     let (sets, nfacct, helpers) = (store.sets(), store.nfacct(), store.helpers());
     let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref(), helpers: helpers.as_deref() };
     let run = Run { source, line: Some(1), declared_later: &|_| None, objects };
@@ -187,20 +196,21 @@ fn commit(draft: Draft, objects: Objects<'_>, text: &str) -> Result<LoadedTable,
 }
 
 /// What iptables prints when it fails.
-fn failure(d: Diagnostic) -> Output {
-    const TRY: &str = "Try `iptables -h' or 'iptables --help' for more information.\n";
+fn failure(family: Family, d: Diagnostic) -> Output {
+    let name = program(family);
+    let try_help = format!("Try `{name} -h' or '{name} --help' for more information.\n");
     let (stderr, status) = match &d.tool {
-        Some(ToolError::Usage(text)) => (format!("iptables {VERSION}: {text}\n{TRY}"), 2),
-        Some(ToolError::BadArgument(word)) => (format!("Bad argument `{word}'\n{TRY}"), 2),
-        Some(ToolError::TryHelp) => (TRY.to_owned(), 2),
-        Some(ToolError::Errno(text)) => (format!("iptables: {text}\n"), 1),
-        Some(ToolError::CommitExpected(_) | ToolError::LineFailed(_)) => (TRY.to_owned(), 2),
-        Some(ToolError::NoTable(name)) => {
+        Some(ToolError::Usage(text)) => (format!("{name} {VERSION}: {text}\n{try_help}"), 2),
+        Some(ToolError::BadArgument(word)) => (format!("Bad argument `{word}'\n{try_help}"), 2),
+        Some(ToolError::TryHelp) => (try_help, 2),
+        Some(ToolError::Errno(text)) => (format!("{name}: {text}\n"), 1),
+        Some(ToolError::CommitExpected(_) | ToolError::LineFailed(_)) => (try_help, 2),
+        Some(ToolError::NoTable(table)) => {
             let first = "Table does not exist (do you need to insmod?)";
-            let second = "Perhaps iptables or your kernel needs to be upgraded.";
-            (format!("iptables {VERSION}: can't initialize iptables table `{name}': {first}\n{second}\n"), 3)
+            let second = format!("Perhaps {name} or your kernel needs to be upgraded.");
+            (format!("{name} {VERSION}: can't initialize {name} table `{table}': {first}\n{second}\n"), 3)
         }
-        None => (format!("iptables {VERSION}: {}, {}: {}\n", d.message, q(&d.token), d.help), 2),
+        None => (format!("{name} {VERSION}: {}, {}: {}\n", d.message, q(&d.token), d.help), 2),
     };
     Output { stdout: String::new(), stderr, status, diagnostics: vec![d] }
 }

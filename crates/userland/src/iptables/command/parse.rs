@@ -8,6 +8,7 @@ use crate::iptables::list::Format;
 use crate::iptables::rule::{Owner, Spec};
 use crate::iptables::text::Opt;
 use kernel::netfilter::xtables::TableId;
+use packet::Family;
 use std::borrow::Cow;
 
 /// What is to be done.
@@ -68,20 +69,26 @@ pub(super) struct Parser<'a, 'b> {
     pub table: Option<Token<'a>>,
     pub command: Option<(Key, Op<'a>)>,
     pub spec: Spec<'a>,
+    pub family: Family,
     /// Every option so far.
     pub given: Vec<(Key, Token<'a>)>,
     pub zero: bool,
 }
 
 /// Reads a command line.
-pub(in crate::iptables) fn parse<'a>(args: &mut Args<'a>, mode: Mode) -> Result<Command<'a>, Diagnostic> {
+pub(in crate::iptables) fn parse<'a>(
+    args: &mut Args<'a>,
+    mode: Mode,
+    family: Family,
+) -> Result<Command<'a>, Diagnostic> {
     let mut parser = Parser {
         args,
         mode,
         not: None,
         table: None,
         command: None,
-        spec: Spec::default(),
+        spec: Spec::new(family),
+        family,
         given: Vec::new(),
         zero: false,
     };
@@ -205,9 +212,10 @@ impl<'a> Parser<'a, '_> {
             true => {
                 Fault::new(format!("ambiguous option {}", q(text)), "expected the whole name of the option")
             }
-            false => {
-                Fault::new(format!("unknown option {}", q(text)), owner_hint(name).unwrap_or_else(known))
-            }
+            false => Fault::new(
+                format!("unknown option {}", q(text)),
+                owner_hint(self.family, name).unwrap_or_else(known),
+            ),
         };
         self.blame(token, fault.usage(format!("unknown option \"{text}\"")))
     }
@@ -302,8 +310,10 @@ impl<'a> Parser<'a, '_> {
         }
         // -g counts as a second -j.
         let once = if key == Key::Goto { Key::Jump } else { key };
-        let repeats =
-            matches!(key, Key::Match | Key::Verbose | Key::Wait | Key::WaitInterval | Key::Table | Key::Ipv4);
+        let repeats = matches!(
+            key,
+            Key::Match | Key::Verbose | Key::Wait | Key::WaitInterval | Key::Table | Key::Ipv4 | Key::Ipv6
+        );
         if !repeats && self.given.iter().any(|(k, _)| *k == once) {
             let letter = once.letter();
             let fault = Fault::new(format!("{} is given twice", token.text), "expected it only once");

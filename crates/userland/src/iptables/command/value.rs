@@ -4,9 +4,11 @@ use super::options::{Arg, Key, MAIN};
 use super::parse::{Mode, Op, Parser, attached};
 use crate::args::Token;
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
+use crate::iptables::family::program;
 use crate::iptables::hints::misplaced;
 use crate::names::number;
 use kernel::netfilter::xtables::Counters;
+use packet::Family;
 
 impl<'a> Parser<'a, '_> {
     /// Any option that is not a command.
@@ -50,22 +52,23 @@ impl<'a> Parser<'a, '_> {
                 self.spec.jump(value, key == Key::Goto)
             }
             Key::Match => self.spec.load_match(&value),
-            Key::Fragment => {
-                self.spec.fragment(not);
-                Ok(())
-            }
+            Key::Fragment => self.spec.fragment(not),
             Key::Counters => self.counters(token, &value),
             Key::Table if matches!(self.mode, Mode::Restore(_)) => {
                 Err(Fault::new("-t in a rule of a restore text", "expected the table in a line *TABLE above")
-                    .usage("The -t option cannot be used in iptables-restore.\n"))
+                    .usage(format!("The -t option cannot be used in {}-restore.\n", program(self.family))))
             }
             Key::Table => {
                 self.table = Some(value);
                 Ok(())
             }
             Key::Wait | Key::WaitInterval => self.wait(key, &value),
-            Key::Ipv6 => {
-                Err(Fault::new("-6: IPv6 is not modelled", "expected a rule for IPv4")
+            Key::Ipv6 if self.family == Family::V4 => {
+                Err(Fault::new("-6 before iptables' rule", "expected ip6tables, or a rule for IPv4")
+                    .says(ToolError::TryHelp))
+            }
+            Key::Ipv4 if self.family == Family::V6 => {
+                Err(Fault::new("-4 before ip6tables' rule", "expected iptables, or a rule for IPv6")
                     .says(ToolError::TryHelp))
             }
             Key::Version | Key::Help if matches!(self.mode, Mode::Restore(_)) => Err(Fault::new(

@@ -9,8 +9,7 @@ use crate::names::{addr, number, port, protocol};
 use kernel::netfilter::conntrack::{Direction, status};
 use kernel::netfilter::xtables::matches::{Conntrack, CtStatus};
 use kernel::netfilter::xtables::{IpMatch, Neg, PortRange};
-use packet::Protocol;
-use std::net::{IpAddr, Ipv4Addr};
+use packet::{Family, Protocol};
 
 /// The words of `--ctstatus`.
 const STATUSES: [(&str, u32); 5] = [
@@ -46,10 +45,10 @@ impl Text for Conntrack {
         match given.name {
             "ctstate" => self.state = Some(given.neg(ctstates(v)?)),
             "ctproto" => self.proto = Some(given.neg(proto(v)?)),
-            "ctorigsrc" => self.orig_src = Some(given.neg(net(v)?)),
-            "ctorigdst" => self.orig_dst = Some(given.neg(net(v)?)),
-            "ctreplsrc" => self.repl_src = Some(given.neg(net(v)?)),
-            "ctrepldst" => self.repl_dst = Some(given.neg(net(v)?)),
+            "ctorigsrc" => self.orig_src = Some(given.neg(net(given.family, v)?)),
+            "ctorigdst" => self.orig_dst = Some(given.neg(net(given.family, v)?)),
+            "ctreplsrc" => self.repl_src = Some(given.neg(net(given.family, v)?)),
+            "ctrepldst" => self.repl_dst = Some(given.neg(net(given.family, v)?)),
             "ctorigsrcport" => {
                 self.orig_sport =
                     Some(given.neg(two_at_most("conntrack", given).and_then(port::resolved_range)?))
@@ -113,7 +112,7 @@ impl Text for Conntrack {
             }
         }
         let net = |n: &IpMatch| match names.numeric {
-            false if n.addr == IpAddr::V4(Ipv4Addr::UNSPECIFIED) => "anywhere".to_owned(),
+            false if n.addr.is_unspecified() => "anywhere".to_owned(),
             _ => names.host(n.addr) + &addr::mask_suffix(n),
         };
         let port = |p: &PortRange| port::range_text(*p);
@@ -145,10 +144,10 @@ fn proto(text: &str) -> Result<Protocol, Fault> {
     })
 }
 
-fn net(text: &str) -> Result<IpMatch, Fault> {
-    let net = addr::resolved_network(text)?;
-    match net.mask {
-        IpAddr::V4(m) if addr::prefix_len(m).is_none() => Err(Fault::new(
+fn net(family: Family, text: &str) -> Result<IpMatch, Fault> {
+    let net = addr::resolved_network_of(family, text)?;
+    match addr::prefix_len_of(net.mask) {
+        None => Err(Fault::new(
             format!("{} has a mask with holes", q(text)),
             "expected a prefix length here: conntrack addresses take no other mask",
         )),

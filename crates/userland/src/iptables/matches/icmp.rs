@@ -7,13 +7,16 @@ use crate::names::number::unsigned;
 use kernel::netfilter::xtables::matches::IcmpMatch;
 
 /// Type and the codes from .. to.
-type Kind = (u8, u8, u8);
+pub(super) type Kind = (u8, u8, u8);
+
+/// Names: name, type, code or all of them. The first name of a type and code is the one printed.
+pub(super) type Table = &'static [(&'static str, u8, Option<u8>)];
 
 /// Every type.
 pub(super) const ANY: Kind = (IcmpMatch::ANY, 0, 255);
 
-/// The names of iptables: name, type, code or all of them. The first name of a type and code is the one printed.
-const NAMES: &[(&str, u8, Option<u8>)] = &[
+/// The names of iptables.
+const NAMES: Table = &[
     ("any", IcmpMatch::ANY, None),
     ("echo-reply", 0, None),
     ("pong", 0, None),
@@ -64,7 +67,7 @@ impl Text for IcmpMatch {
     const OPTIONS: &'static [Opt] = &[Opt::value(&["icmp-type"], &["TYPE[/CODE] or a name"]).or_not()];
 
     fn set(&mut self, given: &Given<'_>) -> Result<(), Fault> {
-        self.kind = given.neg(kind(given.value)?);
+        self.kind = given.neg(kind(NAMES, "ICMP", given.value)?);
         Ok(())
     }
 
@@ -84,10 +87,9 @@ impl Text for IcmpMatch {
 
     fn list(&self, names: &Names, out: &mut String) {
         let (kind, min, max) = self.kind.value;
-        let known = |&&(_, k, code): &&(&str, u8, Option<u8>)| k == kind && codes(code) == (min, max);
-        let name = NAMES.iter().find(known).filter(|_| !names.numeric);
+        let name = named(NAMES, self.kind.value).filter(|_| !names.numeric);
         out.push_str(&match (name, self.kind.not) {
-            (Some((name, ..)), not) => format!(" icmp {}{name}", if not { "!" } else { "" }),
+            (Some(name), not) => format!(" icmp {}{name}", if not { "!" } else { "" }),
             (None, false) => format!(" icmptype {kind}"),
             (None, true) => format!(" icmp !type {kind}"),
         });
@@ -97,17 +99,22 @@ impl Text for IcmpMatch {
     }
 }
 
+/// The name of a type with its codes.
+pub(super) fn named(names: Table, (kind, min, max): Kind) -> Option<&'static str> {
+    names.iter().find(|(_, k, code)| *k == kind && codes(*code) == (min, max)).map(|(name, ..)| *name)
+}
+
 /// `TYPE`, `TYPE/CODE`, or the beginning of a name that no other name has.
-fn kind(text: &str) -> Result<Kind, Fault> {
+pub(super) fn kind(names: Table, protocol: &str, text: &str) -> Result<Kind, Fault> {
     let lower = text.to_ascii_lowercase();
-    let mut named = NAMES.iter().filter(|(name, ..)| name.to_ascii_lowercase().starts_with(&lower));
+    let mut named = names.iter().filter(|(name, ..)| name.to_ascii_lowercase().starts_with(&lower));
     if let Some(&(name, kind, code)) = named.next() {
         if let Some((other, ..)) = named.next() {
             return Err(Fault::new(
-                format!("ambiguous ICMP type {}", q(text)),
+                format!("ambiguous {protocol} type {}", q(text)),
                 format!("expected the whole name, {name} or {other}"),
             )
-            .usage(format!("Ambiguous ICMP type `{text}': `{name}' or `{other}'?")));
+            .usage(format!("Ambiguous {protocol} type `{text}': `{name}' or `{other}'?")));
         }
         let (min, max) = codes(code);
         return Ok((kind, min, max));
@@ -116,18 +123,18 @@ fn kind(text: &str) -> Result<Kind, Fault> {
     let byte = |t: &str| unsigned(t, 0, 255).and_then(|n| u8::try_from(n).ok());
     let Some(kind) = byte(kind) else {
         return Err(Fault::new(
-            format!("unknown ICMP type {}", q(text)),
+            format!("unknown {protocol} type {}", q(text)),
             "expected a number from 0 to 255, TYPE/CODE, or a name such as echo-request or port-unreachable",
         )
-        .usage(format!("Unknown ICMP type `{text}'")));
+        .usage(format!("Unknown {protocol} type `{text}'")));
     };
     let Some(code) = code else { return Ok((kind, 0, 255)) };
     match byte(code) {
         Some(code) => Ok((kind, code, code)),
         None => Err(Fault::new(
-            format!("unknown ICMP code {}", q(code)),
+            format!("unknown {protocol} code {}", q(code)),
             "expected a number from 0 to 255 after the slash",
         )
-        .usage(format!("Unknown ICMP code `{text}'"))),
+        .usage(format!("Unknown {protocol} code `{text}'"))),
     }
 }

@@ -7,7 +7,7 @@ use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang, one_of};
 use crate::names::{addr, port, protocol};
 use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::matches::{IpvsMatch, IpvsMethod};
-use std::net::{IpAddr, Ipv4Addr};
+use packet::Family;
 
 const METHODS: [(&str, IpvsMethod); 3] =
     [("GATE", IpvsMethod::Gate), ("IPIP", IpvsMethod::Ipip), ("MASQ", IpvsMethod::Masq)];
@@ -36,7 +36,7 @@ impl Text for IpvsMatch {
                 })?;
                 self.proto = Some(given.neg(proto));
             }
-            "vaddr" => self.addr = Some(given.neg(addr::resolved_network(v)?)),
+            "vaddr" => self.addr = Some(given.neg(addr::resolved_network_of(given.family, v)?)),
             "vport" => self.port = Some(given.neg(port::resolved(v)?)),
             "vportctl" => self.portctl = Some(given.neg(port::resolved(v)?)),
             "vdir" => self.dir = Some(one_of(v, &DIRECTIONS, "direction").map_err(bad)?),
@@ -95,8 +95,9 @@ impl Words for IpvsMatch {
             word(0, n.not, "vproto", &n.value.0.to_string());
         }
         if let Some(n) = &self.addr {
-            let host = Names { numeric, proto: None }.host(n.value.addr) + &addr::mask_suffix(&n.value);
-            let any = n.value.mask == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && !numeric;
+            let host = Names { family: Family::V4, numeric, proto: None }.host(n.value.addr)
+                + &addr::mask_suffix(&n.value);
+            let any = n.value.mask.is_unspecified() && !numeric;
             word(5, n.not, "vaddr", if any { "anywhere" } else { &host });
         }
         if let Some(n) = self.port {

@@ -6,6 +6,7 @@ mod connmark;
 mod conntrack;
 mod helper;
 mod icmp;
+mod icmp6;
 mod iprange;
 mod ipvs;
 mod length;
@@ -31,6 +32,7 @@ mod udp;
 pub(super) use nfacct::missing as missing_nfacct;
 pub(super) use set::missing as missing_set;
 
+use super::family::has_match;
 use super::list::Names;
 use super::text::{Given, Opt, Save, Seen, Text};
 use crate::diagnostic::Fault;
@@ -38,11 +40,11 @@ use kernel::PktType;
 use kernel::netfilter::xtables::Neg;
 use kernel::netfilter::xtables::PortRange;
 use kernel::netfilter::xtables::matches::{
-    Addrtype, ConnmarkMatch, CtStates, HelperMatch, IcmpMatch, Iprange, IpvsMatch, LengthMatch, MacMatch,
-    MarkMatch, Match, Multiport, NfacctMatch, Owner, PkttypeMatch, PortSide, Rpfilter, Statistic,
+    Addrtype, ConnmarkMatch, CtStates, HelperMatch, Icmp6Match, IcmpMatch, Iprange, IpvsMatch, LengthMatch,
+    MacMatch, MarkMatch, Match, Multiport, NfacctMatch, Owner, PkttypeMatch, PortSide, Rpfilter, Statistic,
     StatisticMode, TcpMatch, Tcpmss, TtlMatch, UdpMatch,
 };
-use packet::Mac;
+use packet::{Family, Mac};
 
 /// The matches that are modelled.
 pub(super) const KNOWN: &[&str] = &[
@@ -52,6 +54,7 @@ pub(super) const KNOWN: &[&str] = &[
     "conntrack",
     "helper",
     "icmp",
+    "icmp6",
     "iprange",
     "ipvs",
     "length",
@@ -108,7 +111,10 @@ pub(super) const NOT_MODELLED: &[&str] = &[
 
 /// A match of that name before its options are read. Values that have no default are overwritten, as their option
 /// must be given.
-pub(super) fn new(name: &str) -> Option<Match> {
+pub(super) fn new(family: Family, name: &str) -> Option<Match> {
+    if !has_match(family, name) {
+        return None;
+    }
     Some(match name {
         "addrtype" => Match::Addrtype(Addrtype::default()),
         "comment" => Match::Comment(String::new()),
@@ -116,6 +122,7 @@ pub(super) fn new(name: &str) -> Option<Match> {
         "conntrack" => Match::Conntrack(Box::default()),
         "helper" => Match::Helper(HelperMatch { name: Neg::plain(String::new()) }),
         "icmp" => Match::Icmp(IcmpMatch { kind: Neg::plain(icmp::ANY) }),
+        "icmp6" => Match::Icmp6(Icmp6Match { kind: Neg::plain((0, 0, 0)) }),
         "iprange" => Match::Iprange(Iprange::default()),
         "ipvs" => Match::Ipvs(IpvsMatch::default()),
         "length" => Match::Length(LengthMatch { range: Neg::plain((0, 0)) }),
@@ -129,7 +136,7 @@ pub(super) fn new(name: &str) -> Option<Match> {
         "owner" => Match::Owner(Owner::default()),
         "physdev" => Match::Physdev(Box::default()),
         "pkttype" => Match::Pkttype(PkttypeMatch { kind: Neg::plain(PktType::Host) }),
-        "recent" => Match::Recent(recent::new()),
+        "recent" => Match::Recent(recent::new(family)),
         "rpfilter" => Match::Rpfilter(Rpfilter::default()),
         "sctp" => Match::Sctp(Box::default()),
         "set" => Match::Set(Box::default()),
@@ -152,6 +159,7 @@ macro_rules! each {
             Match::Udp($o) => $body,
             Match::Sctp($o) => $body,
             Match::Icmp($o) => $body,
+            Match::Icmp6($o) => $body,
             Match::Multiport($o) => $body,
             Match::Mark($o) => $body,
             Match::Conntrack($o) => $body,
@@ -225,7 +233,9 @@ mod tests {
     #[test]
     fn every_known_match_can_be_made_and_bears_its_name() {
         for name in KNOWN {
-            assert_eq!(new(name).map(|m| m.name()), Some(*name));
+            let families = [Family::V4, Family::V6];
+            let made: Vec<_> = families.iter().filter_map(|f| new(*f, name)).map(|m| m.name()).collect();
+            assert!(!made.is_empty() && made.iter().all(|n| n == name), "{name}");
         }
     }
 

@@ -3,10 +3,10 @@
 use crate::diagnostic::{Fault, q};
 use crate::iptables::list::Names;
 use crate::iptables::text::{Given, Opt, Save, Seen, Text, bang, cut};
-use crate::names::addr::resolved;
+use crate::names::addr;
 use crate::names::number::u32_of;
 use kernel::netfilter::xtables::matches::{Recent, RecentOp};
-use std::net::Ipv4Addr;
+use packet::Family;
 
 const OPS: [(&str, RecentOp); 4] = [
     ("set", RecentOp::Set),
@@ -19,7 +19,7 @@ const OPS: [(&str, RecentOp); 4] = [
 const NAME_MAX: usize = 199;
 
 /// Before any option is read.
-pub(super) fn new() -> Recent {
+pub(super) fn new(family: Family) -> Recent {
     Recent {
         op: RecentOp::Set,
         not: false,
@@ -28,7 +28,7 @@ pub(super) fn new() -> Recent {
         hitcount: 0,
         rttl: false,
         name: "DEFAULT".to_owned(),
-        mask: Ipv4Addr::BROADCAST,
+        mask: addr::host_mask(family),
         dest: false,
     }
 }
@@ -74,7 +74,7 @@ impl Text for Recent {
             "rttl" => self.rttl = true,
             "rsource" => self.dest = false,
             "rdest" => self.dest = true,
-            "mask" => self.mask = resolved(v)?,
+            "mask" => self.mask = addr::resolved_of(given.family, v)?,
             _ => self.name = cut(v, NAME_MAX),
         }
         Ok(())

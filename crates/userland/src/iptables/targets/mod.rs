@@ -13,14 +13,16 @@ mod set;
 mod tcpmss;
 mod ttl;
 
+use super::family::has_target;
 use super::list::Names;
 use super::text::{Given, Opt, Save, Seen, Text};
 use crate::diagnostic::{Fault, q};
 use crate::names::number::unsigned;
 use kernel::netfilter::xtables::targets::{
-    Connmark, ConnmarkOp, CtTarget, Dnat, Log, Mark, Masquerade, Netmap, Nflog, Redirect, Reject, Shift,
-    Snat, Target, Tcpmss, Ttl,
+    Connmark, ConnmarkOp, CtTarget, Dnat, Log, Mark, Masquerade, Netmap, Nflog, Redirect, Shift, Snat,
+    Target, Tcpmss, Ttl,
 };
+use packet::Family;
 use std::net::Ipv4Addr;
 
 /// The targets that are modelled, besides chains.
@@ -72,7 +74,10 @@ pub(super) const NOT_MODELLED: &[&str] = &[
 ];
 
 /// A target of that name before its options are read.
-pub(super) fn new(name: &str) -> Option<Target> {
+pub(super) fn new(family: Family, name: &str) -> Option<Target> {
+    if !has_target(family, name) {
+        return None;
+    }
     Some(match name {
         "ACCEPT" => Target::Accept,
         "DROP" => Target::Drop,
@@ -89,7 +94,7 @@ pub(super) fn new(name: &str) -> Option<Target> {
         "SNAT" => Target::Snat(Snat::default()),
         "MASQUERADE" => Target::Masquerade(Masquerade::default()),
         "REDIRECT" => Target::Redirect(Redirect::default()),
-        "REJECT" => Target::Reject(Reject::default()),
+        "REJECT" => Target::Reject(reject::new(family)),
         "LOG" => Target::Log(Log::default()),
         "SET" => Target::Set(Box::default()),
         "CHECKSUM" => Target::Checksum,
@@ -225,7 +230,7 @@ mod tests {
     #[test]
     fn every_known_target_can_be_made_and_bears_its_name() {
         for known in KNOWN {
-            assert_eq!(new(known).and_then(|t| name(&t)), Some(*known));
+            assert_eq!(new(Family::V4, known).and_then(|t| name(&t)), Some(*known));
         }
     }
 

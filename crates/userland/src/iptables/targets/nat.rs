@@ -7,7 +7,7 @@ use crate::names::number::leading;
 use crate::names::{addr, any_service};
 use kernel::netfilter::xtables::PortRange;
 use kernel::netfilter::xtables::targets::{Dnat, Masquerade, Redirect, Snat};
-use packet::Port;
+use packet::{Family, Port};
 use std::net::IpAddr;
 
 /// The protocols whose ports NAT can change.
@@ -158,14 +158,18 @@ fn words(out: &mut String, flags: &[(bool, &str)]) {
 
 type To = (Option<(IpAddr, IpAddr)>, Option<PortRange>, Option<Port>);
 
-/// `[ADDRESS[-ADDRESS]][:PORT[-PORT[/BASE]]]`
+/// `[ADDRESS[-ADDRESS]][:PORT[-PORT[/BASE]]]`; an IPv6 address before a port stands in brackets.
 fn to(given: &Given<'_>) -> Result<To, Fault> {
-    let (addrs, port) = given.value.split_once(':').map_or((given.value, None), |(a, p)| (a, Some(p)));
-    let ports =
-        port.map(|p| ports(given, p)).transpose().map_err(|f| match given.value.matches(':').count() {
-            0 | 1 => f,
-            _ => f.usage(format!("Bad IP address \"{}\"", given.value)),
-        })?;
+    let (addrs, port) = match given.family {
+        Family::V4 => given.value.split_once(':').map_or((given.value, None), |(a, p)| (a, Some(p))),
+        Family::V6 => split6(given.value)?,
+    };
+    let ports = port.map(|p| ports(given, p)).transpose().map_err(|f| {
+        match given.family == Family::V4 && given.value.matches(':').count() > 1 {
+            false => f,
+            true => f.usage(format!("Bad IP address \"{}\"", given.value)),
+        }
+    })?;
     let (ports, base) = ports.map_or((None, None), |(ports, base)| (Some(ports), base));
     if addrs.is_empty() && ports.is_some() {
         return Ok((None, ports, base));
@@ -180,14 +184,30 @@ fn to(given: &Given<'_>) -> Result<To, Fault> {
             )
             .usage(bad));
         }
-        addr::whole_address(text).map_err(|f| f.usage(bad))
+        addr::whole_address_of(given.family, text).map_err(|f| f.usage(bad))
     };
     let (min, max) = (address(min)?, address(max)?);
     if min > max {
         let message = format!("the address range {} runs backwards", q(addrs));
         return Err(Fault::new(message, "expected the smaller address first"));
     }
-    Ok((Some((min.into(), max.into())), ports, base))
+    Ok((Some((min, max)), ports, base))
+}
+
+/// `[ADDRESS[-ADDRESS]]:PORT`, or addresses alone. Without brackets one colon leads to a port, more are of an address; what
+/// stands between a bracket and the colon is passed over, as ip6tables does.
+fn split6(text: &str) -> Result<(&str, Option<&str>), Fault> {
+    let Some((_, inner)) = text.split_once('[') else {
+        return Ok(match text.split_once(':') {
+            Some((addr, port)) if !port.contains(':') => (addr, Some(port)),
+            _ => (text, None),
+        });
+    };
+    let Some((addrs, rest)) = inner.split_once(']') else {
+        let message = format!("{} has no closing bracket", q(text));
+        return Err(Fault::new(message, "expected [ADDRESS]:PORT").usage("Invalid address format"));
+    };
+    Ok((addrs, rest.split_once(':').map(|(_, port)| port)))
 }
 
 /// `--to-ports` of a target that knows no base.
@@ -258,10 +278,12 @@ fn ports(given: &Given<'_>, text: &str) -> Result<(PortRange, Option<Port>), Fau
 }
 
 fn to_text(addr: Option<(IpAddr, IpAddr)>, ports: Option<PortRange>, base: Option<Port>) -> String {
+    let bracket = ports.is_some() && addr.is_some_and(|(min, _)| min.is_ipv6());
     let addr = addr.map_or(String::new(), |(min, max)| match min == max {
         true => min.to_string(),
         false => format!("{min}-{max}"),
     });
+    let addr = if bracket { format!("[{addr}]") } else { addr };
     let base = base.map_or(String::new(), |base| format!("/{base}"));
     [addr, ports.map_or(String::new(), |p| format!(":{}", ports_text(p))), base].concat()
 }

@@ -2,6 +2,7 @@
 
 use super::{Checks, MatchCx};
 use crate::Skb;
+use crate::ipv6::addr_types;
 use crate::netfilter::xtables::{Neg, Seen};
 use std::net::IpAddr;
 
@@ -102,12 +103,15 @@ impl Addrtype {
             (_, true) => m.ctx.outdev,
             _ => None,
         };
-        let kind = |addr| match addr {
-            IpAddr::V4(a) => m.ns.inet_addr_type(a, dev),
-            IpAddr::V6(_) => AddrType::Unspec,
+        let ask = |addr, wanted: Option<&Neg<AddrTypes>>| match addr {
+            IpAddr::V4(a) => {
+                let kind = m.ns.inet_addr_type(a, dev);
+                (wanted.is_some_and(|t| t.value.contains(kind)), kind)
+            }
+            IpAddr::V6(a) => addr_types(m.ns, a, dev, wanted.map_or(AddrTypes(0), |t| t.value)),
         };
-        let (src, dst) = (kind(ip.src), kind(ip.dst));
-        checks.optional(self.src.as_ref(), |s| s.contains(src), || Seen::Word(src.name()))
-            && checks.optional(self.dst.as_ref(), |s| s.contains(dst), || Seen::Word(dst.name()))
+        let (src, dst) = (ask(ip.src, self.src.as_ref()), ask(ip.dst, self.dst.as_ref()));
+        checks.optional(self.src.as_ref(), |_| src.0, || Seen::Word(src.1.name()))
+            && checks.optional(self.dst.as_ref(), |_| dst.0, || Seen::Word(dst.1.name()))
     }
 }

@@ -6,6 +6,7 @@ mod connmark;
 mod conntrack;
 mod helper;
 mod icmp;
+mod icmp6;
 mod iprange;
 mod ipvs;
 mod length;
@@ -32,6 +33,7 @@ pub use connmark::ConnmarkMatch;
 pub use conntrack::{Conntrack, CtStates, CtStatus};
 pub use helper::HelperMatch;
 pub use icmp::IcmpMatch;
+pub use icmp6::Icmp6Match;
 pub use iprange::Iprange;
 pub use ipvs::{IpvsMatch, IpvsMethod};
 pub use length::LengthMatch;
@@ -74,6 +76,8 @@ pub enum Match {
     Sctp(Box<SctpMatch>),
     /// `-m icmp`
     Icmp(IcmpMatch),
+    /// `-m icmp6`
+    Icmp6(Icmp6Match),
     /// `-m multiport`
     Multiport(Multiport),
     /// `-m mark`
@@ -208,6 +212,7 @@ impl Match {
             Match::Udp(_) => "udp",
             Match::Sctp(_) => "sctp",
             Match::Icmp(_) => "icmp",
+            Match::Icmp6(_) => "icmp6",
             Match::Multiport(_) => "multiport",
             Match::Mark(_) => "mark",
             Match::Conntrack(_) => "conntrack",
@@ -269,6 +274,7 @@ impl Match {
             Match::Udp(o) => o.eval(skb, checks),
             Match::Sctp(o) => o.eval(skb, checks),
             Match::Icmp(o) => o.eval(skb, checks),
+            Match::Icmp6(o) => o.eval(skb, checks),
             Match::Multiport(o) => o.eval(skb, checks),
             Match::Mark(o) => o.eval(skb, checks),
             Match::Conntrack(o) => o.eval(skb, m, checks),

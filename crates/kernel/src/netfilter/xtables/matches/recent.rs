@@ -6,7 +6,7 @@ use crate::netfilter::xtables::Seen;
 use crate::{Skb, SkbOwner};
 use litemap::LiteMap;
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// What a rule does with the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub struct Recent {
     pub rttl: bool,
     /// `--name`
     pub name: String,
-    /// `--mask`
-    pub mask: Ipv4Addr,
+    /// `--mask`, of the rule's family
+    pub mask: IpAddr,
     /// `--rdest` instead of `--rsource`.
     pub dest: bool,
 }
@@ -48,7 +48,7 @@ pub struct Recent {
 #[derive(Clone, Debug)]
 pub struct RecentTable {
     /// `--mask` of the rule that made the list; those of other rules with the same name do not count.
-    mask: Ipv4Addr,
+    mask: IpAddr,
     /// How many times an address keeps.
     stamps_max: usize,
     /// The address that was noted longest ago first.
@@ -96,6 +96,11 @@ pub(crate) fn recent_tables_for(tables: &mut RecentTables, rule: &Recent) {
 }
 
 impl RecentTable {
+    /// `echo / > /proc/net/xt_recent/NAME`
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     fn find(&self, addr: IpAddr, ttl: Option<u8>) -> Option<usize> {
         let same = |e: &RecentEntry| ttl.is_none_or(|t| t == e.ttl || t == 0 || e.ttl == 0);
         self.entries.iter().position(|e| e.addr == addr && same(e))
@@ -133,9 +138,11 @@ impl RecentTable {
 
     /// The address as the list keeps it.
     fn masked(&self, addr: IpAddr) -> IpAddr {
-        match addr {
-            IpAddr::V4(a) => (a & self.mask).into(),
-            IpAddr::V6(_) => addr,
+        match (addr, self.mask) {
+            (IpAddr::V4(a), IpAddr::V4(mask)) => (a & mask).into(),
+            (IpAddr::V6(a), IpAddr::V6(mask)) => (a & mask).into(),
+            // A list is shared by name: its mask is that of the rule that made it, whose other bits are set.
+            _ => addr,
         }
     }
 }

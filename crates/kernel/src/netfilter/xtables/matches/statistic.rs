@@ -2,7 +2,6 @@
 
 use super::{Checks, MatchCx};
 use crate::netfilter::xtables::Seen;
-use rand_core::Rng;
 
 /// `--mode`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ impl Statistic {
     pub(super) fn eval(self, m: &mut MatchCx<'_, '_>, checks: &mut Checks) -> bool {
         match self.mode {
             StatisticMode::Random(below) => {
-                let draw = m.cx.rng.next_u32() & 0x7fff_ffff;
+                let draw = m.cx.rng.draw(below);
                 checks.option((draw < below) != self.not, || Seen::Draw(draw, below))
             }
             StatisticMode::Nth { every, packet } => {

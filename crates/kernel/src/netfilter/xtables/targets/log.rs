@@ -3,9 +3,9 @@
 use crate::event::{HookCtx, NfLog, What};
 use crate::netfilter::hook::InetHook;
 use crate::{Cx, DevId, Netns, Skb, SkbOwner};
-use packet::{Family, Icmp, Ip, Mac, Protocol, TcpFlags, icmp_type};
+use packet::{Family, Icmp, Ip, L4, Mac, Protocol, TcpFlags, icmp_type, icmp6_type};
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Options of LOG.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Default for Log {
 }
 
 impl Log {
-    pub(super) fn eval(&self, ns: &Netns, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
+    pub(crate) fn eval(&self, ns: &Netns, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
         cx.printk(skb.id, || self.line(ns, skb, ctx));
     }
 
@@ -88,10 +88,11 @@ impl Log {
         }
         if ctx.indev.is_some() {
             let (src, dst) = (skb.frame.src, skb.frame.dst);
+            let [high, low] = if ctx.family == Family::V4 { ["08", "00"] } else { ["86", "dd"] };
             let _ = if self.macdecode {
-                write!(s, "MACSRC={src} MACDST={dst} MACPROTO=0800 ")
+                write!(s, "MACSRC={src} MACDST={dst} MACPROTO={high}{low} ")
             } else {
-                write!(s, "MAC={dst}:{src}:08:00 ")
+                write!(s, "MAC={dst}:{src}:{high}:{low} ")
             };
         }
         if let Some(ip) = skb.ip()
@@ -112,6 +113,10 @@ impl Log {
     /// `dump_ipv4_packet`: header, and what can be read of the `bytes` behind it. Of a packet inside another, what that one quotes
     /// is not shown. False if nothing else is said of it: the header of TCP or UDP is not whole.
     fn packet(&self, s: &mut String, ip: &Ip, bytes: &[u8], inside: bool) -> bool {
+        if let (IpAddr::V6(src), IpAddr::V6(dst)) = (ip.src, ip.dst) {
+            header6(s, ip, src, dst);
+            return self.transport(s, ip, bytes, inside);
+        }
         let _ = write!(
             s,
             "SRC={} DST={} LEN={} TOS=0x{:02X} PREC=0x{:02X} TTL={} ID={} ",
@@ -132,11 +137,16 @@ impl Log {
         if ip.frag.offset != 0 {
             let _ = write!(s, "FRAG:{} ", ip.frag.offset / 8);
         }
+        self.transport(s, ip, bytes, inside)
+    }
+
+    fn transport(&self, s: &mut String, ip: &Ip, bytes: &[u8], inside: bool) -> bool {
         let (name, least) = match ip.protocol() {
             Protocol::TCP => ("TCP", 20),
             Protocol::UDP => ("UDP", 8),
             Protocol::UDPLITE => ("UDPLITE", 8),
             Protocol::ICMP => ("ICMP", 8),
+            Protocol::ICMPV6 => ("ICMPv6", 8),
             Protocol::ESP => ("ESP", 8),
             Protocol::AH => ("AH", 12),
             other => {
@@ -156,6 +166,7 @@ impl Log {
         match ip.protocol() {
             Protocol::TCP => return self.tcp(s, header),
             Protocol::ICMP => self.icmp(s, ip, header, inside),
+            Protocol::ICMPV6 => self.icmp6(s, ip, header, inside),
             Protocol::ESP => header.show(s, "SPI", format_args!("{:#x}", header.long(0))),
             Protocol::AH => header.show(s, "SPI", format_args!("{:#x}", header.long(4))),
             _ => {
@@ -194,6 +205,36 @@ impl Log {
         true
     }
 
+    fn icmp6(&self, s: &mut String, ip: &Ip, header: Header<'_>, inside: bool) {
+        let (kind, code) = (header.byte(0), header.byte(1));
+        let _ = write!(s, "TYPE={kind} CODE={code} ");
+        match kind {
+            icmp6_type::ECHO_REQUEST | icmp6_type::ECHO_REPLY => {
+                let _ = write!(s, "ID={} SEQ={} ", header.word(4), header.word(6));
+            }
+            icmp6_type::DEST_UNREACH..=icmp6_type::PARAMETER_PROBLEM => {
+                if kind == icmp6_type::PARAMETER_PROBLEM {
+                    header.show(s, "POINTER", format_args!("{:08x}", header.long(4)));
+                }
+                let inner = match &ip.l4 {
+                    L4::Icmp6(icmp) => icmp.inner().filter(|_| !inside),
+                    _ => None,
+                };
+                if let Some(inner) = inner {
+                    s.push('[');
+                    let bytes = inner.payload_bytes();
+                    let quoted = header.0.len().saturating_sub(8 + 40).min(bytes.len());
+                    self.packet(s, inner, bytes.get(..quoted).unwrap_or_default(), true);
+                    s.push_str("] ");
+                }
+                if kind == icmp6_type::PACKET_TOO_BIG {
+                    header.show(s, "MTU", format_args!("{}", header.long(4)));
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn icmp(&self, s: &mut String, ip: &Ip, header: Header<'_>, inside: bool) {
         let (kind, code) = (header.byte(0), header.byte(1));
         let _ = write!(s, "TYPE={kind} CODE={code} ");
@@ -226,6 +267,15 @@ impl Log {
             _ => {}
         }
     }
+}
+
+/// The header of `dump_ipv6_packet`: all digits of the addresses, and the length of the whole.
+fn header6(s: &mut String, ip: &Ip, src: Ipv6Addr, dst: Ipv6Addr) {
+    for (key, addr) in [("SRC", src), ("DST", dst)] {
+        let words = addr.segments().map(|w| format!("{w:04x}"));
+        let _ = write!(s, "{key}={} ", words.join(":"));
+    }
+    let _ = write!(s, "LEN={} TC={} HOPLIMIT={} FLOWLBL=0 ", ip.total_len(), ip.tos, ip.ttl);
 }
 
 /// So many bytes a message of that type must have (`required_len`).

@@ -7,8 +7,8 @@ use crate::netfilter::hook::InetHook;
 use crate::netfilter::nat::{Manip, NatRange, nf_nat_setup_info};
 use crate::route::Scope;
 use crate::{Ct, Cx, DropReason, Netns, Skb};
-use packet::Port;
-use std::net::{IpAddr, Ipv4Addr};
+use packet::{Family, Port};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Has one direction of the packet's entry decided.
 pub(super) fn setup(
@@ -122,7 +122,7 @@ impl Snat {
 
 impl Masquerade {
     /// `nf_nat_masquerade_ipv4`: the address of the output device that suits the next hop.
-    pub(super) fn eval(
+    pub(crate) fn eval(
         &self,
         ns: &mut Netns,
         skb: &Skb,
@@ -134,14 +134,15 @@ impl Masquerade {
             return Ok(TargetVerdict::Final(Verdict::Accept));
         }
         let next_hop = skb.dst.and_then(|d| d.gateway).or(skb.ip().and_then(|ip| ip.dst_v4()));
-        let addr = ctx
-            .outdev
-            .and_then(|dev| {
-                ns.inet_select_addr(dev, next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED), Scope::Universe)
-            })
-            .ok_or(DropReason::NetfilterDrop)?;
+        let v4 = |dev| ns.inet_select_addr(dev, next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED), Scope::Universe);
+        // nf_nat_masquerade_ipv6 asks for the device's address that suits the destination.
+        let addr = ctx.outdev.and_then(|dev| match skb.ip()?.dst {
+            IpAddr::V4(_) => v4(dev).map(IpAddr::V4),
+            IpAddr::V6(dst) => ns.source6(dev, dst).map(IpAddr::V6),
+        });
+        let addr = addr.ok_or(DropReason::NetfilterDrop)?;
         let range = NatRange {
-            addr: Some((addr.into(), addr.into())),
+            addr: Some((addr, addr)),
             ports: self.ports,
             random: self.random,
             random_fully: self.random_fully,
@@ -158,20 +159,23 @@ impl Masquerade {
 
 impl Redirect {
     /// `nf_nat_redirect_ipv4`: to 127.0.0.1 in OUTPUT, to the first address of the input device in PREROUTING.
-    pub(super) fn eval(
+    pub(crate) fn eval(
         &self,
         ns: &mut Netns,
         skb: &Skb,
         ctx: &HookCtx,
         cx: &mut Cx<'_>,
     ) -> Result<TargetVerdict, DropReason> {
-        let addr = if ctx.hook == InetHook::LocalOut {
-            Ipv4Addr::LOCALHOST
-        } else {
-            ctx.indev.and_then(|dev| ns.first_addr(dev)).ok_or(DropReason::NetfilterDrop)?
+        let local = ctx.hook == InetHook::LocalOut;
+        let addr = match ctx.family {
+            Family::V4 if local => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            Family::V4 => ctx.indev.and_then(|dev| ns.first_addr(dev)).map(IpAddr::V4),
+            Family::V6 if local => Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+            Family::V6 => ctx.indev.and_then(|dev| ns.first_addr6(dev)).map(IpAddr::V6),
         };
+        let addr = addr.ok_or(DropReason::NetfilterDrop)?;
         let range = NatRange {
-            addr: Some((addr.into(), addr.into())),
+            addr: Some((addr, addr)),
             ports: self.ports,
             random: self.random,
             ..NatRange::default()

@@ -3,6 +3,7 @@
 use super::super::Verdict;
 use super::TargetVerdict;
 use crate::ipv4::{icmp_send, nf_send_reset};
+use crate::ipv6::{nf_send_reset6, nf_send_unreach6};
 use crate::{Cx, Netns, Skb};
 use packet::icmp_type;
 
@@ -26,10 +27,22 @@ pub enum RejectWith {
     AdminProhibited,
     /// `tcp-reset`
     TcpReset,
+    /// `icmp6-no-route`
+    NoRoute,
+    /// `icmp6-adm-prohibited`
+    AdmProhibited,
+    /// `icmp6-addr-unreachable`
+    AddrUnreachable,
+    /// `icmp6-port-unreachable`, the default for IPv6
+    PortUnreachable6,
+    /// `icmp6-policy-fail`
+    PolicyFail,
+    /// `icmp6-reject-route`
+    RejectRoute,
 }
 
 impl RejectWith {
-    /// Every kind.
+    /// Every kind for IPv4.
     pub const ALL: [RejectWith; 8] = [
         RejectWith::NetUnreachable,
         RejectWith::HostUnreachable,
@@ -39,6 +52,17 @@ impl RejectWith {
         RejectWith::HostProhibited,
         RejectWith::AdminProhibited,
         RejectWith::TcpReset,
+    ];
+
+    /// Every kind for IPv6.
+    pub const ALL6: [RejectWith; 7] = [
+        RejectWith::NoRoute,
+        RejectWith::AdmProhibited,
+        RejectWith::AddrUnreachable,
+        RejectWith::PortUnreachable6,
+        RejectWith::TcpReset,
+        RejectWith::PolicyFail,
+        RejectWith::RejectRoute,
     ];
 
     /// The word after `--reject-with`.
@@ -52,10 +76,16 @@ impl RejectWith {
             RejectWith::HostProhibited => "icmp-host-prohibited",
             RejectWith::AdminProhibited => "icmp-admin-prohibited",
             RejectWith::TcpReset => "tcp-reset",
+            RejectWith::NoRoute => "icmp6-no-route",
+            RejectWith::AdmProhibited => "icmp6-adm-prohibited",
+            RejectWith::AddrUnreachable => "icmp6-addr-unreachable",
+            RejectWith::PortUnreachable6 => "icmp6-port-unreachable",
+            RejectWith::PolicyFail => "icmp6-policy-fail",
+            RejectWith::RejectRoute => "icmp6-reject-route",
         }
     }
 
-    /// The code of the ICMP destination unreachable message; `None` for a TCP reset.
+    /// The code of the destination unreachable message of ICMP, or of ICMPv6; `None` for a TCP reset.
     pub fn icmp_code(self) -> Option<u8> {
         Some(match self {
             RejectWith::NetUnreachable => 0,
@@ -65,6 +95,12 @@ impl RejectWith {
             RejectWith::NetProhibited => 9,
             RejectWith::HostProhibited => 10,
             RejectWith::AdminProhibited => 13,
+            RejectWith::NoRoute => 0,
+            RejectWith::AdmProhibited => 1,
+            RejectWith::AddrUnreachable => 3,
+            RejectWith::PortUnreachable6 => 4,
+            RejectWith::PolicyFail => 5,
+            RejectWith::RejectRoute => 6,
             RejectWith::TcpReset => return None,
         })
     }
@@ -79,8 +115,15 @@ pub struct Reject {
 
 impl Reject {
     /// Sends the answer and drops the packet.
-    pub(super) fn eval(self, ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) -> TargetVerdict {
+    pub(crate) fn eval(self, ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) -> TargetVerdict {
+        let v6 = skb.ip().is_some_and(|ip| ip.dst.is_ipv6());
         match self.with.icmp_code() {
+            Some(code) if v6 => {
+                if checksum_ok(skb) {
+                    nf_send_unreach6(ns, skb, code, cx);
+                }
+            }
+            None if v6 => nf_send_reset6(ns, skb, cx),
             Some(code) => {
                 // nf_send_unreach: no answer to what may not have come from its source.
                 let intact = skb.ip().is_some_and(|ip| ip.frag.offset == 0) && checksum_ok(skb);
@@ -99,6 +142,7 @@ fn checksum_ok(skb: &Skb) -> bool {
         Some(packet::L4::Tcp(t)) => t.checksum_ok,
         Some(packet::L4::Udp(u)) => u.checksum_ok,
         Some(packet::L4::Icmp(i)) => i.checksum_ok,
+        Some(packet::L4::Icmp6(i)) => i.checksum_ok,
         Some(packet::L4::Other(proto, payload)) => OWN_CHECKSUM.contains(&proto.0) || sums_up(payload),
         _ => true,
     }

@@ -1,0 +1,652 @@
+//! Statements: what a rule asks and does (net/netfilter/nft_{cmp,range,lookup,immediate,counter,limit,nat,masq,redir,reject,
+//! dynset,log}.c).
+
+use super::data::Data;
+use super::expr::{CtKey, EvalCx, Expr, MetaKey, Stateful};
+use super::set::{ElemData, SetRef};
+use super::table::{ChainKey, SetKey};
+use crate::netfilter::conntrack::ipct;
+use crate::netfilter::hook::InetHook;
+use crate::netfilter::nat::{Manip, NatRange, nf_nat_setup_info};
+use crate::netfilter::xtables::PortRange;
+use crate::netfilter::xtables::Verdict;
+use crate::netfilter::xtables::targets::{Log, Masquerade, Redirect, Reject, RejectWith, TargetVerdict};
+use crate::route::Flow;
+use crate::{Ct, DropReason, Skb};
+use packet::{Family, Protocol};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// A verdict of a rule or of a verdict map (`enum nft_verdicts`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NftVerdict {
+    /// `accept`
+    Accept,
+    /// `drop`
+    Drop,
+    /// `continue`
+    Continue,
+    /// `return`
+    Return,
+    /// `jump CHAIN`
+    Jump(ChainKey),
+    /// `goto CHAIN`
+    Goto(ChainKey),
+}
+
+impl NftVerdict {
+    /// The chain that it leads to.
+    pub fn chain(self) -> Option<ChainKey> {
+        match self {
+            NftVerdict::Jump(c) | NftVerdict::Goto(c) => Some(c),
+            _ => None,
+        }
+    }
+}
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CmpOp {
+    /// Equal, or in the set.
+    Eq,
+    /// `!=`
+    Neq,
+    /// `<`
+    Lt,
+    /// `>`
+    Gt,
+    /// `<=`
+    Lte,
+    /// `>=`
+    Gte,
+    /// At least one of the bits is set.
+    Flags,
+    /// `!`: none of the bits is set.
+    NoFlags,
+}
+
+/// What a value is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Right {
+    /// One value.
+    Value(Data),
+    /// The first bits of a value.
+    Prefix(Data, u16),
+    /// Everything from the first to the second.
+    Range(Data, Data),
+    /// The members of a set.
+    Set(SetRef),
+}
+
+/// `limit`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NftLimit {
+    /// Packets
+    pub rate: u64,
+    /// in so many seconds.
+    pub unit: u64,
+    /// `burst`
+    pub burst: u64,
+    /// `over`
+    pub over: bool,
+}
+
+/// `log`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NftLog {
+    /// `prefix`
+    pub prefix: Option<Rc<str>>,
+    /// `level`
+    pub level: Option<u8>,
+    /// `flags`: tcp sequence, tcp options, ip options, skuid, ether.
+    pub flags: u8,
+    /// `group`: not into the kernel's ring buffer.
+    pub group: Option<u16>,
+    /// `snaplen`
+    pub snaplen: Option<u32>,
+    /// `queue-threshold`
+    pub qthreshold: Option<u16>,
+}
+
+/// `random`, `fully-random`, `persistent`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NatFlags {
+    /// `random`
+    pub random: bool,
+    /// `fully-random`
+    pub fully_random: bool,
+    /// `persistent`
+    pub persistent: bool,
+}
+
+/// `snat`, `dnat`
+#[derive(Clone, Debug, PartialEq)]
+pub struct NftNat {
+    /// Which side is changed.
+    pub manip: NatKind,
+    /// `ip` or `ip6`, where the rule says so.
+    pub family: Option<Family>,
+    /// The address, or the first one; or address and port from a map.
+    pub addr: Option<Expr>,
+    /// The last address.
+    pub addr_last: Option<Expr>,
+    /// The port, or the first one.
+    pub port: Option<Expr>,
+    /// The last port.
+    pub port_last: Option<Expr>,
+    /// Flags.
+    pub flags: NatFlags,
+}
+
+/// Which side a NAT statement changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NatKind {
+    /// `snat`
+    Snat,
+    /// `dnat`
+    Dnat,
+}
+
+/// The answer of `reject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectKind {
+    /// `tcp reset`
+    TcpReset,
+    /// `icmp CODE`
+    Icmp(u8),
+    /// `icmpv6 CODE`
+    Icmpv6(u8),
+    /// `icmpx CODE`: the kernel's own numbers, for both families.
+    Icmpx(u8),
+}
+
+/// What happens to a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DynsetOp {
+    /// `add`
+    Add,
+    /// `update`
+    Update,
+    /// `delete`
+    Delete,
+}
+
+/// `add @SET { ... }`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dynset {
+    /// What happens.
+    pub op: DynsetOp,
+    /// To which set.
+    pub set: SetKey,
+    /// Its name.
+    pub name: Rc<str>,
+    /// The key.
+    pub key: Expr,
+    /// `timeout`, in milliseconds
+    pub timeout: Option<u64>,
+    /// What a map's member leads to.
+    pub data: Option<Expr>,
+    /// What the member counts.
+    pub stateful: Vec<Stateful>,
+}
+
+/// One part of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stmt {
+    /// A question: the rule goes on if the answer is yes.
+    Match {
+        /// What is read.
+        left: Expr,
+        /// How it is compared.
+        op: CmpOp,
+        /// With what.
+        right: Right,
+    },
+    /// A verdict.
+    Verdict(NftVerdict),
+    /// `KEY vmap MAP`
+    Vmap(Expr, SetRef),
+    /// `counter`: where the rule keeps it, and what it began with.
+    Counter(usize, Stateful),
+    /// `limit`, and where the rule keeps what is left.
+    Limit(NftLimit, usize),
+    /// `log`
+    Log(Box<NftLog>),
+    /// `meta KEY set VALUE`
+    MetaSet(MetaKey, Expr),
+    /// `ct KEY set VALUE`
+    CtSet(CtKey, Expr),
+    /// `snat`, `dnat`
+    Nat(Box<NftNat>),
+    /// `masquerade [to :PORTS]`
+    Masquerade(Option<(u16, u16)>, NatFlags),
+    /// `redirect [to :PORTS]`
+    Redirect(Option<(u16, u16)>, NatFlags),
+    /// `reject`
+    Reject(RejectKind),
+    /// `add`, `update`, `delete` of a set
+    Dynset(Box<Dynset>),
+    /// `notrack`
+    Notrack,
+}
+
+/// What a statement said.
+pub(super) enum Ran {
+    /// The next one.
+    Next,
+    /// The rule does not match (`NFT_BREAK`).
+    Break,
+    /// A verdict.
+    Verdict(NftVerdict),
+    /// The packet is dropped, for a reason of its own.
+    Dropped(DropReason),
+}
+
+/// What a statement saw, for the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NftCheck {
+    /// Which statement of the rule, from 0.
+    pub stmt: usize,
+    /// The rule went on.
+    pub ok: bool,
+    /// The value that it read; `None` if the packet has none.
+    pub seen: Option<Data>,
+    /// What a verdict map said.
+    pub verdict: Option<NftVerdict>,
+}
+
+impl Right {
+    fn holds(&self, op: CmpOp, seen: &Data, e: &mut EvalCx<'_, '_>, len: usize) -> bool {
+        let yes = match self {
+            Right::Value(v) => match op {
+                CmpOp::Eq | CmpOp::Neq => seen == v,
+                CmpOp::Lt => return seen < v,
+                CmpOp::Gt => return seen > v,
+                CmpOp::Lte => return seen <= v,
+                CmpOp::Gte => return seen >= v,
+                CmpOp::Flags => !seen.combine(v, |a, b| a & b).is_zero(),
+                CmpOp::NoFlags => return seen.combine(v, |a, b| a & b).is_zero(),
+            },
+            Right::Prefix(v, bits) => same_prefix(seen, v, *bits),
+            Right::Range(a, b) => a <= seen && seen <= b,
+            Right::Set(set) => find(set, seen, e, len).is_some(),
+        };
+        yes != (op == CmpOp::Neq)
+    }
+}
+
+/// Looks a key up; a set that counts counts the packet.
+fn find(set: &SetRef, key: &Data, e: &mut EvalCx<'_, '_>, len: usize) -> Option<Option<ElemData>> {
+    let (table, now) = (e.table, e.cx.now);
+    let hit = set.lookup(e.ns, table, key, now)?;
+    if hit.counts
+        && let SetRef::Named(id, ..) = set
+        && let Some(set) = e.ns.nft.table_by_key_mut(table).and_then(|t| t.set_by_key_mut(*id))
+    {
+        set.count(key, len, now);
+    }
+    Some(hit.data)
+}
+
+fn same_prefix(a: &Data, b: &Data, bits: u16) -> bool {
+    let (whole, rest) = (usize::from(bits / 8), bits % 8);
+    let (a, b) = (a.bytes(), b.bytes());
+    if a.len() < whole || a.get(..whole) != b.get(..whole) {
+        return false;
+    }
+    let top = |x: &[u8]| x.get(whole).map(|n| n >> (8 - rest));
+    rest == 0 || top(a) == top(b)
+}
+
+impl Stmt {
+    /// The expressions in it.
+    pub fn exprs(&self) -> Vec<&Expr> {
+        match self {
+            Stmt::Match { left, .. } => vec![left],
+            Stmt::Vmap(e, _) | Stmt::MetaSet(_, e) | Stmt::CtSet(_, e) => vec![e],
+            Stmt::Nat(n) => [&n.addr, &n.addr_last, &n.port, &n.port_last].into_iter().flatten().collect(),
+            Stmt::Dynset(d) => std::iter::once(&d.key).chain(&d.data).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The sets that it looks into.
+    pub fn sets(&self) -> Vec<&SetRef> {
+        let mut out = Vec::new();
+        for e in self.exprs() {
+            e.walk(&mut |e| {
+                if let Expr::Map(_, set) = e {
+                    out.push(set);
+                }
+            });
+        }
+        match self {
+            Stmt::Match { right: Right::Set(set), .. } | Stmt::Vmap(_, set) => out.push(set),
+            _ => {}
+        }
+        out
+    }
+
+    /// The table's sets that it uses.
+    pub fn named_sets(&self) -> Vec<SetKey> {
+        let dynset = match self {
+            Stmt::Dynset(d) => Some(d.set),
+            _ => None,
+        };
+        self.sets().into_iter().filter_map(SetRef::named).chain(dynset).collect()
+    }
+
+    /// The chains to which it leads by itself or by a map of its own.
+    pub fn chains(&self) -> Vec<ChainKey> {
+        match self {
+            Stmt::Verdict(v) => v.chain().into_iter().collect(),
+            Stmt::Vmap(_, SetRef::Anonymous(map)) => map.elems().iter().filter_map(|e| e.chain()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// True if conntrack has to run (`nf_ct_netns_get`).
+    pub fn uses_conntrack(&self) -> bool {
+        let nat = matches!(self, Stmt::Nat(_) | Stmt::Masquerade(..) | Stmt::Redirect(..) | Stmt::CtSet(..));
+        nat || self.exprs().into_iter().any(Expr::uses_conntrack)
+    }
+
+    /// True if the rule keeps something for it between packets.
+    pub(super) fn remembers(&self) -> bool {
+        matches!(self, Stmt::Counter(..) | Stmt::Limit(..))
+            || self.exprs().into_iter().any(|e| {
+                let mut found = false;
+                e.walk(&mut |e| found |= matches!(e, Expr::Numgen { random: false, .. }));
+                found
+            })
+    }
+
+    /// In chains of type nat only.
+    pub fn is_nat(&self) -> bool {
+        matches!(self, Stmt::Nat(_) | Stmt::Masquerade(..) | Stmt::Redirect(..))
+    }
+
+    /// From which hooks it may be reached; `None` means all.
+    pub fn hooks(&self) -> Option<&'static [InetHook]> {
+        use InetHook::*;
+        let mut fib = None;
+        for e in self.exprs() {
+            e.walk(&mut |e| {
+                if let Expr::Fib(f) = e {
+                    fib = f.hooks();
+                }
+            });
+        }
+        if fib.is_some() {
+            return fib;
+        }
+        match self {
+            Stmt::Nat(n) if n.manip == NatKind::Dnat => Some(&[PreRouting, LocalOut]),
+            Stmt::Nat(_) => Some(&[PostRouting, LocalIn]),
+            Stmt::Redirect(..) => Some(&[PreRouting, LocalOut]),
+            Stmt::Masquerade(..) => Some(&[PostRouting]),
+            Stmt::Reject(_) => Some(&[LocalIn, Forward, LocalOut, PreRouting]),
+            _ => None,
+        }
+    }
+
+    /// Runs it. What it saw goes into `seen`.
+    pub(super) fn run(&self, skb: &mut Skb, e: &mut EvalCx<'_, '_>, seen: &mut Seen) -> Ran {
+        let len = skb.ip().map_or(0, packet::Ip::total_len);
+        match self {
+            Stmt::Match { left, op, right } => {
+                let Some(value) = left.eval(skb, e) else { return Ran::Break };
+                seen.value = Some(value);
+                if right.holds(*op, &value, e, len) { Ran::Next } else { Ran::Break }
+            }
+            Stmt::Verdict(v) => Ran::Verdict(*v),
+            Stmt::Vmap(key, map) => {
+                let Some(value) = key.eval(skb, e) else { return Ran::Break };
+                seen.value = Some(value);
+                match find(map, &value, e, len) {
+                    Some(Some(ElemData::Verdict(v))) => {
+                        seen.verdict = Some(v);
+                        Ran::Verdict(v)
+                    }
+                    _ => Ran::Break,
+                }
+            }
+            Stmt::Counter(slot, _) => {
+                if let Some(Stateful::Counter { packets, bytes }) = e.state.get_mut(*slot) {
+                    *packets += 1;
+                    *bytes += len as u64;
+                }
+                Ran::Next
+            }
+            Stmt::Limit(limit, slot) => {
+                let now = e.cx.now.0 * 1000;
+                match e.state.get_mut(*slot) {
+                    Some(Stateful::Limit { tokens, last }) => limit.eval(tokens, last, now),
+                    _ => Ran::Next,
+                }
+            }
+            Stmt::Log(log) => {
+                log.eval(skb, e);
+                Ran::Next
+            }
+            Stmt::MetaSet(key, value) => {
+                let Some(value) = value.eval(skb, e) else { return Ran::Break };
+                seen.value = Some(value);
+                if *key == MetaKey::Mark {
+                    skb.mark = value.as_u32();
+                }
+                Ran::Next
+            }
+            Stmt::CtSet(_, value) => {
+                let Some(value) = value.eval(skb, e) else { return Ran::Break };
+                seen.value = Some(value);
+                let mark = value.as_u32();
+                if let Ct::Tracked { conn, .. } = skb.ct
+                    && let Some(c) = e.ns.ct.get_mut(conn).filter(|c| c.mark != mark)
+                {
+                    c.mark = mark;
+                    c.pending |= ipct::MARK;
+                }
+                Ran::Next
+            }
+            Stmt::Nat(nat) => nat.eval(skb, e),
+            Stmt::Masquerade(ports, flags) => {
+                let target = Masquerade {
+                    ports: ports.map(|(min, max)| PortRange { min, max }),
+                    random: flags.random,
+                    random_fully: flags.fully_random,
+                };
+                ran(target.eval(e.ns, skb, e.ctx, e.cx))
+            }
+            Stmt::Redirect(ports, flags) => {
+                let target = Redirect {
+                    ports: ports.map(|(min, max)| PortRange { min, max }),
+                    random: flags.random || flags.fully_random,
+                };
+                ran(target.eval(e.ns, skb, e.ctx, e.cx))
+            }
+            Stmt::Reject(kind) => kind.eval(skb, e),
+            Stmt::Dynset(d) => d.eval(skb, e, seen, len),
+            Stmt::Notrack => {
+                if matches!(skb.ct, Ct::None) {
+                    skb.ct = Ct::Untracked;
+                }
+                Ran::Next
+            }
+        }
+    }
+}
+
+/// What the statement that just ran has seen.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub value: Option<Data>,
+    pub verdict: Option<NftVerdict>,
+}
+
+fn ran(said: Result<TargetVerdict, DropReason>) -> Ran {
+    match said {
+        Ok(TargetVerdict::Continue) => Ran::Next,
+        Ok(TargetVerdict::Final(Verdict::Accept)) => Ran::Verdict(NftVerdict::Accept),
+        Ok(TargetVerdict::Final(Verdict::Drop)) => Ran::Verdict(NftVerdict::Drop),
+        Err(reason) => Ran::Dropped(reason),
+    }
+}
+
+impl NftLimit {
+    /// `nft_limit_eval`: time fills the bucket, each packet takes its share out.
+    fn eval(self, tokens: &mut u64, last: &mut Option<u64>, now: u64) -> Ran {
+        let cost = self.cost();
+        let max = cost * self.burst.max(1);
+        let filled = match *last {
+            Some(since) => (*tokens + (now - since)).min(max),
+            None => max,
+        };
+        *last = Some(now);
+        let within = filled >= cost;
+        *tokens = if within { filled - cost } else { filled };
+        if within != self.over { Ran::Next } else { Ran::Break }
+    }
+
+    /// Nanoseconds for one packet.
+    fn cost(self) -> u64 {
+        self.unit * 1_000_000_000 / self.rate.max(1)
+    }
+}
+
+impl NftLog {
+    fn eval(&self, skb: &Skb, e: &mut EvalCx<'_, '_>) {
+        if self.group.is_some() {
+            return;
+        }
+        let flag = |n: u8| self.flags >> n & 1 == 1;
+        let log = Log {
+            prefix: self.prefix.as_deref().unwrap_or_default().to_owned(),
+            level: self.level.unwrap_or(4),
+            tcp_sequence: flag(0),
+            tcp_options: flag(1),
+            ip_options: flag(2),
+            uid: flag(3),
+            macdecode: flag(5),
+        };
+        log.eval(e.ns, skb, e.ctx, e.cx);
+    }
+}
+
+impl NftNat {
+    /// `nft_nat_eval`
+    fn eval(&self, skb: &mut Skb, e: &mut EvalCx<'_, '_>) -> Ran {
+        let Ct::Tracked { conn, .. } = skb.ct else { return Ran::Verdict(NftVerdict::Accept) };
+        let mut range = NatRange {
+            random: self.flags.random,
+            random_fully: self.flags.fully_random,
+            persistent: self.flags.persistent,
+            ..NatRange::default()
+        };
+        let mut port = None;
+        if let Some(expr) = &self.addr {
+            let Some(first) = expr.eval(skb, e) else { return Ran::Break };
+            let types = expr.all_types();
+            let parts = first.parts(&types);
+            let first = parts.first().and_then(Data::as_addr);
+            port = parts.get(1).map(|p| p.as_u32() as u16);
+            let last = match &self.addr_last {
+                Some(expr) => match expr.eval(skb, e) {
+                    Some(data) => data.as_addr(),
+                    None => return Ran::Break,
+                },
+                None => first,
+            };
+            range.addr = first.zip(last);
+        }
+        if let Some(expr) = &self.port {
+            let Some(data) = expr.eval(skb, e) else { return Ran::Break };
+            port = Some(data.as_u32() as u16);
+        }
+        if let Some(min) = port {
+            let max = match &self.port_last {
+                Some(expr) => match expr.eval(skb, e) {
+                    Some(data) => data.as_u32() as u16,
+                    None => return Ran::Break,
+                },
+                None => min,
+            };
+            range.ports = Some(PortRange { min, max });
+        }
+        let manip = if self.manip == NatKind::Dnat { Manip::Dst } else { Manip::Src };
+        match nf_nat_setup_info(e.ns, skb, conn, &range, manip, false, e.cx) {
+            Ok(()) => Ran::Verdict(NftVerdict::Accept),
+            Err(reason) => Ran::Dropped(reason),
+        }
+    }
+}
+
+impl RejectKind {
+    /// The code of the message of ICMP (`nft_reject_icmp_code`), or of ICMPv6 (`nft_reject_icmpv6_code`).
+    fn icmp_code(self, v4: bool) -> Option<u8> {
+        match self {
+            RejectKind::TcpReset => None,
+            RejectKind::Icmp(code) | RejectKind::Icmpv6(code) => Some(code),
+            RejectKind::Icmpx(x) if v4 => [0, 3, 1, 13].get(usize::from(x)).copied(),
+            RejectKind::Icmpx(x) => [0, 4, 3, 1].get(usize::from(x)).copied(),
+        }
+    }
+
+    fn eval(self, skb: &Skb, e: &mut EvalCx<'_, '_>) -> Ran {
+        let v4 = skb.ip().is_some_and(|ip| ip.src.is_ipv4());
+        let fits = match self {
+            RejectKind::TcpReset => skb.ip().is_some_and(|ip| ip.protocol() == Protocol::TCP),
+            RejectKind::Icmp(_) => v4,
+            RejectKind::Icmpv6(_) => !v4,
+            RejectKind::Icmpx(_) => true,
+        };
+        if !fits {
+            return Ran::Break;
+        }
+        let code = self.icmp_code(v4);
+        let kinds: &[RejectWith] = if v4 { &RejectWith::ALL } else { &RejectWith::ALL6 };
+        let with = kinds.iter().find(|w| w.icmp_code() == code).copied().unwrap_or_default();
+        let reject = Reject { with };
+        match skb.ip().map(|ip| ip.src) {
+            Some(IpAddr::V4(src)) if e.ctx.hook == InetHook::PreRouting => {
+                if let Ok((route, _)) = e.ns.ip_route_output(&Flow::to(src)) {
+                    // nf_reject_fill_skb_dst: nobody has looked for a route yet, so that to the sender stands in for it.
+                    let mut routed = skb.clone();
+                    routed.dst = Some(route);
+                    reject.eval(e.ns, &routed, e.cx);
+                }
+            }
+            _ => drop(reject.eval(e.ns, skb, e.cx)),
+        }
+        Ran::Verdict(NftVerdict::Drop)
+    }
+}
+
+impl Dynset {
+    /// `nft_dynset_eval`
+    fn eval(&self, skb: &Skb, e: &mut EvalCx<'_, '_>, seen: &mut Seen, len: usize) -> Ran {
+        let Some(key) = self.key.eval(skb, e) else { return Ran::Break };
+        seen.value = Some(key);
+        let data = match &self.data {
+            Some(expr) => match expr.eval(skb, e) {
+                Some(data) => Some(ElemData::Value(data)),
+                None => return Ran::Break,
+            },
+            None => None,
+        };
+        let now = e.cx.now;
+        let Some(set) = e.ns.nft.table_by_key_mut(e.table).and_then(|t| t.set_by_key_mut(self.set)) else {
+            return Ran::Break;
+        };
+        if self.op == DynsetOp::Delete {
+            set.remove(&key, now);
+            return Ran::Next;
+        }
+        let refresh = self.op == DynsetOp::Update;
+        let Some(at) = set.update(key, refresh, self.timeout, (&self.stateful, data), now) else {
+            return Ran::Break;
+        };
+        set.count_at(at, len);
+        Ran::Next
+    }
+}
