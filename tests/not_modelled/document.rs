@@ -1,7 +1,7 @@
 //! The document and the tests name each other.
 
 /// Where the tests of the differences are.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     include_str!("different_boxes.rs"),
     include_str!("different_ipvs.rs"),
     include_str!("different_kube_proxy.rs"),

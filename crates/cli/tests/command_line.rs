@@ -399,7 +399,7 @@ fn a_scenario_names_a_kernel_that_is_known() {
 }
 
 /// A Service with one endpoint on node1, and a Node that has another name.
-const CLUSTER: &str = "\
+const SMALL_CLUSTER: &str = "\
 kind: Service
 metadata: {name: web, namespace: shop}
 spec:
@@ -420,7 +420,7 @@ status: {addresses: [{type: InternalIP, address: 192.168.0.7}]}
 
 #[test]
 fn flows_are_judged_in_both_modes() {
-    let input = file("flows.yaml", CLUSTER.as_bytes());
+    let input = file("flows.yaml", SMALL_CLUSTER.as_bytes());
     let flow = |name: &str, src: &str, port: u16| json!({"name": name, "src": src, "dst": "10.96.0.10", "port": port, "proto": "tcp", "else": 1});
     // Names may repeat.
     let list = json!({"flows": [flow("a", "10.244.1.99", 80), flow("a", "203.0.113.1", 80), flow("b", "10.244.1.99", 81)]});
@@ -443,7 +443,7 @@ fn flows_are_judged_in_both_modes() {
 
 #[test]
 fn flows_names_what_is_wrong() {
-    let input = file("flows2.yaml", CLUSTER.as_bytes());
+    let input = file("flows2.yaml", SMALL_CLUSTER.as_bytes());
     let flows = file("flows2.json", b"{\"flows\": [{\"name\": \"a\", \"src\": \"10.0.0\"}]}");
     let (input, flows) = (input.to_str().unwrap(), flows.to_str().unwrap());
     for (args, message) in [
@@ -460,7 +460,7 @@ fn flows_names_what_is_wrong() {
 
 #[test]
 fn a_flow_is_explained() {
-    let input = file("flow.yaml", CLUSTER.as_bytes());
+    let input = file("flow.yaml", SMALL_CLUSTER.as_bytes());
     let run = |args: &[&str]| {
         let base = ["flow", input.to_str().unwrap(), "--dst", "10.96.0.10", "--port", "80"];
         nflab(&[&base, args].concat())
@@ -506,7 +506,7 @@ fn a_flow_is_explained() {
         assert_eq!(out.status.code(), Some(2), "{args:?}");
         assert!(stderr(&out).contains(message), "{args:?}: {}", stderr(&out));
     }
-    let wrong = file("flow-wrong.yaml", CLUSTER.replace("port: 80,", "port: 80000,").as_bytes());
+    let wrong = file("flow-wrong.yaml", SMALL_CLUSTER.replace("port: 80,", "port: 80000,").as_bytes());
     let out =
         nflab(&["flow", wrong.to_str().unwrap(), "--src", "1.1.1.1", "--dst", "1.1.1.2", "--port", "1"]);
     assert!(stderr(&out).contains(":5:18: expected a number from 1 to 65535"), "{}", stderr(&out));
