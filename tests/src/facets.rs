@@ -311,6 +311,11 @@ pub fn case_difference(kernel: &Value, engine: &Value) -> Option<String> {
         rows.sort_by_key(Value::to_string);
         Value::Array(rows)
     };
+    for (k, e) in list(&kernel["said"]).zip(list(&engine["said"])) {
+        if k != e {
+            return Some(format!("what nft lists\n  kernel {k}\n  engine {e}"));
+        }
+    }
     let (k, e) = (table(kernel), table(engine));
     (k != e).then(|| format!("the table at the end\n  kernel {k}\n  engine {e}"))
 }

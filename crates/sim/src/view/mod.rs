@@ -8,6 +8,7 @@ mod assoc;
 mod capture;
 mod ct;
 mod fields;
+#[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
 mod nft;
 mod node;
 mod packets;

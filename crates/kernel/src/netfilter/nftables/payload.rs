@@ -155,6 +155,16 @@ impl Field {
         FIELDS.iter().find(|f| f.header == header && f.name == name)
     }
 
+    /// Where it is: link layer, network or transport header as 0, 1, 2; its first bit, and how many it has.
+    pub fn place(&self) -> (u8, u16, u16) {
+        let base = match self.header {
+            Header::Ether => 0,
+            Header::Ip | Header::Ip6 => 1,
+            _ => 2,
+        };
+        (base, self.bits.0, self.bits.1)
+    }
+
     /// The names of a header's fields.
     pub fn names(header: Header) -> Vec<&'static str> {
         FIELDS.iter().filter(|f| f.header == header).map(|f| f.name).collect()

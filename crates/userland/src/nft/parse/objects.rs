@@ -1,6 +1,6 @@
 //! Declarations: what stands in the braces of a table, a chain or a set.
 
-use super::{Parsed, Parser, RuleCx};
+use super::{Kind, Parsed, Parser, RuleCx};
 use crate::diagnostic::q;
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nftables::{BaseChain, ChainType, DataType, MapData, NftFamily, NftTable, SetSpec};
@@ -154,7 +154,7 @@ impl Parser<'_> {
         if sign > 0 {
             self.take("+");
         }
-        if self.tok().kind == super::Kind::Word {
+        if self.tok().kind == Kind::Word {
             let message = format!("'{}' is invalid priority.", self.peek());
             self.at += 1;
             return Err(self.wrong(
@@ -260,7 +260,12 @@ impl Parser<'_> {
         loop {
             let from = self.at;
             // A dot may belong to the word when no blank stands in front of it.
-            let word = self.name("a type")?;
+            let t = self.tok();
+            if t.kind != Kind::Word {
+                return Err(self.unexpected("a type"));
+            }
+            self.at += 1;
+            let word = self.text_of(t);
             let Some(t) = DataType::from_name(word) else {
                 let known: Vec<&str> = DataType::NAMED.iter().map(|t| t.names().0).collect();
                 let help = format!("expected one of {}; {} is none", known.join(", "), q(word));

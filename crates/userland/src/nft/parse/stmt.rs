@@ -590,11 +590,21 @@ fn net_of(before: &[Stmt]) -> Option<Header> {
         {
             found = Some(if matches!(v.as_u32(), 2 | 0x0800) { Header::Ip } else { Header::Ip6 });
         }
+        // These protocols are of one family.
+        if let Stmt::Match { left: Expr::Meta(MetaKey::L4proto), op: CmpOp::Eq, right: Right::Value(v) } =
+            stmt
+        {
+            match v.as_u32() {
+                1 => found = Some(Header::Ip),
+                58 => found = Some(Header::Ip6),
+                _ => {}
+            }
+        }
         for e in stmt.exprs() {
-            e.walk(&mut |e| {
-                if let Some(h @ (Header::Ip | Header::Ip6)) = e.header() {
-                    found = Some(h);
-                }
+            e.walk(&mut |e| match e.header() {
+                Some(Header::Ip | Header::Icmp) => found = Some(Header::Ip),
+                Some(Header::Ip6 | Header::Icmpv6) => found = Some(Header::Ip6),
+                _ => {}
             });
         }
     }
