@@ -220,7 +220,7 @@ fn kube_proxy_writes_a_record() {
         (&["--mode", "userspace"], "expected iptables, ipvs or nftables"),
         (
             &["--mode", "nftables", "--kube-version", "1.27"],
-            "mode nftables of kube-proxy 1.27 is not modelled: mode nftables came with 1.29; expected 1.35",
+            "kube-proxy 1.27 has no mode nftables, which came with 1.29; expected 1.35",
         ),
         (
             &["--mode", "nftables", "--kube-version", "1.30"],
