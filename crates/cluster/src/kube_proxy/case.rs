@@ -232,13 +232,6 @@ impl Case {
             }
         }
         notes.extend(controllers::run(&objects).notes);
-        if self.configuration.is_none() && self.node.is_some() {
-            let cidrs: Vec<String> = self.config.cluster_cidrs.iter().map(ToString::to_string).collect();
-            notes.push(format!(
-                "there is no KubeProxyConfiguration: clusterCIDR is taken to be {}",
-                cidrs.join(",")
-            ));
-        }
         if let (Some(node), true) = (&self.node, objects.nodes.len() > 1) {
             notes.push(format!("these are the rules of Node {}", node.metadata.name));
         }
