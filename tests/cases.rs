@@ -51,6 +51,15 @@ fn random_matches_go_as_in_the_kernel() {
     all_agree(&cases);
 }
 
+/// Made by `fuzz/nft.py`: tables of nf_tables, alone and between those of iptables; counters of all rules are compared too.
+#[test]
+fn random_tables_of_nftables_go_as_in_the_kernel() {
+    let cases = cases("nft-250.jsonl.gz");
+    assert_eq!(cases.len(), 248);
+    assert!(cases.iter().all(|c| c["said"].as_array().is_some_and(|said| said.len() > 30)));
+    all_agree(&cases);
+}
+
 /// Made by `fuzz/nat.py`. Ranges of addresses and ports, shifted ports, NETMAP, zones, TTL, shifts of CONNMARK.
 #[test]
 fn random_cases_of_nat_and_zones_go_as_in_the_kernel() {

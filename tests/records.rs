@@ -192,6 +192,8 @@ recordings! {
     s3_nodeport_localhost_local = "S3-nodeport-localhost-local",
     s4_nodeport_local_local = "S4-nodeport-local-local",
     s5_hairpin0_bnf0 = "S5-hairpin0-bnf0",
+    s5_promisc_bnf0 = "S5-promisc-bnf0",
+    s5_promisc_bnf1 = "S5-promisc-bnf1",
     s5_hairpin1_bnf0 = "S5-hairpin1-bnf0",
     s5_hairpin1_bnf1 = "S5-hairpin1-bnf1",
     s5_hairpin1_bnf1_nomasq = "S5-hairpin1-bnf1-nomasq",
@@ -263,6 +265,32 @@ recordings! {
     x_bridge_fdb = "X-bridge-fdb",
     x_bridge_membership = "X-bridge-membership",
     x_bridge_nf_call_own = "X-bridge-nf-call-own",
+    v_ipip_1480 = "V-ipip-1480",
+    v_ipip_mark = "V-ipip-mark",
+    v_ipip_nopmtudisc = "V-ipip-nopmtudisc",
+    v_ipip_other_end = "V-ipip-other-end",
+    v_ipip = "V-ipip",
+    v_vxlan_1450 = "V-vxlan-1450",
+    v_vxlan_drop = "V-vxlan-drop",
+    v_vxlan_mark = "V-vxlan-mark",
+    v_vxlan_nofdb = "V-vxlan-nofdb",
+    v_vxlan = "V-vxlan",
+    k_002_clusterip_1ep = "K-002-clusterip-1ep",
+    k_003_clusterip_0ep = "K-003-clusterip-0ep",
+    k_011_udp = "K-011-udp",
+    k_019_nodeport_cluster = "K-019-nodeport-cluster",
+    k_020_nodeport_local_with_local = "K-020-nodeport-local-with-local",
+    k_029_lb_local_with_local_1 = "K-029-lb-local-with-local-1",
+    k_029_lb_local_with_local_2 = "K-029-lb-local-with-local-2",
+    k_033_lb_source_ranges_1 = "K-033-lb-source-ranges-1",
+    k_033_lb_source_ranges_2 = "K-033-lb-source-ranges-2",
+    k_052_itp_local_without_local = "K-052-itp-local-without-local",
+    k_057_affinity_default = "K-057-affinity-default",
+    k_058_affinity_1ep_30s = "K-058-affinity-1ep-30s",
+    k_082_masquerade_all = "K-082-masquerade-all",
+    k_089_localhost_nodeports_off = "K-089-localhost-nodeports-off",
+    k_117_typical_cluster_1 = "K-117-typical-cluster-1",
+    k_117_typical_cluster_2 = "K-117-typical-cluster-2",
 }
 
 /// The comparison itself must be able to fail: a record with one thing changed differs in the facet of that thing.
@@ -289,6 +317,36 @@ fn a_changed_record_is_noticed() {
         assert_eq!(found.len(), 1, "{facet}: {found:?}");
         assert!(found[0].starts_with(facet), "{facet}: {found:?}");
     }
+}
+
+/// What the tools print of tunnels, byte for byte: links, addresses, routes, neighbours, the forwarding database.
+#[test]
+fn tunnels_are_listed_as_by_the_real_tools() {
+    let mut commands = 0;
+    for name in ["V-vxlan", "V-vxlan-nofdb", "V-ipip", "V-ipip-nopmtudisc"] {
+        let (kernel, engine) = (read("records", name), nflab::replay(&read("scenarios", name)).unwrap());
+        for (k, e) in kernel["steps"].as_array().unwrap().iter().zip(engine["steps"].as_array().unwrap()) {
+            if k["stimulus"]["do"] == "cmd" {
+                assert_eq!(e["outcome"], k["outcome"], "{name}: {}", k["stimulus"]["argv"]);
+                commands += 1;
+            }
+        }
+    }
+    assert!(commands > 20);
+}
+
+/// Ports that the kernel draws are compared by who uses which again, not by their numbers.
+#[test]
+fn a_drawn_port_is_another_one_everywhere_or_nowhere() {
+    let record = |first: u16, second: u16| {
+        let frame =
+            |port: u16| serde_json::json!({ "pkt": format!("udp 10.0.0.1:{port}>10.0.0.2:53 len=5") });
+        serde_json::json!({ "nondeterministic": true,
+            "steps": [{ "i": 0, "ns": { "a": { "wire": [frame(first), frame(second)] } } }] })
+    };
+    assert_eq!(differences(&record(5000, 5000), &record(61234, 61234)), [""; 0]);
+    assert_eq!(differences(&record(5000, 5000), &record(61234, 61235)).len(), 1);
+    assert_eq!(differences(&record(5000, 5001), &record(61234, 61234)).len(), 1);
 }
 
 /// What a box printed in each step, and the ARP frames on its devices: neither is compared elsewhere.

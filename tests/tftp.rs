@@ -71,7 +71,7 @@ struct Case {
     nat_outgoing: bool,
     knows_pods: bool,
     era: Era,
-    cni: Cni,
+    cni: &'static Cni,
 }
 
 const CASE: Case = Case {
@@ -84,7 +84,7 @@ const CASE: Case = Case {
     nat_outgoing: false,
     knows_pods: false,
     era: Era::V6_18,
-    cni: Cni::Bridge,
+    cni: &Cni::BRIDGE,
 };
 
 /// conntrack's half and NAT's half, and the rule that assigns the helper.
@@ -106,6 +106,7 @@ fn run(case: Case) -> (bool, TftpGot, Run) {
         cluster_cidr: "10.244.0.0/16".parse().ok(),
         nat_outgoing: case.nat_outgoing,
         hairpin: false,
+        promisc: false,
         gateway: Ipv4Addr::new(192, 168, 1, 1),
         tftp_rule: case.rule.then_some(30069),
         outside: vec![Outside {
@@ -217,9 +218,9 @@ fn under_ipvs_and_local_the_nat_helper_does_not_translate() {
 #[test]
 fn with_calico_it_is_the_same() {
     for mode in MODES {
-        let case = Case { mode, cni: Cni::Calico, ..CASE };
+        let case = Case { mode, cni: &Cni::CALICO_VETHS, ..CASE };
         assert!(!file_arrives(case), "{mode:?}: no module");
-        assert!(file_arrives(Case { cni: Cni::Calico, mode, ..BOTH }), "{mode:?}: both");
+        assert!(file_arrives(Case { cni: &Cni::CALICO_VETHS, mode, ..BOTH }), "{mode:?}: both");
         let (done, got, _) = run(Case { policy: "Local", nat_outgoing: true, ..case });
         assert_eq!((done, got.peers), (true, vec![(NODE, 47000)]), "{mode:?}");
     }

@@ -137,10 +137,11 @@ fn kube(version: Version, policy: TrafficPolicy, without: &str, stimuli: Vec<Sti
         version,
         era: Era::default(),
         modules: Modules::default(),
-        cni: Cni::Bridge,
+        cni: &Cni::BRIDGE,
         cluster_cidr: "10.179.0.0/16".parse().ok(),
         nat_outgoing: false,
         hairpin: false,
+        promisc: false,
         tftp_rule: None,
         gateway: Ipv4Addr::new(10, 0, 0, 1),
         outside: vec![Outside {

@@ -9,10 +9,11 @@ A line may have, beside what fuzz.py writes:
   probe     false: no rule of nftables looks at conntrack, so it is off until a rule of iptables asks for it
   payloads  true: what comes out has its payload too (`data`, a character a byte)
   sysctl    settings of the node, by name
+  nft       text for `nft -f -`, of tables ip t and inet u; `said` is what `nft list table` of both printed at the end
   drawn     ranges out of which the kernel draws ports: two ports of one range are the same port
 A step may have `wait` (milliseconds before its packet), and a step without a packet only waits.
 """
-import argparse, json, os, sys, time
+import argparse, json, os, subprocess, sys, time
 sys.path.insert(0, os.environ.get("KERNEL_TOOLS", "."))
 
 try:
@@ -21,7 +22,8 @@ try:
 except ImportError:                     # comparing needs none of them
     fuzz = None
 
-OPTIONS = ("probe", "payloads", "sysctl", "drawn")
+OPTIONS = ("probe", "payloads", "sysctl", "drawn", "nft")
+NFT_TABLES = (("ip", "t"), ("inet", "u"))
 PORTS = {53, 69, 80, 1000, 5353, 40000, 40001, 3001, 3002, 3003, 700, 0, 1, 2}
 
 
@@ -95,7 +97,7 @@ def payload_of(b):
 class Lab(fuzz.Fuzz if fuzz else object):
     def __init__(self):
         super().__init__()
-        self.probe, self.payloads, self.set = True, False, {}
+        self.probe, self.payloads, self.set, self.nft = True, False, {}, None
 
     def use(self, options):
         """brings the node into the state that a case asks for"""
@@ -114,6 +116,24 @@ class Lab(fuzz.Fuzz if fuzz else object):
                 if k in wanted:
                     self.set[k] = old
         self.payloads = options.get("payloads", False)
+        gone = "".join("add table %s %s\ndelete table %s %s\n" % (f, t, f, t) for f, t in NFT_TABLES) if self.nft else ""
+        self.nft = options.get("nft")
+        if gone:
+            with ns(node):
+                oracle.sh(["nft", "-f", "-"], gone)
+
+    def load(self, text):
+        err = super().load(text)
+        if err or not self.nft:
+            return err
+        with ns(self.lab.n("node")):
+            p = subprocess.run(["nft", "-f", "-"], input=self.nft, capture_output=True, text=True)
+        return p.stderr if p.returncode else None
+
+    def said(self):
+        """what nft lists of the case's tables"""
+        with ns(self.lab.n("node")):
+            return [l for f, t in NFT_TABLES for l in subprocess.run(["nft", "list", "table", f, t], capture_output=True, text=True).stdout.splitlines()]
 
     def drain(self, counts, rec):
         tr, ct, out, seen = [], [], [], []
@@ -208,7 +228,10 @@ class Lab(fuzz.Fuzz if fuzz else object):
         tab.sort(key=lambda r: json.dumps(r, sort_keys=True))
         known = g.known | {n for a, b in options.get("drawn", []) for n in range(a, b + 1)} if g else None
         nd = stored["random_port"] if stored else any(n not in known for n in ports(tab) | ports([s["ct"] for s in out]))
-        return dict({"seed": seed, "case": i, "random_port": nd}, **options, rules=rules, steps=out, final=tab)
+        line = dict({"seed": seed, "case": i, "random_port": nd}, **options, rules=rules, steps=out, final=tab)
+        if self.nft:
+            line["said"] = self.said()
+        return line
 
 
 def ports(o):
@@ -277,7 +300,7 @@ def compare(kf, ef, show=5):
         for c in (k, e):
             m = masked(c, c.get("drawn") or k.get("drawn") or [])
             fin = sorted((clean(r) for r in m["final"]), key=lambda r: json.dumps(r, sort_keys=True))
-            sides.append([clean({x: s.get(x) for x in ("trace", "ct", "out", "senderr")}) for s in m["steps"]] + [fin])
+            sides.append([clean({x: s.get(x) for x in ("trace", "ct", "out", "senderr")}) for s in m["steps"]] + [fin] + [{"said": l} for l in m.get("said", [])])
         if sides[0] == sides[1]:
             same += 1
             continue
@@ -286,6 +309,8 @@ def compare(kf, ef, show=5):
             shown += 1
             i, x, y = first_difference(*sides)
             print("case %s/%s differs at step %s: %s" % (k["seed"], k["case"], i, json.dumps({q: v for q, v in k["steps"][i].items() if q in ("from", "pkt", "wait")}) if i < len(k["steps"]) else "final"))
+            if isinstance(x, dict) and "said" in x or isinstance(y, dict) and "said" in y:
+                print("    kernel: %s\n    engine: %s" % (x, y))
             for part in ("trace", "ct", "out", "senderr"):
                 p, q = ((z or {}).get(part) if isinstance(z, dict) else z for z in (x, y))
                 if p != q:

@@ -1,12 +1,14 @@
 //! The document and the tests name each other.
 
 /// Where the tests of the differences are.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 7] = [
     include_str!("different_boxes.rs"),
     include_str!("different_ipvs.rs"),
+    include_str!("different_kube_proxy.rs"),
     include_str!("different_netfilter.rs"),
     include_str!("different_packets.rs"),
     include_str!("different_sets.rs"),
+    include_str!("different_tunnels.rs"),
 ];
 
 /// The names of the tests.
@@ -42,7 +44,8 @@ fn key(item: &str) -> Option<&str> {
 
 #[test]
 fn every_difference_names_its_test_and_every_test_is_named() {
-    let (tests, items) = (tests(), items("Different from Linux"));
+    let (tests, mut items) = (tests(), items("Different from Linux"));
+    items.extend(self::items("Different from kube-proxy"));
     assert!(items.len() > 40, "{}", items.len());
     let mut named: Vec<&str> = Vec::new();
     for item in &items {

@@ -5,9 +5,11 @@
 
 mod different_boxes;
 mod different_ipvs;
+mod different_kube_proxy;
 mod different_netfilter;
 mod different_packets;
 mod different_sets;
+mod different_tunnels;
 mod document;
 mod refused;
 

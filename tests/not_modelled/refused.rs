@@ -154,3 +154,27 @@ fn vlan_filtering_and_spanning_tree() {
         assert!(why.contains(word), "{opts}: {why}");
     }
 }
+
+#[test]
+fn other_tunnels_and_their_options() {
+    for kind in ["gre", "sit", "geneve", "wireguard"] {
+        refused(&format!("ip link add t type {kind}"), "not modelled");
+    }
+    for option in [
+        "ttl 5",
+        "tos 1",
+        "df set",
+        "external",
+        "proxy",
+        "l2miss",
+        "srcport 1 2",
+        "ageing 5",
+        "group 239.1.1.1",
+    ] {
+        refused(&format!("ip link add v type vxlan id 1 {option}"), "not modelled");
+    }
+    refused("ip link add v type vxlan id 1 remote 239.1.1.1", "groups are not modelled");
+    for option in ["ttl 5", "tos 1", "dev eth0", "encap fou"] {
+        refused(&format!("ip link add t type ipip {option}"), "not modelled");
+    }
+}

@@ -162,12 +162,70 @@ fn near(a: &[Value], b: &[Value]) -> bool {
         && a.iter().zip(b).all(|(x, y)| place(x) == place(y) && (seconds(x) - seconds(y)).abs() <= 2)
 }
 
-/// The facets in which two records differ, each with its first difference.
+/// `port-N`: the Nth port that was seen.
+fn port_name(port: u64, seen: &mut Vec<u64>) -> String {
+    let at = seen.iter().position(|p| *p == port).unwrap_or(seen.len());
+    if at == seen.len() {
+        seen.push(port);
+    }
+    format!("port-{at}")
+}
+
+/// The value with each port (and each other number above 255 that stands where a port does) named by the order of its first
+/// appearance, so that two records that differ by the ports that were drawn, and nothing else, are the same.
+fn ports_by_appearance(v: &Value, seen: &mut Vec<u64>) -> Value {
+    match v {
+        Value::Object(o) => {
+            let mut out = Map::new();
+            for (key, value) in o {
+                let port = value.as_u64().filter(|n| *n > 255 && matches!(key.as_str(), "sport" | "dport"));
+                let value = match port {
+                    Some(port) => json!(port_name(port, seen)),
+                    None => ports_by_appearance(value, seen),
+                };
+                out.insert(key.clone(), value);
+            }
+            Value::Object(out)
+        }
+        Value::Array(a) => Value::Array(a.iter().map(|v| ports_by_appearance(v, seen)).collect()),
+        Value::String(text) => {
+            let mut out = String::new();
+            // A port stands between a colon and one of these, or the end.
+            for (i, part) in text.split(':').enumerate() {
+                let len = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+                let (number, rest) = part.split_at(len);
+                let ends = rest.chars().next().is_none_or(|c| "> ]}\",".contains(c));
+                let port = number.parse().ok().filter(|n: &u64| i > 0 && ends && *n > 255);
+                out += if i > 0 { ":" } else { "" };
+                match port {
+                    Some(port) => out += &port_name(port, seen),
+                    None => out += number,
+                }
+                out += rest;
+            }
+            Value::String(out)
+        }
+        other => other.clone(),
+    }
+}
+
+/// The facets in which two records differ, each with its first difference. In records that say that they are not
+/// deterministic, ports may differ by one renaming; where the kernel's says `drawn`, two ports of one of these ranges are the same.
 pub fn differences(kernel: &Value, engine: &Value) -> Vec<String> {
+    let drawn = kernel["nondeterministic"] == true;
+    let ranges = ranges(kernel);
+    let of = |record: &Value, name: &str| {
+        let list: Vec<Value> = facet(record, name).iter().map(|v| masked(v, &ranges)).collect();
+        if !drawn {
+            return list;
+        }
+        let mut seen = Vec::new();
+        list.iter().map(|v| ports_by_appearance(v, &mut seen)).collect()
+    };
     REQUIRED
         .iter()
         .filter_map(|name| {
-            let (a, b) = (facet(kernel, name), facet(engine, name));
+            let (a, b) = (of(kernel, name), of(engine, name));
             if a == b || (*name == "timeouts" && near(&a, &b)) {
                 return None;
             }
@@ -206,6 +264,11 @@ fn masked_text(text: &str, ranges: &[(u64, u64)]) -> String {
     out + rest
 }
 
+/// The ranges that a record or a case names.
+fn ranges(record: &Value) -> Vec<(u64, u64)> {
+    list(&record["drawn"]).filter_map(|r| Some((r[0].as_u64()?, r[1].as_u64()?))).collect()
+}
+
 /// The same for a value and all that is in it.
 fn masked(v: &Value, ranges: &[(u64, u64)]) -> Value {
     match v {
@@ -233,8 +296,7 @@ fn masked(v: &Value, ranges: &[(u64, u64)]) -> Value {
 /// generator records: walk, conntrack's messages, what came out, the sender's error; and the table at the end. Two ports of
 /// one range in `drawn` are the same.
 pub fn case_difference(kernel: &Value, engine: &Value) -> Option<String> {
-    let ranges: Vec<(u64, u64)> =
-        list(&kernel["drawn"]).filter_map(|r| Some((r[0].as_u64()?, r[1].as_u64()?))).collect();
+    let ranges = ranges(kernel);
     let part = |step: &Value, name: &str| masked(&clean(&json!({ name: step.get(name) })), &ranges);
     for (i, (k, e)) in list(&kernel["steps"]).zip(list(&engine["steps"])).enumerate() {
         for name in ["trace", "ct", "out", "senderr"] {
@@ -249,6 +311,11 @@ pub fn case_difference(kernel: &Value, engine: &Value) -> Option<String> {
         rows.sort_by_key(Value::to_string);
         Value::Array(rows)
     };
+    for (k, e) in list(&kernel["said"]).zip(list(&engine["said"])) {
+        if k != e {
+            return Some(format!("what nft lists\n  kernel {k}\n  engine {e}"));
+        }
+    }
     let (k, e) = (table(kernel), table(engine));
     (k != e).then(|| format!("the table at the end\n  kernel {k}\n  engine {e}"))
 }

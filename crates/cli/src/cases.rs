@@ -7,6 +7,7 @@ use crate::record::case_json;
 use crate::scenario;
 use kernel::NetnsId;
 use serde_json::{Map, Value, json};
+use sim::operator::CommandOutput;
 use sim::{Run, StepOutcome, StepRecord};
 use std::ops::Range;
 
@@ -56,6 +57,12 @@ const EDGES: [Edge; 4] = [
     },
 ];
 
+/// The tables of nf_tables that a case may have.
+const NFT_TABLES: [(&str, &str); 2] = [("ip", "t"), ("inet", "u")];
+
+/// So many commands come before all else.
+const BRIDGE_COMMANDS: usize = 2;
+
 const BRIDGE_MAC: &str = "02:00:00:00:01:02";
 
 /// The sets that rules may ask.
@@ -81,7 +88,11 @@ add NETS 10.9.0.0/16
 /// Names what of the case cannot be used, or what of its rules is refused and where.
 pub fn replay_case(case: &Value) -> Result<Value, String> {
     let steps = case.get("steps").and_then(Value::as_array).ok_or("expected steps, a list")?;
-    let (stimuli, places) = stimuli(steps)?;
+    let nft = match case.get("nft") {
+        None => None,
+        Some(text) => Some(text.as_str().ok_or("expected nft, a text")?),
+    };
+    let (stimuli, places) = stimuli(steps, nft)?;
     let document = document(case, stimuli)?;
     let scenario = scenario::parse(&document).map_err(|e| e.to_string())?;
     let run = scenario.run().map_err(|e| e.to_string())?;
@@ -98,6 +109,20 @@ pub fn replay_case(case: &Value) -> Result<Value, String> {
     }
     done.insert("steps".to_owned(), Value::Array(out));
     done.insert("final".to_owned(), case_json::table(&run, node));
+    if nft.is_some() {
+        // The text is the first command, the listings are the last ones.
+        let ran = |s: &StepRecord| match &s.outcome {
+            StepOutcome::Command(out) => out.clone(),
+            _ => CommandOutput::default(),
+        };
+        let loaded = run.steps.iter().find(|s| s.stimulus == BRIDGE_COMMANDS).map(ran).unwrap_or_default();
+        if loaded.status != 0 {
+            return Err(loaded.stderr.join("\n"));
+        }
+        let last = run.steps.len().saturating_sub(NFT_TABLES.len());
+        let said: Vec<String> = run.steps[last..].iter().flat_map(|s| ran(s).stdout).collect();
+        done.insert("said".to_owned(), json!(said));
+    }
     Ok(Value::Object(done))
 }
 
@@ -203,8 +228,11 @@ fn document(case: &Value, stimuli: Vec<Value>) -> Result<Value, String> {
 
 /// What is done, step by step, and where in it each step is. Before the first the pods' addresses are made known to the
 /// bridge for good.
-fn stimuli(steps: &[Value]) -> Result<(Vec<Value>, Vec<Range<usize>>), String> {
+fn stimuli(steps: &[Value], nft: Option<&str>) -> Result<(Vec<Value>, Vec<Range<usize>>), String> {
     let mut all: Vec<Value> = EDGES.iter().filter(|e| e.via == "br0").map(known_to_the_bridge).collect();
+    if let Some(text) = nft {
+        all.push(json!({ "do": "cmd", "host": "node", "argv": ["nft", "-f", "-"], "stdin": text }));
+    }
     let mut places = Vec::new();
     for step in steps {
         let begin = all.len();
@@ -215,6 +243,10 @@ fn stimuli(steps: &[Value]) -> Result<(Vec<Value>, Vec<Range<usize>>), String> {
             all.push(stimulus(step)?);
         }
         places.push(begin..all.len());
+    }
+    if nft.is_some() {
+        let list = |(family, table)| json!({ "do": "cmd", "host": "node", "argv": ["nft", "list", "table", family, table] });
+        all.extend(NFT_TABLES.map(list));
     }
     Ok((all, places))
 }

@@ -3,8 +3,9 @@
 mod kube_proxy;
 
 use clap::{Parser, Subcommand};
-use cluster::kube_proxy::Family;
+use cluster::kube_proxy::{Family, Mode, Version};
 use kernel::Netns;
+use nflab::cluster::ClusterOptions;
 use nflab::flows::{self, Flow, Proto};
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
 use serde::Serialize;
@@ -86,6 +87,37 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make boxes of a cluster's YAML (Nodes with podCIDR and InternalIP, Pods, Services, EndpointSlices) and print what the usual
+    /// tools show on each: devices, addresses, routes, neighbours, sets, rules.
+    Cluster {
+        /// Kubernetes objects; `-` reads standard input.
+        #[arg(required_unless_present = "profiles")]
+        input: Option<PathBuf>,
+        /// List the CNI profiles.
+        #[arg(long, conflicts_with = "input")]
+        profiles: bool,
+        /// How pods are connected: the name of a profile.
+        #[arg(long, default_value = "bridge", value_parser = workshop::kube::profile, value_name = "NAME")]
+        cni: &'static workshop::kube::Cni,
+        /// kube-proxy's mode: iptables or ipvs.
+        #[arg(long, default_value = "iptables")]
+        mode: Mode,
+        /// Which kube-proxy and kubelet, such as 1.23 or v1.23.4; the newest if not given.
+        #[arg(long, value_name = "VERSION")]
+        kube_version: Option<Version>,
+        /// The pods' networks; if not given, the smallest network that holds all podCIDRs.
+        #[arg(long, value_name = "CIDR")]
+        cluster_cidr: Option<ipnet::Ipv4Net>,
+        /// What pods send outside is not masqueraded (ipMasq, --ip-masq, natOutgoing off).
+        #[arg(long)]
+        no_nat: bool,
+        /// How a pod reaches itself, as the kubelet says it: none, hairpin-veth or promiscuous-bridge; the profile's if not given.
+        #[arg(long, value_name = "MODE")]
+        hairpin_mode: Option<HairpinMode>,
+        /// Only this node or pod.
+        #[arg(long, value_name = "NAME")]
+        node: Option<String>,
+    },
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
         /// Print JSON instead of text.
@@ -122,6 +154,17 @@ enum LabCommand {
     },
 }
 
+/// `--hairpin-mode` of the kubelet.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum HairpinMode {
+    /// A pod does not reach itself by its Service.
+    None,
+    /// Each port of the bridge sends back what came in by it.
+    HairpinVeth,
+    /// The bridge is promiscuous.
+    PromiscuousBridge,
+}
+
 fn main() -> ExitCode {
     match run(Args::parse().command) {
         Ok(code) => code,
@@ -138,6 +181,27 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
+        Command::Cluster { profiles: true, .. } => cluster_profiles(),
+        Command::Cluster {
+            input, cni, mode, kube_version, cluster_cidr, no_nat, hairpin_mode, node, ..
+        } => {
+            let options = ClusterOptions {
+                cni,
+                mode: match mode {
+                    Mode::Iptables => workshop::kube::Mode::Iptables,
+                    Mode::Ipvs => workshop::kube::Mode::Ipvs,
+                    Mode::Nftables => {
+                        return Err("mode nftables makes no boxes yet; iptables and ipvs do".to_owned());
+                    }
+                },
+                version: kube_version.unwrap_or_default(),
+                cluster_cidr,
+                nat_outgoing: !no_nat,
+                hairpin: hairpin_mode == Some(HairpinMode::HairpinVeth),
+                promisc: hairpin_mode.map_or(cni.promisc, |m| m == HairpinMode::PromiscuousBridge),
+            };
+            cluster_boxes(&input.unwrap_or_default(), &options, node.as_deref())
+        }
         Command::KubeProxy(args) => {
             print(&kube_proxy::run(args)?)?;
             Ok(ExitCode::SUCCESS)
@@ -197,6 +261,21 @@ fn judge_flows(input: &Path, file: &Path, step: usize, family: Family) -> Result
     let list = flows::read_flows(&read(file)?).map_err(|e| format!("{}: {e}", file.display()))?;
     let report = flows::judge(&case, &list, family, step)?;
     print(&(serde_json::to_string_pretty(&report).map_err(|e| e.to_string())? + "\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cluster_profiles() -> Result<ExitCode, String> {
+    let line = |p: &&workshop::kube::Cni| format!("{:<16} {}\n", p.name, p.summary);
+    print(&workshop::kube::PROFILES.iter().map(line).collect::<String>())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cluster_boxes(input: &Path, options: &ClusterOptions, node: Option<&str>) -> Result<ExitCode, String> {
+    let named = |e: String| format!("{}: {e}", input.display());
+    let objects = workshop::kube::objects(&read(input)?).map_err(named)?;
+    let kube = nflab::cluster::kube(objects, options).map_err(named)?;
+    let mut world = nflab::cluster::world(&kube).map_err(named)?;
+    print(&nflab::cluster::text(&mut world, &kube, node).map_err(named)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,6 +11,7 @@ use crate::record::rows::{event_json, expect_event_json, expect_json, row_json};
 use crate::record::trace::Tracer;
 use crate::record::wire::{Sequence, wire_json};
 use kernel::Netns;
+use kernel::dev::DevKind;
 use kernel::event::{BrNfStep, FragStep, TapDir, What};
 use kernel::netfilter::xtables::{LoadedTable, Verdict};
 use kernel::socket::SocketError;
@@ -102,6 +103,10 @@ fn namespaces(
         let spec = &scenario.hosts[at];
         match &entry.seen {
             Seen::Kernel(What::Tap { dev, dir, frame }) => {
+                if matches!(ns.device(*dev).map(|d| &d.kind), Some(DevKind::Ipip(_))) {
+                    // A recording reads frames, and here are packets without a link-layer header: it makes nothing of them.
+                    continue;
+                }
                 // The numbers are counted over all boxes, also those whose frames are not listed.
                 let mut frame = frame.as_ref().clone();
                 if *dir == TapDir::Out && ns.bridge(*dev).is_some() {

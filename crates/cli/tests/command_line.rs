@@ -210,7 +210,7 @@ fn kube_proxy_writes_a_record() {
 
     let out = run(&["--kube-version", "v1.17.3"]);
     assert!(out.status.success());
-    for mode in ["not written: mode ipvs", "not written: mode nftables of kube-proxy 1.17 is not modelled"] {
+    for mode in ["not written: mode ipvs", "not written: kube-proxy 1.17 has no mode nftables"] {
         assert!(stderr(&out).contains(mode), "{}", stderr(&out));
     }
     assert!(rules().contains("--comment \"shop/web: has no endpoints\""), "{}", rules());
@@ -220,13 +220,16 @@ fn kube_proxy_writes_a_record() {
         (&["--mode", "userspace"], "expected iptables, ipvs or nftables"),
         (
             &["--mode", "nftables", "--kube-version", "1.27"],
-            "mode nftables of kube-proxy 1.27 is not modelled: mode nftables came with 1.29; expected 1.35",
+            "kube-proxy 1.27 has no mode nftables, which came with 1.29; expected 1.35",
         ),
         (
             &["--mode", "nftables", "--kube-version", "1.30"],
-            "mode nftables of kube-proxy 1.30 is not modelled: ",
+            "mode nftables of kube-proxy 1.30 is not modelled: no record of it; it differs (no *-pre-dnat chains",
         ),
-        (&["--mode", "ipvs", "--kube-version", "1.30"], "mode ipvs of kube-proxy 1.30 is not modelled: "),
+        (
+            &["--mode", "ipvs", "--kube-version", "1.30"],
+            "mode ipvs of kube-proxy 1.30 is not modelled: no record of it",
+        ),
     ] {
         let out = run(args);
         assert_eq!(out.status.code(), Some(2), "{args:?}");
@@ -236,15 +239,123 @@ fn kube_proxy_writes_a_record() {
 
 #[test]
 fn kube_proxy_names_the_place_of_what_is_wrong() {
-    for (text, message) in [
-        (SERVICE.replace("port: 80", "port: 80000"), ":5:18: expected a number from 1 to 65535"),
-        (SERVICE.replace("clusterIP", "clusterIp"), ":4:3: no such field; is clusterIP meant?"),
+    for (text, place, underlined) in [
+        (
+            SERVICE.replace("port: 80", "port: 80000"),
+            "wrong.yaml:5:18: expected a number from 1 to 65535",
+            "5 |   ports: [{port: 80000}]\n  |                  ^^^^^",
+        ),
+        (
+            SERVICE.replace("clusterIP", "clusterIp"),
+            "wrong.yaml:4:3: no such field; is clusterIP meant?",
+            "  |   ^^^^^^^^^",
+        ),
+        (
+            SERVICE.replace("Service", "Servise"),
+            "wrong.yaml:1:7: there is no such kind; is Service meant?",
+            "^^^^^^^",
+        ),
     ] {
         let input = file("wrong.yaml", text.as_bytes());
         let out = nflab(&["kube-proxy", input.to_str().unwrap(), "--out", "/nonexistent"]);
         assert_eq!(out.status.code(), Some(2));
-        assert!(stderr(&out).contains(message), "{}", stderr(&out));
+        assert!(stderr(&out).contains(place) && stderr(&out).contains(underlined), "{}", stderr(&out));
     }
+}
+
+const CLUSTER: &str = include_str!("../../cluster/tests/cluster.yaml");
+
+/// A cluster as kubectl prints it: its mode, its nodes, and what is in it that nothing is done with.
+#[test]
+fn kube_proxy_writes_the_rules_of_a_node() {
+    let input = file("cluster.yaml", CLUSTER.as_bytes());
+    let folder = input.with_file_name("node");
+    let run = |args: &[&str]| {
+        let paths = [input.to_str().unwrap(), "--out", folder.to_str().unwrap()];
+        nflab(&[&["kube-proxy"], &paths[..], args].concat())
+    };
+    let out = run(&["--node", "worker-1"]);
+    assert!(out.status.success(), "{}", stderr(&out));
+    assert!(
+        stderr(&out).contains("NetworkPolicy (networking.k8s.io/v1) shop/deny-all: not modelled"),
+        "{}",
+        stderr(&out)
+    );
+    let names: Vec<String> =
+        std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names, ["iptables.txt"]);
+    let out = run(&["--node", "worker-9"]);
+    assert!(
+        stderr(&out).contains("there is no Node \"worker-9\"; expected one of cp-1, worker-1"),
+        "{}",
+        stderr(&out)
+    );
+}
+
+/// One endpoint more: what that does to the rules, in each mode.
+#[test]
+fn kube_proxy_diff_shows_what_a_change_does() {
+    let old = file("old.yaml", CLUSTER.as_bytes());
+    let new = file("new.yaml", CLUSTER.replace("replicas: 2\n    rev", "replicas: 3\n    rev").as_bytes());
+    let diff = |args: &[&str]| {
+        let out =
+            nflab(&[&["kube-proxy", "diff", old.to_str().unwrap(), new.to_str().unwrap()], args].concat());
+        assert!(out.status.success(), "{}", stderr(&out));
+        stdout(&out)
+    };
+    let text = diff(&[]);
+    for line in [
+        "== iptables",
+        "# iptables -t nat KUBE-SVC-67NZLRHBNDSAWJRO",
+        "+ -m comment --comment shop/web:http -m tcp -p tcp -j DNAT --to-destination 10.42.1.4:8080",
+        "5 added, 2 removed, 24 kept",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+    assert!(diff(&["--mode", "ipvs"]).contains("+ -r 10.42.1.4:8080 -m -w 1\n"));
+    let transaction = diff(&["--mode", "nftables", "--text"]);
+    assert!(transaction.starts_with("# nft -f -\nadd chain ip kube-proxy endpoint-"), "{transaction}");
+    assert!(diff(&["--all"]).contains("  -j MARK --or-mark 0x00004000\n"));
+    let same = nflab(&["kube-proxy", "diff", old.to_str().unwrap(), old.to_str().unwrap()]);
+    assert!(stdout(&same).starts_with("== iptables\n0 added, 0 removed, "), "{}", stdout(&same));
+}
+
+/// Somebody deletes a rule; the next full sync brings it back.
+#[test]
+fn kube_proxy_resync_brings_back_what_was_deleted() {
+    let input = file("resync.yaml", CLUSTER.as_bytes());
+    let folder = input.with_file_name("resync");
+    for (mode, name, gone) in [
+        ("iptables", "iptables.txt", "-A KUBE-MARK-MASQ -j MARK --or-mark 0x00004000"),
+        ("nftables", "nftables.txt", "add element ip kube-proxy cluster-ips { 10.96.7.7 }"),
+    ] {
+        let input = input.to_str().unwrap();
+        nflab(&["kube-proxy", input, "--out", folder.to_str().unwrap(), "--mode", mode]);
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(text.contains(gone), "{text}");
+        let edited = file(&format!("edited-{name}"), text.replace(&format!("{gone}\n"), "").as_bytes());
+        let out = stdout(&nflab(&["kube-proxy", "resync", input, edited.to_str().unwrap()]));
+        assert!(out.contains("1 added, 0 removed, "), "{out}");
+    }
+}
+
+/// Each release says what it is held against, as docs/RECORDS.md has it.
+#[test]
+fn kube_proxy_lists_its_releases() {
+    let text = stdout(&nflab(&["kube-proxy", "versions"]));
+    let docs = include_str!("../../../docs/RECORDS.md");
+    for line in text.lines() {
+        assert!(docs.lines().any(|l| l.trim() == line), "docs/RECORDS.md lacks: {line}");
+    }
+    let json: Value = serde_json::from_slice(&nflab(&["kube-proxy", "versions", "--json"]).stdout).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 7);
+    assert_eq!(
+        json[6]["modes"][2],
+        json!({
+            "mode": "nftables", "held_against": "recorded",
+            "detail": "kube-proxy 1.35.5: 82 cases, IPv4 and IPv6, later syncs"
+        })
+    );
 }
 
 #[test]
@@ -288,7 +399,7 @@ fn a_scenario_names_a_kernel_that_is_known() {
 }
 
 /// A Service with one endpoint on node1, and a Node that has another name.
-const CLUSTER: &str = "\
+const SMALL_CLUSTER: &str = "\
 kind: Service
 metadata: {name: web, namespace: shop}
 spec:
@@ -309,7 +420,7 @@ status: {addresses: [{type: InternalIP, address: 192.168.0.7}]}
 
 #[test]
 fn flows_are_judged_in_both_modes() {
-    let input = file("flows.yaml", CLUSTER.as_bytes());
+    let input = file("flows.yaml", SMALL_CLUSTER.as_bytes());
     let flow = |name: &str, src: &str, port: u16| json!({"name": name, "src": src, "dst": "10.96.0.10", "port": port, "proto": "tcp", "else": 1});
     // Names may repeat.
     let list = json!({"flows": [flow("a", "10.244.1.99", 80), flow("a", "203.0.113.1", 80), flow("b", "10.244.1.99", 81)]});
@@ -332,7 +443,7 @@ fn flows_are_judged_in_both_modes() {
 
 #[test]
 fn flows_names_what_is_wrong() {
-    let input = file("flows2.yaml", CLUSTER.as_bytes());
+    let input = file("flows2.yaml", SMALL_CLUSTER.as_bytes());
     let flows = file("flows2.json", b"{\"flows\": [{\"name\": \"a\", \"src\": \"10.0.0\"}]}");
     let (input, flows) = (input.to_str().unwrap(), flows.to_str().unwrap());
     for (args, message) in [
@@ -349,14 +460,14 @@ fn flows_names_what_is_wrong() {
 
 #[test]
 fn a_flow_is_explained() {
-    let input = file("flow.yaml", CLUSTER.as_bytes());
+    let input = file("flow.yaml", SMALL_CLUSTER.as_bytes());
     let run = |args: &[&str]| {
         let base = ["flow", input.to_str().unwrap(), "--dst", "10.96.0.10", "--port", "80"];
         nflab(&[&base, args].concat())
     };
     let text = stdout(&run(&["--src", "203.0.113.1"]));
     for part in [
-        "tcp 203.0.113.1:41000 -> 10.96.0.10:80 on other, in by eth0\nPREROUTING\n  * nat PREROUTING 1: ",
+        "tcp 203.0.113.1:41000 -> 10.96.0.10:80 on other, in by eth0\nPREROUTING\n    mangle PREROUTING: policy ACCEPT\n  * nat PREROUTING 1: ",
         "\n  > destination 10.96.0.10:80 becomes 10.244.1.10:8080\nFORWARD\n",
         "\n  > source 203.0.113.1:41000 becomes 192.168.0.7:",
         "\nanswer: goes to 10.244.1.10:8080 instead of 10.96.0.10:80: on its way by eth0, from 192.168.0.7:",
@@ -378,7 +489,7 @@ fn a_flow_is_explained() {
     assert!(text.contains("answer: goes to 10.96.0.10:80, as it was sent"), "{text}");
     let json: Value = serde_json::from_slice(&run(&["--src", "10.244.1.10", "--json"]).stdout).unwrap();
     assert_eq!(json["outcome"], json!({"kind": "dnat", "output": ["10.244.1.10:8080"], "masq": true}));
-    let part = &json["hooks"][0]["steps"][1]["parts"][0];
+    let part = &json["hooks"][0]["steps"][2]["parts"][0];
     assert_eq!(*part, json!({"text": "-d 10.96.0.10/32", "ok": true, "seen": "10.96.0.10"}));
     for (args, message) in [
         (&["--src", "10.244.1.10", "--node", "none"][..], "there is no Node \"none\"; expected one of other"),
@@ -395,7 +506,7 @@ fn a_flow_is_explained() {
         assert_eq!(out.status.code(), Some(2), "{args:?}");
         assert!(stderr(&out).contains(message), "{args:?}: {}", stderr(&out));
     }
-    let wrong = file("flow-wrong.yaml", CLUSTER.replace("port: 80,", "port: 80000,").as_bytes());
+    let wrong = file("flow-wrong.yaml", SMALL_CLUSTER.replace("port: 80,", "port: 80000,").as_bytes());
     let out =
         nflab(&["flow", wrong.to_str().unwrap(), "--src", "1.1.1.1", "--dst", "1.1.1.2", "--port", "1"]);
     assert!(stderr(&out).contains(":5:18: expected a number from 1 to 65535"), "{}", stderr(&out));

@@ -15,6 +15,9 @@ pub struct Diagnostic {
     pub message: String,
 }
 
+/// Result of reading text. The error is boxed: it is large and rare.
+pub type Read<T> = Result<T, Box<Diagnostic>>;
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}: ", self.line, self.column)?;
@@ -76,6 +79,3 @@ mod tests {
         assert!(d(90, "").show("-", "").contains(":90: "));
     }
 }
-
-/// Result of reading text. The error is boxed: it is large and rare.
-pub type Read<T> = Result<T, Box<Diagnostic>>;

@@ -213,6 +213,13 @@ pub enum What {
         /// What happened.
         step: NeighStep,
     },
+    /// A tunnel's device took the packet.
+    Tunnel {
+        /// The device.
+        dev: DevId,
+        /// What it did.
+        step: TunnelStep,
+    },
     /// TTL was decremented by forwarding.
     Forward {
         /// New TTL.
@@ -267,6 +274,25 @@ pub enum FragStep {
     /// A fragment that was part of a datagram leaves again, in the same memory, with a new header: who has not yet read
     /// what was captured of it before reads the new one.
     Reused,
+}
+
+/// What a tunnel did (net/ipv4/ip_tunnel_core.c).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TunnelStep {
+    /// The packet goes on inside another one.
+    Encapsulated {
+        /// The inner one.
+        before: Rc<Frame>,
+        /// The outer one.
+        after: Rc<Frame>,
+    },
+    /// The packet came out of another one.
+    Decapsulated {
+        /// The outer one.
+        before: Rc<Frame>,
+        /// The inner one.
+        after: Rc<Frame>,
+    },
 }
 
 /// What conntrack did with a packet.

@@ -82,6 +82,14 @@ pub enum DropReason {
     PacketTooBig,
     /// The other end of the veth takes no frame of this length.
     TooLongForPeer,
+    /// A tunnel's way leads into the tunnel.
+    TunnelLoop,
+    /// No host is known that the destination of the frame would be behind (`VXLAN_NO_REMOTE`).
+    VxlanNoRemote,
+    /// No device here is part of this virtual network (`VXLAN_VNI_NOT_FOUND`).
+    VxlanVniNotFound,
+    /// The source of the frame in the tunnel is this host's own, or no single address (`MAC_INVALID_SOURCE`).
+    VxlanSource,
     /// A fragment that brings nothing new (`DUP_FRAG`).
     FragDuplicate,
     /// Fragments that contradict each other: the datagram is given up.
@@ -133,6 +141,10 @@ impl fmt::Display for DropReason {
             DropReason::NoProtocol => "protocol not supported",
             DropReason::PacketTooBig => "too long for the way, and not to be cut",
             DropReason::TooLongForPeer => "too long for the other end of the veth",
+            DropReason::TunnelLoop => "the tunnel's way leads into itself",
+            DropReason::VxlanNoRemote => "no host is known behind which the frame's destination is",
+            DropReason::VxlanVniNotFound => "no device for this virtual network",
+            DropReason::VxlanSource => "the inner frame's source is no other host's address",
             DropReason::FragDuplicate => "this fragment is there already",
             DropReason::FragOverlap => "fragments that contradict each other",
             DropReason::FragTooLong => "the fragments make more than a datagram",

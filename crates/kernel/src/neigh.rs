@@ -193,6 +193,12 @@ pub(crate) fn neigh_output(
         (frame.src, frame.dst) = (own, own);
         return dev_queue_xmit(ns, skb, dev, cx);
     }
+    if ns.device(dev).is_some_and(|d| matches!(d.kind, DevKind::Ipip(_))) {
+        // neigh_direct_output: there is no link-layer header.
+        let frame = skb.frame_mut();
+        (frame.src, frame.dst) = (Mac::ZERO, Mac::ZERO);
+        return dev_queue_xmit(ns, skb, dev, cx);
+    }
     let first_probe = delay_first_probe_time(ns, dev);
     if let Some(n) = ns.neigh.entries.get_mut(&(dev, addr))
         && n.state.is_valid()

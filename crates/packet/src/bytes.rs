@@ -200,6 +200,24 @@ impl Ip {
         sum == 0xffff
     }
 
+    /// The packet as another one carries it: header (its checksum is not written, a right one is meant) and payload. `None` if
+    /// it is not IPv4.
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        self.src_v4()?;
+        let mut out = Vec::with_capacity(self.total_len());
+        self.write(&mut out);
+        Some(out)
+    }
+
+    /// The packet that [`Ip::to_bytes`] wrote; `None` if these bytes are no whole IPv4 packet.
+    pub fn from_bytes(b: &[u8]) -> Option<Ip> {
+        let total = usize::from(be16(b, 2)?);
+        if b.first()? >> 4 != 4 || b.first()? & 15 < 5 || b.len() < total {
+            return None;
+        }
+        Ip::parse_quoted(b.get(..total)?)
+    }
+
     /// Header (without a checksum) and payload.
     fn write(&self, out: &mut Vec<u8>) {
         if let (IpAddr::V6(src), IpAddr::V6(dst)) = (self.src, self.dst) {
@@ -417,6 +435,16 @@ mod tests {
     fn bytes_and_values_are_the_same_packet() {
         for value in values() {
             assert_eq!(value.whole(value.payload_bytes()), value);
+        }
+    }
+
+    #[test]
+    fn a_packet_in_a_packet_stays_what_it_is() {
+        for value in values() {
+            let bytes = value.to_bytes().unwrap();
+            assert_eq!(bytes.len(), value.total_len());
+            assert_eq!(Ip::from_bytes(&bytes), Some(value));
+            assert_eq!(Ip::from_bytes(&bytes[..bytes.len() - 1]), None);
         }
     }
 

@@ -30,6 +30,8 @@ impl Protocol {
     pub const ICMP: Protocol = Protocol(1);
     /// 2
     pub const IGMP: Protocol = Protocol(2);
+    /// 4: an IPv4 packet in another.
+    pub const IPIP: Protocol = Protocol(4);
     /// 6
     pub const TCP: Protocol = Protocol(6);
     /// 17
@@ -179,6 +181,19 @@ impl Ip {
             }
     }
 
+    /// Length of the longest of the packets that this one stands for ([`Ip::gso_size`]), its own length if it stands for itself.
+    pub fn segment_len(&self) -> usize {
+        let payload = match (&self.l4, self.gso_size) {
+            (_, 0) => return self.total_len(),
+            (L4::Tcp(t), _) => t.payload.len(),
+            // A segment that a tunnel carries.
+            (L4::Udp(u), _) => u.payload.get(8 + 14..).map_or(0, inner_payload),
+            (L4::Other(_, b), _) => inner_payload(b),
+            (L4::Icmp(_) | L4::Icmp6(_), _) => 0,
+        };
+        self.total_len() - payload + usize::from(self.gso_size).min(payload)
+    }
+
     /// Source and destination port of a protocol that has them; not of a later fragment.
     pub fn ports(&self) -> Option<(Port, Port)> {
         match &self.l4 {
@@ -219,6 +234,12 @@ impl Ip {
             _ => None,
         }
     }
+}
+
+/// Bytes of payload of the TCP segment in an IPv4 packet.
+fn inner_payload(packet: &[u8]) -> usize {
+    let header = packet.get(20 + 12).map_or(0, |words| usize::from(words >> 4) * 4);
+    packet.len().saturating_sub(20 + header)
 }
 
 #[inline]

@@ -12,6 +12,7 @@ mod ip;
 mod sctp;
 mod tcp;
 mod udp;
+mod vxlan;
 
 pub use arp::{Arp, ArpOp};
 pub use bytes::set_ports;
@@ -22,6 +23,7 @@ pub use ip::{Family, Fragment, Ip, L4, Protocol};
 pub use sctp::{Sctp, SctpChunk, sctp_chunk};
 pub use tcp::{Tcp, TcpFlags, TcpOptions};
 pub use udp::Udp;
+pub use vxlan::Vxlan;
 
 /// A transport port number in host order.
 pub type Port = u16;

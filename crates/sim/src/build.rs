@@ -2,7 +2,7 @@
 
 use crate::apps::{App, TcpServer, TftpServer, UdpServer};
 use crate::operator;
-use crate::scenario::{HostSpec, LinkSpec, Scenario, ServerMode, Setup};
+use crate::scenario::{HostSpec, LinkSpec, Scenario, ServerMode, Setup, Shell};
 use crate::world::World;
 use kernel::Netns;
 use kernel::NetnsId;
@@ -166,7 +166,13 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
         ns.add_ct_probe();
     }
     for setup in &spec.setup {
+        if let Setup::Command { shell, argv } = setup {
+            run(world, host, *shell, argv).map_err(|e| error(place(&argv.join(" ")), e))?;
+            continue;
+        }
+        let Some(ns) = world.host_mut(host) else { return Ok(()) };
         match setup {
+            Setup::Command { .. } => {}
             Setup::Ipset(text) => operator::ipset_restore(ns, text).map_err(|e| error(place("ipset"), e))?,
             Setup::Ipvsadm(text) => {
                 operator::ipvsadm_restore(ns, text).map_err(|e| error(place("ipvsadm"), e))?;
@@ -177,6 +183,12 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
         }
     }
     Ok(())
+}
+
+/// A command that sets a box up. `Err` is what it says when it fails.
+fn run(world: &mut World, host: NetnsId, shell: Shell, argv: &[String]) -> Result<(), String> {
+    let output = shell(world, host, argv, None)?;
+    if output.status == 0 { Ok(()) } else { Err(output.stderr.join("\n")) }
 }
 
 fn start_servers(world: &mut World, spec: &HostSpec) {

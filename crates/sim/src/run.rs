@@ -43,8 +43,16 @@ pub struct StepRecord {
     pub end: EventId,
     /// What it led to.
     pub outcome: StepOutcome,
-    /// The rules by which its packets went: of each box, of each table.
-    pub rules: Vec<[Option<Rc<RuleSet>>; TableId::ALL.len()]>,
+    /// The rules that a recording knows, of each box, of each table: as the box was set up, or as a [`Stimulus::Restore`] has
+    /// loaded them since. It does not see what a command changes.
+    pub rules: Vec<Tables>,
+}
+
+/// The rules of a box by table.
+pub type Tables = [Option<Rc<RuleSet>>; TableId::ALL.len()];
+
+fn tables(ns: &Netns) -> Tables {
+    TableId::ALL.map(|id| ns.table(id).map(|t| Rc::clone(&t.rules)))
 }
 
 /// A scenario that has been run.
@@ -84,13 +92,14 @@ impl Scenario {
         // From here on the log listens.
         world.listen();
         let mut steps = Vec::new();
+        let mut rules: Vec<Tables> = world.hosts().iter().map(tables).collect();
         for (i, stimulus) in self.stimuli.iter().enumerate() {
-            steps.push(self.step(&mut world, i, stimulus));
+            steps.push(self.step(&mut world, i, stimulus, &mut rules));
         }
         Ok(Run { world, steps })
     }
 
-    fn step(&self, world: &mut World, index: usize, stimulus: &Stimulus) -> StepRecord {
+    fn step(&self, world: &mut World, index: usize, stimulus: &Stimulus, rules: &mut [Tables]) -> StepRecord {
         let first = end_of_log(world);
         let host = stimulus.host().and_then(|h| world.host_by_name(h));
         world.begin(host.unwrap_or_default(), index);
@@ -100,9 +109,12 @@ impl Scenario {
         };
         let settle = if self.settle_ms == 0 { SETTLE_MS } else { self.settle_ms };
         world.settle(Duration::from_millis(settle));
-        let rules_of = |ns: &Netns| TableId::ALL.map(|id| ns.table(id).map(|t| Rc::clone(&t.rules)));
-        let rules = world.hosts().iter().map(rules_of).collect();
-        StepRecord { stimulus: index, first, end: end_of_log(world), outcome, rules }
+        if let (Stimulus::Restore { .. }, Some(host)) = (stimulus, host)
+            && let (Some(known), Some(ns)) = (rules.get_mut(host.index()), world.host(host))
+        {
+            *known = tables(ns);
+        }
+        StepRecord { stimulus: index, first, end: end_of_log(world), outcome, rules: rules.to_vec() }
     }
 
     fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {

@@ -58,7 +58,7 @@ pub struct HostSpec {
 }
 
 /// A text that is loaded while a box is set up; the world is not built if it is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Setup {
     /// `ipset restore`
     Ipset(String),
@@ -66,6 +66,13 @@ pub enum Setup {
     Ipvsadm(String),
     /// `iptables-restore --noflush`
     Iptables(String),
+    /// A command line; it has to end well.
+    Command {
+        /// Who runs it.
+        shell: Shell,
+        /// Program and arguments.
+        argv: Vec<String>,
+    },
 }
 
 /// What a server does with a request.

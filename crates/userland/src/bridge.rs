@@ -4,6 +4,7 @@ use crate::diagnostic::{Diagnostic, Fault};
 use crate::ip::{PORT_NAMES, PortOption, port_option};
 use crate::words::{Words, arg_line};
 use packet::Mac;
+use std::net::Ipv4Addr;
 
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct FdbSpec {
     pub master: bool,
     /// `static`, `permanent`, `dynamic`
     pub state: FdbState,
+    /// `dst`: the host behind which the address is, for a device of type vxlan.
+    pub dst: Option<Ipv4Addr>,
 }
 
 #[derive(Clone, Copy)]
@@ -95,9 +98,9 @@ const FDB: &[(&str, Verb)] = &[
 ];
 const LINK: &[(&str, Verb)] = &[("set", Verb::Set), ("show", Verb::Show), ("list", Verb::Show)];
 
-const SPEC: &[&str] = &["dev", "master", "self", "static", "permanent", "local", "dynamic"];
+const SPEC: &[&str] = &["dst", "dev", "master", "self", "static", "permanent", "local", "dynamic"];
 const SPEC_NOT_MODELLED: &[&str] =
-    &["dst", "vlan", "port", "vni", "src_vni", "via", "router", "use", "extern_learn", "sticky", "nhid"];
+    &["vlan", "port", "vni", "src_vni", "via", "router", "use", "extern_learn", "sticky", "nhid"];
 const LINK_NOT_MODELLED: &[&str] = &[
     "cost",
     "fastleave",
@@ -160,9 +163,11 @@ fn fdb(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
 fn spec(words: &mut Words<'_>) -> Result<FdbSpec, Diagnostic> {
     let mac = words.mac()?;
     let (mut dev, mut master, mut own, mut state) = (None, false, false, FdbState::default());
+    let mut dst = None;
     while let Some(token) = words.next() {
         match token.text.as_ref() {
             "dev" => dev = Some(words.device()?),
+            "dst" => dst = Some(words.address()?),
             "master" => master = true,
             "self" => own = true,
             "static" | "temp" => state = FdbState::Static,
@@ -175,7 +180,7 @@ fn spec(words: &mut Words<'_>) -> Result<FdbSpec, Diagnostic> {
         return words.blame_last(Fault::new("self together with master", "expected one of the two"));
     }
     match dev {
-        Some(dev) => Ok(FdbSpec { mac, dev, master, state }),
+        Some(dev) => Ok(FdbSpec { mac, dev, master, state, dst }),
         None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
     }
 }

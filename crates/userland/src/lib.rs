@@ -15,6 +15,7 @@ pub mod ipset;
 pub mod iptables;
 pub mod ipvsadm;
 mod names;
+#[cfg(feature = "nft")]
 pub mod nft;
 mod order;
 pub mod sysctl;

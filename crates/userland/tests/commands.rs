@@ -27,7 +27,7 @@ fn parts(d: Diagnostic) -> (u32, String, String, String) {
 fn bridges() {
     let bridge = |line: &str| parse_bridge(&words(line)).map_err(|d| parts(d).2);
     let mac = "02:00:00:00:00:09".parse().unwrap();
-    let spec = FdbSpec { mac, dev: "vetha".to_owned(), master: true, state: FdbState::Static };
+    let spec = FdbSpec { mac, dev: "vetha".to_owned(), master: true, state: FdbState::Static, dst: None };
     let line = "bridge fdb add 02:00:00:00:00:09 dev vetha master static";
     assert_eq!(bridge(line), Ok(BridgeCommand::FdbAdd(spec.clone())));
     let own = FdbSpec { master: false, state: FdbState::Permanent, ..spec };

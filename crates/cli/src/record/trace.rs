@@ -45,7 +45,7 @@ fn key_of(ip: &Ip) -> Key {
 
 impl Tracer {
     /// Takes an event, if it is one that TRACE or the probe would report; gives its packet then. `rules` are the tables
-    /// as they were at that time, by their ids.
+    /// that the recording knows, by their ids.
     pub fn see<'a>(&mut self, ns: &Netns, rules: &[Option<Rc<RuleSet>>], what: &'a What) -> Option<&'a Ip> {
         match what {
             What::Rule(step) if step.traced => self.rule(ns, rules, step),
@@ -80,24 +80,36 @@ impl Tracer {
         let mut map = hook(&step.ctx);
         let hidden = step.table == TableId::Raw && matches!(&*step.chain, "PREROUTING" | "OUTPUT");
         let n = step.n - u32::from(hidden);
-        let kind = match &step.outcome {
+        let base = step.ctx.hook.chain() == &*step.chain;
+        // TRACE takes a verdict without a condition for the end of the chain.
+        let said = match &step.outcome {
             RuleOutcome::NoMatch { .. } => return None,
             RuleOutcome::Match { rule, .. } if hidden && n == 0 && rule.target == Target::Trace => {
                 return None;
+            }
+            RuleOutcome::Match { rule, .. }
+                if rule.is_unconditional() && rule.target.is_standard_verdict() =>
+            {
+                if base {
+                    "policy"
+                } else {
+                    "return"
+                }
             }
             RuleOutcome::Match { .. } => "rule",
             RuleOutcome::Return => "return",
             RuleOutcome::Policy(_) => "policy",
         };
+        let text = rule_text(rules.get(step.table as usize).and_then(Option::as_deref), &step.chain, n);
+        let kind = if text.is_some() { "rule" } else { said };
         map.insert("table".to_owned(), json!(step.table.name()));
         map.insert("chain".to_owned(), json!(&*step.chain));
         map.insert("kind".to_owned(), json!(kind));
         map.insert("n".to_owned(), json!(n));
-        if let (Some(rule), Some(Some(set))) = (step.rule(), rules.get(step.table as usize)) {
-            map.insert("rule".to_owned(), json!(userland::iptables::print_rule(set, rule)));
-            if rule.is_unconditional() && rule.target.is_standard_verdict() {
-                let base = step.ctx.hook.chain() == &*step.chain;
-                map.insert("trace_said".to_owned(), json!(if base { "policy" } else { "return" }));
+        if let Some(text) = text {
+            map.insert("rule".to_owned(), json!(text));
+            if said != "rule" {
+                map.insert("trace_said".to_owned(), json!(said));
             }
         }
         self.push(ip, map, &step.ctx, ns, step.mark);
@@ -143,6 +155,15 @@ impl Tracer {
         self.flush();
         self.groups
     }
+}
+
+/// The text of a chain's rule by its number, TRACE rules left out.
+fn rule_text(set: Option<&RuleSet>, chain: &str, n: u32) -> Option<String> {
+    let set = set?;
+    let chain = set.chains.iter().find(|c| &*c.name == chain)?;
+    let mut rules = chain.rules.iter().filter(|r| r.target != Target::Trace);
+    let rule = rules.nth(usize::try_from(n.checked_sub(1)?).ok()?)?;
+    Some(userland::iptables::print_rule(set, rule))
 }
 
 fn hook(ctx: &HookCtx) -> Map<String, Value> {

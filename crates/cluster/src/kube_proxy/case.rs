@@ -306,6 +306,13 @@ pub struct NotModelled {
 impl core::fmt::Display for NotModelled {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let NotModelled { version, mode } = self;
+        if *mode == Mode::Nftables && !version.has_nftables() {
+            let newest = Version::default();
+            return write!(
+                f,
+                "kube-proxy {version} has no mode nftables, which came with 1.29; expected {newest}"
+            );
+        }
         let why = version.held_against(*mode).detail();
         write!(
             f,

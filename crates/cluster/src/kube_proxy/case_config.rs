@@ -116,10 +116,31 @@ fn detect_local(fields: Fields<'_>) -> Read<DetectLocal> {
 }
 
 fn node_port_addresses(fields: Fields<'_>) -> Read<NodePortAddresses> {
+    // A case may write the word alone, without a list around it.
+    if fields.get("nodePortAddresses").is_some_and(|at| text(at).is_ok_and(|word| word == "primary")) {
+        return Ok(NodePortAddresses::Primary);
+    }
     let list = fields.list("nodePortAddresses")?;
     match list {
         [] => Ok(NodePortAddresses::Default),
         [one] if text(one)? == "primary" => Ok(NodePortAddresses::Primary),
         _ => Ok(NodePortAddresses::Networks(each(list, network)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kube_proxy::{Case, NodePortAddresses};
+
+    #[test]
+    fn primary_may_stand_alone_or_in_a_list() {
+        for written in ["primary", "[primary]"] {
+            let text = format!("kind: KubeProxyCase\nname: x\nnodePortAddresses: {written}\n");
+            assert_eq!(
+                Case::read(&text).unwrap().config.node_port_addresses,
+                NodePortAddresses::Primary,
+                "{written}"
+            );
+        }
     }
 }

@@ -132,7 +132,7 @@ impl Iptables {
         };
         if !partial {
             // A guess that saves most of the growing.
-            w.nat.rules.reserve(ports.endpoints * 280 + ports.ports.len() * 512);
+            w.nat.rules.reserve(ports.endpoints * 320 + ports.ports.len() * 640 + 8192);
             w.nat.chains.reserve(ports.endpoints * 34 + ports.ports.len() * 34);
         }
         w.head();
@@ -153,9 +153,14 @@ impl Iptables {
         let stale = if waits { BTreeSet::new() } else { core::mem::take(&mut self.stale) };
         w.tail(&stale);
         (self.synced, self.large) = (true, large);
-        let mut text = String::with_capacity(w.filter.length() + w.nat.length());
-        w.filter.print("filter", &mut text);
-        w.nat.print("nat", &mut text);
+        let mut head = String::new();
+        w.filter.print("filter", &mut head);
+        head.push_str("*nat\n");
+        head.push_str(&w.nat.chains);
+        // To move the rules up within their memory is cheaper than to write them to new memory.
+        let mut text = w.nat.rules;
+        text.insert_str(0, &head);
+        text.push_str("COMMIT\n");
         text
     }
 

@@ -32,8 +32,8 @@ impl HeldAgainst {
 }
 
 const ALL_MODES: &str = "kube-proxy 1.35.5: 82 cases, IPv4 and IPv6, later syncs";
-const OLD_IPVS: &str = "there is no record of it; its chains are others (KUBE-FIREWALL, KUBE-MARK-DROP up to 1.24; \
-                        KUBE-IPVS-FILTER since 1.26, KUBE-IPVS-OUT-FILTER since 1.29)";
+const OLD_IPVS: &str =
+    "no record of it; its chains are others (KUBE-FIREWALL up to 1.24, no KUBE-IPVS-OUT-FILTER up to 1.28)";
 const NO_NFTABLES: &str = "mode nftables came with 1.29";
 
 impl Version {
@@ -46,17 +46,18 @@ impl Version {
             (Version::V1_30, Mode::Iptables) => Recorded("kube-proxy 1.30.3: the cases, without IPv6"),
             (Version::V1_27, Mode::Iptables) => Recorded("kube-proxy 1.27.1: the cases, without IPv6"),
             (Version::V1_25, Mode::Iptables) => Recorded("kube-proxy 1.25.1: the cases, without IPv6"),
-            (Version::V1_23, Mode::Iptables) => Recorded("kube-proxy 1.23.4: the cases, without IPv6"),
+            (Version::V1_23, Mode::Iptables) => Recorded(
+                "kube-proxy 1.23.4: the cases, without IPv6; \"My Kubernetes Networking Journey, Part 2\" prints its rules",
+            ),
             (Version::V1_17, Mode::Iptables) => Article(
-                "\"Debugging Kubernetes Networking\" and \"My Kubernetes Networking Journey, Part 2\" print its rules; \
-                 the rest follows the source's history",
+                "\"Debugging Kubernetes Networking\" prints its rules (but for a probability of five digits, which 1.16 was \
+                 the last to write); the rest follows the source's history",
             ),
             (Version::V1_10, Mode::Iptables) => Article(
                 "\"Kubernetes service iptables magic\" prints its rules; the rest follows the source's history",
             ),
             (Version::V1_30, Mode::Nftables) => NotModelled(
-                "there is no record of it; it is known to differ from 1.35 (filter chains are not yet at priority 0, there \
-                 are no *-pre-dnat chains, each sync writes every chain), but not in each line",
+                "no record of it; it differs (no *-pre-dnat chains, filter chains not at priority 0), but not each line is known",
             ),
             (_, Mode::Nftables) => NotModelled(NO_NFTABLES),
             (_, Mode::Ipvs) => NotModelled(OLD_IPVS),

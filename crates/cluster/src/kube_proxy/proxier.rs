@@ -41,7 +41,7 @@ struct PerFamily {
 enum Rules {
     Iptables(Iptables),
     Ipvs(Box<Ipvs>),
-    Nftables(Nftables),
+    Nftables(Box<Nftables>),
 }
 
 /// What a sync hands to the node's tools in one family.
@@ -85,7 +85,7 @@ impl KubeProxy {
             rules: match mode {
                 Mode::Iptables => Rules::Iptables(Iptables::default()),
                 Mode::Ipvs => Rules::Ipvs(Box::new(Ipvs::new(*family))),
-                Mode::Nftables => Rules::Nftables(Nftables::default()),
+                Mode::Nftables => Rules::Nftables(Box::default()),
             },
         };
         let families = [Family::V4, Family::V6].iter().filter(|f| config.families.contains(f));

@@ -67,12 +67,6 @@ impl Table {
         self.line(&["-X ", chain]);
     }
 
-    /// The length of the table as text.
-    pub fn length(&self) -> usize {
-        const AROUND: usize = "*filter\nCOMMIT\n".len();
-        self.chains.len() + self.rules.len() + AROUND
-    }
-
     /// The table as text.
     pub fn print(&self, name: &str, out: &mut String) {
         for part in ["*", name, "\n", &self.chains, &self.rules, "COMMIT\n"] {

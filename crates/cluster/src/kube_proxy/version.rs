@@ -149,6 +149,10 @@ pub struct Features {
     pub kubelet_firewall: bool,
     /// The kubelet protects the node's loopback addresses in KUBE-FIREWALL.
     pub kubelet_guards_loopback: bool,
+    /// The kubelet keeps KUBE-KUBELET-CANARY, by which it sees that somebody has flushed the tables.
+    pub kubelet_canary: bool,
+    /// The kubelet keeps KUBE-IPTABLES-HINT, by which others see which iptables it uses.
+    pub kubelet_hint: bool,
     /// The jumps to KUBE-FIREWALL are made before the one to KUBE-POSTROUTING.
     pub early_firewall_jump: bool,
     /// KUBE-FW ends in a rule that is only a comment.
@@ -167,6 +171,8 @@ pub struct Features {
     pub large_cluster: bool,
     /// The whole conntrack table is held against the endpoints, where before `conntrack -D` was run for each address.
     pub conntrack_reconcile: bool,
+    /// For a Service with a node port, entries of a lost endpoint are looked for by that port and not by the cluster IP.
+    pub conntrack_port_or_ip: bool,
 }
 
 impl Features {
@@ -198,7 +204,9 @@ impl Features {
             partial_sync: since(V1_27),
             localhost_node_ports: since(V1_27),
             kubelet_firewall: !since(V1_27),
-            kubelet_guards_loopback: since(V1_23) && !since(V1_27),
+            kubelet_guards_loopback: since(V1_23),
+            kubelet_canary: since(V1_17),
+            kubelet_hint: since(V1_25),
             early_firewall_jump: version == V1_27,
             firewall_note: since(V1_27),
             masks_ranges: since(V1_30),
@@ -208,6 +216,7 @@ impl Features {
             hints_always: since(V1_35),
             large_cluster: since(V1_25),
             conntrack_reconcile: since(V1_35),
+            conntrack_port_or_ip: !since(V1_23),
         }
     }
 }

@@ -18,7 +18,7 @@ pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice, Hin
 pub use endpoints::{EndpointAddress, EndpointSubset, Endpoints};
 pub use node::Node;
 pub use not_modelled::NotModelledObject;
-pub use pod::{ContainerPort, Pod};
+pub use pod::{ContainerPort, HostPort, Pod};
 pub use service::{
     ClusterIp, Ingress, IpMode, Protocol, Service, ServicePort, ServiceType, SessionAffinity, TargetPort,
     TrafficDistribution, TrafficPolicy,

@@ -20,6 +20,8 @@ pub struct Pod {
     pub pod_ips: Vec<IpAddr>,
     /// The ports of its containers that have a name.
     pub ports: Vec<ContainerPort>,
+    /// The ports of its containers that are also ports of the node.
+    pub host_ports: Vec<HostPort>,
     /// The condition `Ready` is not `False`, and it is not over.
     pub ready: bool,
     /// It has a `deletionTimestamp`: it is about to end.
@@ -35,6 +37,19 @@ pub struct ContainerPort {
     pub protocol: Protocol,
     /// `containerPort`.
     pub port: u16,
+}
+
+/// A port of a container that is also one of the node (api/core/v1 ContainerPort).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPort {
+    /// `hostPort`
+    pub host_port: u16,
+    /// `containerPort`
+    pub container_port: u16,
+    /// `protocol`
+    pub protocol: Protocol,
+    /// `hostIP`: the node's address for which it holds; all of them without.
+    pub host_ip: Option<IpAddr>,
 }
 
 const SPEC: [&str; 42] = [
@@ -103,6 +118,16 @@ const STATUS: [&str; 19] = [
     "startTime",
 ];
 
+impl HostPort {
+    /// `None` for a port that is only the container's.
+    fn read(port: Fields<'_>, protocol: Protocol, number: Option<u16>) -> Read<Option<HostPort>> {
+        let Some(host_port) = port.port("hostPort", 0)?.filter(|n| *n != 0) else { return Ok(None) };
+        let said = port.text("hostIP")?.is_some_and(|ip| !ip.is_empty());
+        let host_ip = port.get("hostIP").filter(|_| said).map(address).transpose()?;
+        Ok(Some(HostPort { host_port, container_port: number.unwrap_or(host_port), protocol, host_ip }))
+    }
+}
+
 impl Pod {
     pub(super) fn read(document: &Yaml) -> Read<Pod> {
         let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
@@ -137,13 +162,17 @@ impl Pod {
         let spec = Fields::new(spec, &SPEC)?;
         self.node_name = spec.text("nodeName")?.unwrap_or_default().to_owned();
         self.host_network = spec.boolean("hostNetwork")?.unwrap_or(false);
-        for container in spec.list("containers")? {
-            for item in Fields::any(container)?.list("ports")? {
-                let port = Fields::new(item, &["containerPort", "hostIP", "hostPort", "name", "protocol"])?;
-                let protocol = port.word("protocol", &Protocol::WORDS)?.unwrap_or_default();
-                let number = port.port("containerPort", 1)?;
-                if let (Some(name), Some(port)) = (port.get("name"), number) {
-                    self.ports.push(ContainerPort { name: dns_name(name, 15)?, protocol, port });
+        for key in ["initContainers", "containers"] {
+            for container in spec.list(key)? {
+                for item in Fields::any(container)?.list("ports")? {
+                    let port =
+                        Fields::new(item, &["containerPort", "hostIP", "hostPort", "name", "protocol"])?;
+                    let protocol = port.word("protocol", &Protocol::WORDS)?.unwrap_or_default();
+                    let number = port.port("containerPort", 1)?;
+                    if let (Some(name), Some(port), "containers") = (port.get("name"), number, key) {
+                        self.ports.push(ContainerPort { name: dns_name(name, 15)?, protocol, port });
+                    }
+                    self.host_ports.extend(HostPort::read(port, protocol, number)?);
                 }
             }
         }

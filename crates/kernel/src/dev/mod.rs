@@ -1,5 +1,14 @@
 //! Network devices (drivers/net, net/core/dev.c).
 
+mod ipip;
+mod tunnel;
+mod vxlan;
+
+pub(crate) use ipip::tunnel4_rcv;
+pub use ipip::{IPIP_HEADROOM, Ipip};
+pub(crate) use vxlan::vxlan_rcv;
+pub use vxlan::{VXLAN_HEADROOM, Vxlan, VxlanFdb};
+
 use crate::event::{TapDir, What};
 use crate::route::Scope;
 use crate::sysctl::DevConf;
@@ -45,6 +54,10 @@ pub enum DevKind {
     Bridge(Box<bridge::Bridge>),
     /// A dummy: swallows what it is given.
     Dummy,
+    /// Ethernet frames in UDP datagrams.
+    Vxlan(Box<Vxlan>),
+    /// IPv4 packets in IPv4 packets.
+    Ipip(Ipip),
 }
 
 /// A network device.
@@ -86,6 +99,11 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
     let is_bridge = matches!(device.kind, DevKind::Bridge(_));
     let is_veth = matches!(device.kind, DevKind::Veth);
     let peer_mtu = device.peer_mtu;
+    let is_vxlan = matches!(device.kind, DevKind::Vxlan(_));
+    let ipip = match device.kind {
+        DevKind::Ipip(tunnel) => Some(tunnel),
+        _ => None,
+    };
     let is_loopback = matches!(device.kind, DevKind::Loopback);
     skb.dev = Some(dev);
     cx.emit(skb.id, || What::Tap { dev, dir: TapDir::Out, frame: Rc::clone(&skb.frame) });
@@ -109,6 +127,12 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
         cx.out.push(Output::Loopback(Box::new(skb)));
         return Ok(Delivery::Transmitted);
     }
+    if is_vxlan {
+        return vxlan::vxlan_xmit(ns, skb, dev, cx);
+    }
+    if let Some(tunnel) = ipip {
+        return ipip::ipip_xmit(ns, skb, dev, tunnel, cx);
+    }
     Ok(Delivery::Transmitted)
 }
 
@@ -130,7 +154,7 @@ pub(crate) fn netif_rx(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>
         return Err(cx.drop(&skb, DropReason::DevDown));
     };
     skb.pkt_type = eth_type_trans(skb.frame.dst, device.mac);
-    if matches!(device.kind, DevKind::Loopback) {
+    if matches!(device.kind, DevKind::Loopback | DevKind::Ipip(_)) {
         skb.pkt_type = PktType::Host;
     }
     let master = device.master;

@@ -34,10 +34,7 @@ fn exceeds_mtu(ns: &mut Netns, skb: &Skb, dst: &Dst, cx: &mut Cx<'_>) -> bool {
     let Some(to) = ip.dst_v4() else { return false };
     let mtu = ns.dst_mtu(dst, to, true, cx);
     // A segment that stands for several counts as the longest of them.
-    let len = match usize::from(ip.gso_size) {
-        0 => ip.total_len(),
-        size => ip.total_len() - ip.tcp().map_or(0, |t| t.payload.len()) + size,
-    };
+    let len = ip.segment_len();
     let whole = skb.frag_max_size == 0;
     if ip.ttl <= 1 || !ip.frag.df || len <= mtu || (skb.ignore_df && (whole || skb.frag_max_size <= mtu)) {
         return false;

@@ -27,7 +27,7 @@ pub(crate) fn icmp_send(
 }
 
 /// `icmp_send(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED)`: only so many bytes fit.
-pub(super) fn icmp_frag_needed(ns: &mut Netns, about: &Skb, mtu: usize, cx: &mut Cx<'_>) {
+pub(crate) fn icmp_frag_needed(ns: &mut Netns, about: &Skb, mtu: usize, cx: &mut Cx<'_>) {
     let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
     send_error(ns, about, (icmp_type::DEST_UNREACH, 4), None, mtu, cx);
 }

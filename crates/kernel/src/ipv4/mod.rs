@@ -12,10 +12,12 @@ mod reject;
 pub(crate) use defrag::{FragQueues, frag_timer};
 pub(crate) use forward::ip_decrease_ttl;
 pub(crate) use fragment::ip_do_fragment;
-pub(crate) use icmp::icmp_send;
+pub(crate) use icmp::{icmp_frag_needed, icmp_send};
 pub(crate) use icmp_limit::IcmpCredit;
 pub(crate) use input::ip_rcv;
-pub(crate) use output::{ip_local_out, ip_local_out_from, ip_output, ip_route_me_harder};
+pub(crate) use output::{
+    ip_local_out, ip_local_out_from, ip_local_out_tunnel, ip_output, ip_route_me_harder,
+};
 pub(crate) use reject::nf_send_reset;
 
 use crate::netfilter::hook::InetHook;

@@ -25,10 +25,20 @@ pub(crate) fn ip_local_out_from(ns: &mut Netns, skb: Skb, indev: Option<DevId>, 
     ip_output(ns, skb, indev, cx)
 }
 
+/// The same for the outer packet of a tunnel, which is at the tunnel's device.
+pub(crate) fn ip_local_out_tunnel(ns: &mut Netns, skb: Skb, tunnel: DevId, cx: &mut Cx<'_>) -> Journey {
+    let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
+    let skb = nf_hook(ns, InetHook::LocalOut, skb, None, Some(dst.dev), cx)?;
+    output(ns, skb, Some(tunnel), false, cx)
+}
+
 /// `ip_output`, `ip_mc_output`
 pub(crate) fn ip_output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut Cx<'_>) -> Journey {
+    output(ns, skb, indev, indev.is_some(), cx)
+}
+
+fn output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, forwarded: bool, cx: &mut Cx<'_>) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
-    let forwarded = indev.is_some();
     let indev = indev.filter(|_| ns.era().postrouting_knows_indev());
     if loops_back(&skb, dst) {
         // dev_loopback_xmit: what goes to all on the link comes back in to this host too, by the device that it leaves by.

@@ -215,10 +215,14 @@ impl Netns {
         frame
     }
 
-    /// A packet that was sent over `lo` comes back in, or the host's own copy of what it has sent to all.
+    /// A packet that was sent over `lo` comes back in, or the host's own copy of what it has sent to all, or what came out of a
+    /// tunnel.
     pub fn receive_loopback(&mut self, mut skb: Skb, cx: &mut Cx<'_>) {
         let outer = std::mem::replace(&mut self.softirq, true);
+        let tunnel =
+            |d: DevId| matches!(self.device(d).map(|d| &d.kind), Some(DevKind::Vxlan(_) | DevKind::Ipip(_)));
         let _ = match skb.dev {
+            Some(dev) if tunnel(dev) => dev::netif_rx(self, skb, dev, cx),
             // Neither a capture nor a bridge sees such a copy.
             Some(dev) if dev != DevId(0) => crate::ipv4::ip_rcv(self, skb, dev, cx),
             _ => {
@@ -463,6 +467,11 @@ impl Netns {
             DevKind::Bridge(b) => Some(b),
             _ => None,
         }
+    }
+
+    /// What kind of device it is, for writing.
+    pub(crate) fn device_kind_mut(&mut self, id: DevId) -> Option<&mut DevKind> {
+        self.devices.get_mut(id.index()).map(|d| &mut d.kind)
     }
 
     pub(crate) fn is_up(&self, id: DevId) -> bool {

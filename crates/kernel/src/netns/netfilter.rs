@@ -6,6 +6,7 @@ use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, pri
 use crate::netfilter::ipvs::{
     DestSpec, Endpoint, IpvsError, ServiceId, ServiceSpec, ip_vs_conn_gc, ip_vs_flush_nodest,
 };
+#[cfg(feature = "nft")]
 use crate::netfilter::nftables::Nftables;
 use crate::netfilter::xtables::matches::{Match, recent_tables_for};
 use crate::netfilter::xtables::targets::Target;
@@ -232,6 +233,7 @@ impl Netns {
     /// `nf_tables_commit`: the tables that a transaction has made take the place of the others. New base chains are registered,
     /// those that are gone are not any more, and conntrack is turned on or off as the rules ask. What does not stand is refused
     /// before ([`NftTable::validate`](crate::netfilter::nftables::NftTable::validate)).
+    #[cfg(feature = "nft")]
     pub fn commit_nftables(&mut self, nft: Nftables) {
         let old = self.nft.registered();
         let new = nft.registered();
@@ -258,7 +260,7 @@ impl Netns {
             let wanted = self.probe && family == Family::V4
                 || self.era.conntrack_everywhere()
                 || tables.iter().flatten().any(|t| t.rules.uses_conntrack())
-                || self.nft.uses_conntrack(family);
+                || cfg!(feature = "nft") && self.nft.uses_conntrack(family);
             self.set_conntrack(family, wanted);
         }
     }

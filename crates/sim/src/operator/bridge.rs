@@ -4,8 +4,9 @@ use super::ip::link_head;
 use super::{CommandOutput, refused};
 use crate::world::World;
 use kernel::bridge::FdbEntry;
-use kernel::dev::DevKind;
+use kernel::dev::{DevKind, Vxlan, VxlanFdb};
 use kernel::{DevId, Instant, Netns, NetnsId};
+use packet::Mac;
 use userland::bridge::{BridgeCommand, FdbSpec, FdbState, parse_bridge};
 use userland::ip::PortOption;
 
@@ -30,6 +31,19 @@ pub(super) fn bridge(world: &mut World, host: NetnsId, argv: &[String]) -> Comma
             }
             CommandOutput::lines(fdb_show(ns, br.as_deref(), dev.as_deref(), now))
         }
+        BridgeCommand::FdbAdd(spec) | BridgeCommand::FdbAppend(spec) | BridgeCommand::FdbReplace(spec)
+            if spec.dst.is_some() && vxlan(ns, &spec.dev).is_none() =>
+        {
+            not_supported()
+        }
+        BridgeCommand::FdbAdd(spec) if vxlan(ns, &spec.dev).is_some() => vxlan_fdb(ns, &spec, VxlanHow::Add),
+        BridgeCommand::FdbAppend(spec) if vxlan(ns, &spec.dev).is_some() => {
+            vxlan_fdb(ns, &spec, VxlanHow::Append)
+        }
+        BridgeCommand::FdbReplace(spec) if vxlan(ns, &spec.dev).is_some() => {
+            vxlan_fdb(ns, &spec, VxlanHow::Replace)
+        }
+        BridgeCommand::FdbDel(spec) if vxlan(ns, &spec.dev).is_some() => vxlan_fdb_del(ns, &spec),
         BridgeCommand::FdbAdd(spec) => fdb_set(ns, &spec, FdbHow::Add, now),
         BridgeCommand::FdbAppend(spec) | BridgeCommand::FdbReplace(spec) => {
             fdb_set(ns, &spec, FdbHow::Replace, now)
@@ -103,6 +117,15 @@ fn fdb_show(ns: &Netns, br: Option<&str>, only: Option<&str>, now: Instant) -> V
                 own.push(format!("01:00:5e:00:00:01 {dev}self permanent"));
             }
         }
+        if let DevKind::Vxlan(v) = &d.kind {
+            let all = v.remote.map(|r| (Mac::ZERO, r, false)).into_iter();
+            let entries = v.fdb.iter().flat_map(|e| e.remotes.iter().map(|r| (e.mac, *r, e.learned)));
+            own.extend(all.chain(entries).map(|(mac, remote, learned)| {
+                let via = v.lower.filter(|_| v.remote == Some(remote) && mac == Mac::ZERO);
+                let via = via.map_or(String::new(), |l| format!("via {} ", ns.dev_name(l)));
+                format!("{mac} {dev}dst {remote} {via}self {}", if learned { "" } else { "permanent" })
+            }));
+        }
         // The bridge's own come first of itself, last of a port.
         match ns.bridge(d.id) {
             Some(_) => out.extend(own.into_iter().chain(known)),
@@ -149,6 +172,53 @@ fn fdb_del(ns: &mut Netns, spec: &FdbSpec, now: Instant) -> CommandOutput {
         return CommandOutput::failed(255, "RTNETLINK answers: No such file or directory");
     }
     b.fdb.remove(spec.mac);
+    CommandOutput::default()
+}
+
+/// The state of a device of type vxlan.
+fn vxlan<'a>(ns: &'a mut Netns, dev: &str) -> Option<&'a mut Vxlan> {
+    let id = ns.device_by_name(dev)?;
+    ns.vxlan_mut(id)
+}
+
+/// What becomes of an entry that is there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum VxlanHow {
+    Add,
+    Append,
+    Replace,
+}
+
+/// `vxlan_fdb_update`: one host for an address; several only for a group, or for all that are not known.
+fn vxlan_fdb(ns: &mut Netns, spec: &FdbSpec, how: VxlanHow) -> CommandOutput {
+    let refused = |text: &str| CommandOutput::failed(255, format!("RTNETLINK answers: {text}"));
+    let (Some(v), Some(dst)) = (vxlan(ns, &spec.dev), spec.dst) else { return refused("Invalid argument") };
+    let many = spec.mac.is_multicast() || spec.mac == Mac::ZERO;
+    let Some(entry) = v.fdb.iter_mut().find(|e| e.mac == spec.mac) else {
+        v.fdb.push(VxlanFdb { mac: spec.mac, remotes: vec![dst], learned: false });
+        return CommandOutput::default();
+    };
+    match how {
+        VxlanHow::Add => return refused("File exists"),
+        VxlanHow::Replace if many => return refused("Operation not supported"),
+        VxlanHow::Replace => (entry.remotes, entry.learned) = (vec![dst], false),
+        VxlanHow::Append if many && !entry.remotes.contains(&dst) => entry.remotes.push(dst),
+        // Nothing is said, and nothing changes.
+        VxlanHow::Append => {}
+    }
+    CommandOutput::default()
+}
+
+fn vxlan_fdb_del(ns: &mut Netns, spec: &FdbSpec) -> CommandOutput {
+    let Some(v) = vxlan(ns, &spec.dev) else { return not_supported() };
+    let known = |e: &VxlanFdb| e.mac == spec.mac && spec.dst.is_none_or(|d| e.remotes.contains(&d));
+    if !v.fdb.iter().any(known) {
+        return CommandOutput::failed(255, "RTNETLINK answers: No such file or directory");
+    }
+    for entry in v.fdb.iter_mut().filter(|e| e.mac == spec.mac) {
+        entry.remotes.retain(|r| spec.dst.is_some_and(|d| d != *r));
+    }
+    v.fdb.retain(|e| !e.remotes.is_empty());
     CommandOutput::default()
 }
 

@@ -13,14 +13,14 @@ use super::{CommandOutput, refused};
 use crate::world::World;
 use ipnet::Ipv4Net;
 use kernel::bridge::Bridge;
-use kernel::dev::{DevKind, IfAddr};
+use kernel::dev::{DevKind, IPIP_HEADROOM, IfAddr, Ipip, VXLAN_HEADROOM, Vxlan};
 use kernel::neigh::Nud;
 use kernel::{DevId, Instant, Netns, NetnsId, Refused};
 use packet::Mac;
 use std::net::Ipv4Addr;
 use userland::ip::{
-    AddrCommand, IpCommand, IpFormat, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec, NewLink,
-    NudWord, RouteCommand, RuleCommand, parse_ip, parse_ip_batch,
+    AddrCommand, IpCommand, IpFormat, IpipSpec, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec,
+    NewLink, NudWord, RouteCommand, RuleCommand, VxlanSpec, parse_ip, parse_ip_batch,
 };
 
 /// Lines to print, or what the real tool says when the kernel refuses.
@@ -227,8 +227,45 @@ fn add_link(ns: &mut Netns, name: &str, mac: Option<Mac>, kind: DevKind) -> Resu
     Ok(ns.add_device(name, mac, kind))
 }
 
+/// `vxlan_newlink`
+fn add_vxlan(
+    ns: &mut Netns,
+    name: &str,
+    mac: Option<Mac>,
+    mtu: Option<u32>,
+    spec: &VxlanSpec,
+) -> Result<(), String> {
+    let lower = spec.dev.as_ref().map(|dev| device(ns, dev)).transpose()?;
+    let vxlan = Vxlan {
+        vni: spec.vni,
+        local: spec.local,
+        remote: spec.remote,
+        lower,
+        port: spec.dstport,
+        learning: spec.learning,
+        fdb: Vec::new(),
+    };
+    // Two devices of one network on one port cannot be told apart (vxlan_vni_in_use).
+    let same = |d: &kernel::dev::Device| match &d.kind {
+        DevKind::Vxlan(v) => v.vni == vxlan.vni && v.port == vxlan.port,
+        _ => false,
+    };
+    if ns.devices().iter().any(same) {
+        return Err("Error: A VXLAN device with the specified VNI already exists.".to_owned());
+    }
+    let below = lower.and_then(|l| ns.device(l)).map(|d| d.mtu.saturating_sub(VXLAN_HEADROOM));
+    let dev = add_link(ns, name, mac, DevKind::Vxlan(Box::new(vxlan)))?;
+    if let Some(mtu) = mtu.or(below) {
+        ns.set_mtu(dev, mtu);
+    }
+    Ok(())
+}
+
 fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
     match command {
+        LinkCommand::Add(NewLink { name, address, mtu, kind: LinkKind::Vxlan(spec) }) => {
+            add_vxlan(ns, name, *address, *mtu, spec)
+        }
         LinkCommand::Add(new) => {
             let kind = match &new.kind {
                 LinkKind::Bridge(options) => {
@@ -237,9 +274,16 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
                     DevKind::Bridge(bridge)
                 }
                 LinkKind::Dummy => DevKind::Dummy,
-                LinkKind::Veth { .. } => DevKind::Veth,
+                LinkKind::Veth { .. } | LinkKind::Vxlan(_) => DevKind::Veth,
+                LinkKind::Ipip(IpipSpec { local, remote, nopmtudisc }) => {
+                    DevKind::Ipip(Ipip { local: *local, remote: *remote, nopmtudisc: *nopmtudisc })
+                }
             };
+            let tunnel = matches!(kind, DevKind::Ipip(_));
             let dev = add_link(ns, &new.name, new.address, kind)?;
+            if tunnel {
+                ns.set_mtu(dev, 1500 - IPIP_HEADROOM);
+            }
             if let Some(mtu) = new.mtu {
                 ns.set_mtu(dev, mtu);
             }
@@ -311,7 +355,9 @@ fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> 
                     Nud::Incomplete | Nud::Failed => String::new(),
                     _ => format!(" lladdr {}", n.mac),
                 };
-                format!("{addr} dev {}{mac} {} ", ns.dev_name(d), n.state.name())
+                // The device is not printed if it was asked for.
+                let dev = if dev.is_none() { format!(" dev {}", ns.dev_name(d)) } else { String::new() };
+                format!("{addr}{dev}{mac} {} ", n.state.name())
             })
             .collect(),
         _ => Vec::new(),

@@ -10,6 +10,7 @@ mod ipset;
 mod ipvsadm;
 mod modprobe;
 mod nfacct;
+#[cfg(feature = "nft")]
 mod nft;
 mod sysctl;
 
@@ -49,7 +50,7 @@ impl CommandOutput {
 }
 
 /// Programs that are modelled.
-pub const PROGRAMS: [&str; 18] = [
+pub const PROGRAMS: &[&str] = &[
     "ip",
     "bridge",
     "iptables",
@@ -60,6 +61,7 @@ pub const PROGRAMS: [&str; 18] = [
     "ip6tables-restore",
     "ipset",
     "ipvsadm",
+    #[cfg(feature = "nft")]
     "nft",
     "conntrack",
     "sysctl",
@@ -85,6 +87,7 @@ pub fn command(
         "bridge" => Ok(bridge::bridge(world, host, argv)),
         "sysctl" => Ok(sysctl::sysctl(world, host, argv)),
         "ipvsadm" => Ok(ipvsadm::ipvsadm(world, host, argv, stdin)),
+        #[cfg(feature = "nft")]
         "nft" => Ok(nft::nft(world, host, argv, stdin)),
         "conntrack" => Ok(conntrack::conntrack(world, host, argv)),
         "iptables"
@@ -123,6 +126,7 @@ pub(crate) fn ipvsadm_restore(ns: &mut Netns, text: &str) -> Result<(), String> 
     ipvsadm::restore(ns, text)
 }
 
+#[cfg(feature = "nft")]
 /// `nft -f -` on a box. `Err` is what is wrong with the text.
 pub fn nft_load(ns: &mut Netns, text: &str) -> Result<(), Diagnostic> {
     nft::load(ns, text)

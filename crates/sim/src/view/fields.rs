@@ -4,7 +4,7 @@ use super::text::{icmp_message, icmp6_name};
 use crate::log::Seen;
 use crate::{EventId, World};
 use kernel::PacketId;
-use kernel::event::{IpvsStep, RuleStep, What};
+use kernel::event::{IpvsStep, RuleStep, TunnelStep, What};
 use packet::{ArpOp, Frame, IcmpBody, Ip, L4, Payload, TcpFlags};
 use std::rc::Rc;
 
@@ -35,7 +35,12 @@ pub(crate) fn frame_of(what: &What) -> Option<&Rc<Frame>> {
             Some(frame)
         }
         What::Nft(step) => Some(&step.frame),
-        What::Nat { after, .. } | What::Ipvs { step: IpvsStep::Rewritten { after, .. }, .. } => Some(after),
+        What::Nat { after, .. }
+        | What::Tunnel {
+            step: TunnelStep::Encapsulated { after, .. } | TunnelStep::Decapsulated { after, .. },
+            ..
+        }
+        | What::Ipvs { step: IpvsStep::Rewritten { after, .. }, .. } => Some(after),
         What::CtProbe { frame, .. } => Some(frame),
         _ => None,
     }

@@ -8,6 +8,7 @@ mod assoc;
 mod capture;
 mod ct;
 mod fields;
+#[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
 mod nft;
 mod node;
 mod packets;
@@ -32,6 +33,7 @@ pub use ct::{
     row_line, row_words,
 };
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
+#[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};
 pub use packets::{Flow, PacketInfo, packets};

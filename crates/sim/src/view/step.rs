@@ -331,6 +331,10 @@ impl Fold<'_> {
                 }
                 step => title::neigh(ns, *dev, *addr, *step),
             },
+            What::Tunnel { dev, step } => {
+                p.ctx = None;
+                title::tunnel(ns, *dev, step)
+            }
             What::Fragment(step) => match title::fragment(step) {
                 Some(draft) => draft,
                 None => return,

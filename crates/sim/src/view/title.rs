@@ -7,7 +7,7 @@ use crate::apps::AppEvent;
 use crate::operator::route_text;
 use kernel::event::{
     BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, FragStep, HookCtx, IpvsStep,
-    NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir,
+    NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir, TunnelStep,
 };
 use kernel::netfilter::conntrack::{CtState, Direction, Row, status};
 use kernel::netfilter::hook::InetHook;
@@ -124,6 +124,15 @@ pub(super) fn fragment(step: &FragStep) -> Option<Draft> {
         FragStep::Reused => return None,
     };
     Some(Draft::new(Area::Route, title))
+}
+
+pub(super) fn tunnel(ns: &Netns, dev: DevId, step: &TunnelStep) -> Draft {
+    let (what, frame) = match step {
+        TunnelStep::Encapsulated { after, .. } => ("goes on inside", after),
+        TunnelStep::Decapsulated { before, .. } => ("comes out of", before),
+    };
+    let outer = frame.ip().map_or(String::new(), |ip| format!("{} → {}", ip.src, ip.dst));
+    Draft::new(Area::Route, format!("{}: {what} a packet {outer}", ns.dev_name(dev)))
 }
 
 /// The name of the chain that a target leads to.

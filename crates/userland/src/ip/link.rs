@@ -1,6 +1,7 @@
 //! `ip link`
 
 use super::port::{BridgeOption, PORT_NAMES, PortOption, bridge_options, port_option};
+use super::tunnel::{IpipSpec, VxlanSpec, ipip, vxlan};
 use crate::diagnostic::{Diagnostic, Fault, q};
 use crate::words::{Words, device};
 use packet::Mac;
@@ -56,6 +57,10 @@ pub enum LinkKind {
     Bridge(Vec<BridgeOption>),
     /// `type dummy`
     Dummy,
+    /// `type vxlan id N ...`
+    Vxlan(VxlanSpec),
+    /// `type ipip ...`
+    Ipip(IpipSpec),
 }
 
 /// A change of a device.
@@ -138,7 +143,7 @@ const NOT_MODELLED: &[&str] = &[
     "vrf",
     "xdp",
 ];
-const KINDS: &[&str] = &["veth", "bridge", "dummy"];
+const KINDS: &[&str] = &["veth", "bridge", "dummy", "vxlan", "ipip"];
 const OTHER_KINDS: &[&str] = &[
     "bond",
     "bond_slave",
@@ -146,7 +151,6 @@ const OTHER_KINDS: &[&str] = &[
     "gre",
     "gretap",
     "ifb",
-    "ipip",
     "ipoib",
     "ipvlan",
     "ipvtap",
@@ -160,7 +164,6 @@ const OTHER_KINDS: &[&str] = &[
     "vlan",
     "vrf",
     "vti",
-    "vxlan",
     "wireguard",
     "xfrm",
 ];
@@ -286,6 +289,8 @@ fn link_kind(words: &mut Words<'_>) -> Result<LinkKind, Diagnostic> {
                 words.blame(&t, fault)
             }
         },
+        "vxlan" => Ok(LinkKind::Vxlan(vxlan(words)?)),
+        "ipip" => Ok(LinkKind::Ipip(ipip(words)?)),
         "veth" => {
             if !words.take("peer") {
                 return words.end().map(|()| LinkKind::Veth { peer: None, peer_address: None });

@@ -7,6 +7,7 @@ mod neigh;
 mod port;
 mod route;
 mod rule;
+mod tunnel;
 
 pub use addr::{AddrCommand, AddrSpec};
 pub use link::{LinkChange, LinkCommand, LinkKind, NewLink};
@@ -16,6 +17,7 @@ pub use port::{BridgeOption, PortOption};
 pub(crate) use port::{PORT_NAMES, port_option};
 pub use route::{HopSpec, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, defaults};
 pub use rule::{RuleCommand, RuleSpec, ipproto_name};
+pub use tunnel::{IpipSpec, VxlanSpec};
 
 use crate::args::ArgLine;
 use crate::diagnostic::{Diagnostic, Fault, q};
@@ -65,6 +67,7 @@ enum Object {
     Neigh,
     Route,
     Rule,
+    Tunnel,
 }
 
 const OBJECTS: &[(&str, Object)] = &[
@@ -76,6 +79,7 @@ const OBJECTS: &[(&str, Object)] = &[
     ("neigh", Object::Neigh),
     ("route", Object::Route),
     ("rule", Object::Rule),
+    ("tunnel", Object::Tunnel),
 ];
 
 const NOT_MODELLED: &[&str] = &[
@@ -100,7 +104,6 @@ const NOT_MODELLED: &[&str] = &[
     "tap",
     "tcpmetrics",
     "token",
-    "tunnel",
     "tuntap",
     "vrf",
     "xfrm",
@@ -165,5 +168,6 @@ fn command(words: &mut Words<'_>) -> Result<IpCommand, Diagnostic> {
         Object::Neigh => IpCommand::Neigh(neigh::command(words)?),
         Object::Route => IpCommand::Route(route::command(words)?),
         Object::Rule => IpCommand::Rule(rule::command(words)?),
+        Object::Tunnel => IpCommand::Link(tunnel::command(words)?),
     })
 }

@@ -235,10 +235,16 @@ fn nat_text(p: &Printer<'_>, nat: &NftNat) -> String {
     if let Some(addr) = &nat.addr {
         let bracket = nat.port.is_some() && matches!(addr, Expr::Value(_, DataType::Ipv6Addr));
         let one = |e: &Expr| if bracket { format!("[{}]", expr_text(p, e)) } else { expr_text(p, e) };
-        out.push_str(&one(addr));
-        if let Some(last) = &nat.addr_last {
-            out.push('-');
-            out.push_str(&one(last));
+        match (addr, &nat.addr_last) {
+            // A range that is a prefix is one.
+            (Expr::Value(a, t), Some(Expr::Value(b, _))) if !bracket => out.push_str(&p.interval(a, b, *t)),
+            (_, last) => {
+                out.push_str(&one(addr));
+                if let Some(last) = last {
+                    out.push('-');
+                    out.push_str(&one(last));
+                }
+            }
         }
     }
     if let Some(port) = &nat.port {

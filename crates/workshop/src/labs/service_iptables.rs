@@ -120,10 +120,11 @@ fn scenario(setting: &Setting) -> Result<Scenario, String> {
         version: Version::V1_10,
         era: Era::V4_19,
         modules: Modules { br_netfilter: true, ..Modules::default() },
-        cni: Cni::Docker,
+        cni: &Cni::DOCKER,
         cluster_cidr: None,
         nat_outgoing: false,
         hairpin: false,
+        promisc: false,
         tftp_rule: None,
         gateway: Ipv4Addr::new(192, 168, 99, 254),
         outside: vec![Outside {

@@ -196,10 +196,11 @@ fn scenario(setting: &Setting) -> Result<Scenario, String> {
         era,
         // NAT's half needs conntrack's and loads it.
         modules: Modules { nf_conntrack_tftp: conntrack || nat, nf_nat_tftp: nat, ..Modules::default() },
-        cni: Cni::Calico,
+        cni: &Cni::CALICO_VETHS,
         cluster_cidr: Some(net("192.168.0.0/16")?),
         nat_outgoing: is("natOutgoing", "on"),
         hairpin: false,
+        promisc: false,
         tftp_rule: (conntrack && era.helper_sysctl() != Some(true)).then_some(PORT),
         gateway: Ipv4Addr::new(10, 10, 100, 1),
         outside: vec![Outside {

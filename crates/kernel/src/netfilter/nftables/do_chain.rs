@@ -2,7 +2,7 @@
 
 use super::expr::EvalCx;
 use super::ruleset::NftBase;
-use super::stmt::{NftCheck, NftVerdict, Ran, Seen, Stmt};
+use super::stmt::{NftCheck, NftVerdict, Ran, Seen};
 use super::table::{ChainKey, NftRule};
 use crate::event::{HookCtx, NftOutcome, NftStep, What};
 use crate::netfilter::xtables::Verdict;
@@ -41,10 +41,7 @@ pub(crate) fn nft_do_chain(
             }
         };
         let rule = Rc::clone(rule);
-        let verdict = match run(ns, base, &at, &rule, skb, ctx, cx) {
-            Ok(verdict) => verdict,
-            Err(reason) => return Err(reason),
-        };
+        let verdict = run(ns, base, &at, &rule, skb, ctx, cx)?;
         at.next += 1;
         match verdict {
             NftVerdict::Continue => {}
@@ -86,13 +83,15 @@ fn run(
     let explains = cx.explains();
     // The log shows the packet as the rule met it.
     let before = explains.then(|| (Rc::clone(&skb.frame), skb.mark));
-    let mut state = lend(ns, base, at);
     let mut checks = Vec::new();
     let mut said = Ran::Verdict(NftVerdict::Continue);
     for (stmt, s) in rule.stmts.iter().enumerate() {
         let mut seen = Seen::default();
+        // Only while such a statement runs: one that answers a packet has another packet walk here meanwhile.
+        let mut state = if s.remembers() { lend(ns, base, at) } else { Vec::new() };
         let mut e = EvalCx { ns, table: base.table, ctx, state: &mut state, cx };
         let ran = s.run(skb, &mut e, &mut seen);
+        give_back(ns, base, at, state);
         if explains {
             let ok = !matches!(ran, Ran::Break);
             checks.push(NftCheck { stmt, ok, seen: seen.value, verdict: seen.verdict });
@@ -105,7 +104,6 @@ fn run(
             }
         }
     }
-    give_back(ns, base, at, state);
     let (matched, verdict) = match said {
         Ran::Break => (false, Ok(NftVerdict::Continue)),
         Ran::Next => (true, Ok(NftVerdict::Continue)),
@@ -182,10 +180,6 @@ fn policy(ns: &Netns, base: NftBase, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) 
 
 /// What a rule remembers is lent to it while it runs.
 fn lend(ns: &mut Netns, base: NftBase, at: &Place) -> Vec<super::Stateful> {
-    let remembers = at.rules.get(at.next).is_some_and(|r| r.stmts.iter().any(Stmt::remembers));
-    if !remembers {
-        return Vec::new();
-    }
     state(ns, base, at).map(std::mem::take).unwrap_or_default()
 }
 

@@ -412,15 +412,12 @@ fn meta(key: MetaKey, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
     }
 }
 
-/// `nft_meta_get_eval_pkttype_lo`: over lo it is told by the address.
+/// `NFT_META_PKTTYPE`. A host's own copy of what it sends to all (`PACKET_LOOPBACK`), which still has its owner, is told by its
+/// address.
 fn pkttype(skb: &Skb, ctx: &HookCtx, dst: IpAddr) -> u8 {
-    if ctx.hook == InetHook::LocalOut || ctx.indev == Some(DevId(0)) {
-        return match dst {
-            IpAddr::V4(a) if a.is_multicast() => 2,
-            IpAddr::V6(a) if a.is_multicast() => 2,
-            IpAddr::V4(_) if ctx.indev == Some(DevId(0)) => 1,
-            _ => 0,
-        };
+    let own_copy = ctx.indev.is_some_and(|d| d != DevId(0)) && skb.owner != SkbOwner::None;
+    if own_copy && ctx.hook != InetHook::PostRouting {
+        return if dst.is_multicast() { 2 } else { 1 };
     }
     match skb.pkt_type {
         PktType::Host => 0,
@@ -474,6 +471,17 @@ fn rtn(t: AddrType) -> u32 {
 }
 
 impl Fib {
+    /// `nft_fib_validate`: where there is such a device; `None` means everywhere.
+    pub fn hooks(self) -> Option<&'static [InetHook]> {
+        use InetHook::*;
+        match self.result {
+            FibResult::Type if self.iif => Some(&[PreRouting, LocalIn, Forward]),
+            FibResult::Type if self.oif => Some(&[LocalOut, PostRouting, Forward]),
+            FibResult::Type => None,
+            FibResult::Oif | FibResult::Oifname => Some(&[PreRouting, LocalIn, Forward]),
+        }
+    }
+
     fn eval(self, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
         let ip = skb.ip()?;
         let dev = match (self.iif, self.oif) {
@@ -522,8 +530,9 @@ impl Fib {
         skb: &Skb,
         e: &EvalCx<'_, '_>,
     ) -> Option<DevId> {
-        // nft_fib_is_loopback: a packet over lo comes from here.
-        if e.ctx.hook == InetHook::PreRouting && e.ctx.indev == Some(DevId(0)) {
+        // nft_fib_can_skip: a packet that comes from here.
+        let from_here = e.ctx.indev == Some(DevId(0)) || skb.owner != SkbOwner::None;
+        if matches!(e.ctx.hook, InetHook::PreRouting | InetHook::LocalIn) && from_here {
             return e.ctx.indev;
         }
         if e.ns.is_zeronet(src) && (dst.is_broadcast() || dst.octets()[..3] == [224, 0, 0]) {
@@ -538,7 +547,7 @@ impl Fib {
             ..Flow::to(to)
         };
         let found = e.ns.fib_lookup(&flow).ok()?;
-        if found.route.kind != RouteKind::Unicast {
+        if found.route.kind == RouteKind::Local {
             return None;
         }
         match dev {

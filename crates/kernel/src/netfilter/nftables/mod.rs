@@ -4,6 +4,7 @@
 //! packet; the kernel's registers and byte orders are not modelled, what rules see and do is.
 
 mod data;
+#[cfg(feature = "nft")]
 mod do_chain;
 mod expr;
 mod payload;
@@ -13,6 +14,7 @@ mod stmt;
 mod table;
 
 pub use data::{Data, DataType};
+#[cfg(feature = "nft")]
 pub(crate) use do_chain::nft_do_chain;
 pub use expr::{BinaryOp, CtKey, Expr, Fib, FibResult, MetaKey, Stateful, has_ports, state_bit};
 pub use payload::{Field, Header};
@@ -59,4 +61,16 @@ impl fmt::Display for NftError {
             NftError::Invalid => "Invalid argument",
         })
     }
+}
+
+/// Without the feature there is no table.
+#[cfg(not(feature = "nft"))]
+pub(crate) fn nft_do_chain(
+    _: &mut crate::Netns,
+    _: NftBase,
+    _: &mut crate::Skb,
+    _: &crate::event::HookCtx,
+    _: &mut crate::Cx<'_>,
+) -> Result<(), crate::DropReason> {
+    Ok(())
 }

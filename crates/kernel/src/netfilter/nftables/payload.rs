@@ -155,6 +155,16 @@ impl Field {
         FIELDS.iter().find(|f| f.header == header && f.name == name)
     }
 
+    /// Where it is: link layer, network or transport header as 0, 1, 2; its first bit, and how many it has.
+    pub fn place(&self) -> (u8, u16, u16) {
+        let base = match self.header {
+            Header::Ether => 0,
+            Header::Ip | Header::Ip6 => 1,
+            _ => 2,
+        };
+        (base, self.bits.0, self.bits.1)
+    }
+
     /// The names of a header's fields.
     pub fn names(header: Header) -> Vec<&'static str> {
         FIELDS.iter().filter(|f| f.header == header).map(|f| f.name).collect()
@@ -230,7 +240,7 @@ fn ip_header(ip: &Ip) -> [u8; 20] {
     bytes[2..4].copy_from_slice(&(ip.total_len().min(65535) as u16).to_be_bytes());
     bytes[4..6].copy_from_slice(&ip.id.to_be_bytes());
     let flags = if ip.frag.df { 0x4000 } else { 0 } | if ip.frag.mf { 0x2000 } else { 0 };
-    bytes[6..8].copy_from_slice(&(flags | ip.frag.offset / 8).to_be_bytes());
+    bytes[6..8].copy_from_slice(&(flags | (ip.frag.offset / 8)).to_be_bytes());
     bytes[8] = ip.ttl;
     bytes[9] = ip.protocol().0;
     for (at, addr) in [(12, ip.src), (16, ip.dst)] {

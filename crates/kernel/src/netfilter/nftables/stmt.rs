@@ -11,8 +11,10 @@ use crate::netfilter::nat::{Manip, NatRange, nf_nat_setup_info};
 use crate::netfilter::xtables::PortRange;
 use crate::netfilter::xtables::Verdict;
 use crate::netfilter::xtables::targets::{Log, Masquerade, Redirect, Reject, RejectWith, TargetVerdict};
+use crate::route::Flow;
 use crate::{Ct, DropReason, Skb};
 use packet::{Family, Protocol};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 /// A verdict of a rule or of a verdict map (`enum nft_verdicts`).
@@ -367,6 +369,17 @@ impl Stmt {
     /// From which hooks it may be reached; `None` means all.
     pub fn hooks(&self) -> Option<&'static [InetHook]> {
         use InetHook::*;
+        let mut fib = None;
+        for e in self.exprs() {
+            e.walk(&mut |e| {
+                if let Expr::Fib(f) = e {
+                    fib = f.hooks();
+                }
+            });
+        }
+        if fib.is_some() {
+            return fib;
+        }
         match self {
             Stmt::Nat(n) if n.manip == NatKind::Dnat => Some(&[PreRouting, LocalOut]),
             Stmt::Nat(_) => Some(&[PostRouting, LocalIn]),
@@ -593,7 +606,18 @@ impl RejectKind {
         let code = self.icmp_code(v4);
         let kinds: &[RejectWith] = if v4 { &RejectWith::ALL } else { &RejectWith::ALL6 };
         let with = kinds.iter().find(|w| w.icmp_code() == code).copied().unwrap_or_default();
-        Reject { with }.eval(e.ns, skb, e.cx);
+        let reject = Reject { with };
+        match skb.ip().map(|ip| ip.src) {
+            Some(IpAddr::V4(src)) if e.ctx.hook == InetHook::PreRouting => {
+                if let Ok((route, _)) = e.ns.ip_route_output(&Flow::to(src)) {
+                    // nf_reject_fill_skb_dst: nobody has looked for a route yet, so that to the sender stands in for it.
+                    let mut routed = skb.clone();
+                    routed.dst = Some(route);
+                    reject.eval(e.ns, &routed, e.cx);
+                }
+            }
+            _ => drop(reject.eval(e.ns, skb, e.cx)),
+        }
         Ran::Verdict(NftVerdict::Drop)
     }
 }

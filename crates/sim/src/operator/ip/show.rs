@@ -3,6 +3,7 @@
 use crate::world::World;
 use kernel::dev::{DevKind, Device, IfAddr};
 use kernel::{Netns, NetnsId};
+use std::net::Ipv4Addr;
 use userland::ip::{IpFormat, scope_name};
 
 /// What is listed.
@@ -54,7 +55,7 @@ impl Dev<'_> {
         match self.d.kind {
             DevKind::Veth => self.peer().is_some_and(|(_, peer)| peer.up),
             DevKind::Bridge(_) => self.ns.devices().iter().any(|p| p.master == Some(self.d.id) && p.up),
-            DevKind::Loopback | DevKind::Dummy => true,
+            DevKind::Loopback | DevKind::Dummy | DevKind::Vxlan(_) | DevKind::Ipip(_) => true,
         }
     }
 
@@ -68,6 +69,7 @@ impl Dev<'_> {
         match self.peer() {
             Some((host, peer)) if host == self.ns.id => format!("{}@{}", self.d.name, peer.name),
             Some((_, peer)) => format!("{}@if{}", self.d.name, peer.id.0 + 1),
+            None if matches!(self.d.kind, DevKind::Ipip(_)) => format!("{}@NONE", self.d.name),
             None => self.d.name.clone(),
         }
     }
@@ -76,7 +78,7 @@ impl Dev<'_> {
     fn state(&self) -> &'static str {
         match (&self.d.kind, self.d.up) {
             (_, false) => "DOWN",
-            (DevKind::Loopback | DevKind::Dummy, true) => "UNKNOWN",
+            (DevKind::Loopback | DevKind::Dummy | DevKind::Vxlan(_) | DevKind::Ipip(_), true) => "UNKNOWN",
             (_, true) if self.has_carrier() => "UP",
             (DevKind::Veth, true) => "LOWERLAYERDOWN",
             (DevKind::Bridge(_), true) => "DOWN",
@@ -84,14 +86,19 @@ impl Dev<'_> {
     }
 
     fn flags(&self) -> String {
+        let tunnel = match self.d.kind {
+            DevKind::Ipip(tunnel) => Some(tunnel),
+            _ => None,
+        };
         let (lo, dummy) = (matches!(self.d.kind, DevKind::Loopback), matches!(self.d.kind, DevKind::Dummy));
         let (up, carrier) = (self.d.up, self.has_carrier());
         let flags = [
             (up && !carrier, "NO-CARRIER"),
             (lo, "LOOPBACK"),
-            (!lo, "BROADCAST"),
-            (dummy, "NOARP"),
-            (!lo && !dummy, "MULTICAST"),
+            (!lo && tunnel.is_none(), "BROADCAST"),
+            (tunnel.is_some_and(|t| t.remote.is_some()), "POINTOPOINT"),
+            (dummy || tunnel.is_some(), "NOARP"),
+            (!lo && !dummy && tunnel.is_none(), "MULTICAST"),
             // A port of a bridge is promiscuous without saying so.
             (self.d.promisc, "PROMISC"),
             (up, "UP"),
@@ -149,7 +156,14 @@ impl Dev<'_> {
             _ => ("ether", "ff:ff:ff:ff:ff:ff"),
         };
         let netns = self.link_netnsid().map_or(String::new(), |n| format!(" link-netnsid {n}"));
-        out.push(format!("    link/{kind} {} brd {broadcast}{netns}", d.mac));
+        match d.kind {
+            DevKind::Ipip(tunnel) => {
+                let end = |addr: Option<Ipv4Addr>| addr.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                let word = if tunnel.remote.is_some() { "peer" } else { "brd" };
+                out.push(format!("    link/ipip {} {word} {}", end(tunnel.local), end(tunnel.remote)));
+            }
+            _ => out.push(format!("    link/{kind} {} brd {broadcast}{netns}", d.mac)),
+        }
         if what == What::Addr {
             for addr in &d.addrs {
                 out.push(self.inet(addr));

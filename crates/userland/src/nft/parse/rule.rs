@@ -2,8 +2,8 @@
 
 use super::{Parsed, Parser};
 use kernel::netfilter::nftables::{
-    CmpOp, CtKey, DataType, Expr, Field, Header, MapData, MetaKey, NftFamily, NftRule, NftTable, NftVerdict,
-    RejectKind, Right, Stmt,
+    CmpOp, CtKey, Data, DataType, Expr, Field, Header, MapData, MetaKey, NftFamily, NftRule, NftTable,
+    NftVerdict, RejectKind, Right, Stmt,
 };
 
 /// What a rule may refer to, and what has been said in it so far.
@@ -66,9 +66,46 @@ impl Parser<'_> {
                 return Err(self.wrong(from, message, "expected nothing behind a verdict"));
             }
             self.check_protocols(from, &stmts)?;
+            needs_of_reject(&mut stmts, table.family);
         }
         Ok(NftRule::new(without_implied(stmts, table.family), comment))
     }
+}
+
+/// `stmt_reject_gen_dependency`: what an answer asks of the packet is asked first of all, so that nothing is done about packets that
+/// are not rejected.
+fn needs_of_reject(stmts: &mut Vec<Stmt>, family: NftFamily) {
+    let Some((Stmt::Reject(kind), before)) = stmts.split_last() else { return };
+    let ask = |key, data| Stmt::Match { left: Expr::Meta(key), op: CmpOp::Eq, right: Right::Value(data) };
+    let has_net = before.iter().any(|s| {
+        asks_family(s).is_some()
+            || matches!(asks_protocol(s, family), Some(1 | 58))
+            || s.exprs().iter().any(|e| {
+                let mut found = false;
+                let known = [Header::Ip, Header::Ip6, Header::Icmp, Header::Icmpv6];
+                e.walk(&mut |e| found |= e.header().is_some_and(|h| known.contains(&h)));
+                found
+            })
+    });
+    let has_protocol = before.iter().any(|s| {
+        asks_protocol(s, family).is_some()
+            || s.exprs().iter().any(|e| {
+                let mut found = false;
+                e.walk(&mut |e| found |= e.header().is_some_and(|h| h.protocol().is_some()));
+                found
+            })
+    });
+    let first = match kind {
+        RejectKind::TcpReset if !has_protocol => ask(MetaKey::L4proto, Data::number(6, 1)),
+        RejectKind::Icmp(_) if family == NftFamily::Inet && !has_net => {
+            ask(MetaKey::Nfproto, Data::number(2, 1))
+        }
+        RejectKind::Icmpv6(_) if family == NftFamily::Inet && !has_net => {
+            ask(MetaKey::Nfproto, Data::number(10, 1))
+        }
+        _ => return,
+    };
+    stmts.insert(0, first);
 }
 
 /// Behind it nothing of the rule is done.
@@ -158,11 +195,56 @@ fn asks_family(stmt: &Stmt) -> Option<Header> {
     }
 }
 
+/// `payload_try_merge`: questions about fields of the transport header that follow each other are asked at once, the first field first, where that one was
+/// asked. Only what is done in between keeps them apart.
+fn bring_together(stmts: &mut Vec<Stmt>) {
+    let field = |s: &Stmt| match s {
+        Stmt::Match { left: Expr::Payload(f), op: CmpOp::Eq, right: Right::Value(_) } => {
+            Some(f.place()).filter(|(base, ..)| *base == 2)
+        }
+        _ => None,
+    };
+    let mut begin = 0;
+    while begin < stmts.len() {
+        let rest = stmts.get(begin..).unwrap_or_default();
+        let end = begin + rest.iter().take_while(|s| matches!(s, Stmt::Match { .. })).count();
+        let mut places: Vec<((u8, u16, u16), usize)> =
+            (begin..end).filter_map(|i| Some((field(&stmts[i])?, i))).collect();
+        places.sort();
+        let mut follows: Vec<(usize, usize)> = Vec::new();
+        let mut joined = places.first().map_or(0, |((_, _, len), _)| *len);
+        for pair in places.windows(2) {
+            let [((base, at, len), first), ((base2, at2, len2), second)] = pair else { continue };
+            let whole = [at, len, at2, len2].iter().all(|n| **n % 8 == 0);
+            // A register has 128 bits.
+            if base == base2 && at + len == *at2 && whole && joined + len2 <= 128 {
+                follows.push((*first, *second));
+                joined += len2;
+            } else {
+                joined = *len2;
+            }
+        }
+        let part: Vec<Stmt> = stmts.splice(begin..end, std::iter::empty()).collect();
+        let mut order: Vec<usize> = (begin..end).collect();
+        for (first, second) in follows {
+            order.retain(|i| *i != second);
+            let at = order.iter().position(|i| *i == first).map_or(order.len(), |n| n + 1);
+            order.insert(at, second);
+        }
+        let part = order.into_iter().filter_map(|i| part.get(i - begin).cloned());
+        let part: Vec<Stmt> = part.collect();
+        stmts.splice(begin..begin, part);
+        begin = end + 1;
+    }
+}
+
 /// `payload_dependency_kill`: a question that another one asks by itself is not listed. With the protocol known, a field of any
 /// transport header is one of that protocol.
-fn without_implied(stmts: Vec<Stmt>, family: NftFamily) -> Vec<Stmt> {
+fn without_implied(mut stmts: Vec<Stmt>, family: NftFamily) -> Vec<Stmt> {
+    bring_together(&mut stmts);
     let mut out: Vec<Option<Stmt>> = Vec::new();
-    let (mut protocol, mut net): (Option<(usize, u8)>, Option<(usize, Header)>) = (None, None);
+    let mut protocol: Option<(usize, u8)> = None;
+    let mut net: Option<(usize, Header)> = None;
     for mut stmt in stmts {
         if let Some((_, p)) = protocol {
             rename_ports(&mut stmt, p);
@@ -171,7 +253,13 @@ fn without_implied(stmts: Vec<Stmt>, family: NftFamily) -> Vec<Stmt> {
         for e in stmt.exprs() {
             e.walk(&mut |e| headers.extend(e.header()));
         }
-        let resets = matches!(stmt, Stmt::Reject(RejectKind::TcpReset));
+        let inet = family == NftFamily::Inet;
+        let resets = matches!(stmt, Stmt::Reject(RejectKind::TcpReset)) && !inet;
+        match stmt {
+            Stmt::Reject(RejectKind::Icmp(_)) if inet => headers.push(Header::Ip),
+            Stmt::Reject(RejectKind::Icmpv6(_)) if inet => headers.push(Header::Ip6),
+            _ => {}
+        }
         if let Some((at, p)) = protocol
             && (headers.iter().any(|h| h.protocol().is_some_and(|q| q.0 == p)) || resets && p == 6)
         {

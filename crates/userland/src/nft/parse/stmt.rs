@@ -85,7 +85,7 @@ impl Parser<'_> {
             }
             "masquerade" | "redirect" => {
                 self.at += 1;
-                let ports = self.to_ports()?;
+                let ports = self.ports_after_to()?;
                 if ports.is_some() {
                     self.after_transport(from, out, rule)?;
                 }
@@ -140,6 +140,10 @@ impl Parser<'_> {
                         format!("expected a chain of the table; {} is none", q(name)),
                     ));
                 };
+                if chain.base.is_some() {
+                    let message = "Could not process rule: Operation not supported";
+                    return Err(self.wrong(from, message, "expected a chain without a hook"));
+                }
                 let key = chain.key;
                 return Ok(if word == "jump" { NftVerdict::Jump(key) } else { NftVerdict::Goto(key) });
             }
@@ -373,7 +377,7 @@ impl Parser<'_> {
     }
 
     /// `to :PORT[-PORT]`
-    fn to_ports(&mut self) -> Parsed<Option<(u16, u16)>> {
+    fn ports_after_to(&mut self) -> Parsed<Option<(u16, u16)>> {
         if !self.take("to") {
             return Ok(None);
         }
@@ -590,11 +594,21 @@ fn net_of(before: &[Stmt]) -> Option<Header> {
         {
             found = Some(if matches!(v.as_u32(), 2 | 0x0800) { Header::Ip } else { Header::Ip6 });
         }
+        // These protocols are of one family.
+        if let Stmt::Match { left: Expr::Meta(MetaKey::L4proto), op: CmpOp::Eq, right: Right::Value(v) } =
+            stmt
+        {
+            match v.as_u32() {
+                1 => found = Some(Header::Ip),
+                58 => found = Some(Header::Ip6),
+                _ => {}
+            }
+        }
         for e in stmt.exprs() {
-            e.walk(&mut |e| {
-                if let Some(h @ (Header::Ip | Header::Ip6)) = e.header() {
-                    found = Some(h);
-                }
+            e.walk(&mut |e| match e.header() {
+                Some(Header::Ip | Header::Icmp) => found = Some(Header::Ip),
+                Some(Header::Ip6 | Header::Icmpv6) => found = Some(Header::Ip6),
+                _ => {}
             });
         }
     }

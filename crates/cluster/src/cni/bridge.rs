@@ -12,8 +12,13 @@ const CHAIN_LEN: usize = 28;
 
 /// The name of a pod's chain (`FormatChainName`): a hash of the network's name and the container's id.
 pub fn chain_name(network: &str, container_id: &str) -> String {
+    prefixed_chain_name("", network, container_id)
+}
+
+/// The same with another prefix behind CNI- (`MustFormatChainNameWithPrefix`).
+pub(super) fn prefixed_chain_name(prefix: &str, network: &str, container_id: &str) -> String {
     let hash = Sha512::digest([network, container_id].concat().as_bytes());
-    let mut name = format!("{PREFIX}{}", HEXLOWER.encode(&hash));
+    let mut name = format!("{PREFIX}{prefix}{}", HEXLOWER.encode(&hash));
     name.truncate(CHAIN_LEN);
     name
 }

@@ -3,9 +3,13 @@
 //! Nodes stand on one LAN, each with a bridge for its pods. kube-proxy's text goes in by the same door as an operator's:
 //! ipset, ipvsadm and iptables read it.
 
+mod cni;
+
+pub use cni::{Cni, PROFILES, profile};
+
 use cluster::kube_proxy::{Config, Family, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps};
 use cluster::object::{Node, Pod, TrafficPolicy};
-use cluster::{Object, Objects, cni, kubelet, read_objects};
+use cluster::{Object, Objects, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -14,40 +18,13 @@ use packet::Mac;
 use sim::{BridgePort, HostSpec, LinkSpec, ServerSpec, Setup};
 use std::net::{IpAddr, Ipv4Addr};
 use userland::ip::{
-    AddrCommand, AddrSpec, IpCommand, LinkCommand, LinkKind, NewLink, RouteCommand, RouteSpec,
+    AddrCommand, AddrSpec, IpCommand, LinkChange, LinkCommand, LinkKind, NewLink, RouteCommand, RouteSpec,
 };
 
 /// The device on the LAN.
 pub const UPLINK: &str = "eth0";
 /// The box that is the LAN's switch.
 pub const LAN: &str = "lan";
-/// The name of the bridge plugin's network configuration, as in Kubernetes the Hard Way.
-const CNI_NETWORK: &str = "bridge";
-/// What Calico tells its pods to use as their gateway; nobody has it, the node answers ARP for it.
-const CALICO_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
-
-/// How pods are connected to their node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Cni {
-    /// By the bridge plugin: a bridge that bears the gateway's address, the pods' veths are its ports.
-    #[default]
-    Bridge,
-    /// By Docker, as in a minikube of its time: the bridge docker0, and Docker's own rules.
-    Docker,
-    /// By Calico: a route of 32 bits to each pod by a veth without an address, and proxy ARP.
-    Calico,
-}
-
-impl Cni {
-    /// The bridge of a node's pods.
-    pub fn bridge(self) -> Option<&'static str> {
-        match self {
-            Cni::Bridge => Some("cnio0"),
-            Cni::Docker => Some("docker0"),
-            Cni::Calico => None,
-        }
-    }
-}
 
 /// kube-proxy's mode, one of those whose text a box reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,15 +50,17 @@ pub struct Kube {
     /// The modules that are loaded on the nodes.
     pub modules: Modules,
     /// How pods are connected.
-    pub cni: Cni,
+    pub cni: &'static Cni,
     /// `clusterCIDR`: the pods' networks, if kube-proxy is told.
     pub cluster_cidr: Option<Ipv4Net>,
     /// The nodes masquerade what pods send outside: with the bridge plugin (its ipMasq) what leaves the node's own pod
-    /// network, by a chain for each pod; with Calico (natOutgoing) what leaves the cluster, or without a `cluster_cidr`
-    /// the node's own network. Docker does it anyway.
+    /// network, by a chain for each pod; with flannel (`--ip-masq`) and Calico (natOutgoing) what leaves the cluster, or without
+    /// a `cluster_cidr` the node's own network. Docker and kubenet do it anyway.
     pub nat_outgoing: bool,
     /// Hairpin mode of the pods' bridge ports.
     pub hairpin: bool,
+    /// The pods' bridge is promiscuous (the kubelet's `--hairpin-mode=promiscuous-bridge`, the plugin's `promiscMode`).
+    pub promisc: bool,
     /// `CT --helper tftp` for requests to this port.
     pub tftp_rule: Option<u16>,
     /// The LAN's way to the world; proxy ARP answers only for what has a way elsewhere.
@@ -157,6 +136,21 @@ fn link_route(dst: Ipv4Addr, dev: &str) -> IpCommand {
     IpCommand::Route(RouteCommand::Add(RouteSpec { scope: Some(Scope::Link), ..spec }))
 }
 
+/// `ip link set DEV mtu N`
+fn set_mtu(dev: &str, mtu: u32) -> IpCommand {
+    IpCommand::Link(LinkCommand::Set { dev: dev.to_owned(), changes: vec![LinkChange::Mtu(mtu)] })
+}
+
+/// A node, for what a network plugin does on it.
+struct NodeView<'a> {
+    kube: &'a Kube,
+    node: &'a Node,
+    /// Its pods' network.
+    net: Ipv4Net,
+    /// Its address on the LAN.
+    own: Ipv4Addr,
+}
+
 /// `0.0.0.0/0`
 fn everywhere() -> Ipv4Net {
     Ipv4Net::default()
@@ -221,13 +215,13 @@ impl Kube {
                 out.links.push(veth((&name, &dev), (&pod.metadata.name, "eth0")));
                 ports.push(BridgePort { dev, hairpin: self.hairpin });
             }
-            if let Some(bridge) = self.cni.bridge() {
+            if let Some(bridge) = self.cni.bridge {
                 out.links.push(LinkSpec::Bridge {
                     host: name.clone(),
                     name: bridge.to_owned(),
                     mac: None,
                     ports,
-                    promisc: false,
+                    promisc: self.promisc,
                 });
             }
             lan.push(name);
@@ -264,14 +258,17 @@ impl Kube {
         let name = pod.metadata.name.clone();
         let net = pod_net(node)?;
         let own = pod_addr(pod, net)?;
-        let ip = match self.cni {
-            Cni::Bridge | Cni::Docker => vec![addr(own, "eth0"), route(everywhere(), gateway(net))],
-            Cni::Calico => vec![
+        let mut ip = match (self.cni.bridge, self.cni.gateway) {
+            (_, Some(gateway)) => vec![
                 addr(Ipv4Net::from(own.addr()), "eth0"),
-                link_route(CALICO_GATEWAY, "eth0"),
-                route(everywhere(), CALICO_GATEWAY),
+                link_route(gateway, "eth0"),
+                route(everywhere(), gateway),
             ],
+            (_, None) => vec![addr(own, "eth0"), route(everywhere(), gateway(net))],
         };
+        if let Some(mtu) = self.cni.mtu {
+            ip.insert(0, set_mtu("eth0", mtu));
+        }
         Ok(HostSpec { name, ip, sniff: true, ..HostSpec::default() })
     }
 
@@ -288,41 +285,33 @@ impl Kube {
             ..HostSpec::default()
         };
         spec.ip.push(addr(Ipv4Net::new_assert(own, 24), UPLINK));
-        match self.cni.bridge() {
-            Some(bridge) => {
-                spec.ip.push(addr(Ipv4Net::new_assert(gateway(net), net.prefix_len()), bridge));
-            }
-            None => self.calico(node, &mut spec),
+        let view = NodeView { kube: self, node, net, own };
+        if let Some(bridge) = self.cni.bridge {
+            spec.ip.push(addr(Ipv4Net::new_assert(gateway(net), net.prefix_len()), bridge));
         }
-        if self.cni == Cni::Docker {
-            spec.setup.push(Setup::Iptables(docker_rules(net)));
+        if let Some(mtu) = self.cni.mtu {
+            let ports = self.pods(&node.metadata.name).map(|p| self.port_of(&p.metadata.name));
+            let devices: Vec<String> = ports.chain(self.cni.bridge.map(str::to_owned)).collect();
+            spec.ip.extend(devices.iter().map(|dev| set_mtu(dev, mtu)));
         }
+        (self.cni.pods)(&view, &mut spec);
+        (self.cni.before)(&view, &mut spec);
         spec.ip.push(route(everywhere(), self.gateway));
-        for other in self.objects.nodes.values().filter(|n| n.metadata.name != node.metadata.name) {
-            spec.ip.push(route(pod_net(other)?, node_ip(other)?));
-        }
+        (self.cni.routes)(&view, &mut spec)?;
         let mut config = Config { version: self.version, nfacct: false, ..Config::default() }.on_node(node);
         config.cluster_cidrs = self.cluster_cidr.map(IpNet::V4).into_iter().collect();
-        if self.cni.bridge().is_some() {
+        if self.cni.bridge.is_some() {
             config.interface_ips.push(IpAddr::V4(gateway(net)));
         }
         let kubelet = kubelet::iptables(&self.version.features(), Family::V4);
         if !kubelet.is_empty() {
-            spec.setup.push(Setup::Iptables(kubelet));
+            spec.setup.push(Setup::Iptables(kubelet.clone()));
         }
         match self.mode {
-            Mode::Iptables => self.iptables(&config, &mut spec),
+            Mode::Iptables => self.iptables(&config, &kubelet, &mut spec),
             Mode::Ipvs => self.ipvs(&config, &mut spec),
         }
-        match self.cni {
-            Cni::Bridge if self.nat_outgoing => self.ip_masq(node, &mut spec)?,
-            Cni::Calico if self.nat_outgoing => {
-                let cidr = self.cluster_cidr.unwrap_or(net);
-                let line = format!("-A POSTROUTING -s {cidr} ! -d {cidr} -j MASQUERADE");
-                spec.setup.push(rules("nat", &[line]));
-            }
-            _ => {}
-        }
+        (self.cni.after)(&view, &mut spec)?;
         if let Some(port) = self.tftp_rule {
             let line = |chain| format!("-A {chain} -p udp --dport {port} -j CT --helper tftp");
             spec.setup.push(rules("raw", &["PREROUTING", "OUTPUT"].map(line)));
@@ -330,38 +319,15 @@ impl Kube {
         Ok(spec)
     }
 
-    /// What the bridge plugin writes when each pod is started, after kube-proxy's jump.
-    fn ip_masq(&self, node: &Node, spec: &mut HostSpec) -> Result<(), String> {
-        let net = pod_net(node)?;
-        for pod in self.pods(&node.metadata.name) {
-            let id = cni::container_id(&pod.metadata.namespace, &pod.metadata.name);
-            let text = cni::ip_masq(CNI_NETWORK, &id, IpNet::V4(pod_addr(pod, net)?));
-            spec.setup.push(Setup::Iptables(text));
-        }
-        Ok(())
-    }
-
-    fn calico(&self, node: &Node, spec: &mut HostSpec) {
-        for pod in self.pods(&node.metadata.name) {
-            let dev = self.port_of(&pod.metadata.name);
-            if let Some(own) = v4(&pod.pod_ips) {
-                spec.ip.push(link_route(own, &dev));
-            }
-            spec.sysctl.push(sysctl(&format!("net/ipv4/conf/{dev}/proxy_arp"), 1));
-            spec.sysctl.push(sysctl(&format!("net/ipv4/neigh/{dev}/proxy_delay"), 0));
-        }
-    }
-
     /// The node's end of a pod's veth. Linux's names of devices have 15 bytes.
     fn port_of(&self, pod: &str) -> String {
-        let prefix = if self.cni == Cni::Calico { "cali" } else { "veth" };
-        format!("{prefix}-{pod}").chars().take(15).collect()
+        format!("{}-{pod}", self.cni.port).chars().take(15).collect()
     }
 
-    fn iptables(&self, config: &Config, spec: &mut HostSpec) {
+    fn iptables(&self, config: &Config, kubelet: &str, spec: &mut HostSpec) {
         let text = first_iptables(config, Family::V4, &self.objects);
         spec.setup.push(Setup::Iptables(text));
-        jumps(&iptables_jumps(config, Family::V4), spec);
+        jumps(&iptables_jumps(config, Family::V4), kubelet, spec);
     }
 
     fn ipvs(&self, config: &Config, spec: &mut HostSpec) {
@@ -376,44 +342,15 @@ impl Kube {
         spec.setup.push(Setup::Ipset(text.ipset));
         spec.setup.push(Setup::Ipvsadm(text.virtual_servers));
         spec.setup.push(Setup::Iptables(text.iptables));
-        jumps(&ipvs_jumps(), spec);
+        jumps(&ipvs_jumps(), "", spec);
     }
 }
 
-/// What dockerd 18 loads when it starts, without a container that publishes a port.
-fn docker_rules(net: Ipv4Net) -> String {
-    let net = net.trunc();
-    format!(
-        "*nat
-:DOCKER - [0:0]
--A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
--A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
--A POSTROUTING -s {net} ! -o docker0 -j MASQUERADE
--A DOCKER -i docker0 -j RETURN
-COMMIT
-*filter
-:FORWARD DROP [0:0]
-:DOCKER - [0:0]
-:DOCKER-ISOLATION - [0:0]
-:DOCKER-USER - [0:0]
--A FORWARD -j DOCKER-USER
--A FORWARD -j DOCKER-ISOLATION
--A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A FORWARD -o docker0 -j DOCKER
--A FORWARD -i docker0 ! -o docker0 -j ACCEPT
--A FORWARD -i docker0 -o docker0 -j ACCEPT
--A DOCKER-ISOLATION -j RETURN
--A DOCKER-USER -j RETURN
-COMMIT
-"
-    )
-}
-
-/// kube-proxy makes these once, each if it is not there.
-fn jumps(text: &str, spec: &mut HostSpec) {
+/// kube-proxy makes these once, each if it is not there: the kubelet's text may have some already.
+fn jumps(text: &str, kubelet: &str, spec: &mut HostSpec) {
     for line in text.lines().filter(|l| !l.contains(" -N ")) {
         let words = line.strip_prefix("-t ").and_then(|l| l.split_once(' '));
-        if let Some((table, rule)) = words {
+        if let Some((table, rule)) = words.filter(|(_, rule)| !kubelet.lines().any(|l| l == *rule)) {
             spec.setup.push(rules(table, &[rule.to_owned()]));
         }
     }

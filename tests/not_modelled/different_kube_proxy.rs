@@ -1,0 +1,93 @@
+//! Where the rules are not those of the real kube-proxy.
+
+use cluster::kube_proxy::{Case, Change, Config, KubeProxy, Mode, SyncText, Version, iptables_jumps};
+use cluster::read_objects;
+
+const SERVICE: &str = "kind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, ports: [{port: 80, protocol: PROTO}]}\n";
+
+fn slice(protocol: &str, endpoints: usize) -> String {
+    let list: String =
+        (0..endpoints).map(|i| format!("- addresses: [10.1.{}.{}]\n", i / 250, i % 250)).collect();
+    format!(
+        "kind: EndpointSlice\nmetadata: {{name: web-1, labels: {{kubernetes.io/service-name: web}}}}\n\
+         addressType: IPv4\nports: [{{port: 8080, protocol: {protocol}}}]\nendpoints:\n{list}"
+    )
+}
+
+fn tell(proxy: &mut KubeProxy, text: &str) {
+    for object in read_objects(text).unwrap() {
+        proxy.apply(Change::Apply(Box::new(object)));
+    }
+}
+
+/// A kube-proxy after its first sync in a cluster with one Service.
+fn started(version: Version, mode: Mode, protocol: &str, endpoints: usize) -> KubeProxy {
+    let mut proxy = KubeProxy::new(Config { version, ..Config::default() }, Vec::new(), mode).unwrap();
+    tell(&mut proxy, &SERVICE.replace("PROTO", protocol));
+    tell(&mut proxy, &slice(protocol, endpoints));
+    proxy.sync();
+    proxy
+}
+
+fn sync(proxy: &mut KubeProxy) -> String {
+    match proxy.sync().remove(0).text {
+        SyncText::Iptables(text) | SyncText::Nftables(text) => text,
+        SyncText::Ipvs(text) => text.virtual_servers,
+    }
+}
+
+#[test]
+fn no_canary_chain_is_written() {
+    let case = Case::read(&SERVICE.replace("PROTO", "TCP")).unwrap();
+    let texts = case.record(None).unwrap().into_iter().map(|f| f.text).collect::<String>();
+    let jumps = iptables_jumps(&case.config, cluster::kube_proxy::Family::V4);
+    assert!(!texts.contains("CANARY") && !jumps.contains("CANARY"));
+}
+
+#[test]
+fn stale_chains_of_a_large_cluster_wait_forever() {
+    let mut proxy = started(Version::V1_35, Mode::Iptables, "TCP", 1003);
+    for endpoints in [1002, 1001, 1002] {
+        tell(&mut proxy, &slice("TCP", endpoints));
+        assert!(!sync(&mut proxy).contains("-X "), "{endpoints}");
+    }
+}
+
+#[test]
+fn stale_nftables_chains_are_never_deleted() {
+    let mut proxy = started(Version::V1_35, Mode::Nftables, "TCP", 2);
+    tell(&mut proxy, &slice("TCP", 1));
+    for _ in 0..3 {
+        let text = sync(&mut proxy);
+        assert!(
+            text.contains("flush chain ip kube-proxy endpoint-") && !text.contains("delete chain"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_removed_server_goes_at_once() {
+    let mut proxy = started(Version::V1_35, Mode::Ipvs, "TCP", 2);
+    tell(&mut proxy, &slice("TCP", 1));
+    assert_eq!(sync(&mut proxy), "-d -t 10.0.0.1:80 -r 10.1.0.1:8080\n");
+}
+
+#[test]
+fn services_are_written_in_the_order_of_their_names() {
+    let named = |name: &str| SERVICE.replace("web", name).replace("PROTO", "TCP");
+    let text = [named("b"), named("a"), named("c")].join("---\n");
+    let text = Case::read(&text).unwrap().record(Some(Mode::Iptables)).unwrap().remove(0).text;
+    let places = ["default/a ", "default/b ", "default/c "].map(|name| text.find(name).unwrap());
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
+fn only_udp_entries_are_deleted() {
+    use cluster::kube_proxy::Cleanup;
+    for (protocol, deletes) in [("UDP", true), ("SCTP", false), ("TCP", false)] {
+        let mut proxy = started(Version::V1_23, Mode::Iptables, protocol, 2);
+        tell(&mut proxy, &slice(protocol, 1));
+        assert_eq!(proxy.sync().remove(0).conntrack != Cleanup::Nothing, deletes, "{protocol}");
+    }
+}
