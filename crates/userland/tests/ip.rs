@@ -243,12 +243,17 @@ fn ip_refuses_what_it_does_not_know() {
         "expected one of on, off",
     );
     ip_refuses(
-        "ip link add v0 type vxlan",
-        "vxlan",
-        "\"vxlan\" is not modelled",
-        "expected one of veth, bridge, dummy",
+        "ip link add v0 type macvlan",
+        "macvlan",
+        "\"macvlan\" is not modelled",
+        "expected one of veth, bridge, dummy, vxlan, ipip",
     );
-    ip_refuses("ip link add v0", "v0", "a device without a type", "expected type veth or bridge or dummy");
+    ip_refuses(
+        "ip link add v0",
+        "v0",
+        "a device without a type",
+        "expected type veth or bridge or dummy or vxlan or ipip",
+    );
     ip_refuses(
         "ip link set averyveryverylongname up",
         "averyveryverylongname",

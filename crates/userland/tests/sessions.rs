@@ -39,16 +39,18 @@ fn steps(session: &str) -> Vec<Step> {
 }
 
 fn play(session: &str) -> usize {
-    let mut store = Store::default();
+    let mut v4 = Store::default();
+    let mut v6 = Store::default();
+    v6.family = Family::V6;
     let steps = steps(session);
     for step in &steps {
         let argv = shell_words(&step.command);
         let program = argv[0].replace("ip6tables", "iptables");
-        store.family = if program == argv[0] { Family::V4 } else { Family::V6 };
+        let store = if program == argv[0] { &mut v4 } else { &mut v6 };
         let mut out = match program.as_str() {
-            "iptables" => iptables(&mut store, &argv),
-            "iptables-save" => iptables_save(&mut store, &argv, "DATE"),
-            "iptables-restore" => iptables_restore(&mut store, &argv, &step.input),
+            "iptables" => iptables(store, &argv),
+            "iptables-save" => iptables_save(store, &argv, "DATE"),
+            "iptables-restore" => iptables_restore(store, &argv, &step.input),
             other => panic!("{other}"),
         };
         assert!(out.status != 0 || out.diagnostics.is_empty(), "{}", step.command);
@@ -71,6 +73,7 @@ macro_rules! sessions {
 
 sessions! {
     ip6tables "ip6tables" 127,
+    ip6tables_both "ip6tables-both" 13,
     rules_basic "rules-basic" 120,
     rules_ports "rules-ports" 123,
     rules_nat "rules-nat" 56,

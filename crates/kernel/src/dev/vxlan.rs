@@ -99,7 +99,7 @@ fn vxlan_xmit_one(ns: &mut Netns, skb: Skb, dev: DevId, remote: Ipv4Addr, cx: &m
     let Some(v) = ns.vxlan(dev) else { return Err(cx.drop(&skb, DropReason::DevDown)) };
     // udp_flow_src_port: packets of one flow stay together.
     let (low, high) = (u64::from(PORTS.0), u64::from(PORTS.1));
-    let port = low + (u64::from(flow_hash(&skb.frame)) * (high - low) >> 32);
+    let port = low + ((u64::from(flow_hash(&skb.frame)) * (high - low)) >> 32);
     let sport = u16::try_from(port).unwrap_or(PORTS.0);
     let frame = (*skb.frame).clone();
     let Some(payload) = (packet::Vxlan { vni: v.vni, frame }).to_bytes() else {

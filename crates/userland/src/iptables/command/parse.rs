@@ -30,6 +30,8 @@ pub(in crate::iptables) enum Op<'a> {
     Policy(Token<'a>, Token<'a>),
     Version,
     Help,
+    /// A line of a restore text that is for the program of the other family: it is passed over.
+    OtherFamily,
 }
 
 /// A rule number, from 1.
@@ -94,8 +96,8 @@ pub(in crate::iptables) fn parse<'a>(
     };
     while let Some(token) = parser.args.next() {
         parser.word(token)?;
-        // Help and version are printed at once, whatever else is wrong.
-        if let Some((_, op @ (Op::Version | Op::Help))) = parser.command {
+        // Help and version are printed at once, whatever else is wrong, and a line for others is read no further.
+        if let Some((_, op @ (Op::Version | Op::Help | Op::OtherFamily))) = parser.command {
             let (spec, format) = (Spec::default(), Format::default());
             return Ok(Command { op, table: TableId::Filter, spec, format, zero: false });
         }

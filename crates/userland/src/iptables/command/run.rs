@@ -72,7 +72,7 @@ impl Run<'_> {
             Op::DeleteChain(at) => self.delete_chains(draft, at.as_ref()),
             Op::Rename(old, new) => self.rename(draft, old, new),
             Op::Policy(at, policy) => self.policy(spec, draft, at, policy),
-            Op::List(..) | Op::ListRules(..) | Op::Version | Op::Help => Ok(()),
+            Op::List(..) | Op::ListRules(..) | Op::Version | Op::Help | Op::OtherFamily => Ok(()),
         }
     }
 

@@ -63,13 +63,18 @@ impl<'a> Parser<'a, '_> {
                 Ok(())
             }
             Key::Wait | Key::WaitInterval => self.wait(key, &value),
-            Key::Ipv6 if self.family == Family::V4 => {
-                Err(Fault::new("-6 before iptables' rule", "expected ip6tables, or a rule for IPv4")
-                    .says(ToolError::TryHelp))
+            Key::Ipv4 | Key::Ipv6 if (key == Key::Ipv6) == (self.family == Family::V6) => Ok(()),
+            Key::Ipv4 | Key::Ipv6 if matches!(self.mode, Mode::Restore(_)) => {
+                self.command = Some((key, Op::OtherFamily));
+                Ok(())
             }
-            Key::Ipv4 if self.family == Family::V6 => {
-                Err(Fault::new("-4 before ip6tables' rule", "expected iptables, or a rule for IPv6")
-                    .says(ToolError::TryHelp))
+            Key::Ipv4 | Key::Ipv6 => {
+                let (own, other) = (program(self.family), if key == Key::Ipv6 { "IPv6" } else { "IPv4" });
+                Err(Fault::new(
+                    format!("{own} with {}", token.text),
+                    format!("expected the program for {other}"),
+                )
+                .says(ToolError::TryHelp))
             }
             Key::Version | Key::Help if matches!(self.mode, Mode::Restore(_)) => Err(Fault::new(
                 format!("{} changes nothing", token.text),
