@@ -3,10 +3,12 @@
 //! The text form lives in `userland::nft`. A rule here is what nft lists: questions and actions in order, whose parts read the
 //! packet; the kernel's registers and byte orders are not modelled, what rules see and do is.
 
+mod action;
 mod data;
 #[cfg(feature = "nft")]
 mod do_chain;
 mod expr;
+mod fib;
 mod payload;
 mod ruleset;
 mod set;
@@ -16,7 +18,8 @@ mod table;
 pub use data::{Data, DataType};
 #[cfg(feature = "nft")]
 pub(crate) use do_chain::nft_do_chain;
-pub use expr::{BinaryOp, CtKey, Expr, Fib, FibResult, MetaKey, Stateful, has_ports, state_bit};
+pub use expr::{BinaryOp, CtKey, Expr, MetaKey, Stateful, has_ports, state_bit};
+pub use fib::{Fib, FibResult};
 pub use payload::{Field, Header};
 pub use ruleset::{NftBase, Nftables};
 pub use set::{Elem, ElemData, MapData, NftSet, SetRef, SetSpec};

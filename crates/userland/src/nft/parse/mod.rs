@@ -3,8 +3,10 @@
 mod command;
 mod elements;
 mod expr;
+mod nat;
 mod objects;
 mod rule;
+mod sets;
 mod stmt;
 
 pub(super) use command::Command;
