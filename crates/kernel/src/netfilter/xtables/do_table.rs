@@ -41,6 +41,7 @@ enum Flow {
 
 /// Walks the table's chain at this hook. Without a log only those rules are looked at that the packet can match. `Err` is why
 /// the table drops the packet.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn ipt_do_table(
     ns: &mut Netns,
     table: TableId,
