@@ -4,6 +4,7 @@
 
 mod kube_proxy;
 mod listings;
+mod sessions;
 
 use kernel::Instant;
 use kernel::netfilter::nftables::Nftables;

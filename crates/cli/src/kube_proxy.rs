@@ -117,6 +117,10 @@ pub fn read_case(path: &Path, which: &Which) -> Result<Case, String> {
 fn write(input: &Path, out: &Path, which: &Which) -> Result<(), String> {
     let case = read_case(input, which)?;
     let mode = which.mode;
+    if !case.recorded && case.configuration.is_none() && case.node.is_some() {
+        let cidrs: Vec<String> = case.config.cluster_cidrs.iter().map(ToString::to_string).collect();
+        say(&format!("there is no KubeProxyConfiguration: clusterCIDR is taken to be {}", cidrs.join(",")));
+    }
     for file in case.record(mode).map_err(|e| e.to_string())? {
         let path = out.join(&file.path);
         let folder = path.parent().unwrap_or(out);

@@ -210,7 +210,7 @@ fn kube_proxy_writes_a_record() {
 
     let out = run(&["--kube-version", "v1.17.3"]);
     assert!(out.status.success());
-    for mode in ["not written: mode ipvs", "not written: mode nftables of kube-proxy 1.17 is not modelled"] {
+    for mode in ["not written: mode ipvs", "not written: kube-proxy 1.17 has no mode nftables"] {
         assert!(stderr(&out).contains(mode), "{}", stderr(&out));
     }
     assert!(rules().contains("--comment \"shop/web: has no endpoints\""), "{}", rules());
@@ -220,7 +220,7 @@ fn kube_proxy_writes_a_record() {
         (&["--mode", "userspace"], "expected iptables, ipvs or nftables"),
         (
             &["--mode", "nftables", "--kube-version", "1.27"],
-            "mode nftables of kube-proxy 1.27 is not modelled: mode nftables came with 1.29; expected 1.35",
+            "kube-proxy 1.27 has no mode nftables, which came with 1.29; expected 1.35",
         ),
         (
             &["--mode", "nftables", "--kube-version", "1.30"],

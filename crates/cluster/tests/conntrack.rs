@@ -67,6 +67,15 @@ fn an_old_kube_proxy_runs_conntrack_for_each_endpoint_that_went() {
 }
 
 #[test]
+fn before_1_23_the_cluster_ip_is_forgotten_beside_a_node_port() {
+    let cleanup = after(Version::V1_17, &["1", "2"], |proxy| apply(proxy, &slice(&["2"])));
+    let commands = commands(&cleanup);
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    assert!(!commands.iter().any(|c| c.contains("10.96.0.7")), "{commands:?}");
+    assert!(commands.contains(&"conntrack -D -p udp --dport 30777 --dst-nat 10.244.1.1".to_owned()));
+}
+
+#[test]
 fn an_old_kube_proxy_forgets_what_was_refused_when_the_first_endpoint_comes() {
     let cleanup = after(Version::V1_30, &[], |proxy| apply(proxy, &slice(&["2"])));
     assert_eq!(

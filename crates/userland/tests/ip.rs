@@ -161,7 +161,7 @@ fn links() {
 
 #[test]
 fn ip_refuses_what_it_does_not_know() {
-    let objects = "expected one of address, addr, link, neighbor, neighbour, neigh, route, rule";
+    let objects = "expected one of address, addr, link, neighbor, neighbour, neigh, route, rule, tunnel";
     ip_refuses("ip foo", "foo", "unknown word \"foo\"", objects);
     ip_refuses("ip nexthop add id 1 dev eth0", "nexthop", "\"nexthop\" is not modelled", objects);
     ip_refuses(
@@ -243,12 +243,17 @@ fn ip_refuses_what_it_does_not_know() {
         "expected one of on, off",
     );
     ip_refuses(
-        "ip link add v0 type vxlan",
-        "vxlan",
-        "\"vxlan\" is not modelled",
-        "expected one of veth, bridge, dummy",
+        "ip link add v0 type macvlan",
+        "macvlan",
+        "\"macvlan\" is not modelled",
+        "expected one of veth, bridge, dummy, vxlan, ipip",
     );
-    ip_refuses("ip link add v0", "v0", "a device without a type", "expected type veth or bridge or dummy");
+    ip_refuses(
+        "ip link add v0",
+        "v0",
+        "a device without a type",
+        "expected type veth or bridge or dummy or vxlan or ipip",
+    );
     ip_refuses(
         "ip link set averyveryverylongname up",
         "averyveryverylongname",

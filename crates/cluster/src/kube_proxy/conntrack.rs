@@ -154,8 +154,11 @@ pub(super) fn cleanup(config: &Config, family: Family, ports: &Ports, delta: Opt
             .into_iter()
             .flat_map(|was| &was.endpoints)
             .filter(|e| serves(e) && !port.endpoints.iter().any(|now| now.text == e.text && serves(now)));
+        let by_port_alone = port.info.node_port != 0 && config.features().conntrack_port_or_ip;
         for e in gone {
-            addresses(port).for_each(|ip| clear(Addressed::Ip(ip), Some(e.ip)));
+            for ip in addresses(port).skip(usize::from(by_port_alone)) {
+                clear(Addressed::Ip(ip), Some(e.ip));
+            }
             if port.info.node_port != 0 {
                 clear(Addressed::Port(port.info.node_port), Some(e.ip));
             }
@@ -164,7 +167,7 @@ pub(super) fn cleanup(config: &Config, family: Family, ports: &Ports, delta: Opt
     if all.is_empty() { Cleanup::Nothing } else { Cleanup::Commands(all.into_iter().collect()) }
 }
 
-/// Where a Service port answers, but for node ports.
+/// Where a Service port answers, but for node ports: first the cluster IP.
 fn addresses(port: &Port) -> impl Iterator<Item = IpAddr> {
     let outside = port.info.external_ips.iter().chain(&port.info.load_balancer_vips).copied();
     core::iter::once(port.info.cluster_ip).chain(outside)

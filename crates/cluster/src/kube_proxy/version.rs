@@ -171,6 +171,8 @@ pub struct Features {
     pub large_cluster: bool,
     /// The whole conntrack table is held against the endpoints, where before `conntrack -D` was run for each address.
     pub conntrack_reconcile: bool,
+    /// For a Service with a node port, entries of a lost endpoint are looked for by that port and not by the cluster IP.
+    pub conntrack_port_or_ip: bool,
 }
 
 impl Features {
@@ -214,6 +216,7 @@ impl Features {
             hints_always: since(V1_35),
             large_cluster: since(V1_25),
             conntrack_reconcile: since(V1_35),
+            conntrack_port_or_ip: !since(V1_23),
         }
     }
 }

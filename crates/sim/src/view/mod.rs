@@ -33,6 +33,7 @@ pub use ct::{
     row_line, row_words,
 };
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
+#[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};
 pub use packets::{Flow, PacketInfo, packets};

@@ -9,9 +9,6 @@ mod print;
 mod rule_text;
 mod value;
 
-#[cfg(test)]
-mod tests;
-
 pub use print::NftFlags;
 
 use crate::diagnostic::{Diagnostic, Fault, q};
@@ -98,7 +95,7 @@ pub fn nft(nft: &mut Nftables, argv: &[String], stdin: &str, names: Names<'_>) -
             }
         }
     }
-    let joined = words.join(" ");
+    let joined = words.join(" ") + "\n";
     let (src, place) = if file { (stdin, Some("/dev/stdin")) } else { (joined.as_str(), None) };
     run(nft, src, place, flags, check, names)
 }
@@ -152,6 +149,7 @@ fn validate(copy: &Nftables, before: &Nftables, src: &str, names: Names<'_>) -> 
     let Some(e) = broken(copy) else { return Ok(()) };
     let mut again = before.clone();
     let mut parser = Parser::new(src, names, before)?;
+    parser.check_each = true;
     loop {
         let from = parser.here();
         if parser.command(&mut again)?.is_none() {
@@ -187,12 +185,7 @@ fn show(nft: &Nftables, command: &Command, flags: NftFlags, names: Names<'_>, ou
         |family: &NftFamily, table: &str, out: &mut String, show: &dyn Fn(&Printer<'_>, &mut String)| {
             if let Some(t) = nft.table(*family, table) {
                 let p = printer(t);
-                let head = Printer { flags: NftFlags { handles: flags.handles, ..flags }, ..p };
-                let _ = head;
                 out.push_str(&format!("table {} {} {{", t.family, t.name));
-                if flags.handles {
-                    out.push_str(&format!(" # handle {}", t.key.0));
-                }
                 out.push('\n');
                 show(&p, out);
                 out.push_str("}\n");

@@ -41,10 +41,7 @@ pub(crate) fn nft_do_chain(
             }
         };
         let rule = Rc::clone(rule);
-        let verdict = match run(ns, base, &at, &rule, skb, ctx, cx) {
-            Ok(verdict) => verdict,
-            Err(reason) => return Err(reason),
-        };
+        let verdict = run(ns, base, &at, &rule, skb, ctx, cx)?;
         at.next += 1;
         match verdict {
             NftVerdict::Continue => {}

@@ -240,7 +240,7 @@ fn ip_header(ip: &Ip) -> [u8; 20] {
     bytes[2..4].copy_from_slice(&(ip.total_len().min(65535) as u16).to_be_bytes());
     bytes[4..6].copy_from_slice(&ip.id.to_be_bytes());
     let flags = if ip.frag.df { 0x4000 } else { 0 } | if ip.frag.mf { 0x2000 } else { 0 };
-    bytes[6..8].copy_from_slice(&(flags | ip.frag.offset / 8).to_be_bytes());
+    bytes[6..8].copy_from_slice(&(flags | (ip.frag.offset / 8)).to_be_bytes());
     bytes[8] = ip.ttl;
     bytes[9] = ip.protocol().0;
     for (at, addr) in [(12, ip.src), (16, ip.dst)] {

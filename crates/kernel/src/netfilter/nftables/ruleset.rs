@@ -115,8 +115,11 @@ impl Nftables {
             if let Some(new) = base {
                 let same =
                     was.is_some_and(|b| (b.kind, b.hook, b.priority) == (new.kind, new.hook, new.priority));
-                if !same {
+                if was.is_none() {
                     return Err(NftError::Exists);
+                }
+                if !same {
+                    return Err(NftError::NotSupported);
                 }
                 if sets_policy && let Some(chain) = table.chain_mut(key) {
                     chain.base = was.map(|b| BaseChain { policy: new.policy, ..b });

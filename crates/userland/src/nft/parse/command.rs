@@ -3,8 +3,9 @@
 use super::objects::ChainSpec;
 use super::{Kind, Parsed, Parser};
 use crate::diagnostic::Diagnostic;
+use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nftables::{
-    ChainKey, NftError, NftFamily, NftTable, Nftables, RulePlace, SetSpec, Stmt,
+    ChainKey, ChainType, NftError, NftFamily, NftTable, Nftables, RulePlace, SetSpec, Stmt,
 };
 
 /// What a command asks to be shown; commands that change something have been done when they are read.
@@ -45,6 +46,7 @@ impl Parser<'_> {
         if self.at_eof() {
             return Ok(None);
         }
+        self.began = self.at;
         let word = self.peek();
         let verb = match word {
             "add" => Verb::Add,
@@ -235,8 +237,7 @@ impl Parser<'_> {
             self.at = *body;
             self.chain_rules(nft, (family, name, chain))?;
         }
-        // Lines with definitions that were put in move what stands behind.
-        self.at = after.max(self.at.min(after));
+        self.at = after;
         Ok(())
     }
 
@@ -336,8 +337,19 @@ impl Parser<'_> {
                 b
             })
         });
-        nft.add_chain(family, table, name, (base, sets_policy, comment), exclusive)
-            .map_err(|e| self.refused(at, e))
+        // nat has no business at forward, nor in front of conntrack; a chain of type route is one of output.
+        let out_of_place = base.is_some_and(|b| match b.kind {
+            ChainType::Filter => false,
+            ChainType::Nat => b.hook == InetHook::Forward || b.priority <= -200,
+            ChainType::Route => b.hook != InetHook::LocalOut,
+        });
+        if out_of_place {
+            return Err(self.refused(at, NftError::NotSupported));
+        }
+        nft.add_chain(family, table, name, (base, sets_policy, comment), exclusive).map_err(|e| match e {
+            NftError::NotSupported => self.blame_command(self.began, e),
+            e => self.refused(at, e),
+        })
     }
 
     fn chain(&mut self, verb: Verb, nft: &mut Nftables) -> Parsed<()> {
@@ -363,7 +375,7 @@ impl Parser<'_> {
             self.chain_head(&mut spec, family)?;
             self.need("}")?;
         }
-        self.need_table(nft, family, table, table_at)?;
+        self.known_table(nft, family, table, table_at)?;
         self.add_chain(nft, (family, table, name), spec, verb == Verb::Create, at)?;
         if let Some(body) = rules {
             self.at = body;
@@ -381,6 +393,16 @@ impl Parser<'_> {
         at: usize,
     ) -> Parsed<&'n mut NftTable> {
         nft.table_mut(family, name).ok_or_else(|| self.refused(at, NftError::NotFound))
+    }
+
+    /// A table that nft itself looks for, before it asks the kernel.
+    fn known_table(&self, nft: &Nftables, family: NftFamily, name: &str, at: usize) -> Parsed<()> {
+        if nft.table(family, name).is_some() {
+            return Ok(());
+        }
+        let mut d = self.refused(at, NftError::NotFound);
+        d.message = NftError::NotFound.to_string();
+        Err(d)
     }
 
     fn rename(&mut self, nft: &mut Nftables) -> Parsed<()> {
@@ -422,6 +444,10 @@ impl Parser<'_> {
                 Verb::Replace => place = RulePlace::Instead(handle),
                 _ => place = behind(handle),
             }
+            if !found.rules().iter().any(|r| r.handle == handle) {
+                let message = format!("Could not process rule: {}", NftError::NotFound);
+                return Err(self.wrong(handle_at - 1, message, help_for(NftError::NotFound)));
+            }
         } else if takes && self.take("index") {
             let n = self.number("a number")? as usize;
             let Some(rule) = found.rules().get(n) else {
@@ -429,7 +455,9 @@ impl Parser<'_> {
             };
             place = behind(rule.handle);
         } else if matches!(verb, Verb::Delete | Verb::Replace) {
-            return Err(self.unexpected("handle"));
+            let mut d = self.unexpected("handle");
+            d.message.push_str(", expecting handle");
+            return Err(d);
         }
         self.add_rule(nft, (family, table, chain), place, from)
     }
@@ -456,9 +484,15 @@ impl Parser<'_> {
                 t.make_dynamic(d.set);
             }
         }
-        t.add_rule(key, place, rule)
-            .map(|_| ())
-            .map_err(|e| self.wrong(from, format!("Could not process rule: {e}"), help_for(e)))
+        let says = |e| self.wrong(from, format!("Could not process rule: {e}"), help_for(e));
+        t.add_rule(key, place, rule).map_err(says)?;
+        if self.check_each
+            && let Err(e) = t.validate()
+        {
+            // A rule in a block is meant alone.
+            return Err(if from > self.began + 2 { says(e) } else { self.blame_command(self.began, e) });
+        }
+        Ok(())
     }
 
     // ------------------------------------------------------------------ sets
@@ -469,6 +503,9 @@ impl Parser<'_> {
         let table = self.name("the name of a table")?;
         let at = self.at;
         let name = self.name("the name of a set")?;
+        if verb != Verb::Delete {
+            self.known_table(nft, family, table, table_at)?;
+        }
         let t = self.need_table(nft, family, table, table_at)?;
         if verb == Verb::Delete {
             let Some((key, _)) = t.set(name) else { return Err(self.refused(at, NftError::NotFound)) };
@@ -552,14 +589,34 @@ impl Parser<'_> {
         {
             let message =
                 "You must add 'flags interval' to your set declaration if you want to add prefix elements";
-            return Err(self.wrong(*at, message, "expected a single key"));
+            let (start, end) = self.element_place(*at);
+            let fault = crate::diagnostic::Fault::new(message, "expected a single key");
+            return Err(super::blame(self.src, start, end, fault));
         }
         let now = self.names.now;
+        let set_is_interval = set.spec.interval;
         let Some(t) = nft.table_mut(family, table) else { return Ok(()) };
         for (elem, at) in elems {
-            t.add_elem(key, elem, exclusive, now).map_err(|e| self.refused(at, e))?;
+            let is_range = set_is_interval && !exclusive;
+            t.add_elem(key, elem, exclusive, now).map_err(|e| match e {
+                // nft itself looks at what there is.
+                NftError::Exists if is_range => {
+                    let (start, end) = self.element_place(at);
+                    let message = "interval overlaps with an existing one";
+                    let fault = crate::diagnostic::Fault::new(message, help_for(e));
+                    super::blame(self.src, start, end, fault)
+                }
+                e => self.refused(at, e),
+            })?;
         }
         Ok(())
+    }
+
+    /// The place of the key that begins at a token.
+    fn element_place(&self, at: usize) -> (usize, usize) {
+        let ends = |t: &super::Tok| matches!(self.text_of(*t), "," | "}" | ":" | "timeout" | "comment");
+        let after = self.toks.get(at..).and_then(|rest| rest.iter().position(ends)).unwrap_or(1);
+        (self.place(at).0, self.place(at + after.max(1) - 1).1)
     }
 
     fn delete_elements(
@@ -650,8 +707,7 @@ impl Parser<'_> {
         let from = self.at;
         self.skip_line_or_eof();
         let toks: Vec<_> = self.toks[from..self.at].iter().filter(|t| t.kind != Kind::End).copied().collect();
-        self.defines.retain(|(n, _)| *n != name);
-        self.defines.push((name, toks));
+        self.replace(&name, &toks);
         Ok(())
     }
 

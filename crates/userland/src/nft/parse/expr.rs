@@ -438,8 +438,8 @@ impl Parser<'_> {
             };
             let message = format!(
                 "datatype mismatch, expected {}, expression has type {}",
-                words(&set.spec.key),
-                words(types)
+                words(types),
+                words(&set.spec.key)
             );
             return Err(self.wrong(from, message, "expected a set of such keys"));
         }

@@ -24,7 +24,10 @@ pub(super) struct Parser<'a> {
     pub names: Names<'a>,
     toks: Vec<Tok>,
     at: usize,
-    defines: Vec<(String, Vec<Tok>)>,
+    /// Each rule is followed by a look at the whole table, to find the one with which it went wrong.
+    pub check_each: bool,
+    /// Where the command began that is being read.
+    began: usize,
     /// The tables before the text, and the handles that they had given out.
     old: Vec<(TableKey, u64)>,
 }
@@ -35,7 +38,7 @@ pub(super) type Parsed<T> = Result<T, Diagnostic>;
 impl<'a> Parser<'a> {
     pub fn new(src: &'a str, names: Names<'a>, nft: &Nftables) -> Parsed<Parser<'a>> {
         let old = nft.tables().iter().map(|t| (t.key, t.handles())).collect();
-        Ok(Parser { src, names, toks: lex(src)?, at: 0, defines: Vec::new(), old })
+        Ok(Parser { src, names, toks: lex(src)?, at: 0, check_each: false, began: 0, old })
     }
 
     // ------------------------------------------------------------------ tokens
@@ -112,11 +115,15 @@ impl<'a> Parser<'a> {
         let first =
             self.toks.get(from..).and_then(|rest| rest.iter().position(begins)).map_or(from, |n| from + n);
         let last = self.at.saturating_sub(1).max(first);
-        let last =
-            (first..=last).rev().find(|n| self.toks.get(*n).is_some_and(|t| begins(t))).unwrap_or(first);
+        let last = (first..=last).rev().find(|n| self.toks.get(*n).is_some_and(begins)).unwrap_or(first);
         let (start, end) = (self.place(first).0, self.place(last).1);
         let message = format!("Could not process rule: {e}");
-        blame(self.src, start, end, Fault::new(message, command::help_for(e)))
+        let mut d = blame(self.src, start, end, Fault::new(message, command::help_for(e)));
+        // To nft the end of the line belongs to the command.
+        if self.src.get(end..).is_some_and(|rest| rest.starts_with('\n')) {
+            d.span.len += 1;
+        }
+        d
     }
 
     fn not_modelled(&self, what: &str, known: &[&str]) -> Diagnostic {
@@ -222,23 +229,27 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `$NAME` becomes what it was defined as.
-    fn expand(&mut self) -> Parsed<()> {
-        while self.peek() == "$" {
-            let name = self.peek_at(1);
-            let Some((_, toks)) = self.defines.iter().find(|(n, _)| n == name) else {
-                let from = self.at;
-                self.at += 2;
-                return Err(self.wrong(
-                    from,
-                    format!("unknown identifier '{name}'"),
-                    "expected a defined name",
-                ));
-            };
-            let toks = toks.clone();
-            self.toks.splice(self.at..self.at + 2, toks);
+    /// A name that was not defined in front of it is none: those that were have been replaced.
+    fn expand(&self) -> Parsed<()> {
+        if self.peek() != "$" {
+            return Ok(());
         }
-        Ok(())
+        let (start, end) = self.place(self.at + 1);
+        let fault =
+            Fault::new(format!("unknown identifier '{}'", self.peek_at(1)), "expected a defined name");
+        Err(blame(self.src, start, end, fault))
+    }
+
+    /// `$NAME` means these tokens from here on.
+    fn replace(&mut self, name: &str, toks: &[Tok]) {
+        let mut at = self.at;
+        while at + 1 < self.toks.len() {
+            let is = |n: usize, text: &str| self.toks.get(n).is_some_and(|t| self.text_of(*t) == text);
+            if is(at, "$") && is(at + 1, name) {
+                self.toks.splice(at..at + 2, toks.iter().copied());
+            }
+            at += 1;
+        }
     }
 }
 

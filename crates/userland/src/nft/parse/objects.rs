@@ -1,7 +1,7 @@
 //! Declarations: what stands in the braces of a table, a chain or a set.
 
 use super::{Kind, Parsed, Parser, RuleCx};
-use crate::diagnostic::q;
+use crate::diagnostic::{Fault, q};
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nftables::{BaseChain, ChainType, DataType, MapData, NftFamily, NftTable, SetSpec};
 use kernel::netfilter::xtables::Verdict;
@@ -84,12 +84,12 @@ impl Parser<'_> {
     }
 
     fn hook_line(&mut self, family: NftFamily) -> Parsed<BaseChain> {
-        let from = self.at;
+        let first = self.at;
         let word = self.peek();
         let Some(kind) = ChainType::ALL.into_iter().find(|t| t.name() == word) else {
             self.at += 1;
-            let message = format!("unknown chain type {word}");
-            return Err(self.wrong(from, message, "expected filter, nat or route"));
+            let message = "unknown chain type";
+            return Err(self.wrong(first, message, "expected filter, nat or route"));
         };
         self.at += 1;
         self.need("hook")?;
@@ -100,7 +100,7 @@ impl Parser<'_> {
                 return Err(self.not_modelled(&format!("hook {word}"), &HOOKS.map(|(n, _)| n)));
             }
             self.at += 1;
-            let message = format!("unknown chain hook {word}");
+            let message = "unknown chain hook";
             return Err(self.wrong(
                 at,
                 message,
@@ -113,31 +113,23 @@ impl Parser<'_> {
         }
         self.need("priority")?;
         let priority = self.priority(hook, family)?;
-        let nowhere = match kind {
-            ChainType::Filter => false,
-            ChainType::Nat => hook == InetHook::Forward,
-            ChainType::Route => hook != InetHook::LocalOut,
-        };
-        if nowhere || kind == ChainType::Nat && priority <= -200 {
-            let message = "Could not process rule: Operation not supported";
-            let help = "expected nat at prerouting, input, output or postrouting behind conntrack, or route at output";
-            return Err(self.wrong(from, message, help));
-        }
         Ok(BaseChain::new(kind, hook, priority, Verdict::Accept))
     }
 
     /// `-110`, `filter`, `dstnat - 10`
     fn priority(&mut self, hook: InetHook, family: NftFamily) -> Parsed<i32> {
-        let from = self.at;
+        const INVALID: &str = "invalid priority expression value in this context.";
+        // The word itself belongs to what is wrong.
+        let from = self.at - 1;
         let word = self.peek();
         let named = PRIORITIES.into_iter().find(|(name, _)| *name == word);
         if let Some((name, base)) = named {
             self.at += 1;
             if !priority_fits(name, hook) {
                 let hook = HOOKS.iter().find(|(_, h)| *h == hook).map_or("", |(n, _)| n);
-                let message = format!("'{name}' is invalid priority in this context.");
-                let help = format!("expected a priority of hook {hook} in family {family}");
-                return Err(self.wrong(from, message, help));
+                let help =
+                    format!("expected a priority of hook {hook} in family {family}, which {name} is not");
+                return Err(self.wrong(from, INVALID, help));
             }
             let sign = if self.take("+") {
                 1
@@ -155,11 +147,10 @@ impl Parser<'_> {
             self.take("+");
         }
         if self.tok().kind == Kind::Word {
-            let message = format!("'{}' is invalid priority.", self.peek());
             self.at += 1;
             return Err(self.wrong(
                 from,
-                message,
+                INVALID,
                 "expected a number, or raw, mangle, dstnat, filter, security, srcnat",
             ));
         }
@@ -175,7 +166,11 @@ impl Parser<'_> {
                 self.at += 1;
                 spec.key = self.types()?;
                 if is_map {
-                    self.need(":")?;
+                    if !self.take(":") {
+                        let mut d = self.unexpected("a colon and what the map leads to");
+                        d.message.push_str(", expecting colon or .");
+                        return Err(d);
+                    }
                     spec.data = match self.take("verdict") {
                         true => MapData::Verdict,
                         false => MapData::Values(self.types()?),
@@ -280,15 +275,15 @@ impl Parser<'_> {
 
     /// What a set needs to be one.
     pub(super) fn check_set(&self, spec: &SetSpec, is_map: bool, from: usize) -> Parsed<()> {
+        let (start, end) = self.place(from);
+        let wrong =
+            |message: &str, help: &str| Err(super::blame(self.src, start, end, Fault::new(message, help)));
         if spec.key.is_empty() {
-            return Err(self.wrong(from, "set definition does not specify key", "expected a type or typeof"));
+            let word = if is_map { "map" } else { "set" };
+            return wrong(&format!("{word} definition does not specify key"), "expected a type or typeof");
         }
         if is_map && spec.data == MapData::None {
-            return Err(self.wrong(
-                from,
-                "map definition does not specify mapping data type",
-                "expected KEY : DATA",
-            ));
+            return wrong("map definition does not specify mapping data type", "expected KEY : DATA");
         }
         Ok(())
     }

@@ -243,7 +243,8 @@ fn bring_together(stmts: &mut Vec<Stmt>) {
 fn without_implied(mut stmts: Vec<Stmt>, family: NftFamily) -> Vec<Stmt> {
     bring_together(&mut stmts);
     let mut out: Vec<Option<Stmt>> = Vec::new();
-    let (mut protocol, mut net): (Option<(usize, u8)>, Option<(usize, Header)>) = (None, None);
+    let mut protocol: Option<(usize, u8)> = None;
+    let mut net: Option<(usize, Header)> = None;
     for mut stmt in stmts {
         if let Some((_, p)) = protocol {
             rename_ports(&mut stmt, p);

@@ -85,7 +85,7 @@ impl Parser<'_> {
             }
             "masquerade" | "redirect" => {
                 self.at += 1;
-                let ports = self.to_ports()?;
+                let ports = self.ports_after_to()?;
                 if ports.is_some() {
                     self.after_transport(from, out, rule)?;
                 }
@@ -140,6 +140,10 @@ impl Parser<'_> {
                         format!("expected a chain of the table; {} is none", q(name)),
                     ));
                 };
+                if chain.base.is_some() {
+                    let message = "Could not process rule: Operation not supported";
+                    return Err(self.wrong(from, message, "expected a chain without a hook"));
+                }
                 let key = chain.key;
                 return Ok(if word == "jump" { NftVerdict::Jump(key) } else { NftVerdict::Goto(key) });
             }
@@ -373,7 +377,7 @@ impl Parser<'_> {
     }
 
     /// `to :PORT[-PORT]`
-    fn to_ports(&mut self) -> Parsed<Option<(u16, u16)>> {
+    fn ports_after_to(&mut self) -> Parsed<Option<(u16, u16)>> {
         if !self.take("to") {
             return Ok(None);
         }
