@@ -36,6 +36,7 @@ pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut C
 }
 
 /// `nf_nat_inet_fn`
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn nf_nat_inet_fn(
     ns: &mut Netns,
     mut skb: Skb,
@@ -62,7 +63,7 @@ pub(crate) fn nf_nat_inet_fn(
     while let Some(func) = ns.hooks.nat(point, n).filter(|_| !initialized(ns, conn, manip)) {
         n += 1;
         let said = match func {
-            HookFn::Nft(base) => nft_do_chain(ns, base, &mut skb, ctx, cx),
+            &HookFn::Nft(base) => nft_do_chain(ns, base, &mut skb, ctx, cx),
             _ => ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx),
         };
         if let Err(reason) = said {
