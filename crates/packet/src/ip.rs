@@ -168,7 +168,7 @@ impl Ip {
     }
 
     /// Total length in bytes, IP header included.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub fn total_len(&self) -> usize {
         let header = if self.src.is_ipv4() { 20 } else { 40 };
         header

@@ -32,13 +32,13 @@ pub(crate) fn nf_hook(
         physout: skb.nf_bridge.and_then(|b| b.physout),
     };
     // That one comes first, and alone it does nothing here.
-    if first != HookFn::Sabotage || ns.hooks.get(point, 1).is_some() {
+    if !matches!(first, HookFn::Sabotage) || ns.hooks.get(point, 1).is_some() {
         cx.emit(skb.id, || What::Hook(ctx.clone()));
     }
     let mut n = 0;
     while let Some(func) = ns.hooks.get(point, n) {
         n += 1;
-        skb = match func {
+        skb = match *func {
             HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx)?,
             HookFn::Table(table) => table_hook(ns, table, skb, &ctx, cx)?,
             HookFn::Nat => nf_nat_ipv4_fn(ns, skb, &ctx, cx)?,
@@ -50,7 +50,7 @@ pub(crate) fn nf_hook(
                 cx.emit(skb.id, || What::HookSkipped(ctx.clone()));
                 return Ok(skb);
             }
-            _ => {
+            func => {
                 let skb = rare_hook(ns, func, skb, &ctx, cx)?;
                 // A datagram that was put together came in where its first fragment did.
                 ctx.physin = skb.nf_bridge.map(|b| b.physin);
@@ -91,7 +91,7 @@ fn nf_hook6(
         cx.emit(skb.id, || What::Hook(ctx.clone()));
     }
     let mut n = 0;
-    while let Some(func) = ns.hooks.get(point, n) {
+    while let Some(&func) = ns.hooks.get(point, n) {
         n += 1;
         skb = match func {
             HookFn::ConntrackIn => nf_conntrack_in(ns, skb, &ctx, cx)?,

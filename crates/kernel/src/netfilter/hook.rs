@@ -177,8 +177,8 @@ impl HookList {
 
     /// The `n`th that NAT asks at a hook.
     #[inline]
-    pub fn nat(&self, point: HookPoint, n: usize) -> Option<HookFn> {
-        self.nat[point.family as usize][point.hook as usize].get(n).map(|o| o.func)
+    pub fn nat(&self, point: HookPoint, n: usize) -> Option<&HookFn> {
+        self.nat[point.family as usize][point.hook as usize].get(n).map(|o| &o.func)
     }
 
     /// `nf_unregister_net_hook`
@@ -193,8 +193,8 @@ impl HookList {
 
     /// The function at place `n` of a hook's list.
     #[inline]
-    pub fn get(&self, point: HookPoint, n: usize) -> Option<HookFn> {
-        self.list(point).get(n).map(|o| o.func)
+    pub fn get(&self, point: HookPoint, n: usize) -> Option<&HookFn> {
+        self.list(point).get(n).map(|o| &o.func)
     }
 
     #[inline]

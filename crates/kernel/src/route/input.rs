@@ -16,6 +16,7 @@ pub(super) struct Decision<'a> {
 impl Netns {
     /// `ip_route_input`: decides for a packet that came in by `dev` and sets its `dst`. `Err` gives the packet back
     /// with the reason; the caller ends it, perhaps with an ICMP error.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn ip_route_input(
         &self,
         mut skb: Skb,

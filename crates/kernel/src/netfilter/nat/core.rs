@@ -36,6 +36,7 @@ pub(crate) fn nf_nat_ipv4_fn(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut C
 }
 
 /// `nf_nat_inet_fn`
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn nf_nat_inet_fn(
     ns: &mut Netns,
     mut skb: Skb,
@@ -59,19 +60,20 @@ pub(crate) fn nf_nat_inet_fn(
     // The first one that decides ends it.
     let point = HookPoint { family: ctx.family, hook: ctx.hook };
     let mut n = 0;
-    while let Some(func) = ns.hooks.nat(point, n).filter(|_| !initialized(ns, conn, manip)) {
+    while let Some(func) = ns.hooks.nat(point, n) {
         n += 1;
         let said = match func {
-            HookFn::Nft(base) => nft_do_chain(ns, base, &mut skb, ctx, cx),
+            &HookFn::Nft(base) => nft_do_chain(ns, base, &mut skb, ctx, cx),
             _ => ipt_do_table(ns, TableId::Nat, &mut skb, ctx, cx),
         };
         if let Err(reason) = said {
             return Err(cx.drop(&skb, reason));
         }
+        if initialized(ns, conn, manip) {
+            return nf_nat_packet(ns, skb, conn, info.dir, ctx, cx);
+        }
     }
-    if !initialized(ns, conn, manip)
-        && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)
-    {
+    if let Err(reason) = null_binding(ns, &skb, conn, manip, cx) {
         return Err(cx.drop(&skb, reason));
     }
     nf_nat_packet(ns, skb, conn, info.dir, ctx, cx)

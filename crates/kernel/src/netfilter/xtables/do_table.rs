@@ -41,6 +41,7 @@ enum Flow {
 
 /// Walks the table's chain at this hook. Without a log only those rules are looked at that the packet can match. `Err` is why
 /// the table drops the packet.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn ipt_do_table(
     ns: &mut Netns,
     table: TableId,
@@ -54,6 +55,18 @@ pub(crate) fn ipt_do_table(
     {
         return ends(said);
     }
+    every_rule(ns, table, skb, ctx, cx)
+}
+
+/// The same with a look at every rule.
+#[inline(never)]
+fn every_rule(
+    ns: &mut Netns,
+    table: TableId,
+    skb: &mut Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<(), DropReason> {
     let Some(rules) = ns.table_of(ctx.family, table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
     let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
     ends(match walk(ns, &rules, base, skb, ctx, cx) {
