@@ -9,6 +9,7 @@ use packet::{L4, Protocol};
 use sim::apps::Reply;
 use sim::{CloseHow, Outcome, Run, Scenario, Seen, ServerMode, ServerSpec, StepOutcome, Stimulus};
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 use workshop::kube::{self, Cni, Kube, Mode, Outside, PROFILES};
 
 const CLUSTER: &str = include_str!("data/cni/cluster.yaml");
@@ -239,4 +240,36 @@ fn flannels_devices_and_entries_as_the_tools_print_them() {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }
     assert!(nflab::cluster::text(&mut world, &kube, Some("nobody")).unwrap_err().contains("node-1"));
+}
+
+#[test]
+fn a_service_answers_in_every_mode_of_kube_proxy() {
+    // kubenet went with Kubernetes 1.24, before mode nftables came: its rules for host ports lead to kube-proxy's KUBE-MARK-MASQ.
+    for cni in PROFILES.iter().filter(|cni| cni.name != "kubenet") {
+        let saw = |mode, from: &str| {
+            let run = call(&ClusterOptions { mode, ..options(cni) }, from, (SERVICE, 80), 3);
+            // kube-proxy's own table, and none of its chains beside it.
+            let node = run.world.host_by_name("node-2").and_then(|id| run.world.host(id)).unwrap();
+            assert_eq!(node.nft.tables().is_empty(), mode != Mode::Nftables, "{}", cni.name);
+            seen(&run)
+        };
+        for from in ["far", "near"] {
+            let expected = saw(Mode::Iptables, from);
+            assert!(expected.is_some(), "{} from {from}", cni.name);
+            for mode in [Mode::Ipvs, Mode::Nftables] {
+                assert_eq!(saw(mode, from), expected, "{} from {from}, {mode:?}", cni.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mode_that_a_release_has_not_is_refused() {
+    let old = ClusterOptions {
+        mode: Mode::Nftables,
+        version: Version::from_str("1.27").unwrap(),
+        ..options(&Cni::BRIDGE)
+    };
+    let why = cluster(&old).boxes().unwrap_err();
+    assert!(why.starts_with("kube-proxy 1.27 has no mode nftables"), "{why}");
 }

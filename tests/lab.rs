@@ -245,6 +245,7 @@ fn a_quiet_run_ends_in_the_same_state() {
         assert_eq!(quiet.world.now(), explained.world.now(), "{name}");
         for (a, b) in explained.world.hosts().iter().zip(quiet.world.hosts()) {
             assert_eq!(a.ct.rows(explained.world.now()), b.ct.rows(quiet.world.now()), "{name}: {}", a.name);
+            assert_eq!(format!("{:?}", a.nft), format!("{:?}", b.nft), "{name}: {}", a.name);
             for table in TableId::ALL {
                 let counters =
                     |ns: &kernel::Netns| ns.table(table).map(|t| (t.policy.clone(), t.state.clone()));

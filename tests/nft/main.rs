@@ -5,6 +5,7 @@
 mod kube_proxy;
 mod listings;
 mod sessions;
+mod views;
 
 use kernel::Instant;
 use kernel::netfilter::nftables::Nftables;

@@ -220,3 +220,23 @@ fn vportctl_never_matches() {
     let rule = said.iter().find(|l| l.contains("vportctl")).unwrap();
     assert!(rule.starts_with("[0:0]"), "{rule}");
 }
+
+#[test]
+fn nft_tells_the_first_error() {
+    let text = "add rule ip no c accept\nadd rule ip no d accept\n";
+    let (status, said) = crate::say(&["nft", "-f", "-"], Some(text)).unwrap();
+    assert_eq!((status, said.matches("Error: ").count()), (1, 1), "{said}");
+}
+
+#[test]
+fn handles_of_a_refused_transaction_are_given_again() {
+    let mut pair = Pair::new();
+    let nft = |text: &str| serde_json::json!({ "do": "cmd", "host": "a", "argv": ["nft", "-f", "-"], "stdin": text });
+    pair.then(nft("table ip t {\n chain c { }\n}\n"));
+    pair.then(nft("add rule ip t c accept\nadd rule ip t no accept\n"));
+    pair.then(nft("add rule ip t c accept\n"));
+    let listed = pair.cmd("nft -a list ruleset");
+    let printed = pair.run().printed(listed);
+    // Linux: 3
+    assert!(printed.iter().any(|l| l == "\t\taccept # handle 2"), "{printed:?}");
+}

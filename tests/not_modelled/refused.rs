@@ -178,3 +178,41 @@ fn other_tunnels_and_their_options() {
         refused(&format!("ip link add t type ipip {option}"), "not modelled");
     }
 }
+
+/// The text fails, and the word that it fails for is named as not modelled.
+fn nft_refuses(text: &str, word: &str) {
+    let (status, said) = say(&["nft", "-f", "-"], Some(text)).unwrap();
+    assert_ne!(status, 0, "{text}: {said}");
+    assert!(said.contains("not modelled") && said.contains(word), "{text}: {said:?} does not name {word:?}");
+}
+
+#[test]
+fn other_parts_of_nftables() {
+    for family in ["arp", "bridge", "netdev"] {
+        nft_refuses(&format!("add table {family} t\n"), family);
+    }
+    for object in ["counter", "quota", "limit", "flowtable"] {
+        nft_refuses(&format!("add table ip t\nadd {object} ip t x\n"), object);
+    }
+    for command in ["monitor", "reset rules", "include \"x\"", "get element ip t s { 1.2.3.4 }"] {
+        nft_refuses(&format!("{command}\n"), command.split(' ').next().unwrap());
+    }
+    let in_rule = |rule: &str| {
+        format!("table ip t {{\n chain c {{ type filter hook input priority 0; {rule}; }}\n}}\n")
+    };
+    for (rule, word) in [
+        ("quota over 10 bytes drop", "quota"),
+        ("queue num 1", "queue"),
+        ("meta mark set jhash ip saddr mod 4", "jhash"),
+        ("meta priority set 1:2", "meta priority"),
+        ("ip ttl set 5", "setting this"),
+        ("ct helper \"ftp\" accept", "ct helper"),
+        ("limit rate 5 bytes/second accept", "bytes"),
+        ("icmp id 5 accept", "icmp id"),
+        ("@th,16,16 80 accept", "@"),
+    ] {
+        nft_refuses(&in_rule(rule), word);
+    }
+    let not_run = say(&["iptables-nft", "-L"], None).unwrap_err();
+    assert!(not_run.contains("iptables-nft"), "{not_run}");
+}

@@ -89,7 +89,7 @@ pub fn world(kube: &Kube) -> Result<World, String> {
 }
 
 /// What is asked on a node, and on a pod.
-const ON_NODE: [&[&str]; 8] = [
+const ON_NODE: [&[&str]; 9] = [
     &["ip", "addr", "show"],
     &["ip", "route", "show"],
     &["ip", "neigh", "show"],
@@ -98,6 +98,7 @@ const ON_NODE: [&[&str]; 8] = [
     &["ipset", "save"],
     &["ipvsadm", "-S", "-n"],
     &["iptables-save"],
+    &["nft", "-s", "list", "ruleset"],
 ];
 const ON_POD: [&[&str]; 2] = [&["ip", "addr", "show"], &["ip", "route", "show"]];
 

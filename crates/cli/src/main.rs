@@ -190,9 +190,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
                 mode: match mode {
                     Mode::Iptables => workshop::kube::Mode::Iptables,
                     Mode::Ipvs => workshop::kube::Mode::Ipvs,
-                    Mode::Nftables => {
-                        return Err("mode nftables makes no boxes yet; iptables and ipvs do".to_owned());
-                    }
+                    Mode::Nftables => workshop::kube::Mode::Nftables,
                 },
                 version: kube_version.unwrap_or_default(),
                 cluster_cidr,

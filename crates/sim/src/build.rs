@@ -180,6 +180,10 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
             Setup::Iptables(text) => {
                 restore_noflush(ns, text).map_err(|e| error(place("iptables"), e.message))?;
             }
+            #[cfg(feature = "nft")]
+            Setup::Nft(text) => {
+                operator::nft_load(ns, text).map_err(|e| error(place("nft"), e.to_string()))?;
+            }
         }
     }
     Ok(())

@@ -66,6 +66,9 @@ pub enum Setup {
     Ipvsadm(String),
     /// `iptables-restore --noflush`
     Iptables(String),
+    /// `nft -f -`
+    #[cfg(feature = "nft")]
+    Nft(String),
     /// A command line; it has to end well.
     Command {
         /// Who runs it.

@@ -43,6 +43,7 @@ pub use iptables::first_sync as first_iptables;
 pub use ipvs::{IpvsText, sync as ipvs};
 pub use jumps::{iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};
+pub use nftables::first_sync as first_nftables;
 pub use profile::HeldAgainst;
 pub use proxier::{KubeProxy, SyncText, Synced};
 pub use ruleset::{Fate, PlaceDiff, Ruleset, place_name};

@@ -5,7 +5,8 @@ use super::config::{Config, Family};
 use super::nft_port::{Writer, Written};
 use super::nft_setup::{node_port_ips, setup};
 use super::nft_table::{Claim, Container, Elements, TABLE, Table, ip};
-use super::tracker::{Delta, PortKey, Ports};
+use super::tracker::{Cache, Delta, PortKey, Ports};
+use crate::Objects;
 use core::fmt::Write;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,13 @@ pub(super) struct Nftables {
     foreign_sets: BTreeSet<String>,
     /// The base chains were made by this kube-proxy.
     synced: bool,
+}
+
+/// The first sync on a node where no kube-proxy was: the transaction.
+pub fn first_sync(config: &Config, family: Family, objects: &Objects) -> String {
+    let ports = Ports::all(config, family, &Cache::of(objects));
+    let cidrs: Vec<IpNet> = objects.service_cidrs.values().flat_map(|c| &c.cidrs).copied().collect();
+    Nftables::default().sync(config, &cidrs, family, &ports, None)
 }
 
 impl Nftables {

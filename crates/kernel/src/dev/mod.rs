@@ -127,10 +127,10 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
         cx.out.push(Output::Loopback(Box::new(skb)));
         return Ok(Delivery::Transmitted);
     }
-    if is_vxlan {
+    if cfg!(feature = "tunnels") && is_vxlan {
         return vxlan::vxlan_xmit(ns, skb, dev, cx);
     }
-    if let Some(tunnel) = ipip {
+    if let Some(tunnel) = ipip.filter(|_| cfg!(feature = "tunnels")) {
         return ipip::ipip_xmit(ns, skb, dev, tunnel, cx);
     }
     Ok(Delivery::Transmitted)

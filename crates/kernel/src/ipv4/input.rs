@@ -63,7 +63,9 @@ fn ip_local_deliver(ns: &mut Netns, skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Jo
         Some(L4::Other(Protocol::UDPLITE, _)) => udplite_rcv(ns, skb, cx),
         // The kernel reads them itself (igmp_rcv, pim_rcv_v1); nobody here is in a group or routes for one.
         Some(L4::Other(Protocol::IGMP | Protocol::PIM, _)) => Err(cx.drop(&skb, DropReason::NotForUs)),
-        Some(L4::Other(Protocol::IPIP, _)) if ns.has_ipip() => tunnel4_rcv(ns, skb, cx),
+        Some(L4::Other(Protocol::IPIP, _)) if cfg!(feature = "tunnels") && ns.has_ipip() => {
+            tunnel4_rcv(ns, skb, cx)
+        }
         _ if skb.ip().is_some_and(packet::Ip::is_malformed) => Err(cx.drop(&skb, DropReason::BadChecksum)),
         _ => {
             super::icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 2, None, cx);

@@ -194,7 +194,7 @@ pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey 
     if !udp.checksum_ok {
         return Err(cx.drop(&skb, DropReason::BadChecksum));
     }
-    if ns.vxlan_listens(udp.dport) {
+    if cfg!(feature = "tunnels") && ns.vxlan_listens(udp.dport) {
         return crate::dev::vxlan_rcv(ns, skb, cx);
     }
     let datagram = Datagram { from: (src, udp.sport), to: dst, payload: udp.payload.clone() };

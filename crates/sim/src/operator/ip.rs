@@ -263,6 +263,11 @@ fn add_vxlan(
 
 fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
     match command {
+        LinkCommand::Add(NewLink { kind: LinkKind::Vxlan(_) | LinkKind::Ipip(_), .. })
+            if !cfg!(feature = "tunnels") =>
+        {
+            Err("tunnels are no part of this build".to_owned())
+        }
         LinkCommand::Add(NewLink { name, address, mtu, kind: LinkKind::Vxlan(spec) }) => {
             add_vxlan(ns, name, *address, *mtu, spec)
         }

@@ -289,8 +289,8 @@ fn link_kind(words: &mut Words<'_>) -> Result<LinkKind, Diagnostic> {
                 words.blame(&t, fault)
             }
         },
-        "vxlan" => Ok(LinkKind::Vxlan(vxlan(words)?)),
-        "ipip" => Ok(LinkKind::Ipip(ipip(words)?)),
+        "vxlan" if cfg!(feature = "tunnels") => Ok(LinkKind::Vxlan(vxlan(words)?)),
+        "ipip" if cfg!(feature = "tunnels") => Ok(LinkKind::Ipip(ipip(words)?)),
         "veth" => {
             if !words.take("peer") {
                 return words.end().map(|()| LinkKind::Veth { peer: None, peer_address: None });

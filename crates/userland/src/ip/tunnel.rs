@@ -119,7 +119,8 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> 
     let name = words.device()?;
     let mut mode = false;
     if words.take("mode") {
-        words.choose("ipip", &[("ipip", ())], &["gre", "sit", "isatap", "vti", "ip6ip6", "ipip6", "any"])?;
+        let known: &[(&str, ())] = if cfg!(feature = "tunnels") { &[("ipip", ())] } else { &[] };
+        words.choose("ipip", known, &["gre", "sit", "isatap", "vti", "ip6ip6", "ipip6", "any"])?;
         mode = true;
     }
     let spec = ipip(words)?;

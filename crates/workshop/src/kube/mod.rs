@@ -7,7 +7,9 @@ mod cni;
 
 pub use cni::{Cni, PROFILES, profile};
 
-use cluster::kube_proxy::{Config, Family, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps};
+use cluster::kube_proxy::{
+    Config, Family, NotModelled, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps,
+};
 use cluster::object::{Node, Pod, TrafficPolicy};
 use cluster::{Object, Objects, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
@@ -34,6 +36,20 @@ pub enum Mode {
     Iptables,
     /// IPVS virtual servers.
     Ipvs,
+    /// A table of nf_tables.
+    #[cfg(feature = "nft")]
+    Nftables,
+}
+
+impl From<Mode> for cluster::kube_proxy::Mode {
+    fn from(mode: Mode) -> cluster::kube_proxy::Mode {
+        match mode {
+            Mode::Iptables => cluster::kube_proxy::Mode::Iptables,
+            Mode::Ipvs => cluster::kube_proxy::Mode::Ipvs,
+            #[cfg(feature = "nft")]
+            Mode::Nftables => cluster::kube_proxy::Mode::Nftables,
+        }
+    }
 }
 
 /// A cluster, and how its nodes are set up.
@@ -197,8 +213,12 @@ fn sysctl(key: &str, value: i64) -> (String, i64) {
 }
 
 impl Kube {
-    /// All boxes of the cluster. `Err` says what of the objects does not fit together.
+    /// All boxes of the cluster. `Err` says what of the objects does not fit together, or that this kube-proxy has no such mode.
     pub fn boxes(&self) -> Result<Boxes, String> {
+        let (version, mode) = (self.version, self.mode.into());
+        if !version.modes().contains(&mode) {
+            return Err(NotModelled { version, mode }.to_string());
+        }
         let mut out = Boxes::default();
         let mut lan = Vec::new();
         for outside in &self.outside {
@@ -310,6 +330,11 @@ impl Kube {
         match self.mode {
             Mode::Iptables => self.iptables(&config, &kubelet, &mut spec),
             Mode::Ipvs => self.ipvs(&config, &mut spec),
+            #[cfg(feature = "nft")]
+            Mode::Nftables => {
+                let text = cluster::kube_proxy::first_nftables(&config, Family::V4, &self.objects);
+                spec.setup.push(Setup::Nft(text));
+            }
         }
         (self.cni.after)(&view, &mut spec)?;
         if let Some(port) = self.tftp_rule {

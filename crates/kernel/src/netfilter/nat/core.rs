@@ -60,7 +60,7 @@ pub(crate) fn nf_nat_inet_fn(
     // The first one that decides ends it.
     let point = HookPoint { family: ctx.family, hook: ctx.hook };
     let mut n = 0;
-    while let Some(func) = ns.hooks.nat(point, n).filter(|_| !initialized(ns, conn, manip)) {
+    while let Some(func) = ns.hooks.nat(point, n) {
         n += 1;
         let said = match func {
             &HookFn::Nft(base) => nft_do_chain(ns, base, &mut skb, ctx, cx),
@@ -69,10 +69,11 @@ pub(crate) fn nf_nat_inet_fn(
         if let Err(reason) = said {
             return Err(cx.drop(&skb, reason));
         }
+        if initialized(ns, conn, manip) {
+            return nf_nat_packet(ns, skb, conn, info.dir, ctx, cx);
+        }
     }
-    if !initialized(ns, conn, manip)
-        && let Err(reason) = null_binding(ns, &skb, conn, manip, cx)
-    {
+    if let Err(reason) = null_binding(ns, &skb, conn, manip, cx) {
         return Err(cx.drop(&skb, reason));
     }
     nf_nat_packet(ns, skb, conn, info.dir, ctx, cx)
