@@ -14,6 +14,7 @@ A choice at random is made to fall (--choose K: the Kth of each chain's endpoint
 --random-fully draws make the scenario `nondeterministic`: records are the same if one renaming of ports makes them so; servers
 then only listen, as an echo that names the port would have another length. --kept-ports leaves --random-fully out of the rules.
 --load cmd loads the rules by `cmd iptables-legacy-restore`; then the recording does not know their text.
+--mode nftables takes nftables.transaction.txt, loaded by `cmd nft -f -`; there endpoints are taken in turn (`numgen inc`).
 """
 import argparse, ipaddress, json, os, re, subprocess, sys
 
@@ -103,6 +104,12 @@ def reached(text):
     return list(dict.fromkeys(out))
 
 
+def reached_nft(text):
+    """the same of a transaction of nft"""
+    found = re.findall(r"meta l4proto (\w+) dnat to ([0-9.]+):(\d+)", text)
+    return list(dict.fromkeys((proto, ip, int(port)) for proto, ip, port in found))
+
+
 def documents(folder):
     """(config, [objects of each sync])"""
     import yaml
@@ -136,22 +143,26 @@ def v4(a):
 
 
 class Scenario:
-    def __init__(self, folder, k=0, load="restore", ports=6, kept=False):
-        self.folder, self.k, self.load, self.ports = folder, k, load, ports
+    def __init__(self, folder, k=0, load="restore", ports=6, kept=False, mode="iptables"):
+        self.folder, self.k, self.load, self.ports, self.nft = folder, k, load, ports, mode == "nftables"
+        file = "nftables.transaction.txt" if self.nft else "iptables.txt"
         self.config, self.steps = documents(folder)
         self.name = os.path.basename(os.path.normpath(folder))
         self.sport = 40000
         self.stimuli = []
-        self.texts = [self.text("iptables.txt")]
+        self.texts = [self.text(file)]
         n = 2
-        while os.path.exists(os.path.join(folder, "step%d/iptables.txt" % n)):
-            self.texts.append(self.text("step%d/iptables.txt" % n))
+        while os.path.exists(os.path.join(folder, "step%d/%s" % (n, file))):
+            self.texts.append(self.text("step%d/%s" % (n, file)))
             n += 1
         if kept:
-            self.texts = [t.replace(" --random-fully", "") for t in self.texts]
-        self.random = any("--random-fully" in t for t in self.texts)
-        # A probability that a partial sync leaves alone was changed before: each chain alone is chosen from.
-        self.texts = [choose(t, k) for t in self.texts]
+            self.texts = [t.replace(" --random-fully", "").replace(" fully-random", "") for t in self.texts]
+        self.random = any("--random-fully" in t or "fully-random" in t for t in self.texts)
+        if self.nft:
+            self.texts = [t.replace("numgen random mod", "numgen inc mod") for t in self.texts]
+        else:
+            # A probability that a partial sync leaves alone was changed before: each chain alone is chosen from.
+            self.texts = [choose(t, k) for t in self.texts]
         self.local, self.remote, self.other = {}, {}, {}
         nodes = {}
         for objects in self.steps:
@@ -160,7 +171,7 @@ class Scenario:
                     for a in e["addresses"]:
                         nodes[a] = e.get("nodeName")
         for text in self.texts:
-            for proto, ip, port in reached(text):
+            for proto, ip, port in (reached_nft if self.nft else reached)(text):
                 mine = nodes.get(ip) == "node1"
                 there = ip.startswith("10.244.") or nodes.get(ip) and not ip.startswith("192.168.0.")
                 to = self.local if mine else self.remote if there else self.other
@@ -223,6 +234,9 @@ class Scenario:
                 self.send("client", OUTSIDE, NODE, spec["healthCheckNodePort"], "tcp")
 
     def rules(self, text):
+        if self.nft:
+            self.stimuli.append({"do": "cmd", "host": "node1", "argv": ["nft", "-f", "-"], "stdin": text})
+            return
         for n in dict.fromkeys(re.findall(r"--nfacct-name (\S+)", text)):
             self.stimuli.append({"do": "cmd", "host": "node1", "argv": ["nfacct", "add", n]})
         for t in (text, jumps(text)) if text is self.texts[0] else (text,):
@@ -384,11 +398,12 @@ def main():
     a.add_argument("--nflab", default="nflab")
     a.add_argument("--choose", type=int, default=0)
     a.add_argument("--load", choices=["restore", "cmd"], default="restore")
+    a.add_argument("--mode", choices=["iptables", "nftables"], default="iptables")
     a.add_argument("--kept-ports", action="store_true")
     a.add_argument("--ports", type=int, default=6, help="so many ports of Services at most are tried")
     a.add_argument("--size", type=int, default=12, help="packets of one scenario; in a long one sequence numbers come too near to each other")
     x = a.parse_args()
-    options = dict(k=x.choose, load=x.load, ports=x.ports, kept=x.kept_ports)
+    options = dict(k=x.choose, load=x.load, ports=x.ports, kept=x.kept_ports, mode=x.mode)
     if x.do == "make":
         json.dump(Scenario(x.case[0], **options).make(), open(x.output, "w"), indent=1)
         return 0

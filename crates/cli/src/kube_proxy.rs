@@ -196,8 +196,7 @@ fn changes(before: &Case, after: &Case) -> Vec<Change> {
     };
     let (old, new) = (state(before), state(after));
     let mut out = Vec::new();
-    for (key, object) in new.services.iter().filter(|(k, o)| old.services.get(*k) != Some(o)) {
-        let _ = key;
+    for (_, object) in new.services.iter().filter(|(k, o)| old.services.get(*k) != Some(o)) {
         out.push(Change::Apply(Box::new(cluster::Object::Service(object.clone()))));
     }
     for (_, object) in new.endpoint_slices.iter().filter(|(k, o)| old.endpoint_slices.get(*k) != Some(o)) {
