@@ -373,7 +373,8 @@ def run(cases, nflab, out, size, **options):
     same = total = packets = 0
     os.makedirs(out, exist_ok=True)
     for case in cases:
-        if not os.path.exists(os.path.join(case, "iptables.txt")):
+        file = "nftables.transaction.txt" if options.get("mode") == "nftables" else "iptables.txt"
+        if not os.path.exists(os.path.join(case, file)):
             continue
         try:
             whole = Scenario(case, **options).make()
