@@ -273,3 +273,35 @@ fn a_mode_that_a_release_has_not_is_refused() {
     let why = cluster(&old).boxes().unwrap_err();
     assert!(why.starts_with("kube-proxy 1.27 has no mode nftables"), "{why}");
 }
+
+#[test]
+fn the_nodes_kube_proxy_is_configured_as_the_cluster_says() {
+    let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    let yaml = format!("{CLUSTER}\n---\n{head}clusterCIDR: 10.128.0.0/9\niptables: {{masqueradeBit: 3}}\n");
+    let rules = |cluster_cidr| {
+        let options = ClusterOptions { cluster_cidr, ..options(&Cni::BRIDGE) };
+        let kube = nflab::cluster::kube(kube::objects(&yaml).unwrap(), &options).unwrap();
+        let mut world = nflab::cluster::world(&kube).unwrap();
+        nflab::cluster::text(&mut world, &kube, Some("node-1")).unwrap()
+    };
+    let text = rules(None);
+    assert!(text.contains("! -s 10.128.0.0/9 -d 10.96.0.80/32 -p tcp"), "{text}");
+    assert!(text.contains("-j MARK --set-xmark 0x8/0x8"), "{text}");
+    // The command line counts more.
+    assert!(rules(Some("10.244.0.0/16".parse().unwrap())).contains("! -s 10.244.0.0/16 -d 10.96.0.80/32"));
+}
+
+#[test]
+fn a_deployments_pods_stand_on_the_node_that_its_template_names() {
+    let yaml = format!(
+        "{CLUSTER}\n---\nkind: Deployment\napiVersion: apps/v1\nmetadata: {{name: a-rather-long-name}}\nspec:\n  replicas: 2\n  \
+         selector: {{matchLabels: {{app: x}}}}\n  template:\n    metadata: {{labels: {{app: x}}}}\n    spec: {{nodeName: node-1}}\n"
+    );
+    let mut objects = kube::objects(&yaml).unwrap();
+    assert_eq!(nflab::cluster::complete(&mut objects), Vec::<String>::new());
+    let kube = nflab::cluster::kube(objects, &options(&Cni::BRIDGE)).unwrap();
+    // Their devices have names of their own, though the pods' names begin alike.
+    let world = nflab::cluster::world(&kube).unwrap();
+    let pods = world.hosts().iter().filter(|ns| ns.name.starts_with("a-rather-long-name-")).count();
+    assert_eq!(pods, 2);
+}

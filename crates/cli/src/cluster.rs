@@ -1,7 +1,7 @@
 //! `nflab cluster`: a cluster's YAML as boxes, and what the usual tools print on each of them.
 
-use cluster::Objects;
 use cluster::kube_proxy::Version;
+use cluster::{Object, Objects, controllers};
 use ipnet::Ipv4Net;
 use kernel::NetnsId;
 use sim::{Scenario, World};
@@ -34,6 +34,15 @@ fn common(nets: &[Ipv4Net]) -> Option<Ipv4Net> {
     wider.map(|net| net.trunc()).find(|net| nets.iter().all(|n| net.contains(n)))
 }
 
+/// Lets the control plane do its work on what a YAML text gives: pods of Deployments, addresses, EndpointSlices. What is worth
+/// knowing about it.
+pub fn complete(objects: &mut Objects) -> Vec<String> {
+    let made = controllers::run(objects);
+    made.pods.into_iter().for_each(|pod| objects.apply(Object::Pod(pod)));
+    made.slices.into_iter().for_each(|slice| objects.apply(Object::EndpointSlice(slice)));
+    made.notes
+}
+
 /// The boxes of a cluster, from the objects of a YAML text.
 ///
 /// # Errors
@@ -49,6 +58,7 @@ pub fn kube(objects: Objects, options: &ClusterOptions) -> Result<Kube, String> 
         ipnet::IpNet::V6(_) => None,
     };
     let nets: Vec<Ipv4Net> = objects.nodes.values().flat_map(|n| n.pod_cidrs.iter().filter_map(v4)).collect();
+    let told = objects.kube_proxy.as_ref().and_then(|c| c.cluster_cidrs.iter().find_map(v4));
     let ips: Vec<Ipv4Addr> = objects
         .nodes
         .values()
@@ -67,7 +77,7 @@ pub fn kube(objects: Objects, options: &ClusterOptions) -> Result<Kube, String> 
         era: kernel::Era::default(),
         modules: kernel::Modules { br_netfilter: true, ..kernel::Modules::default() },
         cni: options.cni,
-        cluster_cidr: options.cluster_cidr.or_else(|| common(&nets)),
+        cluster_cidr: options.cluster_cidr.or(told).or_else(|| common(&nets)),
         nat_outgoing: options.nat_outgoing,
         hairpin: options.hairpin,
         promisc: options.promisc,

@@ -94,7 +94,7 @@ pub fn run(args: KubeProxyArgs) -> Result<String, String> {
 }
 
 /// What is worth knowing besides the result.
-fn say(note: &str) {
+pub fn say(note: &str) {
     // Nothing more can be done if standard error is closed.
     let _ = writeln!(std::io::stderr(), "nflab: {note}");
 }

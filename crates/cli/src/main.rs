@@ -99,13 +99,14 @@ enum Command {
         /// How pods are connected: the name of a profile.
         #[arg(long, default_value = "bridge", value_parser = workshop::kube::profile, value_name = "NAME")]
         cni: &'static workshop::kube::Cni,
-        /// kube-proxy's mode: iptables or ipvs.
-        #[arg(long, default_value = "iptables")]
-        mode: Mode,
+        /// kube-proxy's mode: iptables, ipvs or nftables. If not given: the KubeProxyConfiguration's; without one iptables.
+        #[arg(long)]
+        mode: Option<Mode>,
         /// Which kube-proxy and kubelet, such as 1.23 or v1.23.4; the newest if not given.
         #[arg(long, value_name = "VERSION")]
         kube_version: Option<Version>,
-        /// The pods' networks; if not given, the smallest network that holds all podCIDRs.
+        /// The pods' networks. If not given: the KubeProxyConfiguration's clusterCIDR; without one the smallest network that holds
+        /// all podCIDRs.
         #[arg(long, value_name = "CIDR")]
         cluster_cidr: Option<ipnet::Ipv4Net>,
         /// What pods send outside is not masqueraded (ipMasq, --ip-masq, natOutgoing off).
@@ -185,9 +186,13 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Cluster {
             input, cni, mode, kube_version, cluster_cidr, no_nat, hairpin_mode, node, ..
         } => {
+            let input = input.unwrap_or_default();
+            let objects =
+                workshop::kube::objects(&read(&input)?).map_err(|e| format!("{}: {e}", input.display()))?;
+            let told = objects.kube_proxy.as_ref().and_then(|c| c.mode);
             let options = ClusterOptions {
                 cni,
-                mode: match mode {
+                mode: match mode.or(told).unwrap_or_default() {
                     Mode::Iptables => workshop::kube::Mode::Iptables,
                     Mode::Ipvs => workshop::kube::Mode::Ipvs,
                     Mode::Nftables => workshop::kube::Mode::Nftables,
@@ -198,7 +203,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
                 hairpin: hairpin_mode == Some(HairpinMode::HairpinVeth),
                 promisc: hairpin_mode.map_or(cni.promisc, |m| m == HairpinMode::PromiscuousBridge),
             };
-            cluster_boxes(&input.unwrap_or_default(), &options, node.as_deref())
+            cluster_boxes(&input, objects, &options, node.as_deref())
         }
         Command::KubeProxy(args) => {
             print(&kube_proxy::run(args)?)?;
@@ -268,9 +273,19 @@ fn cluster_profiles() -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn cluster_boxes(input: &Path, options: &ClusterOptions, node: Option<&str>) -> Result<ExitCode, String> {
+fn cluster_boxes(
+    input: &Path,
+    mut objects: cluster::Objects,
+    options: &ClusterOptions,
+    node: Option<&str>,
+) -> Result<ExitCode, String> {
     let named = |e: String| format!("{}: {e}", input.display());
-    let objects = workshop::kube::objects(&read(input)?).map_err(named)?;
+    for kind in &objects.not_modelled {
+        kube_proxy::say(&named(kind.to_string()));
+    }
+    for note in nflab::cluster::complete(&mut objects) {
+        kube_proxy::say(&named(note));
+    }
     let kube = nflab::cluster::kube(objects, options).map_err(named)?;
     let mut world = nflab::cluster::world(&kube).map_err(named)?;
     print(&nflab::cluster::text(&mut world, &kube, node).map_err(named)?)?;

@@ -8,7 +8,7 @@ mod cni;
 pub use cni::{Cni, PROFILES, profile};
 
 use cluster::kube_proxy::{
-    Config, Family, NotModelled, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps,
+    Config, Family, LocalMode, NotModelled, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps,
 };
 use cluster::object::{Node, Pod, TrafficPolicy};
 use cluster::{Object, Objects, kubelet, read_objects};
@@ -318,8 +318,17 @@ impl Kube {
         (self.cni.before)(&view, &mut spec);
         spec.ip.push(route(everywhere(), self.gateway));
         (self.cni.routes)(&view, &mut spec)?;
-        let mut config = Config { version: self.version, nfacct: false, ..Config::default() }.on_node(node);
-        config.cluster_cidrs = self.cluster_cidr.map(IpNet::V4).into_iter().collect();
+        let given = self.objects.kube_proxy.as_deref();
+        let config = match given {
+            Some(given) => given.config(self.mode.into(), Some(node)),
+            None => Config::default().on_node(node),
+        };
+        let mut config =
+            Config { version: self.version, nfacct: false, node_name: node.metadata.name.clone(), ..config };
+        // What detectLocalMode NodeCIDR takes for local is the node's own.
+        if given.is_none_or(|c| c.detect_local_mode != LocalMode::NodeCidr) {
+            config.cluster_cidrs = self.cluster_cidr.map(IpNet::V4).into_iter().collect();
+        }
         if self.cni.bridge.is_some() {
             config.interface_ips.push(IpAddr::V4(gateway(net)));
         }
@@ -344,9 +353,12 @@ impl Kube {
         Ok(spec)
     }
 
-    /// The node's end of a pod's veth. Linux's names of devices have 15 bytes.
+    /// The node's end of a pod's veth. Linux's names of devices have 15 bytes; of a long name the end tells pods of one
+    /// Deployment apart.
     fn port_of(&self, pod: &str) -> String {
-        format!("{}-{pod}", self.cni.port).chars().take(15).collect()
+        let room = 14 - self.cni.port.len().min(14);
+        let end = pod.char_indices().rev().nth(room.saturating_sub(1)).map_or(0, |(at, _)| at);
+        format!("{}-{}", self.cni.port, pod.get(end..).unwrap_or_default())
     }
 
     fn iptables(&self, config: &Config, kubelet: &str, spec: &mut HostSpec) {

@@ -1,5 +1,6 @@
 //! Reading nft's language. Words are read one by one; what a value is depends on what stands in front of it.
 
+mod chain;
 mod command;
 mod elements;
 mod expr;
