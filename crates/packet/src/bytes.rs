@@ -218,6 +218,13 @@ impl Ip {
         Ip::parse_quoted(b.get(..total)?)
     }
 
+    /// Header and payload of either family, the checksum of the header left out.
+    pub(crate) fn bytes_without_checksum(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.total_len());
+        self.write(&mut out);
+        out
+    }
+
     /// Header (without a checksum) and payload.
     fn write(&self, out: &mut Vec<u8>) {
         if let (IpAddr::V6(src), IpAddr::V6(dst)) = (self.src, self.dst) {

@@ -13,6 +13,7 @@ mod sctp;
 mod tcp;
 mod udp;
 mod vxlan;
+mod wire;
 
 pub use arp::{Arp, ArpOp};
 pub use bytes::set_ports;

@@ -19,6 +19,7 @@ mod names;
 pub mod nft;
 mod order;
 pub mod sysctl;
+pub mod tcpdump;
 mod words;
 
 pub use diagnostic::{Details, Diagnostic, Fault, Span, ToolError, Wrong};
