@@ -166,8 +166,8 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
         ns.add_ct_probe();
     }
     for setup in &spec.setup {
-        if let Setup::Command { shell, argv } = setup {
-            run(world, host, *shell, argv).map_err(|e| error(place(&argv.join(" ")), e))?;
+        if let Setup::Command { shell, argv, stdin } = setup {
+            run(world, host, *shell, argv, stdin.as_deref()).map_err(|e| error(place(&argv.join(" ")), e))?;
             continue;
         }
         let Some(ns) = world.host_mut(host) else { return Ok(()) };
@@ -190,8 +190,14 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
 }
 
 /// A command that sets a box up. `Err` is what it says when it fails.
-fn run(world: &mut World, host: NetnsId, shell: Shell, argv: &[String]) -> Result<(), String> {
-    let output = shell(world, host, argv, None)?;
+fn run(
+    world: &mut World,
+    host: NetnsId,
+    shell: Shell,
+    argv: &[String],
+    stdin: Option<&str>,
+) -> Result<(), String> {
+    let output = shell(world, host, argv, stdin)?;
     if output.status == 0 { Ok(()) } else { Err(output.stderr.join("\n")) }
 }
 

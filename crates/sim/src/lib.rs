@@ -17,7 +17,7 @@ mod world;
 pub use apps::{AppEvent, Outcome};
 pub use build::BuildError;
 pub use log::{Entry, EventId, Log, Seen};
-pub use run::{Run, StepOutcome, StepRecord};
+pub use run::{Run, Running, StepOutcome, StepRecord};
 pub use scenario::{
     BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Stimulus,
 };

@@ -64,6 +64,63 @@ pub struct Run {
     pub steps: Vec<StepRecord>,
 }
 
+/// A scenario that is being run, step by step.
+#[derive(Debug)]
+pub struct Running<'s> {
+    scenario: &'s Scenario,
+    world: World,
+    steps: Vec<StepRecord>,
+    rules: Vec<Tables>,
+}
+
+impl<'s> Running<'s> {
+    fn new(scenario: &'s Scenario, mut world: World) -> Running<'s> {
+        // From here on the log listens.
+        world.listen();
+        let rules = world.hosts().iter().map(tables).collect();
+        Running { scenario, world, steps: Vec::new(), rules }
+    }
+
+    /// The world as it is now.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Does a stimulus, and waits until it is quiet. `index` is what the log calls it.
+    pub fn step(&mut self, index: usize, stimulus: &Stimulus) {
+        let host = stimulus.host().and_then(|h| self.world.host_by_name(h));
+        let scenario = self.scenario;
+        self.with(index, host, |world| match (stimulus.host(), host) {
+            (Some(name), None) => StepOutcome::Refused(format!("there is no host {name:?}")),
+            _ => scenario.perform(world, host.unwrap_or_default(), stimulus),
+        });
+        if let (Stimulus::Restore { .. }, Some(host)) = (stimulus, host)
+            && let (Some(known), Some(ns)) = (self.rules.get_mut(host.index()), self.world.host(host))
+            && let Some(last) = self.steps.last_mut()
+        {
+            *known = tables(ns);
+            last.rules.clone_from(&self.rules);
+        }
+    }
+
+    /// Does something that is not one stimulus, and waits until it is quiet.
+    pub fn with(&mut self, index: usize, host: Option<NetnsId>, act: impl FnOnce(&mut World) -> StepOutcome) {
+        let world = &mut self.world;
+        let first = end_of_log(world);
+        world.begin(host.unwrap_or_default(), index);
+        let outcome = act(world);
+        let settle = if self.scenario.settle_ms == 0 { SETTLE_MS } else { self.scenario.settle_ms };
+        world.settle(Duration::from_millis(settle));
+        let end = end_of_log(world);
+        self.steps.push(StepRecord { stimulus: index, first, end, outcome, rules: self.rules.clone() });
+    }
+
+    /// It is over.
+    pub fn finish(self) -> Run {
+        Run { world: self.world, steps: self.steps }
+    }
+}
+
 /// Every world begins with this seed unless its owner chooses another.
 const SEED: u64 = 1;
 /// A stimulus ends when so many milliseconds pass quietly, unless the scenario says otherwise.
@@ -88,33 +145,20 @@ impl Scenario {
         self.run_in(world)
     }
 
-    fn run_in(&self, mut world: World) -> Result<Run, BuildError> {
-        // From here on the log listens.
-        world.listen();
-        let mut steps = Vec::new();
-        let mut rules: Vec<Tables> = world.hosts().iter().map(tables).collect();
+    fn run_in(&self, world: World) -> Result<Run, BuildError> {
+        let mut running = Running::new(self, world);
         for (i, stimulus) in self.stimuli.iter().enumerate() {
-            steps.push(self.step(&mut world, i, stimulus, &mut rules));
+            running.step(i, stimulus);
         }
-        Ok(Run { world, steps })
+        Ok(running.finish())
     }
 
-    fn step(&self, world: &mut World, index: usize, stimulus: &Stimulus, rules: &mut [Tables]) -> StepRecord {
-        let first = end_of_log(world);
-        let host = stimulus.host().and_then(|h| world.host_by_name(h));
-        world.begin(host.unwrap_or_default(), index);
-        let outcome = match (stimulus.host(), host) {
-            (Some(name), None) => StepOutcome::Refused(format!("there is no host {name:?}")),
-            _ => self.perform(world, host.unwrap_or_default(), stimulus),
-        };
-        let settle = if self.settle_ms == 0 { SETTLE_MS } else { self.settle_ms };
-        world.settle(Duration::from_millis(settle));
-        if let (Stimulus::Restore { .. }, Some(host)) = (stimulus, host)
-            && let (Some(known), Some(ns)) = (rules.get_mut(host.index()), world.host(host))
-        {
-            *known = tables(ns);
-        }
-        StepRecord { stimulus: index, first, end: end_of_log(world), outcome, rules: rules.to_vec() }
+    /// Builds the world; what is done in it is told later, see [`Running::step`].
+    ///
+    /// # Errors
+    /// As for [`Scenario::run`].
+    pub fn begin(&self) -> Result<Running<'_>, BuildError> {
+        Ok(Running::new(self, build::build(self, SEED)?))
     }
 
     fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {

@@ -75,6 +75,8 @@ pub enum Setup {
         shell: Shell,
         /// Program and arguments.
         argv: Vec<String>,
+        /// Standard input.
+        stdin: Option<String>,
     },
 }
 
