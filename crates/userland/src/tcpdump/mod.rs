@@ -2,7 +2,9 @@
 //!
 //! [`Filter::parse`] reads an expression as libpcap 1.10 does, [`Filter::matches`] answers as its program would.
 
+mod arith;
 mod filter;
+mod id;
 mod lex;
 mod parse;
 

@@ -2,31 +2,25 @@
 //!
 //! `and` and `or` bind equally and from the left. An id without qualifiers takes those of the last head: `port 80 or 443`.
 
-use super::filter::{AddrOf, Arith, ArithOp, Dir, Expr, Group, Layer, Link, Relation, bits};
+use super::filter::{Arith, Dir, Expr, Group, Link, Relation};
+use super::id::{ethertype, ip_protocol};
 use super::lex::{Placed, Tok, lex, place, syntax};
-use crate::diagnostic::{Diagnostic, Fault, q};
-use crate::names::{protocols, services};
-use packet::{Family, Port, Protocol};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::diagnostic::{Diagnostic, Fault};
+use packet::Family;
 
 /// Parentheses and negations may be nested this deep.
 const DEPTH: usize = 64;
 
-const PORT_PROTOCOLS: &[Protocol] = &[Protocol::TCP, Protocol::UDP, Protocol::SCTP];
-
-/// How tightly an operator without a place binds to what is before it.
-const LOOSE: u8 = 9;
-
 /// The qualifiers in front of an id.
 #[derive(Clone, Copy, Debug, Default)]
-struct Head {
-    proto: Option<&'static str>,
-    dir: Option<Dir>,
-    kind: Option<Kind>,
+pub(super) struct Head {
+    pub(super) proto: Option<&'static str>,
+    pub(super) dir: Option<Dir>,
+    pub(super) kind: Option<Kind>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Host,
     Net,
     Port,
@@ -34,13 +28,13 @@ enum Kind {
     Proto,
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    tokens: Vec<Placed<'a>>,
-    at: usize,
-    head: Option<Head>,
-    link: Link,
-    depth: usize,
+pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
+    pub(super) tokens: Vec<Placed<'a>>,
+    pub(super) at: usize,
+    pub(super) head: Option<Head>,
+    pub(super) link: Link,
+    pub(super) depth: usize,
 }
 
 pub(crate) fn parse(text: &str, link: Link) -> Result<Option<Expr>, Diagnostic> {
@@ -55,47 +49,6 @@ pub(crate) fn parse(text: &str, link: Link) -> Result<Option<Expr>, Diagnostic> 
     }
 }
 
-/// The EtherType of a name (libpcap, nametoaddr.c).
-fn ethertype(name: &str) -> Option<u16> {
-    Some(match name {
-        "ip" => 0x0800,
-        "arp" => 0x0806,
-        "rarp" => 0x8035,
-        "ip6" => 0x86dd,
-        "vlan" => 0x8100,
-        "loopback" => 0x9000,
-        _ => return None,
-    })
-}
-
-/// The number of a protocol above IP that is a word of the language.
-fn ip_protocol(word: &str) -> Option<u8> {
-    Some(match word {
-        "icmp" => 1,
-        "igmp" => 2,
-        "tcp" => 6,
-        "igrp" => 9,
-        "udp" => 17,
-        "esp" => 50,
-        "ah" => 51,
-        "icmp6" => 58,
-        "pim" => 103,
-        "vrrp" | "carp" => 112,
-        "sctp" => 132,
-        _ => return None,
-    })
-}
-
-/// The port behind a name, and whose it is: of one protocol, or of all (`pcap_nametoport`).
-fn service(name: &str) -> Option<(Port, &'static [Protocol])> {
-    match (services::service(name, Protocol::TCP), services::service(name, Protocol::UDP)) {
-        (Some(t), Some(u)) if t == u => Some((t, PORT_PROTOCOLS)),
-        (Some(t), _) => Some((t, &[Protocol::TCP])),
-        (None, Some(u)) => Some((u, &[Protocol::UDP])),
-        (None, None) => None,
-    }
-}
-
 fn and(a: Expr, b: Expr) -> Expr {
     Expr::And(Box::new(a), Box::new(b))
 }
@@ -105,55 +58,55 @@ fn or(a: Expr, b: Expr) -> Expr {
 }
 
 impl<'a> Parser<'a> {
-    fn tok(&self, ahead: usize) -> Option<&Tok<'a>> {
+    pub(super) fn tok(&self, ahead: usize) -> Option<&Tok<'a>> {
         self.tokens.get(self.at + ahead).map(|p| &p.tok)
     }
 
-    fn is_op(&self, ahead: usize, op: &str) -> bool {
+    pub(super) fn is_op(&self, ahead: usize, op: &str) -> bool {
         matches!(self.tok(ahead), Some(Tok::Op(o)) if *o == op)
     }
 
-    fn is_word(&self, word: &str) -> bool {
+    pub(super) fn is_word(&self, word: &str) -> bool {
         matches!(self.tok(0), Some(Tok::Word(w)) if *w == word)
     }
 
-    fn take_op(&mut self, op: &str) -> bool {
+    pub(super) fn take_op(&mut self, op: &str) -> bool {
         let is = self.is_op(0, op);
         self.at += usize::from(is);
         is
     }
 
-    fn take_word(&mut self, word: &str) -> bool {
+    pub(super) fn take_word(&mut self, word: &str) -> bool {
         let is = self.is_word(word);
         self.at += usize::from(is);
         is
     }
 
-    fn need_op(&mut self, op: &'static str) -> Result<(), Diagnostic> {
+    pub(super) fn need_op(&mut self, op: &'static str) -> Result<(), Diagnostic> {
         if self.take_op(op) { Ok(()) } else { Err(self.unexpected(format!("expected \"{op}\""))) }
     }
 
     /// What stands here does not belong here.
-    fn unexpected(&self, help: impl Into<String>) -> Diagnostic {
+    pub(super) fn unexpected(&self, help: impl Into<String>) -> Diagnostic {
         let end = self.text.len();
         let (from, to) = self.tokens.get(self.at).map_or((end, end), |p| (p.start, p.end));
         syntax(self.text, from, to, help)
     }
 
     /// A fault of the token before this one.
-    fn blame(&self, fault: Fault) -> Diagnostic {
+    pub(super) fn blame(&self, fault: Fault) -> Diagnostic {
         let last = self.at.checked_sub(1).and_then(|i| self.tokens.get(i));
         let (from, to) = last.map_or((0, 0), |p| (p.start, p.end));
         place(self.text, from, to, fault)
     }
 
     /// The words of the tool, and what was expected.
-    fn refuse(&self, says: impl Into<String>, help: impl Into<String>) -> Diagnostic {
+    pub(super) fn refuse(&self, says: impl Into<String>, help: impl Into<String>) -> Diagnostic {
         let says = says.into();
         self.blame(Fault::new(says.clone(), help).usage(says))
     }
 
-    fn deeper(&mut self) -> Result<(), Diagnostic> {
+    pub(super) fn deeper(&mut self) -> Result<(), Diagnostic> {
         self.depth += 1;
         if self.depth > DEPTH {
             return Err(self.unexpected(format!("expected at most {DEPTH} levels of parentheses")));
@@ -161,7 +114,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn expr(&mut self) -> Result<Expr, Diagnostic> {
+    pub(super) fn expr(&mut self) -> Result<Expr, Diagnostic> {
         let mut left = self.term()?;
         loop {
             let joined = if self.take_op("and") {
@@ -181,7 +134,7 @@ impl<'a> Parser<'a> {
     }
 
     /// True if what follows is an id without qualifiers, and not arithmetic.
-    fn id_is_next(&self) -> bool {
+    pub(super) fn id_is_next(&self) -> bool {
         let mut ahead = 0;
         while self.is_op(ahead, "not") || self.is_op(ahead, "(") {
             ahead += 1;
@@ -198,21 +151,21 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn relation_follows(&self, mut ahead: usize) -> bool {
+    pub(super) fn relation_follows(&self, mut ahead: usize) -> bool {
         while self.is_op(ahead, ")") {
             ahead += 1;
         }
         !matches!(self.tok(ahead), None | Some(Tok::Op("and" | "or")))
     }
 
-    fn term(&mut self) -> Result<Expr, Diagnostic> {
+    pub(super) fn term(&mut self) -> Result<Expr, Diagnostic> {
         self.deeper()?;
         let term = self.term_inside();
         self.depth -= 1;
         term
     }
 
-    fn term_inside(&mut self) -> Result<Expr, Diagnostic> {
+    pub(super) fn term_inside(&mut self) -> Result<Expr, Diagnostic> {
         if self.take_op("not") {
             return Ok(Expr::Not(Box::new(self.term()?)));
         }
@@ -231,7 +184,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `less N`, `greater N`.
-    fn sized(&mut self) -> Result<Option<Expr>, Diagnostic> {
+    pub(super) fn sized(&mut self) -> Result<Option<Expr>, Diagnostic> {
         let relation = match self.tok(0) {
             Some(Tok::Word("less")) => Relation::LessEqual,
             Some(Tok::Word("greater")) => Relation::GreaterEqual,
@@ -249,7 +202,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Qualifiers and what they are about.
-    fn headed(&mut self) -> Result<Expr, Diagnostic> {
+    pub(super) fn headed(&mut self) -> Result<Expr, Diagnostic> {
         let begin = self.at;
         let mut head = Head::default();
         if let Some(Tok::Word(w)) = self.tok(0)
@@ -290,11 +243,11 @@ impl<'a> Parser<'a> {
         self.id(head)
     }
 
-    fn id_follows(&self) -> bool {
+    pub(super) fn id_follows(&self) -> bool {
         matches!(self.tok(0), Some(Tok::Number(_) | Tok::Dotted(_) | Tok::V6(_) | Tok::Mac(_) | Tok::Name(_)))
     }
 
-    fn direction(&mut self) -> Result<Option<Dir>, Diagnostic> {
+    pub(super) fn direction(&mut self) -> Result<Option<Dir>, Diagnostic> {
         let first = if self.take_word("src") {
             Dir::Src
         } else if self.take_word("dst") {
@@ -317,7 +270,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `broadcast`, `ip multicast`
-    fn group(&self, proto: Option<&str>, word: &str, ether: Group) -> Result<Expr, Diagnostic> {
+    pub(super) fn group(&self, proto: Option<&str>, word: &str, ether: Group) -> Result<Expr, Diagnostic> {
         match (proto, ether) {
             (None | Some("ether"), _) if self.link != Link::Ethernet => {
                 Err(self.refuse("not a broadcast link", "expected a capture of one device"))
@@ -340,7 +293,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A protocol by its name (`gen_proto_abbrev`).
-    fn abbreviation(&self, word: &str) -> Result<Expr, Diagnostic> {
+    pub(super) fn abbreviation(&self, word: &str) -> Result<Expr, Diagnostic> {
         if let Some(t) = ethertype(word) {
             return Ok(Expr::EtherType(t));
         }
@@ -356,14 +309,14 @@ impl<'a> Parser<'a> {
     }
 
     /// One id, or several in parentheses.
-    fn id(&mut self, head: Head) -> Result<Expr, Diagnostic> {
+    pub(super) fn id(&mut self, head: Head) -> Result<Expr, Diagnostic> {
         self.deeper()?;
         let id = self.id_inside(head);
         self.depth -= 1;
         id
     }
 
-    fn id_inside(&mut self, head: Head) -> Result<Expr, Diagnostic> {
+    pub(super) fn id_inside(&mut self, head: Head) -> Result<Expr, Diagnostic> {
         if self.take_op("not") {
             return Ok(Expr::Not(Box::new(self.id(head)?)));
         }
@@ -411,381 +364,5 @@ impl<'a> Parser<'a> {
                 Err(self.unexpected("expected a name or a number"))
             }
         }
-    }
-
-    // ------------------------------------------------------------------ addresses
-
-    fn address(&mut self, head: Head, kind: Kind, dir: Dir, tok: Tok<'_>) -> Result<Expr, Diagnostic> {
-        if let Tok::Mac(mac) = tok {
-            return match (head.proto, self.link) {
-                (Some("ether"), Link::Ethernet) => Ok(Expr::Mac(dir, mac)),
-                (Some("ether"), _) => Err(self.refuse(
-                    "ethernet addresses supported only on ethernet/FDDI/token ring/802.11/ATM LANE/Fibre Channel",
-                    "expected a capture of one device",
-                )),
-                _ => Err(self.refuse("ethernet address used in non-ether expression", "expected \"ether host MAC\"")),
-            };
-        }
-        if head.proto == Some("ether") {
-            return Err(match tok {
-                Tok::Name(name) => {
-                    self.refuse(format!("unknown ether host '{name}'"), "expected a MAC address")
-                }
-                _ => self.refuse("illegal link layer address", "expected a MAC address"),
-            });
-        }
-        let (addr, bits_given) = match tok {
-            Tok::Number(n) if kind == Kind::Net => {
-                // A number alone is the head of the address.
-                let zeros = if n == 0 { 32 } else { n.leading_zeros() / 8 * 8 };
-                let n = if n == 0 { 0 } else { n << zeros };
-                (IpAddr::V4(Ipv4Addr::from_bits(n)), if zeros == 32 { 32 } else { 32 - zeros })
-            }
-            Tok::Number(n) => (IpAddr::V4(Ipv4Addr::from_bits(n)), 32),
-            Tok::Dotted(text) => {
-                let (addr, len) = self.dotted(text)?;
-                (IpAddr::V4(addr), len)
-            }
-            Tok::V6(addr) => (IpAddr::V6(addr), 128),
-            Tok::Name(name) => {
-                let what = if kind == Kind::Net { "network" } else { "host" };
-                return Err(self.refuse(
-                    format!("unknown {what} '{name}'"),
-                    "expected an address; names are not looked up",
-                ));
-            }
-            _ => {
-                self.at -= 1;
-                return Err(self.unexpected("expected an address"));
-            }
-        };
-        let mask = self.mask(kind, addr, bits_given)?;
-        self.place_of(head, kind, dir, (addr, mask))
-    }
-
-    /// The parts of a dotted number, and how many bits they are.
-    fn dotted(&self, text: &str) -> Result<(Ipv4Addr, u32), Diagnostic> {
-        let parts: Vec<&str> = text.split('.').collect();
-        let expected = "expected up to four numbers below 256";
-        if parts.len() > 4 || parts.iter().any(|p| p.is_empty()) {
-            return Err(self.refuse(format!("unknown host '{text}'"), expected));
-        }
-        let mut value = 0_u32;
-        for part in &parts {
-            let Ok(n) = part.parse::<u8>() else {
-                return Err(self.refuse(format!("invalid IPv4 address '{text}'"), expected));
-            };
-            value = value << 8 | u32::from(n);
-        }
-        let len = 8 * u32::try_from(parts.len()).unwrap_or(4);
-        Ok((Ipv4Addr::from_bits(value.checked_shl(32 - len).unwrap_or(value)), len))
-    }
-
-    /// `/LENGTH`, `mask MASK`, or as many bits as were written.
-    fn mask(&mut self, kind: Kind, addr: IpAddr, given: u32) -> Result<u128, Diagnostic> {
-        let written = self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(0, |p| p.start);
-        let full = if addr.is_ipv4() { 32 } else { 128 };
-        let prefix = |len: u32| if len == 0 { 0 } else { u128::MAX << (128 - len) };
-        let mask = if self.take_op("/") {
-            let Some(Tok::Number(n)) = self.tok(0) else {
-                return Err(self.unexpected("expected the length of a prefix"));
-            };
-            let n = *n;
-            self.at += 1;
-            if n > full {
-                return Err(
-                    self.refuse(format!("mask length must be <= {full}"), format!("expected 0 to {full}"))
-                );
-            }
-            prefix(n)
-        } else if self.take_word("mask") {
-            let Some(Tok::Dotted(text)) = self.tok(0) else {
-                return Err(self.unexpected("expected a netmask"));
-            };
-            let text = *text;
-            self.at += 1;
-            let (mask, _) = self.dotted(text)?;
-            bits(mask.into())
-        } else {
-            return Ok(prefix(given));
-        };
-        if bits(addr) & !mask != 0 {
-            let end = self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(written, |p| p.end);
-            let what = self.text.get(written..end).unwrap_or_default();
-            let says = format!("non-network bits set in \"{what}\"");
-            return Err(self.refuse(says, "expected an address whose bits behind the mask are 0"));
-        }
-        if kind != Kind::Net {
-            return Err(self.refuse("Mask syntax for networks only", "expected \"net\" before a network"));
-        }
-        Ok(mask)
-    }
-
-    fn place_of(
-        &self,
-        head: Head,
-        kind: Kind,
-        dir: Dir,
-        (addr, mask): (IpAddr, u128),
-    ) -> Result<Expr, Diagnostic> {
-        let of = match (head.proto, addr) {
-            (None, _) => AddrOf::Any,
-            (Some("ip"), IpAddr::V4(_)) | (Some("ip6"), IpAddr::V6(_)) => AddrOf::Ip,
-            (Some("arp"), IpAddr::V4(_)) => AddrOf::Arp,
-            (Some("rarp"), IpAddr::V4(_)) => AddrOf::Rarp,
-            (Some("ip6"), IpAddr::V4(_)) => {
-                return Err(self.refuse("'ip6' modifier applied to ip host", "expected an IPv6 address"));
-            }
-            (Some(proto), IpAddr::V6(_)) => {
-                return Err(self
-                    .refuse(format!("'{proto}' modifier applied to ip6 host"), "expected an IPv4 address"));
-            }
-            (Some(proto), _) => {
-                let word = if kind == Kind::Net { "net" } else { "host" };
-                let help = format!("expected \"port\" after \"{proto}\", or \"ip {word}\"");
-                return Err(self.refuse(format!("'{proto}' modifier applied to {word}"), help));
-            }
-        };
-        Ok(Expr::Addr { of, dir, net: addr, mask })
-    }
-
-    // ------------------------------------------------------------------ ports and protocols
-
-    fn port_protocols(&self, head: Head, what: &str) -> Result<&'static [Protocol], Diagnostic> {
-        match head.proto {
-            None => Ok(PORT_PROTOCOLS),
-            Some("tcp") => Ok(&[Protocol::TCP]),
-            Some("udp") => Ok(&[Protocol::UDP]),
-            Some("sctp") => Ok(&[Protocol::SCTP]),
-            Some(_) => Err(self.refuse(
-                format!("illegal qualifier of '{what}'"),
-                "expected tcp, udp, sctp or nothing before it",
-            )),
-        }
-    }
-
-    fn port_number(&self, head: Head, dir: Dir, n: u32) -> Result<Expr, Diagnostic> {
-        let protos = self.port_protocols(head, "port")?;
-        match u16::try_from(n) {
-            Ok(port) => Ok(Expr::Port { protos, dir, low: port, high: port }),
-            Err(_) => {
-                Err(self.refuse(format!("illegal port number {n} > 65535"), "expected a number up to 65535"))
-            }
-        }
-    }
-
-    fn port_name(&self, head: Head, dir: Dir, name: &str) -> Result<Expr, Diagnostic> {
-        let protos = self.port_protocols(head, "port")?;
-        let Some((port, of)) = service(name) else {
-            let says = format!("unknown port '{name}'");
-            return Err(self.refuse(says, "expected a number or a name of /etc/services"));
-        };
-        let of = if of.len() > protos.len() { protos } else { of };
-        if head.proto.is_some() && !protos.iter().any(|p| of.contains(p)) {
-            let is = of.first().map_or("tcp".to_owned(), ToString::to_string);
-            return Err(
-                self.refuse(format!("port '{name}' is {is}"), format!("expected \"{is} port {name}\""))
-            );
-        }
-        Ok(Expr::Port { protos: of, dir, low: port, high: port })
-    }
-
-    fn port_range(&self, head: Head, dir: Dir, text: &str) -> Result<Expr, Diagnostic> {
-        let protos = self.port_protocols(head, "portrange")?;
-        // A name is that of one protocol, or of all.
-        let port = |word: &str| match word.parse() {
-            Ok(port) => Some((port, PORT_PROTOCOLS)),
-            Err(_) => service(word),
-        };
-        match text.split_once('-').and_then(|(a, b)| port(a).zip(port(b))) {
-            Some(((a, of), (b, also))) => {
-                let protos = if of == also && of.len() < protos.len() { of } else { protos };
-                Ok(Expr::Port { protos, dir, low: a.min(b), high: a.max(b) })
-            }
-            None if !text.contains('-') => self.port_name(head, dir, text),
-            None => {
-                Err(self
-                    .refuse(format!("unknown port in range '{text}'"), "expected two ports as in 1024-2048"))
-            }
-        }
-    }
-
-    fn proto(&self, head: Head, n: u32) -> Result<Expr, Diagnostic> {
-        let family = match head.proto {
-            None => None,
-            Some("ip") => Some(Family::V4),
-            Some("ip6") => Some(Family::V6),
-            Some("ether") => {
-                return Ok(u16::try_from(n).map_or(Expr::Never, Expr::EtherType));
-            }
-            Some("arp" | "rarp") => {
-                let says =
-                    format!("{} does not encapsulate another protocol", head.proto.unwrap_or_default());
-                return Err(self.refuse(says, "expected \"ip proto\", \"ip6 proto\" or \"ether proto\""));
-            }
-            Some(other) => {
-                return Err(self.refuse(
-                    format!("'{other} proto' is bogus"),
-                    "expected \"ip proto\", \"ip6 proto\" or \"ether proto\"",
-                ));
-            }
-        };
-        // A number above 255 is in no packet.
-        Ok(u8::try_from(n).map_or(Expr::Never, |n| Expr::Proto(family, n)))
-    }
-
-    fn proto_name(&self, head: Head, name: &str) -> Result<Expr, Diagnostic> {
-        if head.proto == Some("ether") {
-            return match ethertype(name) {
-                Some(t) => Ok(Expr::EtherType(t)),
-                None => Err(self.refuse(
-                    format!("unknown ether proto '{name}'"),
-                    "expected \\ip, \\ip6, \\arp or a number",
-                )),
-            };
-        }
-        match protocols::protocol(name) {
-            Some(p) => self.proto(head, u32::from(p.0)),
-            None => Err(self.refuse(
-                format!("unknown ip proto '{name}'"),
-                format!("expected a number or a name of /etc/protocols, not {}", q(name)),
-            )),
-        }
-    }
-
-    // ------------------------------------------------------------------ arithmetic
-
-    /// `ARITHMETIC RELATION ARITHMETIC`; `None` if it is something else, and then nothing is taken.
-    fn relation(&mut self) -> Result<Option<Expr>, Diagnostic> {
-        let begin = self.at;
-        // A protocol's name may begin both, and a parenthesis too.
-        let accessor = matches!(self.tok(0), Some(Tok::Word(_))) && self.is_op(1, "[");
-        let sure =
-            accessor || self.is_word("len") || matches!(self.tok(0), Some(Tok::Number(_) | Tok::Op("-")));
-        if !sure && !self.is_op(0, "(") {
-            return Ok(None);
-        }
-        let left = match self.arith(0) {
-            Ok(left) => left,
-            Err(e) if sure => return Err(e),
-            Err(_) => {
-                self.at = begin;
-                return Ok(None);
-            }
-        };
-        let relation = match self.tok(0) {
-            Some(Tok::Op("<")) => Relation::Less,
-            Some(Tok::Op("<=")) => Relation::LessEqual,
-            Some(Tok::Op(">")) => Relation::Greater,
-            Some(Tok::Op(">=")) => Relation::GreaterEqual,
-            Some(Tok::Op("=")) => Relation::Equal,
-            Some(Tok::Op("!=")) => Relation::NotEqual,
-            _ if sure => return Err(self.unexpected("expected one of <, <=, >, >=, =, !=")),
-            _ => {
-                self.at = begin;
-                return Ok(None);
-            }
-        };
-        self.at += 1;
-        let right = self.arith(0)?;
-        Ok(Some(Expr::Relation(left, relation, right)))
-    }
-
-    /// Operators by how tightly they bind. grammar.y gives `%` and `^` no place: whatever is before them, they take all that
-    /// follows.
-    fn operator(&self) -> Option<(ArithOp, u8)> {
-        let Some(Tok::Op(op)) = self.tok(0) else { return None };
-        Some(match *op {
-            "|" => (ArithOp::Or, 1),
-            "^" => (ArithOp::Xor, LOOSE),
-            "&" => (ArithOp::And, 2),
-            "<<" => (ArithOp::Shl, 3),
-            ">>" => (ArithOp::Shr, 3),
-            "+" => (ArithOp::Add, 4),
-            "-" => (ArithOp::Sub, 4),
-            "*" => (ArithOp::Mul, 5),
-            "/" => (ArithOp::Div, 5),
-            "%" => (ArithOp::Rem, LOOSE),
-            _ => return None,
-        })
-    }
-
-    fn arith(&mut self, least: u8) -> Result<Arith, Diagnostic> {
-        self.deeper()?;
-        let arith = self.arith_inside(least);
-        self.depth -= 1;
-        arith
-    }
-
-    fn arith_inside(&mut self, least: u8) -> Result<Arith, Diagnostic> {
-        let mut left = self.operand()?;
-        while let Some((op, tight)) = self.operator().filter(|(_, tight)| *tight > least) {
-            self.at += 1;
-            let right = self.arith(if tight == LOOSE { 0 } else { tight })?;
-            if matches!((op, &right), (ArithOp::Div | ArithOp::Rem, Arith::Number(0))) {
-                let says = if op == ArithOp::Div { "division by zero" } else { "modulus by zero" };
-                return Err(self.refuse(says, "expected another number"));
-            }
-            left = Arith::Op(Box::new(left), op, Box::new(right));
-        }
-        Ok(left)
-    }
-
-    fn operand(&mut self) -> Result<Arith, Diagnostic> {
-        if self.take_op("(") {
-            let inside = self.arith(0)?;
-            self.need_op(")")?;
-            return Ok(inside);
-        }
-        if self.take_op("-") {
-            return Ok(Arith::Minus(Box::new(self.arith(5)?)));
-        }
-        match self.tok(0) {
-            Some(Tok::Number(n)) => {
-                let n = *n;
-                self.at += 1;
-                Ok(Arith::Number(n))
-            }
-            Some(Tok::Word("len")) => {
-                self.at += 1;
-                Ok(Arith::Len)
-            }
-            Some(Tok::Word(word)) if self.is_op(1, "[") => {
-                let word = *word;
-                self.at += 2;
-                self.accessor(word)
-            }
-            _ => Err(self.unexpected("expected a number, \"len\" or an accessor such as tcp[13]")),
-        }
-    }
-
-    fn accessor(&mut self, word: &str) -> Result<Arith, Diagnostic> {
-        let layer = match (word, ethertype(word), ip_protocol(word)) {
-            ("ether" | "link", ..) => Layer::Link,
-            (_, Some(t), _) => Layer::Network(t),
-            ("icmp6", ..) => Layer::Icmp6,
-            ("esp" | "ah", ..) => {
-                return Err(self.refuse("unsupported index operation", "expected another protocol"));
-            }
-            (_, _, Some(n)) => Layer::Transport(n),
-            _ => return Err(self.unexpected("expected the name of a protocol before \"[\"")),
-        };
-        let offset = Box::new(self.arith(0)?);
-        let mut size = 1;
-        if self.take_op(":") {
-            let Some(Tok::Number(n)) = self.tok(0) else {
-                return Err(self.unexpected("expected 1, 2 or 4 bytes"));
-            };
-            let n = *n;
-            self.at += 1;
-            size = match n {
-                1 => 1,
-                2 => 2,
-                4 => 4,
-                _ => return Err(self.refuse("data size must be 1, 2, or 4", "expected 1, 2 or 4")),
-            };
-        }
-        self.need_op("]")?;
-        Ok(Arith::Load { layer, offset, size })
     }
 }
