@@ -10,7 +10,8 @@ pub use cni::{Cni, PROFILES, profile};
 use cluster::kube_proxy::{
     Config, Family, LocalMode, NotModelled, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps,
 };
-use cluster::object::{Node, Pod, TrafficPolicy};
+use cluster::object::{Node, Pod, TrafficPolicy, read_document};
+use cluster::yaml::Yaml;
 use cluster::{Object, Objects, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
@@ -134,6 +135,18 @@ fn all(list: Vec<Object>) -> Objects {
         objects.apply(object);
     }
     objects
+}
+
+/// The objects of YAML documents that have been read.
+///
+/// # Errors
+/// As for [`objects`].
+pub fn of_documents(documents: &[Yaml]) -> Result<Objects, String> {
+    let mut list = Vec::new();
+    for document in documents {
+        read_document(document, &mut list).map_err(|d| d.to_string())?;
+    }
+    Ok(all(list))
 }
 
 /// Sets `externalTrafficPolicy` of every Service.

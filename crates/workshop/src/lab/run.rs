@@ -104,6 +104,23 @@ impl Lab {
         Ok(LabRun { setting, stimuli, claims, goals, moments, run })
     }
 
+    /// The boxes in a setting, with the steps that are no affair of the cluster's.
+    ///
+    /// # Errors
+    /// As for [`Lab::run`].
+    pub fn scenario(&self, changes: &Setting) -> Result<Scenario, LabError> {
+        let setting = self.setting(changes)?;
+        let Made { mut scenario, .. } = self.make(&setting).map_err(LabError::Scenario)?;
+        let steps = self.steps.iter().filter(|s| s.when.met(&setting));
+        scenario.stimuli = steps
+            .filter_map(|step| match &step.act {
+                Act::Wait(ms) => Some(Stimulus::Sleep { ms: *ms }),
+                Act::Run(c) => stimulus(c),
+            })
+            .collect();
+        Ok(scenario)
+    }
+
     /// The boxes in a setting. `Err` says which of the lab's texts is wrong.
     fn make(&self, setting: &Setting) -> Result<Made, String> {
         let (files, mut documents): (Vec<Yaml>, Vec<Yaml>) =

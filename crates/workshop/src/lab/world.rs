@@ -1,6 +1,6 @@
 //! How the boxes of a lab are made.
 
-use crate::kube::{Cni, Kube, Mode, Outside, UPLINK};
+use crate::kube::{Cni, Kube, Mode, Outside, UPLINK, of_documents};
 use cluster::kube_proxy::Version;
 use cluster::yaml::Yaml;
 use cluster::{Object, Objects, controllers};
@@ -80,12 +80,7 @@ impl WorldSpec {
 
 /// The objects of these documents, with what controllers make of them. `Err` names what is wrong, or not modelled.
 pub(super) fn objects(documents: &[Yaml]) -> Result<Objects, String> {
-    let mut list = Vec::new();
-    for document in documents {
-        cluster::object::read_document(document, &mut list).map_err(|e| e.to_string())?;
-    }
-    let mut objects = Objects::default();
-    list.into_iter().for_each(|object| objects.apply(object));
+    let mut objects = of_documents(documents)?;
     if let Some(other) = objects.not_modelled.first() {
         return Err(other.to_string());
     }
