@@ -1,6 +1,6 @@
 //! The events of a run that are of a kind.
 
-use super::words::{fits, has, word};
+use super::words::{fits, has, reason_name, word};
 use super::{Happening, Kind};
 use kernel::event::{RuleOutcome, What};
 use kernel::netfilter::xtables::{Rule, RuleSet, TableId};
@@ -95,7 +95,7 @@ fn is(world: &World, e: &Entry, kind: &Kind) -> bool {
             dir.is_none_or(|d| d.has(*way)) && dev.as_ref().is_none_or(named) && filter.matches(frame)
         }
         (Kind::Dropped(reason), Some(What::Drop { reason: why, .. })) => {
-            reason.as_ref().is_none_or(|r| format!("{why:?}").split('(').next() == Some(r))
+            reason.as_ref().is_none_or(|r| reason_name(*why) == r)
         }
         (Kind::Rule { table, chain, number, target }, Some(What::Rule(step))) => {
             let RuleOutcome::Match { rule, .. } = &step.outcome else { return false };

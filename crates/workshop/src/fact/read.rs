@@ -1,6 +1,6 @@
 //! Facts as a lab's text has them.
 
-use super::words::EVENTS;
+use super::words::{EVENTS, REASONS};
 use super::{Directions, Fact, Happening, Kind, Printed, Times, Walk};
 use crate::lab::split;
 use cluster::Read;
@@ -167,6 +167,9 @@ fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
         },
         "dropped" => {
             let reason = text(value)?;
+            if reason != "any" && !REASONS.contains(&reason) {
+                return Err(value.blame(format!("expected any or one of {}", REASONS.join(", "))));
+            }
             Kind::Dropped((reason != "any").then(|| reason.to_owned()))
         }
         "rule" | "enters" => {

@@ -1,5 +1,6 @@
 //! The words for events.
 
+use kernel::DropReason;
 use kernel::event::CtEventKind;
 use kernel::event::{
     BrNfStep, BridgeStep, CtStep, ExpectEventKind, FragStep, IpvsStep, NeighStep, Origin, SocketStep,
@@ -56,6 +57,96 @@ pub const EVENTS: &[&str] = &[
     "timed out",
     "failed",
 ];
+
+/// What `dropped:` may say, the names of `DropReason`.
+pub const REASONS: &[&str] = &[
+    "OtherHost",
+    "NetfilterDrop",
+    "CtInsertFailed",
+    "CtTableFull",
+    "CtHelper",
+    "IpvsNoServer",
+    "Stolen",
+    "NatIcmpRedirect",
+    "MasqueradeMoved",
+    "Unreachable",
+    "ForwardingDisabled",
+    "MartianSource",
+    "MartianDestination",
+    "RpFilter",
+    "TtlExpired",
+    "ForwardNotHost",
+    "DevDown",
+    "BridgeNoHairpin",
+    "BridgeSource",
+    "BridgeNoPort",
+    "NeighFailed",
+    "NeighQueueFull",
+    "NoSocket",
+    "SocketRefused",
+    "BadChecksum",
+    "NoProtocol",
+    "PacketTooBig",
+    "TooLongForPeer",
+    "TunnelLoop",
+    "VxlanNoRemote",
+    "VxlanVniNotFound",
+    "VxlanSource",
+    "FragDuplicate",
+    "FragOverlap",
+    "FragTooLong",
+    "FragTooFar",
+    "FragTimeout",
+    "FragMemory",
+    "NotModelled",
+    "NotForUs",
+];
+
+/// The name of a reason, one of [`REASONS`].
+pub(super) fn reason_name(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::OtherHost => "OtherHost",
+        DropReason::NetfilterDrop => "NetfilterDrop",
+        DropReason::CtInsertFailed => "CtInsertFailed",
+        DropReason::CtTableFull => "CtTableFull",
+        DropReason::CtHelper => "CtHelper",
+        DropReason::IpvsNoServer => "IpvsNoServer",
+        DropReason::Stolen => "Stolen",
+        DropReason::NatIcmpRedirect => "NatIcmpRedirect",
+        DropReason::MasqueradeMoved => "MasqueradeMoved",
+        DropReason::Unreachable(_) => "Unreachable",
+        DropReason::ForwardingDisabled => "ForwardingDisabled",
+        DropReason::MartianSource => "MartianSource",
+        DropReason::MartianDestination => "MartianDestination",
+        DropReason::RpFilter => "RpFilter",
+        DropReason::TtlExpired => "TtlExpired",
+        DropReason::ForwardNotHost => "ForwardNotHost",
+        DropReason::DevDown => "DevDown",
+        DropReason::BridgeNoHairpin => "BridgeNoHairpin",
+        DropReason::BridgeSource => "BridgeSource",
+        DropReason::BridgeNoPort => "BridgeNoPort",
+        DropReason::NeighFailed => "NeighFailed",
+        DropReason::NeighQueueFull => "NeighQueueFull",
+        DropReason::NoSocket => "NoSocket",
+        DropReason::SocketRefused => "SocketRefused",
+        DropReason::BadChecksum => "BadChecksum",
+        DropReason::NoProtocol => "NoProtocol",
+        DropReason::PacketTooBig => "PacketTooBig",
+        DropReason::TooLongForPeer => "TooLongForPeer",
+        DropReason::TunnelLoop => "TunnelLoop",
+        DropReason::VxlanNoRemote => "VxlanNoRemote",
+        DropReason::VxlanVniNotFound => "VxlanVniNotFound",
+        DropReason::VxlanSource => "VxlanSource",
+        DropReason::FragDuplicate => "FragDuplicate",
+        DropReason::FragOverlap => "FragOverlap",
+        DropReason::FragTooLong => "FragTooLong",
+        DropReason::FragTooFar => "FragTooFar",
+        DropReason::FragTimeout => "FragTimeout",
+        DropReason::FragMemory => "FragMemory",
+        DropReason::NotModelled => "NotModelled",
+        DropReason::NotForUs => "NotForUs",
+    }
+}
 
 /// The word for an event, one of [`EVENTS`].
 pub(super) fn word(entry: &Entry) -> Option<&'static str> {

@@ -12,7 +12,7 @@ use cluster::kube_proxy::{
 };
 use cluster::object::{Node, Pod, TrafficPolicy, read_document};
 use cluster::yaml::Yaml;
-use cluster::{Object, Objects, kubelet, read_objects};
+use cluster::{Object, Objects, Read, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -95,7 +95,7 @@ pub struct Kube {
     pub promisc: bool,
     /// `CT --helper tftp` for requests to this port.
     pub tftp_rule: Option<u16>,
-    /// The LAN's way to the world; proxy ARP answers only for what has a way elsewhere.
+    /// The LAN's way to the world, if it has one (not 0.0.0.0); proxy ARP answers only for what has a way elsewhere.
     pub gateway: Ipv4Addr,
     /// Computers on the LAN that are no nodes, with the pods' networks they have a route to.
     pub outside: Vec<Outside>,
@@ -140,12 +140,10 @@ fn all(list: Vec<Object>) -> Objects {
 /// The objects of YAML documents that have been read.
 ///
 /// # Errors
-/// As for [`objects`].
-pub fn of_documents(documents: &[Yaml]) -> Result<Objects, String> {
+/// Names the place of the first thing that cannot be used.
+pub fn of_documents(documents: &[Yaml]) -> Read<Objects> {
     let mut list = Vec::new();
-    for document in documents {
-        read_document(document, &mut list).map_err(|d| d.to_string())?;
-    }
+    documents.iter().try_for_each(|document| read_document(document, &mut list))?;
     Ok(all(list))
 }
 
@@ -336,7 +334,9 @@ impl Kube {
         }
         (self.cni.pods)(&view, &mut spec);
         (self.cni.before)(&view, &mut spec);
-        spec.ip.push(route(everywhere(), self.gateway));
+        if !self.gateway.is_unspecified() {
+            spec.ip.push(route(everywhere(), self.gateway));
+        }
         (self.cni.routes)(&view, &mut spec)?;
         if let Some((mode, config)) = self.proxy_config(node)? {
             let kubelet = kubelet::iptables(&self.version.features(), Family::V4);

@@ -35,7 +35,9 @@ pub(super) fn stimulus(host: &str, argv: &[String]) -> Option<Stimulus> {
         "curl" => {
             let url = url.trim_start_matches("http://").trim_end_matches('/');
             let (addr, dport) = url.split_once(':').unwrap_or((url, "80"));
-            let request = format!("GET / HTTP/1.1\r\nHost: {url}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n\r\n").into_bytes();
+            let request =
+                format!("GET / HTTP/1.1\r\nHost: {url}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n\r\n")
+                    .into_bytes();
             Some(Stimulus::Tcp {
                 host,
                 src: (any, port),

@@ -70,17 +70,17 @@ impl Live {
                 _ => return Err("this can be done only before the lab begins: as a switch".to_owned()),
             });
         }
-        let after = objects(&documents)?;
+        let after = objects(&documents).map_err(|e| e.to_string())?;
         let before = &self.kube.objects;
         if let Some((_, pod)) = after.pods.iter().find(|(key, _)| !before.pods.contains_key(*key)) {
             let name = &pod.metadata.name;
             return Err(format!("pod {name}: pods that begin while a lab runs are not modelled"));
         }
         let gone = before.pods.iter().filter(|(key, _)| !after.pods.contains_key(*key));
-        // The network plugin's DEL takes the veth away.
+        // The network plugin's DEL takes the veth away; here it is down, which to packets is the same.
         for (_, pod) in gone.filter(|(_, p)| !p.host_network) {
             let dev = self.kube.port_of(&pod.metadata.name);
-            run(self.shell, world, &pod.node_name, &["ip", "link", "del", "dev", &dev], None)?;
+            run(self.shell, world, &pod.node_name, &["ip", "link", "set", "dev", &dev, "down"], None)?;
         }
         let changes = changes(before, &after);
         for proxy in &mut self.proxies {

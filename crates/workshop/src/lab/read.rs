@@ -11,6 +11,7 @@ use cluster::kube_proxy::Version;
 use cluster::yaml::{Value, Yaml, documents};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::Era;
+use sim::operator::PROGRAMS;
 use sim::{ServerMode, ServerSpec};
 use std::net::Ipv4Addr;
 
@@ -213,7 +214,10 @@ fn machine(v: &Yaml) -> Read<Outside> {
 
 /// The boxes of the world, whatever the switches do: pods that a switch adds are among them.
 fn boxes(at: &Yaml, world: &WorldSpec, documents: &[Yaml]) -> Read<Boxes> {
-    let objects = objects(documents).map_err(|e| at.place.blame("", e))?;
+    let objects = objects(documents)?;
+    if objects.nodes.is_empty() {
+        return Err(at.place.blame("", "there is no Node among the objects"));
+    }
     let nodes: Vec<String> = objects.nodes.keys().cloned().collect();
     let pods = objects.pods.values().filter(|p| !p.host_network).map(|p| p.metadata.name.clone());
     let machines = world.machines.iter().map(|m| m.name.clone());
@@ -304,9 +308,19 @@ fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>) -> Read<Comm
     match Effect::of(&command).map_err(|e| v.blame(e))? {
         Some(_) => command.on.clear(),
         None if command.on.is_empty() => return Err(v.blame("expected on: the box where it is run")),
+        None if !can_run(command.program()) => {
+            let known = PROGRAMS.join(", ");
+            return Err(v.blame(format!("{} is not modelled; these are: {known}", command.program())));
+        }
         None => {}
     }
     Ok(command)
+}
+
+/// Whether there is such a program.
+fn can_run(program: &str) -> bool {
+    PROGRAMS.contains(&program.rsplit('/').next().unwrap_or(program))
+        || ["systemctl", "curl", "tftp"].contains(&program)
 }
 
 fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
@@ -439,7 +453,7 @@ fn check_effects(lab: &Lab) -> Read<()> {
         for effect in Effect::of(command).map_err(blame)?.unwrap_or_default() {
             effect.change_objects(&mut documents, &files).map_err(blame)?;
         }
-        objects(&documents).map_err(blame)?;
+        objects(&documents).map_err(|e| blame(e.to_string()))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::kube::{Cni, Kube, Mode, Outside, UPLINK, of_documents};
 use cluster::kube_proxy::Version;
 use cluster::yaml::Yaml;
-use cluster::{Object, Objects, controllers};
+use cluster::{Object, Objects, Read, controllers};
 use ipnet::Ipv4Net;
 use kernel::{Era, Modules};
 use std::net::Ipv4Addr;
@@ -60,7 +60,7 @@ impl WorldSpec {
     /// The cluster of these objects, as the control plane leaves it. `Err` says what is wrong with them.
     pub fn kube(&self, documents: &[Yaml]) -> Result<Kube, String> {
         Ok(Kube {
-            objects: objects(documents)?,
+            objects: objects(documents).map_err(|e| e.to_string())?,
             mode: self.mode,
             version: self.version,
             uplink: self.uplink.clone(),
@@ -79,10 +79,11 @@ impl WorldSpec {
 }
 
 /// The objects of these documents, with what controllers make of them. `Err` names what is wrong, or not modelled.
-pub(super) fn objects(documents: &[Yaml]) -> Result<Objects, String> {
+pub(super) fn objects(documents: &[Yaml]) -> Read<Objects> {
     let mut objects = of_documents(documents)?;
     if let Some(other) = objects.not_modelled.first() {
-        return Err(other.to_string());
+        let place = documents.first().map(|d| d.place).unwrap_or_default();
+        return Err(place.blame("", other.to_string()));
     }
     let made = controllers::run(&objects);
     made.pods.into_iter().for_each(|pod| objects.apply(Object::Pod(pod)));
