@@ -1,6 +1,6 @@
 //! A frame as it stands on the wire.
 
-use crate::{Arp, ArpOp, Frame, Ip, Payload};
+use crate::{Arp, ArpOp, Frame, Payload};
 
 impl Frame {
     /// EtherType of the payload.
@@ -43,42 +43,23 @@ impl Arp {
     }
 }
 
-impl Ip {
-    /// Header and payload with all checksums.
-    pub fn wire_bytes(&self) -> Vec<u8> {
-        let mut out = self.bytes_without_checksum();
-        if self.src.is_ipv4() {
-            let sum = out.get(..20).map_or(0, header_checksum);
-            if let Some(place) = out.get_mut(10..12) {
-                place.copy_from_slice(&sum.to_be_bytes());
-            }
-        }
-        out
-    }
-}
-
-/// The checksum of an IPv4 header whose own field is zero (RFC 1071).
-fn header_checksum(header: &[u8]) -> u16 {
-    let words = header.chunks(2).map(|w| u32::from(w[0]) << 8 | w.get(1).map_or(0, |b| u32::from(*b)));
-    let sum: u32 = words.sum();
-    let sum = (sum & 0xffff) + (sum >> 16);
-    !(((sum & 0xffff) + (sum >> 16)) as u16)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{L4, Mac, Udp};
+    use crate::{Ip, L4, Mac, Protocol, Udp};
     use std::net::Ipv4Addr;
 
     #[test]
-    fn a_header_checksum_is_the_one_of_the_kernel() {
-        // From a capture: 10.0.0.1 > 10.0.0.2, id 0x1c46, DF, TTL 64, TCP, 60 bytes.
-        let header = [
-            0x45, 0, 0, 0x3c, 0x1c, 0x46, 0x40, 0, 0x40, 6, 0, 0, 0xac, 0x10, 0x0a, 0x63, 0xac, 0x10, 0x0a,
-            0x0c,
-        ];
-        assert_eq!(header_checksum(&header), 0xb1e6);
+    fn a_header_checksum_is_the_one_of_a_real_packet() {
+        // From a capture: id 0x1c46, DF, TTL 64, TCP, 60 bytes.
+        let mut ip = Ip::new(
+            [172, 16, 10, 99].into(),
+            [172, 16, 10, 12].into(),
+            L4::Other(Protocol::TCP, vec![0; 40]),
+        );
+        ip.id = 0x1c46;
+        ip.frag.df = true;
+        assert_eq!(ip.wire_bytes().get(10..12), Some(&[0xb1, 0xe6][..]));
     }
 
     #[test]
