@@ -226,6 +226,8 @@ pub struct Conntrack {
     free: Vec<u32>,
     /// Entries that are not in the table: not yet, or no more. They are freed when no packet can have them any longer.
     loose: Vec<ConnId>,
+    /// Entries whose packets are held up on their way; they are not freed.
+    pub(crate) held: Vec<ConnId>,
     hash: TupleHash,
     /// Where NAT looks for flows from the same source.
     pub(crate) by_source: BySource,
@@ -259,8 +261,10 @@ pub struct Conntrack {
     found: Cell<u64>,
 }
 
-/// An unconfirmed entry lives only as long as the packet that made it is inside the box; it is freed lazily.
-const UNCONFIRMED_LIFE: Duration = Duration::from_secs(1);
+/// How long an entry that has left the table is kept for a packet that is still inside the box; it is freed lazily.
+const DYING_LIFE: Duration = Duration::from_secs(1);
+/// The same of an entry that was never in it. Its packet may wait for a neighbour, which ARP asks three times.
+const UNCONFIRMED_LIFE: Duration = Duration::from_secs(5);
 
 /// How many buckets early_drop looks at (`NF_CT_EVICTION_RANGE`).
 const EVICTION_RANGE: usize = 8;
@@ -303,9 +307,11 @@ impl Conntrack {
         self.slots.iter().flatten().filter(|c| c.is_listed())
     }
 
-    /// Entries of the table in the order of their creation.
+    /// Entries of the table in the order of their creation. Those that are in it in their reply direction alone do not show
+    /// (`ctnetlink_dump_table`).
     pub fn rows(&self, now: Instant) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.listed().filter(|c| c.expires > now).map(|c| c.row(now)).collect();
+        let shows = |c: &&Conn| c.expires > now && c.status & status::NAT_CLASH == 0;
+        let mut rows: Vec<Row> = self.listed().filter(shows).map(|c| c.row(now)).collect();
         rows.sort_unstable_by_key(|r| r.id);
         rows
     }
@@ -427,44 +433,71 @@ impl Conntrack {
     }
 
     fn sweep(&mut self, now: Instant) {
-        if now.since(self.swept) < UNCONFIRMED_LIFE {
+        if now.since(self.swept) < DYING_LIFE {
             return;
         }
         self.swept = now;
         for id in std::mem::take(&mut self.loose) {
-            match self.get(id).map(|c| (c.is_listed(), now.since(c.created) < UNCONFIRMED_LIFE)) {
-                Some((false, true)) => self.loose.push(id),
-                Some((false, false)) => {
-                    if let Some(place) = self.slots.get_mut(id.slot() as usize) {
-                        *place = None;
-                        self.free.push(id.slot());
-                    }
-                }
-                Some((true, _)) | None => {}
+            let Some(c) = self.get(id).filter(|c| !c.is_listed()) else { continue };
+            let life = if c.is_confirmed() { DYING_LIFE } else { UNCONFIRMED_LIFE };
+            if now.since(c.created) < life || self.held.contains(&id) {
+                self.loose.push(id);
+            } else if let Some(place) = self.slots.get_mut(id.slot() as usize) {
+                *place = None;
+                self.free.push(id.slot());
             }
         }
     }
 
-    /// `__nf_conntrack_hash_insert`, if no entry has one of its tuples, not even one that is over; false if one has.
-    pub(crate) fn insert(&mut self, id: ConnId, now: Instant) -> bool {
-        let Some(c) = self.get(id) else { return false };
+    /// `__nf_conntrack_hash_insert`, if no entry has one of its tuples, not even one that is over.
+    ///
+    /// # Errors
+    /// The entry that has one; the tuple of the original direction is looked for first.
+    pub(crate) fn insert(&mut self, id: ConnId, now: Instant) -> Result<(), ConnId> {
+        let Some(c) = self.get(id) else { return Err(id) };
         let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
-        let taken = |hash, tuple, dir| self.collides(hash, tuple, c.zone, dir).is_some();
-        if taken(orig, &c.orig, Direction::Original) || taken(reply, &c.reply, Direction::Reply) {
-            return false;
+        let taken = |hash, tuple, dir| self.collides(hash, tuple, c.zone, dir).map(|c| c.id);
+        let holder = taken(orig, &c.orig, Direction::Original);
+        if let Some(holder) = holder.or_else(|| taken(reply, &c.reply, Direction::Reply)) {
+            return Err(holder);
         }
-        let Some(c) = self.get_mut(id) else { return false };
+        let seconds = u64::from(c.timeout);
+        self.enter(id, Some(orig), reply, now + Duration::from_secs(seconds), now);
+        Ok(())
+    }
+
+    /// `nf_ct_resolve_clash_harder`: the entry enters the table in its reply direction alone, for a second.
+    ///
+    /// # Errors
+    /// The entry that has this tuple.
+    pub(super) fn insert_reply(&mut self, id: ConnId, now: Instant) -> Result<(), ConnId> {
+        let Some(c) = self.get_mut(id) else { return Err(id) };
+        let (tuple, zone) = (c.reply, c.zone);
+        let reply = hash_conntrack(&tuple);
+        if let Some(holder) = self.collides(reply, &tuple, zone, Direction::Reply).map(|c| c.id) {
+            return Err(holder);
+        }
+        if let Some(c) = self.get_mut(id) {
+            c.status |= status::FIXED_TIMEOUT | status::NAT_CLASH;
+        }
+        self.enter(id, None, reply, now + Duration::from_secs(1), now);
+        Ok(())
+    }
+
+    fn enter(&mut self, id: ConnId, orig: Option<u32>, reply: u32, expires: Instant, now: Instant) {
+        let Some(c) = self.get_mut(id) else { return };
         c.status |= status::CONFIRMED;
         c.began = now;
-        c.expires = now + Duration::from_secs(u64::from(c.timeout));
+        c.expires = expires;
         let translated = c.status & status::SRC_NAT_DONE != 0;
-        self.hash.insert(id.slot() * 2, orig);
+        if let Some(orig) = orig {
+            self.hash.insert(id.slot() * 2, orig);
+        }
         self.hash.insert(id.slot() * 2 + 1, reply);
         if translated && let Some(Some(c)) = self.slots.get(id.slot() as usize) {
             self.by_source.insert(&c.orig, id);
         }
         self.listed += 1;
-        true
     }
 
     /// `nf_ct_delete`: takes the entry out of the table. A packet that is still on its way through the box keeps
@@ -475,7 +508,9 @@ impl Conntrack {
         let row = c.row(now);
         c.created = now;
         self.by_source.remove(&row.orig, id);
-        self.hash.remove(id.slot() * 2);
+        if row.status & status::NAT_CLASH == 0 {
+            self.hash.remove(id.slot() * 2);
+        }
         self.hash.remove(id.slot() * 2 + 1);
         self.listed -= 1;
         self.loose.push(id);
@@ -538,10 +573,16 @@ impl Conntrack {
         self.ids(&|_| true)
     }
 
-    /// `nf_conntrack_tuple_taken`: the entry other than `ignore` that would see packets with this tuple.
-    pub(crate) fn taken(&self, tuple: &Tuple, zone: Zone, ignore: ConnId, now: Instant) -> Option<ConnId> {
-        let holder = self.collides(hash_conntrack(tuple), tuple, zone, Direction::Reply);
-        let holder = holder.filter(|c| c.expires > now && c.id != ignore)?.id;
+    /// `nf_conntrack_tuple_taken`: the entry other than `new` that would see packets with this tuple. With `own` an entry of the
+    /// same flow is not in the way, which another processor has just entered: both packets get the same tuple then.
+    pub(crate) fn taken(&self, tuple: &Tuple, new: ConnId, own: bool, now: Instant) -> Option<ConnId> {
+        let flow = self.get(new)?;
+        let holder = self.collides(hash_conntrack(tuple), tuple, flow.zone, Direction::Reply);
+        let same = |c: &Conn| {
+            let dir = Direction::Original;
+            own && c.orig == flow.orig && c.zone.id(dir) == flow.zone.id(dir)
+        };
+        let holder = holder.filter(|c| c.expires > now && c.id != new && !same(c))?.id;
         self.found.set(self.found.get() + 1);
         Some(holder)
     }
