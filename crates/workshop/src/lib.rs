@@ -5,6 +5,7 @@
 pub mod kube;
 mod lab;
 pub mod labs;
+pub mod load;
 mod prose;
 pub mod query;
 

@@ -338,6 +338,11 @@ impl Conntrack {
         1 + self.slab.iter().filter(|c| c.is_listed() && c.master == Some(id)).count()
     }
 
+    /// How many flows are announced.
+    pub fn expect_count(&self) -> usize {
+        self.expects.len()
+    }
+
     /// `conntrack -z`: an entry counts anew.
     pub fn zero(&mut self, id: ConnId) {
         if let Some(c) = self.get_mut(id) {
