@@ -6,6 +6,7 @@ pub mod fact;
 pub mod kube;
 mod lab;
 pub mod labs;
+pub mod load;
 mod prose;
 pub mod query;
 
