@@ -14,7 +14,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workshop::{Lab, LabRun, Setting};
+use workshop::{Lab, LabRun, Setting, StimulusResult};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
 #[derive(Parser)]
@@ -427,6 +427,16 @@ struct LabJson<'a> {
 struct StimulusJson<'a> {
     name: &'a str,
     outcome: &'a str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    command: Option<CommandJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct CommandJson<'a> {
+    command: &'a str,
+    status: i32,
+    stdout: &'a [String],
+    stderr: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -443,12 +453,22 @@ struct GoalJson<'a> {
     reached: bool,
 }
 
+fn stimulus_json(s: &StimulusResult) -> StimulusJson<'_> {
+    let command = s.command.as_ref().map(|(line, output)| CommandJson {
+        command: line,
+        status: output.status,
+        stdout: &output.stdout,
+        stderr: &output.stderr,
+    });
+    StimulusJson { name: &s.name, outcome: &s.outcome, command }
+}
+
 fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
     let eras: Vec<kernel::Era> = run.run.world.hosts().iter().map(Netns::era).collect();
     let object = LabJson {
         lab,
         switches: &run.setting,
-        stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
+        stimuli: run.stimuli.iter().map(stimulus_json).collect(),
         claims: run
             .claims
             .iter()

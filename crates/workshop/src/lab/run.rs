@@ -38,6 +38,8 @@ pub struct StimulusResult {
     pub name: String,
     /// What came of it.
     pub outcome: String,
+    /// The command, and what it printed; `None` for a wait, and for a program whose output is only the outcome.
+    pub command: Option<(String, CommandOutput)>,
 }
 
 /// A lab that was run.
@@ -82,7 +84,11 @@ impl Lab {
                     }
                 },
             }
-            names.push(step.title.clone());
+            let line = match &step.act {
+                Act::Run(c) => Some(c.run.clone()),
+                Act::Wait(_) => None,
+            };
+            names.push((step.title.clone(), line));
             ids.push((step.id.clone(), n));
         }
         let run = running.finish();
@@ -98,8 +104,13 @@ impl Lab {
             goals.map(|g| GoalResult { text: g.text.clone(), reached: judge.holds(&g.that) }).collect();
         let moments = self.moments.iter();
         let moments = moments.filter_map(|m| Some((m.key.clone(), judge.first(&m.that)?))).collect();
-        let stimuli = names.into_iter().zip(&run.steps);
-        let stimuli = stimuli.map(|(name, s)| StimulusResult { name, outcome: outcome_text(&s.outcome) });
+        let stimuli = names.into_iter().zip(&run.steps).map(|((name, line), s)| {
+            let command = match &s.outcome {
+                StepOutcome::Command(output) => line.map(|line| (line, output.clone())),
+                _ => None,
+            };
+            StimulusResult { name, outcome: outcome_text(&s.outcome), command }
+        });
         let stimuli = stimuli.collect();
         Ok(LabRun { setting, stimuli, claims, goals, moments, run })
     }
