@@ -8,6 +8,7 @@ pub mod apps;
 mod build;
 mod log;
 pub mod operator;
+pub mod race;
 mod run;
 mod scenario;
 mod sequence;
