@@ -38,6 +38,15 @@ enum Command {
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
+    /// Run a scenario once for each order in which the packets of its first `hold` can go on, as on several processors, and print
+    /// what these orders come to.
+    Race {
+        /// The scenario; `-` reads standard input.
+        scenario: PathBuf,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// Write what kube-proxy writes on a node of a cluster: iptables.txt, ipvs.*.txt, nftables.txt and
     /// nftables.transaction.txt, stepN/ for later syncs, v6/ for IPv6. `diff` shows what a change of the cluster does.
     KubeProxy(kube_proxy::KubeProxyArgs),
@@ -181,6 +190,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
     match command {
         Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
+        Command::Race { scenario, json } => race(&scenario, json),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
         Command::Cluster { profiles: true, .. } => cluster_profiles(),
         Command::Cluster {
@@ -292,10 +302,25 @@ fn cluster_boxes(
     Ok(ExitCode::SUCCESS)
 }
 
+/// A JSON document.
+fn read_json(path: &Path) -> Result<Value, String> {
+    serde_json::from_str(&read(path)?)
+        .map_err(|e| format!("{}: line {}, column {}: {e}", path.display(), e.line(), e.column()))
+}
+
+fn race(path: &Path, as_json: bool) -> Result<ExitCode, String> {
+    let document = read_json(path)?;
+    let explored = nflab::race::explore(&document).map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = match as_json {
+        true => serde_json::to_string(&nflab::race::json(&explored)).map_err(|e| e.to_string())? + "\n",
+        false => nflab::race::text(&explored),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
-    let text = read(path)?;
-    let document: Value = serde_json::from_str(&text)
-        .map_err(|e| format!("{}: line {}, column {}: {e}", path.display(), e.line(), e.column()))?;
+    let document = read_json(path)?;
     let record = nflab::replay(&document).map_err(|e| format!("{}: {e}", path.display()))?;
     let not_run: Vec<String> = record["steps"]
         .as_array()

@@ -1,5 +1,7 @@
 //! Reading a scenario: JSON as the recordings of the real kernel use it (docs/RECORDS.md).
 
+mod hold;
+
 use kernel::{Era, Modules};
 use packet::{Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp};
 use serde_json::{Map, Value};
@@ -403,6 +405,15 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
             host: host()?,
             argv: n.need("argv")?.texts()?,
             stdin: n.get("stdin")?.map(|s| s.text()).transpose()?,
+        },
+        "together" => {
+            let clients = n.need("clients")?;
+            Stimulus::Together { clients: clients.list()?.iter().map(stimulus).collect::<Result<_>>()? }
+        }
+        "hold" => hold::hold(n)?,
+        "release" => Stimulus::Release {
+            host: host()?,
+            cpu: n.get("cpu")?.map(|c| c.number::<u8>()).transpose()?.map(usize::from),
         },
         other => Stimulus::NotRun { reason: format!("{other:?} is not modelled") },
     })

@@ -9,6 +9,7 @@ mod build;
 pub mod load;
 mod log;
 pub mod operator;
+pub mod race;
 mod run;
 mod scenario;
 mod sequence;

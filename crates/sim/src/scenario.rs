@@ -3,6 +3,7 @@
 use crate::operator::CommandOutput;
 use crate::world::World;
 use kernel::NetnsId;
+use kernel::netfilter::Hold;
 use packet::{Frame, Ip, Mac};
 use std::net::Ipv4Addr;
 use userland::ip::IpCommand;
@@ -325,6 +326,27 @@ pub enum Stimulus {
         argv: Vec<String>,
         /// Standard input.
         stdin: Option<String>,
+    },
+    /// Clients run at the same time; it ends when all have ended.
+    Together {
+        /// What each does.
+        clients: Vec<Stimulus>,
+    },
+    /// Packets that come from now on stop on their way, so that others can overtake them ([`crate::race`]).
+    Hold {
+        /// Where.
+        host: String,
+        /// Which packets, and at which points.
+        hold: Hold,
+        /// Which processor goes on, each time all packets have stopped; without it they wait for a [`Stimulus::Release`].
+        order: Option<Vec<usize>>,
+    },
+    /// A packet that has stopped goes on.
+    Release {
+        /// Where.
+        host: String,
+        /// The processor that it is on: it goes to its next stop. Without one all go to their ends, and nothing stops any more.
+        cpu: Option<usize>,
     },
     /// Something that is not modelled; the reason says what.
     NotRun {

@@ -2,6 +2,7 @@
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
+use crate::race::Order;
 use crate::sequence::InitialNumbers;
 use kernel::{
     Chance, Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Rest, Skb, SocketId, Timer,
@@ -31,10 +32,23 @@ const STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 
 #[derive(Clone, Debug)]
 enum Work {
-    Frame { host: NetnsId, dev: DevId, id: PacketId, frame: Rc<Frame> },
-    Loopback { host: NetnsId, skb: Box<Skb> },
-    Timer { host: NetnsId, timer: Timer },
+    Frame {
+        host: NetnsId,
+        dev: DevId,
+        id: PacketId,
+        frame: Rc<Frame>,
+    },
+    Loopback {
+        host: NetnsId,
+        skb: Box<Skb>,
+    },
+    Timer {
+        host: NetnsId,
+        timer: Timer,
+    },
     App(AppId),
+    /// Somebody has waited long enough for the others of a race.
+    Race,
 }
 
 impl Work {
@@ -103,6 +117,8 @@ pub struct World {
     left: Vec<Output>,
     /// Sockets with news that belong to no application, if somebody asks.
     orphans: Option<Vec<(NetnsId, SocketId)>>,
+    /// Who goes on next where packets are held up.
+    pub(crate) orders: Vec<Order>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -135,6 +151,7 @@ impl World {
             spare: Vec::new(),
             left: Vec::new(),
             orphans: None,
+            orders: Vec::new(),
         }
     }
 
@@ -324,10 +341,18 @@ impl World {
         self.orphans.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Looks at the races again then.
+    pub(crate) fn wake_race(&mut self, at: Instant) {
+        self.schedule(at, Work::Race);
+    }
+
     // ------------------------------------------------------------------ time
 
     /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
     pub fn step(&mut self, until: Instant) -> bool {
+        if !self.orders.is_empty() && self.race_step() {
+            return true;
+        }
         if self.in_flight == 0
             && let Some((host, rest)) = self.resume.pop_front()
         {
@@ -351,6 +376,7 @@ impl World {
                 self.with(host, |ns, cx| ns.timer(timer, cx));
             }
             Work::App(id) => self.run_app(id),
+            Work::Race => {}
         }
         true
     }
@@ -418,12 +444,20 @@ impl World {
     /// server never has an outcome and returns `None` when nothing is left to do.
     pub fn run_to_outcome(&mut self, id: AppId) -> Option<Outcome> {
         loop {
-            if let Some(App::Finished(outcome)) = self.apps.get(id.0) {
+            if let Some(outcome) = self.outcome(id) {
                 return Some(outcome.clone());
             }
             if !self.step(Instant(u64::MAX)) {
                 return None;
             }
+        }
+    }
+
+    /// The outcome of an application that has one.
+    fn outcome(&self, id: AppId) -> Option<&Outcome> {
+        match self.apps.get(id.0) {
+            Some(App::Finished(outcome)) => Some(outcome),
+            _ => None,
         }
     }
 

@@ -125,6 +125,7 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
         StepOutcome::Dump(rows) => format!("{} entries", rows.len()),
         StepOutcome::SendError(e) => text(*e).to_owned(),
         StepOutcome::Command(c) => command_text(c),
+        StepOutcome::Together(all) => all.iter().map(outcome_text).collect::<Vec<_>>().join("; "),
         StepOutcome::Refused(why) | StepOutcome::NotRun(why) => why.clone(),
     }
 }
