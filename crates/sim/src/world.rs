@@ -1,6 +1,7 @@
 //! The world: boxes, links, the queue of what is due.
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
+use crate::scenario::Backend;
 use crate::log::{Entry, Log, Seen};
 use crate::sequence::InitialNumbers;
 use kernel::{
@@ -99,6 +100,9 @@ pub struct World {
     held: Vec<(NetnsId, SocketId)>,
     /// The memory of the last step's output, for the next one.
     spare: Vec<Output>,
+    /// The boxes on which `iptables` is iptables-nft.
+    #[cfg(feature = "nft")]
+    nft_boxes: Vec<NetnsId>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -129,6 +133,29 @@ impl World {
             numbers: InitialNumbers::default(),
             held: Vec::new(),
             spare: Vec::new(),
+            #[cfg(feature = "nft")]
+            nft_boxes: Vec::new(),
+        }
+    }
+
+    /// What `iptables` stands for on a box.
+    #[cfg(feature = "nft")]
+    pub fn backend(&self, host: NetnsId) -> Backend {
+        if self.nft_boxes.contains(&host) { Backend::Nft } else { Backend::Legacy }
+    }
+
+    /// What `iptables` stands for on a box: there is one kind.
+    #[cfg(not(feature = "nft"))]
+    pub fn backend(&self, _: NetnsId) -> Backend {
+        Backend::Legacy
+    }
+
+    /// `update-alternatives --set iptables`: chooses what `iptables` and its siblings stand for on a box. Rules stay where they are.
+    #[cfg(feature = "nft")]
+    pub fn set_backend(&mut self, host: NetnsId, backend: Backend) {
+        self.nft_boxes.retain(|h| *h != host);
+        if backend == Backend::Nft {
+            self.nft_boxes.push(host);
         }
     }
 

@@ -38,10 +38,21 @@ pub(super) fn translate_table(
     line: &dyn Fn(usize, usize) -> Option<u32>,
 ) -> Vec<Rejected> {
     let graph = JumpGraph::new(set);
-    let mut out = circles(set, &graph, line);
+    let out = circles(set, &graph, line);
     if !out.is_empty() {
         return out;
     }
+    rules_of(set, objects, &graph)
+}
+
+/// The same without a look at circles, which nf_tables finds by itself.
+#[cfg(feature = "nft")]
+pub(super) fn translate_rules(set: &RuleSet, objects: Objects<'_>) -> Vec<Rejected> {
+    rules_of(set, objects, &JumpGraph::new(set))
+}
+
+fn rules_of(set: &RuleSet, objects: Objects<'_>, graph: &JumpGraph<'_>) -> Vec<Rejected> {
+    let mut out = Vec::new();
     let reach = graph.reach();
     for (c, chain) in set.chains.iter().enumerate() {
         let last = graph.last_visited(c);

@@ -2,6 +2,7 @@
 
 use super::parse::{LOG_FLAGS, LOG_LEVELS};
 use super::print::Printer;
+use crate::iptables::{target_name, xlate_match, xlate_target};
 use super::value::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, bits, symbols, text, time_text};
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::nftables::{
@@ -109,6 +110,8 @@ pub(super) fn stmt_text(p: &Printer<'_>, stmt: &Stmt, state: Option<&[Stateful]>
             out
         }
         Stmt::Notrack => "notrack".to_owned(),
+        Stmt::XtMatch(x) => xlate_match(&x.m).unwrap_or_else(|| format!("xt match {}", x.m.name())),
+        Stmt::XtTarget(t) => xlate_target(t).unwrap_or_else(|| format!("xt target {}", target_name(t))),
     }
 }
 

@@ -8,6 +8,8 @@ use super::table::TableKey;
 use crate::event::HookCtx;
 use crate::netfilter::conntrack::{CtState, Direction};
 use crate::netfilter::hook::InetHook;
+#[cfg(feature = "nft")]
+use crate::netfilter::xtables::MatchMemory;
 use crate::{Ct, Cx, DevId, Netns, PktType, Skb, SkbOwner};
 use packet::Protocol;
 use std::net::IpAddr;
@@ -233,12 +235,17 @@ pub enum Stateful {
         /// Since when, in nanoseconds; `None` before the first packet.
         last: Option<u64>,
     },
+    /// What a match of iptables remembers.
+    #[cfg(feature = "nft")]
+    Xt(MatchMemory),
 }
 
 /// A packet under a rule of a table.
 pub(super) struct EvalCx<'a, 'b> {
     pub ns: &'a mut Netns,
     pub table: TableKey,
+    /// The rule's handle.
+    pub rule: u64,
     pub ctx: &'a HookCtx,
     pub state: &'a mut [Stateful],
     pub cx: &'a mut Cx<'b>,
