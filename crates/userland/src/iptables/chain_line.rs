@@ -52,7 +52,7 @@ pub(super) fn chain_line<'a>(
     if name.text.len() > CHAIN_MAX {
         let message = format!("chain name {} is too long", q(&name.text));
         let fault = Fault::new(message, format!("expected at most {CHAIN_MAX} characters"));
-        let text = format!("Invalid chain name `{}' ({CHAIN_MAX} chars max)", name.text);
+        let text = format!("chain name `{}' too long (must be under {} chars)", name.text, CHAIN_MAX + 1);
         return Err(source.blame(&name, fault.usage(text)));
     }
     let Some(policy) = words.next() else {

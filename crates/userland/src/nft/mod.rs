@@ -14,7 +14,9 @@ pub use print::NftFlags;
 use crate::diagnostic::{Diagnostic, Fault, q};
 use kernel::netfilter::nftables::{Data, NftError, NftFamily, NftRule, NftTable, NftVerdict, Nftables, Stmt, TableKey};
 use kernel::{Instant, Netns};
+pub(crate) use kernel::netfilter::nftables::NftLog;
 pub(crate) use parse::prefix_len;
+pub(crate) use rule_text::log_text;
 use parse::{Command, Parser};
 use print::Printer;
 

@@ -43,11 +43,13 @@ pub enum MetaKey {
     Skgid,
     /// `cpu`
     Cpu,
+    /// `nftrace`
+    Nftrace,
 }
 
 impl MetaKey {
     /// All of them.
-    pub const ALL: [MetaKey; 13] = [
+    pub const ALL: [MetaKey; 14] = [
         MetaKey::Mark,
         MetaKey::Iif,
         MetaKey::Oif,
@@ -61,6 +63,7 @@ impl MetaKey {
         MetaKey::Skuid,
         MetaKey::Skgid,
         MetaKey::Cpu,
+        MetaKey::Nftrace,
     ];
 
     /// Its name and what its values are.
@@ -79,6 +82,7 @@ impl MetaKey {
             MetaKey::Skuid => ("skuid", DataType::Uid),
             MetaKey::Skgid => ("skgid", DataType::Gid),
             MetaKey::Cpu => ("cpu", DataType::Integer(4)),
+            MetaKey::Nftrace => ("nftrace", DataType::Integer(1)),
         }
     }
 }
@@ -386,6 +390,7 @@ fn meta(key: MetaKey, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
         // Programs run as root; without a program's socket there is no user.
         MetaKey::Skuid | MetaKey::Skgid => (skb.owner == SkbOwner::Program).then(|| Data::u32(0)),
         MetaKey::Cpu => Some(Data::u32(0)),
+        MetaKey::Nftrace => byte(u8::from(skb.nf_trace)),
     }
 }
 

@@ -452,8 +452,10 @@ impl Stmt {
             Stmt::MetaSet(key, value) => {
                 let Some(value) = value.eval(skb, e) else { return Ran::Break };
                 seen.value = Some(value);
-                if *key == MetaKey::Mark {
-                    skb.mark = value.as_u32();
+                match key {
+                    MetaKey::Mark => skb.mark = value.as_u32(),
+                    MetaKey::Nftrace => skb.nf_trace = !value.is_zero(),
+                    _ => {}
                 }
                 Ran::Next
             }

@@ -178,6 +178,11 @@ impl NftChain {
         &self.rules
     }
 
+    /// How many rules and members of maps lead to it.
+    pub fn uses(&self) -> u32 {
+        self.uses
+    }
+
     /// What a rule remembers, by its place.
     pub fn state(&self, at: usize) -> &[Stateful] {
         self.state.get(at).map_or(&[], Vec::as_slice)

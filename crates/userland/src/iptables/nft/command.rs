@@ -1,9 +1,9 @@
 //! The commands `iptables-nft` and `ip6tables-nft`.
 
 use super::edit::{Edit, View, nft_family};
-use super::run::{Run, errno, extensions, refused, what};
+use super::run::{Run, errno, errno_of, extensions, refused, what};
 use super::{NftStore, VERSION};
-use crate::args::{ArgLine, check_text};
+use crate::args::{ArgLine, Source, check_text};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use crate::iptables::command::listing::list_rules;
 use crate::iptables::command::parse::{Command, Mode, Op, parse};
@@ -11,7 +11,7 @@ use crate::iptables::command::run::verbose_lines;
 use crate::iptables::command::{HELP, Output, shown_chains};
 use crate::iptables::draft::Draft;
 use crate::iptables::family::program;
-use crate::iptables::list::{list_chain, list_rule, list_table};
+use crate::iptables::list::{list_chain_used, list_rule};
 use crate::iptables::rule::Scope;
 use kernel::netfilter::xtables::{ChainId, TableId};
 use packet::Family;
@@ -37,7 +37,12 @@ fn execute(store: &mut NftStore<'_>, line: &ArgLine, out: &mut Output) -> Result
         let fault = Fault::new("a line feed in an argument", "expected a command of one line");
         return Err(Diagnostic::new(1, source.text, 0, source.text.len(), fault));
     }
-    let mut command = parse(&mut args, Mode::Shell, store.family)?;
+    let mut command = parse(&mut args, Mode::Shell, store.family).map_err(|d| kernel_refused(d, source))?;
+    // The lock of the file system is not needed.
+    let waits = line.args(1).any(|t| ["-W", "--wait-interval"].contains(&t.text.as_ref()));
+    if waits {
+        out.stderr.push_str("Ignoring deprecated --wait-interval option.\n");
+    }
     match command.op {
         Op::Version => {
             out.stdout.push_str(&format!("{} {VERSION}\n", program(store.family)));
@@ -76,6 +81,20 @@ fn execute(store: &mut NftStore<'_>, line: &ArgLine, out: &mut Output) -> Result
     run.validate(&edit, (op, &chain))?;
     *store.nft = edit.nft;
     Ok(())
+}
+
+/// What legacy iptables would hear from the kernel is said of the rule.
+pub(super) fn kernel_refused(mut d: Diagnostic, source: Source<'_>) -> Diagnostic {
+    let why = match &d.tool {
+        Some(says @ ToolError::Errno(_)) => errno_of(Some(says)),
+        _ => return d,
+    };
+    let mut words = crate::args::Args::of_line(source, 0);
+    let adds = ["-A", "--append", "-I", "--insert", "-R", "--replace"];
+    let chain = words.find(|t| adds.contains(&t.text.as_ref())).and_then(|_| words.next());
+    let chain = chain.map(|t| t.text.into_owned()).unwrap_or_default();
+    d.tool = Some(refused("RULE_APPEND", &why, &chain));
+    d
 }
 
 /// The chain that a command is about.
@@ -145,8 +164,11 @@ fn listing(
     };
     let (loaded, format) = (&view.loaded, command.format);
     out.stdout.push_str(&match (&command.op, at, number) {
-        (Op::List(..), None, _) => list_table(loaded, format),
-        (Op::List(..), Some(c), None) => list_chain(loaded, c, format),
+        (Op::List(..), None, _) => {
+            let chains = (0..view.keys.len()).map(|c| list_chain_used(loaded, c, format, view.uses(c)));
+            chains.collect::<Vec<_>>().join("\n")
+        }
+        (Op::List(..), Some(c), None) => list_chain_used(loaded, c, format, view.uses(c)),
         (Op::List(..), Some(c), Some(n)) => list_rule(loaded, c, n.saturating_sub(1), format),
         (_, chain, number) => list_rules(loaded, chain, number, format),
     });

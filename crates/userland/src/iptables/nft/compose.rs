@@ -5,7 +5,7 @@ use kernel::netfilter::nftables::{
     BinaryOp, ChainKey, CmpOp, Data, DataType, Expr, Field, Header, MetaKey, NftLimit, NftLog, NftVerdict, Right, Stateful,
     Stmt, XtMatch,
 };
-use kernel::netfilter::xtables::matches::{LIMIT_SCALE, Limit, MarkMatch, Match, TcpMatch, UdpMatch};
+use kernel::netfilter::xtables::matches::{LIMIT_SCALE, Limit, MarkMatch, Match, TcpFlagsMatch, TcpMatch};
 use kernel::netfilter::xtables::targets::{Nflog, Target};
 use kernel::netfilter::xtables::{Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule};
 use packet::Protocol;
@@ -31,6 +31,7 @@ pub(super) fn compose(
         }
     }
     if let Some(p) = rule.proto {
+        out.not_protocol = p.not;
         out.ask(Expr::Meta(MetaKey::L4proto), p.not, Right::Value(Data::number(u128::from(p.value.0), 1)));
     }
     for (name, net) in [("saddr", &rule.src), ("daddr", &rule.dst)] {
@@ -61,6 +62,9 @@ fn deed(target: &Target, chain: &dyn Fn(&Target) -> Option<ChainKey>) -> Option<
         Target::Jump(_) => Stmt::Verdict(NftVerdict::Jump(chain(target)?)),
         Target::Goto(_) => Stmt::Verdict(NftVerdict::Goto(chain(target)?)),
         Target::Nflog(log) => Stmt::Log(Box::new(nflog(log))),
+        Target::Trace => {
+            Stmt::MetaSet(MetaKey::Nftrace, Expr::Value(Data::number(1, 1), DataType::Integer(1)))
+        }
         other => Stmt::XtTarget(Box::new(other.clone())),
     })
 }
@@ -79,23 +83,40 @@ fn nflog(log: &Nflog) -> NftLog {
 /// True for a match that becomes statements of nf_tables itself, so that nobody calls the match.
 pub(super) fn is_native(m: &Match) -> bool {
     match m {
-        Match::Tcp(t) => *t != TcpMatch::default() && t.option.is_none() && !all_ports(t.sport, t.dport, t.flags.is_some()),
-        Match::Udp(u) => *u != UdpMatch::default() && !all_ports(u.sport, u.dport, false),
+        Match::Tcp(t) => {
+            let none = |f: TcpFlagsMatch| f.mask.0 == 0 && f.comp.0 == 0;
+            let flags = t.flags.is_some_and(|f| f.not || !none(f.value));
+            t.option.is_none() && (flags || asks_ports(t.sport, t.dport))
+        }
+        Match::Udp(u) => asks_ports(u.sport, u.dport),
         Match::Mark(_) | Match::Limit(_) => true,
         _ => false,
     }
 }
 
-/// `tcp_all_zero`, `udp_all_zero`: nothing is asked.
-fn all_ports(sport: Option<Neg<PortRange>>, dport: Option<Neg<PortRange>>, flags: bool) -> bool {
-    let all = |r: Option<Neg<PortRange>>| r.is_none_or(|r| r.value == PortRange::ALL);
-    !flags && all(sport) && all(dport)
+/// Neither `tcp_all_zero` nor `udp_all_zero`: something is asked, or would be but for the `!`.
+fn asks_ports(sport: Option<Neg<PortRange>>, dport: Option<Neg<PortRange>>) -> bool {
+    [sport, dport].into_iter().flatten().any(|r| r.not || r.value != PortRange::ALL)
+}
+
+/// `add_nft_tcp`, `add_nft_udp`: what is asked of a header by nf_tables itself needs its protocol, which may be negated. The name of the
+/// protocol that is missing.
+pub(super) fn missing_protocol(rule: &Rule) -> Option<&'static str> {
+    let asked = |m: &Match| match m {
+        Match::Tcp(_) => Some((Protocol::TCP, "tcp")),
+        Match::Udp(_) => Some((Protocol::UDP, "udp")),
+        _ => None,
+    };
+    let given = rule.proto.map(|p| p.value);
+    let native = rule.matches.iter().filter(|m| is_native(m));
+    native.filter_map(asked).find(|(p, _)| given != Some(*p)).map(|(_, name)| name)
 }
 
 #[derive(Default)]
 struct Composed {
     stmts: Vec<Stmt>,
     slots: usize,
+    not_protocol: bool,
 }
 
 impl Composed {
@@ -119,12 +140,17 @@ impl Composed {
     fn device(&mut self, key: MetaKey, dev: &Neg<IfaceMatch>) {
         let name = dev.value.name.as_str();
         let right = match (dev.value.wildcard, name.is_empty()) {
-            (true, true) if dev.not => return self.ask(Expr::Meta(key), false, Right::Value(Data::ifname(NO_DEVICE))),
+            (true, true) if dev.not => return self.no_device(key),
+            (false, _) if dev.not && name == "+" => return self.no_device(key),
             (true, true) => return,
             (true, false) => Right::Prefix(Data::ifname(name), name.len().min(16) as u16 * 8),
             (false, _) => Right::Value(Data::ifname(name)),
         };
         self.ask(Expr::Meta(key), dev.not, right);
+    }
+
+    fn no_device(&mut self, key: MetaKey) {
+        self.ask(Expr::Meta(key), false, Right::Value(Data::ifname(NO_DEVICE)));
     }
 
     /// `add_addr`: a prefix is one; under any other mask the bits are compared.
@@ -145,7 +171,7 @@ impl Composed {
     fn matched(&mut self, m: &Match) {
         match m {
             Match::Tcp(t) if is_native(m) => self.tcp(t),
-            Match::Udp(u) if is_native(m) => self.ports(Header::Udp, u.sport, u.dport),
+            Match::Udp(u) if is_native(m) => self.ports(self.header(Header::Udp), u.sport, u.dport),
             Match::Mark(m) => self.mark(*m),
             Match::Limit(l) => {
                 let slot = self.slot();
@@ -159,21 +185,46 @@ impl Composed {
     }
 
     fn tcp(&mut self, t: &TcpMatch) {
-        if let Some(flags) = t.flags {
+        if let Some(flags) = t.flags.filter(|f| f.value.mask.0 != 0) {
             let byte = |n: u8| Data::number(u128::from(n), 1);
             let left = masked(Header::Tcp, "flags", byte(flags.value.mask.0));
-            self.ask_of(left, flags.not, Right::Value(byte(flags.value.comp.0)));
+            // None of the bits, or any of them: nft compares no further.
+            let (op, left, value) = match (flags.value.comp.0, flags.not) {
+                (0, not) => {
+                    let op = if not { CmpOp::Flags } else { CmpOp::NoFlags };
+                    (op, Field::find(Header::Tcp, "flags").map(Expr::Payload), flags.value.mask.0)
+                }
+                (comp, true) => (CmpOp::Neq, left, comp),
+                (comp, false) => (CmpOp::Eq, left, comp),
+            };
+            if let Some(left) = left {
+                self.stmts.push(Stmt::Match { left, op, right: Right::Value(byte(value)) });
+            }
         }
-        self.ports(Header::Tcp, t.sport, t.dport);
+        self.ports(self.header(Header::Tcp), t.sport, t.dport);
+    }
+
+    /// Under `! -p` the ports of any other protocol are meant.
+    fn header(&self, header: Header) -> Header {
+        if self.not_protocol { Header::Th } else { header }
     }
 
     fn ports(&mut self, header: Header, sport: Option<Neg<PortRange>>, dport: Option<Neg<PortRange>>) {
         for (name, range) in [("sport", sport), ("dport", dport)] {
-            let Some(range) = range.filter(|r| r.not || r.value != PortRange::ALL) else { continue };
+            let Some(range) = range.filter(|r| r.value != PortRange::ALL) else { continue };
             let port = |p: u16| Data::number(u128::from(p), 2);
             let (min, max) = (range.value.min, range.value.max);
-            let right = if min == max { Right::Value(port(min)) } else { Right::Range(port(min), port(max)) };
-            self.ask_of(Field::find(header, name).map(Expr::Payload), range.not, right);
+            let field = Field::find(header, name).map(Expr::Payload);
+            match (min, max) {
+                (min, max) if min == max => self.ask_of(field, range.not, Right::Value(port(min))),
+                // One comparison does.
+                (0, max) => {
+                    let op = if range.not { CmpOp::Gt } else { CmpOp::Lte };
+                    let right = Right::Value(port(max));
+                    self.stmts.extend(field.map(|left| Stmt::Match { left, op, right }));
+                }
+                (min, max) => self.ask_of(field, range.not, Right::Range(port(min), port(max))),
+            }
         }
     }
 

@@ -58,6 +58,7 @@ pub(super) fn decompose(
                 d.implied(key);
                 compatible &= known(key);
             }
+            Stmt::MetaSet(MetaKey::Nftrace, _) => d.rule.target = Target::Trace,
             Stmt::MetaSet(_, value) => compatible &= matches!(value, Expr::Value(..)) || known(value),
             _ => compatible = false,
         }
@@ -119,7 +120,8 @@ impl Reader<'_> {
             MetaKey::Iifname | MetaKey::Oifname => {
                 let value = match right {
                     Right::Value(v) if v.as_text() == NO_DEVICE => {
-                        Some(Neg { not: true, value: IfaceMatch { name: String::new(), wildcard: true } })
+                        // Shown as `! -i +`.
+                        Some(Neg { not: true, value: IfaceMatch { name: "+".to_owned(), wildcard: false } })
                     }
                     Right::Value(v) => Some(Neg { not, value: IfaceMatch { name: v.as_text(), wildcard: false } }),
                     Right::Prefix(v, bits) => {
@@ -177,6 +179,9 @@ impl Reader<'_> {
             }
             ("flags", Right::Value(v)) if matches!(op, CmpOp::Eq | CmpOp::Neq) => {
                 self.flags(Neg { not, value: (0xff, v.as_u32() as u8) });
+            }
+            ("flags", Right::Value(v)) if matches!(op, CmpOp::Flags | CmpOp::NoFlags) => {
+                self.flags(Neg { not: op == CmpOp::Flags, value: (v.as_u32() as u8, 0) });
             }
             _ => {}
         }

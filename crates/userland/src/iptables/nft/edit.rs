@@ -14,6 +14,7 @@ use kernel::netfilter::xtables::{
     Chain, ChainId, Counters, LoadedTable, Policy, Rule, RuleSet, RuleState, RuleStates, TableId, Verdict,
 };
 use packet::Family;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The tables in the order in which iptables-nft-save prints them (`enum nft_table_type`).
@@ -35,7 +36,9 @@ fn builtin(table: TableId, hook: InetHook, policy: Policy) -> BaseChain {
         (TableId::Mangle, InetHook::LocalOut) => ChainType::Route,
         _ => ChainType::Filter,
     };
-    BaseChain::new(kind, hook, table.priority(hook), policy)
+    // Not the kernel's own 50.
+    let priority = if table == TableId::Security { 150 } else { table.priority(hook) };
+    BaseChain::new(kind, hook, priority, policy)
 }
 
 /// A table as iptables sees it.
@@ -46,6 +49,8 @@ pub(super) struct View {
     pub handles: Vec<Vec<u64>>,
     /// The chains of nf_tables; `None` for those that do not exist.
     pub keys: Vec<Option<ChainKey>>,
+    /// How often each chain is used, also by what iptables does not see.
+    pub used: Vec<u32>,
     /// It has base chains that are none of iptables.
     pub foreign: bool,
     /// It has rules that iptables-nft cannot show.
@@ -71,14 +76,14 @@ impl View {
         let foreign = bases > chains.iter().filter(|(_, c, _)| c.is_some()).count();
         chains.extend(user.into_iter().map(|c| (None, Some(c), Rc::clone(&c.name))));
         let keys: Vec<Option<ChainKey>> = chains.iter().map(|(_, c, _)| c.map(|c| c.key)).collect();
-        let number = |key: ChainKey| {
-            let at = keys.iter().position(|k| *k == Some(key))?;
-            u16::try_from(at).ok().map(ChainId)
-        };
+        let numbers: BTreeMap<ChainKey, u16> =
+            (0u16..).zip(&keys).filter_map(|(n, key)| Some(((*key)?, n))).collect();
+        let number = |key: ChainKey| numbers.get(&key).copied().map(ChainId);
         let mut view = View {
             loaded: LoadedTable::new(RuleSet { family, table, chains: Vec::new() }),
             handles: Vec::new(),
             keys: keys.clone(),
+            used: chains.iter().map(|(_, c, _)| c.map_or(0, |c| c.uses())).collect(),
             foreign,
             incompatible: false,
         };
@@ -104,6 +109,13 @@ impl View {
         }
         view.loaded = LoadedTable { rules: Rc::new(set), state: states, policy: policies };
         view
+    }
+}
+
+impl View {
+    /// How often a chain is used.
+    pub fn uses(&self, chain: usize) -> usize {
+        self.used.get(chain).map_or(0, |n| *n as usize)
     }
 }
 

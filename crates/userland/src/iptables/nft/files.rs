@@ -84,7 +84,16 @@ struct Options {
 pub fn iptables_nft_restore<S: AsRef<str>>(store: &mut NftStore<'_>, argv: &[S], text: &str) -> Output {
     let name = called(argv, "iptables-nft-restore").to_owned();
     let mut options = Options::default();
-    let mut words = argv.iter().skip(1).map(AsRef::as_ref).peekable();
+    // Several letters behind one dash.
+    let letters = |w: &&str| w.len() > 2 && w.starts_with('-') && w[1..].bytes().all(|b| b"cntv".contains(&b));
+    let split = |w: &str| -> Vec<String> {
+        match letters(&w) {
+            true => w.chars().skip(1).map(|c| format!("-{c}")).collect(),
+            false => vec![w.to_owned()],
+        }
+    };
+    let argv: Vec<String> = argv.iter().skip(1).flat_map(|w| split(w.as_ref())).collect();
+    let mut words = argv.iter().map(String::as_str).peekable();
     while let Some(word) = words.next() {
         match word {
             "-c" | "--counters" => options.counters = true,
@@ -98,9 +107,13 @@ pub fn iptables_nft_restore<S: AsRef<str>>(store: &mut NftStore<'_>, argv: &[S],
                 Some(Some(table)) => options.only = Some(table),
                 _ => return failed(format!("{name}: expected the name of a table behind {word}\n"), 1),
             },
-            "-w" | "--wait" => {
+            "-w" | "--wait" | "-W" | "--wait-interval" => {
                 words.next_if(|w| w.bytes().all(|b| b.is_ascii_digit()));
             }
+            w if w.starts_with("--table=") => match TableId::from_name(w.trim_start_matches("--table=")) {
+                Some(table) => options.only = Some(table),
+                None => return failed(format!("{name}: expected the name of a table in {w}\n"), 1),
+            },
             w if w.starts_with('-') => {
                 let help = format!("Try `{name} -h' for more information.\n");
                 return failed(format!("{name}: unrecognized option '{w}'\n{help}"), 1);
@@ -208,11 +221,13 @@ impl<'a> Restore<'_, '_, 'a> {
             return Err(d.into());
         }
         let mut args = Args::of_line(source, from);
-        let mut command = parse(&mut args, Mode::Restore(*table), family)?;
+        let parsed = parse(&mut args, Mode::Restore(*table), family);
+        let mut command = parsed.map_err(|d| super::command::kernel_refused(d, source))?;
         if let Some(counters) = counters.filter(|_| self.options.counters) {
             command.spec.counters = Some(counters);
         }
-        command.format.verbose |= self.options.verbose;
+        // With --noflush nothing is shown.
+        command.format.verbose = (command.format.verbose || self.options.verbose) && !self.options.noflush;
         self.out.stderr.push_str(&command.spec.warnings());
         lines.push(Line::Command(source, Box::new(command)));
         Ok(())
@@ -225,7 +240,7 @@ impl<'a> Restore<'_, '_, 'a> {
         }
         // What is noticed only now is said to be in this line.
         let late = |diagnostic: Diagnostic| match &diagnostic.tool {
-            Some(ToolError::Usage(_)) => Failure { diagnostic, line: source.line },
+            Some(ToolError::Usage(says)) if says.starts_with("Chain '") => Failure { diagnostic, line: source.line },
             _ => Failure::from(diagnostic),
         };
         let edit = self.run(table, &lines, false).map_err(late)?;
@@ -259,9 +274,14 @@ impl<'a> Restore<'_, '_, 'a> {
         let names = crate::nft::Names { devices: &[], now: self.store.names.now };
         let mut edit = Edit::new(self.store.nft, self.store.family, table, names);
         if !self.options.noflush {
-            let verbose = self.options.verbose && !check_each;
-            for hook in table.hooks().iter().filter(|_| verbose) {
-                self.out.stdout.push_str(&format!("Flushing chain `{}'\n", hook.chain()));
+            if self.options.verbose && !check_each {
+                let chains = edit.draft.names_only().chains;
+                for c in &chains {
+                    self.out.stdout.push_str(&format!("Flushing chain `{}'\n", c.name));
+                }
+                for c in chains.iter().filter(|c| c.base.is_none()) {
+                    self.out.stdout.push_str(&format!("Deleting chain `{}'\n", c.name));
+                }
             }
             edit.flush_table();
         }
@@ -352,7 +372,10 @@ fn said(name: &str, failure: &Failure) -> (String, u8) {
         Some(ToolError::Usage(text)) => (format!("{name} {VERSION}: {text}\n{tail}"), 2),
         Some(ToolError::BadArgument(word)) => (format!("Bad argument `{word}'\n{tail}"), 2),
         Some(ToolError::TryHelp) => (tail, 2),
-        Some(ToolError::Errno(text)) => (format!("{name}: line {line} failed: {text}\n"), 1),
+        Some(ToolError::Errno(text)) => {
+            let text = text.split(" Run `dmesg'").next().unwrap_or_default();
+            (format!("{name}: line {line} failed: {text}\n"), 1)
+        }
         Some(ToolError::Batch(text)) => (format!("{name} {VERSION}: \nline {line}: {text}\n"), 4),
         Some(ToolError::Problem(text)) => (format!("{name} {VERSION}: {text}\n"), 1),
         Some(ToolError::NoTable(_) | ToolError::LineFailed(_)) => (format!("{name}: line {line} failed\n"), 1),

@@ -11,10 +11,12 @@ mod edit;
 mod files;
 mod run;
 mod xlate;
+mod xlate_target;
 
 pub use command::iptables_nft;
 pub use files::{iptables_nft_restore, iptables_nft_save};
-pub(crate) use xlate::{target_name, xlate_match, xlate_target};
+pub(crate) use xlate::xlate_match;
+pub(crate) use xlate_target::{target_name, xlate_target};
 
 use super::parse::Objects;
 use crate::nft::Names;

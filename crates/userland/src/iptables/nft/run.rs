@@ -1,5 +1,6 @@
 //! The commands of iptables-nft on a table (iptables/nft.c, nft-cmd.c of iptables 1.8.9).
 
+use super::compose::missing_protocol;
 use super::edit::Edit;
 use crate::args::{Source, Token};
 use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
@@ -11,6 +12,7 @@ use crate::iptables::hints::chain_of;
 use crate::iptables::parse::{Objects, ParsedTable};
 use crate::iptables::rule::{Scope, Spec, drop_in_nat};
 use kernel::netfilter::nftables::NftError;
+use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{ChainId, Counters, Rule, TableId, Verdict};
 
 /// A line being done.
@@ -69,12 +71,28 @@ impl Run<'_> {
             let fault = crate::iptables::hints::no_such_target(&at.text, false, &self.scope(edit));
             return self.blame(at, fault.usage(format!("Chain '{}' does not exist", at.text)));
         }
-        let rules = spec.rules(self.source, &self.scope(edit)).map_err(|mut d| {
+        let source = self.source;
+        let rules = spec.rules(source, &self.scope(edit)).map_err(|mut d| {
             if d.tool == Some(ToolError::INVALID) {
                 d.tool = Some(refused(what(op), "Operation not supported", chain));
             }
             d
         })?;
+        let whole = Token { text: "".into(), start: 0, end: source.text.len(), quoted: false };
+        for rule in &rules {
+            if let Some(name) = missing_protocol(rule) {
+                let fault = Fault::new(
+                    format!("ports or flags of {name} in a rule of another protocol"),
+                    format!("expected -p {name} before it"),
+                );
+                let says = format!("{} match requires '-p {name}'", name.to_uppercase());
+                return self.blame(&whole, fault.usage(says));
+            }
+            // A comparison of no bits is none.
+            if [rule.src, rule.dst].into_iter().flatten().any(|n| n.value.mask.is_unspecified()) {
+                return self.blame(&whole, batch(what(op), NftError::Invalid, chain));
+            }
+        }
         Ok(rules.iter().map(|r| edit.normal(r)).collect())
     }
 
@@ -326,6 +344,9 @@ pub(super) fn extensions(edit: &Edit<'_>, objects: Objects<'_>) -> Vec<(Option<u
         if rule.matches.iter().any(super::compose::is_native) {
             std::rc::Rc::make_mut(rule).matches.retain(|m| !super::compose::is_native(m));
         }
+        if rule.target == Target::Trace {
+            std::rc::Rc::make_mut(rule).target = Target::None;
+        }
     }
     let rejected = translate_rules(&table.rules, objects);
     rejected
@@ -339,7 +360,11 @@ pub(super) fn extensions(edit: &Edit<'_>, objects: Objects<'_>) -> Vec<(Option<u
 
 /// The words of an error number of the kernel: without those that iptables adds.
 pub(super) fn errno(fault: &Fault) -> String {
-    match &fault.tool {
+    errno_of(fault.tool.as_ref())
+}
+
+pub(super) fn errno_of(says: Option<&ToolError>) -> String {
+    match says {
         Some(ToolError::Errno(text)) if text.starts_with("No chain/target/match") => "No such file or directory".to_owned(),
         Some(ToolError::Errno(text)) => text.split('.').next().unwrap_or_default().to_owned(),
         _ => "Invalid argument".to_owned(),
