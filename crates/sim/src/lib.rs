@@ -21,7 +21,8 @@ pub use build::BuildError;
 pub use log::{Entry, EventId, Log, Seen};
 pub use run::{Run, Running, StepOutcome, StepRecord};
 pub use scenario::{
-    BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Stimulus,
+    Backend, BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell,
+    Stimulus,
 };
 pub use sequence::InitialNumbers;
 pub use world::{AppId, World};

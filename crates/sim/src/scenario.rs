@@ -38,6 +38,8 @@ pub struct HostSpec {
     pub ipset: Option<String>,
     /// iptables-restore text.
     pub iptables: Option<String>,
+    /// What loads it, and what `iptables` is on the box.
+    pub backend: Backend,
     /// What is loaded after all that, in order.
     pub setup: Vec<Setup>,
     /// Report every packet by TRACE rules at the head of raw, and the changes of conntrack.
@@ -56,6 +58,17 @@ pub struct HostSpec {
     pub sniff: bool,
     /// Programs that listen.
     pub servers: Vec<ServerSpec>,
+}
+
+/// What the plain names `iptables` and `ip6tables` stand for on a box. Debian's alternatives, for one, choose it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// `iptables-legacy`
+    #[default]
+    Legacy,
+    /// `iptables-nft`
+    #[cfg(feature = "nft")]
+    Nft,
 }
 
 /// A text that is loaded while a box is set up; the world is not built if it is refused.

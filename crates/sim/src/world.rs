@@ -3,6 +3,7 @@
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
 use crate::race::Order;
+use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
 use kernel::{
     Chance, Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Rest, Skb, SocketId, Timer,
@@ -119,6 +120,9 @@ pub struct World {
     orphans: Option<Vec<(NetnsId, SocketId)>>,
     /// Who goes on next where packets are held up.
     pub(crate) orders: Vec<Order>,
+    /// The boxes on which `iptables` is iptables-nft.
+    #[cfg(feature = "nft")]
+    nft_boxes: Vec<NetnsId>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -152,6 +156,29 @@ impl World {
             left: Vec::new(),
             orphans: None,
             orders: Vec::new(),
+            #[cfg(feature = "nft")]
+            nft_boxes: Vec::new(),
+        }
+    }
+
+    /// What `iptables` stands for on a box.
+    #[cfg(feature = "nft")]
+    pub fn backend(&self, host: NetnsId) -> Backend {
+        if self.nft_boxes.contains(&host) { Backend::Nft } else { Backend::Legacy }
+    }
+
+    /// What `iptables` stands for on a box: there is one kind.
+    #[cfg(not(feature = "nft"))]
+    pub fn backend(&self, _: NetnsId) -> Backend {
+        Backend::Legacy
+    }
+
+    /// `update-alternatives --set iptables`: chooses what `iptables` and its siblings stand for on a box. Rules stay where they are.
+    #[cfg(feature = "nft")]
+    pub fn set_backend(&mut self, host: NetnsId, backend: Backend) {
+        self.nft_boxes.retain(|h| *h != host);
+        if backend == Backend::Nft {
+            self.nft_boxes.push(host);
         }
     }
 

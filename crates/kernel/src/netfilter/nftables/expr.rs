@@ -8,6 +8,8 @@ use super::table::TableKey;
 use crate::event::HookCtx;
 use crate::netfilter::conntrack::{CtState, Direction};
 use crate::netfilter::hook::InetHook;
+#[cfg(feature = "nft")]
+use crate::netfilter::xtables::MatchMemory;
 use crate::{Ct, Cx, DevId, Netns, PktType, Skb, SkbOwner};
 use packet::Protocol;
 use std::net::IpAddr;
@@ -41,11 +43,13 @@ pub enum MetaKey {
     Skgid,
     /// `cpu`
     Cpu,
+    /// `nftrace`
+    Nftrace,
 }
 
 impl MetaKey {
     /// All of them.
-    pub const ALL: [MetaKey; 13] = [
+    pub const ALL: [MetaKey; 14] = [
         MetaKey::Mark,
         MetaKey::Iif,
         MetaKey::Oif,
@@ -59,6 +63,7 @@ impl MetaKey {
         MetaKey::Skuid,
         MetaKey::Skgid,
         MetaKey::Cpu,
+        MetaKey::Nftrace,
     ];
 
     /// Its name and what its values are.
@@ -77,6 +82,7 @@ impl MetaKey {
             MetaKey::Skuid => ("skuid", DataType::Uid),
             MetaKey::Skgid => ("skgid", DataType::Gid),
             MetaKey::Cpu => ("cpu", DataType::Integer(4)),
+            MetaKey::Nftrace => ("nftrace", DataType::Integer(1)),
         }
     }
 }
@@ -233,12 +239,17 @@ pub enum Stateful {
         /// Since when, in nanoseconds; `None` before the first packet.
         last: Option<u64>,
     },
+    /// What a match of iptables remembers.
+    #[cfg(feature = "nft")]
+    Xt(MatchMemory),
 }
 
 /// A packet under a rule of a table.
 pub(super) struct EvalCx<'a, 'b> {
     pub ns: &'a mut Netns,
     pub table: TableKey,
+    /// The rule's handle.
+    pub rule: u64,
     pub ctx: &'a HookCtx,
     pub state: &'a mut [Stateful],
     pub cx: &'a mut Cx<'b>,
@@ -379,6 +390,7 @@ fn meta(key: MetaKey, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
         // Programs run as root; without a program's socket there is no user.
         MetaKey::Skuid | MetaKey::Skgid => (skb.owner == SkbOwner::Program).then(|| Data::u32(0)),
         MetaKey::Cpu => Some(Data::u32(0)),
+        MetaKey::Nftrace => byte(u8::from(skb.nf_trace)),
     }
 }
 
