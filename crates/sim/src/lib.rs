@@ -8,6 +8,7 @@ pub mod apps;
 mod build;
 mod log;
 pub mod operator;
+pub mod programs;
 mod run;
 mod scenario;
 mod sequence;
@@ -19,7 +20,8 @@ pub use build::BuildError;
 pub use log::{Entry, EventId, Log, Seen};
 pub use run::{Run, Running, StepOutcome, StepRecord};
 pub use scenario::{
-    BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Stimulus,
+    BridgePort, CloseHow, Collect, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Start,
+    Stimulus,
 };
 pub use sequence::InitialNumbers;
 pub use world::{AppId, World};

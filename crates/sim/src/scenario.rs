@@ -1,6 +1,7 @@
 //! The description of a world and of what is done in it.
 
 use crate::operator::CommandOutput;
+use crate::programs::{Daemon, Job};
 use crate::world::World;
 use kernel::NetnsId;
 use packet::{Frame, Ip, Mac};
@@ -10,6 +11,11 @@ use userland::ip::IpCommand;
 /// Runs a command line on a box; `Err` if the program is not modelled. A scenario brings it along, so that who runs no
 /// commands does not carry every parser of them.
 pub type Shell = fn(&mut World, NetnsId, &[String], Option<&str>) -> Result<CommandOutput, String>;
+
+/// Starts a command in the background; a scenario brings it along, as it does its shell.
+pub type Start = fn(&mut World, NetnsId, &[String]) -> Result<Job, String>;
+/// Waits for such commands.
+pub type Collect = fn(&mut World, Vec<Job>) -> Vec<(Job, CommandOutput)>;
 
 /// A world and its story.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +61,10 @@ pub struct HostSpec {
     pub sniff: bool,
     /// Programs that listen.
     pub servers: Vec<ServerSpec>,
+    /// Other programs that run from the start.
+    pub daemons: Vec<Daemon>,
+    /// Files: path and text, such as `/etc/resolv.conf` and `/etc/hosts`.
+    pub files: Vec<(String, String)>,
 }
 
 /// A text that is loaded while a box is set up; the world is not built if it is refused.
@@ -325,6 +335,20 @@ pub enum Stimulus {
         argv: Vec<String>,
         /// Standard input.
         stdin: Option<String>,
+    },
+    /// A command is started and runs beside what follows: `COMMAND &`.
+    Background {
+        /// Who starts it: [`crate::programs::start`].
+        start: Start,
+        /// Where.
+        host: String,
+        /// Program and arguments.
+        argv: Vec<String>,
+    },
+    /// `wait`: until every command that was started has ended.
+    Wait {
+        /// Who waits: [`crate::programs::collect`].
+        collect: Collect,
     },
     /// Something that is not modelled; the reason says what.
     NotRun {
