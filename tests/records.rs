@@ -43,6 +43,18 @@ macro_rules! recordings {
 }
 
 recordings! {
+    s16_clash_flush = "S16-clash-flush",
+    s16_clash_icmp = "S16-clash-icmp",
+    s16_clash_masquerade_two = "S16-clash-masquerade-two",
+    s16_clash_masquerade = "S16-clash-masquerade",
+    s16_clash_other = "S16-clash-other",
+    s16_clash_same = "S16-clash-same",
+    s16_clash_services = "S16-clash-services",
+    s16_clash_tcp = "S16-clash-tcp",
+    s16_clash_three_bcb = "S16-clash-three-bcb",
+    s16_clash_three_bcc = "S16-clash-three-bcc",
+    s16_clash_two_reversed = "S16-clash-two-reversed",
+    s16_clash_two = "S16-clash-two",
     s15_kube_proxy_002 = "S15-kube-proxy-002",
     s15_kube_proxy_019 = "S15-kube-proxy-019",
     s15_kube_proxy_020 = "S15-kube-proxy-020",

@@ -198,7 +198,7 @@ fn docker0_has_the_pods_gateway() {
 #[test]
 fn the_node_pings_the_pod() {
     let setting = Setting::from_iter([("service".to_owned(), "absent".to_owned())]);
-    let mut scenario = (workshop::lab("service-iptables").unwrap().scenario)(&setting).unwrap();
+    let mut scenario = workshop::lab("service-iptables").unwrap().scenario(&setting).unwrap();
     let (host, src) = (NODE.to_owned(), Ipv4Addr::UNSPECIFIED);
     scenario.stimuli =
         vec![Stimulus::Ping { host, src, dst: POD_ADDR, id: 1, seq: 0, ttl: None, timeout_ms: 1000 }];

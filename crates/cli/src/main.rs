@@ -14,7 +14,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workshop::{Lab, LabRun, Setting};
+use workshop::{Lab, LabRun, Setting, StimulusResult};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
 #[derive(Parser)]
@@ -136,7 +136,7 @@ enum LabCommand {
     List,
     /// Run a lab and judge its claims and goals. Exit status 0 if every claim holds, whatever the goals.
     Run {
-        /// Name of the lab.
+        /// Name of the lab, or a file with its text.
         name: String,
         /// Position of a switch; may be given several times.
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
@@ -147,7 +147,7 @@ enum LabCommand {
     },
     /// What switches change on the nodes: rules, sets, virtual servers, modules, settings; before are the defaults.
     Diff {
-        /// Name of the lab.
+        /// Name of the lab, or a file with its text.
         name: String,
         /// Position of a switch; may be given several times.
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
@@ -360,11 +360,17 @@ fn lab_list() -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A lab that comes with the program, or one in a file.
 fn find_lab(name: &str) -> Result<Lab, String> {
-    workshop::lab(name).ok_or_else(|| {
-        let known: Vec<&str> = workshop::labs().iter().map(|l| l.name).collect();
-        format!("there is no lab {name:?}; these are: {}", known.join(", "))
-    })
+    if let Some(lab) = workshop::lab(name) {
+        return Ok(lab);
+    }
+    if Path::new(name).is_file() {
+        let text = read(Path::new(name))?;
+        return workshop::read_lab(&text).map_err(|d| d.show(name, &text));
+    }
+    let known: Vec<String> = workshop::labs().into_iter().map(|l| l.name).collect();
+    Err(format!("there is no lab {name:?} and no such file; the labs are: {}", known.join(", ")))
 }
 
 /// The positions that `--set` gives.
@@ -401,7 +407,7 @@ fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
 fn lab_run(name: &str, set: &[String], as_json: bool) -> Result<ExitCode, String> {
     let (lab, changes) = (find_lab(name)?, positions(set)?);
     let run = lab.run(&changes).map_err(|e| e.to_string())?;
-    print(&if as_json { lab_json(lab.name, &run)? } else { lab_text(&lab, &run) })?;
+    print(&if as_json { lab_json(&lab.name, &run)? } else { lab_text(&lab, &run) })?;
     let all_hold = run.claims.iter().all(|c| c.holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -421,6 +427,16 @@ struct LabJson<'a> {
 struct StimulusJson<'a> {
     name: &'a str,
     outcome: &'a str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    command: Option<CommandJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct CommandJson<'a> {
+    command: &'a str,
+    status: i32,
+    stdout: &'a [String],
+    stderr: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -437,12 +453,22 @@ struct GoalJson<'a> {
     reached: bool,
 }
 
+fn stimulus_json(s: &StimulusResult) -> StimulusJson<'_> {
+    let command = s.command.as_ref().map(|(line, output)| CommandJson {
+        command: line,
+        status: output.status,
+        stdout: &output.stdout,
+        stderr: &output.stderr,
+    });
+    StimulusJson { name: &s.name, outcome: &s.outcome, command }
+}
+
 fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
     let eras: Vec<kernel::Era> = run.run.world.hosts().iter().map(Netns::era).collect();
     let object = LabJson {
         lab,
         switches: &run.setting,
-        stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
+        stimuli: run.stimuli.iter().map(stimulus_json).collect(),
         claims: run
             .claims
             .iter()
@@ -457,7 +483,7 @@ fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
 fn lab_text(lab: &Lab, run: &LabRun) -> String {
     let mut out = format!("{}\n", lab.title);
     for switch in &lab.switches {
-        let value = run.setting.get(switch.name).map_or("", String::as_str);
+        let value = run.setting.get(&switch.name).map_or("", String::as_str);
         let set = format!("{}={value}", switch.name);
         out += &format!("  {set:<32} # {}\n", switch.command(value).unwrap_or_default());
     }

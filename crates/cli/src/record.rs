@@ -29,6 +29,7 @@ fn restored_source(before: &[Entry], tap: &Entry) -> Option<Mac> {
         match entry.what()? {
             What::BrNetfilter { step: BrNfStep::BridgedDnat { .. }, .. } => bridged = true,
             What::Tap { dir, frame, .. } if *dir != TapDir::Out => return bridged.then_some(frame.src),
+            What::Created { .. } => return None,
             _ => {}
         }
     }
@@ -93,6 +94,7 @@ fn namespaces(
     entries: &[Entry],
     sequence: &mut Sequence,
 ) -> Value {
+    let before = run.world.log().entries();
     let mut tracers: Vec<Tracer> = run.world.hosts().iter().map(|_| Tracer::default()).collect();
     let mut wire: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
     let mut ct: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
@@ -110,7 +112,8 @@ fn namespaces(
                 // The numbers are counted over all boxes, also those whose frames are not listed.
                 let mut frame = frame.as_ref().clone();
                 if *dir == TapDir::Out && ns.bridge(*dev).is_some() {
-                    frame.src = restored_source(&entries[..i], entry).unwrap_or(frame.src);
+                    frame.src =
+                        restored_source(&before[..step.first.index() + i], entry).unwrap_or(frame.src);
                 }
                 if let Some(written) = written_over(&entries[i..], entry) {
                     frame = written.clone();

@@ -155,6 +155,15 @@ pub enum What {
     ExpectEvent(Box<ExpectEvent>),
     /// The entry of this packet was put into the table.
     Confirmed(ConnId),
+    /// The entry of this packet has a tuple that another packet's entry has taken since.
+    Clash {
+        /// Its own entry.
+        conn: ConnId,
+        /// The one in the table.
+        winner: ConnId,
+        /// What came of it.
+        step: ClashStep,
+    },
     /// NAT decided one direction of an entry.
     NatSetup {
         /// The entry.
@@ -316,6 +325,17 @@ pub enum CtStep {
     Untracked,
     /// The table is full.
     TableFull,
+}
+
+/// How two entries that want the same tuple get along (`nf_ct_resolve_clash`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClashStep {
+    /// The packet goes on with the entry that is in the table; its own one is gone.
+    Merged,
+    /// Its entry is entered in its reply direction alone, for a second: enough for an answer.
+    ReplyOnly,
+    /// The packet is dropped.
+    Lost,
 }
 
 /// A ctnetlink message.

@@ -6,6 +6,7 @@
 
 pub mod apps;
 mod build;
+pub mod load;
 mod log;
 pub mod operator;
 pub mod programs;

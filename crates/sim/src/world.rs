@@ -104,6 +104,10 @@ pub struct World {
     jobs: Vec<Job>,
     /// The memory of the last step's output, for the next one.
     spare: Vec<Output>,
+    /// What boxes have put out that somebody else than the world takes over ([`World::visit`]).
+    left: Vec<Output>,
+    /// Sockets with news that belong to no application, if somebody asks.
+    orphans: Option<Vec<(NetnsId, SocketId)>>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -136,6 +140,8 @@ impl World {
             files: LiteMap::new(),
             jobs: Vec::new(),
             spare: Vec::new(),
+            left: Vec::new(),
+            orphans: None,
         }
     }
 
@@ -263,6 +269,8 @@ impl World {
             Output::Wake(socket) => {
                 if let Some(&app) = self.owners.get(&(host, socket)) {
                     self.schedule(self.now + WAKE_LATENCY, Work::App(app));
+                } else if let Some(orphans) = &mut self.orphans {
+                    orphans.push((host, socket));
                 }
             }
         }
@@ -272,6 +280,55 @@ impl World {
         self.in_flight += usize::from(work.is_frame());
         self.queue.push(Reverse(Due { at, number: self.seq, work }));
         self.seq += 1;
+    }
+
+    // ------------------------------------------------------------------ for a load test, which has a time of its own
+
+    /// Runs `f` on a box and leaves what it puts out to the caller ([`World::swap_left`]).
+    pub(crate) fn visit<T>(
+        &mut self,
+        host: NetnsId,
+        f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
+        let mut cx = Cx {
+            now: self.now,
+            netns: host,
+            rng: &mut self.rng,
+            ids: &mut self.ids,
+            log: None,
+            out: &mut self.left,
+        };
+        Some(f(self.hosts.get_mut(host.index())?, &mut cx))
+    }
+
+    /// What visits have left since, for an empty list.
+    pub(crate) fn swap_left(&mut self, empty: &mut Vec<Output>) {
+        std::mem::swap(&mut self.left, empty);
+    }
+
+    /// The world takes it over after all.
+    pub(crate) fn leave(&mut self, host: NetnsId, output: Output) {
+        self.take(host, output);
+    }
+
+    /// It is then; never earlier than it was.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// When the next thing is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse(due)| due.at)
+    }
+
+    /// From now on the sockets with news are kept that belong to no application.
+    pub(crate) fn keep_orphans(&mut self) {
+        self.orphans.get_or_insert_default();
+    }
+
+    /// Those since the last time.
+    pub(crate) fn take_orphans(&mut self) -> Vec<(NetnsId, SocketId)> {
+        self.orphans.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     // ------------------------------------------------------------------ time

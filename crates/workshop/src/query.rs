@@ -6,6 +6,7 @@ use kernel::socket::Errno;
 use kernel::{NetnsId, PacketId};
 use packet::{Frame, Ip, Tcp, TcpFlags};
 use sim::apps::{Reply, UdpReply};
+use sim::operator::CommandOutput;
 use sim::{Entry, EventId, Outcome, Run, Seen, StepOutcome};
 use std::net::IpAddr;
 
@@ -123,11 +124,23 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
         StepOutcome::App(Outcome::None) | StepOutcome::Started | StepOutcome::Done => "done".to_owned(),
         StepOutcome::Dump(rows) => format!("{} entries", rows.len()),
         StepOutcome::SendError(e) => text(*e).to_owned(),
-        StepOutcome::App(Outcome::Command(c)) | StepOutcome::Command(c) => {
-            format!("exit status {}", c.status)
-        }
+        StepOutcome::App(Outcome::Command(c)) | StepOutcome::Command(c) => command_text(c),
         StepOutcome::Ended(all) => format!("{} commands have ended", all.len()),
         StepOutcome::Refused(why) | StepOutcome::NotRun(why) => why.clone(),
+    }
+}
+
+/// The last line that a command printed; of one that failed what it complained of.
+fn command_text(c: &CommandOutput) -> String {
+    let last = |lines: &[String]| lines.iter().rev().find(|l| !l.trim().is_empty()).cloned();
+    let text = match c.status {
+        0 => last(&c.stdout).or_else(|| last(&c.stderr)),
+        _ => last(&c.stderr).or_else(|| last(&c.stdout)),
+    };
+    match (text, c.status) {
+        (Some(text), _) => text,
+        (None, 0) => "done".to_owned(),
+        (None, status) => format!("exit status {status}"),
     }
 }
 

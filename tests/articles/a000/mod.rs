@@ -57,15 +57,17 @@ ports:
 
 /// The article's objects, and `more`.
 fn objects(more: &str) -> Objects {
-    let own = include_str!("../../../crates/workshop/src/labs/tftp_ipvs/cluster.yaml");
-    kube::objects(&format!("{own}{more}")).unwrap()
+    let mut documents = workshop::lab("tftp-ipvs").unwrap().objects;
+    documents.extend(cluster::yaml::documents(more).unwrap());
+    kube::of_documents(&documents).unwrap()
 }
 
 /// Nodes with what kube-proxy makes of these objects. Nothing is sent.
 fn nodes(objects: Objects, mode: Mode, cluster_cidr: Option<&str>) -> Run {
     let kube = Kube {
         objects,
-        mode,
+        mode: Some(mode),
+        uplink: kube::UPLINK.to_owned(),
         version: Version::default(),
         era: Era::V3_10,
         modules: Modules::default(),

@@ -166,6 +166,7 @@ impl Netns {
         let mut rest = match rest {
             Rest::Pieces(pieces) => pieces.into_iter(),
             Rest::Tcp(id) => return resume_tcp(self, id, cx),
+            Rest::Neigh(dev, addr) => return self.neigh_send(dev, Ipv4Addr::from_bits(addr), cx),
         };
         if let Some(piece) = rest.next() {
             let _ = ip_finish_output2(self, piece, cx);

@@ -126,6 +126,8 @@ pub struct Netns {
     no_frame: Rc<Frame>,
     child: bool,
     net_ratelimit: log::RateLimit,
+    /// Warnings of the network, for who keeps no log.
+    warnings: Option<Vec<(crate::Instant, String)>>,
     devices: Vec<Device>,
     tables: [Option<LoadedTable>; 5],
     tables6: [Option<LoadedTable>; 5],
@@ -173,6 +175,7 @@ impl Netns {
             no_frame: Rc::new(Frame { src: Mac::ZERO, dst: Mac::ZERO, payload: Payload::Ip(nothing) }),
             child: false,
             net_ratelimit: log::RateLimit::default(),
+            warnings: None,
             devices: Vec::new(),
             tables: [const { None }; 5],
             tables6: [const { None }; 5],
@@ -249,16 +252,19 @@ impl Netns {
     pub fn ct_gc(&mut self, cx: &mut Cx<'_>) {
         expire_expectations(self, cx);
         self.ipvs_gc(cx);
-        let since = crate::Instant(cx.now.0.saturating_sub(GC_INTERVAL_US));
-        for id in self.ct.expired(since) {
+        let since = match self.era.conntrack_has_timers() {
+            true => cx.now,
+            false => crate::Instant(cx.now.0.saturating_sub(GC_INTERVAL_US)),
+        };
+        for id in self.ct.take_expired(since) {
             self.ct_delete(id, cx);
         }
     }
 
     /// Takes all entries out of the conntrack table that are over, as whoever lists the table does
-    /// (`ctnetlink_dump_table`).
+    /// (`ctnetlink_dump_table`), and as timers do where each entry has one.
     pub fn ct_evict(&mut self, cx: &mut Cx<'_>) {
-        for id in self.ct.expired(cx.now) {
+        for id in self.ct.take_expired(cx.now) {
             self.ct_delete(id, cx);
         }
     }

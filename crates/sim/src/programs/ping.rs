@@ -202,8 +202,7 @@ impl Ping {
     fn open(&mut self, run: &mut Run<'_, '_>) -> Result<(), i32> {
         let (to, source) = (self.to, self.options.source);
         if let Some(dev) = self.options.device.clone() {
-            let found =
-                run.kernel(|ns, _| first_addr(ns, &dev)).flatten();
+            let found = run.kernel(|ns, _| first_addr(ns, &dev)).flatten();
             let Some(addr) = found else {
                 run.complain(format!("ping: SO_BINDTODEVICE {dev}: No such device"));
                 return Err(2);

@@ -278,6 +278,9 @@ impl Fold<'_> {
                     .note(title::entry(*conn));
                 Draft { spot, ..hook(draft, p) }
             }
+            What::Clash { winner, step, .. } => {
+                Draft { spot: at(Area::Conntrack), ..hook(title::clash(*step, *winner), p) }
+            }
             What::CtEvent(e) => match e.kind {
                 // The message goes with what caused it.
                 CtEventKind::New => return self.extend(event, packet, None),

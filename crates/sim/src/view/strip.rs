@@ -127,7 +127,7 @@ pub fn visits(world: &World, host: NetnsId, packet: PacketId, until: EventId) ->
             What::Nat { hook, .. } => Spot::Fn(*hook, Area::Table(TableId::Nat)),
             What::Ipvs { ctx, step } => ipvs_spot(ctx.hook, step),
             What::Conntrack { ctx, .. } => Spot::Fn(ctx.hook, Area::Conntrack),
-            What::Confirmed(_) | What::CtEvent(_) => {
+            What::Confirmed(_) | What::Clash { .. } | What::CtEvent(_) => {
                 let removed = matches!(what, What::CtEvent(e) if e.kind == CtEventKind::Destroy);
                 match hook.filter(|h| !removed && matches!(h, InetHook::LocalIn | InetHook::PostRouting)) {
                     Some(hook) => Spot::Fn(hook, Area::Conntrack),

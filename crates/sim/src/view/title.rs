@@ -6,8 +6,8 @@ use super::text::{endpoint, flow_text, icmp_name, segment};
 use crate::apps::AppEvent;
 use crate::operator::route_text;
 use kernel::event::{
-    BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, FragStep, HookCtx, IpvsStep,
-    NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir, TunnelStep,
+    BrNfStep, BridgeStep, ClashStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, FragStep, HookCtx,
+    IpvsStep, NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir, TunnelStep,
 };
 use kernel::netfilter::conntrack::{CtState, Direction, Row, status};
 use kernel::netfilter::hook::InetHook;
@@ -224,6 +224,16 @@ pub(super) fn expect_event(e: &ExpectEvent) -> Draft {
         ExpectEventKind::Destroy => format!("no longer expected: {flow}"),
     };
     Draft::new(Area::Conntrack, title)
+}
+
+/// Two entries want the same tuple.
+pub(super) fn clash(step: ClashStep, winner: ConnId) -> Draft {
+    let (title, tone) = match step {
+        ClashStep::Merged => ("clash: goes on with the entry in the table", Tone::Strong),
+        ClashStep::ReplyOnly => ("clash: the entry is in the table for answers only", Tone::Strong),
+        ClashStep::Lost => ("clash: the tuple is taken, insert_failed", Tone::Bad),
+    };
+    Draft::new(Area::Conntrack, title).tone(tone).note(entry(winner))
 }
 
 pub(super) fn ct_event(kind: CtEventKind, row: &Row) -> Draft {

@@ -1,0 +1,235 @@
+//! The machine that is measured: its namespaces, its processors, and the frames that wait for them.
+
+use super::WIRE_NS;
+use super::cost::{Cost, Kind};
+use crate::world::World;
+use kernel::netfilter::conntrack::CtWork;
+use kernel::netfilter::hook::{HookFn, InetHook};
+use kernel::{DevId, Netns, NetnsId, Output, PacketId, SocketId};
+use packet::Frame;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// A frame on its way to a box.
+#[derive(Clone, Debug)]
+struct Arrival {
+    at: u64,
+    host: NetnsId,
+    dev: DevId,
+    id: PacketId,
+    frame: Rc<Frame>,
+}
+
+/// A socket that has news from then on.
+pub(super) type Woken = (NetnsId, SocketId, u64);
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub(super) struct Machine {
+    client: NetnsId,
+    boxes: Vec<NetnsId>,
+    kinds: Vec<Kind>,
+    cost: Cost,
+    /// The namespaces share one hash.
+    one_hash: bool,
+    /// When each processor is free.
+    cpus: Vec<u64>,
+    busy: u64,
+    nic: VecDeque<Arrival>,
+    to_client: VecDeque<Arrival>,
+    /// What conntrack had done in each box when the job began.
+    before: Vec<CtWork>,
+    out: Vec<Output>,
+    woken: Vec<(NetnsId, SocketId)>,
+    leaving: Vec<Arrival>,
+    inside: Vec<Arrival>,
+}
+
+fn kind(ns: &Netns) -> Kind {
+    let conntrack = ns.hooks_at(InetHook::PreRouting).contains(&HookFn::ConntrackIn);
+    Kind { conntrack, tables: !ns.loaded_tables().is_empty() }
+}
+
+impl Machine {
+    pub(super) fn new(
+        world: &World,
+        client: NetnsId,
+        boxes: Vec<NetnsId>,
+        cpus: usize,
+        cost: Cost,
+    ) -> Machine {
+        let all = || boxes.iter().filter_map(|b| world.host(*b));
+        Machine {
+            client,
+            kinds: all().map(kind).collect(),
+            // Until 4.7 each namespace had a hash of its own (`net->ct.hash`).
+            one_hash: all().any(|ns| ns.era().version() >= (4, 7)),
+            before: vec![CtWork::default(); boxes.len()],
+            boxes,
+            cost,
+            cpus: vec![0; cpus.max(1)],
+            busy: 0,
+            nic: VecDeque::new(),
+            to_client: VecDeque::new(),
+            out: Vec::new(),
+            woken: Vec::new(),
+            leaving: Vec::new(),
+            inside: Vec::new(),
+        }
+    }
+
+    pub(super) fn boxes(&self) -> &[NetnsId] {
+        &self.boxes
+    }
+
+    /// Nanoseconds for which processors have worked.
+    pub(super) fn busy(&self) -> u64 {
+        self.busy
+    }
+
+    /// When the first processor turns to the next frame.
+    pub(super) fn nic_next(&self) -> Option<u64> {
+        Some(self.nic.front()?.at.max(*self.cpus.first()?))
+    }
+
+    pub(super) fn client_next(&self) -> Option<u64> {
+        self.to_client.front().map(|a| a.at)
+    }
+
+    /// When a program that is ready then gets a processor.
+    pub(super) fn earliest(&self, ready: u64) -> u64 {
+        ready.max(self.cpus.iter().copied().min().unwrap_or(0))
+    }
+
+    /// Notes what conntrack has done so far.
+    pub(super) fn begin(&mut self, world: &World) {
+        for (host, before) in self.boxes.iter().zip(&mut self.before) {
+            *before = world.host(*host).map_or(CtWork::default(), |ns| ns.ct.work());
+        }
+    }
+
+    /// What has happened in a box since.
+    fn work(&self, world: &World, at: usize) -> CtWork {
+        let (Some(host), Some(before)) = (self.boxes.get(at), self.before.get(at)) else {
+            return CtWork::default();
+        };
+        let now = world.host(*host).map_or(CtWork::default(), |ns| ns.ct.work());
+        CtWork {
+            hits: now.hits - before.hits,
+            misses: now.misses - before.misses,
+            made: now.made - before.made,
+        }
+    }
+
+    /// Length of the chains of a box's hash, in thousandths: each entry stands in two.
+    fn chain(&self, world: &World, at: usize) -> u64 {
+        let here = |h: &NetnsId| world.host(*h).map_or(0, |ns| ns.ct.count() as u64);
+        let count = if self.one_hash {
+            self.boxes.iter().map(here).sum()
+        } else {
+            self.boxes.get(at).map_or(0, here)
+        };
+        let buckets = self.boxes.first().and_then(|b| world.host(*b)).map_or(1, |ns| ns.ct.limits.buckets);
+        count * 2000 / u64::from(buckets.max(1))
+    }
+
+    /// The cost of what has happened in all boxes since; `passes` says how often a packet went through each.
+    fn spent(&self, world: &World, passes: &[u64]) -> u64 {
+        let mut sum = 0;
+        for (at, (n, kind)) in passes.iter().zip(&self.kinds).enumerate().filter(|(_, (n, _))| **n > 0) {
+            let work = self.work(world, at);
+            let one = self.cost.pass(*kind, work, self.chain(world, at));
+            sum += one + (n - 1) * self.cost.pass(*kind, CtWork::default(), 0);
+        }
+        sum
+    }
+
+    /// Follows what has been put out through the machine, until it leaves or waits in a socket. How often packets went through
+    /// each box.
+    fn follow(&mut self, world: &mut World, from: NetnsId, passes: &mut [u64]) {
+        self.collect(world, from);
+        while let Some(next) = self.inside.pop() {
+            if let Some(n) = self.boxes.iter().position(|b| *b == next.host).and_then(|at| passes.get_mut(at))
+            {
+                *n += 1;
+            }
+            let (host, dev) = (next.host, next.dev);
+            world.visit(host, |ns, cx| ns.receive(dev, next.id, next.frame, cx));
+            self.collect(world, host);
+        }
+    }
+
+    /// Sorts what a box has put out.
+    fn collect(&mut self, world: &mut World, from: NetnsId) {
+        let mut out = std::mem::take(&mut self.out);
+        world.swap_left(&mut out);
+        for output in out.drain(..) {
+            match output {
+                Output::Transmit { dev, id, frame } if frame.ip().is_some() => {
+                    let Some((host, dev)) = world.peer((from, dev)) else { continue };
+                    let arrival = Arrival { at: 0, host, dev, id, frame };
+                    let leaves = host == self.client || from == self.client;
+                    if leaves { &mut self.leaving } else { &mut self.inside }.push(arrival);
+                }
+                Output::Wake(socket) => self.woken.push((from, socket)),
+                other => world.leave(from, other),
+            }
+        }
+        self.out = out;
+    }
+
+    /// The first processor takes the next frame through the machine.
+    pub(super) fn nic_job(&mut self, world: &mut World, at: u64) -> Vec<Woken> {
+        let Some(frame) = self.nic.pop_front() else { return Vec::new() };
+        self.begin(world);
+        let mut passes = [0; 16];
+        self.inside.push(frame);
+        self.follow(world, self.client, &mut passes);
+        let end = at + self.spent(world, &passes);
+        self.busy += end - at;
+        if let Some(first) = self.cpus.first_mut() {
+            *first = end;
+        }
+        self.finish(end)
+    }
+
+    /// A program has had its turn: what it has sent goes its way, and the processor is free again at the end.
+    pub(super) fn turn(&mut self, world: &mut World, host: NetnsId, at: u64) -> (Vec<Woken>, u64) {
+        let mut passes = [0; 16];
+        if let Some(n) = self.boxes.iter().position(|b| *b == host).and_then(|at| passes.get_mut(at)) {
+            *n = 1;
+        }
+        self.follow(world, host, &mut passes);
+        let end = at + self.spent(world, &passes) + self.cost.turn();
+        self.busy += end - at;
+        // The last of those that are free: the first one has frames to care for.
+        if let Some(cpu) = self.cpus.iter_mut().rev().find(|free| **free <= at) {
+            *cpu = end;
+        }
+        (self.finish(end), end)
+    }
+
+    fn finish(&mut self, end: u64) -> Vec<Woken> {
+        for a in self.leaving.drain(..) {
+            // Two processors may end in another order than they began.
+            let at = end + WIRE_NS;
+            let later = self.to_client.iter().rev().take_while(|other| other.at > at).count();
+            self.to_client.insert(self.to_client.len() - later, Arrival { at, ..a });
+        }
+        self.woken.drain(..).map(|(host, socket)| (host, socket, end)).collect()
+    }
+
+    /// A frame reaches the clients: their sockets with news.
+    pub(super) fn client_frame(&mut self, world: &mut World) -> Vec<SocketId> {
+        let Some(a) = self.to_client.pop_front() else { return Vec::new() };
+        world.visit(a.host, |ns, cx| ns.receive(a.dev, a.id, a.frame, cx));
+        self.collect(world, a.host);
+        self.woken.drain(..).map(|(_, socket)| socket).collect()
+    }
+
+    /// What the clients have sent goes to the machine.
+    pub(super) fn sent(&mut self, world: &mut World, client: NetnsId, at: u64) {
+        self.collect(world, client);
+        self.nic.extend(self.leaving.drain(..).map(|a| Arrival { at: at + WIRE_NS, ..a }));
+    }
+}
