@@ -215,6 +215,12 @@ fn run(
 
 fn start_servers(world: &mut World, spec: &HostSpec) {
     let Some(host) = world.host_by_name(&spec.name) else { return };
+    for (path, text) in &spec.files {
+        world.write_file(host, path, text.clone());
+    }
+    for daemon in &spec.daemons {
+        world.start(App::Process(daemon.process(host)));
+    }
     for s in &spec.servers {
         world.start(match (s.tcp, s.mode) {
             (true, mode) => App::TcpServer(TcpServer::new(host, s.bind, mode, s.closes)),

@@ -28,6 +28,10 @@ pub enum StepOutcome {
     Together(Vec<StepOutcome>),
     /// A command ran.
     Command(CommandOutput),
+    /// A command runs in the background.
+    Started,
+    /// Commands in the background have ended: box, command line, and what they printed.
+    Ended(Vec<(String, Vec<String>, CommandOutput)>),
     /// The stimulus was refused: bad text, an unknown name.
     Refused(String),
     /// The stimulus was not run: it is not modelled.
@@ -112,7 +116,12 @@ impl<'s> Running<'s> {
         world.begin(host.unwrap_or_default(), index);
         let outcome = act(world);
         let settle = if self.scenario.settle_ms == 0 { SETTLE_MS } else { self.scenario.settle_ms };
-        world.settle(Duration::from_millis(settle));
+        // What runs in the background is not waited for.
+        if outcome == StepOutcome::Started {
+            world.run_until(world.now());
+        } else {
+            world.settle(Duration::from_millis(settle));
+        }
         let end = end_of_log(world);
         self.steps.push(StepRecord { stimulus: index, first, end, outcome, rules: self.rules.clone() });
     }
@@ -309,6 +318,19 @@ impl Scenario {
                 (false, Some(cpu)) => StepOutcome::Refused(format!("no packet waits on CPU {cpu}")),
                 _ => StepOutcome::Done,
             },
+            Stimulus::Background { start, argv, .. } => match start(world, host, argv) {
+                Ok(job) => {
+                    world.add_job(job);
+                    StepOutcome::Started
+                }
+                Err(reason) => StepOutcome::NotRun(reason),
+            },
+            Stimulus::Wait { collect } => {
+                let jobs = world.take_jobs();
+                let ended = collect(world, jobs).into_iter();
+                let name = |world: &World, id| world.host(id).map_or(String::new(), |ns| ns.name.clone());
+                StepOutcome::Ended(ended.map(|(job, out)| (name(world, job.host), job.argv, out)).collect())
+            }
             Stimulus::NotRun { reason } => StepOutcome::NotRun(reason.clone()),
         }
     }
@@ -360,6 +382,7 @@ impl Stimulus {
             | Stimulus::Sysctl { host, .. }
             | Stimulus::Hold { host, .. }
             | Stimulus::Release { host, .. }
+            | Stimulus::Background { host, .. }
             | Stimulus::Command { host, .. } => Some(host),
             Stimulus::Relative { packet, .. } => packet.host(),
             Stimulus::Flush { host } => host.as_deref(),
@@ -367,6 +390,7 @@ impl Stimulus {
             | Stimulus::Together { .. }
             | Stimulus::TcpSend { .. }
             | Stimulus::ConntrackLimits { .. }
+            | Stimulus::Wait { .. }
             | Stimulus::NotRun { .. } => None,
         }
     }

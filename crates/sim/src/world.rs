@@ -2,6 +2,7 @@
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
+use crate::programs::Job;
 use crate::race::Order;
 use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
@@ -112,6 +113,10 @@ pub struct World {
     numbers: InitialNumbers,
     /// Connections that their clients left open.
     held: Vec<(NetnsId, SocketId)>,
+    /// Files of boxes: path and text.
+    files: LiteMap<(NetnsId, String), String>,
+    /// Commands in the background.
+    jobs: Vec<Job>,
     /// The memory of the last step's output, for the next one.
     spare: Vec<Output>,
     /// What boxes have put out that somebody else than the world takes over ([`World::visit`]).
@@ -152,6 +157,8 @@ impl World {
             resume: VecDeque::new(),
             numbers: InitialNumbers::default(),
             held: Vec::new(),
+            files: LiteMap::new(),
+            jobs: Vec::new(),
             spare: Vec::new(),
             left: Vec::new(),
             orphans: None,
@@ -511,6 +518,24 @@ impl World {
 
     pub(crate) fn initial_numbers(&self) -> &InitialNumbers {
         &self.numbers
+    }
+
+    /// The text of a file of a box.
+    pub fn file(&self, host: NetnsId, path: &str) -> Option<&str> {
+        self.files.get(&(host, path.to_owned())).map(String::as_str)
+    }
+
+    /// Writes a file of a box.
+    pub fn write_file(&mut self, host: NetnsId, path: &str, text: String) {
+        self.files.insert((host, path.to_owned()), text);
+    }
+
+    pub(crate) fn add_job(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
+    pub(crate) fn take_jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
     }
 
     /// A client leaves its connection open.

@@ -22,4 +22,6 @@ pub mod sysctl;
 pub mod tcpdump;
 mod words;
 
+pub use names::service_name;
+
 pub use diagnostic::{Details, Diagnostic, Fault, Span, ToolError, Wrong};

@@ -121,11 +121,12 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
         StepOutcome::App(Outcome::Tftp { done: false, .. }) => "Transfer timed out.".to_owned(),
         StepOutcome::App(Outcome::Ping(Some(ip))) => format!("ICMP answer from {}", ip.src),
         StepOutcome::App(Outcome::Ping(None)) => "no answer".to_owned(),
-        StepOutcome::App(Outcome::None) | StepOutcome::Done => "done".to_owned(),
+        StepOutcome::App(Outcome::None) | StepOutcome::Started | StepOutcome::Done => "done".to_owned(),
         StepOutcome::Dump(rows) => format!("{} entries", rows.len()),
         StepOutcome::SendError(e) => text(*e).to_owned(),
-        StepOutcome::Command(c) => command_text(c),
         StepOutcome::Together(all) => all.iter().map(outcome_text).collect::<Vec<_>>().join("; "),
+        StepOutcome::App(Outcome::Command(c)) | StepOutcome::Command(c) => command_text(c),
+        StepOutcome::Ended(all) => format!("{} commands have ended", all.len()),
         StepOutcome::Refused(why) | StepOutcome::NotRun(why) => why.clone(),
     }
 }

@@ -44,6 +44,10 @@ pub fn terminal(world: &World) -> Vec<TermLine> {
             AppEvent::Failed { to, errno } => {
                 (false, format!("connect() to {}: {}", ep(*to), errno.text()), Tone::Bad)
             }
+            AppEvent::Started { command } => (true, command.clone(), Tone::Plain),
+            AppEvent::Printed { line, error } => {
+                (false, line.clone(), if *error { Tone::Bad } else { Tone::Strong })
+            }
             AppEvent::TimedOut { connecting: true, after_ms, .. } => {
                 (false, format!("connect() timed out after {}", seconds(*after_ms)), Tone::Bad)
             }

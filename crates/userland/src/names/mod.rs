@@ -7,4 +7,5 @@ pub(crate) mod protocols;
 pub(crate) mod services;
 
 pub(crate) use protocols::{protocol, protocol_name};
-pub(crate) use services::{any_service, service, service_name};
+pub use services::service_name;
+pub(crate) use services::{any_service, service};
