@@ -43,6 +43,22 @@ macro_rules! recordings {
 }
 
 recordings! {
+    s17_invalid_drop = "S17-invalid-drop",
+    s17_invalid_liberal = "S17-invalid-liberal",
+    s17_invalid_nodrop = "S17-invalid-nodrop",
+    s17_mtu_blackhole = "S17-mtu-blackhole",
+    s17_mtu_clamp = "S17-mtu-clamp",
+    s17_mtu_device = "S17-mtu-device",
+    s17_mtu_icmp = "S17-mtu-icmp",
+    s17_nodelocaldns_accept = "S17-nodelocaldns-accept",
+    s17_nodelocaldns_oneway = "S17-nodelocaldns-oneway",
+    s17_nodelocaldns_stateful = "S17-nodelocaldns-stateful",
+    s17_nodelocaldns_tracked = "S17-nodelocaldns-tracked",
+    s17_nodelocaldns = "S17-nodelocaldns",
+    s17_rpfilter = "S17-rpfilter",
+    s17_stale_udp_empty = "S17-stale-udp-empty",
+    s17_stale_udp_reject = "S17-stale-udp-reject",
+    s17_stale_udp = "S17-stale-udp",
     s16_clash_flush = "S16-clash-flush",
     s16_clash_icmp = "S16-clash-icmp",
     s16_clash_masquerade_two = "S16-clash-masquerade-two",

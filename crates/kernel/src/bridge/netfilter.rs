@@ -107,7 +107,10 @@ fn br_nf_pre_routing_finish(
         Ok(skb) => skb,
         // No way there: it goes up all the same, and the IP layer deals with it.
         Err((skb, DropReason::ForwardingDisabled | DropReason::Unreachable(_))) => skb,
-        Err((skb, reason)) => return Err(cx.drop(&skb, reason)),
+        Err((skb, reason)) => {
+            ns.log_martian(&skb, reason, cx);
+            return Err(cx.drop(&skb, reason));
+        }
     };
     let same_bridge = skb.dst.is_some_and(|d| d.verdict == Verdict::Out && d.dev == bridge);
     if same_bridge {
