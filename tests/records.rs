@@ -43,6 +43,14 @@ macro_rules! recordings {
 }
 
 recordings! {
+    s16_iptables_nft_both = "S16-iptables-nft-both",
+    s16_iptables_nft_bridge = "S16-iptables-nft-bridge",
+    s16_iptables_nft_clusterip = "S16-iptables-nft-clusterip",
+    s16_iptables_nft_helper = "S16-iptables-nft-helper",
+    s16_iptables_nft_nth_forgets = "S16-iptables-nft-nth-forgets",
+    s16_iptables_nft_recent = "S16-iptables-nft-recent",
+    s16_iptables_nft_rpfilter = "S16-iptables-nft-rpfilter",
+    s16_iptables_nft_set = "S16-iptables-nft-set",
     s15_kube_proxy_002 = "S15-kube-proxy-002",
     s15_kube_proxy_019 = "S15-kube-proxy-019",
     s15_kube_proxy_020 = "S15-kube-proxy-020",
