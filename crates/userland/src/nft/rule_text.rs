@@ -50,7 +50,12 @@ pub(super) fn expr_text(p: &Printer<'_>, e: &Expr) -> String {
         Expr::Value(d, t) => text(d, *t, &p.names),
         Expr::Binary(op, a, b) => {
             let sign = BinaryOp::SIGNS.iter().find(|(o, _)| o == op).map_or("", |(_, s)| s);
-            format!("{} {sign} {}", expr_text(p, a), expr_text(p, b))
+            let shifts = matches!(op, BinaryOp::Lshift | BinaryOp::Rshift);
+            let left = match &**a {
+                Expr::Binary(..) if shifts => format!("({})", expr_text(p, a)),
+                a => expr_text(p, a),
+            };
+            format!("{left} {sign} {}", expr_text(p, b))
         }
         Expr::Concat(parts) => parts.iter().map(|e| expr_text(p, e)).collect::<Vec<_>>().join(" . "),
         Expr::Map(key, map) => format!("{} map {}", expr_text(p, key), set_text(p, map)),

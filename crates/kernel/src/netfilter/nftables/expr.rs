@@ -45,11 +45,13 @@ pub enum MetaKey {
     Cpu,
     /// `nftrace`
     Nftrace,
+    /// `random`
+    Random,
 }
 
 impl MetaKey {
     /// All of them.
-    pub const ALL: [MetaKey; 14] = [
+    pub const ALL: [MetaKey; 15] = [
         MetaKey::Mark,
         MetaKey::Iif,
         MetaKey::Oif,
@@ -64,6 +66,7 @@ impl MetaKey {
         MetaKey::Skgid,
         MetaKey::Cpu,
         MetaKey::Nftrace,
+        MetaKey::Random,
     ];
 
     /// Its name and what its values are.
@@ -83,6 +86,7 @@ impl MetaKey {
             MetaKey::Skgid => ("skgid", DataType::Gid),
             MetaKey::Cpu => ("cpu", DataType::Integer(4)),
             MetaKey::Nftrace => ("nftrace", DataType::Integer(1)),
+            MetaKey::Random => ("random", DataType::Integer(4)),
         }
     }
 }
@@ -370,7 +374,7 @@ fn binary(op: BinaryOp, a: &Data, b: &Data) -> Data {
 }
 
 /// `nft_meta_get_eval`
-fn meta(key: MetaKey, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
+fn meta(key: MetaKey, skb: &Skb, e: &mut EvalCx<'_, '_>) -> Option<Data> {
     let ip = skb.ip()?;
     let index = |d: Option<DevId>| d.map(|d| Data::u32(u32::from(d.0) + 1));
     // Without a device the name is empty.
@@ -391,6 +395,7 @@ fn meta(key: MetaKey, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
         MetaKey::Skuid | MetaKey::Skgid => (skb.owner == SkbOwner::Program).then(|| Data::u32(0)),
         MetaKey::Cpu => Some(Data::u32(0)),
         MetaKey::Nftrace => byte(u8::from(skb.nf_trace)),
+        MetaKey::Random => Some(Data::u32(e.cx.rng.next_u32())),
     }
 }
 

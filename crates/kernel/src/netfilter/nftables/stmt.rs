@@ -4,7 +4,7 @@
 #[cfg(feature = "nft")]
 use super::compat::{self, XtMatch};
 use super::data::Data;
-use super::expr::{CtKey, EvalCx, Expr, MetaKey, Stateful};
+use super::expr::{BinaryOp, CtKey, EvalCx, Expr, MetaKey, Stateful};
 use super::set::{ElemData, SetRef};
 use super::table::{ChainKey, SetKey};
 use crate::netfilter::conntrack::ipct;
@@ -308,6 +308,14 @@ fn same_prefix(a: &Data, b: &Data, bits: u16) -> bool {
     rest == 0 || top(a) == top(b)
 }
 
+/// `meta random & 0x7fffffff < N`, as `-m statistic` is translated: the number with which the draw is compared.
+fn drawn_below(left: &Expr, op: CmpOp, right: &Right) -> Option<u32> {
+    let (Expr::Binary(BinaryOp::And, drawn, mask), Right::Value(below)) = (left, right) else { return None };
+    let half = matches!(&**mask, Expr::Value(m, _) if m.as_u32() == 0x7fff_ffff);
+    let compares = matches!(op, CmpOp::Lt | CmpOp::Gte) && matches!(**drawn, Expr::Meta(MetaKey::Random));
+    (half && compares).then(|| below.as_u32())
+}
+
 impl Stmt {
     /// The expressions in it.
     pub fn exprs(&self) -> Vec<&Expr> {
@@ -415,7 +423,11 @@ impl Stmt {
         let len = skb.ip().map_or(0, packet::Ip::total_len);
         match self {
             Stmt::Match { left, op, right } => {
-                let Some(value) = left.eval(skb, e) else { return Ran::Break };
+                let value = match drawn_below(left, *op, right) {
+                    Some(below) => Some(Data::u32(e.cx.rng.draw(below))),
+                    None => left.eval(skb, e),
+                };
+                let Some(value) = value else { return Ran::Break };
                 seen.value = Some(value);
                 if right.holds(*op, &value, e, len) { Ran::Next } else { Ran::Break }
             }

@@ -420,9 +420,7 @@ const NOT_MODELLED: &[&str] = &[
     "iifgroup",
     "oifgroup",
     "cgroup",
-    "nftrace",
     "rtclassid",
-    "pkttype",
 ];
 
 /// A question as nft lists it: `X & BITS != 0` asks for bits, an address under a mask is a prefix.
