@@ -258,8 +258,12 @@ fn mcast_deliver(
     datagram: &Datagram,
     cx: &mut Cx<'_>,
 ) -> Journey {
-    let fitting: Vec<SocketId> =
-        ns.sockets.with_udp_port(local.1).filter(|(_, u)| fits(u, local, datagram.from)).map(|(id, _)| id).collect();
+    let fitting: Vec<SocketId> = ns
+        .sockets
+        .with_udp_port(local.1)
+        .filter(|(_, u)| fits(u, local, datagram.from))
+        .map(|(id, _)| id)
+        .collect();
     for id in &fitting {
         deliver(ns, skb, *id, datagram.clone(), cx);
     }

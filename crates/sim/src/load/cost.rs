@@ -93,7 +93,10 @@ mod tests {
     #[test]
     fn a_smaller_machine_takes_longer_for_everything() {
         let small = Cost { scale: 10, ..COST };
-        assert_eq!(pass(small, (true, true), (1, 1, 1), 8000), 10 * pass(COST, (true, true), (1, 1, 1), 8000));
+        assert_eq!(
+            pass(small, (true, true), (1, 1, 1), 8000),
+            10 * pass(COST, (true, true), (1, 1, 1), 8000)
+        );
         assert_eq!(small.turn(), 10 * COST.turn());
     }
 }

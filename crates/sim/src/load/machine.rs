@@ -50,7 +50,13 @@ fn kind(ns: &Netns) -> Kind {
 }
 
 impl Machine {
-    pub(super) fn new(world: &World, client: NetnsId, boxes: Vec<NetnsId>, cpus: usize, cost: Cost) -> Machine {
+    pub(super) fn new(
+        world: &World,
+        client: NetnsId,
+        boxes: Vec<NetnsId>,
+        cpus: usize,
+        cost: Cost,
+    ) -> Machine {
         let all = || boxes.iter().filter_map(|b| world.host(*b));
         Machine {
             client,
@@ -121,7 +127,9 @@ impl Machine {
         for at in 0..self.boxes.len() {
             let n = self.passes.get_mut(at).map_or(0, std::mem::take);
             let ns = self.boxes.get(at).and_then(|b| world.host(*b));
-            let (Some(ns), Some(kind), Some(before)) = (ns, self.kinds.get(at), self.before.get(at)) else { continue };
+            let (Some(ns), Some(kind), Some(before)) = (ns, self.kinds.get(at), self.before.get(at)) else {
+                continue;
+            };
             if n == 0 {
                 continue;
             }
@@ -152,22 +160,32 @@ impl Machine {
     }
 
     /// Sorts what a box has put out.
+    #[inline]
     fn collect(&mut self, world: &mut World, from: NetnsId) {
+        // Nearly always there is one thing.
+        if let Some(output) = world.only_left() {
+            return self.sort(world, from, output);
+        }
         let mut out = std::mem::take(&mut self.out);
         world.swap_left(&mut out);
         for output in out.drain(..) {
-            match output {
-                Output::Transmit { dev, id, frame } if frame.ip().is_some() => {
-                    let Some((host, dev)) = world.peer((from, dev)) else { continue };
-                    let arrival = Arrival { at: 0, host, dev, id, frame };
-                    let leaves = host == self.client || from == self.client;
-                    if leaves { &mut self.leaving } else { &mut self.inside }.push(arrival);
-                }
-                Output::Wake(socket) => self.woken.push((from, socket)),
-                other => world.leave(from, other),
-            }
+            self.sort(world, from, output);
         }
         self.out = out;
+    }
+
+    #[inline]
+    fn sort(&mut self, world: &mut World, from: NetnsId, output: Output) {
+        match output {
+            Output::Transmit { dev, id, frame } if frame.ip().is_some() => {
+                let Some((host, dev)) = world.peer((from, dev)) else { return };
+                let arrival = Arrival { at: 0, host, dev, id, frame };
+                let leaves = host == self.client || from == self.client;
+                if leaves { &mut self.leaving } else { &mut self.inside }.push(arrival);
+            }
+            Output::Wake(socket) => self.woken.push((from, socket)),
+            other => world.leave(from, other),
+        }
     }
 
     /// The first processor takes the next frame through the machine.

@@ -13,9 +13,9 @@ mod server;
 pub use cost::Cost;
 pub use sample::{BoxSample, Sample, Warning};
 
+use crate::Scenario;
 use crate::build::{self, BuildError};
 use crate::world::World;
-use crate::Scenario;
 use client::Clients;
 use kernel::netfilter::conntrack::Limits;
 use kernel::{Instant, NetnsId};
@@ -50,7 +50,7 @@ pub struct LoadSpec {
     pub patience: Duration,
     /// The first box of the machine that is measured, to which frames come.
     pub node: String,
-    /// Where servers run, and what each is bound to. Their boxes are of that machine.
+    /// Where servers run, one in a box, and what each is bound to. Their boxes are of that machine.
     pub servers: Vec<(String, Endpoint)>,
     /// The limits of conntrack, which all namespaces of the machine share.
     pub limits: Limits,
@@ -126,7 +126,10 @@ impl LoadRun {
         world.keep_orphans();
         let find = |name: &str| {
             let found = world.host_by_name(name);
-            found.ok_or_else(|| BuildError { place: "load".to_owned(), message: format!("there is no host {name:?}") })
+            found.ok_or_else(|| BuildError {
+                place: "load".to_owned(),
+                message: format!("there is no host {name:?}"),
+            })
         };
         let (client, node) = (find(&spec.client)?, find(&spec.node)?);
         let mut boxes = vec![node];
@@ -280,7 +283,7 @@ impl LoadRun {
     fn news(&mut self, host: NetnsId, socket: kernel::SocketId, at: u64) {
         if host == self.client {
             self.clients.news(socket, &mut self.world, at);
-        } else if let Some(server) = self.servers.iter_mut().find(|s| s.host == host && s.has(socket)) {
+        } else if let Some(server) = self.servers.iter_mut().find(|s| s.host == host) {
             server.news(socket, at);
         }
     }
@@ -295,6 +298,12 @@ impl LoadRun {
             busy: self.machine.busy(),
         };
         let second = self.samples.len() as u32;
-        self.samples.push(Sample::take(&mut self.world, self.machine.boxes(), second, total, before.as_ref()));
+        self.samples.push(Sample::take(
+            &mut self.world,
+            self.machine.boxes(),
+            second,
+            total,
+            before.as_ref(),
+        ));
     }
 }

@@ -37,7 +37,13 @@ pub(super) fn chart(title: &str, values: &[u64], mark: Option<u64>) -> String {
         out.push('\n');
     }
     let end = format!("{} s", values.len());
-    out + &format!("{:>9} +{}\n{:>10} 0 s{end:>width$}\n", 0, "-".repeat(columns.len()), "", width = columns.len().saturating_sub(3))
+    out + &format!(
+        "{:>9} +{}\n{:>10} 0 s{end:>width$}\n",
+        0,
+        "-".repeat(columns.len()),
+        "",
+        width = columns.len().saturating_sub(3)
+    )
 }
 
 #[cfg(test)]

@@ -49,7 +49,8 @@ fn claims_of() -> [Claim; 8] {
             |s| too_small(s) && s.max <= 131_072,
             |r| {
                 let max = r.setting.max;
-                r.node().is_some_and(|n| n.peak() == u64::from(max) && n.seconds_full(max) > n.count.len() / 2)
+                r.node()
+                    .is_some_and(|n| n.peak() == u64::from(max) && n.seconds_full(max) > n.count.len() / 2)
             },
         ),
         claim("the log says that a conntrack table is full", too_small, |r| r.table_full().is_some()),
@@ -69,18 +70,22 @@ fn claims_of() -> [Claim; 8] {
         ),
         claim(
             "the pod's table is full though the node's never is: the pod has time-outs of its own",
-            |s| long(s) && s.local && s.node_udp == UdpTimeouts::SHORT && s.pod_udp == UdpTimeouts::DEFAULT && s.max == 524_288,
+            |s| {
+                long(s)
+                    && s.local
+                    && s.node_udp == UdpTimeouts::SHORT
+                    && s.pod_udp == UdpTimeouts::DEFAULT
+                    && s.max == 524_288
+            },
             |r| {
                 let max = r.setting.max;
                 let full = r.pods().iter().any(|p| p.peak() == u64::from(max));
                 full && r.table_full().is_some() && r.node().is_some_and(|n| n.peak() < u64::from(max) / 2)
             },
         ),
-        claim(
-            "no table is full, no line is logged, no file is given up",
-            short_everywhere,
-            |r| r.log.is_empty() && r.failed_percent() == 0 && r.series.failed.iter().all(|n| *n == 0),
-        ),
+        claim("no table is full, no line is logged, no file is given up", short_everywhere, |r| {
+            r.log.is_empty() && r.failed_percent() == 0 && r.series.failed.iter().all(|n| *n == 0)
+        }),
         claim(
             "the node has as many entries as files are served in the two time-outs together",
             short_everywhere,
@@ -128,7 +133,10 @@ pub fn sweep_claims(reports: &[Report]) -> Option<Vec<Judged>> {
             rest.iter().all(|r| *r < bare && *r > 2 * one.max(three).max(again))
         }),
         judged("more pods do not help while the node's table is full", near(three, one, 10)),
-        judged("a larger table helps, shorter time-outs in both namespaces more", larger < largest && largest < both),
+        judged(
+            "a larger table helps, shorter time-outs in both namespaces more",
+            larger < largest && largest < both,
+        ),
         judged("shorter time-outs on the node alone help little: now the pod's table is what is full", {
             larger <= node && near(node, larger, 10)
         }),

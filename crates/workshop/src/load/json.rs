@@ -154,7 +154,11 @@ fn report(report: &Report, with_series: bool) -> Value {
     let commands = commands
         .map(|(place, command)| Value::Object(vec![("on", place.into()), ("command", Value::Text(command))]));
     let log = report.log.iter().map(|(at, host, line)| {
-        Value::Object(vec![("us", (*at).into()), ("in", host.as_str().into()), ("line", line.as_str().into())])
+        Value::Object(vec![
+            ("us", (*at).into()),
+            ("in", host.as_str().into()),
+            ("line", line.as_str().into()),
+        ])
     });
     let mut fields = vec![
         ("model", Value::Bool(true)),

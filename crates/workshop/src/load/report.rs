@@ -62,7 +62,8 @@ impl Report {
         let of = |f: &dyn Fn(&sim::load::Sample) -> u64| -> Vec<u64> { samples.iter().map(f).collect() };
         // A full table of the smaller machine is a full table of the whole one.
         let entries = |n: usize| n as u64 * u64::from(setting.max) / u64::from(spec.limits.max.max(1));
-        let expectations = |n: usize| n as u64 * u64::from(setting.expect_max) / u64::from(spec.limits.expect_max.max(1));
+        let expectations =
+            |n: usize| n as u64 * u64::from(setting.expect_max) / u64::from(spec.limits.expect_max.max(1));
         let boxes = run.boxes().iter().enumerate().map(|(i, id)| {
             let at = |s: &sim::load::Sample| s.boxes.get(i).copied().unwrap_or_default();
             let each = |f: &dyn Fn(&sim::load::BoxSample) -> u64| -> Vec<u64> {
@@ -92,6 +93,12 @@ impl Report {
             },
             log: run.warnings().into_iter().map(|w| (w.at.0, name(w.host), w.line)).collect(),
         }
+    }
+
+    /// The same result beside the figures of an iteration with the same setting: the article looks at some twice.
+    pub fn as_iteration(self, n: u32) -> Report {
+        let article = ARTICLE.iter().find(|a| a.iteration == n).or(self.article);
+        Report { article, ..self }
     }
 
     /// Files served in a second, over the whole test.

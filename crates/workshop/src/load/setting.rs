@@ -142,7 +142,8 @@ impl Setting {
     /// Which of the article's iterations this is, the first one.
     pub fn which(&self) -> Option<u32> {
         let same = |n: &u32| {
-            Setting::iteration(*n).is_some_and(|s| Setting { scale: self.scale, seconds: self.seconds, ..s } == *self)
+            Setting::iteration(*n)
+                .is_some_and(|s| Setting { scale: self.scale, seconds: self.seconds, ..s } == *self)
         };
         (1..=9).find(same)
     }
@@ -204,8 +205,9 @@ impl Setting {
     /// Why the kubelet does not run the pods, if it does not (`SysctlForbidden`, pkg/kubelet/sysctl): sysctls that are not known
     /// to be safe have to be allowed on the node.
     pub fn forbidden(&self) -> Option<&'static str> {
-        (self.kubernetes && !self.allowed && self.pod_udp != UdpTimeouts::DEFAULT)
-            .then_some("SysctlForbidden: forbidden sysctl: \"net.netfilter.nf_conntrack_udp_timeout\" not allowlisted")
+        (self.kubernetes && !self.allowed && self.pod_udp != UdpTimeouts::DEFAULT).then_some(
+            "SysctlForbidden: forbidden sysctl: \"net.netfilter.nf_conntrack_udp_timeout\" not allowlisted",
+        )
     }
 
     /// The commands that lead from the default setting to this one, each with the place where it is typed.
@@ -238,7 +240,10 @@ impl Setting {
             ["net.netfilter.nf_conntrack_udp_timeout", "net.netfilter.nf_conntrack_udp_timeout_stream"];
         if self.allowed {
             let line = format!("allowedUnsafeSysctls: [{}]", NAMES.join(", "));
-            add("node", format!("echo '{line}' >> /var/lib/kubelet/config.yaml && systemctl restart kubelet"));
+            add(
+                "node",
+                format!("echo '{line}' >> /var/lib/kubelet/config.yaml && systemctl restart kubelet"),
+            );
         }
         if self.pod_udp != base.pod_udp {
             let values = [self.pod_udp.first, self.pod_udp.stream];

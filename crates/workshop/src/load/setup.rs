@@ -2,9 +2,9 @@
 
 use super::Setting;
 use crate::kube::{self, Cni, Kube, LAN, Mode, Outside, UPLINK};
+use cluster::Objects;
 use cluster::kube_proxy::Version;
 use cluster::object::TrafficPolicy;
-use cluster::Objects;
 use ipnet::Ipv4Net;
 use kernel::netfilter::conntrack::Limits;
 use kernel::{Era, Modules};
@@ -58,14 +58,16 @@ pub const COST: Cost = Cost {
 pub(super) fn spec(setting: &Setting) -> Result<LoadSpec, String> {
     let scale = setting.scale.max(1);
     let sources = SOURCES.div_ceil(scale);
-    let sources: Vec<Ipv4Addr> = (0..sources).map(|i| Ipv4Addr::new(10, 10, 100, (i % 100) as u8 + 1)).collect();
+    let sources: Vec<Ipv4Addr> =
+        (0..sources).map(|i| Ipv4Addr::new(10, 10, 100, (i % 100) as u8 + 1)).collect();
     let ports = u32::from(PORTS.1 - PORTS.0) + 1;
     let each = (ports * SOURCES / scale / sources.len() as u32).clamp(1, ports);
     let (scenario, servers) = match setting.kubernetes {
         true => cluster(setting, &sources)?,
         false => machine(&sources),
     };
-    let mut limits = Limits { max: setting.max / scale, expect_max: setting.expect_max / scale, ..Limits::default() };
+    let mut limits =
+        Limits { max: setting.max / scale, expect_max: setting.expect_max / scale, ..Limits::default() };
     limits.set_buckets(setting.buckets / scale);
     Ok(LoadSpec {
         scenario,
@@ -105,8 +107,11 @@ fn cable() -> LinkSpec {
 
 /// The machine without Kubernetes: no rules, so nobody has loaded conntrack.
 fn machine(sources: &[Ipv4Addr]) -> (Scenario, Servers) {
-    let client =
-        HostSpec { name: CLIENT.to_owned(), ip: sources.iter().map(|a| add_addr(*a)).collect(), ..HostSpec::default() };
+    let client = HostSpec {
+        name: CLIENT.to_owned(),
+        ip: sources.iter().map(|a| add_addr(*a)).collect(),
+        ..HostSpec::default()
+    };
     // A kernel that runs conntrack only for rules stands for one where its module is not loaded.
     let era = Era::V4_19;
     let node = HostSpec { name: NODE.to_owned(), ip: vec![add_addr(NODE_ADDR)], era, ..HostSpec::default() };

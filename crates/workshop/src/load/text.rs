@@ -42,7 +42,11 @@ pub fn text(report: &Report) -> String {
     if let Some(a) = article {
         let _ = writeln!(out, "iteration {}: {}", a.iteration, a.setting);
     }
-    let _ = writeln!(out, "scale 1/{}: clients, processors and limits; figures are told at full size", report.setting.scale);
+    let _ = writeln!(
+        out,
+        "scale 1/{}: clients, processors and limits; figures are told at full size",
+        report.setting.scale
+    );
     for (place, command) in report.setting.commands() {
         let _ = writeln!(out, "  {place}# {command}");
     }
@@ -50,14 +54,23 @@ pub fn text(report: &Report) -> String {
     if let (Some(a), Some(d)) = (article, report.deviation()) {
         let _ = write!(out, "; the article {} ({d:+} %)", a.served);
     }
-    let _ = writeln!(out, "\nthe first two minutes {}; given up {} %", report.served_at_first(), report.failed_percent());
+    let _ = writeln!(
+        out,
+        "\nthe first two minutes {}; given up {} %",
+        report.served_at_first(),
+        report.failed_percent()
+    );
     let _ = writeln!(out, "{} packets simulated\n", report.packets);
     let series = &report.series;
     out += &chart("files a second", &series.served, article.map(|a| a.served));
     for (i, b) in series.boxes.iter().enumerate().filter(|(_, b)| b.peak() > 0) {
         let mark = |n: Option<u64>| n.filter(|_| i == 0);
         out.push('\n');
-        out += &chart(&format!("nf_conntrack_count, {}", b.name), &b.count, mark(article.and_then(|a| a.node_peak)));
+        out += &chart(
+            &format!("nf_conntrack_count, {}", b.name),
+            &b.count,
+            mark(article.and_then(|a| a.node_peak)),
+        );
         if b.dropped.iter().any(|n| *n > 0) {
             out += &chart(&format!("dropped each second, {}", b.name), &b.dropped, None);
             out += &chart(&format!("early_drop each second, {}", b.name), &b.early_dropped, None);
@@ -89,7 +102,16 @@ pub fn sweep_text(reports: &[Report]) -> String {
     let _ = writeln!(
         out,
         "{:>2}  {:<48}{:>7}{:>9}{:>6}{:>8}{:>10}{:>10}{:>8}  {}",
-        "", "files a second", "model", "article", "", "2 min", "node", "pod", "expect", "log: table, expectations full after"
+        "",
+        "files a second",
+        "model",
+        "article",
+        "",
+        "2 min",
+        "node",
+        "pod",
+        "expect",
+        "log: table, expectations full after"
     );
     for report in reports {
         let (n, setting, served) = report.article.map_or((0, "", 0), |a| (a.iteration, a.setting, a.served));

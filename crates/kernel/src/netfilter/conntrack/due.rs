@@ -58,7 +58,11 @@ impl DueQueue {
 
     /// Takes out what ends until `now`. `fate` says when an entry ends that was put under that second, and is told the
     /// second under which it is put now.
-    pub(super) fn take(&mut self, now: Instant, mut fate: impl FnMut(ConnId, Option<u32>) -> Fate) -> Vec<ConnId> {
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        mut fate: impl FnMut(ConnId, Option<u32>) -> Fate,
+    ) -> Vec<ConnId> {
         let mut over = Vec::new();
         loop {
             while let Some((_, id)) = self.soon.pop_if(|(at, _)| *at <= now) {

@@ -137,7 +137,9 @@ impl ExpectTable {
         self.link(before, at, true);
         self.newest = at;
         self.len += 1;
-        if let (Some(by_tuple), Some(by_master)) = (self.by_tuple.get_mut(tuple), self.by_master.get_mut(master)) {
+        if let (Some(by_tuple), Some(by_master)) =
+            (self.by_tuple.get_mut(tuple), self.by_master.get_mut(master))
+        {
             by_tuple.push(at);
             by_master.push(at);
         }

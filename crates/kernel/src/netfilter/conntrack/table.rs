@@ -8,8 +8,7 @@ use super::settings::{CtSettings, Limits};
 use super::slab::Slab;
 use super::tcp::TcpTrack;
 use super::{
-    ConnInfo, CtState, Direction, EventMask, FtpLines, Helper, SeqAdjusts, Timeouts, Tuple, Zone,
-    status,
+    ConnInfo, CtState, Direction, EventMask, FtpLines, Helper, SeqAdjusts, Timeouts, Tuple, Zone, status,
 };
 use crate::netfilter::nat::BySource;
 use crate::{ConnId, DevId, Instant};
@@ -566,7 +565,9 @@ impl Conntrack {
     pub(crate) fn take_expired(&mut self, until: Instant) -> Vec<ConnId> {
         let slab = &mut self.slab;
         let mut ids = self.due.take(until, |id, moved| {
-            let Some(c) = slab.get_mut(id.slot()).filter(|c| c.id == id && c.is_listed()) else { return Fate::Gone };
+            let Some(c) = slab.get_mut(id.slot()).filter(|c| c.id == id && c.is_listed()) else {
+                return Fate::Gone;
+            };
             if let Some(second) = moved {
                 c.queued = second;
             }

@@ -102,7 +102,8 @@ impl BySource {
     /// The flows that may have this source, the newest first.
     pub(super) fn of(&self, orig: &Tuple) -> impl Iterator<Item = ConnId> + '_ {
         let hash = hash_by_src(orig);
-        let same = self.chain(self.chain_of(hash)).filter_map(|slot| Some((slot, self.nodes.get(slot as usize)?)));
+        let same =
+            self.chain(self.chain_of(hash)).filter_map(|slot| Some((slot, self.nodes.get(slot as usize)?)));
         same.filter(move |(_, n)| n.hash == hash).map(|(slot, n)| ConnId::new(n.number, slot))
     }
 }
