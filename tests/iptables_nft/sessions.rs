@@ -75,8 +75,16 @@ fn is_checked(step: &Step) -> bool {
 const KNOWN: &[(&str, &[usize], &str)] = &[
     ("ops", &[131], "-vv, which prints the expressions that are sent to the kernel, is read as -v"),
     ("ops", &[154], "-L -Z CHAIN: the chain belongs to -L"),
-    ("rules-conntrack", &[140], "iptables-nft 1.8.9 deletes the first rule with -m helper, whatever its options"),
-    ("as-legacy-rules-mangle-targets", &[79, 80, 81, 82], "a prefix of NFLOG has 63 bytes, as in iptables-legacy"),
+    (
+        "rules-conntrack",
+        &[140],
+        "iptables-nft 1.8.9 deletes the first rule with -m helper, whatever its options",
+    ),
+    (
+        "as-legacy-rules-mangle-targets",
+        &[79, 80, 81, 82],
+        "a prefix of NFLOG has 63 bytes, as in iptables-legacy",
+    ),
     ("translations", &[1865, 1871], "the same"),
     ("translations", &[2587, 2588, 2590, 2591], "names that no device can have are refused, not warned of"),
     ("translations", &[2790], "nft has words for the flags of a chunk of SCTP"),

@@ -153,6 +153,9 @@ enum LabCommand {
         /// Print one JSON object instead of text.
         #[arg(long)]
         json: bool,
+        /// Of the lab conntrack-load: the size of the machine, 1 or 1/2 to 1/100. 1/10 unless given.
+        #[arg(long, value_name = "1/N")]
+        scale: Option<String>,
     },
     /// What switches change on the nodes: rules, sets, virtual servers, modules, settings; before are the defaults.
     Diff {
@@ -237,7 +240,13 @@ fn run(command: Command) -> Result<ExitCode, String> {
         }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
-        Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
+        Command::Lab(LabCommand::Run { name, set, json, scale }) if name == workshop::load::NAME => {
+            load_run(&set, scale.as_deref(), json)
+        }
+        Command::Lab(LabCommand::Run { scale: Some(_), name, .. }) => {
+            Err(format!("--scale: the lab {name:?} has no scale, only {} has", workshop::load::NAME))
+        }
+        Command::Lab(LabCommand::Run { name, set, json, scale: None }) => lab_run(&name, &set, json),
         Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
     }
 }
@@ -381,8 +390,15 @@ fn lab_list() -> Result<ExitCode, String> {
             out += &format!("{:<24} --set {}={}   (default {})\n", "", s.name, values.join("|"), s.default);
         }
     }
+    out += &nflab::load::listing();
     print(&out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn load_run(set: &[String], scale: Option<&str>, as_json: bool) -> Result<ExitCode, String> {
+    let (text, all_hold) = nflab::load::run(set, scale, as_json)?;
+    print(&text)?;
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A lab that comes with the program, or one in a file.
@@ -394,7 +410,8 @@ fn find_lab(name: &str) -> Result<Lab, String> {
         let text = read(Path::new(name))?;
         return workshop::read_lab(&text).map_err(|d| d.show(name, &text));
     }
-    let known: Vec<String> = workshop::labs().into_iter().map(|l| l.name).collect();
+    let known: Vec<String> =
+        workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME.to_owned()]).collect();
     Err(format!("there is no lab {name:?} and no such file; the labs are: {}", known.join(", ")))
 }
 

@@ -345,6 +345,12 @@ impl World {
         Some(f(self.hosts.get_mut(host.index())?, &mut cx))
     }
 
+    /// What visits have left since, if that is one thing.
+    #[inline]
+    pub(crate) fn only_left(&mut self) -> Option<Output> {
+        if self.left.len() == 1 { self.left.pop() } else { None }
+    }
+
     /// What visits have left since, for an empty list.
     pub(crate) fn swap_left(&mut self, empty: &mut Vec<Output>) {
         std::mem::swap(&mut self.left, empty);

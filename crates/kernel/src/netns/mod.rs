@@ -215,6 +215,20 @@ impl Netns {
         self.softirq = outer;
     }
 
+    /// A packet that the box itself has made.
+    pub(crate) fn local_skb(&mut self, id: PacketId, ip: Ip, owner: SkbOwner) -> Skb {
+        let frame = Rc::new(Frame { src: Mac::ZERO, dst: Mac::ZERO, payload: Payload::Ip(ip) });
+        let mut skb = match self.spare.take() {
+            Some(mut skb) => {
+                skb.renew(id, frame);
+                skb
+            }
+            None => Skb::from_frame(id, frame),
+        };
+        skb.owner = owner;
+        skb
+    }
+
     /// What is left of a packet that leaves the box (`consume_skb`).
     pub(crate) fn consume_skb(&mut self, mut skb: Skb) -> Rc<Frame> {
         let frame = std::mem::replace(&mut skb.frame, Rc::clone(&self.no_frame));
