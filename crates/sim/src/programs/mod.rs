@@ -7,6 +7,9 @@
 pub mod args;
 mod connect;
 mod curl;
+mod dig;
+pub mod dns_server;
+pub mod http_server;
 mod nc;
 mod ping;
 pub mod resolve;
@@ -207,8 +210,14 @@ fn time_lines(took: Duration) -> [String; 4] {
 type Parsed = Result<Box<dyn Program>, CommandOutput>;
 
 /// The programs by their names.
-pub const PROGRAMS: &[(&str, fn(&[String]) -> Parsed)] =
-    &[("curl", curl::parse), ("nc", nc::parse), ("ping", ping::parse), ("tftp", tftp::parse)];
+pub const PROGRAMS: &[(&str, fn(&[String]) -> Parsed)] = &[
+    ("curl", curl::parse),
+    ("dig", dig::parse_dig),
+    ("nc", nc::parse),
+    ("nslookup", dig::parse_nslookup),
+    ("ping", ping::parse),
+    ("tftp", tftp::parse),
+];
 
 fn parse(argv: &[String]) -> Option<Parsed> {
     let program = argv.first()?;
