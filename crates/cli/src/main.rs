@@ -412,7 +412,7 @@ fn find_lab(name: &str) -> Result<Lab, String> {
     }
     let known: Vec<String> =
         workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME.to_owned()]).collect();
-    Err(format!("there is no lab {name:?} and no such file; the labs are: {}", known.join(", ")))
+    Err(format!("there is no lab {name:?}; these are: {}; nor is there such a file", known.join(", ")))
 }
 
 /// The positions that `--set` gives.
@@ -460,6 +460,7 @@ struct LabJson<'a> {
     lab: &'a str,
     switches: &'a Setting,
     stimuli: Vec<StimulusJson<'a>>,
+    outputs: Vec<OutputJson<'a>>,
     claims: Vec<ClaimJson<'a>>,
     goals: Vec<GoalJson<'a>>,
     kernels: Vec<KernelJson>,
@@ -469,12 +470,11 @@ struct LabJson<'a> {
 struct StimulusJson<'a> {
     name: &'a str,
     outcome: &'a str,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    command: Option<CommandJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct CommandJson<'a> {
+struct OutputJson<'a> {
+    stimulus: usize,
     command: &'a str,
     status: i32,
     stdout: &'a [String],
@@ -495,14 +495,11 @@ struct GoalJson<'a> {
     reached: bool,
 }
 
-fn stimulus_json(s: &StimulusResult) -> StimulusJson<'_> {
-    let command = s.command.as_ref().map(|(line, output)| CommandJson {
-        command: line,
-        status: output.status,
-        stdout: &output.stdout,
-        stderr: &output.stderr,
-    });
-    StimulusJson { name: &s.name, outcome: &s.outcome, command }
+/// What the command of a stimulus printed; stimuli are counted from 0.
+fn output_json((stimulus, s): (usize, &StimulusResult)) -> Option<OutputJson<'_>> {
+    let (command, output) = s.command.as_ref()?;
+    let (status, stdout, stderr) = (output.status, &output.stdout[..], &output.stderr[..]);
+    Some(OutputJson { stimulus, command, status, stdout, stderr })
 }
 
 fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
@@ -510,7 +507,8 @@ fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
     let object = LabJson {
         lab,
         switches: &run.setting,
-        stimuli: run.stimuli.iter().map(stimulus_json).collect(),
+        stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
+        outputs: run.stimuli.iter().enumerate().filter_map(output_json).collect(),
         claims: run
             .claims
             .iter()
