@@ -130,7 +130,7 @@ fn the_goal_is_reached_only_with_br_netfilter() {
 
 #[test]
 fn the_client_times_out_or_gets_its_answer() {
-    assert_eq!(run("off").stimuli[0].outcome, "connect() timed out");
+    assert_eq!(run("off").stimuli[0].outcome, "curl: (28) Connection timed out after 1500 milliseconds");
     assert_eq!(run("on").stimuli[0].outcome, "hello from nginx2, you are 10.200.2.63");
 }
 

@@ -38,6 +38,15 @@ enum Command {
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
+    /// Run a scenario once for each order in which the packets of its first `hold` can go on, as on several processors, and print
+    /// what these orders come to.
+    Race {
+        /// The scenario; `-` reads standard input.
+        scenario: PathBuf,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// Write what kube-proxy writes on a node of a cluster: iptables.txt, ipvs.*.txt, nftables.txt and
     /// nftables.transaction.txt, stepN/ for later syncs, v6/ for IPv6. `diff` shows what a change of the cluster does.
     KubeProxy(kube_proxy::KubeProxyArgs),
@@ -144,6 +153,9 @@ enum LabCommand {
         /// Print one JSON object instead of text.
         #[arg(long)]
         json: bool,
+        /// Of the lab conntrack-load: the size of the machine, 1 or 1/2 to 1/100. 1/10 unless given.
+        #[arg(long, value_name = "1/N")]
+        scale: Option<String>,
     },
     /// What switches change on the nodes: rules, sets, virtual servers, modules, settings; before are the defaults.
     Diff {
@@ -181,6 +193,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
     match command {
         Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
+        Command::Race { scenario, json } => race(&scenario, json),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
         Command::Cluster { profiles: true, .. } => cluster_profiles(),
         Command::Cluster {
@@ -227,7 +240,13 @@ fn run(command: Command) -> Result<ExitCode, String> {
         }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
-        Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
+        Command::Lab(LabCommand::Run { name, set, json, scale }) if name == workshop::load::NAME => {
+            load_run(&set, scale.as_deref(), json)
+        }
+        Command::Lab(LabCommand::Run { scale: Some(_), name, .. }) => {
+            Err(format!("--scale: the lab {name:?} has no scale, only {} has", workshop::load::NAME))
+        }
+        Command::Lab(LabCommand::Run { name, set, json, scale: None }) => lab_run(&name, &set, json),
         Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
     }
 }
@@ -292,10 +311,25 @@ fn cluster_boxes(
     Ok(ExitCode::SUCCESS)
 }
 
+/// A JSON document.
+fn read_json(path: &Path) -> Result<Value, String> {
+    serde_json::from_str(&read(path)?)
+        .map_err(|e| format!("{}: line {}, column {}: {e}", path.display(), e.line(), e.column()))
+}
+
+fn race(path: &Path, as_json: bool) -> Result<ExitCode, String> {
+    let document = read_json(path)?;
+    let explored = nflab::race::explore(&document).map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = match as_json {
+        true => serde_json::to_string(&nflab::race::json(&explored)).map_err(|e| e.to_string())? + "\n",
+        false => nflab::race::text(&explored),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
-    let text = read(path)?;
-    let document: Value = serde_json::from_str(&text)
-        .map_err(|e| format!("{}: line {}, column {}: {e}", path.display(), e.line(), e.column()))?;
+    let document = read_json(path)?;
     let record = nflab::replay(&document).map_err(|e| format!("{}: {e}", path.display()))?;
     let not_run: Vec<String> = record["steps"]
         .as_array()
@@ -356,8 +390,15 @@ fn lab_list() -> Result<ExitCode, String> {
             out += &format!("{:<24} --set {}={}   (default {})\n", "", s.name, values.join("|"), s.default);
         }
     }
+    out += &nflab::load::listing();
     print(&out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn load_run(set: &[String], scale: Option<&str>, as_json: bool) -> Result<ExitCode, String> {
+    let (text, all_hold) = nflab::load::run(set, scale, as_json)?;
+    print(&text)?;
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A lab that comes with the program, or one in a file.
@@ -369,7 +410,8 @@ fn find_lab(name: &str) -> Result<Lab, String> {
         let text = read(Path::new(name))?;
         return workshop::read_lab(&text).map_err(|d| d.show(name, &text));
     }
-    let known: Vec<String> = workshop::labs().into_iter().map(|l| l.name).collect();
+    let known: Vec<String> =
+        workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME.to_owned()]).collect();
     Err(format!("there is no lab {name:?} and no such file; the labs are: {}", known.join(", ")))
 }
 

@@ -213,6 +213,7 @@ fn app_json(event: &AppEvent) -> Option<Value> {
 pub fn outcome_json(outcome: &StepOutcome) -> Value {
     match outcome {
         StepOutcome::Done | StepOutcome::Started | StepOutcome::App(Outcome::None) => json!({}),
+        StepOutcome::Together(all) => json!({ "clients": all.iter().map(outcome_json).collect::<Vec<_>>() }),
         StepOutcome::Refused(reason) => json!({ "refused": reason }),
         StepOutcome::NotRun(reason) => json!({ "not_run": reason }),
         StepOutcome::SendError(errno) => json!({ "error": errno.to_string() }),

@@ -1,5 +1,6 @@
 //! The event log: append-only plain values. Page, terminal text, captures and tests are views of it.
 
+use crate::netfilter::Stop;
 use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ExpectRow, Row};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::ipvs::{Endpoint, IpvsConn, ServiceId};
@@ -194,6 +195,24 @@ pub enum What {
         ctx: HookCtx,
         /// What it did.
         step: IpvsStep,
+    },
+    /// The packet stops between two hook functions, while others go on.
+    Parked {
+        /// Where.
+        ctx: HookCtx,
+        /// The processor that it is on.
+        cpu: usize,
+        /// At which point.
+        stop: Stop,
+    },
+    /// It goes on.
+    Resumed {
+        /// Where.
+        ctx: HookCtx,
+        /// The processor that it is on.
+        cpu: usize,
+        /// From which point.
+        stop: Stop,
     },
     /// A routing decision.
     Route(RouteEvent),

@@ -10,6 +10,7 @@ pub mod load;
 mod log;
 pub mod operator;
 pub mod programs;
+pub mod race;
 mod run;
 mod scenario;
 mod sequence;
@@ -21,8 +22,8 @@ pub use build::BuildError;
 pub use log::{Entry, EventId, Log, Seen};
 pub use run::{Run, Running, StepOutcome, StepRecord};
 pub use scenario::{
-    BridgePort, CloseHow, Collect, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Start,
-    Stimulus,
+    Backend, BridgePort, CloseHow, Collect, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup,
+    Shell, Start, Stimulus,
 };
 pub use sequence::InitialNumbers;
 pub use world::{AppId, World};

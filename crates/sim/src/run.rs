@@ -5,7 +5,7 @@ use crate::build::{self, BuildError};
 use crate::log::EventId;
 use crate::operator::CommandOutput;
 use crate::scenario::{Scenario, Stimulus};
-use crate::world::World;
+use crate::world::{AppId, World};
 use kernel::netfilter::conntrack::Row;
 use kernel::netfilter::xtables::{RuleSet, TableId};
 use kernel::{Netns, NetnsId};
@@ -24,6 +24,8 @@ pub enum StepOutcome {
     Dump(Vec<Row>),
     /// A crafted packet could not be sent.
     SendError(kernel::socket::Errno),
+    /// Clients ran at the same time; what each led to.
+    Together(Vec<StepOutcome>),
     /// A command ran.
     Command(CommandOutput),
     /// A command runs in the background.
@@ -170,12 +172,13 @@ impl Scenario {
         Ok(Running::new(self, build::build(self, SEED)?))
     }
 
-    fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {
+    /// The program that a stimulus starts, if it does.
+    fn client(&self, host: NetnsId, stimulus: &Stimulus) -> Option<App> {
         match stimulus {
             Stimulus::Tcp { src, dst, request, close, timeout_ms, .. } => {
                 let timeout = Duration::from_millis(*timeout_ms);
                 let app = TcpClient::new(host, *src, *dst, request.clone(), *close, timeout);
-                run_app(world, App::TcpClient(app))
+                Some(App::TcpClient(app))
             }
             Stimulus::Udp {
                 src, dst, payload, connect, count, ttl, reply, timeout_ms, linger_ms, ..
@@ -186,14 +189,14 @@ impl Scenario {
                 app.ttl = *ttl;
                 app.wait = reply.then_some(Duration::from_millis(*timeout_ms));
                 app.linger = Duration::from_millis(*linger_ms);
-                run_app(world, App::UdpClient(app))
+                Some(App::UdpClient(app))
             }
             Stimulus::Tftp { src, dst, file, strict, retransmit_ms, timeout_ms, .. } => {
                 let mut app = TftpClient::new(host, *src, *dst, file.clone());
                 app.strict = *strict;
                 app.timeout = Duration::from_millis(*timeout_ms);
                 app.retransmit = (*retransmit_ms > 0).then(|| Duration::from_millis(*retransmit_ms));
-                run_app(world, App::TftpClient(app))
+                Some(App::TftpClient(app))
             }
             Stimulus::Ping { src, dst, id, seq, ttl, timeout_ms, .. } => {
                 let mut app = Ping::new(host, *dst);
@@ -202,7 +205,16 @@ impl Scenario {
                 app.seq = *seq;
                 app.ttl = *ttl;
                 app.timeout = Duration::from_millis(*timeout_ms);
-                run_app(world, App::Ping(app))
+                Some(App::Ping(app))
+            }
+            _ => None,
+        }
+    }
+
+    fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {
+        match stimulus {
+            Stimulus::Tcp { .. } | Stimulus::Udp { .. } | Stimulus::Tftp { .. } | Stimulus::Ping { .. } => {
+                self.client(host, stimulus).map_or(StepOutcome::Done, |app| run_app(world, app))
             }
             Stimulus::Relative { packet, seq, ack } => {
                 let seen = world.initial_numbers();
@@ -290,6 +302,22 @@ impl Scenario {
                     Err(reason) => StepOutcome::NotRun(reason),
                 }
             }
+            Stimulus::Together { clients } => {
+                let begun: Vec<Begun> = clients.iter().map(|c| self.begin_client(world, c)).collect();
+                let end = |b| match b {
+                    Begun::App(id) => outcome_of(world, id),
+                    Begun::Done(outcome) => outcome,
+                };
+                StepOutcome::Together(begun.into_iter().map(end).collect())
+            }
+            Stimulus::Hold { hold, order, .. } => {
+                world.hold_packets(host, hold.clone(), order.clone());
+                StepOutcome::Done
+            }
+            Stimulus::Release { cpu, .. } => match (world.release_packet(host, *cpu), cpu) {
+                (false, Some(cpu)) => StepOutcome::Refused(format!("no packet waits on CPU {cpu}")),
+                _ => StepOutcome::Done,
+            },
             Stimulus::Background { start, argv, .. } => match start(world, host, argv) {
                 Ok(job) => {
                     world.add_job(job);
@@ -306,14 +334,36 @@ impl Scenario {
             Stimulus::NotRun { reason } => StepOutcome::NotRun(reason.clone()),
         }
     }
+
+    /// Starts one of several clients.
+    fn begin_client(&self, world: &mut World, client: &Stimulus) -> Begun {
+        let Some(host) = client.host().and_then(|name| world.host_by_name(name)) else {
+            let name = client.host().unwrap_or_default();
+            return Begun::Done(StepOutcome::Refused(format!("there is no host {name:?}")));
+        };
+        match self.client(host, client) {
+            Some(app) => Begun::App(world.start(app)),
+            None => Begun::Done(self.perform(world, host, client)),
+        }
+    }
 }
 
 fn end_of_log(world: &World) -> EventId {
     EventId(u32::try_from(world.log().len()).unwrap_or(u32::MAX))
 }
 
+/// One of several clients.
+enum Begun {
+    App(AppId),
+    Done(StepOutcome),
+}
+
 fn run_app(world: &mut World, app: App) -> StepOutcome {
     let id = world.start(app);
+    outcome_of(world, id)
+}
+
+fn outcome_of(world: &mut World, id: AppId) -> StepOutcome {
     StepOutcome::App(world.run_to_outcome(id).unwrap_or(Outcome::None))
 }
 
@@ -330,11 +380,14 @@ impl Stimulus {
             | Stimulus::Dump { host }
             | Stimulus::Restore { host, .. }
             | Stimulus::Sysctl { host, .. }
+            | Stimulus::Hold { host, .. }
+            | Stimulus::Release { host, .. }
             | Stimulus::Background { host, .. }
             | Stimulus::Command { host, .. } => Some(host),
             Stimulus::Relative { packet, .. } => packet.host(),
             Stimulus::Flush { host } => host.as_deref(),
             Stimulus::Sleep { .. }
+            | Stimulus::Together { .. }
             | Stimulus::TcpSend { .. }
             | Stimulus::ConntrackLimits { .. }
             | Stimulus::Wait { .. }

@@ -4,6 +4,7 @@ use crate::operator::CommandOutput;
 use crate::programs::{Daemon, Job};
 use crate::world::World;
 use kernel::NetnsId;
+use kernel::netfilter::Hold;
 use packet::{Frame, Ip, Mac};
 use std::net::Ipv4Addr;
 use userland::ip::IpCommand;
@@ -43,6 +44,8 @@ pub struct HostSpec {
     pub ipset: Option<String>,
     /// iptables-restore text.
     pub iptables: Option<String>,
+    /// What loads it, and what `iptables` is on the box.
+    pub backend: Backend,
     /// What is loaded after all that, in order.
     pub setup: Vec<Setup>,
     /// Report every packet by TRACE rules at the head of raw, and the changes of conntrack.
@@ -65,6 +68,17 @@ pub struct HostSpec {
     pub daemons: Vec<Daemon>,
     /// Files: path and text, such as `/etc/resolv.conf` and `/etc/hosts`.
     pub files: Vec<(String, String)>,
+}
+
+/// What the plain names `iptables` and `ip6tables` stand for on a box. Debian's alternatives, for one, choose it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// `iptables-legacy`
+    #[default]
+    Legacy,
+    /// `iptables-nft`
+    #[cfg(feature = "nft")]
+    Nft,
 }
 
 /// A text that is loaded while a box is set up; the world is not built if it is refused.
@@ -335,6 +349,27 @@ pub enum Stimulus {
         argv: Vec<String>,
         /// Standard input.
         stdin: Option<String>,
+    },
+    /// Clients run at the same time; it ends when all have ended.
+    Together {
+        /// What each does.
+        clients: Vec<Stimulus>,
+    },
+    /// Packets that come from now on stop on their way, so that others can overtake them ([`crate::race`]).
+    Hold {
+        /// Where.
+        host: String,
+        /// Which packets, and at which points.
+        hold: Hold,
+        /// Which processor goes on, each time all packets have stopped; without it they wait for a [`Stimulus::Release`].
+        order: Option<Vec<usize>>,
+    },
+    /// A packet that has stopped goes on.
+    Release {
+        /// Where.
+        host: String,
+        /// The processor that it is on: it goes to its next stop. Without one all go to their ends, and nothing stops any more.
+        cpu: Option<usize>,
     },
     /// A command is started and runs beside what follows: `COMMAND &`.
     Background {

@@ -3,6 +3,8 @@
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
 use crate::programs::Job;
+use crate::race::Order;
+use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
 use kernel::{
     Chance, Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Rest, Skb, SocketId, Timer,
@@ -32,10 +34,23 @@ const STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 
 #[derive(Clone, Debug)]
 enum Work {
-    Frame { host: NetnsId, dev: DevId, id: PacketId, frame: Rc<Frame> },
-    Loopback { host: NetnsId, skb: Box<Skb> },
-    Timer { host: NetnsId, timer: Timer },
+    Frame {
+        host: NetnsId,
+        dev: DevId,
+        id: PacketId,
+        frame: Rc<Frame>,
+    },
+    Loopback {
+        host: NetnsId,
+        skb: Box<Skb>,
+    },
+    Timer {
+        host: NetnsId,
+        timer: Timer,
+    },
     App(AppId),
+    /// Somebody has waited long enough for the others of a race.
+    Race,
 }
 
 impl Work {
@@ -108,6 +123,11 @@ pub struct World {
     left: Vec<Output>,
     /// Sockets with news that belong to no application, if somebody asks.
     orphans: Option<Vec<(NetnsId, SocketId)>>,
+    /// Who goes on next where packets are held up.
+    pub(crate) orders: Vec<Order>,
+    /// The boxes on which `iptables` is iptables-nft.
+    #[cfg(feature = "nft")]
+    nft_boxes: Vec<NetnsId>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -142,6 +162,30 @@ impl World {
             spare: Vec::new(),
             left: Vec::new(),
             orphans: None,
+            orders: Vec::new(),
+            #[cfg(feature = "nft")]
+            nft_boxes: Vec::new(),
+        }
+    }
+
+    /// What `iptables` stands for on a box.
+    #[cfg(feature = "nft")]
+    pub fn backend(&self, host: NetnsId) -> Backend {
+        if self.nft_boxes.contains(&host) { Backend::Nft } else { Backend::Legacy }
+    }
+
+    /// What `iptables` stands for on a box: there is one kind.
+    #[cfg(not(feature = "nft"))]
+    pub fn backend(&self, _: NetnsId) -> Backend {
+        Backend::Legacy
+    }
+
+    /// `update-alternatives --set iptables`: chooses what `iptables` and its siblings stand for on a box. Rules stay where they are.
+    #[cfg(feature = "nft")]
+    pub fn set_backend(&mut self, host: NetnsId, backend: Backend) {
+        self.nft_boxes.retain(|h| *h != host);
+        if backend == Backend::Nft {
+            self.nft_boxes.push(host);
         }
     }
 
@@ -301,6 +345,12 @@ impl World {
         Some(f(self.hosts.get_mut(host.index())?, &mut cx))
     }
 
+    /// What visits have left since, if that is one thing.
+    #[inline]
+    pub(crate) fn only_left(&mut self) -> Option<Output> {
+        if self.left.len() == 1 { self.left.pop() } else { None }
+    }
+
     /// What visits have left since, for an empty list.
     pub(crate) fn swap_left(&mut self, empty: &mut Vec<Output>) {
         std::mem::swap(&mut self.left, empty);
@@ -331,10 +381,18 @@ impl World {
         self.orphans.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Looks at the races again then.
+    pub(crate) fn wake_race(&mut self, at: Instant) {
+        self.schedule(at, Work::Race);
+    }
+
     // ------------------------------------------------------------------ time
 
     /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
     pub fn step(&mut self, until: Instant) -> bool {
+        if !self.orders.is_empty() && self.race_step() {
+            return true;
+        }
         if self.in_flight == 0
             && let Some((host, rest)) = self.resume.pop_front()
         {
@@ -358,6 +416,7 @@ impl World {
                 self.with(host, |ns, cx| ns.timer(timer, cx));
             }
             Work::App(id) => self.run_app(id),
+            Work::Race => {}
         }
         true
     }
@@ -425,12 +484,20 @@ impl World {
     /// server never has an outcome and returns `None` when nothing is left to do.
     pub fn run_to_outcome(&mut self, id: AppId) -> Option<Outcome> {
         loop {
-            if let Some(App::Finished(outcome)) = self.apps.get(id.0) {
+            if let Some(outcome) = self.outcome(id) {
                 return Some(outcome.clone());
             }
             if !self.step(Instant(u64::MAX)) {
                 return None;
             }
+        }
+    }
+
+    /// The outcome of an application that has one.
+    fn outcome(&self, id: AppId) -> Option<&Outcome> {
+        match self.apps.get(id.0) {
+            Some(App::Finished(outcome)) => Some(outcome),
+            _ => None,
         }
     }
 

@@ -2,11 +2,11 @@
 use workshop::load::Setting;
 fn main() {
     let a: Vec<u32> = std::env::args().skip(1).map(|a| a.parse().unwrap()).collect();
-    let mut s = Setting::iteration(a[0]);
+    let mut s = Setting::iteration(a[0]).unwrap();
     s.scale = a.get(1).copied().unwrap_or(10);
     s.seconds = a.get(2).copied().unwrap_or(600);
     let every = a.get(3).copied().unwrap_or(30);
-    let mut spec = s.spec().unwrap();
+    let mut spec = workshop::load::spec(&s).unwrap();
     if let Some(v) = std::env::var("SLOW").ok() {
         spec.cost.slowness = v.parse().unwrap();
     }

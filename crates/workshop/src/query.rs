@@ -95,10 +95,12 @@ pub fn host(run: &Run, name: &str) -> Option<NetnsId> {
     run.world.host_by_name(name)
 }
 
-/// The TCP client of a stimulus, counted from 0, got an answer that is not empty.
+/// The TCP client of a stimulus, counted from 0, got an answer that is not empty; or a command ended well.
 pub fn answered(run: &Run, stimulus: usize) -> bool {
-    run.steps.get(stimulus).is_some_and(|s| {
-        matches!(&s.outcome, StepOutcome::App(Outcome::Tcp { reply: Some(Reply::Data(d)), .. }) if !d.is_empty())
+    run.steps.get(stimulus).is_some_and(|s| match &s.outcome {
+        StepOutcome::App(Outcome::Tcp { reply: Some(Reply::Data(d)), .. }) => !d.is_empty(),
+        StepOutcome::Command(output) => output.status == 0,
+        _ => false,
     })
 }
 
@@ -124,6 +126,7 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
         StepOutcome::App(Outcome::None) | StepOutcome::Started | StepOutcome::Done => "done".to_owned(),
         StepOutcome::Dump(rows) => format!("{} entries", rows.len()),
         StepOutcome::SendError(e) => text(*e).to_owned(),
+        StepOutcome::Together(all) => all.iter().map(outcome_text).collect::<Vec<_>>().join("; "),
         StepOutcome::App(Outcome::Command(c)) | StepOutcome::Command(c) => command_text(c),
         StepOutcome::Ended(all) => format!("{} commands have ended", all.len()),
         StepOutcome::Refused(why) | StepOutcome::NotRun(why) => why.clone(),

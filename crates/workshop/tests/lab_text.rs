@@ -66,7 +66,7 @@ fn what_is_wrong_is_told_with_its_place() {
             "no such value of ip_forward; expected one of off, on",
         ),
         ("ForwardingDisabled", "Forwarding", "expected any or one of OtherHost, "),
-        ("event: answered", "event: asked", "expected one of made by a socket, "),
+        ("dropped: any", "event: asked", "expected one of made by a socket, "),
         ("tcp-syn\"", "tcp-sin\"", "the filter cannot be read"),
         ("dropped: any", "droped: any", "expected a fact with one of captured, "),
         ("podIP: 10.244.1.5", "podIP: 10.244.1", "expected an IP address"),
@@ -150,7 +150,7 @@ fn kube_proxy_follows_what_kubectl_changes_while_the_lab_runs() {
         call("after", 30081),
         call("gone", 30080),
     );
-    let answered = |step: &str| format!("{{event: answered, step: {step}}}");
+    let answered = |step: &str| format!("{{step: {step}, status: 0}}");
     let facts = ["before", "web", "after", "gone"].map(answered);
     assert_eq!(judged(&parts, &facts.each_ref().map(String::as_str)), [false, true, true, false]);
 }
@@ -164,7 +164,7 @@ fn kube_proxy_overwrites_a_hand_made_change_when_it_begins_again() {
   - {on: node-1, run: systemctl start kube-proxy}
   - {id: mended, on: client, run: 'curl -m 1.5 http://10.0.0.11:30080/'}
 ";
-    let facts = ["{event: answered, step: broken}", "{event: answered, step: mended}"];
+    let facts = ["{step: broken, status: 0}", "{step: mended, status: 0}"];
     assert_eq!(judged(parts, &facts), [false, true]);
 }
 
@@ -175,7 +175,7 @@ fn a_deleted_pod_is_not_reached_any_more() {
   - {id: call, on: client, run: 'curl -m 1.5 http://10.0.0.11:30080/'}
 ";
     let facts = [
-        "{event: answered, step: call}",
+        "{step: call, status: 0}",
         "{command: ip link show dev veth-a, on: node-1, prints: state DOWN}",
         "{command: iptables -t nat -S, on: node-1, prints: KUBE-SEP, times: 0}",
     ];
@@ -214,19 +214,19 @@ fn facts_say_no_as_well_as_yes() {
             "command: iptables -t nat -S, on: node-1, prints: 10.244.1.6",
         ),
         (
-            "before: [{nat: dst host 10.244.1.5}, {event: answered}]",
-            "before: [{event: answered}, {nat: dst host 10.244.1.5}]",
+            "before: [{nat: dst host 10.244.1.5}, {printed: hello}]",
+            "before: [{printed: hello}, {nat: dst host 10.244.1.5}]",
         ),
         (
             "every: {nat: dst host 10.244.1.5}, then: {captured: tcp, on: a}",
             "every: {nat: dst host 10.244.1.5}, never: {captured: tcp, on: a}",
         ),
         (
-            "eachStep: {event: connected}, then: {event: answered}",
-            "eachStep: {event: connected}, then: {event: timed out}",
+            "eachStep: {nat: dst host 10.244.1.5}, then: {printed: hello}",
+            "eachStep: {nat: dst host 10.244.1.5}, then: {printed: curl}",
         ),
-        ("any: [{event: answered}, {event: failed}]", "all: [{event: answered}, {event: failed}]"),
-        ("not: {event: failed}", "not: {event: answered}"),
+        ("any: [{printed: hello}, {printed: curl}]", "all: [{printed: hello}, {printed: curl}]"),
+        ("not: {printed: curl}", "not: {printed: hello}"),
     ] {
         let (yes, no) = (format!("{{{yes}}}"), format!("{{{no}}}"));
         assert_eq!(judged(parts, &[&yes, &no]), [true, false], "{yes} {no}");

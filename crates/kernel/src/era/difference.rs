@@ -128,6 +128,8 @@ pub enum Switch {
     PromiscCopyUntracked,
     /// Packets from both ends share an entry.
     ClashReverse,
+    /// `ip route get` does not know EXDEV.
+    RouteGetReason,
     /// TCP has up to 32 MB for what it receives.
     TcpReceiveMemory,
     /// The message of a full table names the namespace.
@@ -146,7 +148,7 @@ const RHEL7: &[Era] = &[Era::V3_10];
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 37] = [
+    pub const ALL: [Switch; 38] = [
         Switch::IcmpGlobalLimit,
         Switch::IpvsPortReuse,
         Switch::IpvsTtl,
@@ -180,6 +182,7 @@ impl Switch {
         Switch::RejectClosesFlow,
         Switch::PromiscCopyUntracked,
         Switch::ClashReverse,
+        Switch::RouteGetReason,
         Switch::TcpReceiveMemory,
         Switch::TableFullNetns,
         Switch::ClashGeneric,
@@ -484,6 +487,15 @@ impl Switch {
                 after: "packets that cross between two hosts, before either has an entry, share one",
                 source: "netfilter: conntrack: add clash resolution for reverse collisions",
                 recorded: &[],
+                article: &[],
+            },
+            Switch::RouteGetReason => &Difference {
+                name: "route-get-reason",
+                since: (6, 13),
+                before: "ip route get of what rp_filter drops answers Invalid cross-device link",
+                after: "ip route get of what rp_filter drops answers Invalid argument",
+                source: "net: ip: make ip_route_input_rcu() return drop reasons",
+                recorded: NEW,
                 article: &[],
             },
             Switch::TcpReceiveMemory => &Difference {

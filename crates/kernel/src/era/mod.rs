@@ -225,4 +225,9 @@ impl Era {
     pub fn nat_shares_with_own_flow(self) -> bool {
         self.has(Switch::NatSameOrigin)
     }
+
+    /// `ip route get` of a packet that rp_filter drops fails with EXDEV.
+    pub fn rp_filter_is_exdev(self) -> bool {
+        !self.has(Switch::RouteGetReason)
+    }
 }

@@ -19,6 +19,7 @@ use crate::ipv4::IcmpCredit;
 use crate::ipv4::{FragQueues, frag_timer};
 use crate::ipv6::Addrs6;
 use crate::neigh::{NeighTable, neigh_timer};
+use crate::netfilter::Holding;
 use crate::netfilter::conntrack::{Conntrack, TemplateId, ct_kill, expire_expectations, flush_expectations};
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
@@ -106,6 +107,8 @@ pub struct Netns {
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
+    /// Packets that stop on their way.
+    pub(crate) holding: Option<Box<Holding>>,
     pub(crate) recent: RecentTables,
     /// Counters with a name, the oldest first.
     pub nfacct: Vec<Nfacct>,
@@ -161,6 +164,7 @@ impl Netns {
             nft: Nftables::default(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
+            holding: None,
             recent: RecentTables::new(),
             nfacct: Vec::new(),
             peers: LiteMap::new(),
@@ -209,6 +213,20 @@ impl Netns {
         };
         let _ = dev::netif_rx(self, skb, dev, cx);
         self.softirq = outer;
+    }
+
+    /// A packet that the box itself has made.
+    pub(crate) fn local_skb(&mut self, id: PacketId, ip: Ip, owner: SkbOwner) -> Skb {
+        let frame = Rc::new(Frame { src: Mac::ZERO, dst: Mac::ZERO, payload: Payload::Ip(ip) });
+        let mut skb = match self.spare.take() {
+            Some(mut skb) => {
+                skb.renew(id, frame);
+                skb
+            }
+            None => Skb::from_frame(id, frame),
+        };
+        skb.owner = owner;
+        skb
     }
 
     /// What is left of a packet that leaves the box (`consume_skb`).

@@ -128,11 +128,14 @@ impl Netns {
         let locked = self.mtu_locked(&route, remote.0, cx);
         ip.frag.df = ip.total_len() <= self.dst_mtu(&route, remote.0, false, cx) && !locked;
         ip.id = if connected { ip_id } else { cx.ip_id() };
-        let mut skb = Skb::local(packet, ip, SkbOwner::Program);
+        let mut skb = self.local_skb(packet, ip, SkbOwner::Program);
         skb.dst = Some(route);
         skb.ignore_df = true;
-        let frame = Rc::clone(&skb.frame);
-        cx.emit(packet, || What::Created { origin: Origin::Socket(id), parent: None, frame });
+        cx.emit(packet, || What::Created {
+            origin: Origin::Socket(id),
+            parent: None,
+            frame: Rc::clone(&skb.frame),
+        });
         match ip_local_out(self, skb, cx) {
             Ok(_) => Ok(()),
             // net_xmit_errno: only who asked for errors hears of a full device.

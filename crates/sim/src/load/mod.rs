@@ -50,7 +50,7 @@ pub struct LoadSpec {
     pub patience: Duration,
     /// The first box of the machine that is measured, to which frames come.
     pub node: String,
-    /// Where servers run, and what each is bound to. Their boxes are of that machine.
+    /// Where servers run, one in a box, and what each is bound to. Their boxes are of that machine.
     pub servers: Vec<(String, Endpoint)>,
     /// The limits of conntrack, which all namespaces of the machine share.
     pub limits: Limits,
@@ -203,6 +203,11 @@ impl LoadRun {
         sample::warnings(&self.world, self.machine.boxes())
     }
 
+    /// The boxes of the machine, as samples have them: the node, then the pods.
+    pub fn boxes(&self) -> &[NetnsId] {
+        self.machine.boxes()
+    }
+
     /// The boxes, as they are.
     pub fn world(&self) -> &World {
         &self.world
@@ -231,20 +236,27 @@ impl LoadRun {
         self.world.set_now(instant(at));
         match next {
             Next::Nic => {
-                let woken = self.machine.nic_job(&mut self.world, at);
-                self.wake(woken);
+                self.machine.nic_job(&mut self.world, at);
+                let end = self.machine.first_free();
+                self.wake(end);
             }
             Next::Client => {
-                for socket in self.machine.client_frame(&mut self.world) {
-                    self.clients.news(socket, &mut self.world, at);
-                }
+                self.machine.client_frame(&mut self.world);
+                self.wake(at);
                 self.machine.sent(&mut self.world, self.client, at);
             }
             Next::ClientTimer => {
                 self.clients.fire(&mut self.world, at);
                 self.machine.sent(&mut self.world, self.client, at);
             }
-            Next::Server(i) => self.serve(i, at),
+            Next::Server(i) => {
+                let Some(server) = self.servers.get_mut(i) else { return };
+                if server.turn(&mut self.world, at) {
+                    let end = self.machine.turn(&mut self.world, server.host, at);
+                    server.free_at(end);
+                    self.wake(end);
+                }
+            }
             Next::ServerTimer(i) => {
                 if let Some(server) = self.servers.get_mut(i) {
                     server.fire(at);
@@ -252,32 +264,27 @@ impl LoadRun {
             }
             Next::World => {
                 self.world.step(instant(at));
-                let orphans = self.world.take_orphans();
-                self.wake(orphans.into_iter().map(|(host, socket)| (host, socket, at)).collect());
+                for (host, socket) in self.world.take_orphans() {
+                    self.news(host, socket, at);
+                }
+                self.machine.sent(&mut self.world, self.client, at);
             }
             Next::Sample => self.sample(),
         }
     }
 
-    /// News on sockets: they wait for their servers.
-    fn wake(&mut self, woken: Vec<(NetnsId, kernel::SocketId, u64)>) {
-        for (host, socket, at) in woken {
-            if host == self.client {
-                self.clients.news(socket, &mut self.world, at);
-                self.machine.sent(&mut self.world, self.client, at);
-            } else if let Some(server) = self.servers.iter_mut().find(|s| s.host == host && s.has(socket)) {
-                server.news(socket, at);
-            }
+    /// Sockets have got news; their programs know from then on.
+    fn wake(&mut self, at: u64) {
+        while let Some((host, socket)) = self.machine.woken() {
+            self.news(host, socket, at);
         }
     }
 
-    fn serve(&mut self, i: usize, at: u64) {
-        let Some(server) = self.servers.get_mut(i) else { return };
-        self.machine.begin(&self.world);
-        if server.turn(&mut self.world, at) {
-            let (woken, end) = self.machine.turn(&mut self.world, server.host, at);
-            server.free_at(end);
-            self.wake(woken);
+    fn news(&mut self, host: NetnsId, socket: kernel::SocketId, at: u64) {
+        if host == self.client {
+            self.clients.news(socket, &mut self.world, at);
+        } else if let Some(server) = self.servers.iter_mut().find(|s| s.host == host) {
+            server.news(socket, at);
         }
     }
 

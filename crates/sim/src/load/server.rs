@@ -126,10 +126,6 @@ impl Server {
         self.timers.peek().map(|Reverse((at, _))| *at)
     }
 
-    pub(super) fn has(&self, socket: SocketId) -> bool {
-        socket == self.socket || self.transfers.get(&socket).is_some()
-    }
-
     /// A socket has news from then on.
     pub(super) fn news(&mut self, socket: SocketId, at: u64) {
         self.jobs.push_back((at, Job::News(socket)));
@@ -198,9 +194,6 @@ impl Server {
     }
 
     fn progress(&mut self, socket: SocketId, world: &mut World, at: u64) -> bool {
-        if self.transfers.get(&socket).is_none() {
-            return false;
-        }
         let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) else {
             let error = world.visit(self.host, |ns, _| ns.take_error(socket)).flatten();
             if error.is_some() {

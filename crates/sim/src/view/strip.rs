@@ -76,7 +76,7 @@ pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
                 HookFn::Nat => (Area::Table(TableId::Nat), "nat"),
                 HookFn::Sabotage => (Area::Bridge, "br_netfilter: not a second time"),
                 // The function for errors looks at nothing else.
-                HookFn::Defrag | HookFn::CtProbe | HookFn::IpvsForwardIcmp => return None,
+                HookFn::Defrag | HookFn::CtProbe | HookFn::IpvsForwardIcmp | HookFn::Hold(_) => return None,
             };
             let spot = match f {
                 HookFn::IpvsOut => Spot::IpvsOut(hook),

@@ -9,6 +9,7 @@ use kernel::event::{
     BrNfStep, BridgeStep, ClashStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, FragStep, HookCtx,
     IpvsStep, NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir, TunnelStep,
 };
+use kernel::netfilter::Stop;
 use kernel::netfilter::conntrack::{CtState, Direction, Row, status};
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::ipvs::Endpoint;
@@ -224,6 +225,18 @@ pub(super) fn expect_event(e: &ExpectEvent) -> Draft {
         ExpectEventKind::Destroy => format!("no longer expected: {flow}"),
     };
     Draft::new(Area::Conntrack, title)
+}
+
+/// A packet stops while others overtake it, or goes on.
+pub(super) fn parked(cpu: usize, stop: Stop, stops: bool) -> Draft {
+    let place = match stop {
+        Stop::Lookup => "before conntrack looks it up",
+        Stop::Entry => "with an entry that nobody else finds",
+        Stop::Port => "before NAT chooses a port",
+        Stop::Confirm => "before its entry is in the table",
+    };
+    let verb = if stops { "waits" } else { "goes on" };
+    Draft::new(Area::Conntrack, format!("CPU {cpu} {verb} {place}")).tone(Tone::Strong)
 }
 
 /// Two entries want the same tuple.

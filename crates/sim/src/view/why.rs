@@ -133,6 +133,11 @@ fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
         What::Confirmed(_) => out.text.push(
             "The packet has passed its last hook, so the entry that was made for it goes into the table.".to_owned(),
         ),
+        What::Parked { .. } => out.text.push(
+            "One processor is busy with this packet while another runs a packet of its own: what this one has decided, the \
+             other does not see yet."
+                .to_owned(),
+        ),
         What::Clash { winner, step, .. } => out.text.push(clash(*step, &entry(*winner))),
         What::Bridge { bridge, from, step } => bridge_text(ns, *bridge, *from, step, out),
         What::BrNetfilter { step, .. } => out.text.push(br_netfilter(step)),
@@ -285,6 +290,13 @@ fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
             }
         })
         .collect()
+}
+
+/// The parts of a rule that names no chain, such as a match of iptables in a rule of nf_tables.
+#[cfg(feature = "nft")]
+pub(super) fn xt_tokens(rule: &Rule, checks: &[Check]) -> Vec<Token> {
+    let nowhere = RuleSet::empty(kernel::netfilter::xtables::TableId::Filter);
+    tokens(&nowhere, rule, checks)
 }
 
 fn skipped(ns: &Netns, r: &RuleStep) -> Option<Skipped> {

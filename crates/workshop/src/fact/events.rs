@@ -7,7 +7,7 @@ use kernel::netfilter::xtables::{Rule, RuleSet, TableId};
 use kernel::{Netns, NetnsId, PacketId};
 use packet::Frame;
 use sim::view::Story;
-use sim::{Entry, EventId, Run, World};
+use sim::{AppEvent, Entry, EventId, Run, Seen, World};
 use std::collections::BTreeSet;
 use userland::iptables::print_rule;
 use userland::tcpdump::Filter;
@@ -88,6 +88,9 @@ pub(super) fn happened(
 }
 
 fn is(world: &World, e: &Entry, kind: &Kind) -> bool {
+    if let (Kind::Printed(text), Seen::App(AppEvent::Printed { line, .. })) = (kind, &e.seen) {
+        return has(text, line);
+    }
     match (kind, e.what()) {
         (Kind::Event(want), _) => word(e) == Some(want),
         (Kind::Captured { filter, dir, dev }, Some(What::Tap { dev: at, dir: way, frame })) => {

@@ -104,6 +104,8 @@ pub enum Kind {
     Says(String),
     /// A line of the kernel's log has this in it.
     Log(String),
+    /// A program printed a line with this in it.
+    Printed(String),
 }
 
 /// Directions of a capture, as tcpdump's `-Q` has them.

@@ -17,7 +17,7 @@ pub struct Names<'n> {
 }
 
 /// What a fact is about: one of these is there.
-const SUBJECTS: [&str; 18] = [
+const SUBJECTS: [&str; 19] = [
     "captured",
     "dropped",
     "rule",
@@ -26,6 +26,7 @@ const SUBJECTS: [&str; 18] = [
     "event",
     "says",
     "log",
+    "printed",
     "chains",
     "passes",
     "hooks",
@@ -141,7 +142,8 @@ fn times(fields: &Fields<'_>) -> Read<Option<Times>> {
 
 fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
     const COMMON: [&str; 5] = ["on", "step", "packet", "times", "atLeast"];
-    const KINDS: [(&str, &[&str]); 8] = [
+    const KINDS: [(&str, &[&str]); 9] = [
+        ("printed", &[]),
         ("enters", &[]),
         ("captured", &["dir", "dev"]),
         ("dropped", &[]),
@@ -197,7 +199,8 @@ fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
             Kind::Event(word.to_owned())
         }
         "says" => Kind::Says(text(value)?.to_owned()),
-        _ => Kind::Log(text(value)?.to_owned()),
+        "log" => Kind::Log(text(value)?.to_owned()),
+        _ => Kind::Printed(text(value)?.to_owned()),
     };
     let on = match fields.get("on") {
         None => Vec::new(),

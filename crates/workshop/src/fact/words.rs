@@ -7,7 +7,7 @@ use kernel::event::{
     TunnelStep, What,
 };
 use kernel::netfilter::nat::Manip;
-use sim::{AppEvent, Entry, Seen};
+use sim::{Entry, Seen};
 
 /// What `event:` may say.
 pub const EVENTS: &[&str] = &[
@@ -52,10 +52,6 @@ pub const EVENTS: &[&str] = &[
     "neighbour failed",
     "socket receives",
     "socket sees an ICMP error",
-    "connected",
-    "answered",
-    "timed out",
-    "failed",
 ];
 
 /// What `dropped:` may say, the names of `DropReason`.
@@ -151,14 +147,7 @@ pub(super) fn reason_name(reason: DropReason) -> &'static str {
 /// The word for an event, one of [`EVENTS`].
 pub(super) fn word(entry: &Entry) -> Option<&'static str> {
     Some(match &entry.seen {
-        Seen::App(app) => match app {
-            AppEvent::Connected { .. } => "connected",
-            AppEvent::Reply { .. } | AppEvent::TftpReceived { .. } => "answered",
-            AppEvent::TimedOut { .. } | AppEvent::TftpTimedOut { .. } => "timed out",
-            AppEvent::Failed { .. } => "failed",
-            _ => return None,
-        },
-        Seen::Stimulus(_) => return None,
+        Seen::App(_) | Seen::Stimulus(_) => return None,
         Seen::Kernel(what) => match what {
             What::Created { origin, .. } => match origin {
                 Origin::Socket(_) => "made by a socket",

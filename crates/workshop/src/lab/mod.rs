@@ -3,7 +3,6 @@
 mod command;
 mod effect;
 mod error;
-mod glue;
 mod live;
 mod read;
 mod run;
@@ -17,6 +16,7 @@ pub use world::WorldSpec;
 
 use crate::fact::Fact;
 use cluster::yaml::Yaml;
+use kernel::netfilter::Hold;
 use litemap::LiteMap;
 use sim::ServerSpec;
 
@@ -58,6 +58,8 @@ pub struct Lab {
     pub objects: Vec<Yaml>,
     /// What is done before anything is looked at.
     pub setup: Vec<Command>,
+    /// Files of boxes: box, path, text.
+    pub files: Vec<(String, String, String)>,
     /// Programs that listen.
     pub apps: Vec<App>,
     /// What is done, one after the other.
@@ -105,6 +107,12 @@ pub enum Act {
     Run(Command),
     /// Time passes, in milliseconds.
     Wait(u64),
+    /// Until the programs in the background have ended.
+    Join,
+    /// Packets of a box stop from now on; with the order in which they go on, if that is said.
+    Hold(String, Hold, Option<Vec<usize>>),
+    /// On a box, the packet on this processor goes on to its next stop; or all go on to their ends.
+    Release(String, Option<usize>),
 }
 
 /// Something that a person flips.

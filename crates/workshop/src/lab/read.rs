@@ -11,14 +11,16 @@ use cluster::kube_proxy::Version;
 use cluster::yaml::{Value, Yaml, documents};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::Era;
+use kernel::netfilter::{Hold, PacketFilter, Stop};
+use packet::Protocol;
 use sim::operator::PROGRAMS;
 use sim::{ServerMode, ServerSpec};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 const API_VERSION: &str = "netfilter-lab/v1";
 
 /// The fields of a Lab.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -27,6 +29,7 @@ const FIELDS: [&str; 15] = [
     "focus",
     "world",
     "setup",
+    "files",
     "apps",
     "steps",
     "switches",
@@ -80,6 +83,7 @@ pub fn read_lab(source: &str) -> Read<Lab> {
         summary: one_line(&need_text(&fields, "summary")?),
         focus: one_box(fields.need("focus")?, &boxes)?,
         setup: commands(fields.get("setup"), &boxes, &switches, &[])?,
+        files: files(&fields, &boxes)?,
         apps: each(fields.list("apps")?, |v| app(v, &boxes, &switches))?,
         beats: each(fields.list("prose")?, |v| {
             let f = Fields::strict(v, &["when", "text"])?;
@@ -309,7 +313,10 @@ fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>) -> Read<Comm
         Some(_) => command.on.clear(),
         None if command.on.is_empty() => return Err(v.blame("expected on: the box where it is run")),
         None if !can_run(command.program()) => {
-            let known = PROGRAMS.join(", ");
+            let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
+            let known: Vec<&str> =
+                clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
+            let known = known.join(", ");
             return Err(v.blame(format!("{} is not modelled; these are: {known}", command.program())));
         }
         None => {}
@@ -319,8 +326,10 @@ fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>) -> Read<Comm
 
 /// Whether there is such a program.
 fn can_run(program: &str) -> bool {
-    PROGRAMS.contains(&program.rsplit('/').next().unwrap_or(program))
-        || ["systemctl", "curl", "tftp"].contains(&program)
+    let name = program.rsplit('/').next().unwrap_or(program);
+    PROGRAMS.contains(&name)
+        || sim::programs::PROGRAMS.iter().any(|(n, _)| *n == name)
+        || ["systemctl", "tcpdump", "time"].contains(&name)
 }
 
 fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
@@ -359,19 +368,36 @@ fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
     Ok(out)
 }
 
+/// Files: a box or boxes, a path, a text.
+fn files(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<(String, String, String)>> {
+    let mut out = Vec::new();
+    for v in lab.list("files")? {
+        let f = Fields::strict(v, &["on", "path", "text"])?;
+        let (path, text) = (need_text(&f, "path")?, need_text(&f, "text")?);
+        let on = some_boxes(f.need("on")?, boxes)?;
+        out.extend(on.into_iter().map(|host| (host, path.clone(), text.clone())));
+    }
+    Ok(out)
+}
+
+const STEP: [&str; 10] =
+    ["id", "title", "on", "run", "stdin", "when", "wait", "background", "hold", "release"];
+
 fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>> {
     let mut out: Vec<Step> = Vec::new();
     for v in lab.list("steps")? {
-        let f = Fields::strict(v, &["id", "title", "on", "run", "stdin", "when", "wait", "background"])?;
+        let f = Fields::strict(v, &STEP)?;
         let when = when(&f, switches)?;
         let id = f.get("id").map(word).transpose()?.unwrap_or_default();
         if !id.is_empty() && out.iter().any(|s| s.id == id) {
             return Err(f.need("id")?.blame("this id is given already"));
         }
-        let (act, words) = match (f.get("run"), f.get("wait")) {
-            (Some(run), None) => {
-                let on = f.get("on").map(|on| one_box(on, boxes)).transpose()?;
-                let mut command = line(run, f.text("stdin")?, When::default(), on.into_iter().collect())?;
+        let on = f.get("on").map(|on| one_box(on, boxes)).transpose()?;
+        let host = || on.clone().ok_or_else(|| v.blame("expected on: the box"));
+        let (act, words) = match (f.get("run"), f.get("wait"), f.get("hold"), f.get("release")) {
+            (Some(run), None, None, None) => {
+                let on = on.clone().into_iter().collect();
+                let mut command = line(run, f.text("stdin")?, When::default(), on)?;
                 command.background = f.boolean("background")?.unwrap_or(false);
                 let words = match command.on.first() {
                     Some(host) => format!("{host}: {}", command.run),
@@ -379,13 +405,56 @@ fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>
                 };
                 (Act::Run(command), words)
             }
-            (None, Some(wait)) => (Act::Wait(duration(wait)?), format!("{} pass", word(wait)?)),
-            _ => return Err(v.blame("expected run (a command) or wait (a time)")),
+            (None, Some(wait), None, None) if word(wait)? == "background" => {
+                (Act::Join, "the programs in the background end".to_owned())
+            }
+            (None, Some(wait), None, None) => (Act::Wait(duration(wait)?), format!("{} pass", word(wait)?)),
+            (None, None, Some(at), None) => {
+                let (hold, order) = hold(at)?;
+                (Act::Hold(host()?, hold, order), "packets stop on their way".to_owned())
+            }
+            (None, None, None, Some(at)) => {
+                let cpu = match word(at)?.as_str() {
+                    "all" => None,
+                    _ => Some(usize::try_from(number(at, 0, 63)?).unwrap_or_default()),
+                };
+                (Act::Release(host()?, cpu), format!("the packet on CPU {} goes on", word(at)?))
+            }
+            _ => return Err(v.blame("expected one of run (a command), wait (a time), hold and release")),
         };
         let title = f.text("title")?.map_or(words, one_line);
         out.push(Step { id, title, when, act });
     }
     Ok(out)
+}
+
+/// Which packets stop, and where.
+fn hold(at: &Yaml) -> Read<(Hold, Option<Vec<usize>>)> {
+    const KNOWN: [&str; 8] = ["protocol", "src", "dst", "sport", "dport", "count", "stops", "order"];
+    let f = Fields::strict(at, &KNOWN)?;
+    let proto =
+        f.word("protocol", &[("tcp", Protocol::TCP), ("udp", Protocol::UDP), ("icmp", Protocol::ICMP)])?;
+    let ip = |key| f.get(key).map(ipv4).transpose().map(|a| a.map(IpAddr::V4));
+    let packets = PacketFilter {
+        proto,
+        src: ip("src")?,
+        dst: ip("dst")?,
+        sport: f.port("sport", 1)?,
+        dport: f.port("dport", 1)?,
+    };
+    let stops = each(f.list("stops")?, |v| {
+        let known: Vec<&str> = Stop::ALL.iter().map(|s| s.name()).collect();
+        Stop::from_name(text(v)?).ok_or_else(|| v.blame(format!("expected one of {}", known.join(", "))))
+    })?;
+    let stops = if stops.is_empty() { Stop::ALL.to_vec() } else { stops };
+    let count = f.number("count", 1, 63)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(2);
+    let order = match f.get("order") {
+        None => None,
+        Some(_) => {
+            Some(each(f.list("order")?, |v| Ok(usize::try_from(number(v, 0, 63)?).unwrap_or_default()))?)
+        }
+    };
+    Ok((Hold { packets, count, stops }, order))
 }
 
 fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {

@@ -6,7 +6,8 @@ use super::{Act, Command, Lab, LabError, Setting};
 use crate::fact::Judge;
 use crate::query::outcome_text;
 use cluster::yaml::Yaml;
-use sim::operator::{CommandOutput, command};
+use sim::operator::CommandOutput;
+use sim::programs::{collect, shell, start};
 use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
 
 /// A claim, judged.
@@ -71,28 +72,35 @@ impl Lab {
         let setting = self.setting(changes)?;
         let Made { scenario, mut live } = self.make(&setting).map_err(LabError::Scenario)?;
         let mut running = scenario.begin().map_err(LabError::Build)?;
-        let (mut names, mut ids) = (Vec::new(), Vec::new());
-        let steps = self.steps.iter().filter(|s| s.when.met(&setting));
-        for (n, step) in steps.enumerate() {
-            match &step.act {
-                Act::Wait(ms) => running.step(n, &Stimulus::Sleep { ms: *ms }),
-                Act::Run(c) => match stimulus(c) {
-                    Some(stimulus) => running.step(n, &stimulus),
-                    None => {
-                        let host = c.on.first().and_then(|name| running.world().host_by_name(name));
-                        running.with(n, host, |world| StepOutcome::Command(live.command(world, c)));
-                    }
-                },
-            }
+        let mut done = Done::default();
+        for step in self.steps.iter().filter(|s| s.when.met(&setting)) {
+            let n = done.names.len();
             let line = match &step.act {
                 Act::Run(c) => Some(c.run.clone()),
-                Act::Wait(_) => None,
+                _ => None,
             };
-            names.push((step.title.clone(), line));
-            ids.push((step.id.clone(), n));
+            done.names.push((step.title.clone(), line));
+            done.ids.push((step.id.clone(), n));
+            match &step.act {
+                Act::Run(c) if is_about_cluster(c) => {
+                    let host = c.on.first().and_then(|name| running.world().host_by_name(name));
+                    running.with(n, host, |world| StepOutcome::Command(live.command(world, c)));
+                }
+                act => running.step(n, &stimulus(act)),
+            }
+            done.note(&step.act, n);
         }
-        let run = running.finish();
-        let judge = Judge::new(&run, &ids, command);
+        if !done.running.is_empty() {
+            let n = done.names.len();
+            done.names.push((END_OF_BACKGROUND.to_owned(), None));
+            running.step(n, &stimulus(&Act::Join));
+            done.note(&Act::Join, n);
+        }
+        let Done { names, ids, .. } = &done;
+        let mut run = running.finish();
+        done.give(&mut run);
+        let run = run;
+        let judge = Judge::new(&run, ids, shell);
         let claims = self.claims.iter().map(|c| {
             let applies = c.when.met(&setting);
             let holds = !applies || judge.holds(&c.that);
@@ -104,12 +112,12 @@ impl Lab {
             goals.map(|g| GoalResult { text: g.text.clone(), reached: judge.holds(&g.that) }).collect();
         let moments = self.moments.iter();
         let moments = moments.filter_map(|m| Some((m.key.clone(), judge.first(&m.that)?))).collect();
-        let stimuli = names.into_iter().zip(&run.steps).map(|((name, line), s)| {
+        let stimuli = names.iter().zip(&run.steps).map(|((name, line), s)| {
             let command = match &s.outcome {
-                StepOutcome::Command(output) => line.map(|line| (line, output.clone())),
+                StepOutcome::Command(output) => line.clone().map(|line| (line, output.clone())),
                 _ => None,
             };
-            StimulusResult { name, outcome: outcome_text(&s.outcome), command }
+            StimulusResult { name: name.clone(), outcome: outcome_text(&s.outcome), command }
         });
         let stimuli = stimuli.collect();
         Ok(LabRun { setting, stimuli, claims, goals, moments, run })
@@ -123,12 +131,8 @@ impl Lab {
         let setting = self.setting(changes)?;
         let Made { mut scenario, .. } = self.make(&setting).map_err(LabError::Scenario)?;
         let steps = self.steps.iter().filter(|s| s.when.met(&setting));
-        scenario.stimuli = steps
-            .filter_map(|step| match &step.act {
-                Act::Wait(ms) => Some(Stimulus::Sleep { ms: *ms }),
-                Act::Run(c) => stimulus(c),
-            })
-            .collect();
+        let boxes = steps.filter(|s| !matches!(&s.act, Act::Run(c) if is_about_cluster(c)));
+        scenario.stimuli = boxes.map(|s| stimulus(&s.act)).collect();
         Ok(scenario)
     }
 
@@ -160,8 +164,12 @@ impl Lab {
         for app in self.apps.iter().filter(|a| a.when.met(setting)) {
             app.on.iter().for_each(|name| boxes.serve(name, app.server.clone()));
         }
+        for (name, path, text) in &self.files {
+            let host = boxes.hosts.iter_mut().find(|h| h.name == *name);
+            host.into_iter().for_each(|h| h.files.push((path.clone(), text.clone())));
+        }
         on_boxes.into_iter().for_each(|c| set_up(&mut boxes.hosts, c));
-        let live = Live::new(spec, documents, files, kube, command)?;
+        let live = Live::new(spec, documents, files, kube, shell)?;
         let settle_ms = live.spec().settle_ms;
         let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: Vec::new(), settle_ms };
         Ok(Made { scenario, live })
@@ -171,19 +179,77 @@ impl Lab {
 /// A command that sets boxes up.
 fn set_up(hosts: &mut [HostSpec], c: &Command) {
     for host in hosts.iter_mut().filter(|h| c.on.contains(&h.name)) {
-        host.setup.push(Setup::Command { shell: command, argv: c.argv.clone(), stdin: c.stdin.clone() });
+        host.setup.push(Setup::Command { shell, argv: c.argv.clone(), stdin: c.stdin.clone() });
     }
 }
 
-/// What a box does by itself; `None` for a command about the cluster.
-fn stimulus(c: &Command) -> Option<Stimulus> {
-    let host = c.on.first()?.clone();
-    if c.program() == "systemctl" {
-        return None;
+/// A command that a box does not do by itself.
+fn is_about_cluster(c: &Command) -> bool {
+    c.on.is_empty() || c.program() == "systemctl"
+}
+
+/// What a box does by itself.
+fn stimulus(act: &Act) -> Stimulus {
+    match act {
+        Act::Wait(ms) => Stimulus::Sleep { ms: *ms },
+        Act::Join => Stimulus::Wait { collect },
+        Act::Hold(host, hold, order) => {
+            Stimulus::Hold { host: host.clone(), hold: hold.clone(), order: order.clone() }
+        }
+        Act::Release(host, cpu) => Stimulus::Release { host: host.clone(), cpu: *cpu },
+        Act::Run(c) => {
+            let (host, argv) = (c.on.first().cloned().unwrap_or_default(), c.argv.clone());
+            match c.background {
+                true => Stimulus::Background { start, host, argv },
+                false => Stimulus::Command { shell, host, argv, stdin: c.stdin.clone() },
+            }
+        }
     }
-    super::glue::stimulus(&host, &c.argv).or_else(|| {
-        Some(Stimulus::Command { shell: command, host, argv: c.argv.clone(), stdin: c.stdin.clone() })
-    })
+}
+
+/// What the end of the programs in the background is called.
+const END_OF_BACKGROUND: &str = "the programs in the background end";
+
+/// The steps that have been done.
+#[derive(Default)]
+struct Done {
+    /// Title and command line of each.
+    names: Vec<(String, Option<String>)>,
+    /// Their ids and places.
+    ids: Vec<(String, usize)>,
+    /// Those whose programs run in the background.
+    running: Vec<usize>,
+    /// Steps that waited for such programs, and those whose programs they were.
+    joined: Vec<(usize, Vec<usize>)>,
+}
+
+impl Done {
+    fn note(&mut self, act: &Act, n: usize) {
+        match act {
+            Act::Run(c) if c.background => self.running.push(n),
+            Act::Join => self.joined.push((n, std::mem::take(&mut self.running))),
+            _ => {}
+        }
+    }
+
+    /// Gives each program in the background what it has printed.
+    fn give(&self, run: &mut Run) {
+        for (at, whose) in &self.joined {
+            let Some(StepOutcome::Ended(outputs)) = run.steps.get(*at).map(|s| s.outcome.clone()) else {
+                continue;
+            };
+            // One that could not be started is not among them.
+            let mut outputs = outputs.into_iter();
+            for n in whose {
+                let Some(record) = run.steps.get_mut(*n) else { continue };
+                if record.outcome == StepOutcome::Started
+                    && let Some((_, _, output)) = outputs.next()
+                {
+                    record.outcome = StepOutcome::Command(output);
+                }
+            }
+        }
+    }
 }
 
 impl Live {

@@ -26,7 +26,7 @@ const ERA: Era = Era::V3_10;
 /// Bytes of the file: ten whole blocks, and an empty one that ends it.
 const FILE: usize = 5 * 1024;
 /// Clients at full size. The article does not tell; with so many, the machine is busy and no queue is long.
-const CLIENTS: u32 = 1000;
+const CLIENTS: u32 = 2000;
 /// Addresses of the clients at full size, each with the ports that Linux gives to clients. No two requests of the same
 /// minute have the same.
 const SOURCES: u32 = 10;
@@ -172,7 +172,7 @@ fn cluster(setting: &Setting, sources: &[Ipv4Addr]) -> Result<(Scenario, Servers
         }
         let pod = host.name != NODE;
         let udp = if pod { setting.pod_udp } else { setting.node_udp };
-        for (key, value) in ["udp_timeout", "udp_timeout_stream"].into_iter().zip([udp.0, udp.1]) {
+        for (key, value) in ["udp_timeout", "udp_timeout_stream"].into_iter().zip([udp.first, udp.stream]) {
             host.sysctl.push((format!("net.netfilter.nf_conntrack_{key}"), i64::from(value)));
         }
         if pod {

@@ -234,6 +234,24 @@ pub struct CtWork {
     pub made: u64,
 }
 
+impl CtStats {
+    fn plus(self, other: CtStats) -> CtStats {
+        CtStats {
+            found: self.found + other.found,
+            invalid: self.invalid + other.invalid,
+            insert: self.insert + other.insert,
+            insert_failed: self.insert_failed + other.insert_failed,
+            drop: self.drop + other.drop,
+            early_drop: self.early_drop + other.early_drop,
+            error: self.error + other.error,
+            expect_new: self.expect_new + other.expect_new,
+            expect_create: self.expect_create + other.expect_create,
+            expect_delete: self.expect_delete + other.expect_delete,
+            clash_resolve: self.clash_resolve + other.clash_resolve,
+        }
+    }
+}
+
 /// Connection tracking of one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
@@ -276,6 +294,9 @@ pub struct Conntrack {
     pub stats: CtStats,
     found: Cell<u64>,
     work: Cell<CtWork>,
+    /// Whose statistics the last two are, and those of the other processors.
+    cpu: usize,
+    idle: Vec<CtStats>,
 }
 
 /// How long an entry that has left the table is kept for a packet that is still inside the box; it is freed lazily.
@@ -355,9 +376,52 @@ impl Conntrack {
         }
     }
 
-    /// What `conntrack -S` shows.
+    /// The sums of what `conntrack -S` shows.
     pub fn stats(&self) -> CtStats {
-        CtStats { found: self.found.get(), ..self.stats }
+        self.stats_by_cpu().into_iter().reduce(CtStats::plus).unwrap_or_default()
+    }
+
+    /// What `conntrack -S` shows, a line a processor.
+    pub fn stats_by_cpu(&self) -> Vec<CtStats> {
+        let mut all = self.idle.clone();
+        all.resize(all.len().max(1), CtStats::default());
+        if let Some(mine) = all.get_mut(self.cpu) {
+            *mine = CtStats { found: self.found.get(), ..self.stats };
+        }
+        all
+    }
+
+    /// The box has at least so many processors.
+    pub(crate) fn set_cpus(&mut self, n: usize) {
+        self.idle.resize(self.idle.len().max(n), CtStats::default());
+    }
+
+    /// From now on things happen on this processor.
+    pub(crate) fn run_on(&mut self, cpu: usize) {
+        self.set_cpus(cpu + 1);
+        self.idle = self.stats_by_cpu();
+        self.cpu = cpu;
+        self.stats = self.idle.get(cpu).copied().unwrap_or_default();
+        self.found.set(self.stats.found);
+    }
+
+    /// A packet stops that nobody but it knows the entry of. NAT sees it all the same where it has been translated
+    /// (`nf_nat_bysource`).
+    pub(crate) fn hold(&mut self, id: ConnId) {
+        self.held.push(id);
+        let translated = self.get(id).filter(|c| c.status & status::SRC_NAT_DONE != 0).map(|c| c.orig);
+        if let Some(orig) = translated {
+            self.by_source.insert(&orig, id);
+        }
+    }
+
+    /// It goes on.
+    pub(crate) fn release(&mut self, id: ConnId) {
+        let Some(at) = self.held.iter().position(|held| *held == id) else { return };
+        self.held.remove(at);
+        if let Some(orig) = self.get(id).filter(|c| !c.is_confirmed()).map(|c| c.orig) {
+            self.by_source.remove(&orig, id);
+        }
     }
 
     /// `nf_conntrack_find_get`: the entry that has this tuple in one of its directions, in that zone. Expired
