@@ -1,15 +1,14 @@
 //! Playing a recorded session.
 
-use packet::{Dns, DnsName, dns_type};
+use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type};
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 use sim::operator::CommandOutput;
-use sim::programs::Daemon;
-use sim::programs::dns_server::{DnsServer, ServerBlock, Table};
 use sim::programs::http_server::HttpServer;
+use sim::programs::{Daemon, Program, Run};
 use sim::{HostSpec, StepOutcome};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::net::Ipv4Addr;
 
 /// What became of a session.
 #[derive(Debug, Default)]
@@ -53,7 +52,7 @@ fn words(line: &str) -> Option<Vec<String>> {
 }
 
 /// The server modes of the sessions that scenarios do not have become programs.
-fn servers(host: &mut Map<String, Value>) -> Vec<(bool, (std::net::Ipv4Addr, u16))> {
+fn servers(host: &mut Map<String, Value>) -> Vec<(bool, (Ipv4Addr, u16))> {
     let Some(Value::Array(list)) = host.get_mut("servers") else { return Vec::new() };
     let mut daemons = Vec::new();
     list.retain(|s| {
@@ -70,7 +69,7 @@ fn servers(host: &mut Map<String, Value>) -> Vec<(bool, (std::net::Ipv4Addr, u16
 }
 
 /// The HTTP server of the sessions.
-fn http(bind: (std::net::Ipv4Addr, u16)) -> Daemon {
+fn http(bind: (Ipv4Addr, u16)) -> Daemon {
     let mut server = HttpServer::nginx(bind);
     server.name = "lab".to_owned();
     (server.keep_alive, server.dated) = (false, false);
@@ -82,13 +81,32 @@ fn http(bind: (std::net::Ipv4Addr, u16)) -> Daemon {
 }
 
 /// The DNS server of the sessions: every name has one address.
-fn dns(bind: (std::net::Ipv4Addr, u16)) -> Daemon {
-    let names = ["web", "kubernetes"];
-    let lines: String = names.map(|n| format!("{n}.default.svc.cluster.local A 10.96.0.80\n")).concat();
-    let table = Table::parse("cluster.local", 5, &lines).unwrap();
-    let block =
-        ServerBlock { zones: vec![String::new()], tables: vec![Rc::new(table)], ..ServerBlock::default() };
-    Daemon::new(DnsServer::new(bind, vec![block]))
+#[derive(Clone, Debug)]
+struct OneAddress((Ipv4Addr, u16), Option<kernel::SocketId>);
+
+impl Program for OneAddress {
+    fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
+        let bind = self.0;
+        let socket = *self.1.get_or_insert_with(|| {
+            let socket = run.kernel(|ns, kcx| ns.udp_bind(bind, kcx)).unwrap().unwrap();
+            run.own(socket);
+            socket
+        });
+        while let Some(Some(d)) = run.kernel(|ns, _| ns.udp_recv(socket)) {
+            let Some(query) = Dns::parse(&d.payload) else { continue };
+            let mut answer = Dns { authoritative: true, recursion_available: true, ..query.answer() };
+            let name = query.questions[0].name.clone();
+            let data = DnsData::A([10, 96, 0, 80].into());
+            answer.answers.push(DnsRecord { name, kind: dns_type::A, class: 1, ttl: 5, data });
+            let bytes = answer.to_bytes();
+            run.kernel(|ns, kcx| ns.udp_send(socket, Some(d.from), Some(d.to), bytes, kcx));
+        }
+        None
+    }
+
+    fn copy(&self) -> Box<dyn Program> {
+        Box::new(self.clone())
+    }
 }
 
 /// A stimulus of a session as one of a scenario.
@@ -98,10 +116,9 @@ fn stimulus(s: &Value) -> Value {
     }
     let name = DnsName::new(s["name"].as_str().unwrap_or("web.default.svc.cluster.local")).unwrap();
     let query = Dns::query(s["id"].as_u64().unwrap_or(0x1234) as u16, name, dns_type::A).to_bytes();
-    let hex: String = query.iter().map(|b| format!("{b:02x}")).collect();
     let mut udp = s.clone();
     udp["do"] = json!("udp");
-    udp["payload"] = json!({ "hex": hex });
+    udp["payload"] = json!(String::from_utf8(query).unwrap());
     udp
 }
 
@@ -114,13 +131,20 @@ fn command(c: &Value, how: &str) -> Option<Value> {
 pub fn play(text: &str) -> Report {
     let session: Value = serde_json::from_str(text).unwrap();
     let masks = masks(&session);
+    let of_tcp = session["name"].as_str().unwrap().starts_with("tcpdump-tcp");
     let mut document = session["scenario"].clone();
-    let mut daemons: BTreeMap<String, Vec<(bool, (std::net::Ipv4Addr, u16))>> = BTreeMap::new();
+    let mut daemons: BTreeMap<String, Vec<(bool, (Ipv4Addr, u16))>> = BTreeMap::new();
     for (name, host) in document["hosts"].as_object_mut().unwrap() {
         let host = host.as_object_mut().unwrap();
         host.insert("trace".to_owned(), json!(false));
-        host.entry("files")
-            .or_insert(json!({ "/etc/hosts": "127.0.0.1 localhost\n", "/etc/resolv.conf": "" }));
+        // It is set to what older kernels had from the start.
+        if of_tcp {
+            host.insert("kernel".to_owned(), json!("6.1"));
+        }
+        if let Some(Value::Object(settings)) = host.get_mut("sysctl") {
+            settings.remove("net.ipv4.tcp_rmem");
+        }
+        host.entry("files").or_insert(json!({ "/etc/hosts": "127.0.0.1 localhost\n" }));
         daemons.insert(name.clone(), servers(host));
     }
     // What is done, and which recorded commands belong to it.
@@ -135,7 +159,13 @@ pub fn play(text: &str) -> Report {
     let steps: &'static [Value] = Box::leak(session["steps"].as_array().unwrap().clone().into_boxed_slice());
     for step in steps {
         match step["type"].as_str() {
-            Some("cmd") => push(command(step, "cmd"), vec![step]),
+            Some("cmd") => {
+                if session["name"] == "client-ping" {
+                    // As when it was recorded: between errors, of which a host sends few a second.
+                    push(Some(json!({ "do": "sleep", "ms": 1100 })), Vec::new());
+                }
+                push(command(step, "cmd"), vec![step]);
+            }
             Some("stim") => push(Some(stimulus(&step["stimulus"])), Vec::new()),
             _ => {
                 let watching: Vec<&Value> = step["commands"]
@@ -152,6 +182,10 @@ pub fn play(text: &str) -> Report {
                         Some("cmd") => push(command(d, "cmd"), vec![d]),
                         _ => push(Some(stimulus(&d["stimulus"])), Vec::new()),
                     }
+                }
+                if session["name"] == "tcpdump-arp" {
+                    // Two more questions for an address that nobody has, a second apart.
+                    push(Some(json!({ "do": "sleep", "ms": 2500 })), Vec::new());
                 }
                 push(Some(json!({ "do": "wait" })), watching);
             }
@@ -183,9 +217,12 @@ pub fn play(text: &str) -> Report {
     report
 }
 
-fn add_daemons(host: &mut HostSpec, daemons: &[(bool, (std::net::Ipv4Addr, u16))]) {
-    host.daemons
-        .extend(daemons.iter().map(|(is_http, bind)| if *is_http { http(*bind) } else { dns(*bind) }));
+fn add_daemons(host: &mut HostSpec, daemons: &[(bool, (Ipv4Addr, u16))]) {
+    host.daemons.extend(
+        daemons
+            .iter()
+            .map(|(is_http, bind)| if *is_http { http(*bind) } else { Daemon::new(OneAddress(*bind, None)) }),
+    );
 }
 
 /// The masks by name: a pattern and what takes its place, or a word for what is not a pattern.

@@ -32,6 +32,8 @@ pub struct HttpServer {
     pub dated: bool,
     listener: Option<SocketId>,
     open: Vec<(SocketId, Ipv4Addr, Vec<u8>)>,
+    /// Answered, to be closed by the next call.
+    closing: Vec<SocketId>,
 }
 
 /// The page that nginx is delivered with, in spirit.
@@ -56,6 +58,7 @@ impl HttpServer {
             dated: true,
             listener: None,
             open: Vec::new(),
+            closing: Vec::new(),
         }
     }
 
@@ -130,6 +133,9 @@ impl Program for HttpServer {
                 }
             },
         };
+        for socket in std::mem::take(&mut self.closing) {
+            run.close_tcp(socket);
+        }
         while let Some(Some(socket)) = run.kernel(|ns, _| ns.tcp_accept(listener)) {
             let from = run.kernel(|ns, _| ns.tcp_info(socket)).flatten().map(|(.., from)| from.0);
             run.own(socket);
@@ -144,7 +150,13 @@ impl Program for HttpServer {
 
 impl HttpServer {
     /// False when the connection is over.
-    fn serve(&self, run: &mut Run<'_, '_>, socket: SocketId, client: Ipv4Addr, got: &mut Vec<u8>) -> bool {
+    fn serve(
+        &mut self,
+        run: &mut Run<'_, '_>,
+        socket: SocketId,
+        client: Ipv4Addr,
+        got: &mut Vec<u8>,
+    ) -> bool {
         loop {
             match run.kernel(|ns, _| ns.tcp_recv(socket)) {
                 Some(Received::Data(data)) => got.extend(data),
@@ -163,7 +175,8 @@ impl HttpServer {
                 let _ = ns.tcp_send(socket, &answer, kcx);
             });
             if !stays {
-                run.close_tcp(socket);
+                self.closing.push(socket);
+                run.next_call();
                 return false;
             }
         }

@@ -19,7 +19,7 @@ use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::operator::{self, CommandOutput};
 use crate::world::{AppId, World};
 use crate::{EventId, Log};
-use kernel::{Cx, Instant, Netns, NetnsId, SocketId};
+use kernel::{Cx, DevId, Instant, Netns, NetnsId, SocketId};
 use std::fmt::{self, Debug};
 use std::time::Duration;
 
@@ -278,8 +278,8 @@ pub struct Job {
 #[derive(Clone, Debug)]
 enum JobKind {
     Process(AppId),
-    /// It watches what happens from there on.
-    Watch(EventId, Watch),
+    /// It watches what happens from there on; the device is promiscuous because of it.
+    Watch(EventId, Watch, Option<DevId>),
     /// It has ended already.
     Done(CommandOutput),
 }
@@ -305,7 +305,16 @@ pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, S
             JobKind::Process(world.start(App::Process(process)))
         }
         Some(Err(output)) => JobKind::Done(output),
-        None if inner.first().is_some_and(|p| p == "tcpdump") => JobKind::Watch(end_of(world.log()), tcpdump),
+        None if inner.first().is_some_and(|p| p == "tcpdump") => {
+            // A bridge hands up what it forwards while somebody listens on it.
+            let quiet = |ns: &Netns, dev: &DevId| ns.device(*dev).is_some_and(|d| !d.promisc);
+            let listens = |ns: &Netns| crate::view::promiscuous(ns, inner).filter(|d| quiet(ns, d));
+            let dev = world.host(host).and_then(listens);
+            if let (Some(dev), Some(ns)) = (dev, world.host_mut(host)) {
+                ns.set_promisc(dev, true);
+            }
+            JobKind::Watch(end_of(world.log()), tcpdump, dev)
+        }
         None => {
             let name = inner.first().map_or("", String::as_str);
             let known: Vec<&str> = PROGRAMS.iter().map(|(n, _)| *n).collect();
@@ -326,15 +335,29 @@ pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
             ended.push((id, world.run_to_outcome(id)));
         }
     }
+    let listened: Vec<(NetnsId, DevId)> = jobs
+        .iter()
+        .filter_map(|job| match job.kind {
+            JobKind::Watch(_, _, Some(dev)) => Some((job.host, dev)),
+            _ => None,
+        })
+        .collect();
     let output = |world: &World, job: &Job| match &job.kind {
         JobKind::Done(output) => output.clone(),
-        JobKind::Watch(from, watch) => watch(world, job.host, *from, &job.argv),
+        JobKind::Watch(from, watch, _) => watch(world, job.host, *from, &job.argv),
         JobKind::Process(id) => match ended.iter().find(|(e, _)| e == id) {
             Some((_, Some(Outcome::Command(output)))) => output.clone(),
             _ => CommandOutput::failed(1, format!("{} does not end", job.argv.join(" "))),
         },
     };
-    jobs.into_iter().map(|job| (job.clone(), output(world, &job))).collect()
+    let outputs: Vec<(Job, CommandOutput)> =
+        jobs.into_iter().map(|job| (job.clone(), output(world, &job))).collect();
+    for (host, dev) in listened {
+        if let Some(ns) = world.host_mut(host) {
+            ns.set_promisc(dev, false);
+        }
+    }
+    outputs
 }
 
 fn end_of(log: &Log) -> EventId {

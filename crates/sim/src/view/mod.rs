@@ -42,6 +42,7 @@ pub use place::{Hop, Place, hops};
 pub use rules::{RuleLine, rule_hits, rule_lines};
 pub use step::{Area, Step, Tone, steps};
 pub use strip::{HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
+pub(crate) use tcpdump::promiscuous;
 pub use tcpdump::{Dumped, tcpdump};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};

@@ -39,18 +39,16 @@ pub fn tcpdump<S: AsRef<str>>(
     let mut passed = 0_u64;
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()).skip(from.index()) {
         let Some(What::Tap { dev, dir, frame }) = entry.what() else { continue };
-        let wanted = entry.host == host
-            && device.is_none_or(|d| d == *dev)
-            && filter.matches(frame)
-            && command.count.is_none_or(|n| passed < n);
-        if !wanted {
+        if entry.host != host || device.is_some_and(|d| d != *dev) || !filter.matches(frame) {
             continue;
         }
-        let out = *dir == TapDir::Out;
-        if command.incoming.is_some_and(|incoming| incoming == out) {
-            continue;
+        if command.count.is_some_and(|n| packets.len() as u64 >= n) {
+            break;
         }
         passed += 1;
+        if command.incoming.is_some_and(|incoming| incoming == (*dir == TapDir::Out)) {
+            continue;
+        }
         let seen = Captured {
             at: entry.at,
             dev: ns.dev_name(*dev),
@@ -62,6 +60,15 @@ pub fn tcpdump<S: AsRef<str>>(
     }
     let output = output(&command, &packets, passed);
     Ok(Dumped { packets, output })
+}
+
+/// The one device that a command line listens on, if it makes it promiscuous.
+pub(crate) fn promiscuous(ns: &Netns, argv: &[String]) -> Option<DevId> {
+    let command = parse_command(argv).ok()?;
+    if command.not_promiscuous {
+        return None;
+    }
+    device(ns, &command).ok()?
 }
 
 /// The device that is listened on; `None` are all.
@@ -88,8 +95,9 @@ fn output(command: &Command, packets: &[(EventId, Vec<String>)], passed: u64) ->
         Link::Cooked2 => "LINUX_SLL2 (Linux cooked v2)",
     };
     let mut stderr = Vec::new();
-    if command.look.link == Link::Cooked2 {
-        stderr.push("tcpdump: data link type LINUX_SLL2".to_owned());
+    if command.look.link != Link::Ethernet {
+        let name = link.split(' ').next().unwrap_or(link);
+        stderr.push(format!("tcpdump: data link type {name}"));
     }
     let listening = format!("listening on {device}, link-type {link}, snapshot length 262144 bytes");
     if command.look.verbose == 0 {

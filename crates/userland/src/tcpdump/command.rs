@@ -17,6 +17,8 @@ pub struct Command {
     pub count: Option<u64>,
     /// `-Q`: `Some(true)` is `in`, `Some(false)` is `out`.
     pub incoming: Option<bool>,
+    /// `-p`: the device is not made promiscuous.
+    pub not_promiscuous: bool,
     /// The filter expression, to be read for [`Look::link`]; empty if there is none.
     pub filter: String,
 }
@@ -174,7 +176,8 @@ pub fn parse_command<S: AsRef<str>>(argv: &[S]) -> Result<Command, Diagnostic> {
                 "x" => hex = hex.saturating_add(1),
                 "X" => ascii = ascii.saturating_add(1),
                 "A" => text_only = true,
-                "l" | "p" | "U" => {}
+                "p" => command.not_promiscuous = true,
+                "l" | "U" => {}
                 other if NOT_MODELLED.contains(&other) => {
                     let fault =
                         Fault::new(format!("tcpdump -{other} is not modelled"), "expected another option");
