@@ -4,7 +4,8 @@ use serde_json::Value;
 use std::path::Path;
 
 fn read(folder: &str, name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/kernel").join(folder).join(format!("{name}.json"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("data/kernel").join(folder).join(format!("{name}.json"));
     serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
 }
 

@@ -10,7 +10,9 @@ use userland::nft::{Names, nft};
 
 fn texts() -> Vec<Value> {
     let mut text = String::new();
-    GzDecoder::new(&include_bytes!("../data/iptables-nft/read-back.jsonl.gz")[..]).read_to_string(&mut text).unwrap();
+    GzDecoder::new(&include_bytes!("../data/iptables-nft/read-back.jsonl.gz")[..])
+        .read_to_string(&mut text)
+        .unwrap();
     text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
@@ -39,7 +41,10 @@ const KNOWN: &[(&str, &str)] = &[
     ("ct original saddr 10.1.2.3/8", "the same"),
     ("ct original protocol 6 ct original proto-dst", "nft takes the protocol for that of the ports"),
     ("ct expiration 10-4294967295", "nft counts milliseconds in 32 bits"),
-    ("meta l4proto != tcp counter packets 0 bytes 0 masquerade to :5", "nft asks for a protocol that the rule names"),
+    (
+        "meta l4proto != tcp counter packets 0 bytes 0 masquerade to :5",
+        "nft asks for a protocol that the rule names",
+    ),
 ];
 
 #[test]

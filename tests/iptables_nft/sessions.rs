@@ -52,7 +52,8 @@ fn words(line: &str) -> Vec<String> {
 fn printed(world: &mut World, host: NetnsId, step: &Step) -> String {
     let argv = words(&step.command);
     let input = Some(step.input.as_str()).filter(|t| !t.is_empty());
-    let done = sim::operator::command(world, host, &argv, input).unwrap_or_else(|e| panic!("{}: {e}", step.command));
+    let done =
+        sim::operator::command(world, host, &argv, input).unwrap_or_else(|e| panic!("{}: {e}", step.command));
     let mut out = String::new();
     for (sign, lines) in [('|', &done.stdout), ('!', &done.stderr)] {
         for line in lines {
@@ -74,8 +75,16 @@ fn is_checked(step: &Step) -> bool {
 const KNOWN: &[(&str, &[usize], &str)] = &[
     ("ops", &[131], "-vv, which prints the expressions that are sent to the kernel, is read as -v"),
     ("ops", &[154], "-L -Z CHAIN: the chain belongs to -L"),
-    ("rules-conntrack", &[140], "iptables-nft 1.8.9 deletes the first rule with -m helper, whatever its options"),
-    ("as-legacy-rules-mangle-targets", &[79, 80, 81, 82], "a prefix of NFLOG has 63 bytes, as in iptables-legacy"),
+    (
+        "rules-conntrack",
+        &[140],
+        "iptables-nft 1.8.9 deletes the first rule with -m helper, whatever its options",
+    ),
+    (
+        "as-legacy-rules-mangle-targets",
+        &[79, 80, 81, 82],
+        "a prefix of NFLOG has 63 bytes, as in iptables-legacy",
+    ),
     ("translations", &[1865, 1871], "the same"),
     ("translations", &[2587, 2588, 2590, 2591], "names that no device can have are refused, not warned of"),
     ("translations", &[2790], "nft has words for the flags of a chunk of SCTP"),
@@ -99,7 +108,12 @@ fn play(name: &str, gz: &[u8]) -> (usize, Vec<String>) {
         assert!(got != step.expected || !known(n), "step {n} differs no more: {}", step.command);
         if got != step.expected && !known(n) {
             let first = got.lines().zip(step.expected.lines()).find(|(a, b)| a != b);
-            differ.push(format!("step {n}: {}\n   {first:?} ({} and {} lines)", step.command, got.lines().count(), step.expected.lines().count()));
+            differ.push(format!(
+                "step {n}: {}\n   {first:?} ({} and {} lines)",
+                step.command,
+                got.lines().count(),
+                step.expected.lines().count()
+            ));
         }
     }
     (compared, differ)

@@ -19,7 +19,8 @@ pub use build::BuildError;
 pub use log::{Entry, EventId, Log, Seen};
 pub use run::{Run, StepOutcome, StepRecord};
 pub use scenario::{
-    BridgePort, CloseHow, Backend, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Stimulus,
+    Backend, BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell,
+    Stimulus,
 };
 pub use sequence::InitialNumbers;
 pub use world::{AppId, World};

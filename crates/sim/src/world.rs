@@ -1,8 +1,8 @@
 //! The world: boxes, links, the queue of what is due.
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
-use crate::scenario::Backend;
 use crate::log::{Entry, Log, Seen};
+use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
 use kernel::{
     Chance, Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Rest, Skb, SocketId, Timer,

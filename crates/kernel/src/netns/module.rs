@@ -109,7 +109,8 @@ impl Netns {
 
     /// How many rules of the target CT name a helper.
     fn helper_rules(&self, kind: HelperKind) -> usize {
-        let names = |t: &&Target| matches!(t, Target::Ct(ct) if ct.template.helper.is_some_and(|h| h.kind == kind));
+        let names =
+            |t: &&Target| matches!(t, Target::Ct(ct) if ct.template.helper.is_some_and(|h| h.kind == kind));
         self.all_targets().filter(names).count()
     }
 

@@ -265,7 +265,13 @@ fn printed(done: userland::iptables::Output) -> CommandOutput {
     }
 }
 
-fn iptables(world: &mut World, host: NetnsId, which: Iptables<'_>, argv: &[String], stdin: &str) -> CommandOutput {
+fn iptables(
+    world: &mut World,
+    host: NetnsId,
+    which: Iptables<'_>,
+    argv: &[String],
+    stdin: &str,
+) -> CommandOutput {
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
     let mut store = Tables(ns, which.family);
     let done = match which.what {

@@ -60,7 +60,12 @@ pub(super) fn list_chain(table: &LoadedTable, chain: usize, format: Format) -> S
 }
 
 /// The same with the number of its references.
-pub(super) fn list_chain_used(table: &LoadedTable, chain: usize, format: Format, references: usize) -> String {
+pub(super) fn list_chain_used(
+    table: &LoadedTable,
+    chain: usize,
+    format: Format,
+    references: usize,
+) -> String {
     let Some(c) = table.rules.chains.get(chain) else { return String::new() };
     let mut out = header(table, (chain, references), c, format);
     for i in 0..c.rules.len() {

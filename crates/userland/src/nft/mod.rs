@@ -12,13 +12,15 @@ mod value;
 pub use print::NftFlags;
 
 use crate::diagnostic::{Diagnostic, Fault, q};
-use kernel::netfilter::nftables::{Data, NftError, NftFamily, NftRule, NftTable, NftVerdict, Nftables, Stmt, TableKey};
-use kernel::{Instant, Netns};
 pub(crate) use kernel::netfilter::nftables::NftLog;
+use kernel::netfilter::nftables::{
+    Data, NftError, NftFamily, NftRule, NftTable, NftVerdict, Nftables, Stmt, TableKey,
+};
+use kernel::{Instant, Netns};
 pub(crate) use parse::prefix_len;
-pub(crate) use rule_text::log_text;
 use parse::{Command, Parser};
 use print::Printer;
+pub(crate) use rule_text::log_text;
 
 /// What text stands for on this host.
 #[derive(Clone, Copy, Debug)]

@@ -1,15 +1,16 @@
 //! Tables, chains, sets and rules as `nft list` prints them.
 
 use super::parse::HOOKS;
+use super::parse::without_implied;
 use super::parse::{PRIORITIES, priority_fits};
 use super::rule_text::{expr_text, stmt_text, types_text};
 use super::value::{bits, text, time_text};
 use super::{Names, prefix_len};
-use kernel::netfilter::hook::InetHook;
 use crate::iptables::xlate_match;
-use super::parse::without_implied;
+use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nftables::{
-    BaseChain, CmpOp, DataType, Expr, MetaKey, NftFamily, Right, Stmt, Elem, ElemData, MapData, NftChain, NftRule, NftSet, NftTable, NftVerdict, Stateful,
+    BaseChain, CmpOp, DataType, Elem, ElemData, Expr, MapData, MetaKey, NftChain, NftFamily, NftRule, NftSet,
+    NftTable, NftVerdict, Right, Stateful, Stmt,
 };
 use kernel::netfilter::xtables::Verdict;
 use packet::Protocol;
@@ -284,9 +285,8 @@ pub(super) fn rule_text(p: &Printer<'_>, rule: &NftRule, state: Option<&[Statefu
 
 /// The statements that are listed: iptables-nft asks for a protocol even where a header implies it.
 fn listed(rule: &NftRule, family: NftFamily) -> Cow<'_, [Stmt]> {
-    let implied = |w: &[Stmt]| {
-        matches!(w, [Stmt::Match { left: Expr::Meta(MetaKey::L4proto), op: CmpOp::Eq, .. }, _])
-    };
+    let implied =
+        |w: &[Stmt]| matches!(w, [Stmt::Match { left: Expr::Meta(MetaKey::L4proto), op: CmpOp::Eq, .. }, _]);
     match rule.stmts.windows(2).any(implied) {
         true => Cow::Owned(without_implied(rule.stmts.clone(), family)),
         false => Cow::Borrowed(&rule.stmts),

@@ -2,8 +2,8 @@
 
 use super::parse::{LOG_FLAGS, LOG_LEVELS};
 use super::print::Printer;
-use crate::iptables::{target_name, xlate_match, xlate_target};
 use super::value::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, bits, symbols, text, time_text};
+use crate::iptables::{target_name, xlate_match, xlate_target};
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::nftables::{
     BinaryOp, CmpOp, Data, DataType, DynsetOp, Expr, FibResult, MetaKey, NatFlags, NatKind, NftLog, NftNat,

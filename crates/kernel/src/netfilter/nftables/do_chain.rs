@@ -166,7 +166,13 @@ fn note(
     });
 }
 
-fn policy(ns: &mut Netns, base: NftBase, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<(), DropReason> {
+fn policy(
+    ns: &mut Netns,
+    base: NftBase,
+    skb: &Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<(), DropReason> {
     count_policy(ns, base, skb);
     let chain = ns.nft.table_by_key(base.table).and_then(|t| t.chain_by_key(base.chain));
     let verdict = chain.and_then(|c| c.base).map_or(Verdict::Accept, |b| b.policy);

@@ -100,7 +100,12 @@ pub(super) fn kernel_refused(mut d: Diagnostic, source: Source<'_>) -> Diagnosti
 /// The chain that a command is about.
 pub(super) fn chain_name<'a>(op: &'a Op<'_>) -> &'a str {
     match op {
-        Op::Append(c) | Op::Check(c) | Op::Delete(c) | Op::DeleteNum(c, _) | Op::Insert(c, _) | Op::Replace(c, _) => &c.text,
+        Op::Append(c)
+        | Op::Check(c)
+        | Op::Delete(c)
+        | Op::DeleteNum(c, _)
+        | Op::Insert(c, _)
+        | Op::Replace(c, _) => &c.text,
         Op::New(c) | Op::Rename(c, _) | Op::Policy(c, _) => &c.text,
         Op::Flush(c) | Op::Zero(c, _) | Op::DeleteChain(c) => c.as_ref().map_or("", |c| &c.text),
         _ => "",
@@ -147,7 +152,9 @@ fn listing(
         out.stdout.push_str(&has_foreign(table));
     }
     let (chain, number) = match &command.op {
-        Op::List(chain, number) | Op::ListRules(chain, number) => (chain.clone(), number.as_ref().map(|n| n.n)),
+        Op::List(chain, number) | Op::ListRules(chain, number) => {
+            (chain.clone(), number.as_ref().map(|n| n.n))
+        }
         _ => (None, None),
     };
     let at = match &chain {
@@ -157,7 +164,10 @@ fn listing(
             None => {
                 let name = &token.text;
                 let says = format!("chain `{name}' in table `{table}' is incompatible, use 'nft' tool.");
-                let fault = Fault::new(format!("table {table} has no chain {}", q(name)), "expected a chain that -S shows");
+                let fault = Fault::new(
+                    format!("table {table} has no chain {}", q(name)),
+                    "expected a chain that -S shows",
+                );
                 return Err(run.source.blame(token, fault.says(ToolError::Problem(says))));
             }
         },
@@ -190,9 +200,8 @@ fn listing(
     }
     if store.legacy {
         let name = program(store.family);
-        out.stderr.push_str(&format!(
-            "# Warning: {name}-legacy tables present, use {name}-legacy to see them\n"
-        ));
+        out.stderr
+            .push_str(&format!("# Warning: {name}-legacy tables present, use {name}-legacy to see them\n"));
     }
     Ok(())
 }

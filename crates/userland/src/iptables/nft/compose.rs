@@ -2,8 +2,8 @@
 //! devices, protocol, addresses, fragments, matches, counter, target.
 
 use kernel::netfilter::nftables::{
-    BinaryOp, ChainKey, CmpOp, Data, DataType, Expr, Field, Header, MetaKey, NftLimit, NftLog, NftVerdict, Right, Stateful,
-    Stmt, XtMatch,
+    BinaryOp, ChainKey, CmpOp, Data, DataType, Expr, Field, Header, MetaKey, NftLimit, NftLog, NftVerdict,
+    Right, Stateful, Stmt, XtMatch,
 };
 use kernel::netfilter::xtables::matches::{LIMIT_SCALE, Limit, MarkMatch, Match, TcpFlagsMatch, TcpMatch};
 use kernel::netfilter::xtables::targets::{Nflog, Target};

@@ -6,7 +6,9 @@ use crate::nft::Names;
 use kernel::netfilter::nftables::{
     BinaryOp, CmpOp, Data, Expr, Field, MetaKey, NftLimit, NftLog, NftRule, NftVerdict, Right, Stateful, Stmt,
 };
-use kernel::netfilter::xtables::matches::{LIMIT_SCALE, Limit, MarkMatch, Match, TcpFlagsMatch, TcpMatch, UdpMatch};
+use kernel::netfilter::xtables::matches::{
+    LIMIT_SCALE, Limit, MarkMatch, Match, TcpFlagsMatch, TcpMatch, UdpMatch,
+};
 use kernel::netfilter::xtables::targets::{Nflog, Target};
 use kernel::netfilter::xtables::{ChainId, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule};
 use packet::{Protocol, TcpFlags};
@@ -69,7 +71,17 @@ pub(super) fn decompose(
 /// True if all that is read is known to iptables-nft (`supported_exprs`).
 fn known(e: &Expr) -> bool {
     let mut ok = true;
-    e.walk(&mut |e| ok &= matches!(e, Expr::Payload(_) | Expr::Meta(_) | Expr::Value(..) | Expr::Binary(..) | Expr::Concat(_) | Expr::Map(..)));
+    e.walk(&mut |e| {
+        ok &= matches!(
+            e,
+            Expr::Payload(_)
+                | Expr::Meta(_)
+                | Expr::Value(..)
+                | Expr::Binary(..)
+                | Expr::Concat(_)
+                | Expr::Map(..)
+        )
+    });
     ok
 }
 
@@ -123,7 +135,9 @@ impl Reader<'_> {
                         // Shown as `! -i +`.
                         Some(Neg { not: true, value: IfaceMatch { name: "+".to_owned(), wildcard: false } })
                     }
-                    Right::Value(v) => Some(Neg { not, value: IfaceMatch { name: v.as_text(), wildcard: false } }),
+                    Right::Value(v) => {
+                        Some(Neg { not, value: IfaceMatch { name: v.as_text(), wildcard: false } })
+                    }
                     Right::Prefix(v, bits) => {
                         let name = v.as_text().chars().take(usize::from(*bits / 8)).collect();
                         Some(Neg { not, value: IfaceMatch { name, wildcard: true } })
@@ -162,7 +176,9 @@ impl Reader<'_> {
     fn field(&mut self, field: &'static Field, op: CmpOp, right: &Right) {
         let not = op == CmpOp::Neq;
         match (field.name, right) {
-            ("saddr" | "daddr", Right::Value(v)) => self.address(field.name, not, v, &v.combine(v, |_, _| 0xff)),
+            ("saddr" | "daddr", Right::Value(v)) => {
+                self.address(field.name, not, v, &v.combine(v, |_, _| 0xff))
+            }
             ("saddr" | "daddr", Right::Prefix(v, bits)) => {
                 let len = v.bytes().len();
                 let all = u128::MAX << (128 - u32::from(*bits).clamp(1, 128));
@@ -190,7 +206,9 @@ impl Reader<'_> {
     fn masked(&mut self, inner: &Expr, mask: &Data, not: bool, value: &Data) {
         match inner {
             Expr::Payload(f) if matches!(f.name, "saddr" | "daddr") => self.address(f.name, not, value, mask),
-            Expr::Payload(f) if f.name == "frag-off" => self.rule.fragment = Some(Neg { not: !not, value: () }),
+            Expr::Payload(f) if f.name == "frag-off" => {
+                self.rule.fragment = Some(Neg { not: !not, value: () })
+            }
             Expr::Payload(f) if f.name == "flags" => {
                 self.flags(Neg { not, value: (mask.as_u32() as u8, value.as_u32() as u8) });
             }

@@ -70,7 +70,8 @@ impl View {
             };
             chains.push((Some(hook), found.and_then(|t| t.chain(name)).filter(is_own), name.into()));
         }
-        let mut user: Vec<&Rc<NftChain>> = found.into_iter().flat_map(NftTable::chains).filter(|c| c.base.is_none()).collect();
+        let mut user: Vec<&Rc<NftChain>> =
+            found.into_iter().flat_map(NftTable::chains).filter(|c| c.base.is_none()).collect();
         sort_by(&mut user, |a, b| a.name.cmp(&b.name));
         let bases = found.into_iter().flat_map(NftTable::chains).filter(|c| c.base.is_some()).count();
         let foreign = bases > chains.iter().filter(|(_, c, _)| c.is_some()).count();
@@ -174,7 +175,9 @@ impl<'s> Edit<'s> {
     /// `nft_xt_builtin_init`: the table, and the chain if it is built in. With a policy, that is set.
     pub fn make(&mut self, id: ChainId, policy: Option<(Policy, Option<Counters>)>) -> Result<(), NftError> {
         let (family, table) = (nft_family(self.family), self.draft.table);
-        let Some((name, base)) = self.draft.chain(id).map(|c| (Rc::clone(&c.name), c.base)) else { return Ok(()) };
+        let Some((name, base)) = self.draft.chain(id).map(|c| (Rc::clone(&c.name), c.base)) else {
+            return Ok(());
+        };
         self.nft.add_table(family, table.name(), false)?;
         let Some((hook, was)) = base else { return Ok(()) };
         if self.key(id).is_some() && policy.is_none() {
@@ -212,7 +215,14 @@ impl<'s> Edit<'s> {
     }
 
     /// A rule at a place of a chain.
-    pub fn insert(&mut self, id: ChainId, at: usize, rule: &Rule, counters: Counters, line: Option<u32>) -> Result<(), NftError> {
+    pub fn insert(
+        &mut self,
+        id: ChainId,
+        at: usize,
+        rule: &Rule,
+        counters: Counters,
+        line: Option<u32>,
+    ) -> Result<(), NftError> {
         let Some(chain) = self.key(id) else { return Err(NftError::NotFound) };
         let mut unknown = false;
         let keys = &self.keys;
@@ -280,7 +290,9 @@ impl<'s> Edit<'s> {
 
     /// `NFT_MSG_DELCHAIN` of a chain without rules; a built-in one is not there any more then.
     pub fn delete_chain(&mut self, id: ChainId) -> Result<(), NftError> {
-        let Some((name, base, empty)) = self.draft.chain(id).map(|c| (Rc::clone(&c.name), c.base, c.rules.is_empty())) else {
+        let Some((name, base, empty)) =
+            self.draft.chain(id).map(|c| (Rc::clone(&c.name), c.base, c.rules.is_empty()))
+        else {
             return Err(NftError::NotFound);
         };
         if !empty {

@@ -27,7 +27,8 @@ fn called<'a, S: AsRef<str>>(argv: &'a [S], or: &'a str) -> &'a str {
 /// Runs `iptables-nft-save`. `date` is what its comments say, such as `Fri Nov 20 16:49:02 2026`.
 pub fn iptables_nft_save<S: AsRef<str>>(store: &mut NftStore<'_>, argv: &[S], date: &str) -> Output {
     let name = called(argv, "iptables-nft-save").to_owned();
-    let usage = |text: &str| failed(format!("{text}\nLook at manual page `{name}.8' for more information.\n"), 1);
+    let usage =
+        |text: &str| failed(format!("{text}\nLook at manual page `{name}.8' for more information.\n"), 1);
     let (mut counters, mut only) = (false, None);
     let mut words = argv.iter().skip(1).map(AsRef::as_ref);
     while let Some(word) = words.next() {
@@ -85,7 +86,8 @@ pub fn iptables_nft_restore<S: AsRef<str>>(store: &mut NftStore<'_>, argv: &[S],
     let name = called(argv, "iptables-nft-restore").to_owned();
     let mut options = Options::default();
     // Several letters behind one dash.
-    let letters = |w: &&str| w.len() > 2 && w.starts_with('-') && w[1..].bytes().all(|b| b"cntv".contains(&b));
+    let letters =
+        |w: &&str| w.len() > 2 && w.starts_with('-') && w[1..].bytes().all(|b| b"cntv".contains(&b));
     let split = |w: &str| -> Vec<String> {
         match letters(&w) {
             true => w.chars().skip(1).map(|c| format!("-{c}")).collect(),
@@ -125,8 +127,14 @@ pub fn iptables_nft_restore<S: AsRef<str>>(store: &mut NftStore<'_>, argv: &[S],
         }
     }
     let known = store.objects();
-    let mut restore =
-        Restore { store, options, objects: known.as_objects(), name: &name, open: None, out: Output::default() };
+    let mut restore = Restore {
+        store,
+        options,
+        objects: known.as_objects(),
+        name: &name,
+        open: None,
+        out: Output::default(),
+    };
     let done = check_text(text).map_err(Failure::from).and_then(|()| restore.text(text));
     let mut out = restore.out;
     if let Err(failure) = done {
@@ -178,8 +186,15 @@ impl<'a> Restore<'_, '_, 'a> {
         match self.open.take() {
             None => Ok(()),
             Some((table, _)) => {
-                let fault = Fault::new(format!("table {table} has no COMMIT"), "expected a line COMMIT after its rules");
-                Err(whole(Source { line: last.max(1), text: "" }, fault.says(ToolError::CommitExpected(last + 1))).into())
+                let fault = Fault::new(
+                    format!("table {table} has no COMMIT"),
+                    "expected a line COMMIT after its rules",
+                );
+                Err(whole(
+                    Source { line: last.max(1), text: "" },
+                    fault.says(ToolError::CommitExpected(last + 1)),
+                )
+                .into())
             }
         }
     }
@@ -187,14 +202,20 @@ impl<'a> Restore<'_, '_, 'a> {
     fn line(&mut self, source: Source<'a>) -> Result<(), Failure> {
         let text = source.text;
         if text.len() > LINE_BYTES_MAX {
-            let fault = Fault::new(format!("a line of {} bytes", text.len()), format!("expected at most {LINE_BYTES_MAX}"));
+            let fault = Fault::new(
+                format!("a line of {} bytes", text.len()),
+                format!("expected at most {LINE_BYTES_MAX}"),
+            );
             return Err(whole(source, fault).into());
         }
         let family = self.store.family;
         let commits = text == "COMMIT" || text.starts_with("COMMIT ");
         let Some((table, lines)) = &mut self.open else {
             let Some(name) = text.strip_prefix('*').map(str::trim) else {
-                let fault = Fault::new(format!("{} before any table", q(text)), "expected a line such as *filter before it");
+                let fault = Fault::new(
+                    format!("{} before any table", q(text)),
+                    "expected a line such as *filter before it",
+                );
                 return Err(whole(source, fault.says(ToolError::LineFailed(source.line))).into());
             };
             let Some(table) = TableId::from_name(name) else {
@@ -213,7 +234,10 @@ impl<'a> Restore<'_, '_, 'a> {
             return Ok(());
         }
         if text.starts_with('*') {
-            let fault = Fault::new(format!("table {table} has no COMMIT"), "expected a line COMMIT before the next table");
+            let fault = Fault::new(
+                format!("table {table} has no COMMIT"),
+                "expected a line COMMIT before the next table",
+            );
             return Err(whole(source, fault.says(ToolError::BadArgument(text.to_owned()))).into());
         }
         let (from, counters) = rule_counters(source)?;
@@ -240,7 +264,9 @@ impl<'a> Restore<'_, '_, 'a> {
         }
         // What is noticed only now is said to be in this line.
         let late = |diagnostic: Diagnostic| match &diagnostic.tool {
-            Some(ToolError::Usage(says)) if says.starts_with("Chain '") => Failure { diagnostic, line: source.line },
+            Some(ToolError::Usage(says)) if says.starts_with("Chain '") => {
+                Failure { diagnostic, line: source.line }
+            }
             _ => Failure::from(diagnostic),
         };
         let edit = self.run(table, &lines, false).map_err(late)?;
@@ -270,7 +296,12 @@ impl<'a> Restore<'_, '_, 'a> {
     }
 
     /// Does all lines of a table, and looks after each whether the kernel would take it.
-    fn run(&mut self, table: TableId, lines: &[Line<'a>], check_each: bool) -> Result<Edit<'static>, Diagnostic> {
+    fn run(
+        &mut self,
+        table: TableId,
+        lines: &[Line<'a>],
+        check_each: bool,
+    ) -> Result<Edit<'static>, Diagnostic> {
         let names = crate::nft::Names { devices: &[], now: self.store.names.now };
         let mut edit = Edit::new(self.store.nft, self.store.family, table, names);
         if !self.options.noflush {
@@ -298,7 +329,9 @@ impl<'a> Restore<'_, '_, 'a> {
                         self.out.stdout.push_str(&shown_chains(command, &before));
                     }
                 }
-                Line::Chain(_, name, policy, counters) => declare(&run, &mut edit, (name, policy), *counters, self.options)?,
+                Line::Chain(_, name, policy, counters) => {
+                    declare(&run, &mut edit, (name, policy), *counters, self.options)?
+                }
             }
             if check_each {
                 let chain = match line {
@@ -328,7 +361,12 @@ impl<'a> Line<'a> {
 }
 
 /// `:CHAIN POLICY [PACKETS:BYTES]`
-fn chain_of_line<'a>(source: Source<'a>, rest: &'a str, name: &str, options: Options) -> Result<Line<'a>, Diagnostic> {
+fn chain_of_line<'a>(
+    source: Source<'a>,
+    rest: &'a str,
+    name: &str,
+    options: Options,
+) -> Result<Line<'a>, Diagnostic> {
     let (chain, policy, counters) = chain_line(source, rest, name, options.counters)?;
     Ok(Line::Chain(source, chain, policy, counters))
 }
@@ -346,7 +384,8 @@ fn declare(
     if built_in {
         let verdict = match policy.text.as_ref() {
             "-" => Ok(Verdict::Accept),
-            text => policy_of(text).map_err(|f| run.source.blame(policy, f.says(ToolError::Errno("Bad policy name.")))),
+            text => policy_of(text)
+                .map_err(|f| run.source.blame(policy, f.says(ToolError::Errno("Bad policy name.")))),
         };
         return run.set_policy(edit, name, verdict, Some(counters.unwrap_or_default()));
     }
@@ -378,7 +417,9 @@ fn said(name: &str, failure: &Failure) -> (String, u8) {
         }
         Some(ToolError::Batch(text)) => (format!("{name} {VERSION}: \nline {line}: {text}\n"), 4),
         Some(ToolError::Problem(text)) => (format!("{name} {VERSION}: {text}\n"), 1),
-        Some(ToolError::NoTable(_) | ToolError::LineFailed(_)) => (format!("{name}: line {line} failed\n"), 1),
+        Some(ToolError::NoTable(_) | ToolError::LineFailed(_)) => {
+            (format!("{name}: line {line} failed\n"), 1)
+        }
         Some(ToolError::CommitExpected(line)) => (format!("{name}: COMMIT expected at line {line}\n"), 1),
         None => (format!("{name} {VERSION}: {}, {}: {}\n{tail}", d.message, q(&d.token), d.help), 2),
     }

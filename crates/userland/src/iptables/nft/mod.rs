@@ -60,6 +60,10 @@ impl NftStore<'_> {
 
 impl Known {
     fn as_objects(&self) -> Objects<'_> {
-        Objects { sets: self.sets.as_deref(), nfacct: self.nfacct.as_deref(), helpers: self.helpers.as_deref() }
+        Objects {
+            sets: self.sets.as_deref(),
+            nfacct: self.nfacct.as_deref(),
+            helpers: self.helpers.as_deref(),
+        }
     }
 }

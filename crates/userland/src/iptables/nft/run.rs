@@ -46,7 +46,9 @@ pub(super) fn refused(what: &str, why: &str, chain: &str) -> ToolError {
 
 fn batch(what: &str, e: NftError, chain: &str) -> Fault {
     let help = match e {
-        NftError::Busy => "expected a chain that no rule leads to, and that has no rules; flush it first (-F)",
+        NftError::Busy => {
+            "expected a chain that no rule leads to, and that has no rules; flush it first (-F)"
+        }
         NftError::NotSupported => "expected a user-defined chain to jump to",
         NftError::TooManyLinks => "expected jumps that never lead back to a chain they came from",
         _ => "expected something that is there",
@@ -64,7 +66,13 @@ impl Run<'_> {
     }
 
     /// The rules that a line stands for, as the kernel has them.
-    fn rules(&self, edit: &Edit<'_>, spec: Spec<'_>, op: &Op<'_>, chain: &str) -> Result<Vec<Rule>, Diagnostic> {
+    fn rules(
+        &self,
+        edit: &Edit<'_>,
+        spec: Spec<'_>,
+        op: &Op<'_>,
+        chain: &str,
+    ) -> Result<Vec<Rule>, Diagnostic> {
         if let Some(at) = spec.jump_to()
             && edit.draft.find(&at.text).is_none()
         {
@@ -205,10 +213,17 @@ impl Run<'_> {
     }
 
     /// `-D`, `-C`
-    fn delete(&self, spec: Spec<'_>, edit: &mut Edit<'_>, at: &Token<'_>, op: &Op<'_>) -> Result<(), Diagnostic> {
+    fn delete(
+        &self,
+        spec: Spec<'_>,
+        edit: &mut Edit<'_>,
+        at: &Token<'_>,
+        op: &Op<'_>,
+    ) -> Result<(), Diagnostic> {
         let rules = self.rules(edit, spec, op, &at.text)?;
         let absent = || {
-            Fault::new(format!("chain {} has no such rule", q(&at.text)), "expected a rule as -S prints it").says(BAD_RULE)
+            Fault::new(format!("chain {} has no such rule", q(&at.text)), "expected a rule as -S prints it")
+                .says(BAD_RULE)
         };
         let Some(id) = edit.draft.find(&at.text) else { return self.blame(at, absent()) };
         for rule in rules {
@@ -223,7 +238,12 @@ impl Run<'_> {
     }
 
     /// A rule that is not there is passed over.
-    fn zero(&self, edit: &mut Edit<'_>, at: Option<&Token<'_>>, n: Option<&Number<'_>>) -> Result<(), Diagnostic> {
+    fn zero(
+        &self,
+        edit: &mut Edit<'_>,
+        at: Option<&Token<'_>>,
+        n: Option<&Number<'_>>,
+    ) -> Result<(), Diagnostic> {
         let ids = match at {
             None => edit.draft.ids(),
             Some(at) => {
@@ -321,7 +341,8 @@ impl Run<'_> {
         verdict: Result<Verdict, Diagnostic>,
         counters: Option<Counters>,
     ) -> Result<(), Diagnostic> {
-        let id = edit.draft.find(&at.text).filter(|id| edit.draft.chain(*id).is_some_and(|c| c.base.is_some()));
+        let id =
+            edit.draft.find(&at.text).filter(|id| edit.draft.chain(*id).is_some_and(|c| c.base.is_some()));
         let Some(id) = id else {
             return self.blame(at, crate::iptables::command::run::no_policy(&at.text));
         };
@@ -365,14 +386,19 @@ pub(super) fn errno(fault: &Fault) -> String {
 
 pub(super) fn errno_of(says: Option<&ToolError>) -> String {
     match says {
-        Some(ToolError::Errno(text)) if text.starts_with("No chain/target/match") => "No such file or directory".to_owned(),
+        Some(ToolError::Errno(text)) if text.starts_with("No chain/target/match") => {
+            "No such file or directory".to_owned()
+        }
         Some(ToolError::Errno(text)) => text.split('.').next().unwrap_or_default().to_owned(),
         _ => "Invalid argument".to_owned(),
     }
 }
 
 fn no_chain(name: &str) -> Fault {
-    let fault = Fault::new(format!("built-in chain {} is not there yet", q(name)), "expected a chain that has been used");
+    let fault = Fault::new(
+        format!("built-in chain {} is not there yet", q(name)),
+        "expected a chain that has been used",
+    );
     fault.says(ToolError::NO_CHAIN)
 }
 

@@ -4,8 +4,8 @@
 use crate::names::addr;
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::xtables::matches::{
-    AddrType, AddrTypes, Addrtype, Conntrack, CtStates, CtStatus, Iprange, Match, Multiport, Owner, PortSide, Rpfilter, SctpMatch,
-    Statistic, StatisticMode, TcpMatch, TtlMatch,
+    AddrType, AddrTypes, Addrtype, Conntrack, CtStates, CtStatus, Iprange, Match, Multiport, Owner, PortSide,
+    Rpfilter, SctpMatch, Statistic, StatisticMode, TcpMatch, TtlMatch,
 };
 use kernel::netfilter::xtables::{IpMatch, Neg, PortRange};
 use packet::{Protocol, TcpFlags};
@@ -63,7 +63,9 @@ pub(crate) fn xlate_match(m: &Match, proto: Option<Protocol>) -> Option<String> 
             let (value, mask) = c.mark.value;
             match mask {
                 u32::MAX => format!("ct mark {}0x{value:x}", sign(c.mark.not, "!= ")),
-                mask => format!("ct mark and 0x{mask:x} {}0x{value:x}", if c.mark.not { "!= " } else { "== " }),
+                mask => {
+                    format!("ct mark and 0x{mask:x} {}0x{value:x}", if c.mark.not { "!= " } else { "== " })
+                }
             }
         }
         Match::Ttl(t) => match t {
@@ -91,7 +93,9 @@ pub(crate) fn xlate_match(m: &Match, proto: Option<Protocol>) -> Option<String> 
         Match::Tcpmss(t) => format!("tcp option maxseg size {}", range(t.mss)),
         // nf_tables has these itself.
         Match::Mark(_) | Match::Limit(_) => return None,
-        Match::Physdev(_) | Match::Recent(_) | Match::Set(_) | Match::Ipvs(_) | Match::Nfacct(_) => return None,
+        Match::Physdev(_) | Match::Recent(_) | Match::Set(_) | Match::Ipvs(_) | Match::Nfacct(_) => {
+            return None;
+        }
     })
 }
 
@@ -133,7 +137,8 @@ fn tcp(t: &TcpMatch) -> String {
 
 fn flags(f: TcpFlags) -> String {
     let names = ["fin", "syn", "rst", "psh", "ack", "urg"];
-    let set: Vec<&str> = (0u8..).zip(names).filter(|(bit, _)| f.0 >> bit & 1 == 1).map(|(_, name)| name).collect();
+    let set: Vec<&str> =
+        (0u8..).zip(names).filter(|(bit, _)| f.0 >> bit & 1 == 1).map(|(_, name)| name).collect();
     if set.is_empty() { "0x0".to_owned() } else { set.join(",") }
 }
 
@@ -164,9 +169,11 @@ fn multiport(m: &Multiport, proto: Protocol) -> Option<String> {
         // The sign is lost.
         PortSide::Either => {
             // Of a range both ends are taken for ports.
-            let ends = m.ports.value.iter().flat_map(|r| {
-                [Some(r.min), (r.max != r.min).then_some(r.max)].into_iter().flatten()
-            });
+            let ends = m
+                .ports
+                .value
+                .iter()
+                .flat_map(|r| [Some(r.min), (r.max != r.min).then_some(r.max)].into_iter().flatten());
             let pairs: Vec<String> = ends.map(|p| format!("0-65535 . {p}, {p} . 0-65535")).collect();
             return Some(format!("{header} sport . {header} dport {{ {} }}", pairs.join(", ")));
         }

@@ -2,7 +2,9 @@
 
 use crate::nft::{NftLog, log_text};
 use kernel::netfilter::xtables::PortRange;
-use kernel::netfilter::xtables::targets::{Connmark, ConnmarkOp, Log, Mark, Reject, RejectWith, Shift, Target, Tcpmss};
+use kernel::netfilter::xtables::targets::{
+    Connmark, ConnmarkOp, Log, Mark, Reject, RejectWith, Shift, Target, Tcpmss,
+};
 use std::net::IpAddr;
 
 /// A target as nft prints it; `None` if the extension has no words for it.
@@ -69,7 +71,9 @@ fn connmark(c: &Connmark) -> Option<String> {
     };
     Some(match c.shift {
         Shift { bits: 0, .. } => format!("{set} mark set {value}"),
-        Shift { right, bits } => format!("{set} mark set ( {value} ) {} {bits}", if right { ">>" } else { "<<" }),
+        Shift { right, bits } => {
+            format!("{set} mark set ( {value} ) {} {bits}", if right { ">>" } else { "<<" })
+        }
     })
 }
 
@@ -86,7 +90,12 @@ fn to_ports(ports: Option<PortRange>) -> String {
     ports.map_or(String::new(), |r| format!(" to :{}", range(r)))
 }
 
-fn nat(word: &str, addr: Option<(IpAddr, IpAddr)>, ports: Option<PortRange>, flags: &[(bool, &str)]) -> String {
+fn nat(
+    word: &str,
+    addr: Option<(IpAddr, IpAddr)>,
+    ports: Option<PortRange>,
+    flags: &[(bool, &str)],
+) -> String {
     let mut to = String::new();
     if let Some((first, last)) = addr {
         to = if first == last { first.to_string() } else { format!("{first}-{last}") };
@@ -121,8 +130,7 @@ fn reject(r: Reject) -> String {
 }
 
 fn log(l: &Log) -> NftLog {
-    let bits =
-        [(l.tcp_sequence, 0), (l.tcp_options, 1), (l.ip_options, 2), (l.uid, 3), (l.macdecode, 5)];
+    let bits = [(l.tcp_sequence, 0), (l.tcp_options, 1), (l.ip_options, 2), (l.uid, 3), (l.macdecode, 5)];
     NftLog {
         prefix: (!l.prefix.is_empty()).then(|| l.prefix.as_str().into()),
         level: Some(l.level),

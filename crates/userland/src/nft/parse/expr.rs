@@ -405,7 +405,11 @@ impl Parser<'_> {
         let from = self.at;
         let elems = self.elements(&set.spec, rule.table)?;
         if elems.is_empty() {
-            return Err(self.wrong(from, "syntax error, unexpected '}'", "expected a member between the braces"));
+            return Err(self.wrong(
+                from,
+                "syntax error, unexpected '}'",
+                "expected a member between the braces",
+            ));
         }
         set.spec.interval = elems.iter().any(|e| e.0.end.is_some());
         // Ranges of one key that touch become one.
