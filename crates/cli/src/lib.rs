@@ -4,6 +4,8 @@ mod cases;
 pub mod cluster;
 pub mod flows;
 pub mod kernels;
+pub mod load;
+pub mod race;
 pub mod record;
 pub mod scenario;
 

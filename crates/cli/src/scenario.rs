@@ -1,5 +1,7 @@
 //! Reading a scenario: JSON as the recordings of the real kernel use it (docs/RECORDS.md).
 
+mod hold;
+
 use kernel::{Era, Modules};
 use packet::{Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp};
 use serde_json::{Map, Value};
@@ -195,8 +197,16 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
     for s in n.or("servers", Vec::new(), Node::list)? {
         servers.push(server(&s)?);
     }
+    let mut files = Vec::new();
+    if let Some(list) = n.get("files")? {
+        for (path, value) in list.object()? {
+            files.push((path.clone(), Node { value, place: format!("{}.{path}", list.place) }.text()?));
+        }
+    }
     Ok(HostSpec {
         name: name.to_owned(),
+        files,
+        daemons: Vec::new(),
         ip,
         sysctl,
         ipset,
@@ -412,11 +422,26 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
             }
         }
         "cmd" => Stimulus::Command {
-            shell: sim::operator::command,
+            shell: sim::programs::shell,
             host: host()?,
             argv: n.need("argv")?.texts()?,
             stdin: n.get("stdin")?.map(|s| s.text()).transpose()?,
         },
+        "together" => {
+            let clients = n.need("clients")?;
+            Stimulus::Together { clients: clients.list()?.iter().map(stimulus).collect::<Result<_>>()? }
+        }
+        "hold" => hold::hold(n)?,
+        "release" => Stimulus::Release {
+            host: host()?,
+            cpu: n.get("cpu")?.map(|c| c.number::<u8>()).transpose()?.map(usize::from),
+        },
+        "start" => Stimulus::Background {
+            start: sim::programs::start,
+            host: host()?,
+            argv: n.need("argv")?.texts()?,
+        },
+        "wait" => Stimulus::Wait { collect: sim::programs::collect },
         other => Stimulus::NotRun { reason: format!("{other:?} is not modelled") },
     })
 }

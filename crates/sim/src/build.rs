@@ -174,8 +174,8 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
         ns.add_ct_probe();
     }
     for setup in &spec.setup {
-        if let Setup::Command { shell, argv } = setup {
-            run(world, host, *shell, argv).map_err(|e| error(place(&argv.join(" ")), e))?;
+        if let Setup::Command { shell, argv, stdin } = setup {
+            run(world, host, *shell, argv, stdin.as_deref()).map_err(|e| error(place(&argv.join(" ")), e))?;
             continue;
         }
         let Some(ns) = world.host_mut(host) else { return Ok(()) };
@@ -202,13 +202,25 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
 }
 
 /// A command that sets a box up. `Err` is what it says when it fails.
-fn run(world: &mut World, host: NetnsId, shell: Shell, argv: &[String]) -> Result<(), String> {
-    let output = shell(world, host, argv, None)?;
+fn run(
+    world: &mut World,
+    host: NetnsId,
+    shell: Shell,
+    argv: &[String],
+    stdin: Option<&str>,
+) -> Result<(), String> {
+    let output = shell(world, host, argv, stdin)?;
     if output.status == 0 { Ok(()) } else { Err(output.stderr.join("\n")) }
 }
 
 fn start_servers(world: &mut World, spec: &HostSpec) {
     let Some(host) = world.host_by_name(&spec.name) else { return };
+    for (path, text) in &spec.files {
+        world.write_file(host, path, text.clone());
+    }
+    for daemon in &spec.daemons {
+        world.start(App::Process(daemon.process(host)));
+    }
     for s in &spec.servers {
         world.start(match (s.tcp, s.mode) {
             (true, mode) => App::TcpServer(TcpServer::new(host, s.bind, mode, s.closes)),

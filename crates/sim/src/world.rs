@@ -2,6 +2,8 @@
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
+use crate::programs::Job;
+use crate::race::Order;
 use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
 use kernel::{
@@ -32,10 +34,23 @@ const STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 
 #[derive(Clone, Debug)]
 enum Work {
-    Frame { host: NetnsId, dev: DevId, id: PacketId, frame: Rc<Frame> },
-    Loopback { host: NetnsId, skb: Box<Skb> },
-    Timer { host: NetnsId, timer: Timer },
+    Frame {
+        host: NetnsId,
+        dev: DevId,
+        id: PacketId,
+        frame: Rc<Frame>,
+    },
+    Loopback {
+        host: NetnsId,
+        skb: Box<Skb>,
+    },
+    Timer {
+        host: NetnsId,
+        timer: Timer,
+    },
     App(AppId),
+    /// Somebody has waited long enough for the others of a race.
+    Race,
 }
 
 impl Work {
@@ -98,8 +113,18 @@ pub struct World {
     numbers: InitialNumbers,
     /// Connections that their clients left open.
     held: Vec<(NetnsId, SocketId)>,
+    /// Files of boxes: path and text.
+    files: LiteMap<(NetnsId, String), String>,
+    /// Commands in the background.
+    jobs: Vec<Job>,
     /// The memory of the last step's output, for the next one.
     spare: Vec<Output>,
+    /// What boxes have put out that somebody else than the world takes over ([`World::visit`]).
+    left: Vec<Output>,
+    /// Sockets with news that belong to no application, if somebody asks.
+    orphans: Option<Vec<(NetnsId, SocketId)>>,
+    /// Who goes on next where packets are held up.
+    pub(crate) orders: Vec<Order>,
     /// The boxes on which `iptables` is iptables-nft.
     #[cfg(feature = "nft")]
     nft_boxes: Vec<NetnsId>,
@@ -132,7 +157,12 @@ impl World {
             resume: VecDeque::new(),
             numbers: InitialNumbers::default(),
             held: Vec::new(),
+            files: LiteMap::new(),
+            jobs: Vec::new(),
             spare: Vec::new(),
+            left: Vec::new(),
+            orphans: None,
+            orders: Vec::new(),
             #[cfg(feature = "nft")]
             nft_boxes: Vec::new(),
         }
@@ -283,6 +313,8 @@ impl World {
             Output::Wake(socket) => {
                 if let Some(&app) = self.owners.get(&(host, socket)) {
                     self.schedule(self.now + WAKE_LATENCY, Work::App(app));
+                } else if let Some(orphans) = &mut self.orphans {
+                    orphans.push((host, socket));
                 }
             }
         }
@@ -294,10 +326,73 @@ impl World {
         self.seq += 1;
     }
 
+    // ------------------------------------------------------------------ for a load test, which has a time of its own
+
+    /// Runs `f` on a box and leaves what it puts out to the caller ([`World::swap_left`]).
+    pub(crate) fn visit<T>(
+        &mut self,
+        host: NetnsId,
+        f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
+        let mut cx = Cx {
+            now: self.now,
+            netns: host,
+            rng: &mut self.rng,
+            ids: &mut self.ids,
+            log: None,
+            out: &mut self.left,
+        };
+        Some(f(self.hosts.get_mut(host.index())?, &mut cx))
+    }
+
+    /// What visits have left since, if that is one thing.
+    #[inline]
+    pub(crate) fn only_left(&mut self) -> Option<Output> {
+        if self.left.len() == 1 { self.left.pop() } else { None }
+    }
+
+    /// What visits have left since, for an empty list.
+    pub(crate) fn swap_left(&mut self, empty: &mut Vec<Output>) {
+        std::mem::swap(&mut self.left, empty);
+    }
+
+    /// The world takes it over after all.
+    pub(crate) fn leave(&mut self, host: NetnsId, output: Output) {
+        self.take(host, output);
+    }
+
+    /// It is then; never earlier than it was.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// When the next thing is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse(due)| due.at)
+    }
+
+    /// From now on the sockets with news are kept that belong to no application.
+    pub(crate) fn keep_orphans(&mut self) {
+        self.orphans.get_or_insert_default();
+    }
+
+    /// Those since the last time.
+    pub(crate) fn take_orphans(&mut self) -> Vec<(NetnsId, SocketId)> {
+        self.orphans.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Looks at the races again then.
+    pub(crate) fn wake_race(&mut self, at: Instant) {
+        self.schedule(at, Work::Race);
+    }
+
     // ------------------------------------------------------------------ time
 
     /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
     pub fn step(&mut self, until: Instant) -> bool {
+        if !self.orders.is_empty() && self.race_step() {
+            return true;
+        }
         if self.in_flight == 0
             && let Some((host, rest)) = self.resume.pop_front()
         {
@@ -321,6 +416,7 @@ impl World {
                 self.with(host, |ns, cx| ns.timer(timer, cx));
             }
             Work::App(id) => self.run_app(id),
+            Work::Race => {}
         }
         true
     }
@@ -388,12 +484,20 @@ impl World {
     /// server never has an outcome and returns `None` when nothing is left to do.
     pub fn run_to_outcome(&mut self, id: AppId) -> Option<Outcome> {
         loop {
-            if let Some(App::Finished(outcome)) = self.apps.get(id.0) {
+            if let Some(outcome) = self.outcome(id) {
                 return Some(outcome.clone());
             }
             if !self.step(Instant(u64::MAX)) {
                 return None;
             }
+        }
+    }
+
+    /// The outcome of an application that has one.
+    fn outcome(&self, id: AppId) -> Option<&Outcome> {
+        match self.apps.get(id.0) {
+            Some(App::Finished(outcome)) => Some(outcome),
+            _ => None,
         }
     }
 
@@ -420,6 +524,24 @@ impl World {
 
     pub(crate) fn initial_numbers(&self) -> &InitialNumbers {
         &self.numbers
+    }
+
+    /// The text of a file of a box.
+    pub fn file(&self, host: NetnsId, path: &str) -> Option<&str> {
+        self.files.get(&(host, path.to_owned())).map(String::as_str)
+    }
+
+    /// Writes a file of a box.
+    pub fn write_file(&mut self, host: NetnsId, path: &str, text: String) {
+        self.files.insert((host, path.to_owned()), text);
+    }
+
+    pub(crate) fn add_job(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
+    pub(crate) fn take_jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
     }
 
     /// A client leaves its connection open.

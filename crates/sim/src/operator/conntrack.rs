@@ -5,7 +5,7 @@ use crate::log::Seen;
 use crate::view::{RowLook, event_line, expect_line, row_line};
 use crate::world::World;
 use kernel::event::{CtEventKind, ExpectEventKind, What};
-use kernel::netfilter::conntrack::{Change, L4Key, NewEntry, Row, Tuple, Zone, status};
+use kernel::netfilter::conntrack::{Change, CtStats, L4Key, NewEntry, Row, Tuple, Zone, status};
 use kernel::{Instant, Netns, NetnsId};
 use packet::Protocol;
 use std::net::{IpAddr, Ipv4Addr};
@@ -194,12 +194,21 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
         }
         ConntrackOp::Stats => {
             let Some(ns) = world.host(host) else { return CommandOutput::default() };
-            let s = ns.ct.stats();
-            CommandOutput::lines(vec![format!(
-                "cpu=0   \tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} \
+            let line = |(cpu, s): (usize, CtStats)| {
+                format!(
+                    "cpu={cpu:<4}\tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} \
                  search_restart=0 clash_resolve={} chaintoolong=0 ",
-                s.found, s.invalid, s.insert, s.insert_failed, s.drop, s.early_drop, s.error, s.clash_resolve
-            )])
+                    s.found,
+                    s.invalid,
+                    s.insert,
+                    s.insert_failed,
+                    s.drop,
+                    s.early_drop,
+                    s.error,
+                    s.clash_resolve
+                )
+            };
+            CommandOutput::lines((0..).zip(ns.ct.stats_by_cpu()).map(line).collect())
         }
         ConntrackOp::Flush => {
             world.with(host, |ns, cx| ns.ct_flush(cx));
@@ -321,11 +330,12 @@ fn expectations(world: &mut World, host: NetnsId, command: &ConntrackCommand) ->
             CommandOutput { status: 0, stdout: Vec::new(), stderr: vec![text] }
         }
         ConntrackOp::Stats => {
-            let s = world.host(host).map(|ns| ns.ct.stats()).unwrap_or_default();
-            CommandOutput::lines(vec![format!(
-                "cpu=0   \texpect_new={} expect_create={} expect_delete={} ",
-                s.expect_new, s.expect_create, s.expect_delete
-            )])
+            let line = |(cpu, s): (usize, CtStats)| {
+                let (new, create, delete) = (s.expect_new, s.expect_create, s.expect_delete);
+                format!("cpu={cpu:<4}\texpect_new={new} expect_create={create} expect_delete={delete} ")
+            };
+            let all = world.host(host).map(|ns| ns.ct.stats_by_cpu()).unwrap_or_default();
+            CommandOutput::lines((0..).zip(all).map(line).collect())
         }
         ConntrackOp::Events => {
             let mine = world.log().entries().iter().filter(|e| e.host == host);

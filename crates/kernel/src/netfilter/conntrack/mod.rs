@@ -1,9 +1,12 @@
 //! Connection tracking (net/netfilter/nf_conntrack_*.c).
 
+mod clash;
 mod confirm;
 mod core;
 mod ctnetlink;
+mod due;
 mod expect;
+mod expect_table;
 mod hash;
 mod helper;
 mod log;
@@ -11,6 +14,7 @@ mod proto;
 mod sctp;
 mod seqadj;
 mod settings;
+mod slab;
 mod table;
 mod tcp;
 mod tcp_state;
@@ -32,7 +36,7 @@ pub use sctp::{SctpState, SctpTrack};
 pub(crate) use seqadj::nf_ct_seqadj_set;
 pub use seqadj::{SeqAdjust, SeqAdjusts};
 pub use settings::{CtSettings, Limits, UNUSED as UNUSED_SETTINGS};
-pub use table::{Conn, Conntrack, CtCounter, CtStats, Row};
+pub use table::{Conn, Conntrack, CtCounter, CtStats, CtWork, Row};
 pub use tcp::{TcpPeer, TcpTrack, flag as tcp_flag};
 pub use tcp_state::TcpState;
 pub use timeout::Timeouts;
@@ -128,6 +132,8 @@ pub mod status {
     pub const DYING: u32 = 1 << 9;
     /// `IPS_FIXED_TIMEOUT`
     pub const FIXED_TIMEOUT: u32 = 1 << 10;
+    /// `IPS_NAT_CLASH`: in the table in its reply direction alone, as another entry has its other tuple.
+    pub const NAT_CLASH: u32 = 1 << 12;
     /// `IPS_HELPER`: a rule gave it its helper.
     pub const HELPER: u32 = 1 << 13;
 
@@ -147,11 +153,11 @@ pub mod status {
         "DYING",
         "FIXED_TIMEOUT",
         "TEMPLATE",
-        "NAT_CLASH",
+        "UNTRACKED",
         "HELPER",
     ];
 
-    /// The names of the bits that are set, lowest first.
+    /// The names of the bits that are set, lowest first, as in the header that programs read: there [`NAT_CLASH`] is `UNTRACKED`.
     pub fn names(status: u32) -> Vec<&'static str> {
         NAMES.iter().enumerate().filter(|(i, _)| status >> i & 1 == 1).map(|(_, n)| *n).collect()
     }
