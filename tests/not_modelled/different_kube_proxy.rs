@@ -39,7 +39,7 @@ fn sync(proxy: &mut KubeProxy) -> String {
 #[test]
 fn nobody_watches_the_canaries() {
     let options = nflab::cluster::ClusterOptions {
-        cni: &workshop::kube::PROFILES[0],
+        cni: workshop::kube::PROFILES[0],
         mode: workshop::kube::Mode::Iptables,
         version: Version::default(),
         cluster_cidr: None,
