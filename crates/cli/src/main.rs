@@ -128,6 +128,15 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         node: Option<String>,
     },
+    /// Count what packets cost in each of kube-proxy's modes as Services grow: rules that are looked at, and lookups.
+    Cost {
+        /// How many Services; several numbers with commas between them.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1000])]
+        services: Vec<usize>,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
         /// Print JSON instead of text.
@@ -236,6 +245,10 @@ fn run(command: Command) -> Result<ExitCode, String> {
                 false => explained.text(all),
             };
             print(&text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Cost { services, json } => {
+            print(&nflab::cost::run(&services, json)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Kernels { json } => kernels(json),
