@@ -80,7 +80,8 @@ pub fn cost(mode: Mode, services: usize) -> Result<Cost, String> {
     }
     let kube = Kube {
         objects: kube::objects(&yaml(services))?,
-        mode,
+        mode: Some(mode),
+        uplink: crate::kube::UPLINK.to_owned(),
         version: Version::default(),
         era: Era::default(),
         modules: Modules { br_netfilter: true, ..Modules::default() },
