@@ -14,7 +14,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workshop::{Lab, LabRun, Setting};
+use workshop::{Lab, LabRun, Setting, StimulusResult};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
 #[derive(Parser)]
@@ -154,7 +154,7 @@ enum LabCommand {
     List,
     /// Run a lab and judge its claims and goals. Exit status 0 if every claim holds, whatever the goals.
     Run {
-        /// Name of the lab.
+        /// Name of the lab, or a file with its text.
         name: String,
         /// Position of a switch; may be given several times.
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
@@ -162,10 +162,13 @@ enum LabCommand {
         /// Print one JSON object instead of text.
         #[arg(long)]
         json: bool,
+        /// Of the lab conntrack-load: the size of the machine, 1 or 1/2 to 1/100. 1/10 unless given.
+        #[arg(long, value_name = "1/N")]
+        scale: Option<String>,
     },
     /// What switches change on the nodes: rules, sets, virtual servers, modules, settings; before are the defaults.
     Diff {
-        /// Name of the lab.
+        /// Name of the lab, or a file with its text.
         name: String,
         /// Position of a switch; may be given several times.
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
@@ -250,7 +253,13 @@ fn run(command: Command) -> Result<ExitCode, String> {
         }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
-        Command::Lab(LabCommand::Run { name, set, json }) => lab_run(&name, &set, json),
+        Command::Lab(LabCommand::Run { name, set, json, scale }) if name == workshop::load::NAME => {
+            load_run(&set, scale.as_deref(), json)
+        }
+        Command::Lab(LabCommand::Run { scale: Some(_), name, .. }) => {
+            Err(format!("--scale: the lab {name:?} has no scale, only {} has", workshop::load::NAME))
+        }
+        Command::Lab(LabCommand::Run { name, set, json, scale: None }) => lab_run(&name, &set, json),
         Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
     }
 }
@@ -394,15 +403,29 @@ fn lab_list() -> Result<ExitCode, String> {
             out += &format!("{:<24} --set {}={}   (default {})\n", "", s.name, values.join("|"), s.default);
         }
     }
+    out += &nflab::load::listing();
     print(&out)?;
     Ok(ExitCode::SUCCESS)
 }
 
+fn load_run(set: &[String], scale: Option<&str>, as_json: bool) -> Result<ExitCode, String> {
+    let (text, all_hold) = nflab::load::run(set, scale, as_json)?;
+    print(&text)?;
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A lab that comes with the program, or one in a file.
 fn find_lab(name: &str) -> Result<Lab, String> {
-    workshop::lab(name).ok_or_else(|| {
-        let known: Vec<&str> = workshop::labs().iter().map(|l| l.name).collect();
-        format!("there is no lab {name:?}; these are: {}", known.join(", "))
-    })
+    if let Some(lab) = workshop::lab(name) {
+        return Ok(lab);
+    }
+    if Path::new(name).is_file() {
+        let text = read(Path::new(name))?;
+        return workshop::read_lab(&text).map_err(|d| d.show(name, &text));
+    }
+    let known: Vec<String> =
+        workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME.to_owned()]).collect();
+    Err(format!("there is no lab {name:?}; these are: {}; nor is there such a file", known.join(", ")))
 }
 
 /// The positions that `--set` gives.
@@ -439,7 +462,7 @@ fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
 fn lab_run(name: &str, set: &[String], as_json: bool) -> Result<ExitCode, String> {
     let (lab, changes) = (find_lab(name)?, positions(set)?);
     let run = lab.run(&changes).map_err(|e| e.to_string())?;
-    print(&if as_json { lab_json(lab.name, &run)? } else { lab_text(&lab, &run) })?;
+    print(&if as_json { lab_json(&lab.name, &run)? } else { lab_text(&lab, &run) })?;
     let all_hold = run.claims.iter().all(|c| c.holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -450,6 +473,7 @@ struct LabJson<'a> {
     lab: &'a str,
     switches: &'a Setting,
     stimuli: Vec<StimulusJson<'a>>,
+    outputs: Vec<OutputJson<'a>>,
     claims: Vec<ClaimJson<'a>>,
     goals: Vec<GoalJson<'a>>,
     kernels: Vec<KernelJson>,
@@ -459,6 +483,15 @@ struct LabJson<'a> {
 struct StimulusJson<'a> {
     name: &'a str,
     outcome: &'a str,
+}
+
+#[derive(Serialize)]
+struct OutputJson<'a> {
+    stimulus: usize,
+    command: &'a str,
+    status: i32,
+    stdout: &'a [String],
+    stderr: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -475,12 +508,20 @@ struct GoalJson<'a> {
     reached: bool,
 }
 
+/// What the command of a stimulus printed; stimuli are counted from 0.
+fn output_json((stimulus, s): (usize, &StimulusResult)) -> Option<OutputJson<'_>> {
+    let (command, output) = s.command.as_ref()?;
+    let (status, stdout, stderr) = (output.status, &output.stdout[..], &output.stderr[..]);
+    Some(OutputJson { stimulus, command, status, stdout, stderr })
+}
+
 fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
     let eras: Vec<kernel::Era> = run.run.world.hosts().iter().map(Netns::era).collect();
     let object = LabJson {
         lab,
         switches: &run.setting,
         stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
+        outputs: run.stimuli.iter().enumerate().filter_map(output_json).collect(),
         claims: run
             .claims
             .iter()
@@ -495,7 +536,7 @@ fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
 fn lab_text(lab: &Lab, run: &LabRun) -> String {
     let mut out = format!("{}\n", lab.title);
     for switch in &lab.switches {
-        let value = run.setting.get(switch.name).map_or("", String::as_str);
+        let value = run.setting.get(&switch.name).map_or("", String::as_str);
         let set = format!("{}={value}", switch.name);
         out += &format!("  {set:<32} # {}\n", switch.command(value).unwrap_or_default());
     }

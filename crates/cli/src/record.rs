@@ -203,6 +203,8 @@ fn app_json(event: &AppEvent) -> Option<Value> {
         | AppEvent::Connected { .. }
         | AppEvent::Reply { .. }
         | AppEvent::Failed { .. }
+        | AppEvent::Started { .. }
+        | AppEvent::Printed { .. }
         | AppEvent::TimedOut { .. } => return None,
     })
 }
@@ -210,12 +212,18 @@ fn app_json(event: &AppEvent) -> Option<Value> {
 /// The outcome of a stimulus, in the words of the recordings.
 pub fn outcome_json(outcome: &StepOutcome) -> Value {
     match outcome {
-        StepOutcome::Done | StepOutcome::App(Outcome::None) => json!({}),
+        StepOutcome::Done | StepOutcome::Started | StepOutcome::App(Outcome::None) => json!({}),
         StepOutcome::Together(all) => json!({ "clients": all.iter().map(outcome_json).collect::<Vec<_>>() }),
         StepOutcome::Refused(reason) => json!({ "refused": reason }),
         StepOutcome::NotRun(reason) => json!({ "not_run": reason }),
         StepOutcome::SendError(errno) => json!({ "error": errno.to_string() }),
-        StepOutcome::Command(c) => json!({ "rc": c.status, "stdout": c.stdout, "stderr": c.stderr }),
+        StepOutcome::Ended(all) => all
+            .iter()
+            .map(|(host, argv, c)| {
+                json!({ "host": host, "argv": argv, "rc": c.status, "stdout": c.stdout, "stderr": c.stderr })
+            })
+            .collect(),
+        StepOutcome::App(Outcome::Command(c)) | StepOutcome::Command(c) => json!({ "rc": c.status, "stdout": c.stdout, "stderr": c.stderr }),
         StepOutcome::Dump(rows) => json!({ "conntrack": sorted(rows.iter().map(|r| row_json(r, true))) }),
         StepOutcome::App(Outcome::Tcp { connect, reply }) => {
             let connect = match connect {

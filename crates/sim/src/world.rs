@@ -2,7 +2,9 @@
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
+use crate::programs::Job;
 use crate::race::Order;
+use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
 use kernel::{
     Chance, Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Rest, Skb, SocketId, Timer,
@@ -111,10 +113,21 @@ pub struct World {
     numbers: InitialNumbers,
     /// Connections that their clients left open.
     held: Vec<(NetnsId, SocketId)>,
+    /// Files of boxes: path and text.
+    files: LiteMap<(NetnsId, String), String>,
+    /// Commands in the background.
+    jobs: Vec<Job>,
     /// The memory of the last step's output, for the next one.
     spare: Vec<Output>,
+    /// What boxes have put out that somebody else than the world takes over ([`World::visit`]).
+    left: Vec<Output>,
+    /// Sockets with news that belong to no application, if somebody asks.
+    orphans: Option<Vec<(NetnsId, SocketId)>>,
     /// Who goes on next where packets are held up.
     pub(crate) orders: Vec<Order>,
+    /// The boxes on which `iptables` is iptables-nft.
+    #[cfg(feature = "nft")]
+    nft_boxes: Vec<NetnsId>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -144,8 +157,35 @@ impl World {
             resume: VecDeque::new(),
             numbers: InitialNumbers::default(),
             held: Vec::new(),
+            files: LiteMap::new(),
+            jobs: Vec::new(),
             spare: Vec::new(),
+            left: Vec::new(),
+            orphans: None,
             orders: Vec::new(),
+            #[cfg(feature = "nft")]
+            nft_boxes: Vec::new(),
+        }
+    }
+
+    /// What `iptables` stands for on a box.
+    #[cfg(feature = "nft")]
+    pub fn backend(&self, host: NetnsId) -> Backend {
+        if self.nft_boxes.contains(&host) { Backend::Nft } else { Backend::Legacy }
+    }
+
+    /// What `iptables` stands for on a box: there is one kind.
+    #[cfg(not(feature = "nft"))]
+    pub fn backend(&self, _: NetnsId) -> Backend {
+        Backend::Legacy
+    }
+
+    /// `update-alternatives --set iptables`: chooses what `iptables` and its siblings stand for on a box. Rules stay where they are.
+    #[cfg(feature = "nft")]
+    pub fn set_backend(&mut self, host: NetnsId, backend: Backend) {
+        self.nft_boxes.retain(|h| *h != host);
+        if backend == Backend::Nft {
+            self.nft_boxes.push(host);
         }
     }
 
@@ -273,6 +313,8 @@ impl World {
             Output::Wake(socket) => {
                 if let Some(&app) = self.owners.get(&(host, socket)) {
                     self.schedule(self.now + WAKE_LATENCY, Work::App(app));
+                } else if let Some(orphans) = &mut self.orphans {
+                    orphans.push((host, socket));
                 }
             }
         }
@@ -282,6 +324,61 @@ impl World {
         self.in_flight += usize::from(work.is_frame());
         self.queue.push(Reverse(Due { at, number: self.seq, work }));
         self.seq += 1;
+    }
+
+    // ------------------------------------------------------------------ for a load test, which has a time of its own
+
+    /// Runs `f` on a box and leaves what it puts out to the caller ([`World::swap_left`]).
+    pub(crate) fn visit<T>(
+        &mut self,
+        host: NetnsId,
+        f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
+        let mut cx = Cx {
+            now: self.now,
+            netns: host,
+            rng: &mut self.rng,
+            ids: &mut self.ids,
+            log: None,
+            out: &mut self.left,
+        };
+        Some(f(self.hosts.get_mut(host.index())?, &mut cx))
+    }
+
+    /// What visits have left since, if that is one thing.
+    #[inline]
+    pub(crate) fn only_left(&mut self) -> Option<Output> {
+        if self.left.len() == 1 { self.left.pop() } else { None }
+    }
+
+    /// What visits have left since, for an empty list.
+    pub(crate) fn swap_left(&mut self, empty: &mut Vec<Output>) {
+        std::mem::swap(&mut self.left, empty);
+    }
+
+    /// The world takes it over after all.
+    pub(crate) fn leave(&mut self, host: NetnsId, output: Output) {
+        self.take(host, output);
+    }
+
+    /// It is then; never earlier than it was.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// When the next thing is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse(due)| due.at)
+    }
+
+    /// From now on the sockets with news are kept that belong to no application.
+    pub(crate) fn keep_orphans(&mut self) {
+        self.orphans.get_or_insert_default();
+    }
+
+    /// Those since the last time.
+    pub(crate) fn take_orphans(&mut self) -> Vec<(NetnsId, SocketId)> {
+        self.orphans.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Looks at the races again then.
@@ -427,6 +524,24 @@ impl World {
 
     pub(crate) fn initial_numbers(&self) -> &InitialNumbers {
         &self.numbers
+    }
+
+    /// The text of a file of a box.
+    pub fn file(&self, host: NetnsId, path: &str) -> Option<&str> {
+        self.files.get(&(host, path.to_owned())).map(String::as_str)
+    }
+
+    /// Writes a file of a box.
+    pub fn write_file(&mut self, host: NetnsId, path: &str, text: String) {
+        self.files.insert((host, path.to_owned()), text);
+    }
+
+    pub(crate) fn add_job(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
+    pub(crate) fn take_jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
     }
 
     /// A client leaves its connection open.

@@ -76,6 +76,12 @@ pub enum Switch {
     ClashResolution,
     /// SYN_RECV is active.
     IpvsSynActive,
+    /// The message of a full table begins with the module's name twice.
+    ConntrackLogPrefix,
+    /// early_drop takes all of a bucket.
+    EarlyDropBucket,
+    /// A scan finds entries that are over.
+    ConntrackScan,
     /// Conntrack runs where a rule asks for it.
     ConntrackOnDemand,
     /// sh and dh use the high bits.
@@ -142,7 +148,7 @@ const RHEL7: &[Era] = &[Era::V3_10];
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 35] = [
+    pub const ALL: [Switch; 38] = [
         Switch::IcmpGlobalLimit,
         Switch::IpvsPortReuse,
         Switch::IpvsTtl,
@@ -150,6 +156,9 @@ impl Switch {
         Switch::ConntrackMax,
         Switch::ClashResolution,
         Switch::IpvsSynActive,
+        Switch::ConntrackLogPrefix,
+        Switch::EarlyDropBucket,
+        Switch::ConntrackScan,
         Switch::ConntrackOnDemand,
         Switch::IpvsHash,
         Switch::IpvsAssured,
@@ -244,6 +253,33 @@ impl Switch {
                 after: "SYN_RECV and SYN_SENT are ActiveConn of IPVS, too",
                 source: "ipvs: count pre-established TCP states as active",
                 recorded: SIX1,
+                article: &[],
+            },
+            Switch::ConntrackLogPrefix => &Difference {
+                name: "conntrack-log-prefix",
+                since: (4, 8),
+                before: "the line about a full conntrack table begins with nf_conntrack:",
+                after: "the line about a full conntrack table begins with nf_conntrack: nf_conntrack:",
+                source: "net/netfilter/nf_conntrack_core.c: pr_fmt",
+                recorded: BOTH,
+                article: RHEL7,
+            },
+            Switch::EarlyDropBucket => &Difference {
+                name: "early-drop",
+                since: (4, 8),
+                before: "a full table gives up one entry that is not assured, among eight entries",
+                after: "a full table gives up all entries of a bucket that are not assured, among eight buckets",
+                source: "netfilter: conntrack: simplify early_drop",
+                recorded: BOTH,
+                article: &[],
+            },
+            Switch::ConntrackScan => &Difference {
+                name: "conntrack-gc",
+                since: (4, 9),
+                before: "each conntrack entry has a timer, and goes when it fires",
+                after: "a conntrack entry that is over goes when somebody comes upon it, or a scan of the table",
+                source: "netfilter: conntrack: add gc worker to remove timed-out entries",
+                recorded: BOTH,
                 article: &[],
             },
             Switch::ConntrackOnDemand => &Difference {

@@ -136,6 +136,21 @@ impl Era {
         Limits { max, buckets, expect_max: buckets / 256 * 4 }
     }
 
+    /// The message about a full conntrack table has the module's name twice (`pr_fmt`).
+    pub fn conntrack_names_itself_twice(self) -> bool {
+        self.has(Switch::ConntrackLogPrefix)
+    }
+
+    /// A full conntrack table gives up one entry for another, not all of a bucket that are not assured.
+    pub fn early_drop_takes_one(self) -> bool {
+        !self.has(Switch::EarlyDropBucket)
+    }
+
+    /// Each conntrack entry has a timer, and leaves the table when it fires.
+    pub fn conntrack_has_timers(self) -> bool {
+        !self.has(Switch::ConntrackScan)
+    }
+
     /// `icmp_msgs_per_sec`: there is a limit on ICMP messages to all destinations together.
     pub fn limits_icmp_globally(self) -> bool {
         self.has(Switch::IcmpGlobalLimit)

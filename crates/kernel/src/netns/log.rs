@@ -2,6 +2,7 @@
 
 use super::Netns;
 use crate::{Cx, Instant, PacketId};
+use std::fmt;
 use std::time::Duration;
 
 /// `net_ratelimit`: a window of time in which only some messages are printed (lib/ratelimit.c).
@@ -33,9 +34,9 @@ impl Netns {
     }
 
     /// `net_warn_ratelimited`
-    pub(crate) fn net_warn(&mut self, packet: PacketId, line: String, cx: &mut Cx<'_>) {
+    pub(crate) fn net_warn(&mut self, packet: PacketId, line: fmt::Arguments<'_>, cx: &mut Cx<'_>) {
         if self.net_ratelimit(packet, cx) {
-            cx.printk(packet, || line);
+            self.print(packet, line, cx);
         }
     }
 
@@ -46,9 +47,10 @@ impl Netns {
             let missed = limit.missed;
             *limit = RateLimit { begin: Some(cx.now), ..RateLimit::default() };
             if missed > 0 {
-                cx.printk(packet, || format!("net_ratelimit: {missed} callbacks suppressed"));
+                self.print(packet, format_args!("net_ratelimit: {missed} callbacks suppressed"), cx);
             }
         }
+        let limit = &mut self.net_ratelimit;
         let prints = limit.printed < BURST;
         if prints {
             limit.printed += 1;
@@ -56,5 +58,22 @@ impl Netns {
             limit.missed += 1;
         }
         prints
+    }
+
+    fn print(&mut self, packet: PacketId, line: fmt::Arguments<'_>, cx: &mut Cx<'_>) {
+        cx.printk(packet, || line.to_string());
+        if let Some(kept) = &mut self.warnings {
+            kept.push((cx.now, line.to_string()));
+        }
+    }
+
+    /// From now on the warnings of the network are kept, in quiet mode too.
+    pub fn keep_warnings(&mut self) {
+        self.warnings.get_or_insert_default();
+    }
+
+    /// The warnings that were kept, oldest first, each with its time.
+    pub fn warnings(&self) -> &[(Instant, String)] {
+        self.warnings.as_deref().unwrap_or_default()
     }
 }

@@ -22,7 +22,6 @@ pub(crate) use udp::{udp_rcv, udplite_rcv};
 
 use crate::event::{SocketStep, What};
 use crate::{Cut, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
-use litemap::LiteMap;
 use packet::{IcmpBody, Ip, L4, Protocol, icmp_type};
 use std::net::Ipv4Addr;
 
@@ -40,6 +39,15 @@ pub enum Socket {
     Listen(Listener),
     /// `SOCK_RAW` for ICMP
     Ping(PingSocket),
+}
+
+impl Socket {
+    fn udp_port(&self) -> Option<u16> {
+        match self {
+            Socket::Udp(u) => Some(u.local.1),
+            _ => None,
+        }
+    }
 }
 
 /// An ICMP error as a socket's error queue shows it (`struct sock_extended_err`).
@@ -67,10 +75,19 @@ pub struct SocketError {
 /// The sockets of a namespace.
 #[derive(Clone, Debug, Default)]
 pub struct SocketTable {
-    socks: LiteMap<SocketId, Socket>,
+    /// In the order of their creation; closed ones are taken out now and then.
+    socks: Vec<(SocketId, Option<Socket>)>,
+    closed: usize,
+    /// UDP sockets by their port, once there are many (`udp_table`, net/ipv4/udp.c).
+    by_port: Option<Vec<Vec<SocketId>>>,
     next: u32,
     next_port: u16,
 }
+
+/// With so many sockets they are found by their ports.
+const MANY: usize = 32;
+/// Lists of UDP sockets.
+const LISTS: usize = 1024;
 
 /// `ip_local_port_range`
 const LOCAL_PORTS: std::ops::RangeInclusive<u16> = 32768..=60999;
@@ -79,32 +96,72 @@ impl SocketTable {
     pub(crate) fn add(&mut self, socket: Socket) -> SocketId {
         let id = SocketId(self.next);
         self.next = self.next.wrapping_add(1);
-        self.socks.insert(id, socket);
+        let port = socket.udp_port();
+        self.socks.push((id, Some(socket)));
+        if self.by_port.is_none() && self.socks.len() > MANY {
+            let mut lists = vec![Vec::new(); LISTS];
+            for (id, port) in self.iter().filter_map(|(id, s)| Some((id, s.udp_port()?))) {
+                lists[usize::from(port) % LISTS].push(id);
+            }
+            self.by_port = Some(lists);
+        } else if let (Some(lists), Some(port)) = (&mut self.by_port, port) {
+            lists[usize::from(port) % LISTS].push(id);
+        }
         id
     }
 
+    fn place(&self, id: SocketId) -> Option<usize> {
+        self.socks.binary_search_by_key(&id, |(id, _)| *id).ok()
+    }
+
+    pub(crate) fn get(&self, id: SocketId) -> Option<&Socket> {
+        self.socks.get(self.place(id)?)?.1.as_ref()
+    }
+
     pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
-        self.socks.get_mut(&id)
+        let place = self.place(id)?;
+        self.socks.get_mut(place)?.1.as_mut()
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
-        self.socks.remove(&id)
+        let place = self.place(id)?;
+        let socket = self.socks.get_mut(place)?.1.take()?;
+        if let (Some(lists), Some(port)) = (&mut self.by_port, socket.udp_port()) {
+            lists[usize::from(port) % LISTS].retain(|other| *other != id);
+        }
+        self.closed += 1;
+        if self.closed > MANY && self.closed * 2 > self.socks.len() {
+            self.socks.retain(|(_, s)| s.is_some());
+            self.closed = 0;
+        }
+        Some(socket)
     }
 
     /// All sockets in the order of their creation.
     pub fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> + '_ {
-        self.socks.iter().map(|(id, s)| (*id, s))
+        self.socks.iter().filter_map(|(id, s)| Some((*id, s.as_ref()?)))
+    }
+
+    /// The UDP sockets that may have this port, in the order of their creation.
+    fn with_udp_port(&self, port: u16) -> impl Iterator<Item = (SocketId, &UdpSocket)> + '_ {
+        let listed = self.by_port.as_ref().and_then(|lists| lists.get(usize::from(port) % LISTS));
+        let all = listed.is_none().then(|| self.iter()).into_iter().flatten();
+        let listed = listed.into_iter().flatten().filter_map(|id| Some((*id, self.get(*id)?)));
+        listed.chain(all).filter_map(|(id, s)| match s {
+            Socket::Udp(u) => Some((id, u)),
+            _ => None,
+        })
     }
 
     pub(crate) fn tcp(&mut self, id: SocketId) -> Option<&mut TcpSocket> {
-        match self.socks.get_mut(&id)? {
+        match self.get_mut(id)? {
             Socket::Tcp(t) => Some(t),
             _ => None,
         }
     }
 
     pub(crate) fn udp(&mut self, id: SocketId) -> Option<&mut UdpSocket> {
-        match self.socks.get_mut(&id)? {
+        match self.get_mut(id)? {
             Socket::Udp(u) => Some(u),
             _ => None,
         }
@@ -118,7 +175,7 @@ impl SocketTable {
                 _ => *LOCAL_PORTS.start(),
             };
             let port = self.next_port;
-            let taken = self.socks.values().any(|s| match s {
+            let taken = self.iter().any(|(_, s)| match s {
                 Socket::Udp(u) => u.local.1 == port,
                 Socket::Tcp(t) => t.local.1 == port,
                 Socket::Listen(l) => l.local.1 == port,

@@ -5,7 +5,7 @@ use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::{Flow, Verdict};
 use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SkbOwner, SocketId};
-use packet::{Ip, L4, Udp, icmp_type};
+use packet::{Ip, L4, Payload, Udp, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -128,11 +128,14 @@ impl Netns {
         let locked = self.mtu_locked(&route, remote.0, cx);
         ip.frag.df = ip.total_len() <= self.dst_mtu(&route, remote.0, false, cx) && !locked;
         ip.id = if connected { ip_id } else { cx.ip_id() };
-        let mut skb = Skb::local(packet, ip, SkbOwner::Program);
+        let mut skb = self.local_skb(packet, ip, SkbOwner::Program);
         skb.dst = Some(route);
         skb.ignore_df = true;
-        let frame = Rc::clone(&skb.frame);
-        cx.emit(packet, || What::Created { origin: Origin::Socket(id), parent: None, frame });
+        cx.emit(packet, || What::Created {
+            origin: Origin::Socket(id),
+            parent: None,
+            frame: Rc::clone(&skb.frame),
+        });
         match ip_local_out(self, skb, cx) {
             Ok(_) => Ok(()),
             // net_xmit_errno: only who asked for errors hears of a full device.
@@ -165,11 +168,8 @@ fn udp_flow(local: Endpoint, remote: Endpoint) -> Flow {
 /// (`compute_score`).
 pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
     ns.sockets
-        .iter()
-        .filter_map(|(id, s)| {
-            let Socket::Udp(u) = s else { return None };
-            fits(s, local, remote).then_some((id, u))
-        })
+        .with_udp_port(local.1)
+        .filter(|(_, u)| fits(u, local, remote))
         .max_by_key(|(id, u)| {
             let score = u8::from(u.remote.is_some()) * 2 + u8::from(!u.local.0.is_unspecified());
             (score, std::cmp::Reverse(*id))
@@ -178,8 +178,7 @@ pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<Sock
 }
 
 /// `__udp_is_mcast_sock`: the socket takes what `remote` sends to `local`.
-fn fits(s: &Socket, local: Endpoint, remote: Endpoint) -> bool {
-    let Socket::Udp(u) = s else { return false };
+fn fits(u: &UdpSocket, local: Endpoint, remote: Endpoint) -> bool {
     let addr_fits = u.local.0.is_unspecified() || u.local.0 == local.0;
     u.local.1 == local.1 && addr_fits && u.remote.is_none_or(|r| r == remote)
 }
@@ -197,18 +196,33 @@ pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey 
     if cfg!(feature = "tunnels") && ns.vxlan_listens(udp.dport) {
         return crate::dev::vxlan_rcv(ns, skb, cx);
     }
-    let datagram = Datagram { from: (src, udp.sport), to: dst, payload: udp.payload.clone() };
+    let (from, dport) = ((src, udp.sport), udp.dport);
     if skb.dst.is_some_and(|d| d.is_group()) {
-        return mcast_deliver(ns, &skb, (dst, udp.dport), &datagram, cx);
+        let datagram = Datagram { from, to: dst, payload: udp.payload.clone() };
+        return mcast_deliver(ns, &skb, (dst, dport), &datagram, cx);
     }
-    let Some(id) = find(ns, (dst, udp.dport), datagram.from) else {
+    let Some(id) = find(ns, (dst, dport), from) else {
         // nf_reset_ct: the flow is forgotten by then, so the error finds its own way through conntrack.
         skb.ct = Ct::None;
         icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 3, None, cx);
         return Err(cx.drop(&skb, DropReason::NoSocket));
     };
+    let datagram = Datagram { from, to: dst, payload: take_payload(&mut skb) };
     deliver(ns, &skb, id, datagram, cx);
+    ns.consume_skb(skb);
     Ok(Delivery::Local)
+}
+
+/// What a datagram carries: the packet's own memory, if nobody else looks at it.
+fn take_payload(skb: &mut Skb) -> Vec<u8> {
+    let taken = Rc::get_mut(&mut skb.frame).map(|frame| match &mut frame.payload {
+        Payload::Ip(Ip { l4: L4::Udp(udp), .. }) => std::mem::take(&mut udp.payload),
+        _ => Vec::new(),
+    });
+    taken.unwrap_or_else(|| match skb.ip().map(|ip| &ip.l4) {
+        Some(L4::Udp(udp)) => udp.payload.clone(),
+        _ => Vec::new(),
+    })
 }
 
 /// `udplite_rcv` (net/ipv4/udplite.c; RFC 3828): no program here has such a socket. Damaged packets are not answered.
@@ -244,8 +258,12 @@ fn mcast_deliver(
     datagram: &Datagram,
     cx: &mut Cx<'_>,
 ) -> Journey {
-    let fitting: Vec<SocketId> =
-        ns.sockets.iter().filter_map(|(id, s)| fits(s, local, datagram.from).then_some(id)).collect();
+    let fitting: Vec<SocketId> = ns
+        .sockets
+        .with_udp_port(local.1)
+        .filter(|(_, u)| fits(u, local, datagram.from))
+        .map(|(id, _)| id)
+        .collect();
     for id in &fitting {
         deliver(ns, skb, *id, datagram.clone(), cx);
     }

@@ -73,6 +73,10 @@ pub(super) fn app(event: &AppEvent) -> Draft {
             d(format!("reply from {}", to(from))).note(format!("{} bytes", text.len())).tone(Tone::Strong)
         }
         AppEvent::Failed { errno, .. } => d(errno.text().to_owned()).tone(Tone::Bad),
+        AppEvent::Started { command } => d(command.clone()).tone(Tone::Strong),
+        AppEvent::Printed { line, error } => {
+            d(line.clone()).tone(if *error { Tone::Bad } else { Tone::Strong })
+        }
         AppEvent::TimedOut { connecting, after_ms, .. } => {
             let what = if *connecting { "connect() timed out" } else { "timed out, no reply" };
             d(format!("{what} after {}", seconds(*after_ms))).tone(Tone::Bad)

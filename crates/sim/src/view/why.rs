@@ -292,6 +292,13 @@ fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
         .collect()
 }
 
+/// The parts of a rule that names no chain, such as a match of iptables in a rule of nf_tables.
+#[cfg(feature = "nft")]
+pub(super) fn xt_tokens(rule: &Rule, checks: &[Check]) -> Vec<Token> {
+    let nowhere = RuleSet::empty(kernel::netfilter::xtables::TableId::Filter);
+    tokens(&nowhere, rule, checks)
+}
+
 fn skipped(ns: &Netns, r: &RuleStep) -> Option<Skipped> {
     let RuleOutcome::NoMatch { rule, checks } = &r.outcome else { return None };
     let set = &*ns.table_of(r.ctx.family, r.table)?.rules;

@@ -110,7 +110,9 @@ fn track(ns: &mut Netns, skb: &mut Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Resul
     let before = skb.ct;
     let (conn, info, mut step) = resolve_normal_ct(ns, skb, &tuple, cx)?;
     skb.ct = Ct::Tracked { conn, info };
-    match handle_packet(ns, skb, conn, info, ip, ctx, cx)? {
+    let handled = handle_packet(ns, skb, conn, info, ip, ctx, cx);
+    ns.ct.mod_timer(conn);
+    match handled? {
         Handled::Done => {}
         Handled::Ignored => step = CtStep::Ignored,
         Handled::Repeat => {
@@ -215,7 +217,17 @@ fn make_room(ns: &mut Netns, skb: &Skb, tuple: &Tuple, cx: &mut Cx<'_>) -> Resul
     if !ns.ct.is_full() {
         return Ok(());
     }
-    let (over, victims) = ns.ct.early_drop(tuple, cx.now);
+    let era = ns.era();
+    if era.conntrack_has_timers() {
+        ns.ct_evict(cx);
+        if !ns.ct.is_full() {
+            return Ok(());
+        }
+    }
+    let (over, victims) = match era.early_drop_takes_one() {
+        true => (Vec::new(), ns.ct.early_drop_one(tuple).into_iter().collect()),
+        false => ns.ct.early_drop(tuple, cx.now),
+    };
     for conn in over.iter().chain(&victims) {
         ct_kill(ns, skb, *conn, cx);
     }
@@ -223,11 +235,12 @@ fn make_room(ns: &mut Netns, skb: &Skb, tuple: &Tuple, cx: &mut Cx<'_>) -> Resul
     if !victims.is_empty() {
         return Ok(());
     }
-    let place = match ns.is_initial() || !ns.era().table_full_names_netns() {
+    let place = match ns.is_initial() || !era.table_full_names_netns() {
         true => String::new(),
         false => format!(" in netns {}", ns.inum()),
     };
-    ns.net_warn(skb.id, format!("nf_conntrack: nf_conntrack: table full{place}, dropping packet"), cx);
+    let twice = if era.conntrack_names_itself_twice() { "nf_conntrack: " } else { "" };
+    ns.net_warn(skb.id, format_args!("{twice}nf_conntrack: table full{place}, dropping packet"), cx);
     Err(NotTracked::TableFull)
 }
 
@@ -266,15 +279,18 @@ fn handle_packet(
             let syn_keeps_timeout = era.syn_keeps_timeout();
             let settings =
                 TcpSettings { loose, be_liberal, max_retrans, ignore_invalid_rst, syn_keeps_timeout };
-            let mut track = match c.tcp {
-                Some(track) => track,
+            let mut track = match c.tcp.as_deref() {
+                Some(track) => *track,
                 None => TcpTrack::begin(tcp, settings)?,
             };
             let assured = c.status & status::ASSURED != 0;
             let measured = c.seqadj.as_deref().map(|all| as_measured(all, info.dir, tcp));
             let tcp = measured.as_ref().unwrap_or(tcp);
             let verdict = track.packet(info.dir, tcp, seen_reply, assured, settings, timeouts);
-            c.tcp = Some(track);
+            match &mut c.tcp {
+                Some(place) => **place = track,
+                None => c.tcp = Some(Box::new(track)),
+            }
             match verdict {
                 TcpVerdict::Accept { timeout, changed, assured } => {
                     c.refresh(timeout, now);
@@ -467,6 +483,7 @@ pub(crate) fn set_closing(ns: &mut Netns, cause: &Skb, cx: &Cx<'_>) {
     if track.set_closing() {
         c.refresh(close, cx.now);
         c.pending |= ipct::PROTOINFO;
+        ns.ct.mod_timer(conn);
     }
 }
 

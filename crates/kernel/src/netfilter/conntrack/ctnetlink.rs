@@ -53,7 +53,7 @@ impl Netns {
         c.status |= new.status;
         c.timeout = new.timeout;
         c.mark = new.mark;
-        c.tcp = new.tcp.map(TcpTrack::in_state);
+        c.tcp = new.tcp.map(|state| Box::new(TcpTrack::in_state(state)));
         let _ = self.ct.insert(id, now);
         self.ct.stats.insert += 1;
         self.ct_tell(id, CtEventKind::New, cx);
@@ -83,6 +83,7 @@ impl Netns {
         if let Some(timeout) = timeout {
             c.set_timeout(timeout, now);
         }
+        self.ct.mod_timer(id);
         self.ct_tell(id, CtEventKind::Update, cx);
         true
     }

@@ -1,5 +1,6 @@
 //! Expectations: flows that a helper has announced (net/netfilter/nf_conntrack_expect.c).
 
+use super::expect_table::ExpectTable;
 use super::{Direction, Helper, Tuple, Zone};
 use crate::event::{ExpectEvent, ExpectEventKind, What};
 use crate::netfilter::conntrack::L4Key;
@@ -77,10 +78,9 @@ fn report(ns: &Netns, packet: PacketId, kind: ExpectEventKind, e: &Expect, cx: &
     }
 }
 
-/// Takes out every expectation for which `gone` is true, oldest first, with its message.
-fn unlink(ns: &mut Netns, packet: PacketId, gone: &dyn Fn(&Expect) -> bool, cx: &mut Cx<'_>) {
-    while let Some(at) = ns.ct.expects.iter().position(gone) {
-        let e = ns.ct.expects.remove(at);
+/// Takes out one, with its message.
+fn unlink(ns: &mut Netns, packet: PacketId, at: u32, cx: &mut Cx<'_>) {
+    if let Some(e) = ns.ct.expects.remove(at) {
         ns.ct.stats.expect_delete += 1;
         report(ns, packet, ExpectEventKind::Destroy, &e, cx);
     }
@@ -104,20 +104,23 @@ pub(crate) fn nf_ct_expect_related(
     cx: &mut Cx<'_>,
 ) -> Result<(), Unexpected> {
     expire(ns, cx);
-    unlink(ns, skb.id, &|e| e.master == expect.master && e.tuple == expect.tuple, cx);
+    let same = |t: &ExpectTable| t.of(expect.master).find(|(_, e)| e.tuple == expect.tuple).map(|(at, _)| at);
+    while let Some(at) = same(&ns.ct.expects) {
+        unlink(ns, skb.id, at, cx);
+    }
     // nf_ct_zone_equal_any: another zone may expect the same.
     let zone = |e: &Expect| ns.ct.get(e.master).map(|m| m.zone.id);
-    if ns.ct.expects.iter().any(|e| e.tuple == expect.tuple && zone(e) == zone(&expect)) {
+    if ns.ct.expects.like(&expect.tuple).any(|(_, e)| e.tuple == expect.tuple && zone(e) == zone(&expect)) {
         return Err(Unexpected::Busy);
     }
-    let mine = ns.ct.expects.iter().filter(|e| e.master == expect.master);
-    if mine.clone().count() >= expect.helper.max_expected()
-        && let Some(oldest) = mine.clone().next().cloned()
+    let oldest = ns.ct.expects.of(expect.master).next().map(|(at, _)| at);
+    if let Some(oldest) = oldest
+        && ns.ct.expects.of(expect.master).count() >= expect.helper.max_expected()
     {
-        unlink(ns, skb.id, &|e| *e == oldest, cx);
+        unlink(ns, skb.id, oldest, cx);
     }
     if ns.ct.expects.len() >= ns.ct.limits.expect_max as usize {
-        ns.net_warn(skb.id, "nf_conntrack: expectation table full".to_owned(), cx);
+        ns.net_warn(skb.id, format_args!("nf_conntrack: expectation table full"), cx);
         return Err(Unexpected::Full);
     }
     report(ns, skb.id, ExpectEventKind::New, &expect, cx);
@@ -137,27 +140,34 @@ pub(super) fn nf_ct_find_expectation(
     expire(ns, cx);
     // nf_ct_zone_equal_any: the id of the master's zone, in whichever direction it counts.
     let here = |e: &Expect| ns.ct.get(e.master).is_some_and(|m| m.zone.id == zone.id);
-    let found = ns.ct.expects.iter().find(|e| e.matches(tuple) && here(e)).cloned()?;
+    let (at, found) = ns.ct.expects.like(tuple).find(|(_, e)| e.matches(tuple) && here(e))?;
+    let found = found.clone();
     if !ns.ct.get(found.master).is_some_and(super::Conn::is_listed) {
         return None;
     }
-    unlink(ns, packet, &|e| *e == found, cx);
+    unlink(ns, packet, at, cx);
     ns.ct.stats.expect_new += 1;
     Some(found)
 }
 
 /// `nf_ct_remove_expectations`: what a flow has announced goes with it.
 pub(super) fn remove_expectations(ns: &mut Netns, packet: PacketId, master: ConnId, cx: &mut Cx<'_>) {
-    unlink(ns, packet, &|e| e.master == master, cx);
+    let next = |t: &ExpectTable| t.of(master).next().map(|(at, _)| at);
+    while let Some(at) = next(&ns.ct.expects) {
+        unlink(ns, packet, at, cx);
+    }
 }
 
 /// `conntrack -F expect`: nothing that was announced is awaited any longer.
 pub(crate) fn flush(ns: &mut Netns, cx: &mut Cx<'_>) {
-    unlink(ns, PacketId::default(), &|_| true, cx);
+    while let Some(at) = ns.ct.expects.first() {
+        unlink(ns, PacketId::default(), at, cx);
+    }
 }
 
 /// Gives up what did not come in time.
 pub(crate) fn expire(ns: &mut Netns, cx: &mut Cx<'_>) {
-    let now = cx.now;
-    unlink(ns, PacketId::default(), &|e| e.expires <= now, cx);
+    while let Some(at) = ns.ct.expects.over(cx.now) {
+        unlink(ns, PacketId::default(), at, cx);
+    }
 }

@@ -45,7 +45,7 @@ fn words(
         (L4::Tcp(tcp), "" | "invalid state" | "SEQ is over upper bound" | "ACK is over upper bound") => {
             let (c, dir) = entry?;
             let measured = c.seqadj.as_deref().map(|all| as_measured(all, dir, tcp));
-            Some(c.tcp?.why(dir, measured.as_ref().unwrap_or(tcp)))
+            Some(c.tcp.as_deref()?.why(dir, measured.as_ref().unwrap_or(tcp)))
         }
         (_, "bad HW ICMP checksum") => Some("bad hw icmp checksum".to_owned()),
         (L4::Icmp(icmp), "outer daddr != inner saddr") => {

@@ -1,12 +1,14 @@
 //! The table: entries by id, and the hash of both their tuples.
 
+use super::due::{DueQueue, Fate};
+use super::expect_table::ExpectTable;
 use super::hash::{TupleHash, hash_conntrack};
 use super::sctp::{SctpState, SctpTrack};
 use super::settings::{CtSettings, Limits};
+use super::slab::Slab;
 use super::tcp::TcpTrack;
 use super::{
-    ConnInfo, CtState, Direction, EventMask, Expect, FtpLines, Helper, SeqAdjusts, Timeouts, Tuple, Zone,
-    status,
+    ConnInfo, CtState, Direction, EventMask, FtpLines, Helper, SeqAdjusts, Timeouts, Tuple, Zone, status,
 };
 use crate::netfilter::nat::BySource;
 use crate::{ConnId, DevId, Instant};
@@ -44,8 +46,10 @@ pub struct Conn {
     pub created: Instant,
     /// When it entered the table.
     pub(crate) began: Instant,
+    /// The second under which the queue of those that end has it.
+    pub(super) queued: u32,
     /// State of TCP.
-    pub tcp: Option<TcpTrack>,
+    pub tcp: Option<Box<TcpTrack>>,
     /// State of SCTP.
     pub sctp: Option<SctpTrack>,
     /// For UDP: when it counts as a stream.
@@ -57,13 +61,13 @@ pub struct Conn {
     /// Who reads its payload.
     pub helper: Option<Helper>,
     /// What the FTP helper remembers.
-    pub(crate) ftp: Option<FtpLines>,
+    pub(crate) ftp: Option<Box<FtpLines>>,
     /// How the sequence numbers of a changed payload are off.
     pub(crate) seqadj: Option<Box<SeqAdjusts>>,
     /// The device whose address MASQUERADE took (`masq_index`).
     pub(crate) masq: Option<DevId>,
     /// What has passed in each direction, if that is counted.
-    pub(crate) counters: Option<[CtCounter; 2]>,
+    pub(crate) counters: Option<Box<[CtCounter; 2]>>,
     /// It remembers when it began.
     pub(crate) stamped: bool,
     /// Nobody is told of its changes: `nf_conntrack_events` was 0 when it was made.
@@ -128,7 +132,7 @@ impl Conn {
 
     /// `nf_ct_acct_update`
     pub(crate) fn account(&mut self, dir: Direction, bytes: usize) {
-        let Some([original, reply]) = &mut self.counters else { return };
+        let Some([original, reply]) = self.counters.as_deref_mut() else { return };
         let counter = if dir == Direction::Original { original } else { reply };
         counter.packets += 1;
         counter.bytes += bytes as u64;
@@ -148,13 +152,13 @@ impl Conn {
             orig: self.orig,
             reply: self.reply,
             status: self.status,
-            tcp: self.tcp,
+            tcp: self.tcp.as_deref().copied(),
             sctp: self.sctp.map(|s| s.state),
             mark: self.mark,
             timeout: self.seconds_left(now),
             helper: self.helper,
             master: self.master_tuple,
-            counters: self.counters,
+            counters: self.counters.as_deref().copied(),
             age: (self.stamped && self.is_confirmed()).then(|| now.since(self.began).as_secs()),
             zone: self.zone,
         }
@@ -219,6 +223,17 @@ pub struct CtStats {
     pub clash_resolve: u64,
 }
 
+/// What conntrack has done so far, for who reckons with what that costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CtWork {
+    /// Look-ups that found their entry: half a chain of the hash, on average.
+    pub hits: u64,
+    /// Look-ups that did not: a whole chain.
+    pub misses: u64,
+    /// Entries made.
+    pub made: u64,
+}
+
 impl CtStats {
     fn plus(self, other: CtStats) -> CtStats {
         CtStats {
@@ -240,13 +255,14 @@ impl CtStats {
 /// Connection tracking of one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
-    slots: Vec<Option<Conn>>,
-    free: Vec<u32>,
+    slab: Slab,
     /// Entries that are not in the table: not yet, or no more. They are freed when no packet can have them any longer.
     loose: Vec<ConnId>,
     /// Entries whose packets are held up on their way; they are not freed.
     pub(crate) held: Vec<ConnId>,
     hash: TupleHash,
+    /// When the entries of the table end.
+    due: DueQueue,
     /// Where NAT looks for flows from the same source.
     pub(crate) by_source: BySource,
     /// How many entries are in the table.
@@ -254,8 +270,8 @@ pub struct Conntrack {
     /// When loose entries were last freed.
     swept: Instant,
     next: u32,
-    /// What helpers have announced, oldest first.
-    pub(crate) expects: Vec<Expect>,
+    /// What helpers have announced.
+    pub(crate) expects: ExpectTable,
     /// `nf_conntrack_helper`: helpers are assigned by port, without a rule.
     pub auto_helper: bool,
     /// Time-outs.
@@ -277,6 +293,7 @@ pub struct Conntrack {
     /// Statistics.
     pub stats: CtStats,
     found: Cell<u64>,
+    work: Cell<CtWork>,
     /// Whose statistics the last two are, and those of the other processors.
     cpu: usize,
     idle: Vec<CtStats>,
@@ -287,7 +304,7 @@ const DYING_LIFE: Duration = Duration::from_secs(1);
 /// The same of an entry that was never in it. Its packet may wait for a neighbour, which ARP asks three times.
 const UNCONFIRMED_LIFE: Duration = Duration::from_secs(5);
 
-/// How many buckets early_drop looks at (`NF_CT_EVICTION_RANGE`).
+/// How many buckets early_drop looks at, in old kernels entries (`NF_CT_EVICTION_RANGE`).
 const EVICTION_RANGE: usize = 8;
 
 impl Conntrack {
@@ -303,29 +320,29 @@ impl Conntrack {
             self.by_source = BySource::default();
             self.listed = 0;
         }
-        self.slots.clear();
-        self.free.clear();
+        self.slab.clear();
+        self.due = DueQueue::default();
         self.loose.clear();
         self.expects.clear();
     }
 
     /// An entry, confirmed or not.
     pub fn get(&self, id: ConnId) -> Option<&Conn> {
-        self.slots.get(id.slot() as usize)?.as_ref().filter(|c| c.id == id)
+        self.slab.get(id.slot()).filter(|c| c.id == id)
     }
 
     pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
-        self.slots.get_mut(id.slot() as usize)?.as_mut().filter(|c| c.id == id)
+        self.slab.get_mut(id.slot()).filter(|c| c.id == id)
     }
 
     /// An entry to change, and how long entries live.
     pub(super) fn get_timed(&mut self, id: ConnId) -> Option<(&mut Conn, &Timeouts)> {
-        let conn = self.slots.get_mut(id.slot() as usize)?.as_mut().filter(|c| c.id == id)?;
+        let conn = self.slab.get_mut(id.slot()).filter(|c| c.id == id)?;
         Some((conn, &self.timeouts))
     }
 
     fn listed(&self) -> impl Iterator<Item = &Conn> {
-        self.slots.iter().flatten().filter(|c| c.is_listed())
+        self.slab.iter().filter(|c| c.is_listed())
     }
 
     /// Entries of the table in the order of their creation. Those that are in it in their reply direction alone do not show
@@ -344,13 +361,18 @@ impl Conntrack {
 
     /// How many hold on to an entry, whoever lists it included: the flows that it announced keep it too.
     pub fn uses(&self, id: ConnId) -> usize {
-        1 + self.slots.iter().flatten().filter(|c| c.is_listed() && c.master == Some(id)).count()
+        1 + self.slab.iter().filter(|c| c.is_listed() && c.master == Some(id)).count()
+    }
+
+    /// How many flows are announced.
+    pub fn expect_count(&self) -> usize {
+        self.expects.len()
     }
 
     /// `conntrack -z`: an entry counts anew.
     pub fn zero(&mut self, id: ConnId) {
         if let Some(c) = self.get_mut(id) {
-            c.counters = c.counters.map(|_| Default::default());
+            c.counters = c.counters.take().map(|_| Box::default());
         }
     }
 
@@ -442,31 +464,35 @@ impl Conntrack {
         zone: Zone,
         under: Option<Direction>,
     ) -> Option<(&Conn, Direction)> {
-        self.hash.with_hash(hash).find_map(|node| {
+        let found = self.hash.with_hash(hash).find_map(|node| {
             let (conn, dir) = self.at(node)?;
             let id = conn.zone.id(dir);
             let same = conn.tuple(dir) == tuple && id == zone.id(dir);
             (same && under.is_none_or(|under| id == zone.id(under))).then_some((conn, dir))
-        })
+        });
+        self.count_work(|work| {
+            work.hits += u64::from(found.is_some());
+            work.misses += u64::from(found.is_none());
+        });
+        found
     }
 
     fn at(&self, node: u32) -> Option<(&Conn, Direction)> {
         let dir = if node & 1 == 0 { Direction::Original } else { Direction::Reply };
-        Some((self.slots.get(node as usize / 2)?.as_ref()?, dir))
+        Some((self.slab.get(node / 2)?, dir))
     }
 
     /// `__nf_conntrack_alloc`: a new entry, not yet in the table.
     pub(crate) fn alloc(&mut self, orig: Tuple, reply: Tuple, zone: Zone, now: Instant) -> ConnId {
         self.sweep(now);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
-        });
+        let slot = self.slab.reserve();
         let id = ConnId::new(self.next, slot);
         self.next = self.next.wrapping_add(1);
+        self.count_work(|work| work.made += 1);
         self.loose.push(id);
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Some(Conn {
+        self.slab.put(
+            slot,
+            Conn {
                 id,
                 orig,
                 reply,
@@ -476,6 +502,7 @@ impl Conntrack {
                 expires: now,
                 created: now,
                 began: now,
+                queued: 0,
                 counters: self.settings.acct.then(Default::default),
                 stamped: self.settings.timestamp,
                 silent: self.settings.events == 0,
@@ -491,8 +518,8 @@ impl Conntrack {
                 zone,
                 events: EventMask::ALL,
                 pending: 0,
-            });
-        }
+            },
+        );
         id
     }
 
@@ -506,9 +533,8 @@ impl Conntrack {
             let life = if c.is_confirmed() { DYING_LIFE } else { UNCONFIRMED_LIFE };
             if now.since(c.created) < life || self.held.contains(&id) {
                 self.loose.push(id);
-            } else if let Some(place) = self.slots.get_mut(id.slot() as usize) {
-                *place = None;
-                self.free.push(id.slot());
+            } else {
+                self.slab.free(id.slot());
             }
         }
     }
@@ -558,10 +584,11 @@ impl Conntrack {
             self.hash.insert(id.slot() * 2, orig);
         }
         self.hash.insert(id.slot() * 2 + 1, reply);
-        if translated && let Some(Some(c)) = self.slots.get(id.slot() as usize) {
+        if translated && let Some(c) = self.slab.get(id.slot()) {
             self.by_source.insert(&c.orig, id);
         }
         self.listed += 1;
+        self.put_in_queue(id, expires);
     }
 
     /// `nf_ct_delete`: takes the entry out of the table. A packet that is still on its way through the box keeps
@@ -590,13 +617,10 @@ impl Conntrack {
     /// has anybody who is not assured gives up all of those. Whoever is over in the buckets on the way goes too, and comes
     /// first in the answer; that makes no room.
     pub(crate) fn early_drop(&self, tuple: &Tuple, now: Instant) -> (Vec<ConnId>, Vec<ConnId>) {
-        let buckets = self.limits.buckets.max(1) as usize;
-        let first = ((u64::from(hash_conntrack(tuple)) * buckets as u64) >> 32) as usize;
         let mut over = Vec::new();
-        for i in 0..EVICTION_RANGE.min(buckets) {
+        for bucket in self.buckets_from(tuple).take(EVICTION_RANGE) {
             let mut victims = Vec::new();
-            for node in self.hash.in_bucket((first + i) % buckets, buckets) {
-                let Some((c, _)) = self.at(node) else { continue };
+            for (c, _) in bucket.into_iter().filter_map(|node| self.at(node)) {
                 if c.expires <= now {
                     over.push(c.id);
                 } else if c.status & status::ASSURED == 0 && !victims.contains(&c.id) {
@@ -610,15 +634,78 @@ impl Conntrack {
         (over, Vec::new())
     }
 
+    /// `early_drop` of old kernels: the oldest in the first bucket that has anybody who is not assured. It looks at buckets until
+    /// it has seen eight entries.
+    pub(crate) fn early_drop_one(&self, tuple: &Tuple) -> Option<ConnId> {
+        let mut seen = 0;
+        for bucket in self.buckets_from(tuple) {
+            seen += bucket.len();
+            let all = bucket.into_iter().filter_map(|node| self.at(node)).map(|(c, _)| c);
+            let victim = all.filter(|c| c.status & status::ASSURED == 0).map(|c| c.id).min();
+            if victim.is_some() || seen >= EVICTION_RANGE {
+                return victim;
+            }
+        }
+        None
+    }
+
+    /// The buckets from that of a tuple on, once round.
+    fn buckets_from(&self, tuple: &Tuple) -> impl Iterator<Item = Vec<u32>> + '_ {
+        let buckets = self.limits.buckets.max(1) as usize;
+        let first = ((u64::from(hash_conntrack(tuple)) * buckets as u64) >> 32) as usize;
+        (0..buckets).map(move |i| self.hash.in_bucket((first + i) % buckets, buckets))
+    }
+
     fn ids(&self, which: &dyn Fn(&Conn) -> bool) -> Vec<ConnId> {
         let mut ids: Vec<ConnId> = self.listed().filter(|c| which(c)).map(|c| c.id).collect();
         ids.sort_unstable();
         ids
     }
 
-    /// Entries whose time has come, oldest first (`gc_worker`).
-    pub(crate) fn expired(&self, now: Instant) -> Vec<ConnId> {
-        self.ids(&|c| c.expires <= now)
+    /// Takes the entries whose time has come until then out of the queue, oldest first (`gc_worker`): they have to go.
+    pub(crate) fn take_expired(&mut self, until: Instant) -> Vec<ConnId> {
+        let slab = &mut self.slab;
+        let mut ids = self.due.take(until, |id, moved| {
+            let Some(c) = slab.get_mut(id.slot()).filter(|c| c.id == id && c.is_listed()) else {
+                return Fate::Gone;
+            };
+            if let Some(second) = moved {
+                c.queued = second;
+            }
+            Fate::Ends(c.expires)
+        });
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    fn put_in_queue(&mut self, id: ConnId, ends: Instant) {
+        let second = self.due.add(id, ends);
+        if let Some(c) = self.get_mut(id) {
+            c.queued = second;
+        }
+    }
+
+    /// An entry has another time-out: one that ends earlier is put forward in the queue.
+    #[inline]
+    pub(crate) fn mod_timer(&mut self, id: ConnId) {
+        if let Some(c) = self.get(id)
+            && c.is_listed()
+            && c.expires.0 / 1_000_000 < u64::from(c.queued)
+        {
+            self.put_in_queue(id, c.expires);
+        }
+    }
+
+    fn count_work(&self, add: impl FnOnce(&mut CtWork)) {
+        let mut work = self.work.get();
+        add(&mut work);
+        self.work.set(work);
+    }
+
+    /// What has been done so far.
+    pub fn work(&self) -> CtWork {
+        self.work.get()
     }
 
     /// The entry that has this tuple but is over, so that nobody finds it.

@@ -212,7 +212,7 @@ pub(super) fn choose(
     }
     let (id, name) = (service.id, service.spec.scheduler.name());
     cx.emit(packet, || What::Ipvs { ctx: ctx.clone(), step: IpvsStep::NoServer(id) });
-    ns.net_warn(packet, no_destination(id, name), cx);
+    ns.net_warn(packet, format_args!("{}", no_destination(id, name)), cx);
     None
 }
 

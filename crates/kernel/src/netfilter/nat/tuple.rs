@@ -162,7 +162,7 @@ fn holder(ns: &Netns, t: &Tuple, conn: ConnId, cx: &Cx<'_>) -> Option<ConnId> {
 /// numbers are ahead of its own, so that no segment of the old one fits the new one.
 fn makes_room(ns: &Netns, holder: ConnId, conn: ConnId) -> bool {
     let (Some(old), Some(new)) = (ns.ct.get(holder), ns.ct.get(conn)) else { return false };
-    let (Some(old_tcp), Some(new_tcp)) = (old.tcp, new.tcp) else { return false };
+    let (Some(old_tcp), Some(new_tcp)) = (old.tcp.as_deref(), new.tcp.as_deref()) else { return false };
     let over = matches!(old_tcp.state, TcpState::TimeWait | TcpState::Close | TcpState::SynSent2);
     let ahead = new_tcp.seen[0].end.wrapping_sub(old_tcp.seen[0].end);
     over && old.status & status::SRC_NAT != 0 && (1..1 << 31).contains(&ahead)

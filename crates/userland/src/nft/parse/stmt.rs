@@ -173,9 +173,14 @@ impl Parser<'_> {
                     rule.wanted = Some(MapData::Values(vec![DataType::Mark]));
                     Stmt::CtSet(CtKey::Mark, self.set_value(DataType::Mark, rule)?)
                 }
+                Expr::Meta(MetaKey::Nftrace) => {
+                    let dtype = DataType::Integer(1);
+                    Stmt::MetaSet(MetaKey::Nftrace, Expr::Value(self.value(dtype)?, dtype))
+                }
                 _ => {
                     let message = "setting this is not modelled";
-                    return Err(self.wrong(from, message, "expected meta mark set or ct mark set"));
+                    let help = "expected meta mark set, meta nftrace set or ct mark set";
+                    return Err(self.wrong(from, message, help));
                 }
             };
             rule.wanted = None;
@@ -415,9 +420,7 @@ const NOT_MODELLED: &[&str] = &[
     "iifgroup",
     "oifgroup",
     "cgroup",
-    "nftrace",
     "rtclassid",
-    "pkttype",
 ];
 
 /// A question as nft lists it: `X & BITS != 0` asks for bits, an address under a mask is a prefix.

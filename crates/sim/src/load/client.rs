@@ -1,0 +1,173 @@
+//! The pool of clients: each asks for a file, acknowledges its blocks, and asks for the next one.
+
+use super::server::{BLOCK, header, op};
+use super::{Endpoint, LoadSpec};
+use crate::world::World;
+use kernel::socket::Datagram;
+use kernel::{NetnsId, SocketId};
+use litemap::LiteMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::Ipv4Addr;
+
+/// The first requests are spread over so much time.
+const BEGIN_NS: u64 = 1_000_000_000;
+
+/// One client.
+#[derive(Clone, Debug, Default)]
+struct Client {
+    socket: Option<SocketId>,
+    /// Who sends the file.
+    peer: Option<Endpoint>,
+    /// The last block that came, from 1; 0 while it waits for the first.
+    block: u16,
+    /// When it sends its last message again.
+    again: u64,
+    /// When it gives up.
+    until: u64,
+}
+
+/// All of them.
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
+    host: NetnsId,
+    sources: Vec<Ipv4Addr>,
+    ports: (u16, u16),
+    target: Endpoint,
+    again: u64,
+    patience: u64,
+    clients: Vec<Client>,
+    sockets: LiteMap<SocketId, u32>,
+    timers: BinaryHeap<Reverse<(u64, u32)>>,
+    /// How many files were asked for: the source of the next request follows from that.
+    pub offered: u64,
+    /// Files that came.
+    pub done: u64,
+    /// Files that were given up.
+    pub failed: u64,
+    /// Packets sent.
+    pub sent: u64,
+    request: Vec<u8>,
+}
+
+impl Clients {
+    pub(super) fn new(spec: &LoadSpec, host: NetnsId) -> Clients {
+        let ns = |d: std::time::Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+        let count = spec.clients.max(1);
+        Clients {
+            host,
+            sources: spec.sources.clone(),
+            ports: spec.ports,
+            target: spec.target,
+            again: ns(spec.again),
+            patience: ns(spec.patience),
+            clients: vec![Client::default(); count as usize],
+            sockets: LiteMap::new(),
+            timers: (0..count).map(|c| Reverse((u64::from(c) * BEGIN_NS / u64::from(count), c))).collect(),
+            offered: 0,
+            done: 0,
+            failed: 0,
+            sent: 0,
+            request: [&op::RRQ.to_be_bytes(), format!("f-{}\0octet\0", spec.file).as_bytes()].concat(),
+        }
+    }
+
+    /// When a client may have something to do.
+    pub(super) fn timer(&self) -> Option<u64> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// A timer fires: it was early if an answer has come since it was set.
+    pub(super) fn fire(&mut self, world: &mut World, at: u64) {
+        let Some(Reverse((_, c))) = self.timers.pop() else { return };
+        let Some(client) = self.clients.get(c as usize) else { return };
+        match client.socket {
+            None => self.ask(c, world, at),
+            Some(_) if at >= client.until => {
+                self.failed += 1;
+                self.close(c, world);
+                self.ask(c, world, at);
+            }
+            Some(_) if at >= client.again => {
+                let block = client.block;
+                self.send(c, block, world, at);
+            }
+            Some(_) => {}
+        }
+        if let Some(client) = self.clients.get(c as usize) {
+            self.timers.push(Reverse((client.again.min(client.until), c)));
+        }
+    }
+
+    /// Asks for a file, from a new socket.
+    fn ask(&mut self, c: u32, world: &mut World, at: u64) {
+        let (first, last) = self.ports;
+        let size = u64::from(last.saturating_sub(first)) + 1;
+        let sources = self.sources.len().max(1) as u64;
+        // One address after the other, then the next port.
+        let source = self.sources.get((self.offered % sources) as usize).copied();
+        let port = first + (self.offered / sources % size) as u16;
+        self.offered += 1;
+        let from = (source.unwrap_or(Ipv4Addr::UNSPECIFIED), port);
+        let made = world.visit(self.host, |ns, cx| ns.udp_bind(from, cx));
+        let Some(client) = self.clients.get_mut(c as usize) else { return };
+        *client = Client { until: at + self.patience, ..Client::default() };
+        if let Some(Ok(socket)) = made {
+            client.socket = Some(socket);
+            self.sockets.insert(socket, c);
+        }
+        self.send(c, 0, world, at);
+    }
+
+    /// Asks, or acknowledges a block.
+    fn send(&mut self, c: u32, block: u16, world: &mut World, at: u64) {
+        let Some(client) = self.clients.get_mut(c as usize) else { return };
+        client.again = at + self.again;
+        let Some(socket) = client.socket else { return };
+        let (to, payload) = match client.peer {
+            Some(peer) if block > 0 => {
+                let ([a, b], [c, d]) = (op::ACK.to_be_bytes(), block.to_be_bytes());
+                (peer, vec![a, b, c, d])
+            }
+            _ => (self.target, self.request.clone()),
+        };
+        let _ = world.visit(self.host, |ns, cx| ns.udp_send(socket, Some(to), None, payload, cx));
+        self.sent += 1;
+    }
+
+    /// A socket has news.
+    pub(super) fn news(&mut self, socket: SocketId, world: &mut World, at: u64) {
+        let Some(&c) = self.sockets.get(&socket) else { return };
+        if let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) {
+            self.data(c, &d, world, at);
+        }
+    }
+
+    fn data(&mut self, c: u32, d: &Datagram, world: &mut World, at: u64) {
+        let Some(client) = self.clients.get_mut(c as usize) else { return };
+        let Some((op::DATA, block)) = header(&d.payload) else { return };
+        // Who answers first sends the file; the others are told nothing.
+        if *client.peer.get_or_insert(d.from) != d.from {
+            return;
+        }
+        if block == client.block + 1 {
+            client.block = block;
+            client.until = at + self.patience;
+        } else if block != client.block {
+            return;
+        }
+        self.send(c, block, world, at);
+        if d.payload.len() < 4 + BLOCK {
+            self.done += 1;
+            self.close(c, world);
+            self.ask(c, world, at);
+        }
+    }
+
+    fn close(&mut self, c: u32, world: &mut World) {
+        if let Some(socket) = self.clients.get_mut(c as usize).and_then(|client| client.socket.take()) {
+            self.sockets.remove(&socket);
+            world.visit(self.host, |ns, _| ns.close(socket));
+        }
+    }
+}

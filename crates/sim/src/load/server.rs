@@ -1,0 +1,245 @@
+//! A TFTP server (RFC 1350) of one process: it reads one datagram, answers it, and turns to the next.
+
+use super::{Endpoint, instant};
+use crate::world::World;
+use kernel::socket::Errno;
+use kernel::{Chance, NetnsId, SocketId};
+use litemap::LiteMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// Bytes of a block; a shorter one is the last.
+pub(super) const BLOCK: usize = 512;
+/// A block is sent again after this time, then after twice that, and so on.
+const AGAIN_NS: u64 = 1_000_000_000;
+/// How often. Then the transfer is given up.
+const TIMES: u32 = 5;
+/// The ports from which an unbound socket takes one (`ip_local_port_range`).
+const PORTS: std::ops::RangeInclusive<u16> = 32768..=60999;
+/// Which of the generator's sequences is used; any constant does.
+const STREAM: u64 = 0x5851_f42d_4c95_7f2d;
+
+/// Opcodes.
+pub(super) mod op {
+    pub const RRQ: u16 = 1;
+    pub const DATA: u16 = 3;
+    pub const ACK: u16 = 4;
+}
+
+/// Opcode and block number.
+pub(super) fn header(payload: &[u8]) -> Option<(u16, u16)> {
+    match payload {
+        [a, b, c, d, ..] => Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]))),
+        _ => None,
+    }
+}
+
+/// A file on its way.
+#[derive(Clone, Debug)]
+struct Transfer {
+    port: u16,
+    /// The block that waits for its acknowledgement, from 1.
+    block: u16,
+    /// When it is sent again.
+    again: u64,
+    /// How often it has been.
+    times: u32,
+}
+
+/// Why a socket is looked at.
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    News(SocketId),
+    Again(SocketId),
+}
+
+/// A server.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub host: NetnsId,
+    bind: Endpoint,
+    file: usize,
+    /// Packets that it has sent.
+    pub sent: u64,
+    socket: SocketId,
+    transfers: LiteMap<SocketId, Transfer>,
+    jobs: VecDeque<(u64, Job)>,
+    timers: BinaryHeap<Reverse<(u64, SocketId)>>,
+    free: u64,
+    used: PortSet,
+    chance: Chance,
+    content: Vec<u8>,
+}
+
+/// Ports that are in use.
+#[derive(Clone, Debug)]
+struct PortSet(Vec<u64>);
+
+impl PortSet {
+    fn get(&self, port: u16) -> bool {
+        self.0.get(usize::from(port) / 64).is_some_and(|word| word >> (port % 64) & 1 == 1)
+    }
+
+    fn set(&mut self, port: u16, used: bool) {
+        if let Some(word) = self.0.get_mut(usize::from(port) / 64) {
+            *word = *word & !(1 << (port % 64)) | u64::from(used) << (port % 64);
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn new(host: NetnsId, bind: Endpoint, file: usize, seed: u64) -> Server {
+        Server {
+            host,
+            bind,
+            file,
+            sent: 0,
+            socket: SocketId::default(),
+            transfers: LiteMap::new(),
+            jobs: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            free: 0,
+            used: PortSet(vec![0; 1024]),
+            chance: Chance::new(seed, STREAM),
+            content: (0..BLOCK).map(|i| (i & 0xff) as u8).collect(),
+        }
+    }
+
+    pub(super) fn begin(&mut self, world: &mut World) -> Result<(), Errno> {
+        let bind = self.bind;
+        let socket = world.visit(self.host, |ns, cx| ns.udp_bind(bind, cx)).unwrap_or(Err(Errno::EINVAL))?;
+        self.socket = socket;
+        Ok(())
+    }
+
+    /// When it turns to what waits for it.
+    pub(super) fn ready(&self) -> Option<u64> {
+        self.jobs.front().map(|(at, _)| self.free.max(*at))
+    }
+
+    pub(super) fn free_at(&mut self, at: u64) {
+        self.free = self.free.max(at);
+    }
+
+    /// When a block may have waited long enough.
+    pub(super) fn timer(&self) -> Option<u64> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// A socket has news from then on.
+    pub(super) fn news(&mut self, socket: SocketId, at: u64) {
+        self.jobs.push_back((at, Job::News(socket)));
+    }
+
+    /// A timer fires.
+    pub(super) fn fire(&mut self, at: u64) {
+        let Some(Reverse((_, socket))) = self.timers.pop() else { return };
+        match self.transfers.get(&socket) {
+            Some(t) if t.again > at => self.timers.push(Reverse((t.again, socket))),
+            Some(_) => self.jobs.push_back((at, Job::Again(socket))),
+            None => {}
+        }
+    }
+
+    /// Does what is next. False if there was nothing to do.
+    pub(super) fn turn(&mut self, world: &mut World, at: u64) -> bool {
+        let Some((_, job)) = self.jobs.pop_front() else { return false };
+        world.set_now(instant(at));
+        match job {
+            Job::Again(socket) => self.again(socket, world, at),
+            Job::News(socket) if socket == self.socket => self.request(world, at),
+            Job::News(socket) => self.progress(socket, world, at),
+        }
+    }
+
+    fn request(&mut self, world: &mut World, at: u64) -> bool {
+        let socket = self.socket;
+        let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) else { return false };
+        if !matches!(header(&d.payload), Some((op::RRQ, _))) {
+            return true;
+        }
+        let Some(port) = self.port() else { return true };
+        let made = world.visit(self.host, |ns, cx| {
+            let socket = ns.udp_bind((self.bind.0, port), cx)?;
+            ns.udp_options(socket, true, None);
+            ns.udp_connect(socket, d.from)?;
+            Ok::<_, Errno>(socket)
+        });
+        let Some(Ok(socket)) = made else { return true };
+        self.used.set(port, true);
+        let again = at + AGAIN_NS;
+        self.transfers.insert(socket, Transfer { port, block: 1, again, times: 0 });
+        self.timers.push(Reverse((again, socket)));
+        self.send(socket, 1, world);
+        true
+    }
+
+    /// A port that no transfer has, by chance (`udp_lib_get_port`).
+    fn port(&mut self) -> Option<u16> {
+        let count = u32::from(PORTS.end() - PORTS.start()) + 1;
+        let first = (u64::from(self.chance.next_u32()) * u64::from(count) >> 32) as u32;
+        let ports = (0..count).map(|i| PORTS.start() + ((first + i) % count) as u16);
+        ports.into_iter().find(|p| !self.used.get(*p))
+    }
+
+    fn send(&mut self, socket: SocketId, block: u16, world: &mut World) {
+        let rest = self.file.saturating_sub(usize::from(block.saturating_sub(1)) * BLOCK);
+        let mut payload = Vec::with_capacity(4 + BLOCK);
+        payload.extend_from_slice(&op::DATA.to_be_bytes());
+        payload.extend_from_slice(&block.to_be_bytes());
+        payload.extend_from_slice(self.content.get(..rest.min(BLOCK)).unwrap_or_default());
+        // What a full table says (EPERM) changes nothing: the block goes again.
+        let _ = world.visit(self.host, |ns, cx| ns.udp_send(socket, None, None, payload, cx));
+        self.sent += 1;
+    }
+
+    fn progress(&mut self, socket: SocketId, world: &mut World, at: u64) -> bool {
+        let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) else {
+            let error = world.visit(self.host, |ns, _| ns.take_error(socket)).flatten();
+            if error.is_some() {
+                self.end(socket, world);
+            }
+            return error.is_some();
+        };
+        let Some(t) = self.transfers.get_mut(&socket) else { return true };
+        if header(&d.payload) != Some((op::ACK, t.block)) {
+            return true;
+        }
+        if usize::from(t.block) * BLOCK > self.file {
+            self.end(socket, world);
+            return true;
+        }
+        t.block += 1;
+        t.again = at + AGAIN_NS;
+        t.times = 0;
+        let block = t.block;
+        self.send(socket, block, world);
+        true
+    }
+
+    fn again(&mut self, socket: SocketId, world: &mut World, at: u64) -> bool {
+        let Some(t) = self.transfers.get_mut(&socket) else { return false };
+        if t.again > at {
+            // Its acknowledgement came while this waited.
+            self.timers.push(Reverse((t.again, socket)));
+            return false;
+        }
+        t.times += 1;
+        if t.times >= TIMES {
+            self.end(socket, world);
+            return true;
+        }
+        t.again = at + (AGAIN_NS << t.times);
+        let (again, block) = (t.again, t.block);
+        self.timers.push(Reverse((again, socket)));
+        self.send(socket, block, world);
+        true
+    }
+
+    fn end(&mut self, socket: SocketId, world: &mut World) {
+        if let Some(t) = self.transfers.remove(&socket) {
+            self.used.set(t.port, false);
+        }
+        world.visit(self.host, |ns, _| ns.close(socket));
+    }
+}
