@@ -47,8 +47,11 @@ fn since_5_6_both_are_answered_at_once() {
     }
 }
 
-/// Every order of the queries: how many answers, and which counters.
-fn every(scenario: &Value) -> Vec<(Vec<usize>, Vec<(&'static str, u64)>)> {
+/// How many answers each client had, and which counters moved.
+type End = (Vec<usize>, Vec<(&'static str, u64)>);
+
+/// What every order of the queries comes to.
+fn every(scenario: &Value) -> Vec<End> {
     let explored = nflab::race::explore(scenario).unwrap();
     let mut all: Vec<_> = explored.into_iter().map(|e| (e.outcome.answers, e.outcome.counters)).collect();
     all.sort();

@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod cost;
 mod dns;
 mod invalid;
+mod ipvs;
+mod local;
 mod martians;
 mod mtu;
 mod node_local;

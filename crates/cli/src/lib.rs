@@ -2,6 +2,7 @@
 
 mod cases;
 pub mod cluster;
+pub mod cost;
 pub mod flows;
 pub mod kernels;
 pub mod load;

@@ -128,6 +128,15 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         node: Option<String>,
     },
+    /// Count what packets cost in each of kube-proxy's modes as Services grow: rules that are looked at, and lookups.
+    Cost {
+        /// How many Services; several numbers with commas between them.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1000])]
+        services: Vec<usize>,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
         /// Print JSON instead of text.
@@ -236,6 +245,10 @@ fn run(command: Command) -> Result<ExitCode, String> {
                 false => explained.text(all),
             };
             print(&text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Cost { services, json } => {
+            print(&nflab::cost::run(&services, json)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Kernels { json } => kernels(json),
@@ -412,7 +425,7 @@ fn find_lab(name: &str) -> Result<Lab, String> {
     }
     let known: Vec<String> =
         workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME.to_owned()]).collect();
-    Err(format!("there is no lab {name:?} and no such file; the labs are: {}", known.join(", ")))
+    Err(format!("there is no lab {name:?}; these are: {}; nor is there such a file", known.join(", ")))
 }
 
 /// The positions that `--set` gives.
@@ -460,6 +473,7 @@ struct LabJson<'a> {
     lab: &'a str,
     switches: &'a Setting,
     stimuli: Vec<StimulusJson<'a>>,
+    outputs: Vec<OutputJson<'a>>,
     claims: Vec<ClaimJson<'a>>,
     goals: Vec<GoalJson<'a>>,
     kernels: Vec<KernelJson>,
@@ -469,12 +483,11 @@ struct LabJson<'a> {
 struct StimulusJson<'a> {
     name: &'a str,
     outcome: &'a str,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    command: Option<CommandJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct CommandJson<'a> {
+struct OutputJson<'a> {
+    stimulus: usize,
     command: &'a str,
     status: i32,
     stdout: &'a [String],
@@ -495,14 +508,11 @@ struct GoalJson<'a> {
     reached: bool,
 }
 
-fn stimulus_json(s: &StimulusResult) -> StimulusJson<'_> {
-    let command = s.command.as_ref().map(|(line, output)| CommandJson {
-        command: line,
-        status: output.status,
-        stdout: &output.stdout,
-        stderr: &output.stderr,
-    });
-    StimulusJson { name: &s.name, outcome: &s.outcome, command }
+/// What the command of a stimulus printed; stimuli are counted from 0.
+fn output_json((stimulus, s): (usize, &StimulusResult)) -> Option<OutputJson<'_>> {
+    let (command, output) = s.command.as_ref()?;
+    let (status, stdout, stderr) = (output.status, &output.stdout[..], &output.stderr[..]);
+    Some(OutputJson { stimulus, command, status, stdout, stderr })
 }
 
 fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
@@ -510,7 +520,8 @@ fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
     let object = LabJson {
         lab,
         switches: &run.setting,
-        stimuli: run.stimuli.iter().map(stimulus_json).collect(),
+        stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
+        outputs: run.stimuli.iter().enumerate().filter_map(output_json).collect(),
         claims: run
             .claims
             .iter()

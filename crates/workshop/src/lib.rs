@@ -2,7 +2,8 @@
 //!
 //! A lab is data and a few predicates over the event log. No crate below this one knows any of its names.
 
-pub mod dns;
+pub mod coredns;
+pub mod cost;
 pub mod fact;
 pub mod kube;
 mod lab;

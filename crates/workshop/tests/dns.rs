@@ -4,7 +4,7 @@
 
 use cluster::corefile::Corefile;
 use packet::{Dns, DnsData, DnsName, dns_type, rcode};
-use workshop::dns::{coredns, kubernetes, resolv_conf};
+use workshop::coredns::blocks;
 
 const OBJECTS: &str = "\
 apiVersion: v1
@@ -32,11 +32,16 @@ endpoints:
 ports: [{name: sql, port: 5432}]
 ";
 
+fn corefile(plugin: &str) -> Corefile {
+    let kubernetes = "kubernetes cluster.local in-addr.arpa {\n pods insecure\n ttl 30\n }";
+    Corefile::read(&format!(".:53 {{\n errors\n {kubernetes}\n {plugin}\n}}\n")).unwrap()
+}
+
 fn ask(name: &str, kind: u16) -> Vec<DnsData> {
     let objects = workshop::kube::objects(OBJECTS).unwrap();
-    let zones = vec!["cluster.local".to_owned(), "in-addr.arpa".to_owned()];
-    let answer =
-        kubernetes(&objects, zones, 30).answer(&Dns::query(1, DnsName::new(name).unwrap(), kind)).unwrap();
+    let blocks = blocks(&corefile("loop"), 53, &objects, "").unwrap();
+    let query = Dns::query(1, DnsName::new(name).unwrap(), kind);
+    let answer = blocks[0].tables.iter().find_map(|t| t.answer(&query)).unwrap();
     assert!(answer.rcode == rcode::NOERROR || answer.answers.is_empty());
     answer.answers.into_iter().map(|r| r.data).collect()
 }
@@ -76,21 +81,11 @@ fn addresses_have_names() {
 fn a_corefile_is_obeyed_and_what_is_not_modelled_is_named() {
     let objects = workshop::kube::objects(OBJECTS).unwrap();
     let with = |plugin: &str| {
-        let text = format!(
-            ".:53 {{\n errors\n kubernetes cluster.local in-addr.arpa {{\n pods insecure\n ttl 30\n }}\n {plugin}\n}}\n"
-        );
-        coredns(&Corefile::read(&text).unwrap(), &objects, "nameserver 9.9.9.9\n").map(|s| format!("{s:?}"))
+        blocks(&corefile(plugin), 53, &objects, "nameserver 9.9.9.9\n").map(|b| format!("{b:?}"))
     };
     assert!(with("forward . /etc/resolv.conf").unwrap().contains("9.9.9.9"));
     assert!(with("forward . 169.254.169.254").unwrap().contains("169.254.169.254"));
     assert!(with("health\n ready\n prometheus :9153\n loop\n reload\n loadbalance\n cache 30").is_ok());
-    assert!(with("rewrite name a b").unwrap_err().contains("\"rewrite\""));
-    assert!(with("forward . tls://9.9.9.9").unwrap_err().contains("not modelled"));
-}
-
-#[test]
-fn a_pods_file_is_that_of_kubelet() {
-    let text = resolv_conf("default", "cluster.local", [10, 96, 0, 10].into(), &["c.project.internal"]);
-    let first = "search default.svc.cluster.local svc.cluster.local cluster.local c.project.internal";
-    assert_eq!(text.lines().next(), Some(first));
+    assert!(with("rewrite name a b").unwrap_err().contains("rewrite"));
+    assert!(with("forward . tls://9.9.9.9").is_err());
 }

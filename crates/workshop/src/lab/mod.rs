@@ -19,6 +19,8 @@ use cluster::yaml::Yaml;
 use kernel::netfilter::Hold;
 use litemap::LiteMap;
 use sim::ServerSpec;
+use sim::programs::dns_server::Table;
+use std::net::Ipv4Addr;
 
 /// The position of every switch of a lab: name and value.
 pub type Setting = LiteMap<String, String>;
@@ -84,7 +86,35 @@ pub struct App {
     /// The positions of the switches in which they run.
     pub when: When,
     /// The program.
-    pub server: ServerSpec,
+    pub server: Listens,
+}
+
+/// A program that listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listens {
+    /// One of the engine's own.
+    Server(ServerSpec),
+    /// A web server, with pages of so many bytes besides its first.
+    Http {
+        /// Address and port.
+        bind: (Ipv4Addr, u16),
+        /// Path and size of further pages.
+        pages: Vec<(String, usize)>,
+    },
+    /// A DNS server with records of a zone.
+    Dns {
+        /// Address and port.
+        bind: (Ipv4Addr, u16),
+        /// What it knows.
+        table: Table,
+    },
+    /// CoreDNS; its Corefile is that of the ConfigMap of this namespace and name.
+    CoreDns {
+        /// Port.
+        port: u16,
+        /// Namespace and name of the ConfigMap.
+        config: (String, String),
+    },
 }
 
 /// Something that is done in the lab.

@@ -2,7 +2,9 @@
 
 use super::effect::{Effect, file_of};
 use super::world::{WorldSpec, objects};
-use super::{Act, App, Beat, Claim, Command, Goal, Lab, Moment, Position, Step, Switch, When, split};
+use super::{
+    Act, App, Beat, Claim, Command, Goal, Lab, Listens, Moment, Position, Step, Switch, When, split,
+};
 use crate::fact::{Fact, Names};
 use crate::kube::{LAN, Mode, Outside, profile};
 use cluster::Read;
@@ -14,6 +16,7 @@ use kernel::Era;
 use kernel::netfilter::{Hold, PacketFilter, Stop};
 use packet::Protocol;
 use sim::operator::PROGRAMS;
+use sim::programs::dns_server::Table;
 use sim::{ServerMode, ServerSpec};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -458,11 +461,13 @@ fn hold(at: &Yaml) -> Read<(Hold, Option<Vec<usize>>)> {
 }
 
 fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
-    const APPS: [(&str, &[&str]); 4] = [
-        ("http", &["port"]),
+    const APPS: [(&str, &[&str]); 6] = [
+        ("http", &["port", "pages"]),
         ("echo", &["port", "protocol"]),
         ("sink", &["port", "protocol"]),
         ("tftp", &["port", "dataPort", "retransmit"]),
+        ("dns", &["port", "zone", "records"]),
+        ("coredns", &["port", "config"]),
     ];
     let any = Fields::any(v)?;
     let kind = any.need("app")?;
@@ -472,33 +477,45 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
     };
     let known: Vec<&str> = ["on", "app", "when", "address"].iter().chain(*more).copied().collect();
     let f = Fields::strict(v, &known)?;
-    let port_of = |key| -> Read<Option<u16>> { f.port(key, 1) };
-    let tcp = match *name {
-        "http" => true,
-        "tftp" => false,
-        _ => f.word("protocol", &[("tcp", true), ("udp", false)])?.unwrap_or(true),
-    };
-    let mode = match *name {
-        "http" => ServerMode::Http,
-        "echo" => ServerMode::Echo,
-        "sink" => ServerMode::Sink,
-        _ => ServerMode::Tftp {
-            data: (Ipv4Addr::UNSPECIFIED, port_of("dataPort")?.unwrap_or(32_768)),
-            retransmit_ms: f.get("retransmit").map(duration).transpose()?.unwrap_or(1000),
-        },
-    };
-    let port = match (port_of("port")?, *name) {
+    let port = match (f.port("port", 1)?, *name) {
         (Some(port), _) => port,
         (None, "http") => 80,
         (None, "tftp") => 69,
+        (None, "dns" | "coredns") => 53,
         _ => number(f.need("port")?, 1, 65_535).map(|n| u16::try_from(n).unwrap_or_default())?,
     };
-    let address = f.get("address").map(ipv4).transpose()?.unwrap_or(Ipv4Addr::UNSPECIFIED);
-    Ok(App {
-        on: some_boxes(f.need("on")?, boxes)?,
-        when: when(&f, switches)?,
-        server: ServerSpec { tcp, bind: (address, port), mode, closes: false },
-    })
+    let bind = (f.get("address").map(ipv4).transpose()?.unwrap_or(Ipv4Addr::UNSPECIFIED), port);
+    let tcp = f.word("protocol", &[("tcp", true), ("udp", false)])?.unwrap_or(true);
+    let server = |tcp, mode| Listens::Server(ServerSpec { tcp, bind, mode, closes: false });
+    let server = match *name {
+        "http" => Listens::Http { bind, pages: each(f.list("pages")?, page)? },
+        "echo" => server(tcp, ServerMode::Echo),
+        "sink" => server(tcp, ServerMode::Sink),
+        "tftp" => {
+            let data = (Ipv4Addr::UNSPECIFIED, f.port("dataPort", 1)?.unwrap_or(32_768));
+            let retransmit_ms = f.get("retransmit").map(duration).transpose()?.unwrap_or(1000);
+            server(false, ServerMode::Tftp { data, retransmit_ms })
+        }
+        "dns" => {
+            let at = f.need("records")?;
+            let zone = f.text("zone")?.unwrap_or_default();
+            let table = Table::parse(zone, 300, text(at)?).map_err(|e| at.blame(e))?;
+            Listens::Dns { bind, table }
+        }
+        _ => {
+            let config = f.text("config")?.unwrap_or("kube-system/coredns");
+            let config = config.split_once('/').unwrap_or(("kube-system", config));
+            Listens::CoreDns { port, config: (config.0.to_owned(), config.1.to_owned()) }
+        }
+    };
+    Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })
+}
+
+/// A page of a web server: its path and how many bytes it has.
+fn page(v: &Yaml) -> Read<(String, usize)> {
+    let f = Fields::strict(v, &["path", "bytes"])?;
+    let bytes = number(f.need("bytes")?, 0, 10_000_000)?;
+    Ok((need_text(&f, "path")?, usize::try_from(bytes).unwrap_or_default()))
 }
 
 fn moments(lab: &Fields<'_>, names: &Names<'_>) -> Read<Vec<Moment>> {

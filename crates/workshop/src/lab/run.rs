@@ -2,13 +2,19 @@
 
 use super::effect::{Effect, file_of};
 use super::live::Live;
-use super::{Act, Command, Lab, LabError, Setting};
+use super::{Act, Command, Lab, LabError, Listens, Setting};
+use crate::coredns;
 use crate::fact::Judge;
 use crate::query::outcome_text;
+use cluster::Objects;
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
-use sim::programs::{collect, shell, start};
+use sim::programs::dns_server::{DnsServer, ServerBlock};
+use sim::programs::http_server::HttpServer;
+use sim::programs::{Daemon, collect, shell, start};
 use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 /// A claim, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +142,39 @@ impl Lab {
         Ok(scenario)
     }
 
+    /// A program that runs on a box from the start. `Err` says what of its configuration is wrong.
+    fn start(&self, app: &Listens, host: &mut HostSpec, objects: &Objects) -> Result<(), String> {
+        match app {
+            Listens::Server(server) => host.servers.push(server.clone()),
+            Listens::Http { bind, pages } => {
+                let mut server = HttpServer::nginx(*bind);
+                if let Some(first) = server.pages.first_mut() {
+                    first.body = "hello from {host}, you are {client}\n".to_owned();
+                    first.content_type = "text/plain".to_owned();
+                }
+                let server = pages.iter().fold(server, |s, (path, bytes)| s.with_bytes(path, *bytes));
+                host.daemons.push(Daemon::new(server));
+            }
+            Listens::Dns { bind, table } => {
+                let tables = vec![Rc::new(table.clone())];
+                let block = ServerBlock { zones: vec![String::new()], tables, ..ServerBlock::default() };
+                host.daemons.push(Daemon::new(DnsServer::new(*bind, vec![block])));
+            }
+            Listens::CoreDns { port, config } => {
+                let corefile = objects.config_maps.get(config).and_then(|m| m.corefile.as_ref());
+                let corefile = corefile.ok_or_else(|| {
+                    format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1)
+                })?;
+                let file = host.files.iter().find(|(path, _)| path == "/etc/resolv.conf");
+                let resolv_conf = file.map_or("", |(_, text)| text);
+                let blocks = coredns::blocks(corefile, *port, objects, resolv_conf)?;
+                let server = DnsServer::new((Ipv4Addr::UNSPECIFIED, *port), blocks);
+                host.daemons.push(Daemon::new(server));
+            }
+        }
+        Ok(())
+    }
+
     /// The boxes in a setting. `Err` says which of the lab's texts is wrong.
     fn make(&self, setting: &Setting) -> Result<Made, String> {
         let (files, mut documents): (Vec<Yaml>, Vec<Yaml>) =
@@ -161,12 +200,14 @@ impl Lab {
         }
         let kube = spec.kube(&documents)?;
         let mut boxes = kube.boxes()?;
-        for app in self.apps.iter().filter(|a| a.when.met(setting)) {
-            app.on.iter().for_each(|name| boxes.serve(name, app.server.clone()));
-        }
         for (name, path, text) in &self.files {
             let host = boxes.hosts.iter_mut().find(|h| h.name == *name);
             host.into_iter().for_each(|h| h.files.push((path.clone(), text.clone())));
+        }
+        for app in self.apps.iter().filter(|a| a.when.met(setting)) {
+            for host in boxes.hosts.iter_mut().filter(|h| app.on.contains(&h.name)) {
+                self.start(&app.server, host, &kube.objects)?;
+            }
         }
         on_boxes.into_iter().for_each(|c| set_up(&mut boxes.hosts, c));
         let live = Live::new(spec, documents, files, kube, shell)?;
