@@ -312,9 +312,9 @@ enum JobKind {
 }
 
 /// What a command that watches has seen from an event on.
-type Watch = fn(&World, NetnsId, EventId, &[String]) -> CommandOutput;
+type Watch = fn(&mut World, NetnsId, EventId, &[String]) -> CommandOutput;
 
-fn tcpdump(world: &World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
+fn tcpdump(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
     crate::view::tcpdump(world, host, from, argv).map_or_else(|refused| refused, |seen| seen.output)
 }
 
@@ -342,11 +342,14 @@ pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, S
             }
             JobKind::Watch(end_of(world.log()), tcpdump, dev)
         }
+        None if inner.first().is_some_and(|p| p == "conntrack") => {
+            JobKind::Watch(end_of(world.log()), operator::conntrack_since, None)
+        }
         None => {
             let name = inner.first().map_or("", String::as_str);
             let known: Vec<&str> = PROGRAMS.iter().map(|(n, _)| *n).collect();
             return Err(format!(
-                "{name:?} does not run in the background; these do: {}, tcpdump",
+                "{name:?} does not run in the background; these do: {}, conntrack, tcpdump",
                 known.join(", ")
             ));
         }
@@ -375,7 +378,7 @@ pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
             _ => None,
         })
         .collect();
-    let output = |world: &World, job: &Job| match &job.kind {
+    let output = |world: &mut World, job: &Job| match &job.kind {
         JobKind::Done(output) => output.clone(),
         JobKind::Watch(from, watch, _) => watch(world, job.host, *from, &job.argv),
         JobKind::Process(id) => match ended.iter().find(|(e, _)| e == id) {
