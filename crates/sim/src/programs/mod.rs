@@ -232,7 +232,7 @@ fn time_lines(took: Duration) -> [String; 4] {
 type Parsed = Result<Box<dyn Program>, CommandOutput>;
 
 /// The programs by their names.
-pub const PROGRAMS: &[(&str, fn(&[String]) -> Parsed)] = &[
+pub const PROGRAMS: &[(&str, fn(&[String], &str) -> Parsed)] = &[
     ("curl", curl::parse),
     ("dig", dig::parse_dig),
     ("kubectl", port_forward::parse),
@@ -242,10 +242,10 @@ pub const PROGRAMS: &[(&str, fn(&[String]) -> Parsed)] = &[
     ("tftp", tftp::parse),
 ];
 
-fn parse(argv: &[String]) -> Option<Parsed> {
+fn parse(argv: &[String], stdin: &str) -> Option<Parsed> {
     let program = argv.first()?;
     let name = program.rsplit('/').next().unwrap_or(program);
-    PROGRAMS.iter().find(|(n, _)| *n == name).map(|(_, parse)| parse(argv))
+    PROGRAMS.iter().find(|(n, _)| *n == name).map(|(_, parse)| parse(argv, stdin))
 }
 
 /// `time COMMAND` and COMMAND.
@@ -268,7 +268,7 @@ pub fn shell(
 ) -> Result<CommandOutput, String> {
     let (timed, argv) = timed(argv);
     let begun = world.now();
-    let mut output = match parse(argv) {
+    let mut output = match parse(argv, stdin.unwrap_or_default()) {
         Some(Ok(program)) if program.endless() => {
             let text = format!("{} runs until it is stopped: start it in the background", argv.join(" "));
             CommandOutput::failed(1, text)
@@ -324,7 +324,7 @@ fn tcpdump(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> 
 /// It is not modelled, or does not run in the background.
 pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, String> {
     let (timed, inner) = timed(argv);
-    let kind = match parse(inner) {
+    let kind = match parse(inner, "") {
         Some(Ok(program)) => {
             world.app_event(host, AppEvent::Started { command: inner.join(" ") });
             let mut process = Process::new(host, program);

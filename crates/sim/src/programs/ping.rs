@@ -62,7 +62,7 @@ enum Step {
     Pinging,
 }
 
-pub(super) fn parse(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> {
+pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
     let args = Args::read(argv, "qnD4O", "ciWstIMwp", &[], false).map_err(|mistake| match mistake {
         Mistake::Unknown(o) if "aAbBdfLRrUvV36hFlmQSTx".contains(o.as_str()) && o.len() == 1 => {
             not_modelled("ping", &format!("-{o}"))
