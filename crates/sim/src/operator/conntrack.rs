@@ -195,19 +195,17 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
         }
         ConntrackOp::Stats => {
             let Some(ns) = world.host(host) else { return CommandOutput::default() };
+            // Columns that this kernel does not have are not printed.
+            let clashes = ns.era().counts_clashes();
             let line = |(cpu, s): (usize, CtStats)| {
-                format!(
-                    "cpu={cpu:<4}\tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} \
-                 search_restart=0 clash_resolve={} chaintoolong=0 ",
-                    s.found,
-                    s.invalid,
-                    s.insert,
-                    s.insert_failed,
-                    s.drop,
-                    s.early_drop,
-                    s.error,
-                    s.clash_resolve
-                )
+                let mut line = format!(
+                    "cpu={cpu:<4}\tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} search_restart=0 ",
+                    s.found, s.invalid, s.insert, s.insert_failed, s.drop, s.early_drop, s.error
+                );
+                if clashes {
+                    line += &format!("clash_resolve={} chaintoolong=0 ", s.clash_resolve);
+                }
+                line
             };
             CommandOutput::lines((0..).zip(ns.ct.stats_by_cpu()).map(line).collect())
         }
