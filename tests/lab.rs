@@ -211,8 +211,14 @@ fn the_laptop_reaches_the_pod_only_when_there_is_a_service() {
 fn an_unknown_switch_is_refused_with_the_list() {
     let changes = Setting::from_iter([("hairpin".to_owned(), "on".to_owned())]);
     let error = lab().run(&changes).unwrap_err();
-    assert_eq!(error, LabError::UnknownSwitch("hairpin".to_owned(), vec!["br_netfilter".to_owned()]));
-    assert_eq!(error.to_string(), "this lab has no switch \"hairpin\"; it has: br_netfilter");
+    assert_eq!(
+        error,
+        LabError::UnknownSwitch(
+            "hairpin".to_owned(),
+            ["br_netfilter", "forward", "log"].map(str::to_owned).to_vec()
+        )
+    );
+    assert_eq!(error.to_string(), "this lab has no switch \"hairpin\"; it has: br_netfilter, forward, log");
 }
 
 #[test]

@@ -135,7 +135,9 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
 
 /// The last line that a command printed; of one that failed what it complained of.
 fn command_text(c: &CommandOutput) -> String {
-    let last = |lines: &[String]| lines.iter().rev().find(|l| !l.trim().is_empty()).cloned();
+    // What `time` adds is not the command's own.
+    let time = |l: &str| ["real\t", "user\t", "sys\t"].iter().any(|t| l.starts_with(t));
+    let last = |lines: &[String]| lines.iter().rev().find(|l| !l.trim().is_empty() && !time(l)).cloned();
     let text = match c.status {
         0 => last(&c.stdout).or_else(|| last(&c.stderr)),
         _ => last(&c.stderr).or_else(|| last(&c.stdout)),

@@ -374,7 +374,9 @@ impl Asker {
     }
 
     fn nslookup(&mut self, run: &mut Run<'_, '_>, answer: &Dns, asking: &Asking) -> Option<i32> {
-        if !self.headed {
+        // Who asks backwards is not told whom it asked.
+        let backwards = self.name.ends_with(".arpa") && answer.rcode == rcode::NOERROR;
+        if !self.headed && !backwards {
             self.headed = true;
             let (addr, port) = asking.to;
             run.print(format!("Server:\t\t{addr}"));
@@ -415,7 +417,13 @@ impl Asker {
                 )),
             }
         }
-        // The next type is asked for under the name that was found.
+        // The next type is asked for under the true name.
+        let alias = answer.answers.iter().rev().find(|r| r.kind == dns_type::CNAME);
+        if let (Some(DnsData::Name(to)), Some(place)) =
+            (alias.map(|r| &r.data), self.candidates.get_mut(self.at.1))
+        {
+            *place = to.as_str().to_owned();
+        }
         self.at.0 += 1;
         self.tried = 0;
         None
@@ -461,6 +469,10 @@ fn data_text(data: &DnsData) -> String {
 
 fn print_message(run: &mut Run<'_, '_>, m: &Dns) {
     run.print(";; Got answer:");
+    if m.questions.first().is_some_and(|q| q.name.below("local").is_some()) {
+        run.print(";; WARNING: .local is reserved for Multicast DNS");
+        run.print(";; You are currently testing what happens when an mDNS query is leaked to DNS");
+    }
     let opcode = if m.opcode == 0 { "QUERY".to_owned() } else { format!("RESERVED{}", m.opcode) };
     run.print(format!(";; ->>HEADER<<- opcode: {opcode}, status: {}, id: {}", rcode_name(m.rcode), m.id));
     let flags = [
@@ -499,32 +511,35 @@ fn print_message(run: &mut Run<'_, '_>, m: &Dns) {
         run.print(format!(";; {title} SECTION:"));
         for r in list {
             let head = columns(&r.name.to_string(), Some(r.ttl), "IN", &type_name(r.kind));
-            run.print(format!("{head}\t{}", data_text(&r.data)));
+            run.print(format!("{head}{}", data_text(&r.data)));
         }
         run.print("");
     }
 }
 
-/// Name, time, class and type in columns of tabs (`dns_master_style_debug`): at 24, 32 and 40.
+/// Moves to a column by tabs as far as they go and then by blanks, at least by one (masterdump.c, `indent`).
+fn indent(out: &mut String, from: usize, to: usize) {
+    let to = to.max(from + 1);
+    let tabs = to / 8 - from / 8;
+    let at = if tabs > 0 { to / 8 * 8 } else { from };
+    *out += &"\t".repeat(tabs);
+    *out += &" ".repeat(to - at);
+}
+
+/// Name, time, class and type in columns (`dns_master_style_debug`): at 24, 32 and 40.
 fn columns(name: &str, ttl: Option<u32>, class: &str, kind: &str) -> String {
     let mut out = name.to_owned();
     let mut at = name.chars().count();
-    let mut to = |out: &mut String, column: usize, text: &str| {
-        // At least one tab.
-        loop {
-            out.push('\t');
-            at = (at / 8 + 1) * 8;
-            if at >= column {
-                break;
-            }
-        }
+    let ttl = ttl.map(|t| t.to_string());
+    for (column, text) in [(24, ttl.as_deref()), (32, Some(class)), (40, Some(kind))] {
+        let Some(text) = text else { continue };
+        indent(&mut out, at, column);
+        at = column.max(at + 1) + text.chars().count();
         out.push_str(text);
-        at += text.chars().count();
-    };
-    if let Some(ttl) = ttl {
-        to(&mut out, 24, &ttl.to_string());
     }
-    to(&mut out, 32, class);
-    to(&mut out, 40, kind);
+    // The data stand at 48.
+    if ttl.is_some() {
+        indent(&mut out, at, 48);
+    }
     out
 }

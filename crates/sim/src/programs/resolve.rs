@@ -179,6 +179,8 @@ pub struct Lookup {
     /// Which name, which attempt, which server.
     at: (usize, u32, usize),
     asking: Option<Asking>,
+    /// Sockets of servers that were silent: they are asked again from the same ones, until the name changes (`nssocks`).
+    kept: Vec<(Ipv4Addr, SocketId)>,
     found: Option<Result<Vec<Ipv4Addr>, NoAddress>>,
     /// Some server failed, some name had no such record.
     failed: bool,
@@ -205,8 +207,12 @@ enum Said {
     Answers(Vec<Dns>),
     /// It fails (SERVFAIL, REFUSED, NOTIMP).
     Fails,
-    /// It cannot be reached, or says nothing.
+    /// It cannot be reached.
     Nothing,
+    /// It says nothing in time.
+    Silent,
+    /// It has answered one of two questions in time.
+    Half(Vec<Dns>),
 }
 
 impl Lookup {
@@ -226,7 +232,17 @@ impl Lookup {
         };
         let conf = conf.unwrap_or_default();
         let names = conf.candidates(name);
-        Lookup { conf, names, both, at: (0, 0, 0), asking: None, found, failed: false, no_data: false }
+        Lookup {
+            conf,
+            names,
+            both,
+            at: (0, 0, 0),
+            asking: None,
+            kept: Vec::new(),
+            found,
+            failed: false,
+            no_data: false,
+        }
     }
 
     /// Goes on as far as it can: the addresses of IPv4, or why there are none.
@@ -241,11 +257,22 @@ impl Lookup {
             };
             let (single, both) = (self.conf.single_request || self.conf.single_request_reopen, self.both);
             let said = asking.listen(run, both, single, &self.conf, self.names.get(self.at.0))?;
-            for socket in [Some(asking.socket), asking.other].into_iter().flatten() {
-                run.close(socket);
-            }
+            let (server, socket, other) = (asking.server, asking.socket, asking.other);
             self.asking = None;
+            match (&said, other) {
+                (Said::Silent, None) => self.kept.push((server, socket)),
+                (Said::Half(_), None) if !self.conf.single_request => self.kept.push((server, socket)),
+                (Said::Silent | Said::Half(_), Some(second)) => {
+                    run.close(socket);
+                    self.kept.push((server, second));
+                }
+                _ => [Some(socket), other].into_iter().flatten().for_each(|s| run.close(s)),
+            }
+            let name = self.at.0;
             self.take(said);
+            if self.at.0 != name || self.found.is_some() {
+                self.kept.drain(..).for_each(|(_, socket)| run.close(socket));
+            }
         }
     }
 
@@ -281,7 +308,8 @@ impl Lookup {
         }
         let single = self.conf.single_request || self.conf.single_request_reopen;
         let ids = [run.random() as u16, run.random() as u16];
-        let socket = match open(run, to) {
+        let kept = self.kept.iter().position(|(server, _)| *server == to).map(|at| self.kept.remove(at).1);
+        let socket = match kept.map_or_else(|| open(run, to), Ok) {
             Ok(socket) => socket,
             Err(_) => return self.take(Said::Nothing),
         };
@@ -303,7 +331,18 @@ impl Lookup {
     fn take(&mut self, said: Said) {
         let (name, attempt, server) = self.at;
         match said {
-            Said::Nothing => self.at = (name, attempt, server + 1),
+            Said::Nothing | Said::Silent => self.at = (name, attempt, server + 1),
+            // Perhaps it cannot take two questions at once: they are asked one after the other, then from two sockets
+            // (resolv/res_send.c, send_dg).
+            Said::Half(answers) => {
+                if !self.conf.single_request {
+                    self.conf.single_request = true;
+                } else if !self.conf.single_request_reopen {
+                    self.conf.single_request_reopen = true;
+                } else {
+                    self.take(Said::Answers(answers));
+                }
+            }
             Said::Fails => {
                 self.failed = true;
                 self.at = (name, attempt, server + 1);
@@ -351,11 +390,12 @@ impl Asking {
                 self.ask_again(run, conf.single_request_reopen, name?)?;
             }
         }
+        let answers: Vec<Dns> = self.answers.iter().flatten().cloned().collect();
         let expected = if both { 2 } else { 1 };
-        if self.answers.iter().flatten().count() >= expected {
-            return Some(Said::Answers(self.answers.iter().flatten().cloned().collect()));
+        if answers.len() >= expected {
+            return Some(Said::Answers(answers));
         }
-        (run.now() >= self.until).then_some(Said::Nothing)
+        (run.now() >= self.until).then(|| if answers.is_empty() { Said::Silent } else { Said::Half(answers) })
     }
 
     /// The second question, which waited for the first answer.

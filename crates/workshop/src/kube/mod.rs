@@ -8,7 +8,8 @@ mod cni;
 pub use cni::{Cni, PROFILES, profile};
 
 use cluster::kube_proxy::{
-    Config, Family, LocalMode, NotModelled, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps,
+    Config, Family, LocalMode, NotModelled, Version, first_iptables, iptables_canary, iptables_jumps, ipvs,
+    ipvs_jumps,
 };
 use cluster::object::{Node, Pod, TrafficPolicy, read_document};
 use cluster::yaml::Yaml;
@@ -390,6 +391,10 @@ impl Kube {
     }
 
     fn iptables(&self, config: &Config, kubelet: &str, spec: &mut HostSpec) {
+        let canary = iptables_canary(config);
+        if !canary.is_empty() {
+            spec.setup.push(Setup::Iptables(canary));
+        }
         let text = first_iptables(config, Family::V4, &self.objects);
         spec.setup.push(Setup::Iptables(text));
         jumps(&iptables_jumps(config, Family::V4), kubelet, spec);

@@ -200,9 +200,9 @@ impl Lab {
         }
         let kube = spec.kube(&documents)?;
         let mut boxes = kube.boxes()?;
-        for (name, path, text) in &self.files {
-            let host = boxes.hosts.iter_mut().find(|h| h.name == *name);
-            host.into_iter().for_each(|h| h.files.push((path.clone(), text.clone())));
+        for file in self.files.iter().filter(|f| f.when.met(setting)) {
+            let on = boxes.hosts.iter_mut().filter(|h| file.on.contains(&h.name));
+            on.for_each(|h| h.files.push((file.path.clone(), file.text.clone())));
         }
         for app in self.apps.iter().filter(|a| a.when.met(setting)) {
             for host in boxes.hosts.iter_mut().filter(|h| app.on.contains(&h.name)) {

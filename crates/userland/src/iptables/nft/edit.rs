@@ -41,6 +41,9 @@ fn builtin(table: TableId, hook: InetHook, policy: Policy) -> BaseChain {
     BaseChain::new(kind, hook, priority, policy)
 }
 
+/// A chain that iptables sees: its hook if it is built in, the chain if it exists, its name.
+type Seen<'a> = (Option<InetHook>, Option<&'a Rc<NftChain>>, Rc<str>);
+
 /// A table as iptables sees it.
 pub(super) struct View {
     /// Its rules. Built-in chains that do not exist are there, empty.
@@ -61,7 +64,7 @@ impl View {
     /// Reads a table, which need not exist.
     pub fn of(nft: &Nftables, family: Family, table: TableId, names: Names<'_>) -> View {
         let found = nft.table(nft_family(family), table.name());
-        let mut chains: Vec<(Option<InetHook>, Option<&Rc<NftChain>>, Rc<str>)> = Vec::new();
+        let mut chains: Vec<Seen<'_>> = Vec::new();
         for &hook in table.hooks() {
             let name = hook.chain();
             let is_own = |c: &&Rc<NftChain>| {
@@ -214,7 +217,7 @@ impl<'s> Edit<'s> {
         decompose(&NftRule::new(stmts, None), &[], self.names, &back).rule
     }
 
-    /// A rule at a place of a chain.
+    /// A rule, as [`Edit::normal`] gives it, at a place of a chain.
     pub fn insert(
         &mut self,
         id: ChainId,
@@ -224,13 +227,11 @@ impl<'s> Edit<'s> {
         line: Option<u32>,
     ) -> Result<(), NftError> {
         let Some(chain) = self.key(id) else { return Err(NftError::NotFound) };
-        let mut unknown = false;
-        let keys = &self.keys;
-        let stmts = compose(rule, counters, &|t| keys.get(usize::from(t.chain()?.0)).copied().flatten());
-        unknown |= rule.target.chain().is_some_and(|c| self.key(c).is_none());
-        if unknown {
+        if rule.target.chain().is_some_and(|c| self.key(c).is_none()) {
             return Err(NftError::NotFound);
         }
+        let keys = &self.keys;
+        let stmts = compose(rule, counters, &|t| keys.get(usize::from(t.chain()?.0)).copied().flatten());
         let handles = self.handles_of(id);
         let place = match handles.get(at) {
             None => RulePlace::Last,
@@ -241,7 +242,7 @@ impl<'s> Edit<'s> {
         let handles = self.handles_of(id);
         handles.insert(at.min(handles.len()), handle);
         let state = RuleState { counters, ..RuleState::default() };
-        let rule = Rc::new(self.normal(rule));
+        let rule = Rc::new(rule.clone());
         self.draft.insert(id, at, DraftRule { rule, state, line });
         Ok(())
     }
@@ -251,8 +252,9 @@ impl<'s> Edit<'s> {
         if self.draft.remove(id, at).is_none() {
             return false;
         }
-        let handle = self.handles_of(id).remove(at);
-        if let (Some(chain), Some(table)) = (self.key(id), self.table_mut()) {
+        let handles = self.handles_of(id);
+        let handle = (at < handles.len()).then(|| handles.remove(at));
+        if let (Some(chain), Some(handle), Some(table)) = (self.key(id), handle, self.table_mut()) {
             let _ = table.delete_rule(chain, handle);
         }
         true

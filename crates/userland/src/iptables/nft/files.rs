@@ -274,7 +274,7 @@ impl<'a> Restore<'_, '_, 'a> {
             return Ok(());
         }
         let source_of = |line: u32| lines.iter().map(Line::source).find(|s| s.line == line).unwrap_or(source);
-        for (line, chain, word, fault) in extensions(&edit, self.objects) {
+        if let Some((line, chain, word, fault)) = extensions(&edit, self.objects).into_iter().next() {
             // A rule that was there before became wrong: the last jump is to blame.
             let line = line.or_else(|| lines.last().map(|l| l.source().line)).unwrap_or(source.line);
             let op = lines.iter().find(|l| l.source().line == line).map_or("RULE_APPEND", Line::what);

@@ -111,6 +111,16 @@ impl Parser<'_> {
                 };
                 Stmt::Dynset(Box::new(self.dynset(op, rule)?))
             }
+            "xt" => {
+                // `xt match NAME`, `xt target NAME`
+                self.at += 3;
+                let message = "unsupported xtables compat expression, use iptables-nft with this ruleset";
+                return Err(self.wrong(
+                    from,
+                    message,
+                    "expected statements of nf_tables; iptables-nft-save prints this rule",
+                ));
+            }
             _ if self.at_end() => return Err(self.unexpected("a statement")),
             "@" => return Err(self.not_modelled("@", &["fields of headers by their names"])),
             _ if word.is_empty() => return Err(self.unexpected("a statement")),
