@@ -12,6 +12,7 @@ pub mod dns_server;
 pub mod http_server;
 mod nc;
 mod ping;
+mod port_forward;
 pub mod resolve;
 mod tftp;
 
@@ -30,6 +31,11 @@ pub trait Program: Debug {
 
     /// A copy: worlds can be copied.
     fn copy(&self) -> Box<dyn Program>;
+
+    /// It runs until somebody stops it.
+    fn endless(&self) -> bool {
+        false
+    }
 }
 
 /// What a program has while it runs.
@@ -92,6 +98,22 @@ impl Run<'_, '_> {
     /// News on this socket wake the program.
     pub fn own(&mut self, socket: SocketId) {
         let (host, id) = (self.host, self.cx.id);
+        self.cx.world.own(host, socket, id);
+    }
+
+    /// The box of that name.
+    pub fn host_by_name(&self, name: &str) -> Option<NetnsId> {
+        self.cx.world.host_by_name(name)
+    }
+
+    /// Calls into the kernel from a process of the same program in another box.
+    pub fn kernel_of<T>(&mut self, host: NetnsId, f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T) -> Option<T> {
+        self.cx.with(host, f)
+    }
+
+    /// News on a socket of another box wake the program.
+    pub fn own_of(&mut self, host: NetnsId, socket: SocketId) {
+        let id = self.cx.id;
         self.cx.world.own(host, socket, id);
     }
 
@@ -213,6 +235,7 @@ type Parsed = Result<Box<dyn Program>, CommandOutput>;
 pub const PROGRAMS: &[(&str, fn(&[String]) -> Parsed)] = &[
     ("curl", curl::parse),
     ("dig", dig::parse_dig),
+    ("kubectl", port_forward::parse),
     ("nc", nc::parse),
     ("nslookup", dig::parse_nslookup),
     ("ping", ping::parse),
@@ -246,6 +269,10 @@ pub fn shell(
     let (timed, argv) = timed(argv);
     let begun = world.now();
     let mut output = match parse(argv) {
+        Some(Ok(program)) if program.endless() => {
+            let text = format!("{} runs until it is stopped: start it in the background", argv.join(" "));
+            CommandOutput::failed(1, text)
+        }
         Some(Ok(program)) => {
             world.app_event(host, AppEvent::Started { command: argv.join(" ") });
             let id = world.start(App::Process(Process::new(host, program)));
@@ -327,11 +354,17 @@ pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, S
     Ok(Job { host, argv: argv.to_vec(), kind })
 }
 
+/// The status of what Ctrl-C has stopped: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
 /// `wait`: lets the world run until every process among the jobs has ended. Who only watches is stopped then.
 pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
     let mut ended = Vec::new();
     for job in &jobs {
-        if let JobKind::Process(id) = job.kind {
+        // Who does not end by itself gets Ctrl-C.
+        if let JobKind::Process(id) = job.kind
+            && world.process(id).is_none_or(|p| !p.program.endless())
+        {
             ended.push((id, world.run_to_outcome(id)));
         }
     }
@@ -347,6 +380,10 @@ pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
         JobKind::Watch(from, watch, _) => watch(world, job.host, *from, &job.argv),
         JobKind::Process(id) => match ended.iter().find(|(e, _)| e == id) {
             Some((_, Some(Outcome::Command(output)))) => output.clone(),
+            None => match world.process(*id) {
+                Some(p) => CommandOutput { status: INTERRUPTED, ..p.out.clone() },
+                None => CommandOutput::default(),
+            },
             _ => CommandOutput::failed(1, format!("{} does not end", job.argv.join(" "))),
         },
     };

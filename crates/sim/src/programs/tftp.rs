@@ -33,6 +33,8 @@ struct Tftp {
     port: u16,
     mode: &'static str,
     verbose: bool,
+    /// `-m` came behind `-v`, and is said.
+    says_mode: bool,
     /// `-R`: the first local port.
     local: u16,
     file: String,
@@ -64,6 +66,7 @@ struct Transfer {
 pub(super) fn parse(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> {
     let usage = || CommandOutput::failed(USAGE_STATUS, USAGE);
     let (mut verbose, mut mode, mut local) = (false, "netascii", 0_u16);
+    let mut says_mode = false;
     let (mut host, mut port, mut command) = (None, 69, Vec::new());
     let mut words = argv.iter().skip(1);
     while let Some(word) = words.next() {
@@ -73,6 +76,7 @@ pub(super) fn parse(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> 
             "-6" => return Err(not_modelled("tftp", "-6")),
             "-V" => return Err(CommandOutput::lines(vec!["tftp-hpa 5.2, without readline".to_owned()])),
             "-m" => {
+                says_mode |= verbose;
                 mode = match words.next().map(String::as_str) {
                     Some("ascii" | "netascii") => "netascii",
                     Some("binary" | "octet" | "image") => "octet",
@@ -118,7 +122,17 @@ pub(super) fn parse(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> 
                 .get(2)
                 .map_or_else(|| file.rsplit('/').next().unwrap_or(file).to_owned(), Clone::clone);
             let file = (*file).to_owned();
-            Ok(Box::new(Tftp { host, port, mode, verbose, local, file, to_file, step: Step::Begin }))
+            Ok(Box::new(Tftp {
+                host,
+                port,
+                mode,
+                verbose,
+                says_mode,
+                local,
+                file,
+                to_file,
+                step: Step::Begin,
+            }))
         }
         ["put", ..] => Err(not_modelled("tftp", "put")),
         _ => Err(CommandOutput::failed(USAGE_STATUS, "tftp: invalid command: (null)")),
@@ -149,6 +163,9 @@ impl Program for Tftp {
                     return Some(0);
                 }
             };
+            if self.says_mode {
+                run.print(format!("mode set to {}", self.mode));
+            }
             if self.verbose {
                 run.print(format!("Connected to {} ({addr}), port {}", self.host, self.port));
                 run.print(format!(
