@@ -60,8 +60,8 @@ pub struct Lab {
     pub objects: Vec<Yaml>,
     /// What is done before anything is looked at.
     pub setup: Vec<Command>,
-    /// Files of boxes: box, path, text.
-    pub files: Vec<(String, String, String)>,
+    /// Files of boxes.
+    pub files: Vec<File>,
     /// Programs that listen.
     pub apps: Vec<App>,
     /// What is done, one after the other.
@@ -76,6 +76,19 @@ pub struct Lab {
     pub goals: Vec<Goal>,
     /// Places that the prose links to.
     pub moments: Vec<Moment>,
+}
+
+/// A file of a box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// The boxes.
+    pub on: Vec<String>,
+    /// The positions of the switches in which it is there.
+    pub when: When,
+    /// Its path.
+    pub path: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// Programs that listen on some boxes.
@@ -110,8 +123,8 @@ pub enum Listens {
     },
     /// CoreDNS; its Corefile is that of the ConfigMap of this namespace and name.
     CoreDns {
-        /// Port.
-        port: u16,
+        /// Address and port.
+        bind: (Ipv4Addr, u16),
         /// Namespace and name of the ConfigMap.
         config: (String, String),
     },

@@ -3,7 +3,7 @@
 use super::effect::{Effect, file_of};
 use super::world::{WorldSpec, objects};
 use super::{
-    Act, App, Beat, Claim, Command, Goal, Lab, Listens, Moment, Position, Step, Switch, When, split,
+    Act, App, Beat, Claim, Command, File, Goal, Lab, Listens, Moment, Position, Step, Switch, When, split,
 };
 use crate::fact::{Fact, Names};
 use crate::kube::{LAN, Mode, Outside, profile};
@@ -86,7 +86,7 @@ pub fn read_lab(source: &str) -> Read<Lab> {
         summary: one_line(&need_text(&fields, "summary")?),
         focus: one_box(fields.need("focus")?, &boxes)?,
         setup: commands(fields.get("setup"), &boxes, &switches, &[])?,
-        files: files(&fields, &boxes)?,
+        files: each(fields.list("files")?, |v| file(v, &boxes, &switches))?,
         apps: each(fields.list("apps")?, |v| app(v, &boxes, &switches))?,
         beats: each(fields.list("prose")?, |v| {
             let f = Fields::strict(v, &["when", "text"])?;
@@ -371,16 +371,14 @@ fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
     Ok(out)
 }
 
-/// Files: a box or boxes, a path, a text.
-fn files(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<(String, String, String)>> {
-    let mut out = Vec::new();
-    for v in lab.list("files")? {
-        let f = Fields::strict(v, &["on", "path", "text"])?;
-        let (path, text) = (need_text(&f, "path")?, need_text(&f, "text")?);
-        let on = some_boxes(f.need("on")?, boxes)?;
-        out.extend(on.into_iter().map(|host| (host, path.clone(), text.clone())));
-    }
-    Ok(out)
+fn file(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<File> {
+    let f = Fields::strict(v, &["on", "when", "path", "text"])?;
+    Ok(File {
+        on: some_boxes(f.need("on")?, boxes)?,
+        when: when(&f, switches)?,
+        path: need_text(&f, "path")?,
+        text: need_text(&f, "text")?,
+    })
 }
 
 const STEP: [&str; 10] =
@@ -449,7 +447,7 @@ fn hold(at: &Yaml) -> Read<(Hold, Option<Vec<usize>>)> {
         let known: Vec<&str> = Stop::ALL.iter().map(|s| s.name()).collect();
         Stop::from_name(text(v)?).ok_or_else(|| v.blame(format!("expected one of {}", known.join(", "))))
     })?;
-    let stops = if stops.is_empty() { Stop::ALL.to_vec() } else { stops };
+    let stops = if stops.is_empty() { Stop::CONNTRACK.to_vec() } else { stops };
     let count = f.number("count", 1, 63)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(2);
     let order = match f.get("order") {
         None => None,
@@ -505,7 +503,7 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
         _ => {
             let config = f.text("config")?.unwrap_or("kube-system/coredns");
             let config = config.split_once('/').unwrap_or(("kube-system", config));
-            Listens::CoreDns { port, config: (config.0.to_owned(), config.1.to_owned()) }
+            Listens::CoreDns { bind, config: (config.0.to_owned(), config.1.to_owned()) }
         }
     };
     Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })
