@@ -503,7 +503,7 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
         _ => {
             let config = f.text("config")?.unwrap_or("kube-system/coredns");
             let config = config.split_once('/').unwrap_or(("kube-system", config));
-            Listens::CoreDns { port, config: (config.0.to_owned(), config.1.to_owned()) }
+            Listens::CoreDns { bind, config: (config.0.to_owned(), config.1.to_owned()) }
         }
     };
     Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })
