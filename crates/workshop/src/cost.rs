@@ -83,6 +83,7 @@ pub fn cost(mode: Mode, services: usize) -> Result<Cost, String> {
         mode: Some(mode),
         uplink: crate::kube::UPLINK.to_owned(),
         version: Version::default(),
+        kubelet: Version::default(),
         era: Era::default(),
         modules: Modules { br_netfilter: true, ..Modules::default() },
         cni: &Cni::BRIDGE,

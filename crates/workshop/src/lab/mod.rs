@@ -6,12 +6,14 @@ mod error;
 mod live;
 mod read;
 mod run;
+mod segment;
 mod world;
 
 pub use command::{Command, split};
 pub use error::LabError;
 pub use read::read_lab;
 pub use run::{ClaimResult, GoalResult, LabRun, StimulusResult};
+pub use segment::Segment;
 pub use world::WorldSpec;
 
 use crate::fact::Fact;
@@ -156,6 +158,8 @@ pub enum Act {
     Hold(String, Hold, Option<Vec<usize>>),
     /// On a box, the packet on this processor goes on to its next stop; or all go on to their ends.
     Release(String, Option<usize>),
+    /// A box sends a TCP segment that no program made.
+    Send(String, Box<Segment>),
 }
 
 /// Something that a person flips.

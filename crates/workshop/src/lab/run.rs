@@ -237,6 +237,7 @@ fn stimulus(act: &Act) -> Stimulus {
         Act::Hold(host, hold, order) => {
             Stimulus::Hold { host: host.clone(), hold: hold.clone(), order: order.clone() }
         }
+        Act::Send(host, segment) => segment.stimulus(host),
         Act::Release(host, cpu) => Stimulus::Release { host: host.clone(), cpu: *cpu },
         Act::Run(c) => {
             let (host, argv) = (c.on.first().cloned().unwrap_or_default(), c.argv.clone());

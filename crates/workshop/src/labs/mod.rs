@@ -3,12 +3,13 @@
 use crate::lab::{Lab, read_lab};
 
 /// Names and texts, in the order in which they are offered.
-pub const TEXTS: [(&str, &str); 7] = [
+pub const TEXTS: [(&str, &str); 8] = [
     ("same-node-clusterip", include_str!("same-node-clusterip.yaml")),
     ("tftp-ipvs", include_str!("tftp-ipvs.yaml")),
     ("service-iptables", include_str!("service-iptables.yaml")),
     ("hooks-and-chains", include_str!("hooks-and-chains.yaml")),
     ("dns-race", include_str!("dns-race.yaml")),
+    ("snat-port-race", include_str!("snat-port-race.yaml")),
     ("etp-local", include_str!("etp-local.yaml")),
     ("rp-filter", include_str!("rp-filter.yaml")),
 ];
