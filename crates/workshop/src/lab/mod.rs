@@ -104,6 +104,17 @@ pub struct App {
     pub server: Listens,
 }
 
+/// A page of a web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpPage {
+    /// Its path.
+    pub path: String,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// How long it takes to make, in milliseconds.
+    pub after_ms: u64,
+}
+
 /// A program that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listens {
@@ -113,8 +124,8 @@ pub enum Listens {
     Http {
         /// Address and port.
         bind: (Ipv4Addr, u16),
-        /// Path and size of further pages.
-        pages: Vec<(String, usize)>,
+        /// Further pages.
+        pages: Vec<HttpPage>,
     },
     /// A DNS server with records of a zone.
     Dns {

@@ -4,7 +4,8 @@ use super::effect::{Effect, file_of};
 use super::segment::Segment;
 use super::world::{WorldSpec, objects};
 use super::{
-    Act, App, Beat, Claim, Command, File, Goal, Lab, Listens, Moment, Position, Step, Switch, When, split,
+    Act, App, Beat, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step, Switch, When,
+    split,
 };
 use crate::fact::{Fact, Names};
 use crate::kube::{LAN, Mode, Outside, profile};
@@ -523,11 +524,15 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
     Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })
 }
 
-/// A page of a web server: its path and how many bytes it has.
-fn page(v: &Yaml) -> Read<(String, usize)> {
-    let f = Fields::strict(v, &["path", "bytes"])?;
+/// A page of a web server.
+fn page(v: &Yaml) -> Read<HttpPage> {
+    let f = Fields::strict(v, &["path", "bytes", "after"])?;
     let bytes = number(f.need("bytes")?, 0, 10_000_000)?;
-    Ok((need_text(&f, "path")?, usize::try_from(bytes).unwrap_or_default()))
+    Ok(HttpPage {
+        path: need_text(&f, "path")?,
+        bytes: usize::try_from(bytes).unwrap_or_default(),
+        after_ms: f.get("after").map(duration).transpose()?.unwrap_or_default(),
+    })
 }
 
 fn moments(lab: &Fields<'_>, names: &Names<'_>) -> Read<Vec<Moment>> {

@@ -15,6 +15,7 @@ use sim::programs::{Daemon, collect, shell, start};
 use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A claim, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +153,9 @@ impl Lab {
                     first.body = "hello from {host}, you are {client}\n".to_owned();
                     first.content_type = "text/plain".to_owned();
                 }
-                let server = pages.iter().fold(server, |s, (path, bytes)| s.with_bytes(path, *bytes));
+                let server = pages
+                    .iter()
+                    .fold(server, |s, p| s.with_bytes(&p.path, p.bytes, Duration::from_millis(p.after_ms)));
                 host.daemons.push(Daemon::new(server));
             }
             Listens::Dns { bind, table } => {
