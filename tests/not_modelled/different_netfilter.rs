@@ -302,3 +302,33 @@ fn prefixes_of_a_flows_addresses_are_prefixes() {
     // nft 1.0.6: `ct original ip saddr 0.0.0.10`
     assert!(status == 0 && said.contains("ct original ip saddr 10.0.0.0/8"), "{said}");
 }
+
+/// Linux has a line for each processor there is, and before 5.10 a column `ignore`, before 4.9 five more.
+#[test]
+fn conntrack_s_has_few_lines_and_columns() {
+    let mut pair = Pair::with_rules(TRACKS);
+    pair.udp(4000, 9);
+    let stats = pair.cmd("conntrack -S");
+    pair.document["hosts"]["a"]["kernel"] = json!("3.10");
+    let printed = pair.run_as(false).printed(stats);
+    assert_eq!(
+        printed,
+        [
+            "cpu=0   \tfound=0 invalid=0 insert=0 insert_failed=0 drop=0 early_drop=0 error=0 search_restart=0 "
+        ]
+    );
+}
+
+/// Two processors of Linux would clash in some of these pairs.
+#[test]
+fn packets_overlap_only_if_one_is_stopped() {
+    let mut pair = Pair::with_rules(TRACKS);
+    for port in 4000..4100 {
+        let src = format!("10.0.0.1:{port}");
+        pair.then(json!({ "do": "udp", "host": "a", "src": src, "dst": "10.0.0.2:9", "count": 2, "timeout_ms": 20 }));
+    }
+    let stats = pair.cmd("conntrack -S");
+    let done = pair.run_as(false);
+    let said = done.printed(stats)[0].clone();
+    assert!(said.contains("insert_failed=0") && said.contains("clash_resolve=0"), "{said}");
+}

@@ -47,6 +47,19 @@ fn since_5_6_both_are_answered_at_once() {
     }
 }
 
+#[test]
+fn conntrack_s_has_a_column_for_clashes_since_5_10() {
+    let mut scenario = scenario();
+    for (version, has) in [("4.19", false), ("5.15", true)] {
+        scenario["hosts"]["node"]["kernel"] = json!(version);
+        let record = engine(&scenario);
+        // One line a processor.
+        let lines = record.stdout(2);
+        fact!(record, lines.len(), 2);
+        assert!(lines.iter().all(|l| l.contains("clash_resolve=") == has), "{version}: {lines:?}");
+    }
+}
+
 /// How many answers each client had, and which counters moved.
 type End = (Vec<usize>, Vec<(&'static str, u64)>);
 

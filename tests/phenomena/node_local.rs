@@ -1,7 +1,8 @@
 //! NodeLocal DNSCache: a device with the cluster DNS address and 169.254.20.10, and rules that keep its packets out of conntrack
 //! (kubernetes/dns#389, Azure/AgentBaker#9207).
 
-use super::{each, fact};
+use super::{each, engine, fact, read};
+use serde_json::json;
 
 const SERVICE: usize = 0;
 const OWN: usize = 1;
@@ -57,4 +58,22 @@ fn notrack_in_one_direction_only_makes_an_entry_for_each_answer() {
             assert!(!row["status"].as_array().unwrap().iter().any(|s| s == "SEEN_REPLY"));
         }
     }
+}
+
+#[test]
+fn a_dummy_device_does_as_well() {
+    // As the daemon makes it; the recording's kernel has no such type.
+    let mut scenario = read("kernel/scenarios/S17-nodelocaldns.json");
+    scenario["hosts"]["node"]["addrs"].as_object_mut().unwrap().remove("nodelocaldns");
+    let made = [
+        "link add nodelocaldns type dummy",
+        "link set nodelocaldns up",
+        "addr add 169.254.20.10/32 dev nodelocaldns",
+        "addr add 10.96.0.10/32 dev nodelocaldns",
+    ];
+    scenario["hosts"]["node"]["ip"] = json!(made);
+    scenario["links"].as_array_mut().unwrap().retain(|l| l["a"] != "node:nodelocaldns");
+    let record = engine(&scenario);
+    fact!(record, [record.answered(SERVICE), record.answered(OWN)], ["node", "node"]);
+    fact!(record, record.rows(TABLE).len(), 0);
 }

@@ -148,6 +148,32 @@ fn rules_may_change_while_a_packet_is_held() {
 }
 
 #[test]
+fn packets_overtake_each_other_in_the_queue_of_a_device() {
+    let record =
+        run(json!([hold(&["transmit"]), first(), second(), cmd("conntrack -L"), release(1), release(0)]));
+    // Both have their entries, and nobody has seen them on the link.
+    assert_eq!((arrived(&record, 1), arrived(&record, 2)), (0, 0));
+    assert_eq!(stdout(&record, 3).len(), 2);
+    assert_eq!((arrived(&record, 4), arrived(&record, 5)), (1, 1));
+}
+
+#[test]
+fn a_held_run_ends_in_the_same_state_without_a_log() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/race/masquerade-tcp.json");
+    let mut document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for order in [[0, 1, 0, 1, 0, 1, 0, 1], [1, 0, 0, 0, 0, 1, 1, 1]] {
+        document["stimuli"][0]["order"] = json!(order);
+        let scenario = nflab::scenario::parse(&document).unwrap();
+        let state = |run: sim::Run| {
+            let id = run.world.host_by_name("r").unwrap();
+            let (now, ct) = (run.world.now(), &run.world.host(id).unwrap().ct);
+            (now, ct.rows(now), ct.stats_by_cpu())
+        };
+        assert_eq!(state(scenario.run().unwrap()), state(scenario.run_quiet().unwrap()));
+    }
+}
+
+#[test]
 fn a_release_without_a_processor_ends_the_hold() {
     let all = json!({ "do": "release", "host": "r" });
     let record = run(json!([hold(&[]), first(), second(), all, syn("c1", "10.0.1.3")]));
@@ -170,7 +196,7 @@ fn a_wrong_hold_says_what_was_expected() {
         (
             "at",
             json!(["nat"]),
-            r#"stimuli[0].at[0]: expected one of lookup, entry, port, confirm, found "nat""#,
+            r#"stimuli[0].at[0]: expected one of lookup, entry, port, confirm, transmit, found "nat""#,
         ),
         (
             "packets",

@@ -124,7 +124,11 @@ fn stimulus(s: &Value) -> Value {
 
 fn command(c: &Value, how: &str) -> Option<Value> {
     let argv = words(c["cmd"].as_str()?)?;
-    Some(json!({ "do": how, "host": c["host"], "argv": argv }))
+    let mut out = json!({ "do": how, "host": c["host"], "argv": argv });
+    if let Some(stdin) = c.get("stdin") {
+        out["stdin"] = stdin.clone();
+    }
+    Some(out)
 }
 
 /// Plays all steps of a session.

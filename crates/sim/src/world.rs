@@ -2,7 +2,7 @@
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
-use crate::programs::Job;
+use crate::programs::{Job, Process};
 use crate::race::Order;
 use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
@@ -497,6 +497,14 @@ impl World {
     fn outcome(&self, id: AppId) -> Option<&Outcome> {
         match self.apps.get(id.0) {
             Some(App::Finished(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// A program that runs.
+    pub(crate) fn process(&self, id: AppId) -> Option<&Process> {
+        match self.apps.get(id.0) {
+            Some(App::Process(process)) => Some(process),
             _ => None,
         }
     }

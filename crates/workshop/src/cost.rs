@@ -81,7 +81,6 @@ pub fn cost(mode: Mode, services: usize) -> Result<Cost, String> {
     let kube = Kube {
         objects: kube::objects(&yaml(services))?,
         mode: Some(mode),
-        uplink: crate::kube::UPLINK.to_owned(),
         version: Version::default(),
         kubelet: Version::default(),
         era: Era::default(),
@@ -94,6 +93,7 @@ pub fn cost(mode: Mode, services: usize) -> Result<Cost, String> {
         tftp_rule: None,
         gateway: Ipv4Addr::new(192, 168, 0, 1),
         outside: Vec::new(),
+        uplink: kube::UPLINK.to_owned(),
     };
     let mut boxes = kube.boxes()?;
     let bind = (Ipv4Addr::UNSPECIFIED, 8080);

@@ -35,7 +35,7 @@ pub(super) fn hold(n: &Node<'_>) -> Result<Stimulus> {
         stops.push(known);
     }
     if stops.is_empty() {
-        stops = Stop::ALL.to_vec();
+        stops = Stop::CONNTRACK.to_vec();
     }
     let cpu = |v: &Node<'_>| v.number::<u8>().map(usize::from);
     let order = n.get("order")?.map(|o| o.list()?.iter().map(cpu).collect::<Result<_>>()).transpose()?;

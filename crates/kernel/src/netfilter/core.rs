@@ -9,6 +9,7 @@ use super::nat::{nf_nat_inet_fn, nf_nat_ipv4_fn};
 use super::nftables::{ChainType, NftBase, nft_do_chain};
 use super::xtables::{RouteKey, TableId, Verdict, ipt_do_table, only_policy};
 use crate::bridge::{br_forward_finish, br_nf_dev_queue_xmit, br_pre_routing_go_on};
+use crate::dev::dev_hard_start_xmit;
 use crate::event::{HookCtx, What};
 use crate::ipv4::{
     dev_loopback_xmit, dst_output, ip_finish_output, ip_local_deliver_finish, ip_output, ip_rcv_finish,
@@ -100,6 +101,7 @@ pub(crate) fn reinject(
         OkFn::BrPreRouting { bridge, port } => br_pre_routing_go_on(ns, skb, bridge, port, cx),
         OkFn::BrForward { bridge, otherhost } => br_forward_finish(ns, skb, bridge, otherhost, cx),
         OkFn::BrPostRouting { bridge } => br_nf_dev_queue_xmit(ns, skb, bridge, cx),
+        OkFn::DevXmit(dev) => dev_hard_start_xmit(ns, skb, dev, cx),
         OkFn::Nothing => Ok(Delivery::Local),
     }
 }

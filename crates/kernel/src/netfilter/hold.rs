@@ -22,19 +22,25 @@ pub enum Stop {
     Port,
     /// All is decided; the entry is not in the table yet.
     Confirm,
+    /// The packet waits in the queue of the veth by which it leaves the box; nobody has captured it there yet.
+    Transmit,
 }
 
 impl Stop {
     /// All of them, in the order in which a packet meets them.
-    pub const ALL: [Stop; 4] = [Stop::Lookup, Stop::Entry, Stop::Port, Stop::Confirm];
+    pub const ALL: [Stop; 5] = [Stop::Lookup, Stop::Entry, Stop::Port, Stop::Confirm, Stop::Transmit];
 
-    /// `lookup`, `entry`, `port`, `confirm`.
+    /// Those at which conntrack and NAT can be overtaken.
+    pub const CONNTRACK: [Stop; 4] = [Stop::Lookup, Stop::Entry, Stop::Port, Stop::Confirm];
+
+    /// `lookup`, `entry`, `port`, `confirm`, `transmit`.
     pub fn name(self) -> &'static str {
         match self {
             Stop::Lookup => "lookup",
             Stop::Entry => "entry",
             Stop::Port => "port",
             Stop::Confirm => "confirm",
+            Stop::Transmit => "transmit",
         }
     }
 
@@ -44,14 +50,16 @@ impl Stop {
     }
 
     /// The hooks that have it, and its place among their functions.
-    fn places(self) -> ([InetHook; 2], i32) {
-        let first = [InetHook::PreRouting, InetHook::LocalOut];
-        let last = [InetHook::LocalIn, InetHook::PostRouting];
+    fn places(self) -> (&'static [InetHook], i32) {
+        let first = &[InetHook::PreRouting, InetHook::LocalOut];
+        let last = &[InetHook::LocalIn, InetHook::PostRouting];
         match self {
             Stop::Lookup => (first, priority::CONNTRACK - 1),
             Stop::Entry => (first, priority::CONNTRACK + 2),
             Stop::Port => (last, priority::NAT_SRC - 1),
             Stop::Confirm => (last, priority::CONNTRACK_CONFIRM - 1),
+            // Behind all hooks.
+            Stop::Transmit => (&[], i32::MAX),
         }
     }
 }
@@ -125,6 +133,8 @@ pub enum OkFn {
         /// The bridge.
         bridge: DevId,
     },
+    /// `dev_hard_start_xmit`: out of this device.
+    DevXmit(DevId),
     /// Nothing: somebody wants to see what the hook does.
     Nothing,
 }
@@ -200,6 +210,20 @@ pub(super) fn nf_queue(
     Err(Cut(DropReason::Stolen))
 }
 
+/// A packet in the queue of a device stops there, if it is one of those that do.
+#[cold]
+#[inline(never)]
+pub(crate) fn queue_xmit(ns: &mut Netns, skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    let stops = ns.holding.as_ref().is_some_and(|h| h.hold.stops.contains(&Stop::Transmit));
+    if !stops || skb.ip().is_none() {
+        return Ok(skb);
+    }
+    let hook = InetHook::PostRouting;
+    let ctx =
+        HookCtx { family: Family::V4, hook, indev: None, outdev: Some(dev), physin: None, physout: None };
+    nf_queue(ns, skb, (Stop::Transmit, OkFn::DevXmit(dev)), &ctx, cx)
+}
+
 /// The entry of a packet that nobody but it knows.
 fn unconfirmed(ns: &Netns, skb: &Skb) -> Option<ConnId> {
     let Ct::Tracked { conn, .. } = skb.ct else { return None };
@@ -214,7 +238,7 @@ impl Netns {
         for stop in &hold.stops {
             let (hooks, priority) = stop.places();
             for hook in hooks {
-                let point = HookPoint { family: Family::V4, hook };
+                let point = HookPoint { family: Family::V4, hook: *hook };
                 self.hooks.register(HookOps { point, priority, func: HookFn::Hold(*stop) });
             }
         }

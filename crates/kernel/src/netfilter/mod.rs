@@ -12,5 +12,5 @@ pub mod nftables;
 pub mod xtables;
 
 pub(crate) use self::core::{nf_hook, nf_hook_of, reinject};
-pub(crate) use hold::Holding;
 pub use hold::{Hold, OkFn, PacketFilter, Stop, Waiting};
+pub(crate) use hold::{Holding, queue_xmit};

@@ -12,6 +12,7 @@ pub mod dns_server;
 pub mod http_server;
 mod nc;
 mod ping;
+mod port_forward;
 pub mod resolve;
 mod tftp;
 
@@ -30,6 +31,11 @@ pub trait Program: Debug {
 
     /// A copy: worlds can be copied.
     fn copy(&self) -> Box<dyn Program>;
+
+    /// It runs until somebody stops it.
+    fn endless(&self) -> bool {
+        false
+    }
 }
 
 /// What a program has while it runs.
@@ -92,6 +98,22 @@ impl Run<'_, '_> {
     /// News on this socket wake the program.
     pub fn own(&mut self, socket: SocketId) {
         let (host, id) = (self.host, self.cx.id);
+        self.cx.world.own(host, socket, id);
+    }
+
+    /// The box of that name.
+    pub fn host_by_name(&self, name: &str) -> Option<NetnsId> {
+        self.cx.world.host_by_name(name)
+    }
+
+    /// Calls into the kernel from a process of the same program in another box.
+    pub fn kernel_of<T>(&mut self, host: NetnsId, f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T) -> Option<T> {
+        self.cx.with(host, f)
+    }
+
+    /// News on a socket of another box wake the program.
+    pub fn own_of(&mut self, host: NetnsId, socket: SocketId) {
+        let id = self.cx.id;
         self.cx.world.own(host, socket, id);
     }
 
@@ -210,19 +232,20 @@ fn time_lines(took: Duration) -> [String; 4] {
 type Parsed = Result<Box<dyn Program>, CommandOutput>;
 
 /// The programs by their names.
-pub const PROGRAMS: &[(&str, fn(&[String]) -> Parsed)] = &[
+pub const PROGRAMS: &[(&str, fn(&[String], &str) -> Parsed)] = &[
     ("curl", curl::parse),
     ("dig", dig::parse_dig),
+    ("kubectl", port_forward::parse),
     ("nc", nc::parse),
     ("nslookup", dig::parse_nslookup),
     ("ping", ping::parse),
     ("tftp", tftp::parse),
 ];
 
-fn parse(argv: &[String]) -> Option<Parsed> {
+fn parse(argv: &[String], stdin: &str) -> Option<Parsed> {
     let program = argv.first()?;
     let name = program.rsplit('/').next().unwrap_or(program);
-    PROGRAMS.iter().find(|(n, _)| *n == name).map(|(_, parse)| parse(argv))
+    PROGRAMS.iter().find(|(n, _)| *n == name).map(|(_, parse)| parse(argv, stdin))
 }
 
 /// `time COMMAND` and COMMAND.
@@ -245,7 +268,11 @@ pub fn shell(
 ) -> Result<CommandOutput, String> {
     let (timed, argv) = timed(argv);
     let begun = world.now();
-    let mut output = match parse(argv) {
+    let mut output = match parse(argv, stdin.unwrap_or_default()) {
+        Some(Ok(program)) if program.endless() => {
+            let text = format!("{} runs until it is stopped: start it in the background", argv.join(" "));
+            CommandOutput::failed(1, text)
+        }
         Some(Ok(program)) => {
             world.app_event(host, AppEvent::Started { command: argv.join(" ") });
             let id = world.start(App::Process(Process::new(host, program)));
@@ -285,9 +312,9 @@ enum JobKind {
 }
 
 /// What a command that watches has seen from an event on.
-type Watch = fn(&World, NetnsId, EventId, &[String]) -> CommandOutput;
+type Watch = fn(&mut World, NetnsId, EventId, &[String]) -> CommandOutput;
 
-fn tcpdump(world: &World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
+fn tcpdump(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
     crate::view::tcpdump(world, host, from, argv).map_or_else(|refused| refused, |seen| seen.output)
 }
 
@@ -297,7 +324,7 @@ fn tcpdump(world: &World, host: NetnsId, from: EventId, argv: &[String]) -> Comm
 /// It is not modelled, or does not run in the background.
 pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, String> {
     let (timed, inner) = timed(argv);
-    let kind = match parse(inner) {
+    let kind = match parse(inner, "") {
         Some(Ok(program)) => {
             world.app_event(host, AppEvent::Started { command: inner.join(" ") });
             let mut process = Process::new(host, program);
@@ -315,11 +342,14 @@ pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, S
             }
             JobKind::Watch(end_of(world.log()), tcpdump, dev)
         }
+        None if inner.first().is_some_and(|p| p == "conntrack") => {
+            JobKind::Watch(end_of(world.log()), operator::conntrack_since, None)
+        }
         None => {
             let name = inner.first().map_or("", String::as_str);
             let known: Vec<&str> = PROGRAMS.iter().map(|(n, _)| *n).collect();
             return Err(format!(
-                "{name:?} does not run in the background; these do: {}, tcpdump",
+                "{name:?} does not run in the background; these do: {}, conntrack, tcpdump",
                 known.join(", ")
             ));
         }
@@ -327,11 +357,17 @@ pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, S
     Ok(Job { host, argv: argv.to_vec(), kind })
 }
 
+/// The status of what Ctrl-C has stopped: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
 /// `wait`: lets the world run until every process among the jobs has ended. Who only watches is stopped then.
 pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
     let mut ended = Vec::new();
     for job in &jobs {
-        if let JobKind::Process(id) = job.kind {
+        // Who does not end by itself gets Ctrl-C.
+        if let JobKind::Process(id) = job.kind
+            && world.process(id).is_none_or(|p| !p.program.endless())
+        {
             ended.push((id, world.run_to_outcome(id)));
         }
     }
@@ -342,11 +378,15 @@ pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
             _ => None,
         })
         .collect();
-    let output = |world: &World, job: &Job| match &job.kind {
+    let output = |world: &mut World, job: &Job| match &job.kind {
         JobKind::Done(output) => output.clone(),
         JobKind::Watch(from, watch, _) => watch(world, job.host, *from, &job.argv),
         JobKind::Process(id) => match ended.iter().find(|(e, _)| e == id) {
             Some((_, Some(Outcome::Command(output)))) => output.clone(),
+            None => match world.process(*id) {
+                Some(p) => CommandOutput { status: INTERRUPTED, ..p.out.clone() },
+                None => CommandOutput::default(),
+            },
             _ => CommandOutput::failed(1, format!("{} does not end", job.argv.join(" "))),
         },
     };

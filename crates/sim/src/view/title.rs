@@ -234,6 +234,7 @@ pub(super) fn parked(cpu: usize, stop: Stop, stops: bool) -> Draft {
         Stop::Entry => "with an entry that nobody else finds",
         Stop::Port => "before NAT chooses a port",
         Stop::Confirm => "before its entry is in the table",
+        Stop::Transmit => "in the queue of its device",
     };
     let verb = if stops { "waits" } else { "goes on" };
     Draft::new(Area::Conntrack, format!("CPU {cpu} {verb} {place}")).tone(Tone::Strong)

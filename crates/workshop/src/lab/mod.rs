@@ -136,8 +136,8 @@ pub enum Listens {
     },
     /// CoreDNS; its Corefile is that of the ConfigMap of this namespace and name.
     CoreDns {
-        /// Port.
-        port: u16,
+        /// Address and port.
+        bind: (Ipv4Addr, u16),
         /// Namespace and name of the ConfigMap.
         config: (String, String),
     },

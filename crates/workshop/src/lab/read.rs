@@ -462,7 +462,7 @@ fn hold(at: &Yaml) -> Read<(Hold, Option<Vec<usize>>)> {
         let known: Vec<&str> = Stop::ALL.iter().map(|s| s.name()).collect();
         Stop::from_name(text(v)?).ok_or_else(|| v.blame(format!("expected one of {}", known.join(", "))))
     })?;
-    let stops = if stops.is_empty() { Stop::ALL.to_vec() } else { stops };
+    let stops = if stops.is_empty() { Stop::CONNTRACK.to_vec() } else { stops };
     let count = f.number("count", 1, 63)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(2);
     let order = match f.get("order") {
         None => None,
@@ -518,7 +518,7 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
         _ => {
             let config = f.text("config")?.unwrap_or("kube-system/coredns");
             let config = config.split_once('/').unwrap_or(("kube-system", config));
-            Listens::CoreDns { port, config: (config.0.to_owned(), config.1.to_owned()) }
+            Listens::CoreDns { bind, config: (config.0.to_owned(), config.1.to_owned()) }
         }
     };
     Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })

@@ -13,7 +13,6 @@ use sim::programs::dns_server::{DnsServer, ServerBlock};
 use sim::programs::http_server::HttpServer;
 use sim::programs::{Daemon, collect, shell, start};
 use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
-use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -163,15 +162,15 @@ impl Lab {
                 let block = ServerBlock { zones: vec![String::new()], tables, ..ServerBlock::default() };
                 host.daemons.push(Daemon::new(DnsServer::new(*bind, vec![block])));
             }
-            Listens::CoreDns { port, config } => {
+            Listens::CoreDns { bind, config } => {
                 let corefile = objects.config_maps.get(config).and_then(|m| m.corefile.as_ref());
                 let corefile = corefile.ok_or_else(|| {
                     format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1)
                 })?;
                 let file = host.files.iter().find(|(path, _)| path == "/etc/resolv.conf");
                 let resolv_conf = file.map_or("", |(_, text)| text);
-                let blocks = coredns::blocks(corefile, *port, objects, resolv_conf)?;
-                let server = DnsServer::new((Ipv4Addr::UNSPECIFIED, *port), blocks);
+                let blocks = coredns::blocks(corefile, bind.1, objects, resolv_conf)?;
+                let server = DnsServer::new(*bind, blocks);
                 host.daemons.push(Daemon::new(server));
             }
         }

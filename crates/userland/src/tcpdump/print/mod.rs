@@ -128,10 +128,11 @@ impl Printer {
         out.split('\n').map(str::to_owned).collect()
     }
 
-    /// Only what is behind the header of the link: `10.0.0.1.1 > 10.0.0.2.2: UDP, length 3`.
-    pub fn packet(&mut self, frame: &Frame) -> String {
+    /// The same without time, device and direction.
+    pub fn described(&mut self, seen: Captured<'_>) -> String {
         let mut out = String::new();
-        self.payload(frame, false, &mut out);
+        self.header(seen, &mut out);
+        self.payload(seen.frame, !self.look.ether, &mut out);
         out
     }
 
@@ -153,8 +154,16 @@ impl Printer {
         }
     }
 
-    /// The header of the link, as far as it is asked for.
+    /// Device and direction, and the header of the link.
     fn link(&self, seen: Captured<'_>, out: &mut String) {
+        if self.look.link == Link::Cooked2 {
+            *out += &format!("{:<5} {:<3} ", seen.dev, direction(seen.dir));
+        }
+        self.header(seen, out);
+    }
+
+    /// The header of the link, as far as it is asked for.
+    fn header(&self, seen: Captured<'_>, out: &mut String) {
         let (frame, dir) = (seen.frame, direction(seen.dir));
         let len = frame.len() - 14 + self.look.link.header_len();
         let kind = match frame.ethertype() {
@@ -162,9 +171,6 @@ impl Printer {
             0x0800 => "IPv4 (0x0800)",
             _ => "IPv6 (0x86dd)",
         };
-        if self.look.link == Link::Cooked2 {
-            *out += &format!("{:<5} {dir:<3} ", seen.dev);
-        }
         if !self.look.ether {
             return;
         }
