@@ -781,7 +781,7 @@ mod tests {
                 c.timeout = 30;
                 c.status |= if ids.is_empty() { status::ASSURED } else { 0 };
             });
-            assert!(ct.insert(id, Instant(0)));
+            assert!(ct.insert(id, Instant(0)).is_ok());
             ids.push(id);
         }
         (ct, ids)
