@@ -69,6 +69,7 @@ fn nodes(objects: Objects, mode: Mode, cluster_cidr: Option<&str>) -> Run {
         mode: Some(mode),
         uplink: kube::UPLINK.to_owned(),
         version: Version::default(),
+        kubelet: Version::default(),
         era: Era::V3_10,
         modules: Modules::default(),
         cni: &Cni::CALICO_VETHS,

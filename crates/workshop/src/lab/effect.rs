@@ -1,11 +1,12 @@
 //! Commands that are about the cluster and not about one box: what they change.
 //!
-//! `kubectl patch|apply|create|delete|scale`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
+//! `kubectl patch|apply|create|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
 //! `calicoctl patch ippool`, and `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel.
 
 use super::{Command, WorldSpec};
 use crate::kube::Mode;
 use cluster::fields::{Fields, text};
+use cluster::kube_proxy::Version;
 use cluster::yaml::{Entry, Place, Value, Yaml, documents};
 use ipnet::Ipv4Net;
 use kernel::Era;
@@ -50,6 +51,8 @@ pub enum Effect {
     NatOutgoing(bool),
     /// Another kernel.
     Kernel(Era),
+    /// The image of kube-proxy's DaemonSet.
+    KubeProxyVersion(Version),
 }
 
 impl Effect {
@@ -125,7 +128,8 @@ impl Effect {
             | Effect::ClusterCidr(_)
             | Effect::Hairpin(..)
             | Effect::NatOutgoing(_)
-            | Effect::Kernel(_) => {}
+            | Effect::Kernel(_)
+            | Effect::KubeProxyVersion(_) => {}
         }
         Ok(())
     }
@@ -138,6 +142,7 @@ impl Effect {
             Effect::Hairpin(ports, promisc) => (world.hairpin, world.promisc) = (*ports, *promisc),
             Effect::NatOutgoing(on) => world.nat_outgoing = *on,
             Effect::Kernel(era) => world.kernel = *era,
+            Effect::KubeProxyVersion(version) => world.version = *version,
             Effect::Patch(..)
             | Effect::Apply(_)
             | Effect::Delete(_)
@@ -272,15 +277,37 @@ fn kubectl(words: &mut Words<'_>) -> Result<Effect, String> {
         };
         Ok(Named { kind: kind.to_owned(), namespace: namespace.clone(), name: name.to_owned() })
     };
+    if let ("set", None, None, None) = (verb, &patch, &file, replicas) {
+        return set_image(&namespace, plain.get(1..).unwrap_or_default());
+    }
     match (verb, patch, file, replicas) {
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
         ("apply" | "create", None, Some(file), None) => Ok(Effect::Apply(file)),
         ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
-        _ => Err("expected kubectl patch KIND NAME -p PATCH, apply -f FILE, delete KIND NAME or scale deployment NAME \
-                  --replicas=N"
+        _ => Err("expected kubectl patch KIND NAME -p PATCH, apply -f FILE, delete KIND NAME, scale deployment NAME \
+                  --replicas=N or set image daemonset/kube-proxy kube-proxy=IMAGE"
             .to_owned()),
     }
+}
+
+/// `daemonset/kube-proxy kube-proxy=registry.k8s.io/kube-proxy:v1.17.17`: only this image matters to packets.
+fn set_image(namespace: &str, words: &[&str]) -> Result<Effect, String> {
+    let image = match words {
+        ["image", "daemonset/kube-proxy" | "ds/kube-proxy", image] if namespace == "kube-system" => image,
+        _ => {
+            return Err(
+                "only `kubectl -n kube-system set image daemonset/kube-proxy kube-proxy=IMAGE` is modelled"
+                    .to_owned(),
+            );
+        }
+    };
+    let tag =
+        image.strip_prefix("kube-proxy=").and_then(|i| i.rsplit_once("kube-proxy:")).map(|(_, tag)| tag);
+    let tag = tag.ok_or_else(|| {
+        format!("{image:?}: expected an image, such as kube-proxy=registry.k8s.io/kube-proxy:v1.17.17")
+    })?;
+    tag.parse().map(Effect::KubeProxyVersion).map_err(|e: String| format!("{tag:?}: {e}"))
 }
 
 fn documents_of(text: &str) -> Result<Vec<Yaml>, String> {

@@ -14,6 +14,7 @@ use sim::programs::http_server::HttpServer;
 use sim::programs::{Daemon, collect, shell, start};
 use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A claim, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,7 +152,9 @@ impl Lab {
                     first.body = "hello from {host}, you are {client}\n".to_owned();
                     first.content_type = "text/plain".to_owned();
                 }
-                let server = pages.iter().fold(server, |s, (path, bytes)| s.with_bytes(path, *bytes));
+                let server = pages
+                    .iter()
+                    .fold(server, |s, p| s.with_bytes(&p.path, p.bytes, Duration::from_millis(p.after_ms)));
                 host.daemons.push(Daemon::new(server));
             }
             Listens::Dns { bind, table } => {
@@ -236,6 +239,7 @@ fn stimulus(act: &Act) -> Stimulus {
         Act::Hold(host, hold, order) => {
             Stimulus::Hold { host: host.clone(), hold: hold.clone(), order: order.clone() }
         }
+        Act::Send(host, segment) => segment.stimulus(host),
         Act::Release(host, cpu) => Stimulus::Release { host: host.clone(), cpu: *cpu },
         Act::Run(c) => {
             let (host, argv) = (c.on.first().cloned().unwrap_or_default(), c.argv.clone());

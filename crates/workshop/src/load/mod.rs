@@ -79,6 +79,11 @@ impl Test {
         self.run.advance(until)
     }
 
+    /// The boxes, as they are.
+    pub fn world(&self) -> &sim::World {
+        self.run.world()
+    }
+
     /// What there is so far.
     pub fn report(&self) -> Report {
         Report::new(&self.setting, &self.spec, &self.run)
