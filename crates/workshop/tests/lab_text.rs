@@ -52,7 +52,11 @@ fn what_is_wrong_is_told_with_its_place() {
         ("run: curl", "run: kurl", "kurl is not modelled; these are: curl, "),
         ("run: curl -m 2", "run: curl |", "'|': there is no shell"),
         (", on: client, run", ", run", "expected on: the box where it is run"),
-        ("id: call", "id: call, wait: 1s", "expected run (a command) or wait (a time)"),
+        (
+            "id: call",
+            "id: call, wait: 1s",
+            "expected one of run (a command), wait (a time), hold, release and send",
+        ),
         ("app: http", "app: ftp", "\"ftp\": expected one of http, "),
         ("port: 80}", "port: 0}", "expected a number from 1 to 65535"),
         (

@@ -3,7 +3,7 @@
 use crate::lab::{Lab, read_lab};
 
 /// Names and texts, in the order in which they are offered.
-pub const TEXTS: [(&str, &str); 11] = [
+pub const TEXTS: [(&str, &str); 12] = [
     ("same-node-clusterip", include_str!("same-node-clusterip.yaml")),
     ("tftp-ipvs", include_str!("tftp-ipvs.yaml")),
     ("service-iptables", include_str!("service-iptables.yaml")),
@@ -15,6 +15,7 @@ pub const TEXTS: [(&str, &str); 11] = [
     ("nodelocal-dns", include_str!("nodelocal-dns.yaml")),
     ("rp-filter", include_str!("rp-filter.yaml")),
     ("mtu-black-hole", include_str!("mtu-black-hole.yaml")),
+    ("cost-of-services", include_str!("cost-of-services.yaml")),
 ];
 
 /// All labs, in the order in which they are offered. One whose text is wrong is left out; a test reads them all.
