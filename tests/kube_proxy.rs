@@ -228,9 +228,9 @@ fn userland_reads_the_rules() {
     }
 }
 
-/// The rules of the lab `same-node-clusterip` are those of a real node with kube-proxy 1.17.
+/// The rules of 1.17 are those of a real node.
 #[test]
-fn the_lab_has_the_rules_of_1_17() {
+fn a_nodes_listing_has_the_rules_of_1_17() {
     let mut case = Case::read(
         "kind: KubeProxyCase\nversion: v1.17\nclusterCIDRs: [10.200.0.0/16]\nrandomFully: false\n---\n\
          kind: Service\nmetadata: {name: nginx2}\nspec:\n  type: NodePort\n  clusterIP: 10.32.0.102\n  \
@@ -247,13 +247,12 @@ fn the_lab_has_the_rules_of_1_17() {
             |l: &str| l.starts_with("-A KUBE-") && !l.contains("KUBE-FIREWALL") && !l.contains("MARK-DROP");
         text.lines().filter(|l| ours(l)).map(str::to_owned).collect()
     };
-    let lab = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../crates/workshop/src/labs/same_node_clusterip/worker-2.rules");
-    let mut lab = save(&read(&lab));
+    let listing = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/articles/worker-2.rules");
+    let mut listed = save(&read(&listing));
     // That listing has no rule against packets in state INVALID.
     case.config.conntrack_tcp_be_liberal = true;
     let mut written = save(&case.record(Some(Mode::Iptables)).unwrap()[0].text);
-    lab.sort();
+    listed.sort();
     written.sort();
-    assert_eq!(written, lab);
+    assert_eq!(written, listed);
 }

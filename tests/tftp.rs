@@ -93,7 +93,8 @@ const BOTH: Case = Case { conntrack: true, nat: true, rule: true, ..CASE };
 fn run(case: Case) -> (bool, TftpGot, Run) {
     let kube = Kube {
         objects: objects(case.policy, case.on_node),
-        mode: case.mode,
+        mode: Some(case.mode),
+        uplink: workshop::kube::UPLINK.to_owned(),
         version: Version::default(),
         era: case.era,
         modules: Modules {

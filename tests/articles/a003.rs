@@ -125,15 +125,15 @@ const CLUSTER_IP: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 115);
 
 /// The lab's cluster: web-1 is on node-1, web-2 on node-2; `without` removes the endpoint that contains this word.
 fn kube(version: Version, policy: TrafficPolicy, without: &str, stimuli: Vec<Stimulus>) -> Run {
-    let mut objects =
-        kube::objects(include_str!("../../crates/workshop/src/labs/hooks_and_chains/cluster.yaml")).unwrap();
+    let mut objects = kube::of_documents(&workshop::lab("hooks-and-chains").unwrap().objects).unwrap();
     kube::set_external_traffic_policy(&mut objects, policy);
     for slice in objects.endpoint_slices.iter_mut().map(|(_, s)| s) {
         slice.endpoints.retain(|e| e.address.is_none_or(|a| a.to_string() != without));
     }
     let kube = Kube {
         objects,
-        mode: Mode::Iptables,
+        mode: Some(Mode::Iptables),
+        uplink: kube::UPLINK.to_owned(),
         version,
         era: Era::default(),
         modules: Modules::default(),

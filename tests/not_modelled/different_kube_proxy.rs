@@ -1,6 +1,6 @@
 //! Where the rules are not those of the real kube-proxy.
 
-use cluster::kube_proxy::{Case, Change, Config, KubeProxy, Mode, SyncText, Version, iptables_jumps};
+use cluster::kube_proxy::{Case, Change, Config, KubeProxy, Mode, SyncText, Version};
 use cluster::read_objects;
 
 const SERVICE: &str = "kind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, ports: [{port: 80, protocol: PROTO}]}\n";
@@ -37,11 +37,37 @@ fn sync(proxy: &mut KubeProxy) -> String {
 }
 
 #[test]
-fn no_canary_chain_is_written() {
-    let case = Case::read(&SERVICE.replace("PROTO", "TCP")).unwrap();
-    let texts = case.record(None).unwrap().into_iter().map(|f| f.text).collect::<String>();
-    let jumps = iptables_jumps(&case.config, cluster::kube_proxy::Family::V4);
-    assert!(!texts.contains("CANARY") && !jumps.contains("CANARY"));
+fn nobody_watches_the_canaries() {
+    let options = nflab::cluster::ClusterOptions {
+        cni: workshop::kube::PROFILES[0],
+        mode: workshop::kube::Mode::Iptables,
+        version: Version::default(),
+        cluster_cidr: None,
+        nat_outgoing: false,
+        hairpin: false,
+        promisc: false,
+    };
+    let objects = workshop::kube::objects(include_str!("../data/cni/cluster.yaml")).unwrap();
+    let boxes = nflab::cluster::kube(objects, &options).unwrap().boxes().unwrap();
+    let node = boxes.hosts.iter().find(|h| h.iptables.is_some() || !h.setup.is_empty()).unwrap().name.clone();
+    let scenario = sim::Scenario { hosts: boxes.hosts, links: boxes.links, ..sim::Scenario::default() };
+    let mut world = scenario.run().unwrap().world;
+    let host = world.host_by_name(&node).unwrap();
+    let mut run = |line: &str| {
+        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        sim::operator::command(&mut world, host, &argv, None).unwrap().stdout
+    };
+    let has = |lines: &[String], chain: &str| lines.iter().any(|l| *l == format!("-N {chain}"));
+    for table in ["mangle", "nat", "filter"] {
+        assert!(has(&run(&format!("iptables -t {table} -S")), "KUBE-PROXY-CANARY"), "{table}");
+    }
+    run("iptables -t nat -F");
+    run("iptables -t nat -X");
+    world.run_until(kernel::Instant(world.now().0 + 120_000_000));
+    let argv = ["iptables", "-t", "nat", "-S"].map(str::to_owned);
+    let after = sim::operator::command(&mut world, host, &argv, None).unwrap().stdout;
+    // The real kube-proxy has written its chains again by then.
+    assert!(!has(&after, "KUBE-SERVICES"), "{after:?}");
 }
 
 #[test]

@@ -240,3 +240,95 @@ fn handles_of_a_refused_transaction_are_given_again() {
     // Linux: 3
     assert!(printed.iter().any(|l| l == "\t\taccept # handle 2"), "{printed:?}");
 }
+
+#[test]
+fn iptables_nft_shows_no_expressions() {
+    let mut pair = Pair::new();
+    let shown = pair.cmd("iptables-nft -vv -A INPUT -j ACCEPT");
+    // The real one prints `[ immediate reg 0 accept ]` too.
+    assert_eq!(pair.run().printed(shown).len(), 1);
+}
+
+#[test]
+fn a_chain_belongs_to_its_own_option() {
+    let mut pair = Pair::new();
+    let listed = pair.cmd("iptables-nft -L -Z INPUT");
+    // The real one lists and zeroes INPUT.
+    assert_eq!(pair.run().printed(listed)[0], "Bad argument `INPUT'");
+}
+
+#[test]
+fn prefixes_of_nflog_have_63_bytes() {
+    let mut pair = Pair::new();
+    pair.cmd(&format!("iptables-nft -A INPUT -j NFLOG --nflog-prefix {}", "x".repeat(100)));
+    let listed = pair.cmd("iptables-nft -S INPUT");
+    let printed = pair.run().printed(listed);
+    assert!(printed[1].ends_with(&format!(" {}", "x".repeat(63))), "{printed:?}");
+}
+
+#[test]
+fn the_helper_that_is_named_is_deleted() {
+    let mut pair = Pair::new();
+    for name in ["tftp", "ftp"] {
+        pair.cmd(&format!("iptables-nft -A INPUT -m helper --helper {name}"));
+    }
+    pair.cmd("iptables-nft -D INPUT -m helper --helper ftp");
+    let listed = pair.cmd("iptables-nft -S INPUT");
+    let printed = pair.run().printed(listed);
+    assert_eq!(printed[1..], ["-A INPUT -m helper --helper tftp"]);
+}
+
+#[test]
+fn chunks_of_sctp_are_not_translated() {
+    let mut pair = Pair::new();
+    pair.cmd("iptables-nft -A INPUT -p sctp --chunk-types all DATA:Be");
+    let listed = pair.cmd("nft list ruleset");
+    let printed = pair.run().printed(listed);
+    assert!(printed.iter().any(|l| l.contains("xt match sctp")), "{printed:?}");
+}
+
+#[test]
+fn nft_does_not_compute_with_constants() {
+    let text = "table ip t {\n chain c {\n  meta mark set meta mark and 0xffffffff\n }\n}\nlist ruleset\n";
+    let (status, said) = crate::say(&["nft", "-f", "-"], Some(text)).unwrap();
+    // nft: `meta mark set meta mark`
+    assert!(status == 0 && said.contains("meta mark set meta mark & 0xffffffff"), "{said}");
+}
+
+#[test]
+fn prefixes_of_a_flows_addresses_are_prefixes() {
+    let text = "table ip t {\n chain c {\n  ct original ip saddr 10.0.0.0/8\n }\n}\nlist ruleset\n";
+    let (status, said) = crate::say(&["nft", "-f", "-"], Some(text)).unwrap();
+    // nft 1.0.6: `ct original ip saddr 0.0.0.10`
+    assert!(status == 0 && said.contains("ct original ip saddr 10.0.0.0/8"), "{said}");
+}
+
+/// Linux has a line for each processor there is, and before 5.10 a column `ignore`, before 4.9 five more.
+#[test]
+fn conntrack_s_has_few_lines_and_columns() {
+    let mut pair = Pair::with_rules(TRACKS);
+    pair.udp(4000, 9);
+    let stats = pair.cmd("conntrack -S");
+    pair.document["hosts"]["a"]["kernel"] = json!("3.10");
+    let printed = pair.run_as(false).printed(stats);
+    assert_eq!(
+        printed,
+        [
+            "cpu=0   \tfound=0 invalid=0 insert=0 insert_failed=0 drop=0 early_drop=0 error=0 search_restart=0 "
+        ]
+    );
+}
+
+/// Two processors of Linux would clash in some of these pairs.
+#[test]
+fn packets_overlap_only_if_one_is_stopped() {
+    let mut pair = Pair::with_rules(TRACKS);
+    for port in 4000..4100 {
+        let src = format!("10.0.0.1:{port}");
+        pair.then(json!({ "do": "udp", "host": "a", "src": src, "dst": "10.0.0.2:9", "count": 2, "timeout_ms": 20 }));
+    }
+    let stats = pair.cmd("conntrack -S");
+    let done = pair.run_as(false);
+    let said = done.printed(stats)[0].clone();
+    assert!(said.contains("insert_failed=0") && said.contains("clash_resolve=0"), "{said}");
+}

@@ -122,7 +122,7 @@ fn the_size_of_ipvs_table() {
 
 #[test]
 fn other_programs() {
-    for program in ["tc", "ss", "ebtables", "arptables", "ethtool", "kubectl"] {
+    for program in ["tc", "ss", "ebtables", "arptables", "ethtool"] {
         let why = say(&[program, "list"], None).unwrap_err();
         assert!(why.contains(program) && why.contains("is not modelled"), "{why}");
     }
@@ -213,6 +213,10 @@ fn other_parts_of_nftables() {
     ] {
         nft_refuses(&in_rule(rule), word);
     }
-    let not_run = say(&["iptables-nft", "-L"], None).unwrap_err();
-    assert!(not_run.contains("iptables-nft"), "{not_run}");
+    for program in ["arptables-nft", "ebtables-nft", "iptables-translate", "xtables-monitor"] {
+        let not_run = say(&[program, "-L"], None).unwrap_err();
+        assert!(not_run.contains(program), "{not_run}");
+    }
+    let (status, said) = say(&["nft", "-f", "-"], Some(&in_rule("counter xt target CT"))).unwrap();
+    assert!(status == 1 && said.contains("/dev/stdin:2:") && said.contains("use iptables-nft"), "{said}");
 }

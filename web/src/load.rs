@@ -104,14 +104,14 @@ impl Loaded {
         }
         let mut out = Vec::new();
         for switch in &self.lab.switches {
-            let now = self.run.setting.get(switch.name);
+            let now = self.run.setting.get(&switch.name);
             for value in switch.values().filter(|v| now.is_none_or(|n| n != v)) {
                 let mut setting = self.run.setting.clone();
-                setting.insert(switch.name.to_owned(), value.to_owned());
+                setting.insert(switch.name.clone(), value.to_owned());
                 let solves = self.lab.run(&setting).is_ok_and(|run| run.goals.iter().all(|g| g.reached));
                 if solves {
                     out.push(Cure {
-                        hosts: switch.hosts,
+                        hosts: switch.hosts.clone(),
                         command: switch.command(value).unwrap_or_default(),
                         setting,
                     });
@@ -126,9 +126,9 @@ impl Loaded {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cure {
     /// Where the command runs; nowhere in particular if empty.
-    pub hosts: &'static [&'static str],
+    pub hosts: Vec<String>,
     /// The command.
-    pub command: &'static str,
+    pub command: String,
     /// The setting with it.
     pub setting: Setting,
 }

@@ -311,7 +311,7 @@ impl State {
         {
             return node;
         }
-        loaded.world().host_by_name(loaded.lab.focus).unwrap_or(host)
+        loaded.world().host_by_name(&loaded.lab.focus).unwrap_or(host)
     }
 
     /// Its name.

@@ -191,6 +191,7 @@ fn document(case: &Value, stimuli: Vec<Value>) -> Result<Value, String> {
             "sysctl": sysctl,
             "sniff": false,
             "iptables": rules,
+            "backend": case.get("backend").cloned().unwrap_or_else(|| json!("legacy")),
             "ct_probe": flag(case, "probe", true)?,
             "ipset": IPSET,
             "addrs": { "eth0": ["10.0.0.1/24"], "br0": ["10.1.0.1/24"], "eth2": ["10.2.0.1/24"] },

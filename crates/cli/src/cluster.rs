@@ -72,7 +72,8 @@ pub fn kube(objects: Objects, options: &ClusterOptions) -> Result<Kube, String> 
     let lan = ips.first().map(|ip| Ipv4Net::new_assert(*ip, 24));
     let gateway = lan.and_then(|lan| lan.hosts().find(|ip| !ips.contains(ip)));
     Ok(Kube {
-        mode: options.mode,
+        mode: Some(options.mode),
+        uplink: workshop::kube::UPLINK.to_owned(),
         version: options.version,
         era: kernel::Era::default(),
         modules: kernel::Modules { br_netfilter: true, ..kernel::Modules::default() },

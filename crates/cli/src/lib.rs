@@ -2,9 +2,11 @@
 
 mod cases;
 pub mod cluster;
+pub mod cost;
 pub mod flows;
 pub mod kernels;
 pub mod load;
+pub mod race;
 pub mod record;
 pub mod scenario;
 

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workshop::{Lab, LabRun, Setting};
+use workshop::{Lab, LabRun, Setting, StimulusResult};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
 #[derive(Parser)]
@@ -37,6 +37,15 @@ enum Command {
         /// Where to write the record; standard output if not given.
         #[arg(short, long)]
         output: Option<PathBuf>,
+    },
+    /// Run a scenario once for each order in which the packets of its first `hold` can go on, as on several processors, and print
+    /// what these orders come to.
+    Race {
+        /// The scenario; `-` reads standard input.
+        scenario: PathBuf,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
     },
     /// Write what kube-proxy writes on a node of a cluster: iptables.txt, ipvs.*.txt, nftables.txt and
     /// nftables.transaction.txt, stepN/ for later syncs, v6/ for IPv6. `diff` shows what a change of the cluster does.
@@ -119,6 +128,15 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         node: Option<String>,
     },
+    /// Count what packets cost in each of kube-proxy's modes as Services grow: rules that are looked at, and lookups.
+    Cost {
+        /// How many Services; several numbers with commas between them.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1000])]
+        services: Vec<usize>,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the kernels that are modelled, what each does differently, and what that is held against.
     Kernels {
         /// Print JSON instead of text.
@@ -136,7 +154,7 @@ enum LabCommand {
     List,
     /// Run a lab and judge its claims and goals. Exit status 0 if every claim holds, whatever the goals.
     Run {
-        /// Name of the lab.
+        /// Name of the lab, or a file with its text.
         name: String,
         /// Position of a switch; may be given several times.
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
@@ -150,7 +168,7 @@ enum LabCommand {
     },
     /// What switches change on the nodes: rules, sets, virtual servers, modules, settings; before are the defaults.
     Diff {
-        /// Name of the lab.
+        /// Name of the lab, or a file with its text.
         name: String,
         /// Position of a switch; may be given several times.
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
@@ -184,6 +202,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
     match command {
         Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
+        Command::Race { scenario, json } => race(&scenario, json),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
         Command::Cluster { profiles: true, .. } => cluster_profiles(),
         Command::Cluster {
@@ -226,6 +245,10 @@ fn run(command: Command) -> Result<ExitCode, String> {
                 false => explained.text(all),
             };
             print(&text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Cost { services, json } => {
+            print(&nflab::cost::run(&services, json)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Kernels { json } => kernels(json),
@@ -301,10 +324,25 @@ fn cluster_boxes(
     Ok(ExitCode::SUCCESS)
 }
 
+/// A JSON document.
+fn read_json(path: &Path) -> Result<Value, String> {
+    serde_json::from_str(&read(path)?)
+        .map_err(|e| format!("{}: line {}, column {}: {e}", path.display(), e.line(), e.column()))
+}
+
+fn race(path: &Path, as_json: bool) -> Result<ExitCode, String> {
+    let document = read_json(path)?;
+    let explored = nflab::race::explore(&document).map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = match as_json {
+        true => serde_json::to_string(&nflab::race::json(&explored)).map_err(|e| e.to_string())? + "\n",
+        false => nflab::race::text(&explored),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
-    let text = read(path)?;
-    let document: Value = serde_json::from_str(&text)
-        .map_err(|e| format!("{}: line {}, column {}: {e}", path.display(), e.line(), e.column()))?;
+    let document = read_json(path)?;
     let record = nflab::replay(&document).map_err(|e| format!("{}: {e}", path.display()))?;
     let not_run: Vec<String> = record["steps"]
         .as_array()
@@ -376,12 +414,18 @@ fn load_run(set: &[String], scale: Option<&str>, as_json: bool) -> Result<ExitCo
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// A lab that comes with the program, or one in a file.
 fn find_lab(name: &str) -> Result<Lab, String> {
-    workshop::lab(name).ok_or_else(|| {
-        let known = workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME]);
-        let known: Vec<&str> = known.collect();
-        format!("there is no lab {name:?}; these are: {}", known.join(", "))
-    })
+    if let Some(lab) = workshop::lab(name) {
+        return Ok(lab);
+    }
+    if Path::new(name).is_file() {
+        let text = read(Path::new(name))?;
+        return workshop::read_lab(&text).map_err(|d| d.show(name, &text));
+    }
+    let known: Vec<String> =
+        workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME.to_owned()]).collect();
+    Err(format!("there is no lab {name:?}; these are: {}; nor is there such a file", known.join(", ")))
 }
 
 /// The positions that `--set` gives.
@@ -418,7 +462,7 @@ fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
 fn lab_run(name: &str, set: &[String], as_json: bool) -> Result<ExitCode, String> {
     let (lab, changes) = (find_lab(name)?, positions(set)?);
     let run = lab.run(&changes).map_err(|e| e.to_string())?;
-    print(&if as_json { lab_json(lab.name, &run)? } else { lab_text(&lab, &run) })?;
+    print(&if as_json { lab_json(&lab.name, &run)? } else { lab_text(&lab, &run) })?;
     let all_hold = run.claims.iter().all(|c| c.holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -429,6 +473,7 @@ struct LabJson<'a> {
     lab: &'a str,
     switches: &'a Setting,
     stimuli: Vec<StimulusJson<'a>>,
+    outputs: Vec<OutputJson<'a>>,
     claims: Vec<ClaimJson<'a>>,
     goals: Vec<GoalJson<'a>>,
     kernels: Vec<KernelJson>,
@@ -438,6 +483,15 @@ struct LabJson<'a> {
 struct StimulusJson<'a> {
     name: &'a str,
     outcome: &'a str,
+}
+
+#[derive(Serialize)]
+struct OutputJson<'a> {
+    stimulus: usize,
+    command: &'a str,
+    status: i32,
+    stdout: &'a [String],
+    stderr: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -454,12 +508,20 @@ struct GoalJson<'a> {
     reached: bool,
 }
 
+/// What the command of a stimulus printed; stimuli are counted from 0.
+fn output_json((stimulus, s): (usize, &StimulusResult)) -> Option<OutputJson<'_>> {
+    let (command, output) = s.command.as_ref()?;
+    let (status, stdout, stderr) = (output.status, &output.stdout[..], &output.stderr[..]);
+    Some(OutputJson { stimulus, command, status, stdout, stderr })
+}
+
 fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
     let eras: Vec<kernel::Era> = run.run.world.hosts().iter().map(Netns::era).collect();
     let object = LabJson {
         lab,
         switches: &run.setting,
         stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
+        outputs: run.stimuli.iter().enumerate().filter_map(output_json).collect(),
         claims: run
             .claims
             .iter()
@@ -474,7 +536,7 @@ fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
 fn lab_text(lab: &Lab, run: &LabRun) -> String {
     let mut out = format!("{}\n", lab.title);
     for switch in &lab.switches {
-        let value = run.setting.get(switch.name).map_or("", String::as_str);
+        let value = run.setting.get(&switch.name).map_or("", String::as_str);
         let set = format!("{}={value}", switch.name);
         out += &format!("  {set:<32} # {}\n", switch.command(value).unwrap_or_default());
     }

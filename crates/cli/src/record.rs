@@ -29,6 +29,7 @@ fn restored_source(before: &[Entry], tap: &Entry) -> Option<Mac> {
         match entry.what()? {
             What::BrNetfilter { step: BrNfStep::BridgedDnat { .. }, .. } => bridged = true,
             What::Tap { dir, frame, .. } if *dir != TapDir::Out => return bridged.then_some(frame.src),
+            What::Created { .. } => return None,
             _ => {}
         }
     }
@@ -93,6 +94,7 @@ fn namespaces(
     entries: &[Entry],
     sequence: &mut Sequence,
 ) -> Value {
+    let before = run.world.log().entries();
     let mut tracers: Vec<Tracer> = run.world.hosts().iter().map(|_| Tracer::default()).collect();
     let mut wire: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
     let mut ct: Vec<Vec<Value>> = vec![Vec::new(); tracers.len()];
@@ -110,7 +112,8 @@ fn namespaces(
                 // The numbers are counted over all boxes, also those whose frames are not listed.
                 let mut frame = frame.as_ref().clone();
                 if *dir == TapDir::Out && ns.bridge(*dev).is_some() {
-                    frame.src = restored_source(&entries[..i], entry).unwrap_or(frame.src);
+                    frame.src =
+                        restored_source(&before[..step.first.index() + i], entry).unwrap_or(frame.src);
                 }
                 if let Some(written) = written_over(&entries[i..], entry) {
                     frame = written.clone();
@@ -200,6 +203,8 @@ fn app_json(event: &AppEvent) -> Option<Value> {
         | AppEvent::Connected { .. }
         | AppEvent::Reply { .. }
         | AppEvent::Failed { .. }
+        | AppEvent::Started { .. }
+        | AppEvent::Printed { .. }
         | AppEvent::TimedOut { .. } => return None,
     })
 }
@@ -207,11 +212,18 @@ fn app_json(event: &AppEvent) -> Option<Value> {
 /// The outcome of a stimulus, in the words of the recordings.
 pub fn outcome_json(outcome: &StepOutcome) -> Value {
     match outcome {
-        StepOutcome::Done | StepOutcome::App(Outcome::None) => json!({}),
+        StepOutcome::Done | StepOutcome::Started | StepOutcome::App(Outcome::None) => json!({}),
+        StepOutcome::Together(all) => json!({ "clients": all.iter().map(outcome_json).collect::<Vec<_>>() }),
         StepOutcome::Refused(reason) => json!({ "refused": reason }),
         StepOutcome::NotRun(reason) => json!({ "not_run": reason }),
         StepOutcome::SendError(errno) => json!({ "error": errno.to_string() }),
-        StepOutcome::Command(c) => json!({ "rc": c.status, "stdout": c.stdout, "stderr": c.stderr }),
+        StepOutcome::Ended(all) => all
+            .iter()
+            .map(|(host, argv, c)| {
+                json!({ "host": host, "argv": argv, "rc": c.status, "stdout": c.stdout, "stderr": c.stderr })
+            })
+            .collect(),
+        StepOutcome::App(Outcome::Command(c)) | StepOutcome::Command(c) => json!({ "rc": c.status, "stdout": c.stdout, "stderr": c.stderr }),
         StepOutcome::Dump(rows) => json!({ "conntrack": sorted(rows.iter().map(|r| row_json(r, true))) }),
         StepOutcome::App(Outcome::Tcp { connect, reply }) => {
             let connect = match connect {

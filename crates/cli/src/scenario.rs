@@ -1,9 +1,11 @@
 //! Reading a scenario: JSON as the recordings of the real kernel use it (docs/RECORDS.md).
 
+mod hold;
+
 use kernel::{Era, Modules};
 use packet::{Frame, Icmp, IcmpBody, Ip, L4, Mac, Payload, Protocol, Tcp, TcpFlags, TcpOptions, Udp};
 use serde_json::{Map, Value};
-use sim::{BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Stimulus};
+use sim::{Backend, BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Stimulus};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use userland::ip::IpCommand;
@@ -125,10 +127,13 @@ pub fn parse(value: &Value) -> Result<Scenario> {
         return wrong("document", "expected an object with hosts, links and stimuli");
     }
     let mut scenario = Scenario { settle_ms: root.or("settle_ms", 40, Node::number)?, ..Scenario::default() };
+    let all = root.or("backend", Backend::Legacy, backend)?;
     let hosts = root.need("hosts")?;
     for (name, value) in hosts.object()? {
         let node = Node { value, place: format!("hosts.{name}") };
-        scenario.hosts.push(host(name, &node)?);
+        let mut spec = host(name, &node)?;
+        spec.backend = node.or("backend", all, backend)?;
+        scenario.hosts.push(spec);
     }
     for link in root.or("links", Vec::new(), Node::list)? {
         scenario.links.push(read_link(&link)?);
@@ -192,13 +197,22 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
     for s in n.or("servers", Vec::new(), Node::list)? {
         servers.push(server(&s)?);
     }
+    let mut files = Vec::new();
+    if let Some(list) = n.get("files")? {
+        for (path, value) in list.object()? {
+            files.push((path.clone(), Node { value, place: format!("{}.{path}", list.place) }.text()?));
+        }
+    }
     Ok(HostSpec {
         name: name.to_owned(),
+        files,
+        daemons: Vec::new(),
         ip,
         sysctl,
         ipset,
         trace,
         iptables,
+        backend: Backend::Legacy,
         ct_probe: n.or("ct_probe", false, Node::flag)?,
         era: n.or("kernel", Era::default(), era)?,
         child: true,
@@ -216,6 +230,15 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         sniff: n.or("sniff", true, Node::flag)?,
         servers,
     })
+}
+
+/// What `iptables` is on a box.
+fn backend(n: &Node<'_>) -> Result<Backend> {
+    match n.text()?.as_str() {
+        "legacy" => Ok(Backend::Legacy),
+        "nft" => Ok(Backend::Nft),
+        other => wrong(&n.place, format!("expected legacy or nft, found {other:?}")),
+    }
 }
 
 /// A kernel's version; that of the recordings if none is given.
@@ -399,11 +422,26 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
             }
         }
         "cmd" => Stimulus::Command {
-            shell: sim::operator::command,
+            shell: sim::programs::shell,
             host: host()?,
             argv: n.need("argv")?.texts()?,
             stdin: n.get("stdin")?.map(|s| s.text()).transpose()?,
         },
+        "together" => {
+            let clients = n.need("clients")?;
+            Stimulus::Together { clients: clients.list()?.iter().map(stimulus).collect::<Result<_>>()? }
+        }
+        "hold" => hold::hold(n)?,
+        "release" => Stimulus::Release {
+            host: host()?,
+            cpu: n.get("cpu")?.map(|c| c.number::<u8>()).transpose()?.map(usize::from),
+        },
+        "start" => Stimulus::Background {
+            start: sim::programs::start,
+            host: host()?,
+            argv: n.need("argv")?.texts()?,
+        },
+        "wait" => Stimulus::Wait { collect: sim::programs::collect },
         other => Stimulus::NotRun { reason: format!("{other:?} is not modelled") },
     })
 }

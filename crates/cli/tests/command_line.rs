@@ -82,11 +82,12 @@ fn lab_run_json_has_the_promised_shape() {
     assert_eq!(out.status.code(), Some(0));
     let v: Value = serde_json::from_str(&stdout(&out)).unwrap();
     let keys: Vec<&String> = v.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["lab", "switches", "stimuli", "claims", "goals", "kernels"]);
+    assert_eq!(keys, ["lab", "switches", "stimuli", "outputs", "claims", "goals", "kernels"]);
     assert_eq!(v["lab"], "same-node-clusterip");
-    assert_eq!(v["switches"], json!({ "br_netfilter": "on" }));
+    assert_eq!(v["switches"], json!({ "br_netfilter": "on", "forward": "off", "log": "off" }));
     for (list, fields) in [
         ("stimuli", &["name", "outcome"][..]),
+        ("outputs", &["stimulus", "command", "status", "stdout", "stderr"]),
         ("claims", &["text", "when", "applies", "holds"]),
         ("goals", &["text", "reached"]),
     ] {

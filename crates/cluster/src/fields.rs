@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 /// The fields of one mapping.
 #[derive(Clone, Copy)]
-pub(crate) struct Fields<'y> {
+pub struct Fields<'y> {
     /// The mapping itself, for messages about what is missing.
     pub at: &'y Yaml,
     entries: &'y [Entry],
@@ -142,7 +142,7 @@ fn distance(given: &str, meant: &str) -> Option<usize> {
 }
 
 /// A scalar as text. A number or boolean that is not quoted is an error in Kubernetes too.
-pub(crate) fn text(v: &Yaml) -> Read<&str> {
+pub fn text(v: &Yaml) -> Read<&str> {
     match &v.value {
         Value::Text(t) => Ok(t),
         Value::Plain(_) if v.is_null() => Ok(""),
@@ -155,7 +155,7 @@ pub(crate) fn text(v: &Yaml) -> Read<&str> {
 }
 
 /// A whole number within a range.
-pub(crate) fn number(v: &Yaml, least: u32, most: u32) -> Read<u32> {
+pub fn number(v: &Yaml, least: u32, most: u32) -> Read<u32> {
     let bad = || v.blame(format!("expected a number from {least} to {most}"));
     match &v.value {
         // Only digits: `+80` is not a number to kubectl.
@@ -167,7 +167,7 @@ pub(crate) fn number(v: &Yaml, least: u32, most: u32) -> Read<u32> {
 }
 
 /// One of some words.
-pub(crate) fn word<T: Copy>(v: &Yaml, words: &[(&str, T)]) -> Read<T> {
+pub fn word<T: Copy>(v: &Yaml, words: &[(&str, T)]) -> Read<T> {
     let given = text(v)?;
     words.iter().find(|(w, _)| *w == given).map(|(_, t)| *t).ok_or_else(|| {
         let known: Vec<&str> = words.iter().map(|(w, _)| *w).filter(|w| !w.is_empty()).collect();
@@ -181,12 +181,12 @@ fn parsed<T: FromStr>(v: &Yaml, given: &str, what: &str) -> Read<T> {
 }
 
 /// An address.
-pub(crate) fn address(v: &Yaml) -> Read<IpAddr> {
+pub fn address(v: &Yaml) -> Read<IpAddr> {
     parsed(v, text(v)?, "an IP address")
 }
 
 /// A network. Blanks around it are cut off, as Kubernetes does.
-pub(crate) fn network(v: &Yaml) -> Read<IpNet> {
+pub fn network(v: &Yaml) -> Read<IpNet> {
     parsed(v, text(v)?.trim(), "a network, such as 10.244.0.0/16")
 }
 
@@ -205,7 +205,7 @@ pub(crate) fn dns_name(v: &Yaml, most: usize) -> Read<String> {
 }
 
 /// Reads each item of a list.
-pub(crate) fn each<T>(items: &[Yaml], read: impl Fn(&Yaml) -> Result<T, Box<Diagnostic>>) -> Read<Vec<T>> {
+pub fn each<T>(items: &[Yaml], read: impl Fn(&Yaml) -> Result<T, Box<Diagnostic>>) -> Read<Vec<T>> {
     items.iter().map(read).collect()
 }
 

@@ -6,7 +6,7 @@ pub mod cni;
 pub mod controllers;
 pub mod corefile;
 mod diagnostic;
-mod fields;
+pub mod fields;
 pub mod kube_proxy;
 pub mod kubelet;
 pub mod object;

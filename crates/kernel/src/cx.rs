@@ -35,13 +35,15 @@ pub enum Output {
     Wake(SocketId),
 }
 
-/// What a program's call has not sent yet.
+/// What a program's call, or an operator's command, has not sent yet.
 #[derive(Clone, Debug)]
 pub enum Rest {
     /// Pieces of a datagram.
     Pieces(Vec<Skb>),
     /// What waits in a TCP socket.
     Tcp(SocketId),
+    /// What has waited for a neighbour: device, address as a number.
+    Neigh(DevId, u32),
 }
 
 /// The timers of a box. A timer may fire late or for something that no longer exists; the handler checks.

@@ -1,5 +1,6 @@
 //! The event log: append-only plain values. Page, terminal text, captures and tests are views of it.
 
+use crate::netfilter::Stop;
 use crate::netfilter::conntrack::{ConnInfo, CtState, Direction, ExpectRow, Row};
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::ipvs::{Endpoint, IpvsConn, ServiceId};
@@ -155,6 +156,15 @@ pub enum What {
     ExpectEvent(Box<ExpectEvent>),
     /// The entry of this packet was put into the table.
     Confirmed(ConnId),
+    /// The entry of this packet has a tuple that another packet's entry has taken since.
+    Clash {
+        /// Its own entry.
+        conn: ConnId,
+        /// The one in the table.
+        winner: ConnId,
+        /// What came of it.
+        step: ClashStep,
+    },
     /// NAT decided one direction of an entry.
     NatSetup {
         /// The entry.
@@ -185,6 +195,24 @@ pub enum What {
         ctx: HookCtx,
         /// What it did.
         step: IpvsStep,
+    },
+    /// The packet stops between two hook functions, while others go on.
+    Parked {
+        /// Where.
+        ctx: HookCtx,
+        /// The processor that it is on.
+        cpu: usize,
+        /// At which point.
+        stop: Stop,
+    },
+    /// It goes on.
+    Resumed {
+        /// Where.
+        ctx: HookCtx,
+        /// The processor that it is on.
+        cpu: usize,
+        /// From which point.
+        stop: Stop,
     },
     /// A routing decision.
     Route(RouteEvent),
@@ -316,6 +344,17 @@ pub enum CtStep {
     Untracked,
     /// The table is full.
     TableFull,
+}
+
+/// How two entries that want the same tuple get along (`nf_ct_resolve_clash`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClashStep {
+    /// The packet goes on with the entry that is in the table; its own one is gone.
+    Merged,
+    /// Its entry is entered in its reply direction alone, for a second: enough for an answer.
+    ReplyOnly,
+    /// The packet is dropped.
+    Lost,
 }
 
 /// A ctnetlink message.

@@ -3,7 +3,9 @@
 use crate::dev::{DevKind, dev_queue_xmit};
 use crate::event::{NeighStep, Origin, What};
 use crate::route::{Flow, Scope, Verdict};
-use crate::{Cx, Delivery, DevId, DropReason, Instant, Journey, Netns, PacketId, PktType, Skb, Timer};
+use crate::{
+    Cx, Delivery, DevId, DropReason, Instant, Journey, Netns, Output, PacketId, PktType, Rest, Skb, Timer,
+};
 use litemap::LiteMap;
 use packet::{Arp, ArpOp, Frame, Mac, Payload};
 use std::net::Ipv4Addr;
@@ -97,8 +99,15 @@ pub struct NeighTable {
 }
 
 impl Netns {
-    /// Sets the timers of entries that an operator has made, which have none yet (`neigh_add_timer`).
-    pub fn neigh_timers(&mut self, cx: &mut Cx<'_>) {
+    /// What an operator's changes lead to: timers of entries that have none yet (`neigh_add_timer`), and packets that wait no
+    /// longer (`neigh_update`).
+    pub fn neigh_settle(&mut self, cx: &mut Cx<'_>) {
+        let waits = |n: &Neigh| n.state.is_valid() && !n.queue.is_empty();
+        let known: Vec<(DevId, Ipv4Addr)> =
+            self.neigh.entries.iter().filter(|(_, n)| waits(n)).map(|(key, _)| *key).collect();
+        for (dev, addr) in known {
+            self.neigh_send(dev, addr, cx);
+        }
         let fresh = |n: &Neigh| n.state == Nud::Reachable && n.updated == cx.now && n.due == cx.now;
         let made: Vec<(DevId, Ipv4Addr)> =
             self.neigh.entries.iter().filter(|(_, n)| fresh(n)).map(|(key, _)| *key).collect();
@@ -108,6 +117,20 @@ impl Netns {
                 n.due = due;
             }
         }
+    }
+}
+
+impl Netns {
+    /// Sends the first packet that waits for a neighbour; the next one follows when the network has done with it, as its softirqs
+    /// run before the command goes on.
+    pub(crate) fn neigh_send(&mut self, dev: DevId, addr: Ipv4Addr, cx: &mut Cx<'_>) {
+        let known = self.neigh.entries.get_mut(&(dev, addr)).filter(|n| n.state.is_valid());
+        let Some(queue) = known.map(|n| &mut n.queue).filter(|q| !q.is_empty()) else { return };
+        let skb = queue.remove(0);
+        if !queue.is_empty() {
+            cx.out.push(Output::Resume(Rest::Neigh(dev, addr.to_bits())));
+        }
+        let _ = neigh_output(self, skb, dev, addr, cx);
     }
 }
 

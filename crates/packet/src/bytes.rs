@@ -200,13 +200,9 @@ impl Ip {
         sum == 0xffff
     }
 
-    /// The packet as another one carries it: header (its checksum is not written, a right one is meant) and payload. `None` if
-    /// it is not IPv4.
+    /// The packet as another one carries it: header and payload. `None` if it is not IPv4.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        self.src_v4()?;
-        let mut out = Vec::with_capacity(self.total_len());
-        self.write(&mut out);
-        Some(out)
+        self.src_v4().map(|_| self.wire_bytes())
     }
 
     /// The packet that [`Ip::to_bytes`] wrote; `None` if these bytes are no whole IPv4 packet.
@@ -218,7 +214,14 @@ impl Ip {
         Ip::parse_quoted(b.get(..total)?)
     }
 
-    /// Header (without a checksum) and payload.
+    /// Header and payload of either family, checksums included.
+    pub fn wire_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.total_len());
+        self.write(&mut out);
+        out
+    }
+
+    /// Header and payload.
     fn write(&self, out: &mut Vec<u8>) {
         if let (IpAddr::V6(src), IpAddr::V6(dst)) = (self.src, self.dst) {
             let payload = self.payload_bytes();
@@ -232,6 +235,7 @@ impl Ip {
         }
         let flags = u16::from(self.frag.mf) << 13 | u16::from(self.frag.df) << 14;
         let frag = flags | (self.frag.offset / 8);
+        let start = out.len();
         out.extend([0x45, self.tos]);
         for word in [self.total_len() as u16, self.id, frag] {
             out.extend(word.to_be_bytes());
@@ -242,6 +246,10 @@ impl Ip {
                 IpAddr::V4(a) => out.extend(a.octets()),
                 IpAddr::V6(_) => out.extend([0; 4]),
             }
+        }
+        let sum = !(ones_sum(0, out.get(start..).unwrap_or_default()) as u16);
+        if let Some(place) = out.get_mut(start + 10..start + 12) {
+            place.copy_from_slice(&sum.to_be_bytes());
         }
         out.extend(self.payload_bytes());
     }

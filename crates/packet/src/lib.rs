@@ -5,6 +5,7 @@
 
 mod arp;
 mod bytes;
+mod dns;
 mod ethernet;
 mod icmp;
 mod icmp6;
@@ -13,9 +14,11 @@ mod sctp;
 mod tcp;
 mod udp;
 mod vxlan;
+mod wire;
 
 pub use arp::{Arp, ArpOp};
 pub use bytes::set_ports;
+pub use dns::{Dns, DnsData, DnsName, DnsQuestion, DnsRecord, dns_type, rcode};
 pub use ethernet::{Frame, Mac, ParseMacError, Payload};
 pub use icmp::{Icmp, IcmpBody, icmp_type};
 pub use icmp6::{Icmp6, icmp6_type};

@@ -20,25 +20,13 @@ pub struct Vxlan {
 impl Vxlan {
     /// The payload of the datagram; `None` for a frame that has no bytes here (IPv6).
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        if self.frame.ip().is_some_and(|ip| !ip.src.is_ipv4()) {
+            return None;
+        }
         let mut out = Vec::with_capacity(HEADER + self.frame.len());
         out.extend([VNI_VALID, 0, 0, 0]);
         out.extend((self.vni << 8).to_be_bytes());
-        out.extend(self.frame.dst.0);
-        out.extend(self.frame.src.0);
-        match &self.frame.payload {
-            Payload::Ip(ip) => {
-                out.extend([0x08, 0x00]);
-                out.extend(ip.to_bytes()?);
-            }
-            Payload::Arp(arp) => {
-                // Ethernet, IPv4, and the lengths of their addresses.
-                out.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, if arp.op == ArpOp::Request { 1 } else { 2 }]);
-                out.extend(arp.sha.0);
-                out.extend(arp.spa.octets());
-                out.extend(arp.tha.0);
-                out.extend(arp.tpa.octets());
-            }
-        }
+        out.extend(self.frame.to_bytes());
         Some(out)
     }
 

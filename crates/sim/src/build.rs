@@ -2,7 +2,7 @@
 
 use crate::apps::{App, TcpServer, TftpServer, UdpServer};
 use crate::operator;
-use crate::scenario::{HostSpec, LinkSpec, Scenario, ServerMode, Setup, Shell};
+use crate::scenario::{Backend, HostSpec, LinkSpec, Scenario, ServerMode, Setup, Shell};
 use crate::world::World;
 use kernel::Netns;
 use kernel::NetnsId;
@@ -158,16 +158,24 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
     if let Some(text) = &spec.ipset {
         operator::ipset_restore(ns, text).map_err(|e| error(place("ipset"), e))?;
     }
-    if spec.trace || spec.iptables.is_some() {
-        restore(ns, spec.iptables.as_deref(), &spec.tables, spec.trace)
-            .map_err(|e| error(place("iptables"), e.message))?;
+    let legacy = spec.iptables.as_deref().filter(|_| spec.backend == Backend::Legacy);
+    if spec.trace || legacy.is_some() {
+        restore(ns, legacy, &spec.tables, spec.trace).map_err(|e| error(place("iptables"), e.message))?;
     }
+    #[cfg(feature = "nft")]
+    if spec.backend == Backend::Nft {
+        if let Some(text) = &spec.iptables {
+            operator::nft_restore(ns, text, &["-c"]).map_err(|e| error(place("iptables-nft"), e))?;
+        }
+        world.set_backend(host, Backend::Nft);
+    }
+    let Some(ns) = world.host_mut(host) else { return Ok(()) };
     if spec.ct_probe {
         ns.add_ct_probe();
     }
     for setup in &spec.setup {
-        if let Setup::Command { shell, argv } = setup {
-            run(world, host, *shell, argv).map_err(|e| error(place(&argv.join(" ")), e))?;
+        if let Setup::Command { shell, argv, stdin } = setup {
+            run(world, host, *shell, argv, stdin.as_deref()).map_err(|e| error(place(&argv.join(" ")), e))?;
             continue;
         }
         let Some(ns) = world.host_mut(host) else { return Ok(()) };
@@ -176,6 +184,10 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
             Setup::Ipset(text) => operator::ipset_restore(ns, text).map_err(|e| error(place("ipset"), e))?,
             Setup::Ipvsadm(text) => {
                 operator::ipvsadm_restore(ns, text).map_err(|e| error(place("ipvsadm"), e))?;
+            }
+            #[cfg(feature = "nft")]
+            Setup::Iptables(text) if spec.backend == Backend::Nft => {
+                operator::nft_restore(ns, text, &["-n"]).map_err(|e| error(place("iptables-nft"), e))?;
             }
             Setup::Iptables(text) => {
                 restore_noflush(ns, text).map_err(|e| error(place("iptables"), e.message))?;
@@ -190,13 +202,25 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
 }
 
 /// A command that sets a box up. `Err` is what it says when it fails.
-fn run(world: &mut World, host: NetnsId, shell: Shell, argv: &[String]) -> Result<(), String> {
-    let output = shell(world, host, argv, None)?;
+fn run(
+    world: &mut World,
+    host: NetnsId,
+    shell: Shell,
+    argv: &[String],
+    stdin: Option<&str>,
+) -> Result<(), String> {
+    let output = shell(world, host, argv, stdin)?;
     if output.status == 0 { Ok(()) } else { Err(output.stderr.join("\n")) }
 }
 
 fn start_servers(world: &mut World, spec: &HostSpec) {
     let Some(host) = world.host_by_name(&spec.name) else { return };
+    for (path, text) in &spec.files {
+        world.write_file(host, path, text.clone());
+    }
+    for daemon in &spec.daemons {
+        world.start(App::Process(daemon.process(host)));
+    }
     for s in &spec.servers {
         world.start(match (s.tcp, s.mode) {
             (true, mode) => App::TcpServer(TcpServer::new(host, s.bind, mode, s.closes)),

@@ -9,6 +9,8 @@ mod build;
 pub mod load;
 mod log;
 pub mod operator;
+pub mod programs;
+pub mod race;
 mod run;
 mod scenario;
 mod sequence;
@@ -18,9 +20,10 @@ mod world;
 pub use apps::{AppEvent, Outcome};
 pub use build::BuildError;
 pub use log::{Entry, EventId, Log, Seen};
-pub use run::{Run, StepOutcome, StepRecord};
+pub use run::{Run, Running, StepOutcome, StepRecord};
 pub use scenario::{
-    BridgePort, CloseHow, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup, Shell, Stimulus,
+    Backend, BridgePort, CloseHow, Collect, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup,
+    Shell, Start, Stimulus,
 };
 pub use sequence::InitialNumbers;
 pub use world::{AppId, World};

@@ -5,7 +5,7 @@ use crate::build::{self, BuildError};
 use crate::log::EventId;
 use crate::operator::CommandOutput;
 use crate::scenario::{Scenario, Stimulus};
-use crate::world::World;
+use crate::world::{AppId, World};
 use kernel::netfilter::conntrack::Row;
 use kernel::netfilter::xtables::{RuleSet, TableId};
 use kernel::{Netns, NetnsId};
@@ -24,8 +24,14 @@ pub enum StepOutcome {
     Dump(Vec<Row>),
     /// A crafted packet could not be sent.
     SendError(kernel::socket::Errno),
+    /// Clients ran at the same time; what each led to.
+    Together(Vec<StepOutcome>),
     /// A command ran.
     Command(CommandOutput),
+    /// A command runs in the background.
+    Started,
+    /// Commands in the background have ended: box, command line, and what they printed.
+    Ended(Vec<(String, Vec<String>, CommandOutput)>),
     /// The stimulus was refused: bad text, an unknown name.
     Refused(String),
     /// The stimulus was not run: it is not modelled.
@@ -64,6 +70,68 @@ pub struct Run {
     pub steps: Vec<StepRecord>,
 }
 
+/// A scenario that is being run, step by step.
+#[derive(Debug)]
+pub struct Running<'s> {
+    scenario: &'s Scenario,
+    world: World,
+    steps: Vec<StepRecord>,
+    rules: Vec<Tables>,
+}
+
+impl<'s> Running<'s> {
+    fn new(scenario: &'s Scenario, mut world: World) -> Running<'s> {
+        // From here on the log listens.
+        world.listen();
+        let rules = world.hosts().iter().map(tables).collect();
+        Running { scenario, world, steps: Vec::new(), rules }
+    }
+
+    /// The world as it is now.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Does a stimulus, and waits until it is quiet. `index` is what the log calls it.
+    pub fn step(&mut self, index: usize, stimulus: &Stimulus) {
+        let host = stimulus.host().and_then(|h| self.world.host_by_name(h));
+        let scenario = self.scenario;
+        self.with(index, host, |world| match (stimulus.host(), host) {
+            (Some(name), None) => StepOutcome::Refused(format!("there is no host {name:?}")),
+            _ => scenario.perform(world, host.unwrap_or_default(), stimulus),
+        });
+        if let (Stimulus::Restore { .. }, Some(host)) = (stimulus, host)
+            && let (Some(known), Some(ns)) = (self.rules.get_mut(host.index()), self.world.host(host))
+            && let Some(last) = self.steps.last_mut()
+        {
+            *known = tables(ns);
+            last.rules.clone_from(&self.rules);
+        }
+    }
+
+    /// Does something that is not one stimulus, and waits until it is quiet.
+    pub fn with(&mut self, index: usize, host: Option<NetnsId>, act: impl FnOnce(&mut World) -> StepOutcome) {
+        let world = &mut self.world;
+        let first = end_of_log(world);
+        world.begin(host.unwrap_or_default(), index);
+        let outcome = act(world);
+        let settle = if self.scenario.settle_ms == 0 { SETTLE_MS } else { self.scenario.settle_ms };
+        // What runs in the background is not waited for.
+        if outcome == StepOutcome::Started {
+            world.run_until(world.now());
+        } else {
+            world.settle(Duration::from_millis(settle));
+        }
+        let end = end_of_log(world);
+        self.steps.push(StepRecord { stimulus: index, first, end, outcome, rules: self.rules.clone() });
+    }
+
+    /// It is over.
+    pub fn finish(self) -> Run {
+        Run { world: self.world, steps: self.steps }
+    }
+}
+
 /// Every world begins with this seed unless its owner chooses another.
 const SEED: u64 = 1;
 /// A stimulus ends when so many milliseconds pass quietly, unless the scenario says otherwise.
@@ -88,41 +156,29 @@ impl Scenario {
         self.run_in(world)
     }
 
-    fn run_in(&self, mut world: World) -> Result<Run, BuildError> {
-        // From here on the log listens.
-        world.listen();
-        let mut steps = Vec::new();
-        let mut rules: Vec<Tables> = world.hosts().iter().map(tables).collect();
+    fn run_in(&self, world: World) -> Result<Run, BuildError> {
+        let mut running = Running::new(self, world);
         for (i, stimulus) in self.stimuli.iter().enumerate() {
-            steps.push(self.step(&mut world, i, stimulus, &mut rules));
+            running.step(i, stimulus);
         }
-        Ok(Run { world, steps })
+        Ok(running.finish())
     }
 
-    fn step(&self, world: &mut World, index: usize, stimulus: &Stimulus, rules: &mut [Tables]) -> StepRecord {
-        let first = end_of_log(world);
-        let host = stimulus.host().and_then(|h| world.host_by_name(h));
-        world.begin(host.unwrap_or_default(), index);
-        let outcome = match (stimulus.host(), host) {
-            (Some(name), None) => StepOutcome::Refused(format!("there is no host {name:?}")),
-            _ => self.perform(world, host.unwrap_or_default(), stimulus),
-        };
-        let settle = if self.settle_ms == 0 { SETTLE_MS } else { self.settle_ms };
-        world.settle(Duration::from_millis(settle));
-        if let (Stimulus::Restore { .. }, Some(host)) = (stimulus, host)
-            && let (Some(known), Some(ns)) = (rules.get_mut(host.index()), world.host(host))
-        {
-            *known = tables(ns);
-        }
-        StepRecord { stimulus: index, first, end: end_of_log(world), outcome, rules: rules.to_vec() }
+    /// Builds the world; what is done in it is told later, see [`Running::step`].
+    ///
+    /// # Errors
+    /// As for [`Scenario::run`].
+    pub fn begin(&self) -> Result<Running<'_>, BuildError> {
+        Ok(Running::new(self, build::build(self, SEED)?))
     }
 
-    fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {
+    /// The program that a stimulus starts, if it does.
+    fn client(&self, host: NetnsId, stimulus: &Stimulus) -> Option<App> {
         match stimulus {
             Stimulus::Tcp { src, dst, request, close, timeout_ms, .. } => {
                 let timeout = Duration::from_millis(*timeout_ms);
                 let app = TcpClient::new(host, *src, *dst, request.clone(), *close, timeout);
-                run_app(world, App::TcpClient(app))
+                Some(App::TcpClient(app))
             }
             Stimulus::Udp {
                 src, dst, payload, connect, count, ttl, reply, timeout_ms, linger_ms, ..
@@ -133,14 +189,14 @@ impl Scenario {
                 app.ttl = *ttl;
                 app.wait = reply.then_some(Duration::from_millis(*timeout_ms));
                 app.linger = Duration::from_millis(*linger_ms);
-                run_app(world, App::UdpClient(app))
+                Some(App::UdpClient(app))
             }
             Stimulus::Tftp { src, dst, file, strict, retransmit_ms, timeout_ms, .. } => {
                 let mut app = TftpClient::new(host, *src, *dst, file.clone());
                 app.strict = *strict;
                 app.timeout = Duration::from_millis(*timeout_ms);
                 app.retransmit = (*retransmit_ms > 0).then(|| Duration::from_millis(*retransmit_ms));
-                run_app(world, App::TftpClient(app))
+                Some(App::TftpClient(app))
             }
             Stimulus::Ping { src, dst, id, seq, ttl, timeout_ms, .. } => {
                 let mut app = Ping::new(host, *dst);
@@ -149,7 +205,16 @@ impl Scenario {
                 app.seq = *seq;
                 app.ttl = *ttl;
                 app.timeout = Duration::from_millis(*timeout_ms);
-                run_app(world, App::Ping(app))
+                Some(App::Ping(app))
+            }
+            _ => None,
+        }
+    }
+
+    fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {
+        match stimulus {
+            Stimulus::Tcp { .. } | Stimulus::Udp { .. } | Stimulus::Tftp { .. } | Stimulus::Ping { .. } => {
+                self.client(host, stimulus).map_or(StepOutcome::Done, |app| run_app(world, app))
             }
             Stimulus::Relative { packet, seq, ack } => {
                 let seen = world.initial_numbers();
@@ -237,7 +302,48 @@ impl Scenario {
                     Err(reason) => StepOutcome::NotRun(reason),
                 }
             }
+            Stimulus::Together { clients } => {
+                let begun: Vec<Begun> = clients.iter().map(|c| self.begin_client(world, c)).collect();
+                let end = |b| match b {
+                    Begun::App(id) => outcome_of(world, id),
+                    Begun::Done(outcome) => outcome,
+                };
+                StepOutcome::Together(begun.into_iter().map(end).collect())
+            }
+            Stimulus::Hold { hold, order, .. } => {
+                world.hold_packets(host, hold.clone(), order.clone());
+                StepOutcome::Done
+            }
+            Stimulus::Release { cpu, .. } => match (world.release_packet(host, *cpu), cpu) {
+                (false, Some(cpu)) => StepOutcome::Refused(format!("no packet waits on CPU {cpu}")),
+                _ => StepOutcome::Done,
+            },
+            Stimulus::Background { start, argv, .. } => match start(world, host, argv) {
+                Ok(job) => {
+                    world.add_job(job);
+                    StepOutcome::Started
+                }
+                Err(reason) => StepOutcome::NotRun(reason),
+            },
+            Stimulus::Wait { collect } => {
+                let jobs = world.take_jobs();
+                let ended = collect(world, jobs).into_iter();
+                let name = |world: &World, id| world.host(id).map_or(String::new(), |ns| ns.name.clone());
+                StepOutcome::Ended(ended.map(|(job, out)| (name(world, job.host), job.argv, out)).collect())
+            }
             Stimulus::NotRun { reason } => StepOutcome::NotRun(reason.clone()),
+        }
+    }
+
+    /// Starts one of several clients.
+    fn begin_client(&self, world: &mut World, client: &Stimulus) -> Begun {
+        let Some(host) = client.host().and_then(|name| world.host_by_name(name)) else {
+            let name = client.host().unwrap_or_default();
+            return Begun::Done(StepOutcome::Refused(format!("there is no host {name:?}")));
+        };
+        match self.client(host, client) {
+            Some(app) => Begun::App(world.start(app)),
+            None => Begun::Done(self.perform(world, host, client)),
         }
     }
 }
@@ -246,8 +352,18 @@ fn end_of_log(world: &World) -> EventId {
     EventId(u32::try_from(world.log().len()).unwrap_or(u32::MAX))
 }
 
+/// One of several clients.
+enum Begun {
+    App(AppId),
+    Done(StepOutcome),
+}
+
 fn run_app(world: &mut World, app: App) -> StepOutcome {
     let id = world.start(app);
+    outcome_of(world, id)
+}
+
+fn outcome_of(world: &mut World, id: AppId) -> StepOutcome {
     StepOutcome::App(world.run_to_outcome(id).unwrap_or(Outcome::None))
 }
 
@@ -264,12 +380,17 @@ impl Stimulus {
             | Stimulus::Dump { host }
             | Stimulus::Restore { host, .. }
             | Stimulus::Sysctl { host, .. }
+            | Stimulus::Hold { host, .. }
+            | Stimulus::Release { host, .. }
+            | Stimulus::Background { host, .. }
             | Stimulus::Command { host, .. } => Some(host),
             Stimulus::Relative { packet, .. } => packet.host(),
             Stimulus::Flush { host } => host.as_deref(),
             Stimulus::Sleep { .. }
+            | Stimulus::Together { .. }
             | Stimulus::TcpSend { .. }
             | Stimulus::ConntrackLimits { .. }
+            | Stimulus::Wait { .. }
             | Stimulus::NotRun { .. } => None,
         }
     }

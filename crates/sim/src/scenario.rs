@@ -1,8 +1,10 @@
 //! The description of a world and of what is done in it.
 
 use crate::operator::CommandOutput;
+use crate::programs::{Daemon, Job};
 use crate::world::World;
 use kernel::NetnsId;
+use kernel::netfilter::Hold;
 use packet::{Frame, Ip, Mac};
 use std::net::Ipv4Addr;
 use userland::ip::IpCommand;
@@ -10,6 +12,11 @@ use userland::ip::IpCommand;
 /// Runs a command line on a box; `Err` if the program is not modelled. A scenario brings it along, so that who runs no
 /// commands does not carry every parser of them.
 pub type Shell = fn(&mut World, NetnsId, &[String], Option<&str>) -> Result<CommandOutput, String>;
+
+/// Starts a command in the background; a scenario brings it along, as it does its shell.
+pub type Start = fn(&mut World, NetnsId, &[String]) -> Result<Job, String>;
+/// Waits for such commands.
+pub type Collect = fn(&mut World, Vec<Job>) -> Vec<(Job, CommandOutput)>;
 
 /// A world and its story.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +44,8 @@ pub struct HostSpec {
     pub ipset: Option<String>,
     /// iptables-restore text.
     pub iptables: Option<String>,
+    /// What loads it, and what `iptables` is on the box.
+    pub backend: Backend,
     /// What is loaded after all that, in order.
     pub setup: Vec<Setup>,
     /// Report every packet by TRACE rules at the head of raw, and the changes of conntrack.
@@ -55,6 +64,21 @@ pub struct HostSpec {
     pub sniff: bool,
     /// Programs that listen.
     pub servers: Vec<ServerSpec>,
+    /// Other programs that run from the start.
+    pub daemons: Vec<Daemon>,
+    /// Files: path and text, such as `/etc/resolv.conf` and `/etc/hosts`.
+    pub files: Vec<(String, String)>,
+}
+
+/// What the plain names `iptables` and `ip6tables` stand for on a box. Debian's alternatives, for one, choose it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// `iptables-legacy`
+    #[default]
+    Legacy,
+    /// `iptables-nft`
+    #[cfg(feature = "nft")]
+    Nft,
 }
 
 /// A text that is loaded while a box is set up; the world is not built if it is refused.
@@ -75,6 +99,8 @@ pub enum Setup {
         shell: Shell,
         /// Program and arguments.
         argv: Vec<String>,
+        /// Standard input.
+        stdin: Option<String>,
     },
 }
 
@@ -323,6 +349,41 @@ pub enum Stimulus {
         argv: Vec<String>,
         /// Standard input.
         stdin: Option<String>,
+    },
+    /// Clients run at the same time; it ends when all have ended.
+    Together {
+        /// What each does.
+        clients: Vec<Stimulus>,
+    },
+    /// Packets that come from now on stop on their way, so that others can overtake them ([`crate::race`]).
+    Hold {
+        /// Where.
+        host: String,
+        /// Which packets, and at which points.
+        hold: Hold,
+        /// Which processor goes on, each time all packets have stopped; without it they wait for a [`Stimulus::Release`].
+        order: Option<Vec<usize>>,
+    },
+    /// A packet that has stopped goes on.
+    Release {
+        /// Where.
+        host: String,
+        /// The processor that it is on: it goes to its next stop. Without one all go to their ends, and nothing stops any more.
+        cpu: Option<usize>,
+    },
+    /// A command is started and runs beside what follows: `COMMAND &`.
+    Background {
+        /// Who starts it: [`crate::programs::start`].
+        start: Start,
+        /// Where.
+        host: String,
+        /// Program and arguments.
+        argv: Vec<String>,
+    },
+    /// `wait`: until every command that was started has ended.
+    Wait {
+        /// Who waits: [`crate::programs::collect`].
+        collect: Collect,
     },
     /// Something that is not modelled; the reason says what.
     NotRun {

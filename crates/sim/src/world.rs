@@ -2,6 +2,9 @@
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
+use crate::programs::{Job, Process};
+use crate::race::Order;
+use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
 use kernel::{
     Chance, Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Rest, Skb, SocketId, Timer,
@@ -31,10 +34,23 @@ const STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 
 #[derive(Clone, Debug)]
 enum Work {
-    Frame { host: NetnsId, dev: DevId, id: PacketId, frame: Rc<Frame> },
-    Loopback { host: NetnsId, skb: Box<Skb> },
-    Timer { host: NetnsId, timer: Timer },
+    Frame {
+        host: NetnsId,
+        dev: DevId,
+        id: PacketId,
+        frame: Rc<Frame>,
+    },
+    Loopback {
+        host: NetnsId,
+        skb: Box<Skb>,
+    },
+    Timer {
+        host: NetnsId,
+        timer: Timer,
+    },
     App(AppId),
+    /// Somebody has waited long enough for the others of a race.
+    Race,
 }
 
 impl Work {
@@ -97,12 +113,21 @@ pub struct World {
     numbers: InitialNumbers,
     /// Connections that their clients left open.
     held: Vec<(NetnsId, SocketId)>,
+    /// Files of boxes: path and text.
+    files: LiteMap<(NetnsId, String), String>,
+    /// Commands in the background.
+    jobs: Vec<Job>,
     /// The memory of the last step's output, for the next one.
     spare: Vec<Output>,
     /// What boxes have put out that somebody else than the world takes over ([`World::visit`]).
     left: Vec<Output>,
     /// Sockets with news that belong to no application, if somebody asks.
     orphans: Option<Vec<(NetnsId, SocketId)>>,
+    /// Who goes on next where packets are held up.
+    pub(crate) orders: Vec<Order>,
+    /// The boxes on which `iptables` is iptables-nft.
+    #[cfg(feature = "nft")]
+    nft_boxes: Vec<NetnsId>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -132,9 +157,35 @@ impl World {
             resume: VecDeque::new(),
             numbers: InitialNumbers::default(),
             held: Vec::new(),
+            files: LiteMap::new(),
+            jobs: Vec::new(),
             spare: Vec::new(),
             left: Vec::new(),
             orphans: None,
+            orders: Vec::new(),
+            #[cfg(feature = "nft")]
+            nft_boxes: Vec::new(),
+        }
+    }
+
+    /// What `iptables` stands for on a box.
+    #[cfg(feature = "nft")]
+    pub fn backend(&self, host: NetnsId) -> Backend {
+        if self.nft_boxes.contains(&host) { Backend::Nft } else { Backend::Legacy }
+    }
+
+    /// What `iptables` stands for on a box: there is one kind.
+    #[cfg(not(feature = "nft"))]
+    pub fn backend(&self, _: NetnsId) -> Backend {
+        Backend::Legacy
+    }
+
+    /// `update-alternatives --set iptables`: chooses what `iptables` and its siblings stand for on a box. Rules stay where they are.
+    #[cfg(feature = "nft")]
+    pub fn set_backend(&mut self, host: NetnsId, backend: Backend) {
+        self.nft_boxes.retain(|h| *h != host);
+        if backend == Backend::Nft {
+            self.nft_boxes.push(host);
         }
     }
 
@@ -330,10 +381,18 @@ impl World {
         self.orphans.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Looks at the races again then.
+    pub(crate) fn wake_race(&mut self, at: Instant) {
+        self.schedule(at, Work::Race);
+    }
+
     // ------------------------------------------------------------------ time
 
     /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
     pub fn step(&mut self, until: Instant) -> bool {
+        if !self.orders.is_empty() && self.race_step() {
+            return true;
+        }
         if self.in_flight == 0
             && let Some((host, rest)) = self.resume.pop_front()
         {
@@ -357,6 +416,7 @@ impl World {
                 self.with(host, |ns, cx| ns.timer(timer, cx));
             }
             Work::App(id) => self.run_app(id),
+            Work::Race => {}
         }
         true
     }
@@ -424,12 +484,28 @@ impl World {
     /// server never has an outcome and returns `None` when nothing is left to do.
     pub fn run_to_outcome(&mut self, id: AppId) -> Option<Outcome> {
         loop {
-            if let Some(App::Finished(outcome)) = self.apps.get(id.0) {
+            if let Some(outcome) = self.outcome(id) {
                 return Some(outcome.clone());
             }
             if !self.step(Instant(u64::MAX)) {
                 return None;
             }
+        }
+    }
+
+    /// The outcome of an application that has one.
+    fn outcome(&self, id: AppId) -> Option<&Outcome> {
+        match self.apps.get(id.0) {
+            Some(App::Finished(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// A program that runs.
+    pub(crate) fn process(&self, id: AppId) -> Option<&Process> {
+        match self.apps.get(id.0) {
+            Some(App::Process(process)) => Some(process),
+            _ => None,
         }
     }
 
@@ -456,6 +532,24 @@ impl World {
 
     pub(crate) fn initial_numbers(&self) -> &InitialNumbers {
         &self.numbers
+    }
+
+    /// The text of a file of a box.
+    pub fn file(&self, host: NetnsId, path: &str) -> Option<&str> {
+        self.files.get(&(host, path.to_owned())).map(String::as_str)
+    }
+
+    /// Writes a file of a box.
+    pub fn write_file(&mut self, host: NetnsId, path: &str, text: String) {
+        self.files.insert((host, path.to_owned()), text);
+    }
+
+    pub(crate) fn add_job(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
+    pub(crate) fn take_jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
     }
 
     /// A client leaves its connection open.

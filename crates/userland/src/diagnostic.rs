@@ -46,6 +46,12 @@ pub enum ToolError {
     NoTable(String),
     /// An iptables-restore text ended in this line without COMMIT. Exit status 1.
     CommitExpected(u32),
+    /// nf_tables refused the change: what iptables-nft says it was, and why. Exit status 4.
+    #[cfg(feature = "nft")]
+    Batch(String),
+    /// iptables-nft cannot do it: the text after `iptables v1.8.9 (nf_tables): `. Exit status 1.
+    #[cfg(feature = "nft")]
+    Problem(String),
     /// The kernel refused the table of an iptables-restore text at the COMMIT in this line. Exit status 1.
     LineFailed(u32),
 }

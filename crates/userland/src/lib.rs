@@ -19,6 +19,9 @@ mod names;
 pub mod nft;
 mod order;
 pub mod sysctl;
+pub mod tcpdump;
 mod words;
+
+pub use names::service_name;
 
 pub use diagnostic::{Details, Diagnostic, Fault, Span, ToolError, Wrong};

@@ -2,6 +2,9 @@
 //!
 //! A lab is data and a few predicates over the event log. No crate below this one knows any of its names.
 
+pub mod coredns;
+pub mod cost;
+pub mod fact;
 pub mod kube;
 mod lab;
 pub mod labs;
@@ -10,21 +13,8 @@ mod prose;
 pub mod query;
 
 pub use lab::{
-    Beat, Claim, ClaimResult, Goal, GoalResult, Lab, LabError, LabRun, Setting, StimulusResult, Switch,
+    Beat, Claim, ClaimResult, Command, Goal, GoalResult, Lab, LabError, LabRun, Position, Setting, Step,
+    StimulusResult, Switch, When, read_lab,
 };
+pub use labs::{lab, labs};
 pub use prose::{Span, spans};
-
-/// All labs, in the order in which they are offered.
-pub fn labs() -> Vec<Lab> {
-    vec![
-        labs::same_node_clusterip::lab(),
-        labs::tftp_ipvs::lab(),
-        labs::service_iptables::lab(),
-        labs::hooks_and_chains::lab(),
-    ]
-}
-
-/// The lab of that name.
-pub fn lab(name: &str) -> Option<Lab> {
-    labs().into_iter().find(|l| l.name == name)
-}

@@ -6,6 +6,7 @@ use kernel::socket::Errno;
 use kernel::{NetnsId, PacketId};
 use packet::{Frame, Ip, Tcp, TcpFlags};
 use sim::apps::{Reply, UdpReply};
+use sim::operator::CommandOutput;
 use sim::{Entry, EventId, Outcome, Run, Seen, StepOutcome};
 use std::net::IpAddr;
 
@@ -94,10 +95,12 @@ pub fn host(run: &Run, name: &str) -> Option<NetnsId> {
     run.world.host_by_name(name)
 }
 
-/// The TCP client of a stimulus, counted from 0, got an answer that is not empty.
+/// The TCP client of a stimulus, counted from 0, got an answer that is not empty; or a command ended well.
 pub fn answered(run: &Run, stimulus: usize) -> bool {
-    run.steps.get(stimulus).is_some_and(|s| {
-        matches!(&s.outcome, StepOutcome::App(Outcome::Tcp { reply: Some(Reply::Data(d)), .. }) if !d.is_empty())
+    run.steps.get(stimulus).is_some_and(|s| match &s.outcome {
+        StepOutcome::App(Outcome::Tcp { reply: Some(Reply::Data(d)), .. }) => !d.is_empty(),
+        StepOutcome::Command(output) => output.status == 0,
+        _ => false,
     })
 }
 
@@ -120,11 +123,29 @@ pub fn outcome_text(outcome: &StepOutcome) -> String {
         StepOutcome::App(Outcome::Tftp { done: false, .. }) => "Transfer timed out.".to_owned(),
         StepOutcome::App(Outcome::Ping(Some(ip))) => format!("ICMP answer from {}", ip.src),
         StepOutcome::App(Outcome::Ping(None)) => "no answer".to_owned(),
-        StepOutcome::App(Outcome::None) | StepOutcome::Done => "done".to_owned(),
+        StepOutcome::App(Outcome::None) | StepOutcome::Started | StepOutcome::Done => "done".to_owned(),
         StepOutcome::Dump(rows) => format!("{} entries", rows.len()),
         StepOutcome::SendError(e) => text(*e).to_owned(),
-        StepOutcome::Command(c) => format!("exit status {}", c.status),
+        StepOutcome::Together(all) => all.iter().map(outcome_text).collect::<Vec<_>>().join("; "),
+        StepOutcome::App(Outcome::Command(c)) | StepOutcome::Command(c) => command_text(c),
+        StepOutcome::Ended(all) => format!("{} commands have ended", all.len()),
         StepOutcome::Refused(why) | StepOutcome::NotRun(why) => why.clone(),
+    }
+}
+
+/// The last line that a command printed; of one that failed what it complained of.
+fn command_text(c: &CommandOutput) -> String {
+    // What `time` adds is not the command's own.
+    let time = |l: &str| ["real\t", "user\t", "sys\t"].iter().any(|t| l.starts_with(t));
+    let last = |lines: &[String]| lines.iter().rev().find(|l| !l.trim().is_empty() && !time(l)).cloned();
+    let text = match c.status {
+        0 => last(&c.stdout).or_else(|| last(&c.stderr)),
+        _ => last(&c.stderr).or_else(|| last(&c.stdout)),
+    };
+    match (text, c.status) {
+        (Some(text), _) => text,
+        (None, 0) => "done".to_owned(),
+        (None, status) => format!("exit status {status}"),
     }
 }
 

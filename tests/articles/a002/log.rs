@@ -128,7 +128,7 @@ fn with_br_netfilter_the_ports_are_named_and_postrouting_has_no_input() {
 #[test]
 fn with_br_netfilter_a_flooded_syn_shows_six_lines_more() {
     let setting = Setting::from_iter([("br_netfilter".to_owned(), "on".to_owned())]);
-    let mut scenario = (workshop::lab("same-node-clusterip").unwrap().scenario)(&setting).unwrap();
+    let mut scenario = workshop::lab("same-node-clusterip").unwrap().scenario(&setting).unwrap();
     let call = std::mem::take(&mut scenario.stimuli);
     scenario.stimuli = log_rules(&scenario.run().unwrap(), "worker-2");
     scenario.stimuli.extend(call);

@@ -23,7 +23,8 @@ const DNS: Ipv4Addr = Ipv4Addr::new(10, 32, 0, 10);
 fn scenario(br_netfilter: bool, stimuli: Vec<Stimulus>) -> Scenario {
     let kube = Kube {
         objects: kube::objects(KTHW).unwrap(),
-        mode: Mode::Iptables,
+        mode: Some(Mode::Iptables),
+        uplink: kube::UPLINK.to_owned(),
         version: Version::V1_17,
         era: Era::V4_19,
         modules: Modules { br_netfilter, ..Modules::default() },

@@ -64,11 +64,11 @@ fn labs(state: State) -> View {
         state.follow(&link);
     });
     for lab in &all {
-        let name = lab.name;
+        let name = lab.name.clone();
         let option = el("option")
-            .attr("value", name)
-            .maybe("selected", "", move || state.loaded.with(|l| l.lab.name) == name)
-            .add(lab.title);
+            .attr("value", name.clone())
+            .maybe("selected", "", move || state.loaded.with(|l| l.lab.name == name))
+            .add(lab.title.clone());
         select = select.add(option);
     }
     let select = select.input(move || state.loaded.with(|l| l.lab.name.to_owned()));
@@ -84,28 +84,29 @@ fn switches(state: State) -> View {
 }
 
 fn switch(state: State, s: &Switch) -> View {
-    let now = state.loaded.with(|l| l.run.setting.get(s.name).cloned()).unwrap_or_default();
-    let values: Vec<&'static str> = s.values().collect();
+    let now = state.loaded.with(|l| l.run.setting.get(&s.name).cloned()).unwrap_or_default();
+    let values: Vec<String> = s.values().map(str::to_owned).collect();
     let control =
         if values == ["off", "on"] { toggle(state, s, &now) } else { choice(state, s, values, &now) };
     let command = s.command(&now).unwrap_or_default();
-    let title = format!("{}\n{}", s.title, prompt(s.hosts, command));
+    let title = format!("{}\n{}", s.title, prompt(&s.hosts, &command));
     let command = format!("{} {command}", if s.hosts.is_empty() { '$' } else { '#' });
     let is = el("code").class("switch-is").attr("id", format!("switch-{}-is", s.name)).add(command);
     el("div").class("sw").attr("title", title).add(control).add(is).into()
 }
 
 /// Moves a switch; the focus goes to what stands in its place then.
-fn set(state: State, name: &'static str, value: &'static str, focus: String) {
+fn set(state: State, name: &str, value: &str, focus: &str) {
     let mut setting = state.loaded.with_untracked(|l| l.run.setting.clone());
     setting.insert(name.to_owned(), value.to_owned());
     state.apply(&setting);
+    let focus = focus.to_owned();
     before_paint(move || crate::focus_on(&focus));
 }
 
 /// A switch that is off or on.
 fn toggle(state: State, s: &Switch, now: &str) -> El {
-    let (name, on) = (s.name, now == "on");
+    let (name, on) = (s.name.clone(), now == "on");
     let id = format!("switch-{name}");
     let focus = id.clone();
     el("button")
@@ -114,29 +115,29 @@ fn toggle(state: State, s: &Switch, now: &str) -> El {
         .attr("role", "switch")
         .attr("aria-checked", if on { "true" } else { "false" })
         .attr("aria-describedby", format!("switch-{name}-is"))
-        .click(move || set(state, name, if on { "off" } else { "on" }, focus.clone()))
-        .add(el("span").class("switch-name").add(name))
+        .click(move || set(state, &name, if on { "off" } else { "on" }, &focus))
+        .add(el("span").class("switch-name").add(s.name.clone()))
         .add(el("span").class("knob").class_if("on", on))
 }
 
 /// A switch with positions that have names.
-fn choice(state: State, s: &Switch, values: Vec<&'static str>, now: &str) -> El {
-    let name = s.name;
+fn choice(state: State, s: &Switch, values: Vec<String>, now: &str) -> El {
+    let name = s.name.clone();
     let mut group = el("div")
         .class("switch choice")
         .attr("role", "radiogroup")
-        .attr("aria-label", name)
+        .attr("aria-label", name.clone())
         .attr("aria-describedby", format!("switch-{name}-is"))
-        .add(el("span").class("switch-name").add(name));
+        .add(el("span").class("switch-name").add(name.clone()));
     for value in values {
         let (id, chosen) = (format!("switch-{name}-{value}"), value == now);
-        let focus = id.clone();
+        let (focus, of, to) = (id.clone(), name.clone(), value.clone());
         let radio = el("input")
             .attr("type", "radio")
             .attr("id", id)
-            .attr("name", name)
+            .attr("name", name.clone())
             .checked(move || chosen)
-            .on("change", move |_| set(state, name, value, focus.clone()));
+            .on("change", move |_| set(state, &of, &to, &focus));
         group = group.add(el("label").add(radio).add(el("span").add(value)));
     }
     group

@@ -12,9 +12,9 @@ use workshop::{Span, spans};
 pub fn lesson(state: State) -> View {
     part(move || {
         let loaded = state.loaded.get();
-        let mut out = vec![el("h2").class("title").add(loaded.lab.title).into(), goals(&loaded)];
+        let mut out = vec![el("h2").class("title").add(loaded.lab.title.clone()).into(), goals(&loaded)];
         for beat in loaded.lab.beats_for(&loaded.run.setting) {
-            out.push(prose(state, &loaded, beat.text));
+            out.push(prose(state, &loaded, &beat.text));
         }
         out.push(claims(&loaded));
         out.into()

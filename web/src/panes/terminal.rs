@@ -75,7 +75,7 @@ fn cures(state: State) -> View {
 }
 
 fn cure(state: State, cure: Cure) -> View {
-    let command = el("code").add(prompt(cure.hosts, cure.command));
+    let command = el("code").add(prompt(&cure.hosts, &cure.command));
     let setting = cure.setting;
     let apply = el("button")
         .class("btn ghost")
@@ -87,7 +87,7 @@ fn cure(state: State, cure: Cure) -> View {
 }
 
 /// A command as it is typed on boxes, or wherever kubectl is.
-pub fn prompt(hosts: &[&str], command: &str) -> String {
+pub fn prompt(hosts: &[String], command: &str) -> String {
     match hosts {
         [] => format!("$ {command}"),
         _ => format!("{}# {command}", hosts.join(", ")),

@@ -54,6 +54,16 @@ const IPTABLES: [(When, Jump); 17] = [
     (When::NoPolicyChains, ("nat", MARK_DROP, "", false, "")),
 ];
 
+/// What kube-proxy in mode iptables makes besides its syncs' text, for `iptables-restore --noflush`: KUBE-PROXY-CANARY, an empty chain in
+/// three tables by whose absence it sees that somebody has flushed the rules (pkg/util/iptables, `Monitor`); empty before 1.16.
+pub fn iptables_canary(config: &Config) -> String {
+    if !config.features().proxy_canary {
+        return String::new();
+    }
+    let table = |table: &str| format!("*{table}\n:KUBE-PROXY-CANARY - [0:0]\nCOMMIT\n");
+    ["mangle", "nat", "filter"].map(table).concat()
+}
+
 /// The jumps of mode ipvs.
 const IPVS: [Jump; 9] = [
     ("nat", SERVICES, "OUTPUT", false, PORTALS),
@@ -118,4 +128,20 @@ fn insert(out: &mut String, (table, chain, from, only_new, comment): &Jump) {
     let new = if *only_new { "-m conntrack --ctstate NEW " } else { "" };
     let comment = if comment.is_empty() { String::new() } else { format!("{} ", Comment(comment)) };
     out.push_str(&format!("-t {table} -I {from} {new}{comment}-j {chain}\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::iptables_canary;
+    use crate::kube_proxy::{Config, Version};
+
+    #[test]
+    fn the_canary_came_between_1_14_and_1_16() {
+        for (version, tables) in
+            [(Version::V1_10, 0), (Version::V1_17, 3), (Version::V1_23, 3), (Version::V1_35, 3)]
+        {
+            let text = iptables_canary(&Config { version, ..Config::default() });
+            assert_eq!(text.matches(":KUBE-PROXY-CANARY - [0:0]\n").count(), tables, "{version}");
+        }
+    }
 }

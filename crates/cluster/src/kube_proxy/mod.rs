@@ -41,7 +41,7 @@ pub use configuration::{KubeProxyConfiguration, LocalMode};
 pub use conntrack::{Addressed, Cleanup, ClearEntries, ConntrackEntry, Reconcile};
 pub use iptables::first_sync as first_iptables;
 pub use ipvs::{IpvsText, sync as ipvs};
-pub use jumps::{iptables_jumps, ipvs_jumps};
+pub use jumps::{iptables_canary, iptables_jumps, ipvs_jumps};
 pub use names::{endpoint_chain, service_chain};
 pub use nftables::first_sync as first_nftables;
 pub use profile::HeldAgainst;

@@ -151,6 +151,8 @@ pub struct Features {
     pub kubelet_guards_loopback: bool,
     /// The kubelet keeps KUBE-KUBELET-CANARY, by which it sees that somebody has flushed the tables.
     pub kubelet_canary: bool,
+    /// kube-proxy in mode iptables keeps KUBE-PROXY-CANARY, which 1.14 had not and 1.16 had.
+    pub proxy_canary: bool,
     /// The kubelet keeps KUBE-IPTABLES-HINT, by which others see which iptables it uses.
     pub kubelet_hint: bool,
     /// The jumps to KUBE-FIREWALL are made before the one to KUBE-POSTROUTING.
@@ -206,6 +208,7 @@ impl Features {
             kubelet_firewall: !since(V1_27),
             kubelet_guards_loopback: since(V1_23),
             kubelet_canary: since(V1_17),
+            proxy_canary: since(V1_17),
             kubelet_hint: since(V1_25),
             early_firewall_jump: version == V1_27,
             firewall_note: since(V1_27),

@@ -154,7 +154,10 @@ pub(crate) fn kind(document: &Yaml) -> Read<&str> {
 }
 
 /// Reads one document, which may be a list, and adds what it holds.
-pub(crate) fn read_document(document: &Yaml, out: &mut Vec<Object>) -> Read<()> {
+///
+/// # Errors
+/// Names line, column and token of what cannot be used.
+pub fn read_document(document: &Yaml, out: &mut Vec<Object>) -> Read<()> {
     let any = Fields::any(document)?;
     let kind = kind(document)?;
     let version = any.text("apiVersion")?;

@@ -7,7 +7,9 @@ mod netfilter;
 
 pub use fdb::{Fdb, FdbEntry};
 pub(crate) use input::{br_dev_xmit, br_handle_frame};
-pub(crate) use netfilter::bridged_dnat_source;
+pub(crate) use netfilter::{
+    br_forward_finish, br_nf_dev_queue_xmit, br_pre_routing_go_on, bridged_dnat_source,
+};
 
 use crate::{DevId, Instant};
 use packet::Mac;

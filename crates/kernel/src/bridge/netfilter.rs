@@ -7,7 +7,7 @@ use crate::ipv4::ip_do_fragment;
 use crate::neigh::{NeighMac, neigh_output};
 use crate::netfilter::conntrack::confirm;
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::nf_hook;
+use crate::netfilter::{OkFn, nf_hook};
 use crate::route::Verdict;
 use crate::{Ct, Cut, Cx, DevId, DropReason, Journey, Netns, NfBridge, PktType, Skb};
 use packet::Mac;
@@ -62,8 +62,23 @@ pub(super) fn br_nf_pre_routing(
         pkt_otherhost,
     });
     skb.dev = Some(bridge);
-    let skb = nf_hook(ns, InetHook::PreRouting, skb, Some(bridge), None, cx)?;
+    let okfn = OkFn::BrPreRouting { bridge, port };
+    let skb = nf_hook(ns, InetHook::PreRouting, skb, Some(bridge), None, okfn, cx)?;
     br_nf_pre_routing_finish(ns, skb, bridge, port, cx)
+}
+
+/// The same for a packet that has stopped in PREROUTING, with what follows.
+pub(crate) fn br_pre_routing_go_on(
+    ns: &mut Netns,
+    skb: Skb,
+    bridge: DevId,
+    port: DevId,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    match br_nf_pre_routing_finish(ns, skb, bridge, port, cx)? {
+        BrPreRouting::Continue(skb) => br_handle_frame_finish(ns, skb, bridge, port, cx),
+        BrPreRouting::Stolen(journey) => journey,
+    }
 }
 
 /// `br_nf_pre_routing_finish`: a changed destination decides whether the packet stays on the bridge.
@@ -92,7 +107,10 @@ fn br_nf_pre_routing_finish(
         Ok(skb) => skb,
         // No way there: it goes up all the same, and the IP layer deals with it.
         Err((skb, DropReason::ForwardingDisabled | DropReason::Unreachable(_))) => skb,
-        Err((skb, reason)) => return Err(cx.drop(&skb, reason)),
+        Err((skb, reason)) => {
+            ns.log_martian(&skb, reason, cx);
+            return Err(cx.drop(&skb, reason));
+        }
     };
     let same_bridge = skb.dst.is_some_and(|d| d.verdict == Verdict::Out && d.dev == bridge);
     if same_bridge {
@@ -184,15 +202,29 @@ pub(super) fn br_nf_forward(
         skb.pkt_type = PktType::Host;
     }
     note(&skb, bridge, BrNfStep::Calls(InetHook::Forward), cx);
-    let mut skb = nf_hook(ns, InetHook::Forward, skb, Some(bridge), Some(bridge), cx)?;
+    let okfn = OkFn::BrForward { bridge, otherhost };
+    let mut skb = nf_hook(ns, InetHook::Forward, skb, Some(bridge), Some(bridge), okfn, cx)?;
     if otherhost {
         skb.pkt_type = PktType::OtherHost;
     }
     Ok(skb)
 }
 
-/// `br_nf_post_routing`, `br_nf_dev_queue_xmit`: the hook only for what the bridge forwards; routed packets have been
-/// through POSTROUTING already. Then out of the port, in pieces if it is too long or was put together from pieces.
+/// `br_nf_forward_finish`, for a packet that has stopped in FORWARD.
+pub(crate) fn br_forward_finish(
+    ns: &mut Netns,
+    mut skb: Skb,
+    bridge: DevId,
+    otherhost: bool,
+    cx: &mut Cx<'_>,
+) -> Journey {
+    if otherhost {
+        skb.pkt_type = PktType::OtherHost;
+    }
+    br_nf_post_routing(ns, skb, bridge, cx)
+}
+
+/// `br_nf_post_routing`: the hook only for what the bridge forwards; routed packets have been through POSTROUTING already.
 pub(super) fn br_nf_post_routing(ns: &mut Netns, mut skb: Skb, bridge: DevId, cx: &mut Cx<'_>) -> Journey {
     let forwarded = skb.nf_bridge.is_some_and(|b| b.physout.is_some());
     if !forwarded || !calls_iptables(ns, &skb, bridge) {
@@ -203,7 +235,13 @@ pub(super) fn br_nf_post_routing(ns: &mut Netns, mut skb: Skb, bridge: DevId, cx
         skb.pkt_type = PktType::Host;
     }
     note(&skb, bridge, BrNfStep::Calls(InetHook::PostRouting), cx);
-    let skb = nf_hook(ns, InetHook::PostRouting, skb, None, Some(bridge), cx)?;
+    let okfn = OkFn::BrPostRouting { bridge };
+    let skb = nf_hook(ns, InetHook::PostRouting, skb, None, Some(bridge), okfn, cx)?;
+    br_nf_dev_queue_xmit(ns, skb, bridge, cx)
+}
+
+/// `br_nf_dev_queue_xmit`: out of the port, in pieces if it is too long or was put together from pieces.
+pub(crate) fn br_nf_dev_queue_xmit(ns: &mut Netns, skb: Skb, bridge: DevId, cx: &mut Cx<'_>) -> Journey {
     let mtu_of = |dev: DevId| ns.device(dev).map_or(0, |d| d.mtu) as usize;
     let largest = if skb.frag_max_size == 0 { usize::MAX } else { skb.frag_max_size };
     let port = skb.dev.map_or(0, mtu_of);

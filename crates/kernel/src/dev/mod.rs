@@ -10,6 +10,7 @@ pub(crate) use vxlan::vxlan_rcv;
 pub use vxlan::{VXLAN_HEADROOM, Vxlan, VxlanFdb};
 
 use crate::event::{TapDir, What};
+use crate::netfilter::queue_xmit;
 use crate::route::Scope;
 use crate::sysctl::DevConf;
 use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Output, PktType, Skb, bridge};
@@ -93,6 +94,15 @@ pub struct Device {
 
 /// `dev_queue_xmit`: the frame leaves by `dev`.
 pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
+    if ns.holding.is_some() && matches!(ns.device(dev).map(|d| &d.kind), Some(DevKind::Veth)) {
+        skb = queue_xmit(ns, skb, dev, cx)?;
+    }
+    dev_hard_start_xmit(ns, skb, dev, cx)
+}
+
+/// `dev_hard_start_xmit`
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+pub(crate) fn dev_hard_start_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
     let Some(device) = ns.device(dev).filter(|d| d.up) else {
         return Err(cx.drop(&skb, DropReason::DevDown));
     };

@@ -72,6 +72,8 @@ pub enum Switch {
     HelpersOffByDefault,
     /// A big machine's table takes 262144 entries.
     ConntrackMax,
+    /// Of two entries for one flow none is lost.
+    ClashResolution,
     /// SYN_RECV is active.
     IpvsSynActive,
     /// The message of a full table begins with the module's name twice.
@@ -90,8 +92,12 @@ pub enum Switch {
     UdpStreamTimeout,
     /// A UDP flow becomes a stream after two seconds.
     UdpStreamLater,
+    /// NAT gives two packets of one flow the same tuple.
+    NatSameOrigin,
     /// 0.0.0.0/8 has addresses.
     Zeronet,
+    /// An entry may be in the table in its reply direction alone.
+    ClashReplyOnly,
     /// POSTROUTING sees the input device.
     PostroutingInput,
     /// A SYN that got an old answer goes again soon.
@@ -102,6 +108,8 @@ pub enum Switch {
     IpvsFlushNodest,
     /// IPVS's hooks come with a virtual server.
     IpvsHooks,
+    /// conntrack -S counts clashes.
+    ClashCounter,
     /// ipset's hashes have bucketsize and initval.
     IpsetBucketsize,
     /// A repeated SYN does not renew the entry.
@@ -118,10 +126,16 @@ pub enum Switch {
     RejectClosesFlow,
     /// The copy of a promiscuous bridge loses its entry.
     PromiscCopyUntracked,
+    /// Packets from both ends share an entry.
+    ClashReverse,
+    /// `ip route get` does not know EXDEV.
+    RouteGetReason,
     /// TCP has up to 32 MB for what it receives.
     TcpReceiveMemory,
     /// The message of a full table names the namespace.
     TableFullNetns,
+    /// Protocols that conntrack does not know allow clashes.
+    ClashGeneric,
     /// A foreign source is ENETUNREACH.
     ForeignSource,
 }
@@ -134,12 +148,13 @@ const RHEL7: &[Era] = &[Era::V3_10];
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 31] = [
+    pub const ALL: [Switch; 38] = [
         Switch::IcmpGlobalLimit,
         Switch::IpvsPortReuse,
         Switch::IpvsTtl,
         Switch::HelpersOffByDefault,
         Switch::ConntrackMax,
+        Switch::ClashResolution,
         Switch::IpvsSynActive,
         Switch::ConntrackLogPrefix,
         Switch::EarlyDropBucket,
@@ -149,12 +164,15 @@ impl Switch {
         Switch::IpvsAssured,
         Switch::UdpStreamTimeout,
         Switch::UdpStreamLater,
+        Switch::NatSameOrigin,
         Switch::Zeronet,
+        Switch::ClashReplyOnly,
         Switch::PostroutingInput,
         Switch::SynAgainSoon,
         Switch::IpvsReuseUnconfirmed,
         Switch::IpvsFlushNodest,
         Switch::IpvsHooks,
+        Switch::ClashCounter,
         Switch::IpsetBucketsize,
         Switch::SynKeepsTimeout,
         Switch::IgnoreInvalidRst,
@@ -163,8 +181,11 @@ impl Switch {
         Switch::NoHelperSysctl,
         Switch::RejectClosesFlow,
         Switch::PromiscCopyUntracked,
+        Switch::ClashReverse,
+        Switch::RouteGetReason,
         Switch::TcpReceiveMemory,
         Switch::TableFullNetns,
+        Switch::ClashGeneric,
         Switch::ForeignSource,
     ];
 
@@ -213,6 +234,15 @@ impl Switch {
                 before: "a machine with more than 4 GB has nf_conntrack_max 65536",
                 after: "a machine with more than 4 GB has nf_conntrack_max 262144",
                 source: "net/netfilter/nf_conntrack_core.c of 4.7, nf_conntrack_init_start",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::ClashResolution => &Difference {
+                name: "clash-resolution",
+                since: (4, 7),
+                before: "of two UDP packets that make the same entry at once, one is dropped",
+                after: "two UDP packets that make the same entry at once share it",
+                source: "netfilter: conntrack: introduce clash resolution on insertion race",
                 recorded: NEW,
                 article: &[],
             },
@@ -297,12 +327,30 @@ impl Switch {
                 recorded: BOTH,
                 article: &[],
             },
+            Switch::NatSameOrigin => &Difference {
+                name: "nat-same-origin",
+                since: (5, 0),
+                before: "NAT draws another port for a packet whose flow another processor is just entering",
+                after: "NAT gives packets of one flow the same port, whichever processor is first",
+                source: "netfilter: nf_nat: skip nat clash resolution for same-origin entries",
+                recorded: NEW,
+                article: &[],
+            },
             Switch::Zeronet => &Difference {
                 name: "zeronet",
                 since: (5, 3),
                 before: "packets from or to 0.0.0.0/8 are martians",
                 after: "0.0.0.1 to 0.255.255.255 are addresses as any",
                 source: "inet: Allow 0.0.0.0/8 as a valid address range",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::ClashReplyOnly => &Difference {
+                name: "clash-reply-only",
+                since: (5, 6),
+                before: "of two UDP packets of one socket that are sent to two endpoints at once, one is dropped",
+                after: "two UDP packets of one socket that are sent to two endpoints at once both arrive: the second's entry sees answers only",
+                source: "netfilter: conntrack: allow insertion of clashing entries",
                 recorded: NEW,
                 article: &[],
             },
@@ -349,6 +397,15 @@ impl Switch {
                 after: "IPVS's hooks come with the first virtual server and go with the last",
                 source: "ipvs: register hooks only with services",
                 recorded: SIX1,
+                article: &[],
+            },
+            Switch::ClashCounter => &Difference {
+                name: "clash-counter",
+                since: (5, 10),
+                before: "insert_failed counts every clash, also one that costs no packet",
+                after: "clash_resolve counts clashes that cost no packet, insert_failed the others",
+                source: "netfilter: conntrack: add clash resolution stat counter",
+                recorded: NEW,
                 article: &[],
             },
             Switch::IpsetBucketsize => &Difference {
@@ -423,6 +480,24 @@ impl Switch {
                 recorded: NEW,
                 article: &[],
             },
+            Switch::ClashReverse => &Difference {
+                name: "clash-reverse",
+                since: (6, 12),
+                before: "packets that cross between two hosts, before either has an entry, clash",
+                after: "packets that cross between two hosts, before either has an entry, share one",
+                source: "netfilter: conntrack: add clash resolution for reverse collisions",
+                recorded: &[],
+                article: &[],
+            },
+            Switch::RouteGetReason => &Difference {
+                name: "route-get-reason",
+                since: (6, 13),
+                before: "ip route get of what rp_filter drops answers Invalid cross-device link",
+                after: "ip route get of what rp_filter drops answers Invalid argument",
+                source: "net: ip: make ip_route_input_rcu() return drop reasons",
+                recorded: NEW,
+                article: &[],
+            },
             Switch::TcpReceiveMemory => &Difference {
                 name: "tcp-receive-memory",
                 since: (6, 16),
@@ -438,6 +513,15 @@ impl Switch {
                 before: "the message that conntrack's table is full does not name the namespace",
                 after: "the message that conntrack's table is full names the namespace, but for the first",
                 source: "net/netfilter/nf_conntrack_core.c of 6.18, __nf_conntrack_alloc",
+                recorded: NEW,
+                article: &[],
+            },
+            Switch::ClashGeneric => &Difference {
+                name: "clash-generic",
+                since: (6, 18),
+                before: "of two packets of an unknown protocol that make the same entry at once, one is dropped",
+                after: "two packets of an unknown protocol that make the same entry at once share it",
+                source: "net/netfilter/nf_conntrack_proto_generic.c of 6.18",
                 recorded: NEW,
                 article: &[],
             },

@@ -195,4 +195,39 @@ impl Era {
     pub fn promisc_copy_keeps_conntrack(self) -> bool {
         !self.has(Switch::PromiscCopyUntracked)
     }
+
+    /// Two entries for one flow get along, if its protocol allows (`nf_ct_resolve_clash`).
+    pub fn resolves_clashes(self) -> bool {
+        self.has(Switch::ClashResolution)
+    }
+
+    /// An entry that clashes in its original direction only is entered in the other (`nf_ct_resolve_clash_harder`).
+    pub fn clash_enters_reply(self) -> bool {
+        self.has(Switch::ClashReplyOnly)
+    }
+
+    /// `clash_resolve` counts clashes that cost no packet, and `insert_failed` only the others.
+    pub fn counts_clashes(self) -> bool {
+        self.has(Switch::ClashCounter)
+    }
+
+    /// Two packets that go opposite ways may share an entry, if NAT allows.
+    pub fn merges_reverse_clash(self) -> bool {
+        self.has(Switch::ClashReverse)
+    }
+
+    /// Protocols that conntrack does not know allow clashes.
+    pub fn generic_allows_clash(self) -> bool {
+        self.has(Switch::ClashGeneric)
+    }
+
+    /// NAT gives two packets of one flow the same tuple, though another processor has entered the first by then.
+    pub fn nat_shares_with_own_flow(self) -> bool {
+        self.has(Switch::NatSameOrigin)
+    }
+
+    /// `ip route get` of a packet that rp_filter drops fails with EXDEV.
+    pub fn rp_filter_is_exdev(self) -> bool {
+        !self.has(Switch::RouteGetReason)
+    }
 }

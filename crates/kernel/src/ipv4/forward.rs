@@ -4,7 +4,7 @@ use super::icmp::icmp_frag_needed;
 use super::{icmp_send, ip_output};
 use crate::event::What;
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::nf_hook;
+use crate::netfilter::{OkFn, nf_hook};
 use crate::route::{Dst, ip_rt_send_redirect};
 use crate::{Cut, Cx, DropReason, Journey, Netns, PktType, Skb};
 use packet::icmp_type;
@@ -24,7 +24,7 @@ pub(super) fn ip_forward(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
     if skb.do_redirect {
         ip_rt_send_redirect(ns, &skb, cx);
     }
-    let skb = nf_hook(ns, InetHook::Forward, skb, indev, Some(dst.dev), cx)?;
+    let skb = nf_hook(ns, InetHook::Forward, skb, indev, Some(dst.dev), OkFn::IpForward(indev), cx)?;
     ip_output(ns, skb, indev, cx)
 }
 

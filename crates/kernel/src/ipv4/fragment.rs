@@ -32,7 +32,7 @@ impl Netns {
 }
 
 /// `ip_finish_output`, `ip_fragment`: out, in pieces if it is too long or was put together from pieces.
-pub(super) fn ip_finish_output(ns: &mut Netns, skb: Skb, forwarded: bool, cx: &mut Cx<'_>) -> Journey {
+pub(crate) fn ip_finish_output(ns: &mut Netns, skb: Skb, forwarded: bool, cx: &mut Cx<'_>) -> Journey {
     let (Some(dst), Some(ip)) = (skb.dst, skb.ip()) else { return ip_finish_output2(ns, skb, cx) };
     let Some(to) = ip.dst_v4() else { return ip_finish_output2(ns, skb, cx) };
     let mtu = ns.dst_mtu(&dst, to, forwarded, cx);
@@ -166,6 +166,7 @@ impl Netns {
         let mut rest = match rest {
             Rest::Pieces(pieces) => pieces.into_iter(),
             Rest::Tcp(id) => return resume_tcp(self, id, cx),
+            Rest::Neigh(dev, addr) => return self.neigh_send(dev, Ipv4Addr::from_bits(addr), cx),
         };
         if let Some(piece) = rest.next() {
             let _ = ip_finish_output2(self, piece, cx);

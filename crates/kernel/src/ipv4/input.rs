@@ -5,13 +5,13 @@ use super::forward::ip_forward;
 use super::icmp::icmp_rcv;
 use crate::dev::tunnel4_rcv;
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::nf_hook;
+use crate::netfilter::{OkFn, nf_hook};
 use crate::route::Verdict;
 use crate::socket::{tcp_v4_rcv, udp_rcv, udplite_rcv};
 use crate::{Cx, DevId, DropReason, Journey, Netns, PktType, Skb};
 use packet::{L4, Protocol, icmp_type};
 
-/// `ip_rcv`, `ip_rcv_finish`
+/// `ip_rcv`
 pub(crate) fn ip_rcv(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
     if skb.pkt_type == PktType::OtherHost {
         return Err(cx.drop(&skb, DropReason::OtherHost));
@@ -22,7 +22,13 @@ pub(crate) fn ip_rcv(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) 
     // put the datagram together from fragments.
     skb.do_redirect = false;
     skb.frag_max_size = 0;
-    let mut skb = nf_hook(ns, InetHook::PreRouting, skb, Some(dev), None, cx)?;
+    let skb = nf_hook(ns, InetHook::PreRouting, skb, Some(dev), None, OkFn::IpRcv(dev), cx)?;
+    ip_rcv_finish(ns, skb, dev, cx)
+}
+
+/// `ip_rcv_finish`
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+pub(crate) fn ip_rcv_finish(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
     if skb.dst.is_none() && skb.pkt_type == PktType::Host {
         early_demux(&mut skb);
     }
@@ -55,7 +61,12 @@ fn ip_local_deliver(ns: &mut Netns, skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Jo
         Some(ip) if ip.is_fragment() => ip_defrag(ns, skb, DefragUser::LocalDeliver, cx)?,
         _ => skb,
     };
-    let skb = nf_hook(ns, InetHook::LocalIn, skb, Some(dev), None, cx)?;
+    let skb = nf_hook(ns, InetHook::LocalIn, skb, Some(dev), None, OkFn::IpLocalDeliver, cx)?;
+    ip_local_deliver_finish(ns, skb, cx)
+}
+
+/// `ip_local_deliver_finish`
+pub(crate) fn ip_local_deliver_finish(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey {
     match skb.ip().map(|ip| &ip.l4) {
         Some(L4::Tcp(_)) => tcp_v4_rcv(ns, skb, cx),
         Some(L4::Udp(_)) => udp_rcv(ns, skb, cx),

@@ -11,12 +11,13 @@ mod reject;
 
 pub(crate) use defrag::{FragQueues, frag_timer};
 pub(crate) use forward::ip_decrease_ttl;
-pub(crate) use fragment::ip_do_fragment;
+pub(crate) use fragment::{ip_do_fragment, ip_finish_output};
 pub(crate) use icmp::{icmp_frag_needed, icmp_send};
 pub(crate) use icmp_limit::IcmpCredit;
-pub(crate) use input::ip_rcv;
+pub(crate) use input::{ip_local_deliver_finish, ip_rcv, ip_rcv_finish};
 pub(crate) use output::{
-    ip_local_out, ip_local_out_from, ip_local_out_tunnel, ip_output, ip_route_me_harder,
+    dev_loopback_xmit, dst_output, ip_local_out, ip_local_out_from, ip_local_out_tunnel, ip_output,
+    ip_route_me_harder,
 };
 pub(crate) use reject::nf_send_reset;
 

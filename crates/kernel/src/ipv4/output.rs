@@ -5,10 +5,10 @@ use crate::dev::dev_queue_xmit;
 use crate::event::What;
 use crate::neigh::neigh_output;
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::nf_hook;
 use crate::netfilter::xtables::matches::AddrType;
+use crate::netfilter::{OkFn, nf_hook};
 use crate::route::{ALL_HOSTS, Dst, Flow, RouteEvent, Verdict};
-use crate::{Cut, Cx, DevId, DropReason, Journey, Netns, Output, PktType, Skb};
+use crate::{Cut, Cx, Delivery, DevId, DropReason, Journey, Netns, Output, PktType, Skb};
 use packet::Mac;
 use std::net::Ipv4Addr;
 
@@ -21,40 +21,57 @@ pub(crate) fn ip_local_out(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Journey
 pub(crate) fn ip_local_out_from(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut Cx<'_>) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
     // The hook keeps seeing this output device even if a rule makes the packet be routed anew.
-    let skb = nf_hook(ns, InetHook::LocalOut, skb, None, Some(dst.dev), cx)?;
+    let okfn = OkFn::DstOutput { indev, forwarded: indev.is_some() };
+    let skb = nf_hook(ns, InetHook::LocalOut, skb, None, Some(dst.dev), okfn, cx)?;
     ip_output(ns, skb, indev, cx)
 }
 
 /// The same for the outer packet of a tunnel, which is at the tunnel's device.
 pub(crate) fn ip_local_out_tunnel(ns: &mut Netns, skb: Skb, tunnel: DevId, cx: &mut Cx<'_>) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
-    let skb = nf_hook(ns, InetHook::LocalOut, skb, None, Some(dst.dev), cx)?;
-    output(ns, skb, Some(tunnel), false, cx)
+    let okfn = OkFn::DstOutput { indev: Some(tunnel), forwarded: false };
+    let skb = nf_hook(ns, InetHook::LocalOut, skb, None, Some(dst.dev), okfn, cx)?;
+    dst_output(ns, skb, Some(tunnel), false, cx)
 }
 
 /// `ip_output`, `ip_mc_output`
 pub(crate) fn ip_output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, cx: &mut Cx<'_>) -> Journey {
-    output(ns, skb, indev, indev.is_some(), cx)
+    dst_output(ns, skb, indev, indev.is_some(), cx)
 }
 
-fn output(ns: &mut Netns, skb: Skb, indev: Option<DevId>, forwarded: bool, cx: &mut Cx<'_>) -> Journey {
+/// `dst_output`
+pub(crate) fn dst_output(
+    ns: &mut Netns,
+    skb: Skb,
+    indev: Option<DevId>,
+    forwarded: bool,
+    cx: &mut Cx<'_>,
+) -> Journey {
     let Some(dst) = skb.dst else { return Err(cx.drop(&skb, DropReason::DevDown)) };
     let indev = indev.filter(|_| ns.era().postrouting_knows_indev());
     if loops_back(&skb, dst) {
-        // dev_loopback_xmit: what goes to all on the link comes back in to this host too, by the device that it leaves by.
-        let copy = nf_hook(ns, InetHook::PostRouting, skb.clone(), None, Some(dst.dev), cx);
-        if let Ok(mut copy) = copy {
-            copy.pkt_type = group_type(dst.verdict);
-            copy.dev = Some(dst.dev);
-            let before = cx.out.len();
-            cx.out.push(Output::Loopback(Box::new(copy)));
-            if !ns.softirq {
-                net_rx_action(ns, before, cx);
-            }
+        let copy = skb.clone();
+        let copy = nf_hook(ns, InetHook::PostRouting, copy, None, Some(dst.dev), OkFn::LoopBack, cx);
+        if let Ok(copy) = copy {
+            let _ = dev_loopback_xmit(ns, copy, cx);
         }
     }
-    let skb = nf_hook(ns, InetHook::PostRouting, skb, indev, Some(dst.dev), cx)?;
+    let okfn = OkFn::IpFinishOutput { forwarded };
+    let skb = nf_hook(ns, InetHook::PostRouting, skb, indev, Some(dst.dev), okfn, cx)?;
     ip_finish_output(ns, skb, forwarded, cx)
+}
+
+/// `dev_loopback_xmit`: what goes to all on the link comes back in to this host too, by the device that it leaves by.
+pub(crate) fn dev_loopback_xmit(ns: &mut Netns, mut copy: Skb, cx: &mut Cx<'_>) -> Journey {
+    let Some(dst) = copy.dst else { return Err(cx.drop(&copy, DropReason::DevDown)) };
+    copy.pkt_type = group_type(dst.verdict);
+    copy.dev = Some(dst.dev);
+    let before = cx.out.len();
+    cx.out.push(Output::Loopback(Box::new(copy)));
+    if !ns.softirq {
+        net_rx_action(ns, before, cx);
+    }
+    Ok(Delivery::Local)
 }
 
 /// What waits to come in again does so before the program that sends goes on.

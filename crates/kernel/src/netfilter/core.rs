@@ -1,14 +1,21 @@
 //! `nf_hook`: the one place that interprets what hook functions say (net/netfilter/core.c).
 
+use super::OkFn;
 use super::conntrack::{ct_probe, nf_confirm, nf_conntrack_in};
+use super::hold::nf_queue;
 use super::hook::{HookFn, HookPoint, InetHook};
 use super::ipvs::{ip_vs_forward_icmp, ip_vs_in, ip_vs_out};
 use super::nat::{nf_nat_inet_fn, nf_nat_ipv4_fn};
 use super::nftables::{ChainType, NftBase, nft_do_chain};
 use super::xtables::{RouteKey, TableId, Verdict, ipt_do_table, only_policy};
+use crate::bridge::{br_forward_finish, br_nf_dev_queue_xmit, br_pre_routing_go_on};
+use crate::dev::dev_hard_start_xmit;
 use crate::event::{HookCtx, What};
-use crate::ipv4::{ip_route_me_harder, ipv4_conntrack_defrag};
-use crate::{Cut, Cx, DevId, Netns, Skb};
+use crate::ipv4::{
+    dev_loopback_xmit, dst_output, ip_finish_output, ip_local_deliver_finish, ip_output, ip_rcv_finish,
+    ip_route_me_harder, ipv4_conntrack_defrag,
+};
+use crate::{Cut, Cx, Delivery, DevId, Journey, Netns, Skb};
 use packet::{Family, Ip};
 
 /// Runs the functions of a hook in the order of their priority. `Ok` gives the packet back, changed perhaps; `Err`
@@ -16,14 +23,15 @@ use packet::{Family, Ip};
 pub(crate) fn nf_hook(
     ns: &mut Netns,
     hook: InetHook,
-    mut skb: Skb,
+    skb: Skb,
     indev: Option<DevId>,
     outdev: Option<DevId>,
+    okfn: OkFn,
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
     let point = HookPoint { family: Family::V4, hook };
     let Some(first) = ns.hooks.get(point, 0) else { return Ok(skb) };
-    let mut ctx = HookCtx {
+    let ctx = HookCtx {
         family: Family::V4,
         hook,
         indev,
@@ -35,7 +43,19 @@ pub(crate) fn nf_hook(
     if !matches!(first, HookFn::Sabotage) || ns.hooks.get(point, 1).is_some() {
         cx.emit(skb.id, || What::Hook(ctx.clone()));
     }
-    let mut n = 0;
+    nf_iterate(ns, skb, ctx, (0, okfn), cx)
+}
+
+/// `nf_iterate`: the functions of a hook, beginning with the `n`th.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+fn nf_iterate(
+    ns: &mut Netns,
+    mut skb: Skb,
+    mut ctx: HookCtx,
+    (mut n, okfn): (usize, OkFn),
+    cx: &mut Cx<'_>,
+) -> Result<Skb, Cut> {
+    let point = HookPoint { family: Family::V4, hook: ctx.hook };
     while let Some(func) = ns.hooks.get(point, n) {
         n += 1;
         skb = match *func {
@@ -50,6 +70,7 @@ pub(crate) fn nf_hook(
                 cx.emit(skb.id, || What::HookSkipped(ctx.clone()));
                 return Ok(skb);
             }
+            HookFn::Hold(stop) => nf_queue(ns, skb, (stop, okfn), &ctx, cx)?,
             func => {
                 let skb = rare_hook(ns, func, skb, &ctx, cx)?;
                 // A datagram that was put together came in where its first fragment did.
@@ -61,7 +82,31 @@ pub(crate) fn nf_hook(
     Ok(skb)
 }
 
-/// As [`nf_hook`] for a packet of either family.
+/// `nf_reinject`: a packet that has stopped goes on with the `n`th function, and then to where the hook would have led.
+pub(crate) fn reinject(
+    ns: &mut Netns,
+    skb: Skb,
+    ctx: HookCtx,
+    (n, okfn): (usize, OkFn),
+    cx: &mut Cx<'_>,
+) -> Journey {
+    let skb = nf_iterate(ns, skb, ctx, (n, okfn), cx)?;
+    match okfn {
+        OkFn::IpRcv(dev) => ip_rcv_finish(ns, skb, dev, cx),
+        OkFn::IpLocalDeliver => ip_local_deliver_finish(ns, skb, cx),
+        OkFn::IpForward(indev) => ip_output(ns, skb, indev, cx),
+        OkFn::DstOutput { indev, forwarded } => dst_output(ns, skb, indev, forwarded, cx),
+        OkFn::IpFinishOutput { forwarded } => ip_finish_output(ns, skb, forwarded, cx),
+        OkFn::LoopBack => dev_loopback_xmit(ns, skb, cx),
+        OkFn::BrPreRouting { bridge, port } => br_pre_routing_go_on(ns, skb, bridge, port, cx),
+        OkFn::BrForward { bridge, otherhost } => br_forward_finish(ns, skb, bridge, otherhost, cx),
+        OkFn::BrPostRouting { bridge } => br_nf_dev_queue_xmit(ns, skb, bridge, cx),
+        OkFn::DevXmit(dev) => dev_hard_start_xmit(ns, skb, dev, cx),
+        OkFn::Nothing => Ok(Delivery::Local),
+    }
+}
+
+/// As [`nf_hook`] for a packet of either family, which nothing follows.
 pub(crate) fn nf_hook_of(
     ns: &mut Netns,
     hook: InetHook,
@@ -71,7 +116,7 @@ pub(crate) fn nf_hook_of(
     cx: &mut Cx<'_>,
 ) -> Result<Skb, Cut> {
     match skb.ip().map_or(Family::V4, Ip::family) {
-        Family::V4 => nf_hook(ns, hook, skb, indev, outdev, cx),
+        Family::V4 => nf_hook(ns, hook, skb, indev, outdev, OkFn::Nothing, cx),
         Family::V6 => nf_hook6(ns, hook, skb, indev, outdev, cx),
     }
 }
@@ -114,7 +159,8 @@ fn nf_hook6(
             | HookFn::CtProbe
             | HookFn::IpvsIn
             | HookFn::IpvsForwardIcmp
-            | HookFn::IpvsOut => skb,
+            | HookFn::IpvsOut
+            | HookFn::Hold(_) => skb,
         };
     }
     Ok(skb)
@@ -133,7 +179,12 @@ fn rare_hook(ns: &mut Netns, func: HookFn, skb: Skb, ctx: &HookCtx, cx: &mut Cx<
             ct_probe(&skb, ctx, cx);
             Ok(skb)
         }
-        HookFn::Sabotage | HookFn::ConntrackIn | HookFn::Table(_) | HookFn::Nat | HookFn::Confirm => Ok(skb),
+        HookFn::Sabotage
+        | HookFn::ConntrackIn
+        | HookFn::Table(_)
+        | HookFn::Nat
+        | HookFn::Confirm
+        | HookFn::Hold(_) => Ok(skb),
     }
 }
 

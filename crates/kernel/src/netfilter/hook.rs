@@ -1,5 +1,6 @@
 //! Hooks as data: one list sorted by priority (`struct nf_hook_ops`, include/linux/netfilter.h).
 
+use super::hold::Stop;
 use super::nftables::NftBase;
 use super::xtables::TableId;
 use packet::Family;
@@ -111,6 +112,8 @@ pub enum HookFn {
     IpvsForwardIcmp,
     /// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
     Confirm,
+    /// Some packets stop here ([`super::Hold`]).
+    Hold(Stop),
 }
 
 /// One registration.

@@ -2,6 +2,7 @@
 
 pub mod conntrack;
 mod core;
+mod hold;
 pub mod hook;
 pub mod ipset;
 pub mod ipvs;
@@ -10,4 +11,6 @@ pub mod nat;
 pub mod nftables;
 pub mod xtables;
 
-pub(crate) use self::core::{nf_hook, nf_hook_of};
+pub(crate) use self::core::{nf_hook, nf_hook_of, reinject};
+pub use hold::{Hold, OkFn, PacketFilter, Stop, Waiting};
+pub(crate) use hold::{Holding, queue_xmit};

@@ -33,8 +33,15 @@ impl Netns {
         4_026_531_840 + u32::from(self.id.0) + u32::from(self.child) * 400
     }
 
-    /// `net_warn_ratelimited`: at most 10 lines in 5 seconds, all messages of the network together.
+    /// `net_warn_ratelimited`
     pub(crate) fn net_warn(&mut self, packet: PacketId, line: fmt::Arguments<'_>, cx: &mut Cx<'_>) {
+        if self.net_ratelimit(packet, cx) {
+            self.print(packet, line, cx);
+        }
+    }
+
+    /// `net_ratelimit`: at most 10 messages in 5 seconds, all of the network together.
+    pub(crate) fn net_ratelimit(&mut self, packet: PacketId, cx: &mut Cx<'_>) -> bool {
         let limit = &mut self.net_ratelimit;
         if limit.begin.is_none_or(|begin| cx.now.since(begin) > INTERVAL) {
             let missed = limit.missed;
@@ -44,12 +51,13 @@ impl Netns {
             }
         }
         let limit = &mut self.net_ratelimit;
-        if limit.printed < BURST {
+        let prints = limit.printed < BURST;
+        if prints {
             limit.printed += 1;
-            self.print(packet, line, cx);
         } else {
             limit.missed += 1;
         }
+        prints
     }
 
     fn print(&mut self, packet: PacketId, line: fmt::Arguments<'_>, cx: &mut Cx<'_>) {

@@ -19,6 +19,7 @@ use crate::ipv4::IcmpCredit;
 use crate::ipv4::{FragQueues, frag_timer};
 use crate::ipv6::Addrs6;
 use crate::neigh::{NeighTable, neigh_timer};
+use crate::netfilter::Holding;
 use crate::netfilter::conntrack::{Conntrack, TemplateId, ct_kill, expire_expectations, flush_expectations};
 use crate::netfilter::hook::HookList;
 use crate::netfilter::ipset::IpSets;
@@ -106,6 +107,8 @@ pub struct Netns {
     /// Sockets.
     pub sockets: SocketTable,
     pub(crate) hooks: HookList,
+    /// Packets that stop on their way.
+    pub(crate) holding: Option<Box<Holding>>,
     pub(crate) recent: RecentTables,
     /// Counters with a name, the oldest first.
     pub nfacct: Vec<Nfacct>,
@@ -161,6 +164,7 @@ impl Netns {
             nft: Nftables::default(),
             sockets: SocketTable::default(),
             hooks: HookList::default(),
+            holding: None,
             recent: RecentTables::new(),
             nfacct: Vec::new(),
             peers: LiteMap::new(),

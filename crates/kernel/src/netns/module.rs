@@ -4,7 +4,6 @@ use super::{Modules, Netns, Ports};
 use crate::Cx;
 use crate::netfilter::conntrack::HelperKind;
 use crate::netfilter::ipvs::{Ipvs, Scheduler};
-use crate::netfilter::xtables::Rule;
 use crate::netfilter::xtables::targets::Target;
 
 /// A module.
@@ -110,9 +109,9 @@ impl Netns {
 
     /// How many rules of the target CT name a helper.
     fn helper_rules(&self, kind: HelperKind) -> usize {
-        let rules = self.all_tables().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
-        let names = |r: &&Rule| matches!(&r.target, Target::Ct(ct) if ct.template.helper.is_some_and(|h| h.kind == kind));
-        rules.filter(|r| names(&r.as_ref())).count()
+        let names =
+            |t: &&Target| matches!(t, Target::Ct(ct) if ct.template.helper.is_some_and(|h| h.kind == kind));
+        self.all_targets().filter(names).count()
     }
 
     /// `modprobe`: loads a module with what it needs; gives those that were not there, in the order in which they came.

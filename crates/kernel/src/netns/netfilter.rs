@@ -7,10 +7,10 @@ use crate::netfilter::ipvs::{
     DestSpec, Endpoint, IpvsError, ServiceId, ServiceSpec, ip_vs_conn_gc, ip_vs_flush_nodest,
 };
 #[cfg(feature = "nft")]
-use crate::netfilter::nftables::Nftables;
+use crate::netfilter::nftables::{Nftables, Xt};
 use crate::netfilter::xtables::matches::{Match, recent_tables_for};
-use crate::netfilter::xtables::targets::Target;
-use crate::netfilter::xtables::{Entries, LoadedTable, Rule, RuleSet, RuleSetError, TableId};
+use crate::netfilter::xtables::targets::{CtTarget, Target};
+use crate::netfilter::xtables::{Entries, LoadedTable, RuleSet, RuleSetError, TableId};
 use crate::sysctl::Sysctl;
 use crate::{Cx, Era, Instant};
 use packet::Family;
@@ -122,9 +122,8 @@ impl Netns {
         let (family, table) = (loaded.rules.family, loaded.rules.table);
         self.request_modules(&loaded.rules);
         if table == TableId::Raw {
-            // nf_ct_ecache_ext_add: a template made while nobody listens has no place for its masks.
-            self.ct.masks = self.ct.settings.events != 2 || self.ct.listened;
-            self.template_marks.clear();
+            self.new_templates();
+            self.template_marks.retain(|id, _| !id.is_of(family));
         }
         let order = match family {
             Family::V4 => {
@@ -155,14 +154,18 @@ impl Netns {
         self.template_marks.insert(id, mark);
     }
 
+    /// `nf_ct_ecache_ext_add`: a template made while nobody listens has no place for its masks.
+    fn new_templates(&mut self) {
+        self.ct.masks = self.ct.settings.events != 2 || self.ct.listened;
+    }
+
     /// What comes with rules: the module that one needs (`request_module`; of a helper only conntrack's half), and the lists of
     /// xt_recent. One look at each rule: there may be many.
     fn request_modules(&mut self, rules: &RuleSet) {
         let mut physdev = false;
         for rule in rules.chains.iter().flat_map(|c| &c.rules) {
             if let Target::Ct(ct) = &rule.target {
-                self.modules.nf_conntrack_tftp |= ct.template.helper == Some(Helper::TFTP);
-                self.modules.nf_conntrack_ftp |= ct.template.helper == Some(Helper::FTP);
+                self.request_helper(ct);
             }
             for m in &rule.matches {
                 match m {
@@ -177,40 +180,68 @@ impl Netns {
         }
     }
 
+    fn request_helper(&mut self, ct: &CtTarget) {
+        self.modules.nf_conntrack_tftp |= ct.template.helper == Some(Helper::TFTP);
+        self.modules.nf_conntrack_ftp |= ct.template.helper == Some(Helper::FTP);
+    }
+
+    /// The matches in the rules of all tables.
+    fn all_matches(&self) -> impl Iterator<Item = &Match> {
+        let rules = self.all_tables().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        let of_tables = rules.flat_map(|r| &r.matches);
+        #[cfg(feature = "nft")]
+        return of_tables.chain(self.nft.xts().filter_map(|x| match x {
+            Xt::Match(m) => Some(m),
+            Xt::Target(_) => None,
+        }));
+        #[cfg(not(feature = "nft"))]
+        of_tables
+    }
+
+    /// The targets of the rules of all tables.
+    pub(super) fn all_targets(&self) -> impl Iterator<Item = &Target> {
+        let rules = self.all_tables().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
+        let of_tables = rules.map(|r| &r.target);
+        #[cfg(feature = "nft")]
+        return of_tables.chain(self.nft.xts().filter_map(|x| match x {
+            Xt::Target(t) => Some(t),
+            Xt::Match(_) => None,
+        }));
+        #[cfg(not(feature = "nft"))]
+        of_tables
+    }
+
     /// `recent_mt_destroy`: lists that no rule names any more are gone.
     fn forget_recent_tables(&mut self) {
         if self.recent.is_empty() {
             return;
         }
-        let tables = self.tables.iter().chain(&self.tables6).flatten();
-        let rules = tables.flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
-        let used: Vec<&str> = rules
-            .flat_map(|r| &r.matches)
+        let used: Vec<String> = self
+            .all_matches()
             .filter_map(|m| match m {
-                Match::Recent(rule) => Some(rule.name.as_str()),
+                Match::Recent(rule) => Some(rule.name.clone()),
                 _ => None,
             })
             .collect();
-        self.recent.retain(|name, _| used.contains(&name.as_str()));
+        self.recent.retain(|name, _| used.contains(name));
     }
 
     /// How many matches in the rules of all tables name an object of nfacct: it is in use by them.
     pub fn nfacct_references(&self, name: &str) -> usize {
-        let rules = self.all_tables().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
-        rules.flat_map(|r| &r.matches).filter(|m| matches!(m, Match::Nfacct(n) if n.name == name)).count()
+        self.all_matches().filter(|m| matches!(m, Match::Nfacct(n) if n.name == name)).count()
     }
 
     /// How often the rules of all tables and lists use a set: its References. The set is in use by them.
     pub fn set_references(&self, name: &str) -> usize {
-        let rules = self.all_tables().flat_map(|t| &t.rules.chains).flat_map(|c| &c.rules);
-        let uses = |r: &Rule| {
-            let target = match &r.target {
+        let by_targets: usize = self
+            .all_targets()
+            .map(|t| match t {
                 Target::Set(t) => t.sets().filter(|s| *s == name).count(),
                 _ => 0,
-            };
-            target + r.matches.iter().filter(|m| matches!(m, Match::Set(s) if s.name == name)).count()
-        };
-        rules.map(|r| uses(r)).sum::<usize>() + self.ipsets.listed_in(name)
+            })
+            .sum();
+        let matches = self.all_matches().filter(|m| matches!(m, Match::Set(s) if s.name == name));
+        by_targets + matches.count() + self.ipsets.listed_in(name)
     }
 
     /// What is registered at the hooks, as `nft list hooks` shows it.
@@ -247,6 +278,24 @@ impl Netns {
             if r.nat { self.hooks.register_nat(ops) } else { self.hooks.register(ops) }
         }
         self.nft = nft;
+        let (mut lists, mut physdev, mut templates) = (Vec::new(), false, Vec::new());
+        for xt in self.nft.xts() {
+            match xt {
+                Xt::Match(Match::Recent(rule)) => lists.push(rule.clone()),
+                Xt::Match(Match::Physdev(_)) => physdev = true,
+                Xt::Target(Target::Ct(ct)) => templates.push(*ct),
+                _ => {}
+            }
+        }
+        lists.iter().for_each(|rule| recent_tables_for(&mut self.recent, rule));
+        if physdev {
+            self.set_br_netfilter(true);
+        }
+        if !templates.is_empty() {
+            self.new_templates();
+        }
+        templates.iter().for_each(|ct| self.request_helper(ct));
+        self.forget_recent_tables();
         self.update_conntrack();
     }
 

@@ -34,6 +34,10 @@ impl Netns {
                 Ok((dst, redirect)) => Ok(RouteAnswer { dst, route: found.route.cloned(), redirect }),
                 Err(DropReason::Unreachable(why)) => Err(text(why)),
                 Err(DropReason::ForwardingDisabled) => Err(text(Unreachable::Host)),
+                // fib_validate_source says EXDEV, which a drop reason does not.
+                Err(DropReason::RpFilter) if self.era().rp_filter_is_exdev() => {
+                    Err("Invalid cross-device link")
+                }
                 Err(_) => Err(text(Unreachable::Invalid)),
             };
         }

@@ -180,21 +180,32 @@ impl Netns {
         {
             crate::ipv4::icmp_send(self, &skb, packet::icmp_type::DEST_UNREACH, code, None, cx);
         }
-        if matches!(reason, DropReason::MartianSource | DropReason::RpFilter) {
-            self.log_martian(&skb, cx);
-        }
+        self.log_martian(&skb, reason, cx);
         cx.drop(&skb, reason)
     }
 
-    /// `ip_handle_martian_source`
-    fn log_martian(&self, skb: &Skb, cx: &mut Cx<'_>) {
+    /// What `log_martians` says of a packet that is dropped for its addresses (`ip_handle_martian_source`, and
+    /// `ip_route_input_slow` at `martian_destination`).
+    pub(crate) fn log_martian(&mut self, skb: &Skb, reason: DropReason, cx: &mut Cx<'_>) {
+        let source = matches!(reason, DropReason::MartianSource | DropReason::RpFilter);
         let Some(dev) = skb.dev else { return };
-        if !self.conf_or(dev, |c| c.log_martians) {
+        if !(source || reason == DropReason::MartianDestination) || !self.conf_or(dev, |c| c.log_martians) {
             return;
         }
-        if let Some(ip) = skb.ip() {
-            let (src, dst, name) = (ip.src, ip.dst, self.dev_name(dev));
-            cx.printk(skb.id, || format!("IPv4: martian source {dst} from {src}, on dev {name}"));
+        let Some((src, dst)) = skb.ip().map(|ip| (ip.src, ip.dst)) else { return };
+        if !self.net_ratelimit(skb.id, cx) {
+            return;
         }
+        let name = self.dev_name(dev);
+        if !source {
+            return cx.printk(skb.id, || format!("IPv4: martian destination {dst} from {src}, dev {name}"));
+        }
+        cx.printk(skb.id, || format!("IPv4: martian source {dst} from {src}, on dev {name}"));
+        // print_hex_dump of the link-layer header: an Ethernet one ends with the type of IPv4.
+        let header = [skb.frame.dst.0, skb.frame.src.0].concat().into_iter().chain([8, 0]);
+        cx.printk(skb.id, || {
+            let bytes: Vec<String> = header.map(|b| format!("{b:02x}")).collect();
+            format!("ll header: 00000000: {}", bytes.join(" "))
+        });
     }
 }

@@ -59,6 +59,12 @@ impl Netns {
         }
     }
 
+    /// How long a packet of this host to that address may be, in bytes (`dst_mtu`). `None` if there is no way.
+    pub fn path_mtu(&self, to: Ipv4Addr, cx: &Cx<'_>) -> Option<usize> {
+        let (dst, _) = self.ip_route_output(&Flow::to(to)).ok()?;
+        Some(self.dst_mtu(&dst, to, false, cx))
+    }
+
     /// Sends a crafted IP packet through the host's own OUTPUT (`IP_HDRINCL`). The source need not be its own.
     pub fn raw_send(&mut self, ip: Ip, cx: &mut Cx<'_>) -> Result<(), Errno> {
         self.raw_output(ip, Origin::Raw, true, cx)

@@ -17,6 +17,8 @@ pub use tcp_sender::TcpSender;
 pub use tftp::{TftpClient, TftpGot, TftpServer};
 pub use udp::UdpClient;
 
+use crate::operator::CommandOutput;
+use crate::programs::Process;
 use crate::world::{AppId, World};
 use kernel::socket::{Errno, SocketError};
 use kernel::{Cx, Instant, Netns, NetnsId};
@@ -131,6 +133,18 @@ pub enum AppEvent {
         /// The error.
         errno: Errno,
     },
+    /// A program was started: its command line.
+    Started {
+        /// What was typed.
+        command: String,
+    },
+    /// A program printed a line.
+    Printed {
+        /// The line.
+        line: String,
+        /// True for standard error.
+        error: bool,
+    },
     /// A client gave up waiting.
     TimedOut {
         /// Where to.
@@ -194,6 +208,8 @@ pub enum Outcome {
         /// What it got.
         got: TftpGot,
     },
+    /// A program has ended.
+    Command(CommandOutput),
     /// ping could not send.
     PingFailed(Errno),
     /// ping: the ICMP message that came back, if any.
@@ -219,6 +235,8 @@ pub enum App {
     TftpClient(TftpClient),
     /// See [`Ping`].
     Ping(Ping),
+    /// See [`Process`].
+    Process(Process),
     /// It has ended.
     Finished(Outcome),
 }
@@ -285,6 +303,7 @@ impl App {
             App::TftpServer(a) => a.run(cx),
             App::TftpClient(a) => a.run(cx),
             App::Ping(a) => a.run(cx),
+            App::Process(a) => a.run(cx),
             App::Finished(_) => None,
         };
         if let Some(outcome) = outcome {

@@ -1,11 +1,12 @@
 //! What `conntrack` prints, deletes and changes.
 
 use super::{CommandOutput, refused};
+use crate::EventId;
 use crate::log::Seen;
 use crate::view::{RowLook, event_line, expect_line, row_line};
 use crate::world::World;
 use kernel::event::{CtEventKind, ExpectEventKind, What};
-use kernel::netfilter::conntrack::{Change, L4Key, NewEntry, Row, Tuple, Zone, status};
+use kernel::netfilter::conntrack::{Change, CtStats, L4Key, NewEntry, Row, Tuple, Zone, status};
 use kernel::{Instant, Netns, NetnsId};
 use packet::Protocol;
 use std::net::{IpAddr, Ipv4Addr};
@@ -106,8 +107,8 @@ fn chosen(
     all.into_iter().filter(|r| fits(filter, r)).collect()
 }
 
-/// `conntrack`
-pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> CommandOutput {
+/// `conntrack`; with `-E` it prints what has happened since `from`.
+pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
     let command = match parse_conntrack(argv) {
         Ok(command) => command,
         Err(diagnostic) => return wrong(&diagnostic),
@@ -118,7 +119,7 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
         return failed("invalid parameters");
     }
     if command.table == ConntrackTable::Expectations {
-        return expectations(world, host, &command);
+        return expectations(world, host, from, &command);
     }
     let line = |ns: &Netns, row: &Row, more: usize| {
         let look = RowLook { mark: true, proto: true, uses: Some(ns.ct.uses(row.id) + more) };
@@ -194,12 +195,19 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
         }
         ConntrackOp::Stats => {
             let Some(ns) = world.host(host) else { return CommandOutput::default() };
-            let s = ns.ct.stats();
-            CommandOutput::lines(vec![format!(
-                "cpu=0   \tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} \
-                 search_restart=0 clash_resolve={} chaintoolong=0 ",
-                s.found, s.invalid, s.insert, s.insert_failed, s.drop, s.early_drop, s.error, s.clash_resolve
-            )])
+            // Columns that this kernel does not have are not printed.
+            let clashes = ns.era().counts_clashes();
+            let line = |(cpu, s): (usize, CtStats)| {
+                let mut line = format!(
+                    "cpu={cpu:<4}\tfound={} invalid={} insert={} insert_failed={} drop={} early_drop={} error={} search_restart=0 ",
+                    s.found, s.invalid, s.insert, s.insert_failed, s.drop, s.early_drop, s.error
+                );
+                if clashes {
+                    line += &format!("clash_resolve={} chaintoolong=0 ", s.clash_resolve);
+                }
+                line
+            };
+            CommandOutput::lines((0..).zip(ns.ct.stats_by_cpu()).map(line).collect())
         }
         ConntrackOp::Flush => {
             world.with(host, |ns, cx| ns.ct_flush(cx));
@@ -207,7 +215,7 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
             CommandOutput { status: 0, stdout: Vec::new(), stderr: vec![text] }
         }
         ConntrackOp::Events => {
-            let lines: Vec<String> = events(world, host, &command);
+            let lines: Vec<String> = events(world, host, from, &command);
             let n = lines.len();
             done(lines, n, "flow events have been shown", 0)
         }
@@ -290,8 +298,8 @@ fn stamp(o: ConntrackOutput, at: Instant) -> String {
 }
 
 /// What `conntrack -E` would have printed, had it run from the beginning.
-fn events(world: &World, host: NetnsId, command: &ConntrackCommand) -> Vec<String> {
-    let mine = world.log().entries().iter().filter(|e| e.host == host);
+fn events(world: &World, host: NetnsId, from: EventId, command: &ConntrackCommand) -> Vec<String> {
+    let mine = world.log().entries().iter().skip(from.index()).filter(|e| e.host == host);
     let line = |entry: &crate::Entry| {
         let Seen::Kernel(What::CtEvent(e)) = &entry.seen else { return None };
         let (tag, wanted) = match e.kind {
@@ -307,7 +315,12 @@ fn events(world: &World, host: NetnsId, command: &ConntrackCommand) -> Vec<Strin
 }
 
 /// The commands on the table of expectations.
-fn expectations(world: &mut World, host: NetnsId, command: &ConntrackCommand) -> CommandOutput {
+fn expectations(
+    world: &mut World,
+    host: NetnsId,
+    from: EventId,
+    command: &ConntrackCommand,
+) -> CommandOutput {
     let now = world.now();
     let rows = world.host(host).map_or(Vec::new(), |ns| ns.expect_rows(now));
     match command.op {
@@ -321,14 +334,15 @@ fn expectations(world: &mut World, host: NetnsId, command: &ConntrackCommand) ->
             CommandOutput { status: 0, stdout: Vec::new(), stderr: vec![text] }
         }
         ConntrackOp::Stats => {
-            let s = world.host(host).map(|ns| ns.ct.stats()).unwrap_or_default();
-            CommandOutput::lines(vec![format!(
-                "cpu=0   \texpect_new={} expect_create={} expect_delete={} ",
-                s.expect_new, s.expect_create, s.expect_delete
-            )])
+            let line = |(cpu, s): (usize, CtStats)| {
+                let (new, create, delete) = (s.expect_new, s.expect_create, s.expect_delete);
+                format!("cpu={cpu:<4}\texpect_new={new} expect_create={create} expect_delete={delete} ")
+            };
+            let all = world.host(host).map(|ns| ns.ct.stats_by_cpu()).unwrap_or_default();
+            CommandOutput::lines((0..).zip(all).map(line).collect())
         }
         ConntrackOp::Events => {
-            let mine = world.log().entries().iter().filter(|e| e.host == host);
+            let mine = world.log().entries().iter().skip(from.index()).filter(|e| e.host == host);
             let line = |entry: &crate::Entry| {
                 let Seen::Kernel(What::ExpectEvent(e)) = &entry.seen else { return None };
                 let (tag, wanted) = match e.kind {

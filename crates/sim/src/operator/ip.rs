@@ -108,7 +108,7 @@ fn perform(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), 
         IpCommand::Neigh(c) => {
             neigh(ns, c, now)?;
             // What is reachable begins to grow stale.
-            world.with(host, Netns::neigh_timers);
+            world.with(host, Netns::neigh_settle);
             Ok(())
         }
         IpCommand::Link(LinkCommand::Add(NewLink {

@@ -14,8 +14,11 @@ mod nfacct;
 mod nft;
 mod sysctl;
 
+pub(crate) use conntrack::conntrack as conntrack_since;
 pub use ip::{brief_addresses, route_text};
 
+use crate::EventId;
+use crate::scenario::Backend;
 use crate::world::World;
 use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
@@ -59,6 +62,18 @@ pub const PROGRAMS: &[&str] = &[
     "ip6tables",
     "ip6tables-save",
     "ip6tables-restore",
+    #[cfg(feature = "nft")]
+    "iptables-nft",
+    #[cfg(feature = "nft")]
+    "iptables-nft-save",
+    #[cfg(feature = "nft")]
+    "iptables-nft-restore",
+    #[cfg(feature = "nft")]
+    "ip6tables-nft",
+    #[cfg(feature = "nft")]
+    "ip6tables-nft-save",
+    #[cfg(feature = "nft")]
+    "ip6tables-nft-restore",
     "ipset",
     "ipvsadm",
     #[cfg(feature = "nft")]
@@ -89,24 +104,13 @@ pub fn command(
         "ipvsadm" => Ok(ipvsadm::ipvsadm(world, host, argv, stdin)),
         #[cfg(feature = "nft")]
         "nft" => Ok(nft::nft(world, host, argv, stdin)),
-        "conntrack" => Ok(conntrack::conntrack(world, host, argv)),
-        "iptables"
-        | "iptables-legacy"
-        | "iptables-save"
-        | "iptables-legacy-save"
-        | "iptables-restore"
-        | "iptables-legacy-restore" => Ok(iptables(world, host, (Family::V4, name), argv, stdin)),
-        "ip6tables"
-        | "ip6tables-legacy"
-        | "ip6tables-save"
-        | "ip6tables-legacy-save"
-        | "ip6tables-restore"
-        | "ip6tables-legacy-restore" => Ok(iptables(world, host, (Family::V6, name), argv, stdin)),
+        "conntrack" => Ok(conntrack::conntrack(world, host, EventId(0), argv)),
         "modprobe" => Ok(modprobe::modprobe(world, host, args)),
         "rmmod" => Ok(modprobe::rmmod(world, host, args)),
         "lsmod" => Ok(world.host(host).map(modprobe::lsmod).unwrap_or_default()),
         "nfacct" => Ok(nfacct::nfacct(world, host, args)),
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
+        name if let Some(which) = Iptables::called(name) => which.run(world, host, argv, stdin),
         other => Err(format!("{other:?} is not modelled; these are: {}", PROGRAMS.join(", "))),
     }
 }
@@ -130,6 +134,18 @@ pub(crate) fn ipvsadm_restore(ns: &mut Netns, text: &str) -> Result<(), String> 
 /// `nft -f -` on a box. `Err` is what is wrong with the text.
 pub fn nft_load(ns: &mut Netns, text: &str) -> Result<(), Diagnostic> {
     nft::load(ns, text)
+}
+
+/// `iptables-nft-restore` while a box is set up. `Err` is what is wrong with the text.
+#[cfg(feature = "nft")]
+pub(crate) fn nft_restore(ns: &mut Netns, text: &str, options: &[&str]) -> Result<(), String> {
+    let argv: Vec<String> = ["iptables-nft-restore"].iter().chain(options).map(|w| (*w).to_owned()).collect();
+    let done = nft::iptables(ns, (Family::V4, Some("restore")), &argv, text, Instant(0));
+    match done.diagnostics.first() {
+        Some(d) => Err(d.to_string()),
+        None if done.status != 0 => Err(done.stderr),
+        None => Ok(()),
+    }
 }
 
 /// An option that is not modelled.
@@ -190,27 +206,84 @@ impl TableStore for Tables<'_> {
 /// The date that iptables-save prints: the simulation has none, so it is always this one.
 const SAVE_DATE: &str = "Thu Jan  1 00:00:00 1970";
 
+/// One of the programs of iptables, by its name.
+struct Iptables<'a> {
+    family: Family,
+    /// The back end, where the name says it.
+    #[cfg_attr(not(feature = "nft"), allow(dead_code, reason = "there is one"))]
+    backend: Option<Backend>,
+    /// `save`, `restore`
+    what: Option<&'a str>,
+}
+
+impl<'a> Iptables<'a> {
+    fn called(name: &'a str) -> Option<Iptables<'a>> {
+        let mut parts = name.split('-').peekable();
+        let family = match parts.next() {
+            Some("iptables") => Family::V4,
+            Some("ip6tables") => Family::V6,
+            _ => return None,
+        };
+        let backend = match parts.peek().copied() {
+            Some("legacy") => Some(Backend::Legacy),
+            #[cfg(feature = "nft")]
+            Some("nft") => Some(Backend::Nft),
+            _ => None,
+        };
+        if backend.is_some() {
+            parts.next();
+        }
+        let what = parts.next();
+        (matches!(what, None | Some("save" | "restore")) && parts.next().is_none()).then_some(Iptables {
+            family,
+            backend,
+            what,
+        })
+    }
+
+    fn run(
+        self,
+        world: &mut World,
+        host: NetnsId,
+        argv: &[String],
+        stdin: Option<&str>,
+    ) -> Result<CommandOutput, String> {
+        let text = stdin.unwrap_or_default();
+        #[cfg(feature = "nft")]
+        if self.backend.unwrap_or_else(|| world.backend(host)) == Backend::Nft {
+            let now = world.now();
+            let Some(ns) = world.host_mut(host) else { return Ok(CommandOutput::default()) };
+            return Ok(printed(nft::iptables(ns, (self.family, self.what), argv, text, now)));
+        }
+        Ok(iptables(world, host, self, argv, text))
+    }
+}
+
+fn printed(done: userland::iptables::Output) -> CommandOutput {
+    CommandOutput {
+        status: i32::from(done.status),
+        stdout: done.stdout.lines().map(str::to_owned).collect(),
+        stderr: done.stderr.lines().map(str::to_owned).collect(),
+    }
+}
+
 fn iptables(
     world: &mut World,
     host: NetnsId,
-    (family, name): (Family, &str),
+    which: Iptables<'_>,
     argv: &[String],
-    stdin: Option<&str>,
+    stdin: &str,
 ) -> CommandOutput {
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
-    let mut store = Tables(ns, family);
-    let done = match name.rsplit('-').next() {
+    let mut store = Tables(ns, which.family);
+    let done = match which.what {
         Some("save") => iptables_save(&mut store, argv, SAVE_DATE),
-        Some("restore") => iptables_restore(&mut store, argv, stdin.unwrap_or_default()),
+        Some("restore") => iptables_restore(&mut store, argv, stdin),
         _ => userland::iptables::iptables(&mut store, argv),
     };
     // Of several mistakes the tool meets only the first.
     if let Some(line) = done.diagnostics.first().and_then(|d| d.logs.clone()) {
         world.with(host, |_, cx| cx.printk(PacketId::default(), || line));
     }
-    CommandOutput {
-        status: i32::from(done.status),
-        stdout: done.stdout.lines().map(str::to_owned).collect(),
-        stderr: done.stderr.lines().map(str::to_owned).collect(),
-    }
+    printed(done)
 }

@@ -44,6 +44,10 @@ pub fn terminal(world: &World) -> Vec<TermLine> {
             AppEvent::Failed { to, errno } => {
                 (false, format!("connect() to {}: {}", ep(*to), errno.text()), Tone::Bad)
             }
+            AppEvent::Started { command } => (true, command.clone(), Tone::Plain),
+            AppEvent::Printed { line, error } => {
+                (false, line.clone(), if *error { Tone::Bad } else { Tone::Strong })
+            }
             AppEvent::TimedOut { connecting: true, after_ms, .. } => {
                 (false, format!("connect() timed out after {}", seconds(*after_ms)), Tone::Bad)
             }
@@ -139,10 +143,15 @@ fn is_syn(world: &World, packet: PacketId) -> bool {
     flags.is_some_and(|f| f.has(TcpFlags::SYN) && !f.has(TcpFlags::ACK))
 }
 
-/// What a program of this box called last.
+/// What a program of this box called last: where its last SYN was sent to.
 fn asked_by(world: &World, host: NetnsId, until: EventId) -> Option<String> {
-    world.log().entries()[..until.index()].iter().rev().find_map(|e| match &e.seen {
-        Seen::App(AppEvent::Connect { to, .. }) if e.host == host => Some(ep(*to)),
+    let before = world.log().entries().get(..until.index()).unwrap_or_default();
+    before.iter().rev().filter(|e| e.host == host).find_map(|e| match e.what()? {
+        What::Created { origin: Origin::Socket(_), frame, .. } => {
+            let ip = frame.ip()?;
+            let syn = ip.tcp().is_some_and(|t| t.flags.has(TcpFlags::SYN) && !t.flags.has(TcpFlags::ACK));
+            syn.then(|| endpoints(ip).1)
+        }
         _ => None,
     })
 }

@@ -35,8 +35,13 @@ impl<K: PartialEq, V> Assoc<K, V> {
     where
         V: Default,
     {
+        self.or_insert_with(key, V::default)
+    }
+
+    /// The same for values that know more than their type.
+    pub fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let at = self.0.iter().position(|(k, _)| *k == key).unwrap_or_else(|| {
-            self.0.push((key, V::default()));
+            self.0.push((key, make()));
             self.0.len() - 1
         });
         &mut self.0[at].1

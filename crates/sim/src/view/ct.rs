@@ -88,6 +88,8 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
                     (kept.confirmed, kept.event) = (true, event);
                 }
             }
+            // It is gone, or does not show.
+            What::Clash { conn, .. } => table.retain(|c, _| c != conn),
             // An unconfirmed entry dies with its packet.
             What::Drop { .. } => table.retain(|_, k| k.confirmed || k.maker != entry.packet),
             _ => {}

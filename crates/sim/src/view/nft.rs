@@ -3,11 +3,11 @@
 use super::step::{Area, Draft, Tone};
 use super::strip::Spot;
 use super::title::{hook_section, none_matched};
-use super::why::{Skipped, Token, Why};
+use super::why::{Skipped, Token, Why, xt_tokens};
 use kernel::Netns;
 use kernel::event::{NftOutcome, NftStep};
 use kernel::netfilter::nftables::{NftCheck, NftRule, NftTable, NftVerdict, Stmt};
-use kernel::netfilter::xtables::Verdict;
+use kernel::netfilter::xtables::{Rule, Verdict};
 use std::rc::Rc;
 use userland::nft::{Names, NftText, device_names};
 
@@ -68,22 +68,29 @@ pub(super) fn title(ns: &Netns, step: &NftStep, skipped: usize) -> Draft {
 
 /// The rule's statements, and what each of them saw.
 fn tokens(text: &NftText<'_>, rule: &NftRule, checks: &[NftCheck]) -> Vec<Token> {
-    rule.stmts
-        .iter()
-        .enumerate()
-        .map(|(i, stmt)| {
-            let check = checks.iter().find(|c| c.stmt == i);
-            let asks = matches!(stmt, Stmt::Match { .. } | Stmt::Vmap(..) | Stmt::Limit(..));
-            let seen = match check.map(|c| c.seen) {
-                Some(Some(data)) => text.seen(stmt, &data),
-                Some(None) if matches!(stmt, Stmt::Match { .. } | Stmt::Vmap(..)) => {
-                    "the packet has no such field".to_owned()
-                }
-                _ => String::new(),
-            };
-            Token { text: text.stmt(stmt), ok: check.filter(|_| asks).map(|c| c.ok), seen }
-        })
-        .collect()
+    rule.stmts.iter().enumerate().flat_map(|(i, stmt)| stmt_tokens(text, (i, stmt), checks)).collect()
+}
+
+/// A match of iptables has a token for each of its options, in the words of iptables.
+fn stmt_tokens(text: &NftText<'_>, (i, stmt): (usize, &Stmt), checks: &[NftCheck]) -> Vec<Token> {
+    let check = checks.iter().find(|c| c.stmt == i);
+    let alone = match stmt {
+        Stmt::XtMatch(x) => Some(Rule { matches: vec![x.m.clone()], ..Rule::default() }),
+        Stmt::XtTarget(target) => Some(Rule { target: (**target).clone(), ..Rule::default() }),
+        _ => None,
+    };
+    if let Some(rule) = alone {
+        return xt_tokens(&rule, check.map_or(&[], |c| &c.xt));
+    }
+    let asks = matches!(stmt, Stmt::Match { .. } | Stmt::Vmap(..) | Stmt::Limit(..));
+    let seen = match check.map(|c| c.seen) {
+        Some(Some(data)) => text.seen(stmt, &data),
+        Some(None) if matches!(stmt, Stmt::Match { .. } | Stmt::Vmap(..)) => {
+            "the packet has no such field".to_owned()
+        }
+        _ => String::new(),
+    };
+    vec![Token { text: text.stmt(stmt), ok: check.filter(|_| asks).map(|c| c.ok), seen }]
 }
 
 /// The text of a rule that was asked, its parts, and what the packet had; `None` for the end of a chain.
@@ -110,7 +117,8 @@ pub(super) fn why(ns: &Netns, step: &NftStep, out: &mut Why) {
                     out.text.push(format!("The map leads from this key to “{verdict}”."));
                 }
             }
-            if rule.stmts.iter().all(|s| !matches!(s, Stmt::Match { .. } | Stmt::Vmap(..))) {
+            let asks = |s: &Stmt| matches!(s, Stmt::Match { .. } | Stmt::Vmap(..) | Stmt::XtMatch(_));
+            if !rule.stmts.iter().any(asks) {
                 out.text.push("The rule has no condition: every packet matches.".to_owned());
             }
             if *verdict == NftVerdict::Accept && !step.is_base {
@@ -135,9 +143,9 @@ pub(super) fn why(ns: &Netns, step: &NftStep, out: &mut Why) {
 pub(super) fn skipped(ns: &Netns, step: &NftStep) -> Option<Skipped> {
     let NftOutcome::NoMatch { rule, checks } = &step.outcome else { return None };
     with_text(ns, step, |t| {
-        let all = tokens(t, rule, checks);
         let at = checks.iter().find(|c| !c.ok).map_or(0, |c| c.stmt);
-        let mut token = all.get(at).cloned()?;
+        let all = stmt_tokens(t, (at, rule.stmts.get(at)?), checks);
+        let mut token = all.iter().find(|t| t.ok == Some(false)).or(all.first()).cloned()?;
         token.ok = Some(false);
         let target = rule.stmts.last().map(|s| t.stmt(s)).unwrap_or_default();
         Some(Skipped { chain: Rc::clone(&step.chain), n: step.n, token, target })

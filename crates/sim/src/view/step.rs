@@ -278,6 +278,17 @@ impl Fold<'_> {
                     .note(title::entry(*conn));
                 Draft { spot, ..hook(draft, p) }
             }
+            What::Parked { ctx, cpu, stop } => {
+                p.ctx = Some(ctx.clone());
+                hook(title::parked(*cpu, *stop, true), p)
+            }
+            What::Resumed { ctx, cpu, stop } => {
+                p.ctx = Some(ctx.clone());
+                hook(title::parked(*cpu, *stop, false), p)
+            }
+            What::Clash { winner, step, .. } => {
+                Draft { spot: at(Area::Conntrack), ..hook(title::clash(*step, *winner), p) }
+            }
             What::CtEvent(e) => match e.kind {
                 // The message goes with what caused it.
                 CtEventKind::New => return self.extend(event, packet, None),

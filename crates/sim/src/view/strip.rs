@@ -76,7 +76,7 @@ pub fn registered(ns: &Netns, hook: InetHook) -> Vec<HookBox> {
                 HookFn::Nat => (Area::Table(TableId::Nat), "nat"),
                 HookFn::Sabotage => (Area::Bridge, "br_netfilter: not a second time"),
                 // The function for errors looks at nothing else.
-                HookFn::Defrag | HookFn::CtProbe | HookFn::IpvsForwardIcmp => return None,
+                HookFn::Defrag | HookFn::CtProbe | HookFn::IpvsForwardIcmp | HookFn::Hold(_) => return None,
             };
             let spot = match f {
                 HookFn::IpvsOut => Spot::IpvsOut(hook),
@@ -127,7 +127,7 @@ pub fn visits(world: &World, host: NetnsId, packet: PacketId, until: EventId) ->
             What::Nat { hook, .. } => Spot::Fn(*hook, Area::Table(TableId::Nat)),
             What::Ipvs { ctx, step } => ipvs_spot(ctx.hook, step),
             What::Conntrack { ctx, .. } => Spot::Fn(ctx.hook, Area::Conntrack),
-            What::Confirmed(_) | What::CtEvent(_) => {
+            What::Confirmed(_) | What::Clash { .. } | What::CtEvent(_) => {
                 let removed = matches!(what, What::CtEvent(e) if e.kind == CtEventKind::Destroy);
                 match hook.filter(|h| !removed && matches!(h, InetHook::LocalIn | InetHook::PostRouting)) {
                     Some(hook) => Spot::Fn(hook, Area::Conntrack),

@@ -6,9 +6,10 @@ use super::text::{endpoint, flow_text, icmp_name, segment};
 use crate::apps::AppEvent;
 use crate::operator::route_text;
 use kernel::event::{
-    BrNfStep, BridgeStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, FragStep, HookCtx, IpvsStep,
-    NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir, TunnelStep,
+    BrNfStep, BridgeStep, ClashStep, CtEventKind, CtStep, ExpectEvent, ExpectEventKind, FragStep, HookCtx,
+    IpvsStep, NeighStep, Origin, RuleOutcome, RuleStep, SocketStep, TapDir, TunnelStep,
 };
+use kernel::netfilter::Stop;
 use kernel::netfilter::conntrack::{CtState, Direction, Row, status};
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::ipvs::Endpoint;
@@ -72,6 +73,10 @@ pub(super) fn app(event: &AppEvent) -> Draft {
             d(format!("reply from {}", to(from))).note(format!("{} bytes", text.len())).tone(Tone::Strong)
         }
         AppEvent::Failed { errno, .. } => d(errno.text().to_owned()).tone(Tone::Bad),
+        AppEvent::Started { command } => d(command.clone()).tone(Tone::Strong),
+        AppEvent::Printed { line, error } => {
+            d(line.clone()).tone(if *error { Tone::Bad } else { Tone::Strong })
+        }
         AppEvent::TimedOut { connecting, after_ms, .. } => {
             let what = if *connecting { "connect() timed out" } else { "timed out, no reply" };
             d(format!("{what} after {}", seconds(*after_ms))).tone(Tone::Bad)
@@ -220,6 +225,29 @@ pub(super) fn expect_event(e: &ExpectEvent) -> Draft {
         ExpectEventKind::Destroy => format!("no longer expected: {flow}"),
     };
     Draft::new(Area::Conntrack, title)
+}
+
+/// A packet stops while others overtake it, or goes on.
+pub(super) fn parked(cpu: usize, stop: Stop, stops: bool) -> Draft {
+    let place = match stop {
+        Stop::Lookup => "before conntrack looks it up",
+        Stop::Entry => "with an entry that nobody else finds",
+        Stop::Port => "before NAT chooses a port",
+        Stop::Confirm => "before its entry is in the table",
+        Stop::Transmit => "in the queue of its device",
+    };
+    let verb = if stops { "waits" } else { "goes on" };
+    Draft::new(Area::Conntrack, format!("CPU {cpu} {verb} {place}")).tone(Tone::Strong)
+}
+
+/// Two entries want the same tuple.
+pub(super) fn clash(step: ClashStep, winner: ConnId) -> Draft {
+    let (title, tone) = match step {
+        ClashStep::Merged => ("clash: goes on with the entry in the table", Tone::Strong),
+        ClashStep::ReplyOnly => ("clash: the entry is in the table for answers only", Tone::Strong),
+        ClashStep::Lost => ("clash: the tuple is taken, insert_failed", Tone::Bad),
+    };
+    Draft::new(Area::Conntrack, title).tone(tone).note(entry(winner))
 }
 
 pub(super) fn ct_event(kind: CtEventKind, row: &Row) -> Draft {

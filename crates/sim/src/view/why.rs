@@ -7,7 +7,7 @@ use crate::log::Seen;
 use crate::operator::route_text;
 use crate::view::Step;
 use kernel::Netns;
-use kernel::event::{BrNfStep, BridgeStep, CtStep, IpvsStep, Origin, RuleOutcome, RuleStep, What};
+use kernel::event::{BrNfStep, BridgeStep, ClashStep, CtStep, IpvsStep, Origin, RuleOutcome, RuleStep, What};
 use kernel::netfilter::xtables::{Check, CheckOf, Rule, RuleSet, Seen as Value};
 use kernel::route::Verdict;
 use packet::Frame;
@@ -70,6 +70,19 @@ pub fn why(world: &World, step: &Step) -> Why {
     out
 }
 
+/// Two packets made an entry each, as neither found one.
+fn clash(step: ClashStep, winner: &str) -> String {
+    let then = match step {
+        ClashStep::Merged => "Both say the same of the flow, so this packet goes on with that one.",
+        ClashStep::ReplyOnly => {
+            "Answers to this packet come from elsewhere, so its own entry goes into the table for them, for one second; \
+             conntrack -L does not show it."
+        }
+        ClashStep::Lost => "There can be only one, so this packet is dropped: insert_failed of conntrack -S.",
+    };
+    format!("When this packet came in, nobody had an entry with its tuple; now entry {winner} has it. {then}")
+}
+
 fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
     match what {
         What::Rule(r) => rule(ns, r, out),
@@ -120,6 +133,12 @@ fn explain(world: &World, ns: &Netns, what: &What, out: &mut Why) {
         What::Confirmed(_) => out.text.push(
             "The packet has passed its last hook, so the entry that was made for it goes into the table.".to_owned(),
         ),
+        What::Parked { .. } => out.text.push(
+            "One processor is busy with this packet while another runs a packet of its own: what this one has decided, the \
+             other does not see yet."
+                .to_owned(),
+        ),
+        What::Clash { winner, step, .. } => out.text.push(clash(*step, &entry(*winner))),
         What::Bridge { bridge, from, step } => bridge_text(ns, *bridge, *from, step, out),
         What::BrNetfilter { step, .. } => out.text.push(br_netfilter(step)),
         What::HookSkipped(_) => out.text.push(
@@ -271,6 +290,13 @@ fn tokens(set: &RuleSet, rule: &Rule, checks: &[Check]) -> Vec<Token> {
             }
         })
         .collect()
+}
+
+/// The parts of a rule that names no chain, such as a match of iptables in a rule of nf_tables.
+#[cfg(feature = "nft")]
+pub(super) fn xt_tokens(rule: &Rule, checks: &[Check]) -> Vec<Token> {
+    let nowhere = RuleSet::empty(kernel::netfilter::xtables::TableId::Filter);
+    tokens(&nowhere, rule, checks)
 }
 
 fn skipped(ns: &Netns, r: &RuleStep) -> Option<Skipped> {

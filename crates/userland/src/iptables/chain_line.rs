@@ -34,6 +34,45 @@ fn counters(inner: &str) -> Option<Counters> {
     Some(Counters { packets: number(packets)?, bytes: number(bytes)? })
 }
 
+/// `:CHAIN POLICY [PACKETS:BYTES]`, as it is written. iptables-nft-restore looks at the counters only where it is told to.
+#[cfg(feature = "nft")]
+pub(super) fn chain_line<'a>(
+    source: Source<'a>,
+    rest: &'a str,
+    program: &str,
+    with_counters: bool,
+) -> Result<(Token<'a>, Token<'a>, Option<Counters>), Diagnostic> {
+    let mut words = words_of(rest, 1);
+    let colon = Token { text: ":".into(), start: 0, end: 1, quoted: false };
+    let says = |what: &str| format!("{program}: line {} {what} invalid", source.line);
+    let Some(name) = words.next() else {
+        let fault = Fault::new("a chain without a name", "expected :CHAIN POLICY [PACKETS:BYTES]");
+        return Err(source.blame(&colon, fault.usage(says("chain name"))));
+    };
+    if name.text.len() > CHAIN_MAX {
+        let message = format!("chain name {} is too long", q(&name.text));
+        let fault = Fault::new(message, format!("expected at most {CHAIN_MAX} characters"));
+        let text = format!("chain name `{}' too long (must be under {} chars)", name.text, CHAIN_MAX + 1);
+        return Err(source.blame(&name, fault.usage(text)));
+    }
+    let Some(policy) = words.next() else {
+        let fault = Fault::new(
+            format!("chain {} without a policy", q(&name.text)),
+            "expected ACCEPT or DROP, or - for a user-defined chain",
+        );
+        return Err(source.blame(&name, fault.usage(says("policy"))));
+    };
+    let word = words.next();
+    let inner = word.as_ref().and_then(|w| w.text.strip_prefix('[')?.strip_suffix(']'));
+    let counted = inner.and_then(counters);
+    if with_counters && counted.is_none() && policy.text != "-" {
+        let fault = Fault::new("no counters behind the policy", "expected [PACKETS:BYTES] such as [0:0]");
+        let text = format!("invalid policy counters for chain '{}'", name.text);
+        return Err(source.blame(word.as_ref().unwrap_or(&policy), fault.usage(text)));
+    }
+    Ok((name, policy, counted.filter(|_| with_counters)))
+}
+
 /// `:CHAIN POLICY [PACKETS:BYTES]`
 pub(super) fn declare(
     draft: &mut Draft,

@@ -38,21 +38,42 @@ pub(super) fn translate_table(
     line: &dyn Fn(usize, usize) -> Option<u32>,
 ) -> Vec<Rejected> {
     let graph = JumpGraph::new(set);
-    let mut out = circles(set, &graph, line);
+    let out = circles(set, &graph, line);
     if !out.is_empty() {
         return out;
     }
     let reach = graph.reach();
+    rules_of(set, objects, false, &|c, r| match r <= graph.last_visited(c) {
+        true => reach.get(c).copied().unwrap_or_default(),
+        false => Hooks::default(),
+    })
+}
+
+/// What nft_compat checks when a rule is made: circles are found later, and only a rule of a base chain is known to be reached from
+/// its hook.
+#[cfg(feature = "nft")]
+pub(super) fn translate_rules(set: &RuleSet, objects: Objects<'_>) -> Vec<Rejected> {
+    let hook = |c: usize| set.chains.get(c).and_then(|c| c.base).map(|(hook, _)| hook);
+    rules_of(set, objects, true, &|c, _| hook(c).map_or(Hooks::default(), Hooks::of))
+}
+
+fn rules_of(
+    set: &RuleSet,
+    objects: Objects<'_>,
+    compat: bool,
+    hooks: &dyn Fn(usize, usize) -> Hooks,
+) -> Vec<Rejected> {
+    let mut out = Vec::new();
     for (c, chain) in set.chains.iter().enumerate() {
-        let last = graph.last_visited(c);
         for (r, rule) in chain.rules.iter().enumerate() {
-            let hooks = if r <= last { reach.get(c).copied().unwrap_or_default() } else { Hooks::default() };
+            let hooks = hooks(c, r);
             let place = Place {
                 family: set.family,
                 table: set.table,
                 hooks,
                 chain: &chain.name,
                 base: chain.base.is_some(),
+                compat,
             };
             if let Err((word, fault)) = check_rule(rule, &place, objects) {
                 out.push(Rejected { chain: c, rule: r, word, fault });
@@ -92,6 +113,8 @@ struct Place<'a> {
     hooks: Hooks,
     chain: &'a str,
     base: bool,
+    /// The rule is one of nf_tables.
+    compat: bool,
 }
 
 impl Place<'_> {
@@ -266,6 +289,13 @@ fn check_target(rule: &Rule, place: &Place<'_>, objects: Objects<'_>) -> Checked
         return Err((name.clone(), targets::ct::refused(fault, &name, rule.proto)));
     }
     if let Target::Tcpmss(_) = &rule.target
+        && place.compat
+        && rule.proto != Some(Neg::plain(Protocol::TCP))
+    {
+        return invalid("TCPMSS", "TCPMSS without -p tcp".to_owned(), "expected -p tcp in the rule");
+    }
+    if let Target::Tcpmss(_) = &rule.target
+        && !place.compat
         && !finds_syn(rule)
     {
         let message = "TCPMSS in a rule that does not look for SYN".to_owned();

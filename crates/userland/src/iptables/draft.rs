@@ -229,6 +229,15 @@ impl Draft {
         RuleSet { family: self.family, table: self.table, chains: self.chains.iter().map(chain).collect() }
     }
 
+    /// The same if it is asked for, otherwise nothing.
+    #[cfg(feature = "nft")]
+    pub fn names_only_if(&self, asked: bool) -> RuleSet {
+        match asked {
+            true => self.names_only(),
+            false => RuleSet { family: self.family, table: self.table, chains: Vec::new() },
+        }
+    }
+
     fn refer(&mut self, to: Option<ChainId>, by: isize) {
         if let Some(chain) = to.and_then(|to| self.chain_mut(to)) {
             chain.references = chain.references.saturating_add_signed(by);

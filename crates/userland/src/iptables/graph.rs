@@ -50,6 +50,12 @@ impl Loop {
 pub struct Hooks(u8);
 
 impl Hooks {
+    /// One hook.
+    #[cfg(feature = "nft")]
+    pub(super) fn of(hook: InetHook) -> Hooks {
+        Hooks(bit(hook))
+    }
+
     fn insert(&mut self, hook: InetHook) {
         self.0 |= bit(hook);
     }

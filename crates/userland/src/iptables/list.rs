@@ -55,8 +55,19 @@ pub fn list_table(table: &LoadedTable, format: Format) -> String {
 
 /// One chain with its header.
 pub(super) fn list_chain(table: &LoadedTable, chain: usize, format: Format) -> String {
+    let id = u16::try_from(chain).map(ChainId);
+    list_chain_used(table, chain, format, id.map_or(0, |id| graph::references(&table.rules, id)))
+}
+
+/// The same with the number of its references.
+pub(super) fn list_chain_used(
+    table: &LoadedTable,
+    chain: usize,
+    format: Format,
+    references: usize,
+) -> String {
     let Some(c) = table.rules.chains.get(chain) else { return String::new() };
-    let mut out = header(table, chain, c, format);
+    let mut out = header(table, (chain, references), c, format);
     for i in 0..c.rules.len() {
         out.push_str(&list_rule(table, chain, i, format));
     }
@@ -122,7 +133,7 @@ pub(super) fn verbose_rule(set: &RuleSet, rule: &Rule) -> String {
     out
 }
 
-fn header(table: &LoadedTable, at: usize, chain: &Chain, format: Format) -> String {
+fn header(table: &LoadedTable, (at, references): (usize, usize), chain: &Chain, format: Format) -> String {
     let mut out = format!("Chain {} (", chain.name);
     match chain.base {
         Some((_, policy)) => {
@@ -134,9 +145,7 @@ fn header(table: &LoadedTable, at: usize, chain: &Chain, format: Format) -> Stri
             }
         }
         None => {
-            let id = u16::try_from(at).map(ChainId);
-            let n = id.map_or(0, |id| graph::references(&table.rules, id));
-            let _ = write!(out, "{n} references");
+            let _ = write!(out, "{references} references");
         }
     }
     out.push_str(")\n");

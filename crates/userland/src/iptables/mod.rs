@@ -9,6 +9,8 @@ mod graph;
 mod hints;
 mod list;
 mod matches;
+#[cfg(feature = "nft")]
+mod nft;
 mod parse;
 mod print;
 mod rule;
@@ -18,6 +20,10 @@ mod text;
 pub use command::{Output, TableStore, iptables, iptables_restore, iptables_save};
 pub use graph::{Hooks, JumpGraph, Loop, references};
 pub use list::{Format, list_table};
+#[cfg(feature = "nft")]
+pub use nft::{NftStore, iptables_nft, iptables_nft_restore, iptables_nft_save};
+#[cfg(feature = "nft")]
+pub(crate) use nft::{target_name, xlate_match, xlate_target};
 pub use parse::{
     Objects, ParsedTable, RestoreOptions, apply_restore, apply_restore_with, parse_bytes, parse_restore,
 };

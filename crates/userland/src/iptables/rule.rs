@@ -311,6 +311,15 @@ impl<'a> Spec<'a> {
         Ok(())
     }
 
+    /// The chain behind `-j` or `-g`, if it is one.
+    #[cfg(feature = "nft")]
+    pub fn jump_to(&self) -> Option<&Token<'a>> {
+        match &self.jump {
+            Some(Jump::Chain { at, .. }) => Some(at),
+            _ => None,
+        }
+    }
+
     /// What iptables says about options that it takes all the same.
     pub fn warnings(&self) -> String {
         let mut out = String::new();

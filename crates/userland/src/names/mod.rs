@@ -3,8 +3,9 @@
 pub(crate) mod addr;
 pub(crate) mod number;
 pub(crate) mod port;
-mod protocols;
-mod services;
+pub(crate) mod protocols;
+pub(crate) mod services;
 
 pub(crate) use protocols::{protocol, protocol_name};
-pub(crate) use services::{any_service, service, service_name};
+pub use services::service_name;
+pub(crate) use services::{any_service, service};

@@ -37,8 +37,8 @@ pub(crate) fn any_service(name: &str) -> Option<Port> {
     [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol(33)].into_iter().find_map(|p| service(name, p))
 }
 
-/// The name of a service.
-pub(crate) fn service_name(port: Port, proto: Protocol) -> Option<&'static str> {
+/// The name of a service in /etc/services.
+pub fn service_name(port: Port, proto: Protocol) -> Option<&'static str> {
     rows(proto).find(|(_, p, _)| *p == port).map(|(name, _, _)| name)
 }
 

@@ -12,11 +12,15 @@ mod value;
 pub use print::NftFlags;
 
 use crate::diagnostic::{Diagnostic, Fault, q};
-use kernel::netfilter::nftables::{Data, NftError, NftFamily, NftRule, NftTable, NftVerdict, Nftables, Stmt};
+pub(crate) use kernel::netfilter::nftables::NftLog;
+use kernel::netfilter::nftables::{
+    Data, NftError, NftFamily, NftRule, NftTable, NftVerdict, Nftables, Stmt, TableKey,
+};
 use kernel::{Instant, Netns};
 pub(crate) use parse::prefix_len;
 use parse::{Command, Parser};
 use print::Printer;
+pub(crate) use rule_text::log_text;
 
 /// What text stands for on this host.
 #[derive(Clone, Copy, Debug)]
@@ -126,17 +130,22 @@ fn run(
     let mut stdout = String::new();
     let done = (|| {
         let mut parser = Parser::new(src, names, nft)?;
+        let mut shown = Vec::new();
         while let Some(command) = parser.command(&mut copy)? {
             show(&copy, &command, flags, names, &mut stdout);
+            shown.extend(shown_rules_of(&copy, &command));
         }
-        validate(&copy, nft, src, names)
+        validate(&copy, nft, src, names)?;
+        Ok(shown)
     })();
     match done {
-        Ok(()) => {
+        Ok(shown) => {
+            let warned: Vec<&TableKey> = shown.iter().filter(|key| has_xt(&copy, **key)).collect();
+            let stderr = warned.into_iter().filter_map(|key| copy.table_by_key(*key)).map(warning).collect();
             if !check {
                 *nft = copy;
             }
-            NftDone { stdout, ..NftDone::default() }
+            NftDone { stdout, stderr, ..NftDone::default() }
         }
         Err(diagnostic) => failed(diagnostic, src, place),
     }
@@ -160,6 +169,27 @@ fn validate(copy: &Nftables, before: &Nftables, src: &str, names: Names<'_>) -> 
         }
     }
     Err(parser.blame_command(0, e))
+}
+
+/// The tables of which a command lists rules.
+fn shown_rules_of(nft: &Nftables, command: &Command) -> Vec<TableKey> {
+    let of = |family: NftFamily, name: &str| nft.table(family, name).map(|t| t.key).into_iter().collect();
+    match command {
+        Command::ListRuleset(family) => {
+            nft.tables().iter().filter(|t| family.is_none_or(|f| t.family == f)).map(|t| t.key).collect()
+        }
+        Command::ListTable(family, name) | Command::ListChain(family, name, _) => of(*family, name),
+        _ => Vec::new(),
+    }
+}
+
+fn has_xt(nft: &Nftables, key: TableKey) -> bool {
+    nft.table_by_key(key).is_some_and(|t| t.xts().next().is_some())
+}
+
+/// What nft says of a table with matches or targets of iptables.
+fn warning(t: &NftTable) -> String {
+    format!("# Warning: table {} {} is managed by iptables-nft, do not touch!\n", t.family, t.name)
 }
 
 /// An error as nft prints it: place, words, the line and what is meant in it.

@@ -1,15 +1,20 @@
 //! Tables, chains, sets and rules as `nft list` prints them.
 
 use super::parse::HOOKS;
+use super::parse::without_implied;
 use super::parse::{PRIORITIES, priority_fits};
 use super::rule_text::{expr_text, stmt_text, types_text};
 use super::value::{bits, text, time_text};
 use super::{Names, prefix_len};
+use crate::iptables::xlate_match;
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nftables::{
-    BaseChain, DataType, Elem, ElemData, MapData, NftChain, NftRule, NftSet, NftTable, NftVerdict, Stateful,
+    BaseChain, CmpOp, DataType, Elem, ElemData, Expr, MapData, MetaKey, NftChain, NftFamily, NftRule, NftSet,
+    NftTable, NftVerdict, Right, Stateful, Stmt,
 };
 use kernel::netfilter::xtables::Verdict;
+use packet::Protocol;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// How a listing is printed.
@@ -260,11 +265,43 @@ impl Printer<'_> {
 
 /// A rule, with what its counters stand at if that is given.
 pub(super) fn rule_text(p: &Printer<'_>, rule: &NftRule, state: Option<&[Stateful]>) -> String {
-    let mut parts: Vec<String> = rule.stmts.iter().map(|s| stmt_text(p, s, state)).collect();
+    let mut parts: Vec<String> = Vec::with_capacity(rule.stmts.len());
+    let mut proto = None;
+    for s in listed(rule, p.table.family).iter() {
+        proto = protocol_of(s).or(proto);
+        parts.push(match s {
+            // Its words depend on what was asked before.
+            Stmt::XtMatch(x) => {
+                xlate_match(&x.m, proto).unwrap_or_else(|| format!("xt match {}", x.m.name()))
+            }
+            s => stmt_text(p, s, state),
+        });
+    }
     if let Some(comment) = &rule.comment {
         parts.push(format!("comment \"{comment}\""));
     }
     parts.join(" ")
+}
+
+/// The statements that are listed: iptables-nft asks for a protocol even where a header implies it.
+fn listed(rule: &NftRule, family: NftFamily) -> Cow<'_, [Stmt]> {
+    let implied =
+        |w: &[Stmt]| matches!(w, [Stmt::Match { left: Expr::Meta(MetaKey::L4proto), op: CmpOp::Eq, .. }, _]);
+    match rule.stmts.windows(2).any(implied) {
+        true => Cow::Owned(without_implied(rule.stmts.clone(), family)),
+        false => Cow::Borrowed(&rule.stmts),
+    }
+}
+
+/// The protocol that a question asks for.
+fn protocol_of(s: &Stmt) -> Option<Protocol> {
+    match s {
+        Stmt::Match { left: Expr::Meta(MetaKey::L4proto), op: CmpOp::Eq, right: Right::Value(v) } => {
+            Some(Protocol(v.as_u32() as u8))
+        }
+        Stmt::Match { left, .. } => left.header().and_then(|h| h.protocol()),
+        _ => None,
+    }
 }
 
 /// `dstnat - 10`: a priority next to one with a name (`prio2str`).

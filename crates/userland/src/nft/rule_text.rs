@@ -3,6 +3,7 @@
 use super::parse::{LOG_FLAGS, LOG_LEVELS};
 use super::print::Printer;
 use super::value::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, bits, symbols, text, time_text};
+use crate::iptables::{target_name, xlate_match, xlate_target};
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::nftables::{
     BinaryOp, CmpOp, Data, DataType, DynsetOp, Expr, FibResult, MetaKey, NatFlags, NatKind, NftLog, NftNat,
@@ -49,7 +50,12 @@ pub(super) fn expr_text(p: &Printer<'_>, e: &Expr) -> String {
         Expr::Value(d, t) => text(d, *t, &p.names),
         Expr::Binary(op, a, b) => {
             let sign = BinaryOp::SIGNS.iter().find(|(o, _)| o == op).map_or("", |(_, s)| s);
-            format!("{} {sign} {}", expr_text(p, a), expr_text(p, b))
+            let shifts = matches!(op, BinaryOp::Lshift | BinaryOp::Rshift);
+            let left = match &**a {
+                Expr::Binary(..) if shifts => format!("({})", expr_text(p, a)),
+                a => expr_text(p, a),
+            };
+            format!("{left} {sign} {}", expr_text(p, b))
         }
         Expr::Concat(parts) => parts.iter().map(|e| expr_text(p, e)).collect::<Vec<_>>().join(" . "),
         Expr::Map(key, map) => format!("{} map {}", expr_text(p, key), set_text(p, map)),
@@ -109,10 +115,30 @@ pub(super) fn stmt_text(p: &Printer<'_>, stmt: &Stmt, state: Option<&[Stateful]>
             out
         }
         Stmt::Notrack => "notrack".to_owned(),
+        Stmt::XtMatch(x) => xlate_match(&x.m, None).unwrap_or_else(|| format!("xt match {}", x.m.name())),
+        Stmt::XtTarget(t) => xlate_target(t).unwrap_or_else(|| format!("xt target {}", target_name(t))),
     }
 }
 
 fn match_text(p: &Printer<'_>, left: &Expr, op: CmpOp, right: &Right) -> String {
+    // No bit is compared: a prefix of no length.
+    if let (Expr::Binary(BinaryOp::And, inner, mask), Right::Value(value)) = (left, right)
+        && matches!(&**mask, Expr::Value(m, DataType::Mark) if m.is_zero())
+    {
+        let not = if op == CmpOp::Neq { "!= " } else { "" };
+        return format!("{} {not}{}/0", expr_text(p, inner), text(value, DataType::Mark, &p.names));
+    }
+    // One bit is written out: `flags & syn == syn`.
+    if let (Expr::Binary(BinaryOp::And, inner, mask), Right::Value(value)) = (left, right)
+        && inner.dtype() == DataType::TcpFlag
+        && let Expr::Value(mask, t) = &**mask
+        && mask == value
+        && mask.as_u32().count_ones() == 1
+        && matches!(op, CmpOp::Eq | CmpOp::Neq)
+    {
+        let (sign, value) = (if op == CmpOp::Neq { "!=" } else { "==" }, text(value, *t, &p.names));
+        return format!("{} & {value} {sign} {value}", expr_text(p, inner));
+    }
     // `flags VALUE / MASK`
     if let (Expr::Binary(BinaryOp::And, inner, mask), Right::Value(value)) = (left, right)
         && inner.dtype() == DataType::TcpFlag
@@ -169,7 +195,7 @@ fn right_text(p: &Printer<'_>, left: &Expr, right: &Right) -> String {
     }
 }
 
-fn log_text(log: &NftLog) -> String {
+pub(crate) fn log_text(log: &NftLog) -> String {
     let mut out = "log".to_owned();
     if let Some(prefix) = &log.prefix {
         out.push_str(&format!(" prefix \"{prefix}\""));

@@ -2,7 +2,7 @@
 //!
 //! A profile is data and functions, so that who links one does not carry the others.
 
-use super::{NodeView, UPLINK, link_route, node_ip, pod_addr, pod_net, route, rules, sysctl, v4};
+use super::{NodeView, link_route, node_ip, pod_addr, pod_net, route, rules, sysctl, v4};
 use cluster::cni::{calico, container_id, docker, flannel, ip_masq, kubenet, portmap};
 use cluster::object::{Node, Pod};
 use ipnet::{IpNet, Ipv4Net};
@@ -262,11 +262,11 @@ fn vtep_mac(node: Ipv4Addr) -> String {
 /// flanneld's backend vxlan (backend/vxlan/device.go, vxlan_network.go): the device, and for each other node a neighbour, an entry of
 /// the forwarding database and a route.
 fn flannel_vxlan(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
-    let (own, net) = (v.own, v.net.network());
+    let (own, net, uplink) = (v.own, v.net.network(), &v.kube.uplink);
     let mac = vtep_mac(own);
     ip(
         &format!(
-            "link add flannel.1 address {mac} type vxlan id 1 dev {UPLINK} dstport 8472 local {own} nolearning"
+            "link add flannel.1 address {mac} type vxlan id 1 dev {uplink} dstport 8472 local {own} nolearning"
         ),
         spec,
     )?;
@@ -279,7 +279,7 @@ fn flannel_vxlan(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
         ip(&format!("route add {to} via {gateway} dev flannel.1 onlink"), spec)?;
         let argv = ["bridge", "fdb", "append", &mac, "dev", "flannel.1", "dst", &at.to_string()];
         let argv = argv.map(str::to_owned).to_vec();
-        spec.setup.push(Setup::Command { shell: sim::operator::command, argv });
+        spec.setup.push(Setup::Command { shell: sim::operator::command, argv, stdin: None });
     }
     Ok(())
 }
@@ -287,8 +287,8 @@ fn flannel_vxlan(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
 /// The backend host-gw (backend/hostgw).
 fn flannel_host_gw(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
     for other in v.others() {
-        let (to, at) = (pod_net(other)?.trunc(), node_ip(other)?);
-        ip(&format!("route add {to} via {at} dev {UPLINK}"), spec)?;
+        let (to, at, uplink) = (pod_net(other)?.trunc(), node_ip(other)?, &v.kube.uplink);
+        ip(&format!("route add {to} via {at} dev {uplink}"), spec)?;
     }
     Ok(())
 }
@@ -323,10 +323,10 @@ fn calico_routes(v: &NodeView<'_>, tunnel: Option<&str>, spec: &mut HostSpec) ->
     }
     ip(&format!("route add blackhole {} proto bird", v.net.trunc()), spec)?;
     for other in v.others() {
-        let (to, at) = (pod_net(other)?.trunc(), node_ip(other)?);
+        let (to, at, uplink) = (pod_net(other)?.trunc(), node_ip(other)?, &v.kube.uplink);
         match tunnel {
             Some(dev) => ip(&format!("route add {to} via {at} dev {dev} proto bird onlink"), spec)?,
-            None => ip(&format!("route add {to} via {at} dev {UPLINK} proto bird"), spec)?,
+            None => ip(&format!("route add {to} via {at} dev {uplink} proto bird"), spec)?,
         }
     }
     Ok(())

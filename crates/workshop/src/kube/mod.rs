@@ -8,10 +8,12 @@ mod cni;
 pub use cni::{Cni, PROFILES, profile};
 
 use cluster::kube_proxy::{
-    Config, Family, LocalMode, NotModelled, Version, first_iptables, iptables_jumps, ipvs, ipvs_jumps,
+    Config, Family, LocalMode, NotModelled, Version, first_iptables, iptables_canary, iptables_jumps, ipvs,
+    ipvs_jumps,
 };
-use cluster::object::{Node, Pod, TrafficPolicy};
-use cluster::{Object, Objects, kubelet, read_objects};
+use cluster::object::{Node, Pod, TrafficPolicy, read_document};
+use cluster::yaml::Yaml;
+use cluster::{Object, Objects, Read, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::netfilter::xtables::TableId;
 use kernel::route::Scope;
@@ -23,7 +25,7 @@ use userland::ip::{
     AddrCommand, AddrSpec, IpCommand, LinkChange, LinkCommand, LinkKind, NewLink, RouteCommand, RouteSpec,
 };
 
-/// The device on the LAN.
+/// The usual name of a box's device on the LAN.
 pub const UPLINK: &str = "eth0";
 /// The box that is the LAN's switch.
 pub const LAN: &str = "lan";
@@ -39,6 +41,19 @@ pub enum Mode {
     /// A table of nf_tables.
     #[cfg(feature = "nft")]
     Nftables,
+}
+
+impl Mode {
+    /// The mode of that name, as kube-proxy's option `--proxy-mode` has it.
+    pub fn from_name(name: &str) -> Option<Mode> {
+        match name {
+            "iptables" => Some(Mode::Iptables),
+            "ipvs" => Some(Mode::Ipvs),
+            #[cfg(feature = "nft")]
+            "nftables" => Some(Mode::Nftables),
+            _ => None,
+        }
+    }
 }
 
 impl From<Mode> for cluster::kube_proxy::Mode {
@@ -57,10 +72,12 @@ impl From<Mode> for cluster::kube_proxy::Mode {
 pub struct Kube {
     /// Nodes, pods, Services and their endpoints.
     pub objects: Objects,
-    /// kube-proxy's mode.
-    pub mode: Mode,
+    /// kube-proxy's mode; without one neither kube-proxy nor the kubelet writes rules.
+    pub mode: Option<Mode>,
     /// kube-proxy's version.
     pub version: Version,
+    /// The nodes' device on the LAN.
+    pub uplink: String,
     /// The nodes' kernel.
     pub era: Era,
     /// The modules that are loaded on the nodes.
@@ -79,7 +96,7 @@ pub struct Kube {
     pub promisc: bool,
     /// `CT --helper tftp` for requests to this port.
     pub tftp_rule: Option<u16>,
-    /// The LAN's way to the world; proxy ARP answers only for what has a way elsewhere.
+    /// The LAN's way to the world, if it has one (not 0.0.0.0); proxy ARP answers only for what has a way elsewhere.
     pub gateway: Ipv4Addr,
     /// Computers on the LAN that are no nodes, with the pods' networks they have a route to.
     pub outside: Vec<Outside>,
@@ -113,20 +130,22 @@ pub fn objects(yaml: &str) -> Result<Objects, String> {
     Ok(all(read_objects(yaml).map_err(|d| d.to_string())?))
 }
 
-/// The objects of a lab's own YAML, which `build.rs` has read.
-///
-/// # Errors
-/// The bytes are of something else.
-pub(crate) fn built_in(bytes: &[u8]) -> Result<Objects, String> {
-    postcard::from_bytes(bytes).map(all).map_err(|e| e.to_string())
-}
-
 fn all(list: Vec<Object>) -> Objects {
     let mut objects = Objects::default();
     for object in list {
         objects.apply(object);
     }
     objects
+}
+
+/// The objects of YAML documents that have been read.
+///
+/// # Errors
+/// Names the place of the first thing that cannot be used.
+pub fn of_documents(documents: &[Yaml]) -> Read<Objects> {
+    let mut list = Vec::new();
+    documents.iter().try_for_each(|document| read_document(document, &mut list))?;
+    Ok(all(list))
 }
 
 /// Sets `externalTrafficPolicy` of every Service.
@@ -215,15 +234,15 @@ fn sysctl(key: &str, value: i64) -> (String, i64) {
 impl Kube {
     /// All boxes of the cluster. `Err` says what of the objects does not fit together, or that this kube-proxy has no such mode.
     pub fn boxes(&self) -> Result<Boxes, String> {
-        let (version, mode) = (self.version, self.mode.into());
-        if !version.modes().contains(&mode) {
+        let version = self.version;
+        if let Some(mode) = self.mode.map(Into::into).filter(|mode| !version.modes().contains(mode)) {
             return Err(NotModelled { version, mode }.to_string());
         }
         let mut out = Boxes::default();
         let mut lan = Vec::new();
         for outside in &self.outside {
             out.hosts.push(self.outside(outside)?);
-            lan.push(outside.name.clone());
+            lan.push((outside.name.clone(), UPLINK));
         }
         for node in self.objects.nodes.values() {
             let name = node.metadata.name.clone();
@@ -244,13 +263,13 @@ impl Kube {
                     promisc: self.promisc,
                 });
             }
-            lan.push(name);
+            lan.push((name, self.uplink.as_str()));
         }
         out.hosts.insert(0, HostSpec { name: LAN.to_owned(), ..HostSpec::default() });
-        for name in &lan {
-            out.links.push(veth((name, UPLINK), (LAN, &format!("p-{name}"))));
+        for (name, dev) in &lan {
+            out.links.push(veth((name, dev), (LAN, &format!("p-{name}"))));
         }
-        let ports = lan.iter().map(|name| BridgePort { dev: format!("p-{name}"), hairpin: false });
+        let ports = lan.iter().map(|(name, _)| BridgePort { dev: format!("p-{name}"), hairpin: false });
         out.links.push(LinkSpec::Bridge {
             host: LAN.to_owned(),
             name: "br0".to_owned(),
@@ -304,7 +323,7 @@ impl Kube {
             sysctl: vec![sysctl("net.ipv4.ip_forward", 1)],
             ..HostSpec::default()
         };
-        spec.ip.push(addr(Ipv4Net::new_assert(own, 24), UPLINK));
+        spec.ip.push(addr(Ipv4Net::new_assert(own, 24), &self.uplink));
         let view = NodeView { kube: self, node, net, own };
         if let Some(bridge) = self.cni.bridge {
             spec.ip.push(addr(Ipv4Net::new_assert(gateway(net), net.prefix_len()), bridge));
@@ -316,33 +335,23 @@ impl Kube {
         }
         (self.cni.pods)(&view, &mut spec);
         (self.cni.before)(&view, &mut spec);
-        spec.ip.push(route(everywhere(), self.gateway));
+        if !self.gateway.is_unspecified() {
+            spec.ip.push(route(everywhere(), self.gateway));
+        }
         (self.cni.routes)(&view, &mut spec)?;
-        let given = self.objects.kube_proxy.as_deref();
-        let config = match given {
-            Some(given) => given.config(self.mode.into(), Some(node)),
-            None => Config::default().on_node(node),
-        };
-        let mut config =
-            Config { version: self.version, nfacct: false, node_name: node.metadata.name.clone(), ..config };
-        // What detectLocalMode NodeCIDR takes for local is the node's own.
-        if given.is_none_or(|c| c.detect_local_mode != LocalMode::NodeCidr) {
-            config.cluster_cidrs = self.cluster_cidr.map(IpNet::V4).into_iter().collect();
-        }
-        if self.cni.bridge.is_some() {
-            config.interface_ips.push(IpAddr::V4(gateway(net)));
-        }
-        let kubelet = kubelet::iptables(&self.version.features(), Family::V4);
-        if !kubelet.is_empty() {
-            spec.setup.push(Setup::Iptables(kubelet.clone()));
-        }
-        match self.mode {
-            Mode::Iptables => self.iptables(&config, &kubelet, &mut spec),
-            Mode::Ipvs => self.ipvs(&config, &mut spec),
-            #[cfg(feature = "nft")]
-            Mode::Nftables => {
-                let text = cluster::kube_proxy::first_nftables(&config, Family::V4, &self.objects);
-                spec.setup.push(Setup::Nft(text));
+        if let Some((mode, config)) = self.proxy_config(node)? {
+            let kubelet = kubelet::iptables(&self.version.features(), Family::V4);
+            if !kubelet.is_empty() {
+                spec.setup.push(Setup::Iptables(kubelet.clone()));
+            }
+            match mode {
+                Mode::Iptables => self.iptables(&config, &kubelet, &mut spec),
+                Mode::Ipvs => self.ipvs(&config, &mut spec),
+                #[cfg(feature = "nft")]
+                Mode::Nftables => {
+                    let text = cluster::kube_proxy::first_nftables(&config, Family::V4, &self.objects);
+                    spec.setup.push(Setup::Nft(text));
+                }
             }
         }
         (self.cni.after)(&view, &mut spec)?;
@@ -353,15 +362,39 @@ impl Kube {
         Ok(spec)
     }
 
+    /// What kube-proxy on a node knows of itself, and its mode; `None` if there is none. `Err` says what the node lacks.
+    pub fn proxy_config(&self, node: &Node) -> Result<Option<(Mode, Config)>, String> {
+        let Some(mode) = self.mode else { return Ok(None) };
+        let given = self.objects.kube_proxy.as_deref();
+        let config = match given {
+            Some(given) => given.config(mode.into(), Some(node)),
+            None => Config::default().on_node(node),
+        };
+        let node_name = node.metadata.name.clone();
+        let mut config = Config { version: self.version, nfacct: false, node_name, ..config };
+        // What detectLocalMode NodeCIDR takes for local is the node's own.
+        if given.is_none_or(|c| c.detect_local_mode != LocalMode::NodeCidr) {
+            config.cluster_cidrs = self.cluster_cidr.map(IpNet::V4).into_iter().collect();
+        }
+        if self.cni.bridge.is_some() {
+            config.interface_ips.push(IpAddr::V4(gateway(pod_net(node)?)));
+        }
+        Ok(Some((mode, config)))
+    }
+
     /// The node's end of a pod's veth. Linux's names of devices have 15 bytes; of a long name the end tells pods of one
     /// Deployment apart.
-    fn port_of(&self, pod: &str) -> String {
+    pub fn port_of(&self, pod: &str) -> String {
         let room = 14 - self.cni.port.len().min(14);
         let end = pod.char_indices().rev().nth(room.saturating_sub(1)).map_or(0, |(at, _)| at);
         format!("{}-{}", self.cni.port, pod.get(end..).unwrap_or_default())
     }
 
     fn iptables(&self, config: &Config, kubelet: &str, spec: &mut HostSpec) {
+        let canary = iptables_canary(config);
+        if !canary.is_empty() {
+            spec.setup.push(Setup::Iptables(canary));
+        }
         let text = first_iptables(config, Family::V4, &self.objects);
         spec.setup.push(Setup::Iptables(text));
         jumps(&iptables_jumps(config, Family::V4), kubelet, spec);

@@ -120,7 +120,7 @@ fn machine(sources: &[Ipv4Addr]) -> (Scenario, Servers) {
 }
 
 fn objects(setting: &Setting) -> Result<Objects, String> {
-    let mut objects = kube::built_in(include_bytes!(concat!(env!("OUT_DIR"), "/conntrack_load.objects")))?;
+    let mut objects = kube::objects(include_str!("cluster.yaml"))?;
     let keep = setting.replicas as usize;
     let gone: Vec<_> = objects.pods.iter().skip(keep).map(|(name, _)| name.clone()).collect();
     for name in gone {
@@ -138,7 +138,8 @@ fn cluster(setting: &Setting, sources: &[Ipv4Addr]) -> Result<(Scenario, Servers
     let modules = Modules { nf_conntrack_tftp: true, nf_nat_tftp: true, ..Modules::default() };
     let kube = Kube {
         objects: objects(setting)?,
-        mode: Mode::Iptables,
+        mode: Some(Mode::Iptables),
+        uplink: kube::UPLINK.to_owned(),
         version: Version::V1_23,
         era: ERA,
         modules,

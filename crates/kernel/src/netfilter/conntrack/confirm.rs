@@ -1,12 +1,13 @@
 //! The last hook: new entries enter the table, changes are reported (`nf_confirm`, `__nf_conntrack_confirm`).
 
+use super::clash::resolve_clash;
 use super::core::bury;
 use super::expect::remove_expectations;
 use super::helper::help;
 use super::seqadj::nf_ct_seq_adjust;
 use super::{CtState, Direction, ipct};
 use crate::event::{CtEvent, CtEventKind, HookCtx, What};
-use crate::{ConnId, Ct, Cut, Cx, DevId, DropReason, Netns, Skb};
+use crate::{ConnId, Ct, Cut, Cx, DevId, Netns, Skb};
 
 /// `nf_confirm` (net/netfilter/nf_conntrack_proto.c)
 #[inline(never)]
@@ -22,7 +23,10 @@ pub(crate) fn nf_confirm(ns: &mut Netns, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_
         nf_ct_seq_adjust(ns, &mut skb, conn, info);
     }
     let skb = confirm(ns, skb, cx)?;
-    deliver_cached_events(ns, &skb, conn, cx);
+    // Another one, if this packet's own was not needed.
+    if let Some(conn) = skb.ct.conn() {
+        deliver_cached_events(ns, &skb, conn, cx);
+    }
     Ok(skb)
 }
 
@@ -34,18 +38,14 @@ pub(crate) fn confirm(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Result<Skb, 
     if c.is_confirmed() || info.dir != Direction::Original {
         return Ok(skb);
     }
-    if !ns.ct.insert(conn, cx.now) {
+    if ns.ct.insert(conn, cx.now).is_err() {
         let Some((orig, reply, zone)) = ns.ct.get(conn).map(|c| (c.orig, c.reply, c.zone)) else {
             return Ok(skb);
         };
         bury(ns, &skb, &orig, zone, cx);
         bury(ns, &skb, &reply, zone, cx);
-        if !ns.ct.insert(conn, cx.now) {
-            ns.ct.stats.insert_failed += 1;
-            ns.ct.stats.drop += 1;
-            // What the helper has announced for it goes with it.
-            remove_expectations(ns, skb.id, conn, cx);
-            return Err(cx.drop(&skb, DropReason::CtInsertFailed));
+        if let Err(winner) = ns.ct.insert(conn, cx.now) {
+            return resolve_clash(ns, skb, (conn, info), winner, cx);
         }
     }
     cx.emit(skb.id, || What::Confirmed(conn));

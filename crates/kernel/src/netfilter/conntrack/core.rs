@@ -381,7 +381,8 @@ fn handle_packet(
 /// UDP-Lite and GRE: an answer makes a flow assured, and lets it live longer.
 fn answered(c: &mut Conn, seen_reply: bool, first: u32, stream: u32, now: Instant) {
     c.refresh(if seen_reply { stream } else { first }, now);
-    let assured = seen_reply && c.set_status(status::ASSURED);
+    let lasts = c.status & status::NAT_CLASH == 0;
+    let assured = seen_reply && lasts && c.set_status(status::ASSURED);
     note(c, assured, ipct::ASSURED);
 }
 

@@ -54,7 +54,7 @@ impl Netns {
         c.timeout = new.timeout;
         c.mark = new.mark;
         c.tcp = new.tcp.map(|state| Box::new(TcpTrack::in_state(state)));
-        self.ct.insert(id, now);
+        let _ = self.ct.insert(id, now);
         self.ct.stats.insert += 1;
         self.ct_tell(id, CtEventKind::New, cx);
         true

@@ -1,5 +1,6 @@
 //! Connection tracking (net/netfilter/nf_conntrack_*.c).
 
+mod clash;
 mod confirm;
 mod core;
 mod ctnetlink;
@@ -131,6 +132,8 @@ pub mod status {
     pub const DYING: u32 = 1 << 9;
     /// `IPS_FIXED_TIMEOUT`
     pub const FIXED_TIMEOUT: u32 = 1 << 10;
+    /// `IPS_NAT_CLASH`: in the table in its reply direction alone, as another entry has its other tuple.
+    pub const NAT_CLASH: u32 = 1 << 12;
     /// `IPS_HELPER`: a rule gave it its helper.
     pub const HELPER: u32 = 1 << 13;
 
@@ -150,11 +153,11 @@ pub mod status {
         "DYING",
         "FIXED_TIMEOUT",
         "TEMPLATE",
-        "NAT_CLASH",
+        "UNTRACKED",
         "HELPER",
     ];
 
-    /// The names of the bits that are set, lowest first.
+    /// The names of the bits that are set, lowest first, as in the header that programs read: there [`NAT_CLASH`] is `UNTRACKED`.
     pub fn names(status: u32) -> Vec<&'static str> {
         NAMES.iter().enumerate().filter(|(i, _)| status >> i & 1 == 1).map(|(_, n)| *n).collect()
     }

@@ -18,7 +18,9 @@ pub(super) fn udp_packet(
         return (timeouts.udp, false);
     }
     if now > stream_at {
-        (timeouts.udp_stream, conn.set_status(super::status::ASSURED))
+        // One that clashed is over soon whatever happens.
+        let lasts = conn.status & super::status::NAT_CLASH == 0;
+        (timeouts.udp_stream, lasts && conn.set_status(super::status::ASSURED))
     } else {
         (timeouts.udp, false)
     }

@@ -235,12 +235,32 @@ pub struct CtWork {
     pub made: u64,
 }
 
+impl CtStats {
+    fn plus(self, other: CtStats) -> CtStats {
+        CtStats {
+            found: self.found + other.found,
+            invalid: self.invalid + other.invalid,
+            insert: self.insert + other.insert,
+            insert_failed: self.insert_failed + other.insert_failed,
+            drop: self.drop + other.drop,
+            early_drop: self.early_drop + other.early_drop,
+            error: self.error + other.error,
+            expect_new: self.expect_new + other.expect_new,
+            expect_create: self.expect_create + other.expect_create,
+            expect_delete: self.expect_delete + other.expect_delete,
+            clash_resolve: self.clash_resolve + other.clash_resolve,
+        }
+    }
+}
+
 /// Connection tracking of one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
     slab: Slab,
     /// Entries that are not in the table: not yet, or no more. They are freed when no packet can have them any longer.
     loose: Vec<ConnId>,
+    /// Entries whose packets are held up on their way; they are not freed.
+    pub(crate) held: Vec<ConnId>,
     hash: TupleHash,
     /// When the entries of the table end.
     due: DueQueue,
@@ -275,10 +295,15 @@ pub struct Conntrack {
     pub stats: CtStats,
     found: Cell<u64>,
     work: Cell<CtWork>,
+    /// Whose statistics the last two are, and those of the other processors.
+    cpu: usize,
+    idle: Vec<CtStats>,
 }
 
-/// An unconfirmed entry lives only as long as the packet that made it is inside the box; it is freed lazily.
-const UNCONFIRMED_LIFE: Duration = Duration::from_secs(1);
+/// How long an entry that has left the table is kept for a packet that is still inside the box; it is freed lazily.
+const DYING_LIFE: Duration = Duration::from_secs(1);
+/// The same of an entry that was never in it. Its packet may wait for a neighbour, which ARP asks three times.
+const UNCONFIRMED_LIFE: Duration = Duration::from_secs(5);
 
 /// How many buckets early_drop looks at, in old kernels entries (`NF_CT_EVICTION_RANGE`).
 const EVICTION_RANGE: usize = 8;
@@ -321,9 +346,11 @@ impl Conntrack {
         self.slab.iter().filter(|c| c.is_listed())
     }
 
-    /// Entries of the table in the order of their creation.
+    /// Entries of the table in the order of their creation. Those that are in it in their reply direction alone do not show
+    /// (`ctnetlink_dump_table`).
     pub fn rows(&self, now: Instant) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.listed().filter(|c| c.expires > now).map(|c| c.row(now)).collect();
+        let shows = |c: &&Conn| c.expires > now && c.status & status::NAT_CLASH == 0;
+        let mut rows: Vec<Row> = self.listed().filter(shows).map(|c| c.row(now)).collect();
         rows.sort_unstable_by_key(|r| r.id);
         rows
     }
@@ -350,9 +377,52 @@ impl Conntrack {
         }
     }
 
-    /// What `conntrack -S` shows.
+    /// The sums of what `conntrack -S` shows.
     pub fn stats(&self) -> CtStats {
-        CtStats { found: self.found.get(), ..self.stats }
+        self.stats_by_cpu().into_iter().reduce(CtStats::plus).unwrap_or_default()
+    }
+
+    /// What `conntrack -S` shows, a line a processor.
+    pub fn stats_by_cpu(&self) -> Vec<CtStats> {
+        let mut all = self.idle.clone();
+        all.resize(all.len().max(1), CtStats::default());
+        if let Some(mine) = all.get_mut(self.cpu) {
+            *mine = CtStats { found: self.found.get(), ..self.stats };
+        }
+        all
+    }
+
+    /// The box has at least so many processors.
+    pub(crate) fn set_cpus(&mut self, n: usize) {
+        self.idle.resize(self.idle.len().max(n), CtStats::default());
+    }
+
+    /// From now on things happen on this processor.
+    pub(crate) fn run_on(&mut self, cpu: usize) {
+        self.set_cpus(cpu + 1);
+        self.idle = self.stats_by_cpu();
+        self.cpu = cpu;
+        self.stats = self.idle.get(cpu).copied().unwrap_or_default();
+        self.found.set(self.stats.found);
+    }
+
+    /// A packet stops that nobody but it knows the entry of. NAT sees it all the same where it has been translated
+    /// (`nf_nat_bysource`).
+    pub(crate) fn hold(&mut self, id: ConnId) {
+        self.held.push(id);
+        let translated = self.get(id).filter(|c| c.status & status::SRC_NAT_DONE != 0).map(|c| c.orig);
+        if let Some(orig) = translated {
+            self.by_source.insert(&orig, id);
+        }
+    }
+
+    /// It goes on.
+    pub(crate) fn release(&mut self, id: ConnId) {
+        let Some(at) = self.held.iter().position(|held| *held == id) else { return };
+        self.held.remove(at);
+        if let Some(orig) = self.get(id).filter(|c| !c.is_confirmed()).map(|c| c.orig) {
+            self.by_source.remove(&orig, id);
+        }
     }
 
     /// `nf_conntrack_find_get`: the entry that has this tuple in one of its directions, in that zone. Expired
@@ -455,35 +525,65 @@ impl Conntrack {
     }
 
     fn sweep(&mut self, now: Instant) {
-        if now.since(self.swept) < UNCONFIRMED_LIFE {
+        if now.since(self.swept) < DYING_LIFE {
             return;
         }
         self.swept = now;
         for id in std::mem::take(&mut self.loose) {
-            match self.get(id).map(|c| (c.is_listed(), now.since(c.created) < UNCONFIRMED_LIFE)) {
-                Some((false, true)) => self.loose.push(id),
-                Some((false, false)) => {
-                    self.slab.free(id.slot());
-                }
-                Some((true, _)) | None => {}
+            let Some(c) = self.get(id).filter(|c| !c.is_listed()) else { continue };
+            let life = if c.is_confirmed() { DYING_LIFE } else { UNCONFIRMED_LIFE };
+            if now.since(c.created) < life || self.held.contains(&id) {
+                self.loose.push(id);
+            } else {
+                self.slab.free(id.slot());
             }
         }
     }
 
-    /// `__nf_conntrack_hash_insert`, if no entry has one of its tuples, not even one that is over; false if one has.
-    pub(crate) fn insert(&mut self, id: ConnId, now: Instant) -> bool {
-        let Some(c) = self.get(id) else { return false };
+    /// `__nf_conntrack_hash_insert`, if no entry has one of its tuples, not even one that is over.
+    ///
+    /// # Errors
+    /// The entry that has one; the tuple of the original direction is looked for first.
+    pub(crate) fn insert(&mut self, id: ConnId, now: Instant) -> Result<(), ConnId> {
+        let Some(c) = self.get(id) else { return Err(id) };
         let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
-        let taken = |hash, tuple, dir| self.collides(hash, tuple, c.zone, dir).is_some();
-        if taken(orig, &c.orig, Direction::Original) || taken(reply, &c.reply, Direction::Reply) {
-            return false;
+        let taken = |hash, tuple, dir| self.collides(hash, tuple, c.zone, dir).map(|c| c.id);
+        let holder = taken(orig, &c.orig, Direction::Original);
+        if let Some(holder) = holder.or_else(|| taken(reply, &c.reply, Direction::Reply)) {
+            return Err(holder);
         }
-        let Some(c) = self.get_mut(id) else { return false };
+        let seconds = u64::from(c.timeout);
+        self.enter(id, Some(orig), reply, now + Duration::from_secs(seconds), now);
+        Ok(())
+    }
+
+    /// `nf_ct_resolve_clash_harder`: the entry enters the table in its reply direction alone, for a second.
+    ///
+    /// # Errors
+    /// The entry that has this tuple.
+    pub(super) fn insert_reply(&mut self, id: ConnId, now: Instant) -> Result<(), ConnId> {
+        let Some(c) = self.get_mut(id) else { return Err(id) };
+        let (tuple, zone) = (c.reply, c.zone);
+        let reply = hash_conntrack(&tuple);
+        if let Some(holder) = self.collides(reply, &tuple, zone, Direction::Reply).map(|c| c.id) {
+            return Err(holder);
+        }
+        if let Some(c) = self.get_mut(id) {
+            c.status |= status::FIXED_TIMEOUT | status::NAT_CLASH;
+        }
+        self.enter(id, None, reply, now + Duration::from_secs(1), now);
+        Ok(())
+    }
+
+    fn enter(&mut self, id: ConnId, orig: Option<u32>, reply: u32, expires: Instant, now: Instant) {
+        let Some(c) = self.get_mut(id) else { return };
         c.status |= status::CONFIRMED;
         c.began = now;
-        c.expires = now + Duration::from_secs(u64::from(c.timeout));
-        let (ends, translated) = (c.expires, c.status & status::SRC_NAT_DONE != 0);
-        self.hash.insert(id.slot() * 2, orig);
+        c.expires = expires;
+        let translated = c.status & status::SRC_NAT_DONE != 0;
+        if let Some(orig) = orig {
+            self.hash.insert(id.slot() * 2, orig);
+        }
         self.hash.insert(id.slot() * 2 + 1, reply);
         if translated && let Some(c) = self.slab.get(id.slot()) {
             self.by_source.insert(&c.orig, id);
@@ -491,8 +591,7 @@ impl Conntrack {
         self.listed += 1;
         // Most enter the table before the next one is made.
         self.loose.pop_if(|last| *last == id);
-        self.put_in_queue(id, ends);
-        true
+        self.put_in_queue(id, expires);
     }
 
     /// `nf_ct_delete`: takes the entry out of the table. A packet that is still on its way through the box keeps
@@ -501,10 +600,12 @@ impl Conntrack {
         let c = self.get_mut(id).filter(|c| c.is_listed())?;
         c.status |= status::DYING;
         let row = row.then(|| c.row(now));
-        let orig = c.orig;
+        let (orig, clash) = (c.orig, c.status & status::NAT_CLASH != 0);
         c.created = now;
         self.by_source.remove(&orig, id);
-        self.hash.remove(id.slot() * 2);
+        if !clash {
+            self.hash.remove(id.slot() * 2);
+        }
         self.hash.remove(id.slot() * 2 + 1);
         self.listed -= 1;
         self.loose.push(id);
@@ -627,10 +728,16 @@ impl Conntrack {
         self.ids(&|_| true)
     }
 
-    /// `nf_conntrack_tuple_taken`: the entry other than `ignore` that would see packets with this tuple.
-    pub(crate) fn taken(&self, tuple: &Tuple, zone: Zone, ignore: ConnId, now: Instant) -> Option<ConnId> {
-        let holder = self.collides(hash_conntrack(tuple), tuple, zone, Direction::Reply);
-        let holder = holder.filter(|c| c.expires > now && c.id != ignore)?.id;
+    /// `nf_conntrack_tuple_taken`: the entry other than `new` that would see packets with this tuple. With `own` an entry of the
+    /// same flow is not in the way, which another processor has just entered: both packets get the same tuple then.
+    pub(crate) fn taken(&self, tuple: &Tuple, new: ConnId, own: bool, now: Instant) -> Option<ConnId> {
+        let flow = self.get(new)?;
+        let holder = self.collides(hash_conntrack(tuple), tuple, flow.zone, Direction::Reply);
+        let same = |c: &Conn| {
+            let dir = Direction::Original;
+            own && c.orig == flow.orig && c.zone.id(dir) == flow.zone.id(dir)
+        };
+        let holder = holder.filter(|c| c.expires > now && c.id != new && !same(c))?.id;
         self.found.set(self.found.get() + 1);
         Some(holder)
     }
@@ -674,7 +781,7 @@ mod tests {
                 c.timeout = 30;
                 c.status |= if ids.is_empty() { status::ASSURED } else { 0 };
             });
-            assert!(ct.insert(id, Instant(0)));
+            assert_eq!(ct.insert(id, Instant(0)), Ok(()));
             ids.push(id);
         }
         (ct, ids)

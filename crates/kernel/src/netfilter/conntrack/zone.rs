@@ -1,6 +1,7 @@
 //! Zones: the same tuple in two zones is two flows (include/net/netfilter/nf_conntrack_zones.h).
 
 use super::Direction;
+use packet::Family;
 
 /// A zone (`struct nf_conntrack_zone`): an id that counts in both directions or in one; in the other the flow is in zone 0,
 /// where everything is that no rule has put elsewhere.
@@ -36,10 +37,40 @@ pub struct Template {
 /// table is loaded again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TemplateId {
-    /// The chain of table raw.
-    pub chain: u16,
-    /// The rule's place in it.
-    pub rule: u32,
+    of: TemplateOf,
+    /// The chain of table raw, or the table of nf_tables.
+    within: u32,
+    /// The rule's place in it, or its handle.
+    rule: u32,
+}
+
+/// Whose table a template's rule is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TemplateOf {
+    Iptables,
+    Ip6tables,
+    #[cfg(feature = "nft")]
+    Nftables,
+}
+
+impl TemplateId {
+    /// A rule of table raw, by its chain and its place in it.
+    pub(crate) fn xt(family: Family, chain: u16, rule: usize) -> TemplateId {
+        let of = if family == Family::V4 { TemplateOf::Iptables } else { TemplateOf::Ip6tables };
+        TemplateId { of, within: u32::from(chain), rule: rule as u32 }
+    }
+
+    /// A rule of nf_tables, by the handles of its table and its own.
+    #[cfg(feature = "nft")]
+    pub(crate) fn nft(table: u64, rule: u64) -> TemplateId {
+        TemplateId { of: TemplateOf::Nftables, within: table as u32, rule: rule as u32 }
+    }
+
+    /// True for a rule of iptables or ip6tables.
+    pub(crate) fn is_of(self, family: Family) -> bool {
+        let of = if family == Family::V4 { TemplateOf::Iptables } else { TemplateOf::Ip6tables };
+        self.of == of
+    }
 }
 
 impl Template {

@@ -155,7 +155,7 @@ fn with_port(t: &Tuple, manip: Manip, port: u16) -> Tuple {
 
 /// `nf_nat_used_tuple`: the flow with whose packets the answers to this tuple would collide.
 fn holder(ns: &Netns, t: &Tuple, conn: ConnId, cx: &Cx<'_>) -> Option<ConnId> {
-    ns.ct.taken(&t.invert()?, ns.ct.get(conn)?.zone, conn, cx.now)
+    ns.ct.taken(&t.invert()?, conn, ns.era().nat_shares_with_own_flow(), cx.now)
 }
 
 /// `nf_nat_may_kill`, `nf_seq_has_advanced`: a translated TCP connection that is over makes room for one whose sequence

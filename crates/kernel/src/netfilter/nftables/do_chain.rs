@@ -3,7 +3,7 @@
 use super::expr::EvalCx;
 use super::ruleset::NftBase;
 use super::stmt::{NftCheck, NftVerdict, Ran, Seen};
-use super::table::{ChainKey, NftRule};
+use super::table::{ChainKey, NftChain, NftRule};
 use crate::event::{HookCtx, NftOutcome, NftStep, What};
 use crate::netfilter::xtables::Verdict;
 use crate::{Cx, DropReason, Netns, Skb};
@@ -89,12 +89,12 @@ fn run(
         let mut seen = Seen::default();
         // Only while such a statement runs: one that answers a packet has another packet walk here meanwhile.
         let mut state = if s.remembers() { lend(ns, base, at) } else { Vec::new() };
-        let mut e = EvalCx { ns, table: base.table, ctx, state: &mut state, cx };
+        let mut e = EvalCx { ns, table: base.table, rule: rule.handle, ctx, state: &mut state, cx };
         let ran = s.run(skb, &mut e, &mut seen);
         give_back(ns, base, at, state);
         if explains {
             let ok = !matches!(ran, Ran::Break);
-            checks.push(NftCheck { stmt, ok, seen: seen.value, verdict: seen.verdict });
+            checks.push(NftCheck { stmt, ok, seen: seen.value, verdict: seen.verdict, xt: seen.xt });
         }
         match ran {
             Ran::Next | Ran::Verdict(NftVerdict::Continue) => {}
@@ -166,7 +166,14 @@ fn note(
     });
 }
 
-fn policy(ns: &Netns, base: NftBase, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<(), DropReason> {
+fn policy(
+    ns: &mut Netns,
+    base: NftBase,
+    skb: &Skb,
+    ctx: &HookCtx,
+    cx: &mut Cx<'_>,
+) -> Result<(), DropReason> {
+    count_policy(ns, base, skb);
     let chain = ns.nft.table_by_key(base.table).and_then(|t| t.chain_by_key(base.chain));
     let verdict = chain.and_then(|c| c.base).map_or(Verdict::Accept, |b| b.policy);
     let rules = chain.map(|c| Rc::clone(c.rules())).unwrap_or_default();
@@ -175,6 +182,18 @@ fn policy(ns: &Netns, base: NftBase, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) 
     match verdict {
         Verdict::Accept => Ok(()),
         Verdict::Drop => Err(DropReason::NetfilterDrop),
+    }
+}
+
+/// `nft_update_chain_stats`: chains that iptables-nft-restore made count what their policy decides about.
+fn count_policy(ns: &mut Netns, base: NftBase, skb: &Skb) {
+    let counts = |c: &std::rc::Rc<NftChain>| c.base.is_some_and(|b| b.counters.is_some());
+    let chain = ns.nft.table_by_key(base.table).and_then(|t| t.chain_by_key(base.chain));
+    if chain.is_some_and(counts)
+        && let Some(chain) = ns.nft.table_by_key_mut(base.table).and_then(|t| t.chain_mut(base.chain))
+        && let Some(counters) = chain.base.as_mut().and_then(|b| b.counters.as_mut())
+    {
+        counters.add(skb.ip().map_or(0, packet::Ip::total_len));
     }
 }
 

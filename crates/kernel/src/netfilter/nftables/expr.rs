@@ -8,6 +8,8 @@ use super::table::TableKey;
 use crate::event::HookCtx;
 use crate::netfilter::conntrack::{CtState, Direction};
 use crate::netfilter::hook::InetHook;
+#[cfg(feature = "nft")]
+use crate::netfilter::xtables::MatchMemory;
 use crate::{Ct, Cx, DevId, Netns, PktType, Skb, SkbOwner};
 use packet::Protocol;
 use std::net::IpAddr;
@@ -41,11 +43,15 @@ pub enum MetaKey {
     Skgid,
     /// `cpu`
     Cpu,
+    /// `nftrace`
+    Nftrace,
+    /// `random`
+    Random,
 }
 
 impl MetaKey {
     /// All of them.
-    pub const ALL: [MetaKey; 13] = [
+    pub const ALL: [MetaKey; 15] = [
         MetaKey::Mark,
         MetaKey::Iif,
         MetaKey::Oif,
@@ -59,6 +65,8 @@ impl MetaKey {
         MetaKey::Skuid,
         MetaKey::Skgid,
         MetaKey::Cpu,
+        MetaKey::Nftrace,
+        MetaKey::Random,
     ];
 
     /// Its name and what its values are.
@@ -77,6 +85,8 @@ impl MetaKey {
             MetaKey::Skuid => ("skuid", DataType::Uid),
             MetaKey::Skgid => ("skgid", DataType::Gid),
             MetaKey::Cpu => ("cpu", DataType::Integer(4)),
+            MetaKey::Nftrace => ("nftrace", DataType::Integer(1)),
+            MetaKey::Random => ("random", DataType::Integer(4)),
         }
     }
 }
@@ -233,12 +243,17 @@ pub enum Stateful {
         /// Since when, in nanoseconds; `None` before the first packet.
         last: Option<u64>,
     },
+    /// What a match of iptables remembers.
+    #[cfg(feature = "nft")]
+    Xt(MatchMemory),
 }
 
 /// A packet under a rule of a table.
 pub(super) struct EvalCx<'a, 'b> {
     pub ns: &'a mut Netns,
     pub table: TableKey,
+    /// The rule's handle.
+    pub rule: u64,
     pub ctx: &'a HookCtx,
     pub state: &'a mut [Stateful],
     pub cx: &'a mut Cx<'b>,
@@ -359,7 +374,7 @@ fn binary(op: BinaryOp, a: &Data, b: &Data) -> Data {
 }
 
 /// `nft_meta_get_eval`
-fn meta(key: MetaKey, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
+fn meta(key: MetaKey, skb: &Skb, e: &mut EvalCx<'_, '_>) -> Option<Data> {
     let ip = skb.ip()?;
     let index = |d: Option<DevId>| d.map(|d| Data::u32(u32::from(d.0) + 1));
     // Without a device the name is empty.
@@ -379,6 +394,8 @@ fn meta(key: MetaKey, skb: &Skb, e: &EvalCx<'_, '_>) -> Option<Data> {
         // Programs run as root; without a program's socket there is no user.
         MetaKey::Skuid | MetaKey::Skgid => (skb.owner == SkbOwner::Program).then(|| Data::u32(0)),
         MetaKey::Cpu => Some(Data::u32(0)),
+        MetaKey::Nftrace => byte(u8::from(skb.nf_trace)),
+        MetaKey::Random => Some(Data::u32(e.cx.rng.next_u32())),
     }
 }
 

@@ -4,6 +4,8 @@
 //! packet; the kernel's registers and byte orders are not modelled, what rules see and do is.
 
 mod action;
+#[cfg(feature = "nft")]
+mod compat;
 mod data;
 #[cfg(feature = "nft")]
 mod do_chain;
@@ -15,6 +17,8 @@ mod set;
 mod stmt;
 mod table;
 
+#[cfg(feature = "nft")]
+pub use compat::{Xt, XtMatch};
 pub use data::{Data, DataType};
 #[cfg(feature = "nft")]
 pub(crate) use do_chain::nft_do_chain;

@@ -122,7 +122,8 @@ impl Nftables {
                     return Err(NftError::NotSupported);
                 }
                 if sets_policy && let Some(chain) = table.chain_mut(key) {
-                    chain.base = was.map(|b| BaseChain { policy: new.policy, ..b });
+                    let counters = |b: BaseChain| new.counters.or(b.counters);
+                    chain.base = was.map(|b| BaseChain { policy: new.policy, counters: counters(b), ..b });
                 }
             }
             return Ok(());
@@ -157,6 +158,12 @@ impl Nftables {
     /// True if a rule makes conntrack run for a family's packets.
     pub(crate) fn uses_conntrack(&self, family: Family) -> bool {
         self.tables.iter().any(|t| t.family.packets().contains(&family) && t.uses_conntrack())
+    }
+
+    /// The matches and targets of iptables in the rules of all tables.
+    #[cfg(feature = "nft")]
+    pub fn xts(&self) -> impl Iterator<Item = super::Xt<'_>> {
+        self.tables.iter().flat_map(|t| t.xts())
     }
 
     /// True if there is no table.

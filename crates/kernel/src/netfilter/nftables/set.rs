@@ -231,7 +231,11 @@ impl NftSet {
         if self.spec.size.is_some_and(|size| self.elems.len() >= size as usize) {
             return Err(NftError::TooMany);
         }
-        let at = self.elems.partition_point(|e| e.key < elem.key);
+        // Those that are looked through one by one stand as they came.
+        let at = match self.is_concat_of_ranges() {
+            true => self.elems.len(),
+            false => self.elems.partition_point(|e| e.key < elem.key),
+        };
         self.elems.insert(at, Rc::new(elem));
         Ok(true)
     }
@@ -255,10 +259,11 @@ impl NftSet {
     fn overlap(&self, elem: &Elem) -> Option<usize> {
         if self.is_concat_of_ranges() {
             let types = &self.spec.key;
-            let (a0, a1) = (elem.key.parts(types), elem.last().parts(types));
+            // `nft_pipapo_insert` looks only for its first and its last key.
+            let ends = [elem.key.parts(types), elem.last().parts(types)];
             return self.elems.iter().position(|e| {
                 let (b0, b1) = (e.key.parts(types), e.last().parts(types));
-                (0..types.len()).all(|i| a0[i] <= b1[i] && b0[i] <= a1[i])
+                ends.iter().any(|key| (0..types.len()).all(|i| b0[i] <= key[i] && key[i] <= b1[i]))
             });
         }
         let before = self.elems.partition_point(|e| e.key <= *elem.last());

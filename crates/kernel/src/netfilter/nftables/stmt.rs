@@ -1,14 +1,19 @@
 //! Statements: what a rule asks and does (net/netfilter/nft_{cmp,range,lookup,immediate,counter,limit,nat,masq,redir,reject,
 //! dynset,log}.c).
 
+#[cfg(feature = "nft")]
+use super::compat::{self, XtMatch};
 use super::data::Data;
-use super::expr::{CtKey, EvalCx, Expr, MetaKey, Stateful};
+use super::expr::{BinaryOp, CtKey, EvalCx, Expr, MetaKey, Stateful};
 use super::set::{ElemData, SetRef};
 use super::table::{ChainKey, SetKey};
 use crate::netfilter::conntrack::ipct;
 use crate::netfilter::hook::InetHook;
+use crate::netfilter::xtables::Check;
 use crate::netfilter::xtables::PortRange;
 use crate::netfilter::xtables::Verdict;
+#[cfg(feature = "nft")]
+use crate::netfilter::xtables::targets::Target;
 use crate::netfilter::xtables::targets::{Masquerade, Redirect, TargetVerdict};
 use crate::{Ct, DropReason, Skb};
 use packet::Family;
@@ -225,6 +230,12 @@ pub enum Stmt {
     Dynset(Box<Dynset>),
     /// `notrack`
     Notrack,
+    /// A match of iptables.
+    #[cfg(feature = "nft")]
+    XtMatch(Box<XtMatch>),
+    /// A target of iptables that is no verdict.
+    #[cfg(feature = "nft")]
+    XtTarget(Box<Target>),
 }
 
 /// What a statement said.
@@ -250,6 +261,8 @@ pub struct NftCheck {
     pub seen: Option<Data>,
     /// What a verdict map said.
     pub verdict: Option<NftVerdict>,
+    /// What a match of iptables looked at.
+    pub xt: Vec<Check>,
 }
 
 impl Right {
@@ -293,6 +306,14 @@ fn same_prefix(a: &Data, b: &Data, bits: u16) -> bool {
     }
     let top = |x: &[u8]| x.get(whole).map(|n| n >> (8 - rest));
     rest == 0 || top(a) == top(b)
+}
+
+/// `meta random & 0x7fffffff < N`, as `-m statistic` is translated: the number with which the draw is compared.
+fn drawn_below(left: &Expr, op: CmpOp, right: &Right) -> Option<u32> {
+    let (Expr::Binary(BinaryOp::And, drawn, mask), Right::Value(below)) = (left, right) else { return None };
+    let half = matches!(&**mask, Expr::Value(m, _) if m.as_u32() == 0x7fff_ffff);
+    let compares = matches!(op, CmpOp::Lt | CmpOp::Gte) && matches!(**drawn, Expr::Meta(MetaKey::Random));
+    (half && compares).then(|| below.as_u32())
 }
 
 impl Stmt {
@@ -345,11 +366,21 @@ impl Stmt {
     /// True if conntrack has to run (`nf_ct_netns_get`).
     pub fn uses_conntrack(&self) -> bool {
         let nat = matches!(self, Stmt::Nat(_) | Stmt::Masquerade(..) | Stmt::Redirect(..) | Stmt::CtSet(..));
+        #[cfg(feature = "nft")]
+        match self {
+            Stmt::XtMatch(x) => return x.m.uses_conntrack(),
+            Stmt::XtTarget(t) => return t.uses_conntrack(),
+            _ => {}
+        }
         nat || self.exprs().into_iter().any(Expr::uses_conntrack)
     }
 
     /// True if the rule keeps something for it between packets.
     pub(super) fn remembers(&self) -> bool {
+        #[cfg(feature = "nft")]
+        if let Stmt::XtMatch(x) = self {
+            return x.m.remembers();
+        }
         matches!(self, Stmt::Counter(..) | Stmt::Limit(..))
             || self.exprs().into_iter().any(|e| {
                 let mut found = false;
@@ -392,7 +423,11 @@ impl Stmt {
         let len = skb.ip().map_or(0, packet::Ip::total_len);
         match self {
             Stmt::Match { left, op, right } => {
-                let Some(value) = left.eval(skb, e) else { return Ran::Break };
+                let value = match drawn_below(left, *op, right) {
+                    Some(below) => Some(Data::u32(e.cx.rng.draw(below))),
+                    None => left.eval(skb, e),
+                };
+                let Some(value) = value else { return Ran::Break };
                 seen.value = Some(value);
                 if right.holds(*op, &value, e, len) { Ran::Next } else { Ran::Break }
             }
@@ -429,8 +464,10 @@ impl Stmt {
             Stmt::MetaSet(key, value) => {
                 let Some(value) = value.eval(skb, e) else { return Ran::Break };
                 seen.value = Some(value);
-                if *key == MetaKey::Mark {
-                    skb.mark = value.as_u32();
+                match key {
+                    MetaKey::Mark => skb.mark = value.as_u32(),
+                    MetaKey::Nftrace => skb.nf_trace = !value.is_zero(),
+                    _ => {}
                 }
                 Ran::Next
             }
@@ -470,6 +507,10 @@ impl Stmt {
                 }
                 Ran::Next
             }
+            #[cfg(feature = "nft")]
+            Stmt::XtMatch(x) => x.eval(skb, e, seen),
+            #[cfg(feature = "nft")]
+            Stmt::XtTarget(target) => compat::eval_target(target, skb, e),
         }
     }
 }
@@ -479,9 +520,10 @@ impl Stmt {
 pub(super) struct Seen {
     pub value: Option<Data>,
     pub verdict: Option<NftVerdict>,
+    pub xt: Vec<Check>,
 }
 
-fn ran(said: Result<TargetVerdict, DropReason>) -> Ran {
+pub(super) fn ran(said: Result<TargetVerdict, DropReason>) -> Ran {
     match said {
         Ok(TargetVerdict::Continue) => Ran::Next,
         Ok(TargetVerdict::Final(Verdict::Accept)) => Ran::Verdict(NftVerdict::Accept),

@@ -6,7 +6,7 @@ use super::set::{Elem, NftSet, SetRef, SetSpec};
 use super::stmt::Stmt;
 use crate::Instant;
 use crate::netfilter::hook::InetHook;
-use crate::netfilter::xtables::Verdict;
+use crate::netfilter::xtables::{Counters, Verdict};
 use litemap::LiteMap;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -97,6 +97,8 @@ pub struct BaseChain {
     pub priority: i32,
     /// What becomes of a packet at its end.
     pub policy: Verdict,
+    /// What its policy has decided about, if that is counted (`NFTA_CHAIN_COUNTERS`).
+    pub counters: Option<Counters>,
     /// The how manieth base chain of the namespace it is.
     pub(crate) number: u64,
 }
@@ -104,7 +106,7 @@ pub struct BaseChain {
 impl BaseChain {
     /// A base chain that is not registered yet.
     pub fn new(kind: ChainType, hook: InetHook, priority: i32, policy: Verdict) -> BaseChain {
-        BaseChain { kind, hook, priority, policy, number: 0 }
+        BaseChain { kind, hook, priority, policy, counters: None, number: 0 }
     }
 }
 
@@ -132,6 +134,8 @@ impl NftRule {
             match stmt {
                 Stmt::Counter(slot, from) => slots.push((*slot, *from)),
                 Stmt::Limit(_, slot) => slots.push((*slot, Stateful::Limit { tokens: 0, last: None })),
+                #[cfg(feature = "nft")]
+                Stmt::XtMatch(x) => slots.push((x.slot, super::compat::first_memory())),
                 _ => {}
             }
             for e in stmt.exprs() {
@@ -172,6 +176,11 @@ impl NftChain {
     /// The rules in order.
     pub fn rules(&self) -> &Rc<Vec<Rc<NftRule>>> {
         &self.rules
+    }
+
+    /// How many rules and members of maps lead to it.
+    pub fn uses(&self) -> u32 {
+        self.uses
     }
 
     /// What a rule remembers, by its place.
@@ -218,6 +227,8 @@ pub struct NftTable {
     sets: LiteMap<SetKey, Rc<NftSet>>,
     /// Handles that have been given out.
     handles: u64,
+    /// How many matches and targets of iptables its rules have.
+    xts: u32,
 }
 
 impl NftTable {
@@ -232,6 +243,7 @@ impl NftTable {
             chain_names: BTreeMap::new(),
             sets: LiteMap::new(),
             handles: 0,
+            xts: 0,
         }
     }
 
@@ -335,6 +347,10 @@ impl NftTable {
     /// What a rule leads to and looks into is in use by it.
     fn count_rule(&mut self, rule: &NftRule, by: i32) {
         for stmt in &rule.stmts {
+            #[cfg(feature = "nft")]
+            if stmt.xt().is_some() {
+                self.xts = self.xts.saturating_add_signed(by);
+            }
             for chain in stmt.chains() {
                 self.count_chain(chain, by);
             }
@@ -528,6 +544,8 @@ impl NftTable {
         }
         seen.insert(chain.key, level);
         for stmt in chain.rules.iter().flat_map(|r| &r.stmts) {
+            #[cfg(feature = "nft")]
+            super::compat::validate(stmt, &self.name, base)?;
             let nat = base.kind == ChainType::Nat;
             if stmt.is_nat() && !nat || stmt.hooks().is_some_and(|hooks| !hooks.contains(&base.hook)) {
                 return Err(NftError::NotSupported);
@@ -542,6 +560,32 @@ impl NftTable {
             }
         }
         Ok(())
+    }
+
+    /// The matches and targets of iptables in its rules.
+    #[cfg(feature = "nft")]
+    pub fn xts(&self) -> impl Iterator<Item = super::Xt<'_>> {
+        // Few tables have any, and of those that have none the rules need not be looked at.
+        let chains = self.chains().filter(|_| self.xts > 0);
+        chains.flat_map(|c| c.rules.iter()).flat_map(|r| &r.stmts).filter_map(Stmt::xt)
+    }
+
+    /// Sets what a rule and a policy have counted: `iptables-nft -Z`.
+    #[cfg(feature = "nft")]
+    pub fn set_counters(&mut self, chain: ChainKey, rule: Option<u64>, to: Counters) {
+        let Some(chain) = self.chain_mut(chain) else { return };
+        let Some(handle) = rule else {
+            if let Some(counters) = chain.base.as_mut().and_then(|b| b.counters.as_mut()) {
+                *counters = to;
+            }
+            return;
+        };
+        let at = chain.rules.iter().position(|r| r.handle == handle);
+        for state in at.and_then(|at| chain.state_mut(at)).into_iter().flatten() {
+            if let Stateful::Counter { packets, bytes } = state {
+                (*packets, *bytes) = (to.packets, to.bytes);
+            }
+        }
     }
 
     /// True if a rule makes conntrack run.

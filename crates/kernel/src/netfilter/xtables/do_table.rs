@@ -19,8 +19,8 @@ pub(super) struct Place {
 
 impl Place {
     /// The template of the rule before this place.
-    pub(crate) fn template(self) -> TemplateId {
-        TemplateId { chain: self.chain.0, rule: self.next as u32 }
+    pub(super) fn template(self, family: Family) -> TemplateId {
+        TemplateId::xt(family, self.chain.0, self.next)
     }
 }
 
@@ -185,7 +185,7 @@ fn take(
         }
         // The end of a goto's chain returns to the caller of the chain that did it.
         Target::Goto(chain) => Flow::Next(Place { chain: *chain, next: 0 }),
-        ext => match eval_ext(ext, after, ns, skb, ctx, cx) {
+        ext => match eval_ext(ext, after.template(ctx.family), ns, skb, ctx, cx) {
             Ok(TargetVerdict::Continue) => Flow::Next(after),
             Ok(TargetVerdict::Final(v)) => Flow::Done(v, DropReason::NetfilterDrop),
             Err(reason) => Flow::Done(Verdict::Drop, reason),

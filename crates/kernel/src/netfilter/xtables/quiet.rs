@@ -173,7 +173,7 @@ pub(super) fn walk(
         match stop {
             Stop::Target(entry) => {
                 let rule = &entries.rules.chains[usize::from(entry.chain.0)].rules[entry.rule as usize];
-                match eval_ext(&rule.target, after(entry), ns, skb, ctx, cx) {
+                match eval_ext(&rule.target, after(entry).template(ctx.family), ns, skb, ctx, cx) {
                     Ok(TargetVerdict::Continue) => walk.at += 1,
                     Ok(TargetVerdict::Final(verdict)) => break Some((verdict, DropReason::NetfilterDrop)),
                     Err(reason) => break Some((Verdict::Drop, reason)),

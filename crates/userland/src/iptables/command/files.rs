@@ -122,6 +122,10 @@ fn said(name: &str, d: &Diagnostic) -> (String, u8) {
         Some(ToolError::Errno(_) | ToolError::NoTable(_)) => {
             (format!("{name}-restore: line {line} failed\n"), 1)
         }
+        #[cfg(feature = "nft")]
+        Some(ToolError::Batch(_) | ToolError::Problem(_)) => {
+            (format!("{name}-restore: line {line} failed\n"), 1)
+        }
         Some(ToolError::LineFailed(line)) => (format!("{name}-restore: line {line} failed\n"), 1),
         Some(ToolError::CommitExpected(line)) => {
             (format!("{name}-restore: COMMIT expected at line {line}\n"), 1)

@@ -69,7 +69,12 @@ fn zeroed(loaded: &LoadedTable, chain: Option<usize>, number: Option<&Number<'_>
 }
 
 /// `iptables -S`: policies and chains first, then the rules; with a number only that rule.
-fn list_rules(table: &LoadedTable, chain: Option<usize>, number: Option<usize>, format: Format) -> String {
+pub(in crate::iptables) fn list_rules(
+    table: &LoadedTable,
+    chain: Option<usize>,
+    number: Option<usize>,
+    format: Format,
+) -> String {
     let set = &table.rules;
     let chosen = |i: usize| chain.is_none_or(|c| c == i);
     let mut out = String::new();

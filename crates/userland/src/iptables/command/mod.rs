@@ -1,7 +1,7 @@
 //! The `iptables` command.
 
 mod files;
-mod listing;
+pub(super) mod listing;
 pub(super) mod operation;
 mod options;
 pub(super) mod parse;
@@ -28,7 +28,7 @@ use run::Run;
 pub(super) const VERSION: &str = "v1.8.9 (legacy)";
 
 /// The real help is longer; this says what is modelled.
-const HELP: &str = "\
+pub(super) const HELP: &str = "\
 iptables v1.8.9 (legacy), as far as it is modelled here
 
   iptables [-t TABLE] -A|-C|-D CHAIN RULE      append, check for, delete a rule
@@ -167,7 +167,7 @@ fn shown_rules(command: &Command<'_>, draft: &Draft, run: &Run<'_>) -> Result<St
 }
 
 /// With `-v`, commands on whole chains name them.
-fn shown_chains(command: &Command<'_>, set: &RuleSet) -> String {
+pub(super) fn shown_chains(command: &Command<'_>, set: &RuleSet) -> String {
     let (word, chain) = match &command.op {
         Op::Flush(chain) => ("Flushing", chain),
         Op::DeleteChain(chain) => ("Deleting", chain),
@@ -205,6 +205,8 @@ fn failure(family: Family, d: Diagnostic) -> Output {
         Some(ToolError::TryHelp) => (try_help, 2),
         Some(ToolError::Errno(text)) => (format!("{name}: {text}\n"), 1),
         Some(ToolError::CommitExpected(_) | ToolError::LineFailed(_)) => (try_help, 2),
+        #[cfg(feature = "nft")]
+        Some(ToolError::Batch(text) | ToolError::Problem(text)) => (format!("{name} {VERSION}: {text}\n"), 1),
         Some(ToolError::NoTable(table)) => {
             let first = "Table does not exist (do you need to insmod?)";
             let second = format!("Perhaps {name} or your kernel needs to be upgraded.");

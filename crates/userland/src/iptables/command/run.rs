@@ -282,6 +282,6 @@ fn too_big(draft: &Draft, id: ChainId, n: &Number<'_>, says: &'static str) -> Fa
 }
 
 /// What `-v` prints about the rules of a command.
-pub(super) fn verbose_lines(set: &RuleSet, rules: &[Rule]) -> String {
+pub(in crate::iptables) fn verbose_lines(set: &RuleSet, rules: &[Rule]) -> String {
     rules.iter().map(|r| list::verbose_rule(set, r)).collect()
 }

@@ -13,7 +13,7 @@ use kernel::netfilter::nftables::{
 use std::rc::Rc;
 
 /// Keys of `meta` that need not be written with it.
-const BARE: [&str; 7] = ["mark", "iif", "oif", "iifname", "oifname", "skuid", "skgid"];
+const BARE: [&str; 8] = ["mark", "iif", "oif", "iifname", "oifname", "skuid", "skgid", "pkttype"];
 
 impl Parser<'_> {
     /// True if an expression begins here.
@@ -111,7 +111,7 @@ impl Parser<'_> {
             }
             "ct" => {
                 self.at += 1;
-                self.ct()
+                self.ct(rule.table.family)
             }
             "fib" => {
                 self.at += 1;
@@ -158,7 +158,7 @@ impl Parser<'_> {
         }
     }
 
-    fn ct(&mut self) -> Parsed<Expr> {
+    fn ct(&mut self, family: NftFamily) -> Parsed<Expr> {
         let from = self.at;
         let dir = match self.peek() {
             "original" => Some(Direction::Original),
@@ -167,7 +167,10 @@ impl Parser<'_> {
         };
         self.at += usize::from(dir.is_some());
         let mut word = self.peek().to_owned();
-        if dir.is_some() && word == "ip" {
+        if dir.is_some() && matches!(word.as_str(), "saddr" | "daddr") && family == NftFamily::Ip {
+            // In a table of one family its addresses are meant.
+            word = format!("ip {word}");
+        } else if dir.is_some() && word == "ip" {
             word = format!("ip {}", self.peek_at(1));
             self.at += 1;
         }
@@ -370,14 +373,14 @@ impl Parser<'_> {
             return Ok(Right::Value(self.flag_list(dtype)?));
         }
         let (first, last) = self.interval(dtype)?;
-        if first == last {
+        let written = self.toks.get(from..self.at).unwrap_or_default();
+        let is_range = written.iter().any(|t| t.kind == Kind::Sign && self.text_of(*t) == "-");
+        if first == last && !is_range {
             return Ok(Right::Value(first));
         }
         if matches!(op, CmpOp::Lt | CmpOp::Gt | CmpOp::Lte | CmpOp::Gte) {
             return Err(self.wrong(from, "a range cannot be compared", "expected one value"));
         }
-        let written = self.toks.get(from..self.at).unwrap_or_default();
-        let is_range = written.iter().any(|t| t.kind == Kind::Sign && self.text_of(*t) == "-");
         Ok(match prefix_len(&first, &last) {
             Some(bits) if !is_range => Right::Prefix(first, bits),
             _ => Right::Range(first, last),
@@ -401,6 +404,13 @@ impl Parser<'_> {
         let mut set = NftSet::new("", spec);
         let from = self.at;
         let elems = self.elements(&set.spec, rule.table)?;
+        if elems.is_empty() {
+            return Err(self.wrong(
+                from,
+                "syntax error, unexpected '}'",
+                "expected a member between the braces",
+            ));
+        }
         set.spec.interval = elems.iter().any(|e| e.0.end.is_some());
         // Ranges of one key that touch become one.
         set.spec.auto_merge = set.spec.interval && set.spec.key.len() == 1 && !set.is_map();

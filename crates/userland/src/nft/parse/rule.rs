@@ -240,7 +240,7 @@ fn bring_together(stmts: &mut Vec<Stmt>) {
 
 /// `payload_dependency_kill`: a question that another one asks by itself is not listed. With the protocol known, a field of any
 /// transport header is one of that protocol.
-fn without_implied(mut stmts: Vec<Stmt>, family: NftFamily) -> Vec<Stmt> {
+pub(in crate::nft) fn without_implied(mut stmts: Vec<Stmt>, family: NftFamily) -> Vec<Stmt> {
     bring_together(&mut stmts);
     let mut out: Vec<Option<Stmt>> = Vec::new();
     let mut protocol: Option<(usize, u8)> = None;

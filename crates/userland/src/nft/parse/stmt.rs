@@ -111,6 +111,16 @@ impl Parser<'_> {
                 };
                 Stmt::Dynset(Box::new(self.dynset(op, rule)?))
             }
+            "xt" => {
+                // `xt match NAME`, `xt target NAME`
+                self.at += 3;
+                let message = "unsupported xtables compat expression, use iptables-nft with this ruleset";
+                return Err(self.wrong(
+                    from,
+                    message,
+                    "expected statements of nf_tables; iptables-nft-save prints this rule",
+                ));
+            }
             _ if self.at_end() => return Err(self.unexpected("a statement")),
             "@" => return Err(self.not_modelled("@", &["fields of headers by their names"])),
             _ if word.is_empty() => return Err(self.unexpected("a statement")),
@@ -173,9 +183,14 @@ impl Parser<'_> {
                     rule.wanted = Some(MapData::Values(vec![DataType::Mark]));
                     Stmt::CtSet(CtKey::Mark, self.set_value(DataType::Mark, rule)?)
                 }
+                Expr::Meta(MetaKey::Nftrace) => {
+                    let dtype = DataType::Integer(1);
+                    Stmt::MetaSet(MetaKey::Nftrace, Expr::Value(self.value(dtype)?, dtype))
+                }
                 _ => {
                     let message = "setting this is not modelled";
-                    return Err(self.wrong(from, message, "expected meta mark set or ct mark set"));
+                    let help = "expected meta mark set, meta nftrace set or ct mark set";
+                    return Err(self.wrong(from, message, help));
                 }
             };
             rule.wanted = None;
@@ -415,9 +430,7 @@ const NOT_MODELLED: &[&str] = &[
     "iifgroup",
     "oifgroup",
     "cgroup",
-    "nftrace",
     "rtclassid",
-    "pkttype",
 ];
 
 /// A question as nft lists it: `X & BITS != 0` asks for bits, an address under a mask is a prefix.

@@ -24,10 +24,10 @@ pub use set::{SetRef, SetTarget};
 pub use tcpmss::Tcpmss;
 pub use ttl::Ttl;
 
-use super::do_table::Place;
 use super::table::ChainId;
 use super::{TableId, Verdict};
 use crate::event::HookCtx;
+use crate::netfilter::conntrack::TemplateId;
 use crate::netfilter::hook::InetHook;
 use crate::{Ct, Cx, DropReason, Netns, Skb};
 
@@ -144,10 +144,10 @@ impl Target {
     }
 }
 
-/// Runs a target extension; `after` is the place behind its rule. `Err` drops the packet for a reason of its own.
-pub(super) fn eval_ext(
+/// Runs a target extension; `template` is that of its rule. `Err` drops the packet for a reason of its own.
+pub(crate) fn eval_ext(
     target: &Target,
-    after: Place,
+    template: TemplateId,
     ns: &mut Netns,
     skb: &mut Skb,
     ctx: &HookCtx,
@@ -170,7 +170,7 @@ pub(super) fn eval_ext(
             skb.nf_trace = true;
             Ok(TargetVerdict::Continue)
         }
-        Target::Ct(t) => Ok(t.eval(skb, after.template())),
+        Target::Ct(t) => Ok(t.eval(skb, template)),
         Target::Notrack => {
             if matches!(skb.ct, Ct::None) {
                 skb.ct = Ct::Untracked;

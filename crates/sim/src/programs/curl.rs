@@ -1,0 +1,689 @@
+//! curl 7.88.
+
+use super::args::{Args, Mistake, millis, not_modelled};
+use super::resolve::{Lookup, NoAddress};
+use super::{Program, Run, connect};
+use crate::operator::CommandOutput;
+use kernel::socket::{Errno, Received};
+use kernel::{Instant, SocketId};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+const LONG: &[(&str, bool)] = &[
+    ("silent", false),
+    ("show-error", false),
+    ("verbose", false),
+    ("include", false),
+    ("head", false),
+    ("fail", false),
+    ("output", true),
+    ("max-time", true),
+    ("connect-timeout", true),
+    ("local-port", true),
+    ("interface", true),
+    ("write-out", true),
+    ("ipv4", false),
+    ("header", true),
+    ("user-agent", true),
+    ("request", true),
+    ("no-buffer", false),
+];
+
+/// Options that curl has and that are not modelled.
+const NOT_MODELLED: &[&str] = &[
+    "L",
+    "location",
+    "d",
+    "data",
+    "F",
+    "form",
+    "k",
+    "insecure",
+    "u",
+    "user",
+    "x",
+    "proxy",
+    "O",
+    "remote-name",
+    "T",
+    "upload-file",
+    "6",
+    "ipv6",
+    "b",
+    "cookie",
+    "c",
+    "cookie-jar",
+    "e",
+    "referer",
+    "G",
+    "get",
+    "K",
+    "config",
+    "N",
+    "r",
+    "range",
+    "Z",
+    "parallel",
+    "retry",
+    "resolve",
+    "keepalive-time",
+    "http2",
+    "http1.0",
+    "0",
+    "limit-rate",
+    "compressed",
+    "V",
+    "version",
+    "h",
+    "help",
+    "D",
+    "dump-header",
+    "#",
+    "progress-bar",
+    "z",
+    "time-cond",
+];
+
+const TRY_HELP: &str = "curl: try 'curl --help' or 'curl --manual' for more information";
+
+/// Codes of libcurl-errors(3).
+mod code {
+    pub const UNSUPPORTED_PROTOCOL: i32 = 1;
+    pub const FAILED_INIT: i32 = 2;
+    pub const URL: i32 = 3;
+    pub const RESOLVE: i32 = 6;
+    pub const CONNECT: i32 = 7;
+    pub const PARTIAL: i32 = 18;
+    pub const HTTP_ERROR: i32 = 22;
+    pub const TIMEOUT: i32 = 28;
+    pub const INTERFACE: i32 = 45;
+    pub const EMPTY: i32 = 52;
+    pub const RECV: i32 = 56;
+}
+
+/// What is asked of curl.
+#[derive(Clone, Debug)]
+struct Options {
+    silent: bool,
+    show_error: bool,
+    verbose: bool,
+    include: bool,
+    head: bool,
+    fail: bool,
+    output: Option<String>,
+    max_time: Option<Duration>,
+    connect_timeout: Duration,
+    local: (Ipv4Addr, u16),
+    write_out: Option<String>,
+    headers: Vec<String>,
+    agent: String,
+    method: Option<String>,
+}
+
+/// A transfer.
+#[derive(Clone, Debug)]
+struct Curl {
+    options: Options,
+    host: String,
+    port: u16,
+    path: String,
+    begun: Option<Instant>,
+    addresses: Vec<Ipv4Addr>,
+    times: Times,
+    local_end: Option<(Ipv4Addr, u16)>,
+    step: Step,
+    answer: Answer,
+}
+
+/// When the phases were over.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    lookup: Duration,
+    connect: Duration,
+    first: Duration,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Begin,
+    Looking(Box<Lookup>),
+    Connect { index: usize },
+    Connecting { socket: SocketId, index: usize },
+    Reading { socket: SocketId },
+}
+
+/// What has come of the answer.
+#[derive(Clone, Debug, Default)]
+struct Answer {
+    bytes: Vec<u8>,
+    /// Where the body begins, once the head is whole.
+    body: Option<usize>,
+    status: u16,
+    length: Option<usize>,
+    closes: bool,
+}
+
+pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
+    let usage = |line: String| CommandOutput::failed(code::FAILED_INIT, format!("{line}\n{TRY_HELP}"));
+    let args = Args::read(argv, "sSviIf4N", "omwHAX", LONG, false).map_err(|mistake| match mistake {
+        Mistake::Unknown(option) if NOT_MODELLED.contains(&option.trim_start_matches('-')) => {
+            let dashes = if option.starts_with('-') { "" } else { "-" };
+            not_modelled("curl", &format!("{dashes}{option}"))
+        }
+        Mistake::Unknown(o) if o.starts_with('-') => usage(format!("curl: option {o}: is unknown")),
+        Mistake::Unknown(o) => usage(format!("curl: option -{o}: is unknown")),
+        Mistake::NeedsValue(o) if o.starts_with('-') => {
+            usage(format!("curl: option {o}: requires parameter"))
+        }
+        Mistake::NeedsValue(o) => usage(format!("curl: option -{o}: requires parameter")),
+    })?;
+    let url = match args.rest.as_slice() {
+        [] if args.options.is_empty() => return Err(CommandOutput::failed(code::FAILED_INIT, TRY_HELP)),
+        [] => return Err(usage("curl: no URL specified!".to_owned())),
+        [url] => url,
+        _ => return Err(not_modelled("curl", "more than one URL")),
+    };
+    let silent = args.has(&["s", "silent"]);
+    let show_error = args.has(&["S", "show-error"]);
+    let fail = |status: i32, text: String| {
+        let message = format!("curl: ({status}) {text}");
+        CommandOutput::failed(status, if silent && !show_error { "" } else { &message })
+    };
+    let time = |names: &[&str]| match args.value(names) {
+        None => Ok(None),
+        Some(text) => match millis(text) {
+            Some(0) => Ok(None),
+            Some(ms) => Ok(Some(Duration::from_millis(ms))),
+            None => {
+                Err(usage(format!("curl: option {}: expected a proper numerical parameter", dashed(names))))
+            }
+        },
+    };
+    let local_port = match args.value(&["local-port"]).map(str::parse::<u16>) {
+        None => 0,
+        Some(Ok(port)) => port,
+        Some(Err(_)) => return Err(not_modelled("curl", "--local-port with a range")),
+    };
+    let local = match args.value(&["interface"]).map(str::parse) {
+        None => Ipv4Addr::UNSPECIFIED,
+        Some(Ok(addr)) => addr,
+        Some(Err(_)) => return Err(not_modelled("curl", "--interface with a device")),
+    };
+    let target = read_url(url).map_err(|e| match e {
+        BadUrl::Scheme(s) if ["https", "ftp", "tftp", "telnet", "file"].contains(&s.as_str()) => {
+            not_modelled("curl", &format!("{s}://"))
+        }
+        BadUrl::Scheme(s) => {
+            let text = format!("Protocol \"{s}\" not supported or disabled in libcurl");
+            fail(code::UNSUPPORTED_PROTOCOL, text)
+        }
+        BadUrl::Format => fail(code::URL, "URL using bad/illegal format or missing URL".to_owned()),
+    })?;
+    let headers = args.options.iter().filter(|(n, _)| n == "H" || n == "header");
+    let options = Options {
+        silent,
+        show_error,
+        verbose: args.has(&["v", "verbose"]),
+        include: args.has(&["i", "include"]),
+        head: args.has(&["I", "head"]),
+        fail: args.has(&["f", "fail"]),
+        output: args.value(&["o", "output"]).map(str::to_owned),
+        max_time: time(&["m", "max-time"])?,
+        connect_timeout: time(&["connect-timeout"])?.unwrap_or(Duration::from_secs(300)),
+        local: (local, local_port),
+        write_out: args.value(&["w", "write-out"]).map(str::to_owned),
+        headers: headers.filter_map(|(_, v)| v.clone()).collect(),
+        agent: args.value(&["A", "user-agent"]).unwrap_or("curl/7.88.1").to_owned(),
+        method: args.value(&["X", "request"]).map(str::to_owned),
+    };
+    let (host, port, path) = target;
+    Ok(Box::new(Curl {
+        options,
+        host,
+        port,
+        path,
+        begun: None,
+        addresses: Vec::new(),
+        times: Times::default(),
+        local_end: None,
+        step: Step::Begin,
+        answer: Answer::default(),
+    }))
+}
+
+fn dashed(names: &[&str]) -> String {
+    let name = names.first().copied().unwrap_or_default();
+    if name.len() == 1 { format!("-{name}") } else { format!("--{name}") }
+}
+
+enum BadUrl {
+    Scheme(String),
+    Format,
+}
+
+/// `[http://]HOST[:PORT][/PATH]`
+fn read_url(url: &str) -> Result<(String, u16, String), BadUrl> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    if !scheme.eq_ignore_ascii_case("http") {
+        return Err(BadUrl::Scheme(scheme.to_ascii_lowercase()));
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let path = path.split('#').next().unwrap_or_default();
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let (host, port) = match authority.split_once(':') {
+        None => (authority, 80),
+        Some((host, "")) => (host, 80),
+        Some((host, port)) => (host, port.parse().map_err(|_| BadUrl::Format)?),
+    };
+    if host.is_empty() || host.contains([' ', '[', '@']) {
+        return Err(BadUrl::Format);
+    }
+    Ok((host.to_owned(), port, path))
+}
+
+impl Program for Curl {
+    fn copy(&self) -> Box<dyn Program> {
+        Box::new(self.clone())
+    }
+
+    fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
+        let begun = match self.begun {
+            Some(begun) => begun,
+            None => {
+                if let Some(limit) = self.options.max_time {
+                    run.wake_after(limit);
+                }
+                *self.begun.insert(run.now())
+            }
+        };
+        loop {
+            let step = std::mem::replace(&mut self.step, Step::Begin);
+            let went = match step {
+                Step::Begin => {
+                    self.step = Step::Looking(Box::new(Lookup::new(run, &self.host, true)));
+                    true
+                }
+                Step::Looking(mut lookup) => match lookup.run(run) {
+                    None => {
+                        self.step = Step::Looking(lookup);
+                        false
+                    }
+                    Some(Ok(addresses)) => {
+                        self.times.lookup = run.now().since(begun);
+                        self.addresses = addresses;
+                        run.wake_after(self.options.connect_timeout);
+                        self.step = Step::Connect { index: 0 };
+                        true
+                    }
+                    Some(Err(NoAddress::NotModelled(why))) => return Some(self.fail(run, 1, &why)),
+                    Some(Err(_)) => {
+                        let text = format!("Could not resolve host: {}", self.host);
+                        self.note(run, &text);
+                        self.note(run, "Closing connection 0");
+                        return Some(self.fail(run, code::RESOLVE, &text));
+                    }
+                },
+                Step::Connect { index } => match self.connect(run, index, begun) {
+                    Ok(socket) => {
+                        self.step = Step::Connecting { socket, index };
+                        true
+                    }
+                    Err(Some(status)) => return Some(status),
+                    Err(None) => {
+                        self.step = Step::Connect { index: index + 1 };
+                        true
+                    }
+                },
+                Step::Connecting { socket, index } => match connect::stands(run, socket) {
+                    None => {
+                        let waited = run.now().since(begun).saturating_sub(self.times.lookup);
+                        if waited >= self.options.connect_timeout {
+                            run.close_tcp(socket);
+                            let text = self.not_connected(run, begun, "Timeout was reached");
+                            return Some(self.fail(run, code::TIMEOUT, &text));
+                        }
+                        self.step = Step::Connecting { socket, index };
+                        false
+                    }
+                    Some(Ok(())) => {
+                        self.connected(run, socket, begun);
+                        self.step = Step::Reading { socket };
+                        true
+                    }
+                    Some(Err(errno)) => {
+                        self.refused(run, index, errno);
+                        self.step = Step::Connect { index: index + 1 };
+                        true
+                    }
+                },
+                Step::Reading { socket } => {
+                    if let Some(status) = self.read(run, socket, begun) {
+                        return Some(status);
+                    }
+                    self.step = Step::Reading { socket };
+                    false
+                }
+            };
+            if !went {
+                return self.late(run, begun);
+            }
+        }
+    }
+}
+
+impl Curl {
+    /// A line of `-v`.
+    fn note(&self, run: &mut Run<'_, '_>, text: &str) {
+        if self.options.verbose {
+            run.complain(format!("* {text}"));
+        }
+    }
+
+    fn fail(&mut self, run: &mut Run<'_, '_>, status: i32, text: &str) -> i32 {
+        if !self.options.silent || self.options.show_error {
+            run.complain(format!("curl: ({status}) {text}"));
+        }
+        self.write_out(run, status);
+        status
+    }
+
+    fn not_connected(&self, run: &Run<'_, '_>, begun: Instant, why: &str) -> String {
+        let ms = run.now().since(begun).as_millis();
+        format!("Failed to connect to {} port {} after {ms} ms: {why}", self.host, self.port)
+    }
+
+    /// The next address; `Err(None)` if another may be tried.
+    fn connect(
+        &mut self,
+        run: &mut Run<'_, '_>,
+        index: usize,
+        begun: Instant,
+    ) -> Result<SocketId, Option<i32>> {
+        let Some(addr) = self.addresses.get(index).copied() else {
+            let text = self.not_connected(run, begun, "Couldn't connect to server");
+            self.note(run, &text);
+            self.note(run, "Closing connection 0");
+            return Err(Some(self.fail(run, code::CONNECT, &text)));
+        };
+        self.note(run, &format!("  Trying {addr}:{}...", self.port));
+        if self.options.local.1 != 0 {
+            self.note(run, &format!("Local port: {}", self.options.local.1));
+        }
+        match connect::begin(run, self.options.local, (addr, self.port)) {
+            Ok(socket) => Ok(socket),
+            Err(Errno::EADDRNOTAVAIL | Errno::EADDRINUSE)
+                if self.options.local != (Ipv4Addr::UNSPECIFIED, 0) =>
+            {
+                let text = format!("bind failed with errno 98: {}", Errno::EADDRINUSE.text());
+                self.note(run, &text);
+                Err(Some(self.fail(run, code::INTERFACE, &text)))
+            }
+            Err(errno) => {
+                self.note(run, &format!("Immediate connect fail for {addr}: {}", errno.text()));
+                Err(None)
+            }
+        }
+    }
+
+    fn refused(&self, run: &mut Run<'_, '_>, index: usize, errno: Errno) {
+        if let Some(addr) = self.addresses.get(index) {
+            self.note(run, &format!("connect to {addr} port {} failed: {}", self.port, errno.text()));
+        }
+    }
+
+    fn connected(&mut self, run: &mut Run<'_, '_>, socket: SocketId, begun: Instant) {
+        self.times.connect = run.now().since(begun);
+        let ends = run.kernel(|ns, _| ns.tcp_info(socket)).flatten();
+        self.local_end = ends.map(|(_, local, _)| local);
+        let remote = ends.map_or(Ipv4Addr::UNSPECIFIED, |(.., remote)| remote.0);
+        self.note(run, &format!("Connected to {} ({remote}) port {} (#0)", self.host, self.port));
+        let method = self.options.method.as_deref().unwrap_or(if self.options.head { "HEAD" } else { "GET" });
+        let named = |header: &str| {
+            self.options
+                .headers
+                .iter()
+                .any(|h| h.split(':').next().is_some_and(|n| n.eq_ignore_ascii_case(header)))
+        };
+        let mut lines = vec![format!("{method} {} HTTP/1.1", self.path)];
+        if !named("Host") {
+            let port = if self.port == 80 { String::new() } else { format!(":{}", self.port) };
+            lines.push(format!("Host: {}{port}", self.host));
+        }
+        if !named("User-Agent") {
+            lines.push(format!("User-Agent: {}", self.options.agent));
+        }
+        if !named("Accept") {
+            lines.push("Accept: */*".to_owned());
+        }
+        lines.extend(self.options.headers.iter().cloned());
+        lines.push(String::new());
+        if self.options.verbose {
+            for line in &lines {
+                run.complain(format!("> {line}\r"));
+            }
+        }
+        let request = lines.iter().map(|l| format!("{l}\r\n")).collect::<String>().into_bytes();
+        run.kernel(|ns, kcx| {
+            let _ = ns.tcp_send(socket, &request, kcx);
+        });
+    }
+
+    /// Reads what there is; `Some` ends the transfer.
+    fn read(&mut self, run: &mut Run<'_, '_>, socket: SocketId, begun: Instant) -> Option<i32> {
+        loop {
+            match run.kernel(|ns, _| ns.tcp_recv(socket))? {
+                Received::Data(data) => {
+                    if self.answer.bytes.is_empty() {
+                        self.times.first = run.now().since(begun);
+                    }
+                    self.answer.bytes.extend(data);
+                    if self.answer.body.is_none() && self.answer.head() {
+                        self.print_head(run);
+                    }
+                    if self.answer.bytes.len() >= 5 && !self.answer.bytes.starts_with(b"HTTP/") {
+                        run.close_tcp(socket);
+                        self.note(run, "Received HTTP/0.9 when not allowed");
+                        self.note(run, "Closing connection 0");
+                        let text = "Received HTTP/0.9 when not allowed";
+                        return Some(self.fail(run, code::UNSUPPORTED_PROTOCOL, text));
+                    }
+                    if self.options.fail && self.answer.body.is_some() && self.answer.status >= 400 {
+                        run.close_tcp(socket);
+                        let text = format!("The requested URL returned error: {}", self.answer.status);
+                        self.note(run, &text);
+                        return Some(self.fail(run, code::HTTP_ERROR, &text));
+                    }
+                    if self.answer.whole(self.options.head) {
+                        return Some(self.finish(run, socket));
+                    }
+                }
+                Received::Nothing => return None,
+                Received::Eof => return Some(self.ended(run, socket)),
+                Received::Error(errno) => {
+                    run.close_tcp(socket);
+                    let text = format!("Recv failure: {}", errno.text());
+                    self.note(run, &text);
+                    self.note(run, "Closing connection 0");
+                    self.print_body(run);
+                    return Some(self.fail(run, code::RECV, &text));
+                }
+            }
+        }
+    }
+
+    /// The server has closed.
+    fn ended(&mut self, run: &mut Run<'_, '_>, socket: SocketId) -> i32 {
+        if self.answer.body.is_none() {
+            run.close_tcp(socket);
+            let (status, text) = if self.answer.bytes.is_empty() {
+                (code::EMPTY, "Empty reply from server")
+            } else {
+                (code::RECV, "Recv failure: Connection reset by peer")
+            };
+            self.note(run, text);
+            self.note(run, "Closing connection 0");
+            return self.fail(run, status, text);
+        }
+        let missing = self.answer.length.unwrap_or(0).saturating_sub(self.answer.body_len());
+        if missing > 0 && !self.options.head {
+            run.close_tcp(socket);
+            let text = format!("transfer closed with {missing} bytes remaining to read");
+            self.note(run, &text);
+            self.note(run, "Closing connection 0");
+            self.print_body(run);
+            return self.fail(run, code::PARTIAL, &text);
+        }
+        self.finish(run, socket)
+    }
+
+    fn finish(&mut self, run: &mut Run<'_, '_>, socket: SocketId) -> i32 {
+        if self.answer.body_len() > 0 && self.options.verbose && !self.options.head {
+            run.complain(format!("{{ [{} bytes data]", self.answer.body_len()));
+        }
+        self.print_body(run);
+        let closes = self.answer.closes || self.answer.length.is_none();
+        match closes && !self.options.head {
+            true => self.note(run, "Closing connection 0"),
+            false if self.answer.closes => self.note(run, "Closing connection 0"),
+            false => self.note(run, &format!("Connection #0 to host {} left intact", self.host)),
+        }
+        run.close_tcp(socket);
+        self.write_out(run, 0);
+        0
+    }
+
+    fn print_head(&mut self, run: &mut Run<'_, '_>) {
+        let head = self.answer.bytes.get(..self.answer.body.unwrap_or(0)).unwrap_or_default();
+        let text = String::from_utf8_lossy(head).into_owned();
+        for line in text.split_terminator('\n') {
+            if self.options.verbose {
+                run.complain(format!("< {line}"));
+            }
+            if (self.options.include || self.options.head) && self.options.output.is_none() {
+                run.print(line);
+            }
+        }
+    }
+
+    /// The body goes to standard output or into a file.
+    fn print_body(&mut self, run: &mut Run<'_, '_>) {
+        let body = self.answer.bytes.get(self.answer.body.unwrap_or(usize::MAX)..).unwrap_or_default();
+        let text = String::from_utf8_lossy(body).into_owned();
+        match &self.options.output {
+            Some(path) => run.write_file(path, text),
+            None => {
+                for line in text.split_terminator('\n') {
+                    run.print(line);
+                }
+            }
+        }
+    }
+
+    /// The time of `--max-time` is over.
+    fn late(&mut self, run: &mut Run<'_, '_>, begun: Instant) -> Option<i32> {
+        let limit = self.options.max_time?;
+        let took = run.now().since(begun);
+        if took < limit {
+            return None;
+        }
+        let ms = took.as_millis();
+        let text = match &self.step {
+            Step::Begin | Step::Looking(_) => format!("Resolving timed out after {ms} milliseconds"),
+            Step::Connect { .. } => format!("Connection timed out after {ms} milliseconds"),
+            Step::Connecting { socket, .. } => {
+                run.close_tcp(*socket);
+                format!("Connection timed out after {ms} milliseconds")
+            }
+            Step::Reading { socket } => {
+                run.close_tcp(*socket);
+                let got = self.answer.body_len();
+                match self.answer.length {
+                    Some(all) => {
+                        format!(
+                            "Operation timed out after {ms} milliseconds with {got} out of {all} bytes received"
+                        )
+                    }
+                    None => format!("Operation timed out after {ms} milliseconds with {got} bytes received"),
+                }
+            }
+        };
+        self.note(run, &text);
+        self.note(run, "Closing connection 0");
+        self.print_body(run);
+        Some(self.fail(run, code::TIMEOUT, &text))
+    }
+
+    /// `-w`: the variables that are known, `\n` and `\t`.
+    fn write_out(&self, run: &mut Run<'_, '_>, status: i32) {
+        let Some(format) = &self.options.write_out else { return };
+        let seconds = |d: Duration| format!("{}.{:06}", d.as_secs(), d.subsec_micros());
+        let total = self.begun.map_or(Duration::ZERO, |b| run.now().since(b));
+        let mut out = String::new();
+        let mut rest = format.as_str();
+        while let Some(c) = rest.chars().next() {
+            if let Some((name, after)) = rest.strip_prefix("%{").and_then(|r| r.split_once('}')) {
+                out += &match name {
+                    "http_code" | "response_code" => format!("{:03}", self.answer.status),
+                    "exitcode" => status.to_string(),
+                    "size_download" => self.answer.body_len().to_string(),
+                    "time_total" => seconds(total),
+                    "time_namelookup" => seconds(self.times.lookup),
+                    "time_connect" => seconds(self.times.connect),
+                    "time_starttransfer" => seconds(self.times.first),
+                    "remote_ip" => self.addresses.first().map_or(String::new(), ToString::to_string),
+                    "remote_port" => self.port.to_string(),
+                    "local_ip" => self.local_end.map_or(String::new(), |e| e.0.to_string()),
+                    "local_port" => self.local_end.map_or("0".to_owned(), |e| e.1.to_string()),
+                    "num_connects" => i32::from(self.local_end.is_some()).to_string(),
+                    other => {
+                        run.complain(format!("curl: unknown --write-out variable: '{other}'"));
+                        String::new()
+                    }
+                };
+                rest = after;
+                continue;
+            }
+            let (text, len) = match rest.get(..2) {
+                Some("\\n") => ("\n".to_owned(), 2),
+                Some("\\t") => ("\t".to_owned(), 2),
+                Some("%%") => ("%".to_owned(), 2),
+                _ => (c.to_string(), c.len_utf8()),
+            };
+            out += &text;
+            rest = rest.get(len..).unwrap_or_default();
+        }
+        for line in out.split_terminator('\n') {
+            run.print(line);
+        }
+    }
+}
+
+impl Answer {
+    /// Reads the head, if it is whole.
+    fn head(&mut self) -> bool {
+        let Some(end) = self.bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
+        self.body = Some(end + 4);
+        let text = String::from_utf8_lossy(self.bytes.get(..end).unwrap_or_default()).into_owned();
+        let mut lines = text.lines();
+        let status = lines.next().and_then(|l| l.split(' ').nth(1)).and_then(|s| s.parse().ok());
+        self.status = status.unwrap_or(0);
+        for line in lines {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => self.length = value.trim().parse().ok(),
+                "connection" => self.closes = value.trim().eq_ignore_ascii_case("close"),
+                _ => {}
+            }
+        }
+        true
+    }
+
+    fn body_len(&self) -> usize {
+        self.body.map_or(0, |at| self.bytes.len().saturating_sub(at))
+    }
+
+    fn whole(&self, head_only: bool) -> bool {
+        self.body.is_some() && (head_only || self.length.is_some_and(|n| self.body_len() >= n))
+    }
+}

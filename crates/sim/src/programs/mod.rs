@@ -1,0 +1,405 @@
+//! Programs that a person starts: curl, ping, dig and the like, in simulated time.
+//!
+//! A program is a state machine over sockets that prints lines and ends with a status. [`shell`] runs one as a command of a
+//! scenario, [`start`] begins one that runs beside what follows, and [`collect`] waits for those. What nobody names is not
+//! linked: a world knows a program only as a [`Program`].
+
+pub mod args;
+mod connect;
+mod curl;
+mod dig;
+pub mod dns_server;
+pub mod http_server;
+mod nc;
+mod ping;
+mod port_forward;
+pub mod resolve;
+mod tftp;
+
+use crate::apps::{App, AppCx, AppEvent, Outcome};
+use crate::operator::{self, CommandOutput};
+use crate::world::{AppId, World};
+use crate::{EventId, Log};
+use kernel::{Cx, DevId, Instant, Netns, NetnsId, SocketId};
+use std::fmt::{self, Debug};
+use std::time::Duration;
+
+/// A program: it is run when it starts, when one of its sockets has news, and at the times for which it asked.
+pub trait Program: Debug {
+    /// Goes on as far as it can. `Some` is its exit status.
+    fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32>;
+
+    /// A copy: worlds can be copied.
+    fn copy(&self) -> Box<dyn Program>;
+
+    /// It runs until somebody stops it.
+    fn endless(&self) -> bool {
+        false
+    }
+}
+
+/// What a program has while it runs.
+pub struct Run<'a, 'w> {
+    /// The box.
+    pub host: NetnsId,
+    cx: &'a mut AppCx<'w>,
+    out: &'a mut CommandOutput,
+}
+
+impl Run<'_, '_> {
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.cx.now()
+    }
+
+    /// The number of the process.
+    pub fn pid(&self) -> u16 {
+        // Numbers below 300 belong to the kernel's own processes.
+        (self.cx.id.0 as u16).wrapping_add(300)
+    }
+
+    /// A line on standard output.
+    pub fn print(&mut self, line: impl Into<String>) {
+        let line = line.into();
+        self.cx.report(self.host, AppEvent::Printed { line: line.clone(), error: false });
+        self.out.stdout.push(line);
+    }
+
+    /// A line on standard error.
+    pub fn complain(&mut self, line: impl Into<String>) {
+        let line = line.into();
+        self.cx.report(self.host, AppEvent::Printed { line: line.clone(), error: true });
+        self.out.stderr.push(line);
+    }
+
+    /// Asks to be run again then.
+    pub fn wake_at(&mut self, at: Instant) {
+        self.cx.wake_at(at);
+    }
+
+    /// Asks to be run again after that time, and says when that is.
+    pub fn wake_after(&mut self, time: Duration) -> Instant {
+        let at = self.now() + time;
+        self.cx.wake_at(at);
+        at
+    }
+
+    /// Goes on with this turn after a system call, before any other program runs.
+    pub fn next_call(&mut self) {
+        let at = self.now() + crate::world::SYSCALL_TIME;
+        self.cx.go_on_at(at);
+    }
+
+    /// Calls into the kernel.
+    pub fn kernel<T>(&mut self, f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T) -> Option<T> {
+        self.cx.with(self.host, f)
+    }
+
+    /// News on this socket wake the program.
+    pub fn own(&mut self, socket: SocketId) {
+        let (host, id) = (self.host, self.cx.id);
+        self.cx.world.own(host, socket, id);
+    }
+
+    /// The box of that name.
+    pub fn host_by_name(&self, name: &str) -> Option<NetnsId> {
+        self.cx.world.host_by_name(name)
+    }
+
+    /// Calls into the kernel from a process of the same program in another box.
+    pub fn kernel_of<T>(&mut self, host: NetnsId, f: impl FnOnce(&mut Netns, &mut Cx<'_>) -> T) -> Option<T> {
+        self.cx.with(host, f)
+    }
+
+    /// News on a socket of another box wake the program.
+    pub fn own_of(&mut self, host: NetnsId, socket: SocketId) {
+        let id = self.cx.id;
+        self.cx.world.own(host, socket, id);
+    }
+
+    /// Closes a socket that is no TCP connection.
+    pub fn close(&mut self, socket: SocketId) {
+        self.kernel(|ns, _| ns.close(socket));
+        self.cx.world.disown(self.host, socket);
+    }
+
+    /// Closes a TCP connection.
+    pub fn close_tcp(&mut self, socket: SocketId) {
+        self.kernel(|ns, kcx| ns.tcp_close(socket, kcx));
+        self.cx.world.disown(self.host, socket);
+    }
+
+    /// A number drawn from the world's generator.
+    pub fn random(&mut self) -> u32 {
+        self.kernel(|_, kcx| kcx.rng.next_u32()).unwrap_or_default()
+    }
+
+    /// The text of a file of the box.
+    pub fn file(&self, path: &str) -> Option<&str> {
+        self.cx.world.file(self.host, path)
+    }
+
+    /// Writes a file of the box.
+    pub fn write_file(&mut self, path: &str, text: String) {
+        self.cx.world.write_file(self.host, path, text);
+    }
+
+    /// The name of the box.
+    pub fn host_name(&mut self) -> String {
+        self.kernel(|ns, _| ns.name.clone()).unwrap_or_default()
+    }
+}
+
+/// A program that runs, and what it has printed.
+pub struct Process {
+    host: NetnsId,
+    program: Box<dyn Program>,
+    out: CommandOutput,
+    /// `time`: how long it took is printed when it ends.
+    timed: Option<Instant>,
+}
+
+impl Process {
+    /// A process of a box.
+    pub fn new(host: NetnsId, program: Box<dyn Program>) -> Process {
+        Process { host, program, out: CommandOutput::default(), timed: None }
+    }
+
+    pub(crate) fn run(&mut self, cx: &mut AppCx<'_>) -> Option<Outcome> {
+        let mut run = Run { host: self.host, cx, out: &mut self.out };
+        let status = self.program.run(&mut run)?;
+        if let Some(since) = self.timed {
+            for line in time_lines(run.now().since(since)) {
+                run.complain(line);
+            }
+        }
+        self.out.status = status;
+        Some(Outcome::Command(std::mem::take(&mut self.out)))
+    }
+
+    /// What it has printed so far.
+    pub fn output(&self) -> &CommandOutput {
+        &self.out
+    }
+}
+
+impl Clone for Process {
+    fn clone(&self) -> Process {
+        Process { host: self.host, program: self.program.copy(), out: self.out.clone(), timed: self.timed }
+    }
+}
+
+impl Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Process({:?})", self.program)
+    }
+}
+
+/// A program that is started with its box and does not end: a server.
+pub struct Daemon(Box<dyn Program>);
+
+impl Daemon {
+    /// This program.
+    pub fn new(program: impl Program + 'static) -> Daemon {
+        Daemon(Box::new(program))
+    }
+
+    pub(crate) fn process(&self, host: NetnsId) -> Process {
+        Process::new(host, self.0.copy())
+    }
+}
+
+impl Clone for Daemon {
+    fn clone(&self) -> Daemon {
+        Daemon(self.0.copy())
+    }
+}
+
+impl Debug for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Daemon({:?})", self.0)
+    }
+}
+
+/// What bash's `time` prints; of the processor's time nothing is known.
+fn time_lines(took: Duration) -> [String; 4] {
+    let ms = took.as_millis();
+    let real = format!("real\t{}m{}.{:03}s", ms / 60_000, ms / 1000 % 60, ms % 1000);
+    [String::new(), real, "user\t0m0.000s".to_owned(), "sys\t0m0.000s".to_owned()]
+}
+
+/// Reads a command line: the program, what it prints at once if that is all, or `None` if it is none of these.
+type Parsed = Result<Box<dyn Program>, CommandOutput>;
+
+/// The programs by their names.
+pub const PROGRAMS: &[(&str, fn(&[String], &str) -> Parsed)] = &[
+    ("curl", curl::parse),
+    ("dig", dig::parse_dig),
+    ("kubectl", port_forward::parse),
+    ("nc", nc::parse),
+    ("nslookup", dig::parse_nslookup),
+    ("ping", ping::parse),
+    ("tftp", tftp::parse),
+];
+
+fn parse(argv: &[String], stdin: &str) -> Option<Parsed> {
+    let program = argv.first()?;
+    let name = program.rsplit('/').next().unwrap_or(program);
+    PROGRAMS.iter().find(|(n, _)| *n == name).map(|(_, parse)| parse(argv, stdin))
+}
+
+/// `time COMMAND` and COMMAND.
+fn timed(argv: &[String]) -> (bool, &[String]) {
+    match argv.split_first() {
+        Some((first, rest)) if first == "time" => (true, rest),
+        _ => (false, argv),
+    }
+}
+
+/// Runs a command line on a box until it ends: a program of this module, or one of [`operator::command`].
+///
+/// # Errors
+/// The program is not modelled.
+pub fn shell(
+    world: &mut World,
+    host: NetnsId,
+    argv: &[String],
+    stdin: Option<&str>,
+) -> Result<CommandOutput, String> {
+    let (timed, argv) = timed(argv);
+    let begun = world.now();
+    let mut output = match parse(argv, stdin.unwrap_or_default()) {
+        Some(Ok(program)) if program.endless() => {
+            let text = format!("{} runs until it is stopped: start it in the background", argv.join(" "));
+            CommandOutput::failed(1, text)
+        }
+        Some(Ok(program)) => {
+            world.app_event(host, AppEvent::Started { command: argv.join(" ") });
+            let id = world.start(App::Process(Process::new(host, program)));
+            match world.run_to_outcome(id) {
+                Some(Outcome::Command(output)) => output,
+                // Nothing more happens in the world: what waits, waits for ever.
+                _ => CommandOutput::failed(1, format!("{} does not end", argv.join(" "))),
+            }
+        }
+        Some(Err(output)) => output,
+        None if argv.first().is_some_and(|p| p == "tcpdump") => tcpdump(world, host, EventId(0), argv),
+        None => operator::command(world, host, argv, stdin)?,
+    };
+    if timed {
+        output.stderr.extend(time_lines(world.now().since(begun)));
+    }
+    Ok(output)
+}
+
+/// A command that runs beside what follows.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Where it runs.
+    pub host: NetnsId,
+    /// Its command line.
+    pub argv: Vec<String>,
+    kind: JobKind,
+}
+
+#[derive(Clone, Debug)]
+enum JobKind {
+    Process(AppId),
+    /// It watches what happens from there on; the device is promiscuous because of it.
+    Watch(EventId, Watch, Option<DevId>),
+    /// It has ended already.
+    Done(CommandOutput),
+}
+
+/// What a command that watches has seen from an event on.
+type Watch = fn(&mut World, NetnsId, EventId, &[String]) -> CommandOutput;
+
+fn tcpdump(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
+    crate::view::tcpdump(world, host, from, argv).map_or_else(|refused| refused, |seen| seen.output)
+}
+
+/// Starts a command line beside what follows: `COMMAND &`. A tcpdump sees what happens from now on.
+///
+/// # Errors
+/// It is not modelled, or does not run in the background.
+pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, String> {
+    let (timed, inner) = timed(argv);
+    let kind = match parse(inner, "") {
+        Some(Ok(program)) => {
+            world.app_event(host, AppEvent::Started { command: inner.join(" ") });
+            let mut process = Process::new(host, program);
+            process.timed = timed.then_some(world.now());
+            JobKind::Process(world.start(App::Process(process)))
+        }
+        Some(Err(output)) => JobKind::Done(output),
+        None if inner.first().is_some_and(|p| p == "tcpdump") => {
+            // A bridge hands up what it forwards while somebody listens on it.
+            let quiet = |ns: &Netns, dev: &DevId| ns.device(*dev).is_some_and(|d| !d.promisc);
+            let listens = |ns: &Netns| crate::view::promiscuous(ns, inner).filter(|d| quiet(ns, d));
+            let dev = world.host(host).and_then(listens);
+            if let (Some(dev), Some(ns)) = (dev, world.host_mut(host)) {
+                ns.set_promisc(dev, true);
+            }
+            JobKind::Watch(end_of(world.log()), tcpdump, dev)
+        }
+        None if inner.first().is_some_and(|p| p == "conntrack") => {
+            JobKind::Watch(end_of(world.log()), operator::conntrack_since, None)
+        }
+        None => {
+            let name = inner.first().map_or("", String::as_str);
+            let known: Vec<&str> = PROGRAMS.iter().map(|(n, _)| *n).collect();
+            return Err(format!(
+                "{name:?} does not run in the background; these do: {}, conntrack, tcpdump",
+                known.join(", ")
+            ));
+        }
+    };
+    Ok(Job { host, argv: argv.to_vec(), kind })
+}
+
+/// The status of what Ctrl-C has stopped: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// `wait`: lets the world run until every process among the jobs has ended. Who only watches is stopped then.
+pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
+    let mut ended = Vec::new();
+    for job in &jobs {
+        // Who does not end by itself gets Ctrl-C.
+        if let JobKind::Process(id) = job.kind
+            && world.process(id).is_none_or(|p| !p.program.endless())
+        {
+            ended.push((id, world.run_to_outcome(id)));
+        }
+    }
+    let listened: Vec<(NetnsId, DevId)> = jobs
+        .iter()
+        .filter_map(|job| match job.kind {
+            JobKind::Watch(_, _, Some(dev)) => Some((job.host, dev)),
+            _ => None,
+        })
+        .collect();
+    let output = |world: &mut World, job: &Job| match &job.kind {
+        JobKind::Done(output) => output.clone(),
+        JobKind::Watch(from, watch, _) => watch(world, job.host, *from, &job.argv),
+        JobKind::Process(id) => match ended.iter().find(|(e, _)| e == id) {
+            Some((_, Some(Outcome::Command(output)))) => output.clone(),
+            None => match world.process(*id) {
+                Some(p) => CommandOutput { status: INTERRUPTED, ..p.out.clone() },
+                None => CommandOutput::default(),
+            },
+            _ => CommandOutput::failed(1, format!("{} does not end", job.argv.join(" "))),
+        },
+    };
+    let outputs: Vec<(Job, CommandOutput)> =
+        jobs.into_iter().map(|job| (job.clone(), output(world, &job))).collect();
+    for (host, dev) in listened {
+        if let Some(ns) = world.host_mut(host) {
+            ns.set_promisc(dev, false);
+        }
+    }
+    outputs
+}
+
+fn end_of(log: &Log) -> EventId {
+    EventId(u32::try_from(log.len()).unwrap_or(u32::MAX))
+}

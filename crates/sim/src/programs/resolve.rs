@@ -1,0 +1,506 @@
+//! Names of hosts: /etc/hosts, /etc/resolv.conf, and the stub resolver of glibc (getaddrinfo(3), resolv.conf(5)).
+
+use super::Run;
+use kernel::socket::Errno;
+use kernel::{Instant, SocketId};
+use packet::{Dns, DnsData, DnsName, dns_type, rcode};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+/// The port of DNS.
+pub const DNS_PORT: u16 = 53;
+
+/// What /etc/resolv.conf says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvConf {
+    /// Servers, at most three; this host if none is named.
+    pub servers: Vec<Ipv4Addr>,
+    /// Domains that are tried behind a name.
+    pub search: Vec<String>,
+    /// A name with at least so many dots is first tried as it is.
+    pub ndots: usize,
+    /// How long the first server is waited for.
+    pub timeout: Duration,
+    /// How often all servers are asked.
+    pub attempts: u32,
+    /// A and AAAA are asked one after the other.
+    pub single_request: bool,
+    /// The second question leaves from another socket.
+    pub single_request_reopen: bool,
+}
+
+impl Default for ResolvConf {
+    fn default() -> ResolvConf {
+        ResolvConf {
+            servers: vec![Ipv4Addr::LOCALHOST],
+            search: Vec::new(),
+            ndots: 1,
+            timeout: Duration::from_secs(5),
+            attempts: 2,
+            single_request: false,
+            single_request_reopen: false,
+        }
+    }
+}
+
+/// At most that many servers are asked (`MAXNS`).
+const MAX_SERVERS: usize = 3;
+
+impl ResolvConf {
+    /// Reads the file. Lines and options that glibc does not know it ignores; so do we.
+    ///
+    /// # Errors
+    /// An option that glibc knows and that is not modelled: its name.
+    pub fn parse(text: &str) -> Result<ResolvConf, String> {
+        let mut conf = ResolvConf { servers: Vec::new(), ..ResolvConf::default() };
+        for line in text.lines() {
+            let line = line.split(['#', ';']).next().unwrap_or_default();
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("nameserver") => {
+                    if let Some(Ok(addr)) = words.next().map(str::parse) {
+                        conf.servers.push(addr);
+                    }
+                }
+                Some("search") => conf.search = words.map(|w| w.trim_end_matches('.').to_owned()).collect(),
+                Some("domain") => conf.search = words.take(1).map(str::to_owned).collect(),
+                Some("options") => {
+                    for option in words {
+                        conf.option(option)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        conf.servers.truncate(MAX_SERVERS);
+        if conf.servers.is_empty() {
+            conf.servers.push(Ipv4Addr::LOCALHOST);
+        }
+        Ok(conf)
+    }
+
+    fn option(&mut self, option: &str) -> Result<(), String> {
+        let (name, value) =
+            option.split_once(':').map_or((option, None), |(n, v)| (n, v.parse::<u64>().ok()));
+        match (name, value) {
+            // The limits of resolv.h: RES_MAXNDOTS, RES_MAXRETRANS, RES_MAXRETRY.
+            ("ndots", Some(n)) => self.ndots = usize::try_from(n.min(15)).unwrap_or(15),
+            ("timeout", Some(n)) => self.timeout = Duration::from_secs(n.min(30)),
+            ("attempts", Some(n)) => self.attempts = u32::try_from(n.min(5)).unwrap_or(5),
+            ("single-request", _) => self.single_request = true,
+            ("single-request-reopen", _) => self.single_request_reopen = true,
+            ("rotate" | "use-vc" | "inet6" | "no-aaaa", _) => {
+                return Err(format!("options {name} of resolv.conf is not modelled"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The names that are asked for in turn (`__res_context_search`).
+    pub fn candidates(&self, name: &str) -> Vec<String> {
+        if let Some(absolute) = name.strip_suffix('.') {
+            return vec![absolute.to_owned()];
+        }
+        let mut out: Vec<String> = self.search.iter().map(|d| format!("{name}.{d}")).collect();
+        if name.matches('.').count() >= self.ndots {
+            out.insert(0, name.to_owned());
+        } else {
+            out.push(name.to_owned());
+        }
+        out
+    }
+
+    /// How long the server with that index is waited for (`send_dg`).
+    fn patience(&self, server: usize) -> Duration {
+        let shifted = self.timeout * (1 << server.min(8));
+        let share = if server > 0 {
+            shifted / u32::try_from(self.servers.len().max(1)).unwrap_or(1)
+        } else {
+            shifted
+        };
+        Duration::from_secs(share.as_secs().max(1))
+    }
+}
+
+/// The address that a file like /etc/hosts gives a name.
+pub fn in_hosts_file(text: &str, name: &str) -> Option<Ipv4Addr> {
+    let lines = text.lines().map(|l| l.split('#').next().unwrap_or_default());
+    let mut found = lines.filter_map(|l| {
+        let mut words = l.split_whitespace();
+        let addr = words.next()?.parse().ok()?;
+        words.any(|w| w.eq_ignore_ascii_case(name.trim_end_matches('.'))).then_some(addr)
+    });
+    found.next()
+}
+
+/// The name that a file like /etc/hosts gives an address.
+pub fn name_of(text: &str, addr: Ipv4Addr) -> Option<&str> {
+    let lines = text.lines().map(|l| l.split('#').next().unwrap_or_default());
+    let mut found = lines.filter_map(|l| {
+        let mut words = l.split_whitespace();
+        (words.next()?.parse() == Ok(addr)).then(|| words.next())?
+    });
+    found.next()
+}
+
+/// Why a name has no address (getaddrinfo(3)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAddress {
+    /// `EAI_NONAME`: nobody knows it.
+    Unknown,
+    /// `EAI_NODATA`: it has no address of that family.
+    NoData,
+    /// `EAI_AGAIN`: no server answers, or they fail.
+    Again,
+    /// The resolver's file asks for what is not modelled.
+    NotModelled(String),
+}
+
+impl NoAddress {
+    /// The text of gai_strerror(3).
+    pub fn text(&self) -> &str {
+        match self {
+            NoAddress::Unknown => "Name or service not known",
+            NoAddress::NoData => "No address associated with hostname",
+            NoAddress::Again => "Temporary failure in name resolution",
+            NoAddress::NotModelled(why) => why,
+        }
+    }
+}
+
+/// A name that is being looked up.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    conf: ResolvConf,
+    names: Vec<String>,
+    /// AAAA is asked too.
+    both: bool,
+    /// Which name, which attempt, which server.
+    at: (usize, u32, usize),
+    asking: Option<Asking>,
+    /// Sockets of servers that were silent: they are asked again from the same ones, until the name changes (`nssocks`).
+    kept: Vec<(Ipv4Addr, SocketId)>,
+    found: Option<Result<Vec<Ipv4Addr>, NoAddress>>,
+    /// Some server failed, some name had no such record.
+    failed: bool,
+    no_data: bool,
+}
+
+/// A server that is asked: A, then AAAA.
+#[derive(Clone, Debug)]
+struct Asking {
+    server: Ipv4Addr,
+    socket: SocketId,
+    /// The second socket of `single-request-reopen`.
+    other: Option<SocketId>,
+    ids: [u16; 2],
+    answers: [Option<Dns>; 2],
+    /// The second question has left.
+    second: bool,
+    until: Instant,
+}
+
+/// What became of one server.
+enum Said {
+    /// It has answered all.
+    Answers(Vec<Dns>),
+    /// It fails (SERVFAIL, REFUSED, NOTIMP).
+    Fails,
+    /// It cannot be reached.
+    Nothing,
+    /// It says nothing in time.
+    Silent,
+    /// It has answered one of two questions in time.
+    Half(Vec<Dns>),
+}
+
+impl Lookup {
+    /// Looks a name up on this box; with `both` the two families, as getaddrinfo(3) with `AF_UNSPEC` does.
+    pub fn new(run: &mut Run<'_, '_>, name: &str, both: bool) -> Lookup {
+        let conf = run.file("/etc/resolv.conf").map_or(Ok(ResolvConf::default()), ResolvConf::parse);
+        let known = run.file("/etc/hosts").and_then(|text| in_hosts_file(text, name));
+        let known = known.or(name.eq_ignore_ascii_case("localhost").then_some(Ipv4Addr::LOCALHOST));
+        let found = match (name.parse::<Ipv4Addr>().ok().or(known), &conf) {
+            (Some(addr), _) => Some(Ok(vec![addr])),
+            (None, Err(why)) => Some(Err(NoAddress::NotModelled(why.clone()))),
+            // A name that DNS cannot carry, or one that looks like a broken address, is nobody's.
+            (None, _) if DnsName::new(name).is_none() || name.is_empty() => Some(Err(NoAddress::Unknown)),
+            // Without the file nobody is asked.
+            (None, _) if run.file("/etc/resolv.conf").is_none() => Some(Err(NoAddress::Unknown)),
+            _ => None,
+        };
+        let conf = conf.unwrap_or_default();
+        let names = conf.candidates(name);
+        Lookup {
+            conf,
+            names,
+            both,
+            at: (0, 0, 0),
+            asking: None,
+            kept: Vec::new(),
+            found,
+            failed: false,
+            no_data: false,
+        }
+    }
+
+    /// Goes on as far as it can: the addresses of IPv4, or why there are none.
+    pub fn run(&mut self, run: &mut Run<'_, '_>) -> Option<Result<Vec<Ipv4Addr>, NoAddress>> {
+        loop {
+            if let Some(found) = &self.found {
+                return Some(found.clone());
+            }
+            let Some(asking) = &mut self.asking else {
+                self.ask(run);
+                continue;
+            };
+            let (single, both) = (self.conf.single_request || self.conf.single_request_reopen, self.both);
+            let said = asking.listen(run, both, single, &self.conf, self.names.get(self.at.0))?;
+            let (server, socket, other) = (asking.server, asking.socket, asking.other);
+            self.asking = None;
+            match (&said, other) {
+                (Said::Silent, None) => self.kept.push((server, socket)),
+                (Said::Half(_), None) if !self.conf.single_request => self.kept.push((server, socket)),
+                (Said::Silent | Said::Half(_), Some(second)) => {
+                    run.close(socket);
+                    self.kept.push((server, second));
+                }
+                _ => [Some(socket), other].into_iter().flatten().for_each(|s| run.close(s)),
+            }
+            let name = self.at.0;
+            self.take(said);
+            if self.at.0 != name || self.found.is_some() {
+                self.kept.drain(..).for_each(|(_, socket)| run.close(socket));
+            }
+        }
+    }
+
+    /// Sends the questions to the server whose turn it is.
+    fn ask(&mut self, run: &mut Run<'_, '_>) {
+        let (name, attempt, server) = self.at;
+        let Some(text) = self.names.get(name).cloned() else {
+            // All names are through.
+            let no = match (self.failed, self.no_data) {
+                (_, true) => NoAddress::NoData,
+                (true, _) => NoAddress::Again,
+                _ => NoAddress::Unknown,
+            };
+            self.found = Some(Err(no));
+            return;
+        };
+        let Some(qname) = DnsName::new(&text) else {
+            self.at = (name + 1, 0, 0);
+            return;
+        };
+        let Some(to) = self.conf.servers.get(server).copied() else {
+            self.at = (name, attempt + 1, 0);
+            return;
+        };
+        if attempt >= self.conf.attempts {
+            // Nobody has answered: that ends the search, unless a server had failed.
+            if self.failed {
+                self.at = (name + 1, 0, 0);
+            } else {
+                self.found = Some(Err(NoAddress::Again));
+            }
+            return;
+        }
+        let single = self.conf.single_request || self.conf.single_request_reopen;
+        let ids = [run.random() as u16, run.random() as u16];
+        let kept = self.kept.iter().position(|(server, _)| *server == to).map(|at| self.kept.remove(at).1);
+        let socket = match kept.map_or_else(|| open(run, to), Ok) {
+            Ok(socket) => socket,
+            Err(_) => return self.take(Said::Nothing),
+        };
+        let mut sent = send(run, socket, ids[0], qname.clone(), dns_type::A);
+        let second = self.both && !single;
+        if second && sent.is_ok() {
+            sent = send(run, socket, ids[1], qname, dns_type::AAAA);
+        }
+        if sent.is_err() {
+            run.close(socket);
+            return self.take(Said::Nothing);
+        }
+        let until = run.wake_after(self.conf.patience(server));
+        self.asking =
+            Some(Asking { server: to, socket, other: None, ids, answers: [None, None], second, until });
+    }
+
+    /// Goes on after one server.
+    fn take(&mut self, said: Said) {
+        let (name, attempt, server) = self.at;
+        match said {
+            Said::Nothing | Said::Silent => self.at = (name, attempt, server + 1),
+            // Perhaps it cannot take two questions at once: they are asked one after the other, then from two sockets
+            // (resolv/res_send.c, send_dg).
+            Said::Half(answers) => {
+                if !self.conf.single_request {
+                    self.conf.single_request = true;
+                } else if !self.conf.single_request_reopen {
+                    self.conf.single_request_reopen = true;
+                } else {
+                    self.take(Said::Answers(answers));
+                }
+            }
+            Said::Fails => {
+                self.failed = true;
+                self.at = (name, attempt, server + 1);
+            }
+            Said::Answers(answers) => {
+                self.failed = false;
+                let found: Vec<Ipv4Addr> = answers.iter().flat_map(addresses).collect();
+                if !found.is_empty() {
+                    self.found = Some(Ok(found));
+                    return;
+                }
+                self.no_data |= answers.iter().any(|a| a.rcode == rcode::NOERROR);
+                self.at = (name + 1, 0, 0);
+            }
+        }
+    }
+}
+
+impl Asking {
+    /// What the server has said; `None` while it may say more.
+    fn listen(
+        &mut self,
+        run: &mut Run<'_, '_>,
+        both: bool,
+        single: bool,
+        conf: &ResolvConf,
+        name: Option<&String>,
+    ) -> Option<Said> {
+        loop {
+            let socket = self.other.unwrap_or(self.socket);
+            if run.kernel(|ns, _| ns.take_error(socket)).flatten().is_some() {
+                return Some(Said::Nothing);
+            }
+            let Some(datagram) = run.kernel(|ns, _| ns.udp_recv(socket)).flatten() else { break };
+            let Some(dns) = Dns::parse(&datagram.payload).filter(|d| d.response) else { continue };
+            let Some(which) = self.ids.iter().position(|id| *id == dns.id) else { continue };
+            if [rcode::SERVFAIL, rcode::REFUSED, rcode::NOTIMP].contains(&dns.rcode) {
+                return Some(Said::Fails);
+            }
+            if let Some(place) = self.answers.get_mut(which) {
+                *place = Some(dns);
+            }
+            if both && single && !self.second {
+                self.second = true;
+                self.ask_again(run, conf.single_request_reopen, name?)?;
+            }
+        }
+        let answers: Vec<Dns> = self.answers.iter().flatten().cloned().collect();
+        let expected = if both { 2 } else { 1 };
+        if answers.len() >= expected {
+            return Some(Said::Answers(answers));
+        }
+        (run.now() >= self.until).then(|| if answers.is_empty() { Said::Silent } else { Said::Half(answers) })
+    }
+
+    /// The second question, which waited for the first answer.
+    fn ask_again(&mut self, run: &mut Run<'_, '_>, reopen: bool, name: &str) -> Option<()> {
+        let name = DnsName::new(name)?;
+        if reopen {
+            self.other = open(run, self.server).ok();
+        }
+        let socket = self.other.unwrap_or(self.socket);
+        send(run, socket, self.ids[1], name, dns_type::AAAA).ok()
+    }
+}
+
+fn open(run: &mut Run<'_, '_>, server: Ipv4Addr) -> Result<SocketId, Errno> {
+    let made = run.kernel(|ns, kcx| {
+        let socket = ns.udp_bind((Ipv4Addr::UNSPECIFIED, 0), kcx)?;
+        ns.udp_options(socket, true, None);
+        match ns.udp_connect(socket, (server, DNS_PORT)) {
+            Ok(()) => Ok(socket),
+            Err(errno) => {
+                ns.close(socket);
+                Err(errno)
+            }
+        }
+    });
+    let socket = made.unwrap_or(Err(Errno::EINVAL))?;
+    run.own(socket);
+    Ok(socket)
+}
+
+fn send(run: &mut Run<'_, '_>, socket: SocketId, id: u16, name: DnsName, kind: u16) -> Result<(), Errno> {
+    let bytes = Dns::query(id, name, kind).to_bytes();
+    run.kernel(|ns, kcx| ns.udp_send(socket, None, None, bytes, kcx)).unwrap_or(Ok(()))
+}
+
+/// The IPv4 addresses of an answer.
+pub fn addresses(dns: &Dns) -> Vec<Ipv4Addr> {
+    let a = |data: &DnsData| match data {
+        DnsData::A(addr) => Some(*addr),
+        _ => None,
+    };
+    dns.answers.iter().filter_map(|r| a(&r.data)).collect()
+}
+
+/// The name under which an address is asked for: `1.0.0.10.in-addr.arpa`.
+pub fn reverse_name(addr: IpAddr) -> String {
+    match addr {
+        IpAddr::V4(a) => {
+            let [a, b, c, d] = a.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(a) => {
+            let nibbles = a.octets().into_iter().rev().flat_map(|b| [b & 15, b >> 4]);
+            nibbles.map(|n| format!("{n:x}.")).collect::<String>() + "ip6.arpa"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POD: &str = "nameserver 10.96.0.10\nsearch default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n";
+
+    #[test]
+    fn a_pods_file_is_read() {
+        let conf = ResolvConf::parse(POD).unwrap();
+        assert_eq!(conf.servers, [Ipv4Addr::new(10, 96, 0, 10)]);
+        assert_eq!((conf.ndots, conf.search.len(), conf.attempts), (5, 3, 2));
+    }
+
+    #[test]
+    fn names_with_few_dots_go_through_the_search_list_first() {
+        let conf = ResolvConf::parse(POD).unwrap();
+        let expected = ["web.default.svc.cluster.local", "web.svc.cluster.local", "web.cluster.local", "web"];
+        assert_eq!(conf.candidates("web"), expected);
+        assert_eq!(conf.candidates("web.example.com."), ["web.example.com"]);
+        let one = ResolvConf::parse("search a b\n").unwrap();
+        assert_eq!(one.candidates("x.y"), ["x.y", "x.y.a", "x.y.b"]);
+    }
+
+    #[test]
+    fn an_option_that_is_not_modelled_is_refused() {
+        assert!(ResolvConf::parse("options rotate\n").unwrap_err().contains("rotate"));
+        assert!(ResolvConf::parse("options edns0 trust-ad nonsense:1\n").is_ok());
+    }
+
+    #[test]
+    fn the_second_server_is_waited_for_as_glibc_does() {
+        let conf = ResolvConf::parse("nameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\n").unwrap();
+        let patience: Vec<u64> = (0..3).map(|i| conf.patience(i).as_secs()).collect();
+        assert_eq!(patience, [5, 3, 6]);
+    }
+
+    #[test]
+    fn hosts_are_found_by_any_of_their_names() {
+        let text = "127.0.0.1 localhost\n10.0.0.9\tweb www # two\n";
+        assert_eq!(in_hosts_file(text, "WWW"), Some(Ipv4Addr::new(10, 0, 0, 9)));
+        assert_eq!(in_hosts_file(text, "two"), None);
+        assert_eq!(name_of(text, Ipv4Addr::new(10, 0, 0, 9)), Some("web"));
+    }
+
+    #[test]
+    fn addresses_are_asked_for_backwards() {
+        assert_eq!(reverse_name(IpAddr::from([10, 96, 0, 1])), "1.0.96.10.in-addr.arpa");
+        assert!(reverse_name("fd00::1".parse().unwrap()).starts_with("1.0.0.0."));
+    }
+}

@@ -1,0 +1,120 @@
+//! tcpdump over a run: what the captures of one box have seen, as the real tool prints it.
+
+use crate::operator::CommandOutput;
+use crate::{EventId, World};
+use kernel::event::{TapDir, What};
+use kernel::{DevId, Netns, NetnsId};
+use userland::ToolError;
+use userland::tcpdump::{Captured, Command, Filter, Link, Printer, parse_command};
+
+/// What a tcpdump has printed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dumped {
+    /// Each packet: the event, and its lines.
+    pub packets: Vec<(EventId, Vec<String>)>,
+    /// The command's whole output, as after Ctrl-C.
+    pub output: CommandOutput,
+}
+
+/// Runs the command line `argv` of tcpdump over what the log holds from `from` on.
+///
+/// # Errors
+/// What tcpdump prints when it refuses.
+pub fn tcpdump<S: AsRef<str>>(
+    world: &World,
+    host: NetnsId,
+    from: EventId,
+    argv: &[S],
+) -> Result<Dumped, CommandOutput> {
+    let Some(ns) = world.host(host) else { return Ok(Dumped::default()) };
+    let refused = |d: &userland::Diagnostic| match &d.tool {
+        Some(ToolError::Usage(says)) => CommandOutput::failed(1, format!("tcpdump: {says}")),
+        _ => CommandOutput::failed(1, format!("tcpdump: {}: {}", d.message, d.help)),
+    };
+    let command = parse_command(argv).map_err(|d| refused(&d))?;
+    let device = device(ns, &command)?;
+    let filter = Filter::parse_for(&command.filter, command.look.link).map_err(|d| refused(&d))?;
+    let mut printer = Printer::new(command.look.clone());
+    let mut packets = Vec::new();
+    let mut passed = 0_u64;
+    for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()).skip(from.index()) {
+        let Some(What::Tap { dev, dir, frame }) = entry.what() else { continue };
+        if entry.host != host || device.is_some_and(|d| d != *dev) || !filter.matches(frame) {
+            continue;
+        }
+        if command.count.is_some_and(|n| packets.len() as u64 >= n) {
+            break;
+        }
+        passed += 1;
+        if command.incoming.is_some_and(|incoming| incoming == (*dir == TapDir::Out)) {
+            continue;
+        }
+        let seen = Captured {
+            at: entry.at,
+            dev: ns.dev_name(*dev),
+            ifindex: u32::from(dev.0) + 1,
+            dir: *dir,
+            frame,
+        };
+        packets.push((event, printer.print(seen)));
+    }
+    let output = output(&command, &packets, passed);
+    Ok(Dumped { packets, output })
+}
+
+/// The one device that a command line listens on, if it makes it promiscuous.
+pub(crate) fn promiscuous(ns: &Netns, argv: &[String]) -> Option<DevId> {
+    let command = parse_command(argv).ok()?;
+    if command.not_promiscuous {
+        return None;
+    }
+    device(ns, &command).ok()?
+}
+
+/// The device that is listened on; `None` are all.
+fn device(ns: &Netns, command: &Command) -> Result<Option<DevId>, CommandOutput> {
+    match command.device.as_deref() {
+        Some("any") => Ok(None),
+        Some(name) => match ns.device_by_name(name) {
+            Some(dev) => Ok(Some(dev)),
+            None => {
+                let text = format!("tcpdump: {name}: No such device exists\n(No such device exists)");
+                Err(CommandOutput::failed(1, text))
+            }
+        },
+        // The first that is up and no loopback.
+        None => Ok(ns.device_by_name("eth0").or(Some(DevId(1)))),
+    }
+}
+
+fn output(command: &Command, packets: &[(EventId, Vec<String>)], passed: u64) -> CommandOutput {
+    let device = command.device.as_deref().unwrap_or("eth0");
+    let link = match command.look.link {
+        Link::Ethernet => "EN10MB (Ethernet)",
+        Link::Cooked => "LINUX_SLL (Linux cooked v1)",
+        Link::Cooked2 => "LINUX_SLL2 (Linux cooked v2)",
+    };
+    let mut stderr = Vec::new();
+    if command.look.link != Link::Ethernet {
+        let name = link.split(' ').next().unwrap_or(link);
+        stderr.push(format!("tcpdump: data link type {name}"));
+    }
+    let listening = format!("listening on {device}, link-type {link}, snapshot length 262144 bytes");
+    if command.look.verbose == 0 {
+        stderr.push("tcpdump: verbose output suppressed, use -v[v]... for full protocol decode".to_owned());
+        stderr.push(listening);
+    } else {
+        stderr.push(format!("tcpdump: {listening}"));
+    }
+    let packets_word = |n: u64| if n == 1 { "packet" } else { "packets" };
+    let shown = packets.len() as u64;
+    stderr.push(format!("{shown} {} captured", packets_word(shown)));
+    stderr.push(format!("{passed} {} received by filter", packets_word(passed)));
+    stderr.push("0 packets dropped by kernel".to_owned());
+    let mut stdout: Vec<String> = packets.iter().flat_map(|(_, lines)| lines.clone()).collect();
+    // Ctrl-C leaves the cursor behind; with -c it ends by itself.
+    if command.count.is_none_or(|n| n > shown) {
+        stdout.push(String::new());
+    }
+    CommandOutput { status: 0, stdout, stderr }
+}

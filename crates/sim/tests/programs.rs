@@ -1,0 +1,273 @@
+//! Programs against servers: nc, curl, tftp, kubectl port-forward, and commands in the background.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use kernel::SocketId;
+use kernel::event::What;
+use kernel::socket::Received;
+use sim::operator::CommandOutput;
+use sim::programs::http_server::HttpServer;
+use sim::programs::{Daemon, Program, Run, collect, shell, start};
+use sim::{HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, StepOutcome, Stimulus};
+use std::net::Ipv4Addr;
+use userland::ip::parse_ip;
+
+const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+fn host(name: &str, addr: &str, daemons: Vec<Daemon>) -> HostSpec {
+    let line = words(&format!("ip addr add {addr}/24 dev eth0"));
+    HostSpec {
+        name: name.to_owned(),
+        ip: vec![parse_ip(&line).unwrap().command],
+        daemons,
+        ..HostSpec::default()
+    }
+}
+
+/// A client and a server on one wire, and what the client does: commands, `COMMAND &`, `wait`.
+fn scenario(daemons: Vec<Daemon>, lines: &[&str]) -> Scenario {
+    let hosts = vec![host("client", "10.0.0.1", Vec::new()), host("server", "10.0.0.2", daemons)];
+    let end = |host: &str| (host.to_owned(), "eth0".to_owned());
+    let link = LinkSpec::Veth { a: end("client"), b: end("server"), a_mac: None, b_mac: None };
+    let stimulus = |line: &&str| match line.strip_suffix(" &") {
+        Some(line) => Stimulus::Background { start, host: "client".to_owned(), argv: words(line) },
+        None if *line == "wait" => Stimulus::Wait { collect },
+        None => Stimulus::Command { shell, host: "client".to_owned(), argv: words(line), stdin: None },
+    };
+    Scenario {
+        hosts,
+        links: vec![link],
+        stimuli: lines.iter().map(stimulus).collect(),
+        ..Scenario::default()
+    }
+}
+
+fn outputs(scenario: &Scenario) -> Vec<CommandOutput> {
+    let steps = scenario.run().unwrap().steps.into_iter();
+    let outputs = steps.flat_map(|s| match s.outcome {
+        StepOutcome::Command(output) => vec![output],
+        StepOutcome::Ended(all) => all.into_iter().map(|(_, _, output)| output).collect(),
+        StepOutcome::Started => Vec::new(),
+        other => panic!("{other:?}"),
+    });
+    outputs.collect()
+}
+
+fn run(daemons: Vec<Daemon>, line: &str) -> CommandOutput {
+    outputs(&scenario(daemons, &[line])).remove(0)
+}
+
+fn nginx() -> Daemon {
+    Daemon::new(HttpServer::nginx((ANY, 80)).with_bytes("/big", 100_000))
+}
+
+/// A server that does something odd with its first request.
+#[derive(Clone, Debug)]
+struct Odd {
+    says: &'static str,
+    resets: bool,
+    listener: Option<SocketId>,
+    open: Vec<SocketId>,
+}
+
+fn odd(says: &'static str, resets: bool) -> Vec<Daemon> {
+    vec![Daemon::new(Odd { says, resets, listener: None, open: Vec::new() })]
+}
+
+impl Program for Odd {
+    fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
+        let listener = *self.listener.get_or_insert_with(|| {
+            let listener = run.kernel(|ns, _| ns.tcp_listen((ANY, 80))).unwrap().unwrap();
+            run.own(listener);
+            listener
+        });
+        while let Some(Some(socket)) = run.kernel(|ns, _| ns.tcp_accept(listener)) {
+            run.own(socket);
+            self.open.push(socket);
+        }
+        let (says, resets) = (self.says, self.resets);
+        self.open.retain(|socket| {
+            let Some(Received::Data(_)) = run.kernel(|ns, _| ns.tcp_recv(*socket)) else { return true };
+            run.kernel(|ns, kcx| {
+                let _ = ns.tcp_send(*socket, says.as_bytes(), kcx);
+                if resets { ns.tcp_reset(*socket, kcx) } else { ns.tcp_close(*socket, kcx) }
+            });
+            false
+        });
+        None
+    }
+
+    fn copy(&self) -> Box<dyn Program> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
+fn curl_says_how_a_transfer_ends() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234";
+    for (says, resets, status, error) in [
+        ("", false, 52, "curl: (52) Empty reply from server"),
+        ("", true, 56, "curl: (56) Recv failure: Connection reset by peer"),
+        (head, false, 18, "curl: (18) transfer closed with 6 bytes remaining to read"),
+        ("hello\n", false, 1, "curl: (1) Received HTTP/0.9 when not allowed"),
+    ] {
+        let output = run(odd(says, resets), "curl -sS http://10.0.0.2/");
+        assert_eq!((output.status, output.stderr), (status, vec![error.to_owned()]));
+    }
+}
+
+#[test]
+fn curl_gives_up_in_the_middle() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234";
+    let daemons = vec![Daemon::new(HttpServer::nginx((ANY, 80)).with_bytes("/big", 4_000_000))];
+    let mut scenario = scenario(daemons, &["curl -sS -m 2 -o /dev/null http://10.0.0.2/big"]);
+    // What the server sends is lost from the tenth segment on.
+    let rules =
+        "*filter\n:INPUT ACCEPT\n-A INPUT -p tcp --sport 80 -m length --length 1400:65535 -j DROP\nCOMMIT\n";
+    scenario.hosts[0].iptables = Some(rules.to_owned());
+    let output = &outputs(&scenario)[0];
+    assert_eq!(output.status, 28, "{head}");
+    assert_eq!(
+        output.stderr,
+        ["curl: (28) Operation timed out after 2000 milliseconds with 0 bytes received"]
+    );
+}
+
+#[test]
+fn a_large_body_comes_whole() {
+    let output =
+        run(vec![nginx()], "curl -s -o /dev/null -w %{http_code}:%{size_download}\\n http://10.0.0.2/big");
+    assert_eq!(output.stdout, ["200:100000"]);
+}
+
+#[test]
+fn nginx_answers_with_its_head() {
+    let output = run(vec![nginx()], "curl -sI http://10.0.0.2/");
+    let lines: Vec<&str> = output.stdout.iter().map(|l| l.trim_end()).collect();
+    assert_eq!(lines[..2], ["HTTP/1.1 200 OK", "Server: nginx"]);
+    assert_eq!(lines[3..], ["Content-Type: text/html", "Content-Length: 121", "Connection: keep-alive", ""]);
+}
+
+#[test]
+fn nc_tries_ports() {
+    let open = run(vec![nginx()], "nc -v -z 10.0.0.2 80");
+    assert_eq!(
+        (open.status, open.stderr),
+        (0, vec!["Connection to 10.0.0.2 80 port [tcp/http] succeeded!".to_owned()])
+    );
+    let closed = run(Vec::new(), "nc -v -z 10.0.0.2 81");
+    let said = "nc: connect to 10.0.0.2 port 81 (tcp) failed: Connection refused";
+    assert_eq!((closed.status, closed.stderr), (1, vec![said.to_owned()]));
+    let nobody = run(Vec::new(), "nc -v -w 1 10.0.0.99 81");
+    let said = "nc: connect to 10.0.0.99 port 81 (tcp) timed out: Operation now in progress";
+    assert_eq!((nobody.status, nobody.stderr), (1, vec![said.to_owned()]));
+}
+
+#[test]
+fn nc_listens_for_nc() {
+    let lines = ["nc -l -v -p 5000 &", "nc -v -w 1 10.0.0.1 5000", "wait"];
+    let out = outputs(&scenario(Vec::new(), &lines));
+    assert_eq!(out[0].stderr, ["Connection to 10.0.0.1 5000 port [tcp/*] succeeded!"]);
+    assert_eq!(out[1].stderr[0], "Listening on 0.0.0.0 5000");
+    assert!(out[1].stderr[1].starts_with("Connection received on 10.0.0.1 "), "{:?}", out[1]);
+}
+
+fn tftpd(size_ms: u64) -> ServerSpec {
+    let mode = ServerMode::Tftp { data: (ANY, 40_000), retransmit_ms: size_ms };
+    ServerSpec { tcp: false, bind: (ANY, 69), mode, closes: false }
+}
+
+#[test]
+fn tftp_fetches_a_file_and_says_how_fast() {
+    let mut scenario = scenario(Vec::new(), &["tftp -v -m binary 10.0.0.2 -c get f-1200"]);
+    scenario.hosts[1].servers.push(tftpd(1000));
+    let out = &outputs(&scenario)[0];
+    let head = [
+        "mode set to octet",
+        "Connected to 10.0.0.2 (10.0.0.2), port 69",
+        "getting from 10.0.0.2:f-1200 to f-1200 [octet]",
+    ];
+    assert_eq!(out.stdout[..3], head);
+    assert!(out.stdout[3].starts_with("Received 1200 bytes in 0.0 seconds ["), "{:?}", out.stdout);
+}
+
+#[test]
+fn tftp_gives_up_after_twenty_five_seconds() {
+    let out = run(Vec::new(), "time tftp 10.0.0.2 -c get f");
+    assert_eq!((out.status, out.stdout), (69, vec!["Transfer timed out.".to_owned(), String::new()]));
+    assert_eq!(out.stderr[1], "real\t0m25.000s");
+}
+
+#[test]
+fn commands_in_the_background_run_at_once() {
+    let lines = ["ping -c 3 10.0.0.2 &", "ping -c 3 10.0.0.2 &", "time ping -c 3 10.0.0.2", "wait"];
+    let out = outputs(&scenario(Vec::new(), &lines));
+    assert_eq!(out.len(), 3);
+    assert!(out.iter().all(|o| o.status == 0 && o.stdout.len() == 8), "{out:?}");
+    assert!(out[0].stderr[1].starts_with("real\t0m2.0"));
+}
+
+#[test]
+fn port_forward_goes_around_all_rules() {
+    let lines = [
+        "kubectl port-forward pod/server 8080:80 &",
+        "curl -s -o /dev/null -w %{http_code}\\n http://127.0.0.1:8080/",
+        "curl -s -o /dev/null -w %{http_code}\\n http://10.0.0.2/",
+        "wait",
+    ];
+    let mut scenario = scenario(vec![nginx()], &lines);
+    // The pod lets nothing in by its network.
+    let rules = "*filter\n:INPUT ACCEPT\n-A INPUT -i eth0 -j REJECT\nCOMMIT\n";
+    scenario.hosts[1].iptables = Some(rules.to_owned());
+    let out = outputs(&scenario);
+    assert_eq!(out[0].stdout, ["200"]);
+    assert_eq!(out[1].status, 7);
+    assert_eq!(out[2].stdout, ["Forwarding from 127.0.0.1:8080 -> 80", "Handling connection for 8080"]);
+    assert_eq!(out[2].status, 130);
+}
+
+#[test]
+fn port_forward_to_a_port_where_nobody_listens() {
+    let lines = ["kubectl port-forward server 8080:81 &", "curl -sS http://127.0.0.1:8080/", "wait"];
+    let out = outputs(&scenario(vec![nginx()], &lines));
+    assert_eq!(out[0].stderr, ["curl: (52) Empty reply from server"]);
+    assert!(
+        out[1].stderr[0].ends_with("dial tcp4 127.0.0.1:81: connect: connection refused"),
+        "{:?}",
+        out[1].stderr
+    );
+}
+
+#[test]
+fn what_is_not_modelled_is_refused_by_its_name() {
+    for (line, names) in [
+        ("curl -L http://10.0.0.2/", "-L"),
+        ("curl https://10.0.0.2/", "https://"),
+        ("ping -R -c 1 10.0.0.2", "-R"),
+        ("nc -6 10.0.0.2 80", "-6"),
+        ("dig +trace example.com", "+trace"),
+        ("kubectl get pods", "get"),
+        ("kubectl port-forward svc/web 80", "svc"),
+        ("tftp 10.0.0.2 -c put x", "put"),
+        ("tcpdump -w file", "-w"),
+    ] {
+        let out = run(Vec::new(), line);
+        let said = out.stderr.join("\n");
+        assert!(out.status != 0 && said.contains(names) && said.contains("not modelled"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn quiet_runs_end_in_the_same_state() {
+    let lines = ["curl -s http://10.0.0.2/", "ping -c 2 10.0.0.2", "nc -z 10.0.0.2 80"];
+    let scenario = scenario(vec![nginx()], &lines);
+    let (loud, quiet) = (scenario.run().unwrap(), scenario.run_quiet().unwrap());
+    let outcomes = |run: &sim::Run| run.steps.iter().map(|s| s.outcome.clone()).collect::<Vec<_>>();
+    assert_eq!(outcomes(&loud), outcomes(&quiet));
+    assert_eq!(loud.world.now(), quiet.world.now());
+    assert!(loud.world.log().entries().iter().any(|e| matches!(e.what(), Some(What::Tap { .. }))));
+}

@@ -1,0 +1,378 @@
+//! Commands that are about the cluster and not about one box: what they change.
+//!
+//! `kubectl patch|apply|create|delete|scale`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
+//! `calicoctl patch ippool`, and `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel.
+
+use super::{Command, WorldSpec};
+use crate::kube::Mode;
+use cluster::fields::{Fields, text};
+use cluster::yaml::{Entry, Place, Value, Yaml, documents};
+use ipnet::Ipv4Net;
+use kernel::Era;
+
+/// The annotation of an object that is not there until `kubectl apply -f` names this file.
+pub const FILE: &str = "netfilter-lab/file";
+
+/// The programs of such commands.
+const PROGRAMS: [&str; 5] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby"];
+
+/// An object, as kubectl names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its kind in lower-case letters, one of the short names, or the plural.
+    pub kind: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// What a command changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// An object gets other fields.
+    Patch(Named, Yaml),
+    /// The objects of a file are there.
+    Apply(String),
+    /// An object is there no longer.
+    Delete(Named),
+    /// `spec.replicas` of a Deployment.
+    Scale(Named, u32),
+    /// `--proxy-mode`
+    ProxyMode(Mode),
+    /// `--masquerade-all`
+    MasqueradeAll(bool),
+    /// `--cluster-cidr`
+    ClusterCidr(Option<Ipv4Net>),
+    /// The kubelet's `--hairpin-mode`: hairpin mode of the bridge's ports, and a promiscuous bridge.
+    Hairpin(bool, bool),
+    /// Calico's natOutgoing.
+    NatOutgoing(bool),
+    /// Another kernel.
+    Kernel(Era),
+}
+
+impl Effect {
+    /// What a command changes; `None` if it is one of a box.
+    ///
+    /// # Errors
+    /// Says which word is not read, and what was expected.
+    pub fn of(command: &Command) -> Result<Option<Vec<Effect>>, String> {
+        let program = command.program();
+        // A forwarded port is a program of the box on which it is typed.
+        let forwards = command.argv.iter().any(|w| w == "port-forward");
+        if !PROGRAMS.contains(&program) || program == "kubectl" && forwards {
+            return Ok(None);
+        }
+        let mut words = Words { argv: command.argv.get(1..).unwrap_or_default(), at: 0 };
+        let effects = match program {
+            "kubectl" => vec![kubectl(&mut words)?],
+            "kube-proxy" => options(&mut words, kube_proxy)?,
+            "kubelet" => options(&mut words, kubelet)?,
+            "grubby" => options(&mut words, grubby)?,
+            _ => vec![calicoctl(&mut words)?],
+        };
+        match words.next() {
+            Some(word) => Err(format!("{word:?} is not read here")),
+            None => Ok(Some(effects)),
+        }
+    }
+
+    /// Changes the objects. `Err` names an object that is not there.
+    pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), String> {
+        match self {
+            Effect::Patch(named, patch) => merge(find(documents, named)?, patch),
+            Effect::Scale(named, replicas) => {
+                let place = Place::default();
+                let number = Yaml { place, value: Value::Plain(replicas.to_string()), literal: false };
+                let map = |key: &str, value| Yaml {
+                    place,
+                    value: Value::Mapping(vec![Entry { place, key: key.to_owned(), value }]),
+                    literal: false,
+                };
+                merge(find(documents, named)?, &map("spec", map("replicas", number)));
+            }
+            Effect::Delete(named) => {
+                find(documents, named)?;
+                documents.retain(|d| !is(d, named));
+            }
+            Effect::Apply(file) => {
+                let mut found = false;
+                for object in files.iter().filter(|d| file_of(d) == Some(file)) {
+                    found = true;
+                    match documents.iter_mut().find(|d| identity(d) == identity(object)) {
+                        Some(old) => *old = object.clone(),
+                        None => documents.push(object.clone()),
+                    }
+                }
+                if !found {
+                    return Err(format!("no object has the annotation {FILE}: {file}"));
+                }
+            }
+            Effect::MasqueradeAll(on) => {
+                let text = format!(
+                    "{{apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, iptables: \
+                     {{masqueradeAll: {on}}}, nftables: {{masqueradeAll: {on}}}}}"
+                );
+                let patch = documents_of(&text)?;
+                let configuration = |d: &&mut Yaml| identity(d).0 == "KubeProxyConfiguration";
+                match documents.iter_mut().find(configuration) {
+                    Some(old) => patch.iter().for_each(|p| merge(old, p)),
+                    None => documents.extend(patch),
+                }
+            }
+            Effect::ProxyMode(_)
+            | Effect::ClusterCidr(_)
+            | Effect::Hairpin(..)
+            | Effect::NatOutgoing(_)
+            | Effect::Kernel(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Changes how the boxes are made.
+    pub fn change_world(&self, world: &mut WorldSpec) {
+        match self {
+            Effect::ProxyMode(mode) => world.mode = Some(*mode),
+            Effect::ClusterCidr(cidr) => world.cluster_cidr = *cidr,
+            Effect::Hairpin(ports, promisc) => (world.hairpin, world.promisc) = (*ports, *promisc),
+            Effect::NatOutgoing(on) => world.nat_outgoing = *on,
+            Effect::Kernel(era) => world.kernel = *era,
+            Effect::Patch(..)
+            | Effect::Apply(_)
+            | Effect::Delete(_)
+            | Effect::Scale(..)
+            | Effect::MasqueradeAll(_) => {}
+        }
+    }
+}
+
+struct Words<'a> {
+    argv: &'a [String],
+    at: usize,
+}
+
+impl<'a> Words<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let word = self.argv.get(self.at)?;
+        self.at += 1;
+        Some(word)
+    }
+
+    fn need(&mut self, what: &str) -> Result<&'a str, String> {
+        self.next().ok_or_else(|| format!("expected {what}"))
+    }
+}
+
+/// `--name=value` or `--name value` until the words end.
+fn options(
+    words: &mut Words<'_>,
+    read: impl Fn(&str, &str) -> Option<Result<Effect, String>>,
+) -> Result<Vec<Effect>, String> {
+    let mut out = Vec::new();
+    while let Some(word) = words.next() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, value),
+            None if word == "--masquerade-all" => (word, "true"),
+            None => (word, words.need("a value")?),
+        };
+        out.push(read(name, value).unwrap_or_else(|| Err(format!("{name:?} is not modelled")))?);
+    }
+    if out.is_empty() { Err("expected an option".to_owned()) } else { Ok(out) }
+}
+
+fn kube_proxy(name: &str, value: &str) -> Option<Result<Effect, String>> {
+    let wrong = |what: &str| Err(format!("{value:?}: expected {what}"));
+    Some(match name {
+        "--proxy-mode" => match Mode::from_name(value) {
+            Some(mode) => Ok(Effect::ProxyMode(mode)),
+            None => wrong("a mode: iptables, ipvs or nftables"),
+        },
+        "--masquerade-all" => match value {
+            "true" => Ok(Effect::MasqueradeAll(true)),
+            "false" => Ok(Effect::MasqueradeAll(false)),
+            _ => wrong("true or false"),
+        },
+        "--cluster-cidr" if value.is_empty() => Ok(Effect::ClusterCidr(None)),
+        "--cluster-cidr" => match value.parse() {
+            Ok(net) => Ok(Effect::ClusterCidr(Some(net))),
+            Err(_) => wrong("a network, such as 10.244.0.0/16"),
+        },
+        _ => return None,
+    })
+}
+
+fn kubelet(name: &str, value: &str) -> Option<Result<Effect, String>> {
+    (name == "--hairpin-mode").then(|| match value {
+        "none" => Ok(Effect::Hairpin(false, false)),
+        "hairpin-veth" => Ok(Effect::Hairpin(true, false)),
+        "promiscuous-bridge" => Ok(Effect::Hairpin(false, true)),
+        _ => Err(format!("{value:?}: expected none, hairpin-veth or promiscuous-bridge")),
+    })
+}
+
+fn grubby(name: &str, value: &str) -> Option<Result<Effect, String>> {
+    (name == "--set-default").then(|| {
+        let version = value.strip_prefix("/boot/vmlinuz-").unwrap_or(value);
+        Era::from_name(version).map(Effect::Kernel).ok_or_else(|| {
+            let known: Vec<String> = Era::ALL.iter().map(|e| format!("/boot/vmlinuz-{}", e.name())).collect();
+            format!("{value:?}: expected one of {}", known.join(", "))
+        })
+    })
+}
+
+fn calicoctl(words: &mut Words<'_>) -> Result<Effect, String> {
+    for want in ["patch", "ippool"] {
+        if words.need(want)? != want {
+            return Err(format!("only `calicoctl patch ippool NAME -p PATCH` is modelled; expected {want}"));
+        }
+    }
+    words.need("the pool's name")?;
+    if !matches!(words.need("-p")?, "-p" | "--patch") {
+        return Err("expected -p and a patch".to_owned());
+    }
+    let patch = one_document(words.need("a patch")?)?;
+    let spec =
+        Fields::strict(&patch, &["spec"]).and_then(|f| Fields::strict(f.need("spec")?, &["natOutgoing"]));
+    let on = spec.and_then(|f| f.boolean("natOutgoing")).map_err(|e| e.to_string())?;
+    on.map(Effect::NatOutgoing).ok_or_else(|| "expected natOutgoing in the patch's spec".to_owned())
+}
+
+fn kubectl(words: &mut Words<'_>) -> Result<Effect, String> {
+    let (mut namespace, mut plain) = ("default".to_owned(), Vec::new());
+    let (mut patch, mut file, mut replicas) = (None, None, None);
+    while let Some(word) = words.next() {
+        let (name, inline) = match word.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value)),
+            _ => (word, None),
+        };
+        let mut value = |what| inline.map_or_else(|| words.need(what), Ok);
+        match name {
+            "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
+            "-p" | "--patch" => patch = Some(one_document(value("a patch")?)?),
+            "-f" | "--filename" => file = Some(value("a file")?.to_owned()),
+            "--type" => match value("a type of patch")? {
+                "merge" | "strategic" => {}
+                other => return Err(format!("patches of type {other:?} are not modelled")),
+            },
+            "--replicas" => {
+                let n = value("a number")?;
+                replicas = Some(n.parse().map_err(|_| format!("{n:?}: expected a number of replicas"))?);
+            }
+            _ if name.starts_with('-') => return Err(format!("kubectl's option {name:?} is not modelled")),
+            _ => plain.push(word),
+        }
+    }
+    let verb = plain.first().copied().unwrap_or_default();
+    let named = || {
+        let (kind, name) = match plain.get(1..) {
+            Some([one]) => one.split_once('/').ok_or("expected KIND/NAME or KIND NAME")?,
+            Some([kind, name]) => (*kind, *name),
+            _ => return Err("expected KIND NAME".to_owned()),
+        };
+        Ok(Named { kind: kind.to_owned(), namespace: namespace.clone(), name: name.to_owned() })
+    };
+    match (verb, patch, file, replicas) {
+        ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
+        ("apply" | "create", None, Some(file), None) => Ok(Effect::Apply(file)),
+        ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
+        ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
+        _ => Err("expected kubectl patch KIND NAME -p PATCH, apply -f FILE, delete KIND NAME or scale deployment NAME \
+                  --replicas=N"
+            .to_owned()),
+    }
+}
+
+fn documents_of(text: &str) -> Result<Vec<Yaml>, String> {
+    documents(text).map_err(|e| e.to_string())
+}
+
+fn one_document(text: &str) -> Result<Yaml, String> {
+    documents_of(text)?.into_iter().next().ok_or_else(|| "expected a patch in JSON or YAML".to_owned())
+}
+
+fn get<'y>(at: &'y Yaml, key: &str) -> Option<&'y Yaml> {
+    match &at.value {
+        Value::Mapping(entries) => entries.iter().find(|e| e.key == key).map(|e| &e.value),
+        _ => None,
+    }
+}
+
+/// Kind, namespace and name.
+fn identity(document: &Yaml) -> (&str, &str, &str) {
+    let metadata = get(document, "metadata");
+    let of = |key| metadata.and_then(|m| get(m, key)).and_then(|v| text(v).ok());
+    (
+        get(document, "kind").map_or("", Yaml::token),
+        of("namespace").unwrap_or("default"),
+        of("name").unwrap_or_default(),
+    )
+}
+
+/// The file that an object waits in.
+pub fn file_of(document: &Yaml) -> Option<&str> {
+    let annotations = get(get(document, "metadata")?, "annotations")?;
+    get(annotations, FILE).map(Yaml::token)
+}
+
+fn is(document: &Yaml, named: &Named) -> bool {
+    let (kind, namespace, name) = identity(document);
+    let lower = kind.to_lowercase();
+    let asked = named.kind.to_lowercase();
+    let short = match asked.as_str() {
+        "svc" => "service",
+        "po" => "pod",
+        "no" => "node",
+        "deploy" => "deployment",
+        "ep" => "endpoints",
+        "cm" => "configmap",
+        other => other,
+    };
+    let plural = short == "endpoints" || short.strip_suffix('s').is_some_and(|s| s == lower);
+    (lower == short || plural && lower == short.trim_end_matches('s') || lower == asked)
+        && name == named.name
+        && (namespace == named.namespace || lower == "node")
+}
+
+fn find<'y>(documents: &'y mut [Yaml], named: &Named) -> Result<&'y mut Yaml, String> {
+    documents.iter_mut().find(|d| is(d, named)).ok_or_else(|| {
+        let Named { kind, namespace, name } = named;
+        format!("there is no {kind} {name:?} in namespace {namespace}")
+    })
+}
+
+/// A merge patch (RFC 7386); of `ports` those with the same `port` are one, as a strategic merge has it.
+fn merge(into: &mut Yaml, patch: &Yaml) {
+    let Value::Mapping(changes) = &patch.value else {
+        *into = patch.clone();
+        return;
+    };
+    if !matches!(into.value, Value::Mapping(_)) {
+        into.value = Value::Mapping(Vec::new());
+    }
+    let Value::Mapping(entries) = &mut into.value else { return };
+    for change in changes {
+        let at = entries.iter().position(|e| e.key == change.key);
+        match (at.and_then(|i| entries.get_mut(i)), change.value.is_null()) {
+            (Some(_), true) => entries.retain(|e| e.key != change.key),
+            (None, true) => {}
+            (Some(old), false) if change.key == "ports" => merge_ports(&mut old.value, &change.value),
+            (Some(old), false) => merge(&mut old.value, &change.value),
+            (None, false) => entries.push(change.clone()),
+        }
+    }
+}
+
+fn merge_ports(into: &mut Yaml, patch: &Yaml) {
+    let (Value::Sequence(old), Value::Sequence(new)) = (&mut into.value, &patch.value) else {
+        *into = patch.clone();
+        return;
+    };
+    let key = |v: &Yaml| get(v, "port").map(|p| p.token().to_owned());
+    for port in new {
+        match old.iter_mut().find(|o| key(o).is_some() && key(o) == key(port)) {
+            Some(same) => merge(same, port),
+            None => old.push(port.clone()),
+        }
+    }
+}

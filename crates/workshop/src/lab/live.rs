@@ -1,0 +1,239 @@
+//! The cluster while a lab runs: kubectl changes objects, and kube-proxy on each node follows.
+
+use super::effect::Effect;
+use super::world::{WorldSpec, objects};
+use crate::kube::Kube;
+use cluster::kube_proxy::{Change, Cleanup, ConntrackEntry, IpvsText, KubeProxy, SyncText};
+use cluster::object::{Object, Objects, Protocol};
+use cluster::yaml::Yaml;
+use kernel::netfilter::conntrack::Row;
+use sim::operator::CommandOutput;
+use sim::{Shell, World};
+use std::net::IpAddr;
+
+/// The API server's objects, and the kube-proxies.
+pub(super) struct Live {
+    spec: WorldSpec,
+    documents: Vec<Yaml>,
+    files: Vec<Yaml>,
+    kube: Kube,
+    proxies: Vec<Proxy>,
+    shell: Shell,
+}
+
+struct Proxy {
+    node: String,
+    runs: bool,
+    proxy: KubeProxy,
+}
+
+impl Live {
+    /// A cluster whose boxes have just been made.
+    pub fn new(
+        spec: WorldSpec,
+        documents: Vec<Yaml>,
+        files: Vec<Yaml>,
+        kube: Kube,
+        shell: Shell,
+    ) -> Result<Live, String> {
+        let mut proxies = Vec::new();
+        for node in kube.objects.nodes.values() {
+            let Some((mode, config)) = kube.proxy_config(node)? else { continue };
+            let cidrs = kube.objects.service_cidrs.values().flat_map(|c| c.cidrs.iter().copied()).collect();
+            let mut proxy = KubeProxy::new(config, cidrs, mode.into()).map_err(|e| e.to_string())?;
+            changes(&Objects::default(), &kube.objects).into_iter().for_each(|c| proxy.apply(c));
+            // The boxes have the text of this one.
+            proxy.sync();
+            proxies.push(Proxy { node: node.metadata.name.clone(), runs: true, proxy });
+        }
+        Ok(Live { spec, documents, files, kube, proxies, shell })
+    }
+
+    /// A command about the cluster.
+    pub fn effects(&mut self, world: &mut World, effects: &[Effect]) -> CommandOutput {
+        match self.change(world, effects) {
+            Ok(lines) => CommandOutput { status: 0, stdout: lines, stderr: Vec::new() },
+            Err(e) => failed(format!("error: {e}")),
+        }
+    }
+
+    fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<Vec<String>, String> {
+        let mut documents = self.documents.clone();
+        let mut lines = Vec::new();
+        for effect in effects {
+            effect.change_objects(&mut documents, &self.files)?;
+            lines.push(match effect {
+                Effect::Patch(o, _) => format!("{}/{} patched", o.kind, o.name),
+                Effect::Delete(o) => format!("{} \"{}\" deleted", o.kind, o.name),
+                Effect::Scale(o, _) => format!("{}/{} scaled", o.kind, o.name),
+                Effect::Apply(file) => format!("{file} applied"),
+                _ => return Err("this can be done only before the lab begins: as a switch".to_owned()),
+            });
+        }
+        let after = objects(&documents).map_err(|e| e.to_string())?;
+        let before = &self.kube.objects;
+        if let Some((_, pod)) = after.pods.iter().find(|(key, _)| !before.pods.contains_key(*key)) {
+            let name = &pod.metadata.name;
+            return Err(format!("pod {name}: pods that begin while a lab runs are not modelled"));
+        }
+        let gone = before.pods.iter().filter(|(key, _)| !after.pods.contains_key(*key));
+        // The network plugin's DEL takes the veth away; here it is down, which to packets is the same.
+        for (_, pod) in gone.filter(|(_, p)| !p.host_network) {
+            let dev = self.kube.port_of(&pod.metadata.name);
+            run(self.shell, world, &pod.node_name, &["ip", "link", "set", "dev", &dev, "down"], None)?;
+        }
+        let changes = changes(before, &after);
+        for proxy in &mut self.proxies {
+            changes.iter().for_each(|c| proxy.proxy.apply(c.clone()));
+        }
+        (self.documents, self.kube.objects) = (documents, after);
+        for proxy in self.proxies.iter_mut().filter(|p| p.runs) {
+            sync(self.shell, world, proxy)?;
+        }
+        Ok(lines)
+    }
+
+    /// `systemctl stop|start|restart kube-proxy` on a node.
+    pub fn systemctl(&mut self, world: &mut World, node: &str, argv: &[String]) -> CommandOutput {
+        let (verb, unit) = match argv {
+            [_, verb, unit] => (verb.as_str(), unit.trim_end_matches(".service")),
+            _ => return failed("expected systemctl stop|start|restart kube-proxy".to_owned()),
+        };
+        let Some(proxy) = self.proxies.iter_mut().find(|p| p.node == node && unit == "kube-proxy") else {
+            return failed(format!("Failed to {verb} {unit}.service: Unit {unit}.service not found."));
+        };
+        let runs = match verb {
+            "stop" => false,
+            "start" | "restart" => true,
+            _ => return failed(format!("systemctl {verb} is not modelled; expected stop, start or restart")),
+        };
+        let begins = runs && (!proxy.runs || verb == "restart");
+        proxy.runs = runs;
+        if begins {
+            // A fresh kube-proxy writes everything.
+            proxy.proxy.resync();
+            if let Err(e) = sync(self.shell, world, proxy) {
+                return failed(e);
+            }
+        }
+        CommandOutput::default()
+    }
+
+    /// What the objects say now, and how the boxes were made.
+    pub fn spec(&self) -> &WorldSpec {
+        &self.spec
+    }
+}
+
+fn failed(message: String) -> CommandOutput {
+    CommandOutput { status: 1, stdout: Vec::new(), stderr: vec![message] }
+}
+
+/// What kube-proxy is told when one state of the objects follows the other.
+fn changes(before: &Objects, after: &Objects) -> Vec<Change> {
+    let mut out = Vec::new();
+    let apply = |object| Change::Apply(Box::new(object));
+    for (key, node) in &after.nodes {
+        if before.nodes.get(key) != Some(node) {
+            out.push(apply(Object::Node(node.clone())));
+        }
+    }
+    for (key, service) in &after.services {
+        if before.services.get(key) != Some(service) {
+            out.push(apply(Object::Service(service.clone())));
+        }
+    }
+    for (key, slice) in &after.endpoint_slices {
+        if before.endpoint_slices.get(key) != Some(slice) {
+            out.push(apply(Object::EndpointSlice(slice.clone())));
+        }
+    }
+    for (key, endpoints) in &after.endpoints {
+        if before.endpoints.get(key) != Some(endpoints) {
+            out.push(apply(Object::Endpoints(endpoints.clone())));
+        }
+    }
+    let gone = before.services.iter().filter(|(key, _)| !after.services.contains_key(*key));
+    out.extend(gone.map(|(key, _)| Change::DeleteService(key.clone())));
+    let gone = before.endpoint_slices.iter().filter(|(key, _)| !after.endpoint_slices.contains_key(*key));
+    out.extend(gone.map(|(key, _)| Change::DeleteEndpointSlice(key.clone())));
+    let gone = before.endpoints.iter().filter(|(key, _)| !after.endpoints.contains_key(*key));
+    out.extend(gone.map(|(key, _)| Change::DeleteEndpoints(key.clone())));
+    out
+}
+
+/// A command on a node; `Err` is what it says when it fails.
+fn run(
+    shell: Shell,
+    world: &mut World,
+    node: &str,
+    argv: &[&str],
+    stdin: Option<&str>,
+) -> Result<(), String> {
+    let Some(host) = world.host_by_name(node) else { return Err(format!("there is no node {node}")) };
+    let argv: Vec<String> = argv.iter().map(|w| (*w).to_owned()).collect();
+    let output = shell(world, host, &argv, stdin)?;
+    if output.status == 0 { Ok(()) } else { Err(format!("{}: {}", argv.join(" "), output.stderr.join("\n"))) }
+}
+
+/// One sync of a kube-proxy: what it hands to the tools of its node.
+fn sync(shell: Shell, world: &mut World, proxy: &mut Proxy) -> Result<(), String> {
+    let node = proxy.node.clone();
+    for synced in proxy.proxy.sync() {
+        if synced.family != cluster::kube_proxy::Family::V4 {
+            continue;
+        }
+        let restore = ["iptables-restore", "--noflush", "--counters"];
+        match &synced.text {
+            SyncText::Iptables(text) => run(shell, world, &node, &restore, Some(text))?,
+            SyncText::Nftables(text) => run(shell, world, &node, &["nft", "-f", "-"], Some(text))?,
+            SyncText::Ipvs(IpvsText { iptables, ipset, virtual_servers, dummy_addresses }) => {
+                for line in dummy_addresses.lines() {
+                    let (verb, address) = line.split_once(' ').unwrap_or(("add", line));
+                    run(shell, world, &node, &["ip", "addr", verb, address, "dev", "kube-ipvs0"], None)?;
+                }
+                for line in virtual_servers.lines() {
+                    let argv: Vec<&str> = ["ipvsadm"].into_iter().chain(line.split_whitespace()).collect();
+                    run(shell, world, &node, &argv, None)?;
+                }
+                if !ipset.is_empty() {
+                    run(shell, world, &node, &["ipset", "restore", "-!"], Some(ipset))?;
+                }
+                run(shell, world, &node, &restore, Some(iptables))?;
+            }
+        }
+        forget(shell, world, &node, &synced.conntrack)?;
+    }
+    Ok(())
+}
+
+/// The connections that a sync makes the kernel forget.
+fn forget(shell: Shell, world: &mut World, node: &str, cleanup: &Cleanup) -> Result<(), String> {
+    let now = world.now();
+    let host = world.host_by_name(node).and_then(|id| world.host(id));
+    let rows = host.map(|ns| ns.ct.rows(now)).unwrap_or_default();
+    let gone = rows.iter().filter_map(|row| entry(row).filter(|e| cleanup.deletes(e)).map(|_| row));
+    let commands: Vec<Vec<String>> = gone.filter_map(delete).collect();
+    for argv in commands {
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        run(shell, world, node, &argv, None)?;
+    }
+    Ok(())
+}
+
+fn entry(row: &Row) -> Option<ConntrackEntry> {
+    (row.orig.proto() == packet::Protocol::UDP).then(|| ConntrackEntry {
+        protocol: Some(Protocol::Udp),
+        original_dst: (row.orig.dst(), row.orig.dport()),
+        reply_src: (row.reply.src(), row.reply.sport()),
+    })
+}
+
+/// `conntrack -D` of one entry.
+fn delete(row: &Row) -> Option<Vec<String>> {
+    let (sport, dport) = (row.orig.sport(), row.orig.dport());
+    let (IpAddr::V4(src), IpAddr::V4(dst)) = (row.orig.src(), row.orig.dst()) else { return None };
+    let line =
+        format!("conntrack -D -p udp --orig-src {src} --orig-dst {dst} --sport {sport} --dport {dport}");
+    Some(line.split(' ').map(str::to_owned).collect())
+}

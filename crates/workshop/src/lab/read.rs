@@ -1,0 +1,543 @@
+//! A lab from its text: a document of kind Lab, then the Kubernetes objects of its cluster.
+
+use super::effect::{Effect, file_of};
+use super::world::{WorldSpec, objects};
+use super::{
+    Act, App, Beat, Claim, Command, File, Goal, Lab, Listens, Moment, Position, Step, Switch, When, split,
+};
+use crate::fact::{Fact, Names};
+use crate::kube::{LAN, Mode, Outside, profile};
+use cluster::Read;
+use cluster::fields::{Fields, each, network, number, text};
+use cluster::kube_proxy::Version;
+use cluster::yaml::{Value, Yaml, documents};
+use ipnet::{IpNet, Ipv4Net};
+use kernel::Era;
+use kernel::netfilter::{Hold, PacketFilter, Stop};
+use packet::Protocol;
+use sim::operator::PROGRAMS;
+use sim::programs::dns_server::Table;
+use sim::{ServerMode, ServerSpec};
+use std::net::{IpAddr, Ipv4Addr};
+
+const API_VERSION: &str = "netfilter-lab/v1";
+
+/// The fields of a Lab.
+const FIELDS: [&str; 16] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "title",
+    "summary",
+    "focus",
+    "world",
+    "setup",
+    "files",
+    "apps",
+    "steps",
+    "switches",
+    "prose",
+    "claims",
+    "goals",
+    "moments",
+];
+
+/// The boxes that a lab's text may name.
+struct Boxes {
+    /// All of them.
+    all: Vec<String>,
+    /// The nodes among them.
+    nodes: Vec<String>,
+}
+
+/// Reads a lab.
+///
+/// # Errors
+/// Names line, column and token of the first thing that cannot be used, and what was expected.
+pub fn read_lab(source: &str) -> Read<Lab> {
+    let mut all = documents(source)?;
+    let Some(at) = all.iter().position(is_lab) else {
+        let place = cluster::yaml::Place { line: 1, column: 1 };
+        return Err(
+            place.blame("", format!("expected a document with apiVersion: {API_VERSION} and kind: Lab"))
+        );
+    };
+    let lab = all.remove(at);
+    if let Some(second) = all.iter().find(|d| is_lab(d)) {
+        return Err(second.place.blame("", "there is a Lab already; expected one"));
+    }
+    let at = &lab;
+    let fields = Fields::strict(at, &FIELDS)?;
+    match fields.need("apiVersion")? {
+        v if text(v)? == API_VERSION => {}
+        v => return Err(v.blame(format!("expected {API_VERSION}"))),
+    }
+    let metadata = Fields::strict(fields.need("metadata")?, &["name"])?;
+    let world = world(&fields)?;
+    let boxes = boxes(at, &world, &all)?;
+    let switches = switches(&fields, &boxes)?;
+    let steps = steps(&fields, &boxes, &switches)?;
+    let ids: Vec<String> = steps.iter().filter(|s| !s.id.is_empty()).map(|s| s.id.clone()).collect();
+    let names = Names { hosts: &boxes.all, steps: &ids };
+    let fact = |f: &Fields<'_>| Fact::read(f.need("that")?, &names);
+    let lab = Lab {
+        name: need_text(&metadata, "name")?,
+        title: need_text(&fields, "title")?,
+        summary: one_line(&need_text(&fields, "summary")?),
+        focus: one_box(fields.need("focus")?, &boxes)?,
+        setup: commands(fields.get("setup"), &boxes, &switches, &[])?,
+        files: each(fields.list("files")?, |v| file(v, &boxes, &switches))?,
+        apps: each(fields.list("apps")?, |v| app(v, &boxes, &switches))?,
+        beats: each(fields.list("prose")?, |v| {
+            let f = Fields::strict(v, &["when", "text"])?;
+            Ok(Beat { when: when(&f, &switches)?, text: one_line(&need_text(&f, "text")?) })
+        })?,
+        claims: each(fields.list("claims")?, |v| {
+            let f = Fields::strict(v, &["when", "text", "that"])?;
+            Ok(Claim { text: one_line(&need_text(&f, "text")?), when: when(&f, &switches)?, that: fact(&f)? })
+        })?,
+        goals: each(fields.list("goals")?, |v| {
+            let f = Fields::strict(v, &["text", "that"])?;
+            Ok(Goal { text: one_line(&need_text(&f, "text")?), that: fact(&f)? })
+        })?,
+        moments: moments(&fields, &names)?,
+        objects: all,
+        world,
+        switches,
+        steps,
+    };
+    check_effects(&lab)?;
+    Ok(lab)
+}
+
+fn is_lab(document: &Yaml) -> bool {
+    let word = |key| Fields::any(document).ok().and_then(|f| f.get(key)).map(Yaml::token);
+    word("kind") == Some("Lab") && word("apiVersion").is_some_and(|v| v.starts_with("netfilter-lab/"))
+}
+
+/// Text in one line: folded and plain text of YAML may end in a line feed.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Text that may look like a number: versions do.
+fn word(v: &Yaml) -> Read<String> {
+    match &v.value {
+        Value::Plain(t) | Value::Text(t) => Ok(t.clone()),
+        _ => Err(v.blame("expected text")),
+    }
+}
+
+fn need_text(fields: &Fields<'_>, key: &str) -> Read<String> {
+    Ok(text(fields.need(key)?)?.to_owned())
+}
+
+fn ipv4(v: &Yaml) -> Read<Ipv4Addr> {
+    text(v)?.parse().map_err(|_| v.blame("expected an IPv4 address"))
+}
+
+fn ipv4_net(v: &Yaml) -> Read<Ipv4Net> {
+    match network(v)? {
+        IpNet::V4(net) => Ok(net),
+        IpNet::V6(_) => Err(v.blame("expected an IPv4 network")),
+    }
+}
+
+/// Milliseconds: `5s`, `150ms`.
+fn duration(v: &Yaml) -> Read<u64> {
+    let given = word(v)?;
+    let (digits, scale) = match given.strip_suffix("ms") {
+        Some(digits) => (digits, 1),
+        None => (given.strip_suffix('s').unwrap_or("?"), 1000),
+    };
+    let n: Option<u64> = digits.parse().ok();
+    n.filter(|n| *n <= 86_400_000)
+        .map(|n| n * scale)
+        .ok_or_else(|| v.blame("expected a time, such as 5s or 40ms"))
+}
+
+fn world(lab: &Fields<'_>) -> Read<WorldSpec> {
+    const KNOWN: [&str; 11] = [
+        "kernel",
+        "kubeProxy",
+        "kubeVersion",
+        "cni",
+        "clusterCIDR",
+        "natOutgoing",
+        "hairpinMode",
+        "gateway",
+        "uplink",
+        "machines",
+        "settle",
+    ];
+    let default = WorldSpec::default();
+    let Some(at) = lab.get("world") else { return Ok(default) };
+    let f = Fields::strict(at, &KNOWN)?;
+    let kernel = f.get("kernel").map(|v| {
+        let known: Vec<&str> = Era::ALL.iter().map(|e| e.name()).collect();
+        Era::from_name(&word(v)?).ok_or_else(|| v.blame(format!("expected one of {}", known.join(", "))))
+    });
+    let mode = f.get("kubeProxy").map(|v| match word(v)?.as_str() {
+        "none" => Ok(None),
+        name => Mode::from_name(name)
+            .map(Some)
+            .ok_or_else(|| v.blame("expected iptables, ipvs, nftables or none")),
+    });
+    let version =
+        f.get("kubeVersion").map(|v| word(v)?.parse::<Version>().map_err(|e| v.blame(e.to_string())));
+    let cni = f.get("cni").map(|v| profile(text(v)?).map_err(|e| v.blame(e)));
+    let hairpin = f.word(
+        "hairpinMode",
+        &[("none", (false, false)), ("hairpin-veth", (true, false)), ("promiscuous-bridge", (false, true))],
+    )?;
+    let (hairpin, promisc) = hairpin.unwrap_or_default();
+    Ok(WorldSpec {
+        kernel: kernel.transpose()?.unwrap_or(default.kernel),
+        mode: mode.transpose()?.unwrap_or(default.mode),
+        version: version.transpose()?.unwrap_or(default.version),
+        cni: cni.transpose()?.unwrap_or(default.cni),
+        cluster_cidr: f.get("clusterCIDR").map(ipv4_net).transpose()?,
+        nat_outgoing: f.boolean("natOutgoing")?.unwrap_or(default.nat_outgoing),
+        hairpin,
+        promisc,
+        gateway: f.get("gateway").map(ipv4).transpose()?.unwrap_or(default.gateway),
+        uplink: f.text("uplink")?.map_or(default.uplink, str::to_owned),
+        machines: each(f.list("machines")?, machine)?,
+        settle_ms: f.get("settle").map(duration).transpose()?.unwrap_or(default.settle_ms),
+    })
+}
+
+fn machine(v: &Yaml) -> Read<Outside> {
+    let f = Fields::strict(v, &["name", "address", "knowsPods"])?;
+    let at = f.need("address")?;
+    Ok(Outside {
+        name: need_text(&f, "name")?,
+        addr: text(at)?
+            .parse()
+            .map_err(|_| at.blame("expected an address with its prefix, such as 10.0.0.9/24"))?,
+        knows_pods: f.boolean("knowsPods")?.unwrap_or(false),
+    })
+}
+
+/// The boxes of the world, whatever the switches do: pods that a switch adds are among them.
+fn boxes(at: &Yaml, world: &WorldSpec, documents: &[Yaml]) -> Read<Boxes> {
+    let objects = objects(documents)?;
+    if objects.nodes.is_empty() {
+        return Err(at.place.blame("", "there is no Node among the objects"));
+    }
+    let nodes: Vec<String> = objects.nodes.keys().cloned().collect();
+    let pods = objects.pods.values().filter(|p| !p.host_network).map(|p| p.metadata.name.clone());
+    let machines = world.machines.iter().map(|m| m.name.clone());
+    let all = nodes.iter().cloned().chain(pods).chain(machines).chain([LAN.to_owned()]).collect();
+    Ok(Boxes { all, nodes })
+}
+
+fn one_box(v: &Yaml, boxes: &Boxes) -> Read<String> {
+    let name = text(v)?;
+    if boxes.all.iter().any(|b| b == name) {
+        return Ok(name.to_owned());
+    }
+    Err(v.blame(format!("there is no such box; expected one of {}", boxes.all.join(", "))))
+}
+
+/// A box, a list of them, or `nodes`.
+fn some_boxes(v: &Yaml, boxes: &Boxes) -> Read<Vec<String>> {
+    match &v.value {
+        Value::Sequence(items) => each(items, |item| one_box(item, boxes)),
+        Value::Plain(word) if word == "nodes" => Ok(boxes.nodes.clone()),
+        _ => Ok(vec![one_box(v, boxes)?]),
+    }
+}
+
+fn when(fields: &Fields<'_>, switches: &[Switch]) -> Read<When> {
+    let Some(at) = fields.get("when") else { return Ok(When::default()) };
+    let Value::Mapping(entries) = &at.value else {
+        return Err(at.blame("expected switches and their values (switch: value)"));
+    };
+    let mut out = Vec::new();
+    for e in entries {
+        let Some(switch) = switches.iter().find(|s| s.name == e.key) else {
+            let known: Vec<&str> = switches.iter().map(|s| s.name.as_str()).collect();
+            return Err(e
+                .place
+                .blame(&e.key, format!("no such switch; expected one of {}", known.join(", "))));
+        };
+        let one = |v: &Yaml| {
+            let value = word(v)?;
+            if switch.position(&value).is_some() {
+                return Ok(value);
+            }
+            let known: Vec<&str> = switch.values().collect();
+            Err(v.blame(format!("no such value of {}; expected one of {}", switch.name, known.join(", "))))
+        };
+        let values = match &e.value.value {
+            Value::Sequence(items) => each(items, one)?,
+            _ => vec![one(&e.value)?],
+        };
+        out.push((e.key.clone(), values));
+    }
+    Ok(When(out))
+}
+
+/// A command line, a mapping with `run`, or a list of these.
+fn commands(
+    at: Option<&Yaml>,
+    boxes: &Boxes,
+    switches: &[Switch],
+    default_on: &[String],
+) -> Read<Vec<Command>> {
+    match at {
+        None => Ok(Vec::new()),
+        Some(Yaml { value: Value::Sequence(items), .. }) => {
+            each(items, |item| command(item, boxes, switches, default_on))
+        }
+        Some(one) => Ok(vec![command(one, boxes, switches, default_on)?]),
+    }
+}
+
+fn command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) -> Read<Command> {
+    if !matches!(v.value, Value::Mapping(_)) {
+        return line(v, None, When::default(), default_on.to_vec());
+    }
+    let f = Fields::strict(v, &["run", "on", "stdin", "when"])?;
+    let on = match f.get("on") {
+        Some(on) => some_boxes(on, boxes)?,
+        None => default_on.to_vec(),
+    };
+    line(f.need("run")?, f.text("stdin")?, when(&f, switches)?, on)
+}
+
+fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>) -> Read<Command> {
+    let run = text(v)?.trim_end().to_owned();
+    let argv = split(&run).map_err(|e| v.blame(e))?;
+    let mut command =
+        Command { on, run, argv, stdin: stdin.map(str::to_owned), when, background: false, place: v.place };
+    match Effect::of(&command).map_err(|e| v.blame(e))? {
+        Some(_) => command.on.clear(),
+        None if command.on.is_empty() => return Err(v.blame("expected on: the box where it is run")),
+        None if !can_run(command.program()) => {
+            let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
+            let known: Vec<&str> =
+                clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
+            let known = known.join(", ");
+            return Err(v.blame(format!("{} is not modelled; these are: {known}", command.program())));
+        }
+        None => {}
+    }
+    Ok(command)
+}
+
+/// Whether there is such a program.
+fn can_run(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    PROGRAMS.contains(&name)
+        || sim::programs::PROGRAMS.iter().any(|(n, _)| *n == name)
+        || ["systemctl", "tcpdump", "time"].contains(&name)
+}
+
+fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
+    let mut out: Vec<Switch> = Vec::new();
+    for v in lab.list("switches")? {
+        let f = Fields::strict(v, &["name", "title", "on", "default", "values"])?;
+        let hosts = f.get("on").map(|on| some_boxes(on, boxes)).transpose()?.unwrap_or_default();
+        let values = f.need("values")?;
+        let Value::Mapping(entries) = &values.value else {
+            return Err(values.blame("expected values and their commands (value: command)"));
+        };
+        // The first value is the default, unless one is named.
+        let mut positions = Vec::new();
+        for e in entries {
+            // A command may depend on switches that stand before this one.
+            let commands = commands(Some(&e.value), boxes, &out, &hosts)?;
+            positions.push(Position { value: e.key.clone(), commands });
+        }
+        let Some(first) = positions.first() else { return Err(values.blame("expected two values or more")) };
+        let default = match f.get("default") {
+            None => first.value.clone(),
+            Some(d) => word(d)?,
+        };
+        if !positions.iter().any(|p| p.value == default) {
+            return Err(f.need("default")?.blame("this is not one of the values"));
+        }
+        let once = positions.iter().flat_map(|p| &p.commands).all(|c| c.on.is_empty());
+        out.push(Switch {
+            name: need_text(&f, "name")?,
+            title: one_line(&need_text(&f, "title")?),
+            hosts: if once { Vec::new() } else { hosts },
+            positions,
+            default,
+        });
+    }
+    Ok(out)
+}
+
+fn file(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<File> {
+    let f = Fields::strict(v, &["on", "when", "path", "text"])?;
+    Ok(File {
+        on: some_boxes(f.need("on")?, boxes)?,
+        when: when(&f, switches)?,
+        path: need_text(&f, "path")?,
+        text: need_text(&f, "text")?,
+    })
+}
+
+const STEP: [&str; 10] =
+    ["id", "title", "on", "run", "stdin", "when", "wait", "background", "hold", "release"];
+
+fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>> {
+    let mut out: Vec<Step> = Vec::new();
+    for v in lab.list("steps")? {
+        let f = Fields::strict(v, &STEP)?;
+        let when = when(&f, switches)?;
+        let id = f.get("id").map(word).transpose()?.unwrap_or_default();
+        if !id.is_empty() && out.iter().any(|s| s.id == id) {
+            return Err(f.need("id")?.blame("this id is given already"));
+        }
+        let on = f.get("on").map(|on| one_box(on, boxes)).transpose()?;
+        let host = || on.clone().ok_or_else(|| v.blame("expected on: the box"));
+        let (act, words) = match (f.get("run"), f.get("wait"), f.get("hold"), f.get("release")) {
+            (Some(run), None, None, None) => {
+                let on = on.clone().into_iter().collect();
+                let mut command = line(run, f.text("stdin")?, When::default(), on)?;
+                command.background = f.boolean("background")?.unwrap_or(false);
+                let words = match command.on.first() {
+                    Some(host) => format!("{host}: {}", command.run),
+                    None => command.run.clone(),
+                };
+                (Act::Run(command), words)
+            }
+            (None, Some(wait), None, None) if word(wait)? == "background" => {
+                (Act::Join, "the programs in the background end".to_owned())
+            }
+            (None, Some(wait), None, None) => (Act::Wait(duration(wait)?), format!("{} pass", word(wait)?)),
+            (None, None, Some(at), None) => {
+                let (hold, order) = hold(at)?;
+                (Act::Hold(host()?, hold, order), "packets stop on their way".to_owned())
+            }
+            (None, None, None, Some(at)) => {
+                let cpu = match word(at)?.as_str() {
+                    "all" => None,
+                    _ => Some(usize::try_from(number(at, 0, 63)?).unwrap_or_default()),
+                };
+                (Act::Release(host()?, cpu), format!("the packet on CPU {} goes on", word(at)?))
+            }
+            _ => return Err(v.blame("expected one of run (a command), wait (a time), hold and release")),
+        };
+        let title = f.text("title")?.map_or(words, one_line);
+        out.push(Step { id, title, when, act });
+    }
+    Ok(out)
+}
+
+/// Which packets stop, and where.
+fn hold(at: &Yaml) -> Read<(Hold, Option<Vec<usize>>)> {
+    const KNOWN: [&str; 8] = ["protocol", "src", "dst", "sport", "dport", "count", "stops", "order"];
+    let f = Fields::strict(at, &KNOWN)?;
+    let proto =
+        f.word("protocol", &[("tcp", Protocol::TCP), ("udp", Protocol::UDP), ("icmp", Protocol::ICMP)])?;
+    let ip = |key| f.get(key).map(ipv4).transpose().map(|a| a.map(IpAddr::V4));
+    let packets = PacketFilter {
+        proto,
+        src: ip("src")?,
+        dst: ip("dst")?,
+        sport: f.port("sport", 1)?,
+        dport: f.port("dport", 1)?,
+    };
+    let stops = each(f.list("stops")?, |v| {
+        let known: Vec<&str> = Stop::ALL.iter().map(|s| s.name()).collect();
+        Stop::from_name(text(v)?).ok_or_else(|| v.blame(format!("expected one of {}", known.join(", "))))
+    })?;
+    let stops = if stops.is_empty() { Stop::CONNTRACK.to_vec() } else { stops };
+    let count = f.number("count", 1, 63)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(2);
+    let order = match f.get("order") {
+        None => None,
+        Some(_) => {
+            Some(each(f.list("order")?, |v| Ok(usize::try_from(number(v, 0, 63)?).unwrap_or_default()))?)
+        }
+    };
+    Ok((Hold { packets, count, stops }, order))
+}
+
+fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
+    const APPS: [(&str, &[&str]); 6] = [
+        ("http", &["port", "pages"]),
+        ("echo", &["port", "protocol"]),
+        ("sink", &["port", "protocol"]),
+        ("tftp", &["port", "dataPort", "retransmit"]),
+        ("dns", &["port", "zone", "records"]),
+        ("coredns", &["port", "config"]),
+    ];
+    let any = Fields::any(v)?;
+    let kind = any.need("app")?;
+    let Some((name, more)) = APPS.iter().find(|(name, _)| *name == kind.token()) else {
+        let known: Vec<&str> = APPS.iter().map(|(name, _)| *name).collect();
+        return Err(kind.blame(format!("expected one of {}", known.join(", "))));
+    };
+    let known: Vec<&str> = ["on", "app", "when", "address"].iter().chain(*more).copied().collect();
+    let f = Fields::strict(v, &known)?;
+    let port = match (f.port("port", 1)?, *name) {
+        (Some(port), _) => port,
+        (None, "http") => 80,
+        (None, "tftp") => 69,
+        (None, "dns" | "coredns") => 53,
+        _ => number(f.need("port")?, 1, 65_535).map(|n| u16::try_from(n).unwrap_or_default())?,
+    };
+    let bind = (f.get("address").map(ipv4).transpose()?.unwrap_or(Ipv4Addr::UNSPECIFIED), port);
+    let tcp = f.word("protocol", &[("tcp", true), ("udp", false)])?.unwrap_or(true);
+    let server = |tcp, mode| Listens::Server(ServerSpec { tcp, bind, mode, closes: false });
+    let server = match *name {
+        "http" => Listens::Http { bind, pages: each(f.list("pages")?, page)? },
+        "echo" => server(tcp, ServerMode::Echo),
+        "sink" => server(tcp, ServerMode::Sink),
+        "tftp" => {
+            let data = (Ipv4Addr::UNSPECIFIED, f.port("dataPort", 1)?.unwrap_or(32_768));
+            let retransmit_ms = f.get("retransmit").map(duration).transpose()?.unwrap_or(1000);
+            server(false, ServerMode::Tftp { data, retransmit_ms })
+        }
+        "dns" => {
+            let at = f.need("records")?;
+            let zone = f.text("zone")?.unwrap_or_default();
+            let table = Table::parse(zone, 300, text(at)?).map_err(|e| at.blame(e))?;
+            Listens::Dns { bind, table }
+        }
+        _ => {
+            let config = f.text("config")?.unwrap_or("kube-system/coredns");
+            let config = config.split_once('/').unwrap_or(("kube-system", config));
+            Listens::CoreDns { bind, config: (config.0.to_owned(), config.1.to_owned()) }
+        }
+    };
+    Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })
+}
+
+/// A page of a web server: its path and how many bytes it has.
+fn page(v: &Yaml) -> Read<(String, usize)> {
+    let f = Fields::strict(v, &["path", "bytes"])?;
+    let bytes = number(f.need("bytes")?, 0, 10_000_000)?;
+    Ok((need_text(&f, "path")?, usize::try_from(bytes).unwrap_or_default()))
+}
+
+fn moments(lab: &Fields<'_>, names: &Names<'_>) -> Read<Vec<Moment>> {
+    let Some(at) = lab.get("moments") else { return Ok(Vec::new()) };
+    let Value::Mapping(entries) = &at.value else {
+        return Err(at.blame("expected keys and facts (key: fact)"));
+    };
+    entries.iter().map(|e| Ok(Moment { key: e.key.clone(), that: Fact::read(&e.value, names)? })).collect()
+}
+
+/// Each command about the cluster is tried, so that a wrong one is told where it stands.
+fn check_effects(lab: &Lab) -> Read<()> {
+    let all = lab.switches.iter().flat_map(|s| {
+        let positions = s.positions.iter().filter(|p| p.value != s.default);
+        positions.flat_map(|p| &p.commands)
+    });
+    for command in all {
+        let blame = |e: String| command.place.blame(&command.run, e);
+        let (mut documents, files): (Vec<Yaml>, Vec<Yaml>) =
+            lab.objects.iter().cloned().partition(|d| file_of(d).is_none());
+        for effect in Effect::of(command).map_err(blame)?.unwrap_or_default() {
+            effect.change_objects(&mut documents, &files).map_err(blame)?;
+        }
+        objects(&documents).map_err(|e| blame(e.to_string()))?;
+    }
+    Ok(())
+}

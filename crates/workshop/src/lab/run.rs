@@ -1,0 +1,303 @@
+//! Running a lab.
+
+use super::effect::{Effect, file_of};
+use super::live::Live;
+use super::{Act, Command, Lab, LabError, Listens, Setting};
+use crate::coredns;
+use crate::fact::Judge;
+use crate::query::outcome_text;
+use cluster::Objects;
+use cluster::yaml::Yaml;
+use sim::operator::CommandOutput;
+use sim::programs::dns_server::{DnsServer, ServerBlock};
+use sim::programs::http_server::HttpServer;
+use sim::programs::{Daemon, collect, shell, start};
+use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
+use std::rc::Rc;
+
+/// A claim, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimResult {
+    /// The fact.
+    pub text: String,
+    /// The condition in words, empty if there is none.
+    pub when: String,
+    /// The condition is met.
+    pub applies: bool,
+    /// It is so. A claim that does not apply counts as holding.
+    pub holds: bool,
+}
+
+/// A goal, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoalResult {
+    /// The goal.
+    pub text: String,
+    /// Is it reached?
+    pub reached: bool,
+}
+
+/// A step and what it led to, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StimulusResult {
+    /// What was done.
+    pub name: String,
+    /// What came of it.
+    pub outcome: String,
+    /// The command, and what it printed; `None` for a wait, and for a program whose output is only the outcome.
+    pub command: Option<(String, CommandOutput)>,
+}
+
+/// A lab that was run.
+#[derive(Clone, Debug)]
+pub struct LabRun {
+    /// The position of every switch.
+    pub setting: Setting,
+    /// The run.
+    pub run: Run,
+    /// What was done, and what came of it.
+    pub stimuli: Vec<StimulusResult>,
+    /// The claims, judged.
+    pub claims: Vec<ClaimResult>,
+    /// The goals, judged.
+    pub goals: Vec<GoalResult>,
+    /// Where the moments are in this run; those that do not occur are left out.
+    pub moments: Vec<(String, EventId)>,
+}
+
+/// The boxes of a lab in a setting, and the cluster behind them.
+struct Made {
+    scenario: Scenario,
+    live: Live,
+}
+
+impl Lab {
+    /// Runs the lab; switches that `changes` does not name stand at their defaults.
+    pub fn run(&self, changes: &Setting) -> Result<LabRun, LabError> {
+        let setting = self.setting(changes)?;
+        let Made { scenario, mut live } = self.make(&setting).map_err(LabError::Scenario)?;
+        let mut running = scenario.begin().map_err(LabError::Build)?;
+        let mut done = Done::default();
+        for step in self.steps.iter().filter(|s| s.when.met(&setting)) {
+            let n = done.names.len();
+            let line = match &step.act {
+                Act::Run(c) => Some(c.run.clone()),
+                _ => None,
+            };
+            done.names.push((step.title.clone(), line));
+            done.ids.push((step.id.clone(), n));
+            match &step.act {
+                Act::Run(c) if is_about_cluster(c) => {
+                    let host = c.on.first().and_then(|name| running.world().host_by_name(name));
+                    running.with(n, host, |world| StepOutcome::Command(live.command(world, c)));
+                }
+                act => running.step(n, &stimulus(act)),
+            }
+            done.note(&step.act, n);
+        }
+        if !done.running.is_empty() {
+            let n = done.names.len();
+            done.names.push((END_OF_BACKGROUND.to_owned(), None));
+            running.step(n, &stimulus(&Act::Join));
+            done.note(&Act::Join, n);
+        }
+        let Done { names, ids, .. } = &done;
+        let mut run = running.finish();
+        done.give(&mut run);
+        let run = run;
+        let judge = Judge::new(&run, ids, shell);
+        let claims = self.claims.iter().map(|c| {
+            let applies = c.when.met(&setting);
+            let holds = !applies || judge.holds(&c.that);
+            ClaimResult { text: c.text.clone(), when: c.when.text(), applies, holds }
+        });
+        let claims = claims.collect();
+        let goals = self.goals.iter();
+        let goals =
+            goals.map(|g| GoalResult { text: g.text.clone(), reached: judge.holds(&g.that) }).collect();
+        let moments = self.moments.iter();
+        let moments = moments.filter_map(|m| Some((m.key.clone(), judge.first(&m.that)?))).collect();
+        let stimuli = names.iter().zip(&run.steps).map(|((name, line), s)| {
+            let command = match &s.outcome {
+                StepOutcome::Command(output) => line.clone().map(|line| (line, output.clone())),
+                _ => None,
+            };
+            StimulusResult { name: name.clone(), outcome: outcome_text(&s.outcome), command }
+        });
+        let stimuli = stimuli.collect();
+        Ok(LabRun { setting, stimuli, claims, goals, moments, run })
+    }
+
+    /// The boxes in a setting, with the steps that are no affair of the cluster's.
+    ///
+    /// # Errors
+    /// As for [`Lab::run`].
+    pub fn scenario(&self, changes: &Setting) -> Result<Scenario, LabError> {
+        let setting = self.setting(changes)?;
+        let Made { mut scenario, .. } = self.make(&setting).map_err(LabError::Scenario)?;
+        let steps = self.steps.iter().filter(|s| s.when.met(&setting));
+        let boxes = steps.filter(|s| !matches!(&s.act, Act::Run(c) if is_about_cluster(c)));
+        scenario.stimuli = boxes.map(|s| stimulus(&s.act)).collect();
+        Ok(scenario)
+    }
+
+    /// A program that runs on a box from the start. `Err` says what of its configuration is wrong.
+    fn start(&self, app: &Listens, host: &mut HostSpec, objects: &Objects) -> Result<(), String> {
+        match app {
+            Listens::Server(server) => host.servers.push(server.clone()),
+            Listens::Http { bind, pages } => {
+                let mut server = HttpServer::nginx(*bind);
+                if let Some(first) = server.pages.first_mut() {
+                    first.body = "hello from {host}, you are {client}\n".to_owned();
+                    first.content_type = "text/plain".to_owned();
+                }
+                let server = pages.iter().fold(server, |s, (path, bytes)| s.with_bytes(path, *bytes));
+                host.daemons.push(Daemon::new(server));
+            }
+            Listens::Dns { bind, table } => {
+                let tables = vec![Rc::new(table.clone())];
+                let block = ServerBlock { zones: vec![String::new()], tables, ..ServerBlock::default() };
+                host.daemons.push(Daemon::new(DnsServer::new(*bind, vec![block])));
+            }
+            Listens::CoreDns { bind, config } => {
+                let corefile = objects.config_maps.get(config).and_then(|m| m.corefile.as_ref());
+                let corefile = corefile.ok_or_else(|| {
+                    format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1)
+                })?;
+                let file = host.files.iter().find(|(path, _)| path == "/etc/resolv.conf");
+                let resolv_conf = file.map_or("", |(_, text)| text);
+                let blocks = coredns::blocks(corefile, bind.1, objects, resolv_conf)?;
+                let server = DnsServer::new(*bind, blocks);
+                host.daemons.push(Daemon::new(server));
+            }
+        }
+        Ok(())
+    }
+
+    /// The boxes in a setting. `Err` says which of the lab's texts is wrong.
+    fn make(&self, setting: &Setting) -> Result<Made, String> {
+        let (files, mut documents): (Vec<Yaml>, Vec<Yaml>) =
+            self.objects.iter().cloned().partition(|d| file_of(d).is_some());
+        let mut spec = self.world.clone();
+        let mut commands: Vec<&Command> = self.setup.iter().filter(|c| c.when.met(setting)).collect();
+        for switch in &self.switches {
+            let value = setting.get(&switch.name).filter(|v| **v != switch.default);
+            let position = value.and_then(|v| switch.position(v));
+            commands.extend(position.into_iter().flat_map(|p| &p.commands).filter(|c| c.when.met(setting)));
+        }
+        let mut on_boxes = Vec::new();
+        for c in commands {
+            match Effect::of(c)? {
+                Some(effects) => {
+                    for effect in effects {
+                        effect.change_objects(&mut documents, &files)?;
+                        effect.change_world(&mut spec);
+                    }
+                }
+                None => on_boxes.push(c),
+            }
+        }
+        let kube = spec.kube(&documents)?;
+        let mut boxes = kube.boxes()?;
+        for file in self.files.iter().filter(|f| f.when.met(setting)) {
+            let on = boxes.hosts.iter_mut().filter(|h| file.on.contains(&h.name));
+            on.for_each(|h| h.files.push((file.path.clone(), file.text.clone())));
+        }
+        for app in self.apps.iter().filter(|a| a.when.met(setting)) {
+            for host in boxes.hosts.iter_mut().filter(|h| app.on.contains(&h.name)) {
+                self.start(&app.server, host, &kube.objects)?;
+            }
+        }
+        on_boxes.into_iter().for_each(|c| set_up(&mut boxes.hosts, c));
+        let live = Live::new(spec, documents, files, kube, shell)?;
+        let settle_ms = live.spec().settle_ms;
+        let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: Vec::new(), settle_ms };
+        Ok(Made { scenario, live })
+    }
+}
+
+/// A command that sets boxes up.
+fn set_up(hosts: &mut [HostSpec], c: &Command) {
+    for host in hosts.iter_mut().filter(|h| c.on.contains(&h.name)) {
+        host.setup.push(Setup::Command { shell, argv: c.argv.clone(), stdin: c.stdin.clone() });
+    }
+}
+
+/// A command that a box does not do by itself.
+fn is_about_cluster(c: &Command) -> bool {
+    c.on.is_empty() || c.program() == "systemctl"
+}
+
+/// What a box does by itself.
+fn stimulus(act: &Act) -> Stimulus {
+    match act {
+        Act::Wait(ms) => Stimulus::Sleep { ms: *ms },
+        Act::Join => Stimulus::Wait { collect },
+        Act::Hold(host, hold, order) => {
+            Stimulus::Hold { host: host.clone(), hold: hold.clone(), order: order.clone() }
+        }
+        Act::Release(host, cpu) => Stimulus::Release { host: host.clone(), cpu: *cpu },
+        Act::Run(c) => {
+            let (host, argv) = (c.on.first().cloned().unwrap_or_default(), c.argv.clone());
+            match c.background {
+                true => Stimulus::Background { start, host, argv },
+                false => Stimulus::Command { shell, host, argv, stdin: c.stdin.clone() },
+            }
+        }
+    }
+}
+
+/// What the end of the programs in the background is called.
+const END_OF_BACKGROUND: &str = "the programs in the background end";
+
+/// The steps that have been done.
+#[derive(Default)]
+struct Done {
+    /// Title and command line of each.
+    names: Vec<(String, Option<String>)>,
+    /// Their ids and places.
+    ids: Vec<(String, usize)>,
+    /// Those whose programs run in the background.
+    running: Vec<usize>,
+    /// Steps that waited for such programs, and those whose programs they were.
+    joined: Vec<(usize, Vec<usize>)>,
+}
+
+impl Done {
+    fn note(&mut self, act: &Act, n: usize) {
+        match act {
+            Act::Run(c) if c.background => self.running.push(n),
+            Act::Join => self.joined.push((n, std::mem::take(&mut self.running))),
+            _ => {}
+        }
+    }
+
+    /// Gives each program in the background what it has printed.
+    fn give(&self, run: &mut Run) {
+        for (at, whose) in &self.joined {
+            let Some(StepOutcome::Ended(outputs)) = run.steps.get(*at).map(|s| s.outcome.clone()) else {
+                continue;
+            };
+            // One that could not be started is not among them.
+            let mut outputs = outputs.into_iter();
+            for n in whose {
+                let Some(record) = run.steps.get_mut(*n) else { continue };
+                if record.outcome == StepOutcome::Started
+                    && let Some((_, _, output)) = outputs.next()
+                {
+                    record.outcome = StepOutcome::Command(output);
+                }
+            }
+        }
+    }
+}
+
+impl Live {
+    fn command(&mut self, world: &mut sim::World, c: &Command) -> CommandOutput {
+        match (Effect::of(c), c.on.first()) {
+            (Ok(Some(effects)), _) => self.effects(world, &effects),
+            (_, Some(node)) => self.systemctl(world, node, &c.argv),
+            _ => CommandOutput { status: 127, ..CommandOutput::default() },
+        }
+    }
+}

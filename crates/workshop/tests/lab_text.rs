@@ -1,0 +1,234 @@
+//! What a lab's text may say, and what is told of a wrong one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use workshop::{Setting, read_lab};
+
+/// The lab that docs/LABS.md begins with.
+fn small() -> String {
+    let guide = include_str!("../../../docs/LABS.md");
+    let from = guide.find("    apiVersion: netfilter-lab/v1").unwrap();
+    let lines = guide[from..].lines().take_while(|l| l.is_empty() || l.starts_with("    "));
+    lines.map(|l| format!("{}\n", l.get(4..).unwrap_or_default())).collect()
+}
+
+fn set(name: &str, value: &str) -> Setting {
+    Setting::from_iter([(name.to_owned(), value.to_owned())])
+}
+
+#[test]
+fn the_guides_lab_fails_at_the_start_and_is_reached_by_its_switch() {
+    let lab = read_lab(&small()).unwrap();
+    let (off, on) = (lab.run(&Setting::new()).unwrap(), lab.run(&set("ip_forward", "on")).unwrap());
+    assert!(!off.goals[0].reached && on.goals[0].reached);
+    assert!(off.claims[0].applies && off.claims[0].holds);
+    assert_eq!(off.moments.len(), 2);
+}
+
+#[test]
+fn the_guide_lists_every_event() {
+    let guide = include_str!("../../../docs/LABS.md");
+    for word in workshop::fact::EVENTS {
+        assert!(guide.contains(&format!("`{word}`")), "{word}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    for (right, wrong, told) in [
+        (
+            "netfilter-lab/v1",
+            "netfilter-lab/v2",
+            "line 1, column 13: \"netfilter-lab/v2\": expected netfilter-lab/v1",
+        ),
+        ("kind: Lab", "kind: Lap", "expected a document with apiVersion: netfilter-lab/v1 and kind: Lab"),
+        ("title: A", "titel: A", "\"titel\": no such field; expected one of apiVersion"),
+        (
+            "focus: node-1",
+            "focus: node-2",
+            "\"node-2\": there is no such box; expected one of node-1, web, client, lan",
+        ),
+        ("cni: bridge", "cni: weave", "there is no CNI profile \"weave\"; these are: bridge, "),
+        ("run: curl", "run: kurl", "kurl is not modelled; these are: curl, "),
+        ("run: curl -m 2", "run: curl |", "'|': there is no shell"),
+        (", on: client, run", ", run", "expected on: the box where it is run"),
+        ("id: call", "id: call, wait: 1s", "expected run (a command) or wait (a time)"),
+        ("app: http", "app: ftp", "\"ftp\": expected one of http, "),
+        ("port: 80}", "port: 0}", "expected a number from 1 to 65535"),
+        (
+            "when: {ip_forward: \"off\"}\n    text: The",
+            "when: {forward: \"off\"}\n    text: The",
+            "no such switch; expected one of ip_forward",
+        ),
+        (
+            "when: {ip_forward: \"off\"}\n    text: The",
+            "when: {ip_forward: \"of\"}\n    text: The",
+            "no such value of ip_forward; expected one of off, on",
+        ),
+        ("ForwardingDisabled", "Forwarding", "expected any or one of OtherHost, "),
+        ("dropped: any", "event: asked", "expected one of made by a socket, "),
+        ("tcp-syn\"", "tcp-sin\"", "the filter cannot be read"),
+        ("dropped: any", "droped: any", "expected a fact with one of captured, "),
+        ("podIP: 10.244.1.5", "podIP: 10.244.1", "expected an IP address"),
+        ("kind: Node", "kind: Noda", "there is no such kind; is Node meant?"),
+    ] {
+        let text = small();
+        assert!(text.contains(right), "{right}");
+        let error = read_lab(&text.replacen(right, wrong, 1)).unwrap_err().to_string();
+        assert!(error.contains(told), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn a_command_that_fails_is_told_with_its_box() {
+    let text = small().replace("sysctl -w net.ipv4.ip_forward=1", "sysctl -w net.ipv4.ip_forwar=1");
+    let error = read_lab(&text).unwrap().run(&set("ip_forward", "on")).unwrap_err().to_string();
+    assert!(error.starts_with("host node-1, sysctl -w net.ipv4.ip_forwar=1: sysctl: cannot stat"), "{error}");
+}
+
+/// A lab with one node, two pods, a Service and these parts.
+fn with(parts: &str) -> String {
+    format!(
+        "apiVersion: netfilter-lab/v1
+kind: Lab
+metadata: {{name: test}}
+title: t
+summary: s
+focus: node-1
+world:
+  machines: [{{name: client, address: 10.0.0.100/24}}]
+apps: [{{on: [a, b], app: http, port: 80}}]
+{parts}
+---
+kind: Node
+metadata: {{name: node-1}}
+spec: {{podCIDR: 10.244.1.0/24}}
+status: {{addresses: [{{type: InternalIP, address: 10.0.0.11}}]}}
+---
+kind: Pod
+metadata: {{name: a, labels: {{app: web}}}}
+spec: {{nodeName: node-1}}
+status: {{podIP: 10.244.1.5}}
+---
+kind: Pod
+metadata: {{name: b}}
+spec: {{nodeName: node-1}}
+status: {{podIP: 10.244.1.6}}
+---
+kind: Service
+metadata: {{name: web}}
+spec:
+  type: NodePort
+  clusterIP: 10.96.0.80
+  selector: {{app: web}}
+  ports: [{{port: 80, nodePort: 30080}}]
+---
+kind: Service
+metadata: {{name: late, annotations: {{netfilter-lab/file: late.yaml}}}}
+spec: {{type: NodePort, clusterIP: 10.96.0.81, selector: {{app: web}}, ports: [{{port: 80, nodePort: 30081}}]}}
+"
+    )
+}
+
+/// Which of these facts hold.
+fn judged(parts: &str, facts: &[&str]) -> Vec<bool> {
+    let claims: String = facts.iter().map(|f| format!("  - {{text: x, that: {f}}}\n")).collect();
+    let text = with(&format!("{parts}claims:\n{claims}"));
+    let lab = read_lab(&text).unwrap_or_else(|e| panic!("{}", e.show("lab", &text)));
+    lab.run(&Setting::new()).unwrap().claims.iter().map(|c| c.holds).collect()
+}
+
+#[test]
+fn kube_proxy_follows_what_kubectl_changes_while_the_lab_runs() {
+    let call = |id: &str, port: u16| {
+        format!("  - {{id: {id}, on: client, run: 'curl -m 1.5 http://10.0.0.11:{port}/'}}\n")
+    };
+    let parts = format!(
+        "steps:\n{}{}  - {{run: kubectl apply -f late.yaml}}\n{}  - {{run: kubectl delete service web}}\n{}",
+        call("before", 30081),
+        call("web", 30080),
+        call("after", 30081),
+        call("gone", 30080),
+    );
+    let answered = |step: &str| format!("{{step: {step}, status: 0}}");
+    let facts = ["before", "web", "after", "gone"].map(answered);
+    assert_eq!(judged(&parts, &facts.each_ref().map(String::as_str)), [false, true, true, false]);
+}
+
+#[test]
+fn kube_proxy_overwrites_a_hand_made_change_when_it_begins_again() {
+    let parts = "steps:
+  - {on: node-1, run: systemctl stop kube-proxy}
+  - {on: node-1, run: iptables -t nat -I KUBE-SERVICES -j RETURN}
+  - {id: broken, on: client, run: 'curl -m 1.5 http://10.0.0.11:30080/'}
+  - {on: node-1, run: systemctl start kube-proxy}
+  - {id: mended, on: client, run: 'curl -m 1.5 http://10.0.0.11:30080/'}
+";
+    let facts = ["{step: broken, status: 0}", "{step: mended, status: 0}"];
+    assert_eq!(judged(parts, &facts), [false, true]);
+}
+
+#[test]
+fn a_deleted_pod_is_not_reached_any_more() {
+    let parts = "steps:
+  - {run: kubectl delete pod a}
+  - {id: call, on: client, run: 'curl -m 1.5 http://10.0.0.11:30080/'}
+";
+    let facts = [
+        "{step: call, status: 0}",
+        "{command: ip link show dev veth-a, on: node-1, prints: state DOWN}",
+        "{command: iptables -t nat -S, on: node-1, prints: KUBE-SEP, times: 0}",
+    ];
+    assert_eq!(judged(parts, &facts), [false, true, true]);
+}
+
+#[test]
+fn facts_say_no_as_well_as_yes() {
+    let parts = "steps:\n  - {id: call, on: client, run: 'curl -m 1.5 http://10.0.0.11:30080/'}\n";
+    for (yes, no) in [
+        ("captured: tcp, on: a", "captured: udp, on: a"),
+        (
+            "captured: src host 10.0.0.11 or src host 10.244.1.1, on: a, dir: in",
+            "captured: src host 10.0.0.100, on: a, dir: in",
+        ),
+        ("captured: tcp, on: a, dev: eth0", "captured: tcp, on: a, dev: eth1"),
+        ("dropped: any, times: 0, on: client", "dropped: any, on: client"),
+        (
+            "rule: nat KUBE-SERVICES, target: KUBE-NODEPORTS, on: node-1",
+            "rule: nat KUBE-SERVICES, target: KUBE-SVC-*, on: node-1",
+        ),
+        ("enters: nat KUBE-SEP-*", "enters: filter KUBE-SEP-*"),
+        ("nat: dst host 10.244.1.5", "nat: dst host 10.244.1.6"),
+        ("event: confirmed, atLeast: 1", "event: confirmed, on: a"),
+        (
+            "hooks: [PREROUTING, FORWARD, POSTROUTING], on: node-1, packet: dst port 30080",
+            "hooks: INPUT, on: node-1, packet: dst port 30080",
+        ),
+        (
+            "passes: [nat PREROUTING, nat KUBE-S*], on: node-1, packet: dst port 30080",
+            "passes: [nat KUBE-S*, nat PREROUTING], on: node-1, packet: dst port 30080",
+        ),
+        ("conntrack: dst=10.0.0.11*dport=30080, on: node-1", "conntrack: UNREPLIED, on: node-1"),
+        (
+            "command: iptables -t nat -S, on: node-1, prints: 10.244.1.5",
+            "command: iptables -t nat -S, on: node-1, prints: 10.244.1.6",
+        ),
+        (
+            "before: [{nat: dst host 10.244.1.5}, {printed: hello}]",
+            "before: [{printed: hello}, {nat: dst host 10.244.1.5}]",
+        ),
+        (
+            "every: {nat: dst host 10.244.1.5}, then: {captured: tcp, on: a}",
+            "every: {nat: dst host 10.244.1.5}, never: {captured: tcp, on: a}",
+        ),
+        (
+            "eachStep: {nat: dst host 10.244.1.5}, then: {printed: hello}",
+            "eachStep: {nat: dst host 10.244.1.5}, then: {printed: curl}",
+        ),
+        ("any: [{printed: hello}, {printed: curl}]", "all: [{printed: hello}, {printed: curl}]"),
+        ("not: {printed: curl}", "not: {printed: hello}"),
+    ] {
+        let (yes, no) = (format!("{{{yes}}}"), format!("{{{no}}}"));
+        assert_eq!(judged(parts, &[&yes, &no]), [true, false], "{yes} {no}");
+    }
+}
