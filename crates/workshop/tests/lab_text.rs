@@ -275,13 +275,12 @@ fn a_segment_has_the_numbers_of_the_connection_seen_before() {
   - {on: b, run: 'curl --local-port 4000 http://10.244.1.5/'}
   - {id: send, on: a, send: {src: '10.244.1.5:80', dst: '10.244.1.6:4000', flags: PA, seq: B+1, ack: A+1, payload: hello}}
 ";
-    // b has closed this connection: it says so with the numbers that it waits for.
+    // b has closed this connection: it takes the segment for an old one, and says again what it has.
     let facts = [
         "{captured: 'src port 80 and tcp[tcpflags] == tcp-push|tcp-ack and greater 59', on: b, dir: in, step: send}",
-        "{captured: 'src port 80', on: b, dir: in, step: send, times: 1}",
-        "{captured: 'dst port 80', on: b, dir: out, step: send, times: 0}",
+        "{captured: 'dst port 80 and tcp[tcpflags] == tcp-ack', on: b, dir: out, step: send}",
     ];
-    assert_eq!(judged(parts, &facts)[..2], [true, true]);
+    assert_eq!(judged(parts, &facts), [true, true]);
 }
 
 #[test]
