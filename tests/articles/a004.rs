@@ -1,12 +1,12 @@
 //! "Exposing TFTP Server as Kubernetes Service, Part 6": performance, and what conntrack has to do with it. Figures are those of the
-//! model (docs/LOAD-MODEL.md) at a fiftieth of the size, told at full size.
+//! model (docs/LOAD-MODEL.md) at a twentieth of the size, told at full size.
 
 use kernel::event::What;
 use std::sync::LazyLock;
 use workshop::load::{ARTICLE, Report, Setting, UdpTimeouts, run};
 use workshop::query;
 
-const SCALE: u32 = 50;
+const SCALE: u32 = 20;
 
 /// The nine iterations; the fourth looks at the second again.
 static REPORTS: LazyLock<Vec<Report>> = LazyLock::new(|| {
@@ -96,13 +96,14 @@ fn larger_tables_serve_more_and_one_is_still_full() {
     assert!(logged(report, TABLE_FULL) && !logged(report, EXPECTATIONS_FULL));
 }
 
-/// "4100 file transfers per second were served", and "the system logs kept complaining the same".
+/// "4100 file transfers per second were served". The article's log still complained; here the clients offer no more than is served and
+/// a quarter of it, so that the table comes near its limit without reaching it.
 #[test]
-fn a_million_entries_are_not_enough() {
+fn a_million_entries_are_nearly_filled() {
     let report = iteration(6);
     assert_eq!(report.setting.max, 1_048_576);
     assert!(within(report.served(), 4100, 25), "{}", report.served());
-    assert!(logged(report, TABLE_FULL));
+    assert!(report.node().unwrap().peak() > 800_000, "{}", report.node().unwrap().peak());
 }
 
 /// Time-outs of 10 and 20 on the node: its count never comes near the limit, and the log still complains, as the pod's namespace has 30

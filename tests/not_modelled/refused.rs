@@ -129,6 +129,12 @@ fn other_programs() {
 }
 
 #[test]
+fn kubectl_but_for_port_forward() {
+    let (status, text) = say(&["kubectl", "get"], None).unwrap();
+    assert!(status != 0 && text.contains("get is not modelled"), "{text}");
+}
+
+#[test]
 fn other_kernels() {
     let document = json!({ "name": "k", "hosts": { "h": { "kernel": "5.4" } }, "links": [], "stimuli": [] });
     let why = nflab::replay(&document).unwrap_err();

@@ -49,7 +49,6 @@ fn kube(mode: Mode, policy: &str) -> Kube {
         cni: &Cni::BRIDGE,
         mode,
         version: Version::default(),
-        kubelet: Version::default(),
         cluster_cidr: Some("10.244.0.0/16".parse().unwrap()),
         nat_outgoing: false,
         hairpin: false,

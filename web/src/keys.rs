@@ -53,6 +53,9 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
     if event.ctrl_key() || event.meta_key() || state.help.get_untracked() {
         return false;
     }
+    if state.bench.shown.get_untracked() {
+        return for_all_labs(state, event);
+    }
     let wants = wanted(event);
     let (shift, alt) = (event.shift_key(), event.alt_key());
     match event.key().as_str() {
@@ -74,6 +77,15 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Keys that mean something in every lab.
+fn for_all_labs(state: State, event: &KeyboardEvent) -> bool {
+    let typing = wanted(event).ends;
+    if typing || event.alt_key() || !state.letters.get_untracked() {
+        return false;
+    }
+    matches!(event.key().as_str(), "y" | "?") && letter(state, &event.key())
 }
 
 fn is_decision(area: Area, tone: Tone) -> bool {

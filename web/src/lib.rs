@@ -8,6 +8,7 @@ mod hookstrip;
 mod icons;
 mod keys;
 mod load;
+mod loadlab;
 mod panes;
 mod playback;
 mod state;
@@ -93,6 +94,17 @@ pub fn show_panics() {
     }));
 }
 
+/// Starts the app: the page, or in a worker what the page has the worker for.
+pub fn start() {
+    if web_sys::window().is_some() {
+        show_panics();
+        leptos::mount::mount_to_body(App);
+    } else {
+        std::panic::set_hook(Box::new(|info| loadlab::failed(&info.to_string())));
+        loadlab::work();
+    }
+}
+
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
@@ -112,6 +124,24 @@ fn page(state: State) -> View {
     follow_width(state);
     panes::keep_in_sight(state);
     on_key(state);
+    let shown = part(move || if state.bench.shown.get() { loadlab::page(state) } else { steps(state) });
+    let main = el("main")
+        .id("lab")
+        .attr("tabindex", "-1")
+        .add(panes::header(state))
+        .add(part(move || trouble(state)))
+        .add(shown);
+    let spoken = el("p")
+        .class("sr")
+        .attr("role", "status")
+        .attr("aria-live", "polite")
+        .id("spoken")
+        .add(text(move || state.spoken.get()));
+    View::All(vec![main.into(), spoken.into(), panes::help(state)])
+}
+
+/// The panes of a lab of single packets.
+fn steps(state: State) -> View {
     let shown = move |el: El, pane| el.flag("shown", move || state.pane.get() == pane);
     let map = el("section")
         .class("card mapcard")
@@ -151,21 +181,12 @@ fn page(state: State) -> View {
         .add(shown(tables, Pane::Tables));
     let panes = el("div")
         .class("panes")
-        .add(part(move || trouble(state)))
         .add(shown(lesson, Pane::Lesson))
         .add(shown(el("div").class("mid").add(map).add(flow), Pane::Map))
         .add(shown(outcome, Pane::Map))
         .add(shown(el("div").class("side").add(journey), Pane::Journey))
         .add(foot);
-    let main =
-        el("main").id("lab").attr("tabindex", "-1").add(panes::header(state)).add(panes).add(bottom(state));
-    let spoken = el("p")
-        .class("sr")
-        .attr("role", "status")
-        .attr("aria-live", "polite")
-        .id("spoken")
-        .add(text(move || state.spoken.get()));
-    View::All(vec![main.into(), spoken.into(), panes::help(state)])
+    View::All(vec![panes.into(), bottom(state).into()])
 }
 
 fn trouble(state: State) -> View {
@@ -252,6 +273,7 @@ fn follow_address(state: State) {
     effect(move || {
         let _ = (state.cursor.get(), state.pinned.get());
         state.loaded.track();
+        let _ = (state.bench.shown.get(), state.bench.setting.track(), state.bench.asked.track());
         if std::mem::take(&mut first) {
             return;
         }

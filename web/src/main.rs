@@ -1,6 +1,5 @@
-//! Mounts the page on the document's body.
+//! The page, and its worker.
 
 fn main() {
-    web::show_panics();
-    leptos::mount::mount_to_body(web::App);
+    web::start();
 }

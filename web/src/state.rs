@@ -3,6 +3,7 @@
 
 use crate::dom::effect;
 use crate::load::{Cure, Loaded};
+use crate::loadlab::{self, Bench};
 use crate::url::Link;
 use crate::watched::Watched;
 use gloo::timers::callback::Timeout;
@@ -111,6 +112,8 @@ pub struct Signals {
     pub address: RefCell<Option<Link>>,
     /// The button that has just copied something.
     pub copied: Watched<&'static str>,
+    /// The load lab.
+    pub bench: Bench,
 }
 
 impl State {
@@ -142,10 +145,13 @@ impl State {
             captured: Watched::new(None),
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
+            bench: Bench::default(),
         };
         let state = State(Box::leak(Box::new(signals)));
-        if let Some(link) = link {
-            state.place(&link);
+        match link {
+            Some(link) if link.lab == workshop::load::NAME => loadlab::open(state, &link.set),
+            Some(link) => state.place(&link),
+            None => {}
         }
         state.find_cures();
         Ok(state)
@@ -155,6 +161,10 @@ impl State {
 
     /// The link to this moment.
     pub fn link(&self) -> Link {
+        if self.bench.shown.get() {
+            let lab = workshop::load::NAME.to_owned();
+            return Link { lab, set: self.bench.changes(), ..Link::default() };
+        }
         let loaded = self.loaded.get();
         let event = loaded.story.steps.get(self.cursor.get()).map(|s| s.event.0);
         Link {
@@ -167,6 +177,10 @@ impl State {
 
     /// Goes where a link leads.
     pub fn follow(&self, link: &Link) {
+        if link.lab == workshop::load::NAME {
+            return loadlab::open(*self, &link.set);
+        }
+        loadlab::close(*self);
         let same = {
             let loaded = self.loaded.get_untracked();
             let asked = loaded.lab.setting(&link.set).ok();
@@ -452,6 +466,8 @@ fn defaults(loaded: &Loaded) -> Option<Rc<Loaded>> {
 /// The lab of a link in its setting; what of it cannot be had is left out and said.
 fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
     let first = || workshop::labs().into_iter().next().ok_or("there is no lab".to_owned());
+    // Behind the load lab, which has no steps, lies the first one.
+    let link = link.filter(|link| link.lab != workshop::load::NAME);
     let Some(link) = link else { return Ok((Loaded::new(first()?, &Setting::new())?, None)) };
     let (lab, mut error) = match workshop::lab(&link.lab) {
         Some(lab) => (lab, None),

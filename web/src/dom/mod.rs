@@ -11,9 +11,10 @@ mod root;
 pub use root::Root;
 
 use leptos::prelude::*;
-use placed::{Listener, again};
+pub use placed::Listener;
+use placed::again;
 use std::borrow::Cow;
-use web_sys::{Element, Event};
+use web_sys::{Element, Event, EventTarget};
 
 type Text = Cow<'static, str>;
 type Strings = Box<dyn FnMut() -> String>;
@@ -275,6 +276,11 @@ pub fn effect(f: impl FnMut() + 'static) {
 /// What happens at an event of the window.
 pub fn on_window(event: &'static str, f: impl FnMut(&Event) + 'static) {
     keep(Listener::new(&window(), event, Box::new(f)));
+}
+
+/// What happens at an event of something else, as long as the listener is kept.
+pub fn listen(target: &EventTarget, event: &'static str, f: impl FnMut(&Event) + 'static) -> Listener {
+    Listener::new(target, event, Box::new(f))
 }
 
 /// Does something before the browser paints.

@@ -81,7 +81,7 @@ fn hold(el: &Element, attr: Attr, last: Last) -> Held {
 ///
 /// `gloo::events` would do the same, but its handlers borrow the event: wasm-bindgen makes of that an instruction
 /// (`table.fill`) which the wasm-opt of many systems cannot read yet.
-pub(super) struct Listener {
+pub struct Listener {
     target: EventTarget,
     event: &'static str,
     closure: Closure<dyn FnMut(Event)>,

@@ -2,7 +2,7 @@
 
 use super::terminal::prompt;
 use super::{space, unseen};
-use crate::dom::{El, View, before_paint, el, part, text};
+use crate::dom::{El, NONE, View, before_paint, el, part, text};
 use crate::icons;
 use crate::state::State;
 use crate::theme;
@@ -52,31 +52,40 @@ fn button(title: &'static str) -> El {
     el("button").class("btn").attr("title", title)
 }
 
+/// The lab that is on the page.
+fn lab_name(state: State) -> String {
+    if state.bench.shown.get() {
+        return workshop::load::NAME.to_owned();
+    }
+    state.loaded.with(|l| l.lab.name.clone())
+}
+
 /// The choice of labs.
 fn labs(state: State) -> View {
     let all = workshop::labs();
-    if all.len() < 2 {
-        let name = text(move || state.loaded.with(|l| l.lab.name.to_owned()));
-        return el("p").class("pill lab mono").add(name).into();
-    }
     let mut select = el("select").on("change", move |e| {
         let link = crate::url::Link { lab: event_target_value(e), ..Default::default() };
         state.follow(&link);
     });
-    for lab in &all {
-        let name = lab.name.clone();
+    let load = (workshop::load::NAME.to_owned(), workshop::load::TITLE.to_owned());
+    for (name, title) in all.into_iter().map(|lab| (lab.name, lab.title)).chain([load]) {
+        let value = name.clone();
         let option = el("option")
-            .attr("value", name.clone())
-            .maybe("selected", "", move || state.loaded.with(|l| l.lab.name == name))
-            .add(lab.title.clone());
+            .attr("value", value)
+            .maybe("selected", "", move || lab_name(state) == name)
+            .add(title);
         select = select.add(option);
     }
-    let select = select.input(move || state.loaded.with(|l| l.lab.name.to_owned()));
+    let select = select.input(move || lab_name(state));
     el("label").class("pill lab").add(unseen("Lab")).add(select).into()
 }
 
 /// The lab's switches, each with the command that it stands for.
 fn switches(state: State) -> View {
+    // The load lab has them beside its figures.
+    if state.bench.shown.get() {
+        return NONE;
+    }
     let loaded = state.loaded.get();
     let many = loaded.lab.switches.len() > 1;
     let all = loaded.lab.switches.iter().map(|s| switch(state, s)).collect();

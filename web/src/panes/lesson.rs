@@ -1,7 +1,7 @@
 //! The prose, the goals, and what is true.
 
 use super::unseen;
-use crate::dom::{View, el, part};
+use crate::dom::{El, View, el, part};
 use crate::icons;
 use crate::load::Loaded;
 use crate::state::State;
@@ -52,17 +52,18 @@ fn link(state: State, loaded: &Loaded, words: &str, key: &str) -> View {
         .into()
 }
 
-fn mark(done: bool) -> View {
-    let word = if done { "reached: " } else { "not reached: " };
-    let icon = if done { icons::checked_box() } else { icons::open_box() };
-    el("span").class("mark").class_if("done", done).add(icon).add(unseen(word)).into()
+/// A statement and whether it is so, in an item of a list. The words are for who does not see the mark.
+pub fn judged(is: bool, text: impl Into<View>, yes: &'static str, no: &'static str) -> El {
+    let icon = if is { icons::checked_box() } else { icons::open_box() };
+    let word = unseen(if is { yes } else { no });
+    let mark = el("span").class("mark").class_if("done", is).add(icon).add(word);
+    el("li").add(mark).add(el("span").add(text))
 }
 
 fn goals(loaded: &Loaded) -> View {
     let mut list = el("ul").class("goals");
     for g in &loaded.run.goals {
-        let text = el("span").add(g.text.clone());
-        list = list.add(el("li").class("goal").add(mark(g.reached)).add(text));
+        list = list.add(judged(g.reached, g.text.clone(), "reached: ", "not reached: ").class("goal"));
     }
     View::All(vec![el("h3").class("sr").add("Goal").into(), list.into()])
 }
@@ -71,7 +72,7 @@ fn goals(loaded: &Loaded) -> View {
 fn claims(loaded: &Loaded) -> View {
     let mut list = el("ul").class("claims");
     for c in loaded.run.claims.iter().filter(|c| c.applies) {
-        list = list.add(el("li").add(mark(c.holds)).add(el("span").add(c.text.clone())));
+        list = list.add(judged(c.holds, c.text.clone(), "holds: ", "does not hold: "));
     }
     el("details").class("facts").add(el("summary").add("Checked on this run")).add(list).into()
 }

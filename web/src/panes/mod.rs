@@ -17,7 +17,7 @@ pub use conntrack::conntrack;
 pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
-pub use lesson::lesson;
+pub use lesson::{judged, lesson};
 pub use tables::tables;
 pub use terminal::terminal;
 
@@ -41,7 +41,7 @@ pub fn unseen(text: &'static str) -> El {
 }
 
 /// A button that copies what a real tool would print. Each has a name of its own.
-fn copy_button(state: State, name: &'static str, text: impl Fn() -> String + 'static) -> View {
+pub fn copy_button(state: State, name: &'static str, text: impl Fn() -> String + 'static) -> View {
     let done = move || state.copied.get() == name;
     el("button")
         .class("btn quiet")

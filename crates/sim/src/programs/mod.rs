@@ -231,8 +231,11 @@ fn time_lines(took: Duration) -> [String; 4] {
 /// Reads a command line: the program, what it prints at once if that is all, or `None` if it is none of these.
 type Parsed = Result<Box<dyn Program>, CommandOutput>;
 
+/// Reads the command line of one program, with its standard input.
+type Reader = fn(&[String], &str) -> Parsed;
+
 /// The programs by their names.
-pub const PROGRAMS: &[(&str, fn(&[String], &str) -> Parsed)] = &[
+pub const PROGRAMS: &[(&str, Reader)] = &[
     ("curl", curl::parse),
     ("dig", dig::parse_dig),
     ("kubectl", port_forward::parse),

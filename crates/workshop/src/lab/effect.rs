@@ -5,6 +5,7 @@
 
 use super::{Command, WorldSpec};
 use crate::kube::Mode;
+use cluster::Read;
 use cluster::fields::{Fields, text};
 use cluster::kube_proxy::Version;
 use cluster::yaml::{Entry, Place, Value, Yaml, documents};
@@ -13,6 +14,11 @@ use kernel::Era;
 
 /// The annotation of an object that is not there until `kubectl apply -f` names this file.
 pub const FILE: &str = "netfilter-lab/file";
+
+/// The annotation of an object of which there are so many: `{n}` in its texts is the number of each, from 1.
+pub const COPIES: &str = "netfilter-lab/copies";
+/// No more copies than this.
+const MAX_COPIES: u32 = 5000;
 
 /// The programs of such commands.
 const PROGRAMS: [&str; 5] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby"];
@@ -37,6 +43,8 @@ pub enum Effect {
     Apply(String),
     /// An object is there no longer.
     Delete(Named),
+    /// The objects of a file are there no longer.
+    DeleteFile(String),
     /// `spec.replicas` of a Deployment.
     Scale(Named, u32),
     /// `--proxy-mode`
@@ -99,6 +107,14 @@ impl Effect {
                 find(documents, named)?;
                 documents.retain(|d| !is(d, named));
             }
+            Effect::DeleteFile(file) => {
+                let of_file: Vec<_> =
+                    files.iter().filter(|d| file_of(d) == Some(file)).map(identity).collect();
+                if of_file.is_empty() {
+                    return Err(format!("no object has the annotation {FILE}: {file}"));
+                }
+                documents.retain(|d| !of_file.contains(&identity(d)));
+            }
             Effect::Apply(file) => {
                 let mut found = false;
                 for object in files.iter().filter(|d| file_of(d) == Some(file)) {
@@ -146,6 +162,7 @@ impl Effect {
             Effect::Patch(..)
             | Effect::Apply(_)
             | Effect::Delete(_)
+            | Effect::DeleteFile(_)
             | Effect::Scale(..)
             | Effect::MasqueradeAll(_) => {}
         }
@@ -284,6 +301,7 @@ fn kubectl(words: &mut Words<'_>) -> Result<Effect, String> {
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
         ("apply" | "create", None, Some(file), None) => Ok(Effect::Apply(file)),
         ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
+        ("delete", None, Some(file), None) => Ok(Effect::DeleteFile(file)),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
         _ => Err("expected kubectl patch KIND NAME -p PATCH, apply -f FILE, delete KIND NAME, scale deployment NAME \
                   --replicas=N or set image daemonset/kube-proxy kube-proxy=IMAGE"
@@ -340,6 +358,43 @@ fn identity(document: &Yaml) -> (&str, &str, &str) {
 pub fn file_of(document: &Yaml) -> Option<&str> {
     let annotations = get(get(document, "metadata")?, "annotations")?;
     get(annotations, FILE).map(Yaml::token)
+}
+
+/// Objects with their copies. `Err` is told where the number stands.
+pub fn with_copies(documents: &[Yaml]) -> Read<Vec<Yaml>> {
+    let mut out = Vec::new();
+    for document in documents {
+        let annotations = get(document, "metadata").and_then(|m| get(m, "annotations"));
+        match annotations.and_then(|a| get(a, COPIES)) {
+            None => out.push(document.clone()),
+            Some(at) => {
+                let wrong = || at.blame(format!("expected a number from 1 to {MAX_COPIES}"));
+                let count: u32 = at.token().parse().map_err(|_| wrong())?;
+                if !(1..=MAX_COPIES).contains(&count) {
+                    return Err(wrong());
+                }
+                out.extend((1..=count).map(|n| numbered(document, n)));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// `{n}` is a number; `{a}.{b}` are the two lower bytes of an address: the number in two bytes.
+fn numbered(document: &Yaml, n: u32) -> Yaml {
+    let text = |t: &str| {
+        t.replace("{n}", &n.to_string()).replace("{a}", &(n / 256).to_string()).replace("{b}", &(n % 256).to_string())
+    };
+    let value = match &document.value {
+        Value::Plain(t) => Value::Plain(text(t)),
+        Value::Text(t) => Value::Text(text(t)),
+        Value::Sequence(items) => Value::Sequence(items.iter().map(|i| numbered(i, n)).collect()),
+        Value::Mapping(entries) => {
+            let entries = entries.iter().filter(|e| e.key != COPIES);
+            Value::Mapping(entries.map(|e| Entry { value: numbered(&e.value, n), ..e.clone() }).collect())
+        }
+    };
+    Yaml { value, ..document.clone() }
 }
 
 fn is(document: &Yaml, named: &Named) -> bool {

@@ -1,6 +1,6 @@
 //! A lab from its text: a document of kind Lab, then the Kubernetes objects of its cluster.
 
-use super::effect::{Effect, file_of};
+use super::effect::{Effect, file_of, with_copies};
 use super::segment::Segment;
 use super::world::{WorldSpec, objects};
 use super::{
@@ -57,7 +57,7 @@ struct Boxes {
 /// # Errors
 /// Names line, column and token of the first thing that cannot be used, and what was expected.
 pub fn read_lab(source: &str) -> Read<Lab> {
-    let mut all = documents(source)?;
+    let mut all = with_copies(&documents(source)?)?;
     let Some(at) = all.iter().position(is_lab) else {
         let place = cluster::yaml::Place { line: 1, column: 1 };
         return Err(

@@ -10,6 +10,7 @@ mod json;
 mod report;
 mod setting;
 mod setup;
+mod switch;
 mod text;
 
 pub use article::{ARTICLE, Article};
@@ -18,6 +19,7 @@ pub use json::{json, sweep_json};
 pub use report::{BoxSeries, Report, Series};
 pub use setting::{DEFAULT_SCALE, SWITCHES, Setting, SettingError, Switch, UdpTimeouts};
 pub use setup::COST;
+pub use switch::Values;
 pub use text::{PROSE, sweep_text, text};
 
 use kernel::Instant;
@@ -77,6 +79,16 @@ impl Test {
     /// Goes on until then, or to its end.
     pub fn advance(&mut self, until: Instant) -> Progress {
         self.run.advance(until)
+    }
+
+    /// The boxes, as they are.
+    pub fn world(&self) -> &sim::World {
+        self.run.world()
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.run.progress()
     }
 
     /// What there is so far.
