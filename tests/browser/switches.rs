@@ -113,7 +113,7 @@ fn flip_all(name: &str) {
         page.set_size(1440, 900);
         for switch in &lab.switches {
             for value in switch.values().filter(|v| *v != switch.default) {
-                let from = where_it_matters(&lab, switch.name, value, &outcomes);
+                let from = where_it_matters(&lab, &switch.name, value, &outcomes);
                 let mut to = from.clone();
                 to.insert(switch.name.to_owned(), value.to_owned());
                 let of = |s: &Setting| outcomes.iter().find(|(k, _)| k == s).map(|(_, o)| o).unwrap();
@@ -129,7 +129,7 @@ fn flip_all(name: &str) {
                 page.eval(&format!(
                     "(document.getElementById('{id}') || document.getElementById('{id}-{value}')).click()"
                 ));
-                page.wait_text(&format!("#switch-{}-is", switch.name), command);
+                page.wait_text(&format!("#switch-{}-is", switch.name), &command);
                 let after = look(page);
                 agrees(&after, of(&to), &what);
                 assert_ne!(before.picture, after.picture, "{what}: the picture");
@@ -169,6 +169,6 @@ fn of_hooks_and_chains() {
 
 #[test]
 fn every_lab_is_tested() {
-    let names: Vec<&str> = workshop::labs().iter().map(|l| l.name).collect();
+    let names: Vec<String> = workshop::labs().into_iter().map(|l| l.name).collect();
     assert_eq!(names, ["same-node-clusterip", "tftp-ipvs", "service-iptables", "hooks-and-chains"]);
 }

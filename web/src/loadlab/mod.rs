@@ -149,8 +149,7 @@ fn results(state: State) -> View {
         .add(charts::log(&report));
     View::All(vec![
         el("section").class("card").attr("aria-label", "Figures").add(charts::figures(&report)).into(),
-        el("section").attr("aria-label", "Charts").add(charts::all(&report)).into(),
-        log.into(),
+        charts::all(&report, log).into(),
     ])
 }
 

@@ -35,6 +35,8 @@ fn switch(state: State, s: &Switch, setting: &Setting, chosen: Option<u32>) -> E
     let idle = !setting.kubernetes && !matches!(s.name, "iteration" | "kubernetes" | "seconds");
     let is = match (s.name, setting.command(s.name)) {
         ("iteration", _) => chosen.map_or("none of the article’s", iteration_title).to_owned(),
+        ("pod.nf_conntrack_udp_timeout_stream", _) => "the same command".to_owned(),
+        (_, Some((_, comment))) if comment.starts_with('#') => comment,
         (_, Some((place, command))) => format!("{place}# {command}"),
         (_, None) => String::new(),
     };
