@@ -64,6 +64,7 @@ fn bench(state: State) -> El {
         .class("card bench")
         .attr("aria-labelledby", "bench-title")
         .add(el("h2").id("bench-title").add(title))
+        .add(settings::iterations(state))
         .add(el("p").class("quiet").add(
             "A model, no measurement: every packet is simulated, what it costs is reckoned. Figures are told at full size.",
         ))
