@@ -96,6 +96,7 @@ fn run(case: Case) -> (bool, TftpGot, Run) {
         mode: Some(case.mode),
         uplink: workshop::kube::UPLINK.to_owned(),
         version: Version::default(),
+        kubelet: Version::default(),
         era: case.era,
         modules: Modules {
             br_netfilter: true,

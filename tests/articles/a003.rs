@@ -135,6 +135,7 @@ fn kube(version: Version, policy: TrafficPolicy, without: &str, stimuli: Vec<Sti
         mode: Some(Mode::Iptables),
         uplink: kube::UPLINK.to_owned(),
         version,
+        kubelet: version,
         era: Era::default(),
         modules: Modules::default(),
         cni: &Cni::BRIDGE,

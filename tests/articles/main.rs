@@ -10,6 +10,7 @@ mod a000;
 mod a001;
 mod a002;
 mod a003;
+mod a004;
 
 use cluster::kube_proxy::{Case, Family, Mode, iptables_jumps};
 use kernel::event::{TapDir, What};

@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod counters;
+mod kube_proxy;
 mod read_back;
 mod sessions;

@@ -301,6 +301,8 @@ fn prefixes_of_a_flows_addresses_are_prefixes() {
     let (status, said) = crate::say(&["nft", "-f", "-"], Some(text)).unwrap();
     // nft 1.0.6: `ct original ip saddr 0.0.0.10`
     assert!(status == 0 && said.contains("ct original ip saddr 10.0.0.0/8"), "{said}");
+}
+
 /// Linux has a line for each processor there is, and before 5.10 a column `ignore`, before 4.9 five more.
 #[test]
 fn conntrack_s_has_few_lines_and_columns() {

@@ -1,12 +1,13 @@
 //! The document and the tests name each other.
 
 /// Where the tests of the differences are.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     include_str!("different_boxes.rs"),
     include_str!("different_ipvs.rs"),
     include_str!("different_kube_proxy.rs"),
     include_str!("different_netfilter.rs"),
     include_str!("different_packets.rs"),
+    include_str!("different_programs.rs"),
     include_str!("different_sets.rs"),
     include_str!("different_tunnels.rs"),
 ];

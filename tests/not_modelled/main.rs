@@ -8,6 +8,7 @@ mod different_ipvs;
 mod different_kube_proxy;
 mod different_netfilter;
 mod different_packets;
+mod different_programs;
 mod different_sets;
 mod different_tunnels;
 mod document;

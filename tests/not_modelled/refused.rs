@@ -122,10 +122,16 @@ fn the_size_of_ipvs_table() {
 
 #[test]
 fn other_programs() {
-    for program in ["tc", "ss", "ebtables", "arptables", "ethtool", "kubectl"] {
+    for program in ["tc", "ss", "ebtables", "arptables", "ethtool"] {
         let why = say(&[program, "list"], None).unwrap_err();
         assert!(why.contains(program) && why.contains("is not modelled"), "{why}");
     }
+}
+
+#[test]
+fn kubectl_but_for_port_forward() {
+    let (status, text) = say(&["kubectl", "get"], None).unwrap();
+    assert!(status != 0 && text.contains("get is not modelled"), "{text}");
 }
 
 #[test]

@@ -51,8 +51,11 @@ fn words(line: &str) -> Option<Vec<String>> {
     Some(out)
 }
 
+/// A server of HTTP, or else of DNS, and where it listens.
+type Listens = (bool, (Ipv4Addr, u16));
+
 /// The server modes of the sessions that scenarios do not have become programs.
-fn servers(host: &mut Map<String, Value>) -> Vec<(bool, (Ipv4Addr, u16))> {
+fn servers(host: &mut Map<String, Value>) -> Vec<Listens> {
     let Some(Value::Array(list)) = host.get_mut("servers") else { return Vec::new() };
     let mut daemons = Vec::new();
     list.retain(|s| {
@@ -124,7 +127,11 @@ fn stimulus(s: &Value) -> Value {
 
 fn command(c: &Value, how: &str) -> Option<Value> {
     let argv = words(c["cmd"].as_str()?)?;
-    Some(json!({ "do": how, "host": c["host"], "argv": argv }))
+    let mut out = json!({ "do": how, "host": c["host"], "argv": argv });
+    if let Some(stdin) = c.get("stdin") {
+        out["stdin"] = stdin.clone();
+    }
+    Some(out)
 }
 
 /// Plays all steps of a session.
@@ -133,7 +140,7 @@ pub fn play(text: &str) -> Report {
     let masks = masks(&session);
     let of_tcp = session["name"].as_str().unwrap().starts_with("tcpdump-tcp");
     let mut document = session["scenario"].clone();
-    let mut daemons: BTreeMap<String, Vec<(bool, (Ipv4Addr, u16))>> = BTreeMap::new();
+    let mut daemons: BTreeMap<String, Vec<Listens>> = BTreeMap::new();
     for (name, host) in document["hosts"].as_object_mut().unwrap() {
         let host = host.as_object_mut().unwrap();
         host.insert("trace".to_owned(), json!(false));
@@ -217,7 +224,7 @@ pub fn play(text: &str) -> Report {
     report
 }
 
-fn add_daemons(host: &mut HostSpec, daemons: &[(bool, (Ipv4Addr, u16))]) {
+fn add_daemons(host: &mut HostSpec, daemons: &[Listens]) {
     host.daemons.extend(
         daemons
             .iter()

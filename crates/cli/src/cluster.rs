@@ -75,6 +75,7 @@ pub fn kube(objects: Objects, options: &ClusterOptions) -> Result<Kube, String> 
         mode: Some(options.mode),
         uplink: workshop::kube::UPLINK.to_owned(),
         version: options.version,
+        kubelet: options.version,
         era: kernel::Era::default(),
         modules: kernel::Modules { br_netfilter: true, ..kernel::Modules::default() },
         cni: options.cni,

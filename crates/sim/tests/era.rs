@@ -174,3 +174,34 @@ fn every_difference_has_a_name_of_its_own_and_two_sides() {
         assert_eq!((d.says(Era::V3_10), d.says(Era::V6_18)), (d.before, d.after), "{}", d.name);
     }
 }
+
+#[test]
+fn an_entry_leaves_the_table_with_its_timer_on_old_kernels_and_with_a_scan_on_new_ones() {
+    let count = |era| {
+        let stimuli = vec![udp(1), Stimulus::Sleep { ms: 31_000 }];
+        let run = run(era, TRACKS, stimuli);
+        let host = run.world.host_by_name("server").unwrap();
+        run.world.host(host).unwrap().ct.count()
+    };
+    assert_eq!((count(Era::V3_10), count(Era::V6_18)), (0, 1));
+}
+
+/// A UDP flow from this port, with so many packets that it is ASSURED on an old kernel.
+fn flow(port: u16) -> Stimulus {
+    let mut flow = udp(3);
+    if let Stimulus::Udp { src, .. } = &mut flow {
+        src.1 = port;
+    }
+    flow
+}
+
+#[test]
+fn the_line_of_a_full_table_has_the_modules_name_once_on_old_kernels() {
+    let limits = Stimulus::ConntrackLimits { max: Some(2), buckets: None, expect_max: None };
+    let run = run(Era::V3_10, TRACKS, vec![limits, flow(6001), flow(6002), flow(6003)]);
+    let lines = run.world.log().entries().iter().filter_map(|e| match e.what()? {
+        kernel::event::What::KernelLog(line) => Some(line.as_str()),
+        _ => None,
+    });
+    assert_eq!(lines.collect::<Vec<_>>().first(), Some(&"nf_conntrack: table full, dropping packet"));
+}

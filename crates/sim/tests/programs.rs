@@ -10,6 +10,7 @@ use sim::programs::http_server::HttpServer;
 use sim::programs::{Daemon, Program, Run, collect, shell, start};
 use sim::{HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, StepOutcome, Stimulus};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 use userland::ip::parse_ip;
 
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
@@ -62,7 +63,7 @@ fn run(daemons: Vec<Daemon>, line: &str) -> CommandOutput {
 }
 
 fn nginx() -> Daemon {
-    Daemon::new(HttpServer::nginx((ANY, 80)).with_bytes("/big", 100_000))
+    Daemon::new(HttpServer::nginx((ANY, 80)).with_bytes("/big", 100_000, Duration::ZERO))
 }
 
 /// A server that does something odd with its first request.
@@ -123,7 +124,8 @@ fn curl_says_how_a_transfer_ends() {
 #[test]
 fn curl_gives_up_in_the_middle() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234";
-    let daemons = vec![Daemon::new(HttpServer::nginx((ANY, 80)).with_bytes("/big", 4_000_000))];
+    let daemons =
+        vec![Daemon::new(HttpServer::nginx((ANY, 80)).with_bytes("/big", 4_000_000, Duration::ZERO))];
     let mut scenario = scenario(daemons, &["curl -sS -m 2 -o /dev/null http://10.0.0.2/big"]);
     // What the server sends is lost from the tenth segment on.
     let rules =

@@ -223,7 +223,7 @@ ports: [{name: sql, port: 5432}]
         let blocks =
             blocks(&corefile, 53, &kube::objects(OBJECTS).unwrap(), "nameserver 10.0.0.53\n").unwrap();
         let records = blocks.iter().flat_map(|b| &b.tables).flat_map(|t| &t.records);
-        records.map(|r| format!("{} {}", r.name, r.kind)).collect()
+        records.map(|r| format!("{} {}", r.name.as_str(), r.kind)).collect()
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub fn cost(mode: Mode, services: usize) -> Result<Cost, String> {
         objects: kube::objects(&yaml(services))?,
         mode: Some(mode),
         version: Version::default(),
+        kubelet: Version::default(),
         era: Era::default(),
         modules: Modules { br_netfilter: true, ..Modules::default() },
         cni: &Cni::BRIDGE,

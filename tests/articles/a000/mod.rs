@@ -69,6 +69,7 @@ fn nodes(objects: Objects, mode: Mode, cluster_cidr: Option<&str>) -> Run {
         mode: Some(mode),
         uplink: kube::UPLINK.to_owned(),
         version: Version::default(),
+        kubelet: Version::default(),
         era: Era::V3_10,
         modules: Modules::default(),
         cni: &Cni::CALICO_VETHS,
@@ -164,7 +165,7 @@ fn the_nodes_ethernet_shows_one_packet_until_the_client_asks_again() {
     let lines = lines.iter().filter(|l| l.host == node && l.dev == ETHERNET && !l.noise);
     let first: Vec<&str> = lines.filter(|l| l.time.as_str() < "00:00:05").map(|l| l.text.as_str()).collect();
     assert!(
-        first.len() == 1 && first[0].contains("10.10.100.197.27661 > 10.10.100.208.69: UDP"),
+        first.len() == 1 && first[0].contains("10.10.100.197.27661 > 10.10.100.208.69: TFTP"),
         "{first:?}"
     );
 }

@@ -26,6 +26,7 @@ fn scenario(br_netfilter: bool, stimuli: Vec<Stimulus>) -> Scenario {
         mode: Some(Mode::Iptables),
         uplink: kube::UPLINK.to_owned(),
         version: Version::V1_17,
+        kubelet: Version::V1_17,
         era: Era::V4_19,
         modules: Modules { br_netfilter, ..Modules::default() },
         cni: &Cni::BRIDGE,

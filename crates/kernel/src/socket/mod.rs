@@ -42,9 +42,9 @@ pub enum Socket {
 }
 
 impl Socket {
-    fn udp_port(&self) -> Option<u16> {
+    fn udp_local(&self) -> Option<Endpoint> {
         match self {
-            Socket::Udp(u) => Some(u.local.1),
+            Socket::Udp(u) => Some(u.local),
             _ => None,
         }
     }
@@ -76,10 +76,12 @@ pub struct SocketError {
 #[derive(Clone, Debug, Default)]
 pub struct SocketTable {
     /// In the order of their creation; closed ones are taken out now and then.
-    socks: Vec<(SocketId, Option<Socket>)>,
+    ids: Vec<SocketId>,
+    /// By the same places.
+    socks: Vec<Option<Socket>>,
     closed: usize,
     /// UDP sockets by their port, once there are many (`udp_table`, net/ipv4/udp.c).
-    by_port: Option<Vec<Vec<SocketId>>>,
+    by_port: Option<Vec<Vec<(SocketId, Endpoint)>>>,
     next: u32,
     next_port: u16,
 }
@@ -96,42 +98,45 @@ impl SocketTable {
     pub(crate) fn add(&mut self, socket: Socket) -> SocketId {
         let id = SocketId(self.next);
         self.next = self.next.wrapping_add(1);
-        let port = socket.udp_port();
-        self.socks.push((id, Some(socket)));
+        let local = socket.udp_local();
+        self.ids.push(id);
+        self.socks.push(Some(socket));
         if self.by_port.is_none() && self.socks.len() > MANY {
             let mut lists = vec![Vec::new(); LISTS];
-            for (id, port) in self.iter().filter_map(|(id, s)| Some((id, s.udp_port()?))) {
-                lists[usize::from(port) % LISTS].push(id);
+            for (id, local) in self.iter().filter_map(|(id, s)| Some((id, s.udp_local()?))) {
+                lists[usize::from(local.1) % LISTS].push((id, local));
             }
             self.by_port = Some(lists);
-        } else if let (Some(lists), Some(port)) = (&mut self.by_port, port) {
-            lists[usize::from(port) % LISTS].push(id);
+        } else if let (Some(lists), Some(local)) = (&mut self.by_port, local) {
+            lists[usize::from(local.1) % LISTS].push((id, local));
         }
         id
     }
 
     fn place(&self, id: SocketId) -> Option<usize> {
-        self.socks.binary_search_by_key(&id, |(id, _)| *id).ok()
+        self.ids.binary_search(&id).ok()
     }
 
     pub(crate) fn get(&self, id: SocketId) -> Option<&Socket> {
-        self.socks.get(self.place(id)?)?.1.as_ref()
+        self.socks.get(self.place(id)?)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
         let place = self.place(id)?;
-        self.socks.get_mut(place)?.1.as_mut()
+        self.socks.get_mut(place)?.as_mut()
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
         let place = self.place(id)?;
-        let socket = self.socks.get_mut(place)?.1.take()?;
-        if let (Some(lists), Some(port)) = (&mut self.by_port, socket.udp_port()) {
-            lists[usize::from(port) % LISTS].retain(|other| *other != id);
+        let socket = self.socks.get_mut(place)?.take()?;
+        if let (Some(lists), Some(local)) = (&mut self.by_port, socket.udp_local()) {
+            lists[usize::from(local.1) % LISTS].retain(|(other, _)| *other != id);
         }
         self.closed += 1;
         if self.closed > MANY && self.closed * 2 > self.socks.len() {
-            self.socks.retain(|(_, s)| s.is_some());
+            let mut open = self.socks.iter().map(Option::is_some);
+            self.ids.retain(|_| open.next().unwrap_or(false));
+            self.socks.retain(Option::is_some);
             self.closed = 0;
         }
         Some(socket)
@@ -139,18 +144,31 @@ impl SocketTable {
 
     /// All sockets in the order of their creation.
     pub fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> + '_ {
-        self.socks.iter().filter_map(|(id, s)| Some((*id, s.as_ref()?)))
+        self.ids.iter().zip(&self.socks).filter_map(|(id, s)| Some((*id, s.as_ref()?)))
     }
 
-    /// The UDP sockets that may have this port, in the order of their creation.
-    fn with_udp_port(&self, port: u16) -> impl Iterator<Item = (SocketId, &UdpSocket)> + '_ {
-        let listed = self.by_port.as_ref().and_then(|lists| lists.get(usize::from(port) % LISTS));
+    /// The UDP sockets that take what is sent to this address and port, in the order of their creation.
+    fn bound_to(&self, to: Endpoint) -> impl Iterator<Item = (SocketId, &UdpSocket)> + '_ {
+        let takes = move |local: Endpoint| local.1 == to.1 && (local.0.is_unspecified() || local.0 == to.0);
+        let listed = self.by_port.as_ref().and_then(|lists| lists.get(usize::from(to.1) % LISTS));
         let all = listed.is_none().then(|| self.iter()).into_iter().flatten();
-        let listed = listed.into_iter().flatten().filter_map(|id| Some((*id, self.get(*id)?)));
-        listed.chain(all).filter_map(|(id, s)| match s {
-            Socket::Udp(u) => Some((id, u)),
+        let listed = listed.into_iter().flatten().filter(move |(_, local)| takes(*local));
+        let listed = listed.filter_map(|(id, _)| Some((*id, self.get(*id)?)));
+        listed.chain(all).filter_map(move |(id, s)| match s {
+            Socket::Udp(u) if takes(u.local) => Some((id, u)),
             _ => None,
         })
+    }
+
+    /// A UDP socket that was bound to no address gets one.
+    fn set_address(&mut self, id: SocketId, addr: Ipv4Addr) {
+        let Some(u) = self.udp(id).filter(|u| u.local.0.is_unspecified()) else { return };
+        u.local.0 = addr;
+        let local = u.local;
+        let list = self.by_port.as_mut().and_then(|lists| lists.get_mut(usize::from(local.1) % LISTS));
+        if let Some((_, known)) = list.and_then(|list| list.iter_mut().find(|(other, _)| *other == id)) {
+            *known = local;
+        }
     }
 
     pub(crate) fn tcp(&mut self, id: SocketId) -> Option<&mut TcpSocket> {

@@ -511,6 +511,16 @@ impl Netns {
         }
     }
 
+    /// `shutdown(SHUT_WR)`: sends what is left, then a FIN; the peer can still be heard.
+    pub fn tcp_shutdown(&mut self, id: SocketId, cx: &mut Cx<'_>) {
+        let Some(t) = self.sockets.tcp(id) else { return };
+        if matches!(t.status, TcpStatus::Established | TcpStatus::CloseWait) {
+            own(t, id, cx);
+            t.fin_queued = true;
+            push(self, id, cx);
+        }
+    }
+
     /// `close()` with `SO_LINGER` 0: a RST.
     pub fn tcp_reset(&mut self, id: SocketId, cx: &mut Cx<'_>) {
         let Some(t) = self.sockets.tcp(id) else { return };

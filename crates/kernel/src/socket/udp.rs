@@ -80,10 +80,8 @@ impl Netns {
         }
         if let Some(u) = self.sockets.udp(id) {
             u.remote = Some(remote);
-            if u.local.0.is_unspecified() {
-                u.local.0 = dst.source;
-            }
         }
+        self.sockets.set_address(id, dst.source);
         Ok(())
     }
 
@@ -168,8 +166,8 @@ fn udp_flow(local: Endpoint, remote: Endpoint) -> Flow {
 /// (`compute_score`).
 pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
     ns.sockets
-        .with_udp_port(local.1)
-        .filter(|(_, u)| fits(u, local, remote))
+        .bound_to(local)
+        .filter(|(_, u)| fits(u, remote))
         .max_by_key(|(id, u)| {
             let score = u8::from(u.remote.is_some()) * 2 + u8::from(!u.local.0.is_unspecified());
             (score, std::cmp::Reverse(*id))
@@ -177,10 +175,9 @@ pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<Sock
         .map(|(id, _)| id)
 }
 
-/// `__udp_is_mcast_sock`: the socket takes what `remote` sends to `local`.
-fn fits(u: &UdpSocket, local: Endpoint, remote: Endpoint) -> bool {
-    let addr_fits = u.local.0.is_unspecified() || u.local.0 == local.0;
-    u.local.1 == local.1 && addr_fits && u.remote.is_none_or(|r| r == remote)
+/// The socket takes what `remote` sends.
+fn fits(u: &UdpSocket, remote: Endpoint) -> bool {
+    u.remote.is_none_or(|r| r == remote)
 }
 
 /// `udp_rcv`
@@ -258,12 +255,9 @@ fn mcast_deliver(
     datagram: &Datagram,
     cx: &mut Cx<'_>,
 ) -> Journey {
-    let fitting: Vec<SocketId> = ns
-        .sockets
-        .with_udp_port(local.1)
-        .filter(|(_, u)| fits(u, local, datagram.from))
-        .map(|(id, _)| id)
-        .collect();
+    let takes = |u: &UdpSocket| fits(u, datagram.from);
+    let fitting: Vec<SocketId> =
+        ns.sockets.bound_to(local).filter(|(_, u)| takes(u)).map(|(id, _)| id).collect();
     for id in &fitting {
         deliver(ns, skb, *id, datagram.clone(), cx);
     }

@@ -1,6 +1,7 @@
 //! What `conntrack` prints, deletes and changes.
 
 use super::{CommandOutput, refused};
+use crate::EventId;
 use crate::log::Seen;
 use crate::view::{RowLook, event_line, expect_line, row_line};
 use crate::world::World;
@@ -106,8 +107,8 @@ fn chosen(
     all.into_iter().filter(|r| fits(filter, r)).collect()
 }
 
-/// `conntrack`
-pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> CommandOutput {
+/// `conntrack`; with `-E` it prints what has happened since `from`.
+pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
     let command = match parse_conntrack(argv) {
         Ok(command) => command,
         Err(diagnostic) => return wrong(&diagnostic),
@@ -118,7 +119,7 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
         return failed("invalid parameters");
     }
     if command.table == ConntrackTable::Expectations {
-        return expectations(world, host, &command);
+        return expectations(world, host, from, &command);
     }
     let line = |ns: &Netns, row: &Row, more: usize| {
         let look = RowLook { mark: true, proto: true, uses: Some(ns.ct.uses(row.id) + more) };
@@ -214,7 +215,7 @@ pub(super) fn conntrack(world: &mut World, host: NetnsId, argv: &[String]) -> Co
             CommandOutput { status: 0, stdout: Vec::new(), stderr: vec![text] }
         }
         ConntrackOp::Events => {
-            let lines: Vec<String> = events(world, host, &command);
+            let lines: Vec<String> = events(world, host, from, &command);
             let n = lines.len();
             done(lines, n, "flow events have been shown", 0)
         }
@@ -297,8 +298,8 @@ fn stamp(o: ConntrackOutput, at: Instant) -> String {
 }
 
 /// What `conntrack -E` would have printed, had it run from the beginning.
-fn events(world: &World, host: NetnsId, command: &ConntrackCommand) -> Vec<String> {
-    let mine = world.log().entries().iter().filter(|e| e.host == host);
+fn events(world: &World, host: NetnsId, from: EventId, command: &ConntrackCommand) -> Vec<String> {
+    let mine = world.log().entries().iter().skip(from.index()).filter(|e| e.host == host);
     let line = |entry: &crate::Entry| {
         let Seen::Kernel(What::CtEvent(e)) = &entry.seen else { return None };
         let (tag, wanted) = match e.kind {
@@ -314,7 +315,12 @@ fn events(world: &World, host: NetnsId, command: &ConntrackCommand) -> Vec<Strin
 }
 
 /// The commands on the table of expectations.
-fn expectations(world: &mut World, host: NetnsId, command: &ConntrackCommand) -> CommandOutput {
+fn expectations(
+    world: &mut World,
+    host: NetnsId,
+    from: EventId,
+    command: &ConntrackCommand,
+) -> CommandOutput {
     let now = world.now();
     let rows = world.host(host).map_or(Vec::new(), |ns| ns.expect_rows(now));
     match command.op {
@@ -336,7 +342,7 @@ fn expectations(world: &mut World, host: NetnsId, command: &ConntrackCommand) ->
             CommandOutput::lines((0..).zip(all).map(line).collect())
         }
         ConntrackOp::Events => {
-            let mine = world.log().entries().iter().filter(|e| e.host == host);
+            let mine = world.log().entries().iter().skip(from.index()).filter(|e| e.host == host);
             let line = |entry: &crate::Entry| {
                 let Seen::Kernel(What::ExpectEvent(e)) = &entry.seen else { return None };
                 let (tag, wanted) = match e.kind {

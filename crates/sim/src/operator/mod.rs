@@ -14,8 +14,10 @@ mod nfacct;
 mod nft;
 mod sysctl;
 
+pub(crate) use conntrack::conntrack as conntrack_since;
 pub use ip::{brief_addresses, route_text};
 
+use crate::EventId;
 use crate::scenario::Backend;
 use crate::world::World;
 use kernel::netfilter::conntrack::Helper;
@@ -102,7 +104,7 @@ pub fn command(
         "ipvsadm" => Ok(ipvsadm::ipvsadm(world, host, argv, stdin)),
         #[cfg(feature = "nft")]
         "nft" => Ok(nft::nft(world, host, argv, stdin)),
-        "conntrack" => Ok(conntrack::conntrack(world, host, argv)),
+        "conntrack" => Ok(conntrack::conntrack(world, host, EventId(0), argv)),
         "modprobe" => Ok(modprobe::modprobe(world, host, args)),
         "rmmod" => Ok(modprobe::rmmod(world, host, args)),
         "lsmod" => Ok(world.host(host).map(modprobe::lsmod).unwrap_or_default()),

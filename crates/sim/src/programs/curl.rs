@@ -163,7 +163,7 @@ struct Answer {
     closes: bool,
 }
 
-pub(super) fn parse(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> {
+pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
     let usage = |line: String| CommandOutput::failed(code::FAILED_INIT, format!("{line}\n{TRY_HELP}"));
     let args = Args::read(argv, "sSviIf4N", "omwHAX", LONG, false).map_err(|mistake| match mistake {
         Mistake::Unknown(option) if NOT_MODELLED.contains(&option.trim_start_matches('-')) => {

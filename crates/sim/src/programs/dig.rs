@@ -93,7 +93,7 @@ impl Asker {
     }
 }
 
-pub(super) fn parse_dig(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> {
+pub(super) fn parse_dig(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
     let line = argv.get(1..).unwrap_or_default().join(" ");
     let mut asker = Asker::new(Tool::Dig { short: false, line }, String::new(), false);
     let mut words = argv.iter().skip(1);
@@ -150,7 +150,7 @@ pub(super) fn parse_dig(argv: &[String]) -> Result<Box<dyn Program>, CommandOutp
     Ok(Box::new(asker))
 }
 
-pub(super) fn parse_nslookup(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> {
+pub(super) fn parse_nslookup(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
     let mut asker = Asker::new(Tool::Nslookup, String::new(), true);
     asker.kinds = vec![dns_type::A, dns_type::AAAA];
     for word in argv.iter().skip(1) {

@@ -1,9 +1,10 @@
 //! An HTTP/1.1 server, by default as nginx answers.
 
 use super::{Program, Run};
-use kernel::SocketId;
 use kernel::socket::Received;
+use kernel::{Instant, SocketId};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Page {
     pub content_type: String,
     /// Its text. `{host}` stands for the box, `{client}` for the address that it sees.
     pub body: String,
+    /// How long it takes to make.
+    pub after: Duration,
 }
 
 /// The server.
@@ -34,6 +37,16 @@ pub struct HttpServer {
     open: Vec<(SocketId, Ipv4Addr, Vec<u8>)>,
     /// Answered, to be closed by the next call.
     closing: Vec<SocketId>,
+    /// Answers that are still being made.
+    later: Vec<Later>,
+}
+
+#[derive(Clone, Debug)]
+struct Later {
+    at: Instant,
+    socket: SocketId,
+    answer: Vec<u8>,
+    stays: bool,
 }
 
 /// The page that nginx is delivered with, in spirit.
@@ -52,6 +65,7 @@ impl HttpServer {
                 path: "/".to_owned(),
                 content_type: "text/html".to_owned(),
                 body: WELCOME.to_owned(),
+                after: Duration::ZERO,
             }],
             not_found: NOT_FOUND.to_owned(),
             keep_alive: true,
@@ -59,19 +73,26 @@ impl HttpServer {
             listener: None,
             open: Vec::new(),
             closing: Vec::new(),
+            later: Vec::new(),
         }
     }
 
-    /// With a page of so many bytes, for what depends on sizes.
+    /// With a page of so many bytes that takes so long to make, for what depends on sizes and times.
     #[must_use]
-    pub fn with_bytes(mut self, path: &str, bytes: usize) -> HttpServer {
+    pub fn with_bytes(mut self, path: &str, bytes: usize, after: Duration) -> HttpServer {
         let body: String = (0..bytes).map(|i| if i % 64 == 63 { '\n' } else { 'x' }).collect();
-        self.pages.push(Page { path: path.to_owned(), content_type: "text/plain".to_owned(), body });
+        self.pages.push(Page { path: path.to_owned(), content_type: "text/plain".to_owned(), body, after });
         self
     }
 
-    /// The answer to a request whose head is whole, and whether the connection stays.
-    fn answer(&self, head: &str, host: &str, client: Ipv4Addr, run: &Run<'_, '_>) -> (Vec<u8>, bool) {
+    /// The answer to a request whose head is whole, whether the connection stays, and how long the answer takes.
+    fn answer(
+        &self,
+        head: &str,
+        host: &str,
+        client: Ipv4Addr,
+        run: &Run<'_, '_>,
+    ) -> (Vec<u8>, bool, Duration) {
         let mut words = head.lines().next().unwrap_or_default().split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let path = path.split('?').next().unwrap_or_default();
@@ -96,7 +117,7 @@ impl HttpServer {
         if method != "HEAD" {
             out += &body;
         }
-        (out.into_bytes(), stays)
+        (out.into_bytes(), stays, page.map_or(Duration::ZERO, |p| p.after))
     }
 }
 
@@ -136,6 +157,14 @@ impl Program for HttpServer {
         for socket in std::mem::take(&mut self.closing) {
             run.close_tcp(socket);
         }
+        let now = run.now();
+        let (due, later) = std::mem::take(&mut self.later).into_iter().partition(|l| l.at <= now);
+        self.later = later;
+        for Later { socket, answer, stays, .. } in due {
+            if !self.send(run, socket, &answer, stays) {
+                self.open.retain(|(s, ..)| *s != socket);
+            }
+        }
         while let Some(Some(socket)) = run.kernel(|ns, _| ns.tcp_accept(listener)) {
             let from = run.kernel(|ns, _| ns.tcp_info(socket)).flatten().map(|(.., from)| from.0);
             run.own(socket);
@@ -163,6 +192,7 @@ impl HttpServer {
                 Some(Received::Nothing) => break,
                 Some(Received::Eof | Received::Error(_)) | None => {
                     run.close_tcp(socket);
+                    self.later.retain(|l| l.socket != socket);
                     return false;
                 }
             }
@@ -170,16 +200,26 @@ impl HttpServer {
         while let Some(end) = got.windows(4).position(|w| w == b"\r\n\r\n") {
             let head: Vec<u8> = got.drain(..end + 4).collect();
             let host = run.host_name();
-            let (answer, stays) = self.answer(&String::from_utf8_lossy(&head), &host, client, run);
-            run.kernel(|ns, kcx| {
-                let _ = ns.tcp_send(socket, &answer, kcx);
-            });
-            if !stays {
-                self.closing.push(socket);
-                run.next_call();
+            let (answer, stays, after) = self.answer(&String::from_utf8_lossy(&head), &host, client, run);
+            if !after.is_zero() {
+                let at = run.wake_after(after);
+                self.later.push(Later { at, socket, answer, stays });
+            } else if !self.send(run, socket, &answer, stays) {
                 return false;
             }
         }
         true
+    }
+
+    /// Sends an answer. False when the connection is over.
+    fn send(&mut self, run: &mut Run<'_, '_>, socket: SocketId, answer: &[u8], stays: bool) -> bool {
+        run.kernel(|ns, kcx| {
+            let _ = ns.tcp_send(socket, answer, kcx);
+        });
+        if !stays {
+            self.closing.push(socket);
+            run.next_call();
+        }
+        stays
     }
 }

@@ -231,8 +231,11 @@ fn time_lines(took: Duration) -> [String; 4] {
 /// Reads a command line: the program, what it prints at once if that is all, or `None` if it is none of these.
 type Parsed = Result<Box<dyn Program>, CommandOutput>;
 
+/// Reads the command line of one program, with its standard input.
+type Reader = fn(&[String], &str) -> Parsed;
+
 /// The programs by their names.
-pub const PROGRAMS: &[(&str, fn(&[String]) -> Parsed)] = &[
+pub const PROGRAMS: &[(&str, Reader)] = &[
     ("curl", curl::parse),
     ("dig", dig::parse_dig),
     ("kubectl", port_forward::parse),
@@ -242,10 +245,10 @@ pub const PROGRAMS: &[(&str, fn(&[String]) -> Parsed)] = &[
     ("tftp", tftp::parse),
 ];
 
-fn parse(argv: &[String]) -> Option<Parsed> {
+fn parse(argv: &[String], stdin: &str) -> Option<Parsed> {
     let program = argv.first()?;
     let name = program.rsplit('/').next().unwrap_or(program);
-    PROGRAMS.iter().find(|(n, _)| *n == name).map(|(_, parse)| parse(argv))
+    PROGRAMS.iter().find(|(n, _)| *n == name).map(|(_, parse)| parse(argv, stdin))
 }
 
 /// `time COMMAND` and COMMAND.
@@ -268,7 +271,7 @@ pub fn shell(
 ) -> Result<CommandOutput, String> {
     let (timed, argv) = timed(argv);
     let begun = world.now();
-    let mut output = match parse(argv) {
+    let mut output = match parse(argv, stdin.unwrap_or_default()) {
         Some(Ok(program)) if program.endless() => {
             let text = format!("{} runs until it is stopped: start it in the background", argv.join(" "));
             CommandOutput::failed(1, text)
@@ -312,9 +315,9 @@ enum JobKind {
 }
 
 /// What a command that watches has seen from an event on.
-type Watch = fn(&World, NetnsId, EventId, &[String]) -> CommandOutput;
+type Watch = fn(&mut World, NetnsId, EventId, &[String]) -> CommandOutput;
 
-fn tcpdump(world: &World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
+fn tcpdump(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> CommandOutput {
     crate::view::tcpdump(world, host, from, argv).map_or_else(|refused| refused, |seen| seen.output)
 }
 
@@ -324,7 +327,7 @@ fn tcpdump(world: &World, host: NetnsId, from: EventId, argv: &[String]) -> Comm
 /// It is not modelled, or does not run in the background.
 pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, String> {
     let (timed, inner) = timed(argv);
-    let kind = match parse(inner) {
+    let kind = match parse(inner, "") {
         Some(Ok(program)) => {
             world.app_event(host, AppEvent::Started { command: inner.join(" ") });
             let mut process = Process::new(host, program);
@@ -342,11 +345,14 @@ pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, S
             }
             JobKind::Watch(end_of(world.log()), tcpdump, dev)
         }
+        None if inner.first().is_some_and(|p| p == "conntrack") => {
+            JobKind::Watch(end_of(world.log()), operator::conntrack_since, None)
+        }
         None => {
             let name = inner.first().map_or("", String::as_str);
             let known: Vec<&str> = PROGRAMS.iter().map(|(n, _)| *n).collect();
             return Err(format!(
-                "{name:?} does not run in the background; these do: {}, tcpdump",
+                "{name:?} does not run in the background; these do: {}, conntrack, tcpdump",
                 known.join(", ")
             ));
         }
@@ -375,7 +381,7 @@ pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
             _ => None,
         })
         .collect();
-    let output = |world: &World, job: &Job| match &job.kind {
+    let output = |world: &mut World, job: &Job| match &job.kind {
         JobKind::Done(output) => output.clone(),
         JobKind::Watch(from, watch, _) => watch(world, job.host, *from, &job.argv),
         JobKind::Process(id) => match ended.iter().find(|(e, _)| e == id) {

@@ -30,6 +30,10 @@ struct Nc {
     /// When nothing has happened for the time of `-w`.
     idle: Option<Instant>,
     heard: bool,
+    /// Standard input, which is sent once there is somebody.
+    input: Vec<u8>,
+    /// `-N`: then the connection is closed for writing.
+    shuts: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +46,7 @@ enum Step {
     Udp(SocketId),
 }
 
-pub(super) fn parse(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> {
+pub(super) fn parse(argv: &[String], stdin: &str) -> Result<Box<dyn Program>, CommandOutput> {
     let args = Args::read(argv, "ulzvnN4d", "wpsq", &[], false).map_err(|mistake| match mistake {
         Mistake::Unknown(o) if "6CDFhkrStUZIimMOPTVWxX".contains(o.as_str()) && o.len() == 1 => {
             not_modelled("nc", &format!("-{o}"))
@@ -98,6 +102,8 @@ pub(super) fn parse(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> 
         step: Step::Begin,
         idle: None,
         heard: false,
+        input: stdin.as_bytes().to_vec(),
+        shuts: args.has(&["N"]),
     }))
 }
 
@@ -148,7 +154,7 @@ impl Program for Nc {
                             run.close_tcp(socket);
                             return Some(0);
                         }
-                        // Standard input is empty: it has been sent, and only the peer's words are waited for.
+                        self.send_input(run, socket);
                         self.step = Step::Tcp(socket);
                         self.wait_on(run);
                     }
@@ -163,6 +169,7 @@ impl Program for Nc {
                         run.complain(format!("Connection received on {addr} {port}"));
                     }
                     run.close(listener);
+                    self.send_input(run, socket);
                     self.step = Step::Tcp(socket);
                 }
                 Step::Tcp(socket) => return self.talk(run, socket),
@@ -215,6 +222,12 @@ impl Nc {
                 run.own(socket);
                 self.step = Step::Udp(socket);
                 self.wait_on(run);
+                let input = std::mem::take(&mut self.input);
+                if !input.is_empty() && !self.scan {
+                    run.kernel(|ns, kcx| {
+                        let _ = ns.udp_send(socket, None, None, input, kcx);
+                    });
+                }
                 if self.scan {
                     // A port is probed with single letters; silence counts as open (`udptest`).
                     run.kernel(|ns, kcx| {
@@ -226,6 +239,19 @@ impl Nc {
             }
             Some(Err(errno)) => Some(self.failed(run, addr, &format!("failed: {}", errno.text()))),
             None => Some(1),
+        }
+    }
+
+    /// Sends what stands on standard input.
+    fn send_input(&mut self, run: &mut Run<'_, '_>, socket: SocketId) {
+        let input = std::mem::take(&mut self.input);
+        if !input.is_empty() {
+            run.kernel(|ns, kcx| {
+                let _ = ns.tcp_send(socket, &input, kcx);
+            });
+        }
+        if self.shuts {
+            run.kernel(|ns, kcx| ns.tcp_shutdown(socket, kcx));
         }
     }
 

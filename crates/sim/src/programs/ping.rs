@@ -62,7 +62,7 @@ enum Step {
     Pinging,
 }
 
-pub(super) fn parse(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> {
+pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
     let args = Args::read(argv, "qnD4O", "ciWstIMwp", &[], false).map_err(|mistake| match mistake {
         Mistake::Unknown(o) if "aAbBdfLRrUvV36hFlmQSTx".contains(o.as_str()) && o.len() == 1 => {
             not_modelled("ping", &format!("-{o}"))
@@ -433,12 +433,27 @@ fn percent(part: u64, whole: u64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+fn total(trips: &[u64]) -> u64 {
+    trips.iter().sum()
+}
+
+/// ping's square root: it stops one step after the root.
+fn llsqrt(a: u64) -> u64 {
+    let (mut x, mut before) = (a, u64::MAX);
+    while x > 0 && x < before {
+        before = x;
+        x = x.midpoint(a / x);
+    }
+    x
+}
+
 fn statistics(trips: &[u64]) -> String {
     let n = trips.len() as u64;
     let (min, max) = (trips.iter().min().copied().unwrap_or(0), trips.iter().max().copied().unwrap_or(0));
-    let average = trips.iter().sum::<u64>() / n;
-    let squares = trips.iter().map(|t| t * t).sum::<u64>() / n;
-    let deviation = squares.saturating_sub(average * average).isqrt();
+    let average = total(trips) / n;
+    let squares = trips.iter().map(|t| t * t).sum::<u64>();
+    let sum = total(trips);
+    let deviation = llsqrt((squares * n).saturating_sub(sum * sum) / (n * n));
     let text = |us: u64| format!("{}.{:03}", us / 1000, us % 1000);
     format!("rtt min/avg/max/mdev = {}/{}/{}/{} ms", text(min), text(average), text(max), text(deviation))
 }

@@ -35,7 +35,7 @@ fn failed(text: String) -> CommandOutput {
     CommandOutput::failed(1, text)
 }
 
-pub(super) fn parse(argv: &[String]) -> Parsed {
+pub(super) fn parse(argv: &[String], _: &str) -> Parsed {
     let not_modelled = |what: &str| failed(format!("kubectl {what} is not modelled"));
     let mut words = argv.iter().skip(1);
     let (mut rest, mut address) = (Vec::new(), Ipv4Addr::LOCALHOST);

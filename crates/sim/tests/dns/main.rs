@@ -15,8 +15,8 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use userland::ip::parse_ip;
 
-pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 53);
-pub const RESOLV: &str = "nameserver 10.0.0.53\nsearch default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n";
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 53);
+pub(crate) const RESOLV: &str = "nameserver 10.0.0.53\nsearch default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n";
 
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
@@ -28,7 +28,7 @@ fn host(name: &str, ip: &[&str]) -> HostSpec {
 }
 
 /// What the tests' zone has: all that a cluster's has.
-pub fn table() -> Table {
+pub(crate) fn table() -> Table {
     let text = "web.default.svc.cluster.local A 10.96.0.80\n\
                 two.default.svc.cluster.local A 10.244.1.2\n\
                 two.default.svc.cluster.local A 10.244.1.3\n\
@@ -47,7 +47,7 @@ pub fn table() -> Table {
 }
 
 /// A block that answers from the table.
-pub fn block() -> ServerBlock {
+pub(crate) fn block() -> ServerBlock {
     ServerBlock {
         zones: vec![String::new()],
         errors: true,
@@ -56,12 +56,12 @@ pub fn block() -> ServerBlock {
     }
 }
 
-pub fn coredns(block: ServerBlock) -> Daemon {
+pub(crate) fn coredns(block: ServerBlock) -> Daemon {
     Daemon::new(DnsServer::new((Ipv4Addr::UNSPECIFIED, 53), vec![block]))
 }
 
 /// A client and a server on one wire; the server's programs, and what the client runs.
-pub fn scenario(daemons: Vec<Daemon>, commands: &[&str]) -> Scenario {
+pub(crate) fn scenario(daemons: Vec<Daemon>, commands: &[&str]) -> Scenario {
     let mut client = host("client", &["addr add 10.0.0.1/24 dev eth0"]);
     client.files = vec![("/etc/resolv.conf".to_owned(), RESOLV.to_owned())];
     let mut server = host("server", &["addr add 10.0.0.53/24 dev eth0", "addr add 10.0.0.54/24 dev eth0"]);
@@ -75,7 +75,7 @@ pub fn scenario(daemons: Vec<Daemon>, commands: &[&str]) -> Scenario {
 }
 
 /// Runs the commands and gives what they print.
-pub fn outputs(scenario: &Scenario) -> Vec<CommandOutput> {
+pub(crate) fn outputs(scenario: &Scenario) -> Vec<CommandOutput> {
     let run = scenario.run().unwrap();
     let output = |outcome: StepOutcome| match outcome {
         StepOutcome::Command(output) => output,
@@ -85,6 +85,6 @@ pub fn outputs(scenario: &Scenario) -> Vec<CommandOutput> {
 }
 
 /// One command against one server.
-pub fn run(daemon: impl Program + 'static, command: &str) -> CommandOutput {
+pub(crate) fn run(daemon: impl Program + 'static, command: &str) -> CommandOutput {
     outputs(&scenario(vec![Daemon::new(daemon)], &[command])).remove(0)
 }

@@ -2,7 +2,7 @@
 
 use super::words::{fits, has, reason_name, word};
 use super::{Happening, Kind};
-use kernel::event::{RuleOutcome, What};
+use kernel::event::{NftOutcome, RuleOutcome, What};
 use kernel::netfilter::xtables::{Rule, RuleSet, TableId};
 use kernel::{Netns, NetnsId, PacketId};
 use packet::Frame;
@@ -115,6 +115,13 @@ fn is(world: &World, e: &Entry, kind: &Kind) -> bool {
         }
         (Kind::Enters(table, chain), Some(What::Nft(step))) => {
             step.n == 1 && fits(table, &step.table) && fits(chain, &step.chain)
+        }
+        (Kind::Asked(table, chain), Some(What::Rule(step))) => {
+            step.rule().is_some() && fits(table, step.table.name()) && fits(chain, &step.chain)
+        }
+        (Kind::Asked(table, chain), Some(What::Nft(step))) => {
+            let asked = matches!(step.outcome, NftOutcome::NoMatch { .. } | NftOutcome::Match { .. });
+            asked && fits(table, &step.table) && fits(chain, &step.chain)
         }
         (Kind::Nat(filter), Some(What::Nat { after, .. })) => filter.matches(after),
         (Kind::Log(text), Some(What::KernelLog(line))) => has(text, line),

@@ -96,6 +96,8 @@ pub enum Kind {
     },
     /// A packet came to the first rule of a chain, or to the end of one that is empty: table and chain.
     Enters(String, String),
+    /// A rule was asked, whether it matched or not: table and chain.
+    Asked(String, String),
     /// NAT rewrote a packet into this.
     Nat(Filter),
     /// One of [`EVENTS`].

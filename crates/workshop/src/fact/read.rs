@@ -17,7 +17,8 @@ pub struct Names<'n> {
 }
 
 /// What a fact is about: one of these is there.
-const SUBJECTS: [&str; 19] = [
+const SUBJECTS: [&str; 20] = [
+    "asked",
     "captured",
     "dropped",
     "rule",
@@ -142,7 +143,8 @@ fn times(fields: &Fields<'_>) -> Read<Option<Times>> {
 
 fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
     const COMMON: [&str; 5] = ["on", "step", "packet", "times", "atLeast"];
-    const KINDS: [(&str, &[&str]); 9] = [
+    const KINDS: [(&str, &[&str]); 10] = [
+        ("asked", &[]),
         ("printed", &[]),
         ("enters", &[]),
         ("captured", &["dir", "dev"]),
@@ -174,13 +176,15 @@ fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
             }
             Kind::Dropped((reason != "any").then(|| reason.to_owned()))
         }
-        "rule" | "enters" => {
+        "rule" | "enters" | "asked" => {
             let Some((table, chain)) = text(value)?.split_once(' ') else {
                 return Err(value.blame("expected a table and a chain, such as nat KUBE-SERVICES"));
             };
             let chain = chain.trim();
             if *kind == "enters" {
                 Kind::Enters(table.to_owned(), chain.to_owned())
+            } else if *kind == "asked" {
+                Kind::Asked(table.to_owned(), chain.to_owned())
             } else {
                 Kind::Rule {
                     table: table.to_owned(),

@@ -76,6 +76,8 @@ pub struct Kube {
     pub mode: Option<Mode>,
     /// kube-proxy's version.
     pub version: Version,
+    /// The kubelet's version.
+    pub kubelet: Version,
     /// The nodes' device on the LAN.
     pub uplink: String,
     /// The nodes' kernel.
@@ -340,7 +342,7 @@ impl Kube {
         }
         (self.cni.routes)(&view, &mut spec)?;
         if let Some((mode, config)) = self.proxy_config(node)? {
-            let kubelet = kubelet::iptables(&self.version.features(), Family::V4);
+            let kubelet = kubelet::iptables(&self.kubelet.features(), Family::V4);
             if !kubelet.is_empty() {
                 spec.setup.push(Setup::Iptables(kubelet.clone()));
             }

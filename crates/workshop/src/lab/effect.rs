@@ -1,17 +1,24 @@
 //! Commands that are about the cluster and not about one box: what they change.
 //!
-//! `kubectl patch|apply|create|delete|scale`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
+//! `kubectl patch|apply|create|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
 //! `calicoctl patch ippool`, and `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel.
 
 use super::{Command, WorldSpec};
 use crate::kube::Mode;
+use cluster::Read;
 use cluster::fields::{Fields, text};
+use cluster::kube_proxy::Version;
 use cluster::yaml::{Entry, Place, Value, Yaml, documents};
 use ipnet::Ipv4Net;
 use kernel::Era;
 
 /// The annotation of an object that is not there until `kubectl apply -f` names this file.
 pub const FILE: &str = "netfilter-lab/file";
+
+/// The annotation of an object of which there are so many: `{n}` in its texts is the number of each, from 1.
+pub const COPIES: &str = "netfilter-lab/copies";
+/// No more copies than this.
+const MAX_COPIES: u32 = 5000;
 
 /// The programs of such commands.
 const PROGRAMS: [&str; 5] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby"];
@@ -36,6 +43,8 @@ pub enum Effect {
     Apply(String),
     /// An object is there no longer.
     Delete(Named),
+    /// The objects of a file are there no longer.
+    DeleteFile(String),
     /// `spec.replicas` of a Deployment.
     Scale(Named, u32),
     /// `--proxy-mode`
@@ -50,6 +59,8 @@ pub enum Effect {
     NatOutgoing(bool),
     /// Another kernel.
     Kernel(Era),
+    /// The image of kube-proxy's DaemonSet.
+    KubeProxyVersion(Version),
 }
 
 impl Effect {
@@ -59,7 +70,9 @@ impl Effect {
     /// Says which word is not read, and what was expected.
     pub fn of(command: &Command) -> Result<Option<Vec<Effect>>, String> {
         let program = command.program();
-        if !PROGRAMS.contains(&program) {
+        // A forwarded port is a program of the box on which it is typed.
+        let forwards = command.argv.iter().any(|w| w == "port-forward");
+        if !PROGRAMS.contains(&program) || program == "kubectl" && forwards {
             return Ok(None);
         }
         let mut words = Words { argv: command.argv.get(1..).unwrap_or_default(), at: 0 };
@@ -94,6 +107,14 @@ impl Effect {
                 find(documents, named)?;
                 documents.retain(|d| !is(d, named));
             }
+            Effect::DeleteFile(file) => {
+                let of_file: Vec<_> =
+                    files.iter().filter(|d| file_of(d) == Some(file)).map(identity).collect();
+                if of_file.is_empty() {
+                    return Err(format!("no object has the annotation {FILE}: {file}"));
+                }
+                documents.retain(|d| !of_file.contains(&identity(d)));
+            }
             Effect::Apply(file) => {
                 let mut found = false;
                 for object in files.iter().filter(|d| file_of(d) == Some(file)) {
@@ -123,7 +144,8 @@ impl Effect {
             | Effect::ClusterCidr(_)
             | Effect::Hairpin(..)
             | Effect::NatOutgoing(_)
-            | Effect::Kernel(_) => {}
+            | Effect::Kernel(_)
+            | Effect::KubeProxyVersion(_) => {}
         }
         Ok(())
     }
@@ -136,9 +158,11 @@ impl Effect {
             Effect::Hairpin(ports, promisc) => (world.hairpin, world.promisc) = (*ports, *promisc),
             Effect::NatOutgoing(on) => world.nat_outgoing = *on,
             Effect::Kernel(era) => world.kernel = *era,
+            Effect::KubeProxyVersion(version) => world.version = *version,
             Effect::Patch(..)
             | Effect::Apply(_)
             | Effect::Delete(_)
+            | Effect::DeleteFile(_)
             | Effect::Scale(..)
             | Effect::MasqueradeAll(_) => {}
         }
@@ -270,15 +294,38 @@ fn kubectl(words: &mut Words<'_>) -> Result<Effect, String> {
         };
         Ok(Named { kind: kind.to_owned(), namespace: namespace.clone(), name: name.to_owned() })
     };
+    if let ("set", None, None, None) = (verb, &patch, &file, replicas) {
+        return set_image(&namespace, plain.get(1..).unwrap_or_default());
+    }
     match (verb, patch, file, replicas) {
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
         ("apply" | "create", None, Some(file), None) => Ok(Effect::Apply(file)),
         ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
+        ("delete", None, Some(file), None) => Ok(Effect::DeleteFile(file)),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
-        _ => Err("expected kubectl patch KIND NAME -p PATCH, apply -f FILE, delete KIND NAME or scale deployment NAME \
-                  --replicas=N"
+        _ => Err("expected kubectl patch KIND NAME -p PATCH, apply -f FILE, delete KIND NAME, scale deployment NAME \
+                  --replicas=N or set image daemonset/kube-proxy kube-proxy=IMAGE"
             .to_owned()),
     }
+}
+
+/// `daemonset/kube-proxy kube-proxy=registry.k8s.io/kube-proxy:v1.17.17`: only this image matters to packets.
+fn set_image(namespace: &str, words: &[&str]) -> Result<Effect, String> {
+    let image = match words {
+        ["image", "daemonset/kube-proxy" | "ds/kube-proxy", image] if namespace == "kube-system" => image,
+        _ => {
+            return Err(
+                "only `kubectl -n kube-system set image daemonset/kube-proxy kube-proxy=IMAGE` is modelled"
+                    .to_owned(),
+            );
+        }
+    };
+    let tag =
+        image.strip_prefix("kube-proxy=").and_then(|i| i.rsplit_once("kube-proxy:")).map(|(_, tag)| tag);
+    let tag = tag.ok_or_else(|| {
+        format!("{image:?}: expected an image, such as kube-proxy=registry.k8s.io/kube-proxy:v1.17.17")
+    })?;
+    tag.parse().map(Effect::KubeProxyVersion).map_err(|e: String| format!("{tag:?}: {e}"))
 }
 
 fn documents_of(text: &str) -> Result<Vec<Yaml>, String> {
@@ -311,6 +358,43 @@ fn identity(document: &Yaml) -> (&str, &str, &str) {
 pub fn file_of(document: &Yaml) -> Option<&str> {
     let annotations = get(get(document, "metadata")?, "annotations")?;
     get(annotations, FILE).map(Yaml::token)
+}
+
+/// Objects with their copies. `Err` is told where the number stands.
+pub fn with_copies(documents: &[Yaml]) -> Read<Vec<Yaml>> {
+    let mut out = Vec::new();
+    for document in documents {
+        let annotations = get(document, "metadata").and_then(|m| get(m, "annotations"));
+        match annotations.and_then(|a| get(a, COPIES)) {
+            None => out.push(document.clone()),
+            Some(at) => {
+                let wrong = || at.blame(format!("expected a number from 1 to {MAX_COPIES}"));
+                let count: u32 = at.token().parse().map_err(|_| wrong())?;
+                if !(1..=MAX_COPIES).contains(&count) {
+                    return Err(wrong());
+                }
+                out.extend((1..=count).map(|n| numbered(document, n)));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// `{n}` is a number; `{a}.{b}` are the two lower bytes of an address: the number in two bytes.
+fn numbered(document: &Yaml, n: u32) -> Yaml {
+    let text = |t: &str| {
+        t.replace("{n}", &n.to_string()).replace("{a}", &(n / 256).to_string()).replace("{b}", &(n % 256).to_string())
+    };
+    let value = match &document.value {
+        Value::Plain(t) => Value::Plain(text(t)),
+        Value::Text(t) => Value::Text(text(t)),
+        Value::Sequence(items) => Value::Sequence(items.iter().map(|i| numbered(i, n)).collect()),
+        Value::Mapping(entries) => {
+            let entries = entries.iter().filter(|e| e.key != COPIES);
+            Value::Mapping(entries.map(|e| Entry { value: numbered(&e.value, n), ..e.clone() }).collect())
+        }
+    };
+    Yaml { value, ..document.clone() }
 }
 
 fn is(document: &Yaml, named: &Named) -> bool {

@@ -65,6 +65,7 @@ impl Live {
             lines.push(match effect {
                 Effect::Patch(o, _) => format!("{}/{} patched", o.kind, o.name),
                 Effect::Delete(o) => format!("{} \"{}\" deleted", o.kind, o.name),
+                Effect::DeleteFile(file) => format!("{file} deleted"),
                 Effect::Scale(o, _) => format!("{}/{} scaled", o.kind, o.name),
                 Effect::Apply(file) => format!("{file} applied"),
                 _ => return Err("this can be done only before the lab begins: as a switch".to_owned()),

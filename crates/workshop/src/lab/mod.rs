@@ -6,12 +6,14 @@ mod error;
 mod live;
 mod read;
 mod run;
+mod segment;
 mod world;
 
 pub use command::{Command, split};
 pub use error::LabError;
 pub use read::read_lab;
 pub use run::{ClaimResult, GoalResult, LabRun, StimulusResult};
+pub use segment::Segment;
 pub use world::WorldSpec;
 
 use crate::fact::Fact;
@@ -102,6 +104,17 @@ pub struct App {
     pub server: Listens,
 }
 
+/// A page of a web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpPage {
+    /// Its path.
+    pub path: String,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// How long it takes to make, in milliseconds.
+    pub after_ms: u64,
+}
+
 /// A program that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listens {
@@ -111,8 +124,8 @@ pub enum Listens {
     Http {
         /// Address and port.
         bind: (Ipv4Addr, u16),
-        /// Path and size of further pages.
-        pages: Vec<(String, usize)>,
+        /// Further pages.
+        pages: Vec<HttpPage>,
     },
     /// A DNS server with records of a zone.
     Dns {
@@ -123,8 +136,8 @@ pub enum Listens {
     },
     /// CoreDNS; its Corefile is that of the ConfigMap of this namespace and name.
     CoreDns {
-        /// Port.
-        port: u16,
+        /// Address and port.
+        bind: (Ipv4Addr, u16),
         /// Namespace and name of the ConfigMap.
         config: (String, String),
     },
@@ -156,6 +169,8 @@ pub enum Act {
     Hold(String, Hold, Option<Vec<usize>>),
     /// On a box, the packet on this processor goes on to its next stop; or all go on to their ends.
     Release(String, Option<usize>),
+    /// A box sends a TCP segment that no program made.
+    Send(String, Box<Segment>),
 }
 
 /// Something that a person flips.

@@ -1,9 +1,11 @@
 //! A lab from its text: a document of kind Lab, then the Kubernetes objects of its cluster.
 
-use super::effect::{Effect, file_of};
+use super::effect::{Effect, file_of, with_copies};
+use super::segment::Segment;
 use super::world::{WorldSpec, objects};
 use super::{
-    Act, App, Beat, Claim, Command, File, Goal, Lab, Listens, Moment, Position, Step, Switch, When, split,
+    Act, App, Beat, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step, Switch, When,
+    split,
 };
 use crate::fact::{Fact, Names};
 use crate::kube::{LAN, Mode, Outside, profile};
@@ -55,7 +57,7 @@ struct Boxes {
 /// # Errors
 /// Names line, column and token of the first thing that cannot be used, and what was expected.
 pub fn read_lab(source: &str) -> Read<Lab> {
-    let mut all = documents(source)?;
+    let mut all = with_copies(&documents(source)?)?;
     let Some(at) = all.iter().position(is_lab) else {
         let place = cluster::yaml::Place { line: 1, column: 1 };
         return Err(
@@ -185,6 +187,7 @@ fn world(lab: &Fields<'_>) -> Read<WorldSpec> {
     });
     let version =
         f.get("kubeVersion").map(|v| word(v)?.parse::<Version>().map_err(|e| v.blame(e.to_string())));
+    let version = version.transpose()?.unwrap_or(default.version);
     let cni = f.get("cni").map(|v| profile(text(v)?).map_err(|e| v.blame(e)));
     let hairpin = f.word(
         "hairpinMode",
@@ -194,7 +197,8 @@ fn world(lab: &Fields<'_>) -> Read<WorldSpec> {
     Ok(WorldSpec {
         kernel: kernel.transpose()?.unwrap_or(default.kernel),
         mode: mode.transpose()?.unwrap_or(default.mode),
-        version: version.transpose()?.unwrap_or(default.version),
+        version,
+        kubelet: version,
         cni: cni.transpose()?.unwrap_or(default.cni),
         cluster_cidr: f.get("clusterCIDR").map(ipv4_net).transpose()?,
         nat_outgoing: f.boolean("natOutgoing")?.unwrap_or(default.nat_outgoing),
@@ -381,8 +385,11 @@ fn file(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<File> {
     })
 }
 
-const STEP: [&str; 10] =
-    ["id", "title", "on", "run", "stdin", "when", "wait", "background", "hold", "release"];
+const STEP: [&str; 11] =
+    ["id", "title", "on", "run", "stdin", "when", "wait", "background", "hold", "release", "send"];
+
+/// Those of which a step has one.
+const ACTS: [&str; 5] = ["run", "wait", "hold", "release", "send"];
 
 fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>> {
     let mut out: Vec<Step> = Vec::new();
@@ -395,8 +402,9 @@ fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>
         }
         let on = f.get("on").map(|on| one_box(on, boxes)).transpose()?;
         let host = || on.clone().ok_or_else(|| v.blame("expected on: the box"));
-        let (act, words) = match (f.get("run"), f.get("wait"), f.get("hold"), f.get("release")) {
-            (Some(run), None, None, None) => {
+        let given: Vec<(&str, &Yaml)> = ACTS.iter().filter_map(|k| Some((*k, f.get(k)?))).collect();
+        let (act, words) = match given[..] {
+            [("run", run)] => {
                 let on = on.clone().into_iter().collect();
                 let mut command = line(run, f.text("stdin")?, When::default(), on)?;
                 command.background = f.boolean("background")?.unwrap_or(false);
@@ -406,22 +414,29 @@ fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>
                 };
                 (Act::Run(command), words)
             }
-            (None, Some(wait), None, None) if word(wait)? == "background" => {
+            [("wait", wait)] if word(wait)? == "background" => {
                 (Act::Join, "the programs in the background end".to_owned())
             }
-            (None, Some(wait), None, None) => (Act::Wait(duration(wait)?), format!("{} pass", word(wait)?)),
-            (None, None, Some(at), None) => {
+            [("wait", wait)] => (Act::Wait(duration(wait)?), format!("{} pass", word(wait)?)),
+            [("hold", at)] => {
                 let (hold, order) = hold(at)?;
                 (Act::Hold(host()?, hold, order), "packets stop on their way".to_owned())
             }
-            (None, None, None, Some(at)) => {
+            [("release", at)] => {
                 let cpu = match word(at)?.as_str() {
                     "all" => None,
                     _ => Some(usize::try_from(number(at, 0, 63)?).unwrap_or_default()),
                 };
                 (Act::Release(host()?, cpu), format!("the packet on CPU {} goes on", word(at)?))
             }
-            _ => return Err(v.blame("expected one of run (a command), wait (a time), hold and release")),
+            [("send", at)] => {
+                let (host, segment) = (host()?, Segment::read(at)?);
+                let words = segment.text(&host);
+                (Act::Send(host, Box::new(segment)), words)
+            }
+            _ => {
+                return Err(v.blame("expected one of run (a command), wait (a time), hold, release and send"));
+            }
         };
         let title = f.text("title")?.map_or(words, one_line);
         out.push(Step { id, title, when, act });
@@ -503,17 +518,21 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
         _ => {
             let config = f.text("config")?.unwrap_or("kube-system/coredns");
             let config = config.split_once('/').unwrap_or(("kube-system", config));
-            Listens::CoreDns { port, config: (config.0.to_owned(), config.1.to_owned()) }
+            Listens::CoreDns { bind, config: (config.0.to_owned(), config.1.to_owned()) }
         }
     };
     Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })
 }
 
-/// A page of a web server: its path and how many bytes it has.
-fn page(v: &Yaml) -> Read<(String, usize)> {
-    let f = Fields::strict(v, &["path", "bytes"])?;
+/// A page of a web server.
+fn page(v: &Yaml) -> Read<HttpPage> {
+    let f = Fields::strict(v, &["path", "bytes", "after"])?;
     let bytes = number(f.need("bytes")?, 0, 10_000_000)?;
-    Ok((need_text(&f, "path")?, usize::try_from(bytes).unwrap_or_default()))
+    Ok(HttpPage {
+        path: need_text(&f, "path")?,
+        bytes: usize::try_from(bytes).unwrap_or_default(),
+        after_ms: f.get("after").map(duration).transpose()?.unwrap_or_default(),
+    })
 }
 
 fn moments(lab: &Fields<'_>, names: &Names<'_>) -> Read<Vec<Moment>> {

@@ -13,8 +13,8 @@ use sim::programs::dns_server::{DnsServer, ServerBlock};
 use sim::programs::http_server::HttpServer;
 use sim::programs::{Daemon, collect, shell, start};
 use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
-use std::net::Ipv4Addr;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A claim, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +152,9 @@ impl Lab {
                     first.body = "hello from {host}, you are {client}\n".to_owned();
                     first.content_type = "text/plain".to_owned();
                 }
-                let server = pages.iter().fold(server, |s, (path, bytes)| s.with_bytes(path, *bytes));
+                let server = pages
+                    .iter()
+                    .fold(server, |s, p| s.with_bytes(&p.path, p.bytes, Duration::from_millis(p.after_ms)));
                 host.daemons.push(Daemon::new(server));
             }
             Listens::Dns { bind, table } => {
@@ -160,15 +162,15 @@ impl Lab {
                 let block = ServerBlock { zones: vec![String::new()], tables, ..ServerBlock::default() };
                 host.daemons.push(Daemon::new(DnsServer::new(*bind, vec![block])));
             }
-            Listens::CoreDns { port, config } => {
+            Listens::CoreDns { bind, config } => {
                 let corefile = objects.config_maps.get(config).and_then(|m| m.corefile.as_ref());
                 let corefile = corefile.ok_or_else(|| {
                     format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1)
                 })?;
                 let file = host.files.iter().find(|(path, _)| path == "/etc/resolv.conf");
                 let resolv_conf = file.map_or("", |(_, text)| text);
-                let blocks = coredns::blocks(corefile, *port, objects, resolv_conf)?;
-                let server = DnsServer::new((Ipv4Addr::UNSPECIFIED, *port), blocks);
+                let blocks = coredns::blocks(corefile, bind.1, objects, resolv_conf)?;
+                let server = DnsServer::new(*bind, blocks);
                 host.daemons.push(Daemon::new(server));
             }
         }
@@ -237,6 +239,7 @@ fn stimulus(act: &Act) -> Stimulus {
         Act::Hold(host, hold, order) => {
             Stimulus::Hold { host: host.clone(), hold: hold.clone(), order: order.clone() }
         }
+        Act::Send(host, segment) => segment.stimulus(host),
         Act::Release(host, cpu) => Stimulus::Release { host: host.clone(), cpu: *cpu },
         Act::Run(c) => {
             let (host, argv) = (c.on.first().cloned().unwrap_or_default(), c.argv.clone());

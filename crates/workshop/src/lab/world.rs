@@ -15,8 +15,10 @@ pub struct WorldSpec {
     pub kernel: Era,
     /// kube-proxy's mode; `None`: there is no kube-proxy.
     pub mode: Option<Mode>,
-    /// kube-proxy's and the kubelet's version.
+    /// kube-proxy's version.
     pub version: Version,
+    /// The kubelet's version.
+    pub kubelet: Version,
     /// How pods are connected.
     pub cni: &'static Cni,
     /// The pods' networks, if kube-proxy is told.
@@ -43,6 +45,7 @@ impl Default for WorldSpec {
             kernel: Era::default(),
             mode: Some(Mode::default()),
             version: Version::default(),
+            kubelet: Version::default(),
             cni: &Cni::BRIDGE,
             cluster_cidr: None,
             nat_outgoing: false,
@@ -63,6 +66,7 @@ impl WorldSpec {
             objects: objects(documents).map_err(|e| e.to_string())?,
             mode: self.mode,
             version: self.version,
+            kubelet: self.kubelet,
             uplink: self.uplink.clone(),
             era: self.kernel,
             modules: Modules::default(),

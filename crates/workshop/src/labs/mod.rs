@@ -3,14 +3,18 @@
 use crate::lab::{Lab, read_lab};
 
 /// Names and texts, in the order in which they are offered.
-pub const TEXTS: [(&str, &str); 7] = [
+pub const TEXTS: [(&str, &str); 11] = [
     ("same-node-clusterip", include_str!("same-node-clusterip.yaml")),
     ("tftp-ipvs", include_str!("tftp-ipvs.yaml")),
     ("service-iptables", include_str!("service-iptables.yaml")),
     ("hooks-and-chains", include_str!("hooks-and-chains.yaml")),
     ("dns-race", include_str!("dns-race.yaml")),
+    ("invalid-rst", include_str!("invalid-rst.yaml")),
+    ("snat-port-race", include_str!("snat-port-race.yaml")),
     ("etp-local", include_str!("etp-local.yaml")),
+    ("nodelocal-dns", include_str!("nodelocal-dns.yaml")),
     ("rp-filter", include_str!("rp-filter.yaml")),
+    ("mtu-black-hole", include_str!("mtu-black-hole.yaml")),
 ];
 
 /// All labs, in the order in which they are offered. One whose text is wrong is left out; a test reads them all.

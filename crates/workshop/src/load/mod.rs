@@ -81,6 +81,11 @@ impl Test {
         self.run.advance(until)
     }
 
+    /// The boxes, as they are.
+    pub fn world(&self) -> &sim::World {
+        self.run.world()
+    }
+
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.run.progress()

@@ -141,6 +141,7 @@ fn cluster(setting: &Setting, sources: &[Ipv4Addr]) -> Result<(Scenario, Servers
         mode: Some(Mode::Iptables),
         uplink: kube::UPLINK.to_owned(),
         version: Version::V1_23,
+        kubelet: Version::V1_23,
         era: ERA,
         modules,
         cni: &Cni::CALICO_VETHS,

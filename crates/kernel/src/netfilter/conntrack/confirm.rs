@@ -73,10 +73,15 @@ fn deliver_cached_events(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_
 /// `nf_ct_kill`: the entry leaves the table at once.
 pub(crate) fn ct_kill(ns: &mut Netns, skb: &Skb, conn: ConnId, cx: &mut Cx<'_>) {
     let told = ns.ct.get(conn).is_some_and(|c| !c.silent && c.events.conntrack & ipct::DESTROY != 0);
-    if let Some(row) = ns.ct.remove(conn, cx.now) {
-        if told {
-            cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row, proto: true, mark: false });
+    let helped = ns.ct.get(conn).is_some_and(|c| c.helper.is_some());
+    let Some(row) = ns.ct.remove(conn, told && cx.explains(), cx.now) else { return };
+    match row {
+        Some(row) => {
+            cx.ct_event(skb.id, || CtEvent { kind: CtEventKind::Destroy, row, proto: true, mark: false })
         }
+        None => cx.pass_over(usize::from(told)),
+    }
+    if helped {
         remove_expectations(ns, skb.id, conn, cx);
     }
 }

@@ -101,3 +101,78 @@ impl DueQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u32) -> ConnId {
+        ConnId::new(n, n)
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant(ms * 1000)
+    }
+
+    /// Takes what is over by then of entries that end at these times, and nothing later.
+    fn take(queue: &mut DueQueue, ends: &[u64], ms: u64) -> Vec<u32> {
+        let fate = |id: ConnId, _| match ends.get(id.number() as usize) {
+            Some(end) => Fate::Ends(at(*end)),
+            None => Fate::Gone,
+        };
+        queue.take(at(ms), fate).into_iter().map(ConnId::number).collect()
+    }
+
+    fn queue(ends: &[u64]) -> DueQueue {
+        let mut queue = DueQueue::default();
+        for (n, end) in ends.iter().enumerate() {
+            queue.add(id(n as u32), at(*end));
+        }
+        queue
+    }
+
+    #[test]
+    fn entries_come_out_when_they_end_to_the_microsecond() {
+        let ends = [30_000, 30_001, 29_999, 60_500];
+        let mut q = queue(&ends);
+        assert_eq!(take(&mut q, &ends, 29_998), []);
+        assert_eq!(take(&mut q, &ends, 30_000), [2, 0]);
+        assert_eq!(take(&mut q, &ends, 60_499), [1]);
+        assert_eq!(take(&mut q, &ends, 60_500), [3]);
+        assert_eq!(take(&mut q, &ends, 1_000_000), []);
+    }
+
+    #[test]
+    fn an_entry_that_got_more_time_comes_out_later() {
+        let mut q = queue(&[30_000, 30_000]);
+        let now = [30_000, 180_000];
+        assert_eq!(take(&mut q, &now, 31_000), [0]);
+        assert_eq!(take(&mut q, &now, 179_999), []);
+        assert_eq!(take(&mut q, &now, 180_000), [1]);
+    }
+
+    #[test]
+    fn an_entry_far_ahead_is_not_lost() {
+        let ends = [432_000_000];
+        let mut q = queue(&ends);
+        assert_eq!(take(&mut q, &ends, 431_999_999), []);
+        assert_eq!(take(&mut q, &ends, 432_000_000), [0]);
+    }
+
+    #[test]
+    fn an_entry_may_end_in_a_second_that_has_begun() {
+        let mut ends = vec![1500, 10_000];
+        let mut q = queue(&ends);
+        assert_eq!(take(&mut q, &ends, 1600), [0]);
+        ends.push(1700);
+        q.add(id(2), at(1700));
+        assert_eq!(take(&mut q, &ends, 1699), []);
+        assert_eq!(take(&mut q, &ends, 1700), [2]);
+    }
+
+    #[test]
+    fn what_is_gone_does_not_come_out() {
+        let mut q = queue(&[1000, 2000]);
+        assert_eq!(take(&mut q, &[1000], 5000), [0]);
+    }
+}

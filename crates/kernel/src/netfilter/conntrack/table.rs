@@ -25,59 +25,60 @@ pub struct CtCounter {
     pub bytes: u64,
 }
 
-/// An entry (`struct nf_conn`).
+/// An entry (`struct nf_conn`). What every packet looks at stands first: of a large table most is in no cache.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub struct Conn {
     /// Its number.
     pub id: ConnId,
+    /// Bits of [`status`].
+    pub status: u32,
+    /// The second under which the queue of those that end has it.
+    pub(super) queued: u32,
+    /// When it ends, once confirmed.
+    pub expires: Instant,
+    /// The zone of the rule that it came under.
+    pub zone: Zone,
+    /// Time-out in seconds while unconfirmed.
+    pub timeout: u32,
     /// The tuple of the first packet as it came in.
     pub orig: Tuple,
     /// The tuple that the answer will have.
     pub reply: Tuple,
-    /// Bits of [`status`].
-    pub status: u32,
+    /// For UDP: when it counts as a stream.
+    pub udp_stream_at: Option<Instant>,
     /// `connmark`
     pub mark: u32,
-    /// Time-out in seconds while unconfirmed.
-    pub timeout: u32,
-    /// When it ends, once confirmed.
-    pub expires: Instant,
+    /// Changes not yet reported: bits of [`ipct`](super::ipct).
+    pub(crate) pending: u16,
+    /// Who reads its payload.
+    pub helper: Option<Helper>,
+    /// The device whose address MASQUERADE took (`masq_index`).
+    pub(crate) masq: Option<DevId>,
+    /// Which messages are sent about it.
+    pub(crate) events: EventMask,
+    /// Nobody is told of its changes: `nf_conntrack_events` was 0 when it was made.
+    pub(crate) silent: bool,
+    /// It remembers when it began.
+    pub(crate) stamped: bool,
+    /// State of TCP.
+    pub tcp: Option<Box<TcpTrack>>,
+    /// What has passed in each direction, if that is counted.
+    pub(crate) counters: Option<Box<[CtCounter; 2]>>,
+    /// How the sequence numbers of a changed payload are off.
+    pub(crate) seqadj: Option<Box<SeqAdjusts>>,
+    /// What the FTP helper remembers.
+    pub(crate) ftp: Option<Box<FtpLines>>,
+    /// The flow that announced this one.
+    pub master: Option<ConnId>,
     /// When it was made.
     pub created: Instant,
     /// When it entered the table.
     pub(crate) began: Instant,
-    /// The second under which the queue of those that end has it.
-    pub(super) queued: u32,
-    /// State of TCP.
-    pub tcp: Option<Box<TcpTrack>>,
     /// State of SCTP.
     pub sctp: Option<SctpTrack>,
-    /// For UDP: when it counts as a stream.
-    pub udp_stream_at: Option<Instant>,
-    /// The flow that announced this one.
-    pub master: Option<ConnId>,
     /// That flow's original direction.
     pub master_tuple: Option<Tuple>,
-    /// Who reads its payload.
-    pub helper: Option<Helper>,
-    /// What the FTP helper remembers.
-    pub(crate) ftp: Option<Box<FtpLines>>,
-    /// How the sequence numbers of a changed payload are off.
-    pub(crate) seqadj: Option<Box<SeqAdjusts>>,
-    /// The device whose address MASQUERADE took (`masq_index`).
-    pub(crate) masq: Option<DevId>,
-    /// What has passed in each direction, if that is counted.
-    pub(crate) counters: Option<Box<[CtCounter; 2]>>,
-    /// It remembers when it began.
-    pub(crate) stamped: bool,
-    /// Nobody is told of its changes: `nf_conntrack_events` was 0 when it was made.
-    pub(crate) silent: bool,
-    /// The zone of the rule that it came under.
-    pub zone: Zone,
-    /// Which messages are sent about it.
-    pub(crate) events: EventMask,
-    /// Changes not yet reported: bits of [`ipct`](super::ipct).
-    pub(crate) pending: u16,
 }
 
 impl Conn {
@@ -588,18 +589,21 @@ impl Conntrack {
             self.by_source.insert(&c.orig, id);
         }
         self.listed += 1;
+        // Most enter the table before the next one is made.
+        self.loose.pop_if(|last| *last == id);
         self.put_in_queue(id, expires);
     }
 
     /// `nf_ct_delete`: takes the entry out of the table. A packet that is still on its way through the box keeps
-    /// it alive for a moment. The row is for the DESTROY message.
-    pub(crate) fn remove(&mut self, id: ConnId, now: Instant) -> Option<Row> {
+    /// it alive for a moment. `None` if it is not there; else its row for the DESTROY message, if that is wanted.
+    pub(crate) fn remove(&mut self, id: ConnId, row: bool, now: Instant) -> Option<Option<Row>> {
         let c = self.get_mut(id).filter(|c| c.is_listed())?;
         c.status |= status::DYING;
-        let row = c.row(now);
+        let row = row.then(|| c.row(now));
+        let (orig, clashed) = (c.orig, c.status & status::NAT_CLASH != 0);
         c.created = now;
-        self.by_source.remove(&row.orig, id);
-        if row.status & status::NAT_CLASH == 0 {
+        self.by_source.remove(&orig, id);
+        if !clashed {
             self.hash.remove(id.slot() * 2);
         }
         self.hash.remove(id.slot() * 2 + 1);
@@ -750,5 +754,76 @@ impl Row {
             CtState::Untracked => "untracked",
         };
         format!("{state} {}", info.dir.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netfilter::conntrack::L4Key;
+    use packet::Protocol;
+
+    fn tuple(sport: u16) -> Tuple {
+        let key = L4Key::Ports { sport, dport: 53 };
+        Tuple::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), Protocol::UDP, key)
+    }
+
+    /// A table with one bucket, and flows from these ports; the first one is assured.
+    fn table(ports: &[u16]) -> (Conntrack, Vec<ConnId>) {
+        let mut ct = Conntrack::new();
+        ct.limits.buckets = 1;
+        let mut ids = Vec::new();
+        for port in ports {
+            let t = tuple(*port);
+            let id = ct.alloc(t, t.invert().unwrap_or(t), Zone::default(), Instant(0));
+            let c = ct.get_mut(id).into_iter();
+            c.for_each(|c| {
+                c.timeout = 30;
+                c.status |= if ids.is_empty() { status::ASSURED } else { 0 };
+            });
+            assert!(ct.insert(id, Instant(0)).is_ok());
+            ids.push(id);
+        }
+        (ct, ids)
+    }
+
+    #[test]
+    fn a_full_table_gives_up_all_of_a_bucket_that_are_not_assured() {
+        let (ct, ids) = table(&[1, 2, 3]);
+        let (over, mut victims) = ct.early_drop(&tuple(9), Instant(1));
+        victims.sort_unstable();
+        assert_eq!((over, victims), (Vec::new(), vec![ids[1], ids[2]]));
+    }
+
+    #[test]
+    fn an_old_kernel_gives_up_the_oldest_of_them() {
+        let (ct, ids) = table(&[1, 2, 3]);
+        assert_eq!(ct.early_drop_one(&tuple(9)), Some(ids[1]));
+    }
+
+    #[test]
+    fn an_assured_entry_never_makes_room() {
+        let (ct, _) = table(&[1]);
+        assert_eq!(ct.early_drop_one(&tuple(9)), None);
+        assert_eq!(ct.early_drop(&tuple(9), Instant(1)), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn an_entry_that_got_less_time_leaves_earlier() {
+        let (mut ct, ids) = table(&[1]);
+        ct.get_mut(ids[0]).into_iter().for_each(|c| c.set_timeout(5, Instant(0)));
+        ct.mod_timer(ids[0]);
+        assert_eq!(ct.take_expired(Instant(4_999_999)), []);
+        assert_eq!(ct.take_expired(Instant(5_000_000)), [ids[0]]);
+    }
+
+    #[test]
+    fn work_is_counted() {
+        let (ct, _) = table(&[1, 2]);
+        let before = ct.work();
+        ct.find(&tuple(1), Zone::default(), Instant(1));
+        ct.find(&tuple(7), Zone::default(), Instant(1));
+        let now = ct.work();
+        assert_eq!((now.hits - before.hits, now.misses - before.misses, now.made), (1, 1, 2));
     }
 }

@@ -1,0 +1,96 @@
+//! Programs, and what they print.
+
+use crate::Pair;
+use serde_json::json;
+use sim::StepOutcome;
+use sim::operator::CommandOutput;
+
+/// What the commands of a pair print.
+fn outputs(pair: &Pair) -> Vec<CommandOutput> {
+    let steps = pair.run().0.steps.into_iter();
+    let outputs = steps.flat_map(|s| match s.outcome {
+        StepOutcome::Command(output) => vec![output],
+        StepOutcome::Ended(all) => all.into_iter().map(|(_, _, output)| output).collect(),
+        _ => Vec::new(),
+    });
+    outputs.collect()
+}
+
+fn one(line: &str) -> CommandOutput {
+    let mut pair = Pair::new();
+    pair.cmd(line);
+    outputs(&pair).remove(0)
+}
+
+#[test]
+fn tcpdump_prints_what_has_been() {
+    let mut pair = Pair::new();
+    pair.udp(5000, 9);
+    pair.cmd("tcpdump -n -t -i eth0 udp");
+    let out = outputs(&pair).remove(0);
+    assert_eq!(out.stdout, ["IP 10.0.0.1.5000 > 10.0.0.2.9: UDP, length 5", ""]);
+}
+
+#[test]
+fn tcpdump_does_not_read_every_protocol() {
+    let mut pair = Pair::new();
+    let pkt = json!({ "src": "10.0.0.1", "dst": "10.0.0.2", "proto": 47, "payload": "\u{0}\u{0}\u{8}\u{0}" });
+    pair.then(json!({ "do": "raw", "host": "a", "pkt": pkt }));
+    pair.cmd("tcpdump -nn -t -i eth0 ip");
+    let out = outputs(&pair).remove(0);
+    // tcpdump: GREv0, length 4:  [|ip]
+    assert_eq!(out.stdout[0], "IP 10.0.0.1 > 10.0.0.2:  ip-proto-47 4", "{:?}", out.stdout);
+}
+
+#[test]
+fn events_do_not_name_who_made_them() {
+    let mut pair = Pair::with_rules(
+        "*raw\n:PREROUTING ACCEPT\nCOMMIT\n*filter\n:INPUT ACCEPT\n-A INPUT -m conntrack --ctstate NEW\nCOMMIT\n",
+    );
+    pair.udp(5000, 9);
+    pair.then(json!({ "do": "start", "host": "a", "argv": ["conntrack", "-E"] }));
+    pair.cmd("conntrack -F");
+    pair.then(json!({ "do": "wait" }));
+    let watched = outputs(&pair).pop().unwrap();
+    // Linux: ... [USERSPACE] portid=1234
+    assert!(
+        watched.stdout[0].starts_with("[DESTROY] udp") && watched.stdout[0].ends_with("dport=5000"),
+        "{watched:?}"
+    );
+}
+
+#[test]
+fn no_program_asks_for_the_name_of_an_address() {
+    let mut pair = Pair::new();
+    pair.set(
+        "a",
+        "files",
+        json!({ "/etc/hosts": "10.0.0.2 other\n", "/etc/resolv.conf": "nameserver 10.0.0.2\n" }),
+    );
+    pair.cmd("ping -c 1 other");
+    pair.cmd("tcpdump -t -i eth0 port 53");
+    let out = outputs(&pair);
+    assert!(out[0].stdout[1].starts_with("64 bytes from other (10.0.0.2): icmp_seq=1"), "{:?}", out[0]);
+    assert_eq!(out[1].stdout, [""]);
+}
+
+#[test]
+fn curl_has_no_progress_meter() {
+    let out = one("curl -o file http://10.0.0.2:81/");
+    let said = "curl: (7) Failed to connect to 10.0.0.2 port 81 after 0 ms: Couldn't connect to server";
+    assert_eq!(out.stderr, [said]);
+}
+
+#[test]
+fn dig_is_older_than_its_socket() {
+    let out = one("dig +time=1 +tries=1 @10.0.0.3 web");
+    // BIND 9.18 would also say: ;; communications error to 10.0.0.3#53: timed out
+    assert_eq!(out.stdout[1], "; <<>> DiG 9.16.50-Debian <<>> +time=1 +tries=1 @10.0.0.3 web");
+    assert_eq!(out.stdout[4], ";; connection timed out; no servers could be reached");
+}
+
+#[test]
+fn programs_take_no_processor_time() {
+    let out = one("time ping -c 1 10.0.0.2");
+    assert_eq!(out.stderr[2..], ["user\t0m0.000s", "sys\t0m0.000s"]);
+}
