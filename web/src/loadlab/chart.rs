@@ -34,6 +34,8 @@ pub struct Chart {
     pub levels: Vec<Level>,
     /// Seconds of the whole test.
     pub seconds: u64,
+    /// Where the axis ends, if not just above what there is.
+    pub top: Option<u64>,
 }
 
 /// The drawing, and in it the area of the lines.
@@ -121,7 +123,7 @@ impl Line {
 impl Chart {
     fn top(&self) -> u64 {
         let values = self.lines.iter().map(|l| l.most().1).chain(self.levels.iter().map(|l| l.value));
-        round_up(values.max().unwrap_or(0))
+        self.top.unwrap_or_else(|| round_up(values.max().unwrap_or(0)))
     }
 
     fn drawing(&self) -> String {
@@ -242,7 +244,14 @@ mod tests {
     fn chart(values: Vec<u64>) -> Chart {
         let line = Line { name: "node".to_owned(), values };
         let level = Level { name: "nf_conntrack_max".to_owned(), value: 131_072, article: false };
-        Chart { id: "c", title: "nf_conntrack_count", lines: vec![line], levels: vec![level], seconds: 600 }
+        Chart {
+            id: "c",
+            title: "nf_conntrack_count",
+            lines: vec![line],
+            levels: vec![level],
+            seconds: 600,
+            top: None,
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn charts(report: &Report) -> Vec<Chart> {
     let seconds = u64::from(s.seconds);
     let article = report.article;
     let served = article.map(|a| Level { name: "the article".to_owned(), value: a.served, article: true });
-    let chart = |id, title, lines, levels| Chart { id, title, lines, levels, seconds };
+    let chart = |id, title, lines, levels| Chart { id, title, lines, levels, seconds, top: None };
     let mut out = vec![chart(
         "chart-files",
         "Transfers: files a second",
@@ -77,19 +77,15 @@ fn charts(report: &Report) -> Vec<Chart> {
             Vec::new(),
         ));
     }
-    out.push(chart(
-        "chart-busy",
-        "Processors, how busy in %",
-        vec![line("busy", &series.busy)],
-        vec![Level { name: "all busy:".to_owned(), value: 100, article: false }],
-    ));
+    let busy = chart("chart-busy", "Processors, how busy in %", vec![line("busy", &series.busy)], Vec::new());
+    out.push(Chart { top: Some(100), ..busy });
     out
 }
 
-/// All charts of a report.
-pub fn all(report: &Report) -> El {
+/// All charts of a report, and beside them the kernel's log.
+pub fn all(report: &Report, log: El) -> El {
     let figures = charts(report).iter().map(|c| c.figure().into()).collect();
-    el("div").class("charts").add(View::All(figures))
+    el("section").class("charts").attr("aria-label", "Charts").add(View::All(figures)).add(log)
 }
 
 fn fact(name: &'static str, value: String, more: String) -> El {

@@ -64,6 +64,7 @@ fn bench(state: State) -> El {
         .class("card bench")
         .attr("aria-labelledby", "bench-title")
         .add(el("h2").id("bench-title").add(title))
+        .add(settings::iterations(state))
         .add(el("p").class("quiet").add(
             "A model, no measurement: every packet is simulated, what it costs is reckoned. Figures are told at full size.",
         ))
@@ -149,8 +150,7 @@ fn results(state: State) -> View {
         .add(charts::log(&report));
     View::All(vec![
         el("section").class("card").attr("aria-label", "Figures").add(charts::figures(&report)).into(),
-        el("section").attr("aria-label", "Charts").add(charts::all(&report)).into(),
-        log.into(),
+        charts::all(&report, log).into(),
     ])
 }
 

@@ -1,17 +1,30 @@
 //! The switches, each with the command that it stands for.
 
-use super::state::{ITERATIONS, iteration_title, set_switch};
+use super::state::{ITERATIONS, set_switch};
 use crate::dom::{El, NONE, View, before_paint, el, part};
 use crate::state::State;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 use workshop::load::{SWITCHES, Setting, Switch, Values};
 
-/// All switches. A part of its own, so that figures which come in do not disturb somebody who types.
+/// The article's iterations: each sets all switches.
+pub fn iterations(state: State) -> View {
+    part(move || {
+        let now = state.bench.iteration().map(|n| n.to_string()).unwrap_or_default();
+        let switch = SWITCHES.iter().find(|s| s.name == PRESET);
+        switch.map(|s| choice(state, s, (1..=ITERATIONS).map(|n| n.to_string()).collect(), &now)).into()
+    })
+}
+
+/// The switch that sets all others.
+const PRESET: &str = "iteration";
+
+/// All other switches. A part of its own, so that figures which come in do not disturb somebody who types.
 pub fn settings(state: State) -> View {
     part(move || {
         let setting = state.bench.setting.get();
-        let chosen = state.bench.iteration();
-        let all = SWITCHES.iter().map(|s| switch(state, s, &setting, chosen).into()).collect();
+        let all =
+            SWITCHES.iter().filter(|s| s.name != PRESET).map(|s| switch(state, s, &setting).into()).collect();
         el("div").class("settings").add(View::All(all)).into()
     })
 }
@@ -20,21 +33,24 @@ fn id(name: &str) -> String {
     format!("switch-{name}")
 }
 
-fn switch(state: State, s: &Switch, setting: &Setting, chosen: Option<u32>) -> El {
-    let now = match s.name {
-        "iteration" => chosen.map(|n| n.to_string()).unwrap_or_default(),
-        name => setting.value(name).unwrap_or_default(),
-    };
+fn switch(state: State, s: &Switch, setting: &Setting) -> El {
+    let now = setting.value(s.name).unwrap_or_default();
+    let described = |el: El| el.attr("aria-describedby", format!("switch-{}-is", s.name));
     let control = match s.kind() {
         Values::Words(words) if words == ["on", "off"] => toggle(state, s, &now),
-        Values::Words(words) => choice(state, s, words.into_iter().map(str::to_owned).collect(), &now),
-        Values::Range(from, to) => choice(state, s, (from..=to).map(|n| n.to_string()).collect(), &now),
+        Values::Words(words) => {
+            described(choice(state, s, words.into_iter().map(str::to_owned).collect(), &now))
+        }
+        Values::Range(from, to) => {
+            described(choice(state, s, (from..=to).map(|n| n.to_string()).collect(), &now))
+        }
         Values::Number => number(state, s, &now),
     };
     // Without pods their switches decide nothing.
-    let idle = !setting.kubernetes && !matches!(s.name, "iteration" | "kubernetes" | "seconds");
+    let idle = !setting.kubernetes && !matches!(s.name, "kubernetes" | "seconds");
     let is = match (s.name, setting.command(s.name)) {
-        ("iteration", _) => chosen.map_or("none of the article’s", iteration_title).to_owned(),
+        ("pod.nf_conntrack_udp_timeout_stream", _) => "the same command".to_owned(),
+        (_, Some((_, comment))) if comment.starts_with('#') => comment,
         (_, Some((place, command))) => format!("{place}# {command}"),
         (_, None) => String::new(),
     };
@@ -89,30 +105,27 @@ fn choice(state: State, s: &Switch, values: Vec<String>, now: &str) -> El {
         .class("set-row")
         .attr("role", "radiogroup")
         .attr("aria-label", s.name)
-        .attr("aria-describedby", format!("switch-{name}-is"))
         .add(name_of(s))
         .add(group)
 }
 
 fn number(state: State, s: &Switch, now: &str) -> El {
-    let (name, id, shown) = (s.name, id(s.name), now.to_owned());
-    let (focus, was) = (id.clone(), now.to_owned());
+    let (name, shown, was) = (s.name, now.to_owned(), now.to_owned());
     let input = el("input")
         .class("number mono")
-        .attr("id", id)
+        .attr("id", id(name))
         .attr("type", "text")
         .attr("inputmode", "numeric")
         .attr("aria-describedby", format!("switch-{name}-is"))
         .input(move || shown.clone())
         .on("change", move |e| {
             let value = event_target_value(e).replace([',', ' '], "");
-            put(state, name, &value, &focus);
+            set_switch(state, name, &value);
             // What was refused does not stay there as if it stood.
-            if state.error.with_untracked(Option::is_some)
-                && let Some(input) = e.target()
-            {
-                use wasm_bindgen::JsCast;
-                input.unchecked_into::<web_sys::HtmlInputElement>().set_value(&was);
+            let refused = state.error.with_untracked(Option::is_some);
+            let input = e.target().and_then(|t| t.dyn_into::<web_sys::HtmlInputElement>().ok());
+            if let Some(input) = input.filter(|_| refused) {
+                input.set_value(&was);
             }
         });
     el("label").class("set-row").add(name_of(s)).add(input)

@@ -33,7 +33,20 @@ fn share(hash: u32, n: usize) -> usize {
 
 /// `hash_conntrack_raw`. Linux draws a seed when it boots; which tuples share a bucket differs from boot to boot.
 pub(super) fn hash_conntrack(t: &Tuple) -> u32 {
-    let [src, dst, ports] = t.words();
+    mix(t.words())
+}
+
+/// `hash_by_src`: of what comes from one source the same, whatever its destination.
+pub(crate) fn hash_by_src(t: &Tuple) -> u32 {
+    let [src, _, rest] = t.words();
+    mix([src, 0, rest & !DPORT])
+}
+
+/// The destination port in the last word of a tuple.
+const DPORT: u64 = 0xffff << 32;
+
+/// In 64 bits on every machine: WebAssembly's own words have 32.
+fn mix([src, dst, ports]: [u64; 3]) -> u32 {
     let mut h = (src.rotate_left(32) ^ dst).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     h = (h ^ (h >> 29) ^ ports).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     h = (h ^ (h >> 32)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -173,12 +186,17 @@ mod tests {
 
     #[test]
     fn hashes_use_the_whole_range() {
-        let mut shares = [0u32; 64];
+        let (mut shares, mut sources) = ([0u32; 64], [0u32; 64]);
         for port in 0..6400 {
             let key = super::super::L4Key::Ports { sport: 20_000 + port, dport: 53 };
             let t = Tuple::new([10, 0, 0, 2].into(), [10, 1, 0, 2].into(), packet::Protocol::UDP, key);
             shares[share(hash_conntrack(&t), 64)] += 1;
+            sources[share(hash_by_src(&t), 64)] += 1;
+            let key = super::super::L4Key::Ports { sport: 20_000 + port, dport: 80 };
+            let other = Tuple::new([10, 0, 0, 2].into(), [10, 9, 9, 9].into(), packet::Protocol::UDP, key);
+            assert_eq!(hash_by_src(&t), hash_by_src(&other));
         }
         assert!(shares.iter().all(|n| (60..140).contains(n)), "{shares:?}");
+        assert!(sources.iter().all(|n| (60..140).contains(n)), "{sources:?}");
     }
 }

@@ -29,6 +29,7 @@ pub use ctnetlink::{Change, NewEntry};
 pub use expect::{Expect, ExpectNat, ExpectRow};
 pub(crate) use expect::{Unexpected, nf_ct_expect_related};
 pub(crate) use expect::{expire as expire_expectations, flush as flush_expectations};
+pub(crate) use hash::hash_by_src;
 pub(crate) use helper::FtpType;
 pub use helper::{FtpLines, Helper, HelperKind};
 pub(crate) use helper::{nf_ct_helper_drop, try_assign_helper};

@@ -2,9 +2,7 @@
 //! translated once is translated the same way for other destinations.
 
 use crate::ConnId;
-use crate::netfilter::conntrack::Tuple;
-use rustc_hash::FxHasher;
-use std::hash::{Hash, Hasher};
+use crate::netfilter::conntrack::{Tuple, hash_by_src};
 
 /// The end of a chain.
 const END: u32 = u32::MAX;
@@ -26,12 +24,6 @@ pub(crate) struct BySource {
     /// By the place of the flow in conntrack's table.
     nodes: Vec<Node>,
     count: usize,
-}
-
-fn hash_by_src(orig: &Tuple) -> u32 {
-    let mut hasher = FxHasher::default();
-    (orig.src(), orig.proto(), orig.sport()).hash(&mut hasher);
-    (hasher.finish() >> 32) as u32
 }
 
 impl BySource {
