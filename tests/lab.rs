@@ -238,8 +238,8 @@ fn a_rollout_in_mode_ipvs_needs_connections_to_end_with_their_server() {
 }
 
 #[test]
-fn a_node_port_answers_on_localhost_in_mode_iptables_with_route_localnet() {
-    reached("localhost-nodeport", |at| at("mode") == "iptables" && at("route_localnet") == "1");
+fn a_node_port_answers_on_localhost_in_mode_iptables_as_kube_proxy_leaves_it() {
+    reached("localhost-nodeport", |at| at("mode") == "iptables" && at("route_localnet") == "kube-proxy");
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ("ForwardingDisabled", "Forwarding", "expected any or one of OtherHost, "),
         ("dropped: any", "event: asked", "expected one of made by a socket, "),
         ("tcp-syn\"", "tcp-sin\"", "the filter cannot be read"),
-        ("dropped: any", "droped: any", "expected a fact with one of captured, "),
+        ("dropped: any", "droped: any", "expected a fact with one of "),
         ("podIP: 10.244.1.5", "podIP: 10.244.1", "expected an IP address"),
         ("kind: Node", "kind: Noda", "there is no such kind; is Node meant?"),
     ] {

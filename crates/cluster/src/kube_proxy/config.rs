@@ -192,7 +192,7 @@ impl Config {
     }
 
     /// Node ports answer on 127.0.0.1.
-    pub(super) fn node_ports_on_loopback(&self, family: Family) -> bool {
+    pub fn node_ports_on_loopback(&self, family: Family) -> bool {
         let v4 = family == Family::V4;
         let wanted = self.localhost_node_ports || !self.features().localhost_node_ports;
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -397,6 +397,10 @@ impl Kube {
         if !canary.is_empty() {
             spec.setup.push(Setup::Iptables(canary));
         }
+        if config.node_ports_on_loopback(Family::V4) {
+            // pkg/proxy/iptables/proxier.go, NewProxier.
+            spec.sysctl.push(sysctl("net.ipv4.conf.all.route_localnet", 1));
+        }
         let text = first_iptables(config, Family::V4, &self.objects);
         spec.setup.push(Setup::Iptables(text));
         jumps(&iptables_jumps(config, Family::V4), kubelet, spec);
@@ -404,8 +408,14 @@ impl Kube {
 
     fn ipvs(&self, config: &Config, spec: &mut HostSpec) {
         let text = ipvs(config, Family::V4, &self.objects);
-        // What kube-proxy sets at its start (cmd/kube-proxy, pkg/proxy/ipvs).
+        // What kube-proxy sets at its start (pkg/proxy/ipvs/proxier.go, NewProxier).
         spec.sysctl.push(sysctl("net.ipv4.vs.conntrack", 1));
+        spec.sysctl.push(sysctl("net.ipv4.vs.expire_nodest_conn", 1));
+        spec.sysctl.push(sysctl("net.ipv4.vs.expire_quiescent_template", 1));
+        // Linux 5.9 and later can do without, older than 4.1 cannot do with it.
+        if self.era == Era::V4_19 {
+            spec.sysctl.push(sysctl("net.ipv4.vs.conn_reuse_mode", 0));
+        }
         let (name, kind) = ("kube-ipvs0".to_owned(), LinkKind::Dummy);
         let link = NewLink { name, address: None, mtu: None, kind };
         spec.ip.push(IpCommand::Link(LinkCommand::Add(link)));
