@@ -207,6 +207,41 @@ fn the_laptop_reaches_the_pod_only_when_there_is_a_service() {
     }
 }
 
+/// In which positions all goals of a lab are reached.
+fn reached(lab: &str, wanted: impl Fn(&dyn Fn(&str) -> String) -> bool) {
+    let lab = workshop::lab(lab).unwrap();
+    for setting in settings(&lab) {
+        let position = |name: &str| setting.get(name).unwrap().clone();
+        let all = lab.run(&setting).unwrap().goals.iter().all(|g| g.reached);
+        assert_eq!(all, wanted(&position), "{}: {setting:?}", lab.name);
+    }
+}
+
+#[test]
+fn a_strange_segment_resets_nothing_where_it_is_dropped_or_believed() {
+    reached("invalid-rst", |at| at("kube-proxy") == "1.17" || at("tcp_be_liberal") == "on");
+}
+
+#[test]
+fn only_random_fully_saves_the_second_of_the_snat_race() {
+    reached("snat-port-race", |at| at("kube-proxy") == "1.17");
+}
+
+#[test]
+fn a_stale_udp_entry_is_deleted_by_old_releases_or_dies_by_itself() {
+    reached("stale-udp", |at| at("kube-proxy") == "1.27" || at("udp_timeout") == "5");
+}
+
+#[test]
+fn a_rollout_in_mode_ipvs_needs_connections_to_end_with_their_server() {
+    reached("ipvs-rollout", |at| at("expire_nodest_conn") == "1");
+}
+
+#[test]
+fn a_node_port_answers_on_localhost_in_mode_iptables_with_route_localnet() {
+    reached("localhost-nodeport", |at| at("mode") == "iptables" && at("route_localnet") == "1");
+}
+
 #[test]
 fn an_unknown_switch_is_refused_with_the_list() {
     let changes = Setting::from_iter([("hairpin".to_owned(), "on".to_owned())]);

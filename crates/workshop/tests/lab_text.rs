@@ -52,7 +52,11 @@ fn what_is_wrong_is_told_with_its_place() {
         ("run: curl", "run: kurl", "kurl is not modelled; these are: curl, "),
         ("run: curl -m 2", "run: curl |", "'|': there is no shell"),
         (", on: client, run", ", run", "expected on: the box where it is run"),
-        ("id: call", "id: call, wait: 1s", "expected run (a command) or wait (a time)"),
+        (
+            "id: call",
+            "id: call, wait: 1s",
+            "expected one of run (a command), wait (a time), hold, release and send",
+        ),
         ("app: http", "app: ftp", "\"ftp\": expected one of http, "),
         ("port: 80}", "port: 0}", "expected a number from 1 to 65535"),
         (
@@ -231,4 +235,104 @@ fn facts_say_no_as_well_as_yes() {
         let (yes, no) = (format!("{{{yes}}}"), format!("{{{no}}}"));
         assert_eq!(judged(parts, &[&yes, &no]), [true, false], "{yes} {no}");
     }
+}
+
+/// A step that sends a segment, with these parts in place of the right ones.
+fn send(right: &str, wrong: &str) -> String {
+    let step =
+        "steps: [{on: a, send: {src: '10.244.1.5:80', dst: '10.244.1.6:99', flags: PA, seq: B+7, ack: 5}}]\n";
+    assert!(step.contains(right), "{right}");
+    with(&step.replacen(right, wrong, 1))
+}
+
+#[test]
+fn a_wrong_segment_is_told_with_its_place() {
+    for (right, wrong, told) in [
+        ("10.244.1.5:80", "10.244.1.5", "expected an IPv4 address with a port, such as 10.244.1.5:80"),
+        ("flags: PA", "flags: PX", "\"PX\": expected flags: letters of FSRPAU, or . for A"),
+        (
+            "B+7",
+            "b+7",
+            "\"b+7\": expected a number, or the letter of an initial number and a distance: B+900000",
+        ),
+        ("B+7", "B+", "\"B+\": expected a number, or the letter"),
+        ("ack: 5", "ack: x", "\"x\": expected a number from 0 to 4294967295"),
+        (
+            "ack: 5",
+            "urg: 5",
+            "\"urg\": no such field; expected one of src, dst, flags, seq, ack, window, payload",
+        ),
+        ("on: a, ", "", "expected on: the box"),
+    ] {
+        let error = read_lab(&send(right, wrong)).unwrap_err().to_string();
+        assert!(error.contains(told), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn a_segment_has_the_numbers_of_the_connection_seen_before() {
+    let parts = "steps:
+  - {on: b, run: 'curl --local-port 4000 http://10.244.1.5/'}
+  - {id: send, on: a, send: {src: '10.244.1.5:80', dst: '10.244.1.6:4000', flags: PA, seq: B+1, ack: A+1, payload: hello}}
+";
+    // b has closed this connection: it takes the segment for an old one, and says again what it has.
+    let facts = [
+        "{captured: 'src port 80 and tcp[tcpflags] == tcp-push|tcp-ack and greater 59', on: b, dir: in, step: send}",
+        "{captured: 'dst port 80 and tcp[tcpflags] == tcp-ack', on: b, dir: out, step: send}",
+    ];
+    assert_eq!(judged(parts, &facts), [true, true]);
+}
+
+#[test]
+fn a_segment_of_a_connection_that_was_not_made_is_not_sent() {
+    let parts = "steps: [{id: send, on: a, send: {src: '10.244.1.5:80', dst: '10.244.1.6:99', flags: A, seq: B+1}}]\n";
+    assert_eq!(judged(parts, &["{captured: tcp, times: 0}"]), [true]);
+}
+
+#[test]
+fn kubectl_set_image_changes_kube_proxy_and_not_the_kubelet() {
+    let lab = |image: &str| {
+        with(&format!(
+            "switches:
+  - name: version
+    title: t
+    values:
+      new: kubectl -n kube-system set image daemonset/kube-proxy kube-proxy=registry.k8s.io/kube-proxy:v1.35.0
+      old: kubectl -n kube-system set image daemonset/kube-proxy {image}
+claims:
+  - {{text: random, that: {{command: iptables -t nat -S KUBE-POSTROUTING, on: node-1, prints: --random-fully}}}}
+  - {{text: kubelet, that: {{command: iptables -t mangle -S, on: node-1, prints: '-N KUBE-IPTABLES-HINT'}}}}
+"
+        ))
+    };
+    let text = lab("kube-proxy=registry.k8s.io/kube-proxy:v1.10.13");
+    let held = |value: &str| {
+        let run = read_lab(&text).unwrap().run(&set("version", value)).unwrap();
+        run.claims.iter().map(|c| c.holds).collect::<Vec<_>>()
+    };
+    assert_eq!((held("new"), held("old")), (vec![true, true], vec![false, true]));
+    for (image, told) in [
+        (
+            "kube-proxy=nginx:v1.10.13",
+            "expected an image, such as kube-proxy=registry.k8s.io/kube-proxy:v1.17.17",
+        ),
+        ("kube-proxy=registry.k8s.io/kube-proxy:v1.11.0", "this version of kube-proxy is not modelled"),
+        ("coredns=x", "expected an image"),
+    ] {
+        let error = read_lab(&lab(image)).unwrap_err().to_string();
+        assert!(error.contains(told), "{image}: {error}");
+    }
+}
+
+#[test]
+fn a_page_may_take_time_to_make() {
+    let parts = "apps: [{on: b, app: http, port: 8080, pages: [{path: /slow, bytes: 9, after: 300ms}]}]
+steps: [{id: call, on: client, run: 'time curl http://10.244.1.6:8080/slow'}]
+";
+    let text = with(parts).replacen("apps: [{on: [a, b], app: http, port: 80}]\n", "", 1);
+    let text = text.replace("address: 10.0.0.100/24", "address: 10.0.0.100/24, knowsPods: true");
+    let text =
+        text.replacen("---\n", "claims: [{text: x, that: {step: call, prints: 'real*0m0.3'}}]\n---\n", 1);
+    let lab = read_lab(&text).unwrap_or_else(|e| panic!("{}", e.show("lab", &text)));
+    assert!(lab.run(&Setting::new()).unwrap().claims[0].holds);
 }

@@ -177,7 +177,7 @@ impl Server {
     /// A port that no transfer has, by chance (`udp_lib_get_port`).
     fn port(&mut self) -> Option<u16> {
         let count = u32::from(PORTS.end() - PORTS.start()) + 1;
-        let first = (u64::from(self.chance.next_u32()) * u64::from(count) >> 32) as u32;
+        let first = ((u64::from(self.chance.next_u32()) * u64::from(count)) >> 32) as u32;
         let ports = (0..count).map(|i| PORTS.start() + ((first + i) % count) as u16);
         ports.into_iter().find(|p| !self.used.get(*p))
     }

@@ -383,7 +383,9 @@ pub fn with_copies(documents: &[Yaml]) -> Read<Vec<Yaml>> {
 /// `{n}` is a number; `{a}.{b}` are the two lower bytes of an address: the number in two bytes.
 fn numbered(document: &Yaml, n: u32) -> Yaml {
     let text = |t: &str| {
-        t.replace("{n}", &n.to_string()).replace("{a}", &(n / 256).to_string()).replace("{b}", &(n % 256).to_string())
+        t.replace("{n}", &n.to_string())
+            .replace("{a}", &(n / 256).to_string())
+            .replace("{b}", &(n % 256).to_string())
     };
     let value = match &document.value {
         Value::Plain(t) => Value::Plain(text(t)),

@@ -3,7 +3,7 @@
 use crate::lab::{Lab, read_lab};
 
 /// Names and texts, in the order in which they are offered.
-pub const TEXTS: [(&str, &str); 11] = [
+pub const TEXTS: [(&str, &str); 15] = [
     ("same-node-clusterip", include_str!("same-node-clusterip.yaml")),
     ("tftp-ipvs", include_str!("tftp-ipvs.yaml")),
     ("service-iptables", include_str!("service-iptables.yaml")),
@@ -12,9 +12,13 @@ pub const TEXTS: [(&str, &str); 11] = [
     ("invalid-rst", include_str!("invalid-rst.yaml")),
     ("snat-port-race", include_str!("snat-port-race.yaml")),
     ("etp-local", include_str!("etp-local.yaml")),
+    ("stale-udp", include_str!("stale-udp.yaml")),
+    ("ipvs-rollout", include_str!("ipvs-rollout.yaml")),
+    ("localhost-nodeport", include_str!("localhost-nodeport.yaml")),
     ("nodelocal-dns", include_str!("nodelocal-dns.yaml")),
     ("rp-filter", include_str!("rp-filter.yaml")),
     ("mtu-black-hole", include_str!("mtu-black-hole.yaml")),
+    ("cost-of-services", include_str!("cost-of-services.yaml")),
 ];
 
 /// All labs, in the order in which they are offered. One whose text is wrong is left out; a test reads them all.

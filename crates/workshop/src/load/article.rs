@@ -80,7 +80,6 @@ pub const ARTICLE: [Article; 9] = [
         expectations_full: false,
         node_peak: Some(200_000),
         expect_peak: None,
-        ..BASE
     },
     Article {
         iteration: 9,
@@ -90,6 +89,5 @@ pub const ARTICLE: [Article; 9] = [
         expectations_full: false,
         node_peak: None,
         expect_peak: None,
-        ..BASE
     },
 ];

@@ -99,19 +99,12 @@ pub fn text(report: &Report) -> String {
 /// The table of all iterations.
 pub fn sweep_text(reports: &[Report]) -> String {
     let mut out = format!("{}: a model, no measurement\n\n", super::TITLE);
+    let head = ["model", "article", "", "2 min", "node", "pod", "expect"];
+    let [model, article, deviation, short, node, pod, expect] = head;
     let _ = writeln!(
         out,
-        "{:>2}  {:<48}{:>7}{:>9}{:>6}{:>8}{:>10}{:>10}{:>8}  {}",
-        "",
+        "    {:<48}{model:>7}{article:>9}{deviation:>6}{short:>8}{node:>10}{pod:>10}{expect:>8}  log: table, expectations full after",
         "files a second",
-        "model",
-        "article",
-        "",
-        "2 min",
-        "node",
-        "pod",
-        "expect",
-        "log: table, expectations full after"
     );
     for report in reports {
         let (n, setting, served) = report.article.map_or((0, "", 0), |a| (a.iteration, a.setting, a.served));

@@ -32,7 +32,7 @@ impl Slab {
         if let Some(slot) = self.free.pop() {
             return slot;
         }
-        if self.len % PIECE == 0 {
+        if self.len.is_multiple_of(PIECE) {
             // A small table is small; the pieces of a large one are made in full.
             let size = if self.pieces.is_empty() { 0 } else { PIECE };
             self.pieces.push(Vec::with_capacity(size));

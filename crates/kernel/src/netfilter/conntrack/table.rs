@@ -600,10 +600,10 @@ impl Conntrack {
         let c = self.get_mut(id).filter(|c| c.is_listed())?;
         c.status |= status::DYING;
         let row = row.then(|| c.row(now));
-        let (orig, clashed) = (c.orig, c.status & status::NAT_CLASH != 0);
+        let (orig, clash) = (c.orig, c.status & status::NAT_CLASH != 0);
         c.created = now;
         self.by_source.remove(&orig, id);
-        if !clashed {
+        if !clash {
             self.hash.remove(id.slot() * 2);
         }
         self.hash.remove(id.slot() * 2 + 1);
@@ -781,7 +781,7 @@ mod tests {
                 c.timeout = 30;
                 c.status |= if ids.is_empty() { status::ASSURED } else { 0 };
             });
-            assert!(ct.insert(id, Instant(0)).is_ok());
+            assert_eq!(ct.insert(id, Instant(0)), Ok(()));
             ids.push(id);
         }
         (ct, ids)
