@@ -395,7 +395,11 @@ impl Asking {
         if answers.len() >= expected {
             return Some(Said::Answers(answers));
         }
-        (run.now() >= self.until).then(|| if answers.is_empty() { Said::Silent } else { Said::Half(answers) })
+        (run.now() >= self.until).then_some(if answers.is_empty() {
+            Said::Silent
+        } else {
+            Said::Half(answers)
+        })
     }
 
     /// The second question, which waited for the first answer.

@@ -24,9 +24,12 @@ pub struct Judge<'r> {
     asked: RefCell<Option<Box<Asked>>>,
 }
 
+/// A box, and a command line.
+type Question = (String, Vec<String>);
+
 struct Asked {
     world: World,
-    answers: Vec<((String, Vec<String>), Option<CommandOutput>)>,
+    answers: Vec<(Question, Option<CommandOutput>)>,
 }
 
 impl<'r> Judge<'r> {
@@ -60,7 +63,7 @@ impl<'r> Judge<'r> {
                 (Some(a), Some(b)) => a < b,
                 _ => false,
             },
-            Fact::Every(of, then, all) => self.every(of, then, *all),
+            Fact::Every(both, all) => self.every(&both.0, &both.1, *all),
             Fact::EachStep(what, fact) => self.each_step(what, fact),
             Fact::Not(fact) => !self.holds(fact),
             Fact::All(all) => all.iter().all(|f| self.holds(f)),
@@ -71,9 +74,9 @@ impl<'r> Judge<'r> {
     /// The first event that a fact speaks of.
     pub fn first(&self, fact: &Fact) -> Option<EventId> {
         match fact {
-            Fact::Happened(what, _) | Fact::Every(what, ..) | Fact::EachStep(what, _) => {
-                self.events(what).first().copied()
-            }
+            Fact::Happened(what, _) => self.events(what).first().copied(),
+            Fact::Every(both, _) => self.events(&both.0).first().copied(),
+            Fact::EachStep(what, _) => self.events(what).first().copied(),
             Fact::Chains(walk) | Fact::Hooks(walk) => {
                 let packet = self.packet(walk)?;
                 let host = self.run.world.host_by_name(&walk.on)?;

@@ -26,9 +26,9 @@ pub enum Fact {
     /// The first of the one is before the first of the other.
     Before(Box<Fact>, Box<Fact>),
     /// Each packet to which the one happened, the other happened to as well (or to none of them, if false); and there is one.
-    Every(Happening, Happening, bool),
+    Every(Box<(Happening, Happening)>, bool),
     /// In each step in which this happened, that is so; and there is one.
-    EachStep(Happening, Box<Fact>),
+    EachStep(Box<Happening>, Box<Fact>),
     /// It is not so.
     Not(Box<Fact>),
     /// All are so.

@@ -71,15 +71,15 @@ impl Fact {
                 let fields = Fields::strict(at, &["every", "then", "never"])?;
                 let of = happening(fields.need("every")?, names)?.0;
                 match (fields.get("then"), fields.get("never")) {
-                    (Some(then), None) => Ok(Fact::Every(of, happening(then, names)?.0, true)),
-                    (None, Some(never)) => Ok(Fact::Every(of, happening(never, names)?.0, false)),
+                    (Some(then), None) => Ok(Fact::Every(Box::new((of, happening(then, names)?.0)), true)),
+                    (None, Some(never)) => Ok(Fact::Every(Box::new((of, happening(never, names)?.0)), false)),
                     _ => Err(at.blame("expected then or never")),
                 }
             }
             "eachStep" => {
                 let fields = Fields::strict(at, &["eachStep", "then"])?;
                 let of = happening(fields.need("eachStep")?, names)?.0;
-                Ok(Fact::EachStep(of, Box::new(Fact::read(fields.need("then")?, names)?)))
+                Ok(Fact::EachStep(Box::new(of), Box::new(Fact::read(fields.need("then")?, names)?)))
             }
             "chains" | "passes" | "hooks" => walk(at, subject, names),
             "command" | "prints" | "conntrack" => printed(at, names),
