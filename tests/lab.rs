@@ -250,10 +250,13 @@ fn an_unknown_switch_is_refused_with_the_list() {
         error,
         LabError::UnknownSwitch(
             "hairpin".to_owned(),
-            ["br_netfilter", "forward", "log"].map(str::to_owned).to_vec()
+            ["br_netfilter", "dns", "forward", "log"].map(str::to_owned).to_vec()
         )
     );
-    assert_eq!(error.to_string(), "this lab has no switch \"hairpin\"; it has: br_netfilter, forward, log");
+    assert_eq!(
+        error.to_string(),
+        "this lab has no switch \"hairpin\"; it has: br_netfilter, dns, forward, log"
+    );
 }
 
 #[test]

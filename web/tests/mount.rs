@@ -90,7 +90,7 @@ async fn the_end_shows_the_reset_and_the_time_out() {
     let page = mounted().await;
     press("End").await;
     assert!(text(".callout").contains("tmp2 sends a RST to 10.200.2.65:80"), "{}", text(".callout"));
-    assert!(text(".term").contains("connect() timed out"));
+    assert!(text(".term").contains("Connection timed out"));
     drop(page);
 }
 

@@ -84,7 +84,7 @@ fn lab_run_json_has_the_promised_shape() {
     let keys: Vec<&String> = v.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["lab", "switches", "stimuli", "outputs", "claims", "goals", "kernels"]);
     assert_eq!(v["lab"], "same-node-clusterip");
-    assert_eq!(v["switches"], json!({ "br_netfilter": "on", "forward": "off", "log": "off" }));
+    assert_eq!(v["switches"], json!({ "br_netfilter": "on", "dns": "off", "forward": "off", "log": "off" }));
     for (list, fields) in [
         ("stimuli", &["name", "outcome"][..]),
         ("outputs", &["stimulus", "command", "status", "stdout", "stderr"]),

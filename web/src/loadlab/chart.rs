@@ -288,7 +288,7 @@ mod tests {
         let line = drawing.split("series s0\" d=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         // 75,000 of 150,000, from the first second to the middle.
         assert!(line.starts_with("M45 82"), "{line}");
-        assert!(line.ends_with("L217 82"), "{line}");
+        assert!(line.ends_with("L216 82"), "{line}");
         assert!(!chart(Vec::new()).drawing().contains("series s0"));
     }
 
