@@ -37,7 +37,7 @@ fn without_br_netfilter_it_fails_and_with_it_it_works() {
         page.wait_until("the packet to move", || position(page).0 > start + 3);
         page.wait_text(".callout", "tmp2 sends a RST to 10.200.2.65:80");
         page.screenshot("samenode-off");
-        page.wait_text(".term", "connect() timed out");
+        page.wait_text(".term", "Connection timed out");
         page.wait_text("#play", "Play");
         let (at, of) = position(page);
         assert_eq!(at, of, "play stops at the end");
