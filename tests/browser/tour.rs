@@ -59,7 +59,7 @@ fn without_br_netfilter_it_fails_and_with_it_it_works() {
         page.eval(
             "[...document.querySelectorAll('.lesson a')].find(a => a.textContent === 'floods').click()",
         );
-        page.wait_text(".st.sel", "copies to veth-4dd7-bpz87 and veth-nginx2");
+        page.wait_text(".st.sel", "copies to veth-coredns-2 and veth-nginx2");
         page.wait_text(".st.sel", "each copy walks FORWARD");
         page.emulate(&[DARK]);
         page.screenshot("samenode-on-dark");
