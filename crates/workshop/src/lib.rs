@@ -1,6 +1,7 @@
 //! Labs: a cluster, switches, what is true (claims) and what to reach (goals).
 //!
-//! A lab is data and a few predicates over the event log. No crate below this one knows any of its names.
+//! A lab is a text (docs/LABS.md); what it claims are facts about a run's log and outputs. No crate below this one knows any of
+//! its names.
 
 pub mod coredns;
 pub mod cost;

@@ -1,27 +1,18 @@
 //! A load test gives the same figures natively and in WebAssembly: both builds of this test compare its report with the
 //! fingerprints in `load_hash.txt`. When a change is meant to change them, the native test prints the new ones.
 
-use std::fmt::{self, Write};
+mod common;
+
+use common::Fingerprint;
+use std::fmt::Write;
 use workshop::load::{Setting, run};
-
-/// FNV-1a over everything that is written to it.
-struct Fingerprint(u64);
-
-impl Write for Fingerprint {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        for byte in s.bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        Ok(())
-    }
-}
 
 fn fingerprints() -> String {
     let mut out = String::new();
     for n in [1, 2, 7, 9] {
         let setting = Setting { scale: 100, seconds: 20, ..Setting::iteration(n).unwrap_or_default() };
         let Ok(report) = run(&setting) else { continue };
-        let mut f = Fingerprint(0xcbf2_9ce4_8422_2325);
+        let mut f = Fingerprint::EMPTY;
         let _ = write!(f, "{report:?}");
         let _ = writeln!(out, "{n} packets {} {:016x}", report.packets, f.0);
     }

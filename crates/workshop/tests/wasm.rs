@@ -4,20 +4,11 @@
 //! When a change of the engine is meant to change the log, run the native test, check the difference by other means
 //! (the recordings), and put the fingerprints that it prints into the file.
 
-use std::fmt::{self, Write};
+mod common;
+
+use common::Fingerprint;
+use std::fmt::Write;
 use workshop::Setting;
-
-/// FNV-1a over everything that is written to it.
-struct Fingerprint(u64);
-
-impl Write for Fingerprint {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        for byte in s.bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        Ok(())
-    }
-}
 
 fn fingerprints() -> String {
     let mut out = String::new();
@@ -26,7 +17,7 @@ fn fingerprints() -> String {
             for value in switch.values() {
                 let setting = Setting::from_iter([(switch.name.to_owned(), value.to_owned())]);
                 let Ok(run) = lab.run(&setting) else { continue };
-                let mut f = Fingerprint(0xcbf2_9ce4_8422_2325);
+                let mut f = Fingerprint::EMPTY;
                 let log = run.run.world.log();
                 let _ = write!(f, "{log:?}");
                 let _ =
