@@ -128,9 +128,7 @@ fn flip_all(name: &str) {
                 let of = |s: &Setting| outcomes.iter().find(|(k, _)| k == s).map(|(_, o)| o).unwrap();
                 let what = format!("{name}: {}={value}", switch.name);
 
-                page.open(&link(&lab, &from));
-                page.reload();
-                page.wait_started();
+                page.open_fresh(&link(&lab, &from));
                 let before = look(page);
                 agrees(&before, of(&from), &format!("{what}, before"));
 

@@ -112,8 +112,7 @@ fn the_keyboard_is_enough() {
 #[test]
 fn a_link_leads_to_its_moment() {
     visit(|page| {
-        page.open("#v1/same-node-clusterip/44/worker-2?set=br_netfilter=on");
-        page.reload();
+        page.open_fresh("#v1/same-node-clusterip/44/worker-2?set=br_netfilter=on");
         page.wait("[role=switch][aria-checked=true]");
         page.wait_text("#flow-title", "worker-2");
         let there = position(page);
@@ -127,8 +126,7 @@ fn a_link_leads_to_its_moment() {
         page.wait_text("[role=alert]", "no-such-lab");
         // What is written into the address a moment later would take the next one's place.
         page.wait_until("the address to follow", || !page.url().contains("no-such-lab"));
-        page.open("#%%%");
-        page.reload();
+        page.open_fresh("#%%%");
         page.wait_text(".st.sel", "KUBE-SERVICES");
     });
 }

@@ -88,6 +88,16 @@ impl Page {
         self.post("/url", &json!({"url": format!("{}{path}", self.site)}));
     }
 
+    /// Opens a link as somebody does to whom it was sent: in a fresh document, whatever stood there before.
+    ///
+    /// A browser does not wait for a change of the fragment alone, and a reload right after it cancels it.
+    #[track_caller]
+    pub fn open_fresh(&self, path: &str) {
+        self.post("/url", &json!({"url": "about:blank"}));
+        self.open(path);
+        self.wait_started();
+    }
+
     /// Waits until the app has taken the place of the start text.
     #[track_caller]
     pub fn wait_started(&self) {
