@@ -4,6 +4,7 @@ use super::effect::{Effect, file_of};
 use super::live::Live;
 use super::{Act, Command, Lab, LabError, Listens, Setting};
 use crate::coredns;
+use crate::exercise::Marks;
 use crate::fact::Judge;
 use crate::query::outcome_text;
 use cluster::Objects;
@@ -64,6 +65,8 @@ pub struct LabRun {
     pub goals: Vec<GoalResult>,
     /// Where the moments are in this run; those that do not occur are left out.
     pub moments: Vec<(String, EventId)>,
+    /// What an exercise asks of the run.
+    pub marks: Option<Marks>,
 }
 
 /// The boxes of a lab in a setting, and the cluster behind them.
@@ -118,6 +121,7 @@ impl Lab {
             goals.map(|g| GoalResult { text: g.text.clone(), reached: judge.holds(&g.that) }).collect();
         let moments = self.moments.iter();
         let moments = moments.filter_map(|m| Some((m.key.clone(), judge.first(&m.that)?))).collect();
+        let marks = self.exercise.as_ref().map(|e| Marks::of(e, &judge));
         let stimuli = names.iter().zip(&run.steps).map(|((name, line), s)| {
             let command = match &s.outcome {
                 StepOutcome::Command(output) => line.clone().map(|line| (line, output.clone())),
@@ -126,7 +130,7 @@ impl Lab {
             StimulusResult { name: name.clone(), outcome: outcome_text(&s.outcome), command }
         });
         let stimuli = stimuli.collect();
-        Ok(LabRun { setting, stimuli, claims, goals, moments, run })
+        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, run })
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.
