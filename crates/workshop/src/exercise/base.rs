@@ -6,6 +6,11 @@ use cluster::yaml::{Entry, Value, Yaml};
 /// What is taken from the lab, where the exercise does not say it. Claims, goals, prose and switches are never taken.
 const TAKEN: [&str; 6] = ["focus", "world", "files", "apps", "steps", "moments"];
 
+/// The labs that an exercise may stand on: names and texts.
+pub(crate) fn bases() -> impl Iterator<Item = (&'static str, &'static str)> {
+    crate::exercises::BASES.iter().chain(&crate::labs::TEXTS).copied()
+}
+
 /// The documents of an exercise, with those of the lab that its field `base` names.
 ///
 /// # Errors
@@ -18,7 +23,7 @@ pub(crate) fn with_base(
     let Some(at) = documents.iter().position(&is_lab) else { return Ok(documents) };
     let Some(base) = documents.get_mut(at).and_then(|lab| take(lab, "base")) else { return Ok(documents) };
     let Some(theirs) = read(base.token()) else {
-        let known: Vec<&str> = crate::labs::TEXTS.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = bases().map(|(name, _)| name).collect();
         return Err(base.blame(format!("there is no such lab; expected one of {}", known.join(", "))));
     };
     let mut theirs = theirs?;

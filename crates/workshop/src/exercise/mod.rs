@@ -8,7 +8,7 @@ mod course;
 mod judge;
 mod read;
 
-pub(crate) use base::with_base;
+pub(crate) use base::{bases, with_base};
 pub use course::{Chapter, Course, course, courses, exercise, read_course};
 pub use judge::{Breach, Marks, Verdict};
 pub(crate) use read::{Around, read};

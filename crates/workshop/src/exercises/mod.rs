@@ -5,3 +5,6 @@ pub const COURSES: &[(&str, &str)] = &[("netfilter", include_str!("course-netfil
 
 /// Exercises, names and texts.
 pub const TEXTS: &[(&str, &str)] = &[("no-forwarding", include_str!("no-forwarding.yaml"))];
+
+/// Labs that exercises stand on and that are not offered by themselves.
+pub const BASES: &[(&str, &str)] = &[("classroom", include_str!("classroom.yaml"))];

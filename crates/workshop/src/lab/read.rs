@@ -59,7 +59,7 @@ struct Boxes {
 /// # Errors
 /// Names line, column and token of the first thing that cannot be used, and what was expected.
 pub fn read_lab(source: &str) -> Read<Lab> {
-    let theirs = |name: &str| crate::labs::TEXTS.iter().find(|(n, _)| *n == name).map(|(_, t)| documents(t));
+    let theirs = |name: &str| exercise::bases().find(|(n, _)| *n == name).map(|(_, t)| documents(t));
     let mut all = with_copies(&exercise::with_base(documents(source)?, is_lab, theirs)?)?;
     let Some(at) = all.iter().position(is_lab) else {
         let place = cluster::yaml::Place { line: 1, column: 1 };
