@@ -47,7 +47,8 @@ pub fn read_course(source: &str) -> Read<Course> {
         let place = cluster::yaml::Place { line: 1, column: 1 };
         return Err(place.blame("", "expected a document with kind: Course"));
     };
-    let f = Fields::strict(at, &["apiVersion", "kind", "metadata", "title", "summary", "madeWith", "chapters"])?;
+    let f =
+        Fields::strict(at, &["apiVersion", "kind", "metadata", "title", "summary", "madeWith", "chapters"])?;
     for (key, want) in [("apiVersion", "netfilter-lab/v1"), ("kind", "Course")] {
         let v = f.need(key)?;
         if text(v)? != want {

@@ -27,7 +27,9 @@ impl Marks {
                 judge.ask(host, &argv).filter(|o| o.status == 0).map(|o| o.stdout).unwrap_or_default()
             };
             let iptables = save(&["iptables-save"]).into_iter().filter(|l| l.starts_with("-A"));
-            iptables.chain(save(&["nft", "-s", "list", "ruleset"]).into_iter().map(|l| l.trim().to_owned())).collect()
+            iptables
+                .chain(save(&["nft", "-s", "list", "ruleset"]).into_iter().map(|l| l.trim().to_owned()))
+                .collect()
         };
         Marks {
             keep: exercise.keep.iter().map(|g| judge.holds(&g.that)).collect(),
@@ -124,7 +126,7 @@ fn begins(words: &str, line: &str) -> bool {
     // `*` at an end stands for all that follows, so that the beginning is what is compared.
     let head = flat.iter().take(given.len()).copied().collect::<Vec<_>>().join(" ");
     match words.contains('*') {
-        true => has(words, &flat.join(" ")) ,
+        true => has(words, &flat.join(" ")),
         false => head == given.join(" "),
     }
 }

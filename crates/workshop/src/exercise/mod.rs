@@ -123,9 +123,10 @@ impl Exercise {
     /// How many words a learner reads before the first move.
     pub fn words(&self, beats: &[Beat]) -> usize {
         let texts = beats.iter().map(|b| b.text.as_str()).chain([self.task.as_str()]);
-        let asked = self.questions.iter().flat_map(|q| {
-            q.answers.iter().map(|a| a.text.as_str()).chain([q.ask.as_str()])
-        });
+        let asked = self
+            .questions
+            .iter()
+            .flat_map(|q| q.answers.iter().map(|a| a.text.as_str()).chain([q.ask.as_str()]));
         texts.chain(asked).map(words).sum()
     }
 }

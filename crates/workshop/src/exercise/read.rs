@@ -1,9 +1,9 @@
 //! The field `exercise` of a lab's text.
 
 use super::{Answer, Exercise, Means, Move, Moves, Question, WrongTurn};
+use crate::Beat;
 use crate::fact::{Fact, Names};
 use crate::lab::{Command, Goal, Switch, When};
-use crate::{Beat};
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
 use cluster::yaml::{Value, Yaml};
@@ -36,7 +36,11 @@ pub(crate) struct Around<'a> {
 ///
 /// # Errors
 /// Names line, column and token of what cannot be used, and what was expected.
-pub(crate) fn read(at: &Yaml, around: &Around<'_>, command: &dyn Fn(&Yaml) -> Read<Command>) -> Read<Exercise> {
+pub(crate) fn read(
+    at: &Yaml,
+    around: &Around<'_>,
+    command: &dyn Fn(&Yaml) -> Read<Command>,
+) -> Read<Exercise> {
     let f = Fields::strict(at, &FIELDS)?;
     let names = around.names;
     let keep = each(f.list("keep")?, |v| {
@@ -45,12 +49,16 @@ pub(crate) fn read(at: &Yaml, around: &Around<'_>, command: &dyn Fn(&Yaml) -> Re
     })?;
     let exercise = Exercise {
         task: line(f.need("task")?)?,
-        minutes: f.number("minutes", 1, 120)?.ok_or_else(|| at.place.blame("", "the field minutes is missing"))?,
+        minutes: f
+            .number("minutes", 1, 120)?
+            .ok_or_else(|| at.place.blame("", "the field minutes is missing"))?,
         at: match f.get("at") {
             None => String::new(),
             Some(id) if names.steps.iter().any(|s| s == id.token()) => id.token().to_owned(),
             Some(id) => {
-                return Err(id.blame(format!("no step has this id; expected one of {}", names.steps.join(", "))));
+                return Err(
+                    id.blame(format!("no step has this id; expected one of {}", names.steps.join(", ")))
+                );
             }
         },
         allow: each(f.list("allow")?, means)?,
