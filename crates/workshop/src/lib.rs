@@ -5,6 +5,8 @@
 
 pub mod coredns;
 pub mod cost;
+pub mod exercise;
+pub mod exercises;
 pub mod fact;
 pub mod kube;
 mod lab;

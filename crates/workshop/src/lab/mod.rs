@@ -20,6 +20,7 @@ pub use run::{By, ClaimResult, GoalResult, LabRun, StimulusResult};
 pub use segment::Segment;
 pub use world::WorldSpec;
 
+use crate::exercise::Exercise;
 use crate::fact::Fact;
 use cluster::yaml::Yaml;
 use kernel::netfilter::Hold;
@@ -82,6 +83,8 @@ pub struct Lab {
     pub goals: Vec<Goal>,
     /// Places that the prose links to.
     pub moments: Vec<Moment>,
+    /// What there is to do, if the lab is an exercise.
+    pub exercise: Option<Box<Exercise>>,
 }
 
 /// A file of a box.

@@ -7,6 +7,7 @@ use super::{
     Act, App, Beat, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step, Switch, When,
     split,
 };
+use crate::exercise;
 use crate::fact::{Fact, Names};
 use crate::kube::{LAN, Mode, Outside, profile};
 use cluster::Read;
@@ -25,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr};
 const API_VERSION: &str = "netfilter-lab/v1";
 
 /// The fields of a Lab.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -42,6 +43,7 @@ const FIELDS: [&str; 16] = [
     "claims",
     "goals",
     "moments",
+    "exercise",
 ];
 
 /// The boxes that a lab's text may name.
@@ -57,7 +59,8 @@ struct Boxes {
 /// # Errors
 /// Names line, column and token of the first thing that cannot be used, and what was expected.
 pub fn read_lab(source: &str) -> Read<Lab> {
-    let mut all = with_copies(&documents(source)?)?;
+    let theirs = |name: &str| exercise::bases().find(|(n, _)| *n == name).map(|(_, t)| documents(t));
+    let mut all = with_copies(&exercise::with_base(documents(source)?, is_lab, theirs)?)?;
     let Some(at) = all.iter().position(is_lab) else {
         let place = Place { line: 1, column: 1 };
         return Err(
@@ -103,6 +106,14 @@ pub fn read_lab(source: &str) -> Read<Lab> {
             Ok(Goal { text: one_line(&need_text(&f, "text")?), that: fact(&f)? })
         })?,
         moments: moments(&fields, &names)?,
+        exercise: match fields.get("exercise") {
+            None => None,
+            Some(at) => {
+                let around = exercise::Around { switches: &switches, names: &names };
+                let command = |v: &Yaml| command(v, &boxes, &switches, &[]);
+                Some(Box::new(exercise::read(at, &around, &command)?))
+            }
+        },
         objects: all,
         world,
         switches,

@@ -4,6 +4,7 @@ use super::effect::{Effect, file_of};
 use super::live::Live;
 use super::{Act, Command, Lab, LabError, Listens, Setting};
 use crate::coredns;
+use crate::exercise::Marks;
 use crate::fact::Judge;
 use crate::query::outcome_text;
 use crate::session::{Asked, At, Typed, TypedResult};
@@ -80,6 +81,8 @@ pub struct LabRun {
     pub moments: Vec<(String, EventId)>,
     /// What came of each command that was typed, in the order of the session.
     pub typed: Vec<TypedResult>,
+    /// What an exercise asks of the run.
+    pub marks: Option<Marks>,
 }
 
 /// The boxes of a lab in a setting, and the cluster behind them.
@@ -148,6 +151,7 @@ impl Lab {
             goals.map(|g| GoalResult { text: g.text.clone(), reached: judge.holds(&g.that) }).collect();
         let moments = self.moments.iter();
         let moments = moments.filter_map(|m| Some((m.key.clone(), judge.first(&m.that)?))).collect();
+        let marks = self.exercise.as_ref().map(|e| Marks::of(e, &judge));
         let stimuli = names.iter().zip(&run.steps).map(|((by, name, line), s)| {
             let command = match &s.outcome {
                 StepOutcome::Command(output) => line.clone().map(|line| (line, output.clone())),
@@ -157,7 +161,7 @@ impl Lab {
         });
         let stimuli: Vec<StimulusResult> = stimuli.collect();
         let typed = asked.results(&stimuli);
-        Ok(LabRun { setting, stimuli, claims, goals, moments, typed, run })
+        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run })
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.
