@@ -6,6 +6,7 @@
 mod alert;
 mod assoc;
 mod capture;
+mod compare;
 mod ct;
 mod fields;
 #[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
@@ -29,6 +30,7 @@ pub use crate::operator::brief_addresses;
 pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};
+pub use compare::{Difference, compare, steps_of};
 pub use ct::{
     CtEntry, CtWord, ExpectEntry, RowLook, conntrack_at, event_line, expect_line, expectations_at, ipvs_at,
     row_line, row_words,

@@ -120,6 +120,11 @@ impl Live {
         CommandOutput::default()
     }
 
+    /// How the boxes were made, the objects as they were given, and with what controllers have made of them.
+    pub fn into_parts(self) -> (WorldSpec, Vec<Yaml>, Objects) {
+        (self.spec, self.documents, self.kube.objects)
+    }
+
     /// What the objects say now, and how the boxes were made.
     pub fn spec(&self) -> &WorldSpec {
         &self.spec

@@ -2,7 +2,7 @@
 
 use super::effect::{Effect, file_of};
 use super::live::Live;
-use super::{Act, Command, Lab, LabError, Listens, Setting};
+use super::{Act, Command, Lab, LabError, Listens, Setting, WorldSpec};
 use crate::coredns;
 use crate::exercise::Marks;
 use crate::fact::Judge;
@@ -91,7 +91,35 @@ struct Made {
     live: Live,
 }
 
+/// A cluster as it is when the steps begin.
+pub(crate) struct Begun {
+    /// How the boxes were made.
+    pub spec: WorldSpec,
+    /// The objects as they were given.
+    pub documents: Vec<Yaml>,
+    /// The objects with what controllers have made of them.
+    pub objects: Objects,
+    /// The boxes.
+    pub world: sim::World,
+}
+
 impl Lab {
+    /// The cluster before the first step. Commands that are refused are left out.
+    pub(crate) fn begin(&self, changes: &Setting, typed: &[Typed]) -> Result<Begun, LabError> {
+        let setting = self.setting(changes)?;
+        let mut asked = Asked::new(typed, self.steps.len());
+        let Made { scenario, mut live } = self.make_with(&setting, &mut asked)?;
+        let mut prepare = |world: &mut sim::World| {
+            for (_, c) in asked.take(At::Setup) {
+                // What fails changes nothing; a run tells why.
+                drop(done_at_setup(world, &mut live, &c));
+            }
+        };
+        let world = scenario.begin_after(&mut prepare).map_err(LabError::Build)?.finish().world;
+        let (spec, documents, objects) = live.into_parts();
+        Ok(Begun { spec, documents, objects, world })
+    }
+
     /// Runs the lab; switches that `changes` does not name stand at their defaults.
     pub fn run(&self, changes: &Setting) -> Result<LabRun, LabError> {
         self.run_with(changes, &[])
