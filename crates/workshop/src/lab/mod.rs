@@ -1,14 +1,17 @@
 //! What a lab consists of. docs/LABS.md describes the text that it is read from ([`read_lab`]).
 
+mod boxes;
 mod command;
 mod effect;
 mod error;
 mod live;
+mod pods;
 mod read;
 mod run;
 mod segment;
 mod world;
 
+pub use boxes::Boxes;
 pub use command::{Command, split};
 pub use error::LabError;
 pub use read::read_lab;
