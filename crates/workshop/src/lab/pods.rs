@@ -6,12 +6,15 @@ use crate::coredns;
 use crate::kube::{Boxes, Kube};
 use cluster::Objects;
 use cluster::object::{NamespacedName, Pod};
+use cluster::pod_dns::resolv_conf;
 use sim::programs::Daemon;
 use sim::programs::dns_server::{DnsServer, ServerBlock};
 use sim::programs::http_server::HttpServer;
 use sim::{HostSpec, Shell, World, extend};
 use std::rc::Rc;
 use std::time::Duration;
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What a lab's text puts into boxes, in the setting in which it runs.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,15 @@ pub(super) struct Programs {
 impl Programs {
     /// Gives boxes their files and programs. `Err` says what of a configuration is wrong.
     pub fn give(&self, boxes: &mut Boxes, objects: &Objects) -> Result<(), String> {
+        if let Some(cluster) = &objects.kubelet {
+            for host in &mut boxes.hosts {
+                let own = |p: &&Pod| p.metadata.name == host.name && !p.host_network;
+                if let Some(pod) = objects.pods.values().find(own) {
+                    let text = resolv_conf(pod, cluster, self.file(&pod.node_name, RESOLV_CONF));
+                    host.files.push((RESOLV_CONF.to_owned(), text));
+                }
+            }
+        }
         for file in &self.files {
             let on = boxes.hosts.iter_mut().filter(|h| file.on.contains(&h.name));
             on.for_each(|h| h.files.push((file.path.clone(), file.text.clone())));
@@ -35,6 +47,12 @@ impl Programs {
             }
         }
         Ok(())
+    }
+
+    /// The text of a box's file, as far as the lab gives it.
+    fn file(&self, name: &str, path: &str) -> &str {
+        let on = self.files.iter().rfind(|f| f.path == path && f.on.iter().any(|b| b == name));
+        on.map_or("", |f| &f.text)
     }
 }
 
@@ -59,7 +77,7 @@ fn start(app: &App, host: &mut HostSpec, objects: &Objects) -> Result<(), String
             host.daemons.push(Daemon::new(DnsServer::new(*bind, vec![block])));
         }
         Listens::CoreDns { bind, config } => {
-            let file = host.files.iter().find(|(path, _)| path == "/etc/resolv.conf");
+            let file = host.files.iter().rfind(|(path, _)| path == RESOLV_CONF);
             let resolv_conf = file.map_or("", |(_, text)| text);
             let blocks = server_blocks(config, bind.1, objects, resolv_conf)?;
             host.daemons.push(Daemon::new(DnsServer::new(*bind, blocks)));
@@ -135,7 +153,7 @@ pub(super) fn follow(
     for app in &programs.apps {
         let Listens::CoreDns { bind, config } = &app.server else { continue };
         for host in app.on.iter().filter_map(|name| world.host_by_name(name)).collect::<Vec<_>>() {
-            let resolv_conf = world.file(host, "/etc/resolv.conf").unwrap_or_default().to_owned();
+            let resolv_conf = world.file(host, RESOLV_CONF).unwrap_or_default().to_owned();
             let blocks = server_blocks(config, bind.1, &kube.objects, &resolv_conf)?;
             world.reconfigure_dns(host, *bind, &blocks);
         }
