@@ -125,7 +125,7 @@ fn a_pod_that_somebody_deletes_is_replaced_by_one_with_another_name_and_address(
 fn a_file_brings_a_pod_with_its_service_and_its_port_of_the_node() {
     for cni in ["bridge", "docker", "kubenet", "flannel-host-gw", "calico", "calico-veths"] {
         let run = run_with(
-            &format!("cni: {cni}, clusterCIDR: 10.244.0.0/16, natOutgoing: true"),
+            &format!("cni: {cni}, gateway: 10.0.0.1, clusterCIDR: 10.244.0.0/16, natOutgoing: true"),
             "  - run: kubectl apply -f late.yaml\n\
              \x20 - {run: curl -s -m 5 http://10.96.0.11/, on: {pods: {app: web}}}\n\
              \x20 - {run: curl -s -m 5 http://10.0.0.12:8080/, on: node-1}\n",
