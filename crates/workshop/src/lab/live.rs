@@ -76,8 +76,8 @@ impl Live {
             lines.extend(told.ok_or("this can be done only before the lab begins: as a switch")?);
         }
         let after = objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
-        if after.nodes.keys().ne(self.kube.objects.nodes.keys()) {
-            return Err("nodes that begin or end while a lab runs are not modelled".to_owned());
+        if let Some(name) = after.nodes.keys().find(|name| self.kube.objects.nodes.get(*name).is_none()) {
+            return Err(format!("node {name}: nodes that begin while a lab runs are not modelled"));
         }
         let changes = changes(&self.kube.objects, &after);
         pods::follow(world, &mut self.kube, after, &self.programs, self.shell)?;
