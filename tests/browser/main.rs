@@ -14,8 +14,12 @@
 )]
 #![allow(clippy::disallowed_types, reason = "waiting takes a clock")]
 
+mod axe;
 mod harness;
+mod keyboard;
 mod load;
+mod offline;
+mod shell;
 mod smoke;
 mod switches;
 mod tour;

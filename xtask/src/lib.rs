@@ -10,6 +10,7 @@ pub mod browser;
 pub mod build;
 pub mod cli;
 pub mod html;
+pub mod offline;
 pub mod run;
 pub mod serve;
 pub mod server;

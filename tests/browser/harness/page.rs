@@ -276,6 +276,12 @@ impl Page {
         self.console.borrow_mut().retain(|line| !line.text.contains(part));
     }
 
+    /// Says that errors with this text may be there, and do not matter.
+    pub fn ignore_console_errors(&self, part: &str) {
+        self.read_logs();
+        self.console.borrow_mut().retain(|line| !line.text.contains(part));
+    }
+
     /// Every address that the page asked for so far.
     pub fn requests(&self) -> Vec<String> {
         self.read_logs();

@@ -31,13 +31,7 @@ pub fn header(state: State) -> View {
                 .add(part(move || if shared() { icons::check() } else { icons::link() }))
                 .add(el("span").class("wide").add(share_text)),
         )
-        .add(
-            button("Light or dark")
-                .id("theme")
-                .attr("aria-label", "Light or dark")
-                .click(theme::toggle)
-                .add(icons::sun_moon()),
-        )
+        .add(theme::control())
         .add(
             button("Keys (?)")
                 .id("help-button")
