@@ -74,7 +74,10 @@ fn walk(page: &Page, what: &str) {
     let missing: Vec<u64> = (0..count).filter(|n| !met.contains(n)).collect();
     if !missing.is_empty() {
         let list = missing.iter().map(|n| {
-            page.eval(&format!("return document.querySelector('[data-walk=\"{n}\"]')?.outerHTML.slice(0, 160)")).to_string()
+            page.eval(&format!(
+                "return document.querySelector('[data-walk=\"{n}\"]')?.outerHTML.slice(0, 160)"
+            ))
+            .to_string()
         });
         panic!("{what}: Tab never comes to\n{}", list.collect::<Vec<_>>().join("\n"));
     }
@@ -98,7 +101,8 @@ fn use_it(page: &Page, focus: &Value, walk: u64, what: &str) {
         page.press(key);
         let heard = heard();
         assert!(
-            heard.contains(&format!("{expected} {walk}")) || expected == "input" && heard.is_empty() && *key == "ArrowLeft",
+            heard.contains(&format!("{expected} {walk}"))
+                || expected == "input" && heard.is_empty() && *key == "ArrowLeft",
             "{what}: {key} does nothing here: {} (heard {heard:?})",
             focus["what"]
         );
@@ -165,7 +169,9 @@ fn the_help_keeps_the_focus_and_gives_it_back() {
         page.wait("dialog[open]");
         for _ in 0..6 {
             page.press("Tab");
-            let inside = page.eval("const e = document.activeElement; return e === document.body || !!e.closest('dialog')");
+            let inside = page.eval(
+                "const e = document.activeElement; return e === document.body || !!e.closest('dialog')",
+            );
             assert_eq!(inside, true, "the focus is behind the dialog");
         }
         page.press("Escape");

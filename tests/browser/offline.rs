@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Waits until the site is kept, and this page is served from what is kept.
 fn wait_kept(page: &Page) {
     page.wait_until("the service worker to be in charge", || {
-        page.eval("const c = navigator.serviceWorker.controller; return !!c && c.state === 'activated'") == true
+        page.eval("const c = navigator.serviceWorker.controller; return !!c && c.state === 'activated'")
+            == true
     });
 }
 
@@ -74,7 +75,8 @@ fn a_new_build_waits_until_it_is_wanted() {
             });
         };
         let title = || page.eval("return document.title");
-        let look = || drop(page.eval("return navigator.serviceWorker.ready.then(r => r.update()).then(() => 1)"));
+        let look =
+            || drop(page.eval("return navigator.serviceWorker.ready.then(r => r.update()).then(() => 1)"));
         built("the second");
         look();
         page.wait_text("#update", "A new version is there");

@@ -65,7 +65,10 @@ fn the_theme_follows_the_system_until_it_is_chosen() {
         assert_eq!(ground(), light);
         page.reload();
         assert_eq!(ground(), light);
-        assert_eq!(page.eval("return document.querySelector('#theme-menu input[value=light]').checked"), true);
+        assert_eq!(
+            page.eval("return document.querySelector('#theme-menu input[value=light]').checked"),
+            true
+        );
         // By keyboard: the menu opens, the arrows choose.
         page.eval("document.getElementById('theme').focus()");
         page.press("Enter");
@@ -84,7 +87,9 @@ fn the_theme_follows_the_system_until_it_is_chosen() {
 #[test]
 fn the_projector_makes_it_large() {
     visit(|page| {
-        let size = || page.eval("return document.querySelector('h1').getBoundingClientRect().height").as_f64().unwrap();
+        let size = || {
+            page.eval("return document.querySelector('h1').getBoundingClientRect().height").as_f64().unwrap()
+        };
         for width in [1280, 1920] {
             page.set_size(width, 800);
             let before = size();
@@ -110,7 +115,8 @@ fn the_projector_makes_it_large() {
 fn a_lab_fits_into_an_article() {
     visit(|page| {
         page.set_size(640, 400);
-        for link in ["?embed#v1/same-node-clusterip/44/worker-2", "#v1/same-node-clusterip/44/worker-2?embed"] {
+        for link in ["?embed#v1/same-node-clusterip/44/worker-2", "#v1/same-node-clusterip/44/worker-2?embed"]
+        {
             page.open_fresh(link);
             page.wait("#play");
             page.wait_text("h1", "same-node");
@@ -199,8 +205,10 @@ fn another_page_shows_it_in_a_frame() {
     std::fs::write(folder.join("index.html"), article).unwrap();
     visit_folder(&folder, "/", |page| {
         page.wait_until("the lab in its frame", || {
-            page.eval("const d = document.querySelector('iframe').contentDocument;
-                return !!d.querySelector('#play') && !d.getElementById('boot')") == true
+            page.eval(
+                "const d = document.querySelector('iframe').contentDocument;
+                return !!d.querySelector('#play') && !d.getElementById('boot')",
+            ) == true
         });
     });
     std::fs::remove_dir_all(folder).unwrap();

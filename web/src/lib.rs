@@ -305,7 +305,8 @@ fn follow_address(state: State) {
 
 fn follow_width(state: State) {
     let look = move || {
-        let narrow = media("(max-width: 719px)");
+        // Inside an article there are no panes to choose from.
+        let narrow = media("(max-width: 719px)") && !embed::is_on();
         if state.narrow.get_untracked() != narrow {
             state.narrow.set(narrow);
         }

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_types, reason = "a build tool has a clock")]
 
 pub mod apt;
+pub mod bench;
 pub mod bindgen;
 pub mod browser;
 pub mod build;

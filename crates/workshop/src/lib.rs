@@ -17,5 +17,5 @@ pub use lab::{
     Beat, Claim, ClaimResult, Command, Goal, GoalResult, Lab, LabError, LabRun, Position, Setting, Step,
     StimulusResult, Switch, When, read_lab,
 };
-pub use labs::{lab, labs};
+pub use labs::{lab, lab_titles, labs};
 pub use prose::{Span, spans};

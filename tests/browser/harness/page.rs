@@ -240,6 +240,12 @@ impl Page {
         self.post("/execute/sync", &json!({"script": script, "args": []}))
     }
 
+    /// The same with arguments, a list.
+    #[track_caller]
+    pub fn eval_with(&self, script: &str, args: &Value) -> Value {
+        self.post("/execute/sync", &json!({"script": script, "args": args}))
+    }
+
     /// Sends a command of the DevTools protocol.
     #[track_caller]
     pub fn devtools(&self, command: &str, params: &Value) -> Value {
@@ -255,8 +261,8 @@ impl Page {
             .get("/screenshot")
             .unwrap_or_else(|refusal| panic!("screenshot: {}", refusal.message));
         let picture = BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap();
-        fs::create_dir_all(&folder).unwrap();
         let file = folder.join(format!("{name}.png"));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, picture).unwrap();
         file
     }
