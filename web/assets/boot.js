@@ -68,8 +68,11 @@
 
   const app = document.querySelector('meta[name="app"]');
   const file = (path) => new URL(path, document.baseURI).href;
+  // Both at once. Whoever waits for the second is told if it does not come.
+  const wasm = fetch(file(app.dataset.wasm));
+  wasm.catch(() => {});
   import(file(app.content))
-    .then((module) => module.default({ module_or_path: file(app.dataset.wasm) }))
+    .then((module) => module.default({ module_or_path: wasm }))
     .then(() => {
       document.getElementById("boot").remove();
       // Later: the visitor comes first.
