@@ -17,7 +17,11 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { drop(fs::copy(path, target).unwrap()) }
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(path, target).unwrap();
+        }
     }
 }
 
@@ -114,7 +118,7 @@ fn while_somebody_works_on_it_nothing_is_kept() {
         wait_kept(page);
         // What `cargo xtask serve` serves: the worker without a list.
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/assets/sw.js");
-        server.exclusively(|| drop(fs::copy(source, site.0.join("sw.js")).unwrap()));
+        server.exclusively(|| fs::copy(source, site.0.join("sw.js")).unwrap());
         page.eval("return navigator.serviceWorker.ready.then(r => r.update()).then(() => 1)");
         page.wait_until("nothing to be kept", || {
             page.eval("return caches.keys().then(names => names.length)") == 0

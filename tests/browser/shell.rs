@@ -119,7 +119,7 @@ fn a_lab_fits_into_an_article() {
         {
             page.open_fresh(link);
             page.wait("#play");
-            page.wait_text("h1", "same-node");
+            page.wait_text("h1", "takes a short cut");
             fits(page);
             let tall = page.eval("return document.documentElement.scrollHeight > 400");
             assert_eq!(tall, false, "{link}: it scrolls");
