@@ -86,8 +86,12 @@ impl Effect {
             | Effect::KubeProxyVersion(_)
             | Effect::Machine(_)
             | Effect::NoMachine(_) => true,
-            Effect::Patch(..)
-            | Effect::Apply(_)
+            // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
+            Effect::Patch(o, patch) => match o.kind.as_str() {
+                "pod" | "pods" | "po" => patch.get("spec").is_some(),
+                kind => ["configmap", "configmaps", "cm"].contains(&kind),
+            },
+            Effect::Apply(_)
             | Effect::Delete(_)
             | Effect::DeleteFile(_)
             | Effect::ApplyText(_)
