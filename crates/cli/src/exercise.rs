@@ -16,7 +16,11 @@ enum Text {
 ///
 /// # Errors
 /// A file cannot be read, or nothing has such a name.
-pub fn check(names: &[String], all: bool, print: impl Fn(&str) -> Result<(), String>) -> Result<bool, String> {
+pub fn check(
+    names: &[String],
+    all: bool,
+    print: impl Fn(&str) -> Result<(), String>,
+) -> Result<bool, String> {
     let mut texts: Vec<(String, String)> = Vec::new();
     if all {
         let labs = workshop::labs::TEXTS.iter().chain(workshop::exercises::TEXTS);
@@ -24,7 +28,10 @@ pub fn check(names: &[String], all: bool, print: impl Fn(&str) -> Result<(), Str
         texts.extend(labs.chain(courses).map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
     }
     for name in names {
-        let known = workshop::labs::TEXTS.iter().chain(workshop::exercises::TEXTS).chain(workshop::exercises::COURSES);
+        let known = workshop::labs::TEXTS
+            .iter()
+            .chain(workshop::exercises::TEXTS)
+            .chain(workshop::exercises::COURSES);
         let text = match known.into_iter().find(|(n, _)| n == name) {
             Some((_, text)) => (*text).to_owned(),
             None => fs::read_to_string(name).map_err(|e| format!("{name}: {e}"))?,
@@ -89,7 +96,8 @@ fn course_findings(course: &Course, here: &[String]) -> Vec<String> {
     let mut findings = Vec::new();
     for name in course.exercises() {
         if workshop::exercise::exercise(name).is_none() && !here.iter().any(|n| n == name) {
-            findings.push(format!("there is no exercise {name:?}, neither with the program nor among the files"));
+            findings
+                .push(format!("there is no exercise {name:?}, neither with the program nor among the files"));
         }
     }
     let mut seen: Vec<&str> = Vec::new();
@@ -101,7 +109,8 @@ fn course_findings(course: &Course, here: &[String]) -> Vec<String> {
     }
     if course.made_with != env!("CARGO_PKG_VERSION") {
         let now = env!("CARGO_PKG_VERSION");
-        findings.push(format!("madeWith is {}, this is {now}: try the course, then change it", course.made_with));
+        findings
+            .push(format!("madeWith is {}, this is {now}: try the course, then change it", course.made_with));
     }
     findings
 }
@@ -118,7 +127,10 @@ pub fn list() -> String {
                     true => "asks".to_owned(),
                     false => format!("par {}", e.par()),
                 };
-                out += &format!("{:<10} {name:<22} {:>2} min  {what:<6} {}\n", course.name, e.minutes, lab.title);
+                out += &format!(
+                    "{:<10} {name:<22} {:>2} min  {what:<6} {}\n",
+                    course.name, e.minutes, lab.title
+                );
             }
         }
     }
@@ -147,7 +159,13 @@ fn course_agenda(course: &Course) -> String {
         for name in &chapter.exercises {
             let Some(lab) = workshop::exercise::exercise(name) else { continue };
             let Some(e) = &lab.exercise else { continue };
-            out += &format!("\n### {:>3} min  {} (`{name}`, {} minutes)\n\n{}\n", minutes, lab.title, e.minutes, plain(&e.task));
+            out += &format!(
+                "\n### {:>3} min  {} (`{name}`, {} minutes)\n\n{}\n",
+                minutes,
+                lab.title,
+                e.minutes,
+                plain(&e.task)
+            );
             minutes += e.minutes;
             out += &exercise_agenda(e);
         }
@@ -164,7 +182,8 @@ fn exercise_agenda(e: &Exercise) -> String {
         out += &format!("\n- Solution: {}\n{}", s.title, moves(s));
     }
     for w in &e.wrong {
-        out += &format!("\n- Often tried: {}\n{}\n  {}\n", w.example.title, moves(&w.example), plain(&w.text));
+        out +=
+            &format!("\n- Often tried: {}\n{}\n  {}\n", w.example.title, moves(&w.example), plain(&w.text));
     }
     for beat in &e.explanation {
         out += &format!("\n{}\n", plain(&beat.text));
@@ -199,7 +218,8 @@ fn plain(text: &str) -> String {
 /// # Errors
 /// The name is none, or the file is there already.
 pub fn new(name: &str) -> Result<String, String> {
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let is_name =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !is_name {
         return Err(format!("{name:?}: expected a name of small letters, digits and hyphens"));
     }

@@ -13,7 +13,8 @@ const WORDS_A_MINUTE: usize = 120;
 /// commands before the exercise's step.
 pub fn place(lab: &Lab, line: &str, stdin: &str) -> At {
     let stdin = (!stdin.is_empty()).then(|| stdin.to_owned());
-    let effects = command_of(line, vec!["nodes".to_owned()], stdin).ok().and_then(|c| Effect::of(&c).ok().flatten());
+    let effects =
+        command_of(line, vec!["nodes".to_owned()], stdin).ok().and_then(|c| Effect::of(&c).ok().flatten());
     if effects.is_some_and(|all| all.iter().any(Effect::remakes)) {
         return At::Setup;
     }
@@ -56,7 +57,9 @@ struct Check<'l> {
 /// # Errors
 /// The lab is no exercise, or cannot be run as it stands.
 pub fn check(lab: &Rc<Lab>) -> Result<Vec<String>, String> {
-    let Some(exercise) = &lab.exercise else { return Err(format!("{} is a lab without an exercise", lab.name)) };
+    let Some(exercise) = &lab.exercise else {
+        return Err(format!("{} is a lab without an exercise", lab.name));
+    };
     let start = Session::new(Rc::clone(lab)).run().map_err(|e| e.to_string())?;
     let mut check = Check { lab, exercise, start, findings: Vec::new() };
     check.start();

@@ -28,7 +28,10 @@ pub fn settings(lab: &Lab) -> Vec<Setting> {
 pub fn check_lab(lab: &Lab) -> Result<Vec<String>, String> {
     let settings = settings(lab);
     if settings.len() > MOST {
-        return Err(format!("the switches have {} positions together, expected {MOST} at most", settings.len()));
+        return Err(format!(
+            "the switches have {} positions together, expected {MOST} at most",
+            settings.len()
+        ));
     }
     let mut findings = Vec::new();
     let mut reached = vec![false; lab.goals.len()];
@@ -40,7 +43,9 @@ pub fn check_lab(lab: &Lab) -> Result<Vec<String>, String> {
         for claim in run.claims.iter().filter(|c| !c.holds) {
             findings.push(format!("{words}: the claim {:?} does not hold", claim.text));
         }
-        findings.extend(dead_links(lab, &setting, &run).map(|key| format!("{words}: the link {key:?} leads nowhere")));
+        findings.extend(
+            dead_links(lab, &setting, &run).map(|key| format!("{words}: the link {key:?} leads nowhere")),
+        );
         for (n, goal) in run.goals.iter().enumerate().filter(|(_, g)| g.reached) {
             if setting == default {
                 findings.push(format!("the goal {:?} is reached before anything is done", goal.text));

@@ -13,8 +13,8 @@ mod read;
 pub(crate) use base::{bases, with_base};
 pub use check::{attempt, check, place};
 pub use course::{Chapter, Course, course, courses, exercise, read_course};
-pub use lab_check::{check_lab, settings};
 pub use judge::{Breach, Marks, Verdict};
+pub use lab_check::{check_lab, settings};
 pub(crate) use read::{Around, read};
 
 use crate::fact::Fact;

@@ -1,15 +1,27 @@
 //! The exercises and courses that come with the program. Each is a text; docs/LABS.md describes them.
 
 /// Courses, names and texts, in the order in which they are offered.
-pub const COURSES: &[(&str, &str)] = &[("netfilter", include_str!("course-netfilter.yaml"))];
+pub const COURSES: &[(&str, &str)] = &[
+    ("netfilter", include_str!("course-netfilter.yaml")),
+    ("article-tftp-ipvs", include_str!("course-article-tftp-ipvs.yaml")),
+    ("article-service", include_str!("course-article-service.yaml")),
+    ("article-same-node", include_str!("course-article-same-node.yaml")),
+    ("article-hooks", include_str!("course-article-hooks.yaml")),
+    ("article-load", include_str!("course-article-load.yaml")),
+];
 
 /// Exercises, names and texts, in the order of their names.
 pub const TEXTS: &[(&str, &str)] = &[
     ("before-conntrack", include_str!("before-conntrack.yaml")),
+    ("by-hand", include_str!("by-hand.yaml")),
+    ("chains-of-a-nodeport", include_str!("chains-of-a-nodeport.yaml")),
     ("docker-was-here", include_str!("docker-was-here.yaml")),
+    ("early-drop", include_str!("early-drop.yaml")),
+    ("expected-too-much", include_str!("expected-too-much.yaml")),
     ("first-match", include_str!("first-match.yaml")),
     ("five-seconds", include_str!("five-seconds.yaml")),
     ("inside-only", include_str!("inside-only.yaml")),
+    ("itself-again", include_str!("itself-again.yaml")),
     ("lonely-node", include_str!("lonely-node.yaml")),
     ("loop-of-forwards", include_str!("loop-of-forwards.yaml")),
     ("module-without-call", include_str!("module-without-call.yaml")),
@@ -36,6 +48,7 @@ pub const TEXTS: &[(&str, &str)] = &[
     ("used-port", include_str!("used-port.yaml")),
     ("way-through-a-node", include_str!("way-through-a-node.yaml")),
     ("who-called", include_str!("who-called.yaml")),
+    ("who-refuses", include_str!("who-refuses.yaml")),
     ("wrong-port", include_str!("wrong-port.yaml")),
 ];
 
