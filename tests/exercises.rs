@@ -128,7 +128,8 @@ fn verdict(name: &str, line: &str, on: &str) -> workshop::exercise::Verdict {
 
 #[test]
 fn a_solution_that_nobody_wrote_down_passes() {
-    let verdict = verdict("first-match", "iptables -I FORWARD 1 -s 10.244.1.5 -p tcp --dport 8080 -j ACCEPT", "node-1");
+    let verdict =
+        verdict("first-match", "iptables -I FORWARD 1 -s 10.244.1.5 -p tcp --dport 8080 -j ACCEPT", "node-1");
     assert!(verdict.solved, "{verdict:?}");
 }
 
@@ -136,7 +137,8 @@ fn a_solution_that_nobody_wrote_down_passes() {
 fn a_rule_that_is_gone_is_told() {
     let verdict = verdict("first-match", "iptables -F FORWARD", "node-1");
     assert!(!verdict.solved);
-    let gone = |b: &Breach| matches!(b, Breach::Rule(host, rule) if host == "node-1" && rule.contains("-A FORWARD"));
+    let gone =
+        |b: &Breach| matches!(b, Breach::Rule(host, rule) if host == "node-1" && rule.contains("-A FORWARD"));
     assert!(verdict.breaches.iter().any(gone), "{verdict:?}");
 }
 
@@ -153,7 +155,10 @@ fn what_is_not_allowed_is_told_with_its_reason() {
 #[test]
 fn what_must_stay_is_told() {
     let verdict = verdict("the-office", "sysctl -w net.ipv4.conf.all.rp_filter=0", "minikube");
-    assert!(verdict.breaches.iter().any(|b| matches!(b, Breach::Changed(text) if text.contains("strict"))), "{verdict:?}");
+    assert!(
+        verdict.breaches.iter().any(|b| matches!(b, Breach::Changed(text) if text.contains("strict"))),
+        "{verdict:?}"
+    );
 }
 
 #[test]
@@ -163,7 +168,11 @@ fn what_an_exercise_cannot_mean_is_refused_where_it_stands() {
         ("  minutes: 4", "  minute: 4", "no such field"),
         ("  allow: [iptables]", "  at: never\n  allow: [iptables]", "no step has this id"),
         ("keepRules: [node-1]", "keepRules: [node-9]", "there is no such box"),
-        ("      moves: [{run: iptables -I FORWARD -d", "      moves: [{run: iptables2 -I FORWARD -d", "is not modelled"),
+        (
+            "      moves: [{run: iptables -I FORWARD -d",
+            "      moves: [{run: iptables2 -I FORWARD -d",
+            "is not modelled",
+        ),
     ] {
         let text = text("first-match").replacen(from, to, 1);
         let told = read_lab(&text).map_err(|d| d.show("text", &text)).expect_err(from);
