@@ -8,6 +8,7 @@ mod check;
 mod course;
 mod judge;
 mod lab_check;
+mod progress;
 mod read;
 
 pub(crate) use base::{bases, with_base};
@@ -15,6 +16,7 @@ pub use check::{attempt, check, place};
 pub use course::{Chapter, Course, course, courses, exercise, read_course};
 pub use judge::{Breach, Marks, Verdict};
 pub use lab_check::{check_lab, settings};
+pub use progress::{Coded, Done, NAME_LENGTH, Progress, Stage, read_code};
 pub(crate) use read::{Around, read};
 
 use crate::fact::Fact;
