@@ -3,6 +3,7 @@
 mod command;
 mod effect;
 mod error;
+mod history;
 mod live;
 mod read;
 mod run;

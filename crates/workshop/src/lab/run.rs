@@ -1,6 +1,7 @@
 //! Running a lab.
 
 use super::effect::{Effect, file_of};
+use super::history::History;
 use super::live::Live;
 use super::{Act, Command, Lab, LabError, Listens, Setting};
 use crate::coredns;
@@ -12,7 +13,7 @@ use sim::operator::CommandOutput;
 use sim::programs::dns_server::{DnsServer, ServerBlock};
 use sim::programs::http_server::HttpServer;
 use sim::programs::{Daemon, collect, shell, start};
-use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
+use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -64,6 +65,16 @@ pub struct LabRun {
     pub goals: Vec<GoalResult>,
     /// Where the moments are in this run; those that do not occur are left out.
     pub moments: Vec<(String, EventId)>,
+    history: History,
+}
+
+impl LabRun {
+    /// The world as it stood when an event had just happened, with the log so far. What a box does with a packet in one go counts
+    /// as done, but for the counters of rules; see [`World::cut`]. A world that is asked for again is not made again.
+    pub fn world_at(&self, event: EventId) -> Rc<World> {
+        let last = self.history.world_at(self.run.world.log(), event);
+        last.unwrap_or_else(|| Rc::new(self.run.world.clone()))
+    }
 }
 
 /// The boxes of a lab in a setting, and the cluster behind them.
@@ -79,6 +90,7 @@ impl Lab {
         let Made { scenario, mut live } = self.make(&setting).map_err(LabError::Scenario)?;
         let mut running = scenario.begin().map_err(LabError::Build)?;
         let mut done = Done::default();
+        let mut history = History::default();
         for step in self.steps.iter().filter(|s| s.when.met(&setting)) {
             let n = done.names.len();
             let line = match &step.act {
@@ -87,18 +99,14 @@ impl Lab {
             };
             done.names.push((step.title.clone(), line));
             done.ids.push((step.id.clone(), n));
-            match &step.act {
-                Act::Run(c) if is_about_cluster(c) => {
-                    let host = c.on.first().and_then(|name| running.world().host_by_name(name));
-                    running.with(n, host, |world| StepOutcome::Command(live.command(world, c)));
-                }
-                act => running.step(n, &stimulus(act)),
-            }
+            history.begin(&mut running, &live, &step.act);
+            perform(&mut running, Some(&mut live), n, &step.act);
             done.note(&step.act, n);
         }
         if !done.running.is_empty() {
             let n = done.names.len();
             done.names.push((END_OF_BACKGROUND.to_owned(), None));
+            history.begin(&mut running, &live, &Act::Join);
             running.step(n, &stimulus(&Act::Join));
             done.note(&Act::Join, n);
         }
@@ -126,7 +134,7 @@ impl Lab {
             StimulusResult { name: name.clone(), outcome: outcome_text(&s.outcome), command }
         });
         let stimuli = stimuli.collect();
-        Ok(LabRun { setting, stimuli, claims, goals, moments, run })
+        Ok(LabRun { setting, stimuli, claims, goals, moments, run, history })
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.
@@ -224,6 +232,22 @@ fn set_up(hosts: &mut [HostSpec], c: &Command) {
     for host in hosts.iter_mut().filter(|h| c.on.contains(&h.name)) {
         host.setup.push(Setup::Command { shell, argv: c.argv.clone(), stdin: c.stdin.clone() });
     }
+}
+
+/// Does one step of a lab. `live` is needed for what is about the cluster.
+pub(super) fn perform(running: &mut Running<'_>, live: Option<&mut Live>, n: usize, act: &Act) {
+    match (act, live) {
+        (Act::Run(c), Some(live)) if is_about_cluster(c) => {
+            let host = c.on.first().and_then(|name| running.world().host_by_name(name));
+            running.with(n, host, |world| StepOutcome::Command(live.command(world, c)));
+        }
+        (act, _) => running.step(n, &stimulus(act)),
+    }
+}
+
+/// A step that the cluster has to do with.
+pub(super) fn is_live(act: &Act) -> bool {
+    matches!(act, Act::Run(c) if is_about_cluster(c))
 }
 
 /// A command that a box does not do by itself.
