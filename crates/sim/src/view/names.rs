@@ -115,7 +115,10 @@ impl Names {
             "--match-set" | "--add-set" | "--del-set" | "set" | "map" | "vmap" => Some(Role::Set),
             _ if word.starts_with(':') => Some(Role::Chain),
             _ if at.checked_sub(1).and_then(|i| out.line.as_bytes().get(i)) == Some(&b'@')
-                && matches!(before, "vmap" | "map" | "daddr" | "saddr" | "dport" | "sport" | "iifname" | "oifname") =>
+                && matches!(
+                    before,
+                    "vmap" | "map" | "daddr" | "saddr" | "dport" | "sport" | "iifname" | "oifname"
+                ) =>
             {
                 Some(Role::Set)
             }
@@ -214,7 +217,10 @@ mod tests {
         let is = "chain KUBE-SERVICES, address 10.96.0.10, interface eth0, port 53, chain KUBE-SVC-A";
         assert_eq!(named(line), is);
         assert_eq!(named(":PREROUTING ACCEPT [0:0]"), "chain PREROUTING");
-        assert_eq!(named("-A PREROUTING -j DNAT --to-destination 10.244.1.2:8080"), "chain PREROUTING, address 10.244.1.2, port 8080");
+        assert_eq!(
+            named("-A PREROUTING -j DNAT --to-destination 10.244.1.2:8080"),
+            "chain PREROUTING, address 10.244.1.2, port 8080"
+        );
         assert_eq!(named("-m set --match-set KUBE-CLUSTER-IP dst,dst -j ACCEPT"), "set KUBE-CLUSTER-IP");
     }
 
@@ -234,13 +240,20 @@ mod tests {
 
     #[test]
     fn tcpdump() {
-        let line = "12:00:00.000123 eth0  Out IP 10.244.1.5.41234 > 10.96.0.10.80: Flags [S], seq 100, length 0";
-        assert_eq!(named(line), "interface eth0, address 10.244.1.5, port 41234, address 10.96.0.10, port 80");
+        let line =
+            "12:00:00.000123 eth0  Out IP 10.244.1.5.41234 > 10.96.0.10.80: Flags [S], seq 100, length 0";
+        assert_eq!(
+            named(line),
+            "interface eth0, address 10.244.1.5, port 41234, address 10.96.0.10, port 80"
+        );
     }
 
     #[test]
     fn ip_and_bridge() {
-        assert_eq!(named("10.244.2.0/24 via 192.168.0.3 dev eth0"), "address 10.244.2.0, address 192.168.0.3, interface eth0");
+        assert_eq!(
+            named("10.244.2.0/24 via 192.168.0.3 dev eth0"),
+            "address 10.244.2.0, address 192.168.0.3, interface eth0"
+        );
         assert_eq!(named("2: eth0@if3: <UP> mtu 1500 master cni0"), "interface eth0, interface cni0");
     }
 
@@ -255,7 +268,10 @@ mod tests {
     fn nft() {
         let line = "ip daddr . meta l4proto . th dport vmap @service-ips";
         assert_eq!(named(line), "set service-ips");
-        assert_eq!(named("\t\tip daddr 10.96.0.1 tcp dport 443 jump services"), "address 10.96.0.1, port 443, chain services");
+        assert_eq!(
+            named("\t\tip daddr 10.96.0.1 tcp dport 443 jump services"),
+            "address 10.96.0.1, port 443, chain services"
+        );
         assert_eq!(named("meta mark set mark or 0x4000"), "");
     }
 }

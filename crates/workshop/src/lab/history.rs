@@ -1,8 +1,8 @@
 //! The world of a run as it stood at any event.
 
+use super::Act;
 use super::live::Live;
 use super::run::perform;
-use super::Act;
 use sim::{EventId, Keyframe, Log, Running, Scenario, StepOutcome, World};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -34,14 +34,22 @@ impl History {
         self.starts.push(Start { keyframe: running.keyframe(), act: act.clone(), live });
     }
 
-    /// The world when an event had just happened; `log` is that of the whole run. `None` if nothing has been done by then.
+    /// The world when an event had just happened; `log` is that of the whole run. `None` if nothing is done in the run.
     pub fn world_at(&self, log: &Log, event: EventId) -> Option<Rc<World>> {
         let known = self.asked.borrow().iter().find(|(e, _)| *e == event).map(|(_, w)| Rc::clone(w));
         if known.is_some() {
             return known;
         }
-        let n = self.starts.partition_point(|s| s.keyframe.next() <= event).checked_sub(1)?;
-        let world = Rc::new(self.starts.get(n)?.replay(n, log, event));
+        let world = match self.starts.partition_point(|s| s.keyframe.next() <= event).checked_sub(1) {
+            Some(n) => self.starts.get(n)?.replay(n, log, event),
+            // It happened while the boxes were set up.
+            None => {
+                let mut world = self.starts.first()?.keyframe.resume(log, event);
+                world.cut(event);
+                world
+            }
+        };
+        let world = Rc::new(world);
         let mut asked = self.asked.borrow_mut();
         asked.insert(0, (event, Rc::clone(&world)));
         asked.truncate(KEPT);
@@ -56,7 +64,12 @@ impl Start {
         match &self.act {
             // The step has only been announced. A command of the operator has no events of its own: it is done then.
             act if event == self.keyframe.next() && !matches!(act, Act::Run(_)) => {
-                running.with(n, None, |_| StepOutcome::Done);
+                let host = match act {
+                    Act::Hold(host, ..) | Act::Release(host, _) | Act::Send(host, _) => Some(host),
+                    Act::Run(_) | Act::Wait(_) | Act::Join => None,
+                };
+                let host = host.and_then(|name| running.world().host_by_name(name));
+                running.with(n, host, |_| StepOutcome::Done);
             }
             act => perform(&mut running, self.live.clone().as_mut(), n, act),
         }
