@@ -2,7 +2,7 @@
 
 use super::Act;
 use super::live::Live;
-use super::run::perform;
+use super::run::step;
 use sim::{EventId, Keyframe, Log, Running, Scenario, StepOutcome, World};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,6 +22,8 @@ const KEPT: usize = 4;
 #[derive(Clone, Debug)]
 struct Start {
     keyframe: Keyframe,
+    /// What the log calls it.
+    n: usize,
     act: Act,
     /// The cluster then, if the step is about it.
     live: Option<Live>,
@@ -29,9 +31,8 @@ struct Start {
 
 impl History {
     /// A step begins.
-    pub fn begin(&mut self, running: &mut Running<'_>, live: &Live, act: &Act) {
-        let live = super::run::is_live(act).then(|| live.clone());
-        self.starts.push(Start { keyframe: running.keyframe(), act: act.clone(), live });
+    pub fn begin(&mut self, running: &mut Running<'_>, n: usize, act: &Act, live: Option<Live>) {
+        self.starts.push(Start { keyframe: running.keyframe(), n, act: act.clone(), live });
     }
 
     /// The world when an event had just happened; `log` is that of the whole run. `None` if nothing is done in the run.
@@ -41,7 +42,7 @@ impl History {
             return known;
         }
         let world = match self.starts.partition_point(|s| s.keyframe.next() <= event).checked_sub(1) {
-            Some(n) => self.starts.get(n)?.replay(n, log, event),
+            Some(at) => self.starts.get(at)?.replay(log, event),
             // It happened while the boxes were set up.
             None => {
                 let mut world = self.starts.first()?.keyframe.resume(log, event);
@@ -58,7 +59,7 @@ impl History {
 }
 
 impl Start {
-    fn replay(&self, n: usize, log: &Log, event: EventId) -> World {
+    fn replay(&self, log: &Log, event: EventId) -> World {
         let scenario = Scenario::default();
         let mut running = scenario.resume(self.keyframe.resume(log, event));
         match &self.act {
@@ -69,9 +70,9 @@ impl Start {
                     Act::Run(_) | Act::Wait(_) | Act::Join => None,
                 };
                 let host = host.and_then(|name| running.world().host_by_name(name));
-                running.with(n, host, |_| StepOutcome::Done);
+                running.with(self.n, host, |_| StepOutcome::Done);
             }
-            act => perform(&mut running, self.live.clone().as_mut(), n, act),
+            act => step(&mut running, self.live.clone().as_mut(), self.n, act),
         }
         let mut world = running.finish().world;
         world.cut(event);
