@@ -74,6 +74,32 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// It is about how boxes are made, so that it cannot come about while they run.
+    pub fn remakes(&self) -> bool {
+        match self {
+            Effect::ProxyMode(_)
+            | Effect::MasqueradeAll(_)
+            | Effect::ClusterCidr(_)
+            | Effect::Hairpin(..)
+            | Effect::NatOutgoing(_)
+            | Effect::Kernel(_)
+            | Effect::KubeProxyVersion(_)
+            | Effect::Machine(_)
+            | Effect::NoMachine(_) => true,
+            // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
+            Effect::Patch(o, patch) => match o.kind.as_str() {
+                "pod" | "pods" | "po" => patch.get("spec").is_some(),
+                kind => ["configmap", "configmaps", "cm"].contains(&kind),
+            },
+            Effect::Apply(_)
+            | Effect::Delete(_)
+            | Effect::DeleteFile(_)
+            | Effect::ApplyText(_)
+            | Effect::DeleteText(_)
+            | Effect::Scale(..) => false,
+        }
+    }
+
     /// What a command changes; `None` if it is one of a box.
     ///
     /// # Errors
