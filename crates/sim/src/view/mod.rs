@@ -8,6 +8,7 @@ mod assoc;
 mod capture;
 mod ct;
 mod fields;
+mod names;
 #[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
 mod nft;
 mod node;
@@ -34,6 +35,7 @@ pub use ct::{
     row_line, row_words,
 };
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
+pub use names::{Names, Piece, Role as NameRole};
 #[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};

@@ -14,6 +14,7 @@ use sim::{Shell, World};
 use std::net::IpAddr;
 
 /// The API server's objects, and the kube-proxies.
+#[derive(Clone)]
 pub(super) struct Live {
     spec: WorldSpec,
     documents: Vec<Yaml>,
@@ -25,6 +26,13 @@ pub(super) struct Live {
     shell: Shell,
 }
 
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Live({} kube-proxies)", self.proxies.len())
+    }
+}
+
+#[derive(Clone)]
 struct Proxy {
     node: String,
     runs: bool,
