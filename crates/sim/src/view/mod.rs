@@ -6,6 +6,7 @@
 mod alert;
 mod assoc;
 mod capture;
+mod changes;
 mod ct;
 mod fields;
 #[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
@@ -14,12 +15,14 @@ mod node;
 mod packets;
 mod place;
 mod rules;
+mod sides;
 mod step;
 mod strip;
 mod tcpdump;
 mod text;
 mod title;
 mod topology;
+mod undo;
 mod why;
 
 #[cfg(test)]
@@ -29,6 +32,7 @@ pub use crate::operator::brief_addresses;
 pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};
+pub use changes::{Changes, FieldChange, Filter, Only};
 pub use ct::{
     CtEntry, CtWord, ExpectEntry, RowLook, conntrack_at, event_line, expect_line, expectations_at, ipvs_at,
     row_line, row_words,
@@ -40,6 +44,7 @@ pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, se
 pub use packets::{Flow, PacketInfo, packets};
 pub use place::{Hop, Place, hops};
 pub use rules::{RuleLine, rule_hits, rule_lines};
+pub use sides::{Gap, Leg, NatPair, SideBox, SidePlace, SideRow, Sides, Visit as Stay, sides};
 pub use step::{Area, Step, Tone, steps};
 pub use strip::{HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
 pub(crate) use tcpdump::promiscuous;
@@ -56,6 +61,8 @@ use kernel::PacketId;
 pub struct Story {
     /// The steps in order.
     pub steps: Vec<Step>,
+    /// The header fields that they change.
+    pub changes: Changes,
     /// The packets in order of their making.
     pub packets: Vec<PacketInfo>,
     /// What captures saw.
@@ -81,6 +88,7 @@ impl Story {
             terminal: terminal(world),
             hops: hops(world),
             topology: topology(world),
+            changes: changes::changes(world, &steps),
             steps,
             packets,
             alerts,
