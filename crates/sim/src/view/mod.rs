@@ -8,7 +8,9 @@ mod assoc;
 mod capture;
 mod changes;
 mod ct;
+mod end;
 mod fields;
+mod invalid;
 #[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
 mod nft;
 mod node;
@@ -24,7 +26,10 @@ mod title;
 mod topology;
 mod undo;
 mod why;
+mod why_not;
 
+#[cfg(test)]
+mod end_tests;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +42,7 @@ pub use ct::{
     CtEntry, CtWord, ExpectEntry, RowLook, conntrack_at, event_line, expect_line, expectations_at, ipvs_at,
     row_line, row_words,
 };
+pub use end::{End, Looked, end};
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
 #[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
@@ -52,6 +58,7 @@ pub use tcpdump::{Dumped, tcpdump};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
 pub use why::{Skipped, Token, Why, rule_parts, why};
+pub use why_not::{Answer, Asked, WhyNot, why_not};
 
 use crate::{EventId, World};
 use kernel::PacketId;

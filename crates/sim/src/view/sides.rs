@@ -201,6 +201,10 @@ fn answers(asked: &Ip, answer: &Ip) -> bool {
     }
 }
 
+fn is_redirect(frame: &Frame) -> bool {
+    frame.ip().and_then(|ip| ip.icmp()).is_some_and(|i| i.kind == packet::icmp_type::REDIRECT)
+}
+
 fn is_about_ip(origin: Origin) -> bool {
     !matches!(origin, Origin::Arp | Origin::Fragment)
 }
@@ -218,7 +222,8 @@ fn pair(world: &World, story: &Story, packet: PacketId) -> Option<(PacketId, Opt
     }
     let mine = frame.ip()?;
     let asked = story.packets.iter().filter(|p| p.id < packet && p.flow == Flow::Request).rev();
-    let mut asked = asked.filter(|p| arrived(world, p.id).and_then(|f| f.ip()).is_some_and(|a| answers(a, mine)));
+    let mut asked =
+        asked.filter(|p| arrived(world, p.id).and_then(|f| f.ip()).is_some_and(|a| answers(a, mine)));
     match asked.next() {
         Some(p) => Some((p.id, Some(packet))),
         None => Some((packet, reply_to(world, story, packet, made))),
@@ -230,7 +235,8 @@ fn reply_to(world: &World, story: &Story, packet: PacketId, made: EventId) -> Op
     let mut fits = None;
     for p in story.packets.iter().filter(|p| p.id > packet) {
         let Some((at, origin, parent, frame)) = created(world, p.id) else { continue };
-        if at < made || !is_about_ip(origin) {
+        // A redirect is a hint beside the way of a packet that goes on.
+        if at < made || !is_about_ip(origin) || is_redirect(frame) {
             continue;
         }
         if parent == Some(packet) {

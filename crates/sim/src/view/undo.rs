@@ -69,11 +69,7 @@ fn gap(world: &World, story: &Story, b: &SideBox, (how, made): (By, usize), repl
     Gap { why, step, place }
 }
 
-fn entries(
-    world: &World,
-    host: NetnsId,
-    packet: PacketId,
-) -> impl Iterator<Item = (EventId, &Entry)> + '_ {
+fn entries(world: &World, host: NetnsId, packet: PacketId) -> impl Iterator<Item = (EventId, &Entry)> + '_ {
     let all = world.log().entries().iter().zip(0u32..).map(|(e, i)| (EventId(i), e));
     all.filter(move |(_, e)| e.host == host && e.packet == Some(packet))
 }
@@ -96,7 +92,9 @@ fn elsewhere(world: &World, story: &Story, ns: &Netns, reply: PacketId) -> Strin
     }
     let from = maker.map_or("?", |m| m.name.as_str());
     match end {
-        Some(s) if way.len() < 2 => format!("the {label} never comes to {}: it ends in {from}: {}", ns.name, s.title),
+        Some(s) if way.len() < 2 => {
+            format!("the {label} never comes to {}: it ends in {from}: {}", ns.name, s.title)
+        }
         _ => format!("the {label} never comes to {}: its way is {}", ns.name, way.join(" → ")),
     }
 }
@@ -171,8 +169,12 @@ fn lookup(
     let waits = row_at(world, ns.id, mine, at).map(|row| tuple(&row.reply));
     let waits = waits.map_or(String::new(), |t| format!("; entry {} waits for {t}", entry(mine)));
     match step {
-        CtStep::Invalid(reason) => Some(format!("conntrack calls it INVALID ({reason}), and nat leaves it alone")),
-        CtStep::Untracked => Some("a rule asks not to track it, and nat knows tracked packets only".to_owned()),
+        CtStep::Invalid(reason) => {
+            Some(format!("conntrack calls it INVALID ({reason}), and nat leaves it alone"))
+        }
+        CtStep::Untracked => {
+            Some("a rule asks not to track it, and nat knows tracked packets only".to_owned())
+        }
         CtStep::TableFull => Some("the conntrack table is full".to_owned()),
         CtStep::New | CtStep::Expected => {
             let here = super::frame_at(world, reply, at);
