@@ -21,67 +21,40 @@ fn why(run: &(LabRun, Story), title: &str) -> End {
     end(&run.0.run.world, step(run, title)).unwrap_or_else(|| panic!("no answer for {title}"))
 }
 
-fn text(end: &End) -> String {
-    let looked: Vec<String> =
-        end.looked.iter().map(|l| format!("{}: {}, needed {}", l.what, l.was, l.needed)).collect();
-    format!("{} by {}\n{}\n{}", end.place, end.by, looked.join("\n"), end.through.join("\n"))
-}
-
-/// Every setting of one switch of a lab, the others as they are.
-fn settings(lab: &workshop::Lab) -> Vec<Setting> {
-    let mut all = vec![Setting::new()];
-    for switch in &lab.switches {
-        for value in switch.values() {
-            all.push(std::iter::once((switch.name.clone(), value.to_owned())).collect());
-        }
-    }
-    all
+/// The labs at their defaults; that of ten thousand Services has nothing to add.
+fn labs() -> impl Iterator<Item = workshop::Lab> {
+    workshop::labs().into_iter().filter(|l| l.name != "cost-of-services")
 }
 
 #[test]
 fn every_bad_end_in_every_lab_has_an_answer() {
     let mut ends = 0;
-    for lab in workshop::labs() {
-        for setting in settings(&lab) {
-            let Ok(run) = lab.run(&setting) else { continue };
-            let world = &run.run.world;
-            for s in Story::new(world).steps.iter().filter(|s| s.tone == Tone::Bad) {
-                let what = world.log().get(s.key).and_then(|e| e.what());
-                let silent = match what {
-                    Some(What::Drop { .. } | What::Route(_) | What::Conntrack { .. } | What::Neigh { .. }) => true,
-                    Some(What::Rule(_) | What::Nft(_)) => true,
-                    _ => false,
-                };
-                if !silent {
-                    continue;
-                }
-                ends += 1;
-                let e = end(world, s).unwrap_or_else(|| panic!("{} {setting:?}: {}", lab.name, s.title));
-                assert!(!e.by.is_empty() && !e.looked.is_empty() && !e.through.is_empty(), "{}: {e:?}", s.title);
-                assert!(e.looked.iter().all(|l| !l.was.is_empty() && !l.needed.is_empty()), "{}: {e:?}", s.title);
+    for lab in labs() {
+        let run = lab.run(&Setting::new()).unwrap();
+        let world = &run.run.world;
+        for s in Story::new(world).steps.iter().filter(|s| s.tone == Tone::Bad) {
+            let what = world.log().get(s.key).and_then(|e| e.what());
+            let silent = matches!(
+                what,
+                Some(
+                    What::Drop { .. }
+                        | What::Route(_)
+                        | What::Conntrack { .. }
+                        | What::Neigh { .. }
+                        | What::Rule(_)
+                        | What::Nft(_)
+                )
+            );
+            if !silent {
+                continue;
             }
+            ends += 1;
+            let e = end(world, s).unwrap_or_else(|| panic!("{}: {}", lab.name, s.title));
+            assert!(!e.by.is_empty() && !e.looked.is_empty() && !e.through.is_empty(), "{}: {e:?}", s.title);
+            assert!(e.looked.iter().all(|l| !l.was.is_empty() && !l.needed.is_empty()), "{}: {e:?}", s.title);
         }
     }
-    assert!(ends > 20, "{ends}");
-}
-
-#[test]
-#[ignore = "prints, for looking"]
-fn look() {
-    for lab in workshop::labs() {
-        let mut seen: Vec<String> = Vec::new();
-        for setting in settings(&lab) {
-            let Ok(run) = lab.run(&setting) else { continue };
-            for s in &Story::new(&run.run.world).steps {
-                let Some(e) = end(&run.run.world, s) else { continue };
-                let name = format!("{:?} {}", s.area, s.title);
-                if !seen.contains(&name) {
-                    println!("=== {} {setting:?} {name}\n{}", lab.name, text(&e));
-                    seen.push(name);
-                }
-            }
-        }
-    }
+    assert!(ends > 8, "{ends}");
 }
 
 #[test]
@@ -95,7 +68,7 @@ fn a_switched_frame_names_the_module_that_would_lend_it_to_the_hooks() {
 fn a_segment_without_a_socket_asks_for_the_translation_to_be_undone() {
     let run = run("same-node-clusterip", &[("br_netfilter", "off")]);
     let end = why(&run, "no socket for 10.200.2.65:80");
-    assert!(end.through[0].contains("the translation undone on the way back"), "{}", text(&end));
+    assert!(end.through[0].contains("so that the answer comes from 10.32.0.102:80"), "{:?}", end);
 }
 
 // ---------------------------------------------------------------------- why not
@@ -109,11 +82,10 @@ fn a_rule_that_was_asked_names_the_part_that_failed_and_the_packets_value() {
     let run = run("same-node-clusterip", &[("br_netfilter", "off")]);
     let asked = ask(&run, "DNAT --to-destination", "KUBE-SERVICES");
     let failed = asked.iter().find_map(|a| match &a.answer {
-        Answer::Failed(t) => Some(t),
+        Answer::Failed(t) if t.text.starts_with("-d ") => Some(t),
         _ => None,
     });
-    let token = failed.unwrap_or_else(|| panic!("{asked:?}"));
-    assert_eq!((token.text.starts_with("-d "), token.seen.as_str()), (true, "10.32.0.102"), "{token:?}");
+    assert_eq!(failed.unwrap_or_else(|| panic!("{asked:?}")).seen, "10.32.0.102");
 }
 
 #[test]
@@ -139,7 +111,8 @@ fn without_words_the_rules_of_the_steps_chain_are_asked() {
 #[test]
 fn nat_is_not_asked_for_later_packets_of_a_connection() {
     let run = run("same-node-clusterip", &[("br_netfilter", "on")]);
-    let later = run.1.steps.iter().find(|s| s.area == Area::Conntrack && s.title.starts_with("ESTABLISHED")).unwrap();
+    let later =
+        run.1.steps.iter().find(|s| s.area == Area::Conntrack && s.title.starts_with("ESTABLISHED")).unwrap();
     let asked = why_not(&run.0.run.world, later, "KUBE-SERVICES", 1000).rules;
     let nat = asked.iter().find(|a| a.table == "nat").unwrap();
     let Answer::NotReached(why) = &nat.answer else { panic!("{nat:?}") };
@@ -157,15 +130,7 @@ fn at_most_as_many_rules_as_asked_for_are_answered_and_the_rest_counted() {
 
 #[test]
 fn rules_of_nf_tables_are_asked_too() {
-    let lab = workshop::labs().into_iter().find_map(|lab| {
-        let at = settings(&lab).into_iter().find_map(|s| {
-            let run = lab.run(&s).ok()?;
-            let story = Story::new(&run.run.world);
-            story.steps.iter().any(|s| s.area == Area::Nft).then_some((run, story))
-        });
-        at
-    });
-    let (run, story) = lab.unwrap();
+    let (run, story) = run("ipvs-rollout", &[("mode", "nftables")]);
     let s = story.steps.iter().find(|s| s.area == Area::Nft && !s.skipped.is_empty()).unwrap();
     let asked = why_not(&run.run.world, s, "", 1000).rules;
     assert!(asked.iter().any(|a| matches!(a.answer, Answer::Failed(_))), "{asked:?}");

@@ -149,7 +149,7 @@ fn answer(at: &At<'_>, what: &What) -> Option<End> {
         }
         What::Created { origin: Origin::TcpReset, frame, parent } => {
             let asked = parent.and_then(|p| super::frame_at(at.world, p, at.event));
-            Some(no_socket(at.ns, asked.as_deref().unwrap_or(frame)))
+            Some(no_socket(at, asked.as_deref().unwrap_or(frame)))
         }
         _ => None,
     }
@@ -322,7 +322,7 @@ pub(super) fn reason_of(at: &At<'_>, reason: DropReason, frame: &Frame) -> End {
             .look("packets that wait for the neighbour", "as many as may", "fewer")
             .or("An answer to ARP.")
             .or("A larger net.ipv4.neigh.default.unres_qlen_bytes."),
-        DropReason::NoSocket => no_socket(ns, frame),
+        DropReason::NoSocket => no_socket(at, frame),
         DropReason::SocketRefused => End::by("the socket")
             .look("what the socket takes now", "not this: its state, sequence numbers or peer do not fit", "what its peer would send")
             .or("An answer from the address and port that the program has called.")
@@ -415,7 +415,11 @@ fn no_helper(at: &At<'_>, row: &Row) -> Option<End> {
         if program == "tftp" { at.ns.modules.nf_conntrack_tftp } else { at.ns.modules.nf_conntrack_ftp };
     let end = End::by("conntrack: nobody has announced this flow")
         .look(module.clone(), if loaded { "loaded" } else { "not loaded" }, "loaded")
-        .look("helper of the request's entry", master.helper.map_or("none".to_owned(), |h| h.name()), program);
+        .look(
+            "helper of the request's entry",
+            master.helper.map_or("none".to_owned(), |h| h.name()),
+            program,
+        );
     let end = if loaded {
         end.or(format!("A rule in raw that gives the request its helper: -j CT --helper {program}."))
             .or("On kernels before 6.0: sysctl -w net.netfilter.nf_conntrack_helper=1")
@@ -458,22 +462,32 @@ fn no_neighbour(at: &At<'_>, addr: &str) -> End {
         .or(format!("ip neigh add {addr} lladdr MAC dev {dev}, or proxy ARP by a box that can reach it."))
 }
 
-fn no_socket(ns: &Netns, frame: &Frame) -> End {
+fn no_socket(at: &At<'_>, frame: &Frame) -> End {
     let Some(ip) = ip(frame) else { return End::by("the socket lookup") };
     let (name, to) = (proto_name(ip), endpoint(ip.dst, ip.ports().map(|p| p.1)));
     let from = endpoint(ip.src, ip.ports().map(|p| p.0));
-    let answers = ip.tcp().is_some_and(|t| t.flags.has(packet::TcpFlags::ACK));
-    let end = End::by("the socket lookup").look(
-        format!("{name} socket of {} for {to}, from {from}", ns.name),
-        "none",
-        if answers { "one that has called exactly this peer, or listens" } else { "one that listens there" },
-    );
-    if answers {
-        end.or("The answer with the address and port that the program has called: the translation undone on the way back.")
+    // Whom a program of this box has called from there.
+    let called = at.before_any().find_map(|(host, w)| match w {
+        What::Created { origin: Origin::Socket(_), frame, .. } if host == at.ns.id => {
+            let asked = frame.ip()?;
+            let ours = (asked.src, asked.ports()?.0) == (ip.dst, ip.ports()?.1);
+            ours.then(|| endpoint(asked.dst, asked.ports().map(|p| p.1)))
+        }
+        _ => None,
+    });
+    let what = format!("{name} socket of {} for {to}, from {from}", at.ns.name);
+    match called.filter(|c| *c != from) {
+        Some(called) => End::by("the socket lookup")
+            .look(
+                what,
+                format!("none: {to} has called {called}"),
+                format!("an answer that comes from {called}"),
+            )
+            .or(format!("The translation undone on the way back, so that the answer comes from {called}.")),
+        None => End::by("the socket lookup")
+            .look(what, "none", "one that listens there")
             .or(format!("A program that listens on {to}."))
-    } else {
-        end.or(format!("A program that listens on {to}."))
-            .or("A translation to the address and port where one listens.")
+            .or("A translation to the address and port where one listens."),
     }
 }
 

@@ -88,7 +88,9 @@ impl Walk<'_> {
         })?;
         match state {
             CtState::New | CtState::Related => None,
-            state => Some(format!("nat asks its rules for the first packet of a connection only; this one is {state}")),
+            state => Some(format!(
+                "nat asks its rules for the first packet of a connection only; this one is {state}"
+            )),
         }
     }
 }
@@ -118,7 +120,8 @@ fn walk<'a>(world: &'a World, step: &Step) -> Option<Walk<'a>> {
         What::Hook(ctx) => ctx.hook == hook,
         _ => true,
     };
-    let is_edge = |w: &What| matches!(w, What::Hook(_) | What::Tap { .. } | What::Route(_) | What::Socket { .. });
+    let is_edge =
+        |w: &What| matches!(w, What::Hook(_) | What::Tap { .. } | What::Route(_) | What::Socket { .. });
     let mut events = Vec::new();
     for e in log[..=step.key.index()].iter().rev().filter(mine) {
         let Some(what) = e.what() else { continue };
@@ -252,14 +255,17 @@ fn not_entered(walk: &Walk<'_>, set: &RuleSet, steps: &[&RuleStep], chain: &Chai
     };
     if let Some(step) = steps.iter().find(leads) {
         let token = failed(walk.ns, step);
-        let seen = if token.seen.is_empty() { String::new() } else { format!(", the packet has {}", token.seen) };
+        let seen =
+            if token.seen.is_empty() { String::new() } else { format!(", the packet has {}", token.seen) };
         return format!(
             "never reached: rule {} of {} leads to {}, and does not match: {}{seen}",
             step.n, step.chain, chain.name, token.text
         );
     }
     match steps.last() {
-        Some(last) => format!("never reached: no rule that leads to {} was asked; {}", chain.name, ended_at(last)),
+        Some(last) => {
+            format!("never reached: no rule that leads to {} was asked; {}", chain.name, ended_at(last))
+        }
         None => "never reached".to_owned(),
     }
 }
