@@ -15,6 +15,7 @@
 #![allow(clippy::disallowed_types, reason = "waiting takes a clock")]
 
 mod harness;
+mod journey;
 mod load;
 mod smoke;
 mod switches;

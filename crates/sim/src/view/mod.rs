@@ -24,6 +24,7 @@ mod tcpdump;
 mod text;
 mod title;
 mod topology;
+mod tracked;
 mod undo;
 mod why;
 mod why_not;
@@ -57,6 +58,7 @@ pub(crate) use tcpdump::promiscuous;
 pub use tcpdump::{Dumped, tcpdump};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
+pub use tracked::{Tracked, tracked_at};
 pub use why::{Skipped, Token, Why, rule_parts, why};
 pub use why_not::{Answer, Asked, WhyNot, why_not};
 
