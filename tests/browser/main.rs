@@ -18,6 +18,7 @@ mod axe;
 mod bench;
 mod harness;
 mod keyboard;
+mod journey;
 mod load;
 mod offline;
 mod shell;

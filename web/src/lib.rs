@@ -9,12 +9,15 @@ mod hints;
 mod hookstrip;
 mod icons;
 mod keys;
+mod lanes;
 mod load;
 mod loadlab;
+mod look;
 mod panes;
 mod playback;
 mod state;
 mod svg;
+mod swipe;
 mod theme;
 mod timeline;
 mod topology;
@@ -122,6 +125,8 @@ pub fn App() -> impl IntoView {
 fn page(state: State) -> View {
     state.follow_packet();
     playback::run(state);
+    look::follow(state);
+    swipe::follow(state);
     follow_address(state);
     follow_width(state);
     panes::keep_in_sight(state);
@@ -170,11 +175,12 @@ fn steps(state: State) -> View {
         .add(panes::terminal(state));
     let journey = el("section")
         .class("card journey")
+        .flag("wide", move || state.look.wide.get())
         .id("journey")
         .attr("tabindex", "-1")
         .attr("aria-labelledby", "journey-title")
         .add(panes::journey(state))
-        .add(panes::conntrack(state, true));
+        .add(panes::tracked(state));
     let tables = el("div").class("tables").id("tables").attr("tabindex", "-1").add(panes::tables(state));
     let foot = el("section")
         .class("card foot")
