@@ -122,7 +122,13 @@ pub fn strip(state: State) -> View {
         let host = state.host();
         let Some(ns) = loaded.world().host(host) else { return NONE };
         let (packet, now) = (state.packet(), state.now());
-        let boxes = InetHook::ALL.map(|hook| (hook, registered(ns, hook)));
+        // Defragmentation is shown where there is more room.
+        let small = |hook| {
+            let mut boxes = registered(ns, hook);
+            boxes.retain(|b| !matches!(b.spot, Spot::Defrag(_)));
+            boxes
+        };
+        let boxes = InetHook::ALL.map(|hook| (hook, small(hook)));
         let count = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
         let plan = plan(count, state.narrow.get());
         let d = Diagram {
@@ -373,7 +379,7 @@ impl Diagram<'_> {
 }
 
 /// A box of IPVS is a hexagon.
-fn hexagon(r: Rect) -> String {
+pub fn hexagon(r: Rect) -> String {
     let (x, right, top, low) = (r.x, r.x + r.w, r.y, r.y + r.h);
     let (cut, mid) = (6, r.y + r.h / 2);
     format!("M{x} {mid}L{} {top}H{}L{right} {mid}L{} {low}H{}z", x + cut, right - cut, right - cut, x + cut)

@@ -4,6 +4,7 @@
 use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::loadlab::{self, Bench};
+use crate::topology::Zoom;
 use crate::url::Link;
 use crate::watched::Watched;
 use gloo::timers::callback::Timeout;
@@ -114,6 +115,8 @@ pub struct Signals {
     pub copied: Watched<&'static str>,
     /// The load lab.
     pub bench: Bench,
+    /// How near the picture is, and what of it is looked at.
+    pub zoom: Zoom,
 }
 
 impl State {
@@ -146,6 +149,7 @@ impl State {
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
             bench: Bench::default(),
+            zoom: Zoom::new(),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {
@@ -155,6 +159,11 @@ impl State {
         }
         state.find_cures();
         Ok(state)
+    }
+
+    /// What of the picture is looked at.
+    pub fn lens(&self) -> &'static Zoom {
+        &self.0.zoom
     }
 
     // ------------------------------------------------------------------ links

@@ -20,6 +20,7 @@ mod tcpdump;
 mod text;
 mod title;
 mod topology;
+mod walk;
 mod why;
 
 #[cfg(test)]
@@ -41,11 +42,14 @@ pub use packets::{Flow, PacketInfo, packets};
 pub use place::{Hop, Place, hops};
 pub use rules::{RuleLine, rule_hits, rule_lines};
 pub use step::{Area, Step, Tone, steps};
-pub use strip::{HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
+pub use strip::{
+    HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, met, registered, registered_for, trail, visits,
+};
 pub(crate) use tcpdump::promiscuous;
 pub use tcpdump::{Dumped, tcpdump};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
+pub use walk::{Asked, Pass, Walk, WalkLine, WalkOf, passes, rest, rule_asked, unentered};
 pub use why::{Skipped, Token, Why, rule_parts, why};
 
 use crate::{EventId, World};

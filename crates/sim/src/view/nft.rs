@@ -102,6 +102,15 @@ pub fn nft_rule_parts(ns: &Netns, step: &NftStep) -> Option<(String, Vec<Token>)
     with_text(ns, step, |t| (t.rule(rule), tokens(t, rule, checks)))
 }
 
+/// The texts of some rules of a chain.
+pub(super) fn rule_texts(ns: &Netns, table: &NftTable, chain: &str, skip: usize, most: usize) -> Vec<String> {
+    let devices = device_names(ns);
+    let names = Names { devices: &devices, now: kernel::Instant(0) };
+    let text = NftText::new(table, names);
+    let rules = table.chain(chain).into_iter().flat_map(|c| c.rules().iter());
+    rules.skip(skip).take(most).map(|r| text.rule(r)).collect()
+}
+
 /// Why a step went as it did.
 pub(super) fn why(ns: &Netns, step: &NftStep, out: &mut Why) {
     match &step.outcome {
