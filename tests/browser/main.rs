@@ -16,6 +16,7 @@
 
 mod harness;
 mod load;
+mod picture;
 mod smoke;
 mod switches;
 mod tour;

@@ -25,6 +25,8 @@ struct Plan {
     wide: bool,
 }
 
+/// A click on the name of a hook is this and its number; less is a step.
+const HOOKS: usize = 1 << 30;
 /// Between two boxes.
 const STEP: i32 = 3;
 /// Width of the slot of a hook at which nothing is registered.
@@ -148,10 +150,13 @@ pub fn strip(state: State) -> View {
             .class(flow)
             .attr("viewBox", view_box)
             .attr("aria-hidden", "true")
-            .on("click", move |e| {
-                if let Some(step) = clicked(e) {
-                    state.go(step);
+            .on("click", move |e| match clicked(e) {
+                Some(hook) if hook >= HOOKS => {
+                    let hook = InetHook::ALL.get(hook - HOOKS);
+                    hook.into_iter().for_each(|h| state.enter_hook(*h));
                 }
+                Some(step) => state.go(step),
+                None => {}
             })
             .html(d.draw());
         View::All(vec![drawing.into(), el("p").class("sr").add(d.summary()).into()])
@@ -245,7 +250,9 @@ impl Diagram<'_> {
         let boxes = self.of(hook);
         let width = span(boxes.len(), at.w);
         let active = self.times(Spot::Hook(hook)) > 0 || boxes.is_empty();
+        s.group("hookgo", InetHook::ALL.iter().position(|h| *h == hook).map(|i| HOOKS + i));
         s.text(if active { "hookname" } else { "hookname idle" }, at.x + width / 2, at.y - 8, hook.chain());
+        s.end();
         if boxes.is_empty() {
             s.rect("slot", Rect { w: EMPTY, ..at }, 5);
             s.text("dim tiny center", at.x + EMPTY / 2, at.y + at.h / 2 + 3, "nothing");

@@ -109,6 +109,7 @@ pub fn start() {
 pub fn App() -> impl IntoView {
     let link = addressed();
     Root::new(move || match State::new(link) {
+        _ if topology::bench::wanted() => topology::bench::page(),
         Ok(state) => page(state),
         Err(e) => {
             el("main").add(el("h1").add("Netfilter Lab")).add(el("p").attr("role", "alert").add(e)).into()

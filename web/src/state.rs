@@ -232,6 +232,9 @@ impl State {
 
     fn show(&self, loaded: Rc<Loaded>, before: Option<Rc<Loaded>>) {
         let start = loaded.start();
+        // The way that was looked at a moment ago stays as a ghost.
+        let was = self.loaded.get_untracked();
+        self.zoom.ghost_gone.set(!before.as_ref().is_some_and(|b| Rc::ptr_eq(b, &was)));
         self.playing.set(false);
         self.tween.set(false);
         // The cursor must not lie beyond the end of either run while both change.

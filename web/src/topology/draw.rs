@@ -125,11 +125,14 @@ fn cables(s: &mut Svg, n: &NodeBox) {
         if !p.chip {
             line(s, x, y, p.rect.y);
             port(s, p.port_at);
-            let room = letters(p.rect.x + p.rect.w + 8 - x - 12);
-            let name = if p.hairpin { format!("{} hairpin", p.port_name) } else { p.port_name.clone() };
-            if room > 5 {
-                let y = (y + p.rect.y) / 2 + 4;
-                s.text("mono dim portname fine", x + 9, y, &cut(&name, room));
+            let room = letters(p.rect.x + p.rect.w + 6 - x - 9) + 1;
+            let low = (y + p.rect.y) / 2 + 4;
+            // Half a name tells nothing: the outline and the pod's title have it.
+            if room >= int(p.port_name.len()) {
+                s.text("mono dim portname fine", x + 9, low, &p.port_name);
+            }
+            if p.hairpin {
+                s.text("mono dim end portname fine", x - 9, low, "hairpin");
             }
             continue;
         }
@@ -163,7 +166,7 @@ fn draw_bridge(s: &mut Svg, b: &BridgeBox, host: usize) {
 fn draw_pod(s: &mut Svg, p: &PodBox) {
     let (r, (x, y)) = (p.rect, p.rect.center());
     s.group(if p.chip { "hit chip-box" } else { "hit" }, Some(p.host.index()));
-    s.title(&format!("{} {}", p.name, p.addr));
+    s.title(&format!("{} {} on {}", p.name, p.addr, p.port_name));
     s.rect("pod", r, if p.chip { 4 } else { 8 });
     if p.chip {
         s.text("mono fine", r.x + 5, y + 3, &cut(&p.name, letters(r.w - 8)));

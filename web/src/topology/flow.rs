@@ -17,6 +17,8 @@ use sim::view::{
     Area, HookBox, Place, Spot, Visit, bridge_ports, bridged_by_iptables, met, registered, trail,
 };
 
+/// What [`bridge_ports`] calls the box itself.
+const UP: &str = "IP stack";
 const ROW: i32 = 17;
 const HEAD: i32 = 22;
 /// Half of a diamond.
@@ -83,9 +85,9 @@ fn plan(count: impl Fn(InetHook) -> usize, bridge: bool, narrow: bool) -> Plan {
         ],
         route: (172, below + 11),
         route_out: (536, 41),
-        sockets_in: Rect { x: 346, y: 28, w: 74, h: 26 },
-        sockets_out: Rect { x: 430, y: 28, w: 74, h: 26 },
-        label: (104, 60),
+        sockets_in: Rect { x: 338, y: 28, w: 80, h: 26 },
+        sockets_out: Rect { x: 424, y: 28, w: 82, h: 26 },
+        label: (455, 30 + upper - 8),
         narrow,
     }
 }
@@ -122,8 +124,12 @@ fn drawing(state: State) -> View {
     let Some(ns) = loaded.world().host(host) else { return NONE };
     let (packet, now) = (state.packet(), state.now());
     let boxes = InetHook::ALL.map(|hook| (hook, registered(ns, hook)));
-    let bridges: Vec<String> =
-        ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))).map(|d| d.name.clone()).collect();
+    let bridges: Vec<String> = ns
+        .devices()
+        .iter()
+        .filter(|d| matches!(d.kind, DevKind::Bridge(_)))
+        .map(|d| d.name.clone())
+        .collect();
     let of = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
     let flow = Flow {
         plan: plan(of, !bridges.is_empty(), state.narrow.get()),
@@ -227,7 +233,7 @@ impl Flow<'_> {
         let beside = |hook: InetHook, y: i32| {
             let c = self.plan.card(hook);
             let left = matches!(hook, InetHook::PostRouting | InetHook::LocalOut);
-            (if left { c.x - 10 } else { c.x + c.w + 6 }, y)
+            (if left { c.x - 30 } else { c.x + c.w + 30 }, y)
         };
         Some(match spot {
             Spot::Hook(h) | Spot::Call(h) => beside(h, self.plan.card(h).y + HEAD / 2),
@@ -256,7 +262,14 @@ impl Flow<'_> {
         for (hook, list) in &self.boxes {
             let names: Vec<String> = list
                 .iter()
-                .map(|b| format!("{} ({} seen{})", b.name, self.seen(b.spot), if self.walked(b.spot) { ", visited" } else { "" }))
+                .map(|b| {
+                    format!(
+                        "{} ({} seen{})",
+                        b.name,
+                        self.seen(b.spot),
+                        if self.walked(b.spot) { ", visited" } else { "" }
+                    )
+                })
                 .collect();
             let text = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
             out.push_str(&format!("{hook}: {text}. "));
@@ -293,11 +306,9 @@ impl Flow<'_> {
     }
 
     fn station(&self, s: &mut Svg, at: Rect, name: &str, spot: Spot) {
-        station(s, at, name, self.class(spot));
         let n = self.seen(spot);
-        if n > 0 {
-            s.text("count center", at.center().0, at.y - 4, &n.to_string());
-        }
+        let counted = if n > 0 { format!("{name} {n}") } else { name.to_owned() };
+        station(s, at, &counted, self.class(spot));
     }
 
     fn card(&self, s: &mut Svg, hook: InetHook, c: Rect, focused: bool) {
@@ -315,8 +326,7 @@ impl Flow<'_> {
         // The way through the list, as far as the packet has come.
         let last = list.iter().rposition(|b| self.walked(b.spot));
         if let Some(last) = last.filter(|_| met) {
-            let x = c.x + 12;
-            s.path("wire lit", &format!("M{x} {}V{}", c.y + HEAD, self.row(hook, last).center().1));
+            s.path("wire lit", &format!("M{} {}V{}", c.x, c.y + HEAD / 2, self.row(hook, last).center().1));
         }
         for (i, b) in list.iter().enumerate() {
             self.function(s, b, self.row(hook, i));
@@ -364,7 +374,8 @@ impl Flow<'_> {
         let (rx, ry) = p.route;
         let (ox, oy) = p.route_out;
         let sent = self.walked(Spot::SocketsOut);
-        let received = self.walked(Spot::SocketsIn) && self.own(PreRouting) | self.walked(Spot::Route) && !sent;
+        let received =
+            self.walked(Spot::SocketsIn) && self.own(PreRouting) | self.walked(Spot::Route) && !sent;
         let routed = self.walked(Spot::Route) && !(sent && !self.hook(PreRouting));
         let forwarded = self.own(Forward);
         let (si, so) = (p.sockets_in, p.sockets_out);
@@ -393,7 +404,10 @@ impl Flow<'_> {
                 (vec![(so.x + so.w, oy), (ox, oy)], sent),
                 (vec![(ox, oy), (output.0, output.2)], sent),
                 (
-                    vec![(out_card.center().0, out_card.y + out_card.h), (out_card.center().0, p.card(PostRouting).y)],
+                    vec![
+                        (out_card.center().0, out_card.y + out_card.h),
+                        (out_card.center().0, p.card(PostRouting).y),
+                    ],
                     sent && self.own(PostRouting) || self.own(LocalOut),
                 ),
             ]
@@ -428,13 +442,15 @@ impl Flow<'_> {
         let calls = bridged_by_iptables(self.ns);
         let title = match (self.bridges.is_empty(), calls) {
             (true, _) => "link layer".to_owned(),
-            (false, true) => format!("link layer: bridge {}, lent to iptables by br_netfilter", self.bridges.join(", ")),
+            (false, true) => {
+                format!("link layer: bridge {}, lent to iptables by br_netfilter", self.bridges.join(", "))
+            }
             (false, false) => format!("link layer: bridge {}, not seen by iptables", self.bridges.join(", ")),
         };
         s.text("dim tiny", 14, top + 15, &title);
         let y = top + 44;
-        let (came, left) = &self.devices;
-        let name = |n: &Option<String>, none: &str| cut(n.as_deref().unwrap_or(none), if p.narrow { 12 } else { 16 });
+        let (came, left) = (self.upper(&self.devices.0), self.upper(&self.devices.1));
+        let name = |n: Option<&str>, none: &str| cut(n.unwrap_or(none), if p.narrow { 12 } else { 16 });
         let w = if p.narrow { 84 } else { 112 };
         let (a, b) = (Rect { x: 16, y: y - 12, w, h: 24 }, Rect { x: p.width - 16 - w, y: y - 12, w, h: 24 });
         let on = |on: bool| if on { "on" } else { "off" };
@@ -448,13 +464,20 @@ impl Flow<'_> {
             let low = y + 34;
             let c = p.width / 2;
             let ports = self.ports.as_ref();
-            let from = ports.map_or("port in", |x| x.0.as_str());
-            let to = ports.map_or("port out", |x| x.1.as_str());
+            let port = |name: Option<&str>| name.filter(|n| *n != UP).map(str::to_owned);
+            let (pin, pout) = (port(ports.map(|x| x.0.as_str())), port(ports.map(|x| x.1.as_str())));
+            let from = pin.as_deref().unwrap_or("port in");
+            let to = pout.as_deref().unwrap_or("port out");
+            // Between the bridge as a device of the box, and the bridge's ports.
+            let passed = |end: Option<&str>| bridged && end == Some(UP);
+            wire(s, &[(c - 8, low), (c - 8, y), (a.x + w, y)], passed(ports.map(|x| x.1.as_str())));
+            wire(s, &[(b.x, y), (c + 8, y), (c + 8, low)], passed(ports.map(|x| x.0.as_str())));
             let (ra, rb) = (Rect { y: low - 12, ..a }, Rect { y: low - 12, ..b });
-            wire(s, &[(ra.x + w, low), (rb.x, low)], bridged);
-            station(s, ra, &cut(from, if p.narrow { 12 } else { 16 }), on(bridged));
+            wire(s, &[(ra.x + w, low), (c, low)], pin.is_some());
+            wire(s, &[(c, low), (rb.x, low)], pout.is_some());
+            station(s, ra, &cut(from, if p.narrow { 12 } else { 16 }), on(pin.is_some()));
             diamond(s, (c, low), "FDB", self.class(Spot::Bridge));
-            station(s, rb, &cut(to, if p.narrow { 12 } else { 16 }), on(bridged));
+            station(s, rb, &cut(to, if p.narrow { 12 } else { 16 }), on(pout.is_some()));
             for (hook, x) in [
                 (InetHook::PreRouting, (ra.x + w + c - DIAMOND.0) / 2),
                 (InetHook::Forward, c + DIAMOND.0 + (rb.x - c - DIAMOND.0) / 3 - 10),
@@ -471,6 +494,13 @@ impl Flow<'_> {
         }
     }
 
+    /// The device as the IP stack knows it: of a bridge's port, the bridge.
+    fn upper<'a>(&'a self, name: &'a Option<String>) -> Option<&'a str> {
+        let name = name.as_deref()?;
+        let dev = self.ns.devices().iter().find(|d| d.name == name)?;
+        Some(dev.master.map_or(name, |m| self.ns.dev_name(m)))
+    }
+
     /// A hook of the bridge, which br_netfilter lends to the IP hook of the same name, or does not.
     fn lent(&self, s: &mut Svg, hook: InetHook, (x, y): Point, calls: bool) {
         let name = match hook {
@@ -479,8 +509,6 @@ impl Flow<'_> {
             _ => "postrouting",
         };
         let class = self.class(Spot::Call(hook));
-        let half = if self.plan.narrow { 22 } else { 33 };
-        let name = if self.plan.narrow { cut(name, 6) } else { name.to_owned() };
         s.group(&format!("lend {} {class}", if calls { "" } else { "cut" }), None);
         let top = y - 11 - if calls { 14 } else { 12 };
         if calls {
@@ -490,7 +518,9 @@ impl Flow<'_> {
         }
         s.end();
         let n = self.seen(Spot::Call(hook));
-        station(s, Rect { x: x - half, y: y - 10, w: 2 * half, h: 20 }, &name, class);
+        if !self.plan.narrow {
+            station(s, Rect { x: x - 33, y: y - 10, w: 66, h: 20 }, name, class);
+        }
         if n > 0 {
             s.text("count", x + 7, top + 8, &n.to_string());
         }

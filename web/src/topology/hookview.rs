@@ -14,7 +14,8 @@ use kernel::{Netns, PacketId};
 use packet::Family;
 use sim::EventId;
 use sim::view::{
-    Area, HookBox, Pass, Step, Token, Walk, WalkLine, WalkOf, passes, registered_for, rest, rule_asked, unentered,
+    Area, HookBox, Pass, Step, Token, Walk, WalkLine, WalkOf, passes, registered_for, rest, rule_asked,
+    unentered,
 };
 use std::rc::Rc;
 
@@ -40,7 +41,14 @@ pub fn hook(state: State) -> View {
         let hook = state.hook().unwrap_or(InetHook::PreRouting);
         body(state, &loaded, ns, hook)
     });
-    el("div").class("hookview").id("hookview").attr("tabindex", "0").attr("role", "region").attr("aria-label", "Hook").add(body).into()
+    el("div")
+        .class("hookview")
+        .id("hookview")
+        .attr("tabindex", "0")
+        .attr("role", "region")
+        .attr("aria-label", "Hook")
+        .add(body)
+        .into()
 }
 
 fn body(state: State, loaded: &Rc<Loaded>, ns: &Netns, hook: InetHook) -> View {
@@ -51,13 +59,19 @@ fn body(state: State, loaded: &Rc<Loaded>, ns: &Netns, hook: InetHook) -> View {
     let count = all.len();
     let pass = at.and_then(|i| all.get(i).cloned());
     let chosen = state.zoom.rule.get().filter(|(c, _)| *c == cursor).map(|(_, event)| event);
-    let here = loaded.story.steps.get(cursor).filter(|s| s.host == ns.id && s.packet == packet).map(|s| s.key);
+    let here =
+        loaded.story.steps.get(cursor).filter(|s| s.host == ns.id && s.packet == packet).map(|s| s.key);
     let view = View3 { state, loaded, ns, hook, pass, packet, now, cursor, focus: chosen.or(here) };
     let family = view.pass.as_ref().map_or(Family::V4, |p| p.ctx.family);
     let boxes = registered_for(ns, family, hook);
     let mut out = vec![view.head(at, &all, count)];
     if boxes.is_empty() {
-        out.push(el("p").class("quiet").add("Nothing is registered at this hook: a packet passes it untouched.").into());
+        out.push(
+            el("p")
+                .class("quiet")
+                .add("Nothing is registered at this hook: a packet passes it untouched.")
+                .into(),
+        );
     }
     out.extend(boxes.iter().map(|b| view.stop(b, family, &boxes)));
     View::All(out)
@@ -66,7 +80,8 @@ fn body(state: State, loaded: &Rc<Loaded>, ns: &Netns, hook: InetHook) -> View {
 impl View3<'_> {
     fn head(&self, at: Option<usize>, all: &[Pass], count: usize) -> View {
         let frame = self.packet.and_then(|p| sim::view::frame_at(self.loaded.world(), p, self.now));
-        let label = frame.map(|f| format!("{} {}", sim::view::segment(&f), short_flow(&f))).unwrap_or_default();
+        let label =
+            frame.map(|f| format!("{} {}", sim::view::segment(&f), short_flow(&f))).unwrap_or_default();
         let mut line = el("p").class("hookline");
         line = line.add(el("span").class("mono").add(label));
         let Some(pass) = &self.pass else {
@@ -77,7 +92,12 @@ impl View3<'_> {
         };
         let dev = |d: Option<kernel::DevId>| d.map(|d| self.ns.dev_name(d).to_owned());
         let mut words = Vec::new();
-        for (word, d) in [("in", pass.ctx.indev), ("out", pass.ctx.outdev), ("port in", pass.ctx.physin), ("port out", pass.ctx.physout)] {
+        for (word, d) in [
+            ("in", pass.ctx.indev),
+            ("out", pass.ctx.outdev),
+            ("port in", pass.ctx.physin),
+            ("port out", pass.ctx.physout),
+        ] {
             words.extend(dev(d).map(|d| format!("{word} {d}")));
         }
         line = line.add(el("span").class("quiet").add(words.join(" · ")));
@@ -99,7 +119,11 @@ impl View3<'_> {
         let steps = self.steps_of(b);
         let met = !walks.is_empty() || !steps.is_empty();
         let letter = el("b").add(b.letter);
-        let name = el("span").class("tag").class(color(b.area)).add(letter).add(b.name.split(':').next().unwrap_or_default().to_owned());
+        let name = el("span")
+            .class("tag")
+            .class(color(b.area))
+            .add(letter)
+            .add(b.name.split(':').next().unwrap_or_default().to_owned());
         let priority = match b.priority {
             i32::MIN => "first".to_owned(),
             i32::MAX => "last".to_owned(),
@@ -110,11 +134,12 @@ impl View3<'_> {
             head = head.add(el("span").class("quiet").add(self.not_met(b)));
         }
         let mut out = el("section").class("stop").class_if("unmet", !met).add(head);
-        for step in steps {
-            out = out.add(self.step(step));
-        }
         for walk in &walks {
             out = out.add(self.walk(walk));
+        }
+        // What the rules have decided is done after them.
+        for step in steps {
+            out = out.add(self.step(step));
         }
         if walks.is_empty() {
             out = out.add(self.idle(b, family));
@@ -138,7 +163,10 @@ impl View3<'_> {
     fn steps_of(&self, b: &HookBox) -> Vec<(usize, &Step)> {
         let Some(pass) = &self.pass else { return Vec::new() };
         let is_rule = |s: &Step| {
-            matches!(self.loaded.world().log().get(s.key).and_then(|e| e.what()), Some(What::Rule(_) | What::Nft(_)))
+            matches!(
+                self.loaded.world().log().get(s.key).and_then(|e| e.what()),
+                Some(What::Rule(_) | What::Nft(_))
+            )
         };
         let mine = |s: &Step| {
             s.host == self.ns.id
@@ -154,7 +182,9 @@ impl View3<'_> {
     fn not_met(&self, b: &HookBox) -> &'static str {
         match (&self.pass, b.area) {
             (None, _) => "",
-            (Some(_), Area::Table(TableId::Nat)) => "not asked: the connection's first packet has decided, or nothing is to do",
+            (Some(_), Area::Table(TableId::Nat)) => {
+                "not asked: the connection's first packet has decided, or nothing is to do"
+            }
             (Some(_), Area::Conntrack) => "nothing to do for this packet",
             (Some(_), _) => "not reached, or nothing to do",
         }
@@ -206,6 +236,8 @@ impl View3<'_> {
 
     fn line(&self, walk: &Walk, line: &WalkLine) -> View {
         match line {
+            // The policy follows at once.
+            WalkLine::Chain { rules: 0, .. } => NONE,
             WalkLine::Chain { depth, name, rules } => el("p")
                 .class("wchain mono")
                 .class(indent(*depth))
@@ -270,7 +302,12 @@ impl View3<'_> {
             let texts = rest(view.ns, of, chain, from, MANY);
             let rows = texts.into_iter().zip(from..).map(|(text, n)| {
                 let number = el("span").class("n").add(n.to_string());
-                el("p").class("wline unreached mono").class(indent(depth)).add(number).add(el("span").add(text)).into()
+                el("p")
+                    .class("wline unreached mono")
+                    .class(indent(depth))
+                    .add(number)
+                    .add(el("span").add(text))
+                    .into()
             });
             View::All(rows.collect())
         };
@@ -308,9 +345,9 @@ impl View3<'_> {
         let icon = if matched { icons::check() } else { icons::cross() };
         let word = crate::panes::unseen(if matched { "matched: " } else { "did not match: " });
         let mut row = el("button")
-            .class("wline rule")
+            .class("wline asked")
             .class(indent(depth))
-            .class(if matched { "yes" } else { "no" })
+            .class(if matched { "match" } else { "miss" })
             .class_if("future", event > self.now)
             .class_if("sel", focused)
             .maybe("aria-current", "true", move || focused)

@@ -258,7 +258,8 @@ impl Style {
 /// Which LANs reach a row.
 fn lans_of(scene: &Scene, row: &[usize]) -> Vec<usize> {
     let here = |lan: &Lan| {
-        let host = |end: &(NetnsId, DevId)| row.iter().any(|n| scene.nodes.get(*n).is_some_and(|n| n.host == end.0));
+        let host =
+            |end: &(NetnsId, DevId)| row.iter().any(|n| scene.nodes.get(*n).is_some_and(|n| n.host == end.0));
         lan.ports.iter().any(|(_, end)| host(end))
     };
     (0..scene.lans.len()).filter(|i| scene.lans.get(*i).is_some_and(here)).collect()
@@ -299,18 +300,23 @@ fn place(scene: &Scene, rows: &[Vec<usize>], style: &Style, width: i32) -> Layou
     let left = margin(scene, rows.len());
     out.lans = scene.lans.iter().zip(0..).map(|(l, i)| lan_box(l, 6 + 12 * i)).collect();
     let mut y = 2;
+    let gaps = |nodes: usize| GAP * int(nodes.saturating_sub(1));
+    // All rows are widened alike, as the widest one can be.
+    let factor = |row: &Vec<usize>| {
+        let nodes = row.iter().filter_map(|i| scene.nodes.get(*i));
+        let least: i32 = nodes.map(|n| style.width(n)).sum();
+        (width - left - 4 - gaps(row.len())) * 1000 / least.max(1)
+    };
+    let factor = rows.iter().map(factor).min().unwrap_or(1000).max(1000);
     for row in rows {
         let nodes: Vec<&Node> = row.iter().filter_map(|i| scene.nodes.get(*i)).collect();
-        let least: i32 = nodes.iter().map(|n| style.width(n)).sum();
-        let room = width - left - 4 - GAP * int(nodes.len().saturating_sub(1));
         let lans = lans_of(scene, row);
         let direct = is_direct(scene, row);
         let top = y + above(lans.len(), direct, style);
         let first = out.nodes.len();
         let (mut x, mut bottom) = (left + 2, top);
         for node in nodes {
-            let w = style.width(node);
-            let w = w * (room.max(least)) / least.max(1);
+            let w = style.width(node) * factor / 1000;
             let h = style.height(node, w);
             out.nodes.push(node_box(node, Rect { x, y: top, w, h }, style));
             x += w + GAP;
@@ -318,8 +324,7 @@ fn place(scene: &Scene, rows: &[Vec<usize>], style: &Style, width: i32) -> Layou
         }
         let right = x - GAP;
         for (i, lan) in lans.iter().enumerate() {
-            let bar =
-                Rect { x: left + 2, y: y + int(i) * (LAN_H + LAN_GAP), w: right - left - 2, h: LAN_H };
+            let bar = Rect { x: left + 2, y: y + int(i) * (LAN_H + LAN_GAP), w: right - left - 2, h: LAN_H };
             bars(&mut out, scene, *lan, bar, first);
         }
         out.width = out.width.max(right + 2);
@@ -355,9 +360,11 @@ fn bars(out: &mut Layout, scene: &Scene, lan: usize, bar: Rect, first: usize) {
 /// How many lines badges need.
 fn badge_lines(node: &Node, width: i32) -> usize {
     let stack = Rect { x: 0, y: 0, w: width, h: 0 };
-    place_badges(&node.badges, &stack).iter().map(|(r, _)| (r.y - STACK_HEAD + 4) / BADGE_H).max().map_or(0, |n| {
-        usize::try_from(n + 1).unwrap_or(0)
-    })
+    place_badges(&node.badges, &stack)
+        .iter()
+        .map(|(r, _)| (r.y - STACK_HEAD + 4) / BADGE_H)
+        .max()
+        .map_or(0, |n| usize::try_from(n + 1).unwrap_or(0))
 }
 
 /// Lays badges out in lines, the first beside the title where there is room.
@@ -407,7 +414,8 @@ fn node_box(node: &Node, rect: Rect, style: &Style) -> NodeBox {
     let mut x = inner.x;
     for (i, (bridge, pods)) in groups.iter().enumerate() {
         let last = i + 1 == groups.len();
-        let w = if last { inner.x + inner.w - x } else { style.group_width(node, pods) * inner.w / least.max(1) };
+        let w =
+            if last { inner.x + inner.w - x } else { style.group_width(node, pods) * inner.w / least.max(1) };
         let mut y = bottom;
         if let Some(b) = bridge.and_then(|b| node.bridges.get(b)) {
             let name = if b.addr.is_empty() { b.name.clone() } else { format!("{} {}", b.name, b.addr) };

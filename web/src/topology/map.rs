@@ -1,16 +1,18 @@
 //! The cluster: the map, what has been walked on it, and the packets where they are.
 
-use super::camera::hands;
+use super::camera::{Camera, hands};
 use super::draw::boxes;
 use super::layout::{Layout, layout};
 use super::path::{Piece, Point, d, joined, pieces};
 use super::scene::scene;
 use super::sprites::{Envelope, Sprites, half, letter, small};
+use super::zoom::Zoom;
 use crate::dom::{El, View, el, part, svg};
 use crate::load::Loaded;
 use crate::state::State;
 use crate::svg::{Svg, clicked, cut};
 use crate::topology_kind as kind;
+use gloo::timers::callback::Timeout;
 use kernel::event::IpvsStep;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::untrack;
@@ -23,7 +25,7 @@ use wasm_bindgen::closure::Closure;
 
 /// A layout, and the ways that packets of one run take on it.
 struct Map {
-    layout: Layout,
+    layout: Rc<Layout>,
     loaded: Rc<Loaded>,
     ways: RefCell<Vec<(PacketId, Rc<Vec<Piece>>)>>,
 }
@@ -49,7 +51,7 @@ pub fn map(state: State) -> View {
         let visited: Vec<NetnsId> = loaded.story.steps.iter().filter(|s| !s.noise).map(|s| s.host).collect();
         let narrow = state.narrow.get();
         let scene = scene(loaded.world(), topo, &visited, narrow);
-        let layout = layout(&scene, zoom.room.get());
+        let layout = Rc::new(layout(&scene, zoom.room.get()));
         zoom.size.set((layout.width, layout.height));
         zoom.refit();
         picture(state, Rc::new(Map { layout, loaded: Rc::clone(&loaded), ways: RefCell::default() }))
@@ -59,18 +61,21 @@ pub fn map(state: State) -> View {
         .id("stage")
         .attr("tabindex", "0")
         .attr("role", "group")
-        .attr("aria-label", "Map: arrow keys move it, plus and minus zoom, Enter goes into the box with the packet")
-        .watch(follow_room(state));
+        .attr(
+            "aria-label",
+            "Map: arrow keys move it, plus and minus zoom, Enter goes into the box with the packet",
+        )
+        .watch(follow_room(zoom));
     hands(stage, zoom).add(drawn).into()
 }
 
-/// Keeps [`super::zoom::Zoom::room`] what the stage has.
-fn follow_room(state: State) -> impl FnMut(&web_sys::Element) + 'static {
+/// Keeps [`Zoom::room`] what the stage has.
+pub fn follow_room(zoom: &'static Zoom) -> impl FnMut(&web_sys::Element) + 'static {
     let mut kept: Option<Watcher> = None;
     move |el| {
         let seen = Closure::<dyn FnMut()>::new(move || {
-            if state.zoom.measure() {
-                state.zoom.refit();
+            if zoom.measure() {
+                zoom.refit();
             }
         });
         let Ok(observer) = web_sys::ResizeObserver::new(seen.as_ref().unchecked_ref()) else { return };
@@ -80,7 +85,10 @@ fn follow_room(state: State) -> impl FnMut(&web_sys::Element) + 'static {
 }
 
 /// It works as long as it is kept.
-struct Watcher(web_sys::ResizeObserver, #[expect(dead_code, reason = "kept for the observer")] Closure<dyn FnMut()>);
+struct Watcher(
+    web_sys::ResizeObserver,
+    #[expect(dead_code, reason = "kept for the observer")] Closure<dyn FnMut()>,
+);
 
 impl Drop for Watcher {
     fn drop(&mut self) {
@@ -89,31 +97,94 @@ impl Drop for Watcher {
 }
 
 fn picture(state: State, map: Rc<Map>) -> View {
-    let zoom = state.lens();
     let (for_overlay, for_packets) = (Rc::clone(&map), Rc::clone(&map));
-    let moved = move || zoom.camera.with(super::camera::Camera::transform);
-    let drawing = svg("svg")
-        .class("picture")
+    let stage = Stage { zoom: state.lens(), layout: Rc::clone(&map.layout) };
+    let enter = move |host| state.enter(host);
+    let over = svg("g").live_html(move || overlay(state, &for_overlay));
+    world(stage, enter, over, packets(state, for_packets))
+}
+
+/// A layout on the stage.
+pub struct Stage {
+    pub zoom: &'static Zoom,
+    pub layout: Rc<Layout>,
+}
+
+/// The drawing of a layout, with what lies over it: seen through the camera, and only what is in sight. `enter` is told
+/// which box was clicked.
+pub fn world(stage: Stage, enter: impl Fn(NetnsId) + 'static, over: El, packets: El) -> View {
+    let Stage { zoom, layout } = stage;
+    let moved = move || zoom.camera.with(Camera::transform);
+    let drawing = boxes(&layout);
+    let (width, height) = (layout.width.to_string(), layout.height.to_string());
+    let sized = |class| svg("svg").class(class).attr("width", width.clone()).attr("height", height.clone());
+    // Three layers: what stands, what has been walked, and packets, each of them a drawing of its own. So the browser
+    // paints the map once and only moves it and them.
+    el("div")
+        .class("world")
         .attr("aria-hidden", "true")
+        .style("transform", moved)
+        .watch(moving(zoom))
         .live("data-detail", move || zoom.camera.with(|c| c.detail().to_owned()))
         .on("click", move |e| {
             // The end of a drag is no click.
             if zoom.dragged.get_untracked() {
                 zoom.dragged.set(false);
             } else if let Some(host) = clicked(e).and_then(|n| u16::try_from(n).ok()) {
-                state.enter(NetnsId(host));
+                enter(NetnsId(host));
             }
         })
         .on("pointerdown", move |_| zoom.dragged.set(false))
-        .add(
-            svg("g")
-                .class("world")
-                .style("transform", moved)
-                .add(svg("g").html(boxes(&map.layout)))
-                .add(svg("g").class("overlay").live_html(move || overlay(state, &for_overlay)))
-                .add(packets(state, for_packets)),
-        );
-    drawing.into()
+        .add(sized("picture").html(drawing).watch(cull(zoom, layout)))
+        .add(sized("overlay").add(over))
+        .add(packets)
+        .into()
+}
+
+/// While the map moves, the browser may move what it has painted; when it stands, it is painted as sharp as can be.
+fn moving(zoom: &'static Zoom) -> impl FnMut(&web_sys::Element) + 'static {
+    let mut timer = None;
+    let mut before = None;
+    move |el| {
+        let camera = zoom.camera.get();
+        if before.replace(camera).is_none_or(|b| b == camera) {
+            return;
+        }
+        let _ = el.class_list().add_1("moving");
+        drop(timer.take());
+        let el = el.clone();
+        timer = Some(Timeout::new(200, move || drop(el.class_list().remove_1("moving"))));
+    }
+}
+
+/// Takes nodes that are out of sight out of the drawing. Only those that come or go are touched.
+fn cull(zoom: &'static Zoom, layout: Rc<Layout>) -> impl FnMut(&web_sys::Element) + 'static {
+    let mut out = vec![false; layout.nodes.len()];
+    let mut found: Vec<web_sys::Element> = Vec::new();
+    let mut kept = (0.0, 0.0, 0.0, 0.0);
+    move |el| {
+        let (left, top, right, low) = zoom.camera.get().sight(zoom.room.get());
+        // What lies around is kept, too: a map that is moved a little needs nothing new.
+        if left >= kept.0 && top >= kept.1 && right <= kept.2 && low <= kept.3 {
+            return;
+        }
+        let (w, h) = (right - left, low - top);
+        let (left, top, right, low) = (left - w, top - h, right + w, low + h);
+        kept = (left, top, right, low);
+        if found.is_empty() {
+            let all = el.get_elements_by_class_name("node");
+            found = (0..all.length()).filter_map(|i| all.item(i)).collect();
+        }
+        for ((node, el), out) in layout.nodes.iter().zip(&found).zip(&mut out) {
+            let r = node.rect;
+            let (x, y, x2, y2) = (f64::from(r.x), f64::from(r.y), f64::from(r.x + r.w), f64::from(r.y + r.h));
+            let gone = x2 < left || x > right || y2 < top || y > low;
+            if gone != *out {
+                let _ = el.class_list().toggle_with_force("out", gone);
+                *out = gone;
+            }
+        }
+    }
 }
 
 /// What has been walked, what has fallen, and what is chosen.
@@ -225,13 +296,18 @@ fn wreck(s: &mut Svg, (x, y): Point, label: &str, reason: &str, current: bool) {
 
 /// The layer of packets.
 fn packets(state: State, map: Rc<Map>) -> El {
-    let mut sprites = Sprites::default();
+    let mut sprites = None;
     let mut before = untrack(|| state.now());
-    svg("g").class("packets").watch(move |layer| {
+    el("div").class("packets").watch(move |layer| {
         let now = state.now();
         let pace = if state.tween.get() { pace(state) } else { 0 };
         let wanted = envelopes(state, &map, before, now);
         before = now;
+        // The layer may have been another map's.
+        let sprites = sprites.get_or_insert_with(|| {
+            layer.set_inner_html("");
+            Sprites::default()
+        });
         sprites.show(layer, wanted, pace);
     })
 }

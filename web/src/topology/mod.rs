@@ -1,5 +1,6 @@
 //! The picture: the cluster as a map, one box as a packet flow, one hook with its rules; and the packet in each of them.
 
+pub mod bench;
 mod camera;
 mod draw;
 mod flow;
@@ -41,8 +42,7 @@ pub fn picture(state: State) -> View {
         .attr("aria-labelledby", "map-title")
         .live("data-level", move || state.zoom.level.get().name().to_lowercase())
         .add(head(state))
-        .add(el("div").class("map").add(body).add(outline::outline(state)))
-        .add(zoom::camera_buttons(state));
+        .add(el("div").class("map").add(body).add(outline::outline(state)));
     let beside = part(move || {
         if state.zoom.level.get() != Level::Cluster {
             return NONE;
@@ -68,7 +68,11 @@ fn head(state: State) -> View {
     for (class, name) in [("line req", "request"), ("line rep", "reply"), ("line rst", "reset")] {
         head = head.add(el("span").class("key").add(el("i").class(class)).add(name));
     }
-    head.add(ghost(state)).add(follow(state)).add(el("span").class("mono clock").add(clock)).into()
+    head.add(ghost(state))
+        .add(follow(state))
+        .add(el("span").class("mono clock").add(clock))
+        .add(zoom::camera_buttons(state))
+        .into()
 }
 
 /// The way before the last change is shown until it is dismissed.

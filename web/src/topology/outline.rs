@@ -85,11 +85,9 @@ fn tree(name: &'static str, rows: Vec<View>) -> View {
 /// An entry: it can have the focus, and Enter or a click goes in.
 fn entry(index: usize, enter: impl Fn() + Clone + 'static) -> El {
     let pressed = enter.clone();
-    el("li")
-        .attr("role", "treeitem")
-        .attr("tabindex", if index == 0 { "0" } else { "-1" })
-        .click(enter)
-        .on("keydown", move |e| {
+    el("li").attr("role", "treeitem").attr("tabindex", if index == 0 { "0" } else { "-1" }).click(enter).on(
+        "keydown",
+        move |e| {
             if matches!(key(e).as_str(), "Enter" | " ") {
                 e.prevent_default();
                 e.stop_propagation();
@@ -102,7 +100,8 @@ fn entry(index: usize, enter: impl Fn() + Clone + 'static) -> El {
                     }
                 });
             }
-        })
+        },
+    )
 }
 
 fn row(state: State, index: usize, item: Item) -> View {
@@ -131,14 +130,17 @@ fn row(state: State, index: usize, item: Item) -> View {
 /// A hook of the box that is looked at, with what is registered there and how many packets it has seen.
 fn hook_row(state: State, hook: InetHook) -> View {
     let index = InetHook::ALL.iter().position(|h| *h == hook).unwrap_or(0);
-    let here = move || state.with_step(|_, s, _| hook_of(s.spot) == Some(hook) && s.host == state.host()).unwrap_or(false);
+    let here = move || {
+        state.with_step(|_, s, _| hook_of(s.spot) == Some(hook) && s.host == state.host()).unwrap_or(false)
+    };
     let words = text(move || {
         let loaded = state.loaded.get();
         let host = state.host();
         let Some(ns) = loaded.world().host(host) else { return String::new() };
         let seen = met(loaded.world(), host, state.now());
         let times = |spot| seen.iter().find(|v| v.spot == spot).map_or(0, |v| v.times);
-        let list: Vec<String> = registered(ns, hook).iter().map(|b| format!("{} ({})", b.name, times(b.spot))).collect();
+        let list: Vec<String> =
+            registered(ns, hook).iter().map(|b| format!("{} ({})", b.name, times(b.spot))).collect();
         let list = if list.is_empty() { "nothing registered".to_owned() } else { list.join(", ") };
         format!("{hook}: {list}{}", if here() { " – the packet is here" } else { "" })
     });

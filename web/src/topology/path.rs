@@ -113,7 +113,10 @@ fn line(layout: &Layout, hop: &Hop, rest: &[&Hop], pens: &Assoc<Place, Point>) -
 /// Both ends are ways out of nodes: the line between them runs above the nodes.
 fn pods_apart(layout: &Layout, hop: &Hop) -> bool {
     let is_up = |place: Place| {
-        layout.nodes.iter().any(|n| n.host == place.host() && n.uplinks.iter().any(|u| Place::Dev(n.host, u.dev) == place))
+        layout
+            .nodes
+            .iter()
+            .any(|n| n.host == place.host() && n.uplinks.iter().any(|u| Place::Dev(n.host, u.dev) == place))
     };
     is_up(hop.from) && is_up(hop.to)
 }

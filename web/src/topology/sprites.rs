@@ -46,15 +46,21 @@ const MOST: i32 = 400;
 impl Sprites {
     /// Makes the document show these envelopes. `pace` is how long a way may take, in milliseconds; 0 for no motion.
     pub fn show(&mut self, layer: &Element, wanted: Vec<Envelope>, pace: i32) {
+        let mut i = 0;
         self.0.retain(|s| {
-            let stays = wanted.iter().any(|w| w.id == s.now.id);
+            let same = |w: &Envelope| w.id == s.now.id;
+            let stays = wanted.get(i).is_some_and(same) || wanted.iter().any(same);
+            i += 1;
             if !stays {
                 s.el.remove();
             }
             stays
         });
-        for w in wanted {
-            match self.0.iter_mut().find(|s| s.now.id == w.id) {
+        for (i, w) in wanted.into_iter().enumerate() {
+            // Mostly they come in the order in which they came before.
+            let same = |s: &Sprite| s.now.id == w.id;
+            let at = if self.0.get(i).is_some_and(same) { Some(i) } else { self.0.iter().position(same) };
+            match at.and_then(|i| self.0.get_mut(i)) {
                 Some(sprite) => sprite.become_(w, pace),
                 None => self.0.extend(Sprite::new(layer, w)),
             }
@@ -64,7 +70,7 @@ impl Sprites {
 
 impl Sprite {
     fn new(layer: &Element, w: Envelope) -> Option<Sprite> {
-        let el = document().create_element_ns(Some("http://www.w3.org/2000/svg"), "g").ok()?;
+        let el = document().create_element_ns(Some("http://www.w3.org/2000/svg"), "svg").ok()?;
         let _ = el.set_attribute("class", &w.class);
         el.set_inner_html(&w.face);
         place(&el, w.at);
@@ -86,7 +92,8 @@ impl Sprite {
             place(&self.el, w.at);
             if pace > 0 && !w.way.is_empty() {
                 let from = self.now.at;
-                self.moves = walk(&self.el, std::iter::once(from).chain(w.way.iter().copied()).chain([w.at]), pace);
+                self.moves =
+                    walk(&self.el, std::iter::once(from).chain(w.way.iter().copied()).chain([w.at]), pace);
             }
         }
         self.now = w;

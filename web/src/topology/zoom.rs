@@ -72,7 +72,7 @@ impl Zoom {
             room: Watched::new((720, 300)),
             size: Cell::new((720, 300)),
             camera: Watched::new(Camera::fit((720, 300), (720, 300))),
-            ghost_gone: Watched::new(false),
+            ghost_gone: Watched::new(true),
             dragged: Watched::new(false),
         }
     }
@@ -212,7 +212,8 @@ pub fn crumbs(state: State) -> View {
         let level = state.zoom.level.get();
         let mut out = el("span").class("crumbs");
         if level != Level::Cluster {
-            out = out.add(el("button").class("crumb").click(move || up_to(state, Level::Cluster)).add("Cluster"));
+            out = out
+                .add(el("button").class("crumb").click(move || up_to(state, Level::Cluster)).add("Cluster"));
             let host = text(move || super::host_name(state));
             out = if level == Level::Hook {
                 out.add(el("button").class("crumb").click(move || up_to(state, Level::Node)).add(host))

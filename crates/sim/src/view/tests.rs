@@ -280,13 +280,19 @@ fn a_walk_shows_jumps_failed_rules_and_those_not_reached() {
             WalkLine::Asked { depth, n, event, matched } => {
                 let asked = rule_asked(&run.world, *event).unwrap();
                 assert_eq!((asked.n, asked.matched), (*n, *matched));
-                format!("{depth} rule {n} {matched} {}", asked.tokens.iter().filter(|t| t.ok == Some(false)).count())
+                format!(
+                    "{depth} rule {n} {matched} {}",
+                    asked.tokens.iter().filter(|t| t.ok == Some(false)).count()
+                )
             }
             WalkLine::End { depth, text, .. } => format!("{depth} {text}"),
             WalkLine::Rest { depth, chain, from, count } => format!("{depth} {chain} {from}+{count}"),
         })
         .collect();
-    assert_eq!(lines, ["0 PREROUTING 1", "0 rule 1 true 0", "1 SERVICES 2", "1 rule 1 false 1", "1 rule 2 true 0"]);
+    assert_eq!(
+        lines,
+        ["0 PREROUTING 1", "0 rule 1 true 0", "1 SERVICES 2", "1 rule 1 false 1", "1 rule 2 true 0"]
+    );
     let ns = run.world.host(NODE).unwrap();
     assert_eq!(unentered(ns, walk), []);
     assert_eq!(rest(ns, walk.of, "SERVICES", 2, 9).len(), 1);

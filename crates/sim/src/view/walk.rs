@@ -109,7 +109,8 @@ pub fn passes(world: &World, host: NetnsId, packet: PacketId, hook: InetHook) ->
     let mut out: Vec<Pass> = Vec::new();
     let mut open: Option<Draft> = None;
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
-        let (Seen::Kernel(what), true) = (&entry.seen, entry.host == host && entry.packet == Some(packet)) else {
+        let (Seen::Kernel(what), true) = (&entry.seen, entry.host == host && entry.packet == Some(packet))
+        else {
             continue;
         };
         if let What::Hook(ctx) | What::HookSkipped(ctx) = what {
@@ -264,9 +265,8 @@ pub fn rest(ns: &Netns, of: WalkOf, chain: &str, from: u32, most: usize) -> Vec<
 /// The chains that a walk could have led to and did not: those of its table that it never entered, and that are no
 /// other hook's. Each with its number of rules.
 pub fn unentered(ns: &Netns, walk: &Walk) -> Vec<(Rc<str>, usize)> {
-    let entered = |name: &str| {
-        walk.lines.iter().any(|l| matches!(l, WalkLine::Chain { name: n, .. } if **n == *name))
-    };
+    let entered =
+        |name: &str| walk.lines.iter().any(|l| matches!(l, WalkLine::Chain { name: n, .. } if **n == *name));
     match walk.of {
         WalkOf::Table(family, table) => table_chains(ns, family, table)
             .iter()
