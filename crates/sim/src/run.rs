@@ -172,6 +172,17 @@ impl Scenario {
         Ok(Running::new(self, build::build(self, SEED)?))
     }
 
+    /// The same; `prepare` is done with the world before its log listens.
+    ///
+    /// # Errors
+    /// As for [`Scenario::run`].
+    pub fn begin_after(&self, prepare: &mut dyn FnMut(&mut World)) -> Result<Running<'_>, BuildError> {
+        let mut world = build::build(self, SEED)?;
+        prepare(&mut world);
+        world.forget_log();
+        Ok(Running::new(self, world))
+    }
+
     /// The program that a stimulus starts, if it does.
     fn client(&self, host: NetnsId, stimulus: &Stimulus) -> Option<App> {
         match stimulus {

@@ -105,7 +105,7 @@ pub struct Kube {
 }
 
 /// A computer on the LAN.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {
     /// Its name.
     pub name: String,

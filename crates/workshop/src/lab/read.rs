@@ -7,12 +7,13 @@ use super::{
     Act, App, Beat, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step, Switch, When,
     split,
 };
+use crate::exercise;
 use crate::fact::{Fact, Names};
 use crate::kube::{LAN, Mode, Outside, profile};
 use cluster::Read;
 use cluster::fields::{Fields, each, network, number, text};
 use cluster::kube_proxy::Version;
-use cluster::yaml::{Value, Yaml, documents};
+use cluster::yaml::{Place, Value, Yaml, documents};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::Era;
 use kernel::netfilter::{Hold, PacketFilter, Stop};
@@ -25,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr};
 const API_VERSION: &str = "netfilter-lab/v1";
 
 /// The fields of a Lab.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -42,6 +43,7 @@ const FIELDS: [&str; 16] = [
     "claims",
     "goals",
     "moments",
+    "exercise",
 ];
 
 /// The boxes that a lab's text may name.
@@ -57,9 +59,10 @@ struct Boxes {
 /// # Errors
 /// Names line, column and token of the first thing that cannot be used, and what was expected.
 pub fn read_lab(source: &str) -> Read<Lab> {
-    let mut all = with_copies(&documents(source)?)?;
+    let theirs = |name: &str| exercise::bases().find(|(n, _)| *n == name).map(|(_, t)| documents(t));
+    let mut all = with_copies(&exercise::with_base(documents(source)?, is_lab, theirs)?)?;
     let Some(at) = all.iter().position(is_lab) else {
-        let place = cluster::yaml::Place { line: 1, column: 1 };
+        let place = Place { line: 1, column: 1 };
         return Err(
             place.blame("", format!("expected a document with apiVersion: {API_VERSION} and kind: Lab"))
         );
@@ -103,6 +106,14 @@ pub fn read_lab(source: &str) -> Read<Lab> {
             Ok(Goal { text: one_line(&need_text(&f, "text")?), that: fact(&f)? })
         })?,
         moments: moments(&fields, &names)?,
+        exercise: match fields.get("exercise") {
+            None => None,
+            Some(at) => {
+                let around = exercise::Around { switches: &switches, names: &names };
+                let command = |v: &Yaml| command(v, &boxes, &switches, &[]);
+                Some(Box::new(exercise::read(at, &around, &command)?))
+            }
+        },
         objects: all,
         world,
         switches,
@@ -312,19 +323,25 @@ fn command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) 
 }
 
 fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>) -> Read<Command> {
-    let run = text(v)?.trim_end().to_owned();
-    let argv = split(&run).map_err(|e| v.blame(e))?;
-    let mut command =
-        Command { on, run, argv, stdin: stdin.map(str::to_owned), when, background: false, place: v.place };
-    match Effect::of(&command).map_err(|e| v.blame(e))? {
+    let run = text(v)?.trim_end();
+    let command = command_of(run, on, stdin.map(str::to_owned)).map_err(|e| v.blame(e))?;
+    Ok(Command { when, place: v.place, ..command })
+}
+
+/// A command from its line. `Err` says what of it is not read, and what was expected.
+pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> Result<Command, String> {
+    let (run, argv) = (run.trim_end().to_owned(), split(run)?);
+    let (when, place) = (When::default(), Place::default());
+    let mut command = Command { on, run, argv, stdin, when, background: false, place };
+    match Effect::of(&command)? {
         Some(_) => command.on.clear(),
-        None if command.on.is_empty() => return Err(v.blame("expected on: the box where it is run")),
+        None if command.on.is_empty() => return Err("expected on: the box where it is run".to_owned()),
         None if !can_run(command.program()) => {
             let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
             let known: Vec<&str> =
                 clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
             let known = known.join(", ");
-            return Err(v.blame(format!("{} is not modelled; these are: {known}", command.program())));
+            return Err(format!("{} is not modelled; these are: {known}", command.program()));
         }
         None => {}
     }
@@ -553,8 +570,10 @@ fn check_effects(lab: &Lab) -> Read<()> {
         let blame = |e: String| command.place.blame(&command.run, e);
         let (mut documents, files): (Vec<Yaml>, Vec<Yaml>) =
             lab.objects.iter().cloned().partition(|d| file_of(d).is_none());
+        let mut world = lab.world.clone();
         for effect in Effect::of(command).map_err(blame)?.unwrap_or_default() {
             effect.change_objects(&mut documents, &files).map_err(blame)?;
+            effect.change_world(&mut world).map_err(blame)?;
         }
         objects(&documents).map_err(|e| blame(e.to_string()))?;
     }
