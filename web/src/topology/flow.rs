@@ -376,7 +376,7 @@ impl Flow<'_> {
         let sent = self.walked(Spot::SocketsOut);
         let received =
             self.walked(Spot::SocketsIn) && self.own(PreRouting) | self.walked(Spot::Route) && !sent;
-        let routed = self.walked(Spot::Route) && !(sent && !self.hook(PreRouting));
+        let routed = self.walked(Spot::Route) && (!sent || self.hook(PreRouting));
         let forwarded = self.own(Forward);
         let (si, so) = (p.sockets_in, p.sockets_out);
         let out_card = p.card(LocalOut);

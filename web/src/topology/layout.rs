@@ -196,7 +196,7 @@ impl Style {
     }
 
     /// Groups of pods: those of each bridge, and those that hang on none.
-    fn groups<'a>(node: &'a Node) -> Vec<(Option<usize>, &'a [Pod])> {
+    fn groups(node: &Node) -> Vec<(Option<usize>, &[Pod])> {
         let bridged = node.bridges.iter().enumerate().map(|(i, b)| (Some(i), b.pods.as_slice()));
         bridged.chain((!node.pods.is_empty()).then_some((None, node.pods.as_slice()))).collect()
     }
