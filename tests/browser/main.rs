@@ -23,6 +23,7 @@ mod load;
 mod offline;
 mod shell;
 mod shots;
+mod picture;
 mod smoke;
 mod switches;
 mod tour;
