@@ -268,6 +268,10 @@ fn mcast_deliver(
 fn deliver(ns: &mut Netns, skb: &Skb, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
     let len = datagram.payload.len();
     if let Some(u) = ns.sockets.udp(id) {
+        if u.queue.capacity() == 0 {
+            // Most sockets have one at a time.
+            u.queue.reserve_exact(1);
+        }
         u.queue.push_back(datagram);
     }
     cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Received(len) });

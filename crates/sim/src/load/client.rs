@@ -1,11 +1,11 @@
 //! The pool of clients: each asks for a file, acknowledges its blocks, and asks for the next one.
 
+use super::by_socket::BySocket;
 use super::server::{BLOCK, header, op};
 use super::{Endpoint, LoadSpec};
 use crate::world::World;
 use kernel::socket::Datagram;
 use kernel::{NetnsId, SocketId};
-use litemap::LiteMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;
@@ -37,7 +37,7 @@ pub(super) struct Clients {
     again: u64,
     patience: u64,
     clients: Vec<Client>,
-    sockets: LiteMap<SocketId, u32>,
+    sockets: BySocket<u32>,
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     /// How many files were asked for: the source of the next request follows from that.
     pub offered: u64,
@@ -62,7 +62,7 @@ impl Clients {
             again: ns(spec.again),
             patience: ns(spec.patience),
             clients: vec![Client::default(); count as usize],
-            sockets: LiteMap::new(),
+            sockets: BySocket::new(),
             timers: (0..count).map(|c| Reverse((u64::from(c) * BEGIN_NS / u64::from(count), c))).collect(),
             offered: 0,
             done: 0,
@@ -137,7 +137,7 @@ impl Clients {
 
     /// A socket has news.
     pub(super) fn news(&mut self, socket: SocketId, world: &mut World, at: u64) {
-        let Some(&c) = self.sockets.get(&socket) else { return };
+        let Some(&c) = self.sockets.get(socket) else { return };
         if let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) {
             self.data(c, &d, world, at);
         }
@@ -166,7 +166,7 @@ impl Clients {
 
     fn close(&mut self, c: u32, world: &mut World) {
         if let Some(socket) = self.clients.get_mut(c as usize).and_then(|client| client.socket.take()) {
-            self.sockets.remove(&socket);
+            self.sockets.remove(socket);
             world.visit(self.host, |ns, _| ns.close(socket));
         }
     }

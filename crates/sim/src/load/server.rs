@@ -1,10 +1,10 @@
 //! A TFTP server (RFC 1350) of one process: it reads one datagram, answers it, and turns to the next.
 
+use super::by_socket::BySocket;
 use super::{Endpoint, instant};
 use crate::world::World;
 use kernel::socket::Errno;
 use kernel::{Chance, NetnsId, SocketId};
-use litemap::LiteMap;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -62,7 +62,7 @@ pub(super) struct Server {
     /// Packets that it has sent.
     pub sent: u64,
     socket: SocketId,
-    transfers: LiteMap<SocketId, Transfer>,
+    transfers: BySocket<Transfer>,
     jobs: VecDeque<(u64, Job)>,
     timers: BinaryHeap<Reverse<(u64, SocketId)>>,
     free: u64,
@@ -95,7 +95,7 @@ impl Server {
             file,
             sent: 0,
             socket: SocketId::default(),
-            transfers: LiteMap::new(),
+            transfers: BySocket::new(),
             jobs: VecDeque::new(),
             timers: BinaryHeap::new(),
             free: 0,
@@ -134,7 +134,7 @@ impl Server {
     /// A timer fires.
     pub(super) fn fire(&mut self, at: u64) {
         let Some(Reverse((_, socket))) = self.timers.pop() else { return };
-        match self.transfers.get(&socket) {
+        match self.transfers.get(socket) {
             Some(t) if t.again > at => self.timers.push(Reverse((t.again, socket))),
             Some(_) => self.jobs.push_back((at, Job::Again(socket))),
             None => {}
@@ -201,7 +201,7 @@ impl Server {
             }
             return error.is_some();
         };
-        let Some(t) = self.transfers.get_mut(&socket) else { return true };
+        let Some(t) = self.transfers.get_mut(socket) else { return true };
         if header(&d.payload) != Some((op::ACK, t.block)) {
             return true;
         }
@@ -218,7 +218,7 @@ impl Server {
     }
 
     fn again(&mut self, socket: SocketId, world: &mut World, at: u64) -> bool {
-        let Some(t) = self.transfers.get_mut(&socket) else { return false };
+        let Some(t) = self.transfers.get_mut(socket) else { return false };
         if t.again > at {
             // Its acknowledgement came while this waited.
             self.timers.push(Reverse((t.again, socket)));
@@ -237,7 +237,7 @@ impl Server {
     }
 
     fn end(&mut self, socket: SocketId, world: &mut World) {
-        if let Some(t) = self.transfers.remove(&socket) {
+        if let Some(t) = self.transfers.remove(socket) {
             self.used.set(t.port, false);
         }
         world.visit(self.host, |ns, _| ns.close(socket));
