@@ -6,12 +6,18 @@ use super::{Endpoint, LoadSpec};
 use crate::world::World;
 use kernel::socket::Datagram;
 use kernel::{NetnsId, SocketId};
+use packet::Bytes;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;
 
 /// The first requests are spread over so much time.
 const BEGIN_NS: u64 = 1_000_000_000;
+
+fn ack(block: u16) -> Bytes {
+    let ([a, b], [c, d]) = (op::ACK.to_be_bytes(), block.to_be_bytes());
+    vec![a, b, c, d].into()
+}
 
 /// One client.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +53,9 @@ pub(super) struct Clients {
     pub failed: u64,
     /// Packets sent.
     pub sent: u64,
-    request: Vec<u8>,
+    request: Bytes,
+    /// Acknowledgements by their blocks, which all clients share.
+    acks: Vec<Bytes>,
 }
 
 impl Clients {
@@ -68,7 +76,8 @@ impl Clients {
             done: 0,
             failed: 0,
             sent: 0,
-            request: [&op::RRQ.to_be_bytes(), format!("f-{}\0octet\0", spec.file).as_bytes()].concat(),
+            request: [&op::RRQ.to_be_bytes(), format!("f-{}\0octet\0", spec.file).as_bytes()].concat().into(),
+            acks: Vec::new(),
         }
     }
 
@@ -126,8 +135,9 @@ impl Clients {
         let Some(socket) = client.socket else { return };
         let (to, payload) = match client.peer {
             Some(peer) if block > 0 => {
-                let ([a, b], [c, d]) = (op::ACK.to_be_bytes(), block.to_be_bytes());
-                (peer, vec![a, b, c, d])
+                let missing = self.acks.len()..=usize::from(block);
+                self.acks.extend(missing.map(|n| ack(n as u16)));
+                (peer, self.acks.get(usize::from(block)).cloned().unwrap_or_else(|| ack(block)))
             }
             _ => (self.target, self.request.clone()),
         };

@@ -5,6 +5,7 @@ use super::{Endpoint, instant};
 use crate::world::World;
 use kernel::socket::Errno;
 use kernel::{Chance, NetnsId, SocketId};
+use packet::Bytes;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -69,6 +70,8 @@ pub(super) struct Server {
     used: PortSet,
     chance: Chance,
     content: Vec<u8>,
+    /// The blocks of the file as they are sent, from the first one on. All transfers share them.
+    blocks: Vec<Bytes>,
 }
 
 /// Ports that are in use.
@@ -102,6 +105,7 @@ impl Server {
             used: PortSet(vec![0; 1024]),
             chance: Chance::new(seed, STREAM),
             content: (0..BLOCK).map(|i| (i & 0xff) as u8).collect(),
+            blocks: Vec::new(),
         }
     }
 
@@ -182,12 +186,20 @@ impl Server {
         ports.into_iter().find(|p| !self.used.get(*p))
     }
 
+    /// A block's datagram. Nobody asks for one before the one before it.
+    fn block(&mut self, block: u16) -> Option<Bytes> {
+        let before = usize::from(block.checked_sub(1)?);
+        if self.blocks.len() <= before {
+            let rest = self.file.saturating_sub(before * BLOCK).min(BLOCK);
+            let content = self.content.get(..rest).unwrap_or_default();
+            let all = [&op::DATA.to_be_bytes(), &block.to_be_bytes(), content].concat();
+            self.blocks.push(all.into());
+        }
+        self.blocks.get(before).cloned()
+    }
+
     fn send(&mut self, socket: SocketId, block: u16, world: &mut World) {
-        let rest = self.file.saturating_sub(usize::from(block.saturating_sub(1)) * BLOCK);
-        let mut payload = Vec::with_capacity(4 + BLOCK);
-        payload.extend_from_slice(&op::DATA.to_be_bytes());
-        payload.extend_from_slice(&block.to_be_bytes());
-        payload.extend_from_slice(self.content.get(..rest.min(BLOCK)).unwrap_or_default());
+        let Some(payload) = self.block(block) else { return };
         // What a full table says (EPERM) changes nothing: the block goes again.
         let _ = world.visit(self.host, |ns, cx| ns.udp_send(socket, None, None, payload, cx));
         self.sent += 1;
