@@ -1,5 +1,5 @@
-//! What belongs to which socket: numbers of sockets ascend and those in use are near each other, so that their lower bits are a
-//! good hash.
+//! What belongs to which socket: numbers of sockets ascend and those in use are near each other, so that twice the number is a good
+//! hash, with room behind each.
 
 use kernel::SocketId;
 
@@ -24,10 +24,15 @@ impl<T> BySocket<T> {
         self.places.len().wrapping_sub(1)
     }
 
+    /// Where a socket belongs.
+    fn home(&self, socket: SocketId) -> usize {
+        (socket.0 as usize).wrapping_mul(2) & self.mask()
+    }
+
     /// Where a socket is, or would be.
     #[inline]
     fn find(&self, socket: SocketId) -> usize {
-        let mut at = socket.0 as usize & self.mask();
+        let mut at = self.home(socket);
         while let Some(Some((other, _))) = self.places.get(at)
             && *other != socket
         {
@@ -73,7 +78,7 @@ impl<T> BySocket<T> {
         let mask = self.mask();
         let mut at = (hole + 1) & mask;
         while let Some(Some((other, _))) = self.places.get(at) {
-            let from_home = at.wrapping_sub(other.0 as usize) & mask;
+            let from_home = at.wrapping_sub(self.home(*other)) & mask;
             if from_home >= (at.wrapping_sub(hole) & mask) {
                 self.places.swap(at, hole);
                 hole = at;

@@ -201,17 +201,31 @@ impl Conntrack {
         zone: Zone,
         under: Option<Direction>,
     ) -> Option<(&Conn, Direction)> {
-        let found = self.hash.with_hash(hash).find_map(|node| {
+        let fits = |node: u32| {
             let (conn, dir) = self.at(node)?;
             let id = conn.zone.id(dir);
             let same = conn.tuple(dir) == tuple && id == zone.id(dir);
             (same && under.is_none_or(|under| id == zone.id(under))).then_some((conn, dir))
+        };
+        let found = self.last_found(hash, zone).and_then(fits).or_else(|| {
+            let (node, found) = self.hash.with_hash(hash).find_map(|node| Some((node, fits(node)?)))?;
+            self.hash.found(hash, node);
+            Some(found)
         });
         self.count_work(|work| {
             work.hits += u64::from(found.is_some());
             work.misses += u64::from(found.is_none());
         });
         found
+    }
+
+    /// The node that was last found, if it still is in the table, in both its directions. Zones are too rare to be remembered: where
+    /// there are none, no two nodes have the same tuple.
+    #[inline]
+    fn last_found(&self, hash: u32, zone: Zone) -> Option<u32> {
+        let node = self.hash.last_found(hash).filter(|_| zone == Zone::default())?;
+        let (conn, _) = self.at(node)?;
+        (conn.is_listed() && conn.status & status::NAT_CLASH == 0 && conn.zone == zone).then_some(node)
     }
 
     fn at(&self, node: u32) -> Option<(&Conn, Direction)> {
