@@ -17,13 +17,13 @@
 mod axe;
 mod bench;
 mod harness;
-mod keyboard;
 mod journey;
+mod keyboard;
 mod load;
 mod offline;
+mod picture;
 mod shell;
 mod shots;
-mod picture;
 mod smoke;
 mod switches;
 mod tour;

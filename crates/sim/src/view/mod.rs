@@ -10,8 +10,8 @@ mod changes;
 mod ct;
 mod end;
 mod fields;
-mod names;
 mod invalid;
+mod names;
 #[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
 mod nft;
 mod node;
