@@ -1,6 +1,6 @@
 //! The way of the chosen packet: request and reply side by side, or the steps of one packet.
 
-use super::sides::{changed, sides};
+use super::sides::{changed, gaps, sides};
 use super::why::why;
 use super::{filters, heading, space, unseen};
 use crate::dom::{El, NONE, View, before_paint, effect, el, part};
@@ -48,6 +48,7 @@ pub fn journey(state: State) -> View {
         part(move || filters::filters(state)),
         part(move || exchanges(state)),
         part(move || chips(state, state.chosen.get())),
+        part(move || gaps(state)),
         el("div").class("rows").id("journey-rows").add(rows).into(),
     ])
 }

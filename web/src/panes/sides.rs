@@ -24,6 +24,34 @@ pub fn sides(state: State) -> View {
     el("div").class("sides").add(View::All(out)).into()
 }
 
+/// What is not undone for the reply, in sight wherever the rows are: each leads to the step that shows it.
+pub fn gaps(state: State) -> View {
+    let Some(sides) = state.look.sides.get() else { return NONE };
+    let loaded = state.loaded.get();
+    let mut out = Vec::new();
+    for b in &sides.boxes {
+        let name = loaded.world().host(b.host).map_or("", |h| h.name.as_str());
+        for gap in b.nat.iter().filter_map(|n| n.undone.as_ref().err()) {
+            let words = format!("{name}: the reply is not un-NATed");
+            let step = gap.step;
+            let button = el("button")
+                .class("gapalert")
+                .attr("title", gap.why.clone())
+                .click(move || {
+                    if let Some(step) = step {
+                        state.go(step);
+                    }
+                })
+                .add(icons::warning())
+                .add(el("span").add(words));
+            out.push(button.into());
+            // One for each box: the rest stands there.
+            break;
+        }
+    }
+    View::All(out)
+}
+
 /// Who asks and who answers.
 fn pair(state: State, loaded: &Rc<Loaded>, sides: &Sides) -> View {
     let side = |id: PacketId, word: &'static str| {

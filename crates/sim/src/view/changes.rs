@@ -167,7 +167,8 @@ fn between(before: &Rc<Frame>, after: &Rc<Frame>) -> Vec<FieldChange> {
     let mut out = Vec::new();
     for (layer, fields) in diff(Some(before), after) {
         for (field, was) in fields {
-            if let Some(before) = was {
+            // A frame that no device has had yet has no addresses.
+            if let Some(before) = was.filter(|was| *was != packet::Mac::ZERO.to_string()) {
                 out.push(FieldChange { layer, name: field.name, before, after: field.value });
             }
         }
