@@ -19,7 +19,7 @@ pub mod view;
 mod world;
 
 pub use apps::{AppEvent, Outcome};
-pub use build::BuildError;
+pub use build::{BuildError, extend};
 pub use log::{Entry, EventId, Log, Seen};
 pub use moment::Keyframe;
 pub use run::{Run, Running, StepOutcome, StepRecord};
