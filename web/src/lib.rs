@@ -3,6 +3,7 @@
 //! The state is which lab in which setting, where the cursor is and what is chosen ([`state::State`]); every pane is
 //! a function of it. What happens to a packet is decided by the engine alone, and put into words by `sim::view`.
 
+mod cures;
 mod dom;
 mod embed;
 mod hints;

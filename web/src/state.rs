@@ -1,6 +1,7 @@
 //! The state of the page: which lab in which setting, where the cursor is, what is chosen. Everything else is a view
 //! of it.
 
+use crate::cures;
 use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::loadlab::{self, Bench};
@@ -153,7 +154,7 @@ impl State {
             Some(link) => state.place(&link),
             None => {}
         }
-        state.find_cures();
+        cures::find(state);
         Ok(state)
     }
 
@@ -231,18 +232,8 @@ impl State {
         self.before.set(before);
         self.loaded.set(loaded);
         self.cursor.set(start);
-        self.find_cures();
+        cures::find(*self);
         self.speak();
-    }
-
-    /// Later, so that the page stands first.
-    fn find_cures(&self) {
-        let state = *self;
-        self.cures.set(Vec::new());
-        request_idle_callback(move || {
-            let loaded = state.loaded.get_untracked();
-            state.cures.set(loaded.cures());
-        });
     }
 
     /// Shows or hides background noise.
