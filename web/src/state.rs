@@ -1,9 +1,12 @@
 //! The state of the page: which lab in which setting, where the cursor is, what is chosen. Everything else is a view
 //! of it.
 
+use crate::cures;
 use crate::dom::effect;
 use crate::load::Loaded;
 use crate::loadlab::{self, Bench};
+use crate::look::{Grain, Look};
+use crate::topology::Zoom;
 use crate::url::Link;
 use crate::watched::Watched;
 use crate::workbench::Desk;
@@ -11,11 +14,11 @@ use gloo::timers::callback::Timeout;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::*;
 use sim::EventId;
-use sim::view::{Role, Step};
+use sim::view::{Filter, Role, Step};
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
-use workshop::cure::{Cure, Progress, Search, Wanted};
+use workshop::cure::Cure;
 use workshop::{At, Refused, Session, Setting, Typed};
 
 /// The tables at the bottom.
@@ -70,8 +73,6 @@ pub struct Signals {
     pub loaded: Watched<Rc<Loaded>>,
     /// The run before the last change of a switch; for a link that asks for a setting, the run at the defaults.
     pub before: Watched<Option<Rc<Loaded>>>,
-    /// The run before the last edit, drawn behind this one until it is dismissed.
-    pub ghosted: Watched<Option<Rc<Loaded>>>,
     /// What can be undone, and done again.
     pub history: Watched<History>,
     /// Something that one should know, which is no mistake.
@@ -80,8 +81,6 @@ pub struct Signals {
     pub shown: Watched<Rc<Vec<usize>>>,
     /// Changes that would reach the goals.
     pub cures: Watched<Vec<Cure>>,
-    /// The search for more of them.
-    pub search: RefCell<Option<Search>>,
     /// The cursor: a step.
     pub cursor: Watched<usize>,
     /// The box that is looked at; `None` follows the packet.
@@ -122,10 +121,14 @@ pub struct Signals {
     pub address: RefCell<Option<Link>>,
     /// The button that has just copied something.
     pub copied: Watched<&'static str>,
+    /// How the journey is looked at.
+    pub look: Look,
     /// The load lab.
     pub bench: Bench,
     /// What is being prepared on the workbench.
     pub desk: Desk,
+    /// How near the picture is, and what of it is looked at.
+    pub zoom: Zoom,
 }
 
 /// Sessions before and after this one, the nearest last.
@@ -143,15 +146,13 @@ impl State {
         let (loaded, error) = open(link.as_ref())?;
         let notice = link.as_ref().and_then(Link::strange_version);
         let signals = Signals {
-            shown: Watched::new(shown(&loaded, false)),
+            shown: Watched::new(shown(&loaded, false, Filter::default())),
             cursor: Watched::new(loaded.start()),
             before: Watched::new(defaults(&loaded)),
-            ghosted: Watched::new(None),
             history: Watched::new(History::default()),
             notice: Watched::new(notice),
             loaded: Watched::new(loaded),
             cures: Watched::new(Vec::new()),
-            search: RefCell::new(None),
             pinned: Watched::new(None),
             noise: Watched::new(false),
             playing: Watched::new(false),
@@ -171,8 +172,10 @@ impl State {
             captured: Watched::new(None),
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
+            look: Look::default(),
             bench: Bench::default(),
             desk: Desk::default(),
+            zoom: Zoom::new(),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {
@@ -180,8 +183,13 @@ impl State {
             Some(link) => state.place(&link),
             None => {}
         }
-        state.find_cures();
+        cures::find(state);
         Ok(state)
+    }
+
+    /// What of the picture is looked at.
+    pub fn lens(&self) -> &'static Zoom {
+        &self.0.zoom
     }
 
     // ------------------------------------------------------------------ links
@@ -221,7 +229,6 @@ impl State {
                         self.history.set(History::default());
                         defaults(&loaded)
                     };
-                    self.ghosted.set(None);
                     self.show(loaded, before);
                 }
                 Err(e) => self.error.set(Some(e)),
@@ -263,7 +270,6 @@ impl State {
                 self.error.set(None);
                 let event = before.story.steps.get(self.cursor.get_untracked()).map(|s| s.event);
                 let stays = event.filter(|e| loaded.same_until(&before, *e));
-                self.ghosted.set(Some(Rc::clone(&before)));
                 self.show(Rc::clone(&loaded), Some(before));
                 if let Some(event) = stays {
                     self.jump(loaded.story.step_at(event));
@@ -344,12 +350,12 @@ impl State {
 
     /// The run before the last edit, as long as it is to be seen behind this one.
     pub fn ghost(&self) -> Option<Rc<Loaded>> {
-        self.ghosted.get()
+        if self.zoom.ghost_gone.get() { None } else { self.before.get() }
     }
 
     /// Takes the ghost away.
     pub fn dismiss_ghost(&self) {
-        self.ghosted.set(None);
+        self.zoom.ghost_gone.set(true);
     }
 
     /// Puts another lab on the page.
@@ -359,7 +365,6 @@ impl State {
                 self.error.set(None);
                 self.notice.set(None);
                 self.history.set(History::default());
-                self.ghosted.set(None);
                 let before = defaults(&loaded);
                 self.pinned.set(None);
                 self.show(loaded, before);
@@ -375,9 +380,9 @@ impl State {
     fn show(&self, loaded: Rc<Loaded>, before: Option<Rc<Loaded>>) {
         let start = loaded.start();
         // Boxes have other numbers where others have come or gone.
-        let now = self.loaded.get_untracked();
+        let was = self.loaded.get_untracked();
         let again = |id: Option<NetnsId>| {
-            let name = now.world().host(id?).map(|h| h.name.clone())?;
+            let name = was.world().host(id?).map(|h| h.name.clone())?;
             loaded.world().host_by_name(&name)
         };
         for watched in [&self.pinned, &self.captured, &self.outlined] {
@@ -386,57 +391,30 @@ impl State {
                 watched.set(new);
             }
         }
+        // The way that was looked at a moment ago stays as a ghost.
+        self.zoom.ghost_gone.set(!before.as_ref().is_some_and(|b| Rc::ptr_eq(b, &was)));
         self.playing.set(false);
         self.tween.set(false);
         // The cursor must not lie beyond the end of either run while both change.
         self.cursor.set(0);
-        self.shown.set(shown(&loaded, self.noise.get_untracked()));
+        // A filter names boxes of one lab.
+        if self.loaded.with_untracked(|l| l.lab.name != loaded.lab.name) {
+            self.look.filter.set(Filter::default());
+        }
+        let filter = self.look.filter.get_untracked();
+        self.shown.set(shown(&loaded, self.noise.get_untracked(), filter));
         self.before.set(before);
         self.loaded.set(loaded);
         self.cursor.set(start);
-        self.find_cures();
+        cures::find(*self);
         self.speak();
-    }
-
-    /// Begins to look for changes that would reach the goals; a little at a time, so that the page stays alive.
-    fn find_cures(&self) {
-        let loaded = self.loaded.get_untracked();
-        self.cures.set(Vec::new());
-        let search = Search::new(&loaded.session, &loaded.run, Wanted::Goals);
-        *self.search.borrow_mut() = search;
-        self.search_on(loaded);
-    }
-
-    fn search_on(self, of: Rc<Loaded>) {
-        /// More are not shown.
-        const ENOUGH: usize = 4;
-        request_idle_callback(move || {
-            // Another run has begun a search of its own.
-            if !Rc::ptr_eq(&of, &self.loaded.get_untracked()) {
-                return;
-            }
-            let progress = self.search.borrow_mut().as_mut().map_or(Progress::Done, Search::step);
-            match progress {
-                Progress::Done => return,
-                Progress::Tried => {}
-                Progress::Found(cure) => {
-                    let mut cures = self.cures.get_untracked();
-                    cures.push(*cure);
-                    let enough = cures.len() >= ENOUGH;
-                    self.cures.set(cures);
-                    if enough {
-                        return;
-                    }
-                }
-            }
-            self.search_on(Rc::clone(&of));
-        });
     }
 
     /// Shows or hides background noise.
     pub fn set_noise(&self, on: bool) {
         self.noise.set(on);
-        self.shown.set(shown(&self.loaded.get_untracked(), on));
+        let filter = self.look.filter.get_untracked();
+        self.shown.set(shown(&self.loaded.get_untracked(), on, filter));
     }
 
     /// Says for a moment that a button has copied something.
@@ -549,11 +527,40 @@ impl State {
         }
     }
 
-    /// One step forward; false at the end.
+    /// One step forward as far as steps go now; false at the end.
     pub fn advance(&self) -> bool {
+        self.advance_by(self.look.grain.get_untracked())
+    }
+
+    /// The next place to stop at in one direction.
+    fn stop(&self, grain: Grain, forward: bool) -> Option<usize> {
+        let (loaded, shown) = (self.loaded.get_untracked(), self.shown.get_untracked());
         let cursor = self.cursor.get_untracked();
-        let next = self.shown.with_untracked(|s| s.iter().copied().find(|i| *i > cursor));
-        match next {
+        let ends = |w: &[usize]| match w {
+            [a, b] => {
+                let steps = &loaded.story.steps;
+                let (before, s) = (steps.get(*a)?, steps.get(*b)?);
+                grain.ends(s, before).then_some(*b)
+            }
+            _ => None,
+        };
+        let edge = if forward { shown.last() } else { shown.first() };
+        let found = if grain == Grain::Event {
+            let (ahead, behind) = (|i: &usize| *i > cursor, |i: &usize| *i < cursor);
+            let all = shown.iter().copied();
+            if forward { all.clone().find(ahead) } else { all.rev().find(behind) }
+        } else if forward {
+            shown.windows(2).filter_map(ends).find(|i| *i > cursor)
+        } else {
+            shown.windows(2).filter_map(ends).take_while(|i| *i < cursor).last()
+        };
+        // Beyond the last stop lies the end.
+        found.or(edge.copied()).filter(|i| if forward { *i > cursor } else { *i < cursor })
+    }
+
+    /// The same for a size of step.
+    fn advance_by(&self, grain: Grain) -> bool {
+        match self.stop(grain, true) {
             Some(next) => {
                 self.tween.set(true);
                 self.cursor.set(next);
@@ -563,18 +570,19 @@ impl State {
         }
     }
 
-    /// One step by hand.
+    /// One step by hand, as far as steps go now.
     pub fn step(&self, forward: bool) {
+        self.step_by(self.look.grain.get_untracked(), forward);
+    }
+
+    /// One step of a size by hand.
+    pub fn step_by(&self, grain: Grain, forward: bool) {
         self.playing.set(false);
         if forward {
-            self.advance();
-        } else {
-            let cursor = self.cursor.get_untracked();
-            let before = self.shown.with_untracked(|s| s.iter().rev().copied().find(|i| *i < cursor));
-            if let Some(before) = before {
-                self.tween.set(true);
-                self.cursor.set(before);
-            }
+            self.advance_by(grain);
+        } else if let Some(before) = self.stop(grain, false) {
+            self.tween.set(true);
+            self.cursor.set(before);
         }
         self.speak();
     }
@@ -638,9 +646,11 @@ impl State {
     }
 }
 
-fn shown(loaded: &Loaded, noise: bool) -> Rc<Vec<usize>> {
-    let steps = loaded.story.steps.iter().enumerate();
-    Rc::new(steps.filter(|(_, s)| noise || !s.noise).map(|(i, _)| i).collect())
+fn shown(loaded: &Loaded, noise: bool, filter: Filter) -> Rc<Vec<usize>> {
+    let story = &loaded.story;
+    let kept = |i: usize| filter.keeps(&story.steps, &story.changes, i);
+    let steps = story.steps.iter().enumerate();
+    Rc::new(steps.filter(|(i, s)| (noise || !s.noise) && kept(*i)).map(|(i, _)| i).collect())
 }
 
 /// The run of the same lab at its defaults, if this one is at something else.
@@ -654,7 +664,10 @@ fn defaults(loaded: &Loaded) -> Option<Rc<Loaded>> {
 
 /// The lab of a link in its setting, with its commands; what of it cannot be had is left out and said.
 fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
-    let first = || workshop::labs().into_iter().next().ok_or("there is no lab".to_owned());
+    let first = || {
+        let first = workshop::lab_titles().next();
+        first.and_then(|(name, _)| workshop::lab(name)).ok_or("there is no lab".to_owned())
+    };
     let plain = |lab| Session::new(Rc::new(lab));
     // Behind the load lab, which has no steps, lies the first one.
     let link = link.filter(|link| link.lab != workshop::load::NAME);

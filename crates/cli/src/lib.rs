@@ -3,6 +3,7 @@
 mod cases;
 pub mod cluster;
 pub mod cost;
+pub mod exercise;
 pub mod flows;
 pub mod kernels;
 pub mod load;

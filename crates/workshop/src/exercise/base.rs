@@ -56,11 +56,12 @@ fn take(from: &mut Yaml, key: &str) -> Option<Yaml> {
 fn inherit(lab: &mut Yaml, mut base: Yaml) {
     let setup = take(&mut base, "setup");
     let Some(ours) = entries(lab) else { return };
+    // Moments speak of steps: other steps have other moments.
+    let other_steps = ours.iter().any(|o| o.key == "steps");
     for e in entries(&mut base).map(std::mem::take).unwrap_or_default() {
         let wanted = TAKEN.contains(&e.key.as_str());
-        // Moments speak of steps: another way of steps has other moments.
-        let steps = e.key == "moments" && ours.iter().any(|o| o.key == "steps");
-        if wanted && !steps && !ours.iter().any(|o| o.key == e.key) {
+        let strange = e.key == "moments" && other_steps;
+        if wanted && !strange && !ours.iter().any(|o| o.key == e.key) {
             ours.push(e);
         }
     }

@@ -119,14 +119,11 @@ impl Exercise {
     }
 }
 
-/// Whether a line begins with these words; `*` stands for any letters.
+/// Whether a line begins with these words; with `*`, which stands for any letters, whether it has them anywhere.
 fn begins(words: &str, line: &str) -> bool {
-    let flat: Vec<&str> = line.split_whitespace().collect();
-    let given: Vec<&str> = words.split_whitespace().collect();
-    // `*` at an end stands for all that follows, so that the beginning is what is compared.
-    let head = flat.iter().take(given.len()).copied().collect::<Vec<_>>().join(" ");
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.contains('*') {
-        true => has(words, &flat.join(" ")),
-        false => head == given.join(" "),
+        true => has(words, &flat(line)),
+        false => flat(line).starts_with(&flat(words)),
     }
 }

@@ -4,13 +4,19 @@
 //! run that the learner's commands lead to, never on the commands themselves.
 
 mod base;
+mod check;
 mod course;
 mod judge;
+mod lab_check;
+mod progress;
 mod read;
 
 pub(crate) use base::{bases, with_base};
+pub use check::{attempt, check, place};
 pub use course::{Chapter, Course, course, courses, exercise, read_course};
 pub use judge::{Breach, Marks, Verdict};
+pub use lab_check::{check_lab, settings};
+pub use progress::{Coded, Done, NAME_LENGTH, Progress, Stage, read_code};
 pub(crate) use read::{Around, read};
 
 use crate::fact::Fact;
