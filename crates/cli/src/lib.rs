@@ -1,7 +1,7 @@
 //! `nflab`: the engine without a browser. The library part reads scenarios and writes records; tests use it too.
 
-mod cases;
 pub mod capture;
+mod cases;
 pub mod cluster;
 pub mod cost;
 pub mod flows;

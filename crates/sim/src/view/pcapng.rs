@@ -10,8 +10,8 @@
 
 use super::remarks::remarks;
 use crate::{EventId, World};
-use kernel::event::{TapDir, What};
 use kernel::dev::{DevKind, Device};
+use kernel::event::{TapDir, What};
 use kernel::{DevId, Instant, Netns, NetnsId, PacketId};
 use packet::Mac;
 use userland::wireshark::LinkType;
@@ -70,12 +70,15 @@ impl Captures {
         let mut comments = remarks(world).into_iter().peekable();
         let mut taken = Vec::new();
         for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
-            let (Some(What::Tap { dev, dir, .. }), Some(packet)) = (entry.what(), entry.packet) else { continue };
+            let (Some(What::Tap { dev, dir, .. }), Some(packet)) = (entry.what(), entry.packet) else {
+                continue;
+            };
             let comment = std::iter::from_fn(|| comments.next_if(|(e, _)| *e <= event))
                 .filter(|(e, _)| *e == event)
                 .map(|(_, text)| text)
                 .reduce(|a, b| format!("{a}; {b}"));
-            let Some(interface) = interfaces.iter().position(|i| (i.host, i.dev) == (entry.host, *dev)) else {
+            let Some(interface) = interfaces.iter().position(|i| (i.host, i.dev) == (entry.host, *dev))
+            else {
                 continue;
             };
             taken.push(Taken { event, packet, interface, at: entry.at, dir: *dir, comment });
@@ -128,7 +131,14 @@ fn interface(ns: &Netns, d: &Device) -> Interface {
     for addr in &d.addrs {
         description.push_str(&format!(", {}", addr.net));
     }
-    Interface { host: ns.id, dev: d.id, name: format!("{} {}", ns.name, d.name), description, mac: d.mac, link }
+    Interface {
+        host: ns.id,
+        dev: d.id,
+        name: format!("{} {}", ns.name, d.name),
+        description,
+        mac: d.mac,
+        link,
+    }
 }
 
 // ---------------------------------------------------------------------- blocks

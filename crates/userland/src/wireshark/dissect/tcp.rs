@@ -115,8 +115,12 @@ impl Dissector<'_> {
 fn flags(t: &mut Tree<'_>, at: usize) -> Option<()> {
     let all = t.word(at + 12)? & 0x0fff;
     t.add_number("tcp.flags", at + 12, 2, all);
-    let set: Vec<&str> =
-        FLAGS.iter().rev().filter(|(_, bit, _)| all & u16::from(*bit) != 0).map(|(_, _, word)| *word).collect();
+    let set: Vec<&str> = FLAGS
+        .iter()
+        .rev()
+        .filter(|(_, bit, _)| all & u16::from(*bit) != 0)
+        .map(|(_, _, word)| *word)
+        .collect();
     t.note(set.join(", "));
     t.open();
     t.add_number("tcp.flags.res", at + 12, 1, i64::from(all & 0x0e00 != 0));

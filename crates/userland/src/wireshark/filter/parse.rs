@@ -141,7 +141,11 @@ impl Parser<'_> {
         let kind = kind_of(&side);
         if relation == Relation::Contains && !matches!(kind, Kind::Text | Kind::Bytes | Kind::Group) {
             let message = format!("{} has {}, which contains nothing", side.field.name, kind.words());
-            return Err(self.at_token(&first, message, "expected a field of text or bytes, or a comparison such as =="));
+            return Err(self.at_token(
+                &first,
+                message,
+                "expected a field of text or bytes, or a comparison such as ==",
+            ));
         }
         if kind == Kind::Group && relation != Relation::Contains {
             let message = format!("{} is a protocol and has no value", side.field.name);
@@ -153,8 +157,8 @@ impl Parser<'_> {
 
     fn relation(&mut self) -> Option<Relation> {
         let word = self.take(&[
-            "==", "eq", "any_eq", "!=", "ne", "all_ne", "===", "all_eq", "!==", "~=", "any_ne", ">", "gt", "<", "lt", ">=", "ge",
-            "<=", "le", "contains",
+            "==", "eq", "any_eq", "!=", "ne", "all_ne", "===", "all_eq", "!==", "~=", "any_ne", ">", "gt",
+            "<", "lt", ">=", "ge", "<=", "le", "contains",
         ])?;
         Some(match word.as_str() {
             "==" | "eq" | "any_eq" => Relation::AnyEqual,
@@ -172,7 +176,9 @@ impl Parser<'_> {
     /// A field, what is cut out of it, or what a function makes of it.
     fn side(&mut self) -> Result<Side, Diagnostic> {
         let Tok::Word(word) = self.peek().clone() else {
-            return Err(self.wrong("is no field", "expected a field such as ip.addr, or a protocol such as tcp"));
+            return Err(
+                self.wrong("is no field", "expected a field such as ip.addr, or a protocol such as tcp")
+            );
         };
         let called = matches!(self.tokens.get(self.at + 1).map(|t| &t.kind), Some(Tok::Sign("(")));
         let function = match word.as_str() {
@@ -215,7 +221,9 @@ impl Parser<'_> {
 
     fn field(&mut self) -> Result<&'static Known, Diagnostic> {
         let Tok::Word(word) = self.peek().clone() else {
-            return Err(self.wrong("is no field", "expected a field such as ip.addr, or a protocol such as tcp"));
+            return Err(
+                self.wrong("is no field", "expected a field such as ip.addr, or a protocol such as tcp")
+            );
         };
         match known(&word) {
             Some(field) => {

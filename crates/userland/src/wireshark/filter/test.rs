@@ -23,7 +23,9 @@ impl Expr {
                         compare(&left, *relation, |a, r| {
                             let meets = |b: &Seen<'_>| a.compares(b).is_some_and(|order| r.accepts(order));
                             match relation {
-                                Relation::AllNotEqual | Relation::AllEqual => !right.is_empty() && right.iter().all(meets),
+                                Relation::AllNotEqual | Relation::AllEqual => {
+                                    !right.is_empty() && right.iter().all(meets)
+                                }
                                 _ => right.iter().any(meets),
                             }
                         })
@@ -43,7 +45,9 @@ impl Expr {
 /// Whether the values of a field meet a relation, each by itself by `meets`.
 fn compare(left: &[Seen<'_>], relation: Relation, meets: impl Fn(&Seen<'_>, Relation) -> bool) -> bool {
     match relation {
-        Relation::AllEqual | Relation::AllNotEqual => !left.is_empty() && left.iter().all(|v| meets(v, relation)),
+        Relation::AllEqual | Relation::AllNotEqual => {
+            !left.is_empty() && left.iter().all(|v| meets(v, relation))
+        }
         _ => left.iter().any(|v| meets(v, relation)),
     }
 }

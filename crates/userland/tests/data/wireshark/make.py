@@ -19,7 +19,9 @@ import xml.etree.ElementTree as tree
 HERE = pathlib.Path(__file__).parent
 KNOWN = HERE.parents[2] / "src/wireshark/known.rs"
 OPTIONS = ["-n", "-o", "ip.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE",
-           "-o", "tcp.no_subdissector_on_error:FALSE"]
+           "-o", "tcp.no_subdissector_on_error:FALSE",
+           # Flannel's port, which Wireshark does not know by itself.
+           "-d", "udp.port==8472,vxlan"]
 
 
 def tshark(file, *args):
