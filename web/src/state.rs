@@ -465,7 +465,10 @@ fn defaults(loaded: &Loaded) -> Option<Rc<Loaded>> {
 
 /// The lab of a link in its setting; what of it cannot be had is left out and said.
 fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
-    let first = || workshop::labs().into_iter().next().ok_or("there is no lab".to_owned());
+    let first = || {
+        let first = workshop::lab_titles().next();
+        first.and_then(|(name, _)| workshop::lab(name)).ok_or("there is no lab".to_owned())
+    };
     // Behind the load lab, which has no steps, lies the first one.
     let link = link.filter(|link| link.lab != workshop::load::NAME);
     let Some(link) = link else { return Ok((Loaded::new(first()?, &Setting::new())?, None)) };

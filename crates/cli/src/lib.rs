@@ -4,6 +4,7 @@ pub mod capture;
 mod cases;
 pub mod cluster;
 pub mod cost;
+pub mod exercise;
 pub mod flows;
 pub mod kernels;
 pub mod load;

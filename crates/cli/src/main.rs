@@ -149,6 +149,20 @@ enum Command {
     /// Labs: a cluster, its switches, what is true and what to reach.
     #[command(subcommand)]
     Lab(LabCommand),
+    /// Exercises and courses.
+    #[command(subcommand)]
+    Exercise(ExerciseCommand),
+}
+
+#[derive(Subcommand)]
+enum ExerciseCommand {
+    /// List the exercises that come with the program, one a line, in the order of the courses.
+    List,
+    /// What a trainer needs: minutes, solutions, what people get wrong. Of one course, or of all.
+    Agenda {
+        /// Name of a course.
+        course: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -182,6 +196,20 @@ enum LabCommand {
         /// Position of a switch; may be given several times.
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
         set: Vec<String>,
+    },
+    /// Try everything that labs, exercises and courses say: claims, goals, solutions, wrong turns, links. Exit status 0 if all is well.
+    Check {
+        /// Files with their texts, or names of those that come with the program.
+        #[arg(required_unless_present = "all")]
+        names: Vec<String>,
+        /// All that come with the program.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Write NAME.yaml, an exercise to begin with.
+    New {
+        /// Its name.
+        name: String,
     },
 }
 
@@ -279,6 +307,22 @@ fn run(command: Command) -> Result<ExitCode, String> {
             lab_run(&name, &set, json, pcapng.as_deref().map(|file| (file, capture.as_deref())))
         }
         Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
+        Command::Lab(LabCommand::Check { names, all }) => {
+            let well = nflab::exercise::check(&names, all, |line| print(&format!("{line}\n")))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Lab(LabCommand::New { name }) => {
+            print(&nflab::exercise::new(&name)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Exercise(ExerciseCommand::List) => {
+            print(&nflab::exercise::list())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Exercise(ExerciseCommand::Agenda { course }) => {
+            print(&nflab::exercise::agenda(course.as_deref())?)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -438,7 +482,7 @@ fn load_run(set: &[String], scale: Option<&str>, as_json: bool) -> Result<ExitCo
 
 /// A lab that comes with the program, or one in a file.
 fn find_lab(name: &str) -> Result<Lab, String> {
-    if let Some(lab) = workshop::lab(name) {
+    if let Some(lab) = workshop::lab(name).or_else(|| workshop::exercise::exercise(name)) {
         return Ok(lab);
     }
     if Path::new(name).is_file() {

@@ -76,6 +76,14 @@ impl Yaml {
         matches!(&self.value, Value::Plain(t) if matches!(t.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// The value behind a key, if this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Yaml> {
+        match &self.value {
+            Value::Mapping(entries) => entries.iter().find(|e| e.key == key).map(|e| &e.value),
+            _ => None,
+        }
+    }
+
     /// What to show of it in a message.
     pub fn token(&self) -> &str {
         match &self.value {

@@ -123,6 +123,8 @@ impl<'s> Running<'s> {
             world.settle(Duration::from_millis(settle));
         }
         let end = end_of_log(world);
+        // Boxes that have come meanwhile.
+        self.rules.extend(world.hosts().iter().skip(self.rules.len()).map(tables));
         self.steps.push(StepRecord { stimulus: index, first, end, outcome, rules: self.rules.clone() });
     }
 
@@ -170,6 +172,17 @@ impl Scenario {
     /// As for [`Scenario::run`].
     pub fn begin(&self) -> Result<Running<'_>, BuildError> {
         Ok(Running::new(self, build::build(self, SEED)?))
+    }
+
+    /// The same; `prepare` is done with the world before its log listens.
+    ///
+    /// # Errors
+    /// As for [`Scenario::run`].
+    pub fn begin_after(&self, prepare: &mut dyn FnMut(&mut World)) -> Result<Running<'_>, BuildError> {
+        let mut world = build::build(self, SEED)?;
+        prepare(&mut world);
+        world.forget_log();
+        Ok(Running::new(self, world))
     }
 
     /// The program that a stimulus starts, if it does.

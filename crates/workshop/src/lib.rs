@@ -5,6 +5,8 @@
 
 pub mod coredns;
 pub mod cost;
+pub mod exercise;
+pub mod exercises;
 pub mod fact;
 pub mod kube;
 mod lab;
@@ -12,10 +14,12 @@ pub mod labs;
 pub mod load;
 mod prose;
 pub mod query;
+mod session;
 
 pub use lab::{
-    Beat, Claim, ClaimResult, Command, Goal, GoalResult, Lab, LabError, LabRun, Position, Setting, Step,
+    Beat, By, Claim, ClaimResult, Command, Goal, GoalResult, Lab, LabError, LabRun, Position, Setting, Step,
     StimulusResult, Switch, When, read_lab,
 };
-pub use labs::{lab, labs};
+pub use labs::{lab, lab_titles, labs};
 pub use prose::{Span, spans};
+pub use session::{At, Refused, Session, Typed, TypedResult};

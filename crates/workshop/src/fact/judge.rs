@@ -183,7 +183,7 @@ impl<'r> Judge<'r> {
     }
 
     /// What a command prints at the end of the run; `None` if it cannot be run.
-    fn ask(&self, host: &str, argv: &[String]) -> Option<CommandOutput> {
+    pub fn ask(&self, host: &str, argv: &[String]) -> Option<CommandOutput> {
         let mut asked = self.asked.borrow_mut();
         let asked = asked
             .get_or_insert_with(|| Box::new(Asked { world: self.run.world.clone(), answers: Vec::new() }));

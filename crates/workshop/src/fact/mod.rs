@@ -8,6 +8,7 @@ mod words;
 pub use judge::Judge;
 pub use read::Names;
 pub use words::EVENTS;
+pub(crate) use words::has;
 
 use kernel::event::TapDir;
 use userland::tcpdump::Filter;

@@ -235,7 +235,7 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
 }
 
 /// Whether a line has this text in it; `*` stands for anything between.
-pub(super) fn has(pattern: &str, line: &str) -> bool {
+pub(crate) fn has(pattern: &str, line: &str) -> bool {
     fits(&format!("*{pattern}*"), line)
 }
 

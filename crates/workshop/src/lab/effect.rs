@@ -1,10 +1,12 @@
 //! Commands that are about the cluster and not about one box: what they change.
 //!
 //! `kubectl patch|apply|create|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
-//! `calicoctl patch ippool`, and `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel.
+//! `calicoctl patch ippool`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab machine add|delete` for computers on
+//! the LAN. What `kubectl apply -f -` brings is in [`super::apply`].
 
+use super::apply::{self, Kept};
 use super::{Command, WorldSpec};
-use crate::kube::Mode;
+use crate::kube::{Mode, Outside};
 use cluster::Read;
 use cluster::fields::{Fields, text};
 use cluster::kube_proxy::Version;
@@ -21,7 +23,7 @@ pub const COPIES: &str = "netfilter-lab/copies";
 const MAX_COPIES: u32 = 5000;
 
 /// The programs of such commands.
-const PROGRAMS: [&str; 5] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby"];
+const PROGRAMS: [&str; 6] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby", "lab"];
 
 /// An object, as kubectl names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,18 @@ pub struct Named {
     pub namespace: String,
     /// Name.
     pub name: String,
+}
+
+impl Named {
+    /// It is a pod.
+    pub fn is_pod(&self) -> bool {
+        matches!(self.kind.to_lowercase().as_str(), "pod" | "pods" | "po")
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> (String, String) {
+        (self.namespace.clone(), self.name.clone())
+    }
 }
 
 /// What a command changes.
@@ -45,6 +59,10 @@ pub enum Effect {
     Delete(Named),
     /// The objects of a file are there no longer.
     DeleteFile(String),
+    /// These objects are there, as they came by standard input.
+    ApplyText(Vec<Yaml>),
+    /// The objects that standard input names are there no longer.
+    DeleteText(Vec<Yaml>),
     /// `spec.replicas` of a Deployment.
     Scale(Named, u32),
     /// `--proxy-mode`
@@ -61,9 +79,39 @@ pub enum Effect {
     Kernel(Era),
     /// The image of kube-proxy's DaemonSet.
     KubeProxyVersion(Version),
+    /// A computer on the LAN; one of the same name is another then.
+    Machine(Outside),
+    /// A computer on the LAN is gone.
+    NoMachine(String),
 }
 
 impl Effect {
+    /// It is about how boxes are made, so that it cannot come about while they run.
+    pub fn remakes(&self) -> bool {
+        match self {
+            Effect::ProxyMode(_)
+            | Effect::MasqueradeAll(_)
+            | Effect::ClusterCidr(_)
+            | Effect::Hairpin(..)
+            | Effect::NatOutgoing(_)
+            | Effect::Kernel(_)
+            | Effect::KubeProxyVersion(_)
+            | Effect::Machine(_)
+            | Effect::NoMachine(_) => true,
+            // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
+            Effect::Patch(o, patch) => match o.kind.as_str() {
+                "pod" | "pods" | "po" => patch.get("spec").is_some(),
+                kind => ["configmap", "configmaps", "cm"].contains(&kind),
+            },
+            Effect::Apply(_)
+            | Effect::Delete(_)
+            | Effect::DeleteFile(_)
+            | Effect::ApplyText(_)
+            | Effect::DeleteText(_)
+            | Effect::Scale(..) => false,
+        }
+    }
+
     /// What a command changes; `None` if it is one of a box.
     ///
     /// # Errors
@@ -77,10 +125,11 @@ impl Effect {
         }
         let mut words = Words { argv: command.argv.get(1..).unwrap_or_default(), at: 0 };
         let effects = match program {
-            "kubectl" => vec![kubectl(&mut words)?],
+            "kubectl" => vec![kubectl(&mut words, command.stdin.as_deref())?],
             "kube-proxy" => options(&mut words, kube_proxy)?,
             "kubelet" => options(&mut words, kubelet)?,
             "grubby" => options(&mut words, grubby)?,
+            "lab" => vec![machine(&mut words)?],
             _ => vec![calicoctl(&mut words)?],
         };
         match words.next() {
@@ -92,7 +141,12 @@ impl Effect {
     /// Changes the objects. `Err` names an object that is not there.
     pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), String> {
         match self {
-            Effect::Patch(named, patch) => merge(find(documents, named)?, patch),
+            Effect::Patch(named, patch) => {
+                let object = find(documents, named)?;
+                let kept = Kept::of(object);
+                merge(object, patch);
+                kept.forget_address(object);
+            }
             Effect::Scale(named, replicas) => {
                 let place = Place::default();
                 let number = Yaml { place, value: Value::Plain(replicas.to_string()), literal: false };
@@ -104,8 +158,17 @@ impl Effect {
                 merge(find(documents, named)?, &map("spec", map("replicas", number)));
             }
             Effect::Delete(named) => {
-                find(documents, named)?;
+                let gone = find(documents, named)?.clone();
                 documents.retain(|d| !is(d, named));
+                apply::after_delete(documents, &gone);
+            }
+            Effect::ApplyText(objects) => objects.iter().for_each(|o| apply::apply(documents, o)),
+            Effect::DeleteText(objects) => {
+                for object in objects {
+                    let (kind, namespace, name) = identity(object);
+                    let [kind, namespace, name] = [kind, namespace, name].map(str::to_owned);
+                    Effect::Delete(Named { kind, namespace, name }).change_objects(documents, files)?;
+                }
             }
             Effect::DeleteFile(file) => {
                 let of_file: Vec<_> =
@@ -145,13 +208,50 @@ impl Effect {
             | Effect::Hairpin(..)
             | Effect::NatOutgoing(_)
             | Effect::Kernel(_)
-            | Effect::KubeProxyVersion(_) => {}
+            | Effect::KubeProxyVersion(_)
+            | Effect::Machine(_)
+            | Effect::NoMachine(_) => {}
         }
         Ok(())
     }
 
-    /// Changes how the boxes are made.
-    pub fn change_world(&self, world: &mut WorldSpec) {
+    /// Pods may begin by it that no document describes.
+    pub fn is_about_pods(&self) -> bool {
+        match self {
+            Effect::Scale(..) => true,
+            Effect::Patch(o, _) => singular(&o.kind.to_lowercase()) == "deployment",
+            Effect::Delete(o) => o.is_pod(),
+            _ => false,
+        }
+    }
+
+    /// What kubectl says, of the objects as they were before; `None` if it is no command of kubectl's that a running cluster takes.
+    pub fn told(&self, before: &[Yaml], files: &[Yaml]) -> Option<Vec<String>> {
+        let of_file =
+            |file: &str| files.iter().filter(|d| file_of(d) == Some(file)).map(identity).collect::<Vec<_>>();
+        let applied = |id: &(&str, &str, &str)| {
+            let there = before.iter().any(|d| identity(d) == *id);
+            let what = if there { "configured" } else { "created" };
+            format!("{} {what}", resource(id.0, id.2))
+        };
+        Some(match self {
+            Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
+            Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
+            Effect::Delete(o) => vec![deleted(&o.resource())],
+            Effect::DeleteFile(file) => {
+                of_file(file).iter().map(|(kind, _, name)| deleted(&resource(kind, name))).collect()
+            }
+            Effect::Apply(file) => of_file(file).iter().map(applied).collect(),
+            Effect::ApplyText(objects) => objects.iter().map(identity).map(|id| applied(&id)).collect(),
+            Effect::DeleteText(objects) => {
+                objects.iter().map(identity).map(|(kind, _, name)| deleted(&resource(kind, name))).collect()
+            }
+            _ => return None,
+        })
+    }
+
+    /// Changes how the boxes are made. `Err` names a machine that is not there.
+    pub fn change_world(&self, world: &mut WorldSpec) -> Result<(), String> {
         match self {
             Effect::ProxyMode(mode) => world.mode = Some(*mode),
             Effect::ClusterCidr(cidr) => world.cluster_cidr = *cidr,
@@ -159,13 +259,32 @@ impl Effect {
             Effect::NatOutgoing(on) => world.nat_outgoing = *on,
             Effect::Kernel(era) => world.kernel = *era,
             Effect::KubeProxyVersion(version) => world.version = *version,
+            Effect::Machine(machine) => {
+                match world.machines.iter_mut().find(|m| m.name == machine.name) {
+                    Some(old) => *old = machine.clone(),
+                    None => world.machines.push(machine.clone()),
+                };
+            }
+            Effect::NoMachine(name) => {
+                if !world.machines.iter().any(|m| m.name == *name) {
+                    let known: Vec<&str> = world.machines.iter().map(|m| m.name.as_str()).collect();
+                    return Err(format!(
+                        "there is no machine {name:?}; expected one of {}",
+                        known.join(", ")
+                    ));
+                }
+                world.machines.retain(|m| m.name != *name);
+            }
             Effect::Patch(..)
             | Effect::Apply(_)
             | Effect::Delete(_)
             | Effect::DeleteFile(_)
+            | Effect::ApplyText(_)
+            | Effect::DeleteText(_)
             | Effect::Scale(..)
             | Effect::MasqueradeAll(_) => {}
         }
+        Ok(())
     }
 }
 
@@ -260,7 +379,36 @@ fn calicoctl(words: &mut Words<'_>) -> Result<Effect, String> {
     on.map(Effect::NatOutgoing).ok_or_else(|| "expected natOutgoing in the patch's spec".to_owned())
 }
 
-fn kubectl(words: &mut Words<'_>) -> Result<Effect, String> {
+/// `lab machine add NAME ADDRESS/PREFIX [--knows-pods]`, `lab machine delete NAME`
+fn machine(words: &mut Words<'_>) -> Result<Effect, String> {
+    const USAGE: &str = "lab machine add NAME ADDRESS/PREFIX [--knows-pods], or lab machine delete NAME";
+    let usage = || format!("expected {USAGE}");
+    if words.next() != Some("machine") {
+        return Err(usage());
+    }
+    match words.next() {
+        Some("delete") => Ok(Effect::NoMachine(words.need("the machine's name")?.to_owned())),
+        Some("add") => {
+            let name = words.need("the machine's name")?;
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return Err(format!("{name:?}: expected a name of letters, digits and -"));
+            }
+            let given = words.need("its address")?;
+            let addr = given.parse().map_err(|_| {
+                format!("{given:?}: expected an address with its prefix, such as 10.0.0.9/24")
+            })?;
+            let knows_pods = match words.next() {
+                None => false,
+                Some("--knows-pods") => true,
+                Some(word) => return Err(format!("{word:?}: expected --knows-pods or nothing")),
+            };
+            Ok(Effect::Machine(Outside { name: name.to_owned(), addr, knows_pods }))
+        }
+        _ => Err(usage()),
+    }
+}
+
+fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
     let (mut namespace, mut plain) = ("default".to_owned(), Vec::new());
     let (mut patch, mut file, mut replicas) = (None, None, None);
     while let Some(word) = words.next() {
@@ -299,6 +447,12 @@ fn kubectl(words: &mut Words<'_>) -> Result<Effect, String> {
     }
     match (verb, patch, file, replicas) {
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
+        ("apply" | "create", None, Some(file), None) if file == "-" => {
+            apply::objects_of(stdin.unwrap_or_default()).map(Effect::ApplyText).map_err(|e| e.to_string())
+        }
+        ("delete", None, Some(file), None) if file == "-" => {
+            apply::objects_of(stdin.unwrap_or_default()).map(Effect::DeleteText).map_err(|e| e.to_string())
+        }
         ("apply" | "create", None, Some(file), None) => Ok(Effect::Apply(file)),
         ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
         ("delete", None, Some(file), None) => Ok(Effect::DeleteFile(file)),
@@ -336,19 +490,12 @@ fn one_document(text: &str) -> Result<Yaml, String> {
     documents_of(text)?.into_iter().next().ok_or_else(|| "expected a patch in JSON or YAML".to_owned())
 }
 
-fn get<'y>(at: &'y Yaml, key: &str) -> Option<&'y Yaml> {
-    match &at.value {
-        Value::Mapping(entries) => entries.iter().find(|e| e.key == key).map(|e| &e.value),
-        _ => None,
-    }
-}
-
 /// Kind, namespace and name.
-fn identity(document: &Yaml) -> (&str, &str, &str) {
-    let metadata = get(document, "metadata");
-    let of = |key| metadata.and_then(|m| get(m, key)).and_then(|v| text(v).ok());
+pub(super) fn identity(document: &Yaml) -> (&str, &str, &str) {
+    let metadata = document.get("metadata");
+    let of = |key| metadata.and_then(|m| m.get(key)).and_then(|v| text(v).ok());
     (
-        get(document, "kind").map_or("", Yaml::token),
+        document.get("kind").map_or("", Yaml::token),
         of("namespace").unwrap_or("default"),
         of("name").unwrap_or_default(),
     )
@@ -356,16 +503,16 @@ fn identity(document: &Yaml) -> (&str, &str, &str) {
 
 /// The file that an object waits in.
 pub fn file_of(document: &Yaml) -> Option<&str> {
-    let annotations = get(get(document, "metadata")?, "annotations")?;
-    get(annotations, FILE).map(Yaml::token)
+    let annotations = document.get("metadata")?.get("annotations")?;
+    annotations.get(FILE).map(Yaml::token)
 }
 
 /// Objects with their copies. `Err` is told where the number stands.
 pub fn with_copies(documents: &[Yaml]) -> Read<Vec<Yaml>> {
     let mut out = Vec::new();
     for document in documents {
-        let annotations = get(document, "metadata").and_then(|m| get(m, "annotations"));
-        match annotations.and_then(|a| get(a, COPIES)) {
+        let annotations = document.get("metadata").and_then(|m| m.get("annotations"));
+        match annotations.and_then(|a| a.get(COPIES)) {
             None => out.push(document.clone()),
             Some(at) => {
                 let wrong = || at.blame(format!("expected a number from 1 to {MAX_COPIES}"));
@@ -399,21 +546,50 @@ fn numbered(document: &Yaml, n: u32) -> Yaml {
     Yaml { value, ..document.clone() }
 }
 
+impl Named {
+    fn resource(&self) -> String {
+        resource(singular(&self.kind), &self.name)
+    }
+}
+
+/// How kubectl names an object: the resource with its group, and the name.
+fn resource(kind: &str, name: &str) -> String {
+    let kind = kind.to_lowercase();
+    let group = match kind.as_str() {
+        "deployment" => ".apps",
+        "endpointslice" => ".discovery.k8s.io",
+        "servicecidr" => ".networking.k8s.io",
+        _ => "",
+    };
+    format!("{kind}{group}/{name}")
+}
+
+/// `deployment.apps "web" deleted`
+fn deleted(resource: &str) -> String {
+    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    format!("{kind} \"{name}\" deleted")
+}
+
+/// A kind as it may be typed, in its long form.
+fn singular(kind: &str) -> &str {
+    match kind {
+        "svc" | "services" => "service",
+        "po" | "pods" => "pod",
+        "no" | "nodes" => "node",
+        "deploy" | "deployments" | "deployment.apps" => "deployment",
+        "ep" => "endpoints",
+        "cm" | "configmaps" => "configmap",
+        "endpointslices" => "endpointslice",
+        "ns" | "namespaces" => "namespace",
+        "servicecidrs" => "servicecidr",
+        other => other,
+    }
+}
+
 fn is(document: &Yaml, named: &Named) -> bool {
     let (kind, namespace, name) = identity(document);
     let lower = kind.to_lowercase();
-    let asked = named.kind.to_lowercase();
-    let short = match asked.as_str() {
-        "svc" => "service",
-        "po" => "pod",
-        "no" => "node",
-        "deploy" => "deployment",
-        "ep" => "endpoints",
-        "cm" => "configmap",
-        other => other,
-    };
-    let plural = short == "endpoints" || short.strip_suffix('s').is_some_and(|s| s == lower);
-    (lower == short || plural && lower == short.trim_end_matches('s') || lower == asked)
+    singular(&named.kind.to_lowercase()) == lower
         && name == named.name
         && (namespace == named.namespace || lower == "node")
 }
@@ -426,7 +602,7 @@ fn find<'y>(documents: &'y mut [Yaml], named: &Named) -> Result<&'y mut Yaml, St
 }
 
 /// A merge patch (RFC 7386); of `ports` those with the same `port` are one, as a strategic merge has it.
-fn merge(into: &mut Yaml, patch: &Yaml) {
+pub(super) fn merge(into: &mut Yaml, patch: &Yaml) {
     let Value::Mapping(changes) = &patch.value else {
         *into = patch.clone();
         return;
@@ -452,7 +628,7 @@ fn merge_ports(into: &mut Yaml, patch: &Yaml) {
         *into = patch.clone();
         return;
     };
-    let key = |v: &Yaml| get(v, "port").map(|p| p.token().to_owned());
+    let key = |v: &Yaml| v.get("port").map(|p| p.token().to_owned());
     for port in new {
         match old.iter_mut().find(|o| key(o).is_some() && key(o) == key(port)) {
             Some(same) => merge(same, port),

@@ -1,21 +1,29 @@
 //! What a lab consists of. docs/LABS.md describes the text that it is read from ([`read_lab`]).
 
+mod apply;
+mod boxes;
 mod command;
 mod effect;
 mod error;
 mod live;
+mod pods;
 mod read;
 mod run;
 mod segment;
 mod world;
 
+pub(crate) use apply::objects_of;
+pub use boxes::Boxes;
 pub use command::{Command, split};
+pub(crate) use effect::Effect;
 pub use error::LabError;
+pub(crate) use read::command_of;
 pub use read::read_lab;
-pub use run::{ClaimResult, GoalResult, LabRun, StimulusResult};
+pub use run::{By, ClaimResult, GoalResult, LabRun, StimulusResult};
 pub use segment::Segment;
 pub use world::WorldSpec;
 
+use crate::exercise::Exercise;
 use crate::fact::Fact;
 use cluster::yaml::Yaml;
 use kernel::netfilter::Hold;
@@ -78,6 +86,8 @@ pub struct Lab {
     pub goals: Vec<Goal>,
     /// Places that the prose links to.
     pub moments: Vec<Moment>,
+    /// What there is to do, if the lab is an exercise.
+    pub exercise: Option<Box<Exercise>>,
 }
 
 /// A file of a box.

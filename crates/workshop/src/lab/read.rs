@@ -4,15 +4,16 @@ use super::effect::{Effect, file_of, with_copies};
 use super::segment::Segment;
 use super::world::{WorldSpec, objects};
 use super::{
-    Act, App, Beat, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step, Switch, When,
-    split,
+    Act, App, Beat, Boxes, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step,
+    Switch, When, split,
 };
+use crate::exercise;
 use crate::fact::{Fact, Names};
-use crate::kube::{LAN, Mode, Outside, profile};
+use crate::kube::{Mode, Outside, profile};
 use cluster::Read;
 use cluster::fields::{Fields, each, network, number, text};
 use cluster::kube_proxy::Version;
-use cluster::yaml::{Value, Yaml, documents};
+use cluster::yaml::{Place, Value, Yaml, documents};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::Era;
 use kernel::netfilter::{Hold, PacketFilter, Stop};
@@ -25,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr};
 const API_VERSION: &str = "netfilter-lab/v1";
 
 /// The fields of a Lab.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -42,24 +43,18 @@ const FIELDS: [&str; 16] = [
     "claims",
     "goals",
     "moments",
+    "exercise",
 ];
-
-/// The boxes that a lab's text may name.
-struct Boxes {
-    /// All of them.
-    all: Vec<String>,
-    /// The nodes among them.
-    nodes: Vec<String>,
-}
 
 /// Reads a lab.
 ///
 /// # Errors
 /// Names line, column and token of the first thing that cannot be used, and what was expected.
 pub fn read_lab(source: &str) -> Read<Lab> {
-    let mut all = with_copies(&documents(source)?)?;
+    let theirs = |name: &str| exercise::bases().find(|(n, _)| *n == name).map(|(_, t)| documents(t));
+    let mut all = with_copies(&exercise::with_base(documents(source)?, is_lab, theirs)?)?;
     let Some(at) = all.iter().position(is_lab) else {
-        let place = cluster::yaml::Place { line: 1, column: 1 };
+        let place = Place { line: 1, column: 1 };
         return Err(
             place.blame("", format!("expected a document with apiVersion: {API_VERSION} and kind: Lab"))
         );
@@ -76,17 +71,17 @@ pub fn read_lab(source: &str) -> Read<Lab> {
     }
     let metadata = Fields::strict(fields.need("metadata")?, &["name"])?;
     let world = world(&fields)?;
-    let boxes = boxes(at, &world, &all)?;
+    let boxes = Boxes::of(at, &world, &all)?;
     let switches = switches(&fields, &boxes)?;
     let steps = steps(&fields, &boxes, &switches)?;
     let ids: Vec<String> = steps.iter().filter(|s| !s.id.is_empty()).map(|s| s.id.clone()).collect();
-    let names = Names { hosts: &boxes.all, steps: &ids };
+    let names = Names { boxes: &boxes, steps: &ids };
     let fact = |f: &Fields<'_>| Fact::read(f.need("that")?, &names);
     let lab = Lab {
         name: need_text(&metadata, "name")?,
         title: need_text(&fields, "title")?,
         summary: one_line(&need_text(&fields, "summary")?),
-        focus: one_box(fields.need("focus")?, &boxes)?,
+        focus: boxes.one(fields.need("focus")?)?,
         setup: commands(fields.get("setup"), &boxes, &switches, &[])?,
         files: each(fields.list("files")?, |v| file(v, &boxes, &switches))?,
         apps: each(fields.list("apps")?, |v| app(v, &boxes, &switches))?,
@@ -103,6 +98,14 @@ pub fn read_lab(source: &str) -> Read<Lab> {
             Ok(Goal { text: one_line(&need_text(&f, "text")?), that: fact(&f)? })
         })?,
         moments: moments(&fields, &names)?,
+        exercise: match fields.get("exercise") {
+            None => None,
+            Some(at) => {
+                let around = exercise::Around { switches: &switches, names: &names };
+                let command = |v: &Yaml| command(v, &boxes, &switches, &[]);
+                Some(Box::new(exercise::read(at, &around, &command)?))
+            }
+        },
         objects: all,
         world,
         switches,
@@ -223,36 +226,6 @@ fn machine(v: &Yaml) -> Read<Outside> {
     })
 }
 
-/// The boxes of the world, whatever the switches do: pods that a switch adds are among them.
-fn boxes(at: &Yaml, world: &WorldSpec, documents: &[Yaml]) -> Read<Boxes> {
-    let objects = objects(documents)?;
-    if objects.nodes.is_empty() {
-        return Err(at.place.blame("", "there is no Node among the objects"));
-    }
-    let nodes: Vec<String> = objects.nodes.keys().cloned().collect();
-    let pods = objects.pods.values().filter(|p| !p.host_network).map(|p| p.metadata.name.clone());
-    let machines = world.machines.iter().map(|m| m.name.clone());
-    let all = nodes.iter().cloned().chain(pods).chain(machines).chain([LAN.to_owned()]).collect();
-    Ok(Boxes { all, nodes })
-}
-
-fn one_box(v: &Yaml, boxes: &Boxes) -> Read<String> {
-    let name = text(v)?;
-    if boxes.all.iter().any(|b| b == name) {
-        return Ok(name.to_owned());
-    }
-    Err(v.blame(format!("there is no such box; expected one of {}", boxes.all.join(", "))))
-}
-
-/// A box, a list of them, or `nodes`.
-fn some_boxes(v: &Yaml, boxes: &Boxes) -> Read<Vec<String>> {
-    match &v.value {
-        Value::Sequence(items) => each(items, |item| one_box(item, boxes)),
-        Value::Plain(word) if word == "nodes" => Ok(boxes.nodes.clone()),
-        _ => Ok(vec![one_box(v, boxes)?]),
-    }
-}
-
 fn when(fields: &Fields<'_>, switches: &[Switch]) -> Read<When> {
     let Some(at) = fields.get("when") else { return Ok(When::default()) };
     let Value::Mapping(entries) = &at.value else {
@@ -305,26 +278,32 @@ fn command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) 
     }
     let f = Fields::strict(v, &["run", "on", "stdin", "when"])?;
     let on = match f.get("on") {
-        Some(on) => some_boxes(on, boxes)?,
+        Some(on) => boxes.some(on)?,
         None => default_on.to_vec(),
     };
     line(f.need("run")?, f.text("stdin")?, when(&f, switches)?, on)
 }
 
 fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>) -> Read<Command> {
-    let run = text(v)?.trim_end().to_owned();
-    let argv = split(&run).map_err(|e| v.blame(e))?;
-    let mut command =
-        Command { on, run, argv, stdin: stdin.map(str::to_owned), when, background: false, place: v.place };
-    match Effect::of(&command).map_err(|e| v.blame(e))? {
+    let run = text(v)?.trim_end();
+    let command = command_of(run, on, stdin.map(str::to_owned)).map_err(|e| v.blame(e))?;
+    Ok(Command { when, place: v.place, ..command })
+}
+
+/// A command from its line. `Err` says what of it is not read, and what was expected.
+pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> Result<Command, String> {
+    let (run, argv) = (run.trim_end().to_owned(), split(run)?);
+    let (when, place) = (When::default(), Place::default());
+    let mut command = Command { on, run, argv, stdin, when, background: false, place };
+    match Effect::of(&command)? {
         Some(_) => command.on.clear(),
-        None if command.on.is_empty() => return Err(v.blame("expected on: the box where it is run")),
+        None if command.on.is_empty() => return Err("expected on: the box where it is run".to_owned()),
         None if !can_run(command.program()) => {
             let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
             let known: Vec<&str> =
                 clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
             let known = known.join(", ");
-            return Err(v.blame(format!("{} is not modelled; these are: {known}", command.program())));
+            return Err(format!("{} is not modelled; these are: {known}", command.program()));
         }
         None => {}
     }
@@ -343,7 +322,7 @@ fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
     let mut out: Vec<Switch> = Vec::new();
     for v in lab.list("switches")? {
         let f = Fields::strict(v, &["name", "title", "on", "default", "values"])?;
-        let hosts = f.get("on").map(|on| some_boxes(on, boxes)).transpose()?.unwrap_or_default();
+        let hosts = f.get("on").map(|on| boxes.some(on)).transpose()?.unwrap_or_default();
         let values = f.need("values")?;
         let Value::Mapping(entries) = &values.value else {
             return Err(values.blame("expected values and their commands (value: command)"));
@@ -378,7 +357,7 @@ fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
 fn file(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<File> {
     let f = Fields::strict(v, &["on", "when", "path", "text"])?;
     Ok(File {
-        on: some_boxes(f.need("on")?, boxes)?,
+        on: boxes.some(f.need("on")?)?,
         when: when(&f, switches)?,
         path: need_text(&f, "path")?,
         text: need_text(&f, "text")?,
@@ -400,12 +379,18 @@ fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>
         if !id.is_empty() && out.iter().any(|s| s.id == id) {
             return Err(f.need("id")?.blame("this id is given already"));
         }
-        let on = f.get("on").map(|on| one_box(on, boxes)).transpose()?;
-        let host = || on.clone().ok_or_else(|| v.blame("expected on: the box"));
+        let on = f.get("on").map(|on| boxes.some(on)).transpose()?;
+        if on.as_ref().is_some_and(|on: &Vec<String>| on.len() > 1)
+            && !f.get("on").is_some_and(|on| matches!(on.value, Value::Mapping(_)))
+        {
+            return Err(v.blame("expected on: one box"));
+        }
+        let host =
+            || on.as_ref().and_then(|on| on.first().cloned()).ok_or_else(|| v.blame("expected on: the box"));
         let given: Vec<(&str, &Yaml)> = ACTS.iter().filter_map(|k| Some((*k, f.get(k)?))).collect();
         let (act, words) = match given[..] {
             [("run", run)] => {
-                let on = on.clone().into_iter().collect();
+                let on = on.clone().unwrap_or_default();
                 let mut command = line(run, f.text("stdin")?, When::default(), on)?;
                 command.background = f.boolean("background")?.unwrap_or(false);
                 let words = match command.on.first() {
@@ -521,7 +506,7 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
             Listens::CoreDns { bind, config: (config.0.to_owned(), config.1.to_owned()) }
         }
     };
-    Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })
+    Ok(App { on: boxes.some(f.need("on")?)?, when: when(&f, switches)?, server })
 }
 
 /// A page of a web server.
@@ -553,8 +538,10 @@ fn check_effects(lab: &Lab) -> Read<()> {
         let blame = |e: String| command.place.blame(&command.run, e);
         let (mut documents, files): (Vec<Yaml>, Vec<Yaml>) =
             lab.objects.iter().cloned().partition(|d| file_of(d).is_none());
+        let mut world = lab.world.clone();
         for effect in Effect::of(command).map_err(blame)?.unwrap_or_default() {
             effect.change_objects(&mut documents, &files).map_err(blame)?;
+            effect.change_world(&mut world).map_err(blame)?;
         }
         objects(&documents).map_err(|e| blame(e.to_string()))?;
     }

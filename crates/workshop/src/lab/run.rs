@@ -2,19 +2,16 @@
 
 use super::effect::{Effect, file_of};
 use super::live::Live;
-use super::{Act, Command, Lab, LabError, Listens, Setting};
-use crate::coredns;
+use super::pods::Programs;
+use super::{Act, Command, Lab, LabError, Setting};
+use crate::exercise::Marks;
 use crate::fact::Judge;
 use crate::query::outcome_text;
-use cluster::Objects;
+use crate::session::{Asked, At, Typed, TypedResult};
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
-use sim::programs::dns_server::{DnsServer, ServerBlock};
-use sim::programs::http_server::HttpServer;
-use sim::programs::{Daemon, collect, shell, start};
-use sim::{EventId, HostSpec, Run, Scenario, Setup, StepOutcome, Stimulus};
-use std::rc::Rc;
-use std::time::Duration;
+use sim::programs::{collect, shell, start};
+use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus};
 
 /// A claim, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +35,22 @@ pub struct GoalResult {
     pub reached: bool,
 }
 
+/// Who did something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The lab: a step, by its place in [`Lab::steps`].
+    Step(usize),
+    /// A person: a command of the session, by its place in [`crate::Session::typed`].
+    Typed(usize),
+    /// The lab's end, which waits for programs in the background.
+    End,
+}
+
 /// A step and what it led to, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StimulusResult {
+    /// Who did it.
+    pub by: By,
     /// What was done.
     pub name: String,
     /// What came of it.
@@ -64,6 +74,10 @@ pub struct LabRun {
     pub goals: Vec<GoalResult>,
     /// Where the moments are in this run; those that do not occur are left out.
     pub moments: Vec<(String, EventId)>,
+    /// What came of each command that was typed, in the order of the session.
+    pub typed: Vec<TypedResult>,
+    /// What an exercise asks of the run.
+    pub marks: Option<Marks>,
 }
 
 /// The boxes of a lab in a setting, and the cluster behind them.
@@ -75,33 +89,47 @@ struct Made {
 impl Lab {
     /// Runs the lab; switches that `changes` does not name stand at their defaults.
     pub fn run(&self, changes: &Setting) -> Result<LabRun, LabError> {
+        self.run_with(changes, &[])
+    }
+
+    /// The same with commands that were typed. One that is refused is left out, and the result says why.
+    pub(crate) fn run_with(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
         let setting = self.setting(changes)?;
-        let Made { scenario, mut live } = self.make(&setting).map_err(LabError::Scenario)?;
-        let mut running = scenario.begin().map_err(LabError::Build)?;
+        let mut asked = Asked::new(typed, self.steps.len());
+        let Made { scenario, mut live } = self.make_with(&setting, &mut asked)?;
+        let mut prepare = |world: &mut sim::World| {
+            for (n, c) in asked.take(At::Setup) {
+                let done = done_at_setup(world, &mut live, &c);
+                asked.ran(n, done);
+            }
+        };
+        let mut running = scenario.begin_after(&mut prepare).map_err(LabError::Build)?;
         let mut done = Done::default();
-        for step in self.steps.iter().filter(|s| s.when.met(&setting)) {
+        for (at, step) in self.steps.iter().enumerate() {
+            type_in(&mut asked, At::Before(at), &mut running, &mut live, &mut done);
+            if !step.when.met(&setting) {
+                continue;
+            }
             let n = done.names.len();
             let line = match &step.act {
                 Act::Run(c) => Some(c.run.clone()),
                 _ => None,
             };
-            done.names.push((step.title.clone(), line));
+            done.names.push((By::Step(at), step.title.clone(), line));
             done.ids.push((step.id.clone(), n));
             match &step.act {
-                Act::Run(c) if is_about_cluster(c) => {
-                    let host = c.on.first().and_then(|name| running.world().host_by_name(name));
-                    running.with(n, host, |world| StepOutcome::Command(live.command(world, c)));
-                }
-                act => running.step(n, &stimulus(act)),
+                Act::Run(c) if is_about_cluster(c) => run_on_cluster(&mut running, &mut live, n, c),
+                act => running.step(n, &stimulus_in(act, running.world())),
             }
             done.note(&step.act, n);
         }
         if !done.running.is_empty() {
             let n = done.names.len();
-            done.names.push((END_OF_BACKGROUND.to_owned(), None));
+            done.names.push((By::End, END_OF_BACKGROUND.to_owned(), None));
             running.step(n, &stimulus(&Act::Join));
             done.note(&Act::Join, n);
         }
+        type_in(&mut asked, At::End, &mut running, &mut live, &mut done);
         let Done { names, ids, .. } = &done;
         let mut run = running.finish();
         done.give(&mut run);
@@ -118,15 +146,17 @@ impl Lab {
             goals.map(|g| GoalResult { text: g.text.clone(), reached: judge.holds(&g.that) }).collect();
         let moments = self.moments.iter();
         let moments = moments.filter_map(|m| Some((m.key.clone(), judge.first(&m.that)?))).collect();
-        let stimuli = names.iter().zip(&run.steps).map(|((name, line), s)| {
+        let marks = self.exercise.as_ref().map(|e| Marks::of(e, &judge));
+        let stimuli = names.iter().zip(&run.steps).map(|((by, name, line), s)| {
             let command = match &s.outcome {
                 StepOutcome::Command(output) => line.clone().map(|line| (line, output.clone())),
                 _ => None,
             };
-            StimulusResult { name: name.clone(), outcome: outcome_text(&s.outcome), command }
+            StimulusResult { by: *by, name: name.clone(), outcome: outcome_text(&s.outcome), command }
         });
-        let stimuli = stimuli.collect();
-        Ok(LabRun { setting, stimuli, claims, goals, moments, run })
+        let stimuli: Vec<StimulusResult> = stimuli.collect();
+        let typed = asked.results(&stimuli);
+        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run })
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.
@@ -142,43 +172,23 @@ impl Lab {
         Ok(scenario)
     }
 
-    /// A program that runs on a box from the start. `Err` says what of its configuration is wrong.
-    fn start(&self, app: &Listens, host: &mut HostSpec, objects: &Objects) -> Result<(), String> {
-        match app {
-            Listens::Server(server) => host.servers.push(server.clone()),
-            Listens::Http { bind, pages } => {
-                let mut server = HttpServer::nginx(*bind);
-                if let Some(first) = server.pages.first_mut() {
-                    first.body = "hello from {host}, you are {client}\n".to_owned();
-                    first.content_type = "text/plain".to_owned();
-                }
-                let server = pages
-                    .iter()
-                    .fold(server, |s, p| s.with_bytes(&p.path, p.bytes, Duration::from_millis(p.after_ms)));
-                host.daemons.push(Daemon::new(server));
-            }
-            Listens::Dns { bind, table } => {
-                let tables = vec![Rc::new(table.clone())];
-                let block = ServerBlock { zones: vec![String::new()], tables, ..ServerBlock::default() };
-                host.daemons.push(Daemon::new(DnsServer::new(*bind, vec![block])));
-            }
-            Listens::CoreDns { bind, config } => {
-                let corefile = objects.config_maps.get(config).and_then(|m| m.corefile.as_ref());
-                let corefile = corefile.ok_or_else(|| {
-                    format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1)
-                })?;
-                let file = host.files.iter().find(|(path, _)| path == "/etc/resolv.conf");
-                let resolv_conf = file.map_or("", |(_, text)| text);
-                let blocks = coredns::blocks(corefile, bind.1, objects, resolv_conf)?;
-                let server = DnsServer::new(*bind, blocks);
-                host.daemons.push(Daemon::new(server));
+    /// The boxes in a setting and after commands that were typed. Of these the last one is refused as long as nothing can be made.
+    fn make_with(&self, setting: &Setting, asked: &mut Asked) -> Result<Made, LabError> {
+        loop {
+            match self.make_asked(setting, asked) {
+                Ok(made) => return Ok(made),
+                Err(e) if asked.refuse_last(&e) => {}
+                Err(e) => return Err(LabError::Scenario(e)),
             }
         }
-        Ok(())
     }
 
     /// The boxes in a setting. `Err` says which of the lab's texts is wrong.
     fn make(&self, setting: &Setting) -> Result<Made, String> {
+        self.make_asked(setting, &mut Asked::new(&[], 0))
+    }
+
+    fn make_asked(&self, setting: &Setting, asked: &mut Asked) -> Result<Made, String> {
         let (files, mut documents): (Vec<Yaml>, Vec<Yaml>) =
             self.objects.iter().cloned().partition(|d| file_of(d).is_some());
         let mut spec = self.world.clone();
@@ -194,25 +204,21 @@ impl Lab {
                 Some(effects) => {
                     for effect in effects {
                         effect.change_objects(&mut documents, &files)?;
-                        effect.change_world(&mut spec);
+                        effect.change_world(&mut spec)?;
                     }
                 }
                 None => on_boxes.push(c),
             }
         }
+        asked.change(&mut documents, &mut spec, &files);
         let kube = spec.kube(&documents)?;
         let mut boxes = kube.boxes()?;
-        for file in self.files.iter().filter(|f| f.when.met(setting)) {
-            let on = boxes.hosts.iter_mut().filter(|h| file.on.contains(&h.name));
-            on.for_each(|h| h.files.push((file.path.clone(), file.text.clone())));
-        }
-        for app in self.apps.iter().filter(|a| a.when.met(setting)) {
-            for host in boxes.hosts.iter_mut().filter(|h| app.on.contains(&h.name)) {
-                self.start(&app.server, host, &kube.objects)?;
-            }
-        }
+        let files_there = self.files.iter().filter(|f| f.when.met(setting)).cloned().collect();
+        let apps = self.apps.iter().filter(|a| a.when.met(setting)).cloned().collect();
+        let programs = Programs { files: files_there, apps };
+        programs.give(&mut boxes, &kube.objects)?;
         on_boxes.into_iter().for_each(|c| set_up(&mut boxes.hosts, c));
-        let live = Live::new(spec, documents, files, kube, shell)?;
+        let live = Live::new(spec, (documents, files), kube, programs, shell)?;
         let settle_ms = live.spec().settle_ms;
         let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: Vec::new(), settle_ms };
         Ok(Made { scenario, live })
@@ -226,9 +232,62 @@ fn set_up(hosts: &mut [HostSpec], c: &Command) {
     }
 }
 
+/// What a command printed that was typed before the log listens.
+fn done_at_setup(world: &mut sim::World, live: &mut Live, c: &Command) -> Result<CommandOutput, String> {
+    let name = c.on.first().map_or("", String::as_str);
+    let Some(host) = world.host_by_name(name) else { return Err(no_box(world, name)) };
+    if is_about_cluster(c) {
+        Ok(live.command(world, c))
+    } else {
+        shell(world, host, &c.argv, c.stdin.as_deref())
+    }
+}
+
+fn no_box(world: &sim::World, name: &str) -> String {
+    let known: Vec<&str> = world.hosts().iter().map(|h| h.name.as_str()).collect();
+    format!("there is no box {name:?}; expected one of {}", known.join(", "))
+}
+
+/// Runs the commands that were typed for this moment.
+fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live, done: &mut Done) {
+    for (typed, c) in asked.take(at) {
+        let host = c.on.first();
+        if let Some(name) = host.filter(|name| running.world().host_by_name(name).is_none()) {
+            asked.ran(typed, Err(no_box(running.world(), name)));
+            continue;
+        }
+        let n = done.names.len();
+        let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));
+        done.names.push((By::Typed(typed), name, Some(c.run.clone())));
+        if is_about_cluster(&c) {
+            run_on_cluster(running, live, n, &c);
+        } else {
+            running.step(n, &stimulus(&Act::Run(c)));
+        }
+    }
+}
+
+/// A command about the cluster while the steps are done.
+fn run_on_cluster(running: &mut Running<'_>, live: &mut Live, n: usize, c: &Command) {
+    let host = c.on.first().and_then(|name| running.world().host_by_name(name));
+    running.with(n, host, |world| StepOutcome::Command(live.command(world, c)));
+}
+
 /// A command that a box does not do by itself.
 fn is_about_cluster(c: &Command) -> bool {
     c.on.is_empty() || c.program() == "systemctl"
+}
+
+/// The same in a world: of several boxes that a command may be meant for, such as a Deployment's pods, the first that is there.
+fn stimulus_in(act: &Act, world: &sim::World) -> Stimulus {
+    match act {
+        Act::Run(c) if c.on.len() > 1 => {
+            let there = c.on.iter().find(|name| world.host_by_name(name).is_some());
+            let on = there.or(c.on.first()).cloned().into_iter().collect();
+            stimulus(&Act::Run(Command { on, ..c.clone() }))
+        }
+        act => stimulus(act),
+    }
 }
 
 /// What a box does by itself.
@@ -257,8 +316,8 @@ const END_OF_BACKGROUND: &str = "the programs in the background end";
 /// The steps that have been done.
 #[derive(Default)]
 struct Done {
-    /// Title and command line of each.
-    names: Vec<(String, Option<String>)>,
+    /// Who did each, its title and command line.
+    names: Vec<(By, String, Option<String>)>,
     /// Their ids and places.
     ids: Vec<(String, usize)>,
     /// Those whose programs run in the background.

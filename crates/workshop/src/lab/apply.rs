@@ -1,0 +1,207 @@
+//! `kubectl apply -f -`: objects from standard input, with what the API server and controllers keep or add.
+
+use super::effect::identity;
+use cluster::Read;
+use cluster::object::read_document;
+use cluster::yaml::{Entry, Place, Value, Yaml, documents};
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+
+/// The objects of a text; the items of a List are objects of their own.
+///
+/// # Errors
+/// Names line, column and token of the first thing that cannot be used, and what was expected.
+pub fn objects_of(text: &str) -> Read<Vec<Yaml>> {
+    let mut out = Vec::new();
+    for document in documents(text)? {
+        let mut read = Vec::new();
+        read_document(&document, &mut read)?;
+        match document.get("items").map(|i| &i.value) {
+            Some(Value::Sequence(items)) => out.extend(items.iter().cloned()),
+            _ => out.push(document),
+        }
+    }
+    if out.is_empty() {
+        return Err(Place { line: 1, column: 1 }.blame("", "expected Kubernetes objects (kind: ...)"));
+    }
+    Ok(out)
+}
+
+/// An object is there as it is given. What it does not say and the API server has given before, it keeps: a Service its addresses and
+/// node ports, every object its status. A pod on another node is another pod.
+pub fn apply(all: &mut Vec<Yaml>, given: &Yaml) {
+    let mut object = given.clone();
+    let at = all.iter().position(|d| identity(d) == identity(given));
+    let old = at.and_then(|i| all.get(i)).cloned();
+    if let Some(old) = &old {
+        keep(&mut object, old);
+    }
+    if identity(&object).0 == "Service" {
+        allocate(&mut object, all);
+    }
+    match at.and_then(|i| all.get_mut(i)) {
+        Some(place) => *place = object,
+        None => all.push(object),
+    }
+}
+
+fn keep(object: &mut Yaml, old: &Yaml) {
+    let kept = Kept::of(old);
+    if object.get("status").is_none()
+        && let Some(status) = old.get("status")
+    {
+        set(object, "status", status.clone());
+    }
+    kept.forget_address(object);
+    if identity(old).0 != "Service" {
+        return;
+    }
+    let (Some(old_spec), Some(spec)) = (old.get("spec"), get_mut(object, "spec")) else { return };
+    if spec.get("clusterIP").is_none() && spec.get("clusterIPs").is_none() {
+        for key in ["clusterIP", "clusterIPs"] {
+            if let Some(value) = old_spec.get(key) {
+                set(spec, key, value.clone());
+            }
+        }
+    }
+    if !has_node_ports(spec) {
+        return;
+    }
+    let old_ports = old_spec.get("ports").map(items).unwrap_or_default();
+    for port in get_mut(spec, "ports").map(items_mut).unwrap_or_default() {
+        let same = old_ports.iter().find(|o| word(o, "port") == word(port, "port"));
+        if port.get("nodePort").is_none()
+            && let Some(number) = same.and_then(|o| o.get("nodePort"))
+        {
+            set(port, "nodePort", number.clone());
+        }
+    }
+}
+
+/// What of a pod belongs to its node.
+pub struct Kept {
+    node: Option<String>,
+    address: Option<Yaml>,
+}
+
+impl Kept {
+    /// Before a change.
+    pub fn of(object: &Yaml) -> Kept {
+        let pod = identity(object).0 == "Pod";
+        let node = object.get("spec").and_then(|s| word(s, "nodeName")).map(str::to_owned);
+        Kept { node: node.filter(|_| pod), address: object.get("status").cloned() }
+    }
+
+    /// After it: on another node the pod has another address, unless the change gives it one.
+    pub fn forget_address(&self, object: &mut Yaml) {
+        let Some(node) = &self.node else { return };
+        let now = object.get("spec").and_then(|s| word(s, "nodeName"));
+        if now == Some(node) || object.get("status") != self.address.as_ref() {
+            return;
+        }
+        if let Some(status) = get_mut(object, "status")
+            && let Value::Mapping(entries) = &mut status.value
+        {
+            entries.retain(|e| !matches!(e.key.as_str(), "podIP" | "podIPs" | "hostIP" | "hostIPs"));
+        }
+    }
+}
+
+/// What goes with an object: the pods of a node (the control plane's pod garbage collector).
+pub fn after_delete(all: &mut Vec<Yaml>, gone: &Yaml) {
+    let (kind, _, name) = identity(gone);
+    if kind == "Node" {
+        let stays = |d: &Yaml| {
+            identity(d).0 != "Pod" || d.get("spec").and_then(|s| word(s, "nodeName")) != Some(name)
+        };
+        all.retain(stays);
+    }
+}
+
+// ---------------------------------------------------------------------- what the API server allocates
+
+/// The API server's `--service-cluster-ip-range` as kubeadm gives it.
+const SERVICES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 12);
+/// The upper part of the range, from which addresses are taken that nobody asked for (KEP-3070).
+const DYNAMIC: usize = 256;
+/// `--service-node-port-range`, without the part that is kept for who asks for a number (KEP-3668).
+const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_086..=32_767;
+
+/// Gives a Service the cluster IP and the node ports that it lacks: the first free ones. (The API server takes any.)
+fn allocate(service: &mut Yaml, all: &[Yaml]) {
+    let specs: Vec<&Yaml> = all
+        .iter()
+        .filter(|d| identity(d).0 == "Service" && identity(d) != identity(service))
+        .filter_map(|d| d.get("spec"))
+        .collect();
+    let used_ips: Vec<&str> = specs.iter().filter_map(|s| word(s, "clusterIP")).collect();
+    let ports = specs.iter().filter_map(|s| s.get("ports")).flat_map(items);
+    let mut used_ports: Vec<String> = ports.filter_map(|p| word(p, "nodePort")).map(str::to_owned).collect();
+    let Some(spec) = get_mut(service, "spec") else { return };
+    if word(spec, "type") == Some("ExternalName") {
+        return;
+    }
+    if spec.get("clusterIP").is_none() && spec.get("clusterIPs").is_none() {
+        let mut free = SERVICES.hosts().skip(DYNAMIC).map(|ip| ip.to_string());
+        if let Some(ip) = free.find(|ip| !used_ips.contains(&ip.as_str())) {
+            set(spec, "clusterIP", plain(ip));
+        }
+    }
+    if !has_node_ports(spec) {
+        return;
+    }
+    for port in get_mut(spec, "ports").map(items_mut).unwrap_or_default() {
+        if port.get("nodePort").is_some() {
+            continue;
+        }
+        let free = NODE_PORTS.map(|n| n.to_string()).find(|n| !used_ports.contains(n));
+        if let Some(free) = free {
+            used_ports.push(free.clone());
+            set(port, "nodePort", plain(free));
+        }
+    }
+}
+
+fn has_node_ports(spec: &Yaml) -> bool {
+    matches!(word(spec, "type"), Some("NodePort" | "LoadBalancer"))
+        && word(spec, "allocateLoadBalancerNodePorts") != Some("false")
+}
+
+// ---------------------------------------------------------------------- trees
+
+fn plain(text: String) -> Yaml {
+    Yaml { place: Place::default(), value: Value::Plain(text), literal: false }
+}
+
+fn word<'y>(at: &'y Yaml, key: &str) -> Option<&'y str> {
+    at.get(key).map(Yaml::token)
+}
+
+fn items(list: &Yaml) -> &[Yaml] {
+    match &list.value {
+        Value::Sequence(items) => items,
+        _ => &[],
+    }
+}
+
+fn items_mut(list: &mut Yaml) -> &mut [Yaml] {
+    match &mut list.value {
+        Value::Sequence(items) => items,
+        _ => &mut [],
+    }
+}
+
+fn get_mut<'y>(at: &'y mut Yaml, key: &str) -> Option<&'y mut Yaml> {
+    match &mut at.value {
+        Value::Mapping(entries) => entries.iter_mut().find(|e| e.key == key).map(|e| &mut e.value),
+        _ => None,
+    }
+}
+
+fn set(at: &mut Yaml, key: &str, value: Yaml) {
+    let Value::Mapping(entries) = &mut at.value else { return };
+    match entries.iter_mut().find(|e| e.key == key) {
+        Some(entry) => entry.value = value,
+        None => entries.push(Entry { place: Place::default(), key: key.to_owned(), value }),
+    }
+}

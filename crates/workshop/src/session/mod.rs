@@ -1,0 +1,107 @@
+//! What a person does with a lab: switches that are flipped, and commands that are typed.
+//!
+//! A [`Session`] is a plain value, and its run follows from it alone. What is typed is never lost: a command that is refused stays where it
+//! is, and the result says what was expected.
+
+mod asked;
+
+pub(crate) use asked::Asked;
+
+use crate::lab::{Lab, LabError, LabRun, Setting};
+use cluster::Diagnostic;
+use sim::operator::CommandOutput;
+use std::rc::Rc;
+
+/// When a command is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum At {
+    /// Before the boxes are looked at, after the switches. Only here can the cluster itself be made another way: nodes, pods, machines,
+    /// kernels, kube-proxy's mode.
+    Setup,
+    /// Before the lab's step of this number, counted from 0, whether that is done in this setting or not.
+    Before(usize),
+    /// When all steps are done.
+    #[default]
+    End,
+}
+
+/// A command that a person has typed: what a step or a command of `setup` is in a lab's text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Typed {
+    /// When.
+    pub at: At,
+    /// The box; `nodes` for each node, none for what is run wherever kubectl is.
+    pub on: Option<String>,
+    /// The line.
+    pub line: String,
+    /// Standard input; empty for none.
+    pub stdin: String,
+}
+
+/// Why a command was not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What was expected, with the word that is wrong.
+    pub message: String,
+    /// Where in standard input it is wrong, if it is there.
+    pub place: Option<Diagnostic>,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TypedResult {
+    /// It was not run, and why.
+    pub refused: Option<Refused>,
+    /// Its exchange, the first if it was run on several boxes; none for a command of [`At::Setup`].
+    pub exchange: Option<usize>,
+    /// What it printed, of several boxes that of the last one that complained.
+    pub output: Option<CommandOutput>,
+}
+
+impl TypedResult {
+    /// What is wrong, in words; `None` if the command was run and ended well.
+    pub fn wrong(&self) -> Option<String> {
+        if let Some(refused) = &self.refused {
+            return Some(refused.message.clone());
+        }
+        let output = self.output.as_ref().filter(|o| o.status != 0)?;
+        match output.stderr.iter().rev().find(|l| !l.trim().is_empty()) {
+            Some(line) => Some(line.clone()),
+            None => Some(format!("exit status {}", output.status)),
+        }
+    }
+}
+
+/// A lab, how its switches stand, and what was typed.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The lab.
+    pub lab: Rc<Lab>,
+    /// The switches that do not stand at their defaults.
+    pub changes: Setting,
+    /// What was typed. Of one moment, the order is that of the list.
+    pub typed: Vec<Typed>,
+}
+
+impl Session {
+    /// A lab as it begins.
+    pub fn new(lab: Rc<Lab>) -> Session {
+        Session { lab, changes: Setting::new(), typed: Vec::new() }
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// The lab has no such switch or value, or its own text cannot be run. What is wrong with a command that was typed stands in
+    /// [`LabRun::typed`].
+    pub fn run(&self) -> Result<LabRun, LabError> {
+        self.lab.run_with(&self.changes, &self.typed)
+    }
+
+    /// Whether two sessions are about the same lab, stand alike, and have the same commands.
+    pub fn same(&self, other: &Session) -> bool {
+        (Rc::ptr_eq(&self.lab, &other.lab) || self.lab.name == other.lab.name)
+            && self.changes == other.changes
+            && self.typed == other.typed
+    }
+}

@@ -1,0 +1,241 @@
+//! A lab with commands that a person has typed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::rc::Rc;
+use workshop::{At, By, LabRun, Session, Setting, Typed, read_lab};
+
+/// Two nodes, a Service with a pod on each, and a client that calls it by node-1.
+const LAB: &str = "
+apiVersion: netfilter-lab/v1
+kind: Lab
+metadata: {name: test}
+title: t
+summary: s
+focus: node-1
+world:
+  machines: [{name: client, address: 10.0.0.100/24}]
+apps: [{on: [a, b], app: http, port: 80}]
+steps:
+  - {id: one, on: client, run: 'curl -m 1 http://10.0.0.11:30080/'}
+  - {id: two, on: client, run: 'curl -m 1 http://10.0.0.11:30080/'}
+goals:
+  - {text: both answer, that: {all: [{step: one, status: 0}, {step: two, status: 0}]}}
+---
+kind: Node
+metadata: {name: node-1}
+spec: {podCIDR: 10.244.1.0/24}
+status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}
+---
+kind: Node
+metadata: {name: node-2}
+spec: {podCIDR: 10.244.2.0/24}
+status: {addresses: [{type: InternalIP, address: 10.0.0.12}]}
+---
+kind: Pod
+metadata: {name: a, labels: {app: web}}
+spec: {nodeName: node-1}
+status: {podIP: 10.244.1.5}
+---
+kind: Pod
+metadata: {name: b, labels: {app: other}}
+spec: {nodeName: node-2}
+status: {podIP: 10.244.2.5}
+---
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
+";
+
+fn session(typed: &[Typed]) -> Session {
+    let lab = Rc::new(read_lab(LAB).unwrap());
+    Session { lab, changes: Setting::new(), typed: typed.to_vec() }
+}
+
+fn run(typed: &[Typed]) -> LabRun {
+    session(typed).run().unwrap()
+}
+
+fn on(at: At, host: &str, line: &str) -> Typed {
+    Typed { at, on: Some(host.to_owned()), line: line.to_owned(), stdin: String::new() }
+}
+
+fn setup(line: &str) -> Typed {
+    Typed { at: At::Setup, on: None, line: line.to_owned(), stdin: String::new() }
+}
+
+fn apply(yaml: &str) -> Typed {
+    Typed { stdin: yaml.to_owned(), ..setup("kubectl apply -f -") }
+}
+
+fn wrong(run: &LabRun, n: usize) -> String {
+    run.typed[n].wrong().unwrap_or_default()
+}
+
+/// The exit status of each exchange.
+fn statuses(run: &LabRun) -> Vec<i32> {
+    run.stimuli.iter().map(|s| s.command.as_ref().unwrap().1.status).collect()
+}
+
+const BLOCK: &str = "iptables -I FORWARD -p tcp --dport 80 -j DROP";
+const UNBLOCK: &str = "iptables -D FORWARD -p tcp --dport 80 -j DROP";
+
+#[test]
+fn without_commands_it_is_the_labs_own_run() {
+    let (mine, labs) = (run(&[]), read_lab(LAB).unwrap().run(&Setting::new()).unwrap());
+    assert_eq!(mine.stimuli, labs.stimuli);
+    assert_eq!(mine.run.world.log().entries(), labs.run.world.log().entries());
+    assert!(mine.goals[0].reached);
+}
+
+#[test]
+fn a_command_at_setup_is_there_from_the_first_step_on() {
+    let run = run(&[on(At::Setup, "node-1", BLOCK)]);
+    assert_eq!(statuses(&run), [28, 28]);
+    assert_eq!(run.typed[0].exchange, None);
+}
+
+#[test]
+fn a_command_before_a_step_is_an_exchange_of_its_own() {
+    let run = run(&[on(At::Before(1), "node-1", BLOCK)]);
+    let by: Vec<By> = run.stimuli.iter().map(|s| s.by).collect();
+    assert_eq!(by, [By::Step(0), By::Typed(0), By::Step(1)]);
+    assert_eq!(statuses(&run), [0, 0, 28]);
+    assert_eq!(run.typed[0].exchange, Some(1));
+    assert_eq!(run.stimuli[1].name, format!("node-1: {BLOCK}"));
+}
+
+#[test]
+fn commands_at_the_end_follow_the_last_step_in_their_order() {
+    let list = [
+        on(At::End, "node-1", "iptables -S FORWARD"),
+        on(At::Before(9), "client", "curl http://10.0.0.11:30080/"),
+    ];
+    let run = run(&list);
+    assert_eq!(run.stimuli.iter().map(|s| s.by).collect::<Vec<_>>()[2..], [By::Typed(0), By::Typed(1)]);
+    let output = run.typed[1].output.as_ref().unwrap();
+    assert!(output.stdout[0].starts_with("hello from a"), "{output:?}");
+}
+
+#[test]
+fn nodes_stands_for_each_node() {
+    let run = run(&[
+        on(At::Setup, "nodes", "iptables -P FORWARD DROP"),
+        on(At::End, "nodes", "iptables -S FORWARD"),
+    ]);
+    let ends: Vec<_> = run.stimuli.iter().filter(|s| s.by == By::Typed(1)).collect();
+    assert_eq!(
+        ends.iter().map(|s| &*s.name).collect::<Vec<_>>(),
+        ["node-1: iptables -S FORWARD", "node-2: iptables -S FORWARD"]
+    );
+    assert!(ends.iter().all(|s| s.command.as_ref().unwrap().1.stdout[0] == "-P FORWARD DROP"));
+}
+
+#[test]
+fn a_refused_command_is_told_and_the_others_run() {
+    let list = [
+        on(At::End, "client", "kurl http://10.0.0.11/"),
+        on(At::End, "client", "curl a | b"),
+        on(At::End, "nobody", "ip addr"),
+        setup("kubectl scale deployment web --replicas=3"),
+        on(At::Setup, "node-1", "iptables -A NO -j DROP"),
+        on(At::Setup, "nobody", "ip addr"),
+        setup("lab machine add x 10.0.0.5"),
+        on(At::Setup, "node-1", BLOCK),
+    ];
+    let run = run(&list);
+    for (n, want) in [
+        "kurl is not modelled; these are: curl, ",
+        "'|': there is no shell",
+        "there is no box \"nobody\"; expected one of lan, client, ",
+        "there is no deployment \"web\" in namespace default",
+        "iptables: No chain/target/match by that name.",
+        "there is no box \"nobody\"; expected one of lan, client, ",
+        "\"10.0.0.5\": expected an address with its prefix",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(wrong(&run, n).contains(want), "{n}: {}", wrong(&run, n));
+    }
+    assert_eq!(wrong(&run, 7), "");
+    assert_eq!(statuses(&run), [28, 28]);
+}
+
+#[test]
+fn what_the_boxes_cannot_be_made_with_is_refused_alone() {
+    let run = run(&[
+        apply("kind: Pod\nmetadata: {name: c}\nspec: {nodeName: node-1}\nstatus: {podIP: 10.9.9.9}\n"),
+        setup("lab machine add second 10.0.0.101/24"),
+    ]);
+    assert!(wrong(&run, 0).contains("pod c has no address in 10.244.1.0/24"), "{}", wrong(&run, 0));
+    assert!(run.run.world.host_by_name("second").is_some());
+    assert!(run.run.world.host_by_name("c").is_none());
+}
+
+#[test]
+fn a_machine_comes_and_goes() {
+    let second = [
+        setup("lab machine add second 10.0.0.101/24"),
+        on(At::End, "second", "curl http://10.0.0.11:30080/"),
+    ];
+    assert_eq!(statuses(&run(&second)), [0, 0, 0]);
+    let gone = run(&[setup("lab machine delete client")]);
+    assert!(gone.run.world.host_by_name("client").is_none());
+    assert!(wrong(&run(&[setup("lab machine delete x")]), 0).contains("expected one of client"));
+}
+
+#[test]
+fn an_applied_service_gets_what_the_api_server_gives() {
+    let yaml = "kind: Service\nmetadata: {name: new}\nspec: {type: NodePort, selector: {app: web}, ports: [{port: 80}]}\n";
+    let run = run(&[
+        apply(yaml),
+        on(At::End, "client", "curl http://10.0.0.12:30086/"),
+        on(At::End, "b", "curl http://10.96.1.1/"),
+    ]);
+    assert_eq!(statuses(&run), [0, 0, 0, 0], "{:?}", run.typed);
+}
+
+#[test]
+fn an_applied_service_keeps_its_addresses() {
+    let yaml = "kind: Service\nmetadata: {name: web}\nspec: {type: NodePort, selector: {app: other}, ports: [{port: 80}]}\n";
+    let run = run(&[apply(yaml)]);
+    let (_, output) = run.stimuli[0].command.as_ref().unwrap();
+    assert!(output.stdout[0].starts_with("hello from b"), "{output:?}");
+}
+
+#[test]
+fn a_pod_on_another_node_is_another_pod() {
+    let moved = r#"kubectl patch pod a -p '{"spec":{"nodeName":"node-2"}}'"#;
+    let run = run(&[
+        setup(moved),
+        on(At::End, "a", "ip -br addr"),
+        on(At::End, "client", "curl http://10.0.0.12:30080/"),
+    ]);
+    let addresses = &run.typed[1].output.as_ref().unwrap().stdout;
+    assert!(addresses.iter().any(|l| l.contains("10.244.2.2/24")), "{addresses:?}");
+    assert_eq!(statuses(&run), [0; 4]);
+}
+
+#[test]
+fn a_deleted_node_takes_its_pods_along() {
+    let run = run(&[setup("kubectl delete node node-1")]);
+    assert!(run.run.world.host_by_name("a").is_none());
+    assert!(run.run.world.host_by_name("b").is_some());
+}
+
+#[test]
+fn a_wrong_object_is_told_with_its_place() {
+    let run = run(&[apply("kind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 99999}]}\n")]);
+    let refused = run.typed[0].refused.as_ref().unwrap();
+    let place = refused.place.as_ref().unwrap();
+    assert_eq!((place.line, place.column, &*place.token), (3, 23, "99999"));
+    assert!(refused.message.contains("line 3, column 23"), "{}", refused.message);
+}
+
+#[test]
+fn what_is_undone_is_as_if_it_had_not_been() {
+    let run = run(&[on(At::Setup, "node-1", BLOCK), on(At::Before(0), "node-1", UNBLOCK)]);
+    assert_eq!(statuses(&run), [0, 0, 0]);
+    assert!(run.goals[0].reached);
+}

@@ -1,0 +1,181 @@
+//! The exercises and courses that come with the program, and what the check of an exercise finds.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use nflab::exercise::check;
+use std::cell::RefCell;
+use std::rc::Rc;
+use workshop::exercise::{Breach, Move, attempt, courses, exercise};
+use workshop::exercises::{COURSES, TEXTS};
+use workshop::labs::TEXTS as LABS;
+use workshop::{Lab, Session, read_lab};
+
+/// Checks some; what was printed if something was found.
+fn checked<'a>(names: impl Iterator<Item = &'a str>) {
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    let out = RefCell::new(String::new());
+    let well = check(&names, false, |line| {
+        out.borrow_mut().push_str(line);
+        out.borrow_mut().push('\n');
+        Ok(())
+    });
+    assert_eq!(well, Ok(true), "{}", out.borrow());
+}
+
+/// A half of them, so that two processors share the work.
+fn half(odd: usize) {
+    checked(TEXTS.iter().enumerate().filter(|(n, _)| n % 2 == odd).map(|(_, (name, _))| *name));
+}
+
+#[test]
+fn every_second_exercise_fails_at_the_start_passes_with_each_solution_and_fails_with_each_wrong_turn() {
+    half(0);
+}
+
+#[test]
+fn the_others_too() {
+    half(1);
+}
+
+#[test]
+fn courses_name_what_is_there() {
+    checked(COURSES.iter().map(|(name, _)| *name));
+}
+
+#[test]
+fn every_exercise_is_in_a_course_and_each_article_has_one() {
+    let courses = courses();
+    assert_eq!(courses.len(), COURSES.len());
+    assert_eq!(courses.iter().filter(|c| c.name.starts_with("article-")).count(), 5);
+    for (name, _) in TEXTS {
+        assert!(courses.iter().any(|c| c.exercises().any(|e| e == *name)), "{name} is in no course");
+        assert_eq!(exercise(name).map(|lab| lab.name), Some((*name).to_owned()));
+        assert!(LABS.iter().all(|(lab, _)| lab != name), "{name} is a lab's name too");
+    }
+    let main = courses.first().unwrap();
+    assert!(main.exercises().count() >= 30, "{}", main.exercises().count());
+}
+
+fn read(text: &str) -> Rc<Lab> {
+    Rc::new(read_lab(text).map_err(|d| d.show("text", text)).unwrap())
+}
+
+fn text(name: &str) -> String {
+    TEXTS.iter().find(|(n, _)| *n == name).unwrap().1.to_owned()
+}
+
+/// What the check finds in an exercise of which something was changed.
+fn finds(name: &str, from: &str, to: &str) -> Vec<String> {
+    let changed = text(name).replacen(from, to, 1);
+    assert_ne!(changed, text(name), "{from} is not in {name}");
+    workshop::exercise::check(&read(&changed)).unwrap()
+}
+
+#[test]
+fn a_start_that_is_not_broken_is_found() {
+    let found = finds("no-forwarding", "ip_forward=0", "ip_forward=1");
+    assert!(found.iter().any(|f| f.contains("before anything is done")), "{found:?}");
+}
+
+#[test]
+fn a_solution_that_does_not_pass_is_found() {
+    let found = finds("no-route", "via 10.0.0.12, on: node-1}]", "via 10.0.0.13, on: node-1}]");
+    assert!(found.iter().any(|f| f.contains("does not pass")), "{found:?}");
+}
+
+#[test]
+fn a_wrong_turn_that_passes_is_found() {
+    let found = finds("no-forwarding", "iptables -I FORWARD -j ACCEPT", "sysctl -w net.ipv4.ip_forward=1");
+    assert!(found.iter().any(|f| f.contains("passes")), "{found:?}");
+}
+
+#[test]
+fn a_question_without_a_right_answer_is_found() {
+    let found = finds("before-conntrack", "times: 0}]}", "times: 7}]}");
+    assert!(found.iter().any(|f| f.contains("answers are right")), "{found:?}");
+}
+
+#[test]
+fn a_dead_link_is_found() {
+    let found = finds("first-match", "[zero](end)", "[zero](nowhere)");
+    assert!(found.iter().any(|f| f.contains("leads nowhere")), "{found:?}");
+}
+
+#[test]
+fn too_much_to_read_is_found() {
+    let long = "word ".repeat(2000);
+    let found = finds("first-match", "Make the exception work.", &long);
+    assert!(found.iter().any(|f| f.contains("words are too many")), "{found:?}");
+}
+
+fn moves(lab: &Rc<Lab>, line: &str, on: &str) -> Vec<Move> {
+    let e = lab.exercise.as_ref().unwrap();
+    let mut solution = e.solutions.first().unwrap().moves.clone();
+    let Some(Move::Run(c)) = solution.first_mut() else { panic!("{solution:?}") };
+    c.run = line.to_owned();
+    c.on = vec![on.to_owned()];
+    solution.truncate(1);
+    solution
+}
+
+fn verdict(name: &str, line: &str, on: &str) -> workshop::exercise::Verdict {
+    let lab = read(&text(name));
+    let start = Session::new(Rc::clone(&lab)).run().unwrap();
+    let moves = moves(&lab, line, on);
+    let now = attempt(&lab, &moves).run().unwrap();
+    lab.exercise.as_ref().unwrap().verdict(&start, &now, &moves)
+}
+
+#[test]
+fn a_solution_that_nobody_wrote_down_passes() {
+    let verdict =
+        verdict("first-match", "iptables -I FORWARD 1 -s 10.244.1.5 -p tcp --dport 8080 -j ACCEPT", "node-1");
+    assert!(verdict.solved, "{verdict:?}");
+}
+
+#[test]
+fn a_rule_that_is_gone_is_told() {
+    let verdict = verdict("first-match", "iptables -F FORWARD", "node-1");
+    assert!(!verdict.solved);
+    let gone =
+        |b: &Breach| matches!(b, Breach::Rule(host, rule) if host == "node-1" && rule.contains("-A FORWARD"));
+    assert!(verdict.breaches.iter().any(gone), "{verdict:?}");
+}
+
+#[test]
+fn what_is_not_allowed_is_told_with_its_reason() {
+    let verdict = verdict("docker-was-here", "iptables -F FORWARD", "node-1");
+    let why = verdict.breaches.iter().find_map(|b| match b {
+        Breach::Means(line, why) if line == "iptables -F FORWARD" => Some(why.clone()),
+        _ => None,
+    });
+    assert!(why.unwrap().contains("Other programs"), "{verdict:?}");
+}
+
+#[test]
+fn what_must_stay_is_told() {
+    let verdict = verdict("the-office", "sysctl -w net.ipv4.conf.all.rp_filter=0", "minikube");
+    assert!(
+        verdict.breaches.iter().any(|b| matches!(b, Breach::Changed(text) if text.contains("strict"))),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn what_an_exercise_cannot_mean_is_refused_where_it_stands() {
+    for (from, to, says) in [
+        ("base: classroom", "base: schoolroom", "there is no such lab; expected one of classroom"),
+        ("  minutes: 4", "  minute: 4", "no such field"),
+        ("  allow: [iptables]", "  at: never\n  allow: [iptables]", "no step has this id"),
+        ("keepRules: [node-1]", "keepRules: [node-9]", "there is no such box"),
+        (
+            "      moves: [{run: iptables -I FORWARD -d",
+            "      moves: [{run: iptables2 -I FORWARD -d",
+            "is not modelled",
+        ),
+    ] {
+        let text = text("first-match").replacen(from, to, 1);
+        let told = read_lab(&text).map_err(|d| d.show("text", &text)).expect_err(from);
+        assert!(told.contains(says), "{from}: {told}");
+    }
+}
