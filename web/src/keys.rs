@@ -20,6 +20,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("1 2 3 4", "lesson, map, journey, tables"),
     ("a", "ARP on, off"),
     ("f", "follow the packet"),
+    ("/", "display filter of the capture; j k there: down, up in its list"),
     ("y", "copy the link"),
     ("?", "this list"),
 ];
@@ -105,10 +106,18 @@ fn letter(state: State, letter: &str) -> bool {
         "a" => state.set_noise(!state.noise.get_untracked()),
         "f" => state.pinned.set(None),
         "y" => crate::copy(&crate::address()),
+        "/" => filter(state),
         "?" => state.help.set(true),
         _ => return false,
     }
     true
+}
+
+/// To the display filter of the capture.
+fn filter(state: State) {
+    state.pane.set(Pane::Tables);
+    state.tab.set(Tab::Capture);
+    crate::before_paint(|| crate::focus_on("display-filter"));
 }
 
 /// To the next or previous step of the same packet.

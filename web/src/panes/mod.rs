@@ -2,6 +2,7 @@
 
 mod capture;
 mod conntrack;
+mod detail;
 mod header;
 mod help;
 mod journey;
@@ -9,6 +10,7 @@ mod lesson;
 mod node;
 mod packet;
 mod rules;
+mod sniff;
 mod tables;
 mod terminal;
 mod why;
@@ -18,6 +20,7 @@ pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
 pub use lesson::{judged, lesson};
+pub use sniff::Sniff;
 pub use tables::tables;
 pub use terminal::terminal;
 

@@ -40,7 +40,7 @@ pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
 pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};
 pub use packets::{Flow, PacketInfo, packets};
-pub use pcapng::{Captures, Interface, Taken};
+pub use pcapng::{Captures, Interface, Taken, tapped};
 pub use place::{Hop, Place, hops};
 pub use remarks::remarks;
 pub use rules::{RuleLine, rule_hits, rule_lines};

@@ -13,8 +13,8 @@ use crate::{EventId, World};
 use kernel::dev::{DevKind, Device};
 use kernel::event::{TapDir, What};
 use kernel::{DevId, Instant, Netns, NetnsId, PacketId};
-use packet::Mac;
-use userland::wireshark::LinkType;
+use packet::{Frame, Mac};
+use userland::wireshark::{LinkType, Packet};
 
 /// A device of a box.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +102,23 @@ impl Captures {
         }
     }
 
+    /// A frame at a place of [`Captures::taken`] with its bytes, as the file has it.
+    pub fn packet<'a>(&'a self, i: usize, taken: &'a Taken, bytes: &'a [u8]) -> Packet<'a> {
+        let interface = self.interfaces.get(taken.interface);
+        Packet {
+            number: u32::try_from(i).unwrap_or(u32::MAX).saturating_add(1),
+            at: taken.at.0,
+            first_at: self.taken.first().map_or(0, |t| t.at.0),
+            link: self.link(taken),
+            interface: u32::try_from(taken.interface).unwrap_or(u32::MAX),
+            interface_name: interface.map_or("", |i| &i.name),
+            interface_description: interface.map_or("", |i| &i.description),
+            outbound: taken.dir == TapDir::Out,
+            comment: taken.comment.as_deref(),
+            bytes,
+        }
+    }
+
     /// The file.
     pub fn pcapng(&self, world: &World) -> Vec<u8> {
         let mut out = section_header();
@@ -112,6 +129,14 @@ impl Captures {
             out.extend(enhanced_packet(t, &self.bytes(world, t)));
         }
         out
+    }
+}
+
+/// The frame that a capture saw at an event.
+pub fn tapped(what: &What) -> Option<&Frame> {
+    match what {
+        What::Tap { frame, .. } => Some(frame),
+        _ => None,
     }
 }
 
@@ -265,10 +290,10 @@ mod tests {
 
     #[test]
     fn flags_tell_direction_and_whom_a_frame_is_for() {
-        assert_eq!(flags(TapDir::Out), 0b000_10);
-        assert_eq!(flags(TapDir::In), 0b001_01);
-        assert_eq!(flags(TapDir::InMulticast), 0b010_01);
-        assert_eq!(flags(TapDir::InBroadcast), 0b011_01);
-        assert_eq!(flags(TapDir::InOther), 0b100_01);
+        assert_eq!(flags(TapDir::Out), 0b0_0010);
+        assert_eq!(flags(TapDir::In), 0b0_0101);
+        assert_eq!(flags(TapDir::InMulticast), 0b0_1001);
+        assert_eq!(flags(TapDir::InBroadcast), 0b0_1101);
+        assert_eq!(flags(TapDir::InOther), 0b1_0001);
     }
 }
