@@ -3,6 +3,7 @@
 mod capture;
 mod conntrack;
 mod detail;
+mod filters;
 mod header;
 mod help;
 mod journey;
@@ -10,12 +11,14 @@ mod lesson;
 mod node;
 mod packet;
 mod rules;
+mod sides;
 mod sniff;
 mod tables;
 mod terminal;
+mod tracked;
 mod why;
+mod why_not;
 
-pub use conntrack::conntrack;
 pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
@@ -23,6 +26,7 @@ pub use lesson::{judged, lesson};
 pub use sniff::Sniff;
 pub use tables::tables;
 pub use terminal::terminal;
+pub use tracked::tracked;
 
 use crate::dom::{self, El, View, el, part};
 use crate::icons;
