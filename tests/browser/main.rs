@@ -17,6 +17,7 @@
 mod axe;
 mod bench;
 mod harness;
+mod journey;
 mod keyboard;
 mod load;
 mod offline;

@@ -3,18 +3,22 @@
 //! The state is which lab in which setting, where the cursor is and what is chosen ([`state::State`]); every pane is
 //! a function of it. What happens to a packet is decided by the engine alone, and put into words by `sim::view`.
 
+mod cures;
 mod dom;
 mod embed;
 mod hints;
 mod hookstrip;
 mod icons;
 mod keys;
+mod lanes;
 mod load;
 mod loadlab;
+mod look;
 mod panes;
 mod playback;
 mod state;
 mod svg;
+mod swipe;
 mod theme;
 mod timeline;
 mod topology;
@@ -122,6 +126,8 @@ pub fn App() -> impl IntoView {
 fn page(state: State) -> View {
     state.follow_packet();
     playback::run(state);
+    look::follow(state);
+    swipe::follow(state);
     follow_address(state);
     follow_width(state);
     panes::keep_in_sight(state);
@@ -158,11 +164,12 @@ fn steps(state: State) -> View {
         .add(panes::terminal(state));
     let journey = el("section")
         .class("card journey")
+        .flag("wide", move || state.look.wide.get())
         .id("journey")
         .attr("tabindex", "-1")
         .attr("aria-labelledby", "journey-title")
         .add(panes::journey(state))
-        .add(panes::conntrack(state, true));
+        .add(panes::tracked(state));
     let tables = el("div").class("tables").id("tables").attr("tabindex", "-1").add(panes::tables(state));
     let foot = el("section")
         .class("card foot")

@@ -37,7 +37,7 @@ fn veth(node_dev: &str, pod: &str) -> LinkSpec {
     LinkSpec::Veth { a: end("node", node_dev), b: end(pod, "eth0"), a_mac: None, b_mac: None }
 }
 
-fn run(br_netfilter: bool) -> Run {
+pub(super) fn run(br_netfilter: bool) -> Run {
     let mut node = host("node", "br0", "10.1.0.1/24");
     let sysctl = |key: &str, value| (format!("net.ipv4.{key}"), value);
     node.sysctl = vec![
@@ -85,7 +85,7 @@ fn run(br_netfilter: bool) -> Run {
 }
 
 const NODE: NetnsId = NetnsId(0);
-const CLIENT: NetnsId = NetnsId(1);
+pub(super) const CLIENT: NetnsId = NetnsId(1);
 
 fn find<'a>(story: &'a Story, title: &str) -> &'a Step {
     let titles: Vec<&str> = story.steps.iter().map(|s| s.title.as_str()).collect();
