@@ -14,9 +14,15 @@
 )]
 #![allow(clippy::disallowed_types, reason = "waiting takes a clock")]
 
+mod axe;
+mod bench;
 mod harness;
+mod keyboard;
 mod journey;
 mod load;
+mod offline;
+mod shell;
+mod shots;
 mod smoke;
 mod switches;
 mod tour;

@@ -3,7 +3,10 @@
 //! The state is which lab in which setting, where the cursor is and what is chosen ([`state::State`]); every pane is
 //! a function of it. What happens to a packet is decided by the engine alone, and put into words by `sim::view`.
 
+mod cures;
 mod dom;
+mod embed;
+mod hints;
 mod hookstrip;
 mod icons;
 mod keys;
@@ -133,7 +136,7 @@ fn page(state: State) -> View {
     let main = el("main")
         .id("lab")
         .attr("tabindex", "-1")
-        .add(panes::header(state))
+        .add(if embed::is_on() { embed::bar(state) } else { panes::header(state) })
         .add(part(move || trouble(state)))
         .add(shown);
     let spoken = el("p")
@@ -183,6 +186,7 @@ fn steps(state: State) -> View {
     let foot = el("section")
         .class("card foot")
         .attr("aria-label", "Timeline and tables")
+        .add(hints::line(state))
         .add(timeline::timeline(state))
         .add(shown(tables, Pane::Tables));
     let panes = el("div")
@@ -308,7 +312,8 @@ fn follow_address(state: State) {
 
 fn follow_width(state: State) {
     let look = move || {
-        let narrow = media("(max-width: 719px)");
+        // Inside an article there are no panes to choose from.
+        let narrow = media("(max-width: 719px)") && !embed::is_on();
         if state.narrow.get_untracked() != narrow {
             state.narrow.set(narrow);
         }

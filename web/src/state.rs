@@ -1,6 +1,7 @@
 //! The state of the page: which lab in which setting, where the cursor is, what is chosen. Everything else is a view
 //! of it.
 
+use crate::cures;
 use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::loadlab::{self, Bench};
@@ -157,7 +158,7 @@ impl State {
             Some(link) => state.place(&link),
             None => {}
         }
-        state.find_cures();
+        cures::find(state);
         Ok(state)
     }
 
@@ -240,18 +241,8 @@ impl State {
         self.before.set(before);
         self.loaded.set(loaded);
         self.cursor.set(start);
-        self.find_cures();
+        cures::find(*self);
         self.speak();
-    }
-
-    /// Later, so that the page stands first.
-    fn find_cures(&self) {
-        let state = *self;
-        self.cures.set(Vec::new());
-        request_idle_callback(move || {
-            let loaded = state.loaded.get_untracked();
-            state.cures.set(loaded.cures());
-        });
     }
 
     /// Shows or hides background noise.
@@ -507,7 +498,10 @@ fn defaults(loaded: &Loaded) -> Option<Rc<Loaded>> {
 
 /// The lab of a link in its setting; what of it cannot be had is left out and said.
 fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
-    let first = || workshop::labs().into_iter().next().ok_or("there is no lab".to_owned());
+    let first = || {
+        let first = workshop::lab_titles().next();
+        first.and_then(|(name, _)| workshop::lab(name)).ok_or("there is no lab".to_owned())
+    };
     // Behind the load lab, which has no steps, lies the first one.
     let link = link.filter(|link| link.lab != workshop::load::NAME);
     let Some(link) = link else { return Ok((Loaded::new(first()?, &Setting::new())?, None)) };

@@ -18,7 +18,7 @@ pub mod view;
 mod world;
 
 pub use apps::{AppEvent, Outcome};
-pub use build::BuildError;
+pub use build::{BuildError, extend};
 pub use log::{Entry, EventId, Log, Seen};
 pub use run::{Run, Running, StepOutcome, StepRecord};
 pub use scenario::{

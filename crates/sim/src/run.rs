@@ -123,6 +123,8 @@ impl<'s> Running<'s> {
             world.settle(Duration::from_millis(settle));
         }
         let end = end_of_log(world);
+        // Boxes that have come meanwhile.
+        self.rules.extend(world.hosts().iter().skip(self.rules.len()).map(tables));
         self.steps.push(StepRecord { stimulus: index, first, end, outcome, rules: self.rules.clone() });
     }
 

@@ -40,7 +40,7 @@ fn file(name: &[u8]) -> Vec<u8> {
 /// A server. Each request is answered from a new connected socket on the next port.
 #[derive(Clone, Debug)]
 pub struct TftpServer {
-    host: NetnsId,
+    pub(crate) host: NetnsId,
     bind: Endpoint,
     data: Endpoint,
     /// A block is sent again after this time, then after twice that, and so on; an error ends the transfer. Without it

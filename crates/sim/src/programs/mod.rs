@@ -22,6 +22,7 @@ use crate::world::{AppId, World};
 use crate::{EventId, Log};
 use kernel::{Cx, DevId, Instant, Netns, NetnsId, SocketId};
 use std::fmt::{self, Debug};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// A program: it is run when it starts, when one of its sockets has news, and at the times for which it asked.
@@ -31,6 +32,9 @@ pub trait Program: Debug {
 
     /// A copy: worlds can be copied.
     fn copy(&self) -> Box<dyn Program>;
+
+    /// If it is the DNS server that is bound there, it answers by these from now on.
+    fn reconfigure_dns(&mut self, _: (Ipv4Addr, u16), _: &[dns_server::ServerBlock]) {}
 
     /// It runs until somebody stops it.
     fn endless(&self) -> bool {
@@ -175,6 +179,16 @@ impl Process {
         }
         self.out.status = status;
         Some(Outcome::Command(std::mem::take(&mut self.out)))
+    }
+
+    /// Where it runs.
+    pub fn host(&self) -> NetnsId {
+        self.host
+    }
+
+    /// See [`Program::reconfigure_dns`].
+    pub(crate) fn reconfigure_dns(&mut self, bind: (Ipv4Addr, u16), blocks: &[dns_server::ServerBlock]) {
+        self.program.reconfigure_dns(bind, blocks);
     }
 
     /// What it has printed so far.

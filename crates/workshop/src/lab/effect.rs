@@ -36,6 +36,18 @@ pub struct Named {
     pub name: String,
 }
 
+impl Named {
+    /// It is a pod.
+    pub fn is_pod(&self) -> bool {
+        matches!(self.kind.to_lowercase().as_str(), "pod" | "pods" | "po")
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> (String, String) {
+        (self.namespace.clone(), self.name.clone())
+    }
+}
+
 /// What a command changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -201,6 +213,41 @@ impl Effect {
             | Effect::NoMachine(_) => {}
         }
         Ok(())
+    }
+
+    /// Pods may begin by it that no document describes.
+    pub fn is_about_pods(&self) -> bool {
+        match self {
+            Effect::Scale(..) => true,
+            Effect::Patch(o, _) => singular(&o.kind.to_lowercase()) == "deployment",
+            Effect::Delete(o) => o.is_pod(),
+            _ => false,
+        }
+    }
+
+    /// What kubectl says, of the objects as they were before; `None` if it is no command of kubectl's that a running cluster takes.
+    pub fn told(&self, before: &[Yaml], files: &[Yaml]) -> Option<Vec<String>> {
+        let of_file =
+            |file: &str| files.iter().filter(|d| file_of(d) == Some(file)).map(identity).collect::<Vec<_>>();
+        let applied = |id: &(&str, &str, &str)| {
+            let there = before.iter().any(|d| identity(d) == *id);
+            let what = if there { "configured" } else { "created" };
+            format!("{} {what}", resource(id.0, id.2))
+        };
+        Some(match self {
+            Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
+            Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
+            Effect::Delete(o) => vec![deleted(&o.resource())],
+            Effect::DeleteFile(file) => {
+                of_file(file).iter().map(|(kind, _, name)| deleted(&resource(kind, name))).collect()
+            }
+            Effect::Apply(file) => of_file(file).iter().map(applied).collect(),
+            Effect::ApplyText(objects) => objects.iter().map(identity).map(|id| applied(&id)).collect(),
+            Effect::DeleteText(objects) => {
+                objects.iter().map(identity).map(|(kind, _, name)| deleted(&resource(kind, name))).collect()
+            }
+            _ => return None,
+        })
     }
 
     /// Changes how the boxes are made. `Err` names a machine that is not there.
@@ -499,21 +546,50 @@ fn numbered(document: &Yaml, n: u32) -> Yaml {
     Yaml { value, ..document.clone() }
 }
 
+impl Named {
+    fn resource(&self) -> String {
+        resource(singular(&self.kind), &self.name)
+    }
+}
+
+/// How kubectl names an object: the resource with its group, and the name.
+fn resource(kind: &str, name: &str) -> String {
+    let kind = kind.to_lowercase();
+    let group = match kind.as_str() {
+        "deployment" => ".apps",
+        "endpointslice" => ".discovery.k8s.io",
+        "servicecidr" => ".networking.k8s.io",
+        _ => "",
+    };
+    format!("{kind}{group}/{name}")
+}
+
+/// `deployment.apps "web" deleted`
+fn deleted(resource: &str) -> String {
+    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    format!("{kind} \"{name}\" deleted")
+}
+
+/// A kind as it may be typed, in its long form.
+fn singular(kind: &str) -> &str {
+    match kind {
+        "svc" | "services" => "service",
+        "po" | "pods" => "pod",
+        "no" | "nodes" => "node",
+        "deploy" | "deployments" | "deployment.apps" => "deployment",
+        "ep" => "endpoints",
+        "cm" | "configmaps" => "configmap",
+        "endpointslices" => "endpointslice",
+        "ns" | "namespaces" => "namespace",
+        "servicecidrs" => "servicecidr",
+        other => other,
+    }
+}
+
 fn is(document: &Yaml, named: &Named) -> bool {
     let (kind, namespace, name) = identity(document);
     let lower = kind.to_lowercase();
-    let asked = named.kind.to_lowercase();
-    let short = match asked.as_str() {
-        "svc" => "service",
-        "po" => "pod",
-        "no" => "node",
-        "deploy" => "deployment",
-        "ep" => "endpoints",
-        "cm" => "configmap",
-        other => other,
-    };
-    let plural = short == "endpoints" || short.strip_suffix('s').is_some_and(|s| s == lower);
-    (lower == short || plural && lower == short.trim_end_matches('s') || lower == asked)
+    singular(&named.kind.to_lowercase()) == lower
         && name == named.name
         && (namespace == named.namespace || lower == "node")
 }

@@ -1,8 +1,10 @@
 //! The cluster while a lab runs: kubectl changes objects, and kube-proxy on each node follows.
 
 use super::effect::Effect;
-use super::world::{WorldSpec, objects};
+use super::pods::{self, Programs};
+use super::world::{WorldSpec, objects_after};
 use crate::kube::Kube;
+use cluster::controllers::Controllers;
 use cluster::kube_proxy::{Change, Cleanup, ConntrackEntry, IpvsText, KubeProxy, SyncText};
 use cluster::object::{Object, Objects, Protocol};
 use cluster::yaml::Yaml;
@@ -17,6 +19,8 @@ pub(super) struct Live {
     documents: Vec<Yaml>,
     files: Vec<Yaml>,
     kube: Kube,
+    controllers: Controllers,
+    programs: Programs,
     proxies: Vec<Proxy>,
     shell: Shell,
 }
@@ -28,14 +32,16 @@ struct Proxy {
 }
 
 impl Live {
-    /// A cluster whose boxes have just been made.
+    /// A cluster whose boxes have just been made, of these documents; `files` wait for `kubectl apply`.
     pub fn new(
         spec: WorldSpec,
-        documents: Vec<Yaml>,
-        files: Vec<Yaml>,
+        (documents, files): (Vec<Yaml>, Vec<Yaml>),
         kube: Kube,
+        programs: Programs,
         shell: Shell,
     ) -> Result<Live, String> {
+        let mut controllers = Controllers::default();
+        objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
         let mut proxies = Vec::new();
         for node in kube.objects.nodes.values() {
             let Some((mode, config)) = kube.proxy_config(node)? else { continue };
@@ -46,7 +52,7 @@ impl Live {
             proxy.sync();
             proxies.push(Proxy { node: node.metadata.name.clone(), runs: true, proxy });
         }
-        Ok(Live { spec, documents, files, kube, proxies, shell })
+        Ok(Live { spec, documents, files, kube, controllers, programs, proxies, shell })
     }
 
     /// A command about the cluster.
@@ -58,36 +64,27 @@ impl Live {
     }
 
     fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<Vec<String>, String> {
-        let mut documents = self.documents.clone();
+        let (mut documents, mut controllers) = (self.documents.clone(), self.controllers.clone());
         let mut lines = Vec::new();
         for effect in effects {
-            effect.change_objects(&mut documents, &self.files)?;
-            lines.push(match effect {
-                Effect::Patch(o, _) => format!("{}/{} patched", o.kind, o.name),
-                Effect::Delete(o) => format!("{} \"{}\" deleted", o.kind, o.name),
-                Effect::DeleteFile(file) => format!("{file} deleted"),
-                Effect::Scale(o, _) => format!("{}/{} scaled", o.kind, o.name),
-                Effect::Apply(file) => format!("{file} applied"),
-                _ => return Err("this can be done only before the lab begins: as a switch".to_owned()),
-            });
+            // A pod that a Deployment has stands in no document.
+            let made = matches!(effect, Effect::Delete(o) if o.is_pod() && controllers.delete(&o.key()));
+            if !made {
+                effect.change_objects(&mut documents, &self.files)?;
+            }
+            let told = effect.told(&self.documents, &self.files);
+            lines.extend(told.ok_or("this can be done only before the lab begins: as a switch")?);
         }
-        let after = objects(&documents).map_err(|e| e.to_string())?;
-        let before = &self.kube.objects;
-        if let Some((_, pod)) = after.pods.iter().find(|(key, _)| !before.pods.contains_key(*key)) {
-            let name = &pod.metadata.name;
-            return Err(format!("pod {name}: pods that begin while a lab runs are not modelled"));
+        let after = objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
+        if let Some(name) = after.nodes.keys().find(|name| self.kube.objects.nodes.get(*name).is_none()) {
+            return Err(format!("node {name}: nodes that begin while a lab runs are not modelled"));
         }
-        let gone = before.pods.iter().filter(|(key, _)| !after.pods.contains_key(*key));
-        // The network plugin's DEL takes the veth away; here it is down, which to packets is the same.
-        for (_, pod) in gone.filter(|(_, p)| !p.host_network) {
-            let dev = self.kube.port_of(&pod.metadata.name);
-            run(self.shell, world, &pod.node_name, &["ip", "link", "set", "dev", &dev, "down"], None)?;
-        }
-        let changes = changes(before, &after);
+        let changes = changes(&self.kube.objects, &after);
+        pods::follow(world, &mut self.kube, after, &self.programs, self.shell)?;
+        (self.documents, self.controllers) = (documents, controllers);
         for proxy in &mut self.proxies {
             changes.iter().for_each(|c| proxy.proxy.apply(c.clone()));
         }
-        (self.documents, self.kube.objects) = (documents, after);
         for proxy in self.proxies.iter_mut().filter(|p| p.runs) {
             sync(self.shell, world, proxy)?;
         }
@@ -164,7 +161,7 @@ fn changes(before: &Objects, after: &Objects) -> Vec<Change> {
 }
 
 /// A command on a node; `Err` is what it says when it fails.
-fn run(
+pub(super) fn run(
     shell: Shell,
     world: &mut World,
     node: &str,

@@ -2,21 +2,16 @@
 
 use super::effect::{Effect, file_of};
 use super::live::Live;
-use super::{Act, Command, Lab, LabError, Listens, Setting};
-use crate::coredns;
+use super::pods::Programs;
+use super::{Act, Command, Lab, LabError, Setting};
 use crate::exercise::Marks;
 use crate::fact::Judge;
 use crate::query::outcome_text;
 use crate::session::{Asked, At, Typed, TypedResult};
-use cluster::Objects;
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
-use sim::programs::dns_server::{DnsServer, ServerBlock};
-use sim::programs::http_server::HttpServer;
-use sim::programs::{Daemon, collect, shell, start};
+use sim::programs::{collect, shell, start};
 use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus};
-use std::rc::Rc;
-use std::time::Duration;
 
 /// A claim, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +119,7 @@ impl Lab {
             done.ids.push((step.id.clone(), n));
             match &step.act {
                 Act::Run(c) if is_about_cluster(c) => run_on_cluster(&mut running, &mut live, n, c),
-                act => running.step(n, &stimulus(act)),
+                act => running.step(n, &stimulus_in(act, running.world())),
             }
             done.note(&step.act, n);
         }
@@ -177,41 +172,6 @@ impl Lab {
         Ok(scenario)
     }
 
-    /// A program that runs on a box from the start. `Err` says what of its configuration is wrong.
-    fn start(&self, app: &Listens, host: &mut HostSpec, objects: &Objects) -> Result<(), String> {
-        match app {
-            Listens::Server(server) => host.servers.push(server.clone()),
-            Listens::Http { bind, pages } => {
-                let mut server = HttpServer::nginx(*bind);
-                if let Some(first) = server.pages.first_mut() {
-                    first.body = "hello from {host}, you are {client}\n".to_owned();
-                    first.content_type = "text/plain".to_owned();
-                }
-                let server = pages
-                    .iter()
-                    .fold(server, |s, p| s.with_bytes(&p.path, p.bytes, Duration::from_millis(p.after_ms)));
-                host.daemons.push(Daemon::new(server));
-            }
-            Listens::Dns { bind, table } => {
-                let tables = vec![Rc::new(table.clone())];
-                let block = ServerBlock { zones: vec![String::new()], tables, ..ServerBlock::default() };
-                host.daemons.push(Daemon::new(DnsServer::new(*bind, vec![block])));
-            }
-            Listens::CoreDns { bind, config } => {
-                let corefile = objects.config_maps.get(config).and_then(|m| m.corefile.as_ref());
-                let corefile = corefile.ok_or_else(|| {
-                    format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1)
-                })?;
-                let file = host.files.iter().find(|(path, _)| path == "/etc/resolv.conf");
-                let resolv_conf = file.map_or("", |(_, text)| text);
-                let blocks = coredns::blocks(corefile, bind.1, objects, resolv_conf)?;
-                let server = DnsServer::new(*bind, blocks);
-                host.daemons.push(Daemon::new(server));
-            }
-        }
-        Ok(())
-    }
-
     /// The boxes in a setting and after commands that were typed. Of these the last one is refused as long as nothing can be made.
     fn make_with(&self, setting: &Setting, asked: &mut Asked) -> Result<Made, LabError> {
         loop {
@@ -253,17 +213,12 @@ impl Lab {
         asked.change(&mut documents, &mut spec, &files);
         let kube = spec.kube(&documents)?;
         let mut boxes = kube.boxes()?;
-        for file in self.files.iter().filter(|f| f.when.met(setting)) {
-            let on = boxes.hosts.iter_mut().filter(|h| file.on.contains(&h.name));
-            on.for_each(|h| h.files.push((file.path.clone(), file.text.clone())));
-        }
-        for app in self.apps.iter().filter(|a| a.when.met(setting)) {
-            for host in boxes.hosts.iter_mut().filter(|h| app.on.contains(&h.name)) {
-                self.start(&app.server, host, &kube.objects)?;
-            }
-        }
+        let files_there = self.files.iter().filter(|f| f.when.met(setting)).cloned().collect();
+        let apps = self.apps.iter().filter(|a| a.when.met(setting)).cloned().collect();
+        let programs = Programs { files: files_there, apps };
+        programs.give(&mut boxes, &kube.objects)?;
         on_boxes.into_iter().for_each(|c| set_up(&mut boxes.hosts, c));
-        let live = Live::new(spec, documents, files, kube, shell)?;
+        let live = Live::new(spec, (documents, files), kube, programs, shell)?;
         let settle_ms = live.spec().settle_ms;
         let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: Vec::new(), settle_ms };
         Ok(Made { scenario, live })
@@ -321,6 +276,18 @@ fn run_on_cluster(running: &mut Running<'_>, live: &mut Live, n: usize, c: &Comm
 /// A command that a box does not do by itself.
 fn is_about_cluster(c: &Command) -> bool {
     c.on.is_empty() || c.program() == "systemctl"
+}
+
+/// The same in a world: of several boxes that a command may be meant for, such as a Deployment's pods, the first that is there.
+fn stimulus_in(act: &Act, world: &sim::World) -> Stimulus {
+    match act {
+        Act::Run(c) if c.on.len() > 1 => {
+            let there = c.on.iter().find(|name| world.host_by_name(name).is_some());
+            let on = there.or(c.on.first()).cloned().into_iter().collect();
+            stimulus(&Act::Run(Command { on, ..c.clone() }))
+        }
+        act => stimulus(act),
+    }
 }
 
 /// What a box does by itself.
