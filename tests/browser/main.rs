@@ -17,10 +17,11 @@
 mod axe;
 mod bench;
 mod harness;
-mod keyboard;
 mod journey;
+mod keyboard;
 mod load;
 mod offline;
+mod picture;
 mod shell;
 mod shots;
 mod smoke;

@@ -18,7 +18,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("Home End", "to the first, last step"),
     ("[ ]", "previous, next packet"),
     ("j k", "down, up in the journey"),
-    ("Enter", "open, close the explanation"),
+    ("Enter", "open, close the explanation; in the picture, go in"),
+    ("Esc", "out of the picture's level"),
+    ("c n h", "cluster, node, hook"),
+    ("+ − 0", "map nearer, farther, whole"),
     ("1 2 3 4", "lesson, map, journey, tables"),
     ("a", "ARP on, off"),
     ("f", "follow the packet"),
@@ -80,6 +83,10 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
         name @ ("PageUp" | "PageDown") if wants.pages => state.step_by(Grain::Hook, name == "PageDown"),
         "Home" if !wants.ends => state.go_shown(0),
         "End" if !wants.ends => state.go_shown(state.shown.with_untracked(|s| s.len().saturating_sub(1))),
+        "Escape" => return crate::topology::key(state, "Escape", true),
+        "Enter" if !wants.press && !wants.arrows && in_picture(event) => {
+            return crate::topology::key(state, "Enter", true);
+        }
         "Enter" if !wants.press && !wants.arrows => state.why.set(!state.why.get_untracked()),
         letter if state.letters.get_untracked() && !alt => return self::letter(state, letter),
         _ => return false,
@@ -114,9 +121,15 @@ fn letter(state: State, letter: &str) -> bool {
         "f" => state.pinned.set(None),
         "y" => crate::copy(&crate::address()),
         "?" => state.help.set(true),
-        _ => return false,
+        other => return crate::topology::letter(state, other),
     }
     true
+}
+
+/// The focus is in the picture.
+fn in_picture(event: &KeyboardEvent) -> bool {
+    let target = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok());
+    target.is_some_and(|e| e.closest("#map").ok().flatten().is_some())
 }
 
 /// To the next or previous step of the same packet.

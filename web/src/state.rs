@@ -6,6 +6,7 @@ use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::loadlab::{self, Bench};
 use crate::look::{Grain, Look};
+use crate::topology::Zoom;
 use crate::url::Link;
 use crate::watched::Watched;
 use gloo::timers::callback::Timeout;
@@ -118,6 +119,8 @@ pub struct Signals {
     pub look: Look,
     /// The load lab.
     pub bench: Bench,
+    /// How near the picture is, and what of it is looked at.
+    pub zoom: Zoom,
 }
 
 impl State {
@@ -151,6 +154,7 @@ impl State {
             copied: Watched::new(""),
             look: Look::default(),
             bench: Bench::default(),
+            zoom: Zoom::new(),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {
@@ -160,6 +164,11 @@ impl State {
         }
         cures::find(state);
         Ok(state)
+    }
+
+    /// What of the picture is looked at.
+    pub fn lens(&self) -> &'static Zoom {
+        &self.0.zoom
     }
 
     // ------------------------------------------------------------------ links
@@ -228,6 +237,9 @@ impl State {
 
     fn show(&self, loaded: Rc<Loaded>, before: Option<Rc<Loaded>>) {
         let start = loaded.start();
+        // The way that was looked at a moment ago stays as a ghost.
+        let was = self.loaded.get_untracked();
+        self.zoom.ghost_gone.set(!before.as_ref().is_some_and(|b| Rc::ptr_eq(b, &was)));
         self.playing.set(false);
         self.tween.set(false);
         // The cursor must not lie beyond the end of either run while both change.

@@ -237,7 +237,7 @@ impl Step {
     /// The hook that it happens at.
     pub fn hook(&self) -> Option<InetHook> {
         match self.spot? {
-            Spot::Hook(h) | Spot::Fn(h, _) | Spot::IpvsOut(h) | Spot::Call(h) => Some(h),
+            Spot::Hook(h) | Spot::Fn(h, _) | Spot::IpvsOut(h) | Spot::Defrag(h) | Spot::Call(h) => Some(h),
             Spot::Route | Spot::SocketsIn | Spot::SocketsOut | Spot::Bridge => None,
         }
     }

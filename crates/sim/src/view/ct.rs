@@ -56,6 +56,8 @@ struct Kept {
 /// Folds everything up to and including `until`.
 pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry> {
     let mut table: Assoc<ConnId, Kept> = Assoc::default();
+    // The packet that ends a flow still carries its entry.
+    let mut gone: Vec<ConnId> = Vec::new();
     let mut now = Instant(0);
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
         if event > until {
@@ -67,6 +69,9 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
         }
         let Seen::Kernel(what) = &entry.seen else { continue };
         let mut put = |row: &Row, confirmed: bool| {
+            if gone.contains(&row.id) {
+                return;
+            }
             let old = table.get(&row.id);
             let kept = Kept {
                 row: *row,
@@ -83,6 +88,7 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
             What::Conntrack { row: Some(row), .. } | What::NatSetup { row, .. } => put(row, false),
             What::CtEvent(e) if e.kind == CtEventKind::Destroy => {
                 table.retain(|conn, _| *conn != e.row.id);
+                gone.push(e.row.id);
             }
             What::CtEvent(e) => put(&e.row, true),
             What::Confirmed(conn) => {

@@ -11,6 +11,7 @@ mod ct;
 mod end;
 mod fields;
 mod invalid;
+mod names;
 #[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
 mod nft;
 mod node;
@@ -26,6 +27,7 @@ mod title;
 mod topology;
 mod tracked;
 mod undo;
+mod walk;
 mod why;
 mod why_not;
 
@@ -45,6 +47,7 @@ pub use ct::{
 };
 pub use end::{End, Looked, end};
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
+pub use names::{Names, Piece, Role as NameRole};
 #[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};
@@ -53,12 +56,15 @@ pub use place::{Hop, Place, hops};
 pub use rules::{RuleLine, rule_hits, rule_lines};
 pub use sides::{Gap, Leg, NatPair, SideBox, SidePlace, SideRow, Sides, Visit as Stay, sides};
 pub use step::{Area, Step, Tone, steps};
-pub use strip::{HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
+pub use strip::{
+    HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, met, registered, registered_for, trail, visits,
+};
 pub(crate) use tcpdump::promiscuous;
 pub use tcpdump::{Dumped, tcpdump};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
 pub use tracked::{Tracked, tracked_at};
+pub use walk::{Asked as AskedRule, Pass, Walk, WalkLine, WalkOf, passes, rest, rule_asked, unentered};
 pub use why::{Skipped, Token, Why, rule_parts, why};
 pub use why_not::{Answer, Asked, WhyNot, why_not};
 

@@ -108,6 +108,15 @@ pub(super) fn parts(ns: &Netns, step: &NftStep) -> Vec<Token> {
     nft_rule_parts(ns, step).map(|(_, tokens)| tokens).unwrap_or_default()
 }
 
+/// The texts of some rules of a chain.
+pub(super) fn rule_texts(ns: &Netns, table: &NftTable, chain: &str, skip: usize, most: usize) -> Vec<String> {
+    let devices = device_names(ns);
+    let names = Names { devices: &devices, now: kernel::Instant(0) };
+    let text = NftText::new(table, names);
+    let rules = table.chain(chain).into_iter().flat_map(|c| c.rules().iter());
+    rules.skip(skip).take(most).map(|r| text.rule(r)).collect()
+}
+
 /// Why a step went as it did.
 pub(super) fn why(ns: &Netns, step: &NftStep, out: &mut Why) {
     match &step.outcome {

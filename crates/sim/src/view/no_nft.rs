@@ -5,6 +5,7 @@ use super::why::{Skipped, Token, Why};
 use super::why_not::{Walk, WhyNot};
 use kernel::Netns;
 use kernel::event::NftStep;
+use kernel::netfilter::nftables::NftTable;
 
 pub(super) fn title(_: &Netns, _: &NftStep, _: usize) -> Draft {
     Draft::new(Area::Nft, "")
@@ -21,3 +22,11 @@ pub(super) fn skipped(_: &Netns, _: &NftStep) -> Option<Skipped> {
 }
 
 pub(super) fn why_not(_: &Walk<'_>, _: &str, _: usize, _: &mut WhyNot) {}
+
+pub(super) fn nft_rule_parts(_: &Netns, _: &NftStep) -> Option<(String, Vec<Token>)> {
+    None
+}
+
+pub(super) fn rule_texts(_: &Netns, _: &NftTable, _: &str, _: usize, _: usize) -> Vec<String> {
+    Vec::new()
+}
