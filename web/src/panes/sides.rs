@@ -96,7 +96,7 @@ fn one_box(state: State, loaded: &Rc<Loaded>, sides: &Rc<Sides>, (i, b): (usize,
     let toggle = {
         let open = open.clone();
         move || {
-            let now = untrack(|| open());
+            let now = untrack(&open);
             let mut list = state.look.opened.get_untracked();
             list.retain(|(at, _)| *at != i);
             list.push((i, !now));
