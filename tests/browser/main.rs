@@ -22,6 +22,7 @@ mod keyboard;
 mod load;
 mod offline;
 mod picture;
+mod session;
 mod shell;
 mod shots;
 mod smoke;

@@ -1,0 +1,112 @@
+//! What a person does with a lab: commands, undo, links, knobs, objects, files.
+
+use crate::harness::{Page, visit};
+
+/// Chooses a value of a select.
+fn choose(page: &Page, css: &str, value: &str) {
+    page.wait(css);
+    let script = "const s = document.querySelector(arguments[0]); s.value = arguments[1]; \
+                  s.dispatchEvent(new Event('change', {bubbles: true}))";
+    page.eval(&script.replace("arguments[0]", &format!("'{css}'")).replace("arguments[1]", &format!("'{value}'")));
+}
+
+/// Puts a text into a field.
+fn write(page: &Page, css: &str, text: &str) {
+    page.wait(css);
+    let text = text.replace('\n', "\\n").replace('\'', "\\'");
+    page.eval(&format!(
+        "const f = document.querySelector('{css}'); f.value = '{text}'; f.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    ));
+}
+
+fn typed(page: &Page) -> usize {
+    page.text("#drawer-commands .count-badge").parse().unwrap_or(0)
+}
+
+#[track_caller]
+fn wait_typed(page: &Page, n: usize) {
+    page.wait_until(&format!("{n} commands"), || typed(page) == n);
+}
+
+#[test]
+fn a_command_is_typed_undone_and_kept_by_the_link() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/etp-local");
+        page.press("`");
+        page.wait_until("the line to have the focus", || page.eval("return document.activeElement.id") == "command-line");
+        choose(page, "#command-on", "client");
+        write(page, "#command-line", "kurl x");
+        page.click("#command-run");
+        page.wait_text("#command-wrong", "kurl is not modelled");
+        write(page, "#command-line", "curl -m 1 http://10.0.0.11:30080/");
+        page.click("#command-run");
+        wait_typed(page, 1);
+        page.wait_until("the link", || page.url().contains("do=end+client+curl"));
+
+        // Everybody who opens the link has the command, and so has who reloads.
+        let url = page.url();
+        page.reload();
+        wait_typed(page, 1);
+        assert_eq!(page.url(), url);
+        page.click("#drawer-commands");
+        page.wait_text(".typed", "hello from web-");
+
+        page.click(".typed button");
+        wait_typed(page, 0);
+        page.click("#undo");
+        wait_typed(page, 1);
+        page.click("#redo");
+        wait_typed(page, 0);
+        page.wait_until("the address", || !page.url().contains("do="));
+        page.eval("history.back()");
+        wait_typed(page, 1);
+    });
+}
+
+#[test]
+fn a_knob_is_turned_and_the_runs_are_compared() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/etp-local");
+        page.click("#drawer-switches");
+        page.wait_text(".knobs", "kubectl -n default patch service web");
+        page.wait_text(".knobs", "recordings of the kernel");
+        choose(page, "#knob-policy-of-FORWARD", "DROP");
+        wait_typed(page, 1);
+        page.click("#drawer-compare");
+        page.wait_text(".compare", "first difference");
+        page.click("#dismiss-ghost");
+        page.wait_gone("#dismiss-ghost");
+    });
+}
+
+#[test]
+fn objects_are_edited_as_yaml_and_what_is_wrong_is_underlined() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/etp-local");
+        page.click("#drawer-cluster");
+        page.wait_text(".objects", "Service web");
+        write(page, "#yaml-text", "kind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 99999}]}\n");
+        page.click("#yaml-apply");
+        page.wait_text(".editor .wrong", "3 | spec: {ports: [{port: 99999}]}");
+        page.wait_text(".editor .wrong", "^^^^^");
+        write(page, "#yaml-text", "kind: Pod\nmetadata: {name: web-4, labels: {app: web}}\nspec: {nodeName: node-3}\n");
+        page.click("#yaml-apply");
+        wait_typed(page, 1);
+        page.wait_text(".objects", "Pod web-4");
+        // Standard input is in the link too.
+        page.wait_until("the link", || page.url().contains("c=") || page.url().contains("do="));
+        page.reload();
+        wait_typed(page, 1);
+    });
+}
+
+#[test]
+fn a_lab_is_named_in_the_query() {
+    visit(|page| {
+        page.open_fresh("?lab=dns-race");
+        page.wait_until("the lab", || page.url().contains("#v1/dns-race") || page.text(".lesson .title").contains("DNS"));
+    });
+}
