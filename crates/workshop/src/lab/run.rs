@@ -1,6 +1,7 @@
 //! Running a lab.
 
 use super::effect::{Effect, file_of};
+use super::history::History;
 use super::live::Live;
 use super::pods::Programs;
 use super::{Act, Command, Lab, LabError, Setting};
@@ -11,7 +12,9 @@ use crate::session::{Asked, At, Typed, TypedResult};
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
 use sim::programs::{collect, shell, start};
-use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus};
+use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
+use std::rc::Rc;
+use std::time::Duration;
 
 /// A claim, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,12 +81,24 @@ pub struct LabRun {
     pub typed: Vec<TypedResult>,
     /// What an exercise asks of the run.
     pub marks: Option<Marks>,
+    history: History,
+}
+
+impl LabRun {
+    /// The world as it stood when an event had just happened, with the log so far. What a box does with a packet in one go counts
+    /// as done, but for the counters of rules; see [`World::cut`]. A world that is asked for again is not made again.
+    pub fn world_at(&self, event: EventId) -> Rc<World> {
+        let last = self.history.world_at(self.run.world.log(), event);
+        last.unwrap_or_else(|| Rc::new(self.run.world.clone()))
+    }
 }
 
 /// The boxes of a lab in a setting, and the cluster behind them.
 struct Made {
     scenario: Scenario,
     live: Live,
+    /// What systemctl does before the steps.
+    services: Vec<Command>,
 }
 
 impl Lab {
@@ -96,8 +111,11 @@ impl Lab {
     pub(crate) fn run_with(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
-        let Made { scenario, mut live } = self.make_with(&setting, &mut asked)?;
+        let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
         let mut prepare = |world: &mut sim::World| {
+            for c in &services {
+                c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
+            }
             for (n, c) in asked.take(At::Setup) {
                 let done = done_at_setup(world, &mut live, &c);
                 asked.ran(n, done);
@@ -117,19 +135,18 @@ impl Lab {
             };
             done.names.push((By::Step(at), step.title.clone(), line));
             done.ids.push((step.id.clone(), n));
-            match &step.act {
-                Act::Run(c) if is_about_cluster(c) => run_on_cluster(&mut running, &mut live, n, c),
-                act => running.step(n, &stimulus_in(act, running.world())),
-            }
+            perform(&mut running, &mut live, &mut done, &step.act);
             done.note(&step.act, n);
+            live.look_after(running.world_mut());
         }
         if !done.running.is_empty() {
             let n = done.names.len();
             done.names.push((By::End, END_OF_BACKGROUND.to_owned(), None));
-            running.step(n, &stimulus(&Act::Join));
+            perform(&mut running, &mut live, &mut done, &Act::Join);
             done.note(&Act::Join, n);
         }
         type_in(&mut asked, At::End, &mut running, &mut live, &mut done);
+        let history = std::mem::take(&mut done.history);
         let Done { names, ids, .. } = &done;
         let mut run = running.finish();
         done.give(&mut run);
@@ -156,7 +173,7 @@ impl Lab {
         });
         let stimuli: Vec<StimulusResult> = stimuli.collect();
         let typed = asked.results(&stimuli);
-        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run })
+        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run, history })
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.
@@ -217,11 +234,14 @@ impl Lab {
         let apps = self.apps.iter().filter(|a| a.when.met(setting)).cloned().collect();
         let programs = Programs { files: files_there, apps };
         programs.give(&mut boxes, &kube.objects)?;
+        let (services, on_boxes): (Vec<&Command>, Vec<&Command>) =
+            on_boxes.into_iter().partition(|c| c.program() == "systemctl");
+        let services = services.into_iter().cloned().collect();
         on_boxes.into_iter().for_each(|c| set_up(&mut boxes.hosts, c));
         let live = Live::new(spec, (documents, files), kube, programs, shell)?;
         let settle_ms = live.spec().settle_ms;
         let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: Vec::new(), settle_ms };
-        Ok(Made { scenario, live })
+        Ok(Made { scenario, live, services })
     }
 }
 
@@ -256,14 +276,38 @@ fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live
             asked.ran(typed, Err(no_box(running.world(), name)));
             continue;
         }
-        let n = done.names.len();
         let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));
         done.names.push((By::Typed(typed), name, Some(c.run.clone())));
-        if is_about_cluster(&c) {
-            run_on_cluster(running, live, n, &c);
-        } else {
-            running.step(n, &stimulus(&Act::Run(c)));
-        }
+        perform(running, live, done, &Act::Run(c));
+    }
+}
+
+/// Does the step that was named last, and keeps the world as it is before.
+fn perform(running: &mut Running<'_>, live: &mut Live, done: &mut Done, act: &Act) {
+    let n = done.names.len().saturating_sub(1);
+    let cluster = is_live(act).then(|| live.clone());
+    done.history.begin(running, n, act, cluster);
+    step(running, Some(live), n, act);
+}
+
+/// Does a step. `live` is needed for what is about the cluster.
+pub(super) fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: usize, act: &Act) {
+    match (act, live) {
+        (Act::Run(c), Some(live)) if is_about_cluster(c) => run_on_cluster(running, live, n, c),
+        (Act::Wait(ms), Some(live)) => running.with(n, None, |world| {
+            live.wait(world, Duration::from_millis(*ms));
+            StepOutcome::Done
+        }),
+        (act, _) => running.step(n, &stimulus_in(act, running.world())),
+    }
+}
+
+/// A step that the cluster has to do with.
+fn is_live(act: &Act) -> bool {
+    match act {
+        Act::Run(c) => is_about_cluster(c),
+        Act::Wait(_) => true,
+        Act::Join | Act::Hold(..) | Act::Release(..) | Act::Send(..) => false,
     }
 }
 
@@ -279,7 +323,7 @@ fn is_about_cluster(c: &Command) -> bool {
 }
 
 /// The same in a world: of several boxes that a command may be meant for, such as a Deployment's pods, the first that is there.
-fn stimulus_in(act: &Act, world: &sim::World) -> Stimulus {
+fn stimulus_in(act: &Act, world: &World) -> Stimulus {
     match act {
         Act::Run(c) if c.on.len() > 1 => {
             let there = c.on.iter().find(|name| world.host_by_name(name).is_some());
@@ -324,6 +368,8 @@ struct Done {
     running: Vec<usize>,
     /// Steps that waited for such programs, and those whose programs they were.
     joined: Vec<(usize, Vec<usize>)>,
+    /// The world before each.
+    history: History,
 }
 
 impl Done {
