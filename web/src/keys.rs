@@ -25,6 +25,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("1 2 3 4", "lesson, map, journey, tables"),
     ("a", "ARP on, off"),
     ("f", "follow the packet"),
+    ("/", "display filter of the capture; j k there: down, up in its list"),
     ("y", "copy the link"),
     ("?", "this list"),
 ];
@@ -120,10 +121,18 @@ fn letter(state: State, letter: &str) -> bool {
         "a" => state.set_noise(!state.noise.get_untracked()),
         "f" => state.pinned.set(None),
         "y" => crate::copy(&crate::address()),
+        "/" => filter(state),
         "?" => state.help.set(true),
         other => return crate::topology::letter(state, other),
     }
     true
+}
+
+/// To the display filter of the capture.
+fn filter(state: State) {
+    state.pane.set(Pane::Tables);
+    state.tab.set(Tab::Capture);
+    crate::before_paint(|| crate::focus_on("display-filter"));
 }
 
 /// The focus is in the picture.
