@@ -97,7 +97,8 @@ fn use_it(page: &Page, focus: &Value, walk: u64, what: &str) {
     };
     let heard = || -> Vec<String> { serde_json::from_value(page.eval("return heard.splice(0)")).unwrap() };
     heard();
-    let value = || page.eval(&format!("return document.querySelector('[data-walk=\"{walk}\"]')?.value ?? ''"));
+    let value =
+        || page.eval(&format!("return document.querySelector('[data-walk=\"{walk}\"]')?.value ?? ''"));
     for key in keys {
         let before = value();
         page.press(key);
