@@ -24,4 +24,5 @@ mod shell;
 mod shots;
 mod smoke;
 mod switches;
+mod tables;
 mod tour;

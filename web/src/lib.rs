@@ -21,6 +21,7 @@ mod timeline;
 mod topology;
 mod url;
 mod watched;
+mod words;
 
 use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};
 use gloo::timers::callback::Timeout;

@@ -5,8 +5,10 @@ use crate::cures;
 use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::loadlab::{self, Bench};
+use crate::panes::Tables;
 use crate::url::Link;
 use crate::watched::Watched;
+use crate::words::Selected;
 use gloo::timers::callback::Timeout;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::*;
@@ -32,6 +34,8 @@ pub enum Tab {
     Sets,
     /// `ipvsadm -Ln`.
     Ipvs,
+    /// Routes, neighbours, devices, what bridges have learned.
+    Network,
     /// Modules, settings, addresses.
     Node,
     /// What the last switch has changed.
@@ -115,6 +119,10 @@ pub struct Signals {
     pub copied: Watched<&'static str>,
     /// The load lab.
     pub bench: Bench,
+    /// A word that was chosen in some output: it is marked everywhere.
+    pub selected: Watched<Option<Selected>>,
+    /// What is kept of the tables at the bottom.
+    pub tables: &'static Tables,
 }
 
 impl State {
@@ -147,6 +155,8 @@ impl State {
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
             bench: Bench::default(),
+            selected: Watched::new(None),
+            tables: Box::leak(Box::default()),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {

@@ -8,9 +8,10 @@ mod journey;
 mod lesson;
 mod node;
 mod packet;
-mod rules;
+mod table;
 mod tables;
 mod terminal;
+pub mod virtual_list;
 mod why;
 
 pub use conntrack::conntrack;
@@ -18,6 +19,7 @@ pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
 pub use lesson::{judged, lesson};
+pub use table::Tables;
 pub use tables::tables;
 pub use terminal::terminal;
 
