@@ -26,6 +26,7 @@ mod topology;
 mod url;
 mod watched;
 mod workbench;
+mod words;
 
 use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};
 use gloo::timers::callback::Timeout;
