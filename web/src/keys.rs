@@ -25,6 +25,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("1 2 3 4", "lesson, map, journey, tables"),
     ("a", "ARP on, off"),
     ("f", "follow the packet"),
+    ("/", "display filter of the capture; j k there: down, up in its list"),
     ("y", "copy the link"),
     ("`", "type a command"),
     ("u Shift u", "undo, redo: switches and commands"),
@@ -155,10 +156,18 @@ fn letter(state: State, letter: &str) -> bool {
         "u" => state.travel(true),
         "U" => state.travel(false),
         "`" => crate::workbench::focus_input(state),
+        "/" => filter(state),
         "?" => state.help.set(true),
         other => return crate::topology::letter(state, other),
     }
     true
+}
+
+/// To the display filter of the capture.
+fn filter(state: State) {
+    state.pane.set(Pane::Tables);
+    state.tab.set(Tab::Capture);
+    crate::before_paint(|| crate::focus_on("display-filter"));
 }
 
 /// The focus is in the picture.

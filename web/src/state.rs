@@ -7,6 +7,7 @@ use crate::load::Loaded;
 use crate::loadlab::{self, Bench};
 use crate::look::{Grain, Look};
 use crate::panes::Tables;
+use crate::panes::Sniff;
 use crate::topology::Zoom;
 use crate::url::Link;
 use crate::watched::Watched;
@@ -121,6 +122,8 @@ pub struct Signals {
     pub chosen: Watched<Option<PacketId>>,
     /// The box whose capture is shown; `None` for all.
     pub captured: Watched<Option<NetnsId>>,
+    /// The capture tab.
+    pub sniff: Sniff,
     /// The link that stands in the address, as far as has been heard.
     pub address: RefCell<Option<Link>>,
     /// The button that has just copied something.
@@ -178,6 +181,7 @@ impl State {
             exchange: Watched::new(0),
             chosen: Watched::new(None),
             captured: Watched::new(None),
+            sniff: Sniff::default(),
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
             look: Look::default(),
