@@ -32,21 +32,20 @@ pub fn gaps(state: State) -> View {
     for b in &sides.boxes {
         let name = loaded.world().host(b.host).map_or("", |h| h.name.as_str());
         // One for each box: the rest stands there.
-        if let Some(gap) = b.nat.iter().find_map(|n| n.undone.as_ref().err()) {
-            let words = format!("{name}: the reply is not un-NATed");
-            let step = gap.step;
-            let button = el("button")
-                .class("gapalert")
-                .attr("title", gap.why.clone())
-                .click(move || {
-                    if let Some(step) = step {
-                        state.go(step);
-                    }
-                })
-                .add(icons::warning())
-                .add(el("span").add(words));
-            out.push(button.into());
-        }
+        let Some(gap) = b.nat.iter().find_map(|n| n.undone.as_ref().err()) else { continue };
+        let words = format!("{name}: the reply is not un-NATed");
+        let step = gap.step;
+        let button = el("button")
+            .class("gapalert")
+            .attr("title", gap.why.clone())
+            .click(move || {
+                if let Some(step) = step {
+                    state.go(step);
+                }
+            })
+            .add(icons::warning())
+            .add(el("span").add(words));
+        out.push(button.into());
     }
     View::All(out)
 }
