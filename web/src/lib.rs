@@ -25,8 +25,8 @@ mod timeline;
 mod topology;
 mod url;
 mod watched;
-mod workbench;
 mod words;
+mod workbench;
 
 use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};
 use gloo::timers::callback::Timeout;

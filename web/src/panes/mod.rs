@@ -1,7 +1,6 @@
 //! The panes around the map.
 
 mod capture;
-mod conntrack;
 mod detail;
 mod filters;
 mod header;
@@ -11,8 +10,8 @@ mod lesson;
 mod node;
 mod packet;
 mod sides;
-mod table;
 mod sniff;
+mod table;
 mod tables;
 mod terminal;
 mod tracked;
@@ -24,8 +23,8 @@ pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
 pub use lesson::{judged, lesson};
-pub use table::Tables;
 pub use sniff::Sniff;
+pub use table::Tables;
 pub use tables::tables;
 pub use terminal::terminal;
 pub use tracked::tracked;
