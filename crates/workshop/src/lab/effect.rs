@@ -213,6 +213,7 @@ impl Effect {
             | Effect::NatOutgoing(_)
             | Effect::Kernel(_)
             | Effect::KubeProxyVersion(_)
+            | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::NoMachine(_) => {}
         }
