@@ -162,7 +162,7 @@ fn scene() {
     visit(|page| {
         page.set_size(1920, 1080);
         page.open_fresh("?bench=scene");
-        if page.count("[data-scene]") == 0 {
+        if page.count(".benchstage") == 0 {
             return println!("there is no scene of 1,000 pods");
         }
         let frames = page.eval(

@@ -8,6 +8,7 @@ pub mod apps;
 mod build;
 pub mod load;
 mod log;
+mod moment;
 pub mod operator;
 pub mod programs;
 pub mod race;
@@ -20,6 +21,7 @@ mod world;
 pub use apps::{AppEvent, Outcome};
 pub use build::{BuildError, extend};
 pub use log::{Entry, EventId, Log, Seen};
+pub use moment::Keyframe;
 pub use run::{Run, Running, StepOutcome, StepRecord};
 pub use scenario::{
     Backend, BridgePort, CloseHow, Collect, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup,

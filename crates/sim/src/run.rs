@@ -3,6 +3,7 @@
 use crate::apps::{App, Outcome, Ping, TcpClient, TcpSender, TftpClient, UdpClient};
 use crate::build::{self, BuildError};
 use crate::log::EventId;
+use crate::moment::Keyframe;
 use crate::operator::CommandOutput;
 use crate::scenario::{Scenario, Stimulus};
 use crate::world::{AppId, World};
@@ -92,6 +93,11 @@ impl<'s> Running<'s> {
         &self.world
     }
 
+    /// The world as it is now, to go on from it once more.
+    pub fn keyframe(&mut self) -> Keyframe {
+        Keyframe::of(&mut self.world)
+    }
+
     /// The world, for what happens between steps.
     pub fn world_mut(&mut self) -> &mut World {
         &mut self.world
@@ -177,6 +183,11 @@ impl Scenario {
     /// As for [`Scenario::run`].
     pub fn begin(&self) -> Result<Running<'_>, BuildError> {
         Ok(Running::new(self, build::build(self, SEED)?))
+    }
+
+    /// Goes on in a world that is there already.
+    pub fn resume(&self, world: World) -> Running<'_> {
+        Running::new(self, world)
     }
 
     /// The same; `prepare` is done with the world before its log listens.

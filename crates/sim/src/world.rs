@@ -137,6 +137,8 @@ pub struct World {
     /// The boxes on which `iptables` is iptables-nft.
     #[cfg(feature = "nft")]
     nft_boxes: Vec<NetnsId>,
+    /// The world stands still as soon as its log is so long ([`crate::Keyframe`]).
+    pub(crate) stop: Option<usize>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -177,6 +179,7 @@ impl World {
             orders: Vec::new(),
             #[cfg(feature = "nft")]
             nft_boxes: Vec::new(),
+            stop: None,
         }
     }
 
@@ -230,6 +233,11 @@ impl World {
     /// In quiet mode nothing is logged; everything else is the same.
     pub fn set_quiet(&mut self, quiet: bool) {
         self.quiet = quiet;
+    }
+
+    /// The log, to be put away or cut.
+    pub(crate) fn log_mut(&mut self) -> &mut Log {
+        &mut self.log
     }
 
     /// Forgets the log: what was done to build the world is not part of its story.
@@ -451,6 +459,9 @@ impl World {
 
     /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
     pub fn step(&mut self, until: Instant) -> bool {
+        if self.stands_still() {
+            return false;
+        }
         if !self.orders.is_empty() && self.race_step() {
             return true;
         }
@@ -485,6 +496,9 @@ impl World {
     /// Does everything that is due until then; afterwards it is `until`.
     pub fn run_until(&mut self, until: Instant) {
         while self.step(until) {}
+        if self.stands_still() {
+            return;
+        }
         self.now = self.now.max(until);
         self.gc();
     }
@@ -519,7 +533,9 @@ impl World {
     pub fn start(&mut self, app: App) -> AppId {
         let id = AppId(self.apps.len());
         self.apps.push(app);
-        self.run_app(id);
+        if !self.stands_still() {
+            self.run_app(id);
+        }
         id
     }
 

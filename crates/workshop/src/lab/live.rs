@@ -20,6 +20,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// The API server's objects, and the kube-proxies.
+#[derive(Clone)]
 pub(super) struct Live {
     spec: WorldSpec,
     documents: Vec<Yaml>,
@@ -33,6 +34,13 @@ pub(super) struct Live {
     shell: Shell,
 }
 
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Live({} kube-proxies)", self.proxies.len())
+    }
+}
+
+#[derive(Clone)]
 struct Proxy {
     node: String,
     runs: bool,

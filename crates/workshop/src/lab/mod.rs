@@ -5,6 +5,7 @@ mod boxes;
 mod command;
 mod effect;
 mod error;
+mod history;
 mod live;
 mod pods;
 mod read;

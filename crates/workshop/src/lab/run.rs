@@ -1,6 +1,7 @@
 //! Running a lab.
 
 use super::effect::{Effect, file_of};
+use super::history::History;
 use super::live::Live;
 use super::pods::Programs;
 use super::{Act, Command, Lab, LabError, Setting};
@@ -11,7 +12,8 @@ use crate::session::{Asked, At, Typed, TypedResult};
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
 use sim::programs::{collect, shell, start};
-use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus};
+use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A claim, judged.
@@ -79,6 +81,16 @@ pub struct LabRun {
     pub typed: Vec<TypedResult>,
     /// What an exercise asks of the run.
     pub marks: Option<Marks>,
+    history: History,
+}
+
+impl LabRun {
+    /// The world as it stood when an event had just happened, with the log so far. What a box does with a packet in one go counts
+    /// as done, but for the counters of rules; see [`World::cut`]. A world that is asked for again is not made again.
+    pub fn world_at(&self, event: EventId) -> Rc<World> {
+        let last = self.history.world_at(self.run.world.log(), event);
+        last.unwrap_or_else(|| Rc::new(self.run.world.clone()))
+    }
 }
 
 /// The boxes of a lab in a setting, and the cluster behind them.
@@ -123,24 +135,18 @@ impl Lab {
             };
             done.names.push((By::Step(at), step.title.clone(), line));
             done.ids.push((step.id.clone(), n));
-            match &step.act {
-                Act::Run(c) if is_about_cluster(c) => run_on_cluster(&mut running, &mut live, n, c),
-                Act::Wait(ms) => running.with(n, None, |world| {
-                    live.wait(world, Duration::from_millis(*ms));
-                    StepOutcome::Done
-                }),
-                act => running.step(n, &stimulus_in(act, running.world())),
-            }
+            perform(&mut running, &mut live, &mut done, &step.act);
             done.note(&step.act, n);
             live.look_after(running.world_mut());
         }
         if !done.running.is_empty() {
             let n = done.names.len();
             done.names.push((By::End, END_OF_BACKGROUND.to_owned(), None));
-            running.step(n, &stimulus(&Act::Join));
+            perform(&mut running, &mut live, &mut done, &Act::Join);
             done.note(&Act::Join, n);
         }
         type_in(&mut asked, At::End, &mut running, &mut live, &mut done);
+        let history = std::mem::take(&mut done.history);
         let Done { names, ids, .. } = &done;
         let mut run = running.finish();
         done.give(&mut run);
@@ -167,7 +173,7 @@ impl Lab {
         });
         let stimuli: Vec<StimulusResult> = stimuli.collect();
         let typed = asked.results(&stimuli);
-        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run })
+        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run, history })
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.
@@ -270,14 +276,38 @@ fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live
             asked.ran(typed, Err(no_box(running.world(), name)));
             continue;
         }
-        let n = done.names.len();
         let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));
         done.names.push((By::Typed(typed), name, Some(c.run.clone())));
-        if is_about_cluster(&c) {
-            run_on_cluster(running, live, n, &c);
-        } else {
-            running.step(n, &stimulus(&Act::Run(c)));
-        }
+        perform(running, live, done, &Act::Run(c));
+    }
+}
+
+/// Does the step that was named last, and keeps the world as it is before.
+fn perform(running: &mut Running<'_>, live: &mut Live, done: &mut Done, act: &Act) {
+    let n = done.names.len().saturating_sub(1);
+    let cluster = is_live(act).then(|| live.clone());
+    done.history.begin(running, n, act, cluster);
+    step(running, Some(live), n, act);
+}
+
+/// Does a step. `live` is needed for what is about the cluster.
+pub(super) fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: usize, act: &Act) {
+    match (act, live) {
+        (Act::Run(c), Some(live)) if is_about_cluster(c) => run_on_cluster(running, live, n, c),
+        (Act::Wait(ms), Some(live)) => running.with(n, None, |world| {
+            live.wait(world, Duration::from_millis(*ms));
+            StepOutcome::Done
+        }),
+        (act, _) => running.step(n, &stimulus_in(act, running.world())),
+    }
+}
+
+/// A step that the cluster has to do with.
+fn is_live(act: &Act) -> bool {
+    match act {
+        Act::Run(c) => is_about_cluster(c),
+        Act::Wait(_) => true,
+        Act::Join | Act::Hold(..) | Act::Release(..) | Act::Send(..) => false,
     }
 }
 
@@ -293,7 +323,7 @@ fn is_about_cluster(c: &Command) -> bool {
 }
 
 /// The same in a world: of several boxes that a command may be meant for, such as a Deployment's pods, the first that is there.
-fn stimulus_in(act: &Act, world: &sim::World) -> Stimulus {
+fn stimulus_in(act: &Act, world: &World) -> Stimulus {
     match act {
         Act::Run(c) if c.on.len() > 1 => {
             let there = c.on.iter().find(|name| world.host_by_name(name).is_some());
@@ -338,6 +368,8 @@ struct Done {
     running: Vec<usize>,
     /// Steps that waited for such programs, and those whose programs they were.
     joined: Vec<(usize, Vec<usize>)>,
+    /// The world before each.
+    history: History,
 }
 
 impl Done {
