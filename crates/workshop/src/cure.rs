@@ -357,11 +357,11 @@ fn dropped(run: &LabRun, wish: &Wish) -> Vec<Typed> {
                 let before = within(run, n)
                     .iter()
                     .filter(|e| e.packet == end.packet && e.host == end.host && e.at <= end.at);
-                let rule = before.filter_map(|e| match e.what()? {
+                let mut rule = before.filter_map(|e| match e.what()? {
                     What::Rule(step) if ends(step) => Some(step),
                     _ => None,
                 });
-                if let Some(step) = rule.last() {
+                if let Some(step) = rule.next_back() {
                     out.extend(against(step).into_iter().map(|line| typed(host.clone(), line)));
                 }
             }

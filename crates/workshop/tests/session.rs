@@ -146,7 +146,7 @@ fn a_refused_command_is_told_and_the_others_run() {
     ];
     let run = run(&list);
     for (n, want) in [
-        "kurl is not modelled; these are: curl, ",
+        "kurl is not modelled; these are: ",
         "'|': there is no shell",
         "there is no box \"nobody\"; expected one of lan, client, ",
         "there is no deployment \"web\" in namespace default",
