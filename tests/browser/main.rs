@@ -27,4 +27,5 @@ mod shell;
 mod shots;
 mod smoke;
 mod switches;
+mod tables;
 mod tour;

@@ -300,15 +300,16 @@ fn a_walk_shows_jumps_failed_rules_and_those_not_reached() {
 
 #[test]
 fn packets_are_counted_at_each_place() {
-    let run = run(false);
+    let run = run(true);
     let story = Story::new(&run.world);
     let syn = story.packets.iter().find(|p| p.label == "SYN").unwrap();
     let end = EventId(u32::MAX);
     let times = |seen: Vec<Visit>, spot| seen.iter().find(|v| v.spot == spot).map_or(0, |v| v.times);
-    let one = times(visits(&run.world, NODE, syn.id, end), Spot::Hook(InetHook::PreRouting));
-    let all = times(met(&run.world, NODE, end), Spot::Hook(InetHook::PreRouting));
-    assert!(one == 1 && all > one, "{one} of {all}");
+    let hook = Spot::Hook(InetHook::PreRouting);
+    let each = story.packets.iter().map(|p| times(visits(&run.world, NODE, p.id, end), hook));
+    assert_eq!(times(met(&run.world, NODE, end), hook), each.sum::<u32>());
+    assert_eq!(times(met(&run.world, NODE, EventId(0)), hook), 0);
     let way = trail(&run.world, NODE, syn.id, end);
     let at = |spot| way.iter().position(|s| *s == spot);
-    assert!(at(Spot::Hook(InetHook::PreRouting)) < at(Spot::Route));
+    assert!(at(Spot::SocketsIn).is_none() && at(hook) < at(Spot::Fn(InetHook::PostRouting, Area::Conntrack)));
 }
