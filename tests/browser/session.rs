@@ -7,7 +7,9 @@ fn choose(page: &Page, css: &str, value: &str) {
     page.wait(css);
     let script = "const s = document.querySelector(arguments[0]); s.value = arguments[1]; \
                   s.dispatchEvent(new Event('change', {bubbles: true}))";
-    page.eval(&script.replace("arguments[0]", &format!("'{css}'")).replace("arguments[1]", &format!("'{value}'")));
+    page.eval(
+        &script.replace("arguments[0]", &format!("'{css}'")).replace("arguments[1]", &format!("'{value}'")),
+    );
 }
 
 /// Puts a text into a field.
@@ -34,7 +36,9 @@ fn a_command_is_typed_undone_and_kept_by_the_link() {
         page.set_size(1440, 900);
         page.open_fresh("#v1/etp-local");
         page.press("`");
-        page.wait_until("the line to have the focus", || page.eval("return document.activeElement.id") == "command-line");
+        page.wait_until("the line to have the focus", || {
+            page.eval("return document.activeElement.id") == "command-line"
+        });
         choose(page, "#command-on", "client");
         write(page, "#command-line", "kurl x");
         page.click("#command-run");
@@ -92,7 +96,11 @@ fn objects_are_edited_as_yaml_and_what_is_wrong_is_underlined() {
         page.click("#yaml-apply");
         page.wait_text(".editor .wrong", "3 | spec: {ports: [{port: 99999}]}");
         page.wait_text(".editor .wrong", "^^^^^");
-        write(page, "#yaml-text", "kind: Pod\nmetadata: {name: web-4, labels: {app: web}}\nspec: {nodeName: node-3}\n");
+        write(
+            page,
+            "#yaml-text",
+            "kind: Pod\nmetadata: {name: web-4, labels: {app: web}}\nspec: {nodeName: node-3}\n",
+        );
         page.click("#yaml-apply");
         wait_typed(page, 1);
         page.wait_text(".objects", "Pod web-4");
@@ -107,6 +115,8 @@ fn objects_are_edited_as_yaml_and_what_is_wrong_is_underlined() {
 fn a_lab_is_named_in_the_query() {
     visit(|page| {
         page.open_fresh("?lab=dns-race");
-        page.wait_until("the lab", || page.url().contains("#v1/dns-race") || page.text(".lesson .title").contains("DNS"));
+        page.wait_until("the lab", || {
+            page.url().contains("#v1/dns-race") || page.text(".lesson .title").contains("DNS")
+        });
     });
 }
