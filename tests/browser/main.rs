@@ -17,9 +17,11 @@
 mod axe;
 mod bench;
 mod harness;
+mod journey;
 mod keyboard;
 mod load;
 mod offline;
+mod picture;
 mod shell;
 mod shots;
 mod smoke;

@@ -5,7 +5,9 @@ use crate::cures;
 use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::loadlab::{self, Bench};
-use crate::panes::Tables;
+use crate::look::{Grain, Look};
+use crate::panes::{Sniff, Tables};
+use crate::topology::Zoom;
 use crate::url::Link;
 use crate::watched::Watched;
 use crate::words::Selected;
@@ -13,7 +15,7 @@ use gloo::timers::callback::Timeout;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::*;
 use sim::EventId;
-use sim::view::{Role, Step};
+use sim::view::{Filter, Role, Step};
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -113,16 +115,22 @@ pub struct Signals {
     pub chosen: Watched<Option<PacketId>>,
     /// The box whose capture is shown; `None` for all.
     pub captured: Watched<Option<NetnsId>>,
+    /// The capture tab.
+    pub sniff: Sniff,
     /// The link that stands in the address, as far as has been heard.
     pub address: RefCell<Option<Link>>,
     /// The button that has just copied something.
     pub copied: Watched<&'static str>,
+    /// How the journey is looked at.
+    pub look: Look,
     /// The load lab.
     pub bench: Bench,
     /// A word that was chosen in some output: it is marked everywhere.
     pub selected: Watched<Option<Selected>>,
     /// What is kept of the tables at the bottom.
     pub tables: &'static Tables,
+    /// How near the picture is, and what of it is looked at.
+    pub zoom: Zoom,
 }
 
 impl State {
@@ -130,7 +138,7 @@ impl State {
     pub fn new(link: Option<Link>) -> Result<State, String> {
         let (loaded, error) = open(link.as_ref())?;
         let signals = Signals {
-            shown: Watched::new(shown(&loaded, false)),
+            shown: Watched::new(shown(&loaded, false, Filter::default())),
             cursor: Watched::new(loaded.start()),
             before: Watched::new(defaults(&loaded)),
             loaded: Watched::new(loaded),
@@ -152,11 +160,14 @@ impl State {
             exchange: Watched::new(0),
             chosen: Watched::new(None),
             captured: Watched::new(None),
+            sniff: Sniff::default(),
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
+            look: Look::default(),
             bench: Bench::default(),
             selected: Watched::new(None),
             tables: Box::leak(Box::default()),
+            zoom: Zoom::new(),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {
@@ -166,6 +177,11 @@ impl State {
         }
         cures::find(state);
         Ok(state)
+    }
+
+    /// What of the picture is looked at.
+    pub fn lens(&self) -> &'static Zoom {
+        &self.0.zoom
     }
 
     // ------------------------------------------------------------------ links
@@ -234,11 +250,19 @@ impl State {
 
     fn show(&self, loaded: Rc<Loaded>, before: Option<Rc<Loaded>>) {
         let start = loaded.start();
+        // The way that was looked at a moment ago stays as a ghost.
+        let was = self.loaded.get_untracked();
+        self.zoom.ghost_gone.set(!before.as_ref().is_some_and(|b| Rc::ptr_eq(b, &was)));
         self.playing.set(false);
         self.tween.set(false);
         // The cursor must not lie beyond the end of either run while both change.
         self.cursor.set(0);
-        self.shown.set(shown(&loaded, self.noise.get_untracked()));
+        // A filter names boxes of one lab.
+        if self.loaded.with_untracked(|l| l.lab.name != loaded.lab.name) {
+            self.look.filter.set(Filter::default());
+        }
+        let filter = self.look.filter.get_untracked();
+        self.shown.set(shown(&loaded, self.noise.get_untracked(), filter));
         self.before.set(before);
         self.loaded.set(loaded);
         self.cursor.set(start);
@@ -249,7 +273,8 @@ impl State {
     /// Shows or hides background noise.
     pub fn set_noise(&self, on: bool) {
         self.noise.set(on);
-        self.shown.set(shown(&self.loaded.get_untracked(), on));
+        let filter = self.look.filter.get_untracked();
+        self.shown.set(shown(&self.loaded.get_untracked(), on, filter));
     }
 
     /// Says for a moment that a button has copied something.
@@ -362,11 +387,40 @@ impl State {
         }
     }
 
-    /// One step forward; false at the end.
+    /// One step forward as far as steps go now; false at the end.
     pub fn advance(&self) -> bool {
+        self.advance_by(self.look.grain.get_untracked())
+    }
+
+    /// The next place to stop at in one direction.
+    fn stop(&self, grain: Grain, forward: bool) -> Option<usize> {
+        let (loaded, shown) = (self.loaded.get_untracked(), self.shown.get_untracked());
         let cursor = self.cursor.get_untracked();
-        let next = self.shown.with_untracked(|s| s.iter().copied().find(|i| *i > cursor));
-        match next {
+        let ends = |w: &[usize]| match w {
+            [a, b] => {
+                let steps = &loaded.story.steps;
+                let (before, s) = (steps.get(*a)?, steps.get(*b)?);
+                grain.ends(s, before).then_some(*b)
+            }
+            _ => None,
+        };
+        let edge = if forward { shown.last() } else { shown.first() };
+        let found = if grain == Grain::Event {
+            let (ahead, behind) = (|i: &usize| *i > cursor, |i: &usize| *i < cursor);
+            let all = shown.iter().copied();
+            if forward { all.clone().find(ahead) } else { all.rev().find(behind) }
+        } else if forward {
+            shown.windows(2).filter_map(ends).find(|i| *i > cursor)
+        } else {
+            shown.windows(2).filter_map(ends).take_while(|i| *i < cursor).last()
+        };
+        // Beyond the last stop lies the end.
+        found.or(edge.copied()).filter(|i| if forward { *i > cursor } else { *i < cursor })
+    }
+
+    /// The same for a size of step.
+    fn advance_by(&self, grain: Grain) -> bool {
+        match self.stop(grain, true) {
             Some(next) => {
                 self.tween.set(true);
                 self.cursor.set(next);
@@ -376,18 +430,19 @@ impl State {
         }
     }
 
-    /// One step by hand.
+    /// One step by hand, as far as steps go now.
     pub fn step(&self, forward: bool) {
+        self.step_by(self.look.grain.get_untracked(), forward);
+    }
+
+    /// One step of a size by hand.
+    pub fn step_by(&self, grain: Grain, forward: bool) {
         self.playing.set(false);
         if forward {
-            self.advance();
-        } else {
-            let cursor = self.cursor.get_untracked();
-            let before = self.shown.with_untracked(|s| s.iter().rev().copied().find(|i| *i < cursor));
-            if let Some(before) = before {
-                self.tween.set(true);
-                self.cursor.set(before);
-            }
+            self.advance_by(grain);
+        } else if let Some(before) = self.stop(grain, false) {
+            self.tween.set(true);
+            self.cursor.set(before);
         }
         self.speak();
     }
@@ -451,9 +506,11 @@ impl State {
     }
 }
 
-fn shown(loaded: &Loaded, noise: bool) -> Rc<Vec<usize>> {
-    let steps = loaded.story.steps.iter().enumerate();
-    Rc::new(steps.filter(|(_, s)| noise || !s.noise).map(|(i, _)| i).collect())
+fn shown(loaded: &Loaded, noise: bool, filter: Filter) -> Rc<Vec<usize>> {
+    let story = &loaded.story;
+    let kept = |i: usize| filter.keeps(&story.steps, &story.changes, i);
+    let steps = story.steps.iter().enumerate();
+    Rc::new(steps.filter(|(i, s)| (noise || !s.noise) && kept(*i)).map(|(i, _)| i).collect())
 }
 
 /// The run of the same lab at its defaults, if this one is at something else.

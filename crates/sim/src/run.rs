@@ -98,6 +98,11 @@ impl<'s> Running<'s> {
         Keyframe::of(&mut self.world)
     }
 
+    /// The world, for what happens between steps.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
     /// Does a stimulus, and waits until it is quiet. `index` is what the log calls it.
     pub fn step(&mut self, index: usize, stimulus: &Stimulus) {
         let host = stimulus.host().and_then(|h| self.world.host_by_name(h));

@@ -1,27 +1,33 @@
 //! The panes around the map.
 
 mod capture;
-mod conntrack;
+mod detail;
+mod filters;
 mod header;
 mod help;
 mod journey;
 mod lesson;
 mod node;
 mod packet;
+mod sides;
+mod sniff;
 mod table;
 mod tables;
 mod terminal;
+mod tracked;
 pub mod virtual_list;
 mod why;
+mod why_not;
 
-pub use conntrack::conntrack;
 pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
 pub use lesson::{judged, lesson};
+pub use sniff::Sniff;
 pub use table::Tables;
 pub use tables::tables;
 pub use terminal::terminal;
+pub use tracked::tracked;
 
 use crate::dom::{self, El, View, el, part};
 use crate::icons;

@@ -448,4 +448,9 @@ impl Netns {
     pub fn hooks_at(&self, hook: InetHook) -> Vec<HookFn> {
         self.hooks.at(HookPoint { family: Family::V4, hook }).map(|o| o.func).collect()
     }
+
+    /// The same for a family, with the priorities.
+    pub fn hook_ops(&self, family: Family, hook: InetHook) -> Vec<HookOps> {
+        self.hooks.at(HookPoint { family, hook }).collect()
+    }
 }

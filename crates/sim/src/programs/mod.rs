@@ -5,6 +5,7 @@
 //! linked: a world knows a program only as a [`Program`].
 
 pub mod args;
+mod busybox_tftp;
 mod connect;
 mod curl;
 mod dig;
@@ -250,6 +251,7 @@ type Reader = fn(&[String], &str) -> Parsed;
 
 /// The programs by their names.
 pub const PROGRAMS: &[(&str, Reader)] = &[
+    ("busybox", busybox_tftp::parse),
     ("curl", curl::parse),
     ("dig", dig::parse_dig),
     ("kubectl", port_forward::parse),

@@ -25,6 +25,8 @@ pub struct CtEntry {
     pub conn: ConnId,
     /// The line, word by word.
     pub words: Vec<CtWord>,
+    /// Seconds left.
+    pub timeout: u32,
     /// In the table; otherwise it lives only with its first packet.
     pub confirmed: bool,
     /// The event that changed it last.
@@ -108,7 +110,7 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
         // What has run out is not listed.
         if let Some(timeout) = left.filter(|t| *t > 0 || !kept.confirmed) {
             let words = row_words(&Row { timeout, ..kept.row });
-            out.push(CtEntry { conn: *conn, words, confirmed: kept.confirmed, event: kept.event });
+            out.push(CtEntry { conn: *conn, words, timeout, confirmed: kept.confirmed, event: kept.event });
         }
     }
     out

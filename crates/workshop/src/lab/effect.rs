@@ -1,7 +1,7 @@
 //! Commands that are about the cluster and not about one box: what they change.
 //!
 //! `kubectl patch|apply|create|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
-//! `calicoctl patch ippool`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab machine add|delete` for computers on
+//! `calicoctl patch ippool`, `apt-get install kubelet=VERSION`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab machine add|delete` for computers on
 //! the LAN. What `kubectl apply -f -` brings is in [`super::apply`].
 
 use super::apply::{self, Kept};
@@ -23,7 +23,7 @@ pub const COPIES: &str = "netfilter-lab/copies";
 const MAX_COPIES: u32 = 5000;
 
 /// The programs of such commands.
-const PROGRAMS: [&str; 6] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby", "lab"];
+const PROGRAMS: [&str; 7] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby", "apt-get", "lab"];
 
 /// An object, as kubectl names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub enum Effect {
     Kernel(Era),
     /// The image of kube-proxy's DaemonSet.
     KubeProxyVersion(Version),
+    /// The package of the kubelet.
+    KubeletVersion(Version),
     /// A computer on the LAN; one of the same name is another then.
     Machine(Outside),
     /// A computer on the LAN is gone.
@@ -96,6 +98,7 @@ impl Effect {
             | Effect::NatOutgoing(_)
             | Effect::Kernel(_)
             | Effect::KubeProxyVersion(_)
+            | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::NoMachine(_) => true,
             // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
@@ -129,6 +132,7 @@ impl Effect {
             "kube-proxy" => options(&mut words, kube_proxy)?,
             "kubelet" => options(&mut words, kubelet)?,
             "grubby" => options(&mut words, grubby)?,
+            "apt-get" => vec![apt_get(&mut words)?],
             "lab" => vec![machine(&mut words)?],
             _ => vec![calicoctl(&mut words)?],
         };
@@ -209,6 +213,7 @@ impl Effect {
             | Effect::NatOutgoing(_)
             | Effect::Kernel(_)
             | Effect::KubeProxyVersion(_)
+            | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::NoMachine(_) => {}
         }
@@ -259,6 +264,7 @@ impl Effect {
             Effect::NatOutgoing(on) => world.nat_outgoing = *on,
             Effect::Kernel(era) => world.kernel = *era,
             Effect::KubeProxyVersion(version) => world.version = *version,
+            Effect::KubeletVersion(version) => world.kubelet = *version,
             Effect::Machine(machine) => {
                 match world.machines.iter_mut().find(|m| m.name == machine.name) {
                     Some(old) => *old = machine.clone(),
@@ -377,6 +383,21 @@ fn calicoctl(words: &mut Words<'_>) -> Result<Effect, String> {
         Fields::strict(&patch, &["spec"]).and_then(|f| Fields::strict(f.need("spec")?, &["natOutgoing"]));
     let on = spec.and_then(|f| f.boolean("natOutgoing")).map_err(|e| e.to_string())?;
     on.map(Effect::NatOutgoing).ok_or_else(|| "expected natOutgoing in the patch's spec".to_owned())
+}
+
+/// `apt-get install [-y] [--allow-downgrades] kubelet=1.23.17-1.1`: the kubelets' release.
+fn apt_get(words: &mut Words<'_>) -> Result<Effect, String> {
+    const USAGE: &str = "expected apt-get install kubelet=VERSION";
+    if words.next() != Some("install") {
+        return Err(USAGE.to_owned());
+    }
+    let mut word = words.need("a package")?;
+    while matches!(word, "-y" | "--allow-downgrades") {
+        word = words.need("a package")?;
+    }
+    let version = word.strip_prefix("kubelet=").ok_or(USAGE)?;
+    let release = version.split('-').next().unwrap_or(version);
+    release.parse().map(Effect::KubeletVersion).map_err(|e: String| format!("{version:?}: {e}"))
 }
 
 /// `lab machine add NAME ADDRESS/PREFIX [--knows-pods]`, `lab machine delete NAME`

@@ -5,13 +5,19 @@ use super::pods::{self, Programs};
 use super::world::{WorldSpec, objects_after};
 use crate::kube::Kube;
 use cluster::controllers::Controllers;
-use cluster::kube_proxy::{Change, Cleanup, ConntrackEntry, IpvsText, KubeProxy, SyncText};
+use cluster::kube_proxy::{
+    CHECK_INTERVAL, Change, Cleanup, ConntrackEntry, GracefulTermination, IpvsText, KubeProxy, SyncText,
+    VirtualServers,
+};
 use cluster::object::{Object, Objects, Protocol};
 use cluster::yaml::Yaml;
 use kernel::netfilter::conntrack::Row;
+use kernel::netfilter::ipvs::Service;
+use kernel::{Instant, Netns};
 use sim::operator::CommandOutput;
 use sim::{Shell, World};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// The API server's objects, and the kube-proxies.
 #[derive(Clone)]
@@ -23,6 +29,8 @@ pub(super) struct Live {
     controllers: Controllers,
     programs: Programs,
     proxies: Vec<Proxy>,
+    /// How often [`CHECK_INTERVAL`] has passed.
+    checks: u64,
     shell: Shell,
 }
 
@@ -37,6 +45,9 @@ struct Proxy {
     node: String,
     runs: bool,
     proxy: KubeProxy,
+    graceful: GracefulTermination,
+    /// It has just begun.
+    fresh: bool,
 }
 
 impl Live {
@@ -58,9 +69,15 @@ impl Live {
             changes(&Objects::default(), &kube.objects).into_iter().for_each(|c| proxy.apply(c));
             // The boxes have the text of this one.
             proxy.sync();
-            proxies.push(Proxy { node: node.metadata.name.clone(), runs: true, proxy });
+            proxies.push(Proxy {
+                node: node.metadata.name.clone(),
+                runs: true,
+                proxy,
+                graceful: GracefulTermination::default(),
+                fresh: false,
+            });
         }
-        Ok(Live { spec, documents, files, kube, controllers, programs, proxies, shell })
+        Ok(Live { spec, documents, files, kube, controllers, programs, proxies, checks: 0, shell })
     }
 
     /// A command about the cluster.
@@ -116,8 +133,9 @@ impl Live {
         let begins = runs && (!proxy.runs || verb == "restart");
         proxy.runs = runs;
         if begins {
-            // A fresh kube-proxy writes everything.
+            // A fresh kube-proxy writes everything, and knows of nothing that is to end.
             proxy.proxy.resync();
+            (proxy.fresh, proxy.graceful) = (true, GracefulTermination::default());
             if let Err(e) = sync(self.shell, world, proxy) {
                 return failed(e);
             }
@@ -128,6 +146,38 @@ impl Live {
     /// kube-proxy's version and mode.
     pub fn proxy(&self) -> Option<(cluster::kube_proxy::Version, cluster::kube_proxy::Mode)> {
         self.kube.mode.map(|mode| (self.kube.version, mode.into()))
+    }
+
+    /// So much time passes; each minute the kube-proxies look after real servers that are to end.
+    pub fn wait(&mut self, world: &mut World, time: Duration) {
+        let until = world.now() + time;
+        while self.proxies.iter().any(|p| p.graceful.is_waiting()) {
+            let next = Instant(0) + CHECK_INTERVAL * u32::try_from(minute(world) + 1).unwrap_or(u32::MAX);
+            if next > until {
+                break;
+            }
+            world.run_until(next);
+            self.look_after(world);
+        }
+        world.run_until(until);
+    }
+
+    /// What the kube-proxies have to do at this time.
+    pub fn look_after(&mut self, world: &mut World) {
+        let minute = minute(world);
+        if core::mem::replace(&mut self.checks, minute) == minute {
+            return;
+        }
+        for proxy in self.proxies.iter_mut().filter(|p| p.runs && p.graceful.is_waiting()) {
+            let Some(host) = world.host_by_name(&proxy.node) else { continue };
+            world.with(host, |ns, cx| ns.ipvs_gc(cx));
+            let lines = world.host(host).map(|ns| proxy.graceful.check(&NodeServers(ns))).unwrap_or_default();
+            for line in lines {
+                let argv: Vec<&str> = ["ipvsadm"].into_iter().chain(line.split(' ')).collect();
+                // What it refuses is tried again in a minute.
+                let _ = run(self.shell, world, &proxy.node, &argv, None);
+            }
+        }
     }
 
     /// What the objects say now, and how the boxes were made.
@@ -187,6 +237,54 @@ pub(super) fn run(
     if output.status == 0 { Ok(()) } else { Err(format!("{}: {}", argv.join(" "), output.stderr.join("\n"))) }
 }
 
+/// How often [`CHECK_INTERVAL`] has passed since the beginning.
+fn minute(world: &World) -> u64 {
+    world.now().since(Instant(0)).as_secs() / CHECK_INTERVAL.as_secs()
+}
+
+/// The virtual servers of a node's kernel.
+struct NodeServers<'w>(&'w Netns);
+
+impl NodeServers<'_> {
+    fn service(&self, named: &str) -> Option<&Service> {
+        let (flag, socket) = named.split_once(' ')?;
+        let proto = if flag == "-t" { packet::Protocol::TCP } else { packet::Protocol::UDP };
+        let is = |s: &&Service| s.id.fwmark == 0 && s.id.proto == proto && s.id.to_string() == socket;
+        self.0.ipvs.services().iter().find(is)
+    }
+}
+
+fn socket((ip, port): (Ipv4Addr, u16)) -> String {
+    format!("{ip}:{port}")
+}
+
+impl VirtualServers for NodeServers<'_> {
+    fn has(&self, service: &str) -> bool {
+        self.service(service).is_some()
+    }
+
+    fn servers(&self, service: &str) -> Vec<String> {
+        self.service(service).map_or(Vec::new(), |s| s.dests.iter().map(|d| socket(d.spec.addr)).collect())
+    }
+
+    fn connections(&self, service: &str, server: &str) -> Option<u32> {
+        let dest = self.service(service)?.dests.iter().find(|d| socket(d.spec.addr) == server)?;
+        Some(dest.active + dest.inactive)
+    }
+}
+
+/// The sets of a fresh kube-proxy hold what it says alone.
+fn flushed(ipset: &str) -> String {
+    let mut out = String::new();
+    for line in ipset.lines() {
+        out += &format!("{line}\n");
+        if let Some(name) = line.strip_prefix("create ").and_then(|l| l.split(' ').next()) {
+            out += &format!("flush {name}\n");
+        }
+    }
+    out
+}
+
 /// One sync of a kube-proxy: what it hands to the tools of its node.
 fn sync(shell: Shell, world: &mut World, proxy: &mut Proxy) -> Result<(), String> {
     let node = proxy.node.clone();
@@ -199,22 +297,36 @@ fn sync(shell: Shell, world: &mut World, proxy: &mut Proxy) -> Result<(), String
             SyncText::Iptables(text) => run(shell, world, &node, &restore, Some(text))?,
             SyncText::Nftables(text) => run(shell, world, &node, &["nft", "-f", "-"], Some(text))?,
             SyncText::Ipvs(IpvsText { iptables, ipset, virtual_servers, dummy_addresses }) => {
+                let Some(host) = world.host_by_name(&node) else { continue };
                 for line in dummy_addresses.lines() {
                     let (verb, address) = line.split_once(' ').unwrap_or(("add", line));
+                    let there = |ns: &Netns| {
+                        let dev = ns.device_by_name("kube-ipvs0").and_then(|d| ns.device(d));
+                        dev.is_some_and(|d| d.addrs.iter().any(|a| a.net.addr().to_string() == address))
+                    };
+                    if proxy.fresh && verb == "add" && world.host(host).is_some_and(there) {
+                        continue;
+                    }
                     run(shell, world, &node, &["ip", "addr", verb, address, "dev", "kube-ipvs0"], None)?;
                 }
-                for line in virtual_servers.lines() {
+                world.with(host, |ns, cx| ns.ipvs_gc(cx));
+                let (graceful, fresh) = (&mut proxy.graceful, proxy.fresh);
+                let lines =
+                    world.host(host).map(|ns| graceful.sync(virtual_servers, fresh, &NodeServers(ns)));
+                for line in lines.unwrap_or_default() {
                     let argv: Vec<&str> = ["ipvsadm"].into_iter().chain(line.split_whitespace()).collect();
                     run(shell, world, &node, &argv, None)?;
                 }
                 if !ipset.is_empty() {
-                    run(shell, world, &node, &["ipset", "restore", "-!"], Some(ipset))?;
+                    let text = if proxy.fresh { flushed(ipset) } else { ipset.clone() };
+                    run(shell, world, &node, &["ipset", "restore", "-!"], Some(&text))?;
                 }
                 run(shell, world, &node, &restore, Some(iptables))?;
             }
         }
         forget(shell, world, &node, &synced.conntrack)?;
     }
+    proxy.fresh = false;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use sim::operator::CommandOutput;
 use sim::programs::{collect, shell, start};
 use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A claim, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +100,8 @@ impl LabRun {
 struct Made {
     scenario: Scenario,
     live: Live,
+    /// What systemctl does before the steps.
+    services: Vec<Command>,
 }
 
 impl Lab {
@@ -111,8 +114,11 @@ impl Lab {
     pub(crate) fn run_with(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
-        let Made { scenario, mut live } = self.make_with(&setting, &mut asked)?;
+        let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
         let mut prepare = |world: &mut sim::World| {
+            for c in &services {
+                c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
+            }
             for (n, c) in asked.take(At::Setup) {
                 let done = done_at_setup(world, &mut live, &c);
                 asked.ran(n, done);
@@ -134,6 +140,7 @@ impl Lab {
             done.ids.push((step.id.clone(), n));
             perform(&mut running, &mut live, &mut done, &step.act);
             done.note(&step.act, n);
+            live.look_after(running.world_mut());
         }
         if !done.running.is_empty() {
             let n = done.names.len();
@@ -231,11 +238,14 @@ impl Lab {
         let apps = self.apps.iter().filter(|a| a.when.met(setting)).cloned().collect();
         let programs = Programs { files: files_there, apps };
         programs.give(&mut boxes, &kube.objects)?;
+        let (services, on_boxes): (Vec<&Command>, Vec<&Command>) =
+            on_boxes.into_iter().partition(|c| c.program() == "systemctl");
+        let services = services.into_iter().cloned().collect();
         on_boxes.into_iter().for_each(|c| set_up(&mut boxes.hosts, c));
         let live = Live::new(spec, (documents, files), kube, programs, shell)?;
         let settle_ms = live.spec().settle_ms;
         let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: Vec::new(), settle_ms };
-        Ok(Made { scenario, live })
+        Ok(Made { scenario, live, services })
     }
 }
 
@@ -288,13 +298,21 @@ fn perform(running: &mut Running<'_>, live: &mut Live, done: &mut Done, act: &Ac
 pub(super) fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: usize, act: &Act) {
     match (act, live) {
         (Act::Run(c), Some(live)) if is_about_cluster(c) => run_on_cluster(running, live, n, c),
+        (Act::Wait(ms), Some(live)) => running.with(n, None, |world| {
+            live.wait(world, Duration::from_millis(*ms));
+            StepOutcome::Done
+        }),
         (act, _) => running.step(n, &stimulus_in(act, running.world())),
     }
 }
 
 /// A step that the cluster has to do with.
 fn is_live(act: &Act) -> bool {
-    matches!(act, Act::Run(c) if is_about_cluster(c))
+    match act {
+        Act::Run(c) => is_about_cluster(c),
+        Act::Wait(_) => true,
+        Act::Join | Act::Hold(..) | Act::Release(..) | Act::Send(..) => false,
+    }
 }
 
 /// A command about the cluster while the steps are done.
