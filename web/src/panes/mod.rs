@@ -1,6 +1,7 @@
 //! The panes around the map.
 
 mod capture;
+mod conntrack;
 mod detail;
 mod filters;
 mod header;
