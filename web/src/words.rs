@@ -24,7 +24,7 @@ pub fn add_line(state: State, names: &Names, line: &str, mut to: El) -> El {
         to = match role {
             None => to.add(text.to_owned()),
             Some(role) => {
-                let same = selected.as_ref().is_none_or(|s| s.role == role);
+                let same = selected.as_ref().is_none_or(|s| s.text != text || s.role == role);
                 let on = same && word.as_deref() == Some(text);
                 to.add(
                     el("span")

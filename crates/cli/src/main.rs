@@ -14,7 +14,8 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workshop::{Lab, LabRun, Setting, StimulusResult};
+use workshop::cure::{Search, Wanted};
+use workshop::{Lab, LabRun, Session, Setting, StimulusResult};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
 #[derive(Parser)]
@@ -189,6 +190,18 @@ enum LabCommand {
         #[arg(long, value_name = "BOX[/DEVICE]", requires = "pcapng")]
         capture: Option<String>,
     },
+    /// What would let it through: the smallest changes with which a run reaches its goals, or with which a step succeeds. Switches,
+    /// modules, settings, policies and rules are tried, one at a time and then two. Exit status 1 if nothing helps.
+    Why {
+        /// Name of the lab, or a file with its text.
+        name: String,
+        /// Position of a switch; may be given several times.
+        #[arg(long = "set", value_name = "SWITCH=VALUE")]
+        set: Vec<String>,
+        /// The step that is to succeed, counted from 1 in the order in which steps are done; without it the goals.
+        #[arg(long, value_name = "N")]
+        step: Option<usize>,
+    },
     /// What switches change on the nodes: rules, sets, virtual servers, modules, settings; before are the defaults.
     Diff {
         /// Name of the lab, or a file with its text.
@@ -306,6 +319,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Lab(LabCommand::Run { name, set, json, scale: None, pcapng, capture }) => {
             lab_run(&name, &set, json, pcapng.as_deref().map(|file| (file, capture.as_deref())))
         }
+        Command::Lab(LabCommand::Why { name, set, step }) => lab_why(&name, &set, step),
         Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
         Command::Lab(LabCommand::Check { names, all }) => {
             let well = nflab::exercise::check(&names, all, |line| print(&format!("{line}\n")))?;
@@ -506,6 +520,35 @@ fn positions(set: &[String]) -> Result<Setting, String> {
     Ok(changes)
 }
 
+/// A lab's session, with these positions of switches besides.
+fn session(name: &str, set: &[String]) -> Result<Session, String> {
+    let (lab, changes) = (find_lab(name)?, positions(set)?);
+    let mut session = Session::new(std::rc::Rc::new(lab));
+    changes.into_iter().for_each(|(name, value)| drop(session.changes.insert(name, value)));
+    Ok(session)
+}
+
+fn lab_why(name: &str, set: &[String], step: Option<usize>) -> Result<ExitCode, String> {
+    let session = session(name, set)?;
+    let run = session.run().map_err(|e| e.to_string())?;
+    let wanted = match step {
+        None => Wanted::Goals,
+        Some(n) if (1..=run.stimuli.len()).contains(&n) => Wanted::Exchange(n - 1),
+        Some(n) => return Err(format!("there is no step {n}; expected 1 to {}", run.stimuli.len())),
+    };
+    let Some(search) = Search::new(&session, &run, wanted) else {
+        print("nothing is left to be wished for\n")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let cures = search.all();
+    let mut out = String::new();
+    for cure in &cures {
+        out += &format!("{}\n  {}\n", cure.name, cure.text());
+    }
+    print(if out.is_empty() { "no change of one or two helps\n" } else { &out })?;
+    Ok(if cures.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
 fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
     let (lab, changes) = (find_lab(name)?, positions(set)?);
     let before = lab.run(&Setting::new()).map_err(|e| e.to_string())?;
@@ -531,13 +574,18 @@ fn lab_run(
     as_json: bool,
     capture: Option<(&Path, Option<&str>)>,
 ) -> Result<ExitCode, String> {
-    let (lab, changes) = (find_lab(name)?, positions(set)?);
-    let run = lab.run(&changes).map_err(|e| e.to_string())?;
+    let session = session(name, set)?;
+    let (lab, run) = (&session.lab, session.run().map_err(|e| e.to_string())?);
+    for (typed, result) in session.typed.iter().zip(&run.typed) {
+        if let Some(wrong) = result.wrong() {
+            return Err(format!("{}: {wrong}", typed.line));
+        }
+    }
     if let Some((file, place)) = capture {
         let bytes = nflab::capture::pcapng(&run.run.world, place)?;
         std::fs::write(file, bytes).map_err(|e| format!("{}: {e}", file.display()))?;
     }
-    print(&if as_json { lab_json(&lab.name, &run)? } else { lab_text(&lab, &run) })?;
+    print(&if as_json { lab_json(&lab.name, &run)? } else { lab_text(lab, &run) })?;
     let all_hold = run.claims.iter().all(|c| c.holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

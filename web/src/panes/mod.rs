@@ -1,7 +1,6 @@
 //! The panes around the map.
 
 mod capture;
-mod conntrack;
 mod detail;
 mod filters;
 mod header;

@@ -250,7 +250,7 @@ pub fn camera_buttons(state: State) -> View {
             .class("lens")
             .add(button("−", "Zoom out (−)").click(move || nearer(state, 0.8)))
             .add(button("+", "Zoom in (+)").click(move || nearer(state, 1.25)))
-            .add(button("Fit", "Show all (0)").id("fit").click(move || fit(state)));
+            .add(button("Fit", "Fit: show all (0)").id("fit").click(move || fit(state)));
         all.into()
     })
 }

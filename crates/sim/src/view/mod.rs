@@ -7,6 +7,7 @@ mod alert;
 mod assoc;
 mod capture;
 mod changes;
+mod compare;
 mod ct;
 mod end;
 mod fields;
@@ -44,6 +45,7 @@ pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};
 pub use changes::{Changes, FieldChange, Filter, Only};
+pub use compare::{Difference, compare, steps_of};
 pub use ct::{
     CtEntry, CtWord, ExpectEntry, RowLook, conntrack_at, event_line, expect_line, expectations_at, ipvs_at,
     row_line, row_words,

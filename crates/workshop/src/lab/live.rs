@@ -143,9 +143,9 @@ impl Live {
         CommandOutput::default()
     }
 
-    /// kube-proxy's version and mode.
-    pub fn proxy(&self) -> Option<(cluster::kube_proxy::Version, cluster::kube_proxy::Mode)> {
-        self.kube.mode.map(|mode| (self.kube.version, mode.into()))
+    /// How the boxes were made, the objects as they were given, and with what controllers have made of them.
+    pub fn into_parts(self) -> (WorldSpec, Vec<Yaml>, Objects) {
+        (self.spec, self.documents, self.kube.objects)
     }
 
     /// So much time passes; each minute the kube-proxies look after real servers that are to end.
@@ -178,6 +178,11 @@ impl Live {
                 let _ = run(self.shell, world, &proxy.node, &argv, None);
             }
         }
+    }
+
+    /// kube-proxy's version and mode.
+    pub fn proxy(&self) -> Option<(cluster::kube_proxy::Version, cluster::kube_proxy::Mode)> {
+        self.kube.mode.map(|mode| (self.kube.version, mode.into()))
     }
 
     /// What the objects say now, and how the boxes were made.
