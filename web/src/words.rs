@@ -19,12 +19,13 @@ const ROLES: [NameRole; 5] = [NameRole::Addr, NameRole::Port, NameRole::Chain, N
 
 /// Adds a line to an element, word by word. Whoever draws it is told when something else is chosen.
 pub fn add_line(state: State, names: &Names, line: &str, mut to: El) -> El {
-    let selected = state.selected.get();
+    let (selected, word) = (state.selected.get(), state.look.word.get());
     for (text, role) in names.pieces(line) {
         to = match role {
             None => to.add(text.to_owned()),
             Some(role) => {
-                let on = selected.as_ref().is_some_and(|s| s.role == role && s.text == text);
+                let same = selected.as_ref().is_none_or(|s| s.text != text || s.role == role);
+                let on = same && word.as_deref() == Some(text);
                 to.add(
                     el("span")
                         .class("word")
@@ -54,5 +55,8 @@ fn of(word: &Element) -> Option<Selected> {
 /// Chooses it; if it was chosen, nothing is.
 pub fn choose(state: State, word: Selected) {
     let now = state.selected.get_untracked();
-    state.selected.set(if now.as_ref() == Some(&word) { None } else { Some(word) });
+    let next = if now.as_ref() == Some(&word) { None } else { Some(word) };
+    // The journey marks words by their text alone.
+    state.look.word.set(next.as_ref().map(|w| w.text.clone()));
+    state.selected.set(next);
 }
