@@ -110,7 +110,7 @@ fn tcp(src: (&str, u16), dst: (&str, u16), flags: TcpFlags, (seq, ack): (u32, u3
 }
 
 fn udp(src: (&str, u16), dst: (&str, u16)) -> Ip {
-    let datagram = Udp { sport: src.1, dport: dst.1, checksum_ok: true, payload: vec![0; 10] };
+    let datagram = Udp { sport: src.1, dport: dst.1, checksum_ok: true, payload: vec![0; 10].into() };
     Ip::new(ip(src.0), ip(dst.0), L4::Udp(datagram))
 }
 
@@ -308,7 +308,7 @@ fn the_answer_comes_from_who_was_asked_and_is_no_longer_than_1280() {
         assert_eq!(r.answers().last().map(|a| a.src), Some(ip(dst)));
     }
     for (payload, len) in [(10, 66 + 40), (1400, 1280)] {
-        let datagram = Udp { sport: 1, dport: 2, checksum_ok: true, payload: vec![0; payload] };
+        let datagram = Udp { sport: 1, dport: 2, checksum_ok: true, payload: vec![0; payload].into() };
         let packet = Ip::new(ip("fd00:1::5"), ip("fd00:2::10"), L4::Udp(datagram));
         assert!(r.forward(packet, true).is_none());
         assert_eq!(r.answers().last().map(|a| (a.src, a.total_len())), Some((ip("fd00:1::fe"), len)));
@@ -337,7 +337,7 @@ fn reject_does_not_answer_errors_nor_what_no_host_has_sent() {
     ] {
         assert_eq!(rejected("-j REJECT", packet), None);
     }
-    let damaged = L4::Udp(Udp { sport: 1, dport: 2, checksum_ok: false, payload: Vec::new() });
+    let damaged = L4::Udp(Udp { sport: 1, dport: 2, checksum_ok: false, payload: Vec::new().into() });
     assert_eq!(rejected("-j REJECT", Ip::new(ip("fd00:1::5"), ip("fd00:9::1"), damaged)), None);
 }
 

@@ -322,7 +322,7 @@ fn two_commands_in_one_line_are_refused() {
 #[test]
 fn the_mark_decides_about_snat_not_the_source() {
     let source = |mark: bool| {
-        let udp = Udp { sport: 50_000, dport: 9, payload: b"x".to_vec(), checksum_ok: true };
+        let udp = Udp { sport: 50_000, dport: 9, payload: b"x".to_vec().into(), checksum_ok: true };
         let ip = Ip::new(IpAddr::V4(CLUSTER_IP), IpAddr::V4(CLIENT), L4::Udp(udp));
         let marks = words("iptables -t nat -A OUTPUT -s 172.20.0.115 -j KUBE-MARK-MASQ");
         let mut stimuli = vec![Stimulus::Raw { host: NODE.to_owned(), ip }];

@@ -98,7 +98,9 @@ fn a_test_can_be_cancelled_and_run_again() {
         page.wait_until("progress", || second(page) > 0);
         // The page is awake: it answers while the worker works.
         page.click("#theme");
-        page.wait("html[data-theme]");
+        page.click("#theme-menu input[value=dark]");
+        page.wait("html[data-theme=dark]");
+        page.press("Escape");
         page.click("#cancel");
         page.wait_text("#load-position", "cancelled at");
         page.wait_gone("#progress");

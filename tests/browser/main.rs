@@ -14,8 +14,16 @@
 )]
 #![allow(clippy::disallowed_types, reason = "waiting takes a clock")]
 
+mod axe;
+mod bench;
 mod harness;
+mod journey;
+mod keyboard;
 mod load;
+mod offline;
+mod picture;
+mod shell;
+mod shots;
 mod smoke;
 mod switches;
 mod tour;

@@ -19,6 +19,22 @@ fn the_page_mounts_under_any_path() {
 }
 
 #[test]
+fn the_site_is_kept_for_later() {
+    visit(|page| {
+        page.wait_until("the service worker to be in charge", || {
+            page.eval("const c = navigator.serviceWorker.controller; return !!c && c.state === 'activated'")
+                == true
+        });
+        let missing = page.eval(
+            "const app = document.querySelector('meta[name=app]');
+             const files = [app.content, app.dataset.wasm, './', ...[...document.styleSheets].map(s => s.href)];
+             return Promise.all(files.map(f => caches.match(f).then(r => r ? [] : f))).then(l => l.flat())",
+        );
+        assert_eq!(missing, serde_json::json!([]));
+    });
+}
+
+#[test]
 fn a_page_opened_as_a_file_says_what_to_do() {
     visit_file(|page| {
         page.wait_text("#boot", "needs a web server");

@@ -84,6 +84,16 @@ struct Shown {
     total: String,
 }
 
+/// The map as it is for this run: the way of the run before it does not count.
+fn without_ghost(page: &Page) -> String {
+    let picture = page.eval(
+        "const p = document.querySelector('.world').cloneNode(true);
+         p.querySelectorAll('.ghost').forEach(g => g.remove());
+         return p.outerHTML",
+    );
+    picture.as_str().unwrap().to_owned()
+}
+
 fn look(page: &Page) -> Shown {
     page.press("End");
     page.wait_until("the end", || {
@@ -95,7 +105,7 @@ fn look(page: &Page) -> Shown {
         value.as_str().unwrap().to_owned()
     };
     Shown {
-        picture: html(".picture"),
+        picture: without_ghost(page),
         journey: page.text(".journey"),
         terminal: page.text(".term"),
         goals: page.count(".goal .done"),

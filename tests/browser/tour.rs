@@ -166,15 +166,3 @@ fn who_wants_no_motion_gets_none() {
         assert!(tween == "0s", "{tween}");
     });
 }
-
-#[test]
-fn the_theme_is_remembered() {
-    visit(|page| {
-        page.click("#theme");
-        page.wait("html[data-theme=dark]");
-        page.reload();
-        page.wait("html[data-theme=dark]");
-        page.click("#theme");
-        page.wait("html[data-theme=light]");
-    });
-}

@@ -3,11 +3,25 @@
 (() => {
   "use strict";
 
+  const root = document.documentElement;
   // Before the first paint; without storage the system decides.
   try {
     const theme = localStorage.getItem("theme");
-    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+    if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+    if (localStorage.getItem("projector")) root.dataset.projector = "";
   } catch {}
+
+  // A lab as part of somebody's article: `?embed`, or `embed` in the fragment's query. From here on it is the former.
+  const address = new URL(location.href);
+  const [path, query = ""] = address.hash.split("?");
+  const words = query.split("&").filter(Boolean);
+  if (words.includes("embed")) {
+    const rest = words.filter((word) => word !== "embed").join("&");
+    address.hash = rest ? `${path}?${rest}` : path;
+    if (!address.searchParams.has("embed")) address.search += address.search ? "&embed" : "?embed";
+    if (location.protocol !== "file:") history.replaceState(null, "", address.href);
+  }
+  if (address.searchParams.has("embed")) root.dataset.embed = "";
 
   const show = (id) => {
     for (const part of document.querySelectorAll("#boot > *")) part.hidden = part.id !== id;
@@ -24,11 +38,47 @@
     return;
   }
 
+  // The site is kept for when there is no network. Nothing depends on it: where it cannot be, all else is as it was.
+  const keep = async () => {
+    if (!("serviceWorker" in navigator) || "embed" in root.dataset) return;
+    const sw = navigator.serviceWorker;
+    const registration = await sw.register(file("sw.js"), { updateViaCache: "none" });
+    const tell = (worker) => {
+      // With nobody in charge it is the first one, and there is nothing older to replace.
+      if (!worker || !sw.controller || document.getElementById("update")) return;
+      const note = document.createElement("div");
+      note.id = "update";
+      note.setAttribute("role", "status");
+      const button = document.createElement("button");
+      button.className = "btn";
+      button.textContent = "Reload";
+      button.addEventListener("click", () => {
+        sw.addEventListener("controllerchange", () => location.reload(), { once: true });
+        (registration.waiting ?? worker).postMessage("go");
+      });
+      note.append("A new version is there. ", button);
+      document.body.append(note);
+    };
+    tell(registration.waiting);
+    registration.addEventListener("updatefound", () => {
+      const worker = registration.installing;
+      worker?.addEventListener("statechange", () => worker.state === "installed" && tell(worker));
+    });
+  };
+
   const app = document.querySelector('meta[name="app"]');
-  const address = (path) => new URL(path, document.baseURI).href;
-  import(address(app.content))
-    .then((module) => module.default({ module_or_path: address(app.dataset.wasm) }))
-    .then(() => document.getElementById("boot").remove())
+  const file = (path) => new URL(path, document.baseURI).href;
+  // Both at once. Whoever waits for the second is told if it does not come.
+  const wasm = fetch(file(app.dataset.wasm));
+  wasm.catch(() => {});
+  import(file(app.content))
+    .then((module) => module.default({ module_or_path: wasm }))
+    .then(() => {
+      document.getElementById("boot").remove();
+      // Later: the visitor comes first.
+      const idle = window.requestIdleCallback ?? setTimeout;
+      idle(() => keep().catch((error) => console.info(`not kept for offline: ${error}`)));
+    })
     .catch((error) => {
       console.error(error);
       document.getElementById("boot-error").textContent = String(error);

@@ -25,6 +25,8 @@ struct Plan {
     wide: bool,
 }
 
+/// A click on the name of a hook is this and its number; less is a step.
+const HOOKS: usize = 1 << 30;
 /// Between two boxes.
 const STEP: i32 = 3;
 /// Width of the slot of a hook at which nothing is registered.
@@ -122,7 +124,13 @@ pub fn strip(state: State) -> View {
         let host = state.host();
         let Some(ns) = loaded.world().host(host) else { return NONE };
         let (packet, now) = (state.packet(), state.now());
-        let boxes = InetHook::ALL.map(|hook| (hook, registered(ns, hook)));
+        // Defragmentation is shown where there is more room.
+        let small = |hook| {
+            let mut boxes = registered(ns, hook);
+            boxes.retain(|b| !matches!(b.spot, Spot::Defrag(_)));
+            boxes
+        };
+        let boxes = InetHook::ALL.map(|hook| (hook, small(hook)));
         let count = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
         let plan = plan(count, state.narrow.get());
         let d = Diagram {
@@ -142,10 +150,13 @@ pub fn strip(state: State) -> View {
             .class(flow)
             .attr("viewBox", view_box)
             .attr("aria-hidden", "true")
-            .on("click", move |e| {
-                if let Some(step) = clicked(e) {
-                    state.go(step);
+            .on("click", move |e| match clicked(e) {
+                Some(hook) if hook >= HOOKS => {
+                    let hook = InetHook::ALL.get(hook - HOOKS);
+                    hook.into_iter().for_each(|h| state.enter_hook(*h));
                 }
+                Some(step) => state.go(step),
+                None => {}
             })
             .html(d.draw());
         View::All(vec![drawing.into(), el("p").class("sr").add(d.summary()).into()])
@@ -239,7 +250,9 @@ impl Diagram<'_> {
         let boxes = self.of(hook);
         let width = span(boxes.len(), at.w);
         let active = self.times(Spot::Hook(hook)) > 0 || boxes.is_empty();
+        s.group("hookgo", InetHook::ALL.iter().position(|h| *h == hook).map(|i| HOOKS + i));
         s.text(if active { "hookname" } else { "hookname idle" }, at.x + width / 2, at.y - 8, hook.chain());
+        s.end();
         if boxes.is_empty() {
             s.rect("slot", Rect { w: EMPTY, ..at }, 5);
             s.text("dim tiny center", at.x + EMPTY / 2, at.y + at.h / 2 + 3, "nothing");
@@ -373,7 +386,7 @@ impl Diagram<'_> {
 }
 
 /// A box of IPVS is a hexagon.
-fn hexagon(r: Rect) -> String {
+pub fn hexagon(r: Rect) -> String {
     let (x, right, top, low) = (r.x, r.x + r.w, r.y, r.y + r.h);
     let (cut, mid) = (6, r.y + r.h / 2);
     format!("M{x} {mid}L{} {top}H{}L{right} {mid}L{} {low}H{}z", x + cut, right - cut, right - cut, x + cut)

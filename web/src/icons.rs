@@ -62,6 +62,23 @@ pub fn help() -> View {
 pub fn warning() -> View {
     icon("M8 2.2 14.5 13.5h-13zM8 6.4v3.4M8 11.4v.6", false)
 }
+pub fn widen() -> View {
+    icon("M6 3.5 2 8l4 4.5M10 3.5 14 8l-4 4.5", false)
+}
+pub fn zoom() -> View {
+    icon("M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9M10.3 10.3 14 14M5 7h4", false)
+}
+pub fn filter() -> View {
+    icon("M2 3.5h12L9.5 8.5v4.5l-3-1.6V8.5z", false)
+}
+/// Turned by the style where what it stands before is open.
+pub fn fold() -> View {
+    icon("M6 3.5 10.5 8 6 12.5", false)
+}
+/// The way of a request, or that of a reply.
+pub fn arrow(back: bool) -> View {
+    icon(if back { "M13.5 8h-11M6.5 4 2.5 8l4 4" } else { "M2.5 8h11M9.5 4l4 4-4 4" }, false)
+}
 
 /// The mark of the page.
 pub fn logo() -> View {

@@ -1,5 +1,6 @@
 //! The keyboard.
 
+use crate::look::Grain;
 use crate::playback;
 use crate::state::{Pane, State, Tab};
 use leptos::prelude::*;
@@ -11,12 +12,16 @@ use web_sys::KeyboardEvent;
 pub const KEYS: &[(&str, &str)] = &[
     ("Space", "play, pause"),
     ("← →", "one step back, forward"),
-    ("Shift ← →", "to the previous, next device or hook"),
+    ("Shift ← →", "to the previous, next device"),
+    ("PageUp PageDown", "to the previous, next hook"),
     ("Alt ← →", "to the previous, next decision: NAT, drop, program"),
     ("Home End", "to the first, last step"),
     ("[ ]", "previous, next packet"),
     ("j k", "down, up in the journey"),
-    ("Enter", "open, close the explanation"),
+    ("Enter", "open, close the explanation; in the picture, go in"),
+    ("Esc", "out of the picture's level"),
+    ("c n h", "cluster, node, hook"),
+    ("+ − 0", "map nearer, farther, whole"),
     ("1 2 3 4", "lesson, map, journey, tables"),
     ("a", "ARP on, off"),
     ("f", "follow the packet"),
@@ -32,6 +37,8 @@ struct Wants {
     arrows: bool,
     /// Home and End.
     ends: bool,
+    /// Pages are hooks: on the slider, and where there is nothing to be scrolled.
+    pages: bool,
 }
 
 fn wanted(event: &KeyboardEvent) -> Wants {
@@ -45,7 +52,12 @@ fn wanted(event: &KeyboardEvent) -> Wants {
         || matches!(role.as_str(), "switch" | "treeitem")
         || matches!(kind.as_str(), "checkbox" | "radio");
     let field = matches!(tag.as_str(), "SELECT" | "TEXTAREA") || tag == "INPUT" && kind != "checkbox";
-    Wants { press, arrows: field || list, ends: field && kind != "radio" || list }
+    let scrubber = attribute("id") == "scrubber";
+    // The slider's own keys mean the same, in its own way: ours know of devices and hooks.
+    let field = field && !scrubber;
+    let still = document().document_element().is_some_and(|e| e.scroll_height() <= e.client_height());
+    let pages = scrubber || still && matches!(tag.as_str(), "MAIN" | "BODY");
+    Wants { press, arrows: field || list, ends: field && kind != "radio" || list, pages }
 }
 
 /// Handles a key; true if it was ours.
@@ -63,15 +75,18 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
         name @ ("ArrowLeft" | "ArrowRight") if !wants.arrows => {
             let forward = name == "ArrowRight";
             match (shift, alt) {
-                (true, _) => {
-                    state.seek(forward, |s, before| (s.host, &s.section) != (before.host, &before.section))
-                }
+                (true, _) => state.step_by(Grain::Device, forward),
                 (_, true) => state.seek(forward, |s, _| is_decision(s.area, s.tone)),
-                _ => state.step(forward),
+                _ => state.step_by(Grain::Event, forward),
             }
         }
+        name @ ("PageUp" | "PageDown") if wants.pages => state.step_by(Grain::Hook, name == "PageDown"),
         "Home" if !wants.ends => state.go_shown(0),
         "End" if !wants.ends => state.go_shown(state.shown.with_untracked(|s| s.len().saturating_sub(1))),
+        "Escape" => return crate::topology::key(state, "Escape", true),
+        "Enter" if !wants.press && !wants.arrows && in_picture(event) => {
+            return crate::topology::key(state, "Enter", true);
+        }
         "Enter" if !wants.press && !wants.arrows => state.why.set(!state.why.get_untracked()),
         letter if state.letters.get_untracked() && !alt => return self::letter(state, letter),
         _ => return false,
@@ -106,9 +121,15 @@ fn letter(state: State, letter: &str) -> bool {
         "f" => state.pinned.set(None),
         "y" => crate::copy(&crate::address()),
         "?" => state.help.set(true),
-        _ => return false,
+        other => return crate::topology::letter(state, other),
     }
     true
+}
+
+/// The focus is in the picture.
+fn in_picture(event: &KeyboardEvent) -> bool {
+    let target = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok());
+    target.is_some_and(|e| e.closest("#map").ok().flatten().is_some())
 }
 
 /// To the next or previous step of the same packet.

@@ -3,16 +3,22 @@
 //! The state is which lab in which setting, where the cursor is and what is chosen ([`state::State`]); every pane is
 //! a function of it. What happens to a packet is decided by the engine alone, and put into words by `sim::view`.
 
+mod cures;
 mod dom;
+mod embed;
+mod hints;
 mod hookstrip;
 mod icons;
 mod keys;
+mod lanes;
 mod load;
 mod loadlab;
+mod look;
 mod panes;
 mod playback;
 mod state;
 mod svg;
+mod swipe;
 mod theme;
 mod timeline;
 mod topology;
@@ -22,7 +28,6 @@ mod watched;
 use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
-use panes::{heading, space};
 use sim::view::Flow;
 use state::{Pane, State};
 use url::Link;
@@ -110,6 +115,7 @@ pub fn start() {
 pub fn App() -> impl IntoView {
     let link = addressed();
     Root::new(move || match State::new(link) {
+        _ if topology::bench::wanted() => topology::bench::page(),
         Ok(state) => page(state),
         Err(e) => {
             el("main").add(el("h1").add("Netfilter Lab")).add(el("p").attr("role", "alert").add(e)).into()
@@ -120,6 +126,8 @@ pub fn App() -> impl IntoView {
 fn page(state: State) -> View {
     state.follow_packet();
     playback::run(state);
+    look::follow(state);
+    swipe::follow(state);
     follow_address(state);
     follow_width(state);
     panes::keep_in_sight(state);
@@ -128,7 +136,7 @@ fn page(state: State) -> View {
     let main = el("main")
         .id("lab")
         .attr("tabindex", "-1")
-        .add(panes::header(state))
+        .add(if embed::is_on() { embed::bar(state) } else { panes::header(state) })
         .add(part(move || trouble(state)))
         .add(shown);
     let spoken = el("p")
@@ -143,18 +151,6 @@ fn page(state: State) -> View {
 /// The panes of a lab of single packets.
 fn steps(state: State) -> View {
     let shown = move |el: El, pane| el.flag("shown", move || state.pane.get() == pane);
-    let map = el("section")
-        .class("card mapcard")
-        .id("map")
-        .attr("tabindex", "-1")
-        .attr("aria-labelledby", "map-title")
-        .add(map_head(state))
-        .add(topology::map(state));
-    let flow = el("section")
-        .class("card flow")
-        .attr("aria-labelledby", "flow-title")
-        .add(flow_head(state))
-        .add(hookstrip::strip(state));
     let lesson = el("section")
         .class("card lesson")
         .id("lesson")
@@ -168,21 +164,23 @@ fn steps(state: State) -> View {
         .add(panes::terminal(state));
     let journey = el("section")
         .class("card journey")
+        .flag("wide", move || state.look.wide.get())
         .id("journey")
         .attr("tabindex", "-1")
         .attr("aria-labelledby", "journey-title")
         .add(panes::journey(state))
-        .add(panes::conntrack(state, true));
+        .add(panes::tracked(state));
     let tables = el("div").class("tables").id("tables").attr("tabindex", "-1").add(panes::tables(state));
     let foot = el("section")
         .class("card foot")
         .attr("aria-label", "Timeline and tables")
+        .add(hints::line(state))
         .add(timeline::timeline(state))
         .add(shown(tables, Pane::Tables));
     let panes = el("div")
         .class("panes")
         .add(shown(lesson, Pane::Lesson))
-        .add(shown(el("div").class("mid").add(map).add(flow), Pane::Map))
+        .add(shown(el("div").class("mid").add(topology::picture(state)), Pane::Map))
         .add(shown(outcome, Pane::Map))
         .add(shown(el("div").class("side").add(journey), Pane::Journey))
         .add(foot);
@@ -193,42 +191,6 @@ fn trouble(state: State) -> View {
     let Some(e) = state.error.get() else { return NONE };
     let dismiss = el("button").class("btn quiet").click(move || state.error.set(None)).add("Dismiss");
     el("div").class("trouble").attr("role", "alert").add(el("span").add(e)).add(dismiss).into()
-}
-
-fn host_name(state: State) -> String {
-    let host = state.host();
-    state.loaded.with(|l| l.world().host(host).map_or(String::new(), |h| h.name.clone()))
-}
-
-fn map_head(state: State) -> El {
-    let clock = text(move || state.with_step(|_, s, _| sim::view::clock(s.at)).unwrap_or_default());
-    let mut head = el("div").class("head").add(heading("h2", "map-title", "Map")).add(space());
-    for (class, name) in [("line req", "request"), ("line rep", "reply"), ("line rst", "reset")] {
-        head = head.add(el("span").class("key").add(el("i").class(class)).add(name));
-    }
-    head.add(el("span").class("mono clock").add(clock))
-}
-
-fn flow_head(state: State) -> El {
-    let pinned = part(move || {
-        if state.pinned.get().is_none() {
-            return NONE;
-        }
-        el("button").class("btn quiet").click(move || state.pinned.set(None)).add("Follow the packet").into()
-    });
-    let label = text(move || {
-        let loaded = state.loaded.get();
-        state.packet().and_then(|id| loaded.story.packet(id)).map(|p| p.label.clone()).unwrap_or_default()
-    });
-    let letters = "R raw  C conntrack  M mangle  N nat  F filter  S security";
-    let host = el("b").add(text(move || host_name(state)));
-    el("div")
-        .class("head")
-        .add(el("h2").id("flow-title").add(host).add(" packet flow"))
-        .add(pinned)
-        .add(space())
-        .add(el("span").class("quiet legend-line").add(letters))
-        .add(el("span").class("chip static").add(label))
 }
 
 /// On a small screen: which pane.
@@ -302,7 +264,8 @@ fn follow_address(state: State) {
 
 fn follow_width(state: State) {
     let look = move || {
-        let narrow = media("(max-width: 719px)");
+        // Inside an article there are no panes to choose from.
+        let narrow = media("(max-width: 719px)") && !embed::is_on();
         if state.narrow.get_untracked() != narrow {
             state.narrow.set(narrow);
         }

@@ -97,8 +97,8 @@ impl Loaded {
         self.run.goals.iter().all(|g| g.reached)
     }
 
-    /// Single changes of a switch that reach every goal.
-    pub fn cures(&self) -> Vec<Cure> {
+    /// Single changes of a switch, to be tried; none if nothing is to be cured.
+    pub fn trials(&self) -> Vec<Cure> {
         if self.solved() {
             return Vec::new();
         }
@@ -108,17 +108,16 @@ impl Loaded {
             for value in switch.values().filter(|v| now.is_none_or(|n| n != v)) {
                 let mut setting = self.run.setting.clone();
                 setting.insert(switch.name.clone(), value.to_owned());
-                let solves = self.lab.run(&setting).is_ok_and(|run| run.goals.iter().all(|g| g.reached));
-                if solves {
-                    out.push(Cure {
-                        hosts: switch.hosts.clone(),
-                        command: switch.command(value).unwrap_or_default(),
-                        setting,
-                    });
-                }
+                let command = switch.command(value).unwrap_or_default();
+                out.push(Cure { hosts: switch.hosts.clone(), command, setting });
             }
         }
         out
+    }
+
+    /// Runs the lab with a change: whether every goal is reached then.
+    pub fn helps(&self, cure: &Cure) -> bool {
+        self.lab.run(&cure.setting).is_ok_and(|run| run.goals.iter().all(|g| g.reached))
     }
 }
 

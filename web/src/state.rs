@@ -1,16 +1,19 @@
 //! The state of the page: which lab in which setting, where the cursor is, what is chosen. Everything else is a view
 //! of it.
 
+use crate::cures;
 use crate::dom::effect;
 use crate::load::{Cure, Loaded};
 use crate::loadlab::{self, Bench};
+use crate::look::{Grain, Look};
+use crate::topology::Zoom;
 use crate::url::Link;
 use crate::watched::Watched;
 use gloo::timers::callback::Timeout;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::*;
 use sim::EventId;
-use sim::view::{Role, Step};
+use sim::view::{Filter, Role, Step};
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -112,8 +115,12 @@ pub struct Signals {
     pub address: RefCell<Option<Link>>,
     /// The button that has just copied something.
     pub copied: Watched<&'static str>,
+    /// How the journey is looked at.
+    pub look: Look,
     /// The load lab.
     pub bench: Bench,
+    /// How near the picture is, and what of it is looked at.
+    pub zoom: Zoom,
 }
 
 impl State {
@@ -121,7 +128,7 @@ impl State {
     pub fn new(link: Option<Link>) -> Result<State, String> {
         let (loaded, error) = open(link.as_ref())?;
         let signals = Signals {
-            shown: Watched::new(shown(&loaded, false)),
+            shown: Watched::new(shown(&loaded, false, Filter::default())),
             cursor: Watched::new(loaded.start()),
             before: Watched::new(defaults(&loaded)),
             loaded: Watched::new(loaded),
@@ -145,7 +152,9 @@ impl State {
             captured: Watched::new(None),
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
+            look: Look::default(),
             bench: Bench::default(),
+            zoom: Zoom::new(),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {
@@ -153,8 +162,13 @@ impl State {
             Some(link) => state.place(&link),
             None => {}
         }
-        state.find_cures();
+        cures::find(state);
         Ok(state)
+    }
+
+    /// What of the picture is looked at.
+    pub fn lens(&self) -> &'static Zoom {
+        &self.0.zoom
     }
 
     // ------------------------------------------------------------------ links
@@ -223,32 +237,31 @@ impl State {
 
     fn show(&self, loaded: Rc<Loaded>, before: Option<Rc<Loaded>>) {
         let start = loaded.start();
+        // The way that was looked at a moment ago stays as a ghost.
+        let was = self.loaded.get_untracked();
+        self.zoom.ghost_gone.set(!before.as_ref().is_some_and(|b| Rc::ptr_eq(b, &was)));
         self.playing.set(false);
         self.tween.set(false);
         // The cursor must not lie beyond the end of either run while both change.
         self.cursor.set(0);
-        self.shown.set(shown(&loaded, self.noise.get_untracked()));
+        // A filter names boxes of one lab.
+        if self.loaded.with_untracked(|l| l.lab.name != loaded.lab.name) {
+            self.look.filter.set(Filter::default());
+        }
+        let filter = self.look.filter.get_untracked();
+        self.shown.set(shown(&loaded, self.noise.get_untracked(), filter));
         self.before.set(before);
         self.loaded.set(loaded);
         self.cursor.set(start);
-        self.find_cures();
+        cures::find(*self);
         self.speak();
-    }
-
-    /// Later, so that the page stands first.
-    fn find_cures(&self) {
-        let state = *self;
-        self.cures.set(Vec::new());
-        request_idle_callback(move || {
-            let loaded = state.loaded.get_untracked();
-            state.cures.set(loaded.cures());
-        });
     }
 
     /// Shows or hides background noise.
     pub fn set_noise(&self, on: bool) {
         self.noise.set(on);
-        self.shown.set(shown(&self.loaded.get_untracked(), on));
+        let filter = self.look.filter.get_untracked();
+        self.shown.set(shown(&self.loaded.get_untracked(), on, filter));
     }
 
     /// Says for a moment that a button has copied something.
@@ -361,11 +374,40 @@ impl State {
         }
     }
 
-    /// One step forward; false at the end.
+    /// One step forward as far as steps go now; false at the end.
     pub fn advance(&self) -> bool {
+        self.advance_by(self.look.grain.get_untracked())
+    }
+
+    /// The next place to stop at in one direction.
+    fn stop(&self, grain: Grain, forward: bool) -> Option<usize> {
+        let (loaded, shown) = (self.loaded.get_untracked(), self.shown.get_untracked());
         let cursor = self.cursor.get_untracked();
-        let next = self.shown.with_untracked(|s| s.iter().copied().find(|i| *i > cursor));
-        match next {
+        let ends = |w: &[usize]| match w {
+            [a, b] => {
+                let steps = &loaded.story.steps;
+                let (before, s) = (steps.get(*a)?, steps.get(*b)?);
+                grain.ends(s, before).then_some(*b)
+            }
+            _ => None,
+        };
+        let edge = if forward { shown.last() } else { shown.first() };
+        let found = if grain == Grain::Event {
+            let (ahead, behind) = (|i: &usize| *i > cursor, |i: &usize| *i < cursor);
+            let all = shown.iter().copied();
+            if forward { all.clone().find(ahead) } else { all.rev().find(behind) }
+        } else if forward {
+            shown.windows(2).filter_map(ends).find(|i| *i > cursor)
+        } else {
+            shown.windows(2).filter_map(ends).take_while(|i| *i < cursor).last()
+        };
+        // Beyond the last stop lies the end.
+        found.or(edge.copied()).filter(|i| if forward { *i > cursor } else { *i < cursor })
+    }
+
+    /// The same for a size of step.
+    fn advance_by(&self, grain: Grain) -> bool {
+        match self.stop(grain, true) {
             Some(next) => {
                 self.tween.set(true);
                 self.cursor.set(next);
@@ -375,18 +417,19 @@ impl State {
         }
     }
 
-    /// One step by hand.
+    /// One step by hand, as far as steps go now.
     pub fn step(&self, forward: bool) {
+        self.step_by(self.look.grain.get_untracked(), forward);
+    }
+
+    /// One step of a size by hand.
+    pub fn step_by(&self, grain: Grain, forward: bool) {
         self.playing.set(false);
         if forward {
-            self.advance();
-        } else {
-            let cursor = self.cursor.get_untracked();
-            let before = self.shown.with_untracked(|s| s.iter().rev().copied().find(|i| *i < cursor));
-            if let Some(before) = before {
-                self.tween.set(true);
-                self.cursor.set(before);
-            }
+            self.advance_by(grain);
+        } else if let Some(before) = self.stop(grain, false) {
+            self.tween.set(true);
+            self.cursor.set(before);
         }
         self.speak();
     }
@@ -450,9 +493,11 @@ impl State {
     }
 }
 
-fn shown(loaded: &Loaded, noise: bool) -> Rc<Vec<usize>> {
-    let steps = loaded.story.steps.iter().enumerate();
-    Rc::new(steps.filter(|(_, s)| noise || !s.noise).map(|(i, _)| i).collect())
+fn shown(loaded: &Loaded, noise: bool, filter: Filter) -> Rc<Vec<usize>> {
+    let story = &loaded.story;
+    let kept = |i: usize| filter.keeps(&story.steps, &story.changes, i);
+    let steps = story.steps.iter().enumerate();
+    Rc::new(steps.filter(|(i, s)| (noise || !s.noise) && kept(*i)).map(|(i, _)| i).collect())
 }
 
 /// The run of the same lab at its defaults, if this one is at something else.
@@ -465,7 +510,10 @@ fn defaults(loaded: &Loaded) -> Option<Rc<Loaded>> {
 
 /// The lab of a link in its setting; what of it cannot be had is left out and said.
 fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
-    let first = || workshop::labs().into_iter().next().ok_or("there is no lab".to_owned());
+    let first = || {
+        let first = workshop::lab_titles().next();
+        first.and_then(|(name, _)| workshop::lab(name)).ok_or("there is no lab".to_owned())
+    };
     // Behind the load lab, which has no steps, lies the first one.
     let link = link.filter(|link| link.lab != workshop::load::NAME);
     let Some(link) = link else { return Ok((Loaded::new(first()?, &Setting::new())?, None)) };

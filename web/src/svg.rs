@@ -71,6 +71,23 @@ impl Svg {
         self.0.push_str("</text>");
     }
 
+    /// What follows, until [`Svg::end`], is drawn from there.
+    pub fn shift(&mut self, x: i32, y: i32) {
+        self.0.push_str(&format!("<g transform=\"translate({x} {y})\">"));
+    }
+
+    /// A piece of drawing that is written already.
+    pub fn raw(&mut self, drawing: &str) {
+        self.0.push_str(drawing);
+    }
+
+    /// What a pointer that rests on the group is told.
+    pub fn title(&mut self, text: &str) {
+        self.0.push_str("<title>");
+        self.escaped(text);
+        self.0.push_str("</title>");
+    }
+
     /// A path.
     pub fn path(&mut self, class: &str, d: &str) {
         self.tag("path", class, &[]);
@@ -119,4 +136,33 @@ impl Svg {
 pub fn clicked(event: &web_sys::Event) -> Option<usize> {
     let target = event.target()?.dyn_into::<web_sys::Element>().ok()?;
     target.closest("[data-go]").ok()??.get_attribute("data-go")?.parse().ok()
+}
+
+/// A text that has room for so many letters: the middle gives way, as the end of a pod's name tells most.
+pub fn cut(text: &str, room: i32) -> String {
+    let room = usize::try_from(room).unwrap_or(0);
+    let count = text.chars().count();
+    if count <= room {
+        return text.to_owned();
+    }
+    if room < 4 {
+        return text.chars().take(room).collect();
+    }
+    let tail = (room - 1) / 2;
+    let head: String = text.chars().take(room - 1 - tail).collect();
+    let tail: String = text.chars().skip(count - tail).collect();
+    format!("{head}…{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_long_name_keeps_both_ends() {
+        assert_eq!(cut("coredns-6d8c4cb4d-x2xkp", 12), "coredn…x2xkp");
+        assert_eq!(cut("app", 12), "app");
+        assert_eq!(cut("coredns", 3), "cor");
+    }
 }

@@ -1,18 +1,37 @@
-//! The timeline: buttons, ticks, and the slider under them.
+//! The timeline: buttons, lanes, and the slider under them.
 
-use crate::dom::{El, View, el, part, svg, text};
-use crate::hookstrip::color;
+use crate::dom::{El, NONE, View, el, part, text};
 use crate::icons;
+use crate::lanes;
+use crate::look::Grain;
 use crate::panes::unseen;
 use crate::playback;
 use crate::state::State;
-use crate::svg::{Rect, Svg};
-use crate::topology::int;
 use leptos::prelude::*;
-use sim::view::{Area, Flow, Tone};
 
 /// The speeds in quarters.
 const SPEEDS: [(u32, &str); 4] = [(2, "0.5×"), (4, "1×"), (8, "2×"), (16, "4×")];
+
+/// How far a step goes.
+const GRAINS: [(Grain, &str, &str); 3] = [
+    (Grain::Event, "event", "by event"),
+    (Grain::Hook, "hook", "by hook"),
+    (Grain::Device, "device", "by device"),
+];
+
+/// What the ticks mean.
+const LEGEND: [(&str, &str, &str); 10] = [
+    ("raw", "R", "raw"),
+    ("ct", "C", "conntrack"),
+    ("mangle", "M", "mangle"),
+    ("nat", "N", "nat"),
+    ("filter", "F", "filter"),
+    ("security", "S", "security"),
+    ("ipvs", "V", "IPVS"),
+    ("bridge", "B", "bridge"),
+    ("plain", "W", "device, routing"),
+    ("app", "A", "program"),
+];
 
 /// The timeline.
 pub fn timeline(state: State) -> View {
@@ -49,30 +68,87 @@ pub fn timeline(state: State) -> View {
         }
         speeds = speeds.add(option.add(text));
     }
-    let needle = el("span").class("needle").style("left", move || percent(state.position(), count()));
-    let slider = el("input")
-        .id("scrubber")
-        .attr("type", "range")
-        .attr("min", "0")
-        .live("max", move || count().saturating_sub(1).to_string())
-        .input(move || state.position().to_string())
-        .attr("aria-label", "Step")
-        .live("aria-valuetext", move || {
-            let (at, n) = (state.position() + 1, count());
-            format!("event {at} of {n}, {}", state.sentence())
-        })
-        .on("input", move |e| drag(state, &event_target_value(e)));
-    let lanes = el("div").class("lanes").add(part(move || ticks(state))).add(needle);
+    let mut grains = el("select").id("grain").on("change", move |e| {
+        let value = event_target_value(e);
+        if let Some((grain, ..)) = GRAINS.into_iter().find(|(_, v, _)| *v == value) {
+            state.look.grain.set(grain);
+        }
+    });
+    for (_, value, text) in GRAINS {
+        grains = grains.add(el("option").attr("value", value).add(text));
+    }
     let position = text(move || format!("{} / {}", state.position() + 1, count()));
     el("div")
         .class("tl")
         .attr("role", "group")
         .attr("aria-label", "Timeline")
         .add(buttons)
+        .add(el("label").class("speed").add(unseen("A step goes")).add(grains))
         .add(el("label").class("speed").add(unseen("Speed")).add(speeds))
-        .add(el("div").class("scrub").add(lanes).add(slider))
+        .add(scrubber(state))
+        .add(part(move || zoom(state)))
         .add(el("span").class("count mono").id("position").add(position))
+        .add(legend())
         .into()
+}
+
+/// Lanes, needle and slider. The slider goes over what the lanes show.
+fn scrubber(state: State) -> El {
+    let count = move || state.shown.with(|s| s.len());
+    let window = move || lanes::window(state);
+    let needle = el("span").class("needle").style("left", move || lanes::percent(state.position(), window()));
+    let slider = el("input")
+        .id("scrubber")
+        .attr("type", "range")
+        .live("min", move || window().0.to_string())
+        .live("max", move || window().1.saturating_sub(1).to_string())
+        .input(move || {
+            // A value outside its bounds would be pulled to them: they are set first.
+            let _ = window();
+            state.position().to_string()
+        })
+        .attr("aria-label", "Step")
+        .live("aria-valuetext", move || {
+            let (at, n) = (state.position() + 1, count());
+            format!("event {at} of {n}, {}", state.sentence())
+        })
+        .on("input", move |e| drag(state, &event_target_value(e)));
+    let drawn = el("div").class("lanes").add(part(move || lanes::lanes(state))).add(needle);
+    el("div").class("scrub").add(part(move || lanes::exchanges(state))).add(drawn).add(slider)
+}
+
+/// For a long run: all of it, or what is done at the cursor.
+fn zoom(state: State) -> View {
+    if !lanes::is_long(state) {
+        return NONE;
+    }
+    el("button")
+        .id("zoom")
+        .class("btn quiet")
+        .live("aria-pressed", move || state.look.zoomed.get().to_string())
+        .attr("title", "Show only what is done at the cursor")
+        .click(move || state.look.zoomed.set(!state.look.zoomed.get_untracked()))
+        .add(icons::zoom())
+        .add(
+            el("span")
+                .add(text(move || if state.look.zoomed.get() { "Exchange" } else { "Whole run" }.to_owned())),
+        )
+        .into()
+}
+
+/// What is drawn, in words.
+fn legend() -> El {
+    let mut list = el("ul").class("legend");
+    for (class, letter, name) in LEGEND {
+        list = list.add(el("li").add(el("span").class("tag").class(class).add(letter)).add(name));
+    }
+    let bar = |class: &str| el("span").class("bar-of").class(class);
+    list = list
+        .add(el("li").add(bar("req")).add("request"))
+        .add(el("li").add(bar("rep")).add("reply"))
+        .add(el("li").add(bar("rst")).add("reset"))
+        .add(el("li").add(el("span").class("no").add(icons::cross())).add("a packet ends here"));
+    el("details").class("tl-legend").add(el("summary").add("Legend")).add(list)
 }
 
 fn button(label: &'static str, title: &'static str) -> El {
@@ -83,47 +159,4 @@ fn drag(state: State, value: &str) {
     if let Ok(at) = value.parse() {
         state.go_shown(at);
     }
-}
-
-fn percent(at: usize, count: usize) -> String {
-    let last = count.saturating_sub(1).max(1);
-    let thousandths = at * 100_000 / last;
-    format!("{}.{:03}%", thousandths / 1000, thousandths % 1000)
-}
-
-/// A tick for each step: packets of the asking side above, answers below, programs in the middle. A step is ten units
-/// wide.
-fn ticks(state: State) -> View {
-    let loaded = state.loaded.get();
-    let shown = state.shown.get();
-    let last = int(shown.len().saturating_sub(1).max(1)) * 10;
-    let mut s = Svg::default();
-    for (at, i) in shown.iter().enumerate() {
-        let Some(step) = loaded.story.steps.get(*i) else { continue };
-        let flow = step.packet.and_then(|p| loaded.story.packet(p)).map(|p| p.flow);
-        let y = match flow {
-            Some(Flow::Request | Flow::Reset) => 2,
-            Some(Flow::Reply) => 20,
-            Some(Flow::Noise) | None => 11,
-        };
-        let x = int(at) * 10;
-        let dropped = step.area == Area::Drop;
-        if dropped && step.tone == Tone::Bad {
-            s.path("tick cross", &format!("M{} {y}l8 10m0 -10l-8 10", x - 4));
-            continue;
-        }
-        let class = match flow {
-            Some(Flow::Reset) => "reset",
-            _ if dropped => "plain",
-            _ => color(step.area),
-        };
-        s.rect(&format!("tick {class}"), Rect { x: x - 4, y, w: 8, h: 10 }, 0);
-    }
-    svg("svg")
-        .class("ticks")
-        .attr("viewBox", format!("0 0 {last} 32"))
-        .attr("preserveAspectRatio", "none")
-        .attr("aria-hidden", "true")
-        .html(s.done())
-        .into()
 }

@@ -2,6 +2,7 @@
 
 use crate::bindgen;
 use crate::html;
+use crate::offline;
 use crate::run;
 use crate::setup;
 use crate::site::{App, Asset, Site};
@@ -29,6 +30,11 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// Lets the page keep this site for when there is no network. Whoever builds again every minute does not want that.
+    pub fn keep_offline(&self) -> Result<()> {
+        offline::fill(&self.stage)
+    }
+
     /// Takes the place of what was in the folder.
     pub fn publish(self) -> Result<()> {
         let moved = || -> std::io::Result<()> {
@@ -60,6 +66,7 @@ pub fn main(workspace: &Workspace, release: bool, dist: Option<PathBuf>) -> Resu
     if release {
         staged.sizes.check()?;
     }
+    staged.keep_offline()?;
     staged.publish()?;
     println!("the site is in {}", workspace.relative(&dist).display());
     Ok(dist)

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bench::{self, Bench};
 use crate::bindgen;
 use crate::build;
 use crate::serve;
@@ -54,6 +55,20 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Measure a release in a headless Chromium; prints figures (docs/BENCHMARKS.md)
+    Bench {
+        /// What
+        what: Bench,
+        /// A site that is built already
+        #[arg(long, value_name = "FOLDER")]
+        dist: Option<PathBuf>,
+    },
+    /// Take a picture of every lab at four sizes in both themes, into <target>/screenshots/labs/
+    Shots {
+        /// A site that is built already
+        #[arg(long, value_name = "FOLDER")]
+        dist: Option<PathBuf>,
+    },
     /// Only install what the other commands would
     Setup,
     /// Called by Trunk: put right what an old wasm-opt did to the app that was just built
@@ -81,6 +96,8 @@ pub fn main() -> Result<ExitCode> {
         Task::Serve { port, release } => serve::main(&workspace, port, release)?,
         Task::Build { release, dist } => drop(build::main(&workspace, release, dist)?),
         Task::Test { part, args } => return test::main(&workspace, &ourselves, part, &args),
+        Task::Bench { what, dist } => bench::main(&workspace, what, dist)?,
+        Task::Shots { dist } => bench::shots(&workspace, dist)?,
         Task::Setup => setup::all(&workspace)?,
         Task::Mend => wasm_opt::mend_for_trunk()?,
     }

@@ -5,11 +5,13 @@
 #![allow(clippy::disallowed_types, reason = "a build tool has a clock")]
 
 pub mod apt;
+pub mod bench;
 pub mod bindgen;
 pub mod browser;
 pub mod build;
 pub mod cli;
 pub mod html;
+pub mod offline;
 pub mod run;
 pub mod serve;
 pub mod server;

@@ -1,6 +1,6 @@
 //! `cargo xtask serve`: builds the page, serves it, builds it again when a source changes.
 
-use crate::build;
+use crate::build::{self, Staged};
 use crate::run;
 use crate::server::{self, Server};
 use crate::setup;
@@ -24,7 +24,14 @@ pub fn main(workspace: &Workspace, port: Option<u16>, release: bool) -> Result<(
         "building the page ({})",
         if release { "release" } else { "development; --release makes it small and fast" }
     );
-    build::stage(workspace, release, &folder)?.publish()?;
+    let stage = || -> Result<Staged> {
+        let staged = build::stage(workspace, release, &folder)?;
+        if release {
+            staged.keep_offline()?;
+        }
+        Ok(staged)
+    };
+    stage()?.publish()?;
 
     let listener = port.map_or_else(free, asked)?;
     let server = Server::start(listener, &folder, "/")?;
@@ -36,8 +43,7 @@ pub fn main(workspace: &Workspace, port: Option<u16>, release: bool) -> Result<(
         let file = watch.wait();
         println!("\n{} changed", workspace.relative(&file).display());
         let started = Instant::now();
-        let built = build::stage(workspace, release, &folder)
-            .and_then(|staged| server.exclusively(|| staged.publish()));
+        let built = stage().and_then(|staged| server.exclusively(|| staged.publish()));
         match built {
             Ok(()) => println!("built in {:.1} s: reload {}", started.elapsed().as_secs_f64(), server.url()),
             Err(error) => {

@@ -86,7 +86,7 @@ impl Sizes {
 }
 
 /// How many bytes gzip makes of it, at the level that web servers use.
-fn gzip(bytes: &[u8]) -> Result<usize> {
+pub fn gzip(bytes: &[u8]) -> Result<usize> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(bytes)?;
     Ok(encoder.finish()?.len())

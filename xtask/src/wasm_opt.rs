@@ -4,6 +4,7 @@
 //! version 108, which is what Debian 12 and Ubuntu 24.04 have, writes every exported table as table number 0: the
 //! table of functions. The page then does not start.
 
+use crate::offline;
 use crate::run;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -33,6 +34,10 @@ pub fn mend_for_trunk() -> Result<()> {
         if path.extension().is_some_and(|extension| extension == "wasm") {
             mend_file(&path)?;
         }
+    }
+    // The last one to touch the site; `trunk serve` builds for somebody who works on it.
+    if env::var_os("TRUNK_PROFILE").is_some_and(|profile| profile == "release") {
+        offline::fill(Path::new(&stage))?;
     }
     Ok(())
 }

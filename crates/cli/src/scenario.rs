@@ -510,7 +510,7 @@ fn crafted(p: &Node<'_>) -> Result<Ip> {
             sport: p.need("sport")?.number()?,
             dport: p.need("dport")?.number()?,
             checksum_ok,
-            payload,
+            payload: payload.into(),
         }),
         "tcp" => L4::Tcp(Tcp {
             sport: p.need("sport")?.number()?,

@@ -32,12 +32,125 @@ pub struct Made {
 
 /// Does the control plane's work once.
 pub fn run(objects: &Objects) -> Made {
-    let mut made = Made::default();
-    let mut pods: BTreeMap<NamespacedName, Pod> =
-        objects.pods.iter().map(|(key, pod)| (key.clone(), pod.clone())).collect();
-    let own = deployments(objects, &mut made.notes);
-    pods.extend(own.into_iter().map(|pod| (pod.metadata.key(), pod)));
-    addresses(objects, &mut pods, &mut made.notes);
+    Controllers::default().run(objects)
+}
+
+/// The control plane of a cluster that changes: pods that it has made stay, with their names and addresses, as long as what they
+/// were made of does.
+#[derive(Clone, Debug, Default)]
+pub struct Controllers {
+    sets: BTreeMap<NamespacedName, Set>,
+    /// The pods that somebody has deleted: their names are not given again.
+    deleted: BTreeSet<NamespacedName>,
+    addresses: Addresses,
+}
+
+/// The ReplicaSet of a Deployment that has pods.
+#[derive(Clone, Debug)]
+struct Set {
+    /// How many there were before it.
+    revision: u32,
+    template: Pod,
+    /// The pods' numbers, the oldest first.
+    pods: Vec<usize>,
+}
+
+/// What host-local has given.
+#[derive(Clone, Debug, Default)]
+struct Addresses {
+    given: BTreeMap<NamespacedName, (String, Vec<IpAddr>)>,
+    /// The last one of each network: the next search begins behind it.
+    last: BTreeMap<IpNet, IpAddr>,
+}
+
+impl Controllers {
+    /// Somebody deletes a pod that a Deployment has: another one is made in its place. False if there is none of that name.
+    pub fn delete(&mut self, pod: &NamespacedName) -> bool {
+        let of = |((namespace, name), set): (&NamespacedName, &Set)| {
+            let names = set.pods.iter().map(|i| pod_name(namespace, name, set.revision, *i));
+            *namespace == pod.0 && names.into_iter().any(|n| n == pod.1)
+        };
+        let known = self.sets.iter().any(of);
+        if known {
+            self.deleted.insert(pod.clone());
+        }
+        known
+    }
+
+    /// Does the control plane's work after a change.
+    pub fn run(&mut self, objects: &Objects) -> Made {
+        let mut made = Made::default();
+        let mut pods: BTreeMap<NamespacedName, Pod> =
+            objects.pods.iter().map(|(key, pod)| (key.clone(), pod.clone())).collect();
+        let own = self.deployments(objects, &mut made.notes);
+        pods.extend(own.into_iter().map(|pod| (pod.metadata.key(), pod)));
+        self.addresses.give(objects, &mut pods, &mut made.notes);
+        finish(objects, pods, made)
+    }
+
+    /// The pods that Deployments lack.
+    fn deployments(&mut self, objects: &Objects, notes: &mut Vec<String>) -> Vec<Pod> {
+        let mut made = Vec::new();
+        self.sets.retain(|key, _| objects.deployments.get(key).is_some());
+        for (key, deployment) in objects.deployments.iter() {
+            let (namespace, name) = key;
+            let there = objects
+                .pods
+                .values()
+                .filter(|p| p.metadata.namespace == *namespace)
+                .filter(|p| matches(&deployment.selector, &p.metadata.labels))
+                .count();
+            let wanted = usize::try_from(deployment.replicas).unwrap_or(usize::MAX);
+            let fresh = |revision| Set { revision, template: deployment.template.clone(), pods: Vec::new() };
+            let set = self.sets.entry(key.clone()).or_insert_with(|| fresh(0));
+            if set.template != deployment.template {
+                // A rolling update, at its end.
+                *set = fresh(set.revision + 1);
+            }
+            let revision = set.revision;
+            let deleted = |i: usize| {
+                self.deleted.contains(&(namespace.clone(), pod_name(namespace, name, revision, i)))
+            };
+            set.pods.retain(|i| !deleted(*i));
+            // When there are too many, the youngest go.
+            set.pods.truncate(wanted.saturating_sub(there));
+            for i in there.. {
+                if there + set.pods.len() >= wanted {
+                    break;
+                }
+                if !set.pods.contains(&i) && !deleted(i) {
+                    set.pods.push(i);
+                }
+            }
+            for i in &set.pods {
+                let mut pod = deployment.template.clone();
+                pod.metadata.name = pod_name(namespace, name, revision, *i);
+                pod.ready = !pod.node_name.is_empty();
+                made.push(pod);
+            }
+            if deployment.template.node_name.is_empty() && wanted > there {
+                notes.push(format!(
+                    "Deployment {namespace}/{name}: its pods wait for a node; scheduling is not modelled, give \
+                     spec.template.spec.nodeName"
+                ));
+            }
+        }
+        made
+    }
+}
+
+/// The name of a Deployment's pod: that of its ReplicaSet, and five letters.
+fn pod_name(namespace: &str, deployment: &str, revision: u32, number: usize) -> String {
+    let of = match revision {
+        0 => format!("{namespace}/{deployment}"),
+        n => format!("{namespace}/{deployment}/{n}"),
+    };
+    let set = format!("{deployment}-{}", letters(&of, 10));
+    format!("{set}-{}", letters(&format!("{namespace}/{set}/{number}"), 5))
+}
+
+/// The slices of Services that have none, and what is new among the pods.
+fn finish(objects: &Objects, pods: BTreeMap<NamespacedName, Pod>, mut made: Made) -> Made {
     let pods: Vec<Pod> = pods.into_values().collect();
     let mut served: BTreeSet<NamespacedName> = objects.endpoints.keys().cloned().collect();
     for slice in objects.endpoint_slices.values() {
@@ -66,59 +179,47 @@ fn letters(of: &str, count: usize) -> String {
     digest.iter().take(count).map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()])).collect()
 }
 
-/// The pods that Deployments lack.
-fn deployments(objects: &Objects, notes: &mut Vec<String>) -> Vec<Pod> {
-    let mut made = Vec::new();
-    for ((namespace, name), deployment) in objects.deployments.iter() {
-        let there = objects
-            .pods
-            .values()
-            .filter(|p| p.metadata.namespace == *namespace)
-            .filter(|p| matches(&deployment.selector, &p.metadata.labels))
-            .count();
-        let wanted = usize::try_from(deployment.replicas).unwrap_or(usize::MAX);
-        let set = format!("{name}-{}", letters(&format!("{namespace}/{name}"), 10));
-        for i in there..wanted {
-            let mut pod = deployment.template.clone();
-            pod.metadata.name = format!("{set}-{}", letters(&format!("{namespace}/{set}/{i}"), 5));
-            pod.ready = !pod.node_name.is_empty();
-            made.push(pod);
-        }
-        if deployment.template.node_name.is_empty() && wanted > there {
-            notes.push(format!(
-                "Deployment {namespace}/{name}: its pods wait for a node; scheduling is not modelled, give \
-                 spec.template.spec.nodeName"
-            ));
-        }
-    }
-    made
-}
-
-/// Gives the pods that run on a node the next free addresses of its networks; the first is the gateway's.
-fn addresses(objects: &Objects, pods: &mut BTreeMap<NamespacedName, Pod>, notes: &mut Vec<String>) {
-    let mut used: BTreeSet<IpAddr> = pods.values().flat_map(|p| &p.pod_ips).copied().collect();
-    for ((namespace, name), pod) in pods.iter_mut() {
-        if !pod.pod_ips.is_empty() || pod.node_name.is_empty() {
-            continue;
-        }
-        let Some(node) = objects.nodes.get(&pod.node_name) else {
-            notes.push(format!("Pod {namespace}/{name}: there is no Node {}", pod.node_name));
-            pod.ready = false;
-            continue;
-        };
-        if pod.host_network {
-            pod.pod_ips.clone_from(&node.internal_ips);
-            continue;
-        }
-        for net in &node.pod_cidrs {
-            if let Some(free) = hosts(*net).skip(1).find(|ip| !used.contains(ip)) {
-                used.insert(free);
-                pod.pod_ips.push(free);
+impl Addresses {
+    /// Gives the pods that run on a node the next free addresses of its networks; the first is the gateway's.
+    fn give(&mut self, objects: &Objects, pods: &mut BTreeMap<NamespacedName, Pod>, notes: &mut Vec<String>) {
+        self.given.retain(|key, (node, _)| pods.get(key).is_some_and(|p| p.node_name == *node));
+        let own = pods.values().flat_map(|p| &p.pod_ips);
+        let mut used: BTreeSet<IpAddr> =
+            own.chain(self.given.values().flat_map(|(_, ips)| ips)).copied().collect();
+        for (key, pod) in pods.iter_mut() {
+            if !pod.pod_ips.is_empty() || pod.node_name.is_empty() {
+                continue;
             }
-        }
-        if pod.pod_ips.is_empty() {
-            notes.push(format!("Pod {namespace}/{name}: Node {} has no free address", pod.node_name));
-            pod.ready = false;
+            let (namespace, name) = key;
+            let Some(node) = objects.nodes.get(&pod.node_name) else {
+                notes.push(format!("Pod {namespace}/{name}: there is no Node {}", pod.node_name));
+                pod.ready = false;
+                continue;
+            };
+            if pod.host_network {
+                pod.pod_ips.clone_from(&node.internal_ips);
+                continue;
+            }
+            if let Some((_, ips)) = self.given.get(key) {
+                pod.pod_ips.clone_from(ips);
+                continue;
+            }
+            for net in &node.pod_cidrs {
+                let last = self.last.get(net).copied();
+                let free = |ip: &IpAddr| !used.contains(ip);
+                let behind = hosts(*net).skip(1).filter(|ip| last.is_none_or(|l| *ip > l)).find(free);
+                if let Some(next) = behind.or_else(|| hosts(*net).skip(1).find(free)) {
+                    used.insert(next);
+                    self.last.insert(*net, next);
+                    pod.pod_ips.push(next);
+                }
+            }
+            if pod.pod_ips.is_empty() {
+                notes.push(format!("Pod {namespace}/{name}: Node {} has no free address", pod.node_name));
+                pod.ready = false;
+            } else {
+                self.given.insert(key.clone(), (pod.node_name.clone(), pod.pod_ips.clone()));
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod fields;
 pub mod kube_proxy;
 pub mod kubelet;
 pub mod object;
+pub mod pod_dns;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Read};

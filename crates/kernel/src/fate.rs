@@ -108,6 +108,55 @@ pub enum DropReason {
     NotForUs,
 }
 
+impl DropReason {
+    /// Every reason, in the order of its declaration.
+    pub const ALL: [DropReason; 43] = [
+        DropReason::OtherHost,
+        DropReason::NetfilterDrop,
+        DropReason::CtInsertFailed,
+        DropReason::CtTableFull,
+        DropReason::CtHelper,
+        DropReason::IpvsNoServer,
+        DropReason::Stolen,
+        DropReason::NatIcmpRedirect,
+        DropReason::MasqueradeMoved,
+        DropReason::Unreachable(Unreachable::Net),
+        DropReason::Unreachable(Unreachable::Host),
+        DropReason::Unreachable(Unreachable::Prohibited),
+        DropReason::Unreachable(Unreachable::Invalid),
+        DropReason::ForwardingDisabled,
+        DropReason::MartianSource,
+        DropReason::MartianDestination,
+        DropReason::RpFilter,
+        DropReason::TtlExpired,
+        DropReason::ForwardNotHost,
+        DropReason::DevDown,
+        DropReason::BridgeNoHairpin,
+        DropReason::BridgeSource,
+        DropReason::BridgeNoPort,
+        DropReason::NeighFailed,
+        DropReason::NeighQueueFull,
+        DropReason::NoSocket,
+        DropReason::SocketRefused,
+        DropReason::BadChecksum,
+        DropReason::NoProtocol,
+        DropReason::PacketTooBig,
+        DropReason::TooLongForPeer,
+        DropReason::TunnelLoop,
+        DropReason::VxlanNoRemote,
+        DropReason::VxlanVniNotFound,
+        DropReason::VxlanSource,
+        DropReason::FragDuplicate,
+        DropReason::FragOverlap,
+        DropReason::FragTooLong,
+        DropReason::FragTooFar,
+        DropReason::FragTimeout,
+        DropReason::FragMemory,
+        DropReason::NotModelled,
+        DropReason::NotForUs,
+    ];
+}
+
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

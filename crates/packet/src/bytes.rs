@@ -154,7 +154,7 @@ impl Ip {
                 for word in [u.sport, u.dport, (8 + u.payload.len()) as u16, 0] {
                     out.extend(word.to_be_bytes());
                 }
-                out.extend(&u.payload);
+                out.extend(&*u.payload);
                 u.checksum_ok
             }
             L4::Tcp(t) => {
@@ -358,7 +358,7 @@ fn parse(src: IpAddr, dst: IpAddr, proto: Protocol, b: &[u8]) -> Option<L4> {
         Protocol::UDP => {
             let (sport, dport) = (be16(b, 0)?, be16(b, 2)?);
             let checksum_ok = checksum_ok || be16(b, 6)? == 0;
-            L4::Udp(Udp { sport, dport, checksum_ok, payload: b[8..].to_vec() })
+            L4::Udp(Udp { sport, dport, checksum_ok, payload: b[8..].into() })
         }
         Protocol::TCP => {
             let header = usize::from(*b.get(12)? >> 4) * 4;
@@ -419,8 +419,9 @@ mod tests {
     }
 
     fn values() -> Vec<Ip> {
-        let udp =
-            |checksum_ok| ip(L4::Udp(Udp { sport: 5000, dport: 53, checksum_ok, payload: vec![0x61; 31] }));
+        let udp = |checksum_ok| {
+            ip(L4::Udp(Udp { sport: 5000, dport: 53, checksum_ok, payload: vec![0x61; 31].into() }))
+        };
         let tcp = Tcp {
             sport: 1,
             dport: 80,

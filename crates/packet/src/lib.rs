@@ -25,7 +25,7 @@ pub use icmp6::{Icmp6, icmp6_type};
 pub use ip::{Family, Fragment, Ip, L4, Protocol};
 pub use sctp::{Sctp, SctpChunk, sctp_chunk};
 pub use tcp::{Tcp, TcpFlags, TcpOptions};
-pub use udp::Udp;
+pub use udp::{Bytes, Udp};
 pub use vxlan::Vxlan;
 
 /// A transport port number in host order.

@@ -66,7 +66,7 @@ mod tests {
 
     fn frames() -> Vec<Frame> {
         let (src, dst) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
-        let udp = Udp { sport: 5000, dport: 53, checksum_ok: true, payload: b"question".to_vec() };
+        let udp = Udp { sport: 5000, dport: 53, checksum_ok: true, payload: b"question".to_vec().into() };
         let ip = Ip::new(IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]), L4::Udp(udp));
         let (spa, tpa) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
         let arp = Arp { op: ArpOp::Reply, sha: src, spa, tha: dst, tpa };

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_frame_has_as_many_bytes_as_it_says() {
-        let l4 = L4::Udp(Udp { sport: 1, dport: 2, checksum_ok: true, payload: vec![7; 9] });
+        let l4 = L4::Udp(Udp { sport: 1, dport: 2, checksum_ok: true, payload: vec![7; 9].into() });
         let ip = Ip::new(Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into(), l4);
         let frame = Frame { src: Mac::ZERO, dst: Mac::BROADCAST, payload: Payload::Ip(ip) };
         assert_eq!(frame.to_bytes().len(), frame.len());

@@ -9,7 +9,6 @@ use kernel::NetnsId;
 use kernel::dev::DevKind;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{LoadedTable, Rule, RuleSet, RuleStates, TableId};
-use litemap::LiteMap;
 use packet::Mac;
 use std::fmt;
 use std::rc::Rc;
@@ -44,44 +43,54 @@ pub(crate) fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError>
         if world.host_by_name(&spec.name).is_some() {
             return Err(error(format!("host {}", spec.name), "a host of this name exists already"));
         }
-        let id = world.add_host(&spec.name);
-        if let Some(ns) = world.host_mut(id) {
-            ns.set_era(spec.era);
-            ns.set_child(spec.child);
-            ns.set_br_netfilter(spec.modules.br_netfilter);
-            ns.modules = spec.modules;
-        }
+        add_host(&mut world, spec);
     }
-    let mut macs = Macs::default();
-    for link in &scenario.links {
-        add_link(&mut world, link, &mut macs)?;
-    }
-    for link in &scenario.links {
-        enslave(&mut world, link)?;
-    }
-    for spec in &scenario.hosts {
-        configure(&mut world, spec)?;
-    }
-    for spec in &scenario.hosts {
-        start_servers(&mut world, spec);
-    }
+    fill(&mut world, &scenario.hosts, &scenario.links)?;
     world.forget_log();
     Ok(world)
 }
 
-/// Default addresses: `02:00:00:00:HOST:INTERFACE`, both counted from 1.
-#[derive(Default)]
-struct Macs {
-    used: LiteMap<NetnsId, u8>,
+/// Adds boxes and links to a world that runs. A box that is there already gets what is said of it on top: commands, rules,
+/// programs. A bridge that is there already gets the ports.
+///
+/// # Errors
+/// The description is wrong: where, and what was expected. What was done before it stays.
+pub fn extend(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Result<(), BuildError> {
+    for spec in hosts {
+        if world.host_by_name(&spec.name).is_none() {
+            add_host(world, spec);
+        }
+    }
+    fill(world, hosts, links)?;
+    world.compare_mtus();
+    Ok(())
 }
 
-impl Macs {
-    fn next(&mut self, host: NetnsId) -> Mac {
-        let n = self.used.entry(host).or_default();
-        *n = n.wrapping_add(1);
-        let host = u8::try_from(host.0.wrapping_add(1) & 0xff).unwrap_or(0);
-        Mac([2, 0, 0, 0, host, *n])
+fn add_host(world: &mut World, spec: &HostSpec) {
+    let id = world.add_host(&spec.name);
+    if let Some(ns) = world.host_mut(id) {
+        ns.set_era(spec.era);
+        ns.set_child(spec.child);
+        ns.set_br_netfilter(spec.modules.br_netfilter);
+        ns.modules = spec.modules;
     }
+}
+
+/// Links, then what is in the boxes.
+fn fill(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Result<(), BuildError> {
+    for link in links {
+        add_link(world, link)?;
+    }
+    for link in links {
+        enslave(world, link)?;
+    }
+    for spec in hosts {
+        configure(world, spec)?;
+    }
+    for spec in hosts {
+        start_servers(world, spec);
+    }
+    Ok(())
 }
 
 fn find_host(world: &World, name: &str) -> Result<NetnsId, BuildError> {
@@ -105,19 +114,25 @@ fn add_device(
     Ok(dev)
 }
 
-fn add_link(world: &mut World, link: &LinkSpec, macs: &mut Macs) -> Result<(), BuildError> {
+fn add_link(world: &mut World, link: &LinkSpec) -> Result<(), BuildError> {
     match link {
         LinkSpec::Veth { a, b, a_mac, b_mac } => {
             let (ha, hb) = (find_host(world, &a.0)?, find_host(world, &b.0)?);
-            let mac_a = a_mac.unwrap_or_else(|| macs.next(ha));
-            let mac_b = b_mac.unwrap_or_else(|| macs.next(hb));
+            let mac_a = a_mac.unwrap_or_else(|| world.next_mac(ha));
+            let mac_b = b_mac.unwrap_or_else(|| world.next_mac(hb));
             let da = add_device(world, ha, &a.1, mac_a, DevKind::Veth)?;
             let db = add_device(world, hb, &b.1, mac_b, DevKind::Veth)?;
             world.connect((ha, da), (hb, db));
         }
         LinkSpec::Bridge { host, name, mac, promisc, .. } => {
             let h = find_host(world, host)?;
-            let mac = mac.unwrap_or_else(|| macs.next(h));
+            let there = world
+                .host(h)
+                .is_some_and(|ns| ns.device_by_name(name).is_some_and(|d| ns.bridge(d).is_some()));
+            if there {
+                return Ok(());
+            }
+            let mac = mac.unwrap_or_else(|| world.next_mac(h));
             let dev = add_device(world, h, name, mac, DevKind::Bridge(Box::default()))?;
             if let Some(ns) = world.host_mut(h) {
                 ns.set_promisc(dev, *promisc);

@@ -8,6 +8,7 @@ pub mod apps;
 mod build;
 pub mod load;
 mod log;
+mod moment;
 pub mod operator;
 pub mod programs;
 pub mod race;
@@ -18,8 +19,9 @@ pub mod view;
 mod world;
 
 pub use apps::{AppEvent, Outcome};
-pub use build::BuildError;
+pub use build::{BuildError, extend};
 pub use log::{Entry, EventId, Log, Seen};
+pub use moment::Keyframe;
 pub use run::{Run, Running, StepOutcome, StepRecord};
 pub use scenario::{
     Backend, BridgePort, CloseHow, Collect, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup,

@@ -75,6 +75,16 @@ impl Log {
         self.entries.is_empty()
     }
 
+    /// Only the first so many entries.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.entries.truncate(len);
+    }
+
+    /// A copy of the first so many entries.
+    pub(crate) fn beginning(&self, len: usize) -> Log {
+        Log { entries: self.entries.iter().take(len).cloned().collect() }
+    }
+
     pub(crate) fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
     }

@@ -3,6 +3,7 @@
 use crate::apps::{App, Outcome, Ping, TcpClient, TcpSender, TftpClient, UdpClient};
 use crate::build::{self, BuildError};
 use crate::log::EventId;
+use crate::moment::Keyframe;
 use crate::operator::CommandOutput;
 use crate::scenario::{Scenario, Stimulus};
 use crate::world::{AppId, World};
@@ -92,6 +93,16 @@ impl<'s> Running<'s> {
         &self.world
     }
 
+    /// The world as it is now, to go on from it once more.
+    pub fn keyframe(&mut self) -> Keyframe {
+        Keyframe::of(&mut self.world)
+    }
+
+    /// The world, for what happens between steps.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
     /// Does a stimulus, and waits until it is quiet. `index` is what the log calls it.
     pub fn step(&mut self, index: usize, stimulus: &Stimulus) {
         let host = stimulus.host().and_then(|h| self.world.host_by_name(h));
@@ -123,6 +134,8 @@ impl<'s> Running<'s> {
             world.settle(Duration::from_millis(settle));
         }
         let end = end_of_log(world);
+        // Boxes that have come meanwhile.
+        self.rules.extend(world.hosts().iter().skip(self.rules.len()).map(tables));
         self.steps.push(StepRecord { stimulus: index, first, end, outcome, rules: self.rules.clone() });
     }
 
@@ -170,6 +183,11 @@ impl Scenario {
     /// As for [`Scenario::run`].
     pub fn begin(&self) -> Result<Running<'_>, BuildError> {
         Ok(Running::new(self, build::build(self, SEED)?))
+    }
+
+    /// Goes on in a world that is there already.
+    pub fn resume(&self, world: World) -> Running<'_> {
+        Running::new(self, world)
     }
 
     /// The same; `prepare` is done with the world before its log listens.

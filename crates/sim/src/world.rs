@@ -2,17 +2,20 @@
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
+use crate::programs::dns_server::ServerBlock;
 use crate::programs::{Job, Process};
 use crate::race::Order;
 use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
+use kernel::dev::DevKind;
 use kernel::{
     Chance, Cx, DevId, Event, Ids, Instant, Netns, NetnsId, Output, PacketId, Rest, Skb, SocketId, Timer,
 };
 use litemap::LiteMap;
-use packet::Frame;
+use packet::{Frame, Mac};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -94,11 +97,17 @@ pub struct World {
     rng: Chance,
     ids: Ids,
     hosts: Vec<Netns>,
+    /// The boxes that have ceased to be.
+    retired: Vec<NetnsId>,
+    /// How many addresses each box's devices were given.
+    macs: LiteMap<NetnsId, u8>,
     links: LiteMap<(NetnsId, DevId), (NetnsId, DevId)>,
     queue: BinaryHeap<Reverse<Due>>,
     seq: u64,
     log: Log,
     quiet: bool,
+    /// Somebody listens to conntrack's messages, also in boxes that are yet to come.
+    listened: bool,
     apps: Vec<App>,
     owners: LiteMap<(NetnsId, SocketId), AppId>,
     /// There is one processor for programs: while one is in the middle of its turn, no other begins.
@@ -128,6 +137,8 @@ pub struct World {
     /// The boxes on which `iptables` is iptables-nft.
     #[cfg(feature = "nft")]
     nft_boxes: Vec<NetnsId>,
+    /// The world stands still as soon as its log is so long ([`crate::Keyframe`]).
+    pub(crate) stop: Option<usize>,
 }
 
 /// What a box leaves: what it has logged, and what it leaves to do.
@@ -144,11 +155,14 @@ impl World {
             rng: Chance::new(seed, STREAM),
             ids: Ids::default(),
             hosts: Vec::new(),
+            retired: Vec::new(),
+            macs: LiteMap::new(),
             links: LiteMap::new(),
             queue: BinaryHeap::new(),
             seq: 0,
             log: Log::default(),
             quiet: false,
+            listened: false,
             apps: Vec::new(),
             owners: LiteMap::new(),
             busy: None,
@@ -165,6 +179,7 @@ impl World {
             orders: Vec::new(),
             #[cfg(feature = "nft")]
             nft_boxes: Vec::new(),
+            stop: None,
         }
     }
 
@@ -201,14 +216,28 @@ impl World {
 
     /// From now on somebody listens to conntrack's messages in every box, which a kernel may ask for.
     pub fn listen(&mut self) {
+        self.listened = true;
         for ns in &mut self.hosts {
             ns.ct.listened = true;
         }
     }
 
+    /// The next address for a device of a box: `02:00:00:00:HOST:INTERFACE`, both counted from 1.
+    pub(crate) fn next_mac(&mut self, host: NetnsId) -> Mac {
+        let n = self.macs.entry(host).or_default();
+        *n = n.wrapping_add(1);
+        let host = u8::try_from(host.0.wrapping_add(1) & 0xff).unwrap_or(0);
+        Mac([2, 0, 0, 0, host, *n])
+    }
+
     /// In quiet mode nothing is logged; everything else is the same.
     pub fn set_quiet(&mut self, quiet: bool) {
         self.quiet = quiet;
+    }
+
+    /// The log, to be put away or cut.
+    pub(crate) fn log_mut(&mut self) -> &mut Log {
+        &mut self.log
     }
 
     /// Forgets the log: what was done to build the world is not part of its story.
@@ -221,7 +250,9 @@ impl World {
     /// Adds a box.
     pub fn add_host(&mut self, name: &str) -> NetnsId {
         let id = NetnsId(u16::try_from(self.hosts.len()).unwrap_or(u16::MAX));
-        self.hosts.push(Netns::new(id, name));
+        let mut ns = Netns::new(id, name);
+        ns.ct.listened = self.listened;
+        self.hosts.push(ns);
         id
     }
 
@@ -235,9 +266,9 @@ impl World {
         &mut self.hosts
     }
 
-    /// The box of that name.
+    /// The box of that name, if it has not ceased to be.
     pub fn host_by_name(&self, name: &str) -> Option<NetnsId> {
-        self.hosts.iter().find(|h| h.name == name).map(|h| h.id)
+        self.hosts_named(name).find(|h| !self.is_retired(*h))
     }
 
     /// A box.
@@ -259,6 +290,44 @@ impl World {
     /// The other end of a veth.
     pub fn peer(&self, end: (NetnsId, DevId)) -> Option<(NetnsId, DevId)> {
         self.links.get(&end).copied()
+    }
+
+    /// `ip link del DEV`: a veth's other end goes with it.
+    pub fn remove_device(&mut self, host: NetnsId, dev: DevId) {
+        let peer = self.links.remove(&(host, dev));
+        if let Some(end) = peer {
+            self.links.remove(&end);
+        }
+        for (host, dev) in [Some((host, dev)), peer].into_iter().flatten() {
+            self.with(host, |ns, cx| ns.remove_device(dev, cx));
+        }
+    }
+
+    /// A box ceases to be: its programs are killed, and its devices go. Its number is not given again, so that the log can
+    /// still be read; its name is free.
+    pub fn retire(&mut self, host: NetnsId) {
+        for app in &mut self.apps {
+            app.kill(host);
+        }
+        let devices = self.host(host).map_or(&[][..], |ns| ns.devices()).iter();
+        let devices: Vec<DevId> =
+            devices.filter(|d| !matches!(d.kind, DevKind::Loopback)).map(|d| d.id).collect();
+        for dev in devices {
+            self.remove_device(host, dev);
+        }
+        if !self.retired.contains(&host) {
+            self.retired.push(host);
+        }
+    }
+
+    /// Whether a box has ceased to be.
+    pub fn is_retired(&self, host: NetnsId) -> bool {
+        self.retired.contains(&host)
+    }
+
+    /// All boxes that have had this name, the oldest first.
+    pub fn hosts_named<'w>(&'w self, name: &'w str) -> impl Iterator<Item = NetnsId> + 'w {
+        self.hosts.iter().filter(move |h| h.name == name).map(|h| h.id)
     }
 
     /// Runs `f` on a box with a [`Cx`], then takes over what it leaves to do and what it logs.
@@ -390,6 +459,9 @@ impl World {
 
     /// Does the next thing that is due, if it is due at or before `until`. False if there is none.
     pub fn step(&mut self, until: Instant) -> bool {
+        if self.stands_still() {
+            return false;
+        }
         if !self.orders.is_empty() && self.race_step() {
             return true;
         }
@@ -424,6 +496,9 @@ impl World {
     /// Does everything that is due until then; afterwards it is `until`.
     pub fn run_until(&mut self, until: Instant) {
         while self.step(until) {}
+        if self.stands_still() {
+            return;
+        }
         self.now = self.now.max(until);
         self.gc();
     }
@@ -458,7 +533,9 @@ impl World {
     pub fn start(&mut self, app: App) -> AppId {
         let id = AppId(self.apps.len());
         self.apps.push(app);
-        self.run_app(id);
+        if !self.stands_still() {
+            self.run_app(id);
+        }
         id
     }
 
@@ -506,6 +583,17 @@ impl World {
         match self.apps.get(id.0) {
             Some(App::Process(process)) => Some(process),
             _ => None,
+        }
+    }
+
+    /// The DNS servers of a box that are bound there answer by these blocks from now on.
+    pub fn reconfigure_dns(&mut self, host: NetnsId, bind: (Ipv4Addr, u16), blocks: &[ServerBlock]) {
+        for app in &mut self.apps {
+            if let App::Process(p) = app
+                && p.host() == host
+            {
+                p.reconfigure_dns(bind, blocks);
+            }
         }
     }
 
@@ -563,7 +651,7 @@ impl World {
     }
 
     /// Tells each end of each veth how long frames may be at the other.
-    fn compare_mtus(&mut self) {
+    pub(crate) fn compare_mtus(&mut self) {
         for i in 0..self.links.len() {
             let Some((&(host, dev), &(other, there))) = self.links.get_indexed(i) else { continue };
             let mtu = self.host(other).and_then(|ns| ns.device(there)).map(|d| d.mtu);

@@ -273,3 +273,44 @@ fn quiet_runs_end_in_the_same_state() {
     assert_eq!(loud.world.now(), quiet.world.now());
     assert!(loud.world.log().entries().iter().any(|e| matches!(e.what(), Some(What::Tap { .. }))));
 }
+
+/// RFC 2347, RFC 2348: the server takes the block size by an OACK, which is acknowledged as block 0.
+#[test]
+fn a_block_size_that_is_asked_for_is_taken_by_an_oack() {
+    for (size, blocks) in [(1024, 2), (1428, 1), (8, 151)] {
+        let line = format!("busybox tftp -g -b {size} -r f-1200 10.0.0.2");
+        let mut scenario = scenario(Vec::new(), &[&line]);
+        scenario.hosts[1].servers.push(tftpd(1000));
+        let run = scenario.run().unwrap();
+        let StepOutcome::Command(out) = &run.steps[0].outcome else { panic!("{:?}", run.steps[0].outcome) };
+        assert_eq!((out.status, &out.stdout, &out.stderr), (0, &Vec::new(), &Vec::new()));
+        let client = run.world.host_by_name("client").unwrap();
+        assert_eq!(run.world.file(client, "f-1200").map(|t| t.chars().count()), Some(1200));
+        let got: Vec<u8> = received(&run, client);
+        assert_eq!(got.iter().filter(|op| **op == 6).count(), 1, "{size}");
+        assert_eq!(got.iter().filter(|op| **op == 3).count(), blocks, "{size}");
+    }
+}
+
+/// The opcodes of the TFTP messages that a box received.
+fn received(run: &sim::Run, host: kernel::NetnsId) -> Vec<u8> {
+    let entries = run.world.log().entries().iter().filter(|e| e.host == host);
+    let frames = entries.filter_map(|e| match e.what()? {
+        What::Tap { dir: kernel::event::TapDir::In, frame, .. } => frame.ip(),
+        _ => None,
+    });
+    frames
+        .filter_map(|ip| match &ip.l4 {
+            packet::L4::Udp(u) => u.payload.get(1).copied(),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn busybox_gives_up_after_twelve_times() {
+    let out = run(Vec::new(), "busybox tftp -g -b 1024 -r f 10.0.0.2");
+    assert_eq!((out.status, out.stderr), (1, vec!["tftp: timeout".to_owned()]));
+    let out = run(Vec::new(), "busybox tftp -g -b 7 -r f 10.0.0.2");
+    assert_eq!(out.stderr, ["tftp: bad blocksize '7'"]);
+}

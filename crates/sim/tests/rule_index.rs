@@ -114,7 +114,7 @@ fn rules() -> impl Strategy<Value = String> {
 fn packets() -> impl Strategy<Value = Vec<Ip>> {
     let addr = || (1u8..5).prop_map(|n| IpAddr::V4(Ipv4Addr::new(10, 9, 0, n)));
     let l4 = (0u8..9, 1u16..4, 1u16..4).prop_map(|(kind, sport, dport)| match kind {
-        0..=2 => L4::Udp(Udp { sport, dport, checksum_ok: true, payload: Vec::new() }),
+        0..=2 => L4::Udp(Udp { sport, dport, checksum_ok: true, payload: Vec::new().into() }),
         3 | 4 => L4::Tcp(Tcp {
             sport,
             dport,

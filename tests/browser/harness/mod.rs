@@ -21,13 +21,18 @@ pub fn visit_at(path: &str, scenario: impl FnOnce(&Page)) {
 }
 
 /// The same with any folder's page.
-fn visit_folder(folder: &Path, path: &str, scenario: impl FnOnce(&Page)) {
+pub fn visit_folder(folder: &Path, path: &str, scenario: impl FnOnce(&Page)) {
+    visit_served(folder, path, |page, _server| scenario(page));
+}
+
+/// The same for a scenario that has to do with the server: that drops it, or changes what it serves.
+pub fn visit_served(folder: &Path, path: &str, scenario: impl FnOnce(&Page, Server)) {
     let server = Server::start(server::listen(0).unwrap(), folder, path).unwrap();
     let page = Page::new(server.url());
     page.scenario(|page| {
         page.open("");
         page.wait_started();
-        scenario(page);
+        scenario(page, server);
     });
 }
 
@@ -41,7 +46,7 @@ pub fn visit_file(scenario: impl FnOnce(&Page)) {
 }
 
 /// The built site.
-fn dist() -> PathBuf {
+pub fn dist() -> PathBuf {
     let dist = std::env::var_os(DIST_VARIABLE);
     let dist = dist
         .unwrap_or_else(|| panic!("{DIST_VARIABLE} names no built site. Remedy: cargo xtask test browser"));

@@ -240,6 +240,12 @@ impl Page {
         self.post("/execute/sync", &json!({"script": script, "args": []}))
     }
 
+    /// The same with arguments, a list.
+    #[track_caller]
+    pub fn eval_with(&self, script: &str, args: &Value) -> Value {
+        self.post("/execute/sync", &json!({"script": script, "args": args}))
+    }
+
     /// Sends a command of the DevTools protocol.
     #[track_caller]
     pub fn devtools(&self, command: &str, params: &Value) -> Value {
@@ -255,8 +261,8 @@ impl Page {
             .get("/screenshot")
             .unwrap_or_else(|refusal| panic!("screenshot: {}", refusal.message));
         let picture = BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap();
-        fs::create_dir_all(&folder).unwrap();
         let file = folder.join(format!("{name}.png"));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, picture).unwrap();
         file
     }
@@ -273,6 +279,12 @@ impl Page {
         self.wait_until(&format!("an error on the console with {part:?}"), || {
             self.console_errors().iter().any(|text| text.contains(part))
         });
+        self.console.borrow_mut().retain(|line| !line.text.contains(part));
+    }
+
+    /// Says that errors with this text may be there, and do not matter.
+    pub fn ignore_console_errors(&self, part: &str) {
+        self.read_logs();
         self.console.borrow_mut().retain(|line| !line.text.contains(part));
     }
 

@@ -263,7 +263,7 @@ impl El {
 // ---------------------------------------------------------------------- around the views
 
 /// Keeps something until the page, or the part that is being drawn, goes.
-fn keep<T: 'static>(what: T) {
+pub fn keep<T: 'static>(what: T) {
     let what = leptos::__reexports::send_wrapper::SendWrapper::new(what);
     on_cleanup(move || drop(what));
 }

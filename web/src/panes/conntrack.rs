@@ -16,8 +16,8 @@ fn listing(state: State) -> String {
     confirmed.map(|e| e.line() + "\n").collect()
 }
 
-/// The table; `pinned` is the short form under the journey.
-pub fn conntrack(state: State, pinned: bool) -> View {
+/// The table.
+pub fn conntrack(state: State) -> View {
     let host = text(move || state.table_host_name() + "# conntrack -L");
     let lines = part(move || {
         let now = state.now();
@@ -25,7 +25,7 @@ pub fn conntrack(state: State, pinned: bool) -> View {
         if list.is_empty() {
             return el("p").class("none").add("no entry").into();
         }
-        View::All(list.iter().map(|e| line(e, e.event == now)).collect())
+        View::All(list.iter().map(|e| line(state, e, e.event == now)).collect())
     });
     let expected = part(move || {
         let (loaded, now) = (state.loaded.get(), state.now());
@@ -39,21 +39,28 @@ pub fn conntrack(state: State, pinned: bool) -> View {
             .map(|e| el("p").class("row mono expected").class_if("fresh", e.event == now).add(e.line).into());
         View::All(std::iter::once(head.into()).chain(lines).collect())
     });
-    let name = if pinned { "pinned" } else { "conntrack" };
     let head = el("div")
         .class("head")
         .add(el("h3").add(el("span").class("mono").add(host)))
         .add(space())
-        .add(copy_button(state, name, move || listing(state)));
+        .add(copy_button(state, "conntrack", move || listing(state)));
     let lines = el("div").attr("aria-live", "off").add(lines);
-    el("div").class("ct").class_if("pinned", pinned).add(expected).add(head).add(lines).into()
+    el("div").class("ct").add(expected).add(head).add(lines).into()
 }
 
-fn line(e: &CtEntry, fresh: bool) -> View {
+/// An entry. A word that is clicked is chosen everywhere ([`crate::look::Look::word`]).
+pub fn line(state: State, e: &CtEntry, fresh: bool) -> View {
     let mut p = el("p").class("row mono").class_if("fresh", fresh).class_if("pending", !e.confirmed);
     for w in &e.words {
-        let word = w.text.clone();
-        p = if w.nat { p.add(el("b").add(word)) } else { p.add(word) }.add(" ");
+        let text = w.text.clone();
+        let value = text.split_once('=').map(|(_, v)| v.to_owned());
+        let word = el(if w.nat { "b" } else { "span" }).add(text);
+        // An address or a port.
+        let word = match value {
+            Some(v) => word.click(move || state.look.word.set(Some(v.clone()))),
+            None => word,
+        };
+        p = p.add(word).add(" ");
     }
     if !e.confirmed {
         p = p.add(el("span").class("unconfirmed").add("unconfirmed: not in the table yet"));

@@ -31,13 +31,7 @@ pub fn header(state: State) -> View {
                 .add(part(move || if shared() { icons::check() } else { icons::link() }))
                 .add(el("span").class("wide").add(share_text)),
         )
-        .add(
-            button("Light or dark")
-                .id("theme")
-                .attr("aria-label", "Light or dark")
-                .click(theme::toggle)
-                .add(icons::sun_moon()),
-        )
+        .add(theme::control())
         .add(
             button("Keys (?)")
                 .id("help-button")
@@ -62,13 +56,13 @@ fn lab_name(state: State) -> String {
 
 /// The choice of labs.
 fn labs(state: State) -> View {
-    let all = workshop::labs();
     let mut select = el("select").on("change", move |e| {
         let link = crate::url::Link { lab: event_target_value(e), ..Default::default() };
         state.follow(&link);
     });
     let load = (workshop::load::NAME.to_owned(), workshop::load::TITLE.to_owned());
-    for (name, title) in all.into_iter().map(|lab| (lab.name, lab.title)).chain([load]) {
+    let steps = workshop::lab_titles().map(|(name, title)| (name.to_owned(), title.to_owned()));
+    for (name, title) in steps.chain([load]) {
         let value = name.clone();
         let option = el("option")
             .attr("value", value)

@@ -1,7 +1,8 @@
-//! The way of the chosen packet, step by step.
+//! The way of the chosen packet: request and reply side by side, or the steps of one packet.
 
+use super::sides::{changed, gaps, sides};
 use super::why::why;
-use super::{heading, space, unseen};
+use super::{filters, heading, space, unseen};
 use crate::dom::{El, NONE, View, before_paint, effect, el, part};
 use crate::hookstrip::color;
 use crate::icons;
@@ -20,18 +21,50 @@ pub fn journey(state: State) -> View {
         .attr("type", "checkbox")
         .checked(move || state.noise.get())
         .on("change", move |e| state.set_noise(event_target_checked(e)));
+    let wide = el("button")
+        .id("widen")
+        .class("btn quiet widen")
+        .attr("title", "More room for the journey")
+        .attr("aria-label", "More room for the journey")
+        .live("aria-pressed", move || state.look.wide.get().to_string())
+        .click(move || state.look.wide.set(!state.look.wide.get_untracked()))
+        .add(icons::widen());
     let head = el("div")
         .class("head")
         .add(heading("h2", "journey-title", "Journey"))
+        .add(form(state))
         .add(space())
-        .add(el("label").class("check").add(noise).add(" ARP"));
-    let rows = part(move || state.chosen.get().map_or(NONE, |id| rows(state, id)));
+        .add(filters::button(state))
+        .add(el("label").class("check").add(noise).add(" ARP"))
+        .add(wide);
+    let rows = part(move || {
+        if state.look.both.get() {
+            return sides(state);
+        }
+        state.chosen.get().map_or(NONE, |id| rows(state, id))
+    });
     View::All(vec![
         head.into(),
+        part(move || filters::filters(state)),
         part(move || exchanges(state)),
         part(move || chips(state, state.chosen.get())),
+        part(move || gaps(state)),
         el("div").class("rows").id("journey-rows").add(rows).into(),
     ])
+}
+
+/// Both ways, or one packet.
+fn form(state: State) -> El {
+    let mut group = el("div").class("form").attr("role", "group").attr("aria-label", "Form");
+    for (both, name, id) in [(true, "Both ways", "form-both"), (false, "Steps", "form-steps")] {
+        let button = el("button")
+            .id(id)
+            .live("aria-pressed", move || (state.look.both.get() == both).to_string())
+            .click(move || state.look.both.set(both))
+            .add(name);
+        group = group.add(button);
+    }
+    group
 }
 
 /// What was done in the run: one is looked at.
@@ -91,14 +124,14 @@ fn chip(state: State, p: &PacketInfo, current: bool) -> El {
 
 fn rows(state: State, id: PacketId) -> View {
     let loaded = state.loaded.get();
-    let mine: Vec<(usize, &Step)> = loaded
-        .story
+    let filter = state.look.filter.get();
+    let story = &loaded.story;
+    let mine: Vec<(usize, &Step)> = story
         .steps
         .iter()
         .enumerate()
-        .filter(|(i, s)| {
-            s.packet == Some(id) || s.packet.is_none() && loaded.story.packet_near(*i) == Some(id)
-        })
+        .filter(|(i, s)| s.packet == Some(id) || s.packet.is_none() && story.packet_near(*i) == Some(id))
+        .filter(|(i, _)| filter.keeps(&story.steps, &story.changes, *i))
         .collect();
     let mut out = Vec::new();
     let mut last = None;
@@ -108,7 +141,10 @@ fn rows(state: State, id: PacketId) -> View {
             out.push(hop(&loaded, s));
             last = Some(group);
         }
-        out.push(row(state, i, s));
+        out.push(row(state, &loaded, i));
+    }
+    if out.is_empty() {
+        return el("p").class("none").add("The filter leaves no step of this packet.").into();
     }
     out.into()
 }
@@ -118,7 +154,9 @@ fn hop(loaded: &Loaded, s: &Step) -> View {
     el("h3").class("hop").add(host).add(" ").add(el("span").add(s.section.clone())).into()
 }
 
-fn row(state: State, i: usize, s: &Step) -> View {
+/// A step, with its explanation if it is the one at the cursor.
+pub fn row(state: State, loaded: &Loaded, i: usize) -> View {
+    let Some(s) = loaded.story.steps.get(i) else { return NONE };
     let tone = match s.tone {
         Tone::Plain => "",
         Tone::Strong => "strong",
@@ -146,7 +184,7 @@ fn row(state: State, i: usize, s: &Step) -> View {
         .live("aria-expanded", move || (selected() && state.why.get()).to_string())
         .click(press)
         .add(tag)
-        .add(el("span").class("what").add(s.title.clone()).add(chain))
+        .add(el("span").class("what").add(s.title.clone()).add(chain).add(changed(loaded, i)))
         .add(el("span").class("note").class_if("long", s.note.len() > 14).add(s.note.clone()));
     let open = part(move || if selected() && state.why.get() { why(state, i) } else { NONE });
     View::All(vec![button.into(), open])

@@ -2,6 +2,7 @@
 
 mod capture;
 mod conntrack;
+mod filters;
 mod header;
 mod help;
 mod journey;
@@ -9,17 +10,20 @@ mod lesson;
 mod node;
 mod packet;
 mod rules;
+mod sides;
 mod tables;
 mod terminal;
+mod tracked;
 mod why;
+mod why_not;
 
-pub use conntrack::conntrack;
 pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
 pub use lesson::{judged, lesson};
 pub use tables::tables;
 pub use terminal::terminal;
+pub use tracked::tracked;
 
 use crate::dom::{self, El, View, el, part};
 use crate::icons;

@@ -45,7 +45,7 @@ pub fn tables(state: State) -> View {
         Tab::Capture => capture(state),
         Tab::Packet => packet(state),
         Tab::Rules => rules(state),
-        Tab::Conntrack => conntrack(state, false),
+        Tab::Conntrack => conntrack(state),
         Tab::Sets => node::sets(state),
         Tab::Ipvs => node::ipvs(state),
         Tab::Node => node::node(state),

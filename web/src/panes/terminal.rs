@@ -37,6 +37,8 @@ pub fn terminal(state: State) -> View {
         .attr("role", "log")
         .attr("aria-label", "Terminal")
         .attr("aria-live", "off")
+        // It scrolls: by keyboard as well.
+        .attr("tabindex", "0")
         .watch(move |term| {
             state.cursor.track();
             let term = term.clone();

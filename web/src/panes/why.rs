@@ -1,17 +1,21 @@
 //! Why a step went as it did: the rule token by token, the rules before it, NAT before and after.
 
 use super::journey::check_icon;
+use super::why_not::why_not;
 use crate::dom::{El, NONE, View, el};
 use crate::state::State;
 use packet::Frame;
-use sim::view::{Skipped, Token, diff};
+use sim::view::{End, Skipped, Token, diff};
 
 /// The explanation of a step.
 pub fn why(state: State, step: usize) -> View {
     let loaded = state.loaded.get_untracked();
     let Some(s) = loaded.story.steps.get(step) else { return NONE };
     let w = sim::view::why(loaded.world(), s);
-    let nothing = w.rule.is_none()
+    let end = sim::view::end(loaded.world(), s);
+    let nothing = end.is_none()
+        && s.hook().is_none()
+        && w.rule.is_none()
         && w.skipped.is_empty()
         && w.change.is_none()
         && w.text.is_empty()
@@ -38,10 +42,38 @@ pub fn why(state: State, step: usize) -> View {
         let label = format!("Answers the {} {}", p.label, p.flow_text);
         out = out.add(el("button").class("linklike").click(move || state.go(first)).add(label));
     }
+    if let Some(end) = end {
+        out = out.add(ended(&end));
+    }
+    if s.hook().is_some() {
+        out = out.add(why_not(state, step));
+    }
     out.into()
 }
 
-fn token(t: &Token) -> El {
+/// Where and by what a packet ends, what was looked at, and what would let it through.
+fn ended(end: &End) -> El {
+    let fact = |word: &'static str, text: String| el("div").add(el("dt").add(word)).add(el("dd").add(text));
+    let facts = el("dl").add(fact("Where", end.place.clone())).add(fact("By", end.by.clone()));
+    let head = ["looked at", "was", "would have let it through"].into_iter();
+    let head = head.fold(el("tr"), |row, name| row.add(el("th").attr("scope", "col").add(name)));
+    let mut rows = el("tbody");
+    for l in &end.looked {
+        let row = el("tr")
+            .add(el("th").attr("scope", "row").add(l.what.clone()))
+            .add(el("td").class("was").add(l.was.clone()))
+            .add(el("td").class("needed").add(l.needed.clone()));
+        rows = rows.add(row);
+    }
+    let table = el("table").class("looked").add(el("thead").add(head)).add(rows);
+    let ways =
+        end.through.iter().fold(el("ul").class("through"), |list, t| list.add(el("li").add(t.clone())));
+    let title = if end.through.len() > 1 { "Any of these lets it through" } else { "This lets it through" };
+    el("div").class("ended").add(facts).add(table).add(el("p").class("question").add(title)).add(ways)
+}
+
+/// A part of a rule.
+pub fn token(t: &Token) -> El {
     let class = match t.ok {
         Some(true) => "tok y",
         Some(false) => "tok n",

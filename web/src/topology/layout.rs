@@ -1,20 +1,29 @@
-//! Where everything on the map is drawn. Computed from the world: nothing here knows a lab.
+//! Where everything on the map is drawn. Computed from the scene and the room there is: nothing here knows a lab.
+//!
+//! Nodes stand in rows, as many as make the map largest in its room. A LAN is a bar above each row that it reaches; the
+//! bars of one LAN are joined at the left. Pods are cards as long as they are few, and chips in a grid when they are
+//! many.
 
+use super::index::{Index, Spot};
+use super::scene::{Lan, Node, Pod, Scene};
 use crate::svg::Rect;
-use kernel::dev::{DevKind, Device};
 use kernel::{DevId, NetnsId};
-use sim::World;
-use sim::view::{Place, Role, Topology, badges};
+use sim::view::Place;
 
-/// A device with the link below it: a port of a bridge, or the node's end of a pod's link.
+/// A pod, with the end of its link at the node.
 #[derive(Clone, Debug)]
-pub struct Port {
-    pub dev: DevId,
+pub struct PodBox {
+    pub host: NetnsId,
     pub name: String,
-    /// A port in hairpin mode.
+    pub addr: String,
+    pub rect: Rect,
+    /// It is one of many.
+    pub chip: bool,
+    pub port: DevId,
+    pub port_name: String,
     pub hairpin: bool,
-    pub x: i32,
-    pub y: i32,
+    /// The node's end of the link.
+    pub port_at: (i32, i32),
 }
 
 /// A bridge of a node.
@@ -22,18 +31,19 @@ pub struct Port {
 pub struct BridgeBox {
     pub dev: DevId,
     pub name: String,
-    pub addr: String,
     pub rect: Rect,
-    pub ports: Vec<Port>,
 }
 
-/// A pod.
+/// A device that leads out of a box.
 #[derive(Clone, Debug)]
-pub struct PodBox {
-    pub host: NetnsId,
-    pub name: String,
-    pub addr: String,
-    pub rect: Rect,
+pub struct UplinkBox {
+    pub dev: DevId,
+    pub label: String,
+    /// Where the label ends.
+    pub label_at: (i32, i32),
+    pub x: i32,
+    /// The other end, if it is not a LAN's.
+    pub to: Option<(NetnsId, DevId)>,
 }
 
 /// A node, or a box that is neither node, pod nor LAN.
@@ -42,15 +52,14 @@ pub struct NodeBox {
     pub host: NetnsId,
     pub name: String,
     pub rect: Rect,
-    pub stack: Rect,
+    /// Its IP stack, if that is drawn as a box of its own.
+    pub stack: Option<Rect>,
     /// What is set up in it, with where it is drawn.
     pub badges: Vec<(Rect, String)>,
     pub bridges: Vec<BridgeBox>,
-    /// Ends of the links to pods that hang on no bridge.
-    pub ports: Vec<Port>,
     pub pods: Vec<PodBox>,
-    /// Devices that lead to the LAN or to another node: device, name and address, x.
-    pub uplinks: Vec<(DevId, String, i32)>,
+    pub uplinks: Vec<UplinkBox>,
+    pub idle: bool,
 }
 
 /// A LAN.
@@ -58,8 +67,12 @@ pub struct NodeBox {
 pub struct LanBox {
     pub host: NetnsId,
     pub name: String,
-    pub rect: Rect,
-    pub ports: Vec<Port>,
+    /// One for each row of nodes that it reaches.
+    pub bars: Vec<Rect>,
+    /// Where the bars are joined, if there are several.
+    pub trunk: i32,
+    /// x of each cable, and from where to where it goes.
+    pub cables: Vec<(i32, i32, i32)>,
 }
 
 /// The map.
@@ -71,11 +84,7 @@ pub struct Layout {
     pub nodes: Vec<NodeBox>,
     /// Names of nodes that are left out.
     pub hidden: Vec<String>,
-}
-
-/// Width of a text in the small fixed font.
-pub fn text_width(text: &str) -> i32 {
-    int(text.len()) * (LETTER + 4) / 10
+    pub index: Index,
 }
 
 /// A count as a length.
@@ -83,249 +92,464 @@ pub fn int(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
-const GAP: i32 = 14;
-const LAN_H: i32 = 24;
 /// Width of so many letters of the small fixed font, in tenths.
-pub const LETTER: i32 = 58;
-/// From the LAN to a node.
-pub const UPLINK: i32 = 24;
-const PAD: i32 = 12;
-const HEAD: i32 = 26;
-/// Of an IP stack: above its badges, a line of them, and the room for a packet below.
-const STACK_HEAD: i32 = 26;
+pub const LETTER: i32 = 61;
+/// Half of a port's side.
+pub const PORT: i32 = 4;
+const GAP: i32 = 14;
+const PAD: i32 = 9;
+const HEAD: i32 = 24;
+const LAN_H: i32 = 18;
+const LAN_GAP: i32 = 6;
+const STACK_HEAD: i32 = 20;
 const BADGE_H: i32 = 16;
-const STACK_FOOT: i32 = 36;
-const STACK_GAP: i32 = 21;
-const BRIDGE_H: i32 = 34;
-/// From a bridge to a pod.
-pub const LINK: i32 = 36;
-const POD_H: i32 = 48;
+const BRIDGE_H: i32 = 22;
+const CARD: (i32, i32) = (98, 38);
+const CHIP: (i32, i32) = (86, 18);
+const CHIP_GAP: (i32, i32) = (12, 4);
+/// More pods on a node than this are chips.
+const CARDS: usize = 5;
+/// More pods on the map than this are chips everywhere.
+const ALL_CARDS: usize = 24;
+/// More nodes than this are drawn without what only a close look shows.
+const MANY: usize = 12;
 
-/// Lays the map out in this width; only boxes in `only` are drawn, if it is given.
-pub fn layout(world: &World, topo: &Topology, width: i32, only: Option<&[NetnsId]>) -> Layout {
-    let all = topo.having(|r| matches!(r, Role::Node | Role::Host));
-    let wanted = |id: &NetnsId| {
-        let mut mine = vec![*id];
-        mine.extend(topo.having(|r| matches!(r, Role::Pod { node, .. } if node == *id)));
-        only.is_none_or(|only| mine.iter().any(|m| only.contains(m)))
-    };
-    let (drawn, hidden): (Vec<NetnsId>, Vec<NetnsId>) = all.into_iter().partition(wanted);
-    let name = |id: &NetnsId| world.host(*id).map_or(String::new(), |h| h.name.clone());
-    let mut out = Layout { width, hidden: hidden.iter().map(name).collect(), ..Layout::default() };
-    let lans = topo.having(|r| r == Role::Switch);
-    let top = if lans.is_empty() { 8 } else { 4 + LAN_H + UPLINK };
-    nodes(world, topo, &drawn, top, &mut out);
-    place_lans(world, &lans, &mut out);
-    let bottom = out.nodes.iter().map(|n| n.rect.y + n.rect.h).fold(top, i32::max);
-    for n in &mut out.nodes {
-        n.rect.h = bottom - n.rect.y;
+/// Lengths that grow where there is room: each as it is at least, and by how much it may grow.
+struct Air(i32);
+
+impl Air {
+    fn of(&self, least: i32, more: i32) -> i32 {
+        least + more * self.0 / 100
     }
-    out.height = bottom + if out.hidden.is_empty() { 6 } else { 20 };
+    fn uplink(&self) -> i32 {
+        self.of(13, 10)
+    }
+    fn foot(&self, dense: bool) -> i32 {
+        if dense { 10 } else { self.of(30, 16) }
+    }
+    fn gap(&self) -> i32 {
+        self.of(9, 9)
+    }
+    fn link(&self, chips: bool) -> i32 {
+        if chips { 10 } else { self.of(26, 26) }
+    }
+    fn row_gap(&self) -> i32 {
+        self.of(16, 14)
+    }
+}
+
+/// What all nodes of a map have in common.
+struct Style {
+    air: Air,
+    chips: bool,
+    dense: bool,
+}
+
+/// Lays the map out for a room of this size, in pixels.
+pub fn layout(scene: &Scene, (w, h): (i32, i32)) -> Layout {
+    let pods: usize = scene.nodes.iter().map(|n| pods_of(n).count()).sum();
+    let style = |air| Style { air: Air(air), chips: pods > ALL_CARDS, dense: scene.nodes.len() > MANY };
+    let (w, h) = (w.max(200), h.max(150));
+    let count = scene.nodes.len().max(1);
+    // The number of rows that makes everything largest.
+    let mut best = (0, 1);
+    for rows in 1..=count {
+        let (rw, rh) = size(scene, &split(scene, rows), &style(0));
+        let k = (w * 1000 / rw.max(1)).min(h * 1000 / rh.max(1));
+        if k > best.0 {
+            best = (k, rows);
+        }
+    }
+    let rows = split(scene, best.1);
+    // Where there is more room than that, boxes become wider and links longer, and only then letters larger.
+    let most = (w * 1000 / 760).clamp(1000, 1600);
+    let k = best.0.min(most);
+    let room = (w * 1000 / k, h * 1000 / k);
+    let (least, greatest) = (size(scene, &rows, &style(0)).1, size(scene, &rows, &style(100)).1);
+    let air = (room.1 - least) * 100 / (greatest - least).max(1);
+    place(scene, &rows, &style(air.clamp(0, 100)), room.0)
+}
+
+fn pods_of(node: &Node) -> impl Iterator<Item = &Pod> {
+    node.bridges.iter().flat_map(|b| &b.pods).chain(&node.pods)
+}
+
+/// So many rows of nodes of about the same width.
+fn split(scene: &Scene, rows: usize) -> Vec<Vec<usize>> {
+    let each = scene.nodes.len().div_ceil(rows).max(1);
+    let all: Vec<usize> = (0..scene.nodes.len()).collect();
+    all.chunks(each).map(<[usize]>::to_vec).collect()
+}
+
+impl Style {
+    fn chips_on(&self, node: &Node) -> bool {
+        self.chips || pods_of(node).count() > CARDS
+    }
+
+    /// Columns of chips for so many pods.
+    fn columns(count: usize) -> usize {
+        let mut columns = 1;
+        while columns * columns * 100 < count * 40 {
+            columns += 1;
+        }
+        columns.min(count.max(1))
+    }
+
+    /// Groups of pods: those of each bridge, and those that hang on none.
+    fn groups(node: &Node) -> Vec<(Option<usize>, &[Pod])> {
+        let bridged = node.bridges.iter().enumerate().map(|(i, b)| (Some(i), b.pods.as_slice()));
+        bridged.chain((!node.pods.is_empty()).then_some((None, node.pods.as_slice()))).collect()
+    }
+
+    fn group_width(&self, node: &Node, pods: &[Pod]) -> i32 {
+        if self.chips_on(node) {
+            int(Self::columns(pods.len())) * (CHIP.0 + CHIP_GAP.0)
+        } else {
+            int(pods.len().max(1)) * (CARD.0 + 8)
+        }
+    }
+
+    /// The least width of a node.
+    fn width(&self, node: &Node) -> i32 {
+        let groups: i32 = Self::groups(node).iter().map(|(_, p)| self.group_width(node, p)).sum();
+        let label = |u: &super::scene::Uplink| int(u.name.len() + u.addr.len() + 1) * LETTER / 10;
+        let head = int(node.name.chars().count()) * 8
+            + if node.uplinks.len() == 1 { node.uplinks.iter().map(label).sum() } else { 0 }
+            + 50;
+        let least = if self.dense { 110 } else { head.clamp(150, 260) };
+        (groups + 2 * PAD).max(least)
+    }
+
+    fn head(&self, node: &Node) -> i32 {
+        HEAD + if node.uplinks.len() > 1 { 14 } else { 0 }
+    }
+
+    fn stack_height(&self, node: &Node, width: i32) -> i32 {
+        let lines = if self.dense { 0 } else { badge_lines(node, width) };
+        STACK_HEAD + int(lines) * BADGE_H + self.air.foot(self.dense)
+    }
+
+    /// The height of a node of this width.
+    fn height(&self, node: &Node, width: i32) -> i32 {
+        let mut h = self.head(node);
+        if !node.routes {
+            return h + self.air.foot(self.dense) + 2;
+        }
+        h += self.stack_height(node, width - 2 * PAD) + PAD;
+        if !node.bridges.is_empty() {
+            h += self.air.gap() + BRIDGE_H;
+        }
+        let chips = self.chips_on(node);
+        let pods = Self::groups(node).iter().map(|(_, pods)| self.pods_height(pods.len(), chips)).max();
+        h + pods.unwrap_or(0)
+    }
+
+    fn pods_height(&self, count: usize, chips: bool) -> i32 {
+        match (count, chips) {
+            (0, _) => 0,
+            (_, false) => self.air.link(false) + CARD.1,
+            (_, true) => {
+                self.air.link(true) + int(count.div_ceil(Self::columns(count))) * (CHIP.1 + CHIP_GAP.1)
+            }
+        }
+    }
+}
+
+/// Which LANs reach a row.
+fn lans_of(scene: &Scene, row: &[usize]) -> Vec<usize> {
+    let here = |lan: &Lan| {
+        let host =
+            |end: &(NetnsId, DevId)| row.iter().any(|n| scene.nodes.get(*n).is_some_and(|n| n.host == end.0));
+        lan.ports.iter().any(|(_, end)| host(end))
+    };
+    (0..scene.lans.len()).filter(|i| scene.lans.get(*i).is_some_and(here)).collect()
+}
+
+/// What stands above a row: the bars, and room for the cables.
+fn above(lans: usize, direct: bool, style: &Style) -> i32 {
+    int(lans) * (LAN_H + LAN_GAP)
+        + if lans > 0 { style.air.uplink() - LAN_GAP } else { 0 }
+        + if direct { 14 } else { 0 }
+}
+
+fn is_direct(scene: &Scene, row: &[usize]) -> bool {
+    row.iter().filter_map(|i| scene.nodes.get(*i)).any(|n| n.uplinks.iter().any(|u| u.to.is_some()))
+}
+
+/// Room for the lines that join bars.
+fn margin(scene: &Scene, rows: usize) -> i32 {
+    if rows > 1 { int(scene.lans.len()) * 12 } else { 0 }
+}
+
+/// The least size of these rows.
+fn size(scene: &Scene, rows: &[Vec<usize>], style: &Style) -> (i32, i32) {
+    let (mut width, mut height) = (0, 4);
+    for row in rows {
+        let nodes = || row.iter().filter_map(|i| scene.nodes.get(*i));
+        let w: i32 = nodes().map(|n| style.width(n) + GAP).sum();
+        let h = nodes().map(|n| style.height(n, style.width(n))).max().unwrap_or(0);
+        width = width.max(w);
+        height += above(lans_of(scene, row).len(), is_direct(scene, row), style) + h + style.air.row_gap();
+    }
+    (width + margin(scene, rows.len()) - GAP + 4, height - style.air.row_gap())
+}
+
+/// Draws the rows, widened to this width where they are narrower.
+fn place(scene: &Scene, rows: &[Vec<usize>], style: &Style, width: i32) -> Layout {
+    let mut out = Layout { hidden: scene.hidden.clone(), ..Layout::default() };
+    let left = margin(scene, rows.len());
+    out.lans = scene.lans.iter().zip(0..).map(|(l, i)| lan_box(l, 6 + 12 * i)).collect();
+    let mut y = 2;
+    let gaps = |nodes: usize| GAP * int(nodes.saturating_sub(1));
+    // All rows are widened alike, as the widest one can be.
+    let factor = |row: &Vec<usize>| {
+        let nodes = row.iter().filter_map(|i| scene.nodes.get(*i));
+        let least: i32 = nodes.map(|n| style.width(n)).sum();
+        (width - left - 4 - gaps(row.len())) * 1000 / least.max(1)
+    };
+    let factor = rows.iter().map(factor).min().unwrap_or(1000).max(1000);
+    for row in rows {
+        let nodes: Vec<&Node> = row.iter().filter_map(|i| scene.nodes.get(*i)).collect();
+        let lans = lans_of(scene, row);
+        let direct = is_direct(scene, row);
+        let top = y + above(lans.len(), direct, style);
+        let first = out.nodes.len();
+        let (mut x, mut bottom) = (left + 2, top);
+        for node in nodes {
+            let w = style.width(node) * factor / 1000;
+            let h = style.height(node, w);
+            out.nodes.push(node_box(node, Rect { x, y: top, w, h }, style));
+            x += w + GAP;
+            bottom = bottom.max(top + h);
+        }
+        let right = x - GAP;
+        for (i, lan) in lans.iter().enumerate() {
+            let bar = Rect { x: left + 2, y: y + int(i) * (LAN_H + LAN_GAP), w: right - left - 2, h: LAN_H };
+            bars(&mut out, scene, *lan, bar, first);
+        }
+        out.width = out.width.max(right + 2);
+        y = bottom + style.air.row_gap();
+    }
+    out.height = y - style.air.row_gap() + 2;
+    if !out.hidden.is_empty() {
+        out.height += 16;
+    }
+    index(&mut out);
     out
 }
 
-/// A node is as wide as its pods ask, within the map.
-fn nodes(world: &World, topo: &Topology, drawn: &[NetnsId], top: i32, out: &mut Layout) {
-    let pods =
-        |id: &NetnsId| topo.having(|r| matches!(r, Role::Pod { node, .. } if node == *id)).len().max(1);
-    let total: usize = drawn.iter().map(pods).sum();
-    let count = drawn.len();
-    let free = out.width - 4 - GAP * (int(count.saturating_sub(1)));
-    let least = (free / int(count.max(1))).min(150);
-    let share = (free - least * int(count)) / int(total.max(1));
-    // A node with one pod gets the least and a little; the rest goes by pods.
-    let mut x = 2;
-    for id in drawn {
-        let w = least + share * int(pods(id));
-        if let Some(node) = node(world, topo, *id, Rect { x, y: top, w, h: 0 }) {
-            out.nodes.push(node);
-        }
-        x += w + GAP;
+fn lan_box(lan: &Lan, trunk: i32) -> LanBox {
+    LanBox { host: lan.host, name: lan.name.clone(), bars: Vec::new(), trunk, cables: Vec::new() }
+}
+
+/// A bar of a LAN, and its cables to the nodes from `first` on.
+fn bars(out: &mut Layout, scene: &Scene, lan: usize, bar: Rect, first: usize) {
+    let (Some(to), Some(from)) = (out.lans.get_mut(lan), scene.lans.get(lan)) else { return };
+    to.bars.push(bar);
+    for (port, (host, dev)) in &from.ports {
+        let Some(node) = out.nodes.get(first..).and_then(|n| n.iter().find(|n| n.host == *host)) else {
+            continue;
+        };
+        let Some(up) = node.uplinks.iter().find(|u| u.dev == *dev) else { continue };
+        let y = bar.y + bar.h;
+        to.cables.push((up.x, y, node.rect.y));
+        out.index.put(Place::Dev(from.host, *port), Spot::narrow((up.x, y)));
     }
 }
 
-fn node(world: &World, topo: &Topology, id: NetnsId, at: Rect) -> Option<NodeBox> {
-    let ns = world.host(id)?;
-    let mut inner = Rect { x: at.x + PAD, y: at.y + HEAD, w: at.w - 2 * PAD, h: 0 };
-    let bridges: Vec<_> = ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))).collect();
-    let words = if topo.role(id) == Role::Node { badges(ns) } else { Vec::new() };
-    let (badges, lines) = place_badges(words, &inner);
-    inner.h = STACK_HEAD + lines * BADGE_H + STACK_FOOT;
-    let mut y = inner.y + inner.h;
-    if !bridges.is_empty() {
-        y += STACK_GAP;
-    }
-    let mut node = NodeBox {
-        host: id,
-        name: ns.name.clone(),
-        rect: at,
-        stack: inner,
-        badges,
-        bridges: Vec::new(),
-        ports: Vec::new(),
-        pods: Vec::new(),
-        uplinks: Vec::new(),
-    };
-    let alone = topo.pods_of(id, None);
-    let count: usize = bridges.iter().map(|b| topo.pods_of(id, Some(b.id)).len().max(1)).sum();
-    let slot = inner.w / int((count + alone.len()).max(1));
-    let below = y + if bridges.is_empty() { 0 } else { BRIDGE_H };
-    let mut x = inner.x;
-    let mut hang = |pods: &[NetnsId], x: i32, y: i32| {
-        let mut ports = Vec::new();
-        for (i, pod) in pods.iter().enumerate() {
-            let Role::Pod { port, .. } = topo.role(*pod) else { continue };
-            let (cx, pw) = (x + slot * int(i) + slot / 2, slot - 10);
-            let hairpin = ns.device(port).is_some_and(|d| d.port.hairpin);
-            ports.push(Port { dev: port, name: ns.dev_name(port).to_owned(), hairpin, x: cx, y });
-            let rect = Rect { x: cx - pw / 2, y: below + LINK, w: pw, h: POD_H };
-            node.pods.extend(pod_box(world, *pod, (id, port), rect));
-        }
-        ports
-    };
-    let mut drawn = Vec::new();
-    for b in &bridges {
-        let pods = topo.pods_of(id, Some(b.id));
-        let w = slot * int(pods.len().max(1));
-        let rect = Rect { x, y, w: w - if bridges.len() > 1 { 8 } else { 0 }, h: BRIDGE_H };
-        let ports = hang(&pods, x, y + BRIDGE_H);
-        x += w;
-        drawn.push(BridgeBox { dev: b.id, name: b.name.clone(), addr: addr(&b.addrs), rect, ports });
-    }
-    let ports = hang(&alone, x, inner.y + inner.h);
-    (node.bridges, node.ports) = (drawn, ports);
-    let is_up = |d: &&Device| {
-        d.master.is_none() && matches!(d.kind, DevKind::Veth) && node.ports.iter().all(|p| p.dev != d.id)
-    };
-    let ups: Vec<_> = ns.devices().iter().filter(is_up).collect();
-    for (i, d) in ups.iter().enumerate() {
-        // To the right, so that the name has room before the cable.
-        let share = at.w / int(ups.len());
-        let x = at.x + share * int(i) + share * 2 / 3;
-        let whole = format!("{} {}", d.name, addr(&d.addrs));
-        let short = whole.split('/').next().unwrap_or_default().to_owned();
-        let names = [whole, short, d.name.clone()];
-        let room = x - at.x - 8;
-        let name = names.into_iter().find(|n| text_width(n) <= room).unwrap_or_default();
-        node.uplinks.push((d.id, name, x));
-    }
-    node.rect.h = below - at.y + PAD + if node.pods.is_empty() { 0 } else { LINK + POD_H };
-    Some(node)
+/// How many lines badges need.
+fn badge_lines(node: &Node, width: i32) -> usize {
+    let stack = Rect { x: 0, y: 0, w: width, h: 0 };
+    place_badges(&node.badges, &stack)
+        .iter()
+        .map(|(r, _)| (r.y - STACK_HEAD + 4) / BADGE_H)
+        .max()
+        .map_or(0, |n| usize::try_from(n + 1).unwrap_or(0))
 }
 
-/// Lays badges out in lines; also says how many lines.
-fn place_badges(words: Vec<String>, stack: &Rect) -> (Vec<(Rect, String)>, i32) {
+/// Lays badges out in lines, the first beside the title where there is room.
+fn place_badges(words: &[String], stack: &Rect) -> Vec<(Rect, String)> {
     let (left, right) = (stack.x + 10, stack.x + stack.w - 8);
-    let (mut x, mut line) = (left, 0);
+    let (mut x, mut line) = (left + 58, -1);
     let mut out = Vec::new();
     for word in words {
-        let w = int(word.len()) * LETTER / 10 + 10;
+        let w = int(word.chars().count()) * LETTER / 10 + 9;
         if x > left && x + w > right {
             (x, line) = (left, line + 1);
         }
-        let rect = Rect { x, y: stack.y + STACK_HEAD + line * BADGE_H, w, h: BADGE_H - 3 };
-        out.push((rect, word));
+        let rect = Rect { x, y: stack.y + STACK_HEAD - 1 + line * BADGE_H, w, h: BADGE_H - 3 };
+        out.push((rect, word.clone()));
         x += w + 4;
     }
-    let lines = if out.is_empty() { 0 } else { line + 1 };
-    (out, lines)
+    out
 }
 
-fn addr(addrs: &[kernel::dev::IfAddr]) -> String {
-    addrs.first().map_or(String::new(), |a| a.net.to_string())
-}
-
-fn pod_box(world: &World, pod: NetnsId, port: (NetnsId, DevId), rect: Rect) -> Option<PodBox> {
-    let ns = world.host(pod)?;
-    let (_, dev) = world.peer(port)?;
-    let addr = ns.device(dev)?.addrs.first().map_or(String::new(), |a| a.net.addr().to_string());
-    Some(PodBox { host: pod, name: ns.name.clone(), addr, rect })
-}
-
-/// LANs lie above the nodes; their ports stand above the uplinks that they lead to.
-fn place_lans(world: &World, lans: &[NetnsId], out: &mut Layout) {
-    let count = int(lans.len().max(1));
-    for (i, id) in lans.iter().enumerate() {
-        let Some(ns) = world.host(*id) else { continue };
-        let Some(bridge) = ns.devices().iter().find(|d| matches!(d.kind, DevKind::Bridge(_))) else {
-            continue;
-        };
-        let w = (out.width - 4) / count;
-        let rect = Rect { x: 2 + w * int(i), y: 4, w: w - if count > 1 { GAP } else { 0 }, h: LAN_H };
-        let ports = ns.devices().iter().filter(|d| d.master == Some(bridge.id)).filter_map(|d| {
-            let (peer, dev) = world.peer((*id, d.id))?;
-            let node = out.nodes.iter().find(|n| n.host == peer)?;
-            let (_, _, x) = node.uplinks.iter().find(|(u, ..)| *u == dev)?;
-            let y = rect.y + rect.h;
-            Some(Port { dev: d.id, name: d.name.clone(), hairpin: d.port.hairpin, x: *x, y })
-        });
-        let ports = ports.collect();
-        out.lans.push(LanBox { host: *id, name: ns.name.clone(), rect, ports });
+fn node_box(node: &Node, rect: Rect, style: &Style) -> NodeBox {
+    let head = style.head(node);
+    let inner = Rect { x: rect.x + PAD, y: rect.y + head, w: rect.w - 2 * PAD, h: 0 };
+    let mut out = NodeBox {
+        host: node.host,
+        name: node.name.clone(),
+        rect,
+        stack: None,
+        badges: Vec::new(),
+        bridges: Vec::new(),
+        pods: Vec::new(),
+        uplinks: uplinks(node, rect),
+        idle: node.idle,
+    };
+    if !node.routes {
+        return out;
     }
+    let stack = Rect { h: style.stack_height(node, inner.w), ..inner };
+    out.stack = Some(stack);
+    if !style.dense {
+        out.badges = place_badges(&node.badges, &stack);
+    }
+    let chips = style.chips_on(node);
+    let bottom = stack.y + stack.h;
+    let top = bottom + style.air.gap();
+    let groups = Style::groups(node);
+    let least: i32 = groups.iter().map(|(_, p)| style.group_width(node, p)).sum();
+    let mut x = inner.x;
+    for (i, (bridge, pods)) in groups.iter().enumerate() {
+        let last = i + 1 == groups.len();
+        let w =
+            if last { inner.x + inner.w - x } else { style.group_width(node, pods) * inner.w / least.max(1) };
+        let mut y = bottom;
+        if let Some(b) = bridge.and_then(|b| node.bridges.get(b)) {
+            let name = if b.addr.is_empty() { b.name.clone() } else { format!("{} {}", b.name, b.addr) };
+            let rect = Rect { x, y: top, w: if last { w } else { w - 8 }, h: BRIDGE_H };
+            out.bridges.push(BridgeBox { dev: b.dev, name, rect });
+            y = top + BRIDGE_H;
+        } else if !node.bridges.is_empty() {
+            y = bottom;
+        }
+        let area = Rect { x, y, w, h: 0 };
+        let link = if bridge.is_none() && !node.bridges.is_empty() {
+            // Past the row of bridges.
+            style.air.gap() + BRIDGE_H + style.air.link(chips)
+        } else {
+            style.air.link(chips)
+        };
+        out.pods.extend(pod_boxes(pods, area, link, chips));
+        x += w;
+    }
+    out
+}
+
+fn pod_boxes(pods: &[Pod], area: Rect, link: i32, chips: bool) -> Vec<PodBox> {
+    let made = |p: &Pod, rect: Rect, port_at| PodBox {
+        host: p.host,
+        name: p.name.clone(),
+        addr: p.addr.clone(),
+        rect,
+        chip: chips,
+        port: p.port,
+        port_name: p.port_name.clone(),
+        hairpin: p.hairpin,
+        port_at,
+    };
+    let top = area.y + link;
+    let mut out = Vec::new();
+    if chips {
+        let columns = Style::columns(pods.len());
+        let rows = pods.len().div_ceil(columns).max(1);
+        let step = area.w / int(columns);
+        for (i, p) in pods.iter().enumerate() {
+            let (column, row) = (int(i / rows), int(i % rows));
+            let x = area.x + column * step;
+            let w = (step - CHIP_GAP.0).min(150);
+            let rect = Rect { x: x + CHIP_GAP.0 - 2, y: top + row * (CHIP.1 + CHIP_GAP.1), w, h: CHIP.1 };
+            out.push(made(p, rect, (x + 3, area.y)));
+        }
+        return out;
+    }
+    let slot = area.w / int(pods.len().max(1));
+    for (i, p) in pods.iter().enumerate() {
+        let w = (slot - 8).min(170);
+        let x = area.x + slot * int(i) + slot / 2;
+        out.push(made(p, Rect { x: x - w / 2, y: top, w, h: CARD.1 }, (x, area.y)));
+    }
+    out
+}
+
+/// The ways out of a node, from the left; the last one near its right edge.
+fn uplinks(node: &Node, rect: Rect) -> Vec<UplinkBox> {
+    let count = int(node.uplinks.len());
+    let mut out = Vec::new();
+    let mut before = rect.x + if count > 1 { 4 } else { 12 + int(node.name.chars().count()) * 8 };
+    for (u, i) in node.uplinks.iter().zip(1..) {
+        let x = rect.x + rect.w * i / count.max(1) - 16;
+        let whole = format!("{} {}", u.name, u.addr);
+        let short = whole.split('/').next().unwrap_or_default().to_owned();
+        let names = [whole, short, u.name.clone()];
+        let fits = |n: &String| int(n.chars().count()) * LETTER / 10 <= x - 9 - before;
+        let label = names.into_iter().find(fits).unwrap_or_default();
+        let line = if count > 1 { rect.y + 32 } else { rect.y + 16 };
+        out.push(UplinkBox { dev: u.dev, label, label_at: (x - 8, line), x, to: u.to });
+        before = x + 8;
+    }
+    out
+}
+
+/// Says where each place is.
+fn index(out: &mut Layout) {
+    let mut index = std::mem::take(&mut out.index);
+    for lan in &out.lans {
+        if let Some(bar) = lan.bars.first() {
+            let at = bar.center();
+            index.wide_host(lan.host, Spot { at, line: at });
+        }
+    }
+    for n in &out.nodes {
+        let low = n.rect.y + n.rect.h;
+        let at = match n.stack {
+            Some(s) => (s.x + s.w / 2, s.y + s.h - 19),
+            None => (n.rect.x + n.rect.w / 2, low - 20),
+        };
+        let line = n.stack.map_or((at.0, low - 12), |s| (at.0, s.y + s.h - 7));
+        index.put(Place::Stack(n.host), Spot { at, line });
+        for b in &n.bridges {
+            let at = b.rect.center();
+            index.put(Place::Bridge(n.host, b.dev), Spot { at, line: at });
+        }
+        for u in &n.uplinks {
+            index.put(Place::Dev(n.host, u.dev), Spot::narrow((u.x, n.rect.y)));
+        }
+        for p in &n.pods {
+            index.put(Place::Dev(n.host, p.port), Spot::narrow(p.port_at));
+            let r = p.rect;
+            let (x, y) = r.center();
+            if p.chip {
+                index.wide_host(p.host, Spot { at: (x, y), line: (r.x, y) });
+                index.devs_of(p.host, Spot::narrow((p.port_at.0, y)));
+            } else {
+                index.wide_host(p.host, Spot { at: (x, r.y + r.h - 4), line: (x, r.y) });
+                index.devs_of(p.host, Spot { at: (x, r.y - 12), line: (x, r.y) });
+            }
+        }
+    }
+    index.sort();
+    out.index = index;
 }
 
 impl Layout {
-    /// Where a line to a place ends: at the edge of its box. For a stack or bridge the horizontal middle.
-    pub fn anchor(&self, place: Place) -> Option<(i32, i32)> {
-        let host = place.host();
-        if let Some(pod) = self.nodes.iter().flat_map(|n| &n.pods).find(|p| p.host == host) {
-            return Some((pod.rect.x + pod.rect.w / 2, pod.rect.y));
-        }
-        let (x, y) = self.point(place)?;
-        let node = self.nodes.iter().find(|n| n.host == host);
-        match (place, node) {
-            (Place::Stack(_), Some(n)) => Some((x, n.stack.y + n.stack.h - 8)),
-            _ => Some((x, y)),
-        }
-    }
-
     /// Where the packet is drawn when it is at a place. `None` if the place is not drawn.
     pub fn point(&self, place: Place) -> Option<(i32, i32)> {
-        for lan in &self.lans {
-            match place {
-                Place::Bridge(h, _) | Place::Stack(h) if h == lan.host => return Some(lan.rect.center()),
-                Place::Dev(h, d) if h == lan.host => {
-                    return lan.ports.iter().find(|p| p.dev == d).map(|p| (p.x, p.y));
-                }
-                _ => {}
-            }
-        }
-        for node in &self.nodes {
-            if let Some(at) = node_point(node, place) {
-                return Some(at);
-            }
-        }
-        None
+        self.index.get(place).map(|s| s.at)
+    }
+
+    /// Where the packet is drawn, or its box if the place is not drawn.
+    pub fn spot(&self, place: Place) -> Option<(i32, i32)> {
+        self.point(place).or_else(|| self.point(Place::Stack(place.host())))
     }
 
     /// The box around a host, for a ring around it.
     pub fn rect_of(&self, host: NetnsId) -> Option<Rect> {
-        let lan = self.lans.iter().find(|l| l.host == host).map(|l| l.rect);
+        let lan = self.lans.iter().find(|l| l.host == host).and_then(|l| l.bars.first().copied());
         let node = || self.nodes.iter().find(|n| n.host == host).map(|n| n.rect);
         let pod = || self.nodes.iter().flat_map(|n| &n.pods).find(|p| p.host == host).map(|p| p.rect);
         lan.or_else(node).or_else(pod)
     }
-}
-
-fn node_point(node: &NodeBox, place: Place) -> Option<(i32, i32)> {
-    if let Some(pod) = node.pods.iter().find(|p| p.host == place.host()) {
-        let r = pod.rect;
-        return Some(match place {
-            Place::Dev(..) => (r.x + r.w / 2, r.y - 14),
-            _ => (r.x + r.w / 2, r.y + r.h - 10),
-        });
-    }
-    if place.host() != node.host {
-        return None;
-    }
-    Some(match place {
-        Place::Stack(_) => (node.stack.x + node.stack.w / 2, node.stack.y + node.stack.h - 20),
-        Place::Bridge(_, d) => node.bridges.iter().find(|b| b.dev == d)?.rect.center(),
-        Place::Dev(_, d) => {
-            let mut ports = node.bridges.iter().flat_map(|b| &b.ports).chain(&node.ports);
-            let port = ports.find(|p| p.dev == d).map(|p| (p.x, p.y));
-            let up = || node.uplinks.iter().find(|(u, ..)| *u == d).map(|(_, _, x)| (*x, node.rect.y));
-            port.or_else(up)?
-        }
-    })
 }

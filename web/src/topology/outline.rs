@@ -1,12 +1,14 @@
 //! The map as a tree for those who do not see it: the same boxes, with names and roles.
 
-use super::draw::pin;
-use crate::dom::{View, el, part, text};
+use super::zoom::{Level, hook_of};
+use crate::dom::{El, NONE, View, before_paint, el, part, text};
 use crate::load::Loaded;
 use crate::state::State;
 use kernel::NetnsId;
 use kernel::dev::DevKind;
-use sim::view::{Role, badges};
+use kernel::netfilter::hook::InetHook;
+use leptos::prelude::document;
+use sim::view::{Role, badges, met, registered};
 use wasm_bindgen::JsCast;
 use web_sys::{Event, KeyboardEvent};
 
@@ -56,20 +58,50 @@ fn addresses(loaded: &Loaded, host: NetnsId) -> String {
     if all.is_empty() { String::new() } else { format!(", {}", all.join(", ")) }
 }
 
-/// The tree.
+/// The tree: boxes at the level of the cluster, hooks at that of a node. A hook's own view needs no other words.
 pub fn outline(state: State) -> View {
-    let rows = part(move || {
-        let loaded = state.loaded.get();
-        let items = items(&loaded).into_iter().enumerate();
-        View::All(items.map(|(i, item)| row(state, i, item)).collect())
+    let rows = part(move || match state.zoom.level.get() {
+        Level::Cluster => {
+            let loaded = state.loaded.get();
+            let items = items(&loaded).into_iter().enumerate();
+            tree("Boxes and links", items.map(|(i, item)| row(state, i, item)).collect())
+        }
+        Level::Node => tree("Hooks", InetHook::ALL.into_iter().map(|h| hook_row(state, h)).collect()),
+        Level::Hook => NONE,
     });
+    View::All(vec![rows])
+}
+
+fn tree(name: &'static str, rows: Vec<View>) -> View {
     el("ul")
         .class("outline")
         .attr("role", "tree")
-        .attr("aria-label", "Boxes and links")
+        .attr("aria-label", name)
         .on("keydown", keys)
-        .add(rows)
+        .add(View::All(rows))
         .into()
+}
+
+/// An entry: it can have the focus, and Enter or a click goes in.
+fn entry(index: usize, enter: impl Fn() + Clone + 'static) -> El {
+    let pressed = enter.clone();
+    el("li").attr("role", "treeitem").attr("tabindex", if index == 0 { "0" } else { "-1" }).click(enter).on(
+        "keydown",
+        move |e| {
+            if matches!(key(e).as_str(), "Enter" | " ") {
+                e.prevent_default();
+                e.stop_propagation();
+                pressed();
+                // What stands in its place takes the focus.
+                before_paint(|| {
+                    let to = document().query_selector("#map [role=treeitem], #hookview").ok().flatten();
+                    if let Some(to) = to.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {
+                        let _ = to.focus();
+                    }
+                });
+            }
+        },
+    )
 }
 
 fn row(state: State, index: usize, item: Item) -> View {
@@ -84,24 +116,40 @@ fn row(state: State, index: usize, item: Item) -> View {
         });
         text.unwrap_or_default()
     });
-    el("li")
-        .attr("role", "treeitem")
-        .attr("tabindex", if index == 0 { "0" } else { "-1" })
+    entry(index, move || state.enter(host))
         .live("aria-selected", move || (state.pinned.get() == Some(host)).to_string())
         .class_if("sub", item.level > 1)
         .flag("here", here)
-        .click(move || pin(state, host))
         .on("focus", move |_| state.outlined.set(Some(host)))
         .on("blur", move |_| state.outlined.set(None))
-        .on("keydown", move |e| {
-            if matches!(key(e).as_str(), "Enter" | " ") {
-                e.prevent_default();
-                e.stop_propagation();
-                pin(state, host);
-            }
-        })
         .add(item.text)
         .add(el("b").add(mark))
+        .into()
+}
+
+/// A hook of the box that is looked at, with what is registered there and how many packets it has seen.
+fn hook_row(state: State, hook: InetHook) -> View {
+    let index = InetHook::ALL.iter().position(|h| *h == hook).unwrap_or(0);
+    let here = move || {
+        state.with_step(|_, s, _| hook_of(s.spot) == Some(hook) && s.host == state.host()).unwrap_or(false)
+    };
+    let words = text(move || {
+        let loaded = state.loaded.get();
+        let host = state.host();
+        let Some(ns) = loaded.world().host(host) else { return String::new() };
+        let seen = met(loaded.world(), host, state.now());
+        let times = |spot| seen.iter().find(|v| v.spot == spot).map_or(0, |v| v.times);
+        let list: Vec<String> =
+            registered(ns, hook).iter().map(|b| format!("{} ({})", b.name, times(b.spot))).collect();
+        let list = if list.is_empty() { "nothing registered".to_owned() } else { list.join(", ") };
+        format!("{hook}: {list}{}", if here() { " – the packet is here" } else { "" })
+    });
+    entry(index, move || state.enter_hook(hook))
+        .live("aria-selected", move || (state.hook() == Some(hook)).to_string())
+        .flag("here", here)
+        .on("focus", move |_| state.zoom.outlined.set(Some(hook)))
+        .on("blur", move |_| state.zoom.outlined.set(None))
+        .add(words)
         .into()
 }
 

@@ -87,7 +87,7 @@ impl Flow {
                 payload: Vec::new(),
                 checksum_ok: true,
             }),
-            Proto::Udp => L4::Udp(Udp { sport, dport, checksum_ok: true, payload: Vec::new() }),
+            Proto::Udp => L4::Udp(Udp { sport, dport, checksum_ok: true, payload: Vec::new().into() }),
             Proto::Sctp => L4::Other(Protocol::SCTP, sctp_init(sport, dport)),
         };
         Ip::new(self.src, self.dst, l4)

@@ -33,7 +33,7 @@ struct Key {
 fn key_of(ip: &Ip) -> Key {
     let (numbers, payload) = match &*ip.headers() {
         L4::Tcp(t) => ((t.seq, t.ack, u32::from(t.flags.0)), Vec::new()),
-        L4::Udp(u) => ((0, 0, 0), u.payload.clone()),
+        L4::Udp(u) => ((0, 0, 0), u.payload.to_vec()),
         L4::Icmp(i) => match &i.body {
             IcmpBody::Query { id, seq, .. } => ((u32::from(*id), u32::from(*seq), 0), Vec::new()),
             _ => ((0, 0, 0), Vec::new()),

@@ -136,8 +136,8 @@ impl VirtualServers {
 
     /// What brings the virtual servers up to date; all of them the first time.
     ///
-    /// A TCP real server that still has connections would get weight 0 and go later (`graceful_termination.go`); nothing is
-    /// known of connections here.
+    /// Nothing is known of connections here: a removed real server goes. [`GracefulTermination`](super::GracefulTermination) lets
+    /// those wait that have some.
     pub fn update(&mut self, scheduler: &str) -> String {
         if !core::mem::replace(&mut self.made, true) {
             return self.print(scheduler);

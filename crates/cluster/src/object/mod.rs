@@ -27,6 +27,7 @@ pub use service::{
 use crate::diagnostic::Read;
 use crate::fields::{Fields, dns_name, each, meant, network};
 use crate::kube_proxy::KubeProxyConfiguration;
+use crate::pod_dns::ClusterDns;
 use crate::yaml::{Yaml, documents};
 use ipnet::IpNet;
 use litemap::LiteMap;
@@ -130,12 +131,14 @@ pub enum Object {
     ServiceCidr(ServiceCidr),
     /// kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration, by itself or in the ConfigMap that kubeadm makes.
     KubeProxyConfiguration(Box<KubeProxyConfiguration>),
+    /// kubelet.config.k8s.io/v1beta1 KubeletConfiguration.
+    KubeletConfiguration(ClusterDns),
     /// Any other kind.
     NotModelled(NotModelledObject),
 }
 
 /// The kinds that are modelled, and the API versions that they are read in.
-const KINDS: [(&str, &[&str]); 10] = [
+const KINDS: [(&str, &[&str]); 11] = [
     ("Node", &["v1"]),
     ("Pod", &["v1"]),
     ("Service", &["v1"]),
@@ -146,6 +149,7 @@ const KINDS: [(&str, &[&str]); 10] = [
     ("Deployment", &["apps/v1"]),
     ("ServiceCIDR", &["networking.k8s.io/v1", "networking.k8s.io/v1beta1"]),
     ("KubeProxyConfiguration", &["kubeproxy.config.k8s.io/v1alpha1"]),
+    ("KubeletConfiguration", &["kubelet.config.k8s.io/v1beta1"]),
 ];
 
 /// The `kind` of a document.
@@ -195,6 +199,7 @@ pub fn read_document(document: &Yaml, out: &mut Vec<Object>) -> Read<()> {
         "KubeProxyConfiguration" => {
             Object::KubeProxyConfiguration(Box::new(KubeProxyConfiguration::read(document)?))
         }
+        "KubeletConfiguration" => Object::KubeletConfiguration(ClusterDns::read(document)?),
         _ if any.get("items").is_some() && kind.ends_with("List") => {
             for item in any.list("items")? {
                 read_document(item, out)?;
@@ -247,6 +252,8 @@ pub struct Objects {
     pub service_cidrs: LiteMap<String, ServiceCidr>,
     /// The last KubeProxyConfiguration.
     pub kube_proxy: Option<Box<KubeProxyConfiguration>>,
+    /// The last KubeletConfiguration.
+    pub kubelet: Option<ClusterDns>,
     /// What is not modelled, in the order of the text.
     pub not_modelled: Vec<NotModelledObject>,
 }
@@ -265,6 +272,7 @@ impl Objects {
             Object::Deployment(o) => drop(self.deployments.insert(o.metadata.key(), o)),
             Object::ServiceCidr(o) => drop(self.service_cidrs.insert(o.metadata.name.clone(), o)),
             Object::KubeProxyConfiguration(o) => self.kube_proxy = Some(o),
+            Object::KubeletConfiguration(o) => self.kubelet = Some(o),
             Object::NotModelled(o) => self.not_modelled.push(o),
         }
     }

@@ -3,6 +3,7 @@
 use super::{Metadata, Protocol};
 use crate::diagnostic::Read;
 use crate::fields::{Fields, address, dns_name};
+use crate::pod_dns::PodDns;
 use crate::yaml::Yaml;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -26,6 +27,9 @@ pub struct Pod {
     pub ready: bool,
     /// It has a `deletionTimestamp`: it is about to end.
     pub terminating: bool,
+    /// `spec.dnsPolicy` and `spec.dnsConfig`.
+    #[serde(default)]
+    pub dns: PodDns,
 }
 
 /// One of a container's `ports`.
@@ -161,6 +165,7 @@ impl Pod {
     pub(super) fn read_spec(&mut self, spec: &Yaml) -> Read<()> {
         let spec = Fields::new(spec, &SPEC)?;
         self.node_name = spec.text("nodeName")?.unwrap_or_default().to_owned();
+        self.dns = PodDns::read(&spec)?;
         self.host_network = spec.boolean("hostNetwork")?.unwrap_or(false);
         for key in ["initContainers", "containers"] {
             for container in spec.list(key)? {

@@ -80,6 +80,8 @@ pub struct Device {
     pub mtu: u32,
     /// The MTU of a veth's other end, which takes no longer frame.
     pub peer_mtu: Option<u32>,
+    /// It was deleted: its number is not given again, and who reads what has been finds its name.
+    pub gone: bool,
     /// Kind.
     pub kind: DevKind,
     /// The bridge that it is a port of.

@@ -133,7 +133,7 @@ fn vxlan_xmit_one(ns: &mut Netns, skb: Skb, dev: DevId, remote: Ipv4Addr, cx: &m
     if let Some((_, to)) = inner.filter(|(len, _)| *len > mtu) {
         ns.update_pmtu(to, u32::try_from(mtu).unwrap_or(u32::MAX), cx.now);
     }
-    let udp = Udp { sport, dport, checksum_ok: true, payload };
+    let udp = Udp { sport, dport, checksum_ok: true, payload: payload.into() };
     let ttl = ns.default_ttl();
     let outer = Outer { route, to: IpAddr::V4(remote), ttl, df: false, l4: L4::Udp(udp) };
     iptunnel_xmit(ns, skb, dev, outer, cx)

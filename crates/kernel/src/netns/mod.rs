@@ -344,6 +344,7 @@ impl Netns {
             promisc: false,
             mtu: if matches!(kind, DevKind::Loopback) { 65536 } else { 1500 },
             peer_mtu: None,
+            gone: false,
             kind,
             master: None,
             port: PortFlags::default(),
@@ -363,7 +364,27 @@ impl Netns {
         }
     }
 
-    /// All devices; the index is the [`DevId`].
+    /// `ip link del DEV` (`unregister_netdevice`): its ports, its master, its addresses and its routes lose it, and what was
+    /// masqueraded with its addresses ends.
+    pub fn remove_device(&mut self, id: DevId, cx: &mut Cx<'_>) {
+        let ports: Vec<DevId> = self.devices.iter().filter(|d| d.master == Some(id)).map(|d| d.id).collect();
+        for port in ports {
+            self.set_master(port, None);
+        }
+        self.set_up(id, false);
+        self.set_master(id, None);
+        let addrs: Vec<Ipv4Net> =
+            self.device(id).map_or(Vec::new(), |d| d.addrs.iter().map(|a| a.net).collect());
+        for net in addrs {
+            self.del_addr(id, net);
+        }
+        self.masquerade_gone(id, None, cx);
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            (d.gone, d.promisc) = (true, false);
+        }
+    }
+
+    /// All devices, those that are gone too; the index is the [`DevId`].
     pub fn devices(&self) -> &[Device] {
         &self.devices
     }
@@ -375,7 +396,7 @@ impl Netns {
 
     /// The device of that name.
     pub fn device_by_name(&self, name: &str) -> Option<DevId> {
-        self.devices.iter().find(|d| d.name == name).map(|d| d.id)
+        self.devices.iter().find(|d| !d.gone && d.name == name).map(|d| d.id)
     }
 
     /// The name of a device; `?` if there is none.

@@ -1,6 +1,7 @@
 //! Modules, tables and hooks: what is loaded decides what is registered.
 
 use super::Netns;
+use crate::event::{RuleOutcome, RuleStep};
 use crate::netfilter::conntrack::{Helper, TemplateId};
 use crate::netfilter::hook::{HookFn, HookList, HookOps, HookPoint, InetHook, priority};
 use crate::netfilter::ipvs::{
@@ -84,6 +85,24 @@ impl Netns {
         match family {
             Family::V4 => self.table_mut(table),
             Family::V6 => self.tables6[table as usize].as_mut(),
+        }
+    }
+
+    /// Takes a look at a rule off the counters: they stand as if the packet had not come so far yet.
+    pub fn uncount(&mut self, step: &RuleStep) {
+        let len = step.frame.ip().map_or(0, packet::Ip::total_len);
+        let Some(table) = self.table_of_mut(step.ctx.family, step.table) else { return };
+        let Some(chain) = table.rules.chains.iter().position(|c| c.name == step.chain) else { return };
+        let counters = match &step.outcome {
+            RuleOutcome::Match { .. } => {
+                let rule = (step.n as usize).checked_sub(1);
+                rule.and_then(|n| table.state.chain_mut(chain).get_mut(n)).map(|s| &mut s.counters)
+            }
+            RuleOutcome::Policy(_) => table.policy.get_mut(chain),
+            _ => None,
+        };
+        if let Some(counters) = counters {
+            counters.subtract(len);
         }
     }
 
@@ -428,5 +447,10 @@ impl Netns {
     /// What is registered at a hook, in the order in which it runs.
     pub fn hooks_at(&self, hook: InetHook) -> Vec<HookFn> {
         self.hooks.at(HookPoint { family: Family::V4, hook }).map(|o| o.func).collect()
+    }
+
+    /// The same for a family, with the priorities.
+    pub fn hook_ops(&self, family: Family, hook: InetHook) -> Vec<HookOps> {
+        self.hooks.at(HookPoint { family, hook }).collect()
     }
 }

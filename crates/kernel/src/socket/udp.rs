@@ -5,7 +5,7 @@ use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::{Flow, Verdict};
 use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SkbOwner, SocketId};
-use packet::{Ip, L4, Payload, Udp, icmp_type};
+use packet::{Bytes, Ip, L4, Udp, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -18,7 +18,7 @@ pub struct Datagram {
     /// The address that it was sent to (`IP_PKTINFO`).
     pub to: Ipv4Addr,
     /// Payload.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 /// A UDP socket.
@@ -91,7 +91,19 @@ impl Netns {
         id: SocketId,
         to: Option<Endpoint>,
         from: Option<Ipv4Addr>,
-        payload: Vec<u8>,
+        payload: impl Into<Bytes>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Errno> {
+        self.udp_sendmsg(id, to, from, payload.into(), cx)
+    }
+
+    /// `udp_sendmsg`
+    fn udp_sendmsg(
+        &mut self,
+        id: SocketId,
+        to: Option<Endpoint>,
+        from: Option<Ipv4Addr>,
+        payload: Bytes,
         cx: &mut Cx<'_>,
     ) -> Result<(), Errno> {
         let u = self.sockets.udp(id).ok_or(Errno::EINVAL)?;
@@ -204,22 +216,10 @@ pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey 
         icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 3, None, cx);
         return Err(cx.drop(&skb, DropReason::NoSocket));
     };
-    let datagram = Datagram { from, to: dst, payload: take_payload(&mut skb) };
+    let datagram = Datagram { from, to: dst, payload: udp.payload.clone() };
     deliver(ns, &skb, id, datagram, cx);
     ns.consume_skb(skb);
     Ok(Delivery::Local)
-}
-
-/// What a datagram carries: the packet's own memory, if nobody else looks at it.
-fn take_payload(skb: &mut Skb) -> Vec<u8> {
-    let taken = Rc::get_mut(&mut skb.frame).map(|frame| match &mut frame.payload {
-        Payload::Ip(Ip { l4: L4::Udp(udp), .. }) => std::mem::take(&mut udp.payload),
-        _ => Vec::new(),
-    });
-    taken.unwrap_or_else(|| match skb.ip().map(|ip| &ip.l4) {
-        Some(L4::Udp(udp)) => udp.payload.clone(),
-        _ => Vec::new(),
-    })
 }
 
 /// `udplite_rcv` (net/ipv4/udplite.c; RFC 3828): no program here has such a socket. Damaged packets are not answered.
@@ -268,6 +268,10 @@ fn mcast_deliver(
 fn deliver(ns: &mut Netns, skb: &Skb, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
     let len = datagram.payload.len();
     if let Some(u) = ns.sockets.udp(id) {
+        if u.queue.capacity() == 0 {
+            // Most sockets have one at a time.
+            u.queue.reserve_exact(1);
+        }
         u.queue.push_back(datagram);
     }
     cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Received(len) });

@@ -131,7 +131,7 @@ impl Node {
 pub fn frame(n: u32, dst: Ipv4Addr) -> Rc<Frame> {
     let src = Ipv4Addr::new(10, 244, 0, 2 + (n / 50_000 % 200) as u8);
     let sport = 10_000 + (n % 50_000) as u16;
-    let udp = Udp { sport, dport: PORT, checksum_ok: true, payload: vec![0; PAYLOAD] };
+    let udp = Udp { sport, dport: PORT, checksum_ok: true, payload: vec![0; PAYLOAD].into() };
     let ip = Ip::new(IpAddr::V4(src), IpAddr::V4(dst), L4::Udp(udp));
     Rc::new(Frame { src: CLIENT, dst: OWN, payload: Payload::Ip(ip) })
 }

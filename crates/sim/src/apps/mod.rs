@@ -241,6 +241,9 @@ pub enum App {
     Finished(Outcome),
 }
 
+/// The status of what SIGKILL has ended: 128 and its number.
+const KILLED: i32 = 137;
+
 /// What an application may do while it runs.
 pub(crate) struct AppCx<'a> {
     pub world: &'a mut World,
@@ -293,6 +296,29 @@ impl AppCx<'_> {
 }
 
 impl App {
+    /// SIGKILL, if it runs on this box.
+    pub(crate) fn kill(&mut self, host: NetnsId) {
+        let on = match self {
+            App::TcpServer(a) => a.host,
+            App::UdpServer(a) => a.host,
+            App::TcpClient(a) => a.host,
+            App::TcpSender(a) => a.host,
+            App::UdpClient(a) => a.host,
+            App::TftpServer(a) => a.host,
+            App::TftpClient(a) => a.host,
+            App::Ping(a) => a.host,
+            App::Process(a) => a.host(),
+            App::Finished(_) => return,
+        };
+        if on == host {
+            let output = match self {
+                App::Process(a) => CommandOutput { status: KILLED, ..a.output().clone() },
+                _ => CommandOutput { status: KILLED, ..CommandOutput::default() },
+            };
+            *self = App::Finished(Outcome::Command(output));
+        }
+    }
+
     pub(crate) fn run(&mut self, cx: &mut AppCx<'_>) {
         let outcome = match self {
             App::TcpServer(a) => a.run(cx),

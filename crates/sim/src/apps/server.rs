@@ -9,7 +9,7 @@ use kernel::{Instant, NetnsId, SocketId};
 /// A TCP server.
 #[derive(Clone, Debug)]
 pub struct TcpServer {
-    host: NetnsId,
+    pub(crate) host: NetnsId,
     bind: Endpoint,
     mode: ServerMode,
     closes: bool,
@@ -123,7 +123,7 @@ fn http(host: &str, from: Endpoint, request: &[u8]) -> Vec<u8> {
 /// A UDP server.
 #[derive(Clone, Debug)]
 pub struct UdpServer {
-    host: NetnsId,
+    pub(crate) host: NetnsId,
     bind: Endpoint,
     mode: ServerMode,
     socket: Option<SocketId>,

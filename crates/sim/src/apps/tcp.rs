@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A TCP client.
 #[derive(Clone, Debug)]
 pub struct TcpClient {
-    host: NetnsId,
+    pub(crate) host: NetnsId,
     src: Endpoint,
     dst: Endpoint,
     request: Vec<u8>,

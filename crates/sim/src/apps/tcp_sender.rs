@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Sends something and waits for an answer.
 #[derive(Clone, Debug)]
 pub struct TcpSender {
-    host: NetnsId,
+    pub(crate) host: NetnsId,
     socket: SocketId,
     data: Vec<u8>,
     timeout: Duration,

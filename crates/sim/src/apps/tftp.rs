@@ -17,6 +17,8 @@ mod op {
     pub const DATA: u16 = 3;
     /// A block has arrived.
     pub const ACK: u16 = 4;
+    /// The options that the server takes (RFC 2347).
+    pub const OACK: u16 = 6;
 }
 
 /// Opcode and block number.
@@ -27,6 +29,30 @@ fn header(payload: &[u8]) -> Option<(u16, u16)> {
 
 fn message(opcode: u16, block: u16, data: &[u8]) -> Vec<u8> {
     [&opcode.to_be_bytes(), &block.to_be_bytes(), data].concat()
+}
+
+/// The block sizes that a server takes (RFC 2348).
+const BLOCKS: std::ops::RangeInclusive<usize> = 8..=65_464;
+
+/// The options of a request that in.tftpd takes: the block size, and the text of its OACK, which is empty if it takes none.
+fn options(request: &[u8], size: usize) -> (usize, Vec<u8>) {
+    let mut words = request.get(2..).unwrap_or_default().split(|b| *b == 0).skip(1);
+    let octet = words.next().is_some_and(|mode| mode.eq_ignore_ascii_case(b"octet"));
+    let (mut block, mut taken) = (BLOCK, Vec::new());
+    while let (Some(name), Some(value)) = (words.next(), words.next()) {
+        let asked: Option<usize> = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
+        let told = match (name.to_ascii_lowercase().as_slice(), asked) {
+            (b"blksize", Some(n)) if n >= *BLOCKS.start() => {
+                block = n.min(*BLOCKS.end());
+                block
+            }
+            // The size of a file that is translated is not known.
+            (b"tsize", Some(0)) if octet => size,
+            _ => continue,
+        };
+        taken.extend([name, b"\0", told.to_string().as_bytes(), b"\0"].concat());
+    }
+    (block, taken)
 }
 
 /// A file's content follows from its name: `f-1200` and `f-1200.txt` have 1200 bytes, a name without a number 1000.
@@ -40,7 +66,7 @@ fn file(name: &[u8]) -> Vec<u8> {
 /// A server. Each request is answered from a new connected socket on the next port.
 #[derive(Clone, Debug)]
 pub struct TftpServer {
-    host: NetnsId,
+    pub(crate) host: NetnsId,
     bind: Endpoint,
     data: Endpoint,
     /// A block is sent again after this time, then after twice that, and so on; an error ends the transfer. Without it
@@ -57,7 +83,11 @@ struct Transfer {
     socket: SocketId,
     port: u16,
     content: Vec<u8>,
-    /// The block that waits for its acknowledgement, from 1.
+    /// The bytes of a block; a shorter one is the last.
+    size: usize,
+    /// The options that were taken; they are sent as block 0.
+    options: Vec<u8>,
+    /// The block that waits for its acknowledgement, from 1, or from 0 with options.
     block: u16,
     /// When it is sent again, and how long it waited before that.
     resend: Option<(Instant, Duration)>,
@@ -68,9 +98,21 @@ const GIVES_UP: u32 = 63;
 
 impl Transfer {
     fn chunk(&self) -> &[u8] {
-        let from = usize::from(self.block.saturating_sub(1)) * BLOCK;
+        let from = usize::from(self.block.saturating_sub(1)) * self.size;
         let rest = self.content.get(from..).unwrap_or_default();
-        rest.get(..BLOCK).unwrap_or(rest)
+        rest.get(..self.size).unwrap_or(rest)
+    }
+
+    fn message(&self) -> Vec<u8> {
+        match self.block {
+            0 if !self.options.is_empty() => [&op::OACK.to_be_bytes(), self.options.as_slice()].concat(),
+            block => message(op::DATA, block, self.chunk()),
+        }
+    }
+
+    /// The block that waits is the last.
+    fn is_at_end(&self) -> bool {
+        (self.block > 0 || self.options.is_empty()) && self.chunk().len() < self.size
     }
 }
 
@@ -132,14 +174,17 @@ impl TftpServer {
             None => return,
         };
         cx.world.own(self.host, socket, cx.id);
-        let mut transfer = Transfer { socket, port: data.1, content: file(name), block: 1, resend: None };
+        let content = file(name);
+        let (size, options) = options(&d.payload, content.len());
+        let block = u16::from(options.is_empty());
+        let mut transfer = Transfer { socket, port: data.1, content, size, options, block, resend: None };
         self.send(&transfer, cx);
         transfer.resend = self.patience(cx);
         self.transfers.push(transfer);
     }
 
     fn send(&self, t: &Transfer, cx: &mut AppCx<'_>) {
-        let payload = message(op::DATA, t.block, t.chunk());
+        let payload = t.message();
         let sent = cx.with(self.host, |ns, kcx| ns.udp_send(t.socket, None, None, payload, kcx));
         if let Some(Err(errno)) = sent {
             let error = SocketError { errno, icmp: Vec::new() };
@@ -197,7 +242,7 @@ impl TftpServer {
             if header(&d.payload) != Some((op::ACK, t.block)) {
                 return true;
             }
-            if t.chunk().len() < BLOCK {
+            if t.is_at_end() {
                 cx.report(host, AppEvent::TftpDone { bytes: t.content.len() });
                 self.end(i, cx);
             } else {

@@ -166,5 +166,5 @@ fn receive(host: NetnsId, socket: SocketId, cx: &mut AppCx<'_>) -> Option<UdpRep
     let d = cx.with(host, |ns, _| ns.udp_recv(socket))??;
     let text = String::from_utf8_lossy(&d.payload).into_owned();
     cx.report(host, AppEvent::Reply { from: d.from, text });
-    Some(UdpReply::From(d.from, d.payload))
+    Some(UdpReply::From(d.from, d.payload.to_vec()))
 }

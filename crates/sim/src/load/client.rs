@@ -1,17 +1,23 @@
 //! The pool of clients: each asks for a file, acknowledges its blocks, and asks for the next one.
 
+use super::by_socket::BySocket;
 use super::server::{BLOCK, header, op};
 use super::{Endpoint, LoadSpec};
 use crate::world::World;
 use kernel::socket::Datagram;
 use kernel::{NetnsId, SocketId};
-use litemap::LiteMap;
+use packet::Bytes;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;
 
 /// The first requests are spread over so much time.
 const BEGIN_NS: u64 = 1_000_000_000;
+
+fn ack(block: u16) -> Bytes {
+    let ([a, b], [c, d]) = (op::ACK.to_be_bytes(), block.to_be_bytes());
+    vec![a, b, c, d].into()
+}
 
 /// One client.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +43,7 @@ pub(super) struct Clients {
     again: u64,
     patience: u64,
     clients: Vec<Client>,
-    sockets: LiteMap<SocketId, u32>,
+    sockets: BySocket<u32>,
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     /// How many files were asked for: the source of the next request follows from that.
     pub offered: u64,
@@ -47,7 +53,9 @@ pub(super) struct Clients {
     pub failed: u64,
     /// Packets sent.
     pub sent: u64,
-    request: Vec<u8>,
+    request: Bytes,
+    /// Acknowledgements by their blocks, which all clients share.
+    acks: Vec<Bytes>,
 }
 
 impl Clients {
@@ -62,13 +70,14 @@ impl Clients {
             again: ns(spec.again),
             patience: ns(spec.patience),
             clients: vec![Client::default(); count as usize],
-            sockets: LiteMap::new(),
+            sockets: BySocket::new(),
             timers: (0..count).map(|c| Reverse((u64::from(c) * BEGIN_NS / u64::from(count), c))).collect(),
             offered: 0,
             done: 0,
             failed: 0,
             sent: 0,
-            request: [&op::RRQ.to_be_bytes(), format!("f-{}\0octet\0", spec.file).as_bytes()].concat(),
+            request: [&op::RRQ.to_be_bytes(), format!("f-{}\0octet\0", spec.file).as_bytes()].concat().into(),
+            acks: Vec::new(),
         }
     }
 
@@ -126,8 +135,9 @@ impl Clients {
         let Some(socket) = client.socket else { return };
         let (to, payload) = match client.peer {
             Some(peer) if block > 0 => {
-                let ([a, b], [c, d]) = (op::ACK.to_be_bytes(), block.to_be_bytes());
-                (peer, vec![a, b, c, d])
+                let missing = self.acks.len()..=usize::from(block);
+                self.acks.extend(missing.map(|n| ack(n as u16)));
+                (peer, self.acks.get(usize::from(block)).cloned().unwrap_or_else(|| ack(block)))
             }
             _ => (self.target, self.request.clone()),
         };
@@ -137,7 +147,7 @@ impl Clients {
 
     /// A socket has news.
     pub(super) fn news(&mut self, socket: SocketId, world: &mut World, at: u64) {
-        let Some(&c) = self.sockets.get(&socket) else { return };
+        let Some(&c) = self.sockets.get(socket) else { return };
         if let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) {
             self.data(c, &d, world, at);
         }
@@ -166,7 +176,7 @@ impl Clients {
 
     fn close(&mut self, c: u32, world: &mut World) {
         if let Some(socket) = self.clients.get_mut(c as usize).and_then(|client| client.socket.take()) {
-            self.sockets.remove(&socket);
+            self.sockets.remove(socket);
             world.visit(self.host, |ns, _| ns.close(socket));
         }
     }

@@ -4,6 +4,7 @@
 //! a packet costs ([`Cost`]), and that packets and programs wait for a processor. docs/LOAD-MODEL.md has its principles.
 //! A run goes on step by step ([`LoadRun::advance`]), so that whoever shows it can stop it.
 
+mod by_socket;
 mod client;
 mod cost;
 mod machine;

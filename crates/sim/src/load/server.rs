@@ -1,10 +1,11 @@
 //! A TFTP server (RFC 1350) of one process: it reads one datagram, answers it, and turns to the next.
 
+use super::by_socket::BySocket;
 use super::{Endpoint, instant};
 use crate::world::World;
 use kernel::socket::Errno;
 use kernel::{Chance, NetnsId, SocketId};
-use litemap::LiteMap;
+use packet::Bytes;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -62,13 +63,15 @@ pub(super) struct Server {
     /// Packets that it has sent.
     pub sent: u64,
     socket: SocketId,
-    transfers: LiteMap<SocketId, Transfer>,
+    transfers: BySocket<Transfer>,
     jobs: VecDeque<(u64, Job)>,
     timers: BinaryHeap<Reverse<(u64, SocketId)>>,
     free: u64,
     used: PortSet,
     chance: Chance,
     content: Vec<u8>,
+    /// The blocks of the file as they are sent, from the first one on. All transfers share them.
+    blocks: Vec<Bytes>,
 }
 
 /// Ports that are in use.
@@ -95,13 +98,14 @@ impl Server {
             file,
             sent: 0,
             socket: SocketId::default(),
-            transfers: LiteMap::new(),
+            transfers: BySocket::new(),
             jobs: VecDeque::new(),
             timers: BinaryHeap::new(),
             free: 0,
             used: PortSet(vec![0; 1024]),
             chance: Chance::new(seed, STREAM),
             content: (0..BLOCK).map(|i| (i & 0xff) as u8).collect(),
+            blocks: Vec::new(),
         }
     }
 
@@ -134,7 +138,7 @@ impl Server {
     /// A timer fires.
     pub(super) fn fire(&mut self, at: u64) {
         let Some(Reverse((_, socket))) = self.timers.pop() else { return };
-        match self.transfers.get(&socket) {
+        match self.transfers.get(socket) {
             Some(t) if t.again > at => self.timers.push(Reverse((t.again, socket))),
             Some(_) => self.jobs.push_back((at, Job::Again(socket))),
             None => {}
@@ -182,12 +186,20 @@ impl Server {
         ports.into_iter().find(|p| !self.used.get(*p))
     }
 
+    /// A block's datagram. Nobody asks for one before the one before it.
+    fn block(&mut self, block: u16) -> Option<Bytes> {
+        let before = usize::from(block.checked_sub(1)?);
+        if self.blocks.len() <= before {
+            let rest = self.file.saturating_sub(before * BLOCK).min(BLOCK);
+            let content = self.content.get(..rest).unwrap_or_default();
+            let all = [&op::DATA.to_be_bytes(), &block.to_be_bytes(), content].concat();
+            self.blocks.push(all.into());
+        }
+        self.blocks.get(before).cloned()
+    }
+
     fn send(&mut self, socket: SocketId, block: u16, world: &mut World) {
-        let rest = self.file.saturating_sub(usize::from(block.saturating_sub(1)) * BLOCK);
-        let mut payload = Vec::with_capacity(4 + BLOCK);
-        payload.extend_from_slice(&op::DATA.to_be_bytes());
-        payload.extend_from_slice(&block.to_be_bytes());
-        payload.extend_from_slice(self.content.get(..rest.min(BLOCK)).unwrap_or_default());
+        let Some(payload) = self.block(block) else { return };
         // What a full table says (EPERM) changes nothing: the block goes again.
         let _ = world.visit(self.host, |ns, cx| ns.udp_send(socket, None, None, payload, cx));
         self.sent += 1;
@@ -201,7 +213,7 @@ impl Server {
             }
             return error.is_some();
         };
-        let Some(t) = self.transfers.get_mut(&socket) else { return true };
+        let Some(t) = self.transfers.get_mut(socket) else { return true };
         if header(&d.payload) != Some((op::ACK, t.block)) {
             return true;
         }
@@ -218,7 +230,7 @@ impl Server {
     }
 
     fn again(&mut self, socket: SocketId, world: &mut World, at: u64) -> bool {
-        let Some(t) = self.transfers.get_mut(&socket) else { return false };
+        let Some(t) = self.transfers.get_mut(socket) else { return false };
         if t.again > at {
             // Its acknowledgement came while this waited.
             self.timers.push(Reverse((t.again, socket)));
@@ -237,7 +249,7 @@ impl Server {
     }
 
     fn end(&mut self, socket: SocketId, world: &mut World) {
-        if let Some(t) = self.transfers.remove(&socket) {
+        if let Some(t) = self.transfers.remove(socket) {
             self.used.set(t.port, false);
         }
         world.visit(self.host, |ns, _| ns.close(socket));

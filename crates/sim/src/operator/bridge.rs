@@ -94,7 +94,7 @@ fn link_set(ns: &mut Netns, dev: &str, options: &[(PortOption, bool)]) -> Comman
 /// Device by device: what the bridge knows, the newest first, and the groups that the device itself listens to.
 fn fdb_show(ns: &Netns, br: Option<&str>, only: Option<&str>, now: Instant) -> Vec<String> {
     let mut out = Vec::new();
-    for d in ns.devices().iter().filter(|d| only.is_none_or(|o| o == d.name)) {
+    for d in ns.devices().iter().filter(|d| !d.gone && only.is_none_or(|o| o == d.name)) {
         let bridge = d.master.or(ns.bridge(d.id).map(|_| d.id));
         let bridge_name = bridge.map(|b| ns.dev_name(b));
         if br.is_some() && br != bridge_name {
@@ -223,7 +223,7 @@ fn vxlan_fdb_del(ns: &mut Netns, spec: &FdbSpec) -> CommandOutput {
 }
 
 fn link_show(world: &World, ns: &Netns, only: Option<&str>) -> Vec<String> {
-    let ports = ns.devices().iter().filter(|d| only.is_none_or(|o| o == d.name));
+    let ports = ns.devices().iter().filter(|d| !d.gone && only.is_none_or(|o| o == d.name));
     let ports = ports.filter_map(|d| Some((d, ns.device(d.master?)?))).map(|(d, master)| {
         let (number, name, flags) = link_head(world, ns, d);
         let state = if d.up && master.up { "forwarding" } else { "disabled" };

@@ -129,6 +129,14 @@ fn perform(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), 
             world.connect((host, ends[0]), (host, ends[1]));
             Ok(())
         }
+        IpCommand::Link(LinkCommand::Del { dev }) => {
+            let id = device(ns, dev)?;
+            if ns.device(id).is_some_and(|d| matches!(d.kind, DevKind::Loopback)) {
+                return Err("RTNETLINK answers: Operation not supported".to_owned());
+            }
+            world.remove_device(host, id);
+            Ok(())
+        }
         IpCommand::Link(c) => link(ns, c),
     }
 }
@@ -294,9 +302,8 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
             }
             Ok(())
         }
-        LinkCommand::Del { dev } => {
-            Err(format!("ip link del {dev} is not modelled; ip link set {dev} down is"))
-        }
+        // The world does it, as a veth takes its other end along.
+        LinkCommand::Del { dev } => device(ns, dev).map(|_| ()),
         LinkCommand::Set { dev, changes } => {
             let id = device(ns, dev)?;
             for change in changes {
@@ -374,6 +381,7 @@ fn devices(world: &World, ns: &Netns, dev: Option<&String>, what: show::What, fo
     if format.oneline || format.details {
         return Err("ip addr and ip link with -o or -d are not modelled".to_owned());
     }
-    let chosen: Vec<_> = ns.devices().iter().filter(|d| dev.is_none_or(|name| *name == d.name)).collect();
+    let here = ns.devices().iter().filter(|d| !d.gone);
+    let chosen: Vec<_> = here.filter(|d| dev.is_none_or(|name| *name == d.name)).collect();
     Ok(show::show(world, ns, &chosen, what, format))
 }

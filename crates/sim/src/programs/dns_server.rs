@@ -127,6 +127,12 @@ impl DnsServer {
 }
 
 impl Program for DnsServer {
+    fn reconfigure_dns(&mut self, bind: (Ipv4Addr, u16), blocks: &[ServerBlock]) {
+        if self.bind == bind {
+            self.blocks = blocks.to_vec();
+        }
+    }
+
     fn copy(&self) -> Box<dyn Program> {
         Box::new(self.clone())
     }

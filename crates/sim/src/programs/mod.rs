@@ -5,6 +5,7 @@
 //! linked: a world knows a program only as a [`Program`].
 
 pub mod args;
+mod busybox_tftp;
 mod connect;
 mod curl;
 mod dig;
@@ -22,6 +23,7 @@ use crate::world::{AppId, World};
 use crate::{EventId, Log};
 use kernel::{Cx, DevId, Instant, Netns, NetnsId, SocketId};
 use std::fmt::{self, Debug};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// A program: it is run when it starts, when one of its sockets has news, and at the times for which it asked.
@@ -31,6 +33,9 @@ pub trait Program: Debug {
 
     /// A copy: worlds can be copied.
     fn copy(&self) -> Box<dyn Program>;
+
+    /// If it is the DNS server that is bound there, it answers by these from now on.
+    fn reconfigure_dns(&mut self, _: (Ipv4Addr, u16), _: &[dns_server::ServerBlock]) {}
 
     /// It runs until somebody stops it.
     fn endless(&self) -> bool {
@@ -177,6 +182,16 @@ impl Process {
         Some(Outcome::Command(std::mem::take(&mut self.out)))
     }
 
+    /// Where it runs.
+    pub fn host(&self) -> NetnsId {
+        self.host
+    }
+
+    /// See [`Program::reconfigure_dns`].
+    pub(crate) fn reconfigure_dns(&mut self, bind: (Ipv4Addr, u16), blocks: &[dns_server::ServerBlock]) {
+        self.program.reconfigure_dns(bind, blocks);
+    }
+
     /// What it has printed so far.
     pub fn output(&self) -> &CommandOutput {
         &self.out
@@ -236,6 +251,7 @@ type Reader = fn(&[String], &str) -> Parsed;
 
 /// The programs by their names.
 pub const PROGRAMS: &[(&str, Reader)] = &[
+    ("busybox", busybox_tftp::parse),
     ("curl", curl::parse),
     ("dig", dig::parse_dig),
     ("kubectl", port_forward::parse),

@@ -25,6 +25,8 @@ pub struct CtEntry {
     pub conn: ConnId,
     /// The line, word by word.
     pub words: Vec<CtWord>,
+    /// Seconds left.
+    pub timeout: u32,
     /// In the table; otherwise it lives only with its first packet.
     pub confirmed: bool,
     /// The event that changed it last.
@@ -54,6 +56,8 @@ struct Kept {
 /// Folds everything up to and including `until`.
 pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry> {
     let mut table: Assoc<ConnId, Kept> = Assoc::default();
+    // The packet that ends a flow still carries its entry.
+    let mut gone: Vec<ConnId> = Vec::new();
     let mut now = Instant(0);
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
         if event > until {
@@ -65,6 +69,9 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
         }
         let Seen::Kernel(what) = &entry.seen else { continue };
         let mut put = |row: &Row, confirmed: bool| {
+            if gone.contains(&row.id) {
+                return;
+            }
             let old = table.get(&row.id);
             let kept = Kept {
                 row: *row,
@@ -81,6 +88,7 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
             What::Conntrack { row: Some(row), .. } | What::NatSetup { row, .. } => put(row, false),
             What::CtEvent(e) if e.kind == CtEventKind::Destroy => {
                 table.retain(|conn, _| *conn != e.row.id);
+                gone.push(e.row.id);
             }
             What::CtEvent(e) => put(&e.row, true),
             What::Confirmed(conn) => {
@@ -102,7 +110,7 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
         // What has run out is not listed.
         if let Some(timeout) = left.filter(|t| *t > 0 || !kept.confirmed) {
             let words = row_words(&Row { timeout, ..kept.row });
-            out.push(CtEntry { conn: *conn, words, confirmed: kept.confirmed, event: kept.event });
+            out.push(CtEntry { conn: *conn, words, timeout, confirmed: kept.confirmed, event: kept.event });
         }
     }
     out

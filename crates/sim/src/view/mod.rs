@@ -6,22 +6,33 @@
 mod alert;
 mod assoc;
 mod capture;
+mod changes;
 mod ct;
+mod end;
 mod fields;
+mod invalid;
+mod names;
 #[cfg_attr(not(feature = "nft"), path = "no_nft.rs")]
 mod nft;
 mod node;
 mod packets;
 mod place;
 mod rules;
+mod sides;
 mod step;
 mod strip;
 mod tcpdump;
 mod text;
 mod title;
 mod topology;
+mod tracked;
+mod undo;
+mod walk;
 mod why;
+mod why_not;
 
+#[cfg(test)]
+mod end_tests;
 #[cfg(test)]
 mod tests;
 
@@ -29,24 +40,33 @@ pub use crate::operator::brief_addresses;
 pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};
+pub use changes::{Changes, FieldChange, Filter, Only};
 pub use ct::{
     CtEntry, CtWord, ExpectEntry, RowLook, conntrack_at, event_line, expect_line, expectations_at, ipvs_at,
     row_line, row_words,
 };
+pub use end::{End, Looked, end};
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
+pub use names::{Names, Piece, Role as NameRole};
 #[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};
 pub use packets::{Flow, PacketInfo, packets};
 pub use place::{Hop, Place, hops};
 pub use rules::{RuleLine, rule_hits, rule_lines};
+pub use sides::{Gap, Leg, NatPair, SideBox, SidePlace, SideRow, Sides, Visit as Stay, sides};
 pub use step::{Area, Step, Tone, steps};
-pub use strip::{HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
+pub use strip::{
+    HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, met, registered, registered_for, trail, visits,
+};
 pub(crate) use tcpdump::promiscuous;
 pub use tcpdump::{Dumped, tcpdump};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
+pub use tracked::{Tracked, tracked_at};
+pub use walk::{Asked as AskedRule, Pass, Walk, WalkLine, WalkOf, passes, rest, rule_asked, unentered};
 pub use why::{Skipped, Token, Why, rule_parts, why};
+pub use why_not::{Answer, Asked, WhyNot, why_not};
 
 use crate::{EventId, World};
 use kernel::PacketId;
@@ -56,6 +76,8 @@ use kernel::PacketId;
 pub struct Story {
     /// The steps in order.
     pub steps: Vec<Step>,
+    /// The header fields that they change.
+    pub changes: Changes,
     /// The packets in order of their making.
     pub packets: Vec<PacketInfo>,
     /// What captures saw.
@@ -81,6 +103,7 @@ impl Story {
             terminal: terminal(world),
             hops: hops(world),
             topology: topology(world),
+            changes: changes::changes(world, &steps),
             steps,
             packets,
             alerts,

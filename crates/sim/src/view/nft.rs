@@ -4,9 +4,10 @@ use super::step::{Area, Draft, Tone};
 use super::strip::Spot;
 use super::title::{hook_section, none_matched};
 use super::why::{Skipped, Token, Why, xt_tokens};
+use super::why_not::{Answer, Asked, Walk, WhyNot};
 use kernel::Netns;
-use kernel::event::{NftOutcome, NftStep};
-use kernel::netfilter::nftables::{NftCheck, NftRule, NftTable, NftVerdict, Stmt};
+use kernel::event::{NftOutcome, NftStep, What};
+use kernel::netfilter::nftables::{NftChain, NftCheck, NftRule, NftTable, NftVerdict, Stmt};
 use kernel::netfilter::xtables::{Rule, Verdict};
 use std::rc::Rc;
 use userland::nft::{Names, NftText, device_names};
@@ -102,6 +103,20 @@ pub fn nft_rule_parts(ns: &Netns, step: &NftStep) -> Option<(String, Vec<Token>)
     with_text(ns, step, |t| (t.rule(rule), tokens(t, rule, checks)))
 }
 
+/// The parts of a rule that was asked; nothing for the end of a chain.
+pub(super) fn parts(ns: &Netns, step: &NftStep) -> Vec<Token> {
+    nft_rule_parts(ns, step).map(|(_, tokens)| tokens).unwrap_or_default()
+}
+
+/// The texts of some rules of a chain.
+pub(super) fn rule_texts(ns: &Netns, table: &NftTable, chain: &str, skip: usize, most: usize) -> Vec<String> {
+    let devices = device_names(ns);
+    let names = Names { devices: &devices, now: kernel::Instant(0) };
+    let text = NftText::new(table, names);
+    let rules = table.chain(chain).into_iter().flat_map(|c| c.rules().iter());
+    rules.skip(skip).take(most).map(|r| text.rule(r)).collect()
+}
+
 /// Why a step went as it did.
 pub(super) fn why(ns: &Netns, step: &NftStep, out: &mut Why) {
     match &step.outcome {
@@ -150,4 +165,69 @@ pub(super) fn skipped(ns: &Netns, step: &NftStep) -> Option<Skipped> {
         let target = rule.stmts.last().map(|s| t.stmt(s)).unwrap_or_default();
         Some(Skipped { chain: Rc::clone(&step.chain), n: step.n, token, target })
     })?
+}
+
+/// Why rules of nf_tables at a hook did not match, or were never reached.
+pub(super) fn why_not(walk: &Walk<'_>, find: &str, limit: usize, out: &mut WhyNot) {
+    let steps: Vec<&NftStep> = walk
+        .events
+        .iter()
+        .filter_map(|w| match w {
+            What::Nft(s) => Some(&**s),
+            _ => None,
+        })
+        .collect();
+    let devices = device_names(walk.ns);
+    for table in walk.ns.nft.tables() {
+        let at_hook = |c: &NftChain| c.base.as_ref().is_some_and(|b| b.hook == walk.hook);
+        if !table.chains().any(|c| at_hook(c)) {
+            continue;
+        }
+        let text = NftText::new(table, Names { devices: &devices, now: kernel::Instant(0) });
+        let name = format!("{} {}", table.family, table.name);
+        for chain in table.chains().filter(|c| c.base.is_none() || at_hook(c)) {
+            let here = match walk.at {
+                What::Nft(s) => s.table == table.name && s.chain == chain.name,
+                What::Rule(_) => false,
+                _ => at_hook(chain),
+            };
+            if find.is_empty() && !here {
+                continue;
+            }
+            for (rule, n) in chain.rules().iter().zip(1u32..) {
+                let line = text.rule(rule);
+                if !find.is_empty() && !format!("{} {line}", chain.name).to_lowercase().contains(find) {
+                    continue;
+                }
+                let of_chain = |s: &&&NftStep| s.table == table.name && s.chain == chain.name;
+                out.take(limit, || Asked {
+                    table: name.clone(),
+                    chain: Rc::clone(&chain.name),
+                    n,
+                    text: line,
+                    answer: answer(walk, steps.iter().filter(of_chain).copied().collect(), &steps, n),
+                });
+            }
+        }
+    }
+}
+
+/// `inside` are the steps in the rule's chain.
+fn answer(walk: &Walk<'_>, inside: Vec<&NftStep>, all: &[&NftStep], n: u32) -> Answer {
+    let mine = || inside.iter().filter(|s| s.n == n);
+    if mine().any(|s| matches!(s.outcome, NftOutcome::Match { .. })) {
+        return Answer::Matched;
+    }
+    if let Some(skipped) = mine().find_map(|s| skipped(walk.ns, s)) {
+        return Answer::Failed(skipped.token);
+    }
+    let why = match (inside.last(), all.last()) {
+        (Some(last), _) => format!("the walk left the chain at rule {} of {}", last.n, last.chain),
+        (None, Some(_)) => "no rule and no map led to its chain for this packet".to_owned(),
+        (None, None) => walk
+            .nat()
+            .or_else(|| walk.ended())
+            .unwrap_or_else(|| "the packet does not come to this table here".to_owned()),
+    };
+    Answer::NotReached(format!("never reached: {why}"))
 }

@@ -37,7 +37,7 @@ fn veth(node_dev: &str, pod: &str) -> LinkSpec {
     LinkSpec::Veth { a: end("node", node_dev), b: end(pod, "eth0"), a_mac: None, b_mac: None }
 }
 
-fn run(br_netfilter: bool) -> Run {
+pub(super) fn run(br_netfilter: bool) -> Run {
     let mut node = host("node", "br0", "10.1.0.1/24");
     let sysctl = |key: &str, value| (format!("net.ipv4.{key}"), value);
     node.sysctl = vec![
@@ -85,7 +85,7 @@ fn run(br_netfilter: bool) -> Run {
 }
 
 const NODE: NetnsId = NetnsId(0);
-const CLIENT: NetnsId = NetnsId(1);
+pub(super) const CLIENT: NetnsId = NetnsId(1);
 
 fn find<'a>(story: &'a Story, title: &str) -> &'a Step {
     let titles: Vec<&str> = story.steps.iter().map(|s| s.title.as_str()).collect();
@@ -235,7 +235,7 @@ fn visits_count_walks_not_rules() {
     assert_eq!(times(Spot::Route), 1);
     let ns = run.world.host(NODE).unwrap();
     let letters: Vec<&str> = registered(ns, InetHook::PreRouting).iter().map(|b| b.letter).collect();
-    assert_eq!(letters, ["C", "N"]);
+    assert_eq!(letters, ["D", "C", "N"]);
 }
 
 #[test]
@@ -262,4 +262,53 @@ fn boxes_have_roles_and_packets_have_ways() {
     assert_eq!(way.first().unwrap().from, Place::Stack(CLIENT));
     assert_eq!(way.last().unwrap().to, Place::Stack(NetnsId(2)));
     assert!(way.windows(2).all(|w| w[0].event <= w[1].event));
+}
+
+#[test]
+fn a_walk_shows_jumps_failed_rules_and_those_not_reached() {
+    let run = run(false);
+    let story = Story::new(&run.world);
+    let syn = story.packets.iter().find(|p| p.label == "SYN").unwrap();
+    let passes = passes(&run.world, NODE, syn.id, InetHook::PreRouting);
+    let [pass] = passes.as_slice() else { panic!("{passes:?}") };
+    let [walk] = pass.walks.as_slice() else { panic!("{pass:?}") };
+    let lines: Vec<String> = walk
+        .lines
+        .iter()
+        .map(|l| match l {
+            WalkLine::Chain { depth, name, rules } => format!("{depth} {name} {rules}"),
+            WalkLine::Asked { depth, n, event, matched } => {
+                let asked = rule_asked(&run.world, *event).unwrap();
+                assert_eq!((asked.n, asked.matched), (*n, *matched));
+                format!(
+                    "{depth} rule {n} {matched} {}",
+                    asked.tokens.iter().filter(|t| t.ok == Some(false)).count()
+                )
+            }
+            WalkLine::End { depth, text, .. } => format!("{depth} {text}"),
+            WalkLine::Rest { depth, chain, from, count } => format!("{depth} {chain} {from}+{count}"),
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        ["0 PREROUTING 1", "0 rule 1 true 0", "1 SERVICES 2", "1 rule 1 false 1", "1 rule 2 true 0"]
+    );
+    let ns = run.world.host(NODE).unwrap();
+    assert_eq!(unentered(ns, walk), []);
+    assert_eq!(rest(ns, walk.of, "SERVICES", 2, 9).len(), 1);
+}
+
+#[test]
+fn packets_are_counted_at_each_place() {
+    let run = run(false);
+    let story = Story::new(&run.world);
+    let syn = story.packets.iter().find(|p| p.label == "SYN").unwrap();
+    let end = EventId(u32::MAX);
+    let times = |seen: Vec<Visit>, spot| seen.iter().find(|v| v.spot == spot).map_or(0, |v| v.times);
+    let one = times(visits(&run.world, NODE, syn.id, end), Spot::Hook(InetHook::PreRouting));
+    let all = times(met(&run.world, NODE, end), Spot::Hook(InetHook::PreRouting));
+    assert!(one == 1 && all > one, "{one} of {all}");
+    let way = trail(&run.world, NODE, syn.id, end);
+    let at = |spot| way.iter().position(|s| *s == spot);
+    assert!(at(Spot::Hook(InetHook::PreRouting)) < at(Spot::Route));
 }

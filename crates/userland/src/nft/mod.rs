@@ -297,7 +297,7 @@ impl<'a> NftText<'a> {
 
 /// The names of a host's devices, in the order of their indices.
 pub fn device_names(ns: &Netns) -> Vec<String> {
-    ns.devices().iter().map(|d| d.name.clone()).collect()
+    ns.devices().iter().filter(|d| !d.gone).map(|d| d.name.clone()).collect()
 }
 
 /// The words of an error number.

@@ -28,7 +28,7 @@ fn tcp(sport: u16, dport: u16, flags: TcpFlags, payload: &[u8]) -> L4 {
 }
 
 fn udp(sport: u16, dport: u16, payload: &[u8]) -> L4 {
-    L4::Udp(Udp { sport, dport, checksum_ok: true, payload: payload.to_vec() })
+    L4::Udp(Udp { sport, dport, checksum_ok: true, payload: payload.into() })
 }
 
 fn icmp(kind: u8, code: u8, body: IcmpBody) -> L4 {

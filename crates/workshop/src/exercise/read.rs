@@ -64,13 +64,7 @@ pub(crate) fn read(
         allow: each(f.list("allow")?, means)?,
         forbid: each(f.list("forbid")?, means)?,
         keep,
-        keep_rules: each(f.list("keepRules")?, |v| {
-            let name = text(v)?;
-            if names.hosts.iter().any(|h| h == name) {
-                return Ok(name.to_owned());
-            }
-            Err(v.blame(format!("there is no such box; expected one of {}", names.hosts.join(", "))))
-        })?,
+        keep_rules: each(f.list("keepRules")?, |v| names.boxes.one(v))?,
         questions: each(f.list("questions")?, |v| question(v, names))?,
         hints: each(f.list("hints")?, line)?,
         solutions: each(f.list("solutions")?, |v| {

@@ -62,7 +62,7 @@ pub(super) fn happened(
     story: impl FnOnce() -> std::rc::Rc<Story>,
 ) -> Vec<EventId> {
     let world = &run.world;
-    let hosts: Vec<NetnsId> = want.on.iter().filter_map(|name| world.host_by_name(name)).collect();
+    let hosts: Vec<NetnsId> = want.on.iter().flat_map(|name| world.hosts_named(name)).collect();
     let on = |host: NetnsId| want.on.is_empty() || hosts.contains(&host);
     let only: Option<Vec<(NetnsId, BTreeSet<PacketId>)>> = want.packet.as_ref().map(|filter| {
         let all = world.hosts().iter().map(|ns| ns.id).filter(|h| on(*h));

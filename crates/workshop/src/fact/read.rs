@@ -2,7 +2,7 @@
 
 use super::words::{EVENTS, REASONS};
 use super::{Directions, Fact, Happening, Kind, Printed, Times, Walk};
-use crate::lab::split;
+use crate::lab::{Boxes, split};
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
 use cluster::yaml::{Value, Yaml};
@@ -10,8 +10,8 @@ use userland::tcpdump::Filter;
 
 /// The names in a lab's text that facts may use.
 pub struct Names<'n> {
-    /// The boxes; empty if they are not known yet.
-    pub hosts: &'n [String],
+    /// The boxes.
+    pub boxes: &'n Boxes,
     /// The ids of the steps.
     pub steps: &'n [String],
 }
@@ -114,14 +114,6 @@ fn one_or_more(at: &Yaml) -> Read<Vec<String>> {
     }
 }
 
-fn host(at: &Yaml, names: &Names<'_>) -> Read<String> {
-    let name = text(at)?;
-    if names.hosts.iter().any(|h| h == name) {
-        return Ok(name.to_owned());
-    }
-    Err(at.blame(format!("there is no such box; expected one of {}", names.hosts.join(", "))))
-}
-
 fn step(fields: &Fields<'_>, names: &Names<'_>) -> Read<String> {
     let Some(at) = fields.get("step") else { return Ok(String::new()) };
     let id = text(at)?;
@@ -208,8 +200,7 @@ fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
     };
     let on = match fields.get("on") {
         None => Vec::new(),
-        Some(Yaml { value: Value::Sequence(items), .. }) => each(items, |item| host(item, names))?,
-        Some(one) => vec![host(one, names)?],
+        Some(on) => names.boxes.some(on)?,
     };
     let packet = fields.get("packet").map(filter).transpose()?;
     let step = step(&fields, names)?;
@@ -219,7 +210,7 @@ fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
 fn walk(at: &Yaml, subject: &str, names: &Names<'_>) -> Read<Fact> {
     let fields = Fields::strict(at, &[subject, "on", "packet", "step"])?;
     let walk = Walk {
-        on: host(fields.need("on")?, names)?,
+        on: names.boxes.one(fields.need("on")?)?,
         packet: filter(fields.need("packet")?)?,
         step: step(&fields, names)?,
         names: one_or_more(fields.need(subject)?)?,
@@ -239,7 +230,7 @@ fn printed(at: &Yaml, names: &Names<'_>) -> Read<Fact> {
         (None, None) => Vec::new(),
         (Some(_), Some(at)) => return Err(at.blame("expected prints or conntrack, not both")),
     };
-    let on = || host(fields.need("on")?, names);
+    let on = || names.boxes.one(fields.need("on")?);
     let command = match (fields.get("command"), fields.get("conntrack")) {
         (Some(at), _) => Some((on()?, split(text(at)?).map_err(|e| at.blame(e))?)),
         (None, Some(_)) => Some((on()?, vec!["conntrack".to_owned(), "-L".to_owned()])),

@@ -42,7 +42,9 @@ pub struct Cni {
     pub(super) before: fn(&NodeView<'_>, &mut HostSpec),
     /// Devices and routes that lead to other nodes' pods.
     pub(super) routes: fn(&NodeView<'_>, &mut HostSpec) -> Result<(), String>,
-    /// Rules that come when kube-proxy's are there: with each pod that is started, or with the plugin's agent.
+    /// What is done on the node when a pod is started, kube-proxy's rules being there.
+    pub(super) started: fn(&NodeView<'_>, &mut HostSpec) -> Result<(), String>,
+    /// Rules that come when kube-proxy's are there, with the plugin's agent and with each pod.
     pub(super) after: fn(&NodeView<'_>, &mut HostSpec) -> Result<(), String>,
 }
 
@@ -58,6 +60,7 @@ const NONE: Cni = Cni {
     pods: |_, _| {},
     before: |_, _| {},
     routes: node_routes,
+    started: |_, _| Ok(()),
     after: |_, _| Ok(()),
 };
 
@@ -67,6 +70,7 @@ impl Cni {
         name: "bridge",
         summary: "the bridge plugin with host-local, bridge cnio0, ipMasq, portmap; routes between nodes by hand",
         bridge: Some("cnio0"),
+        started: bridge_after,
         after: bridge_after,
         ..NONE
     };
@@ -76,6 +80,7 @@ impl Cni {
         summary: "Docker's bridge docker0 and its rules; routes between nodes by hand",
         bridge: Some("docker0"),
         before: |v, spec| spec.setup.push(Setup::Iptables(docker::rules(v.net))),
+        started: docker_after,
         after: docker_after,
         ..NONE
     };
@@ -85,6 +90,7 @@ impl Cni {
         summary: "the kubelet's own plugin until 1.24: promiscuous bridge cbr0, the cloud's routes, KUBE-HOSTPORTS",
         bridge: Some("cbr0"),
         promisc: true,
+        started: kubenet_pods,
         after: kubenet_after,
         ..NONE
     };
@@ -95,6 +101,7 @@ impl Cni {
         bridge: Some("cni0"),
         mtu: Some(1450),
         routes: flannel_vxlan,
+        started: |v, spec| host_ports(v, FLANNEL_NETWORK, v.net.prefix_len(), spec),
         after: |v, spec| flannel_after(v, flannel::Era::OwnChains, spec),
         ..NONE
     };
@@ -121,6 +128,7 @@ impl Cni {
         gateway: Some(CALICO_GATEWAY),
         pods: calico_pods,
         routes: |v, spec| calico_routes(v, None, spec),
+        started: |v, spec| host_ports(v, CALICO_NETWORK, 32, spec),
         after: |v, spec| calico_after(v, None, spec),
         ..NONE
     };
@@ -138,6 +146,7 @@ impl Cni {
         name: "calico-veths",
         summary: "Calico's veths, routes of 32 bits and proxy ARP; natOutgoing as one rule",
         routes: node_routes,
+        started: |_, _| Ok(()),
         after: one_masquerade_rule,
         ..Cni::CALICO
     };
@@ -168,9 +177,21 @@ pub fn profile(name: &str) -> Result<&'static Cni, String> {
 }
 
 impl<'a> NodeView<'a> {
-    /// The pods that have a network of their own.
-    fn pods(&self) -> impl Iterator<Item = &'a Pod> + 'a {
-        self.kube.pods(&self.node.metadata.name)
+    /// The pods that have a network of their own; while one is started, that alone.
+    pub(super) fn pods(&self) -> impl Iterator<Item = &'a Pod> + 'a {
+        let only = self.starting;
+        self.kube
+            .pods(&self.node.metadata.name)
+            .filter(move |p| only.is_none_or(|(pod, _)| pod.metadata.key() == p.metadata.key()))
+    }
+
+    /// A pod with ports of the node was there before the one that is started.
+    fn has_host_ports(&self) -> bool {
+        self.starting.is_some_and(|(pod, earlier)| {
+            let there =
+                self.kube.pods(&self.node.metadata.name).filter(|p| earlier.contains(&p.metadata.key()));
+            there.into_iter().any(|p| p.metadata.key() != pod.metadata.key() && !p.host_ports.is_empty())
+        })
     }
 
     fn others(&self) -> impl Iterator<Item = &'a Node> + 'a {
@@ -203,7 +224,7 @@ fn node_routes(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
 /// portmap's rules, for pods that ask for ports of the node. `device` is what leads to a pod.
 fn host_ports(v: &NodeView<'_>, network: &str, prefix: u8, spec: &mut HostSpec) -> Result<(), String> {
     let mapped = || v.pods().filter(|p| !p.host_ports.is_empty());
-    if mapped().next().is_some() {
+    if mapped().next().is_some() && !v.has_host_ports() {
         spec.setup.push(Setup::Iptables(portmap::shared(portmap::MARK_MASQ_BIT)));
     }
     for pod in mapped() {
@@ -239,7 +260,11 @@ fn docker_after(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
 fn kubenet_after(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
     let private = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8);
     spec.setup.push(Setup::Iptables(kubenet::masq_rule(private)));
-    let mut chains = false;
+    kubenet_pods(v, spec)
+}
+
+fn kubenet_pods(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
+    let mut chains = v.has_host_ports();
     for pod in v.pods().filter(|p| !p.host_ports.is_empty()) {
         if !std::mem::replace(&mut chains, true) {
             spec.setup.push(Setup::Iptables(kubenet::hostport_chains("cbr0")));

@@ -4,6 +4,7 @@
 //! ipset, ipvsadm and iptables read it.
 
 mod cni;
+mod start;
 
 pub use cni::{Cni, PROFILES, profile};
 
@@ -11,7 +12,7 @@ use cluster::kube_proxy::{
     Config, Family, LocalMode, NotModelled, Version, first_iptables, iptables_canary, iptables_jumps, ipvs,
     ipvs_jumps,
 };
-use cluster::object::{Node, Pod, TrafficPolicy, read_document};
+use cluster::object::{NamespacedName, Node, Pod, TrafficPolicy, read_document};
 use cluster::yaml::Yaml;
 use cluster::{Object, Objects, Read, kubelet, read_objects};
 use ipnet::{IpNet, Ipv4Net};
@@ -186,6 +187,8 @@ struct NodeView<'a> {
     net: Ipv4Net,
     /// Its address on the LAN.
     own: Ipv4Addr,
+    /// A pod that is started now, and those that run already; without it, all are there from the start.
+    starting: Option<(&'a Pod, &'a [NamespacedName])>,
 }
 
 /// `0.0.0.0/0`
@@ -326,7 +329,7 @@ impl Kube {
             ..HostSpec::default()
         };
         spec.ip.push(addr(Ipv4Net::new_assert(own, 24), &self.uplink));
-        let view = NodeView { kube: self, node, net, own };
+        let view = NodeView { kube: self, node, net, own, starting: None };
         if let Some(bridge) = self.cni.bridge {
             spec.ip.push(addr(Ipv4Net::new_assert(gateway(net), net.prefix_len()), bridge));
         }

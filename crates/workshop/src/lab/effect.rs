@@ -1,7 +1,7 @@
 //! Commands that are about the cluster and not about one box: what they change.
 //!
 //! `kubectl patch|apply|create|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
-//! `calicoctl patch ippool`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab machine add|delete` for computers on
+//! `calicoctl patch ippool`, `apt-get install kubelet=VERSION`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab machine add|delete` for computers on
 //! the LAN. What `kubectl apply -f -` brings is in [`super::apply`].
 
 use super::apply::{self, Kept};
@@ -23,7 +23,7 @@ pub const COPIES: &str = "netfilter-lab/copies";
 const MAX_COPIES: u32 = 5000;
 
 /// The programs of such commands.
-const PROGRAMS: [&str; 6] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby", "lab"];
+const PROGRAMS: [&str; 7] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby", "apt-get", "lab"];
 
 /// An object, as kubectl names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,18 @@ pub struct Named {
     pub namespace: String,
     /// Name.
     pub name: String,
+}
+
+impl Named {
+    /// It is a pod.
+    pub fn is_pod(&self) -> bool {
+        matches!(self.kind.to_lowercase().as_str(), "pod" | "pods" | "po")
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> (String, String) {
+        (self.namespace.clone(), self.name.clone())
+    }
 }
 
 /// What a command changes.
@@ -67,6 +79,8 @@ pub enum Effect {
     Kernel(Era),
     /// The image of kube-proxy's DaemonSet.
     KubeProxyVersion(Version),
+    /// The package of the kubelet.
+    KubeletVersion(Version),
     /// A computer on the LAN; one of the same name is another then.
     Machine(Outside),
     /// A computer on the LAN is gone.
@@ -84,6 +98,7 @@ impl Effect {
             | Effect::NatOutgoing(_)
             | Effect::Kernel(_)
             | Effect::KubeProxyVersion(_)
+            | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::NoMachine(_) => true,
             // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
@@ -117,6 +132,7 @@ impl Effect {
             "kube-proxy" => options(&mut words, kube_proxy)?,
             "kubelet" => options(&mut words, kubelet)?,
             "grubby" => options(&mut words, grubby)?,
+            "apt-get" => vec![apt_get(&mut words)?],
             "lab" => vec![machine(&mut words)?],
             _ => vec![calicoctl(&mut words)?],
         };
@@ -197,10 +213,46 @@ impl Effect {
             | Effect::NatOutgoing(_)
             | Effect::Kernel(_)
             | Effect::KubeProxyVersion(_)
+            | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::NoMachine(_) => {}
         }
         Ok(())
+    }
+
+    /// Pods may begin by it that no document describes.
+    pub fn is_about_pods(&self) -> bool {
+        match self {
+            Effect::Scale(..) => true,
+            Effect::Patch(o, _) => singular(&o.kind.to_lowercase()) == "deployment",
+            Effect::Delete(o) => o.is_pod(),
+            _ => false,
+        }
+    }
+
+    /// What kubectl says, of the objects as they were before; `None` if it is no command of kubectl's that a running cluster takes.
+    pub fn told(&self, before: &[Yaml], files: &[Yaml]) -> Option<Vec<String>> {
+        let of_file =
+            |file: &str| files.iter().filter(|d| file_of(d) == Some(file)).map(identity).collect::<Vec<_>>();
+        let applied = |id: &(&str, &str, &str)| {
+            let there = before.iter().any(|d| identity(d) == *id);
+            let what = if there { "configured" } else { "created" };
+            format!("{} {what}", resource(id.0, id.2))
+        };
+        Some(match self {
+            Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
+            Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
+            Effect::Delete(o) => vec![deleted(&o.resource())],
+            Effect::DeleteFile(file) => {
+                of_file(file).iter().map(|(kind, _, name)| deleted(&resource(kind, name))).collect()
+            }
+            Effect::Apply(file) => of_file(file).iter().map(applied).collect(),
+            Effect::ApplyText(objects) => objects.iter().map(identity).map(|id| applied(&id)).collect(),
+            Effect::DeleteText(objects) => {
+                objects.iter().map(identity).map(|(kind, _, name)| deleted(&resource(kind, name))).collect()
+            }
+            _ => return None,
+        })
     }
 
     /// Changes how the boxes are made. `Err` names a machine that is not there.
@@ -212,6 +264,7 @@ impl Effect {
             Effect::NatOutgoing(on) => world.nat_outgoing = *on,
             Effect::Kernel(era) => world.kernel = *era,
             Effect::KubeProxyVersion(version) => world.version = *version,
+            Effect::KubeletVersion(version) => world.kubelet = *version,
             Effect::Machine(machine) => {
                 match world.machines.iter_mut().find(|m| m.name == machine.name) {
                     Some(old) => *old = machine.clone(),
@@ -330,6 +383,21 @@ fn calicoctl(words: &mut Words<'_>) -> Result<Effect, String> {
         Fields::strict(&patch, &["spec"]).and_then(|f| Fields::strict(f.need("spec")?, &["natOutgoing"]));
     let on = spec.and_then(|f| f.boolean("natOutgoing")).map_err(|e| e.to_string())?;
     on.map(Effect::NatOutgoing).ok_or_else(|| "expected natOutgoing in the patch's spec".to_owned())
+}
+
+/// `apt-get install [-y] [--allow-downgrades] kubelet=1.23.17-1.1`: the kubelets' release.
+fn apt_get(words: &mut Words<'_>) -> Result<Effect, String> {
+    const USAGE: &str = "expected apt-get install kubelet=VERSION";
+    if words.next() != Some("install") {
+        return Err(USAGE.to_owned());
+    }
+    let mut word = words.need("a package")?;
+    while matches!(word, "-y" | "--allow-downgrades") {
+        word = words.need("a package")?;
+    }
+    let version = word.strip_prefix("kubelet=").ok_or(USAGE)?;
+    let release = version.split('-').next().unwrap_or(version);
+    release.parse().map(Effect::KubeletVersion).map_err(|e: String| format!("{version:?}: {e}"))
 }
 
 /// `lab machine add NAME ADDRESS/PREFIX [--knows-pods]`, `lab machine delete NAME`
@@ -499,21 +567,50 @@ fn numbered(document: &Yaml, n: u32) -> Yaml {
     Yaml { value, ..document.clone() }
 }
 
+impl Named {
+    fn resource(&self) -> String {
+        resource(singular(&self.kind), &self.name)
+    }
+}
+
+/// How kubectl names an object: the resource with its group, and the name.
+fn resource(kind: &str, name: &str) -> String {
+    let kind = kind.to_lowercase();
+    let group = match kind.as_str() {
+        "deployment" => ".apps",
+        "endpointslice" => ".discovery.k8s.io",
+        "servicecidr" => ".networking.k8s.io",
+        _ => "",
+    };
+    format!("{kind}{group}/{name}")
+}
+
+/// `deployment.apps "web" deleted`
+fn deleted(resource: &str) -> String {
+    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    format!("{kind} \"{name}\" deleted")
+}
+
+/// A kind as it may be typed, in its long form.
+fn singular(kind: &str) -> &str {
+    match kind {
+        "svc" | "services" => "service",
+        "po" | "pods" => "pod",
+        "no" | "nodes" => "node",
+        "deploy" | "deployments" | "deployment.apps" => "deployment",
+        "ep" => "endpoints",
+        "cm" | "configmaps" => "configmap",
+        "endpointslices" => "endpointslice",
+        "ns" | "namespaces" => "namespace",
+        "servicecidrs" => "servicecidr",
+        other => other,
+    }
+}
+
 fn is(document: &Yaml, named: &Named) -> bool {
     let (kind, namespace, name) = identity(document);
     let lower = kind.to_lowercase();
-    let asked = named.kind.to_lowercase();
-    let short = match asked.as_str() {
-        "svc" => "service",
-        "po" => "pod",
-        "no" => "node",
-        "deploy" => "deployment",
-        "ep" => "endpoints",
-        "cm" => "configmap",
-        other => other,
-    };
-    let plural = short == "endpoints" || short.strip_suffix('s').is_some_and(|s| s == lower);
-    (lower == short || plural && lower == short.trim_end_matches('s') || lower == asked)
+    singular(&named.kind.to_lowercase()) == lower
         && name == named.name
         && (namespace == named.namespace || lower == "node")
 }

@@ -1,41 +1,66 @@
 //! The cluster while a lab runs: kubectl changes objects, and kube-proxy on each node follows.
 
 use super::effect::Effect;
-use super::world::{WorldSpec, objects};
+use super::pods::{self, Programs};
+use super::world::{WorldSpec, objects_after};
 use crate::kube::Kube;
-use cluster::kube_proxy::{Change, Cleanup, ConntrackEntry, IpvsText, KubeProxy, SyncText};
+use cluster::controllers::Controllers;
+use cluster::kube_proxy::{
+    CHECK_INTERVAL, Change, Cleanup, ConntrackEntry, GracefulTermination, IpvsText, KubeProxy, SyncText,
+    VirtualServers,
+};
 use cluster::object::{Object, Objects, Protocol};
 use cluster::yaml::Yaml;
 use kernel::netfilter::conntrack::Row;
+use kernel::netfilter::ipvs::Service;
+use kernel::{Instant, Netns};
 use sim::operator::CommandOutput;
 use sim::{Shell, World};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// The API server's objects, and the kube-proxies.
+#[derive(Clone)]
 pub(super) struct Live {
     spec: WorldSpec,
     documents: Vec<Yaml>,
     files: Vec<Yaml>,
     kube: Kube,
+    controllers: Controllers,
+    programs: Programs,
     proxies: Vec<Proxy>,
+    /// How often [`CHECK_INTERVAL`] has passed.
+    checks: u64,
     shell: Shell,
 }
 
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Live({} kube-proxies)", self.proxies.len())
+    }
+}
+
+#[derive(Clone)]
 struct Proxy {
     node: String,
     runs: bool,
     proxy: KubeProxy,
+    graceful: GracefulTermination,
+    /// It has just begun.
+    fresh: bool,
 }
 
 impl Live {
-    /// A cluster whose boxes have just been made.
+    /// A cluster whose boxes have just been made, of these documents; `files` wait for `kubectl apply`.
     pub fn new(
         spec: WorldSpec,
-        documents: Vec<Yaml>,
-        files: Vec<Yaml>,
+        (documents, files): (Vec<Yaml>, Vec<Yaml>),
         kube: Kube,
+        programs: Programs,
         shell: Shell,
     ) -> Result<Live, String> {
+        let mut controllers = Controllers::default();
+        objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
         let mut proxies = Vec::new();
         for node in kube.objects.nodes.values() {
             let Some((mode, config)) = kube.proxy_config(node)? else { continue };
@@ -44,9 +69,15 @@ impl Live {
             changes(&Objects::default(), &kube.objects).into_iter().for_each(|c| proxy.apply(c));
             // The boxes have the text of this one.
             proxy.sync();
-            proxies.push(Proxy { node: node.metadata.name.clone(), runs: true, proxy });
+            proxies.push(Proxy {
+                node: node.metadata.name.clone(),
+                runs: true,
+                proxy,
+                graceful: GracefulTermination::default(),
+                fresh: false,
+            });
         }
-        Ok(Live { spec, documents, files, kube, proxies, shell })
+        Ok(Live { spec, documents, files, kube, controllers, programs, proxies, checks: 0, shell })
     }
 
     /// A command about the cluster.
@@ -58,36 +89,27 @@ impl Live {
     }
 
     fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<Vec<String>, String> {
-        let mut documents = self.documents.clone();
+        let (mut documents, mut controllers) = (self.documents.clone(), self.controllers.clone());
         let mut lines = Vec::new();
         for effect in effects {
-            effect.change_objects(&mut documents, &self.files)?;
-            lines.push(match effect {
-                Effect::Patch(o, _) => format!("{}/{} patched", o.kind, o.name),
-                Effect::Delete(o) => format!("{} \"{}\" deleted", o.kind, o.name),
-                Effect::DeleteFile(file) => format!("{file} deleted"),
-                Effect::Scale(o, _) => format!("{}/{} scaled", o.kind, o.name),
-                Effect::Apply(file) => format!("{file} applied"),
-                _ => return Err("this can be done only before the lab begins: as a switch".to_owned()),
-            });
+            // A pod that a Deployment has stands in no document.
+            let made = matches!(effect, Effect::Delete(o) if o.is_pod() && controllers.delete(&o.key()));
+            if !made {
+                effect.change_objects(&mut documents, &self.files)?;
+            }
+            let told = effect.told(&self.documents, &self.files);
+            lines.extend(told.ok_or("this can be done only before the lab begins: as a switch")?);
         }
-        let after = objects(&documents).map_err(|e| e.to_string())?;
-        let before = &self.kube.objects;
-        if let Some((_, pod)) = after.pods.iter().find(|(key, _)| !before.pods.contains_key(*key)) {
-            let name = &pod.metadata.name;
-            return Err(format!("pod {name}: pods that begin while a lab runs are not modelled"));
+        let after = objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
+        if let Some(name) = after.nodes.keys().find(|name| self.kube.objects.nodes.get(*name).is_none()) {
+            return Err(format!("node {name}: nodes that begin while a lab runs are not modelled"));
         }
-        let gone = before.pods.iter().filter(|(key, _)| !after.pods.contains_key(*key));
-        // The network plugin's DEL takes the veth away; here it is down, which to packets is the same.
-        for (_, pod) in gone.filter(|(_, p)| !p.host_network) {
-            let dev = self.kube.port_of(&pod.metadata.name);
-            run(self.shell, world, &pod.node_name, &["ip", "link", "set", "dev", &dev, "down"], None)?;
-        }
-        let changes = changes(before, &after);
+        let changes = changes(&self.kube.objects, &after);
+        pods::follow(world, &mut self.kube, after, &self.programs, self.shell)?;
+        (self.documents, self.controllers) = (documents, controllers);
         for proxy in &mut self.proxies {
             changes.iter().for_each(|c| proxy.proxy.apply(c.clone()));
         }
-        (self.documents, self.kube.objects) = (documents, after);
         for proxy in self.proxies.iter_mut().filter(|p| p.runs) {
             sync(self.shell, world, proxy)?;
         }
@@ -111,13 +133,46 @@ impl Live {
         let begins = runs && (!proxy.runs || verb == "restart");
         proxy.runs = runs;
         if begins {
-            // A fresh kube-proxy writes everything.
+            // A fresh kube-proxy writes everything, and knows of nothing that is to end.
             proxy.proxy.resync();
+            (proxy.fresh, proxy.graceful) = (true, GracefulTermination::default());
             if let Err(e) = sync(self.shell, world, proxy) {
                 return failed(e);
             }
         }
         CommandOutput::default()
+    }
+
+    /// So much time passes; each minute the kube-proxies look after real servers that are to end.
+    pub fn wait(&mut self, world: &mut World, time: Duration) {
+        let until = world.now() + time;
+        while self.proxies.iter().any(|p| p.graceful.is_waiting()) {
+            let next = Instant(0) + CHECK_INTERVAL * u32::try_from(minute(world) + 1).unwrap_or(u32::MAX);
+            if next > until {
+                break;
+            }
+            world.run_until(next);
+            self.look_after(world);
+        }
+        world.run_until(until);
+    }
+
+    /// What the kube-proxies have to do at this time.
+    pub fn look_after(&mut self, world: &mut World) {
+        let minute = minute(world);
+        if core::mem::replace(&mut self.checks, minute) == minute {
+            return;
+        }
+        for proxy in self.proxies.iter_mut().filter(|p| p.runs && p.graceful.is_waiting()) {
+            let Some(host) = world.host_by_name(&proxy.node) else { continue };
+            world.with(host, |ns, cx| ns.ipvs_gc(cx));
+            let lines = world.host(host).map(|ns| proxy.graceful.check(&NodeServers(ns))).unwrap_or_default();
+            for line in lines {
+                let argv: Vec<&str> = ["ipvsadm"].into_iter().chain(line.split(' ')).collect();
+                // What it refuses is tried again in a minute.
+                let _ = run(self.shell, world, &proxy.node, &argv, None);
+            }
+        }
     }
 
     /// What the objects say now, and how the boxes were made.
@@ -164,7 +219,7 @@ fn changes(before: &Objects, after: &Objects) -> Vec<Change> {
 }
 
 /// A command on a node; `Err` is what it says when it fails.
-fn run(
+pub(super) fn run(
     shell: Shell,
     world: &mut World,
     node: &str,
@@ -175,6 +230,54 @@ fn run(
     let argv: Vec<String> = argv.iter().map(|w| (*w).to_owned()).collect();
     let output = shell(world, host, &argv, stdin)?;
     if output.status == 0 { Ok(()) } else { Err(format!("{}: {}", argv.join(" "), output.stderr.join("\n"))) }
+}
+
+/// How often [`CHECK_INTERVAL`] has passed since the beginning.
+fn minute(world: &World) -> u64 {
+    world.now().since(Instant(0)).as_secs() / CHECK_INTERVAL.as_secs()
+}
+
+/// The virtual servers of a node's kernel.
+struct NodeServers<'w>(&'w Netns);
+
+impl NodeServers<'_> {
+    fn service(&self, named: &str) -> Option<&Service> {
+        let (flag, socket) = named.split_once(' ')?;
+        let proto = if flag == "-t" { packet::Protocol::TCP } else { packet::Protocol::UDP };
+        let is = |s: &&Service| s.id.fwmark == 0 && s.id.proto == proto && s.id.to_string() == socket;
+        self.0.ipvs.services().iter().find(is)
+    }
+}
+
+fn socket((ip, port): (Ipv4Addr, u16)) -> String {
+    format!("{ip}:{port}")
+}
+
+impl VirtualServers for NodeServers<'_> {
+    fn has(&self, service: &str) -> bool {
+        self.service(service).is_some()
+    }
+
+    fn servers(&self, service: &str) -> Vec<String> {
+        self.service(service).map_or(Vec::new(), |s| s.dests.iter().map(|d| socket(d.spec.addr)).collect())
+    }
+
+    fn connections(&self, service: &str, server: &str) -> Option<u32> {
+        let dest = self.service(service)?.dests.iter().find(|d| socket(d.spec.addr) == server)?;
+        Some(dest.active + dest.inactive)
+    }
+}
+
+/// The sets of a fresh kube-proxy hold what it says alone.
+fn flushed(ipset: &str) -> String {
+    let mut out = String::new();
+    for line in ipset.lines() {
+        out += &format!("{line}\n");
+        if let Some(name) = line.strip_prefix("create ").and_then(|l| l.split(' ').next()) {
+            out += &format!("flush {name}\n");
+        }
+    }
+    out
 }
 
 /// One sync of a kube-proxy: what it hands to the tools of its node.
@@ -189,22 +292,36 @@ fn sync(shell: Shell, world: &mut World, proxy: &mut Proxy) -> Result<(), String
             SyncText::Iptables(text) => run(shell, world, &node, &restore, Some(text))?,
             SyncText::Nftables(text) => run(shell, world, &node, &["nft", "-f", "-"], Some(text))?,
             SyncText::Ipvs(IpvsText { iptables, ipset, virtual_servers, dummy_addresses }) => {
+                let Some(host) = world.host_by_name(&node) else { continue };
                 for line in dummy_addresses.lines() {
                     let (verb, address) = line.split_once(' ').unwrap_or(("add", line));
+                    let there = |ns: &Netns| {
+                        let dev = ns.device_by_name("kube-ipvs0").and_then(|d| ns.device(d));
+                        dev.is_some_and(|d| d.addrs.iter().any(|a| a.net.addr().to_string() == address))
+                    };
+                    if proxy.fresh && verb == "add" && world.host(host).is_some_and(there) {
+                        continue;
+                    }
                     run(shell, world, &node, &["ip", "addr", verb, address, "dev", "kube-ipvs0"], None)?;
                 }
-                for line in virtual_servers.lines() {
+                world.with(host, |ns, cx| ns.ipvs_gc(cx));
+                let (graceful, fresh) = (&mut proxy.graceful, proxy.fresh);
+                let lines =
+                    world.host(host).map(|ns| graceful.sync(virtual_servers, fresh, &NodeServers(ns)));
+                for line in lines.unwrap_or_default() {
                     let argv: Vec<&str> = ["ipvsadm"].into_iter().chain(line.split_whitespace()).collect();
                     run(shell, world, &node, &argv, None)?;
                 }
                 if !ipset.is_empty() {
-                    run(shell, world, &node, &["ipset", "restore", "-!"], Some(ipset))?;
+                    let text = if proxy.fresh { flushed(ipset) } else { ipset.clone() };
+                    run(shell, world, &node, &["ipset", "restore", "-!"], Some(&text))?;
                 }
                 run(shell, world, &node, &restore, Some(iptables))?;
             }
         }
         forget(shell, world, &node, &synced.conntrack)?;
     }
+    proxy.fresh = false;
     Ok(())
 }
 

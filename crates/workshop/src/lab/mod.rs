@@ -1,16 +1,20 @@
 //! What a lab consists of. docs/LABS.md describes the text that it is read from ([`read_lab`]).
 
 mod apply;
+mod boxes;
 mod command;
 mod effect;
 mod error;
+mod history;
 mod live;
+mod pods;
 mod read;
 mod run;
 mod segment;
 mod world;
 
 pub(crate) use apply::objects_of;
+pub use boxes::Boxes;
 pub use command::{Command, split};
 pub(crate) use effect::Effect;
 pub use error::LabError;

@@ -4,12 +4,12 @@ use super::effect::{Effect, file_of, with_copies};
 use super::segment::Segment;
 use super::world::{WorldSpec, objects};
 use super::{
-    Act, App, Beat, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step, Switch, When,
-    split,
+    Act, App, Beat, Boxes, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step,
+    Switch, When, split,
 };
 use crate::exercise;
 use crate::fact::{Fact, Names};
-use crate::kube::{LAN, Mode, Outside, profile};
+use crate::kube::{Mode, Outside, profile};
 use cluster::Read;
 use cluster::fields::{Fields, each, network, number, text};
 use cluster::kube_proxy::Version;
@@ -46,14 +46,6 @@ const FIELDS: [&str; 17] = [
     "exercise",
 ];
 
-/// The boxes that a lab's text may name.
-struct Boxes {
-    /// All of them.
-    all: Vec<String>,
-    /// The nodes among them.
-    nodes: Vec<String>,
-}
-
 /// Reads a lab.
 ///
 /// # Errors
@@ -79,17 +71,17 @@ pub fn read_lab(source: &str) -> Read<Lab> {
     }
     let metadata = Fields::strict(fields.need("metadata")?, &["name"])?;
     let world = world(&fields)?;
-    let boxes = boxes(at, &world, &all)?;
+    let boxes = Boxes::of(at, &world, &all)?;
     let switches = switches(&fields, &boxes)?;
     let steps = steps(&fields, &boxes, &switches)?;
     let ids: Vec<String> = steps.iter().filter(|s| !s.id.is_empty()).map(|s| s.id.clone()).collect();
-    let names = Names { hosts: &boxes.all, steps: &ids };
+    let names = Names { boxes: &boxes, steps: &ids };
     let fact = |f: &Fields<'_>| Fact::read(f.need("that")?, &names);
     let lab = Lab {
         name: need_text(&metadata, "name")?,
         title: need_text(&fields, "title")?,
         summary: one_line(&need_text(&fields, "summary")?),
-        focus: one_box(fields.need("focus")?, &boxes)?,
+        focus: boxes.one(fields.need("focus")?)?,
         setup: commands(fields.get("setup"), &boxes, &switches, &[])?,
         files: each(fields.list("files")?, |v| file(v, &boxes, &switches))?,
         apps: each(fields.list("apps")?, |v| app(v, &boxes, &switches))?,
@@ -234,36 +226,6 @@ fn machine(v: &Yaml) -> Read<Outside> {
     })
 }
 
-/// The boxes of the world, whatever the switches do: pods that a switch adds are among them.
-fn boxes(at: &Yaml, world: &WorldSpec, documents: &[Yaml]) -> Read<Boxes> {
-    let objects = objects(documents)?;
-    if objects.nodes.is_empty() {
-        return Err(at.place.blame("", "there is no Node among the objects"));
-    }
-    let nodes: Vec<String> = objects.nodes.keys().cloned().collect();
-    let pods = objects.pods.values().filter(|p| !p.host_network).map(|p| p.metadata.name.clone());
-    let machines = world.machines.iter().map(|m| m.name.clone());
-    let all = nodes.iter().cloned().chain(pods).chain(machines).chain([LAN.to_owned()]).collect();
-    Ok(Boxes { all, nodes })
-}
-
-fn one_box(v: &Yaml, boxes: &Boxes) -> Read<String> {
-    let name = text(v)?;
-    if boxes.all.iter().any(|b| b == name) {
-        return Ok(name.to_owned());
-    }
-    Err(v.blame(format!("there is no such box; expected one of {}", boxes.all.join(", "))))
-}
-
-/// A box, a list of them, or `nodes`.
-fn some_boxes(v: &Yaml, boxes: &Boxes) -> Read<Vec<String>> {
-    match &v.value {
-        Value::Sequence(items) => each(items, |item| one_box(item, boxes)),
-        Value::Plain(word) if word == "nodes" => Ok(boxes.nodes.clone()),
-        _ => Ok(vec![one_box(v, boxes)?]),
-    }
-}
-
 fn when(fields: &Fields<'_>, switches: &[Switch]) -> Read<When> {
     let Some(at) = fields.get("when") else { return Ok(When::default()) };
     let Value::Mapping(entries) = &at.value else {
@@ -316,7 +278,7 @@ fn command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) 
     }
     let f = Fields::strict(v, &["run", "on", "stdin", "when"])?;
     let on = match f.get("on") {
-        Some(on) => some_boxes(on, boxes)?,
+        Some(on) => boxes.some(on)?,
         None => default_on.to_vec(),
     };
     line(f.need("run")?, f.text("stdin")?, when(&f, switches)?, on)
@@ -360,7 +322,7 @@ fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
     let mut out: Vec<Switch> = Vec::new();
     for v in lab.list("switches")? {
         let f = Fields::strict(v, &["name", "title", "on", "default", "values"])?;
-        let hosts = f.get("on").map(|on| some_boxes(on, boxes)).transpose()?.unwrap_or_default();
+        let hosts = f.get("on").map(|on| boxes.some(on)).transpose()?.unwrap_or_default();
         let values = f.need("values")?;
         let Value::Mapping(entries) = &values.value else {
             return Err(values.blame("expected values and their commands (value: command)"));
@@ -395,7 +357,7 @@ fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
 fn file(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<File> {
     let f = Fields::strict(v, &["on", "when", "path", "text"])?;
     Ok(File {
-        on: some_boxes(f.need("on")?, boxes)?,
+        on: boxes.some(f.need("on")?)?,
         when: when(&f, switches)?,
         path: need_text(&f, "path")?,
         text: need_text(&f, "text")?,
@@ -417,12 +379,18 @@ fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>
         if !id.is_empty() && out.iter().any(|s| s.id == id) {
             return Err(f.need("id")?.blame("this id is given already"));
         }
-        let on = f.get("on").map(|on| one_box(on, boxes)).transpose()?;
-        let host = || on.clone().ok_or_else(|| v.blame("expected on: the box"));
+        let on = f.get("on").map(|on| boxes.some(on)).transpose()?;
+        if on.as_ref().is_some_and(|on: &Vec<String>| on.len() > 1)
+            && !f.get("on").is_some_and(|on| matches!(on.value, Value::Mapping(_)))
+        {
+            return Err(v.blame("expected on: one box"));
+        }
+        let host =
+            || on.as_ref().and_then(|on| on.first().cloned()).ok_or_else(|| v.blame("expected on: the box"));
         let given: Vec<(&str, &Yaml)> = ACTS.iter().filter_map(|k| Some((*k, f.get(k)?))).collect();
         let (act, words) = match given[..] {
             [("run", run)] => {
-                let on = on.clone().into_iter().collect();
+                let on = on.clone().unwrap_or_default();
                 let mut command = line(run, f.text("stdin")?, When::default(), on)?;
                 command.background = f.boolean("background")?.unwrap_or(false);
                 let words = match command.on.first() {
@@ -538,7 +506,7 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
             Listens::CoreDns { bind, config: (config.0.to_owned(), config.1.to_owned()) }
         }
     };
-    Ok(App { on: some_boxes(f.need("on")?, boxes)?, when: when(&f, switches)?, server })
+    Ok(App { on: boxes.some(f.need("on")?)?, when: when(&f, switches)?, server })
 }
 
 /// A page of a web server.

@@ -1,20 +1,18 @@
 //! Running a lab.
 
 use super::effect::{Effect, file_of};
+use super::history::History;
 use super::live::Live;
-use super::{Act, Command, Lab, LabError, Listens, Setting};
-use crate::coredns;
+use super::pods::Programs;
+use super::{Act, Command, Lab, LabError, Setting};
 use crate::exercise::Marks;
 use crate::fact::Judge;
 use crate::query::outcome_text;
 use crate::session::{Asked, At, Typed, TypedResult};
-use cluster::Objects;
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
-use sim::programs::dns_server::{DnsServer, ServerBlock};
-use sim::programs::http_server::HttpServer;
-use sim::programs::{Daemon, collect, shell, start};
-use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus};
+use sim::programs::{collect, shell, start};
+use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -83,12 +81,24 @@ pub struct LabRun {
     pub typed: Vec<TypedResult>,
     /// What an exercise asks of the run.
     pub marks: Option<Marks>,
+    history: History,
+}
+
+impl LabRun {
+    /// The world as it stood when an event had just happened, with the log so far. What a box does with a packet in one go counts
+    /// as done, but for the counters of rules; see [`World::cut`]. A world that is asked for again is not made again.
+    pub fn world_at(&self, event: EventId) -> Rc<World> {
+        let last = self.history.world_at(self.run.world.log(), event);
+        last.unwrap_or_else(|| Rc::new(self.run.world.clone()))
+    }
 }
 
 /// The boxes of a lab in a setting, and the cluster behind them.
 struct Made {
     scenario: Scenario,
     live: Live,
+    /// What systemctl does before the steps.
+    services: Vec<Command>,
 }
 
 impl Lab {
@@ -101,8 +111,11 @@ impl Lab {
     pub(crate) fn run_with(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
-        let Made { scenario, mut live } = self.make_with(&setting, &mut asked)?;
+        let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
         let mut prepare = |world: &mut sim::World| {
+            for c in &services {
+                c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
+            }
             for (n, c) in asked.take(At::Setup) {
                 let done = done_at_setup(world, &mut live, &c);
                 asked.ran(n, done);
@@ -122,19 +135,18 @@ impl Lab {
             };
             done.names.push((By::Step(at), step.title.clone(), line));
             done.ids.push((step.id.clone(), n));
-            match &step.act {
-                Act::Run(c) if is_about_cluster(c) => run_on_cluster(&mut running, &mut live, n, c),
-                act => running.step(n, &stimulus(act)),
-            }
+            perform(&mut running, &mut live, &mut done, &step.act);
             done.note(&step.act, n);
+            live.look_after(running.world_mut());
         }
         if !done.running.is_empty() {
             let n = done.names.len();
             done.names.push((By::End, END_OF_BACKGROUND.to_owned(), None));
-            running.step(n, &stimulus(&Act::Join));
+            perform(&mut running, &mut live, &mut done, &Act::Join);
             done.note(&Act::Join, n);
         }
         type_in(&mut asked, At::End, &mut running, &mut live, &mut done);
+        let history = std::mem::take(&mut done.history);
         let Done { names, ids, .. } = &done;
         let mut run = running.finish();
         done.give(&mut run);
@@ -161,7 +173,7 @@ impl Lab {
         });
         let stimuli: Vec<StimulusResult> = stimuli.collect();
         let typed = asked.results(&stimuli);
-        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run })
+        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run, history })
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.
@@ -175,41 +187,6 @@ impl Lab {
         let boxes = steps.filter(|s| !matches!(&s.act, Act::Run(c) if is_about_cluster(c)));
         scenario.stimuli = boxes.map(|s| stimulus(&s.act)).collect();
         Ok(scenario)
-    }
-
-    /// A program that runs on a box from the start. `Err` says what of its configuration is wrong.
-    fn start(&self, app: &Listens, host: &mut HostSpec, objects: &Objects) -> Result<(), String> {
-        match app {
-            Listens::Server(server) => host.servers.push(server.clone()),
-            Listens::Http { bind, pages } => {
-                let mut server = HttpServer::nginx(*bind);
-                if let Some(first) = server.pages.first_mut() {
-                    first.body = "hello from {host}, you are {client}\n".to_owned();
-                    first.content_type = "text/plain".to_owned();
-                }
-                let server = pages
-                    .iter()
-                    .fold(server, |s, p| s.with_bytes(&p.path, p.bytes, Duration::from_millis(p.after_ms)));
-                host.daemons.push(Daemon::new(server));
-            }
-            Listens::Dns { bind, table } => {
-                let tables = vec![Rc::new(table.clone())];
-                let block = ServerBlock { zones: vec![String::new()], tables, ..ServerBlock::default() };
-                host.daemons.push(Daemon::new(DnsServer::new(*bind, vec![block])));
-            }
-            Listens::CoreDns { bind, config } => {
-                let corefile = objects.config_maps.get(config).and_then(|m| m.corefile.as_ref());
-                let corefile = corefile.ok_or_else(|| {
-                    format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1)
-                })?;
-                let file = host.files.iter().find(|(path, _)| path == "/etc/resolv.conf");
-                let resolv_conf = file.map_or("", |(_, text)| text);
-                let blocks = coredns::blocks(corefile, bind.1, objects, resolv_conf)?;
-                let server = DnsServer::new(*bind, blocks);
-                host.daemons.push(Daemon::new(server));
-            }
-        }
-        Ok(())
     }
 
     /// The boxes in a setting and after commands that were typed. Of these the last one is refused as long as nothing can be made.
@@ -253,20 +230,18 @@ impl Lab {
         asked.change(&mut documents, &mut spec, &files);
         let kube = spec.kube(&documents)?;
         let mut boxes = kube.boxes()?;
-        for file in self.files.iter().filter(|f| f.when.met(setting)) {
-            let on = boxes.hosts.iter_mut().filter(|h| file.on.contains(&h.name));
-            on.for_each(|h| h.files.push((file.path.clone(), file.text.clone())));
-        }
-        for app in self.apps.iter().filter(|a| a.when.met(setting)) {
-            for host in boxes.hosts.iter_mut().filter(|h| app.on.contains(&h.name)) {
-                self.start(&app.server, host, &kube.objects)?;
-            }
-        }
+        let files_there = self.files.iter().filter(|f| f.when.met(setting)).cloned().collect();
+        let apps = self.apps.iter().filter(|a| a.when.met(setting)).cloned().collect();
+        let programs = Programs { files: files_there, apps };
+        programs.give(&mut boxes, &kube.objects)?;
+        let (services, on_boxes): (Vec<&Command>, Vec<&Command>) =
+            on_boxes.into_iter().partition(|c| c.program() == "systemctl");
+        let services = services.into_iter().cloned().collect();
         on_boxes.into_iter().for_each(|c| set_up(&mut boxes.hosts, c));
-        let live = Live::new(spec, documents, files, kube, shell)?;
+        let live = Live::new(spec, (documents, files), kube, programs, shell)?;
         let settle_ms = live.spec().settle_ms;
         let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: Vec::new(), settle_ms };
-        Ok(Made { scenario, live })
+        Ok(Made { scenario, live, services })
     }
 }
 
@@ -301,14 +276,38 @@ fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live
             asked.ran(typed, Err(no_box(running.world(), name)));
             continue;
         }
-        let n = done.names.len();
         let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));
         done.names.push((By::Typed(typed), name, Some(c.run.clone())));
-        if is_about_cluster(&c) {
-            run_on_cluster(running, live, n, &c);
-        } else {
-            running.step(n, &stimulus(&Act::Run(c)));
-        }
+        perform(running, live, done, &Act::Run(c));
+    }
+}
+
+/// Does the step that was named last, and keeps the world as it is before.
+fn perform(running: &mut Running<'_>, live: &mut Live, done: &mut Done, act: &Act) {
+    let n = done.names.len().saturating_sub(1);
+    let cluster = is_live(act).then(|| live.clone());
+    done.history.begin(running, n, act, cluster);
+    step(running, Some(live), n, act);
+}
+
+/// Does a step. `live` is needed for what is about the cluster.
+pub(super) fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: usize, act: &Act) {
+    match (act, live) {
+        (Act::Run(c), Some(live)) if is_about_cluster(c) => run_on_cluster(running, live, n, c),
+        (Act::Wait(ms), Some(live)) => running.with(n, None, |world| {
+            live.wait(world, Duration::from_millis(*ms));
+            StepOutcome::Done
+        }),
+        (act, _) => running.step(n, &stimulus_in(act, running.world())),
+    }
+}
+
+/// A step that the cluster has to do with.
+fn is_live(act: &Act) -> bool {
+    match act {
+        Act::Run(c) => is_about_cluster(c),
+        Act::Wait(_) => true,
+        Act::Join | Act::Hold(..) | Act::Release(..) | Act::Send(..) => false,
     }
 }
 
@@ -321,6 +320,18 @@ fn run_on_cluster(running: &mut Running<'_>, live: &mut Live, n: usize, c: &Comm
 /// A command that a box does not do by itself.
 fn is_about_cluster(c: &Command) -> bool {
     c.on.is_empty() || c.program() == "systemctl"
+}
+
+/// The same in a world: of several boxes that a command may be meant for, such as a Deployment's pods, the first that is there.
+fn stimulus_in(act: &Act, world: &World) -> Stimulus {
+    match act {
+        Act::Run(c) if c.on.len() > 1 => {
+            let there = c.on.iter().find(|name| world.host_by_name(name).is_some());
+            let on = there.or(c.on.first()).cloned().into_iter().collect();
+            stimulus(&Act::Run(Command { on, ..c.clone() }))
+        }
+        act => stimulus(act),
+    }
 }
 
 /// What a box does by itself.
@@ -357,6 +368,8 @@ struct Done {
     running: Vec<usize>,
     /// Steps that waited for such programs, and those whose programs they were.
     joined: Vec<(usize, Vec<usize>)>,
+    /// The world before each.
+    history: History,
 }
 
 impl Done {

@@ -1,9 +1,10 @@
 //! How the boxes of a lab are made.
 
 use crate::kube::{Cni, Kube, Mode, Outside, UPLINK, of_documents};
+use cluster::controllers::Controllers;
 use cluster::kube_proxy::Version;
 use cluster::yaml::Yaml;
-use cluster::{Object, Objects, Read, controllers};
+use cluster::{Object, Objects, Read};
 use ipnet::Ipv4Net;
 use kernel::{Era, Modules};
 use std::net::Ipv4Addr;
@@ -84,12 +85,17 @@ impl WorldSpec {
 
 /// The objects of these documents, with what controllers make of them. `Err` names what is wrong, or not modelled.
 pub(super) fn objects(documents: &[Yaml]) -> Read<Objects> {
+    objects_after(&mut Controllers::default(), documents)
+}
+
+/// The same after a change: the controllers know what they have made.
+pub(super) fn objects_after(controllers: &mut Controllers, documents: &[Yaml]) -> Read<Objects> {
     let mut objects = of_documents(documents)?;
     if let Some(other) = objects.not_modelled.first() {
         let place = documents.first().map(|d| d.place).unwrap_or_default();
         return Err(place.blame("", other.to_string()));
     }
-    let made = controllers::run(&objects);
+    let made = controllers.run(&objects);
     made.pods.into_iter().for_each(|pod| objects.apply(Object::Pod(pod)));
     made.slices.into_iter().for_each(|slice| objects.apply(Object::EndpointSlice(slice)));
     Ok(objects)

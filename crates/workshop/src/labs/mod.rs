@@ -21,6 +21,14 @@ pub const TEXTS: [(&str, &str); 15] = [
     ("cost-of-services", include_str!("cost-of-services.yaml")),
 ];
 
+/// Names and titles, in the order in which the labs are offered. No lab is read for it but its line `title:`, a plain word of YAML;
+/// a test holds it against the labs.
+pub fn lab_titles() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let title =
+        |text: &'static str| text.lines().find_map(|line| line.strip_prefix("title: ")).map(str::trim);
+    TEXTS.iter().filter_map(move |(name, text)| Some((*name, title(text)?)))
+}
+
 /// All labs, in the order in which they are offered. One whose text is wrong is left out; a test reads them all.
 pub fn labs() -> Vec<Lab> {
     TEXTS.iter().filter_map(|(_, text)| read_lab(text).ok()).collect()
@@ -30,4 +38,17 @@ pub fn labs() -> Vec<Lab> {
 pub fn lab(name: &str) -> Option<Lab> {
     let (_, text) = TEXTS.iter().find(|(known, _)| *known == name)?;
     read_lab(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_those_of_the_labs() {
+        let labs = labs();
+        assert_eq!(labs.len(), TEXTS.len());
+        let read: Vec<_> = labs.iter().map(|lab| (lab.name.as_str(), lab.title.as_str())).collect();
+        assert_eq!(lab_titles().collect::<Vec<_>>(), read);
+    }
 }

@@ -1,29 +1,39 @@
 //! `nf_conntrack_hash`: which entry has a tuple, in which direction (net/netfilter/nf_conntrack_core.c).
 //!
-//! A bucket of Linux is a share of the range of hashes (`reciprocal_scale`). The chains here are such shares too, but as many
-//! as the table needs; so the entries of one of Linux's buckets are those of one or several chains, or of a part of one.
+//! A bucket of Linux is a share of the range of hashes (`reciprocal_scale`). How many there are is a setting, and what it leads to
+//! is asked by [`TupleHash::in_bucket`]. What tuples are found by is another matter: one flat array in the order of the hashes, as
+//! large as the table needs, in which a tuple stands at the place of its hash or soon behind it. A lookup touches one line of the
+//! processor's cache.
 
 use super::Tuple;
+use std::cell::Cell;
 
-/// The end of a chain.
-const END: u32 = u32::MAX;
-/// Chains of a small table.
+/// A free place.
+const FREE: u32 = u32::MAX;
+/// Places of a small table.
 const FEWEST: usize = 64;
 
-/// A tuple in its chain. Which tuple it is, the owner of the table knows: node 2 * slot is the original direction of the
-/// entry in that slot, the next one its reply direction.
+/// A tuple in its place. Which tuple it is, the owner of the table knows: node 2 * slot is the original direction of the entry in
+/// that slot, the next one its reply direction.
 #[derive(Clone, Copy, Debug)]
-struct Node {
+struct Place {
     hash: u32,
-    next: u32,
+    node: u32,
 }
 
-/// The chains.
+/// So many places of a large table were looked at last: more than there are flows that speak at the same time, and few enough to
+/// stay in a processor's cache.
+const RECENT: usize = 1 << 14;
+
+/// The tuples of a table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TupleHash {
-    heads: Vec<u32>,
-    nodes: Vec<Node>,
+    /// A power of two, or none. At most three of four are taken.
+    places: Vec<Place>,
     count: usize,
+    /// The tuple that was last looked for, of those whose hashes have the same lower bits; it may be gone. Only of a large table, most
+    /// of which is in no cache.
+    recent: Vec<Cell<Place>>,
 }
 
 /// `reciprocal_scale`: the share of `n` equal ones in which a hash lies.
@@ -54,78 +64,115 @@ fn mix([src, dst, ports]: [u64; 3]) -> u32 {
 }
 
 impl TupleHash {
-    /// The nodes whose tuples have this hash.
-    pub(super) fn with_hash(&self, hash: u32) -> impl Iterator<Item = u32> + '_ {
-        let chain = if self.heads.is_empty() { 0 } else { share(hash, self.heads.len()) };
-        self.chain(chain).filter(move |n| self.nodes.get(*n as usize).is_some_and(|x| x.hash == hash))
+    /// Where a hash belongs.
+    #[inline]
+    fn home(&self, hash: u32) -> usize {
+        share(hash, self.places.len())
     }
 
-    fn chain(&self, chain: usize) -> impl Iterator<Item = u32> + '_ {
-        let mut at = self.heads.get(chain).copied().unwrap_or(END);
+    /// What stands from a place on until the next free one, with the places.
+    #[inline]
+    fn run(&self, first: usize) -> impl Iterator<Item = (usize, Place)> + '_ {
+        let (mut at, mask) = (first, self.places.len().wrapping_sub(1));
         std::iter::from_fn(move || {
-            let node = self.nodes.get(at as usize)?;
-            Some(std::mem::replace(&mut at, node.next))
+            let here = at & mask;
+            let place = *self.places.get(here).filter(|p| p.node != FREE)?;
+            at += 1;
+            Some((here, place))
         })
     }
 
-    /// The nodes in a bucket, if there are `buckets` of them.
+    /// The nodes whose tuples have this hash.
+    #[inline]
+    pub(super) fn with_hash(&self, hash: u32) -> impl Iterator<Item = u32> + '_ {
+        self.run(self.home(hash)).filter(move |(_, p)| p.hash == hash).map(|(_, p)| p.node)
+    }
+
+    fn recent(&self, hash: u32) -> Option<&Cell<Place>> {
+        self.recent.get(hash as usize % RECENT)
+    }
+
+    /// The node with this hash that was last found; it may have been taken out since.
+    #[inline]
+    pub(super) fn last_found(&self, hash: u32) -> Option<u32> {
+        let place = self.recent(hash)?.get();
+        (place.hash == hash && place.node != FREE).then_some(place.node)
+    }
+
+    /// The one that was looked for.
+    #[inline]
+    pub(super) fn found(&self, hash: u32, node: u32) {
+        if let Some(recent) = self.recent(hash) {
+            recent.set(Place { hash, node });
+        }
+    }
+
+    /// The nodes in a bucket, if there are `buckets` of them, in no order.
     pub(super) fn in_bucket(&self, bucket: usize, buckets: usize) -> Vec<u32> {
-        let mut found = Vec::new();
-        if self.heads.is_empty() || buckets == 0 {
-            return found;
+        if self.places.is_empty() || buckets == 0 {
+            return Vec::new();
         }
         // The first hash that lies in a share.
         let begin = |i: usize| ((i as u64) << 32).div_ceil(buckets as u64);
         let (first, end) = (begin(bucket), begin(bucket + 1));
-        let at = |hash: u64| share(u32::try_from(hash).unwrap_or(u32::MAX), self.heads.len());
-        for chain in at(first)..=at(end.saturating_sub(1)) {
-            found.extend(self.chain(chain).filter(|n| {
-                let hash = self.nodes.get(*n as usize).map_or(0, |x| u64::from(x.hash));
-                (first..end).contains(&hash)
-            }));
-        }
-        found
+        let home = |hash: u64| self.home(u32::try_from(hash).unwrap_or(u32::MAX));
+        let (from, last) = (home(first), home(end.saturating_sub(1)));
+        let own = |p: &Place| p.node != FREE && (first..end).contains(&u64::from(p.hash));
+        // What found its place taken stands behind the last one.
+        let within = self.places.get(from..=last).unwrap_or_default().iter().copied();
+        let behind = self.run(last + 1).map(|(_, p)| p).take(self.places.len() - (last + 1 - from));
+        within.chain(behind).filter(own).map(|p| p.node).collect()
     }
 
     pub(super) fn insert(&mut self, node: u32, hash: u32) {
-        if self.count >= self.heads.len() {
+        if (self.count + 1) * 4 > self.places.len() * 3 {
             self.grow();
         }
-        let at = node as usize;
-        if self.nodes.len() <= at {
-            self.nodes.resize(at + 1, Node { hash: 0, next: END });
-        }
         self.count += 1;
-        self.link(node, hash);
+        self.put(Place { hash, node });
+        self.found(hash, node);
     }
 
-    fn link(&mut self, node: u32, hash: u32) {
-        let chain = share(hash, self.heads.len());
-        if let (Some(head), Some(n)) = (self.heads.get_mut(chain), self.nodes.get_mut(node as usize)) {
-            *n = Node { hash, next: std::mem::replace(head, node) };
+    fn put(&mut self, new: Place) {
+        let home = self.home(new.hash);
+        let at = (home + self.run(home).count()) & self.places.len().wrapping_sub(1);
+        if let Some(place) = self.places.get_mut(at) {
+            *place = new;
         }
     }
 
     fn grow(&mut self) {
-        let all: Vec<u32> = (0..self.heads.len()).flat_map(|chain| self.chain(chain)).collect();
-        self.heads = vec![END; (self.heads.len() * 2).max(FEWEST)];
-        for node in all {
-            let hash = self.nodes.get(node as usize).map_or(0, |n| n.hash);
-            self.link(node, hash);
+        let size = (self.places.len() * 2).max(FEWEST);
+        let old = std::mem::replace(&mut self.places, vec![Place { hash: 0, node: FREE }; size]);
+        for place in old.into_iter().filter(|p| p.node != FREE) {
+            self.put(place);
+        }
+        if self.recent.is_empty() && size > RECENT * 2 {
+            self.recent = vec![Cell::new(Place { hash: 0, node: FREE }); RECENT];
         }
     }
 
-    pub(super) fn remove(&mut self, node: u32) {
-        let Some(&Node { hash, next }) = self.nodes.get(node as usize) else { return };
-        let chain = share(hash, self.heads.len());
-        let before = self.chain(chain).find(|n| self.nodes.get(*n as usize).is_some_and(|x| x.next == node));
-        let link = match before {
-            Some(n) => self.nodes.get_mut(n as usize).map(|n| &mut n.next),
-            None => self.heads.get_mut(chain).filter(|head| **head == node),
-        };
-        if let Some(link) = link {
-            *link = next;
-            self.count -= 1;
+    /// Takes a node out that was put in with this hash.
+    pub(super) fn remove(&mut self, node: u32, hash: u32) {
+        let found = self.run(self.home(hash)).find(|(_, p)| p.node == node).map(|(at, _)| at);
+        let Some(mut hole) = found else { return };
+        self.count -= 1;
+        // What stands behind moves up, unless it would stand before where it belongs.
+        let mask = self.places.len() - 1;
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let Some(place) = self.places.get(at).copied().filter(|p| p.node != FREE) else { break };
+            let from_home = at.wrapping_sub(self.home(place.hash)) & mask;
+            if from_home >= (at.wrapping_sub(hole) & mask) {
+                if let Some(free) = self.places.get_mut(hole) {
+                    *free = place;
+                }
+                hole = at;
+            }
+        }
+        if let Some(free) = self.places.get_mut(hole) {
+            free.node = FREE;
         }
     }
 }
@@ -146,7 +193,7 @@ mod tests {
             table.insert(n, spread(n));
         }
         for n in (0..1000).filter(|n| n % 3 == 0) {
-            table.remove(n);
+            table.remove(n, spread(n));
         }
         for n in 0..1000 {
             assert_eq!(table.with_hash(spread(n)).collect::<Vec<_>>().contains(&n), n % 3 != 0, "{n}");
@@ -154,18 +201,18 @@ mod tests {
     }
 
     #[test]
-    fn equal_hashes_share_a_chain() {
+    fn equal_hashes_stand_together() {
         let mut table = TupleHash::default();
         for n in 0..5 {
             table.insert(n, 7);
         }
-        table.remove(2);
+        table.remove(2, 7);
         let mut left: Vec<u32> = table.with_hash(7).collect();
         left.sort_unstable();
         assert_eq!(left, [0, 1, 3, 4]);
     }
 
-    /// However many chains there are, a bucket holds the tuples whose hashes lie in its share, each in one bucket.
+    /// However many places there are, a bucket holds the tuples whose hashes lie in its share, each in one bucket.
     #[test]
     fn buckets_are_equal_shares_of_the_hashes() {
         for buckets in [1, 7, 512, 100_000] {
@@ -182,6 +229,25 @@ mod tests {
             }
             assert_eq!(seen, 300, "{buckets}");
         }
+    }
+
+    /// The last place is followed by the first.
+    #[test]
+    fn what_finds_no_place_at_the_end_stands_at_the_beginning() {
+        let mut table = TupleHash::default();
+        for n in 0..10 {
+            table.insert(n, u32::MAX - n);
+        }
+        table.insert(10, 0);
+        table.remove(9, u32::MAX - 9);
+        for n in 0..9 {
+            assert_eq!(table.with_hash(u32::MAX - n).collect::<Vec<_>>(), [n]);
+        }
+        assert_eq!(table.with_hash(0).collect::<Vec<_>>(), [10]);
+        let mut all = table.in_bucket(0, 1);
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]);
+        assert_eq!(table.in_bucket(511, 512).len(), 9);
     }
 
     #[test]

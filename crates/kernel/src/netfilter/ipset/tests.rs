@@ -31,7 +31,7 @@ fn shown(sets: &IpSets, now: Instant) -> Vec<(Ipv4Addr, u8, u16)> {
 }
 
 fn udp(src: u8, dst: u8) -> Ip {
-    let udp = Udp { sport: 1000, dport: 53, checksum_ok: true, payload: Vec::new() };
+    let udp = Udp { sport: 1000, dport: 53, checksum_ok: true, payload: Vec::new().into() };
     Ip::new(ip(src).into(), ip(dst).into(), L4::Udp(udp))
 }
 

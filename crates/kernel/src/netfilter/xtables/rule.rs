@@ -21,6 +21,12 @@ impl Counters {
         self.packets += 1;
         self.bytes += bytes as u64;
     }
+
+    /// Takes that back.
+    pub fn subtract(&mut self, bytes: usize) {
+        self.packets = self.packets.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes as u64);
+    }
 }
 
 /// Something that `!` can invert.

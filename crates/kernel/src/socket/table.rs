@@ -1,0 +1,211 @@
+//! The sockets of a namespace, by their numbers and by the ports of UDP.
+
+use super::tcp::TcpSocket;
+use super::udp::UdpSocket;
+use super::{Endpoint, Socket};
+use crate::SocketId;
+use std::net::Ipv4Addr;
+
+/// The sockets of a namespace.
+#[derive(Clone, Debug, Default)]
+pub struct SocketTable {
+    /// In the order of their creation; closed ones are taken out now and then.
+    ids: Vec<SocketId>,
+    /// By the same places.
+    socks: Vec<Option<Socket>>,
+    closed: usize,
+    /// Where a socket was last put, by the lower bits of its number: a power of two, twice as many as there are sockets. Another
+    /// socket may have come there since.
+    hints: Vec<u32>,
+    /// UDP sockets by their port, once there are many (`udp_table`, net/ipv4/udp.c).
+    by_port: Option<Vec<Vec<(SocketId, Endpoint)>>>,
+    next: u32,
+    next_port: u16,
+}
+
+/// With so many sockets they are found by their ports.
+const MANY: usize = 32;
+/// Lists of UDP sockets.
+const LISTS: usize = 1024;
+
+/// `ip_local_port_range`
+const LOCAL_PORTS: std::ops::RangeInclusive<u16> = 32768..=60999;
+
+impl SocketTable {
+    pub(crate) fn add(&mut self, socket: Socket) -> SocketId {
+        let id = SocketId(self.next);
+        self.next = self.next.wrapping_add(1);
+        let local = socket.udp_local();
+        self.ids.push(id);
+        self.socks.push(Some(socket));
+        self.note_place(self.ids.len() - 1);
+        if self.by_port.is_none() && self.socks.len() > MANY {
+            let mut lists = vec![Vec::new(); LISTS];
+            for (id, local) in self.iter().filter_map(|(id, s)| Some((id, s.udp_local()?))) {
+                lists[usize::from(local.1) % LISTS].push((id, local));
+            }
+            self.by_port = Some(lists);
+        } else if let (Some(lists), Some(local)) = (&mut self.by_port, local) {
+            lists[usize::from(local.1) % LISTS].push((id, local));
+        }
+        id
+    }
+
+    /// Notes the place of a socket, or of all of them where there are too few notes.
+    fn note_place(&mut self, last: usize) {
+        let mut first = last;
+        if self.hints.len() < self.ids.len() * 2 {
+            self.hints = vec![0; (self.ids.len() * 2).next_power_of_two()];
+            first = 0;
+        }
+        let mask = self.hints.len().wrapping_sub(1);
+        for (place, id) in self.ids.iter().enumerate().skip(first) {
+            if let (Some(hint), Ok(place)) = (self.hints.get_mut(id.0 as usize & mask), u32::try_from(place))
+            {
+                *hint = place;
+            }
+        }
+    }
+
+    #[inline]
+    fn place(&self, id: SocketId) -> Option<usize> {
+        let mask = self.hints.len().wrapping_sub(1);
+        let hint = self.hints.get(id.0 as usize & mask).map(|place| *place as usize);
+        hint.filter(|place| self.ids.get(*place) == Some(&id)).or_else(|| self.ids.binary_search(&id).ok())
+    }
+
+    pub(crate) fn get(&self, id: SocketId) -> Option<&Socket> {
+        self.socks.get(self.place(id)?)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
+        let place = self.place(id)?;
+        self.socks.get_mut(place)?.as_mut()
+    }
+
+    pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
+        let place = self.place(id)?;
+        let socket = self.socks.get_mut(place)?.take()?;
+        if let (Some(lists), Some(local)) = (&mut self.by_port, socket.udp_local()) {
+            lists[usize::from(local.1) % LISTS].retain(|(other, _)| *other != id);
+        }
+        self.closed += 1;
+        if self.closed > MANY && self.closed * 2 > self.socks.len() {
+            let mut open = self.socks.iter().map(Option::is_some);
+            self.ids.retain(|_| open.next().unwrap_or(false));
+            self.socks.retain(Option::is_some);
+            self.closed = 0;
+            self.hints.clear();
+            self.note_place(0);
+        }
+        Some(socket)
+    }
+
+    /// All sockets in the order of their creation.
+    pub fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> + '_ {
+        self.ids.iter().zip(&self.socks).filter_map(|(id, s)| Some((*id, s.as_ref()?)))
+    }
+
+    /// The UDP sockets that take what is sent to this address and port, in the order of their creation.
+    pub(super) fn bound_to(&self, to: Endpoint) -> impl Iterator<Item = (SocketId, &UdpSocket)> + '_ {
+        let takes = move |local: Endpoint| local.1 == to.1 && (local.0.is_unspecified() || local.0 == to.0);
+        let listed = self.by_port.as_ref().and_then(|lists| lists.get(usize::from(to.1) % LISTS));
+        let all = listed.is_none().then(|| self.iter()).into_iter().flatten();
+        let listed = listed.into_iter().flatten().filter(move |(_, local)| takes(*local));
+        let listed = listed.filter_map(|(id, _)| Some((*id, self.get(*id)?)));
+        listed.chain(all).filter_map(move |(id, s)| match s {
+            Socket::Udp(u) if takes(u.local) => Some((id, u)),
+            _ => None,
+        })
+    }
+
+    /// A UDP socket that was bound to no address gets one.
+    pub(super) fn set_address(&mut self, id: SocketId, addr: Ipv4Addr) {
+        let Some(u) = self.udp(id).filter(|u| u.local.0.is_unspecified()) else { return };
+        u.local.0 = addr;
+        let local = u.local;
+        let list = self.by_port.as_mut().and_then(|lists| lists.get_mut(usize::from(local.1) % LISTS));
+        if let Some((_, known)) = list.and_then(|list| list.iter_mut().find(|(other, _)| *other == id)) {
+            *known = local;
+        }
+    }
+
+    pub(crate) fn tcp(&mut self, id: SocketId) -> Option<&mut TcpSocket> {
+        match self.get_mut(id)? {
+            Socket::Tcp(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn udp(&mut self, id: SocketId) -> Option<&mut UdpSocket> {
+        match self.get_mut(id)? {
+            Socket::Udp(u) => Some(u),
+            _ => None,
+        }
+    }
+
+    /// A local port that no socket of this kind uses, one after the other.
+    pub(crate) fn ephemeral_port(&mut self) -> u16 {
+        for _ in LOCAL_PORTS {
+            self.next_port = match self.next_port {
+                p if LOCAL_PORTS.contains(&p) && p != *LOCAL_PORTS.end() => p + 1,
+                _ => *LOCAL_PORTS.start(),
+            };
+            let port = self.next_port;
+            let taken = self.iter().any(|(_, s)| match s {
+                Socket::Udp(u) => u.local.1 == port,
+                Socket::Tcp(t) => t.local.1 == port,
+                Socket::Listen(l) => l.local.1 == port,
+                Socket::Ping(_) => false,
+            });
+            if !taken {
+                return port;
+            }
+        }
+        *LOCAL_PORTS.start()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Instant;
+
+    fn socket(port: u16) -> Socket {
+        let mut ns = crate::Netns::new(crate::NetnsId(0), "");
+        let (mut rng, mut ids, mut out) = (crate::Chance::new(1, 1), crate::Ids::default(), Vec::new());
+        let mut cx = crate::Cx {
+            now: Instant(0),
+            netns: crate::NetnsId(0),
+            rng: &mut rng,
+            ids: &mut ids,
+            log: None,
+            out: &mut out,
+        };
+        let made = ns.udp_bind((Ipv4Addr::UNSPECIFIED, port), &mut cx).ok();
+        made.and_then(|id| ns.sockets.remove(id)).into_iter().next().unwrap_or_else(|| unreachable!())
+    }
+
+    /// The first one stays, and others come and go: each is found as long as it is open, by its number and by its port.
+    #[test]
+    fn a_socket_is_found_until_it_is_closed() {
+        let mut table = SocketTable::default();
+        let first = table.add(socket(1));
+        let mut open = std::collections::VecDeque::new();
+        for n in 2..1000u16 {
+            open.push_back((table.add(socket(n)), n));
+            if n > 100 {
+                let (id, port) = open.pop_front().unwrap_or_default();
+                assert_eq!(table.remove(id).and_then(|s| s.udp_local()).map(|l| l.1), Some(port));
+                assert!(table.get(id).is_none() && table.remove(id).is_none());
+            }
+            assert_eq!(table.get(first).and_then(Socket::udp_local).map(|l| l.1), Some(1));
+            for (id, port) in &open {
+                assert_eq!(table.get(*id).and_then(Socket::udp_local).map(|l| l.1), Some(*port));
+                let bound = table.bound_to((Ipv4Addr::LOCALHOST, *port)).map(|(id, _)| id);
+                assert_eq!(bound.collect::<Vec<_>>(), [*id]);
+            }
+        }
+        assert!(table.iter().map(|(id, _)| id).is_sorted());
+    }
+}

@@ -1,0 +1,146 @@
+//! Journey and timeline: both ways, the missing un-NAT, filters, why and why not, steps of three sizes, a long run.
+
+use crate::harness::{Page, visit};
+
+fn position(page: &Page) -> (usize, usize) {
+    let text = page.text("#position");
+    let (at, of) = text.split_once(" / ").unwrap();
+    (at.parse().unwrap(), of.parse().unwrap())
+}
+
+fn choose(page: &Page, select: &str, value: &str) {
+    page.wait(select);
+    page.eval(&format!(
+        "const s = document.querySelector('{select}'); s.value = '{value}'; s.dispatchEvent(new Event('change'))"
+    ));
+}
+
+#[test]
+fn a_missing_un_nat_is_marked_and_gone_when_it_works() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.wait_text(".badge.bad", "not un-NATed");
+        page.wait_text(".nats .gap", "br_netfilter is not loaded");
+        // It leads to the step that shows it.
+        page.click(".nats .gap .undone .linklike");
+        page.wait_text(".chip[aria-pressed=true]", "SYN-ACK");
+        page.wait_text(".gapline", "not un-NATed");
+        page.click("[role=switch]");
+        page.wait("[role=switch][aria-checked=true]");
+        page.wait_gone(".badge.bad");
+        page.wait_text(".nats .undone", "DNAT undone: source 10.200.2.65:80 → 10.32.0.102:80");
+    });
+}
+
+#[test]
+fn a_box_opens_and_closes_and_the_other_form_lists_the_steps() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.wait(".box[aria-expanded=true]");
+        page.click(".box[aria-expanded=true]");
+        page.wait_gone(".box[aria-expanded=true]");
+        page.click("#form-steps");
+        page.wait_gone(".sidebox");
+        page.wait(".st.sel");
+        page.click("#form-both");
+        page.wait(".sidebox");
+        page.click("#widen");
+        page.wait(".journey.wide");
+    });
+}
+
+#[test]
+fn filters_leave_out_steps_from_journey_and_timeline() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        let all = position(page).1;
+        page.click("#filters-open");
+        choose(page, "#filter-only", "changes");
+        page.wait_until("fewer steps", || position(page).1 < all);
+        page.wait_text("#filters-open", "Filter: ");
+        choose(page, "#filter-hook", "PREROUTING");
+        page.wait_until("the DNAT alone", || position(page).1 == 1);
+        page.click("#filter-clear");
+        page.wait_until("all steps", || position(page).1 == all);
+    });
+}
+
+#[test]
+fn an_end_says_what_would_let_it_through_and_a_rule_why_not() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.click(".whynot summary");
+        page.enter(".ask", "KUBE-NODEPORTS");
+        page.wait_text(".asked", "KUBE-NODEPORTS");
+        page.enter(".ask", "no such rule");
+        page.wait_text(".whynot .none", "No such rule");
+        page.press("End");
+        page.click(".callout");
+        page.wait_text(".ended", "so that the answer comes from 10.32.0.102:80");
+    });
+}
+
+#[test]
+fn steps_go_by_event_by_hook_and_by_device() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.press("Home");
+        page.eval("document.getElementById('scrubber').focus()");
+        let here = || page.attribute("#scrubber", "aria-valuetext").unwrap_or_default();
+        page.press("Shift+ArrowRight");
+        page.wait_until("another device", || position(page).0 > 1);
+        let device = position(page).0;
+        page.press("Shift+ArrowLeft");
+        page.wait_until("the start", || position(page).0 == 1);
+        page.press("PageDown");
+        page.wait_until("another hook", || position(page).0 > 1);
+        page.press("PageUp");
+        page.wait_until("the start", || position(page).0 == 1);
+        assert!(here().starts_with("event 1 of "), "{}", here());
+        choose(page, "#grain", "device");
+        page.click("[aria-label='One step forward']");
+        page.wait_until("a device at once", || position(page).0 == device);
+    });
+}
+
+#[test]
+fn a_long_run_shows_one_exchange_and_leads_to_the_others() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/dns-race");
+        page.wait(".exbar.now");
+        let bounds = || {
+            let of = |name| page.attribute("#scrubber", name).unwrap().parse::<usize>().unwrap();
+            (of("min"), of("max"))
+        };
+        let (from, to) = bounds();
+        let all = position(page).1;
+        assert!(to - from + 1 < all / 2, "{from}..{to} of {all}");
+        page.eval("[...document.querySelectorAll('.exbar')].pop().click()");
+        page.wait_until("another exchange", || bounds().0 > from);
+        page.wait(".bar-of.now");
+        page.click("#zoom");
+        page.wait_until("the whole run", || bounds() == (0, all - 1));
+    });
+}
+
+#[test]
+fn a_swipe_is_a_step() {
+    visit(|page| {
+        page.set_size(390, 844);
+        let start = position(page).0;
+        let swipe = |from: i32, to: i32| {
+            page.eval(&format!(
+                "const target = document.querySelector('.lanes'); \
+                 const touch = x => new Touch({{identifier: 1, target, clientX: x, clientY: 300}}); \
+                 const at = (name, x, on) => target.dispatchEvent(new TouchEvent(name, \
+                     {{bubbles: true, touches: on ? [touch(x)] : [], changedTouches: [touch(x)]}})); \
+                 at('touchstart', {from}, true); at('touchend', {to}, false);"
+            ));
+        };
+        swipe(200, 100);
+        page.wait_until("one step forward", || position(page).0 == start + 1);
+        swipe(100, 200);
+        page.wait_until("one step back", || position(page).0 == start);
+    });
+}

@@ -1,0 +1,215 @@
+//! The picture at its three levels: cluster, node, hook.
+
+use crate::harness::{Page, REDUCED_MOTION, visit};
+
+fn level(page: &Page) -> String {
+    page.attribute("#map", "data-level").unwrap_or_default()
+}
+
+#[track_caller]
+fn wait_level(page: &Page, wanted: &str) {
+    page.wait_until(&format!("the level {wanted}"), || level(page) == wanted);
+}
+
+/// The class of what has the focus.
+fn focused(page: &Page, css: &str) -> bool {
+    page.eval(&format!("return document.activeElement.matches('{css}')")) == true
+}
+
+#[test]
+fn three_levels_by_the_keyboard_alone() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.wait_text(".st.sel", "KUBE-SERVICES");
+        assert_eq!(level(page), "cluster");
+        // The tree has the focus, Enter goes into the box that is chosen there.
+        page.eval("document.querySelector('[role=treeitem][tabindex=\"0\"]').focus()");
+        while !page
+            .eval("return document.activeElement.textContent")
+            .as_str()
+            .unwrap()
+            .starts_with("worker-2")
+        {
+            page.press("ArrowDown");
+        }
+        page.wait("svg .ring.focus");
+        page.press("Enter");
+        wait_level(page, "node");
+        page.wait_text(".crumbs", "worker-2");
+        page.wait_until("the focus in the tree of hooks", || {
+            focused(page, "[role=tree][aria-label=Hooks] [role=treeitem]")
+        });
+        assert!(page.text("#map .sr").contains("PREROUTING"), "the flow has words");
+        page.wait("svg .hookcard .ring.focus");
+        page.press("Enter");
+        wait_level(page, "hook");
+        page.wait_until("the focus in the hook", || focused(page, "#hookview"));
+        page.wait_text(".hookview", "priority -100");
+        page.wait_text(".hookview .wline.sel", "KUBE-SERVICES");
+        page.press("Escape");
+        wait_level(page, "node");
+        page.press("Escape");
+        wait_level(page, "cluster");
+        // From anywhere by letters.
+        page.press("h");
+        wait_level(page, "hook");
+        page.press("c");
+        wait_level(page, "cluster");
+    });
+}
+
+#[test]
+fn the_hook_shows_each_rule_that_was_tried_and_what_the_packet_had() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.click("#level-hook");
+        wait_level(page, "hook");
+        // Forward to the rule that matches behind others that did not.
+        page.press("ArrowRight");
+        page.wait_text(".wline.sel .tok.y", "-d 10.32.0.102/32");
+        page.wait_text(".wline.sel .tok.y .seen", "10.32.0.102");
+        // Those before it are one line, which opens.
+        let fold = "[...document.querySelectorAll('.fold')].find(b => /\\d+ rules did not match/.test(b.textContent))";
+        let before = page.count(".wline.miss");
+        page.eval(&format!("{fold}.click()"));
+        page.wait_until("the rules that failed", || page.count(".wline.miss") > before);
+        // One of them shows the part that failed.
+        page.eval("document.querySelector('.wline.miss').click()");
+        page.wait(".wline.miss.sel .tok.n");
+        // Rules that were not reached are there, folded.
+        page.wait_text(".hookview", "not reached");
+        page.wait_text(".hookview", "not entered");
+        page.screenshot("picture-hook");
+    });
+}
+
+#[test]
+fn a_click_goes_in_and_the_packet_stays_followed() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.wait_text(".st.sel", "KUBE-SERVICES");
+        let click = |css: &str| {
+            page.eval(&format!(
+                "const e = document.querySelector('{css}'); e.dispatchEvent(new MouseEvent('click', {{bubbles: true}}))"
+            ));
+        };
+        // The box with the packet.
+        page.eval(
+            "[...document.querySelectorAll('.picture .hit')].find(g => g.querySelector('title')?.textContent === 'worker-2')
+             .dispatchEvent(new MouseEvent('click', {bubbles: true}))",
+        );
+        wait_level(page, "node");
+        page.wait("svg .hookcard.met");
+        page.screenshot("picture-node");
+        click(".hookcard.met");
+        wait_level(page, "hook");
+        page.wait_text(".crumbs", "PREROUTING");
+        // On it goes, to the next hook.
+        for _ in 0..200 {
+            if page.text(".crumbs").contains("FORWARD") {
+                break;
+            }
+            page.press("ArrowRight");
+        }
+        page.wait_text(".crumbs", "FORWARD");
+    });
+}
+
+#[test]
+fn a_drop_stays_where_it_fell() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.wait_text(".st.sel", "KUBE-SERVICES");
+        assert_eq!(page.count("svg .wreck"), 0);
+        page.press("End");
+        page.wait("svg .wreck .hull");
+        page.wait("svg .wreck .reason");
+        let there = page.eval("return document.querySelector('.wreck .hull').getAttribute('d')");
+        page.press("ArrowLeft");
+        page.wait("svg .wreck .hull");
+        assert_eq!(page.eval("return document.querySelector('.wreck .hull').getAttribute('d')"), there);
+        page.press("Home");
+        page.wait_gone("svg .wreck");
+    });
+}
+
+#[test]
+fn the_map_is_moved_and_fits_again() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.wait_text(".st.sel", "KUBE-SERVICES");
+        let transform = || page.eval("return document.querySelector('.world').style.transform");
+        let whole = transform();
+        page.eval("document.getElementById('stage').focus()");
+        page.press("ArrowLeft");
+        page.wait_until("the map to move", || transform() != whole);
+        page.press("+");
+        page.press("0");
+        page.wait_until("the whole map again", || transform() == whole);
+        page.eval(
+            "document.getElementById('stage').dispatchEvent(new WheelEvent('wheel', {deltaY: -200, cancelable: true, clientX: 700, clientY: 250}))",
+        );
+        page.wait_until("the map to be nearer", || transform() != whole);
+        page.click("#fit");
+        page.wait_until("the whole map again", || transform() == whole);
+    });
+}
+
+#[test]
+fn packets_move_by_animations_unless_motion_is_not_wanted() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.wait_text(".st.sel", "KUBE-SERVICES");
+        // Counts what the browser is asked to animate.
+        page.eval(
+            "window.animated = 0; const old = Element.prototype.animate;
+             Element.prototype.animate = function (...a) { window.animated++; return old.apply(this, a) }",
+        );
+        let moves = || page.eval("return window.animated").as_u64().unwrap();
+        let walk = || (0..12).for_each(|_| page.press("ArrowRight"));
+        walk();
+        page.wait_until("a movement", || moves() > 0);
+        page.emulate(&[REDUCED_MOTION]);
+        let before = moves();
+        walk();
+        assert_eq!(moves(), before);
+        let halo = page.eval("return getComputedStyle(document.querySelector('.envelope .halo')).display");
+        assert_eq!(halo, "inline", "a ring marks the packet instead");
+    });
+}
+
+#[test]
+fn the_way_before_a_switch_is_a_ghost_until_dismissed() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.wait_text(".st.sel", "KUBE-SERVICES");
+        assert_eq!(page.count("svg .way.ghost"), 0);
+        page.click("[role=switch]");
+        page.wait("svg .way.ghost");
+        page.click("#ghost");
+        page.wait_gone("svg .way.ghost");
+    });
+}
+
+#[test]
+fn the_large_scene_is_drawn_and_moves() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open("?bench=scene");
+        page.wait_started();
+        page.wait_until("two hundred packets", || page.count(".packets > .envelope") == 200);
+        assert_eq!(page.count(".pod"), 1000);
+        assert_eq!(page.count(".node"), 50);
+        let at = || {
+            page.eval("return [...document.querySelectorAll('.packets > .envelope')].map(e => e.style.transform).join()")
+        };
+        let start = at();
+        page.wait_until("packets to move", || at() != start);
+        // Near by, most is out of sight.
+        (0..8).for_each(|_| page.press("ArrowLeft"));
+        page.eval(
+            "for (let i = 0; i < 6; i++) document.getElementById('stage').dispatchEvent(new WheelEvent('wheel', {deltaY: -400, cancelable: true, clientX: 700, clientY: 450}))",
+        );
+        page.wait_until("nodes to be left out", || page.count(".node.out") > 20);
+    });
+}

@@ -1,0 +1,215 @@
+//! What is around a lab: the content security policy, the theme, a lab inside an article, the first visit.
+
+use crate::harness::{DARK, Page, visit, visit_folder};
+use serde_json::json;
+
+/// No page scrolls sideways.
+#[track_caller]
+fn fits(page: &Page) {
+    let wide =
+        page.eval("return document.documentElement.scrollWidth > document.documentElement.clientWidth");
+    assert_eq!(wide, false, "the page is wider than its window");
+}
+
+#[test]
+fn nothing_offends_the_policy() {
+    visit(|page| {
+        let policy = page.attribute("meta[http-equiv='Content-Security-Policy']", "content").unwrap();
+        assert!(policy.contains("default-src 'self'; script-src 'self' 'wasm-unsafe-eval';"), "{policy}");
+        assert!(!policy.contains("unsafe-inline") && !policy.contains("http"), "{policy}");
+        // From the first moment on, in every document.
+        let listen = "window.offences = []; addEventListener('securitypolicyviolation',
+            e => offences.push(e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile + ':' + e.lineNumber), true);";
+        page.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({"source": listen}));
+        page.open_fresh("");
+        let labs = page.eval("return [...document.querySelectorAll('.lab option')].map(o => o.value)");
+        let labs: Vec<String> = serde_json::from_value(labs).unwrap();
+        assert!(labs.len() > 10, "{labs:?}");
+        for lab in labs.iter().take(5) {
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait("#play");
+            // Every table, every switch, play, help, the menu of colours, a copy.
+            page.eval("document.querySelectorAll('[role=tab]').forEach(t => t.click())");
+            page.eval("document.querySelectorAll('[role=switch]').forEach(t => t.click())");
+            page.press("End");
+            page.click("#help-button");
+            page.wait("dialog[open]");
+            page.press("Escape");
+            page.click("#theme");
+            page.wait("#theme-menu:popover-open");
+            page.press("Escape");
+            assert_eq!(page.eval("return offences"), json!([]), "{lab}");
+        }
+        page.open_fresh("#v1/conntrack-load?set=iteration=8,scale=100,seconds=4");
+        page.click("#run");
+        page.wait("#nine tr[data-iteration='8'] .ours");
+        assert_eq!(page.eval("return offences"), json!([]));
+        // The listener hears what it is for.
+        page.eval("const s = document.createElement('script'); s.textContent = '1'; document.body.append(s)");
+        page.wait_until("an offence", || page.eval("return offences.length") == 1);
+        page.expect_console_error("Content Security Policy");
+    });
+}
+
+#[test]
+fn the_theme_follows_the_system_until_it_is_chosen() {
+    visit(|page| {
+        let ground = || page.eval("return getComputedStyle(document.body).backgroundColor");
+        let light = ground();
+        page.emulate(&[DARK]);
+        page.wait_until("the dark ground", || ground() != light);
+        let dark = ground();
+        page.click("#theme");
+        page.click("#theme-menu input[value=light]");
+        page.wait("html[data-theme=light]");
+        assert_eq!(ground(), light);
+        page.reload();
+        assert_eq!(ground(), light);
+        assert_eq!(
+            page.eval("return document.querySelector('#theme-menu input[value=light]').checked"),
+            true
+        );
+        // By keyboard: the menu opens, the arrows choose.
+        page.eval("document.getElementById('theme').focus()");
+        page.press("Enter");
+        page.wait("#theme-menu:popover-open");
+        page.press("Tab");
+        page.press("ArrowUp");
+        page.wait_gone("html[data-theme]");
+        assert_eq!(ground(), dark);
+        page.press("Escape");
+        page.wait_gone("#theme-menu:popover-open");
+        page.reload();
+        assert_eq!(page.attribute("html", "data-theme"), None);
+    });
+}
+
+#[test]
+fn the_projector_makes_it_large() {
+    visit(|page| {
+        let size = || {
+            page.eval("return document.querySelector('h1').getBoundingClientRect().height").as_f64().unwrap()
+        };
+        for width in [1280, 1920] {
+            page.set_size(width, 800);
+            let before = size();
+            page.click("#theme");
+            page.click("#projector");
+            page.wait("html[data-projector]");
+            assert!(size() > before * 1.2, "{before} {}", size());
+            fits(page);
+            page.press("Escape");
+            page.reload();
+            page.wait("html[data-projector]");
+            fits(page);
+            page.screenshot(&format!("projector-{width}"));
+            page.click("#theme");
+            page.click("#projector");
+            page.wait_gone("html[data-projector]");
+            page.press("Escape");
+        }
+    });
+}
+
+#[test]
+fn a_lab_fits_into_an_article() {
+    visit(|page| {
+        page.set_size(640, 400);
+        for link in ["?embed#v1/same-node-clusterip/44/worker-2", "#v1/same-node-clusterip/44/worker-2?embed"]
+        {
+            page.open_fresh(link);
+            page.wait("#play");
+            page.wait_text("h1", "takes a short cut");
+            fits(page);
+            let tall = page.eval("return document.documentElement.scrollHeight > 400");
+            assert_eq!(tall, false, "{link}: it scrolls");
+            let shown = |css: &str| {
+                page.eval(&format!(
+                    "const e = document.querySelector('{css}'); if (!e) return false;
+                     const r = e.getBoundingClientRect(); return r.height > 20 && r.top >= 0 && r.bottom <= 400"
+                ))
+            };
+            for css in [".mapcard", ".mapcard svg", ".tl", "#play", "#scrubber", "#whole"] {
+                assert_eq!(shown(css), true, "{link}: {css}");
+            }
+            for css in [".lesson", ".journey", ".tables", ".bar", ".hint", "nav.bottom"] {
+                assert_eq!(shown(css), false, "{link}: {css}");
+            }
+            let whole = page.eval("return document.getElementById('whole').href");
+            let whole = whole.as_str().unwrap();
+            assert!(whole.ends_with("/#v1/same-node-clusterip/44/worker-2"), "{whole}");
+            page.press("ArrowRight");
+            page.wait_until("the link to follow", || {
+                !page.eval("return document.getElementById('whole').href").as_str().unwrap().contains("/44/")
+            });
+        }
+        page.screenshot("embed");
+        assert_eq!(page.eval("return navigator.serviceWorker.getRegistrations().then(r => r.length)"), 1);
+    });
+}
+
+#[test]
+fn a_first_visit_teaches_by_doing() {
+    visit(|page| {
+        assert_eq!(page.count("dialog[open]"), 0);
+        page.wait_text("#hint", "1 of 3");
+        page.wait_text("#hint", "Press Play");
+        page.press("Space");
+        page.wait_text("#hint", "2 of 3");
+        page.press("Space");
+        page.press("ArrowRight");
+        page.wait_text("#hint", "3 of 3");
+        page.reload();
+        page.wait_text("#hint", "3 of 3");
+        page.click("[role=switch]");
+        page.wait_gone("#hint");
+        page.reload();
+        page.wait("#play");
+        assert_eq!(page.count("#hint"), 0);
+        page.eval("localStorage.clear()");
+        page.reload();
+        page.click("#hint button");
+        page.wait_gone("#hint");
+        page.reload();
+        page.wait("#play");
+        assert_eq!(page.count("#hint"), 0);
+    });
+}
+
+#[test]
+fn it_can_be_installed() {
+    visit(|page| {
+        let manifest = page.devtools("Page.getAppManifest", &json!({}));
+        assert_eq!(manifest["errors"], json!([]), "{manifest}");
+        assert!(manifest["data"].as_str().unwrap().contains("\"Netfilter Lab\""), "{manifest}");
+        let icon = page.eval("return fetch('icon.svg').then(r => r.headers.get('content-type'))");
+        assert_eq!(icon, "image/svg+xml");
+    });
+}
+
+#[test]
+fn another_page_shows_it_in_a_frame() {
+    // The article is of the same origin here; the frame is a page like any other.
+    let folder = std::env::temp_dir().join(format!("nflab-article-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let site = crate::harness::dist();
+    for entry in std::fs::read_dir(&site).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    std::fs::rename(folder.join("index.html"), folder.join("lab.html")).unwrap();
+    let article = "<!doctype html><title>An article</title><link rel=icon href=icon.svg>
+        <iframe src='lab.html?embed#v1/same-node-clusterip' width=640 height=400></iframe>";
+    std::fs::write(folder.join("index.html"), article).unwrap();
+    visit_folder(&folder, "/", |page| {
+        page.wait_until("the lab in its frame", || {
+            page.eval(
+                "const d = document.querySelector('iframe').contentDocument;
+                return !!d.querySelector('#play') && !d.getElementById('boot')",
+            ) == true
+        });
+    });
+    std::fs::remove_dir_all(folder).unwrap();
+}
