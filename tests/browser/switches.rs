@@ -100,10 +100,6 @@ fn look(page: &Page) -> Shown {
         let text = page.text("#position");
         text.split_once(" / ").is_some_and(|(at, of)| at == of)
     });
-    let html = |css: &str| {
-        let value = page.eval(&format!("return document.querySelector('{css}').outerHTML"));
-        value.as_str().unwrap().to_owned()
-    };
     Shown {
         picture: without_ghost(page),
         journey: page.text(".journey"),

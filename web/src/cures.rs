@@ -1,35 +1,48 @@
 //! The search for changes that would reach the goals: the lab is run with each, one run at a time, whenever the browser has nothing
-//! else to do. So the page never waits for longer than one run takes, and a flip of a switch ends the search.
+//! else to do. So the page never waits for longer than one run takes, and an edit ends the search.
 
-use crate::load::{Cure, Loaded};
+use crate::load::Loaded;
 use crate::state::State;
 use leptos::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::vec::IntoIter;
+use workshop::cure::{Progress, Search, Wanted};
+
+/// More are not looked for.
+const ENOUGH: usize = 4;
 
 /// Begins a search for the run that is shown.
 pub fn find(state: State) {
     state.cures.set(Vec::new());
     let loaded = state.loaded.get_untracked();
-    let trials = Rc::new(RefCell::new(loaded.trials().into_iter()));
-    next(state, loaded, trials);
+    next(state, loaded, Rc::new(RefCell::new(None)));
 }
 
-/// Tries the next one, later.
-fn next(state: State, loaded: Rc<Loaded>, trials: Rc<RefCell<IntoIter<Cure>>>) {
+/// Tries the next change, later.
+fn next(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Option<Search>>>) {
     request_idle_callback(move || {
         // Of another run another search looks for cures.
         if !Rc::ptr_eq(&loaded, &state.loaded.get_untracked()) {
             return;
         }
-        let trial = trials.borrow_mut().next();
-        let Some(cure) = trial else { return };
-        if loaded.helps(&cure) {
-            let mut found = state.cures.get_untracked();
-            found.push(cure);
-            state.cures.set(found);
+        if search.borrow().is_none() {
+            let Some(new) = Search::new(&loaded.session, &loaded.run, Wanted::Goals) else { return };
+            *search.borrow_mut() = Some(new);
+        } else {
+            match search.borrow_mut().as_mut().map_or(Progress::Done, Search::step) {
+                Progress::Done => return,
+                Progress::Tried => {}
+                Progress::Found(cure) => {
+                    let mut found = state.cures.get_untracked();
+                    found.push(*cure);
+                    let enough = found.len() >= ENOUGH;
+                    state.cures.set(found);
+                    if enough {
+                        return;
+                    }
+                }
+            }
         }
-        next(state, Rc::clone(&loaded), Rc::clone(&trials));
+        next(state, Rc::clone(&loaded), Rc::clone(&search));
     });
 }

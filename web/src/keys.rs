@@ -25,7 +25,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("1 2 3 4", "lesson, map, journey, tables"),
     ("a", "ARP on, off"),
     ("f", "follow the packet"),
+    ("/", "display filter of the capture; j k there: down, up in its list"),
     ("y", "copy the link"),
+    ("`", "type a command"),
+    ("u Shift u", "undo, redo: switches and commands"),
     ("?", "this list"),
 ];
 
@@ -62,8 +65,11 @@ fn wanted(event: &KeyboardEvent) -> Wants {
 
 /// Handles a key; true if it was ours.
 pub fn key(state: State, event: &KeyboardEvent) -> bool {
-    if event.ctrl_key() || event.meta_key() || state.help.get_untracked() {
+    if state.help.get_untracked() || typing(event) {
         return false;
+    }
+    if event.ctrl_key() || event.meta_key() {
+        return undo(state, event);
     }
     if state.bench.shown.get_untracked() {
         return for_all_labs(state, event);
@@ -94,6 +100,33 @@ pub fn key(state: State, event: &KeyboardEvent) -> bool {
     true
 }
 
+/// Whether somebody writes a text.
+fn typing(event: &KeyboardEvent) -> bool {
+    let Some(target) = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()) else {
+        return false;
+    };
+    let kind = target.get_attribute("type").unwrap_or_default();
+    match target.tag_name().as_str() {
+        "TEXTAREA" => true,
+        "INPUT" => matches!(kind.as_str(), "" | "text" | "search" | "number"),
+        _ => false,
+    }
+}
+
+/// Ctrl+Z, Ctrl+Shift+Z, Ctrl+Y.
+fn undo(state: State, event: &KeyboardEvent) -> bool {
+    let back = match (event.key().to_ascii_lowercase().as_str(), event.shift_key()) {
+        ("z", shift) => !shift,
+        ("y", false) => false,
+        _ => return false,
+    };
+    if state.bench.shown.get_untracked() {
+        return false;
+    }
+    state.travel(back);
+    true
+}
+
 /// Keys that mean something in every lab.
 fn for_all_labs(state: State, event: &KeyboardEvent) -> bool {
     let typing = wanted(event).ends;
@@ -120,10 +153,21 @@ fn letter(state: State, letter: &str) -> bool {
         "a" => state.set_noise(!state.noise.get_untracked()),
         "f" => state.pinned.set(None),
         "y" => crate::copy(&crate::address()),
+        "u" => state.travel(true),
+        "U" => state.travel(false),
+        "`" => crate::workbench::focus_input(state),
+        "/" => filter(state),
         "?" => state.help.set(true),
         other => return crate::topology::letter(state, other),
     }
     true
+}
+
+/// To the display filter of the capture.
+fn filter(state: State) {
+    state.pane.set(Pane::Tables);
+    state.tab.set(Tab::Capture);
+    crate::before_paint(|| crate::focus_on("display-filter"));
 }
 
 /// The focus is in the picture.

@@ -14,6 +14,7 @@ mod lanes;
 mod load;
 mod loadlab;
 mod look;
+mod packed;
 mod panes;
 mod playback;
 mod state;
@@ -24,6 +25,7 @@ mod timeline;
 mod topology;
 mod url;
 mod watched;
+mod workbench;
 
 use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};
 use gloo::timers::callback::Timeout;
@@ -74,13 +76,25 @@ fn addressed() -> Option<Link> {
     window().location().hash().ok().and_then(|hash| Link::parse(&hash))
 }
 
-/// Writes the state into the address, in place of what was there.
+/// The lab in the address's query.
+fn queried() -> Option<Link> {
+    window().location().search().ok().and_then(|query| Link::of_query(&query))
+}
+
+/// Writes the state into the address: where only the cursor has moved, in place of what was there; else the browser's back button leads to
+/// what was there.
 fn write_address(state: State) {
     let link = untrack(|| state.link());
+    let printed = link.print();
+    let about = |l: &Link| (l.lab.clone(), l.set.clone(), l.typed.clone(), l.source.clone());
+    let anew = state.address.borrow().as_ref().is_some_and(|old| about(old) != about(&link));
     if let Ok(history) = window().history() {
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&link.print()));
+        let _ = match anew {
+            true => history.push_state_with_url(&JsValue::NULL, "", Some(&printed)),
+            false => history.replace_state_with_url(&JsValue::NULL, "", Some(&printed)),
+        };
     }
-    *state.address.borrow_mut() = Some(link);
+    *state.address.borrow_mut() = Link::parse(&printed);
 }
 
 /// A panic is our mistake: the page says so, with the link that leads there again.
@@ -113,8 +127,7 @@ pub fn start() {
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
-    let link = addressed();
-    Root::new(move || match State::new(link) {
+    Root::new(move || match State::new(addressed().or_else(queried)) {
         _ if topology::bench::wanted() => topology::bench::page(),
         Ok(state) => page(state),
         Err(e) => {
@@ -138,6 +151,7 @@ fn page(state: State) -> View {
         .attr("tabindex", "-1")
         .add(if embed::is_on() { embed::bar(state) } else { panes::header(state) })
         .add(part(move || trouble(state)))
+        .add(part(move || noted(state)))
         .add(shown);
     let spoken = el("p")
         .class("sr")
@@ -161,7 +175,8 @@ fn steps(state: State) -> View {
         .class("card outcome")
         .id("outcome")
         .attr("aria-label", "Outcome")
-        .add(panes::terminal(state));
+        .add(panes::terminal(state))
+        .add(workbench::input(state));
     let journey = el("section")
         .class("card journey")
         .flag("wide", move || state.look.wide.get())
@@ -184,13 +199,19 @@ fn steps(state: State) -> View {
         .add(shown(outcome, Pane::Map))
         .add(shown(el("div").class("side").add(journey), Pane::Journey))
         .add(foot);
-    View::All(vec![panes.into(), bottom(state).into()])
+    View::All(vec![workbench::workbench(state), panes.into(), bottom(state).into()])
 }
 
 fn trouble(state: State) -> View {
     let Some(e) = state.error.get() else { return NONE };
     let dismiss = el("button").class("btn quiet").click(move || state.error.set(None)).add("Dismiss");
     el("div").class("trouble").attr("role", "alert").add(el("span").add(e)).add(dismiss).into()
+}
+
+fn noted(state: State) -> View {
+    let Some(text) = state.notice.get() else { return NONE };
+    let dismiss = el("button").class("btn quiet").click(move || state.notice.set(None)).add("Dismiss");
+    el("div").class("trouble noted").attr("role", "status").add(el("span").add(text)).add(dismiss).into()
 }
 
 /// On a small screen: which pane.

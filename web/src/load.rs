@@ -1,15 +1,18 @@
 //! A lab that has been run, with everything that the page shows of it.
 
-use sim::view::{Alert, Story};
+use kernel::NetnsId;
+use sim::view::{Alert, Story, TermLine, Tone};
 use sim::{EventId, World};
 use std::rc::Rc;
-use workshop::{Lab, LabRun, Setting};
+use workshop::{By, Lab, LabRun, Session};
 
 /// A lab's run.
 #[derive(Debug)]
 pub struct Loaded {
     /// The lab.
-    pub lab: Lab,
+    pub lab: Rc<Lab>,
+    /// What was done with it.
+    pub session: Session,
     /// Its run.
     pub run: LabRun,
     /// The run as people look at it.
@@ -25,14 +28,17 @@ pub struct Exchange {
     pub name: String,
     /// What came of it.
     pub outcome: String,
+    /// Who did it.
+    pub by: By,
     /// Its first step, and one past its last.
     pub steps: (usize, usize),
 }
 
 impl Loaded {
-    /// Runs a lab. `Err` says why it cannot be run.
-    pub fn new(lab: Lab, changes: &Setting) -> Result<Rc<Loaded>, String> {
-        let run = lab.run(changes).map_err(|e| e.to_string())?;
+    /// Runs a session. `Err` says why it cannot be run.
+    pub fn new(session: Session) -> Result<Rc<Loaded>, String> {
+        let lab = Rc::clone(&session.lab);
+        let run = session.run().map_err(|e| e.to_string())?;
         let story = Story::new(&run.run.world);
         if story.steps.is_empty() {
             return Err(format!("nothing happens in the lab {}", lab.name));
@@ -41,21 +47,54 @@ impl Loaded {
         let exchanges = run.run.steps.iter().zip(&run.stimuli).map(|(record, s)| Exchange {
             name: s.name.clone(),
             outcome: s.outcome.clone(),
+            by: s.by,
             steps: (at(record.first), at(record.end)),
         });
         let exchanges = exchanges.collect();
-        Ok(Rc::new(Loaded { lab, run, story, exchanges }))
+        Ok(Rc::new(Loaded { lab, session, run, story, exchanges }))
     }
 
-    /// The switches that do not stand at their defaults.
-    pub fn changes(&self) -> Setting {
-        let mut set = self.run.setting.clone();
-        for (name, value) in &self.lab.default_setting() {
-            if set.get(name) == Some(value) {
-                set.remove(name);
+    /// Whether this and another run are the same up to an event.
+    pub fn same_until(&self, other: &Loaded, event: EventId) -> bool {
+        let mine = self.world().log().entries().get(..=event.index());
+        let theirs = other.world().log().entries().get(..=event.index());
+        self.lab.name == other.lab.name && mine.is_some() && mine == theirs
+    }
+
+    /// What commands printed that were typed and that no program of the log has printed, as lines of the terminal.
+    pub fn operator_lines(&self) -> Vec<TermLine> {
+        let mut out = Vec::new();
+        for (record, s) in self.run.run.steps.iter().zip(&self.run.stimuli) {
+            let (By::Typed(n), Some((line, output))) = (s.by, &s.command) else { continue };
+            let logged = self
+                .story
+                .terminal
+                .iter()
+                .any(|l| l.command && (record.first..record.end).contains(&l.event));
+            if logged {
+                continue;
             }
+            let on = self.session.typed.get(n).and_then(|t| t.on.as_deref()).filter(|on| *on != "nodes");
+            let named = s.name.split(": ").next().filter(|_| s.name != *line);
+            let host = on.or(named).and_then(|name| self.world().host_by_name(name));
+            // It is there as soon as what was before it is over.
+            let event = EventId(record.first.0.saturating_sub(1));
+            let host = host.unwrap_or(NetnsId::default());
+            let term =
+                |command, text: &String, tone| TermLine { event, host, command, text: text.clone(), tone };
+            out.push(term(true, line, Tone::Plain));
+            out.extend(output.stdout.iter().map(|l| term(false, l, Tone::Plain)));
+            out.extend(output.stderr.iter().map(|l| term(false, l, Tone::Bad)));
         }
-        set
+        out
+    }
+
+    /// The number of the lab's step that an exchange is, or that comes next.
+    pub fn lab_step(&self, exchange: usize) -> Option<usize> {
+        self.exchanges.iter().skip(exchange).find_map(|e| match e.by {
+            By::Step(n) => Some(n),
+            By::Typed(_) | By::End => None,
+        })
     }
 
     /// What must not be missed at a step, of what is going on there.
@@ -91,43 +130,4 @@ impl Loaded {
     pub fn start(&self) -> usize {
         self.moment("start").map_or(0, |id| self.story.step_at(id))
     }
-
-    /// True if every goal is reached.
-    pub fn solved(&self) -> bool {
-        self.run.goals.iter().all(|g| g.reached)
-    }
-
-    /// Single changes of a switch, to be tried; none if nothing is to be cured.
-    pub fn trials(&self) -> Vec<Cure> {
-        if self.solved() {
-            return Vec::new();
-        }
-        let mut out = Vec::new();
-        for switch in &self.lab.switches {
-            let now = self.run.setting.get(&switch.name);
-            for value in switch.values().filter(|v| now.is_none_or(|n| n != v)) {
-                let mut setting = self.run.setting.clone();
-                setting.insert(switch.name.clone(), value.to_owned());
-                let command = switch.command(value).unwrap_or_default();
-                out.push(Cure { hosts: switch.hosts.clone(), command, setting });
-            }
-        }
-        out
-    }
-
-    /// Runs the lab with a change: whether every goal is reached then.
-    pub fn helps(&self, cure: &Cure) -> bool {
-        self.lab.run(&cure.setting).is_ok_and(|run| run.goals.iter().all(|g| g.reached))
-    }
-}
-
-/// A change that lets it through.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cure {
-    /// Where the command runs; nowhere in particular if empty.
-    pub hosts: Vec<String>,
-    /// The command.
-    pub command: String,
-    /// The setting with it.
-    pub setting: Setting,
 }

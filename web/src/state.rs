@@ -3,12 +3,14 @@
 
 use crate::cures;
 use crate::dom::effect;
-use crate::load::{Cure, Loaded};
+use crate::load::Loaded;
 use crate::loadlab::{self, Bench};
 use crate::look::{Grain, Look};
+use crate::panes::Sniff;
 use crate::topology::Zoom;
 use crate::url::Link;
 use crate::watched::Watched;
+use crate::workbench::Desk;
 use gloo::timers::callback::Timeout;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::*;
@@ -17,7 +19,8 @@ use sim::view::{Filter, Role, Step};
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
-use workshop::Setting;
+use workshop::cure::Cure;
+use workshop::{At, Refused, Session, Setting, Typed};
 
 /// The tables at the bottom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,10 @@ pub struct Signals {
     pub loaded: Watched<Rc<Loaded>>,
     /// The run before the last change of a switch; for a link that asks for a setting, the run at the defaults.
     pub before: Watched<Option<Rc<Loaded>>>,
+    /// What can be undone, and done again.
+    pub history: Watched<History>,
+    /// Something that one should know, which is no mistake.
+    pub notice: Watched<Option<String>>,
     /// The steps that are shown: all, or all but the background.
     pub shown: Watched<Rc<Vec<usize>>>,
     /// Changes that would reach the goals.
@@ -111,6 +118,8 @@ pub struct Signals {
     pub chosen: Watched<Option<PacketId>>,
     /// The box whose capture is shown; `None` for all.
     pub captured: Watched<Option<NetnsId>>,
+    /// The capture tab.
+    pub sniff: Sniff,
     /// The link that stands in the address, as far as has been heard.
     pub address: RefCell<Option<Link>>,
     /// The button that has just copied something.
@@ -119,18 +128,32 @@ pub struct Signals {
     pub look: Look,
     /// The load lab.
     pub bench: Bench,
+    /// What is being prepared on the workbench.
+    pub desk: Desk,
     /// How near the picture is, and what of it is looked at.
     pub zoom: Zoom,
+}
+
+/// Sessions before and after this one, the nearest last.
+#[derive(Clone, Default)]
+pub struct History {
+    /// What can be undone.
+    pub past: Vec<Session>,
+    /// What has been undone.
+    pub future: Vec<Session>,
 }
 
 impl State {
     /// The state that a link asks for, or the first lab at its start.
     pub fn new(link: Option<Link>) -> Result<State, String> {
         let (loaded, error) = open(link.as_ref())?;
+        let notice = link.as_ref().and_then(Link::strange_version);
         let signals = Signals {
             shown: Watched::new(shown(&loaded, false, Filter::default())),
             cursor: Watched::new(loaded.start()),
             before: Watched::new(defaults(&loaded)),
+            history: Watched::new(History::default()),
+            notice: Watched::new(notice),
             loaded: Watched::new(loaded),
             cures: Watched::new(Vec::new()),
             pinned: Watched::new(None),
@@ -150,10 +173,12 @@ impl State {
             exchange: Watched::new(0),
             chosen: Watched::new(None),
             captured: Watched::new(None),
+            sniff: Sniff::default(),
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
             look: Look::default(),
             bench: Bench::default(),
+            desk: Desk::default(),
             zoom: Zoom::new(),
         };
         let state = State(Box::leak(Box::new(signals)));
@@ -182,10 +207,9 @@ impl State {
         let loaded = self.loaded.get();
         let event = loaded.story.steps.get(self.cursor.get()).map(|s| s.event.0);
         Link {
-            lab: loaded.lab.name.to_owned(),
             event,
             host: self.pinned.get().and_then(|id| loaded.world().host(id)).map(|ns| ns.name.clone()),
-            set: loaded.changes(),
+            ..Link::of(&loaded.session)
         }
     }
 
@@ -195,17 +219,20 @@ impl State {
             return loadlab::open(*self, &link.set);
         }
         loadlab::close(*self);
-        let same = {
-            let loaded = self.loaded.get_untracked();
-            let asked = loaded.lab.setting(&link.set).ok();
-            loaded.lab.name == link.lab && asked.is_none_or(|s| s == loaded.run.setting)
-        };
+        self.notice.set(link.strange_version());
+        let same = self.loaded.with_untracked(|l| link.asks_for(&l.session));
         if !same {
             match open(Some(link)) {
                 Ok((loaded, error)) => {
                     self.error.set(error);
                     let now = self.loaded.get_untracked();
-                    let before = if now.lab.name == loaded.lab.name { Some(now) } else { defaults(&loaded) };
+                    let before = if now.session.same_lab(&loaded.session) {
+                        self.remember(&now.session);
+                        Some(now)
+                    } else {
+                        self.history.set(History::default());
+                        defaults(&loaded)
+                    };
                     self.show(loaded, before);
                 }
                 Err(e) => self.error.set(Some(e)),
@@ -223,22 +250,152 @@ impl State {
 
     // ------------------------------------------------------------------ runs
 
-    /// Runs the lab again with another setting; the cursor goes back to the start.
+    /// Runs the lab again with another setting.
     pub fn apply(&self, setting: &Setting) {
+        self.edit(|session| session.changes.clone_from(setting));
+    }
+
+    /// Runs the lab again with a changed session; false if it cannot be run, which is said. The run before stays as a ghost. The cursor
+    /// stays where it is if everything up to there happens again, and goes back to the start if not.
+    pub fn edit(&self, change: impl FnOnce(&mut Session)) -> bool {
+        let now = self.loaded.with_untracked(|l| l.session.clone());
+        let mut session = now.clone();
+        change(&mut session);
+        self.run(session) && {
+            self.remember(&now);
+            true
+        }
+    }
+
+    fn run(&self, session: Session) -> bool {
         let before = self.loaded.get_untracked();
-        match Loaded::new(before.lab.clone(), setting) {
+        match Loaded::new(session) {
             Ok(loaded) => {
                 self.error.set(None);
-                self.show(loaded, Some(before));
+                let event = before.story.steps.get(self.cursor.get_untracked()).map(|s| s.event);
+                let stays = event.filter(|e| loaded.same_until(&before, *e));
+                self.show(Rc::clone(&loaded), Some(before));
+                if let Some(event) = stays {
+                    self.jump(loaded.story.step_at(event));
+                    self.speak();
+                }
+                true
             }
-            Err(e) => self.error.set(Some(e)),
+            Err(e) => {
+                self.error.set(Some(e));
+                false
+            }
+        }
+    }
+
+    /// What stands now can be undone to from here on.
+    fn remember(&self, session: &Session) {
+        let mut history = self.history.get_untracked();
+        history.past.push(session.clone());
+        history.future.clear();
+        self.history.set(history);
+    }
+
+    /// Takes the last edit back, or does it again.
+    pub fn travel(&self, back: bool) {
+        let mut history = self.history.get_untracked();
+        let to = if back { history.past.pop() } else { history.future.pop() };
+        let Some(to) = to else { return };
+        let now = self.loaded.with_untracked(|l| l.session.clone());
+        if back {
+            history.future.push(now)
+        } else {
+            history.past.push(now)
+        }
+        if self.run(to) {
+            self.history.set(history);
+        }
+    }
+
+    /// Adds a command, and goes to where it is run.
+    pub fn type_in(&self, typed: Typed) -> bool {
+        let at = typed.at;
+        let typed = typed.tidy();
+        let done = self.edit(|session| session.typed.push(typed));
+        if done && at != At::Setup {
+            let loaded = self.loaded.get_untracked();
+            let exchange = loaded.run.typed.last().and_then(|t| t.exchange);
+            if let Some((first, _)) = exchange.and_then(|e| loaded.exchanges.get(e)).map(|e| e.steps) {
+                self.go(first);
+            }
+        }
+        done
+    }
+
+    /// The same for a command that may be refused: then `Err` says why, and nothing has changed. `Ok` is what a command complained of that
+    /// was run.
+    pub fn try_typed(&self, typed: Typed) -> Result<Option<String>, Refused> {
+        let refused = |message: String| Refused { message, place: None };
+        let mut session = self.loaded.with_untracked(|l| l.session.clone());
+        session.typed.push(typed.clone().tidy());
+        let result = session.run().map_err(|e| refused(e.to_string()))?.typed.pop().unwrap_or_default();
+        if let Some(refused) = result.refused {
+            return Err(refused);
+        }
+        match self.type_in(typed) {
+            true => Ok(result.wrong()),
+            false => Err(refused(self.error.get_untracked().unwrap_or_default())),
+        }
+    }
+
+    /// Takes a command away.
+    pub fn remove_typed(&self, n: usize) {
+        self.edit(|session| {
+            if n < session.typed.len() {
+                session.typed.remove(n);
+            }
+        });
+    }
+
+    /// The run before the last edit, as long as it is to be seen behind this one.
+    pub fn ghost(&self) -> Option<Rc<Loaded>> {
+        if self.zoom.ghost_gone.get() { None } else { self.before.get() }
+    }
+
+    /// Takes the ghost away.
+    pub fn dismiss_ghost(&self) {
+        self.zoom.ghost_gone.set(true);
+    }
+
+    /// Puts another lab on the page.
+    pub fn open_session(&self, session: Session) -> bool {
+        match Loaded::new(session) {
+            Ok(loaded) => {
+                self.error.set(None);
+                self.notice.set(None);
+                self.history.set(History::default());
+                let before = defaults(&loaded);
+                self.pinned.set(None);
+                self.show(loaded, before);
+                true
+            }
+            Err(e) => {
+                self.error.set(Some(e));
+                false
+            }
         }
     }
 
     fn show(&self, loaded: Rc<Loaded>, before: Option<Rc<Loaded>>) {
         let start = loaded.start();
-        // The way that was looked at a moment ago stays as a ghost.
+        // Boxes have other numbers where others have come or gone.
         let was = self.loaded.get_untracked();
+        let again = |id: Option<NetnsId>| {
+            let name = was.world().host(id?).map(|h| h.name.clone())?;
+            loaded.world().host_by_name(&name)
+        };
+        for watched in [&self.pinned, &self.captured, &self.outlined] {
+            let (old, new) = (watched.get_untracked(), again(watched.get_untracked()));
+            if old != new {
+                watched.set(new);
+            }
+        }
+        // The way that was looked at a moment ago stays as a ghost.
         self.zoom.ghost_gone.set(!before.as_ref().is_some_and(|b| Rc::ptr_eq(b, &was)));
         self.playing.set(false);
         self.tween.set(false);
@@ -502,30 +659,33 @@ fn shown(loaded: &Loaded, noise: bool, filter: Filter) -> Rc<Vec<usize>> {
 
 /// The run of the same lab at its defaults, if this one is at something else.
 fn defaults(loaded: &Loaded) -> Option<Rc<Loaded>> {
-    if loaded.run.setting == loaded.lab.default_setting() {
+    if loaded.run.setting == loaded.lab.default_setting() && loaded.session.typed.is_empty() {
         return None;
     }
-    Loaded::new(loaded.lab.clone(), &Setting::new()).ok()
+    let session = &loaded.session;
+    Loaded::new(Session { changes: Setting::new(), typed: Vec::new(), ..session.clone() }).ok()
 }
 
-/// The lab of a link in its setting; what of it cannot be had is left out and said.
+/// The lab of a link in its setting, with its commands; what of it cannot be had is left out and said.
 fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
     let first = || {
         let first = workshop::lab_titles().next();
         first.and_then(|(name, _)| workshop::lab(name)).ok_or("there is no lab".to_owned())
     };
+    let plain = |lab| Session::new(Rc::new(lab));
     // Behind the load lab, which has no steps, lies the first one.
     let link = link.filter(|link| link.lab != workshop::load::NAME);
-    let Some(link) = link else { return Ok((Loaded::new(first()?, &Setting::new())?, None)) };
-    let (lab, mut error) = match workshop::lab(&link.lab) {
-        Some(lab) => (lab, None),
-        None => (first()?, Some(format!("There is no lab “{}”; this is the first one.", link.lab))),
+    let Some(link) = link else { return Ok((Loaded::new(plain(first()?))?, None)) };
+    let (session, mut error) = match link.session() {
+        Ok(session) => (session, None),
+        Err(e) => (plain(first()?), Some(e)),
     };
-    match Loaded::new(lab.clone(), &link.set) {
+    let asked = Session { changes: link.set.clone(), typed: link.typed.clone(), ..session.clone() };
+    match Loaded::new(asked) {
         Ok(loaded) => Ok((loaded, error)),
         Err(e) => {
             error = error.or(Some(format!("The link asks for something that this lab does not have: {e}.")));
-            Ok((Loaded::new(lab, &Setting::new())?, error))
+            Ok((Loaded::new(session)?, error))
         }
     }
 }

@@ -1,8 +1,12 @@
-//! The page's state in the address: `#v1/LAB/EVENT/BOX?set=SWITCH=VALUE,…`.
+//! The page's state in the address: `#v1/LAB/EVENT/BOX?set=SWITCH=VALUE,…&do=COMMANDS&v=VERSION`.
 //!
-//! The fragment never leaves the browser. A fragment that makes no sense is as good as none.
+//! Commands are `do=` in readable form where that is short, else `c=`, deflated. A lab that did not come with the program is there as a
+//! whole, as `y=`. The fragment never leaves the browser. A fragment that makes no sense is as good as none.
 
-use workshop::Setting;
+use crate::packed::{escape, pack, unescape, unpack};
+use std::rc::Rc;
+use workshop::session::text;
+use workshop::{Session, Setting, Typed};
 
 /// What a link says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,10 +19,22 @@ pub struct Link {
     pub host: Option<String>,
     /// Switches that do not stand at their default.
     pub set: Setting,
+    /// Commands that were typed.
+    pub typed: Vec<Typed>,
+    /// The lab's text, if it did not come with the program.
+    pub source: Option<Rc<str>>,
+    /// The version of the program that made the link, if it is not this one.
+    pub version: Option<String>,
 }
 
 /// Longest fragment that is looked at.
-const LIMIT: usize = 2000;
+const LIMIT: usize = 60_000;
+/// Mail and chat break links that are longer.
+pub const LONG: usize = 2000;
+/// Commands are readable up to this length.
+const READABLE: usize = 240;
+/// The version of the program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 impl Link {
     /// Reads a fragment, with or without its `#`. `None` if it is not one of ours.
@@ -32,19 +48,72 @@ impl Link {
         if parts.next()? != "v1" {
             return None;
         }
-        let word =
-            |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         let mut link = Link { lab: parts.next().filter(|s| word(s))?.to_owned(), ..Link::default() };
         link.event = parts.next().and_then(|s| s.parse().ok());
         link.host = parts.next().filter(|s| word(s) && *s != "-").map(str::to_owned);
         for pair in query.split('&') {
-            let Some(list) = pair.strip_prefix("set=") else { continue };
-            let pairs = list.split(',').filter_map(|s| s.split_once('='));
-            for (k, v) in pairs.filter(|(k, v)| word(k) && word(v)) {
-                link.set.insert(k.to_owned(), v.to_owned());
+            let Some((key, value)) = pair.split_once('=') else { continue };
+            match key {
+                "set" => {
+                    let pairs = value.split(',').filter_map(|s| s.split_once('='));
+                    for (k, v) in pairs.filter(|(k, v)| word(k) && word(v)) {
+                        link.set.insert(k.to_owned(), v.to_owned());
+                    }
+                }
+                "do" => link.typed = commands(unescape(value)),
+                "c" => link.typed = commands(unpack(value)),
+                "y" => link.source = unpack(value).map(Rc::from),
+                "v" if value != VERSION && word(value) => link.version = Some(value.to_owned()),
+                _ => {}
             }
         }
         Some(link)
+    }
+
+    /// What a page's query (`?lab=NAME`) asks for.
+    pub fn of_query(query: &str) -> Option<Link> {
+        let query = query.strip_prefix('?').unwrap_or(query);
+        let lab = query.split('&').find_map(|pair| pair.strip_prefix("lab="))?;
+        word(lab).then(|| Link { lab: lab.to_owned(), ..Link::default() })
+    }
+
+    /// The link to a session, without a moment.
+    pub fn of(session: &Session) -> Link {
+        let mut set = session.changes.clone();
+        for (name, value) in &session.lab.default_setting() {
+            if set.get(name) == Some(value) {
+                set.remove(name);
+            }
+        }
+        let lab = if word(&session.lab.name) { session.lab.name.clone() } else { "lab".to_owned() };
+        Link { lab, set, typed: session.typed.clone(), source: session.source.clone(), ..Link::default() }
+    }
+
+    /// The lab of the link, as it begins. `Err` says why there is none.
+    pub fn session(&self) -> Result<Session, String> {
+        if let Some(source) = &self.source {
+            return Session::from_text(source)
+                .map_err(|e| format!("The lab in the link cannot be read: {e}"));
+        }
+        match workshop::lab(&self.lab) {
+            Some(lab) => Ok(Session::new(Rc::new(lab))),
+            None => Err(format!("There is no lab “{}”; this is the first one.", self.lab)),
+        }
+    }
+
+    /// Whether a session is what the link asks for.
+    pub fn asks_for(&self, session: &Session) -> bool {
+        let asked = Link { event: None, host: None, version: None, ..self.clone() };
+        asked == Link::of(session)
+    }
+
+    /// What is to be said of a link that another version has made.
+    pub fn strange_version(&self) -> Option<String> {
+        self.version.as_ref().map(|version| {
+            format!(
+                "This link was made by version {version}, and this is {VERSION}: the same commands may lead to other events."
+            )
+        })
     }
 
     /// The fragment, with its `#`.
@@ -56,13 +125,42 @@ impl Link {
                 out.push_str(&format!("/{host}"));
             }
         }
+        let mut query = Vec::new();
         if !self.set.is_empty() {
             let pairs: Vec<String> = self.set.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            out.push_str("?set=");
-            out.push_str(&pairs.join(","));
+            query.push(format!("set={}", pairs.join(",")));
+        }
+        if !self.typed.is_empty() {
+            let text = text::print(&self.typed);
+            let readable = escape(&text);
+            query.push(if readable.len() <= READABLE {
+                format!("do={readable}")
+            } else {
+                format!("c={}", pack(&text))
+            });
+        }
+        if let Some(source) = &self.source {
+            query.push(format!("y={}", pack(source)));
+        }
+        if self.event.is_some() || !query.is_empty() {
+            query.push(format!("v={VERSION}"));
+        }
+        if !query.is_empty() {
+            out.push('?');
+            out.push_str(&query.join("&"));
         }
         out
     }
+}
+
+/// A name of ours.
+fn word(s: &str) -> bool {
+    !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// Commands that cannot be read are none.
+fn commands(text: Option<String>) -> Vec<Typed> {
+    text.and_then(|t| text::parse(&t).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -82,8 +180,30 @@ mod tests {
         }
         link.host = Some("worker-2".to_owned());
         link.set.insert("br_netfilter".to_owned(), "on".to_owned());
-        assert_eq!(link.print(), "#v1/same-node-clusterip/34/worker-2?set=br_netfilter=on");
+        let v = VERSION;
+        assert_eq!(link.print(), format!("#v1/same-node-clusterip/34/worker-2?set=br_netfilter=on&v={v}"));
+        assert_eq!(Link::parse(&link.print()), Some(link.clone()));
+        link.typed = text::parse("setup nodes sysctl -w a=0\nend - kubectl delete pod x\n").unwrap();
+        assert!(link.print().contains("&do=setup+nodes+sysctl+-w+a=0;end+-+kubectl+delete+pod+x&"));
+        assert_eq!(Link::parse(&link.print()), Some(link.clone()));
+        link.typed[0].stdin = "*filter\n".repeat(50);
+        link.source = Some("kind: Lab".into());
+        assert!(link.print().contains("&c=") && link.print().len() < 300, "{}", link.print());
         assert_eq!(Link::parse(&link.print()), Some(link));
+    }
+
+    #[test]
+    fn another_version_is_told() {
+        assert_eq!(Link::parse(&format!("#v1/x?v={VERSION}")).unwrap().strange_version(), None);
+        let link = Link::parse("#v1/x?v=99.0").unwrap();
+        assert!(link.strange_version().unwrap().contains("99.0"));
+    }
+
+    #[test]
+    fn a_query_names_a_lab() {
+        let lab = |query| Link::of_query(query).map(|l| l.lab);
+        assert_eq!(lab("?a=b&lab=dns-race"), Some("dns-race".to_owned()));
+        assert_eq!((lab(""), lab("?lab="), lab("?lab=<b>")), (None, None, None));
     }
 
     #[test]
@@ -97,7 +217,7 @@ mod tests {
             "#v1/<b>",
             "#v1/a b",
             "#something",
-            &format!("#v1/{}", "x".repeat(3000)),
+            &format!("#v1/{}", "x".repeat(70_000)),
         ] {
             assert_eq!(Link::parse(bad), None, "{bad}");
         }

@@ -14,7 +14,8 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workshop::{Lab, LabRun, Setting, StimulusResult};
+use workshop::cure::{Search, Wanted};
+use workshop::{Lab, LabRun, Session, Setting, StimulusResult};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
 #[derive(Parser)]
@@ -37,6 +38,9 @@ enum Command {
         /// Where to write the record; standard output if not given.
         #[arg(short, long)]
         output: Option<PathBuf>,
+        /// Write what captures on all devices of all hosts saw, as a pcapng file for Wireshark and tshark.
+        #[arg(long, value_name = "FILE", conflicts_with = "cases")]
+        pcapng: Option<PathBuf>,
     },
     /// Run a scenario once for each order in which the packets of its first `hold` can go on, as on several processors, and print
     /// what these orders come to.
@@ -179,6 +183,24 @@ enum LabCommand {
         /// Of the lab conntrack-load: the size of the machine, 1 or 1/2 to 1/100. 1/10 unless given.
         #[arg(long, value_name = "1/N")]
         scale: Option<String>,
+        /// Write what captures on all devices of all boxes saw, as a pcapng file for Wireshark and tshark.
+        #[arg(long, value_name = "FILE")]
+        pcapng: Option<PathBuf>,
+        /// Of that, only this box, or this device of it.
+        #[arg(long, value_name = "BOX[/DEVICE]", requires = "pcapng")]
+        capture: Option<String>,
+    },
+    /// What would let it through: the smallest changes with which a run reaches its goals, or with which a step succeeds. Switches,
+    /// modules, settings, policies and rules are tried, one at a time and then two. Exit status 1 if nothing helps.
+    Why {
+        /// Name of the lab, or a file with its text.
+        name: String,
+        /// Position of a switch; may be given several times.
+        #[arg(long = "set", value_name = "SWITCH=VALUE")]
+        set: Vec<String>,
+        /// The step that is to succeed, counted from 1 in the order in which steps are done; without it the goals.
+        #[arg(long, value_name = "N")]
+        step: Option<usize>,
     },
     /// What switches change on the nodes: rules, sets, virtual servers, modules, settings; before are the defaults.
     Diff {
@@ -228,7 +250,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, String> {
     match command {
-        Command::Replay { scenario: Some(scenario), output, .. } => replay(&scenario, output.as_deref()),
+        Command::Replay { scenario: Some(scenario), output, pcapng, .. } => {
+            replay(&scenario, output.as_deref(), pcapng.as_deref())
+        }
         Command::Replay { cases: Some(cases), output, .. } => replay_cases(&cases, output.as_deref()),
         Command::Race { scenario, json } => race(&scenario, json),
         Command::Replay { .. } => Err("expected a scenario, or --cases FILE.jsonl".to_owned()),
@@ -281,13 +305,21 @@ fn run(command: Command) -> Result<ExitCode, String> {
         }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
-        Command::Lab(LabCommand::Run { name, set, json, scale }) if name == workshop::load::NAME => {
+        Command::Lab(LabCommand::Run { name, set, json, scale, pcapng: None, .. })
+            if name == workshop::load::NAME =>
+        {
             load_run(&set, scale.as_deref(), json)
+        }
+        Command::Lab(LabCommand::Run { name, pcapng: Some(_), .. }) if name == workshop::load::NAME => {
+            Err(format!("--pcapng: the lab {name:?} keeps no log of its packets"))
         }
         Command::Lab(LabCommand::Run { scale: Some(_), name, .. }) => {
             Err(format!("--scale: the lab {name:?} has no scale, only {} has", workshop::load::NAME))
         }
-        Command::Lab(LabCommand::Run { name, set, json, scale: None }) => lab_run(&name, &set, json),
+        Command::Lab(LabCommand::Run { name, set, json, scale: None, pcapng, capture }) => {
+            lab_run(&name, &set, json, pcapng.as_deref().map(|file| (file, capture.as_deref())))
+        }
+        Command::Lab(LabCommand::Why { name, set, step }) => lab_why(&name, &set, step),
         Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
         Command::Lab(LabCommand::Check { names, all }) => {
             let well = nflab::exercise::check(&names, all, |line| print(&format!("{line}\n")))?;
@@ -385,9 +417,13 @@ fn race(path: &Path, as_json: bool) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn replay(path: &Path, output: Option<&Path>) -> Result<ExitCode, String> {
+fn replay(path: &Path, output: Option<&Path>, pcapng: Option<&Path>) -> Result<ExitCode, String> {
     let document = read_json(path)?;
-    let record = nflab::replay(&document).map_err(|e| format!("{}: {e}", path.display()))?;
+    let (record, captured) =
+        nflab::replay_captured(&document).map_err(|e| format!("{}: {e}", path.display()))?;
+    if let Some(file) = pcapng {
+        std::fs::write(file, captured).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
     let not_run: Vec<String> = record["steps"]
         .as_array()
         .into_iter()
@@ -484,6 +520,35 @@ fn positions(set: &[String]) -> Result<Setting, String> {
     Ok(changes)
 }
 
+/// A lab's session, with these positions of switches besides.
+fn session(name: &str, set: &[String]) -> Result<Session, String> {
+    let (lab, changes) = (find_lab(name)?, positions(set)?);
+    let mut session = Session::new(std::rc::Rc::new(lab));
+    changes.into_iter().for_each(|(name, value)| drop(session.changes.insert(name, value)));
+    Ok(session)
+}
+
+fn lab_why(name: &str, set: &[String], step: Option<usize>) -> Result<ExitCode, String> {
+    let session = session(name, set)?;
+    let run = session.run().map_err(|e| e.to_string())?;
+    let wanted = match step {
+        None => Wanted::Goals,
+        Some(n) if (1..=run.stimuli.len()).contains(&n) => Wanted::Exchange(n - 1),
+        Some(n) => return Err(format!("there is no step {n}; expected 1 to {}", run.stimuli.len())),
+    };
+    let Some(search) = Search::new(&session, &run, wanted) else {
+        print("nothing is left to be wished for\n")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let cures = search.all();
+    let mut out = String::new();
+    for cure in &cures {
+        out += &format!("{}\n  {}\n", cure.name, cure.text());
+    }
+    print(if out.is_empty() { "no change of one or two helps\n" } else { &out })?;
+    Ok(if cures.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
 fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
     let (lab, changes) = (find_lab(name)?, positions(set)?);
     let before = lab.run(&Setting::new()).map_err(|e| e.to_string())?;
@@ -503,10 +568,24 @@ fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn lab_run(name: &str, set: &[String], as_json: bool) -> Result<ExitCode, String> {
-    let (lab, changes) = (find_lab(name)?, positions(set)?);
-    let run = lab.run(&changes).map_err(|e| e.to_string())?;
-    print(&if as_json { lab_json(&lab.name, &run)? } else { lab_text(&lab, &run) })?;
+fn lab_run(
+    name: &str,
+    set: &[String],
+    as_json: bool,
+    capture: Option<(&Path, Option<&str>)>,
+) -> Result<ExitCode, String> {
+    let session = session(name, set)?;
+    let (lab, run) = (&session.lab, session.run().map_err(|e| e.to_string())?);
+    for (typed, result) in session.typed.iter().zip(&run.typed) {
+        if let Some(wrong) = result.wrong() {
+            return Err(format!("{}: {wrong}", typed.line));
+        }
+    }
+    if let Some((file, place)) = capture {
+        let bytes = nflab::capture::pcapng(&run.run.world, place)?;
+        std::fs::write(file, bytes).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    print(&if as_json { lab_json(&lab.name, &run)? } else { lab_text(lab, &run) })?;
     let all_hold = run.claims.iter().all(|c| c.holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

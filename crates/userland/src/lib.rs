@@ -20,6 +20,7 @@ pub mod nft;
 mod order;
 pub mod sysctl;
 pub mod tcpdump;
+pub mod wireshark;
 mod words;
 
 pub use names::service_name;

@@ -5,16 +5,18 @@
 
 pub mod coredns;
 pub mod cost;
+pub mod cure;
 pub mod exercise;
 pub mod exercises;
 pub mod fact;
+pub mod knobs;
 pub mod kube;
 mod lab;
 pub mod labs;
 pub mod load;
 mod prose;
 pub mod query;
-mod session;
+pub mod session;
 
 pub use lab::{
     Beat, By, Claim, ClaimResult, Command, Goal, GoalResult, Lab, LabError, LabRun, Position, Setting, Step,

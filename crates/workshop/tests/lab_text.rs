@@ -49,7 +49,7 @@ fn what_is_wrong_is_told_with_its_place() {
             "\"node-2\": there is no such box; expected one of node-1, web, client, lan",
         ),
         ("cni: bridge", "cni: weave", "there is no CNI profile \"weave\"; these are: bridge, "),
-        ("run: curl", "run: kurl", "kurl is not modelled; these are: curl, "),
+        ("run: curl", "run: kurl", "kurl is not modelled; these are: "),
         ("run: curl -m 2", "run: curl |", "'|': there is no shell"),
         (", on: client, run", ", run", "expected on: the box where it is run"),
         (

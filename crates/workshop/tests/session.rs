@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::rc::Rc;
+use workshop::cure::{Progress, Search, Wanted};
 use workshop::{At, By, LabRun, Session, Setting, Typed, read_lab};
 
 /// Two nodes, a Service with a pod on each, and a client that calls it by node-1.
@@ -49,7 +50,7 @@ spec: {type: NodePort, clusterIP: 10.96.0.80, selector: {app: web}, ports: [{por
 
 fn session(typed: &[Typed]) -> Session {
     let lab = Rc::new(read_lab(LAB).unwrap());
-    Session { lab, changes: Setting::new(), typed: typed.to_vec() }
+    Session { lab, changes: Setting::new(), typed: typed.to_vec(), source: None }
 }
 
 fn run(typed: &[Typed]) -> LabRun {
@@ -145,7 +146,7 @@ fn a_refused_command_is_told_and_the_others_run() {
     ];
     let run = run(&list);
     for (n, want) in [
-        "kurl is not modelled; these are: curl, ",
+        "kurl is not modelled; these are: ",
         "'|': there is no shell",
         "there is no box \"nobody\"; expected one of lan, client, ",
         "there is no deployment \"web\" in namespace default",
@@ -238,4 +239,229 @@ fn what_is_undone_is_as_if_it_had_not_been() {
     let run = run(&[on(At::Setup, "node-1", BLOCK), on(At::Before(0), "node-1", UNBLOCK)]);
     assert_eq!(statuses(&run), [0, 0, 0]);
     assert!(run.goals[0].reached);
+}
+
+#[test]
+fn a_file_brings_a_session_back() {
+    let typed = [
+        on(At::Before(1), "node-1", r#"iptables -A FORWARD -m comment --comment "a: \"b\"" -j DROP"#),
+        apply("kind: Pod\nmetadata: {name: c}\nspec: {nodeName: node-1}\n"),
+        on(At::End, "client", "curl http://10.0.0.11:30080/"),
+    ];
+    let before = session(&typed);
+    let text = Session { source: Some(LAB.into()), ..before.clone() }.to_file().unwrap();
+    let after = Session::from_text(&text).unwrap();
+    assert_eq!((after.typed, after.source.as_deref()), (before.typed, Some(LAB)));
+    assert!(text.contains("      at: \"two\"\n"), "{text}");
+}
+
+#[test]
+fn a_file_of_a_lab_of_ours_is_that_lab() {
+    let lab = Rc::new(workshop::lab("etp-local").unwrap());
+    let changes = Setting::from_iter([("externalTrafficPolicy".to_owned(), "Cluster".to_owned())]);
+    let session = Session { changes, ..Session::new(lab) };
+    let again = Session::from_text(&session.to_file().unwrap()).unwrap();
+    assert!(again.same(&session) && again.source.is_none());
+}
+
+#[test]
+fn every_lab_can_be_kept_in_a_file() {
+    for lab in workshop::labs() {
+        let session =
+            Session { typed: vec![setup("lab machine add x 10.0.0.9/24")], ..Session::new(Rc::new(lab)) };
+        session.to_file().unwrap();
+    }
+}
+
+#[test]
+fn a_wrong_session_in_a_file_is_told_with_its_place() {
+    let text = |session: &str| LAB.replace("goals:", &format!("{session}\ngoals:"));
+    for (session, want) in [
+        ("session: {set: {x: y}}", "no such switch"),
+        ("session: {commands: [{run: a, at: three}]}", "\"three\": expected setup, end, or the id"),
+        ("session: {command: []}", "no such field; expected one of set, commands"),
+    ] {
+        let error = Session::from_text(&text(session)).unwrap_err();
+        assert!(error.message.contains(want) || error.to_string().contains(want), "{error}");
+        assert!(error.line > 10, "{error}");
+    }
+}
+
+// ---------------------------------------------------------------------- knobs
+
+fn knob(session: &Session, name: &str) -> workshop::knobs::Knob {
+    session.knobs().unwrap().into_iter().find(|k| k.name == name).unwrap_or_else(|| panic!("no knob {name}"))
+}
+
+#[test]
+fn a_knob_says_how_it_stands_and_is_turned_and_turned_back() {
+    let mut session = session(&[]);
+    for (name, now, to, lines) in [
+        ("web externalTrafficPolicy", "Cluster", "Local", 1),
+        ("web internalTrafficPolicy", "Cluster", "Local", 1),
+        ("web sessionAffinity", "None", "ClientIP", 1),
+        ("proxy-mode", "iptables", "ipvs", 1),
+        ("masqueradeAll", "false", "true", 1),
+        ("br_netfilter", "off", "on", 1),
+        ("nf_conntrack_tftp", "off", "on", 1),
+        ("nf_nat_tftp", "off", "on", 1),
+        ("net.ipv4.ip_forward", "1", "0", 1),
+        ("net.ipv4.conf.all.rp_filter", "0", "2", 1),
+        ("policy of FORWARD", "ACCEPT", "DROP", 1),
+        ("kernel", "6.18", "4.19", 1),
+        ("network plugin", "bridge", "flannel-host-gw", 1),
+        ("hairpin mode", "none", "hairpin-veth", 1),
+        ("a runs on", "node-1", "node-2", 1),
+    ] {
+        let one = knob(&session, name);
+        assert_eq!(one.now, now, "{name}");
+        session.turn(&one, to);
+        assert_eq!(session.typed.len(), lines, "{name}");
+        let wrong: Vec<_> = session.run().unwrap().typed.iter().filter_map(|t| t.wrong()).collect();
+        assert!(wrong.is_empty(), "{name}: {wrong:?}");
+        let turned = knob(&session, name);
+        assert_eq!(turned.now, to, "{name}");
+        session.turn(&turned, now);
+        assert!(session.typed.is_empty(), "{name}: {:?}", session.typed);
+    }
+}
+
+#[test]
+fn every_lab_has_knobs_whose_values_can_be_had() {
+    for lab in workshop::labs() {
+        let session = Session::new(Rc::new(lab));
+        let knobs = session.knobs().unwrap();
+        for knob in knobs.iter().filter(|k| !k.now.is_empty()) {
+            assert!(
+                knob.positions.iter().any(|t| t.value == knob.now),
+                "{}: {} is {}",
+                session.lab.name,
+                knob.name,
+                knob.now
+            );
+        }
+    }
+}
+
+#[test]
+fn a_moved_pod_takes_hand_written_endpoints_along() {
+    let slice = "
+---
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.244.1.5], nodeName: node-1}]
+ports: [{name: '', port: 80}]
+";
+    let lab = Rc::new(read_lab(&format!("{LAB}{slice}")).unwrap());
+    let mut session = Session::new(lab);
+    let one = knob(&session, "a runs on");
+    session.turn(&one, "node-2");
+    assert_eq!(session.typed.len(), 2);
+    assert!(session.typed[1].line.contains("10.244.2.2"), "{:?}", session.typed);
+    assert_eq!(statuses(&session.run().unwrap()), [0, 0]);
+}
+
+#[test]
+fn kernels_and_proxies_say_what_they_are_held_against() {
+    let session = session(&[]);
+    assert_eq!(knob(&session, "kernel").held(), "recordings of the kernel");
+    assert!(knob(&session, "proxy-mode").held().starts_with("recorded: "));
+}
+
+#[test]
+fn objects_as_text_can_be_applied_again() {
+    for lab in workshop::labs().into_iter().filter(|l| l.objects.len() < 100) {
+        let session = Session::new(Rc::new(lab));
+        let (run, objects) = (session.run().unwrap(), session.objects().unwrap());
+        let files = |o: &&workshop::session::objects::ObjectText| !o.yaml.contains("netfilter-lab/");
+        let text: Vec<&str> = objects.iter().filter(files).map(|o| o.yaml.as_str()).collect();
+        let again = Session { typed: vec![apply(&text.join("---\n"))], ..session.clone() }.run().unwrap();
+        assert_eq!(wrong(&again, 0), "", "{}", session.lab.name);
+        assert_eq!(again.stimuli, run.stimuli, "{}", session.lab.name);
+    }
+}
+
+// ---------------------------------------------------------------------- cures
+
+fn cures(session: &Session, wanted: Wanted) -> Vec<workshop::cure::Cure> {
+    let run = session.run().unwrap();
+    Search::new(session, &run, wanted).map(Search::all).unwrap_or_default()
+}
+
+fn texts(cures: &[workshop::cure::Cure]) -> Vec<String> {
+    cures.iter().map(workshop::cure::Cure::text).collect()
+}
+
+#[test]
+fn nothing_is_to_be_cured_where_the_goal_is_reached() {
+    let session = session(&[]);
+    assert!(Search::new(&session, &session.run().unwrap(), Wanted::Goals).is_none());
+}
+
+#[test]
+fn the_rule_that_dropped_it_goes_or_gets_one_before_it() {
+    let session = session(&[on(At::Setup, "node-1", BLOCK)]);
+    let found = texts(&cures(&session, Wanted::Goals));
+    assert!(found.contains(&"node-1# iptables -t filter -D FORWARD 1".to_owned()), "{found:#?}");
+    let before =
+        "node-1# iptables -t filter -I FORWARD 1 -p tcp --dport 80 -d 10.244.1.5 -j ACCEPT".to_owned();
+    assert!(found.contains(&before), "{found:#?}");
+}
+
+#[test]
+fn a_setting_is_found_and_its_session_works() {
+    let session = session(&[on(At::Setup, "nodes", "sysctl -w net.ipv4.ip_forward=0")]);
+    let found = cures(&session, Wanted::Exchange(0));
+    assert!(
+        texts(&found).contains(&"nodes# sysctl -w net.ipv4.ip_forward=1".to_owned()),
+        "{:#?}",
+        texts(&found)
+    );
+    assert!(
+        found.iter().all(|c| c.session.run().unwrap().stimuli[0].command.as_ref().unwrap().1.status == 0)
+    );
+}
+
+#[test]
+fn two_changes_are_tried_where_one_is_not_enough() {
+    let session = session(&[
+        on(At::Setup, "nodes", "sysctl -w net.ipv4.ip_forward=0"),
+        on(At::Setup, "nodes", "iptables -I FORWARD -j DROP"),
+        on(At::Before(0), "node-1", "iptables -S FORWARD"),
+    ]);
+    let run = session.run().unwrap();
+    let mut search = Search::new(&session, &run, Wanted::Goals).unwrap();
+    let mut steps = 0;
+    while !matches!(search.step(), Progress::Done) && steps < 2000 {
+        steps += 1;
+    }
+    let (done, all) = search.progress();
+    assert_eq!(done, all);
+}
+
+#[test]
+fn a_dropped_packet_is_let_through() {
+    let session = session(&[on(At::Setup, "node-1", BLOCK)]);
+    let run = session.run().unwrap();
+    let drop = run.run.world.log().entries().iter().find(|e| {
+        matches!(e.what(), Some(kernel::event::What::Drop { reason: kernel::DropReason::NetfilterDrop, .. }))
+    });
+    let found = texts(&cures(&session, Wanted::Packet(drop.unwrap().packet.unwrap())));
+    assert!(found.contains(&"node-1# iptables -t filter -D FORWARD 1".to_owned()), "{found:#?}");
+}
+
+#[test]
+fn the_first_labs_cure_is_br_netfilter() {
+    let session = Session::new(Rc::new(workshop::lab("same-node-clusterip").unwrap()));
+    let run = session.run().unwrap();
+    let mut search = Search::new(&session, &run, Wanted::Goals).unwrap();
+    let first = loop {
+        match search.step() {
+            Progress::Found(cure) => break cure,
+            Progress::Tried => {}
+            Progress::Done => panic!("nothing helps"),
+        }
+    };
+    assert!(first.text().contains("modprobe br_netfilter"), "{}", first.text());
 }

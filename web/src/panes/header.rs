@@ -6,6 +6,7 @@ use crate::dom::{El, NONE, View, before_paint, el, part, text};
 use crate::icons;
 use crate::state::State;
 use crate::theme;
+use crate::url::LONG;
 use leptos::prelude::*;
 use workshop::Switch;
 
@@ -14,7 +15,14 @@ pub fn header(state: State) -> View {
     let shared = move || state.copied.get() == "link";
     let share = move || {
         crate::write_address(state);
-        crate::copy(&crate::address());
+        let address = crate::address();
+        if address.len() > LONG {
+            let n = address.len();
+            let text =
+                format!("This link has {n} characters: mail and chat may break it. Save makes a file of it.");
+            state.notice.set(Some(text));
+        }
+        crate::copy(&address);
         state.show_copied("link");
     };
     let share_text = text(move || if shared() { "Link copied" } else { "Link" }.to_owned());

@@ -38,8 +38,7 @@ fn prose(state: State, loaded: &Loaded, text: &str) -> View {
 fn link(state: State, loaded: &Loaded, words: &str, key: &str) -> View {
     let Some(event) = loaded.moment(key) else { return words.to_owned().into() };
     let step = loaded.story.step_at(event);
-    let set = loaded.changes();
-    let href = Link { lab: loaded.lab.name.to_owned(), event: Some(event.0), host: None, set };
+    let href = Link { event: Some(event.0), ..Link::of(&loaded.session) };
     el("a")
         .attr("href", href.print())
         .maybe("aria-current", "step", move || state.cursor.get() == step)

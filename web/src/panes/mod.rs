@@ -2,6 +2,7 @@
 
 mod capture;
 mod conntrack;
+mod detail;
 mod filters;
 mod header;
 mod help;
@@ -11,6 +12,7 @@ mod node;
 mod packet;
 mod rules;
 mod sides;
+mod sniff;
 mod tables;
 mod terminal;
 mod tracked;
@@ -21,6 +23,7 @@ pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
 pub use lesson::{judged, lesson};
+pub use sniff::Sniff;
 pub use tables::tables;
 pub use terminal::terminal;
 pub use tracked::tracked;

@@ -31,7 +31,8 @@ pub fn gaps(state: State) -> View {
     let mut out = Vec::new();
     for b in &sides.boxes {
         let name = loaded.world().host(b.host).map_or("", |h| h.name.as_str());
-        for gap in b.nat.iter().filter_map(|n| n.undone.as_ref().err()) {
+        // One for each box: the rest stands there.
+        if let Some(gap) = b.nat.iter().find_map(|n| n.undone.as_ref().err()) {
             let words = format!("{name}: the reply is not un-NATed");
             let step = gap.step;
             let button = el("button")
@@ -45,8 +46,6 @@ pub fn gaps(state: State) -> View {
                 .add(icons::warning())
                 .add(el("span").add(words));
             out.push(button.into());
-            // One for each box: the rest stands there.
-            break;
         }
     }
     View::All(out)
@@ -98,7 +97,7 @@ fn one_box(state: State, loaded: &Rc<Loaded>, sides: &Rc<Sides>, (i, b): (usize,
     let toggle = {
         let open = open.clone();
         move || {
-            let now = untrack(|| open());
+            let now = untrack(&open);
             let mut list = state.look.opened.get_untracked();
             list.retain(|(at, _)| *at != i);
             list.push((i, !now));

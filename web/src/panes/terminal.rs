@@ -3,16 +3,19 @@
 use super::unseen;
 use crate::dom::{NONE, View, before_paint, el, part};
 use crate::icons;
-use crate::load::Cure;
 use crate::state::State;
 use sim::view::{TermLine, Tone};
+use workshop::cure::Cure;
 
 /// The terminal of the client, with a callout beside it.
 pub fn terminal(state: State) -> View {
     let lines = part(move || {
         let (loaded, now) = (state.loaded.get(), state.now());
-        let so_far: Vec<&TermLine> = loaded.story.terminal.iter().filter(|l| l.event <= now).collect();
-        let waits = so_far.last().is_some_and(|l| l.command);
+        let typed = loaded.operator_lines();
+        let mut so_far: Vec<&TermLine> =
+            loaded.story.terminal.iter().chain(&typed).filter(|l| l.event <= now).collect();
+        so_far.sort_by_key(|l| l.event);
+        let waits = so_far.last().is_some_and(|l| l.command && loaded.story.terminal.contains(l));
         let mut out: Vec<View> = so_far.into_iter().map(|l| line(state, l)).collect();
         if waits {
             out.push(el("p").class("wait").add(el("span").class("caret")).add(unseen("waiting")).into());
@@ -71,21 +74,30 @@ fn cures(state: State) -> View {
     if !failed || list.is_empty() {
         return NONE;
     }
-    let question = el("p").add("What would let it through? ").add(el("b").add("One change:"));
+    let two = list.iter().any(|c| c.name.contains(" and "));
+    let change = if two { "Two changes:" } else { "One change:" };
+    let question = el("p").add("What would let it through? ").add(el("b").add(change));
     let list: Vec<View> = list.into_iter().map(|c| cure(state, c)).collect();
     el("div").class("try").add(question).add(list).into()
 }
 
 fn cure(state: State, cure: Cure) -> View {
-    let command = el("code").add(prompt(&cure.hosts, &cure.command));
-    let setting = cure.setting;
+    let mut lines = el("code");
+    for (i, c) in cure.commands.iter().enumerate() {
+        let on: Vec<String> = c.on.iter().cloned().collect();
+        let gap = if i == 0 { "" } else { "\n" };
+        lines = lines.add(format!("{gap}{}", prompt(&on, &c.line)));
+    }
+    let session = cure.session;
     let apply = el("button")
         .class("btn ghost")
         .class("apply")
-        .click(move || state.apply(&setting))
-        .attr("title", "Apply and run again")
+        .click(move || {
+            state.edit(|now| now.clone_from(&session));
+        })
+        .attr("title", format!("{}: apply and run again", cure.name))
         .add("Apply");
-    el("div").class("cure").add(command).add(apply).into()
+    el("div").class("cure").add(lines).add(apply).into()
 }
 
 /// A command as it is typed on boxes, or wherever kubectl is.

@@ -181,6 +181,7 @@ pub fn page() -> View {
     let stage = el("div")
         .class("stage benchstage")
         .id("stage")
+        .attr("data-scene", "")
         .attr("tabindex", "0")
         .attr("role", "group")
         .attr("aria-label", "Fifty nodes, a thousand pods, two hundred packets")

@@ -2,7 +2,7 @@
 //! chains and rules, with every rule that was tried and what the packet had.
 
 use super::map::short_flow;
-use crate::dom::{El, NONE, View, el, part};
+use crate::dom::{El, NONE, View, before_paint, el, part};
 use crate::hookstrip::color;
 use crate::icons;
 use crate::load::Loaded;
@@ -11,6 +11,7 @@ use kernel::event::What;
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::xtables::TableId;
 use kernel::{Netns, PacketId};
+use leptos::prelude::document;
 use packet::Family;
 use sim::EventId;
 use sim::view::{
@@ -18,6 +19,7 @@ use sim::view::{
     unentered,
 };
 use std::rc::Rc;
+use wasm_bindgen::JsCast;
 
 /// Everything that the view is about.
 struct View3<'a> {
@@ -74,7 +76,20 @@ fn body(state: State, loaded: &Rc<Loaded>, ns: &Netns, hook: InetHook) -> View {
         );
     }
     out.extend(boxes.iter().map(|b| view.stop(b, family, &boxes)));
+    before_paint(keep_in_sight);
     View::All(out)
+}
+
+/// Scrolls the view, and nothing else, to the line of the cursor.
+fn keep_in_sight() {
+    let find = |css| document().query_selector(css).ok().flatten()?.dyn_into::<web_sys::HtmlElement>().ok();
+    let (Some(line), Some(view)) = (find(".hookview .sel"), find(".hookview")) else { return };
+    let (top, low) = (line.offset_top(), line.offset_top() + line.offset_height());
+    let (above, below) = (view.scroll_top(), view.scroll_top() + view.client_height());
+    if top < above || low > below {
+        // With what led there above it.
+        view.set_scroll_top(top - view.client_height() / 3);
+    }
 }
 
 impl View3<'_> {

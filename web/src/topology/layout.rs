@@ -525,7 +525,7 @@ fn index(out: &mut Layout) {
                 index.wide_host(p.host, Spot { at: (x, y), line: (r.x, y) });
                 index.devs_of(p.host, Spot::narrow((p.port_at.0, y)));
             } else {
-                index.wide_host(p.host, Spot { at: (x, r.y + r.h - 4), line: (x, r.y) });
+                index.wide_host(p.host, Spot { at: (x, y), line: (x, r.y) });
                 index.devs_of(p.host, Spot { at: (x, r.y - 12), line: (x, r.y) });
             }
         }

@@ -347,6 +347,7 @@ fn envelopes(state: State, map: &Map, before: EventId, now: EventId) -> Vec<Enve
             let flow = short_flow(&frame);
             let edge = half(&flow) + 3;
             at.0 = at.0.min(map.layout.width - edge).max(edge);
+            at.1 = at.1.min(map.layout.height - 20);
             (letter(class, &sim::view::segment(&frame), &flow), format!("envelope {}", kind(p.flow)))
         } else {
             (small("face", &p.label), format!("envelope little {}", kind(p.flow)))

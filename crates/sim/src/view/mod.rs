@@ -7,6 +7,7 @@ mod alert;
 mod assoc;
 mod capture;
 mod changes;
+mod compare;
 mod ct;
 mod end;
 mod fields;
@@ -16,7 +17,9 @@ mod names;
 mod nft;
 mod node;
 mod packets;
+mod pcapng;
 mod place;
+mod remarks;
 mod rules;
 mod sides;
 mod step;
@@ -41,6 +44,7 @@ pub use alert::{Alert, TermLine, alerts, terminal};
 pub use assoc::Assoc;
 pub use capture::{CaptureLine, capture};
 pub use changes::{Changes, FieldChange, Filter, Only};
+pub use compare::{Difference, compare, steps_of};
 pub use ct::{
     CtEntry, CtWord, ExpectEntry, RowLook, conntrack_at, event_line, expect_line, expectations_at, ipvs_at,
     row_line, row_words,
@@ -52,7 +56,9 @@ pub use names::{Names, Piece, Role as NameRole};
 pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings};
 pub use packets::{Flow, PacketInfo, packets};
+pub use pcapng::{Captures, Interface, Taken, tapped};
 pub use place::{Hop, Place, hops};
+pub use remarks::remarks;
 pub use rules::{RuleLine, rule_hits, rule_lines};
 pub use sides::{Gap, Leg, NatPair, SideBox, SidePlace, SideRow, Sides, Visit as Stay, sides};
 pub use step::{Area, Step, Tone, steps};

@@ -373,3 +373,12 @@ fn one_masquerade_rule(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), Stri
     }
     Ok(())
 }
+
+/// Profiles are told apart by their names.
+impl PartialEq for Cni {
+    fn eq(&self, other: &Cni) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Cni {}

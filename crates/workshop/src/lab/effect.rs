@@ -6,7 +6,7 @@
 
 use super::apply::{self, Kept};
 use super::{Command, WorldSpec};
-use crate::kube::{Mode, Outside};
+use crate::kube::{Cni, Mode, Outside, profile};
 use cluster::Read;
 use cluster::fields::{Fields, text};
 use cluster::kube_proxy::Version;
@@ -79,6 +79,8 @@ pub enum Effect {
     Kernel(Era),
     /// The image of kube-proxy's DaemonSet.
     KubeProxyVersion(Version),
+    /// Another network plugin.
+    Cni(&'static Cni),
     /// The package of the kubelet.
     KubeletVersion(Version),
     /// A computer on the LAN; one of the same name is another then.
@@ -99,6 +101,7 @@ impl Effect {
             | Effect::Kernel(_)
             | Effect::KubeProxyVersion(_)
             | Effect::KubeletVersion(_)
+            | Effect::Cni(_)
             | Effect::Machine(_)
             | Effect::NoMachine(_) => true,
             // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
@@ -213,6 +216,7 @@ impl Effect {
             | Effect::NatOutgoing(_)
             | Effect::Kernel(_)
             | Effect::KubeProxyVersion(_)
+            | Effect::Cni(_)
             | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::NoMachine(_) => {}
@@ -264,6 +268,7 @@ impl Effect {
             Effect::NatOutgoing(on) => world.nat_outgoing = *on,
             Effect::Kernel(era) => world.kernel = *era,
             Effect::KubeProxyVersion(version) => world.version = *version,
+            Effect::Cni(cni) => world.cni = cni,
             Effect::KubeletVersion(version) => world.kubelet = *version,
             Effect::Machine(machine) => {
                 match world.machines.iter_mut().find(|m| m.name == machine.name) {
@@ -402,10 +407,13 @@ fn apt_get(words: &mut Words<'_>) -> Result<Effect, String> {
 
 /// `lab machine add NAME ADDRESS/PREFIX [--knows-pods]`, `lab machine delete NAME`
 fn machine(words: &mut Words<'_>) -> Result<Effect, String> {
-    const USAGE: &str = "lab machine add NAME ADDRESS/PREFIX [--knows-pods], or lab machine delete NAME";
+    const USAGE: &str =
+        "lab machine add NAME ADDRESS/PREFIX [--knows-pods], lab machine delete NAME, or lab cni PROFILE";
     let usage = || format!("expected {USAGE}");
-    if words.next() != Some("machine") {
-        return Err(usage());
+    match words.next() {
+        Some("machine") => {}
+        Some("cni") => return profile(words.need("a profile")?).map(Effect::Cni),
+        _ => return Err(usage()),
     }
     match words.next() {
         Some("delete") => Ok(Effect::NoMachine(words.need("the machine's name")?.to_owned())),

@@ -143,6 +143,11 @@ impl Live {
         CommandOutput::default()
     }
 
+    /// How the boxes were made, the objects as they were given, and with what controllers have made of them.
+    pub fn into_parts(self) -> (WorldSpec, Vec<Yaml>, Objects) {
+        (self.spec, self.documents, self.kube.objects)
+    }
+
     /// So much time passes; each minute the kube-proxies look after real servers that are to end.
     pub fn wait(&mut self, world: &mut World, time: Duration) {
         let until = world.now() + time;

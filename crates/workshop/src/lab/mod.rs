@@ -20,12 +20,14 @@ pub(crate) use effect::Effect;
 pub use error::LabError;
 pub(crate) use read::command_of;
 pub use read::read_lab;
+pub(crate) use run::Begun;
 pub use run::{By, ClaimResult, GoalResult, LabRun, StimulusResult};
 pub use segment::Segment;
 pub use world::WorldSpec;
 
 use crate::exercise::Exercise;
 use crate::fact::Fact;
+use crate::session::Typed;
 use cluster::yaml::Yaml;
 use kernel::netfilter::Hold;
 use litemap::LiteMap;
@@ -87,6 +89,8 @@ pub struct Lab {
     pub goals: Vec<Goal>,
     /// Places that the prose links to.
     pub moments: Vec<Moment>,
+    /// The switches that do not stand at their defaults, and what was typed, if the text keeps a session.
+    pub session: Option<(Setting, Vec<Typed>)>,
     /// What there is to do, if the lab is an exercise.
     pub exercise: Option<Box<Exercise>>,
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::exercise;
 use crate::fact::{Fact, Names};
 use crate::kube::{Mode, Outside, profile};
+use crate::session::read_session;
 use cluster::Read;
 use cluster::fields::{Fields, each, network, number, text};
 use cluster::kube_proxy::Version;
@@ -26,7 +27,7 @@ use std::net::{IpAddr, Ipv4Addr};
 const API_VERSION: &str = "netfilter-lab/v1";
 
 /// The fields of a Lab.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -43,6 +44,7 @@ const FIELDS: [&str; 17] = [
     "claims",
     "goals",
     "moments",
+    "session",
     "exercise",
 ];
 
@@ -106,6 +108,7 @@ pub fn read_lab(source: &str) -> Read<Lab> {
                 Some(Box::new(exercise::read(at, &around, &command)?))
             }
         },
+        session: fields.get("session").map(|v| read_session(v, &switches, &steps)).transpose()?,
         objects: all,
         world,
         switches,

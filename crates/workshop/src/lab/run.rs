@@ -4,11 +4,12 @@ use super::effect::{Effect, file_of};
 use super::history::History;
 use super::live::Live;
 use super::pods::Programs;
-use super::{Act, Command, Lab, LabError, Setting};
+use super::{Act, Command, Lab, LabError, Setting, WorldSpec};
 use crate::exercise::Marks;
 use crate::fact::Judge;
 use crate::query::outcome_text;
 use crate::session::{Asked, At, Typed, TypedResult};
+use cluster::Objects;
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
 use sim::programs::{collect, shell, start};
@@ -101,7 +102,38 @@ struct Made {
     services: Vec<Command>,
 }
 
+/// A cluster as it is when the steps begin.
+pub(crate) struct Begun {
+    /// How the boxes were made.
+    pub spec: WorldSpec,
+    /// The objects as they were given.
+    pub documents: Vec<Yaml>,
+    /// The objects with what controllers have made of them.
+    pub objects: Objects,
+    /// The boxes.
+    pub world: sim::World,
+}
+
 impl Lab {
+    /// The cluster before the first step. Commands that are refused are left out.
+    pub(crate) fn begin(&self, changes: &Setting, typed: &[Typed]) -> Result<Begun, LabError> {
+        let setting = self.setting(changes)?;
+        let mut asked = Asked::new(typed, self.steps.len());
+        let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
+        let mut prepare = |world: &mut sim::World| {
+            for c in &services {
+                c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
+            }
+            for (_, c) in asked.take(At::Setup) {
+                // What fails changes nothing; a run tells why.
+                drop(done_at_setup(world, &mut live, &c));
+            }
+        };
+        let world = scenario.begin_after(&mut prepare).map_err(LabError::Build)?.finish().world;
+        let (spec, documents, objects) = live.into_parts();
+        Ok(Begun { spec, documents, objects, world })
+    }
+
     /// Runs the lab; switches that `changes` does not name stand at their defaults.
     pub fn run(&self, changes: &Setting) -> Result<LabRun, LabError> {
         self.run_with(changes, &[])

@@ -4,11 +4,16 @@
 //! is, and the result says what was expected.
 
 mod asked;
+mod file;
+pub mod objects;
+pub mod text;
 
 pub(crate) use asked::Asked;
+pub(crate) use file::read as read_session;
 
-use crate::lab::{Lab, LabError, LabRun, Setting};
-use cluster::Diagnostic;
+use crate::lab::{Lab, LabError, LabRun, Setting, read_lab};
+use crate::labs;
+use cluster::{Diagnostic, Read};
 use sim::operator::CommandOutput;
 use std::rc::Rc;
 
@@ -36,6 +41,18 @@ pub struct Typed {
     pub line: String,
     /// Standard input; empty for none.
     pub stdin: String,
+}
+
+impl Typed {
+    /// As it comes back from a link: one line, and standard input with a line feed at its end.
+    pub fn tidy(self) -> Typed {
+        let mut typed = self;
+        typed.line = typed.line.split('\n').collect::<Vec<_>>().join(" ").trim().to_owned();
+        if !typed.stdin.is_empty() && !typed.stdin.ends_with('\n') {
+            typed.stdin.push('\n');
+        }
+        typed
+    }
 }
 
 /// Why a command was not run.
@@ -81,12 +98,27 @@ pub struct Session {
     pub changes: Setting,
     /// What was typed. Of one moment, the order is that of the list.
     pub typed: Vec<Typed>,
+    /// The text that the lab was read from, if it did not come with the program.
+    pub source: Option<Rc<str>>,
 }
 
 impl Session {
-    /// A lab as it begins.
+    /// A lab as it begins; one whose text has a session begins with that.
     pub fn new(lab: Rc<Lab>) -> Session {
-        Session { lab, changes: Setting::new(), typed: Vec::new() }
+        let (changes, typed) = lab.session.clone().unwrap_or_default();
+        Session { lab, changes, typed, source: None }
+    }
+
+    /// A lab from its text. Its diagnostics have line, column and the token that is wrong, and can be shown underlined
+    /// ([`Diagnostic::show`]).
+    ///
+    /// # Errors
+    /// As for [`crate::read_lab`].
+    pub fn from_text(text: &str) -> Read<Session> {
+        let lab = read_lab(text)?;
+        let source = file::without_session(text);
+        let own = labs::TEXTS.iter().any(|(_, known)| *known == source);
+        Ok(Session { source: (!own).then(|| source.into()), ..Session::new(Rc::new(lab)) })
     }
 
     /// Runs it.
@@ -98,10 +130,13 @@ impl Session {
         self.lab.run_with(&self.changes, &self.typed)
     }
 
+    /// Whether two sessions are about the same lab.
+    pub fn same_lab(&self, other: &Session) -> bool {
+        self.lab.name == other.lab.name && self.source == other.source
+    }
+
     /// Whether two sessions are about the same lab, stand alike, and have the same commands.
     pub fn same(&self, other: &Session) -> bool {
-        (Rc::ptr_eq(&self.lab, &other.lab) || self.lab.name == other.lab.name)
-            && self.changes == other.changes
-            && self.typed == other.typed
+        self.same_lab(other) && self.changes == other.changes && self.typed == other.typed
     }
 }

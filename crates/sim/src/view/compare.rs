@@ -1,0 +1,73 @@
+//! Two runs side by side: where they part.
+
+use super::{PacketInfo, Step, Story};
+use crate::World;
+use kernel::PacketId;
+
+/// The first step at which the ways of two corresponding packets differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The packet in the one run and its step; `None` if there is no such packet, or its way has ended.
+    pub a: (Option<PacketId>, Option<usize>),
+    /// The same in the other run.
+    pub b: (Option<PacketId>, Option<usize>),
+}
+
+/// A run to be compared.
+type Side<'a> = (&'a World, &'a Story);
+
+/// Where the first packet parts whose way is another; `None` if all ways are the same. Packets correspond to each other that were made on
+/// boxes of the same name, look alike and have the same number among those. Background noise is left out.
+pub fn compare(a: Side<'_>, b: Side<'_>) -> Option<Difference> {
+    let (ours, theirs) = (keys(a), keys(b));
+    for (i, (key, packet)) in ours.iter().enumerate() {
+        let Some((_, other)) = theirs.iter().find(|(k, _)| k == key) else {
+            return Some(Difference { a: (Some(packet.id), first(a.1, packet)), b: next(b, &theirs, i) });
+        };
+        let (left, right) = (steps_of(a.1, packet.id), steps_of(b.1, other.id));
+        let same = left.iter().zip(&right).take_while(|(x, y)| words(a, **x) == words(b, **y)).count();
+        if same < left.len().max(right.len()) {
+            let at = |steps: &[usize]| steps.get(same).copied();
+            return Some(Difference { a: (Some(packet.id), at(&left)), b: (Some(other.id), at(&right)) });
+        }
+    }
+    // Every packet of the one is in the other; that may have more.
+    let more = theirs.iter().find(|(key, _)| !ours.iter().any(|(k, _)| k == key));
+    more.map(|(_, p)| Difference { a: (None, None), b: (Some(p.id), first(b.1, p)) })
+}
+
+/// The steps of a packet, without those that are noise.
+pub fn steps_of(story: &Story, id: PacketId) -> Vec<usize> {
+    let Some(p) = story.packet(id) else { return Vec::new() };
+    let steps = story.steps.iter().enumerate().skip(p.steps.0).take(p.steps.1 - p.steps.0);
+    steps.filter(|(_, s)| s.packet == Some(id) && !s.noise).map(|(i, _)| i).collect()
+}
+
+type Key = (String, String, String, usize);
+
+/// The packets of a run with what tells them apart.
+fn keys<'a>((world, story): Side<'a>) -> Vec<(Key, &'a PacketInfo)> {
+    let mut out: Vec<(Key, &PacketInfo)> = Vec::new();
+    for p in story.packets.iter().filter(|p| p.flow != super::Flow::Noise) {
+        let host = world.host(p.host).map_or(String::new(), |h| h.name.clone());
+        let alike = |k: &Key| (&k.0, &k.1, &k.2) == (&host, &p.label, &p.flow_text);
+        let number = out.iter().filter(|(k, _)| alike(k)).count();
+        out.push(((host.clone(), p.label.clone(), p.flow_text.clone(), number), p));
+    }
+    out
+}
+
+fn first(story: &Story, p: &PacketInfo) -> Option<usize> {
+    steps_of(story, p.id).first().copied()
+}
+
+/// The packet of the other run that comes instead of the one at this place, if one does.
+fn next(b: Side<'_>, theirs: &[(Key, &PacketInfo)], at: usize) -> (Option<PacketId>, Option<usize>) {
+    theirs.get(at).map_or((None, None), |(_, p)| (Some(p.id), first(b.1, p)))
+}
+
+/// What people read of a step.
+fn words<'a>((world, story): Side<'a>, step: usize) -> Option<(&'a str, &'a str, &'a str)> {
+    let s: &Step = story.steps.get(step)?;
+    Some((world.host(s.host).map_or("", |h| h.name.as_str()), s.section.as_str(), s.title.as_str()))
+}

@@ -1,0 +1,271 @@
+//! The cluster's objects as YAML, clients on the LAN, and a host's rules as text.
+
+use crate::dom::{El, NONE, View, before_paint, el, part};
+use crate::state::State;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::KeyboardEvent;
+use workshop::session::objects::ObjectText;
+use workshop::{At, Typed};
+
+const YAML: &str = "yaml-text";
+const RULES: &str = "rules-text";
+
+/// What new objects begin with.
+const NEW: [(&str, &str); 4] = [
+    (
+        "Pod",
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: new\n  labels: {app: new}\nspec:\n  nodeName: NODE\n",
+    ),
+    (
+        "Service",
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: new\nspec:\n  type: ClusterIP\n  selector: {app: new}\n  ports:\n    - {port: 80}\n",
+    ),
+    (
+        "Deployment",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: new\nspec:\n  replicas: 2\n  selector:\n    matchLabels: {app: new}\n  \
+         template:\n    metadata:\n      labels: {app: new}\n    spec:\n      nodeName: NODE\n",
+    ),
+    (
+        "Node",
+        "apiVersion: v1\nkind: Node\nmetadata:\n  name: new-node\nspec:\n  podCIDR: 10.244.99.0/24\nstatus:\n  addresses:\n    - {type: \
+         InternalIP, address: 10.0.0.99}\n",
+    ),
+];
+
+fn setup(line: impl Into<String>, on: Option<String>, stdin: String) -> Typed {
+    Typed { at: At::Setup, on, line: line.into(), stdin }
+}
+
+/// Types a command whose text stands in a field; what is wrong with it is shown underlined.
+fn apply(state: State, typed: Typed) -> bool {
+    let text = typed.stdin.clone();
+    let wrong = match state.try_typed(typed) {
+        Ok(None) => None,
+        // What failed has changed nothing: it is not kept.
+        Ok(Some(wrong)) => {
+            state.travel(true);
+            Some(underlined(&text, &wrong))
+        }
+        Err(refused) => Some(match refused.place {
+            Some(place) => place.show("YAML", &text),
+            None => refused.message,
+        }),
+    };
+    let done = wrong.is_none();
+    state.desk.yaml_wrong.set(wrong);
+    done
+}
+
+/// A message of a tool with the line that it names.
+fn underlined(text: &str, message: &str) -> String {
+    let words: Vec<&str> = message.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let number = words.windows(2).find_map(|w| match w {
+        ["line", n] => n.parse::<usize>().ok(),
+        _ => None,
+    });
+    match number.and_then(|n| Some((n, text.lines().nth(n.checked_sub(1)?)?))) {
+        Some((n, line)) => {
+            let margin = " ".repeat(n.to_string().len());
+            let marks = "^".repeat(line.chars().count().max(1));
+            format!("{message}\n{margin} |\n{n} | {line}\n{margin} | {marks}")
+        }
+        None => message.to_owned(),
+    }
+}
+
+/// The drawer.
+pub fn drawer(state: State) -> View {
+    let objects = part(move || {
+        let session = state.loaded.with(|l| l.session.clone());
+        match session.objects() {
+            Ok(objects) => list(state, objects),
+            Err(e) => el("p").class("wrong").add(e.to_string()).into(),
+        }
+    });
+    let yaml = field(
+        state,
+        YAML,
+        "YAML of objects",
+        move || state.desk.yaml.get(),
+        move |text| state.desk.yaml.set(text),
+    )
+    .on("keydown", move |e| {
+        let key = e.dyn_ref::<KeyboardEvent>();
+        if key.is_some_and(|k| k.key() == "Enter" && (k.ctrl_key() || k.meta_key())) {
+            e.prevent_default();
+            apply_yaml(state);
+        }
+    });
+    let button = |id: &'static str, name: &'static str| el("button").class("btn").id(id).add(name);
+    let wrong = part(move || match state.desk.yaml_wrong.get() {
+        Some(text) => el("pre").class("wrong mono").attr("role", "alert").add(text).into(),
+        None => NONE,
+    });
+    let editor = el("div")
+        .class("editor")
+        .add(yaml)
+        .add(
+            el("div")
+                .class("row")
+                .add(
+                    button("yaml-apply", "Apply")
+                        .attr("title", "kubectl apply -f - (Ctrl+Enter)")
+                        .click(move || apply_yaml(state)),
+                )
+                .add(button("yaml-delete", "Delete").attr("title", "kubectl delete -f -").click(move || {
+                    let text = state.desk.yaml.get_untracked();
+                    apply(state, setup("kubectl delete -f -", None, text));
+                })),
+        )
+        .add(wrong);
+    let objects = el("div").class("objects").add(new(state)).add(objects);
+    let top = el("div").class("cluster").add(objects).add(editor);
+    View::All(vec![top.into(), client(state).into(), rules(state).into()])
+}
+
+fn apply_yaml(state: State) {
+    let text = state.desk.yaml.get_untracked();
+    apply(state, setup("kubectl apply -f -", None, text));
+    before_paint(|| crate::focus_on(YAML));
+}
+
+/// A field of several lines.
+fn field(
+    state: State,
+    id: &'static str,
+    label: &'static str,
+    get: impl FnMut() -> String + 'static,
+    mut set: impl FnMut(String) + 'static,
+) -> El {
+    el("textarea")
+        .id(id)
+        .class("mono")
+        .attr("aria-label", label)
+        .attr("spellcheck", "false")
+        .attr("rows", "12")
+        .maybe("aria-invalid", "true", move || state.desk.yaml_wrong.get().is_some())
+        .input(get)
+        .on("input", move |e| set(event_target_value(e)))
+}
+
+fn show(state: State, yaml: String) {
+    state.desk.yaml_wrong.set(None);
+    state.desk.yaml.set(yaml);
+    before_paint(|| crate::focus_on(YAML));
+}
+
+/// Buttons that begin a new object.
+fn new(state: State) -> El {
+    let mut row = el("div")
+        .class("row")
+        .attr("role", "group")
+        .attr("aria-label", "New object")
+        .add(el("span").class("dim").add("New"));
+    for (kind, text) in NEW {
+        let begin = move || {
+            let node = state.loaded.with_untracked(|l| l.session.objects().ok()).unwrap_or_default();
+            let node = node.into_iter().find(|o| o.kind == "Node").map_or("node-1".to_owned(), |o| o.name);
+            show(state, text.replace("NODE", &node));
+        };
+        row = row.add(el("button").class("btn quiet").click(begin).add(kind));
+    }
+    row
+}
+
+fn list(state: State, objects: Vec<ObjectText>) -> View {
+    let all: Vec<String> = objects.iter().take(200).map(|o| o.yaml.clone()).collect();
+    let all = all.join("---\n");
+    let everything = el("button").class("linklike").click(move || show(state, all.clone())).add("all");
+    let mut out = el("ul").add(el("li").add(everything));
+    for o in objects.into_iter().take(200) {
+        let (name, yaml) = (format!("{} {}", o.kind, o.name), o.yaml);
+        let title = format!("{}/{}", o.namespace, o.name);
+        out = out.add(
+            el("li").add(
+                el("button")
+                    .class("linklike")
+                    .attr("title", title)
+                    .click(move || show(state, yaml.clone()))
+                    .add(name),
+            ),
+        );
+    }
+    out.into()
+}
+
+/// Adds a computer to the LAN: composes the command, which is then typed in the line.
+fn client(state: State) -> El {
+    let begin = move || {
+        let session = state.loaded.with_untracked(|l| l.session.clone());
+        let first = session.lab.world.machines.first().map(|m| m.addr);
+        let line = match first {
+            Some(addr) => format!("lab machine add client-2 {}/{}", next(addr.addr()), addr.prefix_len()),
+            None => "lab machine add client-2 10.0.0.200/24".to_owned(),
+        };
+        compose(state, line);
+    };
+    let add = el("button").class("btn").id("client-add").click(begin).add("Add a client");
+    let mut row = el("div").class("row").attr("role", "group").attr("aria-label", "Clients").add(add);
+    row = row.add(part(move || {
+        let machines = state.loaded.with(|l| l.session.lab.world.machines.clone());
+        let delete = |name: String| {
+            let line = format!("lab machine delete {name}");
+            el("button")
+                .class("btn quiet")
+                .click(move || compose(state, line.clone()))
+                .add(format!("Delete {name}"))
+                .into()
+        };
+        View::All(machines.into_iter().map(|m| delete(m.name)).collect())
+    }));
+    row
+}
+
+fn next(addr: std::net::Ipv4Addr) -> std::net::Ipv4Addr {
+    std::net::Ipv4Addr::from(u32::from(addr).wrapping_add(1))
+}
+
+/// Puts a command for setup into the line, where it can be changed before it is run.
+fn compose(state: State, line: String) {
+    state.desk.draft.set(setup(line, None, String::new()));
+    super::focus_input(state);
+}
+
+/// A host's rules as iptables-save prints them.
+fn rules(state: State) -> El {
+    let text = field(
+        state,
+        RULES,
+        "Rules, as iptables-save prints them",
+        move || state.desk.rules.get(),
+        move |t| state.desk.rules.set(t),
+    )
+    .attr("placeholder", "*filter\n:INPUT ACCEPT [0:0]\n…\nCOMMIT");
+    let on = part(move || {
+        let loaded = state.loaded.get();
+        let mut select = el("select").attr("id", "rules-on").attr("aria-label", "Host of the rules");
+        for host in loaded.world().hosts() {
+            select = select.add(el("option").attr("value", host.name.clone()).add(host.name.clone()));
+        }
+        let value = state.table_host_name();
+        select.input(move || value.clone()).into()
+    });
+    let restore = move || {
+        let chosen = document()
+            .get_element_by_id("rules-on")
+            .and_then(|e| js_sys::Reflect::get(&e, &"value".into()).ok());
+        let on = chosen.and_then(|v| v.as_string());
+        apply(state, setup("iptables-restore", on, state.desk.rules.get_untracked()));
+    };
+    let button = el("button")
+        .class("btn")
+        .id("rules-apply")
+        .attr("title", "iptables-restore")
+        .click(restore)
+        .add("Restore");
+    el("details")
+        .class("facts")
+        .add(el("summary").add("Rules of a host as text"))
+        .add(el("div").class("editor").add(text).add(el("div").class("row").add(on).add(button)))
+}
