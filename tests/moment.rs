@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use kernel::netfilter::xtables::TableId;
-use sim::view::{conntrack_at, listings, rule_hits};
+use sim::view::{RuleFormat, RuleRows, conntrack_at, listings, rule_hits};
 use sim::{EventId, World, operator};
 use workshop::{LabRun, Setting};
 
@@ -117,4 +117,31 @@ fn rules_have_counted_what_the_log_has_said_so_far() {
         }
     }
     assert!(compared > 10_000, "{compared}");
+}
+
+#[test]
+fn rules_by_their_numbers_are_the_text_of_the_tools() {
+    for (lab, run) in runs() {
+        let world = run.world_at(last(&run));
+        for ns in world.hosts().iter().filter(|ns| world.backend(ns.id) == sim::Backend::Legacy) {
+            let lists = ns
+                .loaded_tables()
+                .iter()
+                .map(|t| (RuleFormat::List(*t), format!("iptables -t {t} -L -n -v --line-numbers")));
+            let saves = [
+                (RuleFormat::Save, "iptables-save".to_owned()),
+                (RuleFormat::SaveCounters, "iptables-save -c".to_owned()),
+            ];
+            for (format, line) in lists.chain(saves) {
+                let rows = RuleRows::new(ns, format);
+                let lines: Vec<String> = (0..rows.len()).map(|n| rows.text(ns, n)).collect();
+                assert_eq!(lines, printed(&world, &ns.name, &line), "{lab}: {}# {line}", ns.name);
+                for n in 0..rows.len() {
+                    if let Some(place) = rows.place(n) {
+                        assert_eq!(rows.find(place), Some(n), "{lab}: {}# {line}", ns.name);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -26,4 +26,5 @@ mod shell;
 mod shots;
 mod smoke;
 mod switches;
+mod tables;
 mod tour;

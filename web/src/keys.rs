@@ -50,9 +50,9 @@ fn wanted(event: &KeyboardEvent) -> Wants {
     };
     let attribute = |name| target.get_attribute(name).unwrap_or_default();
     let (tag, role, kind) = (target.tag_name(), attribute("role"), attribute("type"));
-    let list = matches!(role.as_str(), "tab" | "treeitem");
+    let list = matches!(role.as_str(), "tab" | "treeitem" | "grid");
     let press = matches!(tag.as_str(), "BUTTON" | "A" | "SUMMARY" | "SELECT")
-        || matches!(role.as_str(), "switch" | "treeitem")
+        || matches!(role.as_str(), "switch" | "treeitem" | "grid")
         || matches!(kind.as_str(), "checkbox" | "radio");
     let field = matches!(tag.as_str(), "SELECT" | "TEXTAREA") || tag == "INPUT" && kind != "checkbox";
     let scrubber = attribute("id") == "scrubber";
@@ -209,13 +209,14 @@ pub fn tab_key(event: &KeyboardEvent, at: usize, len: usize) -> Option<usize> {
 }
 
 /// The tabs in order.
-pub const TABS: [(Tab, &str); 8] = [
+pub const TABS: [(Tab, &str); 9] = [
     (Tab::Capture, "Capture"),
     (Tab::Packet, "Packet"),
     (Tab::Rules, "Rules"),
     (Tab::Conntrack, "Conntrack"),
     (Tab::Sets, "Sets"),
     (Tab::Ipvs, "IPVS"),
+    (Tab::Network, "Network"),
     (Tab::Node, "Node"),
     (Tab::Changes, "Changes"),
 ];

@@ -25,6 +25,7 @@ mod timeline;
 mod topology;
 mod url;
 mod watched;
+mod words;
 mod workbench;
 
 use dom::{El, NONE, Root, View, before_paint, effect, el, on_window, part, text};

@@ -7,9 +7,11 @@ use crate::load::Loaded;
 use crate::loadlab::{self, Bench};
 use crate::look::{Grain, Look};
 use crate::panes::Sniff;
+use crate::panes::Tables;
 use crate::topology::Zoom;
 use crate::url::Link;
 use crate::watched::Watched;
+use crate::words::Selected;
 use crate::workbench::Desk;
 use gloo::timers::callback::Timeout;
 use kernel::{NetnsId, PacketId};
@@ -37,6 +39,8 @@ pub enum Tab {
     Sets,
     /// `ipvsadm -Ln`.
     Ipvs,
+    /// Routes, neighbours, devices, what bridges have learned.
+    Network,
     /// Modules, settings, addresses.
     Node,
     /// What the last switch has changed.
@@ -132,6 +136,10 @@ pub struct Signals {
     pub desk: Desk,
     /// How near the picture is, and what of it is looked at.
     pub zoom: Zoom,
+    /// A word that was chosen in some output: it is marked everywhere.
+    pub selected: Watched<Option<Selected>>,
+    /// What is kept of the tables at the bottom.
+    pub tables: &'static Tables,
 }
 
 /// Sessions before and after this one, the nearest last.
@@ -180,6 +188,8 @@ impl State {
             bench: Bench::default(),
             desk: Desk::default(),
             zoom: Zoom::new(),
+            selected: Watched::new(None),
+            tables: Box::leak(Box::default()),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {

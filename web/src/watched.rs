@@ -41,6 +41,12 @@ impl<T> Watched<T> {
     }
 }
 
+impl<T: Default> Default for Watched<T> {
+    fn default() -> Self {
+        Watched::new(T::default())
+    }
+}
+
 impl<T: Clone> Watched<T> {
     /// The value; whoever asks is told when it changes.
     pub fn get(&self) -> T {

@@ -1,7 +1,6 @@
 //! The panes around the map.
 
 mod capture;
-mod conntrack;
 mod detail;
 mod filters;
 mod header;
@@ -10,12 +9,13 @@ mod journey;
 mod lesson;
 mod node;
 mod packet;
-mod rules;
 mod sides;
 mod sniff;
+mod table;
 mod tables;
 mod terminal;
 mod tracked;
+pub mod virtual_list;
 mod why;
 mod why_not;
 
@@ -24,6 +24,7 @@ pub use help::help;
 pub use journey::{journey, keep_in_sight};
 pub use lesson::{judged, lesson};
 pub use sniff::Sniff;
+pub use table::Tables;
 pub use tables::tables;
 pub use terminal::terminal;
 pub use tracked::tracked;

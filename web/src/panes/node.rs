@@ -4,122 +4,47 @@ use super::{copy_button, space};
 use crate::dom::{El, NONE, View, el, part, text};
 use crate::load::Loaded;
 use crate::state::State;
-use kernel::{Instant, Netns, Switch};
+use kernel::{Netns, Switch};
 use leptos::prelude::*;
-use sim::view::{Change, DiffLine, brief_addresses, changes, ipvs_at, modules, settings};
+use sim::view::{Change, DiffLine, changes, modules};
 use std::rc::Rc;
-use userland::ipset::list_set;
-use userland::ipvsadm::{print_conns, print_list};
-
-/// A command on the node whose tables are shown, and what it prints.
-struct Printed {
-    command: &'static str,
-    lines: Vec<String>,
-}
 
 fn with_node<T: Default>(state: State, f: impl FnOnce(&Loaded, &Netns) -> T) -> T {
     let (loaded, host) = (state.loaded.get(), state.table_host());
     loaded.world().host(host).map(|ns| f(&loaded, ns)).unwrap_or_default()
 }
 
-fn printed(list: &[Printed], host: &str) -> View {
-    let mut out = el("div").class("printed mono");
-    for p in list {
-        out = out.add(el("h3").add(format!("{host}# {}", p.command)));
-        if p.lines.is_empty() {
-            out = out.add(el("p").class("none").add("nothing"));
-        }
-        for line in &p.lines {
-            out = out.add(el("p").class("ln").add(line.clone()));
-        }
-    }
-    out.into()
-}
-
-/// A pane of such commands, and its copy button.
-fn listing(state: State, of: fn(State) -> Vec<Printed>) -> View {
-    part(move || printed(&of(state), &state.table_host_name()))
-}
-
-fn tools(state: State, name: &'static str, about: &'static str, of: fn(State) -> Vec<Printed>) -> View {
-    let copy = move || {
-        let list = untrack(|| of(state));
-        list.iter().flat_map(|p| &p.lines).map(|l| format!("{l}\n")).collect()
-    };
-    el("div")
-        .class("tools")
-        .add(el("span").class("quiet").add(about))
-        .add(space())
-        .add(copy_button(state, name, copy))
-        .into()
-}
-
-// ---------------------------------------------------------------------- sets
-
-fn ipset_list(state: State) -> Vec<Printed> {
-    with_node(state, |_, ns| {
-        let mut lines = Vec::new();
-        for set in ns.ipsets.iter() {
-            lines.extend(list_set(set, ns.set_references(&set.name), false, false, ns.era(), Instant(0)));
-            lines.push(String::new());
-        }
-        vec![Printed { command: "ipset list", lines }]
-    })
-}
-
-/// The sets of ipset and their members.
-pub fn sets(state: State) -> View {
-    listing(state, ipset_list)
-}
-
-/// What stands beside the tabs.
-pub fn sets_tools(state: State) -> View {
-    tools(state, "sets", "rules with -m set ask these", ipset_list)
-}
-
-// ---------------------------------------------------------------------- IPVS
-
-fn ipvs_lists(state: State) -> Vec<Printed> {
-    let now = state.now();
-    with_node(state, |loaded, ns| {
-        let (conns, at) = ipvs_at(loaded.world(), ns.id, now);
-        let lines = |text: String| text.lines().map(str::to_owned).collect();
-        let dummy = brief_addresses(loaded.world(), ns).into_iter().filter(|l| l.starts_with("kube-ipvs0"));
-        vec![
-            Printed { command: "ipvsadm -Ln", lines: lines(print_list(&ns.ipvs, &conns)) },
-            Printed { command: "ipvsadm -Lnc", lines: lines(print_conns(&conns, at)) },
-            Printed { command: "ip -br -4 addr show dev kube-ipvs0", lines: dummy.collect() },
-        ]
-    })
-}
-
-/// Virtual servers, connections, and the addresses that make the node take their packets.
-pub fn ipvs(state: State) -> View {
-    listing(state, ipvs_lists)
-}
-
-/// What stands beside the tabs.
-pub fn ipvs_tools(state: State) -> View {
-    tools(state, "ipvs", "connections as they are at the cursor", ipvs_lists)
-}
-
 // ---------------------------------------------------------------------- the node
 
-fn node_lists(state: State) -> Vec<Printed> {
-    with_node(state, |loaded, ns| {
-        vec![
-            Printed { command: "uname -r", lines: vec![ns.era().name().to_owned()] },
-            Printed { command: "sysctl", lines: settings(ns) },
-            Printed { command: "ip -br -4 addr", lines: brief_addresses(loaded.world(), ns) },
-        ]
-    })
+/// Modules, kernel, kube-proxy: what the node is, and what each is held against.
+pub fn facts(state: State) -> View {
+    let modules = part(move || with_node(state, |_, ns| Some(module_list(ns))).into());
+    let proxy = part(move || with_node(state, |loaded, _| kube_proxy(loaded)).into());
+    let kernel = part(move || with_node(state, |_, ns| Some(kernel_facts(ns))).into());
+    el("div").class("facts").add(modules).add(proxy).add(kernel).into()
 }
 
-/// Modules, kernel, settings, addresses.
-pub fn node(state: State) -> View {
-    let loaded = part(move || with_node(state, |_, ns| Some(module_list(ns))).into());
-    let kernel = part(move || with_node(state, |_, ns| Some(kernel_facts(ns))).into());
-    el("div").add(loaded).add(listing(state, node_lists)).add(kernel).into()
+/// What the rules of this kube-proxy are held against.
+fn kube_proxy(loaded: &Loaded) -> Option<El> {
+    let (version, mode) = loaded.run.proxy?;
+    let held = version.held_against(mode);
+    let title = format!("kube-proxy {} in mode {mode}: {}", version.name(), held.name());
+    Some(
+        el("section").class("kernel").add(el("h3").add(title)).add(el("p").class("quiet").add(held.detail())),
+    )
+}
+
+/// One word for what the kernel and kube-proxy of a node are held against: for the line beside the tabs.
+pub fn held_against(state: State) -> String {
+    with_node(state, |loaded, ns| {
+        let kernel = format!("Linux {}: {}", ns.era().name(), ns.era().held_against());
+        match loaded.run.proxy {
+            Some((version, mode)) => {
+                format!("kube-proxy {}: {} · {kernel}", version.name(), version.held_against(mode).name())
+            }
+            None => kernel,
+        }
+    })
 }
 
 /// What this kernel does where other kernels do something else.
@@ -143,11 +68,6 @@ fn module_list(ns: &Netns) -> El {
         list = list.add(item);
     }
     list
-}
-
-/// What stands beside the tabs.
-pub fn node_tools(state: State) -> View {
-    tools(state, "node", "modules, kernel, settings, addresses", node_lists)
 }
 
 // ---------------------------------------------------------------------- changes

@@ -1,11 +1,10 @@
 //! The tabs at the bottom.
 
 use super::capture::{capture, capture_tools};
-use super::conntrack::conntrack;
 use super::node;
 use super::packet::{packet, packet_tools};
-use super::rules::{rules, rules_tools};
-use crate::dom::{El, NONE, View, el, part, text};
+use super::table::{table, table_tools};
+use crate::dom::{El, View, el, part, text};
 use crate::keys::{TABS, tab_key};
 use crate::state::{State, Tab};
 use wasm_bindgen::JsCast;
@@ -34,21 +33,17 @@ pub fn tables(state: State) -> View {
     let tools = part(move || match state.tab.get() {
         Tab::Capture => capture_tools(state),
         Tab::Packet => packet_tools(state),
-        Tab::Rules => rules_tools(state),
-        Tab::Conntrack => NONE,
-        Tab::Sets => node::sets_tools(state),
-        Tab::Ipvs => node::ipvs_tools(state),
-        Tab::Node => node::node_tools(state),
+        tab @ (Tab::Rules | Tab::Conntrack | Tab::Sets | Tab::Ipvs | Tab::Network | Tab::Node) => {
+            table_tools(state, tab)
+        }
         Tab::Changes => node::diff_tools(state),
     });
     let open = part(move || match state.tab.get() {
         Tab::Capture => capture(state),
         Tab::Packet => packet(state),
-        Tab::Rules => rules(state),
-        Tab::Conntrack => conntrack(state),
-        Tab::Sets => node::sets(state),
-        Tab::Ipvs => node::ipvs(state),
-        Tab::Node => node::node(state),
+        tab @ (Tab::Rules | Tab::Conntrack | Tab::Sets | Tab::Ipvs | Tab::Network | Tab::Node) => {
+            table(state, tab)
+        }
         Tab::Changes => node::diff(state),
     });
     let panel = el("div")

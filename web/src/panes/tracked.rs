@@ -1,6 +1,5 @@
 //! The conntrack row of the packet at the cursor, pinned under the journey.
 
-use super::conntrack::line;
 use super::{copy_button, space};
 use crate::dom::{View, el, part};
 use crate::state::State;
@@ -70,4 +69,24 @@ fn body(state: State) -> View {
         out.extend(others);
     }
     View::All(out)
+}
+
+/// An entry. A word that is clicked is chosen everywhere ([`crate::look::Look::word`]).
+fn line(state: State, e: &CtEntry, fresh: bool) -> View {
+    let mut p = el("p").class("row mono").class_if("fresh", fresh).class_if("pending", !e.confirmed);
+    for w in &e.words {
+        let text = w.text.clone();
+        let value = text.split_once('=').map(|(_, v)| v.to_owned());
+        let word = el(if w.nat { "b" } else { "span" }).add(text);
+        // An address or a port.
+        let word = match value {
+            Some(v) => word.click(move || state.look.word.set(Some(v.clone()))),
+            None => word,
+        };
+        p = p.add(word).add(" ");
+    }
+    if !e.confirmed {
+        p = p.add(el("span").class("unconfirmed").add("unconfirmed: not in the table yet"));
+    }
+    p.into()
 }

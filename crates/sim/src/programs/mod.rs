@@ -251,7 +251,6 @@ type Reader = fn(&[String], &str) -> Parsed;
 
 /// The programs by their names.
 pub const PROGRAMS: &[(&str, Reader)] = &[
-    ("busybox", busybox_tftp::parse),
     ("curl", curl::parse),
     ("dig", dig::parse_dig),
     ("kubectl", port_forward::parse),
@@ -259,6 +258,7 @@ pub const PROGRAMS: &[(&str, Reader)] = &[
     ("nslookup", dig::parse_nslookup),
     ("ping", ping::parse),
     ("tftp", tftp::parse),
+    ("busybox", busybox_tftp::parse),
 ];
 
 fn parse(argv: &[String], stdin: &str) -> Option<Parsed> {

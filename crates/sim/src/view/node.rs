@@ -80,6 +80,59 @@ pub fn settings(ns: &Netns) -> Vec<String> {
     out
 }
 
+/// Settings that the page lists, if the box has them.
+const SETTINGS: &[&str] = &[
+    "net.ipv4.ip_forward",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.conf.default.rp_filter",
+    "net.ipv4.conf.all.route_localnet",
+    "net.ipv4.conf.all.accept_local",
+    "net.ipv4.conf.all.send_redirects",
+    "net.ipv4.conf.all.accept_redirects",
+    "net.ipv4.conf.all.proxy_arp",
+    "net.ipv4.conf.all.arp_ignore",
+    "net.ipv4.conf.all.arp_announce",
+    "net.ipv4.conf.all.src_valid_mark",
+    "net.ipv4.conf.all.log_martians",
+    "net.ipv4.icmp_ratelimit",
+    "net.ipv4.ip_default_ttl",
+    "net.ipv4.ip_no_pmtu_disc",
+    "net.ipv4.ipfrag_time",
+    "net.ipv4.tcp_syn_retries",
+    "net.ipv4.tcp_synack_retries",
+    "net.ipv4.vs.conntrack",
+    "net.ipv4.vs.conn_reuse_mode",
+    "net.ipv4.vs.expire_nodest_conn",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+    "net.bridge.bridge-nf-call-arptables",
+    "net.netfilter.nf_conntrack_max",
+    "net.netfilter.nf_conntrack_buckets",
+    "net.netfilter.nf_conntrack_helper",
+    "net.netfilter.nf_conntrack_acct",
+    "net.netfilter.nf_conntrack_tcp_be_liberal",
+    "net.netfilter.nf_conntrack_tcp_loose",
+    "net.netfilter.nf_conntrack_tcp_timeout_established",
+    "net.netfilter.nf_conntrack_tcp_timeout_time_wait",
+    "net.netfilter.nf_conntrack_tcp_timeout_syn_sent",
+    "net.netfilter.nf_conntrack_udp_timeout",
+    "net.netfilter.nf_conntrack_udp_timeout_stream",
+    "net.netfilter.nf_conntrack_icmp_timeout",
+];
+
+/// The names of settings that a box has, of those that decide what happens to a packet; and which of them differ from what they are
+/// in a box that nobody has touched.
+pub fn sysctls(ns: &Netns) -> Vec<(&'static str, bool)> {
+    let mut here = ns.clone();
+    let mut fresh = Netns::new(ns.id, "");
+    fresh.modules = ns.modules;
+    let known = SETTINGS.iter().filter_map(|name| {
+        let value = here.sysctl_get(name).ok()?;
+        Some((*name, fresh.sysctl_get(name).is_ok_and(|default| default != value)))
+    });
+    known.collect()
+}
+
 /// Everything that is set up on a node.
 pub fn listings(world: &World, ns: &Netns) -> Vec<Listing> {
     let hairpin = ns.devices().iter().filter(|d| d.master.is_some());

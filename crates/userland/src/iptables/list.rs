@@ -74,8 +74,15 @@ pub(super) fn list_chain_used(
     out
 }
 
-/// One rule as a line, empty if there is none.
-pub(super) fn list_rule(table: &LoadedTable, chain: usize, index: usize, format: Format) -> String {
+/// The two lines over the rules of a chain; empty if there is no such chain.
+pub fn list_header(table: &LoadedTable, chain: usize, format: Format) -> String {
+    let id = u16::try_from(chain).map(ChainId);
+    let references = id.map_or(0, |id| graph::references(&table.rules, id));
+    table.rules.chains.get(chain).map_or(String::new(), |c| header(table, (chain, references), c, format))
+}
+
+/// One rule as a line with its end, empty if there is none.
+pub fn list_rule(table: &LoadedTable, chain: usize, index: usize, format: Format) -> String {
     let set = &table.rules;
     let Some(rule) = set.chains.get(chain).and_then(|c| c.rules.get(index)) else { return String::new() };
     let mut out = String::new();

@@ -19,7 +19,7 @@ mod text;
 
 pub use command::{Output, TableStore, iptables, iptables_restore, iptables_save};
 pub use graph::{Hooks, JumpGraph, Loop, references};
-pub use list::{Format, list_table};
+pub use list::{Format, list_header, list_rule, list_table};
 #[cfg(feature = "nft")]
 pub use nft::{NftStore, iptables_nft, iptables_nft_restore, iptables_nft_save};
 #[cfg(feature = "nft")]
@@ -27,4 +27,4 @@ pub(crate) use nft::{target_name, xlate_match, xlate_target};
 pub use parse::{
     Objects, ParsedTable, RestoreOptions, apply_restore, apply_restore_with, parse_bytes, parse_restore,
 };
-pub use print::{RuleToken, print_rule, print_save, rule_tokens};
+pub use print::{RuleToken, append_line, declaration, print_rule, print_save, rule_tokens};

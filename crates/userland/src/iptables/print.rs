@@ -104,14 +104,8 @@ pub(super) fn print_rule_counted(set: &RuleSet, rule: &Rule, c: Counters) -> Str
 pub fn print_save(table: &LoadedTable, counters: bool) -> String {
     let set = &table.rules;
     let mut out = format!("*{}\n", set.table);
-    for (i, chain) in set.chains.iter().enumerate() {
-        let policy = chain.base.map_or_else(|| "-".to_owned(), |(_, p)| p.to_string());
-        let c = if chain.base.is_some() {
-            table.policy.get(i).copied().unwrap_or_default()
-        } else {
-            Counters::default()
-        };
-        let _ = writeln!(out, ":{} {policy} [{}:{}]", chain.name, c.packets, c.bytes);
+    for i in 0..set.chains.len() {
+        out.push_str(&declaration(table, i));
     }
     for (i, chain) in set.chains.iter().enumerate() {
         for (n, rule) in chain.rules.iter().enumerate() {
@@ -126,8 +120,17 @@ pub fn print_save(table: &LoadedTable, counters: bool) -> String {
     out
 }
 
+/// `:CHAIN POLICY [PACKETS:BYTES]` of iptables-save with the end of the line; empty if there is no such chain.
+pub fn declaration(table: &LoadedTable, chain: usize) -> String {
+    let Some(c) = table.rules.chains.get(chain) else { return String::new() };
+    let policy = c.base.map_or_else(|| "-".to_owned(), |(_, p)| p.to_string());
+    let counted = c.base.and(table.policy.get(chain)).copied();
+    let Counters { packets, bytes } = counted.unwrap_or_default();
+    format!(":{} {policy} [{packets}:{bytes}]\n", c.name)
+}
+
 /// `-A CHAIN ...` with the end of the line. A rule without any condition and target has nothing behind the chain.
-pub(super) fn append_line(set: &RuleSet, chain: &str, rule: &Rule) -> String {
+pub fn append_line(set: &RuleSet, chain: &str, rule: &Rule) -> String {
     append(chain, &print_rule(set, rule))
 }
 

@@ -180,6 +180,11 @@ impl Live {
         }
     }
 
+    /// kube-proxy's version and mode.
+    pub fn proxy(&self) -> Option<(cluster::kube_proxy::Version, cluster::kube_proxy::Mode)> {
+        self.kube.mode.map(|mode| (self.kube.version, mode.into()))
+    }
+
     /// What the objects say now, and how the boxes were made.
     pub fn spec(&self) -> &WorldSpec {
         &self.spec

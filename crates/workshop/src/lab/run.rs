@@ -10,6 +10,7 @@ use crate::fact::Judge;
 use crate::query::outcome_text;
 use crate::session::{Asked, At, Typed, TypedResult};
 use cluster::Objects;
+use cluster::kube_proxy::{Mode, Version};
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
 use sim::programs::{collect, shell, start};
@@ -82,6 +83,8 @@ pub struct LabRun {
     pub typed: Vec<TypedResult>,
     /// What an exercise asks of the run.
     pub marks: Option<Marks>,
+    /// kube-proxy's version and mode, if the lab has one.
+    pub proxy: Option<(Version, Mode)>,
     history: History,
 }
 
@@ -179,6 +182,7 @@ impl Lab {
         }
         type_in(&mut asked, At::End, &mut running, &mut live, &mut done);
         let history = std::mem::take(&mut done.history);
+        let proxy = live.proxy();
         let Done { names, ids, .. } = &done;
         let mut run = running.finish();
         done.give(&mut run);
@@ -205,7 +209,7 @@ impl Lab {
         });
         let stimuli: Vec<StimulusResult> = stimuli.collect();
         let typed = asked.results(&stimuli);
-        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run, history })
+        Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run, proxy, history })
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.

@@ -1,6 +1,8 @@
 //! The labs that come with the program. Each is a text; docs/LABS.md describes it.
 
 use crate::lab::{Lab, read_lab};
+use std::fmt::Write;
+use std::net::Ipv4Addr;
 
 /// Names and texts, in the order in which they are offered.
 pub const TEXTS: [(&str, &str); 15] = [
@@ -34,8 +36,32 @@ pub fn labs() -> Vec<Lab> {
     TEXTS.iter().filter_map(|(_, text)| read_lab(text).ok()).collect()
 }
 
+/// A scene for measuring: as many rules as there are in a large cluster. It is not offered.
+const MANY_RULES: &str = "many-rules";
+
+/// So many.
+const MANY: u32 = 100_000;
+
+fn many_rules() -> Option<Lab> {
+    let mut lab = read_lab(include_str!("many-rules.yaml")).ok()?;
+    let mut text = String::from("*filter\n");
+    for chain in 0..MANY / 1000 {
+        let _ = writeln!(text, ":LIST-{chain:03} - [0:0]");
+    }
+    for n in 0..MANY {
+        let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 128, 0, 0).to_bits() + n);
+        let _ = writeln!(text, "-A LIST-{:03} -d {ip}/32 -p tcp -m tcp --dport 80 -j ACCEPT", n / 1000);
+    }
+    text.push_str("COMMIT\n");
+    lab.setup.iter_mut().for_each(|c| c.stdin = Some(text.clone()));
+    Some(lab)
+}
+
 /// The lab of that name.
 pub fn lab(name: &str) -> Option<Lab> {
+    if name == MANY_RULES {
+        return many_rules();
+    }
     let (_, text) = TEXTS.iter().find(|(known, _)| *known == name)?;
     read_lab(text).ok()
 }
