@@ -56,7 +56,12 @@ fn point(e: &Exercise) -> View {
     }
     for w in &e.wrong {
         out.push(
-            el("p").add(el("b").add("Often tried: ")).add(w.example.title.clone()).add(". ").add(w.text.clone()).into(),
+            el("p")
+                .add(el("b").add("Often tried: "))
+                .add(w.example.title.clone())
+                .add(". ")
+                .add(w.text.clone())
+                .into(),
         );
     }
     out.extend(e.explanation.iter().map(|b| el("p").add(plain(&b.text)).into()));

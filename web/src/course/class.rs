@@ -28,6 +28,11 @@ pub enum Place {
 }
 
 impl Place {
+    /// The place of this name in a link.
+    pub fn of(name: &str) -> Option<Place> {
+        [Place::Overview, Place::Trainer].into_iter().find(|p| p.name() == name)
+    }
+
     /// Its name in a link.
     pub fn name(self) -> &'static str {
         match self {
@@ -180,7 +185,10 @@ impl Class {
         let right = marks.map(|m| m.answers.clone()).unwrap_or_default();
         self.answers.with(|given| {
             given.len() == right.len()
-                && given.iter().zip(&right).all(|(given, right)| given.and_then(|n| right.get(n)).is_some_and(|is| *is))
+                && given
+                    .iter()
+                    .zip(&right)
+                    .all(|(given, right)| given.and_then(|n| right.get(n)).is_some_and(|is| *is))
         })
     }
 
@@ -253,7 +261,7 @@ pub fn follow(state: State) {
 pub fn open(state: State, name: &str) {
     state.class.place.set(Place::Lab);
     state.follow(&Link { lab: name.to_owned(), ..Link::default() });
-    crate::before_focus("exercise-title");
+    crate::focus_soon("exercise-title");
 }
 
 /// Goes to a place that is no lab, or back to the lab.
@@ -261,7 +269,7 @@ pub fn place(state: State, place: Place) {
     state.playing.set(false);
     state.class.place.set(place);
     if place != Place::Lab {
-        crate::before_focus("course-title");
+        crate::focus_soon("course-title");
     }
 }
 

@@ -18,7 +18,12 @@ pub fn pane(state: State) -> View {
         let Some(e) = &loaded.lab.exercise else { return NONE };
         let mut out: Vec<View> = vec![
             way(state, &loaded).into(),
-            el("h2").class("title").id("exercise-title").attr("tabindex", "-1").add(loaded.lab.title.clone()).into(),
+            el("h2")
+                .class("title")
+                .id("exercise-title")
+                .attr("tabindex", "-1")
+                .add(loaded.lab.title.clone())
+                .into(),
             measures(e).into(),
         ];
         out.extend(loaded.lab.beats_for(&loaded.run.setting).map(|b| prose(state, &loaded, &b.text)));
@@ -61,7 +66,12 @@ fn way(state: State, loaded: &Loaded) -> El {
         .add(icon)
     };
     nav.add(el("span").class("space"))
-        .add(to("previous-exercise", "Previous exercise", at.checked_sub(1).and_then(|n| names.get(n)), icons::back()))
+        .add(to(
+            "previous-exercise",
+            "Previous exercise",
+            at.checked_sub(1).and_then(|n| names.get(n)),
+            icons::back(),
+        ))
         .add(el("span").class("mono").id("exercise-number").add(format!("{} of {}", at + 1, names.len())))
         .add(to("next-exercise", "Next exercise", names.get(at + 1), icons::forward()))
 }
@@ -104,11 +114,15 @@ fn questions(state: State, loaded: &Rc<Loaded>) -> View {
                 };
                 el("span").class(class).add(icon).add(el("span").class("sr").add(word))
             });
-            set = set.add(el("label").class("answer").add(radio).add(mark).add(el("span").add(answer.text.clone())));
+            set = set.add(
+                el("label").class("answer").add(radio).add(mark).add(el("span").add(answer.text.clone())),
+            );
         }
         let said = match is_right {
             Some(true) => Some(el("p").class("because").add(question.because.clone())),
-            Some(false) => Some(el("p").class("because bad").add("Not so. Look at the packet, and choose again.")),
+            Some(false) => {
+                Some(el("p").class("because bad").add("Not so. Look at the packet, and choose again."))
+            }
             None => None,
         };
         out.push(set.add(el("div").attr("role", "status").add(said)).into());
@@ -164,7 +178,12 @@ fn commands(state: State, loaded: &Loaded, e: &Exercise) -> View {
             });
         })
         .add("Begin again");
-    el("div").class("did").add(el("h3").add(format!("What you did: {}", moves.len()))).add(list).add(reset).into()
+    el("div")
+        .class("did")
+        .add(el("h3").add(format!("What you did: {}", moves.len())))
+        .add(list)
+        .add(reset)
+        .into()
 }
 
 // ---------------------------------------------------------------------- what there is to say
@@ -183,7 +202,9 @@ fn said(state: State, loaded: &Rc<Loaded>) -> View {
         out.push(el("p").class("breach").add(icons::warning()).add(el("span").add(breach(b))).into());
     }
     for typed in loaded.run.typed.iter().filter_map(|t| t.wrong()) {
-        out.push(el("p").class("breach").add(icons::warning()).add(el("span").class("mono").add(typed)).into());
+        out.push(
+            el("p").class("breach").add(icons::warning()).add(el("span").class("mono").add(typed)).into(),
+        );
     }
     match verdict.wrong.and_then(|n| e.wrong.get(n)) {
         Some(w) => out.push(el("p").class("turn").add(w.text.clone()).into()),
@@ -261,7 +282,11 @@ fn help(state: State, loaded: &Rc<Loaded>) -> View {
     });
     let lab = Rc::clone(&loaded.lab);
     let reveal = (!state.class.revealed.get()).then(|| {
-        el("button").class("btn quiet").id("reveal").click(move || state.class.reveal(&lab)).add("Show a solution")
+        el("button")
+            .class("btn quiet")
+            .id("reveal")
+            .click(move || state.class.reveal(&lab))
+            .add("Show a solution")
     });
     let solutions = state.class.revealed.get().then(|| {
         let all = e.solutions.iter().enumerate().map(|(n, s)| solution(state, loaded, n, s)).collect();
@@ -275,7 +300,7 @@ fn found(state: State) -> View {
     let Some(cure) = cures.first() else {
         return "No single change that the engine knows reaches every goal.".into();
     };
-    View::All(vec!["This would do: ".into(), el("code").add(prompt(&cure.hosts, &cure.command)).into()])
+    View::All(vec!["This would do: ".into(), el("code").add(cure.text()).into()])
 }
 
 fn solution(state: State, loaded: &Rc<Loaded>, n: usize, s: &Moves) -> View {

@@ -9,7 +9,7 @@ mod overview;
 mod qr;
 mod trainer;
 
-pub use class::{Class, Place, follow, open, place};
+pub use class::{Class, Place, follow, place};
 pub use exercise::pane;
 
 use crate::dom::View;

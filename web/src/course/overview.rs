@@ -4,9 +4,11 @@ use super::class::{Class, Place, open, place};
 use crate::dom::{El, NONE, View, el, part};
 use crate::panes::{copy_button, space};
 use crate::state::State;
+use crate::workbench::MAX;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use wasm_bindgen::prelude::*;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::closure::Closure;
 use web_sys::HtmlInputElement;
 use workshop::exercise::{Course, NAME_LENGTH, Progress, Stage};
 
@@ -23,7 +25,13 @@ pub fn page(state: State) -> View {
                 .click(move || place(state, Place::Trainer))
                 .add("For trainers"),
         )
-        .add(el("button").class("btn").id("to-lab").click(move || place(state, Place::Lab)).add("Back to the lab"));
+        .add(
+            el("button")
+                .class("btn")
+                .id("to-lab")
+                .click(move || place(state, Place::Lab))
+                .add("Back to the lab"),
+        );
     let mut list = el("div").class("courses");
     for (n, course) in state.class.courses.iter().enumerate() {
         let course = course.clone();
@@ -47,7 +55,8 @@ fn trouble(state: State) -> View {
     for line in lines {
         list = list.add(el("p").add(line));
     }
-    let dismiss = el("button").class("btn quiet").click(move || state.class.trouble.set(Vec::new())).add("Dismiss");
+    let dismiss =
+        el("button").class("btn quiet").click(move || state.class.trouble.set(Vec::new())).add("Dismiss");
     list.add(dismiss).into()
 }
 
@@ -156,13 +165,17 @@ fn yours(state: State) -> View {
         .add(copy_button(state, "code", code));
     let download = el("button").class("btn ghost").id("export-progress").click(move || {
         let text = state.class.progress.with_untracked(Progress::print);
-        crate::download("netfilter-lab-progress.txt", "text/plain", text.as_bytes());
+        if crate::workbench::download("netfilter-lab-progress.txt", &text).is_err() {
+            state.class.trouble.set(vec!["The browser does not save the file.".to_owned()]);
+        }
     });
     let import = el("label").class("btn ghost file").add("Import a file").add(
-        el("input").attr("type", "file").id("import-progress").attr("accept", ".txt,text/plain").class("sr").on(
-            "change",
-            move |e| read_file(state, e),
-        ),
+        el("input")
+            .attr("type", "file")
+            .id("import-progress")
+            .attr("accept", ".txt,text/plain")
+            .class("sr")
+            .on("change", move |e| read_file(state, e)),
     );
     let go = el("form")
         .class("field")
@@ -198,19 +211,26 @@ fn yours(state: State) -> View {
                     })
                     .add("Forget it"),
             )
-            .add(el("button").class("btn quiet").click(move || state.class.forgetting.set(false)).add("Keep it")),
+            .add(
+                el("button")
+                    .class("btn quiet")
+                    .click(move || state.class.forgetting.set(false))
+                    .add("Keep it"),
+            ),
     };
     el("section")
         .class("card yours")
         .attr("aria-labelledby", "yours-title")
         .add(el("h3").id("yours-title").add("Your progress"))
-        .add(el("p").class("quiet").add("It lies in this browser and is sent nowhere. Your trainer can read the code."))
+        .add(
+            el("p")
+                .class("quiet")
+                .add("It lies in this browser and is sent nowhere. Your trainer can read the code."),
+        )
         .add(name)
         .add(code_row)
         .add(go)
-        .add(
-            el("div").class("row").add(download.add("Download as a file")).add(import).add(forget),
-        )
+        .add(el("div").class("row").add(download.add("Download as a file")).add(import).add(forget))
         .into()
 }
 
@@ -238,10 +258,11 @@ fn read_file(state: State, e: &web_sys::Event) {
     let Some(file) = input.files().and_then(|f| f.get(0)) else { return };
     // The same file can be chosen once more.
     input.set_value("");
-    let done = Closure::once_into_js(move |text: JsValue| {
-        if let Some(text) = text.as_string() {
-            state.class.import(&text);
-        }
-    });
-    let _ = file.text().then_with_callback(done.unchecked_ref());
+    if file.size() > MAX {
+        state.class.trouble.set(vec![format!("{} is too large for a progress.", file.name())]);
+        return;
+    }
+    let read = Closure::new(move |text: JsValue| state.class.import(&text.as_string().unwrap_or_default()));
+    let _ = file.text().then(&read);
+    read.forget();
 }

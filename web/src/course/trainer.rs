@@ -22,7 +22,13 @@ pub fn page(state: State) -> View {
                 .click(move || place(state, Place::Overview))
                 .add("Courses"),
         )
-        .add(el("button").class("btn").id("to-lab").click(move || place(state, Place::Lab)).add("Back to the lab"));
+        .add(
+            el("button")
+                .class("btn")
+                .id("to-lab")
+                .click(move || place(state, Place::Lab))
+                .add("Back to the lab"),
+        );
     let codes = el("section")
         .class("card trainer")
         .attr("aria-labelledby", "codes-title")
@@ -91,16 +97,20 @@ fn table(state: State) -> View {
 
 fn grid(course: &Course, people: &[&Coded]) -> El {
     let names: Vec<&str> = course.exercises().collect();
-    let mut head = el("tr").add(el("th").attr("scope", "col").add("Name")).add(el("th").attr("scope", "col").add("Solved"));
+    let mut head = el("tr")
+        .add(el("th").attr("scope", "col").add("Name"))
+        .add(el("th").attr("scope", "col").add("Solved"));
     for (n, name) in names.iter().enumerate() {
-        head = head.add(el("th").attr("scope", "col").attr("title", (*name).to_owned()).add((n + 1).to_string()));
+        head = head
+            .add(el("th").attr("scope", "col").attr("title", (*name).to_owned()).add((n + 1).to_string()));
     }
     let mut body = el("tbody");
     for (n, person) in people.iter().enumerate() {
         let name = if person.name.is_empty() { format!("no name ({})", n + 1) } else { person.name.clone() };
         let solved = person.stages.iter().filter(|s| s.is_solved()).count();
-        let mut row =
-            el("tr").add(el("th").attr("scope", "row").add(name)).add(el("td").class("mono").add(solved.to_string()));
+        let mut row = el("tr")
+            .add(el("th").attr("scope", "row").add(name))
+            .add(el("td").class("mono").add(solved.to_string()));
         for stage in &person.stages {
             row = row.add(cell(*stage));
         }
@@ -111,12 +121,13 @@ fn grid(course: &Course, people: &[&Coded]) -> El {
         let by = people.iter().filter(|p| p.stages.get(n).is_some_and(|s| s.is_solved())).count();
         foot = foot.add(el("td").class("mono").add(by.to_string()));
     }
-    let table = el("table")
-        .class("grid")
-        .add(el("thead").add(head))
-        .add(body)
-        .add(el("tfoot").add(foot));
-    el("div").class("grid-scroll").attr("tabindex", "0").attr("role", "region").attr("aria-label", "Progress of all").add(table)
+    let table = el("table").class("grid").add(el("thead").add(head)).add(body).add(el("tfoot").add(foot));
+    el("div")
+        .class("grid-scroll")
+        .attr("tabindex", "0")
+        .attr("role", "region")
+        .attr("aria-label", "Progress of all")
+        .add(table)
 }
 
 /// A mark that is told apart by its form, not by its colour alone.
