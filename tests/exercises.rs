@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use cluster::yaml::{Value as Node, Yaml, documents};
 use nflab::exercise::check;
+use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
 use workshop::exercise::{Breach, Move, attempt, courses, exercise};
@@ -176,6 +178,97 @@ fn what_an_exercise_cannot_mean_is_refused_where_it_stands() {
     ] {
         let text = text("first-match").replacen(from, to, 1);
         let told = read_lab(&text).map_err(|d| d.show("text", &text)).expect_err(from);
+        assert!(told.contains(says), "{from}: {told}");
+    }
+}
+
+// ---------------------------------------------------------------------- the schema for editors
+
+/// As much of JSON Schema as docs/lab.schema.json uses: where a value does not fit.
+fn misfit(root: &Value, schema: &Value, at: &Yaml, path: &str) -> Option<String> {
+    let Some(rules) = schema.as_object() else { panic!("{schema}") };
+    rules.iter().find_map(|(rule, want)| match (rule.as_str(), &at.value) {
+        ("$ref", _) => {
+            let name = want.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
+            misfit(root, &root["$defs"][name], at, path)
+        }
+        ("type", value) => {
+            let kinds: Vec<&str> = match want {
+                Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+                one => one.as_str().into_iter().collect(),
+            };
+            let fits = |kind: &&str| match (*kind, value) {
+                ("object", Node::Mapping(_)) | ("array", Node::Sequence(_)) | ("string", Node::Text(_)) => {
+                    true
+                }
+                ("integer" | "number", Node::Plain(t)) => t.parse::<i64>().is_ok(),
+                ("boolean", Node::Plain(t)) => t == "true" || t == "false",
+                ("string", Node::Plain(t)) => t.parse::<i64>().is_err(),
+                _ => false,
+            };
+            (!kinds.iter().any(fits)).then(|| format!("{path}: expected {kinds:?}"))
+        }
+        ("enum", _) => {
+            let known = want.as_array().unwrap().iter().any(|v| v.as_str() == Some(at.token()));
+            (!known).then(|| format!("{path}: {} is not one of {want}", at.token()))
+        }
+        ("anyOf", _) => {
+            let all = want.as_array().unwrap();
+            let fits = all.iter().any(|s| misfit(root, s, at, path).is_none());
+            (!fits).then(|| format!("{path}: fits none of {} forms", all.len()))
+        }
+        ("required", Node::Mapping(entries)) => {
+            let mut keys = want.as_array().unwrap().iter().filter_map(Value::as_str);
+            keys.find(|k| !entries.iter().any(|e| e.key == *k)).map(|k| format!("{path}: {k} is missing"))
+        }
+        ("properties", Node::Mapping(entries)) => entries
+            .iter()
+            .find_map(|e| misfit(root, want.get(&e.key)?, &e.value, &format!("{path}/{}", e.key))),
+        ("additionalProperties", Node::Mapping(entries)) => entries
+            .iter()
+            .filter(|e| rules.get("properties").is_none_or(|p| p.get(&e.key).is_none()))
+            .find_map(|e| match want {
+                Value::Bool(false) => Some(format!("{path}: no such field as {}", e.key)),
+                other => misfit(root, other, &e.value, &format!("{path}/{}", e.key)),
+            }),
+        ("items", Node::Sequence(items)) => {
+            items.iter().enumerate().find_map(|(n, item)| misfit(root, want, item, &format!("{path}/{n}")))
+        }
+        ("minItems", Node::Sequence(items)) => (items.len()
+            < usize::try_from(want.as_u64().unwrap()).unwrap())
+        .then(|| format!("{path}: too few")),
+        _ => None,
+    })
+}
+
+/// Where a text does not fit the schema.
+fn schema_says(text: &str) -> Option<String> {
+    let root: Value = serde_json::from_str(include_str!("../docs/lab.schema.json")).unwrap();
+    documents(text).unwrap().iter().find_map(|d| {
+        d.get("apiVersion").filter(|v| v.token() == "netfilter-lab/v1")?;
+        let of = if d.get("kind").is_some_and(|k| k.token() == "Course") { "course" } else { "lab" };
+        misfit(&root, &root["$defs"][of], d, "")
+    })
+}
+
+#[test]
+fn the_schema_for_editors_knows_every_field_that_is_used() {
+    for (name, text) in LABS.iter().chain(TEXTS).chain(COURSES) {
+        assert_eq!(schema_says(text), None, "{name}");
+    }
+}
+
+#[test]
+fn the_schema_for_editors_finds_what_the_program_refuses() {
+    for (from, to, says) in [
+        ("  minutes: 4", "  minute: 4", "minute"),
+        ("  minutes: 4", "  minutes: four", "integer"),
+        ("kind: Lab", "kind: Laboratory", "Laboratory"),
+        ("title: The rule that comes too late\n", "", "title is missing"),
+        ("      typed: [iptables -A]", "      typed: iptables -A", "array"),
+    ] {
+        let changed = text("first-match").replacen(from, to, 1);
+        let told = schema_says(&changed).expect(from);
         assert!(told.contains(says), "{from}: {told}");
     }
 }

@@ -3,6 +3,7 @@
 //! The state is which lab in which setting, where the cursor is and what is chosen ([`state::State`]); every pane is
 //! a function of it. What happens to a packet is decided by the engine alone, and put into words by `sim::view`.
 
+mod course;
 mod cures;
 mod dom;
 mod embed;
@@ -70,6 +71,11 @@ fn focus_on(id: &str) {
     {
         let _ = e.focus();
     }
+}
+
+/// Moves the focus once the page has been drawn.
+fn focus_soon(id: &'static str) {
+    before_paint(move || focus_on(id));
 }
 
 /// The link in the address.
@@ -146,7 +152,12 @@ fn page(state: State) -> View {
     follow_width(state);
     panes::keep_in_sight(state);
     on_key(state);
-    let shown = part(move || if state.bench.shown.get() { loadlab::page(state) } else { steps(state) });
+    course::follow(state);
+    let shown = part(move || match state.class.place.get() {
+        course::Place::Lab if state.bench.shown.get() => loadlab::page(state),
+        course::Place::Lab => steps(state),
+        _ => course::page(state),
+    });
     let main = el("main")
         .id("lab")
         .attr("tabindex", "-1")
@@ -257,6 +268,7 @@ fn follow_address(state: State) {
     effect(move || {
         let _ = (state.cursor.get(), state.pinned.get());
         state.loaded.track();
+        state.class.place.track();
         let _ = (state.bench.shown.get(), state.bench.setting.track(), state.bench.asked.track());
         if std::mem::take(&mut first) {
             return;

@@ -1,6 +1,7 @@
 //! The state of the page: which lab in which setting, where the cursor is, what is chosen. Everything else is a view
 //! of it.
 
+use crate::course::{self, Class};
 use crate::cures;
 use crate::dom::effect;
 use crate::load::Loaded;
@@ -130,6 +131,8 @@ pub struct Signals {
     pub copied: Watched<&'static str>,
     /// How the journey is looked at.
     pub look: Look,
+    /// Courses and progress.
+    pub class: Class,
     /// The load lab.
     pub bench: Bench,
     /// What is being prepared on the workbench.
@@ -185,6 +188,7 @@ impl State {
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
             look: Look::default(),
+            class: Class::default(),
             bench: Bench::default(),
             desk: Desk::default(),
             zoom: Zoom::new(),
@@ -194,6 +198,7 @@ impl State {
         let state = State(Box::leak(Box::new(signals)));
         match link {
             Some(link) if link.lab == workshop::load::NAME => loadlab::open(state, &link.set),
+            Some(link) if course::Place::of(&link.lab).is_some() => state.follow(&link),
             Some(link) => state.place(&link),
             None => {}
         }
@@ -210,6 +215,10 @@ impl State {
 
     /// The link to this moment.
     pub fn link(&self) -> Link {
+        let place = self.class.place.get();
+        if place != course::Place::Lab {
+            return Link { lab: place.name().to_owned(), ..Link::default() };
+        }
         if self.bench.shown.get() {
             let lab = workshop::load::NAME.to_owned();
             return Link { lab, set: self.bench.changes(), ..Link::default() };
@@ -225,6 +234,10 @@ impl State {
 
     /// Goes where a link leads.
     pub fn follow(&self, link: &Link) {
+        if let Some(place) = course::Place::of(&link.lab) {
+            return course::place(*self, place);
+        }
+        self.class.place.set(course::Place::Lab);
         if link.lab == workshop::load::NAME {
             return loadlab::open(*self, &link.set);
         }
@@ -684,7 +697,7 @@ fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
     };
     let plain = |lab| Session::new(Rc::new(lab));
     // Behind the load lab, which has no steps, lies the first one.
-    let link = link.filter(|link| link.lab != workshop::load::NAME);
+    let link = link.filter(|link| link.lab != workshop::load::NAME && course::Place::of(&link.lab).is_none());
     let Some(link) = link else { return Ok((Loaded::new(plain(first()?))?, None)) };
     let (session, mut error) = match link.session() {
         Ok(session) => (session, None),

@@ -95,7 +95,7 @@ impl Link {
             return Session::from_text(source)
                 .map_err(|e| format!("The lab in the link cannot be read: {e}"));
         }
-        match workshop::lab(&self.lab) {
+        match workshop::lab(&self.lab).or_else(|| workshop::exercise::exercise(&self.lab)) {
             Some(lab) => Ok(Session::new(Rc::new(lab))),
             None => Err(format!("There is no lab “{}”; this is the first one.", self.lab)),
         }

@@ -34,6 +34,12 @@ pub fn header(state: State) -> View {
         .add(part(move || switches(state)))
         .add(space())
         .add(
+            button("Exercises, from the first hook to broken clusters")
+                .id("courses-button")
+                .click(move || crate::course::place(state, crate::course::Place::Overview))
+                .add("Courses"),
+        )
+        .add(
             button("Copy a link to this moment (y)")
                 .click(share)
                 .add(part(move || if shared() { icons::check() } else { icons::link() }))
@@ -85,7 +91,7 @@ fn labs(state: State) -> View {
 /// The lab's switches, each with the command that it stands for.
 fn switches(state: State) -> View {
     // The load lab has them beside its figures.
-    if state.bench.shown.get() {
+    if state.bench.shown.get() || state.class.place.get() != crate::course::Place::Lab {
         return NONE;
     }
     let loaded = state.loaded.get();

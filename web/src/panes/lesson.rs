@@ -12,6 +12,9 @@ use workshop::{Span, spans};
 pub fn lesson(state: State) -> View {
     part(move || {
         let loaded = state.loaded.get();
+        if loaded.lab.exercise.is_some() {
+            return crate::course::pane(state);
+        }
         let mut out = vec![el("h2").class("title").add(loaded.lab.title.clone()).into(), goals(&loaded)];
         for beat in loaded.lab.beats_for(&loaded.run.setting) {
             out.push(prose(state, &loaded, &beat.text));
@@ -22,7 +25,7 @@ pub fn lesson(state: State) -> View {
 }
 
 /// Prose with its links; a link moves the cursor.
-fn prose(state: State, loaded: &Loaded, text: &str) -> View {
+pub fn prose(state: State, loaded: &Loaded, text: &str) -> View {
     let mut p = el("p");
     for span in spans(text) {
         p = match span {

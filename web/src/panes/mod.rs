@@ -22,11 +22,11 @@ mod why_not;
 pub use header::header;
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
-pub use lesson::{judged, lesson};
+pub use lesson::{judged, lesson, prose};
 pub use sniff::Sniff;
 pub use table::Tables;
 pub use tables::tables;
-pub use terminal::terminal;
+pub use terminal::{prompt, terminal};
 pub use tracked::tracked;
 
 use crate::dom::{self, El, View, el, part};

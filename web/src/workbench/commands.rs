@@ -5,6 +5,7 @@ use crate::icons;
 use crate::panes::unseen;
 use crate::state::State;
 use leptos::prelude::*;
+use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::KeyboardEvent;
 use workshop::{At, Typed};
@@ -20,6 +21,11 @@ pub fn focus_input(state: State) {
 
 /// Where and when a command of this draft is run.
 fn place(state: State, draft: &Typed) -> At {
+    let lab = state.loaded.with_untracked(|l| Rc::clone(&l.lab));
+    // An exercise says itself when its commands are run.
+    if lab.exercise.is_some() {
+        return workshop::exercise::place(&lab, &draft.line, &draft.stdin);
+    }
     match draft.at {
         // "Before this step" is meant of the step that the cursor is in.
         At::Before(_) => {

@@ -9,7 +9,7 @@ use web_sys::{Blob, BlobPropertyBag, DragEvent, File, HtmlAnchorElement, HtmlInp
 use workshop::Session;
 
 /// Larger files are not read.
-const MAX: f64 = 2_000_000.0;
+pub const MAX: f64 = 2_000_000.0;
 /// The id of the field that a file is chosen with.
 const CHOOSE: &str = "open-file";
 
@@ -71,7 +71,7 @@ fn save(state: State) {
 }
 
 /// Offers a text as a file.
-fn download(name: &str, text: &str) -> Result<(), JsValue> {
+pub fn download(name: &str, text: &str) -> Result<(), JsValue> {
     let parts = js_sys::Array::of1(&JsValue::from_str(text));
     let options = BlobPropertyBag::new();
     options.set_type("application/yaml");

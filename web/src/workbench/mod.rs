@@ -7,6 +7,7 @@ mod files;
 mod switches;
 
 pub use commands::{focus_input, input};
+pub use files::{MAX, download};
 
 use crate::dom::{El, NONE, View, el, part, text};
 use crate::icons;

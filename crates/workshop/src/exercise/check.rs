@@ -1,9 +1,10 @@
 //! Whether an exercise does what its text says: the start fails, each solution passes, each wrong turn fails and is recognised.
 
 use super::{Exercise, Move, Moves, Verdict};
-use crate::lab::{Effect, command_of};
+use crate::lab::{Command, Effect, When, command_of, split};
 use crate::session::{At, Session, Typed};
 use crate::{Beat, Lab, LabRun, Span, spans};
+use cluster::yaml::Place;
 use std::rc::Rc;
 
 /// Words that a person reads in a minute, while thinking.
@@ -42,6 +43,25 @@ pub fn attempt(lab: &Rc<Lab>, moves: &[Move]) -> Session {
         }
     }
     session
+}
+
+/// What was done in a session, as moves: what is not at its default, then what was typed. Lines that cannot be read count as well.
+pub fn moves_of(session: &Session) -> Vec<Move> {
+    let default = session.lab.default_setting();
+    let set = session.changes.iter().filter(|(k, v)| default.get(*k) != Some(*v));
+    let set = set.map(|(k, v)| Move::Set(k.clone(), v.clone()));
+    let run = session.typed.iter().map(|t| {
+        Move::Run(Command {
+            on: t.on.iter().cloned().collect(),
+            run: t.line.clone(),
+            argv: split(&t.line).unwrap_or_default(),
+            stdin: (!t.stdin.is_empty()).then(|| t.stdin.clone()),
+            when: When::default(),
+            background: false,
+            place: Place::default(),
+        })
+    });
+    set.chain(run).collect()
 }
 
 /// An exercise while it is checked.

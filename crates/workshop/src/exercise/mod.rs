@@ -12,7 +12,7 @@ mod progress;
 mod read;
 
 pub(crate) use base::{bases, with_base};
-pub use check::{attempt, check, place};
+pub use check::{attempt, check, moves_of, place};
 pub use course::{Chapter, Course, course, courses, exercise, read_course};
 pub use judge::{Breach, Marks, Verdict};
 pub use lab_check::{check_lab, settings};

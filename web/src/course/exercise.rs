@@ -1,0 +1,341 @@
+//! An exercise, in the place of the lesson.
+
+use super::class::{Place, open, place};
+use super::qr;
+use crate::dom::{El, NONE, View, el, part};
+use crate::icons;
+use crate::load::Loaded;
+use crate::panes::{judged, prompt, prose};
+use crate::state::State;
+use std::rc::Rc;
+use workshop::Setting;
+use workshop::exercise::{Breach, Exercise, Move, Moves, Verdict, attempt};
+
+/// The pane.
+pub fn pane(state: State) -> View {
+    part(move || {
+        let loaded = state.loaded.get();
+        let Some(e) = &loaded.lab.exercise else { return NONE };
+        let mut out: Vec<View> = vec![
+            way(state, &loaded).into(),
+            el("h2")
+                .class("title")
+                .id("exercise-title")
+                .attr("tabindex", "-1")
+                .add(loaded.lab.title.clone())
+                .into(),
+            measures(e).into(),
+        ];
+        out.extend(loaded.lab.beats_for(&loaded.run.setting).map(|b| prose(state, &loaded, &b.text)));
+        out.push(el("p").class("task").add(el("b").add(e.task.clone())).into());
+        let run = Rc::clone(&loaded);
+        out.push(part(move || questions(state, &run)));
+        if !e.only_asks() {
+            out.push(aims(&loaded, e).into());
+            out.push(commands(state, &loaded, e));
+        }
+        let run = Rc::clone(&loaded);
+        out.push(part(move || said(state, &run)));
+        if !e.only_asks() {
+            let run = Rc::clone(&loaded);
+            out.push(part(move || help(state, &run)));
+        }
+        out.push(part(move || share(state)));
+        out.into()
+    })
+}
+
+/// Where one is in the course, and the ways on.
+fn way(state: State, loaded: &Loaded) -> El {
+    let name = loaded.lab.name.clone();
+    let all = el("button")
+        .class("linklike")
+        .id("to-courses")
+        .click(move || place(state, Place::Overview))
+        .add(state.class.course().map_or("Courses".to_owned(), |c| c.title));
+    let nav = el("nav").class("way").attr("aria-label", "Course").add(all);
+    let Some(course) = state.class.course() else { return nav };
+    let names: Vec<String> = course.exercises().map(str::to_owned).collect();
+    let Some(at) = names.iter().position(|n| *n == name) else { return nav };
+    let to = |id: &'static str, label: &'static str, to: Option<&String>, icon: View| {
+        let button = el("button").class("btn quiet").id(id).attr("aria-label", label).attr("title", label);
+        match to.cloned() {
+            Some(name) => button.click(move || open(state, &name)),
+            None => button.attr("disabled", ""),
+        }
+        .add(icon)
+    };
+    nav.add(el("span").class("space"))
+        .add(to(
+            "previous-exercise",
+            "Previous exercise",
+            at.checked_sub(1).and_then(|n| names.get(n)),
+            icons::back(),
+        ))
+        .add(el("span").class("mono").id("exercise-number").add(format!("{} of {}", at + 1, names.len())))
+        .add(to("next-exercise", "Next exercise", names.get(at + 1), icons::forward()))
+}
+
+fn measures(e: &Exercise) -> El {
+    let par = match e.par() {
+        0 => "answers only".to_owned(),
+        1 => "par: 1 command".to_owned(),
+        n => format!("par: {n} commands"),
+    };
+    el("p").class("measures quiet").add(format!("About {} minutes, {par}", e.minutes))
+}
+
+// ---------------------------------------------------------------------- questions
+
+fn questions(state: State, loaded: &Rc<Loaded>) -> View {
+    let Some(e) = &loaded.lab.exercise else { return NONE };
+    let Some(start) = state.class.start.get() else { return NONE };
+    let right = start.run.marks.as_ref().map(|m| m.answers.clone()).unwrap_or_default();
+    let given = state.class.answers.get();
+    let mut out = Vec::new();
+    for (q, question) in e.questions.iter().enumerate() {
+        let chosen = given.get(q).copied().flatten();
+        let holds = right.get(q).cloned().unwrap_or_default();
+        let is_right = chosen.and_then(|n| holds.get(n).copied());
+        let mut set = el("fieldset").class("question").add(el("legend").add(question.ask.clone()));
+        for (n, answer) in question.answers.iter().enumerate() {
+            let run = Rc::clone(loaded);
+            let holds = holds.get(n).copied().unwrap_or(false);
+            let radio = el("input")
+                .attr("type", "radio")
+                .attr("name", format!("question-{q}"))
+                .attr("id", format!("question-{q}-{n}"))
+                .checked(move || chosen == Some(n))
+                .on("change", move |_| state.class.answer(&run, q, n, holds));
+            let mark = (chosen == Some(n)).then(|| {
+                let (class, word, icon) = match holds {
+                    true => ("mark good", "right: ", icons::check()),
+                    false => ("mark bad", "not so: ", icons::warning()),
+                };
+                el("span").class(class).add(icon).add(el("span").class("sr").add(word))
+            });
+            set = set.add(
+                el("label").class("answer").add(radio).add(mark).add(el("span").add(answer.text.clone())),
+            );
+        }
+        let said = match is_right {
+            Some(true) => Some(el("p").class("because").add(question.because.clone())),
+            Some(false) => {
+                Some(el("p").class("because bad").add("Not so. Look at the packet, and choose again."))
+            }
+            None => None,
+        };
+        out.push(set.add(el("div").attr("role", "status").add(said)).into());
+    }
+    out.into()
+}
+
+// ---------------------------------------------------------------------- what is to be reached, and what was done
+
+fn aims(loaded: &Loaded, e: &Exercise) -> El {
+    let mut list = el("ul").class("goals");
+    for g in &loaded.run.goals {
+        list = list.add(judged(g.reached, g.text.clone(), "reached: ", "not reached: ").class("goal"));
+    }
+    let keep = loaded.run.marks.as_ref().map(|m| m.keep.clone()).unwrap_or_default();
+    for (k, holds) in e.keep.iter().zip(keep) {
+        list = list.add(judged(holds, k.text.clone(), "so: ", "not so: ").class("goal"));
+    }
+    list
+}
+
+fn line(m: &Move) -> String {
+    match m {
+        Move::Set(name, value) => format!("{name} = {value}"),
+        Move::Run(c) => prompt(&c.on, &c.run),
+    }
+}
+
+fn commands(state: State, loaded: &Loaded, e: &Exercise) -> View {
+    let moves = workshop::exercise::moves_of(&loaded.session);
+    if moves.is_empty() {
+        let which = match e.allow.is_empty() {
+            true => "Type commands in the terminal below the picture".to_owned(),
+            false => {
+                let words: Vec<&str> = e.allow.iter().map(|m| m.words.as_str()).collect();
+                format!("Type commands in the terminal: {}", words.join(", "))
+            }
+        };
+        let switches = if loaded.lab.switches.is_empty() { "." } else { ", or flip a switch at the top." };
+        return el("p").class("quiet").add(format!("{which}{switches}")).into();
+    }
+    let mut list = el("ol").class("moves mono");
+    for m in &moves {
+        list = list.add(el("li").add(line(m)));
+    }
+    let reset = el("button")
+        .class("btn quiet")
+        .id("reset-exercise")
+        .click(move || {
+            state.edit(|session| {
+                session.changes = Setting::new();
+                session.typed.clear();
+            });
+        })
+        .add("Begin again");
+    el("div")
+        .class("did")
+        .add(el("h3").add(format!("What you did: {}", moves.len())))
+        .add(list)
+        .add(reset)
+        .into()
+}
+
+// ---------------------------------------------------------------------- what there is to say
+
+fn said(state: State, loaded: &Rc<Loaded>) -> View {
+    let (Some(e), Some(verdict)) = (&loaded.lab.exercise, state.class.verdict(loaded)) else { return NONE };
+    let status = el("div").attr("role", "status").id("verdict");
+    if verdict.solved {
+        return View::All(vec![status.add(solved(e, &verdict)).into(), explained(state, loaded, e)]);
+    }
+    if verdict.moves == 0 {
+        return status.into();
+    }
+    let mut out = Vec::new();
+    for b in &verdict.breaches {
+        out.push(el("p").class("breach").add(icons::warning()).add(el("span").add(breach(b))).into());
+    }
+    for typed in loaded.run.typed.iter().filter_map(|t| t.wrong()) {
+        out.push(
+            el("p").class("breach").add(icons::warning()).add(el("span").class("mono").add(typed)).into(),
+        );
+    }
+    match verdict.wrong.and_then(|n| e.wrong.get(n)) {
+        Some(w) => out.push(el("p").class("turn").add(w.text.clone()).into()),
+        None if out.is_empty() => {
+            out.push(el("p").class("turn").add("Not there yet. Follow the packet once more.").into());
+        }
+        None => {}
+    }
+    status.add(View::All(out)).into()
+}
+
+fn breach(b: &Breach) -> String {
+    match b {
+        Breach::Means(line, why) => format!("{line}: {why}"),
+        Breach::Changed(text) => format!("This is not so any more: {text}"),
+        Breach::Rule(host, rule) => format!("On {host} a rule is gone that was to stay: {rule}"),
+    }
+}
+
+fn solved(e: &Exercise, verdict: &Verdict) -> El {
+    let words = match (verdict.moves, e.par()) {
+        (_, 0) => "All answered.".to_owned(),
+        (n, par) if n <= par => format!("Solved with {}, which is par.", counted(n)),
+        (n, par) => format!("Solved with {}. It can be done with {}.", counted(n), counted(par)),
+    };
+    el("p").class("solved").add(icons::check()).add(el("b").add(words))
+}
+
+fn counted(n: usize) -> String {
+    if n == 1 { "one command".to_owned() } else { format!("{n} commands") }
+}
+
+fn explained(state: State, loaded: &Rc<Loaded>, e: &Exercise) -> View {
+    let mut out: Vec<View> = vec![el("h3").add("What happened").into()];
+    out.extend(e.explanation.iter().map(|b| prose(state, loaded, &b.text)));
+    let next = state.class.course().and_then(|course| {
+        let names: Vec<&str> = course.exercises().collect();
+        let at = names.iter().position(|n| *n == loaded.lab.name)?;
+        names.get(at + 1).map(|n| (*n).to_owned())
+    });
+    out.push(match next {
+        Some(name) => el("button")
+            .class("btn primary")
+            .id("go-on")
+            .click(move || open(state, &name))
+            .add("Next exercise")
+            .add(icons::forward())
+            .into(),
+        None => el("p").add("This was the last exercise of the course.").into(),
+    });
+    out.into()
+}
+
+// ---------------------------------------------------------------------- help
+
+fn help(state: State, loaded: &Rc<Loaded>) -> View {
+    let Some(e) = &loaded.lab.exercise else { return NONE };
+    let shown = state.class.hints.get();
+    let mut list = el("ol").class("hints").attr("aria-live", "polite");
+    for hint in e.hints.iter().take(shown) {
+        list = list.add(el("li").add(prose(state, loaded, hint)));
+    }
+    // The last tier is what the engine finds by itself.
+    let last = e.hints.len() + 1;
+    if shown >= last {
+        list = list.add(el("li").add(found(state)));
+    }
+    let lab = Rc::clone(&loaded.lab);
+    let more = (shown < last).then(|| {
+        let words = match shown + 1 == last {
+            true => "What would the engine change?".to_owned(),
+            false => format!("Hint {} of {last}", shown + 1),
+        };
+        el("button").class("btn ghost").id("hint").click(move || state.class.hint(&lab)).add(words)
+    });
+    let lab = Rc::clone(&loaded.lab);
+    let reveal = (!state.class.revealed.get()).then(|| {
+        el("button")
+            .class("btn quiet")
+            .id("reveal")
+            .click(move || state.class.reveal(&lab))
+            .add("Show a solution")
+    });
+    let solutions = state.class.revealed.get().then(|| {
+        let all = e.solutions.iter().enumerate().map(|(n, s)| solution(state, loaded, n, s)).collect();
+        el("div").class("solutions").id("solutions").attr("tabindex", "-1").add(View::All(all))
+    });
+    el("div").class("helps").add(list).add(more).add(reveal).add(solutions).into()
+}
+
+fn found(state: State) -> View {
+    let cures = state.cures.get();
+    let Some(cure) = cures.first() else {
+        return "No single change that the engine knows reaches every goal.".into();
+    };
+    View::All(vec!["This would do: ".into(), el("code").add(cure.text()).into()])
+}
+
+fn solution(state: State, loaded: &Rc<Loaded>, n: usize, s: &Moves) -> View {
+    let (lab, moves) = (Rc::clone(&loaded.lab), s.moves.clone());
+    let run = move || {
+        let tried = attempt(&lab, &moves);
+        state.edit(|session| {
+            session.changes.clone_from(&tried.changes);
+            session.typed.clone_from(&tried.typed);
+        });
+    };
+    let mut list = el("ul").class("moves mono");
+    for m in &s.moves {
+        list = list.add(el("li").add(line(m)));
+    }
+    let title = if s.title.is_empty() { format!("Solution {}", n + 1) } else { s.title.clone() };
+    el("div")
+        .class("solution")
+        .add(el("h4").add(title))
+        .add(list)
+        .add(el("button").class("btn ghost").attr("id", format!("run-solution-{n}")).click(run).add("Run it"))
+        .into()
+}
+
+fn share(state: State) -> View {
+    let shown = state.class.code_shown.get();
+    let button = el("button")
+        .class("btn quiet")
+        .id("show-qr")
+        .attr("aria-expanded", if shown { "true" } else { "false" })
+        .click(move || {
+            crate::write_address(state);
+            state.class.code_shown.set(!shown);
+        })
+        .add(if shown { "Hide the QR code" } else { "This moment as a QR code" });
+    let code = if shown { qr::code(&crate::address()) } else { NONE };
+    el("div").class("share").add(button).add(code).into()
+}
