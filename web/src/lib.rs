@@ -211,7 +211,8 @@ fn steps(state: State) -> View {
         .add(shown(outcome, Pane::Map))
         .add(shown(el("div").class("side").add(journey), Pane::Journey))
         .add(foot);
-    View::All(vec![workbench::workbench(state), panes.into(), bottom(state).into()])
+    let bench = shown(el("div").class("bench").add(workbench::workbench(state)), Pane::Map);
+    View::All(vec![bench.into(), panes.into(), bottom(state).into()])
 }
 
 fn trouble(state: State) -> View {

@@ -84,7 +84,17 @@ fn labs(state: State) -> View {
             .add(title);
         select = select.add(option);
     }
-    let select = select.input(move || lab_name(state));
+    // An exercise, or a lab of one's own, is none of the list.
+    let strange = move || {
+        let name = lab_name(state);
+        let known = workshop::lab_titles().any(|(n, _)| n == name) || name == workshop::load::NAME;
+        (!known).then(|| (name, state.loaded.with(|l| l.lab.title.clone())))
+    };
+    let other = part(move || match strange() {
+        None => NONE,
+        Some((name, title)) => el("option").attr("value", name).attr("selected", "").add(title).into(),
+    });
+    let select = select.add(other).input(move || lab_name(state));
     el("label").class("pill lab").add(unseen("Lab")).add(select).into()
 }
 
