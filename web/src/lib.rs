@@ -211,7 +211,7 @@ fn steps(state: State) -> View {
         .add(shown(outcome, Pane::Map))
         .add(shown(el("div").class("side").add(journey), Pane::Journey))
         .add(foot);
-    let bench = shown(el("div").class("bench").add(workbench::workbench(state)), Pane::Map);
+    let bench = shown(el("div").class("benchrow").add(workbench::workbench(state)), Pane::Map);
     View::All(vec![bench.into(), panes.into(), bottom(state).into()])
 }
 

@@ -112,7 +112,9 @@ impl Names {
         let known = |list: &[String]| list.iter().any(|n| n == inner);
         let role = match before {
             "-A" | "-N" | "-P" | "jump" | "goto" | "chain" | "Chain" => Some(Role::Chain),
-            "--match-set" | "--add-set" | "--del-set" | "set" | "map" | "vmap" => Some(Role::Set),
+            "--match-set" | "--add-set" | "--del-set" => Some(Role::Set),
+            // In a statement they are no names of sets: `meta mark set mark or 0x4000`.
+            "set" | "map" if out.line.trim_start().starts_with(before) => Some(Role::Set),
             _ if word.starts_with(':') => Some(Role::Chain),
             _ if at.checked_sub(1).and_then(|i| out.line.as_bytes().get(i)) == Some(&b'@')
                 && matches!(
