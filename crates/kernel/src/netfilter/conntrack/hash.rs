@@ -133,18 +133,29 @@ impl TupleHash {
         self.found(hash, node);
     }
 
+    /// Of equal hashes the newest stands first, as at the head of a chain of Linux: a tuple that is its own reply is found as the reply.
     fn put(&mut self, new: Place) {
-        let home = self.home(new.hash);
-        let at = (home + self.run(home).count()) & self.places.len().wrapping_sub(1);
-        if let Some(place) = self.places.get_mut(at) {
-            *place = new;
+        let mask = self.places.len().wrapping_sub(1);
+        let (mut at, mut carried) = (self.home(new.hash), new);
+        while let Some(place) = self.places.get_mut(at & mask) {
+            if place.node == FREE {
+                *place = carried;
+                return;
+            }
+            if place.hash == new.hash {
+                std::mem::swap(place, &mut carried);
+            }
+            at += 1;
         }
     }
 
     fn grow(&mut self) {
         let size = (self.places.len() * 2).max(FEWEST);
-        let old = std::mem::replace(&mut self.places, vec![Place { hash: 0, node: FREE }; size]);
-        for place in old.into_iter().filter(|p| p.node != FREE) {
+        let mut old = std::mem::replace(&mut self.places, vec![Place { hash: 0, node: FREE }; size]);
+        // From one free place to the next around the end, so that no run is torn; the oldest of equal hashes first.
+        let free = old.iter().position(|p| p.node == FREE).unwrap_or(0);
+        old.rotate_left(free);
+        for place in old.into_iter().rev().filter(|p| p.node != FREE) {
             self.put(place);
         }
         if self.recent.is_empty() && size > RECENT * 2 {
@@ -201,15 +212,25 @@ mod tests {
     }
 
     #[test]
-    fn equal_hashes_stand_together() {
-        let mut table = TupleHash::default();
-        for n in 0..5 {
-            table.insert(n, 7);
+    fn of_equal_hashes_the_newest_is_found_first() {
+        // The middle of the range, its beginning, and its end, behind which a run begins anew.
+        for hash in [7, u32::MAX / 2, u32::MAX] {
+            let mut table = TupleHash::default();
+            for n in 0..5 {
+                table.insert(n, hash);
+            }
+            table.remove(2, hash);
+            assert_eq!(table.with_hash(hash).collect::<Vec<_>>(), [4, 3, 1, 0]);
+            // Others take their places among them, and the table grows.
+            for n in 5..500 {
+                table.insert(n, hash.wrapping_add(spread(n) >> 8));
+            }
+            table.insert(500, hash);
+            assert_eq!(
+                table.with_hash(hash).filter(|n| *n < 5 || *n == 500).collect::<Vec<_>>(),
+                [500, 4, 3, 1, 0]
+            );
         }
-        table.remove(2, 7);
-        let mut left: Vec<u32> = table.with_hash(7).collect();
-        left.sort_unstable();
-        assert_eq!(left, [0, 1, 3, 4]);
     }
 
     /// However many places there are, a bucket holds the tuples whose hashes lie in its share, each in one bucket.
