@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use kernel::NetnsId;
 use kernel::netfilter::xtables::TableId;
 use sim::view::{RuleFormat, RuleRows, conntrack_at, listings, rule_hits};
 use sim::{EventId, World, operator};
@@ -19,13 +20,12 @@ fn last(run: &LabRun) -> EventId {
 /// Some events, from the first to the last.
 fn some(run: &LabRun) -> Vec<EventId> {
     let last = last(run).0;
-    (0..=last).step_by(last as usize / 40 + 1).chain([last]).map(EventId).collect()
+    (0..=last).step_by(last as usize / 8 + 1).chain([last]).map(EventId).collect()
 }
 
 /// What a command prints in a copy of a world.
-fn printed(world: &World, host: &str, line: &str) -> Vec<String> {
+fn printed(world: &World, host: NetnsId, line: &str) -> Vec<String> {
     let mut world = world.clone();
-    let host = world.host_by_name(host).unwrap();
     let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
     operator::command(&mut world, host, &argv, None).unwrap().stdout
 }
@@ -38,7 +38,7 @@ fn at_the_last_event_everything_is_as_in_the_finished_world() {
             assert_eq!(listings(&at_end, there), listings(&run.run.world, here), "{lab}: {}", here.name);
             for line in ["iptables-save -c", "ip neigh", "ip route", "ip addr", "nft list ruleset"] {
                 let (there, here) =
-                    (printed(&at_end, &here.name, line), printed(&run.run.world, &here.name, line));
+                    (printed(&at_end, there.id, line), printed(&run.run.world, here.id, line));
                 assert_eq!(there, here, "{lab}: {line}");
             }
         }
@@ -72,7 +72,7 @@ fn conntrack_prints_at_the_last_event_what_is_read_off_the_log() {
         for ns in world.hosts() {
             let folded = conntrack_at(&run.run.world, ns.id, event);
             let mut folded: Vec<String> = folded.iter().filter(|e| e.confirmed).map(|e| e.line()).collect();
-            let mut listed = printed(&world, &ns.name, "conntrack -L");
+            let mut listed = printed(&world, ns.id, "conntrack -L");
             folded.sort_by_key(|l| without_timeout(l).0);
             listed.sort_by_key(|l| without_timeout(l).0);
             // The log tells time-outs in whole seconds, so what is left of one may be told a second wrong.
@@ -116,7 +116,7 @@ fn rules_have_counted_what_the_log_has_said_so_far() {
             }
         }
     }
-    assert!(compared > 10_000, "{compared}");
+    assert!(compared > 2_000, "{compared}");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn rules_by_their_numbers_are_the_text_of_the_tools() {
             for (format, line) in lists.chain(saves) {
                 let rows = RuleRows::new(ns, format);
                 let lines: Vec<String> = (0..rows.len()).map(|n| rows.text(ns, n)).collect();
-                assert_eq!(lines, printed(&world, &ns.name, &line), "{lab}: {}# {line}", ns.name);
+                assert_eq!(lines, printed(&world, ns.id, &line), "{lab}: {}# {line}", ns.name);
                 for n in 0..rows.len() {
                     if let Some(place) = rows.place(n) {
                         assert_eq!(rows.find(place), Some(n), "{lab}: {}# {line}", ns.name);
