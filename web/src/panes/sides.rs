@@ -81,7 +81,7 @@ fn program(state: State) -> View {
     let (loaded, cursor) = (state.loaded.get(), state.cursor.get());
     let Some(s) = loaded.story.steps.get(cursor).filter(|s| s.packet.is_none()) else { return NONE };
     let name = loaded.world().host(s.host).map_or(String::new(), |h| h.name.clone());
-    View::All(vec![el("h4").class("hop").add(name).into(), row(state, &loaded, cursor)])
+    View::All(vec![el("h3").class("hop").add(name).into(), row(state, &loaded, cursor)])
 }
 
 fn one_box(state: State, loaded: &Rc<Loaded>, sides: &Rc<Sides>, (i, b): (usize, &SideBox)) -> View {
@@ -125,8 +125,9 @@ fn one_box(state: State, loaded: &Rc<Loaded>, sides: &Rc<Sides>, (i, b): (usize,
         let b = all.boxes.get(i);
         if open() { b.map_or(NONE, |b| rows(state, &run, b)) } else { NONE }
     });
-    el("section")
+    el("div")
         .class("sidebox")
+        .attr("role", "group")
         .class_if("ignored", b.ignored)
         .attr("aria-label", ns.name.clone())
         .add(head)
@@ -231,7 +232,7 @@ fn place(state: State, loaded: &Rc<Loaded>, ns: &Netns, (r, gap): (&SideRow, Opt
         gap.map(|g| el("p").class("gapline").add(icons::cross()).add(format!("not un-NATed: {}", g.why)));
     el("div")
         .class("siderow")
-        .add(el("h4").class("hop").add(r.place.name(ns)))
+        .add(el("p").class("hop").add(r.place.name(ns)))
         .add(cell(&r.request, "request"))
         .add(cell(&r.reply, "reply").add(gap))
         .into()
