@@ -82,7 +82,7 @@ fn a_test_runs_and_draws_its_charts() {
         page.wait_text("#bench-title", "Iteration 9");
         page.wait_gone("#chart-files");
         page.wait_until("the address to follow", || {
-            page.url().ends_with("#v1/conntrack-load?set=iteration=9,scale=100,seconds=30")
+            page.url().contains("#v1/conntrack-load?set=iteration=9,scale=100,seconds=30")
         });
         // The result of iteration 8 is still there.
         page.click("#nine tr[data-iteration='8'] button");

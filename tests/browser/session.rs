@@ -115,8 +115,6 @@ fn objects_are_edited_as_yaml_and_what_is_wrong_is_underlined() {
 fn a_lab_is_named_in_the_query() {
     visit(|page| {
         page.open_fresh("?lab=dns-race");
-        page.wait_until("the lab", || {
-            page.url().contains("#v1/dns-race") || page.text(".lesson .title").contains("DNS")
-        });
+        page.wait_text(".lesson .title", "Five seconds");
     });
 }

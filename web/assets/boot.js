@@ -33,6 +33,12 @@
     show("boot-file");
     return;
   }
+  // Not from a file: a browser refuses it there, and says so on the console.
+  const manifest = document.createElement("link");
+  manifest.rel = "manifest";
+  manifest.href = "./manifest.webmanifest";
+  document.head.append(manifest);
+
   if (typeof WebAssembly !== "object") {
     show("boot-old");
     return;
