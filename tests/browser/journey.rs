@@ -75,6 +75,8 @@ fn an_end_says_what_would_let_it_through_and_a_rule_why_not() {
         page.wait_text(".asked", "KUBE-NODEPORTS");
         page.enter(".ask", "no such rule");
         page.wait_text(".whynot .none", "No such rule");
+        // A field has an End of its own.
+        page.eval("document.getElementById('lab').focus()");
         page.press("End");
         page.click(".callout");
         page.wait_text(".ended", "so that the answer comes from 10.32.0.102:80");

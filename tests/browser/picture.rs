@@ -39,7 +39,9 @@ fn three_levels_by_the_keyboard_alone() {
         page.wait_until("the focus in the tree of hooks", || {
             focused(page, "[role=tree][aria-label=Hooks] [role=treeitem]")
         });
-        assert!(page.text("#map .sr").contains("PREROUTING"), "the flow has words");
+        let words =
+            page.eval("return [...document.querySelectorAll('.mid .sr')].map(e => e.textContent).join(' ')");
+        assert!(words.as_str().unwrap().contains("PREROUTING"), "the flow has words");
         page.wait("svg .hookcard .ring.focus");
         page.press("Enter");
         wait_level(page, "hook");
@@ -64,6 +66,8 @@ fn the_hook_shows_each_rule_that_was_tried_and_what_the_packet_had() {
         page.set_size(1440, 900);
         page.click("#level-hook");
         wait_level(page, "hook");
+        // The switch of levels has arrows of its own.
+        page.eval("document.getElementById('lab').focus()");
         // Forward to the rule that matches behind others that did not.
         page.press("ArrowRight");
         page.wait_text(".wline.sel .tok.y", "-d 10.32.0.102/32");
@@ -166,7 +170,7 @@ fn packets_move_by_animations_unless_motion_is_not_wanted() {
              Element.prototype.animate = function (...a) { window.animated++; return old.apply(this, a) }",
         );
         let moves = || page.eval("return window.animated").as_u64().unwrap();
-        let walk = || (0..12).for_each(|_| page.press("ArrowRight"));
+        let walk = || (0..60).for_each(|_| page.press("ArrowRight"));
         walk();
         page.wait_until("a movement", || moves() > 0);
         page.emulate(&[REDUCED_MOTION]);
