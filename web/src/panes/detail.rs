@@ -162,6 +162,7 @@ fn hex(state: State, bytes: &[u8], fields: Vec<Field>) -> View {
     });
     let mut out = el("div")
         .class("hex mono")
+        .attr("tabindex", "0")
         .attr("role", "group")
         .attr("aria-label", "Bytes")
         .on("mouseover", move |e| {
