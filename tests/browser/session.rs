@@ -115,6 +115,9 @@ fn objects_are_edited_as_yaml_and_what_is_wrong_is_underlined() {
 fn a_lab_is_named_in_the_query() {
     visit(|page| {
         page.open_fresh("?lab=dns-race");
-        page.wait_text(".lesson .title", "Five seconds");
+        page.wait_until("the lab", || {
+            let title = page.eval("return document.querySelector('.lesson .title')?.textContent ?? ''");
+            title.as_str().is_some_and(|t| t.starts_with("Five seconds"))
+        });
     });
 }
