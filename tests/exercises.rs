@@ -110,6 +110,33 @@ fn too_much_to_read_is_found() {
     assert!(found.iter().any(|f| f.contains("words are too many")), "{found:?}");
 }
 
+#[test]
+fn an_exercise_to_begin_with_passes_its_check() {
+    let lab = read(&nflab::exercise::beginning("my-first"));
+    assert_eq!(lab.name, "my-first");
+    assert_eq!(workshop::exercise::check(&lab), Ok(Vec::new()));
+}
+
+#[test]
+fn the_example_of_the_documentation_passes_its_check() {
+    let docs = include_str!("../docs/LABS.md");
+    let example = docs.split("## Exercises").nth(1).unwrap();
+    let lines = example.lines().skip_while(|l| !l.starts_with("    apiVersion"));
+    let lines = lines.take_while(|l| l.is_empty() || l.starts_with("    "));
+    let text: String = lines.map(|l| format!("{}\n", l.get(4..).unwrap_or_default())).collect();
+    assert_eq!(workshop::exercise::check(&read(&text)), Ok(Vec::new()));
+}
+
+#[test]
+fn what_is_to_be_kept_and_is_not_there_is_found() {
+    let found = finds(
+        "the-office",
+        "rp_filter, on: minikube, prints: \"= 1\"",
+        "rp_filter, on: minikube, prints: \"= 2\"",
+    );
+    assert!(found.iter().any(|f| f.contains("does not hold at the start")), "{found:?}");
+}
+
 fn moves(lab: &Rc<Lab>, line: &str, on: &str) -> Vec<Move> {
     let e = lab.exercise.as_ref().unwrap();
     let mut solution = e.solutions.first().unwrap().moves.clone();

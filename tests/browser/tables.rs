@@ -81,6 +81,10 @@ fn a_chain_is_gone_to_and_left_again() {
         page.wait_until("the filter", || rows(page).iter().all(|r| r.contains("-j KUBE-SERVICES")));
         page.eval("[...document.querySelectorAll('#table-list .word')].filter(w => w.textContent == 'KUBE-SERVICES').pop().click()");
         page.wait("#table-back");
+        page.wait_until("its first rule", || {
+            let current = page.attribute("#table-list", "aria-activedescendant").unwrap_or_default();
+            !current.is_empty() && page.text(&format!("#{current}")).contains("KUBE-SERVICES")
+        });
         page.click("#table-back");
         page.wait_gone("#table-back");
     });

@@ -69,7 +69,7 @@ pub struct Class {
     pub forgetting: Watched<bool>,
     /// What was written into the field for codes on the trainer's page.
     pub codes: Watched<String>,
-    /// Large type, and nothing but the exercise.
+    /// The link to this moment is shown as a QR code.
     pub code_shown: Watched<bool>,
 }
 

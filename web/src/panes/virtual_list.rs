@@ -4,7 +4,7 @@
 //! more than forty. A row is described only when it is shown. To screen readers the list is a grid of so many rows, of
 //! which one is the current one (`aria-activedescendant`); arrow keys move it, and bring it into sight.
 
-use crate::dom::{El, View, el, part};
+use crate::dom::{El, View, before_paint, el, part};
 use crate::watched::Watched;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
@@ -119,8 +119,12 @@ pub fn virtual_list(id: &'static str, label: String, place: Rc<Place>, rows: Row
             let wanted = seen.wanted.get();
             measure(e, &seen);
             if let Some(row) = wanted {
-                bring(e, row);
-                measure(e, &seen);
+                // The list may be about to grow, for a filter that goes: it can be scrolled when it has.
+                let (e, place) = (e.clone(), Rc::clone(&seen));
+                before_paint(move || {
+                    bring(&e, row);
+                    measure(&e, &place);
+                });
             }
         })
         .add(sizer)

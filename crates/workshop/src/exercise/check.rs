@@ -107,10 +107,7 @@ impl Check<'_> {
         }
         let marks = self.start.marks.clone().unwrap_or_default();
         for (goal, _) in e.keep.iter().zip(&marks.keep).filter(|(_, is)| !**is) {
-            // A thing to keep may only come about with the solution; but then a solution has to show it.
-            if e.solutions.is_empty() {
-                self.find(format!("keep: {:?} does not hold at the start", goal.text));
-            }
+            self.find(format!("keep: {:?} does not hold at the start", goal.text));
         }
         if e.hints.is_empty() {
             self.find("there are no hints");

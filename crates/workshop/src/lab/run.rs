@@ -123,15 +123,7 @@ impl Lab {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
         let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
-        let mut prepare = |world: &mut sim::World| {
-            for c in &services {
-                c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
-            }
-            for (_, c) in asked.take(At::Setup) {
-                // What fails changes nothing; a run tells why.
-                drop(done_at_setup(world, &mut live, &c));
-            }
-        };
+        let mut prepare = |world: &mut World| prepare(world, &mut live, &services, &mut asked);
         let world = scenario.begin_after(&mut prepare).map_err(LabError::Build)?.finish().world;
         let (spec, documents, objects) = live.into_parts();
         Ok(Begun { spec, documents, objects, world })
@@ -147,15 +139,7 @@ impl Lab {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
         let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
-        let mut prepare = |world: &mut sim::World| {
-            for c in &services {
-                c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
-            }
-            for (n, c) in asked.take(At::Setup) {
-                let done = done_at_setup(world, &mut live, &c);
-                asked.ran(n, done);
-            }
-        };
+        let mut prepare = |world: &mut World| prepare(world, &mut live, &services, &mut asked);
         let mut running = scenario.begin_after(&mut prepare).map_err(LabError::Build)?;
         let mut done = Done::default();
         for (at, step) in self.steps.iter().enumerate() {
@@ -285,6 +269,17 @@ impl Lab {
 fn set_up(hosts: &mut [HostSpec], c: &Command) {
     for host in hosts.iter_mut().filter(|h| c.on.contains(&h.name)) {
         host.setup.push(Setup::Command { shell, argv: c.argv.clone(), stdin: c.stdin.clone() });
+    }
+}
+
+/// What is done before the steps: systemctl of the lab's own, then what was typed.
+fn prepare(world: &mut World, live: &mut Live, services: &[Command], asked: &mut Asked) {
+    for c in services {
+        c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
+    }
+    for (n, c) in asked.take(At::Setup) {
+        let done = done_at_setup(world, live, &c);
+        asked.ran(n, done);
     }
 }
 
