@@ -94,3 +94,47 @@ fn programs_take_no_processor_time() {
     let out = one("time ping -c 1 10.0.0.2");
     assert_eq!(out.stderr[2..], ["user\t0m0.000s", "sys\t0m0.000s"]);
 }
+
+#[test]
+fn sockets_are_listed_by_age() {
+    let mut pair = Pair::new();
+    let server = |port: u16| json!({ "proto": "tcp", "bind": format!("0.0.0.0:{port}"), "mode": "id" });
+    pair.set("a", "servers", json!([server(9), server(5), server(7)]));
+    pair.cmd("ss -tlnH");
+    let ports: Vec<String> =
+        outputs(&pair)[0].stdout.iter().map(|l| l[l.find(':').unwrap()..].to_owned()).collect();
+    assert!(
+        ports[0].starts_with(":9 ") && ports[1].starts_with(":5 ") && ports[2].starts_with(":7 "),
+        "{ports:?}"
+    );
+}
+
+/// Linux also lists net.ipv4.conf.eth0.accept_source_route and the like.
+#[test]
+fn sysctl_knows_what_is_modelled() {
+    let out = one("sysctl -a -r ^net.ipv4.conf.eth0.a");
+    let names: Vec<&str> =
+        out.stdout.iter().filter_map(|l| l.rsplit('.').next()?.split(' ').next()).collect();
+    assert_eq!(names, ["accept_local", "accept_redirects", "arp_announce", "arp_filter", "arp_ignore"]);
+}
+
+/// The real one asks the next server over TCP, too.
+#[test]
+fn coredns_forwards_by_udp() {
+    let mut session = workshop::Session::new(std::rc::Rc::new(workshop::lab("same-node-clusterip").unwrap()));
+    for (switch, value) in [("br_netfilter", "on"), ("forward", "on")] {
+        session.changes.insert(switch.to_owned(), value.to_owned());
+    }
+    let line = "dig +tcp +short @10.32.0.10 engineerbetter.com".to_owned();
+    let typed = |on: &str, line: String| workshop::Typed {
+        on: Some(on.to_owned()),
+        line,
+        ..workshop::Typed::default()
+    };
+    session.typed = vec![typed("tmp2", line), typed("gcp", "tcpdump -nn -t port 53".to_owned())];
+    let run = session.run().unwrap();
+    let lines = |n: usize| run.typed[n].output.clone().unwrap().stdout;
+    assert_eq!(lines(0).len(), 1, "{:?}", lines(0));
+    assert!(lines(1).iter().any(|l| l.contains("A? engineerbetter.com")), "{:?}", lines(1));
+    assert!(!lines(1).iter().any(|l| l.contains("Flags [S]")), "{:?}", lines(1));
+}

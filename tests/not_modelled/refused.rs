@@ -122,7 +122,7 @@ fn the_size_of_ipvs_table() {
 
 #[test]
 fn other_programs() {
-    for program in ["tc", "ss", "ebtables", "arptables", "ethtool"] {
+    for program in ["tc", "netstat", "ebtables", "arptables", "ethtool"] {
         let why = say(&[program, "list"], None).unwrap_err();
         assert!(why.contains(program) && why.contains("is not modelled"), "{why}");
     }

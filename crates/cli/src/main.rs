@@ -8,6 +8,7 @@ use kernel::Netns;
 use nflab::cluster::ClusterOptions;
 use nflab::flows::{self, Flow, Proto};
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
+use nflab::typed;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
@@ -15,6 +16,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use workshop::cure::{Search, Wanted};
+use workshop::session::{At, Typed};
 use workshop::{Lab, LabRun, Session, Setting, StimulusResult};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
@@ -177,6 +179,13 @@ enum LabCommand {
         /// Position of a switch; may be given several times.
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
         set: Vec<String>,
+        /// A command that is typed when all steps are done, with the box it is typed on, such as "worker-2: iptables -t nat -L"; without a
+        /// box one about the cluster, such as kubectl. May be given several times; what each prints is shown.
+        #[arg(long = "type", value_name = "BOX: COMMAND")]
+        typed: Vec<String>,
+        /// Type the commands before the lab's first step, not at the end.
+        #[arg(long, requires = "typed")]
+        first: bool,
         /// Print one JSON object instead of text.
         #[arg(long)]
         json: bool,
@@ -305,6 +314,11 @@ fn run(command: Command) -> Result<ExitCode, String> {
         }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
+        Command::Lab(LabCommand::Run { name, typed, .. })
+            if name == workshop::load::NAME && !typed.is_empty() =>
+        {
+            Err(format!("--type: nobody types in the lab {name:?}; its switches are its commands"))
+        }
         Command::Lab(LabCommand::Run { name, set, json, scale, pcapng: None, .. })
             if name == workshop::load::NAME =>
         {
@@ -316,8 +330,10 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Lab(LabCommand::Run { scale: Some(_), name, .. }) => {
             Err(format!("--scale: the lab {name:?} has no scale, only {} has", workshop::load::NAME))
         }
-        Command::Lab(LabCommand::Run { name, set, json, scale: None, pcapng, capture }) => {
-            lab_run(&name, &set, json, pcapng.as_deref().map(|file| (file, capture.as_deref())))
+        Command::Lab(LabCommand::Run { name, set, typed, first, json, scale: None, pcapng, capture }) => {
+            let at = if first { At::Before(0) } else { At::End };
+            let typed = typed.iter().map(|line| typed::line(line, at)).collect();
+            lab_run(&name, &set, typed, json, pcapng.as_deref().map(|file| (file, capture.as_deref())))
         }
         Command::Lab(LabCommand::Why { name, set, step }) => lab_why(&name, &set, step),
         Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
@@ -571,13 +587,17 @@ fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
 fn lab_run(
     name: &str,
     set: &[String],
+    typed: Vec<Typed>,
     as_json: bool,
     capture: Option<(&Path, Option<&str>)>,
 ) -> Result<ExitCode, String> {
-    let session = session(name, set)?;
+    let mut session = session(name, set)?;
+    let own = session.typed.len();
+    session.typed.extend(typed);
     let (lab, run) = (&session.lab, session.run().map_err(|e| e.to_string())?);
-    for (typed, result) in session.typed.iter().zip(&run.typed) {
-        if let Some(wrong) = result.wrong() {
+    for (n, (typed, result)) in session.typed.iter().zip(&run.typed).enumerate() {
+        // What is typed here prints what it complains of.
+        if let Some(wrong) = result.wrong().filter(|_| n < own) {
             return Err(format!("{}: {wrong}", typed.line));
         }
     }
@@ -585,9 +605,10 @@ fn lab_run(
         let bytes = nflab::capture::pcapng(&run.run.world, place)?;
         std::fs::write(file, bytes).map_err(|e| format!("{}: {e}", file.display()))?;
     }
-    print(&if as_json { lab_json(&lab.name, &run)? } else { lab_text(lab, &run) })?;
-    let all_hold = run.claims.iter().all(|c| c.holds);
-    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let printed = if as_json { lab_json(&lab.name, &run)? } else { lab_text(lab, &run) };
+    print(&if as_json { printed } else { printed + &typed::text(&session.typed, &run, own) })?;
+    let well = run.claims.iter().all(|c| c.holds) && run.typed.iter().all(|t| t.refused.is_none());
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What `lab run --json` prints.

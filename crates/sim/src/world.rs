@@ -23,6 +23,13 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AppId(pub usize);
 
+impl AppId {
+    /// The number of its process. Numbers below 300 belong to the kernel's own.
+    pub(crate) fn pid(self) -> u16 {
+        (self.0 as u16).wrapping_add(300)
+    }
+}
+
 /// The time that a frame needs from one end of a veth to the other.
 const LINK_LATENCY: Duration = Duration::from_micros(1);
 /// The time from news on a socket until its program runs.
@@ -124,6 +131,8 @@ pub struct World {
     held: Vec<(NetnsId, SocketId)>,
     /// Files of boxes: path and text.
     files: LiteMap<(NetnsId, String), String>,
+    /// The event from which on the ring buffer of the kernel's lines has not been cleared, of boxes where it was.
+    dmesg: LiteMap<NetnsId, usize>,
     /// Commands in the background.
     jobs: Vec<Job>,
     /// The memory of the last step's output, for the next one.
@@ -172,6 +181,7 @@ impl World {
             numbers: InitialNumbers::default(),
             held: Vec::new(),
             files: LiteMap::new(),
+            dmesg: LiteMap::new(),
             jobs: Vec::new(),
             spare: Vec::new(),
             left: Vec::new(),
@@ -607,6 +617,13 @@ impl World {
         self.owners.insert((host, socket), app);
     }
 
+    /// The program that owns a socket: its name, the number of its process, and which of its sockets this is.
+    pub(crate) fn owner(&self, host: NetnsId, socket: SocketId) -> Option<(&str, u16, usize)> {
+        let app = *self.owners.get(&(host, socket))?;
+        let before = self.owners.iter().filter(|((h, s), a)| **a == app && *h == host && s.0 < socket.0);
+        Some((self.apps.get(app.0)?.name(), app.pid(), before.count()))
+    }
+
     pub(crate) fn disown(&mut self, host: NetnsId, socket: SocketId) {
         self.owners.remove(&(host, socket));
     }
@@ -625,6 +642,22 @@ impl World {
     /// The text of a file of a box.
     pub fn file(&self, host: NetnsId, path: &str) -> Option<&str> {
         self.files.get(&(host, path.to_owned())).map(String::as_str)
+    }
+
+    /// The paths of a box's files.
+    pub(crate) fn files_of(&self, host: NetnsId) -> impl Iterator<Item = &str> {
+        self.files.keys().filter(move |(h, _)| *h == host).map(|(_, path)| path.as_str())
+    }
+
+    /// Where in the log the ring buffer of a box's kernel begins.
+    pub(crate) fn dmesg_from(&self, host: NetnsId) -> usize {
+        self.dmesg.get(&host).copied().unwrap_or(0)
+    }
+
+    /// Empties the ring buffer of a box's kernel.
+    pub(crate) fn clear_dmesg(&mut self, host: NetnsId) {
+        let end = self.log.len();
+        self.dmesg.insert(host, end);
     }
 
     /// Writes a file of a box.

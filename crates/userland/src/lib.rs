@@ -18,6 +18,7 @@ mod names;
 #[cfg(feature = "nft")]
 pub mod nft;
 mod order;
+pub mod ss;
 pub mod sysctl;
 pub mod tcpdump;
 pub mod wireshark;

@@ -2,6 +2,7 @@
 //!
 //! Calls never block. A socket that has news makes an [`crate::Output::Wake`]; its owner then looks.
 
+mod diag;
 mod errno;
 mod raw;
 mod table;

@@ -60,6 +60,8 @@ impl TcpStatus {
 pub struct Listener {
     /// Bound address and port.
     pub local: Endpoint,
+    /// How many connections may wait to be accepted, as `listen()` was told; more are not turned away.
+    pub backlog: usize,
     pub(crate) accepted: VecDeque<SocketId>,
 }
 
@@ -178,6 +180,8 @@ pub struct TcpSocket {
 /// How long a call owns its socket. The answers of near hosts come in meanwhile: they are processed when it returns.
 const CALL_TIME: Duration = Duration::from_micros(40);
 
+/// `SOMAXCONN`
+const SOMAXCONN: usize = 4096;
 /// `TCP_TIMEOUT_INIT`
 pub(super) const TIMEOUT_INIT: Duration = Duration::from_secs(1);
 /// `TCP_RTO_MIN`, and a tick for the round trip of a near host.
@@ -399,7 +403,18 @@ impl Netns {
         if taken {
             return Err(Errno::EADDRINUSE);
         }
-        Ok(self.sockets.add(Socket::Listen(Listener { local, accepted: VecDeque::new() })))
+        Ok(self.sockets.add(Socket::Listen(Listener {
+            local,
+            backlog: SOMAXCONN,
+            accepted: VecDeque::new(),
+        })))
+    }
+
+    /// What `listen()` was told of a listening socket; it is `net.core.somaxconn` of Linux since 5.4 otherwise.
+    pub fn tcp_backlog(&mut self, id: SocketId, backlog: usize) {
+        if let Some(Socket::Listen(l)) = self.sockets.get_mut(id) {
+            l.backlog = backlog;
+        }
     }
 
     /// `accept()`: the next established connection of a listener.

@@ -319,6 +319,19 @@ impl App {
         }
     }
 
+    /// The name of its process.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            App::TcpServer(_) | App::UdpServer(_) => "server",
+            App::TcpClient(_) | App::TcpSender(_) | App::UdpClient(_) => "client",
+            App::TftpServer(_) => "tftpd",
+            App::TftpClient(_) => "tftp",
+            App::Ping(_) => "ping",
+            App::Process(p) => p.name(),
+            App::Finished(_) => "",
+        }
+    }
+
     pub(crate) fn run(&mut self, cx: &mut AppCx<'_>) {
         let outcome = match self {
             App::TcpServer(a) => a.run(cx),

@@ -19,8 +19,8 @@ use kernel::{DevId, Instant, Netns, NetnsId, Refused};
 use packet::Mac;
 use std::net::Ipv4Addr;
 use userland::ip::{
-    AddrCommand, IpCommand, IpFormat, IpipSpec, LinkChange, LinkCommand, LinkKind, NeighCommand, NeighSpec,
-    NewLink, NudWord, RouteCommand, RuleCommand, VxlanSpec, parse_ip, parse_ip_batch,
+    AddrCommand, IpCommand, IpFormat, IpipSpec, LinkChange, LinkCommand, LinkKind, LinkSelect, NeighCommand,
+    NeighSpec, NewLink, NudWord, RouteCommand, RuleCommand, VxlanSpec, parse_ip, parse_ip_batch,
 };
 
 /// Lines to print, or what the real tool says when the kernel refuses.
@@ -59,9 +59,10 @@ fn output(done: Done) -> CommandOutput {
     match done {
         Ok(lines) => CommandOutput::lines(lines),
         Err(why) => {
-            // What the kernel refuses ends in 2, what the tool itself does not understand in 1.
+            // What the kernel refuses ends in 2, what the tool itself does not understand in 1, a wrong argument in 255.
             let kernel = why.starts_with("RTNETLINK") || why.starts_with("Error: ");
-            CommandOutput::failed(if kernel { 2 } else { 1 }, why)
+            let argument = why.starts_with("Error: argument");
+            CommandOutput::failed(if argument { 255 } else { 1 + i32::from(kernel) }, why)
         }
     }
 }
@@ -150,6 +151,18 @@ fn known(ns: &Netns, dev: Option<&String>) -> Result<(), String> {
     dev.map_or(Ok(()), |name| device(ns, name).map(|_| ()))
 }
 
+/// Refuses a selection by a device that is not there.
+fn selectable(ns: &Netns, select: &LinkSelect) -> Result<(), String> {
+    let missing = |name: &&String| ns.device_by_name(name).is_none();
+    if let Some(name) = select.master.as_ref().filter(missing) {
+        return Err(format!("Error: argument \"{name}\" is wrong: Device does not exist\n"));
+    }
+    match select.dev.as_ref().filter(missing) {
+        Some(name) => Err(format!("Device \"{name}\" does not exist.")),
+        None => Ok(()),
+    }
+}
+
 fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
     match command {
         AddrCommand::Add(spec) => {
@@ -173,7 +186,7 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
             }
             Ok(())
         }
-        AddrCommand::Show { dev } => known(ns, dev.as_ref()),
+        AddrCommand::Show(select) => selectable(ns, select),
     }
 }
 
@@ -340,19 +353,16 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
             }
             Ok(())
         }
-        LinkCommand::Show { dev } => known(ns, dev.as_ref()),
+        LinkCommand::Show(select) => selectable(ns, select),
     }
 }
 
 /// What a command prints.
 fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> Done {
     Ok(match command {
-        IpCommand::Addr(AddrCommand::Show { dev }) => {
-            devices(world, ns, dev.as_ref(), show::What::Addr, format)?
-        }
-        IpCommand::Link(LinkCommand::Show { dev }) => {
-            devices(world, ns, dev.as_ref(), show::What::Link, format)?
-        }
+        IpCommand::Addr(AddrCommand::Show(select)) => devices(world, ns, select, show::What::Addr, format)?,
+        IpCommand::Link(LinkCommand::Show(select)) => devices(world, ns, select, show::What::Link, format)?,
+        _ if format.json => return Err("-j is modelled for ip addr and ip link only".to_owned()),
         IpCommand::Route(RouteCommand::Show(filter)) => route::show(ns, filter),
         IpCommand::Route(RouteCommand::Get { dst, from, iif, oif, mark }) => {
             route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), mark.unwrap_or(0))?
@@ -376,12 +386,18 @@ fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> 
     })
 }
 
-/// One device, or all.
-fn devices(world: &World, ns: &Netns, dev: Option<&String>, what: show::What, format: IpFormat) -> Done {
-    if format.oneline || format.details {
-        return Err("ip addr and ip link with -o or -d are not modelled".to_owned());
+/// The devices that were asked for.
+fn devices(world: &World, ns: &Netns, select: &LinkSelect, what: show::What, format: IpFormat) -> Done {
+    if format.details {
+        return Err("ip addr and ip link with -d are not modelled".to_owned());
+    }
+    if !matches!(
+        select.kind.as_deref(),
+        None | Some("veth" | "bridge" | "dummy" | "vxlan" | "ipip" | "bridge_slave")
+    ) {
+        return Ok(if format.json { vec!["[]".to_owned()] } else { Vec::new() });
     }
     let here = ns.devices().iter().filter(|d| !d.gone);
-    let chosen: Vec<_> = here.filter(|d| dev.is_none_or(|name| *name == d.name)).collect();
-    Ok(show::show(world, ns, &chosen, what, format))
+    let chosen: Vec<_> = here.filter(|d| show::selected(ns, d, select, what, format)).collect();
+    Ok(show::show(world, ns, &chosen, select, what, format))
 }

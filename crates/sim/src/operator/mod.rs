@@ -5,6 +5,7 @@
 mod bridge;
 mod conntrack;
 mod dmesg;
+mod files;
 mod ip;
 mod ipset;
 mod ipvsadm;
@@ -12,6 +13,8 @@ mod modprobe;
 mod nfacct;
 #[cfg(feature = "nft")]
 mod nft;
+mod settings;
+mod ss;
 mod sysctl;
 
 pub(crate) use conntrack::conntrack as conntrack_since;
@@ -85,6 +88,11 @@ pub const PROGRAMS: &[&str] = &[
     "lsmod",
     "nfacct",
     "dmesg",
+    "ss",
+    "cat",
+    "head",
+    "tail",
+    "ls",
 ];
 
 /// Runs a command on a box. `Err` if the program is not modelled.
@@ -109,6 +117,10 @@ pub fn command(
         "rmmod" => Ok(modprobe::rmmod(world, host, args)),
         "lsmod" => Ok(world.host(host).map(modprobe::lsmod).unwrap_or_default()),
         "nfacct" => Ok(nfacct::nfacct(world, host, args)),
+        "cat" => Ok(files::cat(world, host, args)),
+        "head" | "tail" => Ok(files::head(world, host, name, args)),
+        "ls" => Ok(files::ls(world, host, args)),
+        "ss" => Ok(ss::ss(world, host, argv)),
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
         name if let Some(which) = Iptables::called(name) => which.run(world, host, argv, stdin),
         other => Err(format!("{other:?} is not modelled; these are: {}", PROGRAMS.join(", "))),

@@ -1,20 +1,95 @@
 //! What `sysctl` reads and writes.
 
+use super::settings::settings;
 use super::{CommandOutput, refused};
 use crate::world::World;
 use kernel::NetnsId;
 use kernel::sysctl::SysctlError;
-use userland::sysctl::parse_sysctl;
+use userland::sysctl::{SysctlCommand, SysctlItem, SysctlKey, parse_sysctl, parse_sysctl_conf};
 
-/// `sysctl [-w] NAME=VALUE...`, `sysctl NAME...`
+/// `sysctl [-w] NAME=VALUE...`, `sysctl NAME...`, `sysctl -a`, `sysctl -p [FILE]`
 pub(super) fn sysctl(world: &mut World, host: NetnsId, argv: &[String]) -> CommandOutput {
-    let command = match parse_sysctl(argv) {
+    if let Some(output) = wrong_words(argv) {
+        return output;
+    }
+    if let Some(at) = argv.iter().position(|a| matches!(a.as_str(), "-p" | "-f" | "--load")) {
+        return load(world, host, argv.get(at + 1).map_or("/etc/sysctl.conf", String::as_str));
+    }
+    // The pattern of `-r` is no name.
+    let at = argv.iter().position(|a| matches!(a.as_str(), "-r" | "--pattern"));
+    let pattern = at.and_then(|at| argv.get(at + 1));
+    if let Some(bad) = pattern.and_then(|p| p.chars().find(|c| "[](){}|*+?\\".contains(*c))) {
+        return CommandOutput::failed(
+            1,
+            format!("{bad:?} in a pattern is not modelled: expected letters, ., ^ and $"),
+        );
+    }
+    let without = |(i, _): &(usize, &String)| at.is_none_or(|at| *i != at && *i != at + 1);
+    let words: Vec<&String> = argv.iter().enumerate().filter(without).map(|(_, w)| w).collect();
+    let mut command = match parse_sysctl(&words) {
         Ok(command) => command,
         Err(diagnostic) => return refused(1, &diagnostic),
     };
+    let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
+    let all = settings(ns);
+    let item = |path: &String| {
+        let key = SysctlKey(path.split('/').map(str::to_owned).collect());
+        SysctlItem { key, value: None }
+    };
     if command.all {
-        return CommandOutput::failed(1, "sysctl -a is not modelled; name the settings");
+        let fits = |path: &String| pattern.is_none_or(|p| matches(p, &item(path).key.dotted()));
+        command.items = all.iter().map(|(path, _)| path).filter(|p| fits(p)).map(item).collect();
+    } else {
+        // A folder stands for what is in it.
+        let within = |i: &SysctlItem| {
+            let folder = format!("{}/", i.key.0.join("/"));
+            let inside =
+                all.iter().map(|(path, _)| path).filter(|p| p.starts_with(&folder) && i.value.is_none());
+            let inside: Vec<SysctlItem> = inside.map(item).collect();
+            if inside.is_empty() { vec![i.clone()] } else { inside }
+        };
+        command.items = command.items.iter().flat_map(within).collect();
     }
+    run(world, host, &command)
+}
+
+/// Mistakes of which procps speaks before it does anything.
+fn wrong_words(argv: &[String]) -> Option<CommandOutput> {
+    let writes = argv.iter().any(|a| matches!(a.as_str(), "-w" | "--write"));
+    let mut names = argv.iter().skip(1).filter(|a| !a.starts_with('-'));
+    if writes && names.clone().any(|n| n.split_once('=').is_none_or(|(name, _)| name.is_empty())) {
+        return Some(CommandOutput::failed(1, "sysctl: command line(0): invalid syntax, continuing..."));
+    }
+    let empty = names.find_map(|n| n.strip_suffix('='))?;
+    Some(CommandOutput::failed(1, format!("sysctl: setting key \"{empty}\": Invalid argument")))
+}
+
+/// `-p FILE`
+fn load(world: &mut World, host: NetnsId, path: &str) -> CommandOutput {
+    let Some(text) = world.file(host, path).map(str::to_owned) else {
+        return CommandOutput::failed(
+            1,
+            format!("sysctl: cannot open \"{path}\": No such file or directory"),
+        );
+    };
+    let (items, wrong) = parse_sysctl_conf(&text);
+    let items = items.into_iter().map(|(_, item)| item).collect();
+    let plain = SysctlCommand {
+        values_only: false,
+        names_only: false,
+        quiet: false,
+        ignore: false,
+        items,
+        all: false,
+    };
+    let mut out = run(world, host, &plain);
+    out.stderr.extend(
+        wrong.iter().map(|d| format!("sysctl: {path}({}): invalid syntax, continuing...", d.span.line)),
+    );
+    out
+}
+
+fn run(world: &mut World, host: NetnsId, command: &SysctlCommand) -> CommandOutput {
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
     let (mut stdout, mut stderr, mut status) = (Vec::new(), Vec::new(), 0);
     for item in &command.items {
@@ -50,4 +125,18 @@ pub(super) fn sysctl(world: &mut World, host: NetnsId, argv: &[String]) -> Comma
         }
     }
     CommandOutput { status, stdout, stderr }
+}
+
+/// Whether a name fits: `^` and `$` are its ends, `.` is any letter.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (start, pattern) = pattern.strip_prefix('^').map_or((false, pattern), |p| (true, p));
+    let (end, pattern) = pattern.strip_suffix('$').map_or((false, pattern), |p| (true, p));
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    if pattern.is_empty() {
+        return true;
+    }
+    name.windows(pattern.len()).enumerate().any(|(at, part)| {
+        let fits = part.iter().zip(&pattern).all(|(n, p)| *p == '.' || n == p);
+        fits && (!start || at == 0) && (!end || at + pattern.len() == name.len())
+    })
 }

@@ -103,6 +103,10 @@ pub(super) fn parse(argv: &[String], _: &str) -> Parsed {
 }
 
 impl Program for Tftp {
+    fn name(&self) -> &str {
+        "busybox"
+    }
+
     fn copy(&self) -> Box<dyn Program> {
         Box::new(self.clone())
     }

@@ -110,7 +110,8 @@ struct Options {
     include: bool,
     head: bool,
     fail: bool,
-    output: Option<String>,
+    /// One for each URL, in order; what is left over goes to standard output.
+    outputs: Vec<String>,
     max_time: Option<Duration>,
     connect_timeout: Duration,
     local: (Ipv4Addr, u16),
@@ -120,10 +121,35 @@ struct Options {
     method: Option<String>,
 }
 
-/// A transfer.
+/// What a URL names, or why it names nothing: status and text.
+type Target = Result<(String, u16, String), (i32, String)>;
+
+/// A connection that is left open for more: its number, host and port.
+#[derive(Clone, Debug)]
+struct Kept {
+    number: u32,
+    host: String,
+    port: u16,
+    socket: SocketId,
+    local: Option<(Ipv4Addr, u16)>,
+}
+
+/// A transfer, and those that follow.
 #[derive(Clone, Debug)]
 struct Curl {
     options: Options,
+    /// The URLs, and how many of them are done.
+    targets: Vec<Target>,
+    done: usize,
+    kept: Vec<Kept>,
+    /// The number of this transfer's connection.
+    number: u32,
+    /// How many connections there were.
+    connections: u32,
+    /// This transfer goes over a connection that stood already.
+    reused: bool,
+    /// Hosts whose addresses are known (curl's DNS cache).
+    cache: Vec<(String, u16, Vec<Ipv4Addr>)>,
     host: String,
     port: u16,
     path: String,
@@ -177,18 +203,14 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         }
         Mistake::NeedsValue(o) => usage(format!("curl: option -{o}: requires parameter")),
     })?;
-    let url = match args.rest.as_slice() {
-        [] if args.options.is_empty() => return Err(CommandOutput::failed(code::FAILED_INIT, TRY_HELP)),
-        [] => return Err(usage("curl: no URL specified!".to_owned())),
-        [url] => url,
-        _ => return Err(not_modelled("curl", "more than one URL")),
-    };
+    if args.rest.is_empty() {
+        return Err(match args.options.is_empty() {
+            true => CommandOutput::failed(code::FAILED_INIT, TRY_HELP),
+            false => usage("curl: no URL specified!".to_owned()),
+        });
+    }
     let silent = args.has(&["s", "silent"]);
     let show_error = args.has(&["S", "show-error"]);
-    let fail = |status: i32, text: String| {
-        let message = format!("curl: ({status}) {text}");
-        CommandOutput::failed(status, if silent && !show_error { "" } else { &message })
-    };
     let time = |names: &[&str]| match args.value(names) {
         None => Ok(None),
         Some(text) => match millis(text) {
@@ -209,16 +231,25 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         Some(Ok(addr)) => addr,
         Some(Err(_)) => return Err(not_modelled("curl", "--interface with a device")),
     };
-    let target = read_url(url).map_err(|e| match e {
-        BadUrl::Scheme(s) if ["https", "ftp", "tftp", "telnet", "file"].contains(&s.as_str()) => {
-            not_modelled("curl", &format!("{s}://"))
+    let mut targets = Vec::new();
+    for url in &args.rest {
+        if url.contains(['[', ']', '{', '}']) {
+            return Err(not_modelled("curl", "[], {} in a URL"));
         }
-        BadUrl::Scheme(s) => {
-            let text = format!("Protocol \"{s}\" not supported or disabled in libcurl");
-            fail(code::UNSUPPORTED_PROTOCOL, text)
-        }
-        BadUrl::Format => fail(code::URL, "URL using bad/illegal format or missing URL".to_owned()),
-    })?;
+        targets.push(match read_url(url) {
+            Ok(target) => Ok(target),
+            Err(BadUrl::Scheme(s)) if ["https", "ftp", "tftp", "telnet", "file"].contains(&s.as_str()) => {
+                return Err(not_modelled("curl", &format!("{s}://")));
+            }
+            Err(BadUrl::Scheme(s)) => {
+                let text = format!("Protocol \"{s}\" not supported or disabled in libcurl");
+                Err((code::UNSUPPORTED_PROTOCOL, text))
+            }
+            Err(BadUrl::Format) => Err((code::URL, "URL using bad/illegal format or missing URL".to_owned())),
+        });
+    }
+    let outputs = args.options.iter().filter(|(n, _)| n == "o" || n == "output");
+    let outputs = outputs.filter_map(|(_, v)| v.clone()).collect();
     let headers = args.options.iter().filter(|(n, _)| n == "H" || n == "header");
     let options = Options {
         silent,
@@ -227,7 +258,7 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         include: args.has(&["i", "include"]),
         head: args.has(&["I", "head"]),
         fail: args.has(&["f", "fail"]),
-        output: args.value(&["o", "output"]).map(str::to_owned),
+        outputs,
         max_time: time(&["m", "max-time"])?,
         connect_timeout: time(&["connect-timeout"])?.unwrap_or(Duration::from_secs(300)),
         local: (local, local_port),
@@ -236,12 +267,18 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         agent: args.value(&["A", "user-agent"]).unwrap_or("curl/7.88.1").to_owned(),
         method: args.value(&["X", "request"]).map(str::to_owned),
     };
-    let (host, port, path) = target;
     Ok(Box::new(Curl {
         options,
-        host,
-        port,
-        path,
+        targets,
+        done: 0,
+        kept: Vec::new(),
+        number: 0,
+        connections: 0,
+        reused: false,
+        cache: Vec::new(),
+        host: String::new(),
+        port: 0,
+        path: String::new(),
         begun: None,
         addresses: Vec::new(),
         times: Times::default(),
@@ -283,14 +320,43 @@ fn read_url(url: &str) -> Result<(String, u16, String), BadUrl> {
 }
 
 impl Program for Curl {
+    fn name(&self) -> &str {
+        "curl"
+    }
+
     fn copy(&self) -> Box<dyn Program> {
         Box::new(self.clone())
     }
 
     fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
+        loop {
+            // The last transfer's status is curl's.
+            let status = self.transfer(run)?;
+            self.done += 1;
+            if self.done >= self.targets.len() {
+                for kept in std::mem::take(&mut self.kept) {
+                    run.close_tcp(kept.socket);
+                }
+                return Some(status);
+            }
+            (self.begun, self.step) = (None, Step::Begin);
+            (self.answer, self.times) = (Answer::default(), Times::default());
+            (self.local_end, self.reused) = (None, false);
+            self.addresses.clear();
+        }
+    }
+}
+
+impl Curl {
+    /// Goes on with a transfer; `Some` is how it ended.
+    fn transfer(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
         let begun = match self.begun {
             Some(begun) => begun,
             None => {
+                match self.targets.get(self.done)?.clone() {
+                    Ok(target) => (self.host, self.port, self.path) = target,
+                    Err((status, text)) => return Some(self.fail(run, status, &text)),
+                }
                 if let Some(limit) = self.options.max_time {
                     run.wake_after(limit);
                 }
@@ -301,7 +367,20 @@ impl Program for Curl {
             let step = std::mem::replace(&mut self.step, Step::Begin);
             let went = match step {
                 Step::Begin => {
-                    self.step = Step::Looking(Box::new(Lookup::new(run, &self.host, true)));
+                    let known = self.cache.iter().find(|(h, p, _)| (h, *p) == (&self.host, self.port));
+                    let known = known.map(|(.., addresses)| addresses.clone());
+                    self.step = if let Some(socket) = self.take_kept(run) {
+                        self.addresses = known.unwrap_or_default();
+                        self.ask(run, socket);
+                        Step::Reading { socket }
+                    } else if let Some(addresses) = known {
+                        self.note(run, &format!("Hostname {} was found in DNS cache", self.host));
+                        self.addresses = addresses;
+                        run.wake_after(self.options.connect_timeout);
+                        Step::Connect { index: 0 }
+                    } else {
+                        Step::Looking(Box::new(Lookup::new(run, &self.host, true)))
+                    };
                     true
                 }
                 Step::Looking(mut lookup) => match lookup.run(run) {
@@ -311,6 +390,7 @@ impl Program for Curl {
                     }
                     Some(Ok(addresses)) => {
                         self.times.lookup = run.now().since(begun);
+                        self.cache.push((self.host.clone(), self.port, addresses.clone()));
                         self.addresses = addresses;
                         run.wake_after(self.options.connect_timeout);
                         self.step = Step::Connect { index: 0 };
@@ -320,7 +400,7 @@ impl Program for Curl {
                     Some(Err(_)) => {
                         let text = format!("Could not resolve host: {}", self.host);
                         self.note(run, &text);
-                        self.note(run, "Closing connection 0");
+                        self.note_closing(run);
                         return Some(self.fail(run, code::RESOLVE, &text));
                     }
                 },
@@ -370,9 +450,36 @@ impl Program for Curl {
             }
         }
     }
-}
 
-impl Curl {
+    /// A connection to the same host and port that is still open.
+    fn take_kept(&mut self, run: &mut Run<'_, '_>) -> Option<SocketId> {
+        let at = self.kept.iter().position(|k| (&k.host, k.port) == (&self.host, self.port))?;
+        let kept = self.kept.remove(at);
+        let idle = run.kernel(|ns, _| matches!(ns.tcp_recv(kept.socket), Received::Nothing)) == Some(true);
+        // curl prints where in memory the bundle is; here there is no such place.
+        self.note(run, "Found bundle for host: 0x0 [serially]");
+        if !idle {
+            self.note(run, &format!("Connection {} seems to be dead!", kept.number));
+            self.note(run, &format!("Closing connection {}", kept.number));
+            run.close_tcp(kept.socket);
+            return None;
+        }
+        self.note(run, "Can not multiplex, even if we wanted to");
+        self.note(run, &format!("Re-using existing connection #{} with host {}", kept.number, self.host));
+        (self.number, self.reused, self.local_end) = (kept.number, true, kept.local);
+        Some(kept.socket)
+    }
+
+    /// Where this transfer's body goes, if not to standard output.
+    fn output(&self) -> Option<&String> {
+        self.options.outputs.get(self.done)
+    }
+
+    /// `-v` says that this transfer's connection is closed.
+    fn note_closing(&self, run: &mut Run<'_, '_>) {
+        self.note(run, &format!("Closing connection {}", self.number));
+    }
+
     /// A line of `-v`.
     fn note(&self, run: &mut Run<'_, '_>, text: &str) {
         if self.options.verbose {
@@ -403,9 +510,13 @@ impl Curl {
         let Some(addr) = self.addresses.get(index).copied() else {
             let text = self.not_connected(run, begun, "Couldn't connect to server");
             self.note(run, &text);
-            self.note(run, "Closing connection 0");
+            self.note_closing(run);
             return Err(Some(self.fail(run, code::CONNECT, &text)));
         };
+        if index == 0 {
+            self.number = self.connections;
+            self.connections += 1;
+        }
         self.note(run, &format!("  Trying {addr}:{}...", self.port));
         if self.options.local.1 != 0 {
             self.note(run, &format!("Local port: {}", self.options.local.1));
@@ -437,7 +548,13 @@ impl Curl {
         let ends = run.kernel(|ns, _| ns.tcp_info(socket)).flatten();
         self.local_end = ends.map(|(_, local, _)| local);
         let remote = ends.map_or(Ipv4Addr::UNSPECIFIED, |(.., remote)| remote.0);
-        self.note(run, &format!("Connected to {} ({remote}) port {} (#0)", self.host, self.port));
+        let number = self.number;
+        self.note(run, &format!("Connected to {} ({remote}) port {} (#{number})", self.host, self.port));
+        self.ask(run, socket);
+    }
+
+    /// Sends the request.
+    fn ask(&self, run: &mut Run<'_, '_>, socket: SocketId) {
         let method = self.options.method.as_deref().unwrap_or(if self.options.head { "HEAD" } else { "GET" });
         let named = |header: &str| {
             self.options
@@ -484,7 +601,7 @@ impl Curl {
                     if self.answer.bytes.len() >= 5 && !self.answer.bytes.starts_with(b"HTTP/") {
                         run.close_tcp(socket);
                         self.note(run, "Received HTTP/0.9 when not allowed");
-                        self.note(run, "Closing connection 0");
+                        self.note_closing(run);
                         let text = "Received HTTP/0.9 when not allowed";
                         return Some(self.fail(run, code::UNSUPPORTED_PROTOCOL, text));
                     }
@@ -504,7 +621,7 @@ impl Curl {
                     run.close_tcp(socket);
                     let text = format!("Recv failure: {}", errno.text());
                     self.note(run, &text);
-                    self.note(run, "Closing connection 0");
+                    self.note_closing(run);
                     self.print_body(run);
                     return Some(self.fail(run, code::RECV, &text));
                 }
@@ -522,7 +639,7 @@ impl Curl {
                 (code::RECV, "Recv failure: Connection reset by peer")
             };
             self.note(run, text);
-            self.note(run, "Closing connection 0");
+            self.note_closing(run);
             return self.fail(run, status, text);
         }
         let missing = self.answer.length.unwrap_or(0).saturating_sub(self.answer.body_len());
@@ -530,7 +647,7 @@ impl Curl {
             run.close_tcp(socket);
             let text = format!("transfer closed with {missing} bytes remaining to read");
             self.note(run, &text);
-            self.note(run, "Closing connection 0");
+            self.note_closing(run);
             self.print_body(run);
             return self.fail(run, code::PARTIAL, &text);
         }
@@ -542,13 +659,21 @@ impl Curl {
             run.complain(format!("{{ [{} bytes data]", self.answer.body_len()));
         }
         self.print_body(run);
-        let closes = self.answer.closes || self.answer.length.is_none();
-        match closes && !self.options.head {
-            true => self.note(run, "Closing connection 0"),
-            false if self.answer.closes => self.note(run, "Closing connection 0"),
-            false => self.note(run, &format!("Connection #0 to host {} left intact", self.host)),
+        let no_end = self.answer.length.is_none() && !self.options.head;
+        let closes = self.answer.closes || no_end;
+        match closes {
+            true => self.note_closing(run),
+            false => {
+                let text = format!("Connection #{} to host {} left intact", self.number, self.host);
+                self.note(run, &text);
+            }
         }
-        run.close_tcp(socket);
+        if closes || self.done + 1 == self.targets.len() {
+            run.close_tcp(socket);
+        } else {
+            let (host, local) = (self.host.clone(), self.local_end);
+            self.kept.push(Kept { number: self.number, host, port: self.port, socket, local });
+        }
         self.write_out(run, 0);
         0
     }
@@ -560,7 +685,7 @@ impl Curl {
             if self.options.verbose {
                 run.complain(format!("< {line}"));
             }
-            if (self.options.include || self.options.head) && self.options.output.is_none() {
+            if (self.options.include || self.options.head) && self.output().is_none() {
                 run.print(line);
             }
         }
@@ -570,7 +695,7 @@ impl Curl {
     fn print_body(&mut self, run: &mut Run<'_, '_>) {
         let body = self.answer.bytes.get(self.answer.body.unwrap_or(usize::MAX)..).unwrap_or_default();
         let text = String::from_utf8_lossy(body).into_owned();
-        match &self.options.output {
+        match self.output() {
             Some(path) => run.write_file(path, text),
             None => {
                 for line in text.split_terminator('\n') {
@@ -609,7 +734,7 @@ impl Curl {
             }
         };
         self.note(run, &text);
-        self.note(run, "Closing connection 0");
+        self.note_closing(run);
         self.print_body(run);
         Some(self.fail(run, code::TIMEOUT, &text))
     }
@@ -635,7 +760,7 @@ impl Curl {
                     "remote_port" => self.port.to_string(),
                     "local_ip" => self.local_end.map_or(String::new(), |e| e.0.to_string()),
                     "local_port" => self.local_end.map_or("0".to_owned(), |e| e.1.to_string()),
-                    "num_connects" => i32::from(self.local_end.is_some()).to_string(),
+                    "num_connects" => i32::from(self.local_end.is_some() && !self.reused).to_string(),
                     other => {
                         run.complain(format!("curl: unknown --write-out variable: '{other}'"));
                         String::new()

@@ -130,6 +130,10 @@ fn date(seconds: u64) -> String {
 }
 
 impl Program for HttpServer {
+    fn name(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+
     fn copy(&self) -> Box<dyn Program> {
         Box::new(self.clone())
     }
@@ -141,6 +145,8 @@ impl Program for HttpServer {
             None => match run.kernel(|ns, _| ns.tcp_listen(bind))? {
                 Ok(listener) => {
                     run.own(listener);
+                    // As nginx asks for.
+                    run.kernel(|ns, _| ns.tcp_backlog(listener, 511));
                     *self.listener.insert(listener)
                 }
                 Err(errno) => {

@@ -10,6 +10,7 @@ mod connect;
 mod curl;
 mod dig;
 pub mod dns_server;
+mod dns_tcp;
 pub mod http_server;
 mod nc;
 mod ping;
@@ -30,6 +31,11 @@ use std::time::Duration;
 pub trait Program: Debug {
     /// Goes on as far as it can. `Some` is its exit status.
     fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32>;
+
+    /// The name of its process.
+    fn name(&self) -> &str {
+        "server"
+    }
 
     /// A copy: worlds can be copied.
     fn copy(&self) -> Box<dyn Program>;
@@ -59,8 +65,7 @@ impl Run<'_, '_> {
 
     /// The number of the process.
     pub fn pid(&self) -> u16 {
-        // Numbers below 300 belong to the kernel's own processes.
-        (self.cx.id.0 as u16).wrapping_add(300)
+        self.cx.id.pid()
     }
 
     /// A line on standard output.
@@ -185,6 +190,11 @@ impl Process {
     /// Where it runs.
     pub fn host(&self) -> NetnsId {
         self.host
+    }
+
+    /// Its name, as `ps` has it.
+    pub(crate) fn name(&self) -> &str {
+        self.program.name()
     }
 
     /// See [`Program::reconfigure_dns`].

@@ -108,6 +108,10 @@ pub(super) fn parse(argv: &[String], stdin: &str) -> Result<Box<dyn Program>, Co
 }
 
 impl Program for Nc {
+    fn name(&self) -> &str {
+        "nc"
+    }
+
     fn copy(&self) -> Box<dyn Program> {
         Box::new(self.clone())
     }
@@ -191,6 +195,7 @@ impl Nc {
         let made = run.kernel(|ns, kcx| if udp { ns.udp_bind(local, kcx) } else { ns.tcp_listen(local) });
         let socket = made.and_then(Result::ok)?;
         run.own(socket);
+        run.kernel(|ns, _| ns.tcp_backlog(socket, 1));
         if self.verbose {
             let word = if udp { "Bound" } else { "Listening" };
             run.complain(format!("{word} on {} {}", local.0, local.1));

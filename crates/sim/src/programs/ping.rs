@@ -152,6 +152,10 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
 }
 
 impl Program for Ping {
+    fn name(&self) -> &str {
+        "ping"
+    }
+
     fn copy(&self) -> Box<dyn Program> {
         Box::new(self.clone())
     }

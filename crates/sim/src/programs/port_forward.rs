@@ -97,6 +97,10 @@ pub(super) fn parse(argv: &[String], _: &str) -> Parsed {
 }
 
 impl Program for PortForward {
+    fn name(&self) -> &str {
+        "kubectl"
+    }
+
     fn copy(&self) -> Box<dyn Program> {
         Box::new(self.clone())
     }

@@ -156,6 +156,10 @@ fn port_of(text: &str) -> Option<u16> {
 }
 
 impl Program for Tftp {
+    fn name(&self) -> &str {
+        "tftp"
+    }
+
     fn copy(&self) -> Box<dyn Program> {
         Box::new(self.clone())
     }

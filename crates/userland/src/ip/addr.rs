@@ -1,5 +1,6 @@
 //! `ip addr`
 
+use super::select::{LinkSelect, select};
 use crate::diagnostic::{Diagnostic, Fault};
 use crate::words::{Words, address_with_prefix};
 use ipnet::Ipv4Net;
@@ -19,10 +20,7 @@ pub enum AddrCommand {
         dev: String,
     },
     /// `ip addr show`
-    Show {
-        /// `dev`; all devices without.
-        dev: Option<String>,
-    },
+    Show(LinkSelect),
 }
 
 /// An address of a device.
@@ -93,12 +91,12 @@ const NOT_MODELLED: &[&str] = &[
 
 pub(super) fn command(words: &mut Words<'_>) -> Result<AddrCommand, Diagnostic> {
     if words.peek().is_none() {
-        return Ok(AddrCommand::Show { dev: None });
+        return Ok(AddrCommand::Show(LinkSelect::default()));
     }
     Ok(match words.choose("add, del, show or flush", VERBS, &["change", "replace", "save", "restore"])? {
         Verb::Add => AddrCommand::Add(spec(words)?),
         Verb::Del => AddrCommand::Del(spec(words)?),
-        Verb::Show => AddrCommand::Show { dev: device(words)? },
+        Verb::Show => AddrCommand::Show(select(words, true)?),
         Verb::Flush => match device(words)? {
             Some(dev) => AddrCommand::Flush { dev },
             None => return words.blame_last(Fault::new("flush without a device", "expected dev DEVICE")),

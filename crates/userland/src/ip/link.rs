@@ -1,6 +1,7 @@
 //! `ip link`
 
 use super::port::{BridgeOption, PORT_NAMES, PortOption, bridge_options, port_option};
+use super::select::{LinkSelect, select};
 use super::tunnel::{IpipSpec, VxlanSpec, ipip, vxlan};
 use crate::diagnostic::{Diagnostic, Fault, q};
 use crate::words::{Words, device};
@@ -24,10 +25,7 @@ pub enum LinkCommand {
         changes: Vec<LinkChange>,
     },
     /// `ip link show`
-    Show {
-        /// The device; all of them without.
-        dev: Option<String>,
-    },
+    Show(LinkSelect),
 }
 
 /// A new device.
@@ -170,7 +168,7 @@ const OTHER_KINDS: &[&str] = &[
 
 pub(super) fn command(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {
     if words.peek().is_none() {
-        return Ok(LinkCommand::Show { dev: None });
+        return Ok(LinkCommand::Show(LinkSelect::default()));
     }
     Ok(match words.choose("add, del, set or show", VERBS, &["replace", "xstats", "afstats", "property"])? {
         Verb::Add => LinkCommand::Add(add(words)?),
@@ -181,22 +179,8 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> 
             LinkCommand::Del { dev }
         }
         Verb::Set => set(words)?,
-        Verb::Show => {
-            let named = words.take("dev");
-            let dev = if named || words.peek().is_some() { Some(show(words, named)?) } else { None };
-            words.end()?;
-            LinkCommand::Show { dev }
-        }
+        Verb::Show => LinkCommand::Show(select(words, false)?),
     })
-}
-
-/// The device of a listing; other selections are not modelled.
-fn show(words: &mut Words<'_>, named: bool) -> Result<String, Diagnostic> {
-    let others = ["up", "type", "master", "group", "vrf", "nomaster"];
-    match words.peek().cloned() {
-        Some(t) if !named && others.contains(&t.text.as_ref()) => words.unexpected(&t, &["dev"], &others),
-        _ => words.device(),
-    }
 }
 
 fn set(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {

@@ -7,6 +7,7 @@ mod neigh;
 mod port;
 mod route;
 mod rule;
+mod select;
 mod tunnel;
 
 pub use addr::{AddrCommand, AddrSpec};
@@ -17,6 +18,7 @@ pub use port::{BridgeOption, PortOption};
 pub(crate) use port::{PORT_NAMES, port_option};
 pub use route::{HopSpec, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, defaults};
 pub use rule::{RuleCommand, RuleSpec, ipproto_name};
+pub use select::LinkSelect;
 pub use tunnel::{IpipSpec, VxlanSpec};
 
 use crate::args::ArgLine;
@@ -49,6 +51,10 @@ pub struct IpFormat {
     pub oneline: bool,
     /// `-4`
     pub v4: bool,
+    /// `-6`
+    pub v6: bool,
+    /// `-j`
+    pub json: bool,
 }
 
 /// A command with its options.
@@ -145,6 +151,8 @@ fn options(words: &mut Words<'_>) -> Result<IpFormat, Diagnostic> {
         let name = token.text.trim_start_matches('-');
         match name {
             "4" => format.v4 = true,
+            "6" => format.v6 = true,
+            n if !n.is_empty() && "json".starts_with(n) => format.json = true,
             n if !n.is_empty() && "brief".starts_with(n) && n != "b" => format.brief = true,
             n if !n.is_empty() && "details".starts_with(n) => format.details = true,
             n if !n.is_empty() && "oneline".starts_with(n) => format.oneline = true,
@@ -152,7 +160,7 @@ fn options(words: &mut Words<'_>) -> Result<IpFormat, Diagnostic> {
             _ => {
                 let fault = Fault::new(
                     format!("option {} is not modelled", q(&token.text)),
-                    "expected one of -4, -br, -d, -o, or an object such as addr or route",
+                    "expected one of -4, -6, -br, -d, -j, -o, or an object such as addr or route",
                 );
                 return words.blame(&token, fault);
             }

@@ -162,6 +162,27 @@ fn allocate(service: &mut Yaml, all: &[Yaml]) {
     }
 }
 
+/// A Service after a patch: it is given what it lacks now, and loses the node ports and the policy that its new type has not
+/// (`dropTypeDependentFields`, pkg/registry/core/service).
+pub fn patched(service: &mut Yaml, before: &Yaml, all: &[Yaml]) {
+    let had = before.get("spec").is_some_and(has_node_ports);
+    if let Some(spec) = get_mut(service, "spec")
+        && had
+        && !has_node_ports(spec)
+    {
+        let same = |key: &str| spec.get(key) == before.get("spec").and_then(|s| s.get(key));
+        let external = matches!(word(spec, "type"), Some("NodePort" | "LoadBalancer"));
+        let drops_policy = !external && same("externalTrafficPolicy");
+        for port in get_mut(spec, "ports").map(items_mut).unwrap_or_default() {
+            unset(port, "nodePort");
+        }
+        if drops_policy {
+            unset(spec, "externalTrafficPolicy");
+        }
+    }
+    allocate(service, all);
+}
+
 fn has_node_ports(spec: &Yaml) -> bool {
     matches!(word(spec, "type"), Some("NodePort" | "LoadBalancer"))
         && word(spec, "allocateLoadBalancerNodePorts") != Some("false")
@@ -195,6 +216,12 @@ fn get_mut<'y>(at: &'y mut Yaml, key: &str) -> Option<&'y mut Yaml> {
     match &mut at.value {
         Value::Mapping(entries) => entries.iter_mut().find(|e| e.key == key).map(|e| &mut e.value),
         _ => None,
+    }
+}
+
+fn unset(at: &mut Yaml, key: &str) {
+    if let Value::Mapping(entries) = &mut at.value {
+        entries.retain(|e| e.key != key);
     }
 }
 

@@ -5,6 +5,7 @@
 //! the LAN. What `kubectl apply -f -` brings is in [`super::apply`].
 
 use super::apply::{self, Kept};
+use super::kubectl::{self, Query};
 use super::{Command, WorldSpec};
 use crate::kube::{Cni, Mode, Outside, profile};
 use cluster::Read;
@@ -65,6 +66,8 @@ pub enum Effect {
     DeleteText(Vec<Yaml>),
     /// `spec.replicas` of a Deployment.
     Scale(Named, u32),
+    /// Nothing: objects are only looked at.
+    Get(Query),
     /// `--proxy-mode`
     ProxyMode(Mode),
     /// `--masquerade-all`
@@ -114,6 +117,7 @@ impl Effect {
             | Effect::DeleteFile(_)
             | Effect::ApplyText(_)
             | Effect::DeleteText(_)
+            | Effect::Get(_)
             | Effect::Scale(..) => false,
         }
     }
@@ -151,8 +155,14 @@ impl Effect {
             Effect::Patch(named, patch) => {
                 let object = find(documents, named)?;
                 let kept = Kept::of(object);
+                let before = object.clone();
                 merge(object, patch);
                 kept.forget_address(object);
+                if identity(&before).0 == "Service" {
+                    let mut service = object.clone();
+                    apply::patched(&mut service, &before, documents);
+                    *find(documents, named)? = service;
+                }
             }
             Effect::Scale(named, replicas) => {
                 let place = Place::default();
@@ -219,6 +229,7 @@ impl Effect {
             | Effect::Cni(_)
             | Effect::KubeletVersion(_)
             | Effect::Machine(_)
+            | Effect::Get(_)
             | Effect::NoMachine(_) => {}
         }
         Ok(())
@@ -244,6 +255,7 @@ impl Effect {
             format!("{} {what}", resource(id.0, id.2))
         };
         Some(match self {
+            Effect::Get(_) => Vec::new(),
             Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
             Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
             Effect::Delete(o) => vec![deleted(&o.resource())],
@@ -293,6 +305,7 @@ impl Effect {
             | Effect::ApplyText(_)
             | Effect::DeleteText(_)
             | Effect::Scale(..)
+            | Effect::Get(_)
             | Effect::MasqueradeAll(_) => {}
         }
         Ok(())
@@ -439,6 +452,7 @@ fn machine(words: &mut Words<'_>) -> Result<Effect, String> {
 
 fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
     let (mut namespace, mut plain) = ("default".to_owned(), Vec::new());
+    let (mut all, mut output) = (false, None);
     let (mut patch, mut file, mut replicas) = (None, None, None);
     while let Some(word) = words.next() {
         let (name, inline) = match word.split_once('=') {
@@ -448,6 +462,9 @@ fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String>
         let mut value = |what| inline.map_or_else(|| words.need(what), Ok);
         match name {
             "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
+            "-A" | "--all-namespaces" => all = true,
+            "-o" | "--output" => output = Some(value("a format")?.to_owned()),
+            "-owide" => output = Some("wide".to_owned()),
             "-p" | "--patch" => patch = Some(one_document(value("a patch")?)?),
             "-f" | "--filename" => file = Some(value("a file")?.to_owned()),
             "--type" => match value("a type of patch")? {
@@ -471,6 +488,13 @@ fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String>
         };
         Ok(Named { kind: kind.to_owned(), namespace: namespace.clone(), name: name.to_owned() })
     };
+    if matches!(verb, "get" | "describe") && patch.is_none() && file.is_none() && replicas.is_none() {
+        let words = plain.get(1..).unwrap_or_default();
+        return kubectl::query(verb, words, (&namespace, all), output.as_deref()).map(Effect::Get);
+    }
+    if all || output.is_some() {
+        return Err(format!("kubectl {verb} has no -A and no -o here; get has"));
+    }
     if let ("set", None, None, None) = (verb, &patch, &file, replicas) {
         return set_image(&namespace, plain.get(1..).unwrap_or_default());
     }
@@ -487,7 +511,7 @@ fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String>
         ("delete", None, Some(file), None) => Ok(Effect::DeleteFile(file)),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
         _ => Err("expected kubectl patch KIND NAME -p PATCH, apply -f FILE, delete KIND NAME, scale deployment NAME \
-                  --replicas=N or set image daemonset/kube-proxy kube-proxy=IMAGE"
+                  --replicas=N, get KIND [-o wide], describe service NAME, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE"
             .to_owned()),
     }
 }
@@ -600,7 +624,7 @@ fn deleted(resource: &str) -> String {
 }
 
 /// A kind as it may be typed, in its long form.
-fn singular(kind: &str) -> &str {
+pub(super) fn singular(kind: &str) -> &str {
     match kind {
         "svc" | "services" => "service",
         "po" | "pods" => "pod",

@@ -6,6 +6,7 @@ mod command;
 mod effect;
 mod error;
 mod history;
+mod kubectl;
 mod live;
 mod pods;
 mod read;

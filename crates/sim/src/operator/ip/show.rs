@@ -4,7 +4,7 @@ use crate::world::World;
 use kernel::dev::{DevKind, Device, IfAddr};
 use kernel::{Netns, NetnsId};
 use std::net::Ipv4Addr;
-use userland::ip::{IpFormat, scope_name};
+use userland::ip::{IpFormat, LinkSelect, scope_name};
 
 /// What is listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,25 +15,68 @@ pub(super) enum What {
     Link,
 }
 
+/// Whether a device is listed: with -4 and -6, and `to`, only if it has such an address.
+pub(super) fn selected(ns: &Netns, d: &Device, select: &LinkSelect, what: What, format: IpFormat) -> bool {
+    let kind = match (&d.kind, select.kind.as_deref()) {
+        (_, None) => true,
+        (_, Some("bridge_slave")) => d.master.is_some(),
+        (DevKind::Veth, Some(k)) => k == "veth",
+        (DevKind::Bridge(_), Some(k)) => k == "bridge",
+        (DevKind::Dummy, Some(k)) => k == "dummy",
+        (DevKind::Vxlan(_), Some(k)) => k == "vxlan",
+        (DevKind::Ipip(_), Some(k)) => k == "ipip",
+        (DevKind::Loopback, Some(_)) => false,
+    };
+    let of_addr = what == What::Addr;
+    kind && select.dev.as_ref().is_none_or(|name| *name == d.name)
+        && (!select.up || d.up)
+        && (!select.nomaster || d.master.is_none())
+        && select.master.as_ref().is_none_or(|m| d.master.is_some_and(|id| ns.dev_name(id) == m))
+        && !(of_addr && format.v6)
+        && !(of_addr && (format.v4 || select.to.is_some()) && addresses(d, select).next().is_none())
+        // A device whose addresses are of another scope is left out, one without any is not.
+        && !(of_addr && select.scope.is_some() && !d.addrs.is_empty() && addresses(d, select).next().is_none())
+}
+
+/// The addresses of a device that are listed.
+fn addresses<'a>(d: &'a Device, select: &'a LinkSelect) -> impl Iterator<Item = &'a IfAddr> {
+    let wanted = |a: &&IfAddr| {
+        select.scope.is_none_or(|s| s == a.scope) && select.to.is_none_or(|net| net.contains(&a.net.addr()))
+    };
+    d.addrs.iter().filter(wanted)
+}
+
 /// The lines for some devices of a box.
 pub(super) fn show(
     world: &World,
     ns: &Netns,
     devices: &[&Device],
+    select: &LinkSelect,
     what: What,
     format: IpFormat,
 ) -> Vec<String> {
-    let lines = |d: &&Device| {
-        let dev = Dev { world, ns, d };
-        if format.brief { vec![dev.brief(what)] } else { dev.full(what) }
+    let devs = devices.iter().map(|d| Dev { world, ns, d });
+    if format.json {
+        let all: Vec<String> = devs.map(|dev| dev.json(what, select, format)).collect();
+        return vec![format!("[{}]", all.join(","))];
+    }
+    let lines = |dev: Dev<'_>| {
+        if format.brief {
+            vec![dev.brief(what, select)]
+        } else if format.oneline && what == What::Addr {
+            dev.oneline(select)
+        } else {
+            let lines = dev.full(what, select, format);
+            if format.oneline { vec![lines.join("\\")] } else { lines }
+        }
     };
-    devices.iter().flat_map(lines).collect()
+    devs.flat_map(lines).collect()
 }
 
 /// `ip -br -4 addr`: the devices that have an address.
 pub fn brief_addresses(world: &World, ns: &Netns) -> Vec<String> {
     let with = ns.devices().iter().filter(|d| !d.addrs.is_empty());
-    with.map(|d| Dev { world, ns, d }.brief_addr()).collect()
+    with.map(|d| Dev { world, ns, d }.brief_addr(&LinkSelect::default())).collect()
 }
 
 /// What begins the line of a device: its number, its name with the other end, its flags.
@@ -122,23 +165,106 @@ impl Dev<'_> {
         hosts.iter().position(|h| *h == host)
     }
 
-    fn brief(&self, what: What) -> String {
+    fn brief(&self, what: What, select: &LinkSelect) -> String {
         match what {
-            What::Addr => self.brief_addr(),
-            What::Link => self.brief_line(&format!("{} <{}>", self.d.mac, self.flags())),
+            What::Addr => self.brief_addr(select),
+            What::Link => self.brief_line(&format!("{} <{}> ", self.d.mac, self.flags())),
         }
     }
 
-    fn brief_addr(&self) -> String {
-        let addrs: Vec<String> = self.d.addrs.iter().map(|a| a.net.to_string()).collect();
-        self.brief_line(&addrs.join(" "))
+    fn brief_addr(&self, select: &LinkSelect) -> String {
+        let addrs: String = addresses(self.d, select).map(|a| format!("{} ", a.net)).collect();
+        self.brief_line(&addrs)
     }
 
     fn brief_line(&self, rest: &str) -> String {
-        format!("{:<16} {:<14} {rest} ", self.name(), self.state())
+        format!("{:<16} {:<14} {rest}", self.name(), self.state())
     }
 
-    fn full(&self, what: What) -> Vec<String> {
+    /// `ip -o addr`: a line for each address.
+    fn oneline(&self, select: &LinkSelect) -> Vec<String> {
+        let line = |a: &IfAddr| {
+            let (n, name) = (self.d.id.0 + 1, &self.d.name);
+            format!("{n}: {name}{}\\       valid_lft forever preferred_lft forever", self.inet(a))
+        };
+        addresses(self.d, select).map(line).collect()
+    }
+
+    /// `ip -j`
+    fn json(&self, what: What, select: &LinkSelect, format: IpFormat) -> String {
+        let d = self.d;
+        let (mut out, word) = (Vec::new(), |k: &str, v: &str| format!("\"{k}\":\"{v}\""));
+        let flags: Vec<String> = self.flags().split(',').map(|f| format!("\"{f}\"")).collect();
+        let flags = format!("\"flags\":[{}]", flags.join(","));
+        let peer = self.peer();
+        if format.brief {
+            if let Some((_, peer)) = peer {
+                out.push(match peer.name.as_str() {
+                    _ if self.link_netnsid().is_some() => format!("\"link_index\":{}", peer.id.0 + 1),
+                    name => word("link", name),
+                });
+            }
+            out.extend([word("ifname", &d.name), word("operstate", self.state())]);
+            if what == What::Link {
+                out.extend([word("address", &d.mac.to_string()), flags]);
+            }
+        } else {
+            out.push(format!("\"ifindex\":{}", d.id.0 + 1));
+            if let Some((_, peer)) = peer {
+                out.push(match self.link_netnsid() {
+                    Some(_) => format!("\"link_index\":{}", peer.id.0 + 1),
+                    None => word("link", &peer.name),
+                });
+            }
+            out.extend([word("ifname", &d.name), flags, format!("\"mtu\":{}", d.mtu)]);
+            out.push(word("qdisc", if d.activated { "noqueue" } else { "noop" }));
+            out.extend(d.master.map(|m| word("master", self.ns.dev_name(m))));
+            out.push(word("operstate", self.state()));
+            if what == What::Link {
+                out.push(word("linkmode", "DEFAULT"));
+            }
+            out.extend([word("group", "default"), "\"txqlen\":1000".to_owned()]);
+            if what == What::Link || !format.v4 {
+                let (kind, broadcast) = self.link_words();
+                out.extend([word("link_type", kind), word("address", &d.mac.to_string())]);
+                out.push(word("broadcast", broadcast));
+            }
+            out.extend(self.link_netnsid().map(|n| format!("\"link_netnsid\":{n}")));
+        }
+        if what == What::Addr {
+            let all: Vec<String> = addresses(d, select).map(|a| self.inet_json(a, format)).collect();
+            out.push(format!("\"addr_info\":[{}]", all.join(",")));
+        }
+        format!("{{{}}}", out.join(","))
+    }
+
+    fn inet_json(&self, addr: &IfAddr, format: IpFormat) -> String {
+        let (local, prefix) = (addr.net.addr(), addr.net.prefix_len());
+        if format.brief {
+            return format!("{{\"local\":\"{local}\",\"prefixlen\":{prefix}}}");
+        }
+        let metric = if addr.metric == 0 { String::new() } else { format!("\"metric\":{},", addr.metric) };
+        let brd = addr.broadcast.map_or(String::new(), |b| format!("\"broadcast\":\"{b}\","));
+        let flag = |on: bool, name: &str| if on { format!("\"{name}\":true,") } else { String::new() };
+        format!(
+            "{{\"family\":\"inet\",\"local\":\"{local}\",\"prefixlen\":{prefix},{metric}{brd}\"scope\":\"{}\",{}{}\"label\":\"{}\",\
+             \"valid_life_time\":4294967295,\"preferred_life_time\":4294967295}}",
+            scope_name(addr.scope),
+            flag(addr.secondary, "secondary"),
+            flag(addr.noprefixroute, "noprefixroute"),
+            self.d.name
+        )
+    }
+
+    /// The type of the link layer, and its broadcast address.
+    fn link_words(&self) -> (&'static str, &'static str) {
+        match self.d.kind {
+            DevKind::Loopback => ("loopback", "00:00:00:00:00:00"),
+            _ => ("ether", "ff:ff:ff:ff:ff:ff"),
+        }
+    }
+
+    fn full(&self, what: What, select: &LinkSelect, format: IpFormat) -> Vec<String> {
         let d = self.d;
         let master = d.master.map_or(String::new(), |m| format!("master {} ", self.ns.dev_name(m)));
         let qdisc = if d.activated { "noqueue" } else { "noop" };
@@ -151,12 +277,15 @@ impl Dev<'_> {
             d.mtu,
             self.state()
         )];
-        let (kind, broadcast) = match d.kind {
-            DevKind::Loopback => ("loopback", "00:00:00:00:00:00"),
-            _ => ("ether", "ff:ff:ff:ff:ff:ff"),
-        };
+        let (kind, broadcast) = self.link_words();
         let netns = self.link_netnsid().map_or(String::new(), |n| format!(" link-netnsid {n}"));
         match d.kind {
+            // `ip -4 addr` says nothing of the link layer; the other end's box stands in the first line then.
+            _ if what == What::Addr && format.v4 => {
+                if let Some(first) = out.first_mut() {
+                    *first += &netns;
+                }
+            }
             DevKind::Ipip(tunnel) => {
                 let end = |addr: Option<Ipv4Addr>| addr.unwrap_or(Ipv4Addr::UNSPECIFIED);
                 let word = if tunnel.remote.is_some() { "peer" } else { "brd" };
@@ -165,7 +294,7 @@ impl Dev<'_> {
             _ => out.push(format!("    link/{kind} {} brd {broadcast}{netns}", d.mac)),
         }
         if what == What::Addr {
-            for addr in &d.addrs {
+            for addr in addresses(d, select) {
                 out.push(self.inet(addr));
                 out.push("       valid_lft forever preferred_lft forever".to_owned());
             }

@@ -1,0 +1,26 @@
+//! Commands that are typed into a lab from the command line, and what they print.
+
+use workshop::LabRun;
+use workshop::session::{At, Typed};
+
+/// `BOX: COMMAND`, or a command without a box.
+pub fn line(line: &str, at: At) -> Typed {
+    let boxed = line.split_once(": ").filter(|(on, _)| !on.is_empty() && !on.contains(char::is_whitespace));
+    let (on, line) = boxed.map_or((None, line), |(on, line)| (Some(on.to_owned()), line));
+    Typed { at, on, line: line.to_owned(), stdin: String::new() }.tidy()
+}
+
+/// What the commands from the `first` on have printed, as on a terminal.
+pub fn text(typed: &[Typed], run: &LabRun, first: usize) -> String {
+    let mut out = String::new();
+    for (typed, result) in typed.iter().zip(&run.typed).skip(first) {
+        out += &format!("{}$ {}\n", typed.on.as_deref().unwrap_or_default(), typed.line);
+        if let Some(refused) = &result.refused {
+            out += &format!("nflab: {}\n", refused.message);
+        }
+        for line in result.output.iter().flat_map(|o| o.stdout.iter().chain(&o.stderr)) {
+            out += &format!("{line}\n");
+        }
+    }
+    out
+}

@@ -1,0 +1,178 @@
+//! Commands typed into labs: what the articles type, and what a reader may type next.
+
+use std::rc::Rc;
+use workshop::{Session, Typed};
+
+/// A lab with some switches flipped, and what each command printed at its end, both outputs.
+fn typed(lab: &str, changes: &[(&str, &str)], lines: &[(&str, &str)]) -> Vec<Vec<String>> {
+    let mut session = Session::new(Rc::new(workshop::lab(lab).unwrap()));
+    for (switch, value) in changes {
+        session.changes.insert((*switch).to_owned(), (*value).to_owned());
+    }
+    let one = |(on, line): &(&str, &str)| Typed {
+        on: (!on.is_empty()).then(|| (*on).to_owned()),
+        line: (*line).to_owned(),
+        ..Typed::default()
+    };
+    session.typed = lines.iter().map(one).collect();
+    let run = session.run().unwrap();
+    let print = |t: &workshop::TypedResult| match (&t.output, &t.refused) {
+        (Some(o), _) => o.stdout.iter().chain(&o.stderr).cloned().collect(),
+        (None, Some(refused)) => vec![refused.message.clone()],
+        _ => Vec::new(),
+    };
+    run.typed.iter().map(print).collect()
+}
+
+const ON: [(&str, &str); 2] = [("br_netfilter", "on"), ("forward", "on")];
+
+/// 002: "There's no bridge subdirectory there, as expected."
+#[test]
+fn proc_sys_net_has_a_folder_bridge_with_br_netfilter_only() {
+    let ls = |on| typed("same-node-clusterip", &[("br_netfilter", on)], &[("worker-2", "ls /proc/sys/net")]);
+    assert!(!ls("off")[0].contains(&"bridge".to_owned()), "{:?}", ls("off"));
+    assert!(ls("on")[0].contains(&"bridge".to_owned()), "{:?}", ls("on"));
+}
+
+/// 002: `head /proc/sys/net/bridge/*` and its six values.
+#[test]
+fn head_prints_the_six_settings_of_the_bridge() {
+    let out = typed("same-node-clusterip", &ON, &[("worker-2", "head /proc/sys/net/bridge/*")]);
+    let expected: Vec<String> = [
+        ("call-arptables", 1),
+        ("call-ip6tables", 1),
+        ("call-iptables", 1),
+        ("filter-pppoe-tagged", 0),
+        ("filter-vlan-tagged", 0),
+        ("pass-vlan-input-dev", 0),
+    ]
+    .iter()
+    .enumerate()
+    .flat_map(|(n, (name, value))| {
+        let blank = (n > 0).then(String::new);
+        blank.into_iter().chain([format!("==> /proc/sys/net/bridge/bridge-nf-{name} <=="), value.to_string()])
+    })
+    .collect();
+    assert_eq!(out[0], expected);
+}
+
+/// 002: "kubectl get pods,services -owide -n kube-system", the Service's line.
+#[test]
+fn kubectl_lists_kube_dns_with_its_three_ports() {
+    let out = typed("same-node-clusterip", &ON, &[("", "kubectl get pods,services -owide -n kube-system")]);
+    let service = out[0].iter().find(|l| l.starts_with("service/kube-dns")).unwrap();
+    let words: Vec<&str> = service.split_whitespace().collect();
+    assert_eq!(words[1..5], ["ClusterIP", "10.32.0.10", "<none>", "53/UDP,53/TCP,9153/TCP"]);
+    assert_eq!(words[6], "k8s-app=kube-dns");
+}
+
+/// 001: what `kubectl describe svc helloworld-service` says.
+#[test]
+fn kubectl_describes_the_service_as_the_article_has_it() {
+    let out = typed(
+        "service-iptables",
+        &[("service", "present")],
+        &[("", "kubectl describe svc helloworld-service")],
+    );
+    for line in [
+        "Name:                     helloworld-service",
+        "Type:                     NodePort",
+        "IP:                       10.106.133.16",
+        "Port:                     <unset>  31001/TCP",
+        "NodePort:                 <unset>  31382/TCP",
+        "Endpoints:                172.17.0.6:3000",
+        "Session Affinity:         None",
+        "External Traffic Policy:  Cluster",
+    ] {
+        assert!(out[0].contains(&line.to_owned()), "{line} is not in {:#?}", out[0]);
+    }
+}
+
+/// 004: "kubectl exec POD -- cat /proc/sys/net/netfilter/..."
+#[test]
+fn kubectl_exec_runs_a_command_in_the_pod() {
+    let line = "kubectl exec -it tftpd -- cat /proc/sys/net/netfilter/nf_conntrack_udp_timeout";
+    assert_eq!(typed("tftp-ipvs", &[], &[("", line)])[0], ["30"]);
+}
+
+/// The API server gives a Service of type NodePort the node port that it lacks, and takes it away again.
+#[test]
+fn a_patched_type_brings_and_takes_the_node_port() {
+    let patch = |t: &str| format!("kubectl patch svc web -p '{{\"spec\":{{\"type\":\"{t}\"}}}}'");
+    let (to, back) = (patch("NodePort"), patch("ClusterIP"));
+    let get = ("", "kubectl get svc web");
+    let out = typed("dns-race", &[], &[("", &to), get, ("", &back), get]);
+    assert!(out[1][1].contains("NodePort") && out[1][1].contains("80:30086/TCP"), "{:?}", out[1]);
+    assert!(out[3][1].contains("ClusterIP") && out[3][1].contains(" 80/TCP"), "{:?}", out[3]);
+}
+
+/// curl 7.88: a second URL of the same host goes over the connection that stands, another host needs another.
+#[test]
+fn curl_uses_a_connection_again() {
+    let line = "curl -sSv http://10.32.0.102/ http://10.32.0.102/x http://10.200.2.65/";
+    let w = "curl -s -o f -o f -w '%{num_connects} ' http://10.32.0.102/ http://10.32.0.102/";
+    let out = typed("same-node-clusterip", &ON, &[("tmp2", line), ("tmp2", w)]);
+    let notes: Vec<&str> = out[0].iter().filter_map(|l| l.strip_prefix("* ")).collect();
+    assert_eq!(
+        notes,
+        [
+            "  Trying 10.32.0.102:80...",
+            "Connected to 10.32.0.102 (10.32.0.102) port 80 (#0)",
+            "Connection #0 to host 10.32.0.102 left intact",
+            "Found bundle for host: 0x0 [serially]",
+            "Can not multiplex, even if we wanted to",
+            "Re-using existing connection #0 with host 10.32.0.102",
+            "Connection #0 to host 10.32.0.102 left intact",
+            "  Trying 10.200.2.65:80...",
+            "Connected to 10.200.2.65 (10.200.2.65) port 80 (#1)",
+            "Connection #1 to host 10.200.2.65 left intact",
+        ]
+    );
+    assert_eq!(out[1], ["1 ", "0 "]);
+}
+
+/// The status of several transfers is that of the last.
+#[test]
+fn a_url_that_fails_does_not_stop_the_next() {
+    let line = "curl -sS http://10.32.0.102:81/ foo://x http://10.32.0.102/";
+    let out = typed(
+        "same-node-clusterip",
+        &ON,
+        &[("tmp2", &format!("{line} ")), ("tmp2", "curl -sS http://10.200.2.65/ http://10.200.2.65:81/")],
+    );
+    assert!(out[0].iter().any(|l| l.starts_with("curl: (1) Protocol \"foo\"")), "{:?}", out[0]);
+    assert!(out[0].iter().any(|l| l.starts_with("hello from nginx2")), "{:?}", out[0]);
+    assert!(out[1].iter().any(|l| l.starts_with("curl: (7)")), "{:?}", out[1]);
+}
+
+#[test]
+fn dig_asks_over_tcp() {
+    let name = "nginx2.default.svc.cluster.local";
+    let lines = [
+        ("tmp2", format!("dig +tcp +short @10.32.0.10 {name}")),
+        ("tmp2", "dig +tcp @10.200.2.65 x".to_owned()),
+        ("tmp2", format!("nslookup -vc {name} 10.32.0.10")),
+        ("coredns-2", "ss -tulnH".to_owned()),
+    ];
+    let lines: Vec<(&str, &str)> = lines.iter().map(|(on, l)| (*on, l.as_str())).collect();
+    let out = typed("same-node-clusterip", &ON, &lines);
+    assert_eq!(out[0], ["10.32.0.102"]);
+    assert_eq!(out[1], [";; Connection to 10.200.2.65#53(10.200.2.65) for x failed: connection refused."]);
+    assert!(out[2].contains(&"Address: 10.32.0.102".to_owned()), "{:?}", out[2]);
+    assert!(
+        out[3].iter().any(|l| l.starts_with("udp")) && out[3].iter().any(|l| l.starts_with("tcp")),
+        "{:?}",
+        out[3]
+    );
+}
+
+/// `dmesg -c` empties the buffer, as the article uses it.
+#[test]
+fn dmesg_c_prints_once() {
+    let log = [("br_netfilter", "on"), ("log", "on")];
+    let lines = [("worker-2", "dmesg -c"), ("worker-2", "dmesg"), ("worker-2", "dmesg -y")];
+    let out = typed("same-node-clusterip", &log, &lines);
+    assert!(!out[0].is_empty() && out[0][0].contains("EB "), "{:?}", out[0].first());
+    assert_eq!(out[1], Vec::<String>::new());
+    assert_eq!(out[2], ["dmesg: invalid option -- 'y'", "Try 'dmesg --help' for more information."]);
+}
