@@ -117,24 +117,3 @@ fn sysctl_knows_what_is_modelled() {
         out.stdout.iter().filter_map(|l| l.rsplit('.').next()?.split(' ').next()).collect();
     assert_eq!(names, ["accept_local", "accept_redirects", "arp_announce", "arp_filter", "arp_ignore"]);
 }
-
-/// The real one asks the next server over TCP, too.
-#[test]
-fn coredns_forwards_by_udp() {
-    let mut session = workshop::Session::new(std::rc::Rc::new(workshop::lab("same-node-clusterip").unwrap()));
-    for (switch, value) in [("br_netfilter", "on"), ("forward", "on")] {
-        session.changes.insert(switch.to_owned(), value.to_owned());
-    }
-    let line = "dig +tcp +short @10.32.0.10 engineerbetter.com".to_owned();
-    let typed = |on: &str, line: String| workshop::Typed {
-        on: Some(on.to_owned()),
-        line,
-        ..workshop::Typed::default()
-    };
-    session.typed = vec![typed("tmp2", line), typed("gcp", "tcpdump -nn -t port 53".to_owned())];
-    let run = session.run().unwrap();
-    let lines = |n: usize| run.typed[n].output.clone().unwrap().stdout;
-    assert_eq!(lines(0).len(), 1, "{:?}", lines(0));
-    assert!(lines(1).iter().any(|l| l.contains("A? engineerbetter.com")), "{:?}", lines(1));
-    assert!(!lines(1).iter().any(|l| l.contains("Flags [S]")), "{:?}", lines(1));
-}

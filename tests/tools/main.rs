@@ -257,28 +257,3 @@ sessions! {
 ];
     ipset_kube_dns "ipset-kube-016-kube-dns" 43 &[];
 }
-
-#[test]
-#[ignore]
-fn all_shared() {
-    let mut files: Vec<_> =
-        std::fs::read_dir("/work/shared/tools/sessions").unwrap().map(|e| e.unwrap().path()).collect();
-    files.sort();
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for f in files {
-        let name = f.file_stem().unwrap().to_string_lossy().into_owned();
-        if !name.contains(&only) {
-            continue;
-        }
-        let text: &'static str = Box::leak(std::fs::read_to_string(&f).unwrap().into_boxed_str());
-        match std::panic::catch_unwind(|| play(text)) {
-            Ok(r) => {
-                println!("## {name}: {} agree, {} differ", r.agree, r.differ.len());
-                for d in r.differ {
-                    println!("$ {}\n{}", d.command, d.how);
-                }
-            }
-            Err(e) => println!("## {name}: PANIC {:?}", e.downcast_ref::<String>()),
-        }
-    }
-}

@@ -145,27 +145,6 @@ fn a_url_that_fails_does_not_stop_the_next() {
     assert!(out[1].iter().any(|l| l.starts_with("curl: (7)")), "{:?}", out[1]);
 }
 
-#[test]
-fn dig_asks_over_tcp() {
-    let name = "nginx2.default.svc.cluster.local";
-    let lines = [
-        ("tmp2", format!("dig +tcp +short @10.32.0.10 {name}")),
-        ("tmp2", "dig +tcp @10.200.2.65 x".to_owned()),
-        ("tmp2", format!("nslookup -vc {name} 10.32.0.10")),
-        ("coredns-2", "ss -tulnH".to_owned()),
-    ];
-    let lines: Vec<(&str, &str)> = lines.iter().map(|(on, l)| (*on, l.as_str())).collect();
-    let out = typed("same-node-clusterip", &ON, &lines);
-    assert_eq!(out[0], ["10.32.0.102"]);
-    assert_eq!(out[1], [";; Connection to 10.200.2.65#53(10.200.2.65) for x failed: connection refused."]);
-    assert!(out[2].contains(&"Address: 10.32.0.102".to_owned()), "{:?}", out[2]);
-    assert!(
-        out[3].iter().any(|l| l.starts_with("udp")) && out[3].iter().any(|l| l.starts_with("tcp")),
-        "{:?}",
-        out[3]
-    );
-}
-
 /// `dmesg -c` empties the buffer, as the article uses it.
 #[test]
 fn dmesg_c_prints_once() {

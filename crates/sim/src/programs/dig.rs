@@ -3,9 +3,8 @@
 use super::args::not_modelled;
 use super::dns_server::{rcode_name, type_name};
 use super::resolve::{DNS_PORT, ResolvConf, reverse_name};
-use super::{Program, Run, connect, dns_tcp};
+use super::{Program, Run};
 use crate::operator::CommandOutput;
-use kernel::socket::Errno;
 use kernel::{Instant, SocketId};
 use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type, rcode};
 use std::net::Ipv4Addr;
@@ -44,8 +43,6 @@ struct Asker {
     /// The head of nslookup's answer is printed once.
     headed: bool,
     answered: bool,
-    /// `+tcp`
-    tcp: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,10 +52,6 @@ struct Asking {
     id: u16,
     since: Instant,
     until: Instant,
-    /// Over TCP: whether the connection stands, and what has come in.
-    circuit: Option<(bool, Vec<u8>)>,
-    /// The question, for when it stands.
-    query: Vec<u8>,
 }
 
 fn kind_of(text: &str) -> Option<u16> {
@@ -96,7 +89,6 @@ impl Asker {
             asking: None,
             headed: false,
             answered: false,
-            tcp: false,
         }
     }
 }
@@ -117,8 +109,6 @@ pub(super) fn parse_dig(argv: &[String], _: &str) -> Result<Box<dyn Program>, Co
                         *short = true;
                     }
                 }
-                ("tcp" | "vc", _) => asker.tcp = true,
-                ("notcp" | "novc", _) => asker.tcp = false,
                 ("search", _) => asker.search = true,
                 ("nosearch" | "recurse" | "noedns" | "nocookie", _) => {}
                 ("time" | "timeout", Some(n)) => asker.timeout = Duration::from_secs(u64::from(n)),
@@ -184,9 +174,7 @@ pub(super) fn parse_nslookup(argv: &[String], _: &str) -> Result<Box<dyn Program
                     Err(_) => return Err(not_modelled("nslookup", word)),
                 },
                 ("nosearch", _) => asker.search = false,
-                ("vc", _) => asker.tcp = true,
-                ("novc", _) => asker.tcp = false,
-                ("debug" | "d2" | "norecurse", _) => return Err(not_modelled("nslookup", word)),
+                ("debug" | "d2" | "vc" | "norecurse", _) => return Err(not_modelled("nslookup", word)),
                 _ => return Err(CommandOutput::failed(1, format!("*** Invalid option: {option}"))),
             }
         } else if asker.name.is_empty() {
@@ -248,12 +236,6 @@ impl Program for Asker {
                 return Some(status);
             }
             let asking = self.asking.clone()?;
-            if asking.circuit.is_some() {
-                if let Some(status) = self.listen_on_circuit(run, asking)? {
-                    return Some(status);
-                }
-                continue;
-            }
             let socket = asking.socket;
             // An ICMP error is not heard of: the socket is not connected.
             match run.kernel(|ns, _| ns.udp_recv(socket)).flatten() {
@@ -268,11 +250,6 @@ impl Program for Asker {
                     };
                     run.close(socket);
                     self.asking = None;
-                    if answer.truncated {
-                        run.print(";; Truncated, retrying in TCP mode.");
-                        self.tcp = true;
-                        continue;
-                    }
                     if let Some(status) = self.take(run, &answer, &asking, d.payload.len()) {
                         return Some(status);
                     }
@@ -289,51 +266,6 @@ impl Program for Asker {
 }
 
 impl Asker {
-    /// An answer over TCP: `None` while it may come, `Some(None)` if it goes on.
-    fn listen_on_circuit(&mut self, run: &mut Run<'_, '_>, mut asking: Asking) -> Option<Option<i32>> {
-        let socket = asking.socket;
-        let Some((stands, mut bytes)) = asking.circuit.take() else { return Some(None) };
-        let late = run.now() >= asking.until;
-        if !stands {
-            match connect::stands(run, socket) {
-                None if !late => {
-                    self.asking = Some(Asking { circuit: Some((false, bytes)), ..asking });
-                    return None;
-                }
-                Some(Ok(())) => dns_tcp::send(run, socket, std::slice::from_ref(&asking.query)),
-                Some(Err(errno)) => return Some(self.no_connection(run, &asking, errno)),
-                None => {}
-            }
-        }
-        let over = late || dns_tcp::read(run, socket, &mut bytes).is_err();
-        if let Some(message) = dns_tcp::unframed(&mut bytes)
-            && let Some(answer) = Dns::parse(&message).filter(|a| a.response && a.id == asking.id)
-        {
-            run.close_tcp(socket);
-            self.asking = None;
-            return Some(self.take(run, &answer, &asking, message.len()));
-        }
-        if over {
-            run.close_tcp(socket);
-            self.asking = None;
-            self.next_server();
-            return Some(None);
-        }
-        self.asking = Some(Asking { circuit: Some((true, bytes)), ..asking });
-        None
-    }
-
-    /// A server that cannot be connected to is not asked again.
-    fn no_connection(&mut self, run: &mut Run<'_, '_>, asking: &Asking, errno: Errno) -> Option<i32> {
-        self.asking = None;
-        let (addr, port) = asking.to;
-        let name = self.candidates.get(self.at.1).cloned().unwrap_or_default();
-        let why = errno.text().to_lowercase();
-        run.print(format!(";; Connection to {addr}#{port}({addr}) for {name} failed: {why}."));
-        self.at.2 += 1;
-        (self.at.2 >= self.servers().len()).then_some(if matches!(self.tool, Tool::Nslookup) { 1 } else { 9 })
-    }
-
     fn servers(&self) -> Vec<Ipv4Addr> {
         let named = self.server.map(|s| vec![s]);
         named.or(self.conf.as_ref().map(|c| c.servers.clone())).unwrap_or_default()
@@ -376,22 +308,6 @@ impl Asker {
             query.additional.push(DnsRecord { name: root, kind: dns_type::OPT, class: 4096, ttl: 0, data });
         }
         let (id, bytes) = (query.id, query.to_bytes());
-        if self.tcp {
-            let since = run.now();
-            let until = run.wake_after(self.timeout);
-            let circuit = Some((false, Vec::new()));
-            return match connect::begin(run, (Ipv4Addr::UNSPECIFIED, 0), to) {
-                Ok(socket) => {
-                    self.asking = Some(Asking { socket, to, id, since, until, circuit, query: bytes });
-                    None
-                }
-                Err(errno) => {
-                    let asking =
-                        Asking { socket: SocketId(u32::MAX), to, id, since, until, circuit, query: bytes };
-                    self.no_connection(run, &asking, errno)
-                }
-            };
-        }
         let sent = run.kernel(|ns, kcx| {
             let socket = ns.udp_bind((Ipv4Addr::UNSPECIFIED, 0), kcx)?;
             match ns.udp_send(socket, Some(to), None, bytes, kcx) {
@@ -407,7 +323,7 @@ impl Asker {
                 run.own(socket);
                 let since = run.now();
                 let until = run.wake_after(self.timeout);
-                self.asking = Some(Asking { socket, to, id, since, until, circuit: None, query: Vec::new() });
+                self.asking = Some(Asking { socket, to, id, since, until });
             }
             _ => {
                 self.next_server();

@@ -3,7 +3,6 @@
 //! Plugins are asked in CoreDNS's own order (plugin.cfg), whatever the order in the Corefile. Answers over TCP, DNSSEC and zone
 //! transfers are not modelled.
 
-use super::dns_tcp::{self, Clients};
 use super::resolve::DNS_PORT;
 use super::{Program, Run};
 use kernel::socket::{Datagram, Errno};
@@ -64,13 +63,12 @@ pub struct ServerBlock {
     pub forward: Option<Forward>,
 }
 
-/// A server.
+/// A server that is asked over UDP.
 #[derive(Clone, Debug)]
 pub struct DnsServer {
     bind: (Ipv4Addr, u16),
     blocks: Vec<ServerBlock>,
     socket: Option<SocketId>,
-    tcp: Clients,
     pending: Vec<Pending>,
     cache: Vec<Kept>,
     /// The probe of `loop`: its name, and how often it came in.
@@ -78,31 +76,12 @@ pub struct DnsServer {
     probing: Option<SocketId>,
 }
 
-/// Who asks, and what.
-#[derive(Clone, Debug)]
-pub(in crate::programs) struct Client {
-    /// The client's end.
-    pub from: (Ipv4Addr, u16),
-    /// The address that was asked.
-    pub to: Ipv4Addr,
-    /// The query.
-    pub payload: Vec<u8>,
-    /// The connection that it came over, if it was not UDP.
-    pub tcp: Option<SocketId>,
-}
-
-impl From<Datagram> for Client {
-    fn from(d: Datagram) -> Client {
-        Client { from: d.from, to: d.to, payload: d.payload.to_vec(), tcp: None }
-    }
-}
-
 /// A query that was sent on.
 #[derive(Clone, Debug)]
 struct Pending {
     block: usize,
     query: Dns,
-    client: Client,
+    client: Datagram,
     socket: SocketId,
     to: (Ipv4Addr, u16),
     local: (Ipv4Addr, u16),
@@ -139,7 +118,6 @@ impl DnsServer {
             bind,
             blocks,
             socket: None,
-            tcp: Clients::default(),
             pending: Vec::new(),
             cache: Vec::new(),
             probe: None,
@@ -172,7 +150,6 @@ impl Program for DnsServer {
                     Ok(socket) => {
                         run.own(socket);
                         self.socket = Some(socket);
-                        self.tcp.listen(run, bind);
                         self.start(run);
                         socket
                     }
@@ -188,12 +165,7 @@ impl Program for DnsServer {
             }
         };
         while let Some(Some(d)) = run.kernel(|ns, _| ns.udp_recv(socket)) {
-            if let Some(status) = self.asked(run, d.into()) {
-                return Some(status);
-            }
-        }
-        for client in self.tcp.queries(run) {
-            if let Some(status) = self.asked(run, client) {
+            if let Some(status) = self.asked(run, d) {
                 return Some(status);
             }
         }
@@ -236,7 +208,7 @@ impl DnsServer {
     }
 
     /// A query came in. `Some` ends the server.
-    fn asked(&mut self, run: &mut Run<'_, '_>, d: Client) -> Option<i32> {
+    fn asked(&mut self, run: &mut Run<'_, '_>, d: Datagram) -> Option<i32> {
         let query = Dns::parse(&d.payload).filter(|q| !q.response)?;
         let Some(question) = query.questions.first() else {
             self.reply(run, &d, &Dns { rcode: rcode::FORMERR, ..query.answer() });
@@ -270,7 +242,7 @@ impl DnsServer {
         run: &mut Run<'_, '_>,
         at: usize,
         query: &Dns,
-        client: &Client,
+        client: &Datagram,
     ) -> Result<Said, i32> {
         let (Some(block), Some(question)) = (self.blocks.get(at), query.questions.first()) else {
             return Ok(Said::Failed(String::new()));
@@ -319,7 +291,7 @@ impl DnsServer {
         }
     }
 
-    fn said(&mut self, run: &mut Run<'_, '_>, block: usize, query: &Dns, client: &Client, said: Said) {
+    fn said(&mut self, run: &mut Run<'_, '_>, block: usize, query: &Dns, client: &Datagram, said: Said) {
         let Some(b) = self.blocks.get(block) else { return };
         let (errors, log, shuffles, cache) = (b.errors, b.log, b.loadbalance, b.cache);
         let Some(question) = query.questions.first() else { return };
@@ -344,9 +316,8 @@ impl DnsServer {
         }
         if log {
             let (from, len) = (client.from, client.payload.len());
-            let (proto, size) = if client.tcp.is_some() { ("tcp", 65_535) } else { ("udp", 512) };
             run.print(format!(
-                "[INFO] {}:{} - {} \"{} IN {} {proto} {len} false {size}\" {} - {} 0.000000000s",
+                "[INFO] {}:{} - {} \"{} IN {} udp {len} false 512\" {} - {} 0.000000000s",
                 from.0,
                 from.1,
                 query.id,
@@ -359,13 +330,9 @@ impl DnsServer {
         self.reply(run, client, &answer);
     }
 
-    fn reply(&self, run: &mut Run<'_, '_>, client: &Client, answer: &Dns) {
-        if let Some(connection) = client.tcp {
-            return dns_tcp::send(run, connection, &[answer.to_bytes()]);
-        }
+    fn reply(&self, run: &mut Run<'_, '_>, client: &Datagram, answer: &Dns) {
         let Some(socket) = self.socket else { return };
-        let (to, from) = (client.from, client.to);
-        let bytes = dns_tcp::fitting(answer, datagram_size(&client.payload)).to_bytes();
+        let (to, from, bytes) = (client.from, client.to, answer.to_bytes());
         run.kernel(|ns, kcx| {
             let _ = ns.udp_send(socket, Some(to), Some(from), bytes, kcx);
         });
@@ -379,7 +346,7 @@ impl DnsServer {
         run: &mut Run<'_, '_>,
         block: usize,
         query: &Dns,
-        client: &Client,
+        client: &Datagram,
         forward: &Forward,
         tries: usize,
         begun: Instant,
@@ -718,11 +685,4 @@ mod tests {
         assert!(Table::parse("x", 5, "\na.y A 1.2.3.4").unwrap_err().starts_with("line 2:"));
         assert!(Table::parse("x", 5, "a.x MX 1").unwrap_err().contains("not modelled"));
     }
-}
-
-/// How long an answer over UDP may be: 512 bytes, or what the query says (RFC 6891).
-fn datagram_size(query: &[u8]) -> usize {
-    let said = Dns::parse(query)
-        .and_then(|q| q.additional.iter().find(|r| r.kind == dns_type::OPT).map(|r| r.class));
-    usize::from(said.unwrap_or(512).max(512))
 }

@@ -10,7 +10,6 @@ mod connect;
 mod curl;
 mod dig;
 pub mod dns_server;
-mod dns_tcp;
 pub mod http_server;
 mod nc;
 mod ping;

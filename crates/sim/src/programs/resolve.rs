@@ -1,6 +1,6 @@
 //! Names of hosts: /etc/hosts, /etc/resolv.conf, and the stub resolver of glibc (getaddrinfo(3), resolv.conf(5)).
 
-use super::{Run, connect, dns_tcp};
+use super::Run;
 use kernel::socket::Errno;
 use kernel::{Instant, SocketId};
 use packet::{Dns, DnsData, DnsName, dns_type, rcode};
@@ -27,8 +27,6 @@ pub struct ResolvConf {
     pub single_request: bool,
     /// The second question leaves from another socket.
     pub single_request_reopen: bool,
-    /// Questions go over TCP.
-    pub use_vc: bool,
 }
 
 impl Default for ResolvConf {
@@ -41,7 +39,6 @@ impl Default for ResolvConf {
             attempts: 2,
             single_request: false,
             single_request_reopen: false,
-            use_vc: false,
         }
     }
 }
@@ -92,8 +89,7 @@ impl ResolvConf {
             ("attempts", Some(n)) => self.attempts = u32::try_from(n.min(5)).unwrap_or(5),
             ("single-request", _) => self.single_request = true,
             ("single-request-reopen", _) => self.single_request_reopen = true,
-            ("use-vc", _) => self.use_vc = true,
-            ("rotate" | "inet6" | "no-aaaa", _) => {
+            ("rotate" | "use-vc" | "inet6" | "no-aaaa", _) => {
                 return Err(format!("options {name} of resolv.conf is not modelled"));
             }
             _ => {}
@@ -185,9 +181,6 @@ pub struct Lookup {
     asking: Option<Asking>,
     /// Sockets of servers that were silent: they are asked again from the same ones, until the name changes (`nssocks`).
     kept: Vec<(Ipv4Addr, SocketId)>,
-    /// The questions that go over TCP, and the connection that stays open for more.
-    circuit: Option<Circuit>,
-    open: Option<(Ipv4Addr, SocketId)>,
     found: Option<Result<Vec<Ipv4Addr>, NoAddress>>,
     /// Some server failed, some name had no such record.
     failed: bool,
@@ -208,17 +201,6 @@ struct Asking {
     until: Instant,
 }
 
-/// A server that is asked over TCP: both questions leave at once (resolv/res_send.c, `send_vc`).
-#[derive(Clone, Debug)]
-struct Circuit {
-    server: Ipv4Addr,
-    socket: SocketId,
-    stands: bool,
-    queries: Vec<(u16, Vec<u8>)>,
-    bytes: Vec<u8>,
-    answers: Vec<Dns>,
-}
-
 /// What became of one server.
 enum Said {
     /// It has answered all.
@@ -231,8 +213,6 @@ enum Said {
     Silent,
     /// It has answered one of two questions in time.
     Half(Vec<Dns>),
-    /// Its answer was too long for a datagram: it is asked again over TCP.
-    Truncated,
 }
 
 impl Lookup {
@@ -259,8 +239,6 @@ impl Lookup {
             at: (0, 0, 0),
             asking: None,
             kept: Vec::new(),
-            circuit: None,
-            open: None,
             found,
             failed: false,
             no_data: false,
@@ -270,16 +248,8 @@ impl Lookup {
     /// Goes on as far as it can: the addresses of IPv4, or why there are none.
     pub fn run(&mut self, run: &mut Run<'_, '_>) -> Option<Result<Vec<Ipv4Addr>, NoAddress>> {
         loop {
-            if let Some(found) = self.found.clone() {
-                if let Some((_, socket)) = self.open.take() {
-                    run.close_tcp(socket);
-                }
-                return Some(found);
-            }
-            if self.circuit.is_some() {
-                let said = self.listen_on_circuit(run)?;
-                self.take(said);
-                continue;
+            if let Some(found) = &self.found {
+                return Some(found.clone());
             }
             let Some(asking) = &mut self.asking else {
                 self.ask(run);
@@ -338,9 +308,6 @@ impl Lookup {
         }
         let single = self.conf.single_request || self.conf.single_request_reopen;
         let ids = [run.random() as u16, run.random() as u16];
-        if self.conf.use_vc {
-            return self.ask_over_tcp(run, to, ids, &qname);
-        }
         let kept = self.kept.iter().position(|(server, _)| *server == to).map(|at| self.kept.remove(at).1);
         let socket = match kept.map_or_else(|| open(run, to), Ok) {
             Ok(socket) => socket,
@@ -360,74 +327,11 @@ impl Lookup {
             Some(Asking { server: to, socket, other: None, ids, answers: [None, None], second, until });
     }
 
-    /// Asks over the connection that is open, or over a new one.
-    fn ask_over_tcp(&mut self, run: &mut Run<'_, '_>, server: Ipv4Addr, ids: [u16; 2], name: &DnsName) {
-        let mut queries = vec![(ids[0], Dns::query(ids[0], name.clone(), dns_type::A).to_bytes())];
-        if self.both {
-            queries.push((ids[1], Dns::query(ids[1], name.clone(), dns_type::AAAA).to_bytes()));
-        }
-        let open = self.open.take().filter(|(to, _)| *to == server).map(|(_, socket)| socket);
-        let stands = open.is_some();
-        let made =
-            open.map_or_else(|| connect::begin(run, (Ipv4Addr::UNSPECIFIED, 0), (server, DNS_PORT)), Ok);
-        match made {
-            Ok(socket) => {
-                if stands {
-                    send_all(run, socket, &queries);
-                }
-                let (bytes, answers) = (Vec::new(), Vec::new());
-                self.circuit = Some(Circuit { server, socket, stands, queries, bytes, answers });
-            }
-            Err(_) => self.take(Said::Nothing),
-        }
-    }
-
-    /// What has come of the questions over TCP; `None` while it may be more. Nobody is waited for with a clock: connect() and read()
-    /// wait as long as the kernel does.
-    fn listen_on_circuit(&mut self, run: &mut Run<'_, '_>) -> Option<Said> {
-        let circuit = self.circuit.as_mut()?;
-        let socket = circuit.socket;
-        if !circuit.stands {
-            match connect::stands(run, socket)? {
-                Ok(()) => {
-                    circuit.stands = true;
-                    send_all(run, socket, &circuit.queries);
-                }
-                Err(_) => {
-                    self.circuit = None;
-                    return Some(Said::Nothing);
-                }
-            }
-        }
-        let over = dns_tcp::read(run, socket, &mut circuit.bytes).is_err();
-        while let Some(message) = dns_tcp::unframed(&mut circuit.bytes) {
-            let known = |d: &Dns| d.response && circuit.queries.iter().any(|(id, _)| *id == d.id);
-            circuit.answers.extend(Dns::parse(&message).filter(known));
-        }
-        let fails = circuit.answers.iter().any(|a| FAILURES.contains(&a.rcode));
-        let whole = circuit.answers.len() >= circuit.queries.len();
-        if !fails && !whole && !over {
-            return None;
-        }
-        let circuit = self.circuit.take()?;
-        match over || fails {
-            true => run.close_tcp(socket),
-            false => self.open = Some((circuit.server, socket)),
-        }
-        Some(match (fails, whole) {
-            (true, _) => Said::Fails,
-            (false, true) => Said::Answers(circuit.answers),
-            (false, false) => Said::Nothing,
-        })
-    }
-
     /// Goes on after one server.
     fn take(&mut self, said: Said) {
         let (name, attempt, server) = self.at;
         match said {
             Said::Nothing | Said::Silent => self.at = (name, attempt, server + 1),
-            // The same server, the other way.
-            Said::Truncated => self.conf.use_vc = true,
             // Perhaps it cannot take two questions at once: they are asked one after the other, then from two sockets
             // (resolv/res_send.c, send_dg).
             Said::Half(answers) => {
@@ -475,11 +379,8 @@ impl Asking {
             let Some(datagram) = run.kernel(|ns, _| ns.udp_recv(socket)).flatten() else { break };
             let Some(dns) = Dns::parse(&datagram.payload).filter(|d| d.response) else { continue };
             let Some(which) = self.ids.iter().position(|id| *id == dns.id) else { continue };
-            if FAILURES.contains(&dns.rcode) {
+            if [rcode::SERVFAIL, rcode::REFUSED, rcode::NOTIMP].contains(&dns.rcode) {
                 return Some(Said::Fails);
-            }
-            if dns.truncated {
-                return Some(Said::Truncated);
             }
             if let Some(place) = self.answers.get_mut(which) {
                 *place = Some(dns);
@@ -510,14 +411,6 @@ impl Asking {
         let socket = self.other.unwrap_or(self.socket);
         send(run, socket, self.ids[1], name, dns_type::AAAA).ok()
     }
-}
-
-/// With these a server says that it cannot answer.
-const FAILURES: [u8; 3] = [rcode::SERVFAIL, rcode::REFUSED, rcode::NOTIMP];
-
-fn send_all(run: &mut Run<'_, '_>, socket: SocketId, queries: &[(u16, Vec<u8>)]) {
-    let messages: Vec<Vec<u8>> = queries.iter().map(|(_, bytes)| bytes.clone()).collect();
-    dns_tcp::send(run, socket, &messages);
 }
 
 fn open(run: &mut Run<'_, '_>, server: Ipv4Addr) -> Result<SocketId, Errno> {
