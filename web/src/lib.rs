@@ -197,7 +197,12 @@ fn steps(state: State) -> View {
         .attr("aria-labelledby", "journey-title")
         .add(panes::journey(state))
         .add(panes::tracked(state));
-    let tables = el("div").class("tables").id("tables").attr("tabindex", "-1").add(panes::tables(state));
+    let tables = el("div")
+        .class("tables")
+        .flag("folded", move || !panes::fold::unfolded(state))
+        .id("tables")
+        .attr("tabindex", "-1")
+        .add(panes::tables(state));
     let foot = el("section")
         .class("card foot")
         .attr("aria-label", "Timeline and tables")
@@ -301,8 +306,11 @@ fn follow_width(state: State) {
     let look = move || {
         // Inside an article there are no panes to choose from.
         let narrow = media("(max-width: 719px)") && !embed::is_on();
-        if state.narrow.get_untracked() != narrow {
-            state.narrow.set(narrow);
+        let roomy = media(panes::fold::ROOMY);
+        for (signal, now) in [(&state.narrow, narrow), (&state.fold.roomy, roomy)] {
+            if signal.get_untracked() != now {
+                signal.set(now);
+            }
         }
     };
     look();

@@ -8,6 +8,7 @@ use crate::load::Loaded;
 use crate::loadlab::{self, Bench};
 use crate::look::{Grain, Look};
 use crate::panes::Sniff;
+use crate::panes::fold::Fold;
 use crate::panes::Tables;
 use crate::topology::Zoom;
 use crate::url::Link;
@@ -143,6 +144,8 @@ pub struct Signals {
     pub selected: Watched<Option<Selected>>,
     /// What is kept of the tables at the bottom.
     pub tables: &'static Tables,
+    /// Whether they are to be seen.
+    pub fold: Fold,
 }
 
 /// Sessions before and after this one, the nearest last.
@@ -194,6 +197,7 @@ impl State {
             zoom: Zoom::new(),
             selected: Watched::new(None),
             tables: Box::leak(Box::default()),
+            fold: Fold::default(),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {

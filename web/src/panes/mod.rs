@@ -3,6 +3,7 @@
 mod capture;
 mod detail;
 mod filters;
+pub mod fold;
 mod header;
 mod help;
 mod journey;

@@ -197,6 +197,7 @@ fn overlay(state: State, map: &Map) -> String {
     }
     ghost(&mut s, state, map);
     ways(&mut s, state, map);
+    labels(&mut s, &map.layout);
     fallen(&mut s, state, map);
     s.done()
 }
@@ -222,6 +223,18 @@ fn ways(s: &mut Svg, state: State, map: &Map) {
                 s.path(&class, &d(&piece.points));
             }
         }
+    }
+}
+
+/// Names that a way may cross, once more above it.
+fn labels(s: &mut Svg, layout: &Layout) {
+    for lan in &layout.lans {
+        for bar in &lan.bars {
+            s.text("name small above-way", bar.x + 10, bar.y + 13, &lan.name);
+        }
+    }
+    for u in layout.nodes.iter().filter(|n| !n.idle).flat_map(|n| &n.uplinks) {
+        s.text("mono dim end fine above-way", u.label_at.0, u.label_at.1, &u.label);
     }
 }
 
