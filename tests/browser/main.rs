@@ -16,9 +16,12 @@
 
 mod axe;
 mod bench;
+mod cures;
 mod harness;
 mod journey;
 mod keyboard;
+mod layout;
+mod links;
 mod load;
 mod offline;
 mod picture;

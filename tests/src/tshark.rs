@@ -3,7 +3,9 @@
 use kernel::event::{TapDir, What};
 use packet::{L4, Payload};
 use sim::World;
+use sim::view::Captures;
 use std::process::Command;
+use userland::wireshark::{Field, Follower, Kind, learn};
 
 /// The fields that are compared.
 const FIELDS: [&str; 9] = [
@@ -68,4 +70,79 @@ pub fn expected(world: &World) -> Vec<String> {
         ))
     };
     world.log().entries().iter().filter_map(tap).collect()
+}
+
+/// What tshark reads in each packet of a file: name, place, length and value of every field whose name we know, in its order. Fragments and
+/// segments are not put together, as each packet is shown for itself.
+///
+/// # Panics
+/// Without tshark, or if it refuses the file.
+pub fn fields(file: &[u8]) -> Vec<Vec<String>> {
+    let path =
+        std::env::temp_dir().join(format!("nflab-{}-{:x}-fields.pcapng", std::process::id(), file.len()));
+    std::fs::write(&path, file).unwrap();
+    let mut command = Command::new("tshark");
+    command.arg("-n").arg("-r").arg(&path).args(["-T", "pdml"]);
+    for option in
+        ["ip.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE", "tcp.no_subdissector_on_error:FALSE"]
+    {
+        command.args(["-o", option]);
+    }
+    let output = command.output().unwrap();
+    let _ = std::fs::remove_file(&path);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    pdml(&String::from_utf8(output.stdout).unwrap())
+}
+
+fn pdml(text: &str) -> Vec<Vec<String>> {
+    let mut out: Vec<Vec<String>> = Vec::new();
+    for tag in text.split('<').skip(1) {
+        if tag.starts_with("packet>") {
+            out.push(Vec::new());
+        }
+        if !tag.starts_with("field ") && !tag.starts_with("proto ") {
+            continue;
+        }
+        let attribute = |name: &str| {
+            let from = tag.split_once(&format!(" {name}=\""))?.1;
+            Some(plain(&unescaped(from.split_once('"')?.0)))
+        };
+        let known =
+            attribute("name").and_then(|n| userland::wireshark::known(&n)).filter(|k| k.name != "data");
+        let (Some(known), Some(pos), Some(packet)) = (known, attribute("pos"), out.last_mut()) else {
+            continue;
+        };
+        let value = if known.kind == Kind::Group { None } else { attribute("show") };
+        let len = attribute("size").unwrap_or_default();
+        packet
+            .push(format!("{} {pos} {len} {}", known.name, value.unwrap_or_default()).trim_end().to_owned());
+    }
+    out
+}
+
+fn unescaped(text: &str) -> String {
+    let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#x27;", "'")];
+    let text = pairs.iter().fold(text.to_owned(), |t, (from, to)| t.replace(from, to));
+    text.replace("&amp;", "&")
+}
+
+/// What ends a line is one blank or two in a PDML file.
+fn plain(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.replace("  ", " ").trim_end().to_owned()
+}
+
+/// The same as the capture pane shows it.
+pub fn shown(captures: &Captures, world: &World) -> Vec<Vec<String>> {
+    let mut follower = Follower::default();
+    let packet = |(i, taken)| {
+        let bytes = captures.bytes(world, taken);
+        let (fields, _) = learn(&mut follower, &captures.packet(i, taken, &bytes));
+        let line = |f: &Field| {
+            let value = if f.known.kind == Kind::Group { String::new() } else { plain(&f.show(&bytes)) };
+            format!("{} {} {} {value}", f.name(), f.at, f.len).trim_end().to_owned()
+        };
+        fields.iter().filter(|f| f.name() != "data").map(line).collect()
+    };
+    captures.taken.iter().enumerate().map(packet).collect()
 }

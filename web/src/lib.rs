@@ -88,12 +88,12 @@ fn queried() -> Option<Link> {
     window().location().search().ok().and_then(|query| Link::of_query(&query))
 }
 
-/// Writes the state into the address: where only the cursor has moved, in place of what was there; else the browser's back button leads to
+/// Writes the state into the address: where only the cursor has moved, in place of what was there; else (lab, switch, command, level) the browser's back button leads to
 /// what was there.
 fn write_address(state: State) {
     let link = untrack(|| state.link());
     let printed = link.print();
-    let about = |l: &Link| (l.lab.clone(), l.set.clone(), l.typed.clone(), l.source.clone());
+    let about = |l: &Link| (l.lab.clone(), l.set.clone(), l.typed.clone(), l.source.clone(), l.level);
     let anew = state.address.borrow().as_ref().is_some_and(|old| about(old) != about(&link));
     if let Ok(history) = window().history() {
         let _ = match anew {
@@ -273,6 +273,7 @@ fn follow_address(state: State) {
     let mut first = true;
     effect(move || {
         let _ = (state.cursor.get(), state.pinned.get());
+        let _ = (state.zoom.level.get(), state.zoom.hook.get());
         state.loaded.track();
         state.class.place.track();
         let _ = (state.bench.shown.get(), state.bench.setting.track(), state.bench.asked.track());

@@ -8,9 +8,9 @@ use crate::load::Loaded;
 use crate::loadlab::{self, Bench};
 use crate::look::{Grain, Look};
 use crate::panes::Sniff;
-use crate::panes::fold::Fold;
 use crate::panes::Tables;
-use crate::topology::Zoom;
+use crate::panes::fold::Fold;
+use crate::topology::{Level, Zoom};
 use crate::url::Link;
 use crate::watched::Watched;
 use crate::words::Selected;
@@ -88,6 +88,8 @@ pub struct Signals {
     pub shown: Watched<Rc<Vec<usize>>>,
     /// Changes that would reach the goals.
     pub cures: Watched<Vec<Cure>>,
+    /// Changes that would let the packet through at whose end the cursor is.
+    pub rescue: Watched<cures::Rescue>,
     /// The cursor: a step.
     pub cursor: Watched<usize>,
     /// The box that is looked at; `None` follows the packet.
@@ -170,6 +172,7 @@ impl State {
             notice: Watched::new(notice),
             loaded: Watched::new(loaded),
             cures: Watched::new(Vec::new()),
+            rescue: Watched::new(cures::Rescue::default()),
             pinned: Watched::new(None),
             noise: Watched::new(false),
             playing: Watched::new(false),
@@ -232,6 +235,8 @@ impl State {
         Link {
             event,
             host: self.pinned.get().and_then(|id| loaded.world().host(id)).map(|ns| ns.name.clone()),
+            level: self.zoom.level.get(),
+            hook: self.zoom.hook.get().filter(|_| self.zoom.level.get() == Level::Hook),
             ..Link::of(&loaded.session)
         }
     }
@@ -273,6 +278,8 @@ impl State {
         let cursor = link.event.map_or(loaded.start(), |e| loaded.story.step_at(EventId(e)));
         self.jump(cursor);
         self.pinned.set(link.host.as_deref().and_then(|name| loaded.world().host_by_name(name)));
+        self.zoom.hook.set(link.hook);
+        self.zoom_to(link.level);
     }
 
     // ------------------------------------------------------------------ runs

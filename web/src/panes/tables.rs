@@ -4,8 +4,8 @@ use super::capture::{capture, capture_tools};
 use super::fold;
 use super::node;
 use super::packet::{packet, packet_tools};
-use super::table::{table, table_tools};
 use super::space;
+use super::table::{table, table_tools};
 use crate::dom::{El, NONE, View, el, part, text};
 use crate::keys::{TABS, tab_key};
 use crate::state::{State, Tab};
@@ -64,7 +64,10 @@ pub fn tables(state: State) -> View {
         })
         .attr("tabindex", "0")
         .add(open);
-    View::All(vec![el("div").class("tabrow").add(tabs).add(tools).add(fold::button(state)).into(), panel.into()])
+    View::All(vec![
+        el("div").class("tabrow").add(tabs).add(tools).add(fold::button(state)).into(),
+        panel.into(),
+    ])
 }
 
 /// How many lines the last switch has changed.

@@ -164,11 +164,12 @@ fn cull(zoom: &'static Zoom, layout: Rc<Layout>) -> impl FnMut(&web_sys::Element
     let mut kept = (0.0, 0.0, 0.0, 0.0);
     move |el| {
         let (left, top, right, low) = zoom.camera.get().sight(zoom.room.get());
-        // What lies around is kept, too: a map that is moved a little needs nothing new.
-        if left >= kept.0 && top >= kept.1 && right <= kept.2 && low <= kept.3 {
+        let (w, h) = (right - left, low - top);
+        // What lies around is kept, too: a map that is moved a little needs nothing new, one that came much nearer does.
+        let inside = left >= kept.0 && top >= kept.1 && right <= kept.2 && low <= kept.3;
+        if inside && kept.2 - kept.0 < 4.5 * w {
             return;
         }
-        let (w, h) = (right - left, low - top);
         let (left, top, right, low) = (left - w, top - h, right + w, low + h);
         kept = (left, top, right, low);
         if found.is_empty() {
