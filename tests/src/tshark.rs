@@ -1,4 +1,5 @@
 //! What tshark reads in a capture file, and what it should.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use kernel::event::{TapDir, What};
 use packet::{L4, Payload};
