@@ -171,6 +171,7 @@ fn letter(state: State, letter: &str) -> bool {
 /// To the display filter of the capture.
 fn filter(state: State) {
     state.pane.set(Pane::Tables);
+    state.fold.unfold();
     state.tab.set(Tab::Capture);
     crate::before_paint(|| crate::focus_on("display-filter"));
 }
@@ -189,6 +190,9 @@ fn move_in_packet(state: State, forward: bool) {
 
 fn focus(state: State, pane: Pane, id: &str) {
     state.pane.set(pane);
+    if pane == Pane::Tables {
+        state.fold.unfold();
+    }
     if let Some(e) = document().get_element_by_id(id).and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok())
     {
         let _ = e.focus();

@@ -81,7 +81,8 @@ fn cures(state: State) -> View {
     el("div").class("try").add(question).add(list).into()
 }
 
-fn cure(state: State, cure: Cure) -> View {
+/// A change that helps, as its commands, with the button that makes it.
+pub fn cure(state: State, cure: Cure) -> View {
     let mut lines = el("code");
     for (i, c) in cure.commands.iter().enumerate() {
         let on: Vec<String> = c.on.iter().cloned().collect();
