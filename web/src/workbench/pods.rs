@@ -8,7 +8,7 @@ use workshop::session::objects::ObjectText;
 use workshop::{At, Typed};
 
 /// What can be deleted by a button.
-const KINDS: [&str; 4] = ["Node", "Deployment", "Pod", "Service"];
+const KINDS: [&str; 4] = ["Pod", "Deployment", "Service", "Node"];
 
 /// The form.
 pub fn form(state: State) -> View {
@@ -16,7 +16,8 @@ pub fn form(state: State) -> View {
         let session = state.loaded.with(|l| l.session.clone());
         let (Ok(objects), Ok(knobs)) = (session.objects(), session.knobs()) else { return NONE };
         let mut list = el("ul").class("podform");
-        for o in objects.iter().filter(|o| KINDS.contains(&o.kind.as_str())).take(60) {
+        let sorted = KINDS.iter().flat_map(|kind| objects.iter().filter(move |o| o.kind == *kind));
+        for o in sorted.take(60) {
             let runs_on = format!("{} runs on", o.name);
             let knob = knobs.iter().find(|k| o.kind == "Pod" && k.name == runs_on);
             let name = match knob {
