@@ -16,6 +16,7 @@
 
 mod axe;
 mod bench;
+mod courses;
 mod cures;
 mod harness;
 mod journey;

@@ -11,6 +11,7 @@ use leptos::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
 use workshop::cure::{Cure, Progress, Search, Wanted};
+use workshop::exercise::moves_of;
 
 /// More are not looked for.
 const ENOUGH: usize = 4;
@@ -42,6 +43,18 @@ pub fn find(state: State) {
     next(state, loaded, Rc::new(RefCell::new(None)));
 }
 
+/// Whether a change solves the exercise, if it is one: by what is allowed, and with what was to stay as it is.
+fn fits(state: State, cure: &Cure) -> bool {
+    let Some(e) = &cure.session.lab.exercise else { return true };
+    let Some(start) = state.class.start.get_untracked() else { return false };
+    // `lab` is no program that a learner has.
+    if cure.commands.iter().any(|c| c.line.starts_with("lab ")) {
+        return false;
+    }
+    let moves = moves_of(&cure.session);
+    cure.session.run().is_ok_and(|run| e.verdict(&start.run, &run, &moves).solved)
+}
+
 /// Tries the next change, later.
 fn next(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Option<Search>>>) {
     request_idle_callback(move || {
@@ -56,6 +69,7 @@ fn next(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Option<Search>>>) {
             match search.borrow_mut().as_mut().map_or(Progress::Done, Search::step) {
                 Progress::Done => return,
                 Progress::Tried => {}
+                Progress::Found(cure) if !fits(state, &cure) => {}
                 Progress::Found(cure) => {
                     let mut found = state.cures.get_untracked();
                     found.push(*cure);

@@ -134,9 +134,17 @@ pub fn start() {
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
-    Root::new(move || match State::new(addressed().or_else(queried)) {
+    let source = course::source_wanted();
+    // What the file brings is not there yet: until then the first lab is shown.
+    let link = |source: &Option<String>| if source.is_some() { None } else { addressed().or_else(queried) };
+    Root::new(move || match State::new(link(&source)) {
         _ if topology::bench::wanted() => topology::bench::page(),
-        Ok(state) => page(state),
+        Ok(state) => {
+            if let Some(source) = source {
+                course::open_source(state, &source);
+            }
+            page(state)
+        }
         Err(e) => {
             el("main").add(el("h1").add("Netfilter Lab")).add(el("p").attr("role", "alert").add(e)).into()
         }

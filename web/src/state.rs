@@ -232,12 +232,19 @@ impl State {
         }
         let loaded = self.loaded.get();
         let event = loaded.story.steps.get(self.cursor.get()).map(|s| s.event.0);
-        Link {
+        let host = self.pinned.get().and_then(|id| loaded.world().host(id)).map(|ns| ns.name.clone());
+        let link = Link {
             event,
-            host: self.pinned.get().and_then(|id| loaded.world().host(id)).map(|ns| ns.name.clone()),
+            host,
             level: self.zoom.level.get(),
             hook: self.zoom.hook.get().filter(|_| self.zoom.level.get() == Level::Hook),
             ..Link::of(&loaded.session)
+        };
+        // What the page's address brings need not be in the fragment again.
+        let text = link.source.as_deref().unwrap_or_default();
+        match self.class.shelf.with(|shelf| shelf.serves(&link.lab, text)) {
+            true => Link { source: None, ..link },
+            false => link,
         }
     }
 
@@ -246,6 +253,10 @@ impl State {
         if let Some(place) = course::Place::of(&link.lab) {
             return course::place(*self, place);
         }
+        let link = &match &link.source {
+            Some(_) => link.clone(),
+            None => Link { source: self.class.shelf.with_untracked(|s| s.text(&link.lab)), ..link.clone() },
+        };
         self.class.place.set(course::Place::Lab);
         if link.lab == workshop::load::NAME {
             return loadlab::open(*self, &link.set);

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod html;
 pub mod offline;
 pub mod order;
+pub mod room;
 pub mod run;
 pub mod serve;
 pub mod server;
