@@ -4,6 +4,7 @@ mod cluster;
 mod commands;
 mod compare;
 mod files;
+mod pods;
 mod switches;
 
 pub use commands::{focus_input, input};
