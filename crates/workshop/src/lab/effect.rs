@@ -456,8 +456,7 @@ fn machine(words: &mut Words<'_>) -> Result<Effect, String> {
 }
 
 /// kubectl's commands, as far as they are read.
-const KUBECTL: [&str; 9] =
-    ["patch", "apply", "create", "delete", "scale", "set", "label", "get", "describe"];
+const KUBECTL: [&str; 9] = ["patch", "apply", "create", "delete", "scale", "set", "label", "get", "describe"];
 /// Those that people look for here, and that are not read.
 const UNREAD: [&str; 6] = ["expose", "edit", "logs", "rollout", "annotate", "replace"];
 const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, delete KIND NAME, \
