@@ -69,10 +69,16 @@ fn tracked(world: &mut World, host: NetnsId, args: &[&str]) -> Vec<String> {
     let line = |l: String| match l.rsplit_once(" use=") {
         Some((entry, used)) => {
             let used = used.trim().parse::<u32>().map_or(2, |n| n + 1);
+            // The helper is not told here.
+            let entry = entry.split(" helper=").next().unwrap_or(entry);
             format!("{entry} zone=0 use={used}")
         }
-        // An expectation begins with its time, and says of which layer it is.
-        None => l.replacen(" proto=", " l3proto = 2 proto=", 1),
+        // An expectation begins with its time, and says of which layer it is; behind the ports stands the helper.
+        None => {
+            let (tuple, helper) = (l.split(" mask-src=").next().unwrap_or(&l), l.rsplit_once(" helper="));
+            let tuple = tuple.replacen(" proto=", " l3proto = 2 proto=", 1);
+            helper.map_or_else(|| tuple.clone(), |(_, name)| format!("{tuple} {name}"))
+        }
     };
     listed.into_iter().map(line).collect()
 }
