@@ -442,7 +442,7 @@ fn duration(age: Duration) -> String {
     let s = age.as_secs();
     match s {
         0..120 => format!("{s}s"),
-        120..600 if s % 60 != 0 => format!("{}m{}s", s / 60, s % 60),
+        120..600 if !s.is_multiple_of(60) => format!("{}m{}s", s / 60, s % 60),
         120..10_800 => format!("{}m", s / 60),
         _ => format!("{}h", s / 3600),
     }
