@@ -98,7 +98,7 @@ fn programs_take_no_processor_time() {
 #[test]
 fn sockets_are_listed_by_age() {
     let mut pair = Pair::new();
-    let server = |port: u16| json!({ "proto": "tcp", "bind": format!("0.0.0.0:{port}"), "mode": "id" });
+    let server = |port: u16| json!({ "proto": "tcp", "bind": format!("0.0.0.0:{port}"), "mode": "echo" });
     pair.set("a", "servers", json!([server(9), server(5), server(7)]));
     pair.cmd("ss -tlnH");
     let ports: Vec<String> =
