@@ -180,7 +180,7 @@ fn a_deleted_pod_is_not_reached_any_more() {
 ";
     let facts = [
         "{step: call, status: 0}",
-        "{command: ip link show dev veth-a, on: node-1, prints: Cannot find device}",
+        "{command: ip link show dev veth-a, on: node-1, prints: does not exist}",
         "{command: iptables -t nat -S, on: node-1, prints: KUBE-SEP, times: 0}",
     ];
     assert_eq!(judged(parts, &facts), [false, true, true]);
