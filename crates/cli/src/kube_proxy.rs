@@ -283,14 +283,15 @@ fn conntrack_text(one: &Synced) -> String {
             let mut out =
                 "# conntrack: UDP entries to these are deleted, unless one of their endpoints answers\n"
                     .to_owned();
-            let list = |ips: &std::collections::BTreeSet<std::net::IpAddr>| {
-                ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            let list = |ips: &mut dyn Iterator<Item = &std::net::IpAddr>| {
+                ips.map(ToString::to_string).collect::<Vec<_>>().join(" ")
             };
             for ((ip, port), endpoints) in &reconcile.services {
-                out += &format!("{}: {}\n", std::net::SocketAddr::new(*ip, *port), list(endpoints));
+                out +=
+                    &format!("{}: {}\n", std::net::SocketAddr::new(*ip, *port), list(&mut endpoints.iter()));
             }
             for (port, endpoints) in &reconcile.node_ports {
-                out += &format!("node port {port}: {}\n", list(endpoints));
+                out += &format!("node port {port}: {}\n", list(&mut endpoints.iter()));
             }
             out
         }
