@@ -211,13 +211,13 @@ fn what_is_done_with_a_lab_becomes_an_exercise() {
         page.click("#courses-button");
         page.click("#to-trainer");
         page.click("#open-builder");
-        page.wait_text("#builder-title", "An exercise of this lab");
+        page.wait_text("#builder-head", "An exercise of this lab");
         let command = |line: &str, n: &str| {
             page.eval(
                 "const s = document.getElementById('command-on'); s.value = 'nodes'; s.dispatchEvent(new Event('change', {bubbles: true}))",
             );
             page.enter("#command-line", line);
-            page.click("#command-run");
+            page.press("Enter");
             page.wait_text("#drawer-commands .count-badge", n);
         };
         command("iptables -t raw -I PREROUTING -p tcp --dport 30080 -j DROP", "1");

@@ -58,7 +58,7 @@ pub fn open(state: State) {
     // What breaks a lab comes before its steps.
     let draft = state.desk.draft.get_untracked();
     state.desk.draft.set(Typed { at: At::Setup, ..draft });
-    crate::focus_soon("builder-title");
+    crate::focus_soon("builder-head");
 }
 
 /// The drawer.
@@ -70,7 +70,7 @@ pub fn drawer(state: State) -> View {
         .add("Close");
     let head = el("div")
         .class("course-head")
-        .add(el("h3").id("builder-title").attr("tabindex", "-1").add("An exercise of this lab"))
+        .add(el("h3").id("builder-head").attr("tabindex", "-1").add("An exercise of this lab"))
         .add(crate::panes::space())
         .add(close);
     View::All(vec![head.into(), part(move || body(state))])
