@@ -69,7 +69,7 @@ fn tables_fold_where_room_is_dear_and_open_when_asked_for() {
         page.set_size(1280, 800);
         page.open_fresh("#v1/same-node-clusterip");
         page.wait("#fold-tables[aria-expanded=false]");
-        assert_eq!(page.count(".tables .cap"), 0);
+        assert_eq!(page.count(".tables .caplist"), 0);
         // Another table, or the same.
         page.click("#tab-Conntrack");
         page.wait("#fold-tables[aria-expanded=true]");

@@ -1,7 +1,7 @@
 //! The cluster: the map, what has been walked on it, and the packets where they are.
 
 use super::camera::{Camera, hands};
-use super::draw::boxes;
+use super::draw::{boxes, bridge_label};
 use super::layout::{Layout, layout};
 use super::path::{Piece, Point, d, joined, pieces};
 use super::scene::scene;
@@ -233,6 +233,10 @@ fn labels(s: &mut Svg, layout: &Layout) {
         for bar in &lan.bars {
             s.text("name small above-way", bar.x + 10, bar.y + 13, &lan.name);
         }
+    }
+    for b in layout.nodes.iter().filter(|n| !n.idle).flat_map(|n| &n.bridges) {
+        let (x, y, name) = bridge_label(b);
+        s.text("mono strong above-way on-bridge", x, y, &name);
     }
     for u in layout.nodes.iter().filter(|n| !n.idle).flat_map(|n| &n.uplinks) {
         s.text("mono dim end fine above-way", u.label_at.0, u.label_at.1, &u.label);

@@ -121,7 +121,7 @@ pub fn drawer(state: State) -> View {
         .add(wrong);
     let objects = el("div").class("objects").add(new(state)).add(objects);
     let top = el("div").class("cluster").add(objects).add(editor);
-    View::All(vec![top.into(), client(state).into(), rules(state).into()])
+    View::All(vec![top.into(), super::pods::form(state), client(state).into(), rules(state).into()])
 }
 
 fn apply_yaml(state: State) {

@@ -5,6 +5,7 @@ mod cluster;
 mod commands;
 mod compare;
 mod files;
+mod pods;
 mod switches;
 
 pub use builder::open as open_builder;
