@@ -29,6 +29,11 @@ fn route(dst: &str) -> RouteSpec {
     RouteSpec::to(dst.parse().unwrap())
 }
 
+/// A listing of this device, or of all.
+fn chosen(dev: Option<&str>) -> userland::ip::LinkSelect {
+    userland::ip::LinkSelect { dev: dev.map(str::to_owned), ..Default::default() }
+}
+
 #[test]
 fn addresses() {
     let spec = AddrSpec::new("10.244.1.1/24".parse().unwrap(), "cni0");
@@ -49,7 +54,7 @@ fn addresses() {
         ("ip a s eth0", Some("eth0")),
         ("ip addr show dev lo", Some("lo")),
     ] {
-        assert_eq!(ip(line), IpCommand::Addr(AddrCommand::Show { dev: dev.map(str::to_owned) }), "{line}");
+        assert_eq!(ip(line), IpCommand::Addr(AddrCommand::Show(chosen(dev))), "{line}");
     }
     let format = parse_ip(&words("ip -br -4 addr")).unwrap().format;
     assert_eq!(format, IpFormat { brief: true, v4: true, ..IpFormat::default() });
@@ -155,8 +160,8 @@ fn links() {
     add("ip link add v0 type veth peer name v1", "v0", None, veth.clone());
     add("ip link add v0 type veth peer v1", "v0", None, veth);
     assert_eq!(ip("ip link del v0"), IpCommand::Link(LinkCommand::Del { dev: "v0".to_owned() }));
-    assert_eq!(ip("ip link show v0"), IpCommand::Link(LinkCommand::Show { dev: Some("v0".to_owned()) }));
-    assert_eq!(ip("ip link"), IpCommand::Link(LinkCommand::Show { dev: None }));
+    assert_eq!(ip("ip link show v0"), IpCommand::Link(LinkCommand::Show(chosen(Some("v0")))));
+    assert_eq!(ip("ip link"), IpCommand::Link(LinkCommand::Show(chosen(None))));
 }
 
 #[test]
