@@ -21,7 +21,7 @@ pub use rule::{RuleCommand, RuleSpec, ipproto_name};
 pub use select::LinkSelect;
 pub use tunnel::{IpipSpec, VxlanSpec};
 
-use crate::args::ArgLine;
+use crate::args::{ArgLine, Token};
 use crate::diagnostic::{Diagnostic, Fault, q};
 use crate::words::{Words, arg_line};
 
@@ -119,8 +119,15 @@ const NOT_MODELLED: &[&str] = &[
 pub fn parse_ip<S: AsRef<str>>(argv: &[S]) -> Result<IpLine, Diagnostic> {
     let line = arg_line(argv)?;
     let mut words = Words::new(&line, 1);
-    let format = options(&mut words)?;
-    Ok(IpLine { format, command: command(&mut words)? })
+    let (format, v6) = options(&mut words)?;
+    let command = command(&mut words)?;
+    // Of IPv6 there are no addresses to be listed, and nothing else at all.
+    let shows =
+        matches!(command, IpCommand::Addr(AddrCommand::Show(_)) | IpCommand::Link(LinkCommand::Show(_)));
+    match v6.filter(|_| !shows) {
+        Some(token) => words.blame(&token, no_option(&token.text)),
+        None => Ok(IpLine { format, command }),
+    }
 }
 
 /// Reads the lines of `ip -batch`, which lack the word `ip`. Empty lines and those with `#` say nothing. Every
@@ -143,30 +150,35 @@ pub fn parse_ip_batch(text: &str) -> (Vec<(u32, IpCommand)>, Vec<Diagnostic>) {
     (commands, diagnostics)
 }
 
-fn options(words: &mut Words<'_>) -> Result<IpFormat, Diagnostic> {
-    let mut format = IpFormat::default();
+fn no_option(option: &str) -> Fault {
+    Fault::new(
+        format!("option {} is not modelled", q(option)),
+        "expected one of -4, -br, -d, -j, -o, or an object such as addr or route",
+    )
+}
+
+/// The options before the object, and where -6 stands.
+fn options<'a>(words: &mut Words<'a>) -> Result<(IpFormat, Option<Token<'a>>), Diagnostic> {
+    let (mut format, mut v6) = (IpFormat::default(), None);
     while let Some(token) = words.peek().filter(|t| t.text.starts_with('-')).cloned() {
         words.next();
         // One dash is as good as two, and the beginning of a word is enough.
         let name = token.text.trim_start_matches('-');
         match name {
             "4" => format.v4 = true,
-            "6" => format.v6 = true,
+            "6" => {
+                format.v6 = true;
+                v6 = Some(token.clone());
+            }
             n if !n.is_empty() && "json".starts_with(n) => format.json = true,
             n if !n.is_empty() && "brief".starts_with(n) && n != "b" => format.brief = true,
             n if !n.is_empty() && "details".starts_with(n) => format.details = true,
             n if !n.is_empty() && "oneline".starts_with(n) => format.oneline = true,
             "c=never" | "color=never" => {}
-            _ => {
-                let fault = Fault::new(
-                    format!("option {} is not modelled", q(&token.text)),
-                    "expected one of -4, -6, -br, -d, -j, -o, or an object such as addr or route",
-                );
-                return words.blame(&token, fault);
-            }
+            _ => return words.blame(&token, no_option(&token.text)),
         }
     }
-    Ok(format)
+    Ok((format, v6))
 }
 
 fn command(words: &mut Words<'_>) -> Result<IpCommand, Diagnostic> {
