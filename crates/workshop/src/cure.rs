@@ -136,7 +136,7 @@ impl Search {
         changes.extend(dropped(run, &wish).into_iter().map(Change::Command));
         let mut knobs = session.knobs().unwrap_or_default();
         // What is smallest comes first.
-        knobs.sort_by_key(|k| match k.group {
+        sorted::sort_by_key(&mut knobs, |k| match k.group {
             Group::Nodes => 0,
             Group::Services => 1,
             Group::KubeProxy => 2,

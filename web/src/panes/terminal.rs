@@ -14,7 +14,7 @@ pub fn terminal(state: State) -> View {
         let typed = loaded.operator_lines();
         let mut so_far: Vec<&TermLine> =
             loaded.story.terminal.iter().chain(&typed).filter(|l| l.event <= now).collect();
-        so_far.sort_by_key(|l| l.event);
+        sorted::sort_by_key(&mut so_far, |l| l.event);
         let waits = so_far.last().is_some_and(|l| l.command && loaded.story.terminal.contains(l));
         let mut out: Vec<View> = so_far.into_iter().map(|l| line(state, l)).collect();
         if waits {
@@ -71,7 +71,7 @@ fn cures(state: State) -> View {
     let cursor = state.cursor.get();
     let failed = state.loaded.with(|l| l.alert_at(cursor).is_some());
     let list = state.cures.get();
-    if !failed || list.is_empty() {
+    if !failed || list.is_empty() || !crate::cures::may_tell(state) {
         return NONE;
     }
     let two = list.iter().any(|c| c.name.contains(" and "));
