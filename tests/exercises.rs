@@ -142,9 +142,19 @@ fn moves(lab: &Rc<Lab>, line: &str, on: &str) -> Vec<Move> {
     let mut solution = e.solutions.first().unwrap().moves.clone();
     let Some(Move::Run(c)) = solution.first_mut() else { panic!("{solution:?}") };
     c.run = line.to_owned();
+    c.argv = line.split(' ').map(str::to_owned).collect();
     c.on = vec![on.to_owned()];
     solution.truncate(1);
     solution
+}
+
+/// The same for an exercise whose first solution is a switch.
+fn by_another(name: &str, line: &str, on: &str) -> workshop::exercise::Verdict {
+    let lab = read(&text(name));
+    let start = Session::new(Rc::clone(&lab)).run().unwrap();
+    let moves = moves(&read(&text("no-route")), line, on);
+    let now = attempt(&lab, &moves).run().unwrap();
+    lab.exercise.as_ref().unwrap().verdict(&start, &now, &moves)
 }
 
 fn verdict(name: &str, line: &str, on: &str) -> workshop::exercise::Verdict {
@@ -298,4 +308,91 @@ fn the_schema_for_editors_finds_what_the_program_refuses() {
         let told = schema_says(&changed).expect(from);
         assert!(told.contains(says), "{from}: {told}");
     }
+}
+
+// ---------------------------------------------------------------------- what people try besides
+
+#[test]
+fn who_looks_makes_no_move_and_needs_no_leave() {
+    let lab = read(&text("docker-was-here"));
+    let start = Session::new(Rc::clone(&lab)).run().unwrap();
+    let mut all = moves(&lab, "ip route", "node-1");
+    all.extend(moves(&lab, "conntrack -L", "node-1"));
+    let looked = |all: &[Move]| {
+        let now = attempt(&lab, all).run().unwrap();
+        lab.exercise.as_ref().unwrap().verdict(&start, &now, all)
+    };
+    let verdict = looked(&all);
+    assert_eq!((verdict.moves, verdict.breaches.len(), verdict.wrong), (0, 0, None), "{verdict:?}");
+    all.extend(moves(&lab, "iptables -I FORWARD -s 10.244.0.0/16 -d 10.244.2.6 -j ACCEPT", "node-1"));
+    let verdict = looked(&all);
+    assert!(verdict.solved && verdict.moves == 1, "{verdict:?}");
+}
+
+#[test]
+fn who_lets_everybody_in_has_not_solved_it() {
+    let verdict = verdict("docker-was-here", "iptables -A FORWARD -j ACCEPT", "node-1");
+    assert!(
+        verdict.breaches.iter().any(|b| matches!(b, Breach::Changed(text) if text.contains("stranger"))),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn who_breaks_what_worked_has_not_solved_it() {
+    let broken = by_another("five-seconds", "iptables -P FORWARD DROP", "node-1");
+    assert!(!broken.solved, "{broken:?}");
+    let broken = verdict("pod-calls-itself", "sysctl -w net.bridge.bridge-nf-call-iptables=0", "node-1");
+    assert!(!broken.solved, "{broken:?}");
+}
+
+#[test]
+fn labels_are_an_answer_too() {
+    let verdict = verdict("lonely-node", "kubectl label pod other app=web --overwrite", "node-1");
+    assert!(verdict.solved, "{verdict:?}");
+}
+
+// ---------------------------------------------------------------------- a course with its exercises in one file
+
+fn course_file(rest: &str) -> String {
+    format!(
+        "apiVersion: netfilter-lab/v1\nkind: Course\nmetadata: {{name: mine}}\ntitle: Mine\nsummary: Two.\nmadeWith: 0.1.0\n\
+         chapters:\n  - title: All\n    exercises: [my-first, no-route]\n{rest}"
+    )
+}
+
+#[test]
+fn a_course_brings_its_exercises_along() {
+    let own = nflab::exercise::beginning("my-first");
+    let other = text("pod-calls-itself").replace("name: pod-calls-itself", "name: no-route");
+    let file = course_file(&format!("---\n{own}---\n# with objects\n{other}"));
+    assert!(workshop::exercise::is_course(&file) && !workshop::exercise::is_course(&own));
+    let read = workshop::exercise::read_course_file(&file).map_err(|d| d.show("f", &file)).unwrap();
+    let names: Vec<&str> = read.exercises.iter().map(|(lab, _)| lab.name.as_str()).collect();
+    assert_eq!(names, ["my-first", "no-route"]);
+    // Each text is one of its own.
+    for (lab, text) in &read.exercises {
+        assert_eq!(read_lab(text).map(|l| l.name).ok().as_ref(), Some(&lab.name));
+        assert_eq!(workshop::exercise::check(&Rc::new(read_lab(text).unwrap())), Ok(Vec::new()));
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_course_file_is_told_where_it_stands() {
+    let own = nflab::exercise::beginning("my-first");
+    for (rest, line, says) in [
+        ("---\nkind: Pod\n".to_owned(), 11, "expected kind: Lab"),
+        (format!("---\n{}", own.replace("minutes: ", "minute: ")), 0, "no such field"),
+        (format!("---\n{}", own.replace("my-first", "another")), 11, "no chapter of the course names"),
+        (format!("---\n{own}---\n{own}"), 0, "there twice"),
+        ("---\n{\n".to_owned(), 0, "not YAML"),
+    ] {
+        let file = course_file(&rest);
+        let wrong = workshop::exercise::read_course_file(&file).expect_err(says);
+        assert!(wrong.message.contains(says), "{wrong}");
+        assert!(line == 0 || wrong.line == line, "{says}: {wrong}");
+    }
+    let file = course_file(&format!("---\n{}", own.replace("minutes: ", "minute: ")));
+    let wrong = workshop::exercise::read_course_file(&file).unwrap_err();
+    assert_eq!(file.lines().nth(wrong.line - 1).map(|l| l.contains("minute: ")), Some(true), "{wrong}");
 }

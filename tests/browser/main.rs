@@ -16,9 +16,13 @@
 
 mod axe;
 mod bench;
+mod courses;
+mod cures;
 mod harness;
 mod journey;
 mod keyboard;
+mod layout;
+mod links;
 mod load;
 mod offline;
 mod picture;

@@ -211,3 +211,24 @@ fn the_large_scene_is_drawn_and_moves() {
         page.wait_until("packets to move", || at() != start);
     });
 }
+
+#[test]
+fn nodes_far_out_of_sight_are_not_drawn() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("?bench=scene");
+        page.wait("#stage .node");
+        assert_eq!(page.count(".node.out"), 0);
+        let wheel = |by: i32| {
+            page.eval(&format!(
+                "for (let i = 0; i < 8; i++) document.getElementById('stage').dispatchEvent(
+                   new WheelEvent('wheel', {{deltaY: {by}, clientX: 40, clientY: 40, cancelable: true}}))"
+            ))
+        };
+        wheel(-400);
+        page.wait_until("nodes that are left out", || page.count(".node.out") > 20);
+        assert!(page.count(".node:not(.out)") > 0, "some are in sight");
+        wheel(400);
+        page.wait_gone(".node.out");
+    });
+}

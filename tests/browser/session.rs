@@ -112,6 +112,30 @@ fn objects_are_edited_as_yaml_and_what_is_wrong_is_underlined() {
 }
 
 #[test]
+fn pods_are_moved_and_deleted_by_a_form() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/etp-local");
+        page.click("#drawer-cluster");
+        page.click("#pod-form summary");
+        page.eval(
+            "const s = document.getElementById('knob-web-1-runs-on'); s.value = 'node-3'; s.dispatchEvent(new Event('change'))",
+        );
+        page.wait_until("the command", || typed(page) > 0);
+        page.wait_until("web-1 on node-3", || {
+            page.eval("return document.getElementById('knob-web-1-runs-on')?.value") == "node-3"
+        });
+        let before = typed(page);
+        if page.count("#pod-form[open]") == 0 {
+            page.click("#pod-form summary");
+        }
+        page.click("[aria-label='Delete Pod web-2']");
+        page.wait_until("another command", || typed(page) > before);
+        page.wait_gone("[aria-label='Delete Pod web-2']");
+    });
+}
+
+#[test]
 fn a_lab_is_named_in_the_query() {
     visit(|page| {
         page.open_fresh("?lab=dns-race");

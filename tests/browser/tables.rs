@@ -44,6 +44,26 @@ fn rows(page: &Page) -> Vec<String> {
 }
 
 #[test]
+fn a_long_capture_draws_only_what_is_in_sight() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/dns-race");
+        page.press("End");
+        let count = || page.attribute("#cap", "aria-rowcount").and_then(|n| n.parse().ok()).unwrap_or(0);
+        page.wait_until("a long list", || count() > 150);
+        assert!(page.count("#cap .vrow") < 80);
+        // The chosen packet is in sight, and a click on another leads to when it was captured.
+        page.wait("#cap .vrow.now");
+        let place = page.text("#position");
+        page.eval("document.querySelector('#cap').scrollTop = 0");
+        page.wait("#cap-0");
+        page.click("#cap-0");
+        page.wait_until("another place", || page.text("#position") != place);
+        page.wait_until("what came later gone", || count() < 10);
+    });
+}
+
+#[test]
 fn each_tab_lists_what_the_tool_prints() {
     visit(|page| {
         for lab in LABS {

@@ -41,7 +41,7 @@ fn without_br_netfilter_it_fails_and_with_it_it_works() {
         page.wait_text("#play", "Play");
         let (at, of) = position(page);
         assert_eq!(at, of, "play stops at the end");
-        page.wait_text(".cap", "10.200.2.63.58096 > 10.200.2.65.80: Flags [R]");
+        page.wait_text(".caplist", "10.200.2.63.58096 > 10.200.2.65.80: Flags [R]");
         page.wait_text(".ct.pinned", "SYN_SENT src=10.200.2.63 dst=10.32.0.102");
         page.wait_text(".try", "worker-2# modprobe br_netfilter");
 
@@ -137,7 +137,7 @@ fn a_small_screen_shows_one_pane_at_a_time() {
         page.set_size(390, 844);
         page.wait_text("nav.bottom [aria-current]", "Map");
         for (pane, shows) in
-            [("Lesson", ".lesson"), ("Map", ".picture"), ("Journey", ".st.sel"), ("Tables", ".cap")]
+            [("Lesson", ".lesson"), ("Map", ".picture"), ("Journey", ".st.sel"), ("Tables", ".caplist")]
         {
             page.eval(&format!(
                 "[...document.querySelectorAll('nav.bottom button')].find(b => b.textContent === '{pane}').click()"

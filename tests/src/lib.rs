@@ -1,3 +1,4 @@
 //! Support for the integration tests.
 
 pub mod facets;
+pub mod tshark;

@@ -1,21 +1,58 @@
-//! The search for changes that would reach the goals: the lab is run with each, one run at a time, whenever the browser has nothing
+//! The search for changes that would reach the goals, or let a packet through: the lab is run with each, one run at a time, whenever the browser has nothing
 //! else to do. So the page never waits for longer than one run takes, and an edit ends the search.
 
+use crate::dom::{NONE, View, el, part};
 use crate::load::Loaded;
+use crate::panes::cure;
 use crate::state::State;
+use gloo::timers::callback::Timeout;
+use kernel::PacketId;
 use leptos::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
-use workshop::cure::{Progress, Search, Wanted};
+use workshop::cure::{Cure, Progress, Search, Wanted};
+use workshop::exercise::moves_of;
 
 /// More are not looked for.
 const ENOUGH: usize = 4;
+/// For a packet, more are not looked for.
+const ENOUGH_FOR_PACKET: usize = 2;
+/// For a packet, more are not tried.
+const TRIES: usize = 160;
+/// Who only comes by a packet's end does not ask, in milliseconds.
+const LINGER: u32 = 400;
+
+/// What is known of changes that would let a packet through.
+#[derive(Clone, Default)]
+pub struct Rescue {
+    /// The packet that is asked for.
+    packet: Option<PacketId>,
+    /// Those that do.
+    found: Vec<Cure>,
+    /// How many were tried.
+    tried: usize,
+    /// The search has ended.
+    done: bool,
+}
 
 /// Begins a search for the run that is shown.
 pub fn find(state: State) {
     state.cures.set(Vec::new());
+    state.rescue.set(Rescue::default());
     let loaded = state.loaded.get_untracked();
     next(state, loaded, Rc::new(RefCell::new(None)));
+}
+
+/// Whether a change solves the exercise, if it is one: by what is allowed, and with what was to stay as it is.
+fn fits(state: State, cure: &Cure) -> bool {
+    let Some(e) = &cure.session.lab.exercise else { return true };
+    let Some(start) = state.class.start.get_untracked() else { return false };
+    // `lab` is no program that a learner has.
+    if cure.commands.iter().any(|c| c.line.starts_with("lab ")) {
+        return false;
+    }
+    let moves = moves_of(&cure.session);
+    cure.session.run().is_ok_and(|run| e.verdict(&start.run, &run, &moves).solved)
 }
 
 /// Tries the next change, later.
@@ -32,6 +69,7 @@ fn next(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Option<Search>>>) {
             match search.borrow_mut().as_mut().map_or(Progress::Done, Search::step) {
                 Progress::Done => return,
                 Progress::Tried => {}
+                Progress::Found(cure) if !fits(state, &cure) => {}
                 Progress::Found(cure) => {
                     let mut found = state.cures.get_untracked();
                     found.push(*cure);
@@ -44,5 +82,61 @@ fn next(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Option<Search>>>) {
             }
         }
         next(state, Rc::clone(&loaded), Rc::clone(&search));
+    });
+}
+
+// ---------------------------------------------------------------------- for one packet
+
+/// What would let this packet through, at whose end somebody stands: looked for as long as they stay there.
+pub fn rescue(state: State, packet: PacketId) -> View {
+    let linger = Timeout::new(LINGER, move || {
+        if state.rescue.with_untracked(|r| r.packet == Some(packet)) || state.playing.get_untracked() {
+            return;
+        }
+        let loaded = state.loaded.get_untracked();
+        let Some(search) = Search::new(&loaded.session, &loaded.run, Wanted::Packet(packet)) else { return };
+        state.rescue.set(Rescue { packet: Some(packet), ..Rescue::default() });
+        go_on(state, loaded, Rc::new(RefCell::new(search)));
+    });
+    crate::dom::keep(linger);
+    part(move || {
+        let r = state.rescue.get();
+        if r.packet != Some(packet) {
+            return NONE;
+        }
+        let says = match (r.found.is_empty(), r.done) {
+            (true, false) => format!("Looking for a change that lets it through: {} tried.", r.tried),
+            (true, true) => format!("None of {} changes lets it through.", r.tried),
+            (false, _) => "The smallest change that lets it through:".to_owned(),
+        };
+        let list: Vec<View> = r.found.into_iter().map(|c| cure(state, c)).collect();
+        el("div").class("try rescue").add(el("p").add(says)).add(list).into()
+    })
+}
+
+fn go_on(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Search>>) {
+    request_idle_callback(move || {
+        let mut now = state.rescue.get_untracked();
+        let packet = now.packet;
+        let here = untrack(|| state.with_step(|_, s, _| s.packet)).flatten();
+        if !Rc::ptr_eq(&loaded, &state.loaded.get_untracked()) || packet.is_none() {
+            return;
+        }
+        if here != packet {
+            // Whoever comes back asks again.
+            return state.rescue.set(Rescue::default());
+        }
+        match search.borrow_mut().step() {
+            Progress::Done => now.done = true,
+            Progress::Tried => {}
+            Progress::Found(cure) => now.found.push(*cure),
+        }
+        now.tried = search.borrow().progress().0;
+        now.done |= now.found.len() >= ENOUGH_FOR_PACKET || now.tried >= TRIES;
+        let done = now.done;
+        state.rescue.set(now);
+        if !done {
+            go_on(state, Rc::clone(&loaded), Rc::clone(&search));
+        }
     });
 }

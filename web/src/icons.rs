@@ -80,6 +80,18 @@ pub fn arrow(back: bool) -> View {
     icon(if back { "M13.5 8h-11M6.5 4 2.5 8l4 4" } else { "M2.5 8h11M9.5 4l4 4-4 4" }, false)
 }
 
+/// Undo, or redo.
+pub fn turn(back: bool) -> View {
+    icon(
+        if back {
+            "M6 3 2.5 6.5 6 10M3 6.5h6.5a3.8 3.8 0 0 1 0 7.5H6"
+        } else {
+            "M10 3l3.5 3.5L10 10M13 6.5H6.5a3.8 3.8 0 0 0 0 7.5H10"
+        },
+        false,
+    )
+}
+
 /// The mark of the page.
 pub fn logo() -> View {
     let html = "<path d=\"M3 12h5m8 0h5M8 12a4 4 0 1 1 8 0\"/><circle cx=\"12\" cy=\"17\" r=\"2.6\"/>";

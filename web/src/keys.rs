@@ -23,9 +23,11 @@ pub const KEYS: &[(&str, &str)] = &[
     ("c n h", "cluster, node, hook"),
     ("+ − 0", "map nearer, farther, whole"),
     ("1 2 3 4", "lesson, map, journey, tables"),
+    (", .", "to the previous, next moment of the text"),
     ("a", "ARP on, off"),
     ("f", "follow the packet"),
     ("/", "display filter of the capture; j k there: down, up in its list"),
+    ("F", "full screen, on and off"),
     ("y", "copy the link"),
     ("`", "type a command"),
     ("u Shift u", "undo, redo: switches and commands"),
@@ -152,6 +154,9 @@ fn letter(state: State, letter: &str) -> bool {
         "4" => focus(state, Pane::Tables, "tables"),
         "a" => state.set_noise(!state.noise.get_untracked()),
         "f" => state.pinned.set(None),
+        "." => crate::course::go_to_beat(state, true),
+        "," => crate::course::go_to_beat(state, false),
+        "F" => crate::course::full_screen(),
         "y" => crate::copy(&crate::address()),
         "u" => state.travel(true),
         "U" => state.travel(false),
@@ -166,6 +171,7 @@ fn letter(state: State, letter: &str) -> bool {
 /// To the display filter of the capture.
 fn filter(state: State) {
     state.pane.set(Pane::Tables);
+    state.fold.unfold();
     state.tab.set(Tab::Capture);
     crate::before_paint(|| crate::focus_on("display-filter"));
 }
@@ -184,6 +190,9 @@ fn move_in_packet(state: State, forward: bool) {
 
 fn focus(state: State, pane: Pane, id: &str) {
     state.pane.set(pane);
+    if pane == Pane::Tables {
+        state.fold.unfold();
+    }
     if let Some(e) = document().get_element_by_id(id).and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok())
     {
         let _ = e.focus();

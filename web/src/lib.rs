@@ -88,12 +88,12 @@ fn queried() -> Option<Link> {
     window().location().search().ok().and_then(|query| Link::of_query(&query))
 }
 
-/// Writes the state into the address: where only the cursor has moved, in place of what was there; else the browser's back button leads to
+/// Writes the state into the address: where only the cursor has moved, in place of what was there; else (lab, switch, command, level) the browser's back button leads to
 /// what was there.
 fn write_address(state: State) {
     let link = untrack(|| state.link());
     let printed = link.print();
-    let about = |l: &Link| (l.lab.clone(), l.set.clone(), l.typed.clone(), l.source.clone());
+    let about = |l: &Link| (l.lab.clone(), l.set.clone(), l.typed.clone(), l.source.clone(), l.level);
     let anew = state.address.borrow().as_ref().is_some_and(|old| about(old) != about(&link));
     if let Ok(history) = window().history() {
         let _ = match anew {
@@ -134,9 +134,17 @@ pub fn start() {
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
-    Root::new(move || match State::new(addressed().or_else(queried)) {
+    let source = course::source_wanted();
+    // What the file brings is not there yet: until then the first lab is shown.
+    let link = |source: &Option<String>| if source.is_some() { None } else { addressed().or_else(queried) };
+    Root::new(move || match State::new(link(&source)) {
         _ if topology::bench::wanted() => topology::bench::page(),
-        Ok(state) => page(state),
+        Ok(state) => {
+            if let Some(source) = source {
+                course::open_source(state, &source);
+            }
+            page(state)
+        }
         Err(e) => {
             el("main").add(el("h1").add("Netfilter Lab")).add(el("p").attr("role", "alert").add(e)).into()
         }
@@ -197,7 +205,12 @@ fn steps(state: State) -> View {
         .attr("aria-labelledby", "journey-title")
         .add(panes::journey(state))
         .add(panes::tracked(state));
-    let tables = el("div").class("tables").id("tables").attr("tabindex", "-1").add(panes::tables(state));
+    let tables = el("div")
+        .class("tables")
+        .flag("folded", move || !panes::fold::unfolded(state))
+        .id("tables")
+        .attr("tabindex", "-1")
+        .add(panes::tables(state));
     let foot = el("section")
         .class("card foot")
         .attr("aria-label", "Timeline and tables")
@@ -268,6 +281,7 @@ fn follow_address(state: State) {
     let mut first = true;
     effect(move || {
         let _ = (state.cursor.get(), state.pinned.get());
+        let _ = (state.zoom.level.get(), state.zoom.hook.get());
         state.loaded.track();
         state.class.place.track();
         let _ = (state.bench.shown.get(), state.bench.setting.track(), state.bench.asked.track());
@@ -301,8 +315,11 @@ fn follow_width(state: State) {
     let look = move || {
         // Inside an article there are no panes to choose from.
         let narrow = media("(max-width: 719px)") && !embed::is_on();
-        if state.narrow.get_untracked() != narrow {
-            state.narrow.set(narrow);
+        let roomy = media(panes::fold::ROOMY);
+        for (signal, now) in [(&state.narrow, narrow), (&state.fold.roomy, roomy)] {
+            if signal.get_untracked() != now {
+                signal.set(now);
+            }
         }
     };
     look();

@@ -9,7 +9,8 @@ use crate::loadlab::{self, Bench};
 use crate::look::{Grain, Look};
 use crate::panes::Sniff;
 use crate::panes::Tables;
-use crate::topology::Zoom;
+use crate::panes::fold::Fold;
+use crate::topology::{Level, Zoom};
 use crate::url::Link;
 use crate::watched::Watched;
 use crate::words::Selected;
@@ -87,6 +88,8 @@ pub struct Signals {
     pub shown: Watched<Rc<Vec<usize>>>,
     /// Changes that would reach the goals.
     pub cures: Watched<Vec<Cure>>,
+    /// Changes that would let the packet through at whose end the cursor is.
+    pub rescue: Watched<cures::Rescue>,
     /// The cursor: a step.
     pub cursor: Watched<usize>,
     /// The box that is looked at; `None` follows the packet.
@@ -143,6 +146,8 @@ pub struct Signals {
     pub selected: Watched<Option<Selected>>,
     /// What is kept of the tables at the bottom.
     pub tables: &'static Tables,
+    /// Whether they are to be seen.
+    pub fold: Fold,
 }
 
 /// Sessions before and after this one, the nearest last.
@@ -167,6 +172,7 @@ impl State {
             notice: Watched::new(notice),
             loaded: Watched::new(loaded),
             cures: Watched::new(Vec::new()),
+            rescue: Watched::new(cures::Rescue::default()),
             pinned: Watched::new(None),
             noise: Watched::new(false),
             playing: Watched::new(false),
@@ -194,6 +200,7 @@ impl State {
             zoom: Zoom::new(),
             selected: Watched::new(None),
             tables: Box::leak(Box::default()),
+            fold: Fold::default(),
         };
         let state = State(Box::leak(Box::new(signals)));
         match link {
@@ -225,10 +232,19 @@ impl State {
         }
         let loaded = self.loaded.get();
         let event = loaded.story.steps.get(self.cursor.get()).map(|s| s.event.0);
-        Link {
+        let host = self.pinned.get().and_then(|id| loaded.world().host(id)).map(|ns| ns.name.clone());
+        let link = Link {
             event,
-            host: self.pinned.get().and_then(|id| loaded.world().host(id)).map(|ns| ns.name.clone()),
+            host,
+            level: self.zoom.level.get(),
+            hook: self.zoom.hook.get().filter(|_| self.zoom.level.get() == Level::Hook),
             ..Link::of(&loaded.session)
+        };
+        // What the page's address brings need not be in the fragment again.
+        let text = link.source.as_deref().unwrap_or_default();
+        match self.class.shelf.with(|shelf| shelf.serves(&link.lab, text)) {
+            true => Link { source: None, ..link },
+            false => link,
         }
     }
 
@@ -237,6 +253,10 @@ impl State {
         if let Some(place) = course::Place::of(&link.lab) {
             return course::place(*self, place);
         }
+        let link = &match &link.source {
+            Some(_) => link.clone(),
+            None => Link { source: self.class.shelf.with_untracked(|s| s.text(&link.lab)), ..link.clone() },
+        };
         self.class.place.set(course::Place::Lab);
         if link.lab == workshop::load::NAME {
             return loadlab::open(*self, &link.set);
@@ -269,6 +289,8 @@ impl State {
         let cursor = link.event.map_or(loaded.start(), |e| loaded.story.step_at(EventId(e)));
         self.jump(cursor);
         self.pinned.set(link.host.as_deref().and_then(|name| loaded.world().host_by_name(name)));
+        self.zoom.hook.set(link.hook);
+        self.zoom_to(link.level);
     }
 
     // ------------------------------------------------------------------ runs

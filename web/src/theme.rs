@@ -76,4 +76,11 @@ fn menu() -> El {
         .attr("aria-label", "Light, dark, projector")
         .add(group)
         .add(el("label").add(large).add("Projector: large type, strong lines"))
+        .add(
+            el("button")
+                .class("btn quiet")
+                .id("full-screen")
+                .click(crate::course::full_screen)
+                .add("Full screen (F)"),
+        )
 }

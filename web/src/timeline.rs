@@ -56,7 +56,7 @@ pub fn timeline(state: State) -> View {
         )
         .add(
             button("Last step", "Last step (End)")
-                .click(move || state.go_shown(count().saturating_sub(1)))
+                .click(move || state.go_shown(state.shown.with_untracked(|s| s.len()).saturating_sub(1)))
                 .add(icons::last()),
         );
     let mut speeds =

@@ -1,9 +1,12 @@
-//! The page's state in the address: `#v1/LAB/EVENT/BOX?set=SWITCH=VALUE,…&do=COMMANDS&v=VERSION`.
+//! The page's state in the address: `#v1/LAB/EVENT/BOX?set=SWITCH=VALUE,…&at=LEVEL&do=COMMANDS&v=VERSION`.
+//! The level is `node`, `hook` (that of the packet) or a hook's name; without it the whole cluster is seen.
 //!
 //! Commands are `do=` in readable form where that is short, else `c=`, deflated. A lab that did not come with the program is there as a
 //! whole, as `y=`. The fragment never leaves the browser. A fragment that makes no sense is as good as none.
 
 use crate::packed::{escape, pack, unescape, unpack};
+use crate::topology::Level;
+use kernel::netfilter::hook::InetHook;
 use std::rc::Rc;
 use workshop::session::text;
 use workshop::{Session, Setting, Typed};
@@ -17,6 +20,10 @@ pub struct Link {
     pub event: Option<u32>,
     /// The box that is looked at, if not the packet's.
     pub host: Option<String>,
+    /// How near the picture is.
+    pub level: Level,
+    /// The hook that is looked at, if not the packet's.
+    pub hook: Option<InetHook>,
     /// Switches that do not stand at their default.
     pub set: Setting,
     /// Commands that were typed.
@@ -60,6 +67,7 @@ impl Link {
                         link.set.insert(k.to_owned(), v.to_owned());
                     }
                 }
+                "at" => (link.level, link.hook) = near(value),
                 "do" => link.typed = commands(unescape(value)),
                 "c" => link.typed = commands(unpack(value)),
                 "y" => link.source = unpack(value).map(Rc::from),
@@ -103,7 +111,14 @@ impl Link {
 
     /// Whether a session is what the link asks for.
     pub fn asks_for(&self, session: &Session) -> bool {
-        let asked = Link { event: None, host: None, version: None, ..self.clone() };
+        let asked = Link {
+            event: None,
+            host: None,
+            level: Level::Cluster,
+            hook: None,
+            version: None,
+            ..self.clone()
+        };
         asked == Link::of(session)
     }
 
@@ -130,6 +145,12 @@ impl Link {
             let pairs: Vec<String> = self.set.iter().map(|(k, v)| format!("{k}={v}")).collect();
             query.push(format!("set={}", pairs.join(",")));
         }
+        match (self.level, self.hook) {
+            (Level::Cluster, _) => {}
+            (Level::Node, _) => query.push("at=node".to_owned()),
+            (Level::Hook, None) => query.push("at=hook".to_owned()),
+            (Level::Hook, Some(hook)) => query.push(format!("at={}", hook.chain())),
+        }
         if !self.typed.is_empty() {
             let text = text::print(&self.typed);
             let readable = escape(&text);
@@ -150,6 +171,18 @@ impl Link {
             out.push_str(&query.join("&"));
         }
         out
+    }
+}
+
+/// The level that a link names, and the hook.
+fn near(word: &str) -> (Level, Option<InetHook>) {
+    match word {
+        "node" => (Level::Node, None),
+        "hook" => (Level::Hook, None),
+        name => match InetHook::ALL.into_iter().find(|h| h.chain() == name) {
+            Some(hook) => (Level::Hook, Some(hook)),
+            None => (Level::Cluster, None),
+        },
     }
 }
 
@@ -190,6 +223,18 @@ mod tests {
         link.source = Some("kind: Lab".into());
         assert!(link.print().contains("&c=") && link.print().len() < 300, "{}", link.print());
         assert_eq!(Link::parse(&link.print()), Some(link));
+    }
+
+    #[test]
+    fn a_level_comes_back() {
+        let mut link = Link { lab: "x".to_owned(), event: Some(3), ..Link::default() };
+        let levels = [(Level::Node, None), (Level::Hook, None), (Level::Hook, Some(InetHook::Forward))];
+        for (level, hook) in levels {
+            (link.level, link.hook) = (level, hook);
+            assert_eq!(Link::parse(&link.print()), Some(link.clone()), "{}", link.print());
+        }
+        assert!(link.print().contains("at=FORWARD"));
+        assert_eq!(Link::parse("#v1/x?at=elsewhere").unwrap().level, Level::Cluster);
     }
 
     #[test]

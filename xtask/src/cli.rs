@@ -3,6 +3,7 @@
 use crate::bench::{self, Bench};
 use crate::bindgen;
 use crate::build;
+use crate::room;
 use crate::serve;
 use crate::setup;
 use crate::test::{self, Part};
@@ -69,6 +70,17 @@ enum Task {
         #[arg(long, value_name = "FOLDER")]
         dist: Option<PathBuf>,
     },
+    /// Pack a release and course files into one zip, for a room without internet: any static server serves it
+    Zip {
+        /// Course and lab files; they are courses/NAME there, opened by ?src=courses/NAME
+        files: Vec<PathBuf>,
+        /// A site that is built already
+        #[arg(long, value_name = "FOLDER")]
+        dist: Option<PathBuf>,
+        /// The zip
+        #[arg(long, value_name = "FILE", default_value = "netfilter-lab.zip")]
+        out: PathBuf,
+    },
     /// Only install what the other commands would
     Setup,
     /// Called by Trunk: put right what an old wasm-opt did to the app that was just built
@@ -98,6 +110,7 @@ pub fn main() -> Result<ExitCode> {
         Task::Test { part, args } => return test::main(&workspace, &ourselves, part, &args),
         Task::Bench { what, dist } => bench::main(&workspace, what, dist)?,
         Task::Shots { dist } => bench::shots(&workspace, dist)?,
+        Task::Zip { files, dist, out } => room::main(&workspace, &files, dist, &out)?,
         Task::Setup => setup::all(&workspace)?,
         Task::Mend => wasm_opt::mend_for_trunk()?,
     }

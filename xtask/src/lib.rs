@@ -12,6 +12,8 @@ pub mod build;
 pub mod cli;
 pub mod html;
 pub mod offline;
+pub mod order;
+pub mod room;
 pub mod run;
 pub mod serve;
 pub mod server;

@@ -30,6 +30,30 @@ pub fn fill(site: &Path) -> Result<()> {
     fs::write(&worker, filled(&text, &files)?).with_context(|| format!("cannot write {}", worker.display()))
 }
 
+/// The same for a site in memory, names and contents, that may have a list already.
+pub fn refill(site: &mut [(String, Vec<u8>)]) -> Result<()> {
+    let mut files = BTreeMap::new();
+    for (name, bytes) in site.iter().filter(|(name, _)| name != WORKER) {
+        let name = if name == "index.html" { "./".to_owned() } else { format!("./{name}") };
+        files.insert(name, digest(bytes));
+    }
+    let Some((_, worker)) = site.iter_mut().find(|(name, _)| name == WORKER) else { return Ok(()) };
+    let text = std::str::from_utf8(worker).context("the service worker's text")?;
+    let (from, to) = text
+        .find("const FILES = {")
+        .and_then(|from| Some((from, from + text.get(from..)?.find("};")? + 2)))
+        .with_context(|| format!("{WORKER} has no place for the list"))?;
+    let list = serde_json::to_string_pretty(&files).context("the list of files")?;
+    let text = format!("{}const FILES = {list};{}", &text[..from], &text[to..]);
+    *worker = text.into_bytes();
+    Ok(())
+}
+
+/// A digest as `integrity` wants it.
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(bytes)))
+}
+
 /// The worker's text with the list.
 fn filled(text: &str, files: &BTreeMap<String, String>) -> Result<String> {
     if text.matches(EMPTY).count() != 1 {
@@ -52,7 +76,7 @@ fn add(folder: &Path, name: &str, files: &mut BTreeMap<String, String>) -> Resul
             add(&path, &format!("{name}/"), files)?;
         } else {
             let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            files.insert(name, format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(bytes))));
+            files.insert(name, digest(&bytes));
         }
     }
     Ok(())

@@ -50,6 +50,18 @@ const NETFILTER: Wanted = Wanted {
     },
 };
 
+const TSHARK: Wanted = Wanted {
+    what: "tshark, which the capture files are held against",
+    debian: &["tshark"],
+    ubuntu: &["tshark"],
+    elsewhere: |family| match family {
+        Family::Mac => "brew install wireshark",
+        Family::Fedora => "sudo dnf install wireshark-cli",
+        Family::Arch => "sudo pacman -S wireshark-cli",
+        _ => "install Wireshark so that tshark is on PATH",
+    },
+};
+
 /// Everything that any command needs; afterwards none needs the network.
 pub fn all(workspace: &Workspace) -> Result<()> {
     wasm_target(workspace)?;
@@ -67,6 +79,7 @@ pub fn all(workspace: &Workspace) -> Result<()> {
         browser.driver.display()
     );
     netfilter_tools();
+    tshark();
     trunk::find_or_install(workspace)?;
     Ok(())
 }
@@ -121,6 +134,15 @@ pub fn netfilter_tools() {
         return;
     }
     if let Err(error) = NETFILTER.install() {
+        println!("set-up: {error:#}; the tests that need it are passed over");
+    }
+}
+
+/// The reader of capture files. The tests do without, and say so.
+pub fn tshark() {
+    if run::which("tshark").is_none()
+        && let Err(error) = TSHARK.install()
+    {
         println!("set-up: {error:#}; the tests that need it are passed over");
     }
 }

@@ -196,6 +196,7 @@ impl Tests<'_> {
 
     fn native(&mut self) -> Result<()> {
         setup::netfilter_tools();
+        setup::tshark();
         let mut command = self.workspace.cargo();
         command.args(["test", "--workspace", "--exclude", "web", "--no-fail-fast", "--"]).args(self.args);
         self.tally.run(&mut command)
@@ -240,6 +241,7 @@ impl Tests<'_> {
     /// The browser tests on a built site.
     fn end_to_end(&mut self, site: &Path, filter: &[&str]) -> Result<()> {
         let Browser { chrome, driver, .. } = setup::browser()?;
+        setup::tshark();
         let screenshots = self.workspace.target.join("screenshots");
         let mut command: Command = self.workspace.cargo();
         // The same packages as in the tests on this machine, so that nothing is compiled twice.

@@ -1,10 +1,11 @@
-//! wasm-opt, and the mending of what old versions of it break.
+//! wasm-opt, the order of functions after it, and the mending of what old versions of it break.
 //!
 //! wasm-bindgen's scripts reach the browser's objects through an exported table of external references. Binaryen up to
 //! version 108, which is what Debian 12 and Ubuntu 24.04 have, writes every exported table as table number 0: the
 //! table of functions. The page then does not start.
 
 use crate::offline;
+use crate::order;
 use crate::run;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -22,21 +23,26 @@ pub fn run(program: &Path, level: &str, params: &[String], wasm: &Path) -> Resul
     command.arg(format!("-O{level}")).args(params).arg(wasm).arg("-o").arg(&small);
     run::run(&mut command)?;
     fs::rename(&small, wasm).with_context(|| format!("cannot replace {}", wasm.display()))?;
-    mend_file(wasm)
+    mend_file(wasm)?;
+    order_file(wasm)
 }
 
 /// Mends the app that Trunk has just built: Trunk.toml names this as a hook.
 pub fn mend_for_trunk() -> Result<()> {
     let stage = env::var_os("TRUNK_STAGING_DIR")
         .context("this is for Trunk to call: TRUNK_STAGING_DIR is not set")?;
+    let is_release = env::var_os("TRUNK_PROFILE").is_some_and(|profile| profile == "release");
     for entry in fs::read_dir(&stage).with_context(|| format!("cannot read {}", stage.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "wasm") {
             mend_file(&path)?;
+            if is_release {
+                order_file(&path)?;
+            }
         }
     }
     // The last one to touch the site; `trunk serve` builds for somebody who works on it.
-    if env::var_os("TRUNK_PROFILE").is_some_and(|profile| profile == "release") {
+    if is_release {
         offline::fill(Path::new(&stage))?;
     }
     Ok(())
@@ -48,6 +54,13 @@ fn mend_file(path: &Path) -> Result<()> {
         fs::write(path, mended).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Puts the functions in an order that compresses well, and leaves their names out.
+fn order_file(path: &Path) -> Result<()> {
+    let wasm = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let ordered = order::reorder(&wasm).with_context(|| format!("{}", path.display()))?;
+    fs::write(path, ordered).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The module with the table's export put right. None if nothing is wrong with it.

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
-use workshop::exercise::{Course, Exercise, Move, Moves, check as check_exercise, check_lab, read_course};
+use workshop::exercise::{
+    Course, CourseFile, Exercise, Move, Moves, check as check_exercise, check_lab, is_course,
+    read_course_file,
+};
 use workshop::{Lab, Span, read_lab, spans};
 
 /// The exercise that a new one begins as.
@@ -12,7 +15,7 @@ const EXAMPLE: &str = "docker-was-here";
 /// Something that can be checked.
 enum Text {
     Lab(Box<Lab>),
-    Course(Course),
+    Course(CourseFile),
 }
 
 /// Checks files, and what comes with the program; each line goes to `print`. True if all is well.
@@ -55,14 +58,22 @@ pub fn check(
     }
     let here: Vec<String> = read
         .iter()
-        .filter_map(|(_, t)| match t {
-            Text::Lab(lab) => Some(lab.name.clone()),
-            Text::Course(_) => None,
+        .flat_map(|(_, t)| match t {
+            Text::Lab(lab) => vec![lab.name.clone()],
+            Text::Course(file) => file.exercises.iter().map(|(lab, _)| lab.name.clone()).collect(),
         })
         .collect();
     for (name, found) in read {
         let findings = match found {
-            Text::Course(course) => Ok(course_findings(&course, &here)),
+            Text::Course(file) => {
+                let mut findings = course_findings(&file.course, &here);
+                for (lab, _) in file.exercises {
+                    let name = lab.name.clone();
+                    let found = check_exercise(&Rc::new(lab)).unwrap_or_else(|e| vec![e]);
+                    findings.extend(found.into_iter().map(|f| format!("{name}: {f}")));
+                }
+                Ok(findings)
+            }
             Text::Lab(lab) if lab.exercise.is_some() => check_exercise(&Rc::new(*lab)),
             Text::Lab(lab) => check_lab(&lab),
         };
@@ -85,12 +96,8 @@ pub fn check(
 }
 
 fn one(text: &str) -> Result<Text, Box<cluster::Diagnostic>> {
-    let is_course = cluster::yaml::documents(text)?
-        .first()
-        .and_then(|d| d.get("kind").map(|k| k.token() == "Course"))
-        .unwrap_or(false);
-    Ok(match is_course {
-        true => Text::Course(read_course(text)?),
+    Ok(match is_course(text) {
+        true => Text::Course(read_course_file(text)?),
         false => Text::Lab(Box::new(read_lab(text)?)),
     })
 }

@@ -11,6 +11,7 @@ pub mod load;
 pub mod race;
 pub mod record;
 pub mod scenario;
+pub mod serve;
 
 pub use cases::replay_case;
 use serde_json::Value;

@@ -219,6 +219,17 @@ enum LabCommand {
         #[arg(long)]
         all: bool,
     },
+    /// Show a lab, an exercise or a course on the page, anew whenever its file changes, and check it each time.
+    Serve {
+        /// Its file. Files beside it may be exercises of the course.
+        file: String,
+        /// The built page.
+        #[arg(long, value_name = "FOLDER", default_value = "dist")]
+        site: PathBuf,
+        /// The port [default: 8090, or the next free one]
+        #[arg(long)]
+        port: Option<u16>,
+    },
     /// Write NAME.yaml, an exercise to begin with.
     New {
         /// Its name.
@@ -324,6 +335,10 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Lab(LabCommand::Check { names, all }) => {
             let well = nflab::exercise::check(&names, all, |line| print(&format!("{line}\n")))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Lab(LabCommand::Serve { file, site, port }) => {
+            nflab::serve::run(&file, &site, port, print)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Lab(LabCommand::New { name }) => {
             print(&nflab::exercise::new(&name)?)?;

@@ -11,7 +11,7 @@ use crate::object::{
 use ipnet::IpNet;
 use litemap::LiteMap;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use sorted::{Map, Set};
 use std::net::IpAddr;
 
 const LABEL_ZONE: &str = "topology.kubernetes.io/zone";
@@ -39,15 +39,15 @@ pub fn run(objects: &Objects) -> Made {
 /// were made of does.
 #[derive(Clone, Debug, Default)]
 pub struct Controllers {
-    sets: BTreeMap<NamespacedName, Set>,
+    sets: Map<NamespacedName, ReplicaSet>,
     /// The pods that somebody has deleted: their names are not given again.
-    deleted: BTreeSet<NamespacedName>,
+    deleted: Set<NamespacedName>,
     addresses: Addresses,
 }
 
 /// The ReplicaSet of a Deployment that has pods.
 #[derive(Clone, Debug)]
-struct Set {
+struct ReplicaSet {
     /// How many there were before it.
     revision: u32,
     template: Pod,
@@ -58,15 +58,15 @@ struct Set {
 /// What host-local has given.
 #[derive(Clone, Debug, Default)]
 struct Addresses {
-    given: BTreeMap<NamespacedName, (String, Vec<IpAddr>)>,
+    given: Map<NamespacedName, (String, Vec<IpAddr>)>,
     /// The last one of each network: the next search begins behind it.
-    last: BTreeMap<IpNet, IpAddr>,
+    last: Map<IpNet, IpAddr>,
 }
 
 impl Controllers {
     /// Somebody deletes a pod that a Deployment has: another one is made in its place. False if there is none of that name.
     pub fn delete(&mut self, pod: &NamespacedName) -> bool {
-        let of = |((namespace, name), set): (&NamespacedName, &Set)| {
+        let of = |((namespace, name), set): (&NamespacedName, &ReplicaSet)| {
             let names = set.pods.iter().map(|i| pod_name(namespace, name, set.revision, *i));
             *namespace == pod.0 && names.into_iter().any(|n| n == pod.1)
         };
@@ -80,7 +80,7 @@ impl Controllers {
     /// Does the control plane's work after a change.
     pub fn run(&mut self, objects: &Objects) -> Made {
         let mut made = Made::default();
-        let mut pods: BTreeMap<NamespacedName, Pod> =
+        let mut pods: Map<NamespacedName, Pod> =
             objects.pods.iter().map(|(key, pod)| (key.clone(), pod.clone())).collect();
         let own = self.deployments(objects, &mut made.notes);
         pods.extend(own.into_iter().map(|pod| (pod.metadata.key(), pod)));
@@ -101,7 +101,8 @@ impl Controllers {
                 .filter(|p| matches(&deployment.selector, &p.metadata.labels))
                 .count();
             let wanted = usize::try_from(deployment.replicas).unwrap_or(usize::MAX);
-            let fresh = |revision| Set { revision, template: deployment.template.clone(), pods: Vec::new() };
+            let fresh =
+                |revision| ReplicaSet { revision, template: deployment.template.clone(), pods: Vec::new() };
             let set = self.sets.entry(key.clone()).or_insert_with(|| fresh(0));
             if set.template != deployment.template {
                 // A rolling update, at its end.
@@ -150,9 +151,9 @@ fn pod_name(namespace: &str, deployment: &str, revision: u32, number: usize) -> 
 }
 
 /// The slices of Services that have none, and what is new among the pods.
-fn finish(objects: &Objects, pods: BTreeMap<NamespacedName, Pod>, mut made: Made) -> Made {
+fn finish(objects: &Objects, pods: Map<NamespacedName, Pod>, mut made: Made) -> Made {
     let pods: Vec<Pod> = pods.into_values().collect();
-    let mut served: BTreeSet<NamespacedName> = objects.endpoints.keys().cloned().collect();
+    let mut served: Set<NamespacedName> = objects.endpoints.keys().cloned().collect();
     for slice in objects.endpoint_slices.values() {
         served.insert((slice.metadata.namespace.clone(), slice.service.clone()));
     }
@@ -181,10 +182,10 @@ fn letters(of: &str, count: usize) -> String {
 
 impl Addresses {
     /// Gives the pods that run on a node the next free addresses of its networks; the first is the gateway's.
-    fn give(&mut self, objects: &Objects, pods: &mut BTreeMap<NamespacedName, Pod>, notes: &mut Vec<String>) {
+    fn give(&mut self, objects: &Objects, pods: &mut Map<NamespacedName, Pod>, notes: &mut Vec<String>) {
         self.given.retain(|key, (node, _)| pods.get(key).is_some_and(|p| p.node_name == *node));
         let own = pods.values().flat_map(|p| &p.pod_ips);
-        let mut used: BTreeSet<IpAddr> =
+        let mut used: Set<IpAddr> =
             own.chain(self.given.values().flat_map(|(_, ips)| ips)).copied().collect();
         for (key, pod) in pods.iter_mut() {
             if !pod.pod_ips.is_empty() || pod.node_name.is_empty() {
@@ -242,7 +243,7 @@ fn slices(objects: &Objects, service: &Service, pods: &[&Pod], out: &mut Vec<End
         _ => vec![Family::V4],
     };
     for family in families {
-        let mut groups: BTreeMap<Vec<Option<u16>>, Vec<Endpoint>> = BTreeMap::new();
+        let mut groups: Map<Vec<Option<u16>>, Vec<Endpoint>> = Map::new();
         for pod in pods {
             if let Some(ip) = family.first(&pod.pod_ips) {
                 groups.entry(ports_of(service, pod)).or_default().push(endpoint(objects, service, pod, ip));

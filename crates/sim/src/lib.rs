@@ -28,4 +28,4 @@ pub use scenario::{
     Shell, Start, Stimulus,
 };
 pub use sequence::InitialNumbers;
-pub use world::{AppId, World};
+pub use world::{AppId, PastEnd, World};

@@ -90,6 +90,19 @@ impl PartialEq for Due {
 
 impl Eq for Due {}
 
+/// The end of a link that has been removed, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastEnd {
+    /// The device.
+    pub end: (NetnsId, DevId),
+    /// The other end.
+    pub peer: (NetnsId, DevId),
+    /// The bridge that it was a port of.
+    pub master: Option<DevId>,
+    /// Its first address.
+    pub addr: Option<std::net::Ipv4Addr>,
+}
+
 /// All boxes, and time.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -102,6 +115,8 @@ pub struct World {
     /// How many addresses each box's devices were given.
     macs: LiteMap<NetnsId, u8>,
     links: LiteMap<(NetnsId, DevId), (NetnsId, DevId)>,
+    /// Ends of links that have been removed.
+    past: Vec<PastEnd>,
     queue: BinaryHeap<Reverse<Due>>,
     seq: u64,
     log: Log,
@@ -158,6 +173,7 @@ impl World {
             retired: Vec::new(),
             macs: LiteMap::new(),
             links: LiteMap::new(),
+            past: Vec::new(),
             queue: BinaryHeap::new(),
             seq: 0,
             log: Log::default(),
@@ -292,11 +308,21 @@ impl World {
         self.links.get(&end).copied()
     }
 
+    /// What is known of the end of a link that has been removed.
+    pub fn past_end(&self, end: (NetnsId, DevId)) -> Option<&PastEnd> {
+        self.past.iter().find(|p| p.end == end)
+    }
+
     /// `ip link del DEV`: a veth's other end goes with it.
     pub fn remove_device(&mut self, host: NetnsId, dev: DevId) {
         let peer = self.links.remove(&(host, dev));
         if let Some(end) = peer {
             self.links.remove(&end);
+            for (end, peer) in [((host, dev), end), (end, (host, dev))] {
+                let Some(d) = self.host(end.0).and_then(|ns| ns.device(end.1)) else { continue };
+                let (master, addr) = (d.master, d.addrs.first().map(|a| a.net.addr()));
+                self.past.push(PastEnd { end, peer, master, addr });
+            }
         }
         for (host, dev) in [Some((host, dev)), peer].into_iter().flatten() {
             self.with(host, |ns, cx| ns.remove_device(dev, cx));

@@ -17,7 +17,6 @@ pub mod ipvsadm;
 mod names;
 #[cfg(feature = "nft")]
 pub mod nft;
-mod order;
 pub mod sysctl;
 pub mod tcpdump;
 pub mod wireshark;

@@ -136,7 +136,7 @@ impl Search {
         changes.extend(dropped(run, &wish).into_iter().map(Change::Command));
         let mut knobs = session.knobs().unwrap_or_default();
         // What is smallest comes first.
-        knobs.sort_by_key(|k| match k.group {
+        sorted::sort_by_key(&mut knobs, |k| match k.group {
             Group::Nodes => 0,
             Group::Services => 1,
             Group::KubeProxy => 2,
@@ -145,7 +145,10 @@ impl Search {
         let small = knobs.iter().filter(|k| k.group <= Group::Nodes).count();
         let turns = |k: &Knob| {
             let knob = Box::new(k.clone());
-            let others = k.positions.iter().filter(|t| t.value != k.now);
+            // What the lab's own switch of that name does is tried already.
+            let own = session.lab.switches.iter().find(|s| s.name == k.name);
+            let tried = |value: &str| own.is_some_and(|s| s.positions.iter().any(|p| p.value == value));
+            let others = k.positions.iter().filter(|t| t.value != k.now && !tried(&t.value));
             others.map(move |t| Change::Knob(knob.clone(), t.value.clone())).collect::<Vec<_>>()
         };
         let near: Vec<Change> = knobs.iter().take(small).flat_map(turns).collect();

@@ -277,7 +277,7 @@ fn cluster(begun: &Begun, out: &mut Vec<Knob>) {
     out.push(knob(Group::Cluster, "hairpin mode", hairpin, modes));
     for ((namespace, name), deployment) in begun.objects.deployments.iter().take(MAX_OBJECTS) {
         let mut counts: Vec<u32> = [0, 1, 2, 3, 5, 10].into_iter().chain([deployment.replicas]).collect();
-        counts.sort_unstable();
+        sorted::sort(&mut counts);
         counts.dedup();
         let values = counts.into_iter().map(|n| {
             (

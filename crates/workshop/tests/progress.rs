@@ -37,6 +37,25 @@ fn a_damaged_line_costs_no_other() {
 }
 
 #[test]
+fn what_another_version_wrote_is_kept() {
+    let text = "netfilter-lab progress 1\nname Ada\nexercise gone-since solved moves=2\nexercise no-route solved moves=1 stars=3\nbadge 5 of 7\n";
+    let (mut read, wrong) = Progress::read(text);
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(read.done.get("no-route"), Some(&solved(1)));
+    assert_eq!(read.print(), text);
+    // Here, too.
+    let mut mine = some();
+    mine.merge(&read);
+    assert!(
+        mine.print().contains("stars=3\n") && mine.print().contains("\nbadge 5 of 7\n"),
+        "{}",
+        mine.print()
+    );
+    read = read.forgotten();
+    assert_eq!(read.print(), "netfilter-lab progress 1\nname Ada\n");
+}
+
+#[test]
 fn what_is_no_progress_at_all_is_told() {
     let (read, wrong) = Progress::read("{\"a\": 1}\nmore\n");
     assert_eq!(read, Progress::default());

@@ -136,3 +136,25 @@ fn rules_of_nf_tables_are_asked_too() {
     let answered = asked.iter().filter(|a| a.table == "ip kube-proxy" && a.answer != Answer::Matched);
     assert!(answered.count() > 0, "{asked:?}");
 }
+
+#[test]
+fn a_pod_that_was_deleted_is_on_the_map_where_it_was() {
+    let (run, story) = run("stale-udp", &[]);
+    let world = &run.run.world;
+    let gone: Vec<_> = world.hosts().iter().filter(|h| world.is_retired(h.id)).collect();
+    assert!(!gone.is_empty());
+    for pod in gone {
+        let role = story.topology.role(pod.id);
+        assert!(matches!(role, sim::view::Role::Pod { bridge: Some(_), .. }), "{} {role:?}", pod.name);
+    }
+}
+
+#[test]
+fn a_search_tries_a_switch_and_its_knob_once() {
+    use workshop::cure::{Search, Wanted};
+    let lab = std::rc::Rc::new(workshop::lab("same-node-clusterip").unwrap());
+    let session = workshop::Session::new(lab);
+    let found = Search::new(&session, &session.run().unwrap(), Wanted::Goals).unwrap().all();
+    let names: Vec<&str> = found.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names.iter().filter(|n| **n == "br_netfilter=on").count(), 1, "{names:?}");
+}

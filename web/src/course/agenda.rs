@@ -4,7 +4,7 @@ use super::class::open;
 use crate::dom::{El, View, el};
 use crate::panes::prompt;
 use crate::state::State;
-use workshop::exercise::{Course, Exercise, Move, Moves, exercise};
+use workshop::exercise::{Course, Exercise, Move, Moves};
 use workshop::{Span, spans};
 
 /// The whole agenda.
@@ -14,7 +14,7 @@ pub fn agenda(state: State, course: &Course) -> View {
     for chapter in &course.chapters {
         out.push(el("h4").class("chapter").add(chapter.title.clone()).into());
         for name in &chapter.exercises {
-            let Some(lab) = exercise(name) else { continue };
+            let Some(lab) = state.class.shelf.with(|shelf| shelf.lab(name)) else { continue };
             let Some(e) = &lab.exercise else { continue };
             number += 1;
             let to = name.clone();
@@ -46,7 +46,8 @@ fn clock(minutes: u32) -> String {
     format!("{}:{:02}", minutes / 60, minutes % 60)
 }
 
-fn point(e: &Exercise) -> View {
+/// What a trainer wants to know of an exercise.
+pub fn point(e: &Exercise) -> View {
     let mut out: Vec<View> = vec![el("p").add(e.task.clone()).into()];
     for q in &e.questions {
         out.push(el("p").add(el("b").add(q.ask.clone())).add(" ").add(q.because.clone()).into());

@@ -1,13 +1,15 @@
 //! The state of courses: where one is, and how far one has come.
 
+use super::shelf::Shelf;
 use crate::dom::effect;
 use crate::load::Loaded;
 use crate::state::State;
 use crate::url::Link;
 use crate::watched::Watched;
 use leptos::prelude::*;
+use std::cell::RefCell;
 use std::rc::Rc;
-use workshop::exercise::{Course, Done, Progress, Verdict, courses, exercise, moves_of};
+use workshop::exercise::{Course, Done, Progress, Verdict, moves_of};
 use workshop::{Lab, Session};
 
 /// Under which the browser keeps the progress.
@@ -25,12 +27,14 @@ pub enum Place {
     Overview,
     /// The trainer's page.
     Trainer,
+    /// Speaker notes, in a window of their own.
+    Notes,
 }
 
 impl Place {
     /// The place of this name in a link.
     pub fn of(name: &str) -> Option<Place> {
-        [Place::Overview, Place::Trainer].into_iter().find(|p| p.name() == name)
+        [Place::Overview, Place::Trainer, Place::Notes].into_iter().find(|p| p.name() == name)
     }
 
     /// Its name in a link.
@@ -39,6 +43,7 @@ impl Place {
             Place::Lab => "",
             Place::Overview => "courses",
             Place::Trainer => "trainer",
+            Place::Notes => "notes",
         }
     }
 }
@@ -47,14 +52,18 @@ impl Place {
 pub struct Class {
     /// What is on the page.
     pub place: Watched<Place>,
-    /// The courses, as far as they can be read.
-    pub courses: Rc<Vec<Course>>,
+    /// The courses and their exercises.
+    pub shelf: Watched<Rc<Shelf>>,
     /// The course that one is in: its place among them.
     pub course: Watched<usize>,
     /// How far one has come.
     pub progress: Watched<Progress>,
-    /// What went wrong with the browser's storage, or with what was imported.
+    /// What went wrong with what was kept or imported.
     pub trouble: Watched<Vec<String>>,
+    /// The browser has not kept what is on the page.
+    pub unkept: Watched<bool>,
+    /// What could not be read of what the browser had kept.
+    pub damaged: Watched<Option<Damaged>>,
     /// The exercise as it began.
     pub start: Watched<Option<Rc<Loaded>>>,
     /// How many tiers of hints are open.
@@ -71,17 +80,23 @@ pub struct Class {
     pub codes: Watched<String>,
     /// The link to this moment is shown as a QR code.
     pub code_shown: Watched<bool>,
+    /// The exercise that the other window shows, for the speaker notes.
+    pub noted: Watched<String>,
+    /// The way to the other window.
+    pub channel: RefCell<Option<Rc<web_sys::BroadcastChannel>>>,
 }
 
 impl Default for Class {
     fn default() -> Class {
-        let (progress, trouble) = stored();
+        let Stored { progress, trouble, damaged } = stored();
         Class {
             place: Watched::new(Place::Lab),
-            courses: Rc::new(courses()),
+            shelf: Watched::new(Rc::default()),
             course: Watched::new(0),
             progress: Watched::new(progress),
             trouble: Watched::new(trouble),
+            unkept: Watched::new(false),
+            damaged: Watched::new(damaged),
             start: Watched::new(None),
             hints: Watched::new(0),
             answers: Watched::new(Vec::new()),
@@ -90,6 +105,8 @@ impl Default for Class {
             forgetting: Watched::new(false),
             codes: Watched::new(String::new()),
             code_shown: Watched::new(false),
+            noted: Watched::new(String::new()),
+            channel: RefCell::new(None),
         }
     }
 }
@@ -97,7 +114,7 @@ impl Default for Class {
 impl Class {
     /// The course that one is in.
     pub fn course(&self) -> Option<Course> {
-        self.courses.get(self.course.get()).cloned()
+        self.shelf.get().courses.get(self.course.get()).cloned()
     }
 
     /// Notes something of an exercise, and keeps it.
@@ -113,12 +130,47 @@ impl Class {
         self.keep(progress);
     }
 
-    /// Another progress takes the place of this one.
+    /// Another progress takes the place of this one. What another window has kept meanwhile is kept as well.
     pub fn keep(&self, progress: Progress) {
-        if let Err(e) = store(KEY, &progress.print()) {
-            self.trouble.set(vec![e]);
+        let mut progress = progress;
+        let kept = storage().and_then(|s| s.get_item(KEY).ok().flatten()).unwrap_or_default();
+        let name = progress.name.clone();
+        progress.merge(&Progress::read(&kept).0);
+        self.write(Progress { name, ..progress });
+    }
+
+    fn write(&self, progress: Progress) {
+        // A damaged text that found no other place is not written over.
+        let lies_there = self.damaged.with_untracked(|d| d.as_ref().is_some_and(|d| !d.is_aside));
+        let is_kept = !lies_there && store(KEY, &progress.print());
+        if self.unkept.get_untracked() == is_kept {
+            self.unkept.set(!is_kept);
         }
         self.progress.set(progress);
+    }
+
+    /// Tries once more what the browser has refused.
+    pub fn keep_again(&self) {
+        self.keep(self.progress.get_untracked());
+    }
+
+    /// Saves the damaged text as a file; after that it may be forgotten here.
+    pub fn save_damaged(&self) {
+        let Some(damaged) = self.damaged.get_untracked() else { return };
+        if crate::workbench::download("netfilter-lab-progress-damaged.txt", &damaged.text).is_err() {
+            return self.trouble.set(vec!["The browser does not save the file.".to_owned()]);
+        }
+        self.damaged.set(Some(Damaged { is_aside: true, ..damaged }));
+        self.keep_again();
+    }
+
+    /// Nothing more is to be said of what went wrong.
+    pub fn dismiss(&self) {
+        self.trouble.set(Vec::new());
+        // What lies nowhere else can still be saved.
+        if self.damaged.with_untracked(|d| d.as_ref().is_some_and(|d| d.is_aside)) {
+            self.damaged.set(None);
+        }
     }
 
     /// Takes over what a file or a text says; what cannot be read is told.
@@ -138,13 +190,12 @@ impl Class {
 
     /// Forgets everything.
     pub fn forget(&self) {
-        let name = self.progress.with_untracked(|p| p.name.clone());
-        self.keep(Progress { name, ..Progress::default() });
+        self.write(self.progress.with_untracked(Progress::forgotten));
     }
 
     /// How many moves an exercise needs.
-    pub fn par(name: &str) -> usize {
-        exercise(name).and_then(|lab| lab.exercise.map(|e| e.par())).unwrap_or(0)
+    pub fn par(&self, name: &str) -> usize {
+        self.shelf.with(|shelf| shelf.card(name).map_or(0, |c| c.par))
     }
 
     /// One more tier of hints.
@@ -236,8 +287,9 @@ impl Class {
         let name = loaded.lab.name.as_str();
         let has = |c: &Course| c.exercises().any(|n| n == name);
         let now = self.course.get_untracked();
-        if !self.courses.get(now).is_some_and(&has)
-            && let Some(at) = self.courses.iter().position(has)
+        let shelf = self.shelf.get_untracked();
+        if !shelf.courses.get(now).is_some_and(&has)
+            && let Some(at) = shelf.courses.iter().position(has)
         {
             self.course.set(at);
         }
@@ -247,11 +299,18 @@ impl Class {
 /// Keeps up with what is on the page.
 pub fn follow(state: State) {
     let mut shown = String::new();
+    super::notes::follow(state);
     effect(move || {
         let loaded = state.loaded.get();
         if shown != loaded.lab.name {
             shown.clone_from(&loaded.lab.name);
             state.class.begin(&loaded);
+            if loaded.lab.exercise.is_some() {
+                // Commands are most often for the box that the exercise is about.
+                let on = Some(loaded.lab.focus.clone()).filter(|on| !on.is_empty());
+                let draft = state.desk.draft.get_untracked();
+                state.desk.draft.set(workshop::Typed { on, ..draft });
+            }
         }
         state.class.judge(&loaded);
     });
@@ -260,6 +319,8 @@ pub fn follow(state: State) {
 /// Opens an exercise of the course that one is in.
 pub fn open(state: State, name: &str) {
     state.class.place.set(Place::Lab);
+    // On a small screen the task is what one sees first.
+    state.pane.set(crate::state::Pane::Lesson);
     state.follow(&Link { lab: name.to_owned(), ..Link::default() });
     crate::focus_soon("exercise-title");
 }
@@ -277,32 +338,58 @@ fn storage() -> Option<web_sys::Storage> {
     window().local_storage().ok().flatten()
 }
 
+/// That a course was made with another version than this one.
+pub fn strange_version(course: &Course) -> Option<String> {
+    let now = env!("CARGO_PKG_VERSION");
+    (course.made_with != now).then(|| {
+        format!(
+            "This course was made with version {}, and this is {now}: answers may differ.",
+            course.made_with
+        )
+    })
+}
+
+/// A text that could not be read.
+#[derive(Clone, Debug)]
+pub struct Damaged {
+    /// The text.
+    pub text: String,
+    /// It lies somewhere else as well, so that what the browser keeps can be written anew.
+    pub is_aside: bool,
+}
+
+#[derive(Default)]
+struct Stored {
+    progress: Progress,
+    trouble: Vec<String>,
+    damaged: Option<Damaged>,
+}
+
 /// What the browser has kept, and what of it could not be read. That is put aside, so that it is not written over.
-fn stored() -> (Progress, Vec<String>) {
+fn stored() -> Stored {
     let Some(text) = storage().and_then(|s| s.get_item(KEY).ok().flatten()) else {
-        return (Progress::default(), Vec::new());
+        return Stored::default();
     };
     let (progress, wrong) = Progress::read(&text);
     if wrong.is_empty() {
-        return (progress, wrong);
+        return Stored { progress, ..Stored::default() };
     }
     let n = progress.done.len();
-    let mut out = vec![format!(
-        "A part of your progress could not be read. {n} exercises are kept; the damaged text is put aside in this browser under “{DAMAGED}”."
+    let mut trouble = vec![format!(
+        "A part of your progress could not be read. What could be read, of {n} exercises, is kept; the damaged text is put aside, and you can save it as a file."
     )];
-    out.extend(wrong);
-    if store(DAMAGED, &text).is_ok() {
+    trouble.extend(wrong);
+    // What was damaged before stays as well.
+    let before = storage().and_then(|s| s.get_item(DAMAGED).ok().flatten()).unwrap_or_default();
+    let is_aside = before.contains(&text) || store(DAMAGED, &format!("{before}{text}"));
+    if is_aside {
         // What is written from now on is whole again.
         let _ = store(KEY, &progress.print());
     }
-    (progress, out)
+    Stored { progress, trouble, damaged: Some(Damaged { text, is_aside }) }
 }
 
-fn store(key: &str, text: &str) -> Result<(), String> {
-    let kept = storage().and_then(|s| s.set_item(key, text).ok());
-    kept.ok_or_else(|| {
-        "The browser does not keep your progress: its storage is full, or switched off. Nothing is lost as long as this page stays open; \
-         copy your code or download the file on the page “Courses”."
-            .to_owned()
-    })
+/// Whether the browser keeps it.
+fn store(key: &str, text: &str) -> bool {
+    storage().and_then(|s| s.set_item(key, text).ok()).is_some()
 }

@@ -1,6 +1,7 @@
 //! An exercise, in the place of the lesson.
 
-use super::class::{Place, open, place};
+use super::class::{Place, open, place, strange_version};
+use super::overview::trouble;
 use super::qr;
 use crate::dom::{El, NONE, View, el, part};
 use crate::icons;
@@ -18,6 +19,7 @@ pub fn pane(state: State) -> View {
         let Some(e) = &loaded.lab.exercise else { return NONE };
         let mut out: Vec<View> = vec![
             way(state, &loaded).into(),
+            part(move || trouble(state)),
             el("h2")
                 .class("title")
                 .id("exercise-title")
@@ -26,6 +28,9 @@ pub fn pane(state: State) -> View {
                 .into(),
             measures(e).into(),
         ];
+        if let Some(words) = state.class.course().as_ref().and_then(strange_version) {
+            out.push(el("p").class("quiet strange-version").add(words).into());
+        }
         out.extend(loaded.lab.beats_for(&loaded.run.setting).map(|b| prose(state, &loaded, &b.text)));
         out.push(el("p").class("task").add(el("b").add(e.task.clone())).into());
         let run = Rc::clone(&loaded);
@@ -53,7 +58,7 @@ fn way(state: State, loaded: &Loaded) -> El {
         .id("to-courses")
         .click(move || place(state, Place::Overview))
         .add(state.class.course().map_or("Courses".to_owned(), |c| c.title));
-    let nav = el("nav").class("way").attr("aria-label", "Course").add(all);
+    let nav = el("nav").class("course-way").attr("aria-label", "Course").add(all);
     let Some(course) = state.class.course() else { return nav };
     let names: Vec<String> = course.exercises().map(str::to_owned).collect();
     let Some(at) = names.iter().position(|n| *n == name) else { return nav };
@@ -101,12 +106,6 @@ fn questions(state: State, loaded: &Rc<Loaded>) -> View {
         for (n, answer) in question.answers.iter().enumerate() {
             let run = Rc::clone(loaded);
             let holds = holds.get(n).copied().unwrap_or(false);
-            let radio = el("input")
-                .attr("type", "radio")
-                .attr("name", format!("question-{q}"))
-                .attr("id", format!("question-{q}-{n}"))
-                .checked(move || chosen == Some(n))
-                .on("change", move |_| state.class.answer(&run, q, n, holds));
             let mark = (chosen == Some(n)).then(|| {
                 let (class, word, icon) = match holds {
                     true => ("mark good", "right: ", icons::check()),
@@ -114,9 +113,16 @@ fn questions(state: State, loaded: &Rc<Loaded>) -> View {
                 };
                 el("span").class(class).add(icon).add(el("span").class("sr").add(word))
             });
-            set = set.add(
-                el("label").class("answer").add(radio).add(mark).add(el("span").add(answer.text.clone())),
-            );
+            // A button, as choosing is answering: arrow keys must not answer on their way.
+            let answer = el("button")
+                .class("answer")
+                .attr("id", format!("question-{q}-{n}"))
+                .attr("aria-pressed", if chosen == Some(n) { "true" } else { "false" })
+                .click(move || state.class.answer(&run, q, n, holds))
+                .add(el("span").class("dot").attr("aria-hidden", "true"))
+                .add(mark)
+                .add(el("span").add(answer.text.clone()));
+            set = set.add(answer);
         }
         let said = match is_right {
             Some(true) => Some(el("p").class("because").add(question.because.clone())),
@@ -165,8 +171,12 @@ fn commands(state: State, loaded: &Loaded, e: &Exercise) -> View {
         return el("p").class("quiet").add(format!("{which}{switches}")).into();
     }
     let mut list = el("ol").class("moves mono");
+    let mut count = 0;
     for m in &moves {
-        list = list.add(el("li").add(line(m)));
+        // Looking is no move.
+        let looks = workshop::exercise::looks(m);
+        count += usize::from(!looks);
+        list = list.add(el("li").class_if("looks", looks).add(line(m)));
     }
     let reset = el("button")
         .class("btn quiet")
@@ -180,7 +190,7 @@ fn commands(state: State, loaded: &Loaded, e: &Exercise) -> View {
         .add("Begin again");
     el("div")
         .class("did")
-        .add(el("h3").add(format!("What you did: {}", moves.len())))
+        .add(el("h3").add(format!("What you did: {}", counted(count))))
         .add(list)
         .add(reset)
         .into()
@@ -234,7 +244,11 @@ fn solved(e: &Exercise, verdict: &Verdict) -> El {
 }
 
 fn counted(n: usize) -> String {
-    if n == 1 { "one command".to_owned() } else { format!("{n} commands") }
+    match n {
+        0 => "you looked".to_owned(),
+        1 => "one command".to_owned(),
+        n => format!("{n} commands"),
+    }
 }
 
 fn explained(state: State, loaded: &Rc<Loaded>, e: &Exercise) -> View {
@@ -267,14 +281,14 @@ fn help(state: State, loaded: &Rc<Loaded>) -> View {
     for hint in e.hints.iter().take(shown) {
         list = list.add(el("li").add(prose(state, loaded, hint)));
     }
-    // The last tier is what the engine finds by itself.
-    let last = e.hints.len() + 1;
-    if shown >= last {
+    // The last tier is what the engine finds by itself, if it finds something.
+    let last = e.hints.len() + usize::from(shown > e.hints.len() || state.cures.with(|all| !all.is_empty()));
+    if shown > e.hints.len() {
         list = list.add(el("li").add(found(state)));
     }
     let lab = Rc::clone(&loaded.lab);
     let more = (shown < last).then(|| {
-        let words = match shown + 1 == last {
+        let words = match shown == e.hints.len() {
             true => "What would the engine change?".to_owned(),
             false => format!("Hint {} of {last}", shown + 1),
         };

@@ -1,6 +1,6 @@
 //! The list of courses, and everything about one's progress.
 
-use super::class::{Class, Place, open, place};
+use super::class::{Place, open, place, strange_version};
 use crate::dom::{El, NONE, View, el, part};
 use crate::panes::{copy_button, space};
 use crate::state::State;
@@ -32,11 +32,12 @@ pub fn page(state: State) -> View {
                 .click(move || place(state, Place::Lab))
                 .add("Back to the lab"),
         );
-    let mut list = el("div").class("courses");
-    for (n, course) in state.class.courses.iter().enumerate() {
-        let course = course.clone();
-        list = list.add(part(move || one(state, n, &course)));
-    }
+    let list = part(move || {
+        let shelf = state.class.shelf.get();
+        let all = shelf.courses.iter().cloned().enumerate();
+        View::All(all.map(|(n, course)| part(move || one(state, n, &course))).collect())
+    });
+    let list = el("div").class("courses").add(list);
     el("div")
         .class("course-page")
         .add(head)
@@ -46,23 +47,48 @@ pub fn page(state: State) -> View {
         .into()
 }
 
-fn trouble(state: State) -> View {
-    let lines = state.class.trouble.get();
-    if lines.is_empty() {
+/// What went wrong with the progress, and what can be done.
+pub fn trouble(state: State) -> View {
+    let class = &state.class;
+    let mut lines = class.trouble.get();
+    let (unkept, damaged) = (class.unkept.get(), class.damaged.get());
+    let aside = damaged.as_ref().is_none_or(|d| d.is_aside);
+    if unkept && aside {
+        lines.push(
+            "The browser does not keep your progress: its storage is full, or switched off. Nothing is lost as long as this page stays open; \
+             copy your code or download the file on the page “Courses”."
+                .to_owned(),
+        );
+    } else if unkept {
+        lines.push(
+            "The browser's storage is full, so the damaged text lies where your progress is kept. Save it, then your progress is kept again."
+                .to_owned(),
+        );
+    }
+    if lines.is_empty() && damaged.is_none() {
         return NONE;
     }
     let mut list = el("div").class("trouble many").attr("role", "alert").id("progress-trouble");
     for line in lines {
         list = list.add(el("p").add(line));
     }
-    let dismiss =
-        el("button").class("btn quiet").click(move || state.class.trouble.set(Vec::new())).add("Dismiss");
-    list.add(dismiss).into()
+    let again = (unkept && aside).then(|| {
+        el("button").class("btn").id("keep-again").click(move || state.class.keep_again()).add("Try again")
+    });
+    let save = damaged.is_some().then(|| {
+        el("button")
+            .class("btn")
+            .id("save-damaged")
+            .click(move || state.class.save_damaged())
+            .add("Save the damaged text")
+    });
+    let dismiss = el("button").class("btn quiet").click(move || state.class.dismiss()).add("Dismiss");
+    list.add(el("div").class("row").add(again).add(save).add((!unkept).then_some(dismiss))).into()
 }
 
 fn one(state: State, n: usize, course: &Course) -> View {
     let progress = state.class.progress.get();
-    let stage = |name: &str| progress.stage(name, Class::par(name));
+    let stage = |name: &str| progress.stage(name, state.class.par(name));
     let all = course.exercises().count();
     let solved = course.exercises().filter(|e| stage(e).is_solved()).count();
     let is_open = state.class.course.get() == n;
@@ -74,13 +100,8 @@ fn one(state: State, n: usize, course: &Course) -> View {
         out = out.attr("open", "");
     }
     out = out.add(summary).add(el("p").add(course.summary.clone()));
-    if course.made_with != env!("CARGO_PKG_VERSION") {
-        let words = format!(
-            "Made with version {}; this is {}. Answers may differ.",
-            course.made_with,
-            env!("CARGO_PKG_VERSION")
-        );
-        out = out.add(el("p").class("breach").add(words));
+    if let Some(words) = strange_version(course) {
+        out = out.add(el("p").class("breach strange-version").add(words));
     }
     // Where one goes on: the first exercise that is not solved.
     if let Some(next) = course.exercises().find(|e| !stage(e).is_solved()).map(str::to_owned) {
@@ -109,9 +130,8 @@ fn one(state: State, n: usize, course: &Course) -> View {
 }
 
 fn exercise(state: State, course: usize, name: &str, stage: Stage) -> El {
-    let lab = workshop::exercise::exercise(name);
-    let title = lab.as_ref().map_or(name.to_owned(), |l| l.title.clone());
-    let minutes = lab.and_then(|l| l.exercise.map(|e| e.minutes)).unwrap_or(0);
+    let card = state.class.shelf.with(|shelf| shelf.card(name).cloned());
+    let (title, minutes) = card.map_or((name.to_owned(), 0), |c| (c.title, c.minutes));
     let (to, href) = (name.to_owned(), format!("#v1/{name}"));
     let link = el("a")
         .attr("href", href)
@@ -126,7 +146,7 @@ fn exercise(state: State, course: usize, name: &str, stage: Stage) -> El {
         .class(if stage.is_solved() { "is-solved" } else { "" })
         .add(link)
         .add(el("span").class("quiet").add(format!("{minutes} min")))
-        .add(el("span").class("stage").class(stage_class(stage)).add(stage.name()))
+        .add(el("span").class("course-stage").class(stage_class(stage)).add(stage.name()))
 }
 
 /// The class of a stage's mark.
@@ -157,7 +177,7 @@ fn yours(state: State) -> View {
     );
     let code = move || {
         let Some(course) = state.class.course() else { return String::new() };
-        state.class.progress.with(|p| p.code(&course, Class::par))
+        state.class.progress.with(|p| p.code(&course, |name| state.class.par(name)))
     };
     let code_row = el("div")
         .class("code-row")

@@ -24,6 +24,14 @@ pub fn page(state: State) -> View {
         )
         .add(
             el("button")
+                .class("btn quiet")
+                .id("open-notes")
+                .attr("title", "Solutions and notes in a second window, which follows this one")
+                .click(move || super::notes::open_window(state))
+                .add("Speaker notes"),
+        )
+        .add(
+            el("button")
                 .class("btn")
                 .id("to-lab")
                 .click(move || place(state, Place::Lab))
@@ -33,7 +41,7 @@ pub fn page(state: State) -> View {
         .class("card trainer")
         .attr("aria-labelledby", "codes-title")
         .add(el("h3").id("codes-title").add("Who is where?"))
-        .add(choice(state))
+        .add(part(move || choice(state).into()))
         .add(el("label").attr("for", "codes").add("Paste the codes of your learners, one a line"))
         .add(
             el("textarea")
@@ -68,7 +76,7 @@ fn choice(state: State) -> El {
             state.class.course.set(n);
         }
     });
-    for (n, course) in state.class.courses.iter().enumerate() {
+    for (n, course) in state.class.shelf.get().courses.iter().enumerate() {
         let option = el("option")
             .attr("value", n.to_string())
             .maybe("selected", "", move || state.class.course.get() == n)

@@ -2,52 +2,95 @@
 
 use super::detail::detail;
 use super::sniff::{Asked, Reading, follow, move_in_list, reading};
+use super::table::row_of;
+use super::virtual_list::{Rows, virtual_list};
 use super::{copy_button, space};
-use crate::dom::{NONE, View, el, part};
+use crate::dom::{El, NONE, View, effect, el, part};
 use crate::state::State;
 use crate::topology_kind as kind;
 use kernel::{DevId, NetnsId};
 use leptos::prelude::*;
 use sim::view::{CaptureLine, Flow};
+use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlInputElement, KeyboardEvent, Url};
 
-/// The lines of the frames that pass, with their places among all that were captured.
-fn lines<'a>(state: State, all: &'a [CaptureLine], reading: &'a Reading) -> Vec<(usize, &'a CaptureLine)> {
+/// The lines of the frames that pass: their places among all that were captured here, and among all lines.
+fn lines(state: State, all: &[CaptureLine], reading: &Reading) -> Rc<[(u32, u32)]> {
     // Who filters says what is noise.
     let noise = state.noise.get() || !matches!(reading.asked, Asked::All | Asked::Wrong(_));
     let passed = reading.passed.iter().filter_map(|i| {
         let event = reading.captures.taken.get(*i)?.event;
         let at = all.binary_search_by_key(&event, |l| l.event).ok()?;
-        Some((*i, all.get(at)?))
+        let shown = noise || !all.get(at)?.noise;
+        shown.then_some((u32::try_from(*i).ok()?, u32::try_from(at).ok()?))
     });
-    passed.filter(|(_, l)| noise || !l.noise).collect()
+    passed.collect()
+}
+
+/// Keeps what is listed up to date, and the chosen frame in sight.
+fn follow_list(state: State) {
+    effect(move || {
+        let (loaded, reading) = (state.loaded.get(), reading(state));
+        state.sniff.listed.set(lines(state, &loaded.story.capture, &reading));
+    });
+    effect(move || {
+        let (listed, chosen) = (state.sniff.listed.get(), state.sniff.chosen.get());
+        let at = chosen.and_then(|c| listed.binary_search_by_key(&c, |l| l.0 as usize).ok());
+        if let Some(row) = at.and_then(|at| u32::try_from(at).ok()) {
+            state.sniff.place.show(row);
+        }
+    });
+}
+
+/// A line that is listed.
+fn listed(state: State, row: u32) -> Option<(u32, u32)> {
+    state.sniff.listed.with_untracked(|l| l.get(row as usize).copied())
+}
+
+/// How many lines have been captured up to the cursor.
+fn captured(state: State) -> u32 {
+    let (loaded, now) = (state.loaded.get(), state.now());
+    let before = |at: u32| loaded.story.capture.get(at as usize).is_some_and(|l| l.event <= now);
+    let count = state.sniff.listed.with(|l| l.partition_point(|(_, at)| before(*at)));
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Goes to where a line was captured.
+fn go(state: State, row: u32) {
+    let loaded = state.loaded.get_untracked();
+    let line = listed(state, row).and_then(|(_, at)| loaded.story.capture.get(at as usize));
+    if let Some(line) = line {
+        state.go(loaded.story.step_at(line.event));
+    }
 }
 
 /// The tab.
 pub fn capture(state: State) -> View {
     follow(state);
-    let rows = part(move || {
-        let (loaded, reading) = (state.loaded.get(), reading(state));
-        let lines = lines(state, &loaded.story.capture, &reading);
-        View::All(lines.into_iter().map(|(i, l)| row(state, i, l)).collect())
-    });
-    let list = el("ol").class("cap mono").attr("aria-label", "Packets").add(rows);
+    follow_list(state);
+    let rows = Rows {
+        len: Box::new(move || captured(state)),
+        lines: 2,
+        row: Box::new(move |n, el| row(state, n, el)),
+        enter: Box::new(move |n| go(state, n)),
+    };
+    let list = virtual_list("cap", "Packets".to_owned(), Rc::clone(&state.sniff.place), rows);
     let list = el("div")
         .class("caplist")
-        .attr("tabindex", "0")
-        .attr("role", "group")
-        .attr("aria-label", "Packets")
+        .on("click", move |e| {
+            let row = e.target().and_then(|t| row_of(&t));
+            if let Some(row) = row {
+                go(state, row);
+            }
+        })
         .on("keydown", move |e| {
             let e: &KeyboardEvent = e.unchecked_ref();
-            let moved = match e.key().as_str() {
-                "j" | "ArrowDown" => move_in_list(state, true),
-                "k" | "ArrowUp" => move_in_list(state, false),
+            match e.key().as_str() {
+                "j" => move_in_list(state, true),
+                "k" => move_in_list(state, false),
                 _ => return,
             };
-            if moved {
-                crate::before_paint(|| crate::focus_on("cap-now"));
-            }
             e.prevent_default();
             e.stop_propagation();
         })
@@ -93,7 +136,8 @@ pub fn capture_tools(state: State) -> View {
         untrack(|| {
             let (now, loaded, reading) = (state.now(), state.loaded.get(), reading(state));
             let lines = lines(state, &loaded.story.capture, &reading);
-            lines.iter().filter(|(_, l)| l.event <= now).map(|(_, l)| l.line() + "\n").collect()
+            let all = lines.iter().filter_map(|(_, at)| loaded.story.capture.get(*at as usize));
+            all.filter(|l| l.event <= now).map(|l| l.line() + "\n").collect()
         })
     };
     let filter = el("input")
@@ -176,26 +220,29 @@ fn download(state: State) {
     let _ = Url::revoke_object_url(&url);
 }
 
-fn row(state: State, i: usize, l: &CaptureLine) -> View {
-    let event = l.event;
-    let step = state.loaded.with_untracked(|d| d.story.step_at(event));
-    let (host, flow) = state.loaded.with_untracked(|d| {
-        let host = d.world().host(l.host).map_or(String::new(), |h| h.name.clone());
-        (host, d.story.packet(l.packet).map_or(Flow::Noise, |p| p.flow))
-    });
-    let is_now = move || state.sniff.chosen.get() == Some(i);
-    let button = el("button")
-        .click(move || state.go(step))
-        .attr("tabindex", "-1")
-        .maybe("id", "cap-now", is_now)
-        .maybe("aria-current", "true", is_now)
-        .add(el("span").class("no").add((i + 1).to_string()))
-        .add(el("span").class("box").add(host))
-        .add(l.line());
-    el("li")
-        .class(kind(flow))
-        .flag("now", is_now)
-        .flag("later", move || state.cursor.get() < step)
-        .add(button)
-        .into()
+/// A line: who saw it and where in the first row, what it was in the second.
+fn row(state: State, n: u32, to: El) -> El {
+    let loaded = state.loaded.get_untracked();
+    let Some((i, at)) = listed(state, n) else { return to };
+    let Some(l) = loaded.story.capture.get(at as usize) else { return to };
+    let host = loaded.world().host(l.host).map_or(String::new(), |h| h.name.clone());
+    let flow = loaded.story.packet(l.packet).map_or(Flow::Noise, |p| p.flow);
+    let line = l.line();
+    // The length ends what tcpdump says of the frame.
+    let end = line.find(", length ").and_then(|at| line[at..].find(": ").map(|n| at + n + 2));
+    let (frame, packet) = line.split_at(end.unwrap_or(0));
+    let cell = el("span")
+        .class("capline")
+        .attr("role", "gridcell")
+        .add(
+            el("span")
+                .class("capframe")
+                .add(el("span").class("capno").add((i + 1).to_string()))
+                .add(el("span").class("box").add(host))
+                .add(" ")
+                .add(frame.to_owned()),
+        )
+        .add(el("span").class("cappacket").add(packet.to_owned()));
+    let is_now = state.sniff.chosen.get() == Some(i as usize);
+    to.class(kind(flow)).class("two").class_if("now", is_now).add(cell)
 }

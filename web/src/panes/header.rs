@@ -31,6 +31,7 @@ pub fn header(state: State) -> View {
         .add(icons::logo())
         .add(el("h1").class("brand").add("Netfilter Lab"))
         .add(labs(state))
+        .add(part(move || tools(state)))
         .add(part(move || switches(state)))
         .add(space())
         .add(
@@ -98,6 +99,14 @@ fn labs(state: State) -> View {
     el("label").class("pill lab").add(unseen("Lab")).add(select).into()
 }
 
+/// What a person does with a lab, where there is one.
+fn tools(state: State) -> View {
+    if state.bench.shown.get() || state.class.place.get() != crate::course::Place::Lab {
+        return NONE;
+    }
+    crate::workbench::row(state)
+}
+
 /// The lab's switches, each with the command that it stands for.
 fn switches(state: State) -> View {
     // The load lab has them beside its figures.
@@ -105,9 +114,8 @@ fn switches(state: State) -> View {
         return NONE;
     }
     let loaded = state.loaded.get();
-    let many = loaded.lab.switches.len() > 1;
     let all = loaded.lab.switches.iter().map(|s| switch(state, s)).collect();
-    el("div").class("switches").class_if("many", many).add(View::All(all)).into()
+    el("div").class("switches").add(View::All(all)).into()
 }
 
 fn switch(state: State, s: &Switch) -> View {

@@ -196,12 +196,8 @@ fn has_letter(area: Area) -> bool {
 }
 
 /// What is to be in sight, and inside what it scrolls; later ones have the last word.
-const IN_SIGHT: [(&str, &str); 4] = [
-    (".st.sel + .why", ".rows"),
-    (".st.sel", ".rows"),
-    (".cap li:nth-last-child(1 of :not(.later))", ".panel"),
-    (".rule.now", ".panel"),
-];
+const IN_SIGHT: [(&str, &str); 3] =
+    [(".st.sel + .why", ".rows"), (".st.sel", ".rows"), (".rule.now", ".panel")];
 
 /// Keeps the current rows in sight. Only their own panes scroll, never the page.
 pub fn keep_in_sight(state: State) {

@@ -3,6 +3,7 @@
 mod capture;
 mod detail;
 mod filters;
+pub mod fold;
 mod header;
 mod help;
 mod journey;
@@ -26,7 +27,7 @@ pub use lesson::{judged, lesson, prose};
 pub use sniff::Sniff;
 pub use table::Tables;
 pub use tables::tables;
-pub use terminal::{prompt, terminal};
+pub use terminal::{cure, prompt, terminal};
 pub use tracked::tracked;
 
 use crate::dom::{self, El, View, el, part};

@@ -1,5 +1,6 @@
 //! What the capture tab works with: the captures of the chosen devices, the filter, and what passes it.
 
+use super::virtual_list::Place;
 use crate::dom::effect;
 use crate::load::Loaded;
 use crate::state::State;
@@ -23,6 +24,10 @@ pub struct Sniff {
     pub lit: Watched<(usize, usize)>,
     /// The chosen frame, by its place.
     pub chosen: Watched<Option<usize>>,
+    /// Where the list is.
+    pub place: Rc<Place>,
+    /// The lines that are listed, as far as has been captured.
+    pub listed: Watched<Rc<[(u32, u32)]>>,
     read: RefCell<Option<Rc<Reading>>>,
 }
 
@@ -33,6 +38,8 @@ impl Default for Sniff {
             device: Watched::new(None),
             lit: Watched::new((0, 0)),
             chosen: Watched::new(None),
+            place: Rc::default(),
+            listed: Watched::new(Rc::from([])),
             read: RefCell::new(None),
         }
     }

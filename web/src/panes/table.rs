@@ -307,6 +307,7 @@ fn lines(state: State, tab: Tab) -> View {
             Some(fitting) => u32::try_from(fitting.len()).unwrap_or(u32::MAX),
             None => t.shown.with(|s| s.len()),
         }),
+        lines: 1,
         row: Box::new(move |n, row| draw(state, n, row)),
         enter: Box::new(move |n| enter(state, n)),
     };
@@ -332,7 +333,7 @@ fn line_of(state: State, row: u32) -> u32 {
 }
 
 /// The row that something in the list stands in.
-fn row_of(target: &web_sys::EventTarget) -> Option<u32> {
+pub fn row_of(target: &web_sys::EventTarget) -> Option<u32> {
     use wasm_bindgen::JsCast;
     let e: &web_sys::Element = target.dyn_ref()?;
     let row = e.closest(".vrow").ok()??;

@@ -1,10 +1,12 @@
 //! The tabs at the bottom.
 
 use super::capture::{capture, capture_tools};
+use super::fold;
 use super::node;
 use super::packet::{packet, packet_tools};
+use super::space;
 use super::table::{table, table_tools};
-use crate::dom::{El, View, el, part, text};
+use crate::dom::{El, NONE, View, el, part, text};
 use crate::keys::{TABS, tab_key};
 use crate::state::{State, Tab};
 use wasm_bindgen::JsCast;
@@ -12,6 +14,7 @@ use web_sys::Event;
 
 /// The tabs and the panel that is open.
 pub fn tables(state: State) -> View {
+    fold::follow_tab(state);
     let mut tabs = el("div")
         .class("tabs")
         .attr("role", "tablist")
@@ -25,12 +28,16 @@ pub fn tables(state: State) -> View {
             .live("aria-selected", move || open().to_string())
             .attr("aria-controls", "tables-panel")
             .live("tabindex", move || if open() { "0" } else { "-1" }.to_owned())
-            .click(move || state.tab.set(tab))
+            .click(move || {
+                state.fold.unfold();
+                state.tab.set(tab);
+            })
             .add(name)
             .add((tab == Tab::Changes).then(|| changes_badge(state)));
         tabs = tabs.add(button);
     }
     let tools = part(move || match state.tab.get() {
+        _ if !fold::unfolded(state) => space().into(),
         Tab::Capture => capture_tools(state),
         Tab::Packet => packet_tools(state),
         tab @ (Tab::Rules | Tab::Conntrack | Tab::Sets | Tab::Ipvs | Tab::Network | Tab::Node) => {
@@ -39,6 +46,7 @@ pub fn tables(state: State) -> View {
         Tab::Changes => node::diff_tools(state),
     });
     let open = part(move || match state.tab.get() {
+        _ if !fold::unfolded(state) => NONE,
         Tab::Capture => capture(state),
         Tab::Packet => packet(state),
         tab @ (Tab::Rules | Tab::Conntrack | Tab::Sets | Tab::Ipvs | Tab::Network | Tab::Node) => {
@@ -56,7 +64,10 @@ pub fn tables(state: State) -> View {
         })
         .attr("tabindex", "0")
         .add(open);
-    View::All(vec![el("div").class("tabrow").add(tabs).add(tools).into(), panel.into()])
+    View::All(vec![
+        el("div").class("tabrow").add(tabs).add(tools).add(fold::button(state)).into(),
+        panel.into(),
+    ])
 }
 
 /// How many lines the last switch has changed.

@@ -14,7 +14,7 @@ pub fn terminal(state: State) -> View {
         let typed = loaded.operator_lines();
         let mut so_far: Vec<&TermLine> =
             loaded.story.terminal.iter().chain(&typed).filter(|l| l.event <= now).collect();
-        so_far.sort_by_key(|l| l.event);
+        sorted::sort_by_key(&mut so_far, |l| l.event);
         let waits = so_far.last().is_some_and(|l| l.command && loaded.story.terminal.contains(l));
         let mut out: Vec<View> = so_far.into_iter().map(|l| line(state, l)).collect();
         if waits {
@@ -81,7 +81,8 @@ fn cures(state: State) -> View {
     el("div").class("try").add(question).add(list).into()
 }
 
-fn cure(state: State, cure: Cure) -> View {
+/// A change that helps, as its commands, with the button that makes it.
+pub fn cure(state: State, cure: Cure) -> View {
     let mut lines = el("code");
     for (i, c) in cure.commands.iter().enumerate() {
         let on: Vec<String> = c.on.iter().cloned().collect();

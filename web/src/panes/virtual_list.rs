@@ -10,8 +10,8 @@ use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, KeyboardEvent};
 
-/// The height of a row in pixels. The style sheet says the same (`.vrow`).
-pub const ROW: u32 = 20;
+/// The height of a line in pixels. The style sheet says the same (`.vrow`).
+const LINE: u32 = 20;
 /// So many rows are drawn beyond each edge.
 const BEYOND: u32 = 12;
 
@@ -19,6 +19,8 @@ const BEYOND: u32 = 12;
 pub struct Rows {
     /// How many rows there are; whoever asks is told when that changes.
     pub len: Box<dyn Fn() -> u32>,
+    /// How many lines a row has.
+    pub lines: u32,
     /// Fills a row. It is asked only for rows that are shown.
     pub row: Box<dyn Fn(u32, El) -> El>,
     /// What Enter does on the current row.
@@ -62,6 +64,7 @@ impl Place {
 
 /// A list. `id` is that of its element, and begins those of its rows.
 pub fn virtual_list(id: &'static str, label: String, place: Rc<Place>, rows: Rows) -> View {
+    let high = rows.lines.max(1) * LINE;
     let rows = Rc::new(rows);
     let drawn = {
         let (rows, place) = (Rc::clone(&rows), Rc::clone(&place));
@@ -75,7 +78,7 @@ pub fn virtual_list(id: &'static str, label: String, place: Rc<Place>, rows: Row
                     .attr("role", "row")
                     .attr("id", format!("{id}-{n}"))
                     .attr("aria-rowindex", (n + 1).to_string())
-                    .style("top", move || format!("{}px", u64::from(n) * u64::from(ROW)))
+                    .style("top", move || format!("{}px", u64::from(n) * u64::from(high)))
                     .class_if("current", current == Some(n));
                 (rows.row)(n, row).into()
             });
@@ -84,7 +87,7 @@ pub fn virtual_list(id: &'static str, label: String, place: Rc<Place>, rows: Row
     };
     let size = {
         let rows = Rc::clone(&rows);
-        move || format!("{}px", u64::from((rows.len)()) * u64::from(ROW))
+        move || format!("{}px", u64::from((rows.len)()) * u64::from(high))
     };
     let sizer = el("div").class("vsize").attr("role", "presentation").style("height", size).add(drawn);
     let active = {
@@ -112,18 +115,18 @@ pub fn virtual_list(id: &'static str, label: String, place: Rc<Place>, rows: Row
         .attr("tabindex", "0")
         .live("aria-rowcount", count)
         .live("aria-activedescendant", active)
-        .on("scroll", move |e| look(e, &scrolled))
+        .on("scroll", move |e| look(e, &scrolled, high))
         .on("keydown", move |e| key(e, &keyed, &rows))
         .watch(move |e| {
             // Read first, so that it is heard of even while there is nothing to do.
             let wanted = seen.wanted.get();
-            measure(e, &seen);
+            measure(e, &seen, high);
             if let Some(row) = wanted {
                 // The list may be about to grow, for a filter that goes: it can be scrolled when it has.
                 let (e, place) = (e.clone(), Rc::clone(&seen));
                 before_paint(move || {
-                    bring(&e, row);
-                    measure(&e, &place);
+                    bring(&e, row, high);
+                    measure(&e, &place, high);
                 });
             }
         })
@@ -131,28 +134,28 @@ pub fn virtual_list(id: &'static str, label: String, place: Rc<Place>, rows: Row
         .into()
 }
 
-fn look(e: &Event, place: &Place) {
+fn look(e: &Event, place: &Place, high: u32) {
     if let Some(e) = e.current_target().and_then(|t| t.dyn_into::<Element>().ok()) {
-        measure(&e, place);
+        measure(&e, place, high);
     }
 }
 
 /// Notes which rows are in sight.
-fn measure(e: &Element, place: &Place) {
-    let first = u32::try_from(e.scroll_top()).unwrap_or(0) / ROW;
+fn measure(e: &Element, place: &Place, high: u32) {
+    let first = u32::try_from(e.scroll_top()).unwrap_or(0) / high;
     // Before it is in the document it has no height.
     let height = u32::try_from(e.client_height()).unwrap_or(0);
-    let count = if height == 0 { 30 } else { height / ROW + 2 };
+    let count = if height == 0 { 30 } else { height / high + 2 };
     if place.window.get_untracked() != (first, count) {
         place.window.set((first, count));
     }
 }
 
 /// Scrolls just as far as it takes to see a row, with one above it.
-fn bring(e: &Element, row: u32) {
-    let top = i32::try_from(u64::from(row) * u64::from(ROW)).unwrap_or(i32::MAX);
+fn bring(e: &Element, row: u32, high: u32) {
+    let top = i32::try_from(u64::from(row) * u64::from(high)).unwrap_or(i32::MAX);
     let (above, height) = (e.scroll_top(), e.client_height().max(1));
-    let row = i32::try_from(ROW).unwrap_or(20);
+    let row = i32::try_from(high).unwrap_or(20);
     if top < above + row {
         e.set_scroll_top((top - row).max(0));
     } else if top + 2 * row > above + height {

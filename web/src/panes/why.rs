@@ -2,10 +2,11 @@
 
 use super::journey::check_icon;
 use super::why_not::why_not;
+use crate::cures;
 use crate::dom::{El, NONE, View, el};
 use crate::state::State;
 use packet::Frame;
-use sim::view::{End, Skipped, Token, diff};
+use sim::view::{Area, End, Skipped, Token, diff};
 
 /// The explanation of a step.
 pub fn why(state: State, step: usize) -> View {
@@ -44,6 +45,10 @@ pub fn why(state: State, step: usize) -> View {
     }
     if let Some(end) = end {
         out = out.add(ended(&end));
+        let lost = s.area == Area::Drop && !s.noise;
+        if let Some(packet) = s.packet.filter(|_| lost) {
+            out = out.add(cures::rescue(state, packet));
+        }
     }
     if s.hook().is_some() {
         out = out.add(why_not(state, step));

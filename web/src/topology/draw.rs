@@ -159,8 +159,14 @@ fn draw_bridge(s: &mut Svg, b: &BridgeBox, host: usize) {
     s.group("hit", Some(host));
     s.rect("bridge-out", r, 7);
     s.rect("bridge-in", r.grown(-3), 5);
-    s.text("mono strong", r.x + 10, r.y + 15, &cut(&b.name, letters(r.w - 20)));
+    let (x, y, name) = bridge_label(b);
+    s.text("mono strong", x, y, &name);
     s.end();
+}
+
+/// A bridge's name and where it stands.
+pub fn bridge_label(b: &BridgeBox) -> (i32, i32, String) {
+    (b.rect.x + 10, b.rect.y + 15, cut(&b.name, letters(b.rect.w - 20)))
 }
 
 fn draw_pod(s: &mut Svg, p: &PodBox) {

@@ -46,9 +46,9 @@ impl Index {
 
     /// Makes it ready to be asked.
     pub fn sort(&mut self) {
-        self.places.sort_unstable_by_key(|(p, _)| *p);
-        self.stacks.sort_unstable_by_key(|(h, _)| *h);
-        self.devs.sort_unstable_by_key(|(h, _)| *h);
+        sorted::sort_by_key(&mut self.places, |(p, _)| *p);
+        sorted::sort_by_key(&mut self.stacks, |(h, _)| *h);
+        sorted::sort_by_key(&mut self.devs, |(h, _)| *h);
     }
 
     /// Where a place is; `None` if it is not drawn.

@@ -1,7 +1,7 @@
 //! The cluster: the map, what has been walked on it, and the packets where they are.
 
 use super::camera::{Camera, hands};
-use super::draw::boxes;
+use super::draw::{boxes, bridge_label};
 use super::layout::{Layout, layout};
 use super::path::{Piece, Point, d, joined, pieces};
 use super::scene::scene;
@@ -164,11 +164,12 @@ fn cull(zoom: &'static Zoom, layout: Rc<Layout>) -> impl FnMut(&web_sys::Element
     let mut kept = (0.0, 0.0, 0.0, 0.0);
     move |el| {
         let (left, top, right, low) = zoom.camera.get().sight(zoom.room.get());
-        // What lies around is kept, too: a map that is moved a little needs nothing new.
-        if left >= kept.0 && top >= kept.1 && right <= kept.2 && low <= kept.3 {
+        let (w, h) = (right - left, low - top);
+        // What lies around is kept, too: a map that is moved a little needs nothing new, one that came much nearer does.
+        let inside = left >= kept.0 && top >= kept.1 && right <= kept.2 && low <= kept.3;
+        if inside && kept.2 - kept.0 < 4.5 * w {
             return;
         }
-        let (w, h) = (right - left, low - top);
         let (left, top, right, low) = (left - w, top - h, right + w, low + h);
         kept = (left, top, right, low);
         if found.is_empty() {
@@ -197,6 +198,7 @@ fn overlay(state: State, map: &Map) -> String {
     }
     ghost(&mut s, state, map);
     ways(&mut s, state, map);
+    labels(&mut s, &map.layout);
     fallen(&mut s, state, map);
     s.done()
 }
@@ -222,6 +224,22 @@ fn ways(s: &mut Svg, state: State, map: &Map) {
                 s.path(&class, &d(&piece.points));
             }
         }
+    }
+}
+
+/// Names that a way may cross, once more above it.
+fn labels(s: &mut Svg, layout: &Layout) {
+    for lan in &layout.lans {
+        for bar in &lan.bars {
+            s.text("name small above-way", bar.x + 10, bar.y + 13, &lan.name);
+        }
+    }
+    for b in layout.nodes.iter().filter(|n| !n.idle).flat_map(|n| &n.bridges) {
+        let (x, y, name) = bridge_label(b);
+        s.text("mono strong above-way on-bridge", x, y, &name);
+    }
+    for u in layout.nodes.iter().filter(|n| !n.idle).flat_map(|n| &n.uplinks) {
+        s.text("mono dim end fine above-way", u.label_at.0, u.label_at.1, &u.label);
     }
 }
 

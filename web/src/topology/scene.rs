@@ -111,7 +111,10 @@ fn node(world: &World, topo: &Topology, ns: &Netns, idle: bool) -> Node {
     let bridges: Vec<Bridge> = ns.devices().iter().filter(is_bridge).map(bridge).collect();
     let alone = pods(None);
     let leads_out = |d: &&Device| {
-        matches!(d.kind, DevKind::Veth) && d.master.is_none() && alone.iter().all(|p| p.port != d.id)
+        matches!(d.kind, DevKind::Veth)
+            && !d.gone
+            && d.master.is_none()
+            && alone.iter().all(|p| p.port != d.id)
     };
     let uplink = |d: &Device| {
         let to = world.peer((id, d.id)).filter(|(h, _)| topo.role(*h) != Role::Switch);
@@ -137,8 +140,11 @@ fn addr(addrs: &[IfAddr]) -> String {
 fn pod(world: &World, topo: &Topology, node: &Netns, id: NetnsId) -> Option<Pod> {
     let Role::Pod { port, .. } = topo.role(id) else { return None };
     let ns = world.host(id)?;
-    let (_, dev) = world.peer((node.id, port))?;
-    let addr = ns.device(dev)?.addrs.first().map_or(String::new(), |a| a.net.addr().to_string());
+    // A pod that has been deleted is drawn where it was: packets have been there.
+    let past = || world.past_end((node.id, port)).map(|p| p.peer);
+    let end = world.peer((node.id, port)).or_else(past)?;
+    let addr = ns.device(end.1)?.addrs.first().map(|a| a.net.addr());
+    let addr = addr.or_else(|| world.past_end(end)?.addr).map_or(String::new(), |a| a.to_string());
     Some(Pod {
         host: id,
         name: ns.name.clone(),

@@ -12,9 +12,10 @@ use sim::view::Spot;
 use std::cell::Cell;
 
 /// How near the picture is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// Boxes and links.
+    #[default]
     Cluster,
     /// The packet flow of one box.
     Node,

@@ -121,7 +121,7 @@ pub fn drawer(state: State) -> View {
         .add(wrong);
     let objects = el("div").class("objects").add(new(state)).add(objects);
     let top = el("div").class("cluster").add(objects).add(editor);
-    View::All(vec![top.into(), client(state).into(), rules(state).into()])
+    View::All(vec![top.into(), super::pods::form(state), client(state).into(), rules(state).into()])
 }
 
 fn apply_yaml(state: State) {
@@ -181,10 +181,12 @@ fn list(state: State, objects: Vec<ObjectText>) -> View {
     for o in objects.into_iter().take(200) {
         let (name, yaml) = (format!("{} {}", o.kind, o.name), o.yaml);
         let title = format!("{}/{}", o.namespace, o.name);
+        let id = format!("edit-{}-{}", o.kind, o.name);
         out = out.add(
             el("li").add(
                 el("button")
                     .class("linklike")
+                    .attr("id", id)
                     .attr("title", title)
                     .click(move || show(state, yaml.clone()))
                     .add(name),

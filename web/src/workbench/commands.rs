@@ -141,7 +141,9 @@ pub fn input(state: State) -> View {
         when = when
             .add(el("option").attr("value", value).maybe("selected", "", move || now() == value).add(name));
     }
-    let when = when.input(move || now().to_owned());
+    // An exercise says itself when its commands are run.
+    let fixed = move || state.loaded.with(|l| l.lab.exercise.is_some());
+    let when = when.input(move || now().to_owned()).maybe("hidden", "", fixed);
     let button = el("button").class("btn").attr("id", "command-run").click(move || run(state)).add("Run");
     let wrong = part(move || match state.desk.wrong.get() {
         Some(text) => el("span").class("wrong").attr("role", "alert").add(text).into(),

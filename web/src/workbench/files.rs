@@ -97,6 +97,9 @@ fn open(state: State, file: &File) {
 
 /// A text becomes the lab on the page; what is wrong with it is shown underlined.
 fn read(state: State, name: &str, text: &str) {
+    if workshop::exercise::is_course(text) {
+        return crate::course::read_file(state, name, text, None);
+    }
     match Session::from_text(text) {
         Ok(session) => {
             state.desk.file.set(None);

@@ -4,6 +4,7 @@ mod cluster;
 mod commands;
 mod compare;
 mod files;
+mod pods;
 mod switches;
 
 pub use commands::{focus_input, input};
@@ -11,8 +12,7 @@ pub use files::{MAX, download};
 
 use crate::dom::{El, NONE, View, el, part, text};
 use crate::icons;
-use crate::panes::space;
-use crate::state::State;
+use crate::state::{Pane, State};
 use crate::watched::Watched;
 use std::cell::Cell;
 use workshop::Typed;
@@ -72,20 +72,22 @@ impl Default for Desk {
     }
 }
 
-/// The row of the workbench, and the drawer that is open.
-pub fn workbench(state: State) -> View {
+/// The row of the workbench.
+pub fn row(state: State) -> View {
     let travel = |back: bool, name: &'static str, keys: &'static str| {
         let none = move || state.history.with(|h| if back { h.past.is_empty() } else { h.future.is_empty() });
         el("button")
             .class("btn")
             .attr("title", format!("{name} ({keys})"))
+            .attr("aria-label", name)
             .attr("id", name.to_lowercase())
             .maybe("disabled", "", none)
             .click(move || state.travel(back))
-            .add(name)
+            .add(icons::turn(back))
     };
     let mut row = el("div")
         .class("workbench-row")
+        .flag("shown", move || state.pane.get() == Pane::Map)
         .attr("role", "group")
         .attr("aria-label", "Workbench")
         .add(travel(true, "Undo", "u"))
@@ -105,7 +107,11 @@ pub fn workbench(state: State) -> View {
             .add((drawer == Drawer::Commands).then(|| count(state)));
         row = row.add(button);
     }
-    let row = row.add(space()).add(part(move || ghost(state))).add(files::buttons(state));
+    row.add(part(move || ghost(state))).add(files::buttons(state)).into()
+}
+
+/// The drawer that is open.
+pub fn workbench(state: State) -> View {
     let open = part(move || match state.desk.drawer.get() {
         None => NONE,
         Some(drawer) => {
@@ -125,7 +131,7 @@ pub fn workbench(state: State) -> View {
         }
     });
     let drawer = el("div").id("drawer").add(open);
-    el("div").class("workbench").add(row).add(part(move || files::wrong(state))).add(drawer).into()
+    el("div").class("workbench").add(part(move || files::wrong(state))).add(drawer).into()
 }
 
 /// How many commands were typed.

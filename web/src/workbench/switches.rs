@@ -35,7 +35,8 @@ fn id_of(knob: &Knob) -> String {
     format!("knob-{}", knob.name.chars().map(word).collect::<String>())
 }
 
-fn one(state: State, knob: &Knob) -> View {
+/// One switch, with the command that it stands for.
+pub fn one(state: State, knob: &Knob) -> View {
     let id = id_of(knob);
     let mut select = el("select").attr("id", id.clone()).attr("aria-describedby", format!("{id}-is"));
     if knob.now.is_empty() {

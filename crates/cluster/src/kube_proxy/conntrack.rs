@@ -6,7 +6,7 @@ use super::config::{Config, Family};
 use super::tracker::{Delta, Port, PortKey, Ports};
 use crate::object::Protocol;
 use core::fmt;
-use std::collections::{BTreeMap, BTreeSet};
+use sorted::{Map, Set};
 use std::net::IpAddr;
 
 /// An entry of the conntrack table, as far as the decision goes.
@@ -95,17 +95,16 @@ impl fmt::Display for ClearEntries {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconcile {
     /// By address and port: cluster IPs, external IPs and load balancers' addresses.
-    pub services: BTreeMap<(IpAddr, u16), BTreeSet<IpAddr>>,
+    pub services: Map<(IpAddr, u16), Set<IpAddr>>,
     /// By node port.
-    pub node_ports: BTreeMap<u16, BTreeSet<IpAddr>>,
+    pub node_ports: Map<u16, Set<IpAddr>>,
 }
 
 impl Reconcile {
     /// An entry goes if it leads to something else than a serving endpoint of its Service.
     pub fn deletes(&self, entry: &ConntrackEntry) -> bool {
-        let lost = |endpoints: Option<&BTreeSet<IpAddr>>| {
-            endpoints.is_some_and(|all| !all.contains(&entry.reply_src.0))
-        };
+        let lost =
+            |endpoints: Option<&Set<IpAddr>>| endpoints.is_some_and(|all| !all.contains(&entry.reply_src.0));
         entry.protocol == Some(Protocol::Udp)
             && (lost(self.services.get(&entry.original_dst))
                 || lost(self.node_ports.get(&entry.original_dst.1)))
@@ -119,7 +118,7 @@ pub(super) fn cleanup(config: &Config, family: Family, ports: &Ports, delta: Opt
         Some(delta) => delta.new.iter().filter(udp).collect(),
         None => ports.ports.keys().filter(udp).collect(),
     };
-    let none = BTreeMap::new();
+    let none = Map::new();
     let old = delta.map_or(&none, |d| &d.old);
     if config.features().conntrack_reconcile {
         let touched = !new.is_empty() || old.keys().any(|key| udp(&key));
@@ -130,7 +129,7 @@ pub(super) fn cleanup(config: &Config, family: Family, ports: &Ports, delta: Opt
     } else {
         |e: &super::endpoints::EndpointInfo| e.ready
     };
-    let mut all = BTreeSet::new();
+    let mut all = Set::new();
     let mut clear = |to: Addressed, dst_nat: Option<IpAddr>| {
         all.insert(ClearEntries { family, to, dst_nat });
     };
@@ -176,7 +175,7 @@ fn addresses(port: &Port) -> impl Iterator<Item = IpAddr> {
 fn reconcile(ports: &Ports) -> Reconcile {
     let mut all = Reconcile::default();
     for port in ports.ports.values().filter(|p| p.info.protocol == Protocol::Udp) {
-        let serving: BTreeSet<IpAddr> = port.endpoints.iter().filter(|e| e.serving).map(|e| e.ip).collect();
+        let serving: Set<IpAddr> = port.endpoints.iter().filter(|e| e.serving).map(|e| e.ip).collect();
         if serving.is_empty() {
             continue;
         }

@@ -122,7 +122,7 @@ pub(super) fn endpoints_of(
         }
     }
     // Equal ones keep their order.
-    found.sort_by(|a, b| a.text.cmp(&b.text));
+    sorted::sort_by(&mut found, |a, b| a.text.cmp(&b.text));
     found.dedup_by(|later, first| {
         let same = later.text == first.text;
         if same && later.local {
@@ -203,7 +203,7 @@ fn merge<'e>(cluster: &[&'e EndpointInfo], local: &[&'e EndpointInfo]) -> Vec<&'
     let mut union = cluster.to_vec();
     if !local.is_empty() {
         union.extend(local);
-        union.sort_by(|a, b| a.text.cmp(&b.text));
+        sorted::sort_by(&mut union, |a, b| a.text.cmp(&b.text));
         union.dedup_by(|a, b| a.text == b.text);
     }
     union

@@ -4,14 +4,14 @@
 use super::Change;
 use crate::controllers;
 use crate::object::{EndpointSlice, Metadata, NamespacedName, Object, Objects};
-use std::collections::BTreeMap;
+use sorted::Map;
 
 /// What kube-proxy's informers have told, of what the API server knows.
 #[derive(Default)]
 pub(super) struct Informers {
     objects: Objects,
     /// EndpointSlices that the control plane has made.
-    made: BTreeMap<NamespacedName, EndpointSlice>,
+    made: Map<NamespacedName, EndpointSlice>,
 }
 
 /// Services with another value are another proxy's.
@@ -40,7 +40,7 @@ impl Informers {
             });
         }
         let made = controllers::run(&self.objects).slices;
-        let made: BTreeMap<_, _> = made.into_iter().map(|s| (s.metadata.key(), s)).collect();
+        let made: Map<_, _> = made.into_iter().map(|s| (s.metadata.key(), s)).collect();
         for (key, slice) in &made {
             if self.made.get(key) != Some(slice) {
                 told.push(Change::Apply(Box::new(Object::EndpointSlice(slice.clone()))));

@@ -1,7 +1,7 @@
 //! The sets of mode ipvs (pkg/proxy/ipvs/ipset.go, pkg/proxy/ipvs/proxier.go `ipsetInfo`).
 
 use super::config::Family;
-use std::collections::BTreeMap;
+use sorted::Map;
 
 /// A set, in the order in which kube-proxy makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,9 +128,9 @@ const MAX_NAME: usize = 31;
 pub(super) struct Sets {
     family: Family,
     /// Who asks for an entry: so many Service ports.
-    entries: [BTreeMap<String, u32>; SETS.len()],
+    entries: [Map<String, u32>; SETS.len()],
     /// Entries that were added or removed, and whether they were there at the last sync.
-    touched: BTreeMap<(Set, String), bool>,
+    touched: Map<(Set, String), bool>,
     /// There was a sync: what is touched is noted.
     made: bool,
 }
@@ -138,12 +138,7 @@ pub(super) struct Sets {
 impl Sets {
     /// Empty sets.
     pub fn new(family: Family) -> Sets {
-        Sets {
-            family,
-            entries: [(); SETS.len()].map(|()| BTreeMap::new()),
-            touched: BTreeMap::new(),
-            made: false,
-        }
+        Sets { family, entries: [(); SETS.len()].map(|()| Map::new()), touched: Map::new(), made: false }
     }
 
     fn touch(&mut self, set: Set, entry: &str) {

@@ -12,7 +12,7 @@ use super::tracker::{Cache, Delta, Port, PortKey, Ports};
 use super::version::{Features, Layout};
 use super::{Ruleset, legacy, policy_chains};
 use crate::object::Objects;
-use std::collections::{BTreeMap, BTreeSet};
+use sorted::{Map, Set};
 use std::net::IpAddr;
 
 /// Above this number of endpoints the comments of endpoints are left out.
@@ -36,13 +36,13 @@ struct Written {
 /// What kube-proxy remembers from one sync to the next, and what the kernel holds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Iptables {
-    ports: BTreeMap<PortKey, Written>,
+    ports: Map<PortKey, Written>,
     /// There was a sync.
     synced: bool,
     /// Comments of endpoints were left out.
     large: bool,
     /// The chains of Services and endpoints in the kernel's nat table that nothing needs.
-    stale: BTreeSet<String>,
+    stale: Set<String>,
 }
 
 /// What is being written.
@@ -103,7 +103,7 @@ impl Iptables {
     }
 
     /// The chains of Services and endpoints that exist.
-    pub fn chains(&self) -> BTreeSet<String> {
+    pub fn chains(&self) -> Set<String> {
         let used = self.ports.values().flat_map(|w| &w.chains).map(ToString::to_string);
         used.chain(self.stale.iter().cloned()).collect()
     }
@@ -150,7 +150,7 @@ impl Iptables {
         self.forget_used_chains();
         // In a large cluster stale chains wait for the next period, which never comes here: nothing reads a clock.
         let waits = large && features.layout == Layout::PolicyChains && self.synced;
-        let stale = if waits { BTreeSet::new() } else { core::mem::take(&mut self.stale) };
+        let stale = if waits { Set::new() } else { core::mem::take(&mut self.stale) };
         w.tail(&stale);
         (self.synced, self.large) = (true, large);
         let mut head = String::new();
@@ -295,7 +295,7 @@ impl Writer<'_> {
     }
 
     /// What comes after the Services: chains that are not needed any more, node ports, forwarding.
-    fn tail(&mut self, stale: &BTreeSet<String>) {
+    fn tail(&mut self, stale: &Set<String>) {
         stale.iter().for_each(|name| self.nat.chain(name));
         stale.iter().for_each(|name| self.nat.delete(name));
         self.node_ports();

@@ -9,7 +9,7 @@ use super::service_port::ServicePortInfo;
 use super::tracker::{Cache, Delta, Port, PortKey, Ports};
 use super::virtual_server::{Address, VirtualServer, VirtualServers};
 use crate::object::{Objects, Protocol};
-use std::collections::BTreeMap;
+use sorted::Map;
 use std::net::IpAddr;
 
 /// What is on the node after a sync, or what a sync hands to the tools, as text.
@@ -39,7 +39,7 @@ struct Asked {
 #[derive(Clone, Debug)]
 pub(super) struct Ipvs {
     pub family: Family,
-    ports: BTreeMap<PortKey, Asked>,
+    ports: Map<PortKey, Asked>,
     pub sets: Sets,
     servers: VirtualServers,
     /// There was a sync.
@@ -65,7 +65,7 @@ impl Ipvs {
     pub fn new(family: Family) -> Ipvs {
         Ipvs {
             family,
-            ports: BTreeMap::new(),
+            ports: Map::new(),
             sets: Sets::new(family),
             servers: VirtualServers::default(),
             synced: false,

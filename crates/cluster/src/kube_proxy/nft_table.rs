@@ -5,7 +5,7 @@
 
 use super::config::Family;
 use core::fmt::Write;
-use std::collections::BTreeMap;
+use sorted::Map;
 
 /// The name of the table, in either family.
 pub(super) const TABLE: &str = "kube-proxy";
@@ -126,7 +126,7 @@ struct Element {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Elements {
     next: u64,
-    by_container: [BTreeMap<String, Element>; 6],
+    by_container: [Map<String, Element>; 6],
     /// Elements that lost a claim.
     left: Vec<(Container, String)>,
 }
@@ -138,7 +138,7 @@ impl Elements {
 
     /// Takes the elements that there are for those of a container. Nobody asks for them yet.
     pub fn read(&mut self, container: Container, found: impl Iterator<Item = (String, String, String)>) {
-        let mut all = BTreeMap::new();
+        let mut all = Map::new();
         for (key, comment, verdict) in found {
             let known = self.by_container[container as usize].get(&key);
             let (place, claims) = known.map_or((self.next, 0), |e| (e.place, e.claims));
@@ -189,7 +189,7 @@ impl Elements {
     /// A sync ends (`cleanupLeftoverKeys`): elements that nobody asks for go.
     pub fn end(&mut self, family: Family, out: &mut String) {
         let mut left = core::mem::take(&mut self.left);
-        left.sort_unstable();
+        sorted::sort(&mut left);
         left.dedup();
         for container in Container::ALL {
             for (_, key) in left.iter().filter(|(c, _)| *c == container) {
@@ -205,7 +205,7 @@ impl Elements {
     fn print(&self, family: Family, container: Container, out: &mut String) {
         let elements = &self.by_container[container as usize];
         let mut sorted: Vec<(&String, &Element)> = elements.iter().collect();
-        sorted.sort_unstable_by_key(|(_, e)| e.place);
+        sorted::sort_by_key(&mut sorted, |(_, e)| e.place);
         for (key, e) in sorted {
             let (key, comment, verdict) = (key.clone(), e.comment.clone(), e.verdict.clone());
             add_element(family, &Claim { container, key, comment, verdict }, out);
@@ -258,7 +258,7 @@ pub(super) struct Table<'t> {
     /// The addresses where node ports answer; None if every address does.
     pub node_port_ips: Option<Vec<String>>,
     /// Seconds of affinity by the name of the set that remembers an endpoint's clients.
-    pub affinity_sets: &'t BTreeMap<String, u32>,
+    pub affinity_sets: &'t Map<String, u32>,
 }
 
 impl Table<'_> {
@@ -268,7 +268,7 @@ impl Table<'_> {
         let add_chain = format!("add chain {ip} {TABLE} ");
         let add_rule = format!("add rule {ip} {TABLE} ");
         // What stands behind a chain's name (hook and priority, or a comment), and its rules.
-        let mut chains: BTreeMap<&str, (&str, Vec<&str>)> = BTreeMap::new();
+        let mut chains: Map<&str, (&str, Vec<&str>)> = Map::new();
         for line in self.rules.lines() {
             if let Some(chain) = line.strip_prefix(&add_chain) {
                 let (name, block) = chain.split_once(' ').unwrap_or((chain, ""));

@@ -9,21 +9,21 @@ use super::tracker::{Cache, Delta, PortKey, Ports};
 use crate::Objects;
 use core::fmt::Write;
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet};
+use sorted::{Map, Set};
 
 /// What kube-proxy remembers from one sync to the next, and what the kernel holds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Nftables {
-    ports: BTreeMap<PortKey, Written>,
+    ports: Map<PortKey, Written>,
     elements: Elements,
     /// Two Service ports ask for the same element with different verdicts.
     contested: bool,
     /// Seconds of affinity by the name of the set.
-    affinity_sets: BTreeMap<String, u32>,
+    affinity_sets: Map<String, u32>,
     /// Chains of Services and endpoints that nothing needs any more: empty, but there.
-    stale: BTreeSet<String>,
+    stale: Set<String>,
     /// Sets of clients that were found.
-    foreign_sets: BTreeSet<String>,
+    foreign_sets: Set<String>,
     /// The base chains were made by this kube-proxy.
     synced: bool,
 }

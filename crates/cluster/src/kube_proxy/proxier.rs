@@ -9,7 +9,7 @@ use super::tracker::{Cache, Ports, Touched};
 use super::{Change, Mode, NotModelled, Ruleset};
 use crate::object::NamespacedName;
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use sorted::Map;
 
 /// The kube-proxy of a node, in one mode.
 ///
@@ -29,7 +29,7 @@ struct PerFamily {
     family: Family,
     ports: Ports,
     /// Services that have changed since the last sync, and whether their endpoints have.
-    changed: BTreeMap<NamespacedName, bool>,
+    changed: Map<NamespacedName, bool>,
     /// The next sync writes everything.
     needs_all: bool,
     /// There was a sync.
@@ -79,7 +79,7 @@ impl KubeProxy {
         let of_family = |family: &Family| PerFamily {
             family: *family,
             ports: Ports::default(),
-            changed: BTreeMap::new(),
+            changed: Map::new(),
             needs_all: true,
             synced: false,
             rules: match mode {

@@ -5,13 +5,13 @@
 
 use super::{Family, IpvsText, SyncText};
 use similar::{Algorithm, ChangeTag, capture_diff_slices};
-use std::collections::BTreeMap;
+use sorted::Map;
 
 /// Everything that kube-proxy's text has made in one family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruleset {
     /// The lines of each place, in their order: the rules of a chain (`nat KUBE-SERVICES`), the elements of a set.
-    places: BTreeMap<String, Vec<String>>,
+    places: Map<String, Vec<String>>,
 }
 
 /// What differs in one place.
@@ -123,7 +123,7 @@ impl Ruleset {
         lines.retain(|line| element_key(line) != element_key(element));
         if there {
             lines.push(element.to_owned());
-            lines.sort_unstable();
+            sorted::sort(lines);
         }
     }
 
@@ -169,7 +169,7 @@ impl Ruleset {
                 "-a" => {
                     let lines = self.places.entry(place).or_default();
                     lines.push(rest.to_owned());
-                    lines.get_mut(1..).unwrap_or_default().sort_unstable();
+                    sorted::sort(lines.get_mut(1..).unwrap_or_default());
                 }
                 "-d" => {
                     if let Some(lines) = self.places.get_mut(&place) {
@@ -186,7 +186,7 @@ impl Ruleset {
     pub fn diff(&self, after: &Ruleset) -> Vec<PlaceDiff> {
         let none = Vec::new();
         let mut names: Vec<&String> = self.places.keys().chain(after.places.keys()).collect();
-        names.sort_unstable();
+        sorted::sort(&mut names);
         names.dedup();
         let one = |name: &String| {
             let (old, new) = (self.places.get(name), after.places.get(name));

@@ -7,7 +7,7 @@ use super::service_port::{ServicePortInfo, ports_of};
 use crate::object::{
     AddressType, EndpointSlice, Endpoints, NamespacedName, Object, Objects, Protocol, Service,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use sorted::{Map, Set};
 
 /// One Service and what belongs to it.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +15,7 @@ pub(super) struct Known {
     /// The Service itself; its EndpointSlices may be there before and after it.
     pub service: Option<Service>,
     /// Its EndpointSlices by name.
-    pub slices: BTreeMap<String, EndpointSlice>,
+    pub slices: Map<String, EndpointSlice>,
     /// Its Endpoints.
     pub endpoints: Option<Endpoints>,
 }
@@ -35,9 +35,9 @@ impl Known {
 /// What the API server has told so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cache {
-    pub services: BTreeMap<NamespacedName, Known>,
+    pub services: Map<NamespacedName, Known>,
     /// The Service of each EndpointSlice, by the slice's namespace and name.
-    owners: BTreeMap<NamespacedName, String>,
+    owners: Map<NamespacedName, String>,
 }
 
 impl Cache {
@@ -171,8 +171,8 @@ pub(super) struct Port {
 /// The Service ports of a family.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ports {
-    pub ports: BTreeMap<PortKey, Port>,
-    keys: BTreeMap<NamespacedName, Vec<PortKey>>,
+    pub ports: Map<PortKey, Port>,
+    keys: Map<NamespacedName, Vec<PortKey>>,
     /// The number of all their endpoints.
     pub endpoints: usize,
 }
@@ -181,9 +181,9 @@ pub(super) struct Ports {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delta {
     /// The ports that are not there any more or are not what they were, as they were.
-    pub old: BTreeMap<PortKey, Port>,
+    pub old: Map<PortKey, Port>,
     /// The ports of Services that have changed, which are there now.
-    pub new: BTreeSet<PortKey>,
+    pub new: Set<PortKey>,
 }
 
 impl Ports {
@@ -209,11 +209,11 @@ impl Ports {
         config: &Config,
         family: Family,
         cache: &Cache,
-        changed: &BTreeMap<NamespacedName, bool>,
+        changed: &Map<NamespacedName, bool>,
     ) -> Delta {
         let mut delta = Delta::default();
         for (name, endpoints_changed) in changed {
-            let mut old = BTreeMap::new();
+            let mut old = Map::new();
             for key in self.keys.remove(name).unwrap_or_default() {
                 if let Some(port) = self.ports.remove(&key) {
                     self.endpoints -= port.endpoints.len();

@@ -2,7 +2,7 @@
 
 use super::tracker::PortKey;
 use crate::object::Protocol;
-use std::collections::BTreeMap;
+use sorted::Map;
 
 /// Where a virtual server answers: `address:port` and protocol.
 pub(super) type Address = (String, Protocol);
@@ -20,12 +20,12 @@ pub(super) struct VirtualServer {
 #[derive(Clone, Debug, Default)]
 pub(super) struct VirtualServers {
     /// Who asks for each, in the order of the Service ports: the last has it.
-    servers: BTreeMap<Address, Vec<(PortKey, VirtualServer)>>,
+    servers: Map<Address, Vec<(PortKey, VirtualServer)>>,
     /// How many Service ports ask for an address.
-    bound: BTreeMap<String, u32>,
+    bound: Map<String, u32>,
     /// What was touched, as it was at the last sync.
-    touched: BTreeMap<Address, Option<VirtualServer>>,
-    touched_addresses: BTreeMap<String, bool>,
+    touched: Map<Address, Option<VirtualServer>>,
+    touched_addresses: Map<String, bool>,
     /// There was a sync: what is touched is noted.
     made: bool,
 }

@@ -81,7 +81,7 @@ impl Fdb {
             .iter()
             .filter_map(|(mac, (n, _))| Some((*n, *mac, self.find(*mac, now, ageing)?)))
             .collect();
-        all.sort_by_key(|(n, ..)| std::cmp::Reverse(*n));
+        sorted::sort_by_key(&mut all, |(n, ..)| std::cmp::Reverse(*n));
         all.into_iter().map(|(_, mac, e)| (mac, e)).collect()
     }
 

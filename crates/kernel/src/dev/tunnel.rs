@@ -100,9 +100,8 @@ pub(super) fn flow_hash(frame: &Frame) -> u32 {
     match &frame.payload {
         Payload::Ip(ip) => {
             let (sport, dport) = ip.ports().filter(|_| !ip.is_fragment()).unwrap_or((0, 0));
-            let mut ends = [(words(ip.src), sport), (words(ip.dst), dport)];
-            ends.sort_unstable();
-            let [(a, low), (b, high)] = ends;
+            let (src, dst) = ((words(ip.src), sport), (words(ip.dst), dport));
+            let ((a, low), (b, high)) = (src.min(dst), src.max(dst));
             let ports = u32::from(low) << 16 | u32::from(high);
             jhash2(&[a, b, ports, u32::from(ip.protocol().0)], 0)
         }

@@ -186,7 +186,7 @@ impl Fib {
         let routes = &self.routes;
         let key =
             |r: &Ranked| routes.get(r.at as usize).map(|r| (r.dst.prefix_len(), r.table, Reverse(r.metric)));
-        self.ranked.sort_by_key(|r| Reverse(key(r)));
+        sorted::sort_by_key(&mut self.ranked, |r| Reverse(key(r)));
     }
 
     /// Adds a route behind those of its prefix and metric. With `exclusive` it is refused (false) if there is one of the

@@ -94,6 +94,6 @@ pub(super) fn warnings(world: &World, boxes: &[NetnsId]) -> Vec<Warning> {
         lines.iter().map(move |(at, line)| Warning { at: *at, host, line: line.clone() })
     });
     let mut all: Vec<Warning> = all.collect();
-    all.sort_by_key(|w| w.at);
+    sorted::sort_by_key(&mut all, |w| w.at);
     all
 }

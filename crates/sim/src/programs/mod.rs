@@ -27,7 +27,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// A program: it is run when it starts, when one of its sockets has news, and at the times for which it asked.
-pub trait Program: Debug {
+pub trait Program {
     /// Goes on as far as it can. `Some` is its exit status.
     fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32>;
 
@@ -40,6 +40,13 @@ pub trait Program: Debug {
     /// It runs until somebody stops it.
     fn endless(&self) -> bool {
         false
+    }
+}
+
+/// What a program remembers is not for the log: the page would carry the code that prints it, for each program.
+impl Debug for dyn Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Program")
     }
 }
 

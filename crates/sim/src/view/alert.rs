@@ -91,10 +91,10 @@ pub struct Alert {
     pub text: String,
 }
 
-/// All alerts in order.
+/// All alerts in order. What becomes of ARP is none: where it matters, a packet waits for it, and that is told.
 pub fn alerts(world: &World, steps: &[Step]) -> Vec<Alert> {
     let mut out = Vec::new();
-    for (i, step) in steps.iter().enumerate().filter(|(_, s)| s.tone == Tone::Bad) {
+    for (i, step) in steps.iter().enumerate().filter(|(_, s)| s.tone == Tone::Bad && !s.noise) {
         let Some(entry) = world.log().get(step.key) else { continue };
         let name = world.host(step.host).map_or("?", |h| h.name.as_str());
         let text = match &entry.seen {

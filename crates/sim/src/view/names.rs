@@ -50,7 +50,7 @@ impl Names {
         let tables = TableId::ALL.into_iter().filter_map(|t| ns.table(t));
         let chains = tables.flat_map(|t| t.rules.chains.iter().filter(|c| c.base.is_none()));
         let mut chains: Vec<Rc<str>> = chains.map(|c| Rc::clone(&c.name)).collect();
-        chains.sort_unstable();
+        sorted::sort(&mut chains);
         Names {
             chains,
             sets: ns.ipsets.iter().map(|s| s.name.clone()).collect(),

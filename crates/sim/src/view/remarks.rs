@@ -66,7 +66,7 @@ pub fn remarks(world: &World) -> Vec<(EventId, String)> {
             None => way.early.push(text),
         }
     }
-    out.sort_by_key(|(event, _)| *event);
+    sorted::sort_by_key(&mut out, |(event, _)| *event);
     out
 }
 

@@ -90,7 +90,9 @@ pub fn topology(world: &World) -> Topology {
         let mut ends = Vec::new();
         for d in ns.devices() {
             let here = (ns.id, d.id);
-            let Some(there) = world.peer(here) else { continue };
+            // A link that has been removed had its place, and its packets have theirs.
+            let past = world.past_end(here);
+            let Some(there) = world.peer(here).or(past.map(|p| p.peer)) else { continue };
             ends.push(there);
             if here < there {
                 links.push(Link { a: here, b: there });
@@ -98,11 +100,12 @@ pub fn topology(world: &World) -> Topology {
         }
         let [(node, port)] = ends.as_slice() else { continue };
         let Some(end) = world.host(*node).and_then(|n| n.device(*port)) else { continue };
-        let hangs = end.master.is_some() || end.addrs.is_empty();
+        let master = end.master.or_else(|| world.past_end((*node, *port))?.master);
+        let hangs = master.is_some() || end.addrs.is_empty();
         if let (Role::Host, Some(Role::Node), true) = (own_role(ns), own.get(node.index()).copied(), hangs)
             && let Some(role) = roles.get_mut(ns.id.index())
         {
-            *role = Role::Pod { node: *node, bridge: end.master, port: *port };
+            *role = Role::Pod { node: *node, bridge: master, port: *port };
         }
     }
     Topology { roles, links }

@@ -1,6 +1,6 @@
 //! The order of `ipset -sorted`.
 
-use crate::order::sort_by;
+use sorted::sort_by;
 use std::cmp::Ordering;
 
 /// Sorts lines by the member that they begin with, part by part: of two parts the shorter comes first, as the smaller of two

@@ -2,13 +2,13 @@
 //! sorted by name, as libiptc keeps them, and everything is numbered anew.
 
 use crate::diagnostic::{Fault, ToolError, q};
-use crate::order::sort_by;
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{
     Chain, ChainId, Counters, LoadedTable, Policy, Rule, RuleSet, RuleState, RuleStates, TableId,
 };
 use packet::Family;
+use sorted::sort_by;
 use std::rc::Rc;
 
 /// The longest name of a chain.

@@ -147,7 +147,7 @@ impl<'a> JumpGraph<'a> {
             .filter(|scc| scc.iter().any(reached))
             .filter_map(|s| self.circle(s))
             .collect();
-        crate::order::sort_by(&mut loops, |a, b| a.chains.first().cmp(&b.chains.first()));
+        sorted::sort_by(&mut loops, |a, b| a.chains.first().cmp(&b.chains.first()));
         loops
     }
 

@@ -303,7 +303,7 @@ impl<'a> Restore<'a> {
             let last = u32::try_from(self.text.lines().count()).unwrap_or(u32::MAX);
             self.diagnostics.push(no_commit(&open, last.saturating_add(1)));
         }
-        crate::order::sort_by(&mut self.diagnostics, |a, b| a.span.cmp(&b.span));
+        sorted::sort_by(&mut self.diagnostics, |a, b| a.span.cmp(&b.span));
         (self.done, self.diagnostics, self.warnings)
     }
 }

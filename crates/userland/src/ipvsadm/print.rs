@@ -22,7 +22,7 @@ fn by_endpoint(a: Endpoint, b: Endpoint) -> Ordering {
 fn services(ipvs: &Ipvs, unsorted: bool) -> Vec<&Service> {
     let mut all: Vec<&Service> = ipvs.services().iter().collect();
     if !unsorted {
-        crate::order::sort_by(&mut all, |a, b| {
+        sorted::sort_by(&mut all, |a, b| {
             let key = |s: &Service| (s.id.fwmark, s.id.proto);
             key(a).cmp(&key(b)).then(by_endpoint(a.id.addr, b.id.addr))
         });
@@ -33,7 +33,7 @@ fn services(ipvs: &Ipvs, unsorted: bool) -> Vec<&Service> {
 fn servers(service: &Service, unsorted: bool) -> Vec<&Dest> {
     let mut all: Vec<&Dest> = service.dests.iter().collect();
     if !unsorted {
-        crate::order::sort_by(&mut all, |a, b| by_endpoint(a.spec.addr, b.spec.addr));
+        sorted::sort_by(&mut all, |a, b| by_endpoint(a.spec.addr, b.spec.addr));
     }
     all
 }

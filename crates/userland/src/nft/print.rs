@@ -170,7 +170,9 @@ impl Printer<'_> {
         };
         let mut sorted: Vec<&Elem> = set.alive(self.names.now).map(|e| &**e).collect();
         if !set.spec.interval {
-            sorted.sort_by_cached_key(|e| sort_key(e, &set.spec.key));
+            let mut keyed: Vec<_> = sorted.iter().map(|e| (sort_key(e, &set.spec.key), *e)).collect();
+            sorted::sort_by(&mut keyed, |a, b| a.0.cmp(&b.0));
+            sorted = keyed.into_iter().map(|(_, e)| e).collect();
         }
         let mut out = String::new();
         for (i, elem) in sorted.into_iter().enumerate() {

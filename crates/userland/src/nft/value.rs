@@ -335,7 +335,7 @@ pub(super) fn text(data: &Data, dtype: DataType, names: &Names<'_>) -> String {
 pub(super) fn bits(value: u32, dtype: DataType, between: &str) -> String {
     let mut named: Vec<(u32, &str)> =
         symbols(dtype).iter().filter(|(_, v)| value & v == *v).map(|(name, v)| (*v, *name)).collect();
-    named.sort_by_key(|(v, _)| *v);
+    sorted::sort_by_key(&mut named, |(v, _)| *v);
     let known = named.iter().fold(0, |sum, (v, _)| sum | v);
     let rest = value & !known;
     let mut words: Vec<String> = named.into_iter().map(|(_, name)| name.to_owned()).collect();

@@ -1,6 +1,6 @@
 //! What the engine says of a run that somebody's commands have led to.
 
-use super::{Exercise, Means, Move};
+use super::{Exercise, Means, Move, looks};
 use crate::fact::Judge;
 use crate::fact::has;
 use crate::{GoalResult, LabRun};
@@ -90,8 +90,9 @@ impl Exercise {
         }
     }
 
-    /// Judges an attempt: the run at the start, the run that the moves have led to.
+    /// Judges an attempt: the run at the start, the run that the moves have led to. Who only looks makes no move.
     pub fn verdict(&self, start: &LabRun, now: &LabRun, moves: &[Move]) -> Verdict {
+        let moves: Vec<&Move> = moves.iter().filter(|m| !looks(m)).collect();
         let lines = || {
             moves.iter().filter_map(|m| match m {
                 Move::Run(c) => Some(c.run.as_str()),

@@ -8,14 +8,18 @@ mod check;
 mod course;
 mod judge;
 mod lab_check;
+mod looks;
 mod progress;
 mod read;
 
 pub(crate) use base::{bases, with_base};
 pub use check::{attempt, check, moves_of, place};
-pub use course::{Chapter, Course, course, courses, exercise, read_course};
+pub use course::{
+    Chapter, Course, CourseFile, course, courses, exercise, is_course, read_course, read_course_file,
+};
 pub use judge::{Breach, Marks, Verdict};
 pub use lab_check::{check_lab, settings};
+pub use looks::looks;
 pub use progress::{Coded, Done, NAME_LENGTH, Progress, Stage, read_code};
 pub(crate) use read::{Around, read};
 

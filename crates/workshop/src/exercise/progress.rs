@@ -1,6 +1,7 @@
 //! How far somebody has come: kept by the browser as a text, and handed on as a short code.
 //!
-//! The text has a line for each exercise, so that one that is damaged costs one exercise. The code is for one course: letters and
+//! The text has a line for each exercise, so that one that is damaged costs one exercise. What another version has written, `word=value`
+//! behind an exercise and lines that begin with another word, is kept as it is. The code is for one course: letters and
 //! digits that can be read aloud, with a check that finds a slip.
 
 use super::Course;
@@ -37,6 +38,10 @@ pub struct Progress {
     pub name: String,
     /// The exercises that were opened.
     pub done: LiteMap<String, Done>,
+    /// What another version wrote behind exercises.
+    pub words: LiteMap<String, String>,
+    /// Lines of another version.
+    pub lines: Vec<String>,
 }
 
 /// In which state an exercise is, as a trainer sees it.
@@ -133,6 +138,11 @@ impl Progress {
                     out.push_str(&format!(" {word}={n}"));
                 }
             }
+            out.push_str(self.words.get(exercise).map_or("", String::as_str));
+            out.push('\n');
+        }
+        for line in &self.lines {
+            out.push_str(line);
             out.push('\n');
         }
         out
@@ -150,7 +160,14 @@ impl Progress {
                 wrong.push(format!("line 1: {:?}: expected {HEAD:?}", shortened(other)));
             }
         }
+        let is_ours = wrong.is_empty();
         for (n, line) in lines.filter(|(_, l)| !l.trim().is_empty()) {
+            // The first word says what a line is: one that is not known here comes from another version.
+            let first = line.split(' ').next().unwrap_or_default();
+            if is_ours && !["name", "exercise"].contains(&first) && is_word(first) && is_clean(line) {
+                progress.lines.push(line.to_owned());
+                continue;
+            }
             if let Err(e) = progress.line(line) {
                 wrong.push(format!("line {}: {e}", n + 1));
             }
@@ -169,6 +186,7 @@ impl Progress {
         }
         let Some(exercise) = words.next() else { return Err("expected the name of an exercise".to_owned()) };
         let mut done = Done::default();
+        let mut more = String::new();
         for word in words {
             let number =
                 |n: &str| n.parse::<u8>().map_err(|_| format!("{word:?}: expected a number up to 255"));
@@ -178,12 +196,16 @@ impl Progress {
                 Some(("moves", n)) => done.moves = number(n)?,
                 Some(("hints", n)) => done.hints = number(n)?,
                 Some(("missed", n)) => done.missed = number(n)?,
+                Some((name, value)) if is_word(name) && is_clean(value) => more.push_str(&format!(" {word}")),
                 _ => {
                     return Err(format!("{word:?}: expected solved, revealed, moves=N, hints=N or missed=N"));
                 }
             }
         }
         self.merge_one(exercise, done);
+        if !more.is_empty() {
+            self.words.insert(exercise.to_owned(), more);
+        }
         Ok(())
     }
 
@@ -195,6 +217,21 @@ impl Progress {
         for (exercise, done) in &other.done {
             self.merge_one(exercise, *done);
         }
+        for (exercise, words) in &other.words {
+            if self.words.get(exercise).is_none() {
+                self.words.insert(exercise.clone(), words.clone());
+            }
+        }
+        for line in &other.lines {
+            if !self.lines.contains(line) {
+                self.lines.push(line.clone());
+            }
+        }
+    }
+
+    /// Nothing of anybody, but for the name.
+    pub fn forgotten(&self) -> Progress {
+        Progress { name: self.name.clone(), ..Progress::default() }
     }
 
     fn merge_one(&mut self, exercise: &str, other: Done) {
@@ -322,6 +359,16 @@ fn check(text: &str) -> String {
 fn clean_name(name: &str) -> String {
     let plain: String = name.chars().filter(|c| !c.is_control()).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(NAME_LENGTH).collect()
+}
+
+/// Small letters, digits and hyphens.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Nothing that a damaged text has and a written one has not.
+fn is_clean(text: &str) -> bool {
+    text.chars().all(|c| !c.is_control() && c != char::REPLACEMENT_CHARACTER)
 }
 
 fn shortened(text: &str) -> String {

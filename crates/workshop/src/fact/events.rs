@@ -8,7 +8,7 @@ use kernel::{Netns, NetnsId, PacketId};
 use packet::Frame;
 use sim::view::Story;
 use sim::{AppEvent, Entry, EventId, Run, Seen, World};
-use std::collections::BTreeSet;
+use sorted::Set;
 use userland::iptables::print_rule;
 use userland::tcpdump::Filter;
 
@@ -43,7 +43,7 @@ pub(super) fn packets(
     span: (EventId, EventId),
     filter: &Filter,
 ) -> Vec<PacketId> {
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     let mut out = Vec::new();
     for (_, e) in entries(world, span).filter(|(_, e)| host.is_none_or(|h| e.host == h)) {
         let (Some(packet), Some(what)) = (e.packet, e.what()) else { continue };
@@ -64,7 +64,7 @@ pub(super) fn happened(
     let world = &run.world;
     let hosts: Vec<NetnsId> = want.on.iter().flat_map(|name| world.hosts_named(name)).collect();
     let on = |host: NetnsId| want.on.is_empty() || hosts.contains(&host);
-    let only: Option<Vec<(NetnsId, BTreeSet<PacketId>)>> = want.packet.as_ref().map(|filter| {
+    let only: Option<Vec<(NetnsId, Set<PacketId>)>> = want.packet.as_ref().map(|filter| {
         let all = world.hosts().iter().map(|ns| ns.id).filter(|h| on(*h));
         all.map(|h| (h, packets(world, Some(h), span, filter).into_iter().collect())).collect()
     });

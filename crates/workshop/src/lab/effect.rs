@@ -53,6 +53,8 @@ impl Named {
 pub enum Effect {
     /// An object gets other fields.
     Patch(Named, Yaml),
+    /// An object gets other labels.
+    Label(Named, Yaml),
     /// The objects of a file are there.
     Apply(String),
     /// An object is there no longer.
@@ -109,7 +111,8 @@ impl Effect {
                 "pod" | "pods" | "po" => patch.get("spec").is_some(),
                 kind => ["configmap", "configmaps", "cm"].contains(&kind),
             },
-            Effect::Apply(_)
+            Effect::Label(..)
+            | Effect::Apply(_)
             | Effect::Delete(_)
             | Effect::DeleteFile(_)
             | Effect::ApplyText(_)
@@ -148,7 +151,7 @@ impl Effect {
     /// Changes the objects. `Err` names an object that is not there.
     pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), String> {
         match self {
-            Effect::Patch(named, patch) => {
+            Effect::Patch(named, patch) | Effect::Label(named, patch) => {
                 let object = find(documents, named)?;
                 let kept = Kept::of(object);
                 merge(object, patch);
@@ -245,6 +248,7 @@ impl Effect {
         };
         Some(match self {
             Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
+            Effect::Label(o, _) => vec![format!("{} labeled", o.resource())],
             Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
             Effect::Delete(o) => vec![deleted(&o.resource())],
             Effect::DeleteFile(file) => {
@@ -287,6 +291,7 @@ impl Effect {
                 world.machines.retain(|m| m.name != *name);
             }
             Effect::Patch(..)
+            | Effect::Label(..)
             | Effect::Apply(_)
             | Effect::Delete(_)
             | Effect::DeleteFile(_)
@@ -437,9 +442,24 @@ fn machine(words: &mut Words<'_>) -> Result<Effect, String> {
     }
 }
 
+/// kubectl's commands, as far as they are read.
+const KUBECTL: [&str; 7] = ["patch", "apply", "create", "delete", "scale", "set", "label"];
+/// Those that people look for here, and that are not read.
+const UNREAD: [&str; 9] =
+    ["get", "describe", "expose", "edit", "logs", "exec", "rollout", "annotate", "replace"];
+const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, delete KIND NAME, \
+                     scale deployment NAME --replicas=N or set image daemonset/kube-proxy kube-proxy=IMAGE";
+
 fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
     let (mut namespace, mut plain) = ("default".to_owned(), Vec::new());
     let (mut patch, mut file, mut replicas) = (None, None, None);
+    // What is not modelled at all is not told by an option of it.
+    let verb = words.argv.iter().find(|w| KUBECTL.contains(&w.as_str()) || UNREAD.contains(&w.as_str()));
+    if let Some(verb) = verb.filter(|verb| UNREAD.contains(&verb.as_str())) {
+        return Err(format!(
+            "kubectl {verb} is not modelled; the page shows all objects under Cluster. {USAGE}"
+        ));
+    }
     while let Some(word) = words.next() {
         let (name, inline) = match word.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),
@@ -458,11 +478,15 @@ fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String>
                 let n = value("a number")?;
                 replicas = Some(n.parse().map_err(|_| format!("{n:?}: expected a number of replicas"))?);
             }
+            "--overwrite" if inline.is_none() => {}
             _ if name.starts_with('-') => return Err(format!("kubectl's option {name:?} is not modelled")),
             _ => plain.push(word),
         }
     }
     let verb = plain.first().copied().unwrap_or_default();
+    if let ("label", None, None, None) = (verb, &patch, &file, replicas) {
+        return label(&namespace, plain.get(1..).unwrap_or_default());
+    }
     let named = || {
         let (kind, name) = match plain.get(1..) {
             Some([one]) => one.split_once('/').ok_or("expected KIND/NAME or KIND NAME")?,
@@ -486,10 +510,38 @@ fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String>
         ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
         ("delete", None, Some(file), None) => Ok(Effect::DeleteFile(file)),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
-        _ => Err("expected kubectl patch KIND NAME -p PATCH, apply -f FILE, delete KIND NAME, scale deployment NAME \
-                  --replicas=N or set image daemonset/kube-proxy kube-proxy=IMAGE"
-            .to_owned()),
+        _ => Err(USAGE.to_owned()),
     }
+}
+
+/// `kubectl label KIND NAME KEY=VALUE... KEY-...`: labels are set, and taken away.
+fn label(namespace: &str, words: &[&str]) -> Result<Effect, String> {
+    const WANT: &str = "expected kubectl label KIND NAME KEY=VALUE, or KEY- to take a label away";
+    let (kind, name, labels) = match words {
+        [one, labels @ ..] if one.contains('/') => {
+            one.split_once('/').map(|(kind, name)| (kind, name, labels)).ok_or(WANT)?
+        }
+        [kind, name, labels @ ..] => (*kind, *name, labels),
+        _ => return Err(WANT.to_owned()),
+    };
+    if labels.is_empty() {
+        return Err(WANT.to_owned());
+    }
+    let place = Place::default();
+    let yaml = |value| Yaml { place, value, literal: false };
+    let entry = |key: &str, value| Entry { place, key: key.to_owned(), value: yaml(value) };
+    let mut entries = Vec::new();
+    for word in labels {
+        entries.push(match (word.split_once('='), word.strip_suffix('-')) {
+            (Some((key, value)), _) if !key.is_empty() => entry(key, Value::Text(value.to_owned())),
+            (None, Some(key)) if !key.is_empty() => entry(key, Value::Plain("null".to_owned())),
+            _ => return Err(format!("{word:?}: {WANT}")),
+        });
+    }
+    let labels = Value::Mapping(vec![entry("labels", Value::Mapping(entries))]);
+    let patch = yaml(Value::Mapping(vec![entry("metadata", labels)]));
+    let named = Named { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+    Ok(Effect::Label(named, patch))
 }
 
 /// `daemonset/kube-proxy kube-proxy=registry.k8s.io/kube-proxy:v1.17.17`: only this image matters to packets.

@@ -151,7 +151,7 @@ impl Nftables {
                 }));
             }
         }
-        out.sort_by_key(|r| r.number);
+        sorted::sort_by_key(&mut out, |r| r.number);
         out
     }
 

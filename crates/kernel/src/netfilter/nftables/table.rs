@@ -8,7 +8,7 @@ use crate::Instant;
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::xtables::{Counters, Verdict};
 use litemap::LiteMap;
-use std::collections::BTreeMap;
+use sorted::Map;
 use std::fmt;
 use std::rc::Rc;
 
@@ -223,7 +223,7 @@ pub struct NftTable {
     /// `flags dormant`: its chains are not registered.
     pub dormant: bool,
     chains: LiteMap<ChainKey, Rc<NftChain>>,
-    chain_names: BTreeMap<Rc<str>, ChainKey>,
+    chain_names: Map<Rc<str>, ChainKey>,
     sets: LiteMap<SetKey, Rc<NftSet>>,
     /// Handles that have been given out.
     handles: u64,
@@ -240,7 +240,7 @@ impl NftTable {
             comment: None,
             dormant: false,
             chains: LiteMap::new(),
-            chain_names: BTreeMap::new(),
+            chain_names: Map::new(),
             sets: LiteMap::new(),
             handles: 0,
             xts: 0,

@@ -202,7 +202,7 @@ impl<'a> Parser<'a, '_> {
             let mut names = vec!["-s, -d, -i, -o, -p, -f, -m, -j, -g, -c".to_owned()];
             let mut own: Vec<&str> =
                 self.spec.options().iter().filter_map(|(_, o)| o.names.last().copied()).collect();
-            crate::order::sort_by(&mut own, Ord::cmp);
+            sorted::sort_by(&mut own, Ord::cmp);
             own.dedup();
             names.extend(own.into_iter().map(|o| format!("--{o}")));
             format!("expected one of {}", names.join(", "))

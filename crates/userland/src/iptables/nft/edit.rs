@@ -4,7 +4,6 @@ use super::compose::compose;
 use super::decompose::decompose;
 use crate::iptables::draft::{Draft, DraftRule};
 use crate::nft::Names;
-use crate::order::sort_by;
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nftables::{
     BaseChain, ChainKey, ChainType, NftChain, NftError, NftFamily, NftRule, NftTable, Nftables, RulePlace,
@@ -14,7 +13,8 @@ use kernel::netfilter::xtables::{
     Chain, ChainId, Counters, LoadedTable, Policy, Rule, RuleSet, RuleState, RuleStates, TableId, Verdict,
 };
 use packet::Family;
-use std::collections::BTreeMap;
+use sorted::Map;
+use sorted::sort_by;
 use std::rc::Rc;
 
 /// The tables in the order in which iptables-nft-save prints them (`enum nft_table_type`).
@@ -80,7 +80,7 @@ impl View {
         let foreign = bases > chains.iter().filter(|(_, c, _)| c.is_some()).count();
         chains.extend(user.into_iter().map(|c| (None, Some(c), Rc::clone(&c.name))));
         let keys: Vec<Option<ChainKey>> = chains.iter().map(|(_, c, _)| c.map(|c| c.key)).collect();
-        let numbers: BTreeMap<ChainKey, u16> =
+        let numbers: Map<ChainKey, u16> =
             (0u16..).zip(&keys).filter_map(|(n, key)| Some(((*key)?, n))).collect();
         let number = |key: ChainKey| numbers.get(&key).copied().map(ChainId);
         let mut view = View {

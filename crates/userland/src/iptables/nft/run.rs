@@ -293,7 +293,7 @@ impl Run<'_> {
                 all.push((c.base.map(|(_, policy)| policy), std::rc::Rc::clone(&c.name), id));
             }
         }
-        crate::order::sort_by(&mut all, |a, b| (a.0.is_none(), &a.1).cmp(&(b.0.is_none(), &b.1)));
+        sorted::sort_by(&mut all, |a, b| (a.0.is_none(), &a.1).cmp(&(b.0.is_none(), &b.1)));
         let whole = Token { text: "".into(), start: 0, end: self.source.text.len(), quoted: false };
         for (policy, name, id) in all {
             let rules = edit.draft.chain(id).map_or(0, |c| c.rules.len());

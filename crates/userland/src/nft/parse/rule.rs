@@ -210,7 +210,7 @@ fn bring_together(stmts: &mut Vec<Stmt>) {
         let end = begin + rest.iter().take_while(|s| matches!(s, Stmt::Match { .. })).count();
         let mut places: Vec<((u8, u16, u16), usize)> =
             (begin..end).filter_map(|i| Some((field(&stmts[i])?, i))).collect();
-        places.sort();
+        sorted::sort(&mut places);
         let mut follows: Vec<(usize, usize)> = Vec::new();
         let mut joined = places.first().map_or(0, |((_, _, len), _)| *len);
         for pair in places.windows(2) {

@@ -19,7 +19,7 @@ impl Conntrack {
             let mut all: Vec<&Conn> =
                 bucket.into_iter().filter_map(|node| self.at(node)).map(|(c, _)| c).collect();
             // The newest stands first in its bucket.
-            all.sort_by_key(|c| std::cmp::Reverse(c.id));
+            sorted::sort_by_key(&mut all, |c| std::cmp::Reverse(c.id));
             for c in all {
                 if c.expires <= now {
                     over.push(c.id);

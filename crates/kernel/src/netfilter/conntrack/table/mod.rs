@@ -116,7 +116,7 @@ impl Conntrack {
     pub fn rows(&self, now: Instant) -> Vec<Row> {
         let shows = |c: &&Conn| c.expires > now && c.status & status::NAT_CLASH == 0;
         let mut rows: Vec<Row> = self.listed().filter(shows).map(|c| c.row(now)).collect();
-        rows.sort_unstable_by_key(|r| r.id);
+        sorted::sort_by_key(&mut rows, |r| r.id);
         rows
     }
 

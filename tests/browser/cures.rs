@@ -1,0 +1,31 @@
+//! At the end of a packet: the smallest change that lets it through, as a command, by one click.
+
+use crate::harness::visit;
+use kernel::DropReason;
+use kernel::event::What;
+use workshop::Setting;
+
+/// The event at which a packet of a lab ends for a reason.
+fn end(lab: &str, why: DropReason) -> u32 {
+    let run = workshop::lab(lab).unwrap().run(&Setting::new()).unwrap();
+    let entries = run.run.world.log().entries();
+    let ends = |e: &&sim::Entry| matches!(e.what(), Some(What::Drop { reason, .. }) if *reason == why);
+    entries.iter().position(|e| ends(&e)).and_then(|n| u32::try_from(n).ok()).unwrap()
+}
+
+#[test]
+fn a_lost_packet_is_let_through_by_one_click() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        let event = end("rp-filter", DropReason::RpFilter);
+        page.open_fresh(&format!("#v1/rp-filter/{event}"));
+        page.wait_text(".ended", "rp_filter");
+        page.wait_text(".rescue .cure code", "rp_filter");
+        page.click(".rescue .apply");
+        page.wait_gone(".rescue");
+        page.wait_until("the run with the change", || {
+            let url = page.url();
+            url.contains("rp_filter") || url.contains("do=")
+        });
+    });
+}

@@ -1,0 +1,91 @@
+//! Where things are: everything in its window, nothing over something else, at every size; the tables fold.
+
+use crate::harness::{Page, visit};
+use serde_json::Value;
+
+/// Elements that lie over each other though they are beside each other in the page, and what reaches out of the window.
+const WRONG: &str = "
+  const wrong = [];
+  const seen = css => [...document.querySelectorAll(css)].filter(e => e.checkVisibility());
+  const box = e => e.getBoundingClientRect();
+  if (document.documentElement.scrollWidth > innerWidth + 1) wrong.push('the page is wider than the window');
+  for (const e of seen('.bar, .panes > *, .mid > *, .bar > *:not(.switches, .workbench-row), .tl > *')) {
+    const r = box(e);
+    if (r.width && (r.left < -1 || r.right > innerWidth + 1)) wrong.push(`${e.className} reaches out`);
+  }
+  for (const parent of ['.bar', '.panes', '.mid', '.tl']) {
+    const kids = seen(`${parent} > *`).filter(e => !['sticky', 'absolute', 'fixed'].includes(getComputedStyle(e).position));
+    kids.forEach((a, i) => kids.slice(i + 1).forEach(b => {
+      const [p, q] = [box(a), box(b)];
+      const over = Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1
+        && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1;
+      if (over) wrong.push(`${a.className} over ${b.className}`);
+    }));
+  }
+  return wrong;";
+
+fn wrong(page: &Page) -> Vec<String> {
+    let list = page.eval(WRONG);
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_lies_over_something_else() {
+    visit(|page| {
+        for lab in ["same-node-clusterip", "tftp-ipvs", "hooks-and-chains"] {
+            page.open_fresh(&format!("#v1/{lab}"));
+            for (width, height) in
+                [(1920, 1080), (1440, 900), (1280, 800), (1024, 768), (768, 1024), (390, 844), (320, 640)]
+            {
+                page.set_size(width, height);
+                page.wait_until(&format!("{lab} in order at {width}x{height}: {:?}", wrong(page)), || {
+                    wrong(page).is_empty()
+                });
+            }
+        }
+    });
+}
+
+#[test]
+fn all_of_a_laptop_s_window_is_used_and_nothing_is_under_the_timeline() {
+    visit(|page| {
+        for (width, height) in [(1280, 800), (1440, 900), (1920, 1080)] {
+            page.set_size(width, height);
+            page.open_fresh("#v1/same-node-clusterip");
+            page.wait_until("the timeline under the picture", || {
+                page.eval(
+                    "const box = css => document.querySelector(css).getBoundingClientRect();
+                     return document.documentElement.scrollHeight <= innerHeight + 1
+                       && box('.flow').bottom <= box('.foot').top && box('.lesson').bottom <= box('.foot').top",
+                ) == true
+            });
+        }
+    });
+}
+
+#[test]
+fn tables_fold_where_room_is_dear_and_open_when_asked_for() {
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/same-node-clusterip");
+        page.wait("#fold-tables[aria-expanded=false]");
+        assert_eq!(page.count(".tables .caplist"), 0);
+        // Another table, or the same.
+        page.click("#tab-Conntrack");
+        page.wait("#fold-tables[aria-expanded=true]");
+        page.wait(".tables .vlist, .tables .none");
+        page.click("#fold-tables");
+        page.wait("#fold-tables[aria-expanded=false]");
+        page.click("#tab-Conntrack");
+        page.wait("#fold-tables[aria-expanded=true]");
+        page.click("#fold-tables");
+        page.wait("#fold-tables[aria-expanded=false]");
+        // The filter of the capture by its key.
+        page.eval("document.getElementById('lab').focus()");
+        page.press("/");
+        page.wait_until("the filter", || page.eval("return document.activeElement.id") == "display-filter");
+        page.set_size(1920, 1080);
+        page.open_fresh("#v1/same-node-clusterip");
+        page.wait("#fold-tables[aria-expanded=true]");
+    });
+}
