@@ -239,7 +239,8 @@ impl Conntrack {
         let conns = nodes.map(|node| {
             let found = self.at(node?)?;
             let c = found.0;
-            sum ^= c.expires.0 ^ u64::from(c.orig.sport()) ^ u64::from(c.reply.sport()) ^ u64::from(c.pending);
+            sum ^=
+                c.expires.0 ^ u64::from(c.orig.sport()) ^ u64::from(c.reply.sport()) ^ u64::from(c.pending);
             Some(found)
         });
         std::hint::black_box(sum);
