@@ -30,6 +30,7 @@ mod session;
 mod shell;
 mod shots;
 mod smoke;
+mod source;
 mod switches;
 mod tables;
 mod tour;

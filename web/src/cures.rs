@@ -43,6 +43,14 @@ pub fn find(state: State) {
     next(state, loaded, Rc::new(RefCell::new(None)));
 }
 
+/// Whether what was found may be shown without being asked for: in an exercise it is the last hint.
+pub fn may_tell(state: State) -> bool {
+    state.loaded.with(|l| {
+        let e = l.lab.exercise.as_ref();
+        e.is_none_or(|e| state.class.hints.get() > e.hints.len() || state.class.revealed.get())
+    })
+}
+
 /// Whether a change solves the exercise, if it is one: by what is allowed, and with what was to stay as it is.
 fn fits(state: State, cure: &Cure) -> bool {
     let Some(e) = &cure.session.lab.exercise else { return true };
@@ -89,6 +97,9 @@ fn next(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Option<Search>>>) {
 
 /// What would let this packet through, at whose end somebody stands: looked for as long as they stay there.
 pub fn rescue(state: State, packet: PacketId) -> View {
+    if !may_tell(state) {
+        return NONE;
+    }
     let linger = Timeout::new(LINGER, move || {
         if state.rescue.with_untracked(|r| r.packet == Some(packet)) || state.playing.get_untracked() {
             return;

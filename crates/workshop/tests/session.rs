@@ -465,3 +465,19 @@ fn the_first_labs_cure_is_br_netfilter() {
     };
     assert!(first.text().contains("modprobe br_netfilter"), "{}", first.text());
 }
+
+#[test]
+fn an_exercise_is_saved_and_opened_again() {
+    let lab = workshop::exercise::exercise("no-forwarding").unwrap();
+    let mut session = Session::new(Rc::new(lab));
+    session.typed.push(Typed {
+        at: At::Before(0),
+        on: Some("node-1".to_owned()),
+        line: "sysctl -w net.ipv4.ip_forward=1".to_owned(),
+        stdin: String::new(),
+    });
+    let text = session.to_file().unwrap();
+    let again = Session::from_text(&text).unwrap();
+    assert!(again.same(&session), "{text}");
+    assert!(again.run().unwrap().goals.iter().all(|g| g.reached));
+}

@@ -125,6 +125,19 @@ impl Page {
         self.eval("return location.href").as_str().unwrap_or_default().to_owned()
     }
 
+    /// All windows of the browser.
+    pub fn windows(&self) -> Vec<String> {
+        let all = self.driver.get("/window/handles").map(|all| all.as_array().cloned().unwrap_or_default());
+        let all = all.unwrap_or_default();
+        all.iter().filter_map(|w| w.as_str().map(str::to_owned)).collect()
+    }
+
+    /// From here on the page is the one in this window.
+    #[track_caller]
+    pub fn switch_to(&self, window: &str) {
+        self.post("/window", &json!({"handle": window}));
+    }
+
     // ---- What is there
 
     /// The visible text of the first element that fits the selector. Waits for the element.

@@ -29,7 +29,7 @@ pub fn follow(state: State) {
     let channel = Rc::new(channel);
     let told = Rc::clone(&channel);
     let tell = move || {
-        if state.class.place.get_untracked() == Place::Lab {
+        if state.class.place.get_untracked() != Place::Notes {
             let name = state.loaded.with_untracked(|l| l.lab.name.clone());
             let _ = told.post_message(&JsValue::from_str(&format!("{AT}{name}")));
         }
@@ -48,17 +48,11 @@ pub fn follow(state: State) {
     channel.set_onmessage(Some(heard.as_ref().unchecked_ref()));
     heard.forget();
     *state.class.channel.borrow_mut() = Some(Rc::clone(&channel));
-    let mut shown = String::new();
     effect(move || {
-        let at = state.class.place.get();
-        let name = state.loaded.with(|l| l.lab.name.clone());
-        match at {
+        state.loaded.track();
+        match state.class.place.get() {
             Place::Notes => drop(channel.post_message(&JsValue::from_str(HELLO))),
-            Place::Lab if name != shown => {
-                shown = name;
-                tell();
-            }
-            _ => {}
+            _ => tell(),
         }
     });
 }

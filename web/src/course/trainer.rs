@@ -25,6 +25,14 @@ pub fn page(state: State) -> View {
         .add(
             el("button")
                 .class("btn quiet")
+                .id("open-builder")
+                .attr("title", "Make an exercise of the lab: record what breaks it and what mends it")
+                .click(move || crate::workbench::open_builder(state))
+                .add("Make an exercise"),
+        )
+        .add(
+            el("button")
+                .class("btn quiet")
                 .id("open-notes")
                 .attr("title", "Solutions and notes in a second window, which follows this one")
                 .click(move || super::notes::open_window(state))

@@ -71,7 +71,7 @@ fn cures(state: State) -> View {
     let cursor = state.cursor.get();
     let failed = state.loaded.with(|l| l.alert_at(cursor).is_some());
     let list = state.cures.get();
-    if !failed || list.is_empty() {
+    if !failed || list.is_empty() || !crate::cures::may_tell(state) {
         return NONE;
     }
     let two = list.iter().any(|c| c.name.contains(" and "));

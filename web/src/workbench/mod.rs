@@ -1,5 +1,6 @@
 //! What a person does with a lab: commands, switches that every lab has, the cluster's objects, files; and what has changed by it.
 
+mod builder;
 mod cluster;
 mod commands;
 mod compare;
@@ -7,6 +8,7 @@ mod files;
 mod pods;
 mod switches;
 
+pub use builder::open as open_builder;
 pub use commands::{focus_input, input};
 pub use files::{MAX, download};
 
@@ -28,6 +30,8 @@ pub enum Drawer {
     Cluster,
     /// The run before beside this one.
     Compare,
+    /// An exercise in the making; it is opened from the trainer's page.
+    Builder,
 }
 
 const DRAWERS: [(Drawer, &str, &str); 4] = [
@@ -53,6 +57,8 @@ pub struct Desk {
     pub rules: Watched<String>,
     /// What is wrong with the file that was opened.
     pub file: Watched<Option<String>>,
+    /// An exercise in the making.
+    pub builder: builder::Builder,
     /// How far arrow up has gone back in what was typed.
     pub back: Cell<usize>,
 }
@@ -67,6 +73,7 @@ impl Default for Desk {
             yaml_wrong: Watched::new(None),
             rules: Watched::new(String::new()),
             file: Watched::new(None),
+            builder: builder::Builder::default(),
             back: Cell::new(0),
         }
     }
@@ -115,12 +122,14 @@ pub fn workbench(state: State) -> View {
     let open = part(move || match state.desk.drawer.get() {
         None => NONE,
         Some(drawer) => {
-            let (id, name) = DRAWERS.iter().find(|d| d.0 == drawer).map_or(("", ""), |d| (d.1, d.2));
+            let (id, name) =
+                DRAWERS.iter().find(|d| d.0 == drawer).map_or(("builder", "An exercise"), |d| (d.1, d.2));
             let inside = match drawer {
                 Drawer::Commands => part(move || commands::list(state)),
                 Drawer::Switches => switches::drawer(state),
                 Drawer::Cluster => cluster::drawer(state),
                 Drawer::Compare => part(move || compare::drawer(state)),
+                Drawer::Builder => builder::drawer(state),
             };
             el("section")
                 .class("card drawer")

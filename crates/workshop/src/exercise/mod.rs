@@ -6,6 +6,7 @@
 mod base;
 mod check;
 mod course;
+mod draft;
 mod judge;
 mod lab_check;
 mod looks;
@@ -17,6 +18,7 @@ pub use check::{attempt, check, moves_of, place};
 pub use course::{
     Chapter, Course, CourseFile, course, courses, exercise, is_course, read_course, read_course_file,
 };
+pub use draft::Draft;
 pub use judge::{Breach, Marks, Verdict};
 pub use lab_check::{check_lab, settings};
 pub use looks::looks;

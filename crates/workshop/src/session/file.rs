@@ -1,6 +1,7 @@
 //! A session as a file: the text of its lab with one more field, `session`, that says how the switches stand and what was typed.
 
 use super::{At, Session, Typed};
+use crate::exercises::TEXTS;
 use crate::lab::{Lab, Step, Switch};
 use crate::{Setting, labs};
 use cluster::Read;
@@ -64,7 +65,8 @@ impl Session {
     /// # Errors
     /// The lab's text is written in a way that leaves no place for the session.
     pub fn to_file(&self) -> Result<String, String> {
-        let own = labs::TEXTS.iter().find(|(name, _)| *name == self.lab.name).map(|(_, text)| *text);
+        let known = labs::TEXTS.iter().chain(TEXTS);
+        let own = known.into_iter().find(|(name, _)| *name == self.lab.name).map(|(_, text)| *text);
         let source = self.source.as_deref().or(own).ok_or("this lab has no text")?;
         let out = with_session(&without_session(source), &self.block());
         let same = Session::from_text(&out).is_ok_and(|s| s.changes == self.changes && s.typed == self.typed);
@@ -116,7 +118,7 @@ fn at_text(lab: &Lab, at: At) -> String {
 }
 
 /// Text in double quotes, as YAML and JSON have it.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -9,10 +9,10 @@ pub mod objects;
 pub mod text;
 
 pub(crate) use asked::Asked;
-pub(crate) use file::read as read_session;
+pub(crate) use file::{quoted, read as read_session};
 
 use crate::lab::{Lab, LabError, LabRun, Setting, read_lab};
-use crate::labs;
+use crate::{exercises, labs};
 use cluster::{Diagnostic, Read};
 use sim::operator::CommandOutput;
 use std::rc::Rc;
@@ -117,7 +117,7 @@ impl Session {
     pub fn from_text(text: &str) -> Read<Session> {
         let lab = read_lab(text)?;
         let source = file::without_session(text);
-        let own = labs::TEXTS.iter().any(|(_, known)| *known == source);
+        let own = labs::TEXTS.iter().chain(exercises::TEXTS).any(|(_, known)| *known == source);
         Ok(Session { source: (!own).then(|| source.into()), ..Session::new(Rc::new(lab)) })
     }
 

@@ -1,0 +1,266 @@
+//! Courses that did not come with the program: opened by address, dropped on the page, with speaker notes beside them.
+
+use crate::harness::{Page, dist, visit, visit_served};
+use serde_json::json;
+use std::fs;
+use std::path::PathBuf;
+
+/// An exercise of somebody's own.
+fn exercise(name: &str, title: &str) -> String {
+    format!(
+        "apiVersion: netfilter-lab/v1\nkind: Lab\nmetadata: {{name: {name}}}\nbase: classroom\ntitle: {title}\nsummary: Closed.\n\
+         setup:\n  - {{run: iptables -A FORWARD -d 10.244.2.6 -j DROP, on: node-1}}\n\
+         steps:\n  - {{id: call, title: app calls web-2, on: app, run: curl -sS -m 1 http://10.244.2.6:8080/}}\n\
+         prose:\n  - text: app asks web-2 and hears nothing.\n\
+         goals:\n  - text: app is answered\n    that: {{step: call, status: 0}}\n\
+         exercise:\n  task: Open it.\n  minutes: 2\n  hints: [Which rule?]\n\
+         \x20 solutions:\n    - moves: [{{run: iptables -D FORWARD -d 10.244.2.6 -j DROP, on: node-1}}]\n\
+         \x20 wrong:\n    - moves: [{{run: iptables -A INPUT -j ACCEPT, on: node-1}}]\n      typed: [iptables -A INPUT]\n      text: Not INPUT.\n\
+         \x20 explanation: [A rule dropped it.]\n  notes: Ask for the counters.\n"
+    )
+}
+
+fn course(version: &str, exercises: &str) -> String {
+    format!(
+        "apiVersion: netfilter-lab/v1\nkind: Course\nmetadata: {{name: mine}}\ntitle: A course of mine\nsummary: Three steps.\n\
+         madeWith: {version}\nchapters:\n  - title: All\n    exercises: [{exercises}]\n"
+    )
+}
+
+/// The built site with these files in its folder `courses`.
+fn site(name: &str, files: &[(&str, String)]) -> PathBuf {
+    let site = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("site-{name}"));
+    let _ = fs::remove_dir_all(&site);
+    fs::create_dir_all(site.join("courses")).unwrap();
+    copy(&dist(), &site);
+    for (name, text) in files {
+        fs::write(site.join("courses").join(name), text).unwrap();
+    }
+    site
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let there = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir_all(&there).unwrap();
+            copy(&path, &there);
+        } else {
+            let _ = fs::hard_link(&path, &there).or_else(|_| fs::copy(&path, &there).map(drop));
+        }
+    }
+}
+
+fn type_in(page: &Page, line: &str) {
+    page.enter("#command-line", line);
+    page.click("#command-run");
+}
+
+#[test]
+fn a_course_is_opened_by_its_address() {
+    let file =
+        format!("{}---\n{}", course("0.0.9", "my-own, beside, no-route"), exercise("my-own", "One of mine"));
+    let site = site("address", &[("mine.yaml", file), ("beside.yaml", exercise("beside", "One beside it"))]);
+    visit_served(&site, "/x/", |page, _server| {
+        page.open_fresh("?src=courses/mine.yaml");
+        page.wait_text("#course-mine[open] .course-name", "A course of mine");
+        // It was made with another version, and the page says with which.
+        page.wait_text("#course-mine .strange-version", "version 0.0.9");
+        page.wait_text("#course-mine", "One of mine");
+        page.click("#begin-mine");
+        page.wait_text("#exercise-title", "One of mine");
+        page.wait_text("#exercise-number", "1 of 3");
+        page.wait_text(".lesson .strange-version", "version 0.0.9");
+        type_in(page, "iptables -D FORWARD -d 10.244.2.6 -j DROP");
+        page.wait_text("#verdict", "Solved with one command");
+        // The address brings the exercise: the link need not hold it.
+        page.wait_until("the link", || page.url().contains("#v1/my-own") && page.url().contains("do="));
+        assert!(
+            !page.url().contains("y=") && page.url().contains("?src=courses/mine.yaml"),
+            "{}",
+            page.url()
+        );
+        page.reload();
+        page.wait_text("#exercise-title", "One of mine");
+        page.wait_text("#verdict", "Solved with one command");
+        page.click("#go-on");
+        page.wait_text("#exercise-title", "One beside it");
+        page.click("#next-exercise");
+        page.wait_text("#exercise-title", "No way to the other node");
+        page.click("#to-courses");
+        page.wait_text("#course-mine > summary", "1 of 3");
+    });
+}
+
+#[test]
+fn a_lab_is_opened_by_its_address() {
+    let site = site("lab", &[("one.yaml", exercise("one", "Only one"))]);
+    visit_served(&site, "/", |page, _server| {
+        page.open_fresh("?src=courses/one.yaml");
+        page.wait_text("#exercise-title", "Only one");
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_is_told() {
+    let bad = course("0.1.0", "my-own").replace("chapters", "chapter");
+    let lost = course("0.1.0", "nowhere-to-be-found");
+    let site = site("bad", &[("bad.yaml", bad), ("lost.yaml", lost), ("other.yaml", "hello: [".to_owned())]);
+    visit_served(&site, "/", |page, _server| {
+        page.open_fresh("?src=courses/none.yaml");
+        page.wait_text("main > .trouble", "courses/none.yaml cannot be opened: the server says 404");
+        page.expect_console_error("404");
+        page.open_fresh("?src=https://example.org/a.yaml");
+        page.wait_text("main > .trouble", "expected a file of http://127.0.0.1");
+        page.open_fresh("?src=courses/bad.yaml");
+        page.wait_text(".file-wrong", "chapter");
+        page.wait_text(".file-wrong", "^^^^");
+        page.open_fresh("?src=courses/other.yaml");
+        page.wait_text(".file-wrong", "not YAML");
+        page.open_fresh("?src=courses/lost.yaml");
+        page.wait_text("main > .trouble", "names the exercise nowhere-to-be-found");
+        page.expect_console_error("404");
+        // The page is there all the same.
+        page.wait("#play");
+    });
+}
+
+#[test]
+fn a_course_is_dropped_on_the_page() {
+    let file = format!("{}---\n{}", course("0.1.0", "my-own, no-route"), exercise("my-own", "One of mine"));
+    visit(|page| {
+        let open = |text: &str| {
+            page.wait("#open-file");
+            page.eval_with(
+                "const files = new DataTransfer(); files.items.add(new File([arguments[0]], 'mine.yaml')); \
+                 dispatchEvent(new DragEvent('drop', {dataTransfer: files, cancelable: true}))",
+                &json!([text]),
+            );
+        };
+        open(&file.replace("my-own, no-route", "my-own, no-such"));
+        page.wait_text(".file-wrong", "no exercise no-such");
+        open(&file);
+        page.wait_text("#course-mine[open] .course-name", "A course of mine");
+        assert_eq!(page.count("#course-mine .strange-version"), 0);
+        page.click("#begin-mine");
+        page.wait_text("#exercise-title", "One of mine");
+        // Nobody else has this file: the link holds the exercise.
+        type_in(page, "iptables -D FORWARD 99");
+        page.wait_until("the link", || page.url().contains("y="));
+        page.reload();
+        page.wait_text("#exercise-title", "One of mine");
+    });
+}
+
+#[test]
+fn speaker_notes_follow_and_lead() {
+    visit(|page| {
+        page.open_fresh("#v1/no-forwarding");
+        page.wait_text("#exercise-title", "The node that keeps everything");
+        page.click("#to-courses");
+        page.click("#to-trainer");
+        page.click("#open-notes");
+        page.wait_until("a second window", || page.windows().len() == 2);
+        let first = page.windows().remove(0);
+        let second = page.windows().remove(1);
+        page.switch_to(&second);
+        page.wait_started();
+        page.wait_text("#noted", "The node that keeps everything");
+        page.wait_text(".notes .point", "sysctl");
+        // It leads...
+        page.click("#notes-next");
+        page.switch_to(&first);
+        page.wait_text("#exercise-title", "No way to the other node");
+        page.switch_to(&second);
+        page.wait_text("#noted", "No way to the other node");
+        // ... and follows.
+        page.switch_to(&first);
+        page.click("#next-exercise");
+        page.switch_to(&second);
+        page.wait_text("#noted", "A policy of somebody else");
+    });
+}
+
+#[test]
+fn a_trainer_steps_through_the_text_by_keys() {
+    visit(|page| {
+        page.open_fresh("#v1/same-node");
+        page.wait_text("#exercise-title", "Same node");
+        page.press("Home");
+        let now =
+            || page.eval("return document.querySelector('.lesson a[aria-current=step]')?.textContent ?? ''");
+        page.press(".");
+        page.wait_until("the first moment of the text", || now() == "translated");
+        page.press(".");
+        page.wait_until("the second one", || now() == "RST");
+        page.press(",");
+        page.wait_until("the first one again", || now() == "translated");
+        page.press("F");
+        page.wait_until("the whole screen", || page.eval("return !!document.fullscreenElement") == true);
+        page.press("F");
+        page.wait_until("the window", || page.eval("return !!document.fullscreenElement") == false);
+    });
+}
+
+#[test]
+fn what_is_done_with_a_lab_becomes_an_exercise() {
+    visit(|page| {
+        page.set_size(1440, 1000);
+        page.open_fresh("#v1/etp-local?set=externalTrafficPolicy=Cluster");
+        page.click("#courses-button");
+        page.click("#to-trainer");
+        page.click("#open-builder");
+        page.wait_text("#builder-head", "An exercise of this lab");
+        let command = |line: &str, n: &str| {
+            page.eval(
+                "const s = document.getElementById('command-on'); s.value = 'nodes'; s.dispatchEvent(new Event('change', {bubbles: true}))",
+            );
+            page.enter("#command-line", line);
+            page.press("Enter");
+            page.wait_text("#drawer-commands .count-badge", n);
+        };
+        command("iptables -t raw -I PREROUTING -p tcp --dport 30080 -j DROP", "1");
+        page.click("#builder-start");
+        page.click("#builder-goal-a1");
+        page.wait("#builder-goal-a1:checked");
+        // A wrong turn, and what there is to say of it.
+        command("iptables -I INPUT -j ACCEPT", "2");
+        page.enter("#builder-why", "INPUT comes after raw.");
+        page.click("#builder-wrong");
+        page.wait_text("#builder-ways", "Wrong turn: iptables -I INPUT -j ACCEPT");
+        // Back at the start; who looks makes no move.
+        page.wait_text("#drawer-commands .count-badge", "1");
+        command("iptables -t raw -S", "2");
+        command("iptables -t raw -F", "3");
+        page.click("#builder-solution");
+        page.wait_text("#builder-ways", "Solution: iptables -t raw -F");
+        page.click("#builder-check");
+        page.wait_text("#builder-told", "there are no hints");
+        for (field, text) in [
+            ("name", "closed-early"),
+            ("title", "Closed early"),
+            ("summary", "Nobody is answered."),
+            ("prose", "The load balancer calls, and hears nothing."),
+            ("task", "Let the calls in."),
+            ("hints", "Which table is asked first?"),
+            ("explanation", "raw comes before everything else."),
+        ] {
+            page.enter(&format!("#builder-{field}"), text);
+        }
+        page.click("#builder-check");
+        page.wait_text("#builder-told", "It fails at the start, passes with each solution");
+        page.eval(
+            "window.saved = null; const old = URL.createObjectURL; \
+             URL.createObjectURL = b => { b.text().then(t => { window.saved = t }); return old(b) }",
+        );
+        page.click("#builder-save");
+        page.wait_until("the file", || page.eval("return window.saved !== null") == true);
+        // The file is an exercise that anybody can open.
+        page.eval(
+            "const files = new DataTransfer(); files.items.add(new File([saved], 'closed-early.yaml')); \
+             dispatchEvent(new DragEvent('drop', {dataTransfer: files, cancelable: true}))",
+        );
+        page.wait_text("#exercise-title", "Closed early");
+    });
+}
