@@ -4,7 +4,7 @@ use crate::harness::{DARK, visit};
 use serde_json::Value;
 
 /// Widths and heights: a phone, a tablet, a laptop, a large screen.
-const SIZES: [(u32, u32); 4] = [(390, 844), (820, 1180), (1440, 900), (2560, 1440)];
+const SIZES: [(u32, u32); 4] = [(390, 844), (768, 1024), (1280, 800), (1920, 1080)];
 
 /// The pictures.
 #[test]

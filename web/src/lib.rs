@@ -5,6 +5,7 @@
 
 mod course;
 mod cures;
+mod cursor;
 mod dom;
 mod embed;
 mod hints;

@@ -77,7 +77,8 @@ pub struct Reading {
     text: String,
     /// What was captured.
     pub captures: Captures,
-    flows: Vec<Flows>,
+    /// What has been learned of streams, as far as somebody has looked: most never look at the end of a long run.
+    learned: RefCell<(Follower, Vec<Flows>)>,
     /// What the filter box says.
     pub asked: Asked,
     /// Which frames pass, by their places.
@@ -91,22 +92,20 @@ impl Reading {
             pick.0.is_none_or(|h| h == host) && pick.1.is_none_or(|d| d == dev)
         });
         let asked = Asked::read(&text);
-        let (flows, passed) = (Vec::new(), Vec::new());
-        let mut out = Reading { pick, text, captures, flows, asked, passed, loaded: Rc::clone(&loaded) };
-        let mut follower = Follower::default();
+        let (learned, passed) = (RefCell::default(), Vec::new());
+        let mut out = Reading { pick, text, captures, learned, asked, passed, loaded: Rc::clone(&loaded) };
         for (i, taken) in out.captures.taken.iter().enumerate() {
-            let bytes = out.captures.bytes(world, taken);
-            let (fields, flows) = learn(&mut follower, &out.packet(i, taken, &bytes));
             let passes = match &out.asked {
                 Asked::All | Asked::Wrong(_) => true,
-                Asked::Display(filter) => filter.matches(&bytes, &fields),
+                Asked::Display(filter) => {
+                    out.fields(i).is_some_and(|(bytes, fields)| filter.matches(&bytes, &fields))
+                }
                 Asked::Tcpdump(filter) => {
                     let frame =
                         world.log().get(taken.event).and_then(|e| e.what()).and_then(sim::view::tapped);
                     frame.is_some_and(|f| filter.matches(f))
                 }
             };
-            out.flows.push(flows);
             if passes {
                 out.passed.push(i);
             }
@@ -122,8 +121,25 @@ impl Reading {
     pub fn fields(&self, i: usize) -> Option<(Vec<u8>, Vec<Field>)> {
         let taken = self.captures.taken.get(i)?;
         let bytes = self.captures.bytes(self.loaded.world(), taken);
-        let fields = dissect(&self.packet(i, taken, &bytes), self.flows.get(i)?);
+        let fields = match self.learn_to(i) {
+            Some(fields) => fields,
+            None => dissect(&self.packet(i, taken, &bytes), self.learned.borrow().1.get(i)?),
+        };
         Some((bytes, fields))
+    }
+
+    /// Learns what the frames up to this one tell of their streams; its fields, if it had not been learned from before.
+    fn learn_to(&self, i: usize) -> Option<Vec<Field>> {
+        let mut learned = self.learned.borrow_mut();
+        let (follower, flows) = &mut *learned;
+        let mut last = None;
+        for (n, taken) in self.captures.taken.iter().enumerate().take(i + 1).skip(flows.len()) {
+            let bytes = self.captures.bytes(self.loaded.world(), taken);
+            let (fields, flow) = learn(follower, &self.packet(n, taken, &bytes));
+            flows.push(flow);
+            last = Some(fields);
+        }
+        last
     }
 
     /// The same of the capture before it that saw the same packet, on whatever device.

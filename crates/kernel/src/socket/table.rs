@@ -6,19 +6,31 @@ use super::{Endpoint, Socket};
 use crate::SocketId;
 use std::net::Ipv4Addr;
 
+/// A socket in its place.
+#[derive(Clone, Debug)]
+struct Sock {
+    id: SocketId,
+    /// The next one in the list of its port.
+    next: u32,
+    socket: Socket,
+}
+
+/// The end of a list.
+const END: u32 = u32::MAX;
+
 /// The sockets of a namespace.
 #[derive(Clone, Debug, Default)]
 pub struct SocketTable {
     /// In the order of their creation; closed ones are taken out now and then.
     ids: Vec<SocketId>,
     /// By the same places.
-    socks: Vec<Option<Socket>>,
+    socks: Vec<Option<Sock>>,
     closed: usize,
     /// Where a socket was last put, by the lower bits of its number: a power of two, twice as many as there are sockets. Another
     /// socket may have come there since.
     hints: Vec<u32>,
-    /// UDP sockets by their port, once there are many (`udp_table`, net/ipv4/udp.c).
-    by_port: Option<Vec<Vec<(SocketId, Endpoint)>>>,
+    /// The places of the last UDP sockets with ports of the same lower bits, once there are many (`udp_table`, net/ipv4/udp.c).
+    by_port: Vec<u32>,
     next: u32,
     next_port: u16,
 }
@@ -26,7 +38,7 @@ pub struct SocketTable {
 /// With so many sockets they are found by their ports.
 const MANY: usize = 32;
 /// Lists of UDP sockets.
-const LISTS: usize = 1024;
+const LISTS: usize = 4096;
 
 /// `ip_local_port_range`
 const LOCAL_PORTS: std::ops::RangeInclusive<u16> = 32768..=60999;
@@ -35,20 +47,53 @@ impl SocketTable {
     pub(crate) fn add(&mut self, socket: Socket) -> SocketId {
         let id = SocketId(self.next);
         self.next = self.next.wrapping_add(1);
-        let local = socket.udp_local();
+        let place = self.ids.len();
         self.ids.push(id);
-        self.socks.push(Some(socket));
-        self.note_place(self.ids.len() - 1);
-        if self.by_port.is_none() && self.socks.len() > MANY {
-            let mut lists = vec![Vec::new(); LISTS];
-            for (id, local) in self.iter().filter_map(|(id, s)| Some((id, s.udp_local()?))) {
-                lists[usize::from(local.1) % LISTS].push((id, local));
-            }
-            self.by_port = Some(lists);
-        } else if let (Some(lists), Some(local)) = (&mut self.by_port, local) {
-            lists[usize::from(local.1) % LISTS].push((id, local));
+        self.socks.push(Some(Sock { id, next: END, socket }));
+        self.note_place(place);
+        if self.by_port.is_empty() && self.socks.len() > MANY {
+            self.list_all();
+        } else {
+            self.list(place);
         }
         id
+    }
+
+    /// Makes the lists anew.
+    fn list_all(&mut self) {
+        self.by_port.clear();
+        self.by_port.resize(LISTS, END);
+        for place in 0..self.socks.len() {
+            self.list(place);
+        }
+    }
+
+    /// Puts a socket at the head of its list, if it belongs into one.
+    fn list(&mut self, place: usize) {
+        if let Some(Some(sock)) = self.socks.get_mut(place)
+            && let Some((_, port)) = sock.socket.udp_local()
+            && let Some(head) = self.by_port.get_mut(usize::from(port) % LISTS)
+        {
+            let place = u32::try_from(place).unwrap_or(END);
+            sock.next = std::mem::replace(head, place);
+        }
+    }
+
+    /// Takes a UDP socket that was in this place out of the list of its port.
+    fn unlist(&mut self, place: usize, port: u16, next: u32) {
+        let Some(head) = self.by_port.get_mut(usize::from(port) % LISTS) else { return };
+        if *head as usize == place {
+            *head = next;
+            return;
+        }
+        let mut at = *head;
+        while let Some(Some(sock)) = self.socks.get_mut(at as usize) {
+            if sock.next as usize == place {
+                sock.next = next;
+                return;
+            }
+            at = sock.next;
+        }
     }
 
     /// Notes the place of a socket, or of all of them where there are too few notes.
@@ -71,23 +116,24 @@ impl SocketTable {
     fn place(&self, id: SocketId) -> Option<usize> {
         let mask = self.hints.len().wrapping_sub(1);
         let hint = self.hints.get(id.0 as usize & mask).map(|place| *place as usize);
-        hint.filter(|place| self.ids.get(*place) == Some(&id)).or_else(|| self.ids.binary_search(&id).ok())
+        hint.filter(|place| matches!(self.socks.get(*place), Some(Some(sock)) if sock.id == id))
+            .or_else(|| self.ids.binary_search(&id).ok())
     }
 
     pub(crate) fn get(&self, id: SocketId) -> Option<&Socket> {
-        self.socks.get(self.place(id)?)?.as_ref()
+        self.socks.get(self.place(id)?)?.as_ref().map(|sock| &sock.socket)
     }
 
     pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
         let place = self.place(id)?;
-        self.socks.get_mut(place)?.as_mut()
+        self.socks.get_mut(place)?.as_mut().map(|sock| &mut sock.socket)
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
         let place = self.place(id)?;
-        let socket = self.socks.get_mut(place)?.take()?;
-        if let (Some(lists), Some(local)) = (&mut self.by_port, socket.udp_local()) {
-            lists[usize::from(local.1) % LISTS].retain(|(other, _)| *other != id);
+        let Sock { next, socket, .. } = self.socks.get_mut(place)?.take()?;
+        if let Some((_, port)) = socket.udp_local() {
+            self.unlist(place, port, next);
         }
         self.closed += 1;
         if self.closed > MANY && self.closed * 2 > self.socks.len() {
@@ -97,22 +143,29 @@ impl SocketTable {
             self.closed = 0;
             self.hints.clear();
             self.note_place(0);
+            if !self.by_port.is_empty() {
+                self.list_all();
+            }
         }
         Some(socket)
     }
 
     /// All sockets in the order of their creation.
     pub fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> + '_ {
-        self.ids.iter().zip(&self.socks).filter_map(|(id, s)| Some((*id, s.as_ref()?)))
+        self.socks.iter().flatten().map(|sock| (sock.id, &sock.socket))
     }
 
-    /// The UDP sockets that take what is sent to this address and port, in the order of their creation.
+    /// The UDP sockets that take what is sent to this address and port, in no order.
     pub(super) fn bound_to(&self, to: Endpoint) -> impl Iterator<Item = (SocketId, &UdpSocket)> + '_ {
         let takes = move |local: Endpoint| local.1 == to.1 && (local.0.is_unspecified() || local.0 == to.0);
-        let listed = self.by_port.as_ref().and_then(|lists| lists.get(usize::from(to.1) % LISTS));
-        let all = listed.is_none().then(|| self.iter()).into_iter().flatten();
-        let listed = listed.into_iter().flatten().filter(move |(_, local)| takes(*local));
-        let listed = listed.filter_map(|(id, _)| Some((*id, self.get(*id)?)));
+        let head = self.by_port.get(usize::from(to.1) % LISTS).copied();
+        let mut at = head.unwrap_or(END);
+        let listed = std::iter::from_fn(move || {
+            let sock = self.socks.get(at as usize)?.as_ref()?;
+            at = sock.next;
+            Some((sock.id, &sock.socket))
+        });
+        let all = head.is_none().then(|| self.iter()).into_iter().flatten();
         listed.chain(all).filter_map(move |(id, s)| match s {
             Socket::Udp(u) if takes(u.local) => Some((id, u)),
             _ => None,
@@ -121,12 +174,8 @@ impl SocketTable {
 
     /// A UDP socket that was bound to no address gets one.
     pub(super) fn set_address(&mut self, id: SocketId, addr: Ipv4Addr) {
-        let Some(u) = self.udp(id).filter(|u| u.local.0.is_unspecified()) else { return };
-        u.local.0 = addr;
-        let local = u.local;
-        let list = self.by_port.as_mut().and_then(|lists| lists.get_mut(usize::from(local.1) % LISTS));
-        if let Some((_, known)) = list.and_then(|list| list.iter_mut().find(|(other, _)| *other == id)) {
-            *known = local;
+        if let Some(u) = self.udp(id).filter(|u| u.local.0.is_unspecified()) {
+            u.local.0 = addr;
         }
     }
 

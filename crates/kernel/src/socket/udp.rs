@@ -21,6 +21,30 @@ pub struct Datagram {
     pub payload: Bytes,
 }
 
+/// A receive queue. Most sockets have one datagram at a time, which needs no memory of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Datagrams {
+    first: Option<Datagram>,
+    /// Those that came later.
+    #[allow(clippy::box_collection, reason = "most sockets have none: a word instead of four")]
+    others: Option<Box<VecDeque<Datagram>>>,
+}
+
+impl Datagrams {
+    fn push(&mut self, datagram: Datagram) {
+        match self.first {
+            None => self.first = Some(datagram),
+            Some(_) => self.others.get_or_insert_default().push_back(datagram),
+        }
+    }
+
+    /// The oldest.
+    fn pop(&mut self) -> Option<Datagram> {
+        let next = self.others.as_mut().and_then(|others| others.pop_front());
+        std::mem::replace(&mut self.first, next)
+    }
+}
+
 /// A UDP socket.
 #[derive(Clone, Debug)]
 pub struct UdpSocket {
@@ -32,7 +56,7 @@ pub struct UdpSocket {
     pub recverr: bool,
     /// `IP_TTL`
     pub ttl: Option<u8>,
-    pub(crate) queue: VecDeque<Datagram>,
+    pub(crate) queue: Datagrams,
     /// The error that the next call fails with (`sk_err`).
     pub(crate) error: Option<Errno>,
     /// `sk_error_queue`
@@ -53,7 +77,7 @@ impl Netns {
             remote: None,
             recverr: false,
             ttl: None,
-            queue: VecDeque::new(),
+            queue: Datagrams::default(),
             error: None,
             queued_errors: Vec::new(),
             ip_id,
@@ -160,7 +184,20 @@ impl Netns {
 
     /// `recvfrom()`
     pub fn udp_recv(&mut self, id: SocketId) -> Option<Datagram> {
-        self.sockets.udp(id)?.queue.pop_front()
+        self.sockets.udp(id)?.queue.pop()
+    }
+
+    /// Both ends of a UDP socket: the local one, and the peer if it is connected.
+    pub fn udp_ends(&self, id: SocketId) -> Option<(Endpoint, Option<Endpoint>)> {
+        match self.sockets.get(id)? {
+            Socket::Udp(u) => Some((u.local, u.remote)),
+            _ => None,
+        }
+    }
+
+    /// The socket that a datagram to `local` from `remote` is for (`__udp4_lib_lookup`).
+    pub fn udp_lookup(&self, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
+        find(self, local, remote)
     }
 
     /// The local address and port of a UDP socket.
@@ -256,8 +293,9 @@ fn mcast_deliver(
     cx: &mut Cx<'_>,
 ) -> Journey {
     let takes = |u: &UdpSocket| fits(u, datagram.from);
-    let fitting: Vec<SocketId> =
+    let mut fitting: Vec<SocketId> =
         ns.sockets.bound_to(local).filter(|(_, u)| takes(u)).map(|(id, _)| id).collect();
+    fitting.sort_unstable();
     for id in &fitting {
         deliver(ns, skb, *id, datagram.clone(), cx);
     }
@@ -268,11 +306,7 @@ fn mcast_deliver(
 fn deliver(ns: &mut Netns, skb: &Skb, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
     let len = datagram.payload.len();
     if let Some(u) = ns.sockets.udp(id) {
-        if u.queue.capacity() == 0 {
-            // Most sockets have one at a time.
-            u.queue.reserve_exact(1);
-        }
-        u.queue.push_back(datagram);
+        u.queue.push(datagram);
     }
     cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Received(len) });
     cx.out.push(Output::Wake(id));

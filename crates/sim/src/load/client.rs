@@ -36,7 +36,7 @@ struct Client {
 /// All of them.
 #[derive(Clone, Debug)]
 pub(super) struct Clients {
-    host: NetnsId,
+    pub host: NetnsId,
     sources: Vec<Ipv4Addr>,
     ports: (u16, u16),
     target: Endpoint,
@@ -84,6 +84,11 @@ impl Clients {
     /// When a client may have something to do.
     pub(super) fn timer(&self) -> Option<u64> {
         self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The block for which the client with this socket waits after.
+    pub(super) fn waits(&self, socket: SocketId) -> Option<u16> {
+        Some(self.clients.get(*self.sockets.get(socket)? as usize)?.block)
     }
 
     /// A timer fires: it was early if an answer has come since it was set.

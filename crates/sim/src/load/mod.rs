@@ -4,6 +4,7 @@
 //! a packet costs ([`Cost`]), and that packets and programs wait for a processor. docs/LOAD-MODEL.md has its principles.
 //! A run goes on step by step ([`LoadRun::advance`]), so that whoever shows it can stop it.
 
+mod ahead;
 mod by_socket;
 mod client;
 mod cost;
@@ -251,7 +252,12 @@ impl LoadRun {
                 self.machine.sent(&mut self.world, self.client, at);
             }
             Next::Server(i) => {
+                let node = self.machine.node();
                 let Some(server) = self.servers.get_mut(i) else { return };
+                if server.read_ahead == 0 {
+                    server.read_ahead = ahead::read(&self.world, server, node, &self.clients);
+                }
+                server.read_ahead -= 1;
                 if server.turn(&mut self.world, at) {
                     let end = self.machine.turn(&mut self.world, server.host, at);
                     server.free_at(end);

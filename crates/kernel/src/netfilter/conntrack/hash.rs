@@ -88,6 +88,12 @@ impl TupleHash {
         self.run(self.home(hash)).filter(move |(_, p)| p.hash == hash).map(|(_, p)| p.node)
     }
 
+    /// What stands where this hash belongs.
+    #[inline]
+    pub(super) fn peek(&self, hash: u32) -> u32 {
+        self.places.get(self.home(hash)).map_or(FREE, |p| p.node)
+    }
+
     fn recent(&self, hash: u32) -> Option<&Cell<Place>> {
         self.recent.get(hash as usize % RECENT)
     }

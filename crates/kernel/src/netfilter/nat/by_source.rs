@@ -91,6 +91,12 @@ impl BySource {
         }
     }
 
+    /// What stands where this flow belongs.
+    pub(crate) fn peek(&self, orig: &Tuple, id: ConnId) -> u32 {
+        let head = self.heads.get(self.chain_of(hash_by_src(orig))).copied().unwrap_or(END);
+        head ^ self.nodes.get(id.slot() as usize).map_or(END, |n| n.next)
+    }
+
     /// The flows that may have this source, the newest first.
     pub(super) fn of(&self, orig: &Tuple) -> impl Iterator<Item = ConnId> + '_ {
         let hash = hash_by_src(orig);

@@ -194,7 +194,23 @@ impl Conntrack {
 
     /// In each direction the zone counts as that direction has it. With `under`, only what stands under the zone's id in that
     /// direction.
+    #[inline]
     fn with_hash(
+        &self,
+        hash: u32,
+        tuple: &Tuple,
+        zone: Zone,
+        under: Option<Direction>,
+    ) -> Option<(&Conn, Direction)> {
+        let found = self.seek(hash, tuple, zone, under);
+        self.count_work(|work| {
+            work.hits += u64::from(found.is_some());
+            work.misses += u64::from(found.is_none());
+        });
+        found
+    }
+
+    fn seek(
         &self,
         hash: u32,
         tuple: &Tuple,
@@ -207,16 +223,32 @@ impl Conntrack {
             let same = conn.tuple(dir) == tuple && id == zone.id(dir);
             (same && under.is_none_or(|under| id == zone.id(under))).then_some((conn, dir))
         };
-        let found = self.last_found(hash, zone).and_then(fits).or_else(|| {
+        self.last_found(hash, zone).and_then(fits).or_else(|| {
             let (node, found) = self.hash.with_hash(hash).find_map(|node| Some((node, fits(node)?)))?;
             self.hash.found(hash, node);
             Some(found)
+        })
+    }
+
+    /// The entries of the table with these tuples in the default zone, over or not, of those that were found not long ago. For
+    /// somebody who only looks: it is not counted as work. Many are read at once, which a processor does side by side.
+    pub fn peek<const N: usize>(&self, tuples: &[Option<Tuple>; N]) -> [Option<(&Conn, Direction)>; N] {
+        let hashes = tuples.map(|tuple| tuple.map_or(0, |t| hash_conntrack(&t)));
+        let nodes = hashes.map(|hash| self.hash.last_found(hash));
+        let mut sum = 0;
+        let conns = nodes.map(|node| {
+            let found = self.at(node?)?;
+            let c = found.0;
+            sum ^=
+                c.expires.0 ^ u64::from(c.orig.sport()) ^ u64::from(c.reply.sport()) ^ u64::from(c.pending);
+            Some(found)
         });
-        self.count_work(|work| {
-            work.hits += u64::from(found.is_some());
-            work.misses += u64::from(found.is_none());
-        });
-        found
+        std::hint::black_box(sum);
+        let mut all = conns.into_iter().zip(tuples);
+        std::array::from_fn(|_| {
+            let (found, tuple) = all.next()?;
+            found.filter(|(c, dir)| c.is_listed() && Some(c.tuple(*dir)) == tuple.as_ref())
+        })
     }
 
     /// The node that was last found, if it still is in the table, in both its directions. Zones are too rare to be remembered: where
@@ -360,6 +392,22 @@ impl Conntrack {
         self.listed -= 1;
         self.loose.push(id);
         Some(row)
+    }
+
+    /// Reads what taking these entries out of the table will ask for: many at once, which a processor does side by side.
+    pub(crate) fn read_ahead(&self, ids: &[ConnId]) {
+        let sum = ids.iter().filter_map(|id| self.slab.get(id.slot())).fold(0, |sum, c| {
+            let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
+            sum ^ self.hash.peek(orig) ^ self.hash.peek(reply) ^ self.by_source.peek(&c.orig, c.id)
+        });
+        std::hint::black_box(sum);
+    }
+
+    /// Frees an entry that has just been taken out of the table, while no packet is inside the box.
+    pub(crate) fn free_dead(&mut self, id: ConnId) {
+        if !self.held.contains(&id) && self.loose.pop_if(|last| *last == id).is_some() {
+            self.slab.free(id.slot());
+        }
     }
 
     /// True if there is no room for one more entry.
