@@ -38,6 +38,11 @@ impl Datagrams {
         }
     }
 
+    /// All of them, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Datagram> {
+        self.first.iter().chain(self.others.as_deref().into_iter().flatten())
+    }
+
     /// The oldest.
     fn pop(&mut self) -> Option<Datagram> {
         let next = self.others.as_mut().and_then(|others| others.pop_front());
