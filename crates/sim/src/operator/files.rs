@@ -117,9 +117,15 @@ fn entries(world: &mut World, host: NetnsId, folder: &str) -> Option<Vec<String>
     (!names.is_empty() || empty).then_some(names)
 }
 
-/// Why a file cannot be read.
+/// Why a file cannot be read. Of what the kernel itself shows, only settings are all here.
 fn trouble(world: &mut World, host: NetnsId, path: &str) -> &'static str {
-    if entries(world, host, path).is_some() { "Is a directory" } else { "No such file or directory" }
+    let tidy = tidy(path);
+    let kernels = tidy.starts_with("proc/") && !tidy.starts_with("proc/sys/");
+    match entries(world, host, path) {
+        Some(_) => "Is a directory",
+        None if kernels => "is not modelled",
+        None => "No such file or directory",
+    }
 }
 
 /// Words behind a program's name that are no options; `Err` is the first option.
