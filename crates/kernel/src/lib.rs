@@ -19,6 +19,7 @@ pub mod neigh;
 pub mod netfilter;
 pub mod netns;
 pub mod route;
+mod shortcut;
 mod skb;
 pub mod socket;
 pub mod sysctl;

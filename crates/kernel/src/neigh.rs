@@ -152,6 +152,12 @@ const UCAST_SOLICIT: u32 = 3;
 const QUEUE_MAX: usize = 101;
 
 impl NeighTable {
+    /// The address of a neighbour to whom a packet goes without more ado: it is known, in no doubt yet, and its header is made.
+    pub(crate) fn cached(&self, dev: DevId, addr: Ipv4Addr) -> Option<Mac> {
+        let n = self.entries.get(&(dev, addr))?;
+        (n.state.is_valid() && n.state != Nud::Stale && n.header_cached).then_some(n.mac)
+    }
+
     /// All entries by device and address.
     pub fn entries(&self) -> impl Iterator<Item = (DevId, Ipv4Addr, &Neigh)> + '_ {
         self.entries.iter().map(|((dev, addr), n)| (*dev, *addr, n))
@@ -223,6 +229,7 @@ pub(crate) fn neigh_output(
         return dev_queue_xmit(ns, skb, dev, cx);
     }
     let first_probe = delay_first_probe_time(ns, dev);
+    ns.note_neigh(dev, addr);
     if let Some(n) = ns.neigh.entries.get_mut(&(dev, addr))
         && n.state.is_valid()
     {

@@ -215,3 +215,72 @@ fn texts_say_that_it_is_a_model() {
     assert!(json(iteration(7)).contains("\"model\": true"));
     assert!(sweep_json(all()).contains("\"iteration\": 9"));
 }
+
+/// What a run leaves behind: samples, and of each box conntrack's entries, statistics and the counters of all rules.
+fn left(run: &sim::load::LoadRun) -> Vec<String> {
+    let mut all: Vec<String> = run.samples().iter().map(|s| format!("{s:?}")).collect();
+    for ns in run.world().hosts() {
+        all.extend(ns.ct.rows(run.world().now()).iter().map(|row| format!("{} {row:?}", ns.name)));
+        all.push(format!("{} {:?} {:?}", ns.name, ns.ct.stats(), ns.ct.work()));
+        for table in kernel::netfilter::xtables::TableId::ALL {
+            if let Some(t) = ns.table(table) {
+                all.push(format!("{} {table} {:?} {:?}", ns.name, t.state, t.policy));
+            }
+        }
+    }
+    all
+}
+
+/// With these rules more, what a shortcut and the whole way lead to; and how many ways the node has noted.
+fn both_ways(n: u32, rules: &str) -> usize {
+    let setting = Setting { seconds: 25, ..small(n) };
+    let mut spec = load::spec(&setting).unwrap();
+    let node = spec.scenario.hosts.iter_mut().find(|h| h.name == spec.node).unwrap();
+    if !rules.is_empty() {
+        // In the place of kube-proxy's own, which has no rules in this table.
+        let text = node.iptables.get_or_insert_default();
+        text.push_str(&format!("*mangle\n{rules}COMMIT\n"));
+    }
+    let (mut short, mut whole) =
+        (sim::load::LoadRun::new(&spec).unwrap(), sim::load::LoadRun::new(&spec).unwrap());
+    whole.go_whole_ways();
+    short.advance(kernel::Instant(u64::MAX));
+    whole.advance(kernel::Instant(u64::MAX));
+    for (short, whole) in left(&short).iter().zip(&left(&whole)) {
+        assert_eq!(short, whole, "iteration {n}");
+    }
+    let node = short.world().host(short.boxes()[0]).unwrap();
+    if !rules.is_empty() {
+        let mangle = node.table(kernel::netfilter::xtables::TableId::Mangle).unwrap();
+        let asked = mangle.rules.chains.iter().enumerate().flat_map(|(at, _)| mangle.state.chain(at));
+        assert!(asked.map(|rule| rule.counters.packets).sum::<u64>() > 0, "nothing was asked: {rules}");
+    }
+    node.ways_noted()
+}
+
+#[test]
+fn shortcuts_lead_where_whole_ways_do() {
+    for n in [1, 2, 7, 9] {
+        assert!(both_ways(n, "") > 0, "iteration {n} noted nothing");
+    }
+}
+
+#[test]
+fn a_way_is_asked_about_each_time_where_rules_may_answer_otherwise() {
+    for rule in [
+        "-A FORWARD -m statistic --mode nth --every 3 --packet 0 -j MARK --set-xmark 0x1/0x1\n",
+        "-A PREROUTING -m limit --limit 5/sec -j ACCEPT\n",
+        "-A POSTROUTING -m statistic --mode random --probability 0.5 -j TTL --ttl-set 9\n",
+        "-A FORWARD -m length --length 20:300 -j ACCEPT\n",
+        "-A FORWARD -j TTL --ttl-dec 1\n",
+    ] {
+        both_ways(8, rule);
+    }
+}
+
+#[test]
+fn rules_that_ask_for_addresses_and_ports_alone_are_counted_on_shortcuts() {
+    let rules = "-A PREROUTING -p udp -m udp --dport 1024:65535\n-A FORWARD -s 10.10.0.0/16 -j ACCEPT\n\
+        -A POSTROUTING -p udp -m state --state ESTABLISHED -j RETURN\n-A POSTROUTING -o lo -j DROP\n";
+    assert!(both_ways(8, rules) > 0);
+}

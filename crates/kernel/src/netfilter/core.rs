@@ -70,7 +70,10 @@ fn nf_iterate(
                 cx.emit(skb.id, || What::HookSkipped(ctx.clone()));
                 return Ok(skb);
             }
-            HookFn::Hold(stop) => nf_queue(ns, skb, (stop, okfn), &ctx, cx)?,
+            HookFn::Hold(stop) => {
+                ns.spoil();
+                nf_queue(ns, skb, (stop, okfn), &ctx, cx)?
+            }
             func => {
                 let skb = rare_hook(ns, func, skb, &ctx, cx)?;
                 // A datagram that was put together came in where its first fragment did.
@@ -169,6 +172,7 @@ fn nf_hook6(
 /// Functions that most packets do not meet, apart from those that they do.
 #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
 fn rare_hook(ns: &mut Netns, func: HookFn, skb: Skb, ctx: &HookCtx, cx: &mut Cx<'_>) -> Result<Skb, Cut> {
+    ns.spoil();
     match func {
         HookFn::Defrag => ipv4_conntrack_defrag(ns, skb, ctx.hook, cx),
         HookFn::Nft(base) => nft_hook(ns, base, skb, ctx, cx),

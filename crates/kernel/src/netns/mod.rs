@@ -28,6 +28,7 @@ use crate::netfilter::nftables::Nftables;
 use crate::netfilter::xtables::matches::{Nfacct, RecentTables};
 use crate::netfilter::xtables::{Entries, LoadedTable, TableId};
 use crate::route::{Fib, Peer, Pmtu};
+use crate::shortcut::Shortcuts;
 use crate::socket::{SocketTable, tcp_timer};
 use crate::sysctl::Sysctl;
 use crate::{Cx, DevId, Era, NetnsId, PacketId, Skb, SkbOwner, Timer};
@@ -142,6 +143,8 @@ pub struct Netns {
     spare: Option<Skb>,
     /// What stands in it meanwhile.
     no_frame: Rc<Frame>,
+    /// The ways of flows, where they are taken again.
+    pub(crate) shortcuts: Option<Box<Shortcuts>>,
     child: bool,
     net_ratelimit: log::RateLimit,
     /// Warnings of the network, for who keeps no log.
@@ -191,6 +194,7 @@ impl Netns {
             icmp_busy: false,
             icmp_credit: IcmpCredit::default(),
             spare: None,
+            shortcuts: None,
             no_frame: Rc::new(Frame { src: Mac::ZERO, dst: Mac::ZERO, payload: Payload::Ip(nothing) }),
             child: false,
             net_ratelimit: log::RateLimit::default(),
@@ -218,6 +222,14 @@ impl Netns {
 
     /// A frame comes in by `dev`.
     pub fn receive(&mut self, dev: DevId, id: PacketId, frame: Rc<Frame>, cx: &mut Cx<'_>) {
+        match self.shortcuts {
+            None => self.receive_whole(dev, id, frame, cx),
+            Some(_) => self.receive_shortly(dev, id, frame, cx),
+        }
+    }
+
+    /// The whole way of a frame that comes in.
+    pub(crate) fn receive_whole(&mut self, dev: DevId, id: PacketId, frame: Rc<Frame>, cx: &mut Cx<'_>) {
         let outer = std::mem::replace(&mut self.softirq, true);
         let skb = match self.spare.take() {
             Some(mut skb) => {

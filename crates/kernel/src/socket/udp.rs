@@ -4,7 +4,7 @@ use super::{Endpoint, Errno, IcmpError, Socket, nobody_is_me, send_error};
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::{Flow, Verdict};
-use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SkbOwner, SocketId};
+use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, PacketId, Skb, SkbOwner, SocketId};
 use packet::{Bytes, Ip, L4, Udp, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -143,6 +143,16 @@ impl Netns {
         u.ip_id = u.ip_id.wrapping_add(1);
         let ip_id = u.ip_id;
         let packet = cx.ids.packet();
+        let fails = u.error.is_some() || from.is_some();
+        let mut noting = None;
+        if !fails && self.shortcuts.is_some() {
+            let ttl = ttl.unwrap_or(self.default_ttl());
+            let id = |cx: &mut Cx<'_>| if connected { ip_id } else { cx.ip_id() };
+            match self.send_shortly((local, remote), (packet, &payload), (ttl, id), cx) {
+                Ok(()) => return Ok(()),
+                Err(whole) => noting = whole,
+            }
+        }
         let src = from.unwrap_or(local.0);
         let route = self.route_packet(packet, &udp_flow((src, local.1), remote), cx).map_err(|why| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
@@ -175,7 +185,9 @@ impl Netns {
             parent: None,
             frame: Rc::clone(&skb.frame),
         });
-        match ip_local_out(self, skb, cx) {
+        let sent = ip_local_out(self, skb, cx);
+        self.sent_whole(noting, cx);
+        match sent {
             Ok(_) => Ok(()),
             // net_xmit_errno: only who asked for errors hears of a full device.
             Err(crate::Cut(DropReason::TooLongForPeer))
@@ -203,6 +215,19 @@ impl Netns {
     /// The socket that a datagram to `local` from `remote` is for (`__udp4_lib_lookup`).
     pub fn udp_lookup(&self, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
         find(self, local, remote)
+    }
+
+    /// A datagram from one to the other end is for the socket that [`Netns::udp_lookup`] finds; false if there is none.
+    pub(crate) fn udp_take(
+        &mut self,
+        (from, to): (Endpoint, Endpoint),
+        payload: &Bytes,
+        packet: PacketId,
+        cx: &mut Cx<'_>,
+    ) -> bool {
+        let Some(id) = find(self, to, from) else { return false };
+        deliver(self, packet, id, Datagram { from, to: to.0, payload: payload.clone() }, cx);
+        true
     }
 
     /// The local address and port of a UDP socket.
@@ -259,7 +284,7 @@ pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey 
         return Err(cx.drop(&skb, DropReason::NoSocket));
     };
     let datagram = Datagram { from, to: dst, payload: udp.payload.clone() };
-    deliver(ns, &skb, id, datagram, cx);
+    deliver(ns, skb.id, id, datagram, cx);
     ns.consume_skb(skb);
     Ok(Delivery::Local)
 }
@@ -302,17 +327,17 @@ fn mcast_deliver(
         ns.sockets.bound_to(local).filter(|(_, u)| takes(u)).map(|(id, _)| id).collect();
     fitting.sort_unstable();
     for id in &fitting {
-        deliver(ns, skb, *id, datagram.clone(), cx);
+        deliver(ns, skb.id, *id, datagram.clone(), cx);
     }
     if fitting.is_empty() { Err(cx.drop(skb, DropReason::NoSocket)) } else { Ok(Delivery::Local) }
 }
 
 /// `udp_queue_rcv_skb`
-fn deliver(ns: &mut Netns, skb: &Skb, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
+fn deliver(ns: &mut Netns, packet: PacketId, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
     let len = datagram.payload.len();
     if let Some(u) = ns.sockets.udp(id) {
         u.queue.push(datagram);
     }
-    cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::Received(len) });
+    cx.emit(packet, || What::Socket { socket: id, step: SocketStep::Received(len) });
     cx.out.push(Output::Wake(id));
 }

@@ -1,65 +1,68 @@
 //! What waits is read before its turn.
 //!
 //! A test of full size has more flows than a processor's cache has room for, and a server turns to each after all the others.
-//! What a turn asks for (sockets, entries of conntrack on both sides) would be waited for one after the other. Read for many jobs
-//! at once, the processor fetches it side by side. Nothing follows from what is read here.
+//! What a turn asks for (sockets, shortcuts, entries of conntrack on both sides) would be waited for one after the other. Read for many
+//! jobs at once, the processor fetches it side by side. Nothing follows from what is read here.
 
 use super::client::Clients;
 use super::server::Server;
 use crate::world::World;
-use kernel::netfilter::conntrack::{Conntrack, L4Key, Tuple};
 use kernel::socket::Endpoint;
-use kernel::{Netns, NetnsId};
-use packet::Protocol;
+use kernel::{DevId, NetnsId};
 use std::hint::black_box;
-use std::net::IpAddr;
 
 /// So many jobs at once: more of them push each other out.
 const JOBS: usize = 16;
+/// Boxes on the way there and back.
+const BOXES: usize = 6;
 
-/// A flow of a server: its own end and the other one.
-type Flow = (Endpoint, Endpoint);
+/// A flow: where from and to, and the device by which it comes, if no socket sends it.
+type Flow = ((Endpoint, Endpoint), Option<DevId>);
 
-fn tuple((from, to): Flow) -> Tuple {
-    let key = L4Key::Ports { sport: from.1, dport: to.1 };
-    Tuple::new(IpAddr::V4(from.0), IpAddr::V4(to.0), Protocol::UDP, key)
-}
-
-/// The flow whose answers have this tuple.
-fn flow(answer: &Tuple) -> Option<Flow> {
-    match (answer.src(), answer.dst()) {
-        (IpAddr::V4(to), IpAddr::V4(from)) => Some(((from, answer.dport()), (to, answer.sport()))),
-        _ => None,
+/// Where flows come to after a box, which is the same box for nearly all. At their end they turn round.
+fn onward(
+    world: &World,
+    clients: &Clients,
+    host: NetnsId,
+    flows: &mut [Option<Flow>; JOBS],
+) -> Option<NetnsId> {
+    let ns = world.host(host)?;
+    let mut next = None;
+    let seen = ns.peek_shortcuts(flows);
+    for (flow, seen) in flows.iter_mut().zip(seen) {
+        let (to, at) = match seen {
+            None => (None, None),
+            Some(seen) => match seen.out {
+                Some(out) => {
+                    let (to, dev) = world.peer((host, out)).unzip();
+                    (to, Some((seen.ends, dev)))
+                }
+                None => {
+                    let (from, to) = seen.ends;
+                    black_box(ns.udp_lookup(to, from).and_then(|socket| clients.waits(socket)));
+                    (Some(host), Some(((to, from), None)))
+                }
+            },
+        };
+        next = next.or(to);
+        *flow = at.filter(|_| to == next);
     }
-}
-
-/// The flows as they are on the other side of this box, which may have translated them.
-fn beyond(ct: &Conntrack, flows: &mut [Option<Flow>; JOBS]) {
-    let tuples = flows.map(|flow| flow.map(tuple));
-    let answers = ct.peek(&tuples).map(|found| found.map(|(conn, dir)| *conn.tuple(dir.flip())));
-    // Which answers will ask for.
-    black_box(ct.peek(&answers));
-    for (place, answer) in flows.iter_mut().zip(&answers) {
-        *place = answer.as_ref().and_then(flow).or(*place);
-    }
+    next
 }
 
 /// Reads what the next jobs of a server will ask for. How many jobs that was, one at least.
-pub(super) fn read(world: &World, server: &Server, node: NetnsId, clients: &Clients) -> usize {
-    let (Some(pod), Some(outside)) = (world.host(server.host), world.host(clients.host)) else { return 1 };
-    let node = world.host(node).filter(|node| node.id != pod.id);
+pub(super) fn read(world: &World, server: &Server, clients: &Clients) -> usize {
+    let Some(pod) = world.host(server.host) else { return 1 };
     let (mut flows, mut jobs) = ([None::<Flow>; JOBS], 0);
     for ((socket, block), place) in server.waiting().zip(&mut flows) {
         black_box(block);
-        *place = pod.udp_ends(socket).and_then(|(local, remote)| Some((local, remote?)));
+        let ends = pod.udp_ends(socket).and_then(|(local, remote)| Some((local, remote?)));
+        *place = ends.map(|ends| (ends, None));
         jobs += 1;
     }
-    let mut pass = |ns: &Netns| beyond(&ns.ct, &mut flows);
-    pass(pod);
-    node.map(pass);
-    let sockets = flows.map(|flow| flow.and_then(|(from, to)| outside.udp_lookup(to, from)));
-    for socket in sockets.into_iter().flatten() {
-        black_box(clients.waits(socket));
+    let mut host = Some(server.host);
+    for _ in 0..BOXES {
+        host = host.and_then(|host| onward(world, clients, host, &mut flows));
     }
     jobs.max(1)
 }

@@ -82,11 +82,6 @@ impl Machine {
         &self.boxes
     }
 
-    /// The box to which frames come.
-    pub(super) fn node(&self) -> NetnsId {
-        self.boxes.first().copied().unwrap_or(self.client)
-    }
-
     /// Nanoseconds for which processors have worked.
     pub(super) fn busy(&self) -> u64 {
         self.busy

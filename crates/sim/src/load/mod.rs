@@ -159,6 +159,11 @@ impl LoadRun {
             seconds: u64::from(spec.seconds),
             samples: Vec::new(),
         };
+        for host in run.machine.boxes().iter().chain([&client]) {
+            if let Some(ns) = run.world.host_mut(*host) {
+                ns.take_shortcuts();
+            }
+        }
         for server in &mut run.servers {
             server.begin(&mut run.world).map_err(|errno| BuildError {
                 place: "load, servers".to_owned(),
@@ -166,6 +171,15 @@ impl LoadRun {
             })?;
         }
         Ok(run)
+    }
+
+    /// From now on each packet goes its whole way, which takes longer and changes nothing.
+    pub fn go_whole_ways(&mut self) {
+        for host in self.machine.boxes().iter().chain([&self.client]) {
+            if let Some(ns) = self.world.host_mut(*host) {
+                ns.go_whole_ways();
+            }
+        }
     }
 
     /// Goes on until then, or to the end of the test.
@@ -252,10 +266,9 @@ impl LoadRun {
                 self.machine.sent(&mut self.world, self.client, at);
             }
             Next::Server(i) => {
-                let node = self.machine.node();
                 let Some(server) = self.servers.get_mut(i) else { return };
                 if server.read_ahead == 0 {
-                    server.read_ahead = ahead::read(&self.world, server, node, &self.clients);
+                    server.read_ahead = ahead::read(&self.world, server, &self.clients);
                 }
                 server.read_ahead -= 1;
                 if server.turn(&mut self.world, at) {

@@ -62,6 +62,10 @@ pub(crate) fn nf_conntrack_in(
         let row = conn.and_then(|c| ns.ct.get(c)).map(|c| Box::new(c.row(now)));
         What::Conntrack { ctx: ctx.clone(), state: skb.ct.state(), dir, conn, step, row }
     });
+    match (step, skb.ct) {
+        (CtStep::Found, Ct::Tracked { conn, info }) => ns.note_conn(conn, info),
+        _ => ns.spoil(),
+    }
     match step {
         CtStep::TableFull => Err(cx.drop(&skb, DropReason::CtTableFull)),
         _ => Ok(skb),

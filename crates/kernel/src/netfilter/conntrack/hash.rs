@@ -6,7 +6,6 @@
 //! processor's cache.
 
 use super::Tuple;
-use std::cell::Cell;
 
 /// A free place.
 const FREE: u32 = u32::MAX;
@@ -21,19 +20,12 @@ struct Place {
     node: u32,
 }
 
-/// So many places of a large table were looked at last: more than there are flows that speak at the same time, and few enough to
-/// stay in a processor's cache.
-const RECENT: usize = 1 << 14;
-
 /// The tuples of a table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TupleHash {
     /// A power of two, or none. At most three of four are taken.
     places: Vec<Place>,
     count: usize,
-    /// The tuple that was last looked for, of those whose hashes have the same lower bits; it may be gone. Only of a large table, most
-    /// of which is in no cache.
-    recent: Vec<Cell<Place>>,
 }
 
 /// `reciprocal_scale`: the share of `n` equal ones in which a hash lies.
@@ -94,25 +86,6 @@ impl TupleHash {
         self.places.get(self.home(hash)).map_or(FREE, |p| p.node)
     }
 
-    fn recent(&self, hash: u32) -> Option<&Cell<Place>> {
-        self.recent.get(hash as usize % RECENT)
-    }
-
-    /// The node with this hash that was last found; it may have been taken out since.
-    #[inline]
-    pub(super) fn last_found(&self, hash: u32) -> Option<u32> {
-        let place = self.recent(hash)?.get();
-        (place.hash == hash && place.node != FREE).then_some(place.node)
-    }
-
-    /// The one that was looked for.
-    #[inline]
-    pub(super) fn found(&self, hash: u32, node: u32) {
-        if let Some(recent) = self.recent(hash) {
-            recent.set(Place { hash, node });
-        }
-    }
-
     /// The nodes in a bucket, if there are `buckets` of them, in no order.
     pub(super) fn in_bucket(&self, bucket: usize, buckets: usize) -> Vec<u32> {
         if self.places.is_empty() || buckets == 0 {
@@ -136,7 +109,6 @@ impl TupleHash {
         }
         self.count += 1;
         self.put(Place { hash, node });
-        self.found(hash, node);
     }
 
     /// Of equal hashes the newest stands first, as at the head of a chain of Linux: a tuple that is its own reply is found as the reply.
@@ -163,9 +135,6 @@ impl TupleHash {
         old.rotate_left(free);
         for place in old.into_iter().rev().filter(|p| p.node != FREE) {
             self.put(place);
-        }
-        if self.recent.is_empty() && size > RECENT * 2 {
-            self.recent = vec![Cell::new(Place { hash: 0, node: FREE }); RECENT];
         }
     }
 

@@ -67,6 +67,7 @@ fn every_rule(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> Result<(), DropReason> {
+    ns.spoil();
     let Some(rules) = ns.table_of(ctx.family, table).map(|t| Rc::clone(&t.rules)) else { return Ok(()) };
     let Some(base) = rules.base_chain(ctx.hook) else { return Ok(()) };
     ends(match walk(ns, &rules, base, skb, ctx, cx) {

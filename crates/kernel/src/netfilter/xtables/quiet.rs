@@ -172,6 +172,7 @@ pub(super) fn walk(
         }
         match stop {
             Stop::Target(entry) => {
+                ns.spoil();
                 let rule = &entries.rules.chains[usize::from(entry.chain.0)].rules[entry.rule as usize];
                 match eval_ext(&rule.target, after(entry).template(ctx.family), ns, skb, ctx, cx) {
                     Ok(TargetVerdict::Continue) => walk.at += 1,
@@ -209,6 +210,7 @@ fn ask_rule(
     ctx: &HookCtx,
     cx: &mut Cx<'_>,
 ) -> Outcome {
+    ns.spoil();
     let chain = &entries.rules.chains[usize::from(entry.chain.0)];
     let rule = &chain.rules[entry.rule as usize];
     rule_matches(ns, place(entry), rule, skb, ctx, cx, &entries.rules, &mut RuleState::default())

@@ -12,6 +12,7 @@ pub use stats::{CtStats, CtWork};
 use super::due::{DueQueue, Fate};
 use super::expect_table::ExpectTable;
 use super::hash::{TupleHash, hash_conntrack};
+use super::proto::udp_packet;
 use super::settings::{CtSettings, Limits};
 use super::slab::Slab;
 use super::{Direction, EventMask, Timeouts, Tuple, Zone, status};
@@ -194,23 +195,7 @@ impl Conntrack {
 
     /// In each direction the zone counts as that direction has it. With `under`, only what stands under the zone's id in that
     /// direction.
-    #[inline]
     fn with_hash(
-        &self,
-        hash: u32,
-        tuple: &Tuple,
-        zone: Zone,
-        under: Option<Direction>,
-    ) -> Option<(&Conn, Direction)> {
-        let found = self.seek(hash, tuple, zone, under);
-        self.count_work(|work| {
-            work.hits += u64::from(found.is_some());
-            work.misses += u64::from(found.is_none());
-        });
-        found
-    }
-
-    fn seek(
         &self,
         hash: u32,
         tuple: &Tuple,
@@ -223,41 +208,12 @@ impl Conntrack {
             let same = conn.tuple(dir) == tuple && id == zone.id(dir);
             (same && under.is_none_or(|under| id == zone.id(under))).then_some((conn, dir))
         };
-        self.last_found(hash, zone).and_then(fits).or_else(|| {
-            let (node, found) = self.hash.with_hash(hash).find_map(|node| Some((node, fits(node)?)))?;
-            self.hash.found(hash, node);
-            Some(found)
-        })
-    }
-
-    /// The entries of the table with these tuples in the default zone, over or not, of those that were found not long ago. For
-    /// somebody who only looks: it is not counted as work. Many are read at once, which a processor does side by side.
-    pub fn peek<const N: usize>(&self, tuples: &[Option<Tuple>; N]) -> [Option<(&Conn, Direction)>; N] {
-        let hashes = tuples.map(|tuple| tuple.map_or(0, |t| hash_conntrack(&t)));
-        let nodes = hashes.map(|hash| self.hash.last_found(hash));
-        let mut sum = 0;
-        let conns = nodes.map(|node| {
-            let found = self.at(node?)?;
-            let c = found.0;
-            sum ^=
-                c.expires.0 ^ u64::from(c.orig.sport()) ^ u64::from(c.reply.sport()) ^ u64::from(c.pending);
-            Some(found)
+        let found = self.hash.with_hash(hash).find_map(fits);
+        self.count_work(|work| {
+            work.hits += u64::from(found.is_some());
+            work.misses += u64::from(found.is_none());
         });
-        std::hint::black_box(sum);
-        let mut all = conns.into_iter().zip(tuples);
-        std::array::from_fn(|_| {
-            let (found, tuple) = all.next()?;
-            found.filter(|(c, dir)| c.is_listed() && Some(c.tuple(*dir)) == tuple.as_ref())
-        })
-    }
-
-    /// The node that was last found, if it still is in the table, in both its directions. Zones are too rare to be remembered: where
-    /// there are none, no two nodes have the same tuple.
-    #[inline]
-    fn last_found(&self, hash: u32, zone: Zone) -> Option<u32> {
-        let node = self.hash.last_found(hash).filter(|_| zone == Zone::default())?;
-        let (conn, _) = self.at(node)?;
-        (conn.is_listed() && conn.status & status::NAT_CLASH == 0 && conn.zone == zone).then_some(node)
+        found
     }
 
     fn at(&self, node: u32) -> Option<(&Conn, Direction)> {
@@ -268,6 +224,8 @@ impl Conntrack {
     /// `__nf_conntrack_alloc`: a new entry, not yet in the table.
     pub(crate) fn alloc(&mut self, orig: Tuple, reply: Tuple, zone: Zone, now: Instant) -> ConnId {
         self.sweep(now);
+        // What the flow will be looked for by until it is in the table.
+        std::hint::black_box(self.hash.peek(hash_conntrack(&orig)) ^ self.hash.peek(hash_conntrack(&reply)));
         let slot = self.slab.reserve();
         let id = ConnId::new(self.next, slot);
         self.next = self.next.wrapping_add(1);
@@ -392,6 +350,26 @@ impl Conntrack {
         self.listed -= 1;
         self.loose.push(id);
         Some(row)
+    }
+
+    /// One more packet of a flow that has been answered: as conntrack's hook takes it, without looking for the entry, which costs so many
+    /// look-ups.
+    pub(crate) fn one_more(
+        &mut self,
+        id: ConnId,
+        dir: Direction,
+        len: usize,
+        hits: u64,
+        stream_after: Duration,
+        now: Instant,
+    ) {
+        self.count_work(|work| work.hits += hits);
+        if let Some((c, timeouts)) = self.get_timed(id) {
+            let (timeout, _) = udp_packet(c, true, timeouts, stream_after, now);
+            c.refresh(timeout, now);
+            c.account(dir, len);
+            self.mod_timer(id);
+        }
     }
 
     /// Reads what taking these entries out of the table will ask for: many at once, which a processor does side by side.
