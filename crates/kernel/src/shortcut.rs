@@ -360,12 +360,8 @@ impl Netns {
         Some((Shortcut { key: was.key, becomes, conn, status, way: 0 }, way))
     }
 
-    /// What flows become in this box, for somebody who only looks: many at once, which a processor reads side by side. A flow is given by
-    /// its ends and the device by which it comes; without, a socket sends it.
-    pub fn peek_shortcuts<const N: usize>(
-        &self,
-        flows: &[Option<((Endpoint, Endpoint), Option<DevId>)>; N],
-    ) -> [Option<Peeked>; N] {
+    /// What flows become in this box, for somebody who only looks: many at once, which a processor reads side by side.
+    pub fn peek_shortcuts<const N: usize>(&self, flows: &[Option<Flow>; N]) -> [Option<Peeked>; N] {
         let Some(all) = self.shortcuts.as_deref() else { return [None; N] };
         let keys = flows.map(|flow| flow.map(|((from, to), dev)| Key { ends: Ends { from, to }, dev }));
         // Nothing is decided by what is read here, so that no reading waits for another.
@@ -382,6 +378,9 @@ impl Netns {
         })
     }
 }
+
+/// A flow: its ends, and the device by which it comes; without, a socket sends it.
+pub type Flow = ((Endpoint, Endpoint), Option<DevId>);
 
 /// A flow beyond a box.
 #[derive(Clone, Copy, Debug)]
