@@ -221,9 +221,19 @@ fn what_is_done_with_a_lab_becomes_an_exercise() {
             page.wait_text("#drawer-commands .count-badge", n);
         };
         command("iptables -t raw -I PREROUTING -p tcp --dport 30080 -j DROP", "1");
-        page.click("#builder-start");
-        page.click("#builder-goal-a1");
-        page.wait("#builder-goal-a1:checked");
+        // The panes may still be moving for the command's run, and a click miss.
+        page.wait_until("the goals", || {
+            if page.count("#builder-goal-a1") == 0 {
+                page.click("#builder-start");
+            }
+            page.count("#builder-goal-a1") == 1
+        });
+        page.wait_until("the goal", || {
+            if page.count("#builder-goal-a1:checked") == 0 {
+                page.click("#builder-goal-a1");
+            }
+            page.count("#builder-goal-a1:checked") == 1
+        });
         // A wrong turn, and what there is to say of it.
         command("iptables -I INPUT -j ACCEPT", "2");
         page.enter("#builder-why", "INPUT comes after raw.");
