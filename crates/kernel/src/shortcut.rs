@@ -36,7 +36,7 @@ struct Key {
 }
 
 impl Key {
-    /// Its pair of places, and by what it is told from most others there; never 0.
+    /// Its pair of places, and by what it is told from most others there (never 0, which is nobody's).
     fn place(self) -> (usize, u16) {
         let Ends { from, to } = self.ends;
         let addrs = u64::from(from.0.to_bits()) << 32 | u64::from(to.0.to_bits());
@@ -103,8 +103,8 @@ pub(crate) struct Shortcuts {
     before: Vec<u64>,
 }
 
-/// The packet that is noted.
-struct Before {
+/// A packet that is on its whole way and is noted.
+pub(crate) struct Noting {
     key: Key,
     len: usize,
     out: usize,
@@ -171,7 +171,7 @@ impl Netns {
         self.shortcuts = Some(all);
     }
 
-    /// The packet inside leaves by this neighbour, which is known.
+    /// The packet inside is to leave by this neighbour.
     pub(crate) fn note_neigh(&mut self, dev: DevId, addr: Ipv4Addr) {
         if let Some(note) = self.note() {
             note.neigh = Some((dev, addr));
@@ -207,12 +207,15 @@ impl Netns {
             }
             return;
         }
-        let before = self.begin_note(key, len, cx);
+        let noting = self.begin_note(key, len, cx);
         self.receive_whole(dev, id, frame, cx);
-        self.end_note(&before, cx);
+        self.end_note(&noting, cx);
     }
 
-    /// A program sends a datagram where shortcuts are taken. False if it has to go the whole way, which is noted then.
+    /// A program sends a datagram where shortcuts are taken.
+    ///
+    /// # Errors
+    /// It has to go the whole way, and what to give to [`Netns::end_note`] when it has, if that is to be noted.
     pub(crate) fn send_shortly(
         &mut self,
         (from, to): (Endpoint, Endpoint),
@@ -225,7 +228,7 @@ impl Netns {
         }
         let (key, len) = (Key { ends: Ends { from, to }, dev: None }, 28 + payload.len());
         let Some(found) = self.shortcut(key, len, cx.now) else {
-            return Err(Some(Noting(self.begin_note(key, len, cx))));
+            return Err(Some(self.begin_note(key, len, cx)));
         };
         let Some((dev, src, dst)) = found.out else { return Err(None) };
         self.go(&found, len, cx.now);
@@ -238,13 +241,6 @@ impl Netns {
         let frame = Rc::new(Frame { src, dst, payload: Payload::Ip(ip) });
         cx.out.push(Output::Transmit { dev, id: packet, frame });
         Ok(())
-    }
-
-    /// The datagram has gone the whole way.
-    pub(crate) fn sent_whole(&mut self, noting: Option<Noting>, cx: &Cx<'_>) {
-        if let Some(Noting(before)) = noting {
-            self.end_note(&before, cx);
-        }
     }
 
     /// The shortcut of a flow, if everything is as it was.
@@ -298,18 +294,18 @@ impl Netns {
         }
     }
 
-    fn begin_note(&mut self, key: Key, len: usize, cx: &Cx<'_>) -> Before {
+    fn begin_note(&mut self, key: Key, len: usize, cx: &Cx<'_>) -> Noting {
         if let Some(mut all) = self.shortcuts.take() {
             all.note = Some(Note { was: (self.ct.stats, self.ct.work()), ..Note::default() });
             all.before.clear();
             each_counter(self, BEFORE_CONNTRACK, |_, n| all.before.push(n));
             self.shortcuts = Some(all);
         }
-        Before { key, len, out: cx.out.len() }
+        Noting { key, len, out: cx.out.len() }
     }
 
     /// Notes the way that a packet has gone, if the next one will go the same.
-    fn end_note(&mut self, was: &Before, cx: &Cx<'_>) {
+    pub(crate) fn end_note(&mut self, was: &Noting, cx: &Cx<'_>) {
         let Some(mut all) = self.shortcuts.take() else { return };
         if let Some(note) = all.note.take().filter(|note| !note.spoilt)
             && let Some((shortcut, way)) = self.noted(&all.before, was, &note, cx)
@@ -321,7 +317,7 @@ impl Netns {
     }
 
     /// The way that a packet has gone, if the next one will go the same.
-    fn noted(&mut self, before: &[u64], was: &Before, note: &Note, cx: &Cx<'_>) -> Option<(Shortcut, Way)> {
+    fn noted(&mut self, before: &[u64], was: &Noting, note: &Note, cx: &Cx<'_>) -> Option<(Shortcut, Way)> {
         let (stats, work) = (note.was.0, self.ct.work());
         let asked =
             (work.misses, work.made) == (note.was.1.misses, note.was.1.made) && self.ct.stats == stats;
@@ -433,9 +429,6 @@ fn each_counter(ns: &mut Netns, tables: &[TableId], mut f: impl FnMut(Counter, u
         }
     }
 }
-
-/// The note of a datagram that is on its whole way.
-pub(crate) struct Noting(Before);
 
 /// A shortcut that can be taken now.
 struct Found {

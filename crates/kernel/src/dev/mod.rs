@@ -140,6 +140,7 @@ pub(crate) fn dev_hard_start_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: 
         return Ok(Delivery::Transmitted);
     }
     if cfg!(feature = "tunnels") && is_vxlan {
+        ns.spoil();
         return vxlan::vxlan_xmit(ns, skb, dev, cx);
     }
     if let Some(tunnel) = ipip.filter(|_| cfg!(feature = "tunnels")) {

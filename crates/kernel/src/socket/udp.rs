@@ -143,9 +143,9 @@ impl Netns {
         u.ip_id = u.ip_id.wrapping_add(1);
         let ip_id = u.ip_id;
         let packet = cx.ids.packet();
-        let fails = u.error.is_some() || from.is_some();
+        let plain = u.error.is_none() && from.is_none();
         let mut noting = None;
-        if !fails && self.shortcuts.is_some() {
+        if plain && self.shortcuts.is_some() {
             let ttl = ttl.unwrap_or(self.default_ttl());
             let id = |cx: &mut Cx<'_>| if connected { ip_id } else { cx.ip_id() };
             match self.send_shortly((local, remote), (packet, &payload), (ttl, id), cx) {
@@ -186,7 +186,9 @@ impl Netns {
             frame: Rc::clone(&skb.frame),
         });
         let sent = ip_local_out(self, skb, cx);
-        self.sent_whole(noting, cx);
+        if let Some(noting) = noting {
+            self.end_note(&noting, cx);
+        }
         match sent {
             Ok(_) => Ok(()),
             // net_xmit_errno: only who asked for errors hears of a full device.
@@ -270,10 +272,12 @@ pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey 
         return Err(cx.drop(&skb, DropReason::BadChecksum));
     }
     if cfg!(feature = "tunnels") && ns.vxlan_listens(udp.dport) {
+        ns.spoil();
         return crate::dev::vxlan_rcv(ns, skb, cx);
     }
     let (from, dport) = ((src, udp.sport), udp.dport);
     if skb.dst.is_some_and(|d| d.is_group()) {
+        ns.spoil();
         let datagram = Datagram { from, to: dst, payload: udp.payload.clone() };
         return mcast_deliver(ns, &skb, (dst, dport), &datagram, cx);
     }

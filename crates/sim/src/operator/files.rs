@@ -117,14 +117,17 @@ fn entries(world: &mut World, host: NetnsId, folder: &str) -> Option<Vec<String>
     (!names.is_empty() || empty).then_some(names)
 }
 
-/// Why a file cannot be read. Of what the kernel itself shows, only settings are all here.
+/// Why a file cannot be read. Of what the kernel itself shows in /proc and of devices, only settings are all here.
 fn trouble(world: &mut World, host: NetnsId, path: &str) -> &'static str {
-    let tidy = tidy(path);
-    let kernels = tidy.starts_with("proc/") && !tidy.starts_with("proc/sys/");
-    match entries(world, host, path) {
-        Some(_) => "Is a directory",
-        None if kernels => "is not modelled",
-        None => "No such file or directory",
+    let is_folder = entries(world, host, path).is_some();
+    let path = tidy(path);
+    let dev = path.strip_prefix("sys/class/net/").and_then(|p| p.split('/').next());
+    let of_device =
+        dev.is_some_and(|dev| world.host(host).is_some_and(|ns| ns.device_by_name(dev).is_some()));
+    match () {
+        () if is_folder => "Is a directory",
+        () if of_device || path.starts_with("proc/") && !path.starts_with("proc/sys/") => "is not modelled",
+        () => "No such file or directory",
     }
 }
 
@@ -220,7 +223,7 @@ pub(super) fn ls(world: &mut World, host: NetnsId, args: &[String]) -> CommandOu
         } else if let Some(names) = entries(world, host, path) {
             folders.push((path, names));
         } else {
-            out.stderr.push(format!("ls: cannot access '{path}': No such file or directory"));
+            out.stderr.push(format!("ls: cannot access '{path}': {}", trouble(world, host, path)));
             out.status = 2;
         }
     }

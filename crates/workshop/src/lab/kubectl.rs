@@ -437,13 +437,43 @@ fn described(s: &Service, objects: &Objects) -> Vec<String> {
     out.iter().flat_map(|l| l.split('\n')).map(str::to_owned).collect()
 }
 
-/// `45s`, `2m5s`, `12m` (apimachinery, util/duration).
+/// `45s`, `2m5s`, `12m`, `3h5m`, `2d1h`: the finer unit is told only of few of the coarser (apimachinery, util/duration).
 fn duration(age: Duration) -> String {
+    const UNITS: [(u64, char); 4] = [(1, 's'), (60, 'm'), (3600, 'h'), (86_400, 'd')];
+    // Until when a unit is the coarsest, and until when the finer one is told beside it.
+    const ENDS: [(u64, u64); 4] = [(120, 0), (10_800, 600), (172_800, 28_800), (u64::MAX, 691_200)];
     let s = age.as_secs();
-    match s {
-        0..120 => format!("{s}s"),
-        120..600 if !s.is_multiple_of(60) => format!("{}m{}s", s / 60, s % 60),
-        120..10_800 => format!("{}m", s / 60),
-        _ => format!("{}h", s / 3600),
+    let at = ENDS.iter().position(|(end, _)| s < *end).unwrap_or(3);
+    let ((unit, letter), (_, both)) = (UNITS[at], ENDS[at]);
+    let rest = at.checked_sub(1).map(|finer| UNITS[finer]).filter(|_| s < both);
+    let rest = rest.map(|(finer, letter)| (s % unit / finer, letter)).filter(|(n, _)| *n > 0);
+    format!("{}{letter}{}", s / unit, rest.map_or(String::new(), |(n, letter)| format!("{n}{letter}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+    use std::time::Duration;
+
+    #[test]
+    fn ages_as_kubectl_tells_them() {
+        for (seconds, told) in [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (125, "2m5s"),
+            (599, "9m59s"),
+            (605, "10m"),
+            (10_799, "179m"),
+            (10_800, "3h"),
+            (11_100, "3h5m"),
+            (28_800, "8h"),
+            (30_000, "8h"),
+            (172_799, "47h"),
+            (176_400, "2d1h"),
+            (691_200, "8d"),
+        ] {
+            assert_eq!(duration(Duration::from_secs(seconds)), told);
+        }
     }
 }

@@ -224,8 +224,6 @@ impl Conntrack {
     /// `__nf_conntrack_alloc`: a new entry, not yet in the table.
     pub(crate) fn alloc(&mut self, orig: Tuple, reply: Tuple, zone: Zone, now: Instant) -> ConnId {
         self.sweep(now);
-        // What the flow will be looked for by until it is in the table.
-        std::hint::black_box(self.hash.peek(hash_conntrack(&orig)) ^ self.hash.peek(hash_conntrack(&reply)));
         let slot = self.slab.reserve();
         let id = ConnId::new(self.next, slot);
         self.next = self.next.wrapping_add(1);
