@@ -12,11 +12,12 @@ use tests::tshark;
 use workshop::Setting;
 
 /// With DNS, TFTP, HTTP, resets, ICMP errors, ARP.
-const LABS: [(&str, &str, &str); 7] = [
+const LABS: [(&str, &str, &str); 8] = [
     ("same-node-clusterip", "br_netfilter", "off"),
     ("same-node-clusterip", "br_netfilter", "on"),
     ("tftp-ipvs", "", ""),
     ("dns-race", "", ""),
+    ("dns-race", "resolver", "use-vc"),
     ("mtu-black-hole", "", ""),
     ("rp-filter", "", ""),
     ("invalid-rst", "", ""),

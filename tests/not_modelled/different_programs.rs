@@ -90,6 +90,16 @@ fn dig_is_older_than_its_socket() {
 }
 
 #[test]
+fn dig_sends_no_cookie() {
+    let mut pair = Pair::new();
+    pair.cmd("dig +time=1 +tries=1 @10.0.0.2 web");
+    pair.cmd("tcpdump -n -t -i eth0 udp");
+    let out = outputs(&pair).pop().unwrap();
+    // BIND: [1au] A? web. (44)
+    assert!(out.stdout[0].ends_with("[1au] A? web. (32)"), "{:?}", out.stdout);
+}
+
+#[test]
 fn programs_take_no_processor_time() {
     let out = one("time ping -c 1 10.0.0.2");
     assert_eq!(out.stderr[2..], ["user\t0m0.000s", "sys\t0m0.000s"]);

@@ -178,8 +178,8 @@ pub struct Dns {
 /// Names may point this often on their way.
 const POINTERS: usize = 32;
 
-/// The offset of a name that was written before, for compression.
-type Written = Vec<(String, u16)>;
+/// The offsets of names that were written before, for compression; `None` if every name is written out.
+type Written = Option<Vec<(String, u16)>>;
 
 impl Dns {
     /// A standard query for one name, recursion desired.
@@ -202,6 +202,15 @@ impl Dns {
 
     /// The message's bytes. Names are compressed against those before them.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.write(Some(Vec::new()))
+    }
+
+    /// The message's bytes with every name written out.
+    pub fn to_plain_bytes(&self) -> Vec<u8> {
+        self.write(None)
+    }
+
+    fn write(&self, mut written: Written) -> Vec<u8> {
         let bit = |is: bool, at: u16| u16::from(is) << at;
         let flags = bit(self.response, 15)
             | u16::from(self.opcode & 15) << 11
@@ -218,7 +227,6 @@ impl Dns {
         for word in [self.id, flags, count(self.questions.len())].into_iter().chain(counts) {
             out.extend(word.to_be_bytes());
         }
-        let mut written = Written::new();
         for q in &self.questions {
             put_name(&q.name, &mut out, &mut written);
             out.extend(q.kind.to_be_bytes());
@@ -277,13 +285,15 @@ fn be32(b: &[u8], at: usize) -> Option<u32> {
 fn put_name(name: &DnsName, out: &mut Vec<u8>, written: &mut Written) {
     let mut rest = name.as_str();
     while !rest.is_empty() {
-        if let Some((_, offset)) = written.iter().find(|(n, _)| n == rest) {
-            return out.extend((0xc000 | offset).to_be_bytes());
-        }
-        if let Ok(offset) = u16::try_from(out.len())
-            && offset < 0x4000
-        {
-            written.push((rest.to_owned(), offset));
+        if let Some(written) = written {
+            if let Some((_, offset)) = written.iter().find(|(n, _)| n == rest) {
+                return out.extend((0xc000 | offset).to_be_bytes());
+            }
+            if let Ok(offset) = u16::try_from(out.len())
+                && offset < 0x4000
+            {
+                written.push((rest.to_owned(), offset));
+            }
         }
         let (label, tail) = rest.split_once('.').unwrap_or((rest, ""));
         out.push(label.len() as u8);
@@ -309,7 +319,7 @@ fn put_record(r: &DnsRecord, out: &mut Vec<u8>, written: &mut Written) {
                 out.extend(word.to_be_bytes());
             }
             // RFC 2782: the target is not compressed.
-            put_name(target, out, &mut Written::new());
+            put_name(target, out, &mut None);
         }
         DnsData::Soa(soa) => {
             put_name(&soa.0, out, written);
@@ -455,6 +465,14 @@ mod tests {
         let mut dns = Dns::query(1, name("web.local"), dns_type::A).answer();
         dns.answers.push(record("web.local", dns_type::A, DnsData::A(Ipv4Addr::LOCALHOST)));
         assert_eq!(dns.to_bytes().len(), 12 + 15 + 16);
+    }
+
+    #[test]
+    fn names_can_be_written_out() {
+        let mut dns = Dns::query(1, name("web.local"), dns_type::A).answer();
+        dns.answers.push(record("web.local", dns_type::A, DnsData::A(Ipv4Addr::LOCALHOST)));
+        assert_eq!(dns.to_plain_bytes().len(), 12 + 15 + 11 + 14);
+        assert_eq!(Dns::parse(&dns.to_plain_bytes()), Some(dns));
     }
 
     #[test]

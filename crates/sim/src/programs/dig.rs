@@ -2,24 +2,29 @@
 
 use super::args::not_modelled;
 use super::dns_server::{rcode_name, type_name};
+use super::dns_stream::{Lost, Stream};
 use super::resolve::{DNS_PORT, ResolvConf, reverse_name};
 use super::{Program, Run};
 use crate::operator::CommandOutput;
+use kernel::socket::Errno;
 use kernel::{Instant, SocketId};
 use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type, rcode};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// How long an answer is waited for, and how often it is asked for.
+/// How long an answer is waited for, over UDP and over TCP, and how often it is asked for.
 const TIMEOUT: Duration = Duration::from_secs(5);
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 const TRIES: u32 = 3;
+/// How long a datagram dig takes.
+const BUFFER: u16 = 1232;
 
 const VERSION: &str = "9.16.50-Debian";
 
 /// What a lookup is for.
 #[derive(Clone, Debug)]
 enum Tool {
-    Dig { short: bool, line: String },
+    Dig { short: bool, line: String, edns: bool },
     Nslookup,
 }
 
@@ -33,8 +38,15 @@ struct Asker {
     kinds: Vec<u16>,
     /// The search list is used.
     search: bool,
-    timeout: Duration,
+    /// As it was asked for.
+    timeout: Option<Duration>,
     tries: u32,
+    /// The question whose turn it is goes over TCP.
+    tcp: bool,
+    /// An answer that was cut is taken as it is.
+    ignore: bool,
+    /// A server has closed a connection instead of answering.
+    closed: bool,
     conf: Option<ResolvConf>,
     candidates: Vec<String>,
     at: (usize, usize, usize),
@@ -47,11 +59,26 @@ struct Asker {
 
 #[derive(Clone, Debug)]
 struct Asking {
-    socket: SocketId,
+    way: Way,
     to: (Ipv4Addr, u16),
     id: u16,
     since: Instant,
     until: Instant,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    Udp(SocketId),
+    Tcp(Stream),
+}
+
+impl Way {
+    fn close(self, run: &mut Run<'_, '_>) {
+        match self {
+            Way::Udp(socket) => run.close(socket),
+            Way::Tcp(stream) => stream.close(run),
+        }
+    }
 }
 
 fn kind_of(text: &str) -> Option<u16> {
@@ -80,8 +107,11 @@ impl Asker {
             name,
             kinds: vec![dns_type::A],
             search,
-            timeout: TIMEOUT,
+            timeout: None,
             tries: TRIES,
+            tcp: false,
+            ignore: false,
+            closed: false,
             conf: None,
             candidates: Vec::new(),
             at: (0, 0, 0),
@@ -95,7 +125,7 @@ impl Asker {
 
 pub(super) fn parse_dig(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
     let line = argv.get(1..).unwrap_or_default().join(" ");
-    let mut asker = Asker::new(Tool::Dig { short: false, line }, String::new(), false);
+    let mut asker = Asker::new(Tool::Dig { short: false, line, edns: true }, String::new(), false);
     let mut words = argv.iter().skip(1);
     while let Some(word) = words.next() {
         let number = |text: &str| text.parse::<u32>().ok().filter(|n| *n > 0);
@@ -109,9 +139,17 @@ pub(super) fn parse_dig(argv: &[String], _: &str) -> Result<Box<dyn Program>, Co
                         *short = true;
                     }
                 }
+                ("noedns", _) => {
+                    if let Tool::Dig { edns, .. } = &mut asker.tool {
+                        *edns = false;
+                    }
+                }
                 ("search", _) => asker.search = true,
-                ("nosearch" | "recurse" | "noedns" | "nocookie", _) => {}
-                ("time" | "timeout", Some(n)) => asker.timeout = Duration::from_secs(u64::from(n)),
+                ("tcp" | "vc", None) => asker.tcp = true,
+                ("notcp" | "novc", None) => asker.tcp = false,
+                ("ignore", None) => asker.ignore = true,
+                ("nosearch" | "recurse" | "nocookie" | "noignore", _) => {}
+                ("time" | "timeout", Some(n)) => asker.timeout = Some(Duration::from_secs(u64::from(n))),
                 ("tries", Some(n)) => asker.tries = n,
                 ("retry", Some(n)) => asker.tries = n + 1,
                 _ => return Err(not_modelled("dig", word)),
@@ -162,7 +200,7 @@ pub(super) fn parse_nslookup(argv: &[String], _: &str) -> Result<Box<dyn Program
                     None => return Err(CommandOutput::failed(1, format!("unknown query type: {t}"))),
                 },
                 ("timeout", t) => match t.parse() {
-                    Ok(n) => asker.timeout = Duration::from_secs(n),
+                    Ok(n) => asker.timeout = Some(Duration::from_secs(n)),
                     Err(_) => return Err(not_modelled("nslookup", word)),
                 },
                 ("retry", t) => match t.parse::<u32>() {
@@ -174,7 +212,9 @@ pub(super) fn parse_nslookup(argv: &[String], _: &str) -> Result<Box<dyn Program
                     Err(_) => return Err(not_modelled("nslookup", word)),
                 },
                 ("nosearch", _) => asker.search = false,
-                ("debug" | "d2" | "vc" | "norecurse", _) => return Err(not_modelled("nslookup", word)),
+                ("vc", _) => asker.tcp = true,
+                ("novc", _) => asker.tcp = false,
+                ("debug" | "d2" | "norecurse", _) => return Err(not_modelled("nslookup", word)),
                 _ => return Err(CommandOutput::failed(1, format!("*** Invalid option: {option}"))),
             }
         } else if asker.name.is_empty() {
@@ -235,40 +275,126 @@ impl Program for Asker {
             {
                 return Some(status);
             }
-            let asking = self.asking.clone()?;
-            let socket = asking.socket;
-            // An ICMP error is not heard of: the socket is not connected.
-            match run.kernel(|ns, _| ns.udp_recv(socket)).flatten() {
-                Some(d) if d.from != asking.to => {
-                    let ((a, p), (b, q)) = (d.from, asking.to);
-                    run.print(format!(";; reply from unexpected source: {a}#{p}, expected {b}#{q}"));
-                }
-                Some(d) => {
-                    let Some(answer) = Dns::parse(&d.payload).filter(|a| a.response && a.id == asking.id)
-                    else {
-                        continue;
-                    };
-                    run.close(socket);
-                    self.asking = None;
-                    if let Some(status) = self.take(run, &answer, &asking, d.payload.len()) {
-                        return Some(status);
-                    }
-                }
-                None if run.now() >= asking.until => {
-                    run.close(socket);
-                    self.asking = None;
+            let status = match self.hear(run)? {
+                Heard::Answer(message) => self.heard(run, &message),
+                Heard::Lost(why) => self.lost(run, why),
+                Heard::Nothing => {
+                    self.put_by(run);
                     self.next_server();
+                    None
                 }
-                None => return None,
+            };
+            if status.is_some() {
+                return status;
             }
         }
     }
+}
+
+/// What came of a question.
+enum Heard {
+    Answer(Vec<u8>),
+    Lost(Lost),
+    /// Nothing in time.
+    Nothing,
 }
 
 impl Asker {
     fn servers(&self) -> Vec<Ipv4Addr> {
         let named = self.server.map(|s| vec![s]);
         named.or(self.conf.as_ref().map(|c| c.servers.clone())).unwrap_or_default()
+    }
+
+    /// What has come from the server; `None` while something may come.
+    fn hear(&mut self, run: &mut Run<'_, '_>) -> Option<Heard> {
+        let asking = self.asking.as_mut()?;
+        loop {
+            let heard = match &mut asking.way {
+                // An ICMP error is not heard of: the socket is not connected.
+                Way::Udp(socket) => {
+                    let socket = *socket;
+                    match run.kernel(|ns, _| ns.udp_recv(socket)).flatten() {
+                        Some(d) if d.from != asking.to => {
+                            let ((a, p), (b, q)) = (d.from, asking.to);
+                            run.print(format!(";; reply from unexpected source: {a}#{p}, expected {b}#{q}"));
+                            continue;
+                        }
+                        heard => heard.map(|d| Ok(d.payload.to_vec())),
+                    }
+                }
+                Way::Tcp(stream) => stream.next(run),
+            };
+            let is_answer = |m: &[u8]| Dns::parse(m).is_some_and(|a| a.response && a.id == asking.id);
+            match heard {
+                Some(Ok(message)) if is_answer(&message) => return Some(Heard::Answer(message)),
+                Some(Ok(_)) => {}
+                Some(Err(why)) => return Some(Heard::Lost(why)),
+                None => return (run.now() >= asking.until).then_some(Heard::Nothing),
+            }
+        }
+    }
+
+    fn put_by(&mut self, run: &mut Run<'_, '_>) {
+        if let Some(asking) = self.asking.take() {
+            asking.way.close(run);
+        }
+    }
+
+    /// An answer has come. `Some` ends the program.
+    fn heard(&mut self, run: &mut Run<'_, '_>, message: &[u8]) -> Option<i32> {
+        let (answer, asking) = Dns::parse(message).zip(self.asking.clone())?;
+        self.put_by(run);
+        if answer.truncated && !self.ignore && !self.tcp {
+            if !matches!(self.tool, Tool::Dig { short: true, .. }) {
+                run.print(";; Truncated, retrying in TCP mode.");
+            }
+            self.tcp = true;
+            return None;
+        }
+        self.take(run, &answer, &asking, message.len())
+    }
+
+    /// A connection brings no answer. `Some` ends the program.
+    fn lost(&mut self, run: &mut Run<'_, '_>, why: Lost) -> Option<i32> {
+        let asking = self.asking.clone()?;
+        self.put_by(run);
+        let (addr, port) = asking.to;
+        match why {
+            Lost::Connect(Errno::ETIMEDOUT) => self.next_server(),
+            Lost::Connect(errno) => {
+                let why = match errno {
+                    Errno::ENETUNREACH => "network unreachable".to_owned(),
+                    Errno::EHOSTUNREACH => "host unreachable".to_owned(),
+                    _ => errno.text().to_lowercase(),
+                };
+                let name = &self.name;
+                run.print(format!(";; Connection to {addr}#{port}({addr}) for {name} failed: {why}."));
+                self.at.2 += 1;
+                if self.at.2 >= self.servers().len() {
+                    return Some(self.give_up(run));
+                }
+            }
+            Lost::Eof | Lost::Broken(_) => {
+                let why = if why == Lost::Eof { "end of file" } else { "connection reset" };
+                run.print(format!(";; communications error to {addr}#{port}: {why}"));
+                // A server that just goes away is asked once more.
+                if why == "connection reset" || std::mem::replace(&mut self.closed, true) {
+                    return Some(self.give_up(run));
+                }
+            }
+        }
+        None
+    }
+
+    /// The status of who has asked in vain.
+    fn give_up(&self, run: &mut Run<'_, '_>) -> i32 {
+        match self.tool {
+            Tool::Nslookup => {
+                run.print("");
+                1
+            }
+            Tool::Dig { .. } => 9,
+        }
     }
 
     fn next_server(&mut self) {
@@ -286,7 +412,7 @@ impl Asker {
             return Some(self.finish(run));
         };
         if self.tried >= self.tries {
-            if let Tool::Dig { short: false, line } = &self.tool {
+            if let Tool::Dig { short: false, line, .. } = &self.tool {
                 self.dig_head(run, &line.clone());
             }
             run.print(";; connection timed out; no servers could be reached");
@@ -300,32 +426,25 @@ impl Asker {
         };
         let to = (self.servers().get(server).copied().unwrap_or(Ipv4Addr::LOCALHOST), self.port);
         let mut query = Dns::query(run.random() as u16, qname, kind);
-        if matches!(self.tool, Tool::Dig { .. }) {
+        if let Tool::Dig { edns, .. } = self.tool {
             // dig asks for authentic data, and says how long an answer it takes.
             query.authentic = true;
-            let root = DnsName::default();
-            let data = DnsData::Raw(Vec::new());
-            query.additional.push(DnsRecord { name: root, kind: dns_type::OPT, class: 4096, ttl: 0, data });
+            if edns {
+                let (name, data) = (DnsName::default(), DnsData::Raw(Vec::new()));
+                query.additional.push(DnsRecord { name, kind: dns_type::OPT, class: BUFFER, ttl: 0, data });
+            }
         }
         let (id, bytes) = (query.id, query.to_bytes());
-        let sent = run.kernel(|ns, kcx| {
-            let socket = ns.udp_bind((Ipv4Addr::UNSPECIFIED, 0), kcx)?;
-            match ns.udp_send(socket, Some(to), None, bytes, kcx) {
-                Ok(()) => Ok(socket),
-                Err(errno) => {
-                    ns.close(socket);
-                    Err(errno)
-                }
-            }
-        });
+        let sent =
+            if self.tcp { Stream::open(run, to, &[bytes]).map(Way::Tcp) } else { datagram(run, to, bytes) };
         match sent {
-            Some(Ok(socket)) => {
-                run.own(socket);
+            Ok(way) => {
+                let usual = if self.tcp { TCP_TIMEOUT } else { TIMEOUT };
                 let since = run.now();
-                let until = run.wake_after(self.timeout);
-                self.asking = Some(Asking { socket, to, id, since, until });
+                let until = run.wake_after(self.timeout.unwrap_or(usual));
+                self.asking = Some(Asking { way, to, id, since, until });
             }
-            _ => {
+            Err(_) => {
                 self.next_server();
                 return self.ask(run);
             }
@@ -356,7 +475,7 @@ impl Asker {
                 }
                 Some(0)
             }
-            Tool::Dig { short: false, line } => {
+            Tool::Dig { short: false, line, .. } => {
                 self.dig_head(run, &line);
                 print_message(run, answer);
                 let ms = run.now().since(asking.since).as_millis();
@@ -444,6 +563,23 @@ impl Asker {
         run.print("");
         0
     }
+}
+
+/// Sends a query from a socket that is not connected.
+fn datagram(run: &mut Run<'_, '_>, to: (Ipv4Addr, u16), bytes: Vec<u8>) -> Result<Way, Errno> {
+    let sent = run.kernel(|ns, kcx| {
+        let socket = ns.udp_bind((Ipv4Addr::UNSPECIFIED, 0), kcx)?;
+        match ns.udp_send(socket, Some(to), None, bytes, kcx) {
+            Ok(()) => Ok(socket),
+            Err(errno) => {
+                ns.close(socket);
+                Err(errno)
+            }
+        }
+    });
+    let socket = sent.unwrap_or(Err(Errno::EINVAL))?;
+    run.own(socket);
+    Ok(Way::Udp(socket))
 }
 
 fn when(seconds: u64) -> String {
@@ -536,7 +672,8 @@ fn indent(out: &mut String, from: usize, to: usize) {
 /// Name, time, class and type in columns (`dns_master_style_debug`): at 24, 32 and 40.
 fn columns(name: &str, ttl: Option<u32>, class: &str, kind: &str) -> String {
     let mut out = name.to_owned();
-    let mut at = name.chars().count();
+    // The sign in front of a question does not count.
+    let mut at = name.trim_start_matches(';').chars().count();
     let ttl = ttl.map(|t| t.to_string());
     for (column, text) in [(24, ttl.as_deref()), (32, Some(class)), (40, Some(kind))] {
         let Some(text) = text else { continue };

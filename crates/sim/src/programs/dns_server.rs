@@ -1,11 +1,12 @@
 //! A DNS server with CoreDNS's plugins. It takes plain tables: who knows Kubernetes makes them.
 //!
-//! Plugins are asked in CoreDNS's own order (plugin.cfg), whatever the order in the Corefile. Answers over TCP, DNSSEC and zone
-//! transfers are not modelled.
+//! Plugins are asked in CoreDNS's own order (plugin.cfg), whatever the order in the Corefile. DNSSEC and zone transfers are not
+//! modelled.
 
+use super::dns_stream::{self, Lost, Stream};
 use super::resolve::DNS_PORT;
 use super::{Program, Run};
-use kernel::socket::{Datagram, Errno};
+use kernel::socket::{Errno, Received};
 use kernel::{Instant, SocketId};
 use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type, rcode};
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,6 +16,14 @@ use std::time::Duration;
 /// How long `forward` waits for one answer, and how long it tries altogether (plugin/forward).
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a TCP connection is waited for its first query, and for each that follows (core/dnsserver).
+const FIRST_QUERY: Duration = Duration::from_secs(3);
+const NEXT_QUERY: Duration = Duration::from_secs(10);
+/// The longest datagram that somebody takes who does not say (RFC 1035), and the longest message over TCP.
+const DATAGRAM: usize = 512;
+const MESSAGE: usize = 65_535;
+/// A datagram above that is compressed even if its receiver would take more (request.Scrub).
+const UNFRAGMENTED: usize = 1480;
 /// A probe of the plugin loop that comes in more often than this tells of a loop.
 const LOOP_SEEN: u32 = 2;
 
@@ -63,12 +72,13 @@ pub struct ServerBlock {
     pub forward: Option<Forward>,
 }
 
-/// A server that is asked over UDP.
+/// A server that is asked over UDP and TCP.
 #[derive(Clone, Debug)]
 pub struct DnsServer {
     bind: (Ipv4Addr, u16),
     blocks: Vec<ServerBlock>,
-    socket: Option<SocketId>,
+    sockets: Option<Sockets>,
+    open: Vec<Connection>,
     pending: Vec<Pending>,
     cache: Vec<Kept>,
     /// The probe of `loop`: its name, and how often it came in.
@@ -76,19 +86,138 @@ pub struct DnsServer {
     probing: Option<SocketId>,
 }
 
+/// The socket of UDP, and the one that listens.
+type Sockets = (SocketId, SocketId);
+
+/// A TCP connection. Its queries are answered one after the other.
+#[derive(Clone, Debug)]
+struct Connection {
+    socket: SocketId,
+    from: (Ipv4Addr, u16),
+    got: Vec<u8>,
+    /// A query of it was sent on, and its answer is waited for.
+    busy: bool,
+    /// It is closed when nothing is asked until then.
+    until: Instant,
+}
+
+/// Who asks, and how.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    from: (Ipv4Addr, u16),
+    way: Way,
+    /// How long the query is.
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By a datagram to that address.
+    Udp(Ipv4Addr),
+    /// Over that connection.
+    Tcp(SocketId),
+}
+
+impl Client {
+    fn proto(&self) -> &'static str {
+        match self.way {
+            Way::Udp(_) => "udp",
+            Way::Tcp(_) => "tcp",
+        }
+    }
+
+    /// How long an answer it takes.
+    fn room(&self, query: &Dns) -> usize {
+        match self.way {
+            Way::Tcp(_) => MESSAGE,
+            Way::Udp(_) => edns(query).map_or(DATAGRAM, |opt| usize::from(opt.class).max(DATAGRAM)),
+        }
+    }
+}
+
+/// The pseudo record by which a message says how long a datagram its sender takes.
+fn edns(message: &Dns) -> Option<&DnsRecord> {
+    message.additional.iter().find(|r| r.kind == dns_type::OPT)
+}
+
 /// A query that was sent on.
 #[derive(Clone, Debug)]
 struct Pending {
     block: usize,
     query: Dns,
-    client: Datagram,
-    socket: SocketId,
+    client: Client,
+    way: Upstream,
     to: (Ipv4Addr, u16),
     local: (Ipv4Addr, u16),
     /// How many servers were tried.
     tries: usize,
     until: Instant,
     begun: Instant,
+}
+
+/// How it was sent on: as it came in.
+#[derive(Clone, Debug)]
+enum Upstream {
+    Udp(SocketId),
+    Tcp(Stream),
+}
+
+impl Upstream {
+    /// The answer to a query; `None` while it is waited for.
+    fn listen(&mut self, run: &mut Run<'_, '_>, id: u16) -> Option<Result<Dns, Failure>> {
+        loop {
+            let message = match self {
+                Upstream::Udp(socket) => {
+                    let socket = *socket;
+                    if let Some(e) = run.kernel(|ns, _| ns.take_error(socket)).flatten() {
+                        return Some(Err(Failure::Read(e.errno)));
+                    }
+                    run.kernel(|ns, _| ns.udp_recv(socket)).flatten()?.payload.to_vec()
+                }
+                Upstream::Tcp(stream) => match stream.next(run)? {
+                    Ok(message) => message,
+                    Err(Lost::Connect(errno)) => return Some(Err(Failure::Dial(errno))),
+                    Err(Lost::Broken(errno)) => return Some(Err(Failure::Read(errno))),
+                    Err(Lost::Eof) => return Some(Err(Failure::Eof)),
+                },
+            };
+            if let Some(answer) = Dns::parse(&message).filter(|a| a.response && a.id == id) {
+                return Some(Ok(answer));
+            }
+        }
+    }
+
+    fn close(self, run: &mut Run<'_, '_>) {
+        match self {
+            Upstream::Udp(socket) => run.close(socket),
+            Upstream::Tcp(stream) => stream.close(run),
+        }
+    }
+}
+
+/// Why a server has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Dial(Errno),
+    Read(Errno),
+    Eof,
+    Timeout,
+}
+
+impl Failure {
+    /// As Go words it.
+    fn text(self, proto: &str, local: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> String {
+        let ((a, b), (c, d)) = (local, to);
+        let read = |why: &str| format!("read {proto} {a}:{b}->{c}:{d}: {why}");
+        match self {
+            Failure::Dial(errno) => {
+                format!("dial {proto} {c}:{d}: connect: {}", errno.text().to_lowercase())
+            }
+            Failure::Read(errno) => read(&format!("read: {}", errno.text().to_lowercase())),
+            Failure::Eof => "EOF".to_owned(),
+            Failure::Timeout => read("i/o timeout"),
+        }
+    }
 }
 
 /// An answer that is kept.
@@ -117,7 +246,8 @@ impl DnsServer {
         DnsServer {
             bind,
             blocks,
-            socket: None,
+            sockets: None,
+            open: Vec::new(),
             pending: Vec::new(),
             cache: Vec::new(),
             probe: None,
@@ -142,34 +272,35 @@ impl Program for DnsServer {
     }
 
     fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
-        let socket = match self.socket {
-            Some(socket) => socket,
-            None => {
-                let bind = self.bind;
-                match run.kernel(|ns, kcx| ns.udp_bind(bind, kcx))? {
-                    Ok(socket) => {
-                        run.own(socket);
-                        self.socket = Some(socket);
-                        self.start(run);
-                        socket
-                    }
-                    Err(errno) => {
-                        let (addr, port) = bind;
-                        run.print(format!(
-                            "Listen: listen udp {addr}:{port}: bind: {}",
-                            errno.text().to_lowercase()
-                        ));
-                        return Some(1);
-                    }
+        let (udp, tcp) = match self.sockets {
+            Some(sockets) => sockets,
+            None => match self.listen(run)? {
+                Ok(sockets) => {
+                    self.sockets = Some(sockets);
+                    self.start(run);
+                    sockets
                 }
-            }
+                Err((proto, errno)) => {
+                    let (addr, port) = self.bind;
+                    run.print(format!(
+                        "Listen: listen {proto} {addr}:{port}: bind: {}",
+                        errno.text().to_lowercase()
+                    ));
+                    return Some(1);
+                }
+            },
         };
-        while let Some(Some(d)) = run.kernel(|ns, _| ns.udp_recv(socket)) {
-            if let Some(status) = self.asked(run, d) {
+        while let Some(Some(d)) = run.kernel(|ns, _| ns.udp_recv(udp)) {
+            let client = Client { from: d.from, way: Way::Udp(d.to), len: d.payload.len() };
+            if let Some(status) = self.asked(run, &d.payload, client) {
                 return Some(status);
             }
         }
         self.listen_to_servers(run);
+        self.accept(run, tcp);
+        if let Some(status) = self.listen_to_connections(run) {
+            return Some(status);
+        }
         // The probe's answer does not matter.
         if let Some(probing) = self.probing {
             while let Some(Some(_)) = run.kernel(|ns, _| ns.udp_recv(probing)) {}
@@ -179,6 +310,76 @@ impl Program for DnsServer {
 }
 
 impl DnsServer {
+    /// Binds its two sockets.
+    fn listen(&self, run: &mut Run<'_, '_>) -> Option<Result<Sockets, (&'static str, Errno)>> {
+        let bind = self.bind;
+        let made = run.kernel(|ns, kcx| {
+            let tcp = ns.tcp_listen(bind).map_err(|errno| ("tcp", errno))?;
+            match ns.udp_bind(bind, kcx) {
+                Ok(udp) => Ok((udp, tcp)),
+                Err(errno) => {
+                    ns.close(tcp);
+                    Err(("udp", errno))
+                }
+            }
+        })?;
+        if let Ok((udp, tcp)) = made {
+            run.own(udp);
+            run.own(tcp);
+        }
+        Some(made)
+    }
+
+    fn accept(&mut self, run: &mut Run<'_, '_>, listener: SocketId) {
+        while let Some(Some(socket)) = run.kernel(|ns, _| ns.tcp_accept(listener)) {
+            let from = run.kernel(|ns, _| ns.tcp_info(socket)).flatten().map(|(.., from)| from);
+            let from = from.unwrap_or((Ipv4Addr::UNSPECIFIED, 0));
+            run.own(socket);
+            let until = run.wake_after(FIRST_QUERY);
+            self.open.push(Connection { socket, from, got: Vec::new(), busy: false, until });
+        }
+    }
+
+    /// What was asked over connections. `Some` ends the server.
+    fn listen_to_connections(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
+        let mut at = 0;
+        while let Some(c) = self.open.get_mut(at) {
+            let socket = c.socket;
+            let over = loop {
+                match run.kernel(|ns, _| ns.tcp_recv(socket)) {
+                    Some(Received::Data(data)) => c.got.extend(data),
+                    Some(Received::Nothing) => break run.now() >= c.until,
+                    _ => break true,
+                }
+            };
+            if !c.busy
+                && let Some(query) = dns_stream::take(&mut c.got)
+            {
+                c.busy = true;
+                c.until = run.wake_after(NEXT_QUERY);
+                let client = Client { from: c.from, way: Way::Tcp(socket), len: query.len() };
+                if let Some(status) = self.asked(run, &query, client) {
+                    return Some(status);
+                }
+            } else if over && !c.busy {
+                run.close_tcp(socket);
+                self.open.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        None
+    }
+
+    /// A connection may ask its next query.
+    fn done(&mut self, run: &mut Run<'_, '_>, client: Client) {
+        let Way::Tcp(socket) = client.way else { return };
+        if let Some(c) = self.open.iter_mut().find(|c| c.socket == socket) {
+            c.busy = false;
+            c.until = run.wake_after(NEXT_QUERY);
+        }
+    }
+
     /// CoreDNS's first lines, and the probe of the plugin loop.
     fn start(&mut self, run: &mut Run<'_, '_>) {
         let port = self.bind.1;
@@ -208,10 +409,13 @@ impl DnsServer {
     }
 
     /// A query came in. `Some` ends the server.
-    fn asked(&mut self, run: &mut Run<'_, '_>, d: Datagram) -> Option<i32> {
-        let query = Dns::parse(&d.payload).filter(|q| !q.response)?;
+    fn asked(&mut self, run: &mut Run<'_, '_>, message: &[u8], client: Client) -> Option<i32> {
+        let Some(query) = Dns::parse(message).filter(|q| !q.response) else {
+            self.done(run, client);
+            return None;
+        };
         let Some(question) = query.questions.first() else {
-            self.reply(run, &d, &Dns { rcode: rcode::FORMERR, ..query.answer() });
+            self.reply(run, client, &query, Dns { rcode: rcode::FORMERR, ..query.answer() });
             return None;
         };
         let name = question.name.clone();
@@ -226,24 +430,18 @@ impl DnsServer {
             .map(|(i, b)| (longest(b), i))
             .max_by_key(|(len, i)| (*len, usize::MAX - i));
         let Some((1.., block)) = best else {
-            self.reply(run, &d, &Dns { rcode: rcode::REFUSED, ..query.answer() });
+            self.reply(run, client, &query, Dns { rcode: rcode::REFUSED, ..query.answer() });
             return None;
         };
-        match self.answer(run, block, &query, &d) {
-            Ok(said) => self.said(run, block, &query, &d, said),
+        match self.answer(run, block, &query, client) {
+            Ok(said) => self.said(run, block, &query, client, said),
             Err(status) => return Some(status),
         }
         None
     }
 
     /// Asks the plugins of a block in turn. `Err` ends the server.
-    fn answer(
-        &mut self,
-        run: &mut Run<'_, '_>,
-        at: usize,
-        query: &Dns,
-        client: &Datagram,
-    ) -> Result<Said, i32> {
+    fn answer(&mut self, run: &mut Run<'_, '_>, at: usize, query: &Dns, client: Client) -> Result<Said, i32> {
         let (Some(block), Some(question)) = (self.blocks.get(at), query.questions.first()) else {
             return Ok(Said::Failed(String::new()));
         };
@@ -291,7 +489,7 @@ impl DnsServer {
         }
     }
 
-    fn said(&mut self, run: &mut Run<'_, '_>, block: usize, query: &Dns, client: &Datagram, said: Said) {
+    fn said(&mut self, run: &mut Run<'_, '_>, block: usize, query: &Dns, client: Client, said: Said) {
         let Some(b) = self.blocks.get(block) else { return };
         let (errors, log, shuffles, cache) = (b.errors, b.log, b.loadbalance, b.cache);
         let Some(question) = query.questions.first() else { return };
@@ -315,27 +513,47 @@ impl DnsServer {
             shuffle(&mut answer.answers, run);
         }
         if log {
-            let (from, len) = (client.from, client.payload.len());
+            let from = client.from;
             run.print(format!(
-                "[INFO] {}:{} - {} \"{} IN {} udp {len} false 512\" {} - {} 0.000000000s",
+                "[INFO] {}:{} - {} \"{} IN {} {} {} false {}\" {} {} {} 0.000000000s",
                 from.0,
                 from.1,
                 query.id,
                 type_name(question.kind),
                 question.name,
+                client.proto(),
+                client.len,
+                client.room(query),
                 rcode_name(answer.rcode),
-                answer.to_bytes().len()
+                flags(&answer),
+                answer.to_plain_bytes().len()
             ));
         }
-        self.reply(run, client, &answer);
+        self.reply(run, client, query, answer);
     }
 
-    fn reply(&self, run: &mut Run<'_, '_>, client: &Datagram, answer: &Dns) {
-        let Some(socket) = self.socket else { return };
-        let (to, from, bytes) = (client.from, client.to, answer.to_bytes());
-        run.kernel(|ns, kcx| {
-            let _ = ns.udp_send(socket, Some(to), Some(from), bytes, kcx);
-        });
+    /// Sends an answer: with EDNS if the query has it, and cut to what the client takes.
+    fn reply(&mut self, run: &mut Run<'_, '_>, client: Client, query: &Dns, mut answer: Dns) {
+        answer.additional.retain(|r| r.kind != dns_type::OPT);
+        if let Some(opt) = edns(query) {
+            // The client's own record, without options and flags that nobody heeds (request.SizeAndDo).
+            answer.additional.push(DnsRecord { ttl: 0, data: DnsData::Raw(Vec::new()), ..opt.clone() });
+        }
+        let bytes = fitted(answer, client.room(query));
+        match client.way {
+            Way::Udp(from) => {
+                let Some((socket, _)) = self.sockets else { return };
+                run.kernel(|ns, kcx| {
+                    let _ = ns.udp_send(socket, Some(client.from), Some(from), bytes, kcx);
+                });
+            }
+            Way::Tcp(socket) => {
+                run.kernel(|ns, kcx| {
+                    let _ = ns.tcp_send(socket, &dns_stream::framed(&bytes), kcx);
+                });
+            }
+        }
+        self.done(run, client);
     }
 
     // ------------------------------------------------------------------ forward
@@ -346,7 +564,7 @@ impl DnsServer {
         run: &mut Run<'_, '_>,
         block: usize,
         query: &Dns,
-        client: &Datagram,
+        client: Client,
         forward: &Forward,
         tries: usize,
         begun: Instant,
@@ -354,83 +572,53 @@ impl DnsServer {
         let Some(to) = forward.to.get(tries % forward.to.len().max(1)).copied() else {
             return Said::Failed("no healthy proxies".to_owned());
         };
-        let bytes = query.to_bytes();
-        let sent = run.kernel(|ns, kcx| {
-            let socket = ns.udp_bind((Ipv4Addr::UNSPECIFIED, 0), kcx)?;
-            let done = ns.udp_connect(socket, to).and_then(|()| ns.udp_send(socket, None, None, bytes, kcx));
-            if let Err(errno) = done {
-                ns.close(socket);
-                return Err(errno);
-            }
-            Ok((socket, ns.udp_local(socket)))
-        });
-        let (socket, local) = match sent {
-            Some(Ok((socket, local))) => (socket, local.unwrap_or((Ipv4Addr::UNSPECIFIED, 0))),
-            Some(Err(errno)) => {
-                return Said::Failed(format!(
-                    "dial udp {}:{}: connect: {}",
-                    to.0,
-                    to.1,
-                    errno.text().to_lowercase()
-                ));
-            }
-            None => return Said::Later,
+        let sent = match client.way {
+            Way::Udp(_) => datagram(run, to, query),
+            Way::Tcp(_) => Stream::open(run, to, &[query.to_bytes()]).map(Upstream::Tcp),
         };
-        run.own(socket);
-        let until = run.wake_after(READ_TIMEOUT);
-        let (query, client) = (query.clone(), client.clone());
-        self.pending.push(Pending {
-            block,
-            query,
-            client,
-            socket,
-            to,
-            local,
-            tries: tries + 1,
-            until,
-            begun,
+        let way = match sent {
+            Ok(way) => way,
+            Err(errno) => {
+                let nowhere = (Ipv4Addr::UNSPECIFIED, 0);
+                return Said::Failed(Failure::Dial(errno).text(client.proto(), nowhere, to));
+            }
+        };
+        let local = run.kernel(|ns, _| match &way {
+            Upstream::Udp(socket) => ns.udp_local(*socket),
+            Upstream::Tcp(stream) => ns.tcp_info(stream.socket).map(|(_, local, _)| local),
         });
+        let local = local.flatten().unwrap_or((Ipv4Addr::UNSPECIFIED, 0));
+        let until = run.wake_after(READ_TIMEOUT);
+        let query = query.clone();
+        self.pending.push(Pending { block, query, client, way, to, local, tries: tries + 1, until, begun });
         Said::Later
     }
 
     fn listen_to_servers(&mut self, run: &mut Run<'_, '_>) {
-        for p in std::mem::take(&mut self.pending) {
-            let socket = p.socket;
-            let error = run.kernel(|ns, _| ns.take_error(socket)).flatten();
-            let why = match (error, run.kernel(|ns, _| ns.udp_recv(socket)).flatten()) {
-                (Some(e), _) => format!("read: {}", e.errno.text().to_lowercase()),
-                (None, Some(d)) => {
-                    match Dns::parse(&d.payload).filter(|a| a.response && a.id == p.query.id) {
-                        Some(answer) => {
-                            run.close(socket);
-                            self.said(run, p.block, &p.query, &p.client, Said::Answer(answer));
-                            continue;
-                        }
-                        None => {
-                            self.pending.push(p);
-                            continue;
-                        }
-                    }
+        for mut p in std::mem::take(&mut self.pending) {
+            let why = match p.way.listen(run, p.query.id) {
+                Some(Ok(answer)) => {
+                    p.way.close(run);
+                    self.said(run, p.block, &p.query, p.client, Said::Answer(answer));
+                    continue;
                 }
-                (None, None) if run.now() < p.until => {
+                Some(Err(why)) => why,
+                None if run.now() < p.until => {
                     self.pending.push(p);
                     continue;
                 }
-                (None, None) => "i/o timeout".to_owned(),
+                None => Failure::Timeout,
             };
-            run.close(socket);
+            p.way.close(run);
             let forward = self.blocks.get(p.block).and_then(|b| b.forward.clone());
             let late = run.now().since(p.begun) >= FORWARD_TIMEOUT;
             let said = match forward {
                 Some(forward) if !late => {
-                    self.send_on(run, p.block, &p.query, &p.client, &forward, p.tries, p.begun)
+                    self.send_on(run, p.block, &p.query, p.client, &forward, p.tries, p.begun)
                 }
-                _ => {
-                    let ((a, b), (c, d)) = (p.local, p.to);
-                    Said::Failed(format!("read udp {a}:{b}->{c}:{d}: {why}"))
-                }
+                _ => Said::Failed(why.text(p.client.proto(), p.local, p.to)),
             };
-            self.said(run, p.block, &p.query, &p.client, said);
+            self.said(run, p.block, &p.query, p.client, said);
         }
     }
 
@@ -467,6 +655,60 @@ impl DnsServer {
         let name = question.name.as_str().to_owned();
         self.cache.push(Kept { block, name, kind: question.kind, answer: answer.clone(), at: now, until });
     }
+}
+
+/// Sends a query from a socket of its own.
+fn datagram(run: &mut Run<'_, '_>, to: (Ipv4Addr, u16), query: &Dns) -> Result<Upstream, Errno> {
+    let bytes = query.to_bytes();
+    let sent = run.kernel(|ns, kcx| {
+        let socket = ns.udp_bind((Ipv4Addr::UNSPECIFIED, 0), kcx)?;
+        let done = ns.udp_connect(socket, to).and_then(|()| ns.udp_send(socket, None, None, bytes, kcx));
+        if let Err(errno) = done {
+            ns.close(socket);
+            return Err(errno);
+        }
+        Ok(socket)
+    });
+    let socket = sent.unwrap_or(Err(Errno::EINVAL))?;
+    run.own(socket);
+    Ok(Upstream::Udp(socket))
+}
+
+/// The bytes of an answer for somebody who takes so many. Names are compressed only if it would not fit otherwise; what does not
+/// fit then either is left out from the end, but for EDNS, and the answer says so (miekg/dns, `Truncate`).
+fn fitted(mut answer: Dns, room: usize) -> Vec<u8> {
+    let plain = answer.to_plain_bytes();
+    if plain.len() <= room {
+        let long = room < MESSAGE && plain.len() > UNFRAGMENTED;
+        return if long { answer.to_bytes() } else { plain };
+    }
+    let mut bytes = answer.to_bytes();
+    while bytes.len() > room {
+        let last = answer.additional.iter().rposition(|r| r.kind != dns_type::OPT);
+        if let Some(last) = last {
+            answer.additional.remove(last);
+        } else if answer.authority.pop().is_none() && answer.answers.pop().is_none() {
+            break;
+        }
+        answer.truncated = true;
+        bytes = answer.to_bytes();
+    }
+    bytes
+}
+
+/// The flags of an answer as the plugin log has them.
+fn flags(answer: &Dns) -> String {
+    let flags = [
+        (answer.response, "qr"),
+        (answer.authoritative, "aa"),
+        (answer.truncated, "tc"),
+        (answer.recursion_desired, "rd"),
+        (answer.recursion_available, "ra"),
+        (answer.authentic, "ad"),
+        (answer.checking_disabled, "cd"),
+    ];
+    let set: Vec<&str> = flags.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+    set.join(",")
 }
 
 /// `loadbalance round_robin`: A and AAAA change places among themselves.
@@ -662,6 +904,35 @@ mod tests {
         assert_eq!((answer.rcode, answer.answers.len(), answer.authority.len()), (rcode::NOERROR, 0, 1));
         assert_eq!(ask("default.svc.cluster.local", dns_type::A).rcode, rcode::NOERROR);
         assert_eq!(ask("nosuch.default.svc.cluster.local", dns_type::A).rcode, rcode::NXDOMAIN);
+    }
+
+    /// An answer with that many addresses, and EDNS.
+    fn long(addresses: u8) -> Dns {
+        let name = DnsName::new("web.default.svc.cluster.local").unwrap();
+        let mut answer = Dns::query(1, name.clone(), dns_type::A).answer();
+        let record = |name, kind, data| DnsRecord { name, kind, class: 1, ttl: 5, data };
+        let a = |i| record(name.clone(), dns_type::A, DnsData::A(Ipv4Addr::new(10, 0, 0, i)));
+        answer.answers = (0..addresses).map(a).collect();
+        answer.additional = vec![record(DnsName::default(), dns_type::OPT, DnsData::Raw(Vec::new()))];
+        answer
+    }
+
+    #[test]
+    fn names_are_compressed_only_where_an_answer_would_not_fit() {
+        // Head and question 47 bytes, EDNS 11, an address 16, or 45 with its name in full.
+        assert_eq!(fitted(long(9), 512).len(), 47 + 11 + 9 * 45);
+        assert_eq!(fitted(long(11), 512).len(), 47 + 11 + 11 * 16);
+        // What would be cut into fragments is compressed even though it is taken.
+        assert_eq!(fitted(long(33), 4096).len(), 47 + 11 + 33 * 16);
+        assert_eq!(fitted(long(33), MESSAGE).len(), 47 + 11 + 33 * 45);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_but_for_edns() {
+        let whole = Dns::parse(&fitted(long(28), 512)).unwrap();
+        assert_eq!((whole.answers.len(), whole.truncated), (28, false));
+        let cut = Dns::parse(&fitted(long(40), 512)).unwrap();
+        assert_eq!((cut.answers.len(), cut.additional.len(), cut.truncated), (28, 1, true));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod connect;
 mod curl;
 mod dig;
 pub mod dns_server;
+mod dns_stream;
 pub mod http_server;
 mod nc;
 mod ping;

@@ -1,6 +1,7 @@
 //! Names of hosts: /etc/hosts, /etc/resolv.conf, and the stub resolver of glibc (getaddrinfo(3), resolv.conf(5)).
 
 use super::Run;
+use super::dns_stream::Stream;
 use kernel::socket::Errno;
 use kernel::{Instant, SocketId};
 use packet::{Dns, DnsData, DnsName, dns_type, rcode};
@@ -27,6 +28,12 @@ pub struct ResolvConf {
     pub single_request: bool,
     /// The second question leaves from another socket.
     pub single_request_reopen: bool,
+    /// The servers take turns in being the first.
+    pub rotate: bool,
+    /// Servers are asked over TCP from the start.
+    pub use_vc: bool,
+    /// AAAA is never asked for (glibc 2.36).
+    pub no_aaaa: bool,
 }
 
 impl Default for ResolvConf {
@@ -39,6 +46,9 @@ impl Default for ResolvConf {
             attempts: 2,
             single_request: false,
             single_request_reopen: false,
+            rotate: false,
+            use_vc: false,
+            no_aaaa: false,
         }
     }
 }
@@ -89,9 +99,10 @@ impl ResolvConf {
             ("attempts", Some(n)) => self.attempts = u32::try_from(n.min(5)).unwrap_or(5),
             ("single-request", _) => self.single_request = true,
             ("single-request-reopen", _) => self.single_request_reopen = true,
-            ("rotate" | "use-vc" | "inet6" | "no-aaaa", _) => {
-                return Err(format!("options {name} of resolv.conf is not modelled"));
-            }
+            ("rotate", _) => self.rotate = true,
+            ("use-vc", _) => self.use_vc = true,
+            ("no-aaaa", _) => self.no_aaaa = true,
+            ("inet6", _) => return Err(format!("options {name} of resolv.conf is not modelled")),
             _ => {}
         }
         Ok(())
@@ -111,7 +122,7 @@ impl ResolvConf {
         out
     }
 
-    /// How long the server with that index is waited for (`send_dg`).
+    /// How long the server with that index in the file is waited for (`send_dg`).
     fn patience(&self, server: usize) -> Duration {
         let shifted = self.timeout * (1 << server.min(8));
         let share = if server > 0 {
@@ -178,7 +189,11 @@ pub struct Lookup {
     both: bool,
     /// Which name, which attempt, which server.
     at: (usize, u32, usize),
-    asking: Option<Asking>,
+    /// The server that is the first for this name; `rotate` moves it on with each name.
+    first: usize,
+    /// This name is asked for over TCP.
+    circuit: bool,
+    asking: Option<Way>,
     /// Sockets of servers that were silent: they are asked again from the same ones, until the name changes (`nssocks`).
     kept: Vec<(Ipv4Addr, SocketId)>,
     found: Option<Result<Vec<Ipv4Addr>, NoAddress>>,
@@ -187,15 +202,52 @@ pub struct Lookup {
     no_data: bool,
 }
 
-/// A server that is asked: A, then AAAA.
+/// How a server is asked.
+#[derive(Clone, Debug)]
+enum Way {
+    /// Over UDP.
+    Datagrams(Asking),
+    /// Over TCP, all questions at once (`send_vc`). Nothing limits how long that takes but the kernel.
+    Circuit { stream: Stream, questions: Questions },
+}
+
+/// The questions about a name, A and perhaps AAAA, by their identifiers, and what was answered.
+#[derive(Clone, Debug)]
+struct Questions {
+    ids: [u16; 2],
+    both: bool,
+    answers: [Option<Dns>; 2],
+}
+
+impl Questions {
+    /// Notes an answer to one of them; false if it is none.
+    fn take(&mut self, dns: &Dns) -> bool {
+        let Some(which) = self.ids.iter().position(|id| *id == dns.id) else { return false };
+        if let Some(place) = self.answers.get_mut(which) {
+            *place = Some(dns.clone());
+        }
+        true
+    }
+
+    /// The answers, once they are all there.
+    fn all(&self) -> Option<Vec<Dns>> {
+        let answers = self.some();
+        (answers.len() > usize::from(self.both)).then_some(answers)
+    }
+
+    fn some(&self) -> Vec<Dns> {
+        self.answers.iter().flatten().cloned().collect()
+    }
+}
+
+/// A server that is asked over UDP: A, then AAAA.
 #[derive(Clone, Debug)]
 struct Asking {
     server: Ipv4Addr,
     socket: SocketId,
     /// The second socket of `single-request-reopen`.
     other: Option<SocketId>,
-    ids: [u16; 2],
-    answers: [Option<Dns>; 2],
+    questions: Questions,
     /// The second question has left.
     second: bool,
     until: Instant,
@@ -213,6 +265,8 @@ enum Said {
     Silent,
     /// It has answered one of two questions in time.
     Half(Vec<Dns>),
+    /// An answer was cut: it is to be asked again over TCP, with the same identifiers.
+    Truncated([u16; 2]),
 }
 
 impl Lookup {
@@ -232,11 +286,19 @@ impl Lookup {
         };
         let conf = conf.unwrap_or_default();
         let names = conf.candidates(name);
+        // Where a process begins is chance (nameserver_offset).
+        let first = if conf.rotate && conf.servers.len() > 1 && found.is_none() {
+            run.random() as usize % conf.servers.len()
+        } else {
+            0
+        };
         Lookup {
+            both: both && !conf.no_aaaa,
+            circuit: conf.use_vc,
             conf,
             names,
-            both,
             at: (0, 0, 0),
+            first,
             asking: None,
             kept: Vec::new(),
             found,
@@ -252,32 +314,56 @@ impl Lookup {
                 return Some(found.clone());
             }
             let Some(asking) = &mut self.asking else {
-                self.ask(run);
+                self.ask(run, None);
                 continue;
             };
-            let (single, both) = (self.conf.single_request || self.conf.single_request_reopen, self.both);
-            let said = asking.listen(run, both, single, &self.conf, self.names.get(self.at.0))?;
-            let (server, socket, other) = (asking.server, asking.socket, asking.other);
-            self.asking = None;
-            match (&said, other) {
-                (Said::Silent, None) => self.kept.push((server, socket)),
-                (Said::Half(_), None) if !self.conf.single_request => self.kept.push((server, socket)),
-                (Said::Silent | Said::Half(_), Some(second)) => {
-                    run.close(socket);
-                    self.kept.push((server, second));
+            let single = self.conf.single_request || self.conf.single_request_reopen;
+            let said = match asking {
+                Way::Datagrams(asking) => {
+                    asking.listen(run, single, &self.conf, self.names.get(self.at.0))?
                 }
-                _ => [Some(socket), other].into_iter().flatten().for_each(|s| run.close(s)),
-            }
+                Way::Circuit { stream, questions } => hear(run, stream, questions)?,
+            };
             let name = self.at.0;
+            match self.asking.take() {
+                Some(Way::Datagrams(asking)) => self.put_by(run, &asking, &said),
+                Some(Way::Circuit { stream, .. }) => stream.close(run),
+                None => {}
+            }
+            let again = match said {
+                Said::Truncated(ids) => Some(ids),
+                _ => None,
+            };
             self.take(said);
-            if self.at.0 != name || self.found.is_some() {
+            if self.at.0 != name || self.found.is_some() || again.is_some() {
                 self.kept.drain(..).for_each(|(_, socket)| run.close(socket));
+            }
+            if self.at.0 != name {
+                self.circuit = self.conf.use_vc;
+                self.first += usize::from(self.conf.rotate);
+            }
+            if again.is_some() {
+                self.ask(run, again);
             }
         }
     }
 
-    /// Sends the questions to the server whose turn it is.
-    fn ask(&mut self, run: &mut Run<'_, '_>) {
+    /// What becomes of the sockets of a server that was asked over UDP.
+    fn put_by(&mut self, run: &mut Run<'_, '_>, asking: &Asking, said: &Said) {
+        let (server, socket, other) = (asking.server, asking.socket, asking.other);
+        match (said, other) {
+            (Said::Silent, None) => self.kept.push((server, socket)),
+            (Said::Half(_), None) if !self.conf.single_request => self.kept.push((server, socket)),
+            (Said::Silent | Said::Half(_), Some(second)) => {
+                run.close(socket);
+                self.kept.push((server, second));
+            }
+            _ => [Some(socket), other].into_iter().flatten().for_each(|s| run.close(s)),
+        }
+    }
+
+    /// Sends the questions to the server whose turn it is; those of `ids` again, if they are given.
+    fn ask(&mut self, run: &mut Run<'_, '_>, ids: Option<[u16; 2]>) {
         let (name, attempt, server) = self.at;
         let Some(text) = self.names.get(name).cloned() else {
             // All names are through.
@@ -293,8 +379,11 @@ impl Lookup {
             self.at = (name + 1, 0, 0);
             return;
         };
-        let Some(to) = self.conf.servers.get(server).copied() else {
-            self.at = (name, attempt + 1, 0);
+        let count = self.conf.servers.len();
+        let index = (self.first + server) % count.max(1);
+        let Some(to) = self.conf.servers.get(index).copied().filter(|_| server < count) else {
+            // Over TCP each server is asked once.
+            self.at = (name, if self.circuit { self.conf.attempts } else { attempt + 1 }, 0);
             return;
         };
         if attempt >= self.conf.attempts {
@@ -307,7 +396,19 @@ impl Lookup {
             return;
         }
         let single = self.conf.single_request || self.conf.single_request_reopen;
-        let ids = [run.random() as u16, run.random() as u16];
+        let ids = ids.unwrap_or_else(|| [run.random() as u16, run.random() as u16]);
+        let questions = Questions { ids, both: self.both, answers: [None, None] };
+        if self.circuit {
+            let kinds = [dns_type::A, dns_type::AAAA];
+            let asked = ids.into_iter().zip(kinds).take(1 + usize::from(self.both));
+            let messages: Vec<Vec<u8>> =
+                asked.map(|(id, kind)| Dns::query(id, qname.clone(), kind).to_bytes()).collect();
+            match Stream::open(run, (to, DNS_PORT), &messages) {
+                Ok(stream) => self.asking = Some(Way::Circuit { stream, questions }),
+                Err(_) => self.take(Said::Nothing),
+            }
+            return;
+        }
         let kept = self.kept.iter().position(|(server, _)| *server == to).map(|at| self.kept.remove(at).1);
         let socket = match kept.map_or_else(|| open(run, to), Ok) {
             Ok(socket) => socket,
@@ -322,9 +423,9 @@ impl Lookup {
             run.close(socket);
             return self.take(Said::Nothing);
         }
-        let until = run.wake_after(self.conf.patience(server));
-        self.asking =
-            Some(Asking { server: to, socket, other: None, ids, answers: [None, None], second, until });
+        let until = run.wake_after(self.conf.patience(index));
+        let asking = Asking { server: to, socket, other: None, questions, second, until };
+        self.asking = Some(Way::Datagrams(asking));
     }
 
     /// Goes on after one server.
@@ -332,6 +433,7 @@ impl Lookup {
         let (name, attempt, server) = self.at;
         match said {
             Said::Nothing | Said::Silent => self.at = (name, attempt, server + 1),
+            Said::Truncated(_) => self.circuit = true,
             // Perhaps it cannot take two questions at once: they are asked one after the other, then from two sockets
             // (resolv/res_send.c, send_dg).
             Said::Half(answers) => {
@@ -348,15 +450,31 @@ impl Lookup {
                 self.at = (name, attempt, server + 1);
             }
             Said::Answers(answers) => {
-                self.failed = false;
                 let found: Vec<Ipv4Addr> = answers.iter().flat_map(addresses).collect();
                 if !found.is_empty() {
                     self.found = Some(Ok(found));
                     return;
                 }
+                // Over TCP a server that fails has answered: no other one is asked.
+                self.failed = answers.iter().any(|a| a.rcode == rcode::SERVFAIL);
                 self.no_data |= answers.iter().any(|a| a.rcode == rcode::NOERROR);
-                self.at = (name + 1, 0, 0);
+                let usual = |a: &Dns| [rcode::NOERROR, rcode::NXDOMAIN, rcode::SERVFAIL].contains(&a.rcode);
+                self.at = (if answers.iter().all(usual) { name + 1 } else { self.past_search(name) }, 0, 0);
             }
+        }
+    }
+}
+
+impl Lookup {
+    /// Which name follows one that a server refused over TCP: what is left of the search list is passed over, but not the name
+    /// as it was given (`__res_context_search`).
+    fn past_search(&self, at: usize) -> usize {
+        let Some((refused, last)) = self.names.get(at).zip(self.names.last()) else { return at + 1 };
+        let given = |given: &str, name: &str| given.len() < name.len() && name.starts_with(given);
+        match self.names.get(at + 1) {
+            Some(_) if given(last, refused) => self.names.len() - 1,
+            Some(next) if given(refused, next) => at + 1,
+            _ => self.names.len(),
         }
     }
 }
@@ -366,7 +484,6 @@ impl Asking {
     fn listen(
         &mut self,
         run: &mut Run<'_, '_>,
-        both: bool,
         single: bool,
         conf: &ResolvConf,
         name: Option<&String>,
@@ -378,23 +495,25 @@ impl Asking {
             }
             let Some(datagram) = run.kernel(|ns, _| ns.udp_recv(socket)).flatten() else { break };
             let Some(dns) = Dns::parse(&datagram.payload).filter(|d| d.response) else { continue };
-            let Some(which) = self.ids.iter().position(|id| *id == dns.id) else { continue };
+            if !self.questions.ids.contains(&dns.id) {
+                continue;
+            }
             if [rcode::SERVFAIL, rcode::REFUSED, rcode::NOTIMP].contains(&dns.rcode) {
                 return Some(Said::Fails);
             }
-            if let Some(place) = self.answers.get_mut(which) {
-                *place = Some(dns);
+            if dns.truncated {
+                return Some(Said::Truncated(self.questions.ids));
             }
-            if both && single && !self.second {
+            self.questions.take(&dns);
+            if self.questions.both && single && !self.second {
                 self.second = true;
                 self.ask_again(run, conf.single_request_reopen, name?)?;
             }
         }
-        let answers: Vec<Dns> = self.answers.iter().flatten().cloned().collect();
-        let expected = if both { 2 } else { 1 };
-        if answers.len() >= expected {
+        if let Some(answers) = self.questions.all() {
             return Some(Said::Answers(answers));
         }
+        let answers = self.questions.some();
         (run.now() >= self.until).then_some(if answers.is_empty() {
             Said::Silent
         } else {
@@ -409,8 +528,21 @@ impl Asking {
             self.other = open(run, self.server).ok();
         }
         let socket = self.other.unwrap_or(self.socket);
-        send(run, socket, self.ids[1], name, dns_type::AAAA).ok()
+        send(run, socket, self.questions.ids[1], name, dns_type::AAAA).ok()
     }
+}
+
+/// What a server has said over TCP; `None` while it may say more.
+fn hear(run: &mut Run<'_, '_>, stream: &mut Stream, questions: &mut Questions) -> Option<Said> {
+    while let Ok(message) = stream.next(run)? {
+        if let Some(dns) = Dns::parse(&message).filter(|d| d.response) {
+            questions.take(&dns);
+        }
+        if let Some(answers) = questions.all() {
+            return Some(Said::Answers(answers));
+        }
+    }
+    Some(Said::Nothing)
 }
 
 fn open(run: &mut Run<'_, '_>, server: Ipv4Addr) -> Result<SocketId, Errno> {
@@ -483,7 +615,7 @@ mod tests {
 
     #[test]
     fn an_option_that_is_not_modelled_is_refused() {
-        assert!(ResolvConf::parse("options rotate\n").unwrap_err().contains("rotate"));
+        assert!(ResolvConf::parse("options inet6\n").unwrap_err().contains("inet6"));
         assert!(ResolvConf::parse("options edns0 trust-ad nonsense:1\n").is_ok());
     }
 

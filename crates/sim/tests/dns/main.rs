@@ -4,6 +4,7 @@
 
 mod coredns;
 mod resolver;
+mod stream;
 mod tools;
 
 use packet::{DnsData, DnsName, DnsRecord, dns_type};
@@ -16,6 +17,8 @@ use std::rc::Rc;
 use userland::ip::parse_ip;
 
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 53);
+pub(crate) const MANY: Ipv4Addr = Ipv4Addr::new(10, 244, 2, 1);
+pub(crate) const MOST: Ipv4Addr = Ipv4Addr::new(10, 244, 3, 1);
 pub(crate) const RESOLV: &str = "nameserver 10.0.0.53\nsearch default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n";
 
 fn words(line: &str) -> Vec<String> {
@@ -35,7 +38,16 @@ pub(crate) fn table() -> Table {
                 six.default.svc.cluster.local AAAA fd00::80\n\
                 text.cluster.local TXT v=1 two words\n\
                 alias.cluster.local CNAME web.default.svc.cluster.local\n";
-    let mut table = Table { pods_insecure: true, ..Table::parse("cluster.local", 30, text).unwrap() };
+    // More addresses than a datagram without EDNS holds, and than one of dig's.
+    let many = |name: &str, n: u32, from: Ipv4Addr| {
+        let addr = |i| Ipv4Addr::from_bits(from.to_bits() + i);
+        (0..n).map(|i| format!("{name}.default.svc.cluster.local A {}\n", addr(i))).collect::<String>()
+    };
+    let many = many("many", 40, MANY) + &many("most", 90, MOST);
+    let mut table = Table {
+        pods_insecure: true,
+        ..Table::parse("cluster.local", 30, &(text.to_owned() + &many)).unwrap()
+    };
     let name = |text: &str| DnsName::new(text).unwrap();
     let target = name("web.default.svc.cluster.local");
     let data = DnsData::Srv(0, 100, 80, target.clone());

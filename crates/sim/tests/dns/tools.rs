@@ -14,6 +14,9 @@ const LOOKUPS: &[(&str, u16)] = &[
     ("web.default.svc.cluster.local", dns_type::AAAA),
     ("two.default.svc.cluster.local", dns_type::AAAA),
     ("alias.cluster.local", dns_type::AAAA),
+    ("many.default.svc.cluster.local", dns_type::A),
+    ("many.default.svc.cluster.local", dns_type::AAAA),
+    ("most.default.svc.cluster.local", dns_type::A),
     ("text.cluster.local", dns_type::TXT),
     ("alias.cluster.local", dns_type::A),
     ("_http._tcp.web.default.svc.cluster.local", dns_type::SRV),
@@ -45,7 +48,10 @@ fn older(line: &str) -> Option<String> {
     if line.starts_with("; <<>> DiG ") {
         return Some("; <<>> DiG VERSION".to_owned());
     }
-    if line.starts_with(";; Got recursion not available from ") {
+    if [";; Got recursion not available from ", ";; Got SERVFAIL reply from "]
+        .iter()
+        .any(|h| line.starts_with(h))
+    {
         return None;
     }
     let masks = [(";; Query time:", " 0 msec"), (";; WHEN:", " DATE"), (";; MSG SIZE", "  rcvd: N")];
@@ -57,7 +63,7 @@ fn older(line: &str) -> Option<String> {
     if let Some(id) = line.find(", id: ") {
         return Some(format!("{}, id: N", &line[..id]));
     }
-    Some(line.replace(" (UDP)", ""))
+    Some(line.replace(" (UDP)", "").replace(" (TCP)", ""))
 }
 
 #[test]

@@ -102,6 +102,7 @@ pub static KNOWN: &[Known] = &[
     f("dns.flags.truncated", "Truncated", Bool),
     f("dns.flags.z", "Z", Bool),
     f("dns.id", "Transaction ID", Hex(4)),
+    f("dns.length", "Length", Number),
     f("dns.ns", "Name Server", Text),
     f("dns.ptr.domain_name", "Domain Name", Text),
     f("dns.qry.class", "Class", Hex(4)),

@@ -5,8 +5,27 @@ use crate::wireshark::tree::{Tree, Value};
 
 impl Dissector<'_> {
     pub(super) fn dns(&mut self, at: usize, end: usize) -> Option<()> {
+        self.t.group("dns", at, end.saturating_sub(at));
+        self.dns_message(at, end)
+    }
+
+    /// The messages of a segment, each behind its length. One that goes on in the next segment is data.
+    pub(super) fn dns_over_tcp(&mut self, mut at: usize, end: usize) -> Option<()> {
+        while at < end {
+            let next = at + 2 + usize::from(self.t.word(at)?);
+            if next > end {
+                return self.data(at, end - at);
+            }
+            self.t.group("dns", at, next - at);
+            self.t.number("dns.length", at, 2)?;
+            self.dns_message(at + 2, next)?;
+            at = next;
+        }
+        Some(())
+    }
+
+    fn dns_message(&mut self, at: usize, end: usize) -> Option<()> {
         let t = &mut self.t;
-        t.group("dns", at, end.saturating_sub(at));
         t.number("dns.id", at, 2)?;
         let flags = t.number("dns.flags", at + 2, 2)?;
         let response = flags & 0x8000 != 0;

@@ -98,6 +98,7 @@ impl Dissector<'_> {
         match flow.app {
             _ if rest == 0 => Some(()),
             App::Http => self.http(payload, end),
+            _ if sport == 53 || dport == 53 => self.dns_over_tcp(payload, end),
             _ if is_http && begins_with_method(bytes) => self.http(payload, end),
             // A port of HTTP, where nobody has spoken it yet: only what a server says is taken for it.
             _ if is_http => {
