@@ -9,9 +9,11 @@ mod course;
 mod draft;
 mod judge;
 mod lab_check;
+mod letters;
 mod looks;
 mod progress;
 mod read;
+mod step_code;
 
 pub(crate) use base::{bases, with_base};
 pub use check::{attempt, check, moves_of, place};
@@ -24,6 +26,7 @@ pub use lab_check::{check_lab, settings};
 pub use looks::looks;
 pub use progress::{Coded, Done, NAME_LENGTH, Progress, Stage, read_code};
 pub(crate) use read::{Around, read};
+pub use step_code::{STEP_CODE_LENGTH, read_step_code, step_code};
 
 use crate::fact::Fact;
 use crate::lab::{Command, Goal};

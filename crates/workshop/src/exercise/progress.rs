@@ -5,14 +5,13 @@
 //! digits that can be read aloud, with a check that finds a slip.
 
 use super::Course;
+use super::letters::{letter, meant, sum, value};
 use litemap::LiteMap;
 
 /// The first line of the text.
 const HEAD: &str = "netfilter-lab progress 1";
-/// What a code begins with.
-const PREFIX: &str = "nl1";
-/// Crockford's digits: none of them is taken for another.
-const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// What a code begins with, and how many bits each state has in it. The first one is written; the other one is of an older version.
+const FORMS: [(&str, u32); 2] = [("nl2", 4), ("nl1", 3)];
 /// A name is no longer than this.
 pub const NAME_LENGTH: usize = 40;
 
@@ -29,6 +28,8 @@ pub struct Done {
     pub revealed: bool,
     /// How many questions were answered wrongly at first.
     pub missed: u8,
+    /// The trainer's code has led past it.
+    pub brought: bool,
 }
 
 /// How far somebody has come.
@@ -64,10 +65,13 @@ pub enum Stage {
     Solved,
     /// Solved without hints, with as few moves as the par.
     Par,
+    /// Not solved: the trainer's code has led past it.
+    Brought,
 }
 
 impl Stage {
-    const ALL: [Stage; 8] = [
+    /// In the order of their numbers in a code.
+    const ALL: [Stage; 9] = [
         Stage::New,
         Stage::Open,
         Stage::Hinted,
@@ -76,6 +80,7 @@ impl Stage {
         Stage::Helped,
         Stage::Solved,
         Stage::Par,
+        Stage::Brought,
     ];
 
     /// In a word or two.
@@ -89,12 +94,13 @@ impl Stage {
             Stage::Helped => "solved with hints",
             Stage::Solved => "solved",
             Stage::Par => "solved at par",
+            Stage::Brought => "brought here, not solved",
         }
     }
 
     /// It is solved.
     pub fn is_solved(self) -> bool {
-        self >= Stage::Copied
+        matches!(self, Stage::Copied | Stage::Helped | Stage::Solved | Stage::Par)
     }
 }
 
@@ -102,6 +108,7 @@ impl Done {
     /// The state of an exercise with this par.
     pub fn stage(&self, par: usize) -> Stage {
         match (self.solved, self.revealed, self.hints) {
+            (false, ..) if self.brought => Stage::Brought,
             (false, true, _) => Stage::Shown,
             (false, false, 0) => Stage::Open,
             (false, false, _) => Stage::Hinted,
@@ -133,7 +140,13 @@ impl Progress {
             if d.revealed {
                 out.push_str(" revealed");
             }
-            for (word, n) in [("moves", d.moves), ("hints", d.hints), ("missed", d.missed)] {
+            let numbers = [
+                ("moves", d.moves),
+                ("hints", d.hints),
+                ("missed", d.missed),
+                ("brought", u8::from(d.brought)),
+            ];
+            for (word, n) in numbers {
                 if n > 0 {
                     out.push_str(&format!(" {word}={n}"));
                 }
@@ -196,9 +209,12 @@ impl Progress {
                 Some(("moves", n)) => done.moves = number(n)?,
                 Some(("hints", n)) => done.hints = number(n)?,
                 Some(("missed", n)) => done.missed = number(n)?,
+                Some(("brought", n)) => done.brought = number(n)? > 0,
                 Some((name, value)) if is_word(name) && is_clean(value) => more.push_str(&format!(" {word}")),
                 _ => {
-                    return Err(format!("{word:?}: expected solved, revealed, moves=N, hints=N or missed=N"));
+                    return Err(format!(
+                        "{word:?}: expected solved, revealed, moves=N, hints=N, missed=N or brought=1"
+                    ));
                 }
             }
         }
@@ -239,35 +255,53 @@ impl Progress {
             (true, true) => other.moves < d.moves,
             (mine, theirs) => theirs && !mine,
         };
-        match self.done.get(exercise) {
-            Some(mine) if !is_better(mine) => {}
-            _ => {
-                self.done.insert(exercise.to_owned(), other);
+        let mine = self.done.get(exercise).copied();
+        let best = mine.filter(|mine| !is_better(mine)).unwrap_or(other);
+        let brought = other.brought || mine.is_some_and(|mine| mine.brought);
+        self.done.insert(exercise.to_owned(), Done { brought, ..best });
+    }
+
+    /// The trainer has brought everybody to the exercise of this number, counted from 1: those before it that are not solved are noted as
+    /// that, and nothing else changes.
+    pub fn bring(&mut self, course: &Course, number: usize) {
+        for exercise in course.exercises().take(number.saturating_sub(1)) {
+            let done = self.done.get(exercise).copied().unwrap_or_default();
+            if !done.solved {
+                self.done.insert(exercise.to_owned(), Done { brought: true, ..done });
             }
         }
     }
 
-    /// The code for a course: `nl1-COURSE-STATES-CHECK-NAME`. `par` says how many moves each exercise needs.
+    /// Where one goes on in a course: the first exercise that is neither solved nor passed by; if there is none, the first that is not solved.
+    pub fn next<'c>(&self, course: &'c Course) -> Option<&'c str> {
+        let done = |exercise: &str| self.done.get(exercise).copied().unwrap_or_default();
+        let mut open = course.exercises().filter(|e| !done(e).solved);
+        let first = open.next()?;
+        [first].into_iter().chain(open).find(|e| !done(e).brought).or(Some(first))
+    }
+
+    /// The code for a course: `nl2-COURSE-STATES-CHECK-NAME`. `par` says how many moves each exercise needs.
     pub fn code(&self, course: &Course, par: impl Fn(&str) -> usize) -> String {
+        let [(form, size), _] = FORMS;
         let stages: Vec<u8> = course.exercises().map(|e| index(self.stage(e, par(e)))).collect();
         let mut states = String::new();
-        // Five bits make a digit; a state has three.
+        // Five bits make a letter.
         let mut bits = 0u32;
         let mut held = 0u32;
         for stage in stages {
-            bits = bits << 3 | u32::from(stage);
-            held += 3;
+            bits = bits << size | u32::from(stage);
+            held += size;
             while held >= 5 {
                 held -= 5;
-                states.push(digit(bits >> held));
+                states.push(letter(bits >> held));
                 bits &= (1 << held) - 1;
             }
         }
         if held > 0 {
-            states.push(digit(bits << (5 - held)));
+            states.push(letter(bits << (5 - held)));
         }
         let name = clean_name(&self.name);
-        let head = format!("{PREFIX}-{}-{states}", course.name);
+        let head = format!("{form}-{}-{states}", course.name);
         let check = check(&format!("{head}-{name}"));
         if name.is_empty() { format!("{head}-{check}") } else { format!("{head}-{check}-{name}") }
     }
@@ -289,10 +323,12 @@ pub struct Coded {
 pub fn read_code(code: &str, course: &Course) -> Result<Coded, String> {
     let code = code.trim();
     let lower = code.to_lowercase();
-    if !lower.starts_with(&format!("{PREFIX}-")) {
-        return Err(format!("{:?}: expected a code, which begins with {PREFIX}-", shortened(code)));
-    }
-    let begin = format!("{PREFIX}-{}-", course.name);
+    let Some((form, size)) = FORMS.into_iter().find(|(form, _)| lower.starts_with(&format!("{form}-")))
+    else {
+        let [(form, _), _] = FORMS;
+        return Err(format!("{:?}: expected a code, which begins with {form}-", shortened(code)));
+    };
+    let begin = format!("{form}-{}-", course.name);
     if !lower.starts_with(&begin) {
         return Err(format!("this code is of another course, expected one of {}", course.name));
     }
@@ -309,14 +345,14 @@ pub fn read_code(code: &str, course: &Course) -> Result<Coded, String> {
     let wanted = course.exercises().count();
     let mut stages = Vec::new();
     let (mut bits, mut held) = (0u32, 0u32);
-    for c in states.bytes() {
-        let Some(value) = DIGITS.iter().position(|d| *d == c) else {
-            return Err(format!("{:?} is no letter of a code", char::from(c)));
+    for c in states.chars() {
+        let Some(value) = value(c) else {
+            return Err(format!("{c:?} is no letter of a code"));
         };
-        bits = bits << 5 | u32::try_from(value).unwrap_or_default();
+        bits = bits << 5 | value;
         held += 5;
-        while held >= 3 && stages.len() < wanted {
-            held -= 3;
+        while held >= size && stages.len() < wanted {
+            held -= size;
             stages.push(stage(bits >> held));
             bits &= (1 << held) - 1;
         }
@@ -332,27 +368,13 @@ fn index(stage: Stage) -> u8 {
 }
 
 fn stage(bits: u32) -> Stage {
-    usize::try_from(bits & 7).ok().and_then(|n| Stage::ALL.get(n).copied()).unwrap_or_default()
-}
-
-fn digit(bits: u32) -> char {
-    let at = usize::try_from(bits & 31).unwrap_or_default();
-    DIGITS.get(at).copied().map_or('0', char::from)
-}
-
-/// What somebody means who writes a letter that is none of ours.
-fn meant(c: char) -> char {
-    match c {
-        'o' => '0',
-        'i' | 'l' => '1',
-        c => c,
-    }
+    usize::try_from(bits).ok().and_then(|n| Stage::ALL.get(n).copied()).unwrap_or_default()
 }
 
 /// Two digits that change with each letter of a text and with their order.
 fn check(text: &str) -> String {
-    let sum = text.bytes().fold(7u32, |sum, b| (sum * 131 + u32::from(b)) % 1021);
-    [digit(sum >> 5), digit(sum)].into_iter().collect()
+    let sum = sum(text);
+    [letter(sum >> 5), letter(sum)].into_iter().collect()
 }
 
 /// A name as it may stand in a code.
