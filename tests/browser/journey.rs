@@ -1,19 +1,7 @@
 //! Journey and timeline: both ways, the missing un-NAT, filters, why and why not, steps of three sizes, a long run.
 
 use crate::harness::{Page, visit};
-
-fn position(page: &Page) -> (usize, usize) {
-    let text = page.text("#position");
-    let (at, of) = text.split_once(" / ").unwrap();
-    (at.parse().unwrap(), of.parse().unwrap())
-}
-
-fn choose(page: &Page, select: &str, value: &str) {
-    page.wait(select);
-    page.eval(&format!(
-        "const s = document.querySelector('{select}'); s.value = '{value}'; s.dispatchEvent(new Event('change'))"
-    ));
-}
+use crate::visitor::{choose, position};
 
 #[test]
 fn a_missing_un_nat_is_marked_and_gone_when_it_works() {

@@ -1,27 +1,13 @@
 //! The load lab: a test runs in a worker while the page stays awake; charts, the table of nine, the address.
 
 use crate::harness::{DARK, Page, visit};
+use crate::visitor::{choose, fits};
 
 /// The page with the lab in a setting; tests are short, and the machine small.
 fn open(page: &Page, set: &str) {
     page.open(&format!("#v1/conntrack-load?set={set}"));
     page.wait_text("#lesson", "Conntrack under load");
     page.wait("#nine");
-}
-
-/// Types a number into a switch, as a whole.
-fn put(page: &Page, id: &str, value: &str) {
-    page.eval(&format!(
-        "const i = document.getElementById('{id}'); i.value = '{value}'; i.dispatchEvent(new Event('change'))"
-    ));
-}
-
-/// No page scrolls sideways.
-#[track_caller]
-fn fits(page: &Page) {
-    let wide =
-        page.eval("return document.documentElement.scrollWidth > document.documentElement.clientWidth");
-    assert_eq!(wide, false, "the page is wider than its window");
 }
 
 /// Second of the test that goes on.
@@ -34,9 +20,7 @@ fn second(page: &Page) -> u64 {
 fn the_lab_is_in_the_list_and_says_model() {
     visit(|page| {
         page.set_size(1440, 900);
-        page.eval(
-            "const s = document.querySelector('.lab select'); s.value = 'conntrack-load'; s.dispatchEvent(new Event('change'))",
-        );
+        choose(page, ".lab select", "conntrack-load");
         page.wait_text("#bench-title", "one pod behind a NodePort");
         page.wait_text(".bench", "A model, no measurement");
         page.wait_text("#constants", "slowness");
@@ -46,9 +30,7 @@ fn the_lab_is_in_the_list_and_says_model() {
         assert_eq!(page.count("#nine tbody tr"), 9);
         page.wait_until("the address to follow", || page.url().ends_with("#v1/conntrack-load"));
         // And back to a lab of single packets.
-        page.eval(
-            "const s = document.querySelector('.lab select'); s.value = 'same-node-clusterip'; s.dispatchEvent(new Event('change'))",
-        );
+        choose(page, ".lab select", "same-node-clusterip");
         page.wait_text(".st.sel", "KUBE-SERVICES");
         assert_eq!(page.count("#nine"), 0);
     });
@@ -106,7 +88,7 @@ fn a_test_can_be_cancelled_and_run_again() {
         page.wait_gone("#progress");
         page.wait("#run");
         let text = page.text("#load-position");
-        put(page, "switch-seconds", "5");
+        choose(page, "#switch-seconds", "5");
         page.wait_until("the address to follow", || page.url().contains("seconds=5"));
         assert!(!text.contains("cancelled at 3600"));
         page.click("#run");
@@ -145,7 +127,7 @@ fn what_cannot_be_run_says_why() {
         page.wait_gone("#forbidden");
         page.wait_text("#switch-allowedUnsafeSysctls-is", "systemctl restart kubelet");
         // A number that does not go stays as it was, and the page says what goes.
-        put(page, "switch-nf_conntrack_max", "7");
+        choose(page, "#switch-nf_conntrack_max", "7");
         page.wait_text("[role=alert]", "a number from 1024");
         page.wait_until("the old value", || {
             page.eval("return document.getElementById('switch-nf_conntrack_max').value") == "131072"

@@ -34,3 +34,4 @@ mod source;
 mod switches;
 mod tables;
 mod tour;
+mod visitor;

@@ -1,16 +1,7 @@
 //! What a person does with a lab: commands, undo, links, knobs, objects, files.
 
 use crate::harness::{Page, visit};
-
-/// Chooses a value of a select.
-fn choose(page: &Page, css: &str, value: &str) {
-    page.wait(css);
-    let script = "const s = document.querySelector(arguments[0]); s.value = arguments[1]; \
-                  s.dispatchEvent(new Event('change', {bubbles: true}))";
-    page.eval(
-        &script.replace("arguments[0]", &format!("'{css}'")).replace("arguments[1]", &format!("'{value}'")),
-    );
-}
+use crate::visitor::choose;
 
 /// Puts a text into a field.
 fn write(page: &Page, css: &str, text: &str) {
@@ -118,9 +109,7 @@ fn pods_are_moved_and_deleted_by_a_form() {
         page.open_fresh("#v1/etp-local");
         page.click("#drawer-cluster");
         page.click("#pod-form summary");
-        page.eval(
-            "const s = document.getElementById('knob-web-1-runs-on'); s.value = 'node-3'; s.dispatchEvent(new Event('change'))",
-        );
+        choose(page, "#knob-web-1-runs-on", "node-3");
         page.wait_until("the command", || typed(page) > 0);
         page.wait_until("web-1 on node-3", || {
             page.eval("return document.getElementById('knob-web-1-runs-on')?.value") == "node-3"

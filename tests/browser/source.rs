@@ -1,7 +1,7 @@
 //! Courses that did not come with the program: opened by address, dropped on the page, with speaker notes beside them.
 
-use crate::harness::{Page, dist, visit, visit_served};
-use serde_json::json;
+use crate::harness::{dist, visit, visit_served};
+use crate::visitor::{choose, command, drop_file, saved};
 use std::fs;
 use std::path::PathBuf;
 
@@ -52,11 +52,6 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-fn type_in(page: &Page, line: &str) {
-    page.enter("#command-line", line);
-    page.click("#command-run");
-}
-
 #[test]
 fn a_course_is_opened_by_its_address() {
     let file =
@@ -72,7 +67,7 @@ fn a_course_is_opened_by_its_address() {
         page.wait_text("#exercise-title", "One of mine");
         page.wait_text("#exercise-number", "1 of 3");
         page.wait_text(".lesson .strange-version", "version 0.0.9");
-        type_in(page, "iptables -D FORWARD -d 10.244.2.6 -j DROP");
+        command(page, "iptables -D FORWARD -d 10.244.2.6 -j DROP");
         page.wait_text("#verdict", "Solved with one command");
         // The address brings the exercise: the link need not hold it.
         page.wait_until("the link", || page.url().contains("#v1/my-own") && page.url().contains("do="));
@@ -130,14 +125,7 @@ fn what_cannot_be_opened_is_told() {
 fn a_course_is_dropped_on_the_page() {
     let file = format!("{}---\n{}", course("0.1.0", "my-own, no-route"), exercise("my-own", "One of mine"));
     visit(|page| {
-        let open = |text: &str| {
-            page.wait("#open-file");
-            page.eval_with(
-                "const files = new DataTransfer(); files.items.add(new File([arguments[0]], 'mine.yaml')); \
-                 dispatchEvent(new DragEvent('drop', {dataTransfer: files, cancelable: true}))",
-                &json!([text]),
-            );
-        };
+        let open = |text: &str| drop_file(page, "mine.yaml", text);
         open(&file.replace("my-own, no-route", "my-own, no-such"));
         page.wait_text(".file-wrong", "no exercise no-such");
         open(&file);
@@ -146,7 +134,7 @@ fn a_course_is_dropped_on_the_page() {
         page.click("#begin-mine");
         page.wait_text("#exercise-title", "One of mine");
         // Nobody else has this file: the link holds the exercise.
-        type_in(page, "iptables -D FORWARD 99");
+        command(page, "iptables -D FORWARD 99");
         page.wait_until("the link", || page.url().contains("y="));
         page.reload();
         page.wait_text("#exercise-title", "One of mine");
@@ -212,15 +200,12 @@ fn what_is_done_with_a_lab_becomes_an_exercise() {
         page.click("#to-trainer");
         page.click("#open-builder");
         page.wait_text("#builder-head", "An exercise of this lab");
-        let command = |line: &str, n: &str| {
-            page.eval(
-                "const s = document.getElementById('command-on'); s.value = 'nodes'; s.dispatchEvent(new Event('change', {bubbles: true}))",
-            );
-            page.enter("#command-line", line);
-            page.press("Enter");
+        let type_in = |line: &str, n: &str| {
+            choose(page, "#command-on", "nodes");
+            command(page, line);
             page.wait_text("#drawer-commands .count-badge", n);
         };
-        command("iptables -t raw -I PREROUTING -p tcp --dport 30080 -j DROP", "1");
+        type_in("iptables -t raw -I PREROUTING -p tcp --dport 30080 -j DROP", "1");
         // The panes may still be moving for the command's run, and a click miss.
         page.wait_until("the goals", || {
             if page.count("#builder-goal-a1") == 0 {
@@ -235,14 +220,14 @@ fn what_is_done_with_a_lab_becomes_an_exercise() {
             page.count("#builder-goal-a1:checked") == 1
         });
         // A wrong turn, and what there is to say of it.
-        command("iptables -I INPUT -j ACCEPT", "2");
+        type_in("iptables -I INPUT -j ACCEPT", "2");
         page.enter("#builder-why", "INPUT comes after raw.");
         page.click("#builder-wrong");
         page.wait_text("#builder-ways", "Wrong turn: iptables -I INPUT -j ACCEPT");
         // Back at the start; who looks makes no move.
         page.wait_text("#drawer-commands .count-badge", "1");
-        command("iptables -t raw -S", "2");
-        command("iptables -t raw -F", "3");
+        type_in("iptables -t raw -S", "2");
+        type_in("iptables -t raw -F", "3");
         page.click("#builder-solution");
         page.wait_text("#builder-ways", "Solution: iptables -t raw -F");
         page.click("#builder-check");
@@ -260,17 +245,9 @@ fn what_is_done_with_a_lab_becomes_an_exercise() {
         }
         page.click("#builder-check");
         page.wait_text("#builder-told", "It fails at the start, passes with each solution");
-        page.eval(
-            "window.saved = null; const old = URL.createObjectURL; \
-             URL.createObjectURL = b => { b.text().then(t => { window.saved = t }); return old(b) }",
-        );
-        page.click("#builder-save");
-        page.wait_until("the file", || page.eval("return window.saved !== null") == true);
         // The file is an exercise that anybody can open.
-        page.eval(
-            "const files = new DataTransfer(); files.items.add(new File([saved], 'closed-early.yaml')); \
-             dispatchEvent(new DragEvent('drop', {dataTransfer: files, cancelable: true}))",
-        );
+        let file = saved(page, || page.click("#builder-save"));
+        drop_file(page, "closed-early.yaml", &file);
         page.wait_text("#exercise-title", "Closed early");
     });
 }

@@ -1,6 +1,7 @@
 //! The tables at the bottom: what each tab lists is what the tool prints in the engine's world at the cursor.
 
 use crate::harness::{Page, visit};
+use crate::visitor::choose;
 use sim::EventId;
 use workshop::{LabRun, Setting};
 
@@ -25,13 +26,6 @@ fn engine(run: &LabRun, host: &str, line: &str) -> Vec<String> {
     let id = world.host_by_name(host).unwrap();
     let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
     sim::operator::command(&mut world, id, &argv, None).unwrap().stdout
-}
-
-/// Chooses a command in the open tab.
-fn choose(page: &Page, line: &str) {
-    page.eval(&format!(
-        "const s = document.getElementById('table-command'); s.value = '{line}'; s.dispatchEvent(new Event('change'))"
-    ));
 }
 
 /// The rows that are drawn, without the column in front of rules.
@@ -74,7 +68,7 @@ fn each_tab_lists_what_the_tool_prints() {
                 page.click(&format!("#tab-{tab}"));
                 page.wait("#table-command");
                 for line in lines {
-                    choose(page, line);
+                    choose(page, "#table-command", line);
                     let prompt = page.text(".tools label .mono");
                     let host = prompt.trim().trim_end_matches('#').to_owned();
                     let all = engine(&run, &host, line);

@@ -1,25 +1,11 @@
 //! The first lab as a visitor walks through it: with the mouse, with the keyboard alone, on a small screen.
 
 use crate::harness::{DARK, Page, REDUCED_MOTION, visit};
-
-/// Where the cursor stands and how many steps there are.
-fn position(page: &Page) -> (usize, usize) {
-    let text = page.text("#position");
-    let (at, of) = text.split_once(" / ").unwrap();
-    (at.parse().unwrap(), of.parse().unwrap())
-}
+use crate::visitor::{choose, fits, position};
 
 #[track_caller]
 fn wait_position(page: &Page, wanted: usize) {
     page.wait_until(&format!("step {wanted}"), || position(page).0 == wanted);
-}
-
-/// No page scrolls sideways.
-#[track_caller]
-fn fits(page: &Page) {
-    let wide =
-        page.eval("return document.documentElement.scrollWidth > document.documentElement.clientWidth");
-    assert_eq!(wide, false, "the page is wider than its window");
 }
 
 #[test]
@@ -32,7 +18,7 @@ fn without_br_netfilter_it_fails_and_with_it_it_works() {
         page.wait_text(".term", "tmp2$ curl");
         let start = position(page).0;
 
-        page.eval("const s = document.querySelector('.speed select'); s.value = '16'; s.dispatchEvent(new Event('change'))");
+        choose(page, ".speed select", "16");
         page.click("#play");
         page.wait_until("the packet to move", || position(page).0 > start + 3);
         page.wait_text(".callout", "tmp2 sends a RST to 10.200.2.65:80");
