@@ -1,6 +1,7 @@
 //! Courses as people walk them: by keys alone, and by touch alone. And what becomes of the progress.
 
 use crate::harness::{Page, visit};
+use crate::visitor::{choose, command, fits, saved};
 use serde_json::{Value, json};
 
 // ---------------------------------------------------------------------- by keys
@@ -177,10 +178,14 @@ fn command_by_touch(page: &Page, line: &str) {
     pane(page, "Lesson");
 }
 
+/// Solves the exercise of this title by one command, and goes on.
 #[track_caller]
-fn fits(page: &Page) {
-    let wide = page.eval("return document.documentElement.scrollWidth > innerWidth");
-    assert_eq!(wide, false, "the page is wider than the screen at {}", page.url());
+fn solve_by_touch(page: &Page, title: &str, line: &str) {
+    page.wait_text("#exercise-title", title);
+    command_by_touch(page, line);
+    page.wait_text("#verdict", "Solved with one command");
+    fits(page);
+    tap(page, "#go-on");
 }
 
 #[test]
@@ -203,21 +208,13 @@ fn a_course_by_touch_alone() {
         page.wait_text("#verdict", "All answered.");
         tap(page, "#go-on");
 
-        page.wait_text("#exercise-title", "No room for one more");
-        command_by_touch(page, "sysctl -w net.netfilter.nf_conntrack_max=100");
-        page.wait_text("#verdict", "Solved with one command");
-        fits(page);
-        tap(page, "#go-on");
-
-        page.wait_text("#exercise-title", "Expectation table full");
-        command_by_touch(page, "sysctl -w net.netfilter.nf_conntrack_expect_max=100");
-        page.wait_text("#verdict", "Solved with one command");
-        tap(page, "#go-on");
-
-        page.wait_text("#exercise-title", "To speed things up");
-        command_by_touch(page, "iptables -t raw -I PREROUTING -d 10.96.0.0/12 -j ACCEPT");
-        page.wait_text("#verdict", "Solved with one command");
-        tap(page, "#go-on");
+        for (title, line) in [
+            ("No room for one more", "sysctl -w net.netfilter.nf_conntrack_max=100"),
+            ("Expectation table full", "sysctl -w net.netfilter.nf_conntrack_expect_max=100"),
+            ("To speed things up", "iptables -t raw -I PREROUTING -d 10.96.0.0/12 -j ACCEPT"),
+        ] {
+            solve_by_touch(page, title, line);
+        }
 
         page.wait_text("#exercise-title", "The name server that conntrack never sees");
         tap(page, "#question-0-1");
@@ -254,8 +251,7 @@ fn stored(page: &Page, key: &str) -> String {
 fn solve(page: &Page) {
     page.open_fresh("#v1/no-forwarding");
     page.wait_text("#exercise-title", "The node that keeps everything");
-    page.enter("#command-line", "sysctl -w net.ipv4.ip_forward=1");
-    page.click("#command-run");
+    command(page, "sysctl -w net.ipv4.ip_forward=1");
     page.wait_text("#verdict", "Solved with one command");
 }
 
@@ -270,7 +266,7 @@ fn progress_is_there_after_a_reload() {
         page.wait("#to-courses");
         page.click("#to-courses");
         page.wait_text("#course-netfilter > summary", "1 of 38");
-        page.wait_text("#progress-code", "nl1-netfilter-");
+        page.wait_text("#progress-code", "nl2-netfilter-");
         // Reset, after it has been asked once more.
         page.click("#forget");
         page.click("#forget-yes");
@@ -340,14 +336,55 @@ fn a_damaged_entry_is_told_and_put_aside() {
         assert_eq!(stored(page, "progress-damaged"), bad);
         assert_eq!(stored(page, "theme"), "dark");
         // The bad text can be had.
-        page.eval(
-            "window.saved = null; const old = URL.createObjectURL; \
-                   URL.createObjectURL = b => { b.text().then(t => { window.saved = t }); return old(b) }",
-        );
-        page.click("#save-damaged");
-        page.wait_until("the file", || page.eval("return window.saved") == bad.as_str());
+        assert_eq!(saved(page, || page.click("#save-damaged")), bad);
         page.reload();
         page.wait_text("#course-netfilter > summary", "1 of 38");
         assert_eq!(page.count("#progress-trouble"), 0);
+    });
+}
+
+// ---------------------------------------------------------------------- everybody to one step
+
+#[test]
+fn a_code_brings_everybody_to_one_step() {
+    visit(|page| {
+        page.open_fresh("#v1/trainer");
+        page.wait("#step-code");
+        choose(page, "#bring-to", "7");
+        page.wait_text(".agenda .point:nth-of-type(8) h5", " 8. ");
+        page.wait_until("the code of the eighth step", || {
+            page.text(".agenda .point:nth-of-type(8) h5").ends_with(&page.text("#step-code"))
+        });
+        let code = page.text("#step-code");
+
+        // Somebody else, who has solved one of those before it.
+        kept(page, &format!("{HEAD}\nname Ada\nexercise no-forwarding solved moves=1\n"));
+        let enter = |code: &str| {
+            page.enter("#step-code-typed", code);
+            page.press("Enter");
+        };
+        let (last, wrong) = (code.chars().last().unwrap(), if code.ends_with('0') { "1" } else { "0" });
+        enter(&format!("{}{wrong}", code.trim_end_matches(last)));
+        page.wait_text("#step-code-wrong", "a letter is wrong");
+        enter("hello");
+        page.wait_text("#step-code-wrong", "a letter is wrong");
+        enter(&code.to_lowercase());
+        page.wait_text("#exercise-number", "8 of 38");
+        page.click("#to-courses");
+        page.wait_text("#course-netfilter > summary", "1 of 38");
+        assert_eq!(page.text("#step-code-wrong"), "");
+        let stages = page.eval("return [...document.querySelectorAll('#course-netfilter .course-stage')].slice(0, 9).map(e => e.textContent)");
+        let here = "brought here, not solved";
+        assert_eq!(
+            stages,
+            json!([here, "solved at par", here, here, here, here, here, "opened", "not opened"])
+        );
+        // The trainer sees the same in the code.
+        let progress = page.text("#progress-code");
+        page.click("#to-trainer");
+        page.enter("#codes", &progress);
+        page.wait_text(".grid tbody th", "Ada");
+        assert_eq!(page.count(&format!(".grid td[title='{here}']")), 6);
+        assert_eq!(page.text(".grid tbody td"), "1");
     });
 }

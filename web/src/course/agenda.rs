@@ -4,19 +4,20 @@ use super::class::open;
 use crate::dom::{El, View, el};
 use crate::panes::prompt;
 use crate::state::State;
-use workshop::exercise::{Course, Exercise, Move, Moves};
+use workshop::exercise::{Course, Exercise, Move, Moves, step_code};
 use workshop::{Span, spans};
 
 /// The whole agenda.
 pub fn agenda(state: State, course: &Course) -> View {
     let mut out: Vec<View> = vec![el("p").add(course.summary.clone()).into()];
     let (mut minutes, mut number) = (0, 0);
+    let code = |number| step_code(course, number).unwrap_or_default();
     for chapter in &course.chapters {
         out.push(el("h4").class("chapter").add(chapter.title.clone()).into());
         for name in &chapter.exercises {
+            number += 1;
             let Some(lab) = state.class.shelf.with(|shelf| shelf.lab(name)) else { continue };
             let Some(e) = &lab.exercise else { continue };
-            number += 1;
             let to = name.clone();
             let title = el("a").attr("href", format!("#v1/{name}")).on("click", move |event| {
                 event.prevent_default();
@@ -30,7 +31,8 @@ pub fn agenda(state: State, course: &Course) -> View {
                             .add(el("span").class("mono").add(clock(minutes)))
                             .add(format!(" {number}. "))
                             .add(title.add(lab.title.clone()))
-                            .add(el("span").class("quiet").add(format!(" {} min", e.minutes))),
+                            .add(el("span").class("quiet").add(format!(" {} min, code ", e.minutes)))
+                            .add(el("span").class("mono quiet").add(code(number))),
                     )
                     .add(point(e))
                     .into(),

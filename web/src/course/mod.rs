@@ -18,8 +18,22 @@ pub use class::{Class, Place, follow, place};
 pub use exercise::pane;
 pub use source::{open as open_source, read as read_file, wanted as source_wanted};
 
-use crate::dom::View;
+use crate::dom::{El, View, el};
+use crate::panes::space;
 use crate::state::State;
+
+/// The head of a page: its title, and the ways to others.
+fn head(title: &'static str, ways: Vec<El>) -> El {
+    let title = el("h2").id("course-title").attr("tabindex", "-1").add(title);
+    let head = el("div").class("course-head").add(title).add(space());
+    ways.into_iter().fold(head, El::add)
+}
+
+/// A way to another page.
+fn way_to(state: State, id: &'static str, words: &'static str, to: Place) -> El {
+    let class = if to == Place::Lab { "btn" } else { "btn quiet" };
+    el("button").class(class).id(id).click(move || place(state, to)).add(words)
+}
 
 /// The page of a place that is no lab.
 pub fn page(state: State) -> View {

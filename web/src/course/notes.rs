@@ -4,9 +4,9 @@
 //! wants to know of it, and can ask for another one. Nothing leaves the browser.
 
 use super::agenda::point;
-use super::class::{Place, open, place};
+use super::class::{Place, open};
+use super::{head, way_to};
 use crate::dom::{El, NONE, View, effect, el, part};
-use crate::panes::space;
 use crate::state::State;
 use leptos::prelude::*;
 use std::rc::Rc;
@@ -70,17 +70,7 @@ pub fn open_window(state: State) {
 
 /// The second window.
 pub fn page(state: State) -> View {
-    let head = el("div")
-        .class("course-head")
-        .add(el("h2").id("course-title").attr("tabindex", "-1").add("Speaker notes"))
-        .add(space())
-        .add(
-            el("button")
-                .class("btn quiet")
-                .id("to-trainer")
-                .click(move || place(state, Place::Trainer))
-                .add("For trainers"),
-        );
+    let head = head("Speaker notes", vec![way_to(state, "to-trainer", "For trainers", Place::Trainer)]);
     el("div").class("course-page notes").add(head).add(part(move || body(state))).into()
 }
 

@@ -1,8 +1,9 @@
 //! The list of courses, and everything about one's progress.
 
-use super::class::{Place, open, place, strange_version};
+use super::class::{Place, open, strange_version};
+use super::{head, way_to};
 use crate::dom::{El, NONE, View, el, part};
-use crate::panes::{copy_button, space};
+use crate::panes::copy_button;
 use crate::state::State;
 use crate::workbench::MAX;
 use leptos::prelude::*;
@@ -10,28 +11,15 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
 use web_sys::HtmlInputElement;
-use workshop::exercise::{Course, NAME_LENGTH, Progress, Stage};
+use workshop::exercise::{Course, NAME_LENGTH, Progress, STEP_CODE_LENGTH, Stage, read_step_code};
 
 /// The page.
 pub fn page(state: State) -> View {
-    let head = el("div")
-        .class("course-head")
-        .add(el("h2").id("course-title").attr("tabindex", "-1").add("Courses"))
-        .add(space())
-        .add(
-            el("button")
-                .class("btn quiet")
-                .id("to-trainer")
-                .click(move || place(state, Place::Trainer))
-                .add("For trainers"),
-        )
-        .add(
-            el("button")
-                .class("btn")
-                .id("to-lab")
-                .click(move || place(state, Place::Lab))
-                .add("Back to the lab"),
-        );
+    let ways = vec![
+        code_field(state),
+        way_to(state, "to-trainer", "For trainers", Place::Trainer),
+        way_to(state, "to-lab", "Back to the lab", Place::Lab),
+    ];
     let list = part(move || {
         let shelf = state.class.shelf.get();
         let all = shelf.courses.iter().cloned().enumerate();
@@ -40,7 +28,8 @@ pub fn page(state: State) -> View {
     let list = el("div").class("courses").add(list);
     el("div")
         .class("course-page")
-        .add(head)
+        .add(head("Courses", ways))
+        .add(part(move || code_trouble(state)))
         .add(part(move || trouble(state)))
         .add(list)
         .add(part(move || yours(state)))
@@ -103,9 +92,9 @@ fn one(state: State, n: usize, course: &Course) -> View {
     if let Some(words) = strange_version(course) {
         out = out.add(el("p").class("breach strange-version").add(words));
     }
-    // Where one goes on: the first exercise that is not solved.
-    if let Some(next) = course.exercises().find(|e| !stage(e).is_solved()).map(str::to_owned) {
-        let words = if solved == 0 { "Begin" } else { "Go on" };
+    if let Some(next) = progress.next(course).map(str::to_owned) {
+        let is_first = solved == 0 && course.exercises().next() == Some(next.as_str());
+        let words = if is_first { "Begin" } else { "Go on" };
         out = out.add(
             el("button")
                 .class("btn primary")
@@ -152,7 +141,7 @@ fn exercise(state: State, course: usize, name: &str, stage: Stage) -> El {
 /// The class of a stage's mark.
 pub fn stage_class(stage: Stage) -> &'static str {
     match stage {
-        Stage::New => "stage-new",
+        Stage::New | Stage::Brought => "stage-new",
         Stage::Open | Stage::Hinted | Stage::Shown => "stage-open",
         Stage::Copied | Stage::Helped => "stage-helped",
         Stage::Solved | Stage::Par => "stage-solved",
@@ -197,20 +186,9 @@ fn yours(state: State) -> View {
             .class("sr")
             .on("change", move |e| read_file(state, e)),
     );
-    let go = el("form")
-        .class("field")
-        .on("submit", move |e| {
-            e.prevent_default();
-            let value = document()
-                .get_element_by_id("go-number")
-                .and_then(|e| e.dyn_into::<HtmlInputElement>().ok())
-                .map(|e| e.value())
-                .unwrap_or_default();
-            go_to(state, &value);
-        })
-        .add(el("label").attr("for", "go-number").add("Go to exercise number"))
-        .add(el("input").attr("type", "text").attr("inputmode", "numeric").id("go-number").attr("size", "4"))
-        .add(el("button").class("btn").attr("type", "submit").add("Go"));
+    let go = form(&GO, el("input").attr("inputmode", "numeric").attr("size", "4"), move |number| {
+        go_to(state, &number)
+    });
     let forget = match state.class.forgetting.get() {
         false => el("button")
             .class("btn quiet")
@@ -252,6 +230,71 @@ fn yours(state: State) -> View {
         .add(go)
         .add(el("div").class("row").add(download.add("Download as a file")).add(import).add(forget))
         .into()
+}
+
+/// The id of a field, and what stands before it.
+struct Field {
+    id: &'static str,
+    label: &'static str,
+}
+
+const GO: Field = Field { id: "go-number", label: "Go to exercise number" };
+const CODE: Field = Field { id: "step-code-typed", label: "Trainer's code" };
+
+/// A field with a button that does something with what was written.
+fn form(field: &Field, input: El, go: impl Fn(String) + 'static) -> El {
+    let id = field.id;
+    el("form")
+        .class("field")
+        .on("submit", move |e| {
+            e.prevent_default();
+            let input = document().get_element_by_id(id).and_then(|e| e.dyn_into::<HtmlInputElement>().ok());
+            go(input.map(|e| e.value()).unwrap_or_default());
+        })
+        .add(el("label").attr("for", id).add(field.label))
+        .add(input.attr("type", "text").id(id))
+        .add(el("button").class("btn").attr("type", "submit").add("Go"))
+}
+
+/// Where the code is typed that leads to one step of a course.
+fn code_field(state: State) -> El {
+    let input = el("input")
+        .class("mono code")
+        .attr("size", STEP_CODE_LENGTH.to_string())
+        .attr("autocomplete", "off")
+        .attr("autocapitalize", "characters")
+        .attr("spellcheck", "false")
+        .attr("aria-describedby", "step-code-wrong")
+        .maybe("aria-invalid", "true", move || state.class.code_wrong.get().is_some());
+    form(&CODE, input, move |code| bring(state, &code))
+}
+
+/// What is wrong with the code.
+fn code_trouble(state: State) -> View {
+    let said = state.class.code_wrong.get().map(|wrong| el("p").class("breach").add(wrong));
+    el("div").id("step-code-wrong").attr("role", "alert").add(said).into()
+}
+
+/// Goes where the trainer's code leads; what lies before it is not solved by that.
+fn bring(state: State, code: &str) {
+    let class = &state.class;
+    if code.trim().is_empty() {
+        return;
+    }
+    let shelf = class.shelf.get_untracked();
+    let (at, number) = match read_step_code(code, &shelf.courses) {
+        Ok(there) => there,
+        Err(wrong) => return class.code_wrong.set(Some(wrong)),
+    };
+    class.code_wrong.set(None);
+    let Some(course) = shelf.courses.get(at) else { return };
+    let mut progress = class.progress.get_untracked();
+    progress.bring(course, number);
+    class.keep(progress);
+    class.course.set(at);
+    if let Some(name) = course.exercises().nth(number.saturating_sub(1)).map(str::to_owned) {
+        open(state, &name);
+    }
 }
 
 /// Opens the exercise of that number.

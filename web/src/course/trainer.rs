@@ -1,55 +1,44 @@
 //! The trainer's page: who is where, and what to say.
 
 use super::agenda;
-use super::class::{Place, place};
+use super::class::Place;
 use super::overview::stage_class;
+use super::{head, way_to};
 use crate::dom::{El, NONE, View, el, part};
 use crate::panes::space;
 use crate::state::State;
 use leptos::prelude::*;
-use workshop::exercise::{Coded, Course, Stage, read_code};
+use workshop::exercise::{Coded, Course, Stage, read_code, step_code};
 
 /// The page.
 pub fn page(state: State) -> View {
-    let head = el("div")
-        .class("course-head")
-        .add(el("h2").id("course-title").attr("tabindex", "-1").add("For trainers"))
-        .add(space())
-        .add(
-            el("button")
-                .class("btn quiet")
-                .id("to-courses")
-                .click(move || place(state, Place::Overview))
-                .add("Courses"),
-        )
-        .add(
-            el("button")
-                .class("btn quiet")
-                .id("open-builder")
-                .attr("title", "Make an exercise of the lab: record what breaks it and what mends it")
-                .click(move || crate::workbench::open_builder(state))
-                .add("Make an exercise"),
-        )
-        .add(
-            el("button")
-                .class("btn quiet")
-                .id("open-notes")
-                .attr("title", "Solutions and notes in a second window, which follows this one")
-                .click(move || super::notes::open_window(state))
-                .add("Speaker notes"),
-        )
-        .add(
-            el("button")
-                .class("btn")
-                .id("to-lab")
-                .click(move || place(state, Place::Lab))
-                .add("Back to the lab"),
-        );
+    let builder = el("button")
+        .class("btn quiet")
+        .id("open-builder")
+        .attr("title", "Make an exercise of the lab: record what breaks it and what mends it")
+        .click(move || crate::workbench::open_builder(state))
+        .add("Make an exercise");
+    let notes = el("button")
+        .class("btn quiet")
+        .id("open-notes")
+        .attr("title", "Solutions and notes in a second window, which follows this one")
+        .click(move || super::notes::open_window(state))
+        .add("Speaker notes");
+    let ways = vec![
+        way_to(state, "to-courses", "Courses", Place::Overview),
+        builder,
+        notes,
+        way_to(state, "to-lab", "Back to the lab", Place::Lab),
+    ];
+    let bring = el("section")
+        .class("card trainer")
+        .attr("aria-labelledby", "bring-title")
+        .add(el("h3").id("bring-title").add("Bring everybody to one exercise"))
+        .add(part(move || bring(state)));
     let codes = el("section")
         .class("card trainer")
         .attr("aria-labelledby", "codes-title")
         .add(el("h3").id("codes-title").add("Who is where?"))
-        .add(part(move || choice(state).into()))
         .add(el("label").attr("for", "codes").add("Paste the codes of your learners, one a line"))
         .add(
             el("textarea")
@@ -75,7 +64,14 @@ pub fn page(state: State) -> View {
                 .add(print.add("Print")),
         )
         .add(part(move || state.class.course().map_or(NONE, |c| agenda::agenda(state, &c))));
-    el("div").class("course-page").add(head).add(codes).add(agenda).into()
+    el("div")
+        .class("course-page")
+        .add(head("For trainers", ways))
+        .add(part(move || choice(state).into()))
+        .add(bring)
+        .add(codes)
+        .add(agenda)
+        .into()
 }
 
 fn choice(state: State) -> El {
@@ -92,6 +88,32 @@ fn choice(state: State) -> El {
         select = select.add(option);
     }
     el("label").class("field").add(el("span").add("Course")).add(select)
+}
+
+/// A step of the course, and the code that leads to it.
+fn bring(state: State) -> View {
+    let Some(course) = state.class.course() else { return NONE };
+    let mut select = el("select").id("bring-to").on("change", move |e| {
+        if let Ok(n) = event_target_value(e).parse() {
+            state.class.bring.set(n);
+        }
+    });
+    // Another course may be shorter.
+    let last = course.exercises().count().saturating_sub(1);
+    let chosen = state.class.bring.get().min(last);
+    for (n, name) in course.exercises().enumerate() {
+        let title = state.class.shelf.with(|shelf| shelf.card(name).map(|card| card.title.clone()));
+        let option = el("option").attr("value", n.to_string()).maybe("selected", "", move || n == chosen);
+        select = select.add(option.add(format!("{}. {}", n + 1, title.unwrap_or_else(|| name.to_owned()))));
+    }
+    let code = step_code(&course, chosen + 1).unwrap_or_default();
+    let row = el("div")
+        .class("code-row")
+        .add(el("label").class("field").add(el("span").add("Exercise")).add(select))
+        .add(el("output").class("mono").id("step-code").attr("for", "bring-to").add(code));
+    let words = "Say or show this code: whoever types it at the head of Courses is there at once. \
+                 What lies before it is noted as “brought here”, not as solved. The agenda has the code of every exercise.";
+    View::All(vec![row.into(), el("p").class("quiet").add(words).into()])
 }
 
 fn table(state: State) -> View {
@@ -157,6 +179,7 @@ fn cell(stage: Stage) -> El {
         Stage::Helped => "h",
         Stage::Solved => "✓",
         Stage::Par => "★",
+        Stage::Brought => "→",
     };
     el("td")
         .class("cell")
