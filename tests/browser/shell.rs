@@ -1,15 +1,8 @@
 //! What is around a lab: the content security policy, the theme, a lab inside an article, the first visit.
 
 use crate::harness::{DARK, Page, visit, visit_folder};
+use crate::visitor::{command, fits, is_shown};
 use serde_json::json;
-
-/// No page scrolls sideways.
-#[track_caller]
-fn fits(page: &Page) {
-    let wide =
-        page.eval("return document.documentElement.scrollWidth > document.documentElement.clientWidth");
-    assert_eq!(wide, false, "the page is wider than its window");
-}
 
 #[test]
 fn nothing_offends_the_policy() {
@@ -185,29 +178,123 @@ fn it_can_be_installed() {
     });
 }
 
-#[test]
-fn another_page_shows_it_in_a_frame() {
-    // The article is of the same origin here; the frame is a page like any other.
-    let folder = std::env::temp_dir().join(format!("nflab-article-{}", std::process::id()));
+/// An article that shows the page in a frame. It is of the same origin here; the frame is a page like any other.
+fn in_article(src: &str, (width, height): (u32, u32), scenario: impl FnOnce(&Page)) {
+    let article = format!(
+        "<!doctype html><title>An article</title><link rel=icon href=icon.svg>
+        <iframe src='lab.html{src}' width={width} height={height} style='border: 0'></iframe>"
+    );
+    let name = format!("nflab-article-{}-{width}-{}", std::process::id(), src.len());
+    let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder).unwrap();
-    let site = crate::harness::dist();
-    for entry in std::fs::read_dir(&site).unwrap() {
+    for entry in std::fs::read_dir(crate::harness::dist()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_file() {
             std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
         }
     }
     std::fs::rename(folder.join("index.html"), folder.join("lab.html")).unwrap();
-    let article = "<!doctype html><title>An article</title><link rel=icon href=icon.svg>
-        <iframe src='lab.html?embed#v1/same-node-clusterip' width=640 height=400></iframe>";
     std::fs::write(folder.join("index.html"), article).unwrap();
     visit_folder(&folder, "/", |page| {
-        page.wait_until("the lab in its frame", || {
-            page.eval(
-                "const d = document.querySelector('iframe').contentDocument;
-                return !!d.querySelector('#play') && !d.getElementById('boot')",
-            ) == true
-        });
+        page.enter_frame("iframe");
+        page.wait_started();
+        scenario(page);
     });
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn another_page_shows_it_in_a_frame() {
+    in_article("?embed#v1/same-node-clusterip", (640, 400), |page| page.wait("#play"));
+}
+
+/// The browser refuses whatever keeps something.
+const REFUSE: &str = "for (const name of ['localStorage', 'sessionStorage', 'indexedDB', 'caches']) {
+    Object.defineProperty(window, name, {get() { throw new DOMException(name, 'SecurityError') }})
+}";
+
+#[test]
+fn an_exercise_fits_into_an_article() {
+    in_article("?embed#v1/no-forwarding", (960, 600), |page| {
+        page.set_size(1000, 700);
+        let history = page.eval("return history.length");
+        for refused in [false, true] {
+            if refused {
+                page.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({"source": REFUSE}));
+                page.leave_frame();
+                page.reload();
+                page.enter_frame("iframe");
+                page.wait_started();
+                assert_eq!(page.eval("try { return !localStorage } catch { return 'refused' }"), "refused");
+            }
+            page.wait_text(".embed-bar h1", "The node that keeps everything");
+            fits(page);
+            for css in
+                [".task", ".goals", ".mapcard svg", "#play", "#scrubber", ".term", "#command-line", "#whole"]
+            {
+                let seen = page.eval_with(
+                    "const e = document.querySelector(arguments[0]); const r = e.getBoundingClientRect();
+                     return e.checkVisibility() && r.height > 15 && r.top >= 0 && r.bottom <= innerHeight",
+                    &json!([css]),
+                );
+                assert_eq!(seen, true, "{css}");
+            }
+            for css in [".bar", ".journey", ".tables", ".hint", "nav.bottom", ".course-way", "#show-qr"] {
+                let seen = page.eval_with(
+                    "return !!document.querySelector(arguments[0])?.checkVisibility()",
+                    &json!([css]),
+                );
+                assert_eq!(seen, false, "{css}");
+            }
+            page.click("#hint");
+            page.wait(".lesson .hints li");
+            command(page, "iptables -P FORWARD ACCEPT");
+            page.wait("#verdict :is(.turn, .breach)");
+            command(page, "sysctl -w net.ipv4.ip_forward=1");
+            page.wait(".goal .done");
+            page.screenshot(&format!("embed-exercise-{refused}"));
+            // The whole page takes over what was done.
+            let whole =
+                || page.eval("return document.getElementById('whole').href").as_str().unwrap().to_owned();
+            page.wait_until("the link", || {
+                whole().contains("html#v1/no-forwarding") && whole().contains("ip_forward")
+            });
+            page.click("#reset-exercise");
+            command(page, "sysctl -w net.ipv4.ip_forward=1");
+            page.wait_text("#verdict", "Solved with one command, which is par.");
+            assert_eq!(page.count("#go-on, #progress-trouble, .trouble"), 0);
+            if !refused {
+                assert_eq!(page.eval("return Object.keys(localStorage)"), json!([]));
+                // The article's way back is the reader's own.
+                assert_eq!(page.eval("return history.length"), history);
+            }
+        }
+    });
+}
+
+#[test]
+fn in_a_narrow_article_an_exercise_shows_one_pane_at_a_time() {
+    in_article("?embed#v1/no-forwarding", (360, 600), |page| {
+        let tab = |name: &str| {
+            page.eval(&format!(
+                "[...document.querySelectorAll('nav.bottom button')].find(b => b.textContent === '{name}').click()"
+            ));
+        };
+        page.wait_text(".task", "");
+        for (name, css) in
+            [("Lesson", ".task"), ("Map", "#command-line"), ("Journey", ".journey"), ("Lesson", ".goals")]
+        {
+            tab(name);
+            page.wait_until(css, || {
+                page.eval_with("return document.querySelector(arguments[0]).checkVisibility()", &json!([css]))
+                    == true
+            });
+            fits(page);
+        }
+        tab("Map");
+        command(page, "sysctl -w net.ipv4.ip_forward=1");
+        tab("Lesson");
+        page.wait_text("#verdict", "Solved with one command");
+        page.screenshot("embed-exercise-narrow");
+    });
 }

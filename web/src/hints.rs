@@ -33,7 +33,7 @@ fn next(used: u8) -> Option<usize> {
 
 /// The hint that is due, for who is here for the first time.
 pub fn line(state: State) -> View {
-    if kept() & ALL == ALL || embed::is_on() {
+    if embed::is_on() || kept() & ALL == ALL {
         return NONE;
     }
     let used: &'static Watched<u8> = Box::leak(Box::new(Watched::new(kept())));

@@ -95,7 +95,9 @@ fn write_address(state: State) {
     let link = untrack(|| state.link());
     let printed = link.print();
     let about = |l: &Link| (l.lab.clone(), l.set.clone(), l.typed.clone(), l.source.clone(), l.level);
-    let anew = state.address.borrow().as_ref().is_some_and(|old| about(old) != about(&link));
+    // The back button of an article is the article's.
+    let anew =
+        !embed::is_on() && state.address.borrow().as_ref().is_some_and(|old| about(old) != about(&link));
     if let Ok(history) = window().history() {
         let _ = match anew {
             true => history.push_state_with_url(&JsValue::NULL, "", Some(&printed)),
@@ -170,6 +172,8 @@ fn page(state: State) -> View {
     let main = el("main")
         .id("lab")
         .attr("tabindex", "-1")
+        .flag("compact", move || embed::is_compact(state))
+        .flag("exercising", move || embed::exercises(state))
         .add(if embed::is_on() { embed::bar(state) } else { panes::header(state) })
         .add(part(move || trouble(state)))
         .add(part(move || noted(state)))
@@ -314,8 +318,9 @@ fn follow_address(state: State) {
 
 fn follow_width(state: State) {
     let look = move || {
-        // Inside an article there are no panes to choose from.
-        let narrow = media("(max-width: 719px)") && !embed::is_on();
+        // Of a lab inside an article there are no panes to choose from.
+        let chooses = !embed::is_on() || untrack(|| embed::exercises(state));
+        let narrow = media("(max-width: 719px)") && chooses;
         let roomy = media(panes::fold::ROOMY);
         for (signal, now) in [(&state.narrow, narrow), (&state.fold.roomy, roomy)] {
             if signal.get_untracked() != now {
@@ -323,6 +328,9 @@ fn follow_width(state: State) {
             }
         }
     };
-    look();
+    effect(move || {
+        state.loaded.track();
+        look();
+    });
     on_window("resize", move |_| look());
 }

@@ -138,6 +138,18 @@ impl Page {
         self.post("/window", &json!({"handle": window}));
     }
 
+    /// From here on the page is what a frame shows.
+    #[track_caller]
+    pub fn enter_frame(&self, css: &str) {
+        self.on(css, |element| self.driver.post("/frame", &json!({"id": {ELEMENT: element}})));
+    }
+
+    /// From here on the page is the whole one again.
+    #[track_caller]
+    pub fn leave_frame(&self) {
+        self.post("/frame", &json!({"id": null}));
+    }
+
     // ---- What is there
 
     /// The visible text of the first element that fits the selector. Waits for the element.

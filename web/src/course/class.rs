@@ -3,7 +3,7 @@
 use super::shelf::Shelf;
 use crate::dom::effect;
 use crate::load::Loaded;
-use crate::state::State;
+use crate::state::{Pane, State};
 use crate::url::Link;
 use crate::watched::Watched;
 use leptos::prelude::*;
@@ -78,6 +78,10 @@ pub struct Class {
     pub forgetting: Watched<bool>,
     /// What was written into the field for codes on the trainer's page.
     pub codes: Watched<String>,
+    /// The exercise to which the trainer brings everybody: its place in the course.
+    pub bring: Watched<usize>,
+    /// What is wrong with the trainer's code that was typed.
+    pub code_wrong: Watched<Option<String>>,
     /// The link to this moment is shown as a QR code.
     pub code_shown: Watched<bool>,
     /// The exercise that the other window shows, for the speaker notes.
@@ -104,6 +108,8 @@ impl Default for Class {
             revealed: Watched::new(false),
             forgetting: Watched::new(false),
             codes: Watched::new(String::new()),
+            bring: Watched::new(0),
+            code_wrong: Watched::new(None),
             code_shown: Watched::new(false),
             noted: Watched::new(String::new()),
             channel: RefCell::new(None),
@@ -299,13 +305,20 @@ impl Class {
 /// Keeps up with what is on the page.
 pub fn follow(state: State) {
     let mut shown = String::new();
-    super::notes::follow(state);
+    // A frame neither leads the notes nor follows them.
+    if !crate::embed::is_on() {
+        super::notes::follow(state);
+    }
     effect(move || {
         let loaded = state.loaded.get();
         if shown != loaded.lab.name {
             shown.clone_from(&loaded.lab.name);
             state.class.begin(&loaded);
             if loaded.lab.exercise.is_some() {
+                if crate::embed::is_on() {
+                    // Where one pane is shown at a time, the task comes first.
+                    state.pane.set(Pane::Lesson);
+                }
                 // Commands are most often for the box that the exercise is about.
                 let on = Some(loaded.lab.focus.clone()).filter(|on| !on.is_empty());
                 let draft = state.desk.draft.get_untracked();
@@ -320,7 +333,7 @@ pub fn follow(state: State) {
 pub fn open(state: State, name: &str) {
     state.class.place.set(Place::Lab);
     // On a small screen the task is what one sees first.
-    state.pane.set(crate::state::Pane::Lesson);
+    state.pane.set(Pane::Lesson);
     state.follow(&Link { lab: name.to_owned(), ..Link::default() });
     crate::focus_soon("exercise-title");
 }
@@ -334,7 +347,11 @@ pub fn place(state: State, place: Place) {
     }
 }
 
+/// What the browser keeps. Inside an article that is nothing: its reader is in no course.
 fn storage() -> Option<web_sys::Storage> {
+    if crate::embed::is_on() {
+        return None;
+    }
     window().local_storage().ok().flatten()
 }
 

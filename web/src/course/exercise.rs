@@ -4,6 +4,7 @@ use super::class::{Place, open, place, strange_version};
 use super::overview::trouble;
 use super::qr;
 use crate::dom::{El, NONE, View, el, part};
+use crate::embed;
 use crate::icons;
 use crate::load::Loaded;
 use crate::panes::{judged, prompt, prose};
@@ -17,17 +18,12 @@ pub fn pane(state: State) -> View {
     part(move || {
         let loaded = state.loaded.get();
         let Some(e) = &loaded.lab.exercise else { return NONE };
-        let mut out: Vec<View> = vec![
-            way(state, &loaded).into(),
-            part(move || trouble(state)),
-            el("h2")
-                .class("title")
-                .id("exercise-title")
-                .attr("tabindex", "-1")
-                .add(loaded.lab.title.clone())
-                .into(),
-            measures(e).into(),
-        ];
+        let mut out: Vec<View> = match embed::is_on() {
+            // Title and ways out are in the bar above it.
+            true => Vec::new(),
+            false => head(state, &loaded),
+        };
+        out.push(measures(e).into());
         if let Some(words) = state.class.course().as_ref().and_then(strange_version) {
             out.push(el("p").class("quiet strange-version").add(words).into());
         }
@@ -45,9 +41,17 @@ pub fn pane(state: State) -> View {
             let run = Rc::clone(&loaded);
             out.push(part(move || help(state, &run)));
         }
-        out.push(part(move || share(state)));
+        if !embed::is_on() {
+            out.push(part(move || share(state)));
+        }
         out.into()
     })
+}
+
+/// The way through the course, and the title.
+fn head(state: State, loaded: &Loaded) -> Vec<View> {
+    let title = el("h2").class("title").id("exercise-title").attr("tabindex", "-1");
+    vec![way(state, loaded).into(), part(move || trouble(state)), title.add(loaded.lab.title.clone()).into()]
 }
 
 /// Where one is in the course, and the ways on.
@@ -254,6 +258,9 @@ fn counted(n: usize) -> String {
 fn explained(state: State, loaded: &Rc<Loaded>, e: &Exercise) -> View {
     let mut out: Vec<View> = vec![el("h3").add("What happened").into()];
     out.extend(e.explanation.iter().map(|b| prose(state, loaded, &b.text)));
+    if embed::is_on() {
+        return out.into();
+    }
     let next = state.class.course().and_then(|course| {
         let names: Vec<&str> = course.exercises().collect();
         let at = names.iter().position(|n| *n == loaded.lab.name)?;

@@ -108,7 +108,7 @@ fn tools(state: State) -> View {
 }
 
 /// The lab's switches, each with the command that it stands for.
-fn switches(state: State) -> View {
+pub fn switches(state: State) -> View {
     // The load lab has them beside its figures.
     if state.bench.shown.get() || state.class.place.get() != crate::course::Place::Lab {
         return NONE;

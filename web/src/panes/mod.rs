@@ -20,7 +20,7 @@ pub mod virtual_list;
 mod why;
 mod why_not;
 
-pub use header::header;
+pub use header::{header, switches};
 pub use help::help;
 pub use journey::{journey, keep_in_sight};
 pub use lesson::{judged, lesson, prose};
