@@ -98,6 +98,12 @@ fn a_question_without_a_right_answer_is_found() {
 }
 
 #[test]
+fn a_question_to_which_nothing_can_be_written_is_found() {
+    let found = finds("reset-by-stranger", "dir: in, step: late}", "dir: in, step: go-on}");
+    assert!(found.iter().any(|f| f.contains("nothing can be read at the start")), "{found:?}");
+}
+
+#[test]
 fn a_dead_link_is_found() {
     let found = finds("first-match", "[zero](end)", "[zero](nowhere)");
     assert!(found.iter().any(|f| f.contains("leads nowhere")), "{found:?}");
@@ -336,6 +342,44 @@ fn who_lets_everybody_in_has_not_solved_it() {
         verdict.breaches.iter().any(|b| matches!(b, Breach::Changed(text) if text.contains("stranger"))),
         "{verdict:?}"
     );
+}
+
+/// The verdict on another command, and what is said to it.
+#[track_caller]
+fn is_a_wrong_turn(name: &str, line: &str, on: &str, says: &str) {
+    let verdict = verdict(name, line, on);
+    assert!(!verdict.solved, "{line}: {verdict:?}");
+    let lab = read(&text(name));
+    let turn = verdict.wrong.and_then(|n| lab.exercise.as_ref().unwrap().wrong.get(n));
+    let told = turn.map_or("nothing", |turn| turn.text.as_str());
+    assert!(told.contains(says), "{line}: {told}");
+}
+
+#[test]
+fn who_silences_the_pod_has_not_mended_what_it_answers() {
+    let rst = "-p tcp --tcp-flags RST RST -j DROP";
+    for (line, on) in [
+        (format!("iptables -I OUTPUT {rst}"), "app"),
+        (format!("iptables -I FORWARD {rst}"), "node-1"),
+        (format!("iptables -t mangle -I POSTROUTING {rst}"), "app"),
+    ] {
+        is_a_wrong_turn("reset-by-stranger", &line, on, "app still hears from a stranger");
+    }
+    is_a_wrong_turn(
+        "reset-by-stranger",
+        "iptables -I INPUT -s 10.244.2.5 -j DROP",
+        "app",
+        "one pod against one other",
+    );
+    let rule = "iptables -I FORWARD -m conntrack --ctstate INVALID -j DROP";
+    assert!(verdict("reset-by-stranger", rule, "node-1").solved);
+}
+
+#[test]
+fn a_question_asks_for_the_address_of_the_stranger() {
+    let lab = read(&text("reset-by-stranger"));
+    let marks = Session::new(lab).run().unwrap().marks.unwrap();
+    assert_eq!(marks.readings, [Some("10.244.2.5".to_owned())]);
 }
 
 #[test]

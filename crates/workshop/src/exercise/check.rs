@@ -118,8 +118,14 @@ impl Check<'_> {
     }
 
     fn questions(&mut self) {
-        let answers = self.start.marks.clone().unwrap_or_default().answers;
-        for (q, holds) in self.exercise.questions.iter().zip(answers) {
+        let marks = self.start.marks.clone().unwrap_or_default();
+        for ((q, holds), reading) in self.exercise.questions.iter().zip(marks.answers).zip(marks.readings) {
+            if q.read.is_some() {
+                if reading.is_none() {
+                    self.find(format!("nothing can be read at the start: {:?}", q.ask));
+                }
+                continue;
+            }
             match holds.iter().filter(|is| **is).count() {
                 1 => {}
                 n => self.find(format!("{n} answers are right, expected one: {:?} ({holds:?})", q.ask)),

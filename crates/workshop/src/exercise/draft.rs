@@ -1,7 +1,11 @@
 //! An exercise in the making: what somebody does with a lab becomes the text of an exercise.
 
-use super::{Move, bases, looks, moves_of};
+use super::ground::Ground;
+use super::{Marks, Move, looks, moves_of};
+use crate::fact::Readable;
+use crate::read_lab;
 use crate::session::{Session, Typed, quoted};
+use std::rc::Rc;
 
 /// What an author has said and done so far.
 #[derive(Clone, Debug)]
@@ -18,6 +22,8 @@ pub struct Draft {
     pub task: String,
     /// Minutes that most people need.
     pub minutes: u32,
+    /// What is to be predicted before anything moves.
+    pub questions: Vec<Asked>,
     /// From a nudge to nearly the answer.
     pub hints: Vec<String>,
     /// What is to be understood.
@@ -32,20 +38,50 @@ pub struct Draft {
     pub solutions: Vec<Vec<Typed>>,
     /// Ways that do not, each with what there is to say.
     pub wrong: Vec<(String, Vec<Typed>)>,
+    ground: Ground,
+}
+
+/// A question in the making.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The question.
+    pub ask: String,
+    /// Answers to choose from: words, and the text of a fact ([`crate::fact::recorded`] makes one of an event).
+    pub answers: Vec<(String, String)>,
+    /// What is to be written, if there is nothing to choose from: what is read, and the text of the fact that says where.
+    pub read: Option<(Readable, String)>,
+    /// Said once it has been answered.
+    pub because: String,
+}
+
+impl Asked {
+    /// Its lines in an exercise.
+    fn print(&self) -> String {
+        let mut out = format!("    - ask: {}\n", quoted(self.ask.trim()));
+        if let Some((what, that)) = &self.read {
+            out += &format!("      read: {}\n      that: {}\n", what.word(), one_line(that));
+        } else {
+            out += "      answers:\n";
+        }
+        for (text, that) in &self.answers {
+            out += &format!("        - text: {}\n          that: {}\n", quoted(text.trim()), one_line(that));
+        }
+        out + &format!("      because: {}\n", quoted(self.because.trim()))
+    }
+}
+
+/// What an author writes for YAML must not end the line that it stands on.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Draft {
     /// A draft for the lab of a session, broken as it stands.
     ///
     /// # Errors
-    /// The lab is none that an exercise can stand on.
+    /// The lab's text is written in a way that leaves no place for an exercise.
     pub fn new(start: &Session) -> Result<Draft, String> {
-        let lab = &start.lab.name;
-        if start.source.is_some() || !bases().any(|(name, _)| name == lab) {
-            return Err(format!(
-                "an exercise stands on a lab that comes with the program, and {lab} is none"
-            ));
-        }
+        let ground = Ground::of(start)?;
         Ok(Draft {
             name: String::new(),
             title: String::new(),
@@ -53,6 +89,7 @@ impl Draft {
             prose: String::new(),
             task: String::new(),
             minutes: 5,
+            questions: Vec::new(),
             hints: Vec::new(),
             explanation: Vec::new(),
             notes: String::new(),
@@ -60,6 +97,7 @@ impl Draft {
             goals: Vec::new(),
             solutions: Vec::new(),
             wrong: Vec::new(),
+            ground,
         })
     }
 
@@ -87,17 +125,13 @@ impl Draft {
     pub fn print(&self) -> String {
         let line = |key: &str, text: &str| format!("{key}: {}\n", quoted(text.trim()));
         let mut out = format!(
-            "apiVersion: netfilter-lab/v1\nkind: Lab\nmetadata: {{name: {}}}\nbase: {}\n",
-            quoted(self.name.trim()),
-            self.start.lab.name
+            "apiVersion: netfilter-lab/v1\nkind: Lab\nmetadata: {{name: {}}}\n",
+            quoted(self.name.trim())
         );
         out += &line("title", &self.title);
         out += &line("summary", &self.summary);
         let setup = self.setup();
-        if !setup.is_empty() {
-            out += "setup:\n";
-            out += &commands(&setup, 2);
-        }
+        out += &self.ground.print(|indent| commands(&setup, indent));
         if !self.prose.trim().is_empty() {
             out += &format!("prose:\n  - {}", line("text", &self.prose));
         }
@@ -110,6 +144,10 @@ impl Draft {
         out += "exercise:\n";
         out += &format!("  {}", line("task", &self.task));
         out += &format!("  minutes: {}\n", self.minutes);
+        if !self.questions.is_empty() {
+            out += "  questions:\n";
+        }
+        out.extend(self.questions.iter().map(Asked::print));
         out += &lines("hints", &self.hints);
         if !self.solutions.is_empty() {
             out += "  solutions:\n";
@@ -132,7 +170,34 @@ impl Draft {
         if !self.notes.trim().is_empty() {
             out += &format!("  {}", line("notes", &self.notes));
         }
-        out
+        out + self.ground.objects()
+    }
+
+    /// How the start answers a question: which of its answers hold there, or what is to be written.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text of a fact.
+    pub fn marks(&self, asked: &Asked) -> Result<Marks, String> {
+        let mut question = asked.clone();
+        if question.read.is_none() && question.answers.len() < 2 {
+            // Two are wanted of an exercise, not of one in the making.
+            let first = question.answers.first().cloned().ok_or("there is no answer")?;
+            question.answers.push(first);
+        }
+        let probe = Draft {
+            name: "draft".to_owned(),
+            title: "draft".to_owned(),
+            goals: Vec::new(),
+            solutions: Vec::new(),
+            wrong: Vec::new(),
+            questions: vec![question],
+            ..self.clone()
+        };
+        let lab = read_lab(&probe.print()).map_err(|d| format!("{:?}: {}", d.token, d.message))?;
+        let run = Session::new(Rc::new(lab)).run().map_err(|e| e.to_string())?;
+        let mut marks = run.marks.unwrap_or_default();
+        marks.answers.iter_mut().for_each(|all| all.truncate(asked.answers.len()));
+        Ok(marks)
     }
 
     /// The commands that break the lab: those of switches that do not stand at their default, and what was typed.

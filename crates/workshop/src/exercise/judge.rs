@@ -1,8 +1,8 @@
 //! What the engine says of a run that somebody's commands have led to.
 
-use super::{Exercise, Means, Move, looks};
+use super::{Exercise, Given, Means, Move, looks};
 use crate::fact::Judge;
-use crate::fact::has;
+use crate::fact::{has, is_meant};
 use crate::{GoalResult, LabRun};
 
 /// The facts of an exercise, judged on one run.
@@ -12,6 +12,8 @@ pub struct Marks {
     pub keep: Vec<bool>,
     /// For each question, which answers hold.
     pub answers: Vec<Vec<bool>>,
+    /// For each question, what is to be written, if its answer is: nothing if there is no such event.
+    pub readings: Vec<Option<String>>,
     /// For each wrong turn, whether its fact holds; true if it has none.
     pub wrong: Vec<bool>,
     /// The rules of the boxes that must keep them, as `iptables-save` and `nft list ruleset` have them, without counters.
@@ -38,12 +40,30 @@ impl Marks {
                 .iter()
                 .map(|q| q.answers.iter().map(|a| judge.holds(&a.that)).collect())
                 .collect(),
+            readings: exercise
+                .questions
+                .iter()
+                .map(|q| q.read.as_ref().and_then(|(what, of)| judge.read(*what, of)))
+                .collect(),
             wrong: exercise
                 .wrong
                 .iter()
                 .map(|w| w.that.as_ref().is_none_or(|fact| judge.holds(fact)))
                 .collect(),
             rules: exercise.keep_rules.iter().map(|host| (host.clone(), rules(host))).collect(),
+        }
+    }
+}
+
+impl Marks {
+    /// Whether this is the answer to the question of that number, counted from 0, of a run as it is before anything was changed.
+    pub fn is_right(&self, question: usize, given: &Given) -> bool {
+        match given {
+            Given::Chosen(n) => self.answers.get(question).and_then(|all| all.get(*n)).is_some_and(|is| *is),
+            Given::Written(text) => {
+                let is = self.readings.get(question).and_then(Option::as_ref);
+                is.is_some_and(|is| is_meant(text, is))
+            }
         }
     }
 }

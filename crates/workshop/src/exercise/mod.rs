@@ -7,6 +7,7 @@ mod base;
 mod check;
 mod course;
 mod draft;
+mod ground;
 mod judge;
 mod lab_check;
 mod letters;
@@ -20,7 +21,7 @@ pub use check::{attempt, check, moves_of, place};
 pub use course::{
     Chapter, Course, CourseFile, course, courses, exercise, is_course, read_course, read_course_file,
 };
-pub use draft::Draft;
+pub use draft::{Asked, Draft};
 pub use judge::{Breach, Marks, Verdict};
 pub use lab_check::{check_lab, settings};
 pub use looks::looks;
@@ -28,7 +29,7 @@ pub use progress::{Coded, Done, NAME_LENGTH, Progress, Stage, read_code};
 pub(crate) use read::{Around, read};
 pub use step_code::{STEP_CODE_LENGTH, read_step_code, step_code};
 
-use crate::fact::Fact;
+use crate::fact::{Fact, Readable};
 use crate::lab::{Command, Goal};
 use crate::prose::spans;
 use crate::{Beat, Span};
@@ -78,10 +79,21 @@ pub struct Means {
 pub struct Question {
     /// The question.
     pub ask: String,
-    /// The answers; the fact of one of them holds.
+    /// The answers; the fact of one of them holds. None if the answer is to be written.
     pub answers: Vec<Answer>,
+    /// What is to be written: something that the engine reads off the first event that a fact speaks of.
+    pub read: Option<(Readable, Fact)>,
     /// Said once it has been answered.
     pub because: String,
+}
+
+/// What somebody says to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// The answer of this number, counted from 0.
+    Chosen(usize),
+    /// This text.
+    Written(String),
 }
 
 /// An answer.

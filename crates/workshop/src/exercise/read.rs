@@ -2,7 +2,7 @@
 
 use super::{Answer, Exercise, Means, Move, Moves, Question, WrongTurn};
 use crate::Beat;
-use crate::fact::{Fact, Names};
+use crate::fact::{Fact, Names, Readable};
 use crate::lab::{Command, Goal, Switch, When};
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
@@ -103,15 +103,25 @@ fn means(v: &Yaml) -> Read<Means> {
 }
 
 fn question(v: &Yaml, names: &Names<'_>) -> Read<Question> {
-    let f = Fields::strict(v, &["ask", "answers", "because"])?;
+    let f = Fields::strict(v, &["ask", "answers", "read", "that", "because"])?;
     let answers = each(f.list("answers")?, |v| {
         let f = Fields::strict(v, &["text", "that"])?;
         Ok(Answer { text: line(f.need("text")?)?, that: Fact::read(f.need("that")?, names)? })
     })?;
-    if answers.len() < 2 {
-        return Err(v.place.blame("", "expected two answers or more"));
+    let read = match f.word("read", &Readable::WORDS)? {
+        Some(what) => Some((what, Fact::read(f.need("that")?, names)?)),
+        None => None,
+    };
+    match (&read, answers.len(), f.get("that")) {
+        (Some(_), 0, _) | (None, 2.., None) => {}
+        (Some(_), _, _) => return Err(v.place.blame("", "expected answers or read, not both")),
+        (None, _, Some(that)) => {
+            return Err(that.place.blame("", "expected read beside it: what is to be read there"));
+        }
+        (None, ..) => return Err(v.place.blame("", "expected two answers or more, or read")),
     }
-    Ok(Question { ask: line(f.need("ask")?)?, answers, because: line(f.need("because")?)? })
+    let (ask, because) = (line(f.need("ask")?)?, line(f.need("because")?)?);
+    Ok(Question { ask, answers, read, because })
 }
 
 fn moves(f: &Fields<'_>, around: &Around<'_>, command: &dyn Fn(&Yaml) -> Read<Command>) -> Read<Moves> {

@@ -2,6 +2,7 @@
 
 use super::words::{fits, has, reason_name, word};
 use super::{Happening, Kind};
+use crate::{By, LabRun};
 use kernel::event::{NftOutcome, RuleOutcome, What};
 use kernel::netfilter::xtables::{Rule, RuleSet, TableId};
 use kernel::{Netns, NetnsId, PacketId};
@@ -24,7 +25,7 @@ pub(super) fn entries(
 }
 
 /// The packet of an event, as it was there.
-fn frames(what: &What) -> [Option<&Frame>; 2] {
+pub(super) fn frames(what: &What) -> [Option<&Frame>; 2] {
     match what {
         What::Created { frame, .. } | What::Tap { frame, .. } | What::Drop { frame, .. } => {
             [Some(frame), None]
@@ -34,6 +35,12 @@ fn frames(what: &What) -> [Option<&Frame>; 2] {
         What::Nat { before, after, .. } => [Some(before), Some(after)],
         _ => [None, None],
     }
+}
+
+/// Who did what an event belongs to.
+pub(super) fn done_by(run: &LabRun, event: EventId) -> Option<By> {
+    let all = run.run.steps.iter().zip(&run.stimuli);
+    all.into_iter().find(|(record, _)| (record.first..record.end).contains(&event)).map(|(_, s)| s.by)
 }
 
 /// The packets that were once like this on a box, in the order in which they were first.

@@ -94,6 +94,18 @@ impl<'r> Judge<'r> {
         }
     }
 
+    /// How often something happened. `None` for a fact that is about something else.
+    pub(super) fn times(&self, fact: &Fact) -> Option<usize> {
+        match fact {
+            Fact::Happened(what, _) => Some(self.events(what).len()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn world(&self) -> &'r World {
+        &self.run.world
+    }
+
     fn events(&self, what: &Happening) -> Vec<EventId> {
         happened(self.run, self.span(&what.step), what, || self.story())
     }

@@ -3,10 +3,14 @@
 mod events;
 mod judge;
 mod read;
+mod reading;
+mod recorded;
 mod words;
 
 pub use judge::Judge;
 pub use read::Names;
+pub use reading::{Readable, is_meant};
+pub use recorded::recorded;
 pub use words::EVENTS;
 pub(crate) use words::has;
 

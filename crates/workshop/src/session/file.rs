@@ -144,13 +144,28 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-fn lab_document(text: &str) -> Option<usize> {
+/// The number of the lab's document.
+fn lab_number(text: &str) -> Option<usize> {
     lines(text).find(|(_, line)| line.trim_end() == "kind: Lab").map(|(document, _)| document)
+}
+
+/// What stands before the lab's document, the document, and what stands behind it; without the lines between documents next to it.
+pub(crate) fn lab_document(text: &str) -> Option<(&str, &str, &str)> {
+    let lab = lab_number(text)?;
+    let until = |number: usize| -> usize {
+        lines(text).take_while(|(document, _)| *document < number).map(|(_, line)| line.len()).sum()
+    };
+    // A line `---` is the first one of its document.
+    let inner = |part: &str| part.strip_prefix("---").map_or(0, |rest| part.len() - rest.trim_start().len());
+    let (begin, end) = (until(lab), until(lab + 1));
+    let document = text.get(begin..end)?;
+    let behind = text.get(end..)?;
+    Some((text.get(..begin)?, document.get(inner(document)..)?, behind.get(inner(behind)..)?))
 }
 
 /// A lab's text without its session.
 pub(super) fn without_session(text: &str) -> String {
-    let Some(lab) = lab_document(text) else { return text.to_owned() };
+    let Some(lab) = lab_number(text) else { return text.to_owned() };
     let mut inside = false;
     let mut out = String::new();
     for (document, line) in lines(text) {
@@ -166,7 +181,7 @@ pub(super) fn without_session(text: &str) -> String {
 }
 
 fn with_session(text: &str, block: &str) -> String {
-    let Some(lab) = lab_document(text) else { return text.to_owned() };
+    let Some(lab) = lab_number(text) else { return text.to_owned() };
     let mut out = String::new();
     let mut placed = false;
     for (document, line) in lines(text) {

@@ -9,7 +9,7 @@ pub mod objects;
 pub mod text;
 
 pub(crate) use asked::Asked;
-pub(crate) use file::{quoted, read as read_session};
+pub(crate) use file::{lab_document, quoted, read as read_session};
 
 use crate::lab::{Lab, LabError, LabRun, Setting, read_lab};
 use crate::{exercises, labs};
