@@ -348,8 +348,11 @@ fn a_damaged_entry_is_told_and_put_aside() {
 #[test]
 fn a_code_brings_everybody_to_one_step() {
     visit(|page| {
+        page.set_size(320, 640);
         page.open_fresh("#v1/trainer");
         page.wait("#step-code");
+        let wide = "const p = document.querySelector('.course-page'); return p.scrollWidth > p.clientWidth";
+        assert_eq!(page.eval(wide), false, "the trainer's page scrolls sideways");
         choose(page, "#bring-to", "7");
         page.wait_text(".agenda .point:nth-of-type(8) h5", " 8. ");
         page.wait_until("the code of the eighth step", || {

@@ -262,6 +262,12 @@ fn an_exercise_fits_into_an_article() {
             page.click("#reset-exercise");
             command(page, "sysctl -w net.ipv4.ip_forward=1");
             page.wait_text("#verdict", "Solved with one command, which is par.");
+            page.wait_until("the verdict to be in sight", || {
+                page.eval(
+                    "const [a, b] = ['lesson', 'verdict'].map(id => document.getElementById(id).getBoundingClientRect()); \
+                     return b.top >= a.top && b.bottom <= a.bottom + 1",
+                ) == true
+            });
             assert_eq!(page.count("#go-on, #progress-trouble, .trouble"), 0);
             if !refused {
                 assert_eq!(page.eval("return Object.keys(localStorage)"), json!([]));

@@ -2,6 +2,8 @@
 
 use crate::harness::{dist, visit, visit_served};
 use crate::visitor::{choose, command, drop_file, saved};
+use nflab::exercise::check;
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
@@ -249,5 +251,143 @@ fn what_is_done_with_a_lab_becomes_an_exercise() {
         let file = saved(page, || page.click("#builder-save"));
         drop_file(page, "closed-early.yaml", &file);
         page.wait_text("#exercise-title", "Closed early");
+    });
+}
+
+/// A lab of somebody's own: two pods, and nothing in their way.
+const OWN: &str = r#"apiVersion: netfilter-lab/v1
+kind: Lab
+metadata: {name: two-pods}
+title: Two pods
+summary: One asks, the other one answers.
+focus: web
+world: {cni: bridge}
+apps:
+  - {on: web, app: http, port: 80}
+steps:
+  - {id: call, title: app calls web, on: app, run: curl -sS -m 1 http://10.244.1.5/}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node-1}
+spec: {podCIDR: 10.244.1.0/24}
+status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: app}
+spec: {nodeName: node-1}
+status: {podIP: 10.244.1.4}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {nodeName: node-1}
+status: {podIP: 10.244.1.5}
+"#;
+
+/// What `nflab lab check` says of a file; nothing if all is well.
+fn lab_check(name: &str, text: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    let out = RefCell::new(String::new());
+    let well = check(&[path.display().to_string()], false, |line| {
+        out.borrow_mut().push_str(line);
+        Ok(())
+    });
+    if well == Ok(true) { String::new() } else { format!("{well:?} {}", out.borrow()) }
+}
+
+#[test]
+fn a_lab_of_one_s_own_becomes_an_exercise_that_asks_before_play() {
+    visit(|page| {
+        page.set_size(1440, 1000);
+        drop_file(page, "two-pods.yaml", OWN);
+        page.wait_text(".lesson", "Two pods");
+        page.click("#courses-button");
+        page.click("#to-trainer");
+        page.click("#open-builder");
+        page.wait_text("#builder-head", "An exercise of this lab");
+        let type_in = |line: &str, n: &str| {
+            choose(page, "#command-on", "web");
+            command(page, line);
+            page.wait_text("#drawer-commands .count-badge", n);
+        };
+        type_in("iptables -A INPUT -p tcp --dport 80 -j DROP", "1");
+        page.click("#builder-start");
+        page.click("#builder-goal-call");
+
+        // A free answer: the author stands where the packet ends.
+        page.enter("#builder-ask", "On which box does the SYN end?");
+        let mut back = 0;
+        page.wait_until("the step at which it is dropped", || {
+            page.eval("document.getElementById('lab').focus()");
+            page.press(if back == 0 { "End" } else { "Alt+ArrowLeft" });
+            back += 1;
+            page.click("#builder-record");
+            let fact = page.eval("return document.getElementById('builder-fact').value");
+            fact.as_str().unwrap().contains("dropped: NetfilterDrop")
+        });
+        choose(page, "#builder-read", "box");
+        page.click("#builder-free");
+        page.wait_text("#builder-answers", "the name of the box: web");
+        page.enter("#builder-because", "INPUT of web drops it.");
+        page.click("#builder-question");
+        page.wait_text("#builder-ways", "Question: On which box does the SYN end?");
+
+        // Choices: what happens here, and what does not.
+        page.enter("#builder-ask", "What becomes of the call?");
+        page.click("#builder-record");
+        page.enter("#builder-answer", "a rule drops it");
+        page.click("#builder-choice");
+        page.wait("#builder-answers .done");
+        page.enter("#builder-answer", "it is answered");
+        page.enter("#builder-fact", "{step: call, status: 99999}");
+        page.click("#builder-choice");
+        page.wait_text("#builder-told", "This is no fact");
+        page.enter("#builder-fact", "{step: call, status: 0}");
+        page.click("#builder-choice");
+        page.wait_until("both answers", || page.count("#builder-answers li") == 2);
+        assert_eq!(page.count("#builder-answers .done"), 1);
+        page.enter("#builder-because", "No rule but that one is in its way.");
+        page.screenshot("builder-question");
+        page.click("#builder-question");
+        page.wait_text("#builder-ways", "Question: What becomes of the call?");
+
+        type_in("iptables -A INPUT -j ACCEPT", "2");
+        page.enter("#builder-why", "The first rule that matches decides.");
+        page.click("#builder-wrong");
+        page.wait_text("#drawer-commands .count-badge", "1");
+        type_in("iptables -F INPUT", "2");
+        page.click("#builder-solution");
+        page.wait_text("#builder-ways", "Solution: iptables -F INPUT");
+        for (field, text) in [
+            ("name", "no-visitors"),
+            ("title", "No visitors"),
+            ("summary", "Nobody is answered."),
+            ("task", "Let the call in."),
+            ("hints", "Which chain is asked last?"),
+            ("explanation", "INPUT of the pod itself."),
+        ] {
+            page.enter(&format!("#builder-{field}"), text);
+        }
+        let file = saved(page, || page.click("#builder-save"));
+        assert_eq!(lab_check("no-visitors.yaml", &file), "", "{file}");
+
+        // Who opens it is asked first.
+        drop_file(page, "no-visitors.yaml", &file);
+        page.wait_text("#exercise-title", "No visitors");
+        page.enter("#question-0-text", "app");
+        page.press("Enter");
+        page.wait_text(".question [role=status]", "Not so. Look at the packet, and try again.");
+        page.enter("#question-0-text", " WEB ");
+        page.click(".question button[type=submit]");
+        page.wait_text(".question [role=status]", "INPUT of web drops it.");
+        page.click("#question-1-0");
+        page.wait_text(".question + .question [role=status]", "No rule but that one");
+        page.screenshot("question-written");
+        choose(page, "#command-on", "web");
+        command(page, "iptables -F INPUT");
+        page.wait_text("#verdict", "Solved with one command, which is par.");
     });
 }

@@ -213,6 +213,11 @@ impl State {
         Ok(state)
     }
 
+    /// All signals, for what lives as long as the page.
+    pub fn signals(&self) -> &'static Signals {
+        self.0
+    }
+
     /// What of the picture is looked at.
     pub fn lens(&self) -> &'static Zoom {
         &self.0.zoom

@@ -1,7 +1,7 @@
 //! The state of courses: where one is, and how far one has come.
 
 use super::shelf::Shelf;
-use crate::dom::effect;
+use crate::dom::{before_paint, effect};
 use crate::load::Loaded;
 use crate::state::{Pane, State};
 use crate::url::Link;
@@ -9,7 +9,7 @@ use crate::watched::Watched;
 use leptos::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
-use workshop::exercise::{Course, Done, Progress, Verdict, moves_of};
+use workshop::exercise::{Course, Done, Given, Progress, Verdict, moves_of};
 use workshop::{Lab, Session};
 
 /// Under which the browser keeps the progress.
@@ -69,7 +69,7 @@ pub struct Class {
     /// How many tiers of hints are open.
     pub hints: Watched<usize>,
     /// What was answered to each question, as far as it was.
-    pub answers: Watched<Vec<Option<usize>>>,
+    pub answers: Watched<Vec<Option<Given>>>,
     /// Questions that were answered wrongly at first.
     missed: Watched<u8>,
     /// A solution is shown.
@@ -223,30 +223,29 @@ impl Class {
     }
 
     /// A question is answered.
-    pub fn answer(&self, loaded: &Loaded, question: usize, answer: usize, is_right: bool) {
+    pub fn answer(&self, loaded: &Loaded, question: usize, given: Given) {
         let mut answers = self.answers.get_untracked();
         let Some(slot) = answers.get_mut(question) else { return };
-        let first = slot.is_none();
-        *slot = Some(answer);
+        let is_first_miss = slot.is_none() && !untrack(|| self.is_right(question, &given));
+        *slot = Some(given);
         self.answers.set(answers);
-        if first && !is_right {
+        if is_first_miss {
             self.missed.set(self.missed.get_untracked().saturating_add(1));
         }
         self.judge(loaded);
     }
 
+    /// Whether this is the answer to a question.
+    pub fn is_right(&self, question: usize, given: &Given) -> bool {
+        let start = self.start.get();
+        start.and_then(|start| start.run.marks.as_ref().map(|m| m.is_right(question, given))).unwrap_or(false)
+    }
+
     /// Whether every question has its right answer.
     pub fn all_answered(&self) -> bool {
-        let Some(start) = self.start.get() else { return false };
-        let marks = start.run.marks.as_ref();
-        let right = marks.map(|m| m.answers.clone()).unwrap_or_default();
-        self.answers.with(|given| {
-            given.len() == right.len()
-                && given
-                    .iter()
-                    .zip(&right)
-                    .all(|(given, right)| given.and_then(|n| right.get(n)).is_some_and(|is| *is))
-        })
+        let given = self.answers.get();
+        let mut all = given.iter().enumerate();
+        all.all(|(n, given)| given.as_ref().is_some_and(|given| self.is_right(n, given)))
     }
 
     /// What there is to say of the run on the page.
@@ -311,7 +310,10 @@ pub fn follow(state: State) {
     }
     effect(move || {
         let loaded = state.loaded.get();
-        if shown != loaded.lab.name {
+        if shown == loaded.lab.name {
+            // Something was done.
+            before_paint(super::exercise::show_verdict);
+        } else {
             shown.clone_from(&loaded.lab.name);
             state.class.begin(&loaded);
             if loaded.lab.exercise.is_some() {

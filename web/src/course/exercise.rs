@@ -9,21 +9,27 @@ use crate::icons;
 use crate::load::Loaded;
 use crate::panes::{judged, prompt, prose};
 use crate::state::State;
+use leptos::prelude::*;
 use std::rc::Rc;
 use workshop::Setting;
-use workshop::exercise::{Breach, Exercise, Move, Moves, Verdict, attempt};
+use workshop::exercise::{Breach, Exercise, Given, Move, Moves, Verdict, attempt};
 
 /// The pane.
 pub fn pane(state: State) -> View {
     part(move || {
         let loaded = state.loaded.get();
         let Some(e) = &loaded.lab.exercise else { return NONE };
-        let mut out: Vec<View> = match embed::is_on() {
-            // Title and ways out are in the bar above it.
-            true => Vec::new(),
-            false => head(state, &loaded),
-        };
+        let mut out: Vec<View> = Vec::new();
+        if !embed::is_on() {
+            // Inside an article there is no way out but the bar's, which has the title as well.
+            let title = el("h2").class("title").id("exercise-title").attr("tabindex", "-1");
+            out.push(way(state, &loaded).into());
+            out.push(title.add(loaded.lab.title.clone()).into());
+        }
         out.push(measures(e).into());
+        if !embed::is_on() {
+            out.push(part(move || trouble(state)));
+        }
         if let Some(words) = state.class.course().as_ref().and_then(strange_version) {
             out.push(el("p").class("quiet strange-version").add(words).into());
         }
@@ -48,10 +54,21 @@ pub fn pane(state: State) -> View {
     })
 }
 
-/// The way through the course, and the title.
-fn head(state: State, loaded: &Loaded) -> Vec<View> {
-    let title = el("h2").class("title").id("exercise-title").attr("tabindex", "-1");
-    vec![way(state, loaded).into(), part(move || trouble(state)), title.add(loaded.lab.title.clone()).into()]
+/// Brings the verdict into sight, where the pane is lower than what stands in it. The page itself stays where it is: it may be part of another one.
+pub fn show_verdict() {
+    let element = |id| document().get_element_by_id(id);
+    let (Some(pane), Some(verdict)) = (element("lesson"), element("verdict")) else { return };
+    let (frame, place) = (pane.get_bounding_client_rect(), verdict.get_bounding_client_rect());
+    let hidden = (place.bottom() - frame.bottom()).min(place.top() - frame.top());
+    if hidden > 0.0 && place.height() > 0.0 {
+        pane.set_scroll_top(pane.scroll_top() + pixels(hidden));
+    }
+}
+
+/// A length in whole pixels.
+fn pixels(length: f64) -> i32 {
+    // A screen has fewer than a million.
+    length.ceil().clamp(0.0, 1e6) as i32
 }
 
 /// Where one is in the course, and the ways on.
@@ -98,31 +115,25 @@ fn measures(e: &Exercise) -> El {
 
 fn questions(state: State, loaded: &Rc<Loaded>) -> View {
     let Some(e) = &loaded.lab.exercise else { return NONE };
-    let Some(start) = state.class.start.get() else { return NONE };
-    let right = start.run.marks.as_ref().map(|m| m.answers.clone()).unwrap_or_default();
     let given = state.class.answers.get();
     let mut out = Vec::new();
     for (q, question) in e.questions.iter().enumerate() {
-        let chosen = given.get(q).copied().flatten();
-        let holds = right.get(q).cloned().unwrap_or_default();
-        let is_right = chosen.and_then(|n| holds.get(n).copied());
+        let given = given.get(q).cloned().flatten();
+        let is_right = given.as_ref().map(|given| state.class.is_right(q, given));
         let mut set = el("fieldset").class("question").add(el("legend").add(question.ask.clone()));
+        if question.read.is_some() {
+            set = set.add(written(state, loaded, q, is_right));
+        }
         for (n, answer) in question.answers.iter().enumerate() {
             let run = Rc::clone(loaded);
-            let holds = holds.get(n).copied().unwrap_or(false);
-            let mark = (chosen == Some(n)).then(|| {
-                let (class, word, icon) = match holds {
-                    true => ("mark good", "right: ", icons::check()),
-                    false => ("mark bad", "not so: ", icons::warning()),
-                };
-                el("span").class(class).add(icon).add(el("span").class("sr").add(word))
-            });
+            let is_chosen = given == Some(Given::Chosen(n));
+            let mark = is_right.filter(|_| is_chosen).map(mark);
             // A button, as choosing is answering: arrow keys must not answer on their way.
             let answer = el("button")
                 .class("answer")
                 .attr("id", format!("question-{q}-{n}"))
-                .attr("aria-pressed", if chosen == Some(n) { "true" } else { "false" })
-                .click(move || state.class.answer(&run, q, n, holds))
+                .attr("aria-pressed", if is_chosen { "true" } else { "false" })
+                .click(move || state.class.answer(&run, q, Given::Chosen(n)))
                 .add(el("span").class("dot").attr("aria-hidden", "true"))
                 .add(mark)
                 .add(el("span").add(answer.text.clone()));
@@ -131,13 +142,56 @@ fn questions(state: State, loaded: &Rc<Loaded>) -> View {
         let said = match is_right {
             Some(true) => Some(el("p").class("because").add(question.because.clone())),
             Some(false) => {
-                Some(el("p").class("because bad").add("Not so. Look at the packet, and choose again."))
+                let again = if question.read.is_some() { "try again" } else { "choose again" };
+                let words = format!("Not so. Look at the packet, and {again}.");
+                Some(el("p").class("because bad").add(words))
             }
             None => None,
         };
         out.push(set.add(el("div").attr("role", "status").add(said)).into());
     }
     out.into()
+}
+
+/// Whether an answer is right.
+fn mark(is_right: bool) -> El {
+    let (class, word, icon) = match is_right {
+        true => ("mark good", "right: ", icons::check()),
+        false => ("mark bad", "not so: ", icons::warning()),
+    };
+    el("span").class(class).add(icon).add(el("span").class("sr").add(word))
+}
+
+/// Where the answer to a question is written.
+fn written(state: State, loaded: &Rc<Loaded>, q: usize, is_right: Option<bool>) -> El {
+    let (run, id) = (Rc::clone(loaded), format!("question-{q}-text"));
+    let field = id.clone();
+    let now = move || match state.class.answers.with(|all| all.get(q).cloned().flatten()) {
+        Some(Given::Written(text)) => text,
+        _ => String::new(),
+    };
+    el("form")
+        .class("written")
+        .on("submit", move |e| {
+            e.prevent_default();
+            let text = crate::dom::value_of(&field);
+            if !text.trim().is_empty() {
+                state.class.answer(&run, q, Given::Written(text));
+            }
+        })
+        .add(is_right.map(mark))
+        .add(
+            el("input")
+                .class("mono")
+                .attr("type", "text")
+                .attr("id", id)
+                .attr("aria-label", "Your answer")
+                .attr("autocomplete", "off")
+                .attr("autocapitalize", "off")
+                .attr("spellcheck", "false")
+                .input(now),
+        )
+        .add(el("button").class("btn").attr("type", "submit").add("Answer"))
 }
 
 // ---------------------------------------------------------------------- what is to be reached, and what was done

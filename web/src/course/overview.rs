@@ -2,7 +2,7 @@
 
 use super::class::{Place, open, strange_version};
 use super::{head, way_to};
-use crate::dom::{El, NONE, View, el, part};
+use crate::dom::{El, NONE, View, el, part, value_of};
 use crate::panes::copy_button;
 use crate::state::State;
 use crate::workbench::MAX;
@@ -36,18 +36,23 @@ pub fn page(state: State) -> View {
         .into()
 }
 
-/// What went wrong with the progress, and what can be done.
+/// What went wrong with the progress, and what can be done; in an exercise in fewer words.
 pub fn trouble(state: State) -> View {
+    let is_exercise = state.class.place.get() == Place::Lab;
     let class = &state.class;
     let mut lines = class.trouble.get();
     let (unkept, damaged) = (class.unkept.get(), class.damaged.get());
     let aside = damaged.as_ref().is_none_or(|d| d.is_aside);
     if unkept && aside {
-        lines.push(
-            "The browser does not keep your progress: its storage is full, or switched off. Nothing is lost as long as this page stays open; \
-             copy your code or download the file on the page “Courses”."
-                .to_owned(),
-        );
+        let more = match is_exercise {
+            true => "The page “Courses” has it.",
+            false => {
+                "Nothing is lost as long as this page stays open; copy your code below, or download the file."
+            }
+        };
+        lines.push(format!(
+            "The browser does not keep your progress: its storage is full, or switched off. {more}"
+        ));
     } else if unkept {
         lines.push(
             "The browser's storage is full, so the damaged text lies where your progress is kept. Save it, then your progress is kept again."
@@ -248,8 +253,7 @@ fn form(field: &Field, input: El, go: impl Fn(String) + 'static) -> El {
         .class("field")
         .on("submit", move |e| {
             e.prevent_default();
-            let input = document().get_element_by_id(id).and_then(|e| e.dyn_into::<HtmlInputElement>().ok());
-            go(input.map(|e| e.value()).unwrap_or_default());
+            go(value_of(id));
         })
         .add(el("label").attr("for", id).add(field.label))
         .add(input.attr("type", "text").id(id))

@@ -14,7 +14,8 @@ use leptos::prelude::*;
 pub use placed::Listener;
 use placed::again;
 use std::borrow::Cow;
-use web_sys::{Element, Event, EventTarget};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Event, EventTarget, HtmlInputElement};
 
 type Text = Cow<'static, str>;
 type Strings = Box<dyn FnMut() -> String>;
@@ -281,6 +282,12 @@ pub fn on_window(event: &'static str, f: impl FnMut(&Event) + 'static) {
 /// What happens at an event of something else, as long as the listener is kept.
 pub fn listen(target: &EventTarget, event: &'static str, f: impl FnMut(&Event) + 'static) -> Listener {
     Listener::new(target, event, Box::new(f))
+}
+
+/// What is written in the input of this id.
+pub fn value_of(id: &str) -> String {
+    let input = document().get_element_by_id(id).and_then(|e| e.dyn_into::<HtmlInputElement>().ok());
+    input.map(|input| input.value()).unwrap_or_default()
 }
 
 /// Does something before the browser paints.

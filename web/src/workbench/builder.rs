@@ -2,11 +2,14 @@
 
 use super::Drawer;
 use crate::dom::{El, NONE, View, el, part};
+use crate::icons;
+use crate::panes::judged;
 use crate::state::{Pane, State};
 use crate::watched::Watched;
 use leptos::prelude::*;
 use std::rc::Rc;
-use workshop::exercise::{Draft, check};
+use workshop::exercise::{Asked, Draft, Marks, check};
+use workshop::fact::{Readable, recorded};
 use workshop::{At, Typed, read_lab};
 
 /// An exercise in the making.
@@ -17,6 +20,14 @@ pub struct Builder {
     told: Watched<Vec<String>>,
     /// What is to be said of the next wrong turn.
     why: Watched<String>,
+    /// The next question, with what the start says to its answers.
+    asked: Watched<(Asked, Marks)>,
+    /// What is to be written as its answer: its place among those that can be read.
+    what: Watched<usize>,
+    /// The words of its next answer.
+    answer: Watched<String>,
+    /// The fact of its next answer.
+    fact: Watched<String>,
 }
 
 /// A field of the draft: its id, its label, whether it has several lines, and how it is read and written.
@@ -111,15 +122,7 @@ fn body(state: State) -> View {
     let ways = el("div")
         .class("row")
         .add(button("builder-solution", "What was typed since is a solution", move || take(state, false)))
-        .add(
-            el("label").class("field").add(el("span").add("What to say of a wrong turn")).add(
-                el("input")
-                    .attr("type", "text")
-                    .id("builder-why")
-                    .input(move || state.desk.builder.why.get())
-                    .on("input", move |e| state.desk.builder.why.set(event_target_value(e))),
-            ),
-        )
+        .add(line("builder-why", "What to say of a wrong turn", &state.signals().desk.builder.why))
         .add(button("builder-wrong", "What was typed since is a wrong turn", move || take(state, true)));
     let mut words = el("div").class("builder-words");
     for field in FIELDS {
@@ -129,8 +132,21 @@ fn body(state: State) -> View {
         .class("row")
         .add(button("builder-check", "Check", move || drop(finished(state))))
         .add(button("builder-save", "Save as a file", move || save(state)))
-        .add(button("builder-again", "Throw it away", move || state.desk.builder.draft.set(None)));
-    View::All(vec![part(move || goals(state)), ways.into(), words.into(), done.into(), told])
+        .add(button("builder-again", "Throw it away", move || {
+            forget_question(&state.desk.builder);
+            state.desk.builder.draft.set(None);
+        }));
+    let goals = part(move || goals(state));
+    View::All(vec![goals, ways.into(), question(state), words.into(), done.into(), told])
+}
+
+/// A line that is written; nothing else is drawn anew for it.
+fn line(id: &'static str, label: &'static str, text: &'static Watched<String>) -> El {
+    let input = el("input").attr("type", "text").id(id);
+    el("label")
+        .class("field")
+        .add(el("span").add(label))
+        .add(input.input(move || text.get()).on("input", move |e| text.set(event_target_value(e))))
 }
 
 /// Changes the draft without drawing anew what is being written.
@@ -168,8 +184,176 @@ fn goals(state: State) -> View {
     let mut list: Vec<View> = vec![way("The start", &draft.start.typed)];
     list.extend(draft.solutions.iter().map(|w| way("Solution", w)));
     list.extend(draft.wrong.iter().map(|(_, w)| way("Wrong turn", w)));
+    for (n, asked) in draft.questions.iter().enumerate() {
+        let away = el("button")
+            .class("btn quiet")
+            .attr("aria-label", format!("Take away: {}", asked.ask))
+            .click(move || change(state, |d| drop((n < d.questions.len()).then(|| d.questions.remove(n)))))
+            .add(icons::cross());
+        list.push(el("li").add(format!("Question: {}", asked.ask)).add(away).into());
+    }
     View::All(vec![set.into(), el("ul").id("builder-ways").add(View::All(list)).into()])
 }
+
+// ---------------------------------------------------------------------- a question
+
+/// A question: what is to be predicted before anything moves.
+fn question(state: State) -> View {
+    let builder: &'static Builder = &state.signals().desk.builder;
+    let ask = el("input").attr("type", "text").id("builder-ask");
+    let because = el("input").attr("type", "text").id("builder-because");
+    let field =
+        |label: &'static str, input: El| el("label").class("field").add(el("span").add(label)).add(input);
+    let ask = ask
+        .input(move || builder.asked.with(|(a, _)| a.ask.clone()))
+        .on("change", move |e| ask_for(builder, |a| a.ask = event_target_value(e)));
+    let because = because
+        .input(move || builder.asked.with(|(a, _)| a.because.clone()))
+        .on("change", move |e| ask_for(builder, |a| a.because = event_target_value(e)));
+    let what = el("select").id("builder-read").attr("aria-label", "What is to be written");
+    let mut what = what.on("change", move |e| {
+        let word = event_target_value(e);
+        builder.what.set(Readable::WORDS.iter().position(|(w, _)| *w == word).unwrap_or_default());
+    });
+    for (word, readable) in Readable::WORDS {
+        what = what.add(el("option").attr("value", word).add(readable.name()));
+    }
+    let answers = el("div")
+        .class("row")
+        .add(button("builder-record", "What happens at the cursor", move || record(state)))
+        .add(line("builder-answer", "An answer", &builder.answer))
+        .add(line("builder-fact", "It is right if", &builder.fact))
+        .add(button("builder-choice", "Add this answer", move || add_answer(state)));
+    let written = el("div")
+        .class("row")
+        .add(el("span").add("Or nothing to choose from: to be written is"))
+        .add(what)
+        .add(el("span").add("there."))
+        .add(button("builder-free", "Let it be written", move || let_write(state)));
+    el("fieldset")
+        .class("builder-question")
+        .add(el("legend").add("A question, to be answered before Play"))
+        .add(field("What is asked", ask))
+        .add(answers)
+        .add(written)
+        .add(part(move || answered(builder)))
+        .add(field("What to say when it is answered", because))
+        .add(
+            el("div")
+                .class("row")
+                .add(button("builder-question", "Add the question", move || add_question(state)))
+                .add(button("builder-no-question", "Forget it", move || forget_question(builder))),
+        )
+        .into()
+}
+
+/// Its answers so far, and what the start says to them.
+fn answered(builder: &'static Builder) -> View {
+    let (asked, marks) = builder.asked.get();
+    let holds = marks.answers.first().cloned().unwrap_or_default();
+    let mut list = el("ul").id("builder-answers").class("goals");
+    for ((text, that), is) in asked.answers.iter().zip(holds) {
+        let words = View::All(vec![format!("{text} ").into(), el("code").add(that.clone()).into()]);
+        list = list.add(judged(is, words, "right: ", "not right: "));
+    }
+    if let Some((what, that)) = &asked.read {
+        let is = marks.readings.first().cloned().flatten();
+        let words = format!("{}: {} ", what.name(), is.as_deref().unwrap_or("there is none"));
+        let words = View::All(vec![words.into(), el("code").add(that.clone()).into()]);
+        list = list.add(judged(is.is_some(), words, "right: ", "nothing: "));
+    }
+    list.into()
+}
+
+fn ask_for(builder: &Builder, change: impl FnOnce(&mut Asked)) {
+    let (mut asked, marks) = builder.asked.get_untracked();
+    change(&mut asked);
+    builder.asked.set((asked, marks));
+}
+
+fn forget_question(builder: &Builder) {
+    builder.asked.set(Default::default());
+    builder.answer.set(String::new());
+    builder.fact.set(String::new());
+}
+
+/// The fact that speaks of what happens at the cursor, and what the page says of it.
+fn at_cursor(state: State) -> Option<(String, String)> {
+    let loaded = state.loaded.get_untracked();
+    let step = loaded.story.steps.get(state.cursor.get_untracked())?;
+    Some((recorded(&loaded.lab, &loaded.run, step.key)?, step.title.clone()))
+}
+
+fn record(state: State) {
+    let builder = &state.desk.builder;
+    match at_cursor(state) {
+        Some((fact, title)) => {
+            builder.fact.set(fact);
+            if builder.answer.with_untracked(|text| text.trim().is_empty()) {
+                builder.answer.set(title);
+            }
+        }
+        None => tell(state, "No fact has a word for this step: go to another one.".to_owned()),
+    }
+}
+
+/// Takes over a question with one more answer, if the start can judge it.
+fn judge(state: State, asked: Asked) {
+    let builder = &state.desk.builder;
+    let Some(draft) = builder.draft.get_untracked() else { return };
+    match draft.marks(&asked) {
+        Ok(marks) => {
+            builder.asked.set((asked, marks));
+            builder.answer.set(String::new());
+            builder.fact.set(String::new());
+            builder.told.set(Vec::new());
+        }
+        Err(e) => tell(state, format!("This is no fact: {e}.")),
+    }
+}
+
+fn add_answer(state: State) {
+    let builder = &state.desk.builder;
+    let (text, fact) = (builder.answer.get_untracked(), builder.fact.get_untracked());
+    if text.trim().is_empty() || fact.trim().is_empty() {
+        return tell(state, "An answer has words, and a fact that says whether it is right.".to_owned());
+    }
+    let (mut asked, _) = builder.asked.get_untracked();
+    asked.read = None;
+    asked.answers.push((text, fact));
+    judge(state, asked);
+}
+
+fn let_write(state: State) {
+    let builder = &state.desk.builder;
+    let written = builder.fact.get_untracked();
+    let fact = Some(written).filter(|f| !f.trim().is_empty()).or_else(|| Some(at_cursor(state)?.0));
+    let what = Readable::WORDS.get(builder.what.get_untracked()).map(|(_, what)| *what);
+    let (Some(what), Some(fact)) = (what, fact) else {
+        return tell(state, "No fact has a word for this step: go to another one.".to_owned());
+    };
+    let (mut asked, _) = builder.asked.get_untracked();
+    asked.answers.clear();
+    asked.read = Some((what, fact));
+    judge(state, asked);
+}
+
+fn add_question(state: State) {
+    let builder = &state.desk.builder;
+    let (asked, _) = builder.asked.get_untracked();
+    let has_answer = asked.read.is_some() || asked.answers.len() > 1;
+    if !has_answer || asked.ask.trim().is_empty() || asked.because.trim().is_empty() {
+        return tell(
+            state,
+            "A question has words, two answers or one to be written, and something to say when it is answered.".to_owned(),
+        );
+    }
+    change(state, |d| d.questions.push(asked));
+    forget_question(builder);
+    builder.told.set(Vec::new());
+}
+
+// ---------------------------------------------------------------------- the words
 
 fn input(state: State, field: Field) -> El {
     let (id, label, long, get, set) = field;
