@@ -1,6 +1,6 @@
 //! Journey and timeline: both ways, the missing un-NAT, filters, why and why not, steps of three sizes, a long run.
 
-use crate::harness::{Page, visit};
+use crate::harness::visit;
 use crate::visitor::{choose, position};
 
 #[test]

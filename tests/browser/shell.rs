@@ -240,11 +240,7 @@ fn an_exercise_fits_into_an_article() {
                 assert_eq!(seen, true, "{css}");
             }
             for css in [".bar", ".journey", ".tables", ".hint", "nav.bottom", ".course-way", "#show-qr"] {
-                let seen = page.eval_with(
-                    "return !!document.querySelector(arguments[0])?.checkVisibility()",
-                    &json!([css]),
-                );
-                assert_eq!(seen, false, "{css}");
+                assert!(!is_shown(page, css), "{css}");
             }
             page.click("#hint");
             page.wait(".lesson .hints li");
@@ -291,10 +287,7 @@ fn in_a_narrow_article_an_exercise_shows_one_pane_at_a_time() {
             [("Lesson", ".task"), ("Map", "#command-line"), ("Journey", ".journey"), ("Lesson", ".goals")]
         {
             tab(name);
-            page.wait_until(css, || {
-                page.eval_with("return document.querySelector(arguments[0]).checkVisibility()", &json!([css]))
-                    == true
-            });
+            page.wait_until(css, || is_shown(page, css));
             fits(page);
         }
         tab("Map");

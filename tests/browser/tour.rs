@@ -1,7 +1,7 @@
 //! The first lab as a visitor walks through it: with the mouse, with the keyboard alone, on a small screen.
 
 use crate::harness::{DARK, Page, REDUCED_MOTION, visit};
-use crate::visitor::{choose, fits, position};
+use crate::visitor::{choose, fits, is_shown, position};
 
 #[track_caller]
 fn wait_position(page: &Page, wanted: usize) {
@@ -128,9 +128,7 @@ fn a_small_screen_shows_one_pane_at_a_time() {
             page.eval(&format!(
                 "[...document.querySelectorAll('nav.bottom button')].find(b => b.textContent === '{pane}').click()"
             ));
-            page.wait_until(&format!("{pane} to be shown"), || {
-                page.eval(&format!("return document.querySelector('{shows}').checkVisibility()")) == true
-            });
+            page.wait_until(&format!("{pane} to be shown"), || is_shown(page, shows));
             fits(page);
         }
         page.screenshot("samenode-narrow");

@@ -39,7 +39,7 @@ pub fn choose(page: &Page, css: &str, value: &str) {
 #[track_caller]
 pub fn command(page: &Page, line: &str) {
     page.enter("#command-line", line);
-    page.click("#command-run");
+    page.press("Enter");
 }
 
 /// Drops a file on the page.

@@ -19,14 +19,18 @@ const GRAINS: [(Grain, &str, &str); 3] = [
     (Grain::Device, "device", "by device"),
 ];
 
-/// What the ticks mean.
-const LEGEND: [(&str, &str, &str); 10] = [
+/// The letters of tables: class, letter, name.
+pub const TABLES: [(&str, &str, &str); 6] = [
     ("raw", "R", "raw"),
     ("ct", "C", "conntrack"),
     ("mangle", "M", "mangle"),
     ("nat", "N", "nat"),
     ("filter", "F", "filter"),
     ("security", "S", "security"),
+];
+
+/// What the other ticks mean.
+const LEGEND: [(&str, &str, &str); 4] = [
     ("ipvs", "V", "IPVS"),
     ("bridge", "B", "bridge"),
     ("plain", "W", "device, routing"),
@@ -139,7 +143,7 @@ fn zoom(state: State) -> View {
 /// What is drawn, in words.
 fn legend() -> El {
     let mut list = el("ul").class("legend");
-    for (class, letter, name) in LEGEND {
+    for (class, letter, name) in TABLES.into_iter().chain(LEGEND) {
         list = list.add(el("li").add(el("span").class("tag").class(class).add(letter)).add(name));
     }
     let bar = |class: &str| el("span").class("bar-of").class(class);

@@ -4,20 +4,13 @@ use super::heading;
 use crate::dom::{View, el};
 use crate::keys::KEYS;
 use crate::state::State;
+use crate::timeline::TABLES;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlDialogElement;
 
-/// Letters of the diagram.
-const LETTERS: [(&str, &str, &str); 7] = [
-    ("raw", "R", "raw"),
-    ("ct", "C", "conntrack"),
-    ("mangle", "M", "mangle"),
-    ("nat", "N", "nat"),
-    ("filter", "F", "filter"),
-    ("security", "S", "security"),
-    ("bridge", "B", "br_netfilter: no second time"),
-];
+/// A letter of the diagram that is no table's.
+const BRIDGE: (&str, &str, &str) = ("bridge", "B", "br_netfilter: no second time");
 
 /// The dialog.
 pub fn help(state: State) -> View {
@@ -27,7 +20,7 @@ pub fn help(state: State) -> View {
         keys = keys.add(el("div").add(key).add(el("dd").add(*what)));
     }
     let mut letters = el("ul").class("legend");
-    for (class, letter, name) in LETTERS {
+    for (class, letter, name) in TABLES.into_iter().chain([BRIDGE]) {
         letters = letters.add(el("li").add(el("span").class("tag").class(class).add(letter)).add(name));
     }
     let single = el("input")

@@ -3,7 +3,7 @@
 use super::{Answer, Exercise, Means, Move, Moves, Question, WrongTurn};
 use crate::Beat;
 use crate::fact::{Fact, Names, Readable};
-use crate::lab::{Command, Goal, Switch, When};
+use crate::lab::{Command, Goal, Switch, When, switched, value_of};
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
 use cluster::yaml::{Value, Yaml};
@@ -136,17 +136,8 @@ fn moves(f: &Fields<'_>, around: &Around<'_>, command: &dyn Fn(&Yaml) -> Read<Co
 }
 
 fn set_move(set: &Yaml, around: &Around<'_>) -> Read<Move> {
-    let Value::Mapping(entries) = &set.value else { return Err(set.blame("expected switch: value")) };
-    let [entry] = entries.as_slice() else { return Err(set.blame("expected one switch and its value")) };
-    let Some(switch) = around.switches.iter().find(|s| s.name == entry.key) else {
-        let known: Vec<&str> = around.switches.iter().map(|s| s.name.as_str()).collect();
-        let message = format!("no such switch; expected one of {}", known.join(", "));
-        return Err(entry.place.blame(&entry.key, message));
-    };
-    let value = entry.value.token();
-    if switch.position(value).is_none() {
-        let known: Vec<&str> = switch.values().collect();
-        return Err(entry.value.blame(format!("no such value; expected one of {}", known.join(", "))));
+    match switched(set, around.switches)?.as_slice() {
+        [(switch, value)] => Ok(Move::Set(switch.name.clone(), value_of(switch, value)?)),
+        _ => Err(set.blame("expected one switch and its value")),
     }
-    Ok(Move::Set(switch.name.clone(), value.to_owned()))
 }

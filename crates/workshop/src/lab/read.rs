@@ -14,7 +14,7 @@ use crate::session::read_session;
 use cluster::Read;
 use cluster::fields::{Fields, each, network, number, text};
 use cluster::kube_proxy::Version;
-use cluster::yaml::{Place, Value, Yaml, documents};
+use cluster::yaml::{Entry, Place, Value, Yaml, documents};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::Era;
 use kernel::netfilter::{Hold, PacketFilter, Stop};
@@ -231,32 +231,46 @@ fn machine(v: &Yaml) -> Read<Outside> {
 
 fn when(fields: &Fields<'_>, switches: &[Switch]) -> Read<When> {
     let Some(at) = fields.get("when") else { return Ok(When::default()) };
+    let mut out = Vec::new();
+    for (switch, value) in switched(at, switches)? {
+        let values = match &value.value {
+            Value::Sequence(items) => each(items, |v| value_of(switch, v))?,
+            _ => vec![value_of(switch, value)?],
+        };
+        out.push((switch.name.clone(), values));
+    }
+    Ok(When(out))
+}
+
+/// Switches by their names, each with what is said of it.
+///
+/// # Errors
+/// It is no mapping, or there is no such switch.
+pub(crate) fn switched<'s, 'y>(at: &'y Yaml, switches: &'s [Switch]) -> Read<Vec<(&'s Switch, &'y Yaml)>> {
     let Value::Mapping(entries) = &at.value else {
         return Err(at.blame("expected switches and their values (switch: value)"));
     };
-    let mut out = Vec::new();
-    for e in entries {
-        let Some(switch) = switches.iter().find(|s| s.name == e.key) else {
+    let one = |e: &'y Entry| match switches.iter().find(|s| s.name == e.key) {
+        Some(switch) => Ok((switch, &e.value)),
+        None => {
             let known: Vec<&str> = switches.iter().map(|s| s.name.as_str()).collect();
-            return Err(e
-                .place
-                .blame(&e.key, format!("no such switch; expected one of {}", known.join(", "))));
-        };
-        let one = |v: &Yaml| {
-            let value = word(v)?;
-            if switch.position(&value).is_some() {
-                return Ok(value);
-            }
-            let known: Vec<&str> = switch.values().collect();
-            Err(v.blame(format!("no such value of {}; expected one of {}", switch.name, known.join(", "))))
-        };
-        let values = match &e.value.value {
-            Value::Sequence(items) => each(items, one)?,
-            _ => vec![one(&e.value)?],
-        };
-        out.push((e.key.clone(), values));
+            Err(e.place.blame(&e.key, format!("no such switch; expected one of {}", known.join(", "))))
+        }
+    };
+    entries.iter().map(one).collect()
+}
+
+/// A value of a switch.
+///
+/// # Errors
+/// The switch has no such value.
+pub(crate) fn value_of(switch: &Switch, v: &Yaml) -> Read<String> {
+    let value = word(v)?;
+    if switch.position(&value).is_some() {
+        return Ok(value);
     }
-    Ok(When(out))
+    let known: Vec<&str> = switch.values().collect();
+    Err(v.blame(format!("no such value of {}; expected one of {}", switch.name, known.join(", "))))
 }
 
 /// A command line, a mapping with `run`, or a list of these.

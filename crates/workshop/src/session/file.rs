@@ -2,33 +2,19 @@
 
 use super::{At, Session, Typed};
 use crate::exercises::TEXTS;
-use crate::lab::{Lab, Step, Switch};
+use crate::lab::{Lab, Step, Switch, switched, value_of};
 use crate::{Setting, labs};
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
-use cluster::yaml::{Value, Yaml};
+use cluster::yaml::Yaml;
 
 /// Reads the field.
 pub(crate) fn read(at: &Yaml, switches: &[Switch], steps: &[Step]) -> Read<(Setting, Vec<Typed>)> {
     let f = Fields::strict(at, &["set", "commands"])?;
     let mut changes = Setting::new();
     if let Some(set) = f.get("set") {
-        let Value::Mapping(entries) = &set.value else {
-            return Err(set.blame("expected switches and their values (switch: value)"));
-        };
-        for e in entries {
-            let Some(switch) = switches.iter().find(|s| s.name == e.key) else {
-                let known: Vec<&str> = switches.iter().map(|s| s.name.as_str()).collect();
-                return Err(e
-                    .place
-                    .blame(&e.key, format!("no such switch; expected one of {}", known.join(", "))));
-            };
-            let value = e.value.token();
-            if switch.position(value).is_none() {
-                let known: Vec<&str> = switch.values().collect();
-                return Err(e.value.blame(format!("no such value; expected one of {}", known.join(", "))));
-            }
-            changes.insert(e.key.clone(), value.to_owned());
+        for (switch, value) in switched(set, switches)? {
+            changes.insert(switch.name.clone(), value_of(switch, value)?);
         }
     }
     let typed = each(f.list("commands")?, |v| {
