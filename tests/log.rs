@@ -43,3 +43,82 @@ fn log_lines_are_those_of_the_kernel() {
     }
     assert_eq!(engine.len(), kernel.len());
 }
+
+/// iptables says "Run `dmesg' for more information"; there is some. The lines are those of Linux 6.18 after the same commands.
+#[test]
+fn what_x_tables_refuses_is_told_in_the_ring_buffer() {
+    let said = [
+        ("-t nat -A PREROUTING -m tcp -j ACCEPT", "ip_tables: tcp match: only valid for protocol 6"),
+        ("-A INPUT ! -p tcp -m tcp -j ACCEPT", "ip_tables: tcp match: only valid for protocol 6"),
+        (
+            "-t nat -A PREROUTING -m udp --dport 4 -j ACCEPT",
+            "ip_tables: udp match: only valid for protocol 17",
+        ),
+        ("-A INPUT -m icmp --icmp-type 8 -j ACCEPT", "ip_tables: icmp match: only valid for protocol 1"),
+        (
+            "-t nat -A PREROUTING -j TTL --ttl-set 3",
+            "ip_tables: TTL target: only valid in mangle table, not nat",
+        ),
+        ("-A INPUT -p tcp -j CT --notrack", "ip_tables: CT target: only valid in raw table, not filter"),
+        ("-t nat -A PREROUTING -j REJECT", "ip_tables: REJECT target: only valid in filter table, not nat"),
+        ("-A INPUT -j MASQUERADE", "ip_tables: MASQUERADE target: only valid in nat table, not filter"),
+        (
+            "-t nat -A X -j MASQUERADE",
+            "ip_tables: MASQUERADE target: used from hooks PREROUTING/INPUT, but only usable from POSTROUTING",
+        ),
+        (
+            "-t nat -A X -j DNAT --to 1.1.1.1",
+            "ip_tables: DNAT target: used from hooks PREROUTING/INPUT, but only usable from PREROUTING/OUTPUT",
+        ),
+        (
+            "-t nat -A OUTPUT -j SNAT --to 1.1.1.1",
+            "ip_tables: SNAT target: used from hooks OUTPUT, but only usable from INPUT/POSTROUTING",
+        ),
+        (
+            "-A INPUT -m owner --uid-owner 0 -j ACCEPT",
+            "ip_tables: owner match: used from hooks INPUT, but only valid from OUTPUT/POSTROUTING",
+        ),
+        (
+            "-A OUTPUT -m physdev --physdev-out x -j ACCEPT",
+            "xt_physdev: --physdev-out and --physdev-is-out only supported in the FORWARD and POSTROUTING chains with \
+             bridged traffic",
+        ),
+        (
+            "-t mangle -A OUTPUT -m addrtype --limit-iface-in --src-type LOCAL -j ACCEPT",
+            "xt_addrtype: input interface limitation not valid in POSTROUTING and OUTPUT",
+        ),
+        (
+            "-t mangle -A INPUT -m addrtype --limit-iface-out --src-type LOCAL -j ACCEPT",
+            "xt_addrtype: output interface limitation not valid in PREROUTING and INPUT",
+        ),
+    ];
+    let command = |line: &str| {
+        let argv: Vec<&str> = line.split(' ').collect();
+        serde_json::json!({ "do": "cmd", "host": "r", "argv": argv })
+    };
+    let chain = ["-t nat -N X", "-t nat -A PREROUTING -j X", "-t nat -A INPUT -j X"];
+    let lines = chain.into_iter().chain(said.map(|(line, _)| line));
+    let stimuli: Vec<_> = lines.map(|line| command(&format!("iptables {line}"))).collect();
+    let document =
+        serde_json::json!({ "name": "refused", "hosts": { "r": {} }, "links": [], "stimuli": stimuli });
+    let run = nflab::scenario::parse(&document).unwrap().run().unwrap();
+    let logged = run.world.log().entries().iter().filter_map(|e| match e.what()? {
+        kernel::event::What::KernelLog(line) => Some(line.trim_start_matches("x_tables: ")),
+        _ => None,
+    });
+    assert_eq!(logged.collect::<Vec<_>>(), said.map(|(_, line)| line));
+}
+
+/// The tables of IPv6 have their own name there.
+#[test]
+fn ip6tables_is_named_in_its_lines() {
+    let document = serde_json::json!({ "name": "refused", "hosts": { "r": {} }, "links": [], "stimuli": [
+        { "do": "cmd", "host": "r", "argv": ["ip6tables", "-A", "INPUT", "-m", "tcp", "-j", "ACCEPT"] }
+    ] });
+    let run = nflab::scenario::parse(&document).unwrap().run().unwrap();
+    let logged = run.world.log().entries().iter().any(|e| {
+        let line = "x_tables: ip6_tables: tcp match: only valid for protocol 6";
+        matches!(e.what(), Some(kernel::event::What::KernelLog(l)) if l == line)
+    });
+    assert!(logged);
+}

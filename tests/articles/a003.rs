@@ -4,7 +4,7 @@ use crate::{Loaded, Store, http, netns, shell, words};
 use cluster::kube_proxy::Version;
 use cluster::object::TrafficPolicy;
 use kernel::event::{RuleOutcome, TapDir, What};
-use kernel::netfilter::hook::InetHook;
+use kernel::netfilter::hook::{HookFn, HookPoint, InetHook};
 use kernel::netfilter::xtables::TableId;
 use kernel::{DropReason, Era, Modules};
 use packet::{Ip, L4, TcpFlags, Udp};
@@ -256,6 +256,99 @@ fn shell_rows(run: &Run, host: &str) -> Vec<String> {
     sim::operator::command(&mut world, id, &words("conntrack -L"), None).unwrap().stdout
 }
 
+// ---------------------------------------------------------------------- each chain's sentence
+
+/// "-A POSTROUTING ... -j KUBE-POSTROUTING": "just before the packet is sent to the network interface".
+#[test]
+fn postrouting_leads_to_kube_postrouting() {
+    let run = lab(&[]);
+    let jump = r#"-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING"#;
+    assert!(shell(&run, "node-2", "iptables -t nat -S POSTROUTING").contains(&jump.to_owned()));
+}
+
+/// "raw: for early processing before kernel connection tracking".
+#[test]
+fn table_raw_comes_before_conntrack() {
+    let mut world = lab(&[]).world;
+    let node = world.host_by_name("node-2").unwrap();
+    for (hook, chain) in [(InetHook::PreRouting, "PREROUTING"), (InetHook::LocalOut, "OUTPUT")] {
+        let argv = words(&format!("iptables -t raw -A {chain} -j ACCEPT"));
+        assert_eq!(sim::operator::command(&mut world, node, &argv, None).unwrap().status, 0);
+        let at = world.host(node).unwrap().hooks().at(HookPoint { family: packet::Family::V4, hook });
+        let order: Vec<HookFn> = at.map(|o| o.func).collect();
+        let place = |wanted: HookFn| order.iter().position(|f| *f == wanted).unwrap();
+        assert!(place(HookFn::Table(TableId::Raw)) < place(HookFn::ConntrackIn), "{order:?}");
+    }
+}
+
+/// "mangle: for modifying packet attributes (e.g., TTL)": TTL can be set there and nowhere else.
+#[test]
+fn the_ttl_is_set_in_table_mangle_only() {
+    let mut loaded = Loaded(Store::default());
+    loaded.iptables("-t mangle -A PREROUTING -j TTL --ttl-set 3");
+    assert_eq!(loaded.iptables("-t mangle -S PREROUTING")[1], "-A PREROUTING -j TTL --ttl-set 3");
+    refused("-t nat -A PREROUTING -j TTL --ttl-set 3");
+}
+
+/// "Only forwarded traffic (not incoming or outgoing traffic) passes through here."
+#[test]
+fn kube_forward_is_entered_in_forward_only() {
+    let run = lab(&[]);
+    let node = run.world.host_by_name("node-2").unwrap();
+    let hooks: Vec<InetHook> = query::entries(&run)
+        .filter(|(_, e)| e.host == node)
+        .filter_map(|(_, e)| match e.what()? {
+            What::Rule(step) if &*step.chain == "KUBE-FORWARD" => Some(step.ctx.hook),
+            _ => None,
+        })
+        .collect();
+    assert!(!hooks.is_empty() && hooks.iter().all(|h| *h == InetHook::Forward), "{hooks:?}");
+}
+
+/// "SNAT with the node's IP as the source IP": what a client outside asks comes to the pod from the node.
+#[test]
+fn a_marked_packet_comes_from_the_node() {
+    let call = http("client", (CLIENT, 50_001), (NODE_ADDR, 30_080));
+    let run = kube(Version::V1_23, TrafficPolicy::Cluster, "10.179.18.8", vec![call]);
+    let seen = query::segments(&run, "web-2");
+    let syn = seen.iter().find(|c| query::flags_are(c.tcp, &[TcpFlags::SYN])).unwrap();
+    assert_eq!(syn.ip.src_v4(), Some(NODE_ADDR));
+}
+
+/// Not what is "destined for services outside the cluster's network" is marked, but what comes from outside of the pods' networks.
+#[test]
+fn the_mark_asks_for_the_source_not_for_the_destination() {
+    let rules = shell(&lab(&[]), "node-2", "iptables -t nat -S KUBE-SVC-A5DEC2RXT22GYINZ");
+    let mark: Vec<&String> = rules.iter().filter(|r| r.ends_with("-j KUBE-MARK-MASQ")).collect();
+    assert!(mark.len() == 1 && mark[0].contains(" ! -s 10.179.0.0/16 -d 172.20.0.115/32 "), "{mark:?}");
+}
+
+/// "The number of KUBE-SEP- chains corresponds to the number of endpoints behind the service."
+#[test]
+fn there_is_a_kube_sep_for_each_endpoint() {
+    for (without, expected) in [("", 2), ("10.179.18.8", 1)] {
+        let run = kube(Version::V1_17, TrafficPolicy::Cluster, without, Vec::new());
+        let rules = shell(&run, NODE, "iptables -t nat -S KUBE-SVC-A5DEC2RXT22GYINZ");
+        let jumps = rules.iter().filter(|r| r.contains("-j KUBE-SEP-")).count();
+        assert_eq!(jumps, expected, "{rules:?}");
+    }
+}
+
+/// "distributes packets to the KUBE-SEP- chain* equally".
+#[test]
+fn both_endpoints_get_about_half_of_many_calls() {
+    let calls: Vec<Stimulus> =
+        (0..60).map(|n| http(NODE, (NODE_ADDR, 51_000 + n), (CLUSTER_IP, 80))).collect();
+    let run = kube(Version::V1_23, TrafficPolicy::Cluster, "", calls);
+    let counted = |sep: &str| {
+        let rules = shell(&run, NODE, &format!("iptables -t nat -nvL {sep}"));
+        let dnat = rules.iter().find(|r| r.contains(" DNAT ")).unwrap();
+        dnat.split_whitespace().next().unwrap().parse::<u32>().unwrap()
+    };
+    let (one, two) = (counted("KUBE-SEP-F73MGWMXW3QO5EYA"), counted("KUBE-SEP-F6GCOKQ4JCB6DUYR"));
+    assert!(one + two == 60 && (18..=42).contains(&one), "{one} {two}");
+}
+
 // ---------------------------------------------------------------------- hairpin
 
 /// The sources of those SYNs of web-2 that come back to web-2.
@@ -309,6 +402,20 @@ fn refused(line: &str) -> String {
 fn a_mark_without_its_option_is_refused() {
     let text = refused("-A INPUT -m mark 0x8000/0x8000 -j DROP");
     assert!(text.contains("Bad argument `0x8000/0x8000'"), "{text}");
+}
+
+/// The rules printed for hairpin have `-m tcp` and no `-p tcp`: the kernel takes no such rule.
+#[test]
+fn a_match_of_tcp_without_the_protocol_is_refused() {
+    refused("-t nat -A KUBE-SEP-F73MGWMXW3QO5EYA -s 10.179.18.29/32 -m tcp -j KUBE-MARK-MASQ");
+}
+
+/// The names as they are printed, with the digit 0, are names of no chain.
+#[test]
+fn the_printed_names_are_no_chains() {
+    for name in ["KUBE-SEP-F73MGWMXW3Q05EYA", "KUBE-SEP-F6GC0KQ4JCB6DUYR"] {
+        assert_eq!(refused(&format!("-t nat -S {name}")), "iptables: No chain/target/match by that name.\n");
+    }
 }
 
 /// Two commands in one line are refused.

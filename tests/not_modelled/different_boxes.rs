@@ -82,5 +82,5 @@ fn veths_of_calico_are_named_after_their_pods() {
     let names = run.run.world.hosts().iter().flat_map(|h| h.devices()).map(|d| d.name.as_str());
     let mut veths: Vec<&str> = names.filter(|n| n.starts_with("cali")).collect();
     veths.sort_unstable();
-    assert_eq!(veths, ["cali-tftpd"]);
+    assert_eq!(veths, ["cali-coredns-1", "cali-coredns-2", "cali-tftpd"]);
 }

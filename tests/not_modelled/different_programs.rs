@@ -32,6 +32,25 @@ fn tcpdump_prints_what_has_been() {
 }
 
 #[test]
+fn tail_f_and_watch_end_at_once() {
+    let file = "/proc/sys/net/ipv4/ip_forward";
+    assert_eq!(one(&format!("tail -f {file}")).stdout, ["0"]);
+    let screen = one(&format!("watch -n 1 cat {file}")).stdout;
+    assert!(screen[0].starts_with(&format!("Every 1.0s: cat {file} ")), "{screen:?}");
+    assert_eq!(screen[1..], ["", "0"]);
+}
+
+#[test]
+fn netascii_is_not_translated() {
+    let mut pair = Pair::new();
+    pair.set("b", "servers", json!([{ "proto": "udp", "bind": "0.0.0.0:69", "mode": "tftp" }]));
+    pair.cmd("tftp -v 10.0.0.2 -c get f-522");
+    let out = outputs(&pair).remove(0);
+    // The file has two line feeds and two carriage returns: Linux sends 526 bytes.
+    assert!(out.stdout[2].starts_with("Received 522 bytes in "), "{:?}", out.stdout);
+}
+
+#[test]
 fn tcpdump_does_not_read_every_protocol() {
     let mut pair = Pair::new();
     let pkt = json!({ "src": "10.0.0.1", "dst": "10.0.0.2", "proto": 47, "payload": "\u{0}\u{0}\u{8}\u{0}" });

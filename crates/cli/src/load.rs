@@ -1,9 +1,12 @@
 //! `nflab lab run conntrack-load`: one setting, or with none the article's nine iterations.
 
+use crate::typed::exchange;
+use kernel::Instant;
 use workshop::load::{
-    self, Judged, LoadError, Report, SWITCHES, Setting, claims, json, sweep_claims, sweep_json, sweep_text,
-    text,
+    self, Judged, LoadError, Report, SWITCHES, Setting, Test, claims, json, sweep_claims, sweep_json,
+    sweep_text, text,
 };
+use workshop::session::{At, Typed};
 
 /// What `lab list` says of it.
 pub fn listing() -> String {
@@ -40,14 +43,19 @@ fn hold(judged: &[Judged]) -> bool {
     judged.iter().all(|j| j.holds)
 }
 
-/// Runs it. The text, and whether every claim holds.
+/// Runs it, with what somebody types at its beginning or its end. The text, and whether every claim holds and nothing was refused.
 ///
 /// # Errors
 /// A switch has no such value.
-pub fn run(set: &[String], size: Option<&str>, as_json: bool) -> Result<(String, bool), String> {
+pub fn run(
+    set: &[String],
+    size: Option<&str>,
+    as_json: bool,
+    typed: &[Typed],
+) -> Result<(String, bool), String> {
     let one = setting(set, size)?;
     let only_length = |word: &String| word.starts_with("seconds=");
-    if set.iter().all(only_length) {
+    if set.iter().all(only_length) && typed.is_empty() {
         let mut reports: Vec<Report> = Vec::new();
         for n in 1..=9 {
             let setting = Setting::iteration(n).unwrap_or_default();
@@ -67,13 +75,34 @@ pub fn run(set: &[String], size: Option<&str>, as_json: bool) -> Result<(String,
         let all = sweep_claims(&reports).is_some_and(|c| hold(&c));
         return Ok((if as_json { sweep_json(&reports) } else { sweep_text(&reports) }, each && all));
     }
-    match load::run(&one) {
-        Ok(report) => {
-            let printed = if as_json { json(&report) } else { text(&report) };
-            Ok((printed, hold(&claims(&report))))
+    match one_test(&one, typed) {
+        Ok((report, exchanges, well)) => {
+            let printed = if as_json { json(&report) } else { text(&report) + &exchanges };
+            Ok((printed, well && hold(&claims(&report))))
         }
         // That is what the lab is to show, too.
         Err(LoadError::Forbidden(why)) => Ok((format!("no pod runs: {why}\n"), true)),
         Err(e) => Err(e.to_string()),
     }
+}
+
+/// A test with what is typed before and after it: the report, what was printed, and whether all of it was run.
+fn one_test(setting: &Setting, typed: &[Typed]) -> Result<(Report, String, bool), LoadError> {
+    let mut test = Test::new(setting)?;
+    let (mut out, mut well) = (String::new(), true);
+    let mut typing = |test: &mut Test, first: bool| {
+        for t in typed.iter().filter(|t| (t.at != At::End) == first) {
+            let done = test.command(t.on.as_deref(), &t.line);
+            well &= done.is_ok();
+            out += &exchange(t, done.as_ref().err().map(String::as_str), done.as_ref().ok());
+        }
+    };
+    typing(&mut test, true);
+    test.advance(Instant(u64::MAX));
+    let report = test.report();
+    typing(&mut test, false);
+    if !out.is_empty() {
+        out.insert(0, '\n');
+    }
+    Ok((report, out, well))
 }

@@ -180,7 +180,8 @@ enum LabCommand {
         #[arg(long = "set", value_name = "SWITCH=VALUE")]
         set: Vec<String>,
         /// A command that is typed when all steps are done, with the box it is typed on, such as "worker-2: iptables -t nat -L"; without a
-        /// box one about the cluster, such as kubectl. May be given several times; what each prints is shown.
+        /// box one about the cluster, such as kubectl. May be given several times; what each prints is shown. In the lab conntrack-load
+        /// "sleep 30" lets time pass without clients.
         #[arg(long = "type", value_name = "BOX: COMMAND")]
         typed: Vec<String>,
         /// Type the commands before the lab's first step, not at the end.
@@ -325,15 +326,15 @@ fn run(command: Command) -> Result<ExitCode, String> {
         }
         Command::Kernels { json } => kernels(json),
         Command::Lab(LabCommand::List) => lab_list(),
-        Command::Lab(LabCommand::Run { name, typed, .. })
+        Command::Lab(LabCommand::Run { name, typed, json: true, .. })
             if name == workshop::load::NAME && !typed.is_empty() =>
         {
-            Err(format!("--type: nobody types in the lab {name:?}; its switches are its commands"))
+            Err(format!("--json: the lab {name:?} has none for what is typed"))
         }
-        Command::Lab(LabCommand::Run { name, set, json, scale, pcapng: None, .. })
+        Command::Lab(LabCommand::Run { name, set, typed, first, json, scale, pcapng: None, .. })
             if name == workshop::load::NAME =>
         {
-            load_run(&set, scale.as_deref(), json)
+            load_run(&set, scale.as_deref(), json, &typed_lines(&typed, first))
         }
         Command::Lab(LabCommand::Run { name, pcapng: Some(_), .. }) if name == workshop::load::NAME => {
             Err(format!("--pcapng: the lab {name:?} keeps no log of its packets"))
@@ -342,8 +343,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
             Err(format!("--scale: the lab {name:?} has no scale, only {} has", workshop::load::NAME))
         }
         Command::Lab(LabCommand::Run { name, set, typed, first, json, scale: None, pcapng, capture }) => {
-            let at = if first { At::Before(0) } else { At::End };
-            let typed = typed.iter().map(|line| typed::line(line, at)).collect();
+            let typed = typed_lines(&typed, first);
             lab_run(&name, &set, typed, json, pcapng.as_deref().map(|file| (file, capture.as_deref())))
         }
         Command::Lab(LabCommand::Why { name, set, step }) => lab_why(&name, &set, step),
@@ -519,8 +519,14 @@ fn lab_list() -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load_run(set: &[String], scale: Option<&str>, as_json: bool) -> Result<ExitCode, String> {
-    let (text, all_hold) = nflab::load::run(set, scale, as_json)?;
+/// The commands of `--type`; before the first step, or at the end.
+fn typed_lines(lines: &[String], first: bool) -> Vec<Typed> {
+    let at = if first { At::Before(0) } else { At::End };
+    lines.iter().map(|line| typed::line(line, at)).collect()
+}
+
+fn load_run(set: &[String], scale: Option<&str>, as_json: bool, typed: &[Typed]) -> Result<ExitCode, String> {
+    let (text, all_hold) = nflab::load::run(set, scale, as_json, typed)?;
     print(&text)?;
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,5 +1,6 @@
 //! Commands that are typed into a lab from the command line, and what they print.
 
+use sim::operator::CommandOutput;
 use workshop::LabRun;
 use workshop::session::{At, Typed};
 
@@ -14,13 +15,20 @@ pub fn line(line: &str, at: At) -> Typed {
 pub fn text(typed: &[Typed], run: &LabRun, first: usize) -> String {
     let mut out = String::new();
     for (typed, result) in typed.iter().zip(&run.typed).skip(first) {
-        out += &format!("{}$ {}\n", typed.on.as_deref().unwrap_or_default(), typed.line);
-        if let Some(refused) = &result.refused {
-            out += &format!("nflab: {}\n", refused.message);
-        }
-        for line in result.output.iter().flat_map(|o| o.stdout.iter().chain(&o.stderr)) {
-            out += &format!("{line}\n");
-        }
+        let refused = result.refused.as_ref().map(|r| r.message.as_str());
+        out += &exchange(typed, refused, result.output.as_ref());
+    }
+    out
+}
+
+/// A line that was typed, why it was refused, and what it printed.
+pub fn exchange(typed: &Typed, refused: Option<&str>, output: Option<&CommandOutput>) -> String {
+    let mut out = format!("{}$ {}\n", typed.on.as_deref().unwrap_or_default(), typed.line);
+    if let Some(message) = refused {
+        out += &format!("nflab: {message}\n");
+    }
+    for line in output.iter().flat_map(|o| o.stdout.iter().chain(&o.stderr)) {
+        out += &format!("{line}\n");
     }
     out
 }

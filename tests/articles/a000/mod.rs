@@ -8,10 +8,12 @@ use cluster::kube_proxy::Version;
 use kernel::event::{CtStep, TapDir, What};
 use kernel::{Era, Modules, PacketId};
 use packet::Ip;
+use sim::operator::CommandOutput;
 use sim::{Run, Scenario};
 use std::net::{IpAddr, Ipv4Addr};
 use workshop::kube::{self, Cni, Kube, Mode};
-use workshop::{LabRun, query};
+use workshop::session::{At, Typed};
+use workshop::{LabRun, Session, Setting, query};
 
 const NODE: &str = "learn-k8s-2";
 const OTHER_NODE: &str = "learn-k8s-1";
@@ -29,31 +31,6 @@ const BOTH_MODULES: [(&str, &str); 2] = [("nf_conntrack_tftp", "on"), ("nf_nat_t
 fn tftp(changes: &[(&str, &str)]) -> LabRun {
     crate::lab("tftp-ipvs", changes)
 }
-
-/// What the article's cluster has beside the TFTP server: two pods of CoreDNS on the same node.
-const COREDNS: &str = "
----
-kind: Service
-metadata: {name: kube-dns, namespace: kube-system}
-spec:
-  clusterIP: 10.96.0.10
-  clusterIPs: [10.96.0.10]
-  ports:
-    - {name: dns, protocol: UDP, port: 53}
-    - {name: dns-tcp, protocol: TCP, port: 53}
-    - {name: metrics, protocol: TCP, port: 9153}
----
-kind: EndpointSlice
-metadata: {name: kube-dns-1, namespace: kube-system, labels: {kubernetes.io/service-name: kube-dns}}
-addressType: IPv4
-endpoints:
-  - {addresses: [192.168.29.75], nodeName: learn-k8s-2}
-  - {addresses: [192.168.29.76], nodeName: learn-k8s-2}
-ports:
-  - {name: dns, protocol: UDP, port: 53}
-  - {name: dns-tcp, protocol: TCP, port: 53}
-  - {name: metrics, protocol: TCP, port: 9153}
-";
 
 /// The article's objects, and `more`.
 fn objects(more: &str) -> Objects {
@@ -303,4 +280,53 @@ fn with_local_and_nat_outgoing_the_data_comes_from_the_node_and_arrives() {
         capture(&run.run, "client", "eth0").into_iter().find(|(dir, ..)| *dir == TapDir::In).unwrap().2;
     assert_eq!(data.src, NODE_ADDR);
     assert!(run.stimuli[0].outcome.starts_with("Received 2016 bytes in "));
+}
+
+// ---------------------------------------------------------------------- what is typed
+
+/// The lab after these commands, each with its box and what it reads.
+fn after(changes: &[(&str, &str)], typed: &[(&str, &str, &str)]) -> Vec<CommandOutput> {
+    let changes = changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    let typed = typed.iter().map(|(on, line, stdin)| Typed {
+        at: At::End,
+        on: Some((*on).to_owned()),
+        line: (*line).to_owned(),
+        stdin: (*stdin).to_owned(),
+    });
+    let mut session = Session::new(workshop::lab("tftp-ipvs").unwrap().into());
+    (session.changes, session.typed) = (Setting::from_iter(changes), typed.collect());
+    session.run().unwrap().typed.into_iter().map(|t| t.output.unwrap()).collect()
+}
+
+/// "tftp> get dummy.txt": "Transfer timed out."; with both modules "getting from 10.10.100.208:dummy.txt to dummy.txt [netascii]" and
+/// "Received 2016 bytes in".
+#[test]
+fn the_dialogue_of_tftp_is_the_articles() {
+    let dialogue = [("client", "tftp -v 10.10.100.208", "get dummy.txt\n")];
+    let lines = after(&[], &dialogue).remove(0).stdout;
+    assert!(lines.iter().any(|l| l.ends_with("Transfer timed out.")), "{lines:?}");
+    let lines = after(&BOTH_MODULES, &dialogue).remove(0).stdout;
+    assert_eq!(lines[0], "tftp> getting from 10.10.100.208:dummy.txt to dummy.txt [netascii]");
+    assert!(lines[1].starts_with("Received 2016 bytes in 0.0 seconds ["), "{lines:?}");
+}
+
+/// The file has 2016 bytes on both sides.
+#[test]
+fn dummy_txt_is_the_file_of_the_servers_folder() {
+    let run = tftp(&BOTH_MODULES).run;
+    let served = shell(&run, "tftpd", "cat /var/lib/tftpboot/dummy.txt");
+    assert_eq!(served.concat().len(), 2016);
+    assert_eq!(shell(&run, "client", "cat dummy.txt"), served);
+    assert_eq!(shell(&run, "tftpd", "ls /var/lib/tftpboot"), ["dummy.txt"]);
+}
+
+/// "# modprobe -v nf_conntrack_tftp", "# modprobe -v nf_nat_tftp", and then the transfer succeeds: loaded by hand, too.
+#[test]
+fn modules_that_are_loaded_by_hand_do_as_well() {
+    let get = ("client", "tftp -v 10.10.100.208 -c get dummy.txt", "");
+    let modprobe = |line| (NODE, line, "");
+    let typed = [get, modprobe("modprobe -v nf_conntrack_tftp"), modprobe("modprobe -v nf_nat_tftp"), get];
+    let outputs = after(&[], &typed);
+    let received = |n: usize| outputs[n].stdout.iter().any(|l| l.starts_with("Received 2016 bytes"));
+    assert!(!received(0) && received(3), "{outputs:?}");
 }

@@ -55,7 +55,10 @@ fn options(request: &[u8], size: usize) -> (usize, Vec<u8>) {
     (block, taken)
 }
 
-/// A file's content follows from its name: `f-1200` and `f-1200.txt` have 1200 bytes, a name without a number 1000.
+/// The folder of the files that the server's box has (that of Red Hat's tftp-server).
+const FOLDER: &str = "/var/lib/tftpboot";
+
+/// A file that the box has not: its content follows from its name: `f-1200` and `f-1200.txt` have 1200 bytes, a name without a number 1000.
 fn file(name: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(name);
     let digits = |n: &str| n.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<u32>().ok());
@@ -174,7 +177,11 @@ impl TftpServer {
             None => return,
         };
         cx.world.own(self.host, socket, cx.id);
-        let content = file(name);
+        let path = format!("{FOLDER}/{}", String::from_utf8_lossy(name).trim_start_matches('/'));
+        let content = match cx.world.file(self.host, &path) {
+            Some(text) => text.as_bytes().to_vec(),
+            None => file(name),
+        };
         let (size, options) = options(&d.payload, content.len());
         let block = u16::from(options.is_empty());
         let mut transfer = Transfer { socket, port: data.1, content, size, options, block, resend: None };

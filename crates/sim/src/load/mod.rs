@@ -11,6 +11,7 @@ mod cost;
 mod machine;
 mod sample;
 mod server;
+mod shell;
 
 pub use cost::Cost;
 pub use sample::{BoxSample, Sample, Warning};
@@ -87,6 +88,8 @@ pub struct LoadRun {
     machine: Machine,
     seconds: u64,
     samples: Vec<Sample>,
+    /// How many lines of the kernel's ring buffer have been cleared away.
+    dmesg_from: usize,
 }
 
 /// From a network card to the next one: half of a quick network's round trip.
@@ -158,6 +161,7 @@ impl LoadRun {
             machine,
             seconds: u64::from(spec.seconds),
             samples: Vec::new(),
+            dmesg_from: 0,
         };
         for host in run.machine.boxes().iter().chain([&client]) {
             if let Some(ns) = run.world.host_mut(*host) {

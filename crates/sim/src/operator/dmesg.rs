@@ -16,9 +16,48 @@ enum Stamp {
     None,
 }
 
+/// What a command line asks for.
+struct Asked {
+    how: Stamp,
+    print: bool,
+    clear: bool,
+}
+
 /// `dmesg [-T|-t] [-c|-C]`
 pub(super) fn dmesg(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
-    let (mut how, mut clear, mut print) = (Stamp::Seconds, false, true);
+    let from = world.dmesg_from(host);
+    let entries = world.log().entries();
+    let lines = entries.iter().skip(from).filter(|e| e.host == host).filter_map(|e| match e.what()? {
+        What::KernelLog(line) => Some((e.at, line.as_str())),
+        _ => None,
+    });
+    let (out, clear) = dmesg_of(lines, args);
+    if clear {
+        world.clear_dmesg(host);
+    }
+    out
+}
+
+/// The same of a ring buffer with these lines; and whether it is emptied.
+pub(crate) fn dmesg_of<'l>(
+    lines: impl Iterator<Item = (Instant, &'l str)>,
+    args: &[String],
+) -> (CommandOutput, bool) {
+    let asked = match read(args) {
+        Ok(asked) => asked,
+        Err(output) => return (output, false),
+    };
+    let shown = lines.filter(|_| asked.print).map(|(at, line)| match asked.how {
+        Stamp::Seconds => format!("{} {line}", stamp(at)),
+        Stamp::Date => format!("[{}] {line}", date(at)),
+        Stamp::None => line.to_owned(),
+    });
+    (CommandOutput::lines(shown.collect()), asked.clear)
+}
+
+/// `Err` is what dmesg says instead.
+fn read(args: &[String]) -> Result<Asked, CommandOutput> {
+    let mut asked = Asked { how: Stamp::Seconds, print: true, clear: false };
     let help = "Try 'dmesg --help' for more information.";
     for arg in args {
         let letters: Vec<&str> = match arg.as_str() {
@@ -28,44 +67,38 @@ pub(super) fn dmesg(world: &mut World, host: NetnsId, args: &[String]) -> Comman
             "--clear" => vec!["C"],
             "--version" => vec!["V"],
             long if long.starts_with("--") => {
-                return CommandOutput::failed(1, format!("dmesg: unrecognized option '{long}'\n{help}"));
+                return Err(CommandOutput::failed(1, format!("dmesg: unrecognized option '{long}'\n{help}")));
             }
             word => match word.strip_prefix('-').filter(|l| !l.is_empty()) {
                 Some(letters) => letters.split("").filter(|l| !l.is_empty()).collect(),
-                None => return CommandOutput::failed(1, format!("dmesg: bad usage\n{help}")),
+                None => return Err(CommandOutput::failed(1, format!("dmesg: bad usage\n{help}"))),
             },
         };
         for letter in letters {
             match letter {
-                "T" => how = Stamp::Date,
-                "t" => how = Stamp::None,
-                "c" => clear = true,
-                "C" => (clear, print) = (true, false),
-                "V" => return CommandOutput::lines(vec!["dmesg from util-linux 2.38.1".to_owned()]),
+                "T" => asked.how = Stamp::Date,
+                "t" => asked.how = Stamp::None,
+                "c" => asked.clear = true,
+                "C" => (asked.clear, asked.print) = (true, false),
+                "V" => return Err(CommandOutput::lines(vec!["dmesg from util-linux 2.38.1".to_owned()])),
                 "D" | "d" | "E" | "e" | "F" | "f" | "H" | "h" | "J" | "k" | "L" | "l" | "n" | "P" | "p"
                 | "r" | "S" | "s" | "u" | "W" | "w" | "x" => {
                     let known = "expected -T, -t, -c or -C";
-                    return CommandOutput::failed(1, format!("dmesg -{letter} is not modelled: {known}"));
+                    return Err(CommandOutput::failed(
+                        1,
+                        format!("dmesg -{letter} is not modelled: {known}"),
+                    ));
                 }
-                _ => return CommandOutput::failed(1, format!("dmesg: invalid option -- '{letter}'\n{help}")),
+                _ => {
+                    return Err(CommandOutput::failed(
+                        1,
+                        format!("dmesg: invalid option -- '{letter}'\n{help}"),
+                    ));
+                }
             }
         }
     }
-    let from = world.dmesg_from(host);
-    let entries = world.log().entries();
-    let lines = entries.iter().skip(from).filter(|e| e.host == host).filter_map(|e| match e.what()? {
-        What::KernelLog(line) => Some(match how {
-            Stamp::Seconds => format!("{} {line}", stamp(e.at)),
-            Stamp::Date => format!("[{}] {line}", date(e.at)),
-            Stamp::None => line.clone(),
-        }),
-        _ => None,
-    });
-    let lines = if print { lines.collect() } else { Vec::new() };
-    if clear {
-        world.clear_dmesg(host);
-    }
-    CommandOutput::lines(lines)
+    Ok(asked)
 }
 
 /// `[    1.000234]`: seconds since the start (kernel/printk/printk.c, `print_time`).
@@ -74,7 +107,7 @@ fn stamp(at: Instant) -> String {
 }
 
 /// `Thu Jan  1 00:00:01 1970`: the run begins when 1970 does.
-fn date(at: Instant) -> String {
+pub(super) fn date(at: Instant) -> String {
     let seconds = at.0 / 1_000_000;
     let days = seconds / 86_400;
     let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][(days % 7) as usize];
@@ -88,15 +121,28 @@ fn date(at: Instant) -> String {
     )
 }
 
+/// `Jan  1 00:00:01 HOST kernel: LINE`, as rsyslog writes it to /var/log/messages.
+pub(crate) fn syslog_line(at: Instant, host: &str, line: &str) -> String {
+    let date = date(at);
+    let words = date.get(4..date.len() - 5).unwrap_or_default();
+    format!("{words} {host} kernel: {line}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{date, stamp};
+    use super::{date, stamp, syslog_line};
     use kernel::Instant;
 
     #[test]
     fn time_is_printed_as_the_kernel_does() {
         assert_eq!(stamp(Instant(1_000_234)), "[    1.000234]");
         assert_eq!(stamp(Instant(21_256_871_187)), "[21256.871187]");
+    }
+
+    #[test]
+    fn syslog_has_no_weekday_and_no_year() {
+        let line = syslog_line(Instant(12_000_234), "node", "full");
+        assert_eq!(line, "Jan  1 00:00:12 node kernel: full");
     }
 
     #[test]

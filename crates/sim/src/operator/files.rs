@@ -163,14 +163,21 @@ pub(super) fn cat(world: &mut World, host: NetnsId, args: &[String]) -> CommandO
     out
 }
 
-/// `head [-n N] FILE...`, `tail` the same from the end
+/// `head [-n N] FILE...`, `tail [-f]` the same from the end
 pub(super) fn head(world: &mut World, host: NetnsId, program: &str, args: &[String]) -> CommandOutput {
     let (mut count, mut rest) = (10, args);
-    if let [n, more @ ..] = args
+    // `-f` ends at once, as if Ctrl-C came then.
+    if let [option, more @ ..] = rest
+        && program == "tail"
+        && matches!(option.as_str(), "-f" | "-F" | "--follow")
+    {
+        rest = more;
+    }
+    if let [n, more @ ..] = rest
         && let Some(n) = n.strip_prefix('-').and_then(|n| n.parse::<usize>().ok())
     {
         (count, rest) = (n, more);
-    } else if let [option, n, more @ ..] = args
+    } else if let [option, n, more @ ..] = rest
         && option == "-n"
     {
         match n.parse::<usize>() {

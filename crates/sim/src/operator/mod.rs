@@ -16,9 +16,12 @@ mod nft;
 mod settings;
 mod ss;
 mod sysctl;
+mod watch;
 
 pub(crate) use conntrack::conntrack as conntrack_since;
+pub(crate) use dmesg::{dmesg_of, syslog_line};
 pub use ip::{brief_addresses, route_text};
+pub(crate) use watch::watch;
 
 use crate::EventId;
 use crate::scenario::Backend;
@@ -93,6 +96,7 @@ pub const PROGRAMS: &[&str] = &[
     "head",
     "tail",
     "ls",
+    "watch",
 ];
 
 /// Runs a command on a box. `Err` if the program is not modelled.
@@ -122,6 +126,10 @@ pub fn command(
         "ls" => Ok(files::ls(world, host, args)),
         "ss" => Ok(ss::ss(world, host, argv)),
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
+        "watch" => {
+            let name = world.host(host).map_or(String::new(), |ns| ns.name.clone());
+            watch(world.now(), &name, args, |inner| command(world, host, inner, stdin))
+        }
         name if let Some(which) = Iptables::called(name) => which.run(world, host, argv, stdin),
         other => Err(format!("{other:?} is not modelled; these are: {}", PROGRAMS.join(", "))),
     }

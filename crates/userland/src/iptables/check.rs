@@ -126,12 +126,23 @@ impl Place<'_> {
             format!("in chain {}, which {hook} reaches", self.chain)
         }
     }
+
+    /// A line of x_tables about an extension.
+    fn says(&self, kind: &str, name: &str, what: &str) -> String {
+        let tables = if self.family == Family::V6 { "ip6_tables" } else { "ip_tables" };
+        format!("x_tables: {tables}: {name} {kind}: {what}")
+    }
 }
 
 type Checked = Result<(), (String, Fault)>;
 
 fn invalid(word: &str, message: String, help: impl Into<String>) -> Checked {
     Err((word.to_owned(), Fault::new(message, help).says(ToolError::INVALID)))
+}
+
+/// The same, and what the kernel writes into its ring buffer.
+fn logged(word: &str, message: String, help: impl Into<String>, line: String) -> Checked {
+    invalid(word, message, help).map_err(|(word, fault)| (word, fault.logs(line)))
 }
 
 fn check_rule(rule: &Rule, place: &Place<'_>, objects: Objects<'_>) -> Checked {
@@ -151,26 +162,38 @@ fn fits(
     place: &Place<'_>,
 ) -> Checked {
     if let Some(tables) = tables.filter(|t| !t.contains(&place.table)) {
-        let names: Vec<&str> = tables.iter().map(|t| t.name()).collect();
+        let names = tables.iter().map(|t| t.name()).collect::<Vec<_>>().join(" or ");
         let message = format!("{kind} {name} in table {}", place.table);
-        return invalid(name, message, format!("expected it in table {}", names.join(" or ")));
+        let line = place.says(kind, name, &format!("only valid in {names} table, not {}", place.table));
+        return logged(name, message, format!("expected it in table {names}"), line);
     }
     if let Some(hooks) = hooks
         && let Some(bad) = place.hooks.iter().find(|h| !hooks.contains(h))
     {
         let names: Vec<&str> = hooks.iter().map(|h| h.chain()).collect();
         let message = format!("{kind} {name} {}", place.from(bad));
-        return invalid(name, message, format!("expected {name} only where {} leads", names.join(" or ")));
+        let help = format!("expected {name} only where {} leads", names.join(" or "));
+        let only = if kind == "match" { "valid" } else { "usable" };
+        let (used, may) = (in_order(place.hooks.iter()), in_order(hooks.iter().copied()));
+        let line = place.says(kind, name, &format!("used from hooks {used}, but only {only} from {may}"));
+        return logged(name, message, help, line);
     }
     Ok(())
 }
 
+/// `textify_hooks`
+fn in_order(hooks: impl Iterator<Item = InetHook>) -> String {
+    let hooks: Vec<InetHook> = hooks.collect();
+    let known = InetHook::ALL.iter().filter(|h| hooks.contains(h));
+    known.map(|h| h.chain()).collect::<Vec<_>>().join("/")
+}
+
 fn check_match(m: &Match, rule: &Rule, place: &Place<'_>, objects: Objects<'_>) -> Checked {
     match m {
-        Match::Tcp(_) | Match::Tcpmss(_) => needs(m, rule, Protocol::TCP),
-        Match::Udp(_) => needs(m, rule, Protocol::UDP),
-        Match::Icmp(_) => needs(m, rule, Protocol::ICMP),
-        Match::Icmp6(_) => needs(m, rule, Protocol::ICMPV6),
+        Match::Tcp(_) | Match::Tcpmss(_) => needs(m, rule, place, Protocol::TCP),
+        Match::Udp(_) => needs(m, rule, place, Protocol::UDP),
+        Match::Icmp(_) => needs(m, rule, place, Protocol::ICMP),
+        Match::Icmp6(_) => needs(m, rule, place, Protocol::ICMPV6),
         Match::Multiport(_) => match rule.proto {
             Some(Neg { not: false, value }) if multiport::PROTOCOLS.contains(&value.0) => Ok(()),
             _ => invalid(
@@ -187,27 +210,43 @@ fn check_match(m: &Match, rule: &Rule, place: &Place<'_>, objects: Objects<'_>) 
         Match::Addrtype(a) => {
             use InetHook::{LocalIn, LocalOut, PostRouting, PreRouting};
             let limits = [
-                (a.limit_iface_out, "--limit-iface-out", [PreRouting, LocalIn], "leaves"),
-                (a.limit_iface_in, "--limit-iface-in", [PostRouting, LocalOut], "came in"),
+                (
+                    a.limit_iface_out,
+                    "--limit-iface-out",
+                    [PreRouting, LocalIn],
+                    "leaves",
+                    "output interface limitation not valid in PREROUTING and INPUT",
+                ),
+                (
+                    a.limit_iface_in,
+                    "--limit-iface-in",
+                    [PostRouting, LocalOut],
+                    "came in",
+                    "input interface limitation not valid in POSTROUTING and OUTPUT",
+                ),
             ];
-            for (set, option, hooks, direction) in limits {
+            for (set, option, hooks, direction, limitation) in limits {
                 if let Some(hook) = hooks.into_iter().find(|h| set && place.hooks.contains(*h)) {
                     let message = format!(
                         "{option} {}, where no device is known by which the packet {direction}",
                         place.from(hook)
                     );
-                    return invalid(option, message, "expected it without this option, or in FORWARD");
+                    let line = format!("xt_addrtype: {limitation}");
+                    return logged(option, message, "expected it without this option, or in FORWARD", line);
                 }
             }
             Ok(())
         }
-        Match::Physdev(p) if not_from_output(p) && place.hooks.contains(InetHook::LocalOut) => invalid(
+        Match::Physdev(p) if not_from_output(p) && place.hooks.contains(InetHook::LocalOut) => logged(
             "physdev",
             format!(
                 "the bridge port of the way out {}, where it is not known",
                 place.from(InetHook::LocalOut)
             ),
             "expected --physdev-is-bridged as well, or a rule in FORWARD or POSTROUTING",
+            "xt_physdev: --physdev-out and --physdev-is-out only supported in the FORWARD and POSTROUTING chains with \
+             bridged traffic"
+                .to_owned(),
         ),
         Match::Limit(l) if !l.is_valid() => {
             let message =
@@ -247,20 +286,16 @@ fn types_without_ipv6(a: Addrtype) -> Option<AddrType> {
     [Broadcast, Blackhole, Prohibit, Throw, Nat, Xresolve].into_iter().find(named)
 }
 
-fn needs(m: &Match, rule: &Rule, proto: Protocol) -> Checked {
-    match rule.proto {
-        Some(Neg { not: false, value }) if value == proto => Ok(()),
-        Some(Neg { not: true, .. }) => invalid(
-            m.name(),
-            format!("match {} with ! -p", m.name()),
-            format!("expected -p {proto} without !"),
-        ),
-        _ => invalid(
-            m.name(),
-            format!("match {} needs -p {proto}", m.name()),
-            format!("expected -p {proto} before it"),
-        ),
-    }
+fn needs(m: &Match, rule: &Rule, place: &Place<'_>, proto: Protocol) -> Checked {
+    let (message, help) = match rule.proto {
+        Some(Neg { not: false, value }) if value == proto => return Ok(()),
+        Some(Neg { not: true, .. }) => {
+            (format!("match {} with ! -p", m.name()), format!("expected -p {proto} without !"))
+        }
+        _ => (format!("match {} needs -p {proto}", m.name()), format!("expected -p {proto} before it")),
+    };
+    let line = place.says("match", m.name(), &format!("only valid for protocol {}", proto.0));
+    logged(m.name(), message, help, line)
 }
 
 fn check_target(rule: &Rule, place: &Place<'_>, objects: Objects<'_>) -> Checked {

@@ -10,6 +10,7 @@ mod json;
 mod report;
 mod setting;
 mod setup;
+mod shell;
 mod switch;
 mod text;
 

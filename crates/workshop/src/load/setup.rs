@@ -54,6 +54,9 @@ pub const COST: Cost = Cost {
     scale: 1,
 };
 
+/// The kubelet's configuration.
+const KUBELET: &str = "/var/lib/kubelet/config.yaml";
+
 /// The load test of a setting.
 pub(super) fn spec(setting: &Setting) -> Result<LoadSpec, String> {
     let scale = setting.scale.max(1);
@@ -134,6 +137,26 @@ fn objects(setting: &Setting) -> Result<Objects, String> {
     Ok(objects)
 }
 
+/// What an operator has written on the node: `/etc/sysctl.conf`, and the kubelet's list of sysctls that pods may set. Limits are those
+/// of the machine's size.
+fn files(setting: &Setting) -> Vec<(String, String)> {
+    let default = Setting::default();
+    let scale = setting.scale.max(1);
+    let lines = [
+        ("expect_max", setting.expect_max / scale, setting.expect_max != default.expect_max),
+        ("max", setting.max / scale, setting.max != default.max),
+        ("udp_timeout", setting.node_udp.first, setting.node_udp.first != default.node_udp.first),
+        ("udp_timeout_stream", setting.node_udp.stream, setting.node_udp.stream != default.node_udp.stream),
+    ];
+    let changed = lines.iter().filter(|(.., changed)| *changed);
+    let conf = changed.map(|(name, n, _)| format!("net.netfilter.nf_conntrack_{name}={n}\n")).collect();
+    let mut files = vec![("/etc/sysctl.conf".to_owned(), conf)];
+    if setting.allowed {
+        files.push((KUBELET.to_owned(), Setting::kubelet_config()));
+    }
+    files
+}
+
 fn cluster(setting: &Setting, sources: &[Ipv4Addr]) -> Result<(Scenario, Servers), String> {
     let modules = Modules { nf_conntrack_tftp: true, nf_nat_tftp: true, ..Modules::default() };
     let kube = Kube {
@@ -172,6 +195,9 @@ fn cluster(setting: &Setting, sources: &[Ipv4Addr]) -> Result<(Scenario, Servers
             continue;
         }
         let pod = host.name != NODE;
+        if !pod {
+            host.files = files(setting);
+        }
         let udp = if pod { setting.pod_udp } else { setting.node_udp };
         for (key, value) in ["udp_timeout", "udp_timeout_stream"].into_iter().zip([udp.first, udp.stream]) {
             host.sysctl.push((format!("net.netfilter.nf_conntrack_{key}"), i64::from(value)));

@@ -116,6 +116,14 @@ impl Setting {
         })
     }
 
+    /// The kubelet's configuration, when it allows pods to set both.
+    pub(super) fn kubelet_config() -> String {
+        let list: String = POD_SYSCTLS.iter().map(|name| format!("- {name}\n")).collect();
+        format!(
+            "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nallowedUnsafeSysctls:\n{list}"
+        )
+    }
+
     fn pod_patch(&self) -> String {
         let values = [self.pod_udp.first, self.pod_udp.stream];
         let one = |(name, value): (&str, u32)| format!("{{\"name\":\"{name}\",\"value\":\"{value}\"}}");

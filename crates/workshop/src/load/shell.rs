@@ -1,0 +1,51 @@
+//! What is typed on a box of the test.
+
+use super::Test;
+use crate::lab::{Effect, command_of, split};
+use kernel::Instant;
+use sim::operator::{CommandOutput, PROGRAMS};
+
+/// Nobody waits longer for a table to become empty: a day.
+const LONGEST: u64 = 86_400;
+
+impl Test {
+    /// Runs a line that somebody types, on a box; with `kubectl exec POD -- COMMAND` or `sleep SECONDS` there is none. It is typed when
+    /// the test is where it is, and takes no time. After `sleep` the clients are gone: nothing is asked any more, and time has passed.
+    ///
+    /// # Errors
+    /// What of the line is not read, and what was expected.
+    pub fn command(&mut self, on: Option<&str>, line: &str) -> Result<CommandOutput, String> {
+        let words = split(line)?;
+        if let [program, args @ ..] = words.as_slice()
+            && program == "sleep"
+        {
+            return self.sleep(args);
+        }
+        let command = command_of(line, on.map(str::to_owned).into_iter().collect(), None)?;
+        if Effect::of(&command)?.is_some() {
+            return Err(format!("{}: in this lab the switches are its commands", command.program()));
+        }
+        if !PROGRAMS.contains(&command.program().rsplit('/').next().unwrap_or_default()) {
+            let known = PROGRAMS.join(", ");
+            return Err(format!("{} is not run in this lab; expected sleep, {known}", command.program()));
+        }
+        let name = command.on.first().map_or("", String::as_str);
+        let world = self.run.world();
+        let Some(host) = world.host_by_name(name) else {
+            let names: Vec<&str> = world.hosts().iter().map(|h| h.name.as_str()).collect();
+            return Err(format!("there is no box {name:?}; these are: {}", names.join(", ")));
+        };
+        self.run.command(host, &command.argv)
+    }
+
+    fn sleep(&mut self, args: &[String]) -> Result<CommandOutput, String> {
+        let seconds = match args {
+            [one] => one.parse::<u64>().ok().filter(|s| *s <= LONGEST),
+            _ => None,
+        };
+        let seconds =
+            seconds.ok_or_else(|| format!("sleep: expected a number of seconds, {LONGEST} at most"))?;
+        self.run.rest(Instant(self.run.progress().now.0 + seconds * 1_000_000));
+        Ok(CommandOutput::default())
+    }
+}
