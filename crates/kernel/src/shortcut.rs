@@ -7,12 +7,11 @@
 //! on it that another packet might be answered differently. A box takes shortcuts when it is told to ([`Netns::take_shortcuts`]);
 //! its configuration must not change from then on.
 
-use crate::netfilter::conntrack::{ConnInfo, CtState, CtStats, CtWork, Direction, status};
-use crate::netfilter::xtables::TableId;
-use crate::socket::Endpoint;
-use crate::{ConnId, Cx, DevId, Instant, Netns, Output, PacketId};
+use crate::netfilter::conntrack::{Conn, ConnInfo, CtState, CtStats, CtWork, Direction, status};
+use crate::netfilter::xtables::{Counters, TableId};
+use crate::socket::{Datagram, Endpoint, udp_deliver, udp_find};
+use crate::{ConnId, Cx, DevId, Instant, Netns, Output, PacketId, SocketId};
 use packet::{Bytes, Frame, Ip, L4, Mac, Payload, Udp};
-use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
@@ -51,19 +50,27 @@ impl Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counter {
     Rule(TableId, u32),
-    Policy(TableId, u32),
+    Policy(TableId, u16),
 }
 
 /// How flows go that differ only in their ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Way {
-    counters: Vec<Counter>,
-    /// Look-ups in conntrack.
-    hits: u64,
     /// The device by which they leave and the neighbour to whom; without, they are for a socket here.
     out: Option<(DevId, Ipv4Addr)>,
     /// The length that has gone it, in bytes: a longer packet may not fit.
     len: usize,
+    /// Look-ups in conntrack.
+    hits: u64,
+    counters: Vec<Counter>,
+}
+
+/// A way, and what has gone it that its counters have not been told of yet: one by one that would be most of a shortcut's cost.
+#[derive(Clone, Debug)]
+struct Used {
+    way: Way,
+    packets: u64,
+    bytes: u64,
 }
 
 /// A flow and its way, in a line of a processor's cache.
@@ -97,10 +104,10 @@ pub(crate) struct Shortcuts {
     known: Vec<[Option<Shortcut>; 2]>,
     /// What the flows there are told by: most that are not known are found out by this alone, which fits into a cache.
     tags: Vec<[u16; 2]>,
-    ways: Vec<Way>,
+    ways: Vec<Used>,
     note: Option<Note>,
-    /// The counters of all rules and policies before the packet came to them.
-    before: Vec<u64>,
+    /// Which counters the packet that is noted has added to so far.
+    counted: Vec<Counter>,
 }
 
 /// A packet that is on its whole way and is noted.
@@ -118,11 +125,7 @@ fn datagram(ip: &Ip) -> Option<(Ends, &Udp)> {
     plain.then_some((Ends { from: (from, udp.sport), to: (to, udp.dport) }, udp))
 }
 
-/// The tables, of which conntrack's hook comes behind the first.
-const BEFORE_CONNTRACK: &[TableId] = &[TableId::Raw];
-const AFTER_CONNTRACK: &[TableId] = &[TableId::Mangle, TableId::Nat, TableId::Filter, TableId::Security];
-
-/// Of these conntrack expects nothing new.
+/// Of a flow in this state conntrack expects nothing new.
 const SETTLED: u32 = status::CONFIRMED | status::SEEN_REPLY | status::ASSURED;
 
 impl Netns {
@@ -131,12 +134,38 @@ impl Netns {
     pub fn take_shortcuts(&mut self) {
         let (known, tags) = (vec![[None; 2]; PAIRS], vec![[0; 2]; PAIRS]);
         self.shortcuts =
-            Some(Box::new(Shortcuts { known, tags, ways: Vec::new(), note: None, before: Vec::new() }));
+            Some(Box::new(Shortcuts { known, tags, ways: Vec::new(), note: None, counted: Vec::new() }));
     }
 
     /// From now on each packet goes the whole way.
     pub fn go_whole_ways(&mut self) {
+        self.count_shortcuts();
         self.shortcuts = None;
+    }
+
+    /// Tells the counters of rules and policies of all packets that took shortcuts: whoever reads them asks for that before.
+    pub fn count_shortcuts(&mut self) {
+        let Some(mut all) = self.shortcuts.take() else { return };
+        for used in &mut all.ways {
+            let (packets, bytes) = (std::mem::take(&mut used.packets), std::mem::take(&mut used.bytes));
+            for counter in &used.way.counters {
+                if let Some(counters) = self.counters_mut(*counter) {
+                    counters.packets += packets;
+                    counters.bytes += bytes;
+                }
+            }
+        }
+        self.shortcuts = Some(all);
+    }
+
+    fn counters_mut(&mut self, counter: Counter) -> Option<&mut Counters> {
+        match counter {
+            Counter::Rule(table, at) => {
+                let states = self.table_mut(table)?.state.all_mut();
+                states.get_mut(at as usize).map(|state| &mut state.counters)
+            }
+            Counter::Policy(table, at) => self.table_mut(table)?.policy.get_mut(usize::from(at)),
+        }
     }
 
     /// How many ways the box has noted that differ from each other.
@@ -157,18 +186,25 @@ impl Netns {
 
     /// The packet inside belongs to this entry.
     pub(crate) fn note_conn(&mut self, conn: ConnId, info: ConnInfo) {
-        let Some(mut all) = self.shortcuts.take() else { return };
-        if let Some(note) = all.note.as_mut().filter(|note| !note.spoilt) {
-            let settled = self.ct.get(conn).is_some_and(|c| {
-                c.status & SETTLED == SETTLED && c.helper.is_none() && c.seqadj.is_none() && !c.has_news()
-            });
-            note.spoilt = !settled || note.conn.is_some() || info.state != CtState::Established;
-            if !note.spoilt {
-                note.conn = Some((conn, info));
-                each_counter(self, AFTER_CONNTRACK, |_, n| all.before.push(n));
-            }
+        if let Some(note) = self.note() {
+            note.spoilt |= note.conn.is_some() || info.state != CtState::Established;
+            note.conn = Some((conn, info));
         }
-        self.shortcuts = Some(all);
+    }
+
+    /// True if it is of use to tell which counters the packet inside adds to.
+    #[inline]
+    pub(crate) fn notes_counters(&self) -> bool {
+        let note = self.shortcuts.as_deref().and_then(|all| all.note.as_ref());
+        note.is_some_and(|note| !note.spoilt)
+    }
+
+    /// The packet inside adds to the counters of these rules of a table, or of a chain's policy.
+    pub(crate) fn note_counted(&mut self, table: TableId, rules: &[u32], policy: Option<u16>) {
+        if let Some(all) = self.shortcuts.as_deref_mut() {
+            all.counted.extend(rules.iter().map(|at| Counter::Rule(table, *at)));
+            all.counted.extend(policy.map(|at| Counter::Policy(table, at)));
+        }
     }
 
     /// The packet inside is to leave by this neighbour.
@@ -184,28 +220,23 @@ impl Netns {
         let parts = frame.ip().filter(|_| own && !cx.explains()).and_then(|ip| Some((datagram(ip)?, ip.ttl)));
         let Some(((ends, udp), ttl)) = parts else { return self.receive_whole(dev, id, frame, cx) };
         let (key, len) = (Key { ends, dev: Some(dev) }, 28 + udp.payload.len());
-        if let Some(found) = self.shortcut(key, len, cx.now)
-            && (ttl > 1 || found.out.is_none())
-        {
-            let frame = match found.out {
-                // Which socket takes it is asked each time.
-                None => match self.udp_take((found.becomes.from, found.becomes.to), &udp.payload, id, cx) {
-                    true => None,
-                    false => return self.receive_whole(dev, id, frame, cx),
-                },
-                Some(out) => Some((out, frame)),
-            };
-            self.go(&found, len, cx.now);
-            if let Some(((dev, own, mac), mut frame)) = frame {
+        match self.shortcut(key, len, ttl, cx.now) {
+            Some((ends, Leads::Here(socket))) => {
+                let datagram = Datagram { from: ends.from, to: ends.to.0, payload: udp.payload.clone() };
+                return udp_deliver(self, id, socket, datagram, cx);
+            }
+            Some((becomes, Leads::Out(dev, own, mac))) => {
+                let mut frame = frame;
                 let changed = Rc::make_mut(&mut frame);
                 (changed.src, changed.dst) = (own, mac);
                 if let Payload::Ip(ip) = &mut changed.payload {
                     ip.ttl -= 1;
-                    rewrite(ip, found.becomes);
+                    rewrite(ip, becomes);
                 }
                 cx.out.push(Output::Transmit { dev, id, frame });
+                return;
             }
-            return;
+            None => {}
         }
         let noting = self.begin_note(key, len, cx);
         self.receive_whole(dev, id, frame, cx);
@@ -227,12 +258,9 @@ impl Netns {
             return Err(None);
         }
         let (key, len) = (Key { ends: Ends { from, to }, dev: None }, 28 + payload.len());
-        let Some(found) = self.shortcut(key, len, cx.now) else {
+        let Some((Ends { from, to }, Leads::Out(dev, src, dst))) = self.shortcut(key, len, ttl, cx.now) else {
             return Err(Some(self.begin_note(key, len, cx)));
         };
-        let Some((dev, src, dst)) = found.out else { return Err(None) };
-        self.go(&found, len, cx.now);
-        let Ends { from, to } = found.becomes;
         let udp = Udp { sport: from.1, dport: to.1, checksum_ok: true, payload: payload.clone() };
         let mut ip = Ip::new(IpAddr::V4(from.0), IpAddr::V4(to.0), L4::Udp(udp));
         ip.ttl = ttl;
@@ -243,63 +271,36 @@ impl Netns {
         Ok(())
     }
 
-    /// The shortcut of a flow, if everything is as it was.
-    fn shortcut(&self, key: Key, len: usize, now: Instant) -> Option<Found> {
-        let all = self.shortcuts.as_deref()?;
-        let known = all.get(key)?;
-        let way = all.ways.get(usize::from(known.way)).filter(|way| len <= way.len)?;
-        if let Some((conn, _)) = known.conn {
-            let settled = |c: &crate::netfilter::conntrack::Conn| {
-                c.status == known.status && c.expires > now && !c.has_news()
-            };
-            self.ct.get(conn).filter(|c| settled(c))?;
-        }
-        let out = match way.out {
-            None => None,
+    /// Takes the shortcut of a flow, if everything is as it was: what the packet becomes, and where it goes. It is counted wherever it would
+    /// be counted.
+    fn shortcut(&mut self, key: Key, len: usize, ttl: u8, now: Instant) -> Option<(Ends, Leads)> {
+        let stream_after = self.era.udp_stream_after();
+        let all = self.shortcuts.as_deref_mut()?;
+        let Shortcut { becomes, conn, status, way, .. } = *all.get(key)?;
+        let used = all.ways.get_mut(usize::from(way)).filter(|used| len <= used.way.len)?;
+        let leads = match used.way.out {
+            // Which socket takes it is asked each time.
+            None => Leads::Here(udp_find(&self.sockets, becomes.to, becomes.from)?),
             Some((dev, addr)) => {
-                Some((dev, self.device(dev).filter(|d| d.up)?.mac, self.neigh.cached(dev, addr)?))
+                let lives = ttl > 1 || key.dev.is_none();
+                let own = self.devices.get(dev.index()).filter(|d| d.up && lives)?.mac;
+                Leads::Out(dev, own, self.neigh.cached(dev, addr)?)
             }
         };
-        Some(Found { becomes: known.becomes, conn: known.conn, way: known.way, out })
-    }
-
-    /// Counts a packet wherever it would be counted.
-    fn go(&mut self, found: &Found, len: usize, now: Instant) {
-        let stream_after = self.era().udp_stream_after();
-        let hits = {
-            let Some(all) = self.shortcuts.take() else { return };
-            let way = all.ways.get(usize::from(found.way));
-            for counter in way.map_or(&[][..], |way| &way.counters) {
-                self.count(*counter, len);
-            }
-            let hits = way.map_or(0, |way| way.hits);
-            self.shortcuts = Some(all);
-            hits
-        };
-        if let Some((conn, dir)) = found.conn {
-            self.ct.one_more(conn, dir, len, hits, stream_after, now);
+        if let Some((conn, dir)) = conn {
+            let as_it_was = |c: &Conn| c.status == status && c.expires > now && !c.has_news();
+            self.ct.one_more((conn, dir), as_it_was, (len, used.way.hits), stream_after, now)?;
         }
-    }
-
-    fn count(&mut self, counter: Counter, len: usize) {
-        let counters = match counter {
-            Counter::Rule(table, at) => self
-                .table_mut(table)
-                .and_then(|t| t.state.all_mut().get_mut(at as usize))
-                .map(|state| &mut state.counters),
-            Counter::Policy(table, at) => self.table_mut(table).and_then(|t| t.policy.get_mut(at as usize)),
-        };
-        if let Some(counters) = counters {
-            counters.add(len);
-        }
+        used.packets += 1;
+        used.bytes += len as u64;
+        Some((becomes, leads))
     }
 
     fn begin_note(&mut self, key: Key, len: usize, cx: &Cx<'_>) -> Noting {
-        if let Some(mut all) = self.shortcuts.take() {
-            all.note = Some(Note { was: (self.ct.stats, self.ct.work()), ..Note::default() });
-            all.before.clear();
-            each_counter(self, BEFORE_CONNTRACK, |_, n| all.before.push(n));
-            self.shortcuts = Some(all);
+        let was = (self.ct.stats, self.ct.work());
+        if let Some(all) = self.shortcuts.as_deref_mut() {
+            all.note = Some(Note { was, ..Note::default() });
+            all.counted.clear();
         }
         Noting { key, len, out: cx.out.len() }
     }
@@ -308,7 +309,7 @@ impl Netns {
     pub(crate) fn end_note(&mut self, was: &Noting, cx: &Cx<'_>) {
         let Some(mut all) = self.shortcuts.take() else { return };
         if let Some(note) = all.note.take().filter(|note| !note.spoilt)
-            && let Some((shortcut, way)) = self.noted(&all.before, was, &note, cx)
+            && let Some((shortcut, way)) = self.noted(was, &note, std::mem::take(&mut all.counted), cx)
             && let Some(at) = all.number(way)
         {
             all.put(Shortcut { way: at, ..shortcut });
@@ -317,7 +318,13 @@ impl Netns {
     }
 
     /// The way that a packet has gone, if the next one will go the same.
-    fn noted(&mut self, before: &[u64], was: &Noting, note: &Note, cx: &Cx<'_>) -> Option<(Shortcut, Way)> {
+    fn noted(
+        &self,
+        was: &Noting,
+        note: &Note,
+        counters: Vec<Counter>,
+        cx: &Cx<'_>,
+    ) -> Option<(Shortcut, Way)> {
         let (stats, work) = (note.was.0, self.ct.work());
         let asked =
             (work.misses, work.made) == (note.was.1.misses, note.was.1.made) && self.ct.stats == stats;
@@ -326,7 +333,7 @@ impl Netns {
             return None;
         }
         let (becomes, out) = match cx.out.get(was.out..) {
-            Some([Output::Wake(_)]) => (was.key.ends, None),
+            Some([Output::Wake(_)]) if was.key.dev.is_some() => (was.key.ends, None),
             Some([Output::Transmit { dev, frame, .. }]) => {
                 let ip = frame.ip().filter(|ip| ip.frag.df || was.key.dev.is_some())?;
                 let ((ends, _), neigh) = (datagram(ip)?, note.neigh?);
@@ -339,55 +346,25 @@ impl Netns {
             _ => return None,
         };
         let status = match note.conn {
-            Some((conn, _)) => self.ct.get(conn)?.status,
+            Some((conn, _)) => {
+                let settled = |c: &&Conn| {
+                    (c.status | status::ASSURED) & SETTLED == SETTLED && c.helper.is_none() && c.seqadj.is_none()
+                };
+                self.ct.get(conn).filter(settled)?.status | status::ASSURED
+            }
             // Its tables were not looked at.
             None if TableId::ALL.iter().any(|table| self.table(*table).is_some()) => return None,
             None => 0,
         };
-        let (mut counters, mut old) = (Vec::new(), before.iter());
-        if note.conn.is_some() {
-            each_counter(self, &TableId::ALL, |counter, n| {
-                let times = n - old.next().copied().unwrap_or(n);
-                counters.extend((0..times).map(|_| counter));
-            });
-        }
         let conn = note.conn.map(|(conn, info)| (conn, info.dir));
-        let way = Way { counters, hits: work.hits - note.was.1.hits, out, len: was.len };
+        let way = Way { out, len: was.len, hits: work.hits - note.was.1.hits, counters };
         Some((Shortcut { key: was.key, becomes, conn, status, way: 0 }, way))
     }
 
-    /// What flows become in this box, for somebody who only looks: many at once, which a processor reads side by side.
-    pub fn peek_shortcuts<const N: usize>(&self, flows: &[Option<Flow>; N]) -> [Option<Peeked>; N] {
-        let Some(all) = self.shortcuts.as_deref() else { return [None; N] };
-        let keys = flows.map(|flow| flow.map(|((from, to), dev)| Key { ends: Ends { from, to }, dev }));
-        // Nothing is decided by what is read here, so that no reading waits for another.
-        let status = |s: &Option<Shortcut>| s.as_ref().map_or(0, |s| s.status);
-        let pairs = keys.iter().filter_map(|key| all.known.get((*key)?.place().0));
-        black_box(pairs.fold(0, |sum, [a, b]| sum ^ status(a) ^ status(b)));
-        let found = keys.map(|key| all.get(key?));
-        let conns = found.iter().filter_map(|s| self.ct.get((*s)?.conn?.0));
-        black_box(conns.fold(0, |sum, c| sum ^ c.expires.0));
-        found.map(|shortcut| {
-            let Ends { from, to } = shortcut?.becomes;
-            let out = all.ways.get(usize::from(shortcut?.way))?.out;
-            Some(Peeked { ends: (from, to), out: out.map(|(dev, _)| dev) })
-        })
-    }
-}
-
-/// A flow: its ends, and the device by which it comes; without, a socket sends it.
-pub type Flow = ((Endpoint, Endpoint), Option<DevId>);
-
-/// A flow beyond a box.
-#[derive(Clone, Copy, Debug)]
-pub struct Peeked {
-    /// Both ends as they are there.
-    pub ends: (Endpoint, Endpoint),
-    /// The device by which it leaves; without, it is for a socket.
-    pub out: Option<DevId>,
 }
 
 impl Shortcuts {
+    /// The shortcut of a flow.
     #[inline]
     fn get(&self, key: Key) -> Option<&Shortcut> {
         let (pair, tag) = key.place();
@@ -409,34 +386,24 @@ impl Shortcuts {
 
     /// The number of a way.
     fn number(&mut self, way: Way) -> Option<u16> {
-        let known = self.ways.iter().position(|other| *other == way);
-        if known.is_none() && self.ways.len() < WAYS {
-            self.ways.push(way);
+        let known = self.ways.iter().position(|used| used.way == way);
+        let at = known.unwrap_or(self.ways.len());
+        match known {
+            // Its list is of use again.
+            Some(_) => self.counted = way.counters,
+            None if at < WAYS => self.ways.push(Used { way, packets: 0, bytes: 0 }),
+            None => return None,
         }
-        u16::try_from(known.unwrap_or(self.ways.len() - 1)).ok()
+        u16::try_from(at).ok()
     }
 }
 
-/// What each counter of packets stands at.
-fn each_counter(ns: &mut Netns, tables: &[TableId], mut f: impl FnMut(Counter, u64)) {
-    for &table in tables {
-        let Some(t) = ns.table_mut(table) else { continue };
-        for (at, state) in t.state.all_mut().iter().enumerate() {
-            f(Counter::Rule(table, at as u32), state.counters.packets);
-        }
-        for (at, counters) in t.policy.iter().enumerate() {
-            f(Counter::Policy(table, at as u32), counters.packets);
-        }
-    }
-}
-
-/// A shortcut that can be taken now.
-struct Found {
-    becomes: Ends,
-    conn: Option<(ConnId, Direction)>,
-    way: u16,
-    /// Device, its address, the neighbour's.
-    out: Option<(DevId, Mac, Mac)>,
+/// Where a packet goes that takes a shortcut.
+enum Leads {
+    /// To this socket.
+    Here(SocketId),
+    /// Out of this device, from its address to the neighbour's.
+    Out(DevId, Mac, Mac),
 }
 
 /// What translation makes of a datagram.

@@ -103,7 +103,7 @@ pub struct Netns {
     /// Its name.
     pub name: String,
     /// Whose kernel it is.
-    era: Era,
+    pub(crate) era: Era,
     /// Loaded modules.
     pub modules: Modules,
     /// Settings.
@@ -149,7 +149,7 @@ pub struct Netns {
     net_ratelimit: log::RateLimit,
     /// Warnings of the network, for who keeps no log.
     warnings: Option<Vec<(crate::Instant, String)>>,
-    devices: Vec<Device>,
+    pub(crate) devices: Vec<Device>,
     tables: [Option<LoadedTable>; 5],
     tables6: [Option<LoadedTable>; 5],
     /// Of each table, once a packet has needed them.

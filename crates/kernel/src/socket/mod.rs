@@ -21,7 +21,7 @@ pub(crate) use tcp_input::tcp_v4_rcv;
 pub(crate) use tcp_output::{reset_for, resume_tcp};
 pub(crate) use tcp_timer::tcp_timer;
 pub use udp::{Datagram, UdpSocket};
-pub(crate) use udp::{udp_rcv, udplite_rcv};
+pub(crate) use udp::{udp_deliver, udp_find, udp_rcv, udplite_rcv};
 
 use crate::event::{SocketStep, What};
 use crate::{Cut, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};
@@ -111,7 +111,7 @@ pub(crate) fn socket_icmp_error(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Jo
     let Some(((kind, code, mtu), from, local, remote, is_tcp, tcp_seq)) = parsed else {
         return Err(cx.drop(&skb, DropReason::NotForUs));
     };
-    let found = if is_tcp { tcp::find(ns, local, remote) } else { udp::find(ns, local, remote) };
+    let found = if is_tcp { tcp::find(ns, local, remote) } else { udp_find(&ns.sockets, local, remote) };
     let Some(id) = found else { return Err(cx.drop(&skb, DropReason::NoSocket)) };
     cx.emit(skb.id, || What::Socket { socket: id, step: SocketStep::IcmpError { kind, code } });
     if kind == icmp_type::REDIRECT {

@@ -120,10 +120,6 @@ impl SocketTable {
             .or_else(|| self.ids.binary_search(&id).ok())
     }
 
-    pub(crate) fn get(&self, id: SocketId) -> Option<&Socket> {
-        self.socks.get(self.place(id)?)?.as_ref().map(|sock| &sock.socket)
-    }
-
     pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
         let place = self.place(id)?;
         self.socks.get_mut(place)?.as_mut().map(|sock| &mut sock.socket)
@@ -246,11 +242,11 @@ mod tests {
             if n > 100 {
                 let (id, port) = open.pop_front().unwrap_or_default();
                 assert_eq!(table.remove(id).and_then(|s| s.udp_local()).map(|l| l.1), Some(port));
-                assert!(table.get(id).is_none() && table.remove(id).is_none());
+                assert!(table.get_mut(id).is_none() && table.remove(id).is_none());
             }
-            assert_eq!(table.get(first).and_then(Socket::udp_local).map(|l| l.1), Some(1));
+            assert_eq!(table.get_mut(first).and_then(|s| s.udp_local()).map(|l| l.1), Some(1));
             for (id, port) in &open {
-                assert_eq!(table.get(*id).and_then(Socket::udp_local).map(|l| l.1), Some(*port));
+                assert_eq!(table.get_mut(*id).and_then(|s| s.udp_local()).map(|l| l.1), Some(*port));
                 let bound = table.bound_to((Ipv4Addr::LOCALHOST, *port)).map(|(id, _)| id);
                 assert_eq!(bound.collect::<Vec<_>>(), [*id]);
             }

@@ -1,6 +1,6 @@
 //! UDP sockets (net/ipv4/udp.c).
 
-use super::{Endpoint, Errno, IcmpError, Socket, nobody_is_me, send_error};
+use super::{Endpoint, Errno, IcmpError, Socket, SocketTable, nobody_is_me, send_error};
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::{Flow, Verdict};
@@ -206,32 +206,6 @@ impl Netns {
         self.sockets.udp(id)?.queue.pop()
     }
 
-    /// Both ends of a UDP socket: the local one, and the peer if it is connected.
-    pub fn udp_ends(&self, id: SocketId) -> Option<(Endpoint, Option<Endpoint>)> {
-        match self.sockets.get(id)? {
-            Socket::Udp(u) => Some((u.local, u.remote)),
-            _ => None,
-        }
-    }
-
-    /// The socket that a datagram to `local` from `remote` is for (`__udp4_lib_lookup`).
-    pub fn udp_lookup(&self, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
-        find(self, local, remote)
-    }
-
-    /// A datagram from one to the other end is for the socket that [`Netns::udp_lookup`] finds; false if there is none.
-    pub(crate) fn udp_take(
-        &mut self,
-        (from, to): (Endpoint, Endpoint),
-        payload: &Bytes,
-        packet: PacketId,
-        cx: &mut Cx<'_>,
-    ) -> bool {
-        let Some(id) = find(self, to, from) else { return false };
-        deliver(self, packet, id, Datagram { from, to: to.0, payload: payload.clone() }, cx);
-        true
-    }
-
     /// The local address and port of a UDP socket.
     pub fn udp_local(&mut self, id: SocketId) -> Option<Endpoint> {
         self.sockets.udp(id).map(|u| u.local)
@@ -245,8 +219,8 @@ fn udp_flow(local: Endpoint, remote: Endpoint) -> Flow {
 
 /// The socket for a datagram to `local` from `remote`: the more it asks for, the better it fits
 /// (`compute_score`).
-pub(super) fn find(ns: &Netns, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
-    ns.sockets
+pub(crate) fn udp_find(sockets: &SocketTable, local: Endpoint, remote: Endpoint) -> Option<SocketId> {
+    sockets
         .bound_to(local)
         .filter(|(_, u)| fits(u, remote))
         .max_by_key(|(id, u)| {
@@ -281,14 +255,14 @@ pub(crate) fn udp_rcv(ns: &mut Netns, mut skb: Skb, cx: &mut Cx<'_>) -> Journey 
         let datagram = Datagram { from, to: dst, payload: udp.payload.clone() };
         return mcast_deliver(ns, &skb, (dst, dport), &datagram, cx);
     }
-    let Some(id) = find(ns, (dst, dport), from) else {
+    let Some(id) = udp_find(&ns.sockets, (dst, dport), from) else {
         // nf_reset_ct: the flow is forgotten by then, so the error finds its own way through conntrack.
         skb.ct = Ct::None;
         icmp_send(ns, &skb, icmp_type::DEST_UNREACH, 3, None, cx);
         return Err(cx.drop(&skb, DropReason::NoSocket));
     };
     let datagram = Datagram { from, to: dst, payload: udp.payload.clone() };
-    deliver(ns, skb.id, id, datagram, cx);
+    udp_deliver(ns, skb.id, id, datagram, cx);
     ns.consume_skb(skb);
     Ok(Delivery::Local)
 }
@@ -331,13 +305,13 @@ fn mcast_deliver(
         ns.sockets.bound_to(local).filter(|(_, u)| takes(u)).map(|(id, _)| id).collect();
     fitting.sort_unstable();
     for id in &fitting {
-        deliver(ns, skb.id, *id, datagram.clone(), cx);
+        udp_deliver(ns, skb.id, *id, datagram.clone(), cx);
     }
     if fitting.is_empty() { Err(cx.drop(skb, DropReason::NoSocket)) } else { Ok(Delivery::Local) }
 }
 
 /// `udp_queue_rcv_skb`
-fn deliver(ns: &mut Netns, packet: PacketId, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
+pub(crate) fn udp_deliver(ns: &mut Netns, packet: PacketId, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
     let len = datagram.payload.len();
     if let Some(u) = ns.sockets.udp(id) {
         u.queue.push(datagram);

@@ -86,11 +86,6 @@ impl Clients {
         self.timers.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// The block for which the client with this socket waits after.
-    pub(super) fn waits(&self, socket: SocketId) -> Option<u16> {
-        Some(self.clients.get(*self.sockets.get(socket)? as usize)?.block)
-    }
-
     /// A timer fires: it was early if an answer has come since it was set.
     pub(super) fn fire(&mut self, world: &mut World, at: u64) {
         let Some(Reverse((_, c))) = self.timers.pop() else { return };

@@ -4,7 +4,6 @@
 //! a packet costs ([`Cost`]), and that packets and programs wait for a processor. docs/LOAD-MODEL.md has its principles.
 //! A run goes on step by step ([`LoadRun::advance`]), so that whoever shows it can stop it.
 
-mod ahead;
 mod by_socket;
 mod client;
 mod cost;
@@ -199,6 +198,11 @@ impl LoadRun {
                 break;
             }
         }
+        for host in self.machine.boxes().iter().chain([&self.client]) {
+            if let Some(ns) = self.world.host_mut(*host) {
+                ns.count_shortcuts();
+            }
+        }
         self.progress()
     }
 
@@ -271,10 +275,6 @@ impl LoadRun {
             }
             Next::Server(i) => {
                 let Some(server) = self.servers.get_mut(i) else { return };
-                if server.read_ahead == 0 {
-                    server.read_ahead = ahead::read(&self.world, server, &self.clients);
-                }
-                server.read_ahead -= 1;
                 if server.turn(&mut self.world, at) {
                     let end = self.machine.turn(&mut self.world, server.host, at);
                     server.free_at(end);

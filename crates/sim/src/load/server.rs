@@ -62,8 +62,6 @@ pub(super) struct Server {
     file: usize,
     /// Packets that it has sent.
     pub sent: u64,
-    /// For so many jobs what they ask for has been read.
-    pub read_ahead: usize,
     socket: SocketId,
     transfers: BySocket<Transfer>,
     jobs: VecDeque<(u64, Job)>,
@@ -99,7 +97,6 @@ impl Server {
             bind,
             file,
             sent: 0,
-            read_ahead: 0,
             socket: SocketId::default(),
             transfers: BySocket::new(),
             jobs: VecDeque::new(),
@@ -122,13 +119,6 @@ impl Server {
     /// When it turns to what waits for it.
     pub(super) fn ready(&self) -> Option<u64> {
         self.jobs.front().map(|(at, _)| self.free.max(*at))
-    }
-
-    /// The sockets of the jobs that wait for it, the next one first, and the blocks of their transfers.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = (SocketId, Option<u16>)> + '_ {
-        self.jobs.iter().map(|(_, job)| match job {
-            Job::News(socket) | Job::Again(socket) => (*socket, self.transfers.get(*socket).map(|t| t.block)),
-        })
     }
 
     pub(super) fn free_at(&mut self, at: u64) {

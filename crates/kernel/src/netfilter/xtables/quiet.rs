@@ -30,6 +30,9 @@ fn policy(ns: &mut Netns, table: TableId, base: Base, len: usize) -> (Verdict, D
     if let Some(counters) = ns.table_mut(table).and_then(|t| t.policy.get_mut(usize::from(base.chain.0))) {
         counters.add(len);
     }
+    if ns.notes_counters() {
+        ns.note_counted(table, &[], Some(base.chain.0));
+    }
     (base.policy, DropReason::NetfilterDrop)
 }
 
@@ -76,6 +79,8 @@ struct Walk<'a> {
     at: u32,
     stack: JumpStack,
     events: usize,
+    /// The rules that have counted the packet, if somebody asks for them.
+    counted: Option<Vec<u32>>,
 }
 
 impl<'a> Walk<'a> {
@@ -102,6 +107,9 @@ impl<'a> Walk<'a> {
                 Answer::Yes => {
                     if let Some(state) = states.get_mut(entry.state as usize) {
                         state.counters.add(packet.len);
+                    }
+                    if let Some(counted) = &mut self.counted {
+                        counted.push(entry.state);
                     }
                 }
             }
@@ -153,7 +161,8 @@ pub(super) fn walk(
     let entries = Rc::clone(ns.entries(table)?);
     let base = *entries.base(ctx.hook)?;
     let stack = JumpStack { first: [0; 8], depth: 0, more: Vec::new() };
-    let mut walk = Walk { entries: &entries, at: base.first, stack, events: 0 };
+    let counted = ns.notes_counters().then(Vec::new);
+    let mut walk = Walk { entries: &entries, at: base.first, stack, events: 0, counted };
     let ends = loop {
         let states = ns.table_mut(table).map_or(&mut [][..], |t| t.state.all_mut());
         let mut stop = walk.go(&packet, skb.mark, states);
@@ -188,6 +197,9 @@ pub(super) fn walk(
         }
     };
     cx.pass_over(walk.events);
+    if let Some(counted) = &walk.counted {
+        ns.note_counted(table, counted, None);
+    }
     Some(ends.unwrap_or_else(|| policy(ns, table, base, packet.len)))
 }
 

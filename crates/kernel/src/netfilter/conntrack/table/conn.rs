@@ -132,6 +132,11 @@ impl Conn {
         counter.bytes += bytes as u64;
     }
 
+    /// It ends before the queue of those that end would look at it.
+    pub(super) fn ends_before_queued(&self) -> bool {
+        self.expires.0 / 1_000_000 < u64::from(self.queued)
+    }
+
     /// Sets status bits; true if one of them is new.
     pub(crate) fn set_status(&mut self, bits: u32) -> bool {
         let new = self.status & bits != bits;

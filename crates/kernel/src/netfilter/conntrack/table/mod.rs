@@ -351,23 +351,25 @@ impl Conntrack {
     }
 
     /// One more packet of a flow that has been answered: as conntrack's hook takes it, without looking for the entry, which costs so many
-    /// look-ups.
+    /// look-ups. `None`, and nothing is done, if the entry is gone or not as it was.
     pub(crate) fn one_more(
         &mut self,
-        id: ConnId,
-        dir: Direction,
-        len: usize,
-        hits: u64,
+        (id, dir): (ConnId, Direction),
+        as_it_was: impl Fn(&Conn) -> bool,
+        (len, hits): (usize, u64),
         stream_after: Duration,
         now: Instant,
-    ) {
-        self.count_work(|work| work.hits += hits);
-        if let Some((c, timeouts)) = self.get_timed(id) {
-            let (timeout, _) = udp_packet(c, true, timeouts, stream_after, now);
-            c.refresh(timeout, now);
-            c.account(dir, len);
-            self.mod_timer(id);
+    ) -> Option<()> {
+        let c = self.slab.get_mut(id.slot()).filter(|c| c.id == id && as_it_was(c))?;
+        let (timeout, _) = udp_packet(c, true, &self.timeouts, stream_after, now);
+        c.refresh(timeout, now);
+        c.account(dir, len);
+        self.work.get_mut().hits += hits;
+        if c.ends_before_queued() {
+            let expires = c.expires;
+            self.put_in_queue(id, expires);
         }
+        Some(())
     }
 
     /// Reads what taking these entries out of the table will ask for: many at once, which a processor does side by side.
@@ -426,7 +428,7 @@ impl Conntrack {
     pub(crate) fn mod_timer(&mut self, id: ConnId) {
         if let Some(c) = self.get(id)
             && c.is_listed()
-            && c.expires.0 / 1_000_000 < u64::from(c.queued)
+            && c.ends_before_queued()
         {
             self.put_in_queue(id, c.expires);
         }
