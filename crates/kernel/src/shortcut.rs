@@ -258,7 +258,8 @@ impl Netns {
             return Err(None);
         }
         let (key, len) = (Key { ends: Ends { from, to }, dev: None }, 28 + payload.len());
-        let Some((Ends { from, to }, Leads::Out(dev, src, dst))) = self.shortcut(key, len, ttl, cx.now) else {
+        let Some((Ends { from, to }, Leads::Out(dev, src, dst))) = self.shortcut(key, len, ttl, cx.now)
+        else {
             return Err(Some(self.begin_note(key, len, cx)));
         };
         let udp = Udp { sport: from.1, dport: to.1, checksum_ok: true, payload: payload.clone() };
@@ -348,7 +349,9 @@ impl Netns {
         let status = match note.conn {
             Some((conn, _)) => {
                 let settled = |c: &&Conn| {
-                    (c.status | status::ASSURED) & SETTLED == SETTLED && c.helper.is_none() && c.seqadj.is_none()
+                    (c.status | status::ASSURED) & SETTLED == SETTLED
+                        && c.helper.is_none()
+                        && c.seqadj().is_none()
                 };
                 self.ct.get(conn).filter(settled)?.status | status::ASSURED
             }
@@ -360,7 +363,6 @@ impl Netns {
         let way = Way { out, len: was.len, hits: work.hits - note.was.1.hits, counters };
         Some((Shortcut { key: was.key, becomes, conn, status, way: 0 }, way))
     }
-
 }
 
 impl Shortcuts {

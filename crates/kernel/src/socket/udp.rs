@@ -311,7 +311,13 @@ fn mcast_deliver(
 }
 
 /// `udp_queue_rcv_skb`
-pub(crate) fn udp_deliver(ns: &mut Netns, packet: PacketId, id: SocketId, datagram: Datagram, cx: &mut Cx<'_>) {
+pub(crate) fn udp_deliver(
+    ns: &mut Netns,
+    packet: PacketId,
+    id: SocketId,
+    datagram: Datagram,
+    cx: &mut Cx<'_>,
+) {
     let len = datagram.payload.len();
     if let Some(u) = ns.sockets.udp(id) {
         u.queue.push(datagram);

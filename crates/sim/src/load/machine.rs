@@ -25,7 +25,9 @@ struct Arrival {
 pub(super) struct Machine {
     client: NetnsId,
     boxes: Vec<NetnsId>,
-    kinds: Vec<Kind>,
+    accounts: Vec<Account>,
+    /// The other ends of the devices of each box.
+    peers: Vec<Vec<Option<(NetnsId, DevId)>>>,
     cost: Cost,
     /// The namespaces share one hash.
     one_hash: bool,
@@ -34,14 +36,21 @@ pub(super) struct Machine {
     busy: u64,
     nic: VecDeque<Arrival>,
     to_client: VecDeque<Arrival>,
-    /// What conntrack had done in each box when it was last reckoned with.
-    before: Vec<CtWork>,
-    /// How often a packet has gone through each box in this job.
-    passes: Vec<u64>,
     out: Vec<Output>,
     woken: Vec<(NetnsId, SocketId)>,
     leaving: Vec<Arrival>,
     inside: Vec<Arrival>,
+}
+
+/// What is reckoned with of a box.
+#[derive(Clone, Debug)]
+struct Account {
+    host: NetnsId,
+    kind: Kind,
+    /// What conntrack had done when it was last reckoned with.
+    before: CtWork,
+    /// How often a packet has gone through it in this job.
+    passes: u64,
 }
 
 fn kind(ns: &Netns) -> Kind {
@@ -58,13 +67,14 @@ impl Machine {
         cost: Cost,
     ) -> Machine {
         let all = || boxes.iter().filter_map(|b| world.host(*b));
+        let account = |ns: &Netns| Account { host: ns.id, kind: kind(ns), before: ns.ct.work(), passes: 0 };
+        let ends = |ns: &Netns| ns.devices().iter().map(|d| world.peer((ns.id, d.id))).collect();
         Machine {
             client,
-            kinds: all().map(kind).collect(),
+            accounts: all().map(account).collect(),
+            peers: world.hosts().iter().map(ends).collect(),
             // Until 4.7 each namespace had a hash of its own (`net->ct.hash`).
             one_hash: all().any(|ns| ns.era().version() >= (4, 7)),
-            before: all().map(|ns| ns.ct.work()).collect(),
-            passes: vec![0; boxes.len()],
             boxes,
             cost,
             cpus: vec![0; cpus.max(1)],
@@ -106,44 +116,31 @@ impl Machine {
         ready.max(self.cpus.iter().copied().min().unwrap_or(0))
     }
 
-    /// Length of the chains of a box's hash, in thousandths: each entry stands in two.
-    fn chain(&self, world: &World, ns: &Netns) -> u64 {
-        let count = match self.one_hash {
-            true => self.boxes.iter().filter_map(|b| world.host(*b)).map(|ns| ns.ct.count()).sum(),
-            false => ns.ct.count(),
-        };
-        count as u64 * 2000 / u64::from(ns.ct.limits.buckets.max(1))
-    }
-
     fn passed(&mut self, host: NetnsId) {
-        if let Some(n) = self.boxes.iter().position(|b| *b == host).and_then(|at| self.passes.get_mut(at)) {
-            *n += 1;
+        if let Some(account) = self.accounts.iter_mut().find(|account| account.host == host) {
+            account.passes += 1;
         }
     }
 
     /// The cost of all that has happened in this job.
     fn spent(&mut self, world: &World) -> u64 {
+        let entries = |host: &NetnsId| world.host(*host).map_or(0, |ns| ns.ct.count() as u64);
+        let all = if self.one_hash { self.boxes.iter().map(entries).sum() } else { 0 };
         let mut sum = 0;
-        for at in 0..self.boxes.len() {
-            let n = self.passes.get_mut(at).map_or(0, std::mem::take);
-            let ns = self.boxes.get(at).and_then(|b| world.host(*b));
-            let (Some(ns), Some(kind), Some(before)) = (ns, self.kinds.get(at), self.before.get(at)) else {
-                continue;
-            };
-            if n == 0 {
-                continue;
-            }
-            let now = ns.ct.work();
+        for account in self.accounts.iter_mut().filter(|account| account.passes > 0) {
+            let Some(ns) = world.host(account.host) else { continue };
+            let (now, before) = (ns.ct.work(), account.before);
             let work = CtWork {
                 hits: now.hits - before.hits,
                 misses: now.misses - before.misses,
                 made: now.made - before.made,
             };
-            sum += self.cost.pass(*kind, work, self.chain(world, ns));
-            sum += (n - 1) * self.cost.pass(*kind, CtWork::default(), 0);
-            if let Some(before) = self.before.get_mut(at) {
-                *before = now;
-            }
+            let count = if self.one_hash { all } else { ns.ct.count() as u64 };
+            // Length of the chains of its hash, in thousandths: each entry stands in two.
+            let chain = count * 2000 / u64::from(ns.ct.limits.buckets.max(1));
+            sum += self.cost.pass(account.kind, work, chain);
+            sum += (account.passes - 1) * self.cost.pass(account.kind, CtWork::default(), 0);
+            (account.before, account.passes) = (now, 0);
         }
         sum
     }
@@ -178,7 +175,8 @@ impl Machine {
     fn sort(&mut self, world: &mut World, from: NetnsId, output: Output) {
         match output {
             Output::Transmit { dev, id, frame } if frame.ip().is_some() => {
-                let Some((host, dev)) = world.peer((from, dev)) else { return };
+                let peer = self.peers.get(from.index()).and_then(|ends| *ends.get(dev.index())?);
+                let Some((host, dev)) = peer else { return };
                 let arrival = Arrival { at: 0, host, dev, id, frame };
                 let leaves = host == self.client || from == self.client;
                 if leaves { &mut self.leaving } else { &mut self.inside }.push(arrival);

@@ -7,7 +7,7 @@ use super::log::log_invalid;
 use super::proto::udp_packet;
 use super::sctp::{SctpTrack, SctpVerdict};
 use super::seqadj::as_measured;
-use super::table::Conn;
+use super::table::{Conn, Master};
 use super::tcp::{TcpSettings, TcpTrack, TcpVerdict};
 use super::tcp_state::flags_are_valid;
 use super::{ConnInfo, CtState, Direction, Template, Tuple, Zone, ipct, status};
@@ -199,8 +199,8 @@ fn init_conntrack(
         let master = ns.ct.get(expect.master).map(|m| (m.orig, m.mark));
         if let Some(c) = ns.ct.get_mut(conn) {
             c.status |= status::EXPECTED;
-            c.master = Some(expect.master);
-            c.master_tuple = master.map(|(orig, _)| orig);
+            let orig = master.map(|(orig, _)| orig);
+            c.master = Some(Box::new(Master { conn: expect.master, orig }));
             c.mark = master.map_or(0, |(_, mark)| mark);
         }
         if let Some(nat) = expect.nat {
@@ -288,7 +288,7 @@ fn handle_packet(
                 None => TcpTrack::begin(tcp, settings)?,
             };
             let assured = c.status & status::ASSURED != 0;
-            let measured = c.seqadj.as_deref().map(|all| as_measured(all, info.dir, tcp));
+            let measured = c.seqadj().map(|all| as_measured(all, info.dir, tcp));
             let tcp = measured.as_ref().unwrap_or(tcp);
             let verdict = track.packet(info.dir, tcp, seen_reply, assured, settings, timeouts);
             match &mut c.tcp {
@@ -350,7 +350,7 @@ fn handle_packet(
                 return Err("nf_ct_sctp: bad CRC");
             }
             let (confirmed, assured) = (c.is_confirmed(), c.status & status::ASSURED != 0);
-            match SctpTrack::packet(&mut c.sctp, confirmed, info.dir, &sctp, assured, timeouts) {
+            match SctpTrack::packet(&mut c.extras_mut().sctp, confirmed, info.dir, &sctp, assured, timeouts) {
                 SctpVerdict::Accept { timeout, changed, assured } => {
                     c.refresh(timeout, now);
                     c.account(info.dir, ip.total_len());

@@ -44,7 +44,7 @@ fn words(
     match (&ip.l4, plain) {
         (L4::Tcp(tcp), "" | "invalid state" | "SEQ is over upper bound" | "ACK is over upper bound") => {
             let (c, dir) = entry?;
-            let measured = c.seqadj.as_deref().map(|all| as_measured(all, dir, tcp));
+            let measured = c.seqadj().map(|all| as_measured(all, dir, tcp));
             Some(c.tcp.as_deref()?.why(dir, measured.as_ref().unwrap_or(tcp)))
         }
         (_, "bad HW ICMP checksum") => Some("bad hw icmp checksum".to_owned()),
@@ -58,7 +58,9 @@ fn words(
         (L4::Other(Protocol::SCTP, bytes), _) => match plain {
             // These two have a prefix and a blank of their own.
             "bad CRC" | "short packet" => Some(format!("{reason} ")),
-            _ => SctpTrack::why(entry.and_then(|(c, dir)| Some((c.sctp?, dir))), &Sctp::parse(bytes)?, plain),
+            _ => {
+                SctpTrack::why(entry.and_then(|(c, dir)| Some((c.sctp()?, dir))), &Sctp::parse(bytes)?, plain)
+            }
         },
         (L4::Other(Protocol::TCP, bytes), "truncated/malformed packet") => {
             // Without a whole header conntrack has nothing to say.

@@ -13,11 +13,13 @@ pub(super) fn udp_packet(
     stream_after: Duration,
     now: Instant,
 ) -> (u32, bool) {
-    let stream_at = *conn.udp_stream_at.get_or_insert(now + stream_after);
+    if conn.udp_stream_at == Conn::NEVER {
+        conn.udp_stream_at = now + stream_after;
+    }
     if !seen_reply {
         return (timeouts.udp, false);
     }
-    if now > stream_at {
+    if now > conn.udp_stream_at {
         // One that clashed is over soon whatever happens.
         let lasts = conn.status & super::status::NAT_CLASH == 0;
         (timeouts.udp_stream, lasts && conn.set_status(super::status::ASSURED))

@@ -63,7 +63,7 @@ pub(super) fn as_measured(all: &SeqAdjusts, dir: Direction, tcp: &Tcp) -> Tcp {
 
 /// `nf_ct_seq_adjust`: the segment as the other side expects it.
 pub(super) fn nf_ct_seq_adjust(ns: &Netns, skb: &mut Skb, conn: ConnId, info: ConnInfo) {
-    let Some(all) = ns.ct.get(conn).and_then(|c| c.seqadj.as_deref()) else { return };
+    let Some(all) = ns.ct.get(conn).and_then(super::Conn::seqadj) else { return };
     let (this, other) = (side(all, info.dir), side(all, info.dir.flip()));
     let Some(tcp) = skb.tcp() else { return };
     let seq = tcp.seq.wrapping_add(this.at(tcp.seq));

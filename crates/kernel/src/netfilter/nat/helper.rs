@@ -77,7 +77,7 @@ fn nf_nat_mangle_tcp_packet(
     if by != 0
         && let Some(c) = ns.ct.get_mut(conn)
     {
-        nf_ct_seqadj_set(c.seqadj.get_or_insert_default(), dir, tcp.seq, by);
+        nf_ct_seqadj_set(c.extras_mut().seqadj.get_or_insert_default(), dir, tcp.seq, by);
         c.status |= status::SEQ_ADJUST;
     }
     skb

@@ -181,14 +181,14 @@ pub(super) fn help(
     let ends_line = tcp.payload.ends_with(b"\n");
     let (seq, end) = (tcp.seq, tcp.seq.wrapping_add(u32::try_from(tcp.payload.len()).unwrap_or(0)));
     let Some(c) = ns.ct.get_mut(conn) else { return Ok(skb) };
-    let at_line = c.ftp.get_or_insert_default().of(dir).contains(&Some(seq));
+    let at_line = c.extras_mut().ftp.of(dir).contains(&Some(seq));
     let skb = match at_line {
         true => read_line(ns, skb, conn, dir, cx)?,
         false => Ok(skb),
     };
     // Where the line ends is noted even if nobody can be expected, but not of one that is cut off.
-    if ends_line && let Some(lines) = ns.ct.get_mut(conn).and_then(|c| c.ftp.as_mut()) {
-        lines.note(dir, end);
+    if ends_line && let Some(lines) = ns.ct.get_mut(conn).and_then(|c| c.extras.as_mut()) {
+        lines.ftp.note(dir, end);
     }
     skb
 }

@@ -17,8 +17,8 @@ pub struct CtCounter {
     pub bytes: u64,
 }
 
-/// An entry (`struct nf_conn`). What every packet looks at stands first, in three lines of a processor's cache: of a large table
-/// most is in none.
+/// An entry (`struct nf_conn`), in three lines of a processor's cache: of a large table most is in none. All that one more packet of a flow
+/// asks of it and changes stands in the first.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C, align(64))]
 pub struct Conn {
@@ -30,51 +30,83 @@ pub struct Conn {
     pub(in crate::netfilter::conntrack) queued: u32,
     /// When it ends, once confirmed.
     pub expires: Instant,
-    /// The zone of the rule that it came under.
-    pub zone: Zone,
     /// Time-out in seconds while unconfirmed.
     pub timeout: u32,
-    /// The tuple of the first packet as it came in.
-    pub orig: Tuple,
-    /// The tuple that the answer will have.
-    pub reply: Tuple,
-    /// For UDP: when it counts as a stream.
-    pub udp_stream_at: Option<Instant>,
-    /// `connmark`
-    pub mark: u32,
-    /// Who reads its payload.
-    pub helper: Option<Helper>,
+    /// The zone of the rule that it came under.
+    pub zone: Zone,
+    /// For UDP: when it counts as a stream; [`Conn::NEVER`] until its first packet.
+    pub udp_stream_at: Instant,
+    /// What has passed in each direction, if that is counted.
+    pub(crate) counters: Option<Box<[CtCounter; 2]>>,
     /// Changes not yet reported: bits of [`ipct`](crate::netfilter::conntrack::ipct).
     pub(crate) pending: u16,
-    /// Which messages are sent about it.
-    pub(crate) events: EventMask,
-    /// The device whose address MASQUERADE took (`masq_index`).
-    pub(crate) masq: Option<DevId>,
     /// Nobody is told of its changes: `nf_conntrack_events` was 0 when it was made.
     pub(crate) silent: bool,
     /// It remembers when it began.
     pub(crate) stamped: bool,
-    /// State of TCP.
-    pub tcp: Option<Box<TcpTrack>>,
-    /// What has passed in each direction, if that is counted.
-    pub(crate) counters: Option<Box<[CtCounter; 2]>>,
-    /// How the sequence numbers of a changed payload are off.
-    pub(crate) seqadj: Option<Box<SeqAdjusts>>,
-    /// What the FTP helper remembers.
-    pub(crate) ftp: Option<Box<FtpLines>>,
+    /// Which messages are sent about it.
+    pub(crate) events: EventMask,
     /// When it was made.
     pub created: Instant,
+    /// The tuple of the first packet as it came in.
+    pub orig: Tuple,
+    /// The tuple that the answer will have.
+    pub reply: Tuple,
+    /// `connmark`
+    pub mark: u32,
+    /// The device whose address MASQUERADE took (`masq_index`).
+    pub(crate) masq: Option<DevId>,
+    /// Who reads its payload.
+    pub helper: Option<Helper>,
+    /// State of TCP.
+    pub tcp: Option<Box<TcpTrack>>,
+    /// What few entries have.
+    pub(crate) extras: Option<Box<Extras>>,
+    /// The flow that announced this one.
+    pub(crate) master: Option<Box<Master>>,
     /// When it entered the table.
     pub(crate) began: Instant,
-    /// The flow that announced this one.
-    pub master: Option<ConnId>,
+}
+
+/// What few entries have (`struct nf_ct_ext`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Extras {
     /// State of SCTP.
     pub sctp: Option<SctpTrack>,
-    /// That flow's original direction.
-    pub master_tuple: Option<Tuple>,
+    /// How the sequence numbers of a changed payload are off.
+    pub seqadj: Option<SeqAdjusts>,
+    /// What the FTP helper remembers.
+    pub ftp: FtpLines,
+}
+
+/// The flow that announced another one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Master {
+    /// Its entry.
+    pub conn: ConnId,
+    /// Its original direction, if it was still there then.
+    pub orig: Option<Tuple>,
 }
 
 impl Conn {
+    /// A time that does not come.
+    pub(crate) const NEVER: Instant = Instant(u64::MAX);
+
+    /// What few entries have, to change it.
+    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// State of SCTP.
+    pub(crate) fn sctp(&self) -> Option<SctpTrack> {
+        self.extras.as_deref()?.sctp
+    }
+
+    /// How the sequence numbers of a changed payload are off.
+    pub(crate) fn seqadj(&self) -> Option<&SeqAdjusts> {
+        self.extras.as_deref()?.seqadj.as_ref()
+    }
+
     /// True if something of a confirmed entry has changed that nobody has been told.
     pub(crate) fn has_news(&self) -> bool {
         self.pending & self.events.conntrack != 0
@@ -152,11 +184,11 @@ impl Conn {
             reply: self.reply,
             status: self.status,
             tcp: self.tcp.as_deref().copied(),
-            sctp: self.sctp.map(|s| s.state),
+            sctp: self.sctp().map(|s| s.state),
             mark: self.mark,
             timeout: self.seconds_left(now),
             helper: self.helper,
-            master: self.master_tuple,
+            master: self.master.as_deref().and_then(|m| m.orig),
             counters: self.counters.as_deref().copied(),
             age: (self.stamped && self.is_confirmed()).then(|| now.since(self.began).as_secs()),
             zone: self.zone,

@@ -6,6 +6,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+pub(super) use conn::Master;
 pub use conn::{Conn, CtCounter, Row};
 pub use stats::{CtStats, CtWork};
 
@@ -128,7 +129,11 @@ impl Conntrack {
 
     /// How many hold on to an entry, whoever lists it included: the flows that it announced keep it too.
     pub fn uses(&self, id: ConnId) -> usize {
-        1 + self.slab.iter().filter(|c| c.is_listed() && c.master == Some(id)).count()
+        1 + self
+            .slab
+            .iter()
+            .filter(|c| c.is_listed() && c.master.as_ref().is_some_and(|m| m.conn == id))
+            .count()
     }
 
     /// How many flows are announced.
@@ -233,30 +238,27 @@ impl Conntrack {
             slot,
             Conn {
                 id,
+                status: 0,
+                queued: 0,
+                expires: now,
+                timeout: 0,
+                zone,
+                udp_stream_at: Conn::NEVER,
+                counters: self.settings.acct.then(Default::default),
+                pending: 0,
+                silent: self.settings.events == 0,
+                stamped: self.settings.timestamp,
+                events: EventMask::ALL,
+                created: now,
                 orig,
                 reply,
-                status: 0,
                 mark: 0,
-                timeout: 0,
-                expires: now,
-                created: now,
-                began: now,
-                queued: 0,
-                counters: self.settings.acct.then(Default::default),
-                stamped: self.settings.timestamp,
-                silent: self.settings.events == 0,
-                tcp: None,
-                sctp: None,
-                udp_stream_at: None,
-                master: None,
-                master_tuple: None,
-                helper: None,
-                ftp: None,
-                seqadj: None,
                 masq: None,
-                zone,
-                events: EventMask::ALL,
-                pending: 0,
+                helper: None,
+                tcp: None,
+                extras: None,
+                master: None,
+                began: now,
             },
         );
         id

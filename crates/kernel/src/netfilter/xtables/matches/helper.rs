@@ -14,7 +14,7 @@ pub struct HelperMatch {
 impl HelperMatch {
     pub(super) fn eval(&self, skb: &Skb, m: &MatchCx<'_, '_>, checks: &mut Checks) -> bool {
         let conn = skb.ct.conn().and_then(|id| m.ns.ct.get(id));
-        let helper = conn.and_then(|c| m.ns.ct.get(c.master?)?.helper).map(|h| h.name());
+        let helper = conn.and_then(|c| m.ns.ct.get(c.master.as_ref()?.conn)?.helper).map(|h| h.name());
         let ok = self
             .name
             .apply(|name| helper.as_ref().is_some_and(|h| name.is_empty() || name.starts_with(h.as_str())));
