@@ -1,0 +1,111 @@
+//! A load test between two machines: what comes of shortcuts is what comes of whole ways.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use kernel::netfilter::conntrack::Limits;
+use kernel::{Era, Instant};
+use sim::load::{Cost, LoadRun, LoadSpec};
+use sim::{HostSpec, LinkSpec, Scenario};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use userland::ip::parse_ip;
+
+fn host(name: &str, lines: &[&str]) -> HostSpec {
+    let ip = |line: &&str| parse_ip(&line.split(' ').map(str::to_owned).collect::<Vec<_>>()).unwrap().command;
+    // Of this era, conntrack runs only where rules ask for it.
+    HostSpec {
+        name: name.to_owned(),
+        ip: lines.iter().map(ip).collect(),
+        era: Era::V4_19,
+        ..HostSpec::default()
+    }
+}
+
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
+/// A client, a node that forwards, and a pod with the server, on boxes of which these commands have been run too.
+fn spec(node: &[&str], pod: &[&str], server: Ipv4Addr) -> LoadSpec {
+    let end = |host: &str, dev: &str| (host.to_owned(), dev.to_owned());
+    let cable = |a, b| LinkSpec::Veth { a, b, a_mac: None, b_mac: None };
+    let client = [&format!("ip addr add {CLIENT}/24 dev eth0"), "ip route add default via 10.0.0.2"];
+    let node = [&["ip addr add 10.0.0.2/24 dev eth0", "ip addr add 10.1.0.1/24 dev eth1"], node].concat();
+    let pod = [&["ip addr add 10.1.0.2/24 dev eth0"], pod].concat();
+    let forwards = HostSpec { sysctl: vec![("net.ipv4.ip_forward".to_owned(), 1)], ..host("node", &node) };
+    LoadSpec {
+        scenario: Scenario {
+            hosts: vec![host("client", &client), forwards, host("pod", &pod)],
+            links: vec![
+                cable(end("client", "eth0"), end("node", "eth0")),
+                cable(end("node", "eth1"), end("pod", "eth0")),
+            ],
+            ..Scenario::default()
+        },
+        client: "client".to_owned(),
+        sources: vec![CLIENT],
+        clients: 10,
+        ports: (20_000, 29_999),
+        target: (server, 69),
+        file: 2000,
+        again: Duration::from_secs(5),
+        patience: Duration::from_secs(20),
+        node: "node".to_owned(),
+        servers: vec![("pod".to_owned(), (server, 69))],
+        limits: Limits::default(),
+        cpus: 2,
+        cost: Cost {
+            path: 1000,
+            conntrack: 100,
+            tables: 100,
+            new_conntrack: 100,
+            new_tables: 100,
+            link: 10,
+            slowness: 100,
+            turn: 10_000,
+            scale: 10,
+        },
+        seconds: 2,
+        seed: 1,
+    }
+}
+
+/// Files that come, packets that are sent, and ways that are noted.
+fn files(spec: &LoadSpec, shortcuts: bool) -> (u64, u64, usize) {
+    let mut run = LoadRun::new(spec).unwrap();
+    if !shortcuts {
+        run.go_whole_ways();
+    }
+    run.advance(Instant(u64::MAX));
+    let noted = run.world().hosts().iter().map(|ns| ns.ways_noted()).sum();
+    (run.samples().iter().map(|s| s.done).sum(), run.packets(), noted)
+}
+
+#[test]
+fn a_plain_flow_takes_its_shortcut() {
+    let spec = spec(&[], &["ip route add default via 10.1.0.1"], Ipv4Addr::new(10, 1, 0, 2));
+    let (done, packets, noted) = files(&spec, true);
+    assert!(done > 100, "{done}");
+    // From socket to wire, through the node, from wire to socket; there and back.
+    assert!(noted >= 6, "{noted}");
+    assert_eq!(files(&spec, false), (done, packets, 0));
+}
+
+#[test]
+fn what_goes_through_a_tunnel_is_wrapped_each_time() {
+    let vx = |n: u8| {
+        let (own, other) = (n, 3 - n);
+        let dev = if n == 1 { "eth1" } else { "eth0" };
+        [
+            format!("ip link add vx type vxlan id 7 local 10.1.0.{own} remote 10.1.0.{other} dev {dev}"),
+            "ip link set vx up".to_owned(),
+            format!("ip addr add 172.16.0.{n}/24 dev vx"),
+            "ip route add 10.0.0.0/24 via 172.16.0.1".to_owned(),
+        ]
+    };
+    let [node, pod] = [vx(1), vx(2)];
+    let node: Vec<&str> = node[..3].iter().map(String::as_str).collect();
+    let pod: Vec<&str> = pod.iter().map(String::as_str).collect();
+    let spec = spec(&node, &pod, Ipv4Addr::new(172, 16, 0, 2));
+    let (done, packets, _) = files(&spec, true);
+    assert!(done > 100, "{done}");
+    assert_eq!(files(&spec, false), (done, packets, 0));
+}
