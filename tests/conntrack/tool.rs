@@ -99,3 +99,33 @@ fn events_are_printed_as_they_came() {
     assert_eq!(output(&run, 2).stdout, [expected]);
     assert_eq!(output(&run, 4).stdout, [format!("[DESTROY] ipv4     2 udp      17 29 {flow}")]);
 }
+
+/// Seen on Linux 6.18 with entries of zone 5, and of zone 6 in the original direction alone.
+#[test]
+fn zones_are_looked_for_where_they_count() {
+    let rules = "*raw\n-A OUTPUT -p udp --dport 90 -j CT --zone 5\n-A OUTPUT -p udp --dport 89 -j CT --zone-orig 6\n\
+                 -A OUTPUT -p udp --dport 88 -j CT --zone-reply 7\nCOMMIT\n*filter\n-A INPUT -m conntrack --ctstate INVALID\nCOMMIT\n";
+    let questions = [
+        ("-w 0", vec![88, 89, 91]),
+        ("-w 5", vec![90]),
+        ("-w 6", vec![]),
+        ("--orig-zone 0", vec![88, 90, 91]),
+        ("--orig-zone 5", vec![]),
+        ("--orig-zone 6", vec![89]),
+        ("--reply-zone 0", vec![89, 90, 91]),
+        ("--reply-zone 7", vec![88]),
+    ];
+    let mut stimuli: Vec<Value> = [88, 89, 90, 91].map(|port| udp(5000, port, false)).to_vec();
+    stimuli.extend(questions.iter().map(|(option, _)| cmd(&format!("conntrack -L {option}"))));
+    let run = pair(rules, &stimuli).run().unwrap();
+    for (step, (option, expected)) in run.steps[4..].iter().zip(questions) {
+        let StepOutcome::Command(out) = &step.outcome else { panic!("{option}") };
+        let port = |l: &String| {
+            let word = l.split(' ').find_map(|w| w.strip_prefix("dport=")).unwrap();
+            word.parse::<u16>().unwrap()
+        };
+        let mut found: Vec<u16> = out.stdout.iter().map(port).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{option}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::{Pair, printed};
 use serde_json::json;
+use sim::StepOutcome;
 
 /// Linux gives each device that is up an address of fe80::/10, and `lo` ::1.
 #[test]
@@ -14,6 +15,19 @@ fn no_device_has_an_ipv6_address() {
 fn every_queue_is_noqueue() {
     let lines = printed("ip link show eth0");
     assert!(lines[0].contains(" qdisc noqueue "), "{lines:?}");
+}
+
+/// Linux 5.4 knows no `allmulti`, `tso_max_size` and `gro_max_size`; the timer that clears the database runs.
+#[test]
+fn details_of_devices_are_those_of_6_18() {
+    let mut pair = Pair::new();
+    pair.set("a", "kernel", json!("4.19"));
+    pair.cmd("ip link add br9 type bridge");
+    pair.cmd("ip -d link show br9");
+    let run = pair.run().0;
+    let StepOutcome::Command(out) = &run.steps[1].outcome else { panic!("{:?}", run.steps) };
+    assert!(out.stdout[1].contains(" allmulti 0 "), "{out:?}");
+    assert!(out.stdout[2].contains(" gc_timer    0.00 "), "{out:?}");
 }
 
 /// Linux numbers the namespaces that a namespace has links to in the order in which they were asked for.

@@ -3,6 +3,7 @@
 use crate::{Done, Pair, printed};
 use kernel::netfilter::conntrack::Row;
 use serde_json::json;
+use sim::StepOutcome;
 
 /// Conntrack runs while this rule is there.
 const TRACKS: &str = "*filter\n-A INPUT -m conntrack --ctstate INVALID\nCOMMIT\n";
@@ -29,6 +30,28 @@ fn the_conntrack_hash_has_no_seed() {
     let left: Vec<u16> = rows(&done).iter().map(|r| r.orig.sport()).collect();
     let gone: Vec<u16> = (4000..4303).filter(|p| !left.contains(p)).collect();
     assert_eq!(gone, [4177, 4226, 4269]);
+}
+
+/// Linux has one `net_ratelimit_state` for all namespaces of a machine: it would print ten of these together.
+#[test]
+fn each_namespace_has_its_own_ratelimit() {
+    let mut pair = Pair::new();
+    for host in ["a", "b"] {
+        pair.set(host, "sysctl", json!({ "net.ipv4.conf.all.log_martians": 1 }));
+    }
+    for (from, to) in [("a", "10.0.0.2"), ("b", "10.0.0.1")] {
+        for _ in 0..12 {
+            let pkt = json!({ "src": "127.0.0.9", "dst": to, "proto": 47, "payload": "gre " });
+            pair.then(json!({ "do": "raw", "host": from, "pkt": pkt }));
+        }
+    }
+    let steps = ["a", "b"].map(|host| pair.cmd_in(host, "dmesg"));
+    let run = pair.run().0;
+    let martians = |step: usize| match &run.steps[step].outcome {
+        StepOutcome::Command(out) => out.stdout.iter().filter(|l| l.contains("martian source")).count(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(steps.map(martians), [10, 10]);
 }
 
 /// Linux refuses an entry whose bucket has 50 to 80 already, by chance, and counts it as `chaintoolong` (`conntrack -S`).

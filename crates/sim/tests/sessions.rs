@@ -1,4 +1,4 @@
-//! Sessions of ip(8) and bridge(8), iproute2 6.1 on Linux 6.18: the box prints what the real tools printed, to the byte.
+//! Sessions of ip(8), bridge(8) and conntrack(8), iproute2 6.1 on Linux 6.18: the box prints what the real tools printed, to the byte.
 //!
 //! A session is `$ COMMAND`, what it printed, and `[exit N]` if it failed. Each was made in a fresh namespace without IPv6.
 
@@ -28,7 +28,10 @@ fn played(session: &str) -> String {
 }
 
 fn prints(session: &str) {
-    let got = played(session);
+    same(&played(session), session);
+}
+
+fn same(got: &str, session: &str) {
     for (n, (want, got)) in session.lines().zip(got.lines()).enumerate() {
         let before: Vec<&str> = session.lines().take(n).filter(|l| l.starts_with('$')).collect();
         assert_eq!(got, want, "line {}, behind {:?}", n + 1, before.last());
@@ -49,4 +52,45 @@ fn addresses_and_the_routes_that_follow_from_them() {
 #[test]
 fn bridges_and_their_ports() {
     prints(include_str!("data/bridge.txt"));
+}
+
+#[test]
+fn routes_rules_and_neighbours_in_json_and_in_detail() {
+    prints(include_str!("data/route-json.txt"));
+}
+
+/// Recorded on two processors, which a veth has as many queues as; the bridge's timers stand at 0.
+#[test]
+fn devices_ports_and_addresses_behind_them_in_json_and_in_detail() {
+    prints(include_str!("data/details.txt"));
+}
+
+/// A line without the seconds that are left and the number of the entry.
+fn unmasked(text: &str) -> String {
+    let line = |line: &str| {
+        let mut out = line.to_owned();
+        for (from, to) in [("-t ", " "), ("<timeout>", "<"), ("<id>", "<")] {
+            if let Some(at) = out.find(from).filter(|_| !line.starts_with('$'))
+                && let Some(len) = out[at + from.len()..].find(to)
+            {
+                out.replace_range(at + from.len()..at + from.len() + len, "N");
+            }
+        }
+        // Of a plain line the number behind the protocol's.
+        let mut words: Vec<&str> = out.split(' ').collect();
+        if let Some(at) = words.iter().position(|w| w.starts_with("src=")).filter(|_| !line.starts_with('$'))
+        {
+            let at = if words[at - 1].parse::<u32>().is_ok() { at - 1 } else { at - 2 };
+            words[at] = "N";
+        }
+        words.join(" ") + "\n"
+    };
+    text.lines().map(line).collect()
+}
+
+/// conntrack-tools 1.4.7; one entry at a time, as Linux lists several in the order of its hashes.
+#[test]
+fn connections_as_commands_and_as_xml() {
+    let session = include_str!("data/conntrack-formats.txt");
+    same(&unmasked(&played(session)), &unmasked(session));
 }

@@ -6,6 +6,26 @@ use crate::words::{Words, arg_line};
 use packet::Mac;
 use std::net::Ipv4Addr;
 
+/// How a listing looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BridgeFormat {
+    /// `-d`
+    pub details: bool,
+    /// `-j`
+    pub json: bool,
+    /// `-o`
+    pub oneline: bool,
+}
+
+/// A command with its options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeLine {
+    /// The options before it.
+    pub format: BridgeFormat,
+    /// The command.
+    pub command: BridgeCommand,
+}
+
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BridgeCommand {
@@ -26,6 +46,11 @@ pub enum BridgeCommand {
     },
     /// `bridge link show`
     LinkShow {
+        /// `dev`
+        dev: Option<String>,
+    },
+    /// `bridge vlan show`
+    VlanShow {
         /// `dev`
         dev: Option<String>,
     },
@@ -74,6 +99,7 @@ pub struct FdbSpec {
 enum Object {
     Fdb,
     Link,
+    Vlan,
 }
 
 #[derive(Clone, Copy)]
@@ -120,14 +146,55 @@ const LINK_NOT_MODELLED: &[&str] = &[
 ];
 
 /// Reads a command line; `argv[0]` is the name of the program.
-pub fn parse_bridge<S: AsRef<str>>(argv: &[S]) -> Result<BridgeCommand, Diagnostic> {
+pub fn parse_bridge<S: AsRef<str>>(argv: &[S]) -> Result<BridgeLine, Diagnostic> {
     let line = arg_line(argv)?;
     let mut words = Words::new(&line, 1);
-    let objects = [("fdb", Object::Fdb), ("link", Object::Link)];
-    match words.choose("fdb or link", &objects, &["mdb", "vlan", "vni", "monitor"])? {
-        Object::Fdb => fdb(&mut words),
-        Object::Link => link(&mut words),
+    let format = options(&mut words)?;
+    let objects = [("fdb", Object::Fdb), ("link", Object::Link), ("vlan", Object::Vlan)];
+    let command = match words.choose("fdb, link or vlan", &objects, &["mdb", "vni", "monitor"])? {
+        Object::Fdb => fdb(&mut words)?,
+        Object::Link => link(&mut words)?,
+        Object::Vlan if format.details => {
+            let fault = Fault::new("-d of VLANs is not modelled", "expected bridge vlan");
+            return words.blame_last(fault);
+        }
+        Object::Vlan => vlan(&mut words)?,
+    };
+    Ok(BridgeLine { format, command })
+}
+
+/// The options before the object: one dash is as good as two, and the beginning of a word is enough.
+fn options(words: &mut Words<'_>) -> Result<BridgeFormat, Diagnostic> {
+    let mut format = BridgeFormat::default();
+    while let Some(token) = words.peek().filter(|t| t.text.starts_with('-')).cloned() {
+        words.next();
+        match token.text.trim_start_matches('-') {
+            n if !n.is_empty() && "details".starts_with(n) => format.details = true,
+            n if !n.is_empty() && "json".starts_with(n) => format.json = true,
+            n if !n.is_empty() && "oneline".starts_with(n) => format.oneline = true,
+            _ => {
+                let message = format!("option {} is not modelled", crate::diagnostic::q(&token.text));
+                return words
+                    .blame(&token, Fault::new(message, "expected one of -d, -j, -o, or fdb, link, vlan"));
+            }
+        }
     }
+    Ok(format)
+}
+
+fn vlan(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
+    if words.peek().is_some() {
+        let not_modelled = ["add", "delete", "global", "set", "tunnelshow"];
+        words.choose("show", &[("show", Verb::Show), ("list", Verb::Show)], &not_modelled)?;
+    }
+    let mut dev = None;
+    while let Some(token) = words.next() {
+        match token.text.as_ref() {
+            "dev" => dev = Some(words.device()?),
+            _ => return words.unexpected(&token, &["dev"], &["vid"]),
+        }
+    }
+    Ok(BridgeCommand::VlanShow { dev })
 }
 
 fn fdb(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {

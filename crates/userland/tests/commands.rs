@@ -25,7 +25,7 @@ fn parts(d: Diagnostic) -> (u32, String, String, String) {
 
 #[test]
 fn bridges() {
-    let bridge = |line: &str| parse_bridge(&words(line)).map_err(|d| parts(d).2);
+    let bridge = |line: &str| parse_bridge(&words(line)).map(|l| l.command).map_err(|d| parts(d).2);
     let mac = "02:00:00:00:00:09".parse().unwrap();
     let spec = FdbSpec { mac, dev: "vetha".to_owned(), master: true, state: FdbState::Static, dst: None };
     let line = "bridge fdb add 02:00:00:00:00:09 dev vetha master static";
@@ -42,7 +42,10 @@ fn bridges() {
     assert_eq!(bridge("bridge link set dev vetha hairpin on"), Ok(set));
     assert_eq!(bridge("bridge link"), Ok(BridgeCommand::LinkShow { dev: None }));
     for (line, message) in [
-        ("bridge vlan", "\"vlan\" is not modelled"),
+        ("bridge mdb", "\"mdb\" is not modelled"),
+        ("bridge vlan add dev vetha vid 2", "\"add\" is not modelled"),
+        ("bridge -d vlan", "-d of VLANs is not modelled"),
+        ("bridge -s link", "option \"-s\" is not modelled"),
         ("bridge foo", "unknown word \"foo\""),
         ("bridge link set dev vetha guard on", "\"guard\" is not modelled"),
         ("bridge link set hairpin on", "no device"),
@@ -123,7 +126,7 @@ fn conntracks() {
         ("conntrack -L foo", "unknown type `foo'"),
         ("conntrack -F -p udp", "Illegal option `--protonum' with this command"),
         ("conntrack -I -p udp", "You need to supply the `--timeout' option for this command"),
-        ("conntrack -L -o xml", "format \"xml\" is not modelled"),
+        ("conntrack -L -o json", "Bad parameter `json'"),
         ("conntrack -L -i 5", "-i is not modelled"),
     ] {
         assert_eq!(parts(conntrack(line).unwrap_err()).2, message, "{line}");

@@ -26,6 +26,8 @@ pub struct Bridge {
     pub ageing_time: Duration,
     /// `nf_call_iptables`: bridged packets meet iptables, whatever the setting for all bridges says.
     pub nf_call_iptables: bool,
+    /// `forward_delay`: how long a port listens and learns before it forwards. Without STP it waits for nothing.
+    pub forward_delay: Duration,
     /// `group_fwd_mask`: which of the addresses 01:80:c2:00:00:0X are forwarded.
     pub group_fwd_mask: u16,
 }
@@ -44,6 +46,7 @@ impl Default for Bridge {
             fdb: Fdb::default(),
             ageing_time: AGEING_TIME,
             nf_call_iptables: false,
+            forward_delay: FORWARD_DELAY,
             group_fwd_mask: 0,
         }
     }
@@ -52,6 +55,8 @@ impl Default for Bridge {
 /// What a bridge does with a port (`BR_*` flags of `struct net_bridge_port`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortFlags {
+    /// Its number in the bridge, from 1 (`port_no`); 0 of a device that is no port.
+    pub number: u16,
     /// A frame may go back out of the port it came in by.
     pub hairpin: bool,
     /// Does not talk with other isolated ports.
@@ -69,6 +74,7 @@ pub struct PortFlags {
 impl Default for PortFlags {
     fn default() -> PortFlags {
         PortFlags {
+            number: 0,
             hairpin: false,
             isolated: false,
             learning: true,
@@ -79,5 +85,7 @@ impl Default for PortFlags {
     }
 }
 
+/// `forward_delay` of a new bridge.
+const FORWARD_DELAY: Duration = Duration::from_secs(15);
 /// How long a learned address is kept (`ageing_time`).
 const AGEING_TIME: Duration = Duration::from_secs(300);

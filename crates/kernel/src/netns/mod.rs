@@ -505,6 +505,11 @@ impl Netns {
             d.master = None;
             d.port = PortFlags::default();
         }
+        // find_portno: the lowest that is free.
+        let taken = |n: u16| {
+            self.devices.iter().any(|d| d.master == master && d.master.is_some() && d.port.number == n)
+        };
+        let number = (1..u16::MAX).find(|n| !taken(*n)).filter(|_| master.is_some()).unwrap_or(0);
         if let Some(m) = master {
             let Some(b) = self.bridge_mut(m) else { return false };
             // The newest port stands first: a flood visits it first.
@@ -514,6 +519,7 @@ impl Netns {
         }
         if let Some(d) = self.devices.get_mut(id.index()) {
             d.master = master;
+            d.port.number = number;
         }
         true
     }

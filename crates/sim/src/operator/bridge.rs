@@ -1,23 +1,32 @@
 //! What `bridge` changes and prints.
 
+use super::ip::details::{bridge_link_json, bridge_link_line, port_cost, port_state};
 use super::ip::link_head;
+use super::json::{Object, array};
 use super::{CommandOutput, refused};
 use crate::world::World;
 use kernel::bridge::FdbEntry;
-use kernel::dev::{DevKind, Vxlan, VxlanFdb};
+use kernel::dev::{DevKind, Device, Vxlan, VxlanFdb};
 use kernel::{DevId, Instant, Netns, NetnsId};
 use packet::Mac;
-use userland::bridge::{BridgeCommand, FdbSpec, FdbState, parse_bridge};
+use std::net::Ipv4Addr;
+use userland::bridge::{BridgeCommand, BridgeFormat, BridgeLine, FdbSpec, FdbState, parse_bridge};
 use userland::ip::PortOption;
 
 /// `bridge fdb ...`, `bridge link ...`
 pub(super) fn bridge(world: &mut World, host: NetnsId, argv: &[String]) -> CommandOutput {
-    let command = match parse_bridge(argv) {
-        Ok(command) => command,
+    let BridgeLine { format, command } = match parse_bridge(argv) {
+        Ok(line) => line,
         Err(diagnostic) => return refused(255, &diagnostic),
     };
+    if let BridgeCommand::LinkShow { dev } | BridgeCommand::VlanShow { dev } = &command
+        && let Some(name) = dev.as_ref()
+        && world.host(host).is_some_and(|ns| ns.device_by_name(name).is_none())
+    {
+        return CommandOutput::failed(255, format!("Cannot find device \"{name}\""));
+    }
     if let BridgeCommand::LinkShow { dev } = &command {
-        let lines = world.host(host).map(|ns| link_show(world, ns, dev.as_deref()));
+        let lines = world.host(host).map(|ns| link_show(world, ns, dev.as_deref(), format));
         return CommandOutput::lines(lines.unwrap_or_default());
     }
     let now = world.now();
@@ -29,7 +38,7 @@ pub(super) fn bridge(world: &mut World, host: NetnsId, argv: &[String]) -> Comma
                     return CommandOutput::failed(255, format!("Cannot find {bridge}device \"{name}\""));
                 }
             }
-            CommandOutput::lines(fdb_show(ns, br.as_deref(), dev.as_deref(), now))
+            CommandOutput::lines(fdb_show(ns, br.as_deref(), dev.as_deref(), now, format))
         }
         BridgeCommand::FdbAdd(spec) | BridgeCommand::FdbAppend(spec) | BridgeCommand::FdbReplace(spec)
             if spec.dst.is_some() && vxlan(ns, &spec.dev).is_none() =>
@@ -49,6 +58,10 @@ pub(super) fn bridge(world: &mut World, host: NetnsId, argv: &[String]) -> Comma
             fdb_set(ns, &spec, FdbHow::Replace, now)
         }
         BridgeCommand::FdbDel(spec) => fdb_del(ns, &spec, now),
+        // Without VLAN filtering no port has any: the head alone is printed.
+        BridgeCommand::VlanShow { .. } => CommandOutput::lines(vec![
+            if format.json { "[]" } else { "port              vlan-id  " }.to_owned(),
+        ]),
         BridgeCommand::LinkShow { .. } => CommandOutput::default(),
         BridgeCommand::LinkSet { dev, options } => link_set(ns, &dev, &options),
         BridgeCommand::FdbFlush { dev } => match ns.device_by_name(&dev) {
@@ -91,8 +104,67 @@ fn link_set(ns: &mut Netns, dev: &str, options: &[(PortOption, bool)]) -> Comman
     }
 }
 
+/// An entry as it is listed.
+struct FdbRow<'a> {
+    mac: Mac,
+    dev: &'a str,
+    dst: Option<Ipv4Addr>,
+    via: Option<&'a str>,
+    /// The bridge whose it is; the device's own (`self`) if there is none.
+    master: Option<&'a str>,
+    state: &'static str,
+}
+
+impl FdbRow<'_> {
+    /// The device is left out if it was asked for.
+    fn text(&self, with_dev: bool) -> String {
+        let word =
+            |word: &str, value: Option<String>| value.map_or(String::new(), |v| format!("{word} {v} "));
+        let dev = word("dev", with_dev.then(|| self.dev.to_owned()));
+        let dst = word("dst", self.dst.map(|d| d.to_string()));
+        let via = word("via", self.via.map(str::to_owned));
+        let whose = word("master", self.master.map(str::to_owned));
+        let own = if self.master.is_none() { "self " } else { "" };
+        format!("{} {dev}{dst}{via}{own}{whose}{}", self.mac, self.state)
+    }
+
+    fn json(&self, with_dev: bool) -> String {
+        let mut out = Object::default();
+        out.text("mac", self.mac);
+        if with_dev {
+            out.text("ifname", self.dev);
+        }
+        if let Some(dst) = self.dst {
+            out.text("dst", dst);
+        }
+        if let Some(via) = self.via {
+            out.text("viaIf", via);
+        }
+        out.texts("flags", if self.master.is_none() { &["self"] } else { &[] });
+        if let Some(master) = self.master {
+            out.text("master", master);
+        }
+        out.text("state", self.state);
+        out.done()
+    }
+}
+
+fn fdb_show(
+    ns: &Netns,
+    br: Option<&str>,
+    only: Option<&str>,
+    now: Instant,
+    format: BridgeFormat,
+) -> Vec<String> {
+    let rows = fdb_rows(ns, br, only, now);
+    if format.json {
+        return vec![array(&rows.iter().map(|r| r.json(only.is_none())).collect::<Vec<_>>())];
+    }
+    rows.iter().map(|r| r.text(only.is_none())).collect()
+}
+
 /// Device by device: what the bridge knows, the newest first, and the groups that the device itself listens to.
-fn fdb_show(ns: &Netns, br: Option<&str>, only: Option<&str>, now: Instant) -> Vec<String> {
+fn fdb_rows<'a>(ns: &'a Netns, br: Option<&str>, only: Option<&str>, now: Instant) -> Vec<FdbRow<'a>> {
     let mut out = Vec::new();
     for d in ns.devices().iter().filter(|d| !d.gone && only.is_none_or(|o| o == d.name)) {
         let bridge = d.master.or(ns.bridge(d.id).map(|_| d.id));
@@ -100,7 +172,7 @@ fn fdb_show(ns: &Netns, br: Option<&str>, only: Option<&str>, now: Instant) -> V
         if br.is_some() && br != bridge_name {
             continue;
         }
-        let dev = if only.is_some() { String::new() } else { format!("dev {} ", d.name) };
+        let row = |mac, dst, state| FdbRow { mac, dev: &d.name, dst, via: None, master: None, state };
         let known = bridge.and_then(|b| ns.bridge(b)).map(|b| b.fdb.entries(now, b.ageing_time));
         let known = known.unwrap_or_default().into_iter().filter(|(_, e)| e.dev == d.id).map(|(mac, e)| {
             let state = match (e.local, e.is_static) {
@@ -108,13 +180,13 @@ fn fdb_show(ns: &Netns, br: Option<&str>, only: Option<&str>, now: Instant) -> V
                 (false, true) => "static",
                 (false, false) => "",
             };
-            format!("{mac} {dev}master {} {state}", bridge_name.unwrap_or_default())
+            FdbRow { master: Some(bridge_name.unwrap_or_default()), ..row(mac, None, state) }
         });
         let mut own = Vec::new();
         if matches!(d.kind, DevKind::Veth | DevKind::Bridge(_)) {
-            own.push(format!("33:33:00:00:00:01 {dev}self permanent"));
+            own.push(row(Mac([0x33, 0x33, 0, 0, 0, 1]), None, "permanent"));
             if d.up {
-                own.push(format!("01:00:5e:00:00:01 {dev}self permanent"));
+                own.push(row(Mac([1, 0, 0x5e, 0, 0, 1]), None, "permanent"));
             }
         }
         if let DevKind::Vxlan(v) = &d.kind {
@@ -122,8 +194,8 @@ fn fdb_show(ns: &Netns, br: Option<&str>, only: Option<&str>, now: Instant) -> V
             let entries = v.fdb.iter().flat_map(|e| e.remotes.iter().map(|r| (e.mac, *r, e.learned)));
             own.extend(all.chain(entries).map(|(mac, remote, learned)| {
                 let via = v.lower.filter(|_| v.remote == Some(remote) && mac == Mac::ZERO);
-                let via = via.map_or(String::new(), |l| format!("via {} ", ns.dev_name(l)));
-                format!("{mac} {dev}dst {remote} {via}self {}", if learned { "" } else { "permanent" })
+                let state = if learned { "" } else { "permanent" };
+                FdbRow { via: via.map(|l| ns.dev_name(l)), ..row(mac, Some(remote), state) }
             }));
         }
         // The bridge's own come first of itself, last of a port.
@@ -222,15 +294,42 @@ fn vxlan_fdb_del(ns: &mut Netns, spec: &FdbSpec) -> CommandOutput {
     CommandOutput::default()
 }
 
-fn link_show(world: &World, ns: &Netns, only: Option<&str>) -> Vec<String> {
+fn link_show(world: &World, ns: &Netns, only: Option<&str>, format: BridgeFormat) -> Vec<String> {
     let ports = ns.devices().iter().filter(|d| !d.gone && only.is_none_or(|o| o == d.name));
-    let ports = ports.filter_map(|d| Some((d, ns.device(d.master?)?))).map(|(d, master)| {
+    let ports = ports.filter_map(|d| Some((d, ns.device(d.master?)?)));
+    if format.json {
+        let object = |(d, master): (&Device, &Device)| {
+            let (number, name, flags) = link_head(world, ns, d);
+            let mut out = Object::default();
+            out.raw("ifindex", number);
+            if let Some((_, other)) = name.split_once('@') {
+                out.text("link", other);
+            }
+            out.text("ifname", &d.name);
+            out.texts("flags", &flags.split(',').collect::<Vec<_>>());
+            out.raw("mtu", d.mtu);
+            out.text("master", &master.name);
+            out.text("state", port_state(ns, d));
+            out.raw("priority", 32);
+            out.raw("cost", port_cost(d));
+            if format.details {
+                bridge_link_json(d, &mut out);
+            }
+            out.done()
+        };
+        return vec![array(&ports.map(object).collect::<Vec<_>>())];
+    }
+    let lines = |(d, master): (&Device, &Device)| {
         let (number, name, flags) = link_head(world, ns, d);
-        let state = if d.up && master.up { "forwarding" } else { "disabled" };
-        format!(
-            "{number}: {name}: <{flags}> mtu {} master {} state {state} priority 32 cost 2 ",
+        let (state, cost) = (port_state(ns, d), port_cost(d));
+        let mut out = vec![format!(
+            "{number}: {name}: <{flags}> mtu {} master {} state {state} priority 32 cost {cost} ",
             d.mtu, master.name
-        )
-    });
-    ports.collect()
+        )];
+        if format.details {
+            out.push(bridge_link_line(d));
+        }
+        if format.oneline { vec![out.join("\\")] } else { out }
+    };
+    ports.flat_map(lines).collect()
 }

@@ -1,12 +1,15 @@
 //! What `conntrack` prints, deletes and changes.
 
+mod formats;
+
 use super::{CommandOutput, refused};
 use crate::EventId;
 use crate::log::Seen;
 use crate::view::{RowLook, event_line, expect_line, row_line};
 use crate::world::World;
 use kernel::event::{CtEventKind, ExpectEventKind, What};
-use kernel::netfilter::conntrack::{Change, CtStats, L4Key, NewEntry, Row, Tuple, Zone, status};
+
+use kernel::netfilter::conntrack::{Change, CtStats, Direction, L4Key, NewEntry, Row, Tuple, Zone, status};
 use kernel::{Instant, Netns, NetnsId};
 use packet::Protocol;
 use std::net::{IpAddr, Ipv4Addr};
@@ -56,10 +59,26 @@ fn fits(f: &ConntrackFilter, row: &Row) -> bool {
         && f.mark.is_none_or(|(value, mask)| row.mark & mask == value)
         && row.status & f.status == f.status
         && !(f.unreplied && has(status::SEEN_REPLY))
-        && f.zone.is_none_or(|z| z == 0)
+        && zone_fits(f.zone, row, None)
+        && zone_fits(f.orig_zone, row, Some(Direction::Original))
+        && zone_fits(f.reply_zone, row, Some(Direction::Reply))
         && from(f.src_nat)
         && to(f.dst_nat)
         && (f.any_nat.is_none() || from(f.any_nat) || to(f.any_nat))
+}
+
+/// Whether the address of the source, and that of the destination, is translated, as the tool sees it.
+fn leads_to_address(row: &Row) -> (bool, bool) {
+    let has = |bit: u32| row.status & bit != 0;
+    let (orig, reply) = (&row.orig, &row.reply);
+    let snat = has(status::SRC_NAT_DONE) && orig.src() != reply.dst();
+    (snat, has(status::DST_NAT_DONE) && orig.dst() != reply.src())
+}
+
+/// A zone counts in both directions or in one, and is looked for where it counts; 0 stands for none.
+fn zone_fits(wanted: Option<u16>, row: &Row, only: Option<Direction>) -> bool {
+    let has = if row.zone.only == only { row.zone.id } else { 0 };
+    wanted.is_none_or(|w| w == has)
 }
 
 /// What the real tool calls itself in its messages.
@@ -115,6 +134,9 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
     };
     let now = world.now();
     let o = command.output;
+    if let Some(refused) = formats::refused(&command) {
+        return refused;
+    }
     if command.filter.no_status && matches!(command.op, ConntrackOp::List | ConntrackOp::Delete) {
         return failed("invalid parameters");
     }
@@ -122,15 +144,23 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
         return expectations(world, host, from, &command);
     }
     let line = |ns: &Netns, row: &Row, more: usize| {
-        let look = RowLook { mark: true, proto: true, uses: Some(ns.ct.uses(row.id) + more) };
-        framed(row_line(row, look), row, o)
+        let uses = ns.ct.uses(row.id) + more;
+        match (o.save, o.xml) {
+            (true, _) => formats::save(row, command.op),
+            (_, true) => formats::xml(row, uses),
+            _ => framed(row_line(row, RowLook { mark: true, proto: true, uses: Some(uses) }), row, o),
+        }
     };
     match command.op {
         ConntrackOp::Version => CommandOutput::lines(vec![TOOL.to_owned()]),
         ConntrackOp::List => {
             let rows = chosen(world, host, &command, &command.filter);
+            if let Some(refused) = formats::not_modelled(o, &rows) {
+                return refused;
+            }
             let Some(ns) = world.host(host) else { return CommandOutput::default() };
-            let lines = rows.iter().map(|r| line(ns, r, 0)).collect();
+            let lines: Vec<String> = rows.iter().map(|r| line(ns, r, 0)).collect();
+            let lines = if o.xml { formats::document(lines) } else { lines };
             if let Some(ns) = world.host_mut(host).filter(|_| command.zero) {
                 rows.iter().for_each(|r| ns.ct.zero(r.id));
             }
@@ -142,6 +172,9 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
         }
         ConntrackOp::Delete => {
             let rows = chosen(world, host, &command, &command.filter);
+            if let Some(refused) = formats::not_modelled(o, &rows) {
+                return refused;
+            }
             let Some(ns) = world.host(host) else { return CommandOutput::default() };
             let lines = rows.iter().map(|r| line(ns, r, 0)).collect();
             for row in &rows {

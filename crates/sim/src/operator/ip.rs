@@ -1,5 +1,6 @@
 //! What `ip` changes and prints.
 
+pub(super) mod details;
 mod route;
 mod show;
 #[cfg(test)]
@@ -9,12 +10,13 @@ pub use route::route_text;
 pub use show::brief_addresses;
 pub(super) use show::link_head;
 
+use super::json::{Object, array};
 use super::{CommandOutput, refused};
 use crate::world::World;
 use ipnet::Ipv4Net;
 use kernel::bridge::Bridge;
 use kernel::dev::{DevKind, IPIP_HEADROOM, IfAddr, Ipip, VXLAN_HEADROOM, Vxlan};
-use kernel::neigh::Nud;
+use kernel::neigh::{Neigh, Nud};
 use kernel::{DevId, Instant, Netns, NetnsId, Refused};
 use packet::Mac;
 use std::net::Ipv4Addr;
@@ -362,35 +364,45 @@ fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> 
     Ok(match command {
         IpCommand::Addr(AddrCommand::Show(select)) => devices(world, ns, select, show::What::Addr, format)?,
         IpCommand::Link(LinkCommand::Show(select)) => devices(world, ns, select, show::What::Link, format)?,
-        _ if format.json => return Err("-j is modelled for ip addr and ip link only".to_owned()),
-        IpCommand::Route(RouteCommand::Show(filter)) => route::show(ns, filter),
+        IpCommand::Route(RouteCommand::Show(filter)) => route::show(ns, filter, format),
         IpCommand::Route(RouteCommand::Get { dst, from, iif, oif, mark }) => {
-            route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), mark.unwrap_or(0))?
+            route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), mark.unwrap_or(0), format)?
         }
-        IpCommand::Rule(RuleCommand::Show { table }) => route::show_rules(ns, *table),
-        IpCommand::Neigh(NeighCommand::Show { dev }) => ns
-            .neigh
-            .entries()
-            .filter(|(d, ..)| dev.as_ref().is_none_or(|name| name == ns.dev_name(*d)))
-            .map(|(d, addr, n)| {
-                let mac = match n.state {
-                    Nud::Incomplete | Nud::Failed => String::new(),
-                    _ => format!(" lladdr {}", n.mac),
-                };
-                // The device is not printed if it was asked for.
-                let dev = if dev.is_none() { format!(" dev {}", ns.dev_name(d)) } else { String::new() };
-                format!("{addr}{dev}{mac} {} ", n.state.name())
-            })
-            .collect(),
+        IpCommand::Rule(RuleCommand::Show { table }) => route::show_rules(ns, *table, format),
+        IpCommand::Neigh(NeighCommand::Show { dev }) => neighbours(ns, dev.as_ref(), format),
         _ => Vec::new(),
     })
 }
 
+/// `ip neigh show`; the device is not printed if it was asked for.
+fn neighbours(ns: &Netns, dev: Option<&String>, format: IpFormat) -> Vec<String> {
+    let chosen = ns.neigh.entries().filter(|(d, ..)| dev.is_none_or(|name| name == ns.dev_name(*d)));
+    let known = |state: Nud| !matches!(state, Nud::Incomplete | Nud::Failed);
+    if format.json {
+        let object = |(d, addr, n): (DevId, Ipv4Addr, &Neigh)| {
+            let mut out = Object::default();
+            out.text("dst", addr);
+            if dev.is_none() {
+                out.text("dev", ns.dev_name(d));
+            }
+            if known(n.state) {
+                out.text("lladdr", n.mac);
+            }
+            out.texts("state", &[n.state.name()]);
+            out.done()
+        };
+        return vec![array(&chosen.map(object).collect::<Vec<_>>())];
+    }
+    let line = |(d, addr, n): (DevId, Ipv4Addr, &Neigh)| {
+        let mac = if known(n.state) { format!(" lladdr {}", n.mac) } else { String::new() };
+        let dev = if dev.is_none() { format!(" dev {}", ns.dev_name(d)) } else { String::new() };
+        format!("{addr}{dev}{mac} {} ", n.state.name())
+    };
+    chosen.map(line).collect()
+}
+
 /// The devices that were asked for.
 fn devices(world: &World, ns: &Netns, select: &LinkSelect, what: show::What, format: IpFormat) -> Done {
-    if format.details {
-        return Err("ip addr and ip link with -d are not modelled".to_owned());
-    }
     if !matches!(
         select.kind.as_deref(),
         None | Some("veth" | "bridge" | "dummy" | "vxlan" | "ipip" | "bridge_slave")
@@ -399,5 +411,8 @@ fn devices(world: &World, ns: &Netns, select: &LinkSelect, what: show::What, for
     }
     let here = ns.devices().iter().filter(|d| !d.gone);
     let chosen: Vec<_> = here.filter(|d| show::selected(ns, d, select, what, format)).collect();
+    if let Some(d) = chosen.iter().find(|d| format.details && !format.brief && !details::known(d)) {
+        return Err(format!("-d of a device such as {} is not modelled", d.name));
+    }
     Ok(show::show(world, ns, &chosen, select, what, format))
 }

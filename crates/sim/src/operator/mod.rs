@@ -9,6 +9,7 @@ mod files;
 mod ip;
 mod ipset;
 mod ipvsadm;
+mod json;
 mod modprobe;
 mod nfacct;
 #[cfg(feature = "nft")]

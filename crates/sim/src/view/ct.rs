@@ -8,6 +8,7 @@ use kernel::netfilter::conntrack::{CtCounter, Direction, ExpectRow, L4Key, Row, 
 use kernel::netfilter::ipvs::IpvsConn;
 use kernel::{ConnId, Instant, NetnsId, PacketId};
 use packet::Protocol;
+use userland::conntrack::proto_name;
 
 /// A word of a line; translated addresses and ports stand out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +204,7 @@ pub fn event_line(event: &CtEvent) -> String {
 
 fn words(row: &Row, look: RowLook) -> Vec<CtWord> {
     let mut out = Vec::new();
-    let name = row.orig.proto().name().unwrap_or("unknown");
+    let name = proto_name(row.orig.proto()).unwrap_or("unknown");
     let plain = |text: String| CtWord { text, nat: false };
     out.push(plain(format!("{name:<8} {} {}", row.orig.proto().0, row.timeout)));
     let state = row.tcp.map(|tcp| tcp.state.name()).or(row.sctp.map(|state| state.name()));

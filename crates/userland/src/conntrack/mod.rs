@@ -3,7 +3,7 @@
 mod options;
 
 use crate::args::Token;
-use crate::diagnostic::{Diagnostic, Fault, q};
+use crate::diagnostic::{Diagnostic, Fault};
 use crate::words::{Words, arg_line};
 use kernel::netfilter::conntrack::{TcpState, status};
 use kernel::netfilter::xtables::IpMatch;
@@ -90,8 +90,12 @@ pub struct ConntrackFilter {
     pub unreplied: bool,
     /// `--status` without any bit: the kernel refuses to look for that.
     pub no_status: bool,
-    /// `--zone`
+    /// `--zone`: of both directions.
     pub zone: Option<u16>,
+    /// `--orig-zone`: of the original direction alone.
+    pub orig_zone: Option<u16>,
+    /// `--reply-zone`: of the reply direction alone.
+    pub reply_zone: Option<u16>,
     /// `--src-nat`: the source is translated, to this.
     pub src_nat: Option<Option<NatEnd>>,
     /// `--dst-nat`: the destination is translated, to this.
@@ -115,6 +119,10 @@ pub struct ConntrackOutput {
     pub ktimestamp: bool,
     /// `labels`
     pub labels: bool,
+    /// `save`: as the options of a command that makes the entry.
+    pub save: bool,
+    /// `xml`
+    pub xml: bool,
 }
 
 /// A command.
@@ -286,6 +294,10 @@ impl<'a> Reader<'a> {
             What::AnyNat => f.any_nat = Some(nat_end(value)?),
             What::Output => output(text, &mut c.output)?,
             What::Zone => f.zone = Some(short()),
+            What::OrigZone => f.orig_zone = Some(short()),
+            What::ReplyZone => f.reply_zone = Some(short()),
+            // No entry has one, and the tool does not compare it.
+            What::Secmark => {}
             What::Label => {
                 return Err(usage(format!("unknown label '{text}'"), "expected no label: none has a name"));
             }
@@ -442,6 +454,11 @@ fn nat_end(text: Option<&str>) -> Result<Option<NatEnd>, Fault> {
     Ok(Some((one_address(addr)?, port)))
 }
 
+/// The name of a protocol in the tool's lines; it knows fewer than /etc/protocols.
+pub fn proto_name(proto: Protocol) -> Option<&'static str> {
+    options::PROTOCOLS.iter().find(|(_, n)| *n == proto.0).map(|(name, _)| *name)
+}
+
 fn proto(text: &str) -> Result<Protocol, Fault> {
     let number = text.parse::<u8>().ok();
     let known = options::PROTOCOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, n)| *n);
@@ -501,11 +518,14 @@ fn output(text: &str, o: &mut ConntrackOutput) -> Result<(), Fault> {
             "timestamp" => o.timestamp = true,
             "ktimestamp" => o.ktimestamp = true,
             "labels" => o.labels = true,
-            "xml" | "save" | "userspace" => {
-                let help = "expected extended, id, timestamp, ktimestamp or labels";
-                return Err(Fault::new(format!("format {} is not modelled", q(word)), help));
+            "save" => o.save = true,
+            "xml" => o.xml = true,
+            // It concerns events alone, of which nobody knows who made them.
+            "userspace" => {}
+            _ => {
+                let help = "expected a list of extended, id, timestamp, ktimestamp, labels, save, xml";
+                return Err(bad(word, help));
             }
-            _ => return Err(bad(word, "expected a list of extended, id, timestamp, ktimestamp, labels")),
         }
     }
     Ok(())

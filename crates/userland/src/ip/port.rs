@@ -59,6 +59,8 @@ impl PortOption {
 pub enum BridgeOption {
     /// `ageing_time`
     AgeingTime(Duration),
+    /// `forward_delay`
+    ForwardDelay(Duration),
     /// `nf_call_iptables`
     NfCallIptables(bool),
     /// `group_fwd_mask`
@@ -72,6 +74,7 @@ impl BridgeOption {
     pub fn set(self, bridge: &mut Bridge) {
         match self {
             BridgeOption::AgeingTime(time) => bridge.ageing_time = time,
+            BridgeOption::ForwardDelay(time) => bridge.forward_delay = time,
             BridgeOption::NfCallIptables(on) => bridge.nf_call_iptables = on,
             BridgeOption::GroupFwdMask(mask) => bridge.group_fwd_mask = mask,
             BridgeOption::Nothing => {}
@@ -138,10 +141,9 @@ pub(super) fn bridge_options(words: &mut Words<'_>) -> Result<Vec<BridgeOption>,
                     }
                 }
             }
-            // Without STP a port forwards at once.
             "forward_delay" => {
-                words.number("a time in hundredths of a second")?;
-                BridgeOption::Nothing
+                let n = words.number("a time in hundredths of a second")?;
+                BridgeOption::ForwardDelay(Duration::from_millis(u64::from(n) * 10))
             }
             _ => return words.unexpected(&token, BRIDGE_OPTIONS, NOT_MODELLED),
         });

@@ -1,5 +1,6 @@
 //! `ip route` and `ip rule` on a box, and what they print (iproute2, ip/iproute.c, ip/iprule.c).
 
+use super::super::json::{Object, array};
 use super::{device, refused_text};
 use ipnet::Ipv4Net;
 use kernel::route::{
@@ -8,7 +9,7 @@ use kernel::route::{
 use kernel::{DevId, Netns, PutRoute};
 use std::net::Ipv4Addr;
 use userland::ip::{
-    HopSpec, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, RuleCommand, RuleSpec, defaults,
+    HopSpec, IpFormat, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, RuleCommand, RuleSpec, defaults,
     ipproto_name, protocol_name, scope_name, table_name,
 };
 
@@ -115,27 +116,33 @@ fn selected(ns: &Netns, filter: &RouteFilter, r: &Route) -> bool {
         && filter.src.is_none_or(|s| r.prefsrc == Some(s))
 }
 
-/// The lines of `ip route show`.
-pub(super) fn show(ns: &Netns, filter: &RouteFilter) -> Vec<String> {
+/// What `ip route show` prints.
+pub(super) fn show(ns: &Netns, filter: &RouteFilter, format: IpFormat) -> Vec<String> {
     let chosen = ns.fib.routes().iter().filter(|r| selected(ns, filter, r));
-    chosen.flat_map(|r| lines(ns, r, filter)).collect()
+    let fields = chosen.map(|r| Fields::new(ns, r, filter, format.details));
+    if format.json {
+        return vec![array(&fields.map(|f| f.json()).collect::<Vec<_>>())];
+    }
+    let lines = fields.map(|f| f.lines());
+    if format.oneline { lines.map(|l| l.join("\\")).collect() } else { lines.flatten().collect() }
 }
 
 /// A route as `ip route` prints it; several ways out stand behind each other.
 pub fn route_text(ns: &Netns, r: &Route) -> String {
-    lines(ns, r, &RouteFilter::default()).concat().trim_end().replace('\t', "")
+    let fields = Fields::new(ns, r, &RouteFilter::default(), false);
+    fields.lines().concat().trim_end().replace('\t', "")
 }
 
 fn kind_word(kind: RouteKind) -> &'static str {
     match kind {
-        RouteKind::Unicast => "",
-        RouteKind::Local => "local ",
-        RouteKind::Broadcast => "broadcast ",
-        RouteKind::Multicast => "multicast ",
-        RouteKind::Blackhole => "blackhole ",
-        RouteKind::Unreachable => "unreachable ",
-        RouteKind::Prohibit => "prohibit ",
-        RouteKind::Throw => "throw ",
+        RouteKind::Unicast => "unicast",
+        RouteKind::Local => "local",
+        RouteKind::Broadcast => "broadcast",
+        RouteKind::Multicast => "multicast",
+        RouteKind::Blackhole => "blackhole",
+        RouteKind::Unreachable => "unreachable",
+        RouteKind::Prohibit => "prohibit",
+        RouteKind::Throw => "throw",
     }
 }
 
@@ -147,49 +154,132 @@ fn prefix(net: Ipv4Net) -> String {
     }
 }
 
-/// What the filter has fixed is not printed.
-fn lines(ns: &Netns, r: &Route, filter: &RouteFilter) -> Vec<String> {
-    let mut s = format!("{}{} ", kind_word(r.kind), prefix(r.dst));
-    if let [h] = r.hops.as_slice() {
-        if let Some(gw) = h.gateway {
-            s += &format!("via {gw} ");
-        }
-        if filter.dev.is_none() {
-            s += &format!("dev {} ", ns.dev_name(h.dev));
-        }
-    }
-    if filter.all && r.table != FibTable::MAIN {
-        s += &format!("table {} ", table_name(r.table));
-    }
-    if r.proto != proto::BOOT && filter.proto.is_none() {
-        s += &format!("proto {} ", protocol_name(r.proto));
-    }
-    if r.scope != Scope::Universe && filter.scope.is_none() {
-        s += &format!("scope {} ", scope_name(r.scope));
-    }
-    if let Some(src) = r.prefsrc {
-        s += &format!("src {src} ");
-    }
-    if r.metric != 0 {
-        s += &format!("metric {} ", r.metric);
-    }
-    let down = |h: &NextHop| ns.device(h.dev).is_some_and(|d| !d.up);
-    if matches!(r.hops.as_slice(), [h] if h.onlink) {
-        s += "onlink ";
-    }
-    if let Some((mtu, lock)) = r.mtu {
-        s += &format!("mtu {}{mtu} ", if lock { "lock " } else { "" });
-    }
-    let mut out = vec![s];
-    if r.hops.len() > 1 {
-        for h in &r.hops {
-            let via = h.gateway.map_or(String::new(), |gw| format!("via {gw} "));
-            let onlink = if h.onlink { "onlink " } else { "" };
-            let dead = if down(h) { "dead linkdown " } else { "" };
-            out.push(format!("\tnexthop {via}dev {} weight {} {dead}{onlink}", ns.dev_name(h.dev), h.weight));
+/// What is printed of a route: not what the filter has fixed, and with -d also what goes without saying.
+struct Fields<'a> {
+    ns: &'a Netns,
+    route: &'a Route,
+    kind: Option<&'static str>,
+    dev: bool,
+    table: Option<String>,
+    proto: Option<String>,
+    scope: Option<String>,
+}
+
+impl<'a> Fields<'a> {
+    fn new(ns: &'a Netns, r: &'a Route, filter: &RouteFilter, details: bool) -> Fields<'a> {
+        let said = |said: bool, unfixed: bool, text: fn(&Route) -> String| {
+            ((said || details) && unfixed).then(|| text(r))
+        };
+        Fields {
+            ns,
+            route: r,
+            kind: (r.kind != RouteKind::Unicast || details).then(|| kind_word(r.kind)),
+            dev: filter.dev.is_none(),
+            table: said(r.table != FibTable::MAIN, filter.all, |r| table_name(r.table)),
+            proto: said(r.proto != proto::BOOT, filter.proto.is_none(), |r| protocol_name(r.proto)),
+            scope: said(r.scope != Scope::Universe, filter.scope.is_none(), |r| {
+                scope_name(r.scope).to_owned()
+            }),
         }
     }
-    out
+
+    fn lines(&self) -> Vec<String> {
+        let r = self.route;
+        let mut s = self.kind.map_or(String::new(), |k| format!("{k} "));
+        s += &format!("{} ", prefix(r.dst));
+        if let [h] = r.hops.as_slice() {
+            if let Some(gw) = h.gateway {
+                s += &format!("via {gw} ");
+            }
+            if self.dev {
+                s += &format!("dev {} ", self.ns.dev_name(h.dev));
+            }
+        }
+        for (word, field) in [("table", &self.table), ("proto", &self.proto), ("scope", &self.scope)] {
+            if let Some(field) = field {
+                s += &format!("{word} {field} ");
+            }
+        }
+        if let Some(src) = r.prefsrc {
+            s += &format!("src {src} ");
+        }
+        if r.metric != 0 {
+            s += &format!("metric {} ", r.metric);
+        }
+        if matches!(r.hops.as_slice(), [h] if h.onlink) {
+            s += "onlink ";
+        }
+        if let Some((mtu, lock)) = r.mtu {
+            s += &format!("mtu {}{mtu} ", if lock { "lock " } else { "" });
+        }
+        let mut out = vec![s];
+        if r.hops.len() > 1 {
+            for h in &r.hops {
+                let via = h.gateway.map_or(String::new(), |gw| format!("via {gw} "));
+                let flags: String = self.flags(h).iter().map(|f| format!("{f} ")).collect();
+                out.push(format!(
+                    "\tnexthop {via}dev {} weight {} {flags}",
+                    self.ns.dev_name(h.dev),
+                    h.weight
+                ));
+            }
+        }
+        out
+    }
+
+    /// The flags of one of several ways out.
+    fn flags(&self, h: &NextHop) -> Vec<&'static str> {
+        let down = self.ns.device(h.dev).is_some_and(|d| !d.up);
+        let flags = [(down, "dead"), (down, "linkdown"), (h.onlink, "onlink")];
+        flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect()
+    }
+
+    fn json(&self) -> String {
+        let (r, mut out) = (self.route, Object::default());
+        if let Some(kind) = self.kind {
+            out.text("type", kind);
+        }
+        out.text("dst", prefix(r.dst));
+        let mut flags: &[&str] = &[];
+        if let [h] = r.hops.as_slice() {
+            if let Some(gw) = h.gateway {
+                out.text("gateway", gw);
+            }
+            if self.dev {
+                out.text("dev", self.ns.dev_name(h.dev));
+            }
+            flags = if h.onlink { &["onlink"] } else { &[] };
+        }
+        for (name, field) in [("table", &self.table), ("protocol", &self.proto), ("scope", &self.scope)] {
+            if let Some(field) = field {
+                out.text(name, field);
+            }
+        }
+        if let Some(src) = r.prefsrc {
+            out.text("prefsrc", src);
+        }
+        if r.metric != 0 {
+            out.raw("metric", r.metric);
+        }
+        out.texts("flags", flags);
+        if let Some((mtu, _)) = r.mtu {
+            out.raw("metrics", format_args!("[{{\"mtu\":{mtu}}}]"));
+        }
+        if r.hops.len() > 1 {
+            let hop = |h: &NextHop| {
+                let mut out = Object::default();
+                if let Some(gw) = h.gateway {
+                    out.text("gateway", gw);
+                }
+                out.text("dev", self.ns.dev_name(h.dev));
+                out.raw("weight", h.weight);
+                out.texts("flags", &self.flags(h));
+                out.done()
+            };
+            out.raw("nexthops", array(&r.hops.iter().map(hop).collect::<Vec<_>>()));
+        }
+        out.done()
+    }
 }
 
 /// What `ip rule` changes.
@@ -244,13 +334,23 @@ fn add_rule(ns: &mut Netns, spec: &RuleSpec) -> Result<(), String> {
     }
 }
 
-/// The lines of `ip rule show`.
-pub(super) fn show_rules(ns: &Netns, table: Option<FibTable>) -> Vec<String> {
+/// What `ip rule show` prints.
+pub(super) fn show_rules(ns: &Netns, table: Option<FibTable>, format: IpFormat) -> Vec<String> {
     let chosen = |r: &&FibRule| table.is_none_or(|t| r.action == RuleAction::Lookup(t));
-    ns.fib.rules.list().iter().filter(chosen).map(|r| rule_text(ns, r)).collect()
+    let rules = ns.fib.rules.list().iter().filter(chosen);
+    if format.json {
+        return vec![array(&rules.map(|r| rule_json(ns, r, format.details)).collect::<Vec<_>>())];
+    }
+    rules.map(|r| rule_text(ns, r, format.details)).collect()
 }
 
-fn rule_text(ns: &Netns, r: &FibRule) -> String {
+/// Who made a rule, if that is printed. The tool says nothing of it to the kernel.
+fn rule_proto(r: &FibRule, details: bool) -> Option<String> {
+    let maker = if r.proto == proto::BOOT { 0 } else { r.proto };
+    (details || maker != 0 && maker != proto::KERNEL).then(|| protocol_name(maker))
+}
+
+fn rule_text(ns: &Netns, r: &FibRule, details: bool) -> String {
     let all = |net: Ipv4Net| if net.prefix_len() == 0 { "all".to_owned() } else { prefix(net) };
     let mut s = format!("{}:\t{}from {}", r.pref, if r.not { "not " } else { "" }, all(r.from));
     if r.to.prefix_len() != 0 {
@@ -283,10 +383,7 @@ fn rule_text(ns: &Netns, r: &FibRule) -> String {
     }
     s += &match r.action {
         RuleAction::Lookup(table) => format!(" lookup {}", table_name(table)),
-        RuleAction::Goto(to) => {
-            let known = ns.fib.rules.list().iter().any(|r| r.pref == to);
-            format!(" goto {to}{}", if known { "" } else { " [unresolved]" })
-        }
+        RuleAction::Goto(to) => format!(" goto {to}{}", if resolved(ns, to) { "" } else { " [unresolved]" }),
         RuleAction::Nop => " nop".to_owned(),
         RuleAction::Blackhole => " blackhole".to_owned(),
         RuleAction::Unreachable => " unreachable".to_owned(),
@@ -295,10 +392,90 @@ fn rule_text(ns: &Netns, r: &FibRule) -> String {
     if let Some(len) = r.suppress_prefixlen {
         s += &format!(" suppress_prefixlength {len}");
     }
-    if r.proto != proto::KERNEL && r.proto != proto::BOOT {
-        s += &format!(" proto {}", protocol_name(r.proto));
+    if let Some(proto) = rule_proto(r, details) {
+        s += &format!(" proto {proto}");
     }
     s
+}
+
+/// True if there is a rule of that priority to go to.
+fn resolved(ns: &Netns, to: u32) -> bool {
+    ns.fib.rules.list().iter().any(|r| r.pref == to)
+}
+
+fn rule_json(ns: &Netns, r: &FibRule, details: bool) -> String {
+    let mut out = Object::default();
+    out.raw("priority", r.pref);
+    if r.not {
+        out.raw("not", "null");
+    }
+    match r.from.prefix_len() {
+        0 => out.text("src", "all"),
+        len => {
+            out.text("src", r.from.addr());
+            if len < 32 {
+                out.raw("srclen", len);
+            }
+        }
+    }
+    if r.to.prefix_len() != 0 {
+        out.text("dst", r.to.addr());
+        if r.to.prefix_len() < 32 {
+            out.raw("dstlen", r.to.prefix_len());
+        }
+    }
+    if r.tos != 0 {
+        out.text("tos", tos_name(r.tos));
+    }
+    if let Some((value, mask)) = r.fwmark {
+        out.text("fwmark", if value == 0 { "0".to_owned() } else { format!("{value:#x}") });
+        if mask != u32::MAX {
+            out.text("fwmask", format_args!("{mask:#x}"));
+        }
+    }
+    for (word, detached, name) in [("iif", "iif_detached", &r.iif), ("oif", "oif_detached", &r.oif)] {
+        if let Some(name) = name {
+            out.text(word, name);
+            if ns.device_by_name(name).is_none() {
+                out.raw(detached, "null");
+            }
+        }
+    }
+    if r.ipproto != 0 {
+        out.text("ipproto", ipproto_name(r.ipproto));
+    }
+    for (word, range) in [("sport", r.sport), ("dport", r.dport)] {
+        match range {
+            Some((lo, hi)) if lo == hi => out.raw(word, lo),
+            Some((lo, hi)) => {
+                out.raw(&format!("{word}_start"), lo);
+                out.raw(&format!("{word}_end"), hi);
+            }
+            None => {}
+        }
+    }
+    match r.action {
+        RuleAction::Lookup(table) => {
+            out.text("table", table_name(table));
+            if let Some(len) = r.suppress_prefixlen {
+                out.raw("suppress_prefixlen", len);
+            }
+        }
+        RuleAction::Goto(to) => {
+            out.raw("goto", to);
+            if !resolved(ns, to) {
+                out.raw("unresolved", "null");
+            }
+        }
+        RuleAction::Nop => out.raw("nop", "null"),
+        RuleAction::Blackhole => out.text("action", "blackhole"),
+        RuleAction::Unreachable => out.text("action", "unreachable"),
+        RuleAction::Prohibit => out.text("action", "prohibit"),
+    }
+    if let Some(proto) = rule_proto(r, details) {
+        out.text("protocol", proto);
+    }
+    out.done()
 }
 
 /// The name of a code point (/etc/iproute2/rt_dsfield), or the number in hexadecimal.
@@ -318,6 +495,7 @@ pub(super) fn get(
     from: Option<Ipv4Addr>,
     [iif, oif]: [Option<&String>; 2],
     mark: u32,
+    format: IpFormat,
 ) -> Result<Vec<String>, String> {
     let dev = |name: Option<&String>| name.map(|n| device(ns, n)).transpose();
     let way = ns.route_get(dst, from, dev(iif)?, dev(oif)?, mark);
@@ -326,13 +504,57 @@ pub(super) fn get(
     let here = way.verdict == Verdict::Local || way.verdict == Verdict::Broadcast || many && dst == ALL_HOSTS;
     let (kind, flag) = match way.verdict {
         // By `lo`, but not because the address is ours.
-        Verdict::Local if route.as_ref().is_some_and(|r| r.kind != RouteKind::Local) => ("", ""),
-        Verdict::Local => ("local ", ""),
-        Verdict::Broadcast => ("broadcast ", "brd"),
-        Verdict::Multicast => ("multicast ", "mc"),
-        Verdict::Out => ("", if redirect { "redirect" } else { "" }),
+        Verdict::Local if route.as_ref().is_some_and(|r| r.kind != RouteKind::Local) => ("unicast", ""),
+        Verdict::Local => ("local", ""),
+        Verdict::Broadcast => ("broadcast", "brd"),
+        Verdict::Multicast => ("multicast", "mc"),
+        Verdict::Out => ("unicast", if redirect { "redirect" } else { "" }),
     };
-    let mut s = format!("{kind}{dst} ");
+    let kind = (kind != "unicast" || format.details).then_some(kind);
+    // Without rules of one's own the kernel says main of every route.
+    let table = route.as_ref().filter(|_| ns.fib.rules.is_custom()).map_or(FibTable::MAIN, |r| r.table);
+    let table = (table != FibTable::MAIN || format.details).then(|| table_name(table));
+    let flags: Vec<&str> =
+        [if here { "local" } else { "" }, flag].into_iter().filter(|f| !f.is_empty()).collect();
+    let mtu = route.as_ref().and_then(|r| r.mtu);
+    let source = from.is_none().then_some(way.source);
+    if format.json {
+        let mut out = Object::default();
+        if let Some(kind) = kind {
+            out.text("type", kind);
+        }
+        out.text("dst", dst);
+        if let Some(from) = from {
+            out.text("from", from);
+        }
+        if let Some(gw) = way.gateway {
+            out.text("gateway", gw);
+        }
+        out.text("dev", ns.dev_name(way.dev));
+        if let Some(table) = table {
+            out.text("table", table);
+        }
+        if let Some(source) = source {
+            out.text("prefsrc", source);
+        }
+        out.texts("flags", if many { &["rt_offload_failed"] } else { &[] });
+        if mark != 0 {
+            out.raw("mark", mark);
+        }
+        if iif.is_none() {
+            out.raw("uid", 0);
+        }
+        out.texts("cache", &flags);
+        if let Some((mtu, _)) = mtu {
+            out.raw("metrics", format_args!("[{{\"mtu\":{mtu}}}]"));
+        }
+        if let Some(iif) = iif {
+            out.text("iif", iif);
+        }
+        return Ok(vec![array(&[out.done()])]);
+    }
+    let mut s = kind.map_or(String::new(), |k| format!("{k} "));
+    s += &format!("{dst} ");
     if let Some(from) = from {
         s += &format!("from {from} ");
     }
@@ -340,11 +562,11 @@ pub(super) fn get(
         s += &format!("via {gw} ");
     }
     s += &format!("dev {} ", ns.dev_name(way.dev));
-    if let Some(r) = route.as_ref().filter(|r| ns.fib.rules.is_custom() && r.table != FibTable::MAIN) {
-        s += &format!("table {} ", table_name(r.table));
+    if let Some(table) = table {
+        s += &format!("table {table} ");
     }
-    if from.is_none() {
-        s += &format!("src {} ", way.source);
+    if let Some(source) = source {
+        s += &format!("src {source} ");
     }
     if many {
         // A flag of the kernel's that stands for the group is taken for this one by the tool.
@@ -358,17 +580,15 @@ pub(super) fn get(
     if iif.is_none() {
         s += "uid 0 ";
     }
-    let flags: Vec<&str> =
-        [if here { "local" } else { "" }, flag].into_iter().filter(|f| !f.is_empty()).collect();
     let mut cache = String::from("    cache ");
     if !flags.is_empty() {
         cache += &format!("<{}> ", flags.join(","));
     }
-    if let Some((mtu, lock)) = route.as_ref().and_then(|r| r.mtu) {
+    if let Some((mtu, lock)) = mtu {
         cache += &format!("mtu {}{mtu} ", if lock { "lock " } else { "" });
     }
     if let Some(iif) = iif {
         cache += &format!("iif {iif} ");
     }
-    Ok(vec![s, cache])
+    Ok(if format.oneline { vec![format!("{s}\\{cache}")] } else { vec![s, cache] })
 }

@@ -1,5 +1,7 @@
 //! Devices and their addresses as `ip addr` and `ip link` print them (iproute2, ip/ipaddress.c).
 
+use super::super::json::Object;
+use super::details;
 use crate::world::World;
 use kernel::dev::{DevKind, Device, IfAddr};
 use kernel::{Netns, NetnsId};
@@ -145,7 +147,7 @@ impl Dev<'_> {
             // A port of a bridge is promiscuous without saying so.
             (self.d.promisc, "PROMISC"),
             (up, "UP"),
-            (up && !carrier && matches!(self.d.kind, DevKind::Veth), "M-DOWN"),
+            (self.link_netnsid().is_none() && self.peer().is_some_and(|(_, p)| !p.up), "M-DOWN"),
             (up && carrier, "LOWER_UP"),
         ];
         let set: Vec<&str> = flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
@@ -224,12 +226,17 @@ impl Dev<'_> {
                 out.push(word("linkmode", "DEFAULT"));
             }
             out.extend([word("group", "default"), "\"txqlen\":1000".to_owned()]);
-            if what == What::Link || !format.v4 {
+            if what == What::Link || !format.v4 || format.details {
                 let (kind, broadcast) = self.link_words();
                 out.extend([word("link_type", kind), word("address", &d.mac.to_string())]);
                 out.push(word("broadcast", broadcast));
             }
             out.extend(self.link_netnsid().map(|n| format!("\"link_netnsid\":{n}")));
+            if format.details {
+                let mut more = Object::default();
+                details::json(self.ns, d, what == What::Link, &mut more);
+                out.push(more.fields());
+            }
         }
         if what == What::Addr {
             let all: Vec<String> = addresses(d, select).map(|a| self.inet_json(a, format)).collect();
@@ -281,7 +288,7 @@ impl Dev<'_> {
         let netns = self.link_netnsid().map_or(String::new(), |n| format!(" link-netnsid {n}"));
         match d.kind {
             // `ip -4 addr` says nothing of the link layer; the other end's box stands in the first line then.
-            _ if what == What::Addr && format.v4 => {
+            _ if what == What::Addr && format.v4 && !format.details => {
                 if let Some(first) = out.first_mut() {
                     *first += &netns;
                 }
@@ -292,6 +299,13 @@ impl Dev<'_> {
                 out.push(format!("    link/ipip {} {word} {}", end(tunnel.local), end(tunnel.remote)));
             }
             _ => out.push(format!("    link/{kind} {} brd {broadcast}{netns}", d.mac)),
+        }
+        if format.details {
+            let mut lines = details::lines(self.ns, d, what == What::Link).into_iter();
+            if let (Some(link), Some(first)) = (out.last_mut(), lines.next()) {
+                *link += &first;
+            }
+            out.extend(lines);
         }
         if what == What::Addr {
             for addr in addresses(d, select) {
