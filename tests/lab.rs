@@ -5,7 +5,9 @@
 use kernel::netfilter::xtables::TableId;
 use packet::TcpFlags;
 use sim::{Run, Scenario};
-use workshop::{Lab, LabError, LabRun, Setting, query};
+use std::sync::LazyLock;
+use workshop::fact::Fact;
+use workshop::{Claim, Lab, LabError, LabRun, Setting, When, query};
 
 fn lab() -> Lab {
     workshop::lab("same-node-clusterip").unwrap()
@@ -96,28 +98,155 @@ fn every_text_of_a_lab_is_read() {
     }
 }
 
+/// A claim in a position.
+struct Judged {
+    applies: bool,
+    holds: bool,
+    negation_holds: bool,
+    /// Whether it holds if the condition is left out.
+    holds_anyway: bool,
+}
+
+/// What a lab comes to in one position of its switches.
+struct Outcome {
+    setting: Setting,
+    is_default: bool,
+    claims: Vec<Judged>,
+    goals: Vec<bool>,
+    beats: Vec<bool>,
+    dead_links: Vec<String>,
+}
+
+/// A lab in every position.
+struct Tried {
+    name: String,
+    claims: Vec<String>,
+    goals: Vec<String>,
+    beats: Vec<String>,
+    outcomes: Vec<Outcome>,
+    /// Which claims hold where no step is done.
+    hold_of_nothing: Vec<bool>,
+}
+
+fn try_everywhere(lab: &Lab) -> Tried {
+    let n = lab.claims.len();
+    let mut asking = lab.clone();
+    let negated = |c: &Claim| Claim { that: Fact::Not(Box::new(c.that.clone())), ..c.clone() };
+    asking.claims.extend(lab.claims.iter().map(negated));
+    asking.claims.extend(lab.claims.iter().map(|c| Claim { when: When::default(), ..c.clone() }));
+    let outcome = |setting: Setting| {
+        let run = asking.run(&setting).unwrap();
+        let claims = (0..n).map(|i| Judged {
+            applies: run.claims[i].applies,
+            holds: run.claims[i].holds,
+            negation_holds: run.claims[n + i].holds,
+            holds_anyway: run.claims[2 * n + i].holds,
+        });
+        let shown: Vec<_> = lab.beats_for(&run.setting).collect();
+        let links = shown.iter().flat_map(|b| workshop::spans(&b.text));
+        let dead = links.filter_map(|span| match span {
+            workshop::Span::Link(_, key) if !run.moments.iter().any(|(k, _)| *k == key) => {
+                Some(key.to_owned())
+            }
+            _ => None,
+        });
+        Outcome {
+            is_default: setting == lab.default_setting(),
+            claims: claims.collect(),
+            goals: run.goals.iter().map(|g| g.reached).collect(),
+            beats: lab.beats.iter().map(|b| shown.contains(&b)).collect(),
+            dead_links: dead.collect(),
+            setting,
+        }
+    };
+    let outcomes = settings(lab).into_iter().map(outcome).collect();
+    let idle = Lab { steps: Vec::new(), ..asking.clone() };
+    let idle = idle.run(&Setting::new()).unwrap();
+    Tried {
+        name: lab.name.clone(),
+        claims: lab.claims.iter().map(|c| c.text.clone()).collect(),
+        goals: lab.goals.iter().map(|g| g.text.clone()).collect(),
+        beats: lab.beats.iter().map(|b| b.text.clone()).collect(),
+        outcomes,
+        hold_of_nothing: idle.claims[2 * n..].iter().map(|c| c.holds).collect(),
+    }
+}
+
+static TRIED: LazyLock<Vec<Tried>> = LazyLock::new(|| workshop::labs().iter().map(try_everywhere).collect());
+
 #[test]
 fn every_claim_holds_in_every_position() {
-    for lab in workshop::labs() {
-        for setting in settings(&lab) {
-            let run = lab.run(&setting).unwrap();
-            for claim in &run.claims {
-                assert!(claim.holds, "{} with {setting:?}: {}", lab.name, claim.text);
+    for lab in TRIED.iter() {
+        for outcome in &lab.outcomes {
+            for (text, claim) in lab.claims.iter().zip(&outcome.claims) {
+                assert!(claim.holds, "{} with {:?}: {text}", lab.name, outcome.setting);
             }
         }
     }
 }
 
 #[test]
-fn every_claim_and_every_paragraph_applies_somewhere() {
-    for lab in workshop::labs() {
-        let runs: Vec<LabRun> = settings(&lab).iter().map(|s| lab.run(s).unwrap()).collect();
-        for (i, claim) in lab.claims.iter().enumerate() {
-            assert!(runs.iter().any(|r| r.claims[i].applies), "{}: {}", lab.name, claim.text);
+fn the_negation_of_a_claim_fails_wherever_it_applies() {
+    for lab in TRIED.iter() {
+        for outcome in &lab.outcomes {
+            for (text, claim) in lab.claims.iter().zip(&outcome.claims) {
+                let fails = !claim.negation_holds;
+                assert_eq!(fails, claim.applies, "{} with {:?}: {text}", lab.name, outcome.setting);
+            }
         }
-        for beat in &lab.beats {
-            let shown = runs.iter().any(|r| lab.beats_for(&r.setting).any(|b| b == beat));
-            assert!(shown, "{}: {}", lab.name, beat.text);
+    }
+}
+
+/// A claim that can be told from nothing: it fails in a position of which it does not speak, or where no step is done.
+#[test]
+fn every_claim_can_fail() {
+    let mut never = Vec::new();
+    for lab in TRIED.iter() {
+        for (i, text) in lab.claims.iter().enumerate() {
+            let elsewhere = lab.outcomes.iter().any(|o| !o.claims[i].holds_anyway);
+            if !elsewhere && lab.hold_of_nothing[i] {
+                never.push(format!("{}: {text}", lab.name));
+            }
+        }
+    }
+    assert!(never.is_empty(), "{never:#?}");
+}
+
+#[test]
+fn every_claim_and_every_paragraph_applies_somewhere() {
+    for lab in TRIED.iter() {
+        for (i, text) in lab.claims.iter().enumerate() {
+            assert!(lab.outcomes.iter().any(|o| o.claims[i].applies), "{}: {text}", lab.name);
+        }
+        for (i, text) in lab.beats.iter().enumerate() {
+            assert!(lab.outcomes.iter().any(|o| o.beats[i]), "{}: {text}", lab.name);
+        }
+    }
+}
+
+#[test]
+fn no_goal_is_reached_at_the_start() {
+    for lab in TRIED.iter() {
+        let start = lab.outcomes.iter().find(|o| o.is_default).unwrap();
+        for (text, reached) in lab.goals.iter().zip(&start.goals) {
+            assert!(!reached, "{}: {text}", lab.name);
+        }
+    }
+}
+
+#[test]
+fn with_the_right_switches_all_goals_of_a_lab_are_reached() {
+    for lab in TRIED.iter() {
+        assert!(!lab.goals.is_empty(), "{}", lab.name);
+        assert!(lab.outcomes.iter().any(|o| o.goals.iter().all(|g| *g)), "{}", lab.name);
+    }
+}
+
+#[test]
+fn every_link_of_the_prose_leads_somewhere() {
+    for lab in TRIED.iter() {
+        for outcome in &lab.outcomes {
+            assert_eq!(outcome.dead_links, Vec::<String>::new(), "{}, {:?}", lab.name, outcome.setting);
         }
     }
 }
@@ -139,23 +268,6 @@ fn claims_that_do_not_apply_count_as_holding() {
     let run = run("off");
     let other = run.claims.iter().find(|c| c.when == "br_netfilter=on").unwrap();
     assert!(!other.applies && other.holds);
-}
-
-#[test]
-fn every_link_of_the_prose_leads_somewhere() {
-    for lab in workshop::labs() {
-        for setting in settings(&lab) {
-            let run = lab.run(&setting).unwrap();
-            for beat in lab.beats_for(&run.setting) {
-                for span in workshop::spans(&beat.text) {
-                    if let workshop::Span::Link(words, key) = span {
-                        let known = run.moments.iter().any(|(k, _)| *k == key);
-                        assert!(known, "{}, {setting:?}: [{words}]({key})", lab.name);
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// The switches by which TFTP's goal is decided.

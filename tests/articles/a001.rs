@@ -7,7 +7,7 @@ use kernel::netfilter::hook::InetHook;
 use packet::TcpFlags;
 use sim::{Run, Stimulus};
 use std::net::{IpAddr, Ipv4Addr};
-use workshop::{Setting, query};
+use workshop::{At, Session, Setting, Typed, query};
 
 const NODE: &str = "minikube";
 const POD_ADDR: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 6);
@@ -247,4 +247,76 @@ fn the_endpoint_chain_has_no_snat_and_the_source_changes_in_postrouting() {
         .collect();
     assert_eq!(changes, [(InetHook::PreRouting, false, true), (InetHook::PostRouting, true, false)]);
     assert!(netns(&run, NODE).ct.rows(run.world.now()).iter().any(|r| r.reply.src() == IpAddr::V4(POD_ADDR)));
+}
+
+/// What commands without a box, or on one, print when they are typed at the end.
+fn typed(changes: &[(&str, &str)], lines: &[(Option<&str>, &str)]) -> Vec<Vec<String>> {
+    let changes = changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    let mut session = Session::new(workshop::lab("service-iptables").unwrap().into());
+    session.changes = Setting::from_iter(changes);
+    let line = |(on, line): &(Option<&str>, &str)| Typed {
+        at: At::End,
+        on: on.map(str::to_owned),
+        line: (*line).to_owned(),
+        stdin: String::new(),
+    };
+    session.typed = lines.iter().map(line).collect();
+    session.run().unwrap().typed.into_iter().map(|t| t.output.unwrap().stdout).collect()
+}
+
+/// "kubectl get svc -o wide": NodePort, 10.106.133.16, 31001:31382/TCP, app=helloworld; and the other one, 10.96.0.1, 443/TCP.
+#[test]
+fn kubectl_lists_the_service() {
+    let lines = typed(&[("service", "present")], &[(None, "kubectl get svc -o wide")]).remove(0);
+    let words = |l: &String| l.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let without_age = |l: &String| [&words(l)[..5], &words(l)[6..]].concat().join(" ");
+    assert_eq!(
+        lines.iter().map(without_age).collect::<Vec<_>>(),
+        [
+            "NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) SELECTOR",
+            "helloworld-service NodePort 10.106.133.16 <none> 31001:31382/TCP app=helloworld",
+            "kubernetes ClusterIP 10.96.0.1 <none> 443/TCP <none>",
+        ]
+    );
+}
+
+/// "kubectl describe svc helloworld-service". What the article calls the target port is the node port here, and there as well.
+#[test]
+fn kubectl_describes_the_service() {
+    let lines =
+        typed(&[("service", "present")], &[(None, "kubectl describe svc helloworld-service")]).remove(0);
+    for line in [
+        "Name:                     helloworld-service",
+        "Namespace:                default",
+        "Labels:                   <none>",
+        "Selector:                 app=helloworld",
+        "Type:                     NodePort",
+        "IP:                       10.106.133.16",
+        "Port:                     <unset>  31001/TCP",
+        "TargetPort:               nodejs-port/TCP",
+        "NodePort:                 <unset>  31382/TCP",
+        "Endpoints:                172.17.0.6:3000",
+        "Session Affinity:         None",
+        "External Traffic Policy:  Cluster",
+        "Events:                   <none>",
+    ] {
+        assert!(lines.iter().any(|l| l == line), "{line}: {lines:#?}");
+    }
+}
+
+/// "kubectl create -f helloworld-nodeport-service.yml": the chains are there, and "the external world" is answered.
+#[test]
+fn the_service_can_be_created_by_hand() {
+    let lines = typed(
+        &[],
+        &[
+            (None, "kubectl create -f helloworld-nodeport-service.yml"),
+            (Some(NODE), "iptables -t nat -L KUBE-SEP-32ZXKBHCWGUC5KVE"),
+            (Some("laptop"), "curl -m 2 http://192.168.99.100:31382/"),
+        ],
+    );
+    assert_eq!(lines[0], ["service/helloworld-service created"]);
+    let dnat = "DNAT       tcp  --  anywhere             anywhere             /* default/helloworld-service: */ tcp to:172.17.0.6:3000";
+    assert!(lines[1].iter().any(|l| l == dnat), "{:#?}", lines[1]);
+    assert_eq!(lines[2], ["hello from helloworld, you are 172.17.0.1"]);
 }

@@ -56,3 +56,30 @@ fn three_cures_let_it_come() {
         }
     }
 }
+
+/// A page of so many bytes behind the link of 1400 bytes of the lab: whether it comes, and the longest segment that the pod has sent.
+fn page(bytes: usize) -> (bool, u32) {
+    let (_, text) = workshop::labs::TEXTS.iter().find(|(name, _)| *name == "mtu-black-hole").unwrap();
+    let text = text.replace("bytes: 20000", &format!("bytes: {bytes}"));
+    let run = workshop::read_lab(&text).unwrap().run(&workshop::Setting::new()).unwrap();
+    let web = run.run.world.host_by_name("web").unwrap();
+    let lines = sim::view::capture(&run.run.world);
+    let length = |text: &str| text.rsplit("length ").next()?.split(':').next()?.parse::<u32>().ok();
+    let sent = lines.iter().filter(|l| l.host == web && l.dir == "Out" && l.text.contains(".80 > "));
+    (run.goals[0].reached, sent.filter_map(|l| length(&l.text)).max().unwrap())
+}
+
+/// The limit is sharp: 1348 bytes of data are a packet of 1400 with the headers of IP and TCP and the time stamps.
+#[test]
+fn one_byte_more_than_fits_never_comes() {
+    let (mut comes, mut hangs) = (1000, 1500);
+    assert!(page(comes).0 && !page(hangs).0);
+    while hangs - comes > 1 {
+        let middle = (comes + hangs) / 2;
+        match page(middle).0 {
+            true => comes = middle,
+            false => hangs = middle,
+        }
+    }
+    assert_eq!((page(comes), page(hangs)), ((true, 1348), (false, 1349)));
+}

@@ -73,3 +73,14 @@ fn it_is_translated_once_its_entry_is_deleted() {
         fact!(record, record.answered(6), "pod-b");
     }
 }
+
+/// Its entry is UNREPLIED, and each packet gives it the whole time-out of such entries again: it never ends while somebody sends.
+#[test]
+fn a_flow_that_nobody_answers_is_renewed_by_each_packet() {
+    for record in each("S17-stale-udp-empty") {
+        let old = record.rows(4).into_iter().find(|r| r["orig"]["sport"] == 5000).unwrap();
+        assert!(!old["status"].as_array().unwrap().iter().any(|s| s == "SEEN_REPLY"), "of the {}", record.by);
+        let left = old["timeout"].as_i64().unwrap();
+        assert!((28..=30).contains(&left), "of the {}: {left}", record.by);
+    }
+}
