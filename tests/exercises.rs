@@ -7,7 +7,7 @@ use nflab::exercise::check;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
-use workshop::exercise::{Breach, Move, attempt, courses, exercise};
+use workshop::exercise::{Breach, Move, attempt, courses, exercise, step_code};
 use workshop::exercises::{COURSES, TEXTS};
 use workshop::labs::TEXTS as LABS;
 use workshop::{Lab, Session, read_lab};
@@ -42,6 +42,17 @@ fn the_others_too() {
 #[test]
 fn courses_name_what_is_there() {
     checked(COURSES.iter().map(|(name, _)| *name));
+}
+
+#[test]
+fn the_agenda_has_the_code_of_each_step() {
+    let course = courses().remove(0);
+    let agenda = nflab::exercise::agenda(Some(&course.name)).unwrap();
+    for (n, name) in course.exercises().enumerate() {
+        let code = step_code(&course, n + 1).unwrap();
+        let line = agenda.lines().find(|l| l.contains(&format!("(`{name}`")));
+        assert!(line.is_some_and(|l| l.ends_with(&format!("code {code})"))), "{name}: {line:?}");
+    }
 }
 
 #[test]

@@ -142,6 +142,30 @@ fn the_load_lab() {
 }
 
 #[test]
+fn courses_and_exercises() {
+    visit(|page| {
+        for link in ["#v1/courses", "#v1/trainer", "#v1/reset-by-stranger", "?embed#v1/no-forwarding"] {
+            both(page, link, &[WIDE, NARROW]);
+        }
+    });
+}
+
+#[test]
+fn the_builder_of_exercises() {
+    visit(|page| {
+        page.set_size(WIDE.0, WIDE.1);
+        for dark in [false, true] {
+            still(page, dark);
+            page.open_fresh("#v1/trainer");
+            page.click("#open-builder");
+            page.click("#builder-start");
+            page.wait("#builder-ask");
+            clean(page, &format!("builder dark {dark}"));
+        }
+    });
+}
+
+#[test]
 fn projector_and_article() {
     visit(|page| {
         page.set_size(WIDE.0, WIDE.1);

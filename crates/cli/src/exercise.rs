@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use workshop::exercise::{
     Course, CourseFile, Exercise, Move, Moves, check as check_exercise, check_lab, is_course,
-    read_course_file,
+    read_course_file, step_code,
 };
 use workshop::{Lab, Span, read_lab, spans};
 
@@ -163,17 +163,19 @@ pub fn agenda(name: Option<&str>) -> Result<String, String> {
 
 fn course_agenda(course: &Course) -> String {
     let mut out = format!("# {}\n\n{}\n", course.title, course.summary);
-    let mut minutes = 0;
+    let (mut minutes, mut number) = (0, 0);
     for chapter in &course.chapters {
         out += &format!("\n## {}\n", chapter.title);
         for name in &chapter.exercises {
+            number += 1;
             let Some(lab) = workshop::exercise::exercise(name) else { continue };
             let Some(e) = &lab.exercise else { continue };
             out += &format!(
-                "\n### {:>3} min  {} (`{name}`, {} minutes)\n\n{}\n",
+                "\n### {:>3} min  {} (`{name}`, {} minutes, code {})\n\n{}\n",
                 minutes,
                 lab.title,
                 e.minutes,
+                step_code(course, number).unwrap_or_default(),
                 plain(&e.task)
             );
             minutes += e.minutes;

@@ -94,10 +94,10 @@ impl Page {
     #[track_caller]
     pub fn open_fresh(&self, path: &str) {
         self.post("/url", &json!({"url": "about:blank"}));
-        // Who leaves while the service worker is being fetched breaks that off, and the browser says so.
-        self.ignore_console_errors("An unknown error occurred when fetching the script");
         self.open(path);
         self.wait_started();
+        // Who leaves while the service worker is being fetched breaks that off, and the browser says so, a while later.
+        self.ignore_console_errors("An unknown error occurred when fetching the script");
     }
 
     /// Waits until the app has taken the place of the start text.

@@ -191,9 +191,11 @@ fn yours(state: State) -> View {
             .class("sr")
             .on("change", move |e| read_file(state, e)),
     );
-    let go = form(&GO, el("input").attr("inputmode", "numeric").attr("size", "4"), move |number| {
-        go_to(state, &number)
-    });
+    let go = form(
+        &GO,
+        el("input").attr("inputmode", "numeric").attr("size", "4"),
+        Box::new(move |number| go_to(state, &number)),
+    );
     let forget = match state.class.forgetting.get() {
         false => el("button")
             .class("btn quiet")
@@ -247,7 +249,7 @@ const GO: Field = Field { id: "go-number", label: "Go to exercise number" };
 const CODE: Field = Field { id: "step-code-typed", label: "Trainer's code" };
 
 /// A field with a button that does something with what was written.
-fn form(field: &Field, input: El, go: impl Fn(String) + 'static) -> El {
+fn form(field: &Field, input: El, go: Box<dyn Fn(String)>) -> El {
     let id = field.id;
     el("form")
         .class("field")
@@ -270,7 +272,7 @@ fn code_field(state: State) -> El {
         .attr("spellcheck", "false")
         .attr("aria-describedby", "step-code-wrong")
         .maybe("aria-invalid", "true", move || state.class.code_wrong.get().is_some());
-    form(&CODE, input, move |code| bring(state, &code))
+    form(&CODE, input, Box::new(move |code| bring(state, &code)))
 }
 
 /// What is wrong with the code.
