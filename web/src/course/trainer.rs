@@ -125,11 +125,12 @@ fn table(state: State) -> View {
     }
     let read: Vec<(usize, Result<Coded, String>)> =
         lines.iter().enumerate().map(|(n, l)| (n + 1, read_code(l, &course))).collect();
-    let mut wrong = el("ul").class("wrong-codes").attr("role", "status");
+    let mut wrong = el("ul").class("wrong-codes");
     for (n, e) in read.iter().filter_map(|(n, r)| Some((n, r.as_ref().err()?))) {
         wrong = wrong.add(el("li").class("breach").add(format!("Line {n}: {e}")));
     }
     let people: Vec<&Coded> = read.iter().filter_map(|(_, r)| r.as_ref().ok()).collect();
+    let wrong = el("div").attr("role", "status").add(wrong);
     View::All(vec![wrong.into(), grid(&course, &people).into()])
 }
 

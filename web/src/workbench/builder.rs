@@ -81,7 +81,7 @@ pub fn drawer(state: State) -> View {
         .add("Close");
     let head = el("div")
         .class("course-head")
-        .add(el("h3").id("builder-head").attr("tabindex", "-1").add("An exercise of this lab"))
+        .add(el("h2").id("builder-head").attr("tabindex", "-1").add("An exercise of this lab"))
         .add(crate::panes::space())
         .add(close);
     View::All(vec![head.into(), part(move || body(state))])
@@ -99,7 +99,8 @@ fn body(state: State) -> View {
     let told = part(move || {
         let told = state.desk.builder.told.get();
         let list = told.into_iter().map(|t| el("li").add(t).into()).collect();
-        el("ul").id("builder-told").attr("role", "status").add(View::All(list)).into()
+        let list = el("ul").add(View::All(list));
+        el("div").id("builder-told").attr("role", "status").add(list).into()
     });
     let begin = move || {
         let session = state.loaded.with_untracked(|l| l.session.clone());
