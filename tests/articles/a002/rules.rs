@@ -175,3 +175,18 @@ fn only_what_leaves_the_node_is_masqueraded() {
     assert_eq!(seen("nginx1"), Ipv4Addr::new(10, 240, 0, 22));
     assert_eq!(seen("nginx2"), TMP2);
 }
+
+/// "an example of Kubernetes API server traffic being split three ways", in the lab too: the chains are the article's; its kube-proxy
+/// wrote five decimals (0.33332999982), newer ones ten.
+#[test]
+fn the_labs_api_server_has_the_articles_three_chains() {
+    let list = crate::shell(&super::lab("off"), "worker-2", "iptables -t nat -S KUBE-SVC-NPX46M4PTMTKRN6Y");
+    let jumps: Vec<&str> = list.iter().filter_map(|l| l.split_once(" -j ")).map(|(_, to)| to).collect();
+    assert_eq!(
+        jumps,
+        ["KUBE-SEP-HFMBYHW5FO36NATD", "KUBE-SEP-E6U6KEZPQBWVNUQ2", "KUBE-SEP-WRZKKJS6MWEUDTA4"]
+    );
+    for (line, probability) in list[1..].iter().zip(["0.33333333349", "0.50000000000"]) {
+        assert!(line.contains(&format!("--mode random --probability {probability} ")), "{line}");
+    }
+}
