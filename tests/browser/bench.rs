@@ -196,16 +196,17 @@ fn scene() {
 fn rules() {
     visit(|page| {
         page.set_size(1440, 900);
-        page.open_fresh("?bench=rules");
-        if page.count("[data-rows]") == 0 {
-            return println!("there is no list of 100,000 rules");
-        }
+        page.open_fresh("#v1/many-rules");
+        page.click("#tab-Rules");
+        page.wait("#table-list .vrow");
+        let count = page.attribute("#table-list", "aria-rowcount").and_then(|n| n.parse::<u32>().ok());
+        println!("{} lines", count.unwrap_or(0));
         let tasks = page.eval(
             "return new Promise(done => {
                const tasks = [], gaps = [];
                new PerformanceObserver(list => tasks.push(...list.getEntries().map(e => e.duration)))
                  .observe({type: 'longtask'});
-               const list = document.querySelector('[data-rows]');
+               const list = document.getElementById('table-list');
                const end = list.scrollHeight - list.clientHeight;
                let at = 0, last = performance.now();
                const frame = () => {
