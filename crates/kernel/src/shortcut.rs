@@ -5,7 +5,7 @@
 //! it left, or that it was for a socket. The next one of the flow has the same done to it without asking again. It goes the whole way
 //! if anything is not as it was (state of the entry or of the neighbour, length, TTL), and a way is noted only if nothing was asked
 //! on it that another packet might be answered differently. A box takes shortcuts when it is told to ([`Netns::take_shortcuts`]);
-//! its configuration must not change from then on.
+//! whoever changes its configuration from then on says so.
 
 use crate::netfilter::conntrack::{Conn, ConnInfo, CtState, CtStats, CtWork, Direction, status};
 use crate::netfilter::xtables::{Counters, TableId};
@@ -129,12 +129,20 @@ fn datagram(ip: &Ip) -> Option<(Ends, &Udp)> {
 const SETTLED: u32 = status::CONFIRMED | status::SEEN_REPLY | status::ASSURED;
 
 impl Netns {
-    /// From now on the box notes the ways of flows, and takes them again, while nobody keeps the log. Its configuration must not change
-    /// any more: rules, routes, devices, settings.
+    /// From now on the box notes the ways of flows, and takes them again, while nobody keeps the log. Whoever changes its configuration
+    /// (rules, routes, devices, settings) calls [`Netns::forget_shortcuts`].
     pub fn take_shortcuts(&mut self) {
         let (known, tags) = (vec![[None; 2]; PAIRS], vec![[0; 2]; PAIRS]);
         self.shortcuts =
             Some(Box::new(Shortcuts { known, tags, ways: Vec::new(), note: None, counted: Vec::new() }));
+    }
+
+    /// Its configuration may have changed: what has been noted is forgotten.
+    pub fn forget_shortcuts(&mut self) {
+        if self.shortcuts.is_some() {
+            self.count_shortcuts();
+            self.take_shortcuts();
+        }
     }
 
     /// From now on each packet goes the whole way.

@@ -109,3 +109,17 @@ fn what_goes_through_a_tunnel_is_wrapped_each_time() {
     assert!(done > 100, "{done}");
     assert_eq!(files(&spec, false), (done, packets, 0));
 }
+
+#[test]
+fn what_is_typed_meanwhile_counts_for_the_next_packet() {
+    let spec = spec(&[], &["ip route add default via 10.1.0.1"], Ipv4Addr::new(10, 1, 0, 2));
+    let mut run = LoadRun::new(&spec).unwrap();
+    run.advance(Instant(1_000_000));
+    let node = run.boxes()[0];
+    let argv = "iptables -I FORWARD -j DROP".split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let before = run.packets();
+    assert!(before > 100 && run.command(node, &argv).unwrap().status == 0);
+    run.advance(Instant(u64::MAX));
+    // What was under way, and what is sent again.
+    assert!(run.packets() - before < 100, "{before} {}", run.packets());
+}

@@ -58,6 +58,12 @@ fn kind(ns: &Netns) -> Kind {
     Kind { conntrack, tables: !ns.loaded_tables().is_empty() }
 }
 
+/// The other ends of the devices of each box.
+fn peers(world: &World) -> Vec<Vec<Option<(NetnsId, DevId)>>> {
+    let ends = |ns: &Netns| ns.devices().iter().map(|d| world.peer((ns.id, d.id))).collect();
+    world.hosts().iter().map(ends).collect()
+}
+
 impl Machine {
     pub(super) fn new(
         world: &World,
@@ -68,11 +74,10 @@ impl Machine {
     ) -> Machine {
         let all = || boxes.iter().filter_map(|b| world.host(*b));
         let account = |ns: &Netns| Account { host: ns.id, kind: kind(ns), before: ns.ct.work(), passes: 0 };
-        let ends = |ns: &Netns| ns.devices().iter().map(|d| world.peer((ns.id, d.id))).collect();
         Machine {
             client,
             accounts: all().map(account).collect(),
-            peers: world.hosts().iter().map(ends).collect(),
+            peers: peers(world),
             // Until 4.7 each namespace had a hash of its own (`net->ct.hash`).
             one_hash: all().any(|ns| ns.era().version() >= (4, 7)),
             boxes,
@@ -85,6 +90,14 @@ impl Machine {
             woken: Vec::new(),
             leaving: Vec::new(),
             inside: Vec::new(),
+        }
+    }
+
+    /// Somebody has been at the boxes.
+    pub(super) fn look(&mut self, world: &World) {
+        self.peers = peers(world);
+        for account in &mut self.accounts {
+            account.kind = world.host(account.host).map_or(account.kind, kind);
         }
     }
 

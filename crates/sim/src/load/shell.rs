@@ -37,6 +37,11 @@ impl LoadRun {
         }
         let done = operator::command(&mut self.world, host, argv, None)?;
         self.share_limits();
+        // It may have changed anything.
+        for ns in self.world.hosts_mut() {
+            ns.forget_shortcuts();
+        }
+        self.machine.look(&self.world);
         Ok(done)
     }
 
