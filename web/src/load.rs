@@ -1,8 +1,9 @@
 //! A lab that has been run, with everything that the page shows of it.
 
 use kernel::NetnsId;
-use sim::view::{Alert, Story, TermLine, Tone};
+use sim::view::{Alert, CaptureLine, Story, TermLine, Tone, capture};
 use sim::{EventId, World};
+use std::cell::OnceCell;
 use std::rc::Rc;
 use workshop::{By, Lab, LabRun, Session};
 
@@ -19,6 +20,7 @@ pub struct Loaded {
     pub story: Story,
     /// What was done, one after the other.
     pub exchanges: Vec<Exchange>,
+    captured: OnceCell<Vec<CaptureLine>>,
 }
 
 /// Something that was done, with all packets that came of it.
@@ -51,7 +53,12 @@ impl Loaded {
             steps: (at(record.first), at(record.end)),
         });
         let exchanges = exchanges.collect();
-        Ok(Rc::new(Loaded { lab, session, run, story, exchanges }))
+        Ok(Rc::new(Loaded { lab, session, run, story, exchanges, captured: OnceCell::new() }))
+    }
+
+    /// What captures saw: it is written when somebody looks.
+    pub fn capture(&self) -> &[CaptureLine] {
+        self.captured.get_or_init(|| capture(self.world()))
     }
 
     /// Whether this and another run are the same up to an event.

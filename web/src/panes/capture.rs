@@ -32,7 +32,7 @@ fn lines(state: State, all: &[CaptureLine], reading: &Reading) -> Rc<[(u32, u32)
 fn follow_list(state: State) {
     effect(move || {
         let (loaded, reading) = (state.loaded.get(), reading(state));
-        state.sniff.listed.set(lines(state, &loaded.story.capture, &reading));
+        state.sniff.listed.set(lines(state, loaded.capture(), &reading));
     });
     effect(move || {
         let (listed, chosen) = (state.sniff.listed.get(), state.sniff.chosen.get());
@@ -51,7 +51,7 @@ fn listed(state: State, row: u32) -> Option<(u32, u32)> {
 /// How many lines have been captured up to the cursor.
 fn captured(state: State) -> u32 {
     let (loaded, now) = (state.loaded.get(), state.now());
-    let before = |at: u32| loaded.story.capture.get(at as usize).is_some_and(|l| l.event <= now);
+    let before = |at: u32| loaded.capture().get(at as usize).is_some_and(|l| l.event <= now);
     let count = state.sniff.listed.with(|l| l.partition_point(|(_, at)| before(*at)));
     u32::try_from(count).unwrap_or(u32::MAX)
 }
@@ -59,7 +59,7 @@ fn captured(state: State) -> u32 {
 /// Goes to where a line was captured.
 fn go(state: State, row: u32) {
     let loaded = state.loaded.get_untracked();
-    let line = listed(state, row).and_then(|(_, at)| loaded.story.capture.get(at as usize));
+    let line = listed(state, row).and_then(|(_, at)| loaded.capture().get(at as usize));
     if let Some(line) = line {
         state.go(loaded.story.step_at(line.event));
     }
@@ -135,8 +135,8 @@ pub fn capture_tools(state: State) -> View {
     let text = move || {
         untrack(|| {
             let (now, loaded, reading) = (state.now(), state.loaded.get(), reading(state));
-            let lines = lines(state, &loaded.story.capture, &reading);
-            let all = lines.iter().filter_map(|(_, at)| loaded.story.capture.get(*at as usize));
+            let lines = lines(state, loaded.capture(), &reading);
+            let all = lines.iter().filter_map(|(_, at)| loaded.capture().get(*at as usize));
             all.filter(|l| l.event <= now).map(|l| l.line() + "\n").collect()
         })
     };
@@ -158,8 +158,7 @@ pub fn capture_tools(state: State) -> View {
         });
     let boxes = part(move || {
         let loaded = state.loaded.get();
-        let hosts =
-            loaded.world().hosts().iter().filter(|h| loaded.story.capture.iter().any(|l| l.host == h.id));
+        let hosts = loaded.world().hosts().iter().filter(|h| loaded.capture().iter().any(|l| l.host == h.id));
         let option =
             |h: &kernel::Netns| el("option").attr("value", h.id.0.to_string()).add(h.name.clone()).into();
         View::All(hosts.map(option).collect())
@@ -224,7 +223,7 @@ fn download(state: State) {
 fn row(state: State, n: u32, to: El) -> El {
     let loaded = state.loaded.get_untracked();
     let Some((i, at)) = listed(state, n) else { return to };
-    let Some(l) = loaded.story.capture.get(at as usize) else { return to };
+    let Some(l) = loaded.capture().get(at as usize) else { return to };
     let host = loaded.world().host(l.host).map_or(String::new(), |h| h.name.clone());
     let flow = loaded.story.packet(l.packet).map_or(Flow::Noise, |p| p.flow);
     let line = l.line();

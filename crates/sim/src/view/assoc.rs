@@ -1,4 +1,4 @@
-//! A small map: pairs in the order of their coming, found by looking at each. The views keep a handful of keys; a tree
+//! A small map: pairs in the order of their coming, found by looking at each, at the youngest first. The views keep a handful of keys; a tree
 //! for each kind of key would cost the page more than it gives.
 
 /// A map for a handful of keys.
@@ -14,12 +14,12 @@ impl<K, V> Default for Assoc<K, V> {
 impl<K: PartialEq, V> Assoc<K, V> {
     /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+        self.0.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v)
     }
 
     /// The value of a key, for writing.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.0.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v)
+        self.0.iter_mut().rev().find(|(k, _)| k == key).map(|(_, v)| v)
     }
 
     /// Sets the value of a key.
@@ -40,7 +40,7 @@ impl<K: PartialEq, V> Assoc<K, V> {
 
     /// The same for values that know more than their type.
     pub fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        let at = self.0.iter().position(|(k, _)| *k == key).unwrap_or_else(|| {
+        let at = self.0.iter().rposition(|(k, _)| *k == key).unwrap_or_else(|| {
             self.0.push((key, make()));
             self.0.len() - 1
         });

@@ -88,8 +88,6 @@ pub struct Story {
     pub changes: Changes,
     /// The packets in order of their making.
     pub packets: Vec<PacketInfo>,
-    /// What captures saw.
-    pub capture: Vec<CaptureLine>,
     /// What programs printed.
     pub terminal: Vec<TermLine>,
     /// What must not be missed.
@@ -107,7 +105,6 @@ impl Story {
         let packets = packets(world, &steps);
         let alerts = alerts(world, &steps);
         Story {
-            capture: capture(world),
             terminal: terminal(world),
             hops: hops(world),
             topology: topology(world),

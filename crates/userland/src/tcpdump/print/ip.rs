@@ -72,10 +72,8 @@ impl Printer {
     }
 
     pub(super) fn port(&self, port: u16, proto: Protocol) -> String {
-        match services::service_name(port, proto).filter(|_| !self.look.numeric) {
-            Some(name) => name.to_owned(),
-            None => port.to_string(),
-        }
+        let name = if self.look.numeric { None } else { services::service_name(port, proto) };
+        name.map_or_else(|| port.to_string(), str::to_owned)
     }
 }
 
