@@ -3,15 +3,24 @@
 //! Plugins are asked in CoreDNS's own order (plugin.cfg), whatever the order in the Corefile. DNSSEC and zone transfers are not
 //! modelled.
 
-use super::dns_stream::{self, Lost, Stream};
+mod message;
+mod table;
+mod upstream;
+
+pub(super) use message::{rcode_name, type_name};
+pub use table::{Table, ptr};
+
+use super::dns_stream::{self, Stream};
 use super::resolve::DNS_PORT;
 use super::{Program, Run};
 use kernel::socket::{Errno, Received};
 use kernel::{Instant, SocketId};
+use message::{DATAGRAM, MESSAGE, edns, fitted, flags, shuffle};
 use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type, rcode};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
+use upstream::{Failure, Upstream, datagram};
 
 /// How long `forward` waits for one answer, and how long it tries altogether (plugin/forward).
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
@@ -19,28 +28,8 @@ const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a TCP connection is waited for its first query, and for each that follows (core/dnsserver).
 const FIRST_QUERY: Duration = Duration::from_secs(3);
 const NEXT_QUERY: Duration = Duration::from_secs(10);
-/// The longest datagram that somebody takes who does not say (RFC 1035), and the longest message over TCP.
-const DATAGRAM: usize = 512;
-const MESSAGE: usize = 65_535;
-/// A datagram above that is compressed even if its receiver would take more (request.Scrub).
-const UNFRAGMENTED: usize = 1480;
 /// A probe of the plugin loop that comes in more often than this tells of a loop.
 const LOOP_SEEN: u32 = 2;
-
-/// Records of one or several zones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table {
-    /// The zones that it answers for, without the dot at the end; the root is empty.
-    pub zones: Vec<String>,
-    /// The records.
-    pub records: Vec<DnsRecord>,
-    /// `pods insecure`: a name such as `10-244-1-2.default.pod.cluster.local` has the address that it tells.
-    pub pods_insecure: bool,
-    /// Zones for which a name that is not there is a matter of the next plugin.
-    pub fallthrough: Vec<String>,
-    /// Seconds for which answers may be kept, negative ones too.
-    pub ttl: u32,
-}
 
 /// The plugin `forward`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,11 +124,6 @@ impl Client {
     }
 }
 
-/// The pseudo record by which a message says how long a datagram its sender takes.
-fn edns(message: &Dns) -> Option<&DnsRecord> {
-    message.additional.iter().find(|r| r.kind == dns_type::OPT)
-}
-
 /// A query that was sent on.
 #[derive(Clone, Debug)]
 struct Pending {
@@ -153,71 +137,6 @@ struct Pending {
     tries: usize,
     until: Instant,
     begun: Instant,
-}
-
-/// How it was sent on: as it came in.
-#[derive(Clone, Debug)]
-enum Upstream {
-    Udp(SocketId),
-    Tcp(Stream),
-}
-
-impl Upstream {
-    /// The answer to a query; `None` while it is waited for.
-    fn listen(&mut self, run: &mut Run<'_, '_>, id: u16) -> Option<Result<Dns, Failure>> {
-        loop {
-            let message = match self {
-                Upstream::Udp(socket) => {
-                    let socket = *socket;
-                    if let Some(e) = run.kernel(|ns, _| ns.take_error(socket)).flatten() {
-                        return Some(Err(Failure::Read(e.errno)));
-                    }
-                    run.kernel(|ns, _| ns.udp_recv(socket)).flatten()?.payload.to_vec()
-                }
-                Upstream::Tcp(stream) => match stream.next(run)? {
-                    Ok(message) => message,
-                    Err(Lost::Connect(errno)) => return Some(Err(Failure::Dial(errno))),
-                    Err(Lost::Broken(errno)) => return Some(Err(Failure::Read(errno))),
-                    Err(Lost::Eof) => return Some(Err(Failure::Eof)),
-                },
-            };
-            if let Some(answer) = Dns::parse(&message).filter(|a| a.response && a.id == id) {
-                return Some(Ok(answer));
-            }
-        }
-    }
-
-    fn close(self, run: &mut Run<'_, '_>) {
-        match self {
-            Upstream::Udp(socket) => run.close(socket),
-            Upstream::Tcp(stream) => stream.close(run),
-        }
-    }
-}
-
-/// Why a server has not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    Dial(Errno),
-    Read(Errno),
-    Eof,
-    Timeout,
-}
-
-impl Failure {
-    /// As Go words it.
-    fn text(self, proto: &str, local: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> String {
-        let ((a, b), (c, d)) = (local, to);
-        let read = |why: &str| format!("read {proto} {a}:{b}->{c}:{d}: {why}");
-        match self {
-            Failure::Dial(errno) => {
-                format!("dial {proto} {c}:{d}: connect: {}", errno.text().to_lowercase())
-            }
-            Failure::Read(errno) => read(&format!("read: {}", errno.text().to_lowercase())),
-            Failure::Eof => "EOF".to_owned(),
-            Failure::Timeout => read("i/o timeout"),
-        }
-    }
 }
 
 /// An answer that is kept.
@@ -657,184 +576,6 @@ impl DnsServer {
     }
 }
 
-/// Sends a query from a socket of its own.
-fn datagram(run: &mut Run<'_, '_>, to: (Ipv4Addr, u16), query: &Dns) -> Result<Upstream, Errno> {
-    let bytes = query.to_bytes();
-    let sent = run.kernel(|ns, kcx| {
-        let socket = ns.udp_bind((Ipv4Addr::UNSPECIFIED, 0), kcx)?;
-        let done = ns.udp_connect(socket, to).and_then(|()| ns.udp_send(socket, None, None, bytes, kcx));
-        if let Err(errno) = done {
-            ns.close(socket);
-            return Err(errno);
-        }
-        Ok(socket)
-    });
-    let socket = sent.unwrap_or(Err(Errno::EINVAL))?;
-    run.own(socket);
-    Ok(Upstream::Udp(socket))
-}
-
-/// The bytes of an answer for somebody who takes so many. Names are compressed only if it would not fit otherwise; what does not
-/// fit then either is left out from the end, but for EDNS, and the answer says so (miekg/dns, `Truncate`).
-fn fitted(mut answer: Dns, room: usize) -> Vec<u8> {
-    let plain = answer.to_plain_bytes();
-    if plain.len() <= room {
-        let long = room < MESSAGE && plain.len() > UNFRAGMENTED;
-        return if long { answer.to_bytes() } else { plain };
-    }
-    let mut bytes = answer.to_bytes();
-    while bytes.len() > room {
-        let last = answer.additional.iter().rposition(|r| r.kind != dns_type::OPT);
-        if let Some(last) = last {
-            answer.additional.remove(last);
-        } else if answer.authority.pop().is_none() && answer.answers.pop().is_none() {
-            break;
-        }
-        answer.truncated = true;
-        bytes = answer.to_bytes();
-    }
-    bytes
-}
-
-/// The flags of an answer as the plugin log has them.
-fn flags(answer: &Dns) -> String {
-    let flags = [
-        (answer.response, "qr"),
-        (answer.authoritative, "aa"),
-        (answer.truncated, "tc"),
-        (answer.recursion_desired, "rd"),
-        (answer.recursion_available, "ra"),
-        (answer.authentic, "ad"),
-        (answer.checking_disabled, "cd"),
-    ];
-    let set: Vec<&str> = flags.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
-    set.join(",")
-}
-
-/// `loadbalance round_robin`: A and AAAA change places among themselves.
-fn shuffle(records: &mut [DnsRecord], run: &mut Run<'_, '_>) {
-    let is_address = |r: &DnsRecord| r.kind == dns_type::A || r.kind == dns_type::AAAA;
-    let places: Vec<usize> = (0..records.len()).filter(|i| records.get(*i).is_some_and(is_address)).collect();
-    for (i, from) in places.iter().enumerate() {
-        let left = u32::try_from(places.len() - i).unwrap_or(1);
-        let to = i + (run.random() % left.max(1)) as usize;
-        if let Some(to) = places.get(to) {
-            records.swap(*from, *to);
-        }
-    }
-}
-
-impl Table {
-    /// The answer to a query for a name in its zones. `None` if it is a matter of the next plugin.
-    pub fn answer(&self, query: &Dns) -> Option<Dns> {
-        let question = query.questions.first()?;
-        let name = question.name.as_str();
-        let mut answer = Dns { authoritative: true, ..query.answer() };
-        let own: Vec<&DnsRecord> = self.records.iter().filter(|r| r.name.is(name)).collect();
-        let alias = own.iter().find(|r| r.kind == dns_type::CNAME && question.kind != dns_type::CNAME);
-        if let Some(alias) = alias {
-            answer.answers.push((*alias).clone());
-            if let DnsData::Name(target) = &alias.data {
-                let target = self.records.iter().filter(|r| r.name == *target && r.kind == question.kind);
-                answer.answers.extend(target.cloned());
-            }
-            return Some(answer);
-        }
-        let wanted = |r: &&&DnsRecord| r.kind == question.kind || question.kind == dns_type::ANY;
-        answer.answers = own.iter().filter(wanted).map(|r| (*r).clone()).collect();
-        if question.kind == dns_type::A && self.pods_insecure {
-            answer.answers.extend(self.pod(&question.name));
-        }
-        for r in &answer.answers {
-            // Where a service is, with its addresses.
-            if let DnsData::Srv(_, _, _, target) = &r.data {
-                let known = self.records.iter().filter(|r| r.name == *target && r.kind == dns_type::A);
-                answer.additional.extend(known.cloned());
-            }
-        }
-        if !answer.answers.is_empty() {
-            return Some(answer);
-        }
-        let below = |r: &DnsRecord| r.name.below(name).is_some();
-        let is_pod = self.pods_insecure && self.pod(&question.name).is_some();
-        let zone = self.zones.iter().find(|z| question.name.below(z).is_some())?;
-        let is_there = self.records.iter().any(below) || question.name.is(zone) || is_pod;
-        if !is_there && self.fallthrough.iter().any(|z| question.name.below(z).is_some()) {
-            return None;
-        }
-        answer.rcode = if is_there { rcode::NOERROR } else { rcode::NXDOMAIN };
-        answer.authority.push(self.soa(zone)?);
-        Some(answer)
-    }
-
-    /// The address that the name of a pod tells.
-    fn pod(&self, name: &DnsName) -> Option<DnsRecord> {
-        let zone = self.zones.iter().find(|z| name.below(z).is_some())?;
-        let mut labels = name.below(zone)?.split('.');
-        let (dashed, namespace, pod) = (labels.next()?, labels.next()?, labels.next()?);
-        if labels.next().is_some() || namespace.is_empty() || !pod.eq_ignore_ascii_case("pod") {
-            return None;
-        }
-        let addr = dashed.replace('-', ".").parse().ok()?;
-        Some(DnsRecord {
-            name: name.clone(),
-            kind: dns_type::A,
-            class: 1,
-            ttl: self.ttl,
-            data: DnsData::A(addr),
-        })
-    }
-
-    fn soa(&self, zone: &str) -> Option<DnsRecord> {
-        let name = |head: &str| DnsName::new(&format!("{head}.{zone}"));
-        let numbers = [1, 7200, 1800, 86400, self.ttl];
-        let data = DnsData::Soa(Box::new((name("ns.dns")?, name("hostmaster")?, numbers)));
-        Some(DnsRecord { name: DnsName::new(zone)?, kind: dns_type::SOA, class: 1, ttl: self.ttl, data })
-    }
-
-    /// A table of lines `NAME TYPE DATA`, such as `www.example.com A 192.0.2.80`; names are below the zone or the zone itself.
-    ///
-    /// # Errors
-    /// Names the line and what was expected.
-    pub fn parse(zone: &str, ttl: u32, text: &str) -> Result<Table, String> {
-        let mut records = Vec::new();
-        for (number, line) in (1..).zip(text.lines()) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let [name, kind, data @ ..] = words.as_slice() else {
-                if words.is_empty() {
-                    continue;
-                }
-                return Err(format!("line {number}: expected NAME TYPE DATA"));
-            };
-            let expected = |what: &str| format!("line {number}: expected {what} behind {kind}");
-            let target =
-                |text: Option<&&str>| text.and_then(|t| DnsName::new(t)).ok_or_else(|| expected("a name"));
-            let (kind, data) = match *kind {
-                "A" => {
-                    let addr = data.first().and_then(|t| t.parse().ok());
-                    (dns_type::A, DnsData::A(addr.ok_or_else(|| expected("an IPv4 address"))?))
-                }
-                "AAAA" => {
-                    let addr = data.first().and_then(|t| t.parse().ok());
-                    (dns_type::AAAA, DnsData::Aaaa(addr.ok_or_else(|| expected("an IPv6 address"))?))
-                }
-                "CNAME" => (dns_type::CNAME, DnsData::Name(target(data.first())?)),
-                "PTR" => (dns_type::PTR, DnsData::Name(target(data.first())?)),
-                "TXT" => (dns_type::TXT, DnsData::Txt(vec![data.join(" ").into_bytes()])),
-                other => {
-                    return Err(format!(
-                        "line {number}: record type {other:?} is not modelled; A, AAAA, CNAME, PTR and TXT are"
-                    ));
-                }
-            };
-            let name = DnsName::new(name).filter(|n| n.below(zone).is_some());
-            let name = name.ok_or_else(|| format!("line {number}: expected a name below {zone:?}"))?;
-            records.push(DnsRecord { name, kind, class: 1, ttl, data });
-        }
-        Ok(Table { zones: vec![zone.to_owned()], records, ttl, ..Table::default() })
-    }
-}
-
 /// The servers that /etc/resolv.conf names, for `forward . /etc/resolv.conf`.
 pub fn servers_of(resolv_conf: &str) -> Vec<(Ipv4Addr, u16)> {
     super::resolve::ResolvConf::parse(resolv_conf)
@@ -843,117 +584,4 @@ pub fn servers_of(resolv_conf: &str) -> Vec<(Ipv4Addr, u16)> {
         .into_iter()
         .map(|a| (a, DNS_PORT))
         .collect()
-}
-
-/// The name of a record type.
-pub(super) fn type_name(kind: u16) -> String {
-    let name = match kind {
-        dns_type::A => "A",
-        dns_type::NS => "NS",
-        dns_type::CNAME => "CNAME",
-        dns_type::SOA => "SOA",
-        dns_type::PTR => "PTR",
-        dns_type::HINFO => "HINFO",
-        dns_type::MX => "MX",
-        dns_type::TXT => "TXT",
-        dns_type::AAAA => "AAAA",
-        dns_type::SRV => "SRV",
-        dns_type::OPT => "OPT",
-        dns_type::ANY => "ANY",
-        n => return format!("TYPE{n}"),
-    };
-    name.to_owned()
-}
-
-/// The name of a response code.
-pub(super) fn rcode_name(code: u8) -> String {
-    let name = match code {
-        rcode::NOERROR => "NOERROR",
-        rcode::FORMERR => "FORMERR",
-        rcode::SERVFAIL => "SERVFAIL",
-        rcode::NXDOMAIN => "NXDOMAIN",
-        rcode::NOTIMP => "NOTIMP",
-        rcode::REFUSED => "REFUSED",
-        n => return format!("RESERVED{n}"),
-    };
-    name.to_owned()
-}
-
-/// What a PTR record says of an address.
-pub fn ptr(addr: Ipv4Addr, name: &DnsName, ttl: u32) -> Option<DnsRecord> {
-    let owner = DnsName::new(&super::resolve::reverse_name(IpAddr::V4(addr)))?;
-    Some(DnsRecord { name: owner, kind: dns_type::PTR, class: 1, ttl, data: DnsData::Name(name.clone()) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> Table {
-        let text = "web.default.svc.cluster.local A 10.96.0.80\n\nalias.cluster.local CNAME web.default.svc.cluster.local\n";
-        Table { pods_insecure: true, ..Table::parse("cluster.local", 5, text).unwrap() }
-    }
-
-    fn ask(name: &str, kind: u16) -> Dns {
-        table().answer(&Dns::query(1, DnsName::new(name).unwrap(), kind)).unwrap()
-    }
-
-    #[test]
-    fn a_name_without_that_record_is_there_nevertheless() {
-        let answer = ask("web.default.svc.cluster.local", dns_type::AAAA);
-        assert_eq!((answer.rcode, answer.answers.len(), answer.authority.len()), (rcode::NOERROR, 0, 1));
-        assert_eq!(ask("default.svc.cluster.local", dns_type::A).rcode, rcode::NOERROR);
-        assert_eq!(ask("nosuch.default.svc.cluster.local", dns_type::A).rcode, rcode::NXDOMAIN);
-    }
-
-    /// An answer with that many addresses, and EDNS.
-    fn long(addresses: u8) -> Dns {
-        let name = DnsName::new("web.default.svc.cluster.local").unwrap();
-        let mut answer = Dns::query(1, name.clone(), dns_type::A).answer();
-        let record = |name, kind, data| DnsRecord { name, kind, class: 1, ttl: 5, data };
-        let a = |i| record(name.clone(), dns_type::A, DnsData::A(Ipv4Addr::new(10, 0, 0, i)));
-        answer.answers = (0..addresses).map(a).collect();
-        answer.additional = vec![record(DnsName::default(), dns_type::OPT, DnsData::Raw(Vec::new()))];
-        answer
-    }
-
-    #[test]
-    fn names_are_compressed_only_where_an_answer_would_not_fit() {
-        // Head and question 47 bytes, EDNS 11, an address 16, or 45 with its name in full.
-        assert_eq!(fitted(long(9), 512).len(), 47 + 11 + 9 * 45);
-        assert_eq!(fitted(long(11), 512).len(), 47 + 11 + 11 * 16);
-        // What would be cut into fragments is compressed even though it is taken.
-        assert_eq!(fitted(long(33), 4096).len(), 47 + 11 + 33 * 16);
-        assert_eq!(fitted(long(33), MESSAGE).len(), 47 + 11 + 33 * 45);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_left_out_but_for_edns() {
-        let whole = Dns::parse(&fitted(long(28), 512)).unwrap();
-        assert_eq!((whole.answers.len(), whole.truncated), (28, false));
-        let cut = Dns::parse(&fitted(long(40), 512)).unwrap();
-        assert_eq!((cut.answers.len(), cut.additional.len(), cut.truncated), (28, 1, true));
-    }
-
-    #[test]
-    fn the_name_of_a_pod_tells_its_address() {
-        let answer = ask("10-244-1-2.default.pod.cluster.local", dns_type::A);
-        assert_eq!(super::super::resolve::addresses(&answer), [Ipv4Addr::new(10, 244, 1, 2)]);
-        assert_eq!(ask("10-244-1.default.pod.cluster.local", dns_type::A).rcode, rcode::NXDOMAIN);
-    }
-
-    #[test]
-    fn an_alias_comes_with_its_address() {
-        assert_eq!(ask("alias.cluster.local", dns_type::A).answers.len(), 2);
-    }
-
-    #[test]
-    fn a_line_that_cannot_be_read_is_named() {
-        assert_eq!(
-            Table::parse("x", 5, "a.x A nonsense").unwrap_err(),
-            "line 1: expected an IPv4 address behind A"
-        );
-        assert!(Table::parse("x", 5, "\na.y A 1.2.3.4").unwrap_err().starts_with("line 2:"));
-        assert!(Table::parse("x", 5, "a.x MX 1").unwrap_err().contains("not modelled"));
-    }
 }
