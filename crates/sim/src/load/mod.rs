@@ -198,12 +198,15 @@ impl LoadRun {
                 break;
             }
         }
-        for host in self.machine.boxes().iter().chain([&self.client]) {
-            if let Some(ns) = self.world.host_mut(*host) {
-                ns.count_shortcuts();
-            }
-        }
+        self.count_shortcuts();
         self.progress()
+    }
+
+    /// Rules count all that has passed them, before somebody looks.
+    fn count_shortcuts(&mut self) {
+        for ns in self.world.hosts_mut() {
+            ns.count_shortcuts();
+        }
     }
 
     /// How far it is.

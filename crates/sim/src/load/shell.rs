@@ -52,6 +52,7 @@ impl LoadRun {
         for host in self.machine.boxes() {
             self.world.with(*host, |ns, cx| ns.ct_gc(cx));
         }
+        self.count_shortcuts();
     }
 
     fn share_limits(&mut self) {

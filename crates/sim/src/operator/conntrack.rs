@@ -8,7 +8,6 @@ use crate::log::Seen;
 use crate::view::{RowLook, event_line, expect_line, row_line};
 use crate::world::World;
 use kernel::event::{CtEventKind, ExpectEventKind, What};
-
 use kernel::netfilter::conntrack::{Change, CtStats, Direction, L4Key, NewEntry, Row, Tuple, Zone, status};
 use kernel::{Instant, Netns, NetnsId};
 use packet::Protocol;

@@ -1,7 +1,6 @@
 //! `conntrack -o save` and `-o xml` (conntrack-tools 1.4.7, libnetfilter_conntrack).
 
 use super::{CommandOutput, TOOL, leads_to_address};
-
 use kernel::netfilter::conntrack::{Direction, L4Key, Row, Tuple, status};
 use packet::Protocol;
 use std::fmt::Write;
