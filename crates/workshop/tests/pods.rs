@@ -71,6 +71,14 @@ fn printed(run: &LabRun, step: usize) -> (i32, String) {
     }
 }
 
+/// Status, standard output and standard error of a step's command.
+fn told(run: &LabRun, step: usize) -> (i32, String, String) {
+    match &run.run.steps[step].outcome {
+        StepOutcome::Command(o) => (o.status, o.stdout.join("\n"), o.stderr.join("\n")),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The pods of the Deployment that the last world has.
 fn webs(run: &LabRun) -> Vec<String> {
     let world = &run.run.world;
@@ -150,6 +158,40 @@ fn a_pod_may_come_back_under_its_name() {
     assert_eq!(printed(&run, 4).0, 0, "{}", printed(&run, 4).1);
     assert!(printed(&run, 5).1.contains("10.244.2.4/24"), "the next address: {}", printed(&run, 5).1);
     assert_eq!(run.run.world.hosts_named("late").count(), 2);
+}
+
+/// Of kubectl's create.go (`AddSourceToErr`) and apimachinery's `NewAlreadyExists`; the rest of the file is created all the same.
+#[test]
+fn what_is_there_already_cannot_be_created() {
+    let run = run("  - run: kubectl create -f late.yaml\n\
+                   \x20 - run: kubectl delete pod late\n\
+                   \x20 - run: kubectl create -f late.yaml\n\
+                   \x20 - run: kubectl create -f late.yaml\n");
+    let exists = |what: &str| {
+        format!(
+            "Error from server (AlreadyExists): error when creating \"late.yaml\": {what} \"late\" already exists"
+        )
+    };
+    assert_eq!(told(&run, 0), (0, "pod/late created\nservice/late created".to_owned(), String::new()));
+    assert_eq!(told(&run, 2), (1, "pod/late created".to_owned(), exists("services")));
+    let both = format!("{}\n{}", exists("pods"), exists("services"));
+    assert_eq!(told(&run, 3), (1, String::new(), both));
+}
+
+#[test]
+fn standard_input_cannot_be_created_twice_and_changes_nothing() {
+    let text = |replicas: u32| {
+        format!(
+            "{{run: \"kubectl create -f -\", stdin: '{{kind: List, apiVersion: v1, items: [{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: more}}, \
+             spec: {{replicas: {replicas}, selector: {{matchLabels: {{app: more}}}}, template: {{metadata: {{labels: {{app: more}}}}, spec: \
+             {{nodeName: node-1}}}}}}}}]}}'}}"
+        )
+    };
+    let run = run(&format!("  - {}\n  - {}\n  - run: kubectl get deployment more\n", text(1), text(3)));
+    assert_eq!(told(&run, 0).1, "deployment.apps/more created");
+    let exists = "Error from server (AlreadyExists): error when creating \"STDIN\": deployments.apps \"more\" already exists";
+    assert_eq!(told(&run, 1), (1, String::new(), exists.to_owned()));
+    assert!(told(&run, 2).1.contains("1/1"), "{}", told(&run, 2).1);
 }
 
 #[test]

@@ -132,6 +132,12 @@ fn nodes_stands_for_each_node() {
     assert!(ends.iter().all(|s| s.command.as_ref().unwrap().1.stdout[0] == "-P FORWARD DROP"));
 }
 
+/// Creates a node that the lab has.
+fn create_again() -> Typed {
+    let stdin = "apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\n".to_owned();
+    Typed { stdin, ..setup("kubectl create -f -") }
+}
+
 #[test]
 fn a_refused_command_is_told_and_the_others_run() {
     let list = [
@@ -142,6 +148,7 @@ fn a_refused_command_is_told_and_the_others_run() {
         on(At::Setup, "node-1", "iptables -A NO -j DROP"),
         on(At::Setup, "nobody", "ip addr"),
         setup("lab machine add x 10.0.0.5"),
+        create_again(),
         on(At::Setup, "node-1", BLOCK),
     ];
     let run = run(&list);
@@ -153,13 +160,14 @@ fn a_refused_command_is_told_and_the_others_run() {
         "iptables: No chain/target/match by that name.",
         "there is no box \"nobody\"; expected one of lan, client, ",
         "\"10.0.0.5\": expected an address with its prefix",
+        "Error from server (AlreadyExists): error when creating \"STDIN\": nodes \"node-1\" already exists",
     ]
     .into_iter()
     .enumerate()
     {
         assert!(wrong(&run, n).contains(want), "{n}: {}", wrong(&run, n));
     }
-    assert_eq!(wrong(&run, 7), "");
+    assert_eq!(wrong(&run, 8), "");
     assert_eq!(statuses(&run), [28, 28]);
 }
 

@@ -49,6 +49,56 @@ impl Named {
     }
 }
 
+/// Where a command has objects from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A file: those with the annotation [`FILE`].
+    File(String),
+    /// Standard input.
+    Input(Vec<Yaml>),
+}
+
+impl Given {
+    /// `-f FILE`, or `-f -` for standard input. `Err` says what of the latter cannot be used.
+    fn of(file: String, stdin: Option<&str>) -> Result<Given, String> {
+        match file.as_str() {
+            "-" => apply::objects_of(stdin.unwrap_or_default()).map(Given::Input).map_err(|e| e.to_string()),
+            _ => Ok(Given::File(file)),
+        }
+    }
+
+    /// The objects; `files` are those that wait in files. `Err` names a file that is not there.
+    fn objects<'y>(&'y self, files: &'y [Yaml]) -> Result<Vec<&'y Yaml>, String> {
+        match self {
+            Given::Input(objects) => Ok(objects.iter().collect()),
+            Given::File(file) => {
+                let found: Vec<&Yaml> = files.iter().filter(|d| file_of(d) == Some(file)).collect();
+                let missing = || format!("no object has the annotation {FILE}: {file}");
+                if found.is_empty() { Err(missing()) } else { Ok(found) }
+            }
+        }
+    }
+
+    /// Puts an object where the others are; one that is there already is another then.
+    fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) {
+        match self {
+            Given::Input(_) => apply::apply(documents, object),
+            Given::File(_) => match documents.iter_mut().find(|d| identity(d) == identity(object)) {
+                Some(old) => *old = object.clone(),
+                None => documents.push(object.clone()),
+            },
+        }
+    }
+
+    /// As kubectl names it in messages.
+    fn name(&self) -> &str {
+        match self {
+            Given::File(file) => file,
+            Given::Input(_) => "STDIN",
+        }
+    }
+}
+
 /// What a command changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -56,16 +106,14 @@ pub enum Effect {
     Patch(Named, Yaml),
     /// An object gets other labels.
     Label(Named, Yaml),
-    /// The objects of a file are there.
-    Apply(String),
+    /// Objects are there, as they are given.
+    Apply(Given),
+    /// Objects are there that were not there before.
+    Create(Given),
     /// An object is there no longer.
     Delete(Named),
-    /// The objects of a file are there no longer.
-    DeleteFile(String),
-    /// These objects are there, as they came by standard input.
-    ApplyText(Vec<Yaml>),
-    /// The objects that standard input names are there no longer.
-    DeleteText(Vec<Yaml>),
+    /// The objects that are given are there no longer.
+    DeleteAll(Given),
     /// `spec.replicas` of a Deployment.
     Scale(Named, u32),
     /// Nothing: objects are only looked at.
@@ -116,10 +164,9 @@ impl Effect {
             },
             Effect::Label(..)
             | Effect::Apply(_)
+            | Effect::Create(_)
             | Effect::Delete(_)
-            | Effect::DeleteFile(_)
-            | Effect::ApplyText(_)
-            | Effect::DeleteText(_)
+            | Effect::DeleteAll(_)
             | Effect::Get(_)
             | Effect::Scale(..) => false,
         }
@@ -152,7 +199,7 @@ impl Effect {
         }
     }
 
-    /// Changes the objects. `Err` names an object that is not there.
+    /// Changes the objects; what is to be created and is there stays as it is. `Err` names an object that is not there.
     pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), String> {
         match self {
             Effect::Patch(named, patch) | Effect::Label(named, patch) => {
@@ -182,34 +229,21 @@ impl Effect {
                 documents.retain(|d| !is(d, named));
                 apply::after_delete(documents, &gone);
             }
-            Effect::ApplyText(objects) => objects.iter().for_each(|o| apply::apply(documents, o)),
-            Effect::DeleteText(objects) => {
-                for object in objects {
+            Effect::Apply(given) => given.objects(files)?.iter().for_each(|o| given.put(documents, o)),
+            Effect::Create(given) => {
+                let (new, _) = new_and_old(documents, &given.objects(files)?);
+                new.iter().for_each(|o| given.put(documents, o));
+            }
+            Effect::DeleteAll(given @ Given::Input(_)) => {
+                for object in given.objects(files)? {
                     let (kind, namespace, name) = identity(object);
                     let [kind, namespace, name] = [kind, namespace, name].map(str::to_owned);
                     Effect::Delete(Named { kind, namespace, name }).change_objects(documents, files)?;
                 }
             }
-            Effect::DeleteFile(file) => {
-                let of_file: Vec<_> =
-                    files.iter().filter(|d| file_of(d) == Some(file)).map(identity).collect();
-                if of_file.is_empty() {
-                    return Err(format!("no object has the annotation {FILE}: {file}"));
-                }
-                documents.retain(|d| !of_file.contains(&identity(d)));
-            }
-            Effect::Apply(file) => {
-                let mut found = false;
-                for object in files.iter().filter(|d| file_of(d) == Some(file)) {
-                    found = true;
-                    match documents.iter_mut().find(|d| identity(d) == identity(object)) {
-                        Some(old) => *old = object.clone(),
-                        None => documents.push(object.clone()),
-                    }
-                }
-                if !found {
-                    return Err(format!("no object has the annotation {FILE}: {file}"));
-                }
+            Effect::DeleteAll(given) => {
+                let gone: Vec<_> = given.objects(files)?.into_iter().map(identity).collect();
+                documents.retain(|d| !gone.contains(&identity(d)));
             }
             Effect::MasqueradeAll(on) => {
                 let text = format!(
@@ -250,12 +284,12 @@ impl Effect {
 
     /// What kubectl says, of the objects as they were before; `None` if it is no command of kubectl's that a running cluster takes.
     pub fn told(&self, before: &[Yaml], files: &[Yaml]) -> Option<Vec<String>> {
-        let of_file =
-            |file: &str| files.iter().filter(|d| file_of(d) == Some(file)).map(identity).collect::<Vec<_>>();
-        let applied = |id: &(&str, &str, &str)| {
-            let there = before.iter().any(|d| identity(d) == *id);
-            let what = if there { "configured" } else { "created" };
-            format!("{} {what}", resource(id.0, id.2))
+        let each = |given: &Given, told: &dyn Fn(&Yaml) -> String| {
+            given.objects(files).unwrap_or_default().into_iter().map(told).collect::<Vec<_>>()
+        };
+        let named = |object: &Yaml| {
+            let (kind, _, name) = identity(object);
+            resource(kind, name)
         };
         Some(match self {
             Effect::Get(_) => Vec::new(),
@@ -263,20 +297,52 @@ impl Effect {
             Effect::Label(o, _) => vec![format!("{} labeled", o.resource())],
             Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
             Effect::Delete(o) => vec![deleted(&o.resource())],
-            Effect::DeleteFile(file) => {
-                of_file(file).iter().map(|(kind, _, name)| deleted(&resource(kind, name))).collect()
-            }
-            Effect::Apply(file) => of_file(file).iter().map(applied).collect(),
-            Effect::ApplyText(objects) => objects.iter().map(identity).map(|id| applied(&id)).collect(),
-            Effect::DeleteText(objects) => {
-                objects.iter().map(identity).map(|(kind, _, name)| deleted(&resource(kind, name))).collect()
+            Effect::DeleteAll(given) => each(given, &|o| deleted(&named(o))),
+            Effect::Apply(given) => each(given, &|o| {
+                let there = before.iter().any(|d| identity(d) == identity(o));
+                format!("{} {}", named(o), if there { "configured" } else { "created" })
+            }),
+            Effect::Create(given) => {
+                let (new, _) = new_and_old(before, &given.objects(files).unwrap_or_default());
+                new.iter().map(|o| format!("{} created", named(o))).collect()
             }
             _ => return None,
         })
     }
 
+    /// What the API server says of objects that cannot be created, as they are there already: a line for each, on standard error.
+    pub fn conflicts(&self, before: &[Yaml], files: &[Yaml]) -> Vec<String> {
+        let Effect::Create(given) = self else { return Vec::new() };
+        let (_, old) = new_and_old(before, &given.objects(files).unwrap_or_default());
+        let line = |object: &Yaml| {
+            let (kind, _, name) = identity(object);
+            let (from, kind) = (given.name(), kubectl::plural(&kind.to_lowercase()));
+            format!(
+                "Error from server (AlreadyExists): error when creating \"{from}\": {kind} \"{name}\" already exists"
+            )
+        };
+        old.into_iter().map(line).collect()
+    }
+
+    /// Changes objects and world before a cluster begins.
+    ///
+    /// # Errors
+    /// Names an object or a machine that is not there, or an object that is to be created and is there.
+    pub fn set_up(
+        &self,
+        documents: &mut Vec<Yaml>,
+        world: &mut WorldSpec,
+        files: &[Yaml],
+    ) -> Result<(), String> {
+        if let Some(conflict) = self.conflicts(documents, files).into_iter().next() {
+            return Err(conflict);
+        }
+        self.change_objects(documents, files)?;
+        self.change_world(world)
+    }
+
     /// Changes how the boxes are made. `Err` names a machine that is not there.
-    pub fn change_world(&self, world: &mut WorldSpec) -> Result<(), String> {
+    fn change_world(&self, world: &mut WorldSpec) -> Result<(), String> {
         match self {
             Effect::ProxyMode(mode) => world.mode = Some(*mode),
             Effect::ClusterCidr(cidr) => world.cluster_cidr = *cidr,
@@ -305,10 +371,9 @@ impl Effect {
             Effect::Patch(..)
             | Effect::Label(..)
             | Effect::Apply(_)
+            | Effect::Create(_)
             | Effect::Delete(_)
-            | Effect::DeleteFile(_)
-            | Effect::ApplyText(_)
-            | Effect::DeleteText(_)
+            | Effect::DeleteAll(_)
             | Effect::Scale(..)
             | Effect::Get(_)
             | Effect::MasqueradeAll(_) => {}
@@ -459,7 +524,7 @@ fn machine(words: &mut Words<'_>) -> Result<Effect, String> {
 const KUBECTL: [&str; 9] = ["patch", "apply", "create", "delete", "scale", "set", "label", "get", "describe"];
 /// Those that people look for here, and that are not read.
 const UNREAD: [&str; 6] = ["expose", "edit", "logs", "rollout", "annotate", "replace"];
-const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, delete KIND NAME, \
+const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, delete KIND NAME, \
                      scale deployment NAME --replicas=N, get KIND, describe service NAME, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
 
 fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
@@ -523,15 +588,10 @@ fn kubectl(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String>
     }
     match (verb, patch, file, replicas) {
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
-        ("apply" | "create", None, Some(file), None) if file == "-" => {
-            apply::objects_of(stdin.unwrap_or_default()).map(Effect::ApplyText).map_err(|e| e.to_string())
-        }
-        ("delete", None, Some(file), None) if file == "-" => {
-            apply::objects_of(stdin.unwrap_or_default()).map(Effect::DeleteText).map_err(|e| e.to_string())
-        }
-        ("apply" | "create", None, Some(file), None) => Ok(Effect::Apply(file)),
+        ("apply", None, Some(file), None) => Given::of(file, stdin).map(Effect::Apply),
+        ("create", None, Some(file), None) => Given::of(file, stdin).map(Effect::Create),
         ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
-        ("delete", None, Some(file), None) => Ok(Effect::DeleteFile(file)),
+        ("delete", None, Some(file), None) => Given::of(file, stdin).map(Effect::DeleteAll),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
         _ => Err(USAGE.to_owned()),
     }
@@ -659,13 +719,18 @@ impl Named {
 /// How kubectl names an object: the resource with its group, and the name.
 fn resource(kind: &str, name: &str) -> String {
     let kind = kind.to_lowercase();
-    let group = match kind.as_str() {
-        "deployment" => ".apps",
-        "endpointslice" => ".discovery.k8s.io",
-        "servicecidr" => ".networking.k8s.io",
-        _ => "",
-    };
-    format!("{kind}{group}/{name}")
+    format!("{kind}{}/{name}", kubectl::group(&kind))
+}
+
+/// Of objects that are given those that are not there, and those that are, be it by one that was given before them.
+fn new_and_old<'y>(there: &[Yaml], given: &[&'y Yaml]) -> (Vec<&'y Yaml>, Vec<&'y Yaml>) {
+    let (mut new, mut old): (Vec<&Yaml>, Vec<&Yaml>) = (Vec::new(), Vec::new());
+    for object in given {
+        let same = |d: &Yaml| identity(d) == identity(object);
+        let known = there.iter().any(same) || new.iter().any(|d| same(d));
+        if known { old.push(object) } else { new.push(object) }
+    }
+    (new, old)
 }
 
 /// `deployment.apps "web" deleted`

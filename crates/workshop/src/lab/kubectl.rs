@@ -141,7 +141,7 @@ impl Query {
         let all = self.namespace.is_none() && !matches!(kind, "node" | "namespace");
         let with = |namespace: &str, name: &str, fields: &[String]| {
             let prefix = if self.kinds.len() > 1 && name != "NAME" {
-                format!("{}/", group(kind))
+                format!("{kind}{}/", group(kind))
             } else {
                 String::new()
             };
@@ -261,21 +261,24 @@ fn titles(kind: &str, wide: bool) -> &'static [&'static str] {
     }
 }
 
-fn plural(kind: &str) -> String {
-    match kind {
+/// How the API server names a kind in messages: in the plural, with its group. The kind is in lower-case letters, in the singular.
+pub(super) fn plural(kind: &str) -> String {
+    let plural = match kind {
         "endpoints" => kind.to_owned(),
-        "endpointslice" => "endpointslices.discovery.k8s.io".to_owned(),
-        "deployment" => "deployments.apps".to_owned(),
+        "ingress" => "ingresses".to_owned(),
+        "networkpolicy" => "networkpolicies".to_owned(),
         _ => format!("{kind}s"),
-    }
+    };
+    plural + group(kind)
 }
 
-/// The kind before a name where several kinds are listed.
-fn group(kind: &str) -> &str {
+/// The group of a kind, behind a full stop; none for those of the core.
+pub(super) fn group(kind: &str) -> &'static str {
     match kind {
-        "deployment" => "deployment.apps",
-        "endpointslice" => "endpointslice.discovery.k8s.io",
-        other => other,
+        "daemonset" | "deployment" | "replicaset" | "statefulset" => ".apps",
+        "endpointslice" => ".discovery.k8s.io",
+        "ingress" | "networkpolicy" | "servicecidr" => ".networking.k8s.io",
+        _ => "",
     }
 }
 

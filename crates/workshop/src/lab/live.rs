@@ -90,14 +90,14 @@ impl Live {
             return CommandOutput { status, stdout, stderr };
         }
         match self.change(world, effects) {
-            Ok(lines) => CommandOutput { status: 0, stdout: lines, stderr: Vec::new() },
+            Ok(output) => output,
             Err(e) => failed(format!("error: {e}")),
         }
     }
 
-    fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<Vec<String>, String> {
+    fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<CommandOutput, String> {
         let (mut documents, mut controllers) = (self.documents.clone(), self.controllers.clone());
-        let mut lines = Vec::new();
+        let mut output = CommandOutput::default();
         for effect in effects {
             // A pod that a Deployment has stands in no document.
             let made = matches!(effect, Effect::Delete(o) if o.is_pod() && controllers.delete(&o.key()));
@@ -105,7 +105,8 @@ impl Live {
                 effect.change_objects(&mut documents, &self.files)?;
             }
             let told = effect.told(&self.documents, &self.files);
-            lines.extend(told.ok_or("this can be done only before the lab begins: as a switch")?);
+            output.stdout.extend(told.ok_or("this can be done only before the lab begins: as a switch")?);
+            output.stderr.extend(effect.conflicts(&self.documents, &self.files));
         }
         let after = objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
         if let Some(name) = after.nodes.keys().find(|name| self.kube.objects.nodes.get(*name).is_none()) {
@@ -120,7 +121,8 @@ impl Live {
         for proxy in self.proxies.iter_mut().filter(|p| p.runs) {
             sync(self.shell, world, proxy)?;
         }
-        Ok(lines)
+        output.status = i32::from(!output.stderr.is_empty());
+        Ok(output)
     }
 
     /// `systemctl stop|start|restart kube-proxy` on a node.

@@ -589,8 +589,7 @@ fn check_effects(lab: &Lab) -> Read<()> {
             lab.objects.iter().cloned().partition(|d| file_of(d).is_none());
         let mut world = lab.world.clone();
         for effect in Effect::of(command).map_err(blame)?.unwrap_or_default() {
-            effect.change_objects(&mut documents, &files).map_err(blame)?;
-            effect.change_world(&mut world).map_err(blame)?;
+            effect.set_up(&mut documents, &mut world, &files).map_err(blame)?;
         }
         objects(&documents).map_err(|e| blame(e.to_string()))?;
     }

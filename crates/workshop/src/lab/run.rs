@@ -240,8 +240,7 @@ impl Lab {
             match Effect::of(c)? {
                 Some(effects) => {
                     for effect in effects {
-                        effect.change_objects(&mut documents, &files)?;
-                        effect.change_world(&mut spec)?;
+                        effect.set_up(&mut documents, &mut spec, &files)?;
                     }
                 }
                 None => on_boxes.push(c),

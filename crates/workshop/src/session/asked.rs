@@ -137,8 +137,7 @@ fn changed(
 ) -> Result<(Vec<Yaml>, WorldSpec), String> {
     let (mut documents, mut spec) = (documents.to_vec(), spec.clone());
     for effect in effects {
-        effect.change_objects(&mut documents, files)?;
-        effect.change_world(&mut spec)?;
+        effect.set_up(&mut documents, &mut spec, files)?;
     }
     spec.kube(&documents)?.boxes()?;
     Ok((documents, spec))
