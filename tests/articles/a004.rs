@@ -426,7 +426,7 @@ fn what_cannot_be_typed_there_is_refused() {
         (Some(NODE), "curl 10.0.0.1", "expected sleep, ip"),
         (Some("nobody"), "dmesg", "learn-k8s-2"),
         (None, "sleep long", "expected a number of seconds"),
-        (None, "cat /etc/hosts", "expected on"),
+        (None, "cat /etc/hosts", "write it as `BOX: cat"),
     ] {
         let why = test.command(on, line).unwrap_err();
         assert!(why.contains(says), "{line}: {why}");

@@ -522,7 +522,7 @@ fn lab_list() -> Result<ExitCode, String> {
 /// The commands of `--type`; before the first step, or at the end.
 fn typed_lines(lines: &[String], first: bool) -> Vec<Typed> {
     let at = if first { At::Before(0) } else { At::End };
-    lines.iter().map(|line| typed::line(line, at)).collect()
+    lines.iter().map(|line| Typed::of_line(line, at)).collect()
 }
 
 fn load_run(set: &[String], scale: Option<&str>, as_json: bool, typed: &[Typed]) -> Result<ExitCode, String> {

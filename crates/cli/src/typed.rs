@@ -2,14 +2,7 @@
 
 use sim::operator::CommandOutput;
 use workshop::LabRun;
-use workshop::session::{At, Typed};
-
-/// `BOX: COMMAND`, or a command without a box.
-pub fn line(line: &str, at: At) -> Typed {
-    let boxed = line.split_once(": ").filter(|(on, _)| !on.is_empty() && !on.contains(char::is_whitespace));
-    let (on, line) = boxed.map_or((None, line), |(on, line)| (Some(on.to_owned()), line));
-    Typed { at, on, line: line.to_owned(), stdin: String::new() }.tidy()
-}
+use workshop::session::Typed;
 
 /// What the commands from the `first` on have printed, as on a terminal.
 pub fn text(typed: &[Typed], run: &LabRun, first: usize) -> String {

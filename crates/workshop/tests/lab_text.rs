@@ -51,7 +51,11 @@ fn what_is_wrong_is_told_with_its_place() {
         ("cni: bridge", "cni: weave", "there is no CNI profile \"weave\"; these are: bridge, "),
         ("run: curl", "run: kurl", "kurl is not modelled; these are: "),
         ("run: curl -m 2", "run: curl |", "'|': there is no shell"),
-        (", on: client, run", ", run", "expected on: the box where it is run"),
+        (
+            ", on: client, run",
+            ", run",
+            "expected {run: COMMAND, on: BOX} with nodes or one of node-1, web, client, lan as BOX",
+        ),
         (
             "id: call",
             "id: call, wait: 1s",

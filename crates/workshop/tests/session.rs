@@ -139,6 +139,34 @@ fn create_again() -> Typed {
 }
 
 #[test]
+fn who_names_no_box_hears_how_to_name_one() {
+    let no_box = |at, line: &str| Typed { at, line: line.to_owned(), ..Typed::default() };
+    let run = run(&[
+        no_box(At::End, "ss -tn"),
+        no_box(At::Before(0), "systemctl stop kube-proxy"),
+        no_box(At::Setup, "ip addr"),
+    ]);
+    let boxes = "with one of lan, client, node-1, a, node-2, b as BOX";
+    assert_eq!(wrong(&run, 0), format!("ss is run on a box: write it as `BOX: ss -tn`, {boxes}"));
+    let systemctl = "systemctl is run on a box: write it as `BOX: systemctl stop kube-proxy`, ";
+    assert_eq!(wrong(&run, 1), format!("{systemctl}{boxes}"));
+    assert_eq!(wrong(&run, 2), format!("ip is run on a box: write it as `BOX: ip addr`, {boxes}"));
+}
+
+#[test]
+fn a_line_begins_with_its_box() {
+    for (line, on, rest) in [
+        ("node-1: ss -tn", Some("node-1"), "ss -tn"),
+        (" node-1: ss", Some("node-1"), "ss"),
+        ("kubectl get pod", None, "kubectl get pod"),
+        ("kubectl patch pod a -p '{a: b}'", None, "kubectl patch pod a -p '{a: b}'"),
+    ] {
+        let typed = Typed::of_line(line, At::End);
+        assert_eq!((typed.on.as_deref(), typed.line.as_str()), (on, rest), "{line}");
+    }
+}
+
+#[test]
 fn a_refused_command_is_told_and_the_others_run() {
     let list = [
         on(At::End, "client", "kurl http://10.0.0.11/"),

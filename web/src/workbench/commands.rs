@@ -38,9 +38,12 @@ fn place(state: State, draft: &Typed) -> At {
 }
 
 fn run(state: State) {
-    let draft = state.desk.draft.get_untracked();
+    let mut draft = state.desk.draft.get_untracked();
     if draft.line.trim().is_empty() {
         return;
+    }
+    if draft.on.is_none() {
+        draft = Typed { stdin: draft.stdin, ..Typed::of_line(&draft.line, draft.at) };
     }
     state.desk.back.set(0);
     let typed = Typed { at: place(state, &draft), ..draft.clone() };

@@ -6,7 +6,8 @@ use cluster::yaml::Place;
 /// A command line, and where it is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// The boxes, each; none for a command that is run once, wherever kubectl is.
+    /// The boxes, each; none for a command that is run once, wherever kubectl is. An empty name stands for a box that is needed and was
+    /// not named.
     pub on: Vec<String>,
     /// The line. There is no shell: blanks separate words, quotes and backslashes keep them together.
     pub run: String,
@@ -26,6 +27,11 @@ impl Command {
     /// The name of the program.
     pub fn program(&self) -> &str {
         self.argv.first().map_or("", String::as_str)
+    }
+
+    /// Nobody has said on which box it is to be run.
+    pub fn lacks_box(&self) -> bool {
+        self.on.iter().any(String::is_empty)
     }
 }
 

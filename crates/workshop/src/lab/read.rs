@@ -291,23 +291,28 @@ fn commands(
 
 fn command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) -> Read<Command> {
     if !matches!(v.value, Value::Mapping(_)) {
-        return line(v, None, When::default(), default_on.to_vec());
+        return line(v, None, When::default(), default_on.to_vec(), boxes);
     }
     let f = Fields::strict(v, &["run", "on", "stdin", "when"])?;
     let on = match f.get("on") {
         Some(on) => boxes.some(on)?,
         None => default_on.to_vec(),
     };
-    line(f.need("run")?, f.text("stdin")?, when(&f, switches)?, on)
+    line(f.need("run")?, f.text("stdin")?, when(&f, switches)?, on, boxes)
 }
 
-fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>) -> Read<Command> {
+fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>, boxes: &Boxes) -> Read<Command> {
     let run = text(v)?.trim_end();
     let command = command_of(run, on, stdin.map(str::to_owned)).map_err(|e| v.blame(e))?;
+    if command.lacks_box() {
+        let all = boxes.all.join(", ");
+        return Err(v.blame(format!("expected {{run: COMMAND, on: BOX}} with nodes or one of {all} as BOX")));
+    }
     Ok(Command { when, place: v.place, ..command })
 }
 
-/// A command from its line. `Err` says what of it is not read, and what was expected.
+/// A command from its line ([`Command::lacks_box`] tells whether a box is still to be named). `Err` says what of it is not read, and what
+/// was expected.
 pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> Result<Command, String> {
     let (run, mut argv) = (run.trim_end().to_owned(), split(run)?);
     let mut on = on;
@@ -318,7 +323,6 @@ pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> R
     let mut command = Command { on, run, argv, stdin, when, background: false, place };
     match Effect::of(&command)? {
         Some(_) => command.on.clear(),
-        None if command.on.is_empty() => return Err("expected on: the box where it is run".to_owned()),
         None if !can_run(command.program()) => {
             let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
             let known: Vec<&str> =
@@ -326,6 +330,7 @@ pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> R
             let known = known.join(", ");
             return Err(format!("{} is not modelled; these are: {known}", command.program()));
         }
+        None if command.on.is_empty() => command.on.push(String::new()),
         None => {}
     }
     Ok(command)
@@ -440,7 +445,7 @@ fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>
         let (act, words) = match given[..] {
             [("run", run)] => {
                 let on = on.clone().unwrap_or_default();
-                let mut command = line(run, f.text("stdin")?, When::default(), on)?;
+                let mut command = line(run, f.text("stdin")?, When::default(), on, boxes)?;
                 command.background = f.boolean("background")?.unwrap_or(false);
                 let words = match command.on.first() {
                     Some(host) => format!("{host}: {}", command.run),

@@ -285,7 +285,7 @@ fn prepare(world: &mut World, live: &mut Live, services: &[Command], asked: &mut
 /// What a command printed that was typed before the log listens.
 fn done_at_setup(world: &mut sim::World, live: &mut Live, c: &Command) -> Result<CommandOutput, String> {
     let name = c.on.first().map_or("", String::as_str);
-    let Some(host) = world.host_by_name(name) else { return Err(no_box(world, name)) };
+    let Some(host) = world.host_by_name(name) else { return Err(no_box(world, c)) };
     if is_about_cluster(c) {
         Ok(live.command(world, c))
     } else {
@@ -293,17 +293,26 @@ fn done_at_setup(world: &mut sim::World, live: &mut Live, c: &Command) -> Result
     }
 }
 
-fn no_box(world: &sim::World, name: &str) -> String {
+/// What is said of a command whose box is not there, or was not named.
+pub(crate) fn no_box(world: &World, c: &Command) -> String {
     let known: Vec<&str> = world.hosts().iter().map(|h| h.name.as_str()).collect();
-    format!("there is no box {name:?}; expected one of {}", known.join(", "))
+    let (name, known) = (c.on.first().map_or("", String::as_str), known.join(", "));
+    match c.lacks_box() {
+        true => format!(
+            "{} is run on a box: write it as `BOX: {}`, with one of {known} as BOX",
+            c.program(),
+            c.run
+        ),
+        false => format!("there is no box {name:?}; expected one of {known}"),
+    }
 }
 
 /// Runs the commands that were typed for this moment.
 fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live, done: &mut Done) {
     for (typed, c) in asked.take(at) {
         let host = c.on.first();
-        if let Some(name) = host.filter(|name| running.world().host_by_name(name).is_none()) {
-            asked.ran(typed, Err(no_box(running.world(), name)));
+        if host.is_some_and(|name| running.world().host_by_name(name).is_none()) {
+            asked.ran(typed, Err(no_box(running.world(), &c)));
             continue;
         }
         let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));

@@ -1,7 +1,7 @@
 //! What is typed on a box of the test.
 
 use super::Test;
-use crate::lab::{Effect, command_of, split};
+use crate::lab::{Effect, command_of, no_box, split};
 use kernel::Instant;
 use sim::operator::{CommandOutput, PROGRAMS};
 
@@ -31,10 +31,7 @@ impl Test {
         }
         let name = command.on.first().map_or("", String::as_str);
         let world = self.run.world();
-        let Some(host) = world.host_by_name(name) else {
-            let names: Vec<&str> = world.hosts().iter().map(|h| h.name.as_str()).collect();
-            return Err(format!("there is no box {name:?}; these are: {}", names.join(", ")));
-        };
+        let host = world.host_by_name(name).ok_or_else(|| no_box(world, &command))?;
         self.run.command(host, &command.argv)
     }
 

@@ -44,6 +44,14 @@ pub struct Typed {
 }
 
 impl Typed {
+    /// A line as it is typed where one line is all there is: `BOX: COMMAND`, or a command without a box.
+    pub fn of_line(line: &str, at: At) -> Typed {
+        let boxed = line.split_once(": ").map(|(on, line)| (on.trim_start(), line));
+        let boxed = boxed.filter(|(on, _)| !on.is_empty() && !on.contains(char::is_whitespace));
+        let (on, line) = boxed.map_or((None, line), |(on, line)| (Some(on.to_owned()), line));
+        Typed { at, on, line: line.to_owned(), stdin: String::new() }.tidy()
+    }
+
     /// As it comes back from a link: one line, and standard input with a line feed at its end.
     pub fn tidy(self) -> Typed {
         let mut typed = self;
