@@ -36,11 +36,10 @@ return count";
 const FOCUS: &str = r"
 const e = document.activeElement;
 if (!e || e === document.body) return {walk: null, what: 'nothing'};
-const ring = n => {
-  if (!n) return false;
-  const s = getComputedStyle(n);
-  return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2;
-};
+const ring = n => n && [null, '::before'].some(part => {
+  const s = getComputedStyle(n, part);
+  return s.content !== 'none' && s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2;
+});
 const box = e.getBoundingClientRect();
 return {
   walk: e.dataset.walk ?? null,
