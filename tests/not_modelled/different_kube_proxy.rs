@@ -70,6 +70,43 @@ fn nobody_watches_the_canaries() {
     assert!(!has(&after, "KUBE-SERVICES"), "{after:?}");
 }
 
+/// What commands on the node of a lab print: status and standard output.
+fn on_node(lines: &[&str]) -> Vec<(i32, String)> {
+    let mut session = workshop::Session::new(std::rc::Rc::new(workshop::lab("etp-local").unwrap()));
+    let typed = |line: &&str| workshop::Typed::of_line(line, workshop::At::End);
+    session.typed = lines.iter().map(typed).collect();
+    let run = session.run().unwrap();
+    let outputs = run.typed.into_iter().map(|t| t.output.unwrap());
+    outputs.map(|o| (o.status, o.stdout.join("\n"))).collect()
+}
+
+const HEALTHZ: &str = "node-1: curl -s -m 1 http://127.0.0.1:10256/healthz";
+
+#[test]
+fn kube_proxy_is_always_healthy() {
+    let rules = on_node(&["node-1: iptables -t nat -S"]);
+    let chain = rules[0].1.lines().find_map(|l| l.strip_prefix("-N KUBE-SEP-")).unwrap();
+    // A chain that somebody uses cannot be deleted, so nothing of this sync is written.
+    let uses = format!("node-1: iptables -t nat -A OUTPUT -d 192.0.2.1 -j KUBE-SEP-{chain}");
+    let delete = ["web-1", "web-2", "web-3"].map(|pod| format!("kubectl delete pod {pod}"));
+    let told = on_node(&[&uses, &delete[0], &delete[1], &delete[2], HEALTHZ]);
+    assert!(told[1..4].iter().any(|(status, _)| *status != 0), "{told:?}");
+    // The real one is late after a minute, and says 503.
+    assert!(told[4].1.contains("\"healthy\":true"), "{told:?}");
+}
+
+#[test]
+fn kube_proxy_has_no_metrics() {
+    let told = on_node(&["node-1: curl -s -m 1 http://127.0.0.1:10249/metrics", HEALTHZ]);
+    assert_eq!((told[0].0, told[1].0), (7, 0), "{told:?}");
+}
+
+#[test]
+fn sockets_of_kube_proxy_are_of_ipv4() {
+    let told = on_node(&["node-1: ss -tln"]);
+    assert!(told[0].1.contains(" 0.0.0.0:10256 "), "{told:?}");
+}
+
 #[test]
 fn stale_chains_of_a_large_cluster_wait_forever() {
     let mut proxy = started(Version::V1_35, Mode::Iptables, "TCP", 1003);

@@ -4,7 +4,7 @@ use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type};
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 use sim::operator::CommandOutput;
-use sim::programs::http_server::HttpServer;
+use sim::programs::http_server::{HttpServer, Page, Style};
 use sim::programs::{Daemon, Program, Run};
 use sim::{HostSpec, StepOutcome};
 use std::collections::BTreeMap;
@@ -74,10 +74,11 @@ fn servers(host: &mut Map<String, Value>) -> Vec<Listens> {
 /// The HTTP server of the sessions.
 fn http(bind: (Ipv4Addr, u16)) -> Daemon {
     let mut server = HttpServer::nginx(bind);
-    server.name = "lab".to_owned();
+    server.style = Style::Named("lab".to_owned());
     (server.keep_alive, server.dated) = (false, false);
-    server.not_found = "not found\n".to_owned();
-    let page = &mut server.pages[0];
+    let site = &mut server.sites[0];
+    site.otherwise = Page::not_found("text/plain", "not found\n");
+    let page = &mut site.pages[0];
     page.content_type = "text/plain".to_owned();
     page.body = "hello from {host}, you are {client}\n".to_owned();
     Daemon::new(server)

@@ -176,7 +176,8 @@ pub fn word<T: Copy>(v: &Yaml, words: &[(&str, T)]) -> Read<T> {
 }
 
 /// What `FromStr` reads.
-fn parsed<T: FromStr>(v: &Yaml, given: &str, what: &str) -> Read<T> {
+/// A value that is written as its type reads it. `what` says in an error what was expected.
+pub(crate) fn parsed<T: FromStr>(v: &Yaml, given: &str, what: &str) -> Read<T> {
     given.parse().map_err(|_| v.blame(format!("expected {what}")))
 }
 

@@ -3,7 +3,8 @@
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::log::{Entry, Log, Seen};
 use crate::programs::dns_server::ServerBlock;
-use crate::programs::{Job, Process};
+use crate::programs::http_server::Site;
+use crate::programs::{Daemon, Job, Process};
 use crate::race::Order;
 use crate::scenario::Backend;
 use crate::sequence::InitialNumbers;
@@ -630,6 +631,19 @@ impl World {
             {
                 p.reconfigure_dns(bind, blocks);
             }
+        }
+    }
+
+    /// Starts a server on a box.
+    pub fn start_daemon(&mut self, host: NetnsId, daemon: &Daemon) -> AppId {
+        self.start(App::Process(daemon.process(host)))
+    }
+
+    /// A HTTP server has these sites from now on, and listens there.
+    pub fn reconfigure_http(&mut self, server: AppId, sites: &[Site]) {
+        if let Some(App::Process(p)) = self.apps.get_mut(server.0) {
+            p.reconfigure_http(sites);
+            self.run_app(server);
         }
     }
 

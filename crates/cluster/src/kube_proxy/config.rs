@@ -4,7 +4,7 @@ use super::version::{Features, Version};
 use crate::object::Node;
 use ipnet::IpNet;
 use litemap::LiteMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An address family: each has its own rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +54,9 @@ pub enum NodePortAddresses {
     Networks(Vec<IpNet>),
 }
 
+/// `healthzBindAddress` by default: everywhere.
+pub(super) const HEALTHZ: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 10256);
+
 /// The configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -71,6 +74,8 @@ pub struct Config {
     pub detect_local: DetectLocal,
     /// `nodePortAddresses`.
     pub node_port_addresses: NodePortAddresses,
+    /// `healthzBindAddress`.
+    pub healthz_bind_address: SocketAddr,
     /// `iptables.localhostNodePorts`.
     pub localhost_node_ports: bool,
     /// `iptables.masqueradeAll`.
@@ -118,6 +123,7 @@ impl Default for Config {
             .collect(),
             detect_local: DetectLocal::default(),
             node_port_addresses: NodePortAddresses::default(),
+            healthz_bind_address: HEALTHZ,
             localhost_node_ports: true,
             masquerade_all: false,
             masquerade_bit: 14,

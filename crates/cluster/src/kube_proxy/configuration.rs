@@ -2,14 +2,15 @@
 //! kube-proxy is told about itself, as in the file of its option `--config` or in the ConfigMap that kubeadm makes.
 
 use super::case_config::SCHEDULERS;
+use super::config::HEALTHZ;
 use super::{Config, DetectLocal, Family, Mode, NodePortAddresses};
 use crate::diagnostic::{Diagnostic, Read};
-use crate::fields::{Fields, address, each, network, text};
+use crate::fields::{Fields, address, each, network, parsed, text};
 use crate::object::Node;
 use crate::yaml::{Yaml, documents};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// `detectLocalMode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub struct KubeProxyConfiguration {
     pub node_port_addresses: Vec<IpNet>,
     /// `nodePortAddresses: [primary]`.
     pub node_ports_primary: bool,
+    /// `healthzBindAddress`, if one is given.
+    pub healthz_bind_address: Option<SocketAddr>,
     /// `iptables.localhostNodePorts`.
     pub localhost_node_ports: bool,
     /// `iptables.masqueradeAll`; mode ipvs uses it too.
@@ -168,6 +171,10 @@ impl KubeProxyConfiguration {
         if let Some(v) = all.get("bindAddress").filter(|v| !v.token().is_empty()) {
             read.bind_address = Some(address(v)?).filter(|ip| !ip.is_unspecified());
         }
+        if let Some(v) = all.get("healthzBindAddress").filter(|v| !v.token().is_empty()) {
+            read.healthz_bind_address =
+                Some(parsed(v, text(v)?, "an address and a port, such as 0.0.0.0:10256")?);
+        }
         if let Some(v) = nftables.and_then(|f| f.get("tableName"))
             && !matches!(text(v)?, "" | "kube-proxy")
         {
@@ -250,6 +257,7 @@ impl KubeProxyConfiguration {
             (false, []) => NodePortAddresses::Default,
             (false, networks) => NodePortAddresses::Networks(networks.to_vec()),
         };
+        config.healthz_bind_address = self.healthz_bind_address.unwrap_or(HEALTHZ);
         config.localhost_node_ports = self.localhost_node_ports;
         (config.masquerade_all, config.masquerade_bit) = match mode {
             Mode::Nftables => (self.nftables_masquerade_all, self.nftables_masquerade_bit),

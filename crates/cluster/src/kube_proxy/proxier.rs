@@ -2,6 +2,7 @@
 
 use super::config::{Config, Family};
 use super::conntrack::{Cleanup, cleanup};
+use super::health::{ServiceHealth, service_health};
 use super::iptables::Iptables;
 use super::ipvs::{Ipvs, IpvsText};
 use super::nftables::Nftables;
@@ -162,6 +163,12 @@ impl KubeProxy {
     pub fn sync(&mut self) -> Vec<Synced> {
         let KubeProxy { config, service_cidrs, cache, families, .. } = self;
         families.iter_mut().map(|f| f.sync(config, service_cidrs, cache)).collect()
+    }
+
+    /// The health checks of Services that are answered after the last sync, of IPv4.
+    pub fn service_health(&self) -> Vec<ServiceHealth> {
+        let v4 = self.families.iter().filter(|f| f.family == Family::V4);
+        v4.flat_map(|f| service_health(&self.config, self.mode, &f.ports)).collect()
     }
 
     /// The table of mode nftables as it is after the last sync, by family; none in other modes.

@@ -175,6 +175,20 @@ pub struct Features {
     pub conntrack_reconcile: bool,
     /// For a Service with a node port, entries of a lost endpoint are looked for by that port and not by the cluster IP.
     pub conntrack_port_or_ip: bool,
+    /// Answers to health checks have `X-Content-Type-Options`.
+    pub health_nosniff: bool,
+    /// `lastUpdated` of /healthz is the time of the answer; before it was that of the last sync.
+    pub health_says_now: bool,
+    /// Health checks of Services listen where node ports do; before everywhere.
+    pub health_on_node_port_addresses: bool,
+    /// The health check of a Service tells whether kube-proxy is healthy (`serviceProxyHealthy`).
+    pub health_of_proxy: bool,
+    /// The health check of a Service has `X-Load-Balancing-Endpoint-Weight` (1.28).
+    pub health_weight: bool,
+    /// /healthz tells whether the node may have traffic (`nodeEligible`), and there is /livez (1.28).
+    pub health_eligible: bool,
+    /// /healthz has a status for each family (1.33).
+    pub health_json: bool,
 }
 
 impl Features {
@@ -220,6 +234,13 @@ impl Features {
             large_cluster: since(V1_25),
             conntrack_reconcile: since(V1_35),
             conntrack_port_or_ip: !since(V1_23),
+            health_nosniff: since(V1_17),
+            health_says_now: since(V1_17),
+            health_on_node_port_addresses: since(V1_23),
+            health_of_proxy: since(V1_27),
+            health_weight: since(V1_30),
+            health_eligible: since(V1_30),
+            health_json: since(V1_35),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Node {
     pub pod_cidrs: Vec<IpNet>,
     /// `status.addresses` of type InternalIP.
     pub internal_ips: Vec<IpAddr>,
+    /// The keys of `taints`.
+    pub taints: Vec<String>,
 }
 
 const SPEC: [&str; 7] =
@@ -47,6 +49,7 @@ impl Node {
             if let (true, Some(v)) = (node.pod_cidrs.is_empty(), spec.get("podCIDR")) {
                 node.pod_cidrs.push(network(v)?);
             }
+            node.taints = each(spec.list("taints")?, taint)?;
         }
         if let Some(status) = object.fields("status", &STATUS)? {
             for item in status.list("addresses")? {
@@ -58,4 +61,10 @@ impl Node {
         }
         Ok(node)
     }
+}
+
+/// The key of a taint.
+fn taint(v: &Yaml) -> Read<String> {
+    let taint = Fields::new(v, &["effect", "key", "timeAdded", "value"])?;
+    Ok(text(taint.need("key")?)?.to_owned())
 }

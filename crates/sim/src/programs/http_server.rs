@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server, by default as nginx answers.
+//! An HTTP/1.1 server, as nginx or a Go program answers.
 
 use super::{Program, Run};
 use kernel::socket::Received;
@@ -11,34 +11,64 @@ use std::time::Duration;
 pub struct Page {
     /// Its path, such as `/`.
     pub path: String,
+    /// Its status, such as `200 OK`.
+    pub status: &'static str,
     /// Its type.
     pub content_type: String,
-    /// Its text. `{host}` stands for the box, `{client}` for the address that it sees.
+    /// Further fields of the answer's header.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its text. `{host}` stands for the box, `{client}` for the address that it sees, `{now}` for the time as Go prints one, `{utc}` for
+    /// the time as RFC 3339 has it.
     pub body: String,
     /// How long it takes to make.
     pub after: Duration,
 }
 
-/// The server.
-#[derive(Clone, Debug)]
-pub struct HttpServer {
-    bind: (Ipv4Addr, u16),
-    /// What it says in `Server`.
-    pub name: String,
+/// What is there on one address and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Where it listens.
+    pub bind: (Ipv4Addr, u16),
     /// What it has.
     pub pages: Vec<Page>,
     /// What it says when it has no such page.
-    pub not_found: String,
+    pub otherwise: Page,
+}
+
+/// Whose header it writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// nginx, or another server that says its name in `Server`.
+    Named(String),
+    /// A program with this name that uses Go's net/http.
+    Go(&'static str),
+}
+
+/// The server.
+#[derive(Clone, Debug)]
+pub struct HttpServer {
+    /// Its sites.
+    pub sites: Vec<Site>,
+    /// How it answers.
+    pub style: Style,
     /// It leaves the connection open for more requests.
     pub keep_alive: bool,
     /// It says `Date`.
     pub dated: bool,
-    listener: Option<SocketId>,
-    open: Vec<(SocketId, Ipv4Addr, Vec<u8>)>,
+    listeners: Vec<((Ipv4Addr, u16), SocketId)>,
+    open: Vec<Connection>,
     /// Answered, to be closed by the next call.
     closing: Vec<SocketId>,
     /// Answers that are still being made.
     later: Vec<Later>,
+}
+
+#[derive(Clone, Debug)]
+struct Connection {
+    socket: SocketId,
+    bind: (Ipv4Addr, u16),
+    client: Ipv4Addr,
+    got: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,22 +85,50 @@ const WELCOME: &str = "<!DOCTYPE html>\n<html>\n<head>\n<title>Welcome to nginx!
 /// What nginx says of a page that is not there.
 const NOT_FOUND: &str = "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
 
+impl Page {
+    /// A page that is there, and is ready.
+    pub fn ok(path: &str, content_type: &str, body: String) -> Page {
+        Page {
+            path: path.to_owned(),
+            status: "200 OK",
+            content_type: content_type.to_owned(),
+            headers: Vec::new(),
+            body,
+            after: Duration::ZERO,
+        }
+    }
+
+    /// What is said of one that is not there.
+    pub fn not_found(content_type: &str, body: &str) -> Page {
+        Page { status: "404 Not Found", ..Page::ok("", content_type, body.to_owned()) }
+    }
+
+    /// What Go's `http.NotFound` says.
+    pub fn go_not_found() -> Page {
+        let headers = vec![("X-Content-Type-Options", "nosniff".to_owned())];
+        Page { headers, ..Page::not_found("text/plain; charset=utf-8", "404 page not found\n") }
+    }
+}
+
 impl HttpServer {
     /// nginx with its first page.
     pub fn nginx(bind: (Ipv4Addr, u16)) -> HttpServer {
-        HttpServer {
+        let site = Site {
             bind,
-            name: "nginx".to_owned(),
-            pages: vec![Page {
-                path: "/".to_owned(),
-                content_type: "text/html".to_owned(),
-                body: WELCOME.to_owned(),
-                after: Duration::ZERO,
-            }],
-            not_found: NOT_FOUND.to_owned(),
+            pages: vec![Page::ok("/", "text/html", WELCOME.to_owned())],
+            otherwise: Page::not_found("text/html", NOT_FOUND),
+        };
+        HttpServer::new(Style::Named("nginx".to_owned()), vec![site])
+    }
+
+    /// A server with these sites. It says the date, and leaves connections open.
+    pub fn new(style: Style, sites: Vec<Site>) -> HttpServer {
+        HttpServer {
+            sites,
+            style,
             keep_alive: true,
             dated: true,
-            listener: None,
+            listeners: Vec::new(),
             open: Vec::new(),
             closing: Vec::new(),
             later: Vec::new(),
@@ -81,7 +139,9 @@ impl HttpServer {
     #[must_use]
     pub fn with_bytes(mut self, path: &str, bytes: usize, after: Duration) -> HttpServer {
         let body: String = (0..bytes).map(|i| if i % 64 == 63 { '\n' } else { 'x' }).collect();
-        self.pages.push(Page { path: path.to_owned(), content_type: "text/plain".to_owned(), body, after });
+        if let Some(site) = self.sites.first_mut() {
+            site.pages.push(Page { after, ..Page::ok(path, "text/plain", body) });
+        }
         self
     }
 
@@ -90,35 +150,115 @@ impl HttpServer {
         &self,
         head: &str,
         host: &str,
-        client: Ipv4Addr,
-        run: &Run<'_, '_>,
+        connection: &Connection,
+        now: Instant,
     ) -> (Vec<u8>, bool, Duration) {
         let mut words = head.lines().next().unwrap_or_default().split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let path = path.split('?').next().unwrap_or_default();
         let asks_close = head.lines().any(|l| l.eq_ignore_ascii_case("connection: close"));
         let stays = self.keep_alive && !asks_close;
-        let fill = |text: &str| text.replace("{host}", host).replace("{client}", &client.to_string());
-        let page = self.pages.iter().find(|p| p.path == path);
-        let (status, kind, body) = match (method, page) {
-            ("GET" | "HEAD", Some(page)) => ("200 OK", page.content_type.as_str(), fill(&page.body)),
-            ("GET" | "HEAD", None) => {
-                let kind = if self.not_found.starts_with('<') { "text/html" } else { "text/plain" };
-                ("404 Not Found", kind, fill(&self.not_found))
+        let not_allowed;
+        let site = self.sites.iter().find(|s| s.bind == connection.bind);
+        let page = match (site, &self.style, method) {
+            (Some(site), Style::Go(_), _) | (Some(site), _, "GET" | "HEAD") => {
+                site.pages.iter().find(|p| p.path == path).unwrap_or(&site.otherwise)
             }
-            _ => ("405 Not Allowed", "text/plain", String::new()),
+            _ => {
+                not_allowed = Page { status: "405 Not Allowed", ..Page::ok("", "text/plain", String::new()) };
+                &not_allowed
+            }
         };
-        let mut out = format!("HTTP/1.1 {status}\r\nServer: {}\r\n", self.name);
-        if self.dated {
-            out += &format!("Date: {}\r\n", date(run.now().0 / 1_000_000));
+        let body = page.body.replace("{host}", host).replace("{client}", &connection.client.to_string());
+        let body = body.replace("{now}", &go_time(now)).replace("{utc}", &rfc3339(now));
+        let mut out = format!("HTTP/1.1 {}\r\n", page.status);
+        let mut field = |name: &str, value: &str| out += &format!("{name}: {value}\r\n");
+        let (date, length) = (date(now.0 / 1_000_000), body.len().to_string());
+        if let Style::Named(name) = &self.style {
+            field("Server", name);
+            if self.dated {
+                field("Date", &date);
+            }
         }
-        out += &format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
-        out += if stays { "Connection: keep-alive\r\n\r\n" } else { "Connection: close\r\n\r\n" };
+        field("Content-Type", &page.content_type);
+        page.headers.iter().for_each(|(name, value)| field(name, value));
+        if matches!(self.style, Style::Go(_)) && self.dated {
+            field("Date", &date);
+        }
+        field("Content-Length", &length);
+        match (&self.style, stays) {
+            (_, false) => field("Connection", "close"),
+            (Style::Named(_), true) => field("Connection", "keep-alive"),
+            (Style::Go(_), true) => {}
+        }
+        out += "\r\n";
         if method != "HEAD" {
             out += &body;
         }
-        (out.into_bytes(), stays, page.map_or(Duration::ZERO, |p| p.after))
+        (out.into_bytes(), stays, page.after)
     }
+
+    /// Listens where sites are, and no longer where none is any more. `Some` is the status of a server that cannot.
+    fn listen(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
+        let (here, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.listeners)
+            .into_iter()
+            .partition(|(bind, _)| self.sites.iter().any(|s| s.bind == *bind));
+        self.listeners = here;
+        for (bind, listener) in gone {
+            run.close(listener);
+            let (over, open) = std::mem::take(&mut self.open).into_iter().partition(|c| c.bind == bind);
+            self.open = open;
+            let over: Vec<Connection> = over;
+            over.iter().for_each(|c| run.close_tcp(c.socket));
+        }
+        let new = |bind: &(Ipv4Addr, u16)| !self.listeners.iter().any(|(known, _)| known == bind);
+        let new: Vec<(Ipv4Addr, u16)> = self.sites.iter().map(|s| s.bind).filter(new).collect();
+        for bind in new {
+            match (run.kernel(|ns, _| ns.tcp_listen(bind))?, &self.style) {
+                (Ok(listener), style) => {
+                    run.own(listener);
+                    if let Style::Named(_) = style {
+                        // As nginx asks for.
+                        run.kernel(|ns, _| ns.tcp_backlog(listener, 511));
+                    }
+                    self.listeners.push((bind, listener));
+                }
+                (Err(errno), Style::Named(_)) => {
+                    let why = errno.text();
+                    run.print(format!("nginx: [emerg] bind() to {}:{} failed: {why}", bind.0, bind.1));
+                    return Some(1);
+                }
+                // It goes on without.
+                (Err(_), Style::Go(_)) => {}
+            }
+        }
+        None
+    }
+}
+
+/// A time as Go's `time.Time` prints itself, with the reading of the monotonic clock.
+pub fn go_time(at: Instant) -> String {
+    let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
+    let (day, s) = (seconds / 86_400 % 31 + 1, seconds % 86_400);
+    let fraction = fraction(micros);
+    format!(
+        "1970-01-{day:02} {:02}:{:02}:{:02}{fraction} +0000 UTC m=+{seconds}.{micros:06}000",
+        s / 3600,
+        s / 60 % 60,
+        s % 60
+    )
+}
+
+/// A time as RFC 3339 has it, in UTC.
+pub fn rfc3339(at: Instant) -> String {
+    let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
+    let (day, s) = (seconds / 86_400 % 31 + 1, seconds % 86_400);
+    format!("1970-01-{day:02}T{:02}:{:02}:{:02}{}Z", s / 3600, s / 60 % 60, s % 60, fraction(micros))
+}
+
+/// A fraction of a second without zeros at its end.
+fn fraction(micros: u64) -> String {
+    if micros == 0 { String::new() } else { format!(".{micros:06}").trim_end_matches('0').to_owned() }
 }
 
 /// The first days of 1970, as RFC 9110 writes a date.
@@ -131,7 +271,14 @@ fn date(seconds: u64) -> String {
 
 impl Program for HttpServer {
     fn name(&self) -> &str {
-        self.name.split('/').next().unwrap_or_default()
+        match &self.style {
+            Style::Named(name) => name.split('/').next().unwrap_or_default(),
+            Style::Go(name) => name,
+        }
+    }
+
+    fn reconfigure_http(&mut self, sites: &[Site]) {
+        self.sites = sites.to_vec();
     }
 
     fn copy(&self) -> Box<dyn Program> {
@@ -139,27 +286,9 @@ impl Program for HttpServer {
     }
 
     fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
-        let bind = self.bind;
-        let listener = match self.listener {
-            Some(listener) => listener,
-            None => match run.kernel(|ns, _| ns.tcp_listen(bind))? {
-                Ok(listener) => {
-                    run.own(listener);
-                    // As nginx asks for.
-                    run.kernel(|ns, _| ns.tcp_backlog(listener, 511));
-                    *self.listener.insert(listener)
-                }
-                Err(errno) => {
-                    run.print(format!(
-                        "nginx: [emerg] bind() to {}:{} failed: {}",
-                        bind.0,
-                        bind.1,
-                        errno.text()
-                    ));
-                    return Some(1);
-                }
-            },
-        };
+        if let Some(status) = self.listen(run) {
+            return Some(status);
+        }
         for socket in std::mem::take(&mut self.closing) {
             run.close_tcp(socket);
         }
@@ -168,16 +297,19 @@ impl Program for HttpServer {
         self.later = later;
         for Later { socket, answer, stays, .. } in due {
             if !self.send(run, socket, &answer, stays) {
-                self.open.retain(|(s, ..)| *s != socket);
+                self.open.retain(|c| c.socket != socket);
             }
         }
-        while let Some(Some(socket)) = run.kernel(|ns, _| ns.tcp_accept(listener)) {
-            let from = run.kernel(|ns, _| ns.tcp_info(socket)).flatten().map(|(.., from)| from.0);
-            run.own(socket);
-            self.open.push((socket, from.unwrap_or(Ipv4Addr::UNSPECIFIED), Vec::new()));
+        for (bind, listener) in self.listeners.clone() {
+            while let Some(Some(socket)) = run.kernel(|ns, _| ns.tcp_accept(listener)) {
+                let from = run.kernel(|ns, _| ns.tcp_info(socket)).flatten().map(|(.., from)| from.0);
+                run.own(socket);
+                let client = from.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                self.open.push(Connection { socket, bind, client, got: Vec::new() });
+            }
         }
         let mut open = std::mem::take(&mut self.open);
-        open.retain_mut(|(socket, client, got)| self.serve(run, *socket, *client, got));
+        open.retain_mut(|connection| self.serve(run, connection));
         self.open = open;
         None
     }
@@ -185,16 +317,11 @@ impl Program for HttpServer {
 
 impl HttpServer {
     /// False when the connection is over.
-    fn serve(
-        &mut self,
-        run: &mut Run<'_, '_>,
-        socket: SocketId,
-        client: Ipv4Addr,
-        got: &mut Vec<u8>,
-    ) -> bool {
+    fn serve(&mut self, run: &mut Run<'_, '_>, connection: &mut Connection) -> bool {
+        let socket = connection.socket;
         loop {
             match run.kernel(|ns, _| ns.tcp_recv(socket)) {
-                Some(Received::Data(data)) => got.extend(data),
+                Some(Received::Data(data)) => connection.got.extend(data),
                 Some(Received::Nothing) => break,
                 Some(Received::Eof | Received::Error(_)) | None => {
                     run.close_tcp(socket);
@@ -203,10 +330,10 @@ impl HttpServer {
                 }
             }
         }
-        while let Some(end) = got.windows(4).position(|w| w == b"\r\n\r\n") {
-            let head: Vec<u8> = got.drain(..end + 4).collect();
-            let host = run.host_name();
-            let (answer, stays, after) = self.answer(&String::from_utf8_lossy(&head), &host, client, run);
+        while let Some(end) = connection.got.windows(4).position(|w| w == b"\r\n\r\n") {
+            let head: Vec<u8> = connection.got.drain(..end + 4).collect();
+            let (host, now) = (run.host_name(), run.now());
+            let (answer, stays, after) = self.answer(&String::from_utf8_lossy(&head), &host, connection, now);
             if !after.is_zero() {
                 let at = run.wake_after(after);
                 self.later.push(Later { at, socket, answer, stays });

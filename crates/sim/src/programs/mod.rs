@@ -43,6 +43,9 @@ pub trait Program {
     /// If it is the DNS server that is bound there, it answers by these from now on.
     fn reconfigure_dns(&mut self, _: (Ipv4Addr, u16), _: &[dns_server::ServerBlock]) {}
 
+    /// If it is an HTTP server, it has these sites from now on. It listens there when it is run the next time.
+    fn reconfigure_http(&mut self, _: &[http_server::Site]) {}
+
     /// It runs until somebody stops it.
     fn endless(&self) -> bool {
         false
@@ -207,6 +210,11 @@ impl Process {
     /// See [`Program::reconfigure_dns`].
     pub(crate) fn reconfigure_dns(&mut self, bind: (Ipv4Addr, u16), blocks: &[dns_server::ServerBlock]) {
         self.program.reconfigure_dns(bind, blocks);
+    }
+
+    /// See [`Program::reconfigure_http`].
+    pub(crate) fn reconfigure_http(&mut self, sites: &[http_server::Site]) {
+        self.program.reconfigure_http(sites);
     }
 
     /// What it has printed so far.

@@ -64,6 +64,12 @@ fn keep(object: &mut Yaml, old: &Yaml) {
             }
         }
     }
+    if needs_health_check(spec)
+        && spec.get(HEALTH_CHECK).is_none()
+        && let Some(number) = old_spec.get(HEALTH_CHECK)
+    {
+        set(spec, HEALTH_CHECK, number.clone());
+    }
     if !has_node_ports(spec) {
         return;
     }
@@ -136,7 +142,9 @@ fn allocate(service: &mut Yaml, all: &[Yaml]) {
         .collect();
     let used_ips: Vec<&str> = specs.iter().filter_map(|s| word(s, "clusterIP")).collect();
     let ports = specs.iter().filter_map(|s| s.get("ports")).flat_map(items);
-    let mut used_ports: Vec<String> = ports.filter_map(|p| word(p, "nodePort")).map(str::to_owned).collect();
+    let node_ports = ports.filter_map(|p| word(p, "nodePort"));
+    let checked = specs.iter().filter_map(|s| word(s, HEALTH_CHECK));
+    let mut used_ports: Vec<String> = node_ports.chain(checked).map(str::to_owned).collect();
     let Some(spec) = get_mut(service, "spec") else { return };
     if word(spec, "type") == Some("ExternalName") {
         return;
@@ -147,18 +155,23 @@ fn allocate(service: &mut Yaml, all: &[Yaml]) {
             set(spec, "clusterIP", plain(ip));
         }
     }
-    if !has_node_ports(spec) {
-        return;
+    let own = spec.get("ports").map(items).unwrap_or_default().iter().filter_map(|p| word(p, "nodePort"));
+    used_ports.extend(own.chain(word(spec, HEALTH_CHECK)).map(str::to_owned));
+    let mut free = NODE_PORTS.map(|n| n.to_string()).filter(|n| !used_ports.contains(n));
+    if has_node_ports(spec) {
+        for port in get_mut(spec, "ports").map(items_mut).unwrap_or_default() {
+            if port.get("nodePort").is_none()
+                && let Some(free) = free.next()
+            {
+                set(port, "nodePort", plain(free));
+            }
+        }
     }
-    for port in get_mut(spec, "ports").map(items_mut).unwrap_or_default() {
-        if port.get("nodePort").is_some() {
-            continue;
-        }
-        let free = NODE_PORTS.map(|n| n.to_string()).find(|n| !used_ports.contains(n));
-        if let Some(free) = free {
-            used_ports.push(free.clone());
-            set(port, "nodePort", plain(free));
-        }
+    if needs_health_check(spec)
+        && spec.get(HEALTH_CHECK).is_none()
+        && let Some(free) = free.next()
+    {
+        set(spec, HEALTH_CHECK, plain(free));
     }
 }
 
@@ -166,6 +179,13 @@ fn allocate(service: &mut Yaml, all: &[Yaml]) {
 /// (`dropTypeDependentFields`, pkg/registry/core/service).
 pub fn patched(service: &mut Yaml, before: &Yaml, all: &[Yaml]) {
     let had = before.get("spec").is_some_and(has_node_ports);
+    let was_checked = before.get("spec").is_some_and(needs_health_check);
+    if let Some(spec) = get_mut(service, "spec")
+        && was_checked
+        && !needs_health_check(spec)
+    {
+        unset(spec, HEALTH_CHECK);
+    }
     if let Some(spec) = get_mut(service, "spec")
         && had
         && !has_node_ports(spec)
@@ -181,6 +201,14 @@ pub fn patched(service: &mut Yaml, before: &Yaml, all: &[Yaml]) {
         }
     }
     allocate(service, all);
+}
+
+/// Where load balancers ask whether a node has endpoints.
+const HEALTH_CHECK: &str = "healthCheckNodePort";
+
+/// `NeedsHealthCheck`, pkg/api/service.
+fn needs_health_check(spec: &Yaml) -> bool {
+    word(spec, "type") == Some("LoadBalancer") && word(spec, "externalTrafficPolicy") == Some("Local")
 }
 
 fn has_node_ports(spec: &Yaml) -> bool {

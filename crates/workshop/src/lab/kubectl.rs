@@ -436,6 +436,9 @@ fn described(s: &Service, objects: &Objects) -> Vec<String> {
         line("External Traffic Policy", policy(s.external_traffic_policy));
     }
     line("Internal Traffic Policy", policy(s.internal_traffic_policy));
+    if s.health_check_node_port != 0 {
+        line("HealthCheck NodePort", &s.health_check_node_port.to_string());
+    }
     line("Events", "<none>");
     out.iter().flat_map(|l| l.split('\n')).map(str::to_owned).collect()
 }

@@ -1,6 +1,7 @@
 //! The cluster while a lab runs: kubectl changes objects, and kube-proxy on each node follows.
 
 use super::effect::Effect;
+use super::health;
 use super::pods::{self, Programs};
 use super::world::{WorldSpec, objects_after};
 use crate::kube::Kube;
@@ -15,7 +16,7 @@ use kernel::netfilter::conntrack::Row;
 use kernel::netfilter::ipvs::Service;
 use kernel::{Instant, Netns};
 use sim::operator::CommandOutput;
-use sim::{Shell, World};
+use sim::{AppId, Shell, World};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ struct Proxy {
     graceful: GracefulTermination,
     /// It has just begun.
     fresh: bool,
+    /// Its process, which answers to health checks.
+    process: Option<AppId>,
 }
 
 impl Live {
@@ -75,9 +78,33 @@ impl Live {
                 proxy,
                 graceful: GracefulTermination::default(),
                 fresh: false,
+                process: None,
             });
         }
         Ok(Live { spec, documents, files, kube, controllers, programs, proxies, checks: 0, shell })
+    }
+
+    /// The kube-proxies' processes begin, in boxes that have just been made.
+    pub fn begin(&mut self, world: &mut World) {
+        for proxy in &mut self.proxies {
+            let Some(host) = world.host_by_name(&proxy.node) else { continue };
+            let node = self.kube.objects.nodes.get(&proxy.node);
+            let sites = health::sites(&proxy.proxy, node, world.now());
+            proxy.process = Some(world.start_daemon(host, &health::process(sites)));
+        }
+    }
+
+    /// The kube-proxies answer to health checks by what they know now; one that is stopped does not listen.
+    fn answer_checks(&self, world: &mut World) {
+        for proxy in &self.proxies {
+            let Some(process) = proxy.process else { continue };
+            let node = self.kube.objects.nodes.get(&proxy.node);
+            let sites = match proxy.runs {
+                true => health::sites(&proxy.proxy, node, world.now()),
+                false => Vec::new(),
+            };
+            world.reconfigure_http(process, &sites);
+        }
     }
 
     /// A command about the cluster.
@@ -121,6 +148,7 @@ impl Live {
         for proxy in self.proxies.iter_mut().filter(|p| p.runs) {
             sync(self.shell, world, proxy)?;
         }
+        self.answer_checks(world);
         output.status = i32::from(!output.stderr.is_empty());
         Ok(output)
     }
@@ -149,6 +177,7 @@ impl Live {
                 return failed(e);
             }
         }
+        self.answer_checks(world);
         CommandOutput::default()
     }
 

@@ -62,7 +62,7 @@ fn start(app: &App, host: &mut HostSpec, objects: &Objects) -> Result<(), String
         Listens::Server(server) => host.servers.push(server.clone()),
         Listens::Http { bind, pages } => {
             let mut server = HttpServer::nginx(*bind);
-            if let Some(first) = server.pages.first_mut() {
+            if let Some(first) = server.sites.first_mut().and_then(|s| s.pages.first_mut()) {
                 first.body = "hello from {host}, you are {client}\n".to_owned();
                 first.content_type = "text/plain".to_owned();
             }

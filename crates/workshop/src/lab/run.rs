@@ -273,6 +273,7 @@ fn set_up(hosts: &mut [HostSpec], c: &Command) {
 
 /// What is done before the steps: systemctl of the lab's own, then what was typed.
 fn prepare(world: &mut World, live: &mut Live, services: &[Command], asked: &mut Asked) {
+    live.begin(world);
     for c in services {
         c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
     }
