@@ -1,90 +1,18 @@
 //! curl 7.88.
 
-use super::args::{Args, Mistake, millis, not_modelled};
+mod answer;
+mod options;
+mod output;
+
 use super::resolve::{Lookup, NoAddress};
 use super::{Program, Run, connect};
 use crate::operator::CommandOutput;
+use answer::Answer;
 use kernel::socket::{Errno, Received};
 use kernel::{Instant, SocketId};
+use options::{Options, Target};
 use std::net::Ipv4Addr;
 use std::time::Duration;
-
-const LONG: &[(&str, bool)] = &[
-    ("silent", false),
-    ("show-error", false),
-    ("verbose", false),
-    ("include", false),
-    ("head", false),
-    ("fail", false),
-    ("output", true),
-    ("max-time", true),
-    ("connect-timeout", true),
-    ("local-port", true),
-    ("interface", true),
-    ("write-out", true),
-    ("ipv4", false),
-    ("header", true),
-    ("user-agent", true),
-    ("request", true),
-    ("no-buffer", false),
-];
-
-/// Options that curl has and that are not modelled.
-const NOT_MODELLED: &[&str] = &[
-    "L",
-    "location",
-    "d",
-    "data",
-    "F",
-    "form",
-    "k",
-    "insecure",
-    "u",
-    "user",
-    "x",
-    "proxy",
-    "O",
-    "remote-name",
-    "T",
-    "upload-file",
-    "6",
-    "ipv6",
-    "b",
-    "cookie",
-    "c",
-    "cookie-jar",
-    "e",
-    "referer",
-    "G",
-    "get",
-    "K",
-    "config",
-    "N",
-    "r",
-    "range",
-    "Z",
-    "parallel",
-    "retry",
-    "resolve",
-    "keepalive-time",
-    "http2",
-    "http1.0",
-    "0",
-    "limit-rate",
-    "compressed",
-    "V",
-    "version",
-    "h",
-    "help",
-    "D",
-    "dump-header",
-    "#",
-    "progress-bar",
-    "z",
-    "time-cond",
-];
-
-const TRY_HELP: &str = "curl: try 'curl --help' or 'curl --manual' for more information";
 
 /// Codes of libcurl-errors(3).
 mod code {
@@ -100,29 +28,6 @@ mod code {
     pub const EMPTY: i32 = 52;
     pub const RECV: i32 = 56;
 }
-
-/// What is asked of curl.
-#[derive(Clone, Debug)]
-struct Options {
-    silent: bool,
-    show_error: bool,
-    verbose: bool,
-    include: bool,
-    head: bool,
-    fail: bool,
-    /// One for each URL, in order; what is left over goes to standard output.
-    outputs: Vec<String>,
-    max_time: Option<Duration>,
-    connect_timeout: Duration,
-    local: (Ipv4Addr, u16),
-    write_out: Option<String>,
-    headers: Vec<String>,
-    agent: String,
-    method: Option<String>,
-}
-
-/// What a URL names, or why it names nothing: status and text.
-type Target = Result<(String, u16, String), (i32, String)>;
 
 /// A connection that is left open for more: its number, host and port.
 #[derive(Clone, Debug)]
@@ -178,95 +83,8 @@ enum Step {
     Reading { socket: SocketId },
 }
 
-/// What has come of the answer.
-#[derive(Clone, Debug, Default)]
-struct Answer {
-    bytes: Vec<u8>,
-    /// Where the body begins, once the head is whole.
-    body: Option<usize>,
-    status: u16,
-    length: Option<usize>,
-    closes: bool,
-}
-
 pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
-    let usage = |line: String| CommandOutput::failed(code::FAILED_INIT, format!("{line}\n{TRY_HELP}"));
-    let args = Args::read(argv, "sSviIf4N", "omwHAX", LONG, false).map_err(|mistake| match mistake {
-        Mistake::Unknown(option) if NOT_MODELLED.contains(&option.trim_start_matches('-')) => {
-            let dashes = if option.starts_with('-') { "" } else { "-" };
-            not_modelled("curl", &format!("{dashes}{option}"))
-        }
-        Mistake::Unknown(o) if o.starts_with('-') => usage(format!("curl: option {o}: is unknown")),
-        Mistake::Unknown(o) => usage(format!("curl: option -{o}: is unknown")),
-        Mistake::NeedsValue(o) if o.starts_with('-') => {
-            usage(format!("curl: option {o}: requires parameter"))
-        }
-        Mistake::NeedsValue(o) => usage(format!("curl: option -{o}: requires parameter")),
-    })?;
-    if args.rest.is_empty() {
-        return Err(match args.options.is_empty() {
-            true => CommandOutput::failed(code::FAILED_INIT, TRY_HELP),
-            false => usage("curl: no URL specified!".to_owned()),
-        });
-    }
-    let silent = args.has(&["s", "silent"]);
-    let show_error = args.has(&["S", "show-error"]);
-    let time = |names: &[&str]| match args.value(names) {
-        None => Ok(None),
-        Some(text) => match millis(text) {
-            Some(0) => Ok(None),
-            Some(ms) => Ok(Some(Duration::from_millis(ms))),
-            None => {
-                Err(usage(format!("curl: option {}: expected a proper numerical parameter", dashed(names))))
-            }
-        },
-    };
-    let local_port = match args.value(&["local-port"]).map(str::parse::<u16>) {
-        None => 0,
-        Some(Ok(port)) => port,
-        Some(Err(_)) => return Err(not_modelled("curl", "--local-port with a range")),
-    };
-    let local = match args.value(&["interface"]).map(str::parse) {
-        None => Ipv4Addr::UNSPECIFIED,
-        Some(Ok(addr)) => addr,
-        Some(Err(_)) => return Err(not_modelled("curl", "--interface with a device")),
-    };
-    let mut targets = Vec::new();
-    for url in &args.rest {
-        if url.contains(['[', ']', '{', '}']) {
-            return Err(not_modelled("curl", "[], {} in a URL"));
-        }
-        targets.push(match read_url(url) {
-            Ok(target) => Ok(target),
-            Err(BadUrl::Scheme(s)) if ["https", "ftp", "tftp", "telnet", "file"].contains(&s.as_str()) => {
-                return Err(not_modelled("curl", &format!("{s}://")));
-            }
-            Err(BadUrl::Scheme(s)) => {
-                let text = format!("Protocol \"{s}\" not supported or disabled in libcurl");
-                Err((code::UNSUPPORTED_PROTOCOL, text))
-            }
-            Err(BadUrl::Format) => Err((code::URL, "URL using bad/illegal format or missing URL".to_owned())),
-        });
-    }
-    let outputs = args.options.iter().filter(|(n, _)| n == "o" || n == "output");
-    let outputs = outputs.filter_map(|(_, v)| v.clone()).collect();
-    let headers = args.options.iter().filter(|(n, _)| n == "H" || n == "header");
-    let options = Options {
-        silent,
-        show_error,
-        verbose: args.has(&["v", "verbose"]),
-        include: args.has(&["i", "include"]),
-        head: args.has(&["I", "head"]),
-        fail: args.has(&["f", "fail"]),
-        outputs,
-        max_time: time(&["m", "max-time"])?,
-        connect_timeout: time(&["connect-timeout"])?.unwrap_or(Duration::from_secs(300)),
-        local: (local, local_port),
-        write_out: args.value(&["w", "write-out"]).map(str::to_owned),
-        headers: headers.filter_map(|(_, v)| v.clone()).collect(),
-        agent: args.value(&["A", "user-agent"]).unwrap_or("curl/7.88.1").to_owned(),
-        method: args.value(&["X", "request"]).map(str::to_owned),
-    };
+    let (options, targets) = options::read(argv)?;
     Ok(Box::new(Curl {
         options,
         targets,
@@ -286,37 +104,6 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         step: Step::Begin,
         answer: Answer::default(),
     }))
-}
-
-fn dashed(names: &[&str]) -> String {
-    let name = names.first().copied().unwrap_or_default();
-    if name.len() == 1 { format!("-{name}") } else { format!("--{name}") }
-}
-
-enum BadUrl {
-    Scheme(String),
-    Format,
-}
-
-/// `[http://]HOST[:PORT][/PATH]`
-fn read_url(url: &str) -> Result<(String, u16, String), BadUrl> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    if !scheme.eq_ignore_ascii_case("http") {
-        return Err(BadUrl::Scheme(scheme.to_ascii_lowercase()));
-    }
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-    let path = path.split('#').next().unwrap_or_default();
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let (host, port) = match authority.split_once(':') {
-        None => (authority, 80),
-        Some((host, "")) => (host, 80),
-        Some((host, port)) => (host, port.parse().map_err(|_| BadUrl::Format)?),
-    };
-    if host.is_empty() || host.contains([' ', '[', '@']) {
-        return Err(BadUrl::Format);
-    }
-    Ok((host.to_owned(), port, path))
 }
 
 impl Program for Curl {
@@ -468,31 +255,6 @@ impl Curl {
         self.note(run, &format!("Re-using existing connection #{} with host {}", kept.number, self.host));
         (self.number, self.reused, self.local_end) = (kept.number, true, kept.local);
         Some(kept.socket)
-    }
-
-    /// Where this transfer's body goes, if not to standard output.
-    fn output(&self) -> Option<&String> {
-        self.options.outputs.get(self.done)
-    }
-
-    /// `-v` says that this transfer's connection is closed.
-    fn note_closing(&self, run: &mut Run<'_, '_>) {
-        self.note(run, &format!("Closing connection {}", self.number));
-    }
-
-    /// A line of `-v`.
-    fn note(&self, run: &mut Run<'_, '_>, text: &str) {
-        if self.options.verbose {
-            run.complain(format!("* {text}"));
-        }
-    }
-
-    fn fail(&mut self, run: &mut Run<'_, '_>, status: i32, text: &str) -> i32 {
-        if !self.options.silent || self.options.show_error {
-            run.complain(format!("curl: ({status}) {text}"));
-        }
-        self.write_out(run, status);
-        status
     }
 
     fn not_connected(&self, run: &Run<'_, '_>, begun: Instant, why: &str) -> String {
@@ -678,33 +440,6 @@ impl Curl {
         0
     }
 
-    fn print_head(&mut self, run: &mut Run<'_, '_>) {
-        let head = self.answer.bytes.get(..self.answer.body.unwrap_or(0)).unwrap_or_default();
-        let text = String::from_utf8_lossy(head).into_owned();
-        for line in text.split_terminator('\n') {
-            if self.options.verbose {
-                run.complain(format!("< {line}"));
-            }
-            if (self.options.include || self.options.head) && self.output().is_none() {
-                run.print(line);
-            }
-        }
-    }
-
-    /// The body goes to standard output or into a file.
-    fn print_body(&mut self, run: &mut Run<'_, '_>) {
-        let body = self.answer.bytes.get(self.answer.body.unwrap_or(usize::MAX)..).unwrap_or_default();
-        let text = String::from_utf8_lossy(body).into_owned();
-        match self.output() {
-            Some(path) => run.write_file(path, text),
-            None => {
-                for line in text.split_terminator('\n') {
-                    run.print(line);
-                }
-            }
-        }
-    }
-
     /// The time of `--max-time` is over.
     fn late(&mut self, run: &mut Run<'_, '_>, begun: Instant) -> Option<i32> {
         let limit = self.options.max_time?;
@@ -737,78 +472,5 @@ impl Curl {
         self.note_closing(run);
         self.print_body(run);
         Some(self.fail(run, code::TIMEOUT, &text))
-    }
-
-    /// `-w`: the variables that are known, `\n` and `\t`.
-    fn write_out(&self, run: &mut Run<'_, '_>, status: i32) {
-        let Some(format) = &self.options.write_out else { return };
-        let seconds = |d: Duration| format!("{}.{:06}", d.as_secs(), d.subsec_micros());
-        let total = self.begun.map_or(Duration::ZERO, |b| run.now().since(b));
-        let mut out = String::new();
-        let mut rest = format.as_str();
-        while let Some(c) = rest.chars().next() {
-            if let Some((name, after)) = rest.strip_prefix("%{").and_then(|r| r.split_once('}')) {
-                out += &match name {
-                    "http_code" | "response_code" => format!("{:03}", self.answer.status),
-                    "exitcode" => status.to_string(),
-                    "size_download" => self.answer.body_len().to_string(),
-                    "time_total" => seconds(total),
-                    "time_namelookup" => seconds(self.times.lookup),
-                    "time_connect" => seconds(self.times.connect),
-                    "time_starttransfer" => seconds(self.times.first),
-                    "remote_ip" => self.addresses.first().map_or(String::new(), ToString::to_string),
-                    "remote_port" => self.port.to_string(),
-                    "local_ip" => self.local_end.map_or(String::new(), |e| e.0.to_string()),
-                    "local_port" => self.local_end.map_or("0".to_owned(), |e| e.1.to_string()),
-                    "num_connects" => i32::from(self.local_end.is_some() && !self.reused).to_string(),
-                    other => {
-                        run.complain(format!("curl: unknown --write-out variable: '{other}'"));
-                        String::new()
-                    }
-                };
-                rest = after;
-                continue;
-            }
-            let (text, len) = match rest.get(..2) {
-                Some("\\n") => ("\n".to_owned(), 2),
-                Some("\\t") => ("\t".to_owned(), 2),
-                Some("%%") => ("%".to_owned(), 2),
-                _ => (c.to_string(), c.len_utf8()),
-            };
-            out += &text;
-            rest = rest.get(len..).unwrap_or_default();
-        }
-        for line in out.split_terminator('\n') {
-            run.print(line);
-        }
-    }
-}
-
-impl Answer {
-    /// Reads the head, if it is whole.
-    fn head(&mut self) -> bool {
-        let Some(end) = self.bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
-        self.body = Some(end + 4);
-        let text = String::from_utf8_lossy(self.bytes.get(..end).unwrap_or_default()).into_owned();
-        let mut lines = text.lines();
-        let status = lines.next().and_then(|l| l.split(' ').nth(1)).and_then(|s| s.parse().ok());
-        self.status = status.unwrap_or(0);
-        for line in lines {
-            let Some((name, value)) = line.split_once(':') else { continue };
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => self.length = value.trim().parse().ok(),
-                "connection" => self.closes = value.trim().eq_ignore_ascii_case("close"),
-                _ => {}
-            }
-        }
-        true
-    }
-
-    fn body_len(&self) -> usize {
-        self.body.map_or(0, |at| self.bytes.len().saturating_sub(at))
-    }
-
-    fn whole(&self, head_only: bool) -> bool {
-        self.body.is_some() && (head_only || self.length.is_some_and(|n| self.body_len() >= n))
     }
 }
