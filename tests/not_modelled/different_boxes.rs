@@ -10,6 +10,37 @@ fn no_device_has_an_ipv6_address() {
     assert!(printed("ip addr show").iter().all(|l| !l.contains("inet6")));
 }
 
+/// On Linux a device counts from the moment on at which it was made.
+#[test]
+fn devices_count_since_the_log_begins() {
+    let mut pair = Pair::new();
+    pair.udp(5000, 9);
+    let mut world = pair.run().0.world;
+    let host = world.host_by_name("a").unwrap();
+    let argv = ["ip", "-s", "link", "show", "eth0"].map(str::to_owned);
+    let mut sent = |forget: bool| {
+        if forget {
+            world.forget_log();
+        }
+        let out = sim::operator::command(&mut world, host, &argv, None).unwrap();
+        out.stdout[5].split_whitespace().nth(1).unwrap().to_owned()
+    };
+    assert_eq!([false, true].map(&mut sent), ["1", "0"]);
+}
+
+/// Linux: `state disabled`, as soon as the other end goes down.
+#[test]
+fn bridges_use_ports_without_carrier() {
+    let mut pair = Pair::new();
+    pair.cmd("ip link add br9 type bridge");
+    pair.cmd("ip link set br9 up");
+    pair.cmd("ip link set eth0 master br9");
+    pair.cmd_in("b", "ip link set eth0 down");
+    let show = pair.cmd("bridge link show dev eth0");
+    let lines = pair.run().printed(show);
+    assert!(lines[0].contains("NO-CARRIER") && lines[0].contains(" state forwarding "), "{lines:?}");
+}
+
 /// On Linux a queueing discipline can be chosen (`tc`), and a real Ethernet has one.
 #[test]
 fn every_queue_is_noqueue() {

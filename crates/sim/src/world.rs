@@ -257,6 +257,11 @@ impl World {
         Mac([2, 0, 0, 0, host, *n])
     }
 
+    /// Nothing is logged.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// In quiet mode nothing is logged; everything else is the same.
     pub fn set_quiet(&mut self, quiet: bool) {
         self.quiet = quiet;

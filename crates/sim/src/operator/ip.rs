@@ -3,6 +3,7 @@
 pub(super) mod details;
 mod route;
 mod show;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -413,6 +414,9 @@ fn devices(world: &World, ns: &Netns, select: &LinkSelect, what: show::What, for
     let chosen: Vec<_> = here.filter(|d| show::selected(ns, d, select, what, format)).collect();
     if let Some(d) = chosen.iter().find(|d| format.details && !format.brief && !details::known(d)) {
         return Err(format!("-d of a device such as {} is not modelled", d.name));
+    }
+    if let Some(why) = stats::refused(world, &chosen).filter(|_| format.stats && !format.brief) {
+        return Err(why);
     }
     Ok(show::show(world, ns, &chosen, select, what, format))
 }

@@ -55,6 +55,8 @@ pub struct IpFormat {
     pub v6: bool,
     /// `-j`
     pub json: bool,
+    /// `-s`
+    pub stats: bool,
 }
 
 /// A command with its options.
@@ -119,8 +121,18 @@ const NOT_MODELLED: &[&str] = &[
 pub fn parse_ip<S: AsRef<str>>(argv: &[S]) -> Result<IpLine, Diagnostic> {
     let line = arg_line(argv)?;
     let mut words = Words::new(&line, 1);
-    let (format, v6) = options(&mut words)?;
+    let (format, v6, stats) = options(&mut words)?;
     let command = command(&mut words)?;
+    let counts_times = matches!(command, IpCommand::Neigh(_));
+    if let Some(token) = stats.filter(|_| counts_times) {
+        return words.blame(
+            &token,
+            Fault::new(
+                "-s of neighbours is not modelled",
+                "expected -s of links, addresses, routes or rules",
+            ),
+        );
+    }
     // Of IPv6 there are no addresses to be listed, and nothing else at all.
     let shows =
         matches!(command, IpCommand::Addr(AddrCommand::Show(_)) | IpCommand::Link(LinkCommand::Show(_)));
@@ -153,13 +165,15 @@ pub fn parse_ip_batch(text: &str) -> (Vec<(u32, IpCommand)>, Vec<Diagnostic>) {
 fn no_option(option: &str) -> Fault {
     Fault::new(
         format!("option {} is not modelled", q(option)),
-        "expected one of -4, -br, -d, -j, -o, or an object such as addr or route",
+        "expected one of -4, -br, -d, -j, -o, -s, or an object such as addr or route",
     )
 }
 
-/// The options before the object, and where -6 stands.
-fn options<'a>(words: &mut Words<'a>) -> Result<(IpFormat, Option<Token<'a>>), Diagnostic> {
-    let (mut format, mut v6) = (IpFormat::default(), None);
+/// The options before the object, and where -6 and -s stand.
+type Options<'a> = (IpFormat, Option<Token<'a>>, Option<Token<'a>>);
+
+fn options<'a>(words: &mut Words<'a>) -> Result<Options<'a>, Diagnostic> {
+    let (mut format, mut v6, mut stats) = (IpFormat::default(), None, None);
     while let Some(token) = words.peek().filter(|t| t.text.starts_with('-')).cloned() {
         words.next();
         // One dash is as good as two, and the beginning of a word is enough.
@@ -174,11 +188,20 @@ fn options<'a>(words: &mut Words<'a>) -> Result<(IpFormat, Option<Token<'a>>), D
             n if !n.is_empty() && "brief".starts_with(n) && n != "b" => format.brief = true,
             n if !n.is_empty() && "details".starts_with(n) => format.details = true,
             n if !n.is_empty() && "oneline".starts_with(n) => format.oneline = true,
+            n if !n.is_empty() && ("statistics".starts_with(n) || n == "stats") => {
+                if format.stats {
+                    let expected =
+                        "expected -s once: how errors came about and how often a link went is not modelled";
+                    return words.blame(&token, Fault::new("a second -s is not modelled", expected));
+                }
+                format.stats = true;
+                stats = Some(token.clone());
+            }
             "c=never" | "color=never" => {}
             _ => return words.blame(&token, no_option(&token.text)),
         }
     }
-    Ok((format, v6))
+    Ok((format, v6, stats))
 }
 
 fn command(words: &mut Words<'_>) -> Result<IpCommand, Diagnostic> {

@@ -1,7 +1,7 @@
 //! Devices and their addresses as `ip addr` and `ip link` print them (iproute2, ip/ipaddress.c).
 
 use super::super::json::Object;
-use super::details;
+use super::{details, stats};
 use crate::world::World;
 use kernel::dev::{DevKind, Device, IfAddr};
 use kernel::{Netns, NetnsId};
@@ -242,6 +242,11 @@ impl Dev<'_> {
             let all: Vec<String> = addresses(d, select).map(|a| self.inet_json(a, format)).collect();
             out.push(format!("\"addr_info\":[{}]", all.join(",")));
         }
+        if format.stats && !format.brief {
+            let mut more = Object::default();
+            stats::json(self.world, self.ns.id, d, &mut more);
+            out.push(more.fields());
+        }
         format!("{{{}}}", out.join(","))
     }
 
@@ -312,6 +317,9 @@ impl Dev<'_> {
                 out.push(self.inet(addr));
                 out.push("       valid_lft forever preferred_lft forever".to_owned());
             }
+        }
+        if format.stats {
+            out.extend(stats::lines(self.world, self.ns.id, d));
         }
         out
     }
