@@ -1,0 +1,134 @@
+//! `kubectl` as it is typed: what it changes, or asks.
+
+use super::command::Words;
+use super::document::one_document;
+use super::{Effect, Given, Named};
+use crate::lab::kubectl::query;
+use cluster::yaml::{Entry, Place, Value, Yaml};
+
+/// kubectl's commands, as far as they are read.
+const KUBECTL: [&str; 9] = ["patch", "apply", "create", "delete", "scale", "set", "label", "get", "describe"];
+/// Those that people look for here, and that are not read.
+const UNREAD: [&str; 6] = ["expose", "edit", "logs", "rollout", "annotate", "replace"];
+const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, delete KIND NAME, \
+                     scale deployment NAME --replicas=N, get KIND, describe service NAME, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
+
+/// Reads the words behind `kubectl`.
+pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
+    let (mut namespace, mut plain) = ("default".to_owned(), Vec::new());
+    let (mut all, mut output) = (false, None);
+    let (mut patch, mut file, mut replicas) = (None, None, None);
+    // What is not modelled at all is not told by an option of it.
+    let verb = words.argv.iter().find(|w| KUBECTL.contains(&w.as_str()) || UNREAD.contains(&w.as_str()));
+    if let Some(verb) = verb.filter(|verb| UNREAD.contains(&verb.as_str())) {
+        return Err(format!(
+            "kubectl {verb} is not modelled; the page shows all objects under Cluster. {USAGE}"
+        ));
+    }
+    while let Some(word) = words.next() {
+        let (name, inline) = match word.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value)),
+            _ => (word, None),
+        };
+        let mut value = |what| inline.map_or_else(|| words.need(what), Ok);
+        match name {
+            "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
+            "-A" | "--all-namespaces" => all = true,
+            "-o" | "--output" => output = Some(value("a format")?.to_owned()),
+            "-owide" => output = Some("wide".to_owned()),
+            "-p" | "--patch" => patch = Some(one_document(value("a patch")?)?),
+            "-f" | "--filename" => file = Some(value("a file")?.to_owned()),
+            "--type" => match value("a type of patch")? {
+                "merge" | "strategic" => {}
+                other => return Err(format!("patches of type {other:?} are not modelled")),
+            },
+            "--replicas" => {
+                let n = value("a number")?;
+                replicas = Some(n.parse().map_err(|_| format!("{n:?}: expected a number of replicas"))?);
+            }
+            "--overwrite" if inline.is_none() => {}
+            _ if name.starts_with('-') => return Err(format!("kubectl's option {name:?} is not modelled")),
+            _ => plain.push(word),
+        }
+    }
+    let verb = plain.first().copied().unwrap_or_default();
+    if let ("label", None, None, None) = (verb, &patch, &file, replicas) {
+        return label(&namespace, plain.get(1..).unwrap_or_default());
+    }
+    let named = || {
+        let (kind, name) = match plain.get(1..) {
+            Some([one]) => one.split_once('/').ok_or("expected KIND/NAME or KIND NAME")?,
+            Some([kind, name]) => (*kind, *name),
+            _ => return Err("expected KIND NAME".to_owned()),
+        };
+        Ok(Named { kind: kind.to_owned(), namespace: namespace.clone(), name: name.to_owned() })
+    };
+    if matches!(verb, "get" | "describe") && patch.is_none() && file.is_none() && replicas.is_none() {
+        let words = plain.get(1..).unwrap_or_default();
+        return query(verb, words, (&namespace, all), output.as_deref()).map(Effect::Get);
+    }
+    if all || output.is_some() {
+        return Err(format!("kubectl {verb} has no -A and no -o here; get has"));
+    }
+    if let ("set", None, None, None) = (verb, &patch, &file, replicas) {
+        return set_image(&namespace, plain.get(1..).unwrap_or_default());
+    }
+    match (verb, patch, file, replicas) {
+        ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
+        ("apply", None, Some(file), None) => Given::of(file, stdin).map(Effect::Apply),
+        ("create", None, Some(file), None) => Given::of(file, stdin).map(Effect::Create),
+        ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
+        ("delete", None, Some(file), None) => Given::of(file, stdin).map(Effect::DeleteAll),
+        ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
+        _ => Err(USAGE.to_owned()),
+    }
+}
+
+/// `kubectl label KIND NAME KEY=VALUE... KEY-...`: labels are set, and taken away.
+fn label(namespace: &str, words: &[&str]) -> Result<Effect, String> {
+    const WANT: &str = "expected kubectl label KIND NAME KEY=VALUE, or KEY- to take a label away";
+    let (kind, name, labels) = match words {
+        [one, labels @ ..] if one.contains('/') => {
+            one.split_once('/').map(|(kind, name)| (kind, name, labels)).ok_or(WANT)?
+        }
+        [kind, name, labels @ ..] => (*kind, *name, labels),
+        _ => return Err(WANT.to_owned()),
+    };
+    if labels.is_empty() {
+        return Err(WANT.to_owned());
+    }
+    let place = Place::default();
+    let yaml = |value| Yaml { place, value, literal: false };
+    let entry = |key: &str, value| Entry { place, key: key.to_owned(), value: yaml(value) };
+    let mut entries = Vec::new();
+    for word in labels {
+        entries.push(match (word.split_once('='), word.strip_suffix('-')) {
+            (Some((key, value)), _) if !key.is_empty() => entry(key, Value::Text(value.to_owned())),
+            (None, Some(key)) if !key.is_empty() => entry(key, Value::Plain("null".to_owned())),
+            _ => return Err(format!("{word:?}: {WANT}")),
+        });
+    }
+    let labels = Value::Mapping(vec![entry("labels", Value::Mapping(entries))]);
+    let patch = yaml(Value::Mapping(vec![entry("metadata", labels)]));
+    let named = Named { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+    Ok(Effect::Label(named, patch))
+}
+
+/// `daemonset/kube-proxy kube-proxy=registry.k8s.io/kube-proxy:v1.17.17`: only this image matters to packets.
+fn set_image(namespace: &str, words: &[&str]) -> Result<Effect, String> {
+    let image = match words {
+        ["image", "daemonset/kube-proxy" | "ds/kube-proxy", image] if namespace == "kube-system" => image,
+        _ => {
+            return Err(
+                "only `kubectl -n kube-system set image daemonset/kube-proxy kube-proxy=IMAGE` is modelled"
+                    .to_owned(),
+            );
+        }
+    };
+    let tag =
+        image.strip_prefix("kube-proxy=").and_then(|i| i.rsplit_once("kube-proxy:")).map(|(_, tag)| tag);
+    let tag = tag.ok_or_else(|| {
+        format!("{image:?}: expected an image, such as kube-proxy=registry.k8s.io/kube-proxy:v1.17.17")
+    })?;
+    tag.parse().map(Effect::KubeProxyVersion).map_err(|e: String| format!("{tag:?}: {e}"))
+}

@@ -1,0 +1,374 @@
+//! Commands that are about the cluster and not about one box: what they change.
+//!
+//! `kubectl patch|apply|create|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
+//! `calicoctl patch ippool`, `apt-get install kubelet=VERSION`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab machine add|delete` for computers on
+//! the LAN. What `kubectl apply -f -` brings is in [`super::apply`].
+
+mod command;
+mod document;
+mod kubectl;
+
+use super::WorldSpec;
+use super::apply::{self, Kept};
+use super::kubectl::{Query, group, plural};
+use crate::kube::{Cni, Mode, Outside};
+use cluster::kube_proxy::Version;
+use cluster::yaml::{Entry, Place, Value, Yaml};
+use document::{documents_of, find, is, new_and_old};
+use ipnet::Ipv4Net;
+use kernel::Era;
+
+pub use document::{file_of, with_copies};
+pub(super) use document::{identity, merge, singular};
+
+/// The annotation of an object that is not there until `kubectl apply -f` names this file.
+pub const FILE: &str = "netfilter-lab/file";
+
+/// The annotation of an object of which there are so many: `{n}` in its texts is the number of each, from 1.
+pub const COPIES: &str = "netfilter-lab/copies";
+/// An object, as kubectl names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its kind in lower-case letters, one of the short names, or the plural.
+    pub kind: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Named {
+    /// It is a pod.
+    pub fn is_pod(&self) -> bool {
+        matches!(self.kind.to_lowercase().as_str(), "pod" | "pods" | "po")
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> (String, String) {
+        (self.namespace.clone(), self.name.clone())
+    }
+}
+
+/// Where a command has objects from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A file: those with the annotation [`FILE`].
+    File(String),
+    /// Standard input.
+    Input(Vec<Yaml>),
+}
+
+impl Given {
+    /// `-f FILE`, or `-f -` for standard input. `Err` says what of the latter cannot be used.
+    fn of(file: String, stdin: Option<&str>) -> Result<Given, String> {
+        match file.as_str() {
+            "-" => apply::objects_of(stdin.unwrap_or_default()).map(Given::Input).map_err(|e| e.to_string()),
+            _ => Ok(Given::File(file)),
+        }
+    }
+
+    /// The objects; `files` are those that wait in files. `Err` names a file that is not there.
+    fn objects<'y>(&'y self, files: &'y [Yaml]) -> Result<Vec<&'y Yaml>, String> {
+        match self {
+            Given::Input(objects) => Ok(objects.iter().collect()),
+            Given::File(file) => {
+                let found: Vec<&Yaml> = files.iter().filter(|d| file_of(d) == Some(file)).collect();
+                let missing = || format!("no object has the annotation {FILE}: {file}");
+                if found.is_empty() { Err(missing()) } else { Ok(found) }
+            }
+        }
+    }
+
+    /// Puts an object where the others are; one that is there already is another then.
+    fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) {
+        match self {
+            Given::Input(_) => apply::apply(documents, object),
+            Given::File(_) => match documents.iter_mut().find(|d| identity(d) == identity(object)) {
+                Some(old) => *old = object.clone(),
+                None => documents.push(object.clone()),
+            },
+        }
+    }
+
+    /// As kubectl names it in messages.
+    fn name(&self) -> &str {
+        match self {
+            Given::File(file) => file,
+            Given::Input(_) => "STDIN",
+        }
+    }
+}
+
+/// What a command changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// An object gets other fields.
+    Patch(Named, Yaml),
+    /// An object gets other labels.
+    Label(Named, Yaml),
+    /// Objects are there, as they are given.
+    Apply(Given),
+    /// Objects are there that were not there before.
+    Create(Given),
+    /// An object is there no longer.
+    Delete(Named),
+    /// The objects that are given are there no longer.
+    DeleteAll(Given),
+    /// `spec.replicas` of a Deployment.
+    Scale(Named, u32),
+    /// Nothing: objects are only looked at.
+    Get(Query),
+    /// `--proxy-mode`
+    ProxyMode(Mode),
+    /// `--masquerade-all`
+    MasqueradeAll(bool),
+    /// `--cluster-cidr`
+    ClusterCidr(Option<Ipv4Net>),
+    /// The kubelet's `--hairpin-mode`: hairpin mode of the bridge's ports, and a promiscuous bridge.
+    Hairpin(bool, bool),
+    /// Calico's natOutgoing.
+    NatOutgoing(bool),
+    /// Another kernel.
+    Kernel(Era),
+    /// The image of kube-proxy's DaemonSet.
+    KubeProxyVersion(Version),
+    /// Another network plugin.
+    Cni(&'static Cni),
+    /// The package of the kubelet.
+    KubeletVersion(Version),
+    /// A computer on the LAN; one of the same name is another then.
+    Machine(Outside),
+    /// A computer on the LAN is gone.
+    NoMachine(String),
+}
+
+impl Effect {
+    /// It is about how boxes are made, so that it cannot come about while they run.
+    pub fn remakes(&self) -> bool {
+        match self {
+            Effect::ProxyMode(_)
+            | Effect::MasqueradeAll(_)
+            | Effect::ClusterCidr(_)
+            | Effect::Hairpin(..)
+            | Effect::NatOutgoing(_)
+            | Effect::Kernel(_)
+            | Effect::KubeProxyVersion(_)
+            | Effect::KubeletVersion(_)
+            | Effect::Cni(_)
+            | Effect::Machine(_)
+            | Effect::NoMachine(_) => true,
+            // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
+            Effect::Patch(o, patch) => match o.kind.as_str() {
+                "pod" | "pods" | "po" => patch.get("spec").is_some(),
+                kind => ["configmap", "configmaps", "cm"].contains(&kind),
+            },
+            Effect::Label(..)
+            | Effect::Apply(_)
+            | Effect::Create(_)
+            | Effect::Delete(_)
+            | Effect::DeleteAll(_)
+            | Effect::Get(_)
+            | Effect::Scale(..) => false,
+        }
+    }
+
+    /// Changes the objects; what is to be created and is there stays as it is. `Err` names an object that is not there.
+    pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), String> {
+        match self {
+            Effect::Patch(named, patch) | Effect::Label(named, patch) => {
+                let object = find(documents, named)?;
+                let kept = Kept::of(object);
+                let before = object.clone();
+                merge(object, patch);
+                kept.forget_address(object);
+                if identity(&before).0 == "Service" {
+                    let mut service = object.clone();
+                    apply::patched(&mut service, &before, documents);
+                    *find(documents, named)? = service;
+                }
+            }
+            Effect::Scale(named, replicas) => {
+                let place = Place::default();
+                let number = Yaml { place, value: Value::Plain(replicas.to_string()), literal: false };
+                let map = |key: &str, value| Yaml {
+                    place,
+                    value: Value::Mapping(vec![Entry { place, key: key.to_owned(), value }]),
+                    literal: false,
+                };
+                merge(find(documents, named)?, &map("spec", map("replicas", number)));
+            }
+            Effect::Delete(named) => {
+                let gone = find(documents, named)?.clone();
+                documents.retain(|d| !is(d, named));
+                apply::after_delete(documents, &gone);
+            }
+            Effect::Apply(given) => given.objects(files)?.iter().for_each(|o| given.put(documents, o)),
+            Effect::Create(given) => {
+                let (new, _) = new_and_old(documents, &given.objects(files)?);
+                new.iter().for_each(|o| given.put(documents, o));
+            }
+            Effect::DeleteAll(given @ Given::Input(_)) => {
+                for object in given.objects(files)? {
+                    let (kind, namespace, name) = identity(object);
+                    let [kind, namespace, name] = [kind, namespace, name].map(str::to_owned);
+                    Effect::Delete(Named { kind, namespace, name }).change_objects(documents, files)?;
+                }
+            }
+            Effect::DeleteAll(given) => {
+                let gone: Vec<_> = given.objects(files)?.into_iter().map(identity).collect();
+                documents.retain(|d| !gone.contains(&identity(d)));
+            }
+            Effect::MasqueradeAll(on) => {
+                let text = format!(
+                    "{{apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, iptables: \
+                     {{masqueradeAll: {on}}}, nftables: {{masqueradeAll: {on}}}}}"
+                );
+                let patch = documents_of(&text)?;
+                let configuration = |d: &&mut Yaml| identity(d).0 == "KubeProxyConfiguration";
+                match documents.iter_mut().find(configuration) {
+                    Some(old) => patch.iter().for_each(|p| merge(old, p)),
+                    None => documents.extend(patch),
+                }
+            }
+            Effect::ProxyMode(_)
+            | Effect::ClusterCidr(_)
+            | Effect::Hairpin(..)
+            | Effect::NatOutgoing(_)
+            | Effect::Kernel(_)
+            | Effect::KubeProxyVersion(_)
+            | Effect::Cni(_)
+            | Effect::KubeletVersion(_)
+            | Effect::Machine(_)
+            | Effect::Get(_)
+            | Effect::NoMachine(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Pods may begin by it that no document describes.
+    pub fn is_about_pods(&self) -> bool {
+        match self {
+            Effect::Scale(..) => true,
+            Effect::Patch(o, _) => singular(&o.kind.to_lowercase()) == "deployment",
+            Effect::Delete(o) => o.is_pod(),
+            _ => false,
+        }
+    }
+
+    /// What kubectl says, of the objects as they were before; `None` if it is no command of kubectl's that a running cluster takes.
+    pub fn told(&self, before: &[Yaml], files: &[Yaml]) -> Option<Vec<String>> {
+        let each = |given: &Given, told: &dyn Fn(&Yaml) -> String| {
+            given.objects(files).unwrap_or_default().into_iter().map(told).collect::<Vec<_>>()
+        };
+        let named = |object: &Yaml| {
+            let (kind, _, name) = identity(object);
+            resource(kind, name)
+        };
+        Some(match self {
+            Effect::Get(_) => Vec::new(),
+            Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
+            Effect::Label(o, _) => vec![format!("{} labeled", o.resource())],
+            Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
+            Effect::Delete(o) => vec![deleted(&o.resource())],
+            Effect::DeleteAll(given) => each(given, &|o| deleted(&named(o))),
+            Effect::Apply(given) => each(given, &|o| {
+                let there = before.iter().any(|d| identity(d) == identity(o));
+                format!("{} {}", named(o), if there { "configured" } else { "created" })
+            }),
+            Effect::Create(given) => {
+                let (new, _) = new_and_old(before, &given.objects(files).unwrap_or_default());
+                new.iter().map(|o| format!("{} created", named(o))).collect()
+            }
+            _ => return None,
+        })
+    }
+
+    /// What the API server says of objects that cannot be created, as they are there already: a line for each, on standard error.
+    pub fn conflicts(&self, before: &[Yaml], files: &[Yaml]) -> Vec<String> {
+        let Effect::Create(given) = self else { return Vec::new() };
+        let (_, old) = new_and_old(before, &given.objects(files).unwrap_or_default());
+        let line = |object: &Yaml| {
+            let (kind, _, name) = identity(object);
+            let (from, kind) = (given.name(), plural(&kind.to_lowercase()));
+            format!(
+                "Error from server (AlreadyExists): error when creating \"{from}\": {kind} \"{name}\" already exists"
+            )
+        };
+        old.into_iter().map(line).collect()
+    }
+
+    /// Changes objects and world before a cluster begins.
+    ///
+    /// # Errors
+    /// Names an object or a machine that is not there, or an object that is to be created and is there.
+    pub fn set_up(
+        &self,
+        documents: &mut Vec<Yaml>,
+        world: &mut WorldSpec,
+        files: &[Yaml],
+    ) -> Result<(), String> {
+        if let Some(conflict) = self.conflicts(documents, files).into_iter().next() {
+            return Err(conflict);
+        }
+        self.change_objects(documents, files)?;
+        self.change_world(world)
+    }
+
+    /// Changes how the boxes are made. `Err` names a machine that is not there.
+    fn change_world(&self, world: &mut WorldSpec) -> Result<(), String> {
+        match self {
+            Effect::ProxyMode(mode) => world.mode = Some(*mode),
+            Effect::ClusterCidr(cidr) => world.cluster_cidr = *cidr,
+            Effect::Hairpin(ports, promisc) => (world.hairpin, world.promisc) = (*ports, *promisc),
+            Effect::NatOutgoing(on) => world.nat_outgoing = *on,
+            Effect::Kernel(era) => world.kernel = *era,
+            Effect::KubeProxyVersion(version) => world.version = *version,
+            Effect::Cni(cni) => world.cni = cni,
+            Effect::KubeletVersion(version) => world.kubelet = *version,
+            Effect::Machine(machine) => {
+                match world.machines.iter_mut().find(|m| m.name == machine.name) {
+                    Some(old) => *old = machine.clone(),
+                    None => world.machines.push(machine.clone()),
+                };
+            }
+            Effect::NoMachine(name) => {
+                if !world.machines.iter().any(|m| m.name == *name) {
+                    let known: Vec<&str> = world.machines.iter().map(|m| m.name.as_str()).collect();
+                    return Err(format!(
+                        "there is no machine {name:?}; expected one of {}",
+                        known.join(", ")
+                    ));
+                }
+                world.machines.retain(|m| m.name != *name);
+            }
+            Effect::Patch(..)
+            | Effect::Label(..)
+            | Effect::Apply(_)
+            | Effect::Create(_)
+            | Effect::Delete(_)
+            | Effect::DeleteAll(_)
+            | Effect::Scale(..)
+            | Effect::Get(_)
+            | Effect::MasqueradeAll(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Named {
+    fn resource(&self) -> String {
+        resource(singular(&self.kind), &self.name)
+    }
+}
+
+/// How kubectl names an object: the resource with its group, and the name.
+fn resource(kind: &str, name: &str) -> String {
+    let kind = kind.to_lowercase();
+    format!("{kind}{}/{name}", group(&kind))
+}
+
+/// `deployment.apps "web" deleted`
+fn deleted(resource: &str) -> String {
+    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    format!("{kind} \"{name}\" deleted")
+}
