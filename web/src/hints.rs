@@ -17,6 +17,13 @@ const HINTS: [&str; 3] = [
     "Now flip a switch at the top: the same packet, another fate.",
 ];
 
+/// The same where one pane is shown at a time, and nothing has keys.
+const TOUCHED: [&str; 3] = [
+    "Press Play: the packet goes on from here.",
+    "The arrows beside Play go one step. Journey says what looked at the packet, and what came of it.",
+    "Now flip a switch at the top: the same packet, another fate.",
+];
+
 /// All hints have been used.
 const ALL: u8 = 7;
 
@@ -68,13 +75,14 @@ pub fn line(state: State) -> View {
     });
     part(move || {
         let Some(at) = next(used.get()) else { return NONE };
+        let hints = if state.narrow.get() { TOUCHED } else { HINTS };
         let count = format!("{} of {}", at + 1, HINTS.len());
         let dismiss = el("button").class("btn quiet").click(move || use_up(ALL)).add("Got it");
         el("p")
             .id("hint")
             .class("hint")
             .add(el("b").add(count))
-            .add(el("span").add(HINTS.get(at).copied().unwrap_or_default()))
+            .add(el("span").add(hints.get(at).copied().unwrap_or_default()))
             .add(dismiss)
             .into()
     })

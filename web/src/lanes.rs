@@ -32,10 +32,36 @@ pub fn window(state: State) -> Window {
         return all;
     }
     let exchange = state.exchange.get();
-    let steps = state.loaded.with(|l| l.exchanges.get(exchange).map(|e| e.steps));
-    let Some((from, to)) = steps else { return all };
-    let found = state.shown.with(|s| (s.partition_point(|i| *i < from), s.partition_point(|i| *i < to)));
-    if found.0 < found.1 { found } else { all }
+    let (loaded, shown) = (state.loaded.get(), state.shown.get());
+    let place = |step: usize| shown.partition_point(|i| *i < step);
+    let exchanges: Vec<Window> =
+        loaded.exchanges.iter().map(|e| (place(e.steps.0), place(e.steps.1))).collect();
+    window_of(&exchanges, exchange).unwrap_or(all)
+}
+
+/// A slider with fewer places than this tells nothing.
+const FEW: usize = 24;
+
+/// What is shown of an exchange: it alone, or where that is a few steps it and those beside it. All that are shown together have the
+/// same window, so that nothing moves while the cursor goes from one to the other.
+fn window_of(exchanges: &[Window], at: usize) -> Option<Window> {
+    // Each with the number of the exchange that comes after it.
+    let mut groups: Vec<(usize, Window)> = Vec::new();
+    for (i, (from, to)) in exchanges.iter().enumerate() {
+        match groups.last_mut() {
+            Some((end, w)) if w.1 - w.0 < FEW => (*end, w.1) = (i + 1, *to),
+            _ => groups.push((i + 1, (*from, *to))),
+        }
+    }
+    // Nothing comes after the last one.
+    if let [.., (end, before), (last, w)] = groups.as_mut_slice()
+        && w.1 - w.0 < FEW
+    {
+        (*end, before.1) = (*last, w.1);
+        groups.pop();
+    }
+    let found = groups.into_iter().find(|(end, _)| at < *end)?.1;
+    (found.0 < found.1).then_some(found)
 }
 
 /// A place in the window in thousandths of a percent.
@@ -208,4 +234,36 @@ fn ticks(
         .attr("preserveAspectRatio", "none")
         .attr("aria-hidden", "true")
         .html(s.done())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_long_exchange_is_shown_alone() {
+        let all = [(0, 100), (100, 300), (300, 330)];
+        assert_eq!(window_of(&all, 1), Some((100, 300)));
+        assert_eq!(window_of(&all, 2), Some((300, 330)));
+        assert_eq!(window_of(&all, 3), None);
+    }
+
+    #[test]
+    fn a_short_one_is_shown_with_the_next() {
+        let all = [(0, 1), (1, 5), (5, 300), (300, 400)];
+        for at in 0..3 {
+            assert_eq!(window_of(&all, at), Some((0, 300)), "{at}");
+        }
+        assert_eq!(window_of(&all, 3), Some((300, 400)));
+    }
+
+    #[test]
+    fn a_short_end_is_shown_with_what_is_before_it() {
+        let all = [(0, 100), (100, 101), (101, 102)];
+        for at in 0..3 {
+            assert_eq!(window_of(&all, at), Some((0, 102)), "{at}");
+        }
+        assert_eq!(window_of(&[(0, 0)], 0), None);
+    }
 }

@@ -161,6 +161,7 @@ fn page(state: State) -> View {
     swipe::follow(state);
     follow_address(state);
     follow_width(state);
+    panes::keep_on_phone(state);
     panes::keep_in_sight(state);
     on_key(state);
     course::follow(state);
@@ -321,7 +322,7 @@ fn follow_width(state: State) {
         // Of a lab inside an article there are no panes to choose from.
         let chooses = !embed::is_on() || untrack(|| embed::exercises(state));
         let narrow = media("(max-width: 719px)") && chooses;
-        let roomy = media(panes::fold::ROOMY);
+        let roomy = panes::fold::is_roomy();
         for (signal, now) in [(&state.narrow, narrow), (&state.fold.roomy, roomy)] {
             if signal.get_untracked() != now {
                 signal.set(now);

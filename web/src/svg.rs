@@ -18,6 +18,17 @@ impl Rect {
         (self.x + self.w / 2, self.y + self.h / 2)
     }
 
+    /// Whether a point is in it.
+    pub fn holds(&self, (x, y): (i32, i32)) -> bool {
+        (self.x..=self.x + self.w).contains(&x) && (self.y..=self.y + self.h).contains(&y)
+    }
+
+    /// As high as it is when it is tipped by a few degrees.
+    pub fn tilted(self, tipped: bool) -> Rect {
+        let more = if tipped { self.w / 16 } else { 0 };
+        Rect { y: self.y - more, h: self.h + 2 * more, ..self }
+    }
+
     /// Bigger by this much on every side.
     pub fn grown(&self, by: i32) -> Rect {
         Rect { x: self.x - by, y: self.y - by, w: self.w + 2 * by, h: self.h + 2 * by }

@@ -1,7 +1,7 @@
 //! An exercise, in the place of the lesson.
 
 use super::class::{Place, open, place, strange_version};
-use super::overview::trouble;
+use super::overview::{code_fold, trouble};
 use super::qr;
 use crate::dom::{El, NONE, View, el, part};
 use crate::embed;
@@ -24,6 +24,7 @@ pub fn pane(state: State) -> View {
             // Inside an article there is no way out but the bar's, which has the title as well.
             let title = el("h2").class("title").id("exercise-title").attr("tabindex", "-1");
             out.push(way(state, &loaded).into());
+            out.push(code_fold(state).into());
             out.push(title.add(loaded.lab.title.clone()).into());
         }
         out.push(measures(e).into());

@@ -275,6 +275,16 @@ fn code_field(state: State) -> El {
     form(&CODE, input, Box::new(move |code| bring(state, &code)))
 }
 
+/// The same inside an exercise, folded: one has come there before the trainer brings everybody somewhere else.
+pub fn code_fold(state: State) -> El {
+    el("details")
+        .class("bring")
+        .id("bring")
+        .add(el("summary").add(CODE.label))
+        .add(code_field(state))
+        .add(part(move || code_trouble(state)))
+}
+
 /// What is wrong with the code.
 fn code_trouble(state: State) -> View {
     let said = state.class.code_wrong.get().map(|wrong| el("p").class("breach").add(wrong));

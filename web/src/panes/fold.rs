@@ -4,9 +4,18 @@ use crate::dom::{View, effect, el, text};
 use crate::icons;
 use crate::state::State;
 use crate::watched::Watched;
+use leptos::prelude::document;
 
-/// Windows that have the room.
-pub const ROOMY: &str = "(min-width: 1181px) and (min-height: 860px)";
+/// Windows that have the room; and those that have it where all is larger.
+const ROOMY: &str = "(min-width: 1181px) and (min-height: 860px)";
+const ROOMY_PROJECTED: &str = "(min-width: 1535px) and (min-height: 1180px)";
+
+/// Whether the window has the room.
+pub fn is_roomy() -> bool {
+    let root = document().document_element();
+    let projected = root.is_some_and(|root| root.has_attribute("data-projector"));
+    crate::media(if projected { ROOMY_PROJECTED } else { ROOMY })
+}
 
 /// What is known of it.
 pub struct Fold {
@@ -24,8 +33,8 @@ impl Default for Fold {
 
 impl Fold {
     /// The tables are to be seen. One pane at a time is never folded.
-    pub fn open(&self, narrow: bool) -> bool {
-        narrow || self.asked.get().unwrap_or_else(|| self.roomy.get())
+    pub fn open(&self, narrow: bool, busy: bool) -> bool {
+        narrow || self.asked.get().unwrap_or_else(|| self.roomy.get() && !busy)
     }
 
     /// Unfolds them, if they are not.
@@ -38,7 +47,9 @@ impl Fold {
 
 /// The tables are to be seen.
 pub fn unfolded(state: State) -> bool {
-    state.fold.open(state.narrow.get())
+    // What is done on the workbench needs the room more.
+    let busy = state.desk.drawer.with(Option::is_some);
+    state.fold.open(state.narrow.get(), busy)
 }
 
 /// Who asks for another table wants to see it.

@@ -7,13 +7,13 @@ use crate::dom::{El, NONE, View, before_paint, effect, el, part};
 use crate::hookstrip::color;
 use crate::icons;
 use crate::load::Loaded;
-use crate::state::State;
+use crate::state::{Pane, State};
 use crate::topology_kind as kind;
 use kernel::PacketId;
 use leptos::prelude::*;
 use sim::view::{Area, Flow, PacketInfo, Step, Tone};
 use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
+use web_sys::{Element, HtmlElement};
 
 /// The pane.
 pub fn journey(state: State) -> View {
@@ -217,6 +217,58 @@ pub fn keep_in_sight(state: State) {
         });
     });
 }
+
+/// Where one pane is shown at a time: each begins at its top, and the packet that is looked at is kept in sight.
+pub fn keep_on_phone(state: State) {
+    let sheet = || document().query_selector(".panes").ok().flatten();
+    let mut last = state.pane.get_untracked();
+    effect(move || {
+        let pane = state.pane.get();
+        if std::mem::replace(&mut last, pane) != pane
+            && let Some(sheet) = sheet()
+        {
+            sheet.set_scroll_top(0);
+        }
+    });
+    effect(move || {
+        state.cursor.track();
+        state.loaded.track();
+        state.zoom.level.track();
+        // Whoever has moved the map looks where he wants.
+        let moved = state.zoom.camera.with(|c| c.moved);
+        if state.narrow.get() && state.pane.get() == Pane::Map && !moved {
+            before_paint(move || {
+                if let Some(sheet) = sheet() {
+                    show_packet(&sheet);
+                }
+            });
+        }
+    });
+}
+
+/// The packet in the picture: on the map, in a box, at a hook.
+const PACKET: &str = ":is(.packets, .flowpic) .envelope:not(.little) .paper";
+
+/// Scrolls the sheet so far that the packet is above the timeline. Where the picture itself has been pushed out of sight somebody reads something else.
+fn show_packet(sheet: &Element) {
+    let find = |css| document().query_selector(css).ok().flatten().map(|e: Element| e.get_bounding_client_rect());
+    let (Some(packet), Some(picture), Some(timeline)) = (find(PACKET), find("#map"), find(".tl")) else { return };
+    let (top, bottom) = (sheet.get_bounding_client_rect().top(), timeline.top());
+    if picture.bottom() < top + AIR || packet.height() == 0.0 {
+        return;
+    }
+    let by = if packet.bottom() + AIR > bottom {
+        packet.bottom() + AIR - bottom
+    } else if packet.top() < top + AIR {
+        packet.top() - AIR - top
+    } else {
+        return;
+    };
+    sheet.scroll_by_with_x_and_y(0.0, by);
+}
+
+/// So much is to be seen around the packet, in pixels.
+const AIR: f64 = 12.0;
 
 /// Scrolls a pane, which is the offset parent of what is in it, as little as it takes. Where the pane itself does not
 /// scroll, the lab does: on a small screen.

@@ -22,7 +22,7 @@ mod why_not;
 
 pub use header::{header, switches};
 pub use help::help;
-pub use journey::{journey, keep_in_sight};
+pub use journey::{journey, keep_in_sight, keep_on_phone};
 pub use lesson::{judged, lesson, prose};
 pub use sniff::Sniff;
 pub use table::Tables;

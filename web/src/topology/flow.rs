@@ -151,7 +151,7 @@ fn drawing(state: State) -> View {
         let (x, y) = flow.plan.label;
         s.group(&format!("envelope {class}"), None);
         s.shift(x, y);
-        s.raw(&letter(face, &sim::view::segment(frame), &short_flow(frame)));
+        s.raw(&letter(face, &sim::view::segment(frame), &short_flow(frame), (0, 0)));
         s.end();
         s.end();
     }

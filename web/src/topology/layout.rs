@@ -131,7 +131,7 @@ impl Air {
         self.of(9, 9)
     }
     fn link(&self, chips: bool) -> i32 {
-        if chips { 10 } else { self.of(26, 26) }
+        if chips { 10 } else { self.of(34, 20) }
     }
     fn row_gap(&self) -> i32 {
         self.of(16, 14)
@@ -525,7 +525,7 @@ fn index(out: &mut Layout) {
                 index.wide_host(p.host, Spot { at: (x, y), line: (r.x, y) });
                 index.devs_of(p.host, Spot::narrow((p.port_at.0, y)));
             } else {
-                index.wide_host(p.host, Spot { at: (x, y), line: (x, r.y) });
+                index.wide_host(p.host, Spot { at: (x, r.y + 3), line: (x, r.y) });
                 index.devs_of(p.host, Spot { at: (x, r.y - 12), line: (x, r.y) });
             }
         }

@@ -2,22 +2,23 @@
 
 use super::camera::{Camera, hands};
 use super::draw::{boxes, bridge_label};
-use super::layout::{Layout, layout};
+use super::layout::{Layout, int, layout};
 use super::path::{Piece, Point, d, joined, pieces};
+use super::place::{self, Mark};
 use super::scene::scene;
-use super::sprites::{Envelope, Sprites, half, letter, small};
+use super::sprites::{Envelope, Sprites, letter, letter_shape, small, small_shape};
 use super::zoom::Zoom;
 use crate::dom::{El, View, el, part, svg};
 use crate::load::Loaded;
 use crate::state::State;
-use crate::svg::{Svg, clicked, cut};
+use crate::svg::{Rect, Svg, clicked, cut};
 use crate::topology_kind as kind;
 use gloo::timers::callback::Timeout;
 use kernel::event::IpvsStep;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::untrack;
 use sim::EventId;
-use sim::view::{Area, Flow, PacketInfo, Place, Tone};
+use sim::view::{Area, Flow, PacketInfo, Tone};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
@@ -26,6 +27,8 @@ use wasm_bindgen::closure::Closure;
 /// A layout, and the ways that packets of one run take on it.
 struct Map {
     layout: Rc<Layout>,
+    /// What is written on it.
+    written: Vec<Mark>,
     loaded: Rc<Loaded>,
     ways: RefCell<Vec<(PacketId, Rc<Vec<Piece>>)>>,
 }
@@ -42,6 +45,15 @@ impl Map {
     }
 }
 
+impl Map {
+    /// Where something lies best whose place is `at`; what comes after it keeps off.
+    fn free(&self, at: Point, shape: Rect, marks: &mut Vec<Mark>) -> Point {
+        let at = place::best(at, shape, (self.layout.width, self.layout.height), marks);
+        marks.push(Mark::taken(Rect { x: shape.x + at.0, y: shape.y + at.1, ..shape }));
+        at
+    }
+}
+
 /// The map in its stage.
 pub fn map(state: State) -> View {
     let zoom = state.lens();
@@ -54,7 +66,8 @@ pub fn map(state: State) -> View {
         let layout = Rc::new(layout(&scene, zoom.room.get()));
         zoom.size.set((layout.width, layout.height));
         zoom.refit();
-        picture(state, Rc::new(Map { layout, loaded: Rc::clone(&loaded), ways: RefCell::default() }))
+        let written = place::written(&layout);
+        picture(state, Rc::new(Map { layout, written, loaded: Rc::clone(&loaded), ways: RefCell::default() }))
     });
     let stage = el("div")
         .class("stage")
@@ -269,7 +282,8 @@ fn fallen(s: &mut Svg, state: State, map: &Map) {
     let (cursor, current) = (state.cursor.get(), state.packet());
     let steps = &map.loaded.story.steps;
     let first = map.loaded.exchanges.get(map.loaded.exchange_at(cursor)).map_or(0, |e| e.steps.0);
-    let mut taken: Vec<(Point, i32)> = Vec::new();
+    let mut marks = map.written.clone();
+    let mut counted: Vec<(Point, usize)> = Vec::new();
     for (i, step) in steps.iter().enumerate().take(cursor + 1).skip(first) {
         if step.area != Area::Drop || step.noise {
             continue;
@@ -283,32 +297,37 @@ fn fallen(s: &mut Svg, state: State, map: &Map) {
         if i == cursor {
             continue;
         }
-        let nth = match taken.iter_mut().find(|(at, _)| *at == (x, y)) {
-            Some((_, n)) => {
-                *n += 1;
-                *n
-            }
-            None => {
-                taken.push(((x, y), 0));
-                0
-            }
-        };
         // Where many fall, a few are enough to see.
-        if nth > 2 {
+        match counted.iter_mut().find(|(at, _)| *at == (x, y)) {
+            Some((_, n)) => *n += 1,
+            None => counted.push(((x, y), 1)),
+        }
+        if counted.iter().any(|(at, n)| *at == (x, y) && *n > WRECKS) {
             continue;
         }
         let label = step.packet.and_then(|p| map.loaded.story.packet(p)).map_or("", |p| p.label.as_str());
-        wreck(s, (x, y + 20 * nth), label, &step.title, step.packet == current);
+        let (reason, shape) = (cut(&step.title, 26), wreck_shape(label, &step.title));
+        let at = map.free((x, y), shape, &mut marks);
+        wreck(s, at, label, &step.title, &reason, step.packet == current);
     }
 }
 
-fn wreck(s: &mut Svg, (x, y): Point, label: &str, reason: &str, current: bool) {
+/// So many lost packets are shown at a place.
+const WRECKS: usize = 3;
+
+/// How far a lost packet reaches, with its label and the reason.
+fn wreck_shape(label: &str, reason: &str) -> Rect {
+    let letters = label.chars().count().max(reason.chars().count().min(26));
+    Rect { x: -15, y: -10, w: 34 + int(letters) * 57 / 10, h: 25 }
+}
+
+fn wreck(s: &mut Svg, (x, y): Point, label: &str, whole: &str, reason: &str, current: bool) {
     s.group(if current { "wreck" } else { "wreck old" }, None);
-    s.title(&format!("{label}: {reason}"));
+    s.title(&format!("{label}: {whole}"));
     s.path("hull", &format!("M{} {}l22 -5 3.4 14 -22 5zM{} {}l12.6 5 9.4 -10", x - 13, y - 2, x - 13, y - 2));
     s.path("fallen", &format!("M{} {}l8 8m0-8-8 8", x - 4, y - 3));
     s.text("tiny reason", x + 16, y + 1, label);
-    s.text("tiny reason", x + 16, y + 12, &cut(reason, 26));
+    s.text("tiny reason", x + 16, y + 12, reason);
     s.end();
 }
 
@@ -355,29 +374,23 @@ fn envelopes(state: State, map: &Map, before: EventId, now: EventId) -> Vec<Enve
             && (noise || p.flow != Flow::Noise)
     };
     let mut out = Vec::new();
-    let mut taken: Vec<Point> = Vec::new();
+    let mut marks = map.written.clone();
     let main = chosen.and_then(|id| story.packet(id));
     for p in main.into_iter().chain(story.packets.iter().filter(on_way).take(CROWD)) {
         let is_main = Some(p.id) == chosen;
-        let Some((mut at, place)) = spot(state, map, p.id) else { continue };
-        let (face, class): (Rc<str>, String) = if is_main {
+        let Some(true_at) = spot(state, map, p.id) else { continue };
+        let (at, face, class): (Point, Rc<str>, String) = if is_main {
             let Some((frame, class)) = content(state, &map.loaded, p.id) else { continue };
             let flow = short_flow(&frame);
-            let edge = half(&flow) + 3;
-            at.0 = at.0.min(map.layout.width - edge).max(edge);
-            at.1 = at.1.min(map.layout.height - 20);
-            (letter(class, &sim::view::segment(&frame), &flow), format!("envelope {}", kind(p.flow)))
+            let at = map.free(true_at, letter_shape(&flow).tilted(class == TIPPED), &mut marks);
+            let aside = (true_at.0 - at.0, true_at.1 - at.1);
+            let face = letter(class, &sim::view::segment(&frame), &flow, aside);
+            (at, face, format!("envelope {}", kind(p.flow)))
         } else {
-            (small("face", &p.label), format!("envelope little {}", kind(p.flow)))
+            let at = map.free(true_at, small_shape(&p.label), &mut marks);
+            (at, small("face", &p.label), format!("envelope little {}", kind(p.flow)))
         };
-        // Not one over the other.
-        while taken.iter().any(|t| (t.0 - at.0).abs() < 60 && (t.1 - at.1).abs() < 20) {
-            at.1 += 22;
-        }
-        taken.push(at);
         let way = if before == now { Vec::new() } else { between(&map.way(p.id), before, now) };
-        let still = is_main && matches!(place, Place::Dev(..)) && way.is_empty();
-        let class = if still { format!("{class} at-port") } else { class };
         out.push(Envelope { id: p.id, class, face, at, way });
     }
     // The one that is looked at lies on top.
@@ -398,10 +411,10 @@ fn between(way: &[Piece], before: EventId, now: EventId) -> Vec<Point> {
 }
 
 /// Where a packet is.
-fn spot(state: State, map: &Map, packet: PacketId) -> Option<(Point, Place)> {
+fn spot(state: State, map: &Map, packet: PacketId) -> Option<Point> {
     let steps = map.loaded.story.steps.get(..=state.cursor.get())?;
     let place = steps.iter().rev().find(|s| s.packet == Some(packet))?.place;
-    Some((map.layout.spot(place)?, place))
+    map.layout.spot(place)
 }
 
 /// A packet as it is at the cursor, and what happens to it there.
@@ -415,11 +428,14 @@ pub fn content(state: State, loaded: &Loaded, id: PacketId) -> Option<(Rc<packet
     let class = match event {
         Some(kernel::What::Nat { .. }) => "face flip",
         Some(kernel::What::Ipvs { step: IpvsStep::Rewritten { .. }, .. }) => "face flip",
-        Some(kernel::What::Drop { .. }) if step.tone == Tone::Bad => "face tipped",
+        Some(kernel::What::Drop { .. }) if step.tone == Tone::Bad => TIPPED,
         _ => "face",
     };
     Some((frame, class))
 }
+
+/// The class of an envelope that falls.
+const TIPPED: &str = "face tipped";
 
 /// Addresses of a frame; a client's own port is left out.
 pub fn short_flow(frame: &packet::Frame) -> String {

@@ -10,6 +10,7 @@ mod layout;
 mod map;
 mod outline;
 mod path;
+mod place;
 mod scene;
 mod sprites;
 mod zoom;

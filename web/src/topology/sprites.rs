@@ -141,32 +141,50 @@ fn call(of: &JsValue, name: &str, with: &js_sys::Array) -> Option<JsValue> {
 const HALF: i32 = 84;
 
 /// Half of the width of an envelope with this address line.
-pub fn half(flow: &str) -> i32 {
+fn half(flow: &str) -> i32 {
     (int(flow.chars().count()) * LETTER / 20 + 9).max(HALF)
 }
 
-/// The envelope of the packet that is looked at: kind of segment and addresses.
-pub fn letter(class: &str, what: &str, flow: &str) -> Rc<str> {
+/// How far an envelope reaches from its middle.
+pub fn letter_shape(flow: &str) -> Rect {
     let half = half(flow);
+    Rect { x: -half, y: -17, w: 2 * half, h: 34 }
+}
+
+/// The envelope of the packet that is looked at: kind of segment and addresses. Its own place may be `aside`: then a line leads there.
+pub fn letter(class: &str, what: &str, flow: &str, aside: Point) -> Rc<str> {
+    let paper = letter_shape(flow);
     let mut s = Svg::default();
+    if !paper.grown(-4).holds(aside) {
+        let (x, y) = aside;
+        s.path("tail", &format!("M0 0L{x} {y}"));
+        s.path("tail end", &format!("M{x} {y}h0"));
+    }
     s.group(class, None);
-    s.rect("halo", Rect { x: -half - 4, y: -21, w: 2 * half + 8, h: 42 }, 11);
-    s.rect("paper", Rect { x: -half, y: -17, w: 2 * half, h: 34 }, 7);
-    s.path("letter", &format!("M{x} -12h11v8h-11zM{x} -12l5.5 4.5 5.5 -4.5", x = 7 - half));
-    s.text("what", 23 - half, -3, what);
+    s.rect("halo", paper.grown(4), 11);
+    s.rect("paper", paper, 7);
+    let x = paper.x + 7;
+    s.path("letter", &format!("M{x} -12h11v8h-11zM{x} -12l5.5 4.5 5.5 -4.5"));
+    s.text("what", paper.x + 23, -3, what);
     s.text("mono addr", 0, 11, flow);
     s.end();
     s.done().into()
 }
 
+/// How far a small envelope reaches from its middle.
+pub fn small_shape(what: &str) -> Rect {
+    let w = 24 + int(what.chars().count()) * 7;
+    Rect { x: -w / 2, y: -9, w, h: 18 }
+}
+
 /// A small envelope, of a packet that is not looked at.
 pub fn small(class: &str, what: &str) -> Rc<str> {
-    let w = 24 + int(what.chars().count()) * 7;
+    let paper = small_shape(what);
     let mut s = Svg::default();
     s.group(class, None);
-    s.rect("paper", Rect { x: -w / 2, y: -9, w, h: 18 }, 5);
-    s.path("letter", &format!("M{x} -4h10v8h-10zM{x} -4l5 4 5 -4", x = 5 - w / 2));
-    s.text("what", 18 - w / 2, 4, what);
+    s.rect("paper", paper, 5);
+    s.path("letter", &format!("M{x} -4h10v8h-10zM{x} -4l5 4 5 -4", x = paper.x + 5));
+    s.text("what", paper.x + 18, 4, what);
     s.end();
     s.done().into()
 }
