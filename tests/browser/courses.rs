@@ -382,6 +382,15 @@ fn a_code_brings_everybody_to_one_step() {
             stages,
             json!([here, "solved at par", here, here, here, here, here, "opened", "not opened"])
         );
+        // In an exercise the same field is folded.
+        page.open_fresh("#v1/no-forwarding");
+        page.eval("[...document.querySelectorAll('nav.bottom button')].find(b => b.textContent === 'Lesson').click()");
+        page.click("#bring summary");
+        enter("hello");
+        page.wait_text("#step-code-wrong", "a letter is wrong");
+        enter(&code);
+        page.wait_text("#exercise-number", "8 of 38");
+        page.click("#to-courses");
         // The trainer sees the same in the code.
         let progress = page.text("#progress-code");
         page.click("#to-trainer");

@@ -38,6 +38,19 @@ fn a_box_opens_and_closes_and_the_other_form_lists_the_steps() {
 }
 
 #[test]
+fn a_station_of_the_way_is_clicked_with_the_mouse() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/localhost-nodeport");
+        page.wait(".way.request .leg");
+        let place = position(page);
+        // What the pointer meets, not what a script reaches.
+        page.click(".way.reply .leg");
+        page.wait_until("another step", || position(page) != place);
+    });
+}
+
+#[test]
 fn filters_leave_out_steps_from_journey_and_timeline() {
     visit(|page| {
         page.set_size(1440, 900);
@@ -133,5 +146,21 @@ fn a_swipe_is_a_step() {
         page.wait_until("one step forward", || position(page).0 == start + 1);
         swipe(100, 200);
         page.wait_until("one step back", || position(page).0 == start);
+    });
+}
+
+#[test]
+fn a_short_exchange_has_room_on_the_slider() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/dns-race/0");
+        page.click("#switch-resolver-use-vc");
+        page.wait("#switch-resolver-use-vc:checked");
+        page.press("Home");
+        page.wait_until("the first step", || position(page).0 == 1);
+        let number = |name: &str| -> usize { page.attribute("#scrubber", name).unwrap().parse().unwrap() };
+        let value = page.eval("return Number(document.getElementById('scrubber').value)");
+        assert_eq!((number("min"), value), (0, serde_json::json!(0)));
+        assert!(number("max") > 20, "places to go to: {}", number("max"));
     });
 }

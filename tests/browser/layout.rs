@@ -63,6 +63,81 @@ fn all_of_a_laptop_s_window_is_used_and_nothing_is_under_the_timeline() {
     });
 }
 
+/// The middle of an element is what the pointer meets there.
+fn is_on_top(page: &Page, css: &str) -> bool {
+    page.eval(&format!(
+        "const e = document.querySelector('{css}'), r = e.getBoundingClientRect();
+         const top = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
+         return !!top && (e === top || e.contains(top))"
+    )) == true
+}
+
+#[test]
+fn what_lies_under_an_open_drawer_is_in_sight_above_the_timeline() {
+    visit(|page| {
+        for (width, height) in [(1280, 800), (1440, 1000)] {
+            page.set_size(width, height);
+            page.open_fresh("#v1/trainer");
+            page.click("#open-builder");
+            page.click("#builder-start");
+            page.wait("#builder-check");
+            page.wait_until("the button Run", || is_on_top(page, "#command-run"));
+            page.click("#drawer-switches");
+            page.wait("[data-drawer=switches]");
+            page.wait_until("the button Run", || is_on_top(page, "#command-run"));
+            assert_eq!(wrong(page), Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn on_a_phone_the_packet_is_in_sight_and_each_pane_begins_at_its_top() {
+    // The same air as the page keeps.
+    let in_sight = "const box = css => document.querySelector(css).getBoundingClientRect();
+         const p = box('.packets .envelope:not(.little) .paper');
+         return p.top >= box('.panes').top && p.bottom <= box('.tl').top";
+    visit(|page| {
+        page.set_size(320, 640);
+        for lab in ["same-node-clusterip", "tftp-ipvs"] {
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait_until(&format!("{lab}: the packet at the start"), || page.eval(in_sight) == true);
+            for _ in 0..6 {
+                page.press("Shift+ArrowRight");
+                page.wait_until(&format!("{lab}: the packet"), || page.eval(in_sight) == true);
+            }
+        }
+        let top = "return document.querySelector('.panes').scrollTop";
+        let pane = |name: &str| {
+            page.eval(&format!(
+                "[...document.querySelectorAll('nav.bottom button')].find(b => b.textContent === '{name}').click()"
+            ));
+        };
+        pane("Journey");
+        page.wait_until("the journey at its step", || page.eval(top).as_f64() > Some(0.0));
+        pane("Lesson");
+        page.wait_until("the lesson's top", || page.eval(top) == 0);
+        page.eval("document.querySelector('.panes').scrollTop = 200");
+        pane("Tables");
+        page.wait_until("the tables' top", || page.eval(top) == 0);
+    });
+}
+
+#[test]
+fn an_unfolded_table_has_room_for_rules_in_a_low_window() {
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/same-node-clusterip");
+        page.click("#tab-Rules");
+        let rows = "const list = document.querySelector('.tables .vlist').getBoundingClientRect();
+             return [...document.querySelectorAll('.tables .vrow')].filter(r => {
+               const b = r.getBoundingClientRect(); return b.top >= list.top && b.bottom <= list.bottom && b.bottom <= innerHeight;
+             }).length";
+        page.wait("#fold-tables[aria-expanded=true]");
+        page.wait_until("eight lines", || page.eval(rows).as_f64() >= Some(8.0));
+        assert_eq!(wrong(page), Vec::<String>::new());
+    });
+}
+
 #[test]
 fn tables_fold_where_room_is_dear_and_open_when_asked_for() {
     visit(|page| {

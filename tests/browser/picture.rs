@@ -60,6 +60,66 @@ fn three_levels_by_the_keyboard_alone() {
     });
 }
 
+/// Goes to a step of those that the timeline shows.
+fn go(page: &Page, at: u64) {
+    page.eval(&format!(
+        "const s = document.getElementById('scrubber'); s.value = {at}; s.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    ));
+}
+
+#[test]
+fn nothing_covers_a_name_on_the_map() {
+    // Of the packet that is looked at, and of those that were lost.
+    let covered = "const hit = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+          && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+        const box = e => e.getBoundingClientRect();
+        const over = [...document.querySelectorAll('.envelope:not(.little) .paper, .wreck .reason')].map(box);
+        return [...document.querySelectorAll('.picture text.name')].filter(n => over.some(o => hit(o, box(n)))).map(n => n.textContent)";
+    visit(|page| {
+        page.emulate(&[REDUCED_MOTION]);
+        for lab in ["mtu-black-hole", "tftp-ipvs", "same-node-clusterip", "stale-udp"] {
+            for (width, height) in [(1280, 800), (390, 844)] {
+                page.set_size(width, height);
+                page.open_fresh(&format!("#v1/{lab}"));
+                page.wait(".stage .packets");
+                let end: u64 = page.attribute("#scrubber", "max").unwrap().parse().unwrap();
+                for at in (0..end).step_by(7) {
+                    go(page, at);
+                    assert_eq!(
+                        page.eval(covered),
+                        serde_json::json!([]),
+                        "{lab} at {at}, {width} pixels wide"
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_rule_of_a_hook_is_a_line_and_nothing_reaches_into_the_next_pane() {
+    let wrong = "const box = e => e.getBoundingClientRect(), wrong = [];
+        for (const line of document.querySelectorAll('.hookview .asked:has(.text)')) {
+          const [mark, n, text] = ['.mark', '.n', '.text'].map(css => box(line.querySelector(css)));
+          if (!(mark.right <= n.left && n.right <= text.left && n.top < text.bottom && text.top < n.bottom)) wrong.push(line.textContent);
+        }
+        const card = box(document.getElementById('map'));
+        for (const e of document.querySelectorAll('#map .head > *, .hookview .stop')) {
+          if (e.checkVisibility() && box(e).right > card.right) wrong.push(`${e.className} reaches out`);
+        }
+        return wrong";
+    visit(|page| {
+        page.set_size(1280, 800);
+        for link in ["same-node-clusterip/17?at=PREROUTING", "same-node-clusterip?at=hook"] {
+            page.open_fresh(&format!("#v1/{link}"));
+            wait_level(page, "hook");
+            page.wait(".hookview .stop");
+            assert_eq!(page.eval(wrong), serde_json::json!([]), "{link}");
+        }
+        assert!(page.count(".hookview .asked .text") > 0, "rules");
+    });
+}
+
 #[test]
 fn the_hook_shows_each_rule_that_was_tried_and_what_the_packet_had() {
     visit(|page| {

@@ -1,7 +1,7 @@
 //! What is around a lab: the content security policy, the theme, a lab inside an article, the first visit.
 
 use crate::harness::{DARK, Page, visit, visit_folder};
-use crate::visitor::{command, fits, is_shown};
+use crate::visitor::{command, fits, is_shown, position};
 use serde_json::json;
 
 #[test]
@@ -179,12 +179,17 @@ fn it_can_be_installed() {
 }
 
 /// An article that shows the page in a frame. It is of the same origin here; the frame is a page like any other.
-fn in_article(src: &str, (width, height): (u32, u32), scenario: impl FnOnce(&Page)) {
+fn in_article(src: &str, size: (u32, u32), scenario: impl FnOnce(&Page)) {
+    in_frame("", src, size, scenario);
+}
+
+/// The same in a frame with more attributes.
+fn in_frame(more: &str, src: &str, (width, height): (u32, u32), scenario: impl FnOnce(&Page)) {
     let article = format!(
         "<!doctype html><title>An article</title><link rel=icon href=icon.svg>
-        <iframe src='lab.html{src}' width={width} height={height} style='border: 0'></iframe>"
+        <iframe {more} src='lab.html{src}' width={width} height={height} style='border: 0'></iframe>"
     );
-    let name = format!("nflab-article-{}-{width}-{}", std::process::id(), src.len());
+    let name = format!("nflab-article-{}-{width}-{}-{}", std::process::id(), src.len(), more.len());
     let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder).unwrap();
     for entry in std::fs::read_dir(crate::harness::dist()).unwrap() {
@@ -206,6 +211,20 @@ fn in_article(src: &str, (width, height): (u32, u32), scenario: impl FnOnce(&Pag
 #[test]
 fn another_page_shows_it_in_a_frame() {
     in_article("?embed#v1/same-node-clusterip", (640, 400), |page| page.wait("#play"));
+}
+
+#[test]
+fn a_frame_that_is_cut_off_plays_as_any_other() {
+    in_frame("sandbox=allow-scripts", "?embed#v1/same-node-clusterip", (640, 400), |page| {
+        assert_eq!(page.eval("return self.origin"), "null");
+        assert_eq!(page.eval("try { return !localStorage } catch (e) { return e.name }"), "SecurityError");
+        let before = position(page).0;
+        page.eval("document.getElementById('play').click()");
+        page.wait_until("it to play", || position(page).0 > before);
+        page.eval("document.getElementById('play').click()");
+        page.eval("document.getElementById('level-node').click()");
+        page.wait("#map[data-level=node] .flowpic");
+    });
 }
 
 /// The browser refuses whatever keeps something.

@@ -88,6 +88,6 @@
     .catch((error) => {
       console.error(error);
       document.getElementById("boot-error").textContent = String(error);
-      show("boot-failed");
+      show(self.origin === "null" ? "boot-frame" : "boot-failed");
     });
 })();

@@ -83,7 +83,12 @@ pub fn listen(port: u16) -> std::io::Result<TcpListener> {
 }
 
 async fn respond(State(files): State<Arc<Files>>, request: Request) -> Response {
-    let fixed = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let fixed = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // A frame with `sandbox` is of no origin, and the site is nobody's secret.
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let allow = [(header::ALLOW, "GET, HEAD")];
         return (StatusCode::METHOD_NOT_ALLOWED, fixed, allow, "only GET and HEAD").into_response();

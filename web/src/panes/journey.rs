@@ -251,8 +251,11 @@ const PACKET: &str = ":is(.packets, .flowpic) .envelope:not(.little) .paper";
 
 /// Scrolls the sheet so far that the packet is above the timeline. Where the picture itself has been pushed out of sight somebody reads something else.
 fn show_packet(sheet: &Element) {
-    let find = |css| document().query_selector(css).ok().flatten().map(|e: Element| e.get_bounding_client_rect());
-    let (Some(packet), Some(picture), Some(timeline)) = (find(PACKET), find("#map"), find(".tl")) else { return };
+    let find =
+        |css| document().query_selector(css).ok().flatten().map(|e: Element| e.get_bounding_client_rect());
+    let (Some(packet), Some(picture), Some(timeline)) = (find(PACKET), find("#map"), find(".tl")) else {
+        return;
+    };
     let (top, bottom) = (sheet.get_bounding_client_rect().top(), timeline.top());
     if picture.bottom() < top + AIR || packet.height() == 0.0 {
         return;
