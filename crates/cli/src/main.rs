@@ -1,23 +1,18 @@
 //! `nflab`
 
 mod kube_proxy;
+mod lab;
 
 use clap::{Parser, Subcommand};
 use cluster::kube_proxy::{Family, Mode, Version};
-use kernel::Netns;
 use nflab::cluster::ClusterOptions;
 use nflab::flows::{self, Flow, Proto};
 use nflab::kernels::{KernelJson, kernel_json, kernels_text};
-use nflab::typed;
-use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workshop::cure::{Search, Wanted};
-use workshop::session::{At, Typed};
-use workshop::{Lab, LabRun, Session, Setting, StimulusResult};
 
 /// Netfilter Lab on the command line: what Linux does to a packet.
 #[derive(Parser)]
@@ -325,7 +320,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Kernels { json } => kernels(json),
-        Command::Lab(LabCommand::List) => lab_list(),
+        Command::Lab(LabCommand::List) => lab::list(),
         Command::Lab(LabCommand::Run { name, typed, json: true, .. })
             if name == workshop::load::NAME && !typed.is_empty() =>
         {
@@ -334,7 +329,7 @@ fn run(command: Command) -> Result<ExitCode, String> {
         Command::Lab(LabCommand::Run { name, set, typed, first, json, scale, pcapng: None, .. })
             if name == workshop::load::NAME =>
         {
-            load_run(&set, scale.as_deref(), json, &typed_lines(&typed, first))
+            lab::load(&set, scale.as_deref(), json, &lab::typed_lines(&typed, first))
         }
         Command::Lab(LabCommand::Run { name, pcapng: Some(_), .. }) if name == workshop::load::NAME => {
             Err(format!("--pcapng: the lab {name:?} keeps no log of its packets"))
@@ -343,11 +338,11 @@ fn run(command: Command) -> Result<ExitCode, String> {
             Err(format!("--scale: the lab {name:?} has no scale, only {} has", workshop::load::NAME))
         }
         Command::Lab(LabCommand::Run { name, set, typed, first, json, scale: None, pcapng, capture }) => {
-            let typed = typed_lines(&typed, first);
-            lab_run(&name, &set, typed, json, pcapng.as_deref().map(|file| (file, capture.as_deref())))
+            let typed = lab::typed_lines(&typed, first);
+            lab::run(&name, &set, typed, json, pcapng.as_deref().map(|file| (file, capture.as_deref())))
         }
-        Command::Lab(LabCommand::Why { name, set, step }) => lab_why(&name, &set, step),
-        Command::Lab(LabCommand::Diff { name, set }) => lab_diff(&name, &set),
+        Command::Lab(LabCommand::Why { name, set, step }) => lab::why(&name, &set, step),
+        Command::Lab(LabCommand::Diff { name, set }) => lab::diff(&name, &set),
         Command::Lab(LabCommand::Check { names, all }) => {
             let well = nflab::exercise::check(&names, all, |line| print(&format!("{line}\n")))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -503,218 +498,4 @@ fn kernels(as_json: bool) -> Result<ExitCode, String> {
         print(&kernels_text())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn lab_list() -> Result<ExitCode, String> {
-    let mut out = String::new();
-    for lab in workshop::labs() {
-        out += &format!("{:<24} {}\n", lab.name, lab.summary);
-        for s in &lab.switches {
-            let values: Vec<&str> = s.values().collect();
-            out += &format!("{:<24} --set {}={}   (default {})\n", "", s.name, values.join("|"), s.default);
-        }
-    }
-    out += &nflab::load::listing();
-    print(&out)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The commands of `--type`; before the first step, or at the end.
-fn typed_lines(lines: &[String], first: bool) -> Vec<Typed> {
-    let at = if first { At::Before(0) } else { At::End };
-    lines.iter().map(|line| Typed::of_line(line, at)).collect()
-}
-
-fn load_run(set: &[String], scale: Option<&str>, as_json: bool, typed: &[Typed]) -> Result<ExitCode, String> {
-    let (text, all_hold) = nflab::load::run(set, scale, as_json, typed)?;
-    print(&text)?;
-    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// A lab that comes with the program, or one in a file.
-fn find_lab(name: &str) -> Result<Lab, String> {
-    if let Some(lab) = workshop::lab(name).or_else(|| workshop::exercise::exercise(name)) {
-        return Ok(lab);
-    }
-    if Path::new(name).is_file() {
-        let text = read(Path::new(name))?;
-        return workshop::read_lab(&text).map_err(|d| d.show(name, &text));
-    }
-    let known: Vec<String> =
-        workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME.to_owned()]).collect();
-    Err(format!("there is no lab {name:?}; these are: {}; nor is there such a file", known.join(", ")))
-}
-
-/// The positions that `--set` gives.
-fn positions(set: &[String]) -> Result<Setting, String> {
-    let mut changes = Setting::new();
-    for word in set {
-        let Some((switch, value)) = word.split_once('=') else {
-            return Err(format!("--set {word:?}: expected SWITCH=VALUE"));
-        };
-        changes.insert(switch.to_owned(), value.to_owned());
-    }
-    Ok(changes)
-}
-
-/// A lab's session, with these positions of switches besides.
-fn session(name: &str, set: &[String]) -> Result<Session, String> {
-    let (lab, changes) = (find_lab(name)?, positions(set)?);
-    let mut session = Session::new(std::rc::Rc::new(lab));
-    changes.into_iter().for_each(|(name, value)| drop(session.changes.insert(name, value)));
-    Ok(session)
-}
-
-fn lab_why(name: &str, set: &[String], step: Option<usize>) -> Result<ExitCode, String> {
-    let session = session(name, set)?;
-    let run = session.run().map_err(|e| e.to_string())?;
-    let wanted = match step {
-        None => Wanted::Goals,
-        Some(n) if (1..=run.stimuli.len()).contains(&n) => Wanted::Exchange(n - 1),
-        Some(n) => return Err(format!("there is no step {n}; expected 1 to {}", run.stimuli.len())),
-    };
-    let Some(search) = Search::new(&session, &run, wanted) else {
-        print("nothing is left to be wished for\n")?;
-        return Ok(ExitCode::SUCCESS);
-    };
-    let cures = search.all();
-    let mut out = String::new();
-    for cure in &cures {
-        out += &format!("{}\n  {}\n", cure.name, cure.text());
-    }
-    print(if out.is_empty() { "no change of one or two helps\n" } else { &out })?;
-    Ok(if cures.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn lab_diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
-    let (lab, changes) = (find_lab(name)?, positions(set)?);
-    let before = lab.run(&Setting::new()).map_err(|e| e.to_string())?;
-    let after = lab.run(&changes).map_err(|e| e.to_string())?;
-    let (old_world, world) = (&before.run.world, &after.run.world);
-    let mut out = String::new();
-    for new in world.hosts() {
-        let Some(old) = old_world.host_by_name(&new.name).and_then(|id| old_world.host(id)) else { continue };
-        for change in sim::view::changes((old_world, old), (world, new)) {
-            out += &format!("{}# {}\n", new.name, change.command);
-            for line in &change.lines {
-                out += &format!("{}\n", line.text());
-            }
-        }
-    }
-    print(if out.is_empty() { "nothing differs\n" } else { &out })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn lab_run(
-    name: &str,
-    set: &[String],
-    typed: Vec<Typed>,
-    as_json: bool,
-    capture: Option<(&Path, Option<&str>)>,
-) -> Result<ExitCode, String> {
-    let mut session = session(name, set)?;
-    let own = session.typed.len();
-    session.typed.extend(typed);
-    let (lab, run) = (&session.lab, session.run().map_err(|e| e.to_string())?);
-    for (n, (typed, result)) in session.typed.iter().zip(&run.typed).enumerate() {
-        // What is typed here prints what it complains of.
-        if let Some(wrong) = result.wrong().filter(|_| n < own) {
-            return Err(format!("{}: {wrong}", typed.line));
-        }
-    }
-    if let Some((file, place)) = capture {
-        let bytes = nflab::capture::pcapng(&run.run.world, place)?;
-        std::fs::write(file, bytes).map_err(|e| format!("{}: {e}", file.display()))?;
-    }
-    let printed = if as_json { lab_json(&lab.name, &run)? } else { lab_text(lab, &run) };
-    print(&if as_json { printed } else { printed + &typed::text(&session.typed, &run, own) })?;
-    let well = run.claims.iter().all(|c| c.holds) && run.typed.iter().all(|t| t.refused.is_none());
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// What `lab run --json` prints.
-#[derive(Serialize)]
-struct LabJson<'a> {
-    lab: &'a str,
-    switches: &'a Setting,
-    stimuli: Vec<StimulusJson<'a>>,
-    outputs: Vec<OutputJson<'a>>,
-    claims: Vec<ClaimJson<'a>>,
-    goals: Vec<GoalJson<'a>>,
-    kernels: Vec<KernelJson>,
-}
-
-#[derive(Serialize)]
-struct StimulusJson<'a> {
-    name: &'a str,
-    outcome: &'a str,
-}
-
-#[derive(Serialize)]
-struct OutputJson<'a> {
-    stimulus: usize,
-    command: &'a str,
-    status: i32,
-    stdout: &'a [String],
-    stderr: &'a [String],
-}
-
-#[derive(Serialize)]
-struct ClaimJson<'a> {
-    text: &'a str,
-    when: &'a str,
-    applies: bool,
-    holds: bool,
-}
-
-#[derive(Serialize)]
-struct GoalJson<'a> {
-    text: &'a str,
-    reached: bool,
-}
-
-/// What the command of a stimulus printed; stimuli are counted from 0.
-fn output_json((stimulus, s): (usize, &StimulusResult)) -> Option<OutputJson<'_>> {
-    let (command, output) = s.command.as_ref()?;
-    let (status, stdout, stderr) = (output.status, &output.stdout[..], &output.stderr[..]);
-    Some(OutputJson { stimulus, command, status, stdout, stderr })
-}
-
-fn lab_json(lab: &str, run: &LabRun) -> Result<String, String> {
-    let eras: Vec<kernel::Era> = run.run.world.hosts().iter().map(Netns::era).collect();
-    let object = LabJson {
-        lab,
-        switches: &run.setting,
-        stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
-        outputs: run.stimuli.iter().enumerate().filter_map(output_json).collect(),
-        claims: run
-            .claims
-            .iter()
-            .map(|c| ClaimJson { text: &c.text, when: &c.when, applies: c.applies, holds: c.holds })
-            .collect(),
-        goals: run.goals.iter().map(|g| GoalJson { text: &g.text, reached: g.reached }).collect(),
-        kernels: kernel::Era::ALL.into_iter().filter(|era| eras.contains(era)).map(kernel_json).collect(),
-    };
-    serde_json::to_string(&object).map(|s| s + "\n").map_err(|e| e.to_string())
-}
-
-fn lab_text(lab: &Lab, run: &LabRun) -> String {
-    let mut out = format!("{}\n", lab.title);
-    for switch in &lab.switches {
-        let value = run.setting.get(&switch.name).map_or("", String::as_str);
-        let set = format!("{}={value}", switch.name);
-        out += &format!("  {set:<32} # {}\n", switch.command(value).unwrap_or_default());
-    }
-    for s in &run.stimuli {
-        out += &format!("{}: {}\n", s.name, s.outcome);
-    }
-    out += "claims\n";
-    for c in run.claims.iter().filter(|c| c.applies) {
-        out += &format!("  {} {}\n", if c.holds { "holds" } else { "FAILS" }, c.text);
-    }
-    out += "goals\n";
-    for g in &run.goals {
-        out += &format!("  {} {}\n", if g.reached { "reached    " } else { "not reached" }, g.text);
-    }
-    out
 }

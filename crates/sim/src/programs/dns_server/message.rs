@@ -37,8 +37,8 @@ pub(super) fn fitted(mut answer: Dns, room: usize) -> Vec<u8> {
     bytes
 }
 
-/// The flags of an answer as the plugin log has them.
-pub(super) fn flags(answer: &Dns) -> String {
+/// The flags of a message, by the names that dig and CoreDNS's log have for them.
+pub(in crate::programs) fn flags(answer: &Dns) -> Vec<&'static str> {
     let flags = [
         (answer.response, "qr"),
         (answer.authoritative, "aa"),
@@ -48,8 +48,7 @@ pub(super) fn flags(answer: &Dns) -> String {
         (answer.authentic, "ad"),
         (answer.checking_disabled, "cd"),
     ];
-    let set: Vec<&str> = flags.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
-    set.join(",")
+    flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect()
 }
 
 /// `loadbalance round_robin`: A and AAAA change places among themselves.

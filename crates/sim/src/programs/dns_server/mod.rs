@@ -7,7 +7,7 @@ mod message;
 mod table;
 mod upstream;
 
-pub(super) use message::{rcode_name, type_name};
+pub(super) use message::{flags, rcode_name, type_name};
 pub use table::{Table, ptr};
 
 use super::dns_stream::{self, Stream};
@@ -15,7 +15,7 @@ use super::resolve::DNS_PORT;
 use super::{Program, Run};
 use kernel::socket::{Errno, Received};
 use kernel::{Instant, SocketId};
-use message::{DATAGRAM, MESSAGE, edns, fitted, flags, shuffle};
+use message::{DATAGRAM, MESSAGE, edns, fitted, shuffle};
 use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type, rcode};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -444,7 +444,7 @@ impl DnsServer {
                 client.len,
                 client.room(query),
                 rcode_name(answer.rcode),
-                flags(&answer),
+                flags(&answer).join(","),
                 answer.to_plain_bytes().len()
             ));
         }

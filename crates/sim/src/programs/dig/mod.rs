@@ -1,5 +1,7 @@
 //! dig and nslookup of BIND 9.16. Their socket is not connected: an answer from another address is seen, and said.
 
+mod print;
+
 use super::args::not_modelled;
 use super::dns_server::{rcode_name, type_name};
 use super::dns_stream::{Lost, Stream};
@@ -9,6 +11,7 @@ use crate::operator::CommandOutput;
 use kernel::socket::Errno;
 use kernel::{Instant, SocketId};
 use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type, rcode};
+use print::{data_text, print_message, when};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -580,110 +583,4 @@ fn datagram(run: &mut Run<'_, '_>, to: (Ipv4Addr, u16), bytes: Vec<u8>) -> Resul
     let socket = sent.unwrap_or(Err(Errno::EINVAL))?;
     run.own(socket);
     Ok(Way::Udp(socket))
-}
-
-fn when(seconds: u64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    let (day, s) = (seconds / 86_400, seconds % 86_400);
-    let name = DAYS.get((day % 7) as usize).copied().unwrap_or("Thu");
-    format!("{name} Jan {:02} {:02}:{:02}:{:02} UTC 1970", day % 31 + 1, s / 3600, s / 60 % 60, s % 60)
-}
-
-fn data_text(data: &DnsData) -> String {
-    match data {
-        DnsData::A(a) => a.to_string(),
-        DnsData::Aaaa(a) => a.to_string(),
-        DnsData::Name(name) => name.to_string(),
-        DnsData::Srv(a, b, c, to) => format!("{a} {b} {c} {to}"),
-        DnsData::Soa(soa) => {
-            let numbers: Vec<String> = soa.2.iter().map(ToString::to_string).collect();
-            format!("{} {} {}", soa.0, soa.1, numbers.join(" "))
-        }
-        DnsData::Txt(strings) => {
-            let quoted = strings.iter().map(|s| format!("\"{}\"", String::from_utf8_lossy(s)));
-            quoted.collect::<Vec<_>>().join(" ")
-        }
-        DnsData::Raw(bytes) => {
-            let hex: String = bytes.iter().map(|b| format!("{b:02X}")).collect();
-            format!("\\# {} {hex}", bytes.len())
-        }
-    }
-}
-
-fn print_message(run: &mut Run<'_, '_>, m: &Dns) {
-    run.print(";; Got answer:");
-    if m.questions.first().is_some_and(|q| q.name.below("local").is_some()) {
-        run.print(";; WARNING: .local is reserved for Multicast DNS");
-        run.print(";; You are currently testing what happens when an mDNS query is leaked to DNS");
-    }
-    let opcode = if m.opcode == 0 { "QUERY".to_owned() } else { format!("RESERVED{}", m.opcode) };
-    run.print(format!(";; ->>HEADER<<- opcode: {opcode}, status: {}, id: {}", rcode_name(m.rcode), m.id));
-    let flags = [
-        (m.response, " qr"),
-        (m.authoritative, " aa"),
-        (m.truncated, " tc"),
-        (m.recursion_desired, " rd"),
-        (m.recursion_available, " ra"),
-        (m.authentic, " ad"),
-        (m.checking_disabled, " cd"),
-    ];
-    let flags: String = flags.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
-    let (q, a, n, r) = (m.questions.len(), m.answers.len(), m.authority.len(), m.additional.len());
-    run.print(format!(";; flags:{flags}; QUERY: {q}, ANSWER: {a}, AUTHORITY: {n}, ADDITIONAL: {r}"));
-    if m.recursion_desired && !m.recursion_available {
-        run.print(";; WARNING: recursion requested but not available");
-    }
-    run.print("");
-    if let Some(opt) = m.additional.iter().find(|r| r.kind == dns_type::OPT) {
-        run.print(";; OPT PSEUDOSECTION:");
-        run.print(format!("; EDNS: version: 0, flags:; udp: {}", opt.class));
-    }
-    if !m.questions.is_empty() {
-        run.print(";; QUESTION SECTION:");
-        for q in &m.questions {
-            run.print(columns(&format!(";{}", q.name), None, "IN", &type_name(q.kind)));
-        }
-        run.print("");
-    }
-    for (title, list) in [("ANSWER", &m.answers), ("AUTHORITY", &m.authority), ("ADDITIONAL", &m.additional)]
-    {
-        let list: Vec<&DnsRecord> = list.iter().filter(|r| r.kind != dns_type::OPT).collect();
-        if list.is_empty() {
-            continue;
-        }
-        run.print(format!(";; {title} SECTION:"));
-        for r in list {
-            let head = columns(&r.name.to_string(), Some(r.ttl), "IN", &type_name(r.kind));
-            run.print(format!("{head}{}", data_text(&r.data)));
-        }
-        run.print("");
-    }
-}
-
-/// Moves to a column by tabs as far as they go and then by blanks, at least by one (masterdump.c, `indent`).
-fn indent(out: &mut String, from: usize, to: usize) {
-    let to = to.max(from + 1);
-    let tabs = to / 8 - from / 8;
-    let at = if tabs > 0 { to / 8 * 8 } else { from };
-    *out += &"\t".repeat(tabs);
-    *out += &" ".repeat(to - at);
-}
-
-/// Name, time, class and type in columns (`dns_master_style_debug`): at 24, 32 and 40.
-fn columns(name: &str, ttl: Option<u32>, class: &str, kind: &str) -> String {
-    let mut out = name.to_owned();
-    // The sign in front of a question does not count.
-    let mut at = name.trim_start_matches(';').chars().count();
-    let ttl = ttl.map(|t| t.to_string());
-    for (column, text) in [(24, ttl.as_deref()), (32, Some(class)), (40, Some(kind))] {
-        let Some(text) = text else { continue };
-        indent(&mut out, at, column);
-        at = column.max(at + 1) + text.chars().count();
-        out.push_str(text);
-    }
-    // The data stand at 48.
-    if ttl.is_some() {
-        indent(&mut out, at, 48);
-    }
-    out
 }
