@@ -56,6 +56,16 @@ impl Stream {
         Ok(Stream { socket, waiting, got: Vec::new(), over: None })
     }
 
+    /// Sends one more message over a connection that stood, and says whether the server had closed it.
+    pub(super) fn say(&mut self, run: &mut Run<'_, '_>, message: &[u8]) -> bool {
+        let socket = self.socket;
+        run.kernel(|ns, kcx| {
+            let _ = ns.tcp_send(socket, &framed(message), kcx);
+        });
+        self.read(run);
+        self.over == Some(Lost::Eof)
+    }
+
     /// The next message; `None` while there is none.
     ///
     /// # Errors
@@ -72,21 +82,26 @@ impl Stream {
                 });
             }
         }
+        self.read(run);
+        take(&mut self.got).map(Ok).or(self.over.map(Err))
+    }
+
+    /// Reads what has come.
+    fn read(&mut self, run: &mut Run<'_, '_>) {
         while self.over.is_none() {
             let socket = self.socket;
-            let lost = match run.kernel(|ns, _| ns.tcp_recv(socket))? {
-                Received::Data(data) => {
+            let lost = match run.kernel(|ns, _| ns.tcp_recv(socket)) {
+                Some(Received::Data(data)) => {
                     self.got.extend(data);
                     continue;
                 }
-                Received::Nothing => break,
-                Received::Eof => Lost::Eof,
-                Received::Error(errno) => Lost::Broken(errno),
+                Some(Received::Nothing) | None => break,
+                Some(Received::Eof) => Lost::Eof,
+                Some(Received::Error(errno)) => Lost::Broken(errno),
             };
             run.close_tcp(socket);
             self.over = Some(lost);
         }
-        take(&mut self.got).map(Ok).or(self.over.map(Err))
     }
 
     /// Closes the connection.

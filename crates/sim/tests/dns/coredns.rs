@@ -1,8 +1,11 @@
 //! CoreDNS's plugins.
 
 use crate::{block, coredns, outputs, scenario};
-use sim::programs::Daemon;
+use kernel::SocketId;
+use kernel::socket::Received;
+use packet::Dns;
 use sim::programs::dns_server::{DnsServer, Forward, ServerBlock, Table};
+use sim::programs::{Daemon, Program, Run};
 use sim::{AppEvent, Scenario, Seen};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -121,4 +124,113 @@ fn a_name_of_no_zone_is_refused() {
     let block = ServerBlock { zones: vec!["cluster.local".to_owned()], ..block() };
     let out = outputs(&scenario(vec![coredns(block)], &["dig example.com"]));
     assert!(out[0].stdout.iter().any(|l| l.contains("status: REFUSED")), "{:?}", out[0].stdout);
+}
+
+/// The sockets that the cluster's server asks the one upstream from, query by query, and how many it has in the end.
+fn sockets_upstream(lines: &[&str], pauses: &[u64]) -> (Vec<u16>, usize) {
+    let table = Table::parse("", 300, "example.com A 192.0.2.1\nexample.org A 192.0.2.2\n").unwrap();
+    let logs = ServerBlock {
+        tables: vec![Rc::new(table)],
+        zones: vec![String::new()],
+        log: true,
+        ..Default::default()
+    };
+    let upstream = Daemon::new(DnsServer::new((Ipv4Addr::new(10, 0, 0, 54), 53), vec![logs]));
+    let forward = ServerBlock { forward: forward_to(Ipv4Addr::new(10, 0, 0, 54)), ..block() };
+    let mut scenario = scenario(vec![cluster(forward), upstream], lines);
+    for (at, ms) in pauses.iter().enumerate() {
+        scenario.stimuli.insert(2 * at + 1, sim::Stimulus::Sleep { ms: *ms });
+    }
+    let port = |line: &String| {
+        let from = line.strip_prefix("[INFO] 10.0.0.53:")?;
+        from.split(' ').next()?.parse::<u16>().ok()
+    };
+    let run = scenario.run().unwrap();
+    let server = run.world.host(run.world.host_by_name("server").unwrap()).unwrap();
+    let open = server.sockets.iter().filter(|(_, s)| match s {
+        kernel::socket::Socket::Udp(u) => u.remote.is_some(),
+        kernel::socket::Socket::Tcp(t) => {
+            t.remote.0 == Ipv4Addr::new(10, 0, 0, 54) && t.status.name() == "ESTAB"
+        }
+        _ => false,
+    });
+    (log(&scenario).iter().filter_map(port).collect(), open.count())
+}
+
+/// plugin/pkg/proxy/persistent.go: the socket used last is taken again within ten seconds.
+#[test]
+fn a_socket_to_the_server_upstream_is_used_again() {
+    let (ports, open) = sockets_upstream(&["dig example.com", "dig example.org"], &[9_000]);
+    assert_eq!((ports.len(), ports[0], open), (2, ports[1], 1));
+}
+
+#[test]
+fn a_socket_that_nobody_has_used_for_ten_seconds_is_not() {
+    let (ports, _) = sockets_upstream(&["dig example.com", "dig example.org"], &[10_500]);
+    assert_eq!(ports.len(), 2);
+    assert_ne!(ports[0], ports[1]);
+}
+
+#[test]
+fn sockets_upstream_are_closed_some_ten_to_twenty_seconds_after_their_last_use() {
+    let after = |ms: u64| sockets_upstream(&["dig example.com"], &[ms]).1;
+    assert_eq!((after(8_000), after(20_500)), (1, 0));
+}
+
+#[test]
+fn a_connection_upstream_is_used_again() {
+    let tcp = ["dig +tcp +short example.com", "dig +tcp +short example.org"];
+    let (ports, open) = sockets_upstream(&tcp, &[3_000]);
+    assert_eq!((ports.len(), ports[0], open), (2, ports[1], 1));
+}
+
+/// A server that closes each connection with its answer; it counts the connections.
+#[derive(Clone, Debug)]
+struct Closes(Option<SocketId>, Vec<SocketId>);
+
+impl Program for Closes {
+    fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
+        let listener = *self.0.get_or_insert_with(|| {
+            let bind = (Ipv4Addr::new(10, 0, 0, 54), 53);
+            let socket = run.kernel(|ns, _| ns.tcp_listen(bind)).unwrap().unwrap();
+            run.own(socket);
+            socket
+        });
+        while let Some(Some(socket)) = run.kernel(|ns, _| ns.tcp_accept(listener)) {
+            run.own(socket);
+            run.print("a connection");
+            self.1.push(socket);
+        }
+        let table = Table::parse("", 300, "example.com A 192.0.2.1\n").unwrap();
+        self.1.retain(|socket| {
+            let Some(Received::Data(data)) = run.kernel(|ns, _| ns.tcp_recv(*socket)) else { return true };
+            let answer = table.answer(&Dns::parse(&data[2..]).unwrap()).unwrap().to_bytes();
+            let framed = [&(answer.len() as u16).to_be_bytes(), &answer[..]].concat();
+            run.kernel(|ns, kcx| {
+                let _ = ns.tcp_send(*socket, &framed, kcx);
+                ns.tcp_close(*socket, kcx);
+            });
+            false
+        });
+        None
+    }
+
+    fn copy(&self) -> Box<dyn Program> {
+        Box::new(self.clone())
+    }
+}
+
+/// plugin/forward, `ErrCachedClosed`: the same server is asked again by a new connection, at once.
+#[test]
+fn a_connection_that_the_server_has_closed_meanwhile_is_replaced() {
+    let forward = ServerBlock { forward: forward_to(Ipv4Addr::new(10, 0, 0, 54)), ..block() };
+    let lines = ["dig +tcp +short example.com", "time dig +tcp +short example.com"];
+    let scenario = scenario(vec![cluster(forward), Daemon::new(Closes(None, Vec::new()))], &lines);
+    let out = outputs(&scenario);
+    assert_eq!(
+        (&out[0].stdout, &out[1].stdout),
+        (&vec!["192.0.2.1".to_owned()], &vec!["192.0.2.1".to_owned()])
+    );
+    assert!(out[1].stderr[1].starts_with("real\t0m0.0"), "{:?}", out[1].stderr);
+    assert_eq!(log(&scenario).iter().filter(|l| *l == "a connection").count(), 2);
 }

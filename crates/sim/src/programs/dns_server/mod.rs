@@ -20,7 +20,7 @@ use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type, rcode};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
-use upstream::{Failure, Upstream, datagram};
+use upstream::{Failure, Line, Pool, Upstream, datagram};
 
 /// How long `forward` waits for one answer, and how long it tries altogether (plugin/forward).
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
@@ -69,6 +69,7 @@ pub struct DnsServer {
     sockets: Option<Sockets>,
     open: Vec<Connection>,
     pending: Vec<Pending>,
+    pool: Option<Pool>,
     cache: Vec<Kept>,
     /// The probe of `loop`: its name, and how often it came in.
     probe: Option<(DnsName, u32)>,
@@ -131,6 +132,8 @@ struct Pending {
     query: Dns,
     client: Client,
     way: Upstream,
+    /// The socket was used before.
+    reused: bool,
     to: (Ipv4Addr, u16),
     local: (Ipv4Addr, u16),
     /// How many servers were tried.
@@ -168,6 +171,7 @@ impl DnsServer {
             sockets: None,
             open: Vec::new(),
             pending: Vec::new(),
+            pool: None,
             cache: Vec::new(),
             probe: None,
             probing: None,
@@ -196,6 +200,7 @@ impl Program for DnsServer {
             None => match self.listen(run)? {
                 Ok(sockets) => {
                     self.sockets = Some(sockets);
+                    self.pool = Some(Pool::new(run.now()));
                     self.start(run);
                     sockets
                 }
@@ -216,6 +221,9 @@ impl Program for DnsServer {
             }
         }
         self.listen_to_servers(run);
+        if let Some(pool) = &mut self.pool {
+            pool.look(run);
+        }
         self.accept(run, tcp);
         if let Some(status) = self.listen_to_connections(run) {
             return Some(status);
@@ -491,9 +499,16 @@ impl DnsServer {
         let Some(to) = forward.to.get(tries % forward.to.len().max(1)).copied() else {
             return Said::Failed("no healthy proxies".to_owned());
         };
-        let sent = match client.way {
-            Way::Udp(_) => datagram(run, to, query),
-            Way::Tcp(_) => Stream::open(run, to, &[query.to_bytes()]).map(Upstream::Tcp),
+        let line = Line { block, to, tcp: matches!(client.way, Way::Tcp(_)) };
+        let kept = self.pool.as_mut().and_then(|pool| pool.ask(run, line, query));
+        if let Some(Err(_)) = kept {
+            return self.send_on(run, block, query, client, forward, tries + 1, begun);
+        }
+        let reused = kept.is_some();
+        let sent = match (kept, client.way) {
+            (Some(way), _) => way,
+            (None, Way::Udp(_)) => datagram(run, to, query),
+            (None, Way::Tcp(_)) => Stream::open(run, to, &[query.to_bytes()]).map(Upstream::Tcp),
         };
         let way = match sent {
             Ok(way) => way,
@@ -509,7 +524,8 @@ impl DnsServer {
         let local = local.flatten().unwrap_or((Ipv4Addr::UNSPECIFIED, 0));
         let until = run.wake_after(READ_TIMEOUT);
         let query = query.clone();
-        self.pending.push(Pending { block, query, client, way, to, local, tries: tries + 1, until, begun });
+        let tries = tries + 1;
+        self.pending.push(Pending { block, query, client, way, reused, to, local, tries, until, begun });
         Said::Later
     }
 
@@ -517,7 +533,11 @@ impl DnsServer {
         for mut p in std::mem::take(&mut self.pending) {
             let why = match p.way.listen(run, p.query.id) {
                 Some(Ok(answer)) => {
-                    p.way.close(run);
+                    let line = Line { block: p.block, to: p.to, tcp: matches!(p.client.way, Way::Tcp(_)) };
+                    match &mut self.pool {
+                        Some(pool) => pool.give(run, line, p.way),
+                        None => p.way.close(run),
+                    }
                     self.said(run, p.block, &p.query, p.client, Said::Answer(answer));
                     continue;
                 }
@@ -531,9 +551,11 @@ impl DnsServer {
             p.way.close(run);
             let forward = self.blocks.get(p.block).and_then(|b| b.forward.clone());
             let late = run.now().since(p.begun) >= FORWARD_TIMEOUT;
+            // A server that has closed a connection which was kept is asked once more, by another.
+            let tries = p.tries - usize::from(p.reused && why == Failure::Eof);
             let said = match forward {
                 Some(forward) if !late => {
-                    self.send_on(run, p.block, &p.query, p.client, &forward, p.tries, p.begun)
+                    self.send_on(run, p.block, &p.query, p.client, &forward, tries, p.begun)
                 }
                 _ => Said::Failed(why.text(p.client.proto(), p.local, p.to)),
             };
