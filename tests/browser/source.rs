@@ -255,7 +255,8 @@ fn what_is_done_with_a_lab_becomes_an_exercise() {
 }
 
 /// A lab of somebody's own: two pods, and nothing in their way.
-const OWN: &str = r#"apiVersion: netfilter-lab/v1
+const OWN: &str = concat!(
+    r#"apiVersion: netfilter-lab/v1
 kind: Lab
 metadata: {name: two-pods}
 title: Two pods
@@ -266,25 +267,9 @@ apps:
   - {on: web, app: http, port: 80}
 steps:
   - {id: call, title: app calls web, on: app, run: curl -sS -m 1 http://10.244.1.5/}
----
-apiVersion: v1
-kind: Node
-metadata: {name: node-1}
-spec: {podCIDR: 10.244.1.0/24}
-status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: app}
-spec: {nodeName: node-1}
-status: {podIP: 10.244.1.4}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web}
-spec: {nodeName: node-1}
-status: {podIP: 10.244.1.5}
-"#;
+"#,
+    include_str!("../data/two-pods.yaml")
+);
 
 /// What `nflab lab check` says of a file; nothing if all is well.
 fn lab_check(name: &str, text: &str) -> String {

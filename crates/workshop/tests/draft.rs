@@ -188,7 +188,8 @@ fn a_fact_that_is_none_is_told() {
 // ---------------------------------------------------------------------- labs of one's own
 
 /// A lab that did not come with the program: with what is usual in one, and unusual.
-const OWN: &str = r#"# A lab of somebody.
+const OWN: &str = concat!(
+    r#"# A lab of somebody.
 apiVersion: netfilter-lab/v1
 kind: Lab
 metadata: {name: mine}
@@ -217,25 +218,9 @@ goals:
     that: {step: call, status: 28}
 moments:
   syn: {captured: "tcp[tcpflags] == tcp-syn", on: app}
----
-apiVersion: v1
-kind: Node
-metadata: {name: node-1}
-spec: {podCIDR: 10.244.1.0/24}
-status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: app}
-spec: {nodeName: node-1}
-status: {podIP: 10.244.1.4}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web}
-spec: {nodeName: node-1}
-status: {podIP: 10.244.1.5}
-"#;
+"#,
+    include_str!("../../../tests/data/two-pods.yaml")
+);
 
 /// Makes an exercise of a lab: what breaks it, what mends it, what does not, and a question.
 fn exercise_of(mut session: Session, breaks: Typed, mends: Typed, turns: Typed, goal: &str) -> Draft {

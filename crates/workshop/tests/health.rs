@@ -6,18 +6,10 @@
 use sim::StepOutcome;
 use workshop::{LabRun, Setting};
 
-const OBJECTS: &str = "
----
-kind: Node
-metadata: {name: node-1}
-spec: {podCIDR: 10.244.1.0/24}
-status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}
----
-kind: Node
-metadata: {name: node-2}
-spec: {podCIDR: 10.244.2.0/24}
-status: {addresses: [{type: InternalIP, address: 10.0.0.12}]}
----
+const OBJECTS: &str = concat!(
+    "\n",
+    include_str!("../../../tests/data/two-nodes.yaml"),
+    "---
 kind: Pod
 metadata: {name: a, labels: {app: web}}
 spec: {nodeName: node-1}
@@ -35,7 +27,8 @@ spec:
   healthCheckNodePort: 32000
   selector: {app: web}
   ports: [{name: http, port: 80, nodePort: 30080}, {name: more, port: 81, nodePort: 30081}]
-";
+"
+);
 
 fn run_on(world: &str, steps: &[&str], objects: &str) -> LabRun {
     let steps: Vec<String> = steps.iter().map(|s| format!("  - {s}\n")).collect();

@@ -5,20 +5,10 @@
 use sim::StepOutcome;
 use workshop::{LabRun, Setting};
 
-const OBJECTS: &str = r#"
----
-apiVersion: v1
-kind: Node
-metadata: {name: node-1}
-spec: {podCIDR: 10.244.1.0/24}
-status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}
----
-apiVersion: v1
-kind: Node
-metadata: {name: node-2}
-spec: {podCIDR: 10.244.2.0/24}
-status: {addresses: [{type: InternalIP, address: 10.0.0.12}]}
----
+const OBJECTS: &str = concat!(
+    "\n",
+    include_str!("../../../tests/data/two-nodes.yaml"),
+    r#"---
 apiVersion: v1
 kind: Pod
 metadata: {name: client}
@@ -48,7 +38,8 @@ apiVersion: v1
 kind: Service
 metadata: {name: late, annotations: {netfilter-lab/file: late.yaml}}
 spec: {clusterIP: 10.96.0.11, selector: {app: late}, ports: [{port: 80}]}
-"#;
+"#
+);
 
 fn run_with(world: &str, steps: &str) -> LabRun {
     let text = format!(

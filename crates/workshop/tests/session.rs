@@ -7,7 +7,8 @@ use workshop::cure::{Progress, Search, Wanted};
 use workshop::{At, By, LabRun, Session, Setting, Typed, read_lab};
 
 /// Two nodes, a Service with a pod on each, and a client that calls it by node-1.
-const LAB: &str = "
+const LAB: &str = concat!(
+    "
 apiVersion: netfilter-lab/v1
 kind: Lab
 metadata: {name: test}
@@ -22,17 +23,9 @@ steps:
   - {id: two, on: client, run: 'curl -m 1 http://10.0.0.11:30080/'}
 goals:
   - {text: both answer, that: {all: [{step: one, status: 0}, {step: two, status: 0}]}}
----
-kind: Node
-metadata: {name: node-1}
-spec: {podCIDR: 10.244.1.0/24}
-status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}
----
-kind: Node
-metadata: {name: node-2}
-spec: {podCIDR: 10.244.2.0/24}
-status: {addresses: [{type: InternalIP, address: 10.0.0.12}]}
----
+",
+    include_str!("../../../tests/data/two-nodes.yaml"),
+    "---
 kind: Pod
 metadata: {name: a, labels: {app: web}}
 spec: {nodeName: node-1}
@@ -46,7 +39,8 @@ status: {podIP: 10.244.2.5}
 kind: Service
 metadata: {name: web}
 spec: {type: NodePort, clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
-";
+"
+);
 
 fn session(typed: &[Typed]) -> Session {
     let lab = Rc::new(read_lab(LAB).unwrap());
