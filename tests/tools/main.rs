@@ -145,7 +145,7 @@ sessions! {
     "node1: cat /proc/net/ip_tables_names",
     "node1: ls /proc/net/stat",
 ];
-    ip_show "ip-show-client" 93 &[
+    ip_show "ip-show-client" 94 &[
     "client: ip addr",
     "client: ip link",
     "client: ip -4 addr",
@@ -171,7 +171,6 @@ sessions! {
     "client: cat /sys/class/net/eth0/iflink",
     "client: ip a",
     "client: ip l",
-    "client: ip -s route",
     "client: ip route show table foo",
     "client: ip -s neigh",
     "client: ip link show type veth",
