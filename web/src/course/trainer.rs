@@ -111,7 +111,7 @@ fn bring(state: State) -> View {
         .class("code-row")
         .add(el("label").class("field").add(el("span").add("Exercise")).add(select))
         .add(el("output").class("mono").id("step-code").attr("for", "bring-to").add(code));
-    let words = "Say or show this code: whoever types it at the head of Courses is there at once. \
+    let words = "Say or show this code: whoever types it at the head of Courses, or of an exercise, is there at once. \
                  What lies before it is noted as “brought here”, not as solved. The agenda has the code of every exercise.";
     View::All(vec![row.into(), el("p").class("quiet").add(words).into()])
 }

@@ -6,8 +6,10 @@
 //! with the same name stays, with its focus and its scroll position, and only gets what has changed.
 
 mod placed;
+mod resized;
 mod root;
 
+pub use resized::resized;
 pub use root::Root;
 
 use leptos::prelude::*;

@@ -7,8 +7,8 @@ use crate::watched::Watched;
 use leptos::prelude::document;
 
 /// Windows that have the room; and those that have it where all is larger.
-const ROOMY: &str = "(min-width: 1181px) and (min-height: 860px)";
-const ROOMY_PROJECTED: &str = "(min-width: 1535px) and (min-height: 1180px)";
+const ROOMY: &str = "(min-width: 1181px) and (min-height: 1000px)";
+const ROOMY_PROJECTED: &str = "(min-width: 1535px) and (min-height: 1300px)";
 
 /// Whether the window has the room.
 pub fn is_roomy() -> bool {

@@ -3,7 +3,7 @@
 use super::sides::{changed, gaps, sides};
 use super::why::why;
 use super::{filters, heading, space, unseen};
-use crate::dom::{El, NONE, View, before_paint, effect, el, part};
+use crate::dom::{El, NONE, View, before_paint, effect, el, part, resized};
 use crate::hookstrip::color;
 use crate::icons;
 use crate::load::Loaded;
@@ -49,7 +49,7 @@ pub fn journey(state: State) -> View {
         part(move || exchanges(state)),
         part(move || chips(state, state.chosen.get())),
         part(move || gaps(state)),
-        el("div").class("rows").id("journey-rows").add(rows).into(),
+        el("div").class("rows").id("journey-rows").watch(resized(show_again)).add(rows).into(),
     ])
 }
 
@@ -206,16 +206,24 @@ pub fn keep_in_sight(state: State) {
         state.loaded.track();
         state.tab.track();
         state.pane.track();
-        before_paint(|| {
-            for (what, pane) in IN_SIGHT {
-                let find =
-                    |css| document().query_selector(css).ok().flatten()?.dyn_into::<HtmlElement>().ok();
-                if let (Some(what), Some(pane)) = (find(what), find(pane)) {
-                    scroll(&what, &pane);
-                }
-            }
-        });
+        before_paint(show_current);
     });
+}
+
+/// When something beside the rows has taken some of their room. On a small screen they have all the room they want.
+fn show_again() {
+    if !crate::media("(max-width: 719px)") {
+        show_current();
+    }
+}
+
+fn show_current() {
+    for (what, pane) in IN_SIGHT {
+        let find = |css| document().query_selector(css).ok().flatten()?.dyn_into::<HtmlElement>().ok();
+        if let (Some(what), Some(pane)) = (find(what), find(pane)) {
+            scroll(&what, &pane);
+        }
+    }
 }
 
 /// Where one pane is shown at a time: each begins at its top, and the packet that is looked at is kept in sight.

@@ -8,7 +8,7 @@ use super::place::{self, Mark};
 use super::scene::scene;
 use super::sprites::{Envelope, Sprites, letter, letter_shape, small, small_shape};
 use super::zoom::Zoom;
-use crate::dom::{El, View, el, part, svg};
+use crate::dom::{El, View, el, part, resized, svg};
 use crate::load::Loaded;
 use crate::state::State;
 use crate::svg::{Rect, Svg, clicked, cut};
@@ -21,8 +21,6 @@ use sim::EventId;
 use sim::view::{Area, Flow, PacketInfo, Tone};
 use std::cell::RefCell;
 use std::rc::Rc;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
 
 /// A layout, and the ways that packets of one run take on it.
 struct Map {
@@ -54,6 +52,9 @@ impl Map {
     }
 }
 
+/// A room of less pixels than this is small.
+const DEAR: i32 = 640;
+
 /// The map in its stage.
 pub fn map(state: State) -> View {
     let zoom = state.lens();
@@ -61,8 +62,9 @@ pub fn map(state: State) -> View {
         let loaded = state.loaded.get();
         let topo = &loaded.story.topology;
         let visited: Vec<NetnsId> = loaded.story.steps.iter().filter(|s| !s.noise).map(|s| s.host).collect();
-        let narrow = state.narrow.get();
-        let scene = scene(loaded.world(), topo, &visited, narrow);
+        // Where room is dear, what no packet comes to is left out.
+        let dear = state.narrow.get() || zoom.room.get().0 < DEAR;
+        let scene = scene(loaded.world(), topo, &visited, dear);
         let layout = Rc::new(layout(&scene, zoom.room.get()));
         zoom.size.set((layout.width, layout.height));
         zoom.refit();
@@ -84,29 +86,11 @@ pub fn map(state: State) -> View {
 
 /// Keeps [`Zoom::room`] what the stage has.
 pub fn follow_room(zoom: &'static Zoom) -> impl FnMut(&web_sys::Element) + 'static {
-    let mut kept: Option<Watcher> = None;
-    move |el| {
-        let seen = Closure::<dyn FnMut()>::new(move || {
-            if zoom.measure() {
-                zoom.refit();
-            }
-        });
-        let Ok(observer) = web_sys::ResizeObserver::new(seen.as_ref().unchecked_ref()) else { return };
-        observer.observe(el);
-        drop(kept.replace(Watcher(observer, seen)));
-    }
-}
-
-/// It works as long as it is kept.
-struct Watcher(
-    web_sys::ResizeObserver,
-    #[expect(dead_code, reason = "kept for the observer")] Closure<dyn FnMut()>,
-);
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.0.disconnect();
-    }
+    resized(move || {
+        if zoom.measure() {
+            zoom.refit();
+        }
+    })
 }
 
 fn picture(state: State, map: Rc<Map>) -> View {
