@@ -133,8 +133,10 @@ impl Loaded {
         self.run.moments.iter().find(|(k, _)| *k == key).map(|(_, id)| *id)
     }
 
-    /// The step at which a visitor begins.
+    /// The step at which a visitor begins: the lab's, or the first with a packet, as there is nothing on the map before.
     pub fn start(&self) -> usize {
-        self.moment("start").map_or(0, |id| self.story.step_at(id))
+        let steps = &self.story.steps;
+        let first = || steps.iter().position(|s| s.packet.is_some() && !s.noise).unwrap_or(0);
+        self.moment("start").map_or_else(first, |id| self.story.step_at(id))
     }
 }
