@@ -123,6 +123,34 @@ fn on_a_phone_the_packet_is_in_sight_and_each_pane_begins_at_its_top() {
 }
 
 #[test]
+fn the_map_s_addresses_can_be_read_on_a_laptop() {
+    // The small letters are ten pixels high where the map is drawn at its own size.
+    let scale = "return Number(document.querySelector('.world').style.transform.match(/scale\\((.*)\\)/)[1])";
+    visit(|page| {
+        for (width, height, lab) in [
+            (1440, 900, "dns-race"),
+            (1440, 900, "etp-local"),
+            (1920, 950, "etp-local"),
+            (1280, 800, "same-node-clusterip"),
+        ] {
+            page.set_size(width, height);
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait_until(&format!("{lab} at {width}x{height}"), || page.eval(scale).as_f64() > Some(0.7));
+        }
+    });
+}
+
+#[test]
+fn a_lab_begins_with_a_packet_on_the_map() {
+    visit(|page| {
+        for lab in ["invalid-rst", "ipvs-rollout", "localhost-nodeport", "stale-udp"] {
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait(".packets .envelope:not(.little)");
+        }
+    });
+}
+
+#[test]
 fn an_unfolded_table_has_room_for_rules_in_a_low_window() {
     visit(|page| {
         page.set_size(1280, 800);

@@ -40,7 +40,7 @@ fn rows(page: &Page) -> Vec<String> {
 #[test]
 fn a_long_capture_draws_only_what_is_in_sight() {
     visit(|page| {
-        page.set_size(1440, 900);
+        page.set_size(1440, 1000);
         page.open_fresh("#v1/dns-race");
         page.press("End");
         let count = || page.attribute("#cap", "aria-rowcount").and_then(|n| n.parse().ok()).unwrap_or(0);

@@ -11,7 +11,7 @@ fn wait_position(page: &Page, wanted: usize) {
 #[test]
 fn without_br_netfilter_it_fails_and_with_it_it_works() {
     visit(|page| {
-        page.set_size(1440, 900);
+        page.set_size(1440, 1000);
         // The SYN stands inside nat PREROUTING; nothing moves.
         page.wait_text(".st.sel", "KUBE-SERVICES");
         page.wait_text("#flow-title", "worker-2");

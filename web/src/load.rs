@@ -1,7 +1,7 @@
 //! A lab that has been run, with everything that the page shows of it.
 
 use kernel::NetnsId;
-use sim::view::{Alert, CaptureLine, Story, TermLine, Tone, capture};
+use sim::view::{Alert, CaptureLine, Step, Story, TermLine, Tone, capture, frame_at};
 use sim::{EventId, World};
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -136,7 +136,9 @@ impl Loaded {
     /// The step at which a visitor begins: the lab's, or the first with a packet, as there is nothing on the map before.
     pub fn start(&self) -> usize {
         let steps = &self.story.steps;
-        let first = || steps.iter().position(|s| s.packet.is_some() && !s.noise).unwrap_or(0);
+        // A route is looked up before there is a packet.
+        let made = |s: &Step| s.packet.is_some_and(|p| frame_at(self.world(), p, s.event).is_some());
+        let first = || steps.iter().position(|s| !s.noise && made(s)).unwrap_or(0);
         self.moment("start").map_or_else(first, |id| self.story.step_at(id))
     }
 }
