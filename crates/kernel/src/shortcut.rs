@@ -27,6 +27,13 @@ struct Ends {
     to: Endpoint,
 }
 
+impl Ends {
+    /// Those of the answer.
+    fn reversed(self) -> Ends {
+        Ends { from: self.to, to: self.from }
+    }
+}
+
 /// A flow as it comes: by a device, or from a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
@@ -35,13 +42,16 @@ struct Key {
 }
 
 impl Key {
-    /// Its pair of places, and by what it is told from most others there (never 0, which is nobody's).
+    /// Its pair of places, and by what it is told from most others there (never 0, which is nobody's). Both directions of a flow have
+    /// the same where its ends stay as they are.
     fn place(self) -> (usize, u16) {
-        let Ends { from, to } = self.ends;
-        let addrs = u64::from(from.0.to_bits()) << 32 | u64::from(to.0.to_bits());
-        let dev = self.dev.map_or(u64::MAX, |dev| u64::from(dev.0));
-        let ports = u64::from(from.1) << 16 | u64::from(to.1) | dev << 32;
-        let hash = (addrs.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ports).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = |(addr, port): Endpoint| {
+            let end = u64::from(addr.to_bits()) << 16 | u64::from(port);
+            let hash = end.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            hash ^ hash >> 32
+        };
+        let hash =
+            mixed(self.ends.from).wrapping_add(mixed(self.ends.to)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         ((hash >> 40) as usize % PAIRS, (hash >> 24) as u16 | 1)
     }
 }
@@ -73,17 +83,61 @@ struct Used {
     bytes: u64,
 }
 
-/// A flow and its way, in a line of a processor's cache.
+/// How one direction of a flow comes and goes.
+#[derive(Clone, Copy, Debug)]
+struct Leg {
+    dev: Option<DevId>,
+    way: u16,
+}
+
+/// A flow and its ways, in a line of a processor's cache.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Shortcut {
-    key: Key,
-    /// What the packet leaves as.
+    ends: Ends,
+    /// What the packet leaves as. An answer comes with the reverse of that, and leaves with the reverse of `ends`.
     becomes: Ends,
+    there: Leg,
+    /// The answer's, once it has been noted.
+    back: Option<Leg>,
+    /// The entry, and the direction of those that go there.
     conn: Option<(ConnId, Direction)>,
     /// The status of the entry.
     status: u32,
+}
+
+/// What a shortcut says of a packet.
+struct Known {
+    becomes: Ends,
     way: u16,
+    /// The entry, and the packet's direction.
+    conn: Option<(ConnId, Direction)>,
+    status: u32,
+}
+
+impl Shortcut {
+    /// What it says of a packet, in whichever direction that goes.
+    #[inline]
+    fn of(&self, key: Key) -> Option<Known> {
+        let Shortcut { becomes, there, conn, status, .. } = *self;
+        if self.ends == key.ends && there.dev == key.dev {
+            return Some(Known { becomes, way: there.way, conn, status });
+        }
+        let back = self.back.filter(|back| back.dev == key.dev && becomes.reversed() == key.ends)?;
+        let conn = conn.map(|(conn, dir)| (conn, dir.flip()));
+        Some(Known { becomes: self.ends.reversed(), way: back.way, conn, status })
+    }
+
+    /// Takes over the other one as the answer's direction, if it is that.
+    fn answered(&mut self, other: &Shortcut) -> bool {
+        let conn = self.conn.map(|(conn, dir)| (conn, dir.flip()));
+        let same = (self.becomes.reversed(), self.ends.reversed(), conn, self.status)
+            == (other.ends, other.becomes, other.conn, other.status);
+        if same {
+            self.back = Some(other.there);
+        }
+        same
+    }
 }
 
 /// The way of the packet that is inside now.
@@ -285,7 +339,7 @@ impl Netns {
     fn shortcut(&mut self, key: Key, len: usize, ttl: u8, now: Instant) -> Option<(Ends, Leads)> {
         let stream_after = self.era.udp_stream_after();
         let all = self.shortcuts.as_deref_mut()?;
-        let Shortcut { becomes, conn, status, way, .. } = *all.get(key)?;
+        let Known { becomes, way, conn, status } = all.get(key)?;
         let used = all.ways.get_mut(usize::from(way)).filter(|used| len <= used.way.len)?;
         let leads = match used.way.out {
             // Which socket takes it is asked each time.
@@ -318,10 +372,11 @@ impl Netns {
     pub(crate) fn end_note(&mut self, was: &Noting, cx: &Cx<'_>) {
         let Some(mut all) = self.shortcuts.take() else { return };
         if let Some(note) = all.note.take().filter(|note| !note.spoilt)
-            && let Some((shortcut, way)) = self.noted(was, &note, std::mem::take(&mut all.counted), cx)
+            && let Some((mut shortcut, way)) = self.noted(was, &note, std::mem::take(&mut all.counted), cx)
             && let Some(at) = all.number(way)
         {
-            all.put(Shortcut { way: at, ..shortcut });
+            shortcut.there.way = at;
+            all.put(shortcut);
         }
         self.shortcuts = Some(all);
     }
@@ -369,28 +424,40 @@ impl Netns {
         };
         let conn = note.conn.map(|(conn, info)| (conn, info.dir));
         let way = Way { out, len: was.len, hits: work.hits - note.was.1.hits, counters };
-        Some((Shortcut { key: was.key, becomes, conn, status, way: 0 }, way))
+        let Key { ends, dev } = was.key;
+        let there = Leg { dev, way: 0 };
+        Some((Shortcut { ends, becomes, there, back: None, conn, status }, way))
     }
 }
 
 impl Shortcuts {
-    /// The shortcut of a flow.
+    /// The shortcut of a packet.
     #[inline]
-    fn get(&self, key: Key) -> Option<&Shortcut> {
+    fn get(&self, key: Key) -> Option<Known> {
         let (pair, tag) = key.place();
-        let [first, second] = *self.tags.get(pair)?;
-        let [one, other] = self.known.get(pair)?;
-        let one = one.as_ref().filter(|s| first == tag && s.key == key);
-        one.or_else(|| other.as_ref().filter(|s| second == tag && s.key == key))
+        let known = self.tags.get(pair)?.iter().zip(self.known.get(pair)?);
+        known.filter(|(of, _)| **of == tag).find_map(|(_, shortcut)| shortcut.as_ref()?.of(key))
     }
 
     fn put(&mut self, shortcut: Shortcut) {
-        let (pair, tag) = shortcut.key.place();
+        let key = Key { ends: shortcut.ends, dev: shortcut.there.dev };
+        let (pair, tag) = key.place();
         let (Some(tags), Some(pair)) = (self.tags.get_mut(pair), self.known.get_mut(pair)) else { return };
-        let ([first, second], [one, other]) = (tags, pair);
-        if *first != tag || one.as_ref().is_none_or(|known| known.key != shortcut.key) {
-            (*second, *other) = (*first, *one);
+        for (of, known) in tags.iter().zip(pair.iter_mut()) {
+            if *of == tag
+                && let Some(known) = known
+            {
+                if known.answered(&shortcut) {
+                    return;
+                }
+                if known.ends == key.ends && known.there.dev == key.dev {
+                    *known = shortcut;
+                    return;
+                }
+            }
         }
+        let ([first, second], [one, other]) = (tags, pair);
+        (*second, *other) = (*first, *one);
         (*first, *one) = (tag, Some(shortcut));
     }
 
