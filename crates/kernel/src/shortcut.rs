@@ -106,6 +106,8 @@ struct Shortcut {
     status: u32,
 }
 
+const _: () = assert!(size_of::<Option<Shortcut>>() == 64, "one line");
+
 /// What a shortcut says of a packet.
 struct Known {
     becomes: Ends,

@@ -56,7 +56,6 @@ const NOT_MODELLED: &[&str] = &[
     "get",
     "K",
     "config",
-    "N",
     "r",
     "range",
     "Z",

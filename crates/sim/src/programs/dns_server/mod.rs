@@ -3,16 +3,20 @@
 //! Plugins are asked in CoreDNS's own order (plugin.cfg), whatever the order in the Corefile. DNSSEC and zone transfers are not
 //! modelled.
 
+mod cache;
+mod forward;
 mod message;
 mod table;
 mod upstream;
 
+pub use forward::{Forward, servers_of};
 pub(super) use message::{flags, rcode_name, type_name};
 pub use table::{Table, ptr};
 
-use super::dns_stream::{self, Stream};
-use super::resolve::DNS_PORT;
+use super::dns_stream;
 use super::{Program, Run};
+use cache::Cache;
+use forward::Pending;
 use kernel::socket::{Errno, Received};
 use kernel::{Instant, SocketId};
 use message::{DATAGRAM, MESSAGE, edns, fitted, shuffle};
@@ -20,25 +24,13 @@ use packet::{Dns, DnsData, DnsName, DnsRecord, dns_type, rcode};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
-use upstream::{Failure, Line, Pool, Upstream, datagram};
+use upstream::Pool;
 
-/// How long `forward` waits for one answer, and how long it tries altogether (plugin/forward).
-const READ_TIMEOUT: Duration = Duration::from_secs(2);
-const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a TCP connection is waited for its first query, and for each that follows (core/dnsserver).
 const FIRST_QUERY: Duration = Duration::from_secs(3);
 const NEXT_QUERY: Duration = Duration::from_secs(10);
 /// A probe of the plugin loop that comes in more often than this tells of a loop.
 const LOOP_SEEN: u32 = 2;
-
-/// The plugin `forward`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// Names below it are sent on.
-    pub zone: String,
-    /// Where to; the first is asked first, another after a failure.
-    pub to: Vec<(Ipv4Addr, u16)>,
-}
 
 /// A server block: zones, and the plugins that it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +62,7 @@ pub struct DnsServer {
     open: Vec<Connection>,
     pending: Vec<Pending>,
     pool: Option<Pool>,
-    cache: Vec<Kept>,
+    cache: Cache,
     /// The probe of `loop`: its name, and how often it came in.
     probe: Option<(DnsName, u32)>,
     probing: Option<SocketId>,
@@ -125,34 +117,6 @@ impl Client {
     }
 }
 
-/// A query that was sent on.
-#[derive(Clone, Debug)]
-struct Pending {
-    block: usize,
-    query: Dns,
-    client: Client,
-    way: Upstream,
-    /// The socket was used before.
-    reused: bool,
-    to: (Ipv4Addr, u16),
-    local: (Ipv4Addr, u16),
-    /// How many servers were tried.
-    tries: usize,
-    until: Instant,
-    begun: Instant,
-}
-
-/// An answer that is kept.
-#[derive(Clone, Debug)]
-struct Kept {
-    block: usize,
-    name: String,
-    kind: u16,
-    answer: Dns,
-    at: Instant,
-    until: Instant,
-}
-
 /// What a block says.
 enum Said {
     Answer(Dns),
@@ -172,7 +136,7 @@ impl DnsServer {
             open: Vec::new(),
             pending: Vec::new(),
             pool: None,
-            cache: Vec::new(),
+            cache: Cache::default(),
             probe: None,
             probing: None,
         }
@@ -375,7 +339,7 @@ impl DnsServer {
         let mut last = "";
         if block.cache.is_some() {
             last = "cache";
-            if let Some(answer) = self.kept(run.now(), at, query) {
+            if let Some(answer) = self.cache.get(run.now(), at, query) {
                 return Ok(Said::Answer(answer));
             }
         }
@@ -431,7 +395,7 @@ impl DnsServer {
             }
             Said::Answer(answer) => {
                 if let Some(limit) = cache {
-                    self.keep(run.now(), block, query, &answer, limit);
+                    self.cache.keep(run.now(), block, query, &answer, limit);
                 }
                 answer
             }
@@ -482,128 +446,4 @@ impl DnsServer {
         }
         self.done(run, client);
     }
-
-    // ------------------------------------------------------------------ forward
-
-    #[allow(clippy::too_many_arguments, reason = "what a query is, and how far it has come")]
-    fn send_on(
-        &mut self,
-        run: &mut Run<'_, '_>,
-        block: usize,
-        query: &Dns,
-        client: Client,
-        forward: &Forward,
-        tries: usize,
-        begun: Instant,
-    ) -> Said {
-        let Some(to) = forward.to.get(tries % forward.to.len().max(1)).copied() else {
-            return Said::Failed("no healthy proxies".to_owned());
-        };
-        let line = Line { block, to, tcp: matches!(client.way, Way::Tcp(_)) };
-        let kept = self.pool.as_mut().and_then(|pool| pool.ask(run, line, query));
-        if let Some(Err(_)) = kept {
-            return self.send_on(run, block, query, client, forward, tries + 1, begun);
-        }
-        let reused = kept.is_some();
-        let sent = match (kept, client.way) {
-            (Some(way), _) => way,
-            (None, Way::Udp(_)) => datagram(run, to, query),
-            (None, Way::Tcp(_)) => Stream::open(run, to, &[query.to_bytes()]).map(Upstream::Tcp),
-        };
-        let way = match sent {
-            Ok(way) => way,
-            Err(errno) => {
-                let nowhere = (Ipv4Addr::UNSPECIFIED, 0);
-                return Said::Failed(Failure::Dial(errno).text(client.proto(), nowhere, to));
-            }
-        };
-        let local = run.kernel(|ns, _| match &way {
-            Upstream::Udp(socket) => ns.udp_local(*socket),
-            Upstream::Tcp(stream) => ns.tcp_info(stream.socket).map(|(_, local, _)| local),
-        });
-        let local = local.flatten().unwrap_or((Ipv4Addr::UNSPECIFIED, 0));
-        let until = run.wake_after(READ_TIMEOUT);
-        let query = query.clone();
-        let tries = tries + 1;
-        self.pending.push(Pending { block, query, client, way, reused, to, local, tries, until, begun });
-        Said::Later
-    }
-
-    fn listen_to_servers(&mut self, run: &mut Run<'_, '_>) {
-        for mut p in std::mem::take(&mut self.pending) {
-            let why = match p.way.listen(run, p.query.id) {
-                Some(Ok(answer)) => {
-                    let line = Line { block: p.block, to: p.to, tcp: matches!(p.client.way, Way::Tcp(_)) };
-                    match &mut self.pool {
-                        Some(pool) => pool.give(run, line, p.way),
-                        None => p.way.close(run),
-                    }
-                    self.said(run, p.block, &p.query, p.client, Said::Answer(answer));
-                    continue;
-                }
-                Some(Err(why)) => why,
-                None if run.now() < p.until => {
-                    self.pending.push(p);
-                    continue;
-                }
-                None => Failure::Timeout,
-            };
-            p.way.close(run);
-            let forward = self.blocks.get(p.block).and_then(|b| b.forward.clone());
-            let late = run.now().since(p.begun) >= FORWARD_TIMEOUT;
-            // A server that has closed a connection which was kept is asked once more, by another.
-            let tries = p.tries - usize::from(p.reused && why == Failure::Eof);
-            let said = match forward {
-                Some(forward) if !late => {
-                    self.send_on(run, p.block, &p.query, p.client, &forward, tries, p.begun)
-                }
-                _ => Said::Failed(why.text(p.client.proto(), p.local, p.to)),
-            };
-            self.said(run, p.block, &p.query, p.client, said);
-        }
-    }
-
-    // ------------------------------------------------------------------ cache
-
-    /// An answer that was kept, with what is left of its time.
-    fn kept(&self, now: Instant, block: usize, query: &Dns) -> Option<Dns> {
-        let question = query.questions.first()?;
-        let fits = |k: &&Kept| {
-            k.block == block && k.kind == question.kind && question.name.is(&k.name) && k.until > now
-        };
-        let kept = self.cache.iter().find(fits)?;
-        let age = u32::try_from(now.since(kept.at).as_secs()).unwrap_or(u32::MAX);
-        let mut answer = Dns { id: query.id, questions: query.questions.clone(), ..kept.answer.clone() };
-        for r in answer.answers.iter_mut().chain(&mut answer.authority).chain(&mut answer.additional) {
-            r.ttl = r.ttl.saturating_sub(age);
-        }
-        Some(answer)
-    }
-
-    fn keep(&mut self, now: Instant, block: usize, query: &Dns, answer: &Dns, limit: u32) {
-        let Some(question) = query.questions.first() else { return };
-        let good = answer.rcode == rcode::NOERROR || answer.rcode == rcode::NXDOMAIN;
-        let list = if answer.answers.is_empty() { &answer.authority } else { &answer.answers };
-        let known = self.cache.iter().any(|k| {
-            k.block == block && k.kind == question.kind && question.name.is(&k.name) && k.until > now
-        });
-        let Some(ttl) = list.iter().map(|r| r.ttl).min().filter(|_| good && !known && !answer.truncated)
-        else {
-            return;
-        };
-        self.cache.retain(|k| k.until > now);
-        let until = now + Duration::from_secs(u64::from(ttl.min(limit)));
-        let name = question.name.as_str().to_owned();
-        self.cache.push(Kept { block, name, kind: question.kind, answer: answer.clone(), at: now, until });
-    }
-}
-
-/// The servers that /etc/resolv.conf names, for `forward . /etc/resolv.conf`.
-pub fn servers_of(resolv_conf: &str) -> Vec<(Ipv4Addr, u16)> {
-    super::resolve::ResolvConf::parse(resolv_conf)
-        .unwrap_or_default()
-        .servers
-        .into_iter()
-        .map(|a| (a, DNS_PORT))
-        .collect()
 }
