@@ -31,4 +31,5 @@ pub use event::{Event, What};
 pub use fate::{Cut, Delivery, DropReason, Journey};
 pub use id::{ConnId, DevId, Instant, NetnsId, PacketId, SocketId};
 pub use netns::{Modules, Netns, PutRoute, Refused};
+pub use shortcut::{Ends, Noted, Passed, Plain, WayId};
 pub use skb::{Ct, NfBridge, PktType, Skb, SkbOwner};

@@ -224,7 +224,7 @@ impl Netns {
     pub fn receive(&mut self, dev: DevId, id: PacketId, frame: Rc<Frame>, cx: &mut Cx<'_>) {
         match self.shortcuts {
             None => self.receive_whole(dev, id, frame, cx),
-            Some(_) => self.receive_shortly(dev, id, frame, cx),
+            Some(_) => self.receive_noted(dev, id, frame, cx),
         }
     }
 

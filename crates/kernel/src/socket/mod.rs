@@ -20,8 +20,8 @@ pub use tcp::{Listener, Received, TcpSocket, TcpStatus};
 pub(crate) use tcp_input::tcp_v4_rcv;
 pub(crate) use tcp_output::{reset_for, resume_tcp};
 pub(crate) use tcp_timer::tcp_timer;
-pub use udp::{Datagram, UdpSocket};
-pub(crate) use udp::{udp_deliver, udp_find, udp_rcv, udplite_rcv};
+pub use udp::{Datagram, Sending, UdpSocket};
+pub(crate) use udp::{udp_find, udp_rcv, udplite_rcv};
 
 use crate::event::{SocketStep, What};
 use crate::{Cut, Cx, Delivery, DropReason, Journey, Netns, Output, Skb, SocketId};

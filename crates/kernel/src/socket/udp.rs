@@ -4,8 +4,8 @@ use super::{Endpoint, Errno, IcmpError, Socket, SocketTable, nobody_is_me, send_
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::{Flow, Verdict};
-use crate::{Ct, Cx, Delivery, DropReason, Journey, Netns, Output, PacketId, Skb, SkbOwner, SocketId};
-use packet::{Bytes, Ip, L4, Udp, icmp_type};
+use crate::{Ct, Cx, Delivery, DropReason, Ends, Journey, Netns, Output, PacketId, Plain, Skb, SkbOwner, SocketId};
+use packet::{Bytes, Ip, L4, Mac, Udp, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -67,6 +67,45 @@ pub struct UdpSocket {
     /// `sk_error_queue`
     pub(crate) queued_errors: Vec<IcmpError>,
     ip_id: u16,
+}
+
+/// A datagram that a program is about to send.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending {
+    socket: SocketId,
+    packet: PacketId,
+    ends: Ends,
+    ttl: u8,
+    /// Its identification, if the socket is connected.
+    ip_id: Option<u16>,
+    /// An error waits in the socket.
+    fails: bool,
+}
+
+impl Sending {
+    /// The packet's number.
+    pub fn packet(&self) -> PacketId {
+        self.packet
+    }
+
+    /// Its addresses and ports, if nothing is in its way.
+    #[inline]
+    pub fn ends(&self) -> Option<Ends> {
+        (!self.fails).then_some(self.ends)
+    }
+
+    /// The datagram before it is routed: it has no identification and no addresses of the link yet.
+    #[inline]
+    pub fn plain(&self, payload: Bytes) -> Plain {
+        let Sending { ends, ttl, .. } = *self;
+        Plain { src: Mac::ZERO, dst: Mac::ZERO, ends, ttl, df: true, id: 0, payload }
+    }
+
+    /// Its identification.
+    #[inline]
+    pub fn ip_id(&self, cx: &mut Cx<'_>) -> u16 {
+        self.ip_id.unwrap_or_else(|| cx.ip_id())
+    }
 }
 
 impl Netns {
@@ -135,24 +174,50 @@ impl Netns {
         payload: Bytes,
         cx: &mut Cx<'_>,
     ) -> Result<(), Errno> {
+        let sending = self.udp_begin(id, to, cx)?;
+        self.udp_push(&sending, from, payload, cx)
+    }
+
+    /// The first half of `sendto()`: which datagram it is going to be. [`Netns::udp_push`] is the other half.
+    ///
+    /// # Errors
+    /// The socket is gone, or has no peer.
+    #[inline]
+    pub fn udp_begin(
+        &mut self,
+        id: SocketId,
+        to: Option<Endpoint>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Sending, Errno> {
+        let default_ttl = self.default_ttl();
         let u = self.sockets.udp(id).ok_or(Errno::EINVAL)?;
         let remote = to.or(u.remote).ok_or(Errno::EDESTADDRREQ)?;
-        let (local, ttl) = (u.local, u.ttl);
-        let remote = nobody_is_me(local, remote);
-        let connected = u.remote.is_some();
         u.ip_id = u.ip_id.wrapping_add(1);
-        let ip_id = u.ip_id;
-        let packet = cx.ids.packet();
-        let plain = u.error.is_none() && from.is_none();
-        let mut noting = None;
-        if plain && self.shortcuts.is_some() {
-            let ttl = ttl.unwrap_or(self.default_ttl());
-            let id = |cx: &mut Cx<'_>| if connected { ip_id } else { cx.ip_id() };
-            match self.send_shortly((local, remote), (packet, &payload), (ttl, id), cx) {
-                Ok(()) => return Ok(()),
-                Err(whole) => noting = whole,
-            }
-        }
+        Ok(Sending {
+            socket: id,
+            packet: cx.ids.packet(),
+            ends: Ends { from: u.local, to: nobody_is_me(u.local, remote) },
+            ttl: u.ttl.unwrap_or(default_ttl),
+            ip_id: u.remote.is_some().then_some(u.ip_id),
+            fails: u.error.is_some(),
+        })
+    }
+
+    /// Sends what [`Netns::udp_begin`] has begun, with a source address of `IP_PKTINFO`.
+    ///
+    /// # Errors
+    /// `sendto()`'s.
+    pub fn udp_push(
+        &mut self,
+        sending: &Sending,
+        from: Option<Ipv4Addr>,
+        payload: Bytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Errno> {
+        let Sending { socket: id, packet, ends, ttl, fails, .. } = *sending;
+        let Ends { from: local, to: remote } = ends;
+        let noted = self.shortcuts.is_some() && !fails && from.is_none();
+        let noting = noted.then(|| self.begin_note((None, ends), payload.len(), cx));
         let src = from.unwrap_or(local.0);
         let route = self.route_packet(packet, &udp_flow((src, local.1), remote), cx).map_err(|why| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
@@ -172,11 +237,11 @@ impl Netns {
         let mut ip = Ip::new(IpAddr::V4(route.source), IpAddr::V4(remote.0), L4::Udp(udp));
         // A group is reached no farther than the link, unless IP_MULTICAST_TTL says so.
         let group = route.verdict == Verdict::Multicast;
-        ip.ttl = if group { 1 } else { ttl.unwrap_or(self.default_ttl()) };
+        ip.ttl = if group { 1 } else { ttl };
         // IP_PMTUDISC_WANT: what does not fit is cut here.
         let locked = self.mtu_locked(&route, remote.0, cx);
         ip.frag.df = ip.total_len() <= self.dst_mtu(&route, remote.0, false, cx) && !locked;
-        ip.id = if connected { ip_id } else { cx.ip_id() };
+        ip.id = sending.ip_id(cx);
         let mut skb = self.local_skb(packet, ip, SkbOwner::Program);
         skb.dst = Some(route);
         skb.ignore_df = true;
@@ -198,6 +263,14 @@ impl Netns {
                 Err(Errno::ENOBUFS)
             }
             Err(cut) => send_error(cut).map_or(Ok(()), Err),
+        }
+    }
+
+    /// Puts a datagram into a socket's receive queue.
+    #[inline]
+    pub fn udp_queue(&mut self, id: SocketId, datagram: Datagram) {
+        if let Some(u) = self.sockets.udp(id) {
+            u.queue.push(datagram);
         }
     }
 
@@ -319,9 +392,7 @@ pub(crate) fn udp_deliver(
     cx: &mut Cx<'_>,
 ) {
     let len = datagram.payload.len();
-    if let Some(u) = ns.sockets.udp(id) {
-        u.queue.push(datagram);
-    }
+    ns.udp_queue(id, datagram);
     cx.emit(packet, || What::Socket { socket: id, step: SocketStep::Received(len) });
     cx.out.push(Output::Wake(id));
 }

@@ -1,6 +1,7 @@
 //! The pool of clients: each asks for a file, acknowledges its blocks, and asks for the next one.
 
 use super::by_socket::BySocket;
+use super::machine::Machine;
 use super::server::{BLOCK, header, op};
 use super::{Endpoint, LoadSpec};
 use crate::world::World;
@@ -87,19 +88,19 @@ impl Clients {
     }
 
     /// A timer fires: it was early if an answer has come since it was set.
-    pub(super) fn fire(&mut self, world: &mut World, at: u64) {
+    pub(super) fn fire(&mut self, world: &mut World, machine: &mut Machine, at: u64) {
         let Some(Reverse((_, c))) = self.timers.pop() else { return };
         let Some(client) = self.clients.get(c as usize) else { return };
         match client.socket {
-            None => self.ask(c, world, at),
+            None => self.ask(c, world, machine, at),
             Some(_) if at >= client.until => {
                 self.failed += 1;
                 self.close(c, world);
-                self.ask(c, world, at);
+                self.ask(c, world, machine, at);
             }
             Some(_) if at >= client.again => {
                 let block = client.block;
-                self.send(c, block, world, at);
+                self.send(c, block, world, machine, at);
             }
             Some(_) => {}
         }
@@ -109,7 +110,7 @@ impl Clients {
     }
 
     /// Asks for a file, from a new socket.
-    fn ask(&mut self, c: u32, world: &mut World, at: u64) {
+    fn ask(&mut self, c: u32, world: &mut World, machine: &mut Machine, at: u64) {
         let (first, last) = self.ports;
         let size = u64::from(last.saturating_sub(first)) + 1;
         let sources = self.sources.len().max(1) as u64;
@@ -125,11 +126,11 @@ impl Clients {
             client.socket = Some(socket);
             self.sockets.insert(socket, c);
         }
-        self.send(c, 0, world, at);
+        self.send(c, 0, world, machine, at);
     }
 
     /// Asks, or acknowledges a block.
-    fn send(&mut self, c: u32, block: u16, world: &mut World, at: u64) {
+    fn send(&mut self, c: u32, block: u16, world: &mut World, machine: &mut Machine, at: u64) {
         let Some(client) = self.clients.get_mut(c as usize) else { return };
         client.again = at + self.again;
         let Some(socket) = client.socket else { return };
@@ -141,19 +142,19 @@ impl Clients {
             }
             _ => (self.target, self.request.clone()),
         };
-        let _ = world.visit(self.host, |ns, cx| ns.udp_send(socket, Some(to), None, payload, cx));
+        machine.send(world, (self.host, socket), Some(to), payload);
         self.sent += 1;
     }
 
     /// A socket has news.
-    pub(super) fn news(&mut self, socket: SocketId, world: &mut World, at: u64) {
+    pub(super) fn news(&mut self, socket: SocketId, world: &mut World, machine: &mut Machine, at: u64) {
         let Some(&c) = self.sockets.get(socket) else { return };
         if let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) {
-            self.data(c, &d, world, at);
+            self.data(c, &d, world, machine, at);
         }
     }
 
-    fn data(&mut self, c: u32, d: &Datagram, world: &mut World, at: u64) {
+    fn data(&mut self, c: u32, d: &Datagram, world: &mut World, machine: &mut Machine, at: u64) {
         let Some(client) = self.clients.get_mut(c as usize) else { return };
         let Some((op::DATA, block)) = header(&d.payload) else { return };
         // Who answers first sends the file; the others are told nothing.
@@ -166,11 +167,11 @@ impl Clients {
         } else if block != client.block {
             return;
         }
-        self.send(c, block, world, at);
+        self.send(c, block, world, machine, at);
         if d.payload.len() < 4 + BLOCK {
             self.done += 1;
             self.close(c, world);
-            self.ask(c, world, at);
+            self.ask(c, world, machine, at);
         }
     }
 

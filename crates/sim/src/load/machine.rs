@@ -1,19 +1,47 @@
 //! The machine that is measured: its namespaces, its processors, and the frames that wait for them.
 
-use super::WIRE_NS;
+use super::{Endpoint, WIRE_NS};
 use super::cost::{Cost, Kind};
+use super::paths::{Paths, Step};
 use crate::world::World;
 use kernel::netfilter::conntrack::CtWork;
 use kernel::netfilter::hook::{HookFn, InetHook};
-use kernel::{DevId, Netns, NetnsId, Output, PacketId, SocketId};
-use packet::Frame;
+use kernel::socket::{Datagram, Sending};
+use kernel::{DevId, Netns, NetnsId, Noted, Output, PacketId, Passed, Plain, SocketId};
+use packet::{Bytes, Frame};
 use std::collections::VecDeque;
 use std::rc::Rc;
+
+/// A frame, or the little that there is to say of most.
+#[derive(Clone, Debug)]
+enum Parcel {
+    Frame(Rc<Frame>),
+    Plain(Plain),
+}
+
+impl Parcel {
+    /// As a datagram, if it is one.
+    fn plain(self) -> Result<Plain, Rc<Frame>> {
+        match self {
+            Parcel::Plain(plain) => Ok(plain),
+            Parcel::Frame(frame) => Plain::of(&frame).ok_or(frame),
+        }
+    }
+}
 
 /// A frame on its way to a box.
 #[derive(Clone, Debug)]
 struct Arrival {
     at: u64,
+    host: NetnsId,
+    dev: DevId,
+    id: PacketId,
+    parcel: Parcel,
+}
+
+/// A frame at a box of the machine.
+#[derive(Clone, Debug)]
+struct Inside {
     host: NetnsId,
     dev: DevId,
     id: PacketId,
@@ -39,7 +67,12 @@ pub(super) struct Machine {
     out: Vec<Output>,
     woken: Vec<(NetnsId, SocketId)>,
     leaving: Vec<Arrival>,
-    inside: Vec<Arrival>,
+    inside: Vec<Inside>,
+    paths: Paths,
+    /// What boxes have noted of the packet that is on its whole way.
+    trail: Vec<(NetnsId, Noted)>,
+    /// One of them has noted nothing.
+    lost: bool,
 }
 
 /// What is reckoned with of a box.
@@ -90,11 +123,15 @@ impl Machine {
             woken: Vec::new(),
             leaving: Vec::new(),
             inside: Vec::new(),
+            paths: Paths::new(),
+            trail: Vec::new(),
+            lost: false,
         }
     }
 
     /// Somebody has been at the boxes.
     pub(super) fn look(&mut self, world: &World) {
+        self.paths = Paths::new();
         self.peers = peers(world);
         for account in &mut self.accounts {
             account.kind = world.host(account.host).map_or(account.kind, kind);
@@ -158,15 +195,149 @@ impl Machine {
         sum
     }
 
-    /// Follows what has been put out through the machine, until it leaves or waits in a socket.
-    fn follow(&mut self, world: &mut World, from: NetnsId) {
-        self.collect(world, from);
-        while let Some(next) = self.inside.pop() {
-            let (host, dev) = (next.host, next.dev);
+    /// Follows what is inside through the machine, until it leaves or waits in a socket.
+    fn follow(&mut self, world: &mut World) {
+        while let Some(Inside { host, dev, id, frame }) = self.inside.pop() {
             self.passed(host);
-            world.visit(host, |ns, cx| ns.receive(dev, next.id, next.frame, cx));
+            world.visit(host, |ns, cx| ns.receive(dev, id, frame, cx));
+            self.note(world, host);
             self.collect(world, host);
         }
+        self.learn();
+    }
+
+    /// A packet has gone its whole way through a box.
+    fn note(&mut self, world: &mut World, host: NetnsId) {
+        match world.host_mut(host).and_then(Netns::take_noted) {
+            Some(noted) => self.trail.push((host, noted)),
+            None => self.lost = true,
+        }
+    }
+
+    /// The next packet of the flow goes as this one did, if each box has noted what it did with it.
+    fn learn(&mut self) {
+        let meets = |host: NetnsId, noted: &Noted| self.peer(host, noted.out?);
+        let follows = |pair: &[(NetnsId, Noted)]| match pair {
+            [(host, one), (then, other)] => {
+                one.becomes == other.ends && meets(*host, one) == other.dev.map(|dev| (*then, dev))
+            }
+            _ => false,
+        };
+        let ends = |(host, noted): &(NetnsId, Noted)| {
+            meets(*host, noted).is_none_or(|(to, _)| to == self.client || *host == self.client)
+        };
+        if !self.lost && self.trail.windows(2).all(follows) && self.trail.last().is_some_and(ends) {
+            self.paths.put(&self.trail);
+        }
+        self.trail.clear();
+    }
+
+    /// What a program sends goes its way, as far as a full table or a missing route lets it.
+    pub(super) fn send(
+        &mut self,
+        world: &mut World,
+        (host, socket): (NetnsId, SocketId),
+        to: Option<Endpoint>,
+        mut payload: Bytes,
+    ) {
+        let Some(Ok(sending)) = world.visit(host, |ns, cx| ns.udp_begin(socket, to, cx)) else { return };
+        if let Some(ends) = sending.ends()
+            && let Some(path) = self.paths.get((host, None), ends)
+        {
+            match self.go(world, &path, Some(&sending), sending.packet(), sending.plain(payload)) {
+                Ok(()) => return,
+                Err(plain) => payload = plain.payload,
+            }
+        }
+        self.begin();
+        // What fails (EPERM) changes nothing for programs that send again anyhow.
+        let _ = world.visit(host, |ns, cx| ns.udp_push(&sending, None, payload, cx));
+        self.note(world, host);
+        self.collect(world, host);
+        if self.inside.is_empty() {
+            self.learn();
+        }
+    }
+
+    fn begin(&mut self) {
+        self.trail.clear();
+        self.lost = false;
+    }
+
+    /// A frame comes to a box.
+    fn arrive(&mut self, world: &mut World, a: Arrival) {
+        let Arrival { host, dev, id, parcel, .. } = a;
+        let frame = match parcel.plain() {
+            Ok(plain) => match self.paths.get((host, Some(dev)), plain.ends) {
+                Some(path) => match self.go(world, &path, None, id, plain) {
+                    Ok(()) => None,
+                    Err(plain) => Some(Rc::new(plain.frame())),
+                },
+                None => Some(Rc::new(plain.frame())),
+            },
+            Err(frame) => Some(frame),
+        };
+        if let Some(frame) = frame {
+            self.begin();
+            self.inside.push(Inside { host, dev, id, frame });
+        }
+    }
+
+    /// Takes a packet along a path.
+    ///
+    /// # Errors
+    /// The path is not open: the packet, to which nothing has been done.
+    fn go(
+        &mut self,
+        world: &mut World,
+        path: &[Option<Step>],
+        sending: Option<&Sending>,
+        id: PacketId,
+        mut plain: Plain,
+    ) -> Result<(), Plain> {
+        let (now, came) = (world.now(), plain.ends);
+        let mut begin = None;
+        let mut left = None;
+        for step in path.iter().flatten() {
+            let (host, dev) = step.at;
+            let Some(ns) = world.host_mut(host) else { return Err(plain) };
+            match (ns.pass(step.noted, &mut plain, step.becomes, now), dev) {
+                (Some(passed), _) => {
+                    if dev.is_some() {
+                        self.passed(host);
+                    } else if let Some(sending) = sending {
+                        plain.id = world.visit(host, |_, cx| sending.ip_id(cx)).unwrap_or_default();
+                    }
+                    if let Passed::Here(socket) = passed {
+                        let Plain { ends: kernel::Ends { from, to }, payload, .. } = plain;
+                        let datagram = Datagram { from, to: to.0, payload };
+                        if let Some(ns) = world.host_mut(host) {
+                            ns.udp_queue(socket, datagram);
+                        }
+                        self.woken.push((host, socket));
+                        return Ok(());
+                    }
+                    begin.get_or_insert(step.at);
+                    left = step.out.map(|out| (host, out));
+                }
+                (None, Some(dev)) if let Some(begin) = begin => {
+                    // From here on it goes the whole way, and the next one does so from the beginning.
+                    self.paths.forget(begin, came);
+                    self.lost = true;
+                    self.inside.push(Inside { host, dev, id, frame: Rc::new(plain.frame()) });
+                    return Ok(());
+                }
+                (None, _) => return Err(plain),
+            }
+        }
+        if let Some((host, dev)) = left.and_then(|(host, out)| self.peer(host, out)) {
+            self.leaving.push(Arrival { at: 0, host, dev, id, parcel: Parcel::Plain(plain) });
+        }
+        Ok(())
+    }
+
+    fn peer(&self, host: NetnsId, dev: DevId) -> Option<(NetnsId, DevId)> {
+        self.peers.get(host.index()).and_then(|ends| *ends.get(dev.index())?)
     }
 
     /// Sorts what a box has put out.
@@ -188,11 +359,12 @@ impl Machine {
     fn sort(&mut self, world: &mut World, from: NetnsId, output: Output) {
         match output {
             Output::Transmit { dev, id, frame } if frame.ip().is_some() => {
-                let peer = self.peers.get(from.index()).and_then(|ends| *ends.get(dev.index())?);
-                let Some((host, dev)) = peer else { return };
-                let arrival = Arrival { at: 0, host, dev, id, frame };
-                let leaves = host == self.client || from == self.client;
-                if leaves { &mut self.leaving } else { &mut self.inside }.push(arrival);
+                let Some((host, dev)) = self.peer(from, dev) else { return };
+                if host == self.client || from == self.client {
+                    self.leaving.push(Arrival { at: 0, host, dev, id, parcel: Parcel::Frame(frame) });
+                } else {
+                    self.inside.push(Inside { host, dev, id, frame });
+                }
             }
             Output::Wake(socket) => self.woken.push((from, socket)),
             other => world.leave(from, other),
@@ -202,8 +374,8 @@ impl Machine {
     /// The first processor takes the next frame through the machine.
     pub(super) fn nic_job(&mut self, world: &mut World, at: u64) {
         let Some(frame) = self.nic.pop_front() else { return };
-        self.inside.push(frame);
-        self.follow(world, self.client);
+        self.arrive(world, frame);
+        self.follow(world);
         let end = at + self.spent(world);
         self.busy += end - at;
         if let Some(first) = self.cpus.first_mut() {
@@ -215,7 +387,8 @@ impl Machine {
     /// A program has had its turn: what it has sent goes its way. When the processor is free again.
     pub(super) fn turn(&mut self, world: &mut World, host: NetnsId, at: u64) -> u64 {
         self.passed(host);
-        self.follow(world, host);
+        self.collect(world, host);
+        self.follow(world);
         let end = at + self.spent(world) + self.cost.turn();
         self.busy += end - at;
         // The last of those that are free: the first one has frames to care for.
@@ -244,8 +417,8 @@ impl Machine {
     /// A frame reaches the clients.
     pub(super) fn client_frame(&mut self, world: &mut World) {
         let Some(a) = self.to_client.pop_front() else { return };
-        world.visit(a.host, |ns, cx| ns.receive(a.dev, a.id, a.frame, cx));
-        self.collect(world, a.host);
+        self.arrive(world, a);
+        self.follow(world);
     }
 
     /// What the clients have sent goes to the machine.

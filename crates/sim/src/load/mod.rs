@@ -8,6 +8,7 @@ mod by_socket;
 mod client;
 mod cost;
 mod machine;
+mod paths;
 mod sample;
 mod server;
 mod shell;
@@ -273,12 +274,12 @@ impl LoadRun {
                 self.machine.sent(&mut self.world, self.client, at);
             }
             Next::ClientTimer => {
-                self.clients.fire(&mut self.world, at);
+                self.clients.fire(&mut self.world, &mut self.machine, at);
                 self.machine.sent(&mut self.world, self.client, at);
             }
             Next::Server(i) => {
                 let Some(server) = self.servers.get_mut(i) else { return };
-                if server.turn(&mut self.world, at) {
+                if server.turn(&mut self.world, &mut self.machine, at) {
                     let end = self.machine.turn(&mut self.world, server.host, at);
                     server.free_at(end);
                     self.wake(end);
@@ -309,7 +310,7 @@ impl LoadRun {
 
     fn news(&mut self, host: NetnsId, socket: kernel::SocketId, at: u64) {
         if host == self.client {
-            self.clients.news(socket, &mut self.world, at);
+            self.clients.news(socket, &mut self.world, &mut self.machine, at);
         } else if let Some(server) = self.servers.iter_mut().find(|s| s.host == host) {
             server.news(socket, at);
         }

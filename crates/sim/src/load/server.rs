@@ -1,6 +1,7 @@
 //! A TFTP server (RFC 1350) of one process: it reads one datagram, answers it, and turns to the next.
 
 use super::by_socket::BySocket;
+use super::machine::Machine;
 use super::{Endpoint, instant};
 use crate::world::World;
 use kernel::socket::Errno;
@@ -146,17 +147,17 @@ impl Server {
     }
 
     /// Does what is next. False if there was nothing to do.
-    pub(super) fn turn(&mut self, world: &mut World, at: u64) -> bool {
+    pub(super) fn turn(&mut self, world: &mut World, machine: &mut Machine, at: u64) -> bool {
         let Some((_, job)) = self.jobs.pop_front() else { return false };
         world.set_now(instant(at));
         match job {
-            Job::Again(socket) => self.again(socket, world, at),
-            Job::News(socket) if socket == self.socket => self.request(world, at),
-            Job::News(socket) => self.progress(socket, world, at),
+            Job::Again(socket) => self.again(socket, world, machine, at),
+            Job::News(socket) if socket == self.socket => self.request(world, machine, at),
+            Job::News(socket) => self.progress(socket, world, machine, at),
         }
     }
 
-    fn request(&mut self, world: &mut World, at: u64) -> bool {
+    fn request(&mut self, world: &mut World, machine: &mut Machine, at: u64) -> bool {
         let socket = self.socket;
         let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) else { return false };
         if !matches!(header(&d.payload), Some((op::RRQ, _))) {
@@ -174,7 +175,7 @@ impl Server {
         let again = at + AGAIN_NS;
         self.transfers.insert(socket, Transfer { port, block: 1, again, times: 0 });
         self.timers.push(Reverse((again, socket)));
-        self.send(socket, 1, world);
+        self.send(socket, 1, world, machine);
         true
     }
 
@@ -198,14 +199,13 @@ impl Server {
         self.blocks.get(before).cloned()
     }
 
-    fn send(&mut self, socket: SocketId, block: u16, world: &mut World) {
+    fn send(&mut self, socket: SocketId, block: u16, world: &mut World, machine: &mut Machine) {
         let Some(payload) = self.block(block) else { return };
-        // What a full table says (EPERM) changes nothing: the block goes again.
-        let _ = world.visit(self.host, |ns, cx| ns.udp_send(socket, None, None, payload, cx));
+        machine.send(world, (self.host, socket), None, payload);
         self.sent += 1;
     }
 
-    fn progress(&mut self, socket: SocketId, world: &mut World, at: u64) -> bool {
+    fn progress(&mut self, socket: SocketId, world: &mut World, machine: &mut Machine, at: u64) -> bool {
         let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) else {
             let error = world.visit(self.host, |ns, _| ns.take_error(socket)).flatten();
             if error.is_some() {
@@ -225,11 +225,11 @@ impl Server {
         t.again = at + AGAIN_NS;
         t.times = 0;
         let block = t.block;
-        self.send(socket, block, world);
+        self.send(socket, block, world, machine);
         true
     }
 
-    fn again(&mut self, socket: SocketId, world: &mut World, at: u64) -> bool {
+    fn again(&mut self, socket: SocketId, world: &mut World, machine: &mut Machine, at: u64) -> bool {
         let Some(t) = self.transfers.get_mut(socket) else { return false };
         if t.again > at {
             // Its acknowledgement came while this waited.
@@ -244,7 +244,7 @@ impl Server {
         t.again = at + (AGAIN_NS << t.times);
         let (again, block) = (t.again, t.block);
         self.timers.push(Reverse((again, socket)));
-        self.send(socket, block, world);
+        self.send(socket, block, world, machine);
         true
     }
 

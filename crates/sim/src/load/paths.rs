@@ -1,0 +1,191 @@
+//! The ways of flows through the boxes of a machine, one after the other, for their next packets: a flow and its answer are one line of
+//! a processor's cache.
+
+use kernel::{ConnId, DevId, Ends, NetnsId, Noted, WayId};
+
+/// Boxes that a packet passes at most: a node and a pod.
+const LEGS: usize = 2;
+/// Pairs of places for flows: a power of two.
+const PAIRS: usize = 1 << 13;
+
+/// A packet at a box: it comes by a device, or is sent there.
+pub(super) type Begin = (NetnsId, Option<DevId>);
+
+/// A way through a box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Leg {
+    at: Begin,
+    out: Option<DevId>,
+    way: WayId,
+}
+
+/// The ways through all boxes, which many flows go.
+type Route = [Option<Leg>; LEGS];
+
+/// A flow, and how its two directions go.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Path {
+    /// As it comes, and as it leaves each box. Where the last one of a path with fewer boxes would be, it is again as it leaves.
+    ends: [Ends; LEGS + 1],
+    /// Its entries of conntrack.
+    conns: [ConnId; LEGS],
+    /// The route's number.
+    there: u16,
+    /// That of the answer, which comes with the reverse of the last ends and leaves with the reverse of the first, once it is known.
+    back: Option<u16>,
+}
+
+const _: () = assert!(size_of::<Option<Path>>() == 64, "one line");
+
+/// What a packet meets next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// The box.
+    pub at: Begin,
+    /// The device by which it leaves; without, it is for a socket there.
+    pub out: Option<DevId>,
+    /// What the box has noted, and the entry of conntrack.
+    pub noted: (WayId, ConnId),
+    /// What translation makes of it.
+    pub becomes: Ends,
+}
+
+/// Paths by flows.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    /// In each pair the one that was noted last stands first.
+    known: Vec<[Option<Path>; 2]>,
+    /// What the flows there are told by: most that are not known are found out by this alone, which fits into a cache.
+    tags: Vec<[u16; 2]>,
+    routes: Vec<Route>,
+}
+
+/// The pair of places of a packet's flow, and by what that is told from most others there (never 0, which is nobody's). They are
+/// those of the peer, so that both directions of a flow have the same where its address is not translated.
+fn place((_, dev): Begin, ends: Ends) -> (usize, u16) {
+    let (addr, port) = if dev.is_some() { ends.from } else { ends.to };
+    let hash = (u64::from(addr.to_bits()) << 16 | u64::from(port)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let hash = (hash ^ hash >> 32).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    ((hash >> 40) as usize % PAIRS, (hash >> 24) as u16 | 1)
+}
+
+impl Path {
+    fn legs(route: &Route) -> usize {
+        route.iter().flatten().count()
+    }
+
+    /// The same flow, seen from the other end.
+    fn reversed(&self, legs: usize) -> ([Ends; LEGS + 1], [ConnId; LEGS]) {
+        let [a, b, c] = self.ends.map(Ends::reversed);
+        let [first, second] = self.conns;
+        match legs {
+            2 => ([c, b, a], [second, first]),
+            _ => ([b, a, a], [first, second]),
+        }
+    }
+}
+
+impl Paths {
+    pub(super) fn new() -> Paths {
+        Paths { known: vec![[None; 2]; PAIRS], tags: vec![[0; 2]; PAIRS], routes: Vec::new() }
+    }
+
+    fn route(&self, number: u16) -> Option<&Route> {
+        self.routes.get(usize::from(number))
+    }
+
+    fn begins(&self, number: u16, at: Begin) -> bool {
+        matches!(self.route(number), Some([Some(leg), ..]) if leg.at == at)
+    }
+
+    /// What a path says of a packet, in whichever direction that goes.
+    #[inline]
+    fn steps(&self, path: &Path, at: Begin, ends: Ends) -> Option<[Option<Step>; LEGS]> {
+        let (number, (ends, conns)) = if path.ends[0] == ends && self.begins(path.there, at) {
+            (path.there, (path.ends, path.conns))
+        } else {
+            let back = path.back?;
+            let legs = Path::legs(self.route(back)?);
+            let reversed = path.reversed(legs);
+            if reversed.0[0] != ends || !self.begins(back, at) {
+                return None;
+            }
+            (back, reversed)
+        };
+        let [first, second] = *self.route(number)?;
+        let step = |leg: Leg, conn: ConnId, becomes: Ends| Step {
+            at: leg.at,
+            out: leg.out,
+            noted: (leg.way, conn),
+            becomes,
+        };
+        let first = first.map(|leg| step(leg, conns[0], ends[1]));
+        Some([first, second.map(|leg| step(leg, conns[1], ends[2]))])
+    }
+
+    /// What a packet meets from there on, if that is known.
+    #[inline]
+    pub(super) fn get(&self, at: Begin, ends: Ends) -> Option<[Option<Step>; LEGS]> {
+        let (pair, tag) = place(at, ends);
+        let known = self.tags.get(pair)?.iter().zip(self.known.get(pair)?);
+        known.filter(|(of, _)| **of == tag).find_map(|(_, path)| self.steps(path.as_ref()?, at, ends))
+    }
+
+    /// This is not so any more: the next packet of the flow goes the whole way.
+    pub(super) fn forget(&mut self, at: Begin, ends: Ends) {
+        let (pair, tag) = place(at, ends);
+        let Some([first, second]) = self.tags.get_mut(pair) else { return };
+        for of in [first, second] {
+            if *of == tag {
+                *of = 0;
+            }
+        }
+    }
+
+    /// A packet has passed these boxes, one after the other.
+    pub(super) fn put(&mut self, trail: &[(NetnsId, Noted)]) {
+        let (first, second) = match trail {
+            [first] => (first, None),
+            [first, second] => (first, Some(second)),
+            _ => return,
+        };
+        let leg = |(host, n): &(NetnsId, Noted)| Leg { at: (*host, n.dev), out: n.out, way: n.way };
+        let Some(there) = self.number([Some(leg(first)), second.map(leg)]) else { return };
+        let ends = [first.1.ends, first.1.becomes, second.map_or(first.1.becomes, |(_, n)| n.becomes)];
+        let conns = [first.1.conn, second.map_or(ConnId::default(), |(_, n)| n.conn)];
+        let path = Path { ends, conns, there, back: None };
+        let (at, ends) = ((first.0, first.1.dev), ends[0]);
+        let (pair, tag) = place(at, ends);
+        let reversed = path.reversed(trail.len());
+        let begins = |number: u16| matches!(self.routes.get(usize::from(number)), Some([Some(leg), ..]) if leg.at == at);
+        let (Some(tags), Some(pair)) = (self.tags.get_mut(pair), self.known.get_mut(pair)) else { return };
+        for (of, known) in tags.iter().zip(pair.iter_mut()) {
+            if *of == tag
+                && let Some(known) = known
+            {
+                if (known.ends, known.conns) == reversed {
+                    known.back = Some(there);
+                    return;
+                }
+                if known.ends[0] == ends && begins(known.there) {
+                    *known = path;
+                    return;
+                }
+            }
+        }
+        let ([first, second], [one, other]) = (tags, pair);
+        (*second, *other) = (*first, *one);
+        (*first, *one) = (tag, Some(path));
+    }
+
+    /// The number of a route.
+    fn number(&mut self, route: Route) -> Option<u16> {
+        let known = self.routes.iter().position(|known| *known == route);
+        let at = known.unwrap_or_else(|| {
+            self.routes.push(route);
+            self.routes.len() - 1
+        });
+        u16::try_from(at).ok()
+    }
+}
