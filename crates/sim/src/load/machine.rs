@@ -2,12 +2,12 @@
 
 use super::{Endpoint, WIRE_NS};
 use super::cost::{Cost, Kind};
-use super::paths::{Paths, Step};
+use super::paths::{Begin, Paths};
 use crate::world::World;
 use kernel::netfilter::conntrack::CtWork;
 use kernel::netfilter::hook::{HookFn, InetHook};
 use kernel::socket::{Datagram, Sending};
-use kernel::{DevId, Netns, NetnsId, Noted, Output, PacketId, Passed, Plain, SocketId};
+use kernel::{DevId, Ends, Netns, NetnsId, Noted, Output, PacketId, Passed, Plain, SocketId};
 use packet::{Bytes, Frame};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -17,16 +17,6 @@ use std::rc::Rc;
 enum Parcel {
     Frame(Rc<Frame>),
     Plain(Plain),
-}
-
-impl Parcel {
-    /// As a datagram, if it is one.
-    fn plain(self) -> Result<Plain, Rc<Frame>> {
-        match self {
-            Parcel::Plain(plain) => Ok(plain),
-            Parcel::Frame(frame) => Plain::of(&frame).ok_or(frame),
-        }
-    }
 }
 
 /// A frame on its way to a box.
@@ -48,6 +38,9 @@ struct Inside {
     frame: Rc<Frame>,
 }
 
+/// By boxes and their devices.
+type Peers = Vec<Vec<Option<(NetnsId, DevId)>>>;
+
 /// The machine.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
@@ -55,7 +48,7 @@ pub(super) struct Machine {
     boxes: Vec<NetnsId>,
     accounts: Vec<Account>,
     /// The other ends of the devices of each box.
-    peers: Vec<Vec<Option<(NetnsId, DevId)>>>,
+    peers: Peers,
     cost: Cost,
     /// The namespaces share one hash.
     one_hash: bool,
@@ -92,9 +85,23 @@ fn kind(ns: &Netns) -> Kind {
 }
 
 /// The other ends of the devices of each box.
-fn peers(world: &World) -> Vec<Vec<Option<(NetnsId, DevId)>>> {
+fn peers(world: &World) -> Peers {
     let ends = |ns: &Netns| ns.devices().iter().map(|d| world.peer((ns.id, d.id))).collect();
     world.hosts().iter().map(ends).collect()
+}
+
+/// What is at the other end of a device.
+#[inline]
+fn peer(peers: &Peers, host: NetnsId, dev: DevId) -> Option<(NetnsId, DevId)> {
+    peers.get(host.index()).and_then(|ends| *ends.get(dev.index())?)
+}
+
+/// A packet goes through a box.
+#[inline]
+fn passes(accounts: &mut [Account], host: NetnsId) {
+    if let Some(account) = accounts.iter_mut().find(|account| account.host == host) {
+        account.passes += 1;
+    }
 }
 
 impl Machine {
@@ -166,12 +173,6 @@ impl Machine {
         ready.max(self.cpus.iter().copied().min().unwrap_or(0))
     }
 
-    fn passed(&mut self, host: NetnsId) {
-        if let Some(account) = self.accounts.iter_mut().find(|account| account.host == host) {
-            account.passes += 1;
-        }
-    }
-
     /// The cost of all that has happened in this job.
     fn spent(&mut self, world: &World) -> u64 {
         let entries = |host: &NetnsId| world.host(*host).map_or(0, |ns| ns.ct.count() as u64);
@@ -198,7 +199,7 @@ impl Machine {
     /// Follows what is inside through the machine, until it leaves or waits in a socket.
     fn follow(&mut self, world: &mut World) {
         while let Some(Inside { host, dev, id, frame }) = self.inside.pop() {
-            self.passed(host);
+            passes(&mut self.accounts, host);
             world.visit(host, |ns, cx| ns.receive(dev, id, frame, cx));
             self.note(world, host);
             self.collect(world, host);
@@ -216,7 +217,7 @@ impl Machine {
 
     /// The next packet of the flow goes as this one did, if each box has noted what it did with it.
     fn learn(&mut self) {
-        let meets = |host: NetnsId, noted: &Noted| self.peer(host, noted.out?);
+        let meets = |host: NetnsId, noted: &Noted| peer(&self.peers, host, noted.out?);
         let follows = |pair: &[(NetnsId, Noted)]| match pair {
             [(host, one), (then, other)] => {
                 one.becomes == other.ends && meets(*host, one) == other.dev.map(|dev| (*then, dev))
@@ -241,12 +242,10 @@ impl Machine {
         mut payload: Bytes,
     ) {
         let Some(Ok(sending)) = world.visit(host, |ns, cx| ns.udp_begin(socket, to, cx)) else { return };
-        if let Some(ends) = sending.ends()
-            && let Some(path) = self.paths.get((host, None), ends)
-        {
-            match self.go(world, &path, Some(&sending), sending.packet(), sending.plain(payload)) {
-                Ok(()) => return,
-                Err(plain) => payload = plain.payload,
+        if !sending.fails() {
+            match self.go(world, (host, None), Some(&sending), sending.packet(), sending.plain(payload)) {
+                None => return,
+                Some(plain) => payload = plain.payload,
             }
         }
         self.begin();
@@ -267,77 +266,68 @@ impl Machine {
     /// A frame comes to a box.
     fn arrive(&mut self, world: &mut World, a: Arrival) {
         let Arrival { host, dev, id, parcel, .. } = a;
-        let frame = match parcel.plain() {
-            Ok(plain) => match self.paths.get((host, Some(dev)), plain.ends) {
-                Some(path) => match self.go(world, &path, None, id, plain) {
-                    Ok(()) => None,
-                    Err(plain) => Some(Rc::new(plain.frame())),
-                },
-                None => Some(Rc::new(plain.frame())),
-            },
-            Err(frame) => Some(frame),
+        let (plain, whole) = match parcel {
+            Parcel::Plain(plain) => (Some(plain), None),
+            Parcel::Frame(frame) => (Plain::of(&frame), Some(frame)),
         };
-        if let Some(frame) = frame {
+        let rest = match plain.map(|plain| self.go(world, (host, Some(dev)), None, id, plain)) {
+            // It is where it went.
+            Some(None) => return,
+            Some(rest) => rest,
+            None => None,
+        };
+        if let Some(frame) = whole.or_else(|| Some(Rc::new(rest?.frame()))) {
             self.begin();
             self.inside.push(Inside { host, dev, id, frame });
         }
     }
 
-    /// Takes a packet along a path.
-    ///
-    /// # Errors
-    /// The path is not open: the packet, to which nothing has been done.
+    /// Takes a packet along its path. If there is none the packet is given back, to which nothing has been done.
+    #[inline]
     fn go(
         &mut self,
         world: &mut World,
-        path: &[Option<Step>],
+        begin: Begin,
         sending: Option<&Sending>,
         id: PacketId,
         mut plain: Plain,
-    ) -> Result<(), Plain> {
+    ) -> Option<Plain> {
         let (now, came) = (world.now(), plain.ends);
-        let mut begin = None;
-        let mut left = None;
-        for step in path.iter().flatten() {
-            let (host, dev) = step.at;
-            let Some(ns) = world.host_mut(host) else { return Err(plain) };
-            match (ns.pass(step.noted, &mut plain, step.becomes, now), dev) {
-                (Some(passed), _) => {
-                    if dev.is_some() {
-                        self.passed(host);
-                    } else if let Some(sending) = sending {
-                        plain.id = world.visit(host, |_, cx| sending.ip_id(cx)).unwrap_or_default();
-                    }
-                    if let Passed::Here(socket) = passed {
-                        let Plain { ends: kernel::Ends { from, to }, payload, .. } = plain;
-                        let datagram = Datagram { from, to: to.0, payload };
-                        if let Some(ns) = world.host_mut(host) {
-                            ns.udp_queue(socket, datagram);
-                        }
-                        self.woken.push((host, socket));
-                        return Ok(());
-                    }
-                    begin.get_or_insert(step.at);
-                    left = step.out.map(|out| (host, out));
+        let Some(path) = self.paths.get(begin, came) else { return Some(plain) };
+        let mut at = begin;
+        let mut out = None;
+        for number in 0.. {
+            let Some((leg, conn, becomes)) = path.step(number) else { break };
+            at = leg.at;
+            let Some(ns) = world.host_mut(at.0) else { return Some(plain) };
+            let Some(passed) = ns.pass((leg.way, conn), &mut plain, becomes, now) else {
+                let (host, Some(dev)) = at else { return Some(plain) };
+                if number == 0 {
+                    return Some(plain);
                 }
-                (None, Some(dev)) if let Some(begin) = begin => {
-                    // From here on it goes the whole way, and the next one does so from the beginning.
-                    self.paths.forget(begin, came);
-                    self.lost = true;
-                    self.inside.push(Inside { host, dev, id, frame: Rc::new(plain.frame()) });
-                    return Ok(());
-                }
-                (None, _) => return Err(plain),
+                // From here on it goes the whole way, and the next one does so from the beginning.
+                self.paths.forget(begin, came);
+                self.lost = true;
+                self.inside.push(Inside { host, dev, id, frame: Rc::new(plain.frame()) });
+                return None;
+            };
+            if let Passed::Here(socket) = passed {
+                let Plain { ends: Ends { from, to }, payload, .. } = plain;
+                ns.udp_queue(socket, Datagram { from, to: to.0, payload });
+                self.woken.push((at.0, socket));
+                passes(&mut self.accounts, at.0);
+                return None;
             }
+            match sending.filter(|_| number == 0) {
+                Some(sending) => plain.id = world.visit(at.0, |_, cx| sending.ip_id(cx)).unwrap_or_default(),
+                None => passes(&mut self.accounts, at.0),
+            }
+            out = leg.out;
         }
-        if let Some((host, dev)) = left.and_then(|(host, out)| self.peer(host, out)) {
+        if let Some((host, dev)) = out.and_then(|out| peer(&self.peers, at.0, out)) {
             self.leaving.push(Arrival { at: 0, host, dev, id, parcel: Parcel::Plain(plain) });
         }
-        Ok(())
-    }
-
-    fn peer(&self, host: NetnsId, dev: DevId) -> Option<(NetnsId, DevId)> {
-        self.peers.get(host.index()).and_then(|ends| *ends.get(dev.index())?)
+        None
     }
 
     /// Sorts what a box has put out.
@@ -359,7 +349,7 @@ impl Machine {
     fn sort(&mut self, world: &mut World, from: NetnsId, output: Output) {
         match output {
             Output::Transmit { dev, id, frame } if frame.ip().is_some() => {
-                let Some((host, dev)) = self.peer(from, dev) else { return };
+                let Some((host, dev)) = peer(&self.peers, from, dev) else { return };
                 if host == self.client || from == self.client {
                     self.leaving.push(Arrival { at: 0, host, dev, id, parcel: Parcel::Frame(frame) });
                 } else {
@@ -386,7 +376,7 @@ impl Machine {
 
     /// A program has had its turn: what it has sent goes its way. When the processor is free again.
     pub(super) fn turn(&mut self, world: &mut World, host: NetnsId, at: u64) -> u64 {
-        self.passed(host);
+        passes(&mut self.accounts, host);
         self.collect(world, host);
         self.follow(world);
         let end = at + self.spent(world) + self.cost.turn();

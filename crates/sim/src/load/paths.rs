@@ -13,14 +13,21 @@ pub(super) type Begin = (NetnsId, Option<DevId>);
 
 /// A way through a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Leg {
-    at: Begin,
-    out: Option<DevId>,
-    way: WayId,
+pub(super) struct Leg {
+    /// The box.
+    pub at: Begin,
+    /// The device by which a packet leaves; without, it is for a socket there.
+    pub out: Option<DevId>,
+    /// What the box has noted.
+    pub way: WayId,
 }
 
 /// The ways through all boxes, which many flows go.
-type Route = [Option<Leg>; LEGS];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Route {
+    first: Leg,
+    second: Option<Leg>,
+}
 
 /// A flow, and how its two directions go.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +45,30 @@ struct Path {
 
 const _: () = assert!(size_of::<Option<Path>>() == 64, "one line");
 
-/// What a packet meets next.
+/// What a packet is going to meet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
-    /// The box.
-    pub at: Begin,
-    /// The device by which it leaves; without, it is for a socket there.
-    pub out: Option<DevId>,
-    /// What the box has noted, and the entry of conntrack.
-    pub noted: (WayId, ConnId),
-    /// What translation makes of it.
-    pub becomes: Ends,
+pub(super) struct Found<'a> {
+    path: &'a Path,
+    route: &'a Route,
+    /// It goes as answers do.
+    back: bool,
+}
+
+impl Found<'_> {
+    /// What it meets next: the way, its entry of conntrack there, and what translation makes of it.
+    #[inline]
+    pub(super) fn step(&self, at: usize) -> Option<(Leg, ConnId, Ends)> {
+        let Path { ends: [first, middle, last], conns: [one, other], .. } = *self.path;
+        let Route { first: leg, second } = *self.route;
+        Some(match (at, self.back) {
+            (0, false) => (leg, one, middle),
+            (1, false) => (second?, other, last),
+            (0, true) if second.is_some() => (leg, other, middle.reversed()),
+            (0, true) => (leg, one, first.reversed()),
+            (1, true) => (second?, one, first.reversed()),
+            _ => return None,
+        })
+    }
 }
 
 /// Paths by flows.
@@ -71,10 +91,6 @@ fn place((_, dev): Begin, ends: Ends) -> (usize, u16) {
 }
 
 impl Path {
-    fn legs(route: &Route) -> usize {
-        route.iter().flatten().count()
-    }
-
     /// The same flow, seen from the other end.
     fn reversed(&self, legs: usize) -> ([Ends; LEGS + 1], [ConnId; LEGS]) {
         let [a, b, c] = self.ends.map(Ends::reversed);
@@ -91,45 +107,34 @@ impl Paths {
         Paths { known: vec![[None; 2]; PAIRS], tags: vec![[0; 2]; PAIRS], routes: Vec::new() }
     }
 
-    fn route(&self, number: u16) -> Option<&Route> {
-        self.routes.get(usize::from(number))
-    }
-
-    fn begins(&self, number: u16, at: Begin) -> bool {
-        matches!(self.route(number), Some([Some(leg), ..]) if leg.at == at)
-    }
-
-    /// What a path says of a packet, in whichever direction that goes.
+    /// The route with this number, if it begins there.
     #[inline]
-    fn steps(&self, path: &Path, at: Begin, ends: Ends) -> Option<[Option<Step>; LEGS]> {
-        let (number, (ends, conns)) = if path.ends[0] == ends && self.begins(path.there, at) {
-            (path.there, (path.ends, path.conns))
-        } else {
-            let back = path.back?;
-            let legs = Path::legs(self.route(back)?);
-            let reversed = path.reversed(legs);
-            if reversed.0[0] != ends || !self.begins(back, at) {
-                return None;
-            }
-            (back, reversed)
-        };
-        let [first, second] = *self.route(number)?;
-        let step = |leg: Leg, conn: ConnId, becomes: Ends| Step {
-            at: leg.at,
-            out: leg.out,
-            noted: (leg.way, conn),
-            becomes,
-        };
-        let first = first.map(|leg| step(leg, conns[0], ends[1]));
-        Some([first, second.map(|leg| step(leg, conns[1], ends[2]))])
+    fn route(&self, number: u16, at: Begin) -> Option<&Route> {
+        self.routes.get(usize::from(number)).filter(|route| route.first.at == at)
     }
 
     /// What a packet meets from there on, if that is known.
     #[inline]
-    pub(super) fn get(&self, at: Begin, ends: Ends) -> Option<[Option<Step>; LEGS]> {
+    pub(super) fn get(&self, at: Begin, ends: Ends) -> Option<Found<'_>> {
         let (pair, tag) = place(at, ends);
-        let known = self.tags.get(pair)?.iter().zip(self.known.get(pair)?);
-        known.filter(|(of, _)| **of == tag).find_map(|(_, path)| self.steps(path.as_ref()?, at, ends))
+        for (of, path) in self.tags.get(pair)?.iter().zip(self.known.get(pair)?) {
+            if *of == tag
+                && let Some(path) = path
+            {
+                let [first, _, last] = path.ends;
+                if first == ends
+                    && let Some(route) = self.route(path.there, at)
+                {
+                    return Some(Found { path, route, back: false });
+                }
+                if last.reversed() == ends
+                    && let Some(route) = path.back.and_then(|back| self.route(back, at))
+                {
+                    return Some(Found { path, route, back: true });
+                }
+            }
+        }
+        None
     }
 
     /// This is not so any more: the next packet of the flow goes the whole way.
@@ -151,14 +156,15 @@ impl Paths {
             _ => return,
         };
         let leg = |(host, n): &(NetnsId, Noted)| Leg { at: (*host, n.dev), out: n.out, way: n.way };
-        let Some(there) = self.number([Some(leg(first)), second.map(leg)]) else { return };
+        let Some(there) = self.number(Route { first: leg(first), second: second.map(leg) }) else { return };
         let ends = [first.1.ends, first.1.becomes, second.map_or(first.1.becomes, |(_, n)| n.becomes)];
         let conns = [first.1.conn, second.map_or(ConnId::default(), |(_, n)| n.conn)];
         let path = Path { ends, conns, there, back: None };
         let (at, ends) = ((first.0, first.1.dev), ends[0]);
         let (pair, tag) = place(at, ends);
         let reversed = path.reversed(trail.len());
-        let begins = |number: u16| matches!(self.routes.get(usize::from(number)), Some([Some(leg), ..]) if leg.at == at);
+        let routes = &self.routes;
+        let begins = |number: u16| routes.get(usize::from(number)).is_some_and(|route| route.first.at == at);
         let (Some(tags), Some(pair)) = (self.tags.get_mut(pair), self.known.get_mut(pair)) else { return };
         for (of, known) in tags.iter().zip(pair.iter_mut()) {
             if *of == tag
