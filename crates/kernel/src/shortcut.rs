@@ -34,8 +34,8 @@ impl Ends {
     }
 }
 
-/// A datagram on a link as few words, where it is whole and intact and has no options.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What there is to say of a datagram on a link besides its payload, where it is whole and intact and has no options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plain {
     /// The frame's source.
     pub src: Mac,
@@ -49,36 +49,29 @@ pub struct Plain {
     pub df: bool,
     /// Identification.
     pub id: u16,
-    /// Payload.
-    pub payload: Bytes,
 }
 
 impl Plain {
-    /// A frame that is such a datagram.
-    pub fn of(frame: &Frame) -> Option<Plain> {
+    /// A frame that is such a datagram, and its payload.
+    pub fn of(frame: &Frame) -> Option<(Plain, &Bytes)> {
         let ip = frame.ip()?;
         let (ends, udp) = datagram(ip)?;
-        let (ttl, df, id, payload) = (ip.ttl, ip.frag.df, ip.id, udp.payload.clone());
-        Some(Plain { src: frame.src, dst: frame.dst, ends, ttl, df, id, payload })
+        let (ttl, df, id) = (ip.ttl, ip.frag.df, ip.id);
+        Some((Plain { src: frame.src, dst: frame.dst, ends, ttl, df, id }, &udp.payload))
     }
 
     /// Its frame.
-    pub fn frame(self) -> Frame {
-        let Plain { src, dst, ends: Ends { from, to }, ttl, df, id, payload } = self;
+    pub fn frame(self, payload: Bytes) -> Frame {
+        let Plain { src, dst, ends: Ends { from, to }, ttl, df, id } = self;
         let udp = Udp { sport: from.1, dport: to.1, checksum_ok: true, payload };
         let mut ip = Ip { ttl, id, ..Ip::new(IpAddr::V4(from.0), IpAddr::V4(to.0), L4::Udp(udp)) };
         ip.frag.df = df;
         Frame { src, dst, payload: Payload::Ip(ip) }
     }
-
-    /// Bytes of its IP packet.
-    fn len(&self) -> usize {
-        28 + self.payload.len()
-    }
 }
 
 /// A way through a box, which many flows go. No number is used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WayId(u16);
 
 /// What a box has noted of a packet's way.
@@ -117,11 +110,11 @@ enum Counter {
 /// How flows go that differ only in their ends and entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Way {
-    /// The device by which they come.
-    dev: Option<DevId>,
-    /// The device by which they leave and the neighbour to whom; without, they are for a socket here.
-    out: Option<(DevId, Ipv4Addr)>,
-    /// The length that has gone it, in bytes: a longer packet may not fit.
+    /// The device by which they come, and its address.
+    dev: Option<(DevId, Mac)>,
+    /// The device by which they leave, its address, and the neighbour to whom; without, they are for a socket here.
+    out: Option<(DevId, Mac, Ipv4Addr)>,
+    /// Bytes of payload of the packet that has gone it: a longer one may not fit.
     len: usize,
     /// Their direction in their entries of conntrack, and the status of those.
     conn: Option<(Direction, u32)>,
@@ -293,36 +286,35 @@ impl Netns {
         self.shortcuts.as_deref_mut()?.noted.take()
     }
 
-    /// Does to a packet what was noted of its flow: it is translated, counted wherever it would be counted, and addressed to the
-    /// neighbour. `None`, and nothing is done, if anything is not as it was.
+    /// Does to a packet with so many bytes of payload what was noted of its flow: it is translated, counted wherever it would be
+    /// counted, and addressed to the neighbour. `None`, and nothing is done, if anything is not as it was.
     #[inline]
     pub fn pass(
         &mut self,
         (way, conn): (WayId, ConnId),
-        plain: &mut Plain,
+        (plain, len): (&mut Plain, usize),
         becomes: Ends,
         now: Instant,
     ) -> Option<Passed> {
         let stream_after = self.era.udp_stream_after();
         let all = self.shortcuts.as_deref_mut()?;
         let used = all.ways.get_mut(usize::from(way.0.checked_sub(all.first)?))?;
-        let (way, len) = (&used.way, plain.len());
-        let comes = |dev: DevId| self.devices.get(dev.index()).is_some_and(|d| d.up && d.mac == plain.dst);
-        if len > way.len || !way.dev.is_none_or(comes) {
+        let way = &used.way;
+        if len > way.len || way.dev.is_some_and(|(_, mac)| mac != plain.dst) {
             return None;
         }
         let leaves = match way.out {
             // Which socket takes it is asked each time.
             None => Err(udp_find(&self.sockets, becomes.to, becomes.from)?),
-            Some((dev, addr)) => {
-                let lives = plain.ttl > 1 || way.dev.is_none();
-                let own = self.devices.get(dev.index()).filter(|d| d.up && lives)?.mac;
+            Some((dev, own, addr)) if plain.ttl > 1 || way.dev.is_none() => {
                 Ok((own, self.neigh.cached(dev, addr)?))
             }
+            Some(_) => return None,
         };
+        let bytes = len + 28;
         if let Some((dir, status)) = way.conn {
             let as_it_was = |c: &Conn| c.status == status && c.expires > now && !c.has_news();
-            self.ct.one_more((conn, dir), as_it_was, (len, way.hits), stream_after, now)?;
+            self.ct.one_more((conn, dir), as_it_was, (bytes, way.hits), stream_after, now)?;
         }
         plain.ends = becomes;
         let passed = match leaves {
@@ -334,7 +326,7 @@ impl Netns {
             }
         };
         used.packets += 1;
-        used.bytes += len as u64;
+        used.bytes += bytes as u64;
         Some(passed)
     }
 
@@ -342,7 +334,7 @@ impl Netns {
     pub(crate) fn begin_note(
         &mut self,
         (dev, ends): (Option<DevId>, Ends),
-        payload: usize,
+        len: usize,
         cx: &Cx<'_>,
     ) -> Noting {
         let was = (self.ct.stats, self.ct.work());
@@ -350,7 +342,7 @@ impl Netns {
             all.note = Some(Note { was, ..Note::default() });
             all.counted.clear();
         }
-        Noting { dev, ends, len: 28 + payload, out: cx.out.len() }
+        Noting { dev, ends, len, out: cx.out.len() }
     }
 
     /// Notes the way that a packet has gone, if the next one will go the same.
@@ -360,7 +352,7 @@ impl Netns {
         if let Some(note) = all.note.take().filter(|note| !note.spoilt)
             && let Some((becomes, conn, way)) = self.noted(was, &note, std::mem::take(&mut all.counted), cx)
         {
-            let out = way.out.map(|(dev, _)| dev);
+            let out = way.out.map(|(dev, ..)| dev);
             let Noting { dev, ends, .. } = *was;
             all.noted = all.number(way).map(|way| Noted { dev, ends, becomes, out, way, conn });
         }
@@ -391,7 +383,7 @@ impl Netns {
                 if neigh.0 != *dev || was.dev == Some(*dev) || port(*dev) {
                     return None;
                 }
-                (ends, Some(neigh))
+                (ends, Some((neigh.0, frame.src, neigh.1)))
             }
             _ => return None,
         };
@@ -409,7 +401,8 @@ impl Netns {
             None => None,
         };
         let hits = work.hits - note.was.1.hits;
-        let way = Way { dev: was.dev, out, len: was.len, conn, hits, counters };
+        let dev = was.dev.and_then(|dev| Some((dev, self.device(dev)?.mac)));
+        let way = Way { dev, out, len: was.len, conn, hits, counters };
         Some((becomes, note.conn.map(|(conn, _)| conn).unwrap_or_default(), way))
     }
 }
@@ -426,5 +419,47 @@ impl Shortcuts {
             None => return None,
         }
         u16::try_from(at).ok()?.checked_add(self.first).map(WayId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(change: impl FnOnce(&mut Ip)) -> Frame {
+        let udp = Udp { sport: 2000, dport: 69, checksum_ok: true, payload: vec![0, 1, b'f'].into() };
+        let mut ip = Ip::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), L4::Udp(udp));
+        (ip.ttl, ip.id, ip.frag.df) = (63, 77, true);
+        change(&mut ip);
+        Frame { src: Mac([2, 0, 0, 0, 0, 1]), dst: Mac([2, 0, 0, 0, 0, 2]), payload: Payload::Ip(ip) }
+    }
+
+    #[test]
+    fn a_plain_datagram_is_its_frame_again() {
+        for df in [true, false] {
+            let frame = frame(|ip| ip.frag.df = df);
+            let again = Plain::of(&frame).map(|(plain, payload)| plain.frame(payload.clone()));
+            assert_eq!(again, Some(frame));
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_stays_a_frame() {
+        let udp = |ip: &mut Ip, change: fn(&mut Udp)| {
+            if let L4::Udp(udp) = &mut ip.l4 {
+                change(udp);
+            }
+        };
+        let others = [
+            frame(|ip| ip.tos = 4),
+            frame(|ip| ip.frag.mf = true),
+            frame(|ip| ip.frag.offset = 8),
+            frame(|ip| ip.gso_size = 100),
+            frame(|ip| udp(ip, |udp| udp.checksum_ok = false)),
+            frame(|ip| ip.l4 = L4::Other(packet::Protocol::UDPLITE, vec![0; 8])),
+        ];
+        for frame in others {
+            assert_eq!(Plain::of(&frame), None, "{frame:?}");
+        }
     }
 }

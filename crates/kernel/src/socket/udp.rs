@@ -4,7 +4,9 @@ use super::{Endpoint, Errno, IcmpError, Socket, SocketTable, nobody_is_me, send_
 use crate::event::{Origin, SocketStep, What};
 use crate::ipv4::{icmp_send, ip_local_out};
 use crate::route::{Flow, Verdict};
-use crate::{Ct, Cx, Delivery, DropReason, Ends, Journey, Netns, Output, PacketId, Plain, Skb, SkbOwner, SocketId};
+use crate::{
+    Ct, Cx, Delivery, DropReason, Ends, Journey, Netns, Output, PacketId, Plain, Skb, SkbOwner, SocketId,
+};
 use packet::{Bytes, Ip, L4, Mac, Udp, icmp_type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -88,17 +90,16 @@ impl Sending {
         self.packet
     }
 
-    /// Its addresses and ports, if nothing is in its way.
-    #[inline]
-    pub fn ends(&self) -> Option<Ends> {
-        (!self.fails).then_some(self.ends)
+    /// True if it is not going to be sent, as an error waits in the socket.
+    pub fn fails(&self) -> bool {
+        self.fails
     }
 
     /// The datagram before it is routed: it has no identification and no addresses of the link yet.
     #[inline]
-    pub fn plain(&self, payload: Bytes) -> Plain {
+    pub fn plain(&self) -> Plain {
         let Sending { ends, ttl, .. } = *self;
-        Plain { src: Mac::ZERO, dst: Mac::ZERO, ends, ttl, df: true, id: 0, payload }
+        Plain { src: Mac::ZERO, dst: Mac::ZERO, ends, ttl, df: true, id: 0 }
     }
 
     /// Its identification.

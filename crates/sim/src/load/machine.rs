@@ -1,8 +1,8 @@
 //! The machine that is measured: its namespaces, its processors, and the frames that wait for them.
 
-use super::{Endpoint, WIRE_NS};
 use super::cost::{Cost, Kind};
 use super::paths::{Begin, Paths};
+use super::{Endpoint, WIRE_NS};
 use crate::world::World;
 use kernel::netfilter::conntrack::CtWork;
 use kernel::netfilter::hook::{HookFn, InetHook};
@@ -16,7 +16,7 @@ use std::rc::Rc;
 #[derive(Clone, Debug)]
 enum Parcel {
     Frame(Rc<Frame>),
-    Plain(Plain),
+    Plain(Plain, Bytes),
 }
 
 /// A frame on its way to a box.
@@ -243,9 +243,15 @@ impl Machine {
     ) {
         let Some(Ok(sending)) = world.visit(host, |ns, cx| ns.udp_begin(socket, to, cx)) else { return };
         if !sending.fails() {
-            match self.go(world, (host, None), Some(&sending), sending.packet(), sending.plain(payload)) {
+            match self.go(
+                world,
+                (host, None),
+                Some(&sending),
+                sending.packet(),
+                (&mut sending.plain(), payload),
+            ) {
                 None => return,
-                Some(plain) => payload = plain.payload,
+                Some(back) => payload = back,
             }
         }
         self.begin();
@@ -266,23 +272,27 @@ impl Machine {
     /// A frame comes to a box.
     fn arrive(&mut self, world: &mut World, a: Arrival) {
         let Arrival { host, dev, id, parcel, .. } = a;
-        let (plain, whole) = match parcel {
-            Parcel::Plain(plain) => (Some(plain), None),
-            Parcel::Frame(frame) => (Plain::of(&frame), Some(frame)),
+        let begin = (host, Some(dev));
+        let frame = match parcel {
+            Parcel::Plain(mut plain, payload) => {
+                let rest = self.go(world, begin, None, id, (&mut plain, payload));
+                rest.map(|payload| Rc::new(plain.frame(payload)))
+            }
+            Parcel::Frame(frame) => {
+                let known = Plain::of(&frame).map(|(plain, payload)| (plain, payload.clone()));
+                let went = known.is_some_and(|(mut plain, load)| {
+                    self.go(world, begin, None, id, (&mut plain, load)).is_none()
+                });
+                (!went).then_some(frame)
+            }
         };
-        let rest = match plain.map(|plain| self.go(world, (host, Some(dev)), None, id, plain)) {
-            // It is where it went.
-            Some(None) => return,
-            Some(rest) => rest,
-            None => None,
-        };
-        if let Some(frame) = whole.or_else(|| Some(Rc::new(rest?.frame()))) {
+        if let Some(frame) = frame {
             self.begin();
             self.inside.push(Inside { host, dev, id, frame });
         }
     }
 
-    /// Takes a packet along its path. If there is none the packet is given back, to which nothing has been done.
+    /// Takes a packet along its path. If there is none the payload is given back, and nothing has been done.
     #[inline]
     fn go(
         &mut self,
@@ -290,29 +300,29 @@ impl Machine {
         begin: Begin,
         sending: Option<&Sending>,
         id: PacketId,
-        mut plain: Plain,
-    ) -> Option<Plain> {
-        let (now, came) = (world.now(), plain.ends);
-        let Some(path) = self.paths.get(begin, came) else { return Some(plain) };
+        (plain, payload): (&mut Plain, Bytes),
+    ) -> Option<Bytes> {
+        let (now, came, len) = (world.now(), plain.ends, payload.len());
+        let Some(path) = self.paths.get(begin, came) else { return Some(payload) };
         let mut at = begin;
         let mut out = None;
         for number in 0.. {
             let Some((leg, conn, becomes)) = path.step(number) else { break };
             at = leg.at;
-            let Some(ns) = world.host_mut(at.0) else { return Some(plain) };
-            let Some(passed) = ns.pass((leg.way, conn), &mut plain, becomes, now) else {
-                let (host, Some(dev)) = at else { return Some(plain) };
+            let Some(ns) = world.host_mut(at.0) else { return Some(payload) };
+            let Some(passed) = ns.pass((leg.way, conn), (plain, len), becomes, now) else {
+                let (host, Some(dev)) = at else { return Some(payload) };
                 if number == 0 {
-                    return Some(plain);
+                    return Some(payload);
                 }
                 // From here on it goes the whole way, and the next one does so from the beginning.
                 self.paths.forget(begin, came);
                 self.lost = true;
-                self.inside.push(Inside { host, dev, id, frame: Rc::new(plain.frame()) });
+                self.inside.push(Inside { host, dev, id, frame: Rc::new(plain.frame(payload)) });
                 return None;
             };
             if let Passed::Here(socket) = passed {
-                let Plain { ends: Ends { from, to }, payload, .. } = plain;
+                let Ends { from, to } = plain.ends;
                 ns.udp_queue(socket, Datagram { from, to: to.0, payload });
                 self.woken.push((at.0, socket));
                 passes(&mut self.accounts, at.0);
@@ -325,7 +335,7 @@ impl Machine {
             out = leg.out;
         }
         if let Some((host, dev)) = out.and_then(|out| peer(&self.peers, at.0, out)) {
-            self.leaving.push(Arrival { at: 0, host, dev, id, parcel: Parcel::Plain(plain) });
+            self.leaving.push(Arrival { at: 0, host, dev, id, parcel: Parcel::Plain(*plain, payload) });
         }
         None
     }

@@ -195,3 +195,120 @@ impl Paths {
         u16::try_from(at).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::socket::Endpoint;
+    use std::net::Ipv4Addr;
+
+    const NODE: NetnsId = NetnsId(1);
+    const POD: NetnsId = NetnsId(2);
+
+    fn end(last: u8, port: u16) -> Endpoint {
+        (Ipv4Addr::new(10, 0, 0, last), port)
+    }
+
+    fn ends(from: Endpoint, to: Endpoint) -> Ends {
+        Ends { from, to }
+    }
+
+    /// What boxes note whose numbers of ways are these.
+    fn noted(dev: Option<u16>, was: Ends, becomes: Ends, out: Option<u16>, conn: ConnId) -> Noted {
+        let way = WayId::default();
+        Noted { dev: dev.map(DevId), ends: was, becomes, out: out.map(DevId), way, conn }
+    }
+
+    /// A request from the wire through the node, which translates its destination, to the pod; and its answer.
+    fn trails(client: Endpoint) -> ([(NetnsId, Noted); 2], [(NetnsId, Noted); 2]) {
+        let (service, pod) = (end(9, 69), end(2, 69));
+        let (outer, inner) = (ends(client, service), ends(client, pod));
+        let conn = ConnId::default();
+        let there = [
+            (NODE, noted(Some(1), outer, inner, Some(2), conn)),
+            (POD, noted(Some(1), inner, inner, None, conn)),
+        ];
+        let back = [
+            (POD, noted(None, inner.reversed(), inner.reversed(), Some(1), conn)),
+            (NODE, noted(Some(2), inner.reversed(), outer.reversed(), Some(1), conn)),
+        ];
+        (there, back)
+    }
+
+    /// Boxes and ends on the way of a packet.
+    fn walk(paths: &Paths, at: Begin, ends: Ends) -> Option<Vec<(Begin, Ends)>> {
+        let found = paths.get(at, ends)?;
+        Some((0..3).map_while(|n| found.step(n)).map(|(leg, _, becomes)| (leg.at, becomes)).collect())
+    }
+
+    fn wanted(trail: &[(NetnsId, Noted)]) -> Option<Vec<(Begin, Ends)>> {
+        Some(trail.iter().map(|(host, n)| ((*host, n.dev), n.becomes)).collect())
+    }
+
+    #[test]
+    fn a_flow_and_its_answer_go_as_they_were_noted() {
+        let (there, back) = trails(end(1, 2000));
+        let mut paths = Paths::new();
+        let (first, answer) = ((NODE, Some(DevId(1))), (POD, None));
+        assert_eq!(walk(&paths, first, there[0].1.ends), None);
+        paths.put(&there);
+        assert_eq!(walk(&paths, first, there[0].1.ends), wanted(&there));
+        assert_eq!(walk(&paths, answer, back[0].1.ends), None);
+        paths.put(&back);
+        assert_eq!(walk(&paths, first, there[0].1.ends), wanted(&there));
+        assert_eq!(walk(&paths, answer, back[0].1.ends), wanted(&back));
+        // Both stand in one place.
+        assert_eq!(paths.known.iter().flatten().flatten().count(), 1);
+    }
+
+    #[test]
+    fn one_box_alone_is_a_path_too() {
+        let (there, _) = trails(end(1, 2000));
+        let (first, last) = (there[1], there[1].1.ends);
+        let answer = (POD, noted(None, last.reversed(), last.reversed(), Some(1), ConnId::default()));
+        let mut paths = Paths::new();
+        paths.put(&[answer]);
+        paths.put(&[first]);
+        assert_eq!(walk(&paths, (POD, Some(DevId(1))), last), wanted(&[first]));
+        assert_eq!(walk(&paths, (POD, None), last.reversed()), wanted(&[answer]));
+    }
+
+    #[test]
+    fn it_counts_where_a_packet_comes_in() {
+        let (there, _) = trails(end(1, 2000));
+        let mut paths = Paths::new();
+        paths.put(&there);
+        assert_eq!(walk(&paths, (NODE, Some(DevId(2))), there[0].1.ends), None);
+        assert_eq!(walk(&paths, (POD, Some(DevId(1))), there[0].1.ends), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_found_in_either_direction() {
+        let (there, back) = trails(end(1, 2000));
+        let mut paths = Paths::new();
+        paths.put(&there);
+        paths.put(&back);
+        paths.forget((NODE, Some(DevId(1))), there[0].1.ends);
+        assert_eq!(walk(&paths, (NODE, Some(DevId(1))), there[0].1.ends), None);
+        assert_eq!(walk(&paths, (POD, None), back[0].1.ends), None);
+    }
+
+    #[test]
+    fn many_flows_are_told_apart() {
+        let mut paths = Paths::new();
+        let flows: Vec<_> = (0..2000).map(|n| trails(end(1 + (n % 7) as u8, 2000 + n))).collect();
+        for (there, back) in &flows {
+            paths.put(there);
+            paths.put(back);
+        }
+        let known = |trail: &[(NetnsId, Noted)]| {
+            let (host, n) = trail[0];
+            let found = walk(&paths, (host, n.dev), n.ends);
+            assert!(found.is_none() || found == wanted(trail), "{n:?}");
+            found.is_some()
+        };
+        let found = flows.iter().filter(|(there, back)| known(there) && known(back)).count();
+        // Some share a pair of places with two others.
+        assert!(found > 1900, "{found}");
+    }
+}
