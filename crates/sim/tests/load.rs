@@ -123,3 +123,35 @@ fn what_is_typed_meanwhile_counts_for_the_next_packet() {
     // What was under way, and what is sent again.
     assert!(run.packets() - before < 100, "{before} {}", run.packets());
 }
+
+/// The pod's conntrack forgets each flow between two packets of it, as ten clients wait for a slow server: the node knows the way, the pod
+/// has to be asked anew.
+#[test]
+fn what_the_second_box_does_not_know_goes_the_whole_way_there() {
+    let mut spec = spec(&[], &["ip route add default via 10.1.0.1"], Ipv4Addr::new(10, 1, 0, 2));
+    let rules = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+        -A INPUT -m state --state NEW,ESTABLISHED -j ACCEPT\nCOMMIT\n";
+    spec.scenario.hosts[1].iptables = Some(rules.replace("INPUT -m", "FORWARD -m"));
+    spec.scenario.hosts[2].iptables = Some(rules.to_owned());
+    for (name, seconds) in [("udp_timeout", 1), ("udp_timeout_stream", 1)] {
+        spec.scenario.hosts[2].sysctl.push((format!("net.netfilter.nf_conntrack_{name}"), seconds));
+    }
+    spec.cost.turn = 200_000_000;
+    spec.cost.scale = 1;
+    spec.seconds = 100;
+    let state = |shortcuts: bool| {
+        let mut run = LoadRun::new(&spec).unwrap();
+        if !shortcuts {
+            run.go_whole_ways();
+        }
+        run.advance(Instant(u64::MAX));
+        let noted: usize = run.world().hosts().iter().map(|ns| ns.ways_noted()).sum();
+        let work: Vec<_> = run.world().hosts().iter().map(|ns| ns.ct.work()).collect();
+        (run.samples().to_vec(), run.packets(), work, noted)
+    };
+    let (short, whole) = (state(true), state(false));
+    // In the pod an entry is made for each packet or two, in the node one for a file's flow.
+    let [_, node, pod] = short.2[..] else { panic!("three boxes") };
+    assert!(short.3 > 0 && pod.made > 3 * node.made && node.made > 10, "{node:?} {pod:?}");
+    assert_eq!((short.0, short.1, short.2), (whole.0, whole.1, whole.2));
+}
