@@ -155,3 +155,36 @@ fn dmesg_c_prints_once() {
     assert_eq!(out[1], Vec::<String>::new());
     assert_eq!(out[2], ["dmesg: invalid option -- 'y'", "Try 'dmesg --help' for more information."]);
 }
+
+/// What CoreDNS printed when it began, and that it could not answer a query; nothing of programs that were typed on the pod's box.
+#[test]
+fn kubectl_logs_has_what_the_pods_servers_printed() {
+    let logs = "kubectl -n kube-system logs coredns-1";
+    let lines = [
+        ("coredns-1", "nslookup -timeout=1 a.example 127.0.0.1"),
+        ("", logs),
+        ("", "kubectl logs --tail=1 -n kube-system pod/coredns-1"),
+        ("", "kubectl -n kube-system logs --tail=0 coredns-1"),
+    ];
+    let out = typed("same-node-clusterip", &[], &lines);
+    assert!(out[0].iter().any(|l| l.contains("SERVFAIL") && !out[1].contains(l)), "{out:?}");
+    assert_eq!(out[1][0], ".:53");
+    let query = out[1].last().unwrap();
+    let ends = query.ends_with(" A: plugin/loop: no next plugin found");
+    assert!(ends && query.starts_with("[ERROR] plugin/errors: 2 a.example."), "{:?}", out[1]);
+    assert_eq!((&out[2], out[3].len()), (&vec![query.clone()], 0));
+}
+
+#[test]
+fn kubectl_logs_names_what_is_not_there() {
+    let lines = [
+        ("", "kubectl logs coredns-1"),
+        ("", "kubectl logs deploy/web"),
+        ("", "kubectl -n kube-system logs -f coredns-1"),
+        ("", "kubectl logs coredns-1 --tail=many"),
+    ];
+    let out = typed("same-node-clusterip", &ON, &lines);
+    assert_eq!(out[0], ["Error from server (NotFound): pods \"coredns-1\" not found"]);
+    assert_eq!(out[1], ["Error from server (NotFound): deployments.apps \"web\" not found"]);
+    assert!(out[2][0].contains("-f") && out[3][0].contains("--tail=many"), "{out:?}");
+}

@@ -175,6 +175,8 @@ pub struct Process {
     host: NetnsId,
     program: Box<dyn Program>,
     out: CommandOutput,
+    /// It began with its box.
+    daemon: bool,
     /// `time`: how long it took is printed when it ends.
     timed: Option<Instant>,
 }
@@ -182,7 +184,7 @@ pub struct Process {
 impl Process {
     /// A process of a box.
     pub fn new(host: NetnsId, program: Box<dyn Program>) -> Process {
-        Process { host, program, out: CommandOutput::default(), timed: None }
+        Process { host, program, out: CommandOutput::default(), daemon: false, timed: None }
     }
 
     pub(crate) fn run(&mut self, cx: &mut AppCx<'_>) -> Option<Outcome> {
@@ -217,6 +219,11 @@ impl Process {
         self.program.reconfigure_http(sites);
     }
 
+    /// It began with its box.
+    pub(crate) fn is_daemon(&self) -> bool {
+        self.daemon
+    }
+
     /// What it has printed so far.
     pub fn output(&self) -> &CommandOutput {
         &self.out
@@ -225,7 +232,8 @@ impl Process {
 
 impl Clone for Process {
     fn clone(&self) -> Process {
-        Process { host: self.host, program: self.program.copy(), out: self.out.clone(), timed: self.timed }
+        let Process { host, daemon, timed, .. } = *self;
+        Process { host, program: self.program.copy(), out: self.out.clone(), daemon, timed }
     }
 }
 
@@ -245,7 +253,7 @@ impl Daemon {
     }
 
     pub(crate) fn process(&self, host: NetnsId) -> Process {
-        Process::new(host, self.0.copy())
+        Process { daemon: true, ..Process::new(host, self.0.copy()) }
     }
 }
 

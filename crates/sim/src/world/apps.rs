@@ -68,6 +68,16 @@ impl World {
         }
     }
 
+    /// What the servers of a box have printed since they began: each one's standard output, then its errors.
+    pub fn printed(&self, host: NetnsId) -> impl Iterator<Item = &str> {
+        let processes = self.apps.iter().filter_map(move |app| match app {
+            App::Process(p) if p.is_daemon() && p.host() == host => Some(p),
+            _ => None,
+        });
+        let lines = processes.map(Process::output).flat_map(|o| o.stdout.iter().chain(&o.stderr));
+        lines.map(String::as_str)
+    }
+
     /// The DNS servers of a box that are bound there answer by these blocks from now on.
     pub fn reconfigure_dns(&mut self, host: NetnsId, bind: (Ipv4Addr, u16), blocks: &[ServerBlock]) {
         for app in &mut self.apps {

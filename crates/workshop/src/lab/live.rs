@@ -116,6 +116,9 @@ impl Live {
             let status = i32::from(stderr.iter().any(|l| l.starts_with("Error")));
             return CommandOutput { status, stdout, stderr };
         }
+        if let [Effect::Logs(logs)] = effects {
+            return logs.print(&self.kube.objects, world);
+        }
         match self.change(world, effects) {
             Ok(output) => output,
             Err(e) => failed(format!("error: {e}")),

@@ -9,6 +9,7 @@ mod health;
 mod history;
 mod kubectl;
 mod live;
+mod logs;
 mod pods;
 mod read;
 mod run;

@@ -4,20 +4,22 @@ use super::command::Words;
 use super::document::one_document;
 use super::{Effect, Given, Named};
 use crate::lab::kubectl::query;
+use crate::lab::logs::Logs;
 use cluster::yaml::{Entry, Place, Value, Yaml};
 
 /// kubectl's commands, as far as they are read.
-const KUBECTL: [&str; 9] = ["patch", "apply", "create", "delete", "scale", "set", "label", "get", "describe"];
+const KUBECTL: [&str; 10] =
+    ["patch", "apply", "create", "delete", "scale", "set", "label", "get", "describe", "logs"];
 /// Those that people look for here, and that are not read.
-const UNREAD: [&str; 6] = ["expose", "edit", "logs", "rollout", "annotate", "replace"];
+const UNREAD: [&str; 5] = ["expose", "edit", "rollout", "annotate", "replace"];
 const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, delete KIND NAME, \
-                     scale deployment NAME --replicas=N, get KIND, describe service NAME, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
+                     scale deployment NAME --replicas=N, get KIND, describe service NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
 
 /// Reads the words behind `kubectl`.
 pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
     let (mut namespace, mut plain) = ("default".to_owned(), Vec::new());
     let (mut all, mut output) = (false, None);
-    let (mut patch, mut file, mut replicas) = (None, None, None);
+    let (mut patch, mut file, mut replicas, mut tail) = (None, None, None, None);
     // What is not modelled at all is not told by an option of it.
     let verb = words.argv.iter().find(|w| KUBECTL.contains(&w.as_str()) || UNREAD.contains(&w.as_str()));
     if let Some(verb) = verb.filter(|verb| UNREAD.contains(&verb.as_str())) {
@@ -25,6 +27,7 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
             "kubectl {verb} is not modelled; the page shows all objects under Cluster. {USAGE}"
         ));
     }
+    let logs = verb.is_some_and(|verb| verb == "logs");
     while let Some(word) = words.next() {
         let (name, inline) = match word.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),
@@ -37,6 +40,13 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
             "-o" | "--output" => output = Some(value("a format")?.to_owned()),
             "-owide" => output = Some("wide".to_owned()),
             "-p" | "--patch" => patch = Some(one_document(value("a patch")?)?),
+            "-f" | "--follow" if logs => {
+                return Err(
+                    "kubectl logs -f does not end: not modelled; without -f it prints what there is now"
+                        .to_owned(),
+                );
+            }
+            "--tail" if logs => tail = Some(value("a number of lines")?.to_owned()),
             "-f" | "--filename" => file = Some(value("a file")?.to_owned()),
             "--type" => match value("a type of patch")? {
                 "merge" | "strategic" => {}
@@ -69,6 +79,10 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
     }
     if all || output.is_some() {
         return Err(format!("kubectl {verb} has no -A and no -o here; get has"));
+    }
+    if let ("logs", None, None, None) = (verb, &patch, &file, replicas) {
+        let words = plain.get(1..).unwrap_or_default();
+        return Logs::read(&namespace, words, tail.as_deref()).map(Effect::Logs);
     }
     if let ("set", None, None, None) = (verb, &patch, &file, replicas) {
         return set_image(&namespace, plain.get(1..).unwrap_or_default());

@@ -11,6 +11,7 @@ mod kubectl;
 use super::WorldSpec;
 use super::apply::{self, Kept};
 use super::kubectl::{Query, group, plural};
+use super::logs::Logs;
 use crate::kube::{Cni, Mode, Outside};
 use cluster::kube_proxy::Version;
 use cluster::yaml::{Entry, Place, Value, Yaml};
@@ -118,6 +119,8 @@ pub enum Effect {
     Scale(Named, u32),
     /// Nothing: objects are only looked at.
     Get(Query),
+    /// Nothing: what programs have printed is looked at.
+    Logs(Logs),
     /// `--proxy-mode`
     ProxyMode(Mode),
     /// `--masquerade-all`
@@ -168,6 +171,7 @@ impl Effect {
             | Effect::Delete(_)
             | Effect::DeleteAll(_)
             | Effect::Get(_)
+            | Effect::Logs(_)
             | Effect::Scale(..) => false,
         }
     }
@@ -240,6 +244,7 @@ impl Effect {
             | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::Get(_)
+            | Effect::Logs(_)
             | Effect::NoMachine(_) => {}
         }
         Ok(())
@@ -265,7 +270,7 @@ impl Effect {
             resource(kind, name)
         };
         Some(match self {
-            Effect::Get(_) => Vec::new(),
+            Effect::Get(_) | Effect::Logs(_) => Vec::new(),
             Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
             Effect::Label(o, _) => vec![format!("{} labeled", o.resource())],
             Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
@@ -349,6 +354,7 @@ impl Effect {
             | Effect::DeleteAll(_)
             | Effect::Scale(..)
             | Effect::Get(_)
+            | Effect::Logs(_)
             | Effect::MasqueradeAll(_) => {}
         }
         Ok(())
