@@ -219,8 +219,10 @@ mod tests {
         Noted { dev: dev.map(DevId), ends: was, becomes, out: out.map(DevId), way, conn }
     }
 
+    type Trail = [(NetnsId, Noted); 2];
+
     /// A request from the wire through the node, which translates its destination, to the pod; and its answer.
-    fn trails(client: Endpoint) -> ([(NetnsId, Noted); 2], [(NetnsId, Noted); 2]) {
+    fn trails(client: Endpoint) -> (Trail, Trail) {
         let (service, pod) = (end(9, 69), end(2, 69));
         let (outer, inner) = (ends(client, service), ends(client, pod));
         let conn = ConnId::default();
