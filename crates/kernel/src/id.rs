@@ -46,6 +46,9 @@ pub struct ConnId {
 }
 
 impl ConnId {
+    /// No entry's.
+    pub(crate) const NOBODY: ConnId = ConnId { number: u32::MAX, slot: u32::MAX };
+
     pub(crate) fn new(number: u32, slot: u32) -> ConnId {
         ConnId { number, slot }
     }

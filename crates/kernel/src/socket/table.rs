@@ -6,8 +6,9 @@ use super::{Endpoint, Socket};
 use crate::SocketId;
 use std::net::Ipv4Addr;
 
-/// A socket in its place.
+/// A socket in its place; three of them take six lines of a processor's cache, and none lies in three.
 #[derive(Clone, Debug)]
+#[repr(align(32))]
 struct Sock {
     id: SocketId,
     /// The next one in the list of its port.

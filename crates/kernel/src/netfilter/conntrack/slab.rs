@@ -2,29 +2,44 @@
 //! it grows.
 
 use super::Conn;
+use crate::ConnId;
 
 /// Entries of a piece.
 const PIECE: usize = 512;
 
-/// Entries by their place.
+/// Entries by their place. A free place has an entry too, which bears nobody's number ([`Conn::vacate`]): whether it is free, the line of the
+/// processor's cache tells that one more packet asks for anyway.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slab {
-    pieces: Vec<Vec<Option<Conn>>>,
+    pieces: Vec<Vec<Conn>>,
     len: usize,
     free: Vec<u32>,
 }
 
 impl Slab {
+    /// What is in a place, or was.
     #[inline]
-    pub(super) fn get(&self, slot: u32) -> Option<&Conn> {
+    pub(super) fn at(&self, slot: u32) -> Option<&Conn> {
         let slot = slot as usize;
-        self.pieces.get(slot / PIECE)?.get(slot % PIECE)?.as_ref()
+        self.pieces.get(slot / PIECE)?.get(slot % PIECE)
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Conn> {
+    fn at_mut(&mut self, slot: u32) -> Option<&mut Conn> {
         let slot = slot as usize;
-        self.pieces.get_mut(slot / PIECE)?.get_mut(slot % PIECE)?.as_mut()
+        self.pieces.get_mut(slot / PIECE)?.get_mut(slot % PIECE)
+    }
+
+    /// The entry with this number.
+    #[inline]
+    pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
+        self.at(id.slot()).filter(|c| c.id == id)
+    }
+
+    /// The entry with this number, to change it.
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.at_mut(id.slot()).filter(|c| c.id == id)
     }
 
     /// A place for an entry, which has to be put there at once.
@@ -38,29 +53,29 @@ impl Slab {
             self.pieces.push(Vec::with_capacity(size));
         }
         if let Some(piece) = self.pieces.last_mut() {
-            piece.push(None);
+            piece.push(Conn::vacant());
         }
         self.len += 1;
         u32::try_from(self.len - 1).unwrap_or(u32::MAX)
     }
 
     pub(super) fn put(&mut self, slot: u32, conn: Conn) {
-        let slot = slot as usize;
-        if let Some(place) = self.pieces.get_mut(slot / PIECE).and_then(|p| p.get_mut(slot % PIECE)) {
-            *place = Some(conn);
+        if let Some(place) = self.at_mut(slot) {
+            *place = conn;
         }
     }
 
-    pub(super) fn free(&mut self, slot: u32) {
-        let at = slot as usize;
-        if let Some(place) = self.pieces.get_mut(at / PIECE).and_then(|p| p.get_mut(at % PIECE)) {
-            *place = None;
-            self.free.push(slot);
+    /// Frees the place of an entry.
+    pub(super) fn free(&mut self, id: ConnId) {
+        if let Some(conn) = self.get_mut(id) {
+            conn.vacate();
+            self.free.push(id.slot());
         }
     }
 
+    /// All entries, and what free places have.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Conn> {
-        self.pieces.iter().flatten().flatten()
+        self.pieces.iter().flatten()
     }
 
     pub(super) fn clear(&mut self) {

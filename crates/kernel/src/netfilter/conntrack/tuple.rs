@@ -107,6 +107,9 @@ impl fmt::Debug for Tuple {
 }
 
 impl Tuple {
+    /// No packet's.
+    pub(super) const NONE: Tuple = Tuple { src: [0; 2], dst: [0; 2], rest: 0 };
+
     /// Both addresses are of one family.
     #[inline]
     pub fn new(src: IpAddr, dst: IpAddr, proto: Protocol, key: L4Key) -> Tuple {

@@ -92,6 +92,40 @@ impl Conn {
     /// A time that does not come.
     pub(crate) const NEVER: Instant = Instant(u64::MAX);
 
+    /// What a free place has: it is in no table, and bears nobody's number.
+    pub(in crate::netfilter::conntrack) fn vacant() -> Conn {
+        Conn {
+            id: ConnId::NOBODY,
+            status: 0,
+            queued: 0,
+            expires: Instant(0),
+            timeout: 0,
+            zone: Zone::default(),
+            udp_stream_at: Conn::NEVER,
+            counters: None,
+            pending: 0,
+            silent: false,
+            stamped: false,
+            events: EventMask::ALL,
+            created: Instant(0),
+            orig: Tuple::NONE,
+            reply: Tuple::NONE,
+            mark: 0,
+            masq: None,
+            helper: None,
+            tcp: None,
+            extras: None,
+            master: None,
+            began: Instant(0),
+        }
+    }
+
+    /// Its place is free from now on.
+    pub(in crate::netfilter::conntrack) fn vacate(&mut self) {
+        (self.id, self.status) = (ConnId::NOBODY, 0);
+        (self.counters, self.tcp, self.extras, self.master) = (None, None, None, None);
+    }
+
     /// What few entries have, to change it.
     pub(crate) fn extras_mut(&mut self) -> &mut Extras {
         self.extras.get_or_insert_default()

@@ -96,16 +96,16 @@ impl Conntrack {
 
     /// An entry, confirmed or not.
     pub fn get(&self, id: ConnId) -> Option<&Conn> {
-        self.slab.get(id.slot()).filter(|c| c.id == id)
+        self.slab.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
-        self.slab.get_mut(id.slot()).filter(|c| c.id == id)
+        self.slab.get_mut(id)
     }
 
     /// An entry to change, and how long entries live.
     pub(super) fn get_timed(&mut self, id: ConnId) -> Option<(&mut Conn, &Timeouts)> {
-        let conn = self.slab.get_mut(id.slot()).filter(|c| c.id == id)?;
+        let conn = self.slab.get_mut(id)?;
         Some((conn, &self.timeouts))
     }
 
@@ -223,7 +223,7 @@ impl Conntrack {
 
     fn at(&self, node: u32) -> Option<(&Conn, Direction)> {
         let dir = if node & 1 == 0 { Direction::Original } else { Direction::Reply };
-        Some((self.slab.get(node / 2)?, dir))
+        Some((self.slab.at(node / 2)?, dir))
     }
 
     /// `__nf_conntrack_alloc`: a new entry, not yet in the table.
@@ -238,27 +238,16 @@ impl Conntrack {
             slot,
             Conn {
                 id,
-                status: 0,
-                queued: 0,
                 expires: now,
-                timeout: 0,
                 zone,
-                udp_stream_at: Conn::NEVER,
                 counters: self.settings.acct.then(Default::default),
-                pending: 0,
                 silent: self.settings.events == 0,
                 stamped: self.settings.timestamp,
-                events: EventMask::ALL,
                 created: now,
                 orig,
                 reply,
-                mark: 0,
-                masq: None,
-                helper: None,
-                tcp: None,
-                extras: None,
-                master: None,
                 began: now,
+                ..Conn::vacant()
             },
         );
         id
@@ -275,7 +264,7 @@ impl Conntrack {
             if now.since(c.created) < life || self.held.contains(&id) {
                 self.loose.push(id);
             } else {
-                self.slab.free(id.slot());
+                self.slab.free(id);
             }
         }
     }
@@ -325,7 +314,7 @@ impl Conntrack {
             self.hash.insert(id.slot() * 2, orig);
         }
         self.hash.insert(id.slot() * 2 + 1, reply);
-        if translated && let Some(c) = self.slab.get(id.slot()) {
+        if translated && let Some(c) = self.slab.get(id) {
             self.by_source.insert(&c.orig, id);
         }
         self.listed += 1;
@@ -362,7 +351,7 @@ impl Conntrack {
         stream_after: Duration,
         now: Instant,
     ) -> Option<()> {
-        let c = self.slab.get_mut(id.slot()).filter(|c| c.id == id && as_it_was(c))?;
+        let c = self.slab.get_mut(id).filter(|c| as_it_was(c))?;
         let (timeout, _) = udp_packet(c, true, &self.timeouts, stream_after, now);
         c.refresh(timeout, now);
         c.account(dir, len);
@@ -376,7 +365,7 @@ impl Conntrack {
 
     /// Reads what taking these entries out of the table will ask for: many at once, which a processor does side by side.
     pub(crate) fn read_ahead(&self, ids: &[ConnId]) {
-        let sum = ids.iter().filter_map(|id| self.slab.get(id.slot())).fold(0, |sum, c| {
+        let sum = ids.iter().filter_map(|id| self.slab.get(*id)).fold(0, |sum, c| {
             let (orig, reply) = (hash_conntrack(&c.orig), hash_conntrack(&c.reply));
             sum ^ self.hash.peek(orig) ^ self.hash.peek(reply) ^ self.by_source.peek(&c.orig, c.id)
         });
@@ -386,7 +375,7 @@ impl Conntrack {
     /// Frees an entry that has just been taken out of the table, while no packet is inside the box.
     pub(crate) fn free_dead(&mut self, id: ConnId) {
         if !self.held.contains(&id) && self.loose.pop_if(|last| *last == id).is_some() {
-            self.slab.free(id.slot());
+            self.slab.free(id);
         }
     }
 
@@ -405,7 +394,7 @@ impl Conntrack {
     pub(crate) fn take_expired(&mut self, until: Instant) -> Vec<ConnId> {
         let slab = &mut self.slab;
         let mut ids = self.due.take(until, |id, moved| {
-            let Some(c) = slab.get_mut(id.slot()).filter(|c| c.id == id && c.is_listed()) else {
+            let Some(c) = slab.get_mut(id).filter(|c| c.is_listed()) else {
                 return Fate::Gone;
             };
             if let Some(second) = moved {
