@@ -87,6 +87,8 @@ pub struct JumpGraph<'a> {
     set: &'a RuleSet,
     /// The hooks that reach each chain.
     reach: Vec<Hooks>,
+    /// The rule behind which none of a chain is visited.
+    last: Vec<usize>,
     /// Nodes are chains by their place; an edge is a jump, by the index of its rule.
     graph: Graph<(), usize>,
 }
@@ -98,16 +100,20 @@ impl<'a> JumpGraph<'a> {
         for _ in &set.chains {
             graph.add_node(());
         }
+        let mut last = Vec::with_capacity(set.chains.len());
         for (from, chain) in set.chains.iter().enumerate() {
+            let mut end = chain.rules.len();
             for (index, rule) in chain.rules.iter().enumerate() {
                 let to = rule.target.chain().map(|c| usize::from(c.0)).filter(|to| *to < set.chains.len());
                 if let Some(to) = to {
                     graph.add_edge(NodeIndex::new(from), NodeIndex::new(to), index);
                 }
                 if ends_chain(rule) {
+                    end = index;
                     break;
                 }
             }
+            last.push(end);
         }
         let mut reach = vec![Hooks::default(); set.chains.len()];
         for (at, chain) in set.chains.iter().enumerate() {
@@ -119,7 +125,7 @@ impl<'a> JumpGraph<'a> {
                 }
             }
         }
-        JumpGraph { set, reach, graph }
+        JumpGraph { set, reach, last, graph }
     }
 
     /// The hooks from which each chain is reached.
@@ -129,8 +135,7 @@ impl<'a> JumpGraph<'a> {
 
     /// The index of the last rule of a chain that the kernel visits.
     pub fn last_visited(&self, chain: usize) -> usize {
-        let rules = self.set.chains.get(chain).map(|c| c.rules.as_slice()).unwrap_or_default();
-        rules.iter().position(|r| ends_chain(r)).unwrap_or(rules.len())
+        self.last.get(chain).copied().unwrap_or_default()
     }
 
     /// User-defined chains that no built-in chain reaches.
