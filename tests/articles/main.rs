@@ -67,7 +67,7 @@ fn shell(run: &Run, host: &str, line: &str) -> Vec<String> {
 
 /// A command on a box, as part of a scenario.
 fn command(host: &str, argv: Vec<String>) -> Stimulus {
-    Stimulus::Command { shell: sim::operator::command, host: host.to_owned(), argv, stdin: None }
+    Stimulus::Command { shell: sim::operator::shell, host: host.to_owned(), argv, stdin: None }
 }
 
 /// An HTTP client.

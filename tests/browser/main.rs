@@ -29,6 +29,7 @@ mod picture;
 mod session;
 mod shell;
 mod shots;
+mod slices;
 mod smoke;
 mod source;
 mod switches;

@@ -1,13 +1,15 @@
-//! The search for changes that would reach the goals, or let a packet through: the lab is run with each, one run at a time, whenever the browser has nothing
-//! else to do. So the page never waits for longer than one run takes, and an edit ends the search.
+//! The search for changes that would reach the goals, or let a packet through: the lab is run with each, whenever the browser has nothing else to do,
+//! one run at a time and for some milliseconds each time. An edit ends the search.
 
 use crate::dom::{NONE, View, el, part};
 use crate::load::Loaded;
 use crate::panes::cure;
+use crate::slices;
 use crate::state::State;
 use gloo::timers::callback::Timeout;
 use kernel::PacketId;
 use leptos::prelude::*;
+use parts::{Parts, pause};
 use std::cell::RefCell;
 use std::rc::Rc;
 use workshop::cure::{Cure, Progress, Search, Wanted};
@@ -40,7 +42,18 @@ pub fn find(state: State) {
     state.cures.set(Vec::new());
     state.rescue.set(Rescue::default());
     let loaded = state.loaded.get_untracked();
-    next(state, loaded, Rc::new(RefCell::new(None)));
+    idle(state, &loaded, Parts::new(look_for_goals(state, Rc::clone(&loaded))));
+}
+
+/// Goes on with a search whenever the browser is idle, as long as its run is shown.
+fn idle(state: State, loaded: &Rc<Loaded>, search: Parts<()>) {
+    let (loaded, search) = (Rc::clone(loaded), RefCell::new(Some(search)));
+    request_idle_callback(move || {
+        let Some(mut search) = search.take() else { return };
+        if Rc::ptr_eq(&loaded, &state.loaded.get_untracked()) && slices::for_a_while(&mut search).is_none() {
+            idle(state, &loaded, search);
+        }
+    });
 }
 
 /// Whether what was found may be shown without being asked for: in an exercise it is the last hint.
@@ -52,45 +65,37 @@ pub fn may_tell(state: State) -> bool {
 }
 
 /// Whether a change solves the exercise, if it is one: by what is allowed, and with what was to stay as it is.
-fn fits(state: State, cure: &Cure) -> bool {
+async fn fits(state: State, cure: &Cure) -> bool {
     let Some(e) = &cure.session.lab.exercise else { return true };
     let Some(start) = state.class.start.get_untracked() else { return false };
     // `lab` is no program that a learner has.
     if cure.commands.iter().any(|c| c.line.starts_with("lab ")) {
         return false;
     }
-    let moves = moves_of(&cure.session);
-    cure.session.run().is_ok_and(|run| e.verdict(&start.run, &run, &moves).solved)
+    let run = cure.session.run_in_parts().await;
+    run.is_ok_and(|run| e.verdict(&start.run, &run, &moves_of(&cure.session)).solved)
 }
 
-/// Tries the next change, later.
-fn next(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Option<Search>>>) {
-    request_idle_callback(move || {
-        // Of another run another search looks for cures.
-        if !Rc::ptr_eq(&loaded, &state.loaded.get_untracked()) {
+async fn look_for_goals(state: State, loaded: Rc<Loaded>) {
+    let Some(mut search) = Search::new(&loaded.session, &loaded.run, Wanted::Goals) else { return };
+    loop {
+        pause().await;
+        let cure = match search.step_in_parts().await {
+            Progress::Done => return,
+            Progress::Tried => continue,
+            Progress::Found(cure) => cure,
+        };
+        if !fits(state, &cure).await {
+            continue;
+        }
+        let mut found = state.cures.get_untracked();
+        found.push(*cure);
+        let enough = found.len() >= ENOUGH;
+        state.cures.set(found);
+        if enough {
             return;
         }
-        if search.borrow().is_none() {
-            let Some(new) = Search::new(&loaded.session, &loaded.run, Wanted::Goals) else { return };
-            *search.borrow_mut() = Some(new);
-        } else {
-            match search.borrow_mut().as_mut().map_or(Progress::Done, Search::step) {
-                Progress::Done => return,
-                Progress::Tried => {}
-                Progress::Found(cure) if !fits(state, &cure) => {}
-                Progress::Found(cure) => {
-                    let mut found = state.cures.get_untracked();
-                    found.push(*cure);
-                    let enough = found.len() >= ENOUGH;
-                    state.cures.set(found);
-                    if enough {
-                        return;
-                    }
-                }
-            }
-        }
-        next(state, Rc::clone(&loaded), Rc::clone(&search));
-    });
+    }
 }
 
 // ---------------------------------------------------------------------- for one packet
@@ -107,7 +112,7 @@ pub fn rescue(state: State, packet: PacketId) -> View {
         let loaded = state.loaded.get_untracked();
         let Some(search) = Search::new(&loaded.session, &loaded.run, Wanted::Packet(packet)) else { return };
         state.rescue.set(Rescue { packet: Some(packet), ..Rescue::default() });
-        go_on(state, loaded, Rc::new(RefCell::new(search)));
+        idle(state, &loaded, Parts::new(look_for_packet(state, packet, search)));
     });
     crate::dom::keep(linger);
     part(move || {
@@ -125,29 +130,28 @@ pub fn rescue(state: State, packet: PacketId) -> View {
     })
 }
 
-fn go_on(state: State, loaded: Rc<Loaded>, search: Rc<RefCell<Search>>) {
-    request_idle_callback(move || {
-        let mut now = state.rescue.get_untracked();
-        let packet = now.packet;
+async fn look_for_packet(state: State, packet: PacketId, search: Search) {
+    let mut search = search;
+    loop {
+        pause().await;
         let here = untrack(|| state.with_step(|_, s, _| s.packet)).flatten();
-        if !Rc::ptr_eq(&loaded, &state.loaded.get_untracked()) || packet.is_none() {
-            return;
-        }
-        if here != packet {
+        if here != Some(packet) {
             // Whoever comes back asks again.
             return state.rescue.set(Rescue::default());
         }
-        match search.borrow_mut().step() {
+        let step = search.step_in_parts().await;
+        let mut now = state.rescue.get_untracked();
+        match step {
             Progress::Done => now.done = true,
             Progress::Tried => {}
             Progress::Found(cure) => now.found.push(*cure),
         }
-        now.tried = search.borrow().progress().0;
+        now.tried = search.progress().0;
         now.done |= now.found.len() >= ENOUGH_FOR_PACKET || now.tried >= TRIES;
         let done = now.done;
         state.rescue.set(now);
-        if !done {
-            go_on(state, Rc::clone(&loaded), Rc::clone(&search));
+        if done {
+            return;
         }
-    });
+    }
 }

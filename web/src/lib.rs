@@ -19,6 +19,7 @@ mod look;
 mod packed;
 mod panes;
 mod playback;
+mod slices;
 mod state;
 mod svg;
 mod swipe;
@@ -35,6 +36,7 @@ use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use sim::view::Flow;
 use state::{Pane, State};
+use std::cell::Cell;
 use url::Link;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
@@ -127,20 +129,41 @@ pub fn show_panics() {
 pub fn start() {
     if web_sys::window().is_some() {
         show_panics();
-        leptos::mount::mount_to_body(App);
+        let link = first_link();
+        slices::run(state::open(link.clone()), move |done| {
+            // Whoever stops the first run gets the first lab.
+            FIRST.set(
+                done.map(|done| (link, done)).or_else(|| Some((None, parts::finish(state::open(None))))),
+            );
+            leptos::mount::mount_to_body(App);
+        });
     } else {
         std::panic::set_hook(Box::new(|info| loadlab::failed(&info.to_string())));
         loadlab::work();
     }
 }
 
+thread_local! {
+    /// The link that the page begins with, and its run.
+    static FIRST: Cell<Option<(Option<Link>, slices::Done)>> = const { Cell::new(None) };
+}
+
+/// What the address asks for. What a file brings is not there yet: until then the first lab is shown.
+fn first_link() -> Option<Link> {
+    if course::source_wanted().is_some() { None } else { addressed().or_else(queried) }
+}
+
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
     let source = course::source_wanted();
-    // What the file brings is not there yet: until then the first lab is shown.
-    let link = |source: &Option<String>| if source.is_some() { None } else { addressed().or_else(queried) };
-    Root::new(move || match State::new(link(&source)) {
+    let first = || {
+        FIRST.take().unwrap_or_else(|| {
+            let link = first_link();
+            (link.clone(), parts::finish(state::open(link)))
+        })
+    };
+    Root::new(move || match State::new(first()) {
         _ if topology::bench::wanted() => topology::bench::page(),
         Ok(state) => {
             if let Some(source) = source {
@@ -298,7 +321,8 @@ fn follow_address(state: State) {
         drop(timer.take());
         timer = Some(Timeout::new(250, move || {
             // Somebody has just put a link there, and we are about to hear of it: it is not overwritten.
-            if *state.address.borrow() == addressed() {
+            // Nor while what it asks for is being run.
+            if *state.address.borrow() == addressed() && !slices::is_going() {
                 write_address(state);
             }
         }));

@@ -1,6 +1,7 @@
 //! A lab that has been run, with everything that the page shows of it.
 
 use kernel::NetnsId;
+use parts::pause;
 use sim::view::{Alert, CaptureLine, Step, Story, TermLine, Tone, capture, frame_at};
 use sim::{EventId, World};
 use std::cell::OnceCell;
@@ -37,11 +38,13 @@ pub struct Exchange {
 }
 
 impl Loaded {
-    /// Runs a session. `Err` says why it cannot be run.
-    pub fn new(session: Session) -> Result<Rc<Loaded>, String> {
+    /// Runs a session, in parts. `Err` says why it cannot be run.
+    pub async fn new(session: Session) -> Result<Rc<Loaded>, String> {
         let lab = Rc::clone(&session.lab);
-        let run = session.run().map_err(|e| e.to_string())?;
+        let run = session.run_in_parts().await.map_err(|e| e.to_string())?;
+        pause().await;
         let story = Story::new(&run.run.world);
+        pause().await;
         if story.steps.is_empty() {
             return Err(format!("nothing happens in the lab {}", lab.name));
         }

@@ -10,6 +10,7 @@ use crate::look::Look;
 use crate::panes::Sniff;
 use crate::panes::Tables;
 use crate::panes::fold::Fold;
+use crate::slices::{self, Done, Opened};
 use crate::topology::{Level, Zoom};
 use crate::url::Link;
 use crate::watched::Watched;
@@ -128,6 +129,8 @@ pub struct Signals {
     pub captured: Watched<Option<NetnsId>>,
     /// The capture tab.
     pub sniff: Sniff,
+    /// The session that is being run in place of the one that is shown.
+    pub going: RefCell<Option<Session>>,
     /// The link that stands in the address, as far as has been heard.
     pub address: RefCell<Option<Link>>,
     /// The button that has just copied something.
@@ -160,14 +163,14 @@ pub struct History {
 }
 
 impl State {
-    /// The state that a link asks for, or the first lab at its start.
-    pub fn new(link: Option<Link>) -> Result<State, String> {
-        let (loaded, error) = open(link.as_ref())?;
+    /// The state that a link asks for, of which the run is there.
+    pub fn new((link, done): (Option<Link>, Done)) -> Result<State, String> {
+        let Opened { loaded, before, error } = done?;
         let notice = link.as_ref().and_then(Link::strange_version);
         let signals = Signals {
             shown: Watched::new(shown(&loaded, false, Filter::default())),
             cursor: Watched::new(loaded.start()),
-            before: Watched::new(defaults(&loaded)),
+            before: Watched::new(before),
             history: Watched::new(History::default()),
             notice: Watched::new(notice),
             loaded: Watched::new(loaded),
@@ -191,6 +194,7 @@ impl State {
             chosen: Watched::new(None),
             captured: Watched::new(None),
             sniff: Sniff::default(),
+            going: RefCell::default(),
             address: RefCell::new(link.clone()),
             copied: Watched::new(""),
             look: Look::default(),
@@ -269,24 +273,32 @@ impl State {
         loadlab::close(*self);
         self.notice.set(link.strange_version());
         let same = self.loaded.with_untracked(|l| link.asks_for(&l.session));
-        if !same {
-            match open(Some(link)) {
-                Ok((loaded, error)) => {
-                    self.error.set(error);
-                    let now = self.loaded.get_untracked();
+        if same {
+            slices::stop();
+            return self.place(link);
+        }
+        let (state, link) = (*self, link.clone());
+        self.going.take();
+        slices::run(open(Some(link.clone())), move |done| {
+            match done {
+                // The address says again what is shown.
+                None => return crate::write_address(state),
+                Some(Ok(Opened { loaded, before, error })) => {
+                    state.error.set(error);
+                    let now = state.loaded.get_untracked();
                     let before = if now.session.same_lab(&loaded.session) {
-                        self.remember(&now.session);
+                        state.remember(&now.session);
                         Some(now)
                     } else {
-                        self.history.set(History::default());
-                        defaults(&loaded)
+                        state.history.set(History::default());
+                        before
                     };
-                    self.show(loaded, before);
+                    state.show(loaded, before);
                 }
-                Err(e) => self.error.set(Some(e)),
+                Some(Err(e)) => state.error.set(Some(e)),
             }
-        }
-        self.place(link);
+            state.place(&link);
+        });
     }
 
     fn place(&self, link: &Link) {
@@ -300,41 +312,64 @@ impl State {
 
     // ------------------------------------------------------------------ runs
 
-    /// Runs the lab again with another setting.
-    pub fn apply(&self, setting: &Setting) {
-        self.edit(|session| session.changes.clone_from(setting));
-    }
-
-    /// Runs the lab again with a changed session; false if it cannot be run, which is said. The run before stays as a ghost. The cursor
+    /// Runs the lab again with a changed session; if it cannot be run, that is said. The run before stays as a ghost. The cursor
     /// stays where it is if everything up to there happens again, and goes back to the start if not.
-    pub fn edit(&self, change: impl FnOnce(&mut Session)) -> bool {
-        let now = self.loaded.with_untracked(|l| l.session.clone());
-        let mut session = now.clone();
-        change(&mut session);
-        self.run(session) && {
-            self.remember(&now);
-            true
-        }
+    pub fn edit(&self, change: impl FnOnce(&mut Session)) {
+        self.edit_then(change, || {});
     }
 
-    fn run(&self, session: Session) -> bool {
+    /// The same; `then` is done when that is on the page, or cannot be.
+    pub fn edit_then(&self, change: impl FnOnce(&mut Session), then: impl FnOnce() + 'static) {
+        let (state, mut session) = (*self, self.asked());
+        change(&mut session);
+        self.run(session, move |done| {
+            match done {
+                Ok(loaded) => state.take_over(loaded),
+                Err(e) => state.error.set(Some(e)),
+            }
+            then();
+        });
+    }
+
+    /// What is shown, or what is being run to be shown in its place: an edit changes that.
+    fn asked(&self) -> Session {
+        let shown = self.loaded.with_untracked(|l| l.session.clone());
+        let going = self.going.take().filter(|going| slices::is_going() && going.same_lab(&shown));
+        going.unwrap_or(shown)
+    }
+
+    /// Runs a session of the lab that is shown. `then` is told nothing if it is stopped.
+    fn run(&self, session: Session, then: impl FnOnce(Result<Rc<Loaded>, String>) + 'static) {
+        let state = *self;
+        self.going.replace(Some(session.clone()));
+        let work = async { Loaded::new(session).await.map(Opened::alone) };
+        slices::run(work, move |done| {
+            state.going.take();
+            match done {
+                Some(done) => then(done.map(|opened| opened.loaded)),
+                // What was chosen for it goes back to what is shown.
+                None => state.loaded.set(state.loaded.get_untracked()),
+            }
+        });
+    }
+
+    /// Shows a run of an edit, which can be undone.
+    fn take_over(&self, loaded: Rc<Loaded>) {
         let before = self.loaded.get_untracked();
-        match Loaded::new(session) {
-            Ok(loaded) => {
-                self.error.set(None);
-                let event = before.story.steps.get(self.cursor.get_untracked()).map(|s| s.event);
-                let stays = event.filter(|e| loaded.same_until(&before, *e));
-                self.show(Rc::clone(&loaded), Some(before));
-                if let Some(event) = stays {
-                    self.jump(loaded.story.step_at(event));
-                    self.speak();
-                }
-                true
-            }
-            Err(e) => {
-                self.error.set(Some(e));
-                false
-            }
+        self.replace(&loaded);
+        self.remember(&before.session);
+    }
+
+    /// Shows another run of the same lab.
+    fn replace(&self, loaded: &Rc<Loaded>) {
+        let before = self.loaded.get_untracked();
+        self.error.set(None);
+        let event = before.story.steps.get(self.cursor.get_untracked()).map(|s| s.event);
+        let stays = event.filter(|e| loaded.same_until(&before, *e));
+        self.show(Rc::clone(loaded), Some(before));
+        if let Some(event) = stays {
+            self.jump(loaded.story.step_at(event));
+            self.speak();
         }
     }
 
@@ -346,8 +381,11 @@ impl State {
         self.history.set(history);
     }
 
-    /// Takes the last edit back, or does it again.
+    /// Takes the last edit back, or does it again. One that is still being run is stopped.
     pub fn travel(&self, back: bool) {
+        if slices::is_going() {
+            return slices::stop();
+        }
         let mut history = self.history.get_untracked();
         let to = if back { history.past.pop() } else { history.future.pop() };
         let Some(to) = to else { return };
@@ -357,40 +395,46 @@ impl State {
         } else {
             history.past.push(now)
         }
-        if self.run(to) {
-            self.history.set(history);
-        }
-    }
-
-    /// Adds a command, and goes to where it is run.
-    pub fn type_in(&self, typed: Typed) -> bool {
-        let at = typed.at;
-        let typed = typed.tidy();
-        let done = self.edit(|session| session.typed.push(typed));
-        if done && at != At::Setup {
-            let loaded = self.loaded.get_untracked();
-            let exchange = loaded.run.typed.last().and_then(|t| t.exchange);
-            if let Some((first, _)) = exchange.and_then(|e| loaded.exchanges.get(e)).map(|e| e.steps) {
-                self.go(first);
+        let state = *self;
+        self.run(to, move |done| match done {
+            Ok(loaded) => {
+                state.replace(&loaded);
+                state.history.set(history);
             }
-        }
-        done
+            Err(e) => state.error.set(Some(e)),
+        });
     }
 
-    /// The same for a command that may be refused: then `Err` says why, and nothing has changed. `Ok` is what a command complained of that
-    /// was run.
-    pub fn try_typed(&self, typed: Typed) -> Result<Option<String>, Refused> {
-        let refused = |message: String| Refused { message, place: None };
-        let mut session = self.loaded.with_untracked(|l| l.session.clone());
-        session.typed.push(typed.clone().tidy());
-        let result = session.run().map_err(|e| refused(e.to_string()))?.typed.pop().unwrap_or_default();
-        if let Some(refused) = result.refused {
-            return Err(refused);
-        }
-        match self.type_in(typed) {
-            true => Ok(result.wrong()),
-            false => Err(refused(self.error.get_untracked().unwrap_or_default())),
-        }
+    /// Adds a command, and goes to where it is run. `then` is told why it was refused, in which case nothing has changed, or what a command
+    /// complained of that was run; with `well`, one that complains is not taken over either.
+    pub fn try_typed(
+        &self,
+        typed: Typed,
+        well: bool,
+        then: impl FnOnce(Result<Option<String>, Refused>) + 'static,
+    ) {
+        let (state, at) = (*self, typed.at);
+        let mut session = self.asked();
+        session.typed.push(typed.tidy());
+        self.run(session, move |done| {
+            let loaded = match done {
+                Ok(loaded) => loaded,
+                Err(message) => return then(Err(Refused { message, place: None })),
+            };
+            let result = loaded.run.typed.last().cloned().unwrap_or_default();
+            if let Some(refused) = result.refused {
+                return then(Err(refused));
+            }
+            let wrong = result.wrong();
+            if wrong.is_none() || !well {
+                state.take_over(Rc::clone(&loaded));
+                let exchange = result.exchange.and_then(|e| loaded.exchanges.get(e));
+                if let Some(exchange) = exchange.filter(|_| at != At::Setup) {
+                    state.go(exchange.steps.0);
+                }
+            }
+            then(Ok(wrong));
+        });
     }
 
     /// Takes a command away.
@@ -413,22 +457,20 @@ impl State {
     }
 
     /// Puts another lab on the page.
-    pub fn open_session(&self, session: Session) -> bool {
-        match Loaded::new(session) {
-            Ok(loaded) => {
-                self.error.set(None);
-                self.notice.set(None);
-                self.history.set(History::default());
-                let before = defaults(&loaded);
-                self.pinned.set(None);
-                self.show(loaded, before);
-                true
+    pub fn open_session(&self, session: Session) {
+        let state = *self;
+        self.going.take();
+        slices::run(with_defaults(session), move |done| match done {
+            None => {}
+            Some(Ok(Opened { loaded, before, .. })) => {
+                state.error.set(None);
+                state.notice.set(None);
+                state.history.set(History::default());
+                state.pinned.set(None);
+                state.show(loaded, before);
             }
-            Err(e) => {
-                self.error.set(Some(e));
-                false
-            }
-        }
+            Some(Err(e)) => state.error.set(Some(e)),
+        });
     }
 
     fn show(&self, loaded: Rc<Loaded>, before: Option<Rc<Loaded>>) {
@@ -508,17 +550,19 @@ fn shown(loaded: &Loaded, noise: bool, filter: Filter) -> Rc<Vec<usize>> {
     Rc::new(steps.filter(|(i, s)| (noise || !s.noise) && kept(*i)).map(|(i, _)| i).collect())
 }
 
-/// The run of the same lab at its defaults, if this one is at something else.
-fn defaults(loaded: &Loaded) -> Option<Rc<Loaded>> {
-    if loaded.run.setting == loaded.lab.default_setting() && loaded.session.typed.is_empty() {
-        return None;
-    }
+/// A session's run, with that of the same lab at its defaults if it is at something else.
+async fn with_defaults(session: Session) -> Done {
+    let loaded = Loaded::new(session).await?;
     let session = &loaded.session;
-    Loaded::new(Session { changes: Setting::new(), typed: Vec::new(), ..session.clone() }).ok()
+    if loaded.run.setting == loaded.lab.default_setting() && session.typed.is_empty() {
+        return Ok(Opened::alone(loaded));
+    }
+    let session = Session { changes: Setting::new(), typed: Vec::new(), ..session.clone() };
+    Ok(Opened { before: Loaded::new(session).await.ok(), ..Opened::alone(loaded) })
 }
 
 /// The lab of a link in its setting, with its commands; what of it cannot be had is left out and said.
-fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
+pub async fn open(link: Option<Link>) -> Done {
     let first = || {
         let first = workshop::lab_titles().next();
         first.and_then(|(name, _)| workshop::lab(name)).ok_or("there is no lab".to_owned())
@@ -526,17 +570,18 @@ fn open(link: Option<&Link>) -> Result<(Rc<Loaded>, Option<String>), String> {
     let plain = |lab| Session::new(Rc::new(lab));
     // Behind the load lab, which has no steps, lies the first one.
     let link = link.filter(|link| link.lab != workshop::load::NAME && course::Place::of(&link.lab).is_none());
-    let Some(link) = link else { return Ok((Loaded::new(plain(first()?))?, None)) };
+    let Some(link) = link else { return Loaded::new(plain(first()?)).await.map(Opened::alone) };
     let (session, mut error) = match link.session() {
         Ok(session) => (session, None),
         Err(e) => (plain(first()?), Some(e)),
     };
-    let asked = Session { changes: link.set.clone(), typed: link.typed.clone(), ..session.clone() };
-    match Loaded::new(asked) {
-        Ok(loaded) => Ok((loaded, error)),
+    let asked = Session { changes: link.set, typed: link.typed, ..session.clone() };
+    let opened = match with_defaults(asked).await {
+        Ok(opened) => opened,
         Err(e) => {
             error = error.or(Some(format!("The link asks for something that this lab does not have: {e}.")));
-            Ok((Loaded::new(session)?, error))
+            with_defaults(session).await?
         }
-    }
+    };
+    Ok(Opened { error, ..opened })
 }

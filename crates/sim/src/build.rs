@@ -1,8 +1,8 @@
 //! Building a world from its description.
 
 use crate::apps::{App, TcpServer, TftpServer, UdpServer};
-use crate::operator;
-use crate::scenario::{Backend, HostSpec, LinkSpec, Scenario, ServerMode, Setup, Shell};
+use crate::operator::{self, CommandOutput};
+use crate::scenario::{Backend, HostSpec, LinkSpec, Scenario, ServerMode, Setup};
 use crate::world::World;
 use kernel::Netns;
 use kernel::NetnsId;
@@ -37,7 +37,7 @@ fn error(place: impl Into<String>, message: impl Into<String>) -> BuildError {
 }
 
 /// Builds the world of a scenario; its log begins empty.
-pub(crate) fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError> {
+pub(crate) async fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError> {
     let mut world = World::new(seed);
     for spec in &scenario.hosts {
         if world.host_by_name(&spec.name).is_some() {
@@ -45,7 +45,7 @@ pub(crate) fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError>
         }
         add_host(&mut world, spec);
     }
-    fill(&mut world, &scenario.hosts, &scenario.links)?;
+    fill(&mut world, &scenario.hosts, &scenario.links).await?;
     world.forget_log();
     Ok(world)
 }
@@ -61,7 +61,7 @@ pub fn extend(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Resu
             add_host(world, spec);
         }
     }
-    fill(world, hosts, links)?;
+    parts::finish(fill(world, hosts, links))?;
     world.compare_mtus();
     Ok(())
 }
@@ -77,7 +77,7 @@ fn add_host(world: &mut World, spec: &HostSpec) {
 }
 
 /// Links, then what is in the boxes.
-fn fill(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Result<(), BuildError> {
+async fn fill(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Result<(), BuildError> {
     for link in links {
         add_link(world, link)?;
     }
@@ -86,6 +86,8 @@ fn fill(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Result<(),
     }
     for spec in hosts {
         configure(world, spec)?;
+        set_up(world, spec).await?;
+        parts::pause().await;
     }
     for spec in hosts {
         start_servers(world, spec);
@@ -188,43 +190,45 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
     if spec.ct_probe {
         ns.add_ct_probe();
     }
-    for setup in &spec.setup {
-        if let Setup::Command { shell, argv, stdin } = setup {
-            run(world, host, *shell, argv, stdin.as_deref()).map_err(|e| error(place(&argv.join(" ")), e))?;
-            continue;
-        }
-        let Some(ns) = world.host_mut(host) else { return Ok(()) };
-        match setup {
-            Setup::Command { .. } => {}
-            Setup::Ipset(text) => operator::ipset_restore(ns, text).map_err(|e| error(place("ipset"), e))?,
-            Setup::Ipvsadm(text) => {
-                operator::ipvsadm_restore(ns, text).map_err(|e| error(place("ipvsadm"), e))?;
-            }
-            #[cfg(feature = "nft")]
-            Setup::Iptables(text) if spec.backend == Backend::Nft => {
-                operator::nft_restore(ns, text, &["-n"]).map_err(|e| error(place("iptables-nft"), e))?;
-            }
-            Setup::Iptables(text) => {
-                restore_noflush(ns, text).map_err(|e| error(place("iptables"), e.message))?;
-            }
-            #[cfg(feature = "nft")]
-            Setup::Nft(text) => {
-                operator::nft_load(ns, text).map_err(|e| error(place("nft"), e.to_string()))?;
-            }
-        }
-    }
     Ok(())
 }
 
-/// A command that sets a box up. `Err` is what it says when it fails.
-fn run(
-    world: &mut World,
-    host: NetnsId,
-    shell: Shell,
-    argv: &[String],
-    stdin: Option<&str>,
-) -> Result<(), String> {
-    let output = shell(world, host, argv, stdin)?;
+/// What is done with a box before anything else.
+async fn set_up(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
+    let Some(host) = world.host_by_name(&spec.name) else { return Ok(()) };
+    for setup in &spec.setup {
+        let done = match setup {
+            Setup::Command { shell, argv, stdin } => {
+                let done = shell(world, host, argv, stdin.as_deref()).await;
+                parts::pause().await;
+                succeeded(done).map_err(|e| (argv.join(" "), e))
+            }
+            text => world.host_mut(host).map_or(Ok(()), |ns| read(ns, spec, text)),
+        };
+        done.map_err(|(part, e)| error(format!("host {}, {part}", spec.name), e))?;
+    }
+    Ok(())
+}
+/// Reads a text that sets a box up. `Err` says what it is, and what is wrong with it.
+fn read(ns: &mut Netns, spec: &HostSpec, setup: &Setup) -> Result<(), (String, String)> {
+    let (part, done) = match setup {
+        Setup::Command { .. } => return Ok(()),
+        Setup::Ipset(text) => ("ipset", operator::ipset_restore(ns, text)),
+        Setup::Ipvsadm(text) => ("ipvsadm", operator::ipvsadm_restore(ns, text)),
+        #[cfg(feature = "nft")]
+        Setup::Iptables(text) if spec.backend == Backend::Nft => {
+            ("iptables-nft", operator::nft_restore(ns, text, &["-n"]))
+        }
+        Setup::Iptables(text) => ("iptables", restore_noflush(ns, text).map_err(|e| e.message)),
+        #[cfg(feature = "nft")]
+        Setup::Nft(text) => ("nft", operator::nft_load(ns, text).map_err(|e| e.to_string())),
+    };
+    done.map_err(|e| (part.to_owned(), e))
+}
+
+/// What a command says that fails while it sets a box up.
+fn succeeded(done: Result<CommandOutput, String>) -> Result<(), String> {
+    let output = done?;
     if output.status == 0 { Ok(()) } else { Err(output.stderr.join("\n")) }
 }
 

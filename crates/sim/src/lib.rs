@@ -22,10 +22,10 @@ pub use apps::{AppEvent, Outcome};
 pub use build::{BuildError, extend};
 pub use log::{Entry, EventId, Log, Seen};
 pub use moment::Keyframe;
-pub use run::{Run, Running, StepOutcome, StepRecord};
+pub use run::{BegunStep, Run, Running, StepOutcome, StepRecord};
 pub use scenario::{
-    Backend, BridgePort, CloseHow, Collect, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec, Setup,
-    Shell, Start, Stimulus,
+    Backend, BridgePort, CloseHow, Collect, Doing, HostSpec, LinkSpec, Scenario, ServerMode, ServerSpec,
+    Setup, Shell, Start, Stimulus,
 };
 pub use sequence::InitialNumbers;
 pub use world::{AppId, PastEnd, World};

@@ -71,21 +71,32 @@ pub struct Run {
     pub steps: Vec<StepRecord>,
 }
 
+/// A step that is being done.
+#[derive(Debug)]
+pub struct BegunStep {
+    stimulus: usize,
+    first: EventId,
+}
+
+/// Runs what is a program of the scenario's own: who has none does not carry them.
+type Clients = fn(&Scenario, &mut World, NetnsId, &Stimulus) -> StepOutcome;
+
 /// A scenario that is being run, step by step.
 #[derive(Debug)]
 pub struct Running<'s> {
     scenario: &'s Scenario,
+    clients: Clients,
     world: World,
     steps: Vec<StepRecord>,
     rules: Vec<Tables>,
 }
 
 impl<'s> Running<'s> {
-    fn new(scenario: &'s Scenario, mut world: World) -> Running<'s> {
+    fn new(scenario: &'s Scenario, mut world: World, clients: Clients) -> Running<'s> {
         // From here on the log listens.
         world.listen();
         let rules = world.hosts().iter().map(tables).collect();
-        Running { scenario, world, steps: Vec::new(), rules }
+        Running { scenario, clients, world, steps: Vec::new(), rules }
     }
 
     /// The world as it is now.
@@ -103,14 +114,34 @@ impl<'s> Running<'s> {
         &mut self.world
     }
 
-    /// Does a stimulus, and waits until it is quiet. `index` is what the log calls it.
-    pub fn step(&mut self, index: usize, stimulus: &Stimulus) {
+    /// Does a stimulus, and waits until it is quiet, in parts. `index` is what the log calls it.
+    pub async fn step(&mut self, index: usize, stimulus: &Stimulus) {
         let host = stimulus.host().and_then(|h| self.world.host_by_name(h));
-        let scenario = self.scenario;
-        self.with(index, host, |world| match (stimulus.host(), host) {
+        let begun = self.begin(index, host);
+        let world = &mut self.world;
+        let outcome = match (stimulus.host(), host) {
             (Some(name), None) => StepOutcome::Refused(format!("there is no host {name:?}")),
-            _ => scenario.perform(world, host.unwrap_or_default(), stimulus),
-        });
+            (_, host) => {
+                let host = host.unwrap_or_default();
+                // What may take long.
+                match stimulus {
+                    Stimulus::Command { shell, argv, stdin, .. } => {
+                        outcome_of_command(shell(world, host, argv, stdin.as_deref()).await)
+                    }
+                    Stimulus::Sleep { ms } => {
+                        world.pass(world.now() + Duration::from_millis(*ms)).await;
+                        StepOutcome::Done
+                    }
+                    stimulus => {
+                        if matches!(stimulus, Stimulus::Wait { .. }) {
+                            world.end_jobs().await;
+                        }
+                        self.scenario.perform(world, host, stimulus, self.clients)
+                    }
+                }
+            }
+        };
+        self.end(begun, outcome).await;
         if let (Stimulus::Restore { .. }, Some(host)) = (stimulus, host)
             && let (Some(known), Some(ns)) = (self.rules.get_mut(host.index()), self.world.host(host))
             && let Some(last) = self.steps.last_mut()
@@ -120,23 +151,28 @@ impl<'s> Running<'s> {
         }
     }
 
-    /// Does something that is not one stimulus, and waits until it is quiet.
-    pub fn with(&mut self, index: usize, host: Option<NetnsId>, act: impl FnOnce(&mut World) -> StepOutcome) {
+    /// Something begins that is done to the world by somebody else; `index` is what the log calls it.
+    pub fn begin(&mut self, index: usize, host: Option<NetnsId>) -> BegunStep {
+        let first = end_of_log(&self.world);
+        self.world.begin(host.unwrap_or_default(), index);
+        BegunStep { stimulus: index, first }
+    }
+
+    /// It has been done: waits until it is quiet, in parts.
+    pub async fn end(&mut self, begun: BegunStep, outcome: StepOutcome) {
         let world = &mut self.world;
-        let first = end_of_log(world);
-        world.begin(host.unwrap_or_default(), index);
-        let outcome = act(world);
         let settle = if self.scenario.settle_ms == 0 { SETTLE_MS } else { self.scenario.settle_ms };
         // What runs in the background is not waited for.
         if outcome == StepOutcome::Started {
             world.run_until(world.now());
         } else {
-            world.settle(Duration::from_millis(settle));
+            world.settle(Duration::from_millis(settle)).await;
         }
         let end = end_of_log(world);
         // Boxes that have come meanwhile.
         self.rules.extend(world.hosts().iter().skip(self.rules.len()).map(tables));
-        self.steps.push(StepRecord { stimulus: index, first, end, outcome, rules: self.rules.clone() });
+        let BegunStep { stimulus, first } = begun;
+        self.steps.push(StepRecord { stimulus, first, end, outcome, rules: self.rules.clone() });
     }
 
     /// It is over.
@@ -156,7 +192,7 @@ impl Scenario {
     /// # Errors
     /// The description is wrong: where, and what was expected.
     pub fn run(&self) -> Result<Run, BuildError> {
-        self.run_in(build::build(self, SEED)?)
+        parts::finish(async { Ok(self.run_in(self.build().await?).await) })
     }
 
     /// The same without a log: only the state at the end and the outcomes.
@@ -164,41 +200,33 @@ impl Scenario {
     /// # Errors
     /// As for [`Scenario::run`].
     pub fn run_quiet(&self) -> Result<Run, BuildError> {
-        let mut world = build::build(self, SEED)?;
-        world.set_quiet(true);
-        self.run_in(world)
+        parts::finish(async {
+            let mut world = self.build().await?;
+            world.set_quiet(true);
+            Ok(self.run_in(world).await)
+        })
     }
 
-    fn run_in(&self, world: World) -> Result<Run, BuildError> {
-        let mut running = Running::new(self, world);
+    async fn run_in(&self, world: World) -> Run {
+        let mut running = Running::new(self, world, Scenario::with_clients);
         for (i, stimulus) in self.stimuli.iter().enumerate() {
-            running.step(i, stimulus);
+            running.step(i, stimulus).await;
         }
-        Ok(running.finish())
+        running.finish()
     }
 
-    /// Builds the world; what is done in it is told later, see [`Running::step`].
+    /// Builds the world, in parts; what is done in it is told later, see [`Scenario::resume`].
     ///
     /// # Errors
     /// As for [`Scenario::run`].
-    pub fn begin(&self) -> Result<Running<'_>, BuildError> {
-        Ok(Running::new(self, build::build(self, SEED)?))
+    pub async fn build(&self) -> Result<World, BuildError> {
+        build::build(self, SEED).await
     }
 
-    /// Goes on in a world that is there already.
+    /// Goes on in a world that is there already; its log listens from now on. A step is anything but a client of the scenario's own
+    /// ([`Stimulus::Tcp`] and the like).
     pub fn resume(&self, world: World) -> Running<'_> {
-        Running::new(self, world)
-    }
-
-    /// The same; `prepare` is done with the world before its log listens.
-    ///
-    /// # Errors
-    /// As for [`Scenario::run`].
-    pub fn begin_after(&self, prepare: &mut dyn FnMut(&mut World)) -> Result<Running<'_>, BuildError> {
-        let mut world = build::build(self, SEED)?;
-        prepare(&mut world);
-        world.forget_log();
-        Ok(Running::new(self, world))
+        Running::new(self, world, Scenario::without_clients)
     }
 
     /// The program that a stimulus starts, if it does.
@@ -207,7 +235,7 @@ impl Scenario {
             Stimulus::Tcp { src, dst, request, close, timeout_ms, .. } => {
                 let timeout = Duration::from_millis(*timeout_ms);
                 let app = TcpClient::new(host, *src, *dst, request.clone(), *close, timeout);
-                Some(App::TcpClient(app))
+                Some(app.into())
             }
             Stimulus::Udp {
                 src, dst, payload, connect, count, ttl, reply, timeout_ms, linger_ms, ..
@@ -218,14 +246,14 @@ impl Scenario {
                 app.ttl = *ttl;
                 app.wait = reply.then_some(Duration::from_millis(*timeout_ms));
                 app.linger = Duration::from_millis(*linger_ms);
-                Some(App::UdpClient(app))
+                Some(app.into())
             }
             Stimulus::Tftp { src, dst, file, strict, retransmit_ms, timeout_ms, .. } => {
                 let mut app = TftpClient::new(host, *src, *dst, file.clone());
                 app.strict = *strict;
                 app.timeout = Duration::from_millis(*timeout_ms);
                 app.retransmit = (*retransmit_ms > 0).then(|| Duration::from_millis(*retransmit_ms));
-                Some(App::TftpClient(app))
+                Some(app.into())
             }
             Stimulus::Ping { src, dst, id, seq, ttl, timeout_ms, .. } => {
                 let mut app = Ping::new(host, *dst);
@@ -234,31 +262,59 @@ impl Scenario {
                 app.seq = *seq;
                 app.ttl = *ttl;
                 app.timeout = Duration::from_millis(*timeout_ms);
-                Some(App::Ping(app))
+                Some(app.into())
             }
             _ => None,
         }
     }
 
-    fn perform(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {
+    /// What programs of the scenario's own do.
+    fn with_clients(&self, world: &mut World, host: NetnsId, stimulus: &Stimulus) -> StepOutcome {
         match stimulus {
-            Stimulus::Tcp { .. } | Stimulus::Udp { .. } | Stimulus::Tftp { .. } | Stimulus::Ping { .. } => {
-                self.client(host, stimulus).map_or(StepOutcome::Done, |app| run_app(world, app))
-            }
-            Stimulus::Relative { packet, seq, ack } => {
-                let seen = world.initial_numbers();
-                match packet.with_numbers(seen.absolute(*seq), seen.absolute(*ack)) {
-                    Some(packet) => self.perform(world, host, &packet),
-                    None => StepOutcome::Refused("no connection has such an initial number yet".to_owned()),
-                }
-            }
             Stimulus::TcpSend { id, data, timeout_ms } => match world.held(*id) {
                 Some((host, socket)) => {
                     let timeout = Duration::from_millis(*timeout_ms);
-                    run_app(world, App::TcpSender(TcpSender::new(host, socket, data.clone(), timeout)))
+                    run_app(world, TcpSender::new(host, socket, data.clone(), timeout).into())
                 }
                 None => StepOutcome::Refused(format!("connection {id} was not kept open")),
             },
+            Stimulus::Together { clients } => {
+                let begun: Vec<Begun> = clients.iter().map(|c| self.begin_client(world, c)).collect();
+                let end = |b| match b {
+                    Begun::App(id) => outcome_of(world, id),
+                    Begun::Done(outcome) => outcome,
+                };
+                StepOutcome::Together(begun.into_iter().map(end).collect())
+            }
+            stimulus => self.client(host, stimulus).map_or(StepOutcome::Done, |app| run_app(world, app)),
+        }
+    }
+
+    fn without_clients(&self, _: &mut World, _: NetnsId, _: &Stimulus) -> StepOutcome {
+        StepOutcome::NotRun("a client of a scenario is run by the scenario alone".to_owned())
+    }
+
+    fn perform(
+        &self,
+        world: &mut World,
+        host: NetnsId,
+        stimulus: &Stimulus,
+        clients: Clients,
+    ) -> StepOutcome {
+        match stimulus {
+            Stimulus::Tcp { .. }
+            | Stimulus::Udp { .. }
+            | Stimulus::Tftp { .. }
+            | Stimulus::Ping { .. }
+            | Stimulus::TcpSend { .. }
+            | Stimulus::Together { .. } => clients(self, world, host, stimulus),
+            Stimulus::Relative { packet, seq, ack } => {
+                let seen = world.initial_numbers();
+                match packet.with_numbers(seen.absolute(*seq), seen.absolute(*ack)) {
+                    Some(packet) => self.perform(world, host, &packet, clients),
+                    None => StepOutcome::Refused("no connection has such an initial number yet".to_owned()),
+                }
+            }
             Stimulus::Raw { ip, .. } => match world.with(host, |ns, cx| ns.raw_send(ip.clone(), cx)) {
                 Some(Err(errno)) => StepOutcome::SendError(errno),
                 _ => StepOutcome::Done,
@@ -326,18 +382,7 @@ impl Scenario {
                 }
             }
             Stimulus::Command { shell, argv, stdin, .. } => {
-                match shell(world, host, argv, stdin.as_deref()) {
-                    Ok(output) => StepOutcome::Command(output),
-                    Err(reason) => StepOutcome::NotRun(reason),
-                }
-            }
-            Stimulus::Together { clients } => {
-                let begun: Vec<Begun> = clients.iter().map(|c| self.begin_client(world, c)).collect();
-                let end = |b| match b {
-                    Begun::App(id) => outcome_of(world, id),
-                    Begun::Done(outcome) => outcome,
-                };
-                StepOutcome::Together(begun.into_iter().map(end).collect())
+                outcome_of_command(parts::finish(shell(world, host, argv, stdin.as_deref())))
             }
             Stimulus::Hold { hold, order, .. } => {
                 world.hold_packets(host, hold.clone(), order.clone());
@@ -372,13 +417,17 @@ impl Scenario {
         };
         match self.client(host, client) {
             Some(app) => Begun::App(world.start(app)),
-            None => Begun::Done(self.perform(world, host, client)),
+            None => Begun::Done(self.perform(world, host, client, Scenario::with_clients)),
         }
     }
 }
 
 fn end_of_log(world: &World) -> EventId {
     EventId(u32::try_from(world.log().len()).unwrap_or(u32::MAX))
+}
+
+fn outcome_of_command(done: Result<CommandOutput, String>) -> StepOutcome {
+    done.map_or_else(StepOutcome::NotRun, StepOutcome::Command)
 }
 
 /// One of several clients.

@@ -7,11 +7,14 @@ use kernel::NetnsId;
 use kernel::netfilter::Hold;
 use packet::{Frame, Ip, Mac};
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use userland::ip::IpCommand;
 
-/// Runs a command line on a box; `Err` if the program is not modelled. A scenario brings it along, so that who runs no
-/// commands does not carry every parser of them.
-pub type Shell = fn(&mut World, NetnsId, &[String], Option<&str>) -> Result<CommandOutput, String>;
+/// Runs a command line with its standard input on a box, in parts. A scenario brings it along, so that who runs no commands does not
+/// carry every parser of them.
+pub type Shell = for<'a> fn(&'a mut World, NetnsId, &'a [String], Option<&'a str>) -> Doing<'a>;
+/// A command that is being run; `Err` if the program is not modelled.
+pub type Doing<'a> = Pin<Box<dyn Future<Output = Result<CommandOutput, String>> + 'a>>;
 
 /// Starts a command in the background; a scenario brings it along, as it does its shell.
 pub type Start = fn(&mut World, NetnsId, &[String]) -> Result<Job, String>;
@@ -341,7 +344,7 @@ pub enum Stimulus {
     },
     /// A command of the operator.
     Command {
-        /// Who reads it: [`crate::operator::command`].
+        /// Who reads it: [`crate::operator::shell`].
         shell: Shell,
         /// Where.
         host: String,

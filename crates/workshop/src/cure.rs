@@ -170,6 +170,11 @@ impl Search {
 
     /// Tries the next change.
     pub fn step(&mut self) -> Progress {
+        parts::finish(self.step_in_parts())
+    }
+
+    /// The same in parts.
+    pub async fn step_in_parts(&mut self) -> Progress {
         let Some(which) = self.next.get(self.at).cloned() else {
             if self.found || self.paired {
                 return Progress::Done;
@@ -181,7 +186,7 @@ impl Search {
         let picked: Vec<&Change> = which.iter().filter_map(|i| self.changes.get(*i)).collect();
         let mut session = self.session.clone();
         picked.iter().for_each(|c| c.apply(&mut session));
-        let Ok(run) = session.run() else { return Progress::Tried };
+        let Ok(run) = session.run_in_parts().await else { return Progress::Tried };
         let added = run.typed.get(self.session.typed.len()..).unwrap_or_default();
         if added.iter().any(|t| t.wrong().is_some()) || !self.wish.granted(&run) {
             return Progress::Tried;

@@ -19,8 +19,8 @@ pub mod query;
 pub mod session;
 
 pub use lab::{
-    Beat, By, Claim, ClaimResult, Command, Goal, GoalResult, Lab, LabError, LabRun, Position, Setting, Step,
-    StimulusResult, Switch, When, read_lab,
+    Beat, By, Claim, ClaimResult, Command, Goal, GoalResult, Lab, LabError, LabRun, PARTS_AT_ONCE, Position,
+    Setting, Step, StimulusResult, Switch, When, read_lab,
 };
 pub use labs::{lab, lab_titles, labs};
 pub use prose::{Span, spans};

@@ -100,7 +100,7 @@ impl Page {
         self.ignore_console_errors("An unknown error occurred when fetching the script");
     }
 
-    /// Waits until the app has taken the place of the start text.
+    /// Waits until the app has taken the place of the start text, and its first run is over.
     #[track_caller]
     pub fn wait_started(&self) {
         self.wait_until("the app to start", || {
@@ -109,7 +109,8 @@ impl Page {
                 false,
                 "the app did not start"
             );
-            self.eval("return document.readyState === 'complete' && !document.getElementById('boot')") == true
+            self.eval("return document.readyState === 'complete' && !document.querySelector('#boot, .going')")
+                == true
         });
     }
 

@@ -276,12 +276,16 @@ impl Class {
         });
     }
 
-    fn begin(&self, loaded: &Loaded) {
+    fn begin(&self, loaded: &Rc<Loaded>) {
         let Some(e) = &loaded.lab.exercise else {
             self.start.set(None);
             return;
         };
-        let start = Loaded::new(Session::new(Rc::clone(&loaded.lab))).ok();
+        let start = Session::new(Rc::clone(&loaded.lab));
+        let start = match start.same(&loaded.session) {
+            true => Some(Rc::clone(loaded)),
+            false => parts::finish(Loaded::new(start)).ok(),
+        };
         self.hints.set(0);
         self.missed.set(0);
         self.revealed.set(false);

@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::theme;
 use crate::url::LONG;
 use leptos::prelude::*;
-use workshop::Switch;
+use workshop::{Session, Switch};
 
 /// The bar.
 pub fn header(state: State) -> View {
@@ -132,11 +132,9 @@ fn switch(state: State, s: &Switch) -> View {
 
 /// Moves a switch; the focus goes to what stands in its place then.
 fn set(state: State, name: &str, value: &str, focus: &str) {
-    let mut setting = state.loaded.with_untracked(|l| l.run.setting.clone());
-    setting.insert(name.to_owned(), value.to_owned());
-    state.apply(&setting);
     let focus = focus.to_owned();
-    before_paint(move || crate::focus_on(&focus));
+    let change = |session: &mut Session| drop(session.changes.insert(name.to_owned(), value.to_owned()));
+    state.edit_then(change, move || before_paint(move || crate::focus_on(&focus)));
 }
 
 /// A switch that is off or on.

@@ -33,9 +33,10 @@ impl Camera {
 
     /// As a CSS transform.
     pub fn transform(&self) -> String {
-        // Whole pixels and thousandths: enough, and short.
-        let k = (self.k * 1000.0).round() / 1000.0;
-        format!("translate({}px,{}px) scale({k})", self.x.round(), self.y.round())
+        // Whole pixels and thousandths: enough, and short. They are printed as whole numbers, as others bring much code along.
+        let k = (self.k * 1000.0).round() as u32;
+        let (x, y) = (self.x.round() as i32, self.y.round() as i32);
+        format!("translate({x}px,{y}px) scale({}.{:03})", k / 1000, k % 1000)
     }
 
     /// Moved by so many pixels.

@@ -38,23 +38,19 @@ fn setup(line: impl Into<String>, on: Option<String>, stdin: String) -> Typed {
 }
 
 /// Types a command whose text stands in a field; what is wrong with it is shown underlined.
-fn apply(state: State, typed: Typed) -> bool {
+fn apply(state: State, typed: Typed) {
     let text = typed.stdin.clone();
-    let wrong = match state.try_typed(typed) {
-        Ok(None) => None,
-        // What failed has changed nothing: it is not kept.
-        Ok(Some(wrong)) => {
-            state.travel(true);
-            Some(underlined(&text, &wrong))
-        }
-        Err(refused) => Some(match refused.place {
-            Some(place) => place.show("YAML", &text),
-            None => refused.message,
-        }),
-    };
-    let done = wrong.is_none();
-    state.desk.yaml_wrong.set(wrong);
-    done
+    // What fails has changed nothing: it is not kept.
+    state.try_typed(typed, true, move |done| {
+        let wrong = match done {
+            Ok(wrong) => wrong.map(|wrong| underlined(&text, &wrong)),
+            Err(refused) => Some(match refused.place {
+                Some(place) => place.show("YAML", &text),
+                None => refused.message,
+            }),
+        };
+        state.desk.yaml_wrong.set(wrong);
+    });
 }
 
 /// A message of a tool with the line that it names.

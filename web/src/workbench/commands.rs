@@ -47,15 +47,17 @@ fn run(state: State) {
     }
     state.desk.back.set(0);
     let typed = Typed { at: place(state, &draft), ..draft.clone() };
-    match state.try_typed(typed) {
-        // What is refused stays in the line, to be mended.
-        Err(refused) => state.desk.wrong.set(Some(refused.message)),
-        Ok(wrong) => {
-            state.desk.wrong.set(wrong);
-            state.desk.draft.set(Typed { line: String::new(), stdin: String::new(), ..draft });
+    state.try_typed(typed, false, move |done| {
+        match done {
+            // What is refused stays in the line, to be mended.
+            Err(refused) => state.desk.wrong.set(Some(refused.message)),
+            Ok(wrong) => {
+                state.desk.wrong.set(wrong);
+                state.desk.draft.set(Typed { line: String::new(), stdin: String::new(), ..draft });
+            }
         }
-    }
-    before_paint(|| crate::focus_on(LINE));
+        before_paint(|| crate::focus_on(LINE));
+    });
 }
 
 /// Brings back what was typed before; `back` is arrow up.

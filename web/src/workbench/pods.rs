@@ -41,9 +41,11 @@ fn delete(state: State, o: &ObjectText) -> View {
     let title = line.clone();
     let run = move || {
         let typed = Typed { at: At::Setup, on: None, line: line.clone(), stdin: String::new() };
-        if let Err(refused) = state.try_typed(typed) {
-            state.error.set(Some(refused.message));
-        }
+        state.try_typed(typed, false, move |done| {
+            if let Err(refused) = done {
+                state.error.set(Some(refused.message));
+            }
+        });
     };
     el("button")
         .class("btn quiet")

@@ -53,9 +53,11 @@ pub fn one(state: State, knob: &Knob) -> View {
     let (now, whole, focus) = (knob.now.clone(), knob.clone(), id.clone());
     let select = select.input(move || now.clone()).on("change", move |e| {
         let value = event_target_value(e);
-        state.edit(|session| session.turn(&whole, &value));
         let focus = focus.clone();
-        before_paint(move || crate::focus_on(&focus));
+        state.edit_then(
+            |session| session.turn(&whole, &value),
+            move || before_paint(move || crate::focus_on(&focus)),
+        );
     });
     let held = knob.held();
     let held = (!held.is_empty()).then(|| el("span").class("held").add(held.to_owned()));

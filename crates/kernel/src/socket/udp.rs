@@ -377,7 +377,7 @@ fn mcast_deliver(
     let takes = |u: &UdpSocket| fits(u, datagram.from);
     let mut fitting: Vec<SocketId> =
         ns.sockets.bound_to(local).filter(|(_, u)| takes(u)).map(|(id, _)| id).collect();
-    fitting.sort_unstable();
+    sorted::sort(&mut fitting);
     for id in &fitting {
         udp_deliver(ns, skb.id, *id, datagram.clone(), cx);
     }

@@ -23,6 +23,7 @@ use crate::world::{AppId, World};
 use kernel::socket::{Errno, SocketError};
 use kernel::{Cx, Instant, Netns, NetnsId};
 use packet::Ip;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 /// An IPv4 address and a port.
@@ -223,22 +224,83 @@ pub enum App {
     TcpServer(TcpServer),
     /// See [`UdpServer`].
     UdpServer(UdpServer),
-    /// See [`TcpClient`].
-    TcpClient(TcpClient),
-    /// See [`TcpSender`].
-    TcpSender(TcpSender),
-    /// See [`UdpClient`].
-    UdpClient(UdpClient),
     /// See [`TftpServer`].
     TftpServer(TftpServer),
-    /// See [`TftpClient`].
-    TftpClient(TftpClient),
-    /// See [`Ping`].
-    Ping(Ping),
+    /// A client of a scenario: [`TcpClient`], [`TcpSender`], [`UdpClient`], [`TftpClient`] or [`Ping`].
+    Client(Client),
     /// See [`Process`].
     Process(Process),
     /// It has ended.
     Finished(Outcome),
+}
+
+/// What a client does. A world knows no more of it, so that who starts none does not carry them.
+trait Act {
+    /// Where it runs.
+    fn host(&self) -> NetnsId;
+
+    /// The name of its process.
+    fn name(&self) -> &'static str;
+
+    /// Goes on as far as it can. `Some` is how it ended.
+    fn run(&mut self, cx: &mut AppCx<'_>) -> Option<Outcome>;
+
+    /// A copy: worlds can be copied.
+    fn copy(&self) -> Box<dyn Act>;
+}
+
+/// A client of a scenario.
+pub struct Client(Box<dyn Act>);
+
+impl Clone for Client {
+    fn clone(&self) -> Client {
+        Client(self.0.copy())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+/// Makes an application of each of the clients.
+macro_rules! clients {
+    ($($client:ident $name:literal,)*) => {
+        $(
+            impl Act for $client {
+                fn host(&self) -> NetnsId {
+                    self.host
+                }
+
+                fn name(&self) -> &'static str {
+                    $name
+                }
+
+                fn run(&mut self, cx: &mut AppCx<'_>) -> Option<Outcome> {
+                    $client::run(self, cx)
+                }
+
+                fn copy(&self) -> Box<dyn Act> {
+                    Box::new(self.clone())
+                }
+            }
+
+            impl From<$client> for App {
+                fn from(client: $client) -> App {
+                    App::Client(Client(Box::new(client)))
+                }
+            }
+        )*
+    };
+}
+
+clients! {
+    TcpClient "client",
+    TcpSender "client",
+    UdpClient "client",
+    TftpClient "tftp",
+    Ping "ping",
 }
 
 /// The status of what SIGKILL has ended: 128 and its number.
@@ -301,12 +363,8 @@ impl App {
         let on = match self {
             App::TcpServer(a) => a.host,
             App::UdpServer(a) => a.host,
-            App::TcpClient(a) => a.host,
-            App::TcpSender(a) => a.host,
-            App::UdpClient(a) => a.host,
             App::TftpServer(a) => a.host,
-            App::TftpClient(a) => a.host,
-            App::Ping(a) => a.host,
+            App::Client(a) => a.0.host(),
             App::Process(a) => a.host(),
             App::Finished(_) => return,
         };
@@ -323,10 +381,8 @@ impl App {
     pub(crate) fn name(&self) -> &str {
         match self {
             App::TcpServer(_) | App::UdpServer(_) => "server",
-            App::TcpClient(_) | App::TcpSender(_) | App::UdpClient(_) => "client",
             App::TftpServer(_) => "tftpd",
-            App::TftpClient(_) => "tftp",
-            App::Ping(_) => "ping",
+            App::Client(a) => a.0.name(),
             App::Process(p) => p.name(),
             App::Finished(_) => "",
         }
@@ -336,12 +392,8 @@ impl App {
         let outcome = match self {
             App::TcpServer(a) => a.run(cx),
             App::UdpServer(a) => a.run(cx),
-            App::TcpClient(a) => a.run(cx),
-            App::TcpSender(a) => a.run(cx),
-            App::UdpClient(a) => a.run(cx),
             App::TftpServer(a) => a.run(cx),
-            App::TftpClient(a) => a.run(cx),
-            App::Ping(a) => a.run(cx),
+            App::Client(a) => a.0.run(cx),
             App::Process(a) => a.run(cx),
             App::Finished(_) => None,
         };

@@ -30,7 +30,7 @@ fn paths(world: &mut World, host: NetnsId) -> Vec<String> {
             all.extend(["proc/net/nf_conntrack", "proc/net/nf_conntrack_expect"].map(str::to_owned));
         }
     }
-    all.sort();
+    sorted::sort(&mut all);
     all.dedup();
     all
 }
@@ -111,7 +111,7 @@ fn entries(world: &mut World, host: NetnsId, folder: &str) -> Option<Vec<String>
         .filter_map(|p| p.split('/').next())
         .map(str::to_owned)
         .collect();
-    names.sort();
+    sorted::sort(&mut names);
     names.dedup();
     let empty = EMPTY.contains(&folder.as_str());
     (!names.is_empty() || empty).then_some(names)

@@ -25,7 +25,7 @@ pub use ip::{brief_addresses, route_text};
 pub(crate) use watch::watch;
 
 use crate::EventId;
-use crate::scenario::Backend;
+use crate::scenario::{Backend, Doing};
 use crate::world::World;
 use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
@@ -33,7 +33,7 @@ use kernel::{Instant, Netns, NetnsId, PacketId};
 use packet::Family;
 use userland::Diagnostic;
 use userland::ip::IpCommand;
-use userland::iptables::{TableStore, iptables_restore, iptables_save};
+use userland::iptables::{TableStore, iptables_restore_in_parts, iptables_save};
 
 /// What a command printed, and its exit status.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -99,6 +99,24 @@ pub const PROGRAMS: &[&str] = &[
     "ls",
     "watch",
 ];
+
+/// Runs a command on a box, in parts if it is one that may take long: what a scenario's [`crate::Shell`] is.
+pub fn shell<'a>(
+    world: &'a mut World,
+    host: NetnsId,
+    argv: &'a [String],
+    stdin: Option<&'a str>,
+) -> Doing<'a> {
+    Box::pin(async move {
+        let name = argv.first().map_or("", |program| program.rsplit('/').next().unwrap_or(program));
+        match Iptables::called(name).filter(|which| which.what == Some("restore")) {
+            Some(which) if which.is_legacy(world, host) => {
+                Ok(restore(world, host, which.family, argv, stdin.unwrap_or_default()).await)
+            }
+            _ => command(world, host, argv, stdin),
+        }
+    })
+}
 
 /// Runs a command on a box. `Err` if the program is not modelled.
 pub fn command(
@@ -268,6 +286,15 @@ impl<'a> Iptables<'a> {
         })
     }
 
+    /// Whether it is about the tables of x_tables on a box.
+    #[cfg_attr(not(feature = "nft"), allow(clippy::unused_self, reason = "there is one back end"))]
+    fn is_legacy(&self, world: &World, host: NetnsId) -> bool {
+        #[cfg(feature = "nft")]
+        return self.backend.unwrap_or_else(|| world.backend(host)) == Backend::Legacy;
+        #[cfg(not(feature = "nft"))]
+        true
+    }
+
     fn run(
         self,
         world: &mut World,
@@ -277,7 +304,7 @@ impl<'a> Iptables<'a> {
     ) -> Result<CommandOutput, String> {
         let text = stdin.unwrap_or_default();
         #[cfg(feature = "nft")]
-        if self.backend.unwrap_or_else(|| world.backend(host)) == Backend::Nft {
+        if !self.is_legacy(world, host) {
             let now = world.now();
             let Some(ns) = world.host_mut(host) else { return Ok(CommandOutput::default()) };
             return Ok(printed(nft::iptables(ns, (self.family, self.what), argv, text, now)));
@@ -301,13 +328,32 @@ fn iptables(
     argv: &[String],
     stdin: &str,
 ) -> CommandOutput {
+    if which.what == Some("restore") {
+        return parts::finish(restore(world, host, which.family, argv, stdin));
+    }
     let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
     let mut store = Tables(ns, which.family);
     let done = match which.what {
         Some("save") => iptables_save(&mut store, argv, SAVE_DATE),
-        Some("restore") => iptables_restore(&mut store, argv, stdin),
         _ => userland::iptables::iptables(&mut store, argv),
     };
+    logged(world, host, done)
+}
+
+async fn restore(
+    world: &mut World,
+    host: NetnsId,
+    family: Family,
+    argv: &[String],
+    stdin: &str,
+) -> CommandOutput {
+    let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
+    let done = iptables_restore_in_parts(&mut Tables(ns, family), argv, stdin).await;
+    logged(world, host, done)
+}
+
+/// What a tool has printed; what the kernel has said meanwhile stands in its ring buffer.
+fn logged(world: &mut World, host: NetnsId, done: userland::iptables::Output) -> CommandOutput {
     // Of several mistakes the tool meets only the first.
     if let Some(line) = done.diagnostics.first().and_then(|d| d.logs.clone()) {
         world.with(host, |_, cx| cx.printk(PacketId::default(), || line));

@@ -79,7 +79,7 @@ pub(super) fn settings(ns: &mut Netns) -> Vec<(String, i64)> {
     }
     let mut found: Vec<(String, i64)> =
         names.into_iter().filter_map(|name| ns.sysctl_get(&name).ok().map(|v| (name, v))).collect();
-    found.sort_by(|a, b| a.0.split('/').cmp(b.0.split('/')));
+    sorted::sort_by(&mut found, |a, b| a.0.split('/').cmp(b.0.split('/')));
     found
 }
 

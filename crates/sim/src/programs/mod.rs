@@ -20,6 +20,7 @@ mod tftp;
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
 use crate::operator::{self, CommandOutput};
+use crate::scenario::Doing;
 use crate::world::{AppId, World};
 use crate::{EventId, Log};
 use kernel::{Cx, DevId, Instant, Netns, NetnsId, SocketId};
@@ -308,11 +309,17 @@ fn timed(argv: &[String]) -> (bool, &[String]) {
     }
 }
 
-/// Runs a command line on a box until it ends: a program of this module, or one of [`operator::command`].
-///
-/// # Errors
-/// The program is not modelled.
-pub fn shell(
+/// Runs a command line on a box until it ends: a program of this module, or one of [`operator::shell`].
+pub fn shell<'a>(
+    world: &'a mut World,
+    host: NetnsId,
+    argv: &'a [String],
+    stdin: Option<&'a str>,
+) -> Doing<'a> {
+    Box::pin(run(world, host, argv, stdin))
+}
+
+async fn run(
     world: &mut World,
     host: NetnsId,
     argv: &[String],
@@ -328,7 +335,7 @@ pub fn shell(
         Some(Ok(program)) => {
             world.app_event(host, AppEvent::Started { command: argv.join(" ") });
             let id = world.start(App::Process(Process::new(host, program)));
-            match world.run_to_outcome(id) {
+            match world.outcome_in_parts(id).await {
                 Some(Outcome::Command(output)) => output,
                 // Nothing more happens in the world: what waits, waits for ever.
                 _ => CommandOutput::failed(1, format!("{} does not end", argv.join(" "))),
@@ -336,7 +343,7 @@ pub fn shell(
         }
         Some(Err(output)) => output,
         None if argv.first().is_some_and(|p| p == "tcpdump") => tcpdump(world, host, EventId(0), argv),
-        None => operator::command(world, host, argv, stdin)?,
+        None => operator::shell(world, host, argv, stdin).await?,
     };
     if timed {
         output.stderr.extend(time_lines(world.now().since(begun)));
@@ -352,6 +359,14 @@ pub struct Job {
     /// Its command line.
     pub argv: Vec<String>,
     kind: JobKind,
+}
+
+impl Job {
+    /// The process that somebody waits for. Who does not end by itself gets Ctrl-C.
+    pub(crate) fn awaited(&self, world: &World) -> Option<AppId> {
+        let JobKind::Process(id) = self.kind else { return None };
+        world.process(id).is_none_or(|p| !p.program.endless()).then_some(id)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -415,13 +430,8 @@ const INTERRUPTED: i32 = 130;
 /// `wait`: lets the world run until every process among the jobs has ended. Who only watches is stopped then.
 pub fn collect(world: &mut World, jobs: Vec<Job>) -> Vec<(Job, CommandOutput)> {
     let mut ended = Vec::new();
-    for job in &jobs {
-        // Who does not end by itself gets Ctrl-C.
-        if let JobKind::Process(id) = job.kind
-            && world.process(id).is_none_or(|p| !p.program.endless())
-        {
-            ended.push((id, world.run_to_outcome(id)));
-        }
+    for id in jobs.iter().filter_map(|job| job.awaited(world)).collect::<Vec<AppId>>() {
+        ended.push((id, world.run_to_outcome(id)));
     }
     let listened: Vec<(NetnsId, DevId)> = jobs
         .iter()

@@ -42,6 +42,12 @@ impl World {
     /// Runs the world until the application has an outcome. Every client gives up in the end, so this ends too; a
     /// server never has an outcome and returns `None` when nothing is left to do.
     pub fn run_to_outcome(&mut self, id: AppId) -> Option<Outcome> {
+        parts::finish(self.outcome_in_parts(id))
+    }
+
+    /// The same in parts.
+    pub(crate) async fn outcome_in_parts(&mut self, id: AppId) -> Option<Outcome> {
+        let mut steps = 0;
         loop {
             if let Some(outcome) = self.outcome(id) {
                 return Some(outcome.clone());
@@ -49,6 +55,7 @@ impl World {
             if !self.step(Instant(u64::MAX)) {
                 return None;
             }
+            super::breathe(&mut steps).await;
         }
     }
 
@@ -158,6 +165,15 @@ impl World {
 
     pub(crate) fn add_job(&mut self, job: Job) {
         self.jobs.push(job);
+    }
+
+    /// Runs the jobs until those have ended that are waited for.
+    pub(crate) async fn end_jobs(&mut self) {
+        for at in 0..self.jobs.len() {
+            if let Some(id) = self.jobs.get(at).and_then(|job| job.awaited(self)) {
+                self.outcome_in_parts(id).await;
+            }
+        }
     }
 
     pub(crate) fn take_jobs(&mut self) -> Vec<Job> {

@@ -39,6 +39,17 @@ pub(crate) const TURN: Duration = Duration::from_micros(100);
 /// The time between two system calls inside one turn: long enough for the kernel to finish with the first.
 pub(crate) const SYSCALL_TIME: Duration = Duration::from_micros(50);
 
+/// So many steps are done between two pauses.
+const STEPS_AT_ONCE: u32 = 16;
+
+/// One more step was done.
+async fn breathe(steps: &mut u32) {
+    *steps += 1;
+    if steps.is_multiple_of(STEPS_AT_ONCE) {
+        parts::pause().await;
+    }
+}
+
 /// Which of the generator's sequences is used; any constant does.
 const STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 
@@ -426,7 +437,15 @@ impl World {
 
     /// Does everything that is due until then; afterwards it is `until`.
     pub fn run_until(&mut self, until: Instant) {
-        while self.step(until) {}
+        parts::finish(self.pass(until));
+    }
+
+    /// The same in parts.
+    pub async fn pass(&mut self, until: Instant) {
+        let mut steps = 0u32;
+        while self.step(until) {
+            breathe(&mut steps).await;
+        }
         if self.stands_still() {
             return;
         }
@@ -435,10 +454,10 @@ impl World {
     }
 
     /// Lets time pass until nothing has happened for `quiet`; at most 40 such pauses.
-    pub fn settle(&mut self, quiet: Duration) {
+    pub async fn settle(&mut self, quiet: Duration) {
         for _ in 0..40 {
             let before = self.events();
-            self.run_until(self.now + quiet);
+            self.pass(self.now + quiet).await;
             if self.events() == before {
                 return;
             }

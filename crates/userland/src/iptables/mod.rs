@@ -17,7 +17,7 @@ mod rule;
 mod targets;
 mod text;
 
-pub use command::{Output, TableStore, iptables, iptables_restore, iptables_save};
+pub use command::{Output, TableStore, iptables, iptables_restore, iptables_restore_in_parts, iptables_save};
 pub use graph::{Hooks, JumpGraph, Loop, references};
 pub use list::{Format, list_header, list_rule, list_table};
 #[cfg(feature = "nft")]

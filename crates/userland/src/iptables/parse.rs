@@ -12,6 +12,7 @@ use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{Counters, LoadedTable, RuleSet, RuleStates, TableId};
 use packet::Family;
+use parts::pause;
 use std::rc::Rc;
 
 /// A table of a text, as it would stand in the kernel.
@@ -50,6 +51,9 @@ impl ParsedTable {
 
 /// After so many the rest is not reported.
 const DIAGNOSTICS_MAX: usize = 100;
+
+/// So many lines are read between two pauses.
+const LINES_AT_ONCE: u32 = 64;
 
 /// iptables-restore reads lines into a buffer of 10240 bytes; what is longer falls apart.
 const LINE_BYTES_MAX: usize = 10_239;
@@ -104,7 +108,7 @@ pub fn apply_restore_with(
     text: &str,
     options: RestoreOptions,
 ) -> Result<Vec<ParsedTable>, Vec<Diagnostic>> {
-    let (tables, diagnostics, _) = restore(existing, objects, text, options);
+    let (tables, diagnostics, _) = parts::finish(restore(existing, objects, text, options));
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
@@ -119,7 +123,7 @@ pub fn apply_restore_with(
 
 /// Every table that is right in itself with the line of its COMMIT, and everything that is wrong in the order of the
 /// text. And what iptables-restore warns of before the first mistake.
-pub(super) fn restore(
+pub(super) async fn restore(
     existing: &dyn Fn(TableId) -> LoadedTable,
     objects: Objects<'_>,
     text: &str,
@@ -141,6 +145,10 @@ pub(super) fn restore(
     };
     for (line, text) in (1u32..).zip(text.lines()) {
         restore.line(Source { line, text });
+        // What a COMMIT does is much.
+        if line % LINES_AT_ONCE == 0 || text == "COMMIT" {
+            pause().await;
+        }
         if restore.diagnostics.len() >= DIAGNOSTICS_MAX {
             break;
         }

@@ -204,7 +204,7 @@ impl<'r> Judge<'r> {
             return answer.clone();
         }
         let id = asked.world.host_by_name(host)?;
-        let answer = (self.shell)(&mut asked.world, id, argv, None).ok();
+        let answer = parts::finish((self.shell)(&mut asked.world, id, argv, None)).ok();
         asked.answers.push((key, answer.clone()));
         answer
     }

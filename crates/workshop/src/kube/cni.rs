@@ -304,7 +304,7 @@ fn flannel_vxlan(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
         ip(&format!("route add {to} via {gateway} dev flannel.1 onlink"), spec)?;
         let argv = ["bridge", "fdb", "append", &mac, "dev", "flannel.1", "dst", &at.to_string()];
         let argv = argv.map(str::to_owned).to_vec();
-        spec.setup.push(Setup::Command { shell: sim::operator::command, argv, stdin: None });
+        spec.setup.push(Setup::Command { shell: sim::operator::shell, argv, stdin: None });
     }
     Ok(())
 }

@@ -70,9 +70,10 @@ impl Start {
                     Act::Run(_) | Act::Wait(_) | Act::Join => None,
                 };
                 let host = host.and_then(|name| running.world().host_by_name(name));
-                running.with(self.n, host, |_| StepOutcome::Done);
+                let begun = running.begin(self.n, host);
+                parts::finish(running.end(begun, StepOutcome::Done));
             }
-            act => step(&mut running, self.live.clone().as_mut(), self.n, act),
+            act => parts::finish(step(&mut running, self.live.clone().as_mut(), self.n, act)),
         }
         let mut world = running.finish().world;
         world.cut(event);

@@ -216,7 +216,7 @@ impl Query {
             }
         };
         // The API server lists by name.
-        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        sorted::sort_by(&mut rows, |a, b| a.key.cmp(&b.key));
         rows
     }
 }
@@ -381,7 +381,7 @@ fn addresses(s: &Service, objects: &Objects, port: Option<&ServicePort>) -> Vec<
             out.extend(ready.filter_map(|a| Some(format!("{a}:{}", p.port?))));
         }
     }
-    out.sort();
+    sorted::sort(&mut out);
     out
 }
 

@@ -190,17 +190,17 @@ impl Live {
     }
 
     /// So much time passes; each minute the kube-proxies look after real servers that are to end.
-    pub fn wait(&mut self, world: &mut World, time: Duration) {
+    pub async fn wait(&mut self, world: &mut World, time: Duration) {
         let until = world.now() + time;
         while self.proxies.iter().any(|p| p.graceful.is_waiting()) {
             let next = Instant(0) + CHECK_INTERVAL * u32::try_from(minute(world) + 1).unwrap_or(u32::MAX);
             if next > until {
                 break;
             }
-            world.run_until(next);
+            world.pass(next).await;
             self.look_after(world);
         }
-        world.run_until(until);
+        world.pass(until).await;
     }
 
     /// What the kube-proxies have to do at this time.
@@ -279,7 +279,7 @@ pub(super) fn run(
 ) -> Result<(), String> {
     let Some(host) = world.host_by_name(node) else { return Err(format!("there is no node {node}")) };
     let argv: Vec<String> = argv.iter().map(|w| (*w).to_owned()).collect();
-    let output = shell(world, host, &argv, stdin)?;
+    let output = parts::finish(shell(world, host, &argv, stdin))?;
     if output.status == 0 { Ok(()) } else { Err(format!("{}: {}", argv.join(" "), output.stderr.join("\n"))) }
 }
 

@@ -24,7 +24,7 @@ pub use error::LabError;
 pub use read::read_lab;
 pub(crate) use read::{command_of, switched, value_of};
 pub(crate) use run::{Begun, no_box};
-pub use run::{By, ClaimResult, GoalResult, LabRun, StimulusResult};
+pub use run::{By, ClaimResult, GoalResult, LabRun, PARTS_AT_ONCE, StimulusResult};
 pub use segment::Segment;
 pub use world::WorldSpec;
 

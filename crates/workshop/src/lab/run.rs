@@ -12,6 +12,7 @@ use crate::session::{Asked, At, Typed, TypedResult};
 use cluster::Objects;
 use cluster::kube_proxy::{Mode, Version};
 use cluster::yaml::Yaml;
+use parts::pause;
 use sim::operator::CommandOutput;
 use sim::programs::{collect, shell, start};
 use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
@@ -123,8 +124,8 @@ impl Lab {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
         let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
-        let mut prepare = |world: &mut World| prepare(world, &mut live, &services, &mut asked);
-        let world = scenario.begin_after(&mut prepare).map_err(LabError::Build)?.finish().world;
+        let world = parts::finish(begin(&scenario, &mut live, &services, &mut asked))?;
+        let world = scenario.resume(world).finish().world;
         let (spec, documents, objects) = live.into_parts();
         Ok(Begun { spec, documents, objects, world })
     }
@@ -136,14 +137,19 @@ impl Lab {
 
     /// The same with commands that were typed. One that is refused is left out, and the result says why.
     pub(crate) fn run_with(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
+        parts::finish(self.run_in_parts(changes, typed))
+    }
+
+    /// The same in parts.
+    pub(crate) async fn run_in_parts(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
         let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
-        let mut prepare = |world: &mut World| prepare(world, &mut live, &services, &mut asked);
-        let mut running = scenario.begin_after(&mut prepare).map_err(LabError::Build)?;
+        let world = begin(&scenario, &mut live, &services, &mut asked).await?;
+        let mut running = scenario.resume(world);
         let mut done = Done::default();
         for (at, step) in self.steps.iter().enumerate() {
-            type_in(&mut asked, At::Before(at), &mut running, &mut live, &mut done);
+            type_in(&mut asked, At::Before(at), &mut running, &mut live, &mut done).await;
             if !step.when.met(&setting) {
                 continue;
             }
@@ -154,17 +160,18 @@ impl Lab {
             };
             done.names.push((By::Step(at), step.title.clone(), line));
             done.ids.push((step.id.clone(), n));
-            perform(&mut running, &mut live, &mut done, &step.act);
+            perform(&mut running, &mut live, &mut done, &step.act).await;
             done.note(&step.act, n);
             live.look_after(running.world_mut());
+            pause().await;
         }
         if !done.running.is_empty() {
             let n = done.names.len();
             done.names.push((By::End, END_OF_BACKGROUND.to_owned(), None));
-            perform(&mut running, &mut live, &mut done, &Act::Join);
+            perform(&mut running, &mut live, &mut done, &Act::Join).await;
             done.note(&Act::Join, n);
         }
-        type_in(&mut asked, At::End, &mut running, &mut live, &mut done);
+        type_in(&mut asked, At::End, &mut running, &mut live, &mut done).await;
         let history = std::mem::take(&mut done.history);
         let proxy = live.proxy();
         let Done { names, ids, .. } = &done;
@@ -172,17 +179,23 @@ impl Lab {
         done.give(&mut run);
         let run = run;
         let judge = Judge::new(&run, ids, shell);
-        let claims = self.claims.iter().map(|c| {
+        let mut claims = Vec::with_capacity(self.claims.len());
+        for c in &self.claims {
             let applies = c.when.met(&setting);
             let holds = !applies || judge.holds(&c.that);
-            ClaimResult { text: c.text.clone(), when: c.when.text(), applies, holds }
-        });
-        let claims = claims.collect();
-        let goals = self.goals.iter();
-        let goals =
-            goals.map(|g| GoalResult { text: g.text.clone(), reached: judge.holds(&g.that) }).collect();
-        let moments = self.moments.iter();
-        let moments = moments.filter_map(|m| Some((m.key.clone(), judge.first(&m.that)?))).collect();
+            claims.push(ClaimResult { text: c.text.clone(), when: c.when.text(), applies, holds });
+            pause().await;
+        }
+        let mut goals = Vec::with_capacity(self.goals.len());
+        for g in &self.goals {
+            goals.push(GoalResult { text: g.text.clone(), reached: judge.holds(&g.that) });
+            pause().await;
+        }
+        let mut moments = Vec::with_capacity(self.moments.len());
+        for m in &self.moments {
+            moments.extend(judge.first(&m.that).map(|event| (m.key.clone(), event)));
+            pause().await;
+        }
         let marks = self.exercise.as_ref().map(|e| Marks::of(e, &judge));
         let stimuli = names.iter().zip(&run.steps).map(|((by, name, line), s)| {
             let command = match &s.outcome {
@@ -271,26 +284,38 @@ fn set_up(hosts: &mut [HostSpec], c: &Command) {
     }
 }
 
-/// What is done before the steps: systemctl of the lab's own, then what was typed.
-fn prepare(world: &mut World, live: &mut Live, services: &[Command], asked: &mut Asked) {
-    live.begin(world);
+/// The boxes, after what is done before the steps: systemctl of the lab's own, then what was typed. The log is empty.
+async fn begin(
+    scenario: &Scenario,
+    live: &mut Live,
+    services: &[Command],
+    asked: &mut Asked,
+) -> Result<World, LabError> {
+    let mut world = scenario.build().await.map_err(LabError::Build)?;
+    live.begin(&mut world);
     for c in services {
-        c.on.iter().for_each(|node| drop(live.systemctl(world, node, &c.argv)));
+        c.on.iter().for_each(|node| drop(live.systemctl(&mut world, node, &c.argv)));
     }
     for (n, c) in asked.take(At::Setup) {
-        let done = done_at_setup(world, live, &c);
+        let done = done_at_setup(&mut world, live, &c).await;
         asked.ran(n, done);
     }
+    world.forget_log();
+    Ok(world)
 }
 
 /// What a command printed that was typed before the log listens.
-fn done_at_setup(world: &mut sim::World, live: &mut Live, c: &Command) -> Result<CommandOutput, String> {
+async fn done_at_setup(
+    world: &mut sim::World,
+    live: &mut Live,
+    c: &Command,
+) -> Result<CommandOutput, String> {
     let name = c.on.first().map_or("", String::as_str);
     let Some(host) = world.host_by_name(name) else { return Err(no_box(world, c)) };
     if is_about_cluster(c) {
         Ok(live.command(world, c))
     } else {
-        shell(world, host, &c.argv, c.stdin.as_deref())
+        shell(world, host, &c.argv, c.stdin.as_deref()).await
     }
 }
 
@@ -309,7 +334,7 @@ pub(crate) fn no_box(world: &World, c: &Command) -> String {
 }
 
 /// Runs the commands that were typed for this moment.
-fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live, done: &mut Done) {
+async fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live, done: &mut Done) {
     for (typed, c) in asked.take(at) {
         let host = c.on.first();
         if host.is_some_and(|name| running.world().host_by_name(name).is_none()) {
@@ -318,27 +343,31 @@ fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live
         }
         let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));
         done.names.push((By::Typed(typed), name, Some(c.run.clone())));
-        perform(running, live, done, &Act::Run(c));
+        perform(running, live, done, &Act::Run(c)).await;
     }
 }
 
 /// Does the step that was named last, and keeps the world as it is before.
-fn perform(running: &mut Running<'_>, live: &mut Live, done: &mut Done, act: &Act) {
+async fn perform(running: &mut Running<'_>, live: &mut Live, done: &mut Done, act: &Act) {
     let n = done.names.len().saturating_sub(1);
     let cluster = is_live(act).then(|| live.clone());
     done.history.begin(running, n, act, cluster);
-    step(running, Some(live), n, act);
+    step(running, Some(live), n, act).await;
 }
 
 /// Does a step. `live` is needed for what is about the cluster.
-pub(super) fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: usize, act: &Act) {
+pub(super) async fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: usize, act: &Act) {
     match (act, live) {
-        (Act::Run(c), Some(live)) if is_about_cluster(c) => run_on_cluster(running, live, n, c),
-        (Act::Wait(ms), Some(live)) => running.with(n, None, |world| {
-            live.wait(world, Duration::from_millis(*ms));
-            StepOutcome::Done
-        }),
-        (act, _) => running.step(n, &stimulus_in(act, running.world())),
+        (Act::Run(c), Some(live)) if is_about_cluster(c) => run_on_cluster(running, live, n, c).await,
+        (Act::Wait(ms), Some(live)) => {
+            let begun = running.begin(n, None);
+            live.wait(running.world_mut(), Duration::from_millis(*ms)).await;
+            running.end(begun, StepOutcome::Done).await;
+        }
+        (act, _) => {
+            let stimulus = stimulus_in(act, running.world());
+            running.step(n, &stimulus).await;
+        }
     }
 }
 
@@ -352,9 +381,11 @@ fn is_live(act: &Act) -> bool {
 }
 
 /// A command about the cluster while the steps are done.
-fn run_on_cluster(running: &mut Running<'_>, live: &mut Live, n: usize, c: &Command) {
+async fn run_on_cluster(running: &mut Running<'_>, live: &mut Live, n: usize, c: &Command) {
     let host = c.on.first().and_then(|name| running.world().host_by_name(name));
-    running.with(n, host, |world| StepOutcome::Command(live.command(world, c)));
+    let begun = running.begin(n, host);
+    let outcome = StepOutcome::Command(live.command(running.world_mut(), c));
+    running.end(begun, outcome).await;
 }
 
 /// A command that a box does not do by itself.
@@ -393,6 +424,9 @@ fn stimulus(act: &Act) -> Stimulus {
         }
     }
 }
+
+/// A run of so many parts is short: a page need not say that it is at work.
+pub const PARTS_AT_ONCE: u32 = 100;
 
 /// What the end of the programs in the background is called.
 const END_OF_BACKGROUND: &str = "the programs in the background end";

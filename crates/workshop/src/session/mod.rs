@@ -138,6 +138,14 @@ impl Session {
         self.lab.run_with(&self.changes, &self.typed)
     }
 
+    /// The same in parts.
+    ///
+    /// # Errors
+    /// As for [`Session::run`].
+    pub async fn run_in_parts(&self) -> Result<LabRun, LabError> {
+        self.lab.run_in_parts(&self.changes, &self.typed).await
+    }
+
     /// Whether two sessions are about the same lab.
     pub fn same_lab(&self, other: &Session) -> bool {
         self.lab.name == other.lab.name && self.source == other.source

@@ -50,6 +50,15 @@ pub fn iptables_save<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S], date
 
 /// Runs `iptables-restore` on a text. As with the real one, tables before the first mistake are loaded.
 pub fn iptables_restore<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S], text: &str) -> Output {
+    parts::finish(iptables_restore_in_parts(store, argv, text))
+}
+
+/// The same in parts.
+pub async fn iptables_restore_in_parts<S: AsRef<str>>(
+    store: &mut dyn TableStore,
+    argv: &[S],
+    text: &str,
+) -> Output {
     let family = store.family();
     let name = program(family);
     let mut options = RestoreOptions { family, ..RestoreOptions::default() };
@@ -84,7 +93,7 @@ pub fn iptables_restore<S: AsRef<str>>(store: &mut dyn TableStore, argv: &[S], t
     };
     let (sets, nfacct, helpers) = (store.sets(), store.nfacct(), store.helpers());
     let objects = Objects { sets: sets.as_deref(), nfacct: nfacct.as_deref(), helpers: helpers.as_deref() };
-    let (tables, diagnostics, warnings) = restore(&existing, objects, text, options);
+    let (tables, diagnostics, warnings) = restore(&existing, objects, text, options).await;
     for table in opened.take() {
         load_empty(store, table);
     }

@@ -8,7 +8,7 @@ pub(super) mod parse;
 pub(super) mod run;
 mod value;
 
-pub use files::{iptables_restore, iptables_save};
+pub use files::{iptables_restore, iptables_restore_in_parts, iptables_save};
 
 use super::check::translate_table;
 use super::draft::Draft;
