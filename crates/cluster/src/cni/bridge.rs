@@ -1,7 +1,6 @@
 //! The bridge CNI plugin: what its `ipMasq` adds to table nat for a pod (containernetworking/plugins,
 //! pkg/ip/ipmasq_iptables_linux.go and pkg/utils/utils.go).
 
-use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256, Sha512};
 
@@ -18,7 +17,7 @@ pub fn chain_name(network: &str, container_id: &str) -> String {
 /// The same with another prefix behind CNI- (`MustFormatChainNameWithPrefix`).
 pub(super) fn prefixed_chain_name(prefix: &str, network: &str, container_id: &str) -> String {
     let hash = Sha512::digest([network, container_id].concat().as_bytes());
-    let mut name = format!("{PREFIX}{prefix}{}", HEXLOWER.encode(&hash));
+    let mut name = format!("{PREFIX}{prefix}{}", hex(&hash));
     name.truncate(CHAIN_LEN);
     name
 }
@@ -26,7 +25,11 @@ pub(super) fn prefixed_chain_name(prefix: &str, network: &str, container_id: &st
 /// The id of a pod's sandbox container. A container runtime draws it at random; here it follows from the pod, so that the
 /// same cluster always has the same chains.
 pub fn container_id(namespace: &str, pod: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(format!("{namespace}/{pod}").as_bytes()))
+    hex(&Sha256::digest(format!("{namespace}/{pod}").as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What `SetupIPMasq` makes of a pod's address and its network, for `iptables-restore --noflush`: what the pod sends to

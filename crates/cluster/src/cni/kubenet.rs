@@ -2,10 +2,9 @@
 //! (pkg/kubelet/dockershim/network/hostport). Its ebtables chain KUBE-DEDUP is not here: it drops what a promiscuous bridge would show
 //! the host a second time.
 
+use crate::kube_proxy::names::Hash;
 use crate::object::HostPort;
-use data_encoding::BASE32;
 use ipnet::Ipv4Net;
-use sha2::{Digest, Sha256};
 use std::net::Ipv4Addr;
 
 /// `ensureMasqRule`: what goes neither to this host nor to `non_masquerade` (`--non-masquerade-cidr`, 10.0.0.0/8) is masqueraded.
@@ -60,10 +59,8 @@ pub fn hostports(id: &str, name: &str, ip: Ipv4Addr, ports: &[HostPort]) -> Stri
 /// `getHostportChain`
 fn hostport_chain(id: &str, port: &HostPort) -> String {
     let upper = port.protocol.to_string().to_uppercase();
-    let hash = Sha256::digest(format!("{id}{}{upper}", port.host_port).as_bytes());
-    let mut name = BASE32.encode(&hash);
-    name.truncate(16);
-    format!("KUBE-HP-{name}")
+    let hash = Hash::of(&[id, &port.host_port.to_string(), &upper]);
+    format!("KUBE-HP-{}", hash.text())
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod ipvs;
 mod ipvs_rules;
 mod jumps;
 mod legacy;
-mod names;
+pub(crate) mod names;
 mod nft_port;
 mod nft_setup;
 mod nft_table;

@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 
 /// The first 16 characters of a SHA-256 in base32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hash([u8; 16]);
+pub(crate) struct Hash([u8; 16]);
 
 impl Hash {
     /// Of the parts, one after the other.
     // By hand: the general encoder of data-encoding would add 1.4 kB gzip to the page.
-    fn of(parts: &[&str]) -> Hash {
+    pub(crate) fn of(parts: &[&str]) -> Hash {
         const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         let mut sha = Sha256::new();
         for part in parts {
@@ -26,7 +26,8 @@ impl Hash {
         Hash(text)
     }
 
-    fn text(&self) -> &str {
+    /// The characters.
+    pub(crate) fn text(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or("")
     }
 }
