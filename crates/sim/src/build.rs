@@ -37,7 +37,12 @@ fn error(place: impl Into<String>, message: impl Into<String>) -> BuildError {
 }
 
 /// Builds the world of a scenario; its log begins empty.
-pub(crate) async fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError> {
+pub(crate) fn build(scenario: &Scenario, seed: u64) -> Result<World, BuildError> {
+    parts::finish(build_in_parts(scenario, seed))
+}
+
+/// The same in parts.
+pub(crate) async fn build_in_parts(scenario: &Scenario, seed: u64) -> Result<World, BuildError> {
     let mut world = World::new(seed);
     for spec in &scenario.hosts {
         if world.host_by_name(&spec.name).is_some() {

@@ -220,7 +220,7 @@ impl Scenario {
     /// # Errors
     /// As for [`Scenario::run`].
     pub async fn build(&self) -> Result<World, BuildError> {
-        build::build(self, SEED).await
+        build::build_in_parts(self, SEED).await
     }
 
     /// Goes on in a world that is there already; its log listens from now on. A step is anything but a client of the scenario's own

@@ -126,7 +126,7 @@ impl LoadRun {
     /// # Errors
     /// The description is wrong: where, and what was expected.
     pub fn new(spec: &LoadSpec) -> Result<LoadRun, BuildError> {
-        let mut world = parts::finish(build::build(&spec.scenario, spec.seed))?;
+        let mut world = build::build(&spec.scenario, spec.seed)?;
         world.set_quiet(true);
         world.keep_orphans();
         let find = |name: &str| {

@@ -10,13 +10,13 @@ pub(super) use conn::Master;
 pub use conn::{Conn, CtCounter, Row};
 pub use stats::{CtStats, CtWork};
 
-use super::due::{DueQueue, Fate};
+use super::due::{self, DueQueue, Fate};
 use super::expect_table::ExpectTable;
 use super::hash::{TupleHash, hash_conntrack};
 use super::proto::udp_packet;
 use super::settings::{CtSettings, Limits};
 use super::slab::Slab;
-use super::{Direction, EventMask, Timeouts, Tuple, Zone, status};
+use super::{Direction, Timeouts, Tuple, Zone, status};
 use crate::netfilter::nat::BySource;
 use crate::{ConnId, DevId, Instant};
 use std::cell::Cell;
@@ -386,7 +386,7 @@ impl Conntrack {
 
     fn ids(&self, which: &dyn Fn(&Conn) -> bool) -> Vec<ConnId> {
         let mut ids: Vec<ConnId> = self.listed().filter(|c| which(c)).map(|c| c.id).collect();
-        ids.sort_unstable();
+        due::sort(&mut ids);
         ids
     }
 
@@ -402,7 +402,7 @@ impl Conntrack {
             }
             Fate::Ends(c.expires)
         });
-        ids.sort_unstable();
+        due::sort(&mut ids);
         ids.dedup();
         ids
     }
