@@ -50,7 +50,11 @@ fn idle(state: State, loaded: &Rc<Loaded>, search: Parts<()>) {
     let (loaded, search) = (Rc::clone(loaded), RefCell::new(Some(search)));
     request_idle_callback(move || {
         let Some(mut search) = search.take() else { return };
-        if Rc::ptr_eq(&loaded, &state.loaded.get_untracked()) && slices::for_a_while(&mut search).is_none() {
+        if !Rc::ptr_eq(&loaded, &state.loaded.get_untracked()) {
+            return;
+        }
+        // A run that somebody waits for comes first.
+        if slices::is_going() || slices::for_a_while(&mut search).is_none() {
             idle(state, &loaded, search);
         }
     });
