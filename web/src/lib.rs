@@ -131,10 +131,16 @@ pub fn start() {
         show_panics();
         let link = first_link();
         slices::run(state::open(link.clone()), move |done| {
-            // Whoever stops the first run gets the first lab.
-            FIRST.set(
-                done.map(|done| (link, done)).or_else(|| Some((None, parts::finish(state::open(None))))),
-            );
+            FIRST.set(Some(match done {
+                Some(done) => (link, done),
+                // Whoever stops the first run gets the first lab.
+                None => {
+                    if let Ok(history) = window().history() {
+                        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some("#"));
+                    }
+                    (None, parts::finish(state::open(None)))
+                }
+            }));
             leptos::mount::mount_to_body(App);
         });
     } else {
