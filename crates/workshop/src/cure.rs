@@ -133,6 +133,7 @@ impl Search {
     pub fn new(session: &Session, run: &LabRun, wanted: Wanted) -> Option<Search> {
         let wish = Wish::of(run, wanted)?;
         let mut changes = switches(session, run);
+        let switched: Vec<String> = changes.iter().map(|c| lines(&c.commands())).collect();
         changes.extend(dropped(run, &wish).into_iter().map(Change::Command));
         let mut knobs = session.knobs().unwrap_or_default();
         // What is smallest comes first.
@@ -148,7 +149,9 @@ impl Search {
             // What the lab's own switch of that name does is tried already.
             let own = session.lab.switches.iter().find(|s| s.name == k.name);
             let tried = |value: &str| own.is_some_and(|s| s.positions.iter().any(|p| p.value == value));
-            let others = k.positions.iter().filter(|t| t.value != k.now && !tried(&t.value));
+            let same = |commands: &[Typed]| switched.contains(&lines(commands));
+            let others =
+                k.positions.iter().filter(|t| t.value != k.now && !tried(&t.value) && !same(&t.commands));
             others.map(move |t| Change::Knob(knob.clone(), t.value.clone())).collect::<Vec<_>>()
         };
         let near: Vec<Change> = knobs.iter().take(small).flat_map(turns).collect();
@@ -225,6 +228,11 @@ impl Search {
             }
         }
     }
+}
+
+/// What commands say, however a switch and a knob may write it.
+fn lines(commands: &[Typed]) -> String {
+    commands.iter().map(|c| c.line.replace("-n default ", "")).collect()
 }
 
 /// The lab's own switches, each with its other values.

@@ -496,6 +496,20 @@ fn the_first_labs_cure_is_br_netfilter() {
     assert!(first.text().contains("modprobe br_netfilter"), "{}", first.text());
 }
 
+/// A switch of the lab and a knob may do the same by another name, or with the namespace spelt out.
+#[test]
+fn no_change_is_offered_twice() {
+    for lab in ["localhost-nodeport", "tftp-ipvs"] {
+        let session = Session::new(Rc::new(workshop::lab(lab).unwrap()));
+        let mut found: Vec<String> =
+            texts(&cures(&session, Wanted::Goals)).iter().map(|t| t.replace("-n default ", "")).collect();
+        let all = found.len();
+        found.sort();
+        found.dedup();
+        assert!(all > 0 && found.len() == all, "{lab}: {found:#?}");
+    }
+}
+
 #[test]
 fn an_exercise_is_saved_and_opened_again() {
     let lab = workshop::exercise::exercise("no-forwarding").unwrap();

@@ -196,7 +196,7 @@ fn overlay(state: State, map: &Map) -> String {
     ghost(&mut s, state, map);
     ways(&mut s, state, map);
     labels(&mut s, &map.layout);
-    fallen(&mut s, state, map);
+    let _ = fallen(&mut s, state, map);
     s.done()
 }
 
@@ -261,8 +261,8 @@ fn ghost(s: &mut Svg, state: State, map: &Map) {
 }
 
 /// Packets that have been lost so far in what is going on: each lies where it fell, with its reason. Those that were
-/// only not for this box are a small cross.
-fn fallen(s: &mut Svg, state: State, map: &Map) {
+/// only not for this box are a small cross. Tells what is written on the map with them.
+fn fallen(s: &mut Svg, state: State, map: &Map) -> Vec<Mark> {
     let (cursor, current) = (state.cursor.get(), state.packet());
     let steps = &map.loaded.story.steps;
     let first = map.loaded.exchanges.get(map.loaded.exchange_at(cursor)).map_or(0, |e| e.steps.0);
@@ -294,6 +294,7 @@ fn fallen(s: &mut Svg, state: State, map: &Map) {
         let at = map.free((x, y), shape, &mut marks);
         wreck(s, at, label, &step.title, &reason, step.packet == current);
     }
+    marks
 }
 
 /// So many lost packets are shown at a place.
@@ -358,7 +359,8 @@ fn envelopes(state: State, map: &Map, before: EventId, now: EventId) -> Vec<Enve
             && (noise || p.flow != Flow::Noise)
     };
     let mut out = Vec::new();
-    let mut marks = map.written.clone();
+    // Nothing hides why another one was lost.
+    let mut marks = fallen(&mut Svg::default(), state, map);
     let main = chosen.and_then(|id| story.packet(id));
     for p in main.into_iter().chain(story.packets.iter().filter(on_way).take(CROWD)) {
         let is_main = Some(p.id) == chosen;

@@ -7,6 +7,7 @@
 use super::Step;
 use super::invalid::invalid;
 use super::text::{endpoint, flow_text};
+use super::topology::has_address;
 use super::why::{Token, rule_parts};
 use crate::log::Seen;
 use crate::operator::route_text;
@@ -144,6 +145,8 @@ fn answer(at: &At<'_>, what: &What) -> Option<End> {
             Some(reason_of(at, DropReason::IpvsNoServer, &frame))
         }
         What::Neigh { step: NeighStep::Failed, addr, .. } => Some(no_neighbour(at, &addr.to_string())),
+        // A switch is no place for rules.
+        What::BrNetfilter { .. } if !has_address(at.ns) => None,
         What::BrNetfilter { step: BrNfStep::NotCalled { loaded, hook }, bridge } => {
             Some(not_called(at.ns, *loaded, hook.chain(), at.ns.dev_name(*bridge)))
         }

@@ -64,7 +64,8 @@ impl Topology {
     }
 }
 
-fn has_address(ns: &Netns) -> bool {
+/// The box has an address of its own; a switch has none.
+pub(super) fn has_address(ns: &Netns) -> bool {
     ns.devices().iter().any(|d| !matches!(d.kind, DevKind::Loopback) && !d.addrs.is_empty())
 }
 
