@@ -3,6 +3,7 @@
 //! A lab is a text (docs/LABS.md); what it claims are facts about a run's log and outputs. No crate below this one knows any of
 //! its names.
 
+mod bare;
 pub mod coredns;
 pub mod cost;
 pub mod cure;

@@ -1,26 +1,27 @@
 //! The labs that come with the program. Each is a text; docs/LABS.md describes it.
 
+use crate::bare::bare;
 use crate::lab::{Lab, read_lab};
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 /// Names and texts, in the order in which they are offered.
 pub const TEXTS: [(&str, &str); 15] = [
-    ("same-node-clusterip", include_str!("same-node-clusterip.yaml")),
-    ("tftp-ipvs", include_str!("tftp-ipvs.yaml")),
-    ("service-iptables", include_str!("service-iptables.yaml")),
-    ("hooks-and-chains", include_str!("hooks-and-chains.yaml")),
-    ("dns-race", include_str!("dns-race.yaml")),
-    ("invalid-rst", include_str!("invalid-rst.yaml")),
-    ("snat-port-race", include_str!("snat-port-race.yaml")),
-    ("etp-local", include_str!("etp-local.yaml")),
-    ("stale-udp", include_str!("stale-udp.yaml")),
-    ("ipvs-rollout", include_str!("ipvs-rollout.yaml")),
-    ("localhost-nodeport", include_str!("localhost-nodeport.yaml")),
-    ("nodelocal-dns", include_str!("nodelocal-dns.yaml")),
-    ("rp-filter", include_str!("rp-filter.yaml")),
-    ("mtu-black-hole", include_str!("mtu-black-hole.yaml")),
-    ("cost-of-services", include_str!("cost-of-services.yaml")),
+    ("same-node-clusterip", bare!("same-node-clusterip.yaml")),
+    ("tftp-ipvs", bare!("tftp-ipvs.yaml")),
+    ("service-iptables", bare!("service-iptables.yaml")),
+    ("hooks-and-chains", bare!("hooks-and-chains.yaml")),
+    ("dns-race", bare!("dns-race.yaml")),
+    ("invalid-rst", bare!("invalid-rst.yaml")),
+    ("snat-port-race", bare!("snat-port-race.yaml")),
+    ("etp-local", bare!("etp-local.yaml")),
+    ("stale-udp", bare!("stale-udp.yaml")),
+    ("ipvs-rollout", bare!("ipvs-rollout.yaml")),
+    ("localhost-nodeport", bare!("localhost-nodeport.yaml")),
+    ("nodelocal-dns", bare!("nodelocal-dns.yaml")),
+    ("rp-filter", bare!("rp-filter.yaml")),
+    ("mtu-black-hole", bare!("mtu-black-hole.yaml")),
+    ("cost-of-services", bare!("cost-of-services.yaml")),
 ];
 
 /// Names and titles, in the order in which the labs are offered. No lab is read for it but its line `title:`, a plain word of YAML;
@@ -43,7 +44,7 @@ const MANY_RULES: &str = "many-rules";
 const MANY: u32 = 100_000;
 
 fn many_rules() -> Option<Lab> {
-    let mut lab = read_lab(include_str!("many-rules.yaml")).ok()?;
+    let mut lab = read_lab(bare!("many-rules.yaml")).ok()?;
     let mut text = String::from("*filter\n");
     for chain in 0..MANY / 1000 {
         let _ = writeln!(text, ":LIST-{chain:03} - [0:0]");
