@@ -123,6 +123,54 @@ fn on_a_phone_the_packet_is_in_sight_and_each_pane_begins_at_its_top() {
 }
 
 #[test]
+fn on_a_phone_the_timeline_lies_over_no_part_of_the_map() {
+    let free = "const box = css => document.querySelector(css).getBoundingClientRect();
+         return box('.world').bottom <= box('.tl').top && box('.stage').bottom <= box('.tl').top";
+    visit(|page| {
+        page.eval("localStorage.setItem('hints', '7')");
+        page.set_size(390, 844);
+        for lab in ["invalid-rst", "snat-port-race", "etp-local"] {
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait_until(&format!("all of {lab}'s map"), || page.eval(free) == true);
+        }
+    });
+}
+
+#[test]
+fn on_a_phone_an_exercise_begins_with_its_task() {
+    visit(|page| {
+        page.set_size(390, 844);
+        page.open_fresh("#v1/no-forwarding");
+        page.wait_until("the task", || is_on_top(page, ".lesson .task"));
+        page.open_fresh("#v1/invalid-rst");
+        page.wait_until("a lab's map", || is_on_top(page, "#stage"));
+    });
+}
+
+#[test]
+fn why_a_packet_is_lost_and_what_would_help_can_be_read_at_once() {
+    // No word of the answer is broken, and the first change is in sight with its button.
+    let broken = "const line = e => parseFloat(getComputedStyle(e).lineHeight) || 1.5 * parseFloat(getComputedStyle(e).fontSize);
+         return [...document.querySelectorAll('.looked thead th, .looked .was')]
+           .filter(e => !/\\s/.test(e.textContent) && e.getBoundingClientRect().height > 1.6 * line(e)).map(e => e.textContent)";
+    visit(|page| {
+        page.eval("localStorage.setItem('hints', '7')");
+        for (width, height) in [(1280, 800), (768, 1024)] {
+            page.set_size(width, height);
+            page.open_fresh("#v1/localhost-nodeport");
+            page.wait("#scrubber");
+            let lost = "return [...document.querySelectorAll('.journey button')].find(b => b.textContent.includes('ends here'))?.click()";
+            page.wait_until("the packet's end", || {
+                page.eval(lost);
+                page.count(".looked tbody tr") > 0
+            });
+            assert_eq!(page.eval(broken), serde_json::json!([]), "{width} pixels wide");
+            page.wait_until("the change that helps", || is_on_top(page, ".outcome .apply"));
+        }
+    });
+}
+
+#[test]
 fn the_map_s_addresses_can_be_read_on_a_laptop() {
     // The small letters are ten pixels high where the map is drawn at its own size.
     let scale = "return Number(document.querySelector('.world').style.transform.match(/scale\\((.*)\\)/)[1])";

@@ -97,6 +97,29 @@ fn nothing_covers_a_name_on_the_map() {
 }
 
 #[test]
+fn an_envelope_does_not_hide_why_another_packet_was_lost() {
+    let hidden = "const box = e => e.getBoundingClientRect();
+        const paper = document.querySelector('.envelope:not(.little) .paper');
+        const hit = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+          && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+        return [...document.querySelectorAll('.wreck .reason')].filter(r => paper && hit(box(paper), box(r))).map(r => r.textContent)";
+    visit(|page| {
+        page.emulate(&[REDUCED_MOTION]);
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/dns-race");
+        page.wait(".stage .packets");
+        let end: u64 = page.attribute("#scrubber", "max").unwrap().parse().unwrap();
+        let mut seen = 0;
+        for at in (end / 4..end / 2).step_by(5) {
+            go(page, at);
+            seen += page.count(".wreck .reason");
+            assert_eq!(page.eval(hidden), serde_json::json!([]), "at {at}");
+        }
+        assert!(seen > 0, "a packet was lost");
+    });
+}
+
+#[test]
 fn a_rule_of_a_hook_is_a_line_and_nothing_reaches_into_the_next_pane() {
     let wrong = "const box = e => e.getBoundingClientRect(), wrong = [];
         for (const line of document.querySelectorAll('.hookview .asked:has(.text)')) {
