@@ -137,17 +137,6 @@ fn on_a_phone_the_timeline_lies_over_no_part_of_the_map() {
 }
 
 #[test]
-fn on_a_phone_an_exercise_begins_with_its_task() {
-    visit(|page| {
-        page.set_size(390, 844);
-        page.open_fresh("#v1/no-forwarding");
-        page.wait_until("the task", || is_on_top(page, ".lesson .task"));
-        page.open_fresh("#v1/invalid-rst");
-        page.wait_until("a lab's map", || is_on_top(page, "#stage"));
-    });
-}
-
-#[test]
 fn why_a_packet_is_lost_and_what_would_help_can_be_read_at_once() {
     // No word of the answer is broken, and the first change is in sight with its button.
     let broken = "const line = e => parseFloat(getComputedStyle(e).lineHeight) || 1.5 * parseFloat(getComputedStyle(e).fontSize);

@@ -321,8 +321,10 @@ pub fn follow(state: State) {
             shown.clone_from(&loaded.lab.name);
             state.class.begin(&loaded);
             if loaded.lab.exercise.is_some() {
-                // Where one pane is shown at a time, the task comes first.
-                state.pane.set(Pane::Lesson);
+                if crate::embed::is_on() {
+                    // Where one pane is shown at a time, the task comes first.
+                    state.pane.set(Pane::Lesson);
+                }
                 // Commands are most often for the box that the exercise is about.
                 let on = Some(loaded.lab.focus.clone()).filter(|on| !on.is_empty());
                 let draft = state.desk.draft.get_untracked();
