@@ -286,6 +286,12 @@ impl Netns {
         self.shortcuts.as_deref_mut()?.noted.take()
     }
 
+    /// Reads what [`Netns::pass`] will ask of this entry, for whoever reads several such things at once.
+    #[inline]
+    pub fn read_entry(&self, conn: ConnId) -> u32 {
+        self.ct.get(conn).map_or(0, |c| c.status)
+    }
+
     /// Does to a packet with so many bytes of payload what was noted of its flow: it is translated, counted wherever it would be
     /// counted, and addressed to the neighbour. `None`, and nothing is done, if anything is not as it was.
     #[inline]

@@ -39,9 +39,9 @@ pub enum Socket {
     /// `SOCK_STREAM`, connecting or connected
     Tcp(Box<TcpSocket>),
     /// `SOCK_STREAM`, listening
-    Listen(Listener),
+    Listen(Box<Listener>),
     /// `SOCK_RAW` for ICMP
-    Ping(PingSocket),
+    Ping(Box<PingSocket>),
 }
 
 impl Socket {
@@ -147,7 +147,7 @@ pub(crate) fn socket_icmp_error(ns: &mut Netns, skb: Skb, cx: &mut Cx<'_>) -> Jo
         Some(Socket::Udp(u)) if u.remote.is_some() || u.recverr => {
             u.error = Some(errno);
             if u.recverr {
-                u.queued_errors.push(IcmpError { errno, kind, code, from });
+                u.queue.errors_mut().push(IcmpError { errno, kind, code, from });
             }
             cx.out.push(Output::Wake(id));
         }
@@ -212,7 +212,7 @@ impl Netns {
         match self.sockets.get_mut(id)? {
             Socket::Udp(u) => {
                 let errno = u.error.take()?;
-                Some(SocketError { errno, icmp: std::mem::take(&mut u.queued_errors) })
+                Some(SocketError { errno, icmp: u.queue.take_errors() })
             }
             Socket::Tcp(t) => t.error.take().map(|errno| SocketError { errno, icmp: Vec::new() }),
             _ => None,

@@ -27,7 +27,7 @@ impl Netns {
         if !local.is_unspecified() && !self.is_local_addr(local) {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        Ok(self.sockets.add(Socket::Ping(PingSocket { local, ttl, queue: VecDeque::new() })))
+        Ok(self.sockets.add(Socket::Ping(Box::new(PingSocket { local, ttl, queue: VecDeque::new() }))))
     }
 
     /// Sends an echo request.

@@ -6,15 +6,12 @@ use super::{Endpoint, Socket};
 use crate::SocketId;
 use std::net::Ipv4Addr;
 
-/// A socket in its place; three of them take six lines of a processor's cache, and none lies in three.
+/// A socket in its place: one line of a processor's cache.
 #[derive(Clone, Debug)]
-#[repr(align(32))]
-struct Sock {
-    id: SocketId,
-    /// The next one in the list of its port.
-    next: u32,
-    socket: Socket,
-}
+#[repr(align(64))]
+struct Sock(Socket);
+
+const _: () = assert!(size_of::<usize>() < 8 || size_of::<Option<Sock>>() == 64, "one line");
 
 /// The end of a list.
 const END: u32 = u32::MAX;
@@ -26,6 +23,8 @@ pub struct SocketTable {
     ids: Vec<SocketId>,
     /// By the same places.
     socks: Vec<Option<Sock>>,
+    /// By the same places: the next UDP socket in the list of its port.
+    nexts: Vec<u32>,
     closed: usize,
     /// Where a socket was last put, by the lower bits of its number: a power of two, twice as many as there are sockets. Another
     /// socket may have come there since.
@@ -50,7 +49,8 @@ impl SocketTable {
         self.next = self.next.wrapping_add(1);
         let place = self.ids.len();
         self.ids.push(id);
-        self.socks.push(Some(Sock { id, next: END, socket }));
+        self.socks.push(Some(Sock(socket)));
+        self.nexts.push(END);
         self.note_place(place);
         if self.by_port.is_empty() && self.socks.len() > MANY {
             self.list_all();
@@ -71,30 +71,25 @@ impl SocketTable {
 
     /// Puts a socket at the head of its list, if it belongs into one.
     fn list(&mut self, place: usize) {
-        if let Some(Some(sock)) = self.socks.get_mut(place)
-            && let Some((_, port)) = sock.socket.udp_local()
+        if let Some(Some(sock)) = self.socks.get(place)
+            && let Some((_, port)) = sock.0.udp_local()
             && let Some(head) = self.by_port.get_mut(usize::from(port) % LISTS)
+            && let Some(next) = self.nexts.get_mut(place)
         {
-            let place = u32::try_from(place).unwrap_or(END);
-            sock.next = std::mem::replace(head, place);
+            *next = std::mem::replace(head, u32::try_from(place).unwrap_or(END));
         }
     }
 
     /// Takes a UDP socket that was in this place out of the list of its port.
-    fn unlist(&mut self, place: usize, port: u16, next: u32) {
-        let Some(head) = self.by_port.get_mut(usize::from(port) % LISTS) else { return };
-        if *head as usize == place {
-            *head = next;
-            return;
+    fn unlist(&mut self, place: usize, port: u16) {
+        let next = self.nexts.get(place).copied().unwrap_or(END);
+        let Some(mut link) = self.by_port.get_mut(usize::from(port) % LISTS) else { return };
+        while *link as usize != place {
+            let at = *link as usize;
+            let Some(after) = self.nexts.get_mut(at) else { return };
+            link = after;
         }
-        let mut at = *head;
-        while let Some(Some(sock)) = self.socks.get_mut(at as usize) {
-            if sock.next as usize == place {
-                sock.next = next;
-                return;
-            }
-            at = sock.next;
-        }
+        *link = next;
     }
 
     /// Notes the place of a socket, or of all of them where there are too few notes.
@@ -117,26 +112,26 @@ impl SocketTable {
     fn place(&self, id: SocketId) -> Option<usize> {
         let mask = self.hints.len().wrapping_sub(1);
         let hint = self.hints.get(id.0 as usize & mask).map(|place| *place as usize);
-        hint.filter(|place| matches!(self.socks.get(*place), Some(Some(sock)) if sock.id == id))
-            .or_else(|| self.ids.binary_search(&id).ok())
+        hint.filter(|place| self.ids.get(*place) == Some(&id)).or_else(|| self.ids.binary_search(&id).ok())
     }
 
     pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
         let place = self.place(id)?;
-        self.socks.get_mut(place)?.as_mut().map(|sock| &mut sock.socket)
+        self.socks.get_mut(place)?.as_mut().map(|sock| &mut sock.0)
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
         let place = self.place(id)?;
-        let Sock { next, socket, .. } = self.socks.get_mut(place)?.take()?;
+        let Sock(socket) = self.socks.get_mut(place)?.take()?;
         if let Some((_, port)) = socket.udp_local() {
-            self.unlist(place, port, next);
+            self.unlist(place, port);
         }
         self.closed += 1;
         if self.closed > MANY && self.closed * 2 > self.socks.len() {
             let mut open = self.socks.iter().map(Option::is_some);
             self.ids.retain(|_| open.next().unwrap_or(false));
             self.socks.retain(Option::is_some);
+            self.nexts.truncate(self.socks.len());
             self.closed = 0;
             self.hints.clear();
             self.note_place(0);
@@ -149,7 +144,7 @@ impl SocketTable {
 
     /// All sockets in the order of their creation.
     pub fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> + '_ {
-        self.socks.iter().flatten().map(|sock| (sock.id, &sock.socket))
+        self.ids.iter().zip(&self.socks).filter_map(|(id, sock)| Some((*id, &sock.as_ref()?.0)))
     }
 
     /// The UDP sockets that take what is sent to this address and port, in no order.
@@ -158,9 +153,10 @@ impl SocketTable {
         let head = self.by_port.get(usize::from(to.1) % LISTS).copied();
         let mut at = head.unwrap_or(END);
         let listed = std::iter::from_fn(move || {
-            let sock = self.socks.get(at as usize)?.as_ref()?;
-            at = sock.next;
-            Some((sock.id, &sock.socket))
+            let place = at as usize;
+            let sock = self.socks.get(place)?.as_ref()?;
+            at = *self.nexts.get(place)?;
+            Some((*self.ids.get(place)?, &sock.0))
         });
         let all = head.is_none().then(|| self.iter()).into_iter().flatten();
         listed.chain(all).filter_map(move |(id, s)| match s {

@@ -403,11 +403,11 @@ impl Netns {
         if taken {
             return Err(Errno::EADDRINUSE);
         }
-        Ok(self.sockets.add(Socket::Listen(Listener {
+        Ok(self.sockets.add(Socket::Listen(Box::new(Listener {
             local,
             backlog: SOMAXCONN,
             accepted: VecDeque::new(),
-        })))
+        }))))
     }
 
     /// What `listen()` was told of a listening socket; it is `net.core.somaxconn` of Linux since 5.4 otherwise.

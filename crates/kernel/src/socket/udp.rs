@@ -23,32 +23,49 @@ pub struct Datagram {
     pub payload: Bytes,
 }
 
-/// A receive queue. Most sockets have one datagram at a time, which needs no memory of its own.
+/// What waits in a socket. Mostly that is one datagram at a time, which needs no memory of its own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Datagrams {
+pub(crate) struct Queue {
     first: Option<Datagram>,
-    /// Those that came later.
-    #[allow(clippy::box_collection, reason = "most sockets have none: a word instead of four")]
-    others: Option<Box<VecDeque<Datagram>>>,
+    /// What few sockets have.
+    rest: Option<Box<Rest>>,
 }
 
-impl Datagrams {
+#[derive(Clone, Debug, Default)]
+struct Rest {
+    /// Datagrams that came after the first.
+    others: VecDeque<Datagram>,
+    /// `sk_error_queue`
+    errors: Vec<IcmpError>,
+}
+
+impl Queue {
     fn push(&mut self, datagram: Datagram) {
         match self.first {
             None => self.first = Some(datagram),
-            Some(_) => self.others.get_or_insert_default().push_back(datagram),
+            Some(_) => self.rest.get_or_insert_default().others.push_back(datagram),
         }
     }
 
-    /// All of them, the oldest first.
+    /// All datagrams, the oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Datagram> {
-        self.first.iter().chain(self.others.as_deref().into_iter().flatten())
+        self.first.iter().chain(self.rest.as_deref().into_iter().flat_map(|rest| &rest.others))
     }
 
-    /// The oldest.
+    /// The oldest datagram.
     fn pop(&mut self) -> Option<Datagram> {
-        let next = self.others.as_mut().and_then(|others| others.pop_front());
+        let next = self.rest.as_mut().and_then(|rest| rest.others.pop_front());
         std::mem::replace(&mut self.first, next)
+    }
+
+    /// `sk_error_queue`
+    pub(super) fn errors_mut(&mut self) -> &mut Vec<IcmpError> {
+        &mut self.rest.get_or_insert_default().errors
+    }
+
+    /// Empties the error queue.
+    pub(super) fn take_errors(&mut self) -> Vec<IcmpError> {
+        self.rest.as_mut().map(|rest| std::mem::take(&mut rest.errors)).unwrap_or_default()
     }
 }
 
@@ -63,12 +80,12 @@ pub struct UdpSocket {
     pub recverr: bool,
     /// `IP_TTL`
     pub ttl: Option<u8>,
-    pub(crate) queue: Datagrams,
+    pub(crate) queue: Queue,
     /// The error that the next call fails with (`sk_err`).
     pub(crate) error: Option<Errno>,
-    /// `sk_error_queue`
-    pub(crate) queued_errors: Vec<IcmpError>,
     ip_id: u16,
+    /// By what its program knows it (`epoll_data_t` of epoll_ctl(2)).
+    tag: u32,
 }
 
 /// A datagram that a program is about to send.
@@ -122,10 +139,10 @@ impl Netns {
             remote: None,
             recverr: false,
             ttl: None,
-            queue: Datagrams::default(),
+            queue: Queue::default(),
             error: None,
-            queued_errors: Vec::new(),
             ip_id,
+            tag: 0,
         })))
     }
 
@@ -278,6 +295,25 @@ impl Netns {
     /// `recvfrom()`
     pub fn udp_recv(&mut self, id: SocketId) -> Option<Datagram> {
         self.sockets.udp(id)?.queue.pop()
+    }
+
+    /// A program that has many sockets notes with one what it is to it, as it would with `epoll_ctl()`.
+    pub fn udp_tag(&mut self, id: SocketId, tag: u32) {
+        if let Some(u) = self.sockets.udp(id) {
+            u.tag = tag;
+        }
+    }
+
+    /// What a program has noted with a socket; 0 without.
+    pub fn udp_tagged(&mut self, id: SocketId) -> Option<u32> {
+        self.sockets.udp(id).map(|u| u.tag)
+    }
+
+    /// [`Netns::udp_tagged`] and [`Netns::udp_recv`].
+    #[inline]
+    pub fn udp_recv_tagged(&mut self, id: SocketId) -> Option<(u32, Datagram)> {
+        let u = self.sockets.udp(id)?;
+        Some((u.tag, u.queue.pop()?))
     }
 
     /// The local address and port of a UDP socket.

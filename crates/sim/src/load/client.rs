@@ -1,15 +1,13 @@
 //! The pool of clients: each asks for a file, acknowledges its blocks, and asks for the next one.
 
-use super::by_socket::BySocket;
 use super::machine::Machine;
 use super::server::{BLOCK, header, op};
+use super::timers::Timers;
 use super::{Endpoint, LoadSpec};
 use crate::world::World;
-use kernel::socket::Datagram;
+use kernel::socket::{Datagram, Errno};
 use kernel::{NetnsId, SocketId};
 use packet::Bytes;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;
 
 /// The first requests are spread over so much time.
@@ -20,10 +18,13 @@ fn ack(block: u16) -> Bytes {
     vec![a, b, c, d].into()
 }
 
-/// One client.
+/// One client: half a line of a processor's cache.
 #[derive(Clone, Debug, Default)]
+#[repr(align(32))]
 struct Client {
-    socket: Option<SocketId>,
+    socket: SocketId,
+    /// It has one.
+    open: bool,
     /// Who sends the file.
     peer: Option<Endpoint>,
     /// The last block that came, from 1; 0 while it waits for the first.
@@ -33,6 +34,8 @@ struct Client {
     /// When it gives up.
     until: u64,
 }
+
+const _: () = assert!(size_of::<Client>() == 32, "half a line");
 
 /// All of them.
 #[derive(Clone, Debug)]
@@ -44,8 +47,8 @@ pub(super) struct Clients {
     again: u64,
     patience: u64,
     clients: Vec<Client>,
-    sockets: BySocket<u32>,
-    timers: BinaryHeap<Reverse<(u64, u32)>>,
+    /// By the clients' numbers.
+    timers: Timers<u32>,
     /// How many files were asked for: the source of the next request follows from that.
     pub offered: u64,
     /// Files that came.
@@ -63,6 +66,10 @@ impl Clients {
     pub(super) fn new(spec: &LoadSpec, host: NetnsId) -> Clients {
         let ns = |d: std::time::Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
         let count = spec.clients.max(1);
+        let mut timers = Timers::new();
+        for c in 0..count {
+            timers.push(u64::from(c) * BEGIN_NS / u64::from(count), c);
+        }
         Clients {
             host,
             sources: spec.sources.clone(),
@@ -71,8 +78,7 @@ impl Clients {
             again: ns(spec.again),
             patience: ns(spec.patience),
             clients: vec![Client::default(); count as usize],
-            sockets: BySocket::new(),
-            timers: (0..count).map(|c| Reverse((u64::from(c) * BEGIN_NS / u64::from(count), c))).collect(),
+            timers,
             offered: 0,
             done: 0,
             failed: 0,
@@ -84,28 +90,28 @@ impl Clients {
 
     /// When a client may have something to do.
     pub(super) fn timer(&self) -> Option<u64> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.next()
     }
 
     /// A timer fires: it was early if an answer has come since it was set.
     pub(super) fn fire(&mut self, world: &mut World, machine: &mut Machine, at: u64) {
-        let Some(Reverse((_, c))) = self.timers.pop() else { return };
+        let Some((_, c)) = self.timers.pop() else { return };
         let Some(client) = self.clients.get(c as usize) else { return };
-        match client.socket {
-            None => self.ask(c, world, machine, at),
-            Some(_) if at >= client.until => {
+        match client.open {
+            false => self.ask(c, world, machine, at),
+            true if at >= client.until => {
                 self.failed += 1;
                 self.close(c, world);
                 self.ask(c, world, machine, at);
             }
-            Some(_) if at >= client.again => {
+            true if at >= client.again => {
                 let block = client.block;
                 self.send(c, block, world, machine, at);
             }
-            Some(_) => {}
+            true => {}
         }
         if let Some(client) = self.clients.get(c as usize) {
-            self.timers.push(Reverse((client.again.min(client.until), c)));
+            self.timers.push(client.again.min(client.until), c);
         }
     }
 
@@ -119,12 +125,15 @@ impl Clients {
         let port = first + (self.offered / sources % size) as u16;
         self.offered += 1;
         let from = (source.unwrap_or(Ipv4Addr::UNSPECIFIED), port);
-        let made = world.visit(self.host, |ns, cx| ns.udp_bind(from, cx));
+        let made = world.visit(self.host, |ns, cx| {
+            let socket = ns.udp_bind(from, cx)?;
+            ns.udp_tag(socket, c);
+            Ok::<_, Errno>(socket)
+        });
         let Some(client) = self.clients.get_mut(c as usize) else { return };
         *client = Client { until: at + self.patience, ..Client::default() };
         if let Some(Ok(socket)) = made {
-            client.socket = Some(socket);
-            self.sockets.insert(socket, c);
+            (client.socket, client.open) = (socket, true);
         }
         self.send(c, 0, world, machine, at);
     }
@@ -133,7 +142,7 @@ impl Clients {
     fn send(&mut self, c: u32, block: u16, world: &mut World, machine: &mut Machine, at: u64) {
         let Some(client) = self.clients.get_mut(c as usize) else { return };
         client.again = at + self.again;
-        let Some(socket) = client.socket else { return };
+        let Client { socket, open: true, .. } = *client else { return };
         let (to, payload) = match client.peer {
             Some(peer) if block > 0 => {
                 let missing = self.acks.len()..=usize::from(block);
@@ -148,8 +157,7 @@ impl Clients {
 
     /// A socket has news.
     pub(super) fn news(&mut self, socket: SocketId, world: &mut World, machine: &mut Machine, at: u64) {
-        let Some(&c) = self.sockets.get(socket) else { return };
-        if let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) {
+        if let Some(Some((c, d))) = world.visit(self.host, |ns, _| ns.udp_recv_tagged(socket)) {
             self.data(c, &d, world, machine, at);
         }
     }
@@ -176,8 +184,9 @@ impl Clients {
     }
 
     fn close(&mut self, c: u32, world: &mut World) {
-        if let Some(socket) = self.clients.get_mut(c as usize).and_then(|client| client.socket.take()) {
-            self.sockets.remove(socket);
+        if let Some(client) = self.clients.get_mut(c as usize).filter(|client| client.open) {
+            client.open = false;
+            let socket = client.socket;
             world.visit(self.host, |ns, _| ns.close(socket));
         }
     }

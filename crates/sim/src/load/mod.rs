@@ -4,7 +4,6 @@
 //! a packet costs ([`Cost`]), and that packets and programs wait for a processor. docs/LOAD-MODEL.md has its principles.
 //! A run goes on step by step ([`LoadRun::advance`]), so that whoever shows it can stop it.
 
-mod by_socket;
 mod client;
 mod cost;
 mod machine;
@@ -12,6 +11,7 @@ mod paths;
 mod sample;
 mod server;
 mod shell;
+mod timers;
 
 pub use cost::Cost;
 pub use sample::{BoxSample, Sample, Warning};

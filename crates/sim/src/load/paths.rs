@@ -55,6 +55,14 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// The entries of conntrack that it meets, where there are two.
+    #[inline]
+    pub(super) fn conns(&self) -> Option<[(NetnsId, ConnId); LEGS]> {
+        let [one, other] = self.path.conns;
+        let (first, second) = (self.route.first.at.0, self.route.second?.at.0);
+        Some(if self.back { [(first, other), (second, one)] } else { [(first, one), (second, other)] })
+    }
+
     /// What it meets next: the way, its entry of conntrack there, and what translation makes of it.
     #[inline]
     pub(super) fn step(&self, at: usize) -> Option<(Leg, ConnId, Ends)> {

@@ -1,21 +1,20 @@
 //! A TFTP server (RFC 1350) of one process: it reads one datagram, answers it, and turns to the next.
 
-use super::by_socket::BySocket;
 use super::machine::Machine;
+use super::timers::Timers;
 use super::{Endpoint, instant};
 use crate::world::World;
 use kernel::socket::Errno;
-use kernel::{Chance, NetnsId, SocketId};
+use kernel::{Chance, Netns, NetnsId, SocketId};
 use packet::Bytes;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 /// Bytes of a block; a shorter one is the last.
 pub(super) const BLOCK: usize = 512;
 /// A block is sent again after this time, then after twice that, and so on.
 const AGAIN_NS: u64 = 1_000_000_000;
 /// How often. Then the transfer is given up.
-const TIMES: u32 = 5;
+const TIMES: u8 = 5;
 /// The ports from which an unbound socket takes one (`ip_local_port_range`).
 const PORTS: std::ops::RangeInclusive<u16> = 32768..=60999;
 /// Which of the generator's sequences is used; any constant does.
@@ -39,20 +38,25 @@ pub(super) fn header(payload: &[u8]) -> Option<(u16, u16)> {
 /// A file on its way.
 #[derive(Clone, Debug)]
 struct Transfer {
+    /// None where there is none at present.
+    socket: Option<SocketId>,
     port: u16,
     /// The block that waits for its acknowledgement, from 1.
     block: u16,
     /// When it is sent again.
     again: u64,
     /// How often it has been.
-    times: u32,
+    times: u8,
 }
+
+/// The socket of a transfer, and the transfer's place, in which another one may be by now.
+type Owner = (SocketId, u32);
 
 /// Why a socket is looked at.
 #[derive(Clone, Copy, Debug)]
 enum Job {
     News(SocketId),
-    Again(SocketId),
+    Again(Owner),
 }
 
 /// A server.
@@ -64,9 +68,11 @@ pub(super) struct Server {
     /// Packets that it has sent.
     pub sent: u64,
     socket: SocketId,
-    transfers: BySocket<Transfer>,
+    transfers: Vec<Transfer>,
+    /// Places of transfers that have ended.
+    places: Vec<u32>,
     jobs: VecDeque<(u64, Job)>,
-    timers: BinaryHeap<Reverse<(u64, SocketId)>>,
+    timers: Timers<Owner>,
     free: u64,
     used: PortSet,
     chance: Chance,
@@ -99,9 +105,10 @@ impl Server {
             file,
             sent: 0,
             socket: SocketId::default(),
-            transfers: BySocket::new(),
+            transfers: Vec::new(),
+            places: Vec::new(),
             jobs: VecDeque::new(),
-            timers: BinaryHeap::new(),
+            timers: Timers::new(),
             free: 0,
             used: PortSet(vec![0; 1024]),
             chance: Chance::new(seed, STREAM),
@@ -128,7 +135,7 @@ impl Server {
 
     /// When a block may have waited long enough.
     pub(super) fn timer(&self) -> Option<u64> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.next()
     }
 
     /// A socket has news from then on.
@@ -138,12 +145,17 @@ impl Server {
 
     /// A timer fires.
     pub(super) fn fire(&mut self, at: u64) {
-        let Some(Reverse((_, socket))) = self.timers.pop() else { return };
-        match self.transfers.get(socket) {
-            Some(t) if t.again > at => self.timers.push(Reverse((t.again, socket))),
-            Some(_) => self.jobs.push_back((at, Job::Again(socket))),
+        let Some((_, owner)) = self.timers.pop() else { return };
+        match self.transfer(owner).map(|t| t.again) {
+            Some(again) if again > at => self.timers.push(again, owner),
+            Some(_) => self.jobs.push_back((at, Job::Again(owner))),
             None => {}
         }
+    }
+
+    /// A transfer that goes on.
+    fn transfer(&mut self, (socket, place): Owner) -> Option<&mut Transfer> {
+        self.transfers.get_mut(place as usize).filter(|t| t.socket == Some(socket))
     }
 
     /// Does what is next. False if there was nothing to do.
@@ -151,7 +163,7 @@ impl Server {
         let Some((_, job)) = self.jobs.pop_front() else { return false };
         world.set_now(instant(at));
         match job {
-            Job::Again(socket) => self.again(socket, world, machine, at),
+            Job::Again(owner) => self.again(owner, world, machine, at),
             Job::News(socket) if socket == self.socket => self.request(world, machine, at),
             Job::News(socket) => self.progress(socket, world, machine, at),
         }
@@ -164,8 +176,10 @@ impl Server {
             return true;
         }
         let Some(port) = self.port() else { return true };
+        let place = self.places.last().copied().unwrap_or(self.transfers.len() as u32);
         let made = world.visit(self.host, |ns, cx| {
             let socket = ns.udp_bind((self.bind.0, port), cx)?;
+            ns.udp_tag(socket, place);
             ns.udp_options(socket, true, None);
             ns.udp_connect(socket, d.from)?;
             Ok::<_, Errno>(socket)
@@ -173,8 +187,12 @@ impl Server {
         let Some(Ok(socket)) = made else { return true };
         self.used.set(port, true);
         let again = at + AGAIN_NS;
-        self.transfers.insert(socket, Transfer { port, block: 1, again, times: 0 });
-        self.timers.push(Reverse((again, socket)));
+        let transfer = Transfer { socket: Some(socket), port, block: 1, again, times: 0 };
+        match self.places.pop().and_then(|place| self.transfers.get_mut(place as usize)) {
+            Some(free) => *free = transfer,
+            None => self.transfers.push(transfer),
+        }
+        self.timers.push(again, (socket, place));
         self.send(socket, 1, world, machine);
         true
     }
@@ -206,52 +224,58 @@ impl Server {
     }
 
     fn progress(&mut self, socket: SocketId, world: &mut World, machine: &mut Machine, at: u64) -> bool {
-        let Some(Some(d)) = world.visit(self.host, |ns, _| ns.udp_recv(socket)) else {
-            let error = world.visit(self.host, |ns, _| ns.take_error(socket)).flatten();
-            if error.is_some() {
-                self.end(socket, world);
+        let Some(Some((place, d))) = world.visit(self.host, |ns, _| ns.udp_recv_tagged(socket)) else {
+            let failed = |ns: &mut Netns| ns.take_error(socket).and_then(|_| ns.udp_tagged(socket));
+            let failed = world.visit(self.host, |ns, _| failed(ns)).flatten();
+            if let Some(place) = failed {
+                self.end((socket, place), world);
             }
-            return error.is_some();
+            return failed.is_some();
         };
-        let Some(t) = self.transfers.get_mut(socket) else { return true };
+        let owner = (socket, place);
+        let Some(t) = self.transfer(owner) else { return true };
         if header(&d.payload) != Some((op::ACK, t.block)) {
-            return true;
-        }
-        if usize::from(t.block) * BLOCK > self.file {
-            self.end(socket, world);
             return true;
         }
         t.block += 1;
         t.again = at + AGAIN_NS;
         t.times = 0;
         let block = t.block;
+        if usize::from(block - 1) * BLOCK > self.file {
+            self.end(owner, world);
+            return true;
+        }
         self.send(socket, block, world, machine);
         true
     }
 
-    fn again(&mut self, socket: SocketId, world: &mut World, machine: &mut Machine, at: u64) -> bool {
-        let Some(t) = self.transfers.get_mut(socket) else { return false };
+    fn again(&mut self, owner: Owner, world: &mut World, machine: &mut Machine, at: u64) -> bool {
+        let Some(t) = self.transfer(owner) else { return false };
         if t.again > at {
             // Its acknowledgement came while this waited.
-            self.timers.push(Reverse((t.again, socket)));
+            let again = t.again;
+            self.timers.push(again, owner);
             return false;
         }
         t.times += 1;
         if t.times >= TIMES {
-            self.end(socket, world);
+            self.end(owner, world);
             return true;
         }
         t.again = at + (AGAIN_NS << t.times);
         let (again, block) = (t.again, t.block);
-        self.timers.push(Reverse((again, socket)));
-        self.send(socket, block, world, machine);
+        self.timers.push(again, owner);
+        self.send(owner.0, block, world, machine);
         true
     }
 
-    fn end(&mut self, socket: SocketId, world: &mut World) {
-        if let Some(t) = self.transfers.remove(socket) {
-            self.used.set(t.port, false);
+    fn end(&mut self, owner: Owner, world: &mut World) {
+        if let Some(t) = self.transfer(owner) {
+            t.socket = None;
+            let port = t.port;
+            self.used.set(port, false);
+            self.places.push(owner.1);
         }
-        world.visit(self.host, |ns, _| ns.close(socket));
+        world.visit(self.host, |ns, _| ns.close(owner.0));
     }
 }

@@ -7,14 +7,29 @@ use crate::{ConnId, Instant};
 
 /// The end of a list.
 const END: u32 = u32::MAX;
-/// Lists of each kind. Nothing but speed depends on it.
+/// Lists by tuples, and lists by masters. Nothing but speed depends on it.
 const LISTS: usize = 1024;
+
+/// Kinds of lists: of all that there are, of those whose tuples have one hash, of those of some masters.
+const ALL: usize = 0;
+const TUPLE: usize = 1;
+const MASTER: usize = 2;
+const KINDS: usize = 3;
+
+/// Neighbours in a list. Before a list's first and behind its last one stands the list: its `after` is the first.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    before: u32,
+    after: u32,
+}
+
+const EMPTY: Link = Link { before: END, after: END };
 
 #[derive(Clone, Debug)]
 struct Node {
     expect: Expect,
-    before: u32,
-    after: u32,
+    /// In its list of each kind.
+    links: [Link; KINDS],
 }
 
 /// Expectations.
@@ -22,28 +37,17 @@ struct Node {
 pub(crate) struct ExpectTable {
     nodes: Vec<Option<Node>>,
     free: Vec<u32>,
-    oldest: u32,
-    newest: u32,
     len: usize,
     /// No expectation ends before.
     ends: Instant,
-    /// None before the first one.
-    by_tuple: Vec<Vec<u32>>,
-    by_master: Vec<Vec<u32>>,
+    /// Of each kind; none before the first expectation.
+    lists: [Vec<Link>; KINDS],
 }
 
 impl Default for ExpectTable {
     fn default() -> ExpectTable {
-        ExpectTable {
-            nodes: Vec::new(),
-            free: Vec::new(),
-            oldest: END,
-            newest: END,
-            len: 0,
-            ends: Instant(u64::MAX),
-            by_tuple: Vec::new(),
-            by_master: Vec::new(),
-        }
+        let lists = [const { Vec::new() }; KINDS];
+        ExpectTable { nodes: Vec::new(), free: Vec::new(), len: 0, ends: Instant(u64::MAX), lists }
     }
 }
 
@@ -54,6 +58,11 @@ fn tuple_list(t: &Tuple) -> usize {
 
 fn master_list(master: ConnId) -> usize {
     master.slot() as usize % LISTS
+}
+
+/// The lists in which an expectation stands, by their kinds.
+fn lists_of(expect: &Expect) -> [usize; KINDS] {
+    [0, tuple_list(&expect.tuple), master_list(expect.master)]
 }
 
 impl ExpectTable {
@@ -68,37 +77,34 @@ impl ExpectTable {
 
     /// All of them, the oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Expect> {
-        self.places().map(|(_, e)| e)
+        self.listed(ALL, 0).map(|(_, e)| e)
     }
 
-    fn places(&self) -> impl Iterator<Item = (u32, &Expect)> {
-        let mut at = self.oldest;
+    /// Those in a list, the oldest first, with their places.
+    fn listed(&self, kind: usize, list: usize) -> impl Iterator<Item = (u32, &Expect)> {
+        let first = self.lists.get(kind).and_then(|lists| lists.get(list));
+        let mut at = first.map_or(END, |list| list.after);
         std::iter::from_fn(move || {
             let here = at;
             let node = self.node(here)?;
-            at = node.after;
+            at = node.links.get(kind)?.after;
             Some((here, &node.expect))
         })
     }
 
-    fn listed<'a>(&'a self, lists: &'a [Vec<u32>], list: usize) -> impl Iterator<Item = (u32, &'a Expect)> {
-        let places = lists.get(list).into_iter().flatten().copied();
-        places.filter_map(|at| Some((at, &self.node(at)?.expect)))
-    }
-
     /// Those that may look for this tuple, the oldest first, with their places.
     pub(super) fn like(&self, tuple: &Tuple) -> impl Iterator<Item = (u32, &Expect)> {
-        self.listed(&self.by_tuple, tuple_list(tuple))
+        self.listed(TUPLE, tuple_list(tuple))
     }
 
     /// Those that a flow has announced, the oldest first.
     pub(super) fn of(&self, master: ConnId) -> impl Iterator<Item = (u32, &Expect)> {
-        self.listed(&self.by_master, master_list(master)).filter(move |(_, e)| e.master == master)
+        self.listed(MASTER, master_list(master)).filter(move |(_, e)| e.master == master)
     }
 
     /// The oldest one.
     pub(super) fn first(&self) -> Option<u32> {
-        self.places().next().map(|(at, _)| at)
+        self.listed(ALL, 0).next().map(|(at, _)| at)
     }
 
     /// The oldest one that is over.
@@ -106,7 +112,7 @@ impl ExpectTable {
         if now < self.ends {
             return None;
         }
-        let found = self.places().find(|(_, e)| e.expires <= now).map(|(at, _)| at);
+        let found = self.listed(ALL, 0).find(|(_, e)| e.expires <= now).map(|(at, _)| at);
         if found.is_none() {
             self.ends = self.iter().map(|e| e.expires).min().unwrap_or(Instant(u64::MAX));
         }
@@ -114,14 +120,13 @@ impl ExpectTable {
     }
 
     pub(super) fn push(&mut self, expect: Expect) {
-        if self.by_tuple.is_empty() {
-            self.by_tuple.resize_with(LISTS, Vec::new);
-            self.by_master.resize_with(LISTS, Vec::new);
+        let [all, tuple, master] = &mut self.lists;
+        if all.is_empty() {
+            (*all, *tuple, *master) = (vec![EMPTY], vec![EMPTY; LISTS], vec![EMPTY; LISTS]);
         }
-        let (tuple, master) = (tuple_list(&expect.tuple), master_list(expect.master));
         self.ends = self.ends.min(expect.expires);
-        let before = self.newest;
-        let node = Some(Node { expect, before, after: END });
+        let lists = lists_of(&expect);
+        let node = Some(Node { expect, links: [EMPTY; KINDS] });
         let at = match self.free.pop() {
             Some(at) => {
                 if let Some(place) = self.nodes.get_mut(at as usize) {
@@ -134,44 +139,87 @@ impl ExpectTable {
                 u32::try_from(self.nodes.len() - 1).unwrap_or(END)
             }
         };
-        self.link(before, at, true);
-        self.newest = at;
         self.len += 1;
-        if let (Some(by_tuple), Some(by_master)) =
-            (self.by_tuple.get_mut(tuple), self.by_master.get_mut(master))
-        {
-            by_tuple.push(at);
-            by_master.push(at);
+        for (kind, list) in lists.into_iter().enumerate() {
+            let last = self.link(kind, list, END).map_or(END, |list| list.before);
+            self.join(kind, list, (last, at));
+            self.join(kind, list, (at, END));
         }
     }
 
-    /// Makes one the neighbour of another: `to` comes after `at`, or before it. The ends of the list are places too.
-    fn link(&mut self, at: u32, to: u32, after: bool) {
-        match (self.nodes.get_mut(at as usize).and_then(Option::as_mut), after) {
-            (Some(node), true) => node.after = to,
-            (Some(node), false) => node.before = to,
-            (None, true) => self.oldest = to,
-            (None, false) => self.newest = to,
+    /// Where a node has its neighbours in a list, or the list has its ends.
+    fn link(&mut self, kind: usize, list: usize, at: u32) -> Option<&mut Link> {
+        match self.nodes.get_mut(at as usize) {
+            Some(node) => node.as_mut()?.links.get_mut(kind),
+            None => self.lists.get_mut(kind)?.get_mut(list),
+        }
+    }
+
+    /// Makes two the neighbours of each other in a list.
+    fn join(&mut self, kind: usize, list: usize, (one, next): (u32, u32)) {
+        if let Some(link) = self.link(kind, list, one) {
+            link.after = next;
+        }
+        if let Some(link) = self.link(kind, list, next) {
+            link.before = one;
         }
     }
 
     pub(super) fn remove(&mut self, at: u32) -> Option<Expect> {
-        let Node { expect, before, after } = self.nodes.get_mut(at as usize)?.take()?;
+        let Node { expect, links } = self.nodes.get_mut(at as usize)?.take()?;
         self.free.push(at);
-        self.link(before, after, true);
-        self.link(after, before, false);
         self.len -= 1;
-        let lists = [
-            self.by_tuple.get_mut(tuple_list(&expect.tuple)),
-            self.by_master.get_mut(master_list(expect.master)),
-        ];
-        for list in lists.into_iter().flatten() {
-            list.retain(|other| *other != at);
+        for (kind, (list, link)) in lists_of(&expect).into_iter().zip(links).enumerate() {
+            self.join(kind, list, (link.before, link.after));
         }
         Some(expect)
     }
 
     pub(super) fn clear(&mut self) {
         *self = ExpectTable::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netfilter::conntrack::{Helper, L4Key};
+    use packet::Protocol;
+
+    fn expect(dport: u16, master: u32) -> Expect {
+        let key = L4Key::Ports { sport: 0, dport };
+        let tuple = Tuple::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), Protocol::UDP, key);
+        let expires = Instant(u64::from(dport));
+        Expect { master: ConnId::new(master, master), tuple, helper: Helper::TFTP, nat: None, expires }
+    }
+
+    /// Each list has its own, the oldest first, whichever of them is taken out.
+    #[test]
+    fn lists_have_what_is_there_the_oldest_first() {
+        let (mut table, mut wanted) = (ExpectTable::default(), Vec::new());
+        for n in 0..3000u16 {
+            // Some masters share a list, and some flows a tuple.
+            let e = expect(n % 700, u32::from(n % 5) * LISTS as u32 + u32::from(n % 3));
+            wanted.push(e.clone());
+            table.push(e);
+            for gone in [n / 2, n / 3] {
+                if n % 7 != 0 && usize::from(gone) < wanted.len() {
+                    let e = wanted.remove(usize::from(gone));
+                    let at = table.listed(ALL, 0).nth(usize::from(gone)).map(|(at, _)| at);
+                    assert_eq!(at.and_then(|at| table.remove(at)), Some(e));
+                }
+            }
+            assert_eq!(table.len(), wanted.len());
+        }
+        assert!(wanted.len() > 300, "{}", wanted.len());
+        assert_eq!(table.iter().collect::<Vec<_>>(), wanted.iter().collect::<Vec<_>>());
+        for e in &wanted {
+            let of = |other: &&Expect| other.master == e.master;
+            let found = table.of(e.master).map(|(_, e)| e);
+            assert_eq!(found.collect::<Vec<_>>(), wanted.iter().filter(of).collect::<Vec<_>>());
+            let same = |other: &&Expect| other.tuple == e.tuple;
+            let found = table.like(&e.tuple).map(|(_, e)| e).filter(same);
+            assert_eq!(found.collect::<Vec<_>>(), wanted.iter().filter(same).collect::<Vec<_>>());
+        }
     }
 }
