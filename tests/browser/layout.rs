@@ -155,6 +155,7 @@ fn why_a_packet_is_lost_and_what_would_help_can_be_read_at_once() {
             });
             assert_eq!(page.eval(broken), serde_json::json!([]), "{width} pixels wide");
             page.wait_until("the change that helps", || is_on_top(page, ".outcome .apply"));
+            assert!(is_on_top(page, "#command-line"), "the line to type in, {width} pixels wide");
         }
     });
 }
@@ -168,11 +169,40 @@ fn the_map_s_addresses_can_be_read_on_a_laptop() {
             (1440, 900, "dns-race"),
             (1440, 900, "etp-local"),
             (1920, 950, "etp-local"),
+            (1280, 800, "etp-local"),
             (1280, 800, "same-node-clusterip"),
         ] {
             page.set_size(width, height);
             page.open_fresh(&format!("#v1/{lab}"));
             page.wait_until(&format!("{lab} at {width}x{height}"), || page.eval(scale).as_f64() > Some(0.7));
+        }
+    });
+}
+
+#[test]
+fn the_packet_flow_can_be_read_in_a_narrow_column() {
+    let scale = "const s = document.querySelector('.strip'), [, , w, h] = s.getAttribute('viewBox').split(' ').map(Number);
+         const b = s.getBoundingClientRect(); return Math.min(b.width / w, b.height / h)";
+    visit(|page| {
+        page.set_size(768, 1024);
+        page.open_fresh("#v1/same-node-clusterip");
+        page.wait_until("letters that can be read", || page.eval(scale).as_f64() > Some(0.8));
+    });
+}
+
+#[test]
+fn no_name_in_the_timeline_is_half_seen() {
+    let half = "return [...document.querySelectorAll('.bars .bar-of')].filter(b => {
+           const range = document.createRange(); range.selectNodeContents(b);
+           const [r, box] = [range.getBoundingClientRect(), b.getBoundingClientRect()];
+           return r.top < box.bottom - 1 && r.right > box.right + 1;
+         }).map(b => b.textContent)";
+    visit(|page| {
+        for (width, height) in [(1280, 800), (390, 844)] {
+            page.set_size(width, height);
+            page.open_fresh("#v1/dns-race");
+            page.wait(".bars .bar-of");
+            assert_eq!(page.eval(half), serde_json::json!([]), "{width} pixels wide");
         }
     });
 }

@@ -315,3 +315,33 @@ fn nodes_far_out_of_sight_are_not_drawn() {
         page.wait_gone(".node.out");
     });
 }
+
+#[test]
+fn a_switch_is_shown_as_one() {
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/mtu-black-hole/60/lan");
+        page.wait_text(".strip", "a switch");
+        assert_eq!(page.count(".strip .lend, .strip .hookname"), 0, "it has no hooks");
+        page.wait_text(".strip", "p-router");
+        page.open_fresh("#v1/mtu-black-hole/60/lan?at=node");
+        page.wait_text(".flowpic", "a switch");
+        assert_eq!(page.count(".flowpic .lend, .flowpic .hookcard"), 0, "nor here");
+    });
+}
+
+#[test]
+fn why_a_packet_was_lost_is_told_inside_its_node() {
+    let outside = "const inside = (a, b) => a.left >= b.left - 1 && a.right <= b.right + 1 && a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
+         const nodes = [...document.querySelectorAll('.card-box')].map(e => e.getBoundingClientRect());
+         return [...document.querySelectorAll('.wreck .reason')]
+           .filter(e => !nodes.some(n => inside(e.getBoundingClientRect(), n))).map(e => e.textContent)";
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/dns-race");
+        page.wait("#scrubber");
+        page.eval("const s = document.getElementById('scrubber'); s.value = 140; s.dispatchEvent(new Event('input', {bubbles: true}))");
+        page.wait(".wreck .reason");
+        assert_eq!(page.eval(outside), serde_json::json!([]));
+    });
+}

@@ -10,7 +10,7 @@ use crate::topology_kind as kind;
 use kernel::dev::DevKind;
 use kernel::netfilter::hook::InetHook;
 use kernel::{Netns, NetnsId, PacketId};
-use sim::view::{Area, HookBox, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
+use sim::view::{Area, HookBox, Role, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
 
 /// Where everything is drawn; of a hook, the first of its boxes.
 struct Plan {
@@ -63,7 +63,7 @@ fn plan(count: impl Fn(InetHook) -> usize, narrow: bool) -> Plan {
             route: ((output.x + span(count(LocalOut), SMALL) + 34).max(318), 76),
             hooks: [
                 (PreRouting, big(14, 164)),
-                (Forward, big(26 + span(count(PreRouting), BIG), 164)),
+                (Forward, big(26 + span(count(PreRouting), BIG).max(76), 164)),
                 (PostRouting, big(358 - span(count(PostRouting), BIG), 164)),
                 (LocalIn, input),
                 (LocalOut, output),
@@ -115,7 +115,12 @@ struct Diagram<'a> {
     ports: Option<(String, String)>,
     boxes: [(InetHook, Vec<HookBox>); 5],
     plan: Plan,
+    /// A bridge and nothing else.
+    switch: bool,
 }
+
+/// What a switch does.
+pub const SWITCH: &str = "a switch: it forwards frames by destination MAC; no IP stack, no hooks";
 
 /// The pane.
 pub fn strip(state: State) -> View {
@@ -132,7 +137,11 @@ pub fn strip(state: State) -> View {
         };
         let boxes = InetHook::ALL.map(|hook| (hook, small(hook)));
         let count = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
-        let plan = plan(count, state.narrow.get());
+        let mut plan = plan(count, state.lens().slim(state.narrow.get()));
+        let switch = loaded.story.topology.role(host) == Role::Switch;
+        if switch {
+            plan.split = 0;
+        }
         let d = Diagram {
             visits: packet.map(|p| visits(loaded.world(), host, p, now)).unwrap_or_default(),
             current: state.with_step(|_, s, _| s.spot.filter(|_| s.host == host)).flatten(),
@@ -142,6 +151,7 @@ pub fn strip(state: State) -> View {
             packet,
             boxes,
             plan,
+            switch,
         };
         let flow = packet.and_then(|id| loaded.story.packet(id)).map(|p| kind(p.flow)).unwrap_or_default();
         let view_box = format!("0 0 {} {}", d.plan.width, d.plan.height);
@@ -213,6 +223,9 @@ impl Diagram<'_> {
     }
 
     fn summary(&self) -> String {
+        if self.switch {
+            return format!("{} is {SWITCH}.", self.ns.name);
+        }
         let mut out = format!("Hooks of {}: ", self.ns.name);
         for (hook, list) in &self.boxes {
             let names: Vec<String> = list
@@ -231,6 +244,10 @@ impl Diagram<'_> {
     fn draw(&self) -> String {
         let p = &self.plan;
         let mut s = Svg::default();
+        if self.switch {
+            self.link_layer(&mut s);
+            return s.done();
+        }
         s.rect("band l3", Rect { x: 4, y: 4, w: p.width - 8, h: p.split - 8 }, 10);
         s.text("dim tiny", 14, 19, "network layer");
         if p.wide {
@@ -350,10 +367,10 @@ impl Diagram<'_> {
     /// The bridges of the box, and whether the frames on them meet iptables.
     fn link_layer(&self, s: &mut Svg) {
         let p = &self.plan;
-        let bridges = self.ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_)));
-        let names: Vec<&str> = bridges.map(|d| d.name.as_str()).collect();
+        let names: Vec<&str> = bridges(self.ns).collect();
         let calls = bridged_by_iptables(self.ns);
         let title = match (names.is_empty(), calls) {
+            _ if self.switch => SWITCH.to_owned(),
             (true, _) => "link layer: no bridge in this box".to_owned(),
             (false, true) => {
                 format!("link layer: bridge {}, lent to iptables by br_netfilter", names.join(", "))
@@ -362,11 +379,12 @@ impl Diagram<'_> {
         };
         let top = p.split + 4;
         s.rect("band l2", Rect { x: 4, y: top, w: p.width - 8, h: p.height - 4 - top }, 10);
-        s.text("dim tiny", 14, top + 15, &title);
+        let large = self.switch && p.wide;
+        s.text(if large { "dim" } else { "dim tiny" }, 14, top + if large { 20 } else { 15 }, &title);
         if names.is_empty() {
             return;
         }
-        let y = top + 35;
+        let y = if self.switch { p.height / 2 } else { top + 35 };
         let lit = self.times(Spot::Bridge) > 0;
         let (a, b, c) = if p.wide { (72, 360, 648) } else { (64, 186, 308) };
         wire(s, &format!("M{a} {y}H{c}"), lit);
@@ -379,10 +397,18 @@ impl Diagram<'_> {
             self.station(s, "sockets", Rect { x: x - half, y: y - 11, w: 2 * half, h: 22 }, name, class);
         }
         for hook in [InetHook::PreRouting, InetHook::Forward, InetHook::PostRouting] {
+            if self.switch {
+                break;
+            }
             let (at, end) = self.ends(hook);
             lend(s, (at.x + end) / 2, at.y + at.h + 13, top, calls, self.class(Spot::Call(hook)));
         }
     }
+}
+
+/// The names of a box's bridges.
+pub fn bridges(ns: &Netns) -> impl Iterator<Item = &str> {
+    ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))).map(|d| d.name.as_str())
 }
 
 /// A box of IPVS is a hexagon.

@@ -230,8 +230,7 @@ fn steps(state: State) -> View {
         .class("card outcome")
         .id("outcome")
         .attr("aria-label", "Outcome")
-        .add(panes::terminal(state))
-        .add(workbench::input(state));
+        .add(panes::terminal(state, workbench::input(state)));
     let journey = el("section")
         .class("card journey")
         .flag("wide", move || state.look.wide.get())

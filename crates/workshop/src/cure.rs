@@ -4,7 +4,7 @@
 //! ([`Search::step`]), so that a page stays alive meanwhile. The order is always the same.
 
 use crate::knobs::{Group, Knob};
-use crate::lab::{By, LabRun};
+use crate::lab::{By, Effect, LabRun, command_of};
 use crate::query::answered;
 use crate::session::{At, Session, Typed};
 use kernel::event::{RuleOutcome, RuleStep, What};
@@ -39,11 +39,16 @@ pub struct Cure {
 impl Cure {
     /// The commands as they are typed, joined by `; `.
     pub fn text(&self) -> String {
-        let line = |c: &Typed| match &c.on {
-            Some(on) => format!("{on}# {}", c.line),
-            None => format!("$ {}", c.line),
-        };
+        let line = |c: &Typed| prompted(c.on.as_slice(), &c.line);
         self.commands.iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A command behind the prompt of the boxes on which it is typed, or of wherever kubectl is. What no program does has none.
+pub fn prompted(on: &[String], line: &str) -> String {
+    match on {
+        [] => line.strip_prefix("lab ").map_or_else(|| format!("$ {line}"), |l| format!("In the lab: {l}")),
+        _ => format!("{}# {line}", on.join(", ")),
     }
 }
 
@@ -73,6 +78,8 @@ impl Change {
     fn name(&self) -> String {
         match self {
             Change::Switch(name, value, _) => format!("{name}={value}"),
+            // `web runs on node-1`, `proxy-mode=ipvs`
+            Change::Knob(knob, value) if knob.name.ends_with(" on") => format!("{} {value}", knob.name),
             Change::Knob(knob, value) => format!("{}={value}", knob.name),
             Change::Command(c) => c.line.clone(),
         }
@@ -133,7 +140,7 @@ impl Search {
     pub fn new(session: &Session, run: &LabRun, wanted: Wanted) -> Option<Search> {
         let wish = Wish::of(run, wanted)?;
         let mut changes = switches(session, run);
-        let switched: Vec<String> = changes.iter().map(|c| lines(&c.commands())).collect();
+        let switched: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
         changes.extend(dropped(run, &wish).into_iter().map(Change::Command));
         let mut knobs = session.knobs().unwrap_or_default();
         // What is smallest comes first.
@@ -149,7 +156,7 @@ impl Search {
             // What the lab's own switch of that name does is tried already.
             let own = session.lab.switches.iter().find(|s| s.name == k.name);
             let tried = |value: &str| own.is_some_and(|s| s.positions.iter().any(|p| p.value == value));
-            let same = |commands: &[Typed]| switched.contains(&lines(commands));
+            let same = |commands: &[Typed]| switched.contains(&meant(commands));
             let others =
                 k.positions.iter().filter(|t| t.value != k.now && !tried(&t.value) && !same(&t.commands));
             others.map(move |t| Change::Knob(knob.clone(), t.value.clone())).collect::<Vec<_>>()
@@ -230,9 +237,13 @@ impl Search {
     }
 }
 
-/// What commands say, however a switch and a knob may write it.
-fn lines(commands: &[Typed]) -> String {
-    commands.iter().map(|c| c.line.replace("-n default ", "")).collect()
+/// What commands do, however they are written: a switch and a knob may name another patch of the same release, or spell out the namespace.
+fn meant(commands: &[Typed]) -> Vec<Result<Vec<Effect>, String>> {
+    let effects = |c: &Typed| {
+        let stdin = (!c.stdin.is_empty()).then(|| c.stdin.clone());
+        Effect::of(&command_of(&c.line, Vec::new(), stdin).ok()?).ok()?
+    };
+    commands.iter().map(|c| effects(c).ok_or_else(|| c.line.clone())).collect()
 }
 
 /// The lab's own switches, each with its other values.

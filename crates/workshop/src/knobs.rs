@@ -295,7 +295,7 @@ fn cluster(begun: &Begun, out: &mut Vec<Knob>) {
     for pod in begun.objects.pods.values().filter(given).take(MAX_OBJECTS) {
         let positions = begun.objects.nodes.keys().map(|node| Turn {
             value: node.clone(),
-            commands: moved(begun, pod, node),
+            commands: vec![moved(begun, pod, node)],
             held: String::new(),
         });
         let (group, name, now) =
@@ -309,47 +309,15 @@ fn names(document: &cluster::yaml::Yaml, kind: &str, name: &str) -> bool {
         && document.get("metadata").and_then(|m| m.get("name")).is_some_and(|n| n.token() == name)
 }
 
-/// The commands that put a pod on a node. Endpoints that were written by hand follow it.
-fn moved(begun: &Begun, pod: &Pod, node: &str) -> Vec<Typed> {
+/// The command that puts a pod on a node, with the address that it has there.
+fn moved(begun: &Begun, pod: &Pod, node: &str) -> Typed {
     let (namespace, name) = pod.metadata.key();
     let own = pod.pod_ips.first().copied();
     let taken: Vec<IpAddr> = begun.objects.pods.values().flat_map(|p| &p.pod_ips).copied().collect();
     let nets = begun.objects.nodes.get(node).map(|n| n.pod_cidrs.clone()).unwrap_or_default();
     let fits = own.is_some_and(|ip| nets.iter().any(|n| n.contains(&ip)));
     let free = nets.first().and_then(|n| n.hosts().skip(1).find(|ip| !taken.contains(ip)));
-    let address = if fits || pod.host_network { own } else { free };
-    let status = match address {
-        Some(ip) if !pod.host_network => {
-            format!(",\"status\":{{\"podIP\":\"{ip}\",\"podIPs\":[{{\"ip\":\"{ip}\"}}]}}")
-        }
-        _ => String::new(),
-    };
-    let patch = format!("{{\"spec\":{{\"nodeName\":\"{node}\"}}{status}}}");
-    let mut out = vec![typed(None, format!("kubectl -n {namespace} patch pod {name} -p '{patch}'"))];
-    let (Some(old), Some(new)) = (own, address) else { return out };
-    for slice in begun.objects.endpoint_slices.values() {
-        let by_hand = begun.documents.iter().any(|d| names(d, "EndpointSlice", &slice.metadata.name));
-        if !by_hand || !slice.endpoints.iter().any(|e| e.address == Some(old)) {
-            continue;
-        }
-        let endpoints: Vec<String> = slice
-            .endpoints
-            .iter()
-            .filter_map(|e| {
-                let here = e.address? == old;
-                let (ip, on) = if here { (new, node) } else { (e.address?, e.node_name.as_str()) };
-                let conditions = format!(
-                    "{{\"ready\":{},\"serving\":{},\"terminating\":{}}}",
-                    e.ready, e.serving, e.terminating
-                );
-                Some(format!(
-                    "{{\"addresses\":[\"{ip}\"],\"nodeName\":\"{on}\",\"conditions\":{conditions}}}"
-                ))
-            })
-            .collect();
-        let (namespace, name) = slice.metadata.key();
-        let patch = format!("{{\"endpoints\":[{}]}}", endpoints.join(","));
-        out.push(typed(None, format!("kubectl -n {namespace} patch endpointslice {name} -p '{patch}'")));
-    }
-    out
+    let address = if fits { own } else { free }.filter(|_| !pod.host_network);
+    let address = address.map(|ip| format!(" {ip}")).unwrap_or_default();
+    typed(None, format!("lab pod {namespace}/{name} {node}{address}"))
 }

@@ -71,6 +71,14 @@ fn a_segment_without_a_socket_asks_for_the_translation_to_be_undone() {
     assert!(end.through[0].contains("so that the answer comes from 10.32.0.102:80"), "{:?}", end);
 }
 
+#[test]
+fn an_icmp_error_that_comes_late_asks_for_the_socket_whose_packet_it_quotes() {
+    let run = run("ipvs-rollout", &[]);
+    let end = why(&run, "no socket for 10.96.0.80 → 10.244.1.5");
+    assert_eq!(end.looked[0].what, "TCP socket of app for 10.244.1.5:40000, which called 10.96.0.80:80");
+    assert_eq!(end.through[0], "A program that waits longer than the error takes to come.");
+}
+
 // ---------------------------------------------------------------------- why not
 
 fn ask(run: &(LabRun, Story), title: &str, find: &str) -> Vec<Asked> {

@@ -1,6 +1,6 @@
 //! The bar at the top: lab, switches, link, theme, help.
 
-use super::terminal::prompt;
+use super::prompt;
 use super::{space, unseen};
 use crate::dom::{El, NONE, View, before_paint, el, part, text};
 use crate::icons;

@@ -27,8 +27,10 @@ pub use lesson::{judged, lesson, prose};
 pub use sniff::Sniff;
 pub use table::Tables;
 pub use tables::tables;
-pub use terminal::{cure, prompt, terminal};
+pub use terminal::{cure, terminal};
 pub use tracked::tracked;
+
+pub use workshop::cure::prompted as prompt;
 
 use crate::dom::{self, El, View, el, part};
 use crate::icons;

@@ -1,14 +1,14 @@
 //! What the programs print, what must not be missed, and what would change it.
 
-use super::unseen;
+use super::{prompt, unseen};
 use crate::dom::{NONE, View, before_paint, el, part};
 use crate::icons;
 use crate::state::State;
 use sim::view::{TermLine, Tone};
 use workshop::cure::Cure;
 
-/// The terminal of the client, with a callout beside it.
-pub fn terminal(state: State) -> View {
+/// The terminal of the client with the line to type in, what must not be missed, and what would change it.
+pub fn terminal(state: State, input: View) -> View {
     let lines = part(move || {
         let (loaded, now) = (state.loaded.get(), state.now());
         let typed = loaded.operator_lines();
@@ -48,7 +48,7 @@ pub fn terminal(state: State) -> View {
             before_paint(move || term.set_scroll_top(term.scroll_height()));
         })
         .add(lines);
-    View::All(vec![term.into(), alert, part(move || cures(state))])
+    View::All(vec![term.into(), input, alert, part(move || cures(state))])
 }
 
 fn line(state: State, l: &TermLine) -> View {
@@ -75,19 +75,25 @@ fn cures(state: State) -> View {
         return NONE;
     }
     let two = list.iter().any(|c| c.name.contains(" and "));
-    let change = if two { "Two changes:" } else { "One change:" };
-    let question = el("p").add("What would let it through? ").add(el("b").add(change));
+    let says = match (two, list.len()) {
+        (true, _) => "Two changes let it through:",
+        (_, 1) => "This change lets it through:",
+        _ => "Any of these lets it through:",
+    };
+    let question = el("p").add(el("b").add(says));
     let list: Vec<View> = list.into_iter().map(|c| cure(state, c)).collect();
     el("div").class("try").add(question).add(list).into()
 }
 
 /// A change that helps, as its commands, with the button that makes it.
 pub fn cure(state: State, cure: Cure) -> View {
+    // What a person reads first, unless it is the command itself.
+    let name =
+        (cure.commands.first().is_none_or(|c| c.line != cure.name)).then(|| el("b").add(cure.name.clone()));
     let mut lines = el("code");
     for (i, c) in cure.commands.iter().enumerate() {
-        let on: Vec<String> = c.on.iter().cloned().collect();
         let gap = if i == 0 { "" } else { "\n" };
-        lines = lines.add(format!("{gap}{}", prompt(&on, &c.line)));
+        lines = lines.add(format!("{gap}{}", prompt(c.on.as_slice(), &c.line)));
     }
     let session = cure.session;
     let apply = el("button")
@@ -98,13 +104,5 @@ pub fn cure(state: State, cure: Cure) -> View {
         })
         .attr("title", format!("{}: apply and run again", cure.name))
         .add("Apply");
-    el("div").class("cure").add(lines).add(apply).into()
-}
-
-/// A command as it is typed on boxes, or wherever kubectl is.
-pub fn prompt(hosts: &[String], command: &str) -> String {
-    match hosts {
-        [] => format!("$ {command}"),
-        _ => format!("{}# {command}", hosts.join(", ")),
-    }
+    el("div").class("cure").add(name).add(apply).add(lines).into()
 }

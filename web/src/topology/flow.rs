@@ -6,15 +6,14 @@ use super::map::{content, short_flow};
 use super::path::{Point, d};
 use super::sprites::{letter, small};
 use crate::dom::{NONE, View, el, part, svg};
-use crate::hookstrip::{color, hexagon};
+use crate::hookstrip::{SWITCH, bridges, color, hexagon};
 use crate::state::State;
 use crate::svg::{Rect, Svg, clicked, cut};
 use crate::topology_kind as kind;
-use kernel::dev::DevKind;
 use kernel::netfilter::hook::InetHook;
 use kernel::{Netns, PacketId};
 use sim::view::{
-    Area, HookBox, Place, Spot, Visit, bridge_ports, bridged_by_iptables, met, registered, trail,
+    Area, HookBox, Place, Role, Spot, Visit, bridge_ports, bridged_by_iptables, met, registered, trail,
 };
 
 /// What [`bridge_ports`] calls the box itself.
@@ -109,6 +108,8 @@ struct Flow<'a> {
     /// By which devices the packet came in and went out.
     devices: (Option<String>, Option<String>),
     bridges: Vec<String>,
+    /// A bridge and nothing else.
+    switch: bool,
     plan: Plan,
 }
 
@@ -124,15 +125,19 @@ fn drawing(state: State) -> View {
     let Some(ns) = loaded.world().host(host) else { return NONE };
     let (packet, now) = (state.packet(), state.now());
     let boxes = InetHook::ALL.map(|hook| (hook, registered(ns, hook)));
-    let bridges: Vec<String> = ns
-        .devices()
-        .iter()
-        .filter(|d| matches!(d.kind, DevKind::Bridge(_)))
-        .map(|d| d.name.clone())
-        .collect();
+    let bridges: Vec<String> = bridges(ns).map(str::to_owned).collect();
     let of = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
+    let mut plan = plan(of, !bridges.is_empty(), state.lens().slim(state.narrow.get()));
+    let switch = loaded.story.topology.role(host) == Role::Switch;
+    if switch {
+        // The link layer alone, with room for the packet under it.
+        plan.height += 50 - plan.split;
+        plan.split = 0;
+        plan.label = (plan.width / 2, plan.height - 26);
+    }
     let flow = Flow {
-        plan: plan(of, !bridges.is_empty(), state.narrow.get()),
+        plan,
+        switch,
         seen: met(loaded.world(), host, now),
         trail: packet.map(|p| trail(loaded.world(), host, p, now)).unwrap_or_default(),
         current: state.with_step(|_, s, _| s.spot.filter(|_| s.host == host)).flatten(),
@@ -258,6 +263,9 @@ impl Flow<'_> {
     }
 
     fn summary(&self) -> String {
+        if self.switch {
+            return format!("{} is {SWITCH}.", self.ns.name);
+        }
         let mut out = format!("Packet flow of {}. ", self.ns.name);
         for (hook, list) in &self.boxes {
             let names: Vec<String> = list
@@ -280,6 +288,11 @@ impl Flow<'_> {
     fn draw(&self, focused: Option<InetHook>) -> Svg {
         let p = &self.plan;
         let mut s = Svg::default();
+        if self.switch {
+            s.rect("band l2", Rect { x: 4, y: 4, w: p.width - 8, h: p.height - 60 }, 10);
+            self.link_layer(&mut s, 4);
+            return s;
+        }
         s.rect("band l3", Rect { x: 4, y: 4, w: p.width - 8, h: p.split - 8 }, 10);
         s.text("dim tiny", 14, 18, "network layer");
         let top = p.split + 4;
@@ -441,6 +454,7 @@ impl Flow<'_> {
         let p = &self.plan;
         let calls = bridged_by_iptables(self.ns);
         let title = match (self.bridges.is_empty(), calls) {
+            _ if self.switch => SWITCH.to_owned(),
             (true, _) => "link layer".to_owned(),
             (false, true) => {
                 format!("link layer: bridge {}, lent to iptables by br_netfilter", self.bridges.join(", "))
@@ -458,8 +472,10 @@ impl Flow<'_> {
         let up = self.own(InetHook::PreRouting) || self.walked(Spot::Route) && !self.walked(Spot::SocketsOut);
         let down = left.is_some() && (self.walked(Spot::Route) || self.hook(InetHook::PostRouting));
         let bridged = self.walked(Spot::Bridge);
-        wire(s, &[(a.x + 12, a.y), (a.x + 12, pre.y + pre.h)], came.is_some() && up);
-        wire(s, &[(b.x + w - 12, post.y + post.h), (b.x + w - 12, b.y)], down);
+        if !self.switch {
+            wire(s, &[(a.x + 12, a.y), (a.x + 12, pre.y + pre.h)], came.is_some() && up);
+            wire(s, &[(b.x + w - 12, post.y + post.h), (b.x + w - 12, b.y)], down);
+        }
         if !self.bridges.is_empty() {
             let low = y + 34;
             let c = p.width / 2;
@@ -470,8 +486,10 @@ impl Flow<'_> {
             let to = pout.as_deref().unwrap_or("port out");
             // Between the bridge as a device of the box, and the bridge's ports.
             let passed = |end: Option<&str>| bridged && end == Some(UP);
-            wire(s, &[(c - 8, low), (c - 8, y), (a.x + w, y)], passed(ports.map(|x| x.1.as_str())));
-            wire(s, &[(b.x, y), (c + 8, y), (c + 8, low)], passed(ports.map(|x| x.0.as_str())));
+            if !self.switch {
+                wire(s, &[(c - 8, low), (c - 8, y), (a.x + w, y)], passed(ports.map(|x| x.1.as_str())));
+                wire(s, &[(b.x, y), (c + 8, y), (c + 8, low)], passed(ports.map(|x| x.0.as_str())));
+            }
             let (ra, rb) = (Rect { y: low - 12, ..a }, Rect { y: low - 12, ..b });
             wire(s, &[(ra.x + w, low), (c, low)], pin.is_some());
             wire(s, &[(c, low), (rb.x, low)], pout.is_some());
@@ -483,8 +501,13 @@ impl Flow<'_> {
                 (InetHook::Forward, c + DIAMOND.0 + (rb.x - c - DIAMOND.0) / 3 - 10),
                 (InetHook::PostRouting, c + DIAMOND.0 + (rb.x - c - DIAMOND.0) * 3 / 4),
             ] {
-                self.lent(s, hook, (x, low), calls);
+                if !self.switch {
+                    self.lent(s, hook, (x, low), calls);
+                }
             }
+        }
+        if self.switch {
+            return;
         }
         if self.bridges.is_empty() || came.is_some() {
             station(s, a, &name(came, "device in"), on(came.is_some()));

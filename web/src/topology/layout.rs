@@ -212,10 +212,12 @@ impl Style {
     /// The least width of a node.
     fn width(&self, node: &Node) -> i32 {
         let groups: i32 = Self::groups(node).iter().map(|(_, p)| self.group_width(node, p)).sum();
-        let label = |u: &super::scene::Uplink| int(u.name.len() + u.addr.len() + 1) * LETTER / 10;
+        // An address is written without its prefix length where room is dear.
+        let short = |addr: &str| addr.find('/').unwrap_or(addr.len());
+        let label = |u: &super::scene::Uplink| int(u.name.len() + short(&u.addr) + 1) * LETTER / 10;
         let head = int(node.name.chars().count()) * 8
             + if node.uplinks.len() == 1 { node.uplinks.iter().map(label).sum() } else { 0 }
-            + 50;
+            + 46;
         let least = if self.dense { 110 } else { head.clamp(150, 260) };
         (groups + 2 * PAD).max(least)
     }
@@ -478,7 +480,7 @@ fn pod_boxes(pods: &[Pod], area: Rect, link: i32, chips: bool) -> Vec<PodBox> {
 fn uplinks(node: &Node, rect: Rect) -> Vec<UplinkBox> {
     let count = int(node.uplinks.len());
     let mut out = Vec::new();
-    let mut before = rect.x + if count > 1 { 4 } else { 12 + int(node.name.chars().count()) * 8 };
+    let mut before = rect.x + if count > 1 { 4 } else { 18 + int(node.name.chars().count()) * 8 };
     for (u, i) in node.uplinks.iter().zip(1..) {
         let x = rect.x + rect.w * i / count.max(1) - 16;
         let whole = format!("{} {}", u.name, u.addr);

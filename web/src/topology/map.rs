@@ -44,9 +44,20 @@ impl Map {
 }
 
 impl Map {
-    /// Where something lies best whose place is `at`; what comes after it keeps off.
-    fn free(&self, at: Point, shape: Rect, marks: &mut Vec<Mark>) -> Point {
-        let at = place::best(at, shape, (self.layout.width, self.layout.height), marks);
+    /// All of it.
+    fn whole(&self) -> Rect {
+        Rect { x: 0, y: 0, w: self.layout.width, h: self.layout.height }
+    }
+
+    /// The box in which something happens: of a pod the node's, of a LAN the whole map.
+    fn around(&self, host: NetnsId) -> Rect {
+        let node = self.layout.nodes.iter().find(|n| n.host == host || n.pods.iter().any(|p| p.host == host));
+        node.map_or_else(|| self.whole(), |n| n.rect)
+    }
+
+    /// Where something lies best in a frame whose place is `at`; what comes after it keeps off.
+    fn free(&self, at: Point, shape: Rect, frame: Rect, marks: &mut Vec<Mark>) -> Point {
+        let at = place::best(at, shape, frame, marks);
         marks.push(Mark::taken(Rect { x: shape.x + at.0, y: shape.y + at.1, ..shape }));
         at
     }
@@ -290,20 +301,25 @@ fn fallen(s: &mut Svg, state: State, map: &Map) -> Vec<Mark> {
             continue;
         }
         let label = step.packet.and_then(|p| map.loaded.story.packet(p)).map_or("", |p| p.label.as_str());
-        let (reason, shape) = (cut(&step.title, 26), wreck_shape(label, &step.title));
-        let at = map.free((x, y), shape, &mut marks);
+        let frame = map.around(step.host);
+        let reason = cut(&step.title, ((frame.w - WRECK) * 10 / REASON).clamp(12, 26));
+        let at = map.free((x, y), wreck_shape(label, &reason), frame, &mut marks);
         wreck(s, at, label, &step.title, &reason, step.packet == current);
     }
     marks
 }
+
+/// Width of a lost packet with the gaps around it, and of a letter beside it, in tenths.
+const WRECK: i32 = 34;
+const REASON: i32 = 57;
 
 /// So many lost packets are shown at a place.
 const WRECKS: usize = 3;
 
 /// How far a lost packet reaches, with its label and the reason.
 fn wreck_shape(label: &str, reason: &str) -> Rect {
-    let letters = label.chars().count().max(reason.chars().count().min(26));
-    Rect { x: -15, y: -10, w: 34 + int(letters) * 57 / 10, h: 25 }
+    let letters = label.chars().count().max(reason.chars().count());
+    Rect { x: -15, y: -10, w: WRECK + int(letters) * REASON / 10, h: 25 }
 }
 
 fn wreck(s: &mut Svg, (x, y): Point, label: &str, whole: &str, reason: &str, current: bool) {
@@ -368,12 +384,12 @@ fn envelopes(state: State, map: &Map, before: EventId, now: EventId) -> Vec<Enve
         let (at, face, class): (Point, Rc<str>, String) = if is_main {
             let Some((frame, class)) = content(state, &map.loaded, p.id) else { continue };
             let flow = short_flow(&frame);
-            let at = map.free(true_at, letter_shape(&flow).tilted(class == TIPPED), &mut marks);
+            let at = map.free(true_at, letter_shape(&flow).tilted(class == TIPPED), map.whole(), &mut marks);
             let aside = (true_at.0 - at.0, true_at.1 - at.1);
             let face = letter(class, &sim::view::segment(&frame), &flow, aside);
             (at, face, format!("envelope {}", kind(p.flow)))
         } else {
-            let at = map.free(true_at, small_shape(&p.label), &mut marks);
+            let at = map.free(true_at, small_shape(&p.label), map.whole(), &mut marks);
             (at, small("face", &p.label), format!("envelope little {}", kind(p.flow)))
         };
         let way = if before == now { Vec::new() } else { between(&map.way(p.id), before, now) };

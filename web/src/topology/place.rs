@@ -82,15 +82,14 @@ fn covered(a: &Rect, b: &Rect) -> i32 {
 const FAR: (i32, i32) = (136, 56);
 const STEP: (usize, usize) = (8, 4);
 
-/// On the map where something stands whose place is `at` and which reaches as far as `shape` does from there: it covers as little as
+/// In the frame where something stands whose place is `at` and which reaches as far as `shape` does from there: it covers as little as
 /// can be, and of places that are alike in that it takes the nearest.
-pub fn best(at: Point, shape: Rect, (width, height): (i32, i32), marks: &[Mark]) -> Point {
+pub fn best(at: Point, shape: Rect, frame: Rect, marks: &[Mark]) -> Point {
     let moved = |(x, y): Point| Rect { x: shape.x + x, y: shape.y + y, ..shape };
-    // All of it is on the map.
-    let inside = |(x, y): Point| {
-        let left = x.min(width - shape.x - shape.w - 2).max(2 - shape.x);
-        (left, y.min(height - shape.y - shape.h - 2).max(2 - shape.y))
-    };
+    // All of it is in the frame.
+    let (right, low) = (frame.x + frame.w - shape.x - shape.w - 2, frame.y + frame.h - shape.y - shape.h - 2);
+    let inside =
+        |(x, y): Point| (x.min(right).max(frame.x + 2 - shape.x), y.min(low).max(frame.y + 2 - shape.y));
     let at = inside(at);
     let reach = moved(at).grown(FAR.0.max(FAR.1));
     let near: Vec<&Mark> = marks.iter().filter(|m| covered(&m.rect, &reach) > 0).collect();
@@ -120,6 +119,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const SHAPE: Rect = Rect { x: -20, y: -10, w: 40, h: 20 };
+    const ALL: Rect = Rect { x: 0, y: 0, w: 300, h: 300 };
 
     fn mark(x: i32, y: i32, w: i32, h: i32) -> Mark {
         Mark { rect: Rect { x, y, w, h }, weight: NAME }
@@ -127,26 +127,27 @@ mod tests {
 
     #[test]
     fn what_covers_nothing_stays() {
-        assert_eq!(best((100, 100), SHAPE, (300, 300), &[mark(130, 100, 20, 10)]), (100, 100));
+        assert_eq!(best((100, 100), SHAPE, ALL, &[mark(130, 100, 20, 10)]), (100, 100));
     }
 
     #[test]
     fn what_covers_a_name_goes_aside() {
         let name = mark(90, 102, 20, 10);
-        let (x, y) = best((100, 100), SHAPE, (300, 300), &[name]);
+        let (x, y) = best((100, 100), SHAPE, ALL, &[name]);
         assert_eq!(covered(&Rect { x: x - 20, y: y - 10, w: 40, h: 20 }, &name.rect), 0);
         assert!((y - 100).abs() <= 12 && x == 100, "no farther than it must: {x} {y}");
     }
 
     #[test]
-    fn nothing_reaches_out_of_the_map() {
-        assert_eq!(best((5, 295), SHAPE, (300, 300), &[]), (22, 288));
+    fn nothing_reaches_out_of_its_frame() {
+        assert_eq!(best((5, 295), SHAPE, ALL, &[]), (22, 288));
+        assert_eq!(best((5, 295), SHAPE, Rect { x: 100, y: 50, w: 80, h: 60 }, &[]), (122, 98));
     }
 
     #[test]
     fn where_all_is_full_the_least_is_covered() {
         let all = mark(0, 0, 300, 300);
-        let at = best((100, 100), SHAPE, (300, 300), &[Mark { weight: REST, ..all }, mark(0, 0, 300, 105)]);
+        let at = best((100, 100), SHAPE, ALL, &[Mark { weight: REST, ..all }, mark(0, 0, 300, 105)]);
         assert!(at.1 >= 115, "below the names: {at:?}");
     }
 }

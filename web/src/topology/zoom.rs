@@ -37,6 +37,9 @@ impl Level {
     }
 }
 
+/// In fewer pixels letters of a wide drawing are too small.
+const SLIM: i32 = 480;
+
 /// What of the picture is looked at.
 pub struct Zoom {
     /// How near.
@@ -76,6 +79,11 @@ impl Zoom {
             ghost_gone: Watched::new(true),
             dragged: Watched::new(false),
         }
+    }
+
+    /// The stage has no room for a wide drawing.
+    pub fn slim(&self, narrow: bool) -> bool {
+        narrow || self.room.get().0 < SLIM
     }
 
     /// A point of the window, inside the stage.

@@ -86,6 +86,7 @@ pub fn drawer(state: State) -> View {
         move || state.desk.yaml.get(),
         move |text| state.desk.yaml.set(text),
     )
+    .attr("placeholder", "An object from the list, a new one, or YAML of your own")
     .on("keydown", move |e| {
         let key = e.dyn_ref::<KeyboardEvent>();
         if key.is_some_and(|k| k.key() == "Enter" && (k.ctrl_key() || k.meta_key())) {
@@ -139,7 +140,7 @@ fn field(
         .class("mono")
         .attr("aria-label", label)
         .attr("spellcheck", "false")
-        .attr("rows", "12")
+        .attr("rows", "10")
         .maybe("aria-invalid", "true", move || state.desk.yaml_wrong.get().is_some())
         .input(get)
         .on("input", move |e| set(event_target_value(e)))

@@ -2,7 +2,7 @@
 
 use crate::dom::{NONE, View, before_paint, el, part};
 use crate::icons;
-use crate::panes::unseen;
+use crate::panes::{prompt, unseen};
 use crate::state::State;
 use leptos::prelude::*;
 use std::rc::Rc;
@@ -189,13 +189,12 @@ pub fn list(state: State) -> View {
     }
     let mut list = el("ul").class("typed");
     for (n, (typed, result)) in loaded.session.typed.iter().zip(&loaded.run.typed).enumerate() {
-        let prompt = typed.on.as_ref().map_or_else(|| "$ ".to_owned(), |on| format!("{on}# "));
         let remove = el("button")
             .class("btn quiet")
             .attr("aria-label", format!("Take away: {}", typed.line))
             .click(move || state.remove_typed(n))
             .add(icons::cross());
-        let code = el("code").add(format!("{prompt}{}", typed.line));
+        let code = el("code").add(prompt(typed.on.as_slice(), &typed.line));
         let mut item = el("li").add(
             el("div")
                 .class("typed-line")

@@ -6,7 +6,7 @@
 
 use super::Step;
 use super::invalid::invalid;
-use super::text::{endpoint, flow_text};
+use super::text::{endpoints, flow_text};
 use super::topology::has_address;
 use super::why::{Token, rule_parts};
 use crate::log::Seen;
@@ -467,19 +467,12 @@ fn no_neighbour(at: &At<'_>, addr: &str) -> End {
 
 fn no_socket(at: &At<'_>, frame: &Frame) -> End {
     let Some(ip) = ip(frame) else { return End::by("the socket lookup") };
-    let (name, to) = (proto_name(ip), endpoint(ip.dst, ip.ports().map(|p| p.1)));
-    let from = endpoint(ip.src, ip.ports().map(|p| p.0));
-    // Whom a program of this box has called from there.
-    let called = at.before_any().find_map(|(host, w)| match w {
-        What::Created { origin: Origin::Socket(_), frame, .. } if host == at.ns.id => {
-            let asked = frame.ip()?;
-            let ours = (asked.src, asked.ports()?.0) == (ip.dst, ip.ports()?.1);
-            ours.then(|| endpoint(asked.dst, asked.ports().map(|p| p.1)))
-        }
-        _ => None,
-    });
-    let what = format!("{name} socket of {} for {to}, from {from}", at.ns.name);
-    match called.filter(|c| *c != from) {
+    if let L4::Icmp(icmp) = &ip.l4 {
+        return unheard(at, ip, icmp.inner());
+    }
+    let (from, to) = endpoints(ip);
+    let what = format!("{} socket of {} for {to}, from {from}", proto_name(ip), at.ns.name);
+    match called(at, &to).filter(|c| *c != from) {
         Some(called) => End::by("the socket lookup")
             .look(
                 what,
@@ -491,6 +484,40 @@ fn no_socket(at: &At<'_>, frame: &Frame) -> End {
             .look(what, "none", "one that listens there")
             .or(format!("A program that listens on {to}."))
             .or("A translation to the address and port where one listens."),
+    }
+}
+
+/// Whom a program of this box has called from there, last of all.
+fn called(at: &At<'_>, from: &str) -> Option<String> {
+    at.before_any().find_map(|(host, w)| match w {
+        What::Created { origin: Origin::Socket(_), frame, .. } if host == at.ns.id => {
+            let (ours, theirs) = endpoints(frame.ip()?);
+            (ours == from).then_some(theirs)
+        }
+        _ => None,
+    })
+}
+
+/// ICMP has no ports to listen on: an error is told to the socket whose packet it quotes, an answer to who has pinged.
+fn unheard(at: &At<'_>, ip: &Ip, quoted: Option<&Ip>) -> End {
+    let (name, end) = (&at.ns.name, End::by("the socket lookup"));
+    let Some(quoted) = quoted else {
+        return end
+            .look(format!("ping of {name} that waits for {}", ip.src), "none", "one")
+            .or("A ping that still waits when the answer comes.");
+    };
+    let (from, to) = endpoints(quoted);
+    let what = format!("{} socket of {name} for {from}, which called {to}", proto_name(quoted));
+    match called(at, &from).filter(|c| *c != to) {
+        Some(called) => end
+            .look(what, format!("none: {from} has called {called}"), format!("an error that quotes {called}"))
+            .or(format!(
+                "The translation undone in the packet that the error quotes, so that it is to {called}."
+            )),
+        None => end
+            .look(what, "none: the program has closed it, or ended", "one that is still open")
+            .or("A program that waits longer than the error takes to come.")
+            .or("Nothing: the packet that the error quotes is lost, and this only tells of it."),
     }
 }
 

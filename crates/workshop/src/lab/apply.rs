@@ -1,11 +1,11 @@
 //! `kubectl apply -f -`: objects from standard input, with what the API server and controllers keep or add.
 
-use super::effect::identity;
+use super::effect::{identity, merge};
 use cluster::Read;
 use cluster::object::read_document;
 use cluster::yaml::{Entry, Place, Value, Yaml, documents};
 use ipnet::Ipv4Net;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The objects of a text; the items of a List are objects of their own.
 ///
@@ -109,6 +109,30 @@ impl Kept {
             && let Value::Mapping(entries) = &mut status.value
         {
             entries.retain(|e| !matches!(e.key.as_str(), "podIP" | "podIPs" | "hostIP" | "hostIPs"));
+        }
+    }
+}
+
+/// Puts a pod on a node. Without an address it is given one there.
+pub fn place(pod: &mut Yaml, node: &str, address: Option<IpAddr>) {
+    let kept = Kept::of(pod);
+    if let Some(spec) = get_mut(pod, "spec") {
+        set(spec, "nodeName", plain(node.to_owned()));
+    }
+    kept.forget_address(pod);
+    if let Some(ip) = address {
+        let text = format!("status: {{podIP: {ip}, podIPs: [{{ip: {ip}}}]}}");
+        documents(&text).iter().flatten().for_each(|patch| merge(pod, patch));
+    }
+}
+
+/// In an EndpointSlice an address is another now, on this node.
+pub fn follow(slice: &mut Yaml, old: &str, (node, new): (&str, IpAddr)) {
+    for endpoint in get_mut(slice, "endpoints").map(items_mut).unwrap_or_default() {
+        let addresses = get_mut(endpoint, "addresses").map(items_mut).unwrap_or_default();
+        if let Some(address) = addresses.iter_mut().find(|a| a.token() == old) {
+            *address = plain(new.to_string());
+            set(endpoint, "nodeName", plain(node.to_owned()));
         }
     }
 }

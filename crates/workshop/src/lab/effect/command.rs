@@ -1,7 +1,7 @@
 //! Commands that are about the cluster, as they are typed.
 
 use super::document::one_document;
-use super::{Effect, kubectl};
+use super::{Effect, Named, kubectl};
 use crate::kube::{Mode, Outside, profile};
 use crate::lab::Command;
 use cluster::fields::Fields;
@@ -29,7 +29,7 @@ impl Effect {
             "kubelet" => options(&mut words, kubelet)?,
             "grubby" => options(&mut words, grubby)?,
             "apt-get" => vec![apt_get(&mut words)?],
-            "lab" => vec![machine(&mut words)?],
+            "lab" => vec![lab(&mut words)?],
             _ => vec![calicoctl(&mut words)?],
         };
         match words.next() {
@@ -146,14 +146,23 @@ fn apt_get(words: &mut Words<'_>) -> Result<Effect, String> {
     release.parse().map(Effect::KubeletVersion).map_err(|e: String| format!("{version:?}: {e}"))
 }
 
-/// `lab machine add NAME ADDRESS/PREFIX [--knows-pods]`, `lab machine delete NAME`
-fn machine(words: &mut Words<'_>) -> Result<Effect, String> {
-    const USAGE: &str =
-        "lab machine add NAME ADDRESS/PREFIX [--knows-pods], lab machine delete NAME, or lab cni PROFILE";
+/// `lab`: what no program does.
+fn lab(words: &mut Words<'_>) -> Result<Effect, String> {
+    const USAGE: &str = "lab machine add NAME ADDRESS/PREFIX [--knows-pods], lab machine delete NAME, \
+                         lab pod [NAMESPACE/]NAME NODE [ADDRESS], or lab cni PROFILE";
     let usage = || format!("expected {USAGE}");
     match words.next() {
         Some("machine") => {}
         Some("cni") => return profile(words.need("a profile")?).map(Effect::Cni),
+        Some("pod") => {
+            let name = words.need("the pod's name")?;
+            let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+            let pod =
+                Named { kind: "pod".to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+            let node = words.need("a node")?.to_owned();
+            let address = words.next().map(|w| w.parse().map_err(|_| format!("{w:?}: expected an address")));
+            return Ok(Effect::Place(pod, node, address.transpose()?));
+        }
         _ => return Err(usage()),
     }
     match words.next() {

@@ -1,8 +1,8 @@
 //! Commands that are about the cluster and not about one box: what they change.
 //!
 //! `kubectl patch|apply|create|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
-//! `calicoctl patch ippool`, `apt-get install kubelet=VERSION`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab machine add|delete` for computers on
-//! the LAN. What `kubectl apply -f -` brings is in [`super::apply`].
+//! `calicoctl patch ippool`, `apt-get install kubelet=VERSION`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab` for what no program does:
+//! computers on the LAN, the network plugin, the node of a pod. What `kubectl apply -f -` brings is in [`super::apply`].
 
 mod command;
 mod document;
@@ -18,6 +18,7 @@ use cluster::yaml::{Entry, Place, Value, Yaml};
 use document::{documents_of, find, is, new_and_old};
 use ipnet::Ipv4Net;
 use kernel::Era;
+use std::net::IpAddr;
 
 pub use document::{file_of, with_copies};
 pub(super) use document::{identity, merge, singular};
@@ -139,6 +140,8 @@ pub enum Effect {
     Cni(&'static Cni),
     /// The package of the kubelet.
     KubeletVersion(Version),
+    /// A pod has been given to another node, and has this address there. Endpoints that were written by hand follow it.
+    Place(Named, String, Option<IpAddr>),
     /// A computer on the LAN; one of the same name is another then.
     Machine(Outside),
     /// A computer on the LAN is gone.
@@ -159,6 +162,7 @@ impl Effect {
             | Effect::KubeletVersion(_)
             | Effect::Cni(_)
             | Effect::Machine(_)
+            | Effect::Place(..)
             | Effect::NoMachine(_) => true,
             // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
             Effect::Patch(o, patch) => match o.kind.as_str() {
@@ -189,6 +193,15 @@ impl Effect {
                     let mut service = object.clone();
                     apply::patched(&mut service, &before, documents);
                     *find(documents, named)? = service;
+                }
+            }
+            Effect::Place(named, node, address) => {
+                let pod = find(documents, named)?;
+                let old = pod.get("status").and_then(|s| s.get("podIP")).map(|ip| ip.token().to_owned());
+                apply::place(pod, node, *address);
+                if let (Some(old), Some(new)) = (old, address) {
+                    let slices = documents.iter_mut().filter(|d| identity(d).0 == "EndpointSlice");
+                    slices.for_each(|s| apply::follow(s, &old, (node, *new)));
                 }
             }
             Effect::Scale(named, replicas) => {
@@ -347,6 +360,7 @@ impl Effect {
                 world.machines.retain(|m| m.name != *name);
             }
             Effect::Patch(..)
+            | Effect::Place(..)
             | Effect::Label(..)
             | Effect::Apply(_)
             | Effect::Create(_)
