@@ -125,7 +125,7 @@ fn on_a_phone_the_packet_is_in_sight_and_each_pane_begins_at_its_top() {
 #[test]
 fn on_a_phone_the_timeline_lies_over_no_part_of_the_map() {
     let free = "const box = css => document.querySelector(css).getBoundingClientRect();
-         return box('.world').bottom <= box('.tl').top && box('.stage').bottom <= box('.tl').top";
+         return box('.world .picture').bottom <= box('.tl').top && box('.stage').bottom <= box('.tl').top";
     visit(|page| {
         page.eval("localStorage.setItem('hints', '7')");
         page.set_size(390, 844);

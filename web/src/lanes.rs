@@ -167,7 +167,8 @@ pub fn lanes(state: State) -> View {
     let (shown, noise) = (state.shown.get(), state.noise.get());
     let window = window(state);
     let rows = rows(&loaded, &shown, noise, window);
-    let mut bars = el("div").class("bars").attr("aria-hidden", "true");
+    let mut bars =
+        el("div").class("bars").attr("data-rows", rows.count.to_string()).attr("aria-hidden", "true");
     let unit = 100_000 / rows.count.max(1);
     for (row, p, extent) in &rows.bars {
         let top = format!("{}.{:03}%", row * unit / 1000, row * unit % 1000);
