@@ -149,6 +149,17 @@ pub fn clicked(event: &web_sys::Event) -> Option<usize> {
     target.closest("[data-go]").ok()??.get_attribute("data-go")?.parse().ok()
 }
 
+/// A sentence that has room for so many letters: its end gives way.
+pub fn begun(text: &str, room: i32) -> String {
+    match text.char_indices().nth(usize::try_from(room).unwrap_or(0)) {
+        None => text.to_owned(),
+        Some((end, _)) => {
+            let begun = text.get(..end).unwrap_or_default();
+            format!("{}…", begun.rsplit_once(' ').map_or(begun, |(words, _)| words))
+        }
+    }
+}
+
 /// A text that has room for so many letters: the middle gives way, as the end of a pod's name tells most.
 pub fn cut(text: &str, room: i32) -> String {
     let room = usize::try_from(room).unwrap_or(0);
@@ -167,8 +178,14 @@ pub fn cut(text: &str, room: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::cut;
+    use super::{begun, cut};
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_long_sentence_ends_behind_a_word() {
+        assert_eq!(begun("conntrack could not insert the entry", 24), "conntrack could not…");
+        assert_eq!(begun("no socket", 24), "no socket");
+    }
 
     #[test]
     fn a_long_name_keeps_both_ends() {

@@ -11,7 +11,7 @@ use super::zoom::Zoom;
 use crate::dom::{El, View, el, part, resized, svg};
 use crate::load::Loaded;
 use crate::state::State;
-use crate::svg::{Rect, Svg, clicked, cut};
+use crate::svg::{Rect, Svg, begun, clicked};
 use crate::topology_kind as kind;
 use gloo::timers::callback::Timeout;
 use kernel::event::IpvsStep;
@@ -302,7 +302,7 @@ fn fallen(s: &mut Svg, state: State, map: &Map) -> Vec<Mark> {
         }
         let label = step.packet.and_then(|p| map.loaded.story.packet(p)).map_or("", |p| p.label.as_str());
         let frame = map.around(step.host);
-        let reason = cut(&step.title, ((frame.w - WRECK) * 10 / REASON).clamp(12, 26));
+        let reason = begun(&step.title, ((frame.w - WRECK) * 10 / REASON).clamp(12, 26));
         let at = map.free((x, y), wreck_shape(label, &reason), frame, &mut marks);
         wreck(s, at, label, &step.title, &reason, step.packet == current);
     }
@@ -384,7 +384,12 @@ fn envelopes(state: State, map: &Map, before: EventId, now: EventId) -> Vec<Enve
         let (at, face, class): (Point, Rc<str>, String) = if is_main {
             let Some((frame, class)) = content(state, &map.loaded, p.id) else { continue };
             let flow = short_flow(&frame);
-            let at = map.free(true_at, letter_shape(&flow).tilted(class == TIPPED), map.whole(), &mut marks);
+            let at = map.free(
+                true_at,
+                letter_shape(&flow).tilted(class == TIPPED).grown(3),
+                map.whole(),
+                &mut marks,
+            );
             let aside = (true_at.0 - at.0, true_at.1 - at.1);
             let face = letter(class, &sim::view::segment(&frame), &flow, aside);
             (at, face, format!("envelope {}", kind(p.flow)))
