@@ -87,9 +87,9 @@ fn cures(state: State) -> View {
 
 /// A change that helps, as its commands, with the button that makes it.
 pub fn cure(state: State, cure: Cure) -> View {
-    // What a person reads first, unless it is the command itself.
-    let name =
-        (cure.commands.first().is_none_or(|c| c.line != cure.name)).then(|| el("b").add(cure.name.clone()));
+    // What a person reads first, unless it is the command itself. It is broken behind a sign, not in a word.
+    let name = (cure.commands.first().is_none_or(|c| c.line != cure.name))
+        .then(|| el("b").add(cure.name.replace('=', "=\u{200b}")));
     let mut lines = el("code");
     for (i, c) in cure.commands.iter().enumerate() {
         let gap = if i == 0 { "" } else { "\n" };
