@@ -178,7 +178,7 @@ fn a_refused_command_is_told_and_the_others_run() {
         "kurl is not modelled; these are: ",
         "'|': there is no shell",
         "there is no box \"nobody\"; expected one of lan, client, ",
-        "there is no deployment \"web\" in namespace default",
+        "Error from server (NotFound): deployments.apps \"web\" not found",
         "iptables: No chain/target/match by that name.",
         "there is no box \"nobody\"; expected one of lan, client, ",
         "\"10.0.0.5\": expected an address with its prefix",
@@ -407,7 +407,7 @@ ports: [{name: '', port: 80}]
 #[test]
 fn a_move_that_cannot_be_names_what_is_wrong() {
     for (line, named) in [
-        ("lab pod x node-2", "there is no pod \"x\" in namespace default"),
+        ("lab pod x node-2", "pods \"x\" not found"),
         ("lab pod a node-2 10.244.2", "\"10.244.2\": expected an address"),
         ("lab pod a", "expected a node"),
     ] {

@@ -19,7 +19,7 @@ pub struct Pod {
     pub host_network: bool,
     /// `status.podIPs`, or `status.podIP`.
     pub pod_ips: Vec<IpAddr>,
-    /// The ports of its containers that have a name.
+    /// The ports of its containers.
     pub ports: Vec<ContainerPort>,
     /// The ports of its containers that are also ports of the node.
     pub host_ports: Vec<HostPort>,
@@ -35,7 +35,7 @@ pub struct Pod {
 /// One of a container's `ports`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerPort {
-    /// `name`, by which a Service may know it.
+    /// `name`, by which a Service may know it; empty if it has none.
     pub name: String,
     /// `protocol`.
     pub protocol: Protocol,
@@ -174,8 +174,9 @@ impl Pod {
                         Fields::new(item, &["containerPort", "hostIP", "hostPort", "name", "protocol"])?;
                     let protocol = port.word("protocol", &Protocol::WORDS)?.unwrap_or_default();
                     let number = port.port("containerPort", 1)?;
-                    if let (Some(name), Some(port), "containers") = (port.get("name"), number, key) {
-                        self.ports.push(ContainerPort { name: dns_name(name, 15)?, protocol, port });
+                    let name = port.get("name").map_or(Ok(String::new()), |name| dns_name(name, 15))?;
+                    if let (Some(port), "containers") = (number, key) {
+                        self.ports.push(ContainerPort { name, protocol, port });
                     }
                     self.host_ports.extend(HostPort::read(port, protocol, number)?);
                 }

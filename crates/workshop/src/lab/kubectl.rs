@@ -102,8 +102,7 @@ impl Query {
             let rows = self.rows(kind, objects, release, age);
             for name in &self.names {
                 if !rows.iter().any(|r| r.name == *name) {
-                    missing
-                        .push(format!("Error from server (NotFound): {} \"{name}\" not found", plural(kind)));
+                    missing.push(not_found(kind, name));
                 }
             }
             let rows: Vec<Row> =
@@ -270,6 +269,11 @@ pub(super) fn plural(kind: &str) -> String {
         _ => format!("{kind}s"),
     };
     plural + group(kind)
+}
+
+/// What the API server says of an object that is not there.
+pub(super) fn not_found(kind: &str, name: &str) -> String {
+    format!("Error from server (NotFound): {} \"{name}\" not found", plural(kind))
 }
 
 /// The group of a kind, behind a full stop; none for those of the core.

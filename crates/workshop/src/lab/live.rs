@@ -121,6 +121,8 @@ impl Live {
         }
         match self.change(world, effects) {
             Ok(output) => output,
+            // What the API server says stands as it is.
+            Err(e) if e.starts_with("Error from server") => failed(e),
             Err(e) => failed(format!("error: {e}")),
         }
     }
@@ -129,6 +131,11 @@ impl Live {
         let (mut documents, mut controllers) = (self.documents.clone(), self.controllers.clone());
         let mut output = CommandOutput::default();
         for effect in effects {
+            let exposed = match effect {
+                Effect::Expose(expose) => Some(expose.create(&self.kube.objects)?),
+                _ => None,
+            };
+            let effect = exposed.as_ref().unwrap_or(effect);
             // A pod that a Deployment has stands in no document.
             let made = matches!(effect, Effect::Delete(o) if o.is_pod() && controllers.delete(&o.key()));
             if !made {

@@ -1,6 +1,7 @@
 //! `kubectl logs`: what the programs of a pod have printed.
 
 use super::effect::singular;
+use super::kubectl::not_found;
 use cluster::object::{Objects, Pod};
 use sim::World;
 use sim::operator::CommandOutput;
@@ -40,8 +41,8 @@ impl Logs {
     /// What kubectl prints.
     pub fn print(&self, objects: &Objects, world: &World) -> CommandOutput {
         let (namespace, name) = (&self.namespace, &self.name);
-        let not_found = |kind: &str| {
-            let text = format!("Error from server (NotFound): {kind} \"{name}\" not found");
+        let not_found = || {
+            let text = not_found(self.kind, name);
             CommandOutput { status: 1, stdout: Vec::new(), stderr: vec![text] }
         };
         let here = |p: &&Pod| p.metadata.namespace == *namespace;
@@ -50,7 +51,7 @@ impl Logs {
             "deployment" => {
                 let key = (namespace.clone(), name.clone());
                 let Some(deployment) = objects.deployments.values().find(|d| d.metadata.key() == key) else {
-                    return not_found("deployments.apps");
+                    return not_found();
                 };
                 let has = |p: &Pod| {
                     let labels = &p.metadata.labels;
@@ -64,7 +65,7 @@ impl Logs {
             }
             _ => objects.pods.values().filter(here).find(|p| p.metadata.name == *name),
         };
-        let Some(pod) = pod else { return not_found("pods") };
+        let Some(pod) = pod else { return not_found() };
         let host = world.host_by_name(&pod.metadata.name);
         let lines: Vec<&str> = host.into_iter().flat_map(|host| world.printed(host)).collect();
         let first = self.tail.map_or(0, |tail| lines.len().saturating_sub(tail));

@@ -108,10 +108,7 @@ pub(super) fn is(document: &Yaml, named: &Named) -> bool {
 }
 
 pub(super) fn find<'y>(documents: &'y mut [Yaml], named: &Named) -> Result<&'y mut Yaml, String> {
-    documents.iter_mut().find(|d| is(d, named)).ok_or_else(|| {
-        let Named { kind, namespace, name } = named;
-        format!("there is no {kind} {name:?} in namespace {namespace}")
-    })
+    documents.iter_mut().find(|d| is(d, named)).ok_or_else(|| named.not_found())
 }
 
 /// A merge patch (RFC 7386); of `ports` those with the same `port` are one, as a strategic merge has it.

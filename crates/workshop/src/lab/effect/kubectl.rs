@@ -2,22 +2,23 @@
 
 use super::command::Words;
 use super::document::one_document;
+use super::service::{Expose, OPTIONS};
 use super::{Effect, Given, Named};
 use crate::lab::kubectl::query;
 use crate::lab::logs::Logs;
-use cluster::yaml::{Entry, Place, Value, Yaml};
+use crate::session::quoted;
 
 /// kubectl's commands, as far as they are read.
-const KUBECTL: [&str; 10] =
-    ["patch", "apply", "create", "delete", "scale", "set", "label", "get", "describe", "logs"];
+const KUBECTL: [&str; 11] =
+    ["patch", "apply", "create", "expose", "delete", "scale", "set", "label", "get", "describe", "logs"];
 /// Those that people look for here, and that are not read.
-const UNREAD: [&str; 5] = ["expose", "edit", "rollout", "annotate", "replace"];
-const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, delete KIND NAME, \
+const UNREAD: [&str; 4] = ["edit", "rollout", "annotate", "replace"];
+const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, expose KIND NAME, delete KIND NAME, \
                      scale deployment NAME --replicas=N, get KIND, describe service NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
 
 /// Reads the words behind `kubectl`.
 pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
-    let (mut namespace, mut plain) = ("default".to_owned(), Vec::new());
+    let (mut namespace, mut plain, mut options) = ("default".to_owned(), Vec::new(), Vec::new());
     let (mut all, mut output) = (false, None);
     let (mut patch, mut file, mut replicas, mut tail) = (None, None, None, None);
     // What is not modelled at all is not told by an option of it.
@@ -27,7 +28,8 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
             "kubectl {verb} is not modelled; the page shows all objects under Cluster. {USAGE}"
         ));
     }
-    let logs = verb.is_some_and(|verb| verb == "logs");
+    let verb = verb.map_or("", String::as_str);
+    let logs = verb == "logs";
     while let Some(word) = words.next() {
         let (name, inline) = match word.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),
@@ -35,6 +37,9 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
         };
         let mut value = |what| inline.map_or_else(|| words.need(what), Ok);
         match name {
+            _ if verb == "expose" && OPTIONS.contains(&name) => {
+                options.push((name.to_owned(), value("a value")?.to_owned()))
+            }
             "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
             "-A" | "--all-namespaces" => all = true,
             "-o" | "--output" => output = Some(value("a format")?.to_owned()),
@@ -71,7 +76,7 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
             Some([kind, name]) => (*kind, *name),
             _ => return Err("expected KIND NAME".to_owned()),
         };
-        Ok(Named { kind: kind.to_owned(), namespace: namespace.clone(), name: name.to_owned() })
+        Ok(Named { kind: kind.to_lowercase(), namespace: namespace.clone(), name: name.to_owned() })
     };
     if matches!(verb, "get" | "describe") && patch.is_none() && file.is_none() && replicas.is_none() {
         let words = plain.get(1..).unwrap_or_default();
@@ -90,6 +95,7 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
     match (verb, patch, file, replicas) {
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
         ("apply", None, Some(file), None) => Given::of(file, stdin).map(Effect::Apply),
+        ("expose", None, None, None) => Ok(Effect::Expose(Expose { of: named()?, options })),
         ("create", None, Some(file), None) => Given::of(file, stdin).map(Effect::Create),
         ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
         ("delete", None, Some(file), None) => Given::of(file, stdin).map(Effect::DeleteAll),
@@ -111,19 +117,18 @@ fn label(namespace: &str, words: &[&str]) -> Result<Effect, String> {
     if labels.is_empty() {
         return Err(WANT.to_owned());
     }
-    let place = Place::default();
-    let yaml = |value| Yaml { place, value, literal: false };
-    let entry = |key: &str, value| Entry { place, key: key.to_owned(), value: yaml(value) };
-    let mut entries = Vec::new();
+    let mut text = "{metadata: {labels: {".to_owned();
     for word in labels {
-        entries.push(match (word.split_once('='), word.strip_suffix('-')) {
-            (Some((key, value)), _) if !key.is_empty() => entry(key, Value::Text(value.to_owned())),
-            (None, Some(key)) if !key.is_empty() => entry(key, Value::Plain("null".to_owned())),
-            _ => return Err(format!("{word:?}: {WANT}")),
-        });
+        let (key, value) = match (word.split_once('='), word.strip_suffix('-')) {
+            (Some((key, value)), _) => (key, quoted(value)),
+            (None, key) => (key.unwrap_or_default(), "null".to_owned()),
+        };
+        if key.is_empty() {
+            return Err(format!("{word:?}: {WANT}"));
+        }
+        text += &format!("{}: {value}, ", quoted(key));
     }
-    let labels = Value::Mapping(vec![entry("labels", Value::Mapping(entries))]);
-    let patch = yaml(Value::Mapping(vec![entry("metadata", labels)]));
+    let patch = one_document(&(text + "}}}"))?;
     let named = Named { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
     Ok(Effect::Label(named, patch))
 }

@@ -1,27 +1,30 @@
 //! Commands that are about the cluster and not about one box: what they change.
 //!
-//! `kubectl patch|apply|create|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
+//! `kubectl patch|apply|create|expose|delete|scale`, `kubectl set image daemonset/kube-proxy`, `kube-proxy --proxy-mode=...`, `kubelet --hairpin-mode=...`,
 //! `calicoctl patch ippool`, `apt-get install kubelet=VERSION`, `grubby --set-default=/boot/vmlinuz-VERSION` for another kernel, and `lab` for what no program does:
 //! computers on the LAN, the network plugin, the node of a pod. What `kubectl apply -f -` brings is in [`super::apply`].
 
 mod command;
 mod document;
 mod kubectl;
+mod service;
 
 use super::WorldSpec;
 use super::apply::{self, Kept};
-use super::kubectl::{Query, group, plural};
+use super::kubectl::{Query, group, not_found, plural};
 use super::logs::Logs;
+use super::world::objects;
 use crate::kube::{Cni, Mode, Outside};
 use cluster::kube_proxy::Version;
-use cluster::yaml::{Entry, Place, Value, Yaml};
-use document::{documents_of, find, is, new_and_old};
+use cluster::yaml::Yaml;
+use document::{documents_of, find, is, new_and_old, one_document};
 use ipnet::Ipv4Net;
 use kernel::Era;
 use std::net::IpAddr;
 
 pub use document::{file_of, with_copies};
 pub(super) use document::{identity, merge, singular};
+pub use service::Expose;
 
 /// The annotation of an object that is not there until `kubectl apply -f` names this file.
 pub const FILE: &str = "netfilter-lab/file";
@@ -58,6 +61,8 @@ pub enum Given {
     File(String),
     /// Standard input.
     Input(Vec<Yaml>),
+    /// A Service that kubectl makes of what is exposed.
+    Made(Yaml),
 }
 
 impl Given {
@@ -73,6 +78,7 @@ impl Given {
     fn objects<'y>(&'y self, files: &'y [Yaml]) -> Result<Vec<&'y Yaml>, String> {
         match self {
             Given::Input(objects) => Ok(objects.iter().collect()),
+            Given::Made(object) => Ok(vec![object]),
             Given::File(file) => {
                 let found: Vec<&Yaml> = files.iter().filter(|d| file_of(d) == Some(file)).collect();
                 let missing = || format!("no object has the annotation {FILE}: {file}");
@@ -84,7 +90,7 @@ impl Given {
     /// Puts an object where the others are; one that is there already is another then.
     fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) {
         match self {
-            Given::Input(_) => apply::apply(documents, object),
+            Given::Input(_) | Given::Made(_) => apply::apply(documents, object),
             Given::File(_) => match documents.iter_mut().find(|d| identity(d) == identity(object)) {
                 Some(old) => *old = object.clone(),
                 None => documents.push(object.clone()),
@@ -92,12 +98,15 @@ impl Given {
         }
     }
 
-    /// As kubectl names it in messages.
-    fn name(&self) -> &str {
-        match self {
+    /// What is said of an object that is there already.
+    fn conflict(&self, kind: &str, name: &str) -> String {
+        let why = format!("{} \"{name}\" already exists", plural(&kind.to_lowercase()));
+        let from = match self {
+            Given::Made(_) => return format!("Error from server (AlreadyExists): {why}"),
             Given::File(file) => file,
             Given::Input(_) => "STDIN",
-        }
+        };
+        format!("Error from server (AlreadyExists): error when creating \"{from}\": {why}")
     }
 }
 
@@ -112,6 +121,8 @@ pub enum Effect {
     Apply(Given),
     /// Objects are there that were not there before.
     Create(Given),
+    /// A Service is there that was not there before: `Create`, when the objects are known.
+    Expose(Expose),
     /// An object is there no longer.
     Delete(Named),
     /// The objects that are given are there no longer.
@@ -172,6 +183,7 @@ impl Effect {
             Effect::Label(..)
             | Effect::Apply(_)
             | Effect::Create(_)
+            | Effect::Expose(_)
             | Effect::Delete(_)
             | Effect::DeleteAll(_)
             | Effect::Get(_)
@@ -205,14 +217,8 @@ impl Effect {
                 }
             }
             Effect::Scale(named, replicas) => {
-                let place = Place::default();
-                let number = Yaml { place, value: Value::Plain(replicas.to_string()), literal: false };
-                let map = |key: &str, value| Yaml {
-                    place,
-                    value: Value::Mapping(vec![Entry { place, key: key.to_owned(), value }]),
-                    literal: false,
-                };
-                merge(find(documents, named)?, &map("spec", map("replicas", number)));
+                let patch = one_document(&format!("{{spec: {{replicas: {replicas}}}}}"))?;
+                merge(find(documents, named)?, &patch);
             }
             Effect::Delete(named) => {
                 let gone = find(documents, named)?.clone();
@@ -256,6 +262,7 @@ impl Effect {
             | Effect::Cni(_)
             | Effect::KubeletVersion(_)
             | Effect::Machine(_)
+            | Effect::Expose(_)
             | Effect::Get(_)
             | Effect::Logs(_)
             | Effect::NoMachine(_) => {}
@@ -295,7 +302,8 @@ impl Effect {
             }),
             Effect::Create(given) => {
                 let (new, _) = new_and_old(before, &given.objects(files).unwrap_or_default());
-                new.iter().map(|o| format!("{} created", named(o))).collect()
+                let done = if matches!(given, Given::Made(_)) { "exposed" } else { "created" };
+                new.iter().map(|o| format!("{} {done}", named(o))).collect()
             }
             _ => return None,
         })
@@ -307,10 +315,7 @@ impl Effect {
         let (_, old) = new_and_old(before, &given.objects(files).unwrap_or_default());
         let line = |object: &Yaml| {
             let (kind, _, name) = identity(object);
-            let (from, kind) = (given.name(), plural(&kind.to_lowercase()));
-            format!(
-                "Error from server (AlreadyExists): error when creating \"{from}\": {kind} \"{name}\" already exists"
-            )
+            given.conflict(kind, name)
         };
         old.into_iter().map(line).collect()
     }
@@ -325,6 +330,10 @@ impl Effect {
         world: &mut WorldSpec,
         files: &[Yaml],
     ) -> Result<(), String> {
+        if let Effect::Expose(expose) = self {
+            let objects = objects(documents).map_err(|e| e.to_string())?;
+            return expose.create(&objects)?.set_up(documents, world, files);
+        }
         if let Some(conflict) = self.conflicts(documents, files).into_iter().next() {
             return Err(conflict);
         }
@@ -364,6 +373,7 @@ impl Effect {
             | Effect::Label(..)
             | Effect::Apply(_)
             | Effect::Create(_)
+            | Effect::Expose(_)
             | Effect::Delete(_)
             | Effect::DeleteAll(_)
             | Effect::Scale(..)
@@ -376,6 +386,11 @@ impl Effect {
 }
 
 impl Named {
+    /// What the API server says if it is not there.
+    fn not_found(&self) -> String {
+        not_found(singular(&self.kind), &self.name)
+    }
+
     fn resource(&self) -> String {
         resource(singular(&self.kind), &self.name)
     }

@@ -1,0 +1,142 @@
+//! `kubectl expose`: a Service for what is there (staging/src/k8s.io/kubectl, pkg/cmd/expose).
+
+use super::document::{one_document, singular};
+use super::{Effect, Given, Named};
+use crate::session::quoted;
+use cluster::object::{Objects, Protocol, read_document};
+use litemap::LiteMap;
+
+type Labels = LiteMap<String, String>;
+/// Options with their values, in the order in which they were given.
+type Options = Vec<(String, String)>;
+
+/// What `expose` takes.
+pub(super) const OPTIONS: [&str; 7] =
+    ["--port", "--target-port", "--protocol", "--name", "--type", "--cluster-ip", "--session-affinity"];
+
+/// Options that give fields of `spec` as they are.
+const FIELDS: [(&str, &str); 3] =
+    [("--type", "type"), ("--cluster-ip", "clusterIP"), ("--session-affinity", "sessionAffinity")];
+
+/// The value of an option; the last one counts.
+fn last<'o>(options: &'o Options, name: &str) -> Option<&'o str> {
+    options.iter().rfind(|(n, _)| n == name).map(|(_, value)| value.as_str())
+}
+
+/// `kubectl expose`: what is exposed, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expose {
+    pub(super) of: Named,
+    pub(super) options: Options,
+}
+
+impl Expose {
+    /// The same with the Service that it makes: labels and selector are those of what is exposed, and its ports if none are given.
+    ///
+    /// # Errors
+    /// What kubectl or the API server says of it.
+    pub fn create(&self, objects: &Objects) -> Result<Effect, String> {
+        let key = self.of.key();
+        let kind = singular(&self.of.kind);
+        let missing = || self.of.not_found();
+        let mut own: Vec<(String, Protocol)> = Vec::new();
+        let (labels, selector) = match kind {
+            "service" => {
+                let service = objects.services.get(&key).ok_or_else(missing)?;
+                service.ports.iter().for_each(|p| own.push((p.port.to_string(), p.protocol)));
+                (&service.metadata.labels, &service.selector)
+            }
+            "pod" | "deployment" => {
+                let deployment = objects.deployments.get(&key).filter(|_| kind != "pod");
+                let pod = match deployment {
+                    Some(d) => Some(&d.template),
+                    None => objects.pods.get(&key).filter(|_| kind == "pod"),
+                };
+                let pod = pod.ok_or_else(missing)?;
+                pod.ports.iter().for_each(|p| own.push((p.port.to_string(), p.protocol)));
+                let of_pod = (&pod.metadata.labels, &pod.metadata.labels);
+                deployment.map_or(of_pod, |d| (&d.metadata.labels, &d.selector))
+            }
+            _ => return Err(format!("cannot expose a {kind}")),
+        };
+        if selector.is_empty() {
+            let why = match kind {
+                "pod" => "the pod has no labels and cannot be exposed",
+                _ => "the service has no pod selector set",
+            };
+            return Err(format!("couldn't retrieve selectors via --selector flag or introspection: {why}"));
+        }
+        let ports = self.ports(&own);
+        if ports.is_empty() && last(&self.options, "--cluster-ip") != Some("None") {
+            return Err("couldn't find port via --port flag or introspection".to_owned());
+        }
+        let name = last(&self.options, "--name").unwrap_or(&self.of.name);
+        if last(&self.options, "--type") == Some("ExternalName") {
+            return Err("spec.externalName: Required value".to_owned());
+        }
+        let mut text = format!(
+            "{{kind: Service, metadata: {{name: {}, namespace: {}, labels: {{{}}}}}, spec: {{selector: {{{}}}, ports: [{ports}], ",
+            quoted(name),
+            quoted(&self.of.namespace),
+            texts(labels),
+            texts(selector)
+        );
+        for (option, field) in FIELDS {
+            if let Some(value) = last(&self.options, option) {
+                text += &format!("{field}: {}, ", quoted(value));
+            }
+        }
+        let service = one_document(&(text + "}}"))?;
+        // A place in this text says nothing to who has typed another.
+        read_document(&service, &mut Vec::new()).map_err(|d| format!("{:?}: {}", d.token, d.message))?;
+        Ok(Effect::Create(Given::Made(service)))
+    }
+
+    /// The Service's ports: those of `--port`, or of what is exposed, each with the protocols that it has there.
+    fn ports(&self, own: &[(String, Protocol)]) -> String {
+        let option = |name| last(&self.options, name);
+        let mut numbers: Vec<&str> = option("--port").into_iter().flat_map(|list| list.split(',')).collect();
+        if numbers.is_empty() {
+            for (number, _) in own {
+                if !numbers.contains(&number.as_str()) {
+                    numbers.push(number);
+                }
+            }
+        }
+        let mut out = String::new();
+        for (i, number) in (1..).zip(&numbers) {
+            let given = option("--protocol");
+            let mut protocols: Vec<&str> = given.into_iter().collect();
+            if protocols.is_empty() {
+                own.iter().filter(|(n, _)| n == number).for_each(|(_, p)| protocols.push(p.name()));
+            }
+            if protocols.is_empty() {
+                protocols.push("tcp");
+            }
+            for protocol in &protocols {
+                let name = match (protocols.len(), numbers.len()) {
+                    (1, 1) => String::new(),
+                    (1, _) => format!("name: port-{i}, "),
+                    _ => format!("name: port-{i}-{protocol}, "),
+                };
+                let upper = protocol.to_uppercase();
+                out += &format!(
+                    "{{{name}port: {}, protocol: {}, targetPort: {}}}, ",
+                    number_or_name(number),
+                    quoted(given.unwrap_or(&upper)),
+                    number_or_name(option("--target-port").unwrap_or(number))
+                );
+            }
+        }
+        out
+    }
+}
+
+fn texts(map: &Labels) -> String {
+    map.iter().map(|(key, value)| format!("{}: {}, ", quoted(key), quoted(value))).collect()
+}
+
+/// A port by its number, or by the name that a container has for it.
+fn number_or_name(given: &str) -> String {
+    if given.parse::<u16>().is_ok() { given.to_owned() } else { quoted(given) }
+}

@@ -1,0 +1,223 @@
+//! kubectl typed into a lab: what it prints, and what comes of it.
+
+use std::rc::Rc;
+use workshop::{At, Session, Typed, read_lab};
+
+/// Two nodes, a Deployment whose pods serve HTTP on port 80, a client without labels, and a Service of two protocols.
+const LAB: &str = concat!(
+    "
+apiVersion: netfilter-lab/v1
+kind: Lab
+metadata: {name: test}
+title: t
+summary: s
+focus: node-1
+world: {cni: bridge, natOutgoing: true}
+apps: [{on: {pods: {app: web}}, app: http}]
+steps: [{id: one, on: client, run: 'ip -br addr'}]
+",
+    include_str!("../data/two-nodes.yaml"),
+    "---
+kind: Pod
+metadata: {name: client}
+spec: {nodeName: node-2}
+---
+kind: Pod
+metadata: {name: bare, labels: {app: bare}}
+spec: {nodeName: node-2}
+---
+kind: Pod
+metadata: {name: db, labels: {app: db, tier: back}}
+spec: {nodeName: node-2, containers: [{ports: [{containerPort: 5432}, {containerPort: 9187, name: metrics}]}]}
+---
+kind: Deployment
+metadata: {name: web, labels: {app: web, team: a}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web, version: v1}}
+    spec: {nodeName: node-1, containers: [{ports: [{containerPort: 80}]}]}
+---
+kind: Service
+metadata: {name: dns}
+spec:
+  clusterIP: 10.96.0.10
+  selector: {app: dns}
+  ports:
+    - {name: udp, port: 53, protocol: UDP}
+    - {name: tcp, port: 53}
+    - {name: metrics, port: 9153}
+---
+kind: Service
+metadata: {name: out}
+spec: {type: NodePort, clusterIP: 10.96.0.11, ports: [{port: 80, nodePort: 30080}]}
+"
+);
+
+fn line(line: &str, at: At) -> Typed {
+    let (on, line) = line.split_once(": ").map_or((None, line), |(on, line)| (Some(on.to_owned()), line));
+    Typed { at, on, line: line.to_owned(), ..Typed::default() }
+}
+
+fn run(typed: Vec<Typed>) -> Vec<(i32, Vec<String>)> {
+    let lab = Rc::new(read_lab(LAB).unwrap_or_else(|e| panic!("{}", e.show("lab", LAB))));
+    let run = Session { typed, ..Session::new(lab) }.run().unwrap();
+    let one = |t: &workshop::TypedResult| match (&t.output, &t.refused) {
+        (Some(o), _) => (o.status, o.stdout.iter().chain(&o.stderr).cloned().collect()),
+        (None, Some(refused)) => (-1, vec![refused.message.clone()]),
+        _ => (0, Vec::new()),
+    };
+    run.typed.iter().map(one).collect()
+}
+
+/// What each of some lines prints that are typed one after the other at the end, with its status; -1 for one that is not run.
+fn told(lines: &[&str]) -> Vec<(i32, Vec<String>)> {
+    run(lines.iter().map(|l| line(l, At::End)).collect())
+}
+
+/// What one line prints.
+fn says(line: &str) -> (i32, String) {
+    let (status, text) = told(&[line]).remove(0);
+    (status, text.join("\n"))
+}
+
+/// The words of a Service's line in `kubectl get service -o wide`, without its name and age.
+fn service(name: &str, lines: &[&str]) -> Vec<String> {
+    let get = format!("kubectl get service {name} -o wide");
+    let all = told(&[lines, &[&get]].concat());
+    let row = all.last().unwrap().1.get(1).unwrap_or_else(|| panic!("{all:?}"));
+    let words: Vec<&str> = row.split_whitespace().collect();
+    [&words[1..5], &words[6..]].concat().into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_exposed_deployment_answers() {
+    let out = told(&[
+        "kubectl expose deployment/web --port=8080 --target-port=80 --cluster-ip=10.96.0.99",
+        "client: curl -s -m 2 http://10.96.0.99:8080/",
+    ]);
+    assert_eq!(out[0], (0, vec!["service/web exposed".to_owned()]));
+    assert!(out[1].0 == 0 && out[1].1[0].starts_with("hello from web-"), "{out:?}");
+}
+
+/// Without options: the name, the labels, the selector and the ports are those of what is exposed.
+#[test]
+fn a_service_has_what_is_exposed() {
+    let words = |name, line| service(name, &[line]).join(" ");
+    let web = words("web", "kubectl expose deploy web");
+    assert_eq!(web, "ClusterIP 10.96.1.1 <none> 80/TCP app=web");
+    let db = words("db", "kubectl expose pod db");
+    assert_eq!(db, "ClusterIP 10.96.1.1 <none> 5432/TCP,9187/TCP app=db,tier=back");
+    // A port of two protocols is two.
+    let dns = words("dns2", "kubectl expose service dns --name=dns2 --type=NodePort");
+    assert_eq!(dns, "NodePort 10.96.1.1 <none> 53:30086/UDP,53:30087/TCP,9153:30088/TCP app=dns");
+    let describe =
+        told(&["kubectl expose service dns --name=dns2", "kubectl describe service dns2"]).remove(1);
+    let names: Vec<&str> =
+        describe.1.iter().filter_map(|l| l.strip_prefix("Port: ")).map(str::trim).collect();
+    assert_eq!(names, ["port-1-udp  53/UDP", "port-1-tcp  53/TCP", "port-2  9153/TCP"]);
+}
+
+/// A pod that a Deployment has made stands in no manifest.
+#[test]
+fn a_deployments_pod_is_exposed_by_its_labels() {
+    let pods = told(&["kubectl get pods"]).remove(0).1;
+    let name = pods.iter().find(|l| l.starts_with("web-")).unwrap().split(' ').next().unwrap().to_owned();
+    let words = service("one", &[&format!("kubectl expose pod {name} --name one")]).join(" ");
+    assert!(words.ends_with("80/TCP app=web,version=v1"), "{words}");
+}
+
+#[test]
+fn what_cannot_be_exposed_is_told_as_kubectl_does() {
+    let cases = [
+        (
+            "kubectl expose deployment nothing --port=80",
+            "Error from server (NotFound): deployments.apps \"nothing\" not found",
+        ),
+        (
+            "kubectl expose deployment web -n other --port=80",
+            "Error from server (NotFound): deployments.apps \"web\" not found",
+        ),
+        ("kubectl expose svc/nothing", "Error from server (NotFound): services \"nothing\" not found"),
+        (
+            "kubectl expose pod client --port=80",
+            "error: couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot be exposed",
+        ),
+        (
+            "kubectl expose service out --name=x",
+            "error: couldn't retrieve selectors via --selector flag or introspection: the service has no pod selector set",
+        ),
+        ("kubectl expose pod bare", "error: couldn't find port via --port flag or introspection"),
+        ("kubectl expose service dns", "Error from server (AlreadyExists): services \"dns\" already exists"),
+        ("kubectl expose pod db --session-affinity=Cookie", "error: \"Cookie\": expected None or ClientIP"),
+        ("kubectl expose pod db --type=ExternalName", "error: spec.externalName: Required value"),
+        (
+            "kubectl expose pod db --type=nodeport",
+            "error: \"nodeport\": expected ClusterIP or NodePort or LoadBalancer or ExternalName",
+        ),
+        ("kubectl expose pod db --port=0", "error: \"0\": expected a number from 1 to 65535"),
+        ("kubectl expose node node-1 --port=80", "error: cannot expose a node"),
+        ("kubectl expose pod db --protocol=udp", "error: \"udp\": expected TCP or UDP or SCTP"),
+    ];
+    for (line, want) in cases {
+        assert_eq!(says(line), (1, want.to_owned()), "{line}");
+    }
+    assert_eq!(says("kubectl expose db").1, "expected KIND/NAME or KIND NAME");
+}
+
+/// Nothing is left of a Service that was refused.
+#[test]
+fn a_refused_service_is_not_there() {
+    let out =
+        told(&["kubectl expose pod db --protocol=udp", "kubectl get service db", "kubectl expose pod db"]);
+    assert_eq!(out[1].1, ["Error from server (NotFound): services \"db\" not found"]);
+    assert_eq!(out[2].1, ["service/db exposed"]);
+}
+
+/// Before the steps the rules are there from the beginning.
+#[test]
+fn a_service_can_be_exposed_before_the_steps() {
+    let out = run(vec![
+        line("kubectl expose deployment web --cluster-ip=10.96.0.99", At::Setup),
+        line("kubectl expose deployment web", At::Setup),
+        line("client: curl -s -m 2 http://10.96.0.99/", At::Before(0)),
+    ]);
+    assert_eq!(
+        out[1],
+        (-1, vec!["Error from server (AlreadyExists): services \"web\" already exists".to_owned()])
+    );
+    assert!(out[2].0 == 0 && out[2].1[0].starts_with("hello from web-"), "{out:?}");
+}
+
+/// Of the API server: what is named and is not there.
+#[test]
+fn who_is_not_there_is_not_found() {
+    for (line, what) in [
+        ("kubectl delete svc nothing", "services"),
+        ("kubectl scale deploy nothing --replicas=2", "deployments.apps"),
+        ("kubectl patch pod nothing -p '{}'", "pods"),
+        ("kubectl label node nothing a=b", "nodes"),
+    ] {
+        let want = format!("Error from server (NotFound): {what} \"nothing\" not found");
+        assert_eq!(says(line), (1, want), "{line}");
+    }
+}
+
+#[test]
+fn options_of_expose_come_before_what_is_exposed() {
+    let all = "kubectl expose pod db --name=x --port=80,81 --target-port=metrics --protocol=UDP --type=LoadBalancer \
+               --session-affinity=ClientIP";
+    let words = service("x", &[all]).join(" ");
+    assert_eq!(words, "LoadBalancer 10.96.1.1 <pending> 80:30086/UDP,81:30087/UDP app=db,tier=back");
+    let out = told(&[all, "kubectl describe service x"]).remove(1).1;
+    for line in [
+        "Labels:                   app=db",
+        "                          tier=back",
+        "TargetPort:               metrics/UDP",
+        "Port:                     port-2  81/UDP",
+        "Session Affinity:         ClientIP",
+    ] {
+        assert!(out.contains(&line.to_owned()), "{line} is not in {out:#?}");
+    }
+}
