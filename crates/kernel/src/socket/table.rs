@@ -148,20 +148,23 @@ impl SocketTable {
     }
 
     /// The UDP sockets that take what is sent to this address and port, in no order.
+    #[inline]
     pub(super) fn bound_to(&self, to: Endpoint) -> impl Iterator<Item = (SocketId, &UdpSocket)> + '_ {
         let takes = move |local: Endpoint| local.1 == to.1 && (local.0.is_unspecified() || local.0 == to.0);
+        // Without lists all places are walked.
         let head = self.by_port.get(usize::from(to.1) % LISTS).copied();
-        let mut at = head.unwrap_or(END);
-        let listed = std::iter::from_fn(move || {
-            let place = at as usize;
-            let sock = self.socks.get(place)?.as_ref()?;
-            at = *self.nexts.get(place)?;
-            Some((*self.ids.get(place)?, &sock.0))
-        });
-        let all = head.is_none().then(|| self.iter()).into_iter().flatten();
-        listed.chain(all).filter_map(move |(id, s)| match s {
-            Socket::Udp(u) if takes(u.local) => Some((id, u)),
-            _ => None,
+        let mut at = head.unwrap_or(0);
+        std::iter::from_fn(move || {
+            loop {
+                let place = at as usize;
+                let sock = self.socks.get(place)?;
+                at = if head.is_some() { *self.nexts.get(place)? } else { at + 1 };
+                if let Some(Sock(Socket::Udp(u))) = sock
+                    && takes(u.local)
+                {
+                    return Some((*self.ids.get(place)?, u));
+                }
+            }
         })
     }
 

@@ -55,12 +55,11 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// The entries of conntrack that it meets, where there are two.
+    /// The entry of conntrack that it meets in the second box.
     #[inline]
-    pub(super) fn conns(&self) -> Option<[(NetnsId, ConnId); LEGS]> {
+    pub(super) fn second(&self) -> Option<(NetnsId, ConnId)> {
         let [one, other] = self.path.conns;
-        let (first, second) = (self.route.first.at.0, self.route.second?.at.0);
-        Some(if self.back { [(first, other), (second, one)] } else { [(first, one), (second, other)] })
+        Some((self.route.second?.at.0, if self.back { one } else { other }))
     }
 
     /// What it meets next: the way, its entry of conntrack there, and what translation makes of it.

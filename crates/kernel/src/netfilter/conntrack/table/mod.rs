@@ -95,6 +95,7 @@ impl Conntrack {
     }
 
     /// An entry, confirmed or not.
+    #[inline]
     pub fn get(&self, id: ConnId) -> Option<&Conn> {
         self.slab.get(id)
     }
