@@ -214,6 +214,7 @@ async fn set_up(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
     }
     Ok(())
 }
+
 /// Reads a text that sets a box up. `Err` says what it is, and what is wrong with it.
 fn read(ns: &mut Netns, spec: &HostSpec, setup: &Setup) -> Result<(), (String, String)> {
     let (part, done) = match setup {

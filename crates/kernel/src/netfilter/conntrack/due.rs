@@ -33,15 +33,6 @@ fn second(at: Instant) -> u64 {
     at.0 / 1_000_000
 }
 
-/// Sorts entries by their ids: with the code that the queue has anyway, as a sort is made anew for each type.
-pub(super) fn sort(ids: &mut [ConnId]) {
-    let mut all: Vec<(Instant, ConnId)> = ids.iter().map(|id| (Instant(0), *id)).collect();
-    all.sort_unstable();
-    for (place, (_, id)) in ids.iter_mut().zip(all) {
-        *place = id;
-    }
-}
-
 impl DueQueue {
     /// An entry ends then. The second under which it is found.
     pub(super) fn add(&mut self, id: ConnId, at: Instant) -> u32 {

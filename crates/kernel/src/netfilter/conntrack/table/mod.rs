@@ -10,7 +10,7 @@ pub(super) use conn::Master;
 pub use conn::{Conn, CtCounter, Row};
 pub use stats::{CtStats, CtWork};
 
-use super::due::{self, DueQueue, Fate};
+use super::due::{DueQueue, Fate};
 use super::expect_table::ExpectTable;
 use super::hash::{TupleHash, hash_conntrack};
 use super::proto::udp_packet;
@@ -387,7 +387,7 @@ impl Conntrack {
 
     fn ids(&self, which: &dyn Fn(&Conn) -> bool) -> Vec<ConnId> {
         let mut ids: Vec<ConnId> = self.listed().filter(|c| which(c)).map(|c| c.id).collect();
-        due::sort(&mut ids);
+        sorted::sort(&mut ids);
         ids
     }
 
@@ -403,7 +403,7 @@ impl Conntrack {
             }
             Fate::Ends(c.expires)
         });
-        due::sort(&mut ids);
+        sorted::sort(&mut ids);
         ids.dedup();
         ids
     }

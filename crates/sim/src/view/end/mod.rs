@@ -4,22 +4,25 @@
 //! rule or a routing decision saw is read off the log; settings are read off the box. That a setting had the value which
 //! ended the packet, the log says; so it is not read again.
 
+mod routing;
+mod socket;
+
 use super::Step;
 use super::invalid::invalid;
-use super::text::{endpoints, flow_text};
+use super::text::flow_text;
 use super::topology::has_address;
 use super::why::{Token, rule_parts};
 use crate::log::Seen;
-use crate::operator::route_text;
 use crate::{EventId, World};
 use kernel::event::{BrNfStep, CtStep, IpvsStep, NeighStep, NftOutcome, Origin, RuleOutcome, What};
 use kernel::netfilter::conntrack::Row;
 use kernel::netfilter::nftables::NftVerdict;
 use kernel::netfilter::xtables::Verdict;
 use kernel::netfilter::xtables::targets::Target;
-use kernel::route::Unreachable;
 use kernel::{DevId, DropReason, Netns, PacketId};
-use packet::{Frame, Ip, L4, Payload};
+use packet::{Frame, Ip};
+use routing::{martian_destination, martian_source, no_neighbour, rp_filter, unreachable};
+use socket::no_socket;
 
 /// Something that decided: what it is, what it was, and what it would have had to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -449,177 +452,6 @@ fn not_called(ns: &Netns, loaded: bool, hook: &str, bridge: &str) -> End {
     } else {
         end.or("modprobe br_netfilter")
     }
-}
-
-fn no_neighbour(at: &At<'_>, addr: &str) -> End {
-    let dev = at.dev_name();
-    let asked = at.before().find_map(|w| match w {
-        What::Neigh { addr, .. } => Some(addr.to_string()),
-        _ => None,
-    });
-    let addr = asked.unwrap_or_else(|| addr.to_owned());
-    End::by("ARP")
-        .look(format!("who has {addr}, asked by {dev}"), "no answer", "the MAC of a box on that link")
-        .or(format!("A box with the address {addr} on the link behind {dev}, that is up."))
-        .or(format!("Another route, if {addr} is not on that link."))
-        .or(format!("ip neigh add {addr} lladdr MAC dev {dev}, or proxy ARP by a box that can reach it."))
-}
-
-fn no_socket(at: &At<'_>, frame: &Frame) -> End {
-    let Some(ip) = ip(frame) else { return End::by("the socket lookup") };
-    if let L4::Icmp(icmp) = &ip.l4 {
-        return unheard(at, ip, icmp.inner());
-    }
-    let (from, to) = endpoints(ip);
-    let what = format!("{} socket of {} for {to}, from {from}", proto_name(ip), at.ns.name);
-    match called(at, &to).filter(|c| *c != from) {
-        Some(called) => End::by("the socket lookup")
-            .look(
-                what,
-                format!("none: {to} has called {called}"),
-                format!("an answer that comes from {called}"),
-            )
-            .or(format!("The translation undone on the way back, so that the answer comes from {called}.")),
-        None => End::by("the socket lookup")
-            .look(what, "none", "one that listens there")
-            .or(format!("A program that listens on {to}."))
-            .or("A translation to the address and port where one listens."),
-    }
-}
-
-/// Whom a program of this box has called from there, last of all.
-fn called(at: &At<'_>, from: &str) -> Option<String> {
-    at.before_any().find_map(|(host, w)| match w {
-        What::Created { origin: Origin::Socket(_), frame, .. } if host == at.ns.id => {
-            let (ours, theirs) = endpoints(frame.ip()?);
-            (ours == from).then_some(theirs)
-        }
-        _ => None,
-    })
-}
-
-/// ICMP has no ports to listen on: an error is told to the socket whose packet it quotes, an answer to who has pinged.
-fn unheard(at: &At<'_>, ip: &Ip, quoted: Option<&Ip>) -> End {
-    let (name, end) = (&at.ns.name, End::by("the socket lookup"));
-    let Some(quoted) = quoted else {
-        return end
-            .look(format!("ping of {name} that waits for {}", ip.src), "none", "one")
-            .or("A ping that still waits when the answer comes.");
-    };
-    let (from, to) = endpoints(quoted);
-    let what = format!("{} socket of {name} for {from}, which called {to}", proto_name(quoted));
-    match called(at, &from).filter(|c| *c != to) {
-        Some(called) => end
-            .look(what, format!("none: {from} has called {called}"), format!("an error that quotes {called}"))
-            .or(format!(
-                "The translation undone in the packet that the error quotes, so that it is to {called}."
-            )),
-        None => end
-            .look(what, "none: the program has closed it, or ended", "one that is still open")
-            .or("A program that waits longer than the error takes to come.")
-            .or("Nothing: the packet that the error quotes is lost, and this only tells of it."),
-    }
-}
-
-fn proto_name(ip: &Ip) -> &'static str {
-    match &ip.l4 {
-        L4::Tcp(_) => "TCP",
-        L4::Udp(_) => "UDP",
-        L4::Icmp(_) => "ICMP",
-        _ => "raw",
-    }
-}
-
-fn unreachable(at: &At<'_>, u: Unreachable, frame: &Frame) -> End {
-    let to = dst(frame);
-    let found = at.before().find_map(|w| match w {
-        What::Route(r) => Some(r.route.as_ref().map(|r| route_text(at.ns, r))),
-        _ => None,
-    });
-    let was = found.flatten().unwrap_or_else(|| u.to_string());
-    let end = End::by("routing").look(format!("route to {to}"), was, "a route that leads on");
-    match u {
-        Unreachable::Net => end.or(format!("ip route add {to} via GATEWAY, or a default route.")),
-        Unreachable::Host | Unreachable::Prohibited => end
-            .or(format!("Without the route or rule that refuses {to}, the next best one is taken."))
-            .or(format!("A more specific route to {to}.")),
-        Unreachable::Invalid => end
-            .look("source", src(frame), "an address of this box")
-            .or("Without the blackhole route, or with a source address that is this box's own."),
-    }
-}
-
-fn rp_filter(at: &At<'_>, frame: &Frame) -> End {
-    let dev = at.dev_name();
-    let conf =
-        at.dev.and_then(|d| at.ns.device(d)).map_or(0, |d| d.conf.rp_filter).max(at.ns.sysctl.all.rp_filter);
-    let (Payload::Ip(packet), mode) = (&frame.payload, if conf == 2 { 2 } else { 1 }) else {
-        return End::by("rp_filter");
-    };
-    let (std::net::IpAddr::V4(src), std::net::IpAddr::V4(dst)) = (packet.src, packet.dst) else {
-        return End::by("rp_filter");
-    };
-    let back =
-        at.ns.route_get(src, Some(dst), None, None, 0).or_else(|_| at.ns.route_get(src, None, None, None, 0));
-    let back = match back {
-        Ok(a) => {
-            let text = a.route.as_ref().map(|r| route_text(at.ns, r)).unwrap_or_default();
-            format!("by {} (“{text}”)", at.ns.dev_name(a.dst.dev))
-        }
-        Err(e) => format!("none: {e}"),
-    };
-    let need = if mode == 1 { format!("by {dev}, where it came in") } else { "any".to_owned() };
-    End::by("rp_filter")
-        .look(format!("way back to {src}"), back, need)
-        .look(
-            format!("rp_filter of {dev} (the larger of conf.all and conf.{dev})"),
-            mode.to_string(),
-            "0, or 2 where some route leads back",
-        )
-        .or(format!("A route to {src} by {dev}."))
-        .or(format!("sysctl -w net.ipv4.conf.{dev}.rp_filter=2 (with conf.all not 1), or 0 for both."))
-}
-
-fn martian_source(at: &At<'_>, frame: &Frame) -> End {
-    let (dev, from) = (at.dev_name(), src(frame));
-    let addr = ip(frame).map(|ip| ip.src);
-    let end = End::by("fib_validate_source()");
-    if addr.is_some_and(|a| a.is_loopback()) {
-        return end
-            .look("source", format!("{from}: loopback, from a device"), "another address")
-            .look(format!("net.ipv4.conf.{dev}.route_localnet"), "0", "1")
-            .or(format!("sysctl -w net.ipv4.conf.{dev}.route_localnet=1"))
-            .or("Source NAT before the packet leaves its host: MASQUERADE.");
-    }
-    if addr.is_some_and(|a| a.is_multicast()) || from == "255.255.255.255" || from.starts_with("0.") {
-        return end
-            .look("source", from, "the address of one host")
-            .or("A sender with an address of its own.");
-    }
-    let owner = at.ns.devices().iter().find(|d| d.addrs.iter().any(|a| a.net.addr().to_string() == from));
-    match owner {
-        Some(d) => end
-            .look("source", format!("{from}: this box's own, on {}", d.name), "somebody else's address")
-            .look(format!("net.ipv4.conf.{dev}.accept_local"), "0", "1")
-            .or("Source NAT to another address before the packet comes back.")
-            .or(format!("sysctl -w net.ipv4.conf.{dev}.accept_local=1")),
-        None => end
-            .look(format!("way back to {from}"), "none to a single host", "a unicast route")
-            .or(format!("A route to {from}.")),
-    }
-}
-
-fn martian_destination(at: &At<'_>, frame: &Frame) -> End {
-    let (dev, to) = (at.dev_name(), dst(frame));
-    let end = End::by("routing");
-    if ip(frame).is_some_and(|ip| ip.dst.is_loopback()) {
-        return end
-            .look("destination", format!("{to}: loopback, from a device"), "another address")
-            .look(format!("net.ipv4.conf.{dev}.route_localnet"), "0", "1")
-            .or(format!("sysctl -w net.ipv4.conf.{dev}.route_localnet=1"));
-    }
-    end.look("destination", to, "an address that is valid on the wire, with a route that leads on")
-        .or("Another destination.")
 }
 
 impl At<'_> {

@@ -1,0 +1,71 @@
+//! Why nobody on a box takes a packet.
+
+use super::{At, End, ip};
+use crate::view::text::endpoints;
+use kernel::event::{Origin, What};
+use packet::{Frame, Ip, L4};
+
+pub(super) fn no_socket(at: &At<'_>, frame: &Frame) -> End {
+    let Some(ip) = ip(frame) else { return End::by("the socket lookup") };
+    if let L4::Icmp(icmp) = &ip.l4 {
+        return unheard(at, ip, icmp.inner());
+    }
+    let (from, to) = endpoints(ip);
+    let what = format!("{} socket of {} for {to}, from {from}", proto_name(ip), at.ns.name);
+    match called(at, &to).filter(|c| *c != from) {
+        Some(called) => End::by("the socket lookup")
+            .look(
+                what,
+                format!("none: {to} has called {called}"),
+                format!("an answer that comes from {called}"),
+            )
+            .or(format!("The translation undone on the way back, so that the answer comes from {called}.")),
+        None => End::by("the socket lookup")
+            .look(what, "none", "one that listens there")
+            .or(format!("A program that listens on {to}."))
+            .or("A translation to the address and port where one listens."),
+    }
+}
+
+/// Whom a program of this box has called from there, last of all.
+fn called(at: &At<'_>, from: &str) -> Option<String> {
+    at.before_any().find_map(|(host, w)| match w {
+        What::Created { origin: Origin::Socket(_), frame, .. } if host == at.ns.id => {
+            let (ours, theirs) = endpoints(frame.ip()?);
+            (ours == from).then_some(theirs)
+        }
+        _ => None,
+    })
+}
+
+/// ICMP has no ports to listen on: an error is told to the socket whose packet it quotes, an answer to who has pinged.
+fn unheard(at: &At<'_>, ip: &Ip, quoted: Option<&Ip>) -> End {
+    let (name, end) = (&at.ns.name, End::by("the socket lookup"));
+    let Some(quoted) = quoted else {
+        return end
+            .look(format!("ping of {name} that waits for {}", ip.src), "none", "one")
+            .or("A ping that still waits when the answer comes.");
+    };
+    let (from, to) = endpoints(quoted);
+    let what = format!("{} socket of {name} for {from}, which called {to}", proto_name(quoted));
+    match called(at, &from).filter(|c| *c != to) {
+        Some(called) => end
+            .look(what, format!("none: {from} has called {called}"), format!("an error that quotes {called}"))
+            .or(format!(
+                "The translation undone in the packet that the error quotes, so that it is to {called}."
+            )),
+        None => end
+            .look(what, "none: the program has closed it, or ended", "one that is still open")
+            .or("A program that waits longer than the error takes to come.")
+            .or("Nothing: the packet that the error quotes is lost, and this only tells of it."),
+    }
+}
+
+fn proto_name(ip: &Ip) -> &'static str {
+    match &ip.l4 {
+        L4::Tcp(_) => "TCP",
+        L4::Udp(_) => "UDP",
+        L4::Icmp(_) => "ICMP",
+        _ => "raw",
+    }
+}
