@@ -68,16 +68,25 @@ fn a_long_run_is_stopped_and_nothing_has_changed() {
     });
 }
 
+/// The script that types these lines one after the other and runs each.
+fn typed_lines(lines: &[&str]) -> String {
+    format!(
+        "const line = document.getElementById('command-line');
+         for (const text of {lines:?}) {{
+           line.value = text;
+           line.dispatchEvent(new Event('input', {{bubbles: true}}));
+           document.getElementById('command-run').click();
+         }}"
+    )
+}
+
 #[test]
 fn an_edit_that_takes_long_is_stopped_or_taken_over() {
     visit(|page| {
         page.set_size(1440, 900);
         page.open_fresh("#v1/many-rules");
         page.wait("#command-line");
-        let line = "const line = document.getElementById('command-line');
-                    line.value = 'client: ping -c 1 10.0.0.1';
-                    line.dispatchEvent(new Event('input', {bubbles: true}));
-                    document.getElementById('command-run').click();";
+        let line = &typed_lines(&["client: ping -c 1 10.0.0.1"]);
         // What was typed stays in the line, and there is nothing to be undone.
         while_going(page, line, "document.getElementById('stop-run').click()");
         let typed = "return document.getElementById('command-line').value";
@@ -98,13 +107,7 @@ fn two_edits_while_a_run_goes_on_are_one() {
         page.set_size(1440, 900);
         page.open_fresh("#v1/many-rules");
         page.wait("#command-line");
-        let send = "const line = document.getElementById('command-line');
-                    const send = text => {
-                      line.value = text;
-                      line.dispatchEvent(new Event('input', {bubbles: true}));
-                      document.getElementById('command-run').click();
-                    };
-                    send('client: ping -c 1 10.0.0.1'); send('router: ip addr');";
+        let send = &typed_lines(&["client: ping -c 1 10.0.0.1", "router: ip addr"]);
         while_going(page, send, "");
         page.wait_until("both in the link", || {
             page.url().contains("do=end+client+ping") && page.url().contains("end+router+ip+addr")

@@ -1,12 +1,11 @@
 //! A lab from its text: a document of kind Lab, then the Kubernetes objects of its cluster.
 
+mod command;
+mod steps;
+
 use super::effect::{Effect, file_of, with_copies};
-use super::segment::Segment;
 use super::world::{WorldSpec, objects};
-use super::{
-    Act, App, Beat, Boxes, Claim, Command, File, Goal, HttpPage, Lab, Listens, Moment, Position, Step,
-    Switch, When, split,
-};
+use super::{App, Beat, Boxes, Claim, File, Goal, HttpPage, Lab, Listens, Moment, Position, Switch, When};
 use crate::exercise;
 use crate::fact::{Fact, Names};
 use crate::kube::{Mode, Outside, profile};
@@ -15,14 +14,14 @@ use cluster::Read;
 use cluster::fields::{Fields, each, network, number, text};
 use cluster::kube_proxy::Version;
 use cluster::yaml::{Entry, Place, Value, Yaml, documents};
+pub(crate) use command::command_of;
+use command::{command, commands};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::Era;
-use kernel::netfilter::{Hold, PacketFilter, Stop};
-use packet::Protocol;
-use sim::operator::PROGRAMS;
 use sim::programs::dns_server::Table;
 use sim::{ServerMode, ServerSpec};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
+use steps::steps;
 
 const API_VERSION: &str = "netfilter-lab/v1";
 
@@ -273,105 +272,6 @@ pub(crate) fn value_of(switch: &Switch, v: &Yaml) -> Read<String> {
     Err(v.blame(format!("no such value of {}; expected one of {}", switch.name, known.join(", "))))
 }
 
-/// A command line, a mapping with `run`, or a list of these.
-fn commands(
-    at: Option<&Yaml>,
-    boxes: &Boxes,
-    switches: &[Switch],
-    default_on: &[String],
-) -> Read<Vec<Command>> {
-    match at {
-        None => Ok(Vec::new()),
-        Some(Yaml { value: Value::Sequence(items), .. }) => {
-            each(items, |item| command(item, boxes, switches, default_on))
-        }
-        Some(one) => Ok(vec![command(one, boxes, switches, default_on)?]),
-    }
-}
-
-fn command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) -> Read<Command> {
-    if !matches!(v.value, Value::Mapping(_)) {
-        return line(v, None, When::default(), default_on.to_vec(), boxes);
-    }
-    let f = Fields::strict(v, &["run", "on", "stdin", "when"])?;
-    let on = match f.get("on") {
-        Some(on) => boxes.some(on)?,
-        None => default_on.to_vec(),
-    };
-    line(f.need("run")?, f.text("stdin")?, when(&f, switches)?, on, boxes)
-}
-
-fn line(v: &Yaml, stdin: Option<&str>, when: When, on: Vec<String>, boxes: &Boxes) -> Read<Command> {
-    let run = text(v)?.trim_end();
-    let command = command_of(run, on, stdin.map(str::to_owned)).map_err(|e| v.blame(e))?;
-    if command.lacks_box() {
-        let all = boxes.all.join(", ");
-        return Err(v.blame(format!("expected {{run: COMMAND, on: BOX}} with nodes or one of {all} as BOX")));
-    }
-    Ok(Command { when, place: v.place, ..command })
-}
-
-/// A command from its line ([`Command::lacks_box`] tells whether a box is still to be named). `Err` says what of it is not read, and what
-/// was expected.
-pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> Result<Command, String> {
-    let (run, mut argv) = (run.trim_end().to_owned(), split(run)?);
-    let mut on = on;
-    if let Some((pod, words)) = executed(&argv)? {
-        (on, argv) = (vec![pod], words);
-    }
-    let (when, place) = (When::default(), Place::default());
-    let mut command = Command { on, run, argv, stdin, when, background: false, place };
-    match Effect::of(&command)? {
-        Some(_) => command.on.clear(),
-        None if !can_run(command.program()) => {
-            let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
-            let known: Vec<&str> =
-                clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
-            let known = known.join(", ");
-            return Err(format!("{} is not modelled; these are: {known}", command.program()));
-        }
-        None if command.on.is_empty() => command.on.push(String::new()),
-        None => {}
-    }
-    Ok(command)
-}
-
-/// `kubectl exec [-it] POD -- COMMAND`: the pod whose command it is, and the command.
-fn executed(argv: &[String]) -> Result<Option<(String, Vec<String>)>, String> {
-    const USAGE: &str = "expected kubectl exec POD -- COMMAND";
-    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
-    if words.first() != Some(&"kubectl") || !words.iter().take_while(|w| **w != "--").any(|w| *w == "exec") {
-        return Ok(None);
-    }
-    let at = words.iter().position(|w| *w == "--").ok_or(USAGE)?;
-    let (mut pod, mut before) = (None, words.get(1..at).unwrap_or_default().iter());
-    while let Some(word) = before.next() {
-        match *word {
-            "exec" | "-i" | "-t" | "-it" | "-ti" | "--stdin" | "--tty" => {}
-            // A name says which pod it is, whatever its namespace; a pod is one box, whatever its containers.
-            "-n" | "--namespace" | "-c" | "--container" => {
-                before.next();
-            }
-            option if option.starts_with('-') => return Err(format!("{option:?} is not read here; {USAGE}")),
-            name if pod.is_none() => pod = Some(name.trim_start_matches("pod/").to_owned()),
-            other => return Err(format!("{other:?} is not read here; {USAGE}")),
-        }
-    }
-    let command: Vec<String> = argv.get(at + 1..).unwrap_or_default().to_vec();
-    match pod {
-        Some(pod) if !command.is_empty() => Ok(Some((pod, command))),
-        _ => Err(USAGE.to_owned()),
-    }
-}
-
-/// Whether there is such a program.
-fn can_run(program: &str) -> bool {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    PROGRAMS.contains(&name)
-        || sim::programs::PROGRAMS.iter().any(|(n, _)| *n == name)
-        || ["systemctl", "tcpdump", "time"].contains(&name)
-}
-
 fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
     let mut out: Vec<Switch> = Vec::new();
     for v in lab.list("switches")? {
@@ -416,100 +316,6 @@ fn file(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<File> {
         path: need_text(&f, "path")?,
         text: need_text(&f, "text")?,
     })
-}
-
-const STEP: [&str; 11] =
-    ["id", "title", "on", "run", "stdin", "when", "wait", "background", "hold", "release", "send"];
-
-/// Those of which a step has one.
-const ACTS: [&str; 5] = ["run", "wait", "hold", "release", "send"];
-
-fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Read<Vec<Step>> {
-    let mut out: Vec<Step> = Vec::new();
-    for v in lab.list("steps")? {
-        let f = Fields::strict(v, &STEP)?;
-        let when = when(&f, switches)?;
-        let id = f.get("id").map(word).transpose()?.unwrap_or_default();
-        if !id.is_empty() && out.iter().any(|s| s.id == id) {
-            return Err(f.need("id")?.blame("this id is given already"));
-        }
-        let on = f.get("on").map(|on| boxes.some(on)).transpose()?;
-        if on.as_ref().is_some_and(|on: &Vec<String>| on.len() > 1)
-            && !f.get("on").is_some_and(|on| matches!(on.value, Value::Mapping(_)))
-        {
-            return Err(v.blame("expected on: one box"));
-        }
-        let host =
-            || on.as_ref().and_then(|on| on.first().cloned()).ok_or_else(|| v.blame("expected on: the box"));
-        let given: Vec<(&str, &Yaml)> = ACTS.iter().filter_map(|k| Some((*k, f.get(k)?))).collect();
-        let (act, words) = match given[..] {
-            [("run", run)] => {
-                let on = on.clone().unwrap_or_default();
-                let mut command = line(run, f.text("stdin")?, When::default(), on, boxes)?;
-                command.background = f.boolean("background")?.unwrap_or(false);
-                let words = match command.on.first() {
-                    Some(host) => format!("{host}: {}", command.run),
-                    None => command.run.clone(),
-                };
-                (Act::Run(command), words)
-            }
-            [("wait", wait)] if word(wait)? == "background" => {
-                (Act::Join, "the programs in the background end".to_owned())
-            }
-            [("wait", wait)] => (Act::Wait(duration(wait)?), format!("{} pass", word(wait)?)),
-            [("hold", at)] => {
-                let (hold, order) = hold(at)?;
-                (Act::Hold(host()?, hold, order), "packets stop on their way".to_owned())
-            }
-            [("release", at)] => {
-                let cpu = match word(at)?.as_str() {
-                    "all" => None,
-                    _ => Some(usize::try_from(number(at, 0, 63)?).unwrap_or_default()),
-                };
-                (Act::Release(host()?, cpu), format!("the packet on CPU {} goes on", word(at)?))
-            }
-            [("send", at)] => {
-                let (host, segment) = (host()?, Segment::read(at)?);
-                let words = segment.text(&host);
-                (Act::Send(host, Box::new(segment)), words)
-            }
-            _ => {
-                return Err(v.blame("expected one of run (a command), wait (a time), hold, release and send"));
-            }
-        };
-        let title = f.text("title")?.map_or(words, one_line);
-        out.push(Step { id, title, when, act });
-    }
-    Ok(out)
-}
-
-/// Which packets stop, and where.
-fn hold(at: &Yaml) -> Read<(Hold, Option<Vec<usize>>)> {
-    const KNOWN: [&str; 8] = ["protocol", "src", "dst", "sport", "dport", "count", "stops", "order"];
-    let f = Fields::strict(at, &KNOWN)?;
-    let proto =
-        f.word("protocol", &[("tcp", Protocol::TCP), ("udp", Protocol::UDP), ("icmp", Protocol::ICMP)])?;
-    let ip = |key| f.get(key).map(ipv4).transpose().map(|a| a.map(IpAddr::V4));
-    let packets = PacketFilter {
-        proto,
-        src: ip("src")?,
-        dst: ip("dst")?,
-        sport: f.port("sport", 1)?,
-        dport: f.port("dport", 1)?,
-    };
-    let stops = each(f.list("stops")?, |v| {
-        let known: Vec<&str> = Stop::ALL.iter().map(|s| s.name()).collect();
-        Stop::from_name(text(v)?).ok_or_else(|| v.blame(format!("expected one of {}", known.join(", "))))
-    })?;
-    let stops = if stops.is_empty() { Stop::CONNTRACK.to_vec() } else { stops };
-    let count = f.number("count", 1, 63)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(2);
-    let order = match f.get("order") {
-        None => None,
-        Some(_) => {
-            Some(each(f.list("order")?, |v| Ok(usize::try_from(number(v, 0, 63)?).unwrap_or_default()))?)
-        }
-    };
-    Ok((Hold { packets, count, stops }, order))
 }
 
 fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
