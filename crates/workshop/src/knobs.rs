@@ -100,14 +100,18 @@ impl Session {
     /// # Errors
     /// As for [`Session::run`].
     pub fn knobs(&self) -> Result<Vec<Knob>, LabError> {
-        let begun = self.lab.begin(&self.changes, &self.typed)?;
-        let mut out = Vec::new();
-        services(&begun, &mut out);
-        kube_proxy(&begun, &mut out);
-        nodes(&begun, &mut out);
-        cluster(&begun, &mut out);
-        Ok(out)
+        self.lab.begin(&self.changes, &self.typed).map(|begun| of(&begun))
     }
+}
+
+/// The knobs of a cluster.
+pub(crate) fn of(begun: &Begun) -> Vec<Knob> {
+    let mut out = Vec::new();
+    services(begun, &mut out);
+    kube_proxy(begun, &mut out);
+    nodes(begun, &mut out);
+    cluster(begun, &mut out);
+    out
 }
 
 fn typed(on: Option<&str>, line: String) -> Typed {

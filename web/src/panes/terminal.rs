@@ -1,6 +1,6 @@
 //! What the programs print, what must not be missed, and what would change it.
 
-use super::{prompt, unseen};
+use super::unseen;
 use crate::dom::{NONE, View, before_paint, el, part};
 use crate::icons;
 use crate::state::State;
@@ -88,13 +88,9 @@ fn cures(state: State) -> View {
 /// A change that helps, as its commands, with the button that makes it.
 pub fn cure(state: State, cure: Cure) -> View {
     // What a person reads first, unless it is the command itself. It is broken behind a sign, not in a word.
-    let name = (cure.commands.first().is_none_or(|c| c.line != cure.name))
+    let name = (cure.commands.first().is_some_and(|c| c.line != cure.name))
         .then(|| el("b").add(cure.name.replace('=', "=\u{200b}")));
-    let mut lines = el("code");
-    for (i, c) in cure.commands.iter().enumerate() {
-        let gap = if i == 0 { "" } else { "\n" };
-        lines = lines.add(format!("{gap}{}", prompt(c.on.as_slice(), &c.line)));
-    }
+    let lines = el("code").add(cure.lines().join("\n"));
     let session = cure.session;
     let apply = el("button")
         .class("btn ghost")

@@ -106,6 +106,7 @@ pub(crate) fn dev_queue_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut 
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(crate) fn dev_hard_start_xmit(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
     let Some(device) = ns.device(dev).filter(|d| d.up) else {
+        skb.dev = Some(dev);
         return Err(cx.drop(&skb, DropReason::DevDown));
     };
     let is_bridge = matches!(device.kind, DevKind::Bridge(_));
@@ -164,6 +165,7 @@ fn fits(frame: &packet::Frame, mtu: u32) -> bool {
 /// `netif_receive_skb` for a frame that has just come in by `dev`.
 pub(crate) fn netif_rx(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut Cx<'_>) -> Journey {
     let Some(device) = ns.device(dev).filter(|d| d.up) else {
+        skb.dev = Some(dev);
         return Err(cx.drop(&skb, DropReason::DevDown));
     };
     skb.pkt_type = eth_type_trans(skb.frame.dst, device.mac);

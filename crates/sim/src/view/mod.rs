@@ -30,6 +30,7 @@ mod text;
 mod title;
 mod topology;
 mod tracked;
+mod unclaimed;
 mod undo;
 mod walk;
 mod why;
@@ -50,7 +51,7 @@ pub use ct::{
     CtEntry, CtWord, ExpectEntry, RowLook, conntrack_at, event_line, expect_line, expectations_at, ipvs_at,
     row_line, row_words,
 };
-pub use end::{End, Looked, end};
+pub use end::{End, Looked, end, neighbour_with, pinned_port};
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
 pub use names::{Names, Piece, Role as NameRole};
 #[cfg(feature = "nft")]
@@ -72,6 +73,7 @@ pub use tcpdump::{Dumped, tcpdump};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
 pub use tracked::{Tracked, tracked_at};
+pub use unclaimed::unclaimed;
 pub use walk::{Asked as AskedRule, Pass, Walk, WalkLine, WalkOf, passes, rest, rule_asked, unentered};
 pub use why::{Skipped, Token, Why, rule_parts, why};
 pub use why_not::{Answer, Asked, WhyNot, why_not};

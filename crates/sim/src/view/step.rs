@@ -8,6 +8,7 @@ use super::nft;
 use super::place::{Place, place_of};
 use super::strip::{Spot, ipvs_spot};
 use super::title;
+use super::unclaimed::unclaimed;
 use crate::log::{Entry, Seen};
 use crate::{EventId, World};
 use kernel::event::{
@@ -192,7 +193,16 @@ pub fn steps(world: &World) -> Vec<Step> {
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
         fold.entry(event, entry);
     }
-    fold.out
+    let mut steps = fold.out;
+    for event in unclaimed(world) {
+        let at = steps.partition_point(|s| s.event < event);
+        if let (Some(step), Some(entry)) = (steps.get_mut(at), world.log().get(event))
+            && let Some(What::Drop { frame, .. }) = entry.what()
+        {
+            (step.title, step.tone) = (title::unclaimed(frame), Tone::Bad);
+        }
+    }
+    steps
 }
 
 struct Fold<'a> {

@@ -433,6 +433,11 @@ pub(super) fn is_harmless(reason: DropReason) -> bool {
     matches!(reason, DropReason::OtherHost | DropReason::NotForUs | DropReason::NatIcmpRedirect)
 }
 
+/// The last box that ignores a frame which nobody else has taken either.
+pub(super) fn unclaimed(frame: &Frame) -> String {
+    format!("nobody takes it: addressed to {}", frame.dst)
+}
+
 pub(super) fn drop(reason: DropReason, frame: &Frame) -> Draft {
     let title = match reason {
         DropReason::NoSocket => format!("no socket for {}", flow_text(frame)),

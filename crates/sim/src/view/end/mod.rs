@@ -4,14 +4,15 @@
 //! rule or a routing decision saw is read off the log; settings are read off the box. That a setting had the value which
 //! ended the packet, the log says; so it is not read again.
 
+mod link;
 mod routing;
 mod socket;
 
-use super::Step;
 use super::invalid::invalid;
 use super::text::flow_text;
 use super::topology::has_address;
 use super::why::{Token, rule_parts};
+use super::{Step, Tone};
 use crate::log::Seen;
 use crate::{EventId, World};
 use kernel::event::{BrNfStep, CtStep, IpvsStep, NeighStep, NftOutcome, Origin, RuleOutcome, What};
@@ -20,6 +21,8 @@ use kernel::netfilter::nftables::NftVerdict;
 use kernel::netfilter::xtables::Verdict;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::{DevId, DropReason, Netns, PacketId};
+use link::unclaimed;
+pub use link::{neighbour_with, pinned_port};
 use packet::{Frame, Ip};
 use routing::{martian_destination, martian_source, no_neighbour, rp_filter, unreachable};
 use socket::no_socket;
@@ -84,6 +87,11 @@ impl At<'_> {
         self.dev.map_or("the device", |d| self.ns.dev_name(d))
     }
 
+    /// The event itself.
+    pub(super) fn this(&self) -> Option<&What> {
+        self.world.log().get(self.event).and_then(|e| e.what())
+    }
+
     /// The events of the packet in this box before this one, the latest first.
     pub(super) fn before(&self) -> impl Iterator<Item = &What> + '_ {
         let log = self.world.log().entries();
@@ -100,7 +108,12 @@ pub fn end(world: &World, step: &Step) -> Option<End> {
     let packet = entry.packet?;
     let mut at = At { world, ns, event: step.key, packet, dev: None };
     at.dev = device_of(what).or_else(|| at.before().find_map(device_of));
-    let end = answer(&at, what)?;
+    let end = match what {
+        What::Drop { reason: DropReason::OtherHost, frame, .. } if step.tone == Tone::Bad => {
+            unclaimed(&at, frame)
+        }
+        what => answer(&at, what)?,
+    };
     Some(End { place: place(&at, what, step), ..end })
 }
 

@@ -3,25 +3,45 @@
 use super::{At, End, dst, ip, src};
 use crate::operator::route_text;
 use kernel::event::What;
-use kernel::route::Unreachable;
+use kernel::route::{FibRule, RuleAction, Unreachable};
 use packet::{Frame, Payload};
 
 pub(super) fn unreachable(at: &At<'_>, u: Unreachable, frame: &Frame) -> End {
     let to = dst(frame);
-    let found = at.before().find_map(|w| match w {
-        What::Route(r) => Some(r.route.as_ref().map(|r| route_text(at.ns, r))),
+    let found = at.this().into_iter().chain(at.before()).find_map(|w| match w {
+        What::Route(r) => Some((r.input, r.route.clone())),
         _ => None,
     });
-    let was = found.flatten().unwrap_or_else(|| u.to_string());
-    let end = End::by("routing").look(format!("route to {to}"), was, "a route that leads on");
-    match u {
-        Unreachable::Net => end.or(format!("ip route add {to} via GATEWAY, or a default route.")),
-        Unreachable::Host | Unreachable::Prohibited => end
-            .or(format!("Without the route or rule that refuses {to}, the next best one is taken."))
-            .or(format!("A more specific route to {to}.")),
-        Unreachable::Invalid => end
+    let (input, route) = found.unwrap_or_default();
+    let (what, needed) = (format!("route to {to}"), "a route that leads on");
+    let end = End::by("routing");
+    // A rule says it without a route.
+    let refuses = |r: &&FibRule| {
+        matches!(
+            (r.action, u),
+            (RuleAction::Blackhole, Unreachable::Invalid)
+                | (RuleAction::Prohibit, Unreachable::Prohibited)
+                | (RuleAction::Unreachable, Unreachable::Net)
+        )
+    };
+    let rule = at.ns.fib.rules.list().iter().find(refuses);
+    match (route, rule) {
+        (Some(route), _) if route.kind.is_error() => {
+            let text = route_text(at.ns, &route);
+            end.look(what, text.clone(), needed)
+                .or(format!("ip route del {text}: then the next best route is taken."))
+                .or(format!("A more specific route to {to}."))
+        }
+        (None, Some(rule)) => end
+            .look(what, format!("{u}, says the rule with preference {}", rule.pref), needed)
+            .or(format!("ip rule del pref {}", rule.pref))
+            .or("A rule before it that asks a table with a route."),
+        _ if u == Unreachable::Invalid && !input => end
             .look("source", src(frame), "an address of this box")
-            .or("Without the blackhole route, or with a source address that is this box's own."),
+            .or("A source address that is this box's own."),
+        _ => end
+            .look(what, format!("none: {u}"), needed)
+            .or(format!("ip route add {to} via GATEWAY, or a default route.")),
     }
 }
 

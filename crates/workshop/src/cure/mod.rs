@@ -1,0 +1,319 @@
+//! What would let it through: the smallest change with which a run comes out as it is wanted, found by trying.
+//!
+//! One change is tried after the other, each by a run of its own; then two at once. Whoever asks decides how many at a time
+//! ([`Search::step`]), so that a page stays alive meanwhile. The order is always the same.
+
+mod against;
+mod wish;
+
+use crate::knobs::{self, Group, Knob};
+use crate::lab::{Effect, LabRun, command_of};
+use crate::session::{At, Session, Typed};
+use against::against;
+use kernel::PacketId;
+use wish::Wish;
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Every goal of the lab; of a lab without goals, that the first exchange that failed succeeds.
+    Goals,
+    /// That this exchange succeeds: its command ends with status 0.
+    Exchange(usize),
+    /// That this packet does not end where it ended.
+    Packet(PacketId),
+}
+
+/// A change that was tried, and with which it comes out as wanted.
+#[derive(Clone, Debug)]
+pub struct Cure {
+    /// What is changed, each with its commands: box (none for kubectl's) and line.
+    pub commands: Vec<Typed>,
+    /// The command of the session that is taken back.
+    pub undone: Option<Typed>,
+    /// In words: `br_netfilter=on`.
+    pub name: String,
+    /// The session with it.
+    pub session: Session,
+}
+
+impl Cure {
+    /// What is done, line by line: commands as they are typed, and `Undo: ` with the one that is taken back.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |c: &Typed| prompted(c.on.as_slice(), &c.line);
+        let undone = self.undone.iter().map(|c| format!("Undo: {}", line(c)));
+        self.commands.iter().map(line).chain(undone).collect()
+    }
+
+    /// The same in one line, joined by `; `.
+    pub fn text(&self) -> String {
+        self.lines().join("; ")
+    }
+}
+
+/// A command behind the prompt of the boxes on which it is typed, or of wherever kubectl is. What no program does has none.
+pub fn prompted(on: &[String], line: &str) -> String {
+    match on {
+        [] => line.strip_prefix("lab ").map_or_else(|| format!("$ {line}"), |l| format!("In the lab: {l}")),
+        _ => format!("{}# {line}", on.join(", ")),
+    }
+}
+
+/// How far a search is.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// Something was tried, and it did not help.
+    Tried,
+    /// Something was tried, and it helps.
+    Found(Box<Cure>),
+    /// Nothing is left to be tried.
+    Done,
+}
+
+/// One thing that can be changed.
+#[derive(Clone, Debug)]
+enum Change {
+    /// A switch of the lab, its value, and the commands that it stands for.
+    Switch(String, String, Vec<Typed>),
+    /// A knob and its value.
+    Knob(Box<Knob>, String),
+    /// A command at setup; if that does not help, the same at a later time.
+    Command(Typed, Option<At>),
+    /// The session without this command of it, by its place.
+    Undo(usize, Typed),
+}
+
+impl Change {
+    fn name(&self) -> String {
+        match self {
+            Change::Switch(name, value, _) => format!("{name}={value}"),
+            // `web runs on node-1`, `proxy-mode=ipvs`
+            Change::Knob(knob, value) if knob.name.ends_with(" on") => format!("{} {value}", knob.name),
+            Change::Knob(knob, value) => format!("{}={value}", knob.name),
+            Change::Command(c, _) | Change::Undo(_, c) => c.line.clone(),
+        }
+    }
+
+    fn commands(&self) -> Vec<Typed> {
+        match self {
+            Change::Switch(_, _, commands) => commands.clone(),
+            Change::Knob(knob, value) => knob
+                .positions
+                .iter()
+                .find(|t| t.value == *value)
+                .map(|t| t.commands.clone())
+                .unwrap_or_default(),
+            Change::Command(c, _) => vec![c.clone()],
+            Change::Undo(..) => Vec::new(),
+        }
+    }
+
+    fn undone(&self) -> Option<usize> {
+        match self {
+            Change::Undo(n, _) => Some(*n),
+            _ => None,
+        }
+    }
+
+    /// The same change made later, if there is a later time for it.
+    fn later(&self) -> Option<Change> {
+        match self {
+            Change::Command(c, Some(at)) => Some(Change::Command(Typed { at: *at, ..c.clone() }, None)),
+            _ => None,
+        }
+    }
+
+    fn apply(&self, session: &mut Session) {
+        match self {
+            Change::Switch(name, value, _) => drop(session.changes.insert(name.clone(), value.clone())),
+            // The run that follows tells what it comes to; whether it is the lab's own value does not matter here.
+            Change::Knob(..) | Change::Command(..) => session.typed.extend(self.commands()),
+            Change::Undo(n, _) => {
+                if *n < session.typed.len() {
+                    session.typed.remove(*n);
+                }
+            }
+        }
+    }
+
+    /// Both are about the same switch.
+    fn same(&self, other: &Change) -> bool {
+        match (self, other) {
+            (Change::Switch(a, ..), Change::Switch(b, ..)) => a == b,
+            (Change::Knob(a, _), Change::Knob(b, _)) => a.name == b.name,
+            // The place of the one depends on whether the other is there.
+            (Change::Undo(..), Change::Undo(..)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// So many pairs are tried at most.
+const MAX_PAIRS: usize = 400;
+
+/// A search that goes on as long as it is asked to.
+#[derive(Debug)]
+pub struct Search {
+    session: Session,
+    wish: Wish,
+    /// What can be changed, in the order in which it is tried.
+    changes: Vec<Change>,
+    /// So many of them are tried in pairs.
+    likely: usize,
+    /// The indices of what is tried next.
+    next: Vec<Vec<usize>>,
+    at: usize,
+    found: bool,
+    paired: bool,
+}
+
+impl Search {
+    /// Begins a search: how could this run of the session have come out otherwise? `None` if there is nothing to be wished for.
+    pub fn new(session: &Session, run: &LabRun, wanted: Wanted) -> Option<Search> {
+        let wish = Wish::of(run, wanted)?;
+        let mut changes = switches(session, run);
+        let switched: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
+        let begun = session.lab.begin(&session.changes, &session.typed).ok();
+        changes.extend(against(run, begun.as_ref(), &wish));
+        let mut knobs = begun.as_ref().map(knobs::of).unwrap_or_default();
+        // What is smallest comes first.
+        sorted::sort_by_key(&mut knobs, |k| match k.group {
+            Group::Nodes => 0,
+            Group::Services => 1,
+            Group::KubeProxy => 2,
+            Group::Cluster => 3,
+        });
+        let small = knobs.iter().filter(|k| k.group <= Group::Nodes).count();
+        let turns = |k: &Knob| {
+            let knob = Box::new(k.clone());
+            // What the lab's own switch of that name does is tried already.
+            let own = session.lab.switches.iter().find(|s| s.name == k.name);
+            let tried = |value: &str| own.is_some_and(|s| s.positions.iter().any(|p| p.value == value));
+            let same = |commands: &[Typed]| switched.contains(&meant(commands));
+            let others =
+                k.positions.iter().filter(|t| t.value != k.now && !tried(&t.value) && !same(&t.commands));
+            others.map(move |t| Change::Knob(knob.clone(), t.value.clone())).collect::<Vec<_>>()
+        };
+        let near: Vec<Change> = knobs.iter().take(small).flat_map(turns).collect();
+        changes.extend(near);
+        changes.extend(session.typed.iter().enumerate().map(|(n, c)| Change::Undo(n, c.clone())));
+        let likely = changes.len();
+        changes.extend(knobs.iter().skip(small).flat_map(turns));
+        let next = (0..changes.len()).map(|i| vec![i]).collect();
+        Some(Search {
+            session: session.clone(),
+            wish,
+            changes,
+            likely,
+            next,
+            at: 0,
+            found: false,
+            paired: false,
+        })
+    }
+
+    /// Tries the next change.
+    pub fn step(&mut self) -> Progress {
+        parts::finish(self.step_in_parts())
+    }
+
+    /// The same in parts.
+    pub async fn step_in_parts(&mut self) -> Progress {
+        let Some(which) = self.next.get(self.at).cloned() else {
+            if self.found || self.paired {
+                return Progress::Done;
+            }
+            self.pair();
+            return Progress::Tried;
+        };
+        self.at += 1;
+        let picked: Vec<Change> = which.iter().filter_map(|i| self.changes.get(*i)).cloned().collect();
+        let mut cure = self.attempt(&picked).await;
+        if let ([one], None) = (picked.as_slice(), &cure)
+            && let Some(later) = one.later()
+        {
+            cure = self.attempt(&[later]).await;
+        }
+        self.found |= cure.is_some();
+        cure.map_or(Progress::Tried, |cure| Progress::Found(Box::new(cure)))
+    }
+
+    /// Makes these changes together.
+    async fn attempt(&self, picked: &[Change]) -> Option<Cure> {
+        let mut session = self.session.clone();
+        let undone = picked.iter().find_map(Change::undone);
+        // What is undone is taken away last, so that its place is still the one that is known.
+        let (undo, make): (Vec<&Change>, Vec<&Change>) = picked.iter().partition(|c| c.undone().is_some());
+        make.into_iter().chain(undo).for_each(|c| c.apply(&mut session));
+        let run = session.run_in_parts().await.ok()?;
+        let kept = self.session.typed.len() - usize::from(undone.is_some());
+        let added = run.typed.get(kept..).unwrap_or_default();
+        if added.iter().any(|t| t.wrong().is_some()) || !self.wish.granted(&run, undone) {
+            return None;
+        }
+        let commands = picked.iter().flat_map(Change::commands).collect();
+        let name = picked.iter().map(Change::name).collect::<Vec<_>>().join(" and ");
+        let undone = undone.and_then(|n| self.session.typed.get(n)).cloned();
+        Some(Cure { commands, undone, name, session })
+    }
+
+    /// How many changes were tried, and how many there are, as far as is known now.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.at, self.next.len())
+    }
+
+    /// Everything that one change alone does, or else two.
+    pub fn all(mut self) -> Vec<Cure> {
+        let mut out = Vec::new();
+        loop {
+            match self.step() {
+                Progress::Tried => {}
+                Progress::Found(cure) => out.push(*cure),
+                Progress::Done => return out,
+            }
+        }
+    }
+
+    fn pair(&mut self) {
+        self.paired = true;
+        for a in 0..self.likely {
+            for b in a + 1..self.likely {
+                let (Some(x), Some(y)) = (self.changes.get(a), self.changes.get(b)) else { continue };
+                if !x.same(y) && self.next.len() < self.changes.len() + MAX_PAIRS {
+                    self.next.push(vec![a, b]);
+                }
+            }
+        }
+    }
+}
+
+/// What commands do, however they are written: a switch and a knob may name another patch of the same release, or spell out the namespace.
+fn meant(commands: &[Typed]) -> Vec<Result<Vec<Effect>, String>> {
+    let effects = |c: &Typed| {
+        let stdin = (!c.stdin.is_empty()).then(|| c.stdin.clone());
+        Effect::of(&command_of(&c.line, Vec::new(), stdin).ok()?).ok()?
+    };
+    commands.iter().map(|c| effects(c).ok_or_else(|| c.line.clone())).collect()
+}
+
+/// The lab's own switches, each with its other values.
+fn switches(session: &Session, run: &LabRun) -> Vec<Change> {
+    let mut out = Vec::new();
+    for switch in &session.lab.switches {
+        let now = run.setting.get(&switch.name);
+        for position in switch.positions.iter().filter(|p| now != Some(&p.value)) {
+            let mut commands = Vec::new();
+            for c in &position.commands {
+                let on = if c.on.is_empty() { None } else { Some(c.on.join(", ")) };
+                commands.push(Typed {
+                    at: At::Setup,
+                    on,
+                    line: c.run.clone(),
+                    stdin: c.stdin.clone().unwrap_or_default(),
+                });
+            }
+            out.push(Change::Switch(switch.name.clone(), position.value.clone(), commands));
+        }
+    }
+    out
+}

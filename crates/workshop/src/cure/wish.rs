@@ -1,0 +1,142 @@
+//! What is wished for, and whether a run grants it.
+
+use super::Wanted;
+use crate::lab::{By, LabRun};
+use crate::query::answered;
+use kernel::event::What;
+use kernel::{DropReason, PacketId};
+use packet::{Frame, L4};
+use sim::view::unclaimed;
+use sim::{Entry, EventId};
+
+/// What a run is to come to.
+#[derive(Clone, Debug)]
+pub(super) enum Wish {
+    Goals,
+    /// The exchange of this step or command succeeds.
+    Exchange(By),
+    /// In it, a packet like this does not end on this box for this reason.
+    Packet(By, Box<Frame>, String, DropReason),
+}
+
+impl Wish {
+    /// What is wanted, as a thing that other runs of the lab can be asked for. `None` if there is nothing to be wished for.
+    pub fn of(run: &LabRun, wanted: Wanted) -> Option<Wish> {
+        let by = |n: usize| run.stimuli.get(n).map(|s| s.by);
+        match wanted {
+            Wanted::Goals if !run.goals.is_empty() => {
+                run.goals.iter().any(|g| !g.reached).then_some(Wish::Goals)
+            }
+            Wanted::Goals => {
+                let failed = (0..run.stimuli.len()).find(|n| {
+                    run.stimuli.get(*n).is_some_and(|s| s.command.is_some()) && !answered(&run.run, *n)
+                });
+                failed.and_then(by).map(Wish::Exchange)
+            }
+            Wanted::Exchange(n) => by(n).map(Wish::Exchange),
+            Wanted::Packet(id) => {
+                let end = drops(run).find(|d| d.entry.packet == Some(id))?;
+                let host = run.run.world.host(end.entry.host)?.name.clone();
+                Some(Wish::Packet(by(end.exchange)?, Box::new(made(run, id)?.clone()), host, end.reason))
+            }
+        }
+    }
+
+    /// The exchange that it is about; all for goals. `undone` is the command of the session without which the run is.
+    pub fn exchange(&self, run: &LabRun, undone: Option<usize>) -> Option<usize> {
+        let by = match self {
+            Wish::Goals => return None,
+            Wish::Exchange(by) | Wish::Packet(by, ..) => *by,
+        };
+        let by = match (by, undone) {
+            (By::Typed(n), Some(gone)) if n == gone => return None,
+            (By::Typed(n), Some(gone)) if n > gone => By::Typed(n - 1),
+            (by, _) => by,
+        };
+        run.stimuli.iter().position(|s| s.by == by)
+    }
+
+    /// Whether it has come to that.
+    pub fn granted(&self, run: &LabRun, undone: Option<usize>) -> bool {
+        let exchange = self.exchange(run, undone);
+        match (self, exchange) {
+            (Wish::Goals, _) => run.goals.iter().all(|g| g.reached),
+            (_, None) => false,
+            (Wish::Exchange(_), Some(n)) => answered(&run.run, n),
+            (Wish::Packet(_, frame, host, reason), Some(n)) => {
+                let alike = |id: PacketId| made(run, id).is_some_and(|f| shape(f) == shape(frame));
+                let ends = |end: Dropped<'_>| {
+                    end.exchange == n
+                        && end.reason == *reason
+                        && end.entry.packet.is_some_and(alike)
+                        && run.run.world.host(end.entry.host).is_some_and(|h| h.name == *host)
+                };
+                within(run, n).iter().any(|e| e.packet.is_some_and(alike)) && !drops(run).any(ends)
+            }
+        }
+    }
+}
+
+/// What tells packets of one kind from others.
+fn shape(frame: &Frame) -> Option<(String, Option<u16>, String)> {
+    let ip = frame.ip()?;
+    let (port, kind) = match &ip.l4 {
+        L4::Tcp(t) => (Some(t.dport), format!("tcp {:?}", t.flags)),
+        L4::Udp(u) => (Some(u.dport), "udp".to_owned()),
+        _ => (None, "other".to_owned()),
+    };
+    Some((format!("{} {}", ip.src, ip.dst), port, kind))
+}
+
+/// The packet as it was made.
+fn made(run: &LabRun, id: PacketId) -> Option<&Frame> {
+    run.run.world.log().entries().iter().find_map(|e| match e.what() {
+        Some(What::Created { frame, .. }) if e.packet == Some(id) => Some(&**frame),
+        _ => None,
+    })
+}
+
+/// What is logged of an exchange.
+pub(super) fn within(run: &LabRun, exchange: usize) -> &[Entry] {
+    let entries = run.run.world.log().entries();
+    let record = run.run.steps.get(exchange);
+    record.and_then(|r| entries.get(r.first.index()..r.end.index())).unwrap_or_default()
+}
+
+/// The exchange in which a packet was made.
+pub(super) fn origin(run: &LabRun, packet: PacketId) -> Option<usize> {
+    let makes = |e: &Entry| e.packet == Some(packet) && matches!(e.what(), Some(What::Created { .. }));
+    (0..run.stimuli.len()).find(|n| within(run, *n).iter().any(makes))
+}
+
+/// The end of a packet.
+#[derive(Clone, Copy)]
+pub(super) struct Dropped<'a> {
+    /// The exchange in which it came, which may be later than that in which the packet was made.
+    pub exchange: usize,
+    /// Where it stands in the log.
+    pub event: EventId,
+    /// What is logged.
+    pub entry: &'a Entry,
+    /// Why.
+    pub reason: DropReason,
+    /// The packet as it was then.
+    pub frame: &'a Frame,
+}
+
+/// The ends of packets. A frame for another host is an end only if no host takes it.
+pub(super) fn drops(run: &LabRun) -> impl Iterator<Item = Dropped<'_>> {
+    let lost = unclaimed(&run.run.world);
+    let all = (0..run.stimuli.len()).flat_map(move |exchange| {
+        let first = run.run.steps.get(exchange).map_or(0, |r| r.first.0);
+        let entries = (first..).map(EventId).zip(within(run, exchange));
+        entries.map(move |(event, entry)| (exchange, event, entry))
+    });
+    all.filter_map(move |(exchange, event, entry)| match entry.what()? {
+        What::Drop { reason, frame, .. } => {
+            let ends = *reason != DropReason::OtherHost || lost.contains(&event);
+            ends.then_some(Dropped { exchange, event, entry, reason: *reason, frame })
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,261 @@
+//! What breaks a cluster, and the change that mends it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use sim::view::{End, Story, Tone, end};
+use std::rc::Rc;
+use workshop::cure::{Search, Wanted};
+use workshop::{At, LabRun, Session, Setting, Typed, read_lab};
+
+/// Two nodes with a pod each; the client calls the Service of the second pod by the first node, and the first pod.
+const LAB: &str = concat!(
+    "
+apiVersion: netfilter-lab/v1
+kind: Lab
+metadata: {name: test}
+title: t
+summary: s
+focus: node-1
+world:
+  machines: [{name: client, address: 10.0.0.100/24, knowsPods: true}]
+apps: [{on: [a, b], app: http, port: 80}]
+steps:
+  - {id: one, on: client, run: 'curl -m 3 http://10.0.0.11:30080/'}
+  - {id: two, on: client, run: 'curl -m 3 http://10.244.1.5/'}
+goals:
+  - {text: both answer, that: {all: [{step: one, status: 0}, {step: two, status: 0}]}}
+",
+    include_str!("../../../tests/data/two-nodes.yaml"),
+    "---
+kind: Pod
+metadata: {name: a, labels: {app: other}}
+spec: {nodeName: node-1}
+status: {podIP: 10.244.1.5}
+---
+kind: Pod
+metadata: {name: b, labels: {app: web}}
+spec: {nodeName: node-2}
+status: {podIP: 10.244.2.5}
+---
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
+"
+);
+
+/// What is typed at setup, and a change that is found. Several commands are parted by ` && `.
+const CASES: [(&str, &str); 32] = [
+    ("node-1: ip route del 10.244.2.0/24", "node-1# ip route add 10.244.2.0/24 via 10.0.0.12"),
+    ("client: ip route del 10.244.1.0/24", "client# ip route add 10.244.1.0/24 via 10.0.0.11"),
+    ("a: ip route del default", "a# ip route add default via 10.244.1.1"),
+    ("node-2: ip route del 10.0.0.0/24", "node-2# ip route add 10.0.0.0/24 dev eth0"),
+    ("node-1: ip route add blackhole 10.0.0.100", "node-1# ip route del blackhole 10.0.0.100"),
+    (
+        "node-1: ip route add unreachable 10.0.0.100 table 7 && node-1: ip rule add to 10.0.0.100 lookup 7",
+        "node-1# ip route del unreachable 10.0.0.100 table 7",
+    ),
+    ("node-1: ip rule add from 10.0.0.100 prohibit pref 9", "node-1# ip rule del pref 9"),
+    (
+        "node-1: ip route replace 10.244.2.0/24 via 10.0.0.99",
+        "node-1# ip route replace 10.244.2.0/24 via 10.0.0.12",
+    ),
+    (
+        "node-1: ip route replace 10.244.2.0/24 dev eth0",
+        "node-1# ip route replace 10.244.2.0/24 via 10.0.0.12",
+    ),
+    ("node-1: ip link set cnio0 down", "node-1# ip link set cnio0 up"),
+    ("node-2: ip link set eth0 down", "node-2# ip link set eth0 up"),
+    ("node-1: ip addr add 10.0.0.100/32 dev lo", "node-1# ip addr del 10.0.0.100/32 dev lo"),
+    ("node-2: ip addr add 10.0.0.11/24 dev eth0", "node-2# ip addr del 10.0.0.11/24 dev eth0"),
+    (
+        "node-1: ip neigh replace 10.0.0.12 lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
+        "node-1# ip neigh del 10.0.0.12 dev eth0",
+    ),
+    (
+        "lan: bridge fdb add 02:00:00:00:02:01 dev p-node-2 master static",
+        "lan# bridge fdb del 02:00:00:00:02:01 dev p-node-2 master",
+    ),
+    ("nodes: sysctl -w net.ipv4.ip_forward=0", "nodes# sysctl -w net.ipv4.ip_forward=1"),
+    (
+        "node-1: sysctl -w net.netfilter.nf_conntrack_max=1",
+        "node-1# sysctl -w net.netfilter.nf_conntrack_max=262144",
+    ),
+    ("node-1: iptables -A FORWARD -p tcp --dport 80 -j DROP", "node-1# iptables -t filter -D FORWARD 5"),
+    (
+        "node-1: iptables -I FORWARD -p tcp -j REJECT --reject-with tcp-reset",
+        "node-1# iptables -t filter -D FORWARD 1",
+    ),
+    ("node-1: iptables -P FORWARD DROP", "node-1# iptables -t filter -P FORWARD ACCEPT"),
+    (
+        "node-1: iptables -t raw -A PREROUTING -p tcp --dport 30080 -j NOTRACK",
+        "node-1# iptables -t raw -D PREROUTING 1",
+    ),
+    (
+        "node-1: iptables -t raw -A PREROUTING -p tcp --sport 80 -j CT --notrack",
+        "node-1# iptables -t raw -D PREROUTING 1",
+    ),
+    (
+        "node-1: iptables -t nat -I PREROUTING -p tcp --dport 30080 -j REDIRECT --to-ports 9",
+        "node-1# iptables -t nat -D PREROUTING 1",
+    ),
+    (
+        "node-1: iptables -t mangle -A PREROUTING -s 10.0.0.100 -j MARK --set-mark 7 && \
+         node-1: ip rule add fwmark 7 blackhole",
+        "node-1# iptables -t mangle -D PREROUTING 1",
+    ),
+    (
+        "node-1: iptables -t mangle -A PREROUTING -p tcp -j TTL --ttl-set 1",
+        "node-1# iptables -t mangle -D PREROUTING 1",
+    ),
+    (
+        "node-1: nft add table ip t && \
+         node-1: nft add chain ip t c '{ type filter hook forward priority 0; policy accept; }' && \
+         node-1: nft add rule ip t c tcp dport 80 drop",
+        "node-1# nft delete rule ip t c handle 2",
+    ),
+    (
+        "node-1: nft add table ip t && \
+         node-1: nft add chain ip t c '{ type filter hook forward priority 0; policy drop; }'",
+        "node-1# nft chain ip t c '{ policy accept; }'",
+    ),
+    ("node-1: iptables -t nat -F KUBE-SERVICES", "node-1# systemctl restart kube-proxy"),
+    (
+        r#"kubectl patch service web -p '{"spec":{"selector":{"app":"nothing"}}}'"#,
+        r#"$ kubectl -n default patch service web -p '{"spec":{"selector":{"app":"web"}}}'"#,
+    ),
+    (
+        r#"kubectl patch service web -p '{"spec":{"ports":[{"port":80,"targetPort":8080,"nodePort":30080}]}}'"#,
+        r#"$ kubectl -n default patch service web -p '{"spec":{"ports":[{"port":80,"targetPort":80}]}}'"#,
+    ),
+    (
+        r#"kubectl patch service web -p '{"spec":{"type":"ClusterIP"}}'"#,
+        r#"$ kubectl -n default patch service web -p '{"spec":{"type":"NodePort","ports":[{"port":80,"nodePort":30080}]}}'"#,
+    ),
+    (
+        r#"kubectl patch service web -p '{"spec":{"externalTrafficPolicy":"Local"}}'"#,
+        r#"$ kubectl -n default patch service web -p '{"spec":{"externalTrafficPolicy":"Cluster"}}'"#,
+    ),
+];
+
+fn session(lines: &str) -> Session {
+    let typed = lines.split(" && ").map(|line| Typed::of_line(line, At::Setup)).collect();
+    Session { lab: Rc::new(read_lab(LAB).unwrap()), changes: Setting::new(), typed, source: None }
+}
+
+fn found(session: &Session, run: &LabRun, wanted: Wanted) -> Vec<workshop::cure::Cure> {
+    Search::new(session, run, wanted).map(Search::all).unwrap_or_default()
+}
+
+#[test]
+fn what_broke_it_is_mended_where_it_was_broken() {
+    for (broken, mended) in CASES {
+        let session = session(broken);
+        let run = session.run().unwrap();
+        assert!(run.typed.iter().all(|t| t.wrong().is_none()), "{broken}");
+        assert!(run.goals.iter().any(|g| !g.reached), "{broken}: nothing is broken");
+        let texts: Vec<String> =
+            found(&session, &run, Wanted::Goals).iter().map(workshop::cure::Cure::text).collect();
+        assert!(texts.iter().any(|t| t == mended), "{broken}: {texts:#?}");
+    }
+}
+
+#[test]
+fn a_command_that_broke_it_is_taken_back() {
+    for lines in [CASES[0].0, CASES[23].0] {
+        let session = session(lines);
+        let all = found(&session, &session.run().unwrap(), Wanted::Goals);
+        let cure = all.iter().find(|c| c.undone.is_some()).unwrap();
+        let undone = cure.undone.clone().unwrap();
+        assert!(cure.commands.is_empty() && session.typed.contains(&undone), "{}", cure.text());
+        assert_eq!(cure.session.typed.len(), session.typed.len() - 1);
+        assert!(cure.session.run().unwrap().goals.iter().all(|g| g.reached));
+        assert_eq!(cure.text(), format!("Undo: {}# {}", undone.on.unwrap(), undone.line));
+    }
+}
+
+/// The exchange that is asked for has another number once the command before it is gone.
+#[test]
+fn an_exchange_succeeds_without_the_command_before_it() {
+    let mut session = session("client: ip addr");
+    let end = |line: &str| Typed::of_line(line, At::End);
+    session.typed = vec![
+        end("node-1: iptables -I FORWARD -p tcp --dport 80 -j DROP"),
+        end("client: curl -m 1 http://10.244.1.5/"),
+    ];
+    let run = session.run().unwrap();
+    let asked = run.stimuli.iter().rposition(|s| s.name.contains("curl")).unwrap();
+    let texts: Vec<String> =
+        found(&session, &run, Wanted::Exchange(asked)).iter().map(workshop::cure::Cure::text).collect();
+    assert_eq!(texts[0], "Undo: node-1# iptables -I FORWARD -p tcp --dport 80 -j DROP");
+}
+
+/// What a step of the lab breaks is mended after it, not at setup.
+#[test]
+fn what_a_step_has_broken_is_mended_behind_it() {
+    let steps = "steps:\n  - {on: node-1, run: iptables -I FORWARD -j DROP}";
+    let lab = read_lab(&LAB.replace("steps:", steps)).unwrap();
+    let session = Session { lab: Rc::new(lab), changes: Setting::new(), typed: Vec::new(), source: None };
+    let all = found(&session, &session.run().unwrap(), Wanted::Goals);
+    let cure = all.iter().find(|c| c.text() == "node-1# iptables -t filter -D FORWARD 1").unwrap();
+    assert_eq!(cure.session.typed[0].at, At::Before(1));
+}
+
+// ---------------------------------------------------------------------- why
+
+/// The answer for the first bad step whose title has these words.
+fn why(lines: &str, title: &str) -> End {
+    let run = session(lines).run().unwrap();
+    let world = &run.run.world;
+    let story = Story::new(world);
+    let bad = story.steps.iter().filter(|s| s.tone == Tone::Bad);
+    let titles: Vec<&str> = bad.clone().map(|s| s.title.as_str()).collect();
+    let step = bad.clone().find(|s| s.title.contains(title)).unwrap_or_else(|| panic!("{titles:?}"));
+    end(world, step).unwrap()
+}
+
+#[test]
+fn a_frame_that_nobody_takes_names_who_believes_in_its_mac() {
+    let line = "client: ip neigh replace 10.0.0.11 lladdr 02:00:00:00:00:99 dev eth0 nud permanent";
+    let end = why(line, "nobody takes it: addressed to 02:00:00:00:00:99");
+    assert_eq!(end.looked[0].what, "neighbour of client: ip neigh show 10.0.0.11");
+    assert_eq!(end.looked[0].was, "dev eth0 lladdr 02:00:00:00:00:99 PERMANENT");
+    assert!(end.through[0].starts_with("ip neigh del 10.0.0.11 dev eth0"), "{end:?}");
+}
+
+#[test]
+fn a_frame_behind_the_wrong_port_names_the_entry_of_the_forwarding_database() {
+    let line = "lan: bridge fdb add 02:00:00:00:02:01 dev p-node-2 master static";
+    let end = why(line, "nobody takes it: addressed to 02:00:00:00:02:01");
+    assert!(end.looked[0].was.starts_with("behind p-node-2"), "{end:?}");
+    assert!(end.through[0].starts_with("bridge fdb del 02:00:00:00:02:01 dev p-node-2 master"), "{end:?}");
+}
+
+/// A switch sends copies everywhere until it has learned; the others ignore them, and nothing is lost.
+#[test]
+fn a_copy_for_somebody_else_is_no_end() {
+    let run = session("lan: bridge link set dev p-node-1 learning off").run().unwrap();
+    let story = Story::new(&run.run.world);
+    assert!(story.steps.iter().any(|s| s.title.starts_with("ignored: addressed to")));
+    assert!(!story.steps.iter().any(|s| s.title.starts_with("nobody takes it")));
+}
+
+#[test]
+fn a_route_that_refuses_is_named_with_its_kind() {
+    let end = why("node-1: ip route add blackhole 10.0.0.100", "no way to 10.0.0.100");
+    assert_eq!(end.looked[0].was, "blackhole 10.0.0.100");
+    assert!(end.through[0].starts_with("ip route del blackhole 10.0.0.100"), "{end:?}");
+}
+
+#[test]
+fn a_rule_that_refuses_is_named_with_its_preference() {
+    let end = why("node-1: ip rule add from 10.0.0.100 prohibit pref 9", "no way to");
+    assert_eq!(end.looked[0].was, "prohibited, says the rule with preference 9");
+    assert_eq!(end.through[0], "ip rule del pref 9");
+}
+
+#[test]
+fn a_device_that_is_down_is_named() {
+    let end = why("node-2: ip link set eth0 down", "device is down");
+    assert_eq!((end.place.as_str(), end.looked[0].what.as_str()), ("node-2 · eth0", "eth0"));
+    assert_eq!(end.through[0], "ip link set eth0 up");
+}
