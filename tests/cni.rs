@@ -77,7 +77,7 @@ fn seen(run: &Run) -> Option<Ipv4Addr> {
 fn on_the_lan(run: &Run) -> Vec<packet::Ip> {
     let entries = run.world.log().entries().iter();
     entries
-        .filter_map(|e| match &e.seen {
+        .filter_map(|e| match &*e.seen {
             Seen::Kernel(What::Tap { dev, dir: TapDir::Out, frame }) => {
                 let ns = run.world.host(e.host)?;
                 (ns.name.starts_with("node-") && ns.dev_name(*dev) == "eth0").then(|| frame.ip().cloned())?

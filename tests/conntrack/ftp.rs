@@ -30,7 +30,7 @@ fn both() -> Modules {
 fn port_commands(run: &Run) -> Vec<String> {
     let server = run.world.host_by_name("server").unwrap();
     let line = |e: &sim::Entry| {
-        let Seen::Kernel(What::Tap { frame, .. }) = &e.seen else { return None };
+        let Seen::Kernel(What::Tap { frame, .. }) = &*e.seen else { return None };
         match &frame.ip()?.l4 {
             L4::Tcp(t) if t.payload.starts_with(b"PORT") => {
                 Some(String::from_utf8_lossy(&t.payload).into_owned())

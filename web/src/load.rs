@@ -64,11 +64,15 @@ impl Loaded {
         self.captured.get_or_init(|| capture(self.world()))
     }
 
-    /// Whether this and another run are the same up to an event.
+    /// Whether this and another run tell the same up to a step's event: when what happens, to which packet, and in which words.
     pub fn same_until(&self, other: &Loaded, event: EventId) -> bool {
-        let mine = self.world().log().entries().get(..=event.index());
-        let theirs = other.world().log().entries().get(..=event.index());
-        self.lab.name == other.lab.name && mine.is_some() && mine == theirs
+        let told = |s: &Step| s.event <= event;
+        let is_same = |(a, b): (&Step, &Step)| {
+            (a.event, a.at, a.host, a.packet) == (b.event, b.at, b.host, b.packet)
+                && (&a.title, &a.note) == (&b.title, &b.note)
+        };
+        let [mine, theirs] = [self, other].map(|l| &l.story.steps[..l.story.steps.partition_point(told)]);
+        self.lab.name == other.lab.name && mine.len() == theirs.len() && mine.iter().zip(theirs).all(is_same)
     }
 
     /// What commands printed that were typed and that no program of the log has printed, as lines of the terminal.

@@ -103,7 +103,7 @@ fn namespaces(
         let at = entry.host.index();
         let Some(ns) = run.world.host(entry.host) else { continue };
         let spec = &scenario.hosts[at];
-        match &entry.seen {
+        match &*entry.seen {
             Seen::Kernel(What::Tap { dev, dir, frame }) => {
                 if matches!(ns.device(*dev).map(|d| &d.kind), Some(DevKind::Ipip(_))) {
                     // A recording reads frames, and here are packets without a link-layer header: it makes nothing of them.

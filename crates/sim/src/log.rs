@@ -2,6 +2,7 @@
 
 use crate::apps::AppEvent;
 use kernel::{Event, Instant, NetnsId, PacketId, What};
+use std::rc::Rc;
 
 /// An entry of a [`Log`], by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -34,14 +35,14 @@ pub struct Entry {
     pub host: NetnsId,
     /// To which packet, if it is about one.
     pub packet: Option<PacketId>,
-    /// What.
-    pub seen: Seen,
+    /// What. Copies of a log have it in common.
+    pub seen: Rc<Seen>,
 }
 
 impl Entry {
     /// The kernel's part, if it is about a packet.
     pub fn what(&self) -> Option<&What> {
-        match &self.seen {
+        match &*self.seen {
             Seen::Kernel(what) => Some(what),
             _ => None,
         }
@@ -94,7 +95,7 @@ impl Log {
             at: e.at,
             host: e.netns,
             packet: Some(e.packet),
-            seen: Seen::Kernel(e.what),
+            seen: Rc::new(Seen::Kernel(e.what)),
         }));
     }
 }

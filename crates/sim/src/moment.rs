@@ -51,7 +51,7 @@ impl World {
         let keep = last.index() + 1;
         let behind = self.log().entries().iter().skip(keep);
         let looks: Vec<_> = behind
-            .filter_map(|e| match &e.seen {
+            .filter_map(|e| match &*e.seen {
                 Seen::Kernel(What::Rule(step)) => Some((e.host, step.clone())),
                 _ => None,
             })

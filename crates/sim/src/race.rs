@@ -191,7 +191,7 @@ fn outcome(run: &Run, at: usize, host: &str, hold: &Hold) -> RaceOutcome {
     let from = run.steps.get(at).map_or(0, |s| s.first.index());
     let mut packets: Vec<(PacketId, Fate)> = Vec::new();
     for entry in world.log().entries().iter().skip(from).filter(|e| e.host == id) {
-        let (Seen::Kernel(what), Some(packet)) = (&entry.seen, entry.packet) else { continue };
+        let (Seen::Kernel(what), Some(packet)) = (&*entry.seen, entry.packet) else { continue };
         let came = packets.len();
         let known = packets.iter_mut().find(|(p, _)| *p == packet);
         match (what, known) {

@@ -129,7 +129,7 @@ fn client_packets(run: &Run, stimulus: usize) -> [Work; 2] {
     let mut out = [Work::default(); 2];
     for (work, packet) in out.iter_mut().zip(&sent) {
         for entry in entries.iter().filter(|e| Some(e.host) == node && e.packet == Some(*packet)) {
-            match &entry.seen {
+            match &*entry.seen {
                 Seen::Kernel(What::Rule(step)) => count_rule(step, work),
                 Seen::Kernel(What::Nft(step)) => count_nft(step, work),
                 // The virtual server; the connection, which is found or made.

@@ -41,7 +41,7 @@ pub fn segments<'a>(run: &'a Run, host: &str) -> Vec<Captured<'a>> {
     entries(run)
         .filter(|(_, e)| e.host == host)
         .filter_map(|(id, e)| {
-            let Seen::Kernel(What::Tap { dir, frame, .. }) = &e.seen else { return None };
+            let Seen::Kernel(What::Tap { dir, frame, .. }) = &*e.seen else { return None };
             let ip = frame.ip()?;
             Some(Captured { id, packet: e.packet?, dir: *dir, ip, tcp: ip.tcp()? })
         })

@@ -27,7 +27,7 @@ pub fn step(
     let mut ct = Vec::new();
     let mut received: Vec<Vec<Value>> = vec![Vec::new(); edges.len()];
     for entry in entries {
-        let Seen::Kernel(what) = &entry.seen else { continue };
+        let Seen::Kernel(what) = &*entry.seen else { continue };
         let edge = edges.iter().position(|(_, id)| *id == entry.host);
         match (what, edge) {
             (What::Tap { dir, frame, .. }, Some(at)) if *dir != TapDir::Out => {

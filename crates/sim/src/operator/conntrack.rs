@@ -333,7 +333,7 @@ fn stamp(o: ConntrackOutput, at: Instant) -> String {
 fn events(world: &World, host: NetnsId, from: EventId, command: &ConntrackCommand) -> Vec<String> {
     let mine = world.log().entries().iter().skip(from.index()).filter(|e| e.host == host);
     let line = |entry: &crate::Entry| {
-        let Seen::Kernel(What::CtEvent(e)) = &entry.seen else { return None };
+        let Seen::Kernel(What::CtEvent(e)) = &*entry.seen else { return None };
         let (tag, wanted) = match e.kind {
             CtEventKind::New => ("    [NEW] ", command.events[0]),
             CtEventKind::Update => (" [UPDATE] ", command.events[1]),
@@ -376,7 +376,7 @@ fn expectations(
         ConntrackOp::Events => {
             let mine = world.log().entries().iter().skip(from.index()).filter(|e| e.host == host);
             let line = |entry: &crate::Entry| {
-                let Seen::Kernel(What::ExpectEvent(e)) = &entry.seen else { return None };
+                let Seen::Kernel(What::ExpectEvent(e)) = &*entry.seen else { return None };
                 let (tag, wanted) = match e.kind {
                     ExpectEventKind::New => ("    [NEW] ", command.events[0]),
                     ExpectEventKind::Destroy => ("[DESTROY] ", command.events[2]),

@@ -34,7 +34,7 @@ fn ep(e: (Ipv4Addr, u16)) -> String {
 pub fn terminal(world: &World) -> Vec<TermLine> {
     let mut out = Vec::new();
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
-        let Seen::App(app) = &entry.seen else { continue };
+        let Seen::App(app) = &*entry.seen else { continue };
         let (command, text, tone) = match app {
             AppEvent::Connect { tcp, to } => (true, command_text(*tcp, *to), Tone::Plain),
             AppEvent::TftpGet { to, file } => (true, tftp_text(*to, file), Tone::Plain),
@@ -97,7 +97,7 @@ pub fn alerts(world: &World, steps: &[Step]) -> Vec<Alert> {
     for (i, step) in steps.iter().enumerate().filter(|(_, s)| s.tone == Tone::Bad && !s.noise) {
         let Some(entry) = world.log().get(step.key) else { continue };
         let name = world.host(step.host).map_or("?", |h| h.name.as_str());
-        let text = match &entry.seen {
+        let text = match &*entry.seen {
             Seen::Kernel(What::Created { origin: Origin::TcpReset, frame, parent }) => {
                 let Some(ip) = frame.ip() else { continue };
                 let (from, to) = endpoints(ip);

@@ -42,7 +42,7 @@ pub fn capture(world: &World) -> Vec<CaptureLine> {
     let mut printers: Assoc<NetnsId, Printer> = Assoc::default();
     let mut out = Vec::new();
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
-        let (Seen::Kernel(What::Tap { dev, dir, frame }), Some(packet)) = (&entry.seen, entry.packet) else {
+        let (Seen::Kernel(What::Tap { dev, dir, frame }), Some(packet)) = (&*entry.seen, entry.packet) else {
             continue;
         };
         let Some(ns) = world.host(entry.host) else { continue };

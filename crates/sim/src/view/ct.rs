@@ -68,7 +68,7 @@ pub fn conntrack_at(world: &World, host: NetnsId, until: EventId) -> Vec<CtEntry
         if entry.host != host {
             continue;
         }
-        let Seen::Kernel(what) = &entry.seen else { continue };
+        let Seen::Kernel(what) = &*entry.seen else { continue };
         let mut put = |row: &Row, confirmed: bool| {
             if gone.contains(&row.id) {
                 return;
@@ -132,7 +132,7 @@ pub fn expectations_at(world: &World, host: NetnsId, until: EventId) -> Vec<Expe
     let mut now = Instant(0);
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()).take_while(|(e, _)| *e <= until) {
         now = entry.at;
-        let Seen::Kernel(What::ExpectEvent(e)) = &entry.seen else { continue };
+        let Seen::Kernel(What::ExpectEvent(e)) = &*entry.seen else { continue };
         if entry.host != host {
             continue;
         }
@@ -271,7 +271,7 @@ pub fn ipvs_at(world: &World, host: NetnsId, until: EventId) -> (Vec<IpvsConn>, 
     let mut now = Instant(0);
     for (_, entry) in (0u32..).map(EventId).zip(world.log().entries()).take_while(|(e, _)| *e <= until) {
         now = entry.at;
-        let (IpvsStep::Rewritten { conn, .. } | IpvsStep::Forwarded(conn)) = (match &entry.seen {
+        let (IpvsStep::Rewritten { conn, .. } | IpvsStep::Forwarded(conn)) = (match &*entry.seen {
             Seen::Kernel(What::Ipvs { step, .. }) => step,
             _ => continue,
         }) else {

@@ -49,7 +49,7 @@ pub(crate) fn frame_of(what: &What) -> Option<&Rc<Frame>> {
 fn frames(world: &World, packet: PacketId, until: EventId) -> impl Iterator<Item = &Rc<Frame>> + '_ {
     let end = world.log().len().min(until.index() + 1);
     world.log().entries()[..end].iter().rev().filter(move |e| e.packet == Some(packet)).filter_map(|e| {
-        match &e.seen {
+        match &*e.seen {
             Seen::Kernel(what) => frame_of(what),
             _ => None,
         }

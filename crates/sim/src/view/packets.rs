@@ -50,7 +50,7 @@ pub fn packets(world: &World, steps: &[Step]) -> Vec<PacketInfo> {
     let mut frames: Vec<&Frame> = Vec::new();
     let mut sides = Sides::default();
     for entry in world.log().entries() {
-        let (Seen::Kernel(What::Created { origin, parent, frame }), Some(id)) = (&entry.seen, entry.packet)
+        let (Seen::Kernel(What::Created { origin, parent, frame }), Some(id)) = (&*entry.seen, entry.packet)
         else {
             continue;
         };

@@ -73,7 +73,7 @@ pub fn hops(world: &World) -> Vec<Hop> {
     let mut out = Vec::new();
     let mut at: Assoc<(PacketId, NetnsId), Place> = Assoc::default();
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
-        let (Seen::Kernel(what), Some(packet)) = (&entry.seen, entry.packet) else { continue };
+        let (Seen::Kernel(what), Some(packet)) = (&*entry.seen, entry.packet) else { continue };
         let host = entry.host;
         let here = at.get(&(packet, host)).copied();
         let mut go = |from: Option<Place>, to: Place| {

@@ -48,7 +48,7 @@ pub fn rule_hits(world: &World, host: NetnsId, until: EventId) -> Assoc<(TableId
     let mut out = Assoc::default();
     let end = world.log().len().min(until.index() + 1);
     for entry in world.log().entries()[..end].iter().filter(|e| e.host == host) {
-        let Seen::Kernel(What::Rule(step)) = &entry.seen else { continue };
+        let Seen::Kernel(What::Rule(step)) = &*entry.seen else { continue };
         let n = match &step.outcome {
             RuleOutcome::Match { .. } => step.n,
             RuleOutcome::Policy(_) => 0,

@@ -213,7 +213,7 @@ struct Fold<'a> {
 
 impl Fold<'_> {
     fn entry(&mut self, event: EventId, entry: &Entry) {
-        match (&entry.seen, entry.packet) {
+        match (&*entry.seen, entry.packet) {
             (Seen::App(app), _) => {
                 let draft = title::app(app);
                 self.push(event, entry, draft);

@@ -156,7 +156,7 @@ pub fn trail(world: &World, host: NetnsId, packet: PacketId, until: EventId) -> 
     let mut out = Vec::new();
     let mut hook = None;
     for entry in world.log().entries()[..end].iter().filter(|e| e.host == host && e.packet == Some(packet)) {
-        let Seen::Kernel(what) = &entry.seen else { continue };
+        let Seen::Kernel(what) = &*entry.seen else { continue };
         let Some(spot) = spot_of(what, &mut hook) else { continue };
         if out.last() != Some(&spot) || matches!(what, What::Hook(_)) {
             out.push(spot);
@@ -185,7 +185,7 @@ pub fn met(world: &World, host: NetnsId, until: EventId) -> Vec<Visit> {
     // For each packet the hook that it is in, and where it was last.
     let mut at: Assoc<PacketId, (Option<InetHook>, Option<Spot>)> = Assoc::default();
     let spots = world.log().entries()[..end].iter().filter(|e| e.host == host).filter_map(move |e| {
-        let Seen::Kernel(what) = &e.seen else { return None };
+        let Seen::Kernel(what) = &*e.seen else { return None };
         let (hook, last) = at.or_default(e.packet?);
         let spot = spot_of(what, hook)?;
         let again = last.replace(spot) == Some(spot) && !matches!(what, What::Hook(_));

@@ -109,7 +109,7 @@ pub fn passes(world: &World, host: NetnsId, packet: PacketId, hook: InetHook) ->
     let mut out: Vec<Pass> = Vec::new();
     let mut open: Option<Draft> = None;
     for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
-        let (Seen::Kernel(what), true) = (&entry.seen, entry.host == host && entry.packet == Some(packet))
+        let (Seen::Kernel(what), true) = (&*entry.seen, entry.host == host && entry.packet == Some(packet))
         else {
             continue;
         };

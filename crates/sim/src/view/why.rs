@@ -59,13 +59,13 @@ pub fn why(world: &World, step: &Step) -> Why {
     let mut out = Why::default();
     let (Some(ns), Some(e)) = (world.host(step.host), world.log().get(step.key)) else { return out };
     for id in &step.skipped {
-        match world.log().get(*id).map(|e| &e.seen) {
+        match world.log().get(*id).map(|e| &*e.seen) {
             Some(Seen::Kernel(What::Rule(r))) => out.skipped.extend(skipped(ns, r)),
             Some(Seen::Kernel(What::Nft(r))) => out.skipped.extend(super::nft::skipped(ns, r)),
             _ => {}
         }
     }
-    let Seen::Kernel(what) = &e.seen else { return out };
+    let Seen::Kernel(what) = &*e.seen else { return out };
     explain(world, ns, what, &mut out);
     out
 }

@@ -9,6 +9,7 @@ use crate::programs::http_server::Site;
 use crate::programs::{Daemon, Job, Process};
 use kernel::{Instant, NetnsId, SocketId};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 impl World {
     /// Starts an application; it runs at once for the first time.
@@ -133,7 +134,7 @@ impl World {
     pub(crate) fn app_event(&mut self, host: NetnsId, event: AppEvent) {
         self.app_events += 1;
         if !self.quiet {
-            self.log.push(Entry { at: self.now, host, packet: None, seen: Seen::App(event) });
+            self.log.push(Entry { at: self.now, host, packet: None, seen: Rc::new(Seen::App(event)) });
         }
     }
 

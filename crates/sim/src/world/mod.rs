@@ -17,6 +17,7 @@ use litemap::LiteMap;
 use packet::Mac;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// An application of a world.
@@ -496,7 +497,12 @@ impl World {
     pub(crate) fn begin(&mut self, host: NetnsId, stimulus: usize) {
         self.compare_mtus();
         if !self.quiet {
-            self.log.push(Entry { at: self.now, host, packet: None, seen: Seen::Stimulus(stimulus) });
+            self.log.push(Entry {
+                at: self.now,
+                host,
+                packet: None,
+                seen: Rc::new(Seen::Stimulus(stimulus)),
+            });
         }
     }
 }

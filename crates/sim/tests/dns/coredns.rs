@@ -14,10 +14,11 @@ use std::rc::Rc;
 fn log(scenario: &Scenario) -> Vec<String> {
     let run = scenario.run().unwrap();
     let server = run.world.host_by_name("server").unwrap();
-    let lines = run.world.log().entries().iter().filter(|e| e.host == server).filter_map(|e| match &e.seen {
-        Seen::App(AppEvent::Printed { line, .. }) => Some(line.clone()),
-        _ => None,
-    });
+    let lines =
+        run.world.log().entries().iter().filter(|e| e.host == server).filter_map(|e| match &*e.seen {
+            Seen::App(AppEvent::Printed { line, .. }) => Some(line.clone()),
+            _ => None,
+        });
     lines.collect()
 }
 

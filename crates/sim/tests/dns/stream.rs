@@ -168,7 +168,7 @@ fn what_comes_over_tcp_is_sent_on_over_tcp() {
     let scenario = scenario(daemons, &["dig +tcp +noedns +short example.com"]);
     assert_eq!(outputs(&scenario)[0].stdout, ["192.0.2.1"]);
     let run = scenario.run().unwrap();
-    let asked = run.world.log().entries().iter().any(|e| match &e.seen {
+    let asked = run.world.log().entries().iter().any(|e| match &*e.seen {
         Seen::App(AppEvent::Printed { line, .. }) => {
             line.contains("A IN example.com. tcp 29 false 65535\" NOERROR qr,aa,rd 56 ")
         }

@@ -95,7 +95,7 @@ pub(super) fn happened(
 }
 
 fn is(world: &World, e: &Entry, kind: &Kind) -> bool {
-    if let (Kind::Printed(text), Seen::App(AppEvent::Printed { line, .. })) = (kind, &e.seen) {
+    if let (Kind::Printed(text), Seen::App(AppEvent::Printed { line, .. })) = (kind, &*e.seen) {
         return has(text, line);
     }
     match (kind, e.what()) {

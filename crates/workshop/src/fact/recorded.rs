@@ -18,7 +18,7 @@ pub fn recorded(lab: &Lab, run: &LabRun, event: EventId) -> Option<String> {
     let frame = entry.packet.and_then(|packet| frame_at(world, packet, event));
     let filter = frame.map(filter);
     let packet = filter.as_ref().map(|f| format!(", packet: {}", quoted(f))).unwrap_or_default();
-    let what = match &entry.seen {
+    let what = match &*entry.seen {
         Seen::App(AppEvent::Printed { line, .. }) => Some(format!("printed: {}", quoted(line))),
         Seen::Kernel(what) => happening(what, filter.as_deref(), &packet),
         _ => None,

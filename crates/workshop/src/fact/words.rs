@@ -146,7 +146,7 @@ pub(super) fn reason_name(reason: DropReason) -> &'static str {
 
 /// The word for an event, one of [`EVENTS`].
 pub(super) fn word(entry: &Entry) -> Option<&'static str> {
-    Some(match &entry.seen {
+    Some(match &*entry.seen {
         Seen::App(_) | Seen::Stimulus(_) => return None,
         Seen::Kernel(what) => match what {
             What::Created { origin, .. } => match origin {

@@ -1,5 +1,6 @@
 //! Values in registers and sets (`struct nft_data`), and what they stand for.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 const MAX: usize = 64;
 
 /// A value: bytes, the most significant first. Parts of a concatenation begin at multiples of four bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Data {
     bytes: [u8; MAX],
     len: u8,
@@ -16,6 +17,20 @@ pub struct Data {
 impl Default for Data {
     fn default() -> Data {
         Data { bytes: [0; MAX], len: 0 }
+    }
+}
+
+/// By the bytes. Sets compare in many places: it is not made anew in each.
+impl Ord for Data {
+    #[inline(never)]
+    fn cmp(&self, other: &Data) -> Ordering {
+        self.bytes.as_slice().cmp(other.bytes.as_slice()).then(self.len.cmp(&other.len))
+    }
+}
+
+impl PartialOrd for Data {
+    fn partial_cmp(&self, other: &Data) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -54,7 +54,7 @@ fn sent(world: &World, host: NetnsId, dev: DevId) -> Sent {
     // The packets that were sent last, and what they counted.
     let mut last: LiteMap<PacketId, u64> = LiteMap::new();
     for entry in world.log().entries() {
-        let (Seen::Kernel(what), Some(packet)) = (&entry.seen, entry.packet) else { continue };
+        let (Seen::Kernel(what), Some(packet)) = (&*entry.seen, entry.packet) else { continue };
         match what {
             What::Tap { dev: at, dir: TapDir::Out, frame } if (entry.host, *at) == (host, dev) => {
                 let bytes = frame.len() as u64;
@@ -84,7 +84,7 @@ fn sent(world: &World, host: NetnsId, dev: DevId) -> Sent {
 fn received(world: &World, host: NetnsId, dev: DevId) -> Counts {
     let mut counts = Counts::default();
     for entry in world.log().entries().iter().filter(|e| e.host == host) {
-        if let Seen::Kernel(What::Tap { dev: at, dir, frame }) = &entry.seen
+        if let Seen::Kernel(What::Tap { dev: at, dir, frame }) = &*entry.seen
             && *at == dev
             && *dir != TapDir::Out
         {

@@ -104,7 +104,7 @@ impl At<'_> {
 /// Why a packet ends at a step, or is kept from what it came for; `None` for a step at which it goes on as it should.
 pub fn end(world: &World, step: &Step) -> Option<End> {
     let (ns, entry) = (world.host(step.host)?, world.log().get(step.key)?);
-    let Seen::Kernel(what) = &entry.seen else { return None };
+    let Seen::Kernel(what) = &*entry.seen else { return None };
     let packet = entry.packet?;
     let mut at = At { world, ns, event: step.key, packet, dev: None };
     at.dev = device_of(what).or_else(|| at.before().find_map(device_of));
