@@ -70,14 +70,14 @@ fn nobody_watches_the_canaries() {
     assert!(!has(&after, "KUBE-SERVICES"), "{after:?}");
 }
 
-/// What commands on the node of a lab print: status and standard output.
+/// What commands on the node of a lab print: status, standard output and standard error.
 fn on_node(lines: &[&str]) -> Vec<(i32, String)> {
     let mut session = workshop::Session::new(std::rc::Rc::new(workshop::lab("etp-local").unwrap()));
     let typed = |line: &&str| workshop::Typed::of_line(line, workshop::At::End);
     session.typed = lines.iter().map(typed).collect();
     let run = session.run().unwrap();
     let outputs = run.typed.into_iter().map(|t| t.output.unwrap());
-    outputs.map(|o| (o.status, o.stdout.join("\n"))).collect()
+    outputs.map(|o| (o.status, [o.stdout, o.stderr].concat().join("\n"))).collect()
 }
 
 const HEALTHZ: &str = "node-1: curl -s -m 1 http://127.0.0.1:10256/healthz";
@@ -153,4 +153,54 @@ fn only_udp_entries_are_deleted() {
         tell(&mut proxy, &slice(protocol, 1));
         assert_eq!(proxy.sync().remove(0).conntrack != Cleanup::Nothing, deletes, "{protocol}");
     }
+}
+
+#[test]
+fn objects_have_no_uids() {
+    let yaml = on_node(&["kubectl get pods,services,nodes,endpoints,endpointslices,deployments -o yaml"])
+        .remove(0)
+        .1;
+    assert!(yaml.contains("kind: EndpointSlice") && yaml.contains("kind: Pod"), "{yaml}");
+    let absent = [
+        "uid",
+        "generation",
+        "creationTimestamp",
+        "ownerReferences",
+        "managedFields",
+        "restartPolicy",
+        "taints",
+    ];
+    let found: Vec<_> = absent.iter().filter(|key| yaml.contains(&format!(" {key}:"))).collect();
+    assert!(found.is_empty(), "{found:?} in {yaml}");
+    // That of the list alone, which is empty in a cluster too.
+    assert_eq!(yaml.matches("resourceVersion:").count(), 1);
+}
+
+#[test]
+fn the_api_server_is_of_1_35() {
+    let old = "kubectl -n kube-system set image daemonset/kube-proxy kube-proxy=registry.k8s.io/kube-proxy:v1.17.17";
+    let lab = std::rc::Rc::new(workshop::lab("dns-race").unwrap());
+    let typed = vec![
+        workshop::Typed::of_line(old, workshop::At::Setup),
+        workshop::Typed::of_line("apt-get install kubelet=1.17.17-00", workshop::At::Setup),
+        workshop::Typed::of_line("kubectl get service web -o yaml", workshop::At::End),
+    ];
+    let run = workshop::Session { typed, ..workshop::Session::new(lab) }.run().unwrap();
+    assert!(run.typed.iter().all(|t| t.refused.is_none()), "{:?}", run.typed);
+    // Kubernetes 1.17 has none of these.
+    let yaml = run.typed[2].output.as_ref().unwrap().stdout.join("\n");
+    for key in ["clusterIPs:", "ipFamilyPolicy:", "internalTrafficPolicy:"] {
+        assert!(yaml.contains(key), "{key} is not in {yaml}");
+    }
+}
+
+#[test]
+fn a_pods_specs_are_not_compared_in_words() {
+    let patch = |spec: &str| format!("kubectl patch pod web-1 -p '{{\"spec\":{{{spec}}}}}'");
+    let lines =
+        ["\"dnsPolicy\":\"Default\"", "\"tolerations\":[{\"key\":\"a\"}]", "\"tolerations\":null"].map(patch);
+    let told = on_node(&lines.each_ref().map(String::as_str));
+    assert_eq!(told.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [1, 0, 0]);
+    // The real one goes on with `core.PodSpec{`.
+    assert!(told[0].1.ends_with("previously negative)"), "{told:?}");
 }

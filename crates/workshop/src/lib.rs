@@ -18,6 +18,7 @@ pub mod load;
 mod prose;
 pub mod query;
 pub mod session;
+mod yaml_text;
 
 pub use lab::{
     Beat, By, Claim, ClaimResult, Command, Goal, GoalResult, Lab, LabError, LabRun, PARTS_AT_ONCE, Position,

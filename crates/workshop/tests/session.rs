@@ -235,15 +235,26 @@ fn an_applied_service_keeps_its_addresses() {
     assert!(output.stdout[0].starts_with("hello from b"), "{output:?}");
 }
 
+/// The API server moves no pod that is there.
+#[test]
+fn a_pods_node_cannot_be_patched() {
+    let moved = r#"kubectl patch pod a -p '{"spec":{"nodeName":"node-2"}}'"#;
+    for at in [At::Setup, At::End] {
+        let run = run(&[Typed { at, ..setup(moved) }]);
+        let said = wrong(&run, 0);
+        assert!(said.starts_with("The Pod \"a\" is invalid: spec: Forbidden: "), "{said}");
+    }
+}
+
 #[test]
 fn a_pod_on_another_node_is_another_pod() {
-    let moved = r#"kubectl patch pod a -p '{"spec":{"nodeName":"node-2"}}'"#;
     let run = run(&[
-        setup(moved),
+        setup("kubectl delete pod a"),
+        apply("kind: Pod\nmetadata: {name: a, labels: {app: web}}\nspec: {nodeName: node-2}\n"),
         on(At::End, "a", "ip -br addr"),
         on(At::End, "client", "curl http://10.0.0.12:30080/"),
     ]);
-    let addresses = &run.typed[1].output.as_ref().unwrap().stdout;
+    let addresses = &run.typed[2].output.as_ref().unwrap().stdout;
     assert!(addresses.iter().any(|l| l.contains("10.244.2.2/24")), "{addresses:?}");
     assert_eq!(statuses(&run), [0; 4]);
 }

@@ -28,7 +28,7 @@ pub fn objects_of(text: &str) -> Read<Vec<Yaml>> {
 }
 
 /// An object is there as it is given. What it does not say and the API server has given before, it keeps: a Service its addresses and
-/// node ports, every object its status. A pod on another node is another pod.
+/// node ports, every object its status.
 pub fn apply(all: &mut Vec<Yaml>, given: &Yaml) {
     let mut object = given.clone();
     let at = all.iter().position(|d| identity(d) == identity(given));
@@ -46,13 +46,11 @@ pub fn apply(all: &mut Vec<Yaml>, given: &Yaml) {
 }
 
 fn keep(object: &mut Yaml, old: &Yaml) {
-    let kept = Kept::of(old);
     if object.get("status").is_none()
         && let Some(status) = old.get("status")
     {
         set(object, "status", status.clone());
     }
-    kept.forget_address(object);
     if identity(old).0 != "Service" {
         return;
     }
@@ -84,42 +82,16 @@ fn keep(object: &mut Yaml, old: &Yaml) {
     }
 }
 
-/// What of a pod belongs to its node.
-pub struct Kept {
-    node: Option<String>,
-    address: Option<Yaml>,
-}
-
-impl Kept {
-    /// Before a change.
-    pub fn of(object: &Yaml) -> Kept {
-        let pod = identity(object).0 == "Pod";
-        let node = object.get("spec").and_then(|s| word(s, "nodeName")).map(str::to_owned);
-        Kept { node: node.filter(|_| pod), address: object.get("status").cloned() }
-    }
-
-    /// After it: on another node the pod has another address, unless the change gives it one.
-    pub fn forget_address(&self, object: &mut Yaml) {
-        let Some(node) = &self.node else { return };
-        let now = object.get("spec").and_then(|s| word(s, "nodeName"));
-        if now == Some(node) || object.get("status") != self.address.as_ref() {
-            return;
-        }
-        if let Some(status) = get_mut(object, "status")
-            && let Value::Mapping(entries) = &mut status.value
-        {
-            entries.retain(|e| !matches!(e.key.as_str(), "podIP" | "podIPs" | "hostIP" | "hostIPs"));
-        }
-    }
-}
-
 /// Puts a pod on a node. Without an address it is given one there.
 pub fn place(pod: &mut Yaml, node: &str, address: Option<IpAddr>) {
-    let kept = Kept::of(pod);
-    if let Some(spec) = get_mut(pod, "spec") {
-        set(spec, "nodeName", plain(node.to_owned()));
+    let Some(spec) = get_mut(pod, "spec") else { return };
+    let moved = word(spec, "nodeName") != Some(node);
+    set(spec, "nodeName", plain(node.to_owned()));
+    if let Some(status) = get_mut(pod, "status").filter(|_| moved) {
+        for key in ["podIP", "podIPs", "hostIP", "hostIPs"] {
+            unset(status, key);
+        }
     }
-    kept.forget_address(pod);
     if let Some(ip) = address {
         let text = format!("status: {{podIP: {ip}, podIPs: [{{ip: {ip}}}]}}");
         documents(&text).iter().flatten().for_each(|patch| merge(pod, patch));
@@ -246,32 +218,32 @@ fn plain(text: String) -> Yaml {
     Yaml { place: Place::default(), value: Value::Plain(text), literal: false }
 }
 
-fn word<'y>(at: &'y Yaml, key: &str) -> Option<&'y str> {
+pub(super) fn word<'y>(at: &'y Yaml, key: &str) -> Option<&'y str> {
     at.get(key).map(Yaml::token)
 }
 
-fn items(list: &Yaml) -> &[Yaml] {
+pub(super) fn items(list: &Yaml) -> &[Yaml] {
     match &list.value {
         Value::Sequence(items) => items,
         _ => &[],
     }
 }
 
-fn items_mut(list: &mut Yaml) -> &mut [Yaml] {
+pub(super) fn items_mut(list: &mut Yaml) -> &mut [Yaml] {
     match &mut list.value {
         Value::Sequence(items) => items,
         _ => &mut [],
     }
 }
 
-fn get_mut<'y>(at: &'y mut Yaml, key: &str) -> Option<&'y mut Yaml> {
+pub(super) fn get_mut<'y>(at: &'y mut Yaml, key: &str) -> Option<&'y mut Yaml> {
     match &mut at.value {
         Value::Mapping(entries) => entries.iter_mut().find(|e| e.key == key).map(|e| &mut e.value),
         _ => None,
     }
 }
 
-fn unset(at: &mut Yaml, key: &str) {
+pub(super) fn unset(at: &mut Yaml, key: &str) {
     if let Value::Mapping(entries) = &mut at.value {
         entries.retain(|e| e.key != key);
     }

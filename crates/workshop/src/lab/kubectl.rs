@@ -1,11 +1,14 @@
 //! `kubectl get` and `kubectl describe service`: the objects of a cluster as kubectl prints them (staging/src/k8s.io/kubectl,
 //! pkg/printers/internalversion). Ages are the time since the run began; what nobody has told is `<none>` or `<unknown>`.
 
-use super::effect::singular;
+use super::apply::{items, word};
+use super::effect::{one_document, resource, singular};
+use super::stored::Stored;
+use crate::yaml_text::{Layout, json, yaml};
 use cluster::object::{
-    AddressType, ClusterIp, EndpointSlice, Objects, Pod, Service, ServicePort, ServiceType, SessionAffinity,
-    TargetPort, TrafficPolicy,
+    AddressType, ClusterIp, EndpointSlice, Metadata, Objects, Pod, Service, ServicePort, ServiceType,
 };
+use cluster::yaml::{Value, Yaml};
 use std::time::Duration;
 
 /// What is asked for.
@@ -17,10 +20,33 @@ pub struct Query {
     names: Vec<String>,
     /// `None` for all namespaces.
     namespace: Option<String>,
-    /// `-o wide`
-    wide: bool,
+    output: Output,
+    /// `-l`: of each label whether it is to be so, and its value if one is named.
+    selector: Vec<(String, bool, Option<String>)>,
     /// `describe`
     describe: bool,
+}
+
+/// `-o`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Table { wide: bool },
+    Name,
+    Yaml,
+    Json,
+}
+
+/// What is looked at, besides kinds and names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Looks<'a> {
+    /// `-n`
+    pub namespace: &'a str,
+    /// `-A`
+    pub all: bool,
+    /// `-o`
+    pub output: Option<&'a str>,
+    /// `-l`
+    pub selector: Option<&'a str>,
 }
 
 /// Kinds that are listed.
@@ -48,20 +74,22 @@ const OTHERS: [&str; 14] = [
 ///
 /// # Errors
 /// Says which word is not read, and what was expected.
-pub fn query(
-    verb: &str,
-    words: &[&str],
-    (namespace, all): (&str, bool),
-    output: Option<&str>,
-) -> Result<Query, String> {
+pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, String> {
     let describe = verb == "describe";
-    let wide = match output {
-        None => false,
-        Some("wide") if !describe => true,
+    let output = match looks.output {
+        None => Output::Table { wide: false },
+        Some("wide") if !describe => Output::Table { wide: true },
+        Some("name") if !describe => Output::Name,
+        Some("yaml") if !describe => Output::Yaml,
+        Some("json") if !describe => Output::Json,
         Some(other) => {
-            return Err(format!("kubectl's output {other:?} is not modelled; expected -o wide or nothing"));
+            return Err(format!(
+                "kubectl's output {other:?} is not modelled; expected -o wide, name, yaml, json or nothing"
+            ));
         }
     };
+    let selector =
+        looks.selector.into_iter().flat_map(|s| s.split(',')).map(requirement).collect::<Result<_, _>>()?;
     let known = || format!("expected one of {}", KINDS.join(", "));
     let (kinds, names) = words.split_first().ok_or_else(|| format!("kubectl {verb}: {}", known()))?;
     let (kinds, mut names): (Vec<&str>, Vec<String>) =
@@ -90,68 +118,95 @@ pub fn query(
         }
         long.push(kind.to_owned());
     }
-    let namespace = (!all).then(|| namespace.to_owned());
-    Ok(Query { kinds: long, names, namespace, wide, describe })
+    if !names.is_empty() && looks.selector.is_some() {
+        return Err("error: name cannot be provided when a selector is specified".to_owned());
+    }
+    let namespace = (!looks.all).then(|| looks.namespace.to_owned());
+    Ok(Query { kinds: long, names, namespace, output, selector, describe })
+}
+
+/// `app=web`, `tier!=back`, `canary` or `!old`
+fn requirement(text: &str) -> Result<(String, bool, Option<String>), String> {
+    let (key, holds, value) = match (text.split_once("!="), text.split_once('='), text.strip_prefix('!')) {
+        (Some((key, value)), _, _) => (key, false, Some(value)),
+        (_, Some((key, value)), _) => (key, true, Some(value.trim_start_matches('='))),
+        (_, _, Some(key)) => (key, false, None),
+        _ => (text, true, None),
+    };
+    if key.is_empty() || text.contains(['(', ' ']) {
+        return Err(format!("{text:?}: expected KEY=VALUE, KEY!=VALUE, KEY or !KEY"));
+    }
+    Ok((key.to_owned(), holds, value.map(str::to_owned)))
 }
 
 impl Query {
     /// What kubectl prints: standard output, standard error. Its status is 1 if something that was named is not there.
-    pub fn print(&self, objects: &Objects, release: &str, age: Duration) -> (Vec<String>, Vec<String>) {
-        let (mut out, mut missing) = (Vec::new(), Vec::new());
+    pub fn print(&self, stored: &Stored<'_>, age: Duration) -> (Vec<String>, Vec<String>) {
+        let (mut out, mut missing, mut trees) = (Vec::new(), Vec::new(), Vec::new());
         for kind in &self.kinds {
-            let rows = self.rows(kind, objects, release, age);
+            let mut rows = self.rows(kind, stored, age);
             for name in &self.names {
-                if !rows.iter().any(|r| r.name == *name) {
+                if !rows.iter().any(|r| r.key.1 == *name) {
                     missing.push(not_found(kind, name));
                 }
             }
-            let rows: Vec<Row> =
-                rows.into_iter().filter(|r| self.names.is_empty() || self.names.contains(&r.name)).collect();
-            if rows.is_empty() {
-                continue;
-            }
-            if !out.is_empty() {
-                out.push(String::new());
-            }
-            if self.describe {
-                let found = rows.iter().filter_map(|r| objects.services.get(&r.key));
-                for (n, service) in found.enumerate() {
-                    out.extend((n > 0).then(String::new));
-                    out.extend((n > 0).then(String::new));
-                    out.extend(described(service, objects));
+            rows.retain(|r| self.names.is_empty() || self.names.contains(&r.key.1));
+            let tree = |r: &Row| stored.get(kind, &r.key);
+            match self.output {
+                _ if rows.is_empty() => {}
+                Output::Name => out.extend(rows.iter().map(|r| resource(kind, &r.key.1))),
+                Output::Yaml | Output::Json => trees.extend(rows.iter().filter_map(tree)),
+                Output::Table { .. } if self.describe => {
+                    for (service, tree) in
+                        rows.iter().filter_map(|r| stored.objects.services.get(&r.key).zip(tree(r)))
+                    {
+                        if !out.is_empty() {
+                            out.extend([String::new(), String::new()]);
+                        }
+                        out.extend(described(service, &tree, stored.objects));
+                    }
                 }
-            } else {
-                out.extend(self.table(kind, &rows));
+                Output::Table { wide } => {
+                    out.extend((!out.is_empty()).then(String::new));
+                    out.extend(self.table(kind, &rows, wide));
+                }
             }
         }
-        if out.is_empty() && missing.is_empty() {
-            missing.push(match &self.namespace {
-                Some(ns) if !self.kinds.iter().all(|k| k == "node") => {
-                    format!("No resources found in {ns} namespace.")
-                }
-                _ => "No resources found".to_owned(),
-            });
+        match self.output {
+            Output::Yaml | Output::Json => {
+                // One that is named stands by itself.
+                let one = self.names.len() == 1 && self.kinds.len() == 1;
+                let tree = if one { trees.pop() } else { list(trees) };
+                let text = tree
+                    .map(|t| if self.output == Output::Json { json(&t) } else { yaml(&t, Layout::Kubectl) });
+                out.extend(text.iter().flat_map(|t| t.lines()).map(str::to_owned));
+            }
+            Output::Table { .. } if out.is_empty() && missing.is_empty() => {
+                missing.push(match &self.namespace {
+                    Some(ns) if !self.kinds.iter().all(|k| k == "node") => {
+                        format!("No resources found in {ns} namespace.")
+                    }
+                    _ => "No resources found".to_owned(),
+                });
+            }
+            _ => {}
         }
         (out, missing)
     }
 
     /// The columns as far as they are wide: each is as wide as its widest field and three blanks.
-    fn table(&self, kind: &str, rows: &[Row]) -> Vec<String> {
+    fn table(&self, kind: &str, rows: &[Row], wide: bool) -> Vec<String> {
         let all = self.namespace.is_none() && !matches!(kind, "node" | "namespace");
         let with = |namespace: &str, name: &str, fields: &[String]| {
-            let prefix = if self.kinds.len() > 1 && name != "NAME" {
-                format!("{kind}{}/", group(kind))
-            } else {
-                String::new()
-            };
+            let prefixed = self.kinds.len() > 1 && name != "NAME";
             let mut line: Vec<String> = if all { vec![namespace.to_owned()] } else { Vec::new() };
-            line.push(format!("{prefix}{name}"));
+            line.push(if prefixed { resource(kind, name) } else { name.to_owned() });
             line.extend(fields.iter().cloned());
             line
         };
-        let titles: Vec<String> = titles(kind, self.wide).iter().map(|t| (*t).to_owned()).collect();
+        let titles: Vec<String> = titles(kind, wide).iter().map(|t| (*t).to_owned()).collect();
         let mut lines = vec![with("NAMESPACE", "NAME", &titles)];
-        lines.extend(rows.iter().map(|r| with(&r.key.0, &r.name, &r.fields)));
+        lines.extend(rows.iter().map(|r| with(&r.key.0, &r.key.1, &r.fields)));
         let columns = lines.first().map_or(0, Vec::len);
         let width = |i: usize| {
             lines.iter().filter_map(|l| l.get(i)).map(|f| f.chars().count() + 3).max().unwrap_or(0)
@@ -166,71 +221,81 @@ impl Query {
         lines.iter().map(line).collect()
     }
 
-    fn rows(&self, kind: &str, objects: &Objects, release: &str, age: Duration) -> Vec<Row> {
-        let here = |ns: &str| self.namespace.as_deref().is_none_or(|n| n == ns);
+    fn rows(&self, kind: &str, stored: &Stored<'_>, age: Duration) -> Vec<Row> {
+        let objects = stored.objects;
+        let wide = self.output == Output::Table { wide: true };
         let age = duration(age);
+        let of = |m: &Metadata, fields: Vec<String>| Row { key: m.key(), fields };
         let mut rows: Vec<Row> = match kind {
-            "pod" => objects
-                .pods
-                .values()
-                .filter(|p| here(&p.metadata.namespace))
-                .map(|p| pod(p, self.wide, &age))
-                .collect(),
-            "service" => {
-                let all = objects.services.values().filter(|s| here(&s.metadata.namespace));
-                all.map(|s| service(s, self.wide, &age)).collect()
-            }
+            "pod" => objects.pods.values().map(|p| of(&p.metadata, pod(p, wide, &age))).collect(),
+            "service" => objects.services.values().map(|s| of(&s.metadata, service(s, wide, &age))).collect(),
             "endpoints" => {
-                let all = objects.services.values().filter(|s| here(&s.metadata.namespace));
                 let fields = |s: &Service| vec![shortened(&addresses(s, objects, None)), age.clone()];
-                all.map(|s| Row::new(&s.metadata.namespace, &s.metadata.name, fields(s))).collect()
+                objects.services.values().map(|s| of(&s.metadata, fields(s))).collect()
             }
             "endpointslice" => {
-                let all = objects.endpoint_slices.values().filter(|s| here(&s.metadata.namespace));
-                all.map(|s| slice(s, &age)).collect()
+                objects.endpoint_slices.values().map(|s| of(&s.metadata, slice(s, &age))).collect()
             }
             "deployment" => {
-                let all = objects.deployments.values().filter(|d| here(&d.metadata.namespace));
                 let fields = |d: &cluster::object::Deployment| {
                     let n = d.replicas;
                     vec![format!("{n}/{n}"), n.to_string(), n.to_string(), age.clone()]
                 };
-                all.map(|d| Row::new(&d.metadata.namespace, &d.metadata.name, fields(d))).collect()
+                objects.deployments.values().map(|d| of(&d.metadata, fields(d))).collect()
             }
             "namespace" => {
                 let fields = || vec!["Active".to_owned(), age.clone()];
-                objects.namespaces.keys().map(|name| Row::new("", name, fields())).collect()
+                objects.namespaces.values().map(|m| of(m, fields())).collect()
             }
             _ => {
                 let fields = |n: &cluster::object::Node| {
-                    let mut f =
-                        vec!["Ready".to_owned(), "<none>".to_owned(), age.clone(), release.to_owned()];
-                    if self.wide {
+                    let release = format!("v{}", stored.kubelet);
+                    let mut f = vec!["Ready".to_owned(), "<none>".to_owned(), age.clone(), release];
+                    if wide {
                         f.push(n.internal_ips.first().map_or("<none>".to_owned(), ToString::to_string));
                         f.extend(["<none>", "<unknown>", "<unknown>", "<unknown>"].map(str::to_owned));
                     }
                     f
                 };
-                objects.nodes.values().map(|n| Row::new("", &n.metadata.name, fields(n))).collect()
+                objects.nodes.values().map(|n| of(&n.metadata, fields(n))).collect()
             }
         };
+        rows.retain(|r| {
+            let here = r.key.0.is_empty() || self.namespace.as_ref().is_none_or(|n| *n == r.key.0);
+            here && (self.selector.is_empty() || self.selects(stored.get(kind, &r.key).as_ref()))
+        });
         // The API server lists by name.
         sorted::sort_by(&mut rows, |a, b| a.key.cmp(&b.key));
         rows
+    }
+
+    /// An object has the labels that are asked for.
+    fn selects(&self, tree: Option<&Yaml>) -> bool {
+        let labels = tree.and_then(|t| t.get("metadata")?.get("labels"));
+        self.selector.iter().all(|(key, holds, value)| {
+            let label = labels.and_then(|l| l.get(key)).map(Yaml::token);
+            label.is_some_and(|l| value.as_ref().is_none_or(|v| v == l)) == *holds
+        })
     }
 }
 
 /// An object in a list.
 struct Row {
+    /// Namespace and name.
     key: (String, String),
-    name: String,
     fields: Vec<String>,
 }
 
-impl Row {
-    fn new(namespace: &str, name: &str, fields: Vec<String>) -> Row {
-        Row { key: (namespace.to_owned(), name.to_owned()), name: name.to_owned(), fields }
+/// Several objects, or none.
+fn list(trees: Vec<Yaml>) -> Option<Yaml> {
+    let mut list =
+        one_document("{apiVersion: v1, items: [], kind: List, metadata: {resourceVersion: ''}}").ok()?;
+    if let Value::Mapping(entries) = &mut list.value
+        && let Some(items) = entries.iter_mut().find(|e| e.key == "items")
+    {
+        items.value.value = Value::Sequence(trees);
     }
+    Some(list)
 }
 
 fn titles(kind: &str, wide: bool) -> &'static [&'static str] {
@@ -286,7 +351,7 @@ pub(super) fn group(kind: &str) -> &'static str {
     }
 }
 
-fn pod(p: &Pod, wide: bool, age: &str) -> Row {
+fn pod(p: &Pod, wide: bool, age: &str) -> Vec<String> {
     let status = match (p.terminating, p.node_name.is_empty()) {
         (true, _) => "Terminating",
         (_, true) => "Pending",
@@ -299,7 +364,7 @@ fn pod(p: &Pod, wide: bool, age: &str) -> Row {
         fields.push(if p.node_name.is_empty() { "<none>".to_owned() } else { p.node_name.clone() });
         fields.extend(["<none>", "<none>"].map(str::to_owned));
     }
-    Row::new(&p.metadata.namespace, &p.metadata.name, fields)
+    fields
 }
 
 fn type_name(s: &Service) -> &'static str {
@@ -325,7 +390,7 @@ fn labels(map: &litemap::LiteMap<String, String>, separator: &str) -> String {
     if all.is_empty() { "<none>".to_owned() } else { all.join(separator) }
 }
 
-fn service(s: &Service, wide: bool, age: &str) -> Row {
+fn service(s: &Service, wide: bool, age: &str) -> Vec<String> {
     let port = |p: &ServicePort| match p.node_port {
         0 => format!("{}/{}", p.port, proto(p.protocol)),
         node => format!("{}:{node}/{}", p.port, proto(p.protocol)),
@@ -343,18 +408,14 @@ fn service(s: &Service, wide: bool, age: &str) -> Row {
     if wide {
         fields.push(labels(&s.selector, ","));
     }
-    Row::new(&s.metadata.namespace, &s.metadata.name, fields)
+    fields
 }
 
-fn slice(s: &EndpointSlice, age: &str) -> Row {
+fn slice(s: &EndpointSlice, age: &str) -> Vec<String> {
     let unset = |all: Vec<String>| if all.is_empty() { "<unset>".to_owned() } else { all.join(",") };
     let ports = s.ports.iter().filter_map(|p| p.port).map(|p| p.to_string()).collect();
     let all: Vec<String> = s.endpoints.iter().filter_map(|e| e.address).map(|a| a.to_string()).collect();
-    Row::new(
-        &s.metadata.namespace,
-        &s.metadata.name,
-        vec![address_type(s.address_type), unset(ports), shortened_list(&all, "<unset>"), age.to_owned()],
-    )
+    vec![address_type(s.address_type), unset(ports), shortened_list(&all, "<unset>"), age.to_owned()]
 }
 
 /// `TCP`
@@ -402,49 +463,80 @@ fn shortened_list(all: &[String], none: &str) -> String {
     }
 }
 
-fn described(s: &Service, objects: &Objects) -> Vec<String> {
-    let mut out = Vec::new();
-    let mut line = |name: &str, value: &str| out.push(format!("{:<26}{value}", format!("{name}:")));
-    line("Name", &s.metadata.name);
-    line("Namespace", &s.metadata.namespace);
-    line("Labels", &labels(&s.metadata.labels, "\n                          "));
-    line("Annotations", &labels(&s.metadata.annotations, "\n                          "));
-    line("Selector", &labels(&s.selector, ","));
-    line("Type", type_name(s));
-    line("IP", &cluster_ip(s));
-    let ingress: Vec<String> = s.ingress.iter().map(|i| i.ip.to_string()).collect();
-    if !ingress.is_empty() {
-        line("LoadBalancer Ingress", &ingress.join(", "));
-    }
-    for port in &s.ports {
-        let name = if port.name.is_empty() { "<unset>" } else { &port.name };
-        line("Port", &format!("{name}  {}/{}", port.port, proto(port.protocol)));
-        let target = match &port.target {
-            TargetPort::Same => port.port.to_string(),
-            TargetPort::Number(n) => n.to_string(),
-            TargetPort::Name(name) => name.clone(),
-        };
-        line("TargetPort", &format!("{target}/{}", proto(port.protocol)));
-        if port.node_port != 0 {
-            line("NodePort", &format!("{name}  {}/{}", port.node_port, proto(port.protocol)));
+/// Lines of `describe service` that are fields of the spec, before its ports and behind them; what stands there without the field,
+/// and no line if that is nothing.
+const BEFORE_PORTS: [(&str, &str, Option<&str>); 8] = [
+    ("Type", "type", None),
+    ("IP Family Policy", "ipFamilyPolicy", None),
+    ("IP Families", "ipFamilies", Some("<none>")),
+    ("IP", "clusterIP", Some("")),
+    ("IPs", "clusterIPs", Some("<none>")),
+    ("External IPs", "externalIPs", None),
+    ("Desired LoadBalancer IP", "loadBalancerIP", None),
+    ("External Name", "externalName", None),
+];
+const BEHIND_PORTS: [(&str, &str, Option<&str>); 5] = [
+    ("Session Affinity", "sessionAffinity", None),
+    ("External Traffic Policy", "externalTrafficPolicy", None),
+    ("Internal Traffic Policy", "internalTrafficPolicy", None),
+    ("HealthCheck NodePort", "healthCheckNodePort", None),
+    ("LoadBalancer Source Ranges", "loadBalancerSourceRanges", None),
+];
+
+/// What `describe service` prints (kubectl, pkg/describe): names, and values two blanks behind the longest.
+fn described(s: &Service, tree: &Yaml, objects: &Objects) -> Vec<String> {
+    let mut out: Vec<(&str, String)> = vec![
+        ("Name", s.metadata.name.clone()),
+        ("Namespace", s.metadata.namespace.clone()),
+        ("Labels", labels(&s.metadata.labels, "\n")),
+        ("Annotations", labels(&s.metadata.annotations, "\n")),
+        ("Selector", labels(&s.selector, ",")),
+    ];
+    let spec = tree.get("spec");
+    let fields = |out: &mut Vec<(&str, String)>, titles: &[(&'static str, &str, Option<&str>)]| {
+        for (title, key, without) in titles {
+            let value = spec.and_then(|s| s.get(key)).map(|v| match &v.value {
+                Value::Sequence(all) => all.iter().map(Yaml::token).collect::<Vec<_>>().join(","),
+                _ => v.token().to_owned(),
+            });
+            out.extend(value.or(without.map(str::to_owned)).map(|value| (*title, value)));
         }
-        line("Endpoints", &shortened(&addresses(s, objects, Some(port))));
-    }
-    let affinity = match s.session_affinity {
-        SessionAffinity::None => "None",
-        SessionAffinity::ClientIp(_) => "ClientIP",
     };
-    line("Session Affinity", affinity);
-    let policy = |p: TrafficPolicy| if p == TrafficPolicy::Local { "Local" } else { "Cluster" };
-    if matches!(s.service_type, ServiceType::NodePort | ServiceType::LoadBalancer) {
-        line("External Traffic Policy", policy(s.external_traffic_policy));
+    fields(&mut out, &BEFORE_PORTS);
+    let ingress = tree.get("status").and_then(|s| s.get("loadBalancer")?.get("ingress"));
+    let ingress: Vec<String> = ingress
+        .map_or(&[][..], items)
+        .iter()
+        .filter_map(|i| match (word(i, "ip"), word(i, "ipMode")) {
+            (Some(ip), Some(mode)) => Some(format!("{ip} ({mode})")),
+            (ip, _) => ip.or(word(i, "hostname")).map(str::to_owned),
+        })
+        .collect();
+    if !ingress.is_empty() {
+        out.push(("LoadBalancer Ingress", ingress.join(", ")));
     }
-    line("Internal Traffic Policy", policy(s.internal_traffic_policy));
-    if s.health_check_node_port != 0 {
-        line("HealthCheck NodePort", &s.health_check_node_port.to_string());
+    let ports = spec.and_then(|s| s.get("ports")).map_or(&[][..], items);
+    for (port, tree) in s.ports.iter().zip(ports) {
+        let name = if port.name.is_empty() { "<unset>" } else { &port.name };
+        let with_protocol = |value| format!("{value}/{}", word(tree, "protocol").unwrap_or_default());
+        let value = |key| word(tree, key).map(with_protocol);
+        out.extend(value("port").map(|port| ("Port", format!("{name}  {port}"))));
+        out.extend(value("targetPort").map(|port| ("TargetPort", port)));
+        out.extend(value("nodePort").map(|port| ("NodePort", format!("{name}  {port}"))));
+        out.push(("Endpoints", shortened(&addresses(s, objects, Some(port)))));
     }
-    line("Events", "<none>");
-    out.iter().flat_map(|l| l.split('\n')).map(str::to_owned).collect()
+    fields(&mut out, &BEHIND_PORTS);
+    out.push(("Events", "<none>".to_owned()));
+    let width = out.iter().map(|(name, _)| name.len() + 3).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for (name, value) in out {
+        let mut title = format!("{name}:");
+        for part in value.split('\n') {
+            lines.push(format!("{title:<width$}{part}"));
+            title.clear();
+        }
+    }
+    lines
 }
 
 /// `45s`, `2m5s`, `12m`, `3h5m`, `2d1h`: the finer unit is told only of few of the coarser (apimachinery, util/duration).

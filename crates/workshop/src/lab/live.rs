@@ -3,6 +3,7 @@
 use super::effect::Effect;
 use super::health;
 use super::pods::{self, Programs};
+use super::stored::Stored;
 use super::world::{WorldSpec, objects_after};
 use crate::kube::Kube;
 use cluster::controllers::Controllers;
@@ -110,9 +111,9 @@ impl Live {
     /// A command about the cluster.
     pub fn effects(&mut self, world: &mut World, effects: &[Effect]) -> CommandOutput {
         if let [Effect::Get(query)] = effects {
-            let release = format!("v{}", self.kube.kubelet);
+            let (documents, objects, kubelet) = (&self.documents, &self.kube.objects, self.kube.kubelet);
             let age = world.now().since(Instant(0));
-            let (stdout, stderr) = query.print(&self.kube.objects, &release, age);
+            let (stdout, stderr) = query.print(&Stored { documents, objects, kubelet }, age);
             let status = i32::from(stderr.iter().any(|l| l.starts_with("Error")));
             return CommandOutput { status, stdout, stderr };
         }
@@ -122,7 +123,7 @@ impl Live {
         match self.change(world, effects) {
             Ok(output) => output,
             // What the API server says stands as it is.
-            Err(e) if e.starts_with("Error from server") => failed(e),
+            Err(e) if e.starts_with("Error from server") || e.starts_with("The ") => failed(e),
             Err(e) => failed(format!("error: {e}")),
         }
     }

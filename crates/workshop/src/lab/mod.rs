@@ -14,6 +14,7 @@ mod pods;
 mod read;
 mod run;
 mod segment;
+mod stored;
 mod world;
 
 pub(crate) use apply::objects_of;

@@ -12,7 +12,7 @@ pub(super) fn documents_of(text: &str) -> Result<Vec<Yaml>, String> {
     documents(text).map_err(|e| e.to_string())
 }
 
-pub(super) fn one_document(text: &str) -> Result<Yaml, String> {
+pub(in crate::lab) fn one_document(text: &str) -> Result<Yaml, String> {
     documents_of(text)?.into_iter().next().ok_or_else(|| "expected a patch in JSON or YAML".to_owned())
 }
 
@@ -99,7 +99,7 @@ pub(in crate::lab) fn singular(kind: &str) -> &str {
     }
 }
 
-pub(super) fn is(document: &Yaml, named: &Named) -> bool {
+pub(in crate::lab) fn is(document: &Yaml, named: &Named) -> bool {
     let (kind, namespace, name) = identity(document);
     let lower = kind.to_lowercase();
     singular(&named.kind.to_lowercase()) == lower

@@ -4,7 +4,7 @@ use super::command::Words;
 use super::document::one_document;
 use super::service::{Expose, OPTIONS};
 use super::{Effect, Given, Named};
-use crate::lab::kubectl::query;
+use crate::lab::kubectl::{Looks, query};
 use crate::lab::logs::Logs;
 use crate::session::quoted;
 
@@ -19,7 +19,7 @@ const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME 
 /// Reads the words behind `kubectl`.
 pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
     let (mut namespace, mut plain, mut options) = ("default".to_owned(), Vec::new(), Vec::new());
-    let (mut all, mut output) = (false, None);
+    let mut looks = Looks::default();
     let (mut patch, mut file, mut replicas, mut tail) = (None, None, None, None);
     // What is not modelled at all is not told by an option of it.
     let verb = words.argv.iter().find(|w| KUBECTL.contains(&w.as_str()) || UNREAD.contains(&w.as_str()));
@@ -41,9 +41,10 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
                 options.push((name.to_owned(), value("a value")?.to_owned()))
             }
             "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
-            "-A" | "--all-namespaces" => all = true,
-            "-o" | "--output" => output = Some(value("a format")?.to_owned()),
-            "-owide" => output = Some("wide".to_owned()),
+            "-A" | "--all-namespaces" => looks.all = true,
+            "-o" | "--output" => looks.output = Some(value("a format")?),
+            "-l" | "--selector" => looks.selector = Some(value("labels")?),
+            _ if name.starts_with("-o") => looks.output = name.get(2..),
             "-p" | "--patch" => patch = Some(one_document(value("a patch")?)?),
             "-f" | "--follow" if logs => {
                 return Err(
@@ -80,10 +81,11 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
     };
     if matches!(verb, "get" | "describe") && patch.is_none() && file.is_none() && replicas.is_none() {
         let words = plain.get(1..).unwrap_or_default();
-        return query(verb, words, (&namespace, all), output.as_deref()).map(Effect::Get);
+        looks.namespace = &namespace;
+        return query(verb, words, looks).map(Effect::Get);
     }
-    if all || output.is_some() {
-        return Err(format!("kubectl {verb} has no -A and no -o here; get has"));
+    if looks.all || looks.output.is_some() || looks.selector.is_some() {
+        return Err(format!("kubectl {verb} has no -A, -o and -l here; get has"));
     }
     if let ("logs", None, None, None) = (verb, &patch, &file, replicas) {
         let words = plain.get(1..).unwrap_or_default();

@@ -10,20 +10,21 @@ mod kubectl;
 mod service;
 
 use super::WorldSpec;
-use super::apply::{self, Kept};
+use super::apply;
 use super::kubectl::{Query, group, not_found, plural};
 use super::logs::Logs;
+use super::stored::check_pod_update;
 use super::world::objects;
 use crate::kube::{Cni, Mode, Outside};
 use cluster::kube_proxy::Version;
 use cluster::yaml::Yaml;
-use document::{documents_of, find, is, new_and_old, one_document};
+use document::{documents_of, find, new_and_old};
 use ipnet::Ipv4Net;
 use kernel::Era;
 use std::net::IpAddr;
 
 pub use document::{file_of, with_copies};
-pub(super) use document::{identity, merge, singular};
+pub(super) use document::{identity, is, merge, one_document, singular};
 pub use service::Expose;
 
 /// The annotation of an object that is not there until `kubectl apply -f` names this file.
@@ -87,15 +88,18 @@ impl Given {
         }
     }
 
-    /// Puts an object where the others are; one that is there already is another then.
-    fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) {
-        match self {
-            Given::Input(_) | Given::Made(_) => apply::apply(documents, object),
-            Given::File(_) => match documents.iter_mut().find(|d| identity(d) == identity(object)) {
-                Some(old) => *old = object.clone(),
-                None => documents.push(object.clone()),
-            },
+    /// Puts an object where the others are; one that is there already is another then. `Err` is what the API server says of that.
+    fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) -> Result<(), String> {
+        let old = documents.iter_mut().find(|d| identity(d) == identity(object));
+        if let Some(old) = &old {
+            check_pod_update(old, object)?;
         }
+        match (self, old) {
+            (Given::Input(_) | Given::Made(_), _) => apply::apply(documents, object),
+            (Given::File(_), Some(old)) => *old = object.clone(),
+            (Given::File(_), None) => documents.push(object.clone()),
+        }
+        Ok(())
     }
 
     /// What is said of an object that is there already.
@@ -175,11 +179,8 @@ impl Effect {
             | Effect::Machine(_)
             | Effect::Place(..)
             | Effect::NoMachine(_) => true,
-            // A pod's spec does not change while it runs, and CoreDNS reads its file when it begins.
-            Effect::Patch(o, patch) => match o.kind.as_str() {
-                "pod" | "pods" | "po" => patch.get("spec").is_some(),
-                kind => ["configmap", "configmaps", "cm"].contains(&kind),
-            },
+            // CoreDNS reads its file when it begins.
+            Effect::Patch(o, _) => singular(&o.kind) == "configmap",
             Effect::Label(..)
             | Effect::Apply(_)
             | Effect::Create(_)
@@ -197,10 +198,9 @@ impl Effect {
         match self {
             Effect::Patch(named, patch) | Effect::Label(named, patch) => {
                 let object = find(documents, named)?;
-                let kept = Kept::of(object);
                 let before = object.clone();
                 merge(object, patch);
-                kept.forget_address(object);
+                check_pod_update(&before, object)?;
                 if identity(&before).0 == "Service" {
                     let mut service = object.clone();
                     apply::patched(&mut service, &before, documents);
@@ -225,10 +225,12 @@ impl Effect {
                 documents.retain(|d| !is(d, named));
                 apply::after_delete(documents, &gone);
             }
-            Effect::Apply(given) => given.objects(files)?.iter().for_each(|o| given.put(documents, o)),
+            Effect::Apply(given) => {
+                given.objects(files)?.iter().try_for_each(|o| given.put(documents, o))?;
+            }
             Effect::Create(given) => {
                 let (new, _) = new_and_old(documents, &given.objects(files)?);
-                new.iter().for_each(|o| given.put(documents, o));
+                new.iter().try_for_each(|o| given.put(documents, o))?;
             }
             Effect::DeleteAll(given @ Given::Input(_)) => {
                 for object in given.objects(files)? {
@@ -397,7 +399,7 @@ impl Named {
 }
 
 /// How kubectl names an object: the resource with its group, and the name.
-fn resource(kind: &str, name: &str) -> String {
+pub(super) fn resource(kind: &str, name: &str) -> String {
     let kind = kind.to_lowercase();
     format!("{kind}{}/{name}", group(&kind))
 }

@@ -388,21 +388,20 @@ fn moments(lab: &Fields<'_>, names: &Names<'_>) -> Read<Vec<Moment>> {
     entries.iter().map(|e| Ok(Moment { key: e.key.clone(), that: Fact::read(&e.value, names)? })).collect()
 }
 
-/// Each command about the cluster is tried, so that a wrong one is told where it stands.
+/// The commands about the cluster of each position are tried, so that a wrong one is told where it stands.
 fn check_effects(lab: &Lab) -> Read<()> {
-    let all = lab.switches.iter().flat_map(|s| {
-        let positions = s.positions.iter().filter(|p| p.value != s.default);
-        positions.flat_map(|p| &p.commands)
-    });
-    for command in all {
-        let blame = |e: String| command.place.blame(&command.run, e);
+    let all = lab.switches.iter().flat_map(|s| s.positions.iter().filter(|p| p.value != s.default));
+    for position in all {
         let (mut documents, files): (Vec<Yaml>, Vec<Yaml>) =
             lab.objects.iter().cloned().partition(|d| file_of(d).is_none());
         let mut world = lab.world.clone();
-        for effect in Effect::of(command).map_err(blame)?.unwrap_or_default() {
-            effect.set_up(&mut documents, &mut world, &files).map_err(blame)?;
+        for command in &position.commands {
+            let blame = |e: String| command.place.blame(&command.run, e);
+            for effect in Effect::of(command).map_err(blame)?.unwrap_or_default() {
+                effect.set_up(&mut documents, &mut world, &files).map_err(blame)?;
+            }
+            objects(&documents).map_err(|e| blame(e.to_string()))?;
         }
-        objects(&documents).map_err(|e| blame(e.to_string()))?;
     }
     Ok(())
 }
