@@ -35,7 +35,7 @@ impl Wish {
             }
             Wanted::Exchange(n) => by(n).map(Wish::Exchange),
             Wanted::Packet(id) => {
-                let end = drops(run).find(|d| d.entry.packet == Some(id))?;
+                let end = drops(run).into_iter().find(|d| d.entry.packet == Some(id))?;
                 let host = run.run.world.host(end.entry.host)?.name.clone();
                 Some(Wish::Packet(by(end.exchange)?, Box::new(made(run, id)?.clone()), host, end.reason))
             }
@@ -65,13 +65,13 @@ impl Wish {
             (Wish::Exchange(_), Some(n)) => answered(&run.run, n),
             (Wish::Packet(_, frame, host, reason), Some(n)) => {
                 let alike = |id: PacketId| made(run, id).is_some_and(|f| shape(f) == shape(frame));
-                let ends = |end: Dropped<'_>| {
+                let ends = |end: &Dropped<'_>| {
                     end.exchange == n
                         && end.reason == *reason
                         && end.entry.packet.is_some_and(alike)
                         && run.run.world.host(end.entry.host).is_some_and(|h| h.name == *host)
                 };
-                within(run, n).iter().any(|e| e.packet.is_some_and(alike)) && !drops(run).any(ends)
+                within(run, n).iter().any(|e| e.packet.is_some_and(alike)) && !drops(run).iter().any(ends)
             }
         }
     }
@@ -125,18 +125,17 @@ pub(super) struct Dropped<'a> {
 }
 
 /// The ends of packets. A frame for another host is an end only if no host takes it.
-pub(super) fn drops(run: &LabRun) -> impl Iterator<Item = Dropped<'_>> {
+pub(super) fn drops(run: &LabRun) -> Vec<Dropped<'_>> {
     let lost = unclaimed(&run.run.world);
-    let all = (0..run.stimuli.len()).flat_map(move |exchange| {
-        let first = run.run.steps.get(exchange).map_or(0, |r| r.first.0);
-        let entries = (first..).map(EventId).zip(within(run, exchange));
-        entries.map(move |(event, entry)| (exchange, event, entry))
-    });
-    all.filter_map(move |(exchange, event, entry)| match entry.what()? {
-        What::Drop { reason, frame, .. } => {
-            let ends = *reason != DropReason::OtherHost || lost.contains(&event);
-            ends.then_some(Dropped { exchange, event, entry, reason: *reason, frame })
+    let mut out = Vec::new();
+    for (exchange, step) in run.run.steps.iter().enumerate().take(run.stimuli.len()) {
+        for (event, entry) in (step.first.0..).map(EventId).zip(within(run, exchange)) {
+            if let Some(What::Drop { reason, frame, .. }) = entry.what()
+                && (*reason != DropReason::OtherHost || lost.contains(&event))
+            {
+                out.push(Dropped { exchange, event, entry, reason: *reason, frame });
+            }
         }
-        _ => None,
-    })
+    }
+    out
 }

@@ -132,15 +132,10 @@ impl Lab {
 
     /// Runs the lab; switches that `changes` does not name stand at their defaults.
     pub fn run(&self, changes: &Setting) -> Result<LabRun, LabError> {
-        self.run_with(changes, &[])
+        parts::finish(self.run_in_parts(changes, &[]))
     }
 
-    /// The same with commands that were typed. One that is refused is left out, and the result says why.
-    pub(crate) fn run_with(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
-        parts::finish(self.run_in_parts(changes, typed))
-    }
-
-    /// The same in parts.
+    /// The same in parts, with commands that were typed. One that is refused is left out, and the result says why.
     pub(crate) async fn run_in_parts(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());

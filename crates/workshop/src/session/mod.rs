@@ -135,7 +135,7 @@ impl Session {
     /// The lab has no such switch or value, or its own text cannot be run. What is wrong with a command that was typed stands in
     /// [`LabRun::typed`].
     pub fn run(&self) -> Result<LabRun, LabError> {
-        self.lab.run_with(&self.changes, &self.typed)
+        parts::finish(self.run_in_parts())
     }
 
     /// The same in parts.

@@ -23,17 +23,11 @@ struct Met<'a> {
 }
 
 impl<'a> Met<'a> {
-    /// What befell the packet in this box up to its end, the latest first.
-    fn before(&self) -> impl Iterator<Item = &'a What> + use<'a> {
-        let end = self.end.entry;
+    /// The last event of this kind that befell the packet in this box before its end.
+    fn last(&self, is: &dyn Fn(&What) -> bool) -> Option<&'a What> {
         let log = self.world.log().entries().get(..self.end.event.index()).unwrap_or_default();
-        let mine = move |e: &&Entry| e.packet == end.packet && e.host == end.host;
-        log.iter().rev().filter(mine).filter_map(Entry::what)
-    }
-
-    /// A command on this box.
-    fn here(&self, line: String) -> Typed {
-        typed(Some(&self.ns.name), line)
+        let mine = |e: &&Entry| e.packet == self.end.entry.packet && e.host == self.ns.id;
+        log.iter().rev().filter(mine).filter_map(Entry::what).find(|what| is(what))
     }
 
     /// This box is a node of the cluster.
@@ -42,47 +36,53 @@ impl<'a> Met<'a> {
     }
 }
 
-fn typed(on: Option<&str>, line: String) -> Typed {
-    Typed { at: At::Setup, on: on.map(str::to_owned), line, stdin: String::new() }
+/// What is to be tried, each once.
+#[derive(Default)]
+struct Tries {
+    out: Vec<Change>,
+    /// What a step of the lab itself has brought about is not there at setup.
+    later: Option<At>,
 }
 
-/// Commands against the ends of packets in the exchanges that a wish is about, each once, in the order in which the ends came.
+impl Tries {
+    /// A command on a box; on none where kubectl is.
+    fn add(&mut self, on: &str, line: String) {
+        let on = (!on.is_empty()).then(|| on.to_owned());
+        let command = Typed { at: At::Setup, on, line, stdin: String::new() };
+        if !self.out.iter().any(|u| matches!(u, Change::Command(known, _) if *known == command)) {
+            self.out.push(Change::Command(command, self.later));
+        }
+    }
+}
+
+/// Commands against the ends of packets in the exchanges that a wish is about, in the order in which the ends came.
 pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<Change> {
     let only = wish.exchange(run, None);
     let failed = |n: usize| {
         only.is_none_or(|only| only == n) && (matches!(wish, Wish::Packet(..)) || !answered(&run.run, n))
     };
+    let later = |n: usize| match run.stimuli.get(n)?.by {
+        By::Step(step) if step > 0 => Some(At::Before(step)),
+        _ => None,
+    };
     let world = &run.run.world;
-    let mut all: Vec<(usize, Vec<Typed>)> = Vec::new();
+    let mut tries = Tries::default();
     for end in drops(run) {
         // A packet may wait for its neighbour until others have long been sent.
         let n = end.entry.packet.and_then(|id| origin(run, id)).unwrap_or(end.exchange);
         let Some(ns) = world.host(end.entry.host).filter(|_| failed(n)) else { continue };
         let met = Met { world, begun, end, ns };
-        all.push((n, rules::that_ended(&met)));
-        all.push((n, ways::against(&met)));
-        all.push((n, services::against(&met)));
+        tries.later = later(n);
+        rules::that_ended(&met, &mut tries);
+        ways::against(&met, &mut tries);
+        services::against(&met, &mut tries);
     }
     for n in (0..run.stimuli.len()).filter(|n| failed(*n)) {
-        all.push((n, rules::that_changed(world, within(run, n))));
-        let command = run.stimuli.get(n).and_then(|s| s.command.as_ref());
-        all.extend(command.map(|(line, _)| (n, ways::unsent(world, within(run, n), line))));
-    }
-    for n in (0..run.stimuli.len()).filter(|n| failed(*n)) {
-        all.push((n, rules::that_changed(world, within(run, n))));
-    }
-    let mut unique: Vec<Change> = Vec::new();
-    for (n, commands) in all {
-        // What a step of the lab itself has brought about is not there at setup.
-        let later = run.stimuli.get(n).and_then(|s| match s.by {
-            By::Step(step) if step > 0 => Some(At::Before(step)),
-            _ => None,
-        });
-        for c in commands {
-            if !unique.iter().any(|u| matches!(u, Change::Command(known, _) if *known == c)) {
-                unique.push(Change::Command(c, later));
-            }
+        tries.later = later(n);
+        rules::that_changed(world, within(run, n), &mut tries);
+        if let Some((line, _)) = run.stimuli.get(n).and_then(|s| s.command.as_ref()) {
+            ways::unsent(world, within(run, n), line, &mut tries);
         }
     }
-    unique
+    tries.out
 }

@@ -1,7 +1,6 @@
 //! Rules that a packet met.
 
-use super::{Met, typed};
-use crate::session::Typed;
+use super::{Met, Tries};
 use kernel::DropReason;
 use kernel::event::{NftOutcome, NftStep, RuleOutcome, RuleStep, What};
 use kernel::netfilter::nftables::NftVerdict;
@@ -11,16 +10,24 @@ use packet::{Family, L4};
 use sim::{Entry, World};
 
 /// Against the rule or policy that ended the packet: without it, or with one before it that lets the packet pass.
-pub(super) fn that_ended(met: &Met<'_>) -> Vec<Typed> {
+pub(super) fn that_ended(met: &Met<'_>, tries: &mut Tries) {
     if met.end.reason != DropReason::NetfilterDrop {
-        return Vec::new();
+        return;
     }
-    let lines = met.before().find_map(|what| match what {
-        What::Rule(step) if ends(step) => Some(without(step)),
-        What::Nft(step) => without_nft(step),
-        _ => None,
+    let last = met.last(&|what| match what {
+        What::Rule(step) => ends(step),
+        What::Nft(step) => without_nft(step).is_some(),
+        _ => false,
     });
-    lines.unwrap_or_default().into_iter().map(|line| met.here(line)).collect()
+    match last {
+        Some(What::Rule(step)) => without(step, &met.ns.name, tries),
+        Some(What::Nft(step)) => {
+            if let Some(line) = without_nft(step) {
+                tries.add(&met.ns.name, line);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Whether a packet ends at this rule.
@@ -37,13 +44,13 @@ fn iptables(step: &RuleStep) -> String {
     format!("{program} -t {}", step.table.name())
 }
 
-fn without(step: &RuleStep) -> Vec<String> {
+fn without(step: &RuleStep, on: &str, tries: &mut Tries) {
     let (iptables, chain, n) = (iptables(step), &step.chain, step.n);
-    let policy = matches!(step.outcome, RuleOutcome::Policy(_));
-    let mut out = vec![match policy {
-        true => format!("{iptables} -P {chain} ACCEPT"),
-        false => format!("{iptables} -D {chain} {n}"),
-    }];
+    let (delete, before) = match step.outcome {
+        RuleOutcome::Policy(_) => (format!("-P {chain} ACCEPT"), format!("-A {chain}")),
+        _ => (format!("-D {chain} {n}"), format!("-I {chain} {n}")),
+    };
+    tries.add(on, format!("{iptables} {delete}"));
     if let Some(ip) = step.frame.ip() {
         let ports = match &ip.l4 {
             L4::Tcp(t) => format!(" -p tcp --dport {}", t.dport),
@@ -51,30 +58,38 @@ fn without(step: &RuleStep) -> Vec<String> {
             L4::Icmp(_) => " -p icmp".to_owned(),
             _ => String::new(),
         };
-        let what = format!("{ports} -d {} -j ACCEPT", ip.dst);
-        out.push(match policy {
-            true => format!("{iptables} -A {chain}{what}"),
-            false => format!("{iptables} -I {chain} {n}{what}"),
-        });
+        tries.add(on, format!("{iptables} {before}{ports} -d {} -j ACCEPT", ip.dst));
     }
-    out
 }
 
-fn without_nft(step: &NftStep) -> Option<Vec<String>> {
+fn without_nft(step: &NftStep) -> Option<String> {
     let at = format!("{} {} {}", step.family, step.table, step.chain);
     match &step.outcome {
         NftOutcome::Match { rule, verdict: NftVerdict::Drop, .. } => {
-            Some(vec![format!("nft delete rule {at} handle {}", rule.handle)])
+            Some(format!("nft delete rule {at} handle {}", rule.handle))
         }
-        NftOutcome::Policy(Verdict::Drop) => Some(vec![format!("nft chain {at} '{{ policy accept; }}'")]),
+        NftOutcome::Policy(Verdict::Drop) => Some(format!("nft chain {at} '{{ policy accept; }}'")),
         _ => None,
     }
 }
 
 /// Against rules that made something else of a packet on its way: another address, mark or TTL, or a packet that conntrack does not see.
 /// What kube-proxy and the kubelet write is left alone: they would write it again.
-pub(super) fn that_changed(world: &World, entries: &[Entry]) -> Vec<Typed> {
-    let changes = |target: &Target| match target {
+pub(super) fn that_changed(world: &World, entries: &[Entry], tries: &mut Tries) {
+    for entry in entries {
+        if let Some(What::Rule(step)) = entry.what()
+            && let RuleOutcome::Match { rule, .. } = &step.outcome
+            && changes(&rule.target)
+            && !step.chain.starts_with("KUBE-")
+            && let Some(ns) = world.host(entry.host)
+        {
+            tries.add(&ns.name, format!("{} -D {} {}", iptables(step), step.chain, step.n));
+        }
+    }
+}
+
+fn changes(target: &Target) -> bool {
+    match target {
         Target::Ct(ct) => ct.notrack,
         target => matches!(
             target,
@@ -88,17 +103,5 @@ pub(super) fn that_changed(world: &World, entries: &[Entry]) -> Vec<Typed> {
                 | Target::Connmark(_)
                 | Target::Ttl(_)
         ),
-    };
-    let mut out = Vec::new();
-    for entry in entries {
-        if let Some(What::Rule(step)) = entry.what()
-            && let RuleOutcome::Match { rule, .. } = &step.outcome
-            && changes(&rule.target)
-            && !step.chain.starts_with("KUBE-")
-        {
-            let on = world.host(entry.host).map(|ns| &*ns.name);
-            out.push(typed(on, format!("{} -D {} {}", iptables(step), step.chain, step.n)));
-        }
     }
-    out
 }

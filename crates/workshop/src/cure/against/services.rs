@@ -1,78 +1,64 @@
 //! Services whose packets find no socket and no endpoint.
 
-use super::{Met, typed};
-use crate::session::{Typed, quoted};
-use cluster::object::{ClusterIp, Pod, Protocol, Service, ServicePort};
+use super::{Met, Tries};
+use crate::session::quoted;
+use cluster::object::{ClusterIp, Pod, Protocol, Service};
+use kernel::DropReason;
 use kernel::socket::Socket;
-use kernel::{DropReason, Netns};
 use packet::L4;
 use std::net::IpAddr;
 
-/// Of more pods or Services not every one is tried.
+/// Of more pods not every one is tried.
 const MAX_OBJECTS: usize = 8;
 
 /// Against the end of a packet that was to come to a Service, or to one of its endpoints.
-pub(super) fn against(met: &Met<'_>) -> Vec<Typed> {
-    let Some(begun) = met.begun else { return Vec::new() };
-    let Some((protocol, to, port)) = addressed(met) else { return Vec::new() };
-    let services = || begun.objects.services.values().filter(|s| !s.selector.is_empty());
-    let mut out = Vec::new();
-    match met.end.reason {
-        DropReason::NoSocket if met.at_node() => {
-            let shut = |s: &&Service| s.ports.iter().all(|p| p.node_port != port);
-            for service in services().filter(shut).take(MAX_OBJECTS) {
-                let wanted = |p: &&ServicePort| p.protocol == protocol;
-                let ports = service.ports.iter().find(wanted).filter(|_| (30_000..=32_767).contains(&port));
-                out.extend(ports.map(|p| {
-                    let ports = format!("[{{\"port\":{},\"nodePort\":{port}}}]", p.port);
-                    patch(service, &format!("\"type\":\"NodePort\",\"ports\":{ports}"))
-                }));
-            }
-        }
-        DropReason::NoSocket => {
-            for service in services() {
-                let here =
-                    begun.objects.pods.values().any(|p| p.pod_ips.contains(&to) && selects(service, p));
-                let wanted = |p: &&ServicePort| p.protocol == protocol;
-                for (p, open) in service
-                    .ports
-                    .iter()
-                    .filter(wanted)
-                    .flat_map(|p| open(met.ns, protocol).map(move |o| (p, o)))
+pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
+    let (Some(begun), Some((protocol, to, port))) = (met.begun, addressed(met)) else { return };
+    let reason = met.end.reason;
+    let (here, at_node) = (met.ns, met.at_node());
+    let pods: Vec<&Pod> = begun.objects.pods.values().collect();
+    for service in begun.objects.services.values().filter(|s| !s.selector.is_empty()) {
+        let selected = pods.iter().any(|p| selects(service, p));
+        for p in service.ports.iter().filter(|p| p.protocol == protocol) {
+            let called = p.node_port == port && port != 0 || p.port == port && at(service, to);
+            match reason {
+                // The port of a node without a Service behind it.
+                DropReason::NoSocket if at_node && !called && (30_000..=32_767).contains(&port) => {
+                    let spec = format!(
+                        "\"type\":\"NodePort\",\"ports\":[{{\"port\":{},\"nodePort\":{port}}}]",
+                        p.port
+                    );
+                    tries.add("", patch(service, &spec));
+                }
+                // The port of a pod at which nothing waits.
+                DropReason::NoSocket
+                    if pods.iter().any(|pod| pod.pod_ips.contains(&to) && selects(service, pod)) =>
                 {
-                    if here {
-                        let ports = format!("\"ports\":[{{\"port\":{},\"targetPort\":{open}}}]", p.port);
-                        out.push(patch(service, &ports));
+                    for (_, socket) in here.sockets.iter() {
+                        if let Some(open) = waits(socket, protocol) {
+                            let spec = format!("\"ports\":[{{\"port\":{},\"targetPort\":{open}}}]", p.port);
+                            tries.add("", patch(service, &spec));
+                        }
                     }
                 }
-            }
-        }
-        DropReason::NetfilterDrop | DropReason::IpvsNoServer => {
-            let called = |p: &ServicePort, s: &Service| {
-                p.protocol == protocol
-                    && (p.node_port == port && p.node_port != 0 || p.port == port && at(s, to))
-            };
-            let pods = || begun.objects.pods.values();
-            for service in services().filter(|s| s.ports.iter().any(|p| called(p, s))) {
-                if pods().any(|p| selects(service, p)) {
-                    continue;
+                // A Service without pods.
+                DropReason::NetfilterDrop | DropReason::IpvsNoServer if called && !selected => {
+                    let near = pods.iter().filter(|p| p.metadata.namespace == service.metadata.namespace);
+                    for pod in near.take(MAX_OBJECTS) {
+                        if let Some(spec) = selector(service, pod) {
+                            tries.add("", patch(service, &spec));
+                        }
+                    }
                 }
-                let near = pods().filter(|p| p.metadata.namespace == service.metadata.namespace);
-                let mut lines: Vec<Typed> =
-                    near.filter_map(|p| Some(patch(service, &selector(service, p)?))).collect();
-                lines.dedup();
-                lines.truncate(MAX_OBJECTS);
-                out.extend(lines);
+                _ => {}
             }
         }
-        _ => {}
     }
     let astray =
-        matches!(met.end.reason, DropReason::NoSocket | DropReason::Unreachable(_) | DropReason::NeighFailed);
-    if astray && met.at_node() && begun.spec.mode.is_some() {
-        out.push(met.here("systemctl restart kube-proxy".to_owned()));
+        matches!(reason, DropReason::NoSocket | DropReason::Unreachable(_) | DropReason::NeighFailed);
+    if astray && at_node && begun.spec.mode.is_some() {
+        tries.add(&here.name, "systemctl restart kube-proxy".to_owned());
     }
-    out
 }
 
 /// To what a packet is addressed.
@@ -85,18 +71,18 @@ fn addressed(met: &Met<'_>) -> Option<(Protocol, IpAddr, u16)> {
     }
 }
 
-fn patch(service: &Service, spec: &str) -> Typed {
+fn patch(service: &Service, spec: &str) -> String {
     let (namespace, name) = service.metadata.key();
-    typed(None, format!("kubectl -n {namespace} patch service {name} -p '{{\"spec\":{{{spec}}}}}'"))
+    format!("kubectl -n {namespace} patch service {name} -p '{{\"spec\":{{{spec}}}}}'")
 }
 
-/// The ports at which programs of a box wait for whoever calls.
-fn open(ns: &Netns, protocol: Protocol) -> impl Iterator<Item = u16> + '_ {
-    ns.sockets.iter().filter_map(move |(_, socket)| match (socket, protocol) {
+/// The port at which a program waits for whoever calls.
+fn waits(socket: &Socket, protocol: Protocol) -> Option<u16> {
+    match (socket, protocol) {
         (Socket::Listen(l), Protocol::Tcp) => Some(l.local.1),
         (Socket::Udp(u), Protocol::Udp) if u.remote.is_none() => Some(u.local.1),
         _ => None,
-    })
+    }
 }
 
 fn at(service: &Service, ip: IpAddr) -> bool {
