@@ -292,6 +292,71 @@ fn a_block_size_that_is_asked_for_is_taken_by_an_oack() {
     }
 }
 
+/// RFC 1350: blocks are numbered in 16 bits; in.tftpd and its clients go on with 0 after 65535.
+#[test]
+fn a_file_may_have_more_than_65535_blocks() {
+    let mut scenario = scenario(Vec::new(), &["busybox tftp -g -b 8 -r f-524305 10.0.0.2"]);
+    scenario.hosts[1].servers.push(tftpd(1000));
+    let run = scenario.run_quiet().unwrap();
+    let client = run.world.host_by_name("client").unwrap();
+    let text = run.world.file(client, "f-524305").unwrap();
+    assert_eq!(text.chars().count(), 524_305);
+    assert!(text.chars().enumerate().all(|(i, c)| u32::from(c) == i as u32 & 0xff));
+}
+
+/// in.tftpd, whom both clients ask for a file that is not there.
+#[test]
+fn a_file_that_is_not_there_is_not_found() {
+    for (line, out, err) in [
+        ("tftp 10.0.0.2 -c get nosuch.txt", &["Error code 1: File not found"][..], &[][..]),
+        ("tftp 10.0.0.2 -c get f-16777217", &["Error code 1: File not found"], &[]),
+        ("busybox tftp -g -r nosuch 10.0.0.2", &[], &["tftp: server error: (1) File not found"]),
+    ] {
+        let mut scenario = scenario(Vec::new(), &[line]);
+        scenario.hosts[1].servers.push(tftpd(1000));
+        let ended = &outputs(&scenario)[0];
+        assert_eq!(ended.stdout, out, "{line}");
+        assert_eq!(ended.stderr, err, "{line}");
+    }
+}
+
+/// curl 7.88: a host of one's own stands where the usual one does, what is empty takes the usual line away.
+#[test]
+fn headers_of_ones_own_take_the_place_of_the_usual_ones() {
+    for (options, wanted) in [
+        (
+            "-H Host:foo -H X-A:b",
+            &["> Host:foo", "> User-Agent: curl/7.88.1", "> Accept: */*", "> X-A:b"][..],
+        ),
+        ("-H Host: -H accept:", &["> User-Agent: curl/7.88.1"]),
+        ("-H user-agent:q", &["> Host: 10.0.0.2", "> Accept: */*", "> user-agent:q"]),
+    ] {
+        let out = run(vec![nginx()], &format!("curl -sv {options} http://10.0.0.2/"));
+        let sent: Vec<&str> =
+            out.stderr.iter().filter(|l| l.starts_with("> ")).map(|l| l.trim_end()).collect();
+        assert_eq!(sent[1..], [wanted, &[">"]].concat(), "{options}");
+    }
+}
+
+/// iputils, `strtol_or_err`.
+#[test]
+fn ping_sends_one_echo_at_least() {
+    let out = run(Vec::new(), "ping -c 0 10.0.0.2");
+    let says = "ping: invalid argument: '0': out of range: 1 <= value <= 9223372036854775807";
+    assert_eq!((out.status, out.stderr, out.stdout.len()), (1, vec![says.to_owned()], 0));
+}
+
+/// libpcap 1.10.3: without `-i` the first device that is up, by its number, and no loopback.
+#[test]
+fn tcpdump_listens_on_the_first_device_that_is_up() {
+    let listens = |line: &str| {
+        let lines = ["ip link add br0 type bridge", "ip link set br0 up", line, "tcpdump -c 1"];
+        outputs(&scenario(Vec::new(), &lines)).remove(3).stderr.remove(1)
+    };
+    assert!(listens("ip link set lo up").starts_with("listening on eth0,"));
+    assert!(listens("ip link set eth0 down").starts_with("listening on br0,"));
+}
+
 /// The opcodes of the TFTP messages that a box received.
 fn received(run: &sim::Run, host: kernel::NetnsId) -> Vec<u8> {
     let entries = run.world.log().entries().iter().filter(|e| e.host == host);

@@ -145,8 +145,8 @@ impl UdpServer {
                 None => return Some(Outcome::None),
             },
         };
+        // It is woken then.
         if cx.now() < self.busy_until {
-            cx.wake_at(self.busy_until);
             return None;
         }
         if let Some(Some(d)) = cx.with(host, |ns, _| ns.udp_recv(socket)) {

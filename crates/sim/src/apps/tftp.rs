@@ -4,6 +4,7 @@ use super::{AppCx, AppEvent, Endpoint, Outcome};
 use crate::world::TURN;
 use kernel::socket::{Datagram, Errno, SocketError};
 use kernel::{Instant, NetnsId, SocketId};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Bytes of a block; a shorter one is the last.
@@ -17,6 +18,8 @@ mod op {
     pub const DATA: u16 = 3;
     /// A block has arrived.
     pub const ACK: u16 = 4;
+    /// The end of a transfer, with a code and a text.
+    pub const ERROR: u16 = 5;
     /// The options that the server takes (RFC 2347).
     pub const OACK: u16 = 6;
 }
@@ -55,15 +58,21 @@ fn options(request: &[u8], size: usize) -> (usize, Vec<u8>) {
     (block, taken)
 }
 
+/// The code of the error that a file is not there (RFC 1350).
+const NOT_FOUND: u16 = 1;
+
 /// The folder of the files that the server's box has (that of Red Hat's tftp-server).
 const FOLDER: &str = "/var/lib/tftpboot";
 
-/// A file that the box has not: its content follows from its name: `f-1200` and `f-1200.txt` have 1200 bytes, a name without a number 1000.
-fn file(name: &[u8]) -> Vec<u8> {
+/// The longest file that is made of a name.
+const LONGEST: u32 = 1 << 24;
+
+/// A file that the box has not: its content follows from its name: `f-1200` and `f-1200.txt` have 1200 bytes.
+fn file(name: &[u8]) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(name);
-    let digits = |n: &str| n.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<u32>().ok());
-    let size = text.split('-').nth(1).and_then(digits).unwrap_or(1000);
-    (0..size.min(1 << 24)).map(|i| (i & 0xff) as u8).collect()
+    let digits = text.split('-').nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?;
+    let size = digits.parse().ok().filter(|n| *n <= LONGEST)?;
+    Some((0..size).map(|i| (i & 0xff) as u8).collect())
 }
 
 /// A server. Each request is answered from a new connected socket on the next port.
@@ -85,13 +94,13 @@ pub struct TftpServer {
 struct Transfer {
     socket: SocketId,
     port: u16,
-    content: Vec<u8>,
+    content: Rc<[u8]>,
     /// The bytes of a block; a shorter one is the last.
     size: usize,
     /// The options that were taken; they are sent as block 0.
     options: Vec<u8>,
-    /// The block that waits for its acknowledgement, from 1, or from 0 with options.
-    block: u16,
+    /// The block that waits for its acknowledgement, from 1, or from 0 with options. Its lower 16 bits are sent.
+    block: u32,
     /// When it is sent again, and how long it waited before that.
     resend: Option<(Instant, Duration)>,
 }
@@ -101,7 +110,7 @@ const GIVES_UP: u32 = 63;
 
 impl Transfer {
     fn chunk(&self) -> &[u8] {
-        let from = usize::from(self.block.saturating_sub(1)) * self.size;
+        let from = (self.block.saturating_sub(1) as usize).saturating_mul(self.size);
         let rest = self.content.get(from..).unwrap_or_default();
         rest.get(..self.size).unwrap_or(rest)
     }
@@ -109,7 +118,7 @@ impl Transfer {
     fn message(&self) -> Vec<u8> {
         match self.block {
             0 if !self.options.is_empty() => [&op::OACK.to_be_bytes(), self.options.as_slice()].concat(),
-            block => message(op::DATA, block, self.chunk()),
+            block => message(op::DATA, block as u16, self.chunk()),
         }
     }
 
@@ -135,8 +144,8 @@ impl TftpServer {
                 None => return Some(Outcome::None),
             },
         };
+        // It is woken then.
         if cx.now() < self.busy_until {
-            cx.wake_at(self.busy_until);
             return None;
         }
         // One piece of news in each turn: the kernel is done with the answer before the next is read.
@@ -179,11 +188,22 @@ impl TftpServer {
         cx.world.own(self.host, socket, cx.id);
         let path = format!("{FOLDER}/{}", String::from_utf8_lossy(name).trim_start_matches('/'));
         let content = match cx.world.file(self.host, &path) {
-            Some(text) => text.as_bytes().to_vec(),
-            None => file(name),
+            Some(text) => Some(text.as_bytes().to_vec()),
+            // That of the recordings has something under any name.
+            None => file(name).or_else(|| self.retransmit.is_none().then(|| file(b"-1000")).flatten()),
+        };
+        let Some(content) = content else {
+            // in.tftpd's process says so and ends.
+            let payload = message(op::ERROR, NOT_FOUND, b"File not found\0");
+            cx.with(self.host, |ns, kcx| {
+                let _ = ns.udp_send(socket, None, None, payload, kcx);
+                ns.close(socket);
+            });
+            return cx.world.disown(self.host, socket);
         };
         let (size, options) = options(&d.payload, content.len());
-        let block = u16::from(options.is_empty());
+        let block = u32::from(options.is_empty());
+        let content = content.into();
         let mut transfer = Transfer { socket, port: data.1, content, size, options, block, resend: None };
         self.send(&transfer, cx);
         transfer.resend = self.patience(cx);
@@ -246,14 +266,14 @@ impl TftpServer {
                 return true;
             }
             let Some(Some(d)) = cx.with(host, |ns, _| ns.udp_recv(socket)) else { continue };
-            if header(&d.payload) != Some((op::ACK, t.block)) {
+            if header(&d.payload) != Some((op::ACK, t.block as u16)) {
                 return true;
             }
             if t.is_at_end() {
                 cx.report(host, AppEvent::TftpDone { bytes: t.content.len() });
                 self.end(i, cx);
             } else {
-                t.block = t.block.wrapping_add(1);
+                t.block += 1;
                 let t = t.clone();
                 self.send(&t, cx);
                 let resend = self.patience(cx);

@@ -110,6 +110,10 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         return Err(not_modelled("ping", "an interval below 2 ms"));
     }
     let count = number::<u16>(&args, "c")?;
+    if count == Some(0) {
+        let text = "ping: invalid argument: '0': out of range: 1 <= value <= 9223372036854775807";
+        return Err(CommandOutput::failed(1, text));
+    }
     let deadline = seconds("w")?;
     if count.is_none() && deadline.is_none() {
         return Err(CommandOutput::failed(1, "ping: without -c or -w it does not end: not modelled"));

@@ -2,6 +2,7 @@
 
 use crate::operator::CommandOutput;
 use crate::{EventId, World};
+use kernel::dev::DevKind;
 use kernel::event::{TapDir, What};
 use kernel::{DevId, Netns, NetnsId};
 use userland::ToolError;
@@ -58,7 +59,7 @@ pub fn tcpdump<S: AsRef<str>>(
         };
         packets.push((event, printer.print(seen)));
     }
-    let output = output(&command, &packets, passed);
+    let output = output(&command, device.map_or("any", |d| ns.dev_name(d)), &packets, passed);
     Ok(Dumped { packets, output })
 }
 
@@ -82,13 +83,17 @@ fn device(ns: &Netns, command: &Command) -> Result<Option<DevId>, CommandOutput>
                 Err(CommandOutput::failed(1, text))
             }
         },
-        // The first that is up and no loopback.
-        None => Ok(ns.device_by_name("eth0").or(Some(DevId(1)))),
+        None => Ok(usual_device(ns)),
     }
 }
 
-fn output(command: &Command, packets: &[(EventId, Vec<String>)], passed: u64) -> CommandOutput {
-    let device = command.device.as_deref().unwrap_or("eth0");
+/// The device that is listened on if none is named: the first that is up and no loopback, by its number (libpcap's order).
+fn usual_device(ns: &Netns) -> Option<DevId> {
+    let there = ns.devices().iter().filter(|d| !d.gone);
+    there.min_by_key(|d| (!d.up, matches!(d.kind, DevKind::Loopback))).map(|d| d.id)
+}
+
+fn output(command: &Command, device: &str, packets: &[(EventId, Vec<String>)], passed: u64) -> CommandOutput {
     let link = match command.look.link {
         Link::Ethernet => "EN10MB (Ethernet)",
         Link::Cooked => "LINUX_SLL (Linux cooked v1)",

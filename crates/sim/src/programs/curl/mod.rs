@@ -318,24 +318,26 @@ impl Curl {
     /// Sends the request.
     fn ask(&self, run: &mut Run<'_, '_>, socket: SocketId) {
         let method = self.options.method.as_deref().unwrap_or(if self.options.head { "HEAD" } else { "GET" });
-        let named = |header: &str| {
-            self.options
-                .headers
-                .iter()
-                .any(|h| h.split(':').next().is_some_and(|n| n.eq_ignore_ascii_case(header)))
-        };
+        let own: Vec<(&str, &str)> = self.options.headers.iter().filter_map(|h| h.split_once(':')).collect();
+        let port = if self.port == 80 { String::new() } else { format!(":{}", self.port) };
         let mut lines = vec![format!("{method} {} HTTP/1.1", self.path)];
-        if !named("Host") {
-            let port = if self.port == 80 { String::new() } else { format!(":{}", self.port) };
-            lines.push(format!("Host: {}{port}", self.host));
+        for (name, usual) in [
+            ("Host", format!(" {}{port}", self.host)),
+            ("User-Agent", format!(" {}", self.options.agent)),
+            ("Accept", " */*".to_owned()),
+        ] {
+            // What is given takes its place: a host stands first all the same, the others stand with the rest.
+            match own.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+                None => lines.push(format!("{name}:{usual}")),
+                Some((_, value)) if name == "Host" && !value.is_empty() => {
+                    lines.push(format!("Host:{value}"))
+                }
+                Some(_) => {}
+            }
         }
-        if !named("User-Agent") {
-            lines.push(format!("User-Agent: {}", self.options.agent));
-        }
-        if !named("Accept") {
-            lines.push("Accept: */*".to_owned());
-        }
-        lines.extend(self.options.headers.iter().cloned());
+        // One without a value takes the usual one away.
+        let others = own.iter().filter(|(n, value)| !n.eq_ignore_ascii_case("Host") && !value.is_empty());
+        lines.extend(others.map(|(n, value)| format!("{n}:{value}")));
         lines.push(String::new());
         if self.options.verbose {
             for line in &lines {
