@@ -66,6 +66,19 @@ fn kubectl_lists_kube_dns_with_its_three_ports() {
     assert_eq!(words[6], "k8s-app=kube-dns");
 }
 
+/// 002: the cure by the node's own resolver. CoreDNS's pods have `dnsPolicy: Default`, as kubernetes-the-hard-way deploys them.
+#[test]
+fn coredns_forwards_to_the_server_that_its_node_asks() {
+    let corefile = r".:53 {\n errors\n kubernetes cluster.local\n forward . /etc/resolv.conf {\n max_concurrent 1000\n }\n loop\n}\n";
+    let patch = format!(
+        "kubectl -n kube-system patch configmap coredns -p '{{\"data\":{{\"Corefile\":\"{corefile}\"}}}}'"
+    );
+    let setting = [("br_netfilter", "on"), ("dns", "on")];
+    let out =
+        typed("same-node-clusterip", &setting, &[("", &patch), ("tmp2", "nslookup engineerbetter.com")]);
+    assert!(out[1].contains(&"Address: 104.198.14.52".to_owned()), "{out:?}");
+}
+
 /// 001: what `kubectl describe svc helloworld-service` says.
 #[test]
 fn kubectl_describes_the_service_as_the_article_has_it() {

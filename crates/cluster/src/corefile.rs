@@ -30,6 +30,9 @@ pub struct Plugin {
     pub args: Vec<String>,
     /// The lines of its block, as words.
     pub block: Vec<Vec<String>>,
+    /// The line of the Corefile where it stands, from 1.
+    #[serde(default)]
+    pub line: usize,
 }
 
 impl Server {
@@ -46,15 +49,15 @@ impl Server {
             Some(plugin) => plugin.args.iter().map(String::as_str).collect(),
         }
     }
-
-    /// Where `forward` sends questions: the zone, and addresses or files such as /etc/resolv.conf.
-    pub fn forward(&self) -> Option<(&str, &[String])> {
-        let (zone, to) = self.plugin("forward")?.args.split_first()?;
-        Some((zone, to))
-    }
 }
 
 impl Plugin {
+    /// Where a `forward` sends questions: the zone, and addresses or files such as /etc/resolv.conf.
+    pub fn forward(&self) -> Option<(&str, &[String])> {
+        let (zone, to) = self.args.split_first().filter(|_| self.name == "forward")?;
+        Some((zone, to))
+    }
+
     /// The words of a line of the block, without its first.
     pub fn option(&self, name: &str) -> Option<&[String]> {
         let line = self.block.iter().find(|line| line.first().is_some_and(|word| word == name))?;
@@ -110,7 +113,7 @@ impl Corefile {
     /// Names line, column and token of the first thing that cannot be used: braces that do not match, a zone that is none, a
     /// plugin `kubernetes` or `forward` that is not complete.
     pub fn read(text: &str) -> Read<Corefile> {
-        let mut servers = Vec::new();
+        let mut servers: Vec<Server> = Vec::new();
         let mut rest = lines(text).into_iter();
         while let Some(line) = rest.next() {
             let (keys, open) = opens(&line);
@@ -124,7 +127,10 @@ impl Corefile {
             if !open {
                 return Err(place.blame(word, "expected ZONE {"));
             }
-            let zones = keys.iter().map(zone).collect::<Read<_>>()?;
+            let zones = keys.iter().map(zone).collect::<Read<Vec<_>>>()?;
+            if zones.iter().any(|z| servers.iter().any(|s| s.zones.contains(z))) {
+                return Err(place.blame(word, "a zone is served once on a port"));
+            }
             let mut server = Server { zones, plugins: Vec::new() };
             let mut closed = false;
             while let Some(line) = rest.next() {
@@ -137,7 +143,7 @@ impl Corefile {
                     break;
                 }
                 let args = words(head.get(1..).unwrap_or(&[]));
-                let mut plugin = Plugin { name: name.clone(), args, block: Vec::new() };
+                let mut plugin = Plugin { name: name.clone(), args, block: Vec::new(), line: at.line };
                 if open && !block(&mut rest, &mut plugin.block) {
                     return Err(at.blame(name, "its block is not closed; expected }"));
                 }
@@ -246,7 +252,11 @@ mod tests {
         let server = &corefile.servers[0];
         assert_eq!(server.zones, [(".".to_owned(), 53)]);
         assert_eq!(server.kubernetes_zones(), ["cluster.local", "in-addr.arpa", "ip6.arpa"]);
-        assert_eq!(server.forward(), Some((".", &["/etc/resolv.conf".to_owned()][..])));
+        let forward = server.plugin("forward").unwrap();
+        assert_eq!(
+            (forward.forward(), forward.line),
+            (Some((".", &["/etc/resolv.conf".to_owned()][..])), 13)
+        );
         assert_eq!(server.plugin("kubernetes").unwrap().option("ttl"), Some(&["30".to_owned()][..]));
         assert_eq!(server.plugins.len(), 10);
     }
@@ -269,6 +279,7 @@ mod tests {
             (".:x {\n}\n", "\".:x\": expected ZONE:PORT"),
             ("a;b {\n}\n", "\"a;b\": expected a zone"),
             (".\n", "line 1, column 1: \".\": expected ZONE {"),
+            (". {\n}\n.:53 {\n}\n", "line 3, column 1: \".:53\": a zone is served once"),
             (". {\n kubernetes x {\n pods maybe\n }\n}\n", "\"maybe\": pods: expected disabled"),
         ] {
             let e = Corefile::read(text).unwrap_err().to_string();

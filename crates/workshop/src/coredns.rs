@@ -1,26 +1,26 @@
 //! CoreDNS from its Corefile and the cluster's objects: what each plugin knows, as plain tables (`sim::programs::dns_server`).
 
 use cluster::Objects;
-use cluster::corefile::{Corefile, Server};
+use cluster::corefile::{Corefile, Plugin, Server};
 use cluster::object::{ClusterIp, Endpoint, Protocol, Service};
 use packet::{DnsData, DnsName, DnsRecord, dns_type};
 use sim::programs::dns_server::{Forward, ServerBlock, Table, ptr, servers_of};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
-/// Plugins that have no say in answers here.
-const SILENT: [&str; 11] = [
-    "health",
-    "ready",
-    "prometheus",
-    "reload",
-    "errors",
-    "log",
-    "loadbalance",
-    "loop",
-    "cache",
-    "forward",
-    "kubernetes",
+/// The plugins, and what may stand in their blocks: what is obeyed here, and what changes no answer.
+const PLUGINS: [(&str, &[&str]); 11] = [
+    ("health", &["lameduck"]),
+    ("ready", &[]),
+    ("prometheus", &[]),
+    ("reload", &[]),
+    ("errors", &[]),
+    ("log", &[]),
+    ("loadbalance", &[]),
+    ("loop", &[]),
+    ("cache", &["disable"]),
+    ("forward", &["except", "max_concurrent", "policy sequential"]),
+    ("kubernetes", &["pods", "fallthrough", "ttl", "endpoint", "tls", "kubeconfig", "upstream"]),
 ];
 /// `ttl` of the plugin kubernetes, unless the Corefile says otherwise.
 const TTL: u32 = 5;
@@ -47,12 +47,8 @@ fn zone(text: &str) -> String {
 }
 
 fn block(server: &Server, objects: &Objects, resolv_conf: &str) -> Result<ServerBlock, String> {
-    if let Some(other) = server.plugins.iter().find(|p| !SILENT.contains(&p.name.as_str())) {
-        return Err(format!(
-            "CoreDNS's plugin {} is not modelled; these are: {}",
-            other.name,
-            SILENT.join(", ")
-        ));
+    for plugin in &server.plugins {
+        known(plugin).map_err(|why| format!("line {} of the Corefile: {why}", plugin.line))?;
     }
     let has = |name| server.plugin(name).is_some();
     let mut tables = Vec::new();
@@ -73,16 +69,17 @@ fn block(server: &Server, objects: &Objects, resolv_conf: &str) -> Result<Server
         let records = records(objects, &zones, ttl);
         tables.push(Rc::new(Table { zones, records, pods_insecure: pods == "insecure", fallthrough, ttl }));
     }
-    let forward = match server.forward() {
-        None => None,
-        Some((of, to)) => {
-            let mut servers = Vec::new();
-            for target in to {
-                servers.extend(upstream(target, resolv_conf)?);
-            }
-            Some(Forward { zone: zone(of), to: servers })
+    let mut forward = Vec::new();
+    for plugin in &server.plugins {
+        let Some((of, targets)) = plugin.forward() else { continue };
+        let mut to = Vec::new();
+        for target in targets {
+            let found = upstream(target, resolv_conf);
+            to.extend(found.map_err(|why| format!("line {} of the Corefile: {why}", plugin.line))?);
         }
-    };
+        let except = plugin.option("except").unwrap_or_default().iter().map(|z| zone(z)).collect();
+        forward.push(Forward { zone: zone(of), except, to });
+    }
     let cache = server.plugin("cache").map(|p| p.args.first().and_then(|a| a.parse().ok()).unwrap_or(CACHE));
     Ok(ServerBlock {
         zones: server.zones.iter().map(|(z, _)| zone(z)).collect(),
@@ -90,10 +87,46 @@ fn block(server: &Server, objects: &Objects, resolv_conf: &str) -> Result<Server
         log: has("log"),
         loadbalance: has("loadbalance"),
         cache,
+        uncached: uncached(server),
         tables,
         detects_loop: has("loop"),
         forward,
     })
+}
+
+/// What is not obeyed is refused.
+fn known(plugin: &Plugin) -> Result<(), String> {
+    let Some((name, options)) = PLUGINS.iter().find(|(name, _)| *name == plugin.name) else {
+        let all: Vec<&str> = PLUGINS.iter().map(|(name, _)| *name).collect();
+        return Err(format!(
+            "CoreDNS's plugin {} is not modelled; these are: {}",
+            plugin.name,
+            all.join(", ")
+        ));
+    };
+    for line in &plugin.block {
+        let fits = |o: &&str| *o == line.join(" ") || line.first().is_some_and(|word| word == o);
+        if !options.iter().any(fits) {
+            let all = if options.is_empty() { "nothing".to_owned() } else { options.join(", ") };
+            let other = line.join(" ");
+            return Err(format!("{other} of CoreDNS's plugin {name} is not modelled; expected {all}"));
+        }
+    }
+    Ok(())
+}
+
+/// `disable success|denial [ZONE...]` of the plugin cache: refusals or answers, and the zones for which they are not kept.
+fn uncached(server: &Server) -> Vec<(bool, String)> {
+    let lines = server.plugin("cache").into_iter().flat_map(|p| &p.block);
+    let all = lines.filter_map(|line| match line.as_slice() {
+        [_, what, zones @ ..] => Some((what == "denial", zones)),
+        _ => None,
+    });
+    all.flat_map(|(denial, zones)| match zones {
+        [] => vec![(denial, String::new())],
+        _ => zones.iter().map(|z| (denial, zone(z))).collect(),
+    })
+    .collect()
 }
 
 /// An address with or without its port, or a file like /etc/resolv.conf.
@@ -249,15 +282,33 @@ ports: [{name: sql, port: 5432}]
         {
             let corefile = Corefile::read(&format!(".:53 {{\n forward . {to}\n}}\n")).unwrap();
             let blocks = blocks(&corefile, 53, &objects, "nameserver 10.0.0.53\n").unwrap();
-            let (a, port) = blocks[0].forward.as_ref().unwrap().to[0];
+            let (a, port) = blocks[0].forward[0].to[0];
             assert_eq!(format!("{a}:{port}"), address);
         }
     }
 
+    /// A plugin or an option that is not obeyed is named with its line.
     #[test]
-    fn a_plugin_that_is_not_modelled_is_refused() {
-        let corefile = Corefile::read(".:53 {\n rewrite name a b\n}\n").unwrap();
-        let error = blocks(&corefile, 53, &kube::objects(OBJECTS).unwrap(), "").unwrap_err();
-        assert!(error.starts_with("CoreDNS's plugin rewrite is not modelled"), "{error}");
+    fn what_is_not_modelled_is_refused_with_its_line() {
+        for (line, said) in [
+            ("rewrite name a b", "CoreDNS's plugin rewrite is not modelled; these are: health, ready"),
+            ("hosts {\n 1.2.3.4 a\n}", "CoreDNS's plugin hosts is not modelled"),
+            ("forwad . 1.1.1.1", "CoreDNS's plugin forwad is not modelled"),
+            (
+                "forward . 1.1.1.1 {\n force_tcp\n}",
+                "force_tcp of CoreDNS's plugin forward is not modelled; expected except",
+            ),
+            ("forward . 1.1.1.1 {\n policy round_robin\n}", "policy round_robin of CoreDNS's plugin forward"),
+            (
+                "kubernetes a {\n namespaces b\n}",
+                "namespaces b of CoreDNS's plugin kubernetes is not modelled",
+            ),
+            ("loop {\n x\n}", "x of CoreDNS's plugin loop is not modelled; expected nothing"),
+            ("forward . nosuchhost", "\"nosuchhost\": expected an address to forward to"),
+        ] {
+            let corefile = Corefile::read(&format!(".:53 {{\n errors\n {line}\n}}\n")).unwrap();
+            let error = blocks(&corefile, 53, &kube::objects(OBJECTS).unwrap(), "").unwrap_err();
+            assert!(error.starts_with(&format!("line 3 of the Corefile: {said}")), "{error}");
+        }
     }
 }

@@ -22,8 +22,8 @@ fn log(scenario: &Scenario) -> Vec<String> {
     lines.collect()
 }
 
-fn forward_to(to: Ipv4Addr) -> Option<Forward> {
-    Some(Forward { zone: String::new(), to: vec![(to, 53)] })
+fn forward_to(to: Ipv4Addr) -> Vec<Forward> {
+    vec![Forward { zone: String::new(), except: Vec::new(), to: vec![(to, 53)] }]
 }
 
 /// A server of the world outside, on the other address.
@@ -59,6 +59,37 @@ fn a_foreign_name_is_asked_for_upstream() {
     ));
     assert_eq!(out[0].stdout, ["192.0.2.1"]);
     assert!(out[1].stdout.is_empty());
+}
+
+/// plugin/forward: several in one block, each for a zone of its own; `except` leaves names to whoever comes behind.
+#[test]
+fn the_first_forward_that_takes_a_name_sends_it_on() {
+    let away =
+        Forward { zone: "com".to_owned(), except: vec!["example.com".to_owned()], ..Forward::default() };
+    let mut forward = forward_to(Ipv4Addr::new(10, 0, 0, 54));
+    forward.insert(0, away);
+    let only_com = ServerBlock { forward: forward[..1].to_vec(), ..block() };
+    let both = ServerBlock { forward, ..block() };
+    for (block, wanted) in [(both, "NOERROR"), (only_com, "SERVFAIL")] {
+        let out = outputs(&scenario(vec![cluster(block), upstream()], &["dig example.com"]));
+        assert!(out[0].stdout[4].contains(wanted), "{wanted}: {:?}", out[0].stdout);
+    }
+}
+
+/// plugin/cache, `disable`: answers below a zone are not kept, so each question goes upstream.
+#[test]
+fn what_the_cache_is_told_not_to_keep_is_asked_for_again() {
+    let forward = forward_to(Ipv4Addr::new(10, 0, 0, 54));
+    let asked = |uncached: Vec<(bool, String)>| {
+        let block = ServerBlock { cache: Some(30), uncached, forward: forward.clone(), ..block() };
+        let scenario = scenario(vec![cluster(block), upstream()], &["dig example.com"; 3]);
+        let run = scenario.run().unwrap();
+        let log = run.world.log().entries().iter().filter_map(|e| e.what());
+        log.filter(|w| matches!(w, kernel::event::What::Tap { .. })).count()
+    };
+    let kept = asked(Vec::new());
+    assert_eq!(asked(vec![(true, String::new()), (false, "example.org".to_owned())]), kept);
+    assert!(asked(vec![(false, "com".to_owned())]) > kept);
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn what_comes_over_tcp_is_sent_on_over_tcp() {
         log: true,
         ..ServerBlock::default()
     };
-    let forward = Some(Forward { zone: String::new(), to: vec![(to, 53)] });
+    let forward = vec![Forward { to: vec![(to, 53)], ..Forward::default() }];
     let front = ServerBlock { forward, ..block() };
     let daemon = |addr, block| Daemon::new(DnsServer::new((addr, 53), vec![block]));
     let daemons = vec![daemon(server(), front), daemon(to, upstream)];

@@ -22,12 +22,21 @@ const TRIES: u32 = 3;
 /// How long a datagram dig takes.
 const BUFFER: u16 = 1232;
 
+/// What dig prints: a bit for each of these, which `+NAME` and `+noNAME` set and clear.
+const SHOWN: [&str; 7] = ["cmd", "comments", "question", "answer", "authority", "additional", "stats"];
+const ALL: u8 = 0x7f;
+
+/// Whether dig prints what has this name.
+fn shows(show: u8, name: &str) -> bool {
+    SHOWN.iter().zip(0..).any(|(n, bit)| *n == name && show & 1 << bit != 0)
+}
+
 const VERSION: &str = "9.16.50-Debian";
 
 /// What a lookup is for.
 #[derive(Clone, Debug)]
 enum Tool {
-    Dig { short: bool, line: String, edns: bool },
+    Dig { short: bool, line: String, edns: bool, show: u8 },
     Nslookup,
 }
 
@@ -58,6 +67,8 @@ struct Asker {
     /// The head of nslookup's answer is printed once.
     headed: bool,
     answered: bool,
+    /// What is said before anything is asked.
+    warning: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -122,13 +133,21 @@ impl Asker {
             asking: None,
             headed: false,
             answered: false,
+            warning: None,
         }
     }
 }
 
+/// `+NAME` and `+noNAME`: set or clear, and which bits of [`SHOWN`].
+fn shown(word: &str) -> Option<(bool, u8)> {
+    let (set, name) = word.strip_prefix("no").map_or((true, word), |name| (false, name));
+    let bit = SHOWN.iter().zip(0..).find(|(n, _)| **n == name).map(|(_, bit)| 1 << bit);
+    Some((set, if name == "all" { ALL } else { bit? }))
+}
+
 pub(super) fn parse_dig(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
     let line = argv.get(1..).unwrap_or_default().join(" ");
-    let mut asker = Asker::new(Tool::Dig { short: false, line, edns: true }, String::new(), false);
+    let mut asker = Asker::new(Tool::Dig { short: false, line, edns: true, show: ALL }, String::new(), false);
     let mut words = argv.iter().skip(1);
     while let Some(word) = words.next() {
         let number = |text: &str| text.parse::<u32>().ok().filter(|n| *n > 0);
@@ -145,6 +164,11 @@ pub(super) fn parse_dig(argv: &[String], _: &str) -> Result<Box<dyn Program>, Co
                 ("noedns", _) => {
                     if let Tool::Dig { edns, .. } = &mut asker.tool {
                         *edns = false;
+                    }
+                }
+                (name, None) if shown(name).is_some() => {
+                    if let (Tool::Dig { show, .. }, Some((set, bits))) = (&mut asker.tool, shown(name)) {
+                        *show = if set { *show | bits } else { *show & !bits };
                     }
                 }
                 ("search", _) => asker.search = true,
@@ -169,9 +193,10 @@ pub(super) fn parse_dig(argv: &[String], _: &str) -> Result<Box<dyn Program>, Co
             asker.name = reverse_name(addr);
             asker.kinds = vec![dns_type::PTR];
         } else if word == "-t" {
-            match words.next().and_then(|t| kind_of(t)) {
+            let Some(text) = words.next() else { return Err(CommandOutput::failed(1, "Invalid option: -t")) };
+            match kind_of(text) {
                 Some(kind) => asker.kinds = vec![kind],
-                None => return Err(CommandOutput::failed(1, ";; Warning, ignoring invalid type")),
+                None => asker.warning = Some(format!(";; Warning, ignoring invalid type {text}")),
             }
         } else if word.starts_with('-') {
             return Err(not_modelled("dig", word));
@@ -255,6 +280,9 @@ impl Program for Asker {
     }
 
     fn run(&mut self, run: &mut Run<'_, '_>) -> Option<i32> {
+        if let Some(warning) = self.warning.take() {
+            run.complain(warning);
+        }
         if self.conf.is_none() {
             let conf = run.file("/etc/resolv.conf").map_or(Ok(ResolvConf::default()), ResolvConf::parse);
             match conf {
@@ -415,8 +443,8 @@ impl Asker {
             return Some(self.finish(run));
         };
         if self.tried >= self.tries {
-            if let Tool::Dig { short: false, line, .. } = &self.tool {
-                self.dig_head(run, &line.clone());
+            if let Tool::Dig { short: false, line, show, .. } = &self.tool {
+                self.dig_head(run, &line.clone(), *show);
             }
             run.print(";; connection timed out; no servers could be reached");
             run.print("");
@@ -478,9 +506,12 @@ impl Asker {
                 }
                 Some(0)
             }
-            Tool::Dig { short: false, line, .. } => {
-                self.dig_head(run, &line);
-                print_message(run, answer);
+            Tool::Dig { short: false, line, show, .. } => {
+                self.dig_head(run, &line, show);
+                print_message(run, answer, show);
+                if !shows(show, "stats") {
+                    return Some(0);
+                }
                 let ms = run.now().since(asking.since).as_millis();
                 run.print(format!(";; Query time: {ms} msec"));
                 run.print(format!(";; SERVER: {a}#{p}({a})", a = asking.to.0, p = asking.to.1));
@@ -493,7 +524,10 @@ impl Asker {
         }
     }
 
-    fn dig_head(&self, run: &mut Run<'_, '_>, line: &str) {
+    fn dig_head(&self, run: &mut Run<'_, '_>, line: &str, show: u8) {
+        if !shows(show, "cmd") {
+            return;
+        }
         run.print("");
         run.print(format!("; <<>> DiG {VERSION} <<>> {line}"));
         if self.server.is_some() {

@@ -1,8 +1,9 @@
 //! A message as dig prints it.
 
+use super::shows;
 use crate::programs::Run;
 use crate::programs::dns_server::{flags, rcode_name, type_name};
-use packet::{Dns, DnsData, DnsRecord, dns_type};
+use packet::{Dns, DnsData, dns_type};
 
 /// A time of the run as dig writes it; runs begin with 1970.
 pub(super) fn when(seconds: u64) -> String {
@@ -34,8 +35,46 @@ pub(super) fn data_text(data: &DnsData) -> String {
     }
 }
 
-/// A message by its sections, as dig prints it.
-pub(super) fn print_message(run: &mut Run<'_, '_>, m: &Dns) {
+/// A message by those of its sections that `show` has.
+pub(super) fn print_message(run: &mut Run<'_, '_>, m: &Dns, show: u8) {
+    let comments = shows(show, "comments");
+    if comments {
+        print_head(run, m);
+    }
+    if shows(show, "question") && !m.questions.is_empty() {
+        let lines =
+            m.questions.iter().map(|q| columns(&format!(";{}", q.name), None, "IN", &type_name(q.kind)));
+        section(run, comments, "QUESTION", lines.collect());
+    }
+    for (title, name, list) in [
+        ("ANSWER", "answer", &m.answers),
+        ("AUTHORITY", "authority", &m.authority),
+        ("ADDITIONAL", "additional", &m.additional),
+    ] {
+        let list = list.iter().filter(|r| r.kind != dns_type::OPT && shows(show, name));
+        let lines = list.map(|r| {
+            let head = columns(&r.name.to_string(), Some(r.ttl), "IN", &type_name(r.kind));
+            format!("{head}{}", data_text(&r.data))
+        });
+        section(run, comments, title, lines.collect());
+    }
+}
+
+/// A section's lines, between its title and a blank line if comments are shown.
+fn section(run: &mut Run<'_, '_>, comments: bool, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    if comments {
+        run.print(format!(";; {title} SECTION:"));
+    }
+    lines.into_iter().for_each(|line| run.print(line));
+    if comments {
+        run.print("");
+    }
+}
+
+fn print_head(run: &mut Run<'_, '_>, m: &Dns) {
     run.print(";; Got answer:");
     if m.questions.first().is_some_and(|q| q.name.below("local").is_some()) {
         run.print(";; WARNING: .local is reserved for Multicast DNS");
@@ -53,26 +92,6 @@ pub(super) fn print_message(run: &mut Run<'_, '_>, m: &Dns) {
     if let Some(opt) = m.additional.iter().find(|r| r.kind == dns_type::OPT) {
         run.print(";; OPT PSEUDOSECTION:");
         run.print(format!("; EDNS: version: 0, flags:; udp: {}", opt.class));
-    }
-    if !m.questions.is_empty() {
-        run.print(";; QUESTION SECTION:");
-        for q in &m.questions {
-            run.print(columns(&format!(";{}", q.name), None, "IN", &type_name(q.kind)));
-        }
-        run.print("");
-    }
-    for (title, list) in [("ANSWER", &m.answers), ("AUTHORITY", &m.authority), ("ADDITIONAL", &m.additional)]
-    {
-        let list: Vec<&DnsRecord> = list.iter().filter(|r| r.kind != dns_type::OPT).collect();
-        if list.is_empty() {
-            continue;
-        }
-        run.print(format!(";; {title} SECTION:"));
-        for r in list {
-            let head = columns(&r.name.to_string(), Some(r.ttl), "IN", &type_name(r.kind));
-            run.print(format!("{head}{}", data_text(&r.data)));
-        }
-        run.print("");
     }
 }
 

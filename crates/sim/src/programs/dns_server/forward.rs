@@ -5,7 +5,7 @@ use super::upstream::{Failure, Line, Upstream, datagram};
 use super::{Client, DnsServer, Run, Said, Way};
 use crate::programs::resolve::{DNS_PORT, ResolvConf};
 use kernel::Instant;
-use packet::Dns;
+use packet::{Dns, DnsName};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -14,12 +14,21 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The plugin `forward`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forward {
-    /// Names below it are sent on.
+    /// Names below it are sent on,
     pub zone: String,
+    /// but not those below one of these.
+    pub except: Vec<String>,
     /// Where to; the first is asked first, another after a failure.
     pub to: Vec<(Ipv4Addr, u16)>,
+}
+
+impl Forward {
+    /// A name is sent on.
+    pub(super) fn is_for(&self, name: &DnsName) -> bool {
+        name.below(&self.zone).is_some() && !self.except.iter().any(|z| name.below(z).is_some())
+    }
 }
 
 /// A query that was sent on.
@@ -40,6 +49,12 @@ pub(super) struct Pending {
 }
 
 impl DnsServer {
+    /// The first `forward` of a block that takes a query.
+    pub(super) fn forward_of(&self, block: usize, query: &Dns) -> Option<Forward> {
+        let name = &query.questions.first()?.name;
+        self.blocks.get(block)?.forward.iter().find(|f| f.is_for(name)).cloned()
+    }
+
     /// Asks the server whose turn it is after so many tries.
     #[allow(clippy::too_many_arguments, reason = "what a query is, and how far it has come")]
     pub(super) fn send_on(
@@ -106,7 +121,7 @@ impl DnsServer {
                 None => Failure::Timeout,
             };
             p.way.close(run);
-            let forward = self.blocks.get(p.block).and_then(|b| b.forward.clone());
+            let forward = self.forward_of(p.block, &p.query);
             let late = run.now().since(p.begun) >= FORWARD_TIMEOUT;
             // A server that has closed a connection which was kept is asked once more, by another.
             let tries = p.tries - usize::from(p.reused && why == Failure::Eof);

@@ -45,12 +45,14 @@ pub struct ServerBlock {
     pub loadbalance: bool,
     /// `cache`: for how many seconds at most.
     pub cache: Option<u32>,
+    /// `disable` of `cache`: whether refusals or answers, and below which zone they are not kept.
+    pub uncached: Vec<(bool, String)>,
     /// `kubernetes`, `hosts` and `file`: tables in the order in which they are asked.
     pub tables: Vec<Rc<Table>>,
     /// `loop`: looks for a loop when it starts.
     pub detects_loop: bool,
-    /// `forward`
-    pub forward: Option<Forward>,
+    /// `forward`: the first that takes a name sends it on.
+    pub forward: Vec<Forward>,
 }
 
 /// A server that is asked over UDP and TCP.
@@ -368,12 +370,11 @@ impl DnsServer {
                 }
             }
         }
-        match &block.forward {
-            Some(forward) if question.name.below(&forward.zone).is_some() => {
-                let forward = forward.clone();
-                Ok(self.send_on(run, at, query, client, &forward, 0, run.now()))
-            }
-            Some(_) => Ok(Said::Failed("plugin/forward: no next plugin found".to_owned())),
+        if !block.forward.is_empty() {
+            last = "forward";
+        }
+        match self.forward_of(at, query) {
+            Some(forward) => Ok(self.send_on(run, at, query, client, &forward, 0, run.now())),
             // A table that falls through, or none: nobody is left to ask.
             None if last.is_empty() => Ok(Said::Answer(Dns { rcode: rcode::REFUSED, ..query.answer() })),
             None => Ok(Said::Failed(format!("plugin/{last}: no next plugin found"))),
@@ -394,7 +395,9 @@ impl DnsServer {
                 Dns { rcode: rcode::SERVFAIL, ..query.answer() }
             }
             Said::Answer(answer) => {
-                if let Some(limit) = cache {
+                let denial = answer.answers.is_empty();
+                let kept = |(d, zone): &(bool, String)| *d != denial || question.name.below(zone).is_none();
+                if let Some(limit) = cache.filter(|_| b.uncached.iter().all(kept)) {
                     self.cache.keep(run.now(), block, query, &answer, limit);
                 }
                 answer

@@ -84,7 +84,18 @@ dig +short most.default.svc.cluster.local
 dig +noedns +search +short many
 nslookup many
 nslookup -vc web
-nslookup -vc nosuch"""
+nslookup -vc nosuch
+dig +noall +answer two.default.svc.cluster.local
+dig +noall +answer +stats web.default.svc.cluster.local
+dig +nocmd +noquestion web.default.svc.cluster.local
+dig +nocomments web.default.svc.cluster.local
+dig +nostats nosuch.default.svc.cluster.local
+dig +noall +comments +question web.default.svc.cluster.local
+dig +noall +cmd +answer web.default.svc.cluster.local
+dig +noanswer +noall +all web.default.svc.cluster.local
+dig +short +stats two.default.svc.cluster.local
+dig +noall web.default.svc.cluster.local
+dig +noall +answer -t FOO web.default.svc.cluster.local"""
 out = ""
 for command in COMMANDS.splitlines():
     run = subprocess.run(command.split(), capture_output=True, text=True)
