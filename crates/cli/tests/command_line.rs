@@ -512,3 +512,14 @@ fn a_flow_is_explained() {
         nflab(&["flow", wrong.to_str().unwrap(), "--src", "1.1.1.1", "--dst", "1.1.1.2", "--port", "1"]);
     assert!(stderr(&out).contains(":5:18: expected a number from 1 to 65535"), "{}", stderr(&out));
 }
+
+/// Iterations 2 and 4 have one setting; what is printed is about the one that was asked for.
+#[test]
+fn a_load_test_names_the_iteration_that_was_asked_for() {
+    for n in ["2", "4"] {
+        let set = format!("iteration={n}");
+        let args = ["lab", "run", "conntrack-load", "--scale", "1/100", "--set", &set, "--set", "seconds=1"];
+        let out = stdout(&nflab(&args));
+        assert!(out.contains(&format!("\niteration {n}: one pod")), "{out}");
+    }
+}

@@ -58,7 +58,7 @@ impl Parser<'_> {
         self.need("to")?;
         let v6 = match (family, rule.table.family) {
             (Some(f), _) => f == packet::Family::V6,
-            (None, NftFamily::Inet) => net_of(before) == Some(Header::Ip6),
+            (None, NftFamily::Inet) => net_of(&mut before.iter()) == Some(Header::Ip6),
             (None, f) => f == NftFamily::Ip6,
         };
         let addr = if v6 { DataType::Ipv6Addr } else { DataType::Ipv4Addr };
@@ -85,7 +85,7 @@ impl Parser<'_> {
                 nat.addr_last = if first == last { None } else { value(last, addr) };
             }
             let inet = rule.table.family == NftFamily::Inet;
-            if inet && family.is_none() && net_of(before).is_none() {
+            if inet && family.is_none() && net_of(&mut before.iter()).is_none() {
                 let message = "ip or ip6 must be specified with address for inet tables.";
                 return Err(self.wrong(from, message, "expected dnat ip to or dnat ip6 to"));
             }
@@ -179,7 +179,7 @@ impl Parser<'_> {
 }
 
 /// The family that a rule has asked for.
-pub(super) fn net_of(before: &[Stmt]) -> Option<Header> {
+pub(super) fn net_of(before: &mut dyn Iterator<Item = &Stmt>) -> Option<Header> {
     let mut found = None;
     for stmt in before {
         if let Stmt::Match {

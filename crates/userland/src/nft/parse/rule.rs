@@ -168,7 +168,7 @@ fn asks_about_protocol(e: &Expr) -> bool {
 }
 
 /// The protocol that a question asks for (`meta l4proto X`, and in a table of one family `ip protocol X`).
-fn asks_protocol(stmt: &Stmt, family: NftFamily) -> Option<u8> {
+pub(super) fn asks_protocol(stmt: &Stmt, family: NftFamily) -> Option<u8> {
     let Stmt::Match { left, op: CmpOp::Eq, right: Right::Value(v) } = stmt else { return None };
     let asks = match left {
         Expr::Meta(MetaKey::L4proto) => true,

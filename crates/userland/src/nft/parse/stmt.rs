@@ -3,6 +3,7 @@
 use super::super::value::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES};
 use super::expr::prefix_len;
 use super::nat::net_of;
+use super::rule::asks_protocol;
 use super::{Parsed, Parser, RuleCx};
 use crate::diagnostic::q;
 use kernel::netfilter::nftables::{
@@ -332,11 +333,14 @@ impl Parser<'_> {
         let default = match family {
             NftFamily::Ip => RejectKind::Icmp(3),
             NftFamily::Ip6 => RejectKind::Icmpv6(4),
-            NftFamily::Inet => match net_of(before) {
-                Some(Header::Ip) => RejectKind::Icmp(3),
-                Some(_) => RejectKind::Icmpv6(4),
-                None => RejectKind::Icmpx(1),
-            },
+            // That `meta l4proto icmp` is of one family does not count here.
+            NftFamily::Inet => {
+                match net_of(&mut before.iter().filter(|s| asks_protocol(s, NftFamily::Inet).is_none())) {
+                    Some(Header::Ip) => RejectKind::Icmp(3),
+                    Some(_) => RejectKind::Icmpv6(4),
+                    None => RejectKind::Icmpx(1),
+                }
+            }
         };
         if !self.take("with") {
             return Ok(default);

@@ -26,7 +26,7 @@ impl FtpLines {
         }
     }
 
-    /// `update_nl_seq`: a line ends before `seq`; of two others the older is forgotten.
+    /// `update_nl_seq`: a line ends before `seq`; of two others the older is forgotten, unless this one is older still.
     fn note(&mut self, dir: Direction, seq: u32) {
         let known = self.of(dir);
         if known.contains(&Some(seq)) {
@@ -35,7 +35,13 @@ impl FtpLines {
         match known {
             [first @ None, _] => *first = Some(seq),
             [_, second @ None] => *second = Some(seq),
-            [Some(a), Some(b)] => *(if (a.wrapping_sub(*b) as i32) < 0 { a } else { b }) = seq,
+            [Some(a), Some(b)] => {
+                let before = |x: u32, y: u32| (x.wrapping_sub(y) as i32) < 0;
+                let older = if before(*a, *b) { a } else { b };
+                if before(*older, seq) {
+                    *older = seq;
+                }
+            }
         }
     }
 }
@@ -308,5 +314,8 @@ mod tests {
         }
         assert_eq!(*lines.of(Direction::Original), [Some(30), Some(20)]);
         assert_eq!(*lines.of(Direction::Reply), [None, None]);
+        // A line that comes again, of long ago.
+        lines.note(Direction::Original, 15);
+        assert_eq!(*lines.of(Direction::Original), [Some(30), Some(20)]);
     }
 }
