@@ -164,3 +164,22 @@ fn a_short_exchange_has_room_on_the_slider() {
         assert!(number("max") > 20, "places to go to: {}", number("max"));
     });
 }
+
+#[test]
+fn the_slider_stands_where_the_cursor_is_in_another_exchange_too() {
+    visit(|page| {
+        page.open_fresh("#v1/snat-port-race");
+        page.wait("#scrubber");
+        let number = |script: &str| page.eval(script).as_str().and_then(|s| s.trim().parse::<u64>().ok());
+        for key in ["End", "Home", "End"] {
+            page.press(key);
+            page.wait_until(&format!("the slider's place after {key}"), || {
+                let at = number("return document.getElementById('position').textContent.split('/')[0]");
+                let total = number("return document.getElementById('position').textContent.split('/')[1]");
+                let slider = number("return document.getElementById('scrubber').value");
+                let there = if key == "End" { total } else { Some(1) };
+                at == there && slider.map(|s| s + 1) == at
+            });
+        }
+    });
+}

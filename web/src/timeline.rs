@@ -8,6 +8,8 @@ use crate::panes::unseen;
 use crate::playback;
 use crate::state::State;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlInputElement;
 
 /// The speeds in quarters.
 const SPEEDS: [(u32, &str); 4] = [(2, "0.5×"), (4, "1×"), (8, "2×"), (16, "4×")];
@@ -104,12 +106,13 @@ fn scrubber(state: State) -> El {
     let slider = el("input")
         .id("scrubber")
         .attr("type", "range")
-        .live("min", move || window().0.to_string())
-        .live("max", move || window().1.saturating_sub(1).to_string())
-        .input(move || {
+        .watch(move |slider| {
             // A value outside its bounds would be pulled to them: they are set first.
-            let _ = window();
-            state.position().to_string()
+            let (from, to) = window();
+            let slider = slider.unchecked_ref::<HtmlInputElement>();
+            slider.set_min(&from.to_string());
+            slider.set_max(&to.saturating_sub(1).to_string());
+            slider.set_value(&state.position().to_string());
         })
         .attr("aria-label", "Step")
         .live("aria-valuetext", move || {
