@@ -317,6 +317,24 @@ fn nodes_far_out_of_sight_are_not_drawn() {
 }
 
 #[test]
+fn a_box_without_a_bridge_shows_by_which_device_the_packet_came() {
+    visit(|page| {
+        for (width, height) in [(1280, 800), (390, 844)] {
+            page.set_size(width, height);
+            page.open_fresh("#v1/same-node-clusterip");
+            page.wait(".strip");
+            page.press("End");
+            page.wait_text("#flow-title", "tmp2");
+            page.wait_text(".strip", "no bridge");
+            page.wait_text(".strip", "eth0");
+            // The hooks and what is between them are joined, on a phone as well.
+            assert!(page.count(".strip .wire") > 7, "{width} pixels wide");
+            assert!(page.count(".strip .wire.lit") > 0, "{width} pixels wide");
+        }
+    });
+}
+
+#[test]
 fn a_switch_is_shown_as_one() {
     visit(|page| {
         page.set_size(1280, 800);

@@ -1,13 +1,16 @@
 //! The hook diagram of a box, after Jan Engelhardt's packet-flow picture: same order, same bands; only what is
 //! registered is drawn.
 
+use crate::diagram::{
+    Bridge, DIAMOND, SWITCH, bridges, color, devices, diamond, hexagon, link_band, port, ports, spoken,
+    station, wire,
+};
 use crate::dom::{NONE, View, el, part, svg};
 use crate::load::Loaded;
 use crate::state::State;
 use crate::svg::{Rect, Svg, clicked};
 use crate::topology::int;
 use crate::topology_kind as kind;
-use kernel::dev::DevKind;
 use kernel::netfilter::hook::InetHook;
 use kernel::{Netns, NetnsId, PacketId};
 use sim::view::{Area, HookBox, Role, Spot, Visit, bridge_ports, bridged_by_iptables, registered, visits};
@@ -52,21 +55,27 @@ fn plan(count: impl Fn(InetHook) -> usize, narrow: bool) -> Plan {
     use InetHook::{Forward, LocalIn, LocalOut, PostRouting, PreRouting};
     let sockets = |x, y| Rect { x, y, w: 66, h: 26 };
     if narrow {
-        let input = small(14, 40);
-        let output = small(94, 98);
+        let y = 178;
+        let row = |x| Rect { w: BIG - 2, ..big(x, y) };
+        let width = |hook| span(count(hook), BIG - 2);
+        // Between PREROUTING and FORWARD.
+        let route = 20 + width(PreRouting).max(76);
+        let after = span(count(LocalIn), SMALL) + 10;
+        let input = small((route - 4).min(294 - after), 96);
+        let post = 358 - width(PostRouting);
         return Plan {
             width: 372,
-            height: 282,
-            split: 222,
-            sockets_in: sockets((input.x + span(count(LocalIn), SMALL) + 14).max(154), 40),
-            sockets_out: sockets(14, 98),
-            route: ((output.x + span(count(LocalOut), SMALL) + 34).max(318), 76),
+            height: y + 118,
+            split: y + 58,
+            route: (route, y - 34),
+            sockets_in: sockets(input.x + after, input.y),
+            sockets_out: sockets(14, 34),
             hooks: [
-                (PreRouting, big(14, 164)),
-                (Forward, big(26 + span(count(PreRouting), BIG).max(76), 164)),
-                (PostRouting, big(358 - span(count(PostRouting), BIG), 164)),
+                (PreRouting, row(14)),
+                (Forward, row(route + 6)),
+                (PostRouting, row(post)),
                 (LocalIn, input),
-                (LocalOut, output),
+                (LocalOut, small(94, 34)),
             ],
             wide: false,
         };
@@ -114,13 +123,10 @@ struct Diagram<'a> {
     current: Option<Spot>,
     ports: Option<(String, String)>,
     boxes: [(InetHook, Vec<HookBox>); 5],
+    /// By which devices the packet came in and went out.
+    through: (Option<String>, Option<String>),
     plan: Plan,
-    /// A bridge and nothing else.
-    switch: bool,
 }
-
-/// What a switch does.
-pub const SWITCH: &str = "a switch: it forwards frames by destination MAC; no IP stack, no hooks";
 
 /// The pane.
 pub fn strip(state: State) -> View {
@@ -137,11 +143,7 @@ pub fn strip(state: State) -> View {
         };
         let boxes = InetHook::ALL.map(|hook| (hook, small(hook)));
         let count = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
-        let mut plan = plan(count, state.lens().slim(state.narrow.get()));
-        let switch = loaded.story.topology.role(host) == Role::Switch;
-        if switch {
-            plan.split = 0;
-        }
+        let plan = plan(count, state.lens().slim(state.narrow.get()));
         let d = Diagram {
             visits: packet.map(|p| visits(loaded.world(), host, p, now)).unwrap_or_default(),
             current: state.with_step(|_, s, _| s.spot.filter(|_| s.host == host)).flatten(),
@@ -150,8 +152,12 @@ pub fn strip(state: State) -> View {
             ns,
             packet,
             boxes,
+            through: devices(state, ns, packet),
             plan,
-            switch,
+        };
+        let (drawn, says) = match loaded.story.topology.role(host) {
+            Role::Switch => (d.switch(), format!("{} is {SWITCH}.", ns.name)),
+            _ => (d.draw(), d.summary()),
         };
         let flow = packet.and_then(|id| loaded.story.packet(id)).map(|p| kind(p.flow)).unwrap_or_default();
         let view_box = format!("0 0 {} {}", d.plan.width, d.plan.height);
@@ -168,28 +174,9 @@ pub fn strip(state: State) -> View {
                 Some(step) => state.go(step),
                 None => {}
             })
-            .html(d.draw());
-        View::All(vec![drawing.into(), el("p").class("sr").add(d.summary()).into()])
+            .html(drawn);
+        View::All(vec![drawing.into(), el("p").class("sr").add(says).into()])
     })
-}
-
-/// The class of an area's colour.
-pub fn color(area: Area) -> &'static str {
-    use kernel::netfilter::xtables::TableId;
-    match area {
-        Area::Table(TableId::Raw) => "raw",
-        Area::Conntrack => "ct",
-        Area::Table(TableId::Mangle) => "mangle",
-        Area::Table(TableId::Nat) => "nat",
-        Area::Table(TableId::Filter) => "filter",
-        Area::Table(TableId::Security) => "security",
-        Area::Nft => "filter",
-        Area::Bridge => "bridge",
-        Area::Ipvs => "ipvs",
-        Area::Drop => "drop",
-        Area::App | Area::Socket => "app",
-        Area::Route | Area::Wire | Area::Neigh => "plain",
-    }
 }
 
 impl Diagram<'_> {
@@ -223,42 +210,32 @@ impl Diagram<'_> {
     }
 
     fn summary(&self) -> String {
-        if self.switch {
-            return format!("{} is {SWITCH}.", self.ns.name);
-        }
-        let mut out = format!("Hooks of {}: ", self.ns.name);
-        for (hook, list) in &self.boxes {
-            let names: Vec<String> = list
-                .iter()
-                .map(|b| match self.times(b.spot) {
-                    0 => b.name.to_owned(),
-                    n => format!("{} (visited {n})", b.name),
-                })
-                .collect();
-            let text = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-            out.push_str(&format!("{hook}: {text}. "));
-        }
-        out
+        let visited = |b: &HookBox| match self.times(b.spot) {
+            0 => String::new(),
+            n => format!(" (visited {n})"),
+        };
+        format!("Hooks of {}:{}", self.ns.name, spoken(&self.boxes, &visited))
+    }
+
+    /// All of a box that is a bridge and nothing else.
+    fn switch(&self) -> String {
+        let mut s = Svg::default();
+        self.bridge().alone(&mut s, self.plan.width, self.plan.height);
+        s.done()
     }
 
     fn draw(&self) -> String {
         let p = &self.plan;
         let mut s = Svg::default();
-        if self.switch {
-            self.link_layer(&mut s);
-            return s.done();
-        }
         s.rect("band l3", Rect { x: 4, y: 4, w: p.width - 8, h: p.split - 8 }, 10);
         s.text("dim tiny", 14, 19, "network layer");
-        if p.wide {
-            self.wires(&mut s);
-        }
+        self.wires(&mut s);
         for (hook, at) in &p.hooks {
             self.hook(&mut s, *hook, *at);
         }
-        self.diamond(&mut s);
-        self.station(&mut s, "sockets", p.sockets_in, "sockets in", self.class(Spot::SocketsIn));
-        self.station(&mut s, "sockets", p.sockets_out, "sockets out", self.class(Spot::SocketsOut));
+        diamond(&mut s, p.route, "route", self.class(Spot::Route), self.step_at(Spot::Route));
+        station(&mut s, p.sockets_in, "sockets in", self.class(Spot::SocketsIn));
+        station(&mut s, p.sockets_out, "sockets out", self.class(Spot::SocketsOut));
         self.link_layer(&mut s);
         s.done()
     }
@@ -293,60 +270,54 @@ impl Diagram<'_> {
         }
     }
 
-    fn diamond(&self, s: &mut Svg) {
-        let (x, y) = self.plan.route;
-        s.group(&format!("diamond {}", self.class(Spot::Route)), self.step_at(Spot::Route));
-        s.path("", &format!("M{} {y}L{x} {}L{} {y}L{x} {}z", x - 25, y - 21, x + 25, y + 21));
-        s.text("", x, y + 4, "route");
-        s.end();
-    }
-
-    fn station(&self, s: &mut Svg, kind: &str, at: Rect, name: &str, class: &str) {
-        let (x, y) = at.center();
-        s.group(&format!("{kind} {class}"), None);
-        s.rect("", at, 6);
-        s.text("", x, y + 4, name);
-        s.end();
-    }
-
     fn wires(&self, s: &mut Svg) {
         use InetHook::{Forward, LocalIn, LocalOut, PostRouting, PreRouting};
         let p = &self.plan;
-        let ((x, y), low) = (p.route, 47);
-        let (_, pre_end) = self.ends(PreRouting);
+        let ((x, y), (half, high)) = (p.route, DIAMOND);
+        let (pre, pre_end) = self.ends(PreRouting);
         let (fwd, fwd_end) = self.ends(Forward);
         let (post, _) = self.ends(PostRouting);
-        let (_, in_end) = self.ends(LocalIn);
+        let (input, in_end) = self.ends(LocalIn);
         let (output, out_end) = self.ends(LocalOut);
+        let [row, in_row, out_row] = [pre, input, output].map(|r| r.center().1);
         let routed = self.times(Spot::Route) > 0 && self.times(Spot::SocketsOut) == 0;
-        // Hooks that the packet met as an IP packet, not lent by the bridge.
-        let own = |hook| self.times(Spot::Hook(hook)) > self.times(Spot::Call(hook));
         let received = self.times(Spot::SocketsIn) > 0 && routed;
         let sent = self.times(Spot::SocketsOut) > 0;
         let out_x = p.sockets_out.x + p.sockets_out.w;
+        // The decision is made in the row, or above it.
+        let (to, from) = if p.wide {
+            (format!("M{pre_end} {y}H{}", x - half), format!("M{} {y}H{}", x + half, fwd.x))
+        } else {
+            (format!("M{pre_end} {row}H{x}V{}", y + high), format!("M{x} {}V{row}H{}", y + high, fwd.x))
+        };
         for (d, lit) in [
-            (format!("M{pre_end} {y}H{}", x - 25), routed),
-            (format!("M{} {y}H{}", x + 25, fwd.x), own(Forward)),
-            (format!("M{fwd_end} {y}H{}", post.x), own(Forward) && own(PostRouting)),
-            (format!("M{x} {}V60", y - 21), received),
-            (format!("M{in_end} {low}H{}", p.sockets_in.x), received),
-            (format!("M{out_x} {low}H{}", output.x), sent),
-            (self.way_down(out_end, low, post), own(LocalOut)),
-            (format!("M{} {y}H716", p.width - 20), own(PostRouting) || sent),
+            (to, routed),
+            (from, self.own(Forward)),
+            (format!("M{fwd_end} {row}H{}", post.x), self.own(Forward) && self.own(PostRouting)),
+            (format!("M{x} {}V{}", y - high, input.y + input.h), received),
+            (format!("M{in_end} {in_row}H{}", p.sockets_in.x), received),
+            (format!("M{out_x} {out_row}H{}", output.x), sent),
+            (self.way_down(out_end, out_row, post), self.own(LocalOut)),
         ] {
             wire(s, &d, lit);
         }
         self.second_walk(s);
     }
 
+    /// The packet met the hook as an IP packet, not lent by the bridge.
+    fn own(&self, hook: InetHook) -> bool {
+        self.times(Spot::Hook(hook)) > self.times(Spot::Call(hook))
+    }
+
     /// From the end of OUTPUT to POSTROUTING, beside it or under it.
     fn way_down(&self, from: i32, at: i32, post: Rect) -> String {
-        let (before, y) = (post.x - 16, post.y + 16);
-        if from <= before {
+        let (before, right) = if self.plan.wide { (post.x - 16, from + 7) } else { (post.x - 4, 364) };
+        let y = post.y + 16;
+        if self.plan.wide && from <= before {
             return format!("M{from} {at}H{before}V{y}H{}", post.x);
         }
         let under = post.y - 27;
-        format!("M{from} {at}H{}V{under}H{before}V{y}H{}", from + 7, post.x)
+        format!("M{from} {at}H{right}V{under}H{before}V{y}H{}", post.x)
     }
 
     /// IPVS takes a request at INPUT and sends it out again as if the box had made it: OUTPUT, POSTROUTING.
@@ -359,67 +330,52 @@ impl Diagram<'_> {
             && self.times(Spot::Hook(InetHook::LocalOut)) > 0;
         let to = output.x + output.w / 2;
         s.group(if lit { "walk lit" } else { "walk" }, None);
-        s.path("", &format!("M{x} {}V15H{to}V{}", input.y, output.y));
-        s.text("tiny center", (x + to) / 2, 29, "IPVS: a second walk");
+        if self.plan.wide {
+            s.path("", &format!("M{x} {}V15H{to}V{}", input.y, output.y));
+            s.text("tiny center", (x + to) / 2, 29, "IPVS: a second walk");
+        } else {
+            s.path("", &format!("M{x} {}V77H{to}V{}", input.y, output.y + output.h));
+        }
         s.end();
+    }
+
+    /// The devices by which the packet came in and left.
+    fn devices(&self, s: &mut Svg, y: i32) {
+        use InetHook::{PostRouting, PreRouting};
+        let ((pre, _), (post, end)) = (self.ends(PreRouting), self.ends(PostRouting));
+        let [a, b] = ports(self.plan.width, y);
+        let (row, left) = (pre.center().1, pre.x - 6);
+        let (came, went) = (self.through.0.as_deref(), self.through.1.as_deref());
+        wire(s, &format!("M{} {y}H{left}V{row}H{}", a.x, pre.x), came.is_some());
+        wire(s, &format!("M{end} {}H{}V{y}H{}", post.center().1, end + 6, b.x + b.w), went.is_some());
+        port(s, a, came, "device in");
+        port(s, b, went, "device out");
+    }
+
+    /// The bridge as the packet meets it.
+    fn bridge(&self) -> Bridge<'_> {
+        let port = |of: fn(&(String, String)) -> &String| self.ports.as_ref().map(|p| of(p).as_str());
+        Bridge { from: port(|p| &p.0), to: port(|p| &p.1), fdb: self.class(Spot::Bridge) }
     }
 
     /// The bridges of the box, and whether the frames on them meet iptables.
     fn link_layer(&self, s: &mut Svg) {
         let p = &self.plan;
-        let names: Vec<&str> = bridges(self.ns).collect();
-        let calls = bridged_by_iptables(self.ns);
-        let title = match (names.is_empty(), calls) {
-            _ if self.switch => SWITCH.to_owned(),
-            (true, _) => "link layer: no bridge in this box".to_owned(),
-            (false, true) => {
-                format!("link layer: bridge {}, lent to iptables by br_netfilter", names.join(", "))
-            }
-            (false, false) => format!("link layer: bridge {}, not seen by iptables", names.join(", ")),
-        };
         let top = p.split + 4;
-        s.rect("band l2", Rect { x: 4, y: top, w: p.width - 8, h: p.height - 4 - top }, 10);
-        let large = self.switch && p.wide;
-        s.text(if large { "dim" } else { "dim tiny" }, 14, top + if large { 20 } else { 15 }, &title);
-        if names.is_empty() {
-            return;
+        link_band(s, self.ns, Rect { x: 4, y: top, w: p.width - 8, h: p.height - 4 - top });
+        if bridges(self.ns).is_empty() {
+            return self.devices(s, top + 34);
         }
-        let y = if self.switch { p.height / 2 } else { top + 35 };
-        let lit = self.times(Spot::Bridge) > 0;
-        let (a, b, c) = if p.wide { (72, 360, 648) } else { (64, 186, 308) };
-        wire(s, &format!("M{a} {y}H{c}"), lit);
-        let ports = self.ports.as_ref().map(|(from, to)| (from.as_str(), to.as_str()));
-        let (from, to) = ports.unwrap_or(("port in", "port out"));
-        let passed = if lit { "on" } else { "off" };
-        for (x, half, name, class) in
-            [(a, 48, from, passed), (b, 28, "FDB", self.class(Spot::Bridge)), (c, 48, to, passed)]
-        {
-            self.station(s, "sockets", Rect { x: x - half, y: y - 11, w: 2 * half, h: 22 }, name, class);
-        }
+        let (post, end) = self.ends(InetHook::PostRouting);
+        let sent = self.own(InetHook::PostRouting) || self.times(Spot::SocketsOut) > 0;
+        wire(s, &format!("M{end} {}H{}", post.center().1, p.width - 4), sent);
+        self.bridge().draw(s, p.width, top + 34);
+        let calls = bridged_by_iptables(self.ns);
         for hook in [InetHook::PreRouting, InetHook::Forward, InetHook::PostRouting] {
-            if self.switch {
-                break;
-            }
             let (at, end) = self.ends(hook);
             lend(s, (at.x + end) / 2, at.y + at.h + 13, top, calls, self.class(Spot::Call(hook)));
         }
     }
-}
-
-/// The names of a box's bridges.
-pub fn bridges(ns: &Netns) -> impl Iterator<Item = &str> {
-    ns.devices().iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))).map(|d| d.name.as_str())
-}
-
-/// A box of IPVS is a hexagon.
-pub fn hexagon(r: Rect) -> String {
-    let (x, right, top, low) = (r.x, r.x + r.w, r.y, r.y + r.h);
-    let (cut, mid) = (6, r.y + r.h / 2);
-    format!("M{x} {mid}L{} {top}H{}L{right} {mid}L{} {low}H{}z", x + cut, right - cut, right - cut, x + cut)
-}
-
-fn wire(s: &mut Svg, d: &str, lit: bool) {
-    s.path(if lit { "wire lit" } else { "wire" }, d);
 }
 
 /// br_netfilter's way from the bridge to a hook: there, or not.

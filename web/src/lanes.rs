@@ -1,7 +1,7 @@
 //! The lanes of the timeline: a bar for each packet with a tick for each step, and for a long run a bar for each exchange.
 
+use crate::diagram::color;
 use crate::dom::{El, NONE, View, el, svg};
-use crate::hookstrip::color;
 use crate::load::Loaded;
 use crate::state::State;
 use crate::svg::{Rect, Svg};

@@ -6,6 +6,7 @@
 mod course;
 mod cures;
 mod cursor;
+mod diagram;
 mod dom;
 mod embed;
 mod hints;

@@ -3,8 +3,8 @@
 use super::sides::{changed, gaps, sides};
 use super::why::why;
 use super::{filters, heading, space, unseen};
+use crate::diagram::color;
 use crate::dom::{El, NONE, View, before_paint, effect, el, part, resized};
-use crate::hookstrip::color;
 use crate::icons;
 use crate::load::Loaded;
 use crate::state::{Pane, State};

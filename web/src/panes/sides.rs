@@ -2,8 +2,8 @@
 
 use super::journey::row;
 use super::unseen;
+use crate::diagram::color;
 use crate::dom::{El, NONE, View, el, part};
-use crate::hookstrip::color;
 use crate::icons;
 use crate::load::Loaded;
 use crate::state::State;

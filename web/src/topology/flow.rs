@@ -5,23 +5,24 @@ use super::layout::int;
 use super::map::{content, short_flow};
 use super::path::{Point, d};
 use super::sprites::{letter, small};
+use crate::diagram::{
+    Bridge, DIAMOND, SWITCH, bridges, color, devices, diamond, hexagon, link_band, port, ports, spoken,
+    station, wire,
+};
 use crate::dom::{NONE, View, el, part, svg};
-use crate::hookstrip::{SWITCH, bridges, color, hexagon};
 use crate::state::State;
 use crate::svg::{Rect, Svg, clicked, cut};
 use crate::topology_kind as kind;
+use kernel::Netns;
 use kernel::netfilter::hook::InetHook;
-use kernel::{Netns, PacketId};
 use sim::view::{
-    Area, HookBox, Place, Role, Spot, Visit, bridge_ports, bridged_by_iptables, met, registered, trail,
+    Area, HookBox, Role, Spot, Visit, bridge_ports, bridged_by_iptables, met, registered, trail,
 };
 
 /// What [`bridge_ports`] calls the box itself.
 const UP: &str = "IP stack";
-const ROW: i32 = 17;
+const ROW: i32 = 20;
 const HEAD: i32 = 22;
-/// Half of a diamond.
-const DIAMOND: Point = (26, 20);
 
 /// Where everything is drawn.
 struct Plan {
@@ -107,10 +108,18 @@ struct Flow<'a> {
     ports: Option<(String, String)>,
     /// By which devices the packet came in and went out.
     devices: (Option<String>, Option<String>),
-    bridges: Vec<String>,
-    /// A bridge and nothing else.
-    switch: bool,
     plan: Plan,
+}
+
+/// What is to be drawn, and where the packet is in it.
+struct Picture {
+    size: Point,
+    drawn: Svg,
+    says: String,
+    /// Where the packet is told with its addresses.
+    label: Point,
+    /// Where it is now.
+    at: Option<Point>,
 }
 
 /// The view.
@@ -125,43 +134,31 @@ fn drawing(state: State) -> View {
     let Some(ns) = loaded.world().host(host) else { return NONE };
     let (packet, now) = (state.packet(), state.now());
     let boxes = InetHook::ALL.map(|hook| (hook, registered(ns, hook)));
-    let bridges: Vec<String> = bridges(ns).map(str::to_owned).collect();
     let of = |hook| boxes.iter().find(|(h, _)| *h == hook).map_or(0, |(_, b)| b.len());
-    let mut plan = plan(of, !bridges.is_empty(), state.lens().slim(state.narrow.get()));
-    let switch = loaded.story.topology.role(host) == Role::Switch;
-    if switch {
-        // The link layer alone, with room for the packet under it.
-        plan.height += 50 - plan.split;
-        plan.split = 0;
-        plan.label = (plan.width / 2, plan.height - 26);
-    }
     let flow = Flow {
-        plan,
-        switch,
+        plan: plan(of, !bridges(ns).is_empty(), state.lens().slim(state.narrow.get())),
         seen: met(loaded.world(), host, now),
         trail: packet.map(|p| trail(loaded.world(), host, p, now)).unwrap_or_default(),
         current: state.with_step(|_, s, _| s.spot.filter(|_| s.host == host)).flatten(),
         ports: packet.and_then(|p| bridge_ports(loaded.world(), host, p, now)),
         devices: devices(state, ns, packet),
         boxes,
-        bridges,
         ns,
     };
-    let view_box = format!("0 0 {} {}", flow.plan.width, flow.plan.height);
+    let mut p = match loaded.story.topology.role(host) {
+        Role::Switch => flow.switch(),
+        _ => flow.whole(state.zoom.outlined.get()),
+    };
     let class = packet.and_then(|id| loaded.story.packet(id)).map_or("", |p| kind(p.flow));
-    let focused = state.zoom.outlined.get();
-    let mut s = flow.draw(focused);
     let content = packet.and_then(|id| content(state, &loaded, id));
     if let Some((frame, face)) = &content {
-        let (x, y) = flow.plan.label;
-        s.group(&format!("envelope {class}"), None);
-        s.shift(x, y);
-        s.raw(&letter(face, &sim::view::segment(frame), &short_flow(frame), (0, 0)));
-        s.end();
-        s.end();
+        p.drawn.group(&format!("envelope {class}"), None);
+        p.drawn.shift(p.label.0, p.label.1);
+        p.drawn.raw(&letter(face, &sim::view::segment(frame), &short_flow(frame), (0, 0)));
+        p.drawn.end();
+        p.drawn.end();
     }
-    let at = flow.current.and_then(|spot| flow.at(spot));
-    let here = content.zip(at).map(|((frame, _), (x, y))| {
+    let here = content.zip(p.at).map(|((frame, _), (x, y))| {
         svg("g")
             .class("envelope little")
             .class(class)
@@ -172,29 +169,16 @@ fn drawing(state: State) -> View {
     let picture = svg("svg")
         .class("flowpic")
         .class(class)
-        .attr("viewBox", view_box)
+        .attr("viewBox", format!("0 0 {} {}", p.size.0, p.size.1))
         .attr("aria-hidden", "true")
         .on("click", move |e| {
             if let Some(hook) = clicked(e).and_then(|i| InetHook::ALL.get(i)) {
                 state.enter_hook(*hook);
             }
         })
-        .add(svg("g").html(s.done()))
+        .add(svg("g").html(p.drawn.done()))
         .add(here);
-    View::All(vec![picture.into(), el("p").class("sr").add(flow.summary()).into()])
-}
-
-/// The devices by which the packet came into the box and left it, so far.
-fn devices(state: State, ns: &Netns, packet: Option<PacketId>) -> (Option<String>, Option<String>) {
-    let (loaded, now) = (state.loaded.get(), state.now());
-    let mine = || loaded.story.hops.iter().rev().filter(|h| Some(h.packet) == packet && h.event <= now);
-    let dev = |place: Place| match place {
-        Place::Dev(h, dev) if h == ns.id => Some(ns.dev_name(dev).to_owned()),
-        _ => None,
-    };
-    let came = mine().filter(|h| h.from.host() != ns.id).find_map(|h| dev(h.to));
-    let left = mine().filter(|h| h.from.host() == ns.id).find_map(|h| dev(h.to));
-    (came, left)
+    View::All(vec![picture.into(), el("p").class("sr").add(p.says).into()])
 }
 
 impl Flow<'_> {
@@ -263,40 +247,41 @@ impl Flow<'_> {
     }
 
     fn summary(&self) -> String {
-        if self.switch {
-            return format!("{} is {SWITCH}.", self.ns.name);
+        let seen = |b: &HookBox| {
+            let visited = if self.walked(b.spot) { ", visited" } else { "" };
+            format!(" ({} seen{visited})", self.seen(b.spot))
+        };
+        format!("Packet flow of {}.{}", self.ns.name, spoken(&self.boxes, &seen))
+    }
+
+    /// All of a box that is a bridge and nothing else.
+    fn switch(&self) -> Picture {
+        let (w, h) = (self.plan.width, 128);
+        let mut drawn = Svg::default();
+        self.bridge().alone(&mut drawn, w, h);
+        let at = self.current.map(|_| (w / 2, h - 26));
+        let says = format!("{} is {SWITCH}.", self.ns.name);
+        Picture { size: (w, h + 48), drawn, says, label: (w / 2, h + 24), at }
+    }
+
+    fn whole(&self, focused: Option<InetHook>) -> Picture {
+        let p = &self.plan;
+        Picture {
+            size: (p.width, p.height),
+            drawn: self.draw(focused),
+            says: self.summary(),
+            label: p.label,
+            at: self.current.and_then(|spot| self.at(spot)),
         }
-        let mut out = format!("Packet flow of {}. ", self.ns.name);
-        for (hook, list) in &self.boxes {
-            let names: Vec<String> = list
-                .iter()
-                .map(|b| {
-                    format!(
-                        "{} ({} seen{})",
-                        b.name,
-                        self.seen(b.spot),
-                        if self.walked(b.spot) { ", visited" } else { "" }
-                    )
-                })
-                .collect();
-            let text = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-            out.push_str(&format!("{hook}: {text}. "));
-        }
-        out
     }
 
     fn draw(&self, focused: Option<InetHook>) -> Svg {
         let p = &self.plan;
         let mut s = Svg::default();
-        if self.switch {
-            s.rect("band l2", Rect { x: 4, y: 4, w: p.width - 8, h: p.height - 60 }, 10);
-            self.link_layer(&mut s, 4);
-            return s;
-        }
         s.rect("band l3", Rect { x: 4, y: 4, w: p.width - 8, h: p.split - 8 }, 10);
         s.text("dim tiny", 14, 18, "network layer");
         let top = p.split + 4;
-        s.rect("band l2", Rect { x: 4, y: top, w: p.width - 8, h: p.height - 4 - top }, 10);
+        link_band(&mut s, self.ns, Rect { x: 4, y: top, w: p.width - 8, h: p.height - 4 - top });
         self.wires(&mut s);
         self.link_layer(&mut s, top);
         for (hook, card) in &p.cards {
@@ -311,7 +296,7 @@ impl Flow<'_> {
                 (true, _) => "on",
                 _ => "off",
             };
-            diamond(&mut s, at, "route", class);
+            diamond(&mut s, at, "route", class, None);
         }
         self.station(&mut s, p.sockets_in, "sockets in", Spot::SocketsIn);
         self.station(&mut s, p.sockets_out, "sockets out", Spot::SocketsOut);
@@ -361,17 +346,17 @@ impl Flow<'_> {
             Area::Ipvs => s.path("box", &hexagon(badge)),
             _ => s.rect("box", badge, 4),
         }
-        s.text("", badge.center().0, r.y + 12, b.letter);
+        s.text("", badge.center().0, r.y + 14, b.letter);
         if self.current == Some(b.spot) {
             s.rect("now-ring", Rect { h: ROW, ..r }, 5);
         }
         s.end();
         let short = b.name.split(':').next().unwrap_or_default();
         let class = if self.walked(b.spot) { "fn" } else { "fn dim" };
-        s.text(class, r.x + 23, r.y + 12, &cut(short, 12));
+        s.text(class, r.x + 23, r.y + 14, &cut(short, 12));
         let n = self.seen(b.spot);
         if n > 0 {
-            s.text("count end", r.x + r.w - 4, r.y + 12, &n.to_string());
+            s.text("count end", r.x + r.w - 4, r.y + 14, &n.to_string());
         }
     }
 
@@ -428,7 +413,7 @@ impl Flow<'_> {
         // What has been walked lies over what has not.
         for lit in [false, true] {
             for (points, _) in list.iter().filter(|(_, l)| *l == lit) {
-                s.path(if lit { "wire lit" } else { "wire" }, &d(points));
+                wire(s, &d(points), lit);
             }
         }
         self.second_walk(s);
@@ -449,71 +434,44 @@ impl Flow<'_> {
         s.end();
     }
 
+    /// The bridge as the packet meets it. Its other side, the box itself, is drawn as a device.
+    fn bridge(&self) -> Bridge<'_> {
+        let port = |of: fn(&(String, String)) -> &String| {
+            self.ports.as_ref().map(|p| of(p).as_str()).filter(|name| *name != UP)
+        };
+        Bridge { from: port(|p| &p.0), to: port(|p| &p.1), fdb: self.class(Spot::Bridge) }
+    }
+
     /// Devices, bridges, and whether the frames on these meet iptables.
     fn link_layer(&self, s: &mut Svg, top: i32) {
         let p = &self.plan;
-        let calls = bridged_by_iptables(self.ns);
-        let title = match (self.bridges.is_empty(), calls) {
-            _ if self.switch => SWITCH.to_owned(),
-            (true, _) => "link layer".to_owned(),
-            (false, true) => {
-                format!("link layer: bridge {}, lent to iptables by br_netfilter", self.bridges.join(", "))
-            }
-            (false, false) => format!("link layer: bridge {}, not seen by iptables", self.bridges.join(", ")),
-        };
-        s.text("dim tiny", 14, top + 15, &title);
         let y = top + 44;
         let (came, left) = (self.upper(&self.devices.0), self.upper(&self.devices.1));
-        let name = |n: Option<&str>, none: &str| cut(n.unwrap_or(none), if p.narrow { 12 } else { 16 });
-        let w = if p.narrow { 84 } else { 112 };
-        let (a, b) = (Rect { x: 16, y: y - 12, w, h: 24 }, Rect { x: p.width - 16 - w, y: y - 12, w, h: 24 });
-        let on = |on: bool| if on { "on" } else { "off" };
+        let [a, b] = ports(p.width, y);
         let (pre, post) = (p.card(InetHook::PreRouting), p.card(InetHook::PostRouting));
         let up = self.own(InetHook::PreRouting) || self.walked(Spot::Route) && !self.walked(Spot::SocketsOut);
         let down = left.is_some() && (self.walked(Spot::Route) || self.hook(InetHook::PostRouting));
-        let bridged = self.walked(Spot::Bridge);
-        if !self.switch {
-            wire(s, &[(a.x + 12, a.y), (a.x + 12, pre.y + pre.h)], came.is_some() && up);
-            wire(s, &[(b.x + w - 12, post.y + post.h), (b.x + w - 12, b.y)], down);
-        }
-        if !self.bridges.is_empty() {
+        let (in_x, out_x) = (a.x + 12, b.x + b.w - 12);
+        wire(s, &d(&[(in_x, a.y), (in_x, pre.y + pre.h)]), came.is_some() && up);
+        wire(s, &d(&[(out_x, post.y + post.h), (out_x, b.y)]), down);
+        port(s, a, came, "device in");
+        port(s, b, left, "device out");
+        if !bridges(self.ns).is_empty() {
             let low = y + 34;
             let c = p.width / 2;
-            let ports = self.ports.as_ref();
-            let port = |name: Option<&str>| name.filter(|n| *n != UP).map(str::to_owned);
-            let (pin, pout) = (port(ports.map(|x| x.0.as_str())), port(ports.map(|x| x.1.as_str())));
-            let from = pin.as_deref().unwrap_or("port in");
-            let to = pout.as_deref().unwrap_or("port out");
             // Between the bridge as a device of the box, and the bridge's ports.
-            let passed = |end: Option<&str>| bridged && end == Some(UP);
-            if !self.switch {
-                wire(s, &[(c - 8, low), (c - 8, y), (a.x + w, y)], passed(ports.map(|x| x.1.as_str())));
-                wire(s, &[(b.x, y), (c + 8, y), (c + 8, low)], passed(ports.map(|x| x.0.as_str())));
-            }
-            let (ra, rb) = (Rect { y: low - 12, ..a }, Rect { y: low - 12, ..b });
-            wire(s, &[(ra.x + w, low), (c, low)], pin.is_some());
-            wire(s, &[(c, low), (rb.x, low)], pout.is_some());
-            station(s, ra, &cut(from, if p.narrow { 12 } else { 16 }), on(pin.is_some()));
-            diamond(s, (c, low), "FDB", self.class(Spot::Bridge));
-            station(s, rb, &cut(to, if p.narrow { 12 } else { 16 }), on(pout.is_some()));
+            let ports = self.ports.as_ref().filter(|_| self.walked(Spot::Bridge));
+            wire(s, &d(&[(c - 8, low), (c - 8, y), (a.x + a.w, y)]), ports.is_some_and(|p| p.1 == UP));
+            wire(s, &d(&[(b.x, y), (c + 8, y), (c + 8, low)]), ports.is_some_and(|p| p.0 == UP));
+            self.bridge().draw(s, p.width, low);
+            let (before, behind) = (c - DIAMOND.0 - a.x - a.w, b.x - c - DIAMOND.0);
             for (hook, x) in [
-                (InetHook::PreRouting, (ra.x + w + c - DIAMOND.0) / 2),
-                (InetHook::Forward, c + DIAMOND.0 + (rb.x - c - DIAMOND.0) / 3 - 10),
-                (InetHook::PostRouting, c + DIAMOND.0 + (rb.x - c - DIAMOND.0) * 3 / 4),
+                (InetHook::PreRouting, a.x + a.w + before / 2),
+                (InetHook::Forward, b.x - behind * 2 / 3 - 10),
+                (InetHook::PostRouting, b.x - behind / 4),
             ] {
-                if !self.switch {
-                    self.lent(s, hook, (x, low), calls);
-                }
+                self.lent(s, hook, (x, low));
             }
-        }
-        if self.switch {
-            return;
-        }
-        if self.bridges.is_empty() || came.is_some() {
-            station(s, a, &name(came, "device in"), on(came.is_some()));
-        }
-        if self.bridges.is_empty() || left.is_some() {
-            station(s, b, &name(left, "device out"), on(left.is_some()));
         }
     }
 
@@ -525,7 +483,8 @@ impl Flow<'_> {
     }
 
     /// A hook of the bridge, which br_netfilter lends to the IP hook of the same name, or does not.
-    fn lent(&self, s: &mut Svg, hook: InetHook, (x, y): Point, calls: bool) {
+    fn lent(&self, s: &mut Svg, hook: InetHook, (x, y): Point) {
+        let calls = bridged_by_iptables(self.ns);
         let name = match hook {
             InetHook::PreRouting => "prerouting",
             InetHook::Forward => "forward",
@@ -548,24 +507,4 @@ impl Flow<'_> {
             s.text("count", x + 7, top + 8, &n.to_string());
         }
     }
-}
-
-fn wire(s: &mut Svg, points: &[Point], lit: bool) {
-    s.path(if lit { "wire lit" } else { "wire" }, &d(points));
-}
-
-fn diamond(s: &mut Svg, (x, y): Point, name: &str, class: &str) {
-    let (w, h) = DIAMOND;
-    s.group(&format!("diamond {class}"), None);
-    s.path("", &format!("M{} {y}L{x} {}L{} {y}L{x} {}z", x - w, y - h, x + w, y + h));
-    s.text("", x, y + 4, name);
-    s.end();
-}
-
-fn station(s: &mut Svg, at: Rect, name: &str, class: &str) {
-    let (x, y) = at.center();
-    s.group(&format!("sockets {class}"), None);
-    s.rect("", at, 6);
-    s.text("", x, y + 4, name);
-    s.end();
 }

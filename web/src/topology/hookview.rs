@@ -2,8 +2,8 @@
 //! chains and rules, with every rule that was tried and what the packet had.
 
 use super::map::short_flow;
+use crate::diagram::color;
 use crate::dom::{El, NONE, View, before_paint, el, part};
-use crate::hookstrip::color;
 use crate::icons;
 use crate::load::Loaded;
 use crate::state::State;
