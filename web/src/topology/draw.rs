@@ -69,8 +69,8 @@ fn direct_links(s: &mut Svg, l: &Layout) {
             let Some((x, y)) = l.point(Place::Dev(host, dev)) else { continue };
             // Each once.
             if (n.host, u.dev) < (host, dev) {
-                let lane = n.rect.y.min(y) - 9;
-                s.path("cable", &d(&[(u.x, n.rect.y), (u.x, lane), (x, lane), (x, y)]));
+                let lane = u.at.1.min(y) - 9;
+                s.path("cable", &d(&[u.at, (u.at.0, lane), (x, lane), (x, y)]));
             }
         }
     }
@@ -104,7 +104,7 @@ fn draw_node(s: &mut Svg, n: &NodeBox) {
         draw_bridge(s, b, n.host.index());
     }
     for u in &n.uplinks {
-        port(s, (u.x, r.y));
+        port(s, u.at);
         s.text("mono dim end fine", u.label_at.0, u.label_at.1, &u.label);
     }
     for p in &n.pods {

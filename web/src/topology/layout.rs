@@ -1,8 +1,8 @@
 //! Where everything on the map is drawn. Computed from the scene and the room there is: nothing here knows a lab.
 //!
 //! Nodes stand in rows, as many as make the map largest in its room. A LAN is a bar above each row that it reaches; the
-//! bars of one LAN are joined at the left. Pods are cards as long as they are few, and chips in a grid when they are
-//! many.
+//! bars of one LAN are joined at the left. Where that makes the map larger, boxes that do not route stand in a row of their
+//! own over the bars of the next one. Pods are cards as long as they are few, and chips in a grid when they are many.
 
 use super::index::{Index, Spot};
 use super::scene::{Lan, Node, Pod, Scene};
@@ -41,7 +41,8 @@ pub struct UplinkBox {
     pub label: String,
     /// Where the label ends.
     pub label_at: (i32, i32),
-    pub x: i32,
+    /// Where it is, on the edge of the box.
+    pub at: (i32, i32),
     /// The other end, if it is not a LAN's.
     pub to: Option<(NetnsId, DevId)>,
 }
@@ -145,40 +146,63 @@ struct Style {
     dense: bool,
 }
 
+/// Rows of nodes.
+struct Rows {
+    rows: Vec<Vec<usize>>,
+    /// The first row stands over the bars of the second.
+    over: bool,
+}
+
 /// Lays the map out for a room of this size, in pixels.
 pub fn layout(scene: &Scene, (w, h): (i32, i32)) -> Layout {
     let pods: usize = scene.nodes.iter().map(|n| pods_of(n).count()).sum();
     let style = |air| Style { air: Air(air), chips: pods > ALL_CARDS, dense: scene.nodes.len() > MANY };
     let (w, h) = (w.max(200), h.max(150));
-    let count = scene.nodes.len().max(1);
-    // The number of rows that makes everything largest.
-    let mut best = (0, 1);
-    for rows in 1..=count {
-        let (rw, rh) = size(scene, &split(scene, rows), &style(0));
-        let k = (w * 1000 / rw.max(1)).min(h * 1000 / rh.max(1));
-        if k > best.0 {
-            best = (k, rows);
+    // The rows that make everything largest; of those that are alike the first.
+    let scale = |rows: &Rows| {
+        let (rw, rh) = size(scene, rows, &style(0));
+        (w * 1000 / rw.max(1)).min(h * 1000 / rh.max(1))
+    };
+    let (mut rows, mut best) = (Rows { rows: Vec::new(), over: false }, 0);
+    for next in arrangements(scene) {
+        let k = scale(&next);
+        if k > best {
+            (rows, best) = (next, k);
         }
     }
-    let rows = split(scene, best.1);
     // Where there is more room than that, boxes become wider and links longer, and only then letters larger.
     let most = (w * 1000 / 760).clamp(1000, 1600);
-    let k = best.0.min(most);
+    let k = best.clamp(1, most);
     let room = (w * 1000 / k, h * 1000 / k);
     let (least, greatest) = (size(scene, &rows, &style(0)).1, size(scene, &rows, &style(100)).1);
     let air = (room.1 - least) * 100 / (greatest - least).max(1);
     place(scene, &rows, &style(air.clamp(0, 100)), room.0)
 }
 
+/// Each number of rows, and the same with what does not route over the first bars.
+fn arrangements(scene: &Scene) -> Vec<Rows> {
+    let all: Vec<usize> = (0..scene.nodes.len()).collect();
+    let plain = |i: &usize| scene.nodes.get(*i).is_some_and(|n| !n.routes);
+    let (hosts, others): (Vec<usize>, Vec<usize>) = all.iter().partition(|i| plain(i));
+    let mut out: Vec<Rows> = (1..=all.len()).map(|n| Rows { rows: split(&all, n), over: false }).collect();
+    if !hosts.is_empty() && !is_direct(scene, &hosts) {
+        out.extend((1..=others.len()).map(|n| {
+            let mut rows = split(&others, n);
+            rows.insert(0, hosts.clone());
+            Rows { rows, over: true }
+        }));
+    }
+    out
+}
+
 fn pods_of(node: &Node) -> impl Iterator<Item = &Pod> {
     node.bridges.iter().flat_map(|b| &b.pods).chain(&node.pods)
 }
 
-/// So many rows of nodes of about the same width.
-fn split(scene: &Scene, rows: usize) -> Vec<Vec<usize>> {
-    let each = scene.nodes.len().div_ceil(rows).max(1);
-    let all: Vec<usize> = (0..scene.nodes.len()).collect();
-    all.chunks(each).map(<[usize]>::to_vec).collect()
+/// So many rows of about as many nodes.
+fn split(nodes: &[usize], rows: usize) -> Vec<Vec<usize>> {
+    let each = nodes.len().div_ceil(rows).max(1);
+    nodes.chunks(each).map(<[usize]>::to_vec).collect()
 }
 
 impl Style {
@@ -278,61 +302,92 @@ fn is_direct(scene: &Scene, row: &[usize]) -> bool {
     row.iter().filter_map(|i| scene.nodes.get(*i)).any(|n| n.uplinks.iter().any(|u| u.to.is_some()))
 }
 
-/// Room for the lines that join bars.
-fn margin(scene: &Scene, rows: usize) -> i32 {
-    if rows > 1 { int(scene.lans.len()) * 12 } else { 0 }
+impl Rows {
+    /// Room for the lines that join bars.
+    fn margin(&self, scene: &Scene) -> i32 {
+        if self.rows.len() - usize::from(self.over) > 1 { int(scene.lans.len()) * 12 } else { 0 }
+    }
+
+    /// The LANs whose bars stand above a row.
+    fn lans(&self, scene: &Scene, row: usize) -> Vec<usize> {
+        match (self.over, row) {
+            (true, 0) => Vec::new(),
+            (true, 1) => lans_of(scene, &self.rows.iter().take(2).flatten().copied().collect::<Vec<_>>()),
+            _ => lans_of(scene, self.rows.get(row).map_or(&[], Vec::as_slice)),
+        }
+    }
+
+    /// What stands below a row before the next.
+    fn gap(&self, row: usize, style: &Style) -> i32 {
+        if self.over && row == 0 { style.air.uplink() } else { style.air.row_gap() }
+    }
+}
+
+/// The nodes of a row.
+fn nodes<'a>(scene: &'a Scene, row: &[usize]) -> Vec<&'a Node> {
+    row.iter().filter_map(|i| scene.nodes.get(*i)).collect()
 }
 
 /// The least size of these rows.
-fn size(scene: &Scene, rows: &[Vec<usize>], style: &Style) -> (i32, i32) {
-    let (mut width, mut height) = (0, 4);
-    for row in rows {
-        let nodes = || row.iter().filter_map(|i| scene.nodes.get(*i));
-        let w: i32 = nodes().map(|n| style.width(n) + GAP).sum();
-        let h = nodes().map(|n| style.height(n, style.width(n))).max().unwrap_or(0);
+fn size(scene: &Scene, rows: &Rows, style: &Style) -> (i32, i32) {
+    let (mut width, mut height, mut gap) = (0, 4, 0);
+    for (i, row) in rows.rows.iter().enumerate() {
+        let nodes = nodes(scene, row);
+        let w: i32 = nodes.iter().map(|n| style.width(n) + GAP).sum();
+        let h = nodes.iter().map(|n| style.height(n, style.width(n))).max().unwrap_or(0);
         width = width.max(w);
-        height += above(lans_of(scene, row).len(), is_direct(scene, row), style) + h + style.air.row_gap();
+        height += gap + above(rows.lans(scene, i).len(), is_direct(scene, row), style) + h;
+        gap = rows.gap(i, style);
     }
-    (width + margin(scene, rows.len()) - GAP + 4, height - style.air.row_gap())
+    (width + rows.margin(scene) - GAP + 4, height)
 }
 
 /// Draws the rows, widened to this width where they are narrower.
-fn place(scene: &Scene, rows: &[Vec<usize>], style: &Style, width: i32) -> Layout {
+fn place(scene: &Scene, rows: &Rows, style: &Style, width: i32) -> Layout {
     let mut out = Layout { hidden: scene.hidden.clone(), ..Layout::default() };
-    let left = margin(scene, rows.len());
+    let left = rows.margin(scene);
     out.lans = scene.lans.iter().zip(0..).map(|(l, i)| lan_box(l, 6 + 12 * i)).collect();
-    let mut y = 2;
     let gaps = |nodes: usize| GAP * int(nodes.saturating_sub(1));
+    let least = |row: &[usize]| nodes(scene, row).iter().map(|n| style.width(n)).sum::<i32>();
     // All rows are widened alike, as the widest one can be.
-    let factor = |row: &Vec<usize>| {
-        let nodes = row.iter().filter_map(|i| scene.nodes.get(*i));
-        let least: i32 = nodes.map(|n| style.width(n)).sum();
-        (width - left - 4 - gaps(row.len())) * 1000 / least.max(1)
+    let factor = |row: &Vec<usize>| (width - left - 4 - gaps(row.len())) * 1000 / least(row).max(1);
+    let factor = rows.rows.iter().map(factor).min().unwrap_or(1000).max(1000);
+    let wide = |row: &[usize]| {
+        nodes(scene, row).iter().map(|n| style.width(n) * factor / 1000).sum::<i32>() + gaps(row.len())
     };
-    let factor = rows.iter().map(factor).min().unwrap_or(1000).max(1000);
-    for row in rows {
-        let nodes: Vec<&Node> = row.iter().filter_map(|i| scene.nodes.get(*i)).collect();
-        let lans = lans_of(scene, row);
-        let direct = is_direct(scene, row);
-        let top = y + above(lans.len(), direct, style);
-        let first = out.nodes.len();
-        let (mut x, mut bottom) = (left + 2, top);
-        for node in nodes {
-            let w = style.width(node) * factor / 1000;
-            let h = style.height(node, w);
-            out.nodes.push(node_box(node, Rect { x, y: top, w, h }, style));
-            x += w + GAP;
-            bottom = bottom.max(top + h);
+    let widest = rows.rows.iter().map(|row| wide(row)).max().unwrap_or(0);
+    let (mut y, mut first) = (2, 0);
+    for (i, row) in rows.rows.iter().enumerate() {
+        let lans = rows.lans(scene, i);
+        let over = rows.over && i == 0;
+        let top = y + above(lans.len(), is_direct(scene, row), style);
+        let mut x = left + 2 + if over { (widest - wide(row)) / 2 } else { 0 };
+        let mut bottom = top;
+        if !rows.over || i != 1 {
+            first = out.nodes.len();
         }
-        let right = x - GAP;
+        // Those over the bars are all as high, so that their ways out are level.
+        let boxes = nodes(scene, row);
+        let sizes = boxes.iter().map(|n| {
+            let w = style.width(n) * factor / 1000;
+            (w, style.height(n, w))
+        });
+        let highest = sizes.clone().map(|(_, h)| h).max().unwrap_or(0);
+        for (node, (w, h)) in boxes.iter().zip(sizes) {
+            let rect = Rect { x, y: top, w, h: if over { highest } else { h } };
+            out.nodes.push(node_box(node, rect, style, over));
+            x += w + GAP;
+            bottom = bottom.max(rect.y + rect.h);
+        }
+        let right = left + 2 + if rows.over && i == 1 { widest } else { wide(row) };
         for (i, lan) in lans.iter().enumerate() {
             let bar = Rect { x: left + 2, y: y + int(i) * (LAN_H + LAN_GAP), w: right - left - 2, h: LAN_H };
             bars(&mut out, scene, *lan, bar, first);
         }
         out.width = out.width.max(right + 2);
-        y = bottom + style.air.row_gap();
+        out.height = bottom + 2;
+        y = bottom + rows.gap(i, style);
     }
-    out.height = y - style.air.row_gap() + 2;
     if !out.hidden.is_empty() {
         out.height += 16;
     }
@@ -353,9 +408,10 @@ fn bars(out: &mut Layout, scene: &Scene, lan: usize, bar: Rect, first: usize) {
             continue;
         };
         let Some(up) = node.uplinks.iter().find(|u| u.dev == *dev) else { continue };
-        let y = bar.y + bar.h;
-        to.cables.push((up.x, y, node.rect.y));
-        out.index.put(Place::Dev(from.host, *port), Spot::narrow((up.x, y)));
+        let (x, end) = up.at;
+        let y = if end < bar.y { bar.y } else { bar.y + bar.h };
+        to.cables.push((x, y, end));
+        out.index.put(Place::Dev(from.host, *port), Spot::narrow((x, y)));
     }
 }
 
@@ -386,7 +442,8 @@ fn place_badges(words: &[String], stack: &Rect) -> Vec<(Rect, String)> {
     out
 }
 
-fn node_box(node: &Node, rect: Rect, style: &Style) -> NodeBox {
+/// A node where it is drawn; `over` the bars to which its ways out lead.
+fn node_box(node: &Node, rect: Rect, style: &Style, over: bool) -> NodeBox {
     let head = style.head(node);
     let inner = Rect { x: rect.x + PAD, y: rect.y + head, w: rect.w - 2 * PAD, h: 0 };
     let mut out = NodeBox {
@@ -397,7 +454,7 @@ fn node_box(node: &Node, rect: Rect, style: &Style) -> NodeBox {
         badges: Vec::new(),
         bridges: Vec::new(),
         pods: Vec::new(),
-        uplinks: uplinks(node, rect),
+        uplinks: uplinks(node, rect, over),
         idle: node.idle,
     };
     if !node.routes {
@@ -477,7 +534,7 @@ fn pod_boxes(pods: &[Pod], area: Rect, link: i32, chips: bool) -> Vec<PodBox> {
 }
 
 /// The ways out of a node, from the left; the last one near its right edge.
-fn uplinks(node: &Node, rect: Rect) -> Vec<UplinkBox> {
+fn uplinks(node: &Node, rect: Rect, over: bool) -> Vec<UplinkBox> {
     let count = int(node.uplinks.len());
     let mut out = Vec::new();
     let mut before = rect.x + if count > 1 { 4 } else { 18 + int(node.name.chars().count()) * 8 };
@@ -489,7 +546,8 @@ fn uplinks(node: &Node, rect: Rect) -> Vec<UplinkBox> {
         let fits = |n: &String| int(n.chars().count()) * LETTER / 10 <= x - 9 - before;
         let label = names.into_iter().find(fits).unwrap_or_default();
         let line = if count > 1 { rect.y + 32 } else { rect.y + 16 };
-        out.push(UplinkBox { dev: u.dev, label, label_at: (x - 8, line), x, to: u.to });
+        let at = (x, if over { rect.y + rect.h } else { rect.y });
+        out.push(UplinkBox { dev: u.dev, label, label_at: (x - 8, line), at, to: u.to });
         before = x + 8;
     }
     out
@@ -517,7 +575,7 @@ fn index(out: &mut Layout) {
             index.put(Place::Bridge(n.host, b.dev), Spot { at, line: at });
         }
         for u in &n.uplinks {
-            index.put(Place::Dev(n.host, u.dev), Spot::narrow((u.x, n.rect.y)));
+            index.put(Place::Dev(n.host, u.dev), Spot::narrow(u.at));
         }
         for p in &n.pods {
             index.put(Place::Dev(n.host, p.port), Spot::narrow(p.port_at));

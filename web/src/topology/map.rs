@@ -29,6 +29,8 @@ struct Map {
     written: Vec<Mark>,
     loaded: Rc<Loaded>,
     ways: RefCell<Vec<(PacketId, Rc<Vec<Piece>>)>>,
+    /// What has been lost, at the step that was asked for last.
+    lost: RefCell<Option<Rc<Lost>>>,
 }
 
 impl Map {
@@ -41,9 +43,16 @@ impl Map {
         ways.push((id, Rc::clone(&way)));
         way
     }
-}
 
-impl Map {
+    fn lost(&self, cursor: usize) -> Rc<Lost> {
+        let kept = self.lost.borrow().as_ref().filter(|l| l.step == cursor).map(Rc::clone);
+        kept.unwrap_or_else(|| {
+            let lost = Rc::new(Lost::at(self, cursor));
+            self.lost.replace(Some(Rc::clone(&lost)));
+            lost
+        })
+    }
+
     /// All of it.
     fn whole(&self) -> Rect {
         Rect { x: 0, y: 0, w: self.layout.width, h: self.layout.height }
@@ -80,7 +89,9 @@ pub fn map(state: State) -> View {
         zoom.size.set((layout.width, layout.height));
         zoom.refit();
         let written = place::written(&layout);
-        picture(state, Rc::new(Map { layout, written, loaded: Rc::clone(&loaded), ways: RefCell::default() }))
+        let loaded = Rc::clone(&loaded);
+        let (ways, lost) = (RefCell::default(), RefCell::default());
+        picture(state, Rc::new(Map { layout, written, loaded, ways, lost }))
     });
     let stage = el("div")
         .class("stage")
@@ -207,7 +218,7 @@ fn overlay(state: State, map: &Map) -> String {
     ghost(&mut s, state, map);
     ways(&mut s, state, map);
     labels(&mut s, &map.layout);
-    let _ = fallen(&mut s, state, map);
+    map.lost(state.cursor.get()).draw(&mut s, state.packet());
     s.done()
 }
 
@@ -271,42 +282,23 @@ fn ghost(s: &mut Svg, state: State, map: &Map) {
     }
 }
 
-/// Packets that have been lost so far in what is going on: each lies where it fell, with its reason. Those that were
-/// only not for this box are a small cross. Tells what is written on the map with them.
-fn fallen(s: &mut Svg, state: State, map: &Map) -> Vec<Mark> {
-    let (cursor, current) = (state.cursor.get(), state.packet());
-    let steps = &map.loaded.story.steps;
-    let first = map.loaded.exchanges.get(map.loaded.exchange_at(cursor)).map_or(0, |e| e.steps.0);
-    let mut marks = map.written.clone();
-    let mut counted: Vec<(Point, usize)> = Vec::new();
-    for (i, step) in steps.iter().enumerate().take(cursor + 1).skip(first) {
-        if step.area != Area::Drop || step.noise {
-            continue;
-        }
-        let Some((x, y)) = map.layout.spot(step.place) else { continue };
-        if step.tone == Tone::Dim {
-            s.path("fallen dim", &format!("M{} {}l8 8m0-8-8 8", x + 14, y - 4));
-            continue;
-        }
-        // The one that falls now is the envelope itself.
-        if i == cursor {
-            continue;
-        }
-        // Where many fall, a few are enough to see.
-        match counted.iter_mut().find(|(at, _)| *at == (x, y)) {
-            Some((_, n)) => *n += 1,
-            None => counted.push(((x, y), 1)),
-        }
-        if counted.iter().any(|(at, n)| *at == (x, y) && *n > WRECKS) {
-            continue;
-        }
-        let label = step.packet.and_then(|p| map.loaded.story.packet(p)).map_or("", |p| p.label.as_str());
-        let frame = map.around(step.host);
-        let reason = begun(&step.title, ((frame.w - WRECK) * 10 / REASON).clamp(12, 26));
-        let at = map.free((x, y), wreck_shape(label, &reason), frame, &mut marks);
-        wreck(s, at, label, &step.title, &reason, step.packet == current);
-    }
-    marks
+/// What has been lost so far in what is going on, at one step.
+struct Lost {
+    step: usize,
+    /// Packets that were only not for this box.
+    strays: Vec<Point>,
+    wrecks: Vec<Wreck>,
+    /// What is written on the map, with what they cover of it.
+    marks: Vec<Mark>,
+}
+
+/// A lost packet where it lies, and what is said beside it.
+struct Wreck {
+    packet: Option<PacketId>,
+    at: Point,
+    label: String,
+    title: String,
+    reason: String,
 }
 
 /// Width of a lost packet with the gaps around it, and of a letter beside it, in tenths.
@@ -314,22 +306,69 @@ const WRECK: i32 = 34;
 const REASON: i32 = 57;
 
 /// So many lost packets are shown at a place.
-const WRECKS: usize = 3;
+const WRECKS: usize = 2;
 
-/// How far a lost packet reaches, with its label and the reason.
-fn wreck_shape(label: &str, reason: &str) -> Rect {
-    let letters = label.chars().count().max(reason.chars().count());
-    Rect { x: -15, y: -10, w: WRECK + int(letters) * REASON / 10, h: 25 }
+impl Lost {
+    fn at(map: &Map, cursor: usize) -> Lost {
+        let story = &map.loaded.story;
+        let first = map.loaded.exchanges.get(map.loaded.exchange_at(cursor)).map_or(0, |e| e.steps.0);
+        let mut out =
+            Lost { step: cursor, strays: Vec::new(), wrecks: Vec::new(), marks: map.written.clone() };
+        let mut counted: Vec<(Point, usize)> = Vec::new();
+        for (i, step) in story.steps.iter().enumerate().take(cursor + 1).skip(first) {
+            if step.area != Area::Drop || step.noise {
+                continue;
+            }
+            let Some(place) = map.layout.spot(step.place) else { continue };
+            if step.tone == Tone::Dim {
+                out.strays.push(place);
+                continue;
+            }
+            // The one that falls now is the envelope itself.
+            if i == cursor {
+                continue;
+            }
+            // Where many fall, a few are enough to see.
+            match counted.iter_mut().find(|(at, _)| *at == place) {
+                Some((_, WRECKS)) => continue,
+                Some((_, n)) => *n += 1,
+                None => counted.push((place, 1)),
+            }
+            let label = step.packet.and_then(|p| story.packet(p)).map_or("", |p| p.label.as_str());
+            let frame = map.around(step.host);
+            let reason = begun(&step.title, ((frame.w - WRECK) * 10 / REASON).clamp(12, 26));
+            let letters = label.chars().count().max(reason.chars().count());
+            let shape = Rect { x: -15, y: -10, w: WRECK + int(letters) * REASON / 10, h: 25 };
+            let at = map.free(place, shape, frame, &mut out.marks);
+            let (label, title) = (label.to_owned(), step.title.clone());
+            out.wrecks.push(Wreck { packet: step.packet, at, label, title, reason });
+        }
+        out
+    }
+
+    /// Each with its reason; a stray one is a small cross.
+    fn draw(&self, s: &mut Svg, current: Option<PacketId>) {
+        for (x, y) in &self.strays {
+            cross(s, "fallen dim", (x + 14, y - 4));
+        }
+        for w in &self.wrecks {
+            let (x, y) = w.at;
+            s.group(if w.packet == current { "wreck" } else { "wreck old" }, None);
+            s.title(&format!("{}: {}", w.label, w.title));
+            s.path(
+                "hull",
+                &format!("M{} {}l22 -5 3.4 14 -22 5zM{} {}l12.6 5 9.4 -10", x - 13, y - 2, x - 13, y - 2),
+            );
+            cross(s, "fallen", (x - 4, y - 3));
+            s.text("tiny reason", x + 16, y + 1, &w.label);
+            s.text("tiny reason", x + 16, y + 12, &w.reason);
+            s.end();
+        }
+    }
 }
 
-fn wreck(s: &mut Svg, (x, y): Point, label: &str, whole: &str, reason: &str, current: bool) {
-    s.group(if current { "wreck" } else { "wreck old" }, None);
-    s.title(&format!("{label}: {whole}"));
-    s.path("hull", &format!("M{} {}l22 -5 3.4 14 -22 5zM{} {}l12.6 5 9.4 -10", x - 13, y - 2, x - 13, y - 2));
-    s.path("fallen", &format!("M{} {}l8 8m0-8-8 8", x - 4, y - 3));
-    s.text("tiny reason", x + 16, y + 1, label);
-    s.text("tiny reason", x + 16, y + 12, reason);
-    s.end();
+fn cross(s: &mut Svg, class: &str, (x, y): Point) {
+    s.path(class, &format!("M{x} {y}l8 8m0-8-8 8"));
 }
 
 /// The layer of packets.
@@ -376,7 +415,7 @@ fn envelopes(state: State, map: &Map, before: EventId, now: EventId) -> Vec<Enve
     };
     let mut out = Vec::new();
     // Nothing hides why another one was lost.
-    let mut marks = fallen(&mut Svg::default(), state, map);
+    let mut marks = map.lost(cursor).marks.clone();
     let main = chosen.and_then(|id| story.packet(id));
     for p in main.into_iter().chain(story.packets.iter().filter(on_way).take(CROWD)) {
         let is_main = Some(p.id) == chosen;

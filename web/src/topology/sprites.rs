@@ -155,7 +155,8 @@ pub fn letter_shape(flow: &str) -> Rect {
 pub fn letter(class: &str, what: &str, flow: &str, aside: Point) -> Rc<str> {
     let paper = letter_shape(flow);
     let mut s = Svg::default();
-    if !paper.grown(-4).holds(aside) {
+    // Not where it only just covers its place.
+    if !paper.grown(7).holds(aside) {
         let (x, y) = aside;
         s.path("tail", &format!("M0 0L{x} {y}"));
         s.path("tail end", &format!("M{x} {y}h0"));
