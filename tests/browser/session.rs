@@ -85,8 +85,8 @@ fn objects_are_edited_as_yaml_and_what_is_wrong_is_underlined() {
         page.wait_text(".objects", "Service web");
         write(page, "#yaml-text", "kind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 99999}]}\n");
         page.click("#yaml-apply");
-        page.wait_text(".editor .wrong", "3 | spec: {ports: [{port: 99999}]}");
-        page.wait_text(".editor .wrong", "^^^^^");
+        page.wait_text(".drawer .wrong", "3 | spec: {ports: [{port: 99999}]}");
+        page.wait_text(".drawer .wrong", "^^^^^");
         write(
             page,
             "#yaml-text",

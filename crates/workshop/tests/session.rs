@@ -416,6 +416,12 @@ ports: [{name: '', port: 80}]
 }
 
 #[test]
+fn what_a_tool_says_is_wrong_is_told_and_not_where_its_help_is() {
+    let run = run(&[on(At::Setup, "node-1", "iptables -A INPUT -p tpc -j DROP")]);
+    assert!(wrong(&run, 0).ends_with(": unknown protocol \"tpc\" specified"), "{}", wrong(&run, 0));
+}
+
+#[test]
 fn a_move_that_cannot_be_names_what_is_wrong() {
     for (line, named) in [
         ("lab pod x node-2", "pods \"x\" not found"),

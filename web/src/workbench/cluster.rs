@@ -99,26 +99,22 @@ pub fn drawer(state: State) -> View {
         Some(text) => el("pre").class("wrong mono").attr("role", "alert").add(text).into(),
         None => NONE,
     });
-    let editor = el("div")
-        .class("editor")
-        .add(yaml)
-        .add(
-            el("div")
-                .class("row")
-                .add(
-                    button("yaml-apply", "Apply")
-                        .attr("title", "kubectl apply -f - (Ctrl+Enter)")
-                        .click(move || apply_yaml(state)),
-                )
-                .add(button("yaml-delete", "Delete").attr("title", "kubectl delete -f -").click(move || {
-                    let text = state.desk.yaml.get_untracked();
-                    apply(state, setup("kubectl delete -f -", None, text));
-                })),
-        )
-        .add(wrong);
+    let editor = el("div").class("editor").add(yaml).add(
+        el("div")
+            .class("row")
+            .add(
+                button("yaml-apply", "Apply")
+                    .attr("title", "kubectl apply -f - (Ctrl+Enter)")
+                    .click(move || apply_yaml(state)),
+            )
+            .add(button("yaml-delete", "Delete").attr("title", "kubectl delete -f -").click(move || {
+                let text = state.desk.yaml.get_untracked();
+                apply(state, setup("kubectl delete -f -", None, text));
+            })),
+    );
     let objects = el("div").class("objects").add(new(state)).add(objects);
     let top = el("div").class("cluster").add(objects).add(editor);
-    View::All(vec![top.into(), super::pods::form(state), client(state).into(), rules(state).into()])
+    View::All(vec![top.into(), super::pods::form(state), client(state).into(), rules(state).into(), wrong])
 }
 
 fn apply_yaml(state: State) {

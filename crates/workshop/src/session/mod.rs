@@ -90,12 +90,19 @@ impl TypedResult {
             return Some(refused.message.clone());
         }
         let output = self.output.as_ref().filter(|o| o.status != 0)?;
-        match output.stderr.iter().rev().find(|l| !l.trim().is_empty()) {
-            Some(line) => Some(line.clone()),
-            None => Some(format!("exit status {}", output.status)),
+        let mut told = Vec::new();
+        for line in output.stderr.iter().take(TOLD) {
+            // Where more can be read about a command is not what is wrong with it.
+            if !line.trim().is_empty() && !line.starts_with("Try `") {
+                told.push(line.clone());
+            }
         }
+        Some(if told.is_empty() { format!("exit status {}", output.status) } else { told.join("\n") })
     }
 }
+
+/// So many lines of what a command says of its failure are told; the rest is usage.
+const TOLD: usize = 4;
 
 /// A lab, how its switches stand, and what was typed.
 #[derive(Clone, Debug)]
