@@ -91,6 +91,21 @@ fn what_lies_under_an_open_drawer_is_in_sight_above_the_timeline() {
 }
 
 #[test]
+fn what_is_wrong_with_rules_is_told_beside_them() {
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/etp-local");
+        page.click("#drawer-cluster");
+        page.wait("#rules-text");
+        page.eval("document.getElementById('rules-text').closest('details').open = true");
+        page.enter("#rules-text", "*filter\n-A INPUT -p tpc -j DROP\nCOMMIT\n");
+        page.click("#rules-apply");
+        page.wait_text(".drawer > .wrong", "unknown protocol \"tpc\"");
+        page.wait_until("what is wrong", || is_on_top(page, ".drawer > .wrong"));
+    });
+}
+
+#[test]
 fn on_a_phone_the_packet_is_in_sight_and_each_pane_begins_at_its_top() {
     // The same air as the page keeps.
     let in_sight = "const box = css => document.querySelector(css).getBoundingClientRect();
@@ -171,10 +186,61 @@ fn the_map_s_addresses_can_be_read_on_a_laptop() {
             (1920, 950, "etp-local"),
             (1280, 800, "etp-local"),
             (1280, 800, "same-node-clusterip"),
+            (768, 1024, "etp-local"),
+            (768, 1024, "tftp-ipvs"),
         ] {
             page.set_size(width, height);
             page.open_fresh(&format!("#v1/{lab}"));
             page.wait_until(&format!("{lab} at {width}x{height}"), || page.eval(scale).as_f64() > Some(0.7));
+        }
+    });
+}
+
+#[test]
+fn after_a_failure_there_is_room_for_the_lesson_and_for_two_changes() {
+    let lines = "const p = document.querySelector('.lesson > p').getBoundingClientRect();
+         return (document.querySelector('.lesson').getBoundingClientRect().bottom - p.top) / 20";
+    visit(|page| {
+        page.eval("localStorage.setItem('hints', '7')");
+        page.set_size(1280, 800);
+        for lab in ["same-node-clusterip", "rp-filter", "tftp-ipvs"] {
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait("#scrubber");
+            page.press("End");
+            page.wait(".callout");
+            page.wait(".outcome .cure:nth-of-type(2) .apply");
+            page.wait_until("the second change", || is_on_top(page, ".outcome .cure:nth-of-type(2) .apply"));
+            assert!(page.eval(lines).as_f64() >= Some(4.0), "{lab}: {} lines", page.eval(lines));
+            assert_eq!(wrong(page), Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn what_only_a_screen_reader_hears_makes_the_page_no_longer() {
+    visit(|page| {
+        page.eval("localStorage.setItem('hints', '7')");
+        page.set_size(1280, 800);
+        for lab in ["etp-local", "hooks-and-chains"] {
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait("#scrubber");
+            page.press("End");
+            page.wait(".callout");
+            page.wait_until("a page as high as the window", || {
+                page.eval("return document.documentElement.scrollHeight <= innerHeight") == true
+            });
+        }
+    });
+}
+
+#[test]
+fn a_lan_is_drawn_once_where_its_clients_can_stand_over_it() {
+    visit(|page| {
+        page.set_size(1280, 800);
+        for lab in ["snat-port-race", "rp-filter", "hooks-and-chains"] {
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait(".picture .lan");
+            page.wait_until(&format!("one bar in {lab}"), || page.count(".picture .lan") == 1);
         }
     });
 }
