@@ -79,6 +79,34 @@ fn coredns_forwards_to_the_server_that_its_node_asks() {
     assert!(out[1].contains(&"Address: 104.198.14.52".to_owned()), "{out:?}");
 }
 
+/// 002: "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables", which is there with the module only.
+#[test]
+fn echo_sets_what_is_under_proc_sys() {
+    let file = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+    let lines = [format!("echo 0 > {file}"), format!("cat {file}"), format!("echo x > {file}")];
+    let lines: Vec<(&str, &str)> = lines.iter().map(|l| ("worker-2", l.as_str())).collect();
+    let missing = format!("bash: {file}: No such file or directory");
+    let said = |on: &str| typed("same-node-clusterip", &[("br_netfilter", on)], &lines);
+    assert_eq!(
+        said("on"),
+        [vec![], vec!["0".to_owned()], vec!["bash: echo: write error: Invalid argument".to_owned()]]
+    );
+    assert_eq!(said("off")[0], [missing]);
+}
+
+/// A file of a box is written too, and what is there afterwards is what programs read.
+#[test]
+fn echo_writes_a_file() {
+    let lines = [
+        ("tmp2", "echo nameserver 10.200.1.41 > /etc/resolv.conf"),
+        ("tmp2", "nslookup nginx1.default.svc.cluster.local"),
+        ("tmp2", "echo a  'b  c'"),
+    ];
+    let out = typed("same-node-clusterip", &ON, &lines);
+    assert!(out[1].contains(&"Address:\t10.200.1.41#53".to_owned()), "{out:?}");
+    assert_eq!(out[2], ["a b  c"]);
+}
+
 /// 001: what `kubectl describe svc helloworld-service` says.
 #[test]
 fn kubectl_describes_the_service_as_the_article_has_it() {

@@ -1,10 +1,11 @@
-//! `cat`, `head` and `ls`: the files of a box, its settings under /proc/sys, and what the kernel shows in /proc/net and /sys.
+//! `cat`, `head`, `ls` and `echo`: the files of a box, its settings under /proc/sys, and what the kernel shows in /proc/net and /sys.
 
 use super::settings::settings;
 use super::{CommandOutput, conntrack};
 use crate::EventId;
 use crate::world::World;
 use kernel::NetnsId;
+use kernel::sysctl::SysctlError;
 
 /// Folders of /proc/sys/net that are always there, though nothing in them can be set here.
 const EMPTY: &[&str] = &["proc/sys/net/core", "proc/sys/net/ipv6", "proc/sys/net/unix"];
@@ -33,6 +34,34 @@ fn paths(world: &mut World, host: NetnsId) -> Vec<String> {
     sorted::sort(&mut all);
     all.dedup();
     all
+}
+
+/// `echo WORD...`, and `echo WORD... > FILE`, which sets what is under /proc/sys. Failures are told as bash tells them.
+pub(super) fn echo(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
+    let [words @ .., sign, path] = args else { return CommandOutput::lines(vec![args.join(" ")]) };
+    if sign != ">" {
+        return CommandOutput::lines(vec![args.join(" ")]);
+    }
+    let (text, place) = (words.join(" "), tidy(path));
+    let Some(name) = place.strip_prefix("proc/sys/") else {
+        if ["proc/", "sys/"].iter().any(|root| place.starts_with(root)) {
+            return CommandOutput::failed(1, format!("bash: {path}: writing to it is not modelled"));
+        }
+        world.write_file(host, path, text + "\n");
+        return CommandOutput::default();
+    };
+    let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
+    let set = ns.sysctl_get(name).and_then(|old| {
+        let n = text.trim().parse().map_err(|_| SysctlError::Invalid(old))?;
+        ns.sysctl_set(name, n)
+    });
+    let why = match set {
+        Ok(()) => return CommandOutput::default(),
+        Err(SysctlError::Unknown(_)) => format!("{path}: No such file or directory"),
+        Err(SysctlError::ReadOnly(_)) => format!("{path}: Permission denied"),
+        Err(SysctlError::Invalid(_)) => "echo: write error: Invalid argument".to_owned(),
+    };
+    CommandOutput::failed(1, format!("bash: {why}"))
 }
 
 /// The lines of a file; `None` if it is not there.

@@ -97,6 +97,7 @@ pub const PROGRAMS: &[&str] = &[
     "head",
     "tail",
     "ls",
+    "echo",
     "watch",
 ];
 
@@ -143,6 +144,7 @@ pub fn command(
         "cat" => Ok(files::cat(world, host, args)),
         "head" | "tail" => Ok(files::head(world, host, name, args)),
         "ls" => Ok(files::ls(world, host, args)),
+        "echo" => Ok(files::echo(world, host, args)),
         "ss" => Ok(ss::ss(world, host, argv)),
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
         "watch" => {

@@ -35,7 +35,8 @@ impl Command {
     }
 }
 
-/// The words of a line, with the quotes of a POSIX shell. `Err` says what is not read: there are no pipes, variables or loops.
+/// The words of a line, with the quotes of a POSIX shell. `Err` says what is not read: there are no pipes, variables or loops. The `>`
+/// of `echo VALUE > FILE` is a word.
 pub fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words: Vec<String> = Vec::new();
     let mut word: Option<String> = None;
@@ -70,6 +71,12 @@ pub fn split(line: &str) -> Result<Vec<String>, String> {
             }
             '\\' => word.get_or_insert_default().extend(chars.next()),
             '#' if word.is_none() => break,
+            '>' if word.is_none()
+                && words.first().is_some_and(|w| w == "echo")
+                && !words.iter().any(|w| w == ">") =>
+            {
+                words.push(">".to_owned());
+            }
             '|' | '<' | '>' | ';' | '&' | '`' | '$' | '(' => {
                 return Err(format!("{c:?}: there is no shell; expected one command"));
             }
@@ -90,11 +97,25 @@ mod tests {
         assert_eq!(words("iptables -A X  -j LOG"), "iptables|-A|X|-j|LOG");
         assert_eq!(words(r#"a 'b "c" d' "e 'f' \" g" h\ i ''  # j"#), r#"a|b "c" d|e 'f' " g|h i|"#);
         assert_eq!(words("a#b"), "a#b");
+        assert_eq!(words("echo 1 > f"), "echo|1|>|f");
     }
 
     #[test]
     fn what_only_a_shell_does_is_refused() {
-        for line in ["a | b", "a > b", "a; b", "a && b", "echo $x", "'a", "\"a", "", "# a"] {
+        for line in [
+            "a | b",
+            "a > b",
+            "echo a >> b",
+            "echo 1>b",
+            "echo a > b > c",
+            "a; b",
+            "a && b",
+            "echo $x",
+            "'a",
+            "\"a",
+            "",
+            "# a",
+        ] {
             assert!(split(line).is_err(), "{line}");
         }
     }
