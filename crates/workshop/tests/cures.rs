@@ -189,6 +189,21 @@ fn an_exchange_succeeds_without_the_command_before_it() {
     assert_eq!(texts[0], "Undo: node-1# iptables -I FORWARD -p tcp --dport 80 -j DROP");
 }
 
+/// The exercise ends before ARP gives up: what still waits for its neighbour has ended too.
+#[test]
+fn a_packet_that_waits_to_the_last_is_led_to_another_next_hop() {
+    let lab = workshop::exercise::exercise("no-route").unwrap();
+    let session = Session::new(Rc::new(lab));
+    let run = session.run().unwrap();
+    let texts: Vec<String> =
+        found(&session, &run, Wanted::Goals).iter().map(workshop::cure::Cure::text).collect();
+    assert!(texts.contains(&"node-1# ip route add 10.244.2.0/24 via 10.0.0.12".to_owned()), "{texts:#?}");
+
+    let story = Story::new(&run.run.world);
+    let step = story.steps.iter().find(|s| s.title == "still waits: who has 10.0.0.1?").unwrap();
+    assert_eq!(end(&run.run.world, step).unwrap().by, "ARP");
+}
+
 /// What a step of the lab breaks is mended after it, not at setup.
 #[test]
 fn what_a_step_has_broken_is_mended_behind_it() {

@@ -73,7 +73,7 @@ pub use tcpdump::{Dumped, tcpdump};
 pub use text::{clock, endpoint, flow_text, segment};
 pub use topology::{Link, Role, Topology, topology};
 pub use tracked::{Tracked, tracked_at};
-pub use unclaimed::unclaimed;
+pub use unclaimed::{unclaimed, waiting};
 pub use walk::{Asked as AskedRule, Pass, Walk, WalkLine, WalkOf, passes, rest, rule_asked, unentered};
 pub use why::{Skipped, Token, Why, rule_parts, why};
 pub use why_not::{Answer, Asked, WhyNot, why_not};

@@ -8,7 +8,7 @@ use super::nft;
 use super::place::{Place, place_of};
 use super::strip::{Spot, ipvs_spot};
 use super::title;
-use super::unclaimed::unclaimed;
+use super::unclaimed::{unclaimed, waiting};
 use crate::log::{Entry, Seen};
 use crate::{EventId, World};
 use kernel::event::{
@@ -194,12 +194,14 @@ pub fn steps(world: &World) -> Vec<Step> {
         fold.entry(event, entry);
     }
     let mut steps = fold.out;
-    for event in unclaimed(world) {
+    for event in unclaimed(world).into_iter().chain(waiting(world)) {
         let at = steps.partition_point(|s| s.event < event);
-        if let (Some(step), Some(entry)) = (steps.get_mut(at), world.log().get(event))
-            && let Some(What::Drop { frame, .. }) = entry.what()
-        {
-            (step.title, step.tone) = (title::unclaimed(frame), Tone::Bad);
+        if let (Some(step), Some(entry)) = (steps.get_mut(at), world.log().get(event)) {
+            step.tone = Tone::Bad;
+            step.title = match entry.what() {
+                Some(What::Drop { frame, .. }) => title::unclaimed(frame),
+                _ => format!("still {}", step.title),
+            };
         }
     }
     steps

@@ -1,8 +1,8 @@
-//! Frames that nobody takes: each box that they come to says that they are addressed to somebody else.
+//! Packets that end without a word: frames that each box ignores which they come to, and what waits for a neighbour to the last.
 
 use crate::{EventId, World};
 use kernel::DropReason;
-use kernel::event::{TapDir, What};
+use kernel::event::{NeighStep, TapDir, What};
 use packet::Mac;
 
 /// A packet as it was last sent over a link.
@@ -45,4 +45,22 @@ pub fn unclaimed(world: &World) -> Vec<EventId> {
     let mut ends: Vec<EventId> = all.iter().filter(|s| !s.taken).filter_map(|s| s.ignored).collect();
     sorted::sort(&mut ends);
     ends
+}
+
+/// Where packets wait for a neighbour's MAC when the log ends, in order.
+pub fn waiting(world: &World) -> Vec<EventId> {
+    // By the packets' numbers; whatever follows for a packet takes it out.
+    let mut all: Vec<Option<EventId>> = Vec::new();
+    for (event, entry) in (0u32..).map(EventId).zip(world.log().entries()) {
+        let (Some(id), Some(what)) = (entry.packet, entry.what()) else { continue };
+        if all.len() <= id.index() {
+            all.resize(id.index() + 1, None);
+        }
+        if let Some(last) = all.get_mut(id.index()) {
+            *last = matches!(what, What::Neigh { step: NeighStep::Waiting, .. }).then_some(event);
+        }
+    }
+    let mut waits: Vec<EventId> = all.into_iter().flatten().collect();
+    sorted::sort(&mut waits);
+    waits
 }

@@ -6,8 +6,9 @@ use crate::query::answered;
 use kernel::event::What;
 use kernel::{DropReason, PacketId};
 use packet::{Frame, L4};
-use sim::view::unclaimed;
+use sim::view::{frame_at, unclaimed, waiting};
 use sim::{Entry, EventId};
+use std::rc::Rc;
 
 /// What a run is to come to.
 #[derive(Clone, Debug)]
@@ -110,7 +111,7 @@ pub(super) fn origin(run: &LabRun, packet: PacketId) -> Option<usize> {
 }
 
 /// The end of a packet.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Dropped<'a> {
     /// The exchange in which it came, which may be later than that in which the packet was made.
     pub exchange: usize,
@@ -121,20 +122,28 @@ pub(super) struct Dropped<'a> {
     /// Why.
     pub reason: DropReason,
     /// The packet as it was then.
-    pub frame: &'a Frame,
+    pub frame: Rc<Frame>,
 }
 
-/// The ends of packets. A frame for another host is an end only if no host takes it.
+/// The ends of packets. A frame for another host is an end only if no host takes it; what waits for a neighbour to the last has ended.
 pub(super) fn drops(run: &LabRun) -> Vec<Dropped<'_>> {
-    let lost = unclaimed(&run.run.world);
+    let world = &run.run.world;
+    let (lost, waits) = (unclaimed(world), waiting(world));
     let mut out = Vec::new();
     for (exchange, step) in run.run.steps.iter().enumerate().take(run.stimuli.len()) {
         for (event, entry) in (step.first.0..).map(EventId).zip(within(run, exchange)) {
-            if let Some(What::Drop { reason, frame, .. }) = entry.what()
-                && (*reason != DropReason::OtherHost || lost.contains(&event))
-            {
-                out.push(Dropped { exchange, event, entry, reason: *reason, frame });
-            }
+            let (reason, frame) = match (entry.what(), entry.packet) {
+                (Some(What::Drop { reason, frame, .. }), _)
+                    if *reason != DropReason::OtherHost || lost.contains(&event) =>
+                {
+                    (*reason, Some(Rc::clone(frame)))
+                }
+                (Some(What::Neigh { .. }), Some(id)) if waits.contains(&event) => {
+                    (DropReason::NeighFailed, frame_at(world, id, event))
+                }
+                _ => continue,
+            };
+            out.extend(frame.map(|frame| Dropped { exchange, event, entry, reason, frame }));
         }
     }
     out

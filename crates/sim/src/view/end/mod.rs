@@ -112,6 +112,9 @@ pub fn end(world: &World, step: &Step) -> Option<End> {
         What::Drop { reason: DropReason::OtherHost, frame, .. } if step.tone == Tone::Bad => {
             unclaimed(&at, frame)
         }
+        What::Neigh { step: NeighStep::Waiting, addr, .. } if step.tone == Tone::Bad => {
+            no_neighbour(&at, &addr.to_string())
+        }
         what => answer(&at, what)?,
     };
     Some(End { place: place(&at, what, step), ..end })

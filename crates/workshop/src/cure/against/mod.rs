@@ -25,7 +25,7 @@ struct Met<'a> {
 impl<'a> Met<'a> {
     /// The last event of this kind that befell the packet in this box before its end.
     fn last(&self, is: &dyn Fn(&What) -> bool) -> Option<&'a What> {
-        let log = self.world.log().entries().get(..self.end.event.index()).unwrap_or_default();
+        let log = self.world.log().entries().get(..=self.end.event.index()).unwrap_or_default();
         let mine = |e: &&Entry| e.packet == self.end.entry.packet && e.host == self.ns.id;
         log.iter().rev().filter(mine).filter_map(Entry::what).find(|what| is(what))
     }

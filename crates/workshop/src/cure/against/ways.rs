@@ -39,6 +39,16 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
         }
         _ => {}
     }
+    let astray = matches!(
+        met.end.reason,
+        DropReason::Unreachable(_)
+            | DropReason::NeighFailed
+            | DropReason::ForwardingDisabled
+            | DropReason::TtlExpired
+    );
+    if astray {
+        another_gateway(met, tries);
+    }
     if let Some(ip) = met.end.frame.ip() {
         twice_there(met.world, ip.src, tries);
         twice_there(met.world, ip.dst, tries);
@@ -103,6 +113,24 @@ fn ways_to(world: &World, ns: &Netns, dst: Ipv4Addr, tries: &mut Tries) {
             tries.add(&ns.name, format!("ip route add default via {gateway}"));
         }
         tries.add(&ns.name, format!("ip route add {net} via {gateway}"));
+    }
+}
+
+/// Against a gateway that leads nowhere: in each box that the packet has passed, the next hop that has a way.
+fn another_gateway(met: &Met<'_>, tries: &mut Tries) {
+    for entry in met.world.log().entries() {
+        if let Some(What::Route(event)) = entry.what()
+            && entry.packet == met.end.entry.packet
+            && let Ok(way) = &event.outcome
+            && let Some(gateway) = way.gateway
+            && let Some(ns) = met.world.host(entry.host)
+        {
+            for (other, net) in next_hops(met.world, ns, event.dst) {
+                if other != gateway {
+                    tries.add(&ns.name, format!("ip route add {net} via {other}"));
+                }
+            }
+        }
     }
 }
 
