@@ -10,6 +10,7 @@ use cluster::kube_proxy::{Mode, Version};
 use cluster::object::{Pod, Service, ServiceType, SessionAffinity, TrafficPolicy};
 use kernel::netfilter::xtables::{TableId, Verdict};
 use kernel::{Era, Netns};
+use sim::view::sysctl;
 use std::net::IpAddr;
 
 /// Of more objects of a kind there are no knobs: a page of a thousand switches helps nobody.
@@ -192,11 +193,11 @@ fn kube_proxy(begun: &Begun, out: &mut Vec<Knob>) {
 // ---------------------------------------------------------------------- nodes
 
 /// A knob whose values are a command each, on every node.
-fn on_nodes(begun: &Begun, name: &str, values: &[(&str, String)], of: impl Fn(&mut Netns) -> String) -> Knob {
+fn on_nodes(begun: &Begun, name: &str, values: &[(&str, String)], of: &dyn Fn(&Netns) -> String) -> Knob {
     let world = &begun.world;
     let names = begun.objects.nodes.keys();
     let hosts = names.filter_map(|n| world.host_by_name(n).and_then(|id| world.host(id)));
-    let mut seen: Vec<String> = hosts.map(|ns| of(&mut ns.clone())).collect();
+    let mut seen: Vec<String> = hosts.map(of).collect();
     seen.dedup();
     let now = match seen.as_slice() {
         [one] => one.clone(),
@@ -219,8 +220,8 @@ fn nodes(begun: &Begun, out: &mut Vec<Knob>) {
     ];
     for (module, loaded) in modules {
         let values = [("off", format!("modprobe -r {module}")), ("on", format!("modprobe {module}"))];
-        let of = |ns: &mut Netns| if loaded(ns) { "on" } else { "off" }.to_owned();
-        out.push(on_nodes(begun, module, &values, of));
+        let of = |ns: &Netns| if loaded(ns) { "on" } else { "off" }.to_owned();
+        out.push(on_nodes(begun, module, &values, &of));
     }
     let settings: [(&str, &[&str]); 5] = [
         ("net.ipv4.ip_forward", &["0", "1"]),
@@ -230,17 +231,17 @@ fn nodes(begun: &Begun, out: &mut Vec<Knob>) {
         ("net.bridge.bridge-nf-call-iptables", &["0", "1"]),
     ];
     for (key, values) in settings {
-        let of = |ns: &mut Netns| ns.sysctl_get(key).map(|v| v.to_string()).unwrap_or_default();
+        let of = |ns: &Netns| sysctl(ns, key).map_or(String::new(), |v| v.to_string());
         let values: Vec<(&str, String)> =
             values.iter().map(|v| (*v, format!("sysctl -w {key}={v}"))).collect();
-        let knob = on_nodes(begun, key, &values, of);
+        let knob = on_nodes(begun, key, &values, &of);
         // A setting that is not there cannot be set.
         if !knob.now.is_empty() {
             out.push(knob);
         }
     }
     let values = ["ACCEPT", "DROP"].map(|v| (v, format!("iptables -P FORWARD {v}")));
-    out.push(on_nodes(begun, "policy of FORWARD", &values, |ns| {
+    out.push(on_nodes(begun, "policy of FORWARD", &values, &|ns| {
         let table = ns.table(TableId::Filter);
         let chain = table.and_then(|t| t.rules.chains.iter().find(|c| &*c.name == "FORWARD"));
         match chain.and_then(|c| c.base) {

@@ -155,7 +155,7 @@ fn both_begin(with: &str, a: &str, b: &str) -> bool {
 fn print(world: &World, host: NetnsId, line: &str) -> (Vec<String>, String) {
     let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
     // A command may change a world: expired entries go when conntrack lists them.
-    match sim::operator::command(&mut world.clone(), host, &argv, None) {
+    match sim::operator::command(&mut world.copy(), host, &argv, None) {
         Ok(out) if out.status == 0 => (out.stdout, String::new()),
         Ok(out) => (out.stdout, out.stderr.join("\n")),
         Err(why) => (Vec::new(), why),

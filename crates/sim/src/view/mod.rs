@@ -56,7 +56,7 @@ pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
 pub use names::{Names, Piece, Role as NameRole};
 #[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
-pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings, sysctls};
+pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings, sysctl, sysctls};
 pub use packets::{Flow, PacketInfo, packets};
 pub use pcapng::{Captures, Interface, Taken, tapped};
 pub use place::{Hop, Place, hops};

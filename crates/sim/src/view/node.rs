@@ -120,6 +120,11 @@ const SETTINGS: &[&str] = &[
     "net.netfilter.nf_conntrack_icmp_timeout",
 ];
 
+/// The value of a setting, if the box has it.
+pub fn sysctl(ns: &Netns, name: &str) -> Option<i64> {
+    ns.clone().sysctl_get(name).ok()
+}
+
 /// The names of settings that a box has, of those that decide what happens to a packet; and which of them differ from what they are
 /// in a box that nobody has touched.
 pub fn sysctls(ns: &Netns) -> Vec<(&'static str, bool)> {

@@ -192,6 +192,11 @@ impl World {
         self.now
     }
 
+    /// The same once more, to go on by itself. What `clone` is, but not made anew in each crate that asks.
+    pub fn copy(&self) -> World {
+        self.clone()
+    }
+
     /// Everything that has happened.
     pub fn log(&self) -> &Log {
         &self.log

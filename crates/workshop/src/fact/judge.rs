@@ -198,7 +198,7 @@ impl<'r> Judge<'r> {
     pub fn ask(&self, host: &str, argv: &[String]) -> Option<CommandOutput> {
         let mut asked = self.asked.borrow_mut();
         let asked = asked
-            .get_or_insert_with(|| Box::new(Asked { world: self.run.world.clone(), answers: Vec::new() }));
+            .get_or_insert_with(|| Box::new(Asked { world: self.run.world.copy(), answers: Vec::new() }));
         let key = (host.to_owned(), argv.to_vec());
         if let Some((_, answer)) = asked.answers.iter().find(|(k, _)| *k == key) {
             return answer.clone();

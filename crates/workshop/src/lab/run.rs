@@ -94,7 +94,7 @@ impl LabRun {
     /// as done, but for the counters of rules; see [`World::cut`]. A world that is asked for again is not made again.
     pub fn world_at(&self, event: EventId) -> Rc<World> {
         let last = self.history.world_at(self.run.world.log(), event);
-        last.unwrap_or_else(|| Rc::new(self.run.world.clone()))
+        last.unwrap_or_else(|| Rc::new(self.run.world.copy()))
     }
 }
 
