@@ -146,3 +146,15 @@ fn sysctl_knows_what_is_modelled() {
         out.stdout.iter().filter_map(|l| l.rsplit('.').next()?.split(' ').next()).collect();
     assert_eq!(names, ["accept_local", "accept_redirects", "arp_announce", "arp_filter", "arp_ignore"]);
 }
+
+#[test]
+fn an_external_name_is_not_followed() {
+    let mut session = workshop::Session::new(std::rc::Rc::new(workshop::lab("same-node-clusterip").unwrap()));
+    let lines = [
+        "kubectl create service externalname out --external-name=www.example.com",
+        "coredns-1: dig +short @127.0.0.1 out.default.svc.cluster.local",
+    ];
+    session.typed = lines.map(|line| workshop::Typed::of_line(line, workshop::At::End)).to_vec();
+    let told = session.run().unwrap().typed.remove(1).output.unwrap();
+    assert_eq!(told.stdout, ["www.example.com."]);
+}

@@ -221,3 +221,78 @@ fn options_of_expose_come_before_what_is_exposed() {
         assert!(out.contains(&line.to_owned()), "{line} is not in {out:#?}");
     }
 }
+
+#[test]
+fn create_service_selects_pods_by_its_name() {
+    let create = |rest: &str| {
+        let line = format!("kubectl create service {rest}");
+        let (status, text) = says(&line);
+        assert_eq!((status, text.ends_with("created")), (0, true), "{line}: {text}");
+        service("web", &[&line]).join(" ")
+    };
+    assert_eq!(create("clusterip web --tcp=8080:80"), "ClusterIP 10.96.1.1 <none> 8080/TCP app=web");
+    let node_port = create("nodeport web --tcp=80 --node-port=30100");
+    assert_eq!(node_port, "NodePort 10.96.1.1 <none> 80:30100/TCP app=web");
+    let two = create("loadbalancer web --tcp=80,443:8443 --tcp=81:http");
+    assert_eq!(two, "LoadBalancer 10.96.1.1 <pending> 80:30086/TCP,443:30087/TCP,81:30088/TCP app=web");
+    assert_eq!(create("clusterip web --clusterip=None"), "ClusterIP None <none> <none> app=web");
+    let external = create("externalname web --external-name=a.example");
+    assert_eq!(external, "ExternalName <none> a.example <none> app=web");
+}
+
+#[test]
+fn a_created_service_answers_and_its_ports_have_names() {
+    let out = told(&[
+        "kubectl create svc nodeport web --tcp=8080:80 --node-port=30100",
+        "client: curl -s -m 2 http://10.0.0.12:30100/",
+        "kubectl describe service web",
+    ]);
+    assert_eq!(out[0], (0, vec!["service/web created".to_owned()]));
+    assert!(out[1].0 == 0 && out[1].1[0].starts_with("hello from web-"), "{out:?}");
+    for line in ["Labels:                   app=web", "Port:                     8080-80  8080/TCP"] {
+        assert!(out[2].1.contains(&line.to_owned()), "{line} is not in {:#?}", out[2].1);
+    }
+}
+
+#[test]
+fn what_create_service_refuses_is_told_as_kubectl_does() {
+    let ends = [
+        ("clusterip dns --tcp=80", "failed to create ClusterIP service: services \"dns\" already exists"),
+        (
+            "nodeport x --tcp=81 --tcp=80 --node-port=30080",
+            "failed to create NodePort service: Service \"x\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided \
+             port is already allocated",
+        ),
+    ];
+    for (rest, want) in ends {
+        assert_eq!(says(&format!("kubectl create service {rest}")), (1, format!("error: {want}")), "{rest}");
+    }
+    let words = [
+        ("clusterip x", "error: at least one tcp port specifier must be provided"),
+        ("clusterip x --tcp=80 --node-port=30100", "error: unknown flag: --node-port"),
+        ("externalname x", "error: required flag(s) \"external-name\" not set"),
+    ];
+    for (rest, want) in words {
+        assert_eq!(says(&format!("kubectl create service {rest}")), (-1, want.to_owned()), "{rest}");
+    }
+    for rest in ["service x", "service headless x --tcp=80", "service clusterip --tcp=80", "configmap x"] {
+        let (status, text) = says(&format!("kubectl create {rest}"));
+        assert!(status == -1 && text.contains("kubectl create service clusterip|"), "{rest}: {text}");
+    }
+    assert!(says("kubectl create service clusterip x --tcp=http").1.contains("\"http\""));
+}
+
+/// A cluster IP or a node port belongs to one Service.
+#[test]
+fn what_another_service_has_is_not_free() {
+    let taken = "The Service \"db\" is invalid: spec.clusterIPs: Invalid value: [\"10.96.0.10\"]: failed to allocate IP 10.96.0.10: \
+                 provided IP is already allocated";
+    assert_eq!(says("kubectl expose pod db --cluster-ip=10.96.0.10"), (1, taken.to_owned()));
+    let yaml = "kind: Service\nmetadata: {name: y}\nspec: {type: NodePort, ports: [{port: 1}, {name: b, port: 80, nodePort: 30080}]}\n";
+    let yaml = yaml.replace("{port: 1}", "{name: a, port: 1}");
+    for verb in ["apply", "create"] {
+        let typed = Typed { stdin: yaml.clone(), ..line(&format!("kubectl {verb} -f -"), At::End) };
+        let want = "The Service \"y\" is invalid: spec.ports[1].nodePort: Invalid value: 30080: provided port is already allocated";
+        assert_eq!(run(vec![typed]), [(1, vec![want.to_owned()])], "{verb}");
+    }
+}

@@ -229,3 +229,17 @@ fn kubectl_logs_names_what_is_not_there() {
     assert_eq!(out[1], ["Error from server (NotFound): deployments.apps \"web\" not found"]);
     assert!(out[2][0].contains("-f") && out[3][0].contains("--tail=many"), "{out:?}");
 }
+
+/// The name of a Service of type ExternalName is another name; one of the cluster's zones comes with its address.
+#[test]
+fn coredns_knows_external_names() {
+    let lines = [
+        (
+            "",
+            "kubectl create service externalname out --external-name=kube-dns.kube-system.svc.cluster.local",
+        ),
+        ("coredns-1", "dig +short @127.0.0.1 out.default.svc.cluster.local"),
+    ];
+    let out = typed("same-node-clusterip", &[], &lines);
+    assert_eq!(out[1], ["kube-dns.kube-system.svc.cluster.local.", "10.32.0.10"]);
+}

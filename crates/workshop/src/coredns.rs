@@ -172,7 +172,7 @@ impl Records {
             return;
         }
         let weight = 100 / u16::try_from(targets.len().max(1)).unwrap_or(100);
-        let owner = format!("_{name}._{}.{service}", protocol.name().to_lowercase());
+        let owner = format!("_{name}._{}.{service}", protocol.name().to_ascii_lowercase());
         for target in targets {
             if let Some(target) = DnsName::new(target) {
                 self.push(&owner, dns_type::SRV, DnsData::Srv(0, weight, number, target));
@@ -197,7 +197,12 @@ fn records(objects: &Objects, zones: &[String], ttl: u32) -> Vec<DnsRecord> {
                     }
                 }
                 ClusterIp::None => headless(objects, service, &full, &mut out),
-                ClusterIp::Unset => {}
+                ClusterIp::Unset => {
+                    let named = Some(&service.external_name).filter(|name| !name.is_empty());
+                    if let Some(target) = named.and_then(|name| DnsName::new(name)) {
+                        out.push(&full, dns_type::CNAME, DnsData::Name(target));
+                    }
+                }
             }
         }
     }

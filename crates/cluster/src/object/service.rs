@@ -166,6 +166,9 @@ pub struct Service {
     pub traffic_distribution: TrafficDistribution,
     /// `publishNotReadyAddresses`: its endpoints count as ready.
     pub publish_not_ready: bool,
+    /// `externalName`; empty if it has none.
+    #[serde(default)]
+    pub external_name: String,
     /// `externalIPs`.
     pub external_ips: Vec<IpAddr>,
     /// `externalTrafficPolicy`.
@@ -235,6 +238,7 @@ impl Service {
             selector: spec.texts("selector")?,
             traffic_distribution: spec.word("trafficDistribution", &DISTRIBUTION)?.unwrap_or_default(),
             publish_not_ready: spec.boolean("publishNotReadyAddresses")?.unwrap_or(false),
+            external_name: spec.text("externalName")?.unwrap_or_default().to_owned(),
             external_ips: each(spec.list("externalIPs")?, address)?,
             external_traffic_policy: spec.word("externalTrafficPolicy", &POLICY)?.unwrap_or_default(),
             internal_traffic_policy: spec.word("internalTrafficPolicy", &POLICY)?.unwrap_or_default(),

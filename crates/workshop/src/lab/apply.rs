@@ -131,16 +131,9 @@ const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_086..=32_767;
 
 /// Gives a Service the cluster IP and the node ports that it lacks: the first free ones. (The API server takes any.)
 fn allocate(service: &mut Yaml, all: &[Yaml]) {
-    let specs: Vec<&Yaml> = all
-        .iter()
-        .filter(|d| identity(d).0 == "Service" && identity(d) != identity(service))
-        .filter_map(|d| d.get("spec"))
-        .collect();
+    let specs = others(service, all);
     let used_ips: Vec<&str> = specs.iter().filter_map(|s| word(s, "clusterIP")).collect();
-    let ports = specs.iter().filter_map(|s| s.get("ports")).flat_map(items);
-    let node_ports = ports.filter_map(|p| word(p, "nodePort"));
-    let checked = specs.iter().filter_map(|s| word(s, HEALTH_CHECK));
-    let mut used_ports: Vec<String> = node_ports.chain(checked).map(str::to_owned).collect();
+    let mut used_ports: Vec<String> = used_ports(&specs).into_iter().map(str::to_owned).collect();
     let Some(spec) = get_mut(service, "spec") else { return };
     if word(spec, "type") == Some("ExternalName") {
         return;
@@ -169,6 +162,42 @@ fn allocate(service: &mut Yaml, all: &[Yaml]) {
     {
         set(spec, HEALTH_CHECK, plain(free));
     }
+}
+
+/// The specs of the Services but for this one.
+fn others<'y>(service: &Yaml, all: &'y [Yaml]) -> Vec<&'y Yaml> {
+    let other = |d: &&Yaml| identity(d).0 == "Service" && identity(d) != identity(service);
+    all.iter().filter(other).filter_map(|d| d.get("spec")).collect()
+}
+
+fn used_ports<'y>(specs: &[&'y Yaml]) -> Vec<&'y str> {
+    let ports = specs.iter().filter_map(|s| s.get("ports")).flat_map(items);
+    let checked = specs.iter().filter_map(|s| word(s, HEALTH_CHECK));
+    ports.filter_map(|p| word(p, "nodePort")).chain(checked).collect()
+}
+
+/// Whether the cluster IP and the node ports that a Service asks for are free.
+///
+/// # Errors
+/// What the API server says of the first that is not.
+pub fn check_free(service: &Yaml, all: &[Yaml]) -> Result<(), String> {
+    let (Some(spec), "Service") = (service.get("spec"), identity(service).0) else { return Ok(()) };
+    let specs = others(service, all);
+    let ip = word(spec, "clusterIP").filter(|ip| *ip != "None");
+    if let Some(ip) = ip.filter(|ip| specs.iter().any(|s| word(s, "clusterIP") == Some(ip))) {
+        return Err(format!(
+            "spec.clusterIPs: Invalid value: [\"{ip}\"]: failed to allocate IP {ip}: provided IP is already allocated"
+        ));
+    }
+    let used = used_ports(&specs);
+    for (i, port) in spec.get("ports").map(items).unwrap_or_default().iter().enumerate() {
+        if let Some(port) = word(port, "nodePort").filter(|port| used.contains(port)) {
+            return Err(format!(
+                "spec.ports[{i}].nodePort: Invalid value: {port}: provided port is already allocated"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A Service after a patch: it is given what it lacks now, and loses the node ports and the policy that its new type has not

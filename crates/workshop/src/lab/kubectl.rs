@@ -107,7 +107,7 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
             long.extend(["pod", "service", "deployment"].map(str::to_owned));
             continue;
         }
-        let lower = kind.to_lowercase();
+        let lower = kind.to_ascii_lowercase();
         let kind = singular(&lower);
         if !KINDS.contains(&kind) && !OTHERS.contains(&kind.trim_end_matches('s')) {
             return Err(format!("error: the server doesn't have a resource type \"{kind}\""));
@@ -398,6 +398,7 @@ fn service(s: &Service, wide: bool, age: &str) -> Vec<String> {
     let mut external: Vec<String> = s.ingress.iter().map(|i| i.ip.to_string()).collect();
     external.extend(s.external_ips.iter().map(ToString::to_string));
     let external = match (external.is_empty(), s.service_type) {
+        (_, ServiceType::ExternalName) => s.external_name.clone(),
         (false, _) => external.join(","),
         (true, ServiceType::LoadBalancer) => "<pending>".to_owned(),
         (true, _) => "<none>".to_owned(),
@@ -420,7 +421,7 @@ fn slice(s: &EndpointSlice, age: &str) -> Vec<String> {
 
 /// `TCP`
 fn proto(p: cluster::object::Protocol) -> String {
-    p.to_string().to_uppercase()
+    p.to_string().to_ascii_uppercase()
 }
 
 fn address_type(t: AddressType) -> String {

@@ -101,8 +101,8 @@ pub(in crate::lab) fn singular(kind: &str) -> &str {
 
 pub(in crate::lab) fn is(document: &Yaml, named: &Named) -> bool {
     let (kind, namespace, name) = identity(document);
-    let lower = kind.to_lowercase();
-    singular(&named.kind.to_lowercase()) == lower
+    let lower = kind.to_ascii_lowercase();
+    singular(&named.kind.to_ascii_lowercase()) == lower
         && name == named.name
         && (namespace == named.namespace || lower == "node")
 }

@@ -2,7 +2,7 @@
 
 use super::command::Words;
 use super::document::one_document;
-use super::service::{Expose, OPTIONS};
+use super::service::{self, Expose};
 use super::{Effect, Given, Named};
 use crate::lab::kubectl::{Looks, query};
 use crate::lab::logs::Logs;
@@ -13,7 +13,7 @@ const KUBECTL: [&str; 11] =
     ["patch", "apply", "create", "expose", "delete", "scale", "set", "label", "get", "describe", "logs"];
 /// Those that people look for here, and that are not read.
 const UNREAD: [&str; 4] = ["edit", "rollout", "annotate", "replace"];
-const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, expose KIND NAME, delete KIND NAME, \
+const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, create service TYPE NAME, expose KIND NAME, delete KIND NAME, \
                      scale deployment NAME --replicas=N, get KIND, describe service NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
 
 /// Reads the words behind `kubectl`.
@@ -37,9 +37,7 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
         };
         let mut value = |what| inline.map_or_else(|| words.need(what), Ok);
         match name {
-            _ if verb == "expose" && OPTIONS.contains(&name) => {
-                options.push((name.to_owned(), value("a value")?.to_owned()))
-            }
+            _ if service::takes(verb, name) => options.push((name.to_owned(), value("a value")?.to_owned())),
             "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
             "-A" | "--all-namespaces" => looks.all = true,
             "-o" | "--output" => looks.output = Some(value("a format")?),
@@ -77,7 +75,7 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
             Some([kind, name]) => (*kind, *name),
             _ => return Err("expected KIND NAME".to_owned()),
         };
-        Ok(Named { kind: kind.to_lowercase(), namespace: namespace.clone(), name: name.to_owned() })
+        Ok(Named { kind: kind.to_ascii_lowercase(), namespace: namespace.clone(), name: name.to_owned() })
     };
     if matches!(verb, "get" | "describe") && patch.is_none() && file.is_none() && replicas.is_none() {
         let words = plain.get(1..).unwrap_or_default();
@@ -98,7 +96,12 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
         ("apply", None, Some(file), None) => Given::of(file, stdin).map(Effect::Apply),
         ("expose", None, None, None) => Ok(Effect::Expose(Expose { of: named()?, options })),
-        ("create", None, Some(file), None) => Given::of(file, stdin).map(Effect::Create),
+        ("create", None, None, None) => {
+            service::create(&namespace, plain.get(1..).unwrap_or_default(), &options)
+        }
+        ("create", None, Some(file), None) if options.is_empty() => {
+            Given::of(file, stdin).map(Effect::Create)
+        }
         ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
         ("delete", None, Some(file), None) => Given::of(file, stdin).map(Effect::DeleteAll),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),

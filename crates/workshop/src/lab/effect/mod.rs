@@ -46,7 +46,7 @@ pub struct Named {
 impl Named {
     /// It is a pod.
     pub fn is_pod(&self) -> bool {
-        matches!(self.kind.to_lowercase().as_str(), "pod" | "pods" | "po")
+        matches!(self.kind.to_ascii_lowercase().as_str(), "pod" | "pods" | "po")
     }
 
     /// Namespace and name.
@@ -62,8 +62,8 @@ pub enum Given {
     File(String),
     /// Standard input.
     Input(Vec<Yaml>),
-    /// A Service that kubectl makes of what is exposed.
-    Made(Yaml),
+    /// A Service that kubectl makes: of what is exposed, or of this type by `create service`.
+    Made(Yaml, Option<&'static str>),
 }
 
 impl Given {
@@ -79,7 +79,7 @@ impl Given {
     fn objects<'y>(&'y self, files: &'y [Yaml]) -> Result<Vec<&'y Yaml>, String> {
         match self {
             Given::Input(objects) => Ok(objects.iter().collect()),
-            Given::Made(object) => Ok(vec![object]),
+            Given::Made(object, _) => Ok(vec![object]),
             Given::File(file) => {
                 let found: Vec<&Yaml> = files.iter().filter(|d| file_of(d) == Some(file)).collect();
                 let missing = || format!("no object has the annotation {FILE}: {file}");
@@ -90,12 +90,19 @@ impl Given {
 
     /// Puts an object where the others are; one that is there already is another then. `Err` is what the API server says of that.
     fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) -> Result<(), String> {
-        let old = documents.iter_mut().find(|d| identity(d) == identity(object));
-        if let Some(old) = &old {
+        if let Some(old) = documents.iter().find(|d| identity(d) == identity(object)) {
             check_pod_update(old, object)?;
         }
+        apply::check_free(object, documents).map_err(|why| {
+            let service = format!("Service \"{}\" is invalid: {why}", identity(object).2);
+            match self {
+                Given::Made(_, Some(of)) => format!("failed to create {of} service: {service}"),
+                _ => format!("The {service}"),
+            }
+        })?;
+        let old = documents.iter_mut().find(|d| identity(d) == identity(object));
         match (self, old) {
-            (Given::Input(_) | Given::Made(_), _) => apply::apply(documents, object),
+            (Given::Input(_) | Given::Made(..), _) => apply::apply(documents, object),
             (Given::File(_), Some(old)) => *old = object.clone(),
             (Given::File(_), None) => documents.push(object.clone()),
         }
@@ -104,9 +111,10 @@ impl Given {
 
     /// What is said of an object that is there already.
     fn conflict(&self, kind: &str, name: &str) -> String {
-        let why = format!("{} \"{name}\" already exists", plural(&kind.to_lowercase()));
+        let why = format!("{} \"{name}\" already exists", plural(&kind.to_ascii_lowercase()));
         let from = match self {
-            Given::Made(_) => return format!("Error from server (AlreadyExists): {why}"),
+            Given::Made(_, Some(of)) => return format!("error: failed to create {of} service: {why}"),
+            Given::Made(_, None) => return format!("Error from server (AlreadyExists): {why}"),
             Given::File(file) => file,
             Given::Input(_) => "STDIN",
         };
@@ -276,7 +284,7 @@ impl Effect {
     pub fn is_about_pods(&self) -> bool {
         match self {
             Effect::Scale(..) => true,
-            Effect::Patch(o, _) => singular(&o.kind.to_lowercase()) == "deployment",
+            Effect::Patch(o, _) => singular(&o.kind.to_ascii_lowercase()) == "deployment",
             Effect::Delete(o) => o.is_pod(),
             _ => false,
         }
@@ -304,7 +312,7 @@ impl Effect {
             }),
             Effect::Create(given) => {
                 let (new, _) = new_and_old(before, &given.objects(files).unwrap_or_default());
-                let done = if matches!(given, Given::Made(_)) { "exposed" } else { "created" };
+                let done = if matches!(given, Given::Made(_, None)) { "exposed" } else { "created" };
                 new.iter().map(|o| format!("{} {done}", named(o))).collect()
             }
             _ => return None,
@@ -400,7 +408,7 @@ impl Named {
 
 /// How kubectl names an object: the resource with its group, and the name.
 pub(super) fn resource(kind: &str, name: &str) -> String {
-    let kind = kind.to_lowercase();
+    let kind = kind.to_ascii_lowercase();
     format!("{kind}{}/{name}", group(&kind))
 }
 

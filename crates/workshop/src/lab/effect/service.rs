@@ -1,4 +1,5 @@
-//! `kubectl expose`: a Service for what is there (staging/src/k8s.io/kubectl, pkg/cmd/expose).
+//! Services that kubectl makes of words: `kubectl expose` and `kubectl create service` (staging/src/k8s.io/kubectl, pkg/cmd/expose and
+//! pkg/cmd/create).
 
 use super::document::{one_document, singular};
 use super::{Effect, Given, Named};
@@ -11,12 +12,34 @@ type Labels = LiteMap<String, String>;
 type Options = Vec<(String, String)>;
 
 /// What `expose` takes.
-pub(super) const OPTIONS: [&str; 7] =
+const EXPOSE: [&str; 7] =
     ["--port", "--target-port", "--protocol", "--name", "--type", "--cluster-ip", "--session-affinity"];
 
+/// The types of `create service`: its word, its name, and the option that the others have not.
+const TYPES: [(&str, &str, &str); 4] = [
+    ("clusterip", "ClusterIP", "--clusterip"),
+    ("nodeport", "NodePort", "--node-port"),
+    ("loadbalancer", "LoadBalancer", ""),
+    ("externalname", "ExternalName", "--external-name"),
+];
+
 /// Options that give fields of `spec` as they are.
-const FIELDS: [(&str, &str); 3] =
-    [("--type", "type"), ("--cluster-ip", "clusterIP"), ("--session-affinity", "sessionAffinity")];
+const FIELDS: [(&str, &str); 5] = [
+    ("--type", "type"),
+    ("--cluster-ip", "clusterIP"),
+    ("--clusterip", "clusterIP"),
+    ("--external-name", "externalName"),
+    ("--session-affinity", "sessionAffinity"),
+];
+
+/// Whether a command takes this option, which has a value.
+pub(super) fn takes(verb: &str, option: &str) -> bool {
+    match verb {
+        "expose" => EXPOSE.contains(&option),
+        "create" => option == "--tcp" || TYPES.iter().any(|(_, _, own)| *own == option),
+        _ => false,
+    }
+}
 
 /// The value of an option; the last one counts.
 fn last<'o>(options: &'o Options, name: &str) -> Option<&'o str> {
@@ -74,22 +97,8 @@ impl Expose {
         if last(&self.options, "--type") == Some("ExternalName") {
             return Err("spec.externalName: Required value".to_owned());
         }
-        let mut text = format!(
-            "{{kind: Service, metadata: {{name: {}, namespace: {}, labels: {{{}}}}}, spec: {{selector: {{{}}}, ports: [{ports}], ",
-            quoted(name),
-            quoted(&self.of.namespace),
-            texts(labels),
-            texts(selector)
-        );
-        for (option, field) in FIELDS {
-            if let Some(value) = last(&self.options, option) {
-                text += &format!("{field}: {}, ", quoted(value));
-            }
-        }
-        let service = one_document(&(text + "}}"))?;
-        // A place in this text says nothing to who has typed another.
-        read_document(&service, &mut Vec::new()).map_err(|d| format!("{:?}: {}", d.token, d.message))?;
-        Ok(Effect::Create(Given::Made(service)))
+        let metadata = (self.of.namespace.as_str(), name, texts(labels));
+        service(metadata, &texts(selector), &ports, &self.options, None)
     }
 
     /// The Service's ports: those of `--port`, or of what is exposed, each with the protocols that it has there.
@@ -119,7 +128,7 @@ impl Expose {
                     (1, _) => format!("name: port-{i}, "),
                     _ => format!("name: port-{i}-{protocol}, "),
                 };
-                let upper = protocol.to_uppercase();
+                let upper = protocol.to_ascii_uppercase();
                 out += &format!(
                     "{{{name}port: {}, protocol: {}, targetPort: {}}}, ",
                     number_or_name(number),
@@ -130,6 +139,69 @@ impl Expose {
         }
         out
     }
+}
+
+/// `kubectl create service TYPE NAME`: the Service, whose pods have the label `app` with its name.
+///
+/// # Errors
+/// What kubectl says of it.
+pub(super) fn create(namespace: &str, words: &[&str], options: &Options) -> Result<Effect, String> {
+    const WANT: &str = "expected kubectl create -f FILE, or kubectl create service clusterip|nodeport|loadbalancer|externalname NAME --tcp=PORT[:TARGET]";
+    let ["service" | "svc", word, name] = words else { return Err(WANT.to_owned()) };
+    let (_, kind, own) = TYPES.iter().find(|(w, _, _)| w == word).ok_or(WANT)?;
+    let named = last(options, own);
+    if word == &"externalname" && named.is_none() {
+        return Err("error: required flag(s) \"external-name\" not set".to_owned());
+    }
+    if let Some((option, _)) = options.iter().find(|(option, _)| option != "--tcp" && option != own) {
+        return Err(format!("error: unknown flag: {option}"));
+    }
+    let node_port = last(options, "--node-port").map(|n| format!(", nodePort: {}", number_or_name(n)));
+    let mut ports = String::new();
+    for pair in options.iter().filter(|(option, _)| option == "--tcp").flat_map(|(_, list)| list.split(',')) {
+        let (port, target) = pair.split_once(':').unwrap_or((pair, pair));
+        ports += &format!(
+            "{{name: {}, port: {}, protocol: TCP, targetPort: {}{}}}, ",
+            quoted(&pair.replace(':', "-")),
+            number_or_name(port),
+            number_or_name(target),
+            node_port.as_deref().unwrap_or_default()
+        );
+    }
+    // Without ports are a Service without an address, and the name of somebody else.
+    if ports.is_empty() && named != Some("None") && word != &"externalname" {
+        return Err("error: at least one tcp port specifier must be provided".to_owned());
+    }
+    let label = format!("app: {}", quoted(name));
+    service((namespace, name, label.clone()), &label, &ports, options, Some(kind))
+}
+
+/// What makes the Service: namespace, name and labels, selector, ports. `of` is the type, if `create service` makes it.
+fn service(
+    (namespace, name, labels): (&str, &str, String),
+    selector: &str,
+    ports: &str,
+    options: &Options,
+    of: Option<&'static str>,
+) -> Result<Effect, String> {
+    let mut text = format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: {}, namespace: {}, labels: {{{labels}}}}}, \
+         spec: {{selector: {{{selector}}}, ports: [{ports}], ",
+        quoted(name),
+        quoted(namespace),
+    );
+    if let Some(of) = of {
+        text += &format!("type: {of}, ");
+    }
+    for (option, field) in FIELDS {
+        if let Some(value) = last(options, option) {
+            text += &format!("{field}: {}, ", quoted(value));
+        }
+    }
+    let service = one_document(&(text + "}}"))?;
+    // A place in this text says nothing to who has typed another.
+    read_document(&service, &mut Vec::new()).map_err(|d| format!("{:?}: {}", d.token, d.message))?;
+    Ok(Effect::Create(Given::Made(service, of)))
 }
 
 fn texts(map: &Labels) -> String {
