@@ -123,7 +123,7 @@ pub(crate) fn meant<'w>(given: &str, words: impl Iterator<Item = &'w str>) -> Op
 
 fn distance(given: &str, meant: &str) -> Option<usize> {
     let (a, b): (Vec<char>, Vec<char>) =
-        (given.to_lowercase().chars().collect(), meant.to_lowercase().chars().collect());
+        (given.to_ascii_lowercase().chars().collect(), meant.to_ascii_lowercase().chars().collect());
     let allowed = (b.len() / 5).max(1);
     if a.len().abs_diff(b.len()) > allowed || a.len() > 64 || b.len() < 3 {
         return None;

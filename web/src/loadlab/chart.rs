@@ -130,7 +130,7 @@ impl Chart {
         let (top, seconds) = (self.top(), self.seconds.max(1));
         let x = |second: u64| PLOT.x + (second * PLOT.w as u64 / seconds) as i32;
         // In tenths of a unit a line would be smoother; nobody sees it.
-        let y = |value: u64| PLOT.y + PLOT.h - (u128::from(value) * PLOT.h as u128 / u128::from(top)) as i32;
+        let y = |value: u64| PLOT.y + PLOT.h - (value.saturating_mul(PLOT.h as u64) / top) as i32;
         let mut out = Svg::default();
         let (left, right, bottom) = (PLOT.x, PLOT.x + PLOT.w, PLOT.y + PLOT.h);
         for part in 0..=4 {

@@ -41,7 +41,7 @@ pub fn picture(state: State) -> View {
         .id("map")
         .attr("tabindex", "-1")
         .attr("aria-labelledby", "map-title")
-        .live("data-level", move || state.zoom.level.get().name().to_lowercase())
+        .live("data-level", move || state.zoom.level.get().name().to_ascii_lowercase())
         .add(head(state))
         .add(el("div").class("map").add(body).add(outline::outline(state)));
     let beside = part(move || {

@@ -55,7 +55,8 @@ fn apply(state: State, typed: Typed) {
 
 /// A message of a tool with the line that it names.
 fn underlined(text: &str, message: &str) -> String {
-    let words: Vec<&str> = message.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        message.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
     let number = words.windows(2).find_map(|w| match w {
         ["line", n] => n.parse::<usize>().ok(),
         _ => None,

@@ -87,7 +87,7 @@ pub fn row(state: State) -> View {
             .class("btn")
             .attr("title", format!("{name} ({keys})"))
             .attr("aria-label", name)
-            .attr("id", name.to_lowercase())
+            .attr("id", name.to_ascii_lowercase())
             .maybe("disabled", "", none)
             .click(move || state.travel(back))
             .add(icons::turn(back))

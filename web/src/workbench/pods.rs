@@ -32,7 +32,7 @@ pub fn form(state: State) -> View {
 }
 
 fn delete(state: State, o: &ObjectText) -> View {
-    let kind = o.kind.to_lowercase();
+    let kind = o.kind.to_ascii_lowercase();
     let line = match kind.as_str() {
         "node" => format!("kubectl delete node {}", o.name),
         _ => format!("kubectl -n {} delete {kind} {}", o.namespace, o.name),

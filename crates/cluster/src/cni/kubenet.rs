@@ -58,7 +58,7 @@ pub fn hostports(id: &str, name: &str, ip: Ipv4Addr, ports: &[HostPort]) -> Stri
 
 /// `getHostportChain`
 fn hostport_chain(id: &str, port: &HostPort) -> String {
-    let upper = port.protocol.to_string().to_uppercase();
+    let upper = port.protocol.to_string().to_ascii_uppercase();
     let hash = Hash::of(&[id, &port.host_port.to_string(), &upper]);
     format!("KUBE-HP-{}", hash.text())
 }

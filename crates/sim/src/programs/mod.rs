@@ -272,8 +272,8 @@ impl Debug for Daemon {
 
 /// What bash's `time` prints; of the processor's time nothing is known.
 fn time_lines(took: Duration) -> [String; 4] {
-    let ms = took.as_millis();
-    let real = format!("real\t{}m{}.{:03}s", ms / 60_000, ms / 1000 % 60, ms % 1000);
+    let (s, ms) = (took.as_secs(), took.subsec_millis());
+    let real = format!("real\t{}m{}.{ms:03}s", s / 60, s % 60);
     [String::new(), real, "user\t0m0.000s".to_owned(), "sys\t0m0.000s".to_owned()]
 }
 

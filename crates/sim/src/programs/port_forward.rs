@@ -144,7 +144,7 @@ impl PortForward {
                     self.listeners.push((listener, (local, remote)));
                 }
                 Some(Err(errno)) => {
-                    let (addr, why) = (self.address, errno.text().to_lowercase());
+                    let (addr, why) = (self.address, errno.text().to_ascii_lowercase());
                     run.complain(format!(
                         "Unable to listen on port {local}: Listeners failed to create with the following errors: [unable to create listener: Error listen tcp4 {addr}:{local}: bind: {why}]"
                     ));
@@ -179,7 +179,7 @@ impl PortForward {
 
 /// What kubectl says when nobody listens inside.
 fn lost(run: &mut Run<'_, '_>, pod: &str, (local, remote): (u16, u16), errno: Errno) {
-    let why = errno.text().to_lowercase();
+    let why = errno.text().to_ascii_lowercase();
     run.complain(format!(
         "an error occurred forwarding {local} -> {remote}: error forwarding port {remote} to pod {pod}, uid : failed to connect to localhost:{remote} inside namespace \"{pod}\", IPv4: dial tcp4 127.0.0.1:{remote}: connect: {why}"
     ));

@@ -458,8 +458,8 @@ impl Tftp {
                 let text: String = transfer.content.iter().map(|b| char::from(*b)).collect();
                 run.write_file(to_file, text);
                 if self.settings.verbose {
-                    let us = run.now().since(transfer.begun).as_micros().max(1);
-                    let bytes = transfer.content.len() as u128;
+                    let us = run.now().0.saturating_sub(transfer.begun.0).max(1);
+                    let bytes = transfer.content.len() as u64;
                     let tenths = (us + 50_000) / 100_000;
                     let rate = (bytes * 8 * 1_000_000 * 2 + us) / (us * 2);
                     let (whole, tenth) = (tenths / 10, tenths % 10);

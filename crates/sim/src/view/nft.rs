@@ -196,7 +196,7 @@ pub(super) fn why_not(walk: &Walk<'_>, find: &str, limit: usize, out: &mut WhyNo
             }
             for (rule, n) in chain.rules().iter().zip(1u32..) {
                 let line = text.rule(rule);
-                if !find.is_empty() && !format!("{} {line}", chain.name).to_lowercase().contains(find) {
+                if !find.is_empty() && !format!("{} {line}", chain.name).to_ascii_lowercase().contains(find) {
                     continue;
                 }
                 let of_chain = |s: &&&NftStep| s.table == table.name && s.chain == chain.name;

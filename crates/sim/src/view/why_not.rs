@@ -100,7 +100,7 @@ impl Walk<'_> {
 pub fn why_not(world: &World, step: &Step, find: &str, limit: usize) -> WhyNot {
     let mut out = WhyNot::default();
     let Some(walk) = walk(world, step) else { return out };
-    let find = find.trim().to_lowercase();
+    let find = find.trim().to_ascii_lowercase();
     for table in TableId::ALL {
         let Some(set) = walk.ns.table(table).map(|t| &*t.rules) else { continue };
         in_table(&walk, set, &find, limit, &mut out);
@@ -184,7 +184,7 @@ fn in_table(walk: &Walk<'_>, set: &RuleSet, find: &str, limit: usize, out: &mut 
     for chain in chains {
         for (rule, n) in chain.rules.iter().zip(1u32..) {
             let text = userland::iptables::print_rule(set, rule);
-            if !find.is_empty() && !format!("{} {text}", chain.name).to_lowercase().contains(find) {
+            if !find.is_empty() && !format!("{} {text}", chain.name).to_ascii_lowercase().contains(find) {
                 continue;
             }
             out.take(limit, || Asked {

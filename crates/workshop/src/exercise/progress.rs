@@ -322,7 +322,7 @@ pub struct Coded {
 /// Says what is wrong with it, and what was expected.
 pub fn read_code(code: &str, course: &Course) -> Result<Coded, String> {
     let code = code.trim();
-    let lower = code.to_lowercase();
+    let lower = code.to_ascii_lowercase();
     let Some((form, size)) = FORMS.into_iter().find(|(form, _)| lower.starts_with(&format!("{form}-")))
     else {
         let [(form, _), _] = FORMS;
@@ -334,8 +334,8 @@ pub fn read_code(code: &str, course: &Course) -> Result<Coded, String> {
     }
     let rest = code.get(begin.len()..).unwrap_or_default();
     let mut parts = rest.splitn(3, '-');
-    let states = parts.next().unwrap_or_default().to_lowercase();
-    let given = parts.next().unwrap_or_default().to_lowercase();
+    let states = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let given = parts.next().unwrap_or_default().to_ascii_lowercase();
     let name = clean_name(parts.next().unwrap_or_default());
     let states: String = states.chars().map(meant).collect();
     let given: String = given.chars().map(meant).collect();

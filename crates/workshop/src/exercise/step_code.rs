@@ -18,7 +18,7 @@ pub fn step_code(course: &Course, number: usize) -> Option<String> {
     let name = fingerprint(course, exercise);
     let values = [name >> 5, name & 31, number >> 5, number & 31];
     let code: String = values.into_iter().chain([check(&values)]).map(letter).collect();
-    Some(code.to_uppercase())
+    Some(code.to_ascii_uppercase())
 }
 
 /// Which of these courses a code is of, by its place among them, and the exercise's number in it, counted from 1.
@@ -28,14 +28,14 @@ pub fn step_code(course: &Course, number: usize) -> Option<String> {
 pub fn read_step_code(code: &str, courses: &[Course]) -> Result<(usize, usize), String> {
     let letters: Vec<char> =
         code.chars().filter(|c| !c.is_whitespace() && *c != '-').map(meant).take(40).collect();
-    let given: String = letters.iter().collect::<String>().to_uppercase();
+    let given: String = letters.iter().collect::<String>().to_ascii_uppercase();
     if letters.len() != STEP_CODE_LENGTH {
         return Err(format!("“{given}” has {} letters, expected {STEP_CODE_LENGTH}", letters.len()));
     }
     let values: Vec<u32> = letters.iter().map_while(|c| value(*c)).collect();
     let [a, b, c, d, last] = values.as_slice() else {
         let strange = letters.get(values.len()).map(char::to_string).unwrap_or_default();
-        return Err(format!("“{}” is no letter of a code: U is never in one", strange.to_uppercase()));
+        return Err(format!("“{}” is no letter of a code: U is never in one", strange.to_ascii_uppercase()));
     };
     if check(&[*a, *b, *c, *d]) != *last {
         return Err(format!(

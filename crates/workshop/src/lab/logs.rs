@@ -26,7 +26,7 @@ impl Logs {
         const WANT: &str = "expected kubectl logs POD, pod/POD or deployment/NAME";
         let [word] = words else { return Err(WANT.to_owned()) };
         let (kind, name) = word.split_once('/').unwrap_or(("pod", word));
-        let kind = match singular(&kind.to_lowercase()) {
+        let kind = match singular(&kind.to_ascii_lowercase()) {
             "pod" => "pod",
             "deployment" => "deployment",
             other => return Err(format!("kubectl logs of a {other} is not modelled; {WANT}")),

@@ -208,7 +208,11 @@ fn labels_of(service: &Service) -> String {
 fn ports_of(ports: &[EndpointPort]) -> String {
     let port = |p: &EndpointPort| {
         let number = p.port.map_or(String::new(), |n| format!(", port: {n}"));
-        format!("{{name: {}, protocol: {}{number}}}, ", quoted(&p.name), p.protocol.name().to_uppercase())
+        format!(
+            "{{name: {}, protocol: {}{number}}}, ",
+            quoted(&p.name),
+            p.protocol.name().to_ascii_uppercase()
+        )
     };
     format!("ports: [{}]", ports.iter().map(port).collect::<String>())
 }

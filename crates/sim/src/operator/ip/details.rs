@@ -54,7 +54,7 @@ fn bridge_id(mac: Mac) -> String {
 }
 
 fn hundredths(time: std::time::Duration) -> Value {
-    Value::Number(u64::try_from(time.as_millis() / 10).unwrap_or(u64::MAX))
+    Value::Number(time.as_secs() * 100 + u64::from(time.subsec_millis()) / 10)
 }
 
 /// As `print_0xhex`: without a prefix if it is 0.

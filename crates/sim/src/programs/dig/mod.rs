@@ -396,7 +396,7 @@ impl Asker {
                 let why = match errno {
                     Errno::ENETUNREACH => "network unreachable".to_owned(),
                     Errno::EHOSTUNREACH => "host unreachable".to_owned(),
-                    _ => errno.text().to_lowercase(),
+                    _ => errno.text().to_ascii_lowercase(),
                 };
                 let name = &self.name;
                 run.print(format!(";; Connection to {addr}#{port}({addr}) for {name} failed: {why}."));
@@ -575,7 +575,7 @@ impl Asker {
                 (data, _) => run.print(format!(
                     "{}\t{} = {}",
                     r.name.as_str(),
-                    type_name(r.kind).to_lowercase(),
+                    type_name(r.kind).to_ascii_lowercase(),
                     data_text(data)
                 )),
             }

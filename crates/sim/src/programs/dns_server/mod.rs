@@ -174,7 +174,7 @@ impl Program for DnsServer {
                     let (addr, port) = self.bind;
                     run.print(format!(
                         "Listen: listen {proto} {addr}:{port}: bind: {}",
-                        errno.text().to_lowercase()
+                        errno.text().to_ascii_lowercase()
                     ));
                     return Some(1);
                 }

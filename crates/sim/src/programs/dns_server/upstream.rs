@@ -80,9 +80,9 @@ impl Failure {
         let read = |why: &str| format!("read {proto} {a}:{b}->{c}:{d}: {why}");
         match self {
             Failure::Dial(errno) => {
-                format!("dial {proto} {c}:{d}: connect: {}", errno.text().to_lowercase())
+                format!("dial {proto} {c}:{d}: connect: {}", errno.text().to_ascii_lowercase())
             }
-            Failure::Read(errno) => read(&format!("read: {}", errno.text().to_lowercase())),
+            Failure::Read(errno) => read(&format!("read: {}", errno.text().to_ascii_lowercase())),
             Failure::Eof => "EOF".to_owned(),
             Failure::Timeout => read("i/o timeout"),
         }

@@ -93,7 +93,7 @@ impl Run<'_> {
                     format!("ports or flags of {name} in a rule of another protocol"),
                     format!("expected -p {name} before it"),
                 );
-                let says = format!("{} match requires '-p {name}'", name.to_uppercase());
+                let says = format!("{} match requires '-p {name}'", name.to_ascii_uppercase());
                 return self.blame(&whole, fault.usage(says));
             }
             // A comparison of no bits is none.

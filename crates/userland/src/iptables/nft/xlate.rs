@@ -253,7 +253,7 @@ fn addrtype(a: Addrtype) -> Option<String> {
 
 fn address_types(types: AddrTypes) -> String {
     let known = AddrType::ALL.into_iter().take(9).filter(|t| types.contains(*t));
-    let names: Vec<String> = known.map(|t| t.name().to_lowercase()).collect();
+    let names: Vec<String> = known.map(|t| t.name().to_ascii_lowercase()).collect();
     match types.0.count_ones() {
         1 if !names.is_empty() => names.concat(),
         _ => format!("{{ {} }}", names.join(", ")),

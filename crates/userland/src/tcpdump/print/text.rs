@@ -35,7 +35,7 @@ pub(super) fn lines(ports: [u16; 2], payload: &[u8], verbose: bool, out: &mut St
     } else {
         return;
     };
-    *out += &format!(": {}", name.to_uppercase());
+    *out += &format!(": {}", name.to_ascii_uppercase());
     if commands.is_some_and(|known| !is_message(payload, known)) {
         return;
     }

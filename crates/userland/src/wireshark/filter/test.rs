@@ -89,8 +89,8 @@ impl Side {
         Some(match (self.function, self.slice, &field.value) {
             (Some(Function::Len), _, Value::Text(text)) => Seen::Number(text.len() as i64),
             (Some(Function::Len), _, _) => Seen::Number(bytes.len() as i64),
-            (Some(Function::Upper), _, Value::Text(text)) => Seen::Text(text.to_uppercase()),
-            (Some(Function::Lower), _, Value::Text(text)) => Seen::Text(text.to_lowercase()),
+            (Some(Function::Upper), _, Value::Text(text)) => Seen::Text(text.to_ascii_uppercase()),
+            (Some(Function::Lower), _, Value::Text(text)) => Seen::Text(text.to_ascii_lowercase()),
             (_, Some(slice), Value::Text(text)) => Seen::Bytes(slice.of(text.as_bytes())?),
             (_, Some(slice), _) => Seen::Bytes(slice.of(bytes)?),
             (_, None, Value::Number(n)) => Seen::Number(self.mask.map_or(*n, |mask| n & mask)),
