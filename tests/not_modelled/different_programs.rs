@@ -158,3 +158,12 @@ fn an_external_name_is_not_followed() {
     let told = session.run().unwrap().typed.remove(1).output.unwrap();
     assert_eq!(told.stdout, ["www.example.com."]);
 }
+
+#[test]
+fn ss_counts_the_sockets_of_its_box() {
+    // A fresh namespace on Linux has two sockets in all, and TCP's of the machine.
+    assert_eq!(
+        one("ss -s").stdout[..2],
+        ["Total: 0", "TCP:   0 (estab 0, closed 0, orphaned 0, timewait 0)"]
+    );
+}

@@ -9,6 +9,13 @@ use packet::{Protocol, icmp_type};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+impl Netns {
+    /// How many datagrams wait for fragments.
+    pub fn waiting_datagrams(&self) -> usize {
+        self.frags.queues.len()
+    }
+}
+
 /// Who collects (`enum ip_defrag_users`): each has queues of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DefragUser {

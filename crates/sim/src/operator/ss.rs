@@ -3,14 +3,17 @@
 use super::CommandOutput;
 use crate::world::World;
 use kernel::socket::Socket;
-use kernel::{Instant, NetnsId};
+use kernel::{Instant, Netns, NetnsId};
 use std::net::Ipv4Addr;
 use userland::ss::{SsKind, SsRow, SsState, parse_ss, show};
 
 /// `ss ...`
 pub(super) fn ss(world: &World, host: NetnsId, argv: &[String]) -> CommandOutput {
     match parse_ss(argv) {
-        Ok(command) => CommandOutput::lines(show(&command, &rows(world, host))),
+        Ok(command) => {
+            let fragments = world.host(host).map_or(0, Netns::waiting_datagrams);
+            CommandOutput::lines(show(&command, &rows(world, host), fragments))
+        }
         Err(e) => CommandOutput { status: e.status, stdout: Vec::new(), stderr: e.lines },
     }
 }

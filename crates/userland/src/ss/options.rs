@@ -16,6 +16,10 @@ pub struct SsCommand {
     pub processes: bool,
     /// `-o`
     pub timers: bool,
+    /// `-s`: how many there are comes first.
+    pub summary: bool,
+    /// Sockets are listed: not if the summary is all that was asked for.
+    pub listing: bool,
     /// The kinds that were asked for, as bits.
     pub(super) kinds: u8,
     /// For each kind the states that are shown.
@@ -46,6 +50,7 @@ const OPTIONS: &[(char, &str)] = &[
     ('w', "raw"),
     ('4', "ipv4"),
     ('6', "ipv6"),
+    ('s', "summary"),
     ('V', "version"),
 ];
 
@@ -57,7 +62,6 @@ const OTHERS: &[(char, &str)] = &[
     ('m', "memory"),
     ('T', "threads"),
     ('i', "info"),
-    ('s', "summary"),
     ('b', "bpf"),
     ('E', "events"),
     ('Z', "context"),
@@ -113,6 +117,7 @@ pub fn parse_ss<S: AsRef<str>>(argv: &[S]) -> Result<SsCommand, SsError> {
             kinds |= kind.bit();
         }
     }
+    let listing = !has('s') || kinds != 0 || !rest.is_empty();
     if kinds == 0 {
         kinds = SsKind::ALL.into_iter().fold(0, |all, k| all | k.bit());
     }
@@ -133,6 +138,8 @@ pub fn parse_ss<S: AsRef<str>>(argv: &[S]) -> Result<SsCommand, SsError> {
         no_header: has('H'),
         processes: has('p'),
         timers: has('o'),
+        summary: has('s'),
+        listing,
         kinds,
         states,
         filter,
@@ -141,7 +148,13 @@ pub fn parse_ss<S: AsRef<str>>(argv: &[S]) -> Result<SsCommand, SsError> {
 
 fn not_modelled(option: &str) -> SsError {
     let known: Vec<String> = OPTIONS.iter().map(|(c, word)| format!("-{c} (--{word})")).collect();
-    SsError::new(1, format!("ss {option} is not modelled: expected one of {}", known.join(", ")))
+    let why = match option {
+        "-e" | "--extended" => " (inodes and cookies are not)",
+        "-i" | "--info" => " (what TCP measures of times and rates is not)",
+        "-m" | "--memory" => " (memory of sockets is not)",
+        _ => "",
+    };
+    SsError::new(1, format!("ss {option} is not modelled{why}: expected one of {}", known.join(", ")))
 }
 
 fn short_option(letter: char) -> Result<char, SsError> {

@@ -18,10 +18,14 @@ const COLUMNS: [(&str, &str, bool); 9] = [
     ("Process", "", false),
 ];
 
-/// The lines of a listing.
-pub fn show(command: &SsCommand, rows: &[SsRow]) -> Vec<String> {
+/// The lines of a summary and of a listing. So many datagrams wait for fragments.
+pub fn show(command: &SsCommand, rows: &[SsRow], fragments: usize) -> Vec<String> {
     if command.version {
         return vec!["ss utility, iproute2-6.1.0".to_owned()];
+    }
+    let mut out = if command.summary { summary(rows, fragments) } else { Vec::new() };
+    if !command.listing {
+        return out;
     }
     let mut lines: Vec<[String; 9]> = Vec::new();
     if !command.no_header {
@@ -38,7 +42,45 @@ pub fn show(command: &SsCommand, rows: &[SsRow]) -> Vec<String> {
     let width = |i: usize| lines.iter().map(|l| l[i].len()).max().unwrap_or(0);
     let widths: Vec<Option<usize>> =
         (0..COLUMNS.len()).map(|i| (hidden.get(i) != Some(&true)).then(|| width(i))).collect();
-    lines.iter().map(|line| rendered(line, &widths)).collect()
+    out.extend(lines.iter().map(|line| rendered(line, &widths)));
+    out
+}
+
+/// What `-s` counts, as /proc/net/sockstat does: which sockets the kernel still has in a table of its own when nobody has them open
+/// (`inet_timewait_sock`), and requests that are no sockets yet, are told apart.
+fn summary(rows: &[SsRow], fragments: usize) -> Vec<String> {
+    let (mut in_use, mut established, mut orphaned, mut waiting) = (0, 0, 0, 0);
+    for row in rows.iter().filter(|r| r.kind == SsKind::Tcp) {
+        match (row.state.name(), row.user.is_some()) {
+            ("SYN-RECV", _) => continue,
+            ("TIME-WAIT", _) | ("FIN-WAIT-2", false) => {
+                waiting += 1;
+                continue;
+            }
+            ("ESTAB" | "CLOSE-WAIT", _) => established += 1,
+            ("FIN-WAIT-1" | "CLOSING" | "LAST-ACK", false) => orphaned += 1,
+            _ => {}
+        }
+        in_use += 1;
+    }
+    let count = |kind| rows.iter().filter(|r| r.kind == kind).count();
+    let (raw, udp) = (count(SsKind::Raw), count(SsKind::Udp));
+    let all = raw + udp + in_use;
+    let mut out = vec![
+        format!("Total: {all}"),
+        // ss takes those that wait from the ones that are in use, which they are not among.
+        format!(
+            "TCP:   {} (estab {established}, closed {waiting}, orphaned {orphaned}, timewait {waiting})",
+            in_use + waiting
+        ),
+        String::new(),
+        "Transport Total     IP        IPv6".to_owned(),
+    ];
+    for (name, n) in [("RAW", raw), ("UDP", udp), ("TCP", in_use), ("INET", all), ("FRAG", fragments)] {
+        out.push(format!("{name}\t  {n:<9} {n:<9} {:<9}", 0));
+    }
+    out.push(String::new());
+    out
 }
 
 fn rendered(line: &[String; 9], widths: &[Option<usize>]) -> String {
