@@ -22,6 +22,35 @@ fn wait_typed(page: &Page, n: usize) {
 }
 
 #[test]
+fn a_box_that_the_line_names_is_meant_whichever_is_chosen() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/etp-local");
+        page.press("`");
+        choose(page, "#command-on", "client");
+        write(page, "#command-line", "node-1: ip route");
+        page.click("#command-run");
+        page.wait_until("the link", || page.url().contains("do=end+node-1+ip+route"));
+    });
+}
+
+#[test]
+fn a_command_that_broke_it_is_taken_back_with_one_click() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh(
+            "#v1/service-iptables?set=service=present&do=setup+minikube+ip+link+set+docker0+down",
+        );
+        wait_typed(page, 1);
+        page.press("End");
+        let undo = "[...document.querySelectorAll('.cure')].find(c => c.textContent.includes('Undo: minikube# ip link'))";
+        page.wait_until("the change", || page.eval(&format!("return {undo} != null")) == true);
+        page.eval(&format!("{undo}.querySelector('button').click()"));
+        wait_typed(page, 0);
+    });
+}
+
+#[test]
 fn a_command_is_typed_undone_and_kept_by_the_link() {
     visit(|page| {
         page.set_size(1440, 900);

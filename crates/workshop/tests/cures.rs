@@ -189,6 +189,17 @@ fn an_exchange_succeeds_without_the_command_before_it() {
     assert_eq!(texts[0], "Undo: node-1# iptables -I FORWARD -p tcp --dport 80 -j DROP");
 }
 
+/// The packet takes the default route instead, and dies for another reason elsewhere.
+#[test]
+fn a_link_that_is_down_is_found_behind_the_default_route() {
+    let lab = Rc::new(workshop::lab("service-iptables").unwrap());
+    let mut session = Session::new(lab);
+    session.changes.insert("service".to_owned(), "present".to_owned());
+    session.typed.push(Typed::of_line("minikube: ip link set docker0 down", At::Setup));
+    let all = found(&session, &session.run().unwrap(), Wanted::Goals);
+    assert_eq!(all[0].text(), "minikube# ip link set docker0 up");
+}
+
 /// The exercise ends before ARP gives up: what still waits for its neighbour has ended too.
 #[test]
 fn a_packet_that_waits_to_the_last_is_led_to_another_next_hop() {

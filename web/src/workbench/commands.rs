@@ -42,8 +42,10 @@ fn run(state: State) {
     if draft.line.trim().is_empty() {
         return;
     }
-    if draft.on.is_none() {
-        draft = Typed { stdin: draft.stdin, ..Typed::of_line(&draft.line, draft.at) };
+    // A box that the line names is meant, whichever is chosen.
+    let named = Typed::of_line(&draft.line, draft.at);
+    if named.on.is_some() || draft.on.is_none() {
+        draft = Typed { stdin: draft.stdin, ..named };
     }
     state.desk.back.set(0);
     let typed = Typed { at: place(state, &draft), ..draft.clone() };

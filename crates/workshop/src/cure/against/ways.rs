@@ -39,16 +39,7 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
         }
         _ => {}
     }
-    let astray = matches!(
-        met.end.reason,
-        DropReason::Unreachable(_)
-            | DropReason::NeighFailed
-            | DropReason::ForwardingDisabled
-            | DropReason::TtlExpired
-    );
-    if astray {
-        another_gateway(met, tries);
-    }
+    another_way(met, tries);
     if let Some(ip) = met.end.frame.ip() {
         twice_there(met.world, ip.src, tries);
         twice_there(met.world, ip.dst, tries);
@@ -116,8 +107,16 @@ fn ways_to(world: &World, ns: &Netns, dst: Ipv4Addr, tries: &mut Tries) {
     }
 }
 
-/// Against a gateway that leads nowhere: in each box that the packet has passed, the next hop that has a way.
-fn another_gateway(met: &Met<'_>, tries: &mut Tries) {
+/// Against a way that leads nowhere: in each box that the packet has passed, the link that it should have taken, which is down, or the next
+/// hop that has a way.
+fn another_way(met: &Met<'_>, tries: &mut Tries) {
+    let astray = matches!(
+        met.end.reason,
+        DropReason::Unreachable(_)
+            | DropReason::NeighFailed
+            | DropReason::ForwardingDisabled
+            | DropReason::TtlExpired
+    );
     for entry in met.world.log().entries() {
         if let Some(What::Route(event)) = entry.what()
             && entry.packet == met.end.entry.packet
@@ -125,8 +124,13 @@ fn another_gateway(met: &Met<'_>, tries: &mut Tries) {
             && let Some(gateway) = way.gateway
             && let Some(ns) = met.world.host(entry.host)
         {
+            for (at, dev, net) in addresses(met.world) {
+                if at.id == ns.id && !dev.up && net.contains(&event.dst) {
+                    tries.add(&ns.name, up(&dev.name));
+                }
+            }
             for (other, net) in next_hops(met.world, ns, event.dst) {
-                if other != gateway {
+                if astray && other != gateway {
                     tries.add(&ns.name, format!("ip route add {net} via {other}"));
                 }
             }
