@@ -1,6 +1,6 @@
 //! The cluster while a lab runs: kubectl changes objects, and kube-proxy on each node follows.
 
-use super::effect::Effect;
+use super::effect::{Effect, Refusal};
 use super::health;
 use super::pods::{self, Programs};
 use super::stored::Stored;
@@ -122,13 +122,11 @@ impl Live {
         }
         match self.change(world, effects) {
             Ok(output) => output,
-            // What the API server says stands as it is.
-            Err(e) if e.starts_with("Error from server") || e.starts_with("The ") => failed(e),
-            Err(e) => failed(format!("error: {e}")),
+            Err(refusal) => failed(refusal.line()),
         }
     }
 
-    fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<CommandOutput, String> {
+    fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<CommandOutput, Refusal> {
         let (mut documents, mut controllers) = (self.documents.clone(), self.controllers.clone());
         let mut output = CommandOutput::default();
         for effect in effects {
@@ -148,7 +146,7 @@ impl Live {
         }
         let after = objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
         if let Some(name) = after.nodes.keys().find(|name| self.kube.objects.nodes.get(*name).is_none()) {
-            return Err(format!("node {name}: nodes that begin while a lab runs are not modelled"));
+            return Err(format!("node {name}: nodes that begin while a lab runs are not modelled").into());
         }
         let changes = changes(&self.kube.objects, &after);
         pods::follow(world, &mut self.kube, after, &self.programs, self.shell)?;

@@ -2,7 +2,7 @@
 //! them, and what the kubelet tells of pods and nodes. What nothing here asks for is left out.
 
 use super::apply::{get_mut, items_mut, unset};
-use super::effect::{Named, identity, is, one_document};
+use super::effect::{Named, Refusal, identity, is, one_document};
 use crate::session::quoted;
 use crate::yaml_text::{Layout, yaml};
 use cluster::kube_proxy::Version;
@@ -284,7 +284,7 @@ fn pod_spec(spec: &mut Yaml) {
 ///
 /// # Errors
 /// Fields of its spec would change that cannot.
-pub fn check_pod_update(before: &Yaml, after: &Yaml) -> Result<(), String> {
+pub fn check_pod_update(before: &Yaml, after: &Yaml) -> Result<(), Refusal> {
     let fixed = |pod: &Yaml| {
         let mut spec = pod.get("spec").cloned().unwrap_or_else(mapping);
         pod_spec(&mut spec);
@@ -302,11 +302,11 @@ pub fn check_pod_update(before: &Yaml, after: &Yaml) -> Result<(), String> {
     if kind != "Pod" || fixed(before) == fixed(after) {
         return Ok(());
     }
-    Err(format!(
+    Err(Refusal::Server(format!(
         "The Pod \"{name}\" is invalid: spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,\
          `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
          `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
-    ))
+    )))
 }
 
 /// An empty one.

@@ -1,6 +1,6 @@
 //! The objects of a cluster as documents: which is which, copies, and what a patch makes of them.
 
-use super::{COPIES, FILE, Named};
+use super::{COPIES, FILE, Named, Refusal};
 use cluster::Read;
 use cluster::fields::text;
 use cluster::yaml::{Entry, Value, Yaml, documents};
@@ -107,7 +107,7 @@ pub(in crate::lab) fn is(document: &Yaml, named: &Named) -> bool {
         && (namespace == named.namespace || lower == "node")
 }
 
-pub(super) fn find<'y>(documents: &'y mut [Yaml], named: &Named) -> Result<&'y mut Yaml, String> {
+pub(super) fn find<'y>(documents: &'y mut [Yaml], named: &Named) -> Result<&'y mut Yaml, Refusal> {
     documents.iter_mut().find(|d| is(d, named)).ok_or_else(|| named.not_found())
 }
 

@@ -7,6 +7,7 @@
 mod command;
 mod document;
 mod kubectl;
+mod refusal;
 mod service;
 
 use super::WorldSpec;
@@ -25,6 +26,7 @@ use std::net::IpAddr;
 
 pub use document::{file_of, with_copies};
 pub(super) use document::{identity, is, merge, one_document, singular};
+pub use refusal::Refusal;
 pub use service::Expose;
 
 /// The annotation of an object that is not there until `kubectl apply -f` names this file.
@@ -89,15 +91,17 @@ impl Given {
     }
 
     /// Puts an object where the others are; one that is there already is another then. `Err` is what the API server says of that.
-    fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) -> Result<(), String> {
+    fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) -> Result<(), Refusal> {
         if let Some(old) = documents.iter().find(|d| identity(d) == identity(object)) {
             check_pod_update(old, object)?;
         }
         apply::check_free(object, documents).map_err(|why| {
             let service = format!("Service \"{}\" is invalid: {why}", identity(object).2);
             match self {
-                Given::Made(_, Some(of)) => format!("failed to create {of} service: {service}"),
-                _ => format!("The {service}"),
+                Given::Made(_, Some(of)) => {
+                    Refusal::Kubectl(format!("failed to create {of} service: {service}"))
+                }
+                _ => Refusal::Server(format!("The {service}")),
             }
         })?;
         let old = documents.iter_mut().find(|d| identity(d) == identity(object));
@@ -202,7 +206,7 @@ impl Effect {
     }
 
     /// Changes the objects; what is to be created and is there stays as it is. `Err` names an object that is not there.
-    pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), String> {
+    pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), Refusal> {
         match self {
             Effect::Patch(named, patch) | Effect::Label(named, patch) => {
                 let object = find(documents, named)?;
@@ -342,12 +346,13 @@ impl Effect {
     ) -> Result<(), String> {
         if let Effect::Expose(expose) = self {
             let objects = objects(documents).map_err(|e| e.to_string())?;
-            return expose.create(&objects)?.set_up(documents, world, files);
+            let made = expose.create(&objects).map_err(|e| e.to_string())?;
+            return made.set_up(documents, world, files);
         }
         if let Some(conflict) = self.conflicts(documents, files).into_iter().next() {
             return Err(conflict);
         }
-        self.change_objects(documents, files)?;
+        self.change_objects(documents, files).map_err(|e| e.to_string())?;
         self.change_world(world)
     }
 
@@ -397,8 +402,8 @@ impl Effect {
 
 impl Named {
     /// What the API server says if it is not there.
-    fn not_found(&self) -> String {
-        not_found(singular(&self.kind), &self.name)
+    fn not_found(&self) -> Refusal {
+        Refusal::Server(not_found(singular(&self.kind), &self.name))
     }
 
     fn resource(&self) -> String {

@@ -2,7 +2,7 @@
 //! pkg/cmd/create).
 
 use super::document::{one_document, singular};
-use super::{Effect, Given, Named};
+use super::{Effect, Given, Named, Refusal};
 use crate::session::quoted;
 use cluster::object::{Objects, Protocol, read_document};
 use litemap::LiteMap;
@@ -58,7 +58,7 @@ impl Expose {
     ///
     /// # Errors
     /// What kubectl or the API server says of it.
-    pub fn create(&self, objects: &Objects) -> Result<Effect, String> {
+    pub fn create(&self, objects: &Objects) -> Result<Effect, Refusal> {
         let key = self.of.key();
         let kind = singular(&self.of.kind);
         let missing = || self.of.not_found();
@@ -80,25 +80,26 @@ impl Expose {
                 let of_pod = (&pod.metadata.labels, &pod.metadata.labels);
                 deployment.map_or(of_pod, |d| (&d.metadata.labels, &d.selector))
             }
-            _ => return Err(format!("cannot expose a {kind}")),
+            _ => return Err(format!("cannot expose a {kind}").into()),
         };
         if selector.is_empty() {
             let why = match kind {
                 "pod" => "the pod has no labels and cannot be exposed",
                 _ => "the service has no pod selector set",
             };
-            return Err(format!("couldn't retrieve selectors via --selector flag or introspection: {why}"));
+            let why = format!("couldn't retrieve selectors via --selector flag or introspection: {why}");
+            return Err(why.into());
         }
         let ports = self.ports(&own);
         if ports.is_empty() && last(&self.options, "--cluster-ip") != Some("None") {
-            return Err("couldn't find port via --port flag or introspection".to_owned());
+            return Err("couldn't find port via --port flag or introspection".into());
         }
         let name = last(&self.options, "--name").unwrap_or(&self.of.name);
         if last(&self.options, "--type") == Some("ExternalName") {
-            return Err("spec.externalName: Required value".to_owned());
+            return Err("spec.externalName: Required value".into());
         }
         let metadata = (self.of.namespace.as_str(), name, texts(labels));
-        service(metadata, &texts(selector), &ports, &self.options, None)
+        Ok(service(metadata, &texts(selector), &ports, &self.options, None)?)
     }
 
     /// The Service's ports: those of `--port`, or of what is exposed, each with the protocols that it has there.
