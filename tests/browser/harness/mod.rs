@@ -20,20 +20,31 @@ pub fn visit_at(path: &str, scenario: impl FnOnce(&Page)) {
     visit_folder(&dist(), path, scenario);
 }
 
-/// The same with any folder's page.
+/// The same with any folder's page. The server goes on until the console has been read: the browser may still be keeping the site.
 pub fn visit_folder(folder: &Path, path: &str, scenario: impl FnOnce(&Page)) {
-    visit_served(folder, path, |page, _server| scenario(page));
+    let (server, page) = serve(folder, path);
+    page.scenario(|page| {
+        page.open("");
+        page.wait_started();
+        scenario(page);
+    });
+    drop(server);
 }
 
 /// The same for a scenario that has to do with the server: that drops it, or changes what it serves.
 pub fn visit_served(folder: &Path, path: &str, scenario: impl FnOnce(&Page, Server)) {
-    let server = Server::start(server::listen(0).unwrap(), folder, path).unwrap();
-    let page = Page::new(server.url());
+    let (server, page) = serve(folder, path);
     page.scenario(|page| {
         page.open("");
         page.wait_started();
         scenario(page, server);
     });
+}
+
+fn serve(folder: &Path, path: &str) -> (Server, Page) {
+    let server = Server::start(server::listen(0).unwrap(), folder, path).unwrap();
+    let page = Page::new(server.url());
+    (server, page)
 }
 
 /// Opens the site's page as a file. It is not waited for: it cannot start.
