@@ -85,6 +85,9 @@ fn what_lies_under_an_open_drawer_is_in_sight_above_the_timeline() {
             page.click("#drawer-switches");
             page.wait("[data-drawer=switches]");
             page.wait_until("the button Run", || is_on_top(page, "#command-run"));
+            page.wait_until("a page as high as the window", || {
+                page.eval("return document.documentElement.scrollHeight <= innerHeight") == true
+            });
             assert_eq!(wrong(page), Vec::<String>::new());
         }
     });
@@ -102,6 +105,27 @@ fn what_is_wrong_with_rules_is_told_beside_them() {
         page.click("#rules-apply");
         page.wait_text(".drawer > .wrong", "unknown protocol \"tpc\"");
         page.wait_until("what is wrong", || is_on_top(page, ".drawer > .wrong"));
+        page.wait_until("the field", || is_on_top(page, "#rules-text"));
+        page.wait_until("its button", || is_on_top(page, "#rules-apply"));
+    });
+}
+
+#[test]
+fn what_a_command_prints_has_room_while_somebody_is_at_the_line() {
+    let lines = "return document.querySelector('.term').clientHeight / 17";
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/etp-local");
+        page.wait("#command-line");
+        page.enter("#command-line", "kubectl get service web -o yaml");
+        page.eval("document.getElementById('command-line').focus()");
+        page.press("Enter");
+        page.wait_text(".term", "loadBalancer");
+        page.wait(".callout");
+        page.wait_until("ten lines", || page.eval(lines).as_f64() >= Some(10.0));
+        assert!(is_on_top(page, "#command-line") && is_on_top(page, "#command-run"));
+        page.eval("document.getElementById('lab').focus()");
+        page.wait_until("what has gone wrong", || is_on_top(page, ".callout"));
     });
 }
 
@@ -188,6 +212,7 @@ fn the_map_s_addresses_can_be_read_on_a_laptop() {
             (1280, 800, "same-node-clusterip"),
             (768, 1024, "etp-local"),
             (768, 1024, "tftp-ipvs"),
+            (1024, 768, "same-node-clusterip"),
         ] {
             page.set_size(width, height);
             page.open_fresh(&format!("#v1/{lab}"));
@@ -213,6 +238,52 @@ fn after_a_failure_there_is_room_for_the_lesson_and_for_two_changes() {
             assert!(page.eval(lines).as_f64() >= Some(4.0), "{lab}: {} lines", page.eval(lines));
             assert_eq!(wrong(page), Vec::<String>::new());
         }
+    });
+}
+
+#[test]
+fn a_tablet_has_all_in_sight_upright_and_on_its_side() {
+    visit(|page| {
+        page.eval("localStorage.setItem('hints', '7')");
+        for (width, height) in [(768, 1024), (1024, 768)] {
+            page.set_size(width, height);
+            for lab in ["same-node-clusterip", "tftp-ipvs", "mtu-black-hole"] {
+                page.open_fresh(&format!("#v1/{lab}"));
+                page.wait("#scrubber");
+                page.press("End");
+                page.wait(".outcome .apply");
+                page.wait_until(&format!("{lab}: a page as high as the window, {width} pixels wide"), || {
+                    page.eval("return document.documentElement.scrollHeight <= innerHeight") == true
+                });
+                page.wait_until("the change that helps", || is_on_top(page, ".outcome .apply"));
+                assert!(is_on_top(page, "#command-line"), "{lab}: the line to type in, {width} pixels wide");
+                assert_eq!(wrong(page), Vec::<String>::new());
+            }
+        }
+    });
+}
+
+#[test]
+fn on_a_phone_what_has_come_of_it_follows_the_map() {
+    visit(|page| {
+        page.eval("localStorage.setItem('hints', '7')");
+        page.set_size(390, 844);
+        page.open_fresh("#v1/etp-local");
+        page.wait(".flow .strip");
+        page.wait_until("map, outcome, packet flow", || {
+            page.eval(
+                "const box = css => document.querySelector(css).getBoundingClientRect();
+                 const [map, outcome, flow] = ['.mapcard', '.outcome', '.flow'].map(box);
+                 return map.bottom <= outcome.top && outcome.bottom <= flow.top && flow.height > 100",
+            ) == true
+        });
+        page.eval("document.querySelector('.panes').scrollTop = 9999");
+        page.wait_until("the timeline at the bottom", || {
+            page.eval(
+                "const box = css => document.querySelector(css).getBoundingClientRect();
+                 return Math.abs(box('.tl').bottom - box('.panes').bottom) < 2",
+            ) == true
+        });
     });
 }
 
@@ -250,7 +321,7 @@ fn the_packet_flow_can_be_read_in_a_narrow_column() {
     let scale = "const s = document.querySelector('.strip'), [, , w, h] = s.getAttribute('viewBox').split(' ').map(Number);
          const b = s.getBoundingClientRect(); return Math.min(b.width / w, b.height / h)";
     visit(|page| {
-        page.set_size(768, 1024);
+        page.set_size(834, 1194);
         page.open_fresh("#v1/same-node-clusterip");
         page.wait_until("letters that can be read", || page.eval(scale).as_f64() > Some(0.8));
     });

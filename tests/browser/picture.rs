@@ -349,6 +349,25 @@ fn a_switch_is_shown_as_one() {
 }
 
 #[test]
+fn packets_lost_for_one_reason_are_counted_and_cover_no_badge() {
+    let covered = "const hit = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+          && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+        const box = e => e.getBoundingClientRect();
+        const over = [...document.querySelectorAll('.wreck .reason')].map(box);
+        return [...document.querySelectorAll('.picture .badge')].filter(n => over.some(o => hit(o, box(n)))).length";
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/mtu-black-hole");
+        page.wait("#scrubber");
+        page.press("End");
+        page.wait_text(".overlay", "unreachable ×8");
+        assert_eq!(page.count("svg .wreck"), 2, "one at the router, one at the node");
+        assert!(page.count(".picture .badge") > 0);
+        assert_eq!(page.eval(covered), 0);
+    });
+}
+
+#[test]
 fn why_a_packet_was_lost_is_told_inside_its_node() {
     let outside = "const inside = (a, b) => a.left >= b.left - 1 && a.right <= b.right + 1 && a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
          const nodes = [...document.querySelectorAll('.card-box')].map(e => e.getBoundingClientRect());

@@ -146,6 +146,8 @@ impl Loaded {
         // A route is looked up before there is a packet.
         let made = |s: &Step| s.packet.is_some_and(|p| frame_at(self.world(), p, s.event).is_some());
         let first = || steps.iter().position(|s| !s.noise && made(s)).unwrap_or(0);
-        self.moment("start").map_or_else(first, |id| self.story.step_at(id))
+        // Under another setting what a lab begins with may not come about: then it is the first of what it speaks of.
+        let moment = self.moment("start").or_else(|| self.run.moments.iter().map(|(_, id)| *id).min());
+        moment.map_or_else(first, |id| self.story.step_at(id))
     }
 }

@@ -160,6 +160,15 @@ pub fn begun(text: &str, room: i32) -> String {
     }
 }
 
+/// The same in a line or two, broken between words.
+pub fn folded(text: &str, room: i32) -> Vec<String> {
+    let first = begun(text, room);
+    match first.strip_suffix('…').and_then(|words| Some((words, text.strip_prefix(words)?))) {
+        None => vec![first],
+        Some((words, rest)) => vec![words.to_owned(), begun(rest.trim_start(), room)],
+    }
+}
+
 /// A text that has room for so many letters: the middle gives way, as the end of a pod's name tells most.
 pub fn cut(text: &str, room: i32) -> String {
     let room = usize::try_from(room).unwrap_or(0);
@@ -185,6 +194,9 @@ mod tests {
     fn a_long_sentence_ends_behind_a_word() {
         assert_eq!(begun("conntrack could not insert the entry", 24), "conntrack could not…");
         assert_eq!(begun("no socket", 24), "no socket");
+        assert_eq!(folded("no socket", 24), ["no socket"]);
+        assert_eq!(folded("no socket for 10.0.0.1:80", 16), ["no socket for", "10.0.0.1:80"]);
+        assert_eq!(folded("conntrack could not insert the entry", 14), ["conntrack", "could not…"]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub fn page(state: State) -> View {
         .add(settings::settings(state));
     let results =
         el("div").class("results").add(bench(state)).add(part(move || results(state))).add(nine(state));
-    el("div").class("load").add(results).add(set).add(lesson).into()
+    el("div").class("load").add(lesson).add(results).add(set).into()
 }
 
 // ---------------------------------------------------------------------- running

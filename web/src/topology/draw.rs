@@ -125,14 +125,11 @@ fn cables(s: &mut Svg, n: &NodeBox) {
         if !p.chip {
             line(s, x, y, p.rect.y);
             port(s, p.port_at);
-            let room = letters(p.rect.x + p.rect.w + 6 - x - 9) + 1;
-            let low = (y + p.rect.y) / 2 + 4;
-            // Half a name tells nothing: the outline and the pod's title have it.
-            if room >= int(p.port_name.len()) {
-                s.text("mono dim portname fine", x + 9, low, &p.port_name);
+            if let Some((x, y, name)) = port_label(p) {
+                s.text("mono dim portname fine", x, y, name);
             }
             if p.hairpin {
-                s.text("mono dim end portname fine", x - 9, low, "hairpin");
+                s.text("mono dim end portname fine", x - 9, middle(p), "hairpin");
             }
             continue;
         }
@@ -152,6 +149,19 @@ fn cables(s: &mut Svg, n: &NodeBox) {
         line(s, x, from, to);
         s.path("cable", &stubs);
     }
+}
+
+/// Half way down a pod's link.
+fn middle(p: &PodBox) -> i32 {
+    (p.port_at.1 + p.rect.y) / 2 + 4
+}
+
+/// The name of a pod's port and where it stands, where there is room for it. Half a name tells nothing: the outline and
+/// the pod's title have it.
+pub fn port_label(p: &PodBox) -> Option<(i32, i32, &str)> {
+    let x = p.port_at.0;
+    let room = letters(p.rect.x + p.rect.w + 6 - x - 9) + 1;
+    (!p.chip && room >= int(p.port_name.len())).then_some((x + 9, middle(p), p.port_name.as_str()))
 }
 
 fn draw_bridge(s: &mut Svg, b: &BridgeBox, host: usize) {

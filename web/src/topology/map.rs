@@ -2,7 +2,8 @@
 
 use super::camera::{Camera, hands};
 use super::draw::{boxes, bridge_label};
-use super::layout::{Layout, int, layout};
+use super::layout::{Layout, layout};
+use super::lost::Lost;
 use super::path::{Piece, Point, d, joined, pieces};
 use super::place::{self, Mark};
 use super::scene::scene;
@@ -11,23 +12,24 @@ use super::zoom::Zoom;
 use crate::dom::{El, View, el, part, resized, svg};
 use crate::load::Loaded;
 use crate::state::State;
-use crate::svg::{Rect, Svg, begun, clicked};
+use crate::svg::{Rect, Svg, clicked};
 use crate::topology_kind as kind;
 use gloo::timers::callback::Timeout;
 use kernel::event::IpvsStep;
 use kernel::{NetnsId, PacketId};
 use leptos::prelude::untrack;
 use sim::EventId;
-use sim::view::{Area, Flow, PacketInfo, Tone};
+use sim::view::{Flow, PacketInfo, Tone};
 use std::cell::RefCell;
 use std::rc::Rc;
+use workshop::At;
 
 /// A layout, and the ways that packets of one run take on it.
-struct Map {
-    layout: Rc<Layout>,
+pub struct Map {
+    pub layout: Rc<Layout>,
     /// What is written on it.
-    written: Vec<Mark>,
-    loaded: Rc<Loaded>,
+    pub written: Vec<Mark>,
+    pub loaded: Rc<Loaded>,
     ways: RefCell<Vec<(PacketId, Rc<Vec<Piece>>)>>,
     /// What has been lost, at the step that was asked for last.
     lost: RefCell<Option<Rc<Lost>>>,
@@ -59,13 +61,13 @@ impl Map {
     }
 
     /// The box in which something happens: of a pod the node's, of a LAN the whole map.
-    fn around(&self, host: NetnsId) -> Rect {
+    pub fn around(&self, host: NetnsId) -> Rect {
         let node = self.layout.nodes.iter().find(|n| n.host == host || n.pods.iter().any(|p| p.host == host));
         node.map_or_else(|| self.whole(), |n| n.rect)
     }
 
     /// Where something lies best in a frame whose place is `at`; what comes after it keeps off.
-    fn free(&self, at: Point, shape: Rect, frame: Rect, marks: &mut Vec<Mark>) -> Point {
+    pub fn free(&self, at: Point, shape: Rect, frame: Rect, marks: &mut Vec<Mark>) -> Point {
         let at = place::best(at, shape, frame, marks);
         marks.push(Mark::taken(Rect { x: shape.x + at.0, y: shape.y + at.1, ..shape }));
         at
@@ -82,8 +84,9 @@ pub fn map(state: State) -> View {
         let loaded = state.loaded.get();
         let topo = &loaded.story.topology;
         let visited: Vec<NetnsId> = loaded.story.steps.iter().filter(|s| !s.noise).map(|s| s.host).collect();
-        // Where room is dear, what no packet comes to is left out.
-        let dear = state.narrow.get() || zoom.room.get().0 < DEAR;
+        // Where room is dear, what no packet comes to is left out, unless somebody has added it.
+        let added = loaded.session.typed.iter().any(|t| t.at == At::Setup);
+        let dear = !added && (state.narrow.get() || zoom.room.get().0 < DEAR);
         let scene = scene(loaded.world(), topo, &visited, dear);
         let layout = Rc::new(layout(&scene, zoom.room.get()));
         zoom.size.set((layout.width, layout.height));
@@ -280,95 +283,6 @@ fn ghost(s: &mut Svg, state: State, map: &Map) {
     for piece in pieces(&map.layout, &before.story.hops, then.id) {
         s.path("way ghost", &d(&piece.points));
     }
-}
-
-/// What has been lost so far in what is going on, at one step.
-struct Lost {
-    step: usize,
-    /// Packets that were only not for this box.
-    strays: Vec<Point>,
-    wrecks: Vec<Wreck>,
-    /// What is written on the map, with what they cover of it.
-    marks: Vec<Mark>,
-}
-
-/// A lost packet where it lies, and what is said beside it.
-struct Wreck {
-    packet: Option<PacketId>,
-    at: Point,
-    label: String,
-    title: String,
-    reason: String,
-}
-
-/// Width of a lost packet with the gaps around it, and of a letter beside it, in tenths.
-const WRECK: i32 = 34;
-const REASON: i32 = 57;
-
-/// So many lost packets are shown at a place.
-const WRECKS: usize = 2;
-
-impl Lost {
-    fn at(map: &Map, cursor: usize) -> Lost {
-        let story = &map.loaded.story;
-        let first = map.loaded.exchanges.get(map.loaded.exchange_at(cursor)).map_or(0, |e| e.steps.0);
-        let mut out =
-            Lost { step: cursor, strays: Vec::new(), wrecks: Vec::new(), marks: map.written.clone() };
-        let mut counted: Vec<(Point, usize)> = Vec::new();
-        for (i, step) in story.steps.iter().enumerate().take(cursor + 1).skip(first) {
-            if step.area != Area::Drop || step.noise {
-                continue;
-            }
-            let Some(place) = map.layout.spot(step.place) else { continue };
-            if step.tone == Tone::Dim {
-                out.strays.push(place);
-                continue;
-            }
-            // The one that falls now is the envelope itself.
-            if i == cursor {
-                continue;
-            }
-            // Where many fall, a few are enough to see.
-            match counted.iter_mut().find(|(at, _)| *at == place) {
-                Some((_, WRECKS)) => continue,
-                Some((_, n)) => *n += 1,
-                None => counted.push((place, 1)),
-            }
-            let label = step.packet.and_then(|p| story.packet(p)).map_or("", |p| p.label.as_str());
-            let frame = map.around(step.host);
-            let reason = begun(&step.title, ((frame.w - WRECK) * 10 / REASON).clamp(12, 26));
-            let letters = label.chars().count().max(reason.chars().count());
-            let shape = Rect { x: -15, y: -10, w: WRECK + int(letters) * REASON / 10, h: 25 };
-            let at = map.free(place, shape, frame, &mut out.marks);
-            let (label, title) = (label.to_owned(), step.title.clone());
-            out.wrecks.push(Wreck { packet: step.packet, at, label, title, reason });
-        }
-        out
-    }
-
-    /// Each with its reason; a stray one is a small cross.
-    fn draw(&self, s: &mut Svg, current: Option<PacketId>) {
-        for (x, y) in &self.strays {
-            cross(s, "fallen dim", (x + 14, y - 4));
-        }
-        for w in &self.wrecks {
-            let (x, y) = w.at;
-            s.group(if w.packet == current { "wreck" } else { "wreck old" }, None);
-            s.title(&format!("{}: {}", w.label, w.title));
-            s.path(
-                "hull",
-                &format!("M{} {}l22 -5 3.4 14 -22 5zM{} {}l12.6 5 9.4 -10", x - 13, y - 2, x - 13, y - 2),
-            );
-            cross(s, "fallen", (x - 4, y - 3));
-            s.text("tiny reason", x + 16, y + 1, &w.label);
-            s.text("tiny reason", x + 16, y + 12, &w.reason);
-            s.end();
-        }
-    }
-}
-
-fn cross(s: &mut Svg, class: &str, (x, y): Point) {
-    s.path(class, &format!("M{x} {y}l8 8m0-8-8 8"));
 }
 
 /// The layer of packets.

@@ -7,6 +7,7 @@ mod flow;
 mod hookview;
 mod index;
 mod layout;
+mod lost;
 mod map;
 mod outline;
 mod path;

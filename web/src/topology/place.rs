@@ -36,6 +36,11 @@ fn line(x: i32, y: i32, text: &str, letter: i32, weight: i32) -> Mark {
     Mark { rect: Rect { x, y: y - 13, w, h: 16 }, weight }
 }
 
+/// A line that is said elsewhere too.
+pub fn aside(x: i32, y: i32, text: &str, letter: i32) -> Mark {
+    line(x, y, text, letter, REST)
+}
+
 /// The same with its middle at `x`.
 fn middle(x: i32, y: i32, text: &str, letter: i32, weight: i32) -> Mark {
     line(x - int(text.chars().count()) * letter / 20, y, text, letter, weight)
@@ -79,7 +84,7 @@ fn covered(a: &Rect, b: &Rect) -> i32 {
 }
 
 /// How far something may be moved, and in which steps.
-const FAR: (i32, i32) = (136, 56);
+const FAR: (i32, i32) = (136, 72);
 const STEP: (usize, usize) = (8, 4);
 
 /// In the frame where something stands whose place is `at` and which reaches as far as `shape` does from there: it covers as little as

@@ -37,8 +37,8 @@ fn setup(line: impl Into<String>, on: Option<String>, stdin: String) -> Typed {
     Typed { at: At::Setup, on, line: line.into(), stdin }
 }
 
-/// Types a command whose text stands in a field; what is wrong with it is shown underlined.
-fn apply(state: State, typed: Typed) {
+/// Types a command whose text stands in a field; what is wrong with it is shown underlined, with the field in sight.
+fn apply(state: State, field: &'static str, typed: Typed) {
     let text = typed.stdin.clone();
     // What fails has changed nothing: it is not kept.
     state.try_typed(typed, true, move |done| {
@@ -50,6 +50,7 @@ fn apply(state: State, typed: Typed) {
             }),
         };
         state.desk.yaml_wrong.set(wrong);
+        before_paint(move || crate::focus_on(field));
     });
 }
 
@@ -110,7 +111,7 @@ pub fn drawer(state: State) -> View {
             )
             .add(button("yaml-delete", "Delete").attr("title", "kubectl delete -f -").click(move || {
                 let text = state.desk.yaml.get_untracked();
-                apply(state, setup("kubectl delete -f -", None, text));
+                apply(state, YAML, setup("kubectl delete -f -", None, text));
             })),
     );
     let objects = el("div").class("objects").add(new(state)).add(objects);
@@ -120,8 +121,7 @@ pub fn drawer(state: State) -> View {
 
 fn apply_yaml(state: State) {
     let text = state.desk.yaml.get_untracked();
-    apply(state, setup("kubectl apply -f -", None, text));
-    before_paint(|| crate::focus_on(YAML));
+    apply(state, YAML, setup("kubectl apply -f -", None, text));
 }
 
 /// A field of several lines.
@@ -252,7 +252,7 @@ fn rules(state: State) -> El {
             .get_element_by_id("rules-on")
             .and_then(|e| js_sys::Reflect::get(&e, &"value".into()).ok());
         let on = chosen.and_then(|v| v.as_string());
-        apply(state, setup("iptables-restore", on, state.desk.rules.get_untracked()));
+        apply(state, RULES, setup("iptables-restore", on, state.desk.rules.get_untracked()));
     };
     let button = el("button")
         .class("btn")

@@ -156,7 +156,7 @@ pub fn input(state: State) -> View {
         Some(text) => el("span").class("wrong").attr("role", "alert").add(text).into(),
         None => NONE,
     });
-    let row = el("div").class("command-row").add(on).add(line).add(when).add(button);
+    let row = el("div").class("command-row").add(line).add(on).add(when).add(button);
     let wrong = el("div").id("command-wrong").add(wrong);
     el("div")
         .class("command")
