@@ -201,6 +201,8 @@ fn ticks(
     let mine = shown.get(window.0..window.1).unwrap_or_default();
     let dense = mine.len() > 2 * LONG;
     let height = int(count) * LANE;
+    // Under the name, where lanes are low.
+    let tall = if count > 1 { 4 } else { 6 };
     let mut s = Svg::default();
     // Crosses last: they lie over the rest.
     let mut crosses = Vec::new();
@@ -211,7 +213,7 @@ fn ticks(
         let lost = step.area == Area::Drop && step.tone == Tone::Bad;
         // A program speaks for all lanes.
         let (y, h) = match lane {
-            Some(lane) => (int(lane) * LANE + LANE - 8, 6),
+            Some(lane) => ((int(lane) + 1) * LANE - tall - 1, tall),
             None => (0, height),
         };
         if lost {

@@ -75,7 +75,7 @@ pub(super) fn app(event: &AppEvent) -> Draft {
         AppEvent::Failed { errno, .. } => d(errno.text().to_owned()).tone(Tone::Bad),
         AppEvent::Started { command } => d(command.clone()).tone(Tone::Strong),
         AppEvent::Printed { line, .. } if line.trim().is_empty() => {
-            d("an empty line".to_owned()).tone(Tone::Dim)
+            d("prints an empty line".to_owned()).tone(Tone::Dim)
         }
         AppEvent::Printed { line, error } => {
             d(line.clone()).tone(if *error { Tone::Bad } else { Tone::Strong })
