@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod common;
+
+use common::two_pods;
 use sim::view::{End, Story, Tone, end};
 use std::rc::Rc;
 use workshop::cure::{Search, Wanted};
 use workshop::{At, LabRun, Session, Setting, Typed, read_lab};
 
 /// Two nodes with a pod each; the client calls the Service of the second pod by the first node, and the first pod.
-const LAB: &str = concat!(
-    "
+const HEAD: &str = "
 apiVersion: netfilter-lab/v1
 kind: Lab
 metadata: {name: test}
@@ -24,24 +26,11 @@ steps:
   - {id: two, on: client, run: 'curl -m 3 http://10.244.1.5/'}
 goals:
   - {text: both answer, that: {all: [{step: one, status: 0}, {step: two, status: 0}]}}
-",
-    include_str!("../../../tests/data/two-nodes.yaml"),
-    "---
-kind: Pod
-metadata: {name: a, labels: {app: other}}
-spec: {nodeName: node-1}
-status: {podIP: 10.244.1.5}
----
-kind: Pod
-metadata: {name: b, labels: {app: web}}
-spec: {nodeName: node-2}
-status: {podIP: 10.244.2.5}
----
-kind: Service
-metadata: {name: web}
-spec: {type: NodePort, clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
-"
-);
+";
+
+fn lab_text() -> String {
+    format!("{HEAD}{}", two_pods("other", "web"))
+}
 
 /// What is typed at setup, and a change that is found. Several commands are parted by ` && `.
 const CASES: [(&str, &str); 32] = [
@@ -139,7 +128,7 @@ const CASES: [(&str, &str); 32] = [
 
 fn session(lines: &str) -> Session {
     let typed = lines.split(" && ").map(|line| Typed::of_line(line, At::Setup)).collect();
-    Session { lab: Rc::new(read_lab(LAB).unwrap()), changes: Setting::new(), typed, source: None }
+    Session { lab: Rc::new(read_lab(&lab_text()).unwrap()), changes: Setting::new(), typed, source: None }
 }
 
 fn found(session: &Session, run: &LabRun, wanted: Wanted) -> Vec<workshop::cure::Cure> {
@@ -219,7 +208,7 @@ fn a_packet_that_waits_to_the_last_is_led_to_another_next_hop() {
 #[test]
 fn what_a_step_has_broken_is_mended_behind_it() {
     let steps = "steps:\n  - {on: node-1, run: iptables -I FORWARD -j DROP}";
-    let lab = read_lab(&LAB.replace("steps:", steps)).unwrap();
+    let lab = read_lab(&lab_text().replace("steps:", steps)).unwrap();
     let session = Session { lab: Rc::new(lab), changes: Setting::new(), typed: Vec::new(), source: None };
     let all = found(&session, &session.run().unwrap(), Wanted::Goals);
     let cure = all.iter().find(|c| c.text() == "node-1# iptables -t filter -D FORWARD 1").unwrap();

@@ -2,6 +2,8 @@
 
 use super::{LoadRun, Warning};
 use crate::operator::{self, CommandOutput};
+use crate::programs::sh::{self, Script, Simple};
+use crate::world::World;
 use kernel::{Instant, NetnsId};
 
 /// Where rsyslog writes what the kernel says.
@@ -14,6 +16,33 @@ impl LoadRun {
     /// # Errors
     /// The program is not modelled.
     pub fn command(&mut self, host: NetnsId, argv: &[String]) -> Result<CommandOutput, String> {
+        match sh::line_of(argv) {
+            Some(line) => Ok(self.script(host, &line.and_then(sh::read)?)),
+            None => self.program(host, argv, None),
+        }
+    }
+
+    /// Several programs in one line.
+    fn script(&mut self, host: NetnsId, script: &Script) -> CommandOutput {
+        // A program is run by the test, whose world it is; between two of them the script has it.
+        let mut world = std::mem::replace(&mut self.world, World::new(0));
+        let each = &mut |world: &mut World, host: NetnsId, one: &Simple, stdin: Option<&str>| {
+            std::mem::swap(&mut self.world, world);
+            let done = self.program(host, &one.argv, stdin);
+            std::mem::swap(&mut self.world, world);
+            Some(done.unwrap_or_else(|why| CommandOutput::failed(127, why)))
+        };
+        let done = parts::finish(sh::run(&mut world, host, script, None, each));
+        self.world = world;
+        done
+    }
+
+    fn program(
+        &mut self,
+        host: NetnsId,
+        argv: &[String],
+        stdin: Option<&str>,
+    ) -> Result<CommandOutput, String> {
         let lines = self.warnings();
         match argv {
             [program, args @ ..] if program == "dmesg" && self.machine.boxes().contains(&host) => {
@@ -26,7 +55,9 @@ impl LoadRun {
             }
             [program, args @ ..] if program == "watch" => {
                 let name = self.world.host(host).map_or(String::new(), |ns| ns.name.clone());
-                return operator::watch(self.world.now(), &name, args, |inner| self.command(host, inner));
+                return operator::watch(self.world.now(), &name, args, |inner| {
+                    self.program(host, inner, None)
+                });
             }
             _ => {}
         }
@@ -35,7 +66,7 @@ impl LoadRun {
             let text: String = lines.iter().map(line).collect();
             self.world.write_file(id, MESSAGES, text);
         }
-        let done = operator::command(&mut self.world, host, argv, None)?;
+        let done = operator::command(&mut self.world, host, argv, stdin)?;
         self.share_limits();
         // It may have changed anything.
         for ns in self.world.hosts_mut() {

@@ -1,4 +1,4 @@
-//! `cat`, `head`, `ls` and `echo`: the files of a box, its settings under /proc/sys, and what the kernel shows in /proc/net and /sys.
+//! `cat`, `head`, `ls`, `echo` and `> FILE`: the files of a box, its settings under /proc/sys, and what the kernel shows in /proc/net and /sys.
 
 use super::settings::settings;
 use super::{CommandOutput, conntrack};
@@ -36,32 +36,74 @@ fn paths(world: &mut World, host: NetnsId) -> Vec<String> {
     all
 }
 
-/// `echo WORD...`, and `echo WORD... > FILE`, which sets what is under /proc/sys. Failures are told as bash tells them.
-pub(super) fn echo(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
-    let [words @ .., sign, path] = args else { return CommandOutput::lines(vec![args.join(" ")]) };
-    if sign != ">" {
-        return CommandOutput::lines(vec![args.join(" ")]);
+/// `echo [-n|-e] WORD...`
+pub(super) fn echo(args: &[String]) -> CommandOutput {
+    let words =
+        args.strip_prefix(&["-n".to_owned()]).or(args.strip_prefix(&["-e".to_owned()])).unwrap_or(args);
+    CommandOutput::lines(vec![words.join(" ")])
+}
+
+/// `> FILE`, or `>> FILE` where what is there stays: a file of the box, or a setting under /proc/sys. `Err` says what bash does.
+pub(crate) fn write_file(
+    world: &mut World,
+    host: NetnsId,
+    path: &str,
+    lines: &[String],
+    append: bool,
+) -> Result<(), String> {
+    let place = tidy(path);
+    if place == "dev/null" {
+        return Ok(());
     }
-    let (text, place) = (words.join(" "), tidy(path));
     let Some(name) = place.strip_prefix("proc/sys/") else {
-        if ["proc/", "sys/"].iter().any(|root| place.starts_with(root)) {
-            return CommandOutput::failed(1, format!("bash: {path}: writing to it is not modelled"));
+        if ["proc", "sys", "dev"].iter().any(|root| place.split('/').next() == Some(*root)) {
+            return Err(format!("{path}: writing to it is not modelled"));
         }
-        world.write_file(host, path, text + "\n");
-        return CommandOutput::default();
+        if entries(world, host, path).is_some() {
+            return Err(format!("{path}: Is a directory"));
+        }
+        let own =
+            world.files_of(host).find(|p| tidy(p) == place).map_or_else(|| path.to_owned(), str::to_owned);
+        let mut text = String::new();
+        if append {
+            text.push_str(world.file(host, &own).unwrap_or_default());
+        }
+        lines.iter().for_each(|line| text.extend([line.as_str(), "\n"]));
+        world.write_file(host, &own, text);
+        return Ok(());
     };
-    let Some(ns) = world.host_mut(host) else { return CommandOutput::default() };
+    let Some(ns) = world.host_mut(host) else { return Ok(()) };
     let set = ns.sysctl_get(name).and_then(|old| {
-        let n = text.trim().parse().map_err(|_| SysctlError::Invalid(old))?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let n = lines.join(" ").trim().parse().map_err(|_| SysctlError::Invalid(old))?;
         ns.sysctl_set(name, n)
     });
-    let why = match set {
-        Ok(()) => return CommandOutput::default(),
-        Err(SysctlError::Unknown(_)) => format!("{path}: No such file or directory"),
-        Err(SysctlError::ReadOnly(_)) => format!("{path}: Permission denied"),
-        Err(SysctlError::Invalid(_)) => "echo: write error: Invalid argument".to_owned(),
-    };
-    CommandOutput::failed(1, format!("bash: {why}"))
+    match set {
+        Ok(()) => Ok(()),
+        Err(SysctlError::Unknown(_)) => Err(format!("{path}: No such file or directory")),
+        Err(SysctlError::ReadOnly(_)) => Err(format!("{path}: Permission denied")),
+        Err(SysctlError::Invalid(_)) => Err("echo: write error: Invalid argument".to_owned()),
+    }
+}
+
+/// The lines of a file. `Err` is why it cannot be read.
+pub(crate) fn read_file(world: &mut World, host: NetnsId, path: &str) -> Result<Vec<String>, &'static str> {
+    match tidy(path).as_str() {
+        "dev/null" => Ok(Vec::new()),
+        _ => read(world, host, path).ok_or_else(|| trouble(world, host, path)),
+    }
+}
+
+/// A file, and why it cannot be read.
+pub(super) fn told(path: &str, why: &str) -> String {
+    format!("{path}: {why}")
+}
+
+/// The lines of standard input.
+fn input(stdin: Option<&str>) -> Vec<String> {
+    stdin.unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 /// The lines of a file; `None` if it is not there.
@@ -172,19 +214,21 @@ fn no_option(program: &str, option: &str) -> CommandOutput {
     CommandOutput::failed(1, format!("{program} {option} is not modelled: expected names of files"))
 }
 
-/// `cat FILE...`
-pub(super) fn cat(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
+/// `cat [FILE...]`
+pub(super) fn cat(world: &mut World, host: NetnsId, args: &[String], stdin: Option<&str>) -> CommandOutput {
     let files = match operands(args) {
         Ok(files) if !files.is_empty() => files,
+        Ok(_) if stdin.is_some() => return CommandOutput::lines(input(stdin)),
         Ok(_) => return CommandOutput::failed(1, "cat: expected names of files"),
         Err(option) => return no_option("cat", option),
     };
     let mut out = CommandOutput::default();
     for path in files.into_iter().flat_map(|w| expand(world, host, w)).collect::<Vec<_>>() {
-        match read(world, host, &path) {
-            Some(lines) => out.stdout.extend(lines),
-            None => {
-                out.stderr.push(format!("cat: {path}: {}", trouble(world, host, &path)));
+        let read = if path == "-" { Ok(input(stdin)) } else { read_file(world, host, &path) };
+        match read {
+            Ok(lines) => out.stdout.extend(lines),
+            Err(why) => {
+                out.stderr.push(format!("cat: {}", told(&path, why)));
                 out.status = 1;
             }
         }
@@ -192,8 +236,13 @@ pub(super) fn cat(world: &mut World, host: NetnsId, args: &[String]) -> CommandO
     out
 }
 
-/// `head [-n N] FILE...`, `tail [-f]` the same from the end
-pub(super) fn head(world: &mut World, host: NetnsId, program: &str, args: &[String]) -> CommandOutput {
+/// `head [-n N] [FILE...]`, `tail [-f]` the same from the end
+pub(super) fn head(
+    world: &mut World,
+    host: NetnsId,
+    (program, args): (&str, &[String]),
+    stdin: Option<&str>,
+) -> CommandOutput {
     let (mut count, mut rest) = (10, args);
     // `-f` ends at once, as if Ctrl-C came then.
     if let [option, more @ ..] = rest
@@ -214,8 +263,13 @@ pub(super) fn head(world: &mut World, host: NetnsId, program: &str, args: &[Stri
             Err(_) => return CommandOutput::failed(1, format!("{program}: invalid number of lines: ‘{n}’")),
         }
     }
+    let part = |lines: Vec<String>| {
+        let from = if program == "tail" { lines.len().saturating_sub(count) } else { 0 };
+        lines.into_iter().skip(from).take(count)
+    };
     let files = match operands(rest) {
         Ok(files) if !files.is_empty() => files,
+        Ok(_) if stdin.is_some() => return CommandOutput::lines(part(input(stdin)).collect()),
         Ok(_) => return CommandOutput::failed(1, format!("{program}: expected names of files")),
         Err(option) => return no_option(program, option),
     };
@@ -237,8 +291,7 @@ pub(super) fn head(world: &mut World, host: NetnsId, program: &str, args: &[Stri
             }
             out.stdout.push(format!("==> {path} <=="));
         }
-        let from = if program == "tail" { lines.len().saturating_sub(count) } else { 0 };
-        out.stdout.extend(lines.into_iter().skip(from).take(count));
+        out.stdout.extend(part(lines));
     }
     out
 }

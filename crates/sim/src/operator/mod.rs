@@ -17,10 +17,12 @@ mod nft;
 mod settings;
 mod ss;
 mod sysctl;
+mod text;
 mod watch;
 
 pub(crate) use conntrack::conntrack as conntrack_since;
 pub(crate) use dmesg::{dmesg_of, syslog_line};
+pub(crate) use files::{read_file, write_file};
 pub use ip::{brief_addresses, route_text};
 pub(crate) use watch::watch;
 
@@ -53,7 +55,7 @@ impl CommandOutput {
     }
 
     /// It failed with this message.
-    pub(crate) fn failed(status: i32, message: impl Into<String>) -> CommandOutput {
+    pub fn failed(status: i32, message: impl Into<String>) -> CommandOutput {
         let stderr = message.into().lines().map(str::to_owned).collect();
         CommandOutput { status, stdout: Vec::new(), stderr }
     }
@@ -98,8 +100,25 @@ pub const PROGRAMS: &[&str] = &[
     "tail",
     "ls",
     "echo",
+    "grep",
+    "egrep",
+    "fgrep",
+    "sort",
+    "uniq",
+    "wc",
+    "cut",
+    "diff",
+    "true",
+    "false",
     "watch",
 ];
+
+/// A program that only looks at the lines that a pipe brings.
+pub fn is_filter(argv: &[String]) -> bool {
+    argv.first().is_some_and(|p| {
+        text::PROGRAMS.contains(&p.as_str()) || matches!(p.as_str(), "head" | "tail" | "cat")
+    })
+}
 
 /// Runs a command on a box, in parts if it is one that may take long: what a scenario's [`crate::Shell`] is.
 pub fn shell<'a>(
@@ -141,10 +160,14 @@ pub fn command(
         "rmmod" => Ok(modprobe::rmmod(world, host, args)),
         "lsmod" => Ok(world.host(host).map(modprobe::lsmod).unwrap_or_default()),
         "nfacct" => Ok(nfacct::nfacct(world, host, args)),
-        "cat" => Ok(files::cat(world, host, args)),
-        "head" | "tail" => Ok(files::head(world, host, name, args)),
+        "cat" => Ok(files::cat(world, host, args, stdin)),
+        "head" | "tail" => Ok(files::head(world, host, (name, args), stdin)),
         "ls" => Ok(files::ls(world, host, args)),
-        "echo" => Ok(files::echo(world, host, args)),
+        "echo" => Ok(files::echo(args)),
+        "true" | "false" => {
+            Ok(CommandOutput { status: i32::from(name == "false"), ..CommandOutput::default() })
+        }
+        name if text::PROGRAMS.contains(&name) => Ok(text::run(world, host, name, args, stdin)),
         "ss" => Ok(ss::ss(world, host, argv)),
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
         "watch" => {

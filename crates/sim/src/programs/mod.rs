@@ -16,6 +16,8 @@ mod nc;
 mod ping;
 mod port_forward;
 pub mod resolve;
+pub mod sh;
+pub mod sleep;
 mod tftp;
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
@@ -291,6 +293,7 @@ pub const PROGRAMS: &[(&str, Reader)] = &[
     ("nc", nc::parse),
     ("nslookup", dig::parse_nslookup),
     ("ping", ping::parse),
+    ("sleep", sleep::parse),
     ("tftp", tftp::parse),
     ("busybox", busybox_tftp::parse),
 ];
@@ -327,6 +330,12 @@ async fn run(
 ) -> Result<CommandOutput, String> {
     let (timed, argv) = timed(argv);
     let begun = world.now();
+    if let Some(line) = sh::line_of(argv) {
+        return Ok(match line.and_then(sh::read) {
+            Ok(script) => sh::run(world, host, &script, stdin, &mut |_, _, _, _| None).await,
+            Err(why) => sh::unread(&why),
+        });
+    }
     let mut output = match parse(argv, stdin.unwrap_or_default()) {
         Some(Ok(program)) if program.endless() => {
             let text = format!("{} runs until it is stopped: start it in the background", argv.join(" "));

@@ -51,11 +51,15 @@ pub fn moves_of(session: &Session) -> Vec<Move> {
     let set = session.changes.iter().filter(|(k, v)| default.get(*k) != Some(*v));
     let set = set.map(|(k, v)| Move::Set(k.clone(), v.clone()));
     let run = session.typed.iter().map(|t| {
+        let (on, stdin): (Vec<String>, _) =
+            (t.on.iter().cloned().collect(), (!t.stdin.is_empty()).then(|| t.stdin.clone()));
+        let read = command_of(&t.line, on.clone(), stdin.clone()).ok();
         Move::Run(Command {
-            on: t.on.iter().cloned().collect(),
+            on,
             run: t.line.clone(),
             argv: split(&t.line).unwrap_or_default(),
-            stdin: (!t.stdin.is_empty()).then(|| t.stdin.clone()),
+            script: read.and_then(|c| c.script),
+            stdin,
             when: When::default(),
             background: false,
             place: Place::default(),

@@ -3,21 +3,27 @@
 use super::Move;
 
 /// Programs that only look, or only send what any client may send.
-const READERS: [&str; 16] = [
+const READERS: [&str; 27] = [
     "curl", "dig", "nc", "nslookup", "ping", "tftp", "busybox", "tcpdump", "dmesg", "lsmod", "ss", "cat",
-    "head", "tail", "ls", "time",
+    "head", "tail", "ls", "sleep", "echo", "true", "false", "grep", "egrep", "fgrep", "sort", "uniq", "wc",
+    "cut", "diff",
 ];
 
 /// Whether a move changes nothing.
 pub fn looks(m: &Move) -> bool {
     match m {
         Move::Set(..) => false,
-        Move::Run(c) => only_looks(&c.argv),
+        Move::Run(c) => {
+            c.each().into_iter().all(only_looks) && !c.script.as_ref().is_some_and(|s| s.has_files())
+        }
     }
 }
 
 fn only_looks(argv: &[String]) -> bool {
     let Some((program, words)) = argv.split_first() else { return true };
+    if program == "time" {
+        return only_looks(words);
+    }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let plain: Vec<&str> = words.iter().copied().filter(|w| !w.starts_with('-')).collect();
     let first = plain.first().copied().unwrap_or_default();
@@ -66,7 +72,8 @@ fn one_of(words: &[&str], look: &str, change: &str, long: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::only_looks;
+    use super::{Move, looks as looks_at, only_looks};
+    use crate::lab::command_of;
 
     fn looks(line: &str) -> bool {
         only_looks(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
@@ -126,5 +133,16 @@ mod tests {
         ] {
             assert!(!looks(line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_of_several_programs_looks_if_each_does() {
+        let looks =
+            |line: &str| looks_at(&Move::Run(command_of(line, vec!["node".to_owned()], None).unwrap()));
+        assert!(looks("iptables-save | grep KUBE 2>/dev/null | wc -l"));
+        assert!(looks("for i in 1 2; do curl http://10.0.0.1/; done; kubectl get pods | sort"));
+        assert!(!looks("iptables-save | iptables-restore"));
+        assert!(!looks("sysctl -a | grep forward && sysctl -w net.ipv4.ip_forward=1"));
+        assert!(!looks("echo 1 > /proc/sys/net/ipv4/ip_forward"));
     }
 }

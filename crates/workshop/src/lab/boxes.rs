@@ -2,13 +2,14 @@
 
 use super::effect::{Effect, file_of};
 use super::world::{WorldSpec, objects, objects_after};
-use super::{Command, When, split};
+use super::{Command, When};
 use crate::kube::LAN;
 use cluster::Read;
 use cluster::controllers::Controllers;
 use cluster::fields::{Fields, each, text};
 use cluster::object::{Objects, Pod};
 use cluster::yaml::{Value, Yaml};
+use sim::programs::sh;
 
 /// The boxes of a lab, whatever its switches and steps do.
 #[derive(Clone, Debug, Default)]
@@ -123,19 +124,22 @@ fn pods(lab: &Yaml, documents: &[Yaml], objects: Objects) -> Vec<Pod> {
 /// The effects on Deployments and their pods of the commands in a text, in order.
 fn commands(at: &Yaml, out: &mut Vec<Effect>) {
     match &at.value {
-        Value::Plain(line) | Value::Text(line) if line.trim_start().starts_with("kubectl ") => {
-            let Ok(argv) = split(line.trim()) else { return };
-            let command = Command {
-                on: Vec::new(),
-                run: line.clone(),
-                argv,
-                stdin: None,
-                when: When::default(),
-                background: false,
-                place: at.place,
-            };
-            let effects = Effect::of(&command).ok().flatten().unwrap_or_default();
-            out.extend(effects.into_iter().filter(Effect::is_about_pods));
+        Value::Plain(line) | Value::Text(line) if line.contains("kubectl ") => {
+            let Ok(script) = sh::read(line.trim()) else { return };
+            for (one, _) in script.each() {
+                let command = Command {
+                    on: Vec::new(),
+                    run: line.clone(),
+                    argv: one.argv.clone(),
+                    script: None,
+                    stdin: None,
+                    when: When::default(),
+                    background: false,
+                    place: at.place,
+                };
+                let effects = Effect::of(&command).ok().flatten().unwrap_or_default();
+                out.extend(effects.into_iter().filter(Effect::is_about_pods));
+            }
         }
         Value::Sequence(items) => items.iter().for_each(|item| commands(item, out)),
         Value::Mapping(entries) => entries.iter().for_each(|e| commands(&e.value, out)),

@@ -2,6 +2,8 @@
 
 use super::When;
 use cluster::yaml::Place;
+use sim::programs::sh::{self, Script};
+use std::rc::Rc;
 
 /// A command line, and where it is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,10 +11,12 @@ pub struct Command {
     /// The boxes, each; none for a command that is run once, wherever kubectl is. An empty name stands for a box that is needed and was
     /// not named.
     pub on: Vec<String>,
-    /// The line. There is no shell: blanks separate words, quotes and backslashes keep them together.
+    /// The line, as a shell reads it: see [`sim::programs::sh`].
     pub run: String,
-    /// Its words.
+    /// Its words, if it is one program; else those of `sh -c LINE`.
     pub argv: Vec<String>,
+    /// What is in it, if it is more than one program.
+    pub script: Option<Rc<Script>>,
     /// Standard input.
     pub stdin: Option<String>,
     /// The positions of the switches in which it is run.
@@ -29,62 +33,33 @@ impl Command {
         self.argv.first().map_or("", String::as_str)
     }
 
+    /// Each program in it, in order.
+    pub fn each(&self) -> Vec<&[String]> {
+        match &self.script {
+            None => vec![&self.argv],
+            Some(script) => script.each().into_iter().map(|(one, _)| one.argv.as_slice()).collect(),
+        }
+    }
+
     /// Nobody has said on which box it is to be run.
     pub fn lacks_box(&self) -> bool {
         self.on.iter().any(String::is_empty)
     }
 }
 
-/// The words of a line, with the quotes of a POSIX shell. `Err` says what is not read: there are no pipes, variables or loops. The `>`
-/// of `echo VALUE > FILE` is a word.
+/// The words of a line; of one that is more than a program, such as `iptables-save | grep KUBE`, those of `sh -c LINE`. `Err` says what
+/// is not read.
 pub fn split(line: &str) -> Result<Vec<String>, String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\n' => words.extend(word.take()),
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        Some('\'') => break,
-                        Some(c) => word.push(c),
-                        None => return Err("a quote ' is not closed".to_owned()),
-                    }
-                }
-            }
-            '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        Some('"') => break,
-                        Some('\\') => match chars.next() {
-                            Some(c @ ('"' | '\\' | '$' | '`')) => word.push(c),
-                            Some(c) => word.extend(['\\', c]),
-                            None => return Err("a quote \" is not closed".to_owned()),
-                        },
-                        Some(c) => word.push(c),
-                        None => return Err("a quote \" is not closed".to_owned()),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            '#' if word.is_none() => break,
-            '>' if word.is_none()
-                && words.first().is_some_and(|w| w == "echo")
-                && !words.iter().any(|w| w == ">") =>
-            {
-                words.push(">".to_owned());
-            }
-            '|' | '<' | '>' | ';' | '&' | '`' | '$' | '(' => {
-                return Err(format!("{c:?}: there is no shell; expected one command"));
-            }
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    if words.is_empty() { Err("expected a command".to_owned()) } else { Ok(words) }
+    let script = sh::read(line)?;
+    Ok(match script.plain() {
+        Some(argv) => argv.to_vec(),
+        None => ["sh", "-c", line].map(str::to_owned).to_vec(),
+    })
+}
+
+/// What is in `sh -c LINE`; `None` for another program.
+pub(super) fn script(argv: &[String]) -> Result<Option<Script>, String> {
+    sh::line_of(argv).map(|line| line.and_then(sh::read)).transpose()
 }
 
 #[cfg(test)]
@@ -92,31 +67,11 @@ mod tests {
     use super::split;
 
     #[test]
-    fn words_are_split_as_a_shell_does() {
-        let words = |line| split(line).unwrap().join("|");
-        assert_eq!(words("iptables -A X  -j LOG"), "iptables|-A|X|-j|LOG");
-        assert_eq!(words(r#"a 'b "c" d' "e 'f' \" g" h\ i ''  # j"#), r#"a|b "c" d|e 'f' " g|h i|"#);
-        assert_eq!(words("a#b"), "a#b");
-        assert_eq!(words("echo 1 > f"), "echo|1|>|f");
-    }
-
-    #[test]
-    fn what_only_a_shell_does_is_refused() {
-        for line in [
-            "a | b",
-            "a > b",
-            "echo a >> b",
-            "echo 1>b",
-            "echo a > b > c",
-            "a; b",
-            "a && b",
-            "echo $x",
-            "'a",
-            "\"a",
-            "",
-            "# a",
-        ] {
-            assert!(split(line).is_err(), "{line}");
-        }
+    fn only_what_is_more_than_a_program_is_a_shells() {
+        let words = |line| split(line).unwrap().join(",");
+        assert_eq!(words("iptables -A X  -j 'LOG it'"), "iptables,-A,X,-j,LOG it");
+        assert_eq!(words("iptables-save | grep 'a b'"), "sh,-c,iptables-save | grep 'a b'");
+        assert_eq!(words("echo 1 > f"), "sh,-c,echo 1 > f");
+        assert!(split("a |").is_err() && split("").is_err());
     }
 }

@@ -4,6 +4,7 @@ use super::effect::{Effect, file_of};
 use super::history::History;
 use super::live::Live;
 use super::pods::Programs;
+use super::script::{box_of, run_script};
 use super::{Act, Command, Lab, LabError, Setting, WorldSpec};
 use crate::exercise::Marks;
 use crate::fact::Judge;
@@ -14,7 +15,7 @@ use cluster::kube_proxy::{Mode, Version};
 use cluster::yaml::Yaml;
 use parts::pause;
 use sim::operator::CommandOutput;
-use sim::programs::{collect, shell, start};
+use sim::programs::{collect, shell, sleep, start};
 use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
 use std::rc::Rc;
 use std::time::Duration;
@@ -306,6 +307,9 @@ async fn done_at_setup(
     c: &Command,
 ) -> Result<CommandOutput, String> {
     let name = c.on.first().map_or("", String::as_str);
+    if let Some(script) = &c.script {
+        return Ok(run_script(world, live, c, script).await);
+    }
     let Some(host) = world.host_by_name(name) else { return Err(no_box(world, c)) };
     if is_about_cluster(c) {
         Ok(live.command(world, c))
@@ -321,7 +325,7 @@ pub(crate) fn no_box(world: &World, c: &Command) -> String {
     match c.lacks_box() {
         true => format!(
             "{} is run on a box: write it as `BOX: {}`, with one of {known} as BOX",
-            c.program(),
+            if c.script.is_some() { "this" } else { c.program() },
             c.run
         ),
         false => format!("there is no box {name:?}; expected one of {known}"),
@@ -353,7 +357,20 @@ async fn perform(running: &mut Running<'_>, live: &mut Live, done: &mut Done, ac
 /// Does a step. `live` is needed for what is about the cluster.
 pub(super) async fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: usize, act: &Act) {
     match (act, live) {
-        (Act::Run(c), Some(live)) if is_about_cluster(c) => run_on_cluster(running, live, n, c).await,
+        (Act::Run(c), Some(live)) if is_sleep(act) => {
+            let begun = running.begin(n, box_of(running.world(), c));
+            let done = match sleep::time(&c.argv) {
+                Ok(time) => {
+                    live.wait(running.world_mut(), time).await;
+                    CommandOutput::default()
+                }
+                Err(refused) => refused,
+            };
+            running.end(begun, StepOutcome::Command(done)).await;
+        }
+        (Act::Run(c), Some(live)) if c.script.is_some() || is_about_cluster(c) => {
+            run_with_cluster(running, live, n, c).await;
+        }
         (Act::Wait(ms), Some(live)) => {
             let begun = running.begin(n, None);
             live.wait(running.world_mut(), Duration::from_millis(*ms)).await;
@@ -369,18 +386,27 @@ pub(super) async fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: 
 /// A step that the cluster has to do with.
 fn is_live(act: &Act) -> bool {
     match act {
-        Act::Run(c) => is_about_cluster(c),
+        Act::Run(c) => c.script.is_some() || is_about_cluster(c) || is_sleep(act),
         Act::Wait(_) => true,
         Act::Join | Act::Hold(..) | Act::Release(..) | Act::Send(..) => false,
     }
 }
 
-/// A command about the cluster while the steps are done.
-async fn run_on_cluster(running: &mut Running<'_>, live: &mut Live, n: usize, c: &Command) {
-    let host = c.on.first().and_then(|name| running.world().host_by_name(name));
+/// A command about the cluster, or one of several programs, while the steps are done.
+async fn run_with_cluster(running: &mut Running<'_>, live: &mut Live, n: usize, c: &Command) {
+    let host = box_of(running.world(), c);
     let begun = running.begin(n, host);
-    let outcome = StepOutcome::Command(live.command(running.world_mut(), c));
-    running.end(begun, outcome).await;
+    let world = running.world_mut();
+    let output = match &c.script {
+        Some(script) => run_script(world, live, c, script).await,
+        None => live.command(world, c),
+    };
+    running.end(begun, StepOutcome::Command(output)).await;
+}
+
+/// Time passes, and the cluster goes on meanwhile.
+fn is_sleep(act: &Act) -> bool {
+    matches!(act, Act::Run(c) if c.program() == "sleep")
 }
 
 /// A command that a box does not do by itself.
@@ -471,9 +497,10 @@ impl Done {
 }
 
 impl Live {
-    fn command(&mut self, world: &mut sim::World, c: &Command) -> CommandOutput {
+    pub(super) fn command(&mut self, world: &mut sim::World, c: &Command) -> CommandOutput {
         match (Effect::of(c), c.on.first()) {
             (Ok(Some(effects)), _) => self.effects(world, &effects),
+            (Err(why), _) => CommandOutput::failed(1, why),
             (_, Some(node)) => self.systemctl(world, node, &c.argv),
             _ => CommandOutput { status: 127, ..CommandOutput::default() },
         }

@@ -1,7 +1,7 @@
 //! What is typed on a box of the test.
 
 use super::Test;
-use crate::lab::{Effect, command_of, no_box, split};
+use crate::lab::{command_of, is_about_cluster, no_box, split};
 use kernel::Instant;
 use sim::operator::{CommandOutput, PROGRAMS};
 
@@ -22,12 +22,15 @@ impl Test {
             return self.sleep(args);
         }
         let command = command_of(line, on.map(str::to_owned).into_iter().collect(), None)?;
-        if Effect::of(&command)?.is_some() {
-            return Err(format!("{}: in this lab the switches are its commands", command.program()));
-        }
-        if !PROGRAMS.contains(&command.program().rsplit('/').next().unwrap_or_default()) {
-            let known = PROGRAMS.join(", ");
-            return Err(format!("{} is not run in this lab; expected sleep, {known}", command.program()));
+        for argv in command.each() {
+            let program = argv.first().map_or("", String::as_str);
+            if is_about_cluster(program) {
+                return Err(format!("{program}: in this lab the switches are its commands"));
+            }
+            if !PROGRAMS.contains(&program.rsplit('/').next().unwrap_or_default()) {
+                let known = PROGRAMS.join(", ");
+                return Err(format!("{program} is not run in this lab; expected sleep, {known}"));
+            }
         }
         let name = command.on.first().map_or("", String::as_str);
         let world = self.run.world();

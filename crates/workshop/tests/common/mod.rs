@@ -1,4 +1,6 @@
-//! What the fingerprints of logs and reports are made with.
+//! What several tests have in common: a cluster, and what the fingerprints of logs and reports are made with.
+
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::fmt::{self, Write};
 
@@ -17,4 +19,24 @@ impl Write for Fingerprint {
         }
         Ok(())
     }
+}
+
+/// Two nodes, a pod on each, `a` and `b` with these labels `app`, and a Service of type NodePort for `app: web`.
+pub fn two_pods(a: &str, b: &str) -> String {
+    let pods = [(1, "a", a), (2, "b", b)].map(|(node, name, app)| {
+        format!(
+            "---
+kind: Pod
+metadata: {{name: {name}, labels: {{app: {app}}}}}
+spec: {{nodeName: node-{node}}}
+status: {{podIP: 10.244.{node}.5}}
+"
+        )
+    });
+    let service = "---
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
+";
+    [include_str!("../../../../tests/data/two-nodes.yaml"), &pods.concat(), service].concat()
 }

@@ -10,6 +10,11 @@ use kernel::Era;
 /// The programs of such commands.
 const PROGRAMS: [&str; 7] = ["kubectl", "kube-proxy", "kubelet", "calicoctl", "grubby", "apt-get", "lab"];
 
+/// Whether it is the name of one of them.
+pub fn is_about_cluster(program: &str) -> bool {
+    PROGRAMS.contains(&program)
+}
+
 impl Effect {
     /// What a command changes; `None` if it is one of a box.
     ///
@@ -19,7 +24,7 @@ impl Effect {
         let program = command.program();
         // A forwarded port is a program of the box on which it is typed.
         let forwards = command.argv.iter().any(|w| w == "port-forward");
-        if !PROGRAMS.contains(&program) || program == "kubectl" && forwards {
+        if !is_about_cluster(program) || program == "kubectl" && forwards {
             return Ok(None);
         }
         let mut words = Words { argv: command.argv.get(1..).unwrap_or_default(), at: 0 };

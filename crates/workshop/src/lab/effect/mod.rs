@@ -24,6 +24,7 @@ use ipnet::Ipv4Net;
 use kernel::Era;
 use std::net::IpAddr;
 
+pub use command::is_about_cluster;
 pub use document::{file_of, with_copies};
 pub(super) use document::{identity, is, merge, one_document, singular};
 pub use refusal::Refusal;

@@ -1,12 +1,15 @@
 //! Commands: of a setup, of a switch's values, of a step.
 
-use super::super::effect::Effect;
+use super::super::command::script;
+use super::super::effect::{Effect, is_about_cluster};
 use super::super::{Boxes, Command, Switch, When, split};
 use super::when;
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
 use cluster::yaml::{Place, Value, Yaml};
-use sim::operator::PROGRAMS;
+use sim::operator::{PROGRAMS, is_filter};
+use sim::programs::sh::Script;
+use std::rc::Rc;
 
 /// A command line, a mapping with `run`, or a list of these.
 pub(super) fn commands(
@@ -24,7 +27,19 @@ pub(super) fn commands(
     }
 }
 
+/// One that sets the lab up, or is a switch's: what is about the cluster is then done before there are boxes, and stands alone.
 pub(super) fn command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) -> Read<Command> {
+    let command = any_command(v, boxes, switches, default_on)?;
+    let cluster = |argv: &&[String]| argv.first().is_some_and(|p| is_about_cluster(p));
+    match command.each().into_iter().find(cluster) {
+        Some(argv) if command.script.is_some() => Err(
+            v.blame(format!("{} is about the cluster; expected it as a command of its own", argv.join(" ")))
+        ),
+        _ => Ok(command),
+    }
+}
+
+fn any_command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) -> Read<Command> {
     if !matches!(v.value, Value::Mapping(_)) {
         return line(v, None, When::default(), default_on.to_vec(), boxes);
     }
@@ -55,26 +70,68 @@ pub(super) fn line(
 /// A command from its line ([`Command::lacks_box`] tells whether a box is still to be named). `Err` says what of it is not read, and what
 /// was expected.
 pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> Result<Command, String> {
-    let (run, mut argv) = (run.trim_end().to_owned(), split(run)?);
-    let mut on = on;
-    if let Some((pod, words)) = executed(&argv)? {
-        (on, argv) = (vec![pod], words);
-    }
+    let (run, argv) = (run.trim_end().to_owned(), split(run)?);
     let (when, place) = (When::default(), Place::default());
-    let mut command = Command { on, run, argv, stdin, when, background: false, place };
-    match Effect::of(&command)? {
-        Some(_) => command.on.clear(),
-        None if !can_run(command.program()) => {
+    let mut command = Command { on, run, argv, script: None, stdin, when, background: false, place };
+    if let Some((pod, words)) = executed(&command.argv)? {
+        (command.on, command.argv) = (vec![pod], words);
+    }
+    let Some(mut script) = script(&command.argv)? else {
+        match kind(&command)? {
+            Kind::Cluster => command.on.clear(),
+            Kind::Any if command.program() == "sleep" => {}
+            Kind::Box | Kind::Any if command.on.is_empty() => command.on.push(String::new()),
+            Kind::Box | Kind::Any => {}
+        }
+        return Ok(command);
+    };
+    let (fed, mut needs_box) = (fed(&script), false);
+    for (one, fed) in script.each_mut().into_iter().zip(fed) {
+        if let Some((pod, words)) = executed(&one.argv)? {
+            (one.on, one.argv) = (Some(pod), words);
+        }
+        let part = Command { argv: one.argv.clone(), stdin: fed.then(String::new), ..command.clone() };
+        // What a pipe brings is not known yet.
+        let kind = if fed && is_about_cluster(part.program()) { Kind::Cluster } else { kind(&part)? };
+        needs_box |= kind == Kind::Box && one.on.is_none() && !(fed && is_filter(&one.argv));
+    }
+    needs_box |= script.has_files();
+    match needs_box {
+        true if command.on.is_empty() => command.on.push(String::new()),
+        true => {}
+        false => command.on.clear(),
+    }
+    command.script = Some(Rc::new(script));
+    Ok(command)
+}
+
+/// Which programs of a script read what another prints.
+fn fed(script: &Script) -> Vec<bool> {
+    script.each().into_iter().map(|(_, fed)| fed).collect()
+}
+
+/// Who runs a program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Box,
+    Cluster,
+    /// It has to do with neither.
+    Any,
+}
+
+/// Who runs a command of one program. `Err` if nobody does.
+fn kind(command: &Command) -> Result<Kind, String> {
+    match Effect::of(command)? {
+        Some(_) => Ok(Kind::Cluster),
+        None if matches!(command.program(), "sleep" | "echo" | "true" | "false") => Ok(Kind::Any),
+        None if can_run(command.program()) => Ok(Kind::Box),
+        None => {
             let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
             let known: Vec<&str> =
                 clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
-            let known = known.join(", ");
-            return Err(format!("{} is not modelled; these are: {known}", command.program()));
+            Err(format!("{} is not modelled; these are: {}", command.program(), known.join(", ")))
         }
-        None if command.on.is_empty() => command.on.push(String::new()),
-        None => {}
     }
-    Ok(command)
 }
 
 /// `kubectl exec [-it] POD -- COMMAND`: the pod whose command it is, and the command.
@@ -110,5 +167,5 @@ fn can_run(program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or(program);
     PROGRAMS.contains(&name)
         || sim::programs::PROGRAMS.iter().any(|(n, _)| *n == name)
-        || ["systemctl", "tcpdump", "time"].contains(&name)
+        || ["systemctl", "tcpdump", "time", "sh", "bash"].contains(&name)
 }

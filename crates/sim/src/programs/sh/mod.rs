@@ -1,0 +1,161 @@
+//! What of a shell a command line needs: `|`, `&&`, `||`, `;`, `>`, `<`, `( )`, and `for NAME in WORDS; do ...; done`.
+//!
+//! POSIX.1-2017, Shell Command Language. A line is read once, before anything is run: loops are unrolled, so there are no variables but
+//! theirs, and whoever wants to know what a line does can look at each command in it.
+
+mod read;
+mod run;
+
+pub use read::read;
+pub use run::{Elsewhere, run};
+
+use crate::operator::CommandOutput;
+
+/// Commands, one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// When each is run, and what it is.
+    pub list: Vec<(Joint, Pipeline)>,
+}
+
+/// What stands before a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joint {
+    /// `;`, or nothing: it is run.
+    Then,
+    /// `&&`: it is run if the last one has succeeded.
+    And,
+    /// `||`: it is run if the last one has failed.
+    Or,
+}
+
+/// Commands of which each reads what the one before it prints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pipeline {
+    /// At least one.
+    pub stages: Vec<Stage>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// What is run.
+    pub what: What,
+    /// `>`, `<` and the like, in their order.
+    pub redirects: Vec<Redirect>,
+}
+
+/// What a stage runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A program.
+    Simple(Simple),
+    /// `( ... )` or a loop.
+    Group(Script),
+}
+
+/// A program and its words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Simple {
+    /// Its words; there is at least one.
+    pub argv: Vec<String>,
+    /// The box, if it is not the script's.
+    pub on: Option<String>,
+}
+
+/// Where something is read from, or printed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redirect {
+    /// `< FILE`
+    Input(String),
+    /// `> FILE`, `2> FILE`, `&> FILE`, and `>>`, which appends.
+    File {
+        /// Standard output goes there.
+        out: bool,
+        /// Standard error goes there.
+        err: bool,
+        /// What is there stays.
+        append: bool,
+        /// The file.
+        path: String,
+    },
+    /// `2>&1`
+    ErrToOut,
+    /// `>&2`
+    OutToErr,
+}
+
+impl Script {
+    /// The words of a line that is one program without more.
+    pub fn plain(&self) -> Option<&[String]> {
+        let [(_, pipeline)] = self.list.as_slice() else { return None };
+        match pipeline.stages.as_slice() {
+            [Stage { what: What::Simple(one), redirects }] if redirects.is_empty() => Some(&one.argv),
+            _ => None,
+        }
+    }
+
+    /// Each program in it, in order, with whether it reads what another prints.
+    pub fn each(&self) -> Vec<(&Simple, bool)> {
+        let mut out = Vec::new();
+        for (_, pipeline) in &self.list {
+            for (n, stage) in pipeline.stages.iter().enumerate() {
+                match &stage.what {
+                    What::Simple(one) => out.push((one, n > 0)),
+                    What::Group(group) => {
+                        out.extend(group.each().into_iter().map(|(one, fed)| (one, fed || n > 0)))
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// It reads or writes a file of its box.
+    pub fn has_files(&self) -> bool {
+        self.list.iter().flat_map(|(_, pipeline)| &pipeline.stages).any(|stage| {
+            let within = matches!(&stage.what, What::Group(group) if group.has_files());
+            within || stage.redirects.iter().any(Redirect::has_file)
+        })
+    }
+
+    /// The same to change them.
+    pub fn each_mut(&mut self) -> Vec<&mut Simple> {
+        let mut out = Vec::new();
+        for stage in self.list.iter_mut().flat_map(|(_, pipeline)| &mut pipeline.stages) {
+            match &mut stage.what {
+                What::Simple(one) => out.push(one),
+                What::Group(group) => out.extend(group.each_mut()),
+            }
+        }
+        out
+    }
+}
+
+impl Redirect {
+    fn has_file(&self) -> bool {
+        match self {
+            Redirect::Input(path) | Redirect::File { path, .. } => path != "/dev/null",
+            Redirect::ErrToOut | Redirect::OutToErr => false,
+        }
+    }
+}
+
+/// `sh -c LINE`: the line; `None` for another program. The error is that of a shell without one.
+pub fn line_of(argv: &[String]) -> Option<Result<&str, String>> {
+    let (program, words) = argv.split_first()?;
+    matches!(base(program), "sh" | "bash").then(|| match words {
+        [c, line] if c == "-c" => Ok(line.as_str()),
+        _ => Err("expected sh -c LINE".to_owned()),
+    })
+}
+
+/// The name of a program without its folder.
+pub(super) fn base(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
+}
+
+/// A line that cannot be read, as a program's failure.
+pub(super) fn unread(why: &str) -> CommandOutput {
+    CommandOutput::failed(2, format!("bash: {why}"))
+}
