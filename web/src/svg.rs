@@ -187,7 +187,7 @@ pub fn cut(text: &str, room: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{begun, cut};
+    use super::{begun, cut, folded};
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]

@@ -43,7 +43,8 @@ pub fn terminal(state: State, input: View) -> View {
         // It scrolls: by keyboard as well.
         .attr("tabindex", "0")
         .watch(move |term| {
-            (state.cursor.track(), state.desk.drawer.track());
+            state.cursor.track();
+            state.desk.drawer.track();
             let term = term.clone();
             before_paint(move || term.set_scroll_top(term.scroll_height()));
         })
