@@ -1,5 +1,6 @@
-//! What the control plane makes of manifests: pods of Deployments (pkg/controller/deployment, replicaset), their addresses
-//! (the kubelet with host-local), and EndpointSlices of Services that have none (pkg/controller/endpointslice).
+//! What the control plane makes of manifests: pods of Deployments (pkg/controller/deployment, replicaset), their nodes (a scheduler
+//! that spreads pods), their addresses (the kubelet with host-local), and EndpointSlices of Services that have none
+//! (pkg/controller/endpointslice).
 //!
 //! Names that are random in a cluster follow from what they belong to, so that the same text always makes the same objects.
 
@@ -22,7 +23,7 @@ const MAX_ENDPOINTS: usize = 100;
 /// What is there besides what was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
-    /// Pods of Deployments, and given pods that got an address.
+    /// Pods of Deployments, and given pods that got a node or an address.
     pub pods: Vec<Pod>,
     /// EndpointSlices of Services that have neither slices nor Endpoints.
     pub slices: Vec<EndpointSlice>,
@@ -42,6 +43,12 @@ pub struct Controllers {
     sets: Map<NamespacedName, ReplicaSet>,
     /// The pods that somebody has deleted: their names are not given again.
     deleted: Set<NamespacedName>,
+    /// The labels of pods of Deployments that somebody has changed.
+    labels: Map<NamespacedName, Labels>,
+    /// Pods that no Deployment has any more, as their labels are others.
+    released: Map<NamespacedName, Pod>,
+    /// The nodes that the scheduler has chosen.
+    nodes: Map<NamespacedName, String>,
     addresses: Addresses,
 }
 
@@ -66,15 +73,32 @@ struct Addresses {
 impl Controllers {
     /// Somebody deletes a pod that a Deployment has: another one is made in its place. False if there is none of that name.
     pub fn delete(&mut self, pod: &NamespacedName) -> bool {
+        let known = self.has(pod);
+        if known {
+            self.released.remove(pod);
+            self.deleted.insert(pod.clone());
+        }
+        known
+    }
+
+    /// A pod of this name was made here.
+    pub fn has(&self, pod: &NamespacedName) -> bool {
         let of = |((namespace, name), set): (&NamespacedName, &ReplicaSet)| {
             let names = set.pods.iter().map(|i| pod_name(namespace, name, set.revision, *i));
             *namespace == pod.0 && names.into_iter().any(|n| n == pod.1)
         };
-        let known = self.sets.iter().any(of);
-        if known {
-            self.deleted.insert(pod.clone());
+        self.released.contains_key(pod) || self.sets.iter().any(of)
+    }
+
+    /// A pod that was made here has these labels from now on. If its Deployment does not select them it is no pod of it any more, and
+    /// another one is made in its place.
+    pub fn relabel(&mut self, pod: &NamespacedName, labels: Labels) {
+        match self.released.get_mut(pod) {
+            Some(pod) => pod.metadata.labels = labels,
+            None => {
+                self.labels.insert(pod.clone(), labels);
+            }
         }
-        known
     }
 
     /// Does the control plane's work after a change.
@@ -82,21 +106,32 @@ impl Controllers {
         let mut made = Made::default();
         let mut pods: Map<NamespacedName, Pod> =
             objects.pods.iter().map(|(key, pod)| (key.clone(), pod.clone())).collect();
-        let own = self.deployments(objects, &mut made.notes);
+        // The pods of a node go with it.
+        let lost = self.nodes.iter().filter(|(_, node)| objects.nodes.get(*node).is_none());
+        for key in lost.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.delete(&key);
+        }
+        let own = self.deployments(objects);
+        let keys: Vec<NamespacedName> = own.iter().map(|pod| pod.metadata.key()).collect();
         pods.extend(own.into_iter().map(|pod| (pod.metadata.key(), pod)));
+        self.schedule(objects, &keys, &mut pods, &mut made.notes);
         self.addresses.give(objects, &mut pods, &mut made.notes);
         finish(objects, pods, made)
     }
 
     /// The pods that Deployments lack.
-    fn deployments(&mut self, objects: &Objects, notes: &mut Vec<String>) -> Vec<Pod> {
+    fn deployments(&mut self, objects: &Objects) -> Vec<Pod> {
         let mut made = Vec::new();
         self.sets.retain(|key, _| objects.deployments.get(key).is_some());
         for (key, deployment) in objects.deployments.iter() {
             let (namespace, name) = key;
+            if let Some(set) = self.sets.get_mut(key) {
+                release(set, deployment, &mut self.labels, &mut self.released);
+            }
             let there = objects
                 .pods
                 .values()
+                .chain(self.released.values())
                 .filter(|p| p.metadata.namespace == *namespace)
                 .filter(|p| matches(&deployment.selector, &p.metadata.labels))
                 .count();
@@ -112,31 +147,138 @@ impl Controllers {
             let deleted = |i: usize| {
                 self.deleted.contains(&(namespace.clone(), pod_name(namespace, name, revision, i)))
             };
-            set.pods.retain(|i| !deleted(*i));
+            let released = |i: usize| {
+                self.released.contains_key(&(namespace.clone(), pod_name(namespace, name, revision, i)))
+            };
+            set.pods.retain(|i| !deleted(*i) && !released(*i));
             // When there are too many, the youngest go.
             set.pods.truncate(wanted.saturating_sub(there));
             for i in there.. {
                 if there + set.pods.len() >= wanted {
                     break;
                 }
-                if !set.pods.contains(&i) && !deleted(i) {
+                if !set.pods.contains(&i) && !deleted(i) && !released(i) {
                     set.pods.push(i);
                 }
             }
             for i in &set.pods {
                 let mut pod = deployment.template.clone();
                 pod.metadata.name = pod_name(namespace, name, revision, *i);
-                pod.ready = !pod.node_name.is_empty();
+                if let Some(labels) = self.labels.get(&pod.metadata.key()) {
+                    pod.metadata.labels.clone_from(labels);
+                }
+                pod.ready = true;
                 made.push(pod);
             }
-            if deployment.template.node_name.is_empty() && wanted > there {
-                notes.push(format!(
-                    "Deployment {namespace}/{name}: its pods wait for a node; scheduling is not modelled, give \
-                     spec.template.spec.nodeName"
-                ));
+        }
+        made.extend(self.released.values().cloned());
+        made
+    }
+
+    /// Gives pods a node that have none, those of Deployments (`made`) first: one with the fewest pods of the same labels, then with the
+    /// fewest pods, then the first by name. That is what the scheduler's defaults come to where nodes and pods are alike
+    /// (pkg/scheduler/framework/plugins: podtopologyspread, noderesources).
+    fn schedule(
+        &mut self,
+        objects: &Objects,
+        made: &[NamespacedName],
+        pods: &mut Map<NamespacedName, Pod>,
+        notes: &mut Vec<String>,
+    ) {
+        self.nodes.retain(|key, node| pods.contains_key(key) && objects.nodes.get(node).is_some());
+        for (key, node) in self.nodes.iter() {
+            if let Some(pod) = pods.get_mut(key).filter(|p| p.node_name.is_empty()) {
+                pod.node_name.clone_from(node);
             }
         }
-        made
+        let mut load = Load {
+            nodes: objects
+                .nodes
+                .values()
+                .filter(|n| n.takes_pods)
+                .map(|n| n.metadata.name.as_str())
+                .collect(),
+            counts: Vec::new(),
+        };
+        let given = objects.pods.keys().cloned();
+        for key in made.iter().cloned().chain(given) {
+            let Some(pod) = pods.get(&key).filter(|pod| pod.node_name.is_empty()) else { continue };
+            let node = if pod.waits { None } else { load.least(pod, pods) };
+            let Some(pod) = pods.get_mut(&key) else { continue };
+            match node {
+                Some(node) => {
+                    load.add(node, &pod.metadata.labels);
+                    pod.node_name = node.to_owned();
+                    self.nodes.insert(key, pod.node_name.clone());
+                }
+                None => {
+                    pod.ready = false;
+                    notes.push(format!("Pod {}/{} waits for a node", key.0, key.1));
+                }
+            }
+        }
+    }
+}
+
+type Labels = LiteMap<String, String>;
+
+/// How many pods the nodes have that take pods.
+struct Load<'a> {
+    nodes: Vec<&'a str>,
+    /// How many there are on each node: of those with these labels, or of all.
+    counts: Vec<(Option<Labels>, Vec<usize>)>,
+}
+
+impl<'a> Load<'a> {
+    /// The node that is to have this pod.
+    fn least(&mut self, pod: &Pod, pods: &Map<NamespacedName, Pod>) -> Option<&'a str> {
+        let alike = self.of(Some(&pod.metadata.labels), pods);
+        let all = self.of(None, pods);
+        let at = (0..self.nodes.len()).min_by_key(|i| (alike.get(*i).copied(), all.get(*i).copied()))?;
+        self.nodes.get(at).copied()
+    }
+
+    fn of(&mut self, labels: Option<&Labels>, pods: &Map<NamespacedName, Pod>) -> Vec<usize> {
+        if let Some((_, counts)) = self.counts.iter().find(|(l, _)| l.as_ref() == labels) {
+            return counts.clone();
+        }
+        let here = |node: &&str| {
+            let counted = |p: &&Pod| p.node_name == **node && labels.is_none_or(|l| p.metadata.labels == *l);
+            pods.values().filter(counted).count()
+        };
+        let counts: Vec<usize> = self.nodes.iter().map(here).collect();
+        self.counts.push((labels.cloned(), counts.clone()));
+        counts
+    }
+
+    fn add(&mut self, node: &str, labels: &Labels) {
+        let at = self.nodes.iter().position(|n| *n == node);
+        for (_, counts) in self.counts.iter_mut().filter(|(l, _)| l.as_ref().is_none_or(|l| l == labels)) {
+            if let Some(count) = at.and_then(|i| counts.get_mut(i)) {
+                *count += 1;
+            }
+        }
+    }
+}
+
+/// Pods whose labels a Deployment does not select any more are on their own.
+fn release(
+    set: &mut ReplicaSet,
+    deployment: &crate::object::Deployment,
+    labels: &mut Map<NamespacedName, Labels>,
+    released: &mut Map<NamespacedName, Pod>,
+) {
+    let (namespace, name) = deployment.metadata.key();
+    for i in set.pods.clone() {
+        let key = (namespace.clone(), pod_name(&namespace, &name, set.revision, i));
+        if let Some(own) = labels.get(&key).filter(|own| !matches(&deployment.selector, own)) {
+            let mut pod = set.template.clone();
+            pod.metadata.name.clone_from(&key.1);
+            pod.metadata.labels.clone_from(own);
+            pod.ready = true;
+            labels.remove(&key);
+            released.insert(key, pod);
+        }
     }
 }
 

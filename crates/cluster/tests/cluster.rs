@@ -144,11 +144,36 @@ fn pods_that_are_there_are_not_made_again() {
 }
 
 #[test]
-fn a_pod_without_a_node_is_told_of() {
+fn a_pod_without_a_node_is_given_one() {
     let text = YAML.replace("        nodeName: worker-1\n", "");
+    assert!(!iptables(&text).contains("has no endpoints"));
+}
+
+/// What the scheduler would look at is not modelled, so such a pod waits.
+#[test]
+fn a_pod_that_asks_for_a_node_of_some_kind_is_told_of() {
+    let text = YAML.replace("        nodeName: worker-1\n", "        nodeSelector: {disk: fast}\n");
     let notes = Case::read(&text).unwrap().notes();
-    assert!(notes.iter().any(|n| n.contains("Deployment shop/web: its pods wait for a node")), "{notes:?}");
+    assert!(
+        notes.iter().any(|n| n.starts_with("Pod shop/web-") && n.ends_with("waits for a node")),
+        "{notes:?}"
+    );
     assert!(iptables(&text).contains("\"shop/web:http has no endpoints\""));
+}
+
+#[test]
+fn a_node_with_a_taint_is_given_no_pods() {
+    let text = YAML.replace("        nodeName: worker-1\n", "");
+    let nodes = |text: &str| -> Vec<String> {
+        let mut objects = Objects::default();
+        read_objects(text).unwrap().into_iter().for_each(|o| objects.apply(o));
+        controllers::run(&objects).pods.iter().map(|p| p.node_name.clone()).collect()
+    };
+    assert_eq!(nodes(&text), ["worker-1", "worker-1"]);
+    let soft = text.replace("effect: NoSchedule", "effect: PreferNoSchedule");
+    assert!(nodes(&soft).contains(&"cp-1".to_owned()));
+    let closed = soft.replace("    taints:\n", "    unschedulable: true\n    taints:\n");
+    assert_eq!(nodes(&closed), ["worker-1", "worker-1"]);
 }
 
 #[test]

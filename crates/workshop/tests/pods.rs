@@ -114,10 +114,128 @@ fn a_pod_that_somebody_deletes_is_replaced_by_one_with_another_name_and_address(
     let second = run(&format!(
         "  - run: kubectl delete pod {name}\n  - {{run: curl -s -m 5 http://10.96.0.10/, on: client}}\n"
     ));
-    assert_eq!(printed(&second, 0).1, format!("pod \"{name}\" deleted"));
+    assert_eq!(printed(&second, 0).1, format!("pod \"{name}\" deleted from default namespace"));
     let other = webs(&second);
     assert!(other.len() == 1 && other[0] != name, "{other:?}");
     assert!(printed(&second, 1).1.contains(&other[0]));
+}
+
+/// A ReplicaSet keeps what its selector finds: a pod with another label runs on, on its own, and one is made in its place.
+#[test]
+fn a_pod_of_a_deployment_gets_another_label_and_is_on_its_own() {
+    let first = run("  - {run: ip -br addr, on: {pods: {app: web}}}\n");
+    let name = webs(&first).remove(0);
+    let run = run(&format!(
+        "  - run: kubectl label pod {name} app=apart\n\
+         \x20 - run: kubectl label --overwrite pod {name} app=apart\n\
+         \x20 - run: kubectl get pods -l app=apart -o name\n\
+         \x20 - run: kubectl get pods -l app=web -o name\n\
+         \x20 - run: kubectl scale deployment web --replicas=0\n\
+         \x20 - run: kubectl get pods -o name\n\
+         \x20 - {{run: curl -s -m 2 http://10.96.0.10/, on: client}}\n\
+         \x20 - run: kubectl patch pod {name} -p '{{\"metadata\":{{\"labels\":{{\"app\":\"web\"}}}}}}'\n\
+         \x20 - {{run: curl -s -m 2 http://10.96.0.10/, on: client}}\n"
+    ));
+    let refused = "error: 'app' already has a value (web), and --overwrite is false";
+    assert_eq!(printed(&run, 0), (1, refused.to_owned()));
+    assert_eq!(printed(&run, 1), (0, format!("pod/{name} labeled")));
+    assert_eq!(printed(&run, 2).1, format!("pod/{name}"));
+    let other = printed(&run, 3).1;
+    assert!(
+        other.starts_with("pod/web-") && other.lines().count() == 1 && !other.ends_with(&name),
+        "{other}"
+    );
+    assert_eq!(printed(&run, 5).1, format!("pod/client\npod/{name}"));
+    assert_eq!(printed(&run, 6).0, 7);
+    assert_eq!(printed(&run, 7), (0, format!("pod/{name} patched")));
+    assert_eq!(printed(&run, 8).0, 0);
+}
+
+/// `updateDataChangeMsg` of kubectl's label.go.
+#[test]
+fn what_kubectl_label_says_it_has_done() {
+    let run = run("  - run: kubectl label pod client a=1\n\
+                   \x20 - run: kubectl label pod client a=1\n\
+                   \x20 - run: kubectl label pod client a=2\n\
+                   \x20 - run: kubectl label pod client a-\n\
+                   \x20 - run: kubectl label pod client a-\n");
+    let said: Vec<String> = (0..5).map(|i| printed(&run, i).1).collect();
+    let taken = "error: 'a' already has a value (1), and --overwrite is false";
+    let done = ["labeled", "not labeled", taken, "unlabeled", "not labeled"].map(|d| match d {
+        d if d == taken => d.to_owned(),
+        d => format!("pod/client {d}"),
+    });
+    assert_eq!(said, done);
+}
+
+/// Two pods on one node and one on the other, wherever that node's other pods are; those of a node that is deleted are made anew.
+#[test]
+fn pods_without_a_node_are_spread_over_the_nodes() {
+    let steps = "  - run: kubectl get pods -o wide\n\
+                 \x20 - {run: curl -s -m 5 http://10.96.0.12/, on: client}\n\
+                 \x20 - run: kubectl scale deployment free --replicas=5\n\
+                 \x20 - run: kubectl get pods -o wide\n\
+                 \x20 - run: kubectl delete node node-1\n\
+                 \x20 - run: kubectl get pods -o wide\n\
+                 \x20 - {run: curl -s -m 5 http://10.96.0.12/, on: client}\n";
+    let steps = format!("{steps}---\n{FREE}");
+    let run = run(&steps);
+    let of = |step: usize, node: &str| -> Vec<String> {
+        let text = printed(&run, step).1;
+        let own =
+            text.lines().filter(|l| l.starts_with("free-") && l.contains(node) && l.contains("Running"));
+        own.map(|l| l.split(' ').next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!((of(0, "node-1").len(), of(0, "node-2").len()), (2, 1));
+    assert_eq!(printed(&run, 1).0, 0);
+    assert_eq!((of(3, "node-1").len(), of(3, "node-2").len()), (3, 2));
+    assert!(of(0, "node-1").iter().all(|p| of(3, "node-1").contains(p)), "who has a node keeps it");
+    let moved = of(5, "node-2");
+    assert!(moved.len() == 5 && !moved.iter().any(|p| of(3, "node-1").contains(p)), "{moved:?}");
+    assert_eq!(printed(&run, 6).0, 0, "programs are in all pods with these labels");
+}
+
+const FREE: &str = "kind: Deployment
+metadata: {name: free}
+spec:
+  replicas: 3
+  selector: {matchLabels: {run: free}}
+  template: {metadata: {labels: {run: free, app: web}}}
+---
+kind: Service
+metadata: {name: free}
+spec: {clusterIP: 10.96.0.12, selector: {run: free}, ports: [{port: 80}]}
+";
+
+/// Of kubectl's delete.go: the others go when one is not there.
+#[test]
+fn several_objects_are_deleted_by_name_and_by_label() {
+    let run = run("  - run: kubectl create -f late.yaml\n\
+                   \x20 - run: kubectl delete pod late nobody\n\
+                   \x20 - run: kubectl delete svc -l app=late\n\
+                   \x20 - run: kubectl delete svc --all\n\
+                   \x20 - run: kubectl delete node/node-1 --wait=false\n\
+                   \x20 - run: kubectl get nodes,svc -o name\n");
+    let gone = |what: &str, name: &str| format!("{what} \"{name}\" deleted from default namespace");
+    let missing = "Error from server (NotFound): pods \"nobody\" not found";
+    assert_eq!(told(&run, 1), (1, gone("pod", "late"), missing.to_owned()));
+    assert_eq!(told(&run, 2), (0, "No resources found".to_owned(), String::new()));
+    assert_eq!(
+        told(&run, 3),
+        (0, [gone("service", "late"), gone("service", "web")].join("\n"), String::new())
+    );
+    assert_eq!(told(&run, 4).1, "node \"node-1\" deleted");
+    assert_eq!(told(&run, 5).1, "node/node-2");
+}
+
+/// A cluster has these namespaces from the start; the API server warns of v1 Endpoints since 1.33.
+#[test]
+fn namespaces_and_endpoints_are_listed_as_by_a_real_cluster() {
+    let run = run("  - run: kubectl get ns -o name\n  - run: kubectl get ep web\n");
+    let all = ["default", "kube-node-lease", "kube-public", "kube-system"].map(|n| format!("namespace/{n}"));
+    assert_eq!(told(&run, 0), (0, all.join("\n"), String::new()));
+    let warning = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+    assert_eq!((told(&run, 1).0, told(&run, 1).2), (0, warning.to_owned()));
 }
 
 #[test]

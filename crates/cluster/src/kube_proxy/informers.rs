@@ -2,7 +2,7 @@
 //! that the control plane makes.
 
 use super::Change;
-use crate::controllers;
+use crate::controllers::Controllers;
 use crate::object::{EndpointSlice, Metadata, NamespacedName, Object, Objects};
 use sorted::Map;
 
@@ -10,6 +10,7 @@ use sorted::Map;
 #[derive(Default)]
 pub(super) struct Informers {
     objects: Objects,
+    controllers: Controllers,
     /// EndpointSlices that the control plane has made.
     made: Map<NamespacedName, EndpointSlice>,
 }
@@ -39,7 +40,7 @@ impl Informers {
                 _ => change.clone(),
             });
         }
-        let made = controllers::run(&self.objects).slices;
+        let made = self.controllers.run(&self.objects).slices;
         let made: Map<_, _> = made.into_iter().map(|s| (s.metadata.key(), s)).collect();
         for (key, slice) in &made {
             if self.made.get(key) != Some(slice) {

@@ -19,6 +19,9 @@ pub struct Node {
     pub internal_ips: Vec<IpAddr>,
     /// The keys of `taints`.
     pub taints: Vec<String>,
+    /// It is not `unschedulable`, and no taint keeps pods away.
+    #[serde(default)]
+    pub takes_pods: bool,
 }
 
 const SPEC: [&str; 7] =
@@ -43,13 +46,17 @@ const STATUS: [&str; 14] = [
 impl Node {
     pub(super) fn read(document: &Yaml) -> Read<Node> {
         let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
-        let mut node = Node { metadata: Metadata::read(object, false)?, ..Node::default() };
+        let mut node = Node { metadata: Metadata::read(object, false)?, takes_pods: true, ..Node::default() };
         if let Some(spec) = object.fields("spec", &SPEC)? {
             node.pod_cidrs = each(spec.list("podCIDRs")?, network)?;
             if let (true, Some(v)) = (node.pod_cidrs.is_empty(), spec.get("podCIDR")) {
                 node.pod_cidrs.push(network(v)?);
             }
             node.taints = each(spec.list("taints")?, taint)?;
+            let kept_away = each(spec.list("taints")?, |v| {
+                Ok(Fields::any(v)?.text("effect")? != Some("PreferNoSchedule"))
+            })?;
+            node.takes_pods = !kept_away.contains(&true) && spec.boolean("unschedulable")? != Some(true);
         }
         if let Some(status) = object.fields("status", &STATUS)? {
             for item in status.list("addresses")? {

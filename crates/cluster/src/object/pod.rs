@@ -15,6 +15,9 @@ pub struct Pod {
     pub metadata: Metadata,
     /// `spec.nodeName`; empty if it is not scheduled.
     pub node_name: String,
+    /// It is not to be scheduled here: it says what its node is to be like, or it is `Pending` as given.
+    #[serde(default)]
+    pub waits: bool,
     /// `spec.hostNetwork`.
     pub host_network: bool,
     /// `status.podIPs`, or `status.podIP`.
@@ -156,6 +159,7 @@ impl Pod {
             }
             if matches!(status.text("phase")?, Some("Succeeded" | "Failed" | "Pending")) {
                 pod.ready = false;
+                pod.waits = true;
             }
         }
         Ok(pod)
@@ -165,6 +169,9 @@ impl Pod {
     pub(super) fn read_spec(&mut self, spec: &Yaml) -> Read<()> {
         let spec = Fields::new(spec, &SPEC)?;
         self.node_name = spec.text("nodeName")?.unwrap_or_default().to_owned();
+        const PLACING: [&str; 4] =
+            ["affinity", "nodeSelector", "schedulingGates", "topologySpreadConstraints"];
+        self.waits = PLACING.iter().any(|key| spec.get(key).is_some());
         self.dns = PodDns::read(&spec)?;
         self.host_network = spec.boolean("hostNetwork")?.unwrap_or(false);
         for key in ["initContainers", "containers"] {

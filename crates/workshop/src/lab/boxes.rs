@@ -1,6 +1,8 @@
 //! The boxes that a lab's text may name, and how it names them.
 
 use super::effect::{Effect, file_of};
+use super::made::Made;
+use super::stored::Stored;
 use super::world::{WorldSpec, objects, objects_after};
 use super::{Command, When};
 use crate::kube::LAN;
@@ -9,6 +11,7 @@ use cluster::controllers::Controllers;
 use cluster::fields::{Fields, each, text};
 use cluster::object::{Objects, Pod};
 use cluster::yaml::{Value, Yaml};
+use litemap::LiteMap;
 use sim::programs::sh;
 
 /// The boxes of a lab, whatever its switches and steps do.
@@ -33,7 +36,8 @@ impl Boxes {
             return Err(lab.place.blame("", "there is no Node among the objects"));
         }
         let nodes: Vec<String> = objects.nodes.keys().cloned().collect();
-        let pods: Vec<Pod> = pods(lab, documents, objects).into_iter().filter(|p| !p.host_network).collect();
+        let pods: Vec<Pod> =
+            pods(lab, world, documents, objects).into_iter().filter(|p| !p.host_network).collect();
         let mut all = nodes.clone();
         for pod in pods.iter().map(|p| &p.metadata.name) {
             if !all.contains(pod) {
@@ -62,36 +66,66 @@ impl Boxes {
     /// # Errors
     /// A box that is named is not there, or no pod has these labels.
     pub fn some(&self, v: &Yaml) -> Read<Vec<String>> {
-        match &v.value {
-            Value::Sequence(items) => each(items, |item| self.one(item)),
-            Value::Plain(word) if word == "nodes" => Ok(self.nodes.clone()),
+        Ok(self.wherever(v)?.boxes)
+    }
+
+    /// The same, and pods with these labels that nobody knows of yet.
+    ///
+    /// # Errors
+    /// As those of [`Boxes::some`].
+    pub fn wherever(&self, v: &Yaml) -> Read<Where> {
+        let boxes = match &v.value {
+            Value::Sequence(items) => each(items, |item| self.one(item))?,
+            Value::Plain(word) if word == "nodes" => self.nodes.clone(),
             Value::Mapping(_) => {
                 let f = Fields::strict(v, &["pods", "namespace"])?;
                 f.need("pods")?;
                 let (labels, namespace) = (f.texts("pods")?, f.text("namespace")?.unwrap_or("default"));
-                let has = |p: &&Pod| {
-                    p.metadata.namespace == namespace
-                        && labels.iter().all(|(k, v)| p.metadata.labels.get(k) == Some(v))
-                };
-                let mut names: Vec<String> = Vec::new();
-                for pod in self.pods.iter().filter(has) {
-                    if !names.contains(&pod.metadata.name) {
-                        names.push(pod.metadata.name.clone());
+                let pods = Some((namespace.to_owned(), labels));
+                let mut found = Where { boxes: Vec::new(), pods };
+                for pod in self.pods.iter().filter(|pod| found.selects(pod)).collect::<Vec<_>>() {
+                    if !found.boxes.contains(&pod.metadata.name) {
+                        found.boxes.push(pod.metadata.name.clone());
                     }
                 }
-                if names.is_empty() {
+                if found.boxes.is_empty() {
                     return Err(v.blame(format!("no pod in namespace {namespace} has these labels")));
                 }
-                Ok(names)
+                return Ok(found);
             }
-            _ => Ok(vec![self.one(v)?]),
-        }
+            _ => vec![self.one(v)?],
+        };
+        Ok(Where { boxes, pods: None })
+    }
+}
+
+/// Where a file or a program is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Where {
+    /// Boxes, by their names.
+    pub boxes: Vec<String>,
+    /// All pods of this namespace with these labels.
+    pub pods: Option<(String, LiteMap<String, String>)>,
+}
+
+impl Where {
+    fn selects(&self, pod: &Pod) -> bool {
+        let has = |(key, value): (&String, &String)| pod.metadata.labels.get(key) == Some(value);
+        self.pods
+            .as_ref()
+            .is_some_and(|(namespace, labels)| pod.metadata.namespace == *namespace && labels.iter().all(has))
+    }
+
+    /// A box of this name is meant, with the pods that there are now.
+    pub fn holds(&self, name: &str, objects: &Objects) -> bool {
+        let selected = |p: &Pod| !p.host_network && p.metadata.name == name && self.selects(p);
+        self.boxes.iter().any(|b| b == name) || objects.pods.values().any(selected)
     }
 }
 
 /// All pods that there may be: those of the objects, and what commands about Deployments and their pods lead to, each done after the
 /// ones before it.
-fn pods(lab: &Yaml, documents: &[Yaml], objects: Objects) -> Vec<Pod> {
+fn pods(lab: &Yaml, world: &WorldSpec, documents: &[Yaml], objects: Objects) -> Vec<Pod> {
     let mut all: Vec<Pod> = objects.pods.iter().map(|(_, pod)| pod.clone()).collect();
     if objects.deployments.is_empty() {
         return all;
@@ -101,13 +135,12 @@ fn pods(lab: &Yaml, documents: &[Yaml], objects: Objects) -> Vec<Pod> {
     let mut now = documents.to_vec();
     let files: Vec<Yaml> = documents.iter().filter(|d| file_of(d).is_some()).cloned().collect();
     let mut controllers = Controllers::default();
-    if objects_after(&mut controllers, &now).is_err() {
-        return all;
-    }
+    let Ok(mut objects) = objects_after(&mut controllers, &now) else { return all };
     for effect in effects {
-        let made = matches!(&effect, Effect::Delete(o) if o.is_pod() && controllers.delete(&o.key()));
+        let stored = Stored { documents: &now, objects: &objects, kubelet: world.kubelet };
+        let made = Made::of(&effect, &controllers, &stored);
         // What an effect refuses is told where the command is read.
-        if !made && effect.change_objects(&mut now, &files).is_err() {
+        if made.change(&effect, &mut now, &mut controllers, &files).is_err() {
             continue;
         }
         if let Ok(after) = objects_after(&mut controllers, &now) {
@@ -116,6 +149,7 @@ fn pods(lab: &Yaml, documents: &[Yaml], objects: Objects) -> Vec<Pod> {
                     all.push(pod.clone());
                 }
             }
+            objects = after;
         }
     }
     all

@@ -2,7 +2,7 @@
 //! pkg/printers/internalversion). Ages are the time since the run began; what nobody has told is `<none>` or `<unknown>`.
 
 use super::apply::{items, word};
-use super::effect::{one_document, resource, singular};
+use super::effect::{Named, one_document, resource, singular};
 use super::stored::Stored;
 use crate::yaml_text::{Layout, json, yaml};
 use cluster::object::{
@@ -52,8 +52,8 @@ pub struct Looks<'a> {
 /// Kinds that are listed.
 const KINDS: [&str; 7] = ["pod", "service", "node", "endpoints", "endpointslice", "deployment", "namespace"];
 
-/// Kinds that the API server has besides.
-const OTHERS: [&str; 14] = [
+/// Kinds that the API server has besides, and their short names.
+const OTHERS: [&str; 16] = [
     "configmap",
     "cronjob",
     "daemonset",
@@ -65,10 +65,19 @@ const OTHERS: [&str; 14] = [
     "job",
     "networkpolicie",
     "replicaset",
+    "rs",
     "secret",
     "servicecidr",
     "statefulset",
+    "sts",
 ];
+
+/// What the API server says of a kind that EndpointSlices have replaced (since 1.33).
+const ENDPOINTS_WARNING: &str =
+    "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+
+/// The namespaces that each cluster has.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// Reads the words behind `kubectl get` or `describe`.
 ///
@@ -109,7 +118,7 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
         }
         let lower = kind.to_ascii_lowercase();
         let kind = singular(&lower);
-        if !KINDS.contains(&kind) && !OTHERS.contains(&kind.trim_end_matches('s')) {
+        if ![kind, kind.trim_end_matches('s')].iter().any(|k| KINDS.contains(k) || OTHERS.contains(k)) {
             return Err(format!("error: the server doesn't have a resource type \"{kind}\""));
         }
         if !KINDS.contains(&kind) || describe && kind != "service" {
@@ -143,7 +152,11 @@ impl Query {
     /// What kubectl prints: standard output, standard error. Its status is 1 if something that was named is not there.
     pub fn print(&self, stored: &Stored<'_>, age: Duration) -> (Vec<String>, Vec<String>) {
         let (mut out, mut missing, mut trees) = (Vec::new(), Vec::new(), Vec::new());
+        let mut warnings = Vec::new();
         for kind in &self.kinds {
+            if kind == "endpoints" {
+                warnings.push(ENDPOINTS_WARNING.to_owned());
+            }
             let mut rows = self.rows(kind, stored, age);
             for name in &self.names {
                 if !rows.iter().any(|r| r.key.1 == *name) {
@@ -183,7 +196,7 @@ impl Query {
             }
             Output::Table { .. } if out.is_empty() && missing.is_empty() => {
                 missing.push(match &self.namespace {
-                    Some(ns) if !self.kinds.iter().all(|k| k == "node") => {
+                    Some(ns) if !self.kinds.iter().all(|k| ["node", "namespace"].contains(&k.as_str())) => {
                         format!("No resources found in {ns} namespace.")
                     }
                     _ => "No resources found".to_owned(),
@@ -191,7 +204,20 @@ impl Query {
             }
             _ => {}
         }
-        (out, missing)
+        warnings.extend(missing);
+        (out, warnings)
+    }
+
+    /// The objects that are asked for.
+    pub fn named(&self, stored: &Stored<'_>) -> Vec<Named> {
+        let mut out = Vec::new();
+        for kind in &self.kinds {
+            for row in self.rows(kind, stored, Duration::ZERO) {
+                let (namespace, name) = row.key;
+                out.push(Named { kind: kind.clone(), namespace, name });
+            }
+        }
+        out
     }
 
     /// The columns as far as they are wide: each is as wide as its widest field and three blanks.
@@ -244,8 +270,16 @@ impl Query {
                 objects.deployments.values().map(|d| of(&d.metadata, fields(d))).collect()
             }
             "namespace" => {
-                let fields = || vec!["Active".to_owned(), age.clone()];
-                objects.namespaces.values().map(|m| of(m, fields())).collect()
+                let given = objects.namespaces.values().map(|m| m.name.as_str());
+                let used = objects.services.keys().chain(objects.pods.keys()).map(|(ns, _)| ns.as_str());
+                let mut names: Vec<&str> = NAMESPACES.into_iter().chain(given).chain(used).collect();
+                sorted::sort(&mut names);
+                names.dedup();
+                let row = |name: &&str| Row {
+                    key: (String::new(), (*name).to_owned()),
+                    fields: vec!["Active".to_owned(), age.clone()],
+                };
+                names.iter().map(row).collect()
             }
             _ => {
                 let fields = |n: &cluster::object::Node| {
@@ -352,7 +386,8 @@ pub(super) fn group(kind: &str) -> &'static str {
 }
 
 fn pod(p: &Pod, wide: bool, age: &str) -> Vec<String> {
-    let status = match (p.terminating, p.node_name.is_empty()) {
+    // Without an address it has no node, or none that is there.
+    let status = match (p.terminating, p.pod_ips.is_empty()) {
         (true, _) => "Terminating",
         (_, true) => "Pending",
         _ => "Running",

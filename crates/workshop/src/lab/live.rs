@@ -2,6 +2,7 @@
 
 use super::effect::{Effect, Refusal};
 use super::health;
+use super::made::Made;
 use super::pods::{self, Programs};
 use super::stored::Stored;
 use super::world::{WorldSpec, objects_after};
@@ -111,9 +112,8 @@ impl Live {
     /// A command about the cluster.
     pub fn effects(&mut self, world: &mut World, effects: &[Effect]) -> CommandOutput {
         if let [Effect::Get(query)] = effects {
-            let (documents, objects, kubelet) = (&self.documents, &self.kube.objects, self.kube.kubelet);
             let age = world.now().since(Instant(0));
-            let (stdout, stderr) = query.print(&Stored { documents, objects, kubelet }, age);
+            let (stdout, stderr) = query.print(&self.stored(), age);
             let status = i32::from(stderr.iter().any(|l| l.starts_with("Error")));
             return CommandOutput { status, stdout, stderr };
         }
@@ -129,18 +129,25 @@ impl Live {
     fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<CommandOutput, Refusal> {
         let (mut documents, mut controllers) = (self.documents.clone(), self.controllers.clone());
         let mut output = CommandOutput::default();
+        let mut all = Vec::new();
         for effect in effects {
-            let exposed = match effect {
-                Effect::Expose(expose) => Some(expose.create(&self.kube.objects)?),
-                _ => None,
-            };
-            let effect = exposed.as_ref().unwrap_or(effect);
-            // A pod that a Deployment has stands in no document.
-            let made = matches!(effect, Effect::Delete(o) if o.is_pod() && controllers.delete(&o.key()));
-            if !made {
-                effect.change_objects(&mut documents, &self.files)?;
+            all.extend(effect.expanded(&self.stored())?);
+        }
+        if let (true, [Effect::DeleteEach(_)]) = (all.is_empty(), effects) {
+            output.stdout.push("No resources found".to_owned());
+        }
+        for effect in &all {
+            let made = Made::of(effect, &controllers, &self.stored());
+            let before = made.before(&self.documents);
+            match made.change(effect, &mut documents, &mut controllers, &self.files) {
+                // Of several that are to go the others do.
+                Err(refusal) if matches!(effect, Effect::Delete(_)) => {
+                    output.stderr.push(refusal.line());
+                    continue;
+                }
+                done => done?,
             }
-            let told = effect.told(&self.documents, &self.files);
+            let told = effect.told(&before, &self.files);
             output.stdout.extend(told.ok_or("this can be done only before the lab begins: as a switch")?);
             output.stderr.extend(effect.conflicts(&self.documents, &self.files));
         }
@@ -160,6 +167,10 @@ impl Live {
         self.answer_checks(world);
         output.status = i32::from(!output.stderr.is_empty());
         Ok(output)
+    }
+
+    fn stored(&self) -> Stored<'_> {
+        Stored { documents: &self.documents, objects: &self.kube.objects, kubelet: self.kube.kubelet }
     }
 
     /// `systemctl stop|start|restart kube-proxy` on a node.

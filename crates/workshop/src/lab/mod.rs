@@ -10,6 +10,7 @@ mod history;
 mod kubectl;
 mod live;
 mod logs;
+mod made;
 mod pods;
 mod read;
 mod run;
@@ -19,7 +20,7 @@ mod stored;
 mod world;
 
 pub(crate) use apply::objects_of;
-pub use boxes::Boxes;
+pub use boxes::{Boxes, Where};
 pub use command::{Command, split};
 pub(crate) use effect::{Effect, is_about_cluster};
 pub use error::LabError;
@@ -104,7 +105,7 @@ pub struct Lab {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// The boxes.
-    pub on: Vec<String>,
+    pub on: Where,
     /// The positions of the switches in which it is there.
     pub when: When,
     /// Its path.
@@ -117,7 +118,7 @@ pub struct File {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
     /// The boxes.
-    pub on: Vec<String>,
+    pub on: Where,
     /// The positions of the switches in which they run.
     pub when: When,
     /// The program.

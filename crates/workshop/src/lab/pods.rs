@@ -32,17 +32,17 @@ impl Programs {
             for host in &mut boxes.hosts {
                 let own = |p: &&Pod| p.metadata.name == host.name && !p.host_network;
                 if let Some(pod) = objects.pods.values().find(own) {
-                    let text = resolv_conf(pod, cluster, self.file(&pod.node_name, RESOLV_CONF));
+                    let text = resolv_conf(pod, cluster, self.file(&pod.node_name, RESOLV_CONF, objects));
                     host.files.push((RESOLV_CONF.to_owned(), text));
                 }
             }
         }
         for file in &self.files {
-            let on = boxes.hosts.iter_mut().filter(|h| file.on.contains(&h.name));
+            let on = boxes.hosts.iter_mut().filter(|h| file.on.holds(&h.name, objects));
             on.for_each(|h| h.files.push((file.path.clone(), file.text.clone())));
         }
         for app in &self.apps {
-            for host in boxes.hosts.iter_mut().filter(|h| app.on.contains(&h.name)) {
+            for host in boxes.hosts.iter_mut().filter(|h| app.on.holds(&h.name, objects)) {
                 start(app, host, objects)?;
             }
         }
@@ -50,8 +50,8 @@ impl Programs {
     }
 
     /// The text of a box's file, as far as the lab gives it.
-    fn file(&self, name: &str, path: &str) -> &str {
-        let on = self.files.iter().rfind(|f| f.path == path && f.on.iter().any(|b| b == name));
+    fn file(&self, name: &str, path: &str, objects: &Objects) -> &str {
+        let on = self.files.iter().rfind(|f| f.path == path && f.on.holds(name, objects));
         on.map_or("", |f| &f.text)
     }
 }
@@ -115,14 +115,15 @@ pub(super) fn follow(
         })
     };
     let before = &kube.objects.pods;
-    let own = |p: &Pod| !p.host_network && !p.node_name.is_empty();
+    // A pod whose node is not there is as one without a node.
+    let own = |p: &Pod, objects: &Objects| !p.host_network && objects.nodes.contains_key(&p.node_name);
     let gone: Vec<Pod> = before
         .iter()
-        .filter(|(k, p)| own(p) && !stays(p, after.pods.get(*k)))
+        .filter(|(k, p)| own(p, &kube.objects) && !stays(p, after.pods.get(*k)))
         .map(|(_, p)| p.clone())
         .collect();
     let mut running: Vec<NamespacedName> = before.keys().cloned().collect();
-    let new: Vec<Pod> = after.pods.values().filter(|p| own(p)).cloned().collect();
+    let new: Vec<Pod> = after.pods.values().filter(|p| own(p, &after)).cloned().collect();
     let new: Vec<Pod> = new
         .into_iter()
         .filter(|p| before.get(&p.metadata.key()).is_none_or(|o| !stays(o, Some(p))))
@@ -152,7 +153,9 @@ pub(super) fn follow(
     }
     for app in &programs.apps {
         let Listens::CoreDns { bind, config } = &app.server else { continue };
-        for host in app.on.iter().filter_map(|name| world.host_by_name(name)).collect::<Vec<_>>() {
+        let there =
+            world.hosts().iter().filter(|h| !world.is_retired(h.id) && app.on.holds(&h.name, &kube.objects));
+        for host in there.map(|h| h.id).collect::<Vec<_>>() {
             let resolv_conf = world.file(host, RESOLV_CONF).unwrap_or_default().to_owned();
             let blocks = server_blocks(config, bind.1, &kube.objects, &resolv_conf)?;
             world.reconfigure_dns(host, *bind, &blocks);

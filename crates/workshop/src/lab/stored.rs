@@ -11,6 +11,7 @@ use cluster::object::{
     Service, ServiceType, SessionAffinity,
 };
 use cluster::yaml::{Value, Yaml};
+use litemap::LiteMap;
 use std::net::IpAddr;
 
 /// What the API server knows.
@@ -87,22 +88,32 @@ impl Stored<'_> {
     /// What the Deployment that has made a pod says of it.
     fn template(&self, pod: &Pod) -> Option<Yaml> {
         let Pod { metadata, .. } = pod;
-        let made = self.objects.deployments.values().find(|d| {
-            let has = |(key, value): (&String, &String)| metadata.labels.get(key) == Some(value);
-            d.metadata.namespace == metadata.namespace && d.selector.iter().all(has)
-        })?;
-        let (namespace, name) = (&made.metadata.namespace, &made.metadata.name);
-        let document = self.documents.iter().find(|d| identity(d) == ("Deployment", namespace, name));
-        document?.get("spec")?.get("template").cloned()
+        // Its name is that of the Deployment, and what the ReplicaSet's and its own name add.
+        let set = metadata.name.rsplit_once('-')?.0.rsplit_once('-')?.0;
+        let of = ("Deployment", metadata.namespace.as_str(), set);
+        let template = self.documents.iter().find(|d| identity(d) == of)?.get("spec")?.get("template");
+        let mut tree = template?.clone();
+        if let Some(metadata) = get_mut(&mut tree, "metadata") {
+            unset(metadata, "labels");
+        }
+        fill(&mut tree, &format!("metadata: {{labels: {{{}}}}}", texts_of(&metadata.labels)));
+        Some(tree)
     }
 
     fn pod(&self, pod: &Pod) -> String {
         let node = self.objects.nodes.get(&pod.node_name);
-        let phase = if pod.node_name.is_empty() { "Pending" } else { "Running" };
+        let phase = if pod.pod_ips.is_empty() { "Pending" } else { "Running" };
         let ready = if pod.ready && node.is_some() { "True" } else { "False" };
         let host = addresses("host", node.map_or(&[], |n| &n.internal_ips));
         let own = addresses("pod", &pod.pod_ips);
-        format!("status: {{conditions: [{{status: '{ready}', type: Ready}}], {host}phase: {phase}, {own}}}")
+        let of = if pod.node_name.is_empty() {
+            String::new()
+        } else {
+            format!("nodeName: {}", quoted(&pod.node_name))
+        };
+        format!(
+            "spec: {{{of}}}, status: {{conditions: [{{status: '{ready}', type: Ready}}], {host}phase: {phase}, {own}}}"
+        )
     }
 
     fn node(&self, node: &Node) -> String {
@@ -119,9 +130,7 @@ impl Stored<'_> {
     fn slice(&self, slice: &EndpointSlice) -> String {
         let service = self.objects.services.get(&(slice.metadata.namespace.clone(), slice.service.clone()));
         let mut labels = service.map(labels_of).unwrap_or_default();
-        for (key, value) in slice.metadata.labels.iter() {
-            labels += &format!("{}: {}, ", quoted(key), quoted(value));
-        }
+        labels += &texts_of(&slice.metadata.labels);
         let family = if slice.address_type == AddressType::IPv6 { "IPv6" } else { "IPv4" };
         let endpoint = |e: &Endpoint| {
             let Endpoint { ready, serving, terminating, .. } = e;
@@ -199,10 +208,13 @@ impl Stored<'_> {
 fn labels_of(service: &Service) -> String {
     let headless = service.cluster_ip == ClusterIp::None;
     let mut out = String::from(if headless { "service.kubernetes.io/headless: '', " } else { "" });
-    for (key, value) in service.metadata.labels.iter() {
-        out += &format!("{}: {}, ", quoted(key), quoted(value));
-    }
+    out += &texts_of(&service.metadata.labels);
     out
+}
+
+/// Entries of a mapping.
+fn texts_of(labels: &LiteMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{}: {}, ", quoted(key), quoted(value))).collect()
 }
 
 fn ports_of(ports: &[EndpointPort]) -> String {

@@ -29,7 +29,7 @@ impl Effect {
         }
         let mut words = Words { argv: command.argv.get(1..).unwrap_or_default(), at: 0 };
         let effects = match program {
-            "kubectl" => vec![kubectl::read(&mut words, command.stdin.as_deref())?],
+            "kubectl" => kubectl::read(&mut words, command.stdin.as_deref())?,
             "kube-proxy" => options(&mut words, kube_proxy)?,
             "kubelet" => options(&mut words, kubelet)?,
             "grubby" => options(&mut words, grubby)?,

@@ -17,10 +17,11 @@ const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME 
                      scale deployment NAME --replicas=N, get KIND, describe service NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
 
 /// Reads the words behind `kubectl`.
-pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect, String> {
+pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Effect>, String> {
     let (mut namespace, mut plain, mut options) = ("default".to_owned(), Vec::new(), Vec::new());
     let mut looks = Looks::default();
     let (mut patch, mut file, mut replicas, mut tail) = (None, None, None, None);
+    let (mut overwrite, mut every) = (false, false);
     // What is not modelled at all is not told by an option of it.
     let verb = words.argv.iter().find(|w| KUBECTL.contains(&w.as_str()) || UNREAD.contains(&w.as_str()));
     if let Some(verb) = verb.filter(|verb| UNREAD.contains(&verb.as_str())) {
@@ -60,39 +61,65 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
                 let n = value("a number")?;
                 replicas = Some(n.parse().map_err(|_| format!("{n:?}: expected a number of replicas"))?);
             }
-            "--overwrite" if inline.is_none() => {}
+            "--overwrite" if inline.is_none() => overwrite = true,
+            "--all" if verb == "delete" && inline.is_none() => every = true,
+            // A pod that is deleted is gone at once.
+            "--now" | "--wait" if verb == "delete" => {}
             _ if name.starts_with('-') => return Err(format!("kubectl's option {name:?} is not modelled")),
             _ => plain.push(word),
         }
     }
     let verb = plain.first().copied().unwrap_or_default();
     if let ("label", None, None, None) = (verb, &patch, &file, replicas) {
-        return label(&namespace, plain.get(1..).unwrap_or_default());
+        return label(&namespace, plain.get(1..).unwrap_or_default(), overwrite).map(|effect| vec![effect]);
     }
-    let named = || {
-        let (kind, name) = match plain.get(1..) {
-            Some([one]) => one.split_once('/').ok_or("expected KIND/NAME or KIND NAME")?,
-            Some([kind, name]) => (*kind, *name),
-            _ => return Err("expected KIND NAME".to_owned()),
+    let several = || {
+        const WANT: &str = "expected KIND/NAME or KIND NAME";
+        let named = |(kind, name): (&str, &str)| Named {
+            kind: kind.to_ascii_lowercase(),
+            namespace: namespace.clone(),
+            name: name.to_owned(),
         };
-        Ok(Named { kind: kind.to_ascii_lowercase(), namespace: namespace.clone(), name: name.to_owned() })
+        match plain.get(1..) {
+            Some(all @ [one, ..]) if one.contains('/') => {
+                all.iter().map(|one| one.split_once('/').map(named).ok_or(WANT)).collect()
+            }
+            Some([kind, names @ ..]) if !names.is_empty() => {
+                Ok(names.iter().map(|name| named((kind, name))).collect::<Vec<_>>())
+            }
+            _ => Err(WANT),
+        }
+    };
+    let named = || {
+        let mut all = several()?;
+        all.pop().filter(|_| all.is_empty()).ok_or_else(|| "expected one KIND NAME".to_owned())
     };
     if matches!(verb, "get" | "describe") && patch.is_none() && file.is_none() && replicas.is_none() {
         let words = plain.get(1..).unwrap_or_default();
         looks.namespace = &namespace;
-        return query(verb, words, looks).map(Effect::Get);
+        return query(verb, words, looks).map(|query| vec![Effect::Get(query)]);
+    }
+    if verb == "delete" && file.is_none() && (every || looks.selector.is_some()) {
+        let [kind] = plain.get(1..).unwrap_or_default() else {
+            return Err("expected kubectl delete KIND with --all or -l".to_owned());
+        };
+        looks.namespace = &namespace;
+        return query(verb, &[kind], looks).map(|query| vec![Effect::DeleteEach(query)]);
     }
     if looks.all || looks.output.is_some() || looks.selector.is_some() {
         return Err(format!("kubectl {verb} has no -A, -o and -l here; get has"));
     }
     if let ("logs", None, None, None) = (verb, &patch, &file, replicas) {
         let words = plain.get(1..).unwrap_or_default();
-        return Logs::read(&namespace, words, tail.as_deref()).map(Effect::Logs);
+        return Logs::read(&namespace, words, tail.as_deref()).map(|logs| vec![Effect::Logs(logs)]);
     }
     if let ("set", None, None, None) = (verb, &patch, &file, replicas) {
-        return set_image(&namespace, plain.get(1..).unwrap_or_default());
+        return set_image(&namespace, plain.get(1..).unwrap_or_default()).map(|effect| vec![effect]);
     }
-    match (verb, patch, file, replicas) {
+    if let ("delete", None, None, None) = (verb, &patch, &file, replicas) {
+        return Ok(several()?.into_iter().map(Effect::Delete).collect());
+    }
+    let effect = match (verb, patch, file, replicas) {
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
         ("apply", None, Some(file), None) => Given::of(file, stdin).map(Effect::Apply),
         ("expose", None, None, None) => Ok(Effect::Expose(Expose { of: named()?, options })),
@@ -102,15 +129,15 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Effect,
         ("create", None, Some(file), None) if options.is_empty() => {
             Given::of(file, stdin).map(Effect::Create)
         }
-        ("delete", None, None, None) => Ok(Effect::Delete(named()?)),
         ("delete", None, Some(file), None) => Given::of(file, stdin).map(Effect::DeleteAll),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
         _ => Err(USAGE.to_owned()),
-    }
+    };
+    effect.map(|effect| vec![effect])
 }
 
 /// `kubectl label KIND NAME KEY=VALUE... KEY-...`: labels are set, and taken away.
-fn label(namespace: &str, words: &[&str]) -> Result<Effect, String> {
+fn label(namespace: &str, words: &[&str], overwrite: bool) -> Result<Effect, String> {
     const WANT: &str = "expected kubectl label KIND NAME KEY=VALUE, or KEY- to take a label away";
     let (kind, name, labels) = match words {
         [one, labels @ ..] if one.contains('/') => {
@@ -135,7 +162,7 @@ fn label(namespace: &str, words: &[&str]) -> Result<Effect, String> {
     }
     let patch = one_document(&(text + "}}}"))?;
     let named = Named { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
-    Ok(Effect::Label(named, patch))
+    Ok(Effect::Label(named, patch, overwrite))
 }
 
 /// `daemonset/kube-proxy kube-proxy=registry.k8s.io/kube-proxy:v1.17.17`: only this image matters to packets.

@@ -14,11 +14,11 @@ use super::WorldSpec;
 use super::apply;
 use super::kubectl::{Query, group, not_found, plural};
 use super::logs::Logs;
-use super::stored::check_pod_update;
+use super::stored::{Stored, check_pod_update};
 use super::world::objects;
 use crate::kube::{Cni, Mode, Outside};
 use cluster::kube_proxy::Version;
-use cluster::yaml::Yaml;
+use cluster::yaml::{Value, Yaml};
 use document::{documents_of, find, new_and_old};
 use ipnet::Ipv4Net;
 use kernel::Era;
@@ -132,8 +132,8 @@ impl Given {
 pub enum Effect {
     /// An object gets other fields.
     Patch(Named, Yaml),
-    /// An object gets other labels.
-    Label(Named, Yaml),
+    /// An object gets other labels, also in place of those that it has (`--overwrite`).
+    Label(Named, Yaml, bool),
     /// Objects are there, as they are given.
     Apply(Given),
     /// Objects are there that were not there before.
@@ -142,6 +142,8 @@ pub enum Effect {
     Expose(Expose),
     /// An object is there no longer.
     Delete(Named),
+    /// All that there is of these: `Delete` of each, when the objects are known.
+    DeleteEach(Query),
     /// The objects that are given are there no longer.
     DeleteAll(Given),
     /// `spec.replicas` of a Deployment.
@@ -199,6 +201,7 @@ impl Effect {
             | Effect::Create(_)
             | Effect::Expose(_)
             | Effect::Delete(_)
+            | Effect::DeleteEach(_)
             | Effect::DeleteAll(_)
             | Effect::Get(_)
             | Effect::Logs(_)
@@ -209,9 +212,12 @@ impl Effect {
     /// Changes the objects; what is to be created and is there stays as it is. `Err` names an object that is not there.
     pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), Refusal> {
         match self {
-            Effect::Patch(named, patch) | Effect::Label(named, patch) => {
+            Effect::Patch(named, patch) | Effect::Label(named, patch, _) => {
                 let object = find(documents, named)?;
                 let before = object.clone();
+                if let Effect::Label(.., false) = self {
+                    check_labels(&before, patch)?;
+                }
                 merge(object, patch);
                 check_pod_update(&before, object)?;
                 if identity(&before).0 == "Service" {
@@ -278,6 +284,7 @@ impl Effect {
             | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::Expose(_)
+            | Effect::DeleteEach(_)
             | Effect::Get(_)
             | Effect::Logs(_)
             | Effect::NoMachine(_) => {}
@@ -285,13 +292,29 @@ impl Effect {
         Ok(())
     }
 
+    /// The same, where what it does depends on the objects that are there.
+    pub fn expanded(&self, stored: &Stored<'_>) -> Result<Vec<Effect>, Refusal> {
+        Ok(match self {
+            Effect::Expose(expose) => vec![expose.create(stored.objects)?],
+            Effect::DeleteEach(query) => query.named(stored).into_iter().map(Effect::Delete).collect(),
+            other => vec![other.clone()],
+        })
+    }
+
+    /// The pod that it changes or deletes, if it names one.
+    pub fn pod(&self) -> Option<&Named> {
+        match self {
+            Effect::Patch(o, _) | Effect::Label(o, ..) | Effect::Delete(o) => Some(o).filter(|o| o.is_pod()),
+            _ => None,
+        }
+    }
+
     /// Pods may begin by it that no document describes.
     pub fn is_about_pods(&self) -> bool {
         match self {
             Effect::Scale(..) => true,
-            Effect::Patch(o, _) => singular(&o.kind.to_ascii_lowercase()) == "deployment",
-            Effect::Delete(o) => o.is_pod(),
-            _ => false,
+            Effect::Patch(o, _) if singular(&o.kind.to_ascii_lowercase()) == "deployment" => true,
+            _ => self.pod().is_some(),
         }
     }
 
@@ -307,10 +330,16 @@ impl Effect {
         Some(match self {
             Effect::Get(_) | Effect::Logs(_) => Vec::new(),
             Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
-            Effect::Label(o, _) => vec![format!("{} labeled", o.resource())],
+            Effect::Label(o, patch, overwrite) => {
+                let before = before.iter().find(|d| is(d, o)).map(labels_of).unwrap_or_default();
+                vec![format!("{} {}", o.resource(), relabeled(&before, &labels_of(patch), *overwrite))]
+            }
             Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
-            Effect::Delete(o) => vec![deleted(&o.resource())],
-            Effect::DeleteAll(given) => each(given, &|o| deleted(&named(o))),
+            Effect::Delete(o) => vec![deleted(singular(&o.kind), &o.namespace, &o.name)],
+            Effect::DeleteAll(given) => each(given, &|o| {
+                let (kind, namespace, name) = identity(o);
+                deleted(kind, namespace, name)
+            }),
             Effect::Apply(given) => each(given, &|o| {
                 let there = before.iter().any(|d| identity(d) == identity(o));
                 format!("{} {}", named(o), if there { "configured" } else { "created" })
@@ -345,10 +374,11 @@ impl Effect {
         world: &mut WorldSpec,
         files: &[Yaml],
     ) -> Result<(), String> {
-        if let Effect::Expose(expose) = self {
+        if let Effect::Expose(_) | Effect::DeleteEach(_) = self {
             let objects = objects(documents).map_err(|e| e.to_string())?;
-            let made = expose.create(&objects).map_err(|e| e.to_string())?;
-            return made.set_up(documents, world, files);
+            let stored = Stored { documents, objects: &objects, kubelet: world.kubelet };
+            let made = self.expanded(&stored).map_err(|e| e.to_string())?;
+            return made.iter().try_for_each(|effect| effect.set_up(documents, world, files));
         }
         if let Some(conflict) = self.conflicts(documents, files).into_iter().next() {
             return Err(conflict);
@@ -391,6 +421,7 @@ impl Effect {
             | Effect::Create(_)
             | Effect::Expose(_)
             | Effect::Delete(_)
+            | Effect::DeleteEach(_)
             | Effect::DeleteAll(_)
             | Effect::Scale(..)
             | Effect::Get(_)
@@ -418,8 +449,53 @@ pub(super) fn resource(kind: &str, name: &str) -> String {
     format!("{kind}{}/{name}", group(&kind))
 }
 
-/// `deployment.apps "web" deleted`
-fn deleted(resource: &str) -> String {
-    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
-    format!("{kind} \"{name}\" deleted")
+/// `deployment.apps "web" deleted from default namespace`, as kubectl says it since 1.34.
+fn deleted(kind: &str, namespace: &str, name: &str) -> String {
+    let kind = kind.to_ascii_lowercase();
+    let from = match kind.as_str() {
+        "node" | "namespace" | "servicecidr" => String::new(),
+        _ => format!(" from {namespace} namespace"),
+    };
+    format!("{kind}{} \"{name}\" deleted{from}", group(&kind))
+}
+
+/// An object's labels; of a patch also those that go, without a value.
+pub(super) fn labels_of(object: &Yaml) -> Vec<(String, Option<String>)> {
+    let labels = object.get("metadata").and_then(|m| m.get("labels"));
+    let Some(Value::Mapping(entries)) = labels.map(|l| &l.value) else { return Vec::new() };
+    let value = |v: &Yaml| (!v.is_null()).then(|| v.token().to_owned());
+    entries.iter().map(|e| (e.key.clone(), value(&e.value))).collect()
+}
+
+/// What kubectl refuses without `--overwrite`: another value for a label that is there (`validateNoOverwrites`, pkg/cmd/label).
+fn check_labels(object: &Yaml, patch: &Yaml) -> Result<(), Refusal> {
+    let patch = labels_of(patch);
+    let other = |(key, value): &(String, Option<String>)| {
+        patch.iter().any(|(k, new)| k == key && new.is_some() && new != value)
+    };
+    match labels_of(object).into_iter().find(other) {
+        None => Ok(()),
+        Some((key, value)) => Err(Refusal::Kubectl(format!(
+            "'{key}' already has a value ({}), and --overwrite is false",
+            value.unwrap_or_default()
+        ))),
+    }
+}
+
+/// What `kubectl label` says it has done (`updateDataChangeMsg`): an object that is shorter than before has lost labels.
+fn relabeled(
+    before: &[(String, Option<String>)],
+    patch: &[(String, Option<String>)],
+    overwrite: bool,
+) -> &'static str {
+    let of = |key: &str| before.iter().find(|(k, _)| k == key).and_then(|(_, v)| v.as_ref());
+    let changed: Vec<_> = patch.iter().filter(|(key, value)| of(key) != value.as_ref()).collect();
+    let length = |key: &str, v: Option<&String>| v.map_or(0, |v| key.len() + v.len() + 6);
+    let old: usize = changed.iter().map(|(key, _)| length(key, of(key))).sum();
+    let new: usize = changed.iter().map(|(key, value)| length(key, value.as_ref())).sum();
+    match changed.is_empty() {
+        true => "not labeled",
+        false if !overwrite && new < old => "unlabeled",
+        false => "labeled",
+    }
 }

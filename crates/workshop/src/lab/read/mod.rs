@@ -311,7 +311,7 @@ fn switches(lab: &Fields<'_>, boxes: &Boxes) -> Read<Vec<Switch>> {
 fn file(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<File> {
     let f = Fields::strict(v, &["on", "when", "path", "text"])?;
     Ok(File {
-        on: boxes.some(f.need("on")?)?,
+        on: boxes.wherever(f.need("on")?)?,
         when: when(&f, switches)?,
         path: need_text(&f, "path")?,
         text: need_text(&f, "text")?,
@@ -366,7 +366,7 @@ fn app(v: &Yaml, boxes: &Boxes, switches: &[Switch]) -> Read<App> {
             Listens::CoreDns { bind, config: (config.0.to_owned(), config.1.to_owned()) }
         }
     };
-    Ok(App { on: boxes.some(f.need("on")?)?, when: when(&f, switches)?, server })
+    Ok(App { on: boxes.wherever(f.need("on")?)?, when: when(&f, switches)?, server })
 }
 
 /// A page of a web server.
