@@ -98,6 +98,23 @@ impl World {
     }
 }
 
+/// A scenario is run for so many orders at most: three packets with four stops have 34650.
+pub const MAX_ORDERS: usize = 100_000;
+
+/// How many orders there are of `n` packets that have `stops` stops each; `None` for more than [`MAX_ORDERS`].
+fn order_count(n: usize, stops: usize) -> Option<usize> {
+    // A packet's stops are put among those of the packets before it: one after the other, and every order of its own is the same.
+    let mut count: usize = 1;
+    for place in 1..=n.checked_mul(stops)? {
+        let of_own = (place - 1) % stops + 1;
+        count = count.checked_mul(place)? / of_own;
+        if count > MAX_ORDERS {
+            return None;
+        }
+    }
+    Some(count)
+}
+
 /// Every order in which `n` packets can go on that have `stops` stops each: at each stop it is asked who goes next.
 pub fn orders(n: usize, stops: usize) -> Vec<Vec<usize>> {
     let mut out = Vec::new();
@@ -155,7 +172,7 @@ impl Scenario {
     /// which come to the same.
     ///
     /// # Errors
-    /// The description is wrong, or holds nothing.
+    /// The description is wrong, or holds nothing, or so much that there are more than [`MAX_ORDERS`] orders.
     pub fn explore(&self) -> Result<Vec<Explored>, BuildError> {
         let nothing = || BuildError {
             place: "stimuli".to_owned(),
@@ -168,6 +185,13 @@ impl Scenario {
         let Some(Stimulus::Hold { host, hold, .. }) = self.stimuli.get(at) else {
             return Err(nothing());
         };
+        let (n, stops) = (hold.count, hold.stops.len());
+        if order_count(n, stops).is_none() {
+            let message = format!(
+                "{n} packets with {stops} stops can go on in more than {MAX_ORDERS} orders; expected fewer packets (count) or stops (at)"
+            );
+            return Err(BuildError { place: format!("stimuli[{at}]"), message });
+        }
         let mut found: Vec<Explored> = Vec::new();
         for order in orders(hold.count, hold.stops.len()) {
             let mut scenario = self.clone();
@@ -262,5 +286,14 @@ mod tests {
         assert_eq!(orders(2, 2).len(), 6);
         assert_eq!(orders(2, 4).len(), 70);
         assert_eq!(orders(3, 1).len(), 6);
+    }
+
+    #[test]
+    fn orders_are_counted_before_they_are_made() {
+        for (n, stops) in [(1, 1), (1, 4), (2, 1), (2, 4), (3, 1), (3, 2), (4, 2), (5, 1), (0, 4), (3, 0)] {
+            assert_eq!(order_count(n, stops), Some(orders(n, stops).len()), "{n} {stops}");
+        }
+        assert_eq!(order_count(3, 4), Some(34_650));
+        assert_eq!((order_count(4, 4), order_count(9, 4), order_count(usize::MAX, 5)), (None, None, None));
     }
 }
