@@ -80,12 +80,62 @@ fn what_is_wrong_is_told_with_its_place() {
         ("dropped: any", "droped: any", "expected a fact with one of "),
         ("podIP: 10.244.1.5", "podIP: 10.244.1", "expected an IP address"),
         ("kind: Node", "kind: Noda", "there is no such kind; is Node meant?"),
+        ("kind: Pod", "kind: Ingress", "line 55, column 1: Ingress web: not modelled"),
+        ("nodeName: node-1", "nodeName: node-7", "\"node-7\": there is no such Node; expected one of node-1"),
+        ("name: client, ", "name: web, ", "\"web\": there is a box of this name already"),
+        ("cni: bridge", "uplink: sixteen-letters-", "expected a name of 1 to 15 characters"),
+        (
+            "dropped: any",
+            "rule: natt KUBE-*",
+            "there is no table \"natt\"; expected one of raw, mangle, nat, ",
+        ),
+        ("dropped: any", "enters: t forward", "there is no table \"t\""),
+        (
+            "dropped: any, on: node-1",
+            "hooks: PREROUTE, on: node-1, packet: tcp",
+            "there is no hook \"PREROUTE\"; expected",
+        ),
+        (
+            "dropped: any, on: node-1",
+            "chains: [nat], on: node-1, packet: tcp",
+            "expected tables and chains, such as nat",
+        ),
     ] {
         let text = small();
         assert!(text.contains(right), "{right}");
         let error = read_lab(&text.replacen(right, wrong, 1)).unwrap_err().to_string();
         assert!(error.contains(told), "{wrong}: {error}");
     }
+}
+
+/// Facts may name a table that the text makes.
+#[test]
+fn a_table_of_the_text_is_known() {
+    let text = small().replacen("dropped: any", "enters: t forward", 1);
+    let made = text.replacen(
+        "sysctl -w net.ipv4.ip_forward=0, on: nodes}",
+        "sysctl -w net.ipv4.ip_forward=0, on: nodes}\n  - {run: nft add table ip t, on: nodes}",
+        1,
+    );
+    assert!(read_lab(&text).is_err());
+    assert!(made != text && read_lab(&made).is_ok());
+}
+
+const TWO: &str = "---
+kind: Node
+metadata: {name: node-2}
+spec: {podCIDR: 10.244.2.0/24}
+status: {addresses: [{type: InternalIP, address: 10.0.0.12}]}
+";
+
+#[test]
+fn nodes_with_one_address_or_one_network_are_refused() {
+    let with = |right: &str, wrong: &str| read_lab(&[&small(), &TWO.replace(right, wrong)[..]].concat());
+    assert!(with("", "").is_ok());
+    let same = with("10.0.0.12", "10.0.0.11").unwrap_err().to_string();
+    assert!(same.contains("\"10.0.0.11\": Node node-1 has this address already"), "{same}");
+    let wide = with("10.244.2.0/24", "10.244.0.0/16").unwrap_err().to_string();
+    assert!(wide.contains("the pods of Node node-1 have 10.244.1.0/24; expected another network"), "{wide}");
 }
 
 #[test]

@@ -14,6 +14,24 @@ pub struct Names<'n> {
     pub boxes: &'n Boxes,
     /// The ids of the steps.
     pub steps: &'n [String],
+    /// The whole text, which may make tables of nf_tables.
+    pub text: &'n str,
+}
+
+/// The tables that boxes may have without a word in the text.
+const TABLES: [&str; 6] = ["raw", "mangle", "nat", "filter", "security", "kube-proxy"];
+const HOOKS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+
+/// A table that cannot be there would make `times: 0` true and everything else false.
+fn check_table(at: &Yaml, table: &str, names: &Names<'_>) -> Read<()> {
+    let made = |line: &str| {
+        let mut words = line.split(|c: char| c.is_whitespace() || "\"'{},;".contains(c));
+        words.any(|w| w == "table") && words.any(|w| w == table)
+    };
+    if TABLES.contains(&table) || table.contains('*') || names.text.lines().any(made) {
+        return Ok(());
+    }
+    Err(at.blame(format!("there is no table {table:?}; expected one of {}, or * for any", TABLES.join(", "))))
 }
 
 /// What a fact is about: one of these is there.
@@ -173,6 +191,7 @@ fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
                 return Err(value.blame("expected a table and a chain, such as nat KUBE-SERVICES"));
             };
             let chain = chain.trim();
+            check_table(value, table, names)?;
             if *kind == "enters" {
                 Kind::Enters(table.to_owned(), chain.to_owned())
             } else if *kind == "asked" {
@@ -216,6 +235,19 @@ fn walk(at: &Yaml, subject: &str, names: &Names<'_>) -> Read<Fact> {
         names: one_or_more(fields.need(subject)?)?,
         exactly: subject == "chains",
     };
+    for name in &walk.names {
+        let at = fields.need(subject)?;
+        match name.split_once(' ') {
+            _ if subject == "hooks" && (HOOKS.contains(&name.as_str()) || name.contains('*')) => {}
+            _ if subject == "hooks" => {
+                return Err(
+                    at.blame(format!("there is no hook {name:?}; expected some of {}", HOOKS.join(", ")))
+                );
+            }
+            Some((table, _)) => check_table(at, table, names)?,
+            None => return Err(at.blame("expected tables and chains, such as nat KUBE-SERVICES")),
+        }
+    }
     Ok(if subject == "hooks" { Fact::Hooks(walk) } else { Fact::Chains(walk) })
 }
 

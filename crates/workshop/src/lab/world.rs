@@ -92,8 +92,9 @@ pub(super) fn objects(documents: &[Yaml]) -> Read<Objects> {
 pub(super) fn objects_after(controllers: &mut Controllers, documents: &[Yaml]) -> Read<Objects> {
     let mut objects = of_documents(documents)?;
     if let Some(other) = objects.not_modelled.first() {
-        let place = documents.first().map(|d| d.place).unwrap_or_default();
-        return Err(place.blame("", other.to_string()));
+        let place = documents.iter().map(|d| d.place).find(|p| p.line == other.line).unwrap_or_default();
+        let told = other.to_string();
+        return Err(place.blame("", told.split_once(": ").map_or(told.as_str(), |(_, what)| what)));
     }
     let made = controllers.run(&objects);
     made.pods.into_iter().for_each(|pod| objects.apply(Object::Pod(pod)));

@@ -1,10 +1,11 @@
 //! A lab from its text: a document of kind Lab, then the Kubernetes objects of its cluster.
 
 mod command;
+mod objects;
 mod steps;
 
 use super::effect::{Effect, file_of, with_copies};
-use super::world::{WorldSpec, objects};
+use super::world::{WorldSpec, objects as read_objects};
 use super::{App, Beat, Boxes, Claim, File, Goal, HttpPage, Lab, Listens, Moment, Position, Switch, When};
 use crate::exercise;
 use crate::fact::{Fact, Names};
@@ -73,10 +74,11 @@ pub fn read_lab(source: &str) -> Read<Lab> {
     let metadata = Fields::strict(fields.need("metadata")?, &["name"])?;
     let world = world(&fields)?;
     let boxes = Boxes::of(at, &world, &all)?;
+    objects::check(at, &all)?;
     let switches = switches(&fields, &boxes)?;
     let steps = steps(&fields, &boxes, &switches)?;
     let ids: Vec<String> = steps.iter().filter(|s| !s.id.is_empty()).map(|s| s.id.clone()).collect();
-    let names = Names { boxes: &boxes, steps: &ids };
+    let names = Names { boxes: &boxes, steps: &ids, text: source };
     let fact = |f: &Fields<'_>| Fact::read(f.need("that")?, &names);
     let lab = Lab {
         name: need_text(&metadata, "name")?,
@@ -210,10 +212,22 @@ fn world(lab: &Fields<'_>) -> Read<WorldSpec> {
         hairpin,
         promisc,
         gateway: f.get("gateway").map(ipv4).transpose()?.unwrap_or(default.gateway),
-        uplink: f.text("uplink")?.map_or(default.uplink, str::to_owned),
+        uplink: f.get("uplink").map(device_name).transpose()?.unwrap_or(default.uplink),
         machines: each(f.list("machines")?, machine)?,
         settle_ms: f.get("settle").map(duration).transpose()?.unwrap_or(default.settle_ms),
     })
+}
+
+/// A name that the kernel takes for a device (`dev_valid_name`).
+fn device_name(v: &Yaml) -> Read<String> {
+    let name = text(v)?;
+    let fits =
+        (1..16).contains(&name.len()) && !name.contains(['/', ':']) && !name.contains(char::is_whitespace);
+    if fits {
+        Ok(name.to_owned())
+    } else {
+        Err(v.blame("expected a name of 1 to 15 characters, without blanks, / and :"))
+    }
 }
 
 fn machine(v: &Yaml) -> Read<Outside> {
@@ -400,7 +414,7 @@ fn check_effects(lab: &Lab) -> Read<()> {
             for effect in Effect::of(command).map_err(blame)?.unwrap_or_default() {
                 effect.set_up(&mut documents, &mut world, &files).map_err(blame)?;
             }
-            objects(&documents).map_err(|e| blame(e.to_string()))?;
+            read_objects(&documents).map_err(|e| blame(e.to_string()))?;
         }
     }
     Ok(())

@@ -1,0 +1,83 @@
+//! What the objects of a lab's text have to be, so that boxes can be made of them.
+
+use super::super::apply::items;
+use super::super::effect::identity;
+use cluster::Read;
+use cluster::fields::network;
+use cluster::yaml::Yaml;
+
+/// Checks the objects, and the computers of the lab's `world`.
+///
+/// # Errors
+/// An object is of a kind that is not modelled, two boxes have one name, two nodes one address or pods' networks that overlap, or a pod
+/// is on a node that is not there.
+pub(super) fn check(lab: &Yaml, objects: &[Yaml]) -> Read<()> {
+    let of_kind = |kind: &'static str| objects.iter().filter(move |d| identity(d).0 == kind);
+    let mut names: Vec<(&str, Option<&Yaml>)> = Vec::new();
+    let pods = of_kind("Pod").filter(|d| at(d, &["spec", "hostNetwork"]).is_none_or(|v| v.token() != "true"));
+    let objects_names =
+        of_kind("Node").chain(pods).filter_map(|d| Some((Some(d), at(d, &["metadata", "name"])?)));
+    let machines = at(lab, &["world", "machines"]).map_or(&[][..], items);
+    for (of, name) in objects_names.chain(machines.iter().filter_map(|m| Some((None, m.get("name")?)))) {
+        // An object may be there in two files.
+        let same = |other: &Option<&Yaml>| other.zip(of).is_some_and(|(a, b)| identity(a) == identity(b));
+        if names.iter().any(|(n, other)| *n == name.token() && !same(other))
+            || name.token() == crate::kube::LAN
+        {
+            return Err(name.blame("there is a box of this name already"));
+        }
+        names.push((name.token(), of));
+    }
+    nodes(&of_kind("Node").collect::<Vec<_>>())?;
+    let there = |name: &Yaml| of_kind("Node").any(|d| identity(d).2 == name.token());
+    let placed = of_kind("Pod").filter_map(|d| at(d, &["spec", "nodeName"]));
+    let made = of_kind("Deployment").filter_map(|d| at(d, &["spec", "template", "spec", "nodeName"]));
+    match placed.chain(made).find(|name| !name.token().is_empty() && !there(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let known: Vec<&str> = of_kind("Node").map(|d| identity(d).2).collect();
+            Err(name.blame(format!("there is no such Node; expected one of {}", known.join(", "))))
+        }
+    }
+}
+
+fn nodes(all: &[&Yaml]) -> Read<()> {
+    for (i, node) in all.iter().enumerate() {
+        let before = all.get(..i).unwrap_or_default().iter().filter(|n| identity(n).2 != identity(node).2);
+        for other in before {
+            let name = identity(other).2;
+            if let Some(same) = addresses(node).find(|a| addresses(other).any(|o| o.token() == a.token())) {
+                return Err(same.blame(format!("Node {name} has this address already")));
+            }
+            for own in networks(node) {
+                let net = network(own)?;
+                for theirs in networks(other) {
+                    let theirs = network(theirs)?;
+                    if net.contains(&theirs) || theirs.contains(&net) {
+                        return Err(own.blame(format!(
+                            "the pods of Node {name} have {theirs}; expected another network"
+                        )));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A node's addresses of type InternalIP.
+fn addresses(node: &Yaml) -> impl Iterator<Item = &Yaml> {
+    let all = at(node, &["status", "addresses"]).map_or(&[][..], items);
+    let own = all.iter().filter(|a| a.get("type").is_some_and(|t| t.token() == "InternalIP"));
+    own.filter_map(|a| a.get("address"))
+}
+
+fn networks(node: &Yaml) -> impl Iterator<Item = &Yaml> {
+    let several = at(node, &["spec", "podCIDRs"]).map_or(&[][..], items);
+    let one = at(node, &["spec", "podCIDR"]).filter(|_| several.is_empty());
+    several.iter().chain(one)
+}
+
+fn at<'y>(tree: &'y Yaml, path: &[&str]) -> Option<&'y Yaml> {
+    path.iter().try_fold(tree, |at, key| at.get(key))
+}
