@@ -155,6 +155,18 @@ fn nginx_answers_with_its_head() {
 }
 
 #[test]
+fn nc_knows_the_names_of_services() {
+    let said = |line: &str| run(vec![nginx()], line);
+    assert_eq!(said("nc -v -z 10.0.0.2 http"), said("nc -v -z 10.0.0.2 80"));
+    assert_eq!(said("nc -z 10.0.0.2 htp").stderr, ["nc: port number invalid: htp"]);
+    assert_eq!(
+        said("nc -u -z 10.0.0.2 http").stderr,
+        ["nc: port number invalid: http"],
+        "it has no UDP port"
+    );
+}
+
+#[test]
 fn nc_tries_ports() {
     let open = run(vec![nginx()], "nc -v -z 10.0.0.2 80");
     assert_eq!(

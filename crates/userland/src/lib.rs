@@ -23,6 +23,6 @@ pub mod tcpdump;
 pub mod wireshark;
 mod words;
 
-pub use names::service_name;
+pub use names::{service, service_name};
 
 pub use diagnostic::{Details, Diagnostic, Fault, Span, ToolError, Wrong};

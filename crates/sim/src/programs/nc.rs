@@ -59,8 +59,10 @@ pub(super) fn parse(argv: &[String], stdin: &str) -> Result<Box<dyn Program>, Co
             CommandOutput::failed(1, format!("nc: option requires an argument -- '{o}'\n{USAGE}"))
         }
     })?;
-    let port = |text: &str| match text.parse::<u16>() {
-        Ok(port) if port > 0 => Ok(port),
+    let proto = if args.has(&["u"]) { Protocol::UDP } else { Protocol::TCP };
+    let port = |text: &str| match (userland::service(text, proto), text.parse::<u16>()) {
+        (Some(port), _) => Ok(port),
+        (None, Ok(port)) if port > 0 => Ok(port),
         _ => Err(CommandOutput::failed(1, format!("nc: port number invalid: {text}"))),
     };
     let listen = args.has(&["l"]);
@@ -84,14 +86,14 @@ pub(super) fn parse(argv: &[String], stdin: &str) -> Result<Box<dyn Program>, Co
             Ok(addr) => (String::new(), 0, (addr, port(p)?)),
             Err(_) => return Err(not_modelled("nc", "-l with a name")),
         },
-        (false, [host, p]) if p.contains('-') => {
+        (false, [host, p]) if p.contains('-') && userland::service(p, proto).is_none() => {
             return Err(not_modelled("nc", &format!("a range of ports ({host} {p})")));
         }
         (false, [host, p]) => (host.clone(), port(p)?, (source, source_port.unwrap_or(0))),
         _ => return Err(CommandOutput::failed(1, USAGE)),
     };
     Ok(Box::new(Nc {
-        udp: args.has(&["u"]),
+        udp: proto == Protocol::UDP,
         listen,
         scan: args.has(&["z"]),
         verbose: args.has(&["v"]),

@@ -7,5 +7,5 @@ pub(crate) mod protocols;
 pub(crate) mod services;
 
 pub(crate) use protocols::{protocol, protocol_name};
-pub use services::service_name;
-pub(crate) use services::{any_service, service};
+pub(crate) use services::any_service;
+pub use services::{service, service_name};

@@ -27,8 +27,8 @@ fn rows(
     })
 }
 
-/// The port of a service.
-pub(crate) fn service(name: &str, proto: Protocol) -> Option<Port> {
+/// The port of a service, by its name or another one of it in /etc/services.
+pub fn service(name: &str, proto: Protocol) -> Option<Port> {
     rows(proto).find(|(n, _, other)| *n == name || other.clone().any(|o| o == name)).map(|(_, port, _)| port)
 }
 

@@ -12,6 +12,7 @@ use cluster::object::{
 };
 use cluster::yaml::{Value, Yaml};
 use litemap::LiteMap;
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 /// What the API server knows.
@@ -351,8 +352,27 @@ fn add(into: &mut Yaml, more: Yaml) {
     }
 }
 
-/// Fields in the order in which go-yaml writes them: by their letters, which come behind all other signs. What is nothing is left out,
-/// and so are this program's annotations.
+/// The order in which go-yaml writes keys (sorter.go): where two begin to differ letters come behind all other signs, and digits count as
+/// numbers.
+fn key_order(a: &str, b: &str) -> Ordering {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    let (left, right) = (|| a.chars().skip(same), || b.chars().skip(same));
+    let (Some(l), Some(r)) = (left().next(), right().next()) else { return a.len().cmp(&b.len()) };
+    if l.is_alphabetic() || r.is_alphabetic() {
+        return (l.is_alphabetic(), l).cmp(&(r.is_alphabetic(), r));
+    }
+    // A zero behind other digits is one of theirs.
+    let before = a.chars().take(same).collect::<Vec<_>>();
+    let behind = before.iter().rev().take_while(|c| c.is_ascii_digit()).any(|c| *c != '0');
+    let begin = u64::from(behind && (l == '0' || r == '0'));
+    let number = |rest: &mut dyn Iterator<Item = char>| {
+        let digits = rest.map_while(|c| c.to_digit(10));
+        digits.fold((begin, 0), |(n, length), d| (n.wrapping_mul(10).wrapping_add(u64::from(d)), length + 1))
+    };
+    (number(&mut left()), l).cmp(&(number(&mut right()), r))
+}
+
+/// Fields in the order of [`key_order`]. What is nothing is left out, and so are this program's annotations.
 fn order(at: &mut Yaml) {
     match &mut at.value {
         Value::Mapping(entries) => {
@@ -360,12 +380,24 @@ fn order(at: &mut Yaml) {
             entries.iter_mut().for_each(|e| order(&mut e.value));
             let empty = |v: &Yaml| matches!(&v.value, Value::Mapping(all) if all.is_empty());
             entries.retain(|e| !(["annotations", "labels"].contains(&e.key.as_str()) && empty(&e.value)));
-            let letters = |key: &str| -> Vec<(bool, char)> {
-                key.chars().map(|c| (c.is_ascii_alphabetic(), c)).collect()
-            };
-            sorted::sort_by(entries, |a, b| letters(&a.key).cmp(&letters(&b.key)));
+            sorted::sort_by(entries, |a, b| key_order(&a.key, &b.key));
         }
         Value::Sequence(items) => items.iter_mut().for_each(order),
         Value::Plain(_) | Value::Text(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_order;
+
+    /// The order that go-yaml's own test has (sorter_test.go).
+    #[test]
+    fn keys_stand_as_go_yaml_writes_them() {
+        let keys = "|.1|.2|.a|1|2|a!10|a/0001|a/002|a/3|a/10|a/11|a/0012|a/100|a~10|ab/1|b/1|b/01|b/2|b/02|b/3|b/03|b1|b01|b3|\
+                    c2.10|c10.2|d1|d7|d7abc|d12|d12a";
+        let mut sorted: Vec<&str> = keys.split('|').rev().collect();
+        sorted.sort_by(|a, b| key_order(a, b));
+        assert_eq!(sorted.join("|"), keys);
     }
 }
