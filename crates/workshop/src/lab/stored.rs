@@ -358,8 +358,8 @@ fn key_order(a: &str, b: &str) -> Ordering {
     let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
     let (left, right) = (|| a.chars().skip(same), || b.chars().skip(same));
     let (Some(l), Some(r)) = (left().next(), right().next()) else { return a.len().cmp(&b.len()) };
-    if l.is_alphabetic() || r.is_alphabetic() {
-        return (l.is_alphabetic(), l).cmp(&(r.is_alphabetic(), r));
+    if l.is_ascii_alphabetic() || r.is_ascii_alphabetic() {
+        return (l.is_ascii_alphabetic(), l).cmp(&(r.is_ascii_alphabetic(), r));
     }
     // A zero behind other digits is one of theirs.
     let before = a.chars().take(same).collect::<Vec<_>>();

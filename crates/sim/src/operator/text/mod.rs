@@ -135,11 +135,11 @@ fn sort(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String>
     };
     let mut lines = from.all(&words.others)?;
     if words.has('u') {
-        lines.sort_by(compare);
+        sorted::sort_by(&mut lines, compare);
         lines.dedup_by(|b, a| compare(a, b) == Ordering::Equal);
     } else {
         // Those that are the same by their keys stand as whole lines do.
-        lines.sort_by(|a, b| {
+        sorted::sort_by(&mut lines, |a, b| {
             let whole = if words.has('r') { b.cmp(a) } else { a.cmp(b) };
             compare(a, b).then(whole)
         });
@@ -192,16 +192,16 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The number with which a text begins, in billionths, 0 without one.
-fn leading_number(text: &str) -> i128 {
+/// The number with which a text begins, in millionths, 0 without one.
+fn leading_number(text: &str) -> i64 {
     let text = text.trim_start();
     let (sign, text) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (whole, rest) = text.split_at(digits(text));
     let decimals = rest.strip_prefix('.').map_or("", |rest| rest.split_at(digits(rest)).0);
-    let whole: i128 = whole.parse().unwrap_or(0);
-    let billionths: i128 = format!("{decimals:0<9.9}").parse().unwrap_or(0);
-    sign * (whole.saturating_mul(1_000_000_000).saturating_add(billionths))
+    let whole: i64 = whole.parse().unwrap_or(0);
+    let millionths: i64 = format!("{decimals:0<6.6}").parse().unwrap_or(0);
+    sign * whole.saturating_mul(1_000_000).saturating_add(millionths)
 }
 
 /// `uniq [-c] [-d] [-u] [FILE]`

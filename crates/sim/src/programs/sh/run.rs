@@ -18,28 +18,32 @@ enum Sink {
 }
 
 /// Runs a script on a box. Its output is what is printed to neither file nor pipe; its status is that of the last program.
-pub async fn run(
-    world: &mut World,
+///
+/// A pointer, as a group in a script holds scripts, and all who run one have the same code.
+pub fn run<'a>(
+    world: &'a mut World,
     host: NetnsId,
-    script: &Script,
-    stdin: Option<&str>,
-    elsewhere: &mut Elsewhere<'_>,
-) -> CommandOutput {
-    let mut out = CommandOutput::default();
-    for (joint, pipeline) in &script.list {
-        let run = match joint {
-            Joint::Then => true,
-            Joint::And => out.status == 0,
-            Joint::Or => out.status != 0,
-        };
-        if run {
-            let done = run_pipeline(world, host, pipeline, stdin, elsewhere).await;
-            out.status = done.status;
-            out.stdout.extend(done.stdout);
-            out.stderr.extend(done.stderr);
+    script: &'a Script,
+    stdin: Option<&'a str>,
+    elsewhere: &'a mut Elsewhere<'_>,
+) -> Pin<Box<dyn Future<Output = CommandOutput> + 'a>> {
+    Box::pin(async move {
+        let mut out = CommandOutput::default();
+        for (joint, pipeline) in &script.list {
+            let run = match joint {
+                Joint::Then => true,
+                Joint::And => out.status == 0,
+                Joint::Or => out.status != 0,
+            };
+            if run {
+                let done = run_pipeline(world, host, pipeline, stdin, elsewhere).await;
+                out.status = done.status;
+                out.stdout.extend(done.stdout);
+                out.stderr.extend(done.stderr);
+            }
         }
-    }
-    out
+        out
+    })
 }
 
 async fn run_pipeline(
@@ -81,7 +85,7 @@ async fn run_pipeline(
         }
         let done = match &stage.what {
             What::Simple(one) => simple(world, host, one, input.as_deref(), elsewhere).await,
-            What::Group(group) => boxed(world, host, group, input.as_deref(), elsewhere).await,
+            What::Group(group) => run(world, host, group, input.as_deref(), elsewhere).await,
         };
         status = done.status;
         printed = Vec::new();
@@ -99,17 +103,6 @@ async fn run_pipeline(
         }
     }
     CommandOutput { status, stdout: printed, stderr }
-}
-
-/// A group holds scripts, which hold groups: somewhere on the way has to be a pointer.
-fn boxed<'a>(
-    world: &'a mut World,
-    host: NetnsId,
-    group: &'a Script,
-    stdin: Option<&'a str>,
-    elsewhere: &'a mut Elsewhere<'_>,
-) -> Pin<Box<dyn Future<Output = CommandOutput> + 'a>> {
-    Box::pin(run(world, host, group, stdin, elsewhere))
 }
 
 async fn simple(
