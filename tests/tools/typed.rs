@@ -243,3 +243,15 @@ fn coredns_knows_external_names() {
     let out = typed("same-node-clusterip", &[], &lines);
     assert_eq!(out[1], ["kube-dns.kube-system.svc.cluster.local.", "10.32.0.10"]);
 }
+
+/// As iproute2 6.1 prints it on Linux 6.18 when a router has said that 1400 bytes fit.
+#[test]
+fn ip_route_get_tells_the_path_mtu_until_the_cache_is_flushed() {
+    let get = ("web", "ip route get 10.50.0.9");
+    let lines = [get, ("web", "ip -j route get 10.50.0.9"), ("web", "ip route flush cache"), get];
+    let out = typed("mtu-black-hole", &[("icmp", "accepted")], &lines);
+    assert_eq!(out[0][1], "    cache expires 599sec mtu 1400 ");
+    let json = "\"flags\":[],\"uid\":0,\"cache\":[],\"expires\":599,\"metrics\":[{\"mtu\":1400}]}]";
+    assert!(out[1][0].ends_with(json), "{:?}", out[1]);
+    assert_eq!((out[2].len(), out[3][1].as_str()), (0, "    cache "));
+}

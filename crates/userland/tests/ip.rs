@@ -124,7 +124,7 @@ fn neighbours() {
         IpCommand::Neigh(NeighCommand::Flush { dev: Some("eth0".to_owned()) })
     );
     assert_eq!(ip("ip neigh flush all"), IpCommand::Neigh(NeighCommand::Flush { dev: None }));
-    assert_eq!(ip("ip neighbour"), IpCommand::Neigh(NeighCommand::Show { dev: None }));
+    assert_eq!(ip("ip neighbour"), IpCommand::Neigh(NeighCommand::Show(NeighFilter::default())));
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod rule;
 pub use fib::{Fib, FibTable, NextHop, Route, RouteKind, Scope, proto};
 pub use get::RouteAnswer;
 pub(crate) use lookup::{Flow, NoWay};
-pub(crate) use pmtu::Pmtu;
+pub use pmtu::Pmtu;
 pub(crate) use redirect::{Peer, XRLIM_BURST, ip_rt_send_redirect};
 pub use rule::{FibRule, FibRules, RuleAction};
 

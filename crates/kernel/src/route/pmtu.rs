@@ -7,17 +7,24 @@ use std::time::Duration;
 
 /// The path MTU to a destination (`struct fib_nh_exception`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pmtu {
+pub struct Pmtu {
     /// Bytes.
     pub mtu: u32,
     /// It is the least that this host accepts, so DF is not set any more (`ip_mtu_locked`).
     pub locked: bool,
-    expires: Instant,
+    /// Until when it is believed.
+    pub expires: Instant,
 }
 
 impl Netns {
+    /// Forgets what the host was told of single destinations: path MTUs and redirects (`ipv4_sysctl_rtcache_flush`).
+    pub fn flush_route_cache(&mut self) {
+        self.pmtu.clear();
+        self.redirects.clear();
+    }
+
     /// What is known of the path to `to`.
-    pub(crate) fn pmtu_to(&self, to: Ipv4Addr, now: Instant) -> Option<Pmtu> {
+    pub fn pmtu_to(&self, to: Ipv4Addr, now: Instant) -> Option<Pmtu> {
         if self.pmtu.is_empty() {
             return None;
         }

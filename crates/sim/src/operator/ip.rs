@@ -23,7 +23,7 @@ use packet::Mac;
 use std::net::Ipv4Addr;
 use userland::ip::{
     AddrCommand, IpCommand, IpFormat, IpipSpec, LinkChange, LinkCommand, LinkKind, LinkSelect, NeighCommand,
-    NeighSpec, NewLink, NudWord, RouteCommand, RuleCommand, VxlanSpec, parse_ip, parse_ip_batch,
+    NeighFilter, NeighSpec, NewLink, NudWord, RouteCommand, RuleCommand, VxlanSpec, parse_ip, parse_ip_batch,
 };
 
 /// Lines to print, or what the real tool says when the kernel refuses.
@@ -232,7 +232,7 @@ fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Result<(), Str
             ns.neigh.flush(dev);
             Ok(())
         }
-        NeighCommand::Show { dev } => known(ns, dev.as_ref()),
+        NeighCommand::Show(filter) => known(ns, filter.dev.as_ref()),
     }
 }
 
@@ -367,17 +367,23 @@ fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> 
         IpCommand::Link(LinkCommand::Show(select)) => devices(world, ns, select, show::What::Link, format)?,
         IpCommand::Route(RouteCommand::Show(filter)) => route::show(ns, filter, format),
         IpCommand::Route(RouteCommand::Get { dst, from, iif, oif, mark }) => {
-            route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), mark.unwrap_or(0), format)?
+            let at = (mark.unwrap_or(0), world.now());
+            route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), at, format)?
         }
         IpCommand::Rule(RuleCommand::Show { table }) => route::show_rules(ns, *table, format),
-        IpCommand::Neigh(NeighCommand::Show { dev }) => neighbours(ns, dev.as_ref(), format),
+        IpCommand::Neigh(NeighCommand::Show(filter)) => neighbours(ns, filter, format),
         _ => Vec::new(),
     })
 }
 
 /// `ip neigh show`; the device is not printed if it was asked for.
-fn neighbours(ns: &Netns, dev: Option<&String>, format: IpFormat) -> Vec<String> {
-    let chosen = ns.neigh.entries().filter(|(d, ..)| dev.is_none_or(|name| name == ns.dev_name(*d)));
+fn neighbours(ns: &Netns, filter: &NeighFilter, format: IpFormat) -> Vec<String> {
+    let dev = filter.dev.as_ref();
+    let chosen = ns.neigh.entries().filter(|(d, addr, n)| {
+        dev.is_none_or(|name| name == ns.dev_name(*d))
+            && filter.to.is_none_or(|net| net.contains(addr))
+            && (filter.states.is_empty() || filter.states.contains(&n.state.name()))
+    });
     let known = |state: Nud| !matches!(state, Nud::Incomplete | Nud::Failed);
     if format.json {
         let object = |(d, addr, n): (DevId, Ipv4Addr, &Neigh)| {

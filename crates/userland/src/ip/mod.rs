@@ -13,7 +13,7 @@ mod tunnel;
 pub use addr::{AddrCommand, AddrSpec};
 pub use link::{LinkChange, LinkCommand, LinkKind, NewLink};
 pub use names::{protocol_name, scope_name, table_name};
-pub use neigh::{NeighCommand, NeighSpec, NudWord};
+pub use neigh::{NeighCommand, NeighFilter, NeighSpec, NudWord};
 pub use port::{BridgeOption, PortOption};
 pub(crate) use port::{PORT_NAMES, port_option};
 pub use route::{HopSpec, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, defaults};

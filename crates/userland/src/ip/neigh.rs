@@ -1,7 +1,8 @@
 //! `ip neigh`
 
 use crate::diagnostic::{Diagnostic, Fault, q};
-use crate::words::Words;
+use crate::words::{Words, destination};
+use ipnet::Ipv4Net;
 use packet::Mac;
 use std::net::Ipv4Addr;
 
@@ -22,10 +23,18 @@ pub enum NeighCommand {
         dev: Option<String>,
     },
     /// `ip neigh show`
-    Show {
-        /// `dev`; all devices without.
-        dev: Option<String>,
-    },
+    Show(NeighFilter),
+}
+
+/// The neighbours that `ip neigh show` lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NeighFilter {
+    /// `dev`; all devices without.
+    pub dev: Option<String>,
+    /// `to PREFIX`, or a prefix alone.
+    pub to: Option<Ipv4Net>,
+    /// `nud`: states in the words that are printed; all without.
+    pub states: Vec<&'static str>,
 }
 
 /// `nud`
@@ -87,14 +96,14 @@ const NOT_MODELLED: &[&str] =
 
 pub(super) fn command(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic> {
     if words.peek().is_none() {
-        return Ok(NeighCommand::Show { dev: None });
+        return Ok(NeighCommand::Show(NeighFilter::default()));
     }
     Ok(match words.choose("add, replace, change, del, show or flush", VERBS, &["get"])? {
         Verb::Add => NeighCommand::Add(spec(words)?),
         Verb::Replace => NeighCommand::Replace(spec(words)?),
         Verb::Change => NeighCommand::Change(spec(words)?),
         Verb::Del => NeighCommand::Del(spec(words)?),
-        Verb::Show => NeighCommand::Show { dev: device(words)? },
+        Verb::Show => NeighCommand::Show(filter(words)?),
         Verb::Flush => {
             if words.peek().is_none() {
                 return words
@@ -117,6 +126,35 @@ fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
         }
     }
     Ok(dev)
+}
+
+const STATES: [&str; 8] =
+    ["PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE", "FAILED", "INCOMPLETE"];
+
+fn filter(words: &mut Words<'_>) -> Result<NeighFilter, Diagnostic> {
+    let mut filter = NeighFilter::default();
+    while let Some(token) = words.peek().cloned() {
+        let word = token.text.as_ref();
+        if NOT_MODELLED.contains(&word) {
+            return words.unexpected(&token, &["dev", "to", "nud"], NOT_MODELLED);
+        }
+        if ["dev", "to", "nud"].contains(&word) {
+            words.next();
+        }
+        match word {
+            "dev" => filter.dev = Some(words.device()?),
+            "nud" if words.take("all") => filter.states.extend(STATES),
+            "nud" => filter.states.push(words.value("a state", |text| {
+                let found = STATES.iter().find(|state| state.eq_ignore_ascii_case(text));
+                let states = STATES.join(", ").to_ascii_lowercase();
+                found
+                    .copied()
+                    .ok_or_else(|| Fault::new("nud state is bad", format!("expected all, {states}")))
+            })?),
+            _ => filter.to = Some(words.value("a prefix", destination)?),
+        }
+    }
+    Ok(filter)
 }
 
 fn spec(words: &mut Words<'_>) -> Result<NeighSpec, Diagnostic> {

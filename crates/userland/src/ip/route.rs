@@ -24,6 +24,8 @@ pub enum RouteCommand {
     Show(RouteFilter),
     /// `ip route flush`
     Flush(RouteFilter),
+    /// `ip route flush cache`: what the host was told of the way to single destinations.
+    FlushCache,
     /// `ip route get ADDRESS`
     Get {
         /// The destination.
@@ -237,6 +239,10 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<RouteCommand, Diagnostic>
                     "expected a prefix, dev DEVICE or table main",
                 ));
             }
+            if words.take("cache") {
+                words.end()?;
+                return Ok(RouteCommand::FlushCache);
+            }
             RouteCommand::Flush(filter(words)?)
         }
         Verb::Get => get(words)?,
@@ -305,6 +311,8 @@ fn filter(words: &mut Words<'_>) -> Result<RouteFilter, Diagnostic> {
             words.next();
         }
         match word {
+            // How the prefix is meant may stand behind it.
+            "to" if words.peek().is_some_and(|t| prefix.contains(&t.text.as_ref())) => {}
             "dev" | "oif" => filter.dev = Some(words.device()?),
             "via" => filter.via = Some(words.address()?),
             "proto" | "protocol" => filter.proto = Some(words.value("a protocol", names::protocol)?),

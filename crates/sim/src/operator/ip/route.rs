@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use kernel::route::{
     ALL_HOSTS, FibRule, FibTable, NextHop, Route, RouteAnswer, RouteKind, RuleAction, Scope, Verdict, proto,
 };
-use kernel::{DevId, Netns, PutRoute};
+use kernel::{DevId, Instant, Netns, PutRoute};
 use std::net::Ipv4Addr;
 use userland::ip::{
     HopSpec, IpFormat, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, RuleCommand, RuleSpec, defaults,
@@ -53,6 +53,10 @@ pub(super) fn change(ns: &mut Netns, command: &RouteCommand) -> Result<(), Strin
         RouteCommand::Flush(filter) => {
             let gone: Vec<_> = ns.fib.routes().iter().filter(|r| selected(ns, filter, r)).cloned().collect();
             ns.fib.remove(&|r| gone.iter().any(|g| **g == *r));
+            return Ok(());
+        }
+        RouteCommand::FlushCache => {
+            ns.flush_route_cache();
             return Ok(());
         }
         RouteCommand::Show(filter) => {
@@ -494,7 +498,7 @@ pub(super) fn get(
     dst: Ipv4Addr,
     from: Option<Ipv4Addr>,
     [iif, oif]: [Option<&String>; 2],
-    mark: u32,
+    (mark, now): (u32, Instant),
     format: IpFormat,
 ) -> Result<Vec<String>, String> {
     let dev = |name: Option<&String>| name.map(|n| device(ns, n)).transpose();
@@ -516,7 +520,9 @@ pub(super) fn get(
     let table = (table != FibTable::MAIN || format.details).then(|| table_name(table));
     let flags: Vec<&str> =
         [if here { "local" } else { "" }, flag].into_iter().filter(|f| !f.is_empty()).collect();
-    let mtu = route.as_ref().and_then(|r| r.mtu);
+    let told = ns.pmtu_to(dst, now).filter(|_| iif.is_none() && way.verdict == Verdict::Out);
+    let mtu = told.map(|p| (p.mtu, p.locked)).or(route.as_ref().and_then(|r| r.mtu));
+    let expires = told.map(|p| p.expires.since(now).as_secs());
     let source = from.is_none().then_some(way.source);
     if format.json {
         let mut out = Object::default();
@@ -545,6 +551,9 @@ pub(super) fn get(
             out.raw("uid", 0);
         }
         out.texts("cache", &flags);
+        if let Some(seconds) = expires {
+            out.raw("expires", seconds);
+        }
         if let Some((mtu, _)) = mtu {
             out.raw("metrics", format_args!("[{{\"mtu\":{mtu}}}]"));
         }
@@ -583,6 +592,9 @@ pub(super) fn get(
     let mut cache = String::from("    cache ");
     if !flags.is_empty() {
         cache += &format!("<{}> ", flags.join(","));
+    }
+    if let Some(seconds) = expires {
+        cache += &format!("expires {seconds}sec ");
     }
     if let Some((mtu, lock)) = mtu {
         cache += &format!("mtu {}{mtu} ", if lock { "lock " } else { "" });

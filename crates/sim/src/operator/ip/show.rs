@@ -226,7 +226,7 @@ impl Dev<'_> {
                 out.push(word("linkmode", "DEFAULT"));
             }
             out.extend([word("group", "default"), "\"txqlen\":1000".to_owned()]);
-            if what == What::Link || !format.v4 || format.details {
+            if what == What::Link || !(format.v4 || select.to.is_some()) || format.details {
                 let (kind, broadcast) = self.link_words();
                 out.extend([word("link_type", kind), word("address", &d.mac.to_string())]);
                 out.push(word("broadcast", broadcast));
@@ -293,7 +293,7 @@ impl Dev<'_> {
         let netns = self.link_netnsid().map_or(String::new(), |n| format!(" link-netnsid {n}"));
         match d.kind {
             // `ip -4 addr` says nothing of the link layer; the other end's box stands in the first line then.
-            _ if what == What::Addr && format.v4 && !format.details => {
+            _ if what == What::Addr && (format.v4 || select.to.is_some()) && !format.details => {
                 if let Some(first) = out.first_mut() {
                     *first += &netns;
                 }

@@ -94,3 +94,40 @@ fn the_other_end_in_another_box_is_shown_by_its_number() {
     assert!(lines[0].starts_with("2: eth0@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> "), "{lines:?}");
     assert_eq!(lines[1], "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff link-netnsid 0");
 }
+
+/// As iproute2 6.1 prints it on Linux 6.18.
+#[test]
+fn neighbours_are_chosen_by_prefix_and_state() {
+    let (mut world, host) = world();
+    ip(&mut world, host, "ip neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev br0");
+    ip(&mut world, host, "ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:19 dev v1 nud stale");
+    let old = "10.0.0.9 dev br0 lladdr 02:00:00:00:00:09 PERMANENT ";
+    let far = "10.9.0.9 dev v1 lladdr 02:00:00:00:00:19 STALE ";
+    for (line, shown) in [
+        ("ip neigh show 10.0.0.9", vec![old]),
+        ("ip neigh show to 10.9.0.0/16", vec![far]),
+        ("ip neigh show 10.0.0.1", vec![]),
+        ("ip neigh show nud stale nud reachable", vec![far]),
+        ("ip neigh show nud all", vec![old, far]),
+        ("ip neigh show dev v1 nud permanent", vec![]),
+    ] {
+        assert_eq!(ip(&mut world, host, line), shown, "{line}");
+    }
+}
+
+/// As on Linux 6.18: of a device whose addresses are asked for by prefix nothing is told of the link layer.
+#[test]
+fn prefixes_choose_addresses_and_routes() {
+    let (mut world, host) = world();
+    let shown = ip(&mut world, host, "ip addr show to 10.0.0.0/24");
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert_eq!(shown[1], "    inet 10.0.0.1/24 scope global br0");
+    let route = ["10.0.0.0/24 dev br0 proto kernel scope link src 10.0.0.1 "];
+    for line in [
+        "ip route show to match 10.0.0.7",
+        "ip route show match 10.0.0.7",
+        "ip route show to exact 10.0.0.0/24",
+    ] {
+        assert_eq!(ip(&mut world, host, line), route, "{line}");
+    }
+}
