@@ -102,6 +102,12 @@ impl Lost {
         }
     }
 
+    /// Where a packet lies that has been lost.
+    pub fn place(&self, packet: PacketId) -> Option<Point> {
+        let wreck = self.wrecks.iter().find(|w| w.packets.contains(&Some(packet)))?;
+        Some((wreck.at.0 - 2, wreck.at.1 + 2))
+    }
+
     /// Each with its reason; a stray one is a small cross.
     pub fn draw(&self, s: &mut Svg, current: Option<PacketId>) {
         for (x, y) in &self.strays {

@@ -333,7 +333,8 @@ fn envelopes(state: State, map: &Map, before: EventId, now: EventId) -> Vec<Enve
     let main = chosen.and_then(|id| story.packet(id));
     for p in main.into_iter().chain(story.packets.iter().filter(on_way).take(CROWD)) {
         let is_main = Some(p.id) == chosen;
-        let Some(true_at) = spot(state, map, p.id) else { continue };
+        let lies = map.lost(cursor).place(p.id);
+        let Some(true_at) = lies.or_else(|| spot(state, map, p.id)) else { continue };
         let (at, face, class): (Point, Rc<str>, String) = if is_main {
             let Some((frame, class)) = content(state, &map.loaded, p.id) else { continue };
             let flow = short_flow(&frame);

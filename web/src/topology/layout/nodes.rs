@@ -127,7 +127,7 @@ fn pod_boxes(pods: &[Pod], area: Rect, link: i32, chips: bool) -> Vec<PodBox> {
 fn uplinks(node: &Node, rect: Rect, over: bool) -> Vec<UplinkBox> {
     let count = int(node.uplinks.len());
     let mut out = Vec::new();
-    let mut before = rect.x + if count > 1 { 4 } else { 22 + int(node.name.chars().count()) * 8 };
+    let mut before = rect.x + if count > 1 { 4 } else { 12 + int(node.name.chars().count()) * 9 };
     for (u, i) in node.uplinks.iter().zip(1..) {
         let x = rect.x + rect.w * i / count.max(1) - 16;
         let whole = format!("{} {}", u.name, u.addr);
