@@ -207,6 +207,25 @@ metadata: {name: free}
 spec: {clusterIP: 10.96.0.12, selector: {run: free}, ports: [{port: 80}]}
 ";
 
+#[test]
+fn a_restarted_deployment_has_other_pods() {
+    let run = run("  - run: kubectl get pods -l app=web -o name\n\
+                   \x20 - run: kubectl rollout restart deployment/web\n\
+                   \x20 - run: kubectl get pods -l app=web -o name\n\
+                   \x20 - run: kubectl rollout restart deploy web\n\
+                   \x20 - run: kubectl get pods -l app=web -o name\n\
+                   \x20 - {run: curl -s -m 5 http://10.96.0.10/, on: client}\n\
+                   \x20 - run: kubectl rollout restart deploy nobody\n\
+                   \x20 - run: kubectl get deploy web -o yaml\n");
+    assert_eq!(printed(&run, 1), (0, "deployment.apps/web restarted".to_owned()));
+    let names = [0, 2, 4].map(|step| printed(&run, step).1);
+    assert!(names.iter().all(|n| n.lines().count() == 1), "{names:?}");
+    assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2], "{names:?}");
+    assert_eq!(printed(&run, 5).0, 0);
+    assert_eq!(printed(&run, 6).1, "Error from server (NotFound): deployments.apps \"nobody\" not found");
+    assert!(!printed(&run, 7).1.contains("restarts"), "{}", printed(&run, 7).1);
+}
+
 /// Of kubectl's delete.go: the others go when one is not there.
 #[test]
 fn several_objects_are_deleted_by_name_and_by_label() {
@@ -226,6 +245,18 @@ fn several_objects_are_deleted_by_name_and_by_label() {
     );
     assert_eq!(told(&run, 4).1, "node \"node-1\" deleted");
     assert_eq!(told(&run, 5).1, "node/node-2");
+}
+
+#[test]
+fn labels_are_the_last_column() {
+    let run = run("  - run: kubectl label pod client b=2 a=1\n\
+                   \x20 - run: kubectl get pod client --show-labels\n\
+                   \x20 - run: kubectl get svc --show-labels\n");
+    assert_eq!(
+        printed(&run, 1).1,
+        "NAME     READY   STATUS    RESTARTS   AGE   LABELS\nclient   1/1     Running   0          0s    a=1,b=2"
+    );
+    assert!(printed(&run, 2).1.ends_with("0s    <none>"), "{}", printed(&run, 2).1);
 }
 
 /// A cluster has these namespaces from the start; the API server warns of v1 Endpoints since 1.33.

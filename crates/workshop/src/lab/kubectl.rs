@@ -2,7 +2,7 @@
 //! pkg/printers/internalversion). Ages are the time since the run began; what nobody has told is `<none>` or `<unknown>`.
 
 use super::apply::{items, word};
-use super::effect::{Named, one_document, resource, singular};
+use super::effect::{Named, labels_of, one_document, resource, singular};
 use super::stored::Stored;
 use crate::yaml_text::{Layout, json, yaml};
 use cluster::object::{
@@ -25,6 +25,8 @@ pub struct Query {
     selector: Vec<(String, bool, Option<String>)>,
     /// `describe`
     describe: bool,
+    /// `--show-labels`
+    labels: bool,
 }
 
 /// `-o`
@@ -47,6 +49,8 @@ pub struct Looks<'a> {
     pub output: Option<&'a str>,
     /// `-l`
     pub selector: Option<&'a str>,
+    /// `--show-labels`
+    pub labels: bool,
 }
 
 /// Kinds that are listed.
@@ -131,7 +135,7 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
         return Err("error: name cannot be provided when a selector is specified".to_owned());
     }
     let namespace = (!looks.all).then(|| looks.namespace.to_owned());
-    Ok(Query { kinds: long, names, namespace, output, selector, describe })
+    Ok(Query { kinds: long, names, namespace, output, selector, describe, labels: looks.labels })
 }
 
 /// `app=web`, `tier!=back`, `canary` or `!old`
@@ -230,7 +234,8 @@ impl Query {
             line.extend(fields.iter().cloned());
             line
         };
-        let titles: Vec<String> = titles(kind, wide).iter().map(|t| (*t).to_owned()).collect();
+        let more = self.labels.then_some("LABELS");
+        let titles: Vec<String> = titles(kind, wide).iter().copied().chain(more).map(str::to_owned).collect();
         let mut lines = vec![with("NAMESPACE", "NAME", &titles)];
         lines.extend(rows.iter().map(|r| with(&r.key.0, &r.key.1, &r.fields)));
         let columns = lines.first().map_or(0, Vec::len);
@@ -298,6 +303,12 @@ impl Query {
             let here = r.key.0.is_empty() || self.namespace.as_ref().is_none_or(|n| *n == r.key.0);
             here && (self.selector.is_empty() || self.selects(stored.get(kind, &r.key).as_ref()))
         });
+        for row in rows.iter_mut().filter(|_| self.labels) {
+            let all = stored.get(kind, &row.key).map(|tree| labels_of(&tree)).unwrap_or_default();
+            let all: Vec<String> =
+                all.into_iter().map(|(key, value)| format!("{key}={}", value.unwrap_or_default())).collect();
+            row.fields.push(if all.is_empty() { "<none>".to_owned() } else { all.join(",") });
+        }
         // The API server lists by name.
         sorted::sort_by(&mut rows, |a, b| a.key.cmp(&b.key));
         rows

@@ -9,12 +9,14 @@ use crate::lab::logs::Logs;
 use crate::session::quoted;
 
 /// kubectl's commands, as far as they are read.
-const KUBECTL: [&str; 11] =
-    ["patch", "apply", "create", "expose", "delete", "scale", "set", "label", "get", "describe", "logs"];
+const KUBECTL: [&str; 12] = [
+    "patch", "apply", "create", "expose", "delete", "scale", "rollout", "set", "label", "get", "describe",
+    "logs",
+];
 /// Those that people look for here, and that are not read.
-const UNREAD: [&str; 4] = ["edit", "rollout", "annotate", "replace"];
+const UNREAD: [&str; 3] = ["edit", "annotate", "replace"];
 const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, create service TYPE NAME, expose KIND NAME, delete KIND NAME, \
-                     scale deployment NAME --replicas=N, get KIND, describe service NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
+                     scale deployment NAME --replicas=N, rollout restart deployment NAME, get KIND, describe service NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
 
 /// Reads the words behind `kubectl`.
 pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Effect>, String> {
@@ -40,6 +42,7 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
         match name {
             _ if service::takes(verb, name) => options.push((name.to_owned(), value("a value")?.to_owned())),
             "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
+            "--show-labels" if verb == "get" => looks.labels = true,
             "-A" | "--all-namespaces" => looks.all = true,
             "-o" | "--output" => looks.output = Some(value("a format")?),
             "-l" | "--selector" => looks.selector = Some(value("labels")?),
@@ -80,7 +83,8 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             namespace: namespace.clone(),
             name: name.to_owned(),
         };
-        match plain.get(1..) {
+        let begin = if verb == "rollout" { 2 } else { 1 };
+        match plain.get(begin..) {
             Some(all @ [one, ..]) if one.contains('/') => {
                 all.iter().map(|one| one.split_once('/').map(named).ok_or(WANT)).collect()
             }
@@ -118,6 +122,9 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
     }
     if let ("delete", None, None, None) = (verb, &patch, &file, replicas) {
         return Ok(several()?.into_iter().map(Effect::Delete).collect());
+    }
+    if let ("rollout", Some(&"restart"), None, None, None) = (verb, plain.get(1), &patch, &file, replicas) {
+        return Ok(vec![Effect::Restart(named()?)]);
     }
     let effect = match (verb, patch, file, replicas) {
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),

@@ -35,6 +35,9 @@ pub const FILE: &str = "netfilter-lab/file";
 
 /// The annotation of an object of which there are so many: `{n}` in its texts is the number of each, from 1.
 pub const COPIES: &str = "netfilter-lab/copies";
+/// The annotation of a template that says how often its pods were made anew; kubectl writes the time (`restartedAt`).
+const RESTARTS: &str = "netfilter-lab/restarts";
+
 /// An object, as kubectl names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
@@ -85,7 +88,9 @@ impl Given {
             Given::Made(object, _) => Ok(vec![object]),
             Given::File(file) => {
                 let found: Vec<&Yaml> = files.iter().filter(|d| file_of(d) == Some(file)).collect();
-                let missing = || format!("no object has the annotation {FILE}: {file}");
+                let missing = || {
+                    format!("the path {file:?} does not exist: no object has the annotation {FILE}: {file}")
+                };
                 if found.is_empty() { Err(missing()) } else { Ok(found) }
             }
         }
@@ -148,6 +153,8 @@ pub enum Effect {
     DeleteAll(Given),
     /// `spec.replicas` of a Deployment.
     Scale(Named, u32),
+    /// A Deployment's pods are made anew.
+    Restart(Named),
     /// Nothing: objects are only looked at.
     Get(Query),
     /// Nothing: what programs have printed is looked at.
@@ -205,6 +212,7 @@ impl Effect {
             | Effect::DeleteAll(_)
             | Effect::Get(_)
             | Effect::Logs(_)
+            | Effect::Restart(_)
             | Effect::Scale(..) => false,
         }
     }
@@ -238,6 +246,19 @@ impl Effect {
             Effect::Scale(named, replicas) => {
                 let patch = one_document(&format!("{{spec: {{replicas: {replicas}}}}}"))?;
                 merge(find(documents, named)?, &patch);
+            }
+            Effect::Restart(named) => {
+                if singular(&named.kind) != "deployment" {
+                    return Err(format!("only deployments are restarted here, not {:?}", named.kind).into());
+                }
+                let object = find(documents, named)?;
+                let path = ["spec", "template", "metadata", "annotations", RESTARTS];
+                let before = path.iter().try_fold(&*object, |at, key| at.get(key));
+                let count = before.and_then(|v| v.token().parse::<u32>().ok()).unwrap_or(0) + 1;
+                let patch = format!(
+                    "{{spec: {{template: {{metadata: {{annotations: {{{RESTARTS}: '{count}'}}}}}}}}}}"
+                );
+                merge(object, &one_document(&patch)?);
             }
             Effect::Delete(named) => {
                 let gone = find(documents, named)?.clone();
@@ -312,7 +333,7 @@ impl Effect {
     /// Pods may begin by it that no document describes.
     pub fn is_about_pods(&self) -> bool {
         match self {
-            Effect::Scale(..) => true,
+            Effect::Scale(..) | Effect::Restart(_) => true,
             Effect::Patch(o, _) if singular(&o.kind.to_ascii_lowercase()) == "deployment" => true,
             _ => self.pod().is_some(),
         }
@@ -335,6 +356,7 @@ impl Effect {
                 vec![format!("{} {}", o.resource(), relabeled(&before, &labels_of(patch), *overwrite))]
             }
             Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
+            Effect::Restart(o) => vec![format!("{} restarted", o.resource())],
             Effect::Delete(o) => vec![deleted(singular(&o.kind), &o.namespace, &o.name)],
             Effect::DeleteAll(given) => each(given, &|o| {
                 let (kind, namespace, name) = identity(o);
@@ -424,6 +446,7 @@ impl Effect {
             | Effect::DeleteEach(_)
             | Effect::DeleteAll(_)
             | Effect::Scale(..)
+            | Effect::Restart(_)
             | Effect::Get(_)
             | Effect::Logs(_)
             | Effect::MasqueradeAll(_) => {}
