@@ -24,9 +24,7 @@ impl Netns {
     /// `sysctl -w NAME=VALUE`; slashes or dots, as sysctl(8) takes them.
     pub fn sysctl_set(&mut self, name: &str, value: i64) -> Result<(), SysctlError> {
         let key = sysctl_key(name);
-        if let [a, b, c] = key.as_slice()
-            && (a.as_str(), b.as_str(), c.as_str()) == ("net", "ipv4", "ip_forward")
-        {
+        if is_forwarding(&key) {
             self.forward_all(value);
             return Ok(());
         }
@@ -52,19 +50,13 @@ impl Netns {
                 _ => return Err(SysctlError::Invalid(value)),
             },
         }
-        if key.len() == 5
-            && key[..4] == ["net", "ipv4", "conf", "all"].map(String::from)
-            && key[4] == "forwarding"
-        {
-            self.forward_all(value);
-        }
         Ok(())
     }
 
     /// `sysctl NAME`
     pub fn sysctl_get(&mut self, name: &str) -> Result<i64, SysctlError> {
         let key = sysctl_key(name);
-        if key == ["net", "ipv4", "ip_forward"].map(String::from) {
+        if is_forwarding(&key) {
             return Ok(self.sysctl.all.forwarding);
         }
         if let Some(got) = self.conntrack_limit(&key, None) {
@@ -79,10 +71,13 @@ impl Netns {
     }
 
     /// `inet_forward_change`: `ip_forward` sets every device and the default.
+    /// A new value of [`is_forwarding`] is that of each device.
+    /// The same value again changes nothing (devinet_sysctl_forward).
     fn forward_all(&mut self, value: i64) {
-        if self.sysctl.all.forwarding != value {
-            self.sysctl.all.accept_redirects = i64::from(value == 0);
+        if self.sysctl.all.forwarding == value {
+            return;
         }
+        self.sysctl.all.accept_redirects = i64::from(value == 0);
         self.sysctl.all.forwarding = value;
         self.sysctl.default.forwarding = value;
         for d in &mut self.devices {
@@ -197,6 +192,12 @@ impl Netns {
             }
         })
     }
+}
+
+/// `ip_forward` and `conf/all/forwarding` are one setting.
+fn is_forwarding(key: &[String]) -> bool {
+    let words: Vec<&str> = key.iter().map(String::as_str).collect();
+    matches!(words.as_slice(), ["net", "ipv4", "ip_forward"] | ["net", "ipv4", "conf", "all", "forwarding"])
 }
 
 /// The longest time that can be set.

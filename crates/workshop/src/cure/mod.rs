@@ -7,11 +7,11 @@ mod against;
 mod wish;
 
 use crate::knobs::{self, Group, Knob};
-use crate::lab::{Effect, LabRun, command_of};
+use crate::lab::{Begun, Effect, LabRun, command_of};
 use crate::session::{At, Session, Typed};
 use against::against;
-use kernel::PacketId;
-use wish::Wish;
+use kernel::{DropReason, NetnsId, PacketId};
+use wish::{Wish, drops};
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,12 +150,19 @@ impl Change {
 
 /// So many pairs are tried at most.
 const MAX_PAIRS: usize = 400;
+/// So many of them are of a change and one against what was met after it.
+const MAX_SECOND: usize = 60;
 
 /// A search that goes on as long as it is asked to.
-#[derive(Debug)]
 pub struct Search {
     session: Session,
     wish: Wish,
+    /// The cluster before the first step.
+    begun: Option<Begun>,
+    /// Where packets ended without a change.
+    ends: Vec<(NetnsId, DropReason)>,
+    /// Changes that led packets to other ends, by their indices, each with one against such an end.
+    second: Vec<(usize, Change)>,
     /// What can be changed, in the order in which it is tried.
     changes: Vec<Change>,
     /// So many of them are tried in pairs.
@@ -172,9 +179,9 @@ impl Search {
     pub fn new(session: &Session, run: &LabRun, wanted: Wanted) -> Option<Search> {
         let wish = Wish::of(run, wanted)?;
         let mut changes = switches(session, run);
-        let switched: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
         let begun = session.lab.begin(&session.changes, &session.typed).ok();
         changes.extend(against(run, begun.as_ref(), &wish));
+        let known: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
         let mut knobs = begun.as_ref().map(knobs::of).unwrap_or_default();
         // What is smallest comes first.
         sorted::sort_by_key(&mut knobs, |k| match k.group {
@@ -189,7 +196,7 @@ impl Search {
             // What the lab's own switch of that name does is tried already.
             let own = session.lab.switches.iter().find(|s| s.name == k.name);
             let tried = |value: &str| own.is_some_and(|s| s.positions.iter().any(|p| p.value == value));
-            let same = |commands: &[Typed]| switched.contains(&meant(commands));
+            let same = |commands: &[Typed]| known.contains(&meant(commands));
             let others =
                 k.positions.iter().filter(|t| t.value != k.now && !tried(&t.value) && !same(&t.commands));
             others.map(move |t| Change::Knob(knob.clone(), t.value.clone())).collect::<Vec<_>>()
@@ -203,6 +210,9 @@ impl Search {
         Some(Search {
             session: session.clone(),
             wish,
+            begun,
+            ends: ends(run),
+            second: Vec::new(),
             changes,
             likely,
             next,
@@ -228,33 +238,56 @@ impl Search {
         };
         self.at += 1;
         let picked: Vec<Change> = which.iter().filter_map(|i| self.changes.get(*i)).cloned().collect();
-        let mut cure = self.attempt(&picked).await;
-        if let ([one], None) = (picked.as_slice(), &cure)
-            && let Some(later) = one.later()
-        {
-            cure = self.attempt(&[later]).await;
+        let mut tried = self.attempt(&picked).await;
+        if let ([one], [at], Tried::Otherwise(run)) = (picked.as_slice(), which.as_slice(), &tried) {
+            self.look_again(*at, run);
+            if let Some(later) = one.later() {
+                tried = self.attempt(&[later]).await;
+            }
         }
-        self.found |= cure.is_some();
-        cure.map_or(Progress::Tried, |cure| Progress::Found(Box::new(cure)))
+        match tried {
+            Tried::Cured(cure) => {
+                self.found = true;
+                Progress::Found(cure)
+            }
+            Tried::Otherwise(_) | Tried::Refused => Progress::Tried,
+        }
+    }
+
+    /// What stands in the way behind a change that was not enough: packets end elsewhere with it.
+    fn look_again(&mut self, at: usize, run: &LabRun) {
+        let is_command = matches!(self.changes.get(at), Some(Change::Command(..)));
+        if !is_command || ends(run).iter().all(|end| self.ends.contains(end)) {
+            return;
+        }
+        let known: Vec<Vec<Typed>> = self.changes.iter().map(Change::commands).collect();
+        for change in against(run, self.begun.as_ref(), &self.wish) {
+            if self.second.len() < MAX_SECOND && !known.contains(&change.commands()) {
+                self.second.push((at, change));
+            }
+        }
     }
 
     /// Makes these changes together.
-    async fn attempt(&self, picked: &[Change]) -> Option<Cure> {
+    async fn attempt(&self, picked: &[Change]) -> Tried {
         let mut session = self.session.clone();
         let undone = picked.iter().find_map(Change::undone);
         // What is undone is taken away last, so that its place is still the one that is known.
         let (undo, make): (Vec<&Change>, Vec<&Change>) = picked.iter().partition(|c| c.undone().is_some());
         make.into_iter().chain(undo).for_each(|c| c.apply(&mut session));
-        let run = session.run_in_parts().await.ok()?;
+        let Ok(run) = session.run_in_parts().await else { return Tried::Refused };
         let kept = self.session.typed.len() - usize::from(undone.is_some());
         let added = run.typed.get(kept..).unwrap_or_default();
-        if added.iter().any(|t| t.wrong().is_some()) || !self.wish.granted(&run, undone) {
-            return None;
+        if added.iter().any(|t| t.wrong().is_some()) {
+            return Tried::Refused;
+        }
+        if !self.wish.granted(&run, undone) {
+            return Tried::Otherwise(Box::new(run));
         }
         let commands = picked.iter().flat_map(Change::commands).collect();
         let name = picked.iter().map(Change::name).collect::<Vec<_>>().join(" and ");
         let undone = undone.and_then(|n| self.session.typed.get(n)).cloned();
-        Some(Cure { commands, undone, name, session })
+        Tried::Cured(Box::new(Cure { commands, undone, name, session }))
     }
 
     /// How many changes were tried, and how many there are, as far as is known now.
@@ -276,15 +309,34 @@ impl Search {
 
     fn pair(&mut self) {
         self.paired = true;
+        for (first, change) in std::mem::take(&mut self.second) {
+            self.next.push(vec![first, self.changes.len()]);
+            self.changes.push(change);
+        }
+        let most = self.next.len() + MAX_PAIRS;
         for a in 0..self.likely {
             for b in a + 1..self.likely {
                 let (Some(x), Some(y)) = (self.changes.get(a), self.changes.get(b)) else { continue };
-                if !x.same(y) && self.next.len() < self.changes.len() + MAX_PAIRS {
+                if !x.same(y) && self.next.len() < most {
                     self.next.push(vec![a, b]);
                 }
             }
         }
     }
+}
+
+/// What came of a change.
+enum Tried {
+    Cured(Box<Cure>),
+    /// It did not help.
+    Otherwise(Box<LabRun>),
+    /// It cannot be made.
+    Refused,
+}
+
+/// Where packets end in a run, and why.
+fn ends(run: &LabRun) -> Vec<(NetnsId, DropReason)> {
+    drops(run).into_iter().map(|d| (d.entry.host, d.reason)).collect()
 }
 
 /// What commands do, however they are written: a switch and a knob may name another patch of the same release, or spell out the namespace.

@@ -232,6 +232,9 @@ fn node_ip(node: &Node) -> Result<Ipv4Addr, String> {
     v4(&node.internal_ips).ok_or_else(|| format!("node {} has no IPv4 address", node.metadata.name))
 }
 
+/// The device on which kube-proxy in mode ipvs puts the Services' addresses.
+const IPVS_DEVICE: &str = "kube-ipvs0";
+
 fn sysctl(key: &str, value: i64) -> (String, i64) {
     (key.to_owned(), value)
 }
@@ -387,6 +390,33 @@ impl Kube {
         Ok(Some((mode, config)))
     }
 
+    /// What kube-proxy makes on a node when it begins, besides what it writes in each sync: sysctls, its device, its chains and the rules
+    /// that lead to them. Commands, each with the one that succeeds where it is not needed.
+    pub fn proxy_makes(&self, node: &Node) -> Result<Vec<(Option<String>, String)>, String> {
+        let Some((mode, config)) = self.proxy_config(node)? else { return Ok(Vec::new()) };
+        let (mut spec, mut out) = (HostSpec::default(), Vec::new());
+        let jumps = match mode {
+            Mode::Iptables => {
+                self.iptables_sysctls(&config, &mut spec);
+                iptables_jumps(&config, Family::V4)
+            }
+            Mode::Ipvs => {
+                self.ipvs_sysctls(&mut spec);
+                out.push((None, format!("ip link add {IPVS_DEVICE} type dummy")));
+                ipvs_jumps()
+            }
+            #[cfg(feature = "nft")]
+            Mode::Nftables => String::new(),
+        };
+        out.extend(spec.sysctl.into_iter().map(|(key, value)| (None, format!("sysctl -w {key}={value}"))));
+        for line in jumps.lines() {
+            let there =
+                line.contains(" -I ").then(|| format!("iptables {}", line.replacen(" -I ", " -C ", 1)));
+            out.push((there, format!("iptables {line}")));
+        }
+        Ok(out)
+    }
+
     /// The node's end of a pod's veth. Linux's names of devices have 15 bytes; of a long name the end tells pods of one
     /// Deployment apart.
     pub fn port_of(&self, pod: &str) -> String {
@@ -400,18 +430,21 @@ impl Kube {
         if !canary.is_empty() {
             spec.setup.push(Setup::Iptables(canary));
         }
-        if config.node_ports_on_loopback(Family::V4) {
-            // pkg/proxy/iptables/proxier.go, NewProxier.
-            spec.sysctl.push(sysctl("net.ipv4.conf.all.route_localnet", 1));
-        }
+        self.iptables_sysctls(config, spec);
         let text = first_iptables(config, Family::V4, &self.objects);
         spec.setup.push(Setup::Iptables(text));
         jumps(&iptables_jumps(config, Family::V4), kubelet, spec);
     }
 
-    fn ipvs(&self, config: &Config, spec: &mut HostSpec) {
-        let text = ipvs(config, Family::V4, &self.objects);
-        // What kube-proxy sets at its start (pkg/proxy/ipvs/proxier.go, NewProxier).
+    /// pkg/proxy/iptables/proxier.go, NewProxier.
+    fn iptables_sysctls(&self, config: &Config, spec: &mut HostSpec) {
+        if config.node_ports_on_loopback(Family::V4) {
+            spec.sysctl.push(sysctl("net.ipv4.conf.all.route_localnet", 1));
+        }
+    }
+
+    /// pkg/proxy/ipvs/proxier.go, NewProxier.
+    fn ipvs_sysctls(&self, spec: &mut HostSpec) {
         spec.sysctl.push(sysctl("net.ipv4.vs.conntrack", 1));
         spec.sysctl.push(sysctl("net.ipv4.vs.expire_nodest_conn", 1));
         spec.sysctl.push(sysctl("net.ipv4.vs.expire_quiescent_template", 1));
@@ -419,11 +452,16 @@ impl Kube {
         if self.era == Era::V4_19 {
             spec.sysctl.push(sysctl("net.ipv4.vs.conn_reuse_mode", 0));
         }
-        let (name, kind) = ("kube-ipvs0".to_owned(), LinkKind::Dummy);
+    }
+
+    fn ipvs(&self, config: &Config, spec: &mut HostSpec) {
+        let text = ipvs(config, Family::V4, &self.objects);
+        self.ipvs_sysctls(spec);
+        let (name, kind) = (IPVS_DEVICE.to_owned(), LinkKind::Dummy);
         let link = NewLink { name, address: None, mtu: None, kind };
         spec.ip.push(IpCommand::Link(LinkCommand::Add(link)));
         let addrs = text.dummy_addresses.lines().filter_map(|a| a.parse::<Ipv4Addr>().ok());
-        spec.ip.extend(addrs.map(|a| addr(Ipv4Net::from(a), "kube-ipvs0")));
+        spec.ip.extend(addrs.map(|a| addr(Ipv4Net::from(a), IPVS_DEVICE)));
         spec.setup.push(Setup::Ipset(text.ipset));
         spec.setup.push(Setup::Ipvsadm(text.virtual_servers));
         spec.setup.push(Setup::Iptables(text.iptables));

@@ -4,15 +4,16 @@ use super::effect::{Effect, Refusal};
 use super::health;
 use super::made::Made;
 use super::pods::{self, Programs};
+use super::split;
 use super::stored::Stored;
 use super::world::{WorldSpec, objects_after};
-use crate::kube::Kube;
+use crate::kube::{Kube, Mode};
 use cluster::controllers::Controllers;
 use cluster::kube_proxy::{
-    CHECK_INTERVAL, Change, Cleanup, ConntrackEntry, GracefulTermination, IpvsText, KubeProxy, SyncText,
-    VirtualServers,
+    CHECK_INTERVAL, Change, Cleanup, ConntrackEntry, GracefulTermination, IpvsText, KubeProxy, Ruleset,
+    SyncText, VirtualServers,
 };
-use cluster::object::{Object, Objects, Protocol};
+use cluster::object::{Node, Object, Objects, Protocol};
 use cluster::yaml::Yaml;
 use kernel::netfilter::conntrack::Row;
 use kernel::netfilter::ipvs::Service;
@@ -68,10 +69,7 @@ impl Live {
         objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
         let mut proxies = Vec::new();
         for node in kube.objects.nodes.values() {
-            let Some((mode, config)) = kube.proxy_config(node)? else { continue };
-            let cidrs = kube.objects.service_cidrs.values().flat_map(|c| c.cidrs.iter().copied()).collect();
-            let mut proxy = KubeProxy::new(config, cidrs, mode.into()).map_err(|e| e.to_string())?;
-            changes(&Objects::default(), &kube.objects).into_iter().for_each(|c| proxy.apply(c));
+            let Some((_, mut proxy)) = begun(&kube, node)? else { continue };
             // The boxes have the text of this one.
             proxy.sync();
             proxies.push(Proxy {
@@ -189,13 +187,8 @@ impl Live {
         };
         let begins = runs && (!proxy.runs || verb == "restart");
         proxy.runs = runs;
-        if begins {
-            // A fresh kube-proxy writes everything, and knows of nothing that is to end.
-            proxy.proxy.resync();
-            (proxy.fresh, proxy.graceful) = (true, GracefulTermination::default());
-            if let Err(e) = sync(self.shell, world, proxy) {
-                return failed(e);
-            }
+        if begins && let Err(e) = begin(self.shell, world, &self.kube, proxy) {
+            return failed(e);
         }
         self.answer_checks(world);
         CommandOutput::default()
@@ -391,6 +384,45 @@ fn sync(shell: Shell, world: &mut World, proxy: &mut Proxy) -> Result<(), String
     }
     proxy.fresh = false;
     Ok(())
+}
+
+/// A kube-proxy of a node that knows the objects and has written nothing; none if the node has none.
+fn begun(kube: &Kube, node: &Node) -> Result<Option<(Mode, KubeProxy)>, String> {
+    let Some((mode, config)) = kube.proxy_config(node)? else { return Ok(None) };
+    let cidrs = kube.objects.service_cidrs.values().flat_map(|c| c.cidrs.iter().copied()).collect();
+    let mut proxy = KubeProxy::new(config, cidrs, mode.into()).map_err(|e| e.to_string())?;
+    changes(&Objects::default(), &kube.objects).into_iter().for_each(|c| proxy.apply(c));
+    Ok(Some((mode, proxy)))
+}
+
+/// A kube-proxy begins on a node: it makes what is not there, writes everything, looks at what it finds, and knows of nothing that is to
+/// end.
+fn begin(shell: Shell, world: &mut World, kube: &Kube, proxy: &mut Proxy) -> Result<(), String> {
+    let name = proxy.node.clone();
+    let node = kube.objects.nodes.get(&name).ok_or_else(|| format!("there is no node {name}"))?;
+    let Some((mode, mut fresh)) = begun(kube, node)? else { return Ok(()) };
+    let host = world.host_by_name(&name).ok_or_else(|| format!("there is no node {name}"))?;
+    let mut found = Ruleset::default();
+    let said = |world: &mut World, line: &str| {
+        let output = parts::finish(shell(world, host, &split(line).ok()?, None)).ok()?;
+        (output.status == 0).then(|| output.stdout.join("\n"))
+    };
+    match mode {
+        #[cfg(feature = "nft")]
+        Mode::Nftables => found.nft(&said(world, "nft list table ip kube-proxy").unwrap_or_default()),
+        Mode::Iptables => found.restore(&said(world, "iptables-save").unwrap_or_default()),
+        // A first sync of this mode looks at the kernel as it goes.
+        Mode::Ipvs => {}
+    }
+    for (there, make) in kube.proxy_makes(node)? {
+        if there.is_none_or(|there| said(world, &there).is_none()) {
+            // A chain or a device that is there is refused.
+            let _ = said(world, &make);
+        }
+    }
+    fresh.resync_over([(cluster::kube_proxy::Family::V4, &found)]);
+    (proxy.proxy, proxy.fresh, proxy.graceful) = (fresh, true, GracefulTermination::default());
+    sync(shell, world, proxy)
 }
 
 /// The connections that a sync makes the kernel forget.

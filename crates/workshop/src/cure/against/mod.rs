@@ -12,6 +12,7 @@ use crate::session::{At, Typed};
 use kernel::Netns;
 use kernel::event::What;
 use sim::{Entry, World};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The end of a packet that did not come out as wanted, and where it is.
 struct Met<'a> {
@@ -20,6 +21,8 @@ struct Met<'a> {
     begun: Option<&'a Begun>,
     end: Dropped<'a>,
     ns: &'a Netns,
+    /// What is logged of its exchange.
+    within: &'a [Entry],
 }
 
 impl<'a> Met<'a> {
@@ -28,6 +31,21 @@ impl<'a> Met<'a> {
         let log = self.world.log().entries().get(..=self.end.event.index()).unwrap_or_default();
         let mine = |e: &&Entry| e.packet == self.end.entry.packet && e.host == self.ns.id;
         log.iter().rev().filter(mine).filter_map(Entry::what).find(|what| is(what))
+    }
+
+    /// A packet was on the box of this name in the exchange.
+    fn passed(&self, name: &str) -> bool {
+        let Some(ns) = self.world.host_by_name(name) else { return false };
+        self.within.iter().any(|e| e.host == ns && e.packet.is_some())
+    }
+
+    /// The pod or node that has this address by the objects.
+    fn whose(&self, addr: Ipv4Addr) -> Option<&'a str> {
+        let (objects, addr) = (&self.begun?.objects, IpAddr::V4(addr));
+        let pod = objects.pods.values().find(|p| p.pod_ips.contains(&addr)).map(|p| p.metadata.name.as_str());
+        let node =
+            || objects.nodes.values().find(|n| n.internal_ips.contains(&addr)).map(|n| n.metadata.name.as_str());
+        pod.or_else(node)
     }
 
     /// This box is a node of the cluster.
@@ -71,7 +89,7 @@ pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<C
         // A packet may wait for its neighbour until others have long been sent.
         let n = end.entry.packet.and_then(|id| origin(run, id)).unwrap_or(end.exchange);
         let Some(ns) = world.host(end.entry.host).filter(|_| failed(n)) else { continue };
-        let met = Met { world, begun, end, ns };
+        let met = Met { world, begun, ns, within: within(run, end.exchange), end };
         tries.later = later(n);
         rules::that_ended(&met, &mut tries);
         ways::against(&met, &mut tries);

@@ -4,8 +4,8 @@ use super::{Met, Tries};
 use kernel::DropReason;
 use kernel::event::{NftOutcome, NftStep, RuleOutcome, RuleStep, What};
 use kernel::netfilter::nftables::NftVerdict;
-use kernel::netfilter::xtables::Verdict;
 use kernel::netfilter::xtables::targets::Target;
+use kernel::netfilter::xtables::{TableId, Verdict};
 use packet::{Family, L4};
 use sim::{Entry, World};
 
@@ -20,7 +20,8 @@ pub(super) fn that_ended(met: &Met<'_>, tries: &mut Tries) {
         _ => false,
     });
     match last {
-        Some(What::Rule(step)) => without(step, &met.ns.name, tries),
+        // What kube-proxy and the kubelet write they would write again.
+        Some(What::Rule(step)) if !step.chain.starts_with("KUBE-") => without(step, &met.ns.name, tries),
         Some(What::Nft(step)) => {
             if let Some(line) = without_nft(step) {
                 tries.add(&met.ns.name, line);
@@ -73,19 +74,25 @@ fn without_nft(step: &NftStep) -> Option<String> {
     }
 }
 
-/// Against rules that made something else of a packet on its way: another address, mark or TTL, or a packet that conntrack does not see.
+/// Against rules that made something else of a packet on its way: another address, mark or TTL, or a packet that conntrack does not see; or
+/// that spared it the translation.
 /// What kube-proxy and the kubelet write is left alone: they would write it again.
 pub(super) fn that_changed(world: &World, entries: &[Entry], tries: &mut Tries) {
     for entry in entries {
         if let Some(What::Rule(step)) = entry.what()
             && let RuleOutcome::Match { rule, .. } = &step.outcome
-            && changes(&rule.target)
+            && (changes(&rule.target) || step.table == TableId::Nat && spares(&rule.target))
             && !step.chain.starts_with("KUBE-")
             && let Some(ns) = world.host(entry.host)
         {
             tries.add(&ns.name, format!("{} -D {} {}", iptables(step), step.chain, step.n));
         }
     }
+}
+
+/// In table nat the rules behind it are not asked then.
+fn spares(target: &Target) -> bool {
+    matches!(target, Target::Accept | Target::Return)
 }
 
 fn changes(target: &Target) -> bool {

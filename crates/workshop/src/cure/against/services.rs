@@ -2,7 +2,7 @@
 
 use super::{Met, Tries};
 use crate::session::quoted;
-use cluster::object::{ClusterIp, Pod, Protocol, Service};
+use cluster::object::{ClusterIp, Pod, Protocol, Service, ServicePort};
 use kernel::DropReason;
 use kernel::socket::Socket;
 use packet::L4;
@@ -19,7 +19,13 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
     let pods: Vec<&Pod> = begun.objects.pods.values().collect();
     for service in begun.objects.services.values().filter(|s| !s.selector.is_empty()) {
         let selected = pods.iter().any(|p| selects(service, p));
-        for p in service.ports.iter().filter(|p| p.protocol == protocol) {
+        for p in &service.ports {
+            if p.protocol != protocol {
+                if reason == DropReason::NoSocket || reason == DropReason::NetfilterDrop {
+                    another_protocol(met, service, p, (protocol, to, port), tries);
+                }
+                continue;
+            }
             let called = p.node_port == port && port != 0 || p.port == port && at(service, to);
             match reason {
                 // The port of a node without a Service behind it.
@@ -54,10 +60,36 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
             }
         }
     }
-    let astray =
-        matches!(reason, DropReason::NoSocket | DropReason::Unreachable(_) | DropReason::NeighFailed);
-    if astray && at_node && begun.spec.mode.is_some() {
-        tries.add(&here.name, "systemctl restart kube-proxy".to_owned());
+    let astray = matches!(
+        reason,
+        DropReason::NoSocket
+            | DropReason::Unreachable(_)
+            | DropReason::NeighFailed
+            | DropReason::NetfilterDrop
+            | DropReason::IpvsNoServer
+    );
+    if astray && begun.spec.mode.is_some() {
+        for name in begun.objects.nodes.keys().filter(|name| met.passed(name)) {
+            tries.add(name, "systemctl restart kube-proxy".to_owned());
+        }
+    }
+}
+
+/// Against a port of the Service that is one of another protocol.
+fn another_protocol(
+    met: &Met<'_>,
+    service: &Service,
+    of: &ServicePort,
+    (protocol, to, port): (Protocol, IpAddr, u16),
+    tries: &mut Tries,
+) {
+    if of.node_port == port && port != 0 && met.at_node() || of.port == port && at(service, to) {
+        let spec = format!(
+            "\"ports\":[{{\"port\":{},\"protocol\":\"{}\"}}]",
+            of.port,
+            protocol.name().to_ascii_uppercase()
+        );
+        tries.add("", patch(service, &spec));
     }
 }
 

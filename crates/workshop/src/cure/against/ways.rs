@@ -22,12 +22,16 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
     match met.end.reason {
         DropReason::Unreachable(_) => no_route(met, tries),
         DropReason::NeighFailed => no_neighbour(met, tries),
-        DropReason::OtherHost => nobody_takes(met.world, met.end.frame.src, met.end.frame.dst, tries),
+        DropReason::OtherHost | DropReason::BridgeNoPort => {
+            nobody_takes(met.world, met.end.frame.src, met.end.frame.dst, tries)
+        }
         DropReason::DevDown => tries.add(here, up(dev)),
         DropReason::RpFilter => tries.add(here, format!("sysctl -w net.ipv4.conf.{dev}.rp_filter=2")),
-        // On nodes there is a switch for that.
-        DropReason::ForwardingDisabled if !met.at_node() => {
+        DropReason::ForwardingDisabled => {
             tries.add(here, "sysctl -w net.ipv4.ip_forward=1".to_owned());
+            if let Some(What::Drop { dev: Some(dev), .. }) = met.end.entry.what() {
+                tries.add(here, format!("sysctl -w net.ipv4.conf.{}.forwarding=1", met.ns.dev_name(*dev)));
+            }
         }
         DropReason::BridgeNoHairpin => tries.add(here, format!("bridge link set dev {dev} hairpin on")),
         DropReason::CtTableFull => {
@@ -167,9 +171,33 @@ fn no_neighbour(met: &Met<'_>, tries: &mut Tries) {
             tries.add(&met.ns.name, format!("ip route del {}", route_text(met.ns, route)));
         }
     }
+    not_answering(met, *addr, tries);
     // The answer may have gone astray.
     if let Some(dev) = met.ns.device(*dev) {
         nobody_takes(met.world, dev.mac, dev.mac, tries);
+    }
+}
+
+/// Against a box that does not answer ARP for its address: it is told not to, or has lost it.
+fn not_answering(met: &Met<'_>, addr: Ipv4Addr, tries: &mut Tries) {
+    let all = addresses(met.world);
+    let owners: Vec<_> = all.iter().filter(|(_, _, net)| net.addr() == addr).collect();
+    for (ns, dev, _) in &owners {
+        for (conf, set) in [(dev.name.as_str(), &dev.conf), ("all", &ns.sysctl.all)] {
+            if set.arp_ignore != 0 {
+                tries.add(&ns.name, format!("sysctl -w net.ipv4.conf.{conf}.arp_ignore=0"));
+            }
+        }
+    }
+    let link = all.iter().find(|(at, _, net)| at.id == met.ns.id && net.contains(&addr));
+    if let ([], Some((.., net)), Some(name)) = (owners.as_slice(), link, met.whose(addr))
+        && let Some(ns) = met.world.host_by_name(name).and_then(|id| met.world.host(id))
+    {
+        let bare =
+            |d: &&Device| d.addrs.is_empty() && d.master.is_none() && !matches!(d.kind, DevKind::Dummy);
+        for dev in ns.devices().iter().filter(bare) {
+            tries.add(&ns.name, format!("ip addr add {addr}/{} dev {}", net.prefix_len(), dev.name));
+        }
     }
 }
 
