@@ -148,6 +148,91 @@ fn what_broke_it_is_mended_where_it_was_broken() {
     }
 }
 
+/// What the lab itself does at setup, with another field of `world`, and a change that is found: there is no command to be taken back.
+const OF_THE_LAB: [(&str, &str, &str); 18] = [
+    ("", "{on: node-1, run: sysctl -w net.ipv4.ip_forward=0}", "node-1# sysctl -w net.ipv4.ip_forward=1"),
+    (
+        "",
+        "{on: node-2, run: sysctl -w net.ipv4.conf.eth0.forwarding=0}",
+        "node-2# sysctl -w net.ipv4.conf.eth0.forwarding=1",
+    ),
+    ("", "{on: node-1, run: iptables -t nat -F KUBE-POSTROUTING}", "node-1# systemctl restart kube-proxy"),
+    ("", "{on: node-1, run: iptables -t nat -F}", "node-1# systemctl restart kube-proxy"),
+    ("", "{on: node-1, run: iptables -I KUBE-FORWARD -j DROP}", "node-1# systemctl restart kube-proxy"),
+    (
+        "",
+        "{on: node-1, run: iptables -t nat -I POSTROUTING -d 10.244.2.5 -j RETURN}",
+        "node-1# iptables -t nat -D POSTROUTING 1",
+    ),
+    (
+        "",
+        "{on: b, run: sysctl -w net.ipv4.conf.eth0.arp_ignore=8}",
+        "b# sysctl -w net.ipv4.conf.eth0.arp_ignore=0",
+    ),
+    (
+        "",
+        "{on: a, run: ip neigh replace 10.244.1.1 lladdr 02:00:00:00:00:66 dev eth0 nud permanent}",
+        "a# ip neigh del 10.244.1.1 dev eth0",
+    ),
+    (
+        "",
+        r#"'kubectl patch service web -p "{\"spec\":{\"ports\":[{\"port\":80,\"protocol\":\"UDP\"}]}}"'"#,
+        r#"$ kubectl -n default patch service web -p '{"spec":{"ports":[{"port":80,"protocol":"TCP"}]}}'"#,
+    ),
+    // The second shows only after the first.
+    (
+        "",
+        "{on: b, run: ip link set eth0 down}",
+        "b# ip link set eth0 up; b# ip route add default via 10.244.2.1",
+    ),
+    (
+        "",
+        "{on: b, run: ip addr del 10.244.2.5/24 dev eth0}",
+        "b# ip addr add 10.244.2.5/24 dev eth0; b# ip route add default via 10.244.2.1",
+    ),
+    (
+        "",
+        "{on: nodes, run: iptables -I FORWARD -j DROP}",
+        "node-1# iptables -t filter -D FORWARD 1; node-2# iptables -t filter -D FORWARD 1",
+    ),
+    ("kubeProxy: ipvs", "{on: node-1, run: ipvsadm -C}", "node-1# systemctl restart kube-proxy"),
+    (
+        "kubeProxy: ipvs",
+        "{on: node-1, run: 'ipvsadm -e -t 10.0.0.11:30080 -r 10.244.2.5:80 -m -w 0'}",
+        "node-1# systemctl restart kube-proxy",
+    ),
+    (
+        "kubeProxy: ipvs",
+        "{on: node-1, run: sysctl -w net.ipv4.vs.conntrack=0}",
+        "node-1# systemctl restart kube-proxy",
+    ),
+    (
+        "kubeProxy: ipvs",
+        "{on: node-1, run: ipset flush KUBE-NODE-PORT-TCP}",
+        "node-1# systemctl restart kube-proxy",
+    ),
+    ("kubeProxy: nftables", "{on: node-1, run: nft flush ruleset}", "node-1# systemctl restart kube-proxy"),
+    (
+        "kubeProxy: nftables",
+        "{on: node-1, run: nft delete table ip kube-proxy}",
+        "node-1# systemctl restart kube-proxy",
+    ),
+];
+
+#[test]
+fn what_the_lab_has_broken_is_mended_as_well() {
+    for (world, setup, mended) in OF_THE_LAB {
+        let text = lab_text().replacen("apps:", &format!("  {world}\nsetup: [{setup}]\napps:"), 1);
+        let lab = Rc::new(read_lab(&text).unwrap());
+        let session = Session { lab, changes: Setting::new(), typed: Vec::new(), source: None };
+        let run = session.run().unwrap();
+        assert!(run.goals.iter().any(|g| !g.reached), "{setup}: nothing is broken");
+        let texts: Vec<String> =
+            found(&session, &run, Wanted::Goals).iter().map(workshop::cure::Cure::text).collect();
+        assert!(texts.iter().any(|t| t == mended), "{setup}: {texts:#?}");
+    }
+}
+
 #[test]
 fn a_command_that_broke_it_is_taken_back() {
     for lines in [CASES[0].0, CASES[23].0] {

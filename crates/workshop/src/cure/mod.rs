@@ -179,9 +179,9 @@ impl Search {
     pub fn new(session: &Session, run: &LabRun, wanted: Wanted) -> Option<Search> {
         let wish = Wish::of(run, wanted)?;
         let mut changes = switches(session, run);
+        let switched: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
         let begun = session.lab.begin(&session.changes, &session.typed).ok();
         changes.extend(against(run, begun.as_ref(), &wish));
-        let known: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
         let mut knobs = begun.as_ref().map(knobs::of).unwrap_or_default();
         // What is smallest comes first.
         sorted::sort_by_key(&mut knobs, |k| match k.group {
@@ -196,7 +196,7 @@ impl Search {
             // What the lab's own switch of that name does is tried already.
             let own = session.lab.switches.iter().find(|s| s.name == k.name);
             let tried = |value: &str| own.is_some_and(|s| s.positions.iter().any(|p| p.value == value));
-            let same = |commands: &[Typed]| known.contains(&meant(commands));
+            let same = |commands: &[Typed]| switched.contains(&meant(commands));
             let others =
                 k.positions.iter().filter(|t| t.value != k.now && !tried(&t.value) && !same(&t.commands));
             others.map(move |t| Change::Knob(knob.clone(), t.value.clone())).collect::<Vec<_>>()

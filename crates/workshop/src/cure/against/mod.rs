@@ -43,8 +43,9 @@ impl<'a> Met<'a> {
     fn whose(&self, addr: Ipv4Addr) -> Option<&'a str> {
         let (objects, addr) = (&self.begun?.objects, IpAddr::V4(addr));
         let pod = objects.pods.values().find(|p| p.pod_ips.contains(&addr)).map(|p| p.metadata.name.as_str());
-        let node =
-            || objects.nodes.values().find(|n| n.internal_ips.contains(&addr)).map(|n| n.metadata.name.as_str());
+        let node = || {
+            objects.nodes.values().find(|n| n.internal_ips.contains(&addr)).map(|n| n.metadata.name.as_str())
+        };
         pod.or_else(node)
     }
 
