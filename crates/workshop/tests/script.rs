@@ -99,7 +99,7 @@ fn a_loop_calls_again_and_again() {
 #[test]
 fn the_cluster_changes_in_the_middle_of_a_line() {
     let out = prints("client: kubectl delete service web && curl -m 1 http://10.0.0.11:30080/ || echo gone");
-    assert_eq!(out, "service \"web\" deleted\ngone");
+    assert_eq!(out, "service \"web\" deleted from default namespace\ngone");
 }
 
 #[test]
