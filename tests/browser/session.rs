@@ -34,6 +34,30 @@ fn a_box_that_the_line_names_is_meant_whichever_is_chosen() {
     });
 }
 
+/// Its programs print for each other; the terminal has what is left of it.
+#[test]
+fn a_line_of_several_programs_prints_what_is_left_in_the_end() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/service-iptables");
+        page.press("`");
+        page.wait("#command-line");
+        let line = "laptop: for i in 1 2 3; do curl -s http://192.168.99.100/ || echo no $i; done | sort -r | head -2";
+        write(page, "#command-line", line);
+        page.click("#command-run");
+        wait_typed(page, 1);
+        // Whoever types moves the line's cursor with it.
+        page.eval("document.activeElement.blur()");
+        page.press("End");
+        let lines = || -> Vec<String> { page.text(".term").lines().map(str::to_owned).collect() };
+        page.wait_until("what is left", || lines().iter().any(|l| l == "no 2"));
+        let all = lines();
+        let at = all.iter().position(|l| l.starts_with("laptop$ for i in 1 2 3;")).unwrap();
+        assert_eq!(all[at + 1..at + 3], ["no 3", "no 2"]);
+        assert!(!all[at..].iter().any(|l| l.contains("$ curl") || l == "no 1"), "{all:?}");
+    });
+}
+
 #[test]
 fn a_command_that_broke_it_is_taken_back_with_one_click() {
     visit(|page| {

@@ -1,6 +1,5 @@
 //! A lab that has been run, with everything that the page shows of it.
 
-use kernel::NetnsId;
 use parts::pause;
 use sim::view::{Alert, CaptureLine, Step, Story, TermLine, Tone, capture, frame_at};
 use sim::{EventId, World};
@@ -75,31 +74,43 @@ impl Loaded {
         self.lab.name == other.lab.name && mine.len() == theirs.len() && mine.iter().zip(theirs).all(is_same)
     }
 
-    /// What commands printed that were typed and that no program of the log has printed, as lines of the terminal.
-    pub fn operator_lines(&self) -> Vec<TermLine> {
-        let mut out = Vec::new();
-        for (record, s) in self.run.run.steps.iter().zip(&self.run.stimuli) {
-            let (By::Typed(n), Some((line, output))) = (s.by, &s.command) else { continue };
-            let logged = self
-                .story
-                .terminal
-                .iter()
-                .any(|l| l.command && (record.first..record.end).contains(&l.event));
-            if logged {
+    /// The lines of the terminal in their order: what programs of the log print, and what commands printed that were typed and that no
+    /// program of the log has printed. Of a line of several programs it is what is left of it in the end.
+    pub fn terminal(&self) -> Vec<TermLine> {
+        let steps = self.run.run.steps.iter().zip(&self.run.stimuli);
+        let exchanges: Vec<_> = steps.map(|(r, s)| (r.first..r.end, s, s.several())).collect();
+        let inner =
+            |event: EventId| exchanges.iter().any(|(range, _, several)| *several && range.contains(&event));
+        let mut out: Vec<TermLine> =
+            self.story.terminal.iter().filter(|l| !inner(l.event)).cloned().collect();
+        for (range, s, several) in &exchanges {
+            let Some((line, output)) = &s.command else { continue };
+            let on = match s.by {
+                By::Typed(n) => self.session.typed.get(n).and_then(|t| t.on.as_deref()),
+                By::Step(_) | By::End if *several => None,
+                By::Step(_) | By::End => continue,
+            };
+            if out.iter().any(|l| l.command && range.contains(&l.event)) {
                 continue;
             }
-            let on = self.session.typed.get(n).and_then(|t| t.on.as_deref()).filter(|on| *on != "nodes");
+            let on = on.filter(|on| *on != "nodes");
             let named = s.name.split(": ").next().filter(|_| s.name != *line);
-            let host = on.or(named).and_then(|name| self.world().host_by_name(name));
-            // It is there as soon as what was before it is over.
-            let event = EventId(record.first.0.saturating_sub(1));
-            let host = host.unwrap_or(NetnsId::default());
-            let term =
-                |command, text: &String, tone| TermLine { event, host, command, text: text.clone(), tone };
-            out.push(term(true, line, Tone::Plain));
-            out.extend(output.stdout.iter().map(|l| term(false, l, Tone::Plain)));
-            out.extend(output.stderr.iter().map(|l| term(false, l, Tone::Bad)));
+            let host = on.or(named).and_then(|name| self.world().host_by_name(name)).unwrap_or_default();
+            // It is there as soon as what was before it is over; so is what it prints, unless time passes meanwhile.
+            let typed = EventId(range.start.0.saturating_sub(1));
+            let printed = if *several { EventId(range.end.0.saturating_sub(1)).max(typed) } else { typed };
+            let term = |event, command, text: &String, tone| TermLine {
+                event,
+                host,
+                command,
+                text: text.clone(),
+                tone,
+            };
+            out.push(term(typed, true, line, Tone::Plain));
+            out.extend(output.stdout.iter().map(|l| term(printed, false, l, Tone::Plain)));
+            out.extend(output.stderr.iter().map(|l| term(printed, false, l, Tone::Bad)));
         }
+        sorted::sort_by_key(&mut out, |l| l.event);
         out
     }
 

@@ -11,12 +11,12 @@ use workshop::cure::Cure;
 pub fn terminal(state: State, input: View) -> View {
     let lines = part(move || {
         let (loaded, now) = (state.loaded.get(), state.now());
-        let typed = loaded.operator_lines();
-        let mut so_far: Vec<&TermLine> =
-            loaded.story.terminal.iter().chain(&typed).filter(|l| l.event <= now).collect();
-        sorted::sort_by_key(&mut so_far, |l| l.event);
-        let waits = so_far.last().is_some_and(|l| l.command && loaded.story.terminal.contains(l));
-        let mut out: Vec<View> = so_far.into_iter().map(|l| line(state, l)).collect();
+        let all = loaded.terminal();
+        let there = all.iter().take_while(|l| l.event <= now).count();
+        let (so_far, later) = all.split_at(there);
+        let prints = later.first().is_some_and(|l| !l.command);
+        let waits = so_far.last().is_some_and(|l| l.command && (prints || loaded.story.terminal.contains(l)));
+        let mut out: Vec<View> = so_far.iter().map(|l| line(state, l)).collect();
         if waits {
             out.push(el("p").class("wait").add(el("span").class("caret")).add(unseen("waiting")).into());
         }

@@ -15,7 +15,7 @@ use cluster::kube_proxy::{Mode, Version};
 use cluster::yaml::Yaml;
 use parts::pause;
 use sim::operator::CommandOutput;
-use sim::programs::{collect, shell, sleep, start};
+use sim::programs::{collect, sh, shell, sleep, start};
 use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
 use std::rc::Rc;
 use std::time::Duration;
@@ -64,6 +64,14 @@ pub struct StimulusResult {
     pub outcome: String,
     /// The command, and what it printed; `None` for a wait, and for a program whose output is only the outcome.
     pub command: Option<(String, CommandOutput)>,
+}
+
+impl StimulusResult {
+    /// The command is a line of several programs, each of which may have printed for the next.
+    pub fn several(&self) -> bool {
+        let script = self.command.as_ref().and_then(|(line, _)| sh::read(line).ok());
+        script.is_some_and(|script| script.plain().is_none())
+    }
 }
 
 /// A lab that was run.
