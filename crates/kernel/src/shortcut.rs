@@ -4,19 +4,25 @@
 //! Here the box notes what it did with one: which rules counted it, what the translation made of it, by which device and neighbour
 //! it left, or that it was for a socket ([`Noted`]). Whoever has been given that may have the same done to the next one
 //! ([`Netns::pass`]). It has to go the whole way if anything is not as it was (state of the entry or of the neighbour, length, TTL),
-//! and a way is noted only if nothing was asked on it that another packet might be answered differently. A box takes notes when it is
-//! told to ([`Netns::take_shortcuts`]); whoever changes its configuration from then on says so.
+//! and a way is noted only if nothing was asked on it that another packet might be answered differently. A way on which nobody asked for
+//! ports is that of all flows between the same addresses, so that it is gone from the first answer of a flow on
+//! ([`Netns::pass_alike`]). A box takes notes when it is told to ([`Netns::take_shortcuts`]); whoever changes its configuration from then on says so.
 
-use crate::netfilter::conntrack::{Conn, ConnInfo, CtState, CtStats, CtWork, Direction, status};
+use crate::netfilter::conntrack::{
+    Conn, ConnInfo, CtState, CtStats, CtWork, Direction, L4Key, Tuple, status,
+};
+use crate::netfilter::hook::{HookFn, HookPoint, InetHook};
 use crate::netfilter::xtables::{Counters, TableId};
 use crate::socket::{Endpoint, udp_find};
 use crate::{ConnId, Cx, DevId, Instant, Netns, Output, PacketId, SocketId};
-use packet::{Bytes, Frame, Ip, L4, Mac, Payload, Udp};
+use packet::{Bytes, Family, Frame, Ip, L4, Mac, Payload, Protocol, Udp};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 /// Ways that differ from each other.
 const WAYS: usize = 256;
+/// Places for what flows between two addresses have in common: a power of two.
+const ALIKE: usize = 1024;
 
 /// Both ends of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +129,32 @@ struct Way {
     counters: Vec<Counter>,
 }
 
+/// What flows have in common that go one way, whatever their ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Alike {
+    /// The device by which they come; without, they are sent here.
+    dev: Option<DevId>,
+    /// Source and destination, as they come and as translation leaves them.
+    was: (Ipv4Addr, Ipv4Addr),
+    becomes: (Ipv4Addr, Ipv4Addr),
+}
+
+impl Alike {
+    fn new(dev: Option<DevId>, was: Ends, becomes: Ends) -> Alike {
+        let addrs = |ends: Ends| (ends.from.0, ends.to.0);
+        Alike { dev, was: addrs(was), becomes: addrs(becomes) }
+    }
+
+    /// Its place.
+    fn place(self) -> usize {
+        let word = |(a, b): (Ipv4Addr, Ipv4Addr)| u64::from(a.to_bits()) << 32 | u64::from(b.to_bits());
+        let dev = self.dev.map_or(0, |dev| u64::from(dev.0) + 1);
+        let hash = (word(self.was) ^ word(self.becomes).rotate_left(17) ^ dev << 50)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((hash ^ hash >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as usize % ALIKE
+    }
+}
+
 /// A way, and what has gone it that its counters have not been told of yet: one by one that would be most of a packet's cost.
 #[derive(Clone, Debug)]
 struct Used {
@@ -136,6 +168,8 @@ struct Used {
 struct Note {
     /// Something was asked or done that is not noted.
     spoilt: bool,
+    /// Somebody asked for the packet's ports.
+    by_ports: bool,
     conn: Option<(ConnId, ConnInfo)>,
     /// Conntrack's figures before it was asked about the packet.
     was: (CtStats, CtWork),
@@ -148,6 +182,8 @@ pub(crate) struct Shortcuts {
     ways: Vec<Used>,
     /// The number of the first of these ways.
     first: u16,
+    /// Which of them flows go that are alike.
+    alike: Vec<Option<(Alike, WayId)>>,
     note: Option<Note>,
     /// Which counters the packet that is noted has added to so far.
     counted: Vec<Counter>,
@@ -171,8 +207,20 @@ fn datagram(ip: &Ip) -> Option<(Ends, &Udp)> {
     plain.then_some((Ends { from: (from, udp.sport), to: (to, udp.dport) }, udp))
 }
 
+/// What the first packets of a flow add to the status of its entry.
+const ANSWERED: u32 = status::SEEN_REPLY | status::ASSURED;
 /// Of a flow in this state conntrack expects nothing new.
-const SETTLED: u32 = status::CONFIRMED | status::SEEN_REPLY | status::ASSURED;
+const SETTLED: u32 = status::CONFIRMED | ANSWERED;
+
+/// No helper reads what this flow says, nor are its sequence numbers changed.
+fn is_simple(c: &Conn) -> bool {
+    c.helper.is_none() && c.seqadj().is_none()
+}
+
+/// A flow that is masqueraded leaves by the device whose address it has.
+fn leaves_by_own(c: &Conn, out: Option<DevId>) -> bool {
+    c.masq.is_none_or(|own| out.is_none_or(|out| out == own))
+}
 
 impl Netns {
     /// From now on the box notes the ways of flows. Whoever changes its configuration (rules, routes, devices, settings) calls
@@ -261,6 +309,13 @@ impl Netns {
         }
     }
 
+    /// What the packet inside meets may depend on its ports.
+    pub(crate) fn note_ports(&mut self) {
+        if let Some(note) = self.note() {
+            note.by_ports = true;
+        }
+    }
+
     /// The packet inside is to leave by this neighbour.
     pub(crate) fn note_neigh(&mut self, dev: DevId, addr: Ipv4Addr) {
         if let Some(note) = self.note() {
@@ -302,6 +357,67 @@ impl Netns {
         becomes: Ends,
         now: Instant,
     ) -> Option<Passed> {
+        let as_it_was = |c: &Conn, way: &Way| way.conn.is_some_and(|(_, status)| c.status == status);
+        self.pass_if(as_it_was, (way, conn), (plain, len), becomes, now)
+    }
+
+    /// Does to a packet what was noted of another flow between the same addresses, if that depends on nothing that these two do not
+    /// have in common: for the first answer of a flow, and what comes after it. It comes by a device, or is sent here. `None`, and
+    /// nothing is done, if no such way is known.
+    pub fn pass_alike(
+        &mut self,
+        dev: Option<DevId>,
+        (plain, len): (&mut Plain, usize),
+        now: Instant,
+    ) -> Option<(Noted, Passed)> {
+        let hook = if dev.is_some() { InetHook::PreRouting } else { InetHook::LocalOut };
+        let point = HookPoint { family: Family::V4, hook };
+        let tracks = (0..).map_while(|n| self.hooks.get(point, n)).any(|f| matches!(f, HookFn::ConntrackIn));
+        let ends = plain.ends;
+        let (conn, dir, becomes) = match tracks {
+            true => self.entry_of(ends, now)?,
+            false => (ConnId::default(), Direction::Original, ends),
+        };
+        let alike = Alike::new(dev, ends, becomes);
+        let all = self.shortcuts.as_deref()?;
+        let (_, way) = (*all.alike.get(alike.place())?).filter(|(of, _)| *of == alike)?;
+        let noted = &all.ways.get(usize::from(way.0.checked_sub(all.first)?))?.way;
+        let out = noted.out.map(|(dev, ..)| dev);
+        let to_tunnel = cfg!(feature = "tunnels") && out.is_none() && self.vxlan_listens(becomes.to.1);
+        if noted.conn.is_some() != tracks || to_tunnel || !(plain.df || dev.is_some()) {
+            return None;
+        }
+        let as_it_was = |c: &Conn, way: &Way| {
+            let answered = dir == Direction::Reply || c.status & status::SEEN_REPLY != 0;
+            answered
+                && way.conn == Some((dir, c.status | ANSWERED))
+                && is_simple(c)
+                && leaves_by_own(c, way.out.map(|(dev, ..)| dev))
+        };
+        let passed = self.pass_if(as_it_was, (way, conn), (plain, len), becomes, now)?;
+        Some((Noted { dev, ends, becomes, out, way, conn }, passed))
+    }
+
+    /// The entry of a datagram with these ends, its direction, and what translation makes of the ends.
+    fn entry_of(&self, Ends { from, to }: Ends, now: Instant) -> Option<(ConnId, Direction, Ends)> {
+        let key = L4Key::Ports { sport: from.1, dport: to.1 };
+        let tuple = Tuple::new(IpAddr::V4(from.0), IpAddr::V4(to.0), Protocol::UDP, key);
+        let (c, dir) = self.ct.peek(&tuple, now)?;
+        let answer = c.tuple(dir.flip());
+        let (IpAddr::V4(from), IpAddr::V4(to)) = (answer.dst(), answer.src()) else { return None };
+        let L4Key::Ports { sport, dport } = answer.key() else { return None };
+        Some((c.id, dir, Ends { from: (from, dport), to: (to, sport) }))
+    }
+
+    #[inline(always)]
+    fn pass_if(
+        &mut self,
+        as_it_was: impl Fn(&Conn, &Way) -> bool,
+        (way, conn): (WayId, ConnId),
+        (plain, len): (&mut Plain, usize),
+        becomes: Ends,
+        now: Instant,
+    ) -> Option<Passed> {
         let stream_after = self.era.udp_stream_after();
         let all = self.shortcuts.as_deref_mut()?;
         let used = all.ways.get_mut(usize::from(way.0.checked_sub(all.first)?))?;
@@ -318,8 +434,8 @@ impl Netns {
             Some(_) => return None,
         };
         let bytes = len + 28;
-        if let Some((dir, status)) = way.conn {
-            let as_it_was = |c: &Conn| c.status == status && c.expires > now && !c.has_news();
+        if let Some((dir, _)) = way.conn {
+            let as_it_was = |c: &Conn| as_it_was(c, way) && c.expires > now && !c.has_news();
             self.ct.one_more((conn, dir), as_it_was, (bytes, way.hits), stream_after, now)?;
         }
         plain.ends = becomes;
@@ -361,6 +477,9 @@ impl Netns {
             let out = way.out.map(|(dev, ..)| dev);
             let Noting { dev, ends, .. } = *was;
             all.noted = all.number(way).map(|way| Noted { dev, ends, becomes, out, way, conn });
+            if let Some(noted) = all.noted.filter(|_| !note.by_ports) {
+                all.serve_alike(&noted);
+            }
         }
         self.shortcuts = Some(all);
     }
@@ -395,11 +514,7 @@ impl Netns {
         };
         let conn = match note.conn {
             Some((conn, info)) => {
-                let settled = |c: &&Conn| {
-                    (c.status | status::ASSURED) & SETTLED == SETTLED
-                        && c.helper.is_none()
-                        && c.seqadj().is_none()
-                };
+                let settled = |c: &&Conn| (c.status | status::ASSURED) & SETTLED == SETTLED && is_simple(c);
                 Some((info.dir, self.ct.get(conn).filter(settled)?.status | status::ASSURED))
             }
             // Its tables were not looked at.
@@ -414,6 +529,17 @@ impl Netns {
 }
 
 impl Shortcuts {
+    /// All flows that are like this one go its way.
+    fn serve_alike(&mut self, noted: &Noted) {
+        let alike = Alike::new(noted.dev, noted.ends, noted.becomes);
+        if self.alike.is_empty() {
+            self.alike = vec![None; ALIKE];
+        }
+        if let Some(place) = self.alike.get_mut(alike.place()) {
+            *place = Some((alike, noted.way));
+        }
+    }
+
     /// The number of a way.
     fn number(&mut self, way: Way) -> Option<WayId> {
         let known = self.ways.iter().position(|used| used.way == way);

@@ -104,6 +104,20 @@ fn passes(accounts: &mut [Account], host: NetnsId) {
     }
 }
 
+/// A packet has passed a box, from which it was sent or not.
+#[inline]
+fn has_passed(
+    accounts: &mut [Account],
+    world: &mut World,
+    host: NetnsId,
+    (sending, plain): (Option<&Sending>, &mut Plain),
+) {
+    match sending {
+        Some(sending) => plain.id = world.visit(host, |_, cx| sending.ip_id(cx)).unwrap_or_default(),
+        None => passes(accounts, host),
+    }
+}
+
 impl Machine {
     pub(super) fn new(
         world: &World,
@@ -303,7 +317,9 @@ impl Machine {
         (plain, payload): (&mut Plain, Bytes),
     ) -> Option<Bytes> {
         let (now, came, len) = (world.now(), plain.ends, payload.len());
-        let Some(path) = self.paths.get(begin, came) else { return Some(payload) };
+        let Some(path) = self.paths.get(begin, came) else {
+            return self.go_alike(world, begin, sending, id, (plain, payload));
+        };
         // The second box's entry is read now, as a processor waits for it and for the first one's no longer than for one of them.
         let entry = |(host, conn)| Some(world.host(host)?.read_entry(conn));
         std::hint::black_box(path.second().and_then(entry));
@@ -331,15 +347,57 @@ impl Machine {
                 passes(&mut self.accounts, at.0);
                 return None;
             }
-            match sending.filter(|_| number == 0) {
-                Some(sending) => plain.id = world.visit(at.0, |_, cx| sending.ip_id(cx)).unwrap_or_default(),
-                None => passes(&mut self.accounts, at.0),
-            }
+            has_passed(&mut self.accounts, world, at.0, (sending.filter(|_| number == 0), plain));
             out = leg.out;
         }
         if let Some((host, dev)) = out.and_then(|out| peer(&self.peers, at.0, out)) {
             self.leaving.push(Arrival { at: 0, host, dev, id, parcel: Parcel::Plain(*plain, payload) });
         }
+        None
+    }
+
+    /// Takes a packet through the boxes that know what to do with flows like its own. The payload is given back, and nothing has been
+    /// done, if the first one does not.
+    fn go_alike(
+        &mut self,
+        world: &mut World,
+        begin: Begin,
+        sending: Option<&Sending>,
+        id: PacketId,
+        (plain, payload): (&mut Plain, Bytes),
+    ) -> Option<Bytes> {
+        let (now, len) = (world.now(), payload.len());
+        let mut at = begin;
+        loop {
+            let (host, dev) = at;
+            let passed = world.host_mut(host).and_then(|ns| ns.pass_alike(dev, (plain, len), now));
+            let Some((noted, passed)) = passed else {
+                let Some(dev) = dev.filter(|_| at != begin) else { return Some(payload) };
+                // From here on it goes the whole way.
+                self.inside.push(Inside { host, dev, id, frame: Rc::new(plain.frame(payload)) });
+                return None;
+            };
+            if at == begin {
+                self.begin();
+            }
+            self.trail.push((host, noted));
+            if let Passed::Here(socket) = passed {
+                let Ends { from, to } = plain.ends;
+                world.host_mut(host)?.udp_queue(socket, Datagram { from, to: to.0, payload });
+                self.woken.push((host, socket));
+                passes(&mut self.accounts, host);
+                break;
+            }
+            has_passed(&mut self.accounts, world, host, (sending.filter(|_| at == begin), plain));
+            let Some((next, dev)) = noted.out.and_then(|out| peer(&self.peers, host, out)) else { break };
+            if next == self.client || host == self.client {
+                let parcel = Parcel::Plain(*plain, payload);
+                self.leaving.push(Arrival { at: 0, host: next, dev, id, parcel });
+                break;
+            }
+            at = (next, Some(dev));
+        }
+        self.learn();
         None
     }
 

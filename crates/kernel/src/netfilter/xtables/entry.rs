@@ -315,6 +315,12 @@ impl Entry {
         self.dport = dport.map_or(PortRange::ALL, |p| p.value);
     }
 
+    /// True if the answer may depend on the packet's ports.
+    #[inline]
+    pub(super) fn asks_ports(&self, p: &Packet) -> bool {
+        self.flags & flag::PORTS != 0 && self.states & p.states != 0
+    }
+
     /// Does the packet match? What the entry asks has no effect, so the order does not count.
     #[inline]
     pub(super) fn ask(&self, p: &Packet, mark: u32) -> Answer {

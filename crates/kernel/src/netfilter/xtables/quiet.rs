@@ -81,6 +81,8 @@ struct Walk<'a> {
     events: usize,
     /// The rules that have counted the packet, if somebody asks for them.
     counted: Option<Vec<u32>>,
+    /// What has come of it may depend on the packet's ports.
+    by_ports: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -93,10 +95,12 @@ impl<'a> Walk<'a> {
                 let next = self.entries.search(self.at, entry.plain, packet);
                 self.events += (next - self.at) as usize;
                 self.at = next;
+                self.by_ports = true;
                 let Some(e) = self.entries.get(next) else { return Stop::Done(None) };
                 entry = e;
             }
             self.events += 1;
+            self.by_ports |= entry.asks_ports(packet);
             match entry.ask(packet, mark) {
                 Answer::No => {
                     self.at += 1;
@@ -162,7 +166,7 @@ pub(super) fn walk(
     let base = *entries.base(ctx.hook)?;
     let stack = JumpStack { first: [0; 8], depth: 0, more: Vec::new() };
     let counted = ns.notes_counters().then(Vec::new);
-    let mut walk = Walk { entries: &entries, at: base.first, stack, events: 0, counted };
+    let mut walk = Walk { entries: &entries, at: base.first, stack, events: 0, counted, by_ports: false };
     let ends = loop {
         let states = ns.table_mut(table).map_or(&mut [][..], |t| t.state.all_mut());
         let mut stop = walk.go(&packet, skb.mark, states);
@@ -199,6 +203,9 @@ pub(super) fn walk(
     cx.pass_over(walk.events);
     if let Some(counted) = &walk.counted {
         ns.note_counted(table, counted, None);
+        if walk.by_ports {
+            ns.note_ports();
+        }
     }
     Some(ends.unwrap_or_else(|| policy(ns, table, base, packet.len)))
 }

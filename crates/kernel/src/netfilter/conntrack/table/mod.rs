@@ -16,7 +16,7 @@ use super::hash::{TupleHash, hash_conntrack};
 use super::proto::udp_packet;
 use super::settings::{CtSettings, Limits};
 use super::slab::Slab;
-use super::{Direction, Timeouts, Tuple, Zone, status};
+use super::{Direction, Timeouts, Tuple, Zone, ipct, status};
 use crate::netfilter::nat::BySource;
 use crate::{ConnId, DevId, Instant};
 use std::cell::Cell;
@@ -342,8 +342,9 @@ impl Conntrack {
         Some(row)
     }
 
-    /// One more packet of a flow that has been answered: as conntrack's hook takes it, without looking for the entry, which costs so many
-    /// look-ups. `None`, and nothing is done, if the entry is gone or not as it was.
+    /// One more packet of a flow that has been answered, or its first answer: as conntrack's hook takes it, without looking for the entry,
+    /// which costs so many look-ups. Nobody reads what changes. `None`, and nothing is done, if the entry is gone or not as it was.
+    #[inline]
     pub(crate) fn one_more(
         &mut self,
         (id, dir): (ConnId, Direction),
@@ -353,15 +354,32 @@ impl Conntrack {
         now: Instant,
     ) -> Option<()> {
         let c = self.slab.get_mut(id).filter(|c| as_it_was(c))?;
-        let (timeout, _) = udp_packet(c, true, &self.timeouts, stream_after, now);
+        let seen_reply = c.status & status::SEEN_REPLY != 0;
+        let (timeout, assured) = udp_packet(c, seen_reply, &self.timeouts, stream_after, now);
         c.refresh(timeout, now);
         c.account(dir, len);
+        let first = dir == Direction::Reply && c.set_status(status::SEEN_REPLY);
+        if first || assured {
+            c.pending |= if first { ipct::REPLY } else { 0 } | if assured { ipct::ASSURED } else { 0 };
+            c.pending &= if c.has_news() { 0 } else { !0 };
+        }
         self.work.get_mut().hits += hits;
         if c.ends_before_queued() {
             let expires = c.expires;
             self.put_in_queue(id, expires);
         }
         Some(())
+    }
+
+    /// The entry that a packet belongs to, for whoever wants to know it before conntrack looks for it: it counts as no look-up.
+    pub(crate) fn peek(&self, tuple: &Tuple, now: Instant) -> Option<(&Conn, Direction)> {
+        let zone = Zone::default();
+        let fits = |(conn, dir): &(&Conn, Direction)| {
+            conn.tuple(*dir) == tuple && conn.zone.id(*dir) == zone.id(*dir)
+        };
+        let nodes = self.hash.with_hash(hash_conntrack(tuple));
+        let found = nodes.filter_map(|node| self.at(node)).find(fits);
+        found.filter(|(conn, _)| conn.zone == zone && conn.expires > now)
     }
 
     /// Reads what taking these entries out of the table will ask for: many at once, which a processor does side by side.
