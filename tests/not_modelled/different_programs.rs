@@ -167,3 +167,48 @@ fn ss_counts_the_sockets_of_its_box() {
         ["Total: 0", "TCP:   0 (estab 0, closed 0, orphaned 0, timewait 0)"]
     );
 }
+
+/// What `sh -c LINE` prints.
+fn of_shell(line: &str) -> Vec<String> {
+    let mut pair = Pair::new();
+    let step = pair.then(json!({ "do": "cmd", "host": "a", "argv": ["sh", "-c", line] }));
+    pair.run().printed(step)
+}
+
+#[test]
+fn each_program_of_a_group_reads_all_that_a_pipe_brings() {
+    // On Linux cat has read everything, and the second one finds nothing.
+    assert_eq!(of_shell("echo a | (cat; cat)"), ["a", "a"]);
+}
+
+#[test]
+fn errors_stand_behind_what_is_printed() {
+    let lines = of_shell("cat none /proc/sys/net/ipv4/ip_forward > both 2>&1; cat both");
+    assert_eq!(lines, ["0", "cat: none: No such file or directory"]);
+}
+
+#[test]
+fn programs_print_whole_lines() {
+    assert_eq!(of_shell("echo -n a; echo b"), ["a", "b"]);
+}
+
+#[test]
+fn folders_are_there_when_a_file_is() {
+    assert_eq!(of_shell("echo a > /no/such/folder/f; cat /no/such/folder/*"), ["a"]);
+}
+
+#[test]
+fn only_programs_that_read_files_know_stars() {
+    assert_eq!(of_shell("echo a > f; cat *f; echo *f"), ["a", "*f"]);
+}
+
+#[test]
+fn diff_tells_no_times_of_files() {
+    let lines = of_shell("echo a > f; echo b > g; diff -u f g");
+    assert_eq!(lines[..2], ["--- f", "+++ g"]);
+}
+
+#[test]
+fn wc_knows_no_size_of_what_it_reads_by_a_redirection() {
+    assert_eq!(of_shell("echo a > f; wc < f"), ["      1       1       2"]);
+}

@@ -226,3 +226,42 @@ fn other_parts_of_nftables() {
     let (status, said) = say(&["nft", "-f", "-"], Some(&in_rule("counter xt target CT"))).unwrap();
     assert!(status == 1 && said.contains("/dev/stdin:2:") && said.contains("use iptables-nft"), "{said}");
 }
+
+#[test]
+fn other_forms_of_a_shell() {
+    for (line, word) in [
+        ("while true; do echo a; done", "while"),
+        ("until true; do echo a; done", "until"),
+        ("if true; then echo a; fi", "if"),
+        ("case a in a) echo a;; esac", "case"),
+        ("select x in a; do echo a; done", "select"),
+        ("function f { echo a; }", "function"),
+        ("f() { echo a; }", "("),
+        ("! true", "!"),
+        ("[[ -f x ]]", "[["),
+        ("for i; do echo a; done", "for NAME in WORDS"),
+        ("echo $HOME", "$HOME"),
+        ("echo $?", "$?"),
+        ("echo ${x:-y}", "$x:-y"),
+        ("x=1", "x=1"),
+        ("echo $(cat f)", "$(cat f)"),
+        ("echo `cat f`", "`"),
+        ("echo $((1+2))", "$((1+2)"),
+        ("echo $'a'", "$"),
+        ("echo {a..c}", "{a..c}"),
+        ("echo a & echo b", "&"),
+        ("cat << x", "<<"),
+        ("cat <<< x", "<<<"),
+        ("echo a 3> f", "3>"),
+        ("awk 1 f", "awk"),
+        ("sed p f", "sed"),
+        ("grep -P a f", "-P"),
+        ("sort -V f", "-V"),
+        ("cut -b1 f", "-b1"),
+        ("diff -y f g", "-y"),
+    ] {
+        let (status, text) = say(&["sh", "-c", line], None).unwrap();
+        assert_ne!(status, 0, "{line}: {text}");
+        assert!(text.contains(word), "{line}: {text:?} does not name {word:?}");
+    }
+}

@@ -50,7 +50,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         ("cni: bridge", "cni: weave", "there is no CNI profile \"weave\"; these are: bridge, "),
         ("run: curl", "run: kurl", "kurl is not modelled; these are: "),
-        ("run: curl -m 2", "run: curl && |", "expected a command behind \"&&\""),
+        ("run: curl -m 2", "run: curl && |", "expected a command before \"|\""),
         ("run: curl -m 2", "run: echo | kurl", "kurl is not modelled; these are: "),
         (
             ", on: client, run",

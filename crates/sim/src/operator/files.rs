@@ -36,11 +36,35 @@ fn paths(world: &mut World, host: NetnsId) -> Vec<String> {
     all
 }
 
-/// `echo [-n|-e] WORD...`
+/// `echo [-neE] WORD...`, as bash's own: with `-e` a backslash means something. What is printed is whole lines, also with `-n`.
 pub(super) fn echo(args: &[String]) -> CommandOutput {
-    let words =
-        args.strip_prefix(&["-n".to_owned()]).or(args.strip_prefix(&["-e".to_owned()])).unwrap_or(args);
-    CommandOutput::lines(vec![words.join(" ")])
+    let option = |w: &&String| w.len() > 1 && w.starts_with('-') && w[1..].chars().all(|c| "neE".contains(c));
+    let options = args.iter().take_while(option).count();
+    let (options, words) = args.split_at(options);
+    let text = words.join(" ");
+    let last = options.iter().flat_map(|o| o.chars()).rfind(|c| "eE".contains(*c));
+    let text = if last == Some('e') { unescaped(&text) } else { text };
+    if text.is_empty() && options.iter().any(|o| o.contains('n')) {
+        return CommandOutput::default();
+    }
+    CommandOutput::lines(text.split('\n').map(str::to_owned).collect())
+}
+
+/// A text with what `\n`, `\t` and the like stand for.
+fn unescaped(text: &str) -> String {
+    let (mut out, mut chars) = (String::new(), text.chars());
+    while let Some(c) = chars.next() {
+        let rest = chars.as_str();
+        let known = "ntr\\".find(|known| c == '\\' && rest.starts_with(known));
+        match known.and_then(|at| ['\n', '\t', '\r', '\\'].get(at)) {
+            Some(meant) => {
+                out.push(*meant);
+                chars.next();
+            }
+            None => out.push(c),
+        }
+    }
+    out
 }
 
 /// `> FILE`, or `>> FILE` where what is there stays: a file of the box, or a setting under /proc/sys. `Err` says what bash does.
@@ -154,21 +178,39 @@ fn tracked(world: &mut World, host: NetnsId, args: &[&str]) -> Vec<String> {
     listed.into_iter().map(line).collect()
 }
 
-/// The paths that a word stands for: itself, or what fits where it has a `*` in its last part.
-fn expand(world: &mut World, host: NetnsId, word: &str) -> Vec<String> {
-    let Some((folder, (before, behind))) = word
-        .rsplit_once('/')
-        .and_then(|(folder, last)| Some((folder, last.split_once('*')?)))
-        .filter(|(_, (_, behind))| !behind.contains('*'))
-    else {
+/// The paths that a word stands for: itself, or those that are there if it has a `*`.
+pub(super) fn expand(world: &mut World, host: NetnsId, word: &str) -> Vec<String> {
+    if !word.contains('*') {
         return vec![word.to_owned()];
-    };
-    let within = entries(world, host, folder).unwrap_or_default();
-    let fits = |name: &String| {
-        name.strip_prefix(before).is_some_and(|rest| rest.ends_with(behind)) && !name.starts_with('.')
-    };
-    let found: Vec<String> = within.into_iter().filter(fits).map(|n| format!("{folder}/{n}")).collect();
+    }
+    let mut found = vec![String::new()];
+    for (n, part) in word.split('/').enumerate() {
+        let mut next = Vec::new();
+        for path in found {
+            let to = |name: &str| if n == 0 { name.to_owned() } else { format!("{path}/{name}") };
+            if !part.contains('*') {
+                next.push(to(part));
+                continue;
+            }
+            let names = entries(world, host, &path).unwrap_or_default();
+            next.extend(names.iter().filter(|name| fits(part, name)).map(|name| to(name)));
+        }
+        found = next;
+    }
+    found.retain(|path| entries(world, host, path).is_some() || read(world, host, path).is_some());
     if found.is_empty() { vec![word.to_owned()] } else { found }
+}
+
+/// A name is like this, in which `*` stands for any letters.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let begin = parts.next().unwrap_or_default();
+    let end = parts.next_back().unwrap_or_default();
+    let inner = name.strip_prefix(begin).and_then(|rest| rest.strip_suffix(end));
+    let rest = inner.and_then(|inner| {
+        parts.try_fold(inner, |rest, part| rest.split_once(part).map(|(_, behind)| behind))
+    });
+    rest.is_some() && (begin.starts_with('.') || !name.starts_with('.'))
 }
 
 /// What is in a folder, by name; `None` if it is none.
@@ -236,6 +278,41 @@ pub(super) fn cat(world: &mut World, host: NetnsId, args: &[String], stdin: Opti
     out
 }
 
+/// Which lines head and tail print.
+#[derive(Clone, Copy)]
+enum Part {
+    First(usize),
+    /// `head -n -N`
+    AllButLast(usize),
+    Last(usize),
+    /// `tail -n +N`
+    From(usize),
+}
+
+impl Part {
+    /// What stands behind `-n`, or behind a `-` of its own.
+    fn read(program: &str, text: &str) -> Option<Part> {
+        let number = |text: &str| text.parse::<usize>().ok().filter(|_| !text.starts_with('+'));
+        match (program == "tail", text.strip_prefix(['+', '-'])) {
+            (true, Some(n)) if text.starts_with('+') => number(n).map(Part::From),
+            (true, n) => number(n.unwrap_or(text)).map(Part::Last),
+            (false, Some(n)) if text.starts_with('-') => number(n).map(Part::AllButLast),
+            (false, n) => number(n.unwrap_or(text)).map(Part::First),
+        }
+    }
+
+    fn of(self, lines: Vec<String>) -> impl Iterator<Item = String> {
+        let all = lines.len();
+        let (from, count) = match self {
+            Part::First(n) => (0, n),
+            Part::AllButLast(n) => (0, all.saturating_sub(n)),
+            Part::Last(n) => (all.saturating_sub(n), n),
+            Part::From(n) => (n.saturating_sub(1), all),
+        };
+        lines.into_iter().skip(from).take(count)
+    }
+}
+
 /// `head [-n N] [FILE...]`, `tail [-f]` the same from the end
 pub(super) fn head(
     world: &mut World,
@@ -243,7 +320,8 @@ pub(super) fn head(
     (program, args): (&str, &[String]),
     stdin: Option<&str>,
 ) -> CommandOutput {
-    let (mut count, mut rest) = (10, args);
+    let mut part = if program == "tail" { Part::Last(10) } else { Part::First(10) };
+    let mut rest = args;
     // `-f` ends at once, as if Ctrl-C came then.
     if let [option, more @ ..] = rest
         && program == "tail"
@@ -251,47 +329,53 @@ pub(super) fn head(
     {
         rest = more;
     }
-    if let [n, more @ ..] = rest
-        && let Some(n) = n.strip_prefix('-').and_then(|n| n.parse::<usize>().ok())
-    {
-        (count, rest) = (n, more);
-    } else if let [option, n, more @ ..] = rest
-        && option == "-n"
-    {
-        match n.parse::<usize>() {
-            Ok(n) => (count, rest) = (n, more),
-            Err(_) => return CommandOutput::failed(1, format!("{program}: invalid number of lines: ‘{n}’")),
+    let count = match rest {
+        [option, n, more @ ..] if option == "-n" => Some((n.as_str(), more)),
+        [option, more @ ..] if option.starts_with("-n") => option.get(2..).map(|n| (n, more)),
+        [option, more @ ..]
+            if option.starts_with('-') && option[1..].starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            option.get(1..).map(|n| (n, more))
+        }
+        [option, more @ ..] if program == "tail" && option.starts_with('+') => Some((option.as_str(), more)),
+        _ => None,
+    };
+    if let Some((n, more)) = count {
+        match Part::read(program, n) {
+            Some(read) => (part, rest) = (read, more),
+            None => return CommandOutput::failed(1, format!("{program}: invalid number of lines: ‘{n}’")),
         }
     }
-    let part = |lines: Vec<String>| {
-        let from = if program == "tail" { lines.len().saturating_sub(count) } else { 0 };
-        lines.into_iter().skip(from).take(count)
-    };
     let files = match operands(rest) {
         Ok(files) if !files.is_empty() => files,
-        Ok(_) if stdin.is_some() => return CommandOutput::lines(part(input(stdin)).collect()),
+        Ok(_) if stdin.is_some() => return CommandOutput::lines(part.of(input(stdin)).collect()),
         Ok(_) => return CommandOutput::failed(1, format!("{program}: expected names of files")),
         Err(option) => return no_option(program, option),
     };
     let paths: Vec<String> = files.into_iter().flat_map(|w| expand(world, host, w)).collect();
     let mut out = CommandOutput::default();
-    for (n, path) in paths.iter().enumerate() {
-        let Some(lines) = read(world, host, path) else {
-            let what = match trouble(world, host, path) {
-                "Is a directory" => format!("error reading '{path}': Is a directory"),
-                why => format!("cannot open '{path}' for reading: {why}"),
-            };
-            out.stderr.push(format!("{program}: {what}"));
-            out.status = 1;
-            continue;
+    for path in &paths {
+        let read = if path == "-" { Ok(input(stdin)) } else { read_file(world, host, path) };
+        let lines = match read {
+            Ok(lines) => lines,
+            Err(why) => {
+                let what = match why {
+                    "Is a directory" => format!("error reading '{path}': {why}"),
+                    why => format!("cannot open '{path}' for reading: {why}"),
+                };
+                out.stderr.push(format!("{program}: {what}"));
+                out.status = 1;
+                continue;
+            }
         };
         if paths.len() > 1 {
-            if n > 0 {
+            if !out.stdout.is_empty() {
                 out.stdout.push(String::new());
             }
-            out.stdout.push(format!("==> {path} <=="));
+            let name = if path == "-" { "standard input" } else { path };
+            out.stdout.push(format!("==> {name} <=="));
         }
-        out.stdout.extend(part(lines));
+        out.stdout.extend(part.of(lines));
     }
     out
 }
@@ -326,4 +410,66 @@ pub(super) fn ls(world: &mut World, host: NetnsId, args: &[String]) -> CommandOu
         out.stdout.extend(names);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{echo, fits, head};
+    use crate::world::World;
+    use kernel::NetnsId;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    /// As bash 5.2 prints it.
+    #[test]
+    fn echo_knows_its_options() {
+        for (line, expected) in [
+            ("a b", "a b"),
+            (r"-e a\nb\tc\\n", "a|b\tc\\n"),
+            (r"a\nb", r"a\nb"),
+            (r"-neE a\nb", r"a\nb"),
+            ("-x -e a", "-x -e a"),
+            ("-- a", "-- a"),
+            ("-n a", "a"),
+            ("-n", ""),
+        ] {
+            assert_eq!(echo(&words(line)).stdout.join("|"), expected, "{line}");
+        }
+        assert_eq!((echo(&[]).stdout.len(), echo(&words("-n")).stdout.len()), (1, 0));
+    }
+
+    /// As coreutils 9.1 print it.
+    #[test]
+    fn head_and_tail_count_from_both_ends() {
+        for (line, expected) in [
+            ("head -n 2", "1|2"),
+            ("head -n2 -", "1|2"),
+            ("head -3", "1|2|3"),
+            ("head -n -2", "1|2|3"),
+            ("head -n +2", "1|2"),
+            ("tail -n 2", "4|5"),
+            ("tail -n -2", "4|5"),
+            ("tail -n +2", "2|3|4|5"),
+            ("tail +4", "4|5"),
+            ("tail -1", "5"),
+        ] {
+            let line = words(line);
+            let done = head(&mut World::new(0), NetnsId(0), (&line[0], &line[1..]), Some("1\n2\n3\n4\n5\n"));
+            assert_eq!((done.stdout.join("|").as_str(), done.status), (expected, 0), "{line:?}");
+        }
+        let refused = head(&mut World::new(0), NetnsId(0), ("head", &words("-n x")), Some(""));
+        assert_eq!(refused.stderr, ["head: invalid number of lines: ‘x’"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_any_letters() {
+        for (pattern, name) in [("*", "a"), ("a*c", "abc"), ("a*c", "ac"), ("*b*d*", "abcde"), (".*", ".a")] {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("*", ".a"), ("a*a", "a"), ("*b*b*", "abc"), ("a*", "ba")] {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+    }
 }

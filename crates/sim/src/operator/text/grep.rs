@@ -19,8 +19,10 @@ pub fn grep(from: &mut Source<'_>, program: &str, args: &[String]) -> Result<Com
     let fold = words.has('i');
     let fixed = words.has('F') || program == "fgrep";
     let extended = words.has('E') || program == "egrep";
+    // Lines of a pattern are patterns.
     let patterns: Vec<Pattern> = texts
         .iter()
+        .flat_map(|text| text.split('\n'))
         .map(|text| match fixed {
             true => Ok(Pattern::fixed(text, fold)),
             false => Pattern::read(text, extended, fold),
@@ -35,11 +37,12 @@ pub fn grep(from: &mut Source<'_>, program: &str, args: &[String]) -> Result<Com
     let around = words.number('C')?.unwrap_or(0);
     let (before, after) = (words.number('B')?.unwrap_or(around), words.number('A')?.unwrap_or(around));
     let most = words.number('m')?.unwrap_or(usize::MAX);
-    let named = !words.has('h') && (words.has('H') || words.others.len() > 1);
+    let files = from.files(&words.others);
+    let named = !words.has('h') && (words.has('H') || files.len() > 1);
 
     let mut out = CommandOutput::default();
     let (mut found, mut failed) = (false, false);
-    for file in if words.others.is_empty() { &["-"][..] } else { &words.others } {
+    for file in &files {
         let lines = match from.lines(file) {
             Ok(lines) => lines,
             Err(why) => {
@@ -55,9 +58,12 @@ pub fn grep(from: &mut Source<'_>, program: &str, args: &[String]) -> Result<Com
             lines.iter().enumerate().filter(|(_, l)| hit(l)).map(|(at, _)| at).take(most).collect();
         found |= !hits.is_empty();
         if words.has('q') {
+            if found {
+                break;
+            }
             continue;
         }
-        let file = if *file == "-" { "(standard input)" } else { file };
+        let file = if file == "-" { "(standard input)" } else { file };
         if words.has('l') {
             out.stdout.extend((!hits.is_empty()).then(|| file.to_owned()));
             continue;

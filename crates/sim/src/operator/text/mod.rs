@@ -7,7 +7,7 @@ mod grep;
 mod pattern;
 
 use super::CommandOutput;
-use super::files::{read_file, told};
+use super::files::{expand, read_file, told};
 use crate::world::World;
 use kernel::NetnsId;
 use std::cmp::Ordering;
@@ -55,13 +55,32 @@ impl Source<'_> {
         }
     }
 
-    /// Those of one file, or of standard input if none is named.
-    fn all(&mut self, files: &[&str]) -> Result<Vec<String>, String> {
-        match files {
-            [] => self.lines("-"),
-            [one] => self.lines(one),
-            [_, other, ..] => Err(format!("{other:?}: expected one file")),
+    /// The files that are named; standard input if none is.
+    fn files(&mut self, named: &[&str]) -> Vec<String> {
+        match named {
+            [] => vec!["-".to_owned()],
+            named => named.iter().flat_map(|word| expand(self.world, self.host, word)).collect(),
         }
+    }
+
+    /// The lines of each of these files; what is wrong with one is told, and fails the program.
+    fn each(
+        &mut self,
+        program: &str,
+        files: &[String],
+        out: &mut CommandOutput,
+    ) -> Vec<(String, Vec<String>)> {
+        let mut all = Vec::new();
+        for file in files {
+            match self.lines(file) {
+                Ok(lines) => all.push((file.clone(), lines)),
+                Err(why) => {
+                    out.stderr.push(format!("{program}: {why}"));
+                    out.status = 1;
+                }
+            }
+        }
+        all
     }
 }
 
@@ -119,24 +138,32 @@ impl Words<'_> {
     }
 }
 
-/// `sort [-n] [-r] [-u] [-k FIELD[,LAST]] [FILE]`
+/// `sort [-nrusb] [-t CHARACTER] [-k FIELD[,LAST]]... [FILE...]`
 fn sort(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> {
-    let words = words(args, "nru", "k")?;
-    let key = words.value('k').map(Key::read).transpose()?.unwrap_or_default();
+    let words = words(args, "nrusb", "kt")?;
+    let separator = words.value('t').map(single).transpose()?;
+    let mut keys: Vec<Key> = Vec::new();
+    for (_, text) in words.options.iter().filter(|(c, _)| *c == 'k') {
+        keys.push(Key::read(text)?);
+    }
+    if keys.is_empty() {
+        keys.push(Key::default());
+    }
     // Letters of its own take the place of the command's.
-    let (numeric, reverse) = match key.letters {
-        "" => (words.has('n'), words.has('r')),
-        letters => (letters.contains('n'), letters.contains('r')),
-    };
+    for key in keys.iter_mut().filter(|key| key.letters.is_empty()) {
+        key.letters = "nrb".chars().filter(|c| words.has(*c)).collect();
+    }
     let compare = |a: &String, b: &String| -> Ordering {
-        let (a, b) = (key.of(a), key.of(b));
-        let order = if numeric { leading_number(a).cmp(&leading_number(b)) } else { a.cmp(b) };
-        if reverse { order.reverse() } else { order }
+        let by = |key: &Key| key.compare(a, b, separator);
+        keys.iter().map(by).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     };
-    let mut lines = from.all(&words.others)?;
-    if words.has('u') {
+    let mut lines = Vec::new();
+    for file in from.files(&words.others) {
+        lines.extend(from.lines(&file)?);
+    }
+    if words.has('u') || words.has('s') {
         sorted::sort_by(&mut lines, compare);
-        lines.dedup_by(|b, a| compare(a, b) == Ordering::Equal);
+        lines.dedup_by(|b, a| words.has('u') && compare(a, b).is_eq());
     } else {
         // Those that are the same by their keys stand as whole lines do.
         sorted::sort_by(&mut lines, |a, b| {
@@ -147,68 +174,101 @@ fn sort(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String>
     Ok(CommandOutput::lines(lines))
 }
 
+/// One character, as `-t` and `-d` want it.
+fn single(text: &str) -> Result<char, String> {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .filter(|_| chars.as_str().is_empty())
+        .ok_or_else(|| format!("{text:?}: the delimiter must be a single character"))
+}
+
 /// What of a line is compared.
 #[derive(Default)]
-struct Key<'a> {
+struct Key {
     /// Fields before it.
     before: usize,
     /// The number of its last field; none for the end of the line.
     last: Option<usize>,
-    letters: &'a str,
+    letters: String,
 }
 
-impl<'a> Key<'a> {
-    /// `FIELD[,LAST][nr]`
-    fn read(text: &'a str) -> Result<Key<'a>, String> {
-        let at = text.find(['n', 'r']).unwrap_or(text.len());
-        let (fields, letters) = text.split_at(at);
-        let (first, last) =
-            fields.split_once(',').map_or((fields, None), |(first, last)| (first, Some(last)));
+impl Key {
+    /// `FIELD[,LAST][nrb]`
+    fn read(text: &str) -> Result<Key, String> {
+        let letters = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (first, last) = text.split_once(',').map_or((text, None), |(first, last)| (first, Some(last)));
+        let parts = [Some(first), last].map(|part| part.map(|part| part.split_at(letters(part))));
         let number = |text: &str| text.parse::<usize>().ok().filter(|n| *n > 0);
-        let last = match last {
-            None => Some(None),
-            Some(last) => number(last).map(Some),
-        };
-        match (number(first), last) {
-            (Some(first), Some(last)) if letters.chars().all(|c| "nr".contains(c)) => {
-                Ok(Key { before: first - 1, last, letters })
+        let letters: String = parts.iter().flatten().map(|(_, letters)| *letters).collect();
+        let [first, last] = parts.map(|part| part.map(|(digits, _)| number(digits)));
+        match (first.flatten(), last) {
+            (Some(first), None | Some(Some(_))) if letters.chars().all(|c| "nrb".contains(c)) => {
+                Ok(Key { before: first - 1, last: last.flatten(), letters })
             }
             _ => Err(format!("-k {text}: expected the number of a field from 1, such as 2, 2n or 2,2nr")),
         }
     }
 
-    /// The part of a line. Blanks before a field belong to it.
-    fn of<'l>(&self, line: &'l str) -> &'l str {
-        let behind = |fields: usize| {
+    fn compare(&self, a: &str, b: &str, separator: Option<char>) -> Ordering {
+        let (a, b) = (self.of(a, separator), self.of(b, separator));
+        let order = if self.letters.contains('n') { numbers(a, b) } else { a.cmp(b) };
+        if self.letters.contains('r') { order.reverse() } else { order }
+    }
+
+    /// The part of a line. Without a separator blanks before a field belong to it.
+    fn of<'l>(&self, line: &'l str, separator: Option<char>) -> &'l str {
+        const BLANKS: [char; 2] = [' ', '\t'];
+        // Behind so many fields, and behind the separator if another one follows.
+        let behind = |fields: usize, follows: bool| {
             let mut rest = line;
-            for _ in 0..fields {
-                let field = rest.trim_start_matches([' ', '\t']);
-                rest = field.get(field.find([' ', '\t']).unwrap_or(field.len())..).unwrap_or_default();
+            for n in 1..=fields {
+                rest = match separator {
+                    None => {
+                        let field = rest.trim_start_matches(BLANKS);
+                        field.get(field.find(BLANKS).unwrap_or(field.len())..).unwrap_or_default()
+                    }
+                    Some(c) => match rest.split_once(c) {
+                        Some((field, _)) if n == fields && !follows => &rest[field.len()..],
+                        Some((_, behind)) => behind,
+                        None => "",
+                    },
+                };
             }
             line.len() - rest.len()
         };
-        let end = self.last.map_or(line.len(), behind);
-        line.get(behind(self.before)..end).unwrap_or_default()
+        let end = self.last.map_or(line.len(), |last| behind(last, false));
+        let part = line.get(behind(self.before, true)..end).unwrap_or_default();
+        if self.letters.contains('b') { part.trim_start_matches(BLANKS) } else { part }
     }
 }
 
-/// The number with which a text begins, in millionths, 0 without one.
-fn leading_number(text: &str) -> i64 {
-    let text = text.trim_start();
-    let (sign, text) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+/// Compares the numbers with which two texts begin, 0 without one, of any length.
+fn numbers(a: &str, b: &str) -> Ordering {
     let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (whole, rest) = text.split_at(digits(text));
-    let decimals = rest.strip_prefix('.').map_or("", |rest| rest.split_at(digits(rest)).0);
-    let whole: i64 = whole.parse().unwrap_or(0);
-    let millionths: i64 = format!("{decimals:0<6.6}").parse().unwrap_or(0);
-    sign * whole.saturating_mul(1_000_000).saturating_add(millionths)
+    let read = |text: &'_ str| {
+        let text = text.trim_start();
+        let (below, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (whole, rest) = text.split_at(digits(text));
+        let decimals = rest.strip_prefix('.').map_or("", |rest| rest.split_at(digits(rest)).0);
+        let (whole, decimals) = (whole.trim_start_matches('0'), decimals.trim_end_matches('0'));
+        (below && whole.len() + decimals.len() > 0, (whole.len(), whole.to_owned(), decimals.to_owned()))
+    };
+    let ((below, size), (other, of_other)) = (read(a), read(b));
+    match (below, other) {
+        (true, true) => of_other.cmp(&size),
+        (false, false) => size.cmp(&of_other),
+        (below, other) => other.cmp(&below),
+    }
 }
 
 /// `uniq [-c] [-d] [-u] [FILE]`
 fn uniq(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> {
     let words = words(args, "cdu", "")?;
     let mut counted: Vec<(usize, String)> = Vec::new();
-    for line in from.all(&words.others)? {
+    let files = from.files(&words.others);
+    let [file] = files.as_slice() else { return Err(format!("expected one file, not {}", files.join(" "))) };
+    for line in from.lines(file)? {
         match counted.last_mut() {
             Some((n, last)) if *last == line => *n += 1,
             _ => counted.push((1, line)),
@@ -222,66 +282,78 @@ fn uniq(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String>
 /// `wc [-l] [-w] [-c] [FILE...]`
 fn wc(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> {
     let words = words(args, "lwc", "")?;
-    let all = words.options.is_empty();
-    let mut rows: Vec<([usize; 3], &str)> = Vec::new();
-    for file in if words.others.is_empty() { &["-"][..] } else { &words.others } {
-        let lines = from.lines(file)?;
+    let (all, mut out) = (words.options.is_empty(), CommandOutput::default());
+    let files = from.files(&words.others);
+    let row = |(file, lines): (String, Vec<String>)| {
         let in_words = lines.iter().map(|l| l.split_whitespace().count()).sum();
         let bytes = lines.iter().map(|l| l.len() + 1).sum();
-        rows.push(([lines.len(), in_words, bytes], file));
-    }
-    if rows.len() > 1 {
-        let sum = |at: usize| rows.iter().filter_map(|(row, _)| row.get(at)).sum();
-        rows.push(([sum(0), sum(1), sum(2)], "total"));
+        ([lines.len(), in_words, bytes], file)
+    };
+    let mut rows: Vec<([usize; 3], String)> =
+        from.each("wc", &files, &mut out).into_iter().map(row).collect();
+    let sum = |at: usize| rows.iter().filter_map(|(row, _)| row.get(at)).sum();
+    let total = [sum(0), sum(1), sum(2)];
+    if files.len() > 1 {
+        rows.push((total, "total".to_owned()));
     }
     let asked: Vec<usize> =
         "lwc".chars().enumerate().filter(|(_, c)| all || words.has(*c)).map(|(at, _)| at).collect();
     // Columns are as wide as the bytes of all files; of a pipe nobody knows them, and one figure needs no column.
-    let bytes = rows.last().map_or(0, |(row, _)| row[2]);
-    let width = match (asked.len(), words.others.len()) {
-        (1, 0 | 1) => 1,
-        (_, 0) => 7,
-        _ => bytes.to_string().len(),
+    let width = match (asked.len(), files.len()) {
+        (1, 1) => 1,
+        _ if files.iter().any(|file| file == "-") => total[2].to_string().len().max(7),
+        _ => total[2].to_string().len(),
     };
-    let line = |(row, file): ([usize; 3], &str)| {
+    out.stdout.extend(rows.into_iter().map(|(row, file)| {
         let figures: Vec<String> =
             asked.iter().filter_map(|at| row.get(*at)).map(|n| format!("{n:width$}")).collect();
-        match file {
-            "-" if words.others.is_empty() => figures.join(" "),
-            file => format!("{} {file}", figures.join(" ")),
+        match words.others.is_empty() {
+            true => figures.join(" "),
+            false => format!("{} {file}", figures.join(" ")),
         }
-    };
-    Ok(CommandOutput::lines(rows.into_iter().map(line).collect()))
+    }));
+    Ok(out)
 }
 
-/// `cut -d DELIMITER -f LIST [FILE]`
+/// `cut -d DELIMITER -f LIST [FILE...]`, `cut -c LIST [FILE...]`
 fn cut(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> {
-    let words = words(args, "s", "df")?;
-    let list = words.value('f').ok_or("expected -f LIST, the numbers of fields")?;
+    let words = words(args, "s", "dfc")?;
+    let (letter, list) = match (words.value('f'), words.value('c')) {
+        (Some(list), None) => ('f', list),
+        (None, Some(list)) => ('c', list),
+        _ => {
+            return Err("expected -f LIST, the numbers of fields, or -c LIST, those of characters".to_owned());
+        }
+    };
+    let number = |text: &str, none: usize| if text.is_empty() { Some(none) } else { text.parse().ok() };
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let ends = number(first, 1).zip(number(last, usize::MAX)).filter(|_| !matches!(part, "" | "-"));
+        ends.filter(|(first, last)| 0 < *first && first <= last)
+    };
     let ranges: Vec<(usize, usize)> = list
         .split(',')
-        .map(|part| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let number =
-                |text: &str, none: usize| if text.is_empty() { Some(none) } else { text.parse().ok() };
-            number(first, 1).zip(number(last, usize::MAX)).filter(|(first, last)| 0 < *first && first <= last)
-        })
+        .map(range)
         .collect::<Option<_>>()
-        .ok_or_else(|| format!("-f {list}: expected numbers of fields from 1, such as 1,3-5"))?;
-    let delimiter = words.value('d').unwrap_or("\t");
-    if delimiter.chars().count() != 1 {
-        return Err("the delimiter must be a single character".to_owned());
-    }
+        .ok_or_else(|| format!("-{letter} {list}: expected numbers from 1, such as 1,3-5"))?;
+    let asked = |n: usize| ranges.iter().any(|(first, last)| (*first..=*last).contains(&n));
+    let delimiter = single(words.value('d').unwrap_or("\t"))?.to_string();
     let line = |line: String| {
-        if !line.contains(delimiter) {
+        if letter == 'c' {
+            return Some(line.chars().zip(1..).filter(|(_, n)| asked(*n)).map(|(c, _)| c).collect());
+        }
+        if !line.contains(&delimiter) {
             return (!words.has('s')).then_some(line);
         }
-        let asked = |n: usize| ranges.iter().any(|(first, last)| (*first..=*last).contains(&n));
         let kept: Vec<&str> =
-            line.split(delimiter).zip(1..).filter(|(_, n)| asked(*n)).map(|(field, _)| field).collect();
-        Some(kept.join(delimiter))
+            line.split(&delimiter).zip(1..).filter(|(_, n)| asked(*n)).map(|(field, _)| field).collect();
+        Some(kept.join(&delimiter))
     };
-    Ok(CommandOutput::lines(from.all(&words.others)?.into_iter().filter_map(line).collect()))
+    let mut out = CommandOutput::default();
+    let files = from.files(&words.others);
+    let all = from.each("cut", &files, &mut out);
+    out.stdout.extend(all.into_iter().flat_map(|(_, lines)| lines).filter_map(line));
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -312,16 +384,32 @@ mod tests {
             ("sort -n", "b\n10\n9\n.5\n", 0, "b|.5|9|10"),
             ("sort -rn", "1 b\n2\n1 a\n", 0, "2|1 b|1 a"),
             ("sort -nu", "1 b\n2\n1 a\n", 0, "1 b|2"),
+            (
+                "sort -n",
+                "99999999999999999999\n-1\n1.0000002\n1.0000001\n-0\n-10\n",
+                0,
+                "-10|-1|-0|1.0000001|1.0000002|99999999999999999999",
+            ),
+            ("sort -k1,1 -k2,2n", "b 9\na 10\nb 10\na 9\n", 0, "a 9|a 10|b 9|b 10"),
+            ("sort -t. -k4,4n -k3n,3r", "10.0.1.9\n10.0.2.9\n10.0.0.10\n", 0, "10.0.2.9|10.0.1.9|10.0.0.10"),
+            ("sort -t: -k2,2 -s", "b:1:x\na:1\nc\n", 0, "c|b:1:x|a:1"),
+            ("sort -bk2,2", "a   2\nb 1\n", 0, "b 1|a   2"),
+            ("sort old new -u", "", 0, "B|a|b|c|d|e|f|g|h|i"),
             ("sort -k 2,2nr", "a 1\nb 2\nc 1\n", 0, "b 2|a 1|c 1"),
             ("uniq -c", "a\na\nb\n", 0, "      2 a|      1 b"),
             ("uniq -d", "a\na\nb\n", 0, "a"),
             ("wc -l", "a\nb\n", 0, "2"),
             ("wc", "a b\nc\n", 0, "      2       3       6"),
             ("wc old new", "", 0, " 8  8 16 old| 9  9 18 new|17 17 34 total"),
+            ("wc -l old -", "a\n", 0, "      8 old|      1 -|      9 total"),
+            ("wc -l old*", "", 0, "8 old"),
+            ("cut -c2-3,5 old -", "abcdef\nab\n", 0, "||||||||bce|b"),
             ("cut -d: -f2-", "a:b:c\nd\n", 0, "b:c|d"),
             ("cut -sd: -f1", "a:b\nd\n", 0, "a"),
             ("grep b", "abc\nd\n", 0, "abc"),
             ("grep x", "abc\n", 1, ""),
+            ("grep b\nd", "abc\nd\ne\n", 0, "abc|d"),
+            ("grep -q a old none", "", 0, ""),
             ("grep -vc b", "abc\nd\ne\n", 0, "2"),
             ("grep -n -A1 b", "b\nx\ny\nb\n", 0, "1:b|2-x|--|4:b"),
             ("grep -C1 b", "1\nb\n2\n3\nb\n", 0, "1|b|2|3|b"),
@@ -350,10 +438,13 @@ mod tests {
             ("grep -P a", 2, "grep: -P is not modelled; expected one of -vinclqowxEFGHhseABCm"),
             ("grep a none", 2, "grep: none: No such file or directory"),
             ("sort -k x", 2, "sort: -k x: expected the number of a field from 1, such as 2, 2n or 2,2nr"),
-            ("cut -d: -f0", 1, "cut: -f 0: expected numbers of fields from 1, such as 1,3-5"),
-            ("cut a", 1, "cut: expected -f LIST, the numbers of fields"),
+            ("cut -d: -f0", 1, "cut: -f 0: expected numbers from 1, such as 1,3-5"),
+            ("cut -c-", 1, "cut: -c -: expected numbers from 1, such as 1,3-5"),
+            ("cut -d:: -f1", 1, "cut: \"::\": the delimiter must be a single character"),
+            ("cut a", 1, "cut: expected -f LIST, the numbers of fields, or -c LIST, those of characters"),
+            ("wc -l none", 1, "wc: none: No such file or directory"),
             ("diff old", 2, "diff: expected two files"),
-            ("uniq old new", 1, "uniq: \"new\": expected one file"),
+            ("uniq old new", 1, "uniq: expected one file, not old new"),
         ] {
             let output = printed(line, "");
             assert_eq!((output.status, output.stderr.join("|").as_str()), (status, expected), "{line}");

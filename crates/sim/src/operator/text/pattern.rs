@@ -35,6 +35,12 @@ type Places = Vec<bool>;
 /// Nobody asks for more of something.
 const MOST: usize = 255;
 
+/// Nor for so many repetitions of repetitions, each of which looks at the whole line.
+const MOST_COST: usize = 100_000;
+
+/// Nor for so many groups within each other: each is a call of the reader.
+const DEEPEST: usize = 50;
+
 impl Pattern {
     /// `grep -F`: the text itself.
     pub fn fixed(text: &str, fold: bool) -> Pattern {
@@ -47,6 +53,7 @@ impl Pattern {
         let mut reader = Reader { chars: &chars, at: 0, extended, fold, depth: 0 };
         let node = reader.alternatives()?;
         match reader.peek() {
+            None if node.cost() > MOST_COST => Err("Regular expression too big".to_owned()),
             None => Ok(Pattern { node, fold }),
             Some(_) => Err("Unmatched ) or \\)".to_owned()),
         }
@@ -119,6 +126,17 @@ fn is_word(c: char) -> bool {
 }
 
 impl Node {
+    /// How often it looks at a text at most.
+    fn cost(&self) -> usize {
+        match self {
+            Node::All(nodes) | Node::One(nodes) => {
+                nodes.iter().fold(1, |sum, node| node.cost().saturating_add(sum))
+            }
+            Node::Repeat(node, least, most) => node.cost().saturating_mul(most.unwrap_or(*least).max(2)),
+            _ => 1,
+        }
+    }
+
     /// Where it can end if it begins at one of these places.
     fn ends(&self, text: &[char], starts: &Places) -> Places {
         match self {
@@ -254,6 +272,10 @@ impl Reader<'_> {
                         all.push(Node::Repeat(Box::new(last), least, most));
                     }
                 }
+                // In an extended expression it repeats what matches nothing.
+                Some(sign) if self.extended => {
+                    self.times(sign)?;
+                }
                 _ => {
                     let first = all.is_empty();
                     all.push(self.one(c, first)?);
@@ -307,6 +329,9 @@ impl Reader<'_> {
         if self.sign() == Some('(') {
             self.pass_sign();
             self.depth += 1;
+            if self.depth > DEEPEST {
+                return Err(format!("more than {DEEPEST} groups within each other"));
+            }
             let inner = self.alternatives()?;
             if self.sign() != Some(')') {
                 return Err("Unmatched ( or \\(".to_owned());
@@ -471,6 +496,8 @@ mod tests {
             ("[b-a]", false, "Invalid range end"),
             ("[[:no:]]", false, "Invalid character class name"),
             ("a{2,1}", true, "Invalid content of \\{\\}"),
+            ("((a{200}){200}){200}", true, "Regular expression too big"),
+            (&"(".repeat(100_000), true, "more than 50 groups within each other"),
         ] {
             assert_eq!(Pattern::read(pattern, extended, false).unwrap_err(), why, "{pattern}");
         }

@@ -1,8 +1,10 @@
-//! What of a shell a command line needs: `|`, `&&`, `||`, `;`, `>`, `<`, `( )`, and `for NAME in WORDS; do ...; done`.
+//! What of a shell a command line needs: `|`, `&&`, `||`, `;`, `>`, `<`, `( )`, `{a,b}`, and `for NAME in WORDS; do ...; done`.
 //!
-//! POSIX.1-2017, Shell Command Language. A line is read once, before anything is run: loops are unrolled, so there are no variables but
+//! POSIX.1-2017, Shell Command Language, and bash where it has more. A line is read once, before anything is run: loops are unrolled, so there are no variables but
 //! theirs, and whoever wants to know what a line does can look at each command in it.
 
+mod expand;
+mod lex;
 mod read;
 mod run;
 
@@ -50,7 +52,7 @@ pub struct Stage {
 pub enum What {
     /// A program.
     Simple(Simple),
-    /// `( ... )` or a loop.
+    /// `( ... )`, `{ ...; }` or a loop.
     Group(Script),
 }
 

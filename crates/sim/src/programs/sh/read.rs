@@ -1,12 +1,17 @@
 //! A line becomes a [`Script`].
 
+use super::expand::expand;
+use super::lex::{Token, Word, tokens};
 use super::{Joint, Pipeline, Redirect, Script, Simple, Stage, What};
 
-/// More programs than this in one line are a mistake.
-const MOST: usize = 2_000;
+/// More programs than this in one line, or words that one stands for, are a mistake.
+pub(super) const MOST: usize = 2_000;
+
+/// Groups and loops within each other: each is a call of the reader.
+const DEEPEST: usize = 50;
 
 /// What begins what is not read.
-const UNREAD: [&str; 6] = ["while", "until", "if", "case", "select", "function"];
+const UNREAD: [&str; 8] = ["while", "until", "if", "case", "select", "function", "[[", "!"];
 
 /// Reads a line. `Err` names what of it is not read, and what was expected.
 ///
@@ -14,7 +19,7 @@ const UNREAD: [&str; 6] = ["while", "until", "if", "case", "select", "function"]
 /// A quote that is not closed, a word that only a whole shell knows, a command or a file that is not there.
 pub fn read(line: &str) -> Result<Script, String> {
     let tokens = tokens(line)?;
-    let mut parser = Parser { tokens: &tokens, at: 0, variables: Vec::new(), commands: 0 };
+    let mut parser = Parser { tokens: &tokens, at: 0, variables: Vec::new(), commands: 0, open: 0 };
     let script = parser.list(&[])?;
     match parser.peek() {
         None if script.list.is_empty() => Err("expected a command".to_owned()),
@@ -23,207 +28,14 @@ pub fn read(line: &str) -> Result<Script, String> {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    Variable(String),
-    /// `$(seq FIRST LAST)`
-    Seq(i64, i64),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    /// Whether nothing of it is quoted, and its pieces.
-    Word(bool, Vec<Piece>),
-    Sign(&'static str),
-}
-
-impl Token {
-    fn text(&self) -> String {
-        match self {
-            Token::Sign(sign) => (*sign).to_owned(),
-            Token::Word(_, pieces) => {
-                let text = |p: &Piece| match p {
-                    Piece::Text(text) => text.clone(),
-                    Piece::Variable(name) => format!("${name}"),
-                    Piece::Seq(first, last) => format!("$(seq {first} {last})"),
-                };
-                pieces.iter().map(text).collect()
-            }
-        }
-    }
-
-    /// It is this word, not quoted.
-    fn is(&self, word: &str) -> bool {
-        matches!(self, Token::Word(true, pieces) if matches!(pieces.as_slice(), [Piece::Text(t)] if t == word))
-    }
-}
-
-/// Signs, the longer ones first.
-const SIGNS: [&str; 13] = ["2>&1", "2>>", "&>>", "&&", "||", ">&2", "&>", "2>", ">>", "|", ";", ">", "<"];
-
-/// Signs that end a word wherever they stand.
-const SINGLE: [(char, &str); 3] = [('(', "("), (')', ")"), ('&', "&")];
-
-fn tokens(line: &str) -> Result<Vec<Token>, String> {
-    let mut lexer = Lexer { rest: line, out: Vec::new(), word: None, bare: true };
-    while let Some(c) = lexer.rest.chars().next() {
-        lexer.step(c)?;
-    }
-    lexer.end_word();
-    Ok(lexer.out)
-}
-
-struct Lexer<'l> {
-    rest: &'l str,
-    out: Vec<Token>,
-    word: Option<Vec<Piece>>,
-    /// Nothing of the word is quoted.
-    bare: bool,
-}
-
-impl Lexer<'_> {
-    fn step(&mut self, c: char) -> Result<(), String> {
-        match c {
-            ' ' | '\t' => self.end_word(),
-            '\n' => {
-                self.end_word();
-                self.out.push(Token::Sign(";"));
-            }
-            '\'' => {
-                let (quoted, rest) = self.rest[1..].split_once('\'').ok_or("a quote ' is not closed")?;
-                self.quoted(quoted);
-                self.rest = rest;
-                return Ok(());
-            }
-            '"' => return self.double_quoted(),
-            '\\' => {
-                let mut rest = self.rest[1..].chars();
-                if let Some(next) = rest.next() {
-                    self.quoted(next.encode_utf8(&mut [0; 4]));
-                }
-                self.rest = rest.as_str();
-                return Ok(());
-            }
-            '#' if self.word.is_none() => {
-                self.rest = self.rest.find('\n').map_or("", |at| &self.rest[at..]);
-                return Ok(());
-            }
-            '$' => return self.dollar(),
-            '`' => return Err("'`': commands in place of words are not read; expected words".to_owned()),
-            // `a2>b`: only a number of its own says which stream is meant.
-            '2' if self.word.is_some() => self.push('2'),
-            _ => {
-                let sign = SIGNS.iter().find(|s| self.rest.starts_with(**s)).copied();
-                if let Some(sign) = sign {
-                    self.end_word();
-                    self.out.push(Token::Sign(sign));
-                    self.rest = &self.rest[sign.len()..];
-                    return Ok(());
-                }
-                match SINGLE.iter().find(|(single, _)| *single == c) {
-                    Some((_, sign)) => {
-                        self.end_word();
-                        self.out.push(Token::Sign(sign));
-                    }
-                    None => self.push(c),
-                }
-            }
-        }
-        self.rest = &self.rest[c.len_utf8()..];
-        Ok(())
-    }
-
-    fn push(&mut self, c: char) {
-        let word = self.word.get_or_insert_default();
-        match word.last_mut() {
-            Some(Piece::Text(text)) => text.push(c),
-            _ => word.push(Piece::Text(c.to_string())),
-        }
-    }
-
-    fn quoted(&mut self, text: &str) {
-        self.bare = false;
-        self.word.get_or_insert_default();
-        text.chars().for_each(|c| self.push(c));
-    }
-
-    fn end_word(&mut self) {
-        if let Some(word) = self.word.take() {
-            self.out.push(Token::Word(self.bare, word));
-        }
-        self.bare = true;
-    }
-
-    fn double_quoted(&mut self) -> Result<(), String> {
-        self.quoted("");
-        self.rest = &self.rest[1..];
-        loop {
-            let mut chars = self.rest.chars();
-            let c = chars.next().ok_or("a quote \" is not closed")?;
-            match c {
-                '"' => {
-                    self.rest = chars.as_str();
-                    return Ok(());
-                }
-                '$' => self.dollar()?,
-                '\\' => {
-                    match chars.next().ok_or("a quote \" is not closed")? {
-                        c @ ('"' | '\\' | '$' | '`') => self.push(c),
-                        c => ['\\', c].into_iter().for_each(|c| self.push(c)),
-                    }
-                    self.rest = chars.as_str();
-                }
-                c => {
-                    self.push(c);
-                    self.rest = chars.as_str();
-                }
-            }
-        }
-    }
-
-    /// `$NAME`, `${NAME}`, `$(seq FIRST LAST)`; a dollar before anything else is one.
-    fn dollar(&mut self) -> Result<(), String> {
-        let rest = &self.rest[1..];
-        if let Some(inner) = rest.strip_prefix('(') {
-            let (words, rest) = inner.split_once(')').ok_or("$( is not closed")?;
-            let seq = seq(words).ok_or_else(|| {
-                format!("\"$({words})\": commands in place of words are not read; expected $(seq FIRST LAST)")
-            })?;
-            self.word.get_or_insert_default().push(seq);
-            self.rest = rest;
-            return Ok(());
-        }
-        let (name, rest) = match rest.strip_prefix('{') {
-            Some(inner) => inner.split_once('}').ok_or("${ is not closed")?,
-            None => rest
-                .split_at(rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())),
-        };
-        self.rest = rest;
-        match name {
-            "" => self.push('$'),
-            name => self.word.get_or_insert_default().push(Piece::Variable(name.to_owned())),
-        }
-        Ok(())
-    }
-}
-
-/// seq(1) with one or two numbers.
-fn seq(words: &str) -> Option<Piece> {
-    let words: Vec<&str> = words.split_whitespace().collect();
-    match words.as_slice() {
-        ["seq", last] => Some(Piece::Seq(1, last.parse().ok()?)),
-        ["seq", first, last] => Some(Piece::Seq(first.parse().ok()?, last.parse().ok()?)),
-        _ => None,
-    }
-}
-
 struct Parser<'t> {
     tokens: &'t [Token],
     at: usize,
-    /// Variables of loops, with their values; the innermost last.
+    /// Variables of loops, with their values; the newest last.
     variables: Vec<(String, String)>,
     commands: usize,
+    /// Groups and loops that are open.
+    open: usize,
 }
 
 impl Parser<'_> {
@@ -237,40 +49,79 @@ impl Parser<'_> {
         found
     }
 
-    /// Where a list ends: at one of these words, at `)`, or behind the last token.
+    fn keyword(&mut self, word: &str) -> bool {
+        let found = self.peek().is_some_and(|t| t.is(word));
+        self.at += usize::from(found);
+        found
+    }
+
+    /// What stands here instead of a command.
+    fn no_command<T>(&self) -> Result<T, String> {
+        let text = |at: usize| self.tokens.get(at).map(|t| format!("{:?}", t.text()));
+        let (behind, here) = (self.at.checked_sub(1).and_then(text), text(self.at));
+        let place = match (behind, here) {
+            (_, Some(here)) => format!(" before {here}"),
+            (Some(behind), None) => format!(" behind {behind}"),
+            (None, None) => String::new(),
+        };
+        Err(format!("expected a command{place}"))
+    }
+
+    fn ends(&self, ends: &[&str]) -> bool {
+        match self.peek() {
+            None | Some(Token::Sign(")")) => true,
+            Some(token) => ends.iter().any(|end| token.is(end)),
+        }
+    }
+
+    /// A list ends at one of these words, at `)`, or behind the last token.
     fn list(&mut self, ends: &[&str]) -> Result<Script, String> {
         let mut script = Script::default();
         let mut joint = Joint::Then;
         loop {
-            while joint == Joint::Then && self.sign(";") {}
-            let ended = match self.peek() {
-                None | Some(Token::Sign(")")) => true,
-                Some(token) => ends.iter().any(|end| token.is(end)),
-            };
-            if ended {
-                return match joint {
-                    Joint::Then => Ok(script),
-                    Joint::And => Err("expected a command behind &&".to_owned()),
-                    Joint::Or => Err("expected a command behind ||".to_owned()),
-                };
+            while self.sign("\n") {}
+            if self.ends(ends) {
+                return if joint == Joint::Then { Ok(script) } else { self.no_command() };
             }
             script.list.push((joint, self.pipeline()?));
             joint = match self.peek() {
                 Some(Token::Sign("&&")) => Joint::And,
                 Some(Token::Sign("||")) => Joint::Or,
+                Some(Token::Sign(";" | "\n")) => Joint::Then,
                 Some(Token::Sign("&")) => {
                     return Err("'&': nothing runs beside the rest of a line; expected ; or &&".to_owned());
                 }
-                _ => Joint::Then,
+                // Behind a group the end may stand at once.
+                _ if self.ends(ends) => {
+                    joint = Joint::Then;
+                    continue;
+                }
+                here => {
+                    let text = here.map(Token::text).unwrap_or_default();
+                    return Err(format!("expected ; or && before {text:?}"));
+                }
             };
-            self.at += usize::from(joint != Joint::Then);
+            self.at += 1;
         }
     }
 
     fn pipeline(&mut self) -> Result<Pipeline, String> {
+        let known = self.variables.len();
         let mut stages = vec![self.stage()?];
-        while self.sign("|") {
+        loop {
+            let both = self.sign("|&");
+            if !both && !self.sign("|") {
+                break;
+            }
+            if let (true, Some(stage)) = (both, stages.last_mut()) {
+                stage.redirects.push(Redirect::ErrToOut);
+            }
+            while self.sign("\n") {}
             stages.push(self.stage()?);
+        }
+        // Each of several runs in a shell of its own.
+        if stages.len() > 1 {
+            self.variables.truncate(known);
         }
         Ok(Pipeline { stages })
     }
@@ -278,36 +129,69 @@ impl Parser<'_> {
     fn stage(&mut self) -> Result<Stage, String> {
         let mut redirects = Vec::new();
         let what = match self.peek() {
-            Some(Token::Sign("(")) => {
-                self.at += 1;
-                let group = self.list(&[])?;
-                if !self.sign(")") {
-                    return Err("( is not closed".to_owned());
-                }
-                What::Group(group)
-            }
-            Some(token) if token.is("for") => What::Group(self.unrolled()?),
+            Some(Token::Sign("(")) => What::Group(self.nested(Self::group)?),
+            Some(token) if token.is("{") => What::Group(self.nested(Self::braced)?),
+            Some(token) if token.is("for") => What::Group(self.nested(Self::unrolled)?),
             Some(token) if UNREAD.iter().any(|word| token.is(word)) => {
                 let text = token.text();
                 return Err(format!(
-                    "{text:?} is not read here; expected for NAME in WORDS; do COMMAND; done"
+                    "{text:?} is not read; expected a command, or for NAME in WORDS; do COMMAND; done"
                 ));
             }
             _ => What::Simple(Simple { argv: self.words(&mut redirects)?, on: None }),
         };
         while self.redirect(&mut redirects)? {}
-        if let What::Simple(one) = &what {
-            self.commands += 1;
-            if self.commands > MOST {
-                return Err(format!("more than {MOST} commands in one line"));
-            }
-            if one.argv.is_empty() {
-                let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
-                let behind = before.map_or(String::new(), |t| format!(" behind {:?}", t.text()));
-                return Err(format!("expected a command{behind}"));
+        let What::Simple(one) = &what else { return Ok(Stage { what, redirects }) };
+        self.commands += 1;
+        if self.commands > MOST {
+            return Err(format!("more than {MOST} commands in one line"));
+        }
+        match one.argv.is_empty() {
+            false => Ok(Stage { what, redirects }),
+            true if redirects.is_empty() => self.no_command(),
+            // `> FILE` makes an empty file.
+            true => {
+                let argv = vec!["true".to_owned()];
+                Ok(Stage { what: What::Simple(Simple { argv, on: None }), redirects })
             }
         }
-        Ok(Stage { what, redirects })
+    }
+
+    /// What holds a list.
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Script, String>) -> Result<Script, String> {
+        self.at += 1;
+        self.open += 1;
+        if self.open > DEEPEST {
+            return Err(format!("more than {DEEPEST} groups and loops within each other"));
+        }
+        let script = read(self)?;
+        self.open -= 1;
+        Ok(script)
+    }
+
+    /// `LIST )`, whose variables nobody sees outside.
+    fn group(&mut self) -> Result<Script, String> {
+        let known = self.variables.len();
+        let group = self.list(&[])?;
+        self.variables.truncate(known);
+        match self.peek() {
+            Some(_) if group.list.is_empty() => self.no_command(),
+            Some(_) => {
+                self.at += 1;
+                Ok(group)
+            }
+            None => Err("( is not closed".to_owned()),
+        }
+    }
+
+    /// `LIST }`
+    fn braced(&mut self) -> Result<Script, String> {
+        let group = self.list(&["}"])?;
+        match self.keyword("}") {
+            true if group.list.is_empty() => self.no_command(),
+            true => Ok(group),
+            false => Err("{ is not closed; expected ; } behind its last command".to_owned()),
+        }
     }
 
     /// The words of a program, without `sudo`: who types is root.
@@ -315,8 +199,8 @@ impl Parser<'_> {
         let mut argv = Vec::new();
         loop {
             while self.redirect(redirects)? {}
-            let Some(Token::Word(_, pieces)) = self.peek() else { break };
-            argv.push(self.word(&pieces.clone())?);
+            let Some(Token::Word(word)) = self.peek() else { break };
+            argv.extend(self.expand(word)?);
             self.at += 1;
         }
         if argv.len() > 1 && argv.first().is_some_and(|w| w == "sudo") {
@@ -325,120 +209,90 @@ impl Parser<'_> {
         Ok(argv)
     }
 
-    fn word(&self, pieces: &[Piece]) -> Result<String, String> {
-        let mut out = String::new();
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Seq(..) => return Err("$(seq FIRST LAST) is read only behind for NAME in".to_owned()),
-                Piece::Variable(name) => {
-                    let known = self.variables.iter().rev().find(|(n, _)| n == name);
-                    let (_, value) = known.ok_or_else(|| {
-                        format!("\"${name}\": there is no such variable; only for NAME in WORDS makes one")
-                    })?;
-                    out.push_str(value);
-                }
-            }
-        }
-        Ok(out)
+    fn expand(&self, word: &Word) -> Result<Vec<String>, String> {
+        expand(word, |name| {
+            self.variables.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        })
     }
 
     /// `> FILE` and the like, if there is one here.
     fn redirect(&mut self, out: &mut Vec<Redirect>) -> Result<bool, String> {
-        let Some(Token::Sign(sign)) = self.peek() else { return Ok(false) };
-        let sign = *sign;
-        if !sign.contains(['<', '>']) {
-            return Ok(false);
+        let Some(token @ Token::Redirect(file, sign)) = self.peek() else { return Ok(false) };
+        let (file, sign, text) = (*file, *sign, token.text());
+        if !matches!(sign, "<" | ">" | ">|" | ">>" | ">&" | "&>" | "&>>") {
+            return Err(format!("{text:?} is not read; expected <, >, >> or 2>&1"));
         }
         self.at += 1;
-        let same = match sign {
-            "2>&1" => Some(Redirect::ErrToOut),
-            ">&2" => Some(Redirect::OutToErr),
-            _ => None,
+        let Some(Token::Word(word)) = self.peek() else {
+            return Err(format!("expected a file behind {text}"));
         };
-        if let Some(same) = same {
-            out.push(same);
-            return Ok(true);
-        }
-        let Some(Token::Word(_, pieces)) = self.peek() else {
-            return Err(format!("expected a file behind {sign}"));
+        let words = self.expand(word)?;
+        let [path] = words.as_slice() else {
+            return Err(format!("expected one file behind {text}, not {}", words.len()));
         };
-        let path = self.word(&pieces.clone())?;
         self.at += 1;
-        let err = sign.starts_with(['2', '&']);
-        out.push(match sign {
-            "<" => Redirect::Input(path),
-            _ => Redirect::File { out: !sign.starts_with('2'), err, append: sign.ends_with(">>"), path },
+        let (err, path) = (file == Some(2), path.clone());
+        out.extend(match (sign, path.as_str()) {
+            ("<", _) => Some(Redirect::Input(path)),
+            (">&", "1") => err.then_some(Redirect::ErrToOut),
+            (">&", "2") => (!err).then_some(Redirect::OutToErr),
+            (">&", _) if file.is_some() => return Err(format!("expected 1 or 2 behind {text}")),
+            _ => {
+                let (both, append) = (sign.contains('&'), sign.ends_with(">>"));
+                Some(Redirect::File { out: both || !err, err: both || err, append, path })
+            }
         });
         Ok(true)
     }
 
-    /// `for NAME in WORDS; do LIST; done`: the list once for each word.
+    /// `for NAME in WORDS; do LIST; done` behind `for`: the list once for each word.
     fn unrolled(&mut self) -> Result<Script, String> {
         const USAGE: &str = "expected for NAME in WORDS; do COMMAND; done";
-        self.at += 1;
         let name = match self.peek() {
-            Some(Token::Word(true, pieces)) => self.word(pieces)?,
+            Some(Token::Word(word)) => word.text(),
             _ => return Err(USAGE.to_owned()),
         };
-        self.at += 1;
-        if !self.peek().is_some_and(|t| t.is("in")) {
-            return Err(USAGE.to_owned());
+        let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !letters || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(format!("{name:?} is no name of a variable; {USAGE}"));
         }
         self.at += 1;
+        if !self.keyword("in") {
+            return Err(USAGE.to_owned());
+        }
         let mut values = Vec::new();
-        while let Some(Token::Word(bare, pieces)) = self.peek() {
-            let (bare, pieces) = (*bare, pieces.clone());
-            match pieces.as_slice() {
-                [Piece::Seq(first, last)] => values.extend(numbers(*first, *last)?),
-                _ => {
-                    let word = self.word(&pieces)?;
-                    match braces(&word).filter(|_| bare) {
-                        Some((first, last)) => values.extend(numbers(first, last)?),
-                        None => values.push(word),
-                    }
-                }
-            }
+        while let Some(Token::Word(word)) = self.peek() {
+            values.extend(self.expand(word)?);
             self.at += 1;
         }
-        while self.sign(";") {}
-        if !self.peek().is_some_and(|t| t.is("do")) {
+        if !self.sign(";") && !self.sign("\n") {
             return Err(USAGE.to_owned());
         }
-        self.at += 1;
-        let (body, mut script) = (self.at, Script::default());
+        while self.sign("\n") {}
+        if !self.keyword("do") {
+            return Err(USAGE.to_owned());
+        }
+        let (body, mut script, known) = (self.at, Script::default(), self.variables.len());
         // Without a word it is read all the same: its end has to be found.
         let none = values.is_empty();
         for value in if none { vec![String::new()] } else { values } {
             self.at = body;
             self.variables.push((name.clone(), value));
             script.list.extend(self.list(&["done"])?.list);
-            self.variables.pop();
         }
-        if !self.peek().is_some_and(|t| t.is("done")) || script.list.is_empty() {
+        if script.list.is_empty() || !self.keyword("done") {
             return Err(USAGE.to_owned());
         }
-        self.at += 1;
+        if none {
+            self.variables.truncate(known);
+        }
         Ok(if none { Script::default() } else { script })
-    }
-}
-
-/// `{FIRST..LAST}`
-fn braces(word: &str) -> Option<(i64, i64)> {
-    let (first, last) = word.strip_prefix('{')?.strip_suffix('}')?.split_once("..")?;
-    Some((first.parse().ok()?, last.parse().ok()?))
-}
-
-fn numbers(first: i64, last: i64) -> Result<Vec<String>, String> {
-    match last.checked_sub(first) {
-        Some(n) if n < MOST as i64 => Ok((first..=last).map(|n| n.to_string()).collect()),
-        _ => Err(format!("more than {MOST} numbers from {first} to {last}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Joint, Redirect, Script, What};
+    use super::super::{Joint, Redirect, Script, Stage, What};
     use super::read;
 
     /// Each program with what stands before it, in a form that can be compared.
@@ -452,7 +306,7 @@ mod tests {
                     Joint::Or => " || ",
                 });
             }
-            let stage = |stage: &super::Stage| {
+            let stage = |stage: &Stage| {
                 let what = match &stage.what {
                     What::Simple(one) => one.argv.join(","),
                     What::Group(group) => format!("({})", shape(group)),
@@ -487,11 +341,21 @@ mod tests {
             ("a && b || c; d\ne", "a && b || c ; d ; e"),
             ("a;", "a"),
             ("echo 1 > f", "echo,1 o>f"),
-            ("echo 12>f 2>g", "echo,12 o>f e>g"),
+            ("echo a2>f 2>g", "echo,a2 o>f e>g"),
+            ("echo a 1>f 2 >g", "echo,a,2 o>f o>g"),
+            ("a 1>&2 2>&1 >&1 >& f |& b", "a o=e e=o oe>f e=o | b"),
+            ("> f", "true o>f"),
+            ("a \\\n b \"c\\\nd\" |\n\n e", "a,b,cd | e"),
+            ("a {1..3} x{a,b{c,d}}y {9..7} {08..10}", "a,1,2,3,xay,xbcy,xbdy,9,8,7,08,09,10"),
+            (r#"a {b} {} '{c,d}' "{1..2}" {"a":1}"#, "a,{b},{},{c,d},{1..2},{a:1}"),
+            ("for i in 'a b' c; do d $i \"$i\"; done", "(d,a,b,a b ; d,c,c)"),
+            ("for i in 1; do for i in 2; do a $i; done; a $i; done; a $i", "((a,2) ; a,2) ; a,2"),
+            ("a $(seq 3 -1 1) \"$(seq 2)\"", "a,3,2,1,1\n2"),
             ("a >> f 2>&1", "a o+f e=o"),
             ("a &> /dev/null < in", "a oe>/dev/null <in"),
             ("a 2>/dev/null | b", "a e>/dev/null | b"),
             ("(a; b) | c", "(a ; b) | c"),
+            ("{ a; (b) } > f && c {", "(a ; (b)) o>f && c,{"),
             ("for i in 1 2; do curl $i; done", "(curl,1 ; curl,2)"),
             (
                 "for i in {2..4} x; do a \"n$i\" && b ${i}y; done | uniq -c",
@@ -515,27 +379,59 @@ mod tests {
             ("'a", "a quote ' is not closed"),
             ("\"a", "a quote \" is not closed"),
             ("a |", "expected a command behind \"|\""),
-            ("| a", "expected a command"),
-            ("a &&", "expected a command behind &&"),
+            ("| a", "expected a command before \"|\""),
+            ("a &&", "expected a command behind \"&&\""),
+            ("a; ; b", "expected a command before \";\""),
+            ("a;; b", "expected ; or && before \";;\""),
+            ("()", "expected a command before \")\""),
+            ("(a) b", "expected ; or && before \"b\""),
+            ("a 12> b", "\"12>\" is not read; expected 0<, 1> or 2>"),
+            ("a << b", "\"<<\" is not read; expected <, >, >> or 2>&1"),
+            ("a > {b,c}", "expected one file behind >, not 2"),
+            ("a 2>&b", "expected 1 or 2 behind 2>&"),
             ("a & b", "'&': nothing runs beside the rest of a line; expected ; or &&"),
             ("a >", "expected a file behind >"),
             ("a)", "\")\" has nothing to close"),
             ("(a", "( is not closed"),
+            ("{ a }", "{ is not closed; expected ; } behind its last command"),
             ("echo $x", "\"$x\": there is no such variable; only for NAME in WORDS makes one"),
             ("a $(b c)", "\"$(b c)\": commands in place of words are not read; expected $(seq FIRST LAST)"),
-            ("a $(seq 3)", "$(seq FIRST LAST) is read only behind for NAME in"),
+            ("a $?", "\"$?\": there is no such variable; only for NAME in WORDS makes one"),
+            (
+                "(for i in 1; do a; done); b $i",
+                "\"$i\": there is no such variable; only for NAME in WORDS makes one",
+            ),
+            ("a {a..c}", "\"{a..c}\" is not read; expected numbers such as {1..3}"),
+            ("a {1..2}{1..2000}", "braces make more than 2000 words"),
+            ("a $'b'", "\"$\" before a quote is not read; expected the quote alone"),
+            ("a \"`b`\"", "'`': commands in place of words are not read; expected words"),
             ("a `b`", "'`': commands in place of words are not read; expected words"),
             (
                 "while true; do a; done",
-                "\"while\" is not read here; expected for NAME in WORDS; do COMMAND; done",
+                "\"while\" is not read; expected a command, or for NAME in WORDS; do COMMAND; done",
             ),
             ("for i in 1; do a", "expected for NAME in WORDS; do COMMAND; done"),
             ("for i in 1; do done", "expected for NAME in WORDS; do COMMAND; done"),
-            ("for 1", "expected for NAME in WORDS; do COMMAND; done"),
+            ("for i", "expected for NAME in WORDS; do COMMAND; done"),
+            (
+                "for 1 in a; do b; done",
+                "\"1\" is no name of a variable; expected for NAME in WORDS; do COMMAND; done",
+            ),
             ("for i in {1..99999}; do a; done", "more than 2000 numbers from 1 to 99999"),
         ] {
             assert_eq!(read(line).unwrap_err(), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_too_deep_is_refused() {
+        assert_eq!(
+            read(&"(".repeat(100_000)).unwrap_err(),
+            "more than 50 groups and loops within each other"
+        );
+        assert_eq!(read(&format!("a {}", "{a,".repeat(100))).map(|s| s.each().len()), Ok(1));
+        let deep = format!("a {}b{}", "{a,".repeat(100), "}".repeat(100));
+        assert_eq!(read(&deep).unwrap_err(), "more than 20 braces in a word");
     }
 
     #[test]

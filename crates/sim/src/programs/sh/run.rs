@@ -1,7 +1,7 @@
 //! A [`Script`] is run.
 
-use super::{Joint, Pipeline, Redirect, Script, Simple, What, unread};
-use crate::operator::{CommandOutput, write_file};
+use super::{Joint, Pipeline, Redirect, Script, Simple, What};
+use crate::operator::{CommandOutput, read_file, write_file};
 use crate::world::World;
 use kernel::NetnsId;
 use std::pin::Pin;
@@ -18,113 +18,126 @@ enum Sink {
 }
 
 /// Runs a script on a box. Its output is what is printed to neither file nor pipe; its status is that of the last program.
-///
-/// A pointer, as a group in a script holds scripts, and all who run one have the same code.
-pub fn run<'a>(
-    world: &'a mut World,
+pub async fn run(
+    world: &mut World,
     host: NetnsId,
-    script: &'a Script,
-    stdin: Option<&'a str>,
-    elsewhere: &'a mut Elsewhere<'_>,
-) -> Pin<Box<dyn Future<Output = CommandOutput> + 'a>> {
-    Box::pin(async move {
-        let mut out = CommandOutput::default();
-        for (joint, pipeline) in &script.list {
-            let run = match joint {
-                Joint::Then => true,
-                Joint::And => out.status == 0,
-                Joint::Or => out.status != 0,
+    script: &Script,
+    stdin: Option<&str>,
+    elsewhere: &mut Elsewhere<'_>,
+) -> CommandOutput {
+    Running { world, host, elsewhere }.script(script, stdin).await
+}
+
+/// A script on its way.
+struct Running<'r, 'e> {
+    world: &'r mut World,
+    host: NetnsId,
+    elsewhere: &'r mut Elsewhere<'e>,
+}
+
+impl Running<'_, '_> {
+    /// A pointer, as a group in a script holds scripts.
+    fn script<'a>(
+        &'a mut self,
+        script: &'a Script,
+        stdin: Option<&'a str>,
+    ) -> Pin<Box<dyn Future<Output = CommandOutput> + 'a>> {
+        Box::pin(async move {
+            let mut out = CommandOutput::default();
+            for (joint, pipeline) in &script.list {
+                let run = match joint {
+                    Joint::Then => true,
+                    Joint::And => out.status == 0,
+                    Joint::Or => out.status != 0,
+                };
+                if run {
+                    let done = self.pipeline(pipeline, stdin).await;
+                    out.status = done.status;
+                    out.stdout.extend(done.stdout);
+                    out.stderr.extend(done.stderr);
+                }
+            }
+            out
+        })
+    }
+
+    async fn pipeline(&mut self, pipeline: &Pipeline, stdin: Option<&str>) -> CommandOutput {
+        let mut input = stdin.map(str::to_owned);
+        let (mut printed, mut stderr, mut status) = (Vec::new(), Vec::new(), 0);
+        for (n, stage) in pipeline.stages.iter().enumerate() {
+            if n > 0 {
+                input = Some(text(&printed));
+            }
+            let mut sinks = (Sink::Out, Sink::Err);
+            let done = match (self.open(&stage.redirects, &mut input, &mut sinks), &stage.what) {
+                (Err(why), _) => CommandOutput::failed(1, format!("bash: {why}")),
+                (Ok(()), What::Simple(one)) => self.simple(one, input.as_deref()).await,
+                (Ok(()), What::Group(group)) => self.script(group, input.as_deref()).await,
             };
-            if run {
-                let done = run_pipeline(world, host, pipeline, stdin, elsewhere).await;
-                out.status = done.status;
-                out.stdout.extend(done.stdout);
-                out.stderr.extend(done.stderr);
+            status = done.status;
+            printed = Vec::new();
+            for (sink, lines) in [(sinks.0, done.stdout), (sinks.1, done.stderr)] {
+                match sink {
+                    Sink::Out => printed.extend(lines),
+                    Sink::Err => stderr.extend(lines),
+                    Sink::File(path) => {
+                        if let Err(why) = write_file(self.world, self.host, &path, &lines, true) {
+                            stderr.push(format!("bash: {why}"));
+                            status = 1;
+                        }
+                    }
+                }
             }
         }
-        out
-    })
-}
+        CommandOutput { status, stdout: printed, stderr }
+    }
 
-async fn run_pipeline(
-    world: &mut World,
-    host: NetnsId,
-    pipeline: &Pipeline,
-    stdin: Option<&str>,
-    elsewhere: &mut Elsewhere<'_>,
-) -> CommandOutput {
-    let mut input = stdin.map(str::to_owned);
-    let (mut printed, mut stderr, mut status) = (Vec::new(), Vec::new(), 0);
-    for (n, stage) in pipeline.stages.iter().enumerate() {
-        if n > 0 {
-            input = Some(text(&printed));
-        }
-        let (mut out, mut err) = (Sink::Out, Sink::Err);
-        // A file that is written is there, and empty, before the program begins.
-        for redirect in &stage.redirects {
+    /// Does what redirections say, in their order; where one fails those before it hold.
+    fn open(
+        &mut self,
+        redirects: &[Redirect],
+        input: &mut Option<String>,
+        (out, err): &mut (Sink, Sink),
+    ) -> Result<(), String> {
+        for redirect in redirects {
             match redirect {
-                Redirect::Input(path) => match crate::operator::read_file(world, host, path) {
-                    Ok(lines) => input = Some(text(&lines)),
-                    Err(why) => return unread(&format!("{path}: {why}")),
-                },
-                Redirect::File { out: o, err: e, append, path } => {
-                    if !append && let Err(why) = write_file(world, host, path, &[], false) {
-                        return unread(&why);
-                    }
+                Redirect::Input(path) => {
+                    let read = read_file(self.world, self.host, path);
+                    *input = Some(text(&read.map_err(|why| format!("{path}: {why}"))?));
+                }
+                Redirect::File { out: to_out, err: to_err, append, path } => {
+                    // It is there before the program begins, and empty if nothing is appended.
+                    write_file(self.world, self.host, path, &[], *append)?;
                     let sink = Sink::File(path.clone());
-                    if *o {
-                        out = sink.clone();
+                    if *to_out {
+                        *out = sink.clone();
                     }
-                    if *e {
-                        err = sink;
-                    }
-                }
-                Redirect::ErrToOut => err = out.clone(),
-                Redirect::OutToErr => out = err.clone(),
-            }
-        }
-        let done = match &stage.what {
-            What::Simple(one) => simple(world, host, one, input.as_deref(), elsewhere).await,
-            What::Group(group) => run(world, host, group, input.as_deref(), elsewhere).await,
-        };
-        status = done.status;
-        printed = Vec::new();
-        for (sink, lines) in [(out, done.stdout), (err, done.stderr)] {
-            match sink {
-                Sink::Out => printed.extend(lines),
-                Sink::Err => stderr.extend(lines),
-                Sink::File(path) => {
-                    if let Err(why) = write_file(world, host, &path, &lines, true) {
-                        stderr.extend(unread(&why).stderr);
-                        status = 1;
+                    if *to_err {
+                        *err = sink;
                     }
                 }
+                Redirect::ErrToOut => *err = out.clone(),
+                Redirect::OutToErr => *out = err.clone(),
             }
         }
+        Ok(())
     }
-    CommandOutput { status, stdout: printed, stderr }
-}
 
-async fn simple(
-    world: &mut World,
-    host: NetnsId,
-    one: &Simple,
-    stdin: Option<&str>,
-    elsewhere: &mut Elsewhere<'_>,
-) -> CommandOutput {
-    let host = match &one.on {
-        None => host,
-        Some(name) => match world.host_by_name(name) {
-            Some(host) => host,
-            None => return CommandOutput::failed(1, format!("there is no box {name:?}")),
-        },
-    };
-    if let Some(done) = elsewhere(world, host, one, stdin) {
-        return done;
+    async fn simple(&mut self, one: &Simple, stdin: Option<&str>) -> CommandOutput {
+        let host = match &one.on {
+            None => self.host,
+            Some(name) => match self.world.host_by_name(name) {
+                Some(host) => host,
+                None => return CommandOutput::failed(1, format!("there is no box {name:?}")),
+            },
+        };
+        if let Some(done) = (self.elsewhere)(self.world, host, one, stdin) {
+            return done;
+        }
+        super::super::shell(self.world, host, &one.argv, stdin)
+            .await
+            .unwrap_or_else(|why| CommandOutput::failed(127, why))
     }
-    super::super::shell(world, host, &one.argv, stdin)
-        .await
-        .unwrap_or_else(|why| CommandOutput::failed(127, why))
 }
 
 fn text(lines: &[String]) -> String {
