@@ -155,3 +155,58 @@ fn what_the_second_box_does_not_know_goes_the_whole_way_there() {
     assert!(short.3 > 0 && pod.made > 3 * node.made && node.made > 10, "{node:?} {pod:?}");
     assert_eq!((short.0, short.1, short.2), (whole.0, whole.1, whole.2));
 }
+
+/// Some rules of the node ask for ports, others do not: flows between the same two addresses go different ways.
+#[test]
+fn flows_whose_ports_a_rule_asks_for_are_not_taken_for_alike() {
+    let mut spec = spec(&[], &["ip route add default via 10.1.0.1"], Ipv4Addr::new(10, 1, 0, 2));
+    let many = (0..10).map(|n| format!("-A ODD -p udp --sport {} -j RETURN\n", 20_001 + 20 * n));
+    spec.scenario.hosts[1].iptables = Some(format!(
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:ODD - [0:0]\n\
+         -A FORWARD -m state --state NEW -p udp --dport 69\n\
+         -A FORWARD -s {CLIENT} -p udp --sport 20000:20100 -j ODD\n\
+         -A FORWARD -p udp --dport 20050:20070 -j ACCEPT\n\
+         -A FORWARD -m state --state ESTABLISHED -j ACCEPT\n{}COMMIT\n",
+        many.collect::<String>()
+    ));
+    let counted = |shortcuts: bool| {
+        let mut run = LoadRun::new(&spec).unwrap();
+        if !shortcuts {
+            run.go_whole_ways();
+        }
+        run.advance(Instant(u64::MAX));
+        let argv = ["iptables-save", "-c"].map(str::to_owned);
+        let saved = run.command(run.boxes()[0], &argv).unwrap().stdout;
+        let rules: Vec<_> = saved.into_iter().filter(|line| !line.starts_with('#')).collect();
+        (run.packets(), rules)
+    };
+    let (short, whole) = (counted(true), counted(false));
+    let passed = |rule: &str| whole.1.iter().any(|l| l.contains(rule) && !l.starts_with("[0:0]"));
+    assert!(passed("--dport 20050:20070 -j ACCEPT") && passed("--sport 20041 -j RETURN"), "{:?}", whole.1);
+    assert_eq!(short, whole);
+}
+
+/// A source NAT to one address: the ends of flows differ behind the node, and answers come to that address.
+#[test]
+fn translated_flows_are_alike_too() {
+    let mut spec = spec(&[], &[], Ipv4Addr::new(10, 1, 0, 2));
+    let node = &mut spec.scenario.hosts[1];
+    (node.modules.nf_conntrack_tftp, node.modules.nf_nat_tftp) = (true, true);
+    node.sysctl.push(("net.netfilter.nf_conntrack_helper".to_owned(), 1));
+    let nat = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+        -A POSTROUTING -o eth1 -j MASQUERADE --random-fully\nCOMMIT\n";
+    node.iptables = Some(nat.to_owned());
+    let state = |shortcuts: bool| {
+        let mut run = LoadRun::new(&spec).unwrap();
+        if !shortcuts {
+            run.go_whole_ways();
+        }
+        run.advance(Instant(u64::MAX));
+        let node = &run.world().hosts()[1];
+        let entries = node.ct.rows(run.world().now());
+        (run.samples().to_vec(), run.packets(), entries)
+    };
+    let (short, whole) = (state(true), state(false));
+    assert!(short.1 > 1000 && short.2.len() > 100, "{} {}", short.1, short.2.len());
+    assert_eq!(short, whole);
+}
