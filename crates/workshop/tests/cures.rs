@@ -149,7 +149,7 @@ fn what_broke_it_is_mended_where_it_was_broken() {
 }
 
 /// What the lab itself does at setup, with another field of `world`, and a change that is found: there is no command to be taken back.
-const OF_THE_LAB: [(&str, &str, &str); 18] = [
+const OF_THE_LAB: [(&str, &str, &str); 38] = [
     ("", "{on: node-1, run: sysctl -w net.ipv4.ip_forward=0}", "node-1# sysctl -w net.ipv4.ip_forward=1"),
     (
         "",
@@ -217,6 +217,91 @@ const OF_THE_LAB: [(&str, &str, &str); 18] = [
         "{on: node-1, run: nft delete table ip kube-proxy}",
         "node-1# systemctl restart kube-proxy",
     ),
+    // Several things of a box are gone together.
+    (
+        "",
+        "{on: node-1, run: ip link del cnio0}",
+        "node-1# ip link add cnio0 type bridge; node-1# ip link set veth-a master cnio0; node-1# ip link set cnio0 up; \
+         node-1# ip addr add 10.244.1.1/24 dev cnio0",
+    ),
+    (
+        "",
+        "{on: node-1, run: ip addr del 10.0.0.11/24 dev eth0}",
+        "node-1# ip addr add 10.0.0.11/24 dev eth0; node-1# ip route add 10.244.2.0/24 via 10.0.0.12",
+    ),
+    (
+        "",
+        "{on: b, run: ip route flush table main}",
+        "b# ip route add 10.244.2.0/24 dev eth0; b# ip route add default via 10.244.2.1",
+    ),
+    ("", "{on: node-1, run: ip rule del pref 0}", "node-1# ip rule add from all lookup local pref 0"),
+    ("", "{on: node-1, run: ip rule del pref 32766}", "node-1# ip rule add from all lookup main pref 32766"),
+    (
+        "",
+        "{on: client, run: sysctl -w net.ipv4.ip_default_ttl=1}",
+        "client# sysctl -w net.ipv4.ip_default_ttl=64",
+    ),
+    (
+        "",
+        "{on: node-1, run: sysctl -w net.netfilter.nf_conntrack_tcp_timeout_syn_sent=0}",
+        "node-1# sysctl -w net.netfilter.nf_conntrack_tcp_timeout_syn_sent=120",
+    ),
+    ("", "{on: node-1, run: ip link set eth0 mtu 68}", "node-1# ip link set eth0 mtu 1500"),
+    (
+        "",
+        "{on: a, run: sysctl -w net.ipv4.conf.all.arp_ignore=8}",
+        "a# sysctl -w net.ipv4.conf.all.arp_ignore=0",
+    ),
+    (
+        "",
+        "{on: node-2, run: ip route replace 10.0.0.0/24 dev cnio0}",
+        "node-2# ip route replace 10.0.0.0/24 dev eth0",
+    ),
+    (
+        "",
+        "{on: node-1, run: ip route replace 10.244.2.0/24 via 10.0.0.100}",
+        "node-1# ip route replace 10.244.2.0/24 via 10.0.0.12",
+    ),
+    ("", "{on: lan, run: ip link set p-node-2 nomaster}", "lan# ip link set p-node-2 master br0"),
+    ("", "{on: node-2, run: ip link set veth-b down}", "node-2# ip link set veth-b up"),
+    (
+        "",
+        "{on: node-1, run: iptables -t raw -A PREROUTING -i eth0 -j CT --zone 5}",
+        "node-1# iptables -t raw -D PREROUTING 1",
+    ),
+    (
+        "",
+        "kubectl delete service web",
+        "$ kubectl apply -f - <<EOF\nkind: Service\nmetadata: {name: web}\nspec:\n  type: NodePort\n  clusterIP: 10.96.0.80\n  \
+         selector: {app: web}\n  ports:\n    - {port: 80, nodePort: 30080}\nEOF",
+    ),
+    (
+        "",
+        "kubectl label pod b app=old --overwrite",
+        r#"$ kubectl -n default patch pod b -p '{"metadata":{"labels":{"app":"web"}}}'"#,
+    ),
+    (
+        "",
+        r#"'kubectl patch service web -p "{\"spec\":{\"ports\":[{\"port\":80,\"targetPort\":\"http\"}]}}"'"#,
+        r#"$ kubectl -n default patch service web -p '{"spec":{"ports":[{"port":80,"targetPort":80}]}}'"#,
+    ),
+    (
+        "",
+        r#"'kubectl patch pod b -p "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\"}]}}"'"#,
+        r#"$ kubectl -n default patch service web -p '{"spec":{"publishNotReadyAddresses":true}}'"#,
+    ),
+    (
+        "kubeProxy: nftables",
+        "{on: node-1, run: 'nft add table ip x; nft add chain ip x p \"{ type filter hook prerouting priority -300; }\"; \
+         nft add rule ip x p tcp dport 30080 notrack'}",
+        "node-1# nft delete rule ip x p handle 2",
+    ),
+    (
+        "kubeProxy: nftables",
+        "{on: node-1, run: 'nft add table ip x; nft add chain ip x p \"{ type nat hook prerouting priority -150; }\"; \
+         nft add rule ip x p tcp dport 30080 dnat to 10.244.9.9:80'}",
+        "node-1# nft delete rule ip x p handle 2",
+    ),
 ];
 
 #[test]
@@ -231,6 +316,33 @@ fn what_the_lab_has_broken_is_mended_as_well() {
             found(&session, &run, Wanted::Goals).iter().map(workshop::cure::Cure::text).collect();
         assert!(texts.iter().any(|t| t == mended), "{setup}: {texts:#?}");
     }
+}
+
+/// Less than all of it is enough, and once that is found nothing of a box is put back that was not asked for.
+#[test]
+fn of_what_a_box_has_lost_only_what_is_needed_is_put_back() {
+    let lines =
+        ["ip addr flush dev cnio0", "sysctl -w net.ipv4.icmp_ratelimit=5", "ip link set cnio0 mtu 1400"];
+    let setup: Vec<String> = lines.iter().map(|l| format!("{{on: node-1, run: {l}}}")).collect();
+    let text = lab_text().replacen("apps:", &format!("setup: [{}]\napps:", setup.join(", ")), 1);
+    let lab = Rc::new(read_lab(&text).unwrap());
+    let session = Session { lab, changes: Setting::new(), typed: Vec::new(), source: None };
+    let all = found(&session, &session.run().unwrap(), Wanted::Goals);
+    let texts: Vec<String> = all.iter().map(workshop::cure::Cure::text).collect();
+    assert_eq!(texts, ["node-1# ip addr add 10.244.1.1/24 dev cnio0"]);
+}
+
+/// nc by UDP ends well when nobody tells it that its datagram is lost.
+#[test]
+fn silence_is_no_cure() {
+    let lab = Rc::new(workshop::lab("stale-udp").unwrap());
+    let session = Session::new(lab);
+    let run = session.run().unwrap();
+    let refused = run.stimuli.iter().position(|s| s.name.contains("for the first time")).unwrap();
+    let all = found(&session, &run, Wanted::Exchange(refused));
+    let texts: Vec<String> = all.iter().map(workshop::cure::Cure::text).collect();
+    let selected = r#"$ kubectl -n default patch service stats -p '{"spec":{"selector":{"app":"stats-2"}}}'"#;
+    assert_eq!(texts, [selected]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use route::route_text;
+pub use route::{route_text, rule_text};
 pub use show::brief_addresses;
 pub(super) use show::link_head;
 

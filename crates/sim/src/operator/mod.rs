@@ -23,7 +23,8 @@ mod watch;
 pub(crate) use conntrack::conntrack as conntrack_since;
 pub(crate) use dmesg::{dmesg_of, syslog_line};
 pub(crate) use files::{read_file, write_file};
-pub use ip::{brief_addresses, route_text};
+pub use ip::{brief_addresses, route_text, rule_text};
+pub use settings::settings;
 pub(crate) use watch::watch;
 
 use crate::EventId;

@@ -65,7 +65,7 @@ const OTHERS: &[(&str, &str)] = &[
 ];
 
 /// The settings that a box has, in the kernel's order: path under /proc/sys, and value.
-pub(super) fn settings(ns: &mut Netns) -> Vec<(String, i64)> {
+pub fn settings(ns: &mut Netns) -> Vec<(String, i64)> {
     let mut names: Vec<String> = Vec::new();
     let devices: Vec<String> = ns.devices().iter().filter(|d| !d.gone).map(|d| d.name.clone()).collect();
     for dev in ["all", "default"].into_iter().chain(devices.iter().map(String::as_str)) {

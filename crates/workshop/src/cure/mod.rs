@@ -4,6 +4,7 @@
 //! ([`Search::step`]), so that a page stays alive meanwhile. The order is always the same.
 
 mod against;
+mod plan;
 mod wish;
 
 use crate::knobs::{self, Group, Knob};
@@ -40,7 +41,10 @@ pub struct Cure {
 impl Cure {
     /// What is done, line by line: commands as they are typed, and `Undo: ` with the one that is taken back.
     pub fn lines(&self) -> Vec<String> {
-        let line = |c: &Typed| prompted(c.on.as_slice(), &c.line);
+        let line = |c: &Typed| {
+            let line = prompted(c.on.as_slice(), &c.line);
+            if c.stdin.is_empty() { line } else { format!("{line} <<EOF\n{}EOF", c.stdin) }
+        };
         let undone = self.undone.iter().map(|c| format!("Undo: {}", line(c)));
         self.commands.iter().map(line).chain(undone).collect()
     }
@@ -77,6 +81,8 @@ enum Change {
     Switch(String, String, Vec<Typed>),
     /// A knob and its value.
     Knob(Box<Knob>, String),
+    /// Everything that puts a box back, by its name; of that as little as is enough.
+    Box(String, Vec<Typed>),
     /// A command at setup; if that does not help, the same at a later time.
     Command(Typed, Option<At>),
     /// The session without this command of it, by its place.
@@ -90,13 +96,14 @@ impl Change {
             // `web runs on node-1`, `proxy-mode=ipvs`
             Change::Knob(knob, value) if knob.name.ends_with(" on") => format!("{} {value}", knob.name),
             Change::Knob(knob, value) => format!("{}={value}", knob.name),
+            Change::Box(name, _) => format!("{name} as it was"),
             Change::Command(c, _) | Change::Undo(_, c) => c.line.clone(),
         }
     }
 
     fn commands(&self) -> Vec<Typed> {
         match self {
-            Change::Switch(_, _, commands) => commands.clone(),
+            Change::Switch(_, _, commands) | Change::Box(_, commands) => commands.clone(),
             Change::Knob(knob, value) => knob
                 .positions
                 .iter()
@@ -127,7 +134,7 @@ impl Change {
         match self {
             Change::Switch(name, value, _) => drop(session.changes.insert(name.clone(), value.clone())),
             // The run that follows tells what it comes to; whether it is the lab's own value does not matter here.
-            Change::Knob(..) | Change::Command(..) => session.typed.extend(self.commands()),
+            Change::Knob(..) | Change::Box(..) | Change::Command(..) => session.typed.extend(self.commands()),
             Change::Undo(n, _) => {
                 if *n < session.typed.len() {
                     session.typed.remove(*n);
@@ -171,6 +178,8 @@ pub struct Search {
     next: Vec<Vec<usize>>,
     at: usize,
     found: bool,
+    /// A command has been found that helps.
+    mended: bool,
     paired: bool,
 }
 
@@ -181,7 +190,22 @@ impl Search {
         let mut changes = switches(session, run);
         let switched: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
         let begun = session.lab.begin(&session.changes, &session.typed).ok();
-        changes.extend(against(run, begun.as_ref(), &wish));
+        let plan = plan::plan(session);
+        let (mut alone, mut together) = (Vec::new(), Vec::new());
+        if let (Some(begun), Some(plan)) = (&begun, plan.as_ref().or(begun.as_ref())) {
+            (alone, together) = plan::boxes(run, begun, plan, &wish);
+            let (taken, set): (Vec<Change>, Vec<Change>) =
+                plan::objects(plan, begun).into_iter().partition(|c| c.name().contains(":null"));
+            alone.extend(set);
+            // A field that is to go has a value that says more, mostly.
+            together.extend(taken);
+            alone.retain(|c| !switched.contains(&meant(&c.commands())));
+        }
+        let known: Vec<_> = alone.iter().map(Change::commands).collect();
+        changes.extend(alone);
+        let others = against(run, begun.as_ref(), &wish);
+        changes.extend(others.into_iter().filter(|c| !known.contains(&c.commands())));
+        changes.extend(together);
         let mut knobs = begun.as_ref().map(knobs::of).unwrap_or_default();
         // What is smallest comes first.
         sorted::sort_by_key(&mut knobs, |k| match k.group {
@@ -218,6 +242,7 @@ impl Search {
             next,
             at: 0,
             found: false,
+            mended: false,
             paired: false,
         })
     }
@@ -245,9 +270,19 @@ impl Search {
                 tried = self.attempt(&[later]).await;
             }
         }
+        if let ([Change::Box(name, commands)], Tried::Cured(_)) = (picked.as_slice(), &tried) {
+            // Less has done as well.
+            if self.mended {
+                return Progress::Tried;
+            }
+            if let Some(smaller) = self.smaller(name, commands).await {
+                tried = Tried::Cured(smaller);
+            }
+        }
         match tried {
             Tried::Cured(cure) => {
                 self.found = true;
+                self.mended |= matches!(picked.as_slice(), [Change::Command(..) | Change::Box(..)]);
                 Progress::Found(cure)
             }
             Tried::Otherwise(_) | Tried::Refused => Progress::Tried,
@@ -266,6 +301,19 @@ impl Search {
                 self.second.push((at, change));
             }
         }
+    }
+
+    /// What is left of commands that help when each goes without which it helps as well.
+    async fn smaller(&self, name: &str, commands: &[Typed]) -> Option<Box<Cure>> {
+        let (mut kept, mut best) = (commands.to_vec(), None);
+        for at in (0..commands.len()).rev() {
+            let mut fewer = kept.clone();
+            fewer.remove(at);
+            if let Tried::Cured(cure) = self.attempt(&[Change::Box(name.to_owned(), fewer.clone())]).await {
+                (kept, best) = (fewer, Some(cure));
+            }
+        }
+        best
     }
 
     /// Makes these changes together.

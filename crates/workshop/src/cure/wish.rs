@@ -63,7 +63,7 @@ impl Wish {
         match (self, exchange) {
             (Wish::Goals, _) => run.goals.iter().all(|g| g.reached),
             (_, None) => false,
-            (Wish::Exchange(_), Some(n)) => answered(&run.run, n),
+            (Wish::Exchange(_), Some(n)) => answered(&run.run, n) && !unnoticed(run, n),
             (Wish::Packet(_, frame, host, reason), Some(n)) => {
                 let alike = |id: PacketId| made(run, id).is_some_and(|f| shape(f) == shape(frame));
                 let ends = |end: &Dropped<'_>| {
@@ -76,6 +76,22 @@ impl Wish {
             }
         }
     }
+}
+
+/// A program that says nothing has ended well, but a packet that its box has sent is lost: the program was not told.
+fn unnoticed(run: &LabRun, exchange: usize) -> bool {
+    let silent = run
+        .stimuli
+        .get(exchange)
+        .and_then(|s| s.command.as_ref())
+        .is_some_and(|(_, output)| output.stdout.is_empty());
+    let own = |packet| {
+        within(run, exchange)
+            .iter()
+            .find(|e| matches!(e.what(), Some(What::Created { .. })))
+            .is_some_and(|e| e.packet == packet)
+    };
+    silent && drops(run).iter().any(|d| d.exchange == exchange && own(d.entry.packet))
 }
 
 /// What tells packets of one kind from others.

@@ -22,7 +22,7 @@ mod world;
 pub(crate) use apply::objects_of;
 pub use boxes::{Boxes, Where};
 pub use command::{Command, split};
-pub(crate) use effect::{Effect, is_about_cluster};
+pub(crate) use effect::{Effect, identity, is_about_cluster};
 pub use error::LabError;
 pub use read::read_lab;
 pub(crate) use read::{command_of, switched, value_of};

@@ -345,7 +345,7 @@ pub(super) fn show_rules(ns: &Netns, table: Option<FibTable>, format: IpFormat) 
     if format.json {
         return vec![array(&rules.map(|r| rule_json(ns, r, format.details)).collect::<Vec<_>>())];
     }
-    rules.map(|r| rule_text(ns, r, format.details)).collect()
+    rules.map(|r| rule_line(ns, r, format.details)).collect()
 }
 
 /// Who made a rule, if that is printed. The tool says nothing of it to the kernel.
@@ -354,7 +354,13 @@ fn rule_proto(r: &FibRule, details: bool) -> Option<String> {
     (details || maker != 0 && maker != proto::KERNEL).then(|| protocol_name(maker))
 }
 
-fn rule_text(ns: &Netns, r: &FibRule, details: bool) -> String {
+/// A rule as `ip rule` prints it, without its preference: what `ip rule add` reads.
+pub fn rule_text(ns: &Netns, r: &FibRule) -> String {
+    let line = rule_line(ns, r, false).replace(" [detached]", "");
+    line.split_once('\t').map_or(String::new(), |(_, text)| text.to_owned())
+}
+
+fn rule_line(ns: &Netns, r: &FibRule, details: bool) -> String {
     let all = |net: Ipv4Net| if net.prefix_len() == 0 { "all".to_owned() } else { prefix(net) };
     let mut s = format!("{}:\t{}from {}", r.pref, if r.not { "not " } else { "" }, all(r.from));
     if r.to.prefix_len() != 0 {

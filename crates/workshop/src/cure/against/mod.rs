@@ -74,30 +74,41 @@ impl Tries {
     }
 }
 
-/// Commands against the ends of packets in the exchanges that a wish is about, in the order in which the ends came.
-pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<Change> {
+/// The exchanges that a wish is about, and that did not come out as they should.
+pub(super) fn failed(run: &LabRun, wish: &Wish) -> Vec<usize> {
     let only = wish.exchange(run, None);
-    let failed = |n: usize| {
-        only.is_none_or(|only| only == n) && (matches!(wish, Wish::Packet(..)) || !answered(&run.run, n))
+    let failed = |n: &usize| {
+        only.is_none_or(|only| only == *n) && (matches!(wish, Wish::Packet(..)) || !answered(&run.run, *n))
     };
-    let later = |n: usize| match run.stimuli.get(n)?.by {
+    (0..run.stimuli.len()).filter(failed).collect()
+}
+
+/// When something can be changed for an exchange, if not at setup: before its step.
+pub(super) fn later(run: &LabRun, exchange: usize) -> Option<At> {
+    match run.stimuli.get(exchange)?.by {
         By::Step(step) if step > 0 => Some(At::Before(step)),
         _ => None,
-    };
+    }
+}
+
+/// Commands against the ends of packets in the exchanges that a wish is about, in the order in which the ends came.
+pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<Change> {
+    let failed = failed(run, wish);
     let world = &run.run.world;
     let mut tries = Tries::default();
     for end in drops(run) {
         // A packet may wait for its neighbour until others have long been sent.
         let n = end.entry.packet.and_then(|id| origin(run, id)).unwrap_or(end.exchange);
-        let Some(ns) = world.host(end.entry.host).filter(|_| failed(n)) else { continue };
+        let Some(ns) = world.host(end.entry.host).filter(|_| failed.contains(&n)) else { continue };
         let met = Met { world, begun, ns, within: within(run, end.exchange), end };
-        tries.later = later(n);
+        tries.later = later(run, n);
         rules::that_ended(&met, &mut tries);
         ways::against(&met, &mut tries);
         services::against(&met, &mut tries);
+        services::written_anew(&met, &mut tries);
     }
-    for n in (0..run.stimuli.len()).filter(|n| failed(*n)) {
-        tries.later = later(n);
+    for n in failed {
+        tries.later = later(run, n);
         rules::that_changed(world, within(run, n), &mut tries);
         if let Some((line, _)) = run.stimuli.get(n).and_then(|s| s.command.as_ref()) {
             ways::unsent(world, within(run, n), line, &mut tries);

@@ -3,7 +3,7 @@
 use super::{Met, Tries};
 use kernel::DropReason;
 use kernel::event::{NftOutcome, NftStep, RuleOutcome, RuleStep, What};
-use kernel::netfilter::nftables::NftVerdict;
+use kernel::netfilter::nftables::{NftVerdict, Stmt};
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{TableId, Verdict};
 use packet::{Family, L4};
@@ -64,14 +64,19 @@ fn without(step: &RuleStep, on: &str, tries: &mut Tries) {
 }
 
 fn without_nft(step: &NftStep) -> Option<String> {
-    let at = format!("{} {} {}", step.family, step.table, step.chain);
     match &step.outcome {
-        NftOutcome::Match { rule, verdict: NftVerdict::Drop, .. } => {
-            Some(format!("nft delete rule {at} handle {}", rule.handle))
-        }
-        NftOutcome::Policy(Verdict::Drop) => Some(format!("nft chain {at} '{{ policy accept; }}'")),
+        NftOutcome::Match { rule, verdict: NftVerdict::Drop, .. } => Some(delete_nft(step, rule.handle)),
+        NftOutcome::Policy(Verdict::Drop) => Some(format!("nft chain {} '{{ policy accept; }}'", at(step))),
         _ => None,
     }
+}
+
+fn at(step: &NftStep) -> String {
+    format!("{} {} {}", step.family, step.table, step.chain)
+}
+
+fn delete_nft(step: &NftStep, handle: u64) -> String {
+    format!("nft delete rule {} handle {handle}", at(step))
 }
 
 /// Against rules that made something else of a packet on its way: another address, mark or TTL, or a packet that conntrack does not see; or
@@ -87,7 +92,27 @@ pub(super) fn that_changed(world: &World, entries: &[Entry], tries: &mut Tries) 
         {
             tries.add(&ns.name, format!("{} -D {} {}", iptables(step), step.chain, step.n));
         }
+        if let Some(What::Nft(step)) = entry.what()
+            && let NftOutcome::Match { rule, .. } = &step.outcome
+            && rule.stmts.iter().any(changes_nft)
+            && !step.table.starts_with("kube-proxy")
+            && let Some(ns) = world.host(entry.host)
+        {
+            tries.add(&ns.name, delete_nft(step, rule.handle));
+        }
     }
+}
+
+fn changes_nft(stmt: &Stmt) -> bool {
+    matches!(
+        stmt,
+        Stmt::Notrack
+            | Stmt::MetaSet(..)
+            | Stmt::CtSet(..)
+            | Stmt::Nat(_)
+            | Stmt::Masquerade(..)
+            | Stmt::Redirect(..)
+    )
 }
 
 /// In table nat the rules behind it are not asked then.
@@ -96,19 +121,17 @@ fn spares(target: &Target) -> bool {
 }
 
 fn changes(target: &Target) -> bool {
-    match target {
-        Target::Ct(ct) => ct.notrack,
-        target => matches!(
-            target,
-            Target::Notrack
-                | Target::Dnat(_)
-                | Target::Redirect(_)
-                | Target::Snat(_)
-                | Target::Masquerade(_)
-                | Target::Netmap(_)
-                | Target::Mark(_)
-                | Target::Connmark(_)
-                | Target::Ttl(_)
-        ),
-    }
+    matches!(
+        target,
+        Target::Ct(_)
+            | Target::Notrack
+            | Target::Dnat(_)
+            | Target::Redirect(_)
+            | Target::Snat(_)
+            | Target::Masquerade(_)
+            | Target::Netmap(_)
+            | Target::Mark(_)
+            | Target::Connmark(_)
+            | Target::Ttl(_)
+    )
 }

@@ -3,8 +3,8 @@
 use super::{Met, Tries};
 use crate::session::quoted;
 use cluster::object::{ClusterIp, Pod, Protocol, Service, ServicePort};
-use kernel::DropReason;
 use kernel::socket::Socket;
+use kernel::{DropReason, Netns};
 use packet::L4;
 use std::net::IpAddr;
 
@@ -18,7 +18,6 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
     let (here, at_node) = (met.ns, met.at_node());
     let pods: Vec<&Pod> = begun.objects.pods.values().collect();
     for service in begun.objects.services.values().filter(|s| !s.selector.is_empty()) {
-        let selected = pods.iter().any(|p| selects(service, p));
         for p in &service.ports {
             if p.protocol != protocol {
                 if reason == DropReason::NoSocket || reason == DropReason::NetfilterDrop {
@@ -38,19 +37,31 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
                 }
                 // The port of a pod at which nothing waits.
                 DropReason::NoSocket
-                    if pods.iter().any(|pod| pod.pod_ips.contains(&to) && selects(service, pod)) =>
+                    if pods
+                        .iter()
+                        .any(|pod| is(pod, here) && pod.pod_ips.contains(&to) && selects(service, pod)) =>
                 {
-                    for (_, socket) in here.sockets.iter() {
-                        if let Some(open) = waits(socket, protocol) {
-                            let spec = format!("\"ports\":[{{\"port\":{},\"targetPort\":{open}}}]", p.port);
-                            tries.add("", patch(service, &spec));
-                        }
+                    for port in open(here, protocol) {
+                        target_port(service, p, port, tries);
                     }
                 }
-                // A Service without pods.
-                DropReason::NetfilterDrop | DropReason::IpvsNoServer if called && !selected => {
-                    let near = pods.iter().filter(|p| p.metadata.namespace == service.metadata.namespace);
-                    for pod in near.take(MAX_OBJECTS) {
+                // A Service without endpoints.
+                DropReason::NetfilterDrop | DropReason::IpvsNoServer if called => {
+                    let (chosen, others): (Vec<&Pod>, Vec<&Pod>) = pods
+                        .iter()
+                        .filter(|p| p.metadata.namespace == service.metadata.namespace)
+                        .partition(|p| selects(service, p));
+                    if !chosen.is_empty() {
+                        tries.add("", patch(service, "\"publishNotReadyAddresses\":true"));
+                    }
+                    for pod in chosen {
+                        let sockets =
+                            met.world.host_by_name(&pod.metadata.name).and_then(|id| met.world.host(id));
+                        for port in sockets.into_iter().flat_map(|ns| open(ns, protocol)) {
+                            target_port(service, p, port, tries);
+                        }
+                    }
+                    for pod in others.into_iter().take(MAX_OBJECTS) {
                         if let Some(spec) = selector(service, pod) {
                             tries.add("", patch(service, &spec));
                         }
@@ -60,18 +71,13 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
             }
         }
     }
-    let astray = matches!(
-        reason,
-        DropReason::NoSocket
-            | DropReason::Unreachable(_)
-            | DropReason::NeighFailed
-            | DropReason::NetfilterDrop
-            | DropReason::IpvsNoServer
-    );
-    if astray && begun.spec.mode.is_some() {
-        for name in begun.objects.nodes.keys().filter(|name| met.passed(name)) {
-            tries.add(name, "systemctl restart kube-proxy".to_owned());
-        }
+}
+
+/// What kube-proxy writes is written anew on each node on which a packet was.
+pub(super) fn written_anew(met: &Met<'_>, tries: &mut Tries) {
+    let Some(begun) = met.begun.filter(|b| b.spec.mode.is_some()) else { return };
+    for name in begun.objects.nodes.keys().filter(|name| met.passed(name)) {
+        tries.add(name, "systemctl restart kube-proxy".to_owned());
     }
 }
 
@@ -106,6 +112,20 @@ fn addressed(met: &Met<'_>) -> Option<(Protocol, IpAddr, u16)> {
 fn patch(service: &Service, spec: &str) -> String {
     let (namespace, name) = service.metadata.key();
     format!("kubectl -n {namespace} patch service {name} -p '{{\"spec\":{{{spec}}}}}'")
+}
+
+fn target_port(service: &Service, of: &ServicePort, port: u16, tries: &mut Tries) {
+    tries.add("", patch(service, &format!("\"ports\":[{{\"port\":{},\"targetPort\":{port}}}]", of.port)));
+}
+
+/// This box is the pod's, or the node whose network it has.
+fn is(pod: &Pod, here: &Netns) -> bool {
+    pod.metadata.name == here.name || pod.host_network
+}
+
+/// The ports of a box at which programs wait.
+fn open(ns: &Netns, protocol: Protocol) -> Vec<u16> {
+    ns.sockets.iter().filter_map(|(_, socket)| waits(socket, protocol)).collect()
 }
 
 /// The port at which a program waits for whoever calls.

@@ -1,13 +1,13 @@
 //! Ways that a packet did not find: routes, neighbours, links, room.
 
+use super::super::plan::short;
 use super::{Met, Tries};
 use ipnet::Ipv4Net;
 use kernel::dev::{DevKind, Device};
 use kernel::event::What;
-use kernel::route::{FibTable, RouteEvent, RouteKind, RuleAction, Verdict, proto};
+use kernel::route::{RouteEvent, RouteKind, RuleAction, Verdict, proto};
 use kernel::{DevId, DropReason, Netns};
 use packet::Mac;
-use sim::operator::route_text;
 use sim::view::{neighbour_with, pinned_port};
 use sim::{Entry, World};
 use std::net::{IpAddr, Ipv4Addr};
@@ -78,9 +78,7 @@ fn addresses(world: &World) -> Vec<(&Netns, &Device, Ipv4Net)> {
 fn no_route(met: &Met<'_>, tries: &mut Tries) {
     let Some(event) = routed(met) else { return };
     if let Some(route) = event.route.as_ref().filter(|r| r.kind.is_error()) {
-        let table =
-            if route.table == FibTable::MAIN { String::new() } else { format!(" table {}", route.table.0) };
-        tries.add(&met.ns.name, format!("ip route del {}{table}", route_text(met.ns, route)));
+        tries.add(&met.ns.name, format!("ip route del {}", short(met.ns, route)));
     }
     for rule in met.ns.fib.rules.list() {
         if matches!(rule.action, RuleAction::Blackhole | RuleAction::Unreachable | RuleAction::Prohibit) {
@@ -107,7 +105,7 @@ fn ways_to(world: &World, ns: &Netns, dst: Ipv4Addr, tries: &mut Tries) {
         if links == 1 {
             tries.add(&ns.name, format!("ip route add default via {gateway}"));
         }
-        tries.add(&ns.name, format!("ip route add {net} via {gateway}"));
+        tries.add(&ns.name, format!("ip route add {} via {gateway}", prefix(net)));
     }
 }
 
@@ -135,7 +133,10 @@ fn another_way(met: &Met<'_>, tries: &mut Tries) {
             }
             for (other, net) in next_hops(met.world, ns, event.dst) {
                 if astray && other != gateway {
-                    tries.add(&ns.name, format!("ip route add {net} via {other}"));
+                    // The route by which it went, or one that is more specific.
+                    let own = event.route.as_ref().filter(|r| r.dst.prefix_len() >= net.prefix_len());
+                    let (verb, net) = own.map_or(("add", net), |r| ("replace", r.dst));
+                    tries.add(&ns.name, format!("ip route {verb} {} via {other}", prefix(net)));
                 }
             }
         }
@@ -164,11 +165,11 @@ fn no_neighbour(met: &Met<'_>, tries: &mut Tries) {
     {
         for (gateway, _) in next_hops(met.world, met.ns, dst) {
             if gateway != *addr {
-                tries.add(&met.ns.name, format!("ip route replace {} via {gateway}", route.dst));
+                tries.add(&met.ns.name, format!("ip route replace {} via {gateway}", prefix(route.dst)));
             }
         }
         if route.proto != proto::KERNEL {
-            tries.add(&met.ns.name, format!("ip route del {}", route_text(met.ns, route)));
+            tries.add(&met.ns.name, format!("ip route del {}", short(met.ns, route)));
         }
     }
     not_answering(met, *addr, tries);
@@ -222,10 +223,24 @@ fn next_hops(world: &World, ns: &Netns, dst: Ipv4Addr) -> Vec<(Ipv4Addr, Ipv4Net
     out
 }
 
+/// A destination as people type it.
+fn prefix(net: Ipv4Net) -> String {
+    match net.prefix_len() {
+        0 => "default".to_owned(),
+        32 => net.addr().to_string(),
+        _ => net.to_string(),
+    }
+}
+
 /// The network of an address as a box has it, if a packet that comes to it by this device goes there.
 fn leads(ns: &Netns, by: DevId, dst: Ipv4Addr) -> Option<Ipv4Net> {
     let way = ns.route_get(dst, None, None, None, 0).ok()?;
-    let goes = way.dst.verdict == Verdict::Local || way.dst.dev != by && way.dst.gateway.is_none();
+    // What kube-proxy has on its dummy is on every node.
+    let mut devices = ns.devices().iter().filter(|d| !matches!(d.kind, DevKind::Dummy));
+    let goes = match way.dst.verdict {
+        Verdict::Local => devices.any(|d| d.addrs.iter().any(|a| a.net.addr() == dst)),
+        _ => way.dst.dev != by && way.dst.gateway.is_none(),
+    };
     let net = way.route.filter(|r| r.kind == RouteKind::Unicast && r.dst.prefix_len() > 0).map(|r| r.dst);
     goes.then(|| net.unwrap_or(Ipv4Net::from(dst)))
 }

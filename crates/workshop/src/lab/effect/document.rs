@@ -17,7 +17,7 @@ pub(in crate::lab) fn one_document(text: &str) -> Result<Yaml, String> {
 }
 
 /// Kind, namespace and name.
-pub(in crate::lab) fn identity(document: &Yaml) -> (&str, &str, &str) {
+pub(crate) fn identity(document: &Yaml) -> (&str, &str, &str) {
     let metadata = document.get("metadata");
     let of = |key| metadata.and_then(|m| m.get(key)).and_then(|v| text(v).ok());
     (

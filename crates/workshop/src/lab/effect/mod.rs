@@ -25,8 +25,9 @@ use kernel::Era;
 use std::net::IpAddr;
 
 pub use command::is_about_cluster;
+pub(crate) use document::identity;
 pub use document::{file_of, with_copies};
-pub(super) use document::{identity, is, merge, one_document, singular};
+pub(super) use document::{is, merge, one_document, singular};
 pub use refusal::Refusal;
 pub use service::Expose;
 
