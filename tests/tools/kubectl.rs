@@ -296,3 +296,37 @@ fn what_another_service_has_is_not_free() {
         assert_eq!(run(vec![typed]), [(1, vec![want.to_owned()])], "{verb}");
     }
 }
+
+#[test]
+fn what_kubectl_run_refuses_is_told() {
+    for (line, expected) in [
+        ("kubectl run x", "error: required flag(s) \"image\" not set"),
+        ("kubectl run --image=a", "error: exactly one NAME is required for run"),
+        ("kubectl run x --image=a --labels=b", "error: unexpected label \"b\"; expected KEY=VALUE"),
+        ("kubectl run x --image=a --restart=no", "error: invalid restart policy: no"),
+    ] {
+        assert_eq!(says(line), (-1, expected.to_owned()), "{line}");
+    }
+    let typing = says("kubectl run x --image=a -it --rm -- bash").1;
+    assert!(
+        typing.contains("expected kubectl run NAME --image=IMAGE, and then kubectl exec NAME -- COMMAND"),
+        "{typing}"
+    );
+}
+
+#[test]
+fn what_kubectl_label_and_rollout_refuse_is_told() {
+    for line in ["kubectl label pods --all", "kubectl label pods db client", "kubectl label --all a=b"] {
+        let (status, text) = says(line);
+        assert!(
+            status == -1 && text.contains("expected kubectl label KIND NAME KEY=VALUE"),
+            "{line}: {text}"
+        );
+    }
+    assert_eq!(
+        says("kubectl rollout status deployment/nothing"),
+        (1, "Error from server (NotFound): deployments.apps \"nothing\" not found".to_owned())
+    );
+    let other = says("kubectl rollout status daemonset/kube-proxy").1;
+    assert!(other.contains("expected deployment"), "{other}");
+}

@@ -67,6 +67,10 @@ spec: {clusterIP: None, ports: [{port: 53, protocol: UDP}]}
 kind: Service
 metadata: {name: out}
 spec: {type: ExternalName, externalName: a.example}
+---
+kind: ConfigMap
+metadata: {name: page}
+data: {a: one, b: two}
 "
 );
 
@@ -240,8 +244,16 @@ fn a_pod_that_is_not_ready_says_so() {
 fn a_deployment_has_a_status() {
     let text = says("kubectl get deploy web -o yaml");
     assert!(text.starts_with("apiVersion: apps/v1\nkind: Deployment\n"), "{text}");
-    let status = ["availableReplicas: 2", "readyReplicas: 2", "replicas: 2", "updatedReplicas: 2"];
+    // One of its pods is not ready.
+    let status = [
+        "availableReplicas: 1",
+        "readyReplicas: 1",
+        "replicas: 2",
+        "unavailableReplicas: 1",
+        "updatedReplicas: 2",
+    ];
     assert_eq!(part(&text, "status:"), status);
+    assert!(says("kubectl get deploy web").contains("\nweb    1/2     2            1           "));
     assert!(part(&text, "template:").contains(&"dnsPolicy: ClusterFirst".to_owned()), "{text}");
 }
 
@@ -361,7 +373,9 @@ fn a_selector_chooses_what_get_lists() {
     assert_eq!(names("version"), "pod/web");
     assert_eq!(names("'!version'"), "pod/db pod/sick deployment.apps/web");
     assert_eq!(says("kubectl get pods -l app=no"), "No resources found in default namespace.");
-    assert!(says("kubectl get pods -l 'app in (a, b)'").contains("expected KEY=VALUE"));
+    assert_eq!(names("'app in (a, db), tier notin (front, side)'"), "pod/db");
+    assert_eq!(names("'app notin (db)'"), "pod/sick pod/web deployment.apps/web");
+    assert!(says("kubectl get pods -l 'app of (a, b)'").contains("expected KEY=VALUE"));
     let both = "error: name cannot be provided when a selector is specified";
     assert_eq!(says("kubectl get pod db -l app=db"), both);
 }
@@ -400,6 +414,55 @@ Events:                      <none>"
 }
 
 /// Of a pod little can be changed while it is there (`ValidatePodUpdate`).
+/// The ports stand where `grep Port` finds them; a pod that a Deployment has made names its ReplicaSet.
+#[test]
+fn describe_tells_of_a_pods_containers() {
+    assert_eq!(
+        says("kubectl describe pod db"),
+        "\
+Name:             db
+Namespace:        default
+Priority:         0
+Service Account:  default
+Node:             node-2/10.0.0.12
+Labels:           app=db
+                  tier=back
+Annotations:      <none>
+Status:           Running
+IP:               10.244.2.2
+IPs:
+  IP:  10.244.2.2
+Containers:
+  db:
+    Image:          postgres:16
+    Port:           5432/TCP
+    Host Port:      0/TCP
+    State:          Running
+    Ready:          True
+    Restart Count:  0
+Events:  <none>"
+    );
+    assert!(says("kubectl describe pod sick").contains("\n    Ready:          False\n"));
+    let web = says("kubectl describe pods -l version");
+    assert!(web.contains("\nIPs:\n  IP:           10.244.1.2\nControlled By:  ReplicaSet/web-"), "{web}");
+    let all = says("kubectl describe pods");
+    assert_eq!(all.matches("\n\n\nName: ").count(), 2, "{all}");
+    let missing = "Error from server (NotFound): pods \"nothing\" not found";
+    assert_eq!(says("kubectl describe pod nothing"), missing);
+    assert!(says("kubectl describe node node-1").contains("is not modelled; expected pod or service"));
+}
+
+#[test]
+fn a_config_map_is_listed_and_printed() {
+    let rows = says("kubectl get cm");
+    assert_eq!(rows.lines().next(), Some("NAME   DATA   AGE"));
+    assert!(rows.lines().nth(1).is_some_and(|l| l.starts_with("page   2      ")), "{rows}");
+    assert_eq!(
+        says("kubectl get configmap page -o yaml"),
+        "apiVersion: v1\ndata:\n  a: one\n  b: two\nkind: ConfigMap\nmetadata:\n  name: page\n  namespace: default"
+    );
+}
+
 #[test]
 fn a_pods_spec_stays_as_it_is() {
     let patch = |spec: &str| format!("kubectl patch pod db -p '{{\"spec\":{{{spec}}}}}'");

@@ -46,7 +46,7 @@ pub struct Controllers {
     /// The labels of pods of Deployments that somebody has changed.
     labels: Map<NamespacedName, Labels>,
     /// Pods that no Deployment has any more, as their labels are others.
-    released: Map<NamespacedName, Pod>,
+    released: Map<NamespacedName, Released>,
     /// The nodes that the scheduler has chosen.
     nodes: Map<NamespacedName, String>,
     addresses: Addresses,
@@ -60,6 +60,17 @@ struct ReplicaSet {
     template: Pod,
     /// The pods' numbers, the oldest first.
     pods: Vec<usize>,
+}
+
+/// A pod that a Deployment had.
+#[derive(Clone, Debug)]
+struct Released {
+    pod: Pod,
+    deployment: NamespacedName,
+    /// That of its ReplicaSet.
+    revision: u32,
+    /// Its number there.
+    number: usize,
 }
 
 /// What host-local has given.
@@ -94,7 +105,7 @@ impl Controllers {
     /// another one is made in its place.
     pub fn relabel(&mut self, pod: &NamespacedName, labels: Labels) {
         match self.released.get_mut(pod) {
-            Some(pod) => pod.metadata.labels = labels,
+            Some(released) => released.pod.metadata.labels = labels,
             None => {
                 self.labels.insert(pod.clone(), labels);
             }
@@ -106,8 +117,9 @@ impl Controllers {
         let mut made = Made::default();
         let mut pods: Map<NamespacedName, Pod> =
             objects.pods.iter().map(|(key, pod)| (key.clone(), pod.clone())).collect();
-        // The pods of a node go with it.
-        let lost = self.nodes.iter().filter(|(_, node)| objects.nodes.get(*node).is_none());
+        // The pods of a node go with it, whoever has chosen the node.
+        let given = self.addresses.given.iter().map(|(key, (node, _))| (key, node));
+        let lost = self.nodes.iter().chain(given).filter(|(_, node)| objects.nodes.get(*node).is_none());
         for key in lost.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             self.delete(&key);
         }
@@ -128,10 +140,11 @@ impl Controllers {
             if let Some(set) = self.sets.get_mut(key) {
                 release(set, deployment, &mut self.labels, &mut self.released);
             }
+            self.adopt(key, deployment);
             let there = objects
                 .pods
                 .values()
-                .chain(self.released.values())
+                .chain(self.released.values().map(|released| &released.pod))
                 .filter(|p| p.metadata.namespace == *namespace)
                 .filter(|p| matches(&deployment.selector, &p.metadata.labels))
                 .count();
@@ -171,8 +184,32 @@ impl Controllers {
                 made.push(pod);
             }
         }
-        made.extend(self.released.values().cloned());
+        made.extend(self.released.values().map(|released| released.pod.clone()));
         made
+    }
+
+    /// Pods that a Deployment had, and selects again, are its pods again. Those of an older template go: their ReplicaSet has none.
+    fn adopt(&mut self, key: &NamespacedName, deployment: &crate::object::Deployment) {
+        let back =
+            |r: &Released| r.deployment == *key && matches(&deployment.selector, &r.pod.metadata.labels);
+        let all: Vec<NamespacedName> =
+            self.released.iter().filter(|(_, r)| back(r)).map(|(key, _)| key.clone()).collect();
+        for pod in all {
+            let Some(released) = self.released.remove(&pod) else { continue };
+            let own = |set: &&mut ReplicaSet| {
+                set.revision == released.revision && set.template == deployment.template
+            };
+            match self.sets.get_mut(key).filter(own) {
+                Some(set) => {
+                    set.pods.push(released.number);
+                    sorted::sort(&mut set.pods);
+                    self.labels.insert(pod, released.pod.metadata.labels);
+                }
+                None => {
+                    self.deleted.insert(pod);
+                }
+            }
+        }
     }
 
     /// Gives pods a node that have none, those of Deployments (`made`) first: one with the fewest pods of the same labels, then with the
@@ -266,18 +303,20 @@ fn release(
     set: &mut ReplicaSet,
     deployment: &crate::object::Deployment,
     labels: &mut Map<NamespacedName, Labels>,
-    released: &mut Map<NamespacedName, Pod>,
+    released: &mut Map<NamespacedName, Released>,
 ) {
-    let (namespace, name) = deployment.metadata.key();
+    let deployment_key = deployment.metadata.key();
+    let (namespace, name) = &deployment_key;
     for i in set.pods.clone() {
-        let key = (namespace.clone(), pod_name(&namespace, &name, set.revision, i));
+        let key = (namespace.clone(), pod_name(namespace, name, set.revision, i));
         if let Some(own) = labels.get(&key).filter(|own| !matches(&deployment.selector, own)) {
             let mut pod = set.template.clone();
             pod.metadata.name.clone_from(&key.1);
             pod.metadata.labels.clone_from(own);
             pod.ready = true;
             labels.remove(&key);
-            released.insert(key, pod);
+            let (deployment, revision) = (deployment_key.clone(), set.revision);
+            released.insert(key, Released { pod, deployment, revision, number: i });
         }
     }
 }

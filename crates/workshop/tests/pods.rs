@@ -134,7 +134,8 @@ fn a_pod_of_a_deployment_gets_another_label_and_is_on_its_own() {
          \x20 - run: kubectl get pods -o name\n\
          \x20 - {{run: curl -s -m 2 http://10.96.0.10/, on: client}}\n\
          \x20 - run: kubectl patch pod {name} -p '{{\"metadata\":{{\"labels\":{{\"app\":\"web\"}}}}}}'\n\
-         \x20 - {{run: curl -s -m 2 http://10.96.0.10/, on: client}}\n"
+         \x20 - {{run: curl -s -m 2 http://10.96.0.10/, on: client}}\n\
+         \x20 - run: kubectl get pods -o name\n"
     ));
     let refused = "error: 'app' already has a value (web), and --overwrite is false";
     assert_eq!(printed(&run, 0), (1, refused.to_owned()));
@@ -147,8 +148,114 @@ fn a_pod_of_a_deployment_gets_another_label_and_is_on_its_own() {
     );
     assert_eq!(printed(&run, 5).1, format!("pod/client\npod/{name}"));
     assert_eq!(printed(&run, 6).0, 7);
+    // Its ReplicaSet has it again, and is to have none.
     assert_eq!(printed(&run, 7), (0, format!("pod/{name} patched")));
-    assert_eq!(printed(&run, 8).0, 0);
+    assert_eq!(printed(&run, 8).0, 7);
+    assert_eq!(printed(&run, 9).1, "pod/client");
+}
+
+/// The ReplicaSet takes the pod back, and the younger one goes. (It ranks by age, ActivePodsWithRanks in controller_utils.go.)
+#[test]
+fn a_pod_that_is_taken_back_belongs_to_its_deployment() {
+    let first = run("  - {run: ip -br addr, on: {pods: {app: web}}}\n");
+    let name = webs(&first).remove(0);
+    let run = run(&format!(
+        "  - run: kubectl label --overwrite pod {name} app=apart\n\
+         \x20 - run: kubectl label --overwrite pod {name} app=web\n\
+         \x20 - run: kubectl get pods -o name\n\
+         \x20 - {{run: curl -s -m 2 http://10.96.0.10/, on: client}}\n\
+         \x20 - run: kubectl scale deployment web --replicas=0\n\
+         \x20 - run: kubectl get pods -o name\n"
+    ));
+    assert_eq!(printed(&run, 2).1, format!("pod/client\npod/{name}"));
+    assert_eq!(printed(&run, 3).0, 0);
+    assert_eq!(printed(&run, 5).1, "pod/client");
+}
+
+/// What was made of another template has another ReplicaSet, which is to have no pods.
+#[test]
+fn a_pod_of_an_older_template_is_not_taken_back() {
+    let first = run("  - {run: ip -br addr, on: {pods: {app: web}}}\n");
+    let name = webs(&first).remove(0);
+    let run = run(&format!(
+        "  - run: kubectl label --overwrite pod {name} app=apart\n\
+         \x20 - run: kubectl rollout restart deployment web\n\
+         \x20 - run: kubectl get pods -l app=web -o name\n\
+         \x20 - run: kubectl label --overwrite pod {name} app=web\n\
+         \x20 - run: kubectl get pods -l app=web -o name\n"
+    ));
+    assert_eq!(printed(&run, 4).1, printed(&run, 2).1);
+    assert!(!printed(&run, 4).1.contains(&name));
+}
+
+/// The pods go with the node that the template names; those that are made in their place wait for it.
+#[test]
+fn a_template_that_names_a_deleted_node_has_pods_that_wait() {
+    let run = run("  - run: kubectl get pods -l app=web\n\
+                   \x20 - run: kubectl rollout status deployment/web\n\
+                   \x20 - run: kubectl delete node node-1\n\
+                   \x20 - run: kubectl get pods -l app=web\n\
+                   \x20 - run: kubectl get deployment web\n\
+                   \x20 - run: kubectl rollout status deployment/web\n\
+                   \x20 - run: kubectl get endpoints web\n");
+    let row = |step: usize| {
+        let text = printed(&run, step).1;
+        let words: Vec<String> = text.lines().nth(1).unwrap().split_whitespace().map(str::to_owned).collect();
+        words[..3].join(" ")
+    };
+    let (before, after) = (row(0), row(3));
+    assert!(before.ends_with(" 1/1 Running"), "{before}");
+    assert!(after.ends_with(" 0/1 Pending"), "{after}");
+    assert_ne!(before.split(' ').next(), after.split(' ').next());
+    assert_eq!(row(4), "web 0/1 1");
+    assert_eq!(printed(&run, 1), (0, "deployment \"web\" successfully rolled out".to_owned()));
+    let waiting =
+        "Waiting for deployment \"web\" rollout to finish: 0 of 1 updated replicas are available..."
+            .to_owned();
+    assert_eq!(printed(&run, 5), (130, waiting));
+    assert!(printed(&run, 6).1.contains("<none>"), "{}", printed(&run, 6).1);
+    assert_eq!(webs(&run), Vec::<String>::new());
+}
+
+/// All objects of a kind, those with labels, or several by name.
+#[test]
+fn labels_are_set_on_several_objects() {
+    let run = run("  - run: kubectl label pods --all tier=a\n\
+                   \x20 - run: kubectl label pods -l 'app in (web, db)' tier=b --overwrite\n\
+                   \x20 - run: kubectl get pods -l tier=b -o name\n\
+                   \x20 - run: kubectl label nodes node-1 node-2 zone=z\n\
+                   \x20 - run: kubectl get nodes -l zone=z -o name\n\
+                   \x20 - run: kubectl label pods --all tier-\n\
+                   \x20 - run: kubectl get pods -l '!tier' -o name\n");
+    let lines = |step: usize| printed(&run, step).1.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert!(lines(0)[0] == "pod/client labeled" && lines(0)[1].starts_with("pod/web-"), "{:?}", lines(0));
+    assert!(lines(1).len() == 1 && lines(1)[0].ends_with(" labeled"), "{:?}", lines(1));
+    assert!(lines(2).len() == 1 && lines(2)[0].starts_with("pod/web-"), "{:?}", lines(2));
+    assert_eq!(lines(3), ["node/node-1 labeled", "node/node-2 labeled"]);
+    assert_eq!(lines(4), ["node/node-1", "node/node-2"]);
+    assert_eq!(lines(5)[0], "pod/client unlabeled");
+    assert_eq!(lines(6).len(), 2);
+}
+
+/// Its label is its name, or those that are given; programs are those of the lab.
+#[test]
+fn kubectl_run_makes_a_pod() {
+    let run = run("  - run: kubectl run one --image=nginx --port=80 --labels=app=web,tier=a\n\
+                   \x20 - run: kubectl run two --image nginx --restart=Never -- sleep 3600\n\
+                   \x20 - run: kubectl get pods one two --show-labels\n\
+                   \x20 - run: kubectl scale deployment web --replicas=0\n\
+                   \x20 - {run: curl -s -m 2 http://10.96.0.10/, on: client}\n\
+                   \x20 - run: kubectl run one --image=nginx\n\
+                   \x20 - run: kubectl exec two -- curl -s -m 2 http://10.96.0.10/\n");
+    assert_eq!(printed(&run, 0), (0, "pod/one created".to_owned()));
+    assert_eq!(printed(&run, 1), (0, "pod/two created".to_owned()));
+    let labels: Vec<String> =
+        printed(&run, 2).1.lines().skip(1).map(|l| l.rsplit(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(labels, ["app=web,tier=a", "run=two"]);
+    assert!(printed(&run, 4).1.starts_with("hello from one,"), "{}", printed(&run, 4).1);
+    let there = "Error from server (AlreadyExists): pods \"one\" already exists";
+    assert_eq!(printed(&run, 5), (1, there.to_owned()));
+    assert!(printed(&run, 6).1.starts_with("hello from one,"), "{}", printed(&run, 6).1);
 }
 
 /// `updateDataChangeMsg` of kubectl's label.go.

@@ -35,8 +35,9 @@ impl Netns {
         match slot {
             Slot::Int(v) => *v = value,
             Slot::Seconds(v) => {
-                let fits = u32::try_from(value).ok().filter(|n| *n <= MOST_SECONDS);
-                *v = fits.ok_or(SysctlError::Invalid(value))?;
+                // One below 0 is kept without its sign, as by `proc_dointvec_jiffies`: longer than any other where two are compared.
+                let fits = i32::try_from(value).ok().filter(|n| n.unsigned_abs() <= MOST_SECONDS);
+                *v = fits.ok_or(SysctlError::Invalid(value))?.cast_unsigned();
             }
             Slot::Small(v) => {
                 *v = u8::try_from(value).map_err(|_| SysctlError::Invalid(value))?.into();
@@ -64,7 +65,8 @@ impl Netns {
         }
         match self.sysctl_slot(&key).ok_or_else(|| SysctlError::Unknown(key.join(".")))? {
             Slot::Int(v) => Ok(*v),
-            Slot::Seconds(v) | Slot::Small(v) => Ok(i64::from(*v)),
+            Slot::Seconds(v) => Ok(i64::from(v.cast_signed())),
+            Slot::Small(v) => Ok(i64::from(*v)),
             Slot::Flag(v) => Ok(i64::from(*v)),
             Slot::Byte(v, _) => Ok(i64::from(*v)),
         }

@@ -67,6 +67,29 @@ fn unescaped(text: &str) -> String {
     out
 }
 
+/// `uname [-snrmoa]`: the kernel of the box.
+pub(super) fn uname(world: &World, host: NetnsId, args: &[String]) -> CommandOutput {
+    let Some(ns) = world.host(host) else { return CommandOutput::default() };
+    // In the order in which they are printed, whatever the order of the letters.
+    let parts = [
+        ('s', "Linux".to_owned()),
+        ('n', ns.name.clone()),
+        ('r', ns.era().release().to_owned()),
+        ('m', "x86_64".to_owned()),
+        ('o', "GNU/Linux".to_owned()),
+    ];
+    let mut letters = String::new();
+    for arg in args {
+        match arg.strip_prefix('-') {
+            Some(more) if !more.is_empty() && more.chars().all(|c| "snrmoa".contains(c)) => letters += more,
+            _ => return CommandOutput::failed(1, format!("uname {arg} is not modelled: expected -snrmo")),
+        }
+    }
+    let asked = |c: char| letters.contains([c, 'a']) || letters.is_empty() && c == 's';
+    let words: Vec<String> = parts.into_iter().filter(|(c, _)| asked(*c)).map(|(_, word)| word).collect();
+    CommandOutput::lines(vec![words.join(" ")])
+}
+
 /// `> FILE`, or `>> FILE` where what is there stays: a file of the box, or a setting under /proc/sys. `Err` says what bash does.
 pub(crate) fn write_file(
     world: &mut World,
@@ -101,7 +124,7 @@ pub(crate) fn write_file(
         if lines.is_empty() {
             return Ok(());
         }
-        let n = lines.join(" ").trim().parse().map_err(|_| SysctlError::Invalid(old))?;
+        let n = super::sysctl::number(lines.join(" ").trim()).ok_or(SysctlError::Invalid(old))?;
         ns.sysctl_set(name, n)
     });
     match set {
@@ -380,20 +403,24 @@ pub(super) fn head(
     out
 }
 
-/// `ls [PATH...]`, one name a line as into a pipe
+/// `ls [-1laF] [PATH...]`, one name a line as into a pipe
 pub(super) fn ls(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
-    let words: Vec<String> = match operands(args) {
-        Ok(words) if words.is_empty() => vec!["/".to_owned()],
-        Ok(words) => words.into_iter().cloned().collect(),
-        Err(option) if option == "-1" => args.iter().filter(|a| *a != "-1").cloned().collect(),
-        Err(option) => return no_option("ls", option),
-    };
+    let (options, words): (Vec<&String>, Vec<&String>) =
+        args.iter().partition(|a| a.starts_with('-') && a.len() > 1);
+    let letters: String = options.iter().map(|o| &o[1..]).collect();
+    if let Some(unknown) = letters.chars().find(|c| !"1laF".contains(*c)) {
+        return CommandOutput::failed(2, format!("ls -{unknown} is not modelled: expected one of -1laF"));
+    }
+    let words = if words.is_empty() { vec!["/".to_owned()] } else { words.into_iter().cloned().collect() };
     let paths: Vec<String> = words.iter().flat_map(|w| expand(world, host, w)).collect();
     let (mut out, mut folders) = (CommandOutput::default(), Vec::new());
     for path in &paths {
         if read(world, host, path).is_some() {
-            out.stdout.push(path.clone());
-        } else if let Some(names) = entries(world, host, path) {
+            out.stdout.push(listed(world, host, (path, path), &letters));
+        } else if let Some(mut names) = entries(world, host, path) {
+            if letters.contains('a') {
+                names.splice(0..0, [".", ".."].map(str::to_owned));
+            }
             folders.push((path, names));
         } else {
             out.stderr.push(format!("ls: cannot access '{path}': {}", trouble(world, host, path)));
@@ -407,9 +434,41 @@ pub(super) fn ls(world: &mut World, host: NetnsId, args: &[String]) -> CommandOu
             }
             out.stdout.push(format!("{path}:"));
         }
-        out.stdout.extend(names);
+        if letters.contains('l') {
+            // Files have no blocks here, as those of /proc.
+            out.stdout.push("total 0".to_owned());
+        }
+        for name in names {
+            let full = format!("{path}/{name}");
+            out.stdout.push(listed(world, host, (&full, &name), &letters));
+        }
     }
     out
+}
+
+/// A file or folder as `ls` lists it: its path, and the name that is printed.
+fn listed(world: &mut World, host: NetnsId, (path, name): (&str, &str), letters: &str) -> String {
+    let text = read(world, host, path);
+    let name = match text.is_none() && letters.contains('F') {
+        true => format!("{name}/"),
+        false => name.to_owned(),
+    };
+    if !letters.contains('l') {
+        return name;
+    }
+    let path = tidy(path);
+    let setting = path.strip_prefix("proc/sys/");
+    let readonly = |name: &str| name.ends_with("nf_conntrack_count");
+    let (mode, size) = match (&text, setting) {
+        (None, _) if path.starts_with("proc") || path.starts_with("sys") => ("dr-xr-xr-x", 0),
+        (None, _) => ("drwxr-xr-x", 0),
+        (Some(_), Some(name)) if readonly(name) => ("-r--r--r--", 0),
+        (Some(_), None) if path.starts_with("proc/") || path.starts_with("sys/") => ("-r--r--r--", 0),
+        (Some(_), Some(_)) => ("-rw-r--r--", 0),
+        (Some(lines), None) => ("-rw-r--r--", lines.iter().map(|l| l.len() + 1).sum()),
+    };
+    // Time begins with the run.
+    format!("{mode} 1 root root {size} Jan  1 00:00 {name}")
 }
 
 #[cfg(test)]

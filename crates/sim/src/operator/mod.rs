@@ -109,6 +109,8 @@ pub const PROGRAMS: &[&str] = &[
     "wc",
     "cut",
     "diff",
+    "awk",
+    "uname",
     "true",
     "false",
     "watch",
@@ -165,6 +167,7 @@ pub fn command(
         "head" | "tail" => Ok(files::head(world, host, (name, args), stdin)),
         "ls" => Ok(files::ls(world, host, args)),
         "echo" => Ok(files::echo(args)),
+        "uname" => Ok(files::uname(world, host, args)),
         "true" | "false" => {
             Ok(CommandOutput { status: i32::from(name == "false"), ..CommandOutput::default() })
         }

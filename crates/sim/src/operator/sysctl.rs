@@ -96,8 +96,8 @@ fn run(world: &mut World, host: NetnsId, command: &SysctlCommand) -> CommandOutp
         let (name, dotted) = (item.key.0.join("/"), item.key.dotted());
         let result = match &item.value {
             None => ns.sysctl_get(&name).map_err(|e| e.to_string()),
-            Some(text) => match text.trim().parse::<i64>() {
-                Ok(n) => match ns.sysctl_set(&name, n) {
+            Some(text) => match number(text.trim()) {
+                Some(n) => match ns.sysctl_set(&name, n) {
                     Ok(()) => Ok(n),
                     // procps says the same of both; what cannot be written is no failure to it.
                     Err(SysctlError::ReadOnly(_)) => {
@@ -109,14 +109,16 @@ fn run(world: &mut World, host: NetnsId, command: &SysctlCommand) -> CommandOutp
                     }
                     Err(e) => Err(e.to_string()),
                 },
-                Err(_) => Err(format!("setting key \"{dotted}\": Invalid argument")),
+                None => Err(format!("setting key \"{dotted}\": Invalid argument")),
             },
         };
+        // What was set is printed as it was written.
+        let result = result.map(|n| item.value.as_ref().map_or(n.to_string(), |text| text.trim().to_owned()));
         match result {
             Ok(_) if item.value.is_some() && command.quiet => {}
-            Ok(n) if command.values_only => stdout.push(n.to_string()),
+            Ok(value) if command.values_only => stdout.push(value),
             Ok(_) if command.names_only => stdout.push(dotted),
-            Ok(n) => stdout.push(format!("{dotted} = {n}")),
+            Ok(value) => stdout.push(format!("{dotted} = {value}")),
             Err(_) if command.ignore => {}
             Err(why) => {
                 stderr.push(format!("sysctl: {why}"));
@@ -125,6 +127,23 @@ fn run(world: &mut World, host: NetnsId, command: &SysctlCommand) -> CommandOutp
         }
     }
     CommandOutput { status, stdout, stderr }
+}
+
+/// A number as the kernel reads it: `0x` begins a hexadecimal one, `0` an octal one (`simple_strtoul` with base 0). What stands behind a
+/// blank is left.
+pub(super) fn number(text: &str) -> Option<i64> {
+    let text = text.split_whitespace().next()?;
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (digits, base) =
+        match (digits.strip_prefix("0x").or(digits.strip_prefix("0X")), digits.strip_prefix('0')) {
+            (Some(digits), _) => (digits, 16),
+            (None, Some(digits)) if !digits.is_empty() => (digits, 8),
+            _ => (digits, 10),
+        };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    i64::from_str_radix(digits, base).ok().map(|n| sign * n)
 }
 
 /// Whether a name fits: `^` and `$` are its ends, `.` is any letter.

@@ -30,6 +30,8 @@ struct Options {
     stamps: bool,
     outstanding: bool,
     deadline: Option<Duration>,
+    /// Nobody has said when it is to end.
+    interrupted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -115,9 +117,9 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         return Err(CommandOutput::failed(1, text));
     }
     let deadline = seconds("w")?;
-    if count.is_none() && deadline.is_none() {
-        return Err(CommandOutput::failed(1, "ping: without -c or -w it does not end: not modelled"));
-    }
+    // As if Ctrl-C came before the second one.
+    let interrupted = count.is_none() && deadline.is_none();
+    let count = if interrupted { Some(1) } else { count };
     let options = Options {
         target,
         count,
@@ -133,6 +135,7 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         stamps: args.has(&["D"]),
         outstanding: args.has(&["O"]),
         deadline,
+        interrupted,
     };
     let zero = Instant(0);
     Ok(Box::new(Ping {
@@ -384,7 +387,7 @@ impl Ping {
         if let Some(socket) = self.socket.take() {
             run.close(socket);
         }
-        run.print("");
+        run.print(if self.options.interrupted { "^C" } else { "" });
         run.print(format!("--- {} ping statistics ---", self.options.target));
         let mut line = format!("{} packets transmitted, {} received, ", self.transmitted, self.received);
         if self.duplicates > 0 {

@@ -1,8 +1,11 @@
-//! `kubectl get` and `kubectl describe service`: the objects of a cluster as kubectl prints them (staging/src/k8s.io/kubectl,
+//! `kubectl get` and `kubectl describe`: the objects of a cluster as kubectl prints them (staging/src/k8s.io/kubectl,
 //! pkg/printers/internalversion). Ages are the time since the run began; what nobody has told is `<none>` or `<unknown>`.
 
 use super::apply::{items, word};
+use super::describe;
 use super::effect::{Named, labels_of, one_document, resource, singular};
+use super::rollout::available;
+use super::selector::Selector;
 use super::stored::Stored;
 use crate::yaml_text::{Layout, json, yaml};
 use cluster::object::{
@@ -21,8 +24,8 @@ pub struct Query {
     /// `None` for all namespaces.
     namespace: Option<String>,
     output: Output,
-    /// `-l`: of each label whether it is to be so, and its value if one is named.
-    selector: Vec<(String, bool, Option<String>)>,
+    /// `-l`
+    selector: Selector,
     /// `describe`
     describe: bool,
     /// `--show-labels`
@@ -54,11 +57,14 @@ pub struct Looks<'a> {
 }
 
 /// Kinds that are listed.
-const KINDS: [&str; 7] = ["pod", "service", "node", "endpoints", "endpointslice", "deployment", "namespace"];
+const KINDS: [&str; 8] =
+    ["pod", "service", "node", "endpoints", "endpointslice", "deployment", "namespace", "configmap"];
+
+/// Kinds that are described.
+const DESCRIBED: [&str; 2] = ["pod", "service"];
 
 /// Kinds that the API server has besides, and their short names.
-const OTHERS: [&str; 16] = [
-    "configmap",
+const OTHERS: [&str; 15] = [
     "cronjob",
     "daemonset",
     "ds",
@@ -101,8 +107,7 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
             ));
         }
     };
-    let selector =
-        looks.selector.into_iter().flat_map(|s| s.split(',')).map(requirement).collect::<Result<_, _>>()?;
+    let selector = looks.selector.map(Selector::read).transpose()?.unwrap_or_default();
     let known = || format!("expected one of {}", KINDS.join(", "));
     let (kinds, names) = words.split_first().ok_or_else(|| format!("kubectl {verb}: {}", known()))?;
     let (kinds, mut names): (Vec<&str>, Vec<String>) =
@@ -125,8 +130,8 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
         if ![kind, kind.trim_end_matches('s')].iter().any(|k| KINDS.contains(k) || OTHERS.contains(k)) {
             return Err(format!("error: the server doesn't have a resource type \"{kind}\""));
         }
-        if !KINDS.contains(&kind) || describe && kind != "service" {
-            let what = if describe { "only services are described".to_owned() } else { known() };
+        if !KINDS.contains(&kind) || describe && !DESCRIBED.contains(&kind) {
+            let what = if describe { format!("expected {}", DESCRIBED.join(" or ")) } else { known() };
             return Err(format!("kubectl {verb} {kind:?} is not modelled; {what}"));
         }
         long.push(kind.to_owned());
@@ -136,20 +141,6 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
     }
     let namespace = (!looks.all).then(|| looks.namespace.to_owned());
     Ok(Query { kinds: long, names, namespace, output, selector, describe, labels: looks.labels })
-}
-
-/// `app=web`, `tier!=back`, `canary` or `!old`
-fn requirement(text: &str) -> Result<(String, bool, Option<String>), String> {
-    let (key, holds, value) = match (text.split_once("!="), text.split_once('='), text.strip_prefix('!')) {
-        (Some((key, value)), _, _) => (key, false, Some(value)),
-        (_, Some((key, value)), _) => (key, true, Some(value.trim_start_matches('='))),
-        (_, _, Some(key)) => (key, false, None),
-        _ => (text, true, None),
-    };
-    if key.is_empty() || text.contains(['(', ' ']) {
-        return Err(format!("{text:?}: expected KEY=VALUE, KEY!=VALUE, KEY or !KEY"));
-    }
-    Ok((key.to_owned(), holds, value.map(str::to_owned)))
 }
 
 impl Query {
@@ -174,13 +165,15 @@ impl Query {
                 Output::Name => out.extend(rows.iter().map(|r| resource(kind, &r.key.1))),
                 Output::Yaml | Output::Json => trees.extend(rows.iter().filter_map(tree)),
                 Output::Table { .. } if self.describe => {
-                    for (service, tree) in
-                        rows.iter().filter_map(|r| stored.objects.services.get(&r.key).zip(tree(r)))
-                    {
+                    for (row, tree) in rows.iter().filter_map(|r| Some((r, tree(r)?))) {
                         if !out.is_empty() {
                             out.extend([String::new(), String::new()]);
                         }
-                        out.extend(described(service, &tree, stored.objects));
+                        let objects = stored.objects;
+                        let service = objects.services.get(&row.key).filter(|_| kind == "service");
+                        let pod = objects.pods.get(&row.key).filter(|_| kind == "pod");
+                        out.extend(service.map(|s| described(s, &tree, objects)).unwrap_or_default());
+                        out.extend(pod.map(|p| describe::pod(p, &tree, stored)).unwrap_or_default());
                     }
                 }
                 Output::Table { wide } => {
@@ -269,10 +262,14 @@ impl Query {
             }
             "deployment" => {
                 let fields = |d: &cluster::object::Deployment| {
-                    let n = d.replicas;
-                    vec![format!("{n}/{n}"), n.to_string(), n.to_string(), age.clone()]
+                    let (n, runs) = (d.replicas, available(d, objects));
+                    vec![format!("{runs}/{n}"), n.to_string(), runs.to_string(), age.clone()]
                 };
                 objects.deployments.values().map(|d| of(&d.metadata, fields(d))).collect()
+            }
+            "configmap" => {
+                let fields = |c: &cluster::object::ConfigMap| vec![c.data.len().to_string(), age.clone()];
+                objects.config_maps.values().map(|c| of(&c.metadata, fields(c))).collect()
             }
             "namespace" => {
                 let given = objects.namespaces.values().map(|m| m.name.as_str());
@@ -317,10 +314,7 @@ impl Query {
     /// An object has the labels that are asked for.
     fn selects(&self, tree: Option<&Yaml>) -> bool {
         let labels = tree.and_then(|t| t.get("metadata")?.get("labels"));
-        self.selector.iter().all(|(key, holds, value)| {
-            let label = labels.and_then(|l| l.get(key)).map(Yaml::token);
-            label.is_some_and(|l| value.as_ref().is_none_or(|v| v == l)) == *holds
-        })
+        self.selector.selects(|key| labels.and_then(|l| l.get(key)).map(Yaml::token))
     }
 }
 
@@ -355,6 +349,7 @@ fn titles(kind: &str, wide: bool) -> &'static [&'static str] {
         ("endpointslice", _) => &["ADDRESSTYPE", "PORTS", "ENDPOINTS", "AGE"],
         ("deployment", _) => &["READY", "UP-TO-DATE", "AVAILABLE", "AGE"],
         ("namespace", _) => &["STATUS", "AGE"],
+        ("configmap", _) => &["DATA", "AGE"],
         (_, false) => &["STATUS", "ROLES", "AGE", "VERSION"],
         (_, true) => &[
             "STATUS",
@@ -430,7 +425,7 @@ fn cluster_ip(s: &Service) -> String {
     }
 }
 
-fn labels(map: &litemap::LiteMap<String, String>, separator: &str) -> String {
+pub(super) fn labels(map: &litemap::LiteMap<String, String>, separator: &str) -> String {
     let own = |k: &&String| !k.starts_with("netfilter-lab/");
     let all: Vec<String> = map.iter().filter(|(k, _)| own(k)).map(|(k, v)| format!("{k}={v}")).collect();
     if all.is_empty() { "<none>".to_owned() } else { all.join(separator) }

@@ -4,6 +4,7 @@ use super::effect::{Effect, Refusal};
 use super::health;
 use super::made::Made;
 use super::pods::{self, Programs};
+use super::rollout;
 use super::split;
 use super::stored::Stored;
 use super::world::{WorldSpec, objects_after};
@@ -117,6 +118,10 @@ impl Live {
         }
         if let [Effect::Logs(logs)] = effects {
             return logs.print(&self.kube.objects, world);
+        }
+        if let [Effect::Status(named)] = effects {
+            let said = rollout::status(named, &self.kube.objects);
+            return said.unwrap_or_else(|refusal| failed(refusal.line()));
         }
         match self.change(world, effects) {
             Ok(output) => output,

@@ -3,6 +3,7 @@
 mod apply;
 mod boxes;
 mod command;
+mod describe;
 mod effect;
 mod error;
 mod health;
@@ -13,9 +14,11 @@ mod logs;
 mod made;
 mod pods;
 mod read;
+mod rollout;
 mod run;
 mod script;
 mod segment;
+mod selector;
 mod stored;
 mod world;
 

@@ -3,12 +3,13 @@
 
 use super::apply::{get_mut, items_mut, unset};
 use super::effect::{Named, Refusal, identity, is, one_document};
+use super::rollout::available;
 use crate::session::quoted;
 use crate::yaml_text::{Layout, yaml};
 use cluster::kube_proxy::Version;
 use cluster::object::{
-    AddressType, ClusterIp, Endpoint, EndpointPort, EndpointSlice, NamespacedName, Node, Objects, Pod,
-    Service, ServiceType, SessionAffinity,
+    AddressType, ClusterIp, Endpoint, EndpointPort, EndpointSlice, Metadata, NamespacedName, Node, Objects,
+    Pod, Service, ServiceType, SessionAffinity,
 };
 use cluster::yaml::{Value, Yaml};
 use litemap::LiteMap;
@@ -43,9 +44,17 @@ impl Stored<'_> {
                 ("v1, kind: Pod", self.pod(pod))
             }
             "deployment" => {
-                let n = objects.deployments.get(key)?.replicas;
-                let status = "availableReplicas: N, readyReplicas: N, replicas: N, updatedReplicas: N";
-                let status = if n > 0 { status.replace('N', &n.to_string()) } else { String::new() };
+                let deployment = objects.deployments.get(key)?;
+                let (n, runs) = (deployment.replicas, available(deployment, objects));
+                let counts = [
+                    ("availableReplicas", runs),
+                    ("readyReplicas", runs),
+                    ("replicas", n),
+                    ("unavailableReplicas", n - runs),
+                    ("updatedReplicas", n),
+                ];
+                let there = counts.iter().filter(|(_, count)| *count > 0);
+                let status: String = there.map(|(field, count)| format!("{field}: {count}, ")).collect();
                 ("apps/v1, kind: Deployment", format!("spec: {{replicas: {n}}}, status: {{{status}}}"))
             }
             "node" => ("v1, kind: Node", self.node(objects.nodes.get(&key.1)?)),
@@ -58,6 +67,10 @@ impl Stored<'_> {
                 let rest =
                     if tree.is_some() { String::new() } else { self.endpoints(objects.services.get(key)?) };
                 ("v1, kind: Endpoints", rest)
+            }
+            "configmap" => {
+                objects.config_maps.get(key)?;
+                ("v1, kind: ConfigMap", String::new())
             }
             _ => {
                 let label =
@@ -86,10 +99,21 @@ impl Stored<'_> {
         Some(tree)
     }
 
+    /// The ReplicaSet that a pod belongs to.
+    pub fn replica_set<'p>(&self, pod: &'p Pod) -> Option<&'p str> {
+        let Metadata { namespace, name, labels, .. } = &pod.metadata;
+        // Its name is that of the Deployment, and what the ReplicaSet's and its own name add.
+        let set = name.rsplit_once('-')?.0;
+        let key = (namespace.clone(), set.rsplit_once('-')?.0.to_owned());
+        let deployment = self.objects.deployments.get(&key)?;
+        let given = self.documents.iter().any(|d| identity(d) == ("Pod", namespace, name));
+        let selects = deployment.selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+        (selects && !given).then_some(set)
+    }
+
     /// What the Deployment that has made a pod says of it.
     fn template(&self, pod: &Pod) -> Option<Yaml> {
         let Pod { metadata, .. } = pod;
-        // Its name is that of the Deployment, and what the ReplicaSet's and its own name add.
         let set = metadata.name.rsplit_once('-')?.0.rsplit_once('-')?.0;
         let of = ("Deployment", metadata.namespace.as_str(), set);
         let template = self.documents.iter().find(|d| identity(d) == of)?.get("spec")?.get("template");

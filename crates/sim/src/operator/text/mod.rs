@@ -1,7 +1,8 @@
-//! Programs that look at lines: grep, sort, uniq, wc, cut, diff. They read files of the box, or what a pipe brings.
+//! Programs that look at lines: grep, sort, uniq, wc, cut, diff, awk. They read files of the box, or what a pipe brings.
 //!
 //! Held against GNU's grep 3.8, diffutils 3.8 and coreutils 9.1 in the locale C.
 
+mod awk;
 mod diff;
 mod grep;
 mod pattern;
@@ -13,7 +14,7 @@ use kernel::NetnsId;
 use std::cmp::Ordering;
 
 /// The programs of this module by their names.
-pub(super) const PROGRAMS: [&str; 8] = ["grep", "egrep", "fgrep", "sort", "uniq", "wc", "cut", "diff"];
+pub(super) const PROGRAMS: [&str; 9] = ["grep", "egrep", "fgrep", "sort", "uniq", "wc", "cut", "diff", "awk"];
 
 /// Runs one of [`PROGRAMS`].
 pub(super) fn run(
@@ -30,11 +31,13 @@ pub(super) fn run(
         "uniq" => uniq(&mut from, args),
         "wc" => wc(&mut from, args),
         "cut" => cut(&mut from, args),
+        "awk" => awk::awk(&mut from, args),
         _ => diff::diff(&mut from, args),
     };
     done.unwrap_or_else(|why| {
         // grep and diff have 1 for something that they have found out.
-        let status = if matches!(program, "sort" | "diff" | "grep" | "egrep" | "fgrep") { 2 } else { 1 };
+        let status =
+            if matches!(program, "sort" | "diff" | "grep" | "egrep" | "fgrep" | "awk") { 2 } else { 1 };
         CommandOutput::failed(status, format!("{program}: {why}"))
     })
 }
@@ -406,6 +409,20 @@ mod tests {
             ("cut -c2-3,5 old -", "abcdef\nab\n", 0, "||||||||bce|b"),
             ("cut -d: -f2-", "a:b:c\nd\n", 0, "b:c|d"),
             ("cut -sd: -f1", "a:b\nd\n", 0, "a"),
+            ("awk $1~/b/{print$2,NR}", "a 1 x\nb 02\nc\n", 0, "02 2"),
+            ("awk NR>1{print$NF}", "a 1 x\nb 02\nc\n", 0, "02|c"),
+            ("awk !/a/", "a 1 x\nb 02\nc\n", 0, "b 02|c"),
+            ("awk /a/||$2==2{print}", "a 1 x\nb 02\nc\n", 0, "a 1 x|b 02"),
+            ("awk $2==\"02\"", "a 1 x\nb 02\nc\n", 0, "b 02"),
+            ("awk $2==2{print$1\"x\"NF}", "a 1 x\nb 02\nc\n", 0, "bx2"),
+            ("awk /b/;{print$0}", "a 1 x\nb 02\nc\n", 0, "a 1 x|b 02|b 02|c"),
+            ("awk ($1!=\"a\"&&NF>1){print$1}", "a 1 x\nb 02\nc\n", 0, "b"),
+            ("awk $2{print$1}", "a 1 x\nb 02\nc\n", 0, "a|b"),
+            ("awk /a/{print};/c/{print$2}", "a 1 x\nb 02\nc\n", 0, "a 1 x|"),
+            ("awk $1~\"^a\"", "a 1 x\nb 02\nc\n", 0, "a 1 x"),
+            ("awk NF>=2&&NR<=2", "a 1 x\nb 02\nc\n", 0, "a 1 x|b 02"),
+            ("awk -F: {print$3\"-\"$NF,NF}", "a:1::z\nb\n", 0, "-z 4|-b 1"),
+            ("awk NR==9 old new", "", 0, "a"),
             ("grep b", "abc\nd\n", 0, "abc"),
             ("grep x", "abc\n", 1, ""),
             ("grep b\nd", "abc\nd\ne\n", 0, "abc|d"),
@@ -433,6 +450,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (line, status, expected) in [
+            (
+                "awk {n++}",
+                2,
+                "awk: \"n++}\" is not read here; expected a program such as '$1 ~ /RE/ && NR > 1 {print $2, $NF}'",
+            ),
+            ("awk /a", 2, "awk: / is not closed"),
+            ("awk -F:: 1", 2, "awk: -F ::: expected one sign"),
+            ("awk NR none", 2, "awk: none: No such file or directory"),
             ("grep", 2, "grep: expected a pattern"),
             ("grep [a", 2, "grep: Unmatched [, [^, [:, [., or [="),
             ("grep -P a", 2, "grep: -P is not modelled; expected one of -vinclqowxEFGHhseABCm"),

@@ -19,6 +19,11 @@ pub fn expand<'v>(word: &Word, value: impl Fn(&str) -> Option<&'v str>) -> Resul
                     continue;
                 }
                 Unit::Printed(text, quoted) => (text.as_str(), *quoted),
+                Unit::Command(text, ..) => {
+                    return Err(format!(
+                        "\"$({text})\": what a command prints is read only behind for NAME in"
+                    ));
+                }
                 Unit::Variable(name, quoted) => {
                     let unknown = || {
                         format!("\"${name}\": there is no such variable; only for NAME in WORDS makes one")
@@ -121,23 +126,18 @@ fn range(units: &[Unit]) -> Result<Vec<String>, String> {
     Ok(all.iter().map(|n| format!("{n:0>width$}")).collect())
 }
 
-/// What seq(1) prints, of whole numbers.
-pub fn seq(words: &str) -> Result<String, String> {
-    let other =
-        || format!("\"$({words})\": commands in place of words are not read; expected $(seq FIRST LAST)");
-    let (program, read) = match words.split_whitespace().collect::<Vec<_>>().as_slice() {
-        [program, numbers @ ..] => {
-            (*program, numbers.iter().map(|n| n.parse().ok()).collect::<Option<Vec<i64>>>())
-        }
-        [] => ("", None),
-    };
-    let (first, step, last) = match read.filter(|_| program == "seq").as_deref() {
+/// What seq(1) prints, of whole numbers; `None` for another command.
+pub fn seq(words: &str) -> Result<Option<String>, String> {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let ["seq", given @ ..] = words.as_slice() else { return Ok(None) };
+    let read: Option<Vec<i64>> = given.iter().map(|n| n.parse().ok()).collect();
+    let (first, step, last) = match read.as_deref() {
         Some([last]) => (1, 1, *last),
         Some([first, last]) => (*first, 1, *last),
         Some([first, step, last]) if *step != 0 => (*first, *step, *last),
-        _ => return Err(other()),
+        _ => return Err(format!("\"$({})\" is not read; expected $(seq FIRST LAST)", words.join(" "))),
     };
-    numbers(first, step, last).map(|numbers| numbers.join("\n"))
+    numbers(first, step, last).map(|numbers| Some(numbers.join("\n")))
 }
 
 fn numbers(first: i64, step: i64, last: i64) -> Result<Vec<String>, String> {

@@ -29,6 +29,8 @@ pub enum Unit {
     Variable(String, bool),
     /// What `$(seq ...)` prints, the same.
     Printed(String, bool),
+    /// `$(COMMAND)`: its text, what it consists of, and the same.
+    Command(String, Vec<Token>, bool),
 }
 
 impl Token {
@@ -56,6 +58,7 @@ impl Word {
                 Unit::Bare(c) | Unit::Quoted(c) => out.push(*c),
                 Unit::Variable(name, _) => out.extend(["$", name]),
                 Unit::Printed(text, _) => out.push_str(text),
+                Unit::Command(text, ..) => out.extend(["$(", text, ")"]),
             }
         }
         out
@@ -74,9 +77,12 @@ const SIGNS: [&str; 9] = ["&&", "||", "|&", ";;", "|", ";", "(", ")", "&"];
 /// Those that lead to and from files.
 const REDIRECTS: [&str; 11] = ["<<<", "&>>", "<<", "<>", "<&", "&>", ">>", ">&", ">|", ">", "<"];
 
+/// `$( )` within each other.
+const DEEPEST: usize = 8;
+
 /// The tokens of a line. `Err` names what of it is not read.
 pub fn tokens(line: &str) -> Result<Vec<Token>, String> {
-    let mut lexer = Lexer { rest: line, out: Vec::new(), word: None };
+    let mut lexer = Lexer { rest: line, out: Vec::new(), word: None, depth: 0 };
     while let Some(c) = lexer.rest.chars().next() {
         lexer.step(c)?;
     }
@@ -88,9 +94,29 @@ struct Lexer<'l> {
     rest: &'l str,
     out: Vec<Token>,
     word: Option<Word>,
+    /// In how many `$( )` the text stands.
+    depth: usize,
 }
 
-impl Lexer<'_> {
+impl<'l> Lexer<'l> {
+    /// The tokens before the parenthesis that closes, and the line behind it.
+    fn within(mut self) -> Result<(Vec<Token>, &'l str), String> {
+        let mut open = 0_usize;
+        while let Some(c) = self.rest.chars().next() {
+            match c {
+                ')' if open == 0 => {
+                    self.end_word();
+                    return Ok((self.out, &self.rest[1..]));
+                }
+                ')' => open -= 1,
+                '(' => open += 1,
+                _ => {}
+            }
+            self.step(c)?;
+        }
+        Err("$( is not closed".to_owned())
+    }
+
     fn step(&mut self, c: char) -> Result<(), String> {
         match c {
             ' ' | '\t' => self.end_word(),
@@ -197,12 +223,20 @@ impl Lexer<'_> {
         }
     }
 
-    /// `$NAME`, `${NAME}`, `$(seq FIRST LAST)`; a dollar before anything else is one.
+    /// `$NAME`, `${NAME}`, `$(COMMAND)`; a dollar before anything else is one.
     fn dollar(&mut self, quoted: bool) -> Result<(), String> {
         let rest = &self.rest[1..];
         if let Some(inner) = rest.strip_prefix('(') {
-            let (words, rest) = inner.split_once(')').ok_or("$( is not closed")?;
-            self.push(Unit::Printed(seq(words)?, quoted));
+            if self.depth == DEEPEST {
+                return Err(format!("more than {DEEPEST} commands within each other"));
+            }
+            let lexer = Lexer { rest: inner, out: Vec::new(), word: None, depth: self.depth + 1 };
+            let (tokens, rest) = lexer.within()?;
+            let text = inner.strip_suffix(rest).and_then(|t| t.strip_suffix(')')).unwrap_or_default();
+            self.push(match seq(text)? {
+                Some(printed) => Unit::Printed(printed, quoted),
+                None => Unit::Command(text.to_owned(), tokens, quoted),
+            });
             self.rest = rest;
             return Ok(());
         }
@@ -227,4 +261,4 @@ impl Lexer<'_> {
     }
 }
 
-const BACKQUOTE: &str = "'`': commands in place of words are not read; expected words";
+const BACKQUOTE: &str = "'`' is not read; expected words, or for NAME in $(COMMAND)";

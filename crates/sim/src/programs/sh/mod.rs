@@ -1,7 +1,9 @@
-//! What of a shell a command line needs: `|`, `&&`, `||`, `;`, `>`, `<`, `( )`, `{a,b}`, and `for NAME in WORDS; do ...; done`.
+//! What of a shell a command line needs: `|`, `&&`, `||`, `;`, `>`, `<`, `( )`, `{a,b}`, and `for NAME in WORDS; do ...; done`, whose words may
+//! be what a command prints, `$(COMMAND)`.
 //!
-//! POSIX.1-2017, Shell Command Language, and bash where it has more. A line is read once, before anything is run: loops are unrolled, so there are no variables but
-//! theirs, and whoever wants to know what a line does can look at each command in it.
+//! POSIX.1-2017, Shell Command Language, and bash where it has more. A line is read once, before anything is run: there are no variables but
+//! those of loops, and whoever wants to know what a line does can look at each command in it. Loops over words that are known are unrolled; in
+//! others something stands for the value of the variable ([`blank`]) until the words are there.
 
 mod expand;
 mod lex;
@@ -52,8 +54,35 @@ pub struct Stage {
 pub enum What {
     /// A program.
     Simple(Simple),
-    /// `( ... )`, `{ ...; }` or a loop.
+    /// `( ... )`, `{ ...; }` or a loop over words that are known.
     Group(Script),
+    /// A loop over words of which a command prints some.
+    Each(Each),
+}
+
+/// `for NAME in $(COMMAND); do LIST; done`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Each {
+    /// The variable.
+    pub name: String,
+    /// Its values.
+    pub values: Vec<Values>,
+    /// What is run for each, with [`blank`] where the value is to stand.
+    pub body: Script,
+}
+
+/// Values of a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// This one.
+    Known(String),
+    /// Each word that a command prints.
+    Printed(Script),
+}
+
+/// What stands for the value of a variable that is not known yet.
+pub fn blank(name: &str) -> String {
+    format!("\u{f8ff}{name}\u{f8ff}")
 }
 
 /// A program and its words.
@@ -107,16 +136,60 @@ impl Script {
                     What::Group(group) => {
                         out.extend(group.each().into_iter().map(|(one, fed)| (one, fed || n > 0)))
                     }
+                    What::Each(each) => {
+                        each.printing().for_each(|script| out.extend(script.each()));
+                        out.extend(each.body.each().into_iter().map(|(one, fed)| (one, fed || n > 0)));
+                    }
                 }
             }
         }
         out
     }
 
+    /// The same with a value for a variable.
+    fn with(&self, name: &str, value: &str) -> Script {
+        let mut script = self.clone();
+        script.put(&blank(name), value);
+        script
+    }
+
+    fn put(&mut self, blank: &str, value: &str) {
+        let put = |text: &mut String| {
+            if text.contains(blank) {
+                *text = text.replace(blank, value);
+            }
+        };
+        for stage in self.list.iter_mut().flat_map(|(_, pipeline)| &mut pipeline.stages) {
+            for redirect in &mut stage.redirects {
+                match redirect {
+                    Redirect::Input(path) | Redirect::File { path, .. } => put(path),
+                    Redirect::ErrToOut | Redirect::OutToErr => {}
+                }
+            }
+            match &mut stage.what {
+                What::Simple(one) => one.argv.iter_mut().for_each(put),
+                What::Group(group) => group.put(blank, value),
+                What::Each(each) => {
+                    for values in &mut each.values {
+                        match values {
+                            Values::Known(text) => put(text),
+                            Values::Printed(script) => script.put(blank, value),
+                        }
+                    }
+                    each.body.put(blank, value);
+                }
+            }
+        }
+    }
+
     /// It reads or writes a file of its box.
     pub fn has_files(&self) -> bool {
         self.list.iter().flat_map(|(_, pipeline)| &pipeline.stages).any(|stage| {
-            let within = matches!(&stage.what, What::Group(group) if group.has_files());
+            let within = match &stage.what {
+                What::Simple(_) => false,
+                What::Group(group) => group.has_files(),
+                What::Each(each) => each.printing().any(Script::has_files) || each.body.has_files(),
+            };
             within || stage.redirects.iter().any(Redirect::has_file)
         })
     }
@@ -128,9 +201,27 @@ impl Script {
             match &mut stage.what {
                 What::Simple(one) => out.push(one),
                 What::Group(group) => out.extend(group.each_mut()),
+                What::Each(each) => {
+                    for values in &mut each.values {
+                        if let Values::Printed(script) = values {
+                            out.extend(script.each_mut());
+                        }
+                    }
+                    out.extend(each.body.each_mut());
+                }
             }
         }
         out
+    }
+}
+
+impl Each {
+    /// The commands that print values.
+    fn printing(&self) -> impl Iterator<Item = &Script> {
+        self.values.iter().filter_map(|values| match values {
+            Values::Printed(script) => Some(script),
+            Values::Known(_) => None,
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! A line becomes a [`Script`].
 
 use super::expand::expand;
-use super::lex::{Token, Word, tokens};
-use super::{Joint, Pipeline, Redirect, Script, Simple, Stage, What};
+use super::lex::{Token, Unit, Word, tokens};
+use super::{Each, Joint, Pipeline, Redirect, Script, Simple, Stage, Values, What, blank};
 
 /// More programs than this in one line, or words that one stands for, are a mistake.
 pub(super) const MOST: usize = 2_000;
@@ -131,7 +131,7 @@ impl Parser<'_> {
         let what = match self.peek() {
             Some(Token::Sign("(")) => What::Group(self.nested(Self::group)?),
             Some(token) if token.is("{") => What::Group(self.nested(Self::braced)?),
-            Some(token) if token.is("for") => What::Group(self.nested(Self::unrolled)?),
+            Some(token) if token.is("for") => self.nested(Self::repeated)?,
             Some(token) if UNREAD.iter().any(|word| token.is(word)) => {
                 let text = token.text();
                 return Err(format!(
@@ -158,15 +158,15 @@ impl Parser<'_> {
     }
 
     /// What holds a list.
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Script, String>) -> Result<Script, String> {
+    fn nested<T>(&mut self, read: fn(&mut Self) -> Result<T, String>) -> Result<T, String> {
         self.at += 1;
         self.open += 1;
         if self.open > DEEPEST {
             return Err(format!("more than {DEEPEST} groups and loops within each other"));
         }
-        let script = read(self)?;
+        let held = read(self)?;
         self.open -= 1;
-        Ok(script)
+        Ok(held)
     }
 
     /// `LIST )`, whose variables nobody sees outside.
@@ -246,7 +246,7 @@ impl Parser<'_> {
     }
 
     /// `for NAME in WORDS; do LIST; done` behind `for`: the list once for each word.
-    fn unrolled(&mut self) -> Result<Script, String> {
+    fn repeated(&mut self) -> Result<What, String> {
         const USAGE: &str = "expected for NAME in WORDS; do COMMAND; done";
         let name = match self.peek() {
             Some(Token::Word(word)) => word.text(),
@@ -260,11 +260,7 @@ impl Parser<'_> {
         if !self.keyword("in") {
             return Err(USAGE.to_owned());
         }
-        let mut values = Vec::new();
-        while let Some(Token::Word(word)) = self.peek() {
-            values.extend(self.expand(word)?);
-            self.at += 1;
-        }
+        let words = self.values()?;
         if !self.sign(";") && !self.sign("\n") {
             return Err(USAGE.to_owned());
         }
@@ -272,10 +268,19 @@ impl Parser<'_> {
         if !self.keyword("do") {
             return Err(USAGE.to_owned());
         }
-        let (body, mut script, known) = (self.at, Script::default(), self.variables.len());
+        let (body, mut script, before) = (self.at, Script::default(), self.variables.len());
+        let text = |values: &Values| match values {
+            Values::Known(value) => Some(value.clone()),
+            Values::Printed(_) => None,
+        };
+        let known: Option<Vec<String>> = words.iter().map(text).collect();
         // Without a word it is read all the same: its end has to be found.
-        let none = values.is_empty();
-        for value in if none { vec![String::new()] } else { values } {
+        let values = match &known {
+            Some(values) if values.is_empty() => vec![String::new()],
+            Some(values) => values.clone(),
+            None => vec![blank(&name)],
+        };
+        for value in values {
             self.at = body;
             self.variables.push((name.clone(), value));
             script.list.extend(self.list(&["done"])?.list);
@@ -283,16 +288,49 @@ impl Parser<'_> {
         if script.list.is_empty() || !self.keyword("done") {
             return Err(USAGE.to_owned());
         }
-        if none {
-            self.variables.truncate(known);
+        if known.as_ref().is_none_or(Vec::is_empty) {
+            self.variables.truncate(before);
         }
-        Ok(if none { Script::default() } else { script })
+        Ok(match known {
+            Some(values) if values.is_empty() => What::Group(Script::default()),
+            Some(_) => What::Group(script),
+            None => What::Each(Each { name, values: words, body: script }),
+        })
+    }
+
+    /// The words behind `in`.
+    fn values(&mut self) -> Result<Vec<Values>, String> {
+        let mut values = Vec::new();
+        while let Some(Token::Word(word)) = self.peek() {
+            match word.units.as_slice() {
+                [Unit::Command(_, tokens, false)] => {
+                    let tokens = tokens.clone();
+                    values.push(Values::Printed(self.printing(&tokens)?));
+                }
+                _ => values.extend(self.expand(word)?.into_iter().map(Values::Known)),
+            }
+            self.at += 1;
+        }
+        Ok(values)
+    }
+
+    /// What `$(COMMAND)` runs, with the variables of this place.
+    fn printing(&mut self, tokens: &[Token]) -> Result<Script, String> {
+        let (variables, commands, open) = (self.variables.clone(), self.commands, self.open);
+        let mut parser = Parser { tokens, at: 0, variables, commands, open };
+        let script = parser.list(&[])?;
+        self.commands = parser.commands;
+        match parser.peek() {
+            Some(token) => Err(format!("{:?} has nothing to close", token.text())),
+            None if script.list.is_empty() => Err("expected a command in $( )".to_owned()),
+            None => Ok(script),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Joint, Redirect, Script, Stage, What};
+    use super::super::{Joint, Redirect, Script, Stage, Values, What};
     use super::read;
 
     /// Each program with what stands before it, in a form that can be compared.
@@ -310,6 +348,15 @@ mod tests {
                 let what = match &stage.what {
                     What::Simple(one) => one.argv.join(","),
                     What::Group(group) => format!("({})", shape(group)),
+                    What::Each(each) => {
+                        let values = each.values.iter().map(|values| match values {
+                            Values::Known(value) => value.clone(),
+                            Values::Printed(script) => format!("$({})", shape(script)),
+                        });
+                        let values: Vec<String> = values.collect();
+                        let body = shape(&each.body.with(&each.name, "?"));
+                        format!("{}:{}{{{body}}}", each.name, values.join(","))
+                    }
                 };
                 let redirects = stage.redirects.iter().map(|r| match r {
                     Redirect::Input(path) => format!(" <{path}"),
@@ -363,6 +410,16 @@ mod tests {
             ),
             ("for i in $(seq 2); do for j in a b; do c $i$j; done; done", "((c,1a ; c,1b) ; (c,2a ; c,2b))"),
             ("for i in $(seq 3 1); do a; done; b", "() ; b"),
+            (
+                "for i in a $(b c | d '$1)'); do e \"<$i>\" $i > f$i; done; g",
+                "i:a,$(b,c | d,$1)){e,<?>,? o>f?} ; g",
+            ),
+            (
+                "for t in x y; do for c in $(a -t $t); do b $t $c; done; done",
+                "(c:$(a,-t,x){b,x,?} ; c:$(a,-t,y){b,y,?})",
+            ),
+            ("for i in $( (a; b) ); do c; done", "i:$((a ; b)){c}"),
+            ("for i in $(for j in $(a); do b $j; done); do c $i; done", "i:$(j:$(a){b,?}){c,?}"),
             ("sudo iptables -L", "iptables,-L"),
             ("curl 'http://x/?a=1&b=2'", "curl,http://x/?a=1&b=2"),
             ("kubectl patch svc w -p {\"a\":1}", "kubectl,patch,svc,w,-p,{a:1}"),
@@ -395,7 +452,19 @@ mod tests {
             ("(a", "( is not closed"),
             ("{ a }", "{ is not closed; expected ; } behind its last command"),
             ("echo $x", "\"$x\": there is no such variable; only for NAME in WORDS makes one"),
-            ("a $(b c)", "\"$(b c)\": commands in place of words are not read; expected $(seq FIRST LAST)"),
+            ("a $(b c)", "\"$(b c)\": what a command prints is read only behind for NAME in"),
+            (
+                "for i in \"$(a)\"; do b; done",
+                "\"$(a)\": what a command prints is read only behind for NAME in",
+            ),
+            ("for i in $(a; do b; done", "$( is not closed"),
+            ("for i in $(a |); do b; done", "expected a command behind \"|\""),
+            ("for i in $(); do b; done", "expected a command in $( )"),
+            ("for i in $(seq a); do b; done", "\"$(seq a)\" is not read; expected $(seq FIRST LAST)"),
+            (
+                "for i in $(a); do b $i; done; c $i",
+                "\"$i\": there is no such variable; only for NAME in WORDS makes one",
+            ),
             ("a $?", "\"$?\": there is no such variable; only for NAME in WORDS makes one"),
             (
                 "(for i in 1; do a; done); b $i",
@@ -404,8 +473,8 @@ mod tests {
             ("a {a..c}", "\"{a..c}\" is not read; expected numbers such as {1..3}"),
             ("a {1..2}{1..2000}", "braces make more than 2000 words"),
             ("a $'b'", "\"$\" before a quote is not read; expected the quote alone"),
-            ("a \"`b`\"", "'`': commands in place of words are not read; expected words"),
-            ("a `b`", "'`': commands in place of words are not read; expected words"),
+            ("a \"`b`\"", "'`' is not read; expected words, or for NAME in $(COMMAND)"),
+            ("a `b`", "'`' is not read; expected words, or for NAME in $(COMMAND)"),
             (
                 "while true; do a; done",
                 "\"while\" is not read; expected a command, or for NAME in WORDS; do COMMAND; done",
@@ -429,6 +498,7 @@ mod tests {
             read(&"(".repeat(100_000)).unwrap_err(),
             "more than 50 groups and loops within each other"
         );
+        assert_eq!(read(&"$(".repeat(100_000)).unwrap_err(), "more than 8 commands within each other");
         assert_eq!(read(&format!("a {}", "{a,".repeat(100))).map(|s| s.each().len()), Ok(1));
         let deep = format!("a {}b{}", "{a,".repeat(100), "}".repeat(100));
         assert_eq!(read(&deep).unwrap_err(), "more than 20 braces in a word");

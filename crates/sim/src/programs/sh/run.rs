@@ -1,6 +1,7 @@
 //! A [`Script`] is run.
 
-use super::{Joint, Pipeline, Redirect, Script, Simple, What};
+use super::read::MOST;
+use super::{Each, Joint, Pipeline, Redirect, Script, Simple, Values, What};
 use crate::operator::{CommandOutput, read_file, write_file};
 use crate::world::World;
 use kernel::NetnsId;
@@ -73,6 +74,7 @@ impl Running<'_, '_> {
                 (Err(why), _) => CommandOutput::failed(1, format!("bash: {why}")),
                 (Ok(()), What::Simple(one)) => self.simple(one, input.as_deref()).await,
                 (Ok(()), What::Group(group)) => self.script(group, input.as_deref()).await,
+                (Ok(()), What::Each(each)) => self.each(each, input.as_deref()).await,
             };
             status = done.status;
             printed = Vec::new();
@@ -121,6 +123,35 @@ impl Running<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// A loop over words of which commands print some.
+    async fn each(&mut self, each: &Each, stdin: Option<&str>) -> CommandOutput {
+        let (mut out, mut values) = (CommandOutput::default(), Vec::new());
+        for some in &each.values {
+            match some {
+                Values::Known(value) => values.push(value.clone()),
+                Values::Printed(script) => {
+                    let done = self.script(script, None).await;
+                    out.stderr.extend(done.stderr);
+                    values.extend(done.stdout.iter().flat_map(|l| l.split_whitespace()).map(str::to_owned));
+                }
+            }
+        }
+        if values.len() > MOST {
+            return CommandOutput::failed(
+                2,
+                format!("bash: more than {MOST} words behind for {} in", each.name),
+            );
+        }
+        for value in values {
+            let body = each.body.with(&each.name, &value);
+            let done = self.script(&body, stdin).await;
+            out.status = done.status;
+            out.stdout.extend(done.stdout);
+            out.stderr.extend(done.stderr);
+        }
+        out
     }
 
     async fn simple(&mut self, one: &Simple, stdin: Option<&str>) -> CommandOutput {

@@ -7,16 +7,17 @@ use super::{Effect, Given, Named};
 use crate::lab::kubectl::{Looks, query};
 use crate::lab::logs::Logs;
 use crate::session::quoted;
+use cluster::yaml::Yaml;
 
 /// kubectl's commands, as far as they are read.
-const KUBECTL: [&str; 12] = [
-    "patch", "apply", "create", "expose", "delete", "scale", "rollout", "set", "label", "get", "describe",
-    "logs",
+const KUBECTL: [&str; 13] = [
+    "patch", "apply", "create", "run", "expose", "delete", "scale", "rollout", "set", "label", "get",
+    "describe", "logs",
 ];
 /// Those that people look for here, and that are not read.
 const UNREAD: [&str; 3] = ["edit", "annotate", "replace"];
-const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, create service TYPE NAME, expose KIND NAME, delete KIND NAME, \
-                     scale deployment NAME --replicas=N, rollout restart deployment NAME, get KIND, describe service NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
+const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, create service TYPE NAME, run NAME --image=IMAGE, expose KIND NAME, delete KIND NAME, \
+                     scale deployment NAME --replicas=N, rollout restart|status deployment NAME, get KIND, describe service|pod NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
 
 /// Reads the words behind `kubectl`.
 pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Effect>, String> {
@@ -34,6 +35,11 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
     let verb = verb.map_or("", String::as_str);
     let logs = verb == "logs";
     while let Some(word) = words.next() {
+        if verb == "run" && word == "--" {
+            // What its container is to run: a pod has the programs that the lab gives it.
+            while words.next().is_some() {}
+            break;
+        }
         let (name, inline) = match word.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),
             _ => (word, None),
@@ -43,6 +49,13 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             _ if service::takes(verb, name) => options.push((name.to_owned(), value("a value")?.to_owned())),
             "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
             "--show-labels" if verb == "get" => looks.labels = true,
+            "-l" if verb == "run" => options.push(("--labels".to_owned(), value("labels")?.to_owned())),
+            "-i" | "-t" | "-it" | "-ti" | "--stdin" | "--tty" | "--rm" | "--attach" if verb == "run" => {
+                return Err(format!(
+                    "kubectl run {name} is not modelled: nobody types into a container; expected kubectl run NAME --image=IMAGE, \
+                     and then kubectl exec NAME -- COMMAND"
+                ));
+            }
             "-A" | "--all-namespaces" => looks.all = true,
             "-o" | "--output" => looks.output = Some(value("a format")?),
             "-l" | "--selector" => looks.selector = Some(value("labels")?),
@@ -65,7 +78,12 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
                 replicas = Some(n.parse().map_err(|_| format!("{n:?}: expected a number of replicas"))?);
             }
             "--overwrite" if inline.is_none() => overwrite = true,
-            "--all" if verb == "delete" && inline.is_none() => every = true,
+            "--all" if matches!(verb, "delete" | "label") && inline.is_none() => every = true,
+            // Nobody waits here.
+            "--timeout" | "--watch" if verb == "rollout" => {
+                drop(inline.map_or_else(|| words.need("a time"), Ok)?)
+            }
+            "-w" if verb == "rollout" => {}
             // A pod that is deleted is gone at once.
             "--now" | "--wait" if verb == "delete" => {}
             _ if name.starts_with('-') => return Err(format!("kubectl's option {name:?} is not modelled")),
@@ -74,7 +92,10 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
     }
     let verb = plain.first().copied().unwrap_or_default();
     if let ("label", None, None, None) = (verb, &patch, &file, replicas) {
-        return label(&namespace, plain.get(1..).unwrap_or_default(), overwrite).map(|effect| vec![effect]);
+        let words = plain.get(1..).unwrap_or_default();
+        looks.namespace = &namespace;
+        let each = every || looks.selector.is_some();
+        return if each { label_each(words, looks, overwrite) } else { label(&namespace, words, overwrite) };
     }
     let several = || {
         const WANT: &str = "expected KIND/NAME or KIND NAME";
@@ -126,7 +147,11 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
     if let ("rollout", Some(&"restart"), None, None, None) = (verb, plain.get(1), &patch, &file, replicas) {
         return Ok(vec![Effect::Restart(named()?)]);
     }
+    if let ("rollout", Some(&"status"), None, None, None) = (verb, plain.get(1), &patch, &file, replicas) {
+        return Ok(vec![Effect::Status(named()?)]);
+    }
     let effect = match (verb, patch, file, replicas) {
+        ("run", None, None, None) => service::run(&namespace, plain.get(1..).unwrap_or_default(), &options),
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
         ("apply", None, Some(file), None) => Given::of(file, stdin).map(Effect::Apply),
         ("expose", None, None, None) => Ok(Effect::Expose(Expose { of: named()?, options })),
@@ -143,18 +168,45 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
     effect.map(|effect| vec![effect])
 }
 
-/// `kubectl label KIND NAME KEY=VALUE... KEY-...`: labels are set, and taken away.
-fn label(namespace: &str, words: &[&str], overwrite: bool) -> Result<Effect, String> {
-    const WANT: &str = "expected kubectl label KIND NAME KEY=VALUE, or KEY- to take a label away";
-    let (kind, name, labels) = match words {
-        [one, labels @ ..] if one.contains('/') => {
-            one.split_once('/').map(|(kind, name)| (kind, name, labels)).ok_or(WANT)?
+const LABEL: &str =
+    "expected kubectl label KIND NAME KEY=VALUE, or KEY- to take a label away; --all or -l instead of a NAME";
+
+/// The words that name objects, and those that say what their labels are to be.
+fn before_labels<'w, 'a>(words: &'w [&'a str]) -> (&'w [&'a str], &'w [&'a str]) {
+    let is_label = |w: &&str| w.contains('=') || w.ends_with('-');
+    words.split_at(words.iter().position(is_label).unwrap_or(words.len()))
+}
+
+/// `kubectl label KIND NAME... KEY=VALUE... KEY-...`: labels are set, and taken away.
+fn label(namespace: &str, words: &[&str], overwrite: bool) -> Result<Vec<Effect>, String> {
+    let (objects, labels) = before_labels(words);
+    let pairs: Vec<(&str, &str)> = match objects {
+        [one, ..] if one.contains('/') => {
+            objects.iter().map(|one| one.split_once('/').ok_or(LABEL)).collect::<Result<_, _>>()?
         }
-        [kind, name, labels @ ..] => (*kind, *name, labels),
-        _ => return Err(WANT.to_owned()),
+        [kind, names @ ..] if !names.is_empty() => names.iter().map(|name| (*kind, *name)).collect(),
+        _ => return Err(LABEL.to_owned()),
     };
+    let patch = labels_patch(labels)?;
+    let label = |(kind, name): (&str, &str)| {
+        let (kind, namespace, name) = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        Effect::Label(Named { kind, namespace, name }, patch.clone(), overwrite)
+    };
+    Ok(pairs.into_iter().map(label).collect())
+}
+
+/// The same with `--all` or `-l`.
+fn label_each(words: &[&str], looks: Looks<'_>, overwrite: bool) -> Result<Vec<Effect>, String> {
+    let (objects, labels) = before_labels(words);
+    let [_] = objects else { return Err(LABEL.to_owned()) };
+    let query = query("label", objects, looks)?;
+    Ok(vec![Effect::LabelEach(query, labels_patch(labels)?, overwrite)])
+}
+
+/// What changes the labels of an object.
+fn labels_patch(labels: &[&str]) -> Result<Yaml, String> {
     if labels.is_empty() {
-        return Err(WANT.to_owned());
+        return Err(LABEL.to_owned());
     }
     let mut text = "{metadata: {labels: {".to_owned();
     for word in labels {
@@ -163,13 +215,11 @@ fn label(namespace: &str, words: &[&str], overwrite: bool) -> Result<Effect, Str
             (None, key) => (key.unwrap_or_default(), "null".to_owned()),
         };
         if key.is_empty() {
-            return Err(format!("{word:?}: {WANT}"));
+            return Err(format!("{word:?}: {LABEL}"));
         }
         text += &format!("{}: {value}, ", quoted(key));
     }
-    let patch = one_document(&(text + "}}}"))?;
-    let named = Named { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
-    Ok(Effect::Label(named, patch, overwrite))
+    one_document(&(text + "}}}"))
 }
 
 /// `daemonset/kube-proxy kube-proxy=registry.k8s.io/kube-proxy:v1.17.17`: only this image matters to packets.

@@ -69,8 +69,19 @@ pub enum Given {
     File(String),
     /// Standard input.
     Input(Vec<Yaml>),
-    /// A Service that kubectl makes: of what is exposed, or of this type by `create service`.
-    Made(Yaml, Option<&'static str>),
+    /// An object that kubectl makes of words.
+    Made(Yaml, Maker),
+}
+
+/// Who makes an object of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// `kubectl expose`
+    Expose,
+    /// `kubectl create service`, of this type
+    Service(&'static str),
+    /// `kubectl run`
+    Run,
 }
 
 impl Given {
@@ -105,7 +116,7 @@ impl Given {
         apply::check_free(object, documents).map_err(|why| {
             let service = format!("Service \"{}\" is invalid: {why}", identity(object).2);
             match self {
-                Given::Made(_, Some(of)) => {
+                Given::Made(_, Maker::Service(of)) => {
                     Refusal::Kubectl(format!("failed to create {of} service: {service}"))
                 }
                 _ => Refusal::Server(format!("The {service}")),
@@ -124,8 +135,10 @@ impl Given {
     fn conflict(&self, kind: &str, name: &str) -> String {
         let why = format!("{} \"{name}\" already exists", plural(&kind.to_ascii_lowercase()));
         let from = match self {
-            Given::Made(_, Some(of)) => return format!("error: failed to create {of} service: {why}"),
-            Given::Made(_, None) => return format!("Error from server (AlreadyExists): {why}"),
+            Given::Made(_, Maker::Service(of)) => {
+                return format!("error: failed to create {of} service: {why}");
+            }
+            Given::Made(..) => return format!("Error from server (AlreadyExists): {why}"),
             Given::File(file) => file,
             Given::Input(_) => "STDIN",
         };
@@ -140,6 +153,8 @@ pub enum Effect {
     Patch(Named, Yaml),
     /// An object gets other labels, also in place of those that it has (`--overwrite`).
     Label(Named, Yaml, bool),
+    /// All that there is of these: `Label` of each, when the objects are known.
+    LabelEach(Query, Yaml, bool),
     /// Objects are there, as they are given.
     Apply(Given),
     /// Objects are there that were not there before.
@@ -158,6 +173,8 @@ pub enum Effect {
     Restart(Named),
     /// Nothing: objects are only looked at.
     Get(Query),
+    /// Nothing: how far a Deployment's pods are is looked at.
+    Status(Named),
     /// Nothing: what programs have printed is looked at.
     Logs(Logs),
     /// `--proxy-mode`
@@ -205,6 +222,7 @@ impl Effect {
             // CoreDNS reads its file when it begins.
             Effect::Patch(o, _) => singular(&o.kind) == "configmap",
             Effect::Label(..)
+            | Effect::LabelEach(..)
             | Effect::Apply(_)
             | Effect::Create(_)
             | Effect::Expose(_)
@@ -212,6 +230,7 @@ impl Effect {
             | Effect::DeleteEach(_)
             | Effect::DeleteAll(_)
             | Effect::Get(_)
+            | Effect::Status(_)
             | Effect::Logs(_)
             | Effect::Restart(_)
             | Effect::Scale(..) => false,
@@ -306,8 +325,10 @@ impl Effect {
             | Effect::KubeletVersion(_)
             | Effect::Machine(_)
             | Effect::Expose(_)
+            | Effect::LabelEach(..)
             | Effect::DeleteEach(_)
             | Effect::Get(_)
+            | Effect::Status(_)
             | Effect::Logs(_)
             | Effect::NoMachine(_) => {}
         }
@@ -319,6 +340,10 @@ impl Effect {
         Ok(match self {
             Effect::Expose(expose) => vec![expose.create(stored.objects)?],
             Effect::DeleteEach(query) => query.named(stored).into_iter().map(Effect::Delete).collect(),
+            Effect::LabelEach(query, patch, overwrite) => {
+                let label = |named| Effect::Label(named, patch.clone(), *overwrite);
+                query.named(stored).into_iter().map(label).collect()
+            }
             other => vec![other.clone()],
         })
     }
@@ -350,7 +375,7 @@ impl Effect {
             resource(kind, name)
         };
         Some(match self {
-            Effect::Get(_) | Effect::Logs(_) => Vec::new(),
+            Effect::Get(_) | Effect::Status(_) | Effect::Logs(_) => Vec::new(),
             Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
             Effect::Label(o, patch, overwrite) => {
                 let before = before.iter().find(|d| is(d, o)).map(labels_of).unwrap_or_default();
@@ -369,7 +394,7 @@ impl Effect {
             }),
             Effect::Create(given) => {
                 let (new, _) = new_and_old(before, &given.objects(files).unwrap_or_default());
-                let done = if matches!(given, Given::Made(_, None)) { "exposed" } else { "created" };
+                let done = if matches!(given, Given::Made(_, Maker::Expose)) { "exposed" } else { "created" };
                 new.iter().map(|o| format!("{} {done}", named(o))).collect()
             }
             _ => return None,
@@ -397,7 +422,7 @@ impl Effect {
         world: &mut WorldSpec,
         files: &[Yaml],
     ) -> Result<(), String> {
-        if let Effect::Expose(_) | Effect::DeleteEach(_) = self {
+        if let Effect::Expose(_) | Effect::DeleteEach(_) | Effect::LabelEach(..) = self {
             let objects = objects(documents).map_err(|e| e.to_string())?;
             let stored = Stored { documents, objects: &objects, kubelet: world.kubelet };
             let made = self.expanded(&stored).map_err(|e| e.to_string())?;
@@ -440,6 +465,7 @@ impl Effect {
             Effect::Patch(..)
             | Effect::Place(..)
             | Effect::Label(..)
+            | Effect::LabelEach(..)
             | Effect::Apply(_)
             | Effect::Create(_)
             | Effect::Expose(_)
@@ -449,6 +475,7 @@ impl Effect {
             | Effect::Scale(..)
             | Effect::Restart(_)
             | Effect::Get(_)
+            | Effect::Status(_)
             | Effect::Logs(_)
             | Effect::MasqueradeAll(_) => {}
         }
@@ -458,7 +485,7 @@ impl Effect {
 
 impl Named {
     /// What the API server says if it is not there.
-    fn not_found(&self) -> Refusal {
+    pub(super) fn not_found(&self) -> Refusal {
         Refusal::Server(not_found(singular(&self.kind), &self.name))
     }
 

@@ -1,8 +1,8 @@
-//! Services that kubectl makes of words: `kubectl expose` and `kubectl create service` (staging/src/k8s.io/kubectl, pkg/cmd/expose and
-//! pkg/cmd/create).
+//! Objects that kubectl makes of words: `kubectl expose`, `kubectl create service` and `kubectl run` (staging/src/k8s.io/kubectl,
+//! pkg/cmd/expose, pkg/cmd/create and pkg/cmd/run).
 
 use super::document::{one_document, singular};
-use super::{Effect, Given, Named, Refusal};
+use super::{Effect, Given, Maker, Named, Refusal};
 use crate::session::quoted;
 use cluster::object::{Objects, Protocol, read_document};
 use litemap::LiteMap;
@@ -32,10 +32,14 @@ const FIELDS: [(&str, &str); 5] = [
     ("--session-affinity", "sessionAffinity"),
 ];
 
+/// What `run` takes.
+const RUN: [&str; 5] = ["--image", "--port", "--labels", "--restart", "--image-pull-policy"];
+
 /// Whether a command takes this option, which has a value.
 pub(super) fn takes(verb: &str, option: &str) -> bool {
     match verb {
         "expose" => EXPOSE.contains(&option),
+        "run" => RUN.contains(&option),
         "create" => option == "--tcp" || TYPES.iter().any(|(_, _, own)| *own == option),
         _ => false,
     }
@@ -177,6 +181,40 @@ pub(super) fn create(namespace: &str, words: &[&str], options: &Options) -> Resu
     service((namespace, name, label.clone()), &label, &ports, options, Some(kind))
 }
 
+/// `kubectl run NAME --image=IMAGE` (pkg/cmd/run): a pod with the label `run`, or with those that are given. What it is to run
+/// instead of its image's program makes no difference.
+///
+/// # Errors
+/// What kubectl says of it.
+pub(super) fn run(namespace: &str, words: &[&str], options: &Options) -> Result<Effect, String> {
+    let [name] = words else { return Err("error: exactly one NAME is required for run".to_owned()) };
+    let image = last(options, "--image").ok_or("error: required flag(s) \"image\" not set")?;
+    let label = |pair: &str| match pair.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok(format!("{}: {}, ", quoted(key), quoted(value))),
+        _ => Err(format!("error: unexpected label {pair:?}; expected KEY=VALUE")),
+    };
+    let labels: String = match last(options, "--labels") {
+        None => format!("run: {}", quoted(name)),
+        Some(all) => all.split(',').map(label).collect::<Result<_, _>>()?,
+    };
+    let port = |p| format!(", ports: [{{containerPort: {}}}]", number_or_name(p));
+    let ports = last(options, "--port").map(port).unwrap_or_default();
+    let restart = last(options, "--restart").unwrap_or("Always");
+    if !["Always", "OnFailure", "Never"].contains(&restart) {
+        return Err(format!("error: invalid restart policy: {restart}"));
+    }
+    let text = format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {}, labels: {{{labels}}}}}, spec: \
+         {{restartPolicy: {restart}, containers: [{{name: {name}, image: {}{ports}}}]}}}}",
+        quoted(namespace),
+        quoted(image),
+        name = quoted(name),
+    );
+    let pod = one_document(&text)?;
+    read_document(&pod, &mut Vec::new()).map_err(|d| format!("{:?}: {}", d.token, d.message))?;
+    Ok(Effect::Create(Given::Made(pod, Maker::Run)))
+}
+
 /// What makes the Service: namespace, name and labels, selector, ports. `of` is the type, if `create service` makes it.
 fn service(
     (namespace, name, labels): (&str, &str, String),
@@ -202,7 +240,8 @@ fn service(
     let service = one_document(&(text + "}}"))?;
     // A place in this text says nothing to who has typed another.
     read_document(&service, &mut Vec::new()).map_err(|d| format!("{:?}: {}", d.token, d.message))?;
-    Ok(Effect::Create(Given::Made(service, of)))
+    let maker = of.map_or(Maker::Expose, Maker::Service);
+    Ok(Effect::Create(Given::Made(service, maker)))
 }
 
 fn texts(map: &Labels) -> String {

@@ -178,7 +178,8 @@ impl Conn {
     /// `nf_ct_refresh`: the time-out starts anew.
     pub(crate) fn refresh(&mut self, seconds: u32, now: Instant) {
         if self.status & status::FIXED_TIMEOUT == 0 {
-            self.set_timeout(seconds, now);
+            // What was set below 0 is over at once.
+            self.set_timeout(u32::try_from(seconds.cast_signed()).unwrap_or(0), now);
         }
     }
 
