@@ -7,7 +7,7 @@ use kernel::netfilter::hook::InetHook;
 use packet::TcpFlags;
 use sim::{Run, Stimulus};
 use std::net::{IpAddr, Ipv4Addr};
-use workshop::{At, Session, Setting, Typed, query};
+use workshop::{Setting, query};
 
 const NODE: &str = "minikube";
 const POD_ADDR: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 6);
@@ -188,10 +188,8 @@ fn lab(service: &str) -> Run {
 fn docker0_has_the_pods_gateway() {
     let lines = shell(&lab("absent"), NODE, "ip a show dev docker0");
     assert!(lines[0].contains(": docker0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 "), "{lines:?}");
-    assert!(
-        lines[2].starts_with("    inet 172.17.0.1/16 ") && lines[2].ends_with("scope global docker0"),
-        "{lines:?}"
-    );
+    assert_eq!(lines[2], "    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0");
+    assert_eq!(lines[3], "       valid_lft forever preferred_lft forever");
 }
 
 /// The node pings the pod; the answer comes with TTL 64, from a neighbour.
@@ -249,25 +247,94 @@ fn the_endpoint_chain_has_no_snat_and_the_source_changes_in_postrouting() {
     assert!(netns(&run, NODE).ct.rows(run.world.now()).iter().any(|r| r.reply.src() == IpAddr::V4(POD_ADDR)));
 }
 
-/// What commands without a box, or on one, print when they are typed at the end.
-fn typed(changes: &[(&str, &str)], lines: &[(Option<&str>, &str)]) -> Vec<Vec<String>> {
-    let changes = changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-    let mut session = Session::new(workshop::lab("service-iptables").unwrap().into());
-    session.changes = Setting::from_iter(changes);
-    let line = |(on, line): &(Option<&str>, &str)| Typed {
-        at: At::End,
-        on: on.map(str::to_owned),
-        line: (*line).to_owned(),
-        stdin: String::new(),
-    };
-    session.typed = lines.iter().map(line).collect();
-    session.run().unwrap().typed.into_iter().map(|t| t.output.unwrap().stdout).collect()
+/// What these print when they are typed at the end.
+fn typed(service: &str, lines: &[&str]) -> Vec<Vec<String>> {
+    let all = crate::typed("service-iptables", &[("service", service)], lines);
+    all.into_iter().map(|output| output.stdout).collect()
+}
+
+/// "kubectl get pod -o wide": nodehelloworld.example.com, 1/1, Running, 172.17.0.6, minikube.
+#[test]
+fn kubectl_lists_the_pod() {
+    let lines = typed("absent", &["kubectl get pod -o wide"]).remove(0);
+    let row: Vec<&str> = lines[1].split_whitespace().collect();
+    assert_eq!(row[..4], ["nodehelloworld.example.com", "1/1", "Running", "0"]);
+    assert_eq!(row[5..7], ["172.17.0.6", "minikube"]);
+}
+
+/// "kubectl describe pod nodehelloworld.example.com | grep Port": `    Port:           3000/TCP`.
+#[test]
+fn the_pod_exposes_port_3000() {
+    let lines = typed("absent", &["kubectl describe pod nodehelloworld.example.com | grep Port"]).remove(0);
+    assert_eq!(lines[0], "    Port:           3000/TCP");
+}
+
+/// "ping 172.17.0.6", and Ctrl-C: an answer with TTL 64, "1 packets transmitted", "0% packet loss".
+#[test]
+fn ping_is_answered_until_it_is_stopped() {
+    let lines = typed("absent", &["minikube: ping 172.17.0.6"]).remove(0);
+    assert!(lines[0].starts_with("PING 172.17.0.6 (172.17.0.6)"), "{lines:?}");
+    assert!(lines[1].starts_with("64 bytes from 172.17.0.6: ") && lines[1].contains(" ttl=64 "), "{lines:?}");
+    assert_eq!(lines[2..4], ["^C", "--- 172.17.0.6 ping statistics ---"]);
+    assert!(lines[4].starts_with("1 packets transmitted, 1 received, 0% packet loss"), "{lines:?}");
+}
+
+/// "the port 31382 which is exposed by our service" is the node's, not the cluster IP's, as the article's text has it.
+#[test]
+fn port_31382_is_not_one_of_the_cluster_ip() {
+    let lines = [
+        "minikube: curl -sS -m 2 http://10.106.133.16:31382/",
+        "minikube: curl -sS -m 2 http://192.168.99.100:31382/",
+    ];
+    let out = crate::typed("service-iptables", &[("service", "present")], &lines);
+    assert_ne!(out[0].status, 0);
+    assert_eq!(out[1].status, 0);
+}
+
+/// "iptables -t nat -L > FILE" before and after, and "diff ... | grep '+'" (BusyBox's diff is always that of `-u`).
+#[test]
+fn the_difference_of_both_listings_is_the_articles() {
+    let lines = [
+        "minikube: iptables -t nat -L > /tmp/before_starting_pod.txt",
+        "minikube: iptables -t nat -L > /tmp/after_starting_pod.txt",
+        "minikube: diff /tmp/before_starting_pod.txt /tmp/after_starting_pod.txt",
+        "kubectl create -f helloworld-nodeport-service.yml",
+        "minikube: iptables -t nat -L > /tmp/after_starting_service.txt",
+        "minikube: diff -u /tmp/before_starting_pod.txt /tmp/after_starting_service.txt | grep '+'",
+    ];
+    let out = typed("absent", &lines);
+    assert_eq!(out[2], Vec::<String>::new());
+    let added: Vec<String> =
+        out[5].iter().filter(|l| !l.starts_with("@@") && !l.starts_with("+++")).cloned().collect();
+    let any = "anywhere             ";
+    let note = "/* default/helloworld-service: */";
+    assert_eq!(
+        added.iter().map(|l| l.trim_end()).collect::<Vec<_>>(),
+        [
+            "+Chain KUBE-MARK-MASQ (9 references)".to_owned(),
+            format!("+KUBE-MARK-MASQ  tcp  --  {any}{any}{note} tcp dpt:31382"),
+            format!("+KUBE-SVC-YLBSDKPE6MPDDRVY  tcp  --  {any}{any}{note} tcp dpt:31382"),
+            "+Chain KUBE-SEP-32ZXKBHCWGUC5KVE (1 references)".to_owned(),
+            "+target     prot opt source               destination".to_owned(),
+            format!("+KUBE-MARK-MASQ  all  --  172.17.0.6           {any}{note}"),
+            format!("+DNAT       tcp  --  {any}{any}{note} tcp to:172.17.0.6:3000"),
+            "+".to_owned(),
+            format!(
+                "+KUBE-SVC-YLBSDKPE6MPDDRVY  tcp  --  {any}10.106.133.16        \
+                 /* default/helloworld-service: cluster IP */ tcp dpt:31001"
+            ),
+            "+".to_owned(),
+            "+Chain KUBE-SVC-YLBSDKPE6MPDDRVY (2 references)".to_owned(),
+            "+target     prot opt source               destination".to_owned(),
+            format!("+KUBE-SEP-32ZXKBHCWGUC5KVE  all  --  {any}{any}{note}"),
+        ]
+    );
 }
 
 /// "kubectl get svc -o wide": NodePort, 10.106.133.16, 31001:31382/TCP, app=helloworld; and the other one, 10.96.0.1, 443/TCP.
 #[test]
 fn kubectl_lists_the_service() {
-    let lines = typed(&[("service", "present")], &[(None, "kubectl get svc -o wide")]).remove(0);
+    let lines = typed("present", &["kubectl get svc -o wide"]).remove(0);
     let words = |l: &String| l.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let without_age = |l: &String| [&words(l)[..5], &words(l)[6..]].concat().join(" ");
     assert_eq!(
@@ -283,8 +350,7 @@ fn kubectl_lists_the_service() {
 /// "kubectl describe svc helloworld-service". What the article calls the target port is the node port here, and there as well.
 #[test]
 fn kubectl_describes_the_service() {
-    let lines =
-        typed(&[("service", "present")], &[(None, "kubectl describe svc helloworld-service")]).remove(0);
+    let lines = typed("present", &["kubectl describe svc helloworld-service"]).remove(0);
     for line in [
         "Name:                     helloworld-service",
         "Namespace:                default",
@@ -308,15 +374,15 @@ fn kubectl_describes_the_service() {
 #[test]
 fn the_service_can_be_created_by_hand() {
     let lines = typed(
-        &[],
+        "absent",
         &[
-            (None, "kubectl create -f helloworld-nodeport-service.yml"),
-            (Some(NODE), "iptables -t nat -L KUBE-SEP-32ZXKBHCWGUC5KVE"),
-            (Some("laptop"), "curl -m 2 http://192.168.99.100:31382/"),
+            "kubectl create -f helloworld-nodeport-service.yml",
+            "minikube: iptables -t nat -L KUBE-SEP-32ZXKBHCWGUC5KVE",
+            "laptop: curl -m 2 http://192.168.99.100:31382/",
         ],
     );
     assert_eq!(lines[0], ["service/helloworld-service created"]);
     let dnat = "DNAT       tcp  --  anywhere             anywhere             /* default/helloworld-service: */ tcp to:172.17.0.6:3000";
     assert!(lines[1].iter().any(|l| l == dnat), "{:#?}", lines[1]);
-    assert_eq!(lines[2], ["hello from helloworld, you are 172.17.0.1"]);
+    assert_eq!(lines[2], ["hello from nodehelloworld.example.com, you are 172.17.0.1"]);
 }

@@ -17,15 +17,25 @@ use kernel::event::{TapDir, What};
 use kernel::netfilter::xtables::{LoadedTable, TableId};
 use kernel::{Netns, PacketId};
 use packet::Ip;
+use sim::operator::CommandOutput;
 use sim::{CloseHow, Run, Stimulus};
 use std::net::Ipv4Addr;
 use userland::iptables::{TableStore, iptables, iptables_restore};
-use workshop::{LabRun, Setting, query};
+use workshop::{At, LabRun, Session, Setting, Typed, query};
 
 /// A lab with some of its switches flipped.
 fn lab(name: &str, changes: &[(&str, &str)]) -> LabRun {
     let setting = changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
     workshop::lab(name).unwrap().run(&Setting::from_iter(setting)).unwrap()
+}
+
+/// What commands print that are typed at the end, each as `BOX: COMMAND`, or without a box if it is about the cluster.
+fn typed(name: &str, changes: &[(&str, &str)], lines: &[&str]) -> Vec<CommandOutput> {
+    let mut session = Session::new(workshop::lab(name).unwrap().into());
+    session.changes = Setting::from_iter(changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    session.typed = lines.iter().map(|line| Typed::of_line(line, At::End)).collect();
+    let output = |t: workshop::TypedResult| t.output.unwrap_or_else(|| panic!("{:?}", t.refused));
+    session.run().unwrap().typed.into_iter().map(output).collect()
 }
 
 fn netns<'a>(run: &'a Run, name: &str) -> &'a Netns {

@@ -117,15 +117,3 @@ fn ids_of_containers_follow_from_the_pod() {
     assert_eq!(id, cluster::cni::container_id("default", "web"));
     assert_eq!(cluster::cni::chain_name("cbr0", &id), "CNI-76111baea4ad72da20878eb8");
 }
-
-/// Calico names a pod's veth `cali` and a hash of the pod's namespace and name.
-#[test]
-fn veths_of_calico_are_named_after_their_pods() {
-    let labs = workshop::labs();
-    let lab = labs.iter().find(|l| l.name == "tftp-ipvs").unwrap();
-    let run = lab.run(&workshop::Setting::default()).unwrap();
-    let names = run.run.world.hosts().iter().flat_map(|h| h.devices()).map(|d| d.name.as_str());
-    let mut veths: Vec<&str> = names.filter(|n| n.starts_with("cali")).collect();
-    veths.sort_unstable();
-    assert_eq!(veths, ["cali-coredns-1", "cali-coredns-2", "cali-tftpd"]);
-}

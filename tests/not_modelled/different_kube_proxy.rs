@@ -156,6 +156,22 @@ fn only_udp_entries_are_deleted() {
 }
 
 #[test]
+fn a_pods_description_has_no_times() {
+    let text = on_node(&["kubectl describe pods"]).remove(0).1;
+    let begin = |word: &str| text.lines().any(|l| l.trim_start().starts_with(word));
+    assert!(begin("Node:") && begin("Events:"), "{text}");
+    for absent in ["Start Time:", "Container ID:", "Conditions:", "Volumes:", "Tolerations:", "Environment:"]
+    {
+        assert!(!begin(absent), "{absent} in {text}");
+    }
+}
+
+#[test]
+fn no_namespace_has_a_root_certificate() {
+    assert_eq!(on_node(&["kubectl get configmaps -A"]).remove(0).1, "No resources found");
+}
+
+#[test]
 fn objects_have_no_uids() {
     let yaml = on_node(&["kubectl get pods,services,nodes,endpoints,endpointslices,deployments -o yaml"])
         .remove(0)

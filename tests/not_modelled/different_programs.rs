@@ -38,6 +38,28 @@ fn tail_f_and_watch_end_at_once() {
     let screen = one(&format!("watch -n 1 cat {file}")).stdout;
     assert!(screen[0].starts_with(&format!("Every 1.0s: cat {file} ")), "{screen:?}");
     assert_eq!(screen[1..], ["", "0"]);
+    let ping = one("ping 10.0.0.2").stdout;
+    assert!(ping.contains(&"^C".to_owned()), "{ping:?}");
+    assert!(
+        ping.iter().any(|l| l.starts_with("1 packets transmitted, 1 received, 0% packet loss")),
+        "{ping:?}"
+    );
+}
+
+#[test]
+fn awk_only_prints() {
+    let why = one("awk {n++} /proc/sys/net/ipv4/ip_forward").stderr.join("\n");
+    assert!(why.contains("\"n++}\" is not read here; expected a program such as"), "{why}");
+}
+
+#[test]
+fn files_are_of_the_beginning_of_time() {
+    let file = "/proc/sys/net/ipv4/ip_forward";
+    assert_eq!(
+        one(&format!("ls -l {file}")).stdout,
+        [format!("-rw-r--r-- 1 root root 0 Jan  1 00:00 {file}")]
+    );
+    assert_eq!(one("uname -a").stdout, ["Linux a 6.18.0 x86_64 GNU/Linux"]);
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn kubectl_describes_the_service_as_the_article_has_it() {
 /// 004: "kubectl exec POD -- cat /proc/sys/net/netfilter/..."
 #[test]
 fn kubectl_exec_runs_a_command_in_the_pod() {
-    let line = "kubectl exec -it tftpd -- cat /proc/sys/net/netfilter/nf_conntrack_udp_timeout";
+    let line = "kubectl exec -it tftp-server-69d49ffb8b-44m45 -- cat /proc/sys/net/netfilter/nf_conntrack_udp_timeout";
     assert_eq!(typed("tftp-ipvs", &[], &[("", line)])[0], ["30"]);
 }
 

@@ -111,7 +111,7 @@ fn time_passes_in_a_sleep() {
 #[test]
 fn what_is_not_there_is_named() {
     for (line, expected) in [
-        ("node-1: iptables-save | awk '{print}'", "awk is not modelled; these are: "),
+        ("node-1: iptables-save | perl -ne print", "perl is not modelled; these are: "),
         (
             "kubectl get pods > f",
             "this is run on a box: write it as `BOX: kubectl get pods > f`, with one of ",

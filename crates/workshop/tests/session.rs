@@ -153,7 +153,7 @@ fn a_line_begins_with_its_box() {
 fn a_refused_command_is_told_and_the_others_run() {
     let list = [
         on(At::End, "client", "kurl http://10.0.0.11/"),
-        on(At::End, "client", "curl a | awk"),
+        on(At::End, "client", "curl a | perl"),
         on(At::End, "nobody", "ip addr"),
         setup("kubectl scale deployment web --replicas=3"),
         on(At::Setup, "node-1", "iptables -A NO -j DROP"),
@@ -165,7 +165,7 @@ fn a_refused_command_is_told_and_the_others_run() {
     let run = run(&list);
     for (n, want) in [
         "kurl is not modelled; these are: ",
-        "awk is not modelled; these are: ",
+        "perl is not modelled; these are: ",
         "there is no box \"nobody\"; expected one of lan, client, ",
         "Error from server (NotFound): deployments.apps \"web\" not found",
         "iptables: No chain/target/match by that name.",

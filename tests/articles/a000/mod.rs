@@ -17,10 +17,12 @@ use workshop::{LabRun, Session, Setting, query};
 
 const NODE: &str = "learn-k8s-2";
 const OTHER_NODE: &str = "learn-k8s-1";
-/// The pod's veth on the node; the article's is called calic0bf1043683.
-const VETH: &str = "cali-tftpd";
-/// The node's Ethernet; the article's is called ens160.
-const ETHERNET: &str = "eth0";
+/// The pod. The article's has this name in part 6 of its series, and from it follows the name of the veth.
+const POD_NAME: &str = "tftp-server-69d49ffb8b-44m45";
+/// "at veth interface (calic0bf1043683)"
+const VETH: &str = "calic0bf1043683";
+/// "at ethernet interface of node (ens160)"
+const ETHERNET: &str = "ens160";
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 10, 100, 197));
 const NODE_ADDR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 10, 100, 208));
 const POD: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 29, 77));
@@ -314,10 +316,10 @@ fn the_dialogue_of_tftp_is_the_articles() {
 #[test]
 fn dummy_txt_is_the_file_of_the_servers_folder() {
     let run = tftp(&BOTH_MODULES).run;
-    let served = shell(&run, "tftpd", "cat /var/lib/tftpboot/dummy.txt");
+    let served = shell(&run, POD_NAME, "cat /var/lib/tftpboot/dummy.txt");
     assert_eq!(served.concat().len(), 2016);
     assert_eq!(shell(&run, "client", "cat dummy.txt"), served);
-    assert_eq!(shell(&run, "tftpd", "ls /var/lib/tftpboot"), ["dummy.txt"]);
+    assert_eq!(shell(&run, POD_NAME, "ls /var/lib/tftpboot"), ["dummy.txt"]);
 }
 
 /// "# modprobe -v nf_conntrack_tftp", "# modprobe -v nf_nat_tftp", and then the transfer succeeds: loaded by hand, too.
@@ -329,4 +331,35 @@ fn modules_that_are_loaded_by_hand_do_as_well() {
     let outputs = after(&[], &typed);
     let received = |n: usize| outputs[n].stdout.iter().any(|l| l.starts_with("Received 2016 bytes"));
     assert!(!received(0) && received(3), "{outputs:?}");
+}
+
+/// "kubectl apply -f dpe-app-service.yaml": "service/tftp-server configured".
+#[test]
+fn the_service_is_configured() {
+    let out = crate::typed(
+        "tftp-ipvs",
+        &[],
+        &["kubectl apply -f dpe-app-service.yaml", "kubectl get svc tftp-server"],
+    );
+    assert_eq!(out[0].stdout, ["service/tftp-server configured"]);
+    assert!(out[1].stdout[1].contains(" NodePort   10.98.36.69   <none>        69:69/UDP "), "{out:?}");
+}
+
+/// "Packets on server node at veth interface (calic0bf1043683)" and "at ethernet interface of node (ens160)": what is typed there.
+#[test]
+fn both_captures_can_be_typed() {
+    let lines = [
+        "learn-k8s-2: tcpdump -nn -i calic0bf1043683 udp or icmp",
+        "learn-k8s-2: tcpdump -nn -i ens160 -c 1 udp or icmp",
+    ];
+    let out = crate::typed("tftp-ipvs", &[], &lines);
+    let veth = &out[0].stdout;
+    assert!(veth[0].contains(" IP 10.10.100.208.") && veth[0].contains(" > 192.168.29.77.69: "), "{veth:?}");
+    assert!(veth[2].contains(" IP 10.10.100.208 > 192.168.29.77: ICMP 10.10.100.208 udp port "), "{veth:?}");
+    let ethernet = &out[1].stdout;
+    assert!(
+        ethernet.len() == 1 && ethernet[0].contains(" IP 10.10.100.197.27661 > 10.10.100.208.69: "),
+        "{ethernet:?}"
+    );
+    assert!(out[1].stderr.contains(&"1 packet captured".to_owned()), "{:?}", out[1].stderr);
 }

@@ -34,7 +34,7 @@ fn with_an_endpoint_on_each_node_local_lists_only_its_own() {
     let second = "
 ---
 kind: EndpointSlice
-metadata: {name: tftp-server-service-2, namespace: default, labels: {kubernetes.io/service-name: tftp-server-service}}
+metadata: {name: tftp-server-2, namespace: default, labels: {kubernetes.io/service-name: tftp-server}}
 addressType: IPv4
 endpoints:
   - {addresses: [192.168.154.10], nodeName: learn-k8s-1}

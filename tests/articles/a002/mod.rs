@@ -5,6 +5,7 @@
 mod captures;
 mod log;
 mod rules;
+mod typed;
 
 use crate::{command, http, outcome, shell, words};
 use cluster::kube_proxy::Version;

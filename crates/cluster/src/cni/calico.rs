@@ -4,6 +4,13 @@
 
 use ipnet::Ipv4Net;
 
+/// The node's end of a pod's veth (`VethNameForWorkload`, libcalico-go/lib/backend/k8s/conversion/workload_endpoint_default.go): 11 digits of a
+/// hash of its namespace and name.
+pub fn veth_name(namespace: &str, name: &str) -> String {
+    let digest = sha1_smol::Sha1::from(format!("{namespace}.{name}")).digest().to_string();
+    format!("cali{}", digest.get(..11).unwrap_or_default())
+}
+
 /// The pools that are masqueraded.
 const MASQ_POOLS: &str = "cali40masq-ipam-pools";
 /// All pools.
@@ -54,7 +61,13 @@ COMMIT
 
 #[cfg(test)]
 mod tests {
-    use super::{rules, sets};
+    use super::{rules, sets, veth_name};
+
+    /// The veth of a capture, and its pod ("Exposing TFTP Server as Kubernetes Service", parts 10 and 6).
+    #[test]
+    fn a_veth_has_a_hash_of_its_pod() {
+        assert_eq!(veth_name("default", "tftp-server-69d49ffb8b-44m45"), "calic0bf1043683");
+    }
 
     #[test]
     fn what_leaves_the_pools_is_masqueraded() {

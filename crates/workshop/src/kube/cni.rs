@@ -28,8 +28,8 @@ pub struct Cni {
     pub summary: &'static str,
     /// The bridge of a node's pods, which bears their gateway's address; without one each pod has a route of its own.
     pub bridge: Option<&'static str>,
-    /// What the names of the pods' devices on the node begin with.
-    pub(super) port: &'static str,
+    /// The name of a pod's device on the node, by its namespace and name.
+    pub(super) port: fn(&str, &str) -> String,
     /// The gateway that pods are told, if it is not the node's first address in their network.
     pub(super) gateway: Option<Ipv4Addr>,
     /// The MTU of pods and bridge, if not 1500.
@@ -48,12 +48,18 @@ pub struct Cni {
     pub(super) after: fn(&NodeView<'_>, &mut HostSpec) -> Result<(), String>,
 }
 
+/// Linux's names of devices have 15 bytes; of a long name the end tells pods of one Deployment apart. (The plugins draw eight digits.)
+fn named_port(_: &str, pod: &str) -> String {
+    let end = pod.char_indices().rev().nth(9).map_or(0, |(at, _)| at);
+    format!("veth-{}", pod.get(end..).unwrap_or_default())
+}
+
 /// Nothing of what a profile may do.
 const NONE: Cni = Cni {
     name: "",
     summary: "",
     bridge: None,
-    port: "veth",
+    port: named_port,
     gateway: None,
     mtu: None,
     promisc: false,
@@ -124,7 +130,7 @@ impl Cni {
     pub const CALICO: Cni = Cni {
         name: "calico",
         summary: "Calico without overlay: veths cali*, routes of 32 bits, proxy ARP, BGP routes, natOutgoing by sets",
-        port: "cali",
+        port: calico::veth_name,
         gateway: Some(CALICO_GATEWAY),
         pods: calico_pods,
         routes: |v, spec| calico_routes(v, None, spec),
@@ -233,7 +239,7 @@ fn host_ports(v: &NodeView<'_>, network: &str, prefix: u8, spec: &mut HostSpec) 
         let text = portmap::rules(network, &id, IpNet::V4(address), &pod.host_ports);
         spec.setup.push(Setup::Iptables(text));
         // What comes from 127/8 may cross to the pod.
-        let dev = v.kube.cni.bridge.map_or_else(|| v.kube.port_of(&pod.metadata.name), str::to_owned);
+        let dev = v.kube.cni.bridge.map_or_else(|| v.kube.port_of(pod), str::to_owned);
         spec.sysctl.push(sysctl(&format!("net/ipv4/conf/{dev}/route_localnet"), 1));
     }
     Ok(())
@@ -328,7 +334,7 @@ fn flannel_after(v: &NodeView<'_>, era: flannel::Era, spec: &mut HostSpec) -> Re
 
 fn calico_pods(v: &NodeView<'_>, spec: &mut HostSpec) {
     for pod in v.pods() {
-        let dev = v.kube.port_of(&pod.metadata.name);
+        let dev = v.kube.port_of(pod);
         if let Some(own) = v4(&pod.pod_ips) {
             spec.ip.push(link_route(own, &dev));
         }

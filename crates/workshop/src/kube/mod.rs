@@ -158,9 +158,10 @@ pub fn set_external_traffic_policy(objects: &mut Objects, policy: TrafficPolicy)
     }
 }
 
-/// `ip addr add ADDR dev DEV`
+/// `ip addr add ADDR brd + dev DEV`: network plugins and DHCP clients name the broadcast address, where there is one.
 fn addr(addr: Ipv4Net, dev: &str) -> IpCommand {
-    IpCommand::Addr(AddrCommand::Add(AddrSpec::new(addr, dev)))
+    let broadcast = (addr.prefix_len() < 31).then(|| addr.broadcast());
+    IpCommand::Addr(AddrCommand::Add(AddrSpec { broadcast, ..AddrSpec::new(addr, dev) }))
 }
 
 /// `ip route add DST via VIA`
@@ -257,7 +258,7 @@ impl Kube {
             out.hosts.push(self.node(node)?);
             let mut ports = Vec::new();
             for pod in self.pods(&name) {
-                let dev = self.port_of(&pod.metadata.name);
+                let dev = self.port_of(pod);
                 out.hosts.push(self.pod(pod, node)?);
                 out.links.push(veth((&name, &dev), (&pod.metadata.name, "eth0")));
                 ports.push(BridgePort { dev, hairpin: self.hairpin });
@@ -337,7 +338,7 @@ impl Kube {
             spec.ip.push(addr(Ipv4Net::new_assert(gateway(net), net.prefix_len()), bridge));
         }
         if let Some(mtu) = self.cni.mtu {
-            let ports = self.pods(&node.metadata.name).map(|p| self.port_of(&p.metadata.name));
+            let ports = self.pods(&node.metadata.name).map(|p| self.port_of(p));
             let devices: Vec<String> = ports.chain(self.cni.bridge.map(str::to_owned)).collect();
             spec.ip.extend(devices.iter().map(|dev| set_mtu(dev, mtu)));
         }
@@ -417,12 +418,9 @@ impl Kube {
         Ok(out)
     }
 
-    /// The node's end of a pod's veth. Linux's names of devices have 15 bytes; of a long name the end tells pods of one
-    /// Deployment apart.
-    pub fn port_of(&self, pod: &str) -> String {
-        let room = 14 - self.cni.port.len().min(14);
-        let end = pod.char_indices().rev().nth(room.saturating_sub(1)).map_or(0, |(at, _)| at);
-        format!("{}-{}", self.cni.port, pod.get(end..).unwrap_or_default())
+    /// The node's end of a pod's veth.
+    pub fn port_of(&self, pod: &Pod) -> String {
+        (self.cni.port)(&pod.metadata.namespace, &pod.metadata.name)
     }
 
     fn iptables(&self, config: &Config, kubelet: &str, spec: &mut HostSpec) {

@@ -9,7 +9,7 @@ impl Kube {
     /// told as a box too. `running` are the pods that are there already. `Err` says what does not fit.
     pub fn start_pod(&self, pod: &Pod, running: &[NamespacedName]) -> Result<Boxes, String> {
         let node = self.node_of(pod)?;
-        let (name, dev) = (&node.metadata.name, self.port_of(&pod.metadata.name));
+        let (name, dev) = (&node.metadata.name, self.port_of(pod));
         let mut more = self.started(pod, node, running)?;
         more.name.clone_from(name);
         let mut links = vec![veth((name, &dev), (&pod.metadata.name, "eth0"))];

@@ -81,7 +81,7 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             "--all" if matches!(verb, "delete" | "label") && inline.is_none() => every = true,
             // Nobody waits here.
             "--timeout" | "--watch" if verb == "rollout" => {
-                drop(inline.map_or_else(|| words.need("a time"), Ok)?)
+                value("a time")?;
             }
             "-w" if verb == "rollout" => {}
             // A pod that is deleted is gone at once.
