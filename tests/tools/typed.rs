@@ -255,3 +255,45 @@ fn ip_route_get_tells_the_path_mtu_until_the_cache_is_flushed() {
     assert!(out[1][0].ends_with(json), "{:?}", out[1]);
     assert_eq!((out[2].len(), out[3][1].as_str()), (0, "    cache "));
 }
+
+/// As Linux 6.18 with HZ=250 and procps 4.0.2 answer: what is below 0 is kept, what is longer than so many ticks is not.
+#[test]
+fn time_outs_are_read_as_the_kernel_does() {
+    const NAME: &str = "net.netfilter.nf_conntrack_udp_timeout";
+    let told = |value: &str| {
+        let (set, get) =
+            (format!("sysctl -w {NAME}={value}"), format!("cat /proc/sys/{}", NAME.replace('.', "/")));
+        typed("same-node-clusterip", &[], &[("worker-2", &set), ("worker-2", &get)]).concat().join(" | ")
+    };
+    for (value, kept) in [
+        ("-1", "-1"),
+        ("0", "0"),
+        ("8589934", "8589934"),
+        ("-8589934", "-8589934"),
+        ("0x10", "16"),
+        ("010", "8"),
+    ] {
+        assert_eq!(told(value), format!("{NAME} = {value} | {kept}"));
+    }
+    for value in ["8589935", "4294967295", "99999999999", "abc", "1.5", "7x", "+7", "0x", "08"] {
+        assert_eq!(told(value), format!("sysctl: setting key \"{NAME}\": Invalid argument | 30"));
+    }
+}
+
+/// A flow whose time-out is below 0 is over at once, as on Linux 6.18.
+#[test]
+fn a_flow_without_time_is_not_listed() {
+    let lines = |seconds: &str| {
+        let set = format!("sysctl -q -w net.netfilter.nf_conntrack_icmp_timeout={seconds}");
+        let lines = [
+            ("worker-2", "conntrack -F"),
+            ("worker-2", set.as_str()),
+            ("worker-2", "ping -c 1 10.200.2.63"),
+            ("worker-2", "conntrack -L"),
+        ];
+        typed("same-node-clusterip", &[], &lines)
+    };
+    let count = |seconds| lines(seconds)[3].iter().filter(|l| l.starts_with("icmp ")).count();
+    assert_eq!((count("30"), count("-1"), count("0")), (1, 0, 0));
+    assert!(lines("-1")[2].iter().any(|l| l.contains("1 received")), "{:?}", lines("-1"));
+}
