@@ -163,7 +163,14 @@ fn what_cannot_be_exposed_is_told_as_kubectl_does() {
     for (line, want) in cases {
         assert_eq!(says(line), (1, want.to_owned()), "{line}");
     }
-    assert_eq!(says("kubectl expose db").1, "expected KIND/NAME or KIND NAME");
+    assert_eq!(says("kubectl expose db").1, "kubectl expose db: expected KIND/NAME or KIND NAME");
+    assert_eq!(says("kubectl get pods -l").1, "expected labels behind -l");
+    assert_eq!(says("kubectl patch pod db -p x").1, "-p x: expected a mapping, such as {\"spec\": {...}}");
+    assert!(
+        says("kubectl rollout undo deployment web")
+            .1
+            .starts_with("kubectl rollout undo deployment web is not read")
+    );
 }
 
 /// Nothing is left of a Service that was refused.
@@ -329,4 +336,50 @@ fn what_kubectl_label_and_rollout_refuse_is_told() {
     );
     let other = says("kubectl rollout status daemonset/kube-proxy").1;
     assert!(other.contains("expected deployment"), "{other}");
+}
+
+/// `validateUpgradeDowngradeClusterIPs`, `patchAllocatedValues` and `dropTypeDependentFields` of the API server.
+#[test]
+fn a_cluster_ip_stays_what_it_is() {
+    let refused = |ip: &str| {
+        let line = format!(
+            "The Service \"out\" is invalid: spec.clusterIPs[0]: Invalid value: [\"{ip}\"]: may not change once set"
+        );
+        (1, vec![line])
+    };
+    let done = |what: &str| (0, vec![format!("service/out {what}")]);
+    let patch = |spec: &str| format!("kubectl patch service out -p '{{\"spec\":{{{spec}}}}}'");
+    let typed = |command: &str, stdin: &str| Typed { stdin: stdin.to_owned(), ..line(command, At::End) };
+    let yaml = |ip: &str| {
+        format!(
+            "kind: Service\nmetadata: {{name: out}}\nspec: {{clusterIP: '{ip}', ports: [{{port: 80}}]}}\n"
+        )
+    };
+    for (command, stdin, expected) in [
+        (patch("\"clusterIP\":\"10.96.0.99\""), String::new(), refused("10.96.0.99")),
+        (patch("\"clusterIP\":\"None\""), String::new(), refused("None")),
+        (patch("\"clusterIPs\":[\"10.96.0.98\"]"), String::new(), refused("10.96.0.98")),
+        // It is kept.
+        (patch("\"clusterIP\":null"), String::new(), done("patched")),
+        (patch("\"clusterIP\":\"\""), String::new(), done("patched")),
+        ("kubectl apply -f -".to_owned(), yaml("10.96.0.99"), refused("10.96.0.99")),
+        ("kubectl apply -f -".to_owned(), yaml(""), done("configured")),
+        // An alias has none, and what is a Service again may have any.
+        (
+            patch("\"type\":\"ExternalName\",\"externalName\":\"a.b\",\"clusterIP\":null"),
+            String::new(),
+            done("patched"),
+        ),
+    ] {
+        let show = line("kubectl get service out", At::End);
+        let outputs = run(vec![show.clone(), typed(&command, &stdin), show]);
+        assert_eq!(outputs[1], expected, "{command}");
+        let ip = |n: usize| outputs[n].1[1].split_whitespace().nth(2).unwrap().to_owned();
+        let kept = if command.contains("ExternalName") { "<none>".to_owned() } else { ip(0) };
+        assert_eq!(ip(2), kept, "{command}");
+    }
+    let alias = patch("\"type\":\"ExternalName\",\"externalName\":\"a.b\"");
+    let again = patch("\"type\":\"ClusterIP\",\"clusterIP\":\"10.96.0.99\"");
+    let outputs = run([alias, again].map(|command| line(&command, At::End)).to_vec());
+    assert_eq!(outputs, [done("patched"), done("patched")]);
 }

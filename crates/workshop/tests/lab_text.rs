@@ -51,6 +51,12 @@ fn what_is_wrong_is_told_with_its_place() {
         ("cni: bridge", "cni: weave", "there is no CNI profile \"weave\"; these are: bridge, "),
         ("run: curl", "run: kurl", "kurl is not modelled; these are: "),
         ("run: curl -m 2", "run: curl && |", "expected a command before \"|\""),
+        (
+            "on: client, run: curl -m 2",
+            "on: client, background: true, run: sleep 1; curl",
+            "expected one program of a box, which runs in the background",
+        ),
+        ("run: curl -m 2", "run: time kubectl", "expected kubectl without time"),
         ("run: curl -m 2", "run: echo | kurl", "kurl is not modelled; these are: "),
         (
             ", on: client, run",

@@ -268,10 +268,11 @@ fn what_kubectl_label_says_it_has_done() {
                    \x20 - run: kubectl label pod client a-\n");
     let said: Vec<String> = (0..5).map(|i| printed(&run, i).1).collect();
     let taken = "error: 'a' already has a value (1), and --overwrite is false";
-    let done = ["labeled", "not labeled", taken, "unlabeled", "not labeled"].map(|d| match d {
+    let mut done = ["labeled", "not labeled", taken, "unlabeled", "not labeled"].map(|d| match d {
         d if d == taken => d.to_owned(),
         d => format!("pod/client {d}"),
     });
+    done[4].insert_str(0, "label \"a\" not found.\n");
     assert_eq!(said, done);
 }
 

@@ -4,26 +4,13 @@
 
 mod common;
 
-use common::two_pods;
+use common::served;
+use sim::StepOutcome;
 use std::rc::Rc;
 use workshop::{Session, Setting, Typed, read_lab};
 
-/// Two nodes, a pod behind a NodePort on each, and a client.
 fn lab() -> String {
-    let head = "
-apiVersion: netfilter-lab/v1
-kind: Lab
-metadata: {name: test}
-title: t
-summary: s
-focus: node-1
-world:
-  machines: [{name: client, address: 10.0.0.100/24}]
-apps: [{on: [a, b], app: http, port: 80}]
-steps:
-  - {id: one, on: client, run: 'curl -m 1 http://10.0.0.11:30080/'}
-";
-    format!("{head}{}", two_pods("web", "web"))
+    served("web", "web", "  - {id: one, on: client, run: 'curl -m 1 http://10.0.0.11:30080/'}\n")
 }
 
 /// What the last of these lines prints: standard output, standard error, and the status.
@@ -133,4 +120,27 @@ fn a_setup_has_boxes_to_itself() {
         refused.contains("kubectl delete pod a is about the cluster; expected it as a command of its own"),
         "{refused}"
     );
+}
+
+/// A scenario has boxes alone.
+#[test]
+fn what_the_cluster_has_to_do_with_is_no_step_of_a_scenario() {
+    let of_boxes = "ip -br link | grep -c eth0";
+    let lines = [
+        "kubectl get pods; iptables -L",
+        "kubectl get pods | wc -l",
+        "kubectl exec a -- ip route | wc -l",
+        "ip route && systemctl restart kube-proxy",
+        "ip route | sort && sh -c 'kubectl get pods'",
+        of_boxes,
+    ];
+    let step = |line: &str| format!("  - {{on: node-1, run: \"{line}\"}}\n");
+    let lab = read_lab(&served("web", "web", &lines.map(step).concat())).unwrap();
+    let scenario = lab.scenario(&Setting::new()).unwrap();
+    let run = scenario.run().unwrap();
+    let printed = run.steps.into_iter().map(|step| match step.outcome {
+        StepOutcome::Command(output) => output.stdout,
+        _ => Vec::new(),
+    });
+    assert_eq!(printed.collect::<Vec<_>>(), [["1"]]);
 }

@@ -4,23 +4,13 @@
 
 mod common;
 
-use common::two_pods;
+use common::served;
 use std::rc::Rc;
 use workshop::cure::{Progress, Search, Wanted};
 use workshop::{At, By, LabRun, Session, Setting, Typed, read_lab};
 
-/// Two nodes, a Service with a pod on each, and a client that calls it by node-1.
-const HEAD: &str = "
-apiVersion: netfilter-lab/v1
-kind: Lab
-metadata: {name: test}
-title: t
-summary: s
-focus: node-1
-world:
-  machines: [{name: client, address: 10.0.0.100/24}]
-apps: [{on: [a, b], app: http, port: 80}]
-steps:
+/// What the client does, and what is wanted.
+const STEPS: &str = "
   - {id: one, on: client, run: 'curl -m 1 http://10.0.0.11:30080/'}
   - {id: two, on: client, run: 'curl -m 1 http://10.0.0.11:30080/'}
 goals:
@@ -28,7 +18,7 @@ goals:
 ";
 
 fn lab_text() -> String {
-    format!("{HEAD}{}", two_pods("web", "other"))
+    served("web", "other", STEPS)
 }
 
 fn session(typed: &[Typed]) -> Session {

@@ -55,13 +55,7 @@ fn keep(object: &mut Yaml, old: &Yaml) {
         return;
     }
     let (Some(old_spec), Some(spec)) = (old.get("spec"), get_mut(object, "spec")) else { return };
-    if spec.get("clusterIP").is_none() && spec.get("clusterIPs").is_none() {
-        for key in ["clusterIP", "clusterIPs"] {
-            if let Some(value) = old_spec.get(key) {
-                set(spec, key, value.clone());
-            }
-        }
-    }
+    keep_cluster_ip(spec, old_spec);
     if needs_health_check(spec)
         && spec.get(HEALTH_CHECK).is_none()
         && let Some(number) = old_spec.get(HEALTH_CHECK)
@@ -135,7 +129,7 @@ fn allocate(service: &mut Yaml, all: &[Yaml]) {
     let used_ips: Vec<&str> = specs.iter().filter_map(|s| word(s, "clusterIP")).collect();
     let mut used_ports: Vec<String> = used_ports(&specs).into_iter().map(str::to_owned).collect();
     let Some(spec) = get_mut(service, "spec") else { return };
-    if word(spec, "type") == Some("ExternalName") {
+    if is_external(spec) {
         return;
     }
     if spec.get("clusterIP").is_none() && spec.get("clusterIPs").is_none() {
@@ -200,11 +194,71 @@ pub fn check_free(service: &Yaml, all: &[Yaml]) -> Result<(), String> {
     Ok(())
 }
 
+/// The first of a Service's cluster IPs.
+fn first_ip(spec: &Yaml) -> Option<&str> {
+    let list = spec.get("clusterIPs").map(items).unwrap_or_default();
+    let first = word(spec, "clusterIP").or(list.first().map(Yaml::token));
+    first.filter(|ip| !ip.is_empty())
+}
+
+fn is_external(spec: &Yaml) -> bool {
+    word(spec, "type") == Some("ExternalName")
+}
+
+/// Whether a Service may be this after it was that: its cluster IP stays as long as it has one (`validateUpgradeDowngradeClusterIPs`,
+/// pkg/apis/core/validation).
+///
+/// # Errors
+/// What the API server says of another cluster IP.
+pub fn check_cluster_ip(before: &Yaml, after: &Yaml) -> Result<(), String> {
+    let (Some(old), Some(new), "Service") = (before.get("spec"), after.get("spec"), identity(before).0)
+    else {
+        return Ok(());
+    };
+    if is_external(old) || is_external(new) {
+        return Ok(());
+    }
+    let list = new.get("clusterIPs").map(items).unwrap_or_default();
+    let given = [word(new, "clusterIP"), list.first().map(Yaml::token)].into_iter().flatten();
+    let Some(ip) = first_ip(old) else { return Ok(()) };
+    match given.filter(|ip| !ip.is_empty()).find(|new| *new != ip) {
+        Some(other) => {
+            Err(format!("spec.clusterIPs[0]: Invalid value: [\"{other}\"]: may not change once set"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// One that was cleared is kept (`patchAllocatedValues`, pkg/registry/core/service); a Service that is an alias now gives it back.
+fn keep_cluster_ip(spec: &mut Yaml, old: &Yaml) {
+    const KEYS: [&str; 2] = ["clusterIP", "clusterIPs"];
+    if is_external(old) {
+        return;
+    }
+    if is_external(spec) {
+        if first_ip(spec) == first_ip(old) {
+            KEYS.iter().for_each(|key| unset(spec, key));
+        }
+        return;
+    }
+    if word(spec, "clusterIP").is_none_or(str::is_empty) {
+        for key in KEYS {
+            match old.get(key) {
+                Some(value) => set(spec, key, value.clone()),
+                None => unset(spec, key),
+            }
+        }
+    }
+}
+
 /// A Service after a patch: it is given what it lacks now, and loses the node ports and the policy that its new type has not
 /// (`dropTypeDependentFields`, pkg/registry/core/service).
 pub fn patched(service: &mut Yaml, before: &Yaml, all: &[Yaml]) {
     let had = before.get("spec").is_some_and(has_node_ports);
     let was_checked = before.get("spec").is_some_and(needs_health_check);
+    if let (Some(spec), Some(old)) = (get_mut(service, "spec"), before.get("spec")) {
+        keep_cluster_ip(spec, old);
+    }
     if let Some(spec) = get_mut(service, "spec")
         && was_checked
         && !needs_health_check(spec)

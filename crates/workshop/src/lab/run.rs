@@ -4,7 +4,7 @@ use super::effect::{Effect, file_of};
 use super::history::History;
 use super::live::Live;
 use super::pods::Programs;
-use super::script::{box_of, run_script};
+use super::script::{box_of, is_of_box, run_script};
 use super::{Act, Command, Lab, LabError, Setting, WorldSpec};
 use crate::exercise::Marks;
 use crate::fact::Judge;
@@ -221,7 +221,7 @@ impl Lab {
         let setting = self.setting(changes)?;
         let Made { mut scenario, .. } = self.make(&setting).map_err(LabError::Scenario)?;
         let steps = self.steps.iter().filter(|s| s.when.met(&setting));
-        let boxes = steps.filter(|s| !matches!(&s.act, Act::Run(c) if is_about_cluster(c)));
+        let boxes = steps.filter(|s| !matches!(&s.act, Act::Run(c) if c.on.is_empty() || !is_of_box(c)));
         scenario.stimuli = boxes.map(|s| stimulus(&s.act)).collect();
         Ok(scenario)
     }
@@ -319,7 +319,7 @@ async fn done_at_setup(
         return Ok(run_script(world, live, c, script).await);
     }
     let Some(host) = world.host_by_name(name) else { return Err(no_box(world, c)) };
-    if is_about_cluster(c) {
+    if needs_cluster(c) {
         Ok(live.command(world, c))
     } else {
         shell(world, host, &c.argv, c.stdin.as_deref()).await
@@ -376,7 +376,7 @@ pub(super) async fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: 
             };
             running.end(begun, StepOutcome::Command(done)).await;
         }
-        (Act::Run(c), Some(live)) if c.script.is_some() || is_about_cluster(c) => {
+        (Act::Run(c), Some(live)) if c.script.is_some() || needs_cluster(c) => {
             run_with_cluster(running, live, n, c).await;
         }
         (Act::Wait(ms), Some(live)) => {
@@ -394,7 +394,7 @@ pub(super) async fn step(running: &mut Running<'_>, live: Option<&mut Live>, n: 
 /// A step that the cluster has to do with.
 fn is_live(act: &Act) -> bool {
     match act {
-        Act::Run(c) => c.script.is_some() || is_about_cluster(c) || is_sleep(act),
+        Act::Run(c) => c.script.is_some() || needs_cluster(c) || is_sleep(act),
         Act::Wait(_) => true,
         Act::Join | Act::Hold(..) | Act::Release(..) | Act::Send(..) => false,
     }
@@ -414,11 +414,11 @@ async fn run_with_cluster(running: &mut Running<'_>, live: &mut Live, n: usize, 
 
 /// Time passes, and the cluster goes on meanwhile.
 fn is_sleep(act: &Act) -> bool {
-    matches!(act, Act::Run(c) if c.program() == "sleep")
+    matches!(act, Act::Run(c) if c.program() == "sleep" && !c.background)
 }
 
 /// A command that a box does not do by itself.
-fn is_about_cluster(c: &Command) -> bool {
+fn needs_cluster(c: &Command) -> bool {
     c.on.is_empty() || c.program() == "systemctl"
 }
 

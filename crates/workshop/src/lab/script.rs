@@ -31,9 +31,19 @@ pub(super) fn run_script<'a>(
             let on = world.host(host).map(|ns| ns.name.clone()).into_iter().collect();
             let (argv, stdin) = (one.argv.clone(), stdin.map(str::to_owned));
             let part = Command { on, argv, script: None, stdin, ..c.clone() };
-            let boxed = matches!(Effect::of(&part), Ok(None)) && part.program() != "systemctl";
-            (!boxed).then(|| live.command(world, &part))
+            (!is_of_box(&part)).then(|| live.command(world, &part))
         };
         sh::run(world, host, script, c.stdin.as_deref(), elsewhere).await
     })
+}
+
+/// A box does all of it by itself.
+pub(super) fn is_of_box(c: &Command) -> bool {
+    match &c.script {
+        None => c.program() != "systemctl" && matches!(Effect::of(c), Ok(None)),
+        Some(script) => {
+            let part = |one: &Simple| Command { argv: one.argv.clone(), script: None, ..c.clone() };
+            script.each().into_iter().all(|(one, _)| one.on.is_none() && is_of_box(&part(one)))
+        }
+    }
 }

@@ -40,3 +40,20 @@ spec: {type: NodePort, clusterIP: 10.96.0.80, selector: {app: web}, ports: [{por
 ";
     [include_str!("../../../../tests/data/two-nodes.yaml"), &pods.concat(), service].concat()
 }
+
+/// A lab with these pods, a server on each, and a client beside the nodes; `steps` is the rest of its first document.
+pub fn served(a: &str, b: &str, steps: &str) -> String {
+    let head = "
+apiVersion: netfilter-lab/v1
+kind: Lab
+metadata: {name: test}
+title: t
+summary: s
+focus: node-1
+world:
+  machines: [{name: client, address: 10.0.0.100/24}]
+apps: [{on: [a, b], app: http, port: 80}]
+steps:
+";
+    [head, steps, &two_pods(a, b)].concat()
+}

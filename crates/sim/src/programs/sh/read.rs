@@ -2,7 +2,7 @@
 
 use super::expand::expand;
 use super::lex::{Token, Unit, Word, tokens};
-use super::{Each, Joint, Pipeline, Redirect, Script, Simple, Stage, Values, What, blank};
+use super::{Each, Joint, Pipeline, Redirect, Script, Simple, Stage, Values, What, blank, line_of};
 
 /// More programs than this in one line, or words that one stands for, are a mistake.
 pub(super) const MOST: usize = 2_000;
@@ -18,14 +18,8 @@ const UNREAD: [&str; 8] = ["while", "until", "if", "case", "select", "function",
 /// # Errors
 /// A quote that is not closed, a word that only a whole shell knows, a command or a file that is not there.
 pub fn read(line: &str) -> Result<Script, String> {
-    let tokens = tokens(line)?;
-    let mut parser = Parser { tokens: &tokens, at: 0, variables: Vec::new(), commands: 0, open: 0 };
-    let script = parser.list(&[])?;
-    match parser.peek() {
-        None if script.list.is_empty() => Err("expected a command".to_owned()),
-        None => Ok(script),
-        Some(token) => Err(format!("{:?} has nothing to close", token.text())),
-    }
+    let mut parser = Parser { tokens: &[], at: 0, variables: Vec::new(), commands: 0, open: 0 };
+    parser.inner(&tokens(line)?, Vec::new(), "expected a command")
 }
 
 struct Parser<'t> {
@@ -146,24 +140,39 @@ impl Parser<'_> {
         if self.commands > MOST {
             return Err(format!("more than {MOST} commands in one line"));
         }
-        match one.argv.is_empty() {
-            false => Ok(Stage { what, redirects }),
-            true if redirects.is_empty() => self.no_command(),
-            // `> FILE` makes an empty file.
-            true => {
-                let argv = vec!["true".to_owned()];
-                Ok(Stage { what: What::Simple(Simple { argv, on: None }), redirects })
-            }
+        if one.argv.is_empty() && redirects.is_empty() {
+            return self.no_command();
+        }
+        // `> FILE` makes an empty file.
+        let nothing = || What::Simple(Simple { argv: vec!["true".to_owned()], on: None });
+        let what = match line_of(&one.argv) {
+            _ if one.argv.is_empty() => nothing(),
+            None => what,
+            Some(line) => What::Group(self.within(line?)?),
+        };
+        Ok(Stage { what, redirects })
+    }
+
+    /// The line of `sh -c LINE`, which knows no variables of this one.
+    fn within(&mut self, line: &str) -> Result<Script, String> {
+        self.deeper()?;
+        let script = self.inner(&tokens(line)?, Vec::new(), "expected a command in sh -c LINE")?;
+        self.open -= 1;
+        Ok(script)
+    }
+
+    fn deeper(&mut self) -> Result<(), String> {
+        self.open += 1;
+        match self.open > DEEPEST {
+            true => Err(format!("more than {DEEPEST} groups and loops within each other")),
+            false => Ok(()),
         }
     }
 
     /// What holds a list.
     fn nested<T>(&mut self, read: fn(&mut Self) -> Result<T, String>) -> Result<T, String> {
         self.at += 1;
-        self.open += 1;
-        if self.open > DEEPEST {
-            return Err(format!("more than {DEEPEST} groups and loops within each other"));
-        }
+        self.deeper()?;
         let held = read(self)?;
         self.open -= 1;
         Ok(held)
@@ -305,7 +314,9 @@ impl Parser<'_> {
             match word.units.as_slice() {
                 [Unit::Command(_, tokens, false)] => {
                     let tokens = tokens.clone();
-                    values.push(Values::Printed(self.printing(&tokens)?));
+                    let variables = self.variables.clone();
+                    let script = self.inner(&tokens, variables, "expected a command in $( )")?;
+                    values.push(Values::Printed(script));
                 }
                 _ => values.extend(self.expand(word)?.into_iter().map(Values::Known)),
             }
@@ -314,15 +325,19 @@ impl Parser<'_> {
         Ok(values)
     }
 
-    /// What `$(COMMAND)` runs, with the variables of this place.
-    fn printing(&mut self, tokens: &[Token]) -> Result<Script, String> {
-        let (variables, commands, open) = (self.variables.clone(), self.commands, self.open);
-        let mut parser = Parser { tokens, at: 0, variables, commands, open };
+    /// A line within this one, with these variables; `nothing` says that there is no command in it.
+    fn inner(
+        &mut self,
+        tokens: &[Token],
+        variables: Vec<(String, String)>,
+        nothing: &str,
+    ) -> Result<Script, String> {
+        let mut parser = Parser { tokens, at: 0, variables, commands: self.commands, open: self.open };
         let script = parser.list(&[])?;
         self.commands = parser.commands;
         match parser.peek() {
             Some(token) => Err(format!("{:?} has nothing to close", token.text())),
-            None if script.list.is_empty() => Err("expected a command in $( )".to_owned()),
+            None if script.list.is_empty() => Err(nothing.to_owned()),
             None => Ok(script),
         }
     }
@@ -421,6 +436,7 @@ mod tests {
             ("for i in $( (a; b) ); do c; done", "i:$((a ; b)){c}"),
             ("for i in $(for j in $(a); do b $j; done); do c $i; done", "i:$(j:$(a){b,?}){c,?}"),
             ("sudo iptables -L", "iptables,-L"),
+            ("a; sh -c 'b | c \"d e\"' > f", "a ; (b | c,d e) o>f"),
             ("curl 'http://x/?a=1&b=2'", "curl,http://x/?a=1&b=2"),
             ("kubectl patch svc w -p {\"a\":1}", "kubectl,patch,svc,w,-p,{a:1}"),
         ] {
@@ -450,6 +466,16 @@ mod tests {
             ("a >", "expected a file behind >"),
             ("a)", "\")\" has nothing to close"),
             ("(a", "( is not closed"),
+            ("a; sh b", "expected sh -c LINE"),
+            ("a; sh -c 'b; (c'", "( is not closed"),
+            (
+                "for i in 1; do sh -c 'a $i'; done",
+                "\"$i\": there is no such variable; only for NAME in WORDS makes one",
+            ),
+            (
+                "for i in {1..100}; do sh -c 'for j in {1..100}; do a; done'; done",
+                "more than 2000 commands in one line",
+            ),
             ("{ a }", "{ is not closed; expected ; } behind its last command"),
             ("echo $x", "\"$x\": there is no such variable; only for NAME in WORDS makes one"),
             ("a $(b c)", "\"$(b c)\": what a command prints is read only behind for NAME in"),

@@ -7,7 +7,7 @@ use super::{Effect, Given, Named};
 use crate::lab::kubectl::{Looks, query};
 use crate::lab::logs::Logs;
 use crate::session::quoted;
-use cluster::yaml::Yaml;
+use cluster::yaml::{Value, Yaml};
 
 /// kubectl's commands, as far as they are read.
 const KUBECTL: [&str; 13] = [
@@ -44,7 +44,8 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),
             _ => (word, None),
         };
-        let mut value = |what| inline.map_or_else(|| words.need(what), Ok);
+        let mut value =
+            |what| inline.map_or_else(|| words.need(what).map_err(|why| format!("{why} behind {name}")), Ok);
         match name {
             _ if service::takes(verb, name) => options.push((name.to_owned(), value("a value")?.to_owned())),
             "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
@@ -60,7 +61,13 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             "-o" | "--output" => looks.output = Some(value("a format")?),
             "-l" | "--selector" => looks.selector = Some(value("labels")?),
             _ if name.starts_with("-o") => looks.output = name.get(2..),
-            "-p" | "--patch" => patch = Some(one_document(value("a patch")?)?),
+            "-p" | "--patch" => {
+                let text = value("a patch")?;
+                patch = Some(one_document(text).map_err(|why| format!("-p {text}: {why}"))?);
+                if !matches!(&patch, Some(Yaml { value: Value::Mapping(_), .. })) {
+                    return Err(format!("-p {text}: expected a mapping, such as {{\"spec\": {{...}}}}"));
+                }
+            }
             "-f" | "--follow" if logs => {
                 return Err(
                     "kubectl logs -f does not end: not modelled; without -f it prints what there is now"
@@ -114,10 +121,13 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             }
             _ => Err(WANT),
         }
+        .map_err(|why| format!("kubectl {}: {why}", plain.join(" ")))
     };
     let named = || {
         let mut all = several()?;
-        all.pop().filter(|_| all.is_empty()).ok_or_else(|| "expected one KIND NAME".to_owned())
+        all.pop()
+            .filter(|_| all.is_empty())
+            .ok_or_else(|| format!("kubectl {}: expected one KIND NAME", plain.join(" ")))
     };
     if matches!(verb, "get" | "describe") && patch.is_none() && file.is_none() && replicas.is_none() {
         let words = plain.get(1..).unwrap_or_default();
@@ -163,7 +173,8 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
         }
         ("delete", None, Some(file), None) => Given::of(file, stdin).map(Effect::DeleteAll),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
-        _ => Err(USAGE.to_owned()),
+        _ if plain.is_empty() => Err(USAGE.to_owned()),
+        _ => Err(format!("kubectl {} is not read; {USAGE}", plain.join(" "))),
     };
     effect.map(|effect| vec![effect])
 }

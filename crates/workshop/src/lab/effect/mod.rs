@@ -112,14 +112,17 @@ impl Given {
     fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) -> Result<(), Refusal> {
         if let Some(old) = documents.iter().find(|d| identity(d) == identity(object)) {
             check_pod_update(old, object)?;
+            apply::check_cluster_ip(old, object)
+                .map_err(|why| Refusal::Server(invalid_service(object, &why)))?;
         }
         apply::check_free(object, documents).map_err(|why| {
-            let service = format!("Service \"{}\" is invalid: {why}", identity(object).2);
+            let said = invalid_service(object, &why);
             match self {
-                Given::Made(_, Maker::Service(of)) => {
-                    Refusal::Kubectl(format!("failed to create {of} service: {service}"))
-                }
-                _ => Refusal::Server(format!("The {service}")),
+                Given::Made(_, Maker::Service(of)) => Refusal::Kubectl(format!(
+                    "failed to create {of} service: {}",
+                    said.strip_prefix("The ").unwrap_or(&said)
+                )),
+                _ => Refusal::Server(said),
             }
         })?;
         let old = documents.iter_mut().find(|d| identity(d) == identity(object));
@@ -144,6 +147,11 @@ impl Given {
         };
         format!("Error from server (AlreadyExists): error when creating \"{from}\": {why}")
     }
+}
+
+/// What the API server says of a Service that it refuses.
+fn invalid_service(service: &Yaml, why: &str) -> String {
+    format!("The Service \"{}\" is invalid: {why}", identity(service).2)
 }
 
 /// What a command changes.
@@ -250,6 +258,9 @@ impl Effect {
                 check_pod_update(&before, object)?;
                 if identity(&before).0 == "Service" {
                     let mut service = object.clone();
+                    apply::check_cluster_ip(&before, &service)
+                        .and_then(|()| apply::check_free(&service, documents))
+                        .map_err(|why| Refusal::Server(invalid_service(&service, &why)))?;
                     apply::patched(&mut service, &before, documents);
                     *find(documents, named)? = service;
                 }
@@ -379,7 +390,14 @@ impl Effect {
             Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
             Effect::Label(o, patch, overwrite) => {
                 let before = before.iter().find(|d| is(d, o)).map(labels_of).unwrap_or_default();
-                vec![format!("{} {}", o.resource(), relabeled(&before, &labels_of(patch), *overwrite))]
+                let patch = labels_of(patch);
+                let unknown = |(key, value): &(String, Option<String>)| {
+                    (value.is_none() && before.iter().all(|(k, _)| k != key))
+                        .then(|| format!("label \"{key}\" not found."))
+                };
+                let mut told: Vec<String> = patch.iter().filter_map(unknown).collect();
+                told.push(format!("{} {}", o.resource(), relabeled(&before, &patch, *overwrite)));
+                told
             }
             Effect::Scale(o, _) => vec![format!("{} scaled", o.resource())],
             Effect::Restart(o) => vec![format!("{} restarted", o.resource())],

@@ -121,6 +121,12 @@ enum Kind {
 
 /// Who runs a command of one program. `Err` if nobody does.
 fn kind(command: &Command) -> Result<Kind, String> {
+    if let [program, next, ..] = command.argv.as_slice()
+        && matches!(program.as_str(), "time" | "watch")
+        && is_about_cluster(next)
+    {
+        return Err(format!("{program} {next} is not modelled; expected {next} without {program}"));
+    }
     match Effect::of(command)? {
         Some(_) => Ok(Kind::Cluster),
         None if matches!(command.program(), "sleep" | "echo" | "true" | "false") => Ok(Kind::Any),

@@ -41,6 +41,9 @@ pub(super) fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Rea
                 let on = on.clone().unwrap_or_default();
                 let mut command = line(run, f.text("stdin")?, When::default(), on, boxes)?;
                 command.background = f.boolean("background")?.unwrap_or(false);
+                if command.background && (command.on.is_empty() || command.script.is_some()) {
+                    return Err(run.blame("expected one program of a box, which runs in the background"));
+                }
                 let words = match command.on.first() {
                     Some(host) => format!("{host}: {}", command.run),
                     None => command.run.clone(),
