@@ -253,7 +253,6 @@ fn other_forms_of_a_shell() {
         ("cat << x", "<<"),
         ("cat <<< x", "<<<"),
         ("echo a 3> f", "3>"),
-        ("awk 1 f", "awk"),
         ("sed p f", "sed"),
         ("grep -P a f", "-P"),
         ("sort -V f", "-V"),

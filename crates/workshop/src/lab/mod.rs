@@ -3,7 +3,6 @@
 mod apply;
 mod boxes;
 mod command;
-mod describe;
 mod effect;
 mod error;
 mod health;

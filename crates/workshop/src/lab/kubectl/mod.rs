@@ -1,17 +1,17 @@
 //! `kubectl get` and `kubectl describe`: the objects of a cluster as kubectl prints them (staging/src/k8s.io/kubectl,
 //! pkg/printers/internalversion). Ages are the time since the run began; what nobody has told is `<none>` or `<unknown>`.
 
-use super::apply::{items, word};
-use super::describe;
+mod columns;
+mod describe;
+
 use super::effect::{Named, labels_of, one_document, resource, singular};
 use super::rollout::available;
 use super::selector::Selector;
 use super::stored::Stored;
 use crate::yaml_text::{Layout, json, yaml};
-use cluster::object::{
-    AddressType, ClusterIp, EndpointSlice, Metadata, Objects, Pod, Service, ServicePort, ServiceType,
-};
+use cluster::object::{Metadata, Service};
 use cluster::yaml::{Value, Yaml};
+use columns::{addresses, duration, pod, service, shortened, slice, titles};
 use std::time::Duration;
 
 /// What is asked for.
@@ -172,7 +172,7 @@ impl Query {
                         let objects = stored.objects;
                         let service = objects.services.get(&row.key).filter(|_| kind == "service");
                         let pod = objects.pods.get(&row.key).filter(|_| kind == "pod");
-                        out.extend(service.map(|s| described(s, &tree, objects)).unwrap_or_default());
+                        out.extend(service.map(|s| describe::service(s, &tree, objects)).unwrap_or_default());
                         out.extend(pod.map(|p| describe::pod(p, &tree, stored)).unwrap_or_default());
                     }
                 }
@@ -337,34 +337,6 @@ fn list(trees: Vec<Yaml>) -> Option<Yaml> {
     Some(list)
 }
 
-fn titles(kind: &str, wide: bool) -> &'static [&'static str] {
-    match (kind, wide) {
-        ("pod", false) => &["READY", "STATUS", "RESTARTS", "AGE"],
-        ("pod", true) => {
-            &["READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE", "NOMINATED NODE", "READINESS GATES"]
-        }
-        ("service", false) => &["TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"],
-        ("service", true) => &["TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE", "SELECTOR"],
-        ("endpoints", _) => &["ENDPOINTS", "AGE"],
-        ("endpointslice", _) => &["ADDRESSTYPE", "PORTS", "ENDPOINTS", "AGE"],
-        ("deployment", _) => &["READY", "UP-TO-DATE", "AVAILABLE", "AGE"],
-        ("namespace", _) => &["STATUS", "AGE"],
-        ("configmap", _) => &["DATA", "AGE"],
-        (_, false) => &["STATUS", "ROLES", "AGE", "VERSION"],
-        (_, true) => &[
-            "STATUS",
-            "ROLES",
-            "AGE",
-            "VERSION",
-            "INTERNAL-IP",
-            "EXTERNAL-IP",
-            "OS-IMAGE",
-            "KERNEL-VERSION",
-            "CONTAINER-RUNTIME",
-        ],
-    }
-}
-
 /// How the API server names a kind in messages: in the plural, with its group. The kind is in lower-case letters, in the singular.
 pub(super) fn plural(kind: &str) -> String {
     let plural = match kind {
@@ -388,236 +360,5 @@ pub(super) fn group(kind: &str) -> &'static str {
         "endpointslice" => ".discovery.k8s.io",
         "ingress" | "networkpolicy" | "servicecidr" => ".networking.k8s.io",
         _ => "",
-    }
-}
-
-fn pod(p: &Pod, wide: bool, age: &str) -> Vec<String> {
-    // Without an address it has no node, or none that is there.
-    let status = match (p.terminating, p.pod_ips.is_empty()) {
-        (true, _) => "Terminating",
-        (_, true) => "Pending",
-        _ => "Running",
-    };
-    let ready = if p.ready && status == "Running" { "1/1" } else { "0/1" };
-    let mut fields: Vec<String> = [ready, status, "0", age].map(str::to_owned).to_vec();
-    if wide {
-        fields.push(p.pod_ips.first().map_or("<none>".to_owned(), ToString::to_string));
-        fields.push(if p.node_name.is_empty() { "<none>".to_owned() } else { p.node_name.clone() });
-        fields.extend(["<none>", "<none>"].map(str::to_owned));
-    }
-    fields
-}
-
-fn type_name(s: &Service) -> &'static str {
-    match s.service_type {
-        ServiceType::ClusterIp => "ClusterIP",
-        ServiceType::NodePort => "NodePort",
-        ServiceType::LoadBalancer => "LoadBalancer",
-        ServiceType::ExternalName => "ExternalName",
-    }
-}
-
-fn cluster_ip(s: &Service) -> String {
-    match &s.cluster_ip {
-        ClusterIp::Addresses(all) => all.first().map_or("<none>".to_owned(), ToString::to_string),
-        ClusterIp::None => "None".to_owned(),
-        ClusterIp::Unset => "<none>".to_owned(),
-    }
-}
-
-pub(super) fn labels(map: &litemap::LiteMap<String, String>, separator: &str) -> String {
-    let own = |k: &&String| !k.starts_with("netfilter-lab/");
-    let all: Vec<String> = map.iter().filter(|(k, _)| own(k)).map(|(k, v)| format!("{k}={v}")).collect();
-    if all.is_empty() { "<none>".to_owned() } else { all.join(separator) }
-}
-
-fn service(s: &Service, wide: bool, age: &str) -> Vec<String> {
-    let port = |p: &ServicePort| match p.node_port {
-        0 => format!("{}/{}", p.port, proto(p.protocol)),
-        node => format!("{}:{node}/{}", p.port, proto(p.protocol)),
-    };
-    let mut external: Vec<String> = s.ingress.iter().map(|i| i.ip.to_string()).collect();
-    external.extend(s.external_ips.iter().map(ToString::to_string));
-    let external = match (external.is_empty(), s.service_type) {
-        (_, ServiceType::ExternalName) => s.external_name.clone(),
-        (false, _) => external.join(","),
-        (true, ServiceType::LoadBalancer) => "<pending>".to_owned(),
-        (true, _) => "<none>".to_owned(),
-    };
-    let ports: Vec<String> = s.ports.iter().map(port).collect();
-    let ports = if ports.is_empty() { "<none>".to_owned() } else { ports.join(",") };
-    let mut fields = vec![type_name(s).to_owned(), cluster_ip(s), external, ports, age.to_owned()];
-    if wide {
-        fields.push(labels(&s.selector, ","));
-    }
-    fields
-}
-
-fn slice(s: &EndpointSlice, age: &str) -> Vec<String> {
-    let unset = |all: Vec<String>| if all.is_empty() { "<unset>".to_owned() } else { all.join(",") };
-    let ports = s.ports.iter().filter_map(|p| p.port).map(|p| p.to_string()).collect();
-    let all: Vec<String> = s.endpoints.iter().filter_map(|e| e.address).map(|a| a.to_string()).collect();
-    vec![address_type(s.address_type), unset(ports), shortened_list(&all, "<unset>"), age.to_owned()]
-}
-
-/// `TCP`
-fn proto(p: cluster::object::Protocol) -> String {
-    p.to_string().to_ascii_uppercase()
-}
-
-fn address_type(t: AddressType) -> String {
-    match t {
-        AddressType::IPv4 => "IPv4",
-        AddressType::IPv6 => "IPv6",
-        AddressType::Fqdn => "FQDN",
-    }
-    .to_owned()
-}
-
-/// The ready endpoints of a Service, of one port or of all.
-fn addresses(s: &Service, objects: &Objects, port: Option<&ServicePort>) -> Vec<String> {
-    let mut out = Vec::new();
-    let of = objects.endpoint_slices.values();
-    for slice in of.filter(|e| e.service == s.metadata.name && e.metadata.namespace == s.metadata.namespace) {
-        for p in slice
-            .ports
-            .iter()
-            .filter(|p| port.is_none_or(|sp| sp.name == p.name && sp.protocol == p.protocol))
-        {
-            let ready = slice.endpoints.iter().filter(|e| e.ready).filter_map(|e| e.address);
-            out.extend(ready.filter_map(|a| Some(format!("{a}:{}", p.port?))));
-        }
-    }
-    sorted::sort(&mut out);
-    out
-}
-
-/// Three, and how many more.
-fn shortened(all: &[String]) -> String {
-    shortened_list(all, "<none>")
-}
-
-fn shortened_list(all: &[String], none: &str) -> String {
-    match all.len() {
-        0 => none.to_owned(),
-        n if n > 3 => format!("{} + {} more...", all[..3].join(","), n - 3),
-        _ => all.join(","),
-    }
-}
-
-/// Lines of `describe service` that are fields of the spec, before its ports and behind them; what stands there without the field,
-/// and no line if that is nothing.
-const BEFORE_PORTS: [(&str, &str, Option<&str>); 8] = [
-    ("Type", "type", None),
-    ("IP Family Policy", "ipFamilyPolicy", None),
-    ("IP Families", "ipFamilies", Some("<none>")),
-    ("IP", "clusterIP", Some("")),
-    ("IPs", "clusterIPs", Some("<none>")),
-    ("External IPs", "externalIPs", None),
-    ("Desired LoadBalancer IP", "loadBalancerIP", None),
-    ("External Name", "externalName", None),
-];
-const BEHIND_PORTS: [(&str, &str, Option<&str>); 5] = [
-    ("Session Affinity", "sessionAffinity", None),
-    ("External Traffic Policy", "externalTrafficPolicy", None),
-    ("Internal Traffic Policy", "internalTrafficPolicy", None),
-    ("HealthCheck NodePort", "healthCheckNodePort", None),
-    ("LoadBalancer Source Ranges", "loadBalancerSourceRanges", None),
-];
-
-/// What `describe service` prints (kubectl, pkg/describe): names, and values two blanks behind the longest.
-fn described(s: &Service, tree: &Yaml, objects: &Objects) -> Vec<String> {
-    let mut out: Vec<(&str, String)> = vec![
-        ("Name", s.metadata.name.clone()),
-        ("Namespace", s.metadata.namespace.clone()),
-        ("Labels", labels(&s.metadata.labels, "\n")),
-        ("Annotations", labels(&s.metadata.annotations, "\n")),
-        ("Selector", labels(&s.selector, ",")),
-    ];
-    let spec = tree.get("spec");
-    let fields = |out: &mut Vec<(&str, String)>, titles: &[(&'static str, &str, Option<&str>)]| {
-        for (title, key, without) in titles {
-            let value = spec.and_then(|s| s.get(key)).map(|v| match &v.value {
-                Value::Sequence(all) => all.iter().map(Yaml::token).collect::<Vec<_>>().join(","),
-                _ => v.token().to_owned(),
-            });
-            out.extend(value.or(without.map(str::to_owned)).map(|value| (*title, value)));
-        }
-    };
-    fields(&mut out, &BEFORE_PORTS);
-    let ingress = tree.get("status").and_then(|s| s.get("loadBalancer")?.get("ingress"));
-    let ingress: Vec<String> = ingress
-        .map_or(&[][..], items)
-        .iter()
-        .filter_map(|i| match (word(i, "ip"), word(i, "ipMode")) {
-            (Some(ip), Some(mode)) => Some(format!("{ip} ({mode})")),
-            (ip, _) => ip.or(word(i, "hostname")).map(str::to_owned),
-        })
-        .collect();
-    if !ingress.is_empty() {
-        out.push(("LoadBalancer Ingress", ingress.join(", ")));
-    }
-    let ports = spec.and_then(|s| s.get("ports")).map_or(&[][..], items);
-    for (port, tree) in s.ports.iter().zip(ports) {
-        let name = if port.name.is_empty() { "<unset>" } else { &port.name };
-        let with_protocol = |value| format!("{value}/{}", word(tree, "protocol").unwrap_or_default());
-        let value = |key| word(tree, key).map(with_protocol);
-        out.extend(value("port").map(|port| ("Port", format!("{name}  {port}"))));
-        out.extend(value("targetPort").map(|port| ("TargetPort", port)));
-        out.extend(value("nodePort").map(|port| ("NodePort", format!("{name}  {port}"))));
-        out.push(("Endpoints", shortened(&addresses(s, objects, Some(port)))));
-    }
-    fields(&mut out, &BEHIND_PORTS);
-    out.push(("Events", "<none>".to_owned()));
-    let width = out.iter().map(|(name, _)| name.len() + 3).max().unwrap_or(0);
-    let mut lines = Vec::new();
-    for (name, value) in out {
-        let mut title = format!("{name}:");
-        for part in value.split('\n') {
-            lines.push(format!("{title:<width$}{part}"));
-            title.clear();
-        }
-    }
-    lines
-}
-
-/// `45s`, `2m5s`, `12m`, `3h5m`, `2d1h`: the finer unit is told only of few of the coarser (apimachinery, util/duration).
-fn duration(age: Duration) -> String {
-    const UNITS: [(u64, char); 4] = [(1, 's'), (60, 'm'), (3600, 'h'), (86_400, 'd')];
-    // Until when a unit is the coarsest, and until when the finer one is told beside it.
-    const ENDS: [(u64, u64); 4] = [(120, 0), (10_800, 600), (172_800, 28_800), (u64::MAX, 691_200)];
-    let s = age.as_secs();
-    let at = ENDS.iter().position(|(end, _)| s < *end).unwrap_or(3);
-    let ((unit, letter), (_, both)) = (UNITS[at], ENDS[at]);
-    let rest = at.checked_sub(1).map(|finer| UNITS[finer]).filter(|_| s < both);
-    let rest = rest.map(|(finer, letter)| (s % unit / finer, letter)).filter(|(n, _)| *n > 0);
-    format!("{}{letter}{}", s / unit, rest.map_or(String::new(), |(n, letter)| format!("{n}{letter}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-    use std::time::Duration;
-
-    #[test]
-    fn ages_as_kubectl_tells_them() {
-        for (seconds, told) in [
-            (0, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (125, "2m5s"),
-            (599, "9m59s"),
-            (605, "10m"),
-            (10_799, "179m"),
-            (10_800, "3h"),
-            (11_100, "3h5m"),
-            (28_800, "8h"),
-            (30_000, "8h"),
-            (172_799, "47h"),
-            (176_400, "2d1h"),
-            (691_200, "8d"),
-        ] {
-            assert_eq!(duration(Duration::from_secs(seconds)), told);
-        }
     }
 }
