@@ -211,7 +211,14 @@ impl Machine {
     }
 
     /// Follows what is inside through the machine, until it leaves or waits in a socket.
+    #[inline]
     fn follow(&mut self, world: &mut World) {
+        if !self.inside.is_empty() {
+            self.follow_whole(world);
+        }
+    }
+
+    fn follow_whole(&mut self, world: &mut World) {
         while let Some(Inside { host, dev, id, frame }) = self.inside.pop() {
             passes(&mut self.accounts, host);
             world.visit(host, |ns, cx| ns.receive(dev, id, frame, cx));
@@ -404,6 +411,12 @@ impl Machine {
     /// Sorts what a box has put out.
     #[inline]
     fn collect(&mut self, world: &mut World, from: NetnsId) {
+        if world.has_left() {
+            self.collect_left(world, from);
+        }
+    }
+
+    fn collect_left(&mut self, world: &mut World, from: NetnsId) {
         // Nearly always there is one thing.
         if let Some(output) = world.only_left() {
             return self.sort(world, from, output);
@@ -462,12 +475,18 @@ impl Machine {
 
     fn finish(&mut self, end: u64) {
         let at = end + WIRE_NS;
-        for a in self.leaving.drain(..) {
+        while let Some(a) = self.next_leaving() {
             // Two processors may end in another order than they began.
             let later = self.to_client.iter().rev().take_while(|other| other.at > at).count();
             let place = self.to_client.len() - later;
             self.to_client.insert(place, Arrival { at, ..a });
         }
+    }
+
+    /// The first of what leaves. Nearly always it is the only one.
+    #[inline]
+    fn next_leaving(&mut self) -> Option<Arrival> {
+        if self.leaving.len() > 1 { Some(self.leaving.remove(0)) } else { self.leaving.pop() }
     }
 
     /// The next socket that has got news.
@@ -485,6 +504,8 @@ impl Machine {
     /// What the clients have sent goes to the machine.
     pub(super) fn sent(&mut self, world: &mut World, client: NetnsId, at: u64) {
         self.collect(world, client);
-        self.nic.extend(self.leaving.drain(..).map(|a| Arrival { at: at + WIRE_NS, ..a }));
+        while let Some(a) = self.next_leaving() {
+            self.nic.push_back(Arrival { at: at + WIRE_NS, ..a });
+        }
     }
 }

@@ -22,6 +22,12 @@ impl World {
         Some(f(self.hosts.get_mut(host.index())?, &mut cx))
     }
 
+    /// True if visits have left something since.
+    #[inline]
+    pub(crate) fn has_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
     /// What visits have left since, if that is one thing.
     #[inline]
     pub(crate) fn only_left(&mut self) -> Option<Output> {
