@@ -97,6 +97,36 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         ("dropped: any", "enters: t forward", "there is no table \"t\""),
         (
+            "dropped: any",
+            "enters: nat KUBE-NODEPORT",
+            "nobody makes a chain \"KUBE-NODEPORT\" in table nat; expected one of PREROUTING, INPUT, ",
+        ),
+        (
+            "dropped: any",
+            "rule: filter PREROUTING",
+            "nobody makes a chain \"PREROUTING\" in table filter; expected one of INPUT, FORWARD, OUTPUT, ",
+        ),
+        (
+            "dropped: any",
+            "asked: nat KUBE-SEP-F73MGWMXW3Q05EYA",
+            "nobody makes a chain \"KUBE-SEP-F73MGWMXW3Q05EYA\"",
+        ),
+        (
+            "dropped: any, on: node-1",
+            "passes: [nat KUBE-SERVICE], on: node-1, packet: tcp",
+            "nobody makes a chain \"KUBE-SERVICE\"",
+        ),
+        (
+            "dropped: any",
+            "captured: tcp, dev: eht0",
+            "no box has a device \"eht0\"; expected one of lo, eth0, ",
+        ),
+        (
+            "cni: bridge",
+            "gateway: 10.0.1.1",
+            "\"10.0.1.1\": Node node-1 is on another LAN, 10.0.0.11/24; expected an address of 10.0.0.0/24",
+        ),
+        (
             "dropped: any, on: node-1",
             "hooks: PREROUTE, on: node-1, packet: tcp",
             "there is no hook \"PREROUTE\"; expected",
@@ -125,6 +155,37 @@ fn a_table_of_the_text_is_known() {
     );
     assert!(read_lab(&text).is_err());
     assert!(made != text && read_lab(&made).is_ok());
+}
+
+/// Chains and devices that the text makes are known, those of kube-proxy and of the kernel, and any by `*`.
+#[test]
+fn chains_and_devices_that_somebody_makes_are_known() {
+    for (fact, made) in [
+        ("enters: nat KUBE-SERVICES", ""),
+        ("enters: nat KUBE-*", ""),
+        ("enters: security FORWARD", ""),
+        ("enters: nat KUBE-SEP-F73MGWMXW3QO5EYA", ""),
+        ("enters: nat CNI-b7b31389524eeb0d1707ddeb", ""),
+        ("enters: kube-proxy services", ""),
+        ("enters: filter MINE", "iptables -N MINE"),
+        ("enters: filter MINE", "iptables-restore < x # :MINE - [0:0]"),
+        ("captured: tcp, dev: cni0", ""),
+        ("captured: tcp, dev: veth-web", ""),
+        ("captured: tcp, dev: tun7", "ip link add tun7 type ipip"),
+    ] {
+        let text = small().replacen("dropped: any", fact, 1);
+        let line = format!("ip_forward=0, on: nodes}}\n  - {{run: '{made}', on: nodes}}");
+        let with = text.replacen("ip_forward=0, on: nodes}", &line, 1);
+        assert!(with != text);
+        match made {
+            "" => assert!(read_lab(&text).is_ok(), "{fact}"),
+            _ => assert!(
+                read_lab(&text).is_err() && read_lab(&with).is_ok(),
+                "{fact}: {:?}",
+                read_lab(&with).err()
+            ),
+        }
+    }
 }
 
 const TWO: &str = "---
@@ -256,7 +317,7 @@ fn facts_say_no_as_well_as_yes() {
             "captured: src host 10.0.0.11 or src host 10.244.1.1, on: a, dir: in",
             "captured: src host 10.0.0.100, on: a, dir: in",
         ),
-        ("captured: tcp, on: a, dev: eth0", "captured: tcp, on: a, dev: eth1"),
+        ("captured: tcp, on: a, dev: eth0", "captured: tcp, on: a, dev: kube-ipvs0"),
         ("dropped: any, times: 0, on: client", "dropped: any, on: client"),
         (
             "rule: nat KUBE-SERVICES, target: KUBE-NODEPORTS, on: node-1",

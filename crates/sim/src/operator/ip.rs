@@ -233,6 +233,7 @@ fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Result<(), Str
             Ok(())
         }
         NeighCommand::Show(filter) => known(ns, filter.dev.as_ref()),
+        NeighCommand::Get { dev, .. } => known(ns, Some(dev)),
     }
 }
 
@@ -370,17 +371,27 @@ fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> 
             let at = (mark.unwrap_or(0), world.now());
             route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), at, format)?
         }
-        IpCommand::Rule(RuleCommand::Show { table }) => route::show_rules(ns, *table, format),
-        IpCommand::Neigh(NeighCommand::Show(filter)) => neighbours(ns, filter, format),
+        IpCommand::Rule(RuleCommand::Show { table, pref }) => route::show_rules(ns, *table, *pref, format),
+        IpCommand::Neigh(NeighCommand::Show(filter)) => neighbours(ns, filter, None, format),
+        IpCommand::Neigh(NeighCommand::Get { addr, dev }) => {
+            let filter = NeighFilter { to: Some((*addr).into()), ..NeighFilter::default() };
+            // It is no JSON, whatever was asked for.
+            let found = neighbours(ns, &filter, Some(dev), IpFormat::default());
+            if found.is_empty() {
+                return Err("Error: Neighbour entry not found.".to_owned());
+            }
+            found
+        }
         _ => Vec::new(),
     })
 }
 
 /// `ip neigh show`; the device is not printed if it was asked for.
-fn neighbours(ns: &Netns, filter: &NeighFilter, format: IpFormat) -> Vec<String> {
+/// With `of` it is `ip neigh get` on that device.
+fn neighbours(ns: &Netns, filter: &NeighFilter, of: Option<&String>, format: IpFormat) -> Vec<String> {
     let dev = filter.dev.as_ref();
     let chosen = ns.neigh.entries().filter(|(d, addr, n)| {
-        dev.is_none_or(|name| name == ns.dev_name(*d))
+        dev.or(of).is_none_or(|name| name == ns.dev_name(*d))
             && filter.to.is_none_or(|net| net.contains(addr))
             && (filter.states.is_empty() || filter.states.contains(&n.state.name()))
     });

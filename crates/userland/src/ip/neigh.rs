@@ -24,6 +24,13 @@ pub enum NeighCommand {
     },
     /// `ip neigh show`
     Show(NeighFilter),
+    /// `ip neigh get`
+    Get {
+        /// Whose.
+        addr: Ipv4Addr,
+        /// `dev`
+        dev: String,
+    },
 }
 
 /// The neighbours that `ip neigh show` lists.
@@ -71,6 +78,7 @@ enum Verb {
     Del,
     Flush,
     Show,
+    Get,
 }
 
 const VERBS: &[(&str, Verb)] = &[
@@ -80,6 +88,7 @@ const VERBS: &[(&str, Verb)] = &[
     ("delete", Verb::Del),
     ("show", Verb::Show),
     ("list", Verb::Show),
+    ("get", Verb::Get),
     ("flush", Verb::Flush),
 ];
 
@@ -98,12 +107,13 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic>
     if words.peek().is_none() {
         return Ok(NeighCommand::Show(NeighFilter::default()));
     }
-    Ok(match words.choose("add, replace, change, del, show or flush", VERBS, &["get"])? {
+    Ok(match words.choose("add, replace, change, del, show, get or flush", VERBS, &[])? {
         Verb::Add => NeighCommand::Add(spec(words)?),
         Verb::Replace => NeighCommand::Replace(spec(words)?),
         Verb::Change => NeighCommand::Change(spec(words)?),
         Verb::Del => NeighCommand::Del(spec(words)?),
         Verb::Show => NeighCommand::Show(filter(words)?),
+        Verb::Get => get(words)?,
         Verb::Flush => {
             if words.peek().is_none() {
                 return words
@@ -115,6 +125,30 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic>
             NeighCommand::Flush { dev }
         }
     })
+}
+
+fn get(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic> {
+    let (mut addr, mut dev) = (None, None);
+    while let Some(token) = words.peek().cloned() {
+        match token.text.as_ref() {
+            "dev" => {
+                words.next();
+                dev = Some(words.device()?);
+            }
+            _ if addr.is_some() => return words.unexpected(&token, &["dev"], NOT_MODELLED),
+            _ => {
+                words.take("to");
+                addr = Some(words.address()?);
+            }
+        }
+    }
+    match (addr, dev) {
+        (Some(addr), Some(dev)) => Ok(NeighCommand::Get { addr, dev }),
+        _ => words.blame_last(Fault::new(
+            "Device and address are required arguments.",
+            "expected ADDRESS dev DEVICE",
+        )),
+    }
 }
 
 fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {

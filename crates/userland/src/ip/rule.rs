@@ -18,6 +18,8 @@ pub enum RuleCommand {
     Show {
         /// `table`
         table: Option<FibTable>,
+        /// `pref`
+        pref: Option<u32>,
     },
     /// `ip rule flush`: all but the rule of priority 0.
     Flush,
@@ -77,7 +79,7 @@ const NOT_MODELLED: &[&str] =
 
 pub(super) fn command(words: &mut Words<'_>) -> Result<RuleCommand, Diagnostic> {
     if words.peek().is_none() {
-        return Ok(RuleCommand::Show { table: None });
+        return Ok(RuleCommand::Show { table: None, pref: None });
     }
     Ok(match words.choose("add, del, show or flush", VERBS, &["save", "restore"])? {
         Verb::Add => RuleCommand::Add(spec(words, proto::BOOT)?),
@@ -89,10 +91,17 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<RuleCommand, Diagnostic> 
             RuleCommand::Del(spec(words, 0)?)
         }
         Verb::Show => {
-            let named = words.take("table") || words.take("lookup");
-            let table = if named { Some(words.value("a table", names::table)?) } else { None };
-            words.end()?;
-            RuleCommand::Show { table }
+            let (mut table, mut pref) = (None, None);
+            while let Some(token) = words.next() {
+                match token.text.as_ref() {
+                    "table" | "lookup" => table = Some(words.value("a table", names::table)?),
+                    "pref" | "preference" | "order" | "prio" | "priority" => {
+                        pref = Some(words.number("a priority")?)
+                    }
+                    _ => return words.unexpected(&token, &["table", "pref"], KNOWN),
+                }
+            }
+            RuleCommand::Show { table, pref }
         }
         Verb::Flush => {
             words.end()?;

@@ -2,6 +2,7 @@
 
 use super::words::{EVENTS, REASONS};
 use super::{Directions, Fact, Happening, Kind, Printed, Times, Walk};
+use crate::kube::PROFILES;
 use crate::lab::{Boxes, split};
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
@@ -32,6 +33,104 @@ fn check_table(at: &Yaml, table: &str, names: &Names<'_>) -> Read<()> {
         return Ok(());
     }
     Err(at.blame(format!("there is no table {table:?}; expected one of {}, or * for any", TABLES.join(", "))))
+}
+
+/// Chains that kube-proxy, the kubelet, network plugins and Docker make.
+const CHAINS: [&str; 20] = [
+    "KUBE-SERVICES",
+    "KUBE-EXTERNAL-SERVICES",
+    "KUBE-NODEPORTS",
+    "KUBE-NODE-PORT",
+    "KUBE-POSTROUTING",
+    "KUBE-MARK-MASQ",
+    "KUBE-MARK-DROP",
+    "KUBE-FORWARD",
+    "KUBE-FIREWALL",
+    "KUBE-PROXY-FIREWALL",
+    "KUBE-LOAD-BALANCER",
+    "KUBE-SOURCE-RANGES-FIREWALL",
+    "KUBE-IPVS-FILTER",
+    "KUBE-IPVS-OUT-FILTER",
+    "KUBE-PROXY-CANARY",
+    "KUBE-KUBELET-CANARY",
+    "KUBE-IPTABLES-HINT",
+    "KUBE-HOSTPORTS",
+    "DOCKER",
+    "DOCKER-USER",
+];
+/// What the names of others begin with: kube-proxy's and kubenet's with a hash of 16 letters behind, and those of plugins.
+const HASHED: [&str; 7] =
+    ["KUBE-SVC-", "KUBE-SEP-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-XLB-", "KUBE-FW-", "KUBE-HP-"];
+const PLUGINS: [&str; 4] = ["CNI-", "cali-", "FLANNEL-", "DOCKER-ISOLATION-"];
+
+/// The chains that the kernel has.
+fn built_in(table: &str) -> &'static [&'static str] {
+    match table {
+        "raw" => &["PREROUTING", "OUTPUT"],
+        "nat" => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+        "filter" | "security" => &["INPUT", "FORWARD", "OUTPUT"],
+        _ => &HOOKS,
+    }
+}
+
+/// The same of a chain. Those of kube-proxy's own table, and of tables that the text makes, are not known here.
+fn check_chain(at: &Yaml, table: &str, chain: &str, names: &Names<'_>) -> Read<()> {
+    check_table(at, table, names)?;
+    let hash = |rest: &str| {
+        rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))
+    };
+    // `-N NAME`, `:NAME - [0:0]`, `chain NAME {`, `chain ip TABLE NAME`
+    let made = |line: &str| {
+        let split = |c: char| c.is_whitespace() || "\"'{},;".contains(c);
+        let words: Vec<&str> = line.split(split).filter(|w| !w.is_empty()).collect();
+        let makes = |(at, word): (usize, &&str)| {
+            let behind = words.get(at + 1..).unwrap_or_default();
+            match (*word, behind) {
+                ("-N" | "--new" | "--new-chain" | "chain", [name, ..]) if *name == chain => true,
+                ("-E" | "--rename-chain", [_, name, ..]) => *name == chain,
+                ("chain", [of, name, ..]) if *of == table => *name == chain,
+                ("chain", [_, of, name, ..]) => *of == table && *name == chain,
+                _ => word.strip_prefix(':') == Some(chain),
+            }
+        };
+        words.iter().enumerate().any(makes)
+    };
+    let known = !TABLES[..5].contains(&table)
+        || chain.contains('*')
+        || built_in(table).contains(&chain)
+        || CHAINS.contains(&chain)
+        || HASHED.iter().any(|begin| chain.strip_prefix(begin).is_some_and(hash))
+        || PLUGINS.iter().any(|begin| chain.starts_with(begin))
+        || names.text.lines().any(made);
+    match known {
+        true => Ok(()),
+        false => Err(at.blame(format!(
+            "nobody makes a chain {chain:?} in table {table}; expected one of {}, one of kube-proxy's, or * for any",
+            built_in(table).join(", ")
+        ))),
+    }
+}
+
+/// The same of a device.
+fn check_device(at: &Yaml, dev: &str, names: &Names<'_>) -> Read<()> {
+    const KNOWN: [&str; 8] =
+        ["lo", "eth0", "kube-ipvs0", "tunl0", "flannel.1", "nodelocaldns", "docker0", "cbr0"];
+    let bridge = PROFILES.iter().any(|p| p.bridge == Some(dev));
+    let named = |line: &str| {
+        let mut words = line.split(|c: char| c.is_whitespace() || "\"'{},;:".contains(c));
+        !line.contains("dev:") && words.any(|w| w == dev)
+    };
+    let known = KNOWN.contains(&dev)
+        || bridge
+        || ["veth", "cali", "p-"].iter().any(|begin| dev.starts_with(begin))
+        || names.text.lines().any(named);
+    match known {
+        true => Ok(()),
+        false => Err(at.blame(format!(
+            "no box has a device {dev:?}; expected one of {}, the world's uplink, a pod's veth or one that the text names",
+            KNOWN.join(", ")
+        ))),
+    }
 }
 
 /// What a fact is about: one of these is there.
@@ -177,7 +276,13 @@ fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
         "captured" => Kind::Captured {
             filter: filter(value)?,
             dir: fields.word("dir", &[("in", Directions::In), ("out", Directions::Out)])?,
-            dev: fields.text("dev")?.map(str::to_owned),
+            dev: match fields.get("dev") {
+                None => None,
+                Some(dev) => {
+                    check_device(dev, text(dev)?, names)?;
+                    Some(text(dev)?.to_owned())
+                }
+            },
         },
         "dropped" => {
             let reason = text(value)?;
@@ -191,7 +296,7 @@ fn happening(at: &Yaml, names: &Names<'_>) -> Read<(Happening, Times)> {
                 return Err(value.blame("expected a table and a chain, such as nat KUBE-SERVICES"));
             };
             let chain = chain.trim();
-            check_table(value, table, names)?;
+            check_chain(value, table, chain, names)?;
             if *kind == "enters" {
                 Kind::Enters(table.to_owned(), chain.to_owned())
             } else if *kind == "asked" {
@@ -244,7 +349,7 @@ fn walk(at: &Yaml, subject: &str, names: &Names<'_>) -> Read<Fact> {
                     at.blame(format!("there is no hook {name:?}; expected some of {}", HOOKS.join(", ")))
                 );
             }
-            Some((table, _)) => check_table(at, table, names)?,
+            Some((table, chain)) => check_chain(at, table, chain.trim(), names)?,
             None => return Err(at.blame("expected tables and chains, such as nat KUBE-SERVICES")),
         }
     }

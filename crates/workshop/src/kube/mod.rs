@@ -158,6 +158,9 @@ pub fn set_external_traffic_policy(objects: &mut Objects, policy: TrafficPolicy)
     }
 }
 
+/// The length of the prefix of the nodes' addresses.
+pub(crate) const LAN_PREFIX: u8 = 24;
+
 /// `ip addr add ADDR brd + dev DEV`: network plugins and DHCP clients name the broadcast address, where there is one.
 fn addr(addr: Ipv4Net, dev: &str) -> IpCommand {
     let broadcast = (addr.prefix_len() < 31).then(|| addr.broadcast());
@@ -332,7 +335,7 @@ impl Kube {
             sysctl: vec![sysctl("net.ipv4.ip_forward", 1)],
             ..HostSpec::default()
         };
-        spec.ip.push(addr(Ipv4Net::new_assert(own, 24), &self.uplink));
+        spec.ip.push(addr(Ipv4Net::new_assert(own, LAN_PREFIX), &self.uplink));
         let view = NodeView { kube: self, node, net, own, starting: None };
         if let Some(bridge) = self.cni.bridge {
             spec.ip.push(addr(Ipv4Net::new_assert(gateway(net), net.prefix_len()), bridge));

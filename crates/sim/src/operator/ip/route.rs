@@ -339,8 +339,15 @@ fn add_rule(ns: &mut Netns, spec: &RuleSpec) -> Result<(), String> {
 }
 
 /// What `ip rule show` prints.
-pub(super) fn show_rules(ns: &Netns, table: Option<FibTable>, format: IpFormat) -> Vec<String> {
-    let chosen = |r: &&FibRule| table.is_none_or(|t| r.action == RuleAction::Lookup(t));
+pub(super) fn show_rules(
+    ns: &Netns,
+    table: Option<FibTable>,
+    pref: Option<u32>,
+    format: IpFormat,
+) -> Vec<String> {
+    let chosen = |r: &&FibRule| {
+        table.is_none_or(|t| r.action == RuleAction::Lookup(t)) && pref.is_none_or(|p| r.pref == p)
+    };
     let rules = ns.fib.rules.list().iter().filter(chosen);
     if format.json {
         return vec![array(&rules.map(|r| rule_json(ns, r, format.details)).collect::<Vec<_>>())];

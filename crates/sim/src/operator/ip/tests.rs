@@ -131,3 +131,29 @@ fn prefixes_choose_addresses_and_routes() {
         assert_eq!(ip(&mut world, host, line), route, "{line}");
     }
 }
+
+/// As iproute2 6.1 and Linux 6.18 answer.
+#[test]
+fn one_neighbour_and_rules_of_one_preference_are_asked_for() {
+    let (mut world, host) = world();
+    let mut said = |line: &str| {
+        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let out = command(&mut world, host, &argv, None).unwrap();
+        (out.status, [out.stdout, out.stderr].concat().join("|"))
+    };
+    said("ip neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev br0");
+    let entry = "10.0.0.9 dev br0 lladdr 02:00:00:00:00:09 PERMANENT ";
+    assert_eq!(said("ip neigh get 10.0.0.9 dev br0"), (0, entry.to_owned()));
+    assert_eq!(said("ip -j neigh get to 10.0.0.9 dev br0"), (0, entry.to_owned()));
+    assert_eq!(said("ip neigh get 10.0.0.8 dev br0"), (2, "Error: Neighbour entry not found.".to_owned()));
+    assert_eq!(said("ip neigh get 10.0.0.9 dev no"), (1, "Cannot find device \"no\"".to_owned()));
+    for (words, listed) in [
+        ("pref 32766", "32766:\tfrom all lookup main"),
+        ("preference 0", "0:\tfrom all lookup local"),
+        ("priority 0 table local", "0:\tfrom all lookup local"),
+        ("table local pref 1", ""),
+        ("pref 7", ""),
+    ] {
+        assert_eq!(said(&format!("ip rule show {words}")), (0, listed.to_owned()), "{words}");
+    }
+}

@@ -78,7 +78,11 @@ pub fn read_lab(source: &str) -> Read<Lab> {
     let switches = switches(&fields, &boxes)?;
     let steps = steps(&fields, &boxes, &switches)?;
     let ids: Vec<String> = steps.iter().filter(|s| !s.id.is_empty()).map(|s| s.id.clone()).collect();
-    let names = Names { boxes: &boxes, steps: &ids, text: source };
+    let is_base =
+        |name: &str| source.lines().any(|l| l.strip_prefix("base:").is_some_and(|b| b.trim() == name));
+    let base = exercise::bases().find(|(name, _)| is_base(name)).map_or("", |(_, text)| text);
+    let text = [source, base].join("\n");
+    let names = Names { boxes: &boxes, steps: &ids, text: &text };
     let fact = |f: &Fields<'_>| Fact::read(f.need("that")?, &names);
     let lab = Lab {
         name: need_text(&metadata, "name")?,

@@ -2,15 +2,18 @@
 
 use super::super::apply::items;
 use super::super::effect::identity;
+use crate::kube::LAN_PREFIX;
 use cluster::Read;
 use cluster::fields::network;
 use cluster::yaml::Yaml;
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
 
 /// Checks the objects, and the computers of the lab's `world`.
 ///
 /// # Errors
 /// An object is of a kind that is not modelled, two boxes have one name, two nodes one address or pods' networks that overlap, or a pod
-/// is on a node that is not there.
+/// is on a node that is not there, or a gateway is on no LAN of a node's.
 pub(super) fn check(lab: &Yaml, objects: &[Yaml]) -> Read<()> {
     let of_kind = |kind: &'static str| objects.iter().filter(move |d| identity(d).0 == kind);
     let mut names: Vec<(&str, Option<&Yaml>)> = Vec::new();
@@ -29,6 +32,9 @@ pub(super) fn check(lab: &Yaml, objects: &[Yaml]) -> Read<()> {
         names.push((name.token(), of));
     }
     nodes(&of_kind("Node").collect::<Vec<_>>())?;
+    if let Some(gateway) = at(lab, &["world", "gateway"]) {
+        of_kind("Node").try_for_each(|node| reaches(node, gateway))?;
+    }
     let there = |name: &Yaml| of_kind("Node").any(|d| identity(d).2 == name.token());
     let placed = of_kind("Pod").filter_map(|d| at(d, &["spec", "nodeName"]));
     let made = of_kind("Deployment").filter_map(|d| at(d, &["spec", "template", "spec", "nodeName"]));
@@ -63,6 +69,20 @@ fn nodes(all: &[&Yaml]) -> Read<()> {
         }
     }
     Ok(())
+}
+
+/// A gateway is on the LAN of each node.
+fn reaches(node: &Yaml, gateway: &Yaml) -> Read<()> {
+    let lan = |a: &Yaml| Ipv4Net::new(a.token().parse().ok()?, LAN_PREFIX).ok();
+    let (Some(lan), Ok(ip)) = (addresses(node).find_map(lan), gateway.token().parse()) else { return Ok(()) };
+    match lan.contains::<&Ipv4Addr>(&ip) {
+        true => Ok(()),
+        false => Err(gateway.blame(format!(
+            "Node {} is on another LAN, {lan}; expected an address of {}",
+            identity(node).2,
+            lan.trunc()
+        ))),
+    }
 }
 
 /// A node's addresses of type InternalIP.
