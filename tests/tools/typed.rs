@@ -284,7 +284,7 @@ fn time_outs_are_read_as_the_kernel_does() {
 #[test]
 fn a_flow_without_time_is_not_listed() {
     let lines = |seconds: &str| {
-        let set = format!("sysctl -q -w net.netfilter.nf_conntrack_icmp_timeout={seconds}");
+        let set = format!("sysctl -qw net.netfilter.nf_conntrack_icmp_timeout={seconds}");
         let lines = [
             ("worker-2", "conntrack -F"),
             ("worker-2", set.as_str()),

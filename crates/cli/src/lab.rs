@@ -1,5 +1,6 @@
 //! `nflab lab`
 
+use super::kube_proxy::say;
 use super::{print, read};
 use kernel::Netns;
 use nflab::kernels::{KernelJson, kernel_json};
@@ -126,6 +127,7 @@ pub fn run(
     let mut session = session(name, set)?;
     let own = session.typed.len();
     session.typed.extend(typed);
+    session.lab.notes().iter().for_each(|note| say(note));
     let (lab, run) = (&session.lab, session.run().map_err(|e| e.to_string())?);
     for (n, (typed, result)) in session.typed.iter().zip(&run.typed).enumerate() {
         // What is typed here prints what it complains of.

@@ -523,3 +523,16 @@ fn a_load_test_names_the_iteration_that_was_asked_for() {
         assert!(out.contains(&format!("\niteration {n}: one pod")), "{out}");
     }
 }
+
+/// A field that kube-proxy does not know: it goes on without it, and says so.
+#[test]
+fn an_unknown_field_of_kube_proxys_configuration_is_told() {
+    let lab = "apiVersion: netfilter-lab/v1\nkind: Lab\nmetadata: {name: x}\nbase: classroom\ntitle: t\nsummary: s\nfocus: node-1\n\
+               steps: [{id: one, on: node-1, run: ip -br addr}]\nmoments: {}\nclaims: []\n---\n\
+               apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nfoo: 1\n";
+    let path = file("unknown.yaml", lab.as_bytes());
+    let out = nflab(&["lab", "run", path.to_str().unwrap()]);
+    let told = "kube-proxy logs \"Using lenient decoding as strict decoding failed\" err=\"strict decoding error: unknown field \\\"foo\\\"\"";
+    assert!(stderr(&out).contains(told), "{} {}", stderr(&out), stdout(&out));
+    assert!(out.status.success(), "{}", stderr(&out));
+}

@@ -39,6 +39,11 @@ impl<'y> Fields<'y> {
         Ok(fields)
     }
 
+    /// The fields that are not among these.
+    pub fn others<'k>(&self, known: &'k [&str]) -> impl Iterator<Item = &'y str> + use<'y, 'k> {
+        self.entries.iter().map(|e| e.key.as_str()).filter(move |key| !known.contains(key))
+    }
+
     /// The mapping `at`, with any keys.
     pub fn any(at: &'y Yaml) -> Read<Fields<'y>> {
         match &at.value {

@@ -60,6 +60,10 @@ impl SysctlKey {
     }
 }
 
+/// Words for letters.
+const LONG: [(&str, &str); 6] =
+    [("write", "w"), ("values", "n"), ("names", "N"), ("quiet", "q"), ("ignore", "e"), ("all", "a")];
+
 /// Reads a command line; `argv[0]` is the name of the program.
 pub fn parse_sysctl<S: AsRef<str>>(argv: &[S]) -> Result<SysctlCommand, Diagnostic> {
     let line = arg_line(argv)?;
@@ -74,18 +78,28 @@ pub fn parse_sysctl<S: AsRef<str>>(argv: &[S]) -> Result<SysctlCommand, Diagnost
     };
     let mut write = false;
     while let Some(token) = words.next() {
-        match token.text.as_ref() {
-            "-w" | "--write" => write = true,
-            "-n" | "--values" => command.values_only = true,
-            "-N" | "--names" => command.names_only = true,
-            "-q" | "--quiet" => command.quiet = true,
-            "-e" | "--ignore" => command.ignore = true,
-            "-a" | "-A" | "-X" | "--all" => command.all = true,
-            word if word.starts_with('-') => {
-                let help = "expected one of -w, -n, -N, -q, -e, -a, or a name";
-                return words.blame(&token, Fault::new(format!("option {} is not modelled", q(word)), help));
+        let Some(option) = token.text.strip_prefix('-') else {
+            command.items.push(item(&words, &token, write)?);
+            continue;
+        };
+        let letters = match option.strip_prefix('-') {
+            Some(long) => LONG.iter().find(|(name, _)| *name == long).map_or("?", |(_, letter)| letter),
+            None => option,
+        };
+        for letter in letters.chars() {
+            match letter {
+                'w' => write = true,
+                'n' => command.values_only = true,
+                'N' => command.names_only = true,
+                'q' => command.quiet = true,
+                'e' => command.ignore = true,
+                'a' | 'A' | 'X' => command.all = true,
+                _ => {
+                    let help = "expected one of -w, -n, -N, -q, -e, -a, or a name";
+                    let fault = Fault::new(format!("option {} is not modelled", q(&token.text)), help);
+                    return words.blame(&token, fault);
+                }
             }
-            _ => command.items.push(item(&words, &token, write)?),
         }
     }
     if command.items.is_empty() && !command.all {

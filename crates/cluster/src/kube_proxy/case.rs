@@ -231,6 +231,8 @@ impl Case {
                 ));
             }
         }
+        let warning = self.configuration.as_ref().and_then(KubeProxyConfiguration::warning);
+        notes.extend(warning.map(|line| format!("kube-proxy logs {line}, and goes on without it")));
         notes.extend(controllers::run(&objects).notes);
         if let (Some(node), true) = (&self.node, objects.nodes.len() > 1) {
             notes.push(format!("these are the rules of Node {}", node.metadata.name));

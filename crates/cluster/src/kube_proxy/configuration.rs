@@ -65,6 +65,8 @@ pub struct KubeProxyConfiguration {
     pub conntrack_tcp_be_liberal: bool,
     /// `serviceProxyName`: the Services that it handles.
     pub service_proxy_name: String,
+    /// Fields that kube-proxy does not know, such as `conntrack.size`.
+    pub unknown: Vec<String>,
 }
 
 const KEYS: [&str; 28] = [
@@ -187,11 +189,33 @@ impl KubeProxyConfiguration {
             }
         }
         read.detect_local(all)?;
+        read.unknown.extend(all.others(&KEYS).map(str::to_owned));
+        for (key, known) in [
+            ("iptables", &IPTABLES[..]),
+            ("nftables", &NFTABLES),
+            ("ipvs", &IPVS),
+            ("conntrack", &CONNTRACK),
+            ("detectLocal", &DETECT_LOCAL),
+        ] {
+            let within = all.fields(key, known)?;
+            read.unknown.extend(within.iter().flat_map(|f| f.others(known)).map(|f| format!("{key}.{f}")));
+        }
         match all.list("nodePortAddresses")? {
             [one] if text(one)? == "primary" => read.node_ports_primary = true,
             list => read.node_port_addresses = each(list, network)?,
         }
         Ok(read)
+    }
+
+    /// What kube-proxy writes into its log about fields that it does not know (cmd/kube-proxy/app/options.go); it goes on without them.
+    pub fn warning(&self) -> Option<String> {
+        let each: Vec<String> = self.unknown.iter().map(|f| format!("unknown field \\\"{f}\\\"")).collect();
+        (!each.is_empty()).then(|| {
+            format!(
+                "\"Using lenient decoding as strict decoding failed\" err=\"strict decoding error: {}\"",
+                each.join(", ")
+            )
+        })
     }
 
     /// The one in a ConfigMap that kubeadm makes: its file `config.conf`.
@@ -291,6 +315,18 @@ mod tests {
             Some(crate::Object::KubeProxyConfiguration(c)) => Ok(*c),
             other => Err(format!("{other:?}")),
         }
+    }
+
+    /// As kube-proxy 1.29 writes it (kubernetes-on-aws#9017); what only looks like a field is refused.
+    #[test]
+    fn unknown_fields_are_told_as_kube_proxy_does() {
+        let warning = |text: &str| read(text).unwrap().warning();
+        assert_eq!(warning("mode: ipvs\nconntrack: {min: 5}\n"), None);
+        let told = warning("resourceContainer: /kube-proxy\nconntrack: {size: 5}\niptables: {}\n").unwrap();
+        let begin = "\"Using lenient decoding as strict decoding failed\" err=\"strict decoding error: ";
+        let fields = "unknown field \\\"resourceContainer\\\", unknown field \\\"conntrack.size\\\"\"";
+        assert_eq!(told, [begin, fields].concat());
+        assert!(read("iptables: {masqeradeAll: true}\n").unwrap_err().contains("is masqueradeAll meant?"));
     }
 
     #[test]

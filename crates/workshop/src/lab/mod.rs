@@ -277,6 +277,13 @@ pub struct Moment {
 }
 
 impl Lab {
+    /// What of its text changes nothing, for people to know.
+    pub fn notes(&self) -> Vec<String> {
+        let objects = world::objects(&self.objects).ok();
+        let warning = objects.and_then(|o| o.kube_proxy).and_then(|c| c.warning());
+        warning.into_iter().map(|line| format!("kube-proxy logs {line}, and goes on without it")).collect()
+    }
+
     /// The setting with every switch at its default.
     pub fn default_setting(&self) -> Setting {
         let mut setting = Setting::new();
