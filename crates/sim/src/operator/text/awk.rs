@@ -120,7 +120,7 @@ impl Test {
             Test::Is(value) => {
                 let text = row.value(value);
                 match is_number(&text) {
-                    true => numbers(&text, "0") != Ordering::Equal,
+                    true => order(&text, "0") != Ordering::Equal,
                     false => !text.is_empty(),
                 }
             }
@@ -132,15 +132,19 @@ impl Test {
 }
 
 fn is_number(text: &str) -> bool {
-    let digits = text.trim().trim_start_matches(['-', '+']);
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let whole = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     whole && digits.bytes().any(|b| b.is_ascii_digit()) && digits.matches('.').count() < 2
 }
 
-/// As numbers if both are.
+/// As numbers if both are; of these a plus says nothing.
 fn order(a: &str, b: &str) -> Ordering {
+    fn plain(text: &str) -> &str {
+        text.trim().trim_start_matches('+')
+    }
     match is_number(a) && is_number(b) {
-        true => numbers(a, b),
+        true => numbers(plain(a), plain(b)),
         false => a.cmp(b),
     }
 }

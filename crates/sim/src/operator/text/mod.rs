@@ -411,6 +411,8 @@ mod tests {
             ("cut -sd: -f1", "a:b\nd\n", 0, "a"),
             ("awk $1~/b/{print$2,NR}", "a 1 x\nb 02\nc\n", 0, "02 2"),
             ("awk NR>1{print$NF}", "a 1 x\nb 02\nc\n", 0, "02|c"),
+            ("awk $1", "+3\n+0\n--5\n\n", 0, "+3|--5"),
+            ("awk $1==3", "+3\n3.0\n4\n", 0, "+3|3.0"),
             ("awk !/a/", "a 1 x\nb 02\nc\n", 0, "b 02|c"),
             ("awk /a/||$2==2{print}", "a 1 x\nb 02\nc\n", 0, "a 1 x|b 02"),
             ("awk $2==\"02\"", "a 1 x\nb 02\nc\n", 0, "b 02"),
