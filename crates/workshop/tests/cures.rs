@@ -471,3 +471,35 @@ fn a_device_that_is_down_is_named() {
     assert_eq!((end.place.as_str(), end.looked[0].what.as_str()), ("node-2 · eth0", "eth0"));
     assert_eq!(end.through[0], "ip link set eth0 up");
 }
+
+/// The step with these words, and that to which it leads.
+fn led(run: &LabRun, title: &str) -> (String, Option<String>) {
+    let story = Story::new(&run.run.world);
+    let at = story.steps.iter().position(|s| s.title.contains(title)).unwrap();
+    let cause = story.cause(&run.run.world, at).map(|i| story.steps[i].title.clone());
+    (story.steps[at].title.clone(), cause)
+}
+
+#[test]
+fn the_line_of_a_program_that_failed_leads_to_the_packet_that_was_lost() {
+    let run = session("node-2: iptables -I FORWARD -d 10.244.2.5 -j DROP").run().unwrap();
+    assert_eq!(led(&run, "curl: (28)").1.as_deref(), Some("dropped by netfilter"));
+    // It waits in vain for a packet that ends only when it has given up.
+    let run = workshop::lab("ipvs-rollout").unwrap().run(&Setting::new()).unwrap();
+    assert!(led(&run, "curl: (28)").1.unwrap().contains("10.244.2.5"));
+    // The answer to its packet was lost.
+    let run = session("b: iptables -I OUTPUT -j DROP").run().unwrap();
+    assert_eq!(led(&run, "curl: (28)").1.as_deref(), Some("dropped by netfilter"));
+}
+
+#[test]
+fn what_a_program_is_told_by_icmp_leads_to_the_packet_that_it_is_about() {
+    let run = workshop::lab("stale-udp").unwrap().run(&Setting::new()).unwrap();
+    assert_eq!(led(&run, "told: port unreachable").1.as_deref(), Some("dropped by netfilter"));
+}
+
+#[test]
+fn a_step_with_an_answer_of_its_own_leads_nowhere() {
+    let run = session("node-2: iptables -I FORWARD -d 10.244.2.5 -j DROP").run().unwrap();
+    assert_eq!(led(&run, "dropped by netfilter").1, None);
+}

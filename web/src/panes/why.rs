@@ -14,7 +14,10 @@ pub fn why(state: State, step: usize) -> View {
     let Some(s) = loaded.story.steps.get(step) else { return NONE };
     let w = sim::view::why(loaded.world(), s);
     let end = sim::view::end(loaded.world(), s);
+    let cause =
+        loaded.story.cause(loaded.world(), step).and_then(|i| loaded.story.steps.get(i).map(|s| (i, s)));
     let nothing = end.is_none()
+        && cause.is_none()
         && s.hook().is_none()
         && w.rule.is_none()
         && w.skipped.is_empty()
@@ -42,6 +45,11 @@ pub fn why(state: State, step: usize) -> View {
         let first = p.steps.0;
         let label = format!("Answers the {} {}", p.label, p.flow_text);
         out = out.add(el("button").class("linklike").click(move || state.go(first)).add(label));
+    }
+    if let Some((at, lost)) = cause {
+        let place = loaded.world().host(lost.host).map_or("", |h| h.name.as_str());
+        let label = format!("Lost on {place}: {}", lost.title);
+        out = out.add(el("button").class("linklike").click(move || state.go(at)).add(label));
     }
     if let Some(end) = end {
         out = out.add(ended(&end));

@@ -6,6 +6,7 @@
 mod alert;
 mod assoc;
 mod capture;
+mod cause;
 mod changes;
 mod compare;
 mod ct;
