@@ -190,7 +190,7 @@ impl Search {
         let mut changes = switches(session, run);
         let switched: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
         let begun = session.lab.begin(&session.changes, &session.typed).ok();
-        let plan = plan::plan(session);
+        let plan = session.lab.begin_bare(&session.changes, &session.typed);
         let (mut alone, mut together) = (Vec::new(), Vec::new());
         if let (Some(begun), Some(plan)) = (&begun, plan.as_ref().or(begun.as_ref())) {
             (alone, together) = plan::boxes(run, begun, plan, &wish);

@@ -4,8 +4,8 @@
 use super::Change;
 use super::against::{failed, later};
 use super::wish::{Wish, within};
-use crate::lab::{Begun, Command, Lab, LabRun, command_of, identity, is_about_cluster};
-use crate::session::{At, Session, Typed, quoted};
+use crate::lab::{Begun, LabRun, identity};
+use crate::session::{At, Typed, quoted};
 use crate::yaml_text::{Layout, json, yaml};
 use cluster::yaml::{Entry, Value, Yaml};
 use kernel::Netns;
@@ -14,18 +14,6 @@ use kernel::route::{FibTable, Route, proto};
 use sim::World;
 use sim::operator::{route_text, rule_text, settings};
 use std::net::Ipv4Addr;
-
-/// The cluster before the first step as the lab's text and its switches have it, without what the set-up and the session do to boxes and
-/// objects. `None` if that is nothing.
-pub(super) fn plan(session: &Session) -> Option<Begun> {
-    let made = |c: &Command| c.program() != "kubectl" && is_about_cluster(c.program());
-    let mut lab = Lab::clone(&session.lab);
-    lab.setup.retain(made);
-    let about = |t: &&Typed| command_of(&t.line, Vec::new(), None).is_ok_and(|c| made(&c));
-    let typed: Vec<Typed> = session.typed.iter().filter(about).cloned().collect();
-    let touched = lab.setup.len() < session.lab.setup.len() || typed.len() < session.typed.len();
-    touched.then(|| lab.begin(&session.changes, &typed).ok()).flatten()
-}
 
 /// So many differences are tried one by one at most.
 const MAX_SINGLE: usize = 24;

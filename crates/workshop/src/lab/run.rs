@@ -5,7 +5,7 @@ use super::history::History;
 use super::live::Live;
 use super::pods::Programs;
 use super::script::{box_of, is_of_box, run_script};
-use super::{Act, Command, Lab, LabError, Setting, WorldSpec};
+use super::{Act, Command, Lab, LabError, Setting, WorldSpec, command_of};
 use crate::exercise::Marks;
 use crate::fact::Judge;
 use crate::query::outcome_text;
@@ -130,8 +130,21 @@ pub(crate) struct Begun {
 impl Lab {
     /// The cluster before the first step. Commands that are refused are left out.
     pub(crate) fn begin(&self, changes: &Setting, typed: &[Typed]) -> Result<Begun, LabError> {
+        self.begin_with(changes, Asked::new(typed, self.steps.len()))
+    }
+
+    /// The same without what the lab's own set-up and these commands do to boxes and objects. `None` if that is nothing.
+    pub(crate) fn begin_bare(&self, changes: &Setting, typed: &[Typed]) -> Option<Begun> {
+        let about = |t: &&Typed| command_of(&t.line, Vec::new(), None).is_ok_and(|c| makes_cluster(&c));
+        let kept: Vec<Typed> = typed.iter().filter(about).cloned().collect();
+        let mut asked = Asked::new(&kept, self.steps.len());
+        asked.bare = true;
+        let touched = kept.len() < typed.len() || !self.setup.iter().all(makes_cluster);
+        touched.then(|| self.begin_with(changes, asked).ok()).flatten()
+    }
+
+    fn begin_with(&self, changes: &Setting, mut asked: Asked) -> Result<Begun, LabError> {
         let setting = self.setting(changes)?;
-        let mut asked = Asked::new(typed, self.steps.len());
         let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
         let world = parts::finish(begin(&scenario, &mut live, &services, &mut asked))?;
         let world = scenario.resume(world).finish().world;
@@ -246,7 +259,8 @@ impl Lab {
         let (files, mut documents): (Vec<Yaml>, Vec<Yaml>) =
             self.objects.iter().cloned().partition(|d| file_of(d).is_some());
         let mut spec = self.world.clone();
-        let mut commands: Vec<&Command> = self.setup.iter().filter(|c| c.when.met(setting)).collect();
+        let done = |c: &&Command| c.when.met(setting) && (!asked.bare || makes_cluster(c));
+        let mut commands: Vec<&Command> = self.setup.iter().filter(done).collect();
         for switch in &self.switches {
             let value = setting.get(&switch.name).filter(|v| **v != switch.default);
             let position = value.and_then(|v| switch.position(v));
@@ -279,6 +293,11 @@ impl Lab {
         let scenario = Scenario { hosts: boxes.hosts, links: boxes.links, stimuli: Vec::new(), settle_ms };
         Ok(Made { scenario, live, services })
     }
+}
+
+/// A command that says how the cluster is made, and not what is in it.
+fn makes_cluster(c: &Command) -> bool {
+    c.program() != "kubectl" && super::is_about_cluster(c.program())
 }
 
 /// A command that sets boxes up.

@@ -11,6 +11,8 @@ pub(crate) struct Asked {
     list: Vec<One>,
     /// The nodes of the cluster.
     nodes: Vec<String>,
+    /// What the lab's own set-up does to boxes and objects is left out.
+    pub bare: bool,
 }
 
 struct One {
@@ -24,7 +26,7 @@ struct One {
 impl Asked {
     /// Reads the commands for a lab of so many steps; those that cannot be read are refused.
     pub fn new(typed: &[Typed], steps: usize) -> Asked {
-        Asked { list: typed.iter().map(|t| One::read(t, steps)).collect(), nodes: Vec::new() }
+        Asked { list: typed.iter().map(|t| One::read(t, steps)).collect(), nodes: Vec::new(), bare: false }
     }
 
     /// Changes the cluster as commands of [`At::Setup`] say. What does not fit into it is refused.
