@@ -2,12 +2,14 @@
 
 pub(super) mod details;
 mod route;
+mod rule;
 mod show;
 mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use route::{route_text, rule_text};
+pub use route::route_text;
+pub use rule::rule_text;
 pub use show::brief_addresses;
 pub(super) use show::link_head;
 
@@ -108,7 +110,7 @@ fn perform(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), 
     match command {
         IpCommand::Addr(c) => addr(ns, c),
         IpCommand::Route(c) => route::change(ns, c),
-        IpCommand::Rule(c) => route::rule(ns, c),
+        IpCommand::Rule(c) => rule::change(ns, c),
         IpCommand::Neigh(c) => {
             neigh(ns, c, now)?;
             // What is reachable begins to grow stale.
@@ -371,7 +373,7 @@ fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> 
             let at = (mark.unwrap_or(0), world.now());
             route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), at, format)?
         }
-        IpCommand::Rule(RuleCommand::Show { table, pref }) => route::show_rules(ns, *table, *pref, format),
+        IpCommand::Rule(RuleCommand::Show { table, pref }) => rule::show(ns, *table, *pref, format),
         IpCommand::Neigh(NeighCommand::Show(filter)) => neighbours(ns, filter, None, format),
         IpCommand::Neigh(NeighCommand::Get { addr, dev }) => {
             let filter = NeighFilter { to: Some((*addr).into()), ..NeighFilter::default() };
