@@ -396,6 +396,20 @@ fn the_pods_count_can_be_looked_at() {
     assert!(count > 10_000, "{count}");
 }
 
+/// 'watch -n 1 "kubectl exec -it POD -- cat /proc/sys/net/netfilter/nf_conntrack_count"', on the node.
+#[test]
+fn the_pods_count_can_be_watched_from_the_node() {
+    let mut test = full_size(4, 5);
+    let file = "/proc/sys/net/netfilter/nf_conntrack_count";
+    let screen = on_node(&mut test, &format!("watch -n 1 \"kubectl exec -it tftp-server-1 -- cat {file}\""));
+    assert!(
+        screen[0].starts_with("Every 1.0s: kubectl exec -it tftp-serv...  ") && screen[0].contains(NODE),
+        "{screen:?}"
+    );
+    let count = typed(&mut test, None, &format!("kubectl exec tftp-server-1 -- cat {file}")).stdout;
+    assert_eq!(screen[1..], [String::new(), count[0].clone()]);
+}
+
 /// "We can even reduce nf_conntrack_max from 512K to 256K."
 #[test]
 fn half_the_limit_is_enough_then() {

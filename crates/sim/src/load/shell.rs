@@ -56,7 +56,13 @@ impl LoadRun {
             [program, args @ ..] if program == "watch" => {
                 let name = self.world.host(host).map_or(String::new(), |ns| ns.name.clone());
                 return operator::watch(self.world.now(), &name, args, |inner| {
-                    self.program(host, inner, None)
+                    match operator::executed(inner)? {
+                        None => self.program(host, inner, None),
+                        Some((pod, inner)) => match self.world.host_by_name(&pod) {
+                            Some(pod) => self.program(pod, &inner, None),
+                            None => Err(format!("there is no box {pod:?}")),
+                        },
+                    }
                 });
             }
             _ => {}

@@ -5,6 +5,7 @@
 mod bridge;
 mod conntrack;
 mod dmesg;
+mod exec;
 mod files;
 mod ip;
 mod ipset;
@@ -22,6 +23,7 @@ mod watch;
 
 pub(crate) use conntrack::conntrack as conntrack_since;
 pub(crate) use dmesg::{dmesg_of, syslog_line};
+pub use exec::executed;
 pub(crate) use files::{read_file, write_file};
 pub use ip::{brief_addresses, route_text, rule_text};
 pub use settings::settings;
@@ -176,7 +178,13 @@ pub fn command(
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
         "watch" => {
             let name = world.host(host).map_or(String::new(), |ns| ns.name.clone());
-            watch(world.now(), &name, args, |inner| command(world, host, inner, stdin))
+            watch(world.now(), &name, args, |inner| match executed(inner)? {
+                None => command(world, host, inner, stdin),
+                Some((pod, inner)) => match world.host_by_name(&pod) {
+                    Some(pod) => command(world, pod, &inner, stdin),
+                    None => Err(format!("there is no box {pod:?}")),
+                },
+            })
         }
         name if let Some(which) = Iptables::called(name) => which.run(world, host, argv, stdin),
         other => Err(format!("{other:?} is not modelled; these are: {}", PROGRAMS.join(", "))),

@@ -1,6 +1,7 @@
 //! `watch` (procps-ng 4.0.2): one screen of it, as if Ctrl-C came then.
 
 use super::{CommandOutput, dmesg::date};
+use crate::programs::sh::{self, Script};
 use kernel::Instant;
 
 /// Columns of the screen.
@@ -49,10 +50,17 @@ pub(crate) fn watch(
     if rest.is_empty() {
         return Ok(failed("expected a command"));
     }
-    let inner = run(rest)?;
+    // A shell is given the words as one line.
+    let line = rest.join(" ");
+    let read = sh::read(&line);
+    let inner = match read.as_ref().map(Script::plain) {
+        Ok(Some(argv)) => run(argv)?,
+        Ok(None) => return Ok(failed("several programs are not modelled: expected one")),
+        Err(why) => return Ok(failed(why)),
+    };
     let mut screen = Vec::new();
     if title {
-        screen.extend([header(tenths, &rest.join(" "), &format!("{host}: {}", date(now))), String::new()]);
+        screen.extend([header(tenths, &line, &format!("{host}: {}", date(now))), String::new()]);
     }
     // Both outputs are on the screen.
     screen.extend(inner.stdout.into_iter().chain(inner.stderr));
@@ -129,6 +137,7 @@ mod tests {
             let out = run(line).stdout;
             assert!(out[0].starts_with(begin) && out[1].is_empty() && out[2] == "7", "{out:?}");
         }
+        assert_eq!(run("cat x | wc").stderr, ["watch: several programs are not modelled: expected one"]);
         assert_eq!(run("-n x cat").stderr, ["watch: failed to parse argument: 'x': Invalid argument"]);
     }
 }

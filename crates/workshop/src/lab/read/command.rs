@@ -7,7 +7,7 @@ use super::when;
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
 use cluster::yaml::{Place, Value, Yaml};
-use sim::operator::{PROGRAMS, is_filter};
+use sim::operator::{PROGRAMS, executed, is_filter};
 use sim::programs::sh::Script;
 use std::rc::Rc;
 
@@ -137,34 +137,6 @@ fn kind(command: &Command) -> Result<Kind, String> {
                 clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
             Err(format!("{} is not modelled; these are: {}", command.program(), known.join(", ")))
         }
-    }
-}
-
-/// `kubectl exec [-it] POD -- COMMAND`: the pod whose command it is, and the command.
-fn executed(argv: &[String]) -> Result<Option<(String, Vec<String>)>, String> {
-    const USAGE: &str = "expected kubectl exec POD -- COMMAND";
-    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
-    if words.first() != Some(&"kubectl") || !words.iter().take_while(|w| **w != "--").any(|w| *w == "exec") {
-        return Ok(None);
-    }
-    let at = words.iter().position(|w| *w == "--").ok_or(USAGE)?;
-    let (mut pod, mut before) = (None, words.get(1..at).unwrap_or_default().iter());
-    while let Some(word) = before.next() {
-        match *word {
-            "exec" | "-i" | "-t" | "-it" | "-ti" | "--stdin" | "--tty" => {}
-            // A name says which pod it is, whatever its namespace; a pod is one box, whatever its containers.
-            "-n" | "--namespace" | "-c" | "--container" => {
-                before.next();
-            }
-            option if option.starts_with('-') => return Err(format!("{option:?} is not read here; {USAGE}")),
-            name if pod.is_none() => pod = Some(name.trim_start_matches("pod/").to_owned()),
-            other => return Err(format!("{other:?} is not read here; {USAGE}")),
-        }
-    }
-    let command: Vec<String> = argv.get(at + 1..).unwrap_or_default().to_vec();
-    match pod {
-        Some(pod) if !command.is_empty() => Ok(Some((pod, command))),
-        _ => Err(USAGE.to_owned()),
     }
 }
 
