@@ -122,6 +122,28 @@ fn a_setup_has_boxes_to_itself() {
     );
 }
 
+#[test]
+fn kubectl_is_run_for_each_word_that_a_command_prints() {
+    for (line, expected) in [
+        (
+            "for p in $(kubectl get pods -o name); do kubectl exec $p -- ip -br -4 addr; done | grep -c eth0",
+            "2",
+        ),
+        (
+            "for p in $(kubectl get pods | awk 'NR>1 {print $1}'); do kubectl get pod $p -o name; done",
+            "pod/a\npod/b",
+        ),
+        (
+            "for k in $(echo svc node); do kubectl get $k -o name; done",
+            "service/web\nnode/node-1\nnode/node-2",
+        ),
+    ] {
+        assert_eq!(prints(line), expected, "{line}");
+    }
+    let (_, err, _) = last(&["for k in $(echo nothing); do kubectl get $k; done"]);
+    assert_eq!(err, "error: the server doesn't have a resource type \"nothing\"");
+}
+
 /// A scenario has boxes alone.
 #[test]
 fn what_the_cluster_has_to_do_with_is_no_step_of_a_scenario() {

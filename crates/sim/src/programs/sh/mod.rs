@@ -82,8 +82,16 @@ pub enum Values {
 
 /// What stands for the value of a variable that is not known yet.
 pub fn blank(name: &str) -> String {
-    format!("\u{f8ff}{name}\u{f8ff}")
+    format!("{BLANK}{name}{BLANK}")
 }
+
+/// The value of a variable that is not known yet stands in one of these words.
+pub fn has_blank(argv: &[String]) -> bool {
+    argv.iter().any(|word| word.contains(BLANK))
+}
+
+/// What stands at both ends of [`blank`]: a letter for private use.
+const BLANK: char = '\u{f8ff}';
 
 /// A program and its words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -167,7 +175,7 @@ impl Script {
                 }
             }
             match &mut stage.what {
-                What::Simple(one) => one.argv.iter_mut().for_each(put),
+                What::Simple(one) => one.argv.iter_mut().chain(&mut one.on).for_each(put),
                 What::Group(group) => group.put(blank, value),
                 What::Each(each) => {
                     for values in &mut each.values {

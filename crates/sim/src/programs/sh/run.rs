@@ -157,7 +157,8 @@ impl Running<'_, '_> {
     async fn simple(&mut self, one: &Simple, stdin: Option<&str>) -> CommandOutput {
         let host = match &one.on {
             None => self.host,
-            Some(name) => match self.world.host_by_name(name) {
+            // `kubectl get -o name` prints `pod/NAME`.
+            Some(name) => match self.world.host_by_name(super::base(name)) {
                 Some(host) => host,
                 None => return CommandOutput::failed(1, format!("there is no box {name:?}")),
             },

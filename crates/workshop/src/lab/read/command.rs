@@ -8,7 +8,7 @@ use cluster::Read;
 use cluster::fields::{Fields, each, text};
 use cluster::yaml::{Place, Value, Yaml};
 use sim::operator::{PROGRAMS, executed, is_filter};
-use sim::programs::sh::Script;
+use sim::programs::sh::{self, Script};
 use std::rc::Rc;
 
 /// A command line, a mapping with `run`, or a list of these.
@@ -91,8 +91,11 @@ pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> R
             (one.on, one.argv) = (Some(pod), words);
         }
         let part = Command { argv: one.argv.clone(), stdin: fed.then(String::new), ..command.clone() };
-        // What a pipe brings is not known yet.
-        let kind = if fed && is_about_cluster(part.program()) { Kind::Cluster } else { kind(&part)? };
+        // What a pipe brings, or a command prints, is not known yet.
+        let kind = match (fed || sh::has_blank(&part.argv)) && is_about_cluster(part.program()) {
+            true if !part.argv.iter().any(|w| w == "port-forward") => Kind::Cluster,
+            _ => kind(&part)?,
+        };
         needs_box |= kind == Kind::Box && one.on.is_none() && !(fed && is_filter(&one.argv));
     }
     needs_box |= script.has_files();
