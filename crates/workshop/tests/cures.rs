@@ -332,6 +332,17 @@ fn of_what_a_box_has_lost_only_what_is_needed_is_put_back() {
     assert_eq!(texts, ["node-1# ip addr add 10.244.1.1/24 dev cnio0"]);
 }
 
+#[test]
+fn coredns_asks_who_knows_the_names_outside() {
+    let lab = Rc::new(workshop::exercise::exercise("loop-of-forwards").unwrap());
+    let session = Session::new(lab);
+    let all = found(&session, &session.run().unwrap(), Wanted::Goals);
+    let texts: Vec<String> = all.iter().map(workshop::cure::Cure::text).collect();
+    let forwards =
+        |t: &String| t.contains("patch configmap coredns") && t.contains("forward . 169.254.169.254");
+    assert!(texts.iter().any(forwards), "{texts:#?}");
+}
+
 /// nc by UDP ends well when nobody tells it that its datagram is lost.
 #[test]
 fn silence_is_no_cure() {

@@ -113,6 +113,9 @@ pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<C
         if let Some((line, _)) = run.stimuli.get(n).and_then(|s| s.command.as_ref()) {
             ways::unsent(world, within(run, n), line, &mut tries);
         }
+        if let Some(begun) = begun {
+            services::names(begun, world, within(run, n), &mut tries);
+        }
     }
     tries.out
 }

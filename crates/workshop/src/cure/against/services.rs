@@ -1,12 +1,15 @@
 //! Services whose packets find no socket and no endpoint.
 
 use super::{Met, Tries};
+use crate::lab::Begun;
 use crate::session::quoted;
 use cluster::object::{ClusterIp, Pod, Protocol, Service, ServicePort};
+use kernel::event::What;
 use kernel::socket::Socket;
 use kernel::{DropReason, Netns};
 use packet::L4;
-use std::net::IpAddr;
+use sim::{Entry, World};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Of more pods not every one is tried.
 const MAX_OBJECTS: usize = 8;
@@ -79,6 +82,53 @@ pub(super) fn written_anew(met: &Met<'_>, tries: &mut Tries) {
     for name in begun.objects.nodes.keys().filter(|name| met.passed(name)) {
         tries.add(name, "systemctl restart kube-proxy".to_owned());
     }
+}
+
+/// Against a CoreDNS that asks nobody for names that it does not know, or itself: it asks a box outside the cluster that answers such questions.
+pub(super) fn names(begun: &Begun, world: &World, within: &[Entry], tries: &mut Tries) {
+    let asks = |e: &Entry| match e.what() {
+        Some(What::Created { frame, .. }) => {
+            frame.ip().is_some_and(|ip| ip.ports().is_some_and(|p| p.1 == DNS))
+        }
+        _ => false,
+    };
+    if !within.iter().any(asks) {
+        return;
+    }
+    let outside = |ns: &&Netns| {
+        !begun.objects.pods.values().any(|p| p.metadata.name == ns.name)
+            && open(ns, Protocol::Udp).contains(&DNS)
+    };
+    for ns in world.hosts().iter().filter(outside) {
+        let addrs = ns.devices().iter().flat_map(|d| &d.addrs).map(|a| a.net.addr());
+        for addr in addrs.filter(|a| !a.is_loopback()) {
+            for map in begun.objects.config_maps.values() {
+                let Some(corefile) = map.data.get("Corefile").filter(|text| !text.contains('\'')) else {
+                    continue;
+                };
+                let (namespace, name) = map.metadata.key();
+                let file = quoted(&forwards(corefile, addr));
+                let patch = format!("{{\"data\":{{\"Corefile\":{file}}}}}");
+                tries.add("", format!("kubectl -n {namespace} patch configmap {name} -p '{patch}'"));
+            }
+        }
+    }
+}
+
+const DNS: u16 = 53;
+
+/// A Corefile that forwards to this address: by the lines that forward elsewhere, or by one at the end of its last block.
+fn forwards(corefile: &str, to: Ipv4Addr) -> String {
+    let line = format!("    forward . {to}");
+    let mut lines: Vec<&str> = corefile.lines().collect();
+    let mut elsewhere = false;
+    for l in lines.iter_mut().filter(|l| l.trim_start().starts_with("forward . ") && !l.ends_with('{')) {
+        (*l, elsewhere) = (&line, true);
+    }
+    if let (false, Some(end)) = (elsewhere, lines.iter().rposition(|l| l.trim() == "}")) {
+        lines.insert(end, &line);
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Against a port of the Service that is one of another protocol.
