@@ -1,6 +1,9 @@
 //! What the fuzz targets share: a small world around one node, and what is done in it.
 
 use serde_json::{Value, json};
+use sim::view::{self, Story};
+use workshop::cure::{Search, Wanted};
+use workshop::{Session, read_lab};
 
 /// A packet of `FROM` to the node, as a scenario writes it.
 pub fn frame(pkt: Value) -> Value {
@@ -60,4 +63,49 @@ pub fn world(stimuli: Vec<Value>) -> Value {
 pub fn printed(record: &Value, step: usize) -> Option<(String, i64)> {
     let outcome = record["steps"].as_array()?.get(step)?.get("outcome")?;
     Some((outcome["stdout"].as_str()?.to_owned(), outcome["rc"].as_i64()?))
+}
+
+/// So many steps of a run are asked about one by one.
+const STEPS: usize = 400;
+/// So many changes are tried that may let an exchange succeed.
+const CURES: usize = 3;
+
+/// Runs a session and asks of it what the page asks: the story, each step's reasons, tables, captures, cures. Its file is read back as the
+/// same session.
+pub fn ask(session: &Session) {
+    if let Ok(file) = session.to_file() {
+        let again = Session::from_text(&file).expect("what is written can be read");
+        assert!(again.typed.len() <= session.typed.len(), "nothing is added by a file");
+    }
+    let _ = (session.knobs(), session.objects());
+    let Ok(run) = session.run() else { return };
+    let world = &run.run.world;
+    let story = Story::new(world);
+    for step in story.steps.iter().take(STEPS) {
+        let _ = (view::why(world, step), view::end(world, step), view::why_not(world, step, "KUBE", 5));
+    }
+    for packet in story.packets.iter().take(20) {
+        let _ = view::sides(world, &story, packet.id);
+    }
+    let middle = story.steps.get(story.steps.len() / 2).map(|step| step.event);
+    for ns in world.hosts() {
+        let _ = (view::listings(world, ns), view::badges(ns), view::settings(ns), view::rule_lines(ns));
+        let _ = view::tcpdump(world, ns.id, sim::EventId(0), &["tcpdump", "-vvenXi", "any"]);
+        if let Some(event) = middle {
+            let _ = (view::conntrack_at(world, ns.id, event), view::met(world, ns.id, event));
+        }
+    }
+    let _ = middle.map(|event| run.world_at(event));
+    let _ = view::Captures::new(world, |_, _| true).pcapng(world);
+    for n in 0..run.stimuli.len().min(4) {
+        let Some(mut search) = Search::new(session, &run, Wanted::Exchange(n)) else { continue };
+        for _ in 0..CURES {
+            let _ = search.step();
+        }
+    }
+}
+
+/// The lab of a text that comes with the program.
+pub fn own_lab(text: &str) -> workshop::Lab {
+    read_lab(text).expect("the program's own labs are well formed")
 }
