@@ -202,7 +202,11 @@ fn ticks(
     let dense = mine.len() > 2 * LONG;
     let height = int(count) * LANE;
     // Under the name, where lanes are low.
-    let tall = if count > 1 { 4 } else { 6 };
+    let tall = match count {
+        0 | 1 => 6,
+        2 | 3 => 4,
+        _ => 3,
+    };
     let mut s = Svg::default();
     // Crosses last: they lie over the rest.
     let mut crosses = Vec::new();

@@ -187,7 +187,7 @@ fn draw_pod(s: &mut Svg, p: &PodBox) {
     if p.chip {
         s.text("mono fine", r.x + 5, y + 3, &cut(&p.name, letters(r.w - 8)));
     } else {
-        s.text("name small center", x, r.y + 17, &cut(&p.name, name_letters(r.w - 6, 73)));
+        s.text("name small center", x, r.y + 17, &cut(&p.name, name_letters(r.w - 6, 79)));
         s.text("mono dim center fine", x, r.y + 30, &cut(&p.addr, letters(r.w - 4)));
     }
     s.end();
