@@ -37,10 +37,10 @@ pub struct Exchange {
 }
 
 impl Loaded {
-    /// Runs a session, in parts. `Err` says why it cannot be run.
-    pub async fn new(session: Session) -> Result<Rc<Loaded>, String> {
+    /// Runs a session, in parts. `Err` says why it cannot be run. `told` hears how many of the lab's steps are done, and of how many.
+    pub async fn new(session: Session, told: fn(usize, usize)) -> Result<Rc<Loaded>, String> {
         let lab = Rc::clone(&session.lab);
-        let run = session.run_in_parts().await.map_err(|e| e.to_string())?;
+        let run = session.run_in_parts(told).await.map_err(|e| e.to_string())?;
         pause().await;
         let story = Story::new(&run.run.world);
         pause().await;

@@ -61,11 +61,18 @@ thread_local! {
     static GOING: RefCell<Option<Going>> = const { RefCell::new(None) };
     /// How many runs there were.
     static RUNS: Cell<u32> = const { Cell::new(0) };
+    /// How many steps of the run are done, and of how many; of none as long as nobody knows.
+    static FAR: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// Whether something is being run.
 pub fn is_going() -> bool {
     GOING.with_borrow(Option::is_some)
+}
+
+/// Hears how many steps of the run are done, and of how many.
+pub fn told(done: usize, all: usize) {
+    FAR.set((done, all));
 }
 
 /// Runs something. `then` is told what has come of it: before this returns, if it is short; `None` if it was stopped.
@@ -95,6 +102,7 @@ pub fn stop() {
 /// Ends what is being run, whoever waits for it.
 fn leave() -> Option<Then> {
     RUNS.set(RUNS.get().wrapping_add(1));
+    told(0, 0);
     let going = GOING.take()?;
     going.end_note();
     Some(going.then)
@@ -122,11 +130,22 @@ fn slice(run: u32) {
             if let Some(note) = &going.note {
                 // For who wants to know that there were several.
                 let _ = note.set_attribute("data-slices", &going.slices.to_string());
+                show_how_far(note);
             }
             GOING.set(Some(going));
             later(run);
         }
     }
+}
+
+/// The bar of the note is full when all steps are done.
+fn show_how_far(note: &Element) {
+    let Ok(Some(bar)) = note.query_selector("progress") else { return };
+    let (done, all) = FAR.get();
+    let _ = match all {
+        0 => bar.remove_attribute("value"),
+        _ => bar.set_attribute("max", &all.to_string()).and(bar.set_attribute("value", &done.to_string())),
+    };
 }
 
 /// Goes on with some work until it is the browser's turn.

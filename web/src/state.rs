@@ -342,7 +342,7 @@ impl State {
     fn run(&self, session: Session, then: impl FnOnce(Result<Rc<Loaded>, String>) + 'static) {
         let state = *self;
         self.going.replace(Some(session.clone()));
-        let work = async { Loaded::new(session).await.map(Opened::alone) };
+        let work = async { Loaded::new(session, slices::told).await.map(Opened::alone) };
         slices::run(work, move |done| {
             state.going.take();
             match done {
@@ -552,13 +552,13 @@ fn shown(loaded: &Loaded, noise: bool, filter: Filter) -> Rc<Vec<usize>> {
 
 /// A session's run, with that of the same lab at its defaults if it is at something else.
 async fn with_defaults(session: Session) -> Done {
-    let loaded = Loaded::new(session).await?;
+    let loaded = Loaded::new(session, slices::told).await?;
     let session = &loaded.session;
     if loaded.run.setting == loaded.lab.default_setting() && session.typed.is_empty() {
         return Ok(Opened::alone(loaded));
     }
     let session = Session { changes: Setting::new(), typed: Vec::new(), ..session.clone() };
-    Ok(Opened { before: Loaded::new(session).await.ok(), ..Opened::alone(loaded) })
+    Ok(Opened { before: Loaded::new(session, |_, _| slices::told(0, 0)).await.ok(), ..Opened::alone(loaded) })
 }
 
 /// The lab of a link in its setting, with its commands; what of it cannot be had is left out and said.
@@ -570,7 +570,7 @@ pub async fn open(link: Option<Link>) -> Done {
     let plain = |lab| Session::new(Rc::new(lab));
     // Behind the load lab, which has no steps, lies the first one.
     let link = link.filter(|link| link.lab != workshop::load::NAME && course::Place::of(&link.lab).is_none());
-    let Some(link) = link else { return Loaded::new(plain(first()?)).await.map(Opened::alone) };
+    let Some(link) = link else { return Loaded::new(plain(first()?), slices::told).await.map(Opened::alone) };
     let (session, mut error) = match link.session() {
         Ok(session) => (session, None),
         Err(e) => (plain(first()?), Some(e)),

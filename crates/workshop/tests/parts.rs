@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use parts::Parts;
+use std::cell::RefCell;
 use std::rc::Rc;
 use workshop::exercise::{courses, exercise};
 use workshop::{Lab, LabRun, PARTS_AT_ONCE, Session, lab, labs};
@@ -10,7 +11,7 @@ use workshop::{Lab, LabRun, PARTS_AT_ONCE, Session, lab, labs};
 /// The run of a lab as it begins, and in how many parts it was done.
 fn counted(lab: Lab) -> (LabRun, u32) {
     let session = Session::new(Rc::new(lab));
-    let mut work = Parts::new(async move { session.run_in_parts().await.unwrap() });
+    let mut work = Parts::new(async move { session.run_in_parts(|_, _| ()).await.unwrap() });
     let mut parts = 1;
     loop {
         if let Some(run) = work.go_on() {
@@ -18,6 +19,18 @@ fn counted(lab: Lab) -> (LabRun, u32) {
         }
         parts += 1;
     }
+}
+
+thread_local! {
+    static TOLD: RefCell<Vec<(usize, usize)>> = const { RefCell::new(Vec::new()) };
+}
+
+#[test]
+fn a_run_tells_how_many_of_its_steps_are_done() {
+    let session = Session::new(Rc::new(lab("hooks-and-chains").unwrap()));
+    let all = session.lab.steps.len();
+    parts::finish(session.run_in_parts(|done, all| TOLD.with_borrow_mut(|t| t.push((done, all))))).unwrap();
+    assert_eq!(TOLD.take(), (0..all).map(|done| (done, all)).collect::<Vec<_>>());
 }
 
 #[track_caller]

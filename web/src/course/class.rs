@@ -284,7 +284,7 @@ impl Class {
         let start = Session::new(Rc::clone(&loaded.lab));
         let start = match start.same(&loaded.session) {
             true => Some(Rc::clone(loaded)),
-            false => parts::finish(Loaded::new(start)).ok(),
+            false => parts::finish(Loaded::new(start, |_, _| ())).ok(),
         };
         self.hints.set(0);
         self.missed.set(0);

@@ -8,7 +8,7 @@ mod plan;
 mod wish;
 
 use crate::knobs::{self, Group, Knob};
-use crate::lab::{Begun, Effect, LabRun, command_of};
+use crate::lab::{Begun, Effect, LabRun, command_of, unheard};
 use crate::session::{At, Session, Typed};
 use against::against;
 use kernel::{DropReason, NetnsId, PacketId};
@@ -323,7 +323,7 @@ impl Search {
         // What is undone is taken away last, so that its place is still the one that is known.
         let (undo, make): (Vec<&Change>, Vec<&Change>) = picked.iter().partition(|c| c.undone().is_some());
         make.into_iter().chain(undo).for_each(|c| c.apply(&mut session));
-        let Ok(run) = session.run_in_parts().await else { return Tried::Refused };
+        let Ok(run) = session.run_in_parts(unheard).await else { return Tried::Refused };
         let kept = self.session.typed.len() - usize::from(undone.is_some());
         let added = run.typed.get(kept..).unwrap_or_default();
         if added.iter().any(|t| t.wrong().is_some()) {

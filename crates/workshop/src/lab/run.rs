@@ -154,11 +154,17 @@ impl Lab {
 
     /// Runs the lab; switches that `changes` does not name stand at their defaults.
     pub fn run(&self, changes: &Setting) -> Result<LabRun, LabError> {
-        parts::finish(self.run_in_parts(changes, &[]))
+        parts::finish(self.run_in_parts(changes, &[], unheard))
     }
 
-    /// The same in parts, with commands that were typed. One that is refused is left out, and the result says why.
-    pub(crate) async fn run_in_parts(&self, changes: &Setting, typed: &[Typed]) -> Result<LabRun, LabError> {
+    /// The same in parts, with commands that were typed. One that is refused is left out, and the result says why. `told` hears how
+    /// many of the lab's steps are done, and of how many.
+    pub(crate) async fn run_in_parts(
+        &self,
+        changes: &Setting,
+        typed: &[Typed],
+        told: fn(usize, usize),
+    ) -> Result<LabRun, LabError> {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
         let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
@@ -166,6 +172,7 @@ impl Lab {
         let mut running = scenario.resume(world);
         let mut done = Done::default();
         for (at, step) in self.steps.iter().enumerate() {
+            told(at, self.steps.len());
             type_in(&mut asked, At::Before(at), &mut running, &mut live, &mut done).await;
             if !step.when.met(&setting) {
                 continue;
@@ -294,6 +301,9 @@ impl Lab {
         Ok(Made { scenario, live, services })
     }
 }
+
+/// For a run of which nobody asks how far it is.
+pub(crate) fn unheard(_: usize, _: usize) {}
 
 /// A command that says how the cluster is made, and not what is in it.
 fn makes_cluster(c: &Command) -> bool {

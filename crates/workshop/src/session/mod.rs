@@ -11,7 +11,7 @@ pub mod text;
 pub(crate) use asked::Asked;
 pub(crate) use file::{lab_document, quoted, read as read_session};
 
-use crate::lab::{Lab, LabError, LabRun, Setting, read_lab};
+use crate::lab::{Lab, LabError, LabRun, Setting, read_lab, unheard};
 use crate::{exercises, labs};
 use cluster::{Diagnostic, Read};
 use sim::operator::CommandOutput;
@@ -142,15 +142,15 @@ impl Session {
     /// The lab has no such switch or value, or its own text cannot be run. What is wrong with a command that was typed stands in
     /// [`LabRun::typed`].
     pub fn run(&self) -> Result<LabRun, LabError> {
-        parts::finish(self.run_in_parts())
+        parts::finish(self.run_in_parts(unheard))
     }
 
-    /// The same in parts.
+    /// The same in parts. `told` hears how many of the lab's steps are done, and of how many.
     ///
     /// # Errors
     /// As for [`Session::run`].
-    pub async fn run_in_parts(&self) -> Result<LabRun, LabError> {
-        self.lab.run_in_parts(&self.changes, &self.typed).await
+    pub async fn run_in_parts(&self, told: fn(usize, usize)) -> Result<LabRun, LabError> {
+        self.lab.run_in_parts(&self.changes, &self.typed, told).await
     }
 
     /// Whether two sessions are about the same lab.
