@@ -396,3 +396,44 @@ fn tables_fold_where_room_is_dear_and_open_when_asked_for() {
         page.wait("#fold-tables[aria-expanded=true]");
     });
 }
+
+#[test]
+fn what_a_table_offers_lies_inside_its_card() {
+    let outside = "return [...document.querySelectorAll('.tools > *')]
+        .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth - 8)
+        .map(e => e.textContent)";
+    visit(|page| {
+        for (width, height) in [(768, 1024), (390, 844)] {
+            page.set_size(width, height);
+            page.open_fresh("#v1/tftp-ipvs");
+            if width < 720 {
+                page.click("nav.bottom button:last-child");
+            }
+            page.click("#tab-Rules");
+            page.wait("#held-against");
+            assert_eq!(page.eval(outside), serde_json::json!([]), "{width} pixels wide");
+        }
+    });
+}
+
+#[test]
+fn in_four_lanes_no_name_touches_a_tick() {
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/invalid-rst");
+        page.press("End");
+        page.wait(".bars[data-rows='4'] .bar-of");
+        // Letters have no more than nine tenths of their line over its base.
+        let touching = page.eval(
+            "const lanes = document.querySelector('.bars').getBoundingClientRect();
+             const lane = lanes.height / 4;
+             const tick = [...document.querySelectorAll('.ticks rect:not(.program)')];
+             const high = Math.max(...tick.map(t => t.getBoundingClientRect().height));
+             return [...document.querySelectorAll('.bars .bar-of')].filter(b => {
+               const style = getComputedStyle(b);
+               return 1 + parseFloat(style.lineHeight) * 0.9 > lane - high;
+             }).length",
+        );
+        assert_eq!(touching, 0);
+    });
+}
