@@ -257,9 +257,16 @@ fn typed(service: &str, lines: &[&str]) -> Vec<Vec<String>> {
 #[test]
 fn kubectl_lists_the_pod() {
     let lines = typed("absent", &["kubectl get pod -o wide"]).remove(0);
-    let row: Vec<&str> = lines[1].split_whitespace().collect();
-    assert_eq!(row[..4], ["nodehelloworld.example.com", "1/1", "Running", "0"]);
-    assert_eq!(row[5..7], ["172.17.0.6", "minikube"]);
+    assert_eq!(
+        lines[0],
+        "NAME                         READY     STATUS    RESTARTS   AGE       IP           NODE"
+    );
+    let (head, tail) = lines[1].split_at(70);
+    assert_eq!(
+        head.trim_end_matches(|c: char| c != '0'),
+        "nodehelloworld.example.com   1/1       Running   0"
+    );
+    assert_eq!(tail, "172.17.0.6   minikube");
 }
 
 /// "kubectl describe pod nodehelloworld.example.com | grep Port": `    Port:           3000/TCP`.
@@ -269,14 +276,51 @@ fn the_pod_exposes_port_3000() {
     assert_eq!(lines[0], "    Port:           3000/TCP");
 }
 
-/// "ping 172.17.0.6", and Ctrl-C: an answer with TTL 64, "1 packets transmitted", "0% packet loss".
+/// "ping 172.17.0.6", and Ctrl-C: the article's lines, which are BusyBox's, but for the times.
 #[test]
 fn ping_is_answered_until_it_is_stopped() {
     let lines = typed("absent", &["minikube: ping 172.17.0.6"]).remove(0);
-    assert!(lines[0].starts_with("PING 172.17.0.6 (172.17.0.6)"), "{lines:?}");
-    assert!(lines[1].starts_with("64 bytes from 172.17.0.6: ") && lines[1].contains(" ttl=64 "), "{lines:?}");
-    assert_eq!(lines[2..4], ["^C", "--- 172.17.0.6 ping statistics ---"]);
-    assert!(lines[4].starts_with("1 packets transmitted, 1 received, 0% packet loss"), "{lines:?}");
+    let time = regex_lite::Regex::new(r"\d\.\d{3}\b").unwrap();
+    assert_eq!(
+        lines.iter().map(|l| time.replace_all(l, "T")).collect::<Vec<_>>(),
+        [
+            "PING 172.17.0.6 (172.17.0.6): 56 data bytes",
+            "64 bytes from 172.17.0.6: seq=0 ttl=64 time=T ms",
+            "^C",
+            "--- 172.17.0.6 ping statistics ---",
+            "1 packets transmitted, 1 packets received, 0% packet loss",
+            "round-trip min/avg/max = T/T/T ms",
+        ]
+    );
+}
+
+/// "but not from the outside world": the laptop has no way to the pod.
+#[test]
+fn the_outside_world_does_not_reach_the_pod() {
+    let out = crate::typed("service-iptables", &[("service", "absent")], &["laptop: ping 172.17.0.6"]);
+    assert_eq!(
+        (out[0].status, out[0].stderr.join("").as_str()),
+        (2, "ping: connect: Network is unreachable")
+    );
+}
+
+/// "kubectl port-forward nodehelloworld.example.com 32000:3000", and two calls of 127.0.0.1:32000, each of which it tells.
+#[test]
+fn port_forward_handles_two_connections() {
+    let call = "laptop: curl -s http://127.0.0.1:32000/";
+    for forward in ["", " &"] {
+        let forward = format!("laptop: kubectl port-forward nodehelloworld.example.com 32000:3000{forward}");
+        let lines = typed("absent", &[&forward, call, call]);
+        assert_eq!(
+            lines[0],
+            [
+                "Forwarding from 127.0.0.1:32000 -> 3000",
+                "Handling connection for 32000",
+                "Handling connection for 32000",
+            ]
+        );
+        assert_eq!(lines[1..], [["hello from nodehelloworld.example.com, you are 127.0.0.1"]; 2]);
+    }
 }
 
 /// "the port 31382 which is exposed by our service" is the node's, not the cluster IP's, as the article's text has it.
@@ -300,10 +344,12 @@ fn the_difference_of_both_listings_is_the_articles() {
         "minikube: diff /tmp/before_starting_pod.txt /tmp/after_starting_pod.txt",
         "kubectl create -f helloworld-nodeport-service.yml",
         "minikube: iptables -t nat -L > /tmp/after_starting_service.txt",
-        "minikube: diff -u /tmp/before_starting_pod.txt /tmp/after_starting_service.txt | grep '+'",
+        "minikube: diff /tmp/before_starting_pod.txt /tmp/after_starting_service.txt | grep '+'",
     ];
     let out = typed("absent", &lines);
     assert_eq!(out[2], Vec::<String>::new());
+    assert_eq!(out[5][0], "+++ /tmp/after_starting_service.txt");
+    assert!(out[5][1].starts_with("@@ -") && out[5][1].ends_with(" @@"), "{}", out[5][1]);
     let added: Vec<String> =
         out[5].iter().filter(|l| !l.starts_with("@@") && !l.starts_with("+++")).cloned().collect();
     let any = "anywhere             ";
@@ -347,27 +393,29 @@ fn kubectl_lists_the_service() {
     );
 }
 
-/// "kubectl describe svc helloworld-service". What the article calls the target port is the node port here, and there as well.
+/// "kubectl describe svc helloworld-service", line by line. What the article calls the target port is the node port here, and there as well.
 #[test]
 fn kubectl_describes_the_service() {
     let lines = typed("present", &["kubectl describe svc helloworld-service"]).remove(0);
-    for line in [
-        "Name:                     helloworld-service",
-        "Namespace:                default",
-        "Labels:                   <none>",
-        "Selector:                 app=helloworld",
-        "Type:                     NodePort",
-        "IP:                       10.106.133.16",
-        "Port:                     <unset>  31001/TCP",
-        "TargetPort:               nodejs-port/TCP",
-        "NodePort:                 <unset>  31382/TCP",
-        "Endpoints:                172.17.0.6:3000",
-        "Session Affinity:         None",
-        "External Traffic Policy:  Cluster",
-        "Events:                   <none>",
-    ] {
-        assert!(lines.iter().any(|l| l == line), "{line}: {lines:#?}");
-    }
+    assert_eq!(
+        lines,
+        [
+            "Name:                     helloworld-service",
+            "Namespace:                default",
+            "Labels:                   <none>",
+            "Annotations:              <none>",
+            "Selector:                 app=helloworld",
+            "Type:                     NodePort",
+            "IP:                       10.106.133.16",
+            "Port:                     <unset>  31001/TCP",
+            "TargetPort:               nodejs-port/TCP",
+            "NodePort:                 <unset>  31382/TCP",
+            "Endpoints:                172.17.0.6:3000",
+            "Session Affinity:         None",
+            "External Traffic Policy:  Cluster",
+            "Events:                   <none>",
+        ]
+    );
 }
 
 /// "kubectl create -f helloworld-nodeport-service.yml": the chains are there, and "the external world" is answered.

@@ -257,7 +257,7 @@ fn other_forms_of_a_shell() {
         ("grep -P a f", "-P"),
         ("sort -V f", "-V"),
         ("cut -b1 f", "-b1"),
-        ("diff -y f g", "-y"),
+        ("diff -c f g", "-c"),
     ] {
         let (status, text) = say(&["sh", "-c", line], None).unwrap();
         assert_ne!(status, 0, "{line}: {text}");

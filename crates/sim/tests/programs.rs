@@ -256,6 +256,39 @@ fn port_forward_to_a_port_where_nobody_listens() {
     );
 }
 
+/// After `busybox --install` plain names are BusyBox's: ping counts from 0 and rounds otherwise, diff knows one form.
+#[test]
+fn busybox_takes_the_place_of_plain_names() {
+    let lines = [
+        "busybox ping -c 2 10.0.0.2",
+        "busybox ping -c 1 -W 1 10.0.0.9",
+        "busybox ping -c 1 nobody",
+        "busybox diff old new",
+        "busybox --install -s",
+        "diff old new",
+        "ping -c 1 10.0.0.2",
+        "ping -c 1 203.0.113.1",
+    ];
+    let mut scenario = scenario(Vec::new(), &lines);
+    scenario.hosts[0]
+        .files
+        .extend([("old", "a\n"), ("new", "b\n")].map(|(p, t)| (p.to_owned(), t.to_owned())));
+    let out = outputs(&scenario);
+    assert_eq!(out[0].stdout[0], "PING 10.0.0.2 (10.0.0.2): 56 data bytes");
+    assert!(out[0].stdout[1].starts_with("64 bytes from 10.0.0.2: seq=0 ttl=64 time=0."), "{:?}", out[0]);
+    assert!(out[0].stdout[2].starts_with("64 bytes from 10.0.0.2: seq=1 ttl=64 time=0."), "{:?}", out[0]);
+    assert_eq!(out[0].stdout[3..5], ["", "--- 10.0.0.2 ping statistics ---"]);
+    assert_eq!(out[0].stdout[5], "2 packets transmitted, 2 packets received, 0% packet loss");
+    assert!(out[0].stdout[6].starts_with("round-trip min/avg/max = 0."), "{:?}", out[0]);
+    assert_eq!(out[1].stdout.last().unwrap(), "1 packets transmitted, 0 packets received, 100% packet loss");
+    assert_eq!((out[2].status, &out[2].stderr), (1, &vec!["ping: bad address 'nobody'".to_owned()]));
+    let unified = ["--- old", "+++ new", "@@ -1 +1 @@", "-a", "+b"];
+    assert_eq!((&out[3].stdout, out[3].status), (&unified.map(str::to_owned).to_vec(), 1));
+    assert_eq!(out[5], out[3]);
+    assert!(out[6].stdout[1].contains(": seq=0 "), "{:?}", out[6]);
+    assert_eq!(out[7].stderr, ["ping: sendto: Network is unreachable"]);
+}
+
 #[test]
 fn what_is_not_modelled_is_refused_by_its_name() {
     for (line, names) in [
@@ -266,6 +299,7 @@ fn what_is_not_modelled_is_refused_by_its_name() {
         ("dig +trace example.com", "+trace"),
         ("kubectl get pods", "get"),
         ("kubectl port-forward svc/web 80", "svc"),
+        ("busybox vi x", "vi"),
         ("tftp 10.0.0.2 -c put x", "put"),
         ("tcpdump -w file", "-w"),
     ] {

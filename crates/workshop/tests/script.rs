@@ -1,24 +1,38 @@
 //! Lines of several programs, typed into a lab.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
 use common::served;
 use sim::StepOutcome;
+use sim::operator::CommandOutput;
 use std::rc::Rc;
-use workshop::{Session, Setting, Typed, read_lab};
+use workshop::{Session, Setting, Typed, TypedResult, read_lab};
 
 fn lab() -> String {
     served("web", "web", "  - {id: one, on: client, run: 'curl -m 1 http://10.0.0.11:30080/'}\n")
 }
 
+/// What comes of these lines.
+fn results(lines: &[&str]) -> Vec<TypedResult> {
+    results_in(&lab(), lines)
+}
+
+fn results_in(lab: &str, lines: &[&str]) -> Vec<TypedResult> {
+    let typed = lines.iter().map(|line| Typed::of_line(line, workshop::At::End)).collect();
+    let lab = Rc::new(read_lab(lab).unwrap());
+    Session { lab, changes: Setting::new(), typed, source: None }.run().unwrap().typed
+}
+
+/// What each of these lines prints.
+fn all(lines: &[&str]) -> Vec<CommandOutput> {
+    results(lines).into_iter().map(|r| r.output.unwrap_or_else(|| panic!("{:?}", r.refused))).collect()
+}
+
 /// What the last of these lines prints: standard output, standard error, and the status.
 fn last(lines: &[&str]) -> (String, String, i32) {
-    let typed = lines.iter().map(|line| Typed::of_line(line, workshop::At::End)).collect();
-    let lab = Rc::new(read_lab(&lab()).unwrap());
-    let run = Session { lab, changes: Setting::new(), typed, source: None }.run().unwrap();
-    let result = run.typed.last().unwrap();
+    let result = results(lines).pop().unwrap();
     match (&result.refused, &result.output) {
         (Some(refused), _) => (String::new(), refused.message.clone(), -1),
         (None, Some(output)) => (output.stdout.join("\n"), output.stderr.join("\n"), output.status),
@@ -89,6 +103,18 @@ fn the_cluster_changes_in_the_middle_of_a_line() {
     assert_eq!(out, "service \"web\" deleted from default namespace\ngone");
 }
 
+/// A lab's objects are taken as the API server takes them: it allocates what a Service does not say.
+#[test]
+fn a_service_that_says_no_address_and_no_node_port_is_given_both() {
+    for given in ["", "clusterIP: '', "] {
+        let lab = lab().replace("clusterIP: 10.96.0.80, ", given).replace(", nodePort: 30080", "");
+        let out = results_in(&lab, &["kubectl get svc web", "client: curl -s -m 1 http://10.0.0.11:30086/"]);
+        let listed = out[0].output.as_ref().unwrap().stdout.join("\n");
+        assert!(listed.contains(" 10.96.1.1 ") && listed.contains(" 80:30086/TCP "), "{listed}");
+        assert_eq!(out[1].output.as_ref().unwrap().status, 0);
+    }
+}
+
 #[test]
 fn time_passes_in_a_sleep() {
     let ages = last(&["sleep 61", "kubectl get pods | grep -c '2m\\|1m\\|6[0-9]s'"]).0;
@@ -111,10 +137,61 @@ fn what_is_not_there_is_named() {
     }
 }
 
+/// What is typed with `&` runs beside what follows, until a `wait` or the end; tcpdump prints what it has seen meanwhile.
+#[test]
+fn what_is_typed_with_an_ampersand_runs_in_the_background() {
+    for wait in [vec!["wait"], Vec::new()] {
+        let session = [
+            &[
+                "client: tcpdump -nn -q tcp and dst port 30080 &",
+                "client: curl -s -m 1 http://10.0.0.11:30080/",
+            ][..],
+            &wait,
+        ]
+        .concat();
+        let out = all(&session);
+        let seen = out[0].stdout.iter().filter(|l| l.contains("> 10.0.0.11.30080: tcp")).count();
+        assert!(seen >= 4, "{:?}", out[0]);
+        assert_eq!((out[0].status, out[1].status), (0, 0));
+    }
+}
+
+/// What was captured before is not seen by a tcpdump that begins later.
+#[test]
+fn a_capture_in_the_background_begins_when_it_is_typed() {
+    let out = all(&[
+        "client: curl -s -m 1 http://10.0.0.11:30080/",
+        "client: tcpdump -nn tcp &",
+        "client: ping -c 1 10.0.0.11",
+        "wait",
+    ]);
+    assert!(out[1].stderr.iter().any(|l| l == "0 packets captured"), "{:?}", out[1]);
+}
+
+#[test]
+fn what_cannot_run_in_the_background_is_told() {
+    const ONE: &str = "'&': expected one program of a box before it, which runs in the background";
+    for (line, expected) in [
+        ("kubectl get pods &", ONE),
+        ("client: curl -s http://10.0.0.11/ | wc -l &", ONE),
+        ("wait &", ONE),
+        ("ping -c 1 10.0.0.11 &", "ping is run on a box: write it as `BOX: ping -c 1 10.0.0.11 &`"),
+        ("node-1: iptables -L &", "\"iptables\" does not run in the background; these do: curl, "),
+    ] {
+        let (out, err, status) = last(&[line]);
+        assert!(err.contains(expected) && out.is_empty() && status != 0, "{line}: {err}");
+    }
+}
+
 #[test]
 fn a_setup_has_boxes_to_itself() {
     let with = |setup: &str| read_lab(&lab().replacen("apps:", &format!("setup: [{setup}]\napps:"), 1));
     assert!(with("{on: node-1, run: 'echo 1 > /tmp/f && cat /tmp/f | sort'}").is_ok());
+    let beside = with("{on: node-1, run: 'ping 10.0.0.12 &'}").unwrap_err().to_string();
+    assert!(
+        beside.contains("expected a command that ends: only steps have programs in the background"),
+        "{beside}"
+    );
     let refused = with("'kubectl delete pod a; sleep 1'").unwrap_err().to_string();
     assert!(
         refused.contains("kubectl delete pod a is about the cluster; expected it as a command of its own"),

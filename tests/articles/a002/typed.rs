@@ -105,3 +105,44 @@ fn addresses_have_their_broadcast_address() {
     assert!(out[0].stdout.contains(&"    inet 10.200.2.1/24 brd 10.200.2.255 scope global cnio0".to_owned()));
     assert!(out[1].stdout.contains(&"    inet 10.200.2.63/24 brd 10.200.2.255 scope global eth0".to_owned()));
 }
+
+/// "diff --side before after": the same fifteen lines on both sides, and six that only br_netfilter brings. The bridge has forgotten where
+/// the pod is, as it does when that was silent for five minutes.
+#[test]
+fn both_flows_beside_each_other_are_the_articles() {
+    let call = "tmp2: curl -m 0.5 http://10.32.0.102/";
+    let keep = |file: &str| {
+        format!("worker-2: dmesg | grep 'RES=0x00 SYN' | grep -o 'EB [a-z]* [A-Za-z0-9-]*' > {file}")
+    };
+    let lines = [
+        "worker-2: systemctl stop kube-proxy",
+        LOOP,
+        "worker-2: dmesg -C",
+        call,
+        &keep("before"),
+        "worker-2: modprobe br_netfilter",
+        "worker-2: bridge fdb del fa:ce:1c:2d:05:eb dev veth-nginx2 master",
+        "worker-2: dmesg -C",
+        call,
+        &keep("after"),
+        "worker-2: diff --side before after",
+    ];
+    let out = typed("same-node-clusterip", &[], &lines).pop().unwrap().stdout;
+    let same = |line: &String| {
+        let (old, new) = line.split_once('\t')?;
+        (old == new.trim_start_matches('\t')).then(|| old.to_owned())
+    };
+    assert_eq!(out[..15].iter().filter_map(same).count(), 15, "{out:#?}");
+    let own: Vec<&str> = out[15..].iter().map(|line| line.trim_start()).collect();
+    assert_eq!(
+        own,
+        [
+            ">\tEB mangle FORWARD",
+            ">\tEB filter FORWARD",
+            ">\tEB filter KUBE-FORWARD",
+            ">\tEB filter KUBE-SERVICES",
+            ">\tEB security FORWARD",
+            ">\tEB mangle POSTROUTING",
+        ]
+    );
+}

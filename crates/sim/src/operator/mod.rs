@@ -110,6 +110,7 @@ pub const PROGRAMS: &[&str] = &[
     "uniq",
     "wc",
     "cut",
+    "column",
     "diff",
     "awk",
     "uname",

@@ -62,12 +62,9 @@ fn wrong(text: impl Into<String>) -> CommandOutput {
     CommandOutput::failed(1, text)
 }
 
-pub(super) fn parse(argv: &[String], _: &str) -> Parsed {
+/// `argv` begins with `tftp`.
+pub(super) fn parse(argv: &[String]) -> Parsed {
     let mut words = argv.iter().skip(1);
-    match words.next().map(String::as_str) {
-        Some("tftp") => {}
-        applet => return Err(not_modelled("busybox", applet.unwrap_or_default())),
-    }
     let (mut get, mut remote, mut local, mut asked, mut plain) = (false, None, None, BLOCK, Vec::new());
     while let Some(word) = words.next() {
         let mut value = || {

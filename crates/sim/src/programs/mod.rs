@@ -5,6 +5,7 @@
 //! linked: a world knows a program only as a [`Program`].
 
 pub mod args;
+mod busybox;
 mod busybox_tftp;
 mod connect;
 mod curl;
@@ -295,7 +296,7 @@ pub const PROGRAMS: &[(&str, Reader)] = &[
     ("ping", ping::parse),
     ("sleep", sleep::parse),
     ("tftp", tftp::parse),
-    ("busybox", busybox_tftp::parse),
+    ("busybox", busybox::parse),
 ];
 
 fn parse(argv: &[String], stdin: &str) -> Option<Parsed> {
@@ -310,6 +311,11 @@ fn timed(argv: &[String]) -> (bool, &[String]) {
         Some((first, rest)) if first == "time" => (true, rest),
         _ => (false, argv),
     }
+}
+
+/// A command line of a program that runs until somebody stops it.
+pub fn is_endless(argv: &[String]) -> bool {
+    parse(timed(argv).1, "").is_some_and(|parsed| parsed.is_ok_and(|program| program.endless()))
 }
 
 /// Runs a command line on a box until it ends: a program of this module, or one of [`operator::shell`].
@@ -329,7 +335,11 @@ async fn run(
     stdin: Option<&str>,
 ) -> Result<CommandOutput, String> {
     let (timed, argv) = timed(argv);
+    let argv = &*busybox::meant(world, host, argv);
     let begun = world.now();
+    if let Some(done) = busybox::install(world, host, argv) {
+        return Ok(done);
+    }
     if let Some(line) = sh::line_of(argv) {
         return Ok(match line.and_then(sh::read) {
             Ok(script) => sh::run(world, host, &script, stdin, &mut |_, _, _, _| None).await,
@@ -338,7 +348,10 @@ async fn run(
     }
     let mut output = match parse(argv, stdin.unwrap_or_default()) {
         Some(Ok(program)) if program.endless() => {
-            let text = format!("{} runs until it is stopped: start it in the background", argv.join(" "));
+            let text = format!(
+                "{} runs until it is stopped: start it in the background, with & behind it",
+                argv.join(" ")
+            );
             CommandOutput::failed(1, text)
         }
         Some(Ok(program)) => {
@@ -400,6 +413,7 @@ fn tcpdump(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> 
 /// It is not modelled, or does not run in the background.
 pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, String> {
     let (timed, inner) = timed(argv);
+    let inner = &*busybox::meant(world, host, inner);
     let kind = match parse(inner, "") {
         Some(Ok(program)) => {
             world.app_event(host, AppEvent::Started { command: inner.join(" ") });

@@ -1,4 +1,4 @@
-//! ping of iputils 20221126.
+//! ping of iputils 20221126, and that of BusyBox (networking/ping.c).
 
 use super::args::{Args, Mistake, millis, not_modelled};
 use super::resolve::{Lookup, name_of};
@@ -32,6 +32,8 @@ struct Options {
     deadline: Option<Duration>,
     /// Nobody has said when it is to end.
     interrupted: bool,
+    /// It is BusyBox's: it counts from 0 and has words of its own.
+    busybox: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +67,15 @@ enum Step {
 }
 
 pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, CommandOutput> {
+    parse_of(argv, false)
+}
+
+/// `busybox ping`; `argv` begins with `ping`.
+pub(super) fn parse_busybox(argv: &[String]) -> Result<Box<dyn Program>, CommandOutput> {
+    parse_of(argv, true)
+}
+
+fn parse_of(argv: &[String], busybox: bool) -> Result<Box<dyn Program>, CommandOutput> {
     let args = Args::read(argv, "qnD4O", "ciWstIMwp", &[], false).map_err(|mistake| match mistake {
         Mistake::Unknown(o) if "aAbBdfLRrUvV36hFlmQSTx".contains(o.as_str()) && o.len() == 1 => {
             not_modelled("ping", &format!("-{o}"))
@@ -136,6 +147,7 @@ pub(super) fn parse(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comman
         outstanding: args.has(&["O"]),
         deadline,
         interrupted,
+        busybox,
     };
     let zero = Instant(0);
     Ok(Box::new(Ping {
@@ -179,6 +191,10 @@ impl Program for Ping {
                         return Some(status);
                     }
                     self.step = Step::Pinging;
+                }
+                Err(_) if self.options.busybox => {
+                    run.complain(format!("ping: bad address '{}'", self.options.target));
+                    return Some(1);
                 }
                 Err(why) => {
                     run.complain(format!("ping: {}: {}", self.options.target, why.text()));
@@ -239,6 +255,11 @@ impl Ping {
                 run.complain("ping: bind: Cannot assign requested address");
                 return Err(2);
             }
+            Some(Err(errno)) if self.options.busybox => {
+                run.print(self.head());
+                run.complain(format!("ping: sendto: {}", errno.text()));
+                return Err(1);
+            }
             Some(Err(errno)) => {
                 run.complain(format!("ping: connect: {}", errno.text()));
                 return Err(2);
@@ -256,13 +277,7 @@ impl Ping {
             }
             None => return Err(2),
         }
-        let from = match &self.options.device {
-            Some(dev) => format!("from {local} {dev}: "),
-            None if !local.is_unspecified() => format!("from {local} : "),
-            None => String::new(),
-        };
-        let (target, size) = (&self.options.target, self.options.size);
-        run.print(format!("PING {target} ({to}) {from}{size}({}) bytes of data.", size + 28));
+        run.print(self.head());
         (self.begun, self.next, self.last) = (run.now(), run.now(), run.now());
         if let Some(limit) = self.options.deadline {
             self.ends = Some(run.wake_after(limit));
@@ -270,10 +285,27 @@ impl Ping {
         Ok(())
     }
 
+    /// The first line.
+    fn head(&self) -> String {
+        let Options { target, size, source, .. } = &self.options;
+        let to = self.to;
+        if self.options.busybox {
+            let from = if source.is_unspecified() { String::new() } else { format!(" from {source}") };
+            return format!("PING {target} ({to}){from}: {size} data bytes");
+        }
+        let from = match &self.options.device {
+            Some(dev) => format!("from {source} {dev}: "),
+            None if !source.is_unspecified() => format!("from {source} : "),
+            None => String::new(),
+        };
+        format!("PING {target} ({to}) {from}{size}({}) bytes of data.", size + 28)
+    }
+
     fn send(&mut self, run: &mut Run<'_, '_>) {
         let Some(socket) = self.socket else { return };
         self.transmitted += 1;
-        let (to, id, seq) = (self.to, run.pid(), self.transmitted);
+        let first = u16::from(!self.options.busybox);
+        let (to, id, seq) = (self.to, run.pid(), self.transmitted - 1 + first);
         if self.options.outstanding && seq > 1 && self.sent.get(&(seq - 1)).is_some() {
             run.print(format!("no answer yet for icmp_seq={}", seq - 1));
         }
@@ -324,11 +356,7 @@ impl Ping {
                         self.received += 1;
                         self.trips.push(us);
                         if !self.options.quiet {
-                            let time = trip(us);
-                            run.print(format!(
-                                "{head}{len} bytes from {who}: icmp_seq={seq} ttl={} time={time} ms",
-                                ip.ttl
-                            ));
+                            run.print(format!("{head}{}", self.answer(len, &who, *seq, ip.ttl, us)));
                         }
                     }
                     None => {
@@ -362,6 +390,14 @@ impl Ping {
         }
     }
 
+    /// The line of an answer, which took so many microseconds.
+    fn answer(&self, len: usize, who: &str, seq: u16, ttl: u8, us: u64) -> String {
+        match self.options.busybox {
+            true => format!("{len} bytes from {who}: seq={seq} ttl={ttl} time={} ms", thousandths(us)),
+            false => format!("{len} bytes from {who}: icmp_seq={seq} ttl={ttl} time={} ms", trip(us)),
+        }
+    }
+
     fn stamp(&self, run: &Run<'_, '_>) -> String {
         let at = run.now().0;
         if self.options.stamps {
@@ -389,6 +425,10 @@ impl Ping {
         }
         run.print(if self.options.interrupted { "^C" } else { "" });
         run.print(format!("--- {} ping statistics ---", self.options.target));
+        if self.options.busybox {
+            self.finish_busybox(run);
+            return i32::from(self.received == 0);
+        }
         let mut line = format!("{} packets transmitted, {} received, ", self.transmitted, self.received);
         if self.duplicates > 0 {
             line += &format!("+{} duplicates, ", self.duplicates);
@@ -409,6 +449,28 @@ impl Ping {
         }
         i32::from(self.received == 0)
     }
+}
+
+impl Ping {
+    fn finish_busybox(&self, run: &mut Run<'_, '_>) {
+        let (sent, came) = (self.transmitted, self.received);
+        let twice = match self.duplicates {
+            0 => String::new(),
+            n => format!("{n} duplicates, "),
+        };
+        let lost = u64::from(sent.saturating_sub(came)) * 100 / u64::from(sent.max(1));
+        run.print(format!("{sent} packets transmitted, {came} packets received, {twice}{lost}% packet loss"));
+        if let (Some(min), Some(max)) = (self.trips.iter().min(), self.trips.iter().max()) {
+            let average = total(&self.trips) / self.trips.len() as u64;
+            let [min, average, max] = [*min, average, *max].map(thousandths);
+            run.print(format!("round-trip min/avg/max = {min}/{average}/{max} ms"));
+        }
+    }
+}
+
+/// Microseconds as milliseconds.
+fn thousandths(us: u64) -> String {
+    format!("{}.{:03}", us / 1000, us % 1000)
 }
 
 /// The first address of a device.
@@ -465,8 +527,8 @@ fn statistics(trips: &[u64]) -> String {
     let squares = trips.iter().map(|t| t * t).sum::<u64>();
     let sum = total(trips);
     let deviation = llsqrt((squares * n).saturating_sub(sum * sum) / (n * n));
-    let text = |us: u64| format!("{}.{:03}", us / 1000, us % 1000);
-    format!("rtt min/avg/max/mdev = {}/{}/{}/{} ms", text(min), text(average), text(max), text(deviation))
+    let [min, average, max, deviation] = [min, average, max, deviation].map(thousandths);
+    format!("rtt min/avg/max/mdev = {min}/{average}/{max}/{deviation} ms")
 }
 
 /// What ping says of an ICMP error (`pr_icmph`).

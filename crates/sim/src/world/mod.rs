@@ -118,6 +118,8 @@ pub struct World {
     /// The boxes on which `iptables` is iptables-nft.
     #[cfg(feature = "nft")]
     nft_boxes: Vec<NetnsId>,
+    /// The boxes whose programs are BusyBox's.
+    busybox_boxes: Vec<NetnsId>,
     /// The world stands still as soon as its log is so long ([`crate::Keyframe`]).
     pub(crate) stop: Option<usize>,
 }
@@ -162,6 +164,7 @@ impl World {
             orders: Vec::new(),
             #[cfg(feature = "nft")]
             nft_boxes: Vec::new(),
+            busybox_boxes: Vec::new(),
             stop: None,
         }
     }
@@ -184,6 +187,18 @@ impl World {
         self.nft_boxes.retain(|h| *h != host);
         if backend == Backend::Nft {
             self.nft_boxes.push(host);
+        }
+    }
+
+    /// `busybox --install` was run on a box: plain names of programs stand for BusyBox's.
+    pub fn has_busybox(&self, host: NetnsId) -> bool {
+        self.busybox_boxes.contains(&host)
+    }
+
+    /// `busybox --install`
+    pub fn install_busybox(&mut self, host: NetnsId) {
+        if !self.has_busybox(host) {
+            self.busybox_boxes.push(host);
         }
     }
 

@@ -123,6 +123,18 @@ const DYNAMIC: usize = 256;
 /// `--service-node-port-range`, without the part that is kept for who asks for a number (KEP-3668).
 const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_086..=32_767;
 
+/// Gives each Service what it lacks, as if all had been applied in this order.
+pub fn complete(all: &mut [Yaml]) {
+    for at in 0..all.len() {
+        let lacks = |d: &&Yaml| identity(d).0 == "Service" && d.get("spec").is_some_and(lacks);
+        let Some(mut object) = all.get(at).filter(lacks).cloned() else { continue };
+        allocate(&mut object, all);
+        if let Some(place) = all.get_mut(at) {
+            *place = object;
+        }
+    }
+}
+
 /// Gives a Service the cluster IP and the node ports that it lacks: the first free ones. (The API server takes any.)
 fn allocate(service: &mut Yaml, all: &[Yaml]) {
     let specs = others(service, all);
@@ -132,7 +144,7 @@ fn allocate(service: &mut Yaml, all: &[Yaml]) {
     if is_external(spec) {
         return;
     }
-    if spec.get("clusterIP").is_none() && spec.get("clusterIPs").is_none() {
+    if lacks_address(spec) {
         let mut free = SERVICES.hosts().skip(DYNAMIC).map(|ip| ip.to_string());
         if let Some(ip) = free.find(|ip| !used_ips.contains(&ip.as_str())) {
             set(spec, "clusterIP", plain(ip));
@@ -249,6 +261,20 @@ fn keep_cluster_ip(spec: &mut Yaml, old: &Yaml) {
             }
         }
     }
+}
+
+/// A Service's spec lacks something that the API server allocates.
+fn lacks(spec: &Yaml) -> bool {
+    let ports = spec.get("ports").map(items).unwrap_or_default();
+    !is_external(spec)
+        && (lacks_address(spec)
+            || has_node_ports(spec) && ports.iter().any(|port| port.get("nodePort").is_none())
+            || needs_health_check(spec) && spec.get(HEALTH_CHECK).is_none())
+}
+
+fn lacks_address(spec: &Yaml) -> bool {
+    let list = spec.get("clusterIPs").map(items).unwrap_or_default();
+    word(spec, "clusterIP").is_none_or(str::is_empty) && list.is_empty()
 }
 
 /// A Service after a patch: it is given what it lacks now, and loses the node ports and the policy that its new type has not

@@ -1,6 +1,6 @@
 //! Command lines of a lab.
 
-use super::When;
+use super::{Act, When};
 use cluster::yaml::Place;
 use sim::programs::sh::{self, Script};
 use std::rc::Rc;
@@ -39,6 +39,21 @@ impl Command {
             None => vec![&self.argv],
             Some(script) => script.each().into_iter().map(|(one, _)| one.argv.as_slice()).collect(),
         }
+    }
+
+    /// `wait`: until the programs in the background have ended.
+    pub fn waits(&self) -> bool {
+        self.argv == ["wait"]
+    }
+
+    /// It can run in the background: one program of a box, which reads nothing.
+    pub fn may_be_beside(&self) -> bool {
+        !self.on.is_empty() && self.script.is_none() && self.stdin.is_none() && !self.waits()
+    }
+
+    /// What a step with it does.
+    pub fn act(self) -> Act {
+        if self.waits() { Act::Join } else { Act::Run(self) }
     }
 
     /// Nobody has said on which box it is to be run.

@@ -5,7 +5,7 @@ use super::history::History;
 use super::live::Live;
 use super::pods::Programs;
 use super::script::{box_of, is_of_box, run_script};
-use super::{Act, Command, Lab, LabError, Setting, WorldSpec, command_of};
+use super::{Act, Command, Lab, LabError, Setting, WorldSpec, apply, command_of};
 use crate::exercise::Marks;
 use crate::fact::Judge;
 use crate::query::outcome_text;
@@ -15,7 +15,7 @@ use cluster::kube_proxy::{Mode, Version};
 use cluster::yaml::Yaml;
 use parts::pause;
 use sim::operator::CommandOutput;
-use sim::programs::{collect, sh, shell, sleep, start};
+use sim::programs::{collect, is_endless, sh, shell, sleep, start};
 use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
 use std::rc::Rc;
 use std::time::Duration;
@@ -189,13 +189,9 @@ impl Lab {
             live.look_after(running.world_mut());
             pause().await;
         }
-        if !done.running.is_empty() {
-            let n = done.names.len();
-            done.names.push((By::End, END_OF_BACKGROUND.to_owned(), None));
-            perform(&mut running, &mut live, &mut done, &Act::Join).await;
-            done.note(&Act::Join, n);
-        }
+        join(&mut running, &mut live, &mut done).await;
         type_in(&mut asked, At::End, &mut running, &mut live, &mut done).await;
+        join(&mut running, &mut live, &mut done).await;
         let history = std::mem::take(&mut done.history);
         let proxy = live.proxy();
         let Done { names, ids, .. } = &done;
@@ -224,6 +220,8 @@ impl Lab {
         let stimuli = names.iter().zip(&run.steps).map(|((by, name, line), s)| {
             let command = match &s.outcome {
                 StepOutcome::Command(output) => line.clone().map(|line| (line, output.clone())),
+                // A `wait` that was typed.
+                StepOutcome::Ended(_) => line.clone().map(|line| (line, CommandOutput::default())),
                 _ => None,
             };
             StimulusResult { by: *by, name: name.clone(), outcome: outcome_text(&s.outcome), command }
@@ -265,6 +263,7 @@ impl Lab {
     fn make_asked(&self, setting: &Setting, asked: &mut Asked) -> Result<Made, String> {
         let (files, mut documents): (Vec<Yaml>, Vec<Yaml>) =
             self.objects.iter().cloned().partition(|d| file_of(d).is_some());
+        apply::complete(&mut documents);
         let mut spec = self.world.clone();
         let done = |c: &&Command| c.when.met(setting) && (!asked.bare || makes_cluster(c));
         let mut commands: Vec<&Command> = self.setup.iter().filter(done).collect();
@@ -369,17 +368,32 @@ pub(crate) fn no_box(world: &World, c: &Command) -> String {
     }
 }
 
-/// Runs the commands that were typed for this moment.
+/// Waits for the programs in the background, if there are any.
+async fn join(running: &mut Running<'_>, live: &mut Live, done: &mut Done) {
+    if done.running.is_empty() {
+        return;
+    }
+    let n = done.names.len();
+    done.names.push((By::End, END_OF_BACKGROUND.to_owned(), None));
+    perform(running, live, done, &Act::Join).await;
+    done.note(&Act::Join, n);
+}
+
+/// Runs the commands that were typed for this moment. What runs until somebody stops it has a terminal of its own.
 async fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live, done: &mut Done) {
-    for (typed, c) in asked.take(at) {
+    for (typed, mut c) in asked.take(at) {
         let host = c.on.first();
         if host.is_some_and(|name| running.world().host_by_name(name).is_none()) {
             asked.ran(typed, Err(no_box(running.world(), &c)));
             continue;
         }
         let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));
+        c.background |= c.may_be_beside() && is_endless(&c.argv);
+        let n = done.names.len();
         done.names.push((By::Typed(typed), name, Some(c.run.clone())));
-        perform(running, live, done, &Act::Run(c)).await;
+        let act = c.act();
+        perform(running, live, done, &act).await;
+        done.note(&act, n);
     }
 }
 

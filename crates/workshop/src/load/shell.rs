@@ -22,6 +22,9 @@ impl Test {
             return self.sleep(args);
         }
         let command = command_of(line, on.map(str::to_owned).into_iter().collect(), None)?;
+        if command.background {
+            return Err("'&': in this lab nothing runs in the background".to_owned());
+        }
         for argv in command.each() {
             let program = argv.first().map_or("", String::as_str);
             if is_about_cluster(program) {

@@ -100,6 +100,9 @@ impl One {
         let stdin = (!typed.stdin.is_empty()).then(|| typed.stdin.clone());
         let mut one = One { at, command: None, effects: Vec::new(), result: TypedResult::default() };
         match command_of(&typed.line, typed.on.iter().cloned().collect(), stdin) {
+            Ok(command) if at == At::Setup && command.background => {
+                one.refuse("nothing runs in the background before the first step".to_owned());
+            }
             Ok(command) => {
                 if at == At::Setup {
                     one.effects = Effect::of(&command).ok().flatten().unwrap_or_default();

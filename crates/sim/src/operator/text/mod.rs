@@ -1,6 +1,6 @@
-//! Programs that look at lines: grep, sort, uniq, wc, cut, diff, awk. They read files of the box, or what a pipe brings.
+//! Programs that look at lines: grep, sort, uniq, wc, cut, column, diff, awk. They read files of the box, or what a pipe brings.
 //!
-//! Held against GNU's grep 3.8, diffutils 3.8 and coreutils 9.1 in the locale C.
+//! Held against GNU's grep 3.8, diffutils 3.8 and coreutils 9.1, and column of util-linux 2.38, in the locale C.
 
 mod awk;
 mod diff;
@@ -14,7 +14,8 @@ use kernel::NetnsId;
 use std::cmp::Ordering;
 
 /// The programs of this module by their names.
-pub(super) const PROGRAMS: [&str; 9] = ["grep", "egrep", "fgrep", "sort", "uniq", "wc", "cut", "diff", "awk"];
+pub(super) const PROGRAMS: [&str; 10] =
+    ["grep", "egrep", "fgrep", "sort", "uniq", "wc", "cut", "column", "diff", "awk"];
 
 /// Runs one of [`PROGRAMS`].
 pub(super) fn run(
@@ -31,6 +32,7 @@ pub(super) fn run(
         "uniq" => uniq(&mut from, args),
         "wc" => wc(&mut from, args),
         "cut" => cut(&mut from, args),
+        "column" => column(&mut from, args),
         "awk" => awk::awk(&mut from, args),
         _ => diff::diff(&mut from, args),
     };
@@ -359,6 +361,42 @@ fn cut(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> 
     Ok(out)
 }
 
+/// `column -t [-s SEPARATORS] [-o BETWEEN] [FILE...]`: fields below each other. Lines without a field are left out.
+fn column(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> {
+    let words = words(args, "t", "so")?;
+    if !words.has('t') {
+        return Err("expected -t, fields below each other".to_owned());
+    }
+    let between = words.value('o').unwrap_or("  ");
+    let mut out = CommandOutput::default();
+    let files = from.files(&words.others);
+    let all = from.each("column", &files, &mut out);
+    let rows: Vec<Vec<&str>> = all
+        .iter()
+        .flat_map(|(_, lines)| lines)
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| match words.value('s') {
+            Some(separators) => line.split(|c| separators.contains(c)).collect(),
+            None => line.split_whitespace().collect(),
+        })
+        .collect();
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let wide = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..count).map(|at| wide(at).unwrap_or_default()).collect();
+    for row in &rows {
+        let mut line = String::new();
+        for (at, width) in widths.iter().enumerate() {
+            let cell = row.get(at).copied().unwrap_or_default();
+            match at + 1 == count {
+                true => line += cell,
+                false => line += &format!("{cell:width$}{between}"),
+            }
+        }
+        out.stdout.push(line);
+    }
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{CommandOutput, run};
@@ -442,6 +480,19 @@ mod tests {
             ("diff old new", "", 1, "2c2|< b|---|> B|8a9|> i"),
             ("diff -U1 old new", "", 1, "--- old|+++ new|@@ -1,3 +1,3 @@| a|-b|+B| c|@@ -8 +8,2 @@| h|+i"),
             ("diff -q old new", "", 1, "Files old and new differ"),
+            ("diff --brief old new", "", 1, "Files old and new differ"),
+            ("diff --u=0 old new", "", 1, "--- old|+++ new|@@ -2 +2 @@|-b|+B|@@ -8,0 +9 @@|+i"),
+            ("diff -yW20 --suppress-common old new", "", 1, "b     |\tB|      >\ti"),
+            (
+                "diff --side -tW20 old new",
+                "",
+                1,
+                "a           a|b        |  B|c           c|d           d|e           e|f           f|g           g|h           h|         >  i",
+            ),
+            ("diff -y --width=9 old -", "a\nb\nc\nd\ne\n\n", 1, "a\ta|b\tb|c\tc|d\td|e\te|f   ||g   <|h   <"),
+            ("diff -y old old --suppress-common", "", 0, ""),
+            ("column -t", "a  b c\n\nlonger x\n", 0, "a       b  c|longer  x  "),
+            ("column -t -s,: -o_", "a,b:,c\nlonger,x\n", 0, "a     _b__c|longer_x__"),
         ] {
             let output = printed(line, stdin);
             assert_eq!((output.status, output.stdout.join("|").as_str()), (status, expected), "{line}");
@@ -471,6 +522,13 @@ mod tests {
             ("cut a", 1, "cut: expected -f LIST, the numbers of fields, or -c LIST, those of characters"),
             ("wc -l none", 1, "wc: none: No such file or directory"),
             ("diff old", 2, "diff: expected two files"),
+            (
+                "diff --su=1 old new",
+                2,
+                "diff: --su=1 is not modelled; expected one of --brief, --side-by-side, --suppress-common-lines, --expand-tabs, --unified, --unified=N, --width=N",
+            ),
+            ("diff --s old new", 2, "diff: option '--s' is ambiguous"),
+            ("column old", 1, "column: expected -t, fields below each other"),
             ("uniq old new", 1, "uniq: expected one file, not old new"),
         ] {
             let output = printed(line, "");

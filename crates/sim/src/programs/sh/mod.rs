@@ -10,7 +10,7 @@ mod lex;
 mod read;
 mod run;
 
-pub use read::read;
+pub use read::{beside, read};
 pub use run::{Elsewhere, run};
 
 use crate::operator::CommandOutput;

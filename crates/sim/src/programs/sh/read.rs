@@ -22,6 +22,13 @@ pub fn read(line: &str) -> Result<Script, String> {
     parser.inner(&tokens(line)?, Vec::new(), "expected a command")
 }
 
+/// The line before `&`, if that is its end: it runs beside what follows.
+pub fn beside(line: &str) -> Option<&str> {
+    let before = line.trim_end().strip_suffix('&')?;
+    let ends = tokens(line).is_ok_and(|tokens| tokens.last() == Some(&Token::Sign("&")));
+    ends.then(|| before.trim_end())
+}
+
 struct Parser<'t> {
     tokens: &'t [Token],
     at: usize,

@@ -4,7 +4,8 @@ use super::columns::{addresses, labels, shortened, status};
 use crate::lab::apply::{items, word};
 use crate::lab::rollout::runs;
 use crate::lab::stored::Stored;
-use cluster::object::{Objects, Pod, Service};
+use cluster::kube_proxy::Version;
+use cluster::object::{Pod, Service};
 use cluster::yaml::{Value, Yaml};
 
 /// Lines whose values begin in one column, two blanks behind the longest name; the names are indented by so many blanks.
@@ -106,6 +107,9 @@ const BEFORE_PORTS: [(&str, &str, Option<&str>); 8] = [
     ("Desired LoadBalancer IP", "loadBalancerIP", None),
     ("External Name", "externalName", None),
 ];
+/// Fields that neither a Service nor kubectl knew in 1.17.
+const SINCE_1_23: [&str; 4] = ["ipFamilyPolicy", "ipFamilies", "clusterIPs", "internalTrafficPolicy"];
+
 const BEHIND_PORTS: [(&str, &str, Option<&str>); 5] = [
     ("Session Affinity", "sessionAffinity", None),
     ("External Traffic Policy", "externalTrafficPolicy", None),
@@ -115,7 +119,8 @@ const BEHIND_PORTS: [(&str, &str, Option<&str>); 5] = [
 ];
 
 /// What `kubectl describe service` prints of a Service, and of its tree as the API server has it.
-pub fn service(s: &Service, tree: &Yaml, objects: &Objects) -> Vec<String> {
+pub fn service(s: &Service, tree: &Yaml, stored: &Stored<'_>) -> Vec<String> {
+    let objects = stored.objects;
     let mut out: Vec<(&str, String)> = vec![
         ("Name", s.metadata.name.clone()),
         ("Namespace", s.metadata.namespace.clone()),
@@ -125,7 +130,8 @@ pub fn service(s: &Service, tree: &Yaml, objects: &Objects) -> Vec<String> {
     ];
     let spec = tree.get("spec");
     let fields = |out: &mut Vec<(&str, String)>, titles: &[(&'static str, &str, Option<&str>)]| {
-        for (title, key, without) in titles {
+        let there = |key: &str| stored.kubelet >= Version::V1_23 || !SINCE_1_23.contains(&key);
+        for (title, key, without) in titles.iter().filter(|(_, key, _)| there(key)) {
             let value = spec.and_then(|s| s.get(key)).map(|v| match &v.value {
                 Value::Sequence(all) => all.iter().map(Yaml::token).collect::<Vec<_>>().join(","),
                 _ => v.token().to_owned(),

@@ -9,6 +9,7 @@ use super::rollout::available;
 use super::selector::Selector;
 use super::stored::Stored;
 use crate::yaml_text::{Layout, json, yaml};
+use cluster::kube_proxy::Version;
 use cluster::object::{Metadata, Service};
 use cluster::yaml::{Value, Yaml};
 use columns::{addresses, duration, pod, service, shortened, slice, titles};
@@ -82,7 +83,16 @@ const OTHERS: [&str; 15] = [
     "sts",
 ];
 
-/// What the API server says of a kind that EndpointSlices have replaced (since 1.33).
+/// Since this release the API server says [`ENDPOINTS_WARNING`].
+const ENDPOINTS_DEPRECATED: Version = Version::V1_35;
+
+/// Columns that kubectl has come to print since 1.10 of pods, behind the others.
+const SINCE_1_10: [&str; 2] = ["NOMINATED NODE", "READINESS GATES"];
+
+/// The least width of a column of kubectl's 1.10.
+const WIDTH_OF_1_10: usize = 10;
+
+/// What the API server says of a kind that EndpointSlices have replaced.
 const ENDPOINTS_WARNING: &str =
     "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
 
@@ -149,7 +159,7 @@ impl Query {
         let (mut out, mut missing, mut trees) = (Vec::new(), Vec::new(), Vec::new());
         let mut warnings = Vec::new();
         for kind in &self.kinds {
-            if kind == "endpoints" {
+            if kind == "endpoints" && stored.kubelet >= ENDPOINTS_DEPRECATED {
                 warnings.push(ENDPOINTS_WARNING.to_owned());
             }
             let mut rows = self.rows(kind, stored, age);
@@ -172,13 +182,13 @@ impl Query {
                         let objects = stored.objects;
                         let service = objects.services.get(&row.key).filter(|_| kind == "service");
                         let pod = objects.pods.get(&row.key).filter(|_| kind == "pod");
-                        out.extend(service.map(|s| describe::service(s, &tree, objects)).unwrap_or_default());
+                        out.extend(service.map(|s| describe::service(s, &tree, stored)).unwrap_or_default());
                         out.extend(pod.map(|p| describe::pod(p, &tree, stored)).unwrap_or_default());
                     }
                 }
                 Output::Table { wide } => {
                     out.extend((!out.is_empty()).then(String::new));
-                    out.extend(self.table(kind, &rows, wide));
+                    out.extend(self.table(kind, &rows, wide, stored.kubelet));
                 }
             }
         }
@@ -217,8 +227,8 @@ impl Query {
         out
     }
 
-    /// The columns as far as they are wide: each is as wide as its widest field and three blanks.
-    fn table(&self, kind: &str, rows: &[Row], wide: bool) -> Vec<String> {
+    /// The columns as kubectl of a release prints them: each is as wide as its widest field and three blanks.
+    fn table(&self, kind: &str, rows: &[Row], wide: bool, kubectl: Version) -> Vec<String> {
         let all = self.namespace.is_none() && !matches!(kind, "node" | "namespace");
         let with = |namespace: &str, name: &str, fields: &[String]| {
             let prefixed = self.kinds.len() > 1 && name != "NAME";
@@ -228,12 +238,16 @@ impl Query {
             line
         };
         let more = self.labels.then_some("LABELS");
-        let titles: Vec<String> = titles(kind, wide).iter().copied().chain(more).map(str::to_owned).collect();
+        let old = kubectl == Version::V1_10;
+        let there = |title: &&str| !old || !SINCE_1_10.contains(title);
+        let titles: Vec<String> =
+            titles(kind, wide).iter().copied().filter(there).chain(more).map(str::to_owned).collect();
         let mut lines = vec![with("NAMESPACE", "NAME", &titles)];
         lines.extend(rows.iter().map(|r| with(&r.key.0, &r.key.1, &r.fields)));
         let columns = lines.first().map_or(0, Vec::len);
         let width = |i: usize| {
-            lines.iter().filter_map(|l| l.get(i)).map(|f| f.chars().count() + 3).max().unwrap_or(0)
+            let widest = lines.iter().filter_map(|l| l.get(i)).map(|f| f.chars().count() + 3).max();
+            widest.unwrap_or(0).max(if old { WIDTH_OF_1_10 } else { 0 })
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let line = |l: &Vec<String>| {
@@ -251,7 +265,15 @@ impl Query {
         let age = duration(age);
         let of = |m: &Metadata, fields: Vec<String>| Row { key: m.key(), fields };
         let mut rows: Vec<Row> = match kind {
-            "pod" => objects.pods.values().map(|p| of(&p.metadata, pod(p, wide, &age))).collect(),
+            "pod" => {
+                let unknown = if wide && stored.kubelet == Version::V1_10 { SINCE_1_10.len() } else { 0 };
+                let fields = |p| {
+                    let mut all = pod(p, wide, &age);
+                    all.truncate(all.len() - unknown);
+                    all
+                };
+                objects.pods.values().map(|p| of(&p.metadata, fields(p))).collect()
+            }
             "service" => objects.services.values().map(|s| of(&s.metadata, service(s, wide, &age))).collect(),
             "endpoints" => {
                 let fields = |s: &Service| vec![shortened(&addresses(s, objects, None)), age.clone()];

@@ -30,6 +30,9 @@ pub(super) fn commands(
 /// One that sets the lab up, or is a switch's: what is about the cluster is then done before there are boxes, and stands alone.
 pub(super) fn command(v: &Yaml, boxes: &Boxes, switches: &[Switch], default_on: &[String]) -> Read<Command> {
     let command = any_command(v, boxes, switches, default_on)?;
+    if command.background || command.waits() {
+        return Err(v.blame("expected a command that ends: only steps have programs in the background"));
+    }
     let cluster = |argv: &&[String]| argv.first().is_some_and(|p| is_about_cluster(p));
     match command.each().into_iter().find(cluster) {
         Some(argv) if command.script.is_some() => Err(
@@ -67,9 +70,21 @@ pub(super) fn line(
     Ok(Command { when, place: v.place, ..command })
 }
 
-/// A command from its line ([`Command::lacks_box`] tells whether a box is still to be named). `Err` says what of it is not read, and what
-/// was expected.
+/// What may stand before `&`.
+const ONE_BESIDE: &str = "'&': expected one program of a box before it, which runs in the background";
+
+/// A command from its line ([`Command::lacks_box`] tells whether a box is still to be named); with `&` at its end it runs in the background.
+/// `Err` says what of it is not read, and what was expected.
 pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> Result<Command, String> {
+    let Some(before) = sh::beside(run) else { return in_front(run, on, stdin) };
+    let command = in_front(before, on, stdin)?;
+    if !command.may_be_beside() {
+        return Err(ONE_BESIDE.to_owned());
+    }
+    Ok(Command { run: run.trim_end().to_owned(), background: true, ..command })
+}
+
+fn in_front(run: &str, on: Vec<String>, stdin: Option<String>) -> Result<Command, String> {
     let (run, argv) = (run.trim_end().to_owned(), split(run)?);
     let (when, place) = (When::default(), Place::default());
     let mut command = Command { on, run, argv, script: None, stdin, when, background: false, place };
@@ -79,7 +94,7 @@ pub(crate) fn command_of(run: &str, on: Vec<String>, stdin: Option<String>) -> R
     let Some(mut script) = script(&command.argv)? else {
         match kind(&command)? {
             Kind::Cluster => command.on.clear(),
-            Kind::Any if command.program() == "sleep" => {}
+            Kind::Any if command.program() == "sleep" || command.waits() => {}
             Kind::Box | Kind::Any if command.on.is_empty() => command.on.push(String::new()),
             Kind::Box | Kind::Any => {}
         }
@@ -133,6 +148,7 @@ fn kind(command: &Command) -> Result<Kind, String> {
     match Effect::of(command)? {
         Some(_) => Ok(Kind::Cluster),
         None if matches!(command.program(), "sleep" | "echo" | "true" | "false") => Ok(Kind::Any),
+        None if command.waits() => Ok(Kind::Any),
         None if can_run(command.program()) => Ok(Kind::Box),
         None => {
             let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);

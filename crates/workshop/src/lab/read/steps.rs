@@ -40,15 +40,15 @@ pub(super) fn steps(lab: &Fields<'_>, boxes: &Boxes, switches: &[Switch]) -> Rea
             [("run", run)] => {
                 let on = on.clone().unwrap_or_default();
                 let mut command = line(run, f.text("stdin")?, When::default(), on, boxes)?;
-                command.background = f.boolean("background")?.unwrap_or(false);
-                if command.background && (command.on.is_empty() || command.script.is_some()) {
+                command.background |= f.boolean("background")?.unwrap_or(false);
+                if command.background && !command.may_be_beside() {
                     return Err(run.blame("expected one program of a box, which runs in the background"));
                 }
                 let words = match command.on.first() {
                     Some(host) => format!("{host}: {}", command.run),
                     None => command.run.clone(),
                 };
-                (Act::Run(command), words)
+                (command.act(), words)
             }
             [("wait", wait)] if word(wait)? == "background" => {
                 (Act::Join, "the programs in the background end".to_owned())
