@@ -256,6 +256,76 @@ fn port_forward_to_a_port_where_nobody_listens() {
     );
 }
 
+/// RFC 1350: in mode netascii a line of a box's file ends with two bytes on the wire, and those are counted; what is kept is the text.
+#[test]
+fn netascii_is_for_lines_and_octet_for_bytes() {
+    let lines =
+        ["tftp -v 10.0.0.2 -c get lines.txt text", "tftp -v -m binary 10.0.0.2 -c get lines.txt bytes"];
+    let mut scenario = scenario(Vec::new(), &lines);
+    scenario.hosts[1].servers.push(tftpd(1000));
+    let text = "one\ntwo\r\nthree\n".to_owned();
+    scenario.hosts[1].files.push(("/var/lib/tftpboot/lines.txt".to_owned(), text));
+    let run = scenario.run().unwrap();
+    let received = |n: usize| match &run.steps[n].outcome {
+        StepOutcome::Command(out) => out.stdout.last().unwrap().clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(received(0).starts_with("Received 19 bytes in "), "{}", received(0));
+    assert!(received(1).starts_with("Received 15 bytes in "), "{}", received(1));
+    let client = run.world.host_by_name("client").unwrap();
+    for file in ["text", "bytes"] {
+        assert_eq!(run.world.file(client, file), Some("one\ntwo\r\nthree\n"), "{file}");
+    }
+}
+
+/// `-O` names the file after the URL's path; options about TLS say nothing of http.
+#[test]
+fn curl_keeps_a_page_under_its_own_name() {
+    let lines = [
+        "curl -sk --http1.1 -O http://10.0.0.2/index.html?x=1",
+        "cat index.html",
+        "curl -O http://10.0.0.2/",
+    ];
+    let out = outputs(&scenario(vec![nginx()], &lines));
+    assert_eq!((out[0].status, &out[0].stdout), (0, &Vec::new()));
+    assert_eq!((out[1].status, out[1].stdout[0].as_str()), (0, "<html>"));
+    assert_eq!(
+        (out[2].status, out[2].stderr.join("|").as_str()),
+        (
+            23,
+            "curl: Remote file name has no length!|curl: (23) Failed writing received data to disk/application"
+        )
+    );
+}
+
+/// `IP_PMTUDISC_WANT` (asked of Linux 6.18): what is longer than the MTU goes in pieces, without DF; what fits has DF. With `-M do` it is an error.
+#[test]
+fn a_ping_that_is_longer_than_the_mtu_goes_in_pieces() {
+    let lines =
+        ["ping -c 1 -s 2000 10.0.0.2", "ping -c 1 -s 1472 10.0.0.2", "ping -c 1 -M do -s 1473 10.0.0.2"];
+    let run = scenario(Vec::new(), &lines).run().unwrap();
+    let out: Vec<_> = run.steps.iter().map(|s| s.outcome.clone()).collect();
+    for (n, line) in
+        [(0, "2008 bytes from 10.0.0.2: icmp_seq=1 "), (1, "1480 bytes from 10.0.0.2: icmp_seq=1 ")]
+    {
+        let StepOutcome::Command(out) = &out[n] else { panic!("{:?}", out[n]) };
+        assert!(out.status == 0 && out.stdout[1].starts_with(line), "{out:?}");
+    }
+    let StepOutcome::Command(out) = &out[2] else { panic!("{:?}", out[2]) };
+    assert_eq!(out.stderr, ["ping: local error: message too long, mtu=1500"]);
+    let client = run.world.host_by_name("client").unwrap();
+    let eth0 = run.world.host(client).unwrap().device_by_name("eth0").unwrap();
+    let sent =
+        run.world.log().entries().iter().filter(|e| e.host == client).filter_map(|e| match e.what()? {
+            What::Tap { dev, dir: kernel::event::TapDir::Out, frame, .. } if *dev == eth0 => {
+                frame.ip().cloned()
+            }
+            _ => None,
+        });
+    let sent: Vec<(usize, bool)> = sent.map(|ip| (ip.total_len(), ip.frag.df)).collect();
+    assert_eq!(sent, [(1500, false), (548, false), (1500, true)]);
+}
+
 /// After `busybox --install` plain names are BusyBox's: ping counts from 0 and rounds otherwise, diff knows one form.
 #[test]
 fn busybox_takes_the_place_of_plain_names() {
@@ -300,6 +370,7 @@ fn what_is_not_modelled_is_refused_by_its_name() {
         ("kubectl get pods", "get"),
         ("kubectl port-forward svc/web 80", "svc"),
         ("busybox vi x", "vi"),
+        ("curl --fail-with-body http://10.0.0.2/", "--fail-with-body"),
         ("tftp 10.0.0.2 -c put x", "put"),
         ("tcpdump -w file", "-w"),
     ] {

@@ -5,6 +5,7 @@ use cluster::corefile::{Corefile, Plugin, Server};
 use cluster::object::{ClusterIp, Endpoint, Protocol, Service};
 use packet::{DnsData, DnsName, DnsRecord, dns_type};
 use sim::programs::dns_server::{Forward, ServerBlock, Table, ptr, servers_of};
+use sim::programs::http_server::{Page, Site};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
@@ -39,6 +40,25 @@ pub fn blocks(
 ) -> Result<Vec<ServerBlock>, String> {
     let on_port = |s: &&Server| s.zones.iter().any(|(_, p)| *p == port);
     corefile.servers.iter().filter(on_port).map(|s| block(s, objects, resolv_conf)).collect()
+}
+
+/// What the plugins health and ready answer by HTTP, and where: `OK`, to whom asks for their page (plugin/health, plugin/ready).
+pub fn sites(corefile: &Corefile) -> Vec<Site> {
+    const PAGES: [(&str, &str, u16); 2] = [("health", "/health", 8080), ("ready", "/ready", 8181)];
+    let site = |plugin: &Plugin| {
+        let (_, path, port) = PAGES.into_iter().find(|(name, ..)| *name == plugin.name)?;
+        let (host, own) = plugin.args.first().map_or(("", ""), |a| a.rsplit_once(':').unwrap_or((a, "")));
+        let bind = (host.parse().unwrap_or(Ipv4Addr::UNSPECIFIED), own.parse().unwrap_or(port));
+        let pages = vec![Page::ok(path, "text/plain; charset=utf-8", "OK".to_owned())];
+        Some(Site { bind, pages, otherwise: Page::go_not_found() })
+    };
+    let mut all: Vec<Site> = Vec::new();
+    for site in corefile.servers.iter().flat_map(|s| &s.plugins).filter_map(site) {
+        if all.iter().all(|known| known.bind != site.bind) {
+            all.push(site);
+        }
+    }
+    all
 }
 
 /// A zone without the dot at its end.

@@ -146,3 +146,16 @@ fn both_flows_beside_each_other_are_the_articles() {
         ]
     );
 }
+
+/// The Corefile's `health` and `ready`: both answer, at the ports that CoreDNS gives them.
+#[test]
+fn coredns_says_that_it_is_well() {
+    let lines = [
+        "tmp2: curl -s http://10.200.2.32:8080/health",
+        "tmp2: curl -s http://10.200.2.32:8181/ready",
+        "tmp2: curl -s http://10.200.2.32:8181/health",
+    ];
+    let out = typed("same-node-clusterip", &[("dns", "on"), ("br_netfilter", "on")], &lines);
+    let texts: Vec<String> = out.iter().map(|o| o.stdout.join("\n")).collect();
+    assert_eq!(texts, ["OK", "OK", "404 page not found"]);
+}

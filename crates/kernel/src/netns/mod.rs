@@ -163,6 +163,9 @@ pub struct Netns {
     module_order: Vec<&'static str>,
 }
 
+/// What a bridge without ports carries (include/uapi/linux/if_ether.h).
+const ETH_DATA_LEN: u32 = 1500;
+
 impl Netns {
     /// A namespace with nothing but `lo`, which is up.
     pub fn new(id: NetnsId, name: &str) -> Netns {
@@ -470,10 +473,26 @@ impl Netns {
         }
     }
 
-    /// `ip link set DEV mtu N`
+    /// `ip link set DEV mtu N`. A bridge follows its ports, unless it was given an MTU of its own.
     pub fn set_mtu(&mut self, id: DevId, mtu: u32) {
+        let Some(d) = self.devices.get_mut(id.index()) else { return };
+        d.mtu = mtu;
+        let master = d.master;
+        if let Some(b) = self.bridge_mut(id) {
+            b.mtu_set_by_user = true;
+        }
+        self.br_mtu_auto_adjust(master);
+    }
+
+    /// `br_mtu_auto_adjust` (net/bridge/br_if.c): the bridge has the smallest MTU of its ports.
+    fn br_mtu_auto_adjust(&mut self, bridge: Option<DevId>) {
+        let Some((id, b)) = bridge.and_then(|id| Some((id, self.bridge(id)?))) else { return };
+        if b.mtu_set_by_user {
+            return;
+        }
+        let smallest = b.ports.iter().filter_map(|p| self.device(*p)).map(|d| d.mtu).min();
         if let Some(d) = self.devices.get_mut(id.index()) {
-            d.mtu = mtu;
+            d.mtu = smallest.unwrap_or(ETH_DATA_LEN);
         }
     }
 
@@ -521,6 +540,8 @@ impl Netns {
             d.master = master;
             d.port.number = number;
         }
+        self.br_mtu_auto_adjust(old);
+        self.br_mtu_auto_adjust(master);
         true
     }
 

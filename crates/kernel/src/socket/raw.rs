@@ -46,7 +46,6 @@ impl Netns {
         let icmp = Icmp { kind: icmp_type::ECHO, code: 0, checksum_ok: true, body };
         let mut ip = Ip::new(IpAddr::V4(local), IpAddr::V4(to), L4::Icmp(icmp));
         ip.ttl = ttl.unwrap_or(self.default_ttl());
-        ip.frag.df = true;
         ip.id = cx.ip_id();
         self.raw_output(ip, Origin::Socket(socket), false, cx)
     }
@@ -98,8 +97,14 @@ impl Netns {
         if ip.total_len() > mtu {
             return Err(Errno::EMSGSIZE);
         }
+        if !header {
+            // IP_PMTUDISC_WANT: what does not fit is cut here.
+            let locked = self.mtu_locked(&route, dst, cx);
+            ip.frag.df = ip.total_len() <= self.dst_mtu(&route, dst, false, cx) && !locked;
+        }
         let mut skb = Skb::local(packet, ip, SkbOwner::Program);
         skb.dst = Some(route);
+        skb.ignore_df = !header;
         let frame = Rc::clone(&skb.frame);
         cx.emit(packet, || What::Created { origin, parent: None, frame });
         match ip_local_out(self, skb, cx) {

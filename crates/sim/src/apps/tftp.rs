@@ -58,6 +58,25 @@ fn options(request: &[u8], size: usize) -> (usize, Vec<u8>) {
     (block, taken)
 }
 
+/// The mode of a request.
+fn is_netascii(request: &[u8]) -> bool {
+    let mode = request.get(2..).unwrap_or_default().split(|b| *b == 0).nth(1);
+    mode.is_some_and(|mode| mode.eq_ignore_ascii_case(b"netascii"))
+}
+
+/// A text as it is sent in mode netascii (RFC 1350, RFC 764): a line ends with CR and LF, and behind another CR stands a zero.
+fn netascii(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'\n' => out.extend(b"\r\n"),
+            b'\r' => out.extend(b"\r\0"),
+            byte => out.push(*byte),
+        }
+    }
+    out
+}
+
 /// The code of the error that a file is not there (RFC 1350).
 const NOT_FOUND: u16 = 1;
 
@@ -188,6 +207,7 @@ impl TftpServer {
         cx.world.own(self.host, socket, cx.id);
         let path = format!("{FOLDER}/{}", String::from_utf8_lossy(name).trim_start_matches('/'));
         let content = match cx.world.file(self.host, &path) {
+            Some(text) if is_netascii(&d.payload) => Some(netascii(text.as_bytes())),
             Some(text) => Some(text.as_bytes().to_vec()),
             // That of the recordings has something under any name.
             None => file(name).or_else(|| self.retransmit.is_none().then(|| file(b"-1000")).flatten()),

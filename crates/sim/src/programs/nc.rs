@@ -7,6 +7,7 @@ use crate::operator::CommandOutput;
 use kernel::socket::{Errno, Received};
 use kernel::{Instant, SocketId};
 use packet::Protocol;
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ struct Nc {
     local: (Ipv4Addr, u16),
     host: String,
     port: u16,
+    /// The host's addresses that were not tried yet.
+    left: VecDeque<Ipv4Addr>,
     step: Step,
     /// When nothing has happened for the time of `-w`.
     idle: Option<Instant>,
@@ -101,6 +104,7 @@ pub(super) fn parse(argv: &[String], stdin: &str) -> Result<Box<dyn Program>, Co
         local,
         host,
         port: number,
+        left: VecDeque::new(),
         step: Step::Begin,
         idle: None,
         heard: false,
@@ -130,7 +134,8 @@ impl Program for Nc {
                     self.step = Step::Looking(lookup);
                     match found? {
                         Ok(addresses) => {
-                            let addr = addresses.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+                            self.left = addresses.into();
+                            let addr = self.left.pop_front().unwrap_or(Ipv4Addr::UNSPECIFIED);
                             if let Some(status) = self.begin(run, addr) {
                                 return Some(status);
                             }
@@ -148,11 +153,17 @@ impl Program for Nc {
                 Step::Connecting(socket, addr) => match connect::stands(run, socket) {
                     None if self.idle.is_some_and(|at| run.now() >= at) => {
                         run.close_tcp(socket);
-                        return Some(self.failed(run, addr, "timed out: Operation now in progress"));
+                        let ended = self.failed(run, addr, "timed out: Operation now in progress");
+                        if ended.is_some() {
+                            return ended;
+                        }
                     }
                     None => return None,
                     Some(Err(errno)) => {
-                        return Some(self.failed(run, addr, &format!("failed: {}", errno.text())));
+                        let ended = self.failed(run, addr, &format!("failed: {}", errno.text()));
+                        if ended.is_some() {
+                            return ended;
+                        }
                     }
                     Some(Ok(())) => {
                         self.succeeded(run);
@@ -216,7 +227,7 @@ impl Nc {
                     self.wait_on(run);
                     None
                 }
-                Err(errno) => Some(self.failed(run, addr, &format!("failed: {}", errno.text()))),
+                Err(errno) => self.failed(run, addr, &format!("failed: {}", errno.text())),
             };
         }
         let made = run.kernel(|ns, kcx| {
@@ -244,7 +255,7 @@ impl Nc {
                 }
                 None
             }
-            Some(Err(errno)) => Some(self.failed(run, addr, &format!("failed: {}", errno.text()))),
+            Some(Err(errno)) => self.failed(run, addr, &format!("failed: {}", errno.text())),
             None => Some(1),
         }
     }
@@ -262,7 +273,8 @@ impl Nc {
         }
     }
 
-    fn failed(&self, run: &mut Run<'_, '_>, addr: Ipv4Addr, how: &str) -> i32 {
+    /// An address is not reached: goes on with the next one; `Some` ends it.
+    fn failed(&mut self, run: &mut Run<'_, '_>, addr: Ipv4Addr, how: &str) -> Option<i32> {
         if self.verbose {
             let name = if self.host.parse::<Ipv4Addr>().is_ok() {
                 self.host.clone()
@@ -272,7 +284,10 @@ impl Nc {
             let proto = if self.udp { "udp" } else { "tcp" };
             run.complain(format!("nc: connect to {name} port {} ({proto}) {how}", self.port));
         }
-        1
+        match self.left.pop_front() {
+            Some(next) => self.begin(run, next),
+            None => Some(1),
+        }
     }
 
     fn succeeded(&self, run: &mut Run<'_, '_>) {

@@ -143,6 +143,22 @@ pub(super) fn parse(argv: &[String], stdin: &str) -> Parsed {
     Ok(Box::new(Tftp { host, port, addr: None, settings, local, says_mode, script, dialogue, prompt, step }))
 }
 
+/// What came in mode netascii, as a text of this system.
+fn local_text(text: &str) -> String {
+    let (mut out, mut chars) = (String::with_capacity(text.len()), text.chars().peekable());
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('\r', Some('\n')) => {}
+            ('\r', Some('\0')) => {
+                chars.next();
+                out.push('\r');
+            }
+            (c, _) => out.push(c),
+        }
+    }
+    out
+}
+
 fn mode(text: &str) -> Option<&'static str> {
     match text {
         "ascii" | "netascii" => Some("netascii"),
@@ -456,7 +472,9 @@ impl Tftp {
             End::Error(code, text) => self.say(run, &format!("Error code {code}: {text}")),
             End::Done => {
                 let text: String = transfer.content.iter().map(|b| char::from(*b)).collect();
-                run.write_file(to_file, text);
+                // What is counted is what came.
+                let netascii = self.settings.mode == "netascii";
+                run.write_file(to_file, if netascii { local_text(&text) } else { text });
                 if self.settings.verbose {
                     let us = run.now().0.saturating_sub(transfer.begun.0).max(1);
                     let bytes = transfer.content.len() as u64;

@@ -89,3 +89,14 @@ fn dig_and_nslookup_print_what_bind_prints() {
     }
     assert!(wrong.is_empty(), "\n{wrong}");
 }
+
+/// A name with two addresses: nc tries one after the other, and tells of each.
+#[test]
+fn nc_tries_every_address_of_a_name() {
+    let out = outputs(&scenario(vec![coredns(block())], &["nc -vz -w 1 two 80"])).remove(0);
+    assert_eq!((out.status, out.stderr.len()), (1, 2), "{:?}", out.stderr);
+    for address in ["10.244.1.2", "10.244.1.3"] {
+        let head = format!("nc: connect to two ({address}) port 80 (tcp) ");
+        assert_eq!(out.stderr.iter().filter(|l| l.starts_with(&head)).count(), 1, "{:?}", out.stderr);
+    }
+}

@@ -5,11 +5,12 @@ use super::{App, File, Listens};
 use crate::coredns;
 use crate::kube::{Boxes, Kube};
 use cluster::Objects;
+use cluster::corefile::Corefile;
 use cluster::object::{NamespacedName, Pod};
 use cluster::pod_dns::resolv_conf;
 use sim::programs::Daemon;
 use sim::programs::dns_server::{DnsServer, ServerBlock};
-use sim::programs::http_server::HttpServer;
+use sim::programs::http_server::{HttpServer, Style};
 use sim::{HostSpec, Shell, World, extend};
 use std::rc::Rc;
 use std::time::Duration;
@@ -81,6 +82,10 @@ fn start(app: &App, host: &mut HostSpec, objects: &Objects) -> Result<(), String
             let resolv_conf = file.map_or("", |(_, text)| text);
             let blocks = server_blocks(config, bind.1, objects, resolv_conf)?;
             host.daemons.push(Daemon::new(DnsServer::new(*bind, blocks)));
+            let sites = coredns::sites(corefile_of(config, objects)?);
+            if !sites.is_empty() {
+                host.daemons.push(Daemon::new(HttpServer::new(Style::Go("coredns"), sites)));
+            }
         }
     }
     Ok(())
@@ -93,10 +98,13 @@ fn server_blocks(
     objects: &Objects,
     resolv_conf: &str,
 ) -> Result<Vec<ServerBlock>, String> {
+    coredns::blocks(corefile_of(config, objects)?, port, objects, resolv_conf)
+}
+
+/// The Corefile of a ConfigMap, by its namespace and name.
+fn corefile_of<'o>(config: &(String, String), objects: &'o Objects) -> Result<&'o Corefile, String> {
     let corefile = objects.config_maps.get(config).and_then(|m| m.corefile.as_ref());
-    let corefile =
-        corefile.ok_or_else(|| format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1))?;
-    coredns::blocks(corefile, port, objects, resolv_conf)
+    corefile.ok_or_else(|| format!("there is no ConfigMap {}/{} with a Corefile", config.0, config.1))
 }
 
 /// The cluster's pods are those of `after` now: who is gone loses box and veth, who is new gets them, each on its node, and what

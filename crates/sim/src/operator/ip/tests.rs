@@ -67,6 +67,33 @@ fn devices_are_shown_as_the_real_tool_does() {
     );
 }
 
+/// Asked of Linux 6.18: a bridge has the smallest MTU of its ports until it is given one of its own.
+#[test]
+fn a_bridge_follows_the_mtu_of_its_ports() {
+    let mut world = World::new(0);
+    let host = world.add_host("box");
+    for (line, mtu) in [
+        ("ip link add br0 type bridge", 1500),
+        ("ip link add v0 type veth peer name v1", 1500),
+        ("ip link add v2 type veth peer name v3", 1500),
+        ("ip link set v0 mtu 1400", 1500),
+        ("ip link set v0 master br0", 1400),
+        ("ip link set v2 master br0", 1400),
+        ("ip link set v2 mtu 1300", 1300),
+        ("ip link set v2 nomaster", 1400),
+        ("ip link set v0 mtu 9000", 9000),
+        ("ip link del v0", 1500),
+        ("ip link set v2 master br0", 1300),
+        ("ip link set br0 mtu 1450", 1450),
+        ("ip link set v2 mtu 1200", 1450),
+        ("ip link set v2 nomaster", 1450),
+    ] {
+        ip(&mut world, host, line);
+        let shown = ip(&mut world, host, "ip link show dev br0").remove(0);
+        assert!(shown.contains(&format!(" mtu {mtu} ")), "{line}: {shown}");
+    }
+}
+
 #[test]
 fn a_veth_whose_other_end_is_down_has_no_carrier() {
     let (mut world, host) = world();

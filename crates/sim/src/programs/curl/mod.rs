@@ -23,6 +23,7 @@ mod code {
     pub const CONNECT: i32 = 7;
     pub const PARTIAL: i32 = 18;
     pub const HTTP_ERROR: i32 = 22;
+    pub const WRITE: i32 = 23;
     pub const TIMEOUT: i32 = 28;
     pub const INTERFACE: i32 = 45;
     pub const EMPTY: i32 = 52;

@@ -24,6 +24,11 @@ const LONG: &[(&str, bool)] = &[
     ("user-agent", true),
     ("request", true),
     ("no-buffer", false),
+    ("insecure", false),
+    ("http1.1", false),
+    ("globoff", false),
+    ("no-progress-meter", false),
+    ("remote-name", false),
 ];
 
 /// Options that curl has and that are not modelled.
@@ -34,14 +39,10 @@ const NOT_MODELLED: &[&str] = &[
     "data",
     "F",
     "form",
-    "k",
-    "insecure",
     "u",
     "user",
     "x",
     "proxy",
-    "O",
-    "remote-name",
     "T",
     "upload-file",
     "6",
@@ -78,6 +79,70 @@ const NOT_MODELLED: &[&str] = &[
     "progress-bar",
     "z",
     "time-cond",
+    "anyauth",
+    "basic",
+    "cacert",
+    "capath",
+    "cert",
+    "ciphers",
+    "connect-to",
+    "create-dirs",
+    "data-ascii",
+    "data-binary",
+    "data-raw",
+    "data-urlencode",
+    "digest",
+    "dns-ipv4-addr",
+    "dns-servers",
+    "doh-url",
+    "fail-early",
+    "fail-with-body",
+    "happy-eyeballs-timeout-ms",
+    "http0.9",
+    "http2-prior-knowledge",
+    "http3",
+    "json",
+    "key",
+    "location-trusted",
+    "max-filesize",
+    "max-redirs",
+    "netrc",
+    "next",
+    "no-keepalive",
+    "no-sessionid",
+    "noproxy",
+    "oauth2-bearer",
+    "output-dir",
+    "parallel-max",
+    "path-as-is",
+    "preproxy",
+    "proto",
+    "raw",
+    "rate",
+    "remote-header-name",
+    "remote-name-all",
+    "request-target",
+    "retry-all-errors",
+    "retry-connrefused",
+    "retry-delay",
+    "retry-max-time",
+    "socks4",
+    "socks5",
+    "socks5-hostname",
+    "speed-limit",
+    "speed-time",
+    "stderr",
+    "tcp-fastopen",
+    "tcp-nodelay",
+    "tlsv1.2",
+    "tlsv1.3",
+    "tr-encoding",
+    "trace",
+    "trace-ascii",
+    "trace-time",
+    "unix-socket",
+    "url",
+    "url-query",
 ];
 
 const TRY_HELP: &str = "curl: try 'curl --help' or 'curl --manual' for more information";
@@ -108,7 +173,7 @@ pub(super) type Target = Result<(String, u16, String), (i32, String)>;
 /// Reads the command line: what is asked, and of which URLs.
 pub(super) fn read(argv: &[String]) -> Result<(Options, Vec<Target>), CommandOutput> {
     let usage = |line: String| CommandOutput::failed(code::FAILED_INIT, format!("{line}\n{TRY_HELP}"));
-    let args = Args::read(argv, "sSviIf4N", "omwHAX", LONG, false).map_err(|mistake| match mistake {
+    let args = Args::read(argv, "sSviIf4NkgO", "omwHAX", LONG, false).map_err(|mistake| match mistake {
         Mistake::Unknown(option) if NOT_MODELLED.contains(&option.trim_start_matches('-')) => {
             let dashes = if option.starts_with('-') { "" } else { "-" };
             not_modelled("curl", &format!("{dashes}{option}"))
@@ -165,8 +230,15 @@ pub(super) fn read(argv: &[String]) -> Result<(Options, Vec<Target>), CommandOut
             Err(BadUrl::Format) => Err((code::URL, "URL using bad/illegal format or missing URL".to_owned())),
         });
     }
-    let outputs = args.options.iter().filter(|(n, _)| n == "o" || n == "output");
-    let outputs = outputs.filter_map(|(_, v)| v.clone()).collect();
+    let outputs = args.options.iter().filter(|(n, _)| OUTPUTS.contains(&n.as_str())).enumerate();
+    let outputs =
+        outputs.map(|(n, (_, v))| v.clone().or_else(|| args.rest.get(n).map(|url| remote_name(url))));
+    let outputs: Vec<String> = outputs.flatten().collect();
+    if outputs.iter().any(String::is_empty) {
+        let text = "curl: Remote file name has no length!\n\
+                    curl: (23) Failed writing received data to disk/application";
+        return Err(CommandOutput::failed(code::WRITE, if silent { "" } else { text }));
+    }
     let headers = args.options.iter().filter(|(n, _)| n == "H" || n == "header");
     let options = Options {
         silent,
@@ -185,6 +257,16 @@ pub(super) fn read(argv: &[String]) -> Result<(Options, Vec<Target>), CommandOut
         method: args.value(&["X", "request"]).map(str::to_owned),
     };
     Ok((options, targets))
+}
+
+/// Options that say where a URL's text goes.
+const OUTPUTS: [&str; 4] = ["o", "output", "O", "remote-name"];
+
+/// The last part of a URL's path, as `-O` has it.
+fn remote_name(url: &str) -> String {
+    let path =
+        url.split_once("://").map_or(url, |(_, rest)| rest).split(['?', '#']).next().unwrap_or_default();
+    path.split_once('/').map_or("", |(_, path)| path.rsplit('/').next().unwrap_or_default()).to_owned()
 }
 
 fn dashed(names: &[&str]) -> String {
