@@ -24,6 +24,20 @@ pub fn finish<T>(work: impl Future<Output = T>) -> T {
     }
 }
 
+/// Work that is given up when it has come by so many pauses: `None` then.
+pub async fn at_most<T>(pauses: usize, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut left) = (pin!(work), pauses);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if left == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
 /// Work that is done part by part.
 pub struct Parts<T>(Pin<Box<dyn Future<Output = T>>>);
 
@@ -70,6 +84,14 @@ mod tests {
     fn work_that_is_finished_at_once_passes_its_pauses() {
         let seen = Rc::default();
         assert_eq!(finish(count(3, Rc::clone(&seen))), 3);
+        assert_eq!(*seen.borrow(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn work_that_takes_too_long_is_given_up() {
+        assert_eq!(finish(at_most(3, count(3, Rc::default()))), Some(3));
+        let seen = Rc::default();
+        assert_eq!(finish(at_most(2, count(3, Rc::clone(&seen)))), None);
         assert_eq!(*seen.borrow(), [0, 1, 2]);
     }
 }

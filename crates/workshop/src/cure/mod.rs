@@ -122,6 +122,11 @@ impl Change {
         }
     }
 
+    /// It makes another cluster: another kernel or network plugin, or a pod elsewhere. Two commands that mend this one are rather wanted.
+    fn is_drastic(&self) -> bool {
+        matches!(self, Change::Knob(knob, _) if knob.group == Group::Cluster && knob.name != "hairpin mode")
+    }
+
     /// The same change made later, if there is a later time for it.
     fn later(&self) -> Option<Change> {
         match self {
@@ -155,6 +160,8 @@ impl Change {
     }
 }
 
+/// A run of so many parts is tried to its end, whatever the one without a change has been.
+const LONG: usize = 2000;
 /// So many pairs are tried at most.
 const MAX_PAIRS: usize = 400;
 /// So many of them are of a change and one against what was met after it.
@@ -166,6 +173,8 @@ pub struct Search {
     wish: Wish,
     /// The cluster before the first step.
     begun: Option<Begun>,
+    /// A run of more parts than this is given up: a change may lead packets in a circle.
+    long: usize,
     /// Where packets ended without a change.
     ends: Vec<(NetnsId, DropReason)>,
     /// Changes that led packets to other ends, by their indices, each with one against such an end.
@@ -177,7 +186,10 @@ pub struct Search {
     /// The indices of what is tried next.
     next: Vec<Vec<usize>>,
     at: usize,
+    /// Something helps.
     found: bool,
+    /// Something helps that makes no other cluster.
+    mildly: bool,
     /// A command has been found that helps.
     mended: bool,
     paired: bool,
@@ -186,7 +198,7 @@ pub struct Search {
 impl Search {
     /// Begins a search: how could this run of the session have come out otherwise? `None` if there is nothing to be wished for.
     pub fn new(session: &Session, run: &LabRun, wanted: Wanted) -> Option<Search> {
-        let wish = Wish::of(run, wanted)?;
+        let wish = Wish::of(&session.lab, run, wanted)?;
         let mut changes = switches(session, run);
         let switched: Vec<_> = changes.iter().map(|c| meant(&c.commands())).collect();
         let begun = session.lab.begin(&session.changes, &session.typed).ok();
@@ -235,6 +247,8 @@ impl Search {
             session: session.clone(),
             wish,
             begun,
+            // A part is of several events, each of which is logged.
+            long: LONG.max(run.run.world.log().len()),
             ends: ends(run),
             second: Vec::new(),
             changes,
@@ -242,6 +256,7 @@ impl Search {
             next,
             at: 0,
             found: false,
+            mildly: false,
             mended: false,
             paired: false,
         })
@@ -255,7 +270,7 @@ impl Search {
     /// The same in parts.
     pub async fn step_in_parts(&mut self) -> Progress {
         let Some(which) = self.next.get(self.at).cloned() else {
-            if self.found || self.paired {
+            if self.mildly || self.paired {
                 return Progress::Done;
             }
             self.pair();
@@ -264,11 +279,18 @@ impl Search {
         self.at += 1;
         let picked: Vec<Change> = which.iter().filter_map(|i| self.changes.get(*i)).cloned().collect();
         let mut tried = self.attempt(&picked).await;
-        if let ([one], [at], Tried::Otherwise(run)) = (picked.as_slice(), which.as_slice(), &tried) {
+        if let ([at], Tried::Otherwise(run)) = (which.as_slice(), &tried) {
             self.look_again(*at, run);
-            if let Some(later) = one.later() {
-                tried = self.attempt(&[later]).await;
-            }
+        }
+        // What a step has made is not there to be changed at setup.
+        let again = match tried {
+            Tried::Cured(_) => false,
+            Tried::Otherwise(_) => picked.len() == 1,
+            Tried::Refused => true,
+        };
+        if again && picked.iter().any(|c| c.later().is_some()) {
+            let later: Vec<Change> = picked.iter().map(|c| c.later().unwrap_or_else(|| c.clone())).collect();
+            tried = self.attempt(&later).await;
         }
         if let ([Change::Box(name, commands)], Tried::Cured(_)) = (picked.as_slice(), &tried) {
             // Less has done as well.
@@ -282,6 +304,7 @@ impl Search {
         match tried {
             Tried::Cured(cure) => {
                 self.found = true;
+                self.mildly |= !picked.iter().any(Change::is_drastic);
                 self.mended |= matches!(picked.as_slice(), [Change::Command(..) | Change::Box(..)]);
                 Progress::Found(cure)
             }
@@ -323,7 +346,9 @@ impl Search {
         // What is undone is taken away last, so that its place is still the one that is known.
         let (undo, make): (Vec<&Change>, Vec<&Change>) = picked.iter().partition(|c| c.undone().is_some());
         make.into_iter().chain(undo).for_each(|c| c.apply(&mut session));
-        let Ok(run) = session.run_in_parts(unheard).await else { return Tried::Refused };
+        let Some(Ok(run)) = parts::at_most(self.long, session.run_in_parts(unheard)).await else {
+            return Tried::Refused;
+        };
         let kept = self.session.typed.len() - usize::from(undone.is_some());
         let added = run.typed.get(kept..).unwrap_or_default();
         if added.iter().any(|t| t.wrong().is_some()) {
@@ -365,7 +390,8 @@ impl Search {
         for a in 0..self.likely {
             for b in a + 1..self.likely {
                 let (Some(x), Some(y)) = (self.changes.get(a), self.changes.get(b)) else { continue };
-                if !x.same(y) && self.next.len() < most {
+                let wanted = !self.found || matches!((x, y), (Change::Command(..), Change::Command(..)));
+                if wanted && !x.same(y) && self.next.len() < most {
                     self.next.push(vec![a, b]);
                 }
             }
@@ -378,7 +404,7 @@ enum Tried {
     Cured(Box<Cure>),
     /// It did not help.
     Otherwise(Box<LabRun>),
-    /// It cannot be made.
+    /// It cannot be made, or leads to no end.
     Refused,
 }
 

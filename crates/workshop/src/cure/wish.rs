@@ -1,7 +1,7 @@
 //! What is wished for, and whether a run grants it.
 
 use super::Wanted;
-use crate::lab::{By, LabRun};
+use crate::lab::{By, Lab, LabRun};
 use crate::query::answered;
 use kernel::event::What;
 use kernel::{DropReason, PacketId};
@@ -13,7 +13,8 @@ use std::rc::Rc;
 /// What a run is to come to.
 #[derive(Clone, Debug)]
 pub(super) enum Wish {
-    Goals,
+    /// Every goal is reached. With the steps, by their places in the lab, of which those speak that are not.
+    Goals(Vec<usize>),
     /// The exchange of this step or command succeeds.
     Exchange(By),
     /// In it, a packet like this does not end on this box for this reason.
@@ -22,11 +23,16 @@ pub(super) enum Wish {
 
 impl Wish {
     /// What is wanted, as a thing that other runs of the lab can be asked for. `None` if there is nothing to be wished for.
-    pub fn of(run: &LabRun, wanted: Wanted) -> Option<Wish> {
+    pub fn of(lab: &Lab, run: &LabRun, wanted: Wanted) -> Option<Wish> {
         let by = |n: usize| run.stimuli.get(n).map(|s| s.by);
         match wanted {
             Wanted::Goals if !run.goals.is_empty() => {
-                run.goals.iter().any(|g| !g.reached).then_some(Wish::Goals)
+                let missed = lab.goals.iter().zip(&run.goals).filter(|(_, g)| !g.reached);
+                let mut ids = Vec::new();
+                missed.for_each(|(goal, _)| goal.that.steps(&mut ids));
+                let steps = (0..).zip(&lab.steps).filter(|(_, s)| ids.contains(&s.id.as_str()));
+                let steps = steps.map(|(at, _)| at).collect();
+                run.goals.iter().any(|g| !g.reached).then_some(Wish::Goals(steps))
             }
             Wanted::Goals => {
                 let failed = (0..run.stimuli.len()).find(|n| {
@@ -46,7 +52,7 @@ impl Wish {
     /// The exchange that it is about; all for goals. `undone` is the command of the session without which the run is.
     pub fn exchange(&self, run: &LabRun, undone: Option<usize>) -> Option<usize> {
         let by = match self {
-            Wish::Goals => return None,
+            Wish::Goals(_) => return None,
             Wish::Exchange(by) | Wish::Packet(by, ..) => *by,
         };
         let by = match (by, undone) {
@@ -61,7 +67,7 @@ impl Wish {
     pub fn granted(&self, run: &LabRun, undone: Option<usize>) -> bool {
         let exchange = self.exchange(run, undone);
         match (self, exchange) {
-            (Wish::Goals, _) => run.goals.iter().all(|g| g.reached),
+            (Wish::Goals(_), _) => run.goals.iter().all(|g| g.reached),
             (_, None) => false,
             (Wish::Exchange(_), Some(n)) => answered(&run.run, n) && !unnoticed(run, n),
             (Wish::Packet(_, frame, host, reason), Some(n)) => {

@@ -42,6 +42,28 @@ pub enum Fact {
     Any(Vec<Fact>),
 }
 
+impl Fact {
+    /// The ids of the steps of which it speaks are added; none where it is about the whole run.
+    pub(crate) fn steps<'a>(&'a self, ids: &mut Vec<&'a str>) {
+        let id = match self {
+            Fact::Happened(h, _) => &h.step,
+            Fact::Every(both, _) => &both.0.step,
+            Fact::Chains(walk) | Fact::Hooks(walk) => &walk.step,
+            Fact::Prints(printed) => &printed.step,
+            Fact::Before(a, b) => {
+                a.steps(ids);
+                return b.steps(ids);
+            }
+            Fact::EachStep(..) => return,
+            Fact::Not(fact) => return fact.steps(ids),
+            Fact::All(facts) | Fact::Any(facts) => return facts.iter().for_each(|f| f.steps(ids)),
+        };
+        if !id.is_empty() {
+            ids.push(id);
+        }
+    }
+}
+
 /// How often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {

@@ -1,7 +1,9 @@
 //! Changes against what packets met: each for the very rule, route, neighbour, device or object at which one ended.
 
+mod names;
 mod rules;
 mod services;
+mod tracked;
 mod ways;
 
 use super::Change;
@@ -74,13 +76,21 @@ impl Tries {
     }
 }
 
-/// The exchanges that a wish is about, and that did not come out as they should.
+/// The exchanges that a wish is about, and that did not come out as they should. Where a goal is missed though each command has ended well, the
+/// commands do not tell which: all of them then.
 pub(super) fn failed(run: &LabRun, wish: &Wish) -> Vec<usize> {
-    let only = wish.exchange(run, None);
-    let failed = |n: &usize| {
-        only.is_none_or(|only| only == *n) && (matches!(wish, Wish::Packet(..)) || !answered(&run.run, *n))
+    if let Some(only) = wish.exchange(run, None) {
+        return vec![only];
+    }
+    let named = |n: &usize| match (wish, run.stimuli.get(*n).map(|s| s.by)) {
+        (Wish::Goals(steps), Some(By::Step(step))) => steps.contains(&step),
+        _ => false,
     };
-    (0..run.stimuli.len()).filter(failed).collect()
+    let all: Vec<usize> = (0..run.stimuli.len()).collect();
+    let named: Vec<usize> = all.iter().copied().filter(named).collect();
+    let about = if named.is_empty() { all } else { named };
+    let failed: Vec<usize> = about.iter().copied().filter(|n| !answered(&run.run, *n)).collect();
+    if failed.is_empty() { about } else { failed }
 }
 
 /// When something can be changed for an exchange, if not at setup: before its step.
@@ -110,11 +120,12 @@ pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<C
     for n in failed {
         tries.later = later(run, n);
         rules::that_changed(world, within(run, n), &mut tries);
+        tracked::against(world, within(run, n), &mut tries);
         if let Some((line, _)) = run.stimuli.get(n).and_then(|s| s.command.as_ref()) {
             ways::unsent(world, within(run, n), line, &mut tries);
         }
         if let Some(begun) = begun {
-            services::names(begun, world, within(run, n), &mut tries);
+            names::against(begun, world, within(run, n), &mut tries);
         }
     }
     tries.out

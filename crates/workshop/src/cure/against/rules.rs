@@ -3,7 +3,9 @@
 use super::{Met, Tries};
 use kernel::DropReason;
 use kernel::event::{NftOutcome, NftStep, RuleOutcome, RuleStep, What};
+use kernel::netfilter::ipset::SetType;
 use kernel::netfilter::nftables::{NftVerdict, Stmt};
+use kernel::netfilter::xtables::matches::Match;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{TableId, Verdict};
 use packet::{Family, L4};
@@ -21,8 +23,11 @@ pub(super) fn that_ended(met: &Met<'_>, tries: &mut Tries) {
     });
     match last {
         // What kube-proxy and the kubelet write they would write again.
-        Some(What::Rule(step)) if !step.chain.starts_with("KUBE-") => without(step, &met.ns.name, tries),
-        Some(What::Nft(step)) => {
+        Some(What::Rule(step)) if !step.chain.starts_with("KUBE-") => {
+            members(met, step, tries);
+            without(step, &met.ns.name, tries);
+        }
+        Some(What::Nft(step)) if !step.table.starts_with("kube-proxy") => {
             if let Some(line) = without_nft(step) {
                 tries.add(&met.ns.name, line);
             }
@@ -60,6 +65,27 @@ fn without(step: &RuleStep, on: &str, tries: &mut Tries) {
             _ => String::new(),
         };
         tries.add(on, format!("{iptables} {before}{ports} -d {} -j ACCEPT", ip.dst));
+    }
+}
+
+/// Against a member that a set should not have, or one that it lacks.
+fn members(met: &Met<'_>, step: &RuleStep, tries: &mut Tries) {
+    let (RuleOutcome::Match { rule, .. }, Some(ip)) = (&step.outcome, step.frame.ip()) else { return };
+    for m in &rule.matches {
+        if let Match::Set(set) = m
+            && let Some(kind) = met.ns.ipsets.get(&set.name).map(|s| s.kind)
+        {
+            let addr = if set.query.dirs.is_src(0) { ip.src } else { ip.dst };
+            let line = match (set.not, kind) {
+                (true, SetType::HashIp | SetType::HashNet | SetType::BitmapIp) => {
+                    format!("add {} {addr}", set.name)
+                }
+                (false, SetType::HashNet) => format!("add {} {addr} nomatch", set.name),
+                (false, SetType::HashIp | SetType::BitmapIp) => format!("del {} {addr}", set.name),
+                _ => continue,
+            };
+            tries.add(&met.ns.name, format!("ipset {line}"));
+        }
     }
 }
 

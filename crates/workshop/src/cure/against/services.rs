@@ -1,15 +1,14 @@
 //! Services whose packets find no socket and no endpoint.
 
 use super::{Met, Tries};
-use crate::lab::Begun;
 use crate::session::quoted;
-use cluster::object::{ClusterIp, Pod, Protocol, Service, ServicePort};
-use kernel::event::What;
+use cluster::object::{ClusterIp, Pod, Protocol, Service, ServicePort, TargetPort};
+use ipnet::IpNet;
+use kernel::dev::DevKind;
 use kernel::socket::Socket;
 use kernel::{DropReason, Netns};
 use packet::L4;
-use sim::{Entry, World};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// Of more pods not every one is tried.
 const MAX_OBJECTS: usize = 8;
@@ -20,18 +19,27 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
     let reason = met.end.reason;
     let (here, at_node) = (met.ns, met.at_node());
     let pods: Vec<&Pod> = begun.objects.pods.values().collect();
+    let nobodys = !met.world.hosts().iter().any(|ns| has(ns, to))
+        && !begun.objects.services.values().any(|s| in_its_range(s, to));
     for service in begun.objects.services.values().filter(|s| !s.selector.is_empty()) {
+        let here_by = at_node && has(here, to);
+        let open_to = |p: &ServicePort| {
+            p.node_port == port && port != 0 && here_by || p.port == port && at(service, to)
+        };
+        if untranslated(reason) && at(service, to) && !service.ports.iter().any(open_to) {
+            one_more_port(service, protocol, port, tries);
+        }
         for p in &service.ports {
+            let called = open_to(p);
             if p.protocol != protocol {
-                if reason == DropReason::NoSocket || reason == DropReason::NetfilterDrop {
-                    another_protocol(met, service, p, (protocol, to, port), tries);
+                if untranslated(reason) && called {
+                    another_protocol(service, p, protocol, tries);
                 }
                 continue;
             }
-            let called = p.node_port == port && port != 0 || p.port == port && at(service, to);
             match reason {
                 // The port of a node without a Service behind it.
-                DropReason::NoSocket if at_node && !called && (30_000..=32_767).contains(&port) => {
+                DropReason::NoSocket if here_by && !called && (30_000..=32_767).contains(&port) => {
                     let spec = format!(
                         "\"type\":\"NodePort\",\"ports\":[{{\"port\":{},\"nodePort\":{port}}}]",
                         p.port
@@ -48,32 +56,90 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
                         target_port(service, p, port, tries);
                     }
                 }
-                // A Service without endpoints.
-                DropReason::NetfilterDrop | DropReason::IpvsNoServer if called => {
-                    let (chosen, others): (Vec<&Pod>, Vec<&Pod>) = pods
-                        .iter()
-                        .filter(|p| p.metadata.namespace == service.metadata.namespace)
-                        .partition(|p| selects(service, p));
-                    if !chosen.is_empty() {
-                        tries.add("", patch(service, "\"publishNotReadyAddresses\":true"));
-                    }
-                    for pod in chosen {
-                        let sockets =
-                            met.world.host_by_name(&pod.metadata.name).and_then(|id| met.world.host(id));
-                        for port in sockets.into_iter().flat_map(|ns| open(ns, protocol)) {
-                            target_port(service, p, port, tries);
-                        }
-                    }
-                    for pod in others.into_iter().take(MAX_OBJECTS) {
-                        if let Some(spec) = selector(service, pod) {
-                            tries.add("", patch(service, &spec));
-                        }
-                    }
+                reason if !untranslated(reason) => {}
+                _ if called => {
+                    endpoints(met, service, p, &pods, tries);
+                    one_more_source(service, met, tries);
+                }
+                // An address that nobody has: of a load balancer, or one that is led to the nodes.
+                _ if nobodys && p.port == port && at_node => {
+                    let known = service.external_ips.iter().chain([&to]);
+                    tries.add("", patch(service, &texts("externalIPs", known)));
                 }
                 _ => {}
             }
         }
     }
+}
+
+/// Against a load balancer that is not for where this packet comes from.
+fn one_more_source(service: &Service, met: &Met<'_>, tries: &mut Tries) {
+    let known = &service.load_balancer_source_ranges;
+    if let (false, Some(ip)) = (known.is_empty(), met.end.frame.ip()) {
+        let ranges = known.iter().copied().chain([IpNet::from(ip.src)]);
+        tries.add("", patch(service, &texts("loadBalancerSourceRanges", ranges)));
+    }
+}
+
+/// A field that is a list of texts.
+fn texts(field: &str, items: impl Iterator<Item = impl ToString>) -> String {
+    let items: Vec<String> = items.map(|item| quoted(&item.to_string())).collect();
+    format!("\"{field}\":[{}]", items.join(","))
+}
+
+/// A packet to a Service ends so where nothing has translated it: by a rule, or on a way that is none.
+fn untranslated(reason: DropReason) -> bool {
+    matches!(
+        reason,
+        DropReason::NetfilterDrop
+            | DropReason::IpvsNoServer
+            | DropReason::NoSocket
+            | DropReason::Unreachable(_)
+            | DropReason::NeighFailed
+            | DropReason::ForwardingDisabled
+            | DropReason::OtherHost
+            | DropReason::TtlExpired
+    )
+}
+
+/// Against a Service without endpoints.
+fn endpoints(met: &Met<'_>, service: &Service, port: &ServicePort, pods: &[&Pod], tries: &mut Tries) {
+    let (chosen, mut others): (Vec<&Pod>, Vec<&Pod>) = pods
+        .iter()
+        .filter(|p| p.metadata.namespace == service.metadata.namespace && is_there(met, p))
+        .partition(|p| selects(service, p));
+    if !chosen.is_empty() {
+        if chosen.iter().any(|p| !p.ready) {
+            tries.add("", patch(service, "\"publishNotReadyAddresses\":true"));
+        }
+        for pod in chosen {
+            let sockets = met.world.host_by_name(&pod.metadata.name).and_then(|id| met.world.host(id));
+            for open in sockets.into_iter().flat_map(|ns| open(ns, port.protocol)) {
+                target_port(service, port, open, tries);
+            }
+        }
+        return;
+    }
+    // What is spelled nearly like it is meant, mostly.
+    sorted::sort_by_key(&mut others, |pod| std::cmp::Reverse(likeness(service, pod)));
+    for pod in others.into_iter().take(MAX_OBJECTS) {
+        if let Some(spec) = selector(service, pod) {
+            tries.add("", patch(service, &spec));
+        }
+    }
+}
+
+/// So many letters at the beginning and the end of a pod's labels are those that the Service asks for.
+fn likeness(service: &Service, pod: &Pod) -> usize {
+    let common = |a: &mut dyn Iterator<Item = u8>, b: &mut dyn Iterator<Item = u8>| {
+        a.zip(b).take_while(|(x, y)| x == y).count()
+    };
+    let alike = |(key, value): (&String, &String)| {
+        let is = pod.metadata.labels.get(key)?;
+        let (a, b) = (value.as_bytes().iter().copied(), is.as_bytes().iter().copied());
+        Some(common(&mut a.clone(), &mut b.clone()) + common(&mut a.rev(), &mut b.rev()))
+    };
+    service.selector.iter().filter_map(alike).sum()
 }
 
 /// What kube-proxy writes is written anew on each node on which a packet was.
@@ -84,69 +150,29 @@ pub(super) fn written_anew(met: &Met<'_>, tries: &mut Tries) {
     }
 }
 
-/// Against a CoreDNS that asks nobody for names that it does not know, or itself: it asks a box outside the cluster that answers such questions.
-pub(super) fn names(begun: &Begun, world: &World, within: &[Entry], tries: &mut Tries) {
-    let asks = |e: &Entry| match e.what() {
-        Some(What::Created { frame, .. }) => {
-            frame.ip().is_some_and(|ip| ip.ports().is_some_and(|p| p.1 == DNS))
-        }
-        _ => false,
-    };
-    if !within.iter().any(asks) {
-        return;
-    }
-    let outside = |ns: &&Netns| {
-        !begun.objects.pods.values().any(|p| p.metadata.name == ns.name)
-            && open(ns, Protocol::Udp).contains(&DNS)
-    };
-    for ns in world.hosts().iter().filter(outside) {
-        let addrs = ns.devices().iter().flat_map(|d| &d.addrs).map(|a| a.net.addr());
-        for addr in addrs.filter(|a| !a.is_loopback()) {
-            for map in begun.objects.config_maps.values() {
-                let Some(corefile) = map.data.get("Corefile").filter(|text| !text.contains('\'')) else {
-                    continue;
-                };
-                let (namespace, name) = map.metadata.key();
-                let file = quoted(&forwards(corefile, addr));
-                let patch = format!("{{\"data\":{{\"Corefile\":{file}}}}}");
-                tries.add("", format!("kubectl -n {namespace} patch configmap {name} -p '{patch}'"));
-            }
-        }
-    }
-}
-
-const DNS: u16 = 53;
-
-/// A Corefile that forwards to this address: by the lines that forward elsewhere, or by one at the end of its last block.
-fn forwards(corefile: &str, to: Ipv4Addr) -> String {
-    let line = format!("    forward . {to}");
-    let mut lines: Vec<&str> = corefile.lines().collect();
-    let mut elsewhere = false;
-    for l in lines.iter_mut().filter(|l| l.trim_start().starts_with("forward . ") && !l.ends_with('{')) {
-        (*l, elsewhere) = (&line, true);
-    }
-    if let (false, Some(end)) = (elsewhere, lines.iter().rposition(|l| l.trim() == "}")) {
-        lines.insert(end, &line);
-    }
-    lines.join("\n") + "\n"
-}
-
 /// Against a port of the Service that is one of another protocol.
-fn another_protocol(
-    met: &Met<'_>,
-    service: &Service,
-    of: &ServicePort,
-    (protocol, to, port): (Protocol, IpAddr, u16),
-    tries: &mut Tries,
-) {
-    if of.node_port == port && port != 0 && met.at_node() || of.port == port && at(service, to) {
-        let spec = format!(
-            "\"ports\":[{{\"port\":{},\"protocol\":\"{}\"}}]",
-            of.port,
-            protocol.name().to_ascii_uppercase()
-        );
-        tries.add("", patch(service, &spec));
-    }
+fn another_protocol(service: &Service, of: &ServicePort, protocol: Protocol, tries: &mut Tries) {
+    let protocol = protocol.name().to_ascii_uppercase();
+    let spec = format!("\"ports\":[{{\"port\":{},\"protocol\":\"{protocol}\"}}]", of.port);
+    tries.add("", patch(service, &spec));
+}
+
+/// Against a port that the Service does not have: one more, to where its first one of the protocol leads. Of several each needs a name.
+fn one_more_port(service: &Service, protocol: Protocol, port: u16, tries: &mut Tries) {
+    let Some(like) = service.ports.iter().find(|p| p.protocol == protocol) else { return };
+    let named = service.ports.iter().filter(|p| p.name.is_empty());
+    let mut ports: Vec<String> =
+        named.map(|p| format!("{{\"port\":{},\"name\":\"port-{}\"}}", p.port, p.port)).collect();
+    let target = match &like.target {
+        TargetPort::Same => like.port.to_string(),
+        TargetPort::Number(n) => n.to_string(),
+        TargetPort::Name(name) => quoted(name),
+    };
+    let kind = protocol.name().to_ascii_uppercase();
+    ports.push(format!(
+        "{{\"port\":{port},\"name\":\"port-{port}\",\"protocol\":\"{kind}\",\"targetPort\":{target}}}"
+    ));
+    tries.add("", patch(service, &format!("\"ports\":[{}]", ports.join(","))));
 }
 
 /// To what a packet is addressed.
@@ -165,6 +191,9 @@ fn patch(service: &Service, spec: &str) -> String {
 }
 
 fn target_port(service: &Service, of: &ServicePort, port: u16, tries: &mut Tries) {
+    if of.target == TargetPort::Number(port) || of.target == TargetPort::Same && of.port == port {
+        return;
+    }
     tries.add("", patch(service, &format!("\"ports\":[{{\"port\":{},\"targetPort\":{port}}}]", of.port)));
 }
 
@@ -173,8 +202,13 @@ fn is(pod: &Pod, here: &Netns) -> bool {
     pod.metadata.name == here.name || pod.host_network
 }
 
+/// The pod has not been deleted since: its box is there.
+fn is_there(met: &Met<'_>, pod: &Pod) -> bool {
+    pod.host_network || met.world.host_by_name(&pod.metadata.name).is_some()
+}
+
 /// The ports of a box at which programs wait.
-fn open(ns: &Netns, protocol: Protocol) -> Vec<u16> {
+pub(super) fn open(ns: &Netns, protocol: Protocol) -> Vec<u16> {
     ns.sockets.iter().filter_map(|(_, socket)| waits(socket, protocol)).collect()
 }
 
@@ -187,8 +221,26 @@ fn waits(socket: &Socket, protocol: Protocol) -> Option<u16> {
     }
 }
 
+/// The Service has this address: its own one, an external one, or that of its load balancer.
 fn at(service: &Service, ip: IpAddr) -> bool {
     matches!(&service.cluster_ip, ClusterIp::Addresses(all) if all.contains(&ip))
+        || service.external_ips.contains(&ip)
+        || service.ingress.iter().any(|i| i.ip == ip)
+}
+
+/// The address is one that only cluster IPs have: it begins like that of the Service, as their ranges are of 16 bits or less mostly.
+fn in_its_range(service: &Service, ip: IpAddr) -> bool {
+    let alike = |own: &IpAddr| match (own, ip) {
+        (IpAddr::V4(own), IpAddr::V4(ip)) => own.octets().first_chunk::<2>() == ip.octets().first_chunk(),
+        _ => false,
+    };
+    matches!(&service.cluster_ip, ClusterIp::Addresses(all) if all.iter().any(alike))
+}
+
+/// The box has this address, and not by kube-proxy, which puts those of Services on a dummy.
+fn has(ns: &Netns, ip: IpAddr) -> bool {
+    let mut own = ns.devices().iter().filter(|d| !d.gone && !matches!(d.kind, DevKind::Dummy));
+    own.any(|d| d.addrs.iter().any(|a| IpAddr::V4(a.net.addr()) == ip))
 }
 
 fn selects(service: &Service, pod: &Pod) -> bool {

@@ -5,7 +5,7 @@ use super::{Met, Tries};
 use ipnet::Ipv4Net;
 use kernel::dev::{DevKind, Device};
 use kernel::event::What;
-use kernel::route::{RouteEvent, RouteKind, RuleAction, Verdict, proto};
+use kernel::route::{Route, RouteEvent, RouteKind, RuleAction, Verdict, proto};
 use kernel::{DevId, DropReason, Netns};
 use packet::Mac;
 use sim::view::{neighbour_with, pinned_port};
@@ -26,7 +26,12 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
             nobody_takes(met.world, met.end.frame.src, met.end.frame.dst, tries)
         }
         DropReason::DevDown => tries.add(here, up(dev)),
-        DropReason::RpFilter => tries.add(here, format!("sysctl -w net.ipv4.conf.{dev}.rp_filter=2")),
+        DropReason::RpFilter => {
+            if let Some(IpAddr::V4(src)) = met.end.frame.ip().map(|ip| ip.src) {
+                ways_to(met.world, met.ns, src, tries);
+            }
+            tries.add(here, format!("sysctl -w net.ipv4.conf.{dev}.rp_filter=2"));
+        }
         DropReason::ForwardingDisabled => {
             tries.add(here, "sysctl -w net.ipv4.ip_forward=1".to_owned());
             if let Some(What::Drop { dev: Some(dev), .. }) = met.end.entry.what() {
@@ -99,6 +104,15 @@ fn ways_to(world: &World, ns: &Netns, dst: Ipv4Addr, tries: &mut Tries) {
         if net.contains(&dst) {
             tries.add(&ns.name, format!("ip route add {} dev {}", net.trunc(), dev.name));
         }
+        // Whoever has it has a wider network, in which this box is as well.
+        for (_, _, wide) in addresses(world).iter().filter(|(.., wide)| wide.addr() == dst) {
+            if wide.contains(&net.addr()) && !net.contains(&dst) {
+                tries.add(
+                    &ns.name,
+                    format!("ip addr add {}/{} dev {}", net.addr(), wide.prefix_len(), dev.name),
+                );
+            }
+        }
     }
     for (gateway, net) in next_hops(world, ns, dst) {
         // A box with one link sends everything by it.
@@ -133,14 +147,23 @@ fn another_way(met: &Met<'_>, tries: &mut Tries) {
             }
             for (other, net) in next_hops(met.world, ns, event.dst) {
                 if astray && other != gateway {
-                    // The route by which it went, or one that is more specific.
-                    let own = event.route.as_ref().filter(|r| r.dst.prefix_len() >= net.prefix_len());
-                    let (verb, net) = own.map_or(("add", net), |r| ("replace", r.dst));
-                    tries.add(&ns.name, format!("ip route {verb} {} via {other}", prefix(net)));
+                    let line = match &event.route {
+                        Some(route) => instead(route, net, other),
+                        None => format!("ip route add {} via {other}", prefix(net)),
+                    };
+                    tries.add(&ns.name, line);
                 }
             }
+            twice_there(met.world, IpAddr::V4(gateway), tries);
         }
     }
+}
+
+/// A way by another gateway to a network than by this route: in its place, or more specific.
+fn instead(route: &Route, net: Ipv4Net, gateway: Ipv4Addr) -> String {
+    let own = route.dst.prefix_len() >= net.prefix_len();
+    let (verb, net) = if own { ("replace", route.dst) } else { ("add", net) };
+    format!("ip route {verb} {} via {gateway}", prefix(net))
 }
 
 /// Against a command that sends nothing, as its box has no way to the address that it names.
@@ -163,9 +186,9 @@ fn no_neighbour(met: &Met<'_>, tries: &mut Tries) {
     if let (Some(IpAddr::V4(dst)), Some(route)) =
         (met.end.frame.ip().map(|ip| ip.dst), routed(met).and_then(|e| e.route.as_ref()))
     {
-        for (gateway, _) in next_hops(met.world, met.ns, dst) {
+        for (gateway, net) in next_hops(met.world, met.ns, dst) {
             if gateway != *addr {
-                tries.add(&met.ns.name, format!("ip route replace {} via {gateway}", prefix(route.dst)));
+                tries.add(&met.ns.name, instead(route, net, gateway));
             }
         }
         if route.proto != proto::KERNEL {
@@ -190,6 +213,9 @@ fn not_answering(met: &Met<'_>, addr: Ipv4Addr, tries: &mut Tries) {
             }
         }
     }
+    if owners.is_empty() {
+        by_proxy(met, addr, tries);
+    }
     let link = all.iter().find(|(at, _, net)| at.id == met.ns.id && net.contains(&addr));
     if let ([], Some((.., net)), Some(name)) = (owners.as_slice(), link, met.whose(addr))
         && let Some(ns) = met.world.host_by_name(name).and_then(|id| met.world.host(id))
@@ -198,6 +224,22 @@ fn not_answering(met: &Met<'_>, addr: Ipv4Addr, tries: &mut Tries) {
             |d: &&Device| d.addrs.is_empty() && d.master.is_none() && !matches!(d.kind, DevKind::Dummy);
         for dev in ns.devices().iter().filter(bare) {
             tries.add(&ns.name, format!("ip addr add {addr}/{} dev {}", net.prefix_len(), dev.name));
+        }
+    }
+}
+
+/// Against the box at the other end of the link, if it answers for others by proxy ARP: it must be told to, and have a way to them.
+fn by_proxy(met: &Met<'_>, addr: Ipv4Addr, tries: &mut Tries) {
+    let Some(What::Neigh { dev, .. }) = met.last(&|what| matches!(what, What::Neigh { .. })) else { return };
+    let Some((peer, by)) = met.world.peer((met.ns.id, *dev)) else { return };
+    let Some((ns, dev)) = met.world.host(peer).and_then(|ns| Some((ns, ns.device(by)?))) else { return };
+    if dev.master.is_some() {
+        return;
+    }
+    tries.add(&ns.name, format!("sysctl -w net.ipv4.conf.{}.proxy_arp=1", dev.name));
+    if ns.route_get(addr, None, None, None, 0).is_err() {
+        for (_, out, _) in addresses(met.world).iter().filter(|(at, out, _)| at.id == ns.id && out.id != by) {
+            tries.add(&ns.name, format!("ip route add default dev {}", out.name));
         }
     }
 }
@@ -214,7 +256,7 @@ fn next_hops(world: &World, ns: &Netns, dst: Ipv4Addr) -> Vec<(Ipv4Addr, Ipv4Net
                 && link.contains(&there)
                 && link.addr() != there
                 && out.len() < 3
-                && let Some(behind) = leads(other, dev.id, dst)
+                && let Some(behind) = leads(other, dev.id, dst, link)
             {
                 out.push((there, behind));
             }
@@ -232,14 +274,15 @@ fn prefix(net: Ipv4Net) -> String {
     }
 }
 
-/// The network of an address as a box has it, if a packet that comes to it by this device goes there.
-fn leads(ns: &Netns, by: DevId, dst: Ipv4Addr) -> Option<Ipv4Net> {
+/// The network of an address as a box has it, if a packet that comes to it by this device, from this link, goes there. By the same device only what
+/// is not of the link's own network.
+fn leads(ns: &Netns, by: DevId, dst: Ipv4Addr, link: &Ipv4Net) -> Option<Ipv4Net> {
     let way = ns.route_get(dst, None, None, None, 0).ok()?;
     // What kube-proxy has on its dummy is on every node.
     let mut devices = ns.devices().iter().filter(|d| !matches!(d.kind, DevKind::Dummy));
     let goes = match way.dst.verdict {
         Verdict::Local => devices.any(|d| d.addrs.iter().any(|a| a.net.addr() == dst)),
-        _ => way.dst.dev != by && way.dst.gateway.is_none(),
+        _ => (way.dst.dev != by || !link.contains(&dst)) && way.dst.gateway.is_none(),
     };
     let net = way.route.filter(|r| r.kind == RouteKind::Unicast && r.dst.prefix_len() > 0).map(|r| r.dst);
     goes.then(|| net.unwrap_or(Ipv4Net::from(dst)))
@@ -255,11 +298,16 @@ fn nobody_takes(world: &World, from: Mac, to: Mac, tries: &mut Tries) {
     }
 }
 
-/// Against an address that two boxes have: one of them should not.
+/// Against an address that two boxes have: one of them should not. What kube-proxy puts on a dummy for IPVS is on every node.
 fn twice_there(world: &World, addr: IpAddr, tries: &mut Tries) {
-    let mut have = addresses(world);
-    have.retain(|(_, _, net)| net.addr() == addr);
-    if have.len() > 1 {
+    let mut have = Vec::new();
+    for ns in world.hosts() {
+        for dev in ns.devices().iter().filter(|d| !d.gone) {
+            let nets = dev.addrs.iter().map(|a| a.net).filter(|net| net.addr() == addr);
+            have.extend(nets.map(|net| (ns, dev, net)));
+        }
+    }
+    if have.len() > 1 && have.iter().any(|(_, dev, _)| !matches!(dev.kind, DevKind::Dummy)) {
         for (ns, dev, net) in have {
             tries.add(&ns.name, format!("ip addr del {net} dev {}", dev.name));
         }
