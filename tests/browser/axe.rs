@@ -99,6 +99,11 @@ fn every_pane_of_a_small_screen() {
             page.click(&format!("nav.bottom button:nth-child({pane})"));
             clean(page, &format!("pane {pane}"));
         }
+        for tab in ["Packet", "Node"] {
+            page.click(&format!("#tab-{tab}"));
+            page.wait(&format!("#tab-{tab}[aria-selected=true]"));
+            clean(page, tab);
+        }
     });
 }
 

@@ -184,3 +184,18 @@ fn the_help_keeps_the_focus_and_gives_it_back() {
         });
     });
 }
+
+#[test]
+fn after_a_click_on_a_position_the_arrow_keys_step() {
+    visit(|page| {
+        page.set_size(1280, 800);
+        page.open_fresh("#v1/tftp-ipvs");
+        let position = "#switch-kernel-4\\.19";
+        page.click(&format!("{position} + span"));
+        page.wait_text("#switch-kernel-is", "4.19");
+        let before = page.text("#position");
+        page.press("ArrowRight");
+        page.wait_until("the next step", || page.text("#position") != before);
+        assert_eq!(page.count(&format!("{position}:checked")), 1);
+    });
+}

@@ -156,8 +156,11 @@ fn toggle(state: State, s: &Switch, now: &str) -> El {
 /// A switch with positions that have names.
 fn choice(state: State, s: &Switch, values: Vec<String>, now: &str) -> El {
     let name = s.name.clone();
+    let whole = format!("switch-{name}-positions");
     let mut group = el("div")
         .class("switch choice")
+        .attr("id", whole.clone())
+        .attr("tabindex", "-1")
         .attr("role", "radiogroup")
         .attr("aria-label", name.clone())
         .attr("aria-describedby", format!("switch-{name}-is"))
@@ -165,12 +168,18 @@ fn choice(state: State, s: &Switch, values: Vec<String>, now: &str) -> El {
     for value in values {
         let (id, chosen) = (format!("switch-{name}-{value}"), value == now);
         let (focus, of, to) = (id.clone(), name.clone(), value.clone());
+        let whole = whole.clone();
+        // Who came by keys goes on among the positions; behind a click the arrow keys are the timeline's.
+        let change = move |_: &web_sys::Event| {
+            let keys = document().query_selector("input:focus-visible").is_ok_and(|e| e.is_some());
+            set(state, &of, &to, if keys { &focus } else { &whole });
+        };
         let radio = el("input")
             .attr("type", "radio")
             .attr("id", id)
             .attr("name", name.clone())
             .checked(move || chosen)
-            .on("change", move |_| set(state, &of, &to, &focus));
+            .on("change", change);
         group = group.add(el("label").add(radio).add(el("span").add(value)));
     }
     group

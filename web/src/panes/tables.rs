@@ -65,7 +65,13 @@ pub fn tables(state: State) -> View {
         .attr("tabindex", "0")
         .add(open);
     View::All(vec![
-        el("div").class("tabrow").add(tabs).add(tools).add(fold::button(state)).into(),
+        el("div")
+            .class("tabrow")
+            .add(el("h2").class("sr").add("Tables"))
+            .add(tabs)
+            .add(tools)
+            .add(fold::button(state))
+            .into(),
         panel.into(),
     ])
 }
