@@ -54,7 +54,7 @@ fn apply(state: State, field: &'static str, typed: Typed) {
     });
 }
 
-/// A message of a tool with the line that it names.
+/// A message of a tool with the line that it names; in it the word that it quotes is underlined, or all of it.
 fn underlined(text: &str, message: &str) -> String {
     let words: Vec<&str> =
         message.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
@@ -65,11 +65,27 @@ fn underlined(text: &str, message: &str) -> String {
     match number.and_then(|n| Some((n, text.lines().nth(n.checked_sub(1)?)?))) {
         Some((n, line)) => {
             let margin = " ".repeat(n.to_string().len());
-            let marks = "^".repeat(line.chars().count().max(1));
+            let (before, word) = quoted(message, line).unwrap_or((0, line.chars().count()));
+            let marks = " ".repeat(before) + &"^".repeat(word.max(1));
             format!("{message}\n{margin} |\n{n} | {line}\n{margin} | {marks}")
         }
         None => message.to_owned(),
     }
+}
+
+/// The first word of a message in quotes, as in `x', that stands in a line: how many letters are before it there, and how many it has.
+fn quoted(message: &str, line: &str) -> Option<(usize, usize)> {
+    let ends = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
+    message.match_indices(['"', '`', '\'']).find_map(|(at, quote)| {
+        let rest = message.get(at + 1..)?;
+        let (word, _) = rest.split_once(if quote == "\"" { '"' } else { '\'' })?;
+        let mut places = line.match_indices(word).filter(|_| !word.is_empty());
+        let before = places.find_map(|(at, _)| {
+            let (before, after) = (line.get(..at)?, line.get(at + word.len()..)?);
+            (ends(before.chars().next_back()) && ends(after.chars().next())).then_some(before)
+        })?;
+        Some((before.chars().count(), word.chars().count()))
+    })
 }
 
 /// The drawer.
@@ -264,4 +280,24 @@ fn rules(state: State) -> El {
         .class("facts")
         .add(el("summary").add("Rules of a host as text"))
         .add(el("div").class("editor").add(text).add(el("div").class("row").add(on).add(button)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{quoted, underlined};
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_word_that_a_message_quotes_is_underlined() {
+        let message = "unknown option \"--dprt\"\nError occurred at line: 1";
+        let shown = underlined("-A INPUT --dprt 80", message);
+        assert!(shown.ends_with("1 | -A INPUT --dprt 80\n  |          ^^^^^^"), "{shown}");
+    }
+
+    #[test]
+    fn a_part_of_a_word_is_found_and_a_letter_of_another_is_not() {
+        assert_eq!(quoted("Couldn't load target `NO':No such file", "-A NOT -j NO"), Some((10, 2)));
+        assert_eq!(quoted("invalid port/service `99' specified", "--dports 1,99"), Some((11, 2)));
+        assert_eq!(quoted("line 1 failed", "-A INPUT"), None);
+    }
 }
