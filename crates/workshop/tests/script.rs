@@ -168,6 +168,48 @@ fn a_capture_in_the_background_begins_when_it_is_typed() {
     assert!(out[1].stderr.iter().any(|l| l == "0 packets captured"), "{:?}", out[1]);
 }
 
+/// A pod with its node's network has its node's box.
+#[test]
+fn a_pod_of_the_nodes_network_is_named_as_others_are() {
+    let agent = "---\nkind: Pod\nmetadata: {name: agent}\nspec: {nodeName: node-2, hostNetwork: true}\n";
+    let lab = lab().replace(
+        "on: [a, b], app: http, port: 80}",
+        "on: [a, b], app: http, port: 80}, {on: agent, app: http, port: 9090}",
+    ) + agent;
+    let out = results_in(&lab, &["client: curl -s http://10.0.0.12:9090/", "kubectl exec agent -- uname -n"]);
+    let printed = |n: usize| out[n].output.as_ref().unwrap().stdout.clone();
+    assert_eq!([printed(0), printed(1)], [["hello from node-2, you are 10.0.0.100"], ["node-2"]]);
+}
+
+/// A port of a Service is one of its pod's; what is wrong is told as kubectl tells it.
+#[test]
+fn a_service_is_forwarded_to_by_one_of_its_pods() {
+    let lab = lab().replace("port: 80, nodePort", "name: http, port: 8000, targetPort: 80, nodePort");
+    for (words, told) in
+        [("svc/web 8080:8000", 8080), ("service/web 8000", 8000), ("svc/web 8080:http", 8080)]
+    {
+        let forward = format!("client: kubectl port-forward {words}");
+        let call = format!("client: curl -s http://127.0.0.1:{told}/");
+        let out = results_in(&lab, &[&forward, &call]);
+        let printed = |n: usize| out[n].output.as_ref().unwrap().stdout.clone();
+        assert_eq!(
+            printed(0),
+            [format!("Forwarding from 127.0.0.1:{told} -> 80"), format!("Handling connection for {told}")]
+        );
+        assert_eq!(printed(1), ["hello from a, you are 127.0.0.1"]);
+    }
+    for (words, why) in [
+        ("svc/web 8080:80", "error: Service web does not have a service port 80"),
+        ("svc/web 8080:dns", "error: Service 'web' does not have a named port 'dns'"),
+        ("svc/none 8080:80", "Error from server (NotFound): services \"none\" not found"),
+        ("deploy/none 80", "Error from server (NotFound): deployments.apps \"none\" not found"),
+        ("pod/none 80", "Error from server (NotFound): pods \"none\" not found"),
+    ] {
+        let out = results_in(&lab, &[&format!("client: kubectl port-forward {words}")]).remove(0);
+        assert_eq!(out.output.unwrap().stderr, [why], "{words}");
+    }
+}
+
 #[test]
 fn what_cannot_run_in_the_background_is_told() {
     const ONE: &str = "'&': expected one program of a box before it, which runs in the background";

@@ -23,6 +23,8 @@ pub struct Boxes {
     pub nodes: Vec<String>,
     /// The pods among them, also those that a command of the text makes.
     pods: Vec<Pod>,
+    /// Pods that have their nodes' network, and so their boxes: names of both.
+    hosted: Vec<(String, String)>,
 }
 
 impl Boxes {
@@ -36,8 +38,10 @@ impl Boxes {
             return Err(lab.place.blame("", "there is no Node among the objects"));
         }
         let nodes: Vec<String> = objects.nodes.keys().cloned().collect();
-        let pods: Vec<Pod> =
-            pods(lab, world, documents, objects).into_iter().filter(|p| !p.host_network).collect();
+        let (hosted, pods): (Vec<Pod>, Vec<Pod>) =
+            pods(lab, world, documents, objects).into_iter().partition(|p| p.host_network);
+        let hosted = hosted.into_iter().filter(|p| nodes.contains(&p.node_name));
+        let hosted = hosted.map(|p| (p.metadata.name, p.node_name)).collect();
         let mut all = nodes.clone();
         for pod in pods.iter().map(|p| &p.metadata.name) {
             if !all.contains(pod) {
@@ -46,7 +50,7 @@ impl Boxes {
         }
         all.extend(world.machines.iter().map(|m| m.name.clone()));
         all.push(LAN.to_owned());
-        Ok(Boxes { all, nodes, pods })
+        Ok(Boxes { all, nodes, pods, hosted })
     }
 
     /// The box of that name.
@@ -57,6 +61,9 @@ impl Boxes {
         let name = text(v)?;
         if self.all.iter().any(|b| b == name) {
             return Ok(name.to_owned());
+        }
+        if let Some((_, node)) = self.hosted.iter().find(|(pod, _)| pod == name) {
+            return Ok(node.clone());
         }
         Err(v.blame(format!("there is no such box; expected one of {}", self.all.join(", "))))
     }

@@ -1,6 +1,7 @@
 //! The cluster while a lab runs: kubectl changes objects, and kube-proxy on each node follows.
 
 use super::effect::{Effect, Refusal};
+use super::forward;
 use super::health;
 use super::made::Made;
 use super::pods::{self, Programs};
@@ -8,6 +9,7 @@ use super::rollout;
 use super::split;
 use super::stored::Stored;
 use super::world::{WorldSpec, objects_after};
+use super::{Act, Command};
 use crate::kube::{Kube, Mode};
 use cluster::controllers::Controllers;
 use cluster::kube_proxy::{
@@ -170,6 +172,33 @@ impl Live {
         self.answer_checks(world);
         output.status = i32::from(!output.stderr.is_empty());
         Ok(output)
+    }
+
+    /// `kubectl port-forward` to a Service or a Deployment as one to a pod: see [`forward::to_pod`].
+    pub fn forwarded(&self, command: &Command) -> Option<Result<Command, String>> {
+        forward::to_pod(command, &self.kube.objects)
+    }
+
+    /// The box of a pod that has its node's network is the node's.
+    pub fn name_boxes(&self, command: &mut Command) {
+        for name in &mut command.on {
+            let own = |p: &&cluster::object::Pod| p.host_network && p.metadata.name == *name;
+            let pod = self.kube.objects.pods.values().find(own).filter(|p| !p.node_name.is_empty());
+            if let Some(pod) = pod {
+                name.clone_from(&pod.node_name);
+            }
+        }
+    }
+
+    /// What a step does, as the cluster stands now.
+    pub fn resolved(&self, act: &Act) -> Act {
+        match act {
+            Act::Run(c) => match self.forwarded(c) {
+                Some(Ok(to_pod)) => Act::Run(to_pod),
+                _ => act.clone(),
+            },
+            act => act.clone(),
+        }
     }
 
     fn stored(&self) -> Stored<'_> {

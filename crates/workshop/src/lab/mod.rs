@@ -5,6 +5,7 @@ mod boxes;
 mod command;
 mod effect;
 mod error;
+mod forward;
 mod health;
 mod history;
 mod kubectl;

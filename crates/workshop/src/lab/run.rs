@@ -184,8 +184,9 @@ impl Lab {
             };
             done.names.push((By::Step(at), step.title.clone(), line));
             done.ids.push((step.id.clone(), n));
-            perform(&mut running, &mut live, &mut done, &step.act).await;
-            done.note(&step.act, n);
+            let act = live.resolved(&step.act);
+            perform(&mut running, &mut live, &mut done, &act).await;
+            done.note(&act, n);
             live.look_after(running.world_mut());
             pause().await;
         }
@@ -382,12 +383,21 @@ async fn join(running: &mut Running<'_>, live: &mut Live, done: &mut Done) {
 /// Runs the commands that were typed for this moment. What runs until somebody stops it has a terminal of its own.
 async fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mut Live, done: &mut Done) {
     for (typed, mut c) in asked.take(at) {
+        live.name_boxes(&mut c);
         let host = c.on.first();
         if host.is_some_and(|name| running.world().host_by_name(name).is_none()) {
             asked.ran(typed, Err(no_box(running.world(), &c)));
             continue;
         }
         let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));
+        match live.forwarded(&c) {
+            Some(Ok(to_pod)) => c = to_pod,
+            Some(Err(why)) => {
+                asked.ran(typed, Ok(CommandOutput::failed(1, why)));
+                continue;
+            }
+            None => {}
+        }
         c.background |= c.may_be_beside() && is_endless(&c.argv);
         let n = done.names.len();
         done.names.push((By::Typed(typed), name, Some(c.run.clone())));
