@@ -183,11 +183,16 @@ fn lab(service: &str) -> Run {
     crate::lab("service-iptables", &[("service", service)]).run
 }
 
-/// docker0 has 172.17.0.1/16.
+/// "ip a show dev docker0": the article's lines, but for the number of the device, its MAC, and IPv6.
 #[test]
 fn docker0_has_the_pods_gateway() {
     let lines = shell(&lab("absent"), NODE, "ip a show dev docker0");
-    assert!(lines[0].contains(": docker0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 "), "{lines:?}");
+    let head = ": docker0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default";
+    assert!(lines[0].trim_end().ends_with(head), "{lines:?}");
+    assert!(
+        lines[1].starts_with("    link/ether ") && lines[1].ends_with(" brd ff:ff:ff:ff:ff:ff"),
+        "{lines:?}"
+    );
     assert_eq!(lines[2], "    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0");
     assert_eq!(lines[3], "       valid_lft forever preferred_lft forever");
 }

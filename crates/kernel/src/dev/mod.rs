@@ -78,6 +78,8 @@ pub struct Device {
     pub promisc: bool,
     /// Bytes of IP packet.
     pub mtu: u32,
+    /// Packets that its queue may hold: none here has one, and `ip` tells of it all the same.
+    pub tx_queue_len: u32,
     /// The MTU of a veth's other end, which takes no longer frame.
     pub peer_mtu: Option<u32>,
     /// It was deleted: its number is not given again, and who reads what has been finds its name.

@@ -163,6 +163,9 @@ pub struct Netns {
     module_order: Vec<&'static str>,
 }
 
+/// `DEFAULT_TX_QUEUE_LEN` (include/net/pkt_sched.h).
+const DEFAULT_TX_QUEUE_LEN: u32 = 1000;
+
 /// What a bridge without ports carries (include/uapi/linux/if_ether.h).
 const ETH_DATA_LEN: u32 = 1500;
 
@@ -366,6 +369,7 @@ impl Netns {
             activated: false,
             promisc: false,
             mtu: if matches!(kind, DevKind::Loopback) { 65536 } else { 1500 },
+            tx_queue_len: DEFAULT_TX_QUEUE_LEN,
             peer_mtu: None,
             gone: false,
             kind,
@@ -493,6 +497,13 @@ impl Netns {
         let smallest = b.ports.iter().filter_map(|p| self.device(*p)).map(|d| d.mtu).min();
         if let Some(d) = self.devices.get_mut(id.index()) {
             d.mtu = smallest.unwrap_or(ETH_DATA_LEN);
+        }
+    }
+
+    /// `ip link set DEV txqueuelen N`
+    pub fn set_tx_queue_len(&mut self, id: DevId, packets: u32) {
+        if let Some(d) = self.devices.get_mut(id.index()) {
+            d.tx_queue_len = packets;
         }
     }
 

@@ -332,6 +332,7 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
                     LinkChange::Promisc(on) => ns.set_promisc(id, *on),
                     LinkChange::Address(mac) => ns.set_mac(id, *mac),
                     LinkChange::Mtu(mtu) => ns.set_mtu(id, *mtu),
+                    LinkChange::TxQueueLen(packets) => ns.set_tx_queue_len(id, *packets),
                     LinkChange::Port(option, on) => {
                         let bridged = ns.device(id).is_some_and(|d| d.master.is_some());
                         match ns.port_flags(id).filter(|_| bridged) {

@@ -72,6 +72,8 @@ pub enum LinkChange {
     Promisc(bool),
     /// `address MAC`
     Address(Mac),
+    /// `txqueuelen N`
+    TxQueueLen(u32),
     /// `mtu N`
     Mtu(u32),
     /// `master BRIDGE`
@@ -107,6 +109,7 @@ const CHANGES: &[&str] = &[
     "promisc",
     "address",
     "mtu",
+    "txqueuelen",
     "master",
     "nomaster",
     "type bridge_slave hairpin on|off",
@@ -194,6 +197,7 @@ fn set(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {
             "promisc" => LinkChange::Promisc(words.switch()?),
             "address" | "addr" => LinkChange::Address(words.mac()?),
             "mtu" => LinkChange::Mtu(words.number("a size in bytes")?),
+            "txqueuelen" | "txqlen" | "qlen" => LinkChange::TxQueueLen(words.number("a number of packets")?),
             "master" => LinkChange::Master(words.device()?),
             "nomaster" => LinkChange::NoMaster,
             "type" => {

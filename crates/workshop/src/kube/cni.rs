@@ -8,7 +8,7 @@ use cluster::object::{Node, Pod};
 use ipnet::{IpNet, Ipv4Net};
 use sim::{HostSpec, Setup};
 use std::net::Ipv4Addr;
-use userland::ip::parse_ip;
+use userland::ip::{IpCommand, LinkChange, LinkCommand, parse_ip};
 
 /// The name of the bridge plugin's network configuration, as in Kubernetes the Hard Way.
 const BRIDGE_NETWORK: &str = "bridge";
@@ -70,6 +70,9 @@ const NONE: Cni = Cni {
     after: |_, _| Ok(()),
 };
 
+/// Docker's bridge.
+const DOCKER_BRIDGE: &str = "docker0";
+
 impl Cni {
     /// The bridge plugin with host-local addresses, as in Kubernetes the Hard Way: routes between the nodes are there already.
     pub const BRIDGE: Cni = Cni {
@@ -84,8 +87,8 @@ impl Cni {
     pub const DOCKER: Cni = Cni {
         name: "docker",
         summary: "Docker's bridge docker0 and its rules; routes between nodes by hand",
-        bridge: Some("docker0"),
-        before: |v, spec| spec.setup.push(Setup::Iptables(docker::rules(v.net))),
+        bridge: Some(DOCKER_BRIDGE),
+        before: docker_before,
         started: docker_after,
         after: docker_after,
         ..NONE
@@ -253,6 +256,13 @@ fn bridge_after(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {
         spec.setup.push(Setup::Iptables(text));
     }
     host_ports(v, BRIDGE_NETWORK, v.net.prefix_len(), spec)
+}
+
+/// Docker's rules. Its library makes the bridge without a length of its queue.
+fn docker_before(v: &NodeView<'_>, spec: &mut HostSpec) {
+    let changes = vec![LinkChange::TxQueueLen(0)];
+    spec.ip.push(IpCommand::Link(LinkCommand::Set { dev: DOCKER_BRIDGE.to_owned(), changes }));
+    spec.setup.push(Setup::Iptables(docker::rules(v.net)));
 }
 
 fn docker_after(v: &NodeView<'_>, spec: &mut HostSpec) -> Result<(), String> {

@@ -225,7 +225,8 @@ impl Dev<'_> {
             if what == What::Link {
                 out.push(word("linkmode", "DEFAULT"));
             }
-            out.extend([word("group", "default"), "\"txqlen\":1000".to_owned()]);
+            out.push(word("group", "default"));
+            out.extend((d.tx_queue_len > 0).then(|| format!("\"txqlen\":{}", d.tx_queue_len)));
             if what == What::Link || !(format.v4 || select.to.is_some()) || format.details {
                 let (kind, broadcast) = self.link_words();
                 out.extend([word("link_type", kind), word("address", &d.mac.to_string())]);
@@ -281,8 +282,12 @@ impl Dev<'_> {
         let master = d.master.map_or(String::new(), |m| format!("master {} ", self.ns.dev_name(m)));
         let qdisc = if d.activated { "noqueue" } else { "noop" };
         let mode = if what == What::Link { "mode DEFAULT " } else { "" };
+        let qlen = match d.tx_queue_len {
+            0 => String::new(),
+            n => format!("qlen {n}"),
+        };
         let mut out = vec![format!(
-            "{}: {}: <{}> mtu {} qdisc {qdisc} {master}state {} {mode}group default qlen 1000",
+            "{}: {}: <{}> mtu {} qdisc {qdisc} {master}state {} {mode}group default {qlen}",
             d.id.0 + 1,
             self.name(),
             self.flags(),

@@ -67,6 +67,24 @@ fn devices_are_shown_as_the_real_tool_does() {
     );
 }
 
+/// iproute2 says nothing of a queue that holds nothing.
+#[test]
+fn the_length_of_a_queue_is_shown_if_there_is_one() {
+    let (mut world, host) = world();
+    for (line, end, json) in [
+        ("ip link set br0 txqueuelen 0", " group default ", None),
+        ("ip link set br0 txqlen 50", " group default qlen 50", Some("\"txqlen\":50,")),
+        ("ip link set br0 qlen 1000", " group default qlen 1000", Some("\"txqlen\":1000,")),
+    ] {
+        ip(&mut world, host, line);
+        let shown = ip(&mut world, host, "ip addr show dev br0").remove(0);
+        assert!(shown.ends_with(end), "{line}: {shown}");
+        let shown = ip(&mut world, host, "ip -j addr show dev br0").join("");
+        assert_eq!(shown.contains("txqlen"), json.is_some(), "{shown}");
+        assert!(json.is_none_or(|json| shown.contains(json)), "{shown}");
+    }
+}
+
 /// Asked of Linux 6.18: a bridge has the smallest MTU of its ports until it is given one of its own.
 #[test]
 fn a_bridge_follows_the_mtu_of_its_ports() {
