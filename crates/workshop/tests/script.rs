@@ -181,6 +181,35 @@ fn a_pod_of_the_nodes_network_is_named_as_others_are() {
     assert_eq!([printed(0), printed(1)], [["hello from node-2, you are 10.0.0.100"], ["node-2"]]);
 }
 
+/// What does not go with a Service's type is refused as the API server refuses it; a type that changes takes its fields along.
+#[test]
+fn fields_of_a_service_go_with_its_type() {
+    let patch = |spec: &str| format!("kubectl patch service web -p '{{\"spec\":{{{spec}}}}}'");
+    let inside = patch("\"type\":\"ClusterIP\"");
+    let out = results_in(
+        &lab(),
+        &[
+            &patch("\"externalTrafficPolicy\":\"Local\""),
+            &inside,
+            &patch("\"ports\":[{\"port\":80,\"nodePort\":30080}]"),
+            &patch("\"externalTrafficPolicy\":\"Local\""),
+            &patch("\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"nodePort\":30081}]"),
+        ],
+    );
+    let said =
+        |n: usize| out[n].output.as_ref().map(|o| [o.stdout.clone(), o.stderr.clone()].concat().join("|"));
+    let refused = |why: &str| Some(format!("The Service \"web\" is invalid: spec.{why}"));
+    let patched = Some("service/web patched".to_owned());
+    assert_eq!([said(0), said(1), said(4)], [patched.clone(), patched.clone(), patched]);
+    assert_eq!(said(2), refused("ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"));
+    assert_eq!(
+        said(3),
+        refused(
+            "externalTrafficPolicy: Invalid value: \"Local\": may only be set for externally-accessible services"
+        )
+    );
+}
+
 /// A port of a Service is one of its pod's; what is wrong is told as kubectl tells it.
 #[test]
 fn a_service_is_forwarded_to_by_one_of_its_pods() {

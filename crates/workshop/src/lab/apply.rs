@@ -206,6 +206,29 @@ pub fn check_free(service: &Yaml, all: &[Yaml]) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a Service's fields go with its type (`ValidateService`, `validateServiceExternalTrafficPolicy`, pkg/apis/core/validation).
+///
+/// # Errors
+/// What the API server says of the first field that does not.
+pub fn check_type(service: &Yaml) -> Result<(), String> {
+    let ("Service", Some(spec)) = (identity(service).0, service.get("spec")) else { return Ok(()) };
+    let kind = word(spec, "type").unwrap_or("ClusterIP");
+    if matches!(kind, "NodePort" | "LoadBalancer") {
+        return Ok(());
+    }
+    let ports = spec.get("ports").map(items).unwrap_or_default();
+    if let Some(i) = ports.iter().position(|port| word(port, "nodePort").is_some_and(|n| n != "0")) {
+        return Err(format!("spec.ports[{i}].nodePort: Forbidden: may not be used when `type` is '{kind}'"));
+    }
+    let outside = spec.get("externalIPs").is_some_and(|all| !items(all).is_empty());
+    match word(spec, "externalTrafficPolicy").filter(|policy| !outside && !policy.is_empty()) {
+        Some(policy) => Err(format!(
+            "spec.externalTrafficPolicy: Invalid value: \"{policy}\": may only be set for externally-accessible services"
+        )),
+        None => Ok(()),
+    }
+}
+
 /// The first of a Service's cluster IPs.
 fn first_ip(spec: &Yaml) -> Option<&str> {
     let list = spec.get("clusterIPs").map(items).unwrap_or_default();

@@ -115,7 +115,7 @@ impl Given {
             apply::check_cluster_ip(old, object)
                 .map_err(|why| Refusal::Server(invalid_service(object, &why)))?;
         }
-        apply::check_free(object, documents).map_err(|why| {
+        apply::check_type(object).and_then(|()| apply::check_free(object, documents)).map_err(|why| {
             let said = invalid_service(object, &why);
             match self {
                 Given::Made(_, Maker::Service(of)) => Refusal::Kubectl(format!(
@@ -262,6 +262,8 @@ impl Effect {
                         .and_then(|()| apply::check_free(&service, documents))
                         .map_err(|why| Refusal::Server(invalid_service(&service, &why)))?;
                     apply::patched(&mut service, &before, documents);
+                    apply::check_type(&service)
+                        .map_err(|why| Refusal::Server(invalid_service(&service, &why)))?;
                     *find(documents, named)? = service;
                 }
             }
