@@ -75,17 +75,10 @@ fn underlined(text: &str, message: &str) -> String {
 
 /// The first word of a message in quotes, as in `x', that stands in a line: how many letters are before it there, and how many it has.
 fn quoted(message: &str, line: &str) -> Option<(usize, usize)> {
-    let ends = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
-    message.match_indices(['"', '`', '\'']).find_map(|(at, quote)| {
-        let rest = message.get(at + 1..)?;
-        let (word, _) = rest.split_once(if quote == "\"" { '"' } else { '\'' })?;
-        let mut places = line.match_indices(word).filter(|_| !word.is_empty());
-        let before = places.find_map(|(at, _)| {
-            let (before, after) = (line.get(..at)?, line.get(at + word.len()..)?);
-            (ends(before.chars().next_back()) && ends(after.chars().next())).then_some(before)
-        })?;
-        Some((before.chars().count(), word.chars().count()))
-    })
+    let mut words = message.split(['"', '`', '\'']).skip(1).filter(|w| !w.is_empty());
+    // What is wrong often stands behind what is right.
+    let (word, at) = words.find_map(|w| Some((w, line.rfind(w)?)))?;
+    Some((line.get(..at)?.chars().count(), word.chars().count()))
 }
 
 /// The drawer.
