@@ -88,7 +88,8 @@ fn item(state: State, bytes: &[u8], field: &Field, was: Option<String>, first: b
     let place = if field.len == 0 { (0, 0) } else { (field.at, field.at + field.len) };
     let light = move || state.sniff.lit.set(place);
     let mut value = field.show(bytes);
-    if value.chars().count() > 80 {
+    // A comment is no bytes, and told to its end.
+    if field.len != 0 && value.chars().count() > 80 {
         value = value.chars().take(80).chain(['…']).collect();
     }
     let depth = ["d0", "d1", "d2", "d3", "d4", "d5"].get(usize::from(field.depth)).copied().unwrap_or("d5");
