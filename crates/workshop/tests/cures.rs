@@ -762,6 +762,41 @@ fn a_device_that_is_down_is_named() {
     assert_eq!(end.through[0], "ip link set eth0 up");
 }
 
+/// The same for a lab's text.
+fn why_in(text: &str, title: &str) -> End {
+    let run = Session::new(Rc::new(read_lab(text).unwrap())).run().unwrap();
+    let story = Story::new(&run.run.world);
+    let step = story.steps.iter().find(|s| s.tone == Tone::Bad && s.title.contains(title)).unwrap();
+    end(&run.run.world, step).unwrap()
+}
+
+#[test]
+fn where_nobody_waits_is_told_where_programs_do() {
+    let text =
+        lab_text().replace("[a, b], app: http, port: 80", "[a, b], app: http, port: 80, address: 127.0.0.1");
+    let end = why_in(&text, "no socket for");
+    assert_eq!(end.looked[0].was, "none; programs wait on 127.0.0.1:80");
+}
+
+#[test]
+fn an_address_that_no_box_has_was_to_be_translated() {
+    let end = why_in(&in_other_words(lab_text(), &[&[OUTSIDE, TO_OUTSIDE]]), "no way to 192.0.2.1");
+    assert_eq!(
+        (end.looked[1].what.as_str(), end.looked[1].was.as_str()),
+        ("box with the address 192.0.2.1", "none")
+    );
+    let end = why("node-1: ip route del 10.244.2.0/24", "no way to 10.244.2.5");
+    assert_eq!(end.looked.len(), 1, "b has it");
+}
+
+#[test]
+fn who_answers_arp_for_others_has_no_way_to_them() {
+    let text = in_other_words(lab_text(), &[&[("machines:", "cni: calico\n  machines:")]]);
+    let end = why_in(&text, "who has 169.254.1.1");
+    assert!(end.looked[1].what.ends_with("proxy_arp of node-1") && end.looked[1].was == "1", "{end:?}");
+    assert_eq!(end.looked[2].what, "route of node-1 to 169.254.1.1");
+}
+
 /// The step with these words, and that to which it leads.
 fn led(run: &LabRun, title: &str) -> (String, Option<String>) {
     let story = Story::new(&run.run.world);

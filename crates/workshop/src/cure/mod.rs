@@ -213,10 +213,11 @@ impl Search {
             together.extend(taken);
             alone.retain(|c| !switched.contains(&meant(&c.commands())));
         }
-        let known: Vec<_> = alone.iter().map(Change::commands).collect();
         changes.extend(alone);
         let others = against(run, begun.as_ref(), &wish);
-        changes.extend(others.into_iter().filter(|c| !known.contains(&c.commands())));
+        let own: Vec<_> = changes.iter().map(Change::commands).collect();
+        let others = others.into_iter().filter(|c| !own.contains(&c.commands()));
+        changes.extend(others);
         changes.extend(together);
         let mut knobs = begun.as_ref().map(knobs::of).unwrap_or_default();
         // What is smallest comes first.

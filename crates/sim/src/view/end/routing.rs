@@ -2,6 +2,7 @@
 
 use super::{At, End, dst, ip, src};
 use crate::operator::route_text;
+use kernel::Netns;
 use kernel::event::What;
 use kernel::route::{FibRule, RuleAction, Unreachable};
 use packet::{Frame, Payload};
@@ -39,10 +40,27 @@ pub(super) fn unreachable(at: &At<'_>, u: Unreachable, frame: &Frame) -> End {
         _ if u == Unreachable::Invalid && !input => end
             .look("source", src(frame), "an address of this box")
             .or("A source address that is this box's own."),
-        _ => end
-            .look(what, format!("none: {u}"), needed)
-            .or(format!("ip route add {to} via GATEWAY, or a default route.")),
+        _ => {
+            let end = end
+                .look(what, format!("none: {u}"), needed)
+                .or(format!("ip route add {to} via GATEWAY, or a default route."));
+            if at.world.hosts().iter().any(|ns| has(ns, &to)) {
+                return end;
+            }
+            // The address of a Service, mostly.
+            end.look(
+                format!("box with the address {to}"),
+                "none",
+                "one, or another destination before routing",
+            )
+            .or(format!("A rule that translates {to} before routing: no box has that address."))
+        }
     }
+}
+
+/// The box has this address.
+fn has(ns: &Netns, addr: &str) -> bool {
+    ns.devices().iter().any(|d| !d.gone && d.addrs.iter().any(|a| a.net.addr().to_string() == addr))
 }
 
 pub(super) fn rp_filter(at: &At<'_>, frame: &Frame) -> End {
@@ -125,9 +143,34 @@ pub(super) fn no_neighbour(at: &At<'_>, addr: &str) -> End {
         _ => None,
     });
     let addr = asked.unwrap_or_else(|| addr.to_owned());
-    End::by("ARP")
-        .look(format!("who has {addr}, asked by {dev}"), "no answer", "the MAC of a box on that link")
+    let end = End::by("ARP").look(
+        format!("who has {addr}, asked by {dev}"),
+        "no answer",
+        "the MAC of a box on that link",
+    );
+    by_proxy(at, &addr, end)
         .or(format!("A box with the address {addr} on the link behind {dev}, that is up."))
         .or(format!("Another route, if {addr} is not on that link."))
         .or(format!("ip neigh add {addr} lladdr MAC dev {dev}, or proxy ARP by a box that can reach it."))
+}
+
+/// Where nobody has the address, the box at the other end of the link may answer for it.
+fn by_proxy(at: &At<'_>, addr: &str, end: End) -> End {
+    let peer = at.dev.and_then(|d| at.world.peer((at.ns.id, d)));
+    let peer = peer.and_then(|(host, dev)| Some((at.world.host(host)?, dev)));
+    let Some((ns, dev)) = peer else { return end };
+    let (Some(device), Ok(to)) = (ns.device(dev), addr.parse()) else { return end };
+    if device.master.is_some() || at.world.hosts().iter().any(|ns| has(ns, addr)) {
+        return end;
+    }
+    let (name, on) = (&device.name, device.conf.proxy_arp != 0 || ns.sysctl.all.proxy_arp != 0);
+    let end =
+        end.look(format!("net.ipv4.conf.{name}.proxy_arp of {}", ns.name), if on { "1" } else { "0" }, "1");
+    match ns.route_get(to, None, None, None, 0) {
+        Ok(_) if on => end,
+        Ok(_) => end.or(format!("sysctl -w net.ipv4.conf.{name}.proxy_arp=1, on {}", ns.name)),
+        Err(why) => end
+            .look(format!("route of {} to {addr}", ns.name), format!("none: {why}"), "one by another device")
+            .or(format!("A default route on {}: it answers for what it has a way to.", ns.name)),
+    }
 }

@@ -3,6 +3,7 @@
 use super::{At, End, ip};
 use crate::view::text::endpoints;
 use kernel::event::{Origin, What};
+use kernel::socket::Socket;
 use packet::{Frame, Ip, L4};
 
 pub(super) fn no_socket(at: &At<'_>, frame: &Frame) -> End {
@@ -21,11 +22,26 @@ pub(super) fn no_socket(at: &At<'_>, frame: &Frame) -> End {
             )
             .or(format!("The translation undone on the way back, so that the answer comes from {called}.")),
         None => End::by("the socket lookup")
-            .look(what, "none", "one that listens there")
+            .look(what, none(at, ip), "one that listens there")
             .or(format!("A program that listens on {to}."))
             .or("A translation to the address and port where one listens."),
     }
 }
+
+/// None, and where else programs wait.
+fn none(at: &At<'_>, ip: &Ip) -> String {
+    let local = |socket: &Socket| match (socket, &ip.l4) {
+        (Socket::Listen(l), L4::Tcp(_)) => Some(l.local),
+        (Socket::Udp(u), L4::Udp(_)) if u.remote.is_none() => Some(u.local),
+        _ => None,
+    };
+    let open = at.ns.sockets.iter().filter_map(|(_, s)| local(s)).take(MAX_OPEN);
+    let open: Vec<String> = open.map(|(addr, port)| format!("{addr}:{port}")).collect();
+    if open.is_empty() { "none".to_owned() } else { format!("none; programs wait on {}", open.join(", ")) }
+}
+
+/// Of more open ports the rest is not told.
+const MAX_OPEN: usize = 5;
 
 /// Whom a program of this box has called from there, last of all.
 fn called(at: &At<'_>, from: &str) -> Option<String> {
