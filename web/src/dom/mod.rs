@@ -5,6 +5,7 @@
 //! the page once, not once for each shape of element. A part that is drawn anew is laid over what is there: an element
 //! with the same name stays, with its focus and its scroll position, and only gets what has changed.
 
+mod again;
 mod placed;
 mod resized;
 mod root;
@@ -12,18 +13,19 @@ mod root;
 pub use resized::resized;
 pub use root::Root;
 
+use again::{Gives, Hears};
 use leptos::prelude::*;
 pub use placed::Listener;
-use placed::again;
+use placed::run;
 use std::borrow::Cow;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, EventTarget, HtmlInputElement};
 
 type Text = Cow<'static, str>;
-type Strings = Box<dyn FnMut() -> String>;
-type Flags = Box<dyn FnMut() -> bool>;
-type Handler = Box<dyn FnMut(&Event)>;
-type Watcher = Box<dyn FnMut(&Element)>;
+type Strings = Box<dyn Gives<String>>;
+type Flags = Box<dyn Gives<bool>>;
+type Handler = Box<dyn Hears<Event>>;
+type Watcher = Box<dyn Hears<Element>>;
 
 // ---------------------------------------------------------------------- descriptions
 
@@ -34,7 +36,7 @@ pub enum View {
     /// An element.
     El(El),
     /// A part; see [`part`].
-    Part(Box<dyn FnMut() -> View>),
+    Part(Box<dyn Gives<View>>),
     /// Several pieces in a row, or none.
     All(Vec<View>),
 }
@@ -129,12 +131,12 @@ impl Value {
     fn read(&mut self) -> Option<Text> {
         match self {
             Value::Fixed(text) => Some(text.clone()),
-            Value::Text(f) => Some(f().into()),
-            Value::Maybe(text, f) => f().then_some(Cow::Borrowed(*text)),
+            Value::Text(f) => Some(f.give().into()),
+            Value::Maybe(text, f) => f.give().then_some(Cow::Borrowed(*text)),
             Value::Class(class, flags) => {
                 let mut out = class.clone();
                 for (name, f) in flags {
-                    if f() {
+                    if f.give() {
                         add_word(&mut out, name);
                     }
                 }
@@ -273,7 +275,7 @@ pub fn keep<T: 'static>(what: T) {
 
 /// Does something now, and again when what it looked at changes.
 pub fn effect(f: impl FnMut() + 'static) {
-    keep(again(Box::new(f)));
+    keep(run(Box::new(f)));
 }
 
 /// What happens at an event of the window.

@@ -1,5 +1,6 @@
 //! What stands in the document, and how a part that is drawn anew is laid over it.
 
+use super::again::Gives;
 use super::{Attr, Handler, Parts, Slot, Text, Value, View};
 use leptos::prelude::*;
 use std::cell::RefCell;
@@ -39,9 +40,9 @@ struct Held {
 type Last = Rc<RefCell<Option<Text>>>;
 
 /// Runs now, and again when what it looked at changes.
-pub(super) fn again(f: Box<dyn FnMut()>) -> RenderEffect<()> {
+pub(super) fn run(f: Box<dyn Gives<()>>) -> RenderEffect<()> {
     let mut f = f;
-    RenderEffect::new(move |_| f())
+    RenderEffect::new(move |_| f.give())
 }
 
 impl Slot {
@@ -72,7 +73,7 @@ fn hold(el: &Element, attr: Attr, last: Last) -> Held {
         None
     } else {
         let (el, last) = (el.clone(), Rc::clone(&last));
-        Some(again(Box::new(move || slot.set(&el, name, &last, value.read()))))
+        Some(run(Box::new(move || slot.set(&el, name, &last, value.read()))))
     };
     Held { slot, name, last, _effect: effect }
 }
@@ -90,7 +91,7 @@ pub struct Listener {
 impl Listener {
     pub(super) fn new(target: &EventTarget, event: &'static str, f: Handler) -> Listener {
         let mut f = f;
-        let f: Box<dyn FnMut(Event)> = Box::new(move |e| f(&e));
+        let f: Box<dyn FnMut(Event)> = Box::new(move |e| f.hear(&e));
         let closure = Closure::wrap(f);
         let _ = target.add_event_listener_with_callback(event, closure.as_ref().unchecked_ref());
         Listener { target: target.clone(), event, closure }
@@ -141,7 +142,7 @@ impl Placed {
         self._listeners = handlers.into_iter().map(|(event, f)| Listener::new(&self.el, event, f)).collect();
         self._watch = watch.map(|mut f| {
             let el = self.el.clone();
-            again(Box::new(move || f(&el)))
+            run(Box::new(move || f.hear(&el)))
         });
     }
 }
@@ -210,10 +211,10 @@ impl Piece {
 }
 
 /// Draws a part, now and whenever it changes.
-fn drawn(end: &Node, pieces: &Pieces, f: Box<dyn FnMut() -> View>) -> RenderEffect<()> {
+fn drawn(end: &Node, pieces: &Pieces, f: Box<dyn Gives<View>>) -> RenderEffect<()> {
     let (end, pieces, mut f) = (end.clone(), Rc::clone(pieces), f);
-    again(Box::new(move || {
-        let view = f();
+    run(Box::new(move || {
+        let view = f.give();
         if let Some(parent) = end.parent_node() {
             lay(&parent, &mut pieces.borrow_mut(), view, Some(&end));
         }
