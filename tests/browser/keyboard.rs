@@ -191,7 +191,7 @@ fn after_a_click_on_a_position_the_arrow_keys_step() {
         page.set_size(1280, 800);
         page.open_fresh("#v1/tftp-ipvs");
         let position = "#switch-kernel-4\\.19";
-        page.click(&format!("{position} + span"));
+        page.click(position);
         page.wait_text("#switch-kernel-is", "4.19");
         let before = page.text("#position");
         page.press("ArrowRight");
