@@ -4,33 +4,11 @@
 
 mod common;
 
-use common::two_pods;
-use sim::view::{End, Story, Tone, end};
+use common::{called, called_after, in_other_words};
+use sim::view::{Story, end};
 use std::rc::Rc;
 use workshop::cure::{Progress, Search, Wanted};
 use workshop::{At, LabRun, Session, Setting, Typed, read_lab};
-
-/// Two nodes with a pod each; the client calls the Service of the second pod by the first node, and the first pod.
-const HEAD: &str = "
-apiVersion: netfilter-lab/v1
-kind: Lab
-metadata: {name: test}
-title: t
-summary: s
-focus: node-1
-world:
-  machines: [{name: client, address: 10.0.0.100/24, knowsPods: true}]
-apps: [{on: [a, b], app: http, port: 80}]
-steps:
-  - {id: one, on: client, run: 'curl -m 3 http://10.0.0.11:30080/'}
-  - {id: two, on: client, run: 'curl -m 3 http://10.244.1.5/'}
-goals:
-  - {text: both answer, that: {all: [{step: one, status: 0}, {step: two, status: 0}]}}
-";
-
-fn lab_text() -> String {
-    format!("{HEAD}{}", two_pods("other", "web"))
-}
 
 /// What is typed at setup, and a change that is found. Several commands are parted by ` && `.
 const CASES: [(&str, &str); 32] = [
@@ -126,11 +104,6 @@ const CASES: [(&str, &str); 32] = [
     ),
 ];
 
-fn session(lines: &str) -> Session {
-    let typed = lines.split(" && ").map(|line| Typed::of_line(line, At::Setup)).collect();
-    Session { lab: Rc::new(read_lab(&lab_text()).unwrap()), changes: Setting::new(), typed, source: None }
-}
-
 fn found(session: &Session, run: &LabRun, wanted: Wanted) -> Vec<workshop::cure::Cure> {
     Search::new(session, run, wanted).map(Search::all).unwrap_or_default()
 }
@@ -138,7 +111,7 @@ fn found(session: &Session, run: &LabRun, wanted: Wanted) -> Vec<workshop::cure:
 #[test]
 fn what_broke_it_is_mended_where_it_was_broken() {
     for (broken, mended) in CASES {
-        let session = session(broken);
+        let session = called_after(broken);
         let run = session.run().unwrap();
         assert!(run.typed.iter().all(|t| t.wrong().is_none()), "{broken}");
         assert!(run.goals.iter().any(|g| !g.reached), "{broken}: nothing is broken");
@@ -307,7 +280,7 @@ const OF_THE_LAB: [(&str, &str, &str); 38] = [
 #[test]
 fn what_the_lab_has_broken_is_mended_as_well() {
     for (world, setup, mended) in OF_THE_LAB {
-        let text = lab_text().replacen("apps:", &format!("  {world}\nsetup: [{setup}]\napps:"), 1);
+        let text = called().replacen("apps:", &format!("  {world}\nsetup: [{setup}]\napps:"), 1);
         let lab = Rc::new(read_lab(&text).unwrap());
         let session = Session { lab, changes: Setting::new(), typed: Vec::new(), source: None };
         let run = session.run().unwrap();
@@ -484,15 +457,6 @@ const OTHER_WORDS: [(&[Words], &str); 20] = [
     ),
 ];
 
-/// The lab's text with other words, each of which is in it.
-fn in_other_words(mut text: String, words: &[&[(&str, &str)]]) -> String {
-    for (from, to) in words.concat() {
-        assert!(text.contains(from), "{from} is not in {text}");
-        text = text.replacen(from, to, 1);
-    }
-    text
-}
-
 /// What the search finds first.
 fn first(text: &str) -> String {
     let session = Session::new(Rc::new(read_lab(text).unwrap()));
@@ -511,7 +475,7 @@ fn first(text: &str) -> String {
 #[test]
 fn what_an_engineer_would_do_comes_first() {
     for (words, mended) in OTHER_WORDS {
-        assert_eq!(first(&in_other_words(lab_text(), words)), mended);
+        assert_eq!(first(&in_other_words(called(), words)), mended);
     }
 }
 
@@ -579,7 +543,7 @@ fn who_does_not_find_a_name_is_told_whom_to_ask() {
         ),
     ];
     for (words, mended) in NAMES {
-        assert_eq!(first(&in_other_words(lab_text() + DNS, &[&own, words])), mended);
+        assert_eq!(first(&in_other_words(called() + DNS, &[&own, words])), mended);
     }
 }
 
@@ -603,7 +567,7 @@ fn of_what_a_box_has_lost_only_what_is_needed_is_put_back() {
     let lines =
         ["ip addr flush dev cnio0", "sysctl -w net.ipv4.icmp_ratelimit=5", "ip link set cnio0 mtu 1400"];
     let setup: Vec<String> = lines.iter().map(|l| format!("{{on: node-1, run: {l}}}")).collect();
-    let text = lab_text().replacen("apps:", &format!("setup: [{}]\napps:", setup.join(", ")), 1);
+    let text = called().replacen("apps:", &format!("setup: [{}]\napps:", setup.join(", ")), 1);
     let lab = Rc::new(read_lab(&text).unwrap());
     let session = Session { lab, changes: Setting::new(), typed: Vec::new(), source: None };
     let all = found(&session, &session.run().unwrap(), Wanted::Goals);
@@ -638,7 +602,7 @@ fn silence_is_no_cure() {
 #[test]
 fn a_command_that_broke_it_is_taken_back() {
     for lines in [CASES[0].0, CASES[23].0] {
-        let session = session(lines);
+        let session = called_after(lines);
         let all = found(&session, &session.run().unwrap(), Wanted::Goals);
         let cure = all.iter().find(|c| c.undone.is_some()).unwrap();
         let undone = cure.undone.clone().unwrap();
@@ -652,7 +616,7 @@ fn a_command_that_broke_it_is_taken_back() {
 /// The exchange that is asked for has another number once the command before it is gone.
 #[test]
 fn an_exchange_succeeds_without_the_command_before_it() {
-    let mut session = session("client: ip addr");
+    let mut session = called_after("client: ip addr");
     let end = |line: &str| Typed::of_line(line, At::End);
     session.typed = vec![
         end("node-1: iptables -I FORWARD -p tcp --dport 80 -j DROP"),
@@ -695,136 +659,9 @@ fn a_packet_that_waits_to_the_last_is_led_to_another_next_hop() {
 #[test]
 fn what_a_step_has_broken_is_mended_behind_it() {
     let steps = "steps:\n  - {on: node-1, run: iptables -I FORWARD -j DROP}";
-    let lab = read_lab(&lab_text().replace("steps:", steps)).unwrap();
+    let lab = read_lab(&called().replace("steps:", steps)).unwrap();
     let session = Session { lab: Rc::new(lab), changes: Setting::new(), typed: Vec::new(), source: None };
     let all = found(&session, &session.run().unwrap(), Wanted::Goals);
     let cure = all.iter().find(|c| c.text() == "node-1# iptables -t filter -D FORWARD 1").unwrap();
     assert_eq!(cure.session.typed[0].at, At::Before(1));
-}
-
-// ---------------------------------------------------------------------- why
-
-/// The answer for the first bad step whose title has these words.
-fn why(lines: &str, title: &str) -> End {
-    let run = session(lines).run().unwrap();
-    let world = &run.run.world;
-    let story = Story::new(world);
-    let bad = story.steps.iter().filter(|s| s.tone == Tone::Bad);
-    let titles: Vec<&str> = bad.clone().map(|s| s.title.as_str()).collect();
-    let step = bad.clone().find(|s| s.title.contains(title)).unwrap_or_else(|| panic!("{titles:?}"));
-    end(world, step).unwrap()
-}
-
-#[test]
-fn a_frame_that_nobody_takes_names_who_believes_in_its_mac() {
-    let line = "client: ip neigh replace 10.0.0.11 lladdr 02:00:00:00:00:99 dev eth0 nud permanent";
-    let end = why(line, "nobody takes it: addressed to 02:00:00:00:00:99");
-    assert_eq!(end.looked[0].what, "neighbour of client: ip neigh show 10.0.0.11");
-    assert_eq!(end.looked[0].was, "dev eth0 lladdr 02:00:00:00:00:99 PERMANENT");
-    assert!(end.through[0].starts_with("ip neigh del 10.0.0.11 dev eth0"), "{end:?}");
-}
-
-#[test]
-fn a_frame_behind_the_wrong_port_names_the_entry_of_the_forwarding_database() {
-    let line = "lan: bridge fdb add 02:00:00:00:02:01 dev p-node-2 master static";
-    let end = why(line, "nobody takes it: addressed to 02:00:00:00:02:01");
-    assert!(end.looked[0].was.starts_with("behind p-node-2"), "{end:?}");
-    assert!(end.through[0].starts_with("bridge fdb del 02:00:00:00:02:01 dev p-node-2 master"), "{end:?}");
-}
-
-/// A switch sends copies everywhere until it has learned; the others ignore them, and nothing is lost.
-#[test]
-fn a_copy_for_somebody_else_is_no_end() {
-    let run = session("lan: bridge link set dev p-node-1 learning off").run().unwrap();
-    let story = Story::new(&run.run.world);
-    assert!(story.steps.iter().any(|s| s.title.starts_with("ignored: addressed to")));
-    assert!(!story.steps.iter().any(|s| s.title.starts_with("nobody takes it")));
-}
-
-#[test]
-fn a_route_that_refuses_is_named_with_its_kind() {
-    let end = why("node-1: ip route add blackhole 10.0.0.100", "no way to 10.0.0.100");
-    assert_eq!(end.looked[0].was, "blackhole 10.0.0.100");
-    assert!(end.through[0].starts_with("ip route del blackhole 10.0.0.100"), "{end:?}");
-}
-
-#[test]
-fn a_rule_that_refuses_is_named_with_its_preference() {
-    let end = why("node-1: ip rule add from 10.0.0.100 prohibit pref 9", "no way to");
-    assert_eq!(end.looked[0].was, "prohibited, says the rule with preference 9");
-    assert_eq!(end.through[0], "ip rule del pref 9");
-}
-
-#[test]
-fn a_device_that_is_down_is_named() {
-    let end = why("node-2: ip link set eth0 down", "device is down");
-    assert_eq!((end.place.as_str(), end.looked[0].what.as_str()), ("node-2 · eth0", "eth0"));
-    assert_eq!(end.through[0], "ip link set eth0 up");
-}
-
-/// The same for a lab's text.
-fn why_in(text: &str, title: &str) -> End {
-    let run = Session::new(Rc::new(read_lab(text).unwrap())).run().unwrap();
-    let story = Story::new(&run.run.world);
-    let step = story.steps.iter().find(|s| s.tone == Tone::Bad && s.title.contains(title)).unwrap();
-    end(&run.run.world, step).unwrap()
-}
-
-#[test]
-fn where_nobody_waits_is_told_where_programs_do() {
-    let text =
-        lab_text().replace("[a, b], app: http, port: 80", "[a, b], app: http, port: 80, address: 127.0.0.1");
-    let end = why_in(&text, "no socket for");
-    assert_eq!(end.looked[0].was, "none; programs wait on 127.0.0.1:80");
-}
-
-#[test]
-fn an_address_that_no_box_has_was_to_be_translated() {
-    let end = why_in(&in_other_words(lab_text(), &[&[OUTSIDE, TO_OUTSIDE]]), "no way to 192.0.2.1");
-    assert_eq!(
-        (end.looked[1].what.as_str(), end.looked[1].was.as_str()),
-        ("box with the address 192.0.2.1", "none")
-    );
-    let end = why("node-1: ip route del 10.244.2.0/24", "no way to 10.244.2.5");
-    assert_eq!(end.looked.len(), 1, "b has it");
-}
-
-#[test]
-fn who_answers_arp_for_others_has_no_way_to_them() {
-    let text = in_other_words(lab_text(), &[&[("machines:", "cni: calico\n  machines:")]]);
-    let end = why_in(&text, "who has 169.254.1.1");
-    assert!(end.looked[1].what.ends_with("proxy_arp of node-1") && end.looked[1].was == "1", "{end:?}");
-    assert_eq!(end.looked[2].what, "route of node-1 to 169.254.1.1");
-}
-
-/// The step with these words, and that to which it leads.
-fn led(run: &LabRun, title: &str) -> (String, Option<String>) {
-    let story = Story::new(&run.run.world);
-    let at = story.steps.iter().position(|s| s.title.contains(title)).unwrap();
-    let cause = story.cause(&run.run.world, at).map(|i| story.steps[i].title.clone());
-    (story.steps[at].title.clone(), cause)
-}
-
-#[test]
-fn the_line_of_a_program_that_failed_leads_to_the_packet_that_was_lost() {
-    let run = session("node-2: iptables -I FORWARD -d 10.244.2.5 -j DROP").run().unwrap();
-    assert_eq!(led(&run, "curl: (28)").1.as_deref(), Some("dropped by netfilter"));
-    // It waits in vain for a packet that ends only when it has given up.
-    let run = workshop::lab("ipvs-rollout").unwrap().run(&Setting::new()).unwrap();
-    assert!(led(&run, "curl: (28)").1.unwrap().contains("10.244.2.5"));
-    // The answer to its packet was lost.
-    let run = session("b: iptables -I OUTPUT -j DROP").run().unwrap();
-    assert_eq!(led(&run, "curl: (28)").1.as_deref(), Some("dropped by netfilter"));
-}
-
-#[test]
-fn what_a_program_is_told_by_icmp_leads_to_the_packet_that_it_is_about() {
-    let run = workshop::lab("stale-udp").unwrap().run(&Setting::new()).unwrap();
-    assert_eq!(led(&run, "told: port unreachable").1.as_deref(), Some("dropped by netfilter"));
-}
-
-#[test]
-fn a_step_with_an_answer_of_its_own_leads_nowhere() {
-    let run = session("node-2: iptables -I FORWARD -d 10.244.2.5 -j DROP").run().unwrap();
-    assert_eq!(led(&run, "dropped by netfilter").1, None);
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::fmt::{self, Write};
+use std::rc::Rc;
+use workshop::{At, Session, Setting, Typed, read_lab};
 
 /// FNV-1a over everything that is written to it.
 pub struct Fingerprint(pub u64);
@@ -56,4 +58,31 @@ apps: [{on: [a, b], app: http, port: 80}]
 steps:
 ";
     [head, steps, &two_pods(a, b)].concat()
+}
+
+/// The client calls the Service of the pod `b` by the first node, and the pod; the goal is that both answer.
+pub fn called() -> String {
+    let steps = "  - {id: one, on: client, run: 'curl -m 3 http://10.0.0.11:30080/'}
+  - {id: two, on: client, run: 'curl -m 3 http://10.244.1.5/'}
+goals:
+  - {text: both answer, that: {all: [{step: one, status: 0}, {step: two, status: 0}]}}
+";
+    served("other", "web", steps).replacen("10.0.0.100/24}", "10.0.0.100/24, knowsPods: true}", 1)
+}
+
+/// That lab with commands at setup, parted by ` && `.
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+pub fn called_after(lines: &str) -> Session {
+    let typed = lines.split(" && ").map(|line| Typed::of_line(line, At::Setup)).collect();
+    let lab = Rc::new(read_lab(&called()).unwrap());
+    Session { lab, changes: Setting::new(), typed, source: None }
+}
+
+/// The lab's text with other words, each of which is in it.
+pub fn in_other_words(mut text: String, words: &[&[(&str, &str)]]) -> String {
+    for (from, to) in words.concat() {
+        assert!(text.contains(from), "{from} is not in {text}");
+        text = text.replacen(from, to, 1);
+    }
+    text
 }
