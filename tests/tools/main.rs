@@ -7,6 +7,7 @@
 
 mod kubectl;
 mod kubectl_output;
+mod machine;
 mod session;
 mod typed;
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use workshop::{Session, Typed};
 
 /// A lab with some switches flipped, and what each command printed at its end, both outputs.
-fn typed(lab: &str, changes: &[(&str, &str)], lines: &[(&str, &str)]) -> Vec<Vec<String>> {
+pub fn typed(lab: &str, changes: &[(&str, &str)], lines: &[(&str, &str)]) -> Vec<Vec<String>> {
     let mut session = Session::new(Rc::new(workshop::lab(lab).unwrap()));
     for (switch, value) in changes {
         session.changes.insert((*switch).to_owned(), (*value).to_owned());

@@ -216,6 +216,7 @@ fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
         ct_probe: n.or("ct_probe", false, Node::flag)?,
         era: n.or("kernel", Era::default(), era)?,
         child: true,
+        machine: None,
         setup: Vec::new(),
         // As in the kernel that made the recordings.
         modules: Modules {

@@ -99,6 +99,8 @@ pub struct Sysctl {
     pub default: DevConf,
     /// `net.bridge.bridge-nf-call-iptables`
     pub bridge_nf_call_iptables: i64,
+    /// `net.netfilter.nf_log_all_netns`: namespaces beside the first one of their machine log packets too.
+    pub nf_log_all_netns: i64,
     /// `net.bridge.bridge-nf-call-ip6tables`
     pub bridge_nf_call_ip6tables: i64,
     /// `net.bridge.bridge-nf-call-arptables`
@@ -157,6 +159,7 @@ impl Default for Sysctl {
             all: DevConf::default(),
             default: DevConf::default(),
             bridge_nf_call_iptables: 1,
+            nf_log_all_netns: 0,
             bridge_nf_call_ip6tables: 1,
             bridge_nf_call_arptables: 1,
             bridge_nf_filter_pppoe_tagged: 0,

@@ -50,6 +50,7 @@ pub(crate) async fn build_in_parts(scenario: &Scenario, seed: u64) -> Result<Wor
         }
         add_host(&mut world, spec);
     }
+    join(&mut world, &scenario.hosts)?;
     fill(&mut world, &scenario.hosts, &scenario.links).await?;
     world.forget_log();
     Ok(world)
@@ -61,11 +62,10 @@ pub(crate) async fn build_in_parts(scenario: &Scenario, seed: u64) -> Result<Wor
 /// # Errors
 /// The description is wrong: where, and what was expected. What was done before it stays.
 pub fn extend(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Result<(), BuildError> {
-    for spec in hosts {
-        if world.host_by_name(&spec.name).is_none() {
-            add_host(world, spec);
-        }
-    }
+    let new: Vec<HostSpec> =
+        hosts.iter().filter(|spec| world.host_by_name(&spec.name).is_none()).cloned().collect();
+    new.iter().for_each(|spec| add_host(world, spec));
+    join(world, &new)?;
     parts::finish(fill(world, hosts, links))?;
     world.compare_mtus();
     Ok(())
@@ -76,9 +76,27 @@ fn add_host(world: &mut World, spec: &HostSpec) {
     if let Some(ns) = world.host_mut(id) {
         ns.set_era(spec.era);
         ns.set_child(spec.child);
+        // Nobody could read it elsewhere.
+        ns.sysctl.nf_log_all_netns = i64::from(spec.child);
         ns.set_br_netfilter(spec.modules.br_netfilter);
         ns.modules = spec.modules;
     }
+}
+
+/// Namespaces join their machines. Of machines that are new too, the settings for all devices count as made before.
+fn join(world: &mut World, hosts: &[HostSpec]) -> Result<(), BuildError> {
+    for spec in hosts {
+        let Some(name) = &spec.machine else { continue };
+        let (own, machine) = (find_host(world, &spec.name)?, find_host(world, name)?);
+        world.join(own, machine);
+        let Some(ns) = world.host_mut(own) else { continue };
+        let made = hosts.iter().find(|h| h.name == *name).map_or(&[][..], |h| &h.sysctl);
+        let inherited = ["net.ipv4.ip_forward", "net.ipv4.conf.all.", "net.ipv4.conf.default."];
+        for (key, value) in made.iter().filter(|(key, _)| inherited.iter().any(|i| key.starts_with(i))) {
+            ns.sysctl_set(key, *value).map_err(|e| error(format!("host {name}, sysctl"), e.to_string()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Links, then what is in the boxes.
@@ -92,6 +110,9 @@ async fn fill(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Resu
     for spec in hosts {
         configure(world, spec)?;
         set_up(world, spec).await?;
+        if let Some(host) = world.host_by_name(&spec.name) {
+            world.share(world.machine(host));
+        }
         parts::pause().await;
     }
     for spec in hosts {

@@ -376,6 +376,7 @@ impl Scenario {
             }
             Stimulus::Sysctl { key, value, .. } => {
                 let set = world.host_mut(host).map(|ns| ns.sysctl_set(key, *value));
+                world.share(host);
                 match set {
                     Some(Err(e)) => StepOutcome::Refused(e.to_string()),
                     _ => StepOutcome::Done,

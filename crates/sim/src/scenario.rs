@@ -59,6 +59,9 @@ pub struct HostSpec {
     pub era: kernel::Era,
     /// Not the first namespace of its machine: the limits of conntrack cannot be set in it.
     pub child: bool,
+    /// The box whose machine it is part of, as a namespace beside that box's: both have one kernel, with its modules, its limits of
+    /// conntrack and its ring buffer. `era` and `modules` are that box's then.
+    pub machine: Option<String>,
     /// The modules that are loaded.
     pub modules: kernel::Modules,
     /// Which tables to load, empty if the text does not have them.

@@ -18,9 +18,14 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const BURST: u32 = 10;
 
 impl Netns {
-    /// True in the first namespace of a machine. Only there limits can be set, and netfilter may log packets.
+    /// True in the first namespace of a machine. Only there limits can be set.
     pub fn is_initial(&self) -> bool {
         !self.child
+    }
+
+    /// Netfilter may log packets: in the first namespace of a machine, in others only if the machine is told so.
+    pub(crate) fn may_log_packets(&self) -> bool {
+        self.is_initial() || self.sysctl.nf_log_all_netns != 0
     }
 
     /// Makes it a namespace beside the first one of its machine.
@@ -30,7 +35,7 @@ impl Netns {
 
     /// The number of the namespace in nsfs; the first one of a machine is 4026531840.
     pub fn inum(&self) -> u32 {
-        4_026_531_840 + u32::from(self.id.0) + u32::from(self.child) * 400
+        4_026_531_840 + if self.child { 400 + u32::from(self.id.0) } else { 0 }
     }
 
     /// `net_warn_ratelimited`

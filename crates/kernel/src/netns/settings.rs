@@ -107,6 +107,9 @@ impl Netns {
             }
             ["net", "bridge", ..] if !self.modules.br_netfilter => None,
             ["net", "ipv4", "vs", field] => self.ipvs.setting(field).map(Slot::Int),
+            ["net", "netfilter", "nf_log_all_netns"] => {
+                self.is_initial().then_some(Slot::Int(&mut self.sysctl.nf_log_all_netns))
+            }
             ["net", "netfilter", field] => self.conntrack_slot(field),
             _ => self.sysctl.scalar(&words.join(".")).map(Slot::Int),
         }

@@ -358,17 +358,21 @@ impl AppCx<'_> {
 }
 
 impl App {
-    /// SIGKILL, if it runs on this box.
-    pub(crate) fn kill(&mut self, host: NetnsId) {
-        let on = match self {
+    /// Where it runs; `None` if it has ended.
+    pub(crate) fn host(&self) -> Option<NetnsId> {
+        Some(match self {
             App::TcpServer(a) => a.host,
             App::UdpServer(a) => a.host,
             App::TftpServer(a) => a.host,
             App::Client(a) => a.0.host(),
             App::Process(a) => a.host(),
-            App::Finished(_) => return,
-        };
-        if on == host {
+            App::Finished(_) => return None,
+        })
+    }
+
+    /// SIGKILL, if it runs on this box.
+    pub(crate) fn kill(&mut self, host: NetnsId) {
+        if self.host() == Some(host) {
             let output = match self {
                 App::Process(a) => CommandOutput { status: KILLED, ..a.output().clone() },
                 _ => CommandOutput { status: KILLED, ..CommandOutput::default() },

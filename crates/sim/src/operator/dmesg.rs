@@ -25,15 +25,20 @@ struct Asked {
 
 /// `dmesg [-T|-t] [-c|-C]`
 pub(super) fn dmesg(world: &mut World, host: NetnsId, args: &[String]) -> CommandOutput {
-    let from = world.dmesg_from(host);
+    // A machine has one ring buffer.
+    let machine = world.machine(host);
+    let from = world.dmesg_from(machine);
     let entries = world.log().entries();
-    let lines = entries.iter().skip(from).filter(|e| e.host == host).filter_map(|e| match e.what()? {
-        What::KernelLog(line) => Some((e.at, line.as_str())),
-        _ => None,
-    });
+    let lines =
+        entries.iter().skip(from).filter(|e| world.machine(e.host) == machine).filter_map(|e| {
+            match e.what()? {
+                What::KernelLog(line) => Some((e.at, line.as_str())),
+                _ => None,
+            }
+        });
     let (out, clear) = dmesg_of(lines, args);
     if clear {
-        world.clear_dmesg(host);
+        world.clear_dmesg(machine);
     }
     out
 }

@@ -127,6 +127,7 @@ pub(crate) fn write_file(
         let n = super::sysctl::number(lines.join(" ").trim()).ok_or(SysctlError::Invalid(old))?;
         ns.sysctl_set(name, n)
     });
+    world.share(host);
     match set {
         Ok(()) => Ok(()),
         Err(SysctlError::Unknown(_)) => Err(format!("{path}: No such file or directory")),

@@ -15,6 +15,8 @@ mod modprobe;
 mod nfacct;
 #[cfg(feature = "nft")]
 mod nft;
+mod nsenter;
+mod ps;
 mod settings;
 mod ss;
 mod sysctl;
@@ -26,6 +28,7 @@ pub(crate) use dmesg::{dmesg_of, syslog_line};
 pub use exec::executed;
 pub(crate) use files::{read_file, write_file};
 pub use ip::{brief_addresses, route_text, rule_text};
+pub(crate) use nsenter::{Entered, nsenter};
 pub use settings::settings;
 pub(crate) use watch::watch;
 
@@ -97,6 +100,10 @@ pub const PROGRAMS: &[&str] = &[
     "lsmod",
     "nfacct",
     "dmesg",
+    "ps",
+    "pgrep",
+    "pidof",
+    "nsenter",
     "ss",
     "cat",
     "head",
@@ -151,6 +158,17 @@ pub fn command(
     argv: &[String],
     stdin: Option<&str>,
 ) -> Result<CommandOutput, String> {
+    let done = on_box(world, host, argv, stdin);
+    world.share(host);
+    done
+}
+
+fn on_box(
+    world: &mut World,
+    host: NetnsId,
+    argv: &[String],
+    stdin: Option<&str>,
+) -> Result<CommandOutput, String> {
     let Some((program, args)) = argv.split_first() else { return Err("an empty command".to_owned()) };
     let name = program.rsplit('/').next().unwrap_or(program);
     match name {
@@ -176,6 +194,8 @@ pub fn command(
         }
         name if text::PROGRAMS.contains(&name) => Ok(text::run(world, host, name, args, stdin)),
         "ss" => Ok(ss::ss(world, host, argv)),
+        "ps" => Ok(ps::ps(world, world.rooted(host), args)),
+        "pgrep" | "pidof" => Ok(ps::pgrep(world, world.rooted(host), name, args)),
         "dmesg" => Ok(dmesg::dmesg(world, host, args)),
         "watch" => {
             let name = world.host(host).map_or(String::new(), |ns| ns.name.clone());

@@ -1,6 +1,6 @@
 //! An HTTP/1.1 server, as nginx or a Go program answers.
 
-use super::{Program, Run};
+use super::{Program, Run, dns_server};
 use kernel::socket::Received;
 use kernel::{Instant, SocketId};
 use std::net::Ipv4Addr;
@@ -275,6 +275,14 @@ impl Program for HttpServer {
             Style::Named(name) => name.split('/').next().unwrap_or_default(),
             Style::Go(name) => name,
         }
+    }
+
+    fn command(&self) -> Option<String> {
+        (!self.sites.is_empty()).then(|| match self.name() {
+            "nginx" => "nginx: master process nginx -g daemon off;".to_owned(),
+            "coredns" => dns_server::COMMAND.to_owned(),
+            name => name.to_owned(),
+        })
     }
 
     fn reconfigure_http(&mut self, sites: &[Site]) {

@@ -22,7 +22,7 @@ pub mod sleep;
 mod tftp;
 
 use crate::apps::{App, AppCx, AppEvent, Outcome};
-use crate::operator::{self, CommandOutput};
+use crate::operator::{self, CommandOutput, Entered};
 use crate::scenario::Doing;
 use crate::world::{AppId, World};
 use crate::{EventId, Log};
@@ -39,6 +39,11 @@ pub trait Program {
     /// The name of its process.
     fn name(&self) -> &str {
         "server"
+    }
+
+    /// Its command line, as `ps` has it; `None` while nothing of it runs.
+    fn command(&self) -> Option<String> {
+        Some(self.name().to_owned())
     }
 
     /// A copy: worlds can be copied.
@@ -183,15 +188,18 @@ pub struct Process {
     daemon: bool,
     /// `time`: how long it took is printed when it ends.
     timed: Option<Instant>,
+    /// When it first ran.
+    since: Option<Instant>,
 }
 
 impl Process {
     /// A process of a box.
     pub fn new(host: NetnsId, program: Box<dyn Program>) -> Process {
-        Process { host, program, out: CommandOutput::default(), daemon: false, timed: None }
+        Process { host, program, out: CommandOutput::default(), daemon: false, timed: None, since: None }
     }
 
     pub(crate) fn run(&mut self, cx: &mut AppCx<'_>) -> Option<Outcome> {
+        self.since.get_or_insert(cx.now());
         let mut run = Run { host: self.host, cx, out: &mut self.out };
         let status = self.program.run(&mut run)?;
         if let Some(since) = self.timed {
@@ -211,6 +219,16 @@ impl Process {
     /// Its name, as `ps` has it.
     pub(crate) fn name(&self) -> &str {
         self.program.name()
+    }
+
+    /// See [`Program::command`].
+    pub(crate) fn command(&self) -> Option<String> {
+        self.program.command()
+    }
+
+    /// When it first ran.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.since
     }
 
     /// See [`Program::reconfigure_dns`].
@@ -236,8 +254,8 @@ impl Process {
 
 impl Clone for Process {
     fn clone(&self) -> Process {
-        let Process { host, daemon, timed, .. } = *self;
-        Process { host, program: self.program.copy(), out: self.out.clone(), daemon, timed }
+        let Process { host, daemon, timed, since, .. } = *self;
+        Process { host, program: self.program.copy(), out: self.out.clone(), daemon, timed, since }
     }
 }
 
@@ -335,8 +353,23 @@ async fn run(
     stdin: Option<&str>,
 ) -> Result<CommandOutput, String> {
     let (timed, argv) = timed(argv);
-    let argv = &*busybox::meant(world, host, argv);
     let begun = world.now();
+    if let Some(entered) = operator::nsenter(world, host, argv) {
+        let mut output = match entered {
+            Ok(Entered { host: inner, files, argv }) => {
+                let before = world.root(inner, if files { inner } else { host });
+                let done = shell(world, inner, &argv, stdin).await;
+                world.put_root_back(before);
+                done?
+            }
+            Err(output) => output,
+        };
+        if timed {
+            output.stderr.extend(time_lines(world.now().since(begun)));
+        }
+        return Ok(output);
+    }
+    let argv = &*busybox::meant(world, host, argv);
     if let Some(done) = busybox::install(world, host, argv) {
         return Ok(done);
     }
@@ -384,6 +417,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// It is this process.
+    pub(crate) fn is(&self, app: AppId) -> bool {
+        matches!(self.kind, JobKind::Process(id) if id == app)
+    }
+
     /// The process that somebody waits for. Who does not end by itself gets Ctrl-C.
     pub(crate) fn awaited(&self, world: &World) -> Option<AppId> {
         let JobKind::Process(id) = self.kind else { return None };
@@ -413,6 +451,12 @@ fn tcpdump(world: &mut World, host: NetnsId, from: EventId, argv: &[String]) -> 
 /// It is not modelled, or does not run in the background.
 pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, String> {
     let (timed, inner) = timed(argv);
+    let entered = match operator::nsenter(world, host, inner) {
+        Some(Ok(entered)) => Some(entered),
+        Some(Err(output)) => return Ok(Job { host, argv: argv.to_vec(), kind: JobKind::Done(output) }),
+        None => None,
+    };
+    let (host, inner) = entered.as_ref().map_or((host, inner), |e| (e.host, &e.argv));
     let inner = &*busybox::meant(world, host, inner);
     let kind = match parse(inner, "") {
         Some(Ok(program)) => {
@@ -444,6 +488,7 @@ pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, S
             ));
         }
     };
+    let argv = if entered.is_some() { inner } else { argv };
     Ok(Job { host, argv: argv.to_vec(), kind })
 }
 

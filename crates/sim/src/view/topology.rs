@@ -73,18 +73,19 @@ fn has_bridge(ns: &Netns) -> bool {
     ns.devices().iter().any(|d| matches!(d.kind, DevKind::Bridge(_)))
 }
 
-fn own_role(ns: &Netns) -> Role {
+fn own_role(world: &World, ns: &Netns) -> Role {
     match (has_bridge(ns), has_address(ns)) {
         (true, false) => Role::Switch,
         (true, true) => Role::Node,
-        (false, _) if ns.sysctl.all.forwarding != 0 => Role::Node,
+        // A pod begins with the settings of its node.
+        (false, _) if ns.sysctl.all.forwarding != 0 && world.machine(ns.id) == ns.id => Role::Node,
         _ => Role::Host,
     }
 }
 
 /// Reads the topology off the world.
 pub fn topology(world: &World) -> Topology {
-    let mut roles: Vec<Role> = world.hosts().iter().map(own_role).collect();
+    let mut roles: Vec<Role> = world.hosts().iter().map(|ns| own_role(world, ns)).collect();
     let own = roles.clone();
     let mut links = Vec::new();
     for ns in world.hosts() {
@@ -103,7 +104,8 @@ pub fn topology(world: &World) -> Topology {
         let Some(end) = world.host(*node).and_then(|n| n.device(*port)) else { continue };
         let master = end.master.or_else(|| world.past_end((*node, *port))?.master);
         let hangs = master.is_some() || end.addrs.is_empty();
-        if let (Role::Host, Some(Role::Node), true) = (own_role(ns), own.get(node.index()).copied(), hangs)
+        if let (Role::Host, Some(Role::Node), true) =
+            (own_role(world, ns), own.get(node.index()).copied(), hangs)
             && let Some(role) = roles.get_mut(ns.id.index())
         {
             *role = Role::Pod { node: *node, bridge: master, port: *port };

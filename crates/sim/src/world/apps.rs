@@ -140,11 +140,12 @@ impl World {
 
     /// The text of a file of a box.
     pub fn file(&self, host: NetnsId, path: &str) -> Option<&str> {
-        self.files.get(&(host, path.to_owned())).map(String::as_str)
+        self.files.get(&(self.rooted(host), path.to_owned())).map(String::as_str)
     }
 
     /// The paths of a box's files.
     pub(crate) fn files_of(&self, host: NetnsId) -> impl Iterator<Item = &str> {
+        let host = self.rooted(host);
         self.files.keys().filter(move |(h, _)| *h == host).map(|(_, path)| path.as_str())
     }
 
@@ -161,7 +162,7 @@ impl World {
 
     /// Writes a file of a box.
     pub fn write_file(&mut self, host: NetnsId, path: &str, text: String) {
-        self.files.insert((host, path.to_owned()), text);
+        self.files.insert((self.rooted(host), path.to_owned()), text);
     }
 
     pub(crate) fn add_job(&mut self, job: Job) {

@@ -2,7 +2,10 @@
 
 mod apps;
 mod due;
+mod machine;
 mod visit;
+
+pub(crate) use machine::Running;
 
 use crate::apps::App;
 use crate::log::{Entry, Log, Seen};
@@ -76,6 +79,8 @@ pub struct World {
     hosts: Vec<Netns>,
     /// The boxes that have ceased to be.
     retired: Vec<NetnsId>,
+    /// The first namespaces of the machines of those that are beside one.
+    machines: LiteMap<NetnsId, NetnsId>,
     /// How many addresses each box's devices were given.
     macs: LiteMap<NetnsId, u8>,
     links: LiteMap<(NetnsId, DevId), (NetnsId, DevId)>,
@@ -103,6 +108,8 @@ pub struct World {
     held: Vec<(NetnsId, SocketId)>,
     /// Files of boxes: path and text.
     files: LiteMap<(NetnsId, String), String>,
+    /// `nsenter` without `-m`: programs of the first box have the files of the second.
+    root: Option<(NetnsId, NetnsId)>,
     /// The event from which on the ring buffer of the kernel's lines has not been cleared, of boxes where it was.
     dmesg: LiteMap<NetnsId, usize>,
     /// Commands in the background.
@@ -139,6 +146,7 @@ impl World {
             ids: Ids::default(),
             hosts: Vec::new(),
             retired: Vec::new(),
+            machines: LiteMap::new(),
             macs: LiteMap::new(),
             links: LiteMap::new(),
             past: Vec::new(),
@@ -156,6 +164,7 @@ impl World {
             numbers: InitialNumbers::default(),
             held: Vec::new(),
             files: LiteMap::new(),
+            root: None,
             dmesg: LiteMap::new(),
             jobs: Vec::new(),
             spare: Vec::new(),

@@ -320,7 +320,13 @@ impl Kube {
         if let Some(mtu) = self.cni.mtu {
             ip.insert(0, set_mtu("eth0", mtu));
         }
-        Ok(HostSpec { name, ip, sniff: true, ..HostSpec::default() })
+        Ok(HostSpec {
+            name,
+            ip,
+            sniff: true,
+            machine: Some(node.metadata.name.clone()),
+            ..HostSpec::default()
+        })
     }
 
     fn node(&self, node: &Node) -> Result<HostSpec, String> {

@@ -203,8 +203,6 @@ fn cluster(setting: &Setting, sources: &[Ipv4Addr]) -> Result<(Scenario, Servers
             host.sysctl.push((format!("net.netfilter.nf_conntrack_{key}"), i64::from(value)));
         }
         if pod {
-            // A pod is a namespace of the node's kernel.
-            (host.era, host.modules, host.child) = (ERA, modules, true);
             servers.push((host.name.clone(), (Ipv4Addr::UNSPECIFIED, PORT)));
         }
     }

@@ -5,7 +5,7 @@
 mod awk;
 mod diff;
 mod grep;
-mod pattern;
+pub(super) mod pattern;
 
 use super::CommandOutput;
 use super::files::{expand, read_file, told};

@@ -26,6 +26,9 @@ use std::rc::Rc;
 use std::time::Duration;
 use upstream::Pool;
 
+/// What `ps` shows of it.
+pub(super) const COMMAND: &str = "/coredns -conf /etc/coredns/Corefile";
+
 /// How long a TCP connection is waited for its first query, and for each that follows (core/dnsserver).
 const FIRST_QUERY: Duration = Duration::from_secs(3);
 const NEXT_QUERY: Duration = Duration::from_secs(10);
@@ -148,6 +151,10 @@ impl DnsServer {
 impl Program for DnsServer {
     fn name(&self) -> &str {
         "coredns"
+    }
+
+    fn command(&self) -> Option<String> {
+        Some(COMMAND.to_owned())
     }
 
     fn reconfigure_dns(&mut self, bind: (Ipv4Addr, u16), blocks: &[ServerBlock]) {

@@ -42,11 +42,13 @@ impl Default for Log {
 
 impl Log {
     pub(crate) fn eval(&self, ns: &Netns, skb: &Skb, ctx: &HookCtx, cx: &mut Cx<'_>) {
-        cx.printk(skb.id, || self.line(ns, skb, ctx));
+        if ns.may_log_packets() {
+            cx.printk(skb.id, || self.line(ns, skb, ctx));
+        }
     }
 
     /// `nf_log_packet` without a rule: what conntrack says of a packet, with all that can be said of it, and with its devices if
-    /// they are given. Only the first namespace of a machine prints it (`nf_log_all_netns`).
+    /// they are given.
     pub(crate) fn without_rule(
         ns: &Netns,
         skb: &Skb,
@@ -63,7 +65,7 @@ impl Log {
             let (frame, mark) = (skb.frame.clone(), skb.mark);
             What::NfLog(Box::new(NfLog { ctx: ctx.clone(), prefix: prefix.clone(), frame, mark }))
         });
-        if !ns.is_initial() {
+        if !ns.may_log_packets() {
             return;
         }
         let all = Log {
