@@ -76,8 +76,6 @@ fn add_host(world: &mut World, spec: &HostSpec) {
     if let Some(ns) = world.host_mut(id) {
         ns.set_era(spec.era);
         ns.set_child(spec.child);
-        // Nobody could read it elsewhere.
-        ns.sysctl.nf_log_all_netns = i64::from(spec.child);
         ns.set_br_netfilter(spec.modules.br_netfilter);
         ns.modules = spec.modules;
     }
