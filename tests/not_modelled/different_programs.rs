@@ -46,6 +46,38 @@ fn tail_f_and_watch_end_at_once() {
     );
 }
 
+/// What commands print that are typed at the end of a lab with pods.
+fn in_lab(lines: &[&str]) -> Vec<String> {
+    let lab = std::rc::Rc::new(workshop::lab("same-node-clusterip").unwrap());
+    let typed = lines.iter().map(|line| workshop::Typed::of_line(line, workshop::At::End)).collect();
+    let run = workshop::Session { typed, ..workshop::Session::new(lab) }.run().unwrap();
+    run.typed.iter().map(|t| t.output.as_ref().unwrap().stdout.join("\n")).collect()
+}
+
+#[test]
+fn ps_knows_neither_memory_nor_time() {
+    let line = &one("ps aux").stdout[1];
+    assert!(line.contains("  0.0  0.0      0     0 ") && line.ends_with("   0:00 ps aux"), "{line}");
+}
+
+#[test]
+fn only_programs_that_do_something_are_processes() {
+    let listed = in_lab(&["worker-2: ps -eo comm= | grep -v 'not here' | sort"]).remove(0);
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), ["coredns", "kube-proxy", "nginx", "ps"]);
+}
+
+#[test]
+fn pods_have_the_process_numbers_of_their_node() {
+    let out = in_lab(&["nginx2: pgrep nginx", "worker-2: pgrep nginx"]);
+    assert!(out[0] != "1" && out[0] == out[1], "{out:?}");
+}
+
+#[test]
+fn pods_are_privileged() {
+    let out = in_lab(&["tmp2: modprobe br_netfilter && lsmod", "tmp2: dmesg -C && echo cleared"]);
+    assert!(out[0].contains("br_netfilter") && out[1] == "cleared", "{out:?}");
+}
+
 #[test]
 fn awk_only_prints() {
     let why = one("awk {n++} /proc/sys/net/ipv4/ip_forward").stderr.join("\n");

@@ -159,3 +159,88 @@ fn coredns_says_that_it_is_well() {
     let texts: Vec<String> = out.iter().map(|o| o.stdout.join("\n")).collect();
     assert_eq!(texts, ["OK", "OK", "404 page not found"]);
 }
+
+/// "we stood up three pairs of pods", "$ kubectl get pods,services -owide": addresses, nodes, and the Services' lines.
+#[test]
+fn three_pairs_of_pods_are_listed() {
+    let out = typed("same-node-clusterip", &[], &["kubectl get pods,services -owide"]).remove(0).stdout;
+    let words = |line: &String, at: &[usize]| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        at.iter().map(|n| words[*n]).collect::<Vec<_>>().join(" ")
+    };
+    let pods: Vec<String> = out[1..7].iter().map(|l| words(l, &[0, 1, 2, 3, 5, 6])).collect();
+    assert_eq!(
+        pods,
+        [
+            "pod/nginx0 1/1 Running 0 10.200.0.49 worker-0",
+            "pod/nginx1 1/1 Running 0 10.200.1.42 worker-1",
+            "pod/nginx2 1/1 Running 0 10.200.2.65 worker-2",
+            "pod/tmp0 1/1 Running 0 10.200.0.50 worker-0",
+            "pod/tmp1 1/1 Running 0 10.200.1.43 worker-1",
+            "pod/tmp2 1/1 Running 0 10.200.2.63 worker-2",
+        ]
+    );
+    let services: Vec<String> = out[9..].iter().map(|l| words(l, &[0, 1, 2, 3, 4, 6])).collect();
+    assert_eq!(
+        services,
+        [
+            "service/kubernetes ClusterIP 10.32.0.1 <none> 443/TCP <none>",
+            "service/nginx0 NodePort 10.32.0.100 <none> 80:32100/TCP app=nginx0",
+            "service/nginx1 NodePort 10.32.0.101 <none> 80:32101/TCP app=nginx1",
+            "service/nginx2 NodePort 10.32.0.102 <none> 80:32102/TCP app=nginx2",
+        ]
+    );
+}
+
+/// The table "Worker | Pod IP | Cluster IP": of each pair, on each worker, only the cluster IP of the same worker fails.
+#[test]
+fn on_every_worker_only_its_own_cluster_ip_fails() {
+    for from in 0..3_u8 {
+        let pods = ["10.200.0.49", "10.200.1.42", "10.200.2.65"];
+        let calls = (0..3).flat_map(|to: u8| {
+            [pods[usize::from(to)].to_owned(), format!("10.32.0.10{to}")]
+                .map(|host| format!("tmp{from}: curl -s -m 2 http://{host}/"))
+        });
+        let calls: Vec<String> = calls.collect();
+        let lines: Vec<&str> = calls.iter().map(String::as_str).collect();
+        let status: Vec<i32> = typed("same-node-clusterip", &[], &lines).iter().map(|o| o.status).collect();
+        let expected: Vec<i32> = (0..3).flat_map(|to| [0, if to == from { 28 } else { 0 }]).collect();
+        assert_eq!(status, expected, "tmp{from}");
+    }
+}
+
+/// "netcat also reported timeouts."
+#[test]
+fn netcat_times_out_too() {
+    let out = typed("same-node-clusterip", &[], &["tmp2: nc -vz -w 2 10.32.0.102 80"]).remove(0);
+    assert_eq!(
+        (out.status, out.stderr),
+        (1, vec!["nc: connect to 10.32.0.102 port 80 (tcp) timed out: Operation now in progress".to_owned()])
+    );
+}
+
+/// `ps aux | grep "[n]ginx: master"`, then `nsenter -t 2595 -n -- ip a s`: the MAC of the pod that is called.
+#[test]
+fn the_nginx_process_leads_to_its_interfaces() {
+    let ps = "worker-2: ps aux | grep \"[n]ginx: master\"";
+    let line = typed("same-node-clusterip", &[], &[ps]).remove(0).stdout.join("\n");
+    assert!(
+        line.starts_with("root ") && line.ends_with("nginx: master process nginx -g daemon off;"),
+        "{line}"
+    );
+    let pid = line.split_whitespace().nth(1).unwrap();
+    let enter = format!("worker-2: nsenter -t {pid} -n -- ip a s");
+    let out = typed("same-node-clusterip", &[], &[ps, &enter]).pop().unwrap().stdout;
+    assert_eq!(
+        out[0],
+        "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000"
+    );
+    assert!(
+        out.contains(&"    link/ether fa:ce:1c:2d:05:eb brd ff:ff:ff:ff:ff:ff link-netnsid 0".to_owned()),
+        "{out:?}"
+    );
+    assert!(
+        out.contains(&"    inet 10.200.2.65/24 brd 10.200.2.255 scope global eth0".to_owned()),
+        "{out:?}"
+    );
+}
