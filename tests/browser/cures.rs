@@ -29,3 +29,19 @@ fn a_lost_packet_is_let_through_by_one_click() {
         });
     });
 }
+
+/// The last exchange succeeds, and still the goal is missed: the end of the run says which, and what reaches it.
+#[test]
+fn at_the_end_of_the_run_a_goal_that_is_missed_is_reached_by_one_click() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        for lab in ["dns-race", "localhost-nodeport"] {
+            page.open_fresh(&format!("#v1/{lab}"));
+            page.wait("#scrubber");
+            page.press("End");
+            page.wait_text(".try", "Not reached: ");
+            page.click(".try .apply");
+            page.wait_gone(".try");
+        }
+    });
+}

@@ -81,7 +81,9 @@ async fn fits(state: State, cure: &Cure) -> bool {
 }
 
 async fn look_for_goals(state: State, loaded: Rc<Loaded>) {
-    let Some(mut search) = Search::new(&loaded.session, &loaded.run, Wanted::Goals) else { return };
+    let search = |wanted| Search::new(&loaded.session, &loaded.run, wanted);
+    let typed = || loaded.failed_command().map(Wanted::Exchange).and_then(search);
+    let Some(mut search) = search(Wanted::Goals).or_else(typed) else { return };
     loop {
         pause().await;
         let cure = match search.step_in_parts().await {

@@ -5,6 +5,7 @@ use sim::view::{Alert, CaptureLine, Step, Story, TermLine, Tone, capture, frame_
 use sim::{EventId, World};
 use std::cell::OnceCell;
 use std::rc::Rc;
+use workshop::query::answered;
 use workshop::{By, Lab, LabRun, Session};
 
 /// A lab's run.
@@ -126,6 +127,24 @@ impl Loaded {
     pub fn alert_at(&self, step: usize) -> Option<&Alert> {
         let begun = self.exchanges.get(self.exchange_at(step)).map_or(0, |e| e.steps.0);
         self.story.alert_at(step).filter(|a| a.step >= begun)
+    }
+
+    /// The goals that are not reached, once the run has come to its end.
+    pub fn missed_at(&self, step: usize) -> Vec<String> {
+        let over = step + 1 >= self.story.steps.len();
+        self.run.goals.iter().filter(|g| over && !g.reached).map(|g| g.text.clone()).collect()
+    }
+
+    /// The last typed command that has failed.
+    pub fn failed_command(&self) -> Option<usize> {
+        let typed = |n: &usize| matches!(self.exchanges.get(*n).map(|e| e.by), Some(By::Typed(_)));
+        (0..self.exchanges.len()).rev().filter(typed).find(|n| !answered(&self.run.run, *n))
+    }
+
+    /// A step is the last one of that command.
+    pub fn complains_at(&self, step: usize) -> bool {
+        let ended = self.failed_command().and_then(|n| self.exchanges.get(n));
+        ended.is_some_and(|e| e.steps.1 == step + 1)
     }
 
     /// The step at which the first packet of an exchange sets out; where there is none, the exchange's first step.

@@ -88,11 +88,15 @@ pub fn why(name: &str, set: &[String], step: Option<usize>) -> Result<ExitCode, 
         return Ok(ExitCode::SUCCESS);
     };
     let cures = search.all();
-    let mut out = String::new();
+    let missed = run.goals.iter().filter(|g| step.is_none() && !g.reached);
+    let mut out: String = missed.map(|g| format!("not reached: {}\n", g.text)).collect();
     for cure in &cures {
         out += &format!("{}\n  {}\n", cure.name, cure.text());
     }
-    print(if out.is_empty() { "no change of one or two helps\n" } else { &out })?;
+    if cures.is_empty() {
+        out += "no change of one or two helps\n";
+    }
+    print(&out)?;
     Ok(if cures.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::{called, called_after, in_other_words};
+use common::{DNS, Words, called, called_after, first, in_other_words};
 use sim::view::{Story, end};
 use std::rc::Rc;
-use workshop::cure::{Progress, Search, Wanted};
+use workshop::cure::{Search, Wanted};
 use workshop::{At, LabRun, Session, Setting, Typed, read_lab};
 
 /// What is typed at setup, and a change that is found. Several commands are parted by ` && `.
@@ -310,9 +310,6 @@ const TFTP: [(&str, &str); 5] = [
     (BOTH, "{step: one, status: 0}"),
 ];
 
-/// Words of a lab's text, and others in their place.
-type Words = &'static [(&'static str, &'static str)];
-
 /// The lab with other words, and the change that is found first: what an engineer would do, before all else that helps.
 const OTHER_WORDS: [(&[Words], &str); 20] = [
     (
@@ -457,53 +454,12 @@ const OTHER_WORDS: [(&[Words], &str); 20] = [
     ),
 ];
 
-/// What the search finds first.
-fn first(text: &str) -> String {
-    let session = Session::new(Rc::new(read_lab(text).unwrap()));
-    let run = session.run().unwrap();
-    assert!(run.goals.iter().any(|g| !g.reached), "nothing is broken: {text}");
-    let mut search = Search::new(&session, &run, Wanted::Goals).unwrap();
-    loop {
-        match search.step() {
-            Progress::Tried => {}
-            Progress::Found(cure) => return cure.text(),
-            Progress::Done => return String::new(),
-        }
-    }
-}
-
 #[test]
 fn what_an_engineer_would_do_comes_first() {
     for (words, mended) in OTHER_WORDS {
         assert_eq!(first(&in_other_words(called(), words)), mended);
     }
 }
-
-/// The cluster's DNS beside the pods; the client knows names outside.
-const DNS: &str = "---
-kind: Service
-metadata: {name: kube-dns, namespace: kube-system}
-spec: {clusterIP: 10.96.0.10, selector: {k8s-app: kube-dns}, ports: [{port: 53, protocol: UDP}]}
----
-kind: Pod
-metadata: {name: coredns, namespace: kube-system, labels: {k8s-app: kube-dns}}
-spec: {nodeName: node-2}
-status: {podIP: 10.244.2.53}
----
-kind: ConfigMap
-metadata: {name: coredns, namespace: kube-system}
-data:
-  Corefile: |
-    .:53 {
-        kubernetes cluster.local
-        forward . 10.0.0.100
-    }
----
-apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-clusterDNS: [10.96.0.10]
-clusterDomain: cluster.local
-";
 
 const NAMES: [(Words, &str); 7] = [
     // What the kubelet calls the cluster.

@@ -68,22 +68,32 @@ fn line(state: State, l: &TermLine) -> View {
 
 /// What would change it.
 fn cures(state: State) -> View {
-    // The question is in the room only when something has gone wrong.
+    // The question is in the room only when something has gone wrong, or when all is over and a goal is missed.
     let cursor = state.cursor.get();
-    let failed = state.loaded.with(|l| l.alert_at(cursor).is_some());
+    let (failed, missed) = state.loaded.with(|l| match l.alert_at(cursor) {
+        Some(_) => (true, Vec::new()),
+        None => (l.complains_at(cursor), l.missed_at(cursor)),
+    });
     let list = state.cures.get();
-    if !failed || list.is_empty() || !crate::cures::may_tell(state) {
+    if !failed && missed.is_empty() || missed.is_empty() && list.is_empty() || !crate::cures::may_tell(state)
+    {
         return NONE;
+    }
+    let [one, all] =
+        if missed.is_empty() { ["lets it through", "let it through"] } else { ["reaches it", "reach it"] };
+    let mut out = el("div").class("try");
+    for text in missed {
+        out = out.add(el("p").add(format!("Not reached: {text}.")));
     }
     let two = list.iter().any(|c| c.name.contains(" and "));
     let says = match (two, list.len()) {
-        (true, _) => "Two changes let it through:",
-        (_, 1) => "This change lets it through:",
-        _ => "Any of these lets it through:",
+        (_, 0) => return out.into(),
+        (true, _) => format!("Two changes {all}:"),
+        (_, 1) => format!("This change {one}:"),
+        _ => format!("Any of these {one}:"),
     };
-    let question = el("p").add(el("b").add(says));
     let list: Vec<View> = list.into_iter().map(|c| cure(state, c)).collect();
-    el("div").class("try").add(question).add(list).into()
+    out.add(el("p").add(el("b").add(says))).add(list).into()
 }
 
 /// A change that helps, as its commands, with the button that makes it.

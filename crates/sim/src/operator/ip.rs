@@ -274,7 +274,7 @@ fn add_vxlan(
     };
     // Two devices of one network on one port cannot be told apart (vxlan_vni_in_use).
     let same = |d: &kernel::dev::Device| match &d.kind {
-        DevKind::Vxlan(v) => v.vni == vxlan.vni && v.port == vxlan.port,
+        DevKind::Vxlan(v) => !d.gone && v.vni == vxlan.vni && v.port == vxlan.port,
         _ => false,
     };
     if ns.devices().iter().any(same) {

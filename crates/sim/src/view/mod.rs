@@ -20,6 +20,7 @@ mod node;
 mod packets;
 mod pcapng;
 mod place;
+mod questions;
 mod remarks;
 mod rule_rows;
 mod rules;
@@ -55,12 +56,14 @@ pub use ct::{
 pub use end::{End, Looked, end, neighbour_with, pinned_port};
 pub use fields::{Field, Layer, LayerDiff, diff, frame_at, frame_before, layers};
 pub use names::{Names, Piece, Role as NameRole};
+pub use nft::nft_lookups;
 #[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
 pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings, sysctl, sysctls};
 pub use packets::{Flow, PacketInfo, packets};
 pub use pcapng::{Captures, Interface, Taken, tapped};
 pub use place::{Hop, Place, hops};
+pub use questions::{Question, questions};
 pub use remarks::remarks;
 pub use rule_rows::{RuleFormat, RulePlace, RuleRows};
 pub use rules::{RuleLine, rule_hits, rule_lines};
@@ -76,7 +79,7 @@ pub use topology::{Link, Role, Topology, topology};
 pub use tracked::{Tracked, tracked_at};
 pub use unclaimed::{unclaimed, waiting};
 pub use walk::{Asked as AskedRule, Pass, Walk, WalkLine, WalkOf, passes, rest, rule_asked, unentered};
-pub use why::{Skipped, Token, Why, rule_parts, why};
+pub use why::{NftLookup, Skipped, Token, Why, rule_parts, why};
 pub use why_not::{Answer, Asked, WhyNot, why_not};
 
 use crate::{EventId, World};

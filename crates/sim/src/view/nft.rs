@@ -3,11 +3,13 @@
 use super::step::{Area, Draft, Tone};
 use super::strip::Spot;
 use super::title::{hook_section, none_matched};
-use super::why::{Skipped, Token, Why, xt_tokens};
+use super::why::{NftLookup, Skipped, Token, Why, xt_tokens};
 use super::why_not::{Answer, Asked, Walk, WhyNot};
 use kernel::Netns;
 use kernel::event::{NftOutcome, NftStep, What};
-use kernel::netfilter::nftables::{NftChain, NftCheck, NftRule, NftTable, NftVerdict, Stmt};
+use kernel::netfilter::nftables::{
+    CmpOp, NftChain, NftCheck, NftRule, NftTable, NftVerdict, Right, SetRef, Stmt,
+};
 use kernel::netfilter::xtables::{Rule, Verdict};
 use std::rc::Rc;
 use userland::nft::{Names, NftText, device_names};
@@ -101,6 +103,32 @@ pub fn nft_rule_parts(ns: &Netns, step: &NftStep) -> Option<(String, Vec<Token>)
         return None;
     };
     with_text(ns, step, |t| (t.rule(rule), tokens(t, rule, checks)))
+}
+
+/// What the rule that was asked has looked up by names, in the order of its statements.
+pub fn nft_lookups(ns: &Netns, step: &NftStep) -> Vec<NftLookup> {
+    let (NftOutcome::Match { rule, checks, .. } | NftOutcome::NoMatch { rule, checks }) = &step.outcome
+    else {
+        return Vec::new();
+    };
+    let looked = |check: &NftCheck| {
+        let stmt = rule.stmts.get(check.stmt)?;
+        let (by, differs, vmap) = match stmt {
+            Stmt::Match { right: Right::Set(by), op, .. } => (by, *op == CmpOp::Neq, false),
+            Stmt::Vmap(_, by) => (by, false, true),
+            _ => return None,
+        };
+        let (SetRef::Named(key, name, _), Some(seen)) = (by, &check.seen) else { return None };
+        let found = check.ok != differs;
+        let set = ns.nft.table_by_key(step.base.table)?.set_by_key(*key)?;
+        let elem = set.lookup(seen, kernel::Instant(0)).filter(|_| found);
+        let key = with_text(ns, step, |t| match elem {
+            Some(elem) => t.key(set, elem),
+            None => t.seen(stmt, seen),
+        })?;
+        Some(NftLookup { set: Rc::clone(name), key, found, vmap })
+    };
+    checks.iter().filter_map(looked).collect()
 }
 
 /// The parts of a rule that was asked; nothing for the end of a chain.

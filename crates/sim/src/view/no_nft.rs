@@ -1,7 +1,7 @@
 //! Steps through nf_tables where it is not part of the build: there are none.
 
 use super::step::{Area, Draft};
-use super::why::{Skipped, Token, Why};
+use super::why::{NftLookup, Skipped, Token, Why};
 use super::why_not::{Walk, WhyNot};
 use kernel::Netns;
 use kernel::event::NftStep;
@@ -25,6 +25,10 @@ pub(super) fn why_not(_: &Walk<'_>, _: &str, _: usize, _: &mut WhyNot) {}
 
 pub(super) fn nft_rule_parts(_: &Netns, _: &NftStep) -> Option<(String, Vec<Token>)> {
     None
+}
+
+pub fn nft_lookups(_: &Netns, _: &NftStep) -> Vec<NftLookup> {
+    Vec::new()
 }
 
 pub(super) fn rule_texts(_: &Netns, _: &NftTable, _: &str, _: usize, _: usize) -> Vec<String> {

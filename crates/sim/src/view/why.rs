@@ -1,11 +1,14 @@
 //! Why a step went as it did.
 
+use super::questions::questions;
+use super::step::Tone;
 use super::text::endpoint;
 use super::title::{entry, target_text};
-use crate::World;
+use crate::apps::AppEvent;
 use crate::log::Seen;
 use crate::operator::route_text;
 use crate::view::Step;
+use crate::{Entry, EventId, World};
 use kernel::Netns;
 use kernel::event::{BrNfStep, BridgeStep, ClashStep, CtStep, IpvsStep, Origin, RuleOutcome, RuleStep, What};
 use kernel::netfilter::xtables::{Check, CheckOf, Rule, RuleSet, Seen as Value};
@@ -37,6 +40,19 @@ pub struct Skipped {
     pub target: String,
 }
 
+/// What a rule of nf_tables looked up in a set or map of its table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NftLookup {
+    /// The set's name.
+    pub set: Rc<str>,
+    /// The member as it is listed, or the value that no member has.
+    pub key: String,
+    /// There is such a member.
+    pub found: bool,
+    /// It is a verdict map.
+    pub vmap: bool,
+}
+
 /// The explanation of a step.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Why {
@@ -65,9 +81,25 @@ pub fn why(world: &World, step: &Step) -> Why {
             _ => {}
         }
     }
-    let Seen::Kernel(what) = &*e.seen else { return out };
+    let Seen::Kernel(what) = &*e.seen else {
+        out.text = if step.tone == Tone::Bad { asked(world, step) } else { Vec::new() };
+        return out;
+    };
     explain(world, ns, what, &mut out);
     out
+}
+
+/// The names that a program has asked for before it complains, if one of them came to nothing.
+fn asked(world: &World, step: &Step) -> Vec<String> {
+    let begun = |e: &&Entry| e.host == step.host && matches!(&*e.seen, Seen::App(AppEvent::Started { .. }));
+    let before = world.log().entries().get(..step.key.index()).unwrap_or_default();
+    let since = before.iter().rev().take_while(|e| !begun(e)).count();
+    let since = EventId(step.key.0.saturating_sub(u32::try_from(since).unwrap_or(u32::MAX)));
+    let all = questions(world.log(), step.host, since..step.key);
+    if all.iter().all(|q| q.is_answered()) {
+        return Vec::new();
+    }
+    all.iter().map(|q| format!("{} asked for {}: {}.", q.server, q.name.as_str(), q.said)).collect()
 }
 
 /// Two packets made an entry each, as neither found one.

@@ -14,7 +14,7 @@ pub use print::NftFlags;
 use crate::diagnostic::{Diagnostic, Fault, q};
 pub(crate) use kernel::netfilter::nftables::NftLog;
 use kernel::netfilter::nftables::{
-    Data, NftError, NftFamily, NftRule, NftTable, NftVerdict, Nftables, Stmt, TableKey,
+    Data, Elem, NftError, NftFamily, NftRule, NftSet, NftTable, NftVerdict, Nftables, Stmt, TableKey,
 };
 use kernel::{Instant, Netns};
 pub(crate) use parse::prefix_len;
@@ -287,6 +287,11 @@ impl<'a> NftText<'a> {
     /// A verdict.
     pub fn verdict(&self, verdict: NftVerdict) -> String {
         self.0.verdict(verdict)
+    }
+
+    /// The key of a set's member: a value, a prefix or a range.
+    pub fn key(&self, set: &NftSet, elem: &Elem) -> String {
+        self.0.elem_key(set, elem)
     }
 
     /// What a statement saw.

@@ -212,7 +212,7 @@ impl Printer<'_> {
         out
     }
 
-    fn elem_key(&self, set: &NftSet, elem: &Elem) -> String {
+    pub fn elem_key(&self, set: &NftSet, elem: &Elem) -> String {
         let types = &set.spec.key;
         let (first, last) = (elem.key.parts(types), elem.last().parts(types));
         let parts = types.iter().zip(first.iter().zip(&last)).map(|(t, (a, b))| self.interval(a, b, *t));

@@ -10,7 +10,7 @@ mod wish;
 use crate::knobs::{self, Group, Knob};
 use crate::lab::{Begun, Effect, LabRun, command_of, unheard};
 use crate::session::{At, Session, Typed};
-use against::against;
+use against::{against, instead};
 use kernel::{DropReason, NetnsId, PacketId};
 use wish::{Wish, drops};
 
@@ -30,7 +30,7 @@ pub enum Wanted {
 pub struct Cure {
     /// What is changed, each with its commands: box (none for kubectl's) and line.
     pub commands: Vec<Typed>,
-    /// The command of the session that is taken back.
+    /// The command of the session that is taken back, or in whose place the other stands.
     pub undone: Option<Typed>,
     /// In words: `br_netfilter=on`.
     pub name: String,
@@ -87,6 +87,8 @@ enum Change {
     Command(Typed, Option<At>),
     /// The session without this command of it, by its place.
     Undo(usize, Typed),
+    /// The session with another command in that place.
+    Instead(usize, Typed),
 }
 
 impl Change {
@@ -97,7 +99,7 @@ impl Change {
             Change::Knob(knob, value) if knob.name.ends_with(" on") => format!("{} {value}", knob.name),
             Change::Knob(knob, value) => format!("{}={value}", knob.name),
             Change::Box(name, _) => format!("{name} as it was"),
-            Change::Command(c, _) | Change::Undo(_, c) => c.line.clone(),
+            Change::Command(c, _) | Change::Undo(_, c) | Change::Instead(_, c) => c.line.clone(),
         }
     }
 
@@ -110,7 +112,7 @@ impl Change {
                 .find(|t| t.value == *value)
                 .map(|t| t.commands.clone())
                 .unwrap_or_default(),
-            Change::Command(c, _) => vec![c.clone()],
+            Change::Command(c, _) | Change::Instead(_, c) => vec![c.clone()],
             Change::Undo(..) => Vec::new(),
         }
     }
@@ -145,6 +147,11 @@ impl Change {
                     session.typed.remove(*n);
                 }
             }
+            Change::Instead(n, other) => {
+                if let Some(typed) = session.typed.get_mut(*n) {
+                    typed.clone_from(other);
+                }
+            }
         }
     }
 
@@ -154,7 +161,7 @@ impl Change {
             (Change::Switch(a, ..), Change::Switch(b, ..)) => a == b,
             (Change::Knob(a, _), Change::Knob(b, _)) => a.name == b.name,
             // The place of the one depends on whether the other is there.
-            (Change::Undo(..), Change::Undo(..)) => true,
+            (Change::Undo(..) | Change::Instead(..), Change::Undo(..) | Change::Instead(..)) => true,
             _ => false,
         }
     }
@@ -214,6 +221,9 @@ impl Search {
             alone.retain(|c| !switched.contains(&meant(&c.commands())));
         }
         changes.extend(alone);
+        if let Some(begun) = &begun {
+            changes.extend(instead(session, run, begun, &wish));
+        }
         let others = against(run, begun.as_ref(), &wish);
         let own: Vec<_> = changes.iter().map(Change::commands).collect();
         let others = others.into_iter().filter(|c| !own.contains(&c.commands()));
@@ -360,7 +370,9 @@ impl Search {
         }
         let commands = picked.iter().flat_map(Change::commands).collect();
         let name = picked.iter().map(Change::name).collect::<Vec<_>>().join(" and ");
-        let undone = undone.and_then(|n| self.session.typed.get(n)).cloned();
+        let replaced =
+            picked.iter().find_map(|c| if let Change::Instead(n, _) = c { Some(*n) } else { None });
+        let undone = undone.or(replaced).and_then(|n| self.session.typed.get(n)).cloned();
         Tried::Cured(Box::new(Cure { commands, undone, name, session }))
     }
 

@@ -9,8 +9,9 @@ use crate::session::{At, Typed, quoted};
 use crate::yaml_text::{Layout, json, yaml};
 use cluster::yaml::{Entry, Value, Yaml};
 use kernel::Netns;
-use kernel::dev::{DevKind, Device};
-use kernel::route::{FibTable, Route, proto};
+use kernel::dev::{DevKind, Device, Vxlan};
+use kernel::neigh::Nud;
+use kernel::route::{FibTable, Route, RouteKind, proto};
 use sim::World;
 use sim::operator::{route_text, rule_text, settings};
 use std::net::Ipv4Addr;
@@ -20,7 +21,7 @@ const MAX_SINGLE: usize = 24;
 
 /// What puts boxes back on which packets were in exchanges that failed: each command alone, and all of a box together.
 pub(super) fn boxes(run: &LabRun, begun: &Begun, plan: &Begun, wish: &Wish) -> (Vec<Change>, Vec<Change>) {
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    let (mut alone, mut first, mut together) = (Vec::new(), Vec::new(), Vec::new());
     let failed = failed(run, wish);
     let later = failed.first().and_then(|n| later(run, *n));
     let there = |at: &Netns| failed.iter().any(|n| within(run, *n).iter().any(|e| e.host == at.id));
@@ -45,10 +46,14 @@ pub(super) fn boxes(run: &LabRun, begun: &Begun, plan: &Begun, wish: &Wish) -> (
             all.extend(late);
         }
         if all.len() > 1 {
-            together.push(Change::Box(name.clone(), all));
+            // What was lost with a device is put back with it, before other ways are looked for.
+            let lost = all.iter().any(|c| c.line.starts_with("ip link "));
+            let to = if lost { &mut first } else { &mut together };
+            to.push(Change::Box(name.clone(), all));
         }
     }
     alone.truncate(MAX_SINGLE);
+    alone.extend(first);
     (alone, together)
 }
 
@@ -152,6 +157,21 @@ pub(super) fn back(was: &Netns, is: &Netns) -> Vec<String> {
     out
 }
 
+/// A device of type vxlan as it is made.
+fn vxlan(ns: &Netns, dev: &Device, v: &Vxlan) -> String {
+    let mut out = format!("address {} type vxlan id {} dstport {}", dev.mac, v.vni, v.port);
+    let mut say = |word: &str, value: Option<String>| {
+        value.into_iter().for_each(|value| out += &format!(" {word} {value}"));
+    };
+    say("local", v.local.map(|a| a.to_string()));
+    say("remote", v.remote.map(|a| a.to_string()));
+    say("dev", v.lower.map(|d| ns.dev_name(d).to_owned()));
+    if !v.learning {
+        out += " nolearning";
+    }
+    out
+}
+
 /// Parts of the names of settings that are no cure: a count, a second name, what is for devices to come, and hints that packets do without.
 const SETTLED: [&str; 4] = ["_count", "net/nf_conntrack_max", "/default/", "_redirects"];
 
@@ -161,8 +181,13 @@ fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
     // What kube-proxy has on its dummy, it puts there again.
     let devices = ns.devices().iter().filter(|d| !d.gone && !matches!(d.kind, DevKind::Dummy));
     let devices: Vec<&Device> = devices.collect();
-    for dev in devices.iter().filter(|d| matches!(d.kind, DevKind::Bridge(_))) {
-        out.push(Thing::new(format!("ip link add {} type bridge", dev.name), String::new()));
+    for dev in &devices {
+        let kind = match &dev.kind {
+            DevKind::Bridge(_) => "type bridge".to_owned(),
+            DevKind::Vxlan(v) => vxlan(ns, dev, v),
+            _ => continue,
+        };
+        out.push(Thing::new(format!("ip link add {} {kind}", dev.name), String::new()));
     }
     for dev in &devices {
         let name = &dev.name;
@@ -191,12 +216,31 @@ fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
             out.push(Thing::new(format!("ip addr add {what}"), format!("ip addr del {what}")));
         }
     }
+    for (dev, addr, entry) in ns.neigh.entries().filter(|(.., n)| n.state == Nud::Permanent) {
+        let at = format!("{addr} dev {}", ns.dev_name(dev));
+        out.push(Thing {
+            take: format!("ip neigh del {at}"),
+            part: false,
+            ..Thing::value(format!("ip neigh replace {at} nud permanent lladdr "), entry.mac)
+        });
+    }
+    for dev in &devices {
+        let DevKind::Vxlan(v) = &dev.kind else { continue };
+        for entry in v.fdb.iter().filter(|e| !e.learned) {
+            for to in &entry.remotes {
+                let what = format!("{} dev {} dst {to}", entry.mac, dev.name);
+                out.push(Thing::new(format!("bridge fdb append {what}"), format!("bridge fdb del {what}")));
+            }
+        }
+    }
     for rule in ns.fib.rules.list() {
         let (text, pref) = (rule_text(ns, rule), rule.pref);
         out.push(Thing::new(format!("ip rule add {text} pref {pref}"), format!("ip rule del pref {pref}")));
     }
     let comes = |r: &Route| r.proto == proto::KERNEL && !r.prefsrc.is_some_and(|src| has(is, src));
-    let routes = ns.fib.routes().iter().filter(|r| r.table != FibTable::LOCAL && !comes(r));
+    let kept = |r: &Route| r.hops.iter().all(|h| devices.iter().any(|d| d.id == h.dev));
+    let made = |r: &Route| r.table != FibTable::LOCAL || r.kind == RouteKind::Local && kept(r);
+    let routes = ns.fib.routes().iter().filter(|r| made(r) && !comes(r));
     // A gateway is taken only when there is a way to it.
     let (gateways, links): (Vec<_>, Vec<_>) = routes.partition(|r| r.gateway().is_some());
     for route in links.into_iter().chain(gateways) {

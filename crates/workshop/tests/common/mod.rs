@@ -4,7 +4,11 @@
 
 use std::fmt::{self, Write};
 use std::rc::Rc;
+use workshop::cure::{Progress, Search, Wanted};
 use workshop::{At, Session, Setting, Typed, read_lab};
+
+/// Words of a lab's text, and others in their place.
+pub type Words = &'static [(&'static str, &'static str)];
 
 /// FNV-1a over everything that is written to it.
 pub struct Fingerprint(pub u64);
@@ -86,3 +90,45 @@ pub fn in_other_words(mut text: String, words: &[&[(&str, &str)]]) -> String {
     }
     text
 }
+
+/// What the search finds first.
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+pub fn first(text: &str) -> String {
+    let session = Session::new(Rc::new(read_lab(text).unwrap()));
+    let run = session.run().unwrap();
+    assert!(run.goals.iter().any(|g| !g.reached), "nothing is broken: {text}");
+    let mut search = Search::new(&session, &run, Wanted::Goals).unwrap();
+    loop {
+        match search.step() {
+            Progress::Tried => {}
+            Progress::Found(cure) => return cure.text(),
+            Progress::Done => return String::new(),
+        }
+    }
+}
+
+/// The cluster's DNS beside the pods; the client knows names outside.
+pub const DNS: &str = "---
+kind: Service
+metadata: {name: kube-dns, namespace: kube-system}
+spec: {clusterIP: 10.96.0.10, selector: {k8s-app: kube-dns}, ports: [{port: 53, protocol: UDP}]}
+---
+kind: Pod
+metadata: {name: coredns, namespace: kube-system, labels: {k8s-app: kube-dns}}
+spec: {nodeName: node-2}
+status: {podIP: 10.244.2.53}
+---
+kind: ConfigMap
+metadata: {name: coredns, namespace: kube-system}
+data:
+  Corefile: |
+    .:53 {
+        kubernetes cluster.local
+        forward . 10.0.0.100
+    }
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+clusterDNS: [10.96.0.10]
+clusterDomain: cluster.local
+";

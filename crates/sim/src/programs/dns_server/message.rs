@@ -85,7 +85,7 @@ pub(in crate::programs) fn type_name(kind: u16) -> String {
 }
 
 /// The name of a response code.
-pub(in crate::programs) fn rcode_name(code: u8) -> String {
+pub(crate) fn rcode_name(code: u8) -> String {
     let name = match code {
         rcode::NOERROR => "NOERROR",
         rcode::FORMERR => "FORMERR",

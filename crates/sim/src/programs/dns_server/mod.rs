@@ -10,7 +10,8 @@ mod table;
 mod upstream;
 
 pub use forward::{Forward, servers_of};
-pub(super) use message::{flags, rcode_name, type_name};
+pub(crate) use message::rcode_name;
+pub(super) use message::{flags, type_name};
 pub use table::{Table, ptr};
 
 use super::dns_stream;

@@ -5,6 +5,7 @@ use crate::view::text::endpoints;
 use kernel::event::{Origin, What};
 use kernel::socket::Socket;
 use packet::{Frame, Ip, L4};
+use std::net::Ipv4Addr;
 
 pub(super) fn no_socket(at: &At<'_>, frame: &Frame) -> End {
     let Some(ip) = ip(frame) else { return End::by("the socket lookup") };
@@ -21,22 +22,35 @@ pub(super) fn no_socket(at: &At<'_>, frame: &Frame) -> End {
                 format!("an answer that comes from {called}"),
             )
             .or(format!("The translation undone on the way back, so that the answer comes from {called}.")),
-        None => End::by("the socket lookup")
-            .look(what, none(at, ip), "one that listens there")
-            .or(format!("A program that listens on {to}."))
-            .or("A translation to the address and port where one listens."),
+        None => {
+            let end = End::by("the socket lookup").look(what, none(at, ip), "one that listens there");
+            let port = ip.ports().map(|p| p.1);
+            let own = open(at, ip).find(|(addr, p)| addr.is_loopback() && Some(*p) == port);
+            match own {
+                Some((addr, _)) => end.or(format!(
+                    "The program at {addr}, where only {} itself reaches it, told to listen on 0.0.0.0.",
+                    at.ns.name
+                )),
+                None => end.or(format!("A program that listens on {to}.")),
+            }
+            .or("A translation to the address and port where one listens.")
+        }
     }
+}
+
+/// Where programs wait for what has this protocol.
+fn open<'a>(at: &'a At<'_>, ip: &'a Ip) -> impl Iterator<Item = (Ipv4Addr, u16)> + 'a {
+    at.ns.sockets.iter().filter_map(|(_, socket)| match (socket, &ip.l4) {
+        (Socket::Listen(l), L4::Tcp(_)) => Some(l.local),
+        (Socket::Udp(u), L4::Udp(_)) if u.remote.is_none() => Some(u.local),
+        _ => None,
+    })
 }
 
 /// None, and where else programs wait.
 fn none(at: &At<'_>, ip: &Ip) -> String {
-    let local = |socket: &Socket| match (socket, &ip.l4) {
-        (Socket::Listen(l), L4::Tcp(_)) => Some(l.local),
-        (Socket::Udp(u), L4::Udp(_)) if u.remote.is_none() => Some(u.local),
-        _ => None,
-    };
-    let open = at.ns.sockets.iter().filter_map(|(_, s)| local(s)).take(MAX_OPEN);
-    let open: Vec<String> = open.map(|(addr, port)| format!("{addr}:{port}")).collect();
+    let open: Vec<String> =
+        open(at, ip).take(MAX_OPEN).map(|(addr, port)| format!("{addr}:{port}")).collect();
     if open.is_empty() { "none".to_owned() } else { format!("none; programs wait on {}", open.join(", ")) }
 }
 

@@ -10,7 +10,7 @@ use super::Change;
 use super::wish::{Dropped, Wish, drops, origin, within};
 use crate::lab::{Begun, By, LabRun};
 use crate::query::answered;
-use crate::session::{At, Typed};
+use crate::session::{At, Session, Typed};
 use kernel::Netns;
 use kernel::event::What;
 use sim::{Entry, World};
@@ -101,11 +101,25 @@ pub(super) fn later(run: &LabRun, exchange: usize) -> Option<At> {
     }
 }
 
+/// Commands of the session with other words, against names in them that nobody knows.
+pub(super) fn instead(session: &Session, run: &LabRun, begun: &Begun, wish: &Wish) -> Vec<Change> {
+    let mut out = Vec::new();
+    for n in failed(run, wish) {
+        if let Some(By::Typed(at)) = run.stimuli.get(n).map(|s| s.by)
+            && let Some(typed) = session.typed.get(at)
+        {
+            let lines = names::instead(begun, run, n, &typed.line).into_iter();
+            out.extend(lines.map(|line| Change::Instead(at, Typed { line, ..typed.clone() })));
+        }
+    }
+    out
+}
+
 /// Commands against the ends of packets in the exchanges that a wish is about, in the order in which the ends came.
 pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<Change> {
     let failed = failed(run, wish);
     let world = &run.run.world;
-    let mut tries = Tries::default();
+    let [mut tries, mut of_services, mut last] = [(); 3].map(|()| Tries::default());
     for end in drops(run) {
         // A packet may wait for its neighbour until others have long been sent.
         let n = end.entry.packet.and_then(|id| origin(run, id)).unwrap_or(end.exchange);
@@ -114,19 +128,28 @@ pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<C
         tries.later = later(run, n);
         rules::that_ended(&met, &mut tries);
         ways::against(&met, &mut tries);
-        services::against(&met, &mut tries);
-        services::written_anew(&met, &mut tries);
+        of_services.later = tries.later;
+        services::against(&met, &mut of_services);
+        services::written_anew(&met, &mut of_services);
+        last.later = tries.later;
+        services::one_more_service(&met, &mut last);
     }
-    for n in failed {
+    for n in failed.iter().copied() {
         tries.later = later(run, n);
         rules::that_changed(world, within(run, n), &mut tries);
+        names::in_hosts_file(run, n, &mut tries);
+    }
+    tries.out.append(&mut of_services.out);
+    for n in failed {
+        tries.later = later(run, n);
         tracked::against(world, within(run, n), &mut tries);
         if let Some((line, _)) = run.stimuli.get(n).and_then(|s| s.command.as_ref()) {
             ways::unsent(world, within(run, n), line, &mut tries);
         }
         if let Some(begun) = begun {
-            names::against(begun, world, within(run, n), &mut tries);
+            names::against(begun, run, n, &mut tries);
         }
     }
+    tries.out.append(&mut last.out);
     tries.out
 }

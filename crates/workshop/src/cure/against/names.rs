@@ -1,20 +1,24 @@
 //! Names that nobody knows.
 
+use super::super::wish::within;
 use super::Tries;
-use super::services::open;
-use crate::lab::Begun;
+use super::services::{common, open};
+use crate::lab::{Begun, LabRun};
 use crate::session::quoted;
 use cluster::object::{ClusterIp, Protocol};
 use kernel::Netns;
 use kernel::event::{Origin, What};
-use sim::{Entry, World};
+use sim::Entry;
+use sim::view::questions;
 use std::net::Ipv4Addr;
 
 const DNS: u16 = 53;
 
-/// Against questions that were asked in an exchange and came to nothing: what CoreDNS knows and whom it asks, and what the box that asks has in
-/// its /etc/resolv.conf.
-pub(super) fn against(begun: &Begun, world: &World, within: &[Entry], tries: &mut Tries) {
+/// Against questions that were asked in an exchange and came to nothing: names that exist, what CoreDNS knows and whom it asks, and what the box that
+/// asks has in its /etc/resolv.conf.
+pub(super) fn against(begun: &Begun, run: &LabRun, exchange: usize, tries: &mut Tries) {
+    let world = &run.run.world;
+    let within = within(run, exchange);
     let asks = |e: &&Entry| match e.what() {
         Some(What::Created { frame, origin: Origin::Socket(_), .. }) => {
             frame.ip().is_some_and(|ip| ip.ports().is_some_and(|p| p.1 == DNS))
@@ -22,11 +26,23 @@ pub(super) fn against(begun: &Begun, world: &World, within: &[Entry], tries: &mu
         _ => false,
     };
     let Some(asker) = within.iter().find(asks).and_then(|e| world.host(e.host)) else { return };
+    let pod = begun.objects.pods.values().find(|p| p.metadata.name == asker.name);
+    for (asked, service, namespace) in meant(begun, run, exchange) {
+        if let (false, Some(pod)) = (asked.contains('.'), pod) {
+            let own = &pod.metadata.namespace;
+            let known = domain(begun).unwrap_or_default();
+            let to = format!("{service}.{namespace}.svc.{known}");
+            tries.add(
+                "",
+                format!("kubectl -n {own} create service externalname {asked} --external-name={to}"),
+            );
+        }
+    }
     let corefiles = begun.objects.config_maps.values().filter_map(|map| {
         let corefile = map.data.get("Corefile").filter(|text| !text.contains('\''))?;
         Some((map, corefile))
     });
-    let domain = begun.objects.kubelet.as_ref().map(|k| k.domain.as_str());
+    let domain = domain(begun);
     for (map, corefile) in corefiles {
         let (namespace, name) = map.metadata.key();
         let mut write = |corefile: String| {
@@ -46,6 +62,62 @@ pub(super) fn against(begun: &Begun, world: &World, within: &[Entry], tries: &mu
             addrs.filter(|a| !a.is_loopback()).for_each(|addr| write(forwards(corefile, addr)));
         }
         resolver(begun, asker, zone.or(domain), tries);
+    }
+}
+
+/// The cluster's zone as the kubelet has it.
+fn domain(begun: &Begun) -> Option<&str> {
+    begun.objects.kubelet.as_ref().map(|k| k.domain.as_str())
+}
+
+/// Names that an exchange has asked for in vain, each with a Service that is meant, and its namespace: of the same name in another
+/// namespace, or of one that differs in two letters at most.
+fn meant(begun: &Begun, run: &LabRun, exchange: usize) -> Vec<(String, String, String)> {
+    let mut out = Vec::new();
+    let world = &run.run.world;
+    let (Some(record), Some(first)) = (run.run.steps.get(exchange), within(run, exchange).first()) else {
+        return out;
+    };
+    let all = questions(world.log(), first.host, record.first..record.end);
+    // It is asked for with and without what the resolver puts behind it.
+    let Some(asked) = all.iter().map(|q| q.name.as_str()).min_by_key(|name| name.len()) else { return out };
+    if all.iter().any(|q| q.is_answered()) {
+        return out;
+    }
+    let label = asked.split('.').next().unwrap_or_default();
+    let services = begun.objects.services.values().map(|s| s.metadata.key());
+    let alike = services.filter(|(_, name)| common(name, label) + 2 >= name.len().max(label.len()));
+    out.extend(alike.map(|(namespace, name)| (asked.to_owned(), name, namespace)));
+    sorted::sort_by_key(&mut out, |(_, name, _)| name != label);
+    out.truncate(MAX_NAMES);
+    out
+}
+
+/// Commands with such a name in place of the one that nobody knows.
+pub(super) fn instead(begun: &Begun, run: &LabRun, exchange: usize, line: &str) -> Vec<String> {
+    let all = meant(begun, run, exchange).into_iter();
+    let lines = all.map(|(asked, name, namespace)| line.replacen(&asked, &format!("{name}.{namespace}"), 1));
+    lines.filter(|other| other != line).collect()
+}
+
+/// Of more Services not every one is tried.
+const MAX_NAMES: usize = 4;
+
+/// Against a file that says where a name is, and is wrong: without the line.
+pub(super) fn in_hosts_file(run: &LabRun, exchange: usize, tries: &mut Tries) {
+    const FILE: &str = "/etc/hosts";
+    let world = &run.run.world;
+    let command = run.stimuli.get(exchange).and_then(|s| s.command.as_ref());
+    let by = within(run, exchange).first().and_then(|e| world.host(e.host));
+    let (Some((line, _)), Some(ns)) = (command, by) else { return };
+    let Some(text) = world.file(ns.id, FILE) else { return };
+    let is_called = |l: &&str| {
+        l.split_whitespace().skip(1).any(|name| line.split(|c| "/: ".contains(c)).any(|word| word == name))
+    };
+    let (called, others): (Vec<&str>, Vec<&str>) = text.lines().partition(is_called);
+    if !called.is_empty() {
+        let others: String = others.iter().map(|l| format!("echo '{l}'; ")).collect();
+        tries.add(&ns.name, format!("{{ {others}echo; }} > {FILE}"));
     }
 }
 

@@ -1,14 +1,16 @@
 //! Rules that a packet met.
 
 use super::{Met, Tries};
-use kernel::DropReason;
 use kernel::event::{NftOutcome, NftStep, RuleOutcome, RuleStep, What};
+use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::ipset::SetType;
 use kernel::netfilter::nftables::{NftVerdict, Stmt};
 use kernel::netfilter::xtables::matches::Match;
 use kernel::netfilter::xtables::targets::Target;
-use kernel::netfilter::xtables::{TableId, Verdict};
+use kernel::netfilter::xtables::{CheckOf, TableId, Verdict};
+use kernel::{DropReason, Netns};
 use packet::{Family, L4};
+use sim::view::{NftLookup, nft_lookups};
 use sim::{Entry, World};
 
 /// Against the rule or policy that ended the packet: without it, or with one before it that lets the packet pass.
@@ -25,15 +27,44 @@ pub(super) fn that_ended(met: &Met<'_>, tries: &mut Tries) {
         // What kube-proxy and the kubelet write they would write again.
         Some(What::Rule(step)) if !step.chain.starts_with("KUBE-") => {
             members(met, step, tries);
+            spared(met, step.ctx.hook, tries);
             without(step, &met.ns.name, tries);
         }
         Some(What::Nft(step)) if !step.table.starts_with("kube-proxy") => {
+            elements(met.ns, step, tries);
+            spared(met, step.ctx.hook, tries);
             if let Some(line) = without_nft(step) {
                 tries.add(&met.ns.name, line);
             }
         }
         _ => {}
     }
+}
+
+/// Against the sets by which a rule did not match that would have let the packet pass, in the hook in which it ended.
+fn spared(met: &Met<'_>, hook: InetHook, tries: &mut Tries) {
+    let log = met.world.log().entries().get(..met.end.event.index()).unwrap_or_default();
+    for entry in log.iter().filter(|e| e.packet == met.end.entry.packet && e.host == met.ns.id) {
+        match entry.what() {
+            Some(What::Rule(step)) if step.ctx.hook == hook => match &step.outcome {
+                RuleOutcome::NoMatch { rule, .. } if rule.target == Target::Accept => {
+                    members(met, step, tries);
+                }
+                _ => {}
+            },
+            Some(What::Nft(step)) if step.ctx.hook == hook => match &step.outcome {
+                NftOutcome::NoMatch { rule, .. } if rule.stmts.iter().any(accepts) => {
+                    elements(met.ns, step, tries);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+fn accepts(stmt: &Stmt) -> bool {
+    matches!(stmt, Stmt::Verdict(NftVerdict::Accept) | Stmt::Vmap(..))
 }
 
 /// Whether a packet ends at this rule.
@@ -68,15 +99,23 @@ fn without(step: &RuleStep, on: &str, tries: &mut Tries) {
     }
 }
 
-/// Against a member that a set should not have, or one that it lacks.
+/// Against a member that a set should not have, or one that it lacks: of the sets that the rule has asked, or of the one by which it did not match.
 fn members(met: &Met<'_>, step: &RuleStep, tries: &mut Tries) {
-    let (RuleOutcome::Match { rule, .. }, Some(ip)) = (&step.outcome, step.frame.ip()) else { return };
-    for m in &rule.matches {
+    let (rule, failed) = match &step.outcome {
+        RuleOutcome::Match { rule, .. } => (rule, None),
+        RuleOutcome::NoMatch { rule, checks } => (rule, checks.last().map(|c| c.of)),
+        _ => return,
+    };
+    let Some(ip) = step.frame.ip() else { return };
+    for (n, m) in rule.matches.iter().enumerate() {
+        let at = |of| matches!(of, CheckOf::Match { index, .. } if usize::from(index) == n);
         if let Match::Set(set) = m
+            && failed.is_none_or(at)
             && let Some(kind) = met.ns.ipsets.get(&set.name).map(|s| s.kind)
         {
             let addr = if set.query.dirs.is_src(0) { ip.src } else { ip.dst };
-            let line = match (set.not, kind) {
+            let lacks = set.not == failed.is_none();
+            let line = match (lacks, kind) {
                 (true, SetType::HashIp | SetType::HashNet | SetType::BitmapIp) => {
                     format!("add {} {addr}", set.name)
                 }
@@ -86,6 +125,21 @@ fn members(met: &Met<'_>, step: &RuleStep, tries: &mut Tries) {
             };
             tries.add(&met.ns.name, format!("ipset {line}"));
         }
+    }
+}
+
+/// The same of sets and verdict maps of nf_tables.
+fn elements(on: &Netns, step: &NftStep, tries: &mut Tries) {
+    for asked in nft_lookups(on, step) {
+        let NftLookup { set, key, found, vmap } = asked;
+        let data = match (vmap, found) {
+            (false, _) => "",
+            (true, true) => " : drop",
+            (true, false) => " : accept",
+        };
+        let verb = if found { "delete" } else { "add" };
+        let at = format!("{} {} {set}", step.family, step.table);
+        tries.add(&on.name, format!("nft {verb} element {at} '{{ {key}{data} }}'"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Services whose packets find no socket and no endpoint.
 
 use super::{Met, Tries};
+use crate::lab::Begun;
 use crate::session::quoted;
 use cluster::object::{ClusterIp, Pod, Protocol, Service, ServicePort, TargetPort};
 use ipnet::IpNet;
@@ -8,7 +9,7 @@ use kernel::dev::DevKind;
 use kernel::socket::Socket;
 use kernel::{DropReason, Netns};
 use packet::L4;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Of more pods not every one is tried.
 const MAX_OBJECTS: usize = 8;
@@ -17,9 +18,14 @@ const MAX_OBJECTS: usize = 8;
 pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
     let (Some(begun), Some((protocol, to, port))) = (met.begun, addressed(met)) else { return };
     let reason = met.end.reason;
+    if reason == DropReason::NoSocket {
+        beyond_loopback(met.ns, protocol, port, tries);
+    }
     let (here, at_node) = (met.ns, met.at_node());
     let pods: Vec<&Pod> = begun.objects.pods.values().collect();
-    let nobodys = !met.world.hosts().iter().any(|ns| has(ns, to))
+    let lost = pods.iter().any(|p| p.pod_ips.contains(&to));
+    let nobodys = !lost
+        && !met.world.hosts().iter().any(|ns| has(ns, to))
         && !begun.objects.services.values().any(|s| in_its_range(s, to));
     for service in begun.objects.services.values().filter(|s| !s.selector.is_empty()) {
         let here_by = at_node && has(here, to);
@@ -58,6 +64,9 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
                 }
                 reason if !untranslated(reason) => {}
                 _ if called => {
+                    if p.node_port == port {
+                        node_port_address(begun, to, tries);
+                    }
                     endpoints(met, service, p, &pods, tries);
                     one_more_source(service, met, tries);
                 }
@@ -70,6 +79,45 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
             }
         }
     }
+}
+
+/// Against a program that waits at 127.0.0.1 alone: what comes from elsewhere is led there.
+fn beyond_loopback(here: &Netns, protocol: Protocol, port: u16, tries: &mut Tries) {
+    let at_loopback =
+        |socket: &Socket| waits(socket, protocol).is_some_and(|at| at == (Ipv4Addr::LOCALHOST, port));
+    if here.sockets.iter().any(|(_, socket)| at_loopback(socket)) {
+        let proto = protocol.name().to_ascii_lowercase();
+        let rule = format!(
+            "iptables -t nat -A PREROUTING -p {proto} --dport {port} -j DNAT --to-destination 127.0.0.1"
+        );
+        tries.add(&here.name, format!("sysctl -w net.ipv4.conf.all.route_localnet=1 && {rule}"));
+    }
+}
+
+/// Against a cluster IP that no Service has: one more Service with it, like one that has the port.
+pub(super) fn one_more_service(met: &Met<'_>, tries: &mut Tries) {
+    let (Some(begun), Some((protocol, to, port))) = (met.begun, addressed(met)) else { return };
+    let mut all = begun.objects.services.values();
+    if !untranslated(met.end.reason) || all.clone().any(|s| at(s, to)) {
+        return;
+    }
+    let has_port = |s: &&Service| s.ports.iter().any(|p| p.protocol == protocol && p.port == port);
+    if let Some(service) = all.find(|s| in_its_range(s, to) && has_port(s)) {
+        let (namespace, name) = service.metadata.key();
+        let expose = format!("expose service {name} --name={name}-2 --cluster-ip={to}");
+        tries.add("", format!("kubectl -n {namespace} {expose}"));
+    }
+}
+
+/// Against a node port that does not answer on this address of the node (`nodePortAddresses`).
+fn node_port_address(begun: &Begun, to: IpAddr, tries: &mut Tries) {
+    let known = begun.objects.kube_proxy.as_ref().map(|c| c.node_port_addresses.as_slice());
+    if let Some(known) = known.filter(|known| !known.is_empty()) {
+        let networks = known.iter().copied().chain([IpNet::from(to)]);
+        let networks: Vec<String> = networks.map(|n| n.to_string()).collect();
+        tries.add("", format!("kube-proxy --nodeport-addresses={}", networks.join(",")));
+    }
+    tries.add("", "kube-proxy --nodeport-addresses=0.0.0.0/0".to_owned());
 }
 
 /// Against a load balancer that is not for where this packet comes from.
@@ -131,15 +179,16 @@ fn endpoints(met: &Met<'_>, service: &Service, port: &ServicePort, pods: &[&Pod]
 
 /// So many letters at the beginning and the end of a pod's labels are those that the Service asks for.
 fn likeness(service: &Service, pod: &Pod) -> usize {
-    let common = |a: &mut dyn Iterator<Item = u8>, b: &mut dyn Iterator<Item = u8>| {
+    let alike = |(key, value): (&String, &String)| pod.metadata.labels.get(key).map(|is| common(value, is));
+    service.selector.iter().filter_map(alike).sum()
+}
+
+/// So many letters at the beginning and the end two words have in common.
+pub(super) fn common(a: &str, b: &str) -> usize {
+    let same = |a: &mut dyn Iterator<Item = u8>, b: &mut dyn Iterator<Item = u8>| {
         a.zip(b).take_while(|(x, y)| x == y).count()
     };
-    let alike = |(key, value): (&String, &String)| {
-        let is = pod.metadata.labels.get(key)?;
-        let (a, b) = (value.as_bytes().iter().copied(), is.as_bytes().iter().copied());
-        Some(common(&mut a.clone(), &mut b.clone()) + common(&mut a.rev(), &mut b.rev()))
-    };
-    service.selector.iter().filter_map(alike).sum()
+    same(&mut a.bytes(), &mut b.bytes()) + same(&mut a.bytes().rev(), &mut b.bytes().rev())
 }
 
 /// What kube-proxy writes is written anew on each node on which a packet was.
@@ -209,14 +258,14 @@ fn is_there(met: &Met<'_>, pod: &Pod) -> bool {
 
 /// The ports of a box at which programs wait.
 pub(super) fn open(ns: &Netns, protocol: Protocol) -> Vec<u16> {
-    ns.sockets.iter().filter_map(|(_, socket)| waits(socket, protocol)).collect()
+    ns.sockets.iter().filter_map(|(_, socket)| waits(socket, protocol)).map(|(_, port)| port).collect()
 }
 
-/// The port at which a program waits for whoever calls.
-fn waits(socket: &Socket, protocol: Protocol) -> Option<u16> {
+/// The address and port at which a program waits for whoever calls.
+fn waits(socket: &Socket, protocol: Protocol) -> Option<(Ipv4Addr, u16)> {
     match (socket, protocol) {
-        (Socket::Listen(l), Protocol::Tcp) => Some(l.local.1),
-        (Socket::Udp(u), Protocol::Udp) if u.remote.is_none() => Some(u.local.1),
+        (Socket::Listen(l), Protocol::Tcp) => Some(l.local),
+        (Socket::Udp(u), Protocol::Udp) if u.remote.is_none() => Some(u.local),
         _ => None,
     }
 }

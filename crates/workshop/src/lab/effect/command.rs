@@ -4,7 +4,9 @@ use super::document::one_document;
 use super::{Effect, Named, kubectl};
 use crate::kube::{Mode, Outside, profile};
 use crate::lab::Command;
+use crate::session::quoted;
 use cluster::fields::Fields;
+use ipnet::IpNet;
 use kernel::Era;
 
 /// The programs of such commands.
@@ -87,10 +89,23 @@ fn kube_proxy(name: &str, value: &str) -> Option<Result<Effect, String>> {
             None => wrong("a mode: iptables, ipvs or nftables"),
         },
         "--masquerade-all" => match value {
-            "true" => Ok(Effect::MasqueradeAll(true)),
-            "false" => Ok(Effect::MasqueradeAll(false)),
+            "true" | "false" => {
+                let all = format!("{{masqueradeAll: {value}}}");
+                Ok(Effect::Configuration(format!("iptables: {all}, nftables: {all}")))
+            }
             _ => wrong("true or false"),
         },
+        "--nodeport-addresses" => {
+            let is_network = |word: &str| word.parse::<IpNet>().is_ok();
+            match value {
+                "" | "primary" => Ok(Effect::Configuration(format!("nodePortAddresses: [{value}]"))),
+                _ if value.split(',').all(is_network) => {
+                    let all = value.split(',').map(quoted).collect::<Vec<_>>().join(", ");
+                    Ok(Effect::Configuration(format!("nodePortAddresses: [{all}]")))
+                }
+                _ => wrong("networks with commas between, such as 10.0.0.0/24, or primary"),
+            }
+        }
         "--cluster-cidr" if value.is_empty() => Ok(Effect::ClusterCidr(None)),
         "--cluster-cidr" => match value.parse() {
             Ok(net) => Ok(Effect::ClusterCidr(Some(net))),

@@ -187,8 +187,8 @@ pub enum Effect {
     Logs(Logs),
     /// `--proxy-mode`
     ProxyMode(Mode),
-    /// `--masquerade-all`
-    MasqueradeAll(bool),
+    /// An option of kube-proxy, as a field of its configuration: `nodePortAddresses: [primary]`.
+    Configuration(String),
     /// `--cluster-cidr`
     ClusterCidr(Option<Ipv4Net>),
     /// The kubelet's `--hairpin-mode`: hairpin mode of the bridge's ports, and a promiscuous bridge.
@@ -216,7 +216,7 @@ impl Effect {
     pub fn remakes(&self) -> bool {
         match self {
             Effect::ProxyMode(_)
-            | Effect::MasqueradeAll(_)
+            | Effect::Configuration(_)
             | Effect::ClusterCidr(_)
             | Effect::Hairpin(..)
             | Effect::NatOutgoing(_)
@@ -316,10 +316,9 @@ impl Effect {
                 let gone: Vec<_> = given.objects(files)?.into_iter().map(identity).collect();
                 documents.retain(|d| !gone.contains(&identity(d)));
             }
-            Effect::MasqueradeAll(on) => {
+            Effect::Configuration(fields) => {
                 let text = format!(
-                    "{{apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, iptables: \
-                     {{masqueradeAll: {on}}}, nftables: {{masqueradeAll: {on}}}}}"
+                    "{{apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, {fields}}}"
                 );
                 let patch = documents_of(&text)?;
                 let configuration = |d: &&mut Yaml| identity(d).0 == "KubeProxyConfiguration";
@@ -497,7 +496,7 @@ impl Effect {
             | Effect::Get(_)
             | Effect::Status(_)
             | Effect::Logs(_)
-            | Effect::MasqueradeAll(_) => {}
+            | Effect::Configuration(_) => {}
         }
         Ok(())
     }

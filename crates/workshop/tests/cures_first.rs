@@ -1,0 +1,253 @@
+//! The change that is found first for what a lab has broken: tunnels, sets, names, node ports, programs that nobody reaches.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{DNS, Words, called, called_after, first, in_other_words};
+use sim::view::{Story, why};
+use std::rc::Rc;
+use workshop::cure::{Search, Wanted};
+use workshop::{At, Session, Typed, read_lab};
+
+/// The lab with these words, and this done at setup.
+fn after(words: Words, on: &str, line: &str) -> String {
+    let setup = format!("setup: [{{on: {on}, run: '{line}'}}]\napps:");
+    in_other_words(called(), &[words]).replacen("apps:", &setup, 1)
+}
+
+const ONE: (&str, &str) =
+    ("{all: [{step: one, status: 0}, {step: two, status: 0}]}", "{step: one, status: 0}");
+const FLANNEL: Words = &[("machines:", "cni: flannel\n  machines:"), (", knowsPods: true", ""), ONE];
+const IPIP: Words = &[("machines:", "cni: calico-ipip\n  gateway: 10.0.0.1\n  machines:"), ONE];
+
+/// Not by a route past the tunnel.
+#[test]
+fn a_tunnel_that_is_down_comes_up_with_what_was_lost_with_it() {
+    let neigh = "ip neigh replace 10.244.2.0 dev flannel.1 nud permanent lladdr 0e:f1:0a:00:00:0c";
+    let route = "ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink";
+    assert_eq!(
+        first(&after(FLANNEL, "node-1", "ip link set flannel.1 down")),
+        format!("node-1# ip link set flannel.1 up; node-1# {neigh}; node-1# {route}")
+    );
+    assert_eq!(
+        first(&after(IPIP, "node-2", "ip link set tunl0 down")),
+        "node-2# ip link set tunl0 up; node-2# ip route add 10.244.1.0/24 via 10.0.0.11 dev tunl0 onlink"
+    );
+}
+
+#[test]
+fn a_tunnel_that_was_deleted_is_made_again() {
+    let made = first(&after(FLANNEL, "node-1", "ip link del flannel.1"));
+    let device = "ip link add flannel.1 address 0e:f1:0a:00:00:0b type vxlan id 1 dstport 8472 local 10.0.0.11 dev eth0 nolearning";
+    assert!(made.starts_with(&format!("node-1# {device}; ")), "{made}");
+    assert!(made.contains("bridge fdb append 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.12"), "{made}");
+}
+
+#[test]
+fn a_tunnel_is_told_again_behind_which_host_a_node_is() {
+    assert_eq!(
+        first(&after(FLANNEL, "node-1", "bridge fdb del 0e:f1:0a:00:00:0c dev flannel.1")),
+        "node-1# bridge fdb append 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.12"
+    );
+    assert_eq!(
+        first(&after(FLANNEL, "node-1", "ip neigh del 10.244.2.0 dev flannel.1")),
+        "node-1# ip neigh replace 10.244.2.0 dev flannel.1 nud permanent lladdr 0e:f1:0a:00:00:0c"
+    );
+}
+
+/// An address of a pod is no external one of a Service.
+#[test]
+fn a_pod_gets_its_address_back() {
+    assert_eq!(
+        first(&after(&[], "a", "ip addr flush dev eth0")),
+        "a# ip addr add 10.244.1.5/24 dev eth0; a# ip route add default via 10.244.1.1"
+    );
+}
+
+#[test]
+fn a_node_knows_its_own_address_again() {
+    let line = "ip route del local 10.0.0.11 table local";
+    let mended = "node-1# ip route add local 10.0.0.11 dev eth0 table 255";
+    assert_eq!(first(&after(&[], "node-1", line)), mended);
+}
+
+/// A set of nf_tables with an element, a chain for what is forwarded, and a rule; and the change.
+const NFT: [(&str, &str, &str, &str, &str); 5] = [
+    ("type ipv4_addr;", "10.0.0.100", "", "ip saddr @s drop", "delete element ip t s '{ 10.0.0.100 }'"),
+    (
+        "type ipv4_addr; flags interval;",
+        "10.0.0.0/24",
+        "",
+        "ip saddr @s drop",
+        "delete element ip t s '{ 10.0.0.0/24 }'",
+    ),
+    (
+        "type ipv4_addr . inet_service;",
+        "10.244.1.5 . 80",
+        "",
+        "ip daddr . tcp dport @s reject",
+        "delete element ip t s '{ 10.244.1.5 . 80 }'",
+    ),
+    ("type inet_service;", "443", "", "tcp dport != @s ct state new drop", "add element ip t s '{ 80 }'"),
+    (
+        "type inet_service;",
+        "443",
+        "policy drop;",
+        "ct state established accept; add rule ip t c tcp dport @s accept",
+        "add element ip t s '{ 80 }'",
+    ),
+];
+
+#[test]
+fn a_set_gets_or_loses_an_element_before_a_rule_goes() {
+    for (kind, element, policy, rule, mended) in NFT {
+        let line = format!(
+            "nft \"add table ip t; add chain ip t c {{ type filter hook forward priority 0; {policy} }}; \
+             add set ip t s {{ {kind} }}; add element ip t s {{ {element} }}; add rule ip t c {rule}\""
+        );
+        assert_eq!(first(&after(&[], "node-1", &line)), format!("node-1# nft {mended}"), "{line}");
+    }
+}
+
+#[test]
+fn a_verdict_map_loses_its_drop() {
+    let line = "nft \"add table ip t; add chain ip t c { type filter hook forward priority 0; }; \
+                add map ip t m { type inet_service : verdict; }; add element ip t m { 80 : drop }; \
+                add rule ip t c tcp dport vmap @m\"";
+    let mended = "node-1# nft delete element ip t m '{ 80 : drop }'";
+    assert_eq!(first(&after(&[], "node-1", line)), mended);
+}
+
+/// The policy drops it, as it is not in the set of those that may.
+#[test]
+fn who_is_not_in_the_set_of_the_accepted_is_added() {
+    let line = "ipset create ok hash:ip; iptables -P FORWARD DROP; \
+                iptables -A FORWARD -m state --state ESTABLISHED -j ACCEPT; \
+                iptables -A FORWARD -m set --match-set ok src -j ACCEPT";
+    let two: Words = &[("{all: [{step: one, status: 0}, {step: two, status: 0}]}", "{step: two, status: 0}")];
+    assert_eq!(first(&after(two, "node-1", line)), "node-1# ipset add ok 10.0.0.100");
+}
+
+#[test]
+fn a_node_port_answers_on_one_more_address() {
+    let configuration = "---\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+                         nodePortAddresses: [10.9.0.0/16]\n";
+    for mode in ["iptables", "ipvs", "nftables"] {
+        let text = called().replacen("machines:", &format!("kubeProxy: {mode}\n  machines:"), 1);
+        let mended = "$ kube-proxy --nodeport-addresses=10.9.0.0/16,10.0.0.11/32";
+        assert_eq!(first(&(text + configuration)), mended, "{mode}");
+    }
+}
+
+#[test]
+fn a_program_that_listens_at_127_0_0_1_is_reached_by_a_translation() {
+    let apps = "apps: [{on: a, app: http, port: 80}, {on: b, app: http, port: 80, address: 127.0.0.1}]";
+    assert_eq!(
+        first(&in_other_words(called(), &[&[("apps: [{on: [a, b], app: http, port: 80}]", apps)]])),
+        "b# sysctl -w net.ipv4.conf.all.route_localnet=1 && \
+         iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1"
+    );
+}
+
+#[test]
+fn a_cluster_ip_that_no_service_has_gets_one() {
+    let call = (
+        "on: client, run: 'curl -m 3 http://10.0.0.11:30080/'",
+        "on: a, run: 'curl -m 3 http://10.96.0.81/'",
+    );
+    let mended = "$ kubectl -n default expose service web --name=web-2 --cluster-ip=10.96.0.81";
+    assert_eq!(first(&in_other_words(called(), &[&[call]])), mended);
+}
+
+/// A rule that translates elsewhere goes before a Service changes.
+#[test]
+fn a_translation_to_another_port_is_taken_away() {
+    let line = "iptables -t nat -A OUTPUT -d 10.0.0.11 -p tcp --dport 30080 -j DNAT --to-destination 10.0.0.12:31111";
+    assert_eq!(first(&after(&[], "client", line)), "client# iptables -t nat -D OUTPUT 1");
+}
+
+// ---------------------------------------------------------------------- names
+
+/// A Service in a namespace of its own.
+const SHOP: &str = "---
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {clusterIP: 10.96.0.81, selector: {app: cart}, ports: [{port: 80}]}
+---
+kind: Pod
+metadata: {name: c, namespace: shop, labels: {app: cart}}
+spec: {nodeName: node-2}
+status: {podIP: 10.244.2.9}
+";
+
+/// The pod calls this instead, by name.
+fn by_name(line: &str) -> String {
+    let call = format!("on: a, run: '{line}'");
+    let words = [
+        ("on: client, run: 'curl -m 3 http://10.0.0.11:30080/'", call.as_str()),
+        (
+            "on: [a, b], app: http, port: 80}]",
+            "on: [a, b, c], app: http, port: 80}, {on: coredns, app: coredns, port: 53}]",
+        ),
+    ];
+    in_other_words(called(), &[&words]) + DNS + SHOP
+}
+
+#[test]
+fn a_name_of_another_namespace_gets_an_alias() {
+    assert_eq!(
+        first(&by_name("curl -m 12 http://cart/")),
+        "$ kubectl -n default create service externalname cart --external-name=cart.shop.svc.cluster.local"
+    );
+}
+
+#[test]
+fn a_typed_name_that_nobody_knows_is_typed_otherwise() {
+    for (wrong, right) in [("cart", "cart.shop"), ("cart.shp", "cart.shop"), ("wbe", "web.default")] {
+        let mut session = Session::new(Rc::new(read_lab(&by_name("curl -m 12 http://web/")).unwrap()));
+        session.typed.push(Typed::of_line(&format!("a: curl -m 12 http://{wrong}/"), At::End));
+        let run = session.run().unwrap();
+        let last = run.stimuli.len() - 1;
+        let found = Search::new(&session, &run, Wanted::Exchange(last)).unwrap().all();
+        let Some(cure) = found.first() else { panic!("{wrong}: nothing is found") };
+        assert_eq!(
+            cure.text(),
+            format!("a# curl -m 12 http://{right}/; Undo: a# curl -m 12 http://{wrong}/")
+        );
+        assert_eq!(cure.session.typed.len(), 1);
+    }
+}
+
+#[test]
+fn a_line_of_etc_hosts_that_leads_astray_goes() {
+    let file = "files: [{on: a, path: /etc/hosts, text: \"127.0.0.1 localhost\\n10.9.9.9 web\\n\"}]\napps:";
+    let text = by_name("curl -m 12 http://web/").replacen("apps:", file, 1);
+    assert_eq!(first(&text), "a# { echo '127.0.0.1 localhost'; echo; } > /etc/hosts");
+}
+
+/// What was asked, and what was said.
+#[test]
+fn a_program_that_does_not_find_a_name_tells_which_it_has_asked_for() {
+    let session = Session::new(Rc::new(read_lab(&by_name("curl -m 12 http://cart/")).unwrap()));
+    let run = session.run().unwrap();
+    let story = Story::new(&run.run.world);
+    let step = story.steps.iter().find(|s| s.title.contains("curl: (6)")).unwrap();
+    let said = why(&run.run.world, step).text;
+    assert_eq!(
+        said,
+        [
+            "10.96.0.10 asked for cart.default.svc.cluster.local: NXDOMAIN.",
+            "10.96.0.10 asked for cart.svc.cluster.local: NXDOMAIN.",
+            "10.96.0.10 asked for cart.cluster.local: NXDOMAIN.",
+            "10.96.0.10 asked for cart: SERVFAIL.",
+        ]
+    );
+}
+
+#[test]
+fn an_option_of_kube_proxy_that_is_no_network_is_refused() {
+    let session = called_after("kube-proxy --nodeport-addresses=10.0.0.300");
+    let run = session.run().unwrap();
+    assert!(run.typed[0].wrong().unwrap().contains("expected networks with commas between"));
+}
