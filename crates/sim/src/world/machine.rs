@@ -92,14 +92,14 @@ impl World {
     /// What a machine has once is the same in all its namespaces: modules and the limits of conntrack, as `host` has them.
     pub(crate) fn share(&mut self, host: NetnsId) {
         let Some(ns) = self.host(host) else { return };
-        let (modules, limits, log) = (ns.modules, ns.ct.limits.clone(), ns.sysctl.nf_log_all_netns);
+        let (modules, limits, log) = (ns.modules, ns.ct.limits, ns.sysctl.nf_log_all_netns);
         for other in self.namespaces(host).filter(|n| *n != host).collect::<Vec<_>>() {
             let Some(ns) = self.host_mut(other) else { continue };
             if ns.modules != modules {
                 ns.set_br_netfilter(modules.br_netfilter);
                 ns.modules = modules;
             }
-            ns.ct.limits = limits.clone();
+            ns.ct.limits = limits;
             ns.sysctl.nf_log_all_netns = log;
         }
     }
