@@ -220,6 +220,10 @@ fn configure(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
 /// What is done with a box before anything else.
 async fn set_up(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
     let Some(host) = world.host_by_name(&spec.name) else { return Ok(()) };
+    // They may be changed by what follows.
+    for (path, text) in &spec.files {
+        world.write_file(host, path, text.clone());
+    }
     for setup in &spec.setup {
         let done = match setup {
             Setup::Command { shell, argv, stdin } => {
@@ -259,9 +263,6 @@ fn succeeded(done: Result<CommandOutput, String>) -> Result<(), String> {
 
 fn start_servers(world: &mut World, spec: &HostSpec) {
     let Some(host) = world.host_by_name(&spec.name) else { return };
-    for (path, text) in &spec.files {
-        world.write_file(host, path, text.clone());
-    }
     for daemon in &spec.daemons {
         world.start(App::Process(daemon.process(host)));
     }

@@ -51,6 +51,10 @@ fn a_tunnel_is_told_again_behind_which_host_a_node_is() {
         "node-1# bridge fdb append 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.12"
     );
     assert_eq!(
+        first(&after(FLANNEL, "node-1", "bridge fdb replace 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.99")),
+        "node-1# bridge fdb replace 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.12"
+    );
+    assert_eq!(
         first(&after(FLANNEL, "node-1", "ip neigh del 10.244.2.0 dev flannel.1")),
         "node-1# ip neigh replace 10.244.2.0 dev flannel.1 nud permanent lladdr 0e:f1:0a:00:00:0c"
     );
@@ -160,6 +164,34 @@ fn a_cluster_ip_that_no_service_has_gets_one() {
     assert_eq!(first(&in_other_words(called(), &[&[call]])), mended);
 }
 
+#[test]
+fn an_address_of_the_node_becomes_an_external_one() {
+    let call = ("http://10.0.0.11:30080/", "http://10.0.0.11/");
+    let mended = r#"$ kubectl -n default patch service web -p '{"spec":{"externalIPs":["10.0.0.11"]}}'"#;
+    assert_eq!(first(&in_other_words(called(), &[&[call]])), mended);
+}
+
+#[test]
+fn a_service_that_selects_nothing_selects_a_pod_or_has_other_endpoints() {
+    let none: Words = &[("selector: {app: web}, ", "")];
+    let mended = r#"$ kubectl -n default patch service web -p '{"spec":{"selector":{"app":"web"}}}'"#;
+    assert_eq!(first(&in_other_words(called(), &[none])), mended);
+    // Of a pod that is not there, and of a port at which nothing waits.
+    for (address, port) in [("10.244.2.77", 80), ("10.244.2.5", 81)] {
+        let slice = |address: &str, port: u16| {
+            format!(
+                "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+                 metadata: {{name: web-1, namespace: default, labels: {{kubernetes.io/service-name: web}}}}\n\
+                 addressType: IPv4\nports: [{{name: \"\", protocol: TCP, port: {port}}}]\n\
+                 endpoints: [{{addresses: [{address}], nodeName: node-2}}]\n"
+            )
+        };
+        let text = in_other_words(called(), &[none]) + "---\n" + &slice(address, port);
+        let mended = first(&text);
+        assert_eq!(mended, format!("$ kubectl apply -f - <<EOF\n{}EOF", slice("10.244.2.5", 80)));
+    }
+}
+
 /// A rule that translates elsewhere goes before a Service changes.
 #[test]
 fn a_translation_to_another_port_is_taken_away() {
@@ -217,6 +249,16 @@ fn a_typed_name_that_nobody_knows_is_typed_otherwise() {
         );
         assert_eq!(cure.session.typed.len(), 1);
     }
+}
+
+/// What a lab writes at setup stays, though the kubelet has made the file.
+#[test]
+fn a_resolver_that_was_overwritten_is_the_kubelets_again() {
+    let setup = "setup: [{on: a, run: 'echo nameserver 10.96.0.99 > /etc/resolv.conf'}]\napps:";
+    let text = by_name("curl -m 12 http://web/").replacen("apps:", setup, 1);
+    let lines = "echo search default.svc.cluster.local svc.cluster.local cluster.local; \
+                 echo nameserver 10.96.0.10; echo options ndots:5";
+    assert_eq!(first(&text), format!("a# {{ {lines}; }} > /etc/resolv.conf"));
 }
 
 #[test]

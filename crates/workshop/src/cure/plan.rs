@@ -227,10 +227,14 @@ fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
     for dev in &devices {
         let DevKind::Vxlan(v) = &dev.kind else { continue };
         for entry in v.fdb.iter().filter(|e| !e.learned) {
-            for to in &entry.remotes {
-                let what = format!("{} dev {} dst {to}", entry.mac, dev.name);
-                out.push(Thing::new(format!("bridge fdb append {what}"), format!("bridge fdb del {what}")));
-            }
+            let at = format!("{} dev {} dst ", entry.mac, dev.name);
+            out.extend(entry.remotes.first().map(|to| Thing {
+                key: at.clone(),
+                put: format!("bridge fdb append {at}{to}"),
+                replace: format!("bridge fdb replace {at}{to}"),
+                take: format!("bridge fdb del {at}{to}"),
+                part: false,
+            }));
         }
     }
     for rule in ns.fib.rules.list() {

@@ -68,8 +68,13 @@ struct Tries {
 impl Tries {
     /// A command on a box; on none where kubectl is.
     fn add(&mut self, on: &str, line: String) {
+        self.add_all(on, line, String::new());
+    }
+
+    /// The same with what it reads.
+    fn add_all(&mut self, on: &str, line: String, stdin: String) {
         let on = (!on.is_empty()).then(|| on.to_owned());
-        let command = Typed { at: At::Setup, on, line, stdin: String::new() };
+        let command = Typed { at: At::Setup, on, line, stdin };
         if !self.out.iter().any(|u| matches!(u, Change::Command(known, _) if *known == command)) {
             self.out.push(Change::Command(command, self.later));
         }

@@ -3,7 +3,7 @@
 use super::{Met, Tries};
 use crate::lab::Begun;
 use crate::session::quoted;
-use cluster::object::{ClusterIp, Pod, Protocol, Service, ServicePort, TargetPort};
+use cluster::object::{ClusterIp, EndpointSlice, Pod, Protocol, Service, ServicePort, TargetPort};
 use ipnet::IpNet;
 use kernel::dev::DevKind;
 use kernel::socket::Socket;
@@ -27,7 +27,8 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
     let nobodys = !lost
         && !met.world.hosts().iter().any(|ns| has(ns, to))
         && !begun.objects.services.values().any(|s| in_its_range(s, to));
-    for service in begun.objects.services.values().filter(|s| !s.selector.is_empty()) {
+    by_hand(met, (protocol, to), &pods, tries);
+    for service in begun.objects.services.values() {
         let here_by = at_node && has(here, to);
         let open_to = |p: &ServicePort| {
             p.node_port == port && port != 0 && here_by || p.port == port && at(service, to)
@@ -63,6 +64,11 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
                     }
                 }
                 reason if !untranslated(reason) => {}
+                // An address of the node, which the Service does not have.
+                DropReason::NoSocket if here_by && !called && p.port == port => {
+                    let known = service.external_ips.iter().chain([&to]);
+                    tries.add("", patch(service, &texts("externalIPs", known)));
+                }
                 _ if called => {
                     if p.node_port == port {
                         node_port_address(begun, to, tries);
@@ -177,9 +183,48 @@ fn endpoints(met: &Met<'_>, service: &Service, port: &ServicePort, pods: &[&Pod]
     }
 }
 
+/// Against an address or port of endpoints that were written by hand, as their Service selects no pods: those of a pod instead.
+fn by_hand(met: &Met<'_>, (protocol, to): (Protocol, IpAddr), pods: &[&Pod], tries: &mut Tries) {
+    let Some(begun) = met.begun else { return };
+    let led = |s: &&EndpointSlice| s.endpoints.iter().any(|e| e.address == Some(to));
+    for slice in begun.objects.endpoint_slices.values().filter(led) {
+        let (namespace, name) = slice.metadata.key();
+        let service = begun.objects.services.get(&(namespace.clone(), slice.service.clone()));
+        let Some(service) = service.filter(|s| s.selector.is_empty()) else { continue };
+        let there = pods.iter().filter(|p| p.metadata.namespace == namespace && is_there(met, p));
+        let mut there: Vec<&&Pod> = there.collect();
+        sorted::sort_by_key(&mut there, |pod| {
+            std::cmp::Reverse((pod.pod_ips.contains(&to), likeness(service, pod)))
+        });
+        for pod in there.into_iter().take(MAX_OBJECTS) {
+            let ns = met.world.host_by_name(&pod.metadata.name).and_then(|id| met.world.host(id));
+            let port = ns.into_iter().flat_map(|ns| open(ns, protocol)).next();
+            if let (Some(ip), Some(port)) = (pod.pod_ips.iter().find(|ip| ip.is_ipv4()), port) {
+                let like = slice.ports.iter().find(|p| p.protocol == protocol).map_or("", |p| &p.name);
+                let kind = protocol.name().to_ascii_uppercase();
+                let stdin = format!(
+                    "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+                     metadata: {{name: {name}, namespace: {namespace}, labels: {{kubernetes.io/service-name: {}}}}}\n\
+                     addressType: IPv4\nports: [{{name: {}, protocol: {kind}, port: {port}}}]\n\
+                     endpoints: [{{addresses: [{ip}], nodeName: {}}}]\n",
+                    slice.service,
+                    quoted(like),
+                    pod.node_name
+                );
+                tries.add_all("", "kubectl apply -f -".to_owned(), stdin);
+            }
+        }
+    }
+}
+
 /// So many letters at the beginning and the end of a pod's labels are those that the Service asks for.
 fn likeness(service: &Service, pod: &Pod) -> usize {
     let alike = |(key, value): (&String, &String)| pod.metadata.labels.get(key).map(|is| common(value, is));
+    if service.selector.is_empty() {
+        // Nothing says more than its name.
+        let name = &service.metadata.name;
+        return pod.metadata.labels.values().map(|is| common(name, is)).max().unwrap_or(0);
+    }
     service.selector.iter().filter_map(alike).sum()
 }
 
@@ -294,6 +339,7 @@ fn has(ns: &Netns, ip: IpAddr) -> bool {
 
 fn selects(service: &Service, pod: &Pod) -> bool {
     service.metadata.namespace == pod.metadata.namespace
+        && !service.selector.is_empty()
         && service.selector.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value))
 }
 
