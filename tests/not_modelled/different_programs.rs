@@ -242,11 +242,6 @@ fn errors_stand_behind_what_is_printed() {
 }
 
 #[test]
-fn programs_print_whole_lines() {
-    assert_eq!(of_shell("echo -n a; echo b"), ["a", "b"]);
-}
-
-#[test]
 fn folders_are_there_when_a_file_is() {
     assert_eq!(of_shell("echo a > /no/such/folder/f; cat /no/such/folder/*"), ["a"]);
 }

@@ -94,6 +94,26 @@ fn echo_sets_what_is_under_proc_sys() {
     assert_eq!(said("off")[0], [missing]);
 }
 
+/// As bash 5.2 and coreutils 9.1 print it.
+#[test]
+fn a_last_line_may_lack_its_line_feed() {
+    let out = typed(
+        "same-node-clusterip",
+        &[],
+        &[
+            ("tmp2", "echo -n abc > f; wc -c f; wc -l f"),
+            ("tmp2", "ls -l f"),
+            ("tmp2", "cat f; cat f"),
+            ("tmp2", "echo -n d >> f; echo e >> f; cat f"),
+            ("tmp2", "echo -n a > g; cat g f | head -n1 | wc -c"),
+            ("tmp2", "wc -c /proc/sys/net/ipv4/ip_forward"),
+        ],
+    );
+    let out: Vec<String> = out.iter().map(|lines| lines.join("|")).collect();
+    let listed = "-rw-r--r-- 1 root root 3 Jan  1 00:00 f";
+    assert_eq!(out, ["3 f|0 f", listed, "abcabc", "abcde", "7", "2 /proc/sys/net/ipv4/ip_forward"]);
+}
+
 /// A file of a box is written too, and what is there afterwards is what programs read.
 #[test]
 fn echo_writes_a_file() {
@@ -169,7 +189,7 @@ fn curl_uses_a_connection_again() {
             "Connection #1 to host 10.200.2.65 left intact",
         ]
     );
-    assert_eq!(out[1], ["1 ", "0 "]);
+    assert_eq!(out[1], ["1 0 "]);
 }
 
 /// The status of several transfers is that of the last.

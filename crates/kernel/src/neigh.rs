@@ -190,6 +190,11 @@ impl NeighTable {
         self.entries.retain(|(d, _), _| *d != dev);
     }
 
+    /// `neigh_carrier_down`: of a device that has lost its carrier those stay that were entered for ever.
+    pub(crate) fn carrier_down(&mut self, dev: DevId) {
+        self.entries.retain(|(d, _), n| *d != dev || n.state == Nud::Permanent);
+    }
+
     /// True if this packet still waits for ARP.
     pub(crate) fn is_waiting(&self, packet: PacketId) -> bool {
         self.entries.values().any(|n| n.queue.iter().any(|skb| skb.id == packet))

@@ -67,7 +67,7 @@ pub fn extend(world: &mut World, hosts: &[HostSpec], links: &[LinkSpec]) -> Resu
     new.iter().for_each(|spec| add_host(world, spec));
     join(world, &new)?;
     parts::finish(fill(world, hosts, links))?;
-    world.compare_mtus();
+    world.compare_ends();
     Ok(())
 }
 

@@ -30,6 +30,8 @@ pub struct Bridge {
     pub forward_delay: Duration,
     /// `group_fwd_mask`: which of the addresses 01:80:c2:00:00:0X are forwarded.
     pub group_fwd_mask: u16,
+    /// It has had a port. Without any it has a carrier until then.
+    pub had_port: bool,
     /// It was given an MTU: it does not follow its ports any more.
     pub mtu_set_by_user: bool,
 }
@@ -50,6 +52,7 @@ impl Default for Bridge {
             nf_call_iptables: false,
             forward_delay: FORWARD_DELAY,
             group_fwd_mask: 0,
+            had_port: false,
             mtu_set_by_user: false,
         }
     }

@@ -82,6 +82,8 @@ pub struct Device {
     pub tx_queue_len: u32,
     /// The MTU of a veth's other end, which takes no longer frame.
     pub peer_mtu: Option<u32>,
+    /// The other end of a veth is up.
+    pub peer_up: bool,
     /// It was deleted: its number is not given again, and who reads what has been finds its name.
     pub gone: bool,
     /// Kind.

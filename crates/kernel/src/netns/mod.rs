@@ -371,6 +371,7 @@ impl Netns {
             mtu: if matches!(kind, DevKind::Loopback) { 65536 } else { 1500 },
             tx_queue_len: DEFAULT_TX_QUEUE_LEN,
             peer_mtu: None,
+            peer_up: true,
             gone: false,
             kind,
             master: None,
@@ -442,11 +443,7 @@ impl Netns {
         } else {
             self.fib_sync_down_dev(id);
             self.neigh.forget(id);
-            // br_stp_disable_port: what was learned behind a port that is not in use any more is forgotten.
-            let master = self.device(id).and_then(|d| d.master);
-            if let Some(b) = master.and_then(|m| self.bridge_mut(m)) {
-                b.fdb.forget_learned(Some(id));
-            }
+            self.br_stp_disable_port(id);
             if let Some(b) = self.bridge_mut(id) {
                 b.fdb.forget_learned(None);
             }
@@ -507,10 +504,36 @@ impl Netns {
         }
     }
 
-    /// The other end of a veth has this MTU.
-    pub fn set_peer_mtu(&mut self, id: DevId, mtu: u32) {
-        if let Some(d) = self.devices.get_mut(id.index()) {
-            d.peer_mtu = Some(mtu);
+    /// The other end of a veth has this MTU, and is up or not.
+    pub fn set_peer(&mut self, id: DevId, mtu: u32, up: bool) {
+        let Some(d) = self.devices.get_mut(id.index()) else { return };
+        d.peer_mtu = Some(mtu);
+        if std::mem::replace(&mut d.peer_up, up) && !up {
+            self.neigh.carrier_down(id);
+            self.br_stp_disable_port(id);
+        }
+    }
+
+    /// `netif_carrier_ok` of a device that is up: somebody is up at the other end of a veth, and a port of a bridge forwards.
+    pub fn has_carrier(&self, d: &Device) -> bool {
+        d.up && match &d.kind {
+            DevKind::Veth => d.peer_up,
+            DevKind::Bridge(b) => {
+                let mut ports = b.ports.iter().filter_map(|p| self.device(*p));
+                !b.had_port || ports.any(|p| self.has_carrier(p))
+            }
+            DevKind::Loopback | DevKind::Dummy | DevKind::Vxlan(_) | DevKind::Ipip(_) => true,
+        }
+    }
+
+    /// What was learned behind a port that is not in use any more is forgotten; so are the neighbours of a bridge that has no other.
+    fn br_stp_disable_port(&mut self, id: DevId) {
+        let Some(master) = self.device(id).and_then(|d| d.master) else { return };
+        if let Some(b) = self.bridge_mut(master) {
+            b.fdb.forget_learned(Some(id));
+        }
+        if !self.device(master).is_some_and(|d| self.has_carrier(d)) {
+            self.neigh.carrier_down(master);
         }
     }
 
@@ -544,6 +567,7 @@ impl Netns {
             let Some(b) = self.bridge_mut(m) else { return false };
             // The newest port stands first: a flood visits it first.
             b.ports.insert(0, id);
+            b.had_port = true;
             let entry = FdbEntry { dev: id, local: true, is_static: true, updated: crate::Instant(0) };
             b.fdb.set(mac, entry);
         }

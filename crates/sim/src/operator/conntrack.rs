@@ -99,7 +99,7 @@ fn failed(text: &str) -> CommandOutput {
 
 /// What was done to how many.
 fn done(stdout: Vec<String>, n: usize, what: &str, status: i32) -> CommandOutput {
-    CommandOutput { status, stdout, stderr: vec![format!("{TOOL}: {n} {what}.")] }
+    CommandOutput::ended(status, stdout, vec![format!("{TOOL}: {n} {what}.")])
 }
 
 /// `-o extended`, `-o id`
@@ -244,7 +244,7 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
         ConntrackOp::Flush => {
             world.with(host, |ns, cx| ns.ct_flush(cx));
             let text = format!("{TOOL}: connection tracking table has been emptied.");
-            CommandOutput { status: 0, stdout: Vec::new(), stderr: vec![text] }
+            CommandOutput::failed(0, text)
         }
         ConntrackOp::Events => {
             let lines: Vec<String> = events(world, host, from, &command);
@@ -363,7 +363,7 @@ fn expectations(
         ConntrackOp::Flush => {
             world.with(host, |ns, cx| ns.expect_flush(cx));
             let text = format!("{TOOL}: expectation table has been emptied.");
-            CommandOutput { status: 0, stdout: Vec::new(), stderr: vec![text] }
+            CommandOutput::failed(0, text)
         }
         ConntrackOp::Stats => {
             let line = |(cpu, s): (usize, CtStats)| {

@@ -1,7 +1,7 @@
 //! `cat`, `head`, `ls`, `echo` and `> FILE`: the files of a box, its settings under /proc/sys, and what the kernel shows in /proc/net and /sys.
 
 use super::settings::settings;
-use super::{CommandOutput, conntrack};
+use super::{CommandOutput, conntrack, text_of};
 use crate::EventId;
 use crate::world::World;
 use kernel::NetnsId;
@@ -36,18 +36,18 @@ fn paths(world: &mut World, host: NetnsId) -> Vec<String> {
     all
 }
 
-/// `echo [-neE] WORD...`, as bash's own: with `-e` a backslash means something. What is printed is whole lines, also with `-n`.
+/// `echo [-neE] WORD...`, as bash's own: with `-e` a backslash means something, with `-n` no line feed ends it.
 pub(super) fn echo(args: &[String]) -> CommandOutput {
     let option = |w: &&String| w.len() > 1 && w.starts_with('-') && w[1..].chars().all(|c| "neE".contains(c));
     let options = args.iter().take_while(option).count();
     let (options, words) = args.split_at(options);
     let text = words.join(" ");
     let last = options.iter().flat_map(|o| o.chars()).rfind(|c| "eE".contains(*c));
-    let text = if last == Some('e') { unescaped(&text) } else { text };
-    if text.is_empty() && options.iter().any(|o| o.contains('n')) {
-        return CommandOutput::default();
+    let mut text = if last == Some('e') { unescaped(&text) } else { text };
+    if !options.iter().any(|o| o.contains('n')) {
+        text.push('\n');
     }
-    CommandOutput::lines(text.split('\n').map(str::to_owned).collect())
+    CommandOutput::text(&text)
 }
 
 /// A text with what `\n`, `\t` and the like stand for.
@@ -95,7 +95,7 @@ pub(crate) fn write_file(
     world: &mut World,
     host: NetnsId,
     path: &str,
-    lines: &[String],
+    text: &str,
     append: bool,
 ) -> Result<(), String> {
     let place = tidy(path);
@@ -111,20 +111,17 @@ pub(crate) fn write_file(
         }
         let own =
             world.files_of(host).find(|p| tidy(p) == place).map_or_else(|| path.to_owned(), str::to_owned);
-        let mut text = String::new();
-        if append {
-            text.push_str(world.file(host, &own).unwrap_or_default());
-        }
-        lines.iter().for_each(|line| text.extend([line.as_str(), "\n"]));
+        let old = if append { world.file(host, &own).unwrap_or_default() } else { "" };
+        let text = format!("{old}{text}");
         world.write_file(host, &own, text);
         return Ok(());
     };
     let Some(ns) = world.host_mut(host) else { return Ok(()) };
     let set = ns.sysctl_get(name).and_then(|old| {
-        if lines.is_empty() {
+        if text.is_empty() {
             return Ok(());
         }
-        let n = super::sysctl::number(lines.join(" ").trim()).ok_or(SysctlError::Invalid(old))?;
+        let n = super::sysctl::number(text.trim()).ok_or(SysctlError::Invalid(old))?;
         ns.sysctl_set(name, n)
     });
     world.share(host);
@@ -136,12 +133,22 @@ pub(crate) fn write_file(
     }
 }
 
-/// The lines of a file. `Err` is why it cannot be read.
-pub(crate) fn read_file(world: &mut World, host: NetnsId, path: &str) -> Result<Vec<String>, &'static str> {
+/// What is in a file. `Err` is why it cannot be read.
+pub(crate) fn read_file(world: &mut World, host: NetnsId, path: &str) -> Result<String, &'static str> {
     match tidy(path).as_str() {
-        "dev/null" => Ok(Vec::new()),
+        "dev/null" => Ok(String::new()),
         _ => read(world, host, path).ok_or_else(|| trouble(world, host, path)),
     }
+}
+
+/// What is in a file, or standard input if it is `-`.
+pub(super) fn input(
+    world: &mut World,
+    host: NetnsId,
+    path: &str,
+    stdin: Option<&str>,
+) -> Result<String, &'static str> {
+    if path == "-" { Ok(stdin.unwrap_or_default().to_owned()) } else { read_file(world, host, path) }
 }
 
 /// A file, and why it cannot be read.
@@ -149,20 +156,15 @@ pub(super) fn told(path: &str, why: &str) -> String {
     format!("{path}: {why}")
 }
 
-/// The lines of standard input.
-fn input(stdin: Option<&str>) -> Vec<String> {
-    stdin.unwrap_or_default().lines().map(str::to_owned).collect()
-}
-
-/// The lines of a file; `None` if it is not there.
-fn read(world: &mut World, host: NetnsId, path: &str) -> Option<Vec<String>> {
+/// What is in a file; `None` if it is not there.
+fn read(world: &mut World, host: NetnsId, path: &str) -> Option<String> {
     let path = tidy(path);
     let own = world.files_of(host).find(|p| tidy(p) == path).map(str::to_owned);
     if let Some(text) = own.and_then(|p| world.file(host, &p)) {
-        return Some(text.lines().map(str::to_owned).collect());
+        return Some(text.to_owned());
     }
     if let Some(name) = path.strip_prefix("proc/sys/") {
-        return Some(vec![world.host_mut(host)?.sysctl_get(name).ok()?.to_string()]);
+        return Some(format!("{}\n", world.host_mut(host)?.sysctl_get(name).ok()?));
     }
     match path.as_str() {
         "proc/net/nf_conntrack" => return Some(tracked(world, host, &["-L", "-o", "extended"])),
@@ -172,17 +174,18 @@ fn read(world: &mut World, host: NetnsId, path: &str) -> Option<Vec<String>> {
     let (dev, field) = path.strip_prefix("sys/class/net/")?.split_once('/')?;
     let ns = world.host(host)?;
     let d = ns.device(ns.device_by_name(dev)?)?;
-    Some(vec![match field {
+    let value = match field {
         "address" => d.mac.to_string(),
         "ifindex" => (d.id.0 + 1).to_string(),
         "mtu" => d.mtu.to_string(),
         "brport/hairpin_mode" if d.master.is_some() => u8::from(d.port.hairpin).to_string(),
         _ => return None,
-    }])
+    };
+    Some(value + "\n")
 }
 
 /// /proc/net/nf_conntrack and /proc/net/nf_conntrack_expect: an entry is in use by who reads it, too.
-fn tracked(world: &mut World, host: NetnsId, args: &[&str]) -> Vec<String> {
+fn tracked(world: &mut World, host: NetnsId, args: &[&str]) -> String {
     let argv: Vec<String> = ["conntrack"].iter().chain(args).map(|w| (*w).to_owned()).collect();
     let listed = conntrack::conntrack(world, host, EventId(0), &argv).stdout;
     let line = |l: String| match l.rsplit_once(" use=") {
@@ -199,7 +202,7 @@ fn tracked(world: &mut World, host: NetnsId, args: &[&str]) -> Vec<String> {
             helper.map_or_else(|| tuple.clone(), |(_, name)| format!("{tuple} {name}"))
         }
     };
-    listed.into_iter().map(line).collect()
+    text_of(&listed.into_iter().map(line).collect::<Vec<_>>())
 }
 
 /// The paths that a word stands for: itself, or those that are there if it has a `*`.
@@ -284,15 +287,15 @@ fn no_option(program: &str, option: &str) -> CommandOutput {
 pub(super) fn cat(world: &mut World, host: NetnsId, args: &[String], stdin: Option<&str>) -> CommandOutput {
     let files = match operands(args) {
         Ok(files) if !files.is_empty() => files,
-        Ok(_) if stdin.is_some() => return CommandOutput::lines(input(stdin)),
+        Ok(_) if stdin.is_some() => return CommandOutput::text(stdin.unwrap_or_default()),
         Ok(_) => return CommandOutput::failed(1, "cat: expected names of files"),
         Err(option) => return no_option("cat", option),
     };
     let mut out = CommandOutput::default();
     for path in files.into_iter().flat_map(|w| expand(world, host, w)).collect::<Vec<_>>() {
-        let read = if path == "-" { Ok(input(stdin)) } else { read_file(world, host, &path) };
+        let read = input(world, host, &path, stdin);
         match read {
-            Ok(lines) => out.stdout.extend(lines),
+            Ok(text) => out.print(&text),
             Err(why) => {
                 out.stderr.push(format!("cat: {}", told(&path, why)));
                 out.status = 1;
@@ -325,15 +328,16 @@ impl Part {
         }
     }
 
-    fn of(self, lines: Vec<String>) -> impl Iterator<Item = String> {
-        let all = lines.len();
+    fn of(self, text: &str) -> String {
+        let lines = text.split_inclusive('\n');
+        let all = lines.clone().count();
         let (from, count) = match self {
             Part::First(n) => (0, n),
             Part::AllButLast(n) => (0, all.saturating_sub(n)),
             Part::Last(n) => (all.saturating_sub(n), n),
             Part::From(n) => (n.saturating_sub(1), all),
         };
-        lines.into_iter().skip(from).take(count)
+        lines.skip(from).take(count).collect()
     }
 }
 
@@ -372,16 +376,15 @@ pub(super) fn head(
     }
     let files = match operands(rest) {
         Ok(files) if !files.is_empty() => files,
-        Ok(_) if stdin.is_some() => return CommandOutput::lines(part.of(input(stdin)).collect()),
+        Ok(_) if stdin.is_some() => return CommandOutput::text(&part.of(stdin.unwrap_or_default())),
         Ok(_) => return CommandOutput::failed(1, format!("{program}: expected names of files")),
         Err(option) => return no_option(program, option),
     };
     let paths: Vec<String> = files.into_iter().flat_map(|w| expand(world, host, w)).collect();
     let mut out = CommandOutput::default();
     for path in &paths {
-        let read = if path == "-" { Ok(input(stdin)) } else { read_file(world, host, path) };
-        let lines = match read {
-            Ok(lines) => lines,
+        let text = match input(world, host, path, stdin) {
+            Ok(text) => text,
             Err(why) => {
                 let what = match why {
                     "Is a directory" => format!("error reading '{path}': {why}"),
@@ -393,13 +396,11 @@ pub(super) fn head(
             }
         };
         if paths.len() > 1 {
-            if !out.stdout.is_empty() {
-                out.stdout.push(String::new());
-            }
+            let between = if out.stdout.is_empty() { "" } else { "\n" };
             let name = if path == "-" { "standard input" } else { path };
-            out.stdout.push(format!("==> {name} <=="));
+            out.print(&format!("{between}==> {name} <==\n"));
         }
-        out.stdout.extend(part.of(lines));
+        out.print(&part.of(&text));
     }
     out
 }
@@ -466,7 +467,7 @@ fn listed(world: &mut World, host: NetnsId, (path, name): (&str, &str), letters:
         (Some(_), Some(name)) if readonly(name) => ("-r--r--r--", 0),
         (Some(_), None) if path.starts_with("proc/") || path.starts_with("sys/") => ("-r--r--r--", 0),
         (Some(_), Some(_)) => ("-rw-r--r--", 0),
-        (Some(lines), None) => ("-rw-r--r--", lines.iter().map(|l| l.len() + 1).sum()),
+        (Some(text), None) => ("-rw-r--r--", text.len()),
     };
     // Time begins with the run.
     format!("{mode} 1 root root {size} Jan  1 00:00 {name}")
@@ -498,6 +499,7 @@ mod tests {
             assert_eq!(echo(&words(line)).stdout.join("|"), expected, "{line}");
         }
         assert_eq!((echo(&[]).stdout.len(), echo(&words("-n")).stdout.len()), (1, 0));
+        assert_eq!(["a", "-n a", r"-ne a\n"].map(|line| echo(&words(line)).printed()), ["a\n", "a", "a\n"]);
     }
 
     /// As coreutils 9.1 print it.

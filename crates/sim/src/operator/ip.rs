@@ -82,6 +82,9 @@ fn execute(world: &mut World, host: NetnsId, command: &IpCommand, format: IpForm
 pub(super) fn change(world: &mut World, host: NetnsId, command: &IpCommand) -> Result<(), String> {
     let before = addresses(world, host);
     let done = perform(world, host, command);
+    if matches!(command, IpCommand::Link(_)) {
+        world.compare_ends();
+    }
     let after = addresses(world, host);
     for (dev, up, addrs) in &before {
         let now = after.iter().find(|(d, ..)| d == dev);

@@ -39,10 +39,8 @@ pub(super) fn ipset(world: &mut World, host: NetnsId, argv: &[String], stdin: Op
     let done = match IpsetLine::parse(words, &mut flags, false) {
         Err(e) => Err(failed(&e, "")),
         Ok(IpsetLine { verb: Verb::Restore, .. }) => restore(ns, stdin.unwrap_or_default(), flags, now),
-        Ok(line) => run(ns, &line, &flags, now).map_err(|e| failed(&e, "")).map(|said| CommandOutput {
-            status: i32::from(said.absent),
-            stdout: said.out,
-            stderr: said.err.into_iter().collect(),
+        Ok(line) => run(ns, &line, &flags, now).map_err(|e| failed(&e, "")).map(|said| {
+            CommandOutput::ended(i32::from(said.absent), said.out, said.err.into_iter().collect())
         }),
     };
     let mut out = done.unwrap_or_else(|failed| failed);

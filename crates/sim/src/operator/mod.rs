@@ -52,19 +52,65 @@ pub struct CommandOutput {
     pub stdout: Vec<String>,
     /// Lines on standard error.
     pub stderr: Vec<String>,
+    /// No line feed stands behind the last line of `stdout`.
+    pub open: bool,
 }
 
 impl CommandOutput {
-    /// It worked and printed this.
-    pub(crate) fn lines(stdout: Vec<String>) -> CommandOutput {
-        CommandOutput { status: 0, stdout, stderr: Vec::new() }
+    /// It ended with this status, and printed whole lines on both streams.
+    pub fn ended(status: i32, stdout: Vec<String>, stderr: Vec<String>) -> CommandOutput {
+        CommandOutput { status, stdout, stderr, open: false }
+    }
+
+    /// It worked and printed whole lines.
+    pub fn lines(stdout: Vec<String>) -> CommandOutput {
+        CommandOutput::ended(0, stdout, Vec::new())
+    }
+
+    /// It worked and printed a text.
+    pub(crate) fn text(text: &str) -> CommandOutput {
+        let mut out = CommandOutput::default();
+        out.print(text);
+        out
+    }
+
+    /// Prints one more text.
+    pub(crate) fn print(&mut self, text: &str) {
+        let mut lines = text.split_terminator('\n').map(str::to_owned);
+        if self.open
+            && let Some(last) = self.stdout.last_mut()
+        {
+            last.extend(lines.next());
+        }
+        self.stdout.extend(lines);
+        self.open = if text.is_empty() { self.open } else { !text.ends_with('\n') };
+    }
+
+    /// What it has printed on standard output, as a text.
+    pub(crate) fn printed(&self) -> String {
+        let mut text = text_of(&self.stdout);
+        if self.open {
+            text.pop();
+        }
+        text
+    }
+
+    /// What is run next prints, and its status is that of both.
+    pub(crate) fn then(&mut self, next: CommandOutput) {
+        self.print(&next.printed());
+        self.stderr.extend(next.stderr);
+        self.status = next.status;
     }
 
     /// It failed with this message.
     pub fn failed(status: i32, message: impl Into<String>) -> CommandOutput {
-        let stderr = message.into().lines().map(str::to_owned).collect();
-        CommandOutput { status, stdout: Vec::new(), stderr }
+        CommandOutput::ended(status, Vec::new(), message.into().lines().map(str::to_owned).collect())
     }
+}
+
+/// Whole lines as a text.
+pub(crate) fn text_of(lines: &[String]) -> String {
+    lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect()
 }
 
 /// Programs that are modelled.
@@ -373,9 +419,8 @@ impl<'a> Iptables<'a> {
 
 fn printed(done: userland::iptables::Output) -> CommandOutput {
     CommandOutput {
-        status: i32::from(done.status),
         stdout: done.stdout.lines().map(str::to_owned).collect(),
-        stderr: done.stderr.lines().map(str::to_owned).collect(),
+        ..CommandOutput::failed(i32::from(done.status), done.stderr)
     }
 }
 

@@ -105,7 +105,8 @@ pub(super) fn modprobe(world: &mut World, host: NetnsId, args: &[String]) -> Com
             }
         }
         let status = i32::from(!warnings.is_empty());
-        CommandOutput { status, stdout: if verbose { stdout } else { Vec::new() }, stderr: warnings }
+        let stdout = if verbose { stdout } else { Vec::new() };
+        CommandOutput::ended(status, stdout, warnings)
     });
     done.unwrap_or_default()
 }
@@ -125,7 +126,7 @@ pub(super) fn rmmod(world: &mut World, host: NetnsId, args: &[String]) -> Comman
             };
             stderr.push(format!("rmmod: ERROR: Module {name} {why}"));
         }
-        CommandOutput { status: i32::from(!stderr.is_empty()), stdout: Vec::new(), stderr }
+        CommandOutput::ended(i32::from(!stderr.is_empty()), Vec::new(), stderr)
     });
     done.unwrap_or_default()
 }

@@ -50,9 +50,8 @@ pub(super) fn nft(world: &mut World, host: NetnsId, argv: &[String], stdin: Opti
         ns.commit_nftables(tables);
     }
     CommandOutput {
-        status: i32::from(done.status),
         stdout: done.stdout.lines().map(str::to_owned).collect(),
-        stderr: done.stderr.lines().map(str::to_owned).collect(),
+        ..CommandOutput::failed(i32::from(done.status), done.stderr)
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn ss(world: &World, host: NetnsId, argv: &[String]) -> CommandOutput
             let fragments = world.host(host).map_or(0, Netns::waiting_datagrams);
             CommandOutput::lines(show(&command, &rows(world, host), fragments))
         }
-        Err(e) => CommandOutput { status: e.status, stdout: Vec::new(), stderr: e.lines },
+        Err(e) => CommandOutput::ended(e.status, Vec::new(), e.lines),
     }
 }
 

@@ -126,7 +126,7 @@ fn run(world: &mut World, host: NetnsId, command: &SysctlCommand) -> CommandOutp
             }
         }
     }
-    CommandOutput { status, stdout, stderr }
+    CommandOutput::ended(status, stdout, stderr)
 }
 
 /// A number as the kernel reads it: `0x` begins a hexadecimal one, `0` an octal one (`simple_strtoul` with base 0). What stands behind a

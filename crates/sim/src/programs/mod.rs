@@ -91,7 +91,15 @@ impl Run<'_, '_> {
     pub fn print(&mut self, line: impl Into<String>) {
         let line = line.into();
         self.cx.report(self.host, AppEvent::Printed { line: line.clone(), error: false });
-        self.out.stdout.push(line);
+        self.out.print(&(line + "\n"));
+    }
+
+    /// A text on standard output, which may end within a line.
+    pub fn print_text(&mut self, text: &str) {
+        for line in text.split_terminator('\n') {
+            self.cx.report(self.host, AppEvent::Printed { line: line.to_owned(), error: false });
+        }
+        self.out.print(text);
     }
 
     /// A line on standard error.

@@ -348,7 +348,5 @@ impl Nc {
 }
 
 fn print_lines(run: &mut Run<'_, '_>, data: &[u8]) {
-    for line in String::from_utf8_lossy(data).split_terminator('\n') {
-        run.print(line);
-    }
+    run.print_text(&String::from_utf8_lossy(data));
 }

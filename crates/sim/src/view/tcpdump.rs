@@ -121,5 +121,5 @@ fn output(command: &Command, device: &str, packets: &[(EventId, Vec<String>)], p
     if command.count.is_none_or(|n| n > shown) {
         stdout.push(String::new());
     }
-    CommandOutput { status: 0, stdout, stderr }
+    CommandOutput::ended(0, stdout, stderr)
 }

@@ -511,20 +511,20 @@ impl World {
         &self.numbers
     }
 
-    /// Tells each end of each veth how long frames may be at the other.
-    pub(crate) fn compare_mtus(&mut self) {
+    /// Tells each end of each veth how long frames may be at the other, and whether that is up.
+    pub(crate) fn compare_ends(&mut self) {
         for i in 0..self.links.len() {
             let Some((&(host, dev), &(other, there))) = self.links.get_indexed(i) else { continue };
-            let mtu = self.host(other).and_then(|ns| ns.device(there)).map(|d| d.mtu);
-            if let (Some(mtu), Some(ns)) = (mtu, self.host_mut(host)) {
-                ns.set_peer_mtu(dev, mtu);
+            let end = self.host(other).and_then(|ns| ns.device(there)).map(|d| (d.mtu, d.up));
+            if let (Some((mtu, up)), Some(ns)) = (end, self.host_mut(host)) {
+                ns.set_peer(dev, mtu, up);
             }
         }
     }
 
     /// Marks the beginning of a stimulus in the log.
     pub(crate) fn begin(&mut self, host: NetnsId, stimulus: usize) {
-        self.compare_mtus();
+        self.compare_ends();
         if !self.quiet {
             self.log.push(Entry {
                 at: self.now,

@@ -175,7 +175,7 @@ impl<'r> Judge<'r> {
                     StepOutcome::Command(output) => Some(output.clone()),
                     other => {
                         let text = crate::query::outcome_text(other);
-                        Some(CommandOutput { status: 0, stdout: vec![text], stderr: Vec::new() })
+                        Some(CommandOutput::lines(vec![text]))
                     }
                 })
             }

@@ -116,7 +116,7 @@ impl Live {
             let age = world.now().since(Instant(0));
             let (stdout, stderr) = query.print(&self.stored(), age);
             let status = i32::from(stderr.iter().any(|l| l.starts_with("Error")));
-            return CommandOutput { status, stdout, stderr };
+            return CommandOutput::ended(status, stdout, stderr);
         }
         if let [Effect::Logs(logs)] = effects {
             return logs.print(&self.kube.objects, world);
@@ -277,7 +277,7 @@ impl Live {
 }
 
 fn failed(message: String) -> CommandOutput {
-    CommandOutput { status: 1, stdout: Vec::new(), stderr: vec![message] }
+    CommandOutput::ended(1, Vec::new(), vec![message])
 }
 
 /// What kube-proxy is told when one state of the objects follows the other.

@@ -43,7 +43,7 @@ impl Logs {
         let (namespace, name) = (&self.namespace, &self.name);
         let not_found = || {
             let text = not_found(self.kind, name);
-            CommandOutput { status: 1, stdout: Vec::new(), stderr: vec![text] }
+            CommandOutput::ended(1, Vec::new(), vec![text])
         };
         let here = |p: &&Pod| p.metadata.namespace == *namespace;
         let mut stderr = Vec::new();
@@ -70,6 +70,6 @@ impl Logs {
         let lines: Vec<&str> = host.into_iter().flat_map(|host| world.printed(host)).collect();
         let first = self.tail.map_or(0, |tail| lines.len().saturating_sub(tail));
         let stdout = lines.iter().skip(first).map(|l| (*l).to_owned()).collect();
-        CommandOutput { status: 0, stdout, stderr }
+        CommandOutput::ended(0, stdout, stderr)
     }
 }

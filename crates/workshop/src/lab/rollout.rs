@@ -42,5 +42,5 @@ pub(super) fn status(named: &Named, objects: &Objects) -> Result<CommandOutput, 
         ),
         false => (0, format!("deployment \"{name}\" successfully rolled out")),
     };
-    Ok(CommandOutput { status, stdout: vec![line], stderr: Vec::new() })
+    Ok(CommandOutput::ended(status, vec![line], Vec::new()))
 }

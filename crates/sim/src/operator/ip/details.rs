@@ -115,7 +115,7 @@ fn bridge(d: &Device, b: &Bridge) -> Vec<Field> {
 /// The state of a port.
 pub(in crate::operator) fn port_state(ns: &Netns, d: &Device) -> &'static str {
     let master_up = d.master.and_then(|m| ns.device(m)).is_some_and(|m| m.up);
-    if d.up && master_up { "forwarding" } else { "disabled" }
+    if ns.has_carrier(d) && master_up { "forwarding" } else { "disabled" }
 }
 
 /// What STP would make of the speed of a port: a veth says 10 Gbit/s, a tunnel nothing (`port_cost`).

@@ -208,9 +208,7 @@ impl<'a> Fields<'a> {
         if r.metric != 0 {
             s += &format!("metric {} ", r.metric);
         }
-        if matches!(r.hops.as_slice(), [h] if h.onlink) {
-            s += "onlink ";
-        }
+        s.extend(self.route_flags().into_iter().flat_map(|flag| [flag, " "]));
         if let Some((mtu, lock)) = r.mtu {
             s += &format!("mtu {}{mtu} ", if lock { "lock " } else { "" });
         }
@@ -218,7 +216,7 @@ impl<'a> Fields<'a> {
         if r.hops.len() > 1 {
             for h in &r.hops {
                 let via = h.gateway.map_or(String::new(), |gw| format!("via {gw} "));
-                let flags: String = self.flags(h).iter().map(|f| format!("{f} ")).collect();
+                let flags: String = self.flags(h).into_iter().flat_map(|flag| [flag, " "]).collect();
                 out.push(format!(
                     "\tnexthop {via}dev {} weight {} {flags}",
                     self.ns.dev_name(h.dev),
@@ -229,10 +227,23 @@ impl<'a> Fields<'a> {
         out
     }
 
-    /// The flags of one of several ways out.
+    /// The flags of a route: those of its only way out, or that none of several has a carrier.
+    fn route_flags(&self) -> Vec<&'static str> {
+        match self.route.hops.as_slice() {
+            [h] => self.flags(h),
+            [] => Vec::new(),
+            hops => {
+                let lost = hops.iter().all(|h| self.flags(h).contains(&"linkdown"));
+                lost.then_some("linkdown").into_iter().collect()
+            }
+        }
+    }
+
+    /// The flags of a way out. An address of ours is here, whatever the link.
     fn flags(&self, h: &NextHop) -> Vec<&'static str> {
-        let down = self.ns.device(h.dev).is_some_and(|d| !d.up);
-        let flags = [(down, "dead"), (down, "linkdown"), (h.onlink, "onlink")];
+        let dev = self.ns.device(h.dev).filter(|_| self.route.kind != RouteKind::Local);
+        let (down, lost) = (dev.is_some_and(|d| !d.up), dev.is_some_and(|d| !self.ns.has_carrier(d)));
+        let flags = [(down, "dead"), (h.onlink, "onlink"), (lost, "linkdown")];
         flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect()
     }
 
@@ -242,7 +253,6 @@ impl<'a> Fields<'a> {
             out.text("type", kind);
         }
         out.text("dst", prefix(r.dst));
-        let mut flags: &[&str] = &[];
         if let [h] = r.hops.as_slice() {
             if let Some(gw) = h.gateway {
                 out.text("gateway", gw);
@@ -250,7 +260,6 @@ impl<'a> Fields<'a> {
             if self.dev {
                 out.text("dev", self.ns.dev_name(h.dev));
             }
-            flags = if h.onlink { &["onlink"] } else { &[] };
         }
         for (name, field) in [("table", &self.table), ("protocol", &self.proto), ("scope", &self.scope)] {
             if let Some(field) = field {
@@ -263,7 +272,7 @@ impl<'a> Fields<'a> {
         if r.metric != 0 {
             out.raw("metric", r.metric);
         }
-        out.texts("flags", flags);
+        out.texts("flags", &self.route_flags());
         if let Some((mtu, _)) = r.mtu {
             out.raw("metrics", format_args!("[{{\"mtu\":{mtu}}}]"));
         }

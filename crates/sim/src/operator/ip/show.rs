@@ -95,15 +95,6 @@ struct Dev<'a> {
 }
 
 impl Dev<'_> {
-    /// There is somebody at the other end; a bridge needs a port that is up.
-    fn has_carrier(&self) -> bool {
-        match self.d.kind {
-            DevKind::Veth => self.peer().is_some_and(|(_, peer)| peer.up),
-            DevKind::Bridge(_) => self.ns.devices().iter().any(|p| p.master == Some(self.d.id) && p.up),
-            DevKind::Loopback | DevKind::Dummy | DevKind::Vxlan(_) | DevKind::Ipip(_) => true,
-        }
-    }
-
     fn peer(&self) -> Option<(NetnsId, &Device)> {
         let (host, dev) = self.world.peer((self.ns.id, self.d.id))?;
         Some((host, self.world.host(host)?.device(dev)?))
@@ -124,7 +115,9 @@ impl Dev<'_> {
         match (&self.d.kind, self.d.up) {
             (_, false) => "DOWN",
             (DevKind::Loopback | DevKind::Dummy | DevKind::Vxlan(_) | DevKind::Ipip(_), true) => "UNKNOWN",
-            (_, true) if self.has_carrier() => "UP",
+            // Nobody has said yet whether it has a carrier.
+            (DevKind::Bridge(b), true) if !b.had_port => "UNKNOWN",
+            (_, true) if self.ns.has_carrier(self.d) => "UP",
             (DevKind::Veth, true) => "LOWERLAYERDOWN",
             (DevKind::Bridge(_), true) => "DOWN",
         }
@@ -136,7 +129,7 @@ impl Dev<'_> {
             _ => None,
         };
         let (lo, dummy) = (matches!(self.d.kind, DevKind::Loopback), matches!(self.d.kind, DevKind::Dummy));
-        let (up, carrier) = (self.d.up, self.has_carrier());
+        let (up, carrier) = (self.d.up, self.ns.has_carrier(self.d));
         let flags = [
             (up && !carrier, "NO-CARRIER"),
             (lo, "LOOPBACK"),

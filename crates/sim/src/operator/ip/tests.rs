@@ -124,6 +124,84 @@ fn a_veth_whose_other_end_is_down_has_no_carrier() {
     );
 }
 
+/// Linux 6.18: a bridge that never had a port does not know of a carrier, and has one; then a port has to forward.
+#[test]
+fn a_bridge_has_the_carrier_of_its_ports() {
+    let (mut world, host) = world();
+    ip(&mut world, host, "ip link add br1 type bridge");
+    ip(&mut world, host, "ip addr add 10.1.0.1/24 dev br1");
+    for (line, state, port, linkdown) in [
+        ("ip link set br1 up", "UNKNOWN", "forwarding", false),
+        ("ip link set v0 master br1", "UP", "forwarding", false),
+        ("ip link set v1 down", "DOWN", "disabled", true),
+        ("ip link set v1 up", "UP", "forwarding", false),
+        ("ip link set v0 down", "DOWN", "disabled", true),
+        ("ip link set v0 up", "UP", "forwarding", false),
+        ("ip link set v0 nomaster", "DOWN", "", true),
+        ("ip link set v0 master br0", "DOWN", "forwarding", true),
+    ] {
+        ip(&mut world, host, line);
+        let shown = ip(&mut world, host, "ip link show dev br1").remove(0);
+        assert!(shown.contains(&format!(" state {state} ")), "{line}: {shown}");
+        let flags = if state == "DOWN" {
+            "<NO-CARRIER,BROADCAST,MULTICAST,UP>"
+        } else {
+            "<BROADCAST,MULTICAST,UP,LOWER_UP>"
+        };
+        assert!(shown.contains(flags), "{line}: {shown}");
+        let ports = ip(&mut world, host, "bridge link show dev v0");
+        let shows = ports.first().is_some_and(|l| l.contains(&format!(" state {port} ")));
+        assert_eq!(shows, !port.is_empty(), "{line}: {ports:?}");
+        let route = ip(&mut world, host, "ip route show dev br1").remove(0);
+        assert_eq!(route.contains("src 10.1.0.1 linkdown "), linkdown, "{line}: {route}");
+        let json = ip(&mut world, host, "ip -j route show dev br1").remove(0);
+        assert_eq!(json.contains(r#""flags":["linkdown"]"#), linkdown, "{line}: {json}");
+    }
+}
+
+/// Linux 6.18: all ways of a route, or the only one; an address of the box itself is there all the same.
+#[test]
+fn routes_say_that_their_link_is_down() {
+    let (mut world, host) = world();
+    ip(&mut world, host, "ip route add 7.0.0.0/8 via 9.9.9.9 dev v1 onlink metric 5");
+    ip(&mut world, host, "ip route add 8.0.0.0/8 nexthop via 10.9.0.7 dev v1 nexthop via 10.0.0.8 dev br0");
+    let two = |world: &mut World| ip(world, host, "ip route show 8.0.0.0/8").join("");
+    ip(&mut world, host, "ip link set v0 nomaster");
+    assert_eq!(
+        two(&mut world),
+        "8.0.0.0/8 \tnexthop via 10.9.0.7 dev v1 weight 1 \tnexthop via 10.0.0.8 dev br0 weight 1 linkdown "
+    );
+    ip(&mut world, host, "ip link set v0 down");
+    assert_eq!(
+        two(&mut world),
+        "8.0.0.0/8 linkdown \tnexthop via 10.9.0.7 dev v1 weight 1 linkdown \tnexthop via 10.0.0.8 dev br0 weight 1 linkdown "
+    );
+    assert_eq!(
+        ip(&mut world, host, "ip route show 7.0.0.0/8"),
+        ["7.0.0.0/8 via 9.9.9.9 dev v1 metric 5 onlink linkdown "]
+    );
+    let local = ip(&mut world, host, "ip route show table local dev v1").join("|");
+    assert!(local.starts_with("local 10.9.0.2 proto kernel scope host src 10.9.0.2 |"), "{local}");
+    assert!(local.ends_with("scope link src 10.9.0.2 linkdown "), "{local}");
+}
+
+/// Linux 6.18: what was learned behind a port, and the neighbours of its bridge, go with the carrier.
+#[test]
+fn neighbours_go_with_the_carrier() {
+    let (mut world, host) = world();
+    for line in [
+        "ip neigh add 10.0.0.7 lladdr 02:00:00:00:00:07 dev br0 nud permanent",
+        "ip neigh add 10.0.0.8 lladdr 02:00:00:00:00:08 dev br0 nud stale",
+        "bridge fdb add 02:00:00:00:00:08 dev v0 master dynamic",
+        "ip link set v1 down",
+    ] {
+        ip(&mut world, host, line);
+    }
+    assert_eq!(ip(&mut world, host, "ip neigh"), ["10.0.0.7 dev br0 lladdr 02:00:00:00:00:07 PERMANENT "]);
+    let fdb = ip(&mut world, host, "bridge fdb show br br0");
+    assert!(fdb.iter().all(|l| !l.starts_with("02:00:00:00:00:08")), "{fdb:?}");
+}
+
 #[test]
 fn the_other_end_in_another_box_is_shown_by_its_number() {
     let mut world = World::new(0);

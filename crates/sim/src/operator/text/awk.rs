@@ -25,14 +25,15 @@ pub fn awk(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, Stri
     };
     let rules = Reader { rest: program, depth: 0 }.rules()?;
     let (files, mut out) = (from.files(named), CommandOutput::default());
-    let lines = from.each("awk", &files, &mut out).into_iter().flat_map(|(_, lines)| lines);
+    let all = from.each("awk", &files, &mut out);
+    let lines = all.iter().flat_map(|(_, text)| text.split_terminator('\n'));
     for (number, line) in (1..).zip(lines) {
         let fields = match separator {
             None => line.split_ascii_whitespace().collect(),
             Some(_) if line.is_empty() => Vec::new(),
             Some(sign) => line.split(sign).collect(),
         };
-        let row = Row { line: &line, fields, number };
+        let row = Row { line, fields, number };
         for rule in rules.iter().filter(|rule| rule.test.as_ref().is_none_or(|test| test.holds(&row))) {
             out.stdout.extend(rule.prints.iter().map(|print| row.printed(print)));
         }

@@ -1,7 +1,7 @@
 //! diff(1)
 
 use super::{Source, words};
-use crate::operator::CommandOutput;
+use crate::operator::{CommandOutput, text_of};
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
 use std::ops::Range;
 
@@ -23,6 +23,9 @@ const LONG: [(&str, &str, bool); 7] = [
 /// There is no letter for it.
 const SUPPRESS: &str = "--suppress-common-lines";
 
+/// What stands behind a last line without a line feed.
+const OPEN: &str = "\n\\ No newline at end of file";
+
 /// Columns of `diff -y`.
 const WIDTH: usize = 130;
 
@@ -35,7 +38,16 @@ pub fn diff(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, Str
     };
     let around = words.number('U')?.or(words.has('u').then_some(AROUND));
     let columns = Columns::of(words.number('W')?.unwrap_or(WIDTH), words.has('t'));
-    let (old, new) = (from.lines(old_name)?, from.lines(new_name)?);
+    let mut lines = |name: &str| {
+        let mut lines = from.lines(name)?;
+        if let Some(last) = lines.last_mut()
+            && !from.text(name)?.ends_with('\n')
+        {
+            last.push_str(OPEN);
+        }
+        Ok::<_, String>(lines)
+    };
+    let (old, new) = (lines(old_name)?, lines(new_name)?);
     if old == new && (words.has('q') || !words.has('y')) {
         return Ok(CommandOutput::default());
     }
@@ -55,7 +67,9 @@ pub fn diff(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, Str
         }
         None => ops.iter().for_each(|op| change(op, &old, &new, &mut stdout)),
     }
-    Ok(CommandOutput { status: i32::from(old != new), stdout, stderr: Vec::new() })
+    // Lines that are told to be open are two.
+    let done = CommandOutput::text(&text_of(&stdout));
+    Ok(CommandOutput { status: i32::from(old != new), ..done })
 }
 
 /// The words with letters for long options.
@@ -107,13 +121,17 @@ impl Columns {
         Columns { half, second: if half > 0 { second } else { width }, blanks }
     }
 
-    /// Lines that are the same, or that stand on one side only: `<`, `>`, and `|` where one has become another.
+    /// Lines that are the same, or that stand on one side only: `<`, `>`, and `|` where one has become another; `\` and `/` where only one has a
+    /// line feed.
     fn print(&self, op: &DiffOp, old: &[String], new: &[String], out: &mut Vec<String>) {
         let old = old.get(op.old_range()).unwrap_or_default();
         let new = new.get(op.new_range()).unwrap_or_default();
         for n in 0..old.len().max(new.len()) {
             let sign = match (old.get(n), new.get(n)) {
                 (Some(_), Some(_)) if op.tag() == DiffTag::Equal => None,
+                (Some(old), Some(new)) if bare(old) == bare(new) => {
+                    Some(if old.ends_with(OPEN) { '\\' } else { '/' })
+                }
                 (Some(_), Some(_)) => Some('|'),
                 (Some(_), None) => Some('<'),
                 (None, _) => Some('>'),
@@ -136,7 +154,7 @@ impl Columns {
     /// As much of a line as there is room for, and how wide that is.
     fn put(&self, text: Option<&String>, line: &mut String) -> usize {
         let mut wide = 0;
-        for c in text.iter().flat_map(|text| text.chars()) {
+        for c in text.iter().flat_map(|text| bare(text).chars()) {
             let next = if c == '\t' { wide + TAB - wide % TAB } else { wide + 1 };
             if next > self.half {
                 break;
@@ -158,6 +176,11 @@ impl Columns {
         }
         line.extend(std::iter::repeat_n(' ', to.saturating_sub(at)));
     }
+}
+
+/// A line without what tells that it is open.
+fn bare(line: &str) -> &str {
+    line.strip_suffix(OPEN).unwrap_or(line)
 }
 
 fn lines(out: &mut Vec<String>, sign: &str, of: &[String], range: Range<usize>) {

@@ -8,7 +8,7 @@ mod grep;
 pub(super) mod pattern;
 
 use super::CommandOutput;
-use super::files::{expand, read_file, told};
+use super::files::{expand, input, told};
 use crate::world::World;
 use kernel::NetnsId;
 use std::cmp::Ordering;
@@ -52,12 +52,14 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The lines of a file; of standard input if it is `-`. `Err` says what is wrong, with the file's name.
+    /// What is in a file; standard input if it is `-`. `Err` says what is wrong, with the file's name.
+    fn text(&mut self, path: &str) -> Result<String, String> {
+        input(self.world, self.host, path, self.stdin).map_err(|why| told(path, why))
+    }
+
+    /// The lines of it.
     fn lines(&mut self, path: &str) -> Result<Vec<String>, String> {
-        match path {
-            "-" => Ok(self.stdin.unwrap_or_default().lines().map(str::to_owned).collect()),
-            path => read_file(self.world, self.host, path).map_err(|why| told(path, why)),
-        }
+        Ok(self.text(path)?.split_terminator('\n').map(str::to_owned).collect())
     }
 
     /// The files that are named; standard input if none is.
@@ -68,17 +70,12 @@ impl Source<'_> {
         }
     }
 
-    /// The lines of each of these files; what is wrong with one is told, and fails the program.
-    fn each(
-        &mut self,
-        program: &str,
-        files: &[String],
-        out: &mut CommandOutput,
-    ) -> Vec<(String, Vec<String>)> {
+    /// What is in each of these files; what is wrong with one is told, and fails the program.
+    fn each(&mut self, program: &str, files: &[String], out: &mut CommandOutput) -> Vec<(String, String)> {
         let mut all = Vec::new();
         for file in files {
-            match self.lines(file) {
-                Ok(lines) => all.push((file.clone(), lines)),
+            match self.text(file) {
+                Ok(text) => all.push((file.clone(), text)),
                 Err(why) => {
                     out.stderr.push(format!("{program}: {why}"));
                     out.status = 1;
@@ -289,10 +286,8 @@ fn wc(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> {
     let words = words(args, "lwc", "")?;
     let (all, mut out) = (words.options.is_empty(), CommandOutput::default());
     let files = from.files(&words.others);
-    let row = |(file, lines): (String, Vec<String>)| {
-        let in_words = lines.iter().map(|l| l.split_whitespace().count()).sum();
-        let bytes = lines.iter().map(|l| l.len() + 1).sum();
-        ([lines.len(), in_words, bytes], file)
+    let row = |(file, text): (String, String)| {
+        ([text.matches('\n').count(), text.split_whitespace().count(), text.len()], file)
     };
     let mut rows: Vec<([usize; 3], String)> =
         from.each("wc", &files, &mut out).into_iter().map(row).collect();
@@ -343,12 +338,12 @@ fn cut(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> 
         .ok_or_else(|| format!("-{letter} {list}: expected numbers from 1, such as 1,3-5"))?;
     let asked = |n: usize| ranges.iter().any(|(first, last)| (*first..=*last).contains(&n));
     let delimiter = single(words.value('d').unwrap_or("\t"))?.to_string();
-    let line = |line: String| {
+    let line = |line: &str| {
         if letter == 'c' {
             return Some(line.chars().zip(1..).filter(|(_, n)| asked(*n)).map(|(c, _)| c).collect());
         }
         if !line.contains(&delimiter) {
-            return (!words.has('s')).then_some(line);
+            return (!words.has('s')).then(|| line.to_owned());
         }
         let kept: Vec<&str> =
             line.split(&delimiter).zip(1..).filter(|(_, n)| asked(*n)).map(|(field, _)| field).collect();
@@ -357,7 +352,7 @@ fn cut(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, String> 
     let mut out = CommandOutput::default();
     let files = from.files(&words.others);
     let all = from.each("cut", &files, &mut out);
-    out.stdout.extend(all.into_iter().flat_map(|(_, lines)| lines).filter_map(line));
+    out.stdout.extend(all.iter().flat_map(|(_, text)| text.split_terminator('\n')).filter_map(line));
     Ok(out)
 }
 
@@ -373,7 +368,7 @@ fn column(from: &mut Source<'_>, args: &[String]) -> Result<CommandOutput, Strin
     let all = from.each("column", &files, &mut out);
     let rows: Vec<Vec<&str>> = all
         .iter()
-        .flat_map(|(_, lines)| lines)
+        .flat_map(|(_, text)| text.split_terminator('\n'))
         .filter(|line| !line.trim().is_empty())
         .map(|line| match words.value('s') {
             Some(separators) => line.split(|c| separators.contains(c)).collect(),
@@ -406,12 +401,16 @@ mod tests {
 
     const HOST: NetnsId = NetnsId(0);
 
-    /// What a line prints, in which a blank separates words, of what a pipe brings and of the files `old` and `new`.
+    /// What a line prints, in which a blank separates words, of what a pipe brings and of the files `old` and `new`; `open` has no line feed at its end, `ended` is the same with one.
     fn printed(line: &str, stdin: &str) -> CommandOutput {
         let mut world = World::new(0);
-        for (path, text) in [("old", "a\nb\nc\nd\ne\nf\ng\nh\n"), ("new", "a\nB\nc\nd\ne\nf\ng\nh\ni\n")] {
-            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            write_file(&mut world, HOST, path, &lines, false).unwrap();
+        for (path, text) in [
+            ("old", "a\nb\nc\nd\ne\nf\ng\nh\n"),
+            ("new", "a\nB\nc\nd\ne\nf\ng\nh\ni\n"),
+            ("open", "x\na"),
+            ("ended", "x\na\n"),
+        ] {
+            write_file(&mut world, HOST, path, text, false).unwrap();
         }
         let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
         run(&mut world, HOST, &argv[0], &argv[1..], Some(stdin))
@@ -444,6 +443,18 @@ mod tests {
             ("wc old new", "", 0, " 8  8 16 old| 9  9 18 new|17 17 34 total"),
             ("wc -l old -", "a\n", 0, "      8 old|      1 -|      9 total"),
             ("wc -l old*", "", 0, "8 old"),
+            ("wc open ended", "", 0, "1 2 3 open|2 2 4 ended|3 4 7 total"),
+            ("wc -l", "a\nb", 0, "1"),
+            ("sort open", "", 0, "a|x"),
+            ("diff open ended", "", 1, "2c2|< a|\\ No newline at end of file|---|> a"),
+            (
+                "diff -u ended open",
+                "",
+                1,
+                "--- ended|+++ open|@@ -1,2 +1,2 @@| x|-a|+a|\\ No newline at end of file",
+            ),
+            ("diff -tyW20 open ended", "", 1, "x           x|a        \\  a"),
+            ("diff -tyW20 ended open", "", 1, "x           x|a        /  a"),
             ("cut -c2-3,5 old -", "abcdef\nab\n", 0, "||||||||bce|b"),
             ("cut -d: -f2-", "a:b:c\nd\n", 0, "b:c|d"),
             ("cut -sd: -f1", "a:b\nd\n", 0, "a"),

@@ -48,11 +48,7 @@ impl Curl {
         let text = String::from_utf8_lossy(body).into_owned();
         match self.output() {
             Some(path) => run.write_file(path, text),
-            None => {
-                for line in text.split_terminator('\n') {
-                    run.print(line);
-                }
-            }
+            None => run.print_text(&text),
         }
     }
 
@@ -95,8 +91,6 @@ impl Curl {
             out += &text;
             rest = rest.get(len..).unwrap_or_default();
         }
-        for line in out.split_terminator('\n') {
-            run.print(line);
-        }
+        run.print_text(&out);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::read::MOST;
 use super::{Each, Joint, Pipeline, Redirect, Script, Simple, Values, What};
-use crate::operator::{CommandOutput, read_file, write_file};
+use crate::operator::{CommandOutput, read_file, text_of, write_file};
 use crate::world::World;
 use kernel::NetnsId;
 use std::pin::Pin;
@@ -52,10 +52,7 @@ impl Running<'_, '_> {
                     Joint::Or => out.status != 0,
                 };
                 if run {
-                    let done = self.pipeline(pipeline, stdin).await;
-                    out.status = done.status;
-                    out.stdout.extend(done.stdout);
-                    out.stderr.extend(done.stderr);
+                    out.then(self.pipeline(pipeline, stdin).await);
                 }
             }
             out
@@ -64,10 +61,10 @@ impl Running<'_, '_> {
 
     async fn pipeline(&mut self, pipeline: &Pipeline, stdin: Option<&str>) -> CommandOutput {
         let mut input = stdin.map(str::to_owned);
-        let (mut printed, mut stderr, mut status) = (Vec::new(), Vec::new(), 0);
+        let mut out = CommandOutput::default();
         for (n, stage) in pipeline.stages.iter().enumerate() {
             if n > 0 {
-                input = Some(text(&printed));
+                input = Some(out.printed());
             }
             let mut sinks = (Sink::Out, Sink::Err);
             let done = match (self.open(&stage.redirects, &mut input, &mut sinks), &stage.what) {
@@ -76,22 +73,21 @@ impl Running<'_, '_> {
                 (Ok(()), What::Group(group)) => self.script(group, input.as_deref()).await,
                 (Ok(()), What::Each(each)) => self.each(each, input.as_deref()).await,
             };
-            status = done.status;
-            printed = Vec::new();
-            for (sink, lines) in [(sinks.0, done.stdout), (sinks.1, done.stderr)] {
+            out = CommandOutput::ended(done.status, Vec::new(), out.stderr);
+            for (sink, text) in [(sinks.0, done.printed()), (sinks.1, text_of(&done.stderr))] {
                 match sink {
-                    Sink::Out => printed.extend(lines),
-                    Sink::Err => stderr.extend(lines),
+                    Sink::Out => out.print(&text),
+                    Sink::Err => out.stderr.extend(text.split_terminator('\n').map(str::to_owned)),
                     Sink::File(path) => {
-                        if let Err(why) = write_file(self.world, self.host, &path, &lines, true) {
-                            stderr.push(format!("bash: {why}"));
-                            status = 1;
+                        if let Err(why) = write_file(self.world, self.host, &path, &text, true) {
+                            out.stderr.push(format!("bash: {why}"));
+                            out.status = 1;
                         }
                     }
                 }
             }
         }
-        CommandOutput { status, stdout: printed, stderr }
+        out
     }
 
     /// Does what redirections say, in their order; where one fails those before it hold.
@@ -105,11 +101,11 @@ impl Running<'_, '_> {
             match redirect {
                 Redirect::Input(path) => {
                     let read = read_file(self.world, self.host, path);
-                    *input = Some(text(&read.map_err(|why| format!("{path}: {why}"))?));
+                    *input = Some(read.map_err(|why| format!("{path}: {why}"))?);
                 }
                 Redirect::File { out: to_out, err: to_err, append, path } => {
                     // It is there before the program begins, and empty if nothing is appended.
-                    write_file(self.world, self.host, path, &[], *append)?;
+                    write_file(self.world, self.host, path, "", *append)?;
                     let sink = Sink::File(path.clone());
                     if *to_out {
                         *out = sink.clone();
@@ -146,10 +142,7 @@ impl Running<'_, '_> {
         }
         for value in values {
             let body = each.body.with(&each.name, &value);
-            let done = self.script(&body, stdin).await;
-            out.status = done.status;
-            out.stdout.extend(done.stdout);
-            out.stderr.extend(done.stderr);
+            out.then(self.script(&body, stdin).await);
         }
         out
     }
@@ -170,8 +163,4 @@ impl Running<'_, '_> {
             .await
             .unwrap_or_else(|why| CommandOutput::failed(127, why))
     }
-}
-
-fn text(lines: &[String]) -> String {
-    lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect()
 }
