@@ -39,6 +39,12 @@ fn captures_see_what_a_device_without_carrier_sends() {
     assert!(lines[0].starts_with("IP 10.0.0.1.5000 > 10.0.0.2.9: "), "{lines:?}");
 }
 
+/// The real tool sets names and addresses off by escape sequences.
+#[test]
+fn nothing_is_coloured() {
+    assert_eq!(printed("ip -c addr"), printed("ip addr"));
+}
+
 /// On Linux a queueing discipline can be chosen (`tc`), and a real Ethernet has one.
 #[test]
 fn every_queue_is_noqueue() {

@@ -236,18 +236,60 @@ fn kubectl_logs_has_what_the_pods_servers_printed() {
     assert_eq!((&out[2], out[3].len()), (&vec![query.clone()], 0));
 }
 
+/// `-f`, `-w`: what there is, as if Ctrl-C came then.
+#[test]
+fn kubectl_that_follows_ends_at_once() {
+    let lines = [
+        ("tmp2", "dig @10.32.0.10 a.example"),
+        ("", "kubectl -n kube-system logs coredns-1"),
+        ("", "kubectl -n kube-system logs -f coredns-1"),
+        ("", "kubectl get nodes -o name"),
+        ("", "kubectl get nodes -w -o name"),
+    ];
+    let out = typed("same-node-clusterip", &ON, &lines);
+    assert!(!out[1].is_empty() && !out[3].is_empty(), "{out:?}");
+    assert_eq!((&out[2], &out[4]), (&out[1], &out[3]));
+}
+
+/// As GNU's programs print it.
+#[test]
+fn pipes_lead_through_sed_tee_and_less() {
+    let out = typed(
+        "same-node-clusterip",
+        &ON,
+        &[
+            ("worker-2", "printf 'b=%s\\n' 1 2 | tee f | less"),
+            ("worker-2", "sed -i s/b/c/ f; cat f"),
+            ("worker-2", "iptables-save | sed -n '/^\\*nat/,/^COMMIT/p' | sed '1!d' | more"),
+            ("worker-2", "cat f | tee -a f | wc -l; wc -l f"),
+            ("worker-2", "hostname"),
+            ("worker-2", "less none"),
+        ],
+    );
+    let out: Vec<String> = out.iter().map(|lines| lines.join("|")).collect();
+    let expected = ["b=1|b=2", "c=1|c=2", "*nat", "2|4 f", "worker-2", "none: No such file or directory"];
+    assert_eq!(out, expected);
+}
+
+/// Who looks for a program that is not there is told of one that is.
+#[test]
+fn what_does_the_same_is_named() {
+    let out = typed("same-node-clusterip", &[], &[("tmp2", "netstat -tulpn"), ("tmp2", "wget -qO- http://x")]);
+    assert_eq!(out[0], ["netstat is not modelled; expected ss"]);
+    assert_eq!(out[1], ["wget is not modelled; expected curl"]);
+}
+
 #[test]
 fn kubectl_logs_names_what_is_not_there() {
     let lines = [
         ("", "kubectl logs coredns-1"),
         ("", "kubectl logs deploy/web"),
-        ("", "kubectl -n kube-system logs -f coredns-1"),
         ("", "kubectl logs coredns-1 --tail=many"),
     ];
     let out = typed("same-node-clusterip", &ON, &lines);
     assert_eq!(out[0], ["Error from server (NotFound): pods \"coredns-1\" not found"]);
     assert_eq!(out[1], ["Error from server (NotFound): deployments.apps \"web\" not found"]);
-    assert!(out[2][0].contains("-f") && out[3][0].contains("--tail=many"), "{out:?}");
+    assert!(out[2][0].contains("--tail=many"), "{out:?}");
 }
 
 /// The name of a Service of type ExternalName is another name; one of the cluster's zones comes with its address.

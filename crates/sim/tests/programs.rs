@@ -362,7 +362,7 @@ fn busybox_takes_the_place_of_plain_names() {
 #[test]
 fn what_is_not_modelled_is_refused_by_its_name() {
     for (line, names) in [
-        ("curl -L http://10.0.0.2/", "-L"),
+        ("curl -T f http://10.0.0.2/", "-T"),
         ("curl https://10.0.0.2/", "https://"),
         ("ping -R -c 1 10.0.0.2", "-R"),
         ("nc -6 10.0.0.2 80", "-6"),

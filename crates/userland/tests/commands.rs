@@ -114,7 +114,7 @@ fn conntracks() {
     assert_eq!(conntrack("conntrack -C expect").unwrap().table, ConntrackTable::Expectations);
     assert_eq!(conntrack("conntrack -p icmp --icmp-id 9 -L").unwrap().filter.icmp_id, Some(9));
     for (line, message) in [
-        ("conntrack", "no command"),
+        ("conntrack -p tcp", "no command"),
         ("conntrack -L -D", "Invalid commands combination"),
         ("conntrack -L --dport 53", "unknown option `--dport'"),
         ("conntrack -L -p icmp --dport 53", "unknown option `--dport'"),

@@ -20,7 +20,7 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 /// An address of a device (`struct in_ifaddr`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IfAddr {
     /// Address and prefix length.
     pub net: Ipv4Net,
@@ -34,13 +34,15 @@ pub struct IfAddr {
     pub noprefixroute: bool,
     /// `metric` of that route.
     pub metric: u32,
+    /// `label`: what is shown instead of the device's name.
+    pub label: Option<String>,
 }
 
 impl IfAddr {
     /// As `ip addr add` makes it if nothing more is said.
     pub fn new(net: Ipv4Net) -> IfAddr {
         let scope = if net.addr().is_loopback() { Scope::Host } else { Scope::Universe };
-        IfAddr { net, scope, broadcast: None, secondary: false, noprefixroute: false, metric: 0 }
+        IfAddr { net, scope, broadcast: None, secondary: false, noprefixroute: false, metric: 0, label: None }
     }
 }
 

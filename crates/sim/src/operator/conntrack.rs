@@ -13,7 +13,7 @@ use kernel::{Instant, Netns, NetnsId};
 use packet::Protocol;
 use std::net::{IpAddr, Ipv4Addr};
 use userland::conntrack::{
-    ConntrackCommand, ConntrackFilter, ConntrackOp, ConntrackOutput, ConntrackTable, NatEnd, parse_conntrack,
+    CONNTRACK_HELP, ConntrackCommand, ConntrackFilter, ConntrackOp, ConntrackOutput, ConntrackTable, NatEnd, parse_conntrack,
 };
 use userland::{Diagnostic, ToolError};
 
@@ -152,6 +152,7 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
     };
     match command.op {
         ConntrackOp::Version => CommandOutput::lines(vec![TOOL.to_owned()]),
+        ConntrackOp::Help => CommandOutput::text(CONNTRACK_HELP),
         ConntrackOp::List => {
             let rows = chosen(world, host, &command, &command.filter);
             if let Some(refused) = formats::not_modelled(o, &rows) {

@@ -70,6 +70,7 @@ fn read(args: &[String]) -> Result<Asked, CommandOutput> {
             "--notime" => vec!["t"],
             "--read-clear" => vec!["c"],
             "--clear" => vec!["C"],
+            "--follow" => vec!["w"],
             "--version" => vec!["V"],
             long if long.starts_with("--") => {
                 return Err(CommandOutput::failed(1, format!("dmesg: unrecognized option '{long}'\n{help}")));
@@ -81,14 +82,16 @@ fn read(args: &[String]) -> Result<Asked, CommandOutput> {
         };
         for letter in letters {
             match letter {
+                // As if Ctrl-C came then.
+                "w" => {}
                 "T" => asked.how = Stamp::Date,
                 "t" => asked.how = Stamp::None,
                 "c" => asked.clear = true,
                 "C" => (asked.clear, asked.print) = (true, false),
                 "V" => return Err(CommandOutput::lines(vec!["dmesg from util-linux 2.38.1".to_owned()])),
                 "D" | "d" | "E" | "e" | "F" | "f" | "H" | "h" | "J" | "k" | "L" | "l" | "n" | "P" | "p"
-                | "r" | "S" | "s" | "u" | "W" | "w" | "x" => {
-                    let known = "expected -T, -t, -c or -C";
+                | "r" | "S" | "s" | "u" | "W" | "x" => {
+                    let known = "expected -T, -t, -w, -c or -C";
                     return Err(CommandOutput::failed(
                         1,
                         format!("dmesg -{letter} is not modelled: {known}"),

@@ -1,4 +1,4 @@
-//! `cat`, `head`, `ls`, `echo` and `> FILE`: the files of a box, its settings under /proc/sys, and what the kernel shows in /proc/net and /sys.
+//! `cat`, `head`, `ls`, `echo`, `tee` and `> FILE`: the files of a box, its settings under /proc/sys, and what the kernel shows in /proc/net and /sys.
 
 use super::settings::settings;
 use super::{CommandOutput, conntrack, text_of};
@@ -21,7 +21,7 @@ fn paths(world: &mut World, host: NetnsId) -> Vec<String> {
     if let Some(ns) = world.host_mut(host) {
         all.extend(settings(ns).into_iter().map(|(name, _)| format!("proc/sys/{name}")));
         for d in ns.devices().iter().filter(|d| !d.gone) {
-            let own = ["address", "ifindex", "mtu"].map(|f| format!("sys/class/net/{}/{f}", d.name));
+            let own = ["address", "carrier", "ifindex", "mtu"].map(|f| format!("sys/class/net/{}/{f}", d.name));
             all.extend(own);
             if d.master.is_some() {
                 all.push(format!("sys/class/net/{}/brport/hairpin_mode", d.name));
@@ -62,6 +62,70 @@ fn unescaped(text: &str) -> String {
                 chars.next();
             }
             None => out.push(c),
+        }
+    }
+    out
+}
+
+/// `printf FORMAT [ARGUMENT...]`, bash's own with `%s`, `%d` and `%%`: the format again and again, as long as there are arguments.
+pub(super) fn printf(args: &[String]) -> CommandOutput {
+    let Some((format, args)) = args.split_first() else {
+        return CommandOutput::failed(2, "printf: expected a format, such as '%s\\n'");
+    };
+    let (format, mut args, mut out) = (unescaped(format), args.iter(), CommandOutput::default());
+    loop {
+        let (left, mut parts) = (args.len(), format.split('%'));
+        out.print(parts.next().unwrap_or_default());
+        while let Some(part) = parts.next() {
+            let value = match part.chars().next() {
+                Some(kind @ ('s' | 'd')) => {
+                    let arg = args.next().map_or(if kind == 'd' { "0" } else { "" }, String::as_str);
+                    if kind == 'd' && arg.parse::<i64>().is_err() {
+                        return CommandOutput::failed(1, format!("bash: printf: {arg}: invalid number"));
+                    }
+                    format!("{arg}{}", &part[1..])
+                }
+                None => format!("%{}", parts.next().unwrap_or_default()),
+                Some(c) => {
+                    return CommandOutput::failed(1, format!("printf %{c} is not modelled: expected %s, %d or %%"));
+                }
+            };
+            out.print(&value);
+        }
+        // A format that takes none is printed once.
+        if args.len() == 0 || args.len() == left {
+            return out;
+        }
+    }
+}
+
+/// `hostname [-s|-I|-i]`: the name of the box, or its addresses.
+pub(super) fn hostname(world: &World, host: NetnsId, args: &[String]) -> CommandOutput {
+    let Some(ns) = world.host(host) else { return CommandOutput::default() };
+    let line = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => ns.name.clone(),
+        ["-s"] => ns.name.split('.').next().unwrap_or_default().to_owned(),
+        ["-I" | "--all-ip-addresses"] => {
+            let addrs = ns.devices().iter().flat_map(|d| &d.addrs).map(|a| a.net.addr());
+            addrs.filter(|a| !a.is_loopback()).map(|a| format!("{a} ")).collect()
+        }
+        _ => return CommandOutput::failed(1, "hostname: expected nothing, -s or -I"),
+    };
+    CommandOutput::lines(vec![line])
+}
+
+/// `tee [-a] FILE...`: what a pipe brings goes into files, and on.
+pub(super) fn tee(world: &mut World, host: NetnsId, args: &[String], stdin: Option<&str>) -> CommandOutput {
+    let (append, files) = match args {
+        [option, files @ ..] if option == "-a" => (true, files),
+        files => (false, files),
+    };
+    let text = stdin.unwrap_or_default();
+    let mut out = CommandOutput::text(text);
+    for file in files {
+        if let Err(why) = write_file(world, host, file, text, append) {
+            out.stderr.push(format!("tee: {why}"));
+            out.status = 1;
         }
     }
     out
@@ -176,6 +240,7 @@ fn read(world: &mut World, host: NetnsId, path: &str) -> Option<String> {
     let d = ns.device(ns.device_by_name(dev)?)?;
     let value = match field {
         "address" => d.mac.to_string(),
+        "carrier" if d.up => u8::from(ns.has_carrier(d)).to_string(),
         "ifindex" => (d.id.0 + 1).to_string(),
         "mtu" => d.mtu.to_string(),
         "brport/hairpin_mode" if d.master.is_some() => u8::from(d.port.hairpin).to_string(),
@@ -283,13 +348,18 @@ fn no_option(program: &str, option: &str) -> CommandOutput {
     CommandOutput::failed(1, format!("{program} {option} is not modelled: expected names of files"))
 }
 
-/// `cat [FILE...]`
-pub(super) fn cat(world: &mut World, host: NetnsId, args: &[String], stdin: Option<&str>) -> CommandOutput {
+/// `cat [FILE...]`; `less` and `more` print everything, as into a pipe.
+pub(super) fn cat(
+    world: &mut World,
+    host: NetnsId,
+    (program, args): (&str, &[String]),
+    stdin: Option<&str>,
+) -> CommandOutput {
     let files = match operands(args) {
         Ok(files) if !files.is_empty() => files,
         Ok(_) if stdin.is_some() => return CommandOutput::text(stdin.unwrap_or_default()),
-        Ok(_) => return CommandOutput::failed(1, "cat: expected names of files"),
-        Err(option) => return no_option("cat", option),
+        Ok(_) => return CommandOutput::failed(1, format!("{program}: expected names of files")),
+        Err(option) => return no_option(program, option),
     };
     let mut out = CommandOutput::default();
     for path in files.into_iter().flat_map(|w| expand(world, host, w)).collect::<Vec<_>>() {
@@ -297,7 +367,12 @@ pub(super) fn cat(world: &mut World, host: NetnsId, args: &[String], stdin: Opti
         match read {
             Ok(text) => out.print(&text),
             Err(why) => {
-                out.stderr.push(format!("cat: {}", told(&path, why)));
+                let who = match program {
+                    "less" => "",
+                    "more" => "more: cannot open ",
+                    _ => "cat: ",
+                };
+                out.stderr.push(format!("{who}{}", told(&path, why)));
                 out.status = 1;
             }
         }
@@ -475,7 +550,7 @@ fn listed(world: &mut World, host: NetnsId, (path, name): (&str, &str), letters:
 
 #[cfg(test)]
 mod tests {
-    use super::{echo, fits, head};
+    use super::{echo, fits, head, printf};
     use crate::world::World;
     use kernel::NetnsId;
 
@@ -500,6 +575,22 @@ mod tests {
         }
         assert_eq!((echo(&[]).stdout.len(), echo(&words("-n")).stdout.len()), (1, 0));
         assert_eq!(["a", "-n a", r"-ne a\n"].map(|line| echo(&words(line)).printed()), ["a\n", "a", "a\n"]);
+    }
+
+    /// As bash 5.2 prints it.
+    #[test]
+    fn printf_goes_round() {
+        for (line, expected) in [
+            (r"%s-%d\n a 1 b", "a-1\nb-0\n"),
+            (r"x\n a b", "x\n"),
+            (r"%s\n a b", "a\nb\n"),
+            ("100%% %s", "100% "),
+            (r"%s a\n", r"a\n"),
+        ] {
+            assert_eq!(printf(&words(line)).printed(), expected, "{line}");
+        }
+        assert_eq!(printf(&words("%d x")).stderr, ["bash: printf: x: invalid number"]);
+        assert_eq!(printf(&words("%5s x")).stderr, ["printf %5 is not modelled: expected %s, %d or %%"]);
     }
 
     /// As coreutils 9.1 print it.

@@ -18,7 +18,7 @@ use super::{CommandOutput, refused};
 use crate::world::World;
 use ipnet::Ipv4Net;
 use kernel::bridge::Bridge;
-use kernel::dev::{DevKind, IPIP_HEADROOM, IfAddr, Ipip, VXLAN_HEADROOM, Vxlan};
+use kernel::dev::{DevKind, Device, IPIP_HEADROOM, IfAddr, Ipip, VXLAN_HEADROOM, Vxlan};
 use kernel::neigh::{Neigh, Nud};
 use kernel::{DevId, Instant, Netns, NetnsId, Refused};
 use packet::Mac;
@@ -38,6 +38,11 @@ pub(super) fn ip(world: &mut World, host: NetnsId, argv: &[String], stdin: Optio
         && file == "-"
     {
         return batch(world, host, stdin.unwrap_or_default());
+    }
+    if let [_, option] = argv
+        && matches!(option.as_str(), "-V" | "-Version")
+    {
+        return CommandOutput::lines(vec!["ip utility, iproute2-6.1.0, libbpf 1.1.2".to_owned()]);
     }
     match parse_ip(argv) {
         Ok(line) => output(execute(world, host, &line.command, line.format)),
@@ -178,12 +183,21 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
             let mut new = IfAddr { broadcast: spec.broadcast, ..IfAddr::new(spec.addr) };
             new.scope = spec.scope.unwrap_or(new.scope);
             (new.noprefixroute, new.metric) = (spec.noprefixroute, spec.metric);
+            // IFNAMSIZ
+            if spec.label.as_ref().is_some_and(|label| label.len() > 15) {
+                return Err("Error: Attribute failed policy validation.".to_owned());
+            }
+            new.label = spec.label.clone().filter(|label| *label != spec.dev);
             ns.add_addr(dev, new).map_err(refused_text)
         }
         AddrCommand::Del(spec) => {
             let dev = device(ns, &spec.dev)?;
-            let gone = ns.del_addr(dev, spec.addr);
-            if gone { Ok(()) } else { Err("Error: ipv4: Address not found.".to_owned()) }
+            let labelled = |d: &Device| {
+                let mut addrs = d.addrs.iter().filter(|a| a.net == spec.addr);
+                addrs.any(|a| a.label.as_ref().unwrap_or(&d.name) == spec.label.as_ref().unwrap_or(&d.name))
+            };
+            let meant = spec.label.is_none() || ns.device(dev).is_some_and(labelled);
+            if meant && ns.del_addr(dev, spec.addr) { Ok(()) } else { Err("Error: ipv4: Address not found.".to_owned()) }
         }
         AddrCommand::Flush { dev } => {
             let dev = device(ns, dev)?;

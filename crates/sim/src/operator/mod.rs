@@ -166,6 +166,12 @@ pub const PROGRAMS: &[&str] = &[
     "column",
     "diff",
     "awk",
+    "sed",
+    "less",
+    "more",
+    "tee",
+    "printf",
+    "hostname",
     "uname",
     "true",
     "false",
@@ -175,7 +181,7 @@ pub const PROGRAMS: &[&str] = &[
 /// A program that only looks at the lines that a pipe brings.
 pub fn is_filter(argv: &[String]) -> bool {
     argv.first().is_some_and(|p| {
-        text::PROGRAMS.contains(&p.as_str()) || matches!(p.as_str(), "head" | "tail" | "cat")
+        text::PROGRAMS.contains(&p.as_str()) || matches!(p.as_str(), "head" | "tail" | "cat" | "less" | "more")
     })
 }
 
@@ -230,10 +236,13 @@ fn on_box(
         "rmmod" => Ok(modprobe::rmmod(world, host, args)),
         "lsmod" => Ok(world.host(host).map(modprobe::lsmod).unwrap_or_default()),
         "nfacct" => Ok(nfacct::nfacct(world, host, args)),
-        "cat" => Ok(files::cat(world, host, args, stdin)),
+        "cat" | "less" | "more" => Ok(files::cat(world, host, (name, args), stdin)),
+        "tee" => Ok(files::tee(world, host, args, stdin)),
         "head" | "tail" => Ok(files::head(world, host, (name, args), stdin)),
         "ls" => Ok(files::ls(world, host, args)),
         "echo" => Ok(files::echo(args)),
+        "printf" => Ok(files::printf(args)),
+        "hostname" => Ok(files::hostname(world, host, args)),
         "uname" => Ok(files::uname(world, host, args)),
         "true" | "false" => {
             Ok(CommandOutput { status: i32::from(name == "false"), ..CommandOutput::default() })

@@ -36,6 +36,8 @@ pub enum ConntrackOp {
     Events,
     /// `-V`
     Version,
+    /// `-h`, or nothing.
+    Help,
 }
 
 /// Which table.
@@ -156,8 +158,22 @@ const OPS: [(&str, &str, ConntrackOp); 12] = [
     ("-C", "--count", ConntrackOp::Count),
     ("-E", "--event", ConntrackOp::Events),
     ("-V", "--version", ConntrackOp::Version),
+    ("-h", "--help", ConntrackOp::Help),
     ("-L", "--list", ConntrackOp::List),
 ];
+
+/// The real help is longer; this says what is modelled.
+pub const CONNTRACK_HELP: &str = "\
+conntrack v1.4.7 (conntrack-tools), as far as it is modelled here
+
+  conntrack -L|-E [conntrack|expect] [FILTER] [-o extended,id,save,xml,...]   list entries, watch them
+  conntrack -D [FILTER]                                       delete entries
+  conntrack -G|-I|-A|-U -s ADDRESS -d ADDRESS -p PROTOCOL ... show, make, change one
+  conntrack -C|-S|-F                                          count, statistics, empty the table
+
+FILTER: -p PROTOCOL, -s|-d ADDRESS (-r|-q of the reply), --sport|--dport PORT, --state STATE, --status STATUS,
+        --src-nat|--dst-nat|--any-nat [ADDRESS], --mark VALUE[/MASK], --zone NUMBER
+";
 
 /// A mistake, in the words of the tool.
 fn usage(message: String, help: &str) -> Fault {
@@ -193,11 +209,14 @@ pub fn parse_conntrack<S: AsRef<str>>(argv: &[S]) -> Result<ConntrackCommand, Di
         }
         // The tool does not look at other words.
     }
-    let Some(op) = op else {
-        return words
-            .blame_last(Fault::new("no command", "expected one of -L, -G, -I, -U, -D, -E, -F, -C, -S"));
+    command.op = match op {
+        Some(op) => op,
+        None if reader.given.is_empty() => ConntrackOp::Help,
+        None => {
+            return words
+                .blame_last(Fault::new("no command", "expected one of -L, -G, -I, -U, -D, -E, -F, -C, -S"));
+        }
     };
-    command.op = op;
     reader.finish(&words, &mut command)?;
     Ok(command)
 }

@@ -38,12 +38,22 @@ pub struct AddrSpec {
     pub noprefixroute: bool,
     /// `metric`
     pub metric: u32,
+    /// `label`
+    pub label: Option<String>,
 }
 
 impl AddrSpec {
     /// An address of a device, with nothing more said about it.
     pub fn new(addr: Ipv4Net, dev: &str) -> AddrSpec {
-        AddrSpec { addr, dev: dev.to_owned(), scope: None, broadcast: None, noprefixroute: false, metric: 0 }
+        AddrSpec {
+            addr,
+            dev: dev.to_owned(),
+            scope: None,
+            broadcast: None,
+            noprefixroute: false,
+            metric: 0,
+            label: None,
+        }
     }
 }
 
@@ -63,14 +73,13 @@ const VERBS: &[(&str, Verb)] = &[
     ("flush", Verb::Flush),
 ];
 
-const KNOWN: &[&str] = &["dev", "scope", "broadcast", "noprefixroute", "metric"];
+const KNOWN: &[&str] = &["dev", "scope", "broadcast", "noprefixroute", "metric", "label"];
 const NOT_MODELLED: &[&str] = &[
     "anycast",
     "autojoin",
     "dadfailed",
     "deprecated",
     "home",
-    "label",
     "mngtmpaddr",
     "nodad",
     "optimistic",
@@ -113,7 +122,7 @@ fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
                 words.next();
                 dev = Some(words.device()?);
             }
-            word if word == "scope" || NOT_MODELLED.contains(&word) => {
+            word if matches!(word, "scope" | "label") || NOT_MODELLED.contains(&word) => {
                 return words.unexpected(&token, &["dev"], &[word]);
             }
             _ if dev.is_none() => dev = Some(words.device()?),
@@ -125,7 +134,7 @@ fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
 
 fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
     let (mut addr, mut dev, mut scope) = (None, None, None);
-    let (mut brd, mut noprefixroute, mut metric) = (None, false, 0);
+    let (mut brd, mut noprefixroute, mut metric, mut label) = (None, false, 0, None);
     while let Some(token) = words.peek().cloned() {
         match token.text.as_ref() {
             "dev" => {
@@ -151,6 +160,10 @@ fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
                 words.next();
                 metric = words.number("a metric")?;
             }
+            "label" => {
+                words.next();
+                label = Some(words.value("a label", |text| Ok(text.to_owned()))?);
+            }
             word if NOT_MODELLED.contains(&word) => return words.unexpected(&token, KNOWN, NOT_MODELLED),
             _ if addr.is_none() => addr = Some(words.value("an address", address_with_prefix)?),
             _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
@@ -166,7 +179,7 @@ fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
                 Brd::First => Some(addr.network()),
                 Brd::Is(b) => Some(b),
             };
-            Ok(AddrSpec { addr, dev, scope, broadcast: brd.and_then(of_net), noprefixroute, metric })
+            Ok(AddrSpec { addr, dev, scope, broadcast: brd.and_then(of_net), noprefixroute, metric, label })
         }
         None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
     }

@@ -165,7 +165,7 @@ pub fn parse_ip_batch(text: &str) -> (Vec<(u32, IpCommand)>, Vec<Diagnostic>) {
 fn no_option(option: &str) -> Fault {
     Fault::new(
         format!("option {} is not modelled", q(option)),
-        "expected one of -4, -br, -d, -j, -o, -s, or an object such as addr or route",
+        "expected one of -4, -br, -c, -d, -j, -o, -s, -V, or an object such as addr or route",
     )
 }
 
@@ -197,7 +197,8 @@ fn options<'a>(words: &mut Words<'a>) -> Result<Options<'a>, Diagnostic> {
                 format.stats = true;
                 stats = Some(token.clone());
             }
-            "c=never" | "color=never" => {}
+            // Nothing is coloured here.
+            n if matches!(n.split('=').next(), Some("c" | "color")) => {}
             _ => return words.blame(&token, no_option(&token.text)),
         }
     }

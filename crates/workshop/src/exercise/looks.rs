@@ -3,10 +3,10 @@
 use super::Move;
 
 /// Programs that only look, or only send what any client may send.
-const READERS: [&str; 29] = [
+const READERS: [&str; 33] = [
     "curl", "dig", "nc", "nslookup", "ping", "tftp", "busybox", "tcpdump", "dmesg", "lsmod", "ss", "cat",
     "head", "tail", "ls", "sleep", "echo", "true", "false", "grep", "egrep", "fgrep", "sort", "uniq", "wc",
-    "cut", "diff", "awk", "uname",
+    "cut", "diff", "awk", "uname", "less", "more", "printf", "column",
 ];
 
 /// Whether a move changes nothing.
@@ -50,6 +50,9 @@ fn only_looks(argv: &[String]) -> bool {
         "nft" => matches!(first, "list" | "get" | "describe"),
         "nfacct" => matches!(first, "list" | "get"),
         "sysctl" => !has(&["-w", "--write", "-p", "--load"]) && words.iter().all(|w| !w.contains('=')),
+        // sed(1): `-i` may stand among other letters.
+        "sed" => !words.iter().any(|w| w.starts_with('-') && w.contains('i')),
+        "hostname" => first.is_empty(),
         "systemctl" => matches!(first, "status" | "is-active" | "show"),
         // The verb may stand behind a namespace.
         "kubectl" => {
@@ -85,6 +88,8 @@ mod tests {
             "iptables -S",
             "iptables -t nat -nvL --line-numbers",
             "iptables-save -t raw",
+            "sed -n 1p f",
+            "hostname -I",
             "ip route",
             "ip -4 route get 10.0.0.1",
             "ip addr show dev eth0",
@@ -125,6 +130,9 @@ mod tests {
             "ipvsadm -a -t 10.96.0.80:80 -r 10.244.1.5:80 -m",
             "ipset add a 10.0.0.1",
             "sysctl -w net.ipv4.ip_forward=1",
+            "sed -i s/a/b/ f",
+            "tee f",
+            "hostname new",
             "sysctl net.ipv4.ip_forward=1",
             "modprobe br_netfilter",
             "kubectl patch pod get -p {}",

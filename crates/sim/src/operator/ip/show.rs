@@ -258,7 +258,7 @@ impl Dev<'_> {
             scope_name(addr.scope),
             flag(addr.secondary, "secondary"),
             flag(addr.noprefixroute, "noprefixroute"),
-            self.d.name
+            addr.label.as_ref().unwrap_or(&self.d.name)
         )
     }
 
@@ -328,7 +328,7 @@ impl Dev<'_> {
         let brd = addr.broadcast.map_or(String::new(), |b| format!("brd {b} "));
         let secondary = if addr.secondary { "secondary " } else { "" };
         let noprefixroute = if addr.noprefixroute { "noprefixroute " } else { "" };
-        let (scope, name) = (scope_name(addr.scope), &self.d.name);
+        let (scope, name) = (scope_name(addr.scope), addr.label.as_ref().unwrap_or(&self.d.name));
         format!("    inet {} {metric}{brd}scope {scope} {secondary}{noprefixroute}{name}", addr.net)
     }
 }

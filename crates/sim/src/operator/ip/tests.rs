@@ -202,6 +202,25 @@ fn neighbours_go_with_the_carrier() {
     assert!(fdb.iter().all(|l| !l.starts_with("02:00:00:00:00:08")), "{fdb:?}");
 }
 
+/// As iproute2 6.1 says it on Linux 6.18.
+#[test]
+fn an_address_has_a_label() {
+    let (mut world, host) = world();
+    ip(&mut world, host, "ip addr add 10.3.0.1/24 dev v1 label v1:vip");
+    let shown = |world: &mut World, line: &str| ip(world, host, line).join("|");
+    assert!(shown(&mut world, "ip -o addr show dev v1").contains(" inet 10.3.0.1/24 scope global v1:vip\\ "));
+    assert!(shown(&mut world, "ip -j addr show dev v1").contains(r#""scope":"global","label":"v1:vip","#));
+    for (line, said) in [
+        ("ip addr add 10.4.0.1/24 dev v1 label v1:toolongname12", "Error: Attribute failed policy validation."),
+        ("ip addr del 10.3.0.1/24 dev v1 label v1:2", "Error: ipv4: Address not found."),
+        ("ip addr del 10.3.0.1/24 dev v1 label v1:vip", ""),
+    ] {
+        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let out = command(&mut world, host, &argv, None).unwrap();
+        assert_eq!((out.stderr.join("|").as_str(), out.status), (said, if said.is_empty() { 0 } else { 2 }));
+    }
+}
+
 #[test]
 fn the_other_end_in_another_box_is_shown_by_its_number() {
     let mut world = World::new(0);

@@ -1,11 +1,12 @@
-//! Programs that look at lines: grep, sort, uniq, wc, cut, column, diff, awk. They read files of the box, or what a pipe brings.
+//! Programs that look at lines: grep, sort, uniq, wc, cut, column, diff, awk, sed. They read files of the box, or what a pipe brings.
 //!
-//! Held against GNU's grep 3.8, diffutils 3.8 and coreutils 9.1, and column of util-linux 2.38, in the locale C.
+//! Held against GNU's grep 3.8, diffutils 3.8, sed 4.9 and coreutils 9.1, and column of util-linux 2.38, in the locale C.
 
 mod awk;
 mod diff;
 mod grep;
 pub(super) mod pattern;
+mod sed;
 
 use super::CommandOutput;
 use super::files::{expand, input, told};
@@ -14,8 +15,8 @@ use kernel::NetnsId;
 use std::cmp::Ordering;
 
 /// The programs of this module by their names.
-pub(super) const PROGRAMS: [&str; 10] =
-    ["grep", "egrep", "fgrep", "sort", "uniq", "wc", "cut", "column", "diff", "awk"];
+pub(super) const PROGRAMS: [&str; 11] =
+    ["grep", "egrep", "fgrep", "sort", "uniq", "wc", "cut", "column", "diff", "awk", "sed"];
 
 /// Runs one of [`PROGRAMS`].
 pub(super) fn run(
@@ -34,6 +35,7 @@ pub(super) fn run(
         "cut" => cut(&mut from, args),
         "column" => column(&mut from, args),
         "awk" => awk::awk(&mut from, args),
+        "sed" => sed::sed(&mut from, args),
         _ => diff::diff(&mut from, args),
     };
     done.unwrap_or_else(|why| {
@@ -443,6 +445,20 @@ mod tests {
             ("wc old new", "", 0, " 8  8 16 old| 9  9 18 new|17 17 34 total"),
             ("wc -l old -", "a\n", 0, "      8 old|      1 -|      9 total"),
             ("wc -l old*", "", 0, "8 old"),
+            ("sed -n 2,3p", "a\nb\nc\nd\n", 0, "b|c"),
+            ("sed -n $=;$p", "a\nb\n", 0, "2|b"),
+            ("sed 3,1d", "1\n2\n3\n4\n", 0, "1|2|4"),
+            ("sed -n /2/,/2/p;1,+1p", "1\n2\n3\n4\n", 0, "1|2|2|3|4"),
+            ("sed 2q", "1\n2\n3\n", 0, "1|2"),
+            ("sed 2!d", "1\n2\n3\n", 0, "2"),
+            ("sed s/a*/x/g", "baaac\n", 0, "xbxcx"),
+            ("sed s/a/[&]/2", "aaa\n", 0, "a[a]a"),
+            ("sed s/a/[&]/2g", "aaa\n", 0, "a[a][a]"),
+            ("sed -E s#a+|/#\\t#", "baac/\n", 0, "b\tc/"),
+            ("sed -n s/B/x/Ip", "b\nc\n", 0, "x"),
+            ("sed -e s/a/b/ -e s/b/c/", "a\n", 0, "c"),
+            ("sed s/\\//-/ ", "a/b\n", 0, "a-b"),
+            ("sed $d open ended", "", 0, "x|a|x"),
             ("wc open ended", "", 0, "1 2 3 open|2 2 4 ended|3 4 7 total"),
             ("wc -l", "a\nb", 0, "1"),
             ("sort open", "", 0, "a|x"),
@@ -519,6 +535,13 @@ mod tests {
                 2,
                 "awk: \"n++}\" is not read here; expected a program such as '$1 ~ /RE/ && NR > 1 {print $2, $NF}'",
             ),
+            ("sed k", 1, "sed: k: \"k\" is not read here; expected a script such as 2,5p, '/RE/d' or 's/RE/TEXT/g'"),
+            ("sed s/a", 1, "sed: s/a: unterminated `s' command"),
+            ("sed s/a/b/z", 1, "sed: s/a/b/z: unknown option to `s'"),
+            ("sed /a", 1, "sed: /a: unterminated address regex"),
+            ("sed pp", 1, "sed: pp: extra characters after command"),
+            ("sed s/a/\\1/", 1, "sed: s/a/\\1/: \\1 is not modelled; expected &, all that was found"),
+            ("sed p none", 2, "sed: can't read none: No such file or directory"),
             ("awk /a", 2, "awk: / is not closed"),
             ("awk -F:: 1", 2, "awk: -F ::: expected one sign"),
             ("awk NR none", 2, "awk: none: No such file or directory"),

@@ -73,8 +73,14 @@ impl Pattern {
         self.node.ends(&chars, &vec![true; chars.len() + 1]).contains(&true)
     }
 
-    /// Where it matches, from left to right: the longest from each place, none within another. `whole` is what of the text must be matched.
+    /// What it matches, from left to right. `whole` is what of the text must be matched.
     pub fn find(&self, text: &str, whole: Whole) -> Vec<String> {
+        let part = |(from, to): (usize, usize)| text.chars().take(to).skip(from).collect();
+        self.places(text, whole).into_iter().map(part).collect()
+    }
+
+    /// Where it matches, in characters: the longest from each place, none within another.
+    pub fn places(&self, text: &str, whole: Whole) -> Vec<(usize, usize)> {
         let chars: Vec<char> = text.chars().collect();
         let folded: Vec<char> = chars.iter().map(|c| folded(*c, self.fold)).collect();
         let (mut found, mut from) = (Vec::new(), 0);
@@ -96,7 +102,7 @@ impl Pattern {
             let end = (from..=chars.len()).rev().filter(|at| ends.get(*at) == Some(&true)).find(fits);
             match end {
                 Some(end) => {
-                    found.push(chars.get(from..end).unwrap_or_default().iter().collect());
+                    found.push((from, end));
                     from = end.max(from + 1);
                 }
                 None => from += 1,

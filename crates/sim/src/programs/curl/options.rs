@@ -29,12 +29,12 @@ const LONG: &[(&str, bool)] = &[
     ("globoff", false),
     ("no-progress-meter", false),
     ("remote-name", false),
+    // No server here sends anybody elsewhere.
+    ("location", false),
 ];
 
 /// Options that curl has and that are not modelled.
 const NOT_MODELLED: &[&str] = &[
-    "L",
-    "location",
     "d",
     "data",
     "F",
@@ -173,7 +173,7 @@ pub(super) type Target = Result<(String, u16, String), (i32, String)>;
 /// Reads the command line: what is asked, and of which URLs.
 pub(super) fn read(argv: &[String]) -> Result<(Options, Vec<Target>), CommandOutput> {
     let usage = |line: String| CommandOutput::failed(code::FAILED_INIT, format!("{line}\n{TRY_HELP}"));
-    let args = Args::read(argv, "sSviIf4NkgO", "omwHAX", LONG, false).map_err(|mistake| match mistake {
+    let args = Args::read(argv, "sSviIf4NkgOL", "omwHAX", LONG, false).map_err(|mistake| match mistake {
         Mistake::Unknown(option) if NOT_MODELLED.contains(&option.trim_start_matches('-')) => {
             let dashes = if option.starts_with('-') { "" } else { "-" };
             not_modelled("curl", &format!("{dashes}{option}"))

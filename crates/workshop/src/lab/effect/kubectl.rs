@@ -68,12 +68,9 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
                     return Err(format!("-p {text}: expected a mapping, such as {{\"spec\": {{...}}}}"));
                 }
             }
-            "-f" | "--follow" if logs => {
-                return Err(
-                    "kubectl logs -f does not end: not modelled; without -f it prints what there is now"
-                        .to_owned(),
-                );
-            }
+            // As if Ctrl-C came when everything is printed that there is.
+            "-f" | "--follow" if logs => {}
+            "-w" | "--watch" if verb == "get" && inline.is_none() => {}
             "--tail" if logs => tail = Some(value("a number of lines")?.to_owned()),
             "-f" | "--filename" => file = Some(value("a file")?.to_owned()),
             "--type" => match value("a type of patch")? {

@@ -137,6 +137,21 @@ enum Kind {
     Any,
 }
 
+/// Programs that somebody may look for, and what does the same here.
+const INSTEAD: [(&str, &str); 11] = [
+    ("ifconfig", "ip addr"),
+    ("route", "ip route"),
+    ("arp", "ip neigh"),
+    ("netstat", "ss"),
+    ("brctl", "bridge"),
+    ("wget", "curl"),
+    ("telnet", "nc"),
+    ("host", "dig or nslookup"),
+    ("getent", "nslookup, or cat /etc/hosts"),
+    ("journalctl", "dmesg or kubectl logs"),
+    ("vi", "echo or printf with > FILE, or sed -i"),
+];
+
 /// Who runs a command of one program. `Err` if nobody does.
 fn kind(command: &Command) -> Result<Kind, String> {
     if let [program, next, ..] = command.argv.as_slice()
@@ -147,14 +162,18 @@ fn kind(command: &Command) -> Result<Kind, String> {
     }
     match Effect::of(command)? {
         Some(_) => Ok(Kind::Cluster),
-        None if matches!(command.program(), "sleep" | "echo" | "true" | "false") => Ok(Kind::Any),
+        None if matches!(command.program(), "sleep" | "echo" | "printf" | "true" | "false") => Ok(Kind::Any),
         None if command.waits() => Ok(Kind::Any),
         None if can_run(command.program()) => Ok(Kind::Box),
         None => {
             let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
             let known: Vec<&str> =
                 clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
-            Err(format!("{} is not modelled; these are: {}", command.program(), known.join(", ")))
+            let program = command.program();
+            match INSTEAD.iter().find(|(absent, _)| *absent == program) {
+                Some((_, instead)) => Err(format!("{program} is not modelled; expected {instead}")),
+                None => Err(format!("{program} is not modelled; these are: {}", known.join(", "))),
+            }
         }
     }
 }
