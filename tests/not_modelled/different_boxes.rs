@@ -28,6 +28,26 @@ fn devices_count_since_the_log_begins() {
     assert_eq!([false, true].map(&mut sent), ["1", "0"]);
 }
 
+/// On Linux the port is disabled, and nothing comes to it.
+#[test]
+fn bridges_use_ports_without_carrier() {
+    let mut pair = Pair::new();
+    for line in [
+        "ip link add br9 type bridge",
+        "ip link set br9 up",
+        "ip link set eth0 master br9",
+        "ip addr flush dev eth0",
+        "ip addr add 10.0.0.1/24 dev br9",
+    ] {
+        pair.cmd(line);
+    }
+    pair.cmd_in("b", "ip link set eth0 down");
+    pair.udp(5000, 9);
+    let dump = pair.cmd("tcpdump -nn -t -i eth0 arp");
+    let lines = pair.run().printed(dump);
+    assert!(lines[0].starts_with("ARP, Request who-has 10.0.0.2 "), "{lines:?}");
+}
+
 /// On Linux its queue drops the packet.
 #[test]
 fn captures_see_what_a_device_without_carrier_sends() {

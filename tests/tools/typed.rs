@@ -274,7 +274,8 @@ fn pipes_lead_through_sed_tee_and_less() {
 /// Who looks for a program that is not there is told of one that is.
 #[test]
 fn what_does_the_same_is_named() {
-    let out = typed("same-node-clusterip", &[], &[("tmp2", "netstat -tulpn"), ("tmp2", "wget -qO- http://x")]);
+    let out =
+        typed("same-node-clusterip", &[], &[("tmp2", "netstat -tulpn"), ("tmp2", "wget -qO- http://x")]);
     assert_eq!(out[0], ["netstat is not modelled; expected ss"]);
     assert_eq!(out[1], ["wget is not modelled; expected curl"]);
 }

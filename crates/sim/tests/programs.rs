@@ -288,7 +288,7 @@ fn curl_keeps_a_page_under_its_own_name() {
     ];
     let out = outputs(&scenario(vec![nginx()], &lines));
     assert_eq!((out[0].status, &out[0].stdout), (0, &Vec::new()));
-    assert_eq!((out[1].status, out[1].stdout[0].as_str()), (0, "<html>"));
+    assert_eq!((out[1].status, out[1].stdout[0].as_str()), (0, "<html>\r"));
     assert_eq!(
         (out[2].status, out[2].stderr.join("|").as_str()),
         (

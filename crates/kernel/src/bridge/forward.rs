@@ -9,9 +9,8 @@ use crate::{Cx, Delivery, DevId, DropReason, Journey, Netns, Skb};
 /// port to another.
 fn should_deliver(ns: &Netns, port: DevId, from: Option<DevId>) -> bool {
     let isolated = from.and_then(|f| ns.device(f)).is_some_and(|f| f.port.isolated);
-    ns.device(port).is_some_and(|p| {
-        ns.has_carrier(p) && (Some(port) != from || p.port.hairpin) && !(isolated && p.port.isolated)
-    })
+    ns.device(port)
+        .is_some_and(|p| p.up && (Some(port) != from || p.port.hairpin) && !(isolated && p.port.isolated))
 }
 
 /// `br_forward`: to one known port. `from` is `None` if the host itself sends.

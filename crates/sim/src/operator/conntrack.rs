@@ -13,7 +13,8 @@ use kernel::{Instant, Netns, NetnsId};
 use packet::Protocol;
 use std::net::{IpAddr, Ipv4Addr};
 use userland::conntrack::{
-    CONNTRACK_HELP, ConntrackCommand, ConntrackFilter, ConntrackOp, ConntrackOutput, ConntrackTable, NatEnd, parse_conntrack,
+    CONNTRACK_HELP, ConntrackCommand, ConntrackFilter, ConntrackOp, ConntrackOutput, ConntrackTable, NatEnd,
+    parse_conntrack,
 };
 use userland::{Diagnostic, ToolError};
 

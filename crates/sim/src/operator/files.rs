@@ -21,7 +21,8 @@ fn paths(world: &mut World, host: NetnsId) -> Vec<String> {
     if let Some(ns) = world.host_mut(host) {
         all.extend(settings(ns).into_iter().map(|(name, _)| format!("proc/sys/{name}")));
         for d in ns.devices().iter().filter(|d| !d.gone) {
-            let own = ["address", "carrier", "ifindex", "mtu"].map(|f| format!("sys/class/net/{}/{f}", d.name));
+            let own =
+                ["address", "carrier", "ifindex", "mtu"].map(|f| format!("sys/class/net/{}/{f}", d.name));
             all.extend(own);
             if d.master.is_some() {
                 all.push(format!("sys/class/net/{}/brport/hairpin_mode", d.name));
@@ -87,7 +88,10 @@ pub(super) fn printf(args: &[String]) -> CommandOutput {
                 }
                 None => format!("%{}", parts.next().unwrap_or_default()),
                 Some(c) => {
-                    return CommandOutput::failed(1, format!("printf %{c} is not modelled: expected %s, %d or %%"));
+                    return CommandOutput::failed(
+                        1,
+                        format!("printf %{c} is not modelled: expected %s, %d or %%"),
+                    );
                 }
             };
             out.print(&value);
@@ -584,7 +588,7 @@ mod tests {
             (r"%s-%d\n a 1 b", "a-1\nb-0\n"),
             (r"x\n a b", "x\n"),
             (r"%s\n a b", "a\nb\n"),
-            ("100%% %s", "100% "),
+            ("100%%", "100%"),
             (r"%s a\n", r"a\n"),
         ] {
             assert_eq!(printf(&words(line)).printed(), expected, "{line}");

@@ -197,7 +197,11 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
                 addrs.any(|a| a.label.as_ref().unwrap_or(&d.name) == spec.label.as_ref().unwrap_or(&d.name))
             };
             let meant = spec.label.is_none() || ns.device(dev).is_some_and(labelled);
-            if meant && ns.del_addr(dev, spec.addr) { Ok(()) } else { Err("Error: ipv4: Address not found.".to_owned()) }
+            if meant && ns.del_addr(dev, spec.addr) {
+                Ok(())
+            } else {
+                Err("Error: ipv4: Address not found.".to_owned())
+            }
         }
         AddrCommand::Flush { dev } => {
             let dev = device(ns, dev)?;

@@ -181,7 +181,8 @@ pub const PROGRAMS: &[&str] = &[
 /// A program that only looks at the lines that a pipe brings.
 pub fn is_filter(argv: &[String]) -> bool {
     argv.first().is_some_and(|p| {
-        text::PROGRAMS.contains(&p.as_str()) || matches!(p.as_str(), "head" | "tail" | "cat" | "less" | "more")
+        text::PROGRAMS.contains(&p.as_str())
+            || matches!(p.as_str(), "head" | "tail" | "cat" | "less" | "more")
     })
 }
 

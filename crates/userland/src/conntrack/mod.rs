@@ -146,7 +146,7 @@ pub struct ConntrackCommand {
     pub output: ConntrackOutput,
 }
 
-const OPS: [(&str, &str, ConntrackOp); 12] = [
+const OPS: [(&str, &str, ConntrackOp); 13] = [
     ("-L", "--dump", ConntrackOp::List),
     ("-G", "--get", ConntrackOp::Get),
     ("-I", "--create", ConntrackOp::Create),

@@ -152,9 +152,14 @@ pub(super) fn illegal(op: ConntrackOp, expect: bool, what: What) -> bool {
             !matches!(what, What::Family | What::Output | What::EventMask | What::Buffer)
         }
         (ConntrackOp::Flush, false) => what != What::Family,
-        (ConntrackOp::Flush | ConntrackOp::Count | ConntrackOp::Stats | ConntrackOp::Version | ConntrackOp::Help, _) => {
-            true
-        },
+        (
+            ConntrackOp::Flush
+            | ConntrackOp::Count
+            | ConntrackOp::Stats
+            | ConntrackOp::Version
+            | ConntrackOp::Help,
+            _,
+        ) => true,
         (ConntrackOp::List, false) => matches!(what, What::Timeout | What::EventMask | What::Buffer),
         (ConntrackOp::Events, false) => matches!(what, What::Timeout | What::Status | What::Zero),
         (ConntrackOp::Delete, false) => {

@@ -211,7 +211,10 @@ fn an_address_has_a_label() {
     assert!(shown(&mut world, "ip -o addr show dev v1").contains(" inet 10.3.0.1/24 scope global v1:vip\\ "));
     assert!(shown(&mut world, "ip -j addr show dev v1").contains(r#""scope":"global","label":"v1:vip","#));
     for (line, said) in [
-        ("ip addr add 10.4.0.1/24 dev v1 label v1:toolongname12", "Error: Attribute failed policy validation."),
+        (
+            "ip addr add 10.4.0.1/24 dev v1 label v1:toolongname12",
+            "Error: Attribute failed policy validation.",
+        ),
         ("ip addr del 10.3.0.1/24 dev v1 label v1:2", "Error: ipv4: Address not found."),
         ("ip addr del 10.3.0.1/24 dev v1 label v1:vip", ""),
     ] {

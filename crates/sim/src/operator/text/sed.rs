@@ -204,7 +204,10 @@ impl Reader<'_> {
                 Some('=') => What::Number,
                 Some('s') => What::Replace(self.replace()?),
                 other => {
-                    return Err(format!("{:?} is not read here; {USAGE}", other.map_or(String::new(), String::from)));
+                    return Err(format!(
+                        "{:?} is not read here; {USAGE}",
+                        other.map_or(String::new(), String::from)
+                    ));
                 }
             };
             all.push(Command { from, to, until: 0, not, what });
@@ -269,7 +272,9 @@ impl Reader<'_> {
                 '\\' => match with.next() {
                     Some('n') => Some('\n'),
                     Some('t') => Some('\t'),
-                    Some(c @ '0'..='9') => return Err(format!("\\{c} is not modelled; expected &, all that was found")),
+                    Some(c @ '0'..='9') => {
+                        return Err(format!("\\{c} is not modelled; expected &, all that was found"));
+                    }
                     other => other.or(Some('\\')),
                 },
                 c => Some(c),
