@@ -175,7 +175,7 @@ fn ip_refuses_what_it_does_not_know() {
         "the command ends too early",
         "expected an object such as addr, link, neigh or route after ip",
     );
-    let options = "expected one of -4, -br, -d, -j, -o, -s, or an object such as addr or route";
+    let options = "expected one of -4, -br, -c, -d, -j, -o, -s, -V, or an object such as addr or route";
     ip_refuses("ip -6 route", "-6", "option \"-6\" is not modelled", options);
     ip_refuses(
         "ip addr add 10.0.0.1/33 dev eth0",
