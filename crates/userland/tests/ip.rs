@@ -186,10 +186,10 @@ fn ip_refuses_what_it_does_not_know() {
     ip_refuses("ip addr add 10.0.0.1/24", "10.0.0.1/24", "no device", "expected dev DEVICE");
     ip_refuses("ip addr add dev eth0", "eth0", "no address", "expected ADDRESS/LENGTH such as 10.0.0.1/24");
     ip_refuses(
-        "ip addr add 10.0.0.1/24 label eth0:1 dev eth0",
-        "label",
-        "\"label\" is not modelled",
-        "expected one of dev, scope, broadcast, noprefixroute, metric",
+        "ip addr add 10.0.0.1/24 peer 10.0.0.2 dev eth0",
+        "peer",
+        "\"peer\" is not modelled",
+        "expected one of dev, scope, broadcast, noprefixroute, metric, label",
     );
     ip_refuses(
         "ip addr add fd00::1/64 dev eth0",
