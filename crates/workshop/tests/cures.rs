@@ -121,6 +121,22 @@ fn what_broke_it_is_mended_where_it_was_broken() {
     }
 }
 
+/// They are the machine's: in its pods they cannot be set.
+#[test]
+fn limits_of_conntrack_are_put_back_on_the_node_alone() {
+    let session = called_after(
+        "node-1: sysctl -w net.netfilter.nf_conntrack_max=1 net.netfilter.nf_conntrack_buckets=512",
+    );
+    let run = session.run().unwrap();
+    let cures = found(&session, &run, Wanted::Goals);
+    let limits = cures.iter().map(workshop::cure::Cure::text).filter(|t| t.contains("nf_conntrack_"));
+    let limits: Vec<String> = limits.collect();
+    assert!(
+        !limits.is_empty() && limits.iter().all(|t| t.starts_with("node-1#") || t.starts_with("nodes#")),
+        "{limits:#?}"
+    );
+}
+
 /// What the lab itself does at setup, with another field of `world`, and a change that is found: there is no command to be taken back.
 const OF_THE_LAB: [(&str, &str, &str); 38] = [
     ("", "{on: node-1, run: sysctl -w net.ipv4.ip_forward=0}", "node-1# sysctl -w net.ipv4.ip_forward=1"),

@@ -28,6 +28,7 @@ pub(crate) use dmesg::{dmesg_of, syslog_line};
 pub use exec::executed;
 pub(crate) use files::{read_file, write_file};
 pub use ip::{brief_addresses, route_text, rule_text};
+pub use nsenter::entered;
 pub(crate) use nsenter::{Entered, nsenter};
 pub use settings::settings;
 pub(crate) use watch::watch;

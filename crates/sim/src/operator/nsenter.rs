@@ -37,7 +37,20 @@ const KINDS: [(char, &str, &str); 8] = [
     ('T', "time", "time"),
 ];
 
-fn read(world: &World, host: NetnsId, args: &[String]) -> Result<Entered, String> {
+/// The program that `nsenter` with these words runs; none if they are not read.
+pub fn entered(args: &[String]) -> Vec<String> {
+    parse(args).map(|words| words.argv).unwrap_or_default()
+}
+
+/// What nsenter's words say.
+struct Words {
+    target: Option<String>,
+    /// Of [`KINDS`].
+    kinds: Vec<(char, &'static str, &'static str)>,
+    argv: Vec<String>,
+}
+
+fn parse(args: &[String]) -> Result<Words, String> {
     let (mut target, mut kinds) = (None, Vec::new());
     let mut rest = args.iter();
     let mut argv = Vec::new();
@@ -78,6 +91,11 @@ fn read(world: &World, host: NetnsId, args: &[String]) -> Result<Entered, String
         }
     }
     argv.extend(rest.cloned());
+    Ok(Words { target, kinds, argv })
+}
+
+fn read(world: &World, host: NetnsId, args: &[String]) -> Result<Entered, String> {
+    let Words { target, kinds, argv } = parse(args)?;
     let enters = |letter: char| kinds.iter().any(|(own, ..)| *own == letter);
     let of = match &target {
         Some(target) => {

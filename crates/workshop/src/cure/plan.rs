@@ -175,6 +175,9 @@ fn vxlan(ns: &Netns, dev: &Device, v: &Vxlan) -> String {
 /// Parts of the names of settings that are no cure: a count, a second name, what is for devices to come, and hints that packets do without.
 const SETTLED: [&str; 4] = ["_count", "net/nf_conntrack_max", "/default/", "_redirects"];
 
+/// Those that only the first namespace of a machine may change.
+const LIMITS: [&str; 3] = ["nf_conntrack_max", "nf_conntrack_buckets", "nf_conntrack_expect_max"];
+
 /// What a box has. Of what an address brings along, that which is left where the address still is on the box `is`.
 fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
     let mut out = Vec::new();
@@ -255,8 +258,9 @@ fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
         thing.replace = line("replace");
         out.push(thing);
     }
+    let limits = if ns.is_initial() { &[][..] } else { &LIMITS };
     for (path, value) in settings(&mut ns.clone()) {
-        if SETTLED.iter().all(|part| !path.contains(part)) {
+        if SETTLED.iter().chain(limits).all(|part| !path.contains(part)) {
             let name = if path.contains('.') { path } else { path.replace('/', ".") };
             out.push(Thing::value(format!("sysctl -w {name}="), value));
         }

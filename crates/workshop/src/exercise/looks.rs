@@ -3,10 +3,10 @@
 use super::Move;
 
 /// Programs that only look, or only send what any client may send.
-const READERS: [&str; 33] = [
+const READERS: [&str; 36] = [
     "curl", "dig", "nc", "nslookup", "ping", "tftp", "busybox", "tcpdump", "dmesg", "lsmod", "ss", "cat",
     "head", "tail", "ls", "sleep", "echo", "true", "false", "grep", "egrep", "fgrep", "sort", "uniq", "wc",
-    "cut", "diff", "awk", "uname", "less", "more", "printf", "column",
+    "cut", "diff", "awk", "uname", "less", "more", "printf", "column", "ps", "pgrep", "pidof",
 ];
 
 /// Whether a move changes nothing.
@@ -23,6 +23,9 @@ fn only_looks(argv: &[String]) -> bool {
     let Some((program, words)) = argv.split_first() else { return true };
     if program == "time" {
         return only_looks(words);
+    }
+    if program == "nsenter" {
+        return only_looks(&sim::operator::entered(words));
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let plain: Vec<&str> = words.iter().copied().filter(|w| !w.starts_with('-')).collect();
@@ -90,6 +93,8 @@ mod tests {
             "iptables-save -t raw",
             "sed -n 1p f",
             "hostname -I",
+            "ps aux",
+            "nsenter -t 304 -n -- ip a s",
             "ip route",
             "ip -4 route get 10.0.0.1",
             "ip addr show dev eth0",
@@ -116,6 +121,7 @@ mod tests {
     #[test]
     fn what_does_something() {
         for line in [
+            "nsenter -t 304 -n ip link set eth0 down",
             "iptables -A FORWARD -j ACCEPT",
             "iptables -t nat -L -Z",
             "iptables -P FORWARD DROP",

@@ -409,8 +409,9 @@ fn table_full(ns: &Netns) -> End {
     End::by("conntrack")
         .look("entries in the table", format!("{max}, which is nf_conntrack_max"), "fewer")
         .or(format!(
-            "sysctl -w net.netfilter.nf_conntrack_max={}, or any value above {max}",
-            max.saturating_mul(2)
+            "sysctl -w net.netfilter.nf_conntrack_max={}{}, or any value above {max}",
+            max.saturating_mul(2),
+            if ns.is_initial() { "" } else { " on its node" },
         ))
         .or("Entries that end sooner: smaller time-outs, or conntrack -D.")
         .or("A rule in raw that does not track this traffic: -j CT --notrack.")

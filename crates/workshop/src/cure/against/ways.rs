@@ -40,7 +40,9 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
         }
         DropReason::BridgeNoHairpin => tries.add(here, format!("bridge link set dev {dev} hairpin on")),
         DropReason::CtTableFull => {
-            tries.add(here, "sysctl -w net.netfilter.nf_conntrack_max=262144".to_owned());
+            // Only the first namespace of a machine may change it.
+            let machine = met.world.host(met.world.machine(met.ns.id)).map_or(here, |ns| &ns.name);
+            tries.add(machine, "sysctl -w net.netfilter.nf_conntrack_max=262144".to_owned());
         }
         DropReason::PacketTooBig | DropReason::TooLongForPeer => {
             let clamp = "iptables -t mangle -A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu";
