@@ -244,3 +244,36 @@ fn the_nginx_process_leads_to_its_interfaces() {
         "{out:?}"
     );
 }
+
+/// "We were already using watch to test external resolution by running nslookup".
+#[test]
+fn nslookup_is_watched() {
+    let out = typed(
+        "same-node-clusterip",
+        &[("dns", "on"), ("br_netfilter", "on")],
+        &["tmp2: watch nslookup engineerbetter.com"],
+    );
+    let screen = &out[0].stdout;
+    assert!(screen[0].starts_with("Every 2.0s: nslookup engineerbetter.com "), "{screen:?}");
+    let last = "** server can't find engineerbetter.com.c.dj-kthw3.internal: SERVFAIL";
+    assert!(screen.iter().any(|l| l == last), "{screen:?}");
+}
+
+/// The article's shell has `ll` and `k`.
+#[test]
+fn the_aliases_of_the_article_are_there() {
+    let lines = [
+        "worker-2: ll /proc/sys/net",
+        "worker-2: ls -alF /proc/sys/net",
+        "k get pods,services -owide -n kube-system",
+        "kubectl get pods,services -owide -n kube-system",
+    ];
+    let out = typed("same-node-clusterip", &[], &lines);
+    assert!(out[0].stdout.contains(&"dr-xr-xr-x 1 root root 0 Jan  1 00:00 ../".to_owned()), "{:?}", out[0]);
+    assert_eq!((&out[0].stdout, &out[2].stdout), (&out[1].stdout, &out[3].stdout));
+    assert!(
+        out[2].stdout.iter().any(|l| l.starts_with("service/kube-dns   ClusterIP   10.32.0.10 ")),
+        "{:?}",
+        out[2]
+    );
+}

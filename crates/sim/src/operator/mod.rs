@@ -31,7 +31,7 @@ pub use ip::{brief_addresses, route_text, rule_text};
 pub use nsenter::entered;
 pub(crate) use nsenter::{Entered, nsenter};
 pub use settings::settings;
-pub(crate) use watch::watch;
+pub(crate) use watch::{watch, watched};
 
 use crate::EventId;
 use crate::scenario::{Backend, Doing};

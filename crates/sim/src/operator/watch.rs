@@ -13,13 +13,18 @@ const CUT: &str = "...  ";
 const SHORTEST: u32 = 1;
 const DEFAULT: u32 = 20;
 
-/// `watch [-n SECONDS] [-t] COMMAND...` on the box of this name. `Err` if the command is not modelled.
-pub(crate) fn watch(
-    now: Instant,
-    host: &str,
-    args: &[String],
-    run: impl FnOnce(&[String]) -> Result<CommandOutput, String>,
-) -> Result<CommandOutput, String> {
+/// `watch [-n SECONDS] [-t] COMMAND...`
+pub(crate) struct Watched {
+    tenths: u32,
+    title: bool,
+    /// What a shell is given: the words as one line.
+    line: String,
+    /// Its words; of several programs those of `sh -c LINE`.
+    pub argv: Vec<String>,
+}
+
+/// Reads the words behind `watch`. `Err` is what is printed instead.
+pub(crate) fn watched(args: &[String]) -> Result<Watched, CommandOutput> {
     let (mut tenths, mut title, mut rest) = (DEFAULT, true, args);
     while let [option, more @ ..] = rest
         && option.starts_with('-')
@@ -35,36 +40,55 @@ pub(crate) fn watch(
                     rest = more;
                     n.as_str()
                 }
-                [] => return Ok(failed("option requires an argument -- 'n'")),
+                [] => return Err(failed("option requires an argument -- 'n'")),
             },
             long => match long.strip_prefix("--interval=").or_else(|| long.strip_prefix("-n")) {
                 Some(n) => n,
-                None => return Ok(failed(&format!("{option} is not modelled: expected -n or -t"))),
+                None => return Err(failed(&format!("{option} is not modelled: expected -n or -t"))),
             },
         };
         tenths = match read(interval) {
             Some(n) => n.max(SHORTEST),
-            None => return Ok(failed(&format!("failed to parse argument: '{interval}': Invalid argument"))),
+            None => return Err(failed(&format!("failed to parse argument: '{interval}': Invalid argument"))),
         };
     }
     if rest.is_empty() {
-        return Ok(failed("expected a command"));
+        return Err(failed("expected a command"));
     }
-    // A shell is given the words as one line.
     let line = rest.join(" ");
-    let read = sh::read(&line);
-    let inner = match read.as_ref().map(Script::plain) {
-        Ok(Some(argv)) => run(argv)?,
-        Ok(None) => return Ok(failed("several programs are not modelled: expected one")),
-        Err(why) => return Ok(failed(why)),
+    let argv = match sh::read(&line).as_ref().map(Script::plain) {
+        Ok(Some(argv)) => argv.to_vec(),
+        Ok(None) => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
+        Err(why) => return Err(failed(why)),
     };
-    let mut screen = Vec::new();
-    if title {
-        screen.extend([header(tenths, &line, &format!("{host}: {}", date(now))), String::new()]);
+    Ok(Watched { tenths, title, line, argv })
+}
+
+impl Watched {
+    /// One screen of it on the box of this name.
+    pub fn screen(&self, now: Instant, host: &str, inner: CommandOutput) -> CommandOutput {
+        let mut screen = Vec::new();
+        if self.title {
+            let header = header(self.tenths, &self.line, &format!("{host}: {}", date(now)));
+            screen.extend([header, String::new()]);
+        }
+        // Both outputs are on the screen.
+        screen.extend(inner.stdout.into_iter().chain(inner.stderr));
+        CommandOutput::lines(screen)
     }
-    // Both outputs are on the screen.
-    screen.extend(inner.stdout.into_iter().chain(inner.stderr));
-    Ok(CommandOutput::lines(screen))
+}
+
+/// Reads them, runs the command at once, and prints a screen of it. `Err` if the command is not modelled.
+pub(crate) fn watch(
+    now: Instant,
+    host: &str,
+    args: &[String],
+    run: impl FnOnce(&[String]) -> Result<CommandOutput, String>,
+) -> Result<CommandOutput, String> {
+    Ok(match watched(args) {
+        Ok(watched) => watched.screen(now, host, run(&watched.argv)?),
+        Err(output) => output,
+    })
 }
 
 fn failed(what: &str) -> CommandOutput {
@@ -94,7 +118,7 @@ fn header(tenths: u32, command: &str, right: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CommandOutput, header, watch};
+    use super::{CommandOutput, header, watch, watched};
     use kernel::Instant;
 
     #[test]
@@ -137,7 +161,10 @@ mod tests {
             let out = run(line).stdout;
             assert!(out[0].starts_with(begin) && out[1].is_empty() && out[2] == "7", "{out:?}");
         }
-        assert_eq!(run("cat x | wc").stderr, ["watch: several programs are not modelled: expected one"]);
+        let words = |line: &str| {
+            watched(&line.split(' ').map(str::to_owned).collect::<Vec<_>>()).ok().map(|w| w.argv)
+        };
+        assert_eq!(words("-n 1 cat x | wc"), Some(["sh", "-c", "cat x | wc"].map(str::to_owned).to_vec()));
         assert_eq!(run("-n x cat").stderr, ["watch: failed to parse argument: 'x': Invalid argument"]);
     }
 }

@@ -381,6 +381,21 @@ async fn run(
     if let Some(done) = busybox::install(world, host, argv) {
         return Ok(done);
     }
+    if let Some(("watch", args)) = argv.split_first().map(|(program, args)| (program.as_str(), args)) {
+        let watched = match operator::watched(args) {
+            Ok(watched) => watched,
+            Err(output) => return Ok(output),
+        };
+        let name = world.host(host).map_or(String::new(), |ns| ns.name.clone());
+        let (on, inner) = match operator::executed(&watched.argv)? {
+            Some((pod, inner)) => {
+                (world.host_by_name(&pod).ok_or_else(|| format!("there is no box {pod:?}"))?, inner)
+            }
+            None => (host, watched.argv.clone()),
+        };
+        let output = shell(world, on, &inner, stdin).await?;
+        return Ok(watched.screen(begun, &name, output));
+    }
     if let Some(line) = sh::line_of(argv) {
         return Ok(match line.and_then(sh::read) {
             Ok(script) => sh::run(world, host, &script, stdin, &mut |_, _, _, _| None).await,

@@ -4,6 +4,9 @@ use super::expand::expand;
 use super::lex::{Token, Unit, Word, tokens};
 use super::{Each, Joint, Pipeline, Redirect, Script, Simple, Stage, Values, What, blank, line_of};
 
+/// Names that shells have for others: Ubuntu's, and what people who use kubectl write.
+const ALIASES: [(&str, &[&str]); 2] = [("ll", &["ls", "-alF"]), ("k", &["kubectl"])];
+
 /// More programs than this in one line, or words that one stands for, are a mistake.
 pub(super) const MOST: usize = 2_000;
 
@@ -221,6 +224,10 @@ impl Parser<'_> {
         }
         if argv.len() > 1 && argv.first().is_some_and(|w| w == "sudo") {
             argv.remove(0);
+        }
+        let alias = ALIASES.iter().find(|(name, _)| argv.first().is_some_and(|w| w == name));
+        if let Some((_, words)) = alias {
+            argv.splice(..1, words.iter().map(|w| (*w).to_owned()));
         }
         Ok(argv)
     }
