@@ -17,6 +17,7 @@ mod nfacct;
 mod nft;
 mod nsenter;
 mod ps;
+mod said;
 mod settings;
 mod ss;
 mod sysctl;
@@ -150,7 +151,6 @@ pub const PROGRAMS: &[&str] = &[
     "ps",
     "pgrep",
     "pidof",
-    "nsenter",
     "ss",
     "cat",
     "head",
@@ -242,10 +242,10 @@ fn on_box(
         "tee" => Ok(files::tee(world, host, args, stdin)),
         "head" | "tail" => Ok(files::head(world, host, (name, args), stdin)),
         "ls" => Ok(files::ls(world, host, args)),
-        "echo" => Ok(files::echo(args)),
-        "printf" => Ok(files::printf(args)),
-        "hostname" => Ok(files::hostname(world, host, args)),
-        "uname" => Ok(files::uname(world, host, args)),
+        "echo" => Ok(said::echo(args)),
+        "printf" => Ok(said::printf(args)),
+        "hostname" => Ok(said::hostname(world, host, args)),
+        "uname" => Ok(said::uname(world, host, args)),
         "true" | "false" => {
             Ok(CommandOutput { status: i32::from(name == "false"), ..CommandOutput::default() })
         }

@@ -124,7 +124,7 @@ pub(super) fn instead(session: &Session, run: &LabRun, begun: &Begun, wish: &Wis
 pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<Change> {
     let failed = failed(run, wish);
     let world = &run.run.world;
-    let [mut tries, mut of_services, mut last] = [(); 3].map(|()| Tries::default());
+    let (mut tries, mut of_services, mut last) = (Tries::default(), Tries::default(), Tries::default());
     for end in drops(run) {
         // A packet may wait for its neighbour until others have long been sent.
         let n = end.entry.packet.and_then(|id| origin(run, id)).unwrap_or(end.exchange);

@@ -111,13 +111,13 @@ pub(super) fn in_hosts_file(run: &LabRun, exchange: usize, tries: &mut Tries) {
     let by = within(run, exchange).first().and_then(|e| world.host(e.host));
     let (Some((line, _)), Some(ns)) = (command, by) else { return };
     let Some(text) = world.file(ns.id, FILE) else { return };
-    let is_called = |l: &&str| {
+    let is_called = |l: &str| {
         l.split_whitespace().skip(1).any(|name| line.split(|c| "/: ".contains(c)).any(|word| word == name))
     };
-    let (called, others): (Vec<&str>, Vec<&str>) = text.lines().partition(is_called);
-    if !called.is_empty() {
-        let others: String = others.iter().map(|l| format!("echo '{l}'; ")).collect();
-        tries.add(&ns.name, format!("{{ {others}echo; }} > {FILE}"));
+    let called = (1..).zip(text.lines()).filter(|(_, l)| is_called(l));
+    let deleted: Vec<String> = called.map(|(number, _): (u32, _)| format!("{number}d")).collect();
+    if !deleted.is_empty() {
+        tries.add(&ns.name, format!("sed -i '{}' {FILE}", deleted.join(";")));
     }
 }
 

@@ -168,7 +168,7 @@ fn kind(command: &Command) -> Result<Kind, String> {
         None => {
             let clients = sim::programs::PROGRAMS.iter().map(|(n, _)| *n);
             let known: Vec<&str> =
-                clients.chain(["tcpdump", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
+                clients.chain(["tcpdump", "nsenter", "systemctl"]).chain(PROGRAMS.iter().copied()).collect();
             let program = command.program();
             match INSTEAD.iter().find(|(absent, _)| *absent == program) {
                 Some((_, instead)) => Err(format!("{program} is not modelled; expected {instead}")),
@@ -183,5 +183,5 @@ fn can_run(program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or(program);
     PROGRAMS.contains(&name)
         || sim::programs::PROGRAMS.iter().any(|(n, _)| *n == name)
-        || ["systemctl", "tcpdump", "time", "sh", "bash"].contains(&name)
+        || ["systemctl", "tcpdump", "nsenter", "time", "sh", "bash"].contains(&name)
 }
