@@ -261,3 +261,26 @@ fn diff_tells_no_times_of_files() {
 fn wc_knows_no_size_of_what_it_reads_by_a_redirection() {
     assert_eq!(of_shell("echo a > f; wc < f"), ["      1       1       2"]);
 }
+
+/// Wireshark takes what a second device saw of a segment for a retransmission, and reads no HTTP in it.
+#[test]
+fn each_copy_of_a_segment_is_read() {
+    use userland::wireshark::{Follower, learn};
+    let run = workshop::lab("service-iptables").unwrap().run(&workshop::Setting::new()).unwrap();
+    let world = &run.run.world;
+    let captures = sim::view::Captures::new(world, |_, _| true);
+    let mut follower = Follower::default();
+    let mut requests: Vec<String> = Vec::new();
+    for (i, taken) in captures.taken.iter().enumerate() {
+        let bytes = captures.bytes(world, taken);
+        let (fields, _) = learn(&mut follower, &captures.packet(i, taken, &bytes));
+        let value =
+            |name: &str| fields.iter().find(|f| f.known.name == name).map(|f| format!("{:?}", f.value));
+        if value("http.request.method").is_some() {
+            requests.extend(value("tcp.stream"));
+        }
+    }
+    let first = requests.first().cloned();
+    assert!(requests.iter().filter(|stream| first.as_ref() == Some(*stream)).count() > 1, "{requests:?}");
+    assert!(userland::wireshark::DisplayFilter::parse("tcp.analysis.retransmission").is_err());
+}

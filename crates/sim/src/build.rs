@@ -6,6 +6,7 @@ use crate::scenario::{Backend, HostSpec, LinkSpec, Scenario, ServerMode, Setup};
 use crate::world::World;
 use kernel::Netns;
 use kernel::NetnsId;
+use kernel::bridge::Bridge;
 use kernel::dev::DevKind;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{LoadedTable, Rule, RuleSet, RuleStates, TableId};
@@ -159,7 +160,8 @@ fn add_link(world: &mut World, link: &LinkSpec) -> Result<(), BuildError> {
                 return Ok(());
             }
             let mac = mac.unwrap_or_else(|| world.next_mac(h));
-            let dev = add_device(world, h, name, mac, DevKind::Bridge(Box::default()))?;
+            let bridge = Bridge { mac_set_by_user: true, ..Bridge::default() };
+            let dev = add_device(world, h, name, mac, DevKind::Bridge(Box::new(bridge)))?;
             if let Some(ns) = world.host_mut(h) {
                 ns.set_promisc(dev, *promisc);
             }

@@ -33,6 +33,11 @@ impl Fdb {
         (e.local || e.is_static || now.since(e.updated) < ageing).then_some(*e)
     }
 
+    /// The entry for an address, however old it is.
+    pub(crate) fn get(&self, mac: Mac) -> Option<FdbEntry> {
+        self.entries.get(&mac).map(|(_, e)| *e)
+    }
+
     /// `br_fdb_update`: the address was seen on the port. True if that is news.
     pub(crate) fn learn(&mut self, mac: Mac, port: DevId, now: Instant, ageing: Duration) -> bool {
         if let Some((_, e)) = self.entries.get_mut(&mac) {

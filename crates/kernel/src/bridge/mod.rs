@@ -1,5 +1,6 @@
 //! The bridge (net/bridge): forwarding by MAC address, and br_netfilter.
 
+mod address;
 mod fdb;
 mod forward;
 mod input;
@@ -34,6 +35,8 @@ pub struct Bridge {
     pub had_port: bool,
     /// It was given an MTU: it does not follow its ports any more.
     pub mtu_set_by_user: bool,
+    /// It was given an address (`NET_ADDR_SET`): it does not take the lowest of its ports.
+    pub mac_set_by_user: bool,
 }
 
 impl Bridge {
@@ -54,6 +57,7 @@ impl Default for Bridge {
             group_fwd_mask: 0,
             had_port: false,
             mtu_set_by_user: false,
+            mac_set_by_user: false,
         }
     }
 }

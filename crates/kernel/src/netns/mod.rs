@@ -13,7 +13,7 @@ pub use parameter::InsertError;
 
 pub use addrs::{PutRoute, Refused};
 
-use crate::bridge::{Bridge, FdbEntry, PortFlags};
+use crate::bridge::{Bridge, PortFlags};
 use crate::dev::{self, DevKind, Device, IfAddr};
 use crate::ipv4::IcmpCredit;
 use crate::ipv4::{FragQueues, frag_timer};
@@ -379,17 +379,9 @@ impl Netns {
             addrs: Vec::new(),
             conf: self.sysctl.default.clone(),
         });
-        self.note_local_mac(id);
+        // A bridge knows its own address from the start.
+        self.fdb_add_local(id, id, mac);
         id
-    }
-
-    /// A bridge knows its own address from the start.
-    fn note_local_mac(&mut self, id: DevId) {
-        let mac = self.device(id).map_or(Mac::ZERO, |d| d.mac);
-        if let Some(b) = self.bridge_mut(id) {
-            let entry = FdbEntry { dev: id, local: true, is_static: true, updated: crate::Instant(0) };
-            b.fdb.set(mac, entry);
-        }
     }
 
     /// `ip link del DEV` (`unregister_netdevice`): its ports, its master, its addresses and its routes lose it, and what was
@@ -454,23 +446,6 @@ impl Netns {
     pub fn set_promisc(&mut self, id: DevId, on: bool) {
         if let Some(d) = self.devices.get_mut(id.index()) {
             d.promisc = on;
-        }
-    }
-
-    /// `ip link set DEV address MAC`
-    pub fn set_mac(&mut self, id: DevId, mac: Mac) {
-        let (old, master) = match self.devices.get_mut(id.index()) {
-            Some(d) => (std::mem::replace(&mut d.mac, mac), d.master),
-            None => return,
-        };
-        if let Some(b) = self.bridge_mut(id) {
-            b.fdb.remove(old);
-        }
-        self.note_local_mac(id);
-        if let Some(b) = master.and_then(|m| self.bridge_mut(m)) {
-            b.fdb.remove(old);
-            let entry = FdbEntry { dev: id, local: true, is_static: true, updated: crate::Instant(0) };
-            b.fdb.set(mac, entry);
         }
     }
 
@@ -549,14 +524,20 @@ impl Netns {
         if old.is_some() && old == master {
             return true;
         }
-        if let Some(b) = old.and_then(|m| self.bridge_mut(m)) {
-            b.ports.retain(|p| *p != id);
-            b.fdb.flush(id);
-        }
         // do_set_master: the old one is left in any case.
         if let Some(d) = self.devices.get_mut(id.index()) {
             d.master = None;
             d.port = PortFlags::default();
+        }
+        if let Some(old) = old {
+            if let Some(b) = self.bridge_mut(old) {
+                b.ports.retain(|p| *p != id);
+            }
+            self.fdb_delete_local(old, id, mac);
+            if let Some(b) = self.bridge_mut(old) {
+                b.fdb.flush(id);
+            }
+            self.br_stp_recalculate_bridge_id(old);
         }
         // find_portno: the lowest that is free.
         let taken = |n: u16| {
@@ -568,8 +549,8 @@ impl Netns {
             // The newest port stands first: a flood visits it first.
             b.ports.insert(0, id);
             b.had_port = true;
-            let entry = FdbEntry { dev: id, local: true, is_static: true, updated: crate::Instant(0) };
-            b.fdb.set(mac, entry);
+            self.fdb_add_local(m, id, mac);
+            self.br_stp_recalculate_bridge_id(m);
         }
         if let Some(d) = self.devices.get_mut(id.index()) {
             d.master = master;

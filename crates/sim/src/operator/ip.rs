@@ -324,6 +324,7 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
                 LinkKind::Bridge(options) => {
                     let mut bridge = Box::<Bridge>::default();
                     options.iter().for_each(|o| o.set(&mut bridge));
+                    bridge.mac_set_by_user = new.address.is_some();
                     DevKind::Bridge(bridge)
                 }
                 LinkKind::Dummy => DevKind::Dummy,

@@ -64,7 +64,8 @@ fn mask(mask: u16) -> Value {
 
 fn bridge(d: &Device, b: &Bridge) -> Vec<Field> {
     use Value::{Number, Text, Timer};
-    let id = bridge_id(d.mac);
+    // An address that it made up itself is not part of it.
+    let id = bridge_id(if b.mac_set_by_user || b.had_port { d.mac } else { Mac::ZERO });
     let off = |word, name| Field(word, name, Number(0));
     vec![
         Field("forward_delay", "forward_delay", hundredths(b.forward_delay)),

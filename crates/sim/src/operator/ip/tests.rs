@@ -159,6 +159,95 @@ fn a_bridge_has_the_carrier_of_its_ports() {
     }
 }
 
+/// What Linux 6.18 showed after each line: the lowest address of its ports, none without any, and from then on its own.
+#[test]
+fn a_bridge_takes_the_lowest_address_of_its_ports() {
+    let mut world = World::new(0);
+    let host = world.add_host("box");
+    ip(&mut world, host, "ip link add br0 type bridge");
+    for port in ["pa", "pb", "pc"] {
+        ip(&mut world, host, &format!("ip link add {port} type veth peer name {port}x"));
+    }
+    for (line, address) in [
+        ("ip link set pa address 02:00:00:00:00:50 master br0", "50"),
+        ("ip link set pb address 02:00:00:00:00:40 master br0", "40"),
+        ("ip link set pc address 02:00:00:00:00:60 master br0", "40"),
+        ("ip link set pb address 02:00:00:00:00:70", "50"),
+        ("ip link set pb address 02:00:00:00:00:10", "10"),
+        ("ip link set pb nomaster", "50"),
+        ("ip link set pc address 02:00:00:00:00:05", "05"),
+        ("ip link del pc", "50"),
+        ("ip link set pa nomaster", "00"),
+        ("ip link set pa master br0", "50"),
+        ("ip link set br0 address 02:00:00:00:00:99", "99"),
+        ("ip link set pb master br0", "99"),
+        ("ip link set pa nomaster", "99"),
+    ] {
+        ip(&mut world, host, line);
+        let shown = ip(&mut world, host, "ip link show dev br0").remove(1);
+        let first = if address == "00" { "00" } else { "02" };
+        assert_eq!(
+            shown,
+            format!("    link/ether {first}:00:00:00:00:{address} brd ff:ff:ff:ff:ff:ff"),
+            "{line}"
+        );
+    }
+}
+
+/// What Linux 6.18 showed after each line: one entry for an address that the bridge and a port have.
+#[test]
+fn the_fdb_holds_an_address_once() {
+    let mut world = World::new(0);
+    let host = world.add_host("box");
+    ip(&mut world, host, "ip link add br0 type bridge");
+    ip(&mut world, host, "ip link add p0 address 02:00:00:00:00:50 type veth peer name p1");
+    ip(&mut world, host, "ip link add q0 address 02:00:00:00:00:40 type veth peer name q1");
+    let (p0, q0) =
+        ("02:00:00:00:00:50 dev p0 master br0 permanent", "02:00:00:00:00:40 dev q0 master br0 permanent");
+    let br0 = "02:00:00:00:00:50 dev br0 master br0 permanent";
+    for (line, entries) in [
+        ("ip link set p0 master br0", vec![p0]),
+        ("ip link set q0 master br0", vec![p0, q0]),
+        ("ip link set q0 nomaster", vec![p0]),
+        ("ip link set br0 address 02:00:00:00:00:50", vec![p0]),
+        ("ip link set p0 nomaster", vec![br0]),
+    ] {
+        ip(&mut world, host, line);
+        let mut shown = ip(&mut world, host, "bridge fdb show br br0");
+        shown.retain(|l| l.starts_with("02:"));
+        shown.sort_by_key(|l| !l.contains(":50 "));
+        assert_eq!(shown, entries, "{line}");
+    }
+}
+
+/// Linux 6.18: also those entered for ever, and those of a bridge whose address changes with its ports.
+#[test]
+fn with_another_address_a_device_has_no_neighbours() {
+    let (mut world, host) = world();
+    ip(&mut world, host, "ip link add br1 type bridge");
+    ip(&mut world, host, "ip addr add 10.1.0.1/24 dev br1");
+    ip(&mut world, host, "ip link set br1 up");
+    ip(&mut world, host, "ip neigh add 10.1.0.9 lladdr 02:00:00:00:00:09 dev br1 nud permanent");
+    ip(&mut world, host, "ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:09 dev v1 nud permanent");
+    ip(&mut world, host, "ip link set v0 master br1");
+    assert_eq!(ip(&mut world, host, "ip neigh").len(), 1);
+    ip(&mut world, host, "ip link set v1 address 02:00:00:00:00:77");
+    assert_eq!(ip(&mut world, host, "ip neigh"), Vec::<String>::new());
+}
+
+/// Linux 6.18: an address that it made up itself is not part of a bridge's identifier.
+#[test]
+fn a_new_bridge_has_no_identifier() {
+    let (mut world, host) = world();
+    ip(&mut world, host, "ip link add br1 type bridge");
+    let id = |world: &mut World, dev: &str| {
+        let shown = ip(world, host, &format!("ip -d link show dev {dev}")).join(" ");
+        shown.split("bridge_id ").nth(1).and_then(|rest| rest.split(' ').next()).map(str::to_owned)
+    };
+    assert_eq!(id(&mut world, "br1").as_deref(), Some("8000.0:0:0:0:0:0"));
+    assert_eq!(id(&mut world, "br0").as_deref(), Some("8000.46:0:1d:41:a2:13"));
+}
+
 /// Linux 6.18: all ways of a route, or the only one; an address of the box itself is there all the same.
 #[test]
 fn routes_say_that_their_link_is_down() {
