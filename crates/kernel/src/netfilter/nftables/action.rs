@@ -128,7 +128,8 @@ impl RejectKind {
         let with = kinds.iter().find(|w| w.icmp_code() == code).copied().unwrap_or_default();
         let reject = Reject { with };
         match skb.ip().map(|ip| ip.src) {
-            Some(IpAddr::V4(src)) if e.ctx.hook == InetHook::PreRouting => {
+            // Over the loopback a packet brings along the route that it was sent by.
+            Some(IpAddr::V4(src)) if e.ctx.hook == InetHook::PreRouting && skb.dst.is_none() => {
                 if let Ok((route, _)) = e.ns.ip_route_output(&Flow::to(src)) {
                     // nf_reject_fill_skb_dst: nobody has looked for a route yet, so that to the sender stands in for it.
                     let mut routed = skb.clone();
