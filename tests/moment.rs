@@ -145,3 +145,19 @@ fn rules_by_their_numbers_are_the_text_of_the_tools() {
         }
     }
 }
+
+/// That pods have hooks with br_netfilter gives their routing a heading; it changes none of their steps.
+#[test]
+fn two_runs_part_at_a_step_that_people_read_differently() {
+    let lab = workshop::lab("same-node-clusterip").unwrap();
+    let run =
+        |value: &str| lab.run(&Setting::from_iter([("br_netfilter".to_owned(), value.to_owned())])).unwrap();
+    let (off, on) = (run("off"), run("on"));
+    let (a, b) = (&off.run.world, &on.run.world);
+    let stories = (sim::view::Story::new(a), sim::view::Story::new(b));
+    let difference = sim::view::compare((a, &stories.0), (b, &stories.1)).unwrap();
+    let title = |story: &sim::view::Story, step: Option<usize>| story.steps[step.unwrap()].title.clone();
+    let titles = [title(&stories.0, difference.a.1), title(&stories.1, difference.b.1)];
+    assert!(titles.iter().all(|t| t.contains("br_netfilter")), "{titles:?}");
+    assert_ne!(titles[0], titles[1]);
+}

@@ -45,3 +45,19 @@ fn at_the_end_of_the_run_a_goal_that_is_missed_is_reached_by_one_click() {
         }
     });
 }
+
+/// The button that was pressed is gone then.
+#[test]
+fn after_a_change_the_focus_is_where_its_button_was() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("#v1/etp-local");
+        page.wait("#scrubber");
+        page.press("End");
+        page.wait(".outcome .apply");
+        page.eval("document.querySelector('.outcome .apply').focus()");
+        page.press("Enter");
+        page.wait_gone(".outcome .apply");
+        page.wait_until("the focus", || page.eval("return document.activeElement.id") == "outcome");
+    });
+}

@@ -263,6 +263,25 @@ fn a_tablet_has_all_in_sight_upright_and_on_its_side() {
     });
 }
 
+/// The page moves, so that each pane has most of the window between nothing and the timeline.
+#[test]
+fn a_small_phone_on_its_side_has_room_for_each_pane() {
+    visit(|page| {
+        page.eval("localStorage.setItem('hints', '7')");
+        page.set_size(667, 320);
+        page.open_fresh("#v1/ipvs-rollout");
+        page.wait("#scrubber");
+        let seen = "scrollTo(0, document.querySelector('.panes').getBoundingClientRect().top + scrollY);
+            return document.querySelector('.tl').getBoundingClientRect().top";
+        for tab in 1..=4 {
+            page.click(&format!("nav.bottom button:nth-child({tab})"));
+            page.wait_until(&format!("150 pixels for the pane {tab}"), || {
+                page.eval(seen).as_f64().is_some_and(|height| height > 150.0)
+            });
+        }
+    });
+}
+
 #[test]
 fn on_a_phone_what_has_come_of_it_follows_the_map() {
     visit(|page| {

@@ -56,3 +56,25 @@ fn back_and_forward_go_through_the_levels() {
         wait_level(page, "node");
     });
 }
+
+/// `?lab=` opens a page; from its first change on the fragment says what is shown, and the way back leads to what was opened.
+#[test]
+fn a_page_that_was_opened_by_a_query_keeps_what_is_done_with_it() {
+    visit(|page| {
+        page.set_size(1440, 900);
+        page.open_fresh("?lab=rp-filter");
+        page.click("#switch-route-present");
+        wait_address(page, "set=route=present");
+        let route = |page: &Page| {
+            page.wait("#switch-route-present");
+            page.eval("return document.querySelector('#switch-route-present').checked")
+        };
+        page.eval("history.back()");
+        page.wait_until("the run before", || route(page) == false);
+        page.eval("history.forward()");
+        page.wait_until("the run again", || route(page) == true);
+        page.reload();
+        page.wait("#scrubber");
+        assert_eq!(route(page), true);
+    });
+}

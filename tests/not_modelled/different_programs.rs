@@ -284,3 +284,25 @@ fn each_copy_of_a_segment_is_read() {
     assert!(requests.iter().filter(|stream| first.as_ref() == Some(*stream)).count() > 1, "{requests:?}");
     assert!(userland::wireshark::DisplayFilter::parse("tcp.analysis.retransmission").is_err());
 }
+
+/// CoreDNS would send on a thousand, or as many as it has memory for, and say REFUSED.
+#[test]
+fn coredns_sends_on_a_hundred_queries() {
+    use sim::programs::dns_server::{DnsServer, Forward, ServerBlock};
+    use std::net::Ipv4Addr;
+    let mut pair = Pair::new();
+    pair.cmd("dig +tries=1 +time=4 @10.0.0.2 example.com");
+    pair.set("b", "servers", json!([]));
+    let mut scenario = nflab::scenario::parse(&pair.document).unwrap();
+    let itself = (Ipv4Addr::new(10, 0, 0, 2), 53);
+    let forward = vec![Forward { zone: String::new(), except: Vec::new(), to: vec![itself] }];
+    let block = ServerBlock { zones: vec![String::new()], errors: true, forward, ..ServerBlock::default() };
+    let server = scenario.hosts.iter_mut().find(|h| h.name == "b").unwrap();
+    server.daemons.push(sim::programs::Daemon::new(DnsServer::new((Ipv4Addr::UNSPECIFIED, 53), vec![block])));
+    let run = scenario.run().unwrap();
+    let printed =
+        |text: &str| run.world.log().entries().iter().any(|e| format!("{:?}", e.seen).contains(text));
+    assert!(printed("concurrent queries exceeded maximum 100"));
+    let StepOutcome::Command(output) = &run.steps[0].outcome else { panic!("no command") };
+    assert!(output.stdout.join(" ").contains("status: SERVFAIL"), "{:?}", output.stdout);
+}

@@ -157,7 +157,7 @@ fn letter(state: State, letter: &str) -> bool {
         "." => crate::course::go_to_beat(state, true),
         "," => crate::course::go_to_beat(state, false),
         "F" => crate::course::full_screen(),
-        "y" => crate::copy(&crate::address()),
+        "y" => crate::panes::share(state),
         "u" => state.travel(true),
         "U" => state.travel(false),
         "`" => crate::workbench::focus_input(state),

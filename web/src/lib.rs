@@ -37,11 +37,12 @@ use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use sim::view::Flow;
 use state::{Pane, State};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use url::Link;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
-use web_sys::KeyboardEvent;
+use web_sys::{Element, FocusOptions, HtmlElement, KeyboardEvent};
 
 /// The class of a packet's lines.
 fn topology_kind(flow: Flow) -> &'static str {
@@ -67,6 +68,11 @@ fn address() -> String {
 fn copy(text: &str) {
     // The answer does not matter: where there is no clipboard, there is nothing to say it with either.
     let _ = window().navigator().clipboard().write_text(text);
+}
+
+/// Nothing has the focus.
+fn is_nowhere() -> bool {
+    document().active_element().is_none_or(|e| e.tag_name() == "BODY")
 }
 
 /// Moves the focus.
@@ -160,6 +166,38 @@ fn first_link() -> Option<Link> {
     if course::source_wanted().is_some() { None } else { addressed().or_else(queried) }
 }
 
+/// A button that vanishes or turns off as it is used leaves the focus to its pane.
+fn keep_focus(state: State) {
+    let pane: Rc<RefCell<Option<HtmlElement>>> = Rc::default();
+    let last = Rc::clone(&pane);
+    let mend = move || {
+        let pane = Rc::clone(&last);
+        before_paint(move || {
+            if let Some(pane) = pane.borrow().as_ref().filter(|_| is_nowhere()) {
+                let options = FocusOptions::new();
+                options.set_prevent_scroll(true);
+                let _ = pane.focus_with_options(&options);
+            }
+        });
+    };
+    let near = |e: &web_sys::Event, css: &str| e.target()?.dyn_into::<Element>().ok()?.closest(css).ok()?;
+    on_window("focusin", move |e| {
+        let around = near(e, "section[tabindex='-1'],main");
+        *pane.borrow_mut() = around.and_then(|e| e.dyn_into().ok());
+    });
+    let mended = mend.clone();
+    on_window("click", move |e| {
+        if near(e, "button").is_some() {
+            mended();
+        }
+    });
+    // What a button has asked for may come later.
+    effect(move || {
+        state.loaded.track();
+        mend();
+    });
+}
+
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
@@ -194,6 +232,7 @@ fn page(state: State) -> View {
     panes::keep_on_phone(state);
     panes::keep_in_sight(state);
     on_key(state);
+    keep_focus(state);
     course::follow(state);
     let shown = part(move || match state.class.place.get() {
         course::Place::Lab if state.bench.shown.get() => loadlab::page(state),
@@ -230,6 +269,7 @@ fn steps(state: State) -> View {
     let outcome = el("section")
         .class("card outcome")
         .id("outcome")
+        .attr("tabindex", "-1")
         .attr("aria-label", "Outcome")
         .add(panes::terminal(state, workbench::input(state)));
     let journey = el("section")
@@ -303,8 +343,7 @@ fn on_key(state: State) {
     });
     before_paint(|| {
         // Nothing has the focus yet: keys work at once.
-        let nowhere = document().active_element().is_none_or(|e| e.tag_name() == "BODY");
-        if nowhere {
+        if is_nowhere() {
             focus_on("lab");
         }
     });
@@ -312,6 +351,8 @@ fn on_key(state: State) {
 
 /// State to address and back.
 fn follow_address(state: State) {
+    // What a page shows that was opened without a link is what its first change leads back to.
+    let opened = state.address.borrow_mut().get_or_insert_with(|| untrack(|| state.link())).clone();
     let mut timer = None;
     let mut first = true;
     effect(move || {
@@ -328,21 +369,19 @@ fn follow_address(state: State) {
         timer = Some(Timeout::new(250, move || {
             // Somebody has just put a link there, and we are about to hear of it: it is not overwritten.
             // Nor while what it asks for is being run.
-            if *state.address.borrow() == addressed() && !slices::is_going() {
+            let there = addressed();
+            if (there.is_none() || *state.address.borrow() == there) && !slices::is_going() {
                 write_address(state);
             }
         }));
     });
     on_window("hashchange", move |_| {
-        let link = addressed();
-        state.address.borrow_mut().clone_from(&link);
-        match link {
-            Some(link) if link != untrack(|| state.link()) => {
-                state.playing.set(false);
-                state.follow(&link);
-                state.speak();
-            }
-            _ => {}
+        let link = addressed().unwrap_or_else(|| opened.clone());
+        *state.address.borrow_mut() = Some(link.clone());
+        if link != untrack(|| state.link()) {
+            state.playing.set(false);
+            state.follow(&link);
+            state.speak();
         }
     });
 }

@@ -304,6 +304,9 @@ impl State {
     fn place(&self, link: &Link) {
         let loaded = self.loaded.get_untracked();
         let cursor = link.event.map_or(loaded.start(), |e| loaded.story.step_at(EventId(e)));
+        if loaded.story.steps.get(cursor).is_some_and(|s| s.noise) {
+            self.noise.set(true);
+        }
         self.jump(cursor);
         self.pinned.set(link.host.as_deref().and_then(|name| loaded.world().host_by_name(name)));
         self.zoom.hook.set(link.hook);

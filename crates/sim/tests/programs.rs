@@ -496,3 +496,17 @@ fn busybox_gives_up_after_twelve_times() {
     let out = run(Vec::new(), "busybox tftp -g -b 7 -r f 10.0.0.2");
     assert_eq!(out.stderr, ["tftp: bad blocksize '7'"]);
 }
+
+/// What people see of a run is what the log says: the line as it was typed, and what it printed.
+#[test]
+fn the_log_tells_how_long_a_program_took() {
+    let run = scenario(Vec::new(), &["time ping -c 1 10.0.0.2"]).run().unwrap();
+    let told = run.world.log().entries().iter().filter_map(|e| match &*e.seen {
+        sim::Seen::App(sim::AppEvent::Started { command }) => Some(command.clone()),
+        sim::Seen::App(sim::AppEvent::Printed { line, .. }) => Some(line.clone()),
+        _ => None,
+    });
+    let told: Vec<String> = told.collect();
+    assert_eq!(told[0], "time ping -c 1 10.0.0.2");
+    assert_eq!(told.iter().filter(|l| l.starts_with("real\t0m0.0")).count(), 1, "{told:?}");
+}

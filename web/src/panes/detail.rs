@@ -19,7 +19,9 @@ pub fn detail(state: State) -> View {
         let reading = reading(state);
         state.sniff.lit.set((0, 0));
         let Some((bytes, fields)) = state.sniff.chosen.get().and_then(|i| reading.fields(i)) else {
-            return el("p").class("none").add("No packet yet.").into();
+            let filtered = !reading.captures.taken.is_empty() && reading.passed.is_empty();
+            let why = if filtered { "No frame fits the filter." } else { "No packet yet." };
+            return el("p").class("none").add(why).into();
         };
         let before = state.sniff.chosen.get().and_then(|i| reading.fields_before(i));
         let was = changed(&bytes, &fields, before.as_ref());

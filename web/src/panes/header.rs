@@ -10,21 +10,23 @@ use crate::url::LONG;
 use leptos::prelude::*;
 use workshop::{Session, Switch};
 
+/// Copies a link to what is shown, and says so.
+pub fn share(state: State) {
+    crate::write_address(state);
+    let address = crate::address();
+    if address.len() > LONG {
+        let n = address.len();
+        let text =
+            format!("This link has {n} characters: mail and chat may break it. Save makes a file of it.");
+        state.notice.set(Some(text));
+    }
+    crate::copy(&address);
+    state.show_copied("link");
+}
+
 /// The bar.
 pub fn header(state: State) -> View {
     let shared = move || state.copied.get() == "link";
-    let share = move || {
-        crate::write_address(state);
-        let address = crate::address();
-        if address.len() > LONG {
-            let n = address.len();
-            let text =
-                format!("This link has {n} characters: mail and chat may break it. Save makes a file of it.");
-            state.notice.set(Some(text));
-        }
-        crate::copy(&address);
-        state.show_copied("link");
-    };
     let share_text = text(move || if shared() { "Link copied" } else { "Link" }.to_owned());
     el("header")
         .class("bar")
@@ -42,7 +44,7 @@ pub fn header(state: State) -> View {
         )
         .add(
             button("Copy a link to this moment (y)")
-                .click(share)
+                .click(move || share(state))
                 .add(part(move || if shared() { icons::check() } else { icons::link() }))
                 .add(el("span").class("wide").add(share_text)),
         )

@@ -20,7 +20,7 @@ pub mod virtual_list;
 mod why;
 mod why_not;
 
-pub use header::{header, switches};
+pub use header::{header, share, switches};
 pub use help::help;
 pub use journey::{journey, keep_in_sight, keep_on_phone};
 pub use lesson::{judged, lesson, prose};

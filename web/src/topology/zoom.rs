@@ -231,7 +231,7 @@ pub fn crumbs(state: State) -> View {
             };
         }
         if level == Level::Hook {
-            let name = text(move || state.hook().map_or("", InetHook::chain).to_owned());
+            let name = text(move || state.hook().map_or("no hook", InetHook::chain).to_owned());
             out = out.add(el("b").class("crumb").add(name));
         }
         out.into()

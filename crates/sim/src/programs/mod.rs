@@ -360,7 +360,7 @@ async fn run(
     argv: &[String],
     stdin: Option<&str>,
 ) -> Result<CommandOutput, String> {
-    let (timed, argv) = timed(argv);
+    let (mut timed, argv) = timed(argv);
     let begun = world.now();
     if let Some(entered) = operator::nsenter(world, host, argv) {
         let mut output = match entered {
@@ -411,8 +411,9 @@ async fn run(
             CommandOutput::failed(1, text)
         }
         Some(Ok(program)) => {
-            world.app_event(host, AppEvent::Started { command: argv.join(" ") });
-            let id = world.start(App::Process(Process::new(host, program)));
+            let id = begin(world, host, argv, program, timed);
+            // It says itself how long it took.
+            timed = false;
             match world.outcome_in_parts(id).await {
                 Some(Outcome::Command(output)) => output,
                 // Nothing more happens in the world: what waits, waits for ever.
@@ -427,6 +428,16 @@ async fn run(
         output.stderr.extend(time_lines(world.now().since(begun)));
     }
     Ok(output)
+}
+
+/// Starts a program, to be told how long it takes or not.
+fn begin(world: &mut World, host: NetnsId, argv: &[String], program: Box<dyn Program>, timed: bool) -> AppId {
+    let line = argv.join(" ");
+    let command = if timed { format!("time {line}") } else { line };
+    world.app_event(host, AppEvent::Started { command });
+    let mut process = Process::new(host, program);
+    process.timed = timed.then_some(world.now());
+    world.start(App::Process(process))
 }
 
 /// A command that runs beside what follows.
@@ -482,12 +493,7 @@ pub fn start(world: &mut World, host: NetnsId, argv: &[String]) -> Result<Job, S
     let (host, inner) = entered.as_ref().map_or((host, inner), |e| (e.host, &e.argv));
     let inner = &*busybox::meant(world, host, inner);
     let kind = match parse(inner, "") {
-        Some(Ok(program)) => {
-            world.app_event(host, AppEvent::Started { command: inner.join(" ") });
-            let mut process = Process::new(host, program);
-            process.timed = timed.then_some(world.now());
-            JobKind::Process(world.start(App::Process(process)))
-        }
+        Some(Ok(program)) => JobKind::Process(begin(world, host, inner, program, timed)),
         Some(Err(output)) => JobKind::Done(output),
         None if inner.first().is_some_and(|p| p == "tcpdump") => {
             // A bridge hands up what it forwards while somebody listens on it.

@@ -1,6 +1,6 @@
 //! Two runs side by side: where they part.
 
-use super::{PacketInfo, Step, Story};
+use super::{Area, PacketInfo, Step, Story};
 use crate::World;
 use kernel::PacketId;
 
@@ -66,8 +66,9 @@ fn next(b: Side<'_>, theirs: &[(Key, &PacketInfo)], at: usize) -> (Option<Packet
     theirs.get(at).map_or((None, None), |(_, p)| (Some(p.id), first(b.1, p)))
 }
 
-/// What people read of a step.
+/// What people read of a step. That routing has a heading says only that its box has hooks.
 fn words<'a>((world, story): Side<'a>, step: usize) -> Option<(&'a str, &'a str, &'a str)> {
     let s: &Step = story.steps.get(step)?;
-    Some((world.host(s.host).map_or("", |h| h.name.as_str()), s.section.as_str(), s.title.as_str()))
+    let section = if s.area == Area::Route { "" } else { s.section.as_str() };
+    Some((world.host(s.host).map_or("", |h| h.name.as_str()), section, s.title.as_str()))
 }

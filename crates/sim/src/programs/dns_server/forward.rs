@@ -12,6 +12,8 @@ use std::time::Duration;
 /// How long `forward` waits for one answer, and how long it tries altogether (plugin/forward).
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// So many queries wait for answers at a time, as with `max_concurrent`: a server that asks itself comes to an end.
+const MAX_CONCURRENT: usize = 100;
 
 /// The plugin `forward`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +69,9 @@ impl DnsServer {
         tries: usize,
         begun: Instant,
     ) -> Said {
+        if self.pending.len() >= MAX_CONCURRENT {
+            return Said::Failed(format!("concurrent queries exceeded maximum {MAX_CONCURRENT}"));
+        }
         let Some(to) = forward.to.get(tries % forward.to.len().max(1)).copied() else {
             return Said::Failed("no healthy proxies".to_owned());
         };
