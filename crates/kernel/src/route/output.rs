@@ -25,7 +25,8 @@ impl Netns {
             };
             if flow.oif.is_none() && group {
                 // What goes to many leaves by the device of its source, without any route.
-                let Some(dev) = self.ip_dev_find(s) else { return Err((foreign, None)) };
+                let routed = || self.in_local_table(s).filter(|r| r.kind == RouteKind::Local)?.dev();
+                let Some(dev) = self.ip_dev_find(s).or_else(routed) else { return Err((foreign, None)) };
                 return self.mkroute_output(&flow, dev, None, None, s);
             }
             if !flow.any_src && !self.is_local_addr(s) {
@@ -174,11 +175,7 @@ impl Netns {
         if addr.is_multicast() {
             return AddrType::Multicast;
         }
-        // As long as nobody has added a rule, table local is one with table main.
-        let tables =
-            if self.fib.rules.custom { [FibTable::LOCAL; 2] } else { [FibTable::LOCAL, FibTable::MAIN] };
-        let local = self.fib.covering(addr).find(|r| tables.contains(&r.table));
-        match local {
+        match self.in_local_table(addr) {
             Some(r) if dev.is_none() || r.dev() == dev => match r.kind {
                 RouteKind::Local => AddrType::Local,
                 RouteKind::Broadcast => AddrType::Broadcast,
@@ -187,5 +184,13 @@ impl Netns {
             },
             _ => AddrType::Unicast,
         }
+    }
+
+    /// What table local has for an address.
+    fn in_local_table(&self, addr: Ipv4Addr) -> Option<&Rc<Route>> {
+        // As long as nobody has added a rule, it is one with table main.
+        let tables =
+            if self.fib.rules.custom { [FibTable::LOCAL; 2] } else { [FibTable::LOCAL, FibTable::MAIN] };
+        self.fib.covering(addr).find(|r| tables.contains(&r.table))
     }
 }

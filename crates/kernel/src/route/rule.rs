@@ -75,6 +75,19 @@ impl FibRule {
         }
     }
 
+    /// `rule_exists`, `fib4_rule_compare`: addresses and a type of service that it does not ask for may be anything in the other, and
+    /// neither `not` nor the target of `goto` count.
+    fn is_there_as(&self, other: &FibRule) -> bool {
+        let any = |net: Ipv4Net, theirs| if net.prefix_len() == 0 { theirs } else { net };
+        let action = match (self.action, other.action) {
+            (RuleAction::Goto(_), RuleAction::Goto(there)) => RuleAction::Goto(there),
+            (action, _) => action,
+        };
+        let (from, to) = (any(self.from, other.from), any(self.to, other.to));
+        let tos = if self.tos == 0 { other.tos } else { self.tos };
+        FibRule { not: other.not, from, to, tos, action, ..self.clone() } == *other
+    }
+
     /// `fib_rule_match`, `fib4_rule_match`
     pub(super) fn matches(&self, ns: &Netns, flow: &Flow) -> bool {
         let named = |name: &Option<String>, dev: Option<DevId>| {
@@ -132,9 +145,9 @@ impl FibRules {
         self.list.get(1).map_or(0, |r| r.pref.saturating_sub(1))
     }
 
-    /// `ip rule add`: false if there is the same rule.
+    /// `ip rule add`: false if there is such a rule.
     pub fn add(&mut self, rule: FibRule) -> bool {
-        if self.list.contains(&rule) {
+        if self.list.iter().any(|r| rule.is_there_as(r)) {
             return false;
         }
         let at = self.list.partition_point(|r| r.pref <= rule.pref);

@@ -391,3 +391,38 @@ fn one_neighbour_and_rules_of_one_preference_are_asked_for() {
         assert_eq!(said(&format!("ip rule show {words}")), (0, listed.to_owned()), "{words}");
     }
 }
+
+/// Asked of Linux 6.18: what a new rule does not ask for may be anything in the one that is there, for addresses and types of service.
+#[test]
+fn a_rule_is_there_if_another_asks_for_as_much() {
+    for (first, second, there) in [
+        ("from 10.1.0.1 lookup 100", "lookup 100", true),
+        ("lookup 100", "from 10.1.0.1 lookup 100", false),
+        ("from 10.1.0.0/16 to 10.2.0.0/16 lookup 100", "from 10.1.0.0/16 lookup 100", true),
+        ("from 10.1.0.0/16 lookup 100", "from 10.1.0.1 lookup 100", false),
+        ("from 10.1.0.0/16 lookup 100", "not from 10.1.0.0/16 lookup 100", true),
+        ("tos 0x10 lookup 100", "lookup 100", true),
+        ("fwmark 1 lookup 100", "lookup 100", false),
+        ("iif lo lookup 100", "lookup 100", false),
+        ("from 10.1.0.1 lookup 100", "lookup 101", false),
+        ("from 10.1.0.1 blackhole", "prohibit", false),
+        ("from 10.1.0.1 blackhole", "blackhole", true),
+        ("goto 2000", "goto 3000", true),
+    ] {
+        let (mut world, host) = world();
+        ip(&mut world, host, &format!("ip rule add pref 1000 {first}"));
+        let argv: Vec<String> =
+            format!("ip rule add pref 1000 {second}").split(' ').map(str::to_owned).collect();
+        let out = command(&mut world, host, &argv, None).unwrap();
+        assert_eq!(out.stderr == ["RTNETLINK answers: File exists"], there, "{first}; {second}: {out:?}");
+    }
+}
+
+/// Linux 6.18: a source may be this host's by a route alone, also of what goes to all.
+#[test]
+fn a_source_that_a_route_makes_local_has_a_device() {
+    let (mut world, host) = world();
+    ip(&mut world, host, "ip route add local 10.0.0.9 dev lo");
+    let shown = ip(&mut world, host, "ip route get 255.255.255.255 from 10.0.0.9").remove(0);
+    assert!(shown.starts_with("broadcast 255.255.255.255 from 10.0.0.9 dev lo "), "{shown}");
+}
