@@ -173,7 +173,9 @@ fn keep_focus(state: State) {
     let mend = move || {
         let pane = Rc::clone(&last);
         before_paint(move || {
-            if let Some(pane) = pane.borrow().as_ref().filter(|_| is_nowhere()) {
+            // Moving the focus is heard below.
+            let pane = pane.borrow().clone();
+            if let Some(pane) = pane.filter(|_| is_nowhere()) {
                 let options = FocusOptions::new();
                 options.set_prevent_scroll(true);
                 let _ = pane.focus_with_options(&options);
