@@ -2,7 +2,7 @@
 
 use super::Names;
 use crate::diagnostic::{Fault, q};
-use crate::names::number;
+use crate::names::{any_service, number};
 use kernel::netfilter::nftables::{Data, DataType};
 use std::fmt::Write;
 
@@ -255,7 +255,16 @@ pub(super) fn read(text: &str, dtype: DataType, names: &Names<'_>) -> Result<Dat
                 DataType::Ecn => 3,
                 _ => u64::MAX >> (64 - 8 * dtype.len().min(8)),
             };
-            let Some(n) = number::unsigned(text, 0, u64::MAX) else { return Err(bad(words)) };
+            let service = any_service(text).filter(|_| dtype == DataType::InetService).map(u64::from);
+            let Some(n) = service.or_else(|| number::unsigned(text, 0, u64::MAX)) else {
+                return Err(match dtype {
+                    DataType::InetService => Fault::new(
+                        "Could not resolve service: Servname not supported for ai_socktype",
+                        "expected a port or the name of a service",
+                    ),
+                    _ => bad(words),
+                });
+            };
             if n > max {
                 let message = format!("Value {n} exceeds valid range 0-{max}");
                 return Err(Fault::new(message, format!("expected {words}")));
@@ -328,6 +337,14 @@ pub(super) fn text(data: &Data, dtype: DataType, names: &Names<'_>) -> String {
         DataType::EtherType => format!("0x{n:04x}"),
         DataType::Time => time_text(data.as_number() as u64),
         _ => data.as_number().to_string(),
+    }
+}
+
+/// The end of a range: nobody has to know the order of names.
+pub(super) fn end_text(data: &Data, dtype: DataType, names: &Names<'_>) -> String {
+    match symbols(dtype).is_empty() || dtype.is_bitmask() {
+        true => text(data, dtype, names),
+        false => data.as_number().to_string(),
     }
 }
 

@@ -42,9 +42,9 @@ impl Parser<'_> {
         rule: &mut RuleCx<'_>,
         before: &[Stmt],
     ) -> Parsed<NftNat> {
-        let family = match self.peek() {
-            "ip" => Some(packet::Family::V4),
-            "ip6" => Some(packet::Family::V6),
+        let family = match (self.peek(), self.peek_at(1)) {
+            ("ip", "to" | "addr" | "prefix") => Some(packet::Family::V4),
+            ("ip6", "to" | "addr" | "prefix") => Some(packet::Family::V6),
             _ => None,
         };
         self.at += usize::from(family.is_some());
@@ -54,8 +54,12 @@ impl Parser<'_> {
             self.need("port")?;
             pairs = true;
         }
-        self.take("prefix");
-        self.need("to")?;
+        // Without a word in front, `to` may be left out.
+        if self.take("prefix") || pairs || family.is_some() {
+            self.need("to")?;
+        } else {
+            self.take("to");
+        }
         let v6 = match (family, rule.table.family) {
             (Some(f), _) => f == packet::Family::V6,
             (None, NftFamily::Inet) => net_of(&mut before.iter()) == Some(Header::Ip6),
