@@ -72,7 +72,7 @@ macro_rules! sessions {
 }
 
 sessions! {
-    ip6tables "ip6tables" 127,
+    ip6tables "ip6tables" 129,
     ip6tables_both "ip6tables-both" 13,
     rules_basic "rules-basic" 120,
     rules_ports "rules-ports" 123,
@@ -80,7 +80,7 @@ sessions! {
     rules_mangle "rules-mangle" 27,
     rules_raw "rules-raw" 22,
     rules_conntrack "rules-conntrack" 70,
-    errors "errors" 321,
+    errors "errors" 325,
     loops "loops" 30,
     rename "rename" 17,
     counters "counters" 20,

@@ -138,7 +138,10 @@ impl<'a> Spec<'a> {
 
     /// `-m`
     pub fn load_match(&mut self, name: &Token<'a>) -> Result<(), Fault> {
-        let text = name.text.as_ref();
+        let text = match name.text.as_ref() {
+            "icmpv6" | "ipv6-icmp" => "icmp6",
+            text => text,
+        };
         let family = self.family;
         let known = || {
             let names: Vec<&str> = matches::KNOWN.iter().copied().filter(|n| has_match(family, n)).collect();

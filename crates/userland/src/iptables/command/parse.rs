@@ -297,6 +297,12 @@ impl<'a> Parser<'a, '_> {
             },
             (_, value) => value,
         };
+        if matches!(key, Key::Wait | Key::WaitInterval) && self.mode != Mode::Shell {
+            let fault =
+                Fault::new(format!("{} in a line of a text", token.text), "expected a line without it");
+            let says = format!("You cannot use `-{}' from iptables-restore", key.letter());
+            return self.blame(&token, fault.usage(says));
+        }
         let not = self.not.take();
         if let Some(bang) = &not
             && !key.can_negate()
