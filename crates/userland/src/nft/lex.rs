@@ -1,7 +1,7 @@
 //! Words of an nft text (src/scanner.l of nftables: names may hold slashes, dots and dashes).
 
 use crate::diagnostic::{Diagnostic, Fault, q};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +106,10 @@ fn number_or_address(rest: &str) -> Option<(Kind, usize)> {
         return None;
     }
     let len = run(|c| c.is_ascii_digit() || c == '.');
-    if rest[..len].trim_end_matches('.').parse::<Ipv4Addr>().is_ok() {
-        return Some((Kind::Addr, rest[..len].trim_end_matches('.').len()));
+    // Also one with a number that is too large.
+    let text = rest[..len].trim_end_matches('.');
+    if text.split('.').count() == 4 && text.split('.').all(|n| (1..=3).contains(&n.len())) {
+        return Some((Kind::Addr, text.len()));
     }
     Some((Kind::Number, run(|c| c.is_ascii_alphanumeric())))
 }

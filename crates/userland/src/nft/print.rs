@@ -1,10 +1,10 @@
 //! Tables, chains, sets and rules as `nft list` prints them.
 
 use super::parse::HOOKS;
-use super::parse::without_implied;
 use super::parse::{PRIORITIES, priority_fits};
+use super::parse::{asks_family, without_implied};
 use super::rule_text::{expr_text, stmt_text, types_text};
-use super::value::{bits, text, time_text};
+use super::value::{bits, end_text, text, time_text};
 use super::{Names, prefix_len};
 use crate::iptables::xlate_match;
 use kernel::netfilter::hook::InetHook;
@@ -240,7 +240,7 @@ impl Printer<'_> {
                 return format!("\"{}*\"", first.as_text());
             }
         }
-        format!("{}-{}", text(first, dtype, &self.names), text(last, dtype, &self.names))
+        format!("{}-{}", end_text(first, dtype, &self.names), end_text(last, dtype, &self.names))
     }
 
     pub fn counter(&self, state: Stateful) -> String {
@@ -285,12 +285,12 @@ pub(super) fn rule_text(p: &Printer<'_>, rule: &NftRule, state: Option<&[Statefu
     parts.join(" ")
 }
 
-/// The statements that are listed: iptables-nft asks for a protocol even where a header implies it.
+/// The statements that are listed: iptables-nft asks for a protocol even where a header implies it, and what is asked of a frame is kept.
 fn listed(rule: &NftRule, family: NftFamily) -> Cow<'_, [Stmt]> {
     let implied =
         |w: &[Stmt]| matches!(w, [Stmt::Match { left: Expr::Meta(MetaKey::L4proto), op: CmpOp::Eq, .. }, _]);
-    match rule.stmts.windows(2).any(implied) {
-        true => Cow::Owned(without_implied(rule.stmts.clone(), family)),
+    match rule.stmts.windows(2).any(implied) || rule.stmts.iter().any(|s| asks_family(s).is_some()) {
+        true => Cow::Owned(without_implied(rule.stmts.clone(), family, true)),
         false => Cow::Borrowed(&rule.stmts),
     }
 }
@@ -301,7 +301,11 @@ fn protocol_of(s: &Stmt) -> Option<Protocol> {
         Stmt::Match { left: Expr::Meta(MetaKey::L4proto), op: CmpOp::Eq, right: Right::Value(v) } => {
             Some(Protocol(v.as_u32() as u8))
         }
-        Stmt::Match { left, .. } => left.header().and_then(|h| h.protocol()),
+        Stmt::Match { left, .. } => {
+            let mut found = None;
+            left.walk(&mut |e| found = e.header().and_then(|h| h.protocol()).or(found));
+            found
+        }
         _ => None,
     }
 }

@@ -1,8 +1,9 @@
 //! Statements and expressions as text.
 
 use super::parse::{LOG_FLAGS, LOG_LEVELS};
+use super::prefix_len;
 use super::print::Printer;
-use super::value::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, bits, symbols, text, time_text};
+use super::value::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, bits, end_text, symbols, text, time_text};
 use crate::iptables::{target_name, xlate_match, xlate_target};
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::nftables::{
@@ -121,12 +122,14 @@ pub(super) fn stmt_text(p: &Printer<'_>, stmt: &Stmt, state: Option<&[Stateful]>
 }
 
 fn match_text(p: &Printer<'_>, left: &Expr, op: CmpOp, right: &Right) -> String {
-    // No bit is compared: a prefix of no length.
+    // The first bits are a prefix.
     if let (Expr::Binary(BinaryOp::And, inner, mask), Right::Value(value)) = (left, right)
-        && matches!(&**mask, Expr::Value(m, DataType::Mark) if m.is_zero())
+        && let Expr::Value(mask, t) = &**mask
+        && t.has_prefixes()
+        && let Some(len) = prefix_len(&mask.combine(mask, |_, _| 0), &mask.combine(mask, |m, _| !m))
     {
         let not = if op == CmpOp::Neq { "!= " } else { "" };
-        return format!("{} {not}{}/0", expr_text(p, inner), text(value, DataType::Mark, &p.names));
+        return format!("{} {not}{}/{len}", expr_text(p, inner), text(value, *t, &p.names));
     }
     // One bit is written out: `flags & syn == syn`.
     if let (Expr::Binary(BinaryOp::And, inner, mask), Right::Value(value)) = (left, right)
@@ -189,7 +192,7 @@ fn right_text(p: &Printer<'_>, left: &Expr, right: &Right) -> String {
         }
         Right::Range(a, b) => {
             let t = left.dtype();
-            format!("{}-{}", text(a, t, &p.names), text(b, t, &p.names))
+            format!("{}-{}", end_text(a, t, &p.names), end_text(b, t, &p.names))
         }
         Right::Set(set) => set_text(p, set),
     }

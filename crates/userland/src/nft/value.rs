@@ -5,6 +5,7 @@ use crate::diagnostic::{Fault, q};
 use crate::names::{any_service, number};
 use kernel::netfilter::nftables::{Data, DataType};
 use std::fmt::Write;
+use std::net::IpAddr;
 
 type Symbols = &'static [(&'static str, u32)];
 
@@ -224,13 +225,16 @@ pub(super) fn read(text: &str, dtype: DataType, names: &Names<'_>) -> Result<Dat
         return Ok(Data::number(u128::from(*n), dtype.len()));
     }
     match dtype {
-        DataType::Ipv4Addr => match text.parse() {
-            Ok(addr) => Ok(Data::addr(std::net::IpAddr::V4(addr))),
-            Err(_) => Err(bad("an IPv4 address")),
-        },
-        DataType::Ipv6Addr => match text.parse() {
-            Ok(addr) => Ok(Data::addr(std::net::IpAddr::V6(addr))),
-            Err(_) => Err(bad("an IPv6 address")),
+        DataType::Ipv4Addr | DataType::Ipv6Addr => match text.parse::<IpAddr>() {
+            Ok(addr) if addr.is_ipv4() == (dtype == DataType::Ipv4Addr) => Ok(Data::addr(addr)),
+            other => {
+                let why = match other {
+                    Ok(_) => "Address family for hostname not supported",
+                    Err(_) => "Name or service not known",
+                };
+                let help = format!("expected an {}", dtype.names().1);
+                Err(Fault::new(format!("Could not resolve hostname: {why}"), help))
+            }
         },
         DataType::EtherAddr => match text.parse::<packet::Mac>() {
             Ok(mac) => Ok(Data::new(&mac.0)),

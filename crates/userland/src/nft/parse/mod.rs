@@ -14,7 +14,7 @@ pub(super) use command::Command;
 pub(crate) use expr::prefix_len;
 pub(super) use objects::{HOOKS, PRIORITIES, priority_fits};
 pub(super) use rule::RuleCx;
-pub(super) use rule::without_implied;
+pub(super) use rule::{asks_family, without_implied};
 pub(super) use stmt::{LOG_FLAGS, LOG_LEVELS};
 
 use super::Names;

@@ -68,7 +68,7 @@ impl Parser<'_> {
             self.check_protocols(from, &stmts)?;
             needs_of_reject(&mut stmts, table.family);
         }
-        Ok(NftRule::new(without_implied(stmts, table.family), comment))
+        Ok(NftRule::new(without_implied(stmts, table.family, false), comment))
     }
 }
 
@@ -179,20 +179,19 @@ pub(super) fn asks_protocol(stmt: &Stmt, family: NftFamily) -> Option<u8> {
 }
 
 /// The family that a question asks for.
-fn asks_family(stmt: &Stmt) -> Option<Header> {
-    let of = |v: u32| match v {
-        2 | 0x0800 => Some(Header::Ip),
-        10 | 0x86dd => Some(Header::Ip6),
-        _ => None,
-    };
-    match stmt {
-        Stmt::Match {
-            left: Expr::Meta(MetaKey::Nfproto | MetaKey::Protocol),
-            op: CmpOp::Eq,
-            right: Right::Value(v),
-        } => of(v.as_u32()),
+pub(in crate::nft) fn asks_family(stmt: &Stmt) -> Option<Header> {
+    let Stmt::Match { left, op: CmpOp::Eq, right: Right::Value(v) } = stmt else { return None };
+    let asks = matches!(left, Expr::Meta(MetaKey::Nfproto | MetaKey::Protocol)) || asks_frame(stmt);
+    match v.as_u32() {
+        2 | 0x0800 if asks => Some(Header::Ip),
+        10 | 0x86dd if asks => Some(Header::Ip6),
         _ => None,
     }
+}
+
+/// `ether type`
+fn asks_frame(stmt: &Stmt) -> bool {
+    matches!(stmt, Stmt::Match { left: Expr::Payload(f), .. } if f.dtype == DataType::EtherType)
 }
 
 /// `payload_try_merge`: questions about fields of the transport header that follow each other are asked at once, the first field first, where that one was
@@ -239,9 +238,12 @@ fn bring_together(stmts: &mut Vec<Stmt>) {
 }
 
 /// `payload_dependency_kill`: a question that another one asks by itself is not listed. With the protocol known, a field of any
-/// transport header is one of that protocol.
-pub(in crate::nft) fn without_implied(mut stmts: Vec<Stmt>, family: NftFamily) -> Vec<Stmt> {
-    bring_together(&mut stmts);
+/// transport header is one of that protocol. For a listing also what a packet may fail all the same: the type of its frame, and a
+/// family in front of a protocol that only that one has.
+pub(in crate::nft) fn without_implied(mut stmts: Vec<Stmt>, family: NftFamily, listing: bool) -> Vec<Stmt> {
+    if !listing {
+        bring_together(&mut stmts);
+    }
     let mut out: Vec<Option<Stmt>> = Vec::new();
     let mut protocol: Option<(usize, u8)> = None;
     let mut net: Option<(usize, Header)> = None;
@@ -260,17 +262,12 @@ pub(in crate::nft) fn without_implied(mut stmts: Vec<Stmt>, family: NftFamily) -
             Stmt::Reject(RejectKind::Icmpv6(_)) if inet => headers.push(Header::Ip6),
             _ => {}
         }
+        let alone = protocol.is_none();
         if let Some((at, p)) = protocol
             && (headers.iter().any(|h| h.protocol().is_some_and(|q| q.0 == p)) || resets && p == 6)
         {
             out[at] = None;
             protocol = None;
-        }
-        if let Some((at, h)) = net
-            && headers.contains(&h)
-        {
-            out[at] = None;
-            net = None;
         }
         // In a table of one family all packets are of it.
         let known = match family {
@@ -278,8 +275,26 @@ pub(in crate::nft) fn without_implied(mut stmts: Vec<Stmt>, family: NftFamily) -
             NftFamily::Ip6 => Some(Header::Ip6),
             NftFamily::Inet => None,
         };
+        if let Some((at, h)) = net
+            && let Some(asked) = &out[at]
+        {
+            let (frame, by_meta) =
+                (asks_frame(asked), matches!(asked, Stmt::Match { left: Expr::Meta(MetaKey::Protocol), .. }));
+            let l4 = asks_protocol(&stmt, NftFamily::Inet);
+            let own = |p: u8| matches!((p, h), (1, Header::Ip) | (58, Header::Ip6));
+            let mut of = headers.iter().filter_map(|h| h.protocol());
+            let implied = match (inet, l4) {
+                (true, Some(p)) => own(p),
+                (true, None) => !by_meta && alone && of.any(|p| own(p.0)),
+                (false, l4) => frame && known == Some(h) && (l4.is_some() || of.next().is_some()),
+            };
+            if listing && implied || !by_meta && (listing || !frame) && headers.contains(&h) {
+                out[at] = None;
+                net = None;
+            }
+        }
         let asks = asks_family(&stmt);
-        if asks.is_some() && asks == known {
+        if asks.is_some() && asks == known && !asks_frame(&stmt) {
             continue;
         }
         // What is behind something that is done is not brought together with what is in front of it.

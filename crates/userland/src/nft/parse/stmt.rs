@@ -264,11 +264,15 @@ impl Parser<'_> {
         };
         self.at += 1;
         let mut burst = 5;
+        let at = self.at;
         if self.take("burst") {
             burst = self.number("a number of packets")?;
             self.need("packets")?;
         }
-        if rate == 0 || burst == 0 {
+        if burst == 0 {
+            return Err(self.wrong(at, "packet limit burst must be > 0", "expected a number from 1 on"));
+        }
+        if rate == 0 {
             return Err(self.wrong(from, "the rate must not be 0", "expected a number from 1 on"));
         }
         Ok(NftLimit { rate, unit, burst, over })
