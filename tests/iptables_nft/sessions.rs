@@ -174,6 +174,7 @@ sessions! {
     kubeproxy_input_117 "kubeproxy-input-117" 10,
     legacy_and "legacy-and" 23,
     names "names" 24,
+    nft_made "nft-made" 145,
     nft_of_iptables "nft-of-iptables" 14,
     ops "ops" 169,
     own "own" 196,

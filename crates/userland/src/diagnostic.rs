@@ -52,6 +52,9 @@ pub enum ToolError {
     /// iptables-nft cannot do it: the text after `iptables v1.8.9 (nf_tables): `. Exit status 1.
     #[cfg(feature = "nft")]
     Problem(String),
+    /// iptables-nft has no words for a rule: the lines that it prints first. Exit status 3.
+    #[cfg(feature = "nft")]
+    Unreadable(String),
     /// The kernel refused the table of an iptables-restore text at the COMMIT in this line. Exit status 1.
     LineFailed(u32),
 }

@@ -132,7 +132,7 @@ fn said(name: &str, d: &Diagnostic) -> (String, u8) {
             (format!("{name}-restore: line {line} failed\n"), 1)
         }
         #[cfg(feature = "nft")]
-        Some(ToolError::Batch(_) | ToolError::Problem(_)) => {
+        Some(ToolError::Batch(_) | ToolError::Problem(_) | ToolError::Unreadable(_)) => {
             (format!("{name}-restore: line {line} failed\n"), 1)
         }
         Some(ToolError::LineFailed(line)) => (format!("{name}-restore: line {line} failed\n"), 1),

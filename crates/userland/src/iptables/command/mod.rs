@@ -206,7 +206,9 @@ fn failure(family: Family, d: Diagnostic) -> Output {
         Some(ToolError::Errno(text)) => (format!("{name}: {text}\n"), 1),
         Some(ToolError::CommitExpected(_) | ToolError::LineFailed(_)) => (try_help, 2),
         #[cfg(feature = "nft")]
-        Some(ToolError::Batch(text) | ToolError::Problem(text)) => (format!("{name} {VERSION}: {text}\n"), 1),
+        Some(ToolError::Batch(text) | ToolError::Problem(text) | ToolError::Unreadable(text)) => {
+            (format!("{name} {VERSION}: {text}\n"), 1)
+        }
         Some(ToolError::NoTable(table)) => {
             let first = "Table does not exist (do you need to insmod?)";
             let second = format!("Perhaps {name} or your kernel needs to be upgraded.");

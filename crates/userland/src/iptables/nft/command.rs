@@ -13,7 +13,7 @@ use crate::iptables::draft::Draft;
 use crate::iptables::family::program;
 use crate::iptables::list::{list_chain_used, list_rule};
 use crate::iptables::rule::Scope;
-use kernel::netfilter::xtables::{ChainId, TableId};
+use kernel::netfilter::xtables::TableId;
 use packet::Family;
 
 /// Runs `iptables-nft` with its arguments; `argv[0]` is the name of the program. Tables and built-in chains are made when they are first
@@ -131,6 +131,14 @@ pub(super) fn incompatible(table: TableId) -> Fault {
     Fault::new(message, "expected rules made by iptables-nft; nft lists them").says(ToolError::Problem(says))
 }
 
+/// The same of a rule.
+pub(super) fn no_words(table: TableId) -> Fault {
+    Fault::new(
+        format!("table {table} has a rule for which iptables has no words"),
+        "expected rules made by iptables-nft; nft lists them",
+    )
+}
+
 pub(super) fn has_foreign(table: TableId) -> String {
     format!("# Table `{table}' contains incompatible base-chains, use 'nft' tool to list them.\n")
 }
@@ -143,14 +151,8 @@ fn listing(
     out: &mut Output,
 ) -> Result<(), Diagnostic> {
     let table = command.table;
-    let view = View::of(store.nft, store.family, table, store.names);
+    let mut view = View::of(store.nft, store.family, table, store.names);
     let whole = |fault| Diagnostic::new(1, run.source.text, 0, run.source.text.len(), fault);
-    if view.incompatible {
-        return Err(whole(incompatible(table)));
-    }
-    if view.foreign {
-        out.stdout.push_str(&has_foreign(table));
-    }
     let (chain, number) = match &command.op {
         Op::List(chain, number) | Op::ListRules(chain, number) => {
             (chain.clone(), number.as_ref().map(|n| n.n))
@@ -158,30 +160,43 @@ fn listing(
         _ => (None, None),
     };
     let at = match &chain {
-        None => None,
-        Some(token) => match view.loaded.rules.chain(&token.text) {
-            Some(ChainId(id)) => Some(usize::from(id)),
-            None => {
+        None if view.incompatible.is_empty() => None,
+        None => return Err(whole(incompatible(table))),
+        Some(token) => match view.loaded.rules.chain(&token.text).map(|id| usize::from(id.0)) {
+            Some(at) if !view.incompatible.contains(&at) => Some(at),
+            found => {
                 let name = &token.text;
                 let says = format!("chain `{name}' in table `{table}' is incompatible, use 'nft' tool.");
-                let fault = Fault::new(
-                    format!("table {table} has no chain {}", q(name)),
-                    "expected a chain that -S shows",
-                );
+                let fault = match found {
+                    Some(_) => incompatible(table),
+                    None => Fault::new(
+                        format!("table {table} has no chain {}", q(name)),
+                        "expected a chain that -S shows",
+                    ),
+                };
                 return Err(run.source.blame(token, fault.says(ToolError::Problem(says))));
             }
         },
     };
+    if view.foreign {
+        out.stdout.push_str(&has_foreign(table));
+    }
+    let rule = at.and(number).map(|n| n.saturating_sub(1));
+    let end = view.broken.iter().find(|_| at.is_none()).map_or(view.keys.len(), |(chain, ..)| chain + 1);
+    let cut = view.cut(at, rule);
     let (loaded, format) = (&view.loaded, command.format);
     out.stdout.push_str(&match (&command.op, at, number) {
         (Op::List(..), None, _) => {
-            let chains = (0..view.keys.len()).map(|c| list_chain_used(loaded, c, format, view.uses(c)));
+            let chains = (0..end).map(|c| list_chain_used(loaded, c, format, view.uses(c)));
             chains.collect::<Vec<_>>().join("\n")
         }
         (Op::List(..), Some(c), None) => list_chain_used(loaded, c, format, view.uses(c)),
         (Op::List(..), Some(c), Some(n)) => list_rule(loaded, c, n.saturating_sub(1), format),
         (_, chain, number) => list_rules(loaded, chain, number, format),
     });
+    if let Some(says) = cut {
+        return Err(whole(no_words(table).says(says)));
+    }
     if command.zero {
         let number = match std::mem::replace(&mut command.op, Op::Version) {
             Op::List(_, number) | Op::ListRules(_, number) => number,
@@ -220,10 +235,18 @@ fn failure(family: Family, d: Diagnostic) -> Output {
             let second = format!("Perhaps {name} or your kernel needs to be upgraded.");
             (format!("{name} {VERSION}: table '{table}' does not exist\n{second}\n"), 3)
         }
+        Some(ToolError::Unreadable(errors)) => (unreadable(errors, name), 3),
         Some(ToolError::TryHelp | ToolError::CommitExpected(_) | ToolError::LineFailed(_)) => (try_help, 2),
         None => (format!("{name} {VERSION}: {}, {}: {}\n", d.message, q(&d.token), d.help), 2),
     };
     Output { stdout: String::new(), stderr, status, diagnostics: vec![d] }
+}
+
+/// What iptables-nft says of a rule that it cannot read.
+pub(super) fn unreadable(errors: &str, name: &str) -> String {
+    format!(
+        "{errors}{name} {VERSION}: Parsing nftables rule failed\nPerhaps {name} or your kernel needs to be upgraded.\n"
+    )
 }
 
 /// True if a table of that name is there.

@@ -1,17 +1,20 @@
 //! A rule of nf_tables as iptables-nft reads it (nft-shared.c of iptables 1.8.9). It was not necessarily made by iptables-nft: what
-//! iptables has no word for is left out, or makes the table incompatible.
+//! iptables has no word for is left out, where the real one leaves it out (sets), or makes the table incompatible, or ends the listing.
 
 use super::compose::{NO_DEVICE, protocol_of};
 use crate::nft::Names;
+use kernel::PktType;
 use kernel::netfilter::nftables::{
-    BinaryOp, CmpOp, Data, Expr, Field, MetaKey, NftLimit, NftLog, NftRule, NftVerdict, Right, Stateful, Stmt,
+    BinaryOp, CmpOp, Data, Expr, Field, Header, MetaKey, NftLimit, NftLog, NftRule, NftVerdict, Right,
+    Stateful, Stmt,
 };
 use kernel::netfilter::xtables::matches::{
-    LIMIT_SCALE, Limit, MarkMatch, Match, TcpFlagsMatch, TcpMatch, UdpMatch,
+    Icmp6Match, IcmpMatch, LIMIT_SCALE, Limit, MarkMatch, Match, PkttypeMatch, TcpFlagsMatch, TcpMatch,
+    TtlMatch, UdpMatch,
 };
 use kernel::netfilter::xtables::targets::{Nflog, Target};
 use kernel::netfilter::xtables::{ChainId, Counters, IfaceMatch, IpMatch, Neg, PortRange, Rule};
-use packet::{Protocol, TcpFlags};
+use packet::{Family, Protocol, TcpFlags};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a rule is to iptables.
@@ -20,16 +23,19 @@ pub(super) struct Decomposed {
     pub counters: Counters,
     /// False if iptables-nft refuses to list it (`nft_is_rule_compatible`).
     pub compatible: bool,
+    /// What it says, line by line, of that for which it has no word; then it gives up.
+    pub errors: String,
 }
 
 /// Reads a rule; `chain` gives the number of a chain that it leads to.
 pub(super) fn decompose(
+    family: Family,
     rule: &NftRule,
     state: &[Stateful],
     names: Names<'_>,
     chain: &dyn Fn(kernel::netfilter::nftables::ChainKey) -> Option<ChainId>,
 ) -> Decomposed {
-    let mut d = Reader { rule: Rule::default(), names };
+    let mut d = Reader { rule: Rule::default(), names, family, errors: String::new() };
     let (mut counters, mut compatible) = (Counters::default(), true);
     for stmt in &rule.stmts {
         match stmt {
@@ -60,12 +66,21 @@ pub(super) fn decompose(
                 d.implied(key);
                 compatible &= known(key);
             }
-            Stmt::MetaSet(MetaKey::Nftrace, _) => d.rule.target = Target::Trace,
-            Stmt::MetaSet(_, value) => compatible &= matches!(value, Expr::Value(..)) || known(value),
+            Stmt::MetaSet(MetaKey::Nftrace, Expr::Value(on, _)) if !on.is_zero() => {
+                d.rule.target = Target::Trace;
+            }
+            Stmt::MetaSet(MetaKey::Nftrace, _) => d.error("trace is cleared"),
+            Stmt::MetaSet(_, value) => {
+                compatible &= known(value);
+                d.error("meta sreg key not supported");
+            }
             _ => compatible = false,
         }
     }
-    Decomposed { rule: d.rule, counters, compatible }
+    if let Some(comment) = &rule.comment {
+        d.rule.matches.push(Match::Comment(comment.to_string()));
+    }
+    Decomposed { rule: d.rule, counters, compatible, errors: d.errors }
 }
 
 /// True if all that is read is known to iptables-nft (`supported_exprs`).
@@ -88,9 +103,15 @@ fn known(e: &Expr) -> bool {
 struct Reader<'n> {
     rule: Rule,
     names: Names<'n>,
+    family: Family,
+    errors: String,
 }
 
 impl Reader<'_> {
+    fn error(&mut self, what: &str) {
+        self.errors.extend(["Error: ", what, "\n"]);
+    }
+
     /// `None` if the question is of a kind that makes the table incompatible.
     fn question(&mut self, left: &Expr, op: CmpOp, right: &Right) -> Option<()> {
         if !known(left) {
@@ -98,15 +119,32 @@ impl Reader<'_> {
         }
         self.implied(left);
         let not = op == CmpOp::Neq;
-        match (left, right) {
+        let (inner, mask) = match left {
+            Expr::Binary(BinaryOp::And, inner, mask) => match &**mask {
+                Expr::Value(mask, _) => (&**inner, Some(mask)),
+                _ => (left, None),
+            },
+            left => (left, None),
+        };
+        // The order of numbers is not that of their bytes, which have to be turned around first.
+        if let Expr::Meta(key) = inner
+            && key.names().1.len() == 4
+            && (matches!(right, Right::Range(..)) || !matches!(op, CmpOp::Eq | CmpOp::Neq))
+        {
+            return None;
+        }
+        match (inner, right) {
             (_, Right::Set(_)) => {}
-            (Expr::Meta(key), _) => self.meta(*key, not, right),
-            (Expr::Payload(field), _) => self.field(field, op, right),
-            (Expr::Binary(BinaryOp::And, inner, mask), Right::Value(value)) => {
-                if let Expr::Value(mask, _) = &**mask {
-                    self.masked(inner, mask, not, value);
-                }
+            (Expr::Meta(key), _) => self.meta(*key, not, right, mask),
+            // Both ends are compared, one after the other.
+            (Expr::Payload(field), Right::Range(a, b))
+                if op == CmpOp::Eq && !(is_port(field) && self.has_ports()) =>
+            {
+                self.field(field, CmpOp::Gte, &Right::Value(*a), mask);
+                self.field(field, CmpOp::Lte, &Right::Value(*b), mask);
             }
+            (Expr::Payload(field), _) => self.field(field, op, right, mask),
+            (Expr::Binary(..), _) => self.error("bitwise operations other than & are not modelled"),
             _ => {}
         }
         Some(())
@@ -115,7 +153,15 @@ impl Reader<'_> {
     /// A header of a protocol asks for the protocol.
     fn implied(&mut self, e: &Expr) {
         let mut protocol = None;
-        e.walk(&mut |e| protocol = e.header().and_then(protocol_of).or(protocol));
+        let mut frame = false;
+        e.walk(&mut |e| {
+            protocol = e.header().and_then(protocol_of).or(protocol);
+            frame |= e.header() == Some(Header::Ether);
+        });
+        // What the link is comes first.
+        if frame {
+            self.unknown_key();
+        }
         if let Some(p) = protocol
             && self.rule.proto.is_none()
         {
@@ -123,12 +169,21 @@ impl Reader<'_> {
         }
     }
 
-    fn meta(&mut self, key: MetaKey, not: bool, right: &Right) {
+    fn unknown_key(&mut self) {
+        let what = if self.family == Family::V4 { "unknown ipv4 meta key" } else { "unknown ipv6 meta key" };
+        // Once for all that is asked of a frame.
+        if !self.errors.contains(what) {
+            self.error(what);
+        }
+    }
+
+    fn meta(&mut self, key: MetaKey, not: bool, right: &Right, mask: Option<&Data>) {
         let byte = |r: &Right| match r {
-            Right::Value(v) => Some(v.as_u32()),
+            Right::Value(v) | Right::Prefix(v, _) | Right::Range(_, v) => Some(v.as_u32()),
             _ => None,
         };
         match key {
+            _ if not && matches!(right, Right::Range(..)) => self.error("range sreg type unsupported"),
             MetaKey::Iifname | MetaKey::Oifname => {
                 let value = match right {
                     Right::Value(v) if v.as_text() == NO_DEVICE => {
@@ -159,11 +214,21 @@ impl Reader<'_> {
             }
             MetaKey::Mark => {
                 if let Some(value) = byte(right) {
-                    let mark = Neg { not, value: (value, u32::MAX) };
+                    let mask = match right {
+                        Right::Prefix(_, bits) => !u32::MAX.checked_shr(u32::from(*bits)).unwrap_or(0),
+                        _ => mask.map_or(u32::MAX, Data::as_u32),
+                    };
+                    let mark = Neg { not, value: (value, mask) };
                     self.rule.matches.push(Match::Mark(MarkMatch { mark }));
                 }
             }
-            _ => {}
+            MetaKey::Pkttype => {
+                let kinds = [PktType::Host, PktType::Broadcast, PktType::Multicast, PktType::OtherHost];
+                let kind = byte(right).and_then(|n| kinds.get(n as usize));
+                let kind = kind.map(|kind| PkttypeMatch { kind: Neg { not, value: *kind } });
+                self.rule.matches.extend(kind.map(Match::Pkttype));
+            }
+            _ => self.unknown_key(),
         }
     }
 
@@ -173,13 +238,17 @@ impl Reader<'_> {
         }
     }
 
-    fn field(&mut self, field: &'static Field, op: CmpOp, right: &Right) {
+    /// The header of a packet: what has a word; the value of a range is its end.
+    fn field(&mut self, field: &'static Field, op: CmpOp, right: &Right, mask: Option<&Data>) {
         let not = op == CmpOp::Neq;
+        let of_net = matches!(field.header, Header::Ip | Header::Ip6);
         match (field.name, right) {
-            ("saddr" | "daddr", Right::Value(v)) => {
-                self.address(field.name, not, v, &v.combine(v, |_, _| 0xff))
+            (_, Right::Range(..)) if of_net => self.error("range with unknown payload base"),
+            ("saddr" | "daddr", Right::Value(v)) if of_net => {
+                let all = v.combine(v, |_, _| 0xff);
+                self.address(field.name, not, v, mask.unwrap_or(&all))
             }
-            ("saddr" | "daddr", Right::Prefix(v, bits)) => {
+            ("saddr" | "daddr", Right::Prefix(v, bits)) if of_net => {
                 let len = v.bytes().len();
                 let all = u128::MAX << (128 - u32::from(*bits).clamp(1, 128));
                 let mask = Data::number(all >> (128 - 8 * len.min(16)), len);
@@ -188,40 +257,87 @@ impl Reader<'_> {
             ("protocol" | "nexthdr", Right::Value(v)) => {
                 self.rule.proto = Some(Neg { not, value: Protocol(v.as_u32() as u8) });
             }
+            ("ttl", Right::Value(v)) => {
+                let n = v.as_u32() as u8;
+                let ttl = match op {
+                    CmpOp::Lt => Some(TtlMatch::Less(n)),
+                    CmpOp::Lte => n.checked_add(1).map(TtlMatch::Less),
+                    CmpOp::Gt => Some(TtlMatch::Greater(n)),
+                    CmpOp::Gte => n.checked_sub(1).map(TtlMatch::Greater),
+                    CmpOp::Neq => Some(TtlMatch::NotEqual(n)),
+                    _ => Some(TtlMatch::Equal(n)),
+                };
+                match ttl {
+                    Some(ttl) => self.rule.matches.push(Match::Ttl(ttl)),
+                    None => self.error("invalid ttl field match"),
+                }
+            }
+            ("frag-off", _) => {
+                let value = ();
+                self.rule.fragment = Some(Neg { not: mask.is_some() && op == CmpOp::Eq, value });
+            }
+            // iptables has a match for it, which is not modelled.
+            ("hoplimit", _) => self.error("match hl is not modelled"),
+            _ if of_net => self.error("unknown payload offset"),
+            ("type" | "code", Right::Value(v)) if field.header != Header::Ether => {
+                self.icmp(field, op, v.as_u32() as u8);
+            }
+            ("flags", Right::Value(v)) if mask.is_some() || matches!(op, CmpOp::Eq | CmpOp::Neq) => {
+                let mask = mask.map_or(0xff, |m| m.as_u32() as u8);
+                self.flags(Neg { not, value: (mask, v.as_u32() as u8) });
+            }
+            ("flags", Right::Value(v)) if matches!(op, CmpOp::Flags | CmpOp::NoFlags) => {
+                self.flags(Neg { not: op == CmpOp::Flags, value: (v.as_u32() as u8, 0) });
+            }
+            ("sport" | "dport", Right::Range(..)) if not && !self.has_ports() => {}
             ("sport" | "dport", _) => {
                 if let Some(range) = ports(op, right) {
                     self.port(field.name == "dport", Neg { not, value: range });
                 }
             }
-            ("flags", Right::Value(v)) if matches!(op, CmpOp::Eq | CmpOp::Neq) => {
-                self.flags(Neg { not, value: (0xff, v.as_u32() as u8) });
-            }
-            ("flags", Right::Value(v)) if matches!(op, CmpOp::Flags | CmpOp::NoFlags) => {
-                self.flags(Neg { not: op == CmpOp::Flags, value: (v.as_u32() as u8, 0) });
-            }
+            _ if field.header == Header::Sctp => self.no_protocol(),
             _ => {}
         }
     }
 
-    fn masked(&mut self, inner: &Expr, mask: &Data, not: bool, value: &Data) {
-        match inner {
-            Expr::Payload(f) if matches!(f.name, "saddr" | "daddr") => self.address(f.name, not, value, mask),
-            Expr::Payload(f) if f.name == "frag-off" => {
-                self.rule.fragment = Some(Neg { not: !not, value: () })
-            }
-            Expr::Payload(f) if f.name == "flags" => {
-                self.flags(Neg { not, value: (mask.as_u32() as u8, value.as_u32() as u8) });
-            }
-            Expr::Meta(MetaKey::Mark) => {
-                let mark = Neg { not, value: (value.as_u32(), mask.as_u32()) };
-                self.rule.matches.push(Match::Mark(MarkMatch { mark }));
-            }
-            _ => {}
+    fn no_protocol(&mut self) {
+        self.error("unsupported layer 4 protocol value");
+    }
+
+    /// The protocol is one whose ports have words.
+    fn has_ports(&self) -> bool {
+        self.rule.proto.is_some_and(|p| matches!(p.value, Protocol::TCP | Protocol::UDP))
+    }
+
+    /// `nft_parse_icmp`: a code belongs to the type in front of it; that a type is not asked for is lost.
+    fn icmp(&mut self, field: &Field, op: CmpOp, value: u8) {
+        let v4 = self.family == Family::V4;
+        let new = |kind| match v4 {
+            true => Match::Icmp(IcmpMatch { kind: Neg::plain(kind) }),
+            false => Match::Icmp6(Icmp6Match { kind: Neg::plain(kind) }),
+        };
+        // In the table of the other family it would be no match that iptables takes.
+        if (field.header == Header::Icmp) != v4 {
+            return self.no_protocol();
+        }
+        if field.name == "type" {
+            return self.rule.matches.push(new((value, 0, 255)));
+        }
+        match self.rule.matches.last_mut() {
+            Some(
+                Match::Icmp(IcmpMatch { kind: Neg { value: (_, min @ 0, max @ 255), .. } })
+                | Match::Icmp6(Icmp6Match { kind: Neg { value: (_, min @ 0, max @ 255), .. } }),
+            ) if op == CmpOp::Eq => (*min, *max) = (value, value),
+            _ if v4 => self.rule.matches.push(new((IcmpMatch::ANY, value, value))),
+            _ => self.error("icmp6 code with any type match not supported"),
         }
     }
 
     fn address(&mut self, name: &str, not: bool, addr: &Data, mask: &Data) {
         let (Some(addr), Some(mask)) = (ip(addr), ip(mask)) else { return };
+        if mask.is_unspecified() {
+            return;
+        }
         let place = if name == "saddr" { &mut self.rule.src } else { &mut self.rule.dst };
         *place = Some(Neg { not, value: IpMatch { addr, mask } });
     }
@@ -263,7 +379,7 @@ impl Reader<'_> {
         } else if proto == Some(Protocol::UDP) {
             self.udp().map(|u| if dst { &mut u.dport } else { &mut u.sport })
         } else {
-            None
+            return self.no_protocol();
         };
         if let Some(place) = place {
             *place = Some(range);
@@ -277,6 +393,11 @@ impl Reader<'_> {
             t.flags = Some(Neg { not: flags.not, value });
         }
     }
+}
+
+/// A range of ports has a word.
+fn is_port(field: &Field) -> bool {
+    matches!(field.name, "sport" | "dport")
 }
 
 fn ip(data: &Data) -> Option<IpAddr> {

@@ -2,6 +2,7 @@
 
 use super::compose::compose;
 use super::decompose::decompose;
+use crate::diagnostic::ToolError;
 use crate::iptables::draft::{Draft, DraftRule};
 use crate::nft::Names;
 use kernel::netfilter::hook::InetHook;
@@ -56,8 +57,10 @@ pub(super) struct View {
     pub used: Vec<u32>,
     /// It has base chains that are none of iptables.
     pub foreign: bool,
-    /// It has rules that iptables-nft cannot show.
-    pub incompatible: bool,
+    /// The chains with rules that iptables-nft cannot show.
+    pub incompatible: Vec<usize>,
+    /// The rules at which iptables-nft gives up: chain, place, and what it says.
+    pub broken: Vec<(usize, usize, String)>,
 }
 
 impl View {
@@ -89,17 +92,23 @@ impl View {
             keys: keys.clone(),
             used: chains.iter().map(|(_, c, _)| c.map_or(0, |c| c.uses())).collect(),
             foreign,
-            incompatible: false,
+            incompatible: Vec::new(),
+            broken: Vec::new(),
         };
         let mut set = RuleSet { family, table, chains: Vec::with_capacity(chains.len()) };
         let mut states = RuleStates::with_chains(chains.len());
         let mut policies = Vec::new();
-        for (hook, chain, name) in &chains {
+        for (at, (hook, chain, name)) in chains.iter().enumerate() {
             let (mut rules, mut counted, mut handles) = (Vec::new(), Vec::new(), Vec::new());
             for (i, rule) in chain.iter().flat_map(|c| c.rules().iter()).enumerate() {
                 let state = chain.map_or(&[][..], |c| c.state(i));
-                let d = decompose(rule, state, names, &number);
-                view.incompatible |= !d.compatible;
+                let d = decompose(family, rule, state, names, &number);
+                if !d.compatible {
+                    view.incompatible.push(at);
+                }
+                if !d.errors.is_empty() {
+                    view.broken.push((at, i, d.errors));
+                }
                 rules.push(Rc::new(d.rule));
                 counted.push(RuleState { counters: d.counters, ..RuleState::default() });
                 handles.push(rule.handle);
@@ -117,6 +126,19 @@ impl View {
 }
 
 impl View {
+    /// Ends a listing in front of the first rule that cannot be read, if it comes to one: of a chain, and of a rule of it. What is said
+    /// then.
+    pub fn cut(&mut self, chain: Option<usize>, rule: Option<usize>) -> Option<ToolError> {
+        let of = |(c, r, _): &&(usize, usize, String)| {
+            chain.is_none_or(|chain| chain == *c) && rule.is_none_or(|rule| rule == *r)
+        };
+        let (chain, rule, errors) = self.broken.iter().find(of)?;
+        for (i, c) in Rc::make_mut(&mut self.loaded.rules).chains.iter_mut().enumerate().skip(*chain) {
+            c.rules.truncate(if i == *chain { *rule } else { 0 });
+        }
+        Some(ToolError::Unreadable(errors.clone()))
+    }
+
     /// How often a chain is used.
     pub fn uses(&self, chain: usize) -> usize {
         self.used.get(chain).map_or(0, |n| *n as usize)
@@ -133,6 +155,8 @@ pub(super) struct Edit<'s> {
     names: Names<'s>,
     handles: Vec<Vec<u64>>,
     keys: Vec<Option<ChainKey>>,
+    /// The handles of the rules that cannot be read, and what is said of them.
+    broken: Vec<(u64, String)>,
 }
 
 impl<'s> Edit<'s> {
@@ -140,7 +164,9 @@ impl<'s> Edit<'s> {
     pub fn new(nft: &Nftables, family: Family, table: TableId, names: Names<'s>) -> Edit<'s> {
         let view = View::of(nft, family, table, names);
         let View { handles, keys, .. } = view;
-        Edit { nft: nft.clone(), draft: Draft::of(&view.loaded), family, names, handles, keys }
+        let handle = |c: usize, r: usize| handles.get(c)?.get(r).copied();
+        let broken = view.broken.into_iter().filter_map(|(c, r, says)| Some((handle(c, r)?, says))).collect();
+        Edit { nft: nft.clone(), draft: Draft::of(&view.loaded), family, names, handles, keys, broken }
     }
 
     /// `iptables-nft-restore` without `--noflush`: the table goes, with all that is in it.
@@ -214,10 +240,17 @@ impl<'s> Edit<'s> {
         let key = |t: &Target| t.chain().map(|c| ChainKey(u64::from(c.0)));
         let stmts = compose(rule, Counters::default(), &key);
         let back = |key: ChainKey| u16::try_from(key.0).ok().map(ChainId);
-        decompose(&NftRule::new(stmts, None), &[], self.names, &back).rule
+        decompose(self.family, &NftRule::new(stmts, None), &[], self.names, &back).rule
     }
 
-    /// A rule, as [`Edit::normal`] gives it, at a place of a chain.
+    /// The first rule of a chain that cannot be read: its place, and what is said of it.
+    pub fn unreadable(&self, id: ChainId) -> Option<(usize, &str)> {
+        let handles = self.handles.get(usize::from(id.0))?;
+        let says = |h: &u64| self.broken.iter().find(|(b, _)| b == h).map(|(_, says)| says.as_str());
+        handles.iter().enumerate().find_map(|(i, h)| Some((i, says(h)?)))
+    }
+
+    /// A rule at a place of a chain.
     pub fn insert(
         &mut self,
         id: ChainId,
@@ -242,7 +275,7 @@ impl<'s> Edit<'s> {
         let handles = self.handles_of(id);
         handles.insert(at.min(handles.len()), handle);
         let state = RuleState { counters, ..RuleState::default() };
-        let rule = Rc::new(rule.clone());
+        let rule = Rc::new(self.normal(rule));
         self.draft.insert(id, at, DraftRule { rule, state, line });
         Ok(())
     }

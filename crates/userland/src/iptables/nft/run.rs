@@ -65,7 +65,7 @@ impl Run<'_> {
         chain_of(&edit.draft, at).map_err(|f| self.source.blame(at, f))
     }
 
-    /// The rules that a line stands for, as the kernel has them.
+    /// The rules that a line stands for.
     fn rules(
         &self,
         edit: &Edit<'_>,
@@ -101,7 +101,7 @@ impl Run<'_> {
                 return self.blame(&whole, batch(what(op), NftError::Invalid, chain));
             }
         }
-        Ok(rules.iter().map(|r| edit.normal(r)).collect())
+        Ok(rules)
     }
 
     fn scope<'e>(&self, edit: &'e Edit<'_>) -> Scope<'e>
@@ -227,7 +227,15 @@ impl Run<'_> {
         };
         let Some(id) = edit.draft.find(&at.text) else { return self.blame(at, absent()) };
         for rule in rules {
+            let rule = edit.normal(&rule);
             let found = edit.draft.chain(id).and_then(|c| c.rules.iter().position(|r| *r.rule == rule));
+            // Rules are read one by one until it is found.
+            if let Some((i, says)) = edit.unreadable(id)
+                && found.is_none_or(|found| i <= found)
+            {
+                let says = ToolError::Unreadable(says.to_owned());
+                return self.blame(at, super::command::no_words(edit.draft.table).says(says));
+            }
             match found {
                 Some(i) if matches!(op, Op::Delete(_)) => drop(edit.remove(id, i)),
                 Some(_) => {}
