@@ -90,6 +90,7 @@ impl Parser<'_> {
             }
             let inet = rule.table.family == NftFamily::Inet;
             if inet && family.is_none() && net_of(&mut before.iter()).is_none() {
+                self.at = from + 1;
                 let message = "ip or ip6 must be specified with address for inet tables.";
                 return Err(self.wrong(from, message, "expected dnat ip to or dnat ip6 to"));
             }
