@@ -5,9 +5,11 @@
 mod common;
 
 use common::{DNS, Words, called, called_after, first, in_other_words};
+use kernel::DropReason;
+use kernel::event::What;
 use sim::view::{Story, why};
 use std::rc::Rc;
-use workshop::cure::{Search, Wanted};
+use workshop::cure::{Cure, Search, Wanted};
 use workshop::{At, Session, Typed, read_lab};
 
 /// The lab with these words, and this done at setup.
@@ -292,4 +294,56 @@ fn an_option_of_kube_proxy_that_is_no_network_is_refused() {
     let session = called_after("kube-proxy --nodeport-addresses=10.0.0.300");
     let run = session.run().unwrap();
     assert!(run.typed[0].wrong().unwrap().contains("expected networks with commas between"));
+}
+
+// ---------------------------------------------------------------------- one packet
+
+/// A pod calls the other's Service.
+const BY_POD: (&str, &str) =
+    ("on: client, run: 'curl -m 3 http://10.0.0.11:30080/'", "on: a, run: 'curl -m 3 http://10.96.0.80/'");
+
+/// What lets the first packet through that a rule has ended.
+fn let_through(text: &str) -> Vec<String> {
+    let session = Session::new(Rc::new(read_lab(text).unwrap()));
+    let run = session.run().unwrap();
+    let ended =
+        |e: &&sim::Entry| matches!(e.what(), Some(What::Drop { reason: DropReason::NetfilterDrop, .. }));
+    let packet = run.run.world.log().entries().iter().find(ended).unwrap().packet.unwrap();
+    let found = Search::new(&session, &run, Wanted::Packet(packet)).unwrap().all();
+    found.iter().map(Cure::text).collect()
+}
+
+/// A Service that asks for endpoints on the node itself refuses it earlier.
+#[test]
+fn a_packet_that_dies_earlier_is_not_let_through() {
+    let line = "iptables -I INPUT -p tcp --dport 80 -j DROP";
+    let mended = ["-D INPUT 1", "-I INPUT 1 -p tcp --dport 80 -d 10.244.2.5 -j ACCEPT"]
+        .map(|l| format!("b# iptables -t filter {l}"));
+    assert_eq!(let_through(&after(&[BY_POD], "b", line)), mended);
+}
+
+/// The answer to a packet that conntrack has not seen is one more loss.
+#[test]
+fn what_mends_the_exchange_comes_before_what_lets_one_packet_through() {
+    let line = "iptables -t raw -A PREROUTING -d 10.244.2.5 -j NOTRACK; iptables -P FORWARD DROP; \
+                iptables -A FORWARD -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT";
+    assert_eq!(let_through(&after(&[BY_POD], "node-2", line)), ["node-2# iptables -t raw -D PREROUTING 1"]);
+}
+
+#[test]
+fn where_nothing_mends_the_exchange_the_packet_is_let_through() {
+    let line = "iptables -I INPUT -p tcp --dport 80 -j DROP; iptables -I OUTPUT -p tcp --sport 80 -j DROP";
+    assert_eq!(let_through(&after(&[BY_POD], "b", line))[0], "b# iptables -t filter -D INPUT 1");
+}
+
+/// Another kube-proxy, kernel or network plugin helps as well.
+#[test]
+fn where_a_field_of_the_service_mends_it_the_cluster_stays() {
+    let own: Words = &[BY_POD, ("type: NodePort", "internalTrafficPolicy: Local, type: NodePort")];
+    let session = Session::new(Rc::new(read_lab(&in_other_words(called(), &[own])).unwrap()));
+    let all = Search::new(&session, &session.run().unwrap(), Wanted::Goals).unwrap().all();
+    let texts: Vec<String> = all.iter().map(Cure::text).collect();
+    let mended =
+        r#"$ kubectl -n default patch service web -p '{"spec":{"internalTrafficPolicy":"Cluster"}}'"#;
+    assert_eq!(texts, [mended]);
 }

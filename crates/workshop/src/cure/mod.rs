@@ -21,7 +21,7 @@ pub enum Wanted {
     Goals,
     /// That this exchange succeeds: its command ends with status 0.
     Exchange(usize),
-    /// That this packet does not end where it ended.
+    /// That this packet comes past the place where it ended, and if that can be, that its exchange succeeds.
     Packet(PacketId),
 }
 
@@ -155,6 +155,16 @@ impl Change {
         }
     }
 
+    /// It makes another cluster or another kube-proxy. Not where a command mends a box or an object.
+    fn is_everywhere(&self) -> bool {
+        self.is_drastic() || matches!(self, Change::Knob(knob, _) if knob.group == Group::KubeProxy)
+    }
+
+    /// It mends a box or an object. What the lab's own switches do is not known.
+    fn is_mild(&self) -> bool {
+        !self.is_everywhere() && !matches!(self, Change::Switch(..))
+    }
+
     /// Both are about the same switch.
     fn same(&self, other: &Change) -> bool {
         match (self, other) {
@@ -199,6 +209,10 @@ pub struct Search {
     mildly: bool,
     /// A command has been found that helps.
     mended: bool,
+    /// Without a change the exchange comes out well already.
+    well: bool,
+    /// What lets the packet pass, though its exchange fails all the same: for want of better.
+    further: Vec<Box<Cure>>,
     paired: bool,
 }
 
@@ -244,8 +258,9 @@ impl Search {
             let own = session.lab.switches.iter().find(|s| s.name == k.name);
             let tried = |value: &str| own.is_some_and(|s| s.positions.iter().any(|p| p.value == value));
             let same = |commands: &[Typed]| switched.contains(&meant(commands));
-            let others =
-                k.positions.iter().filter(|t| t.value != k.now && !tried(&t.value) && !same(&t.commands));
+            let others = k.positions.iter().filter(|t| {
+                t.value != k.now && !stops(&k.name, &t.value) && !tried(&t.value) && !same(&t.commands)
+            });
             others.map(move |t| Change::Knob(knob.clone(), t.value.clone())).collect::<Vec<_>>()
         };
         let near: Vec<Change> = knobs.iter().take(small).flat_map(turns).collect();
@@ -256,6 +271,8 @@ impl Search {
         let next = (0..changes.len()).map(|i| vec![i]).collect();
         Some(Search {
             session: session.clone(),
+            well: wish.answers(run, None),
+            further: Vec::new(),
             wish,
             begun,
             // A part is of several events, each of which is logged.
@@ -280,6 +297,10 @@ impl Search {
 
     /// The same in parts.
     pub async fn step_in_parts(&mut self) -> Progress {
+        if self.at >= self.likely && !self.further.is_empty() {
+            (self.found, self.mildly, self.mended) = (true, true, true);
+            return Progress::Found(self.further.remove(0));
+        }
         let Some(which) = self.next.get(self.at).cloned() else {
             if self.mildly || self.paired {
                 return Progress::Done;
@@ -289,13 +310,16 @@ impl Search {
         };
         self.at += 1;
         let picked: Vec<Change> = which.iter().filter_map(|i| self.changes.get(*i)).cloned().collect();
+        if self.mended && picked.iter().any(Change::is_everywhere) {
+            return Progress::Tried;
+        }
         let mut tried = self.attempt(&picked).await;
         if let ([at], Tried::Otherwise(run)) = (which.as_slice(), &tried) {
             self.look_again(*at, run);
         }
         // What a step has made is not there to be changed at setup.
         let again = match tried {
-            Tried::Cured(_) => false,
+            Tried::Cured(..) => false,
             Tried::Otherwise(_) => picked.len() == 1,
             Tried::Refused => true,
         };
@@ -303,21 +327,28 @@ impl Search {
             let later: Vec<Change> = picked.iter().map(|c| c.later().unwrap_or_else(|| c.clone())).collect();
             tried = self.attempt(&later).await;
         }
-        if let ([Change::Box(name, commands)], Tried::Cured(_)) = (picked.as_slice(), &tried) {
+        if let ([Change::Box(name, commands)], Tried::Cured(_, true)) = (picked.as_slice(), &tried) {
             // Less has done as well.
             if self.mended {
                 return Progress::Tried;
             }
             if let Some(smaller) = self.smaller(name, commands).await {
-                tried = Tried::Cured(smaller);
+                tried = Tried::Cured(smaller, true);
             }
         }
         match tried {
-            Tried::Cured(cure) => {
+            Tried::Cured(cure, true) => {
+                self.further.clear();
                 self.found = true;
                 self.mildly |= !picked.iter().any(Change::is_drastic);
-                self.mended |= matches!(picked.as_slice(), [Change::Command(..) | Change::Box(..)]);
+                self.mended |= picked.iter().all(Change::is_mild);
                 Progress::Found(cure)
+            }
+            Tried::Cured(cure, false) => {
+                if !self.found {
+                    self.further.push(cure);
+                }
+                Progress::Tried
             }
             Tried::Otherwise(_) | Tried::Refused => Progress::Tried,
         }
@@ -343,7 +374,9 @@ impl Search {
         for at in (0..commands.len()).rev() {
             let mut fewer = kept.clone();
             fewer.remove(at);
-            if let Tried::Cured(cure) = self.attempt(&[Change::Box(name.to_owned(), fewer.clone())]).await {
+            if let Tried::Cured(cure, true) =
+                self.attempt(&[Change::Box(name.to_owned(), fewer.clone())]).await
+            {
                 (kept, best) = (fewer, Some(cure));
             }
         }
@@ -368,12 +401,13 @@ impl Search {
         if !self.wish.granted(&run, undone) {
             return Tried::Otherwise(Box::new(run));
         }
+        let whole = self.well || self.wish.answers(&run, undone);
         let commands = picked.iter().flat_map(Change::commands).collect();
         let name = picked.iter().map(Change::name).collect::<Vec<_>>().join(" and ");
         let replaced =
             picked.iter().find_map(|c| if let Change::Instead(n, _) = c { Some(*n) } else { None });
         let undone = undone.or(replaced).and_then(|n| self.session.typed.get(n)).cloned();
-        Tried::Cured(Box::new(Cure { commands, undone, name, session }))
+        Tried::Cured(Box::new(Cure { commands, undone, name, session }), whole)
     }
 
     /// How many changes were tried, and how many there are, as far as is known now.
@@ -414,11 +448,17 @@ impl Search {
 
 /// What came of a change.
 enum Tried {
-    Cured(Box<Cure>),
+    /// It comes out as wanted; and so does the exchange, if it is about a packet.
+    Cured(Box<Cure>, bool),
     /// It did not help.
     Otherwise(Box<LabRun>),
     /// It cannot be made, or leads to no end.
     Refused,
+}
+
+/// Nobody is helped by a node that forwards nothing.
+fn stops(knob: &str, value: &str) -> bool {
+    matches!((knob, value), ("net.ipv4.ip_forward", "0") | ("policy of FORWARD", "DROP"))
 }
 
 /// Where packets end in a run, and why.

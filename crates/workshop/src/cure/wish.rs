@@ -17,7 +17,7 @@ pub(super) enum Wish {
     Goals(Vec<usize>),
     /// The exchange of this step or command succeeds.
     Exchange(By),
-    /// In it, a packet like this does not end on this box for this reason.
+    /// In it, a packet like this comes past this box, on which one ended for this reason, or to its end.
     Packet(By, Box<Frame>, String, DropReason),
 }
 
@@ -71,16 +71,31 @@ impl Wish {
             (_, None) => false,
             (Wish::Exchange(_), Some(n)) => answered(&run.run, n) && !unnoticed(run, n),
             (Wish::Packet(_, frame, host, reason), Some(n)) => {
-                let alike = |id: PacketId| made(run, id).is_some_and(|f| shape(f) == shape(frame));
-                let ends = |end: &Dropped<'_>| {
-                    end.exchange == n
-                        && end.reason == *reason
-                        && end.entry.packet.is_some_and(alike)
-                        && run.run.world.host(end.entry.host).is_some_and(|h| h.name == *host)
+                let (world, like) = (&run.run.world, shape(frame));
+                let there = |e: &Entry| world.host(e.host).is_some_and(|h| h.name == *host);
+                let made = world.log().entries().iter().filter(|e| match e.what() {
+                    Some(What::Created { frame, .. }) => shape(frame) == like,
+                    _ => false,
+                });
+                let like: Vec<_> = made.map(|e| e.packet).collect();
+                let mut ends = drops(run);
+                ends.retain(|d| d.exchange == n && like.contains(&d.entry.packet));
+                // It comes past the place, or ends nowhere.
+                let passes = |id: &Option<PacketId>| {
+                    let mut all = within(run, n).iter().filter(|e| e.packet == *id).peekable();
+                    let is_there = all.peek().is_some();
+                    let comes = all.any(there);
+                    is_there && ends.iter().all(|d| d.entry.packet != *id || comes && !there(d.entry))
                 };
-                within(run, n).iter().any(|e| e.packet.is_some_and(alike)) && !drops(run).iter().any(ends)
+                like.iter().any(passes) && !ends.iter().any(|d| d.reason == *reason && there(d.entry))
             }
         }
+    }
+
+    /// Whether the exchange of a packet comes out well; of what else is wished for nothing more is asked.
+    pub fn answers(&self, run: &LabRun, undone: Option<usize>) -> bool {
+        let well = |n: usize| answered(&run.run, n) && !unnoticed(run, n);
+        !matches!(self, Wish::Packet(..)) || self.exchange(run, undone).is_some_and(well)
     }
 }
 
