@@ -85,7 +85,10 @@ impl Knob {
 impl Session {
     /// Turns a knob: the commands of its other values go, and those of this one are typed.
     pub fn turn(&mut self, knob: &Knob, value: &str) {
-        let of_knob = |t: &Typed| knob.positions.iter().any(|p| p.commands.contains(t));
+        // On which nodes depends on which differ.
+        let same =
+            |a: &Typed, b: &Typed| a.at == b.at && a.line == b.line && a.on.is_some() == b.on.is_some();
+        let of_knob = |t: &Typed| knob.positions.iter().any(|p| p.commands.iter().any(|c| same(c, t)));
         self.typed.retain(|t| !of_knob(t));
         let back = self.knobs().ok().and_then(|all| all.into_iter().find(|k| k.name == knob.name));
         if back.is_some_and(|k| k.now == value) {
@@ -192,23 +195,30 @@ fn kube_proxy(begun: &Begun, out: &mut Vec<Knob>) {
 
 // ---------------------------------------------------------------------- nodes
 
-/// A knob whose values are a command each, on every node.
-fn on_nodes(begun: &Begun, name: &str, values: &[(&str, String)], of: &dyn Fn(&Netns) -> String) -> Knob {
+/// A knob whose values are a command each, on the nodes that have another one. `None` where no node has what it sets.
+fn on_nodes(
+    begun: &Begun,
+    name: &str,
+    values: &[(&str, String)],
+    of: &dyn Fn(&Netns) -> Option<String>,
+) -> Option<Knob> {
     let world = &begun.world;
-    let names = begun.objects.nodes.keys();
-    let hosts = names.filter_map(|n| world.host_by_name(n).and_then(|id| world.host(id)));
-    let mut seen: Vec<String> = hosts.map(of).collect();
-    seen.dedup();
-    let now = match seen.as_slice() {
-        [one] => one.clone(),
-        _ => String::new(),
-    };
-    let positions = values.iter().map(|(value, line)| Turn {
-        value: (*value).to_owned(),
-        commands: vec![typed(Some("nodes"), line.clone())],
-        held: String::new(),
+    let host = |name: &String| world.host(world.host_by_name(name)?);
+    let all = begun.objects.nodes.keys();
+    let have: Vec<(&str, String)> = all.filter_map(|n| Some((n.as_str(), of(host(n)?)?))).collect();
+    let first = &have.first()?.1;
+    let same = have.len() == begun.objects.nodes.len() && have.iter().all(|(_, value)| value == first);
+    let positions = values.iter().map(|(value, line)| {
+        let others: Vec<&str> = have.iter().filter(|(_, v)| v != value).map(|(node, _)| *node).collect();
+        let on = if same { "nodes".to_owned() } else { others.join(", ") };
+        Turn {
+            value: (*value).to_owned(),
+            commands: vec![typed(Some(&on), line.clone())],
+            held: String::new(),
+        }
     });
-    Knob { group: Group::Nodes, name: name.to_owned(), now, positions: positions.collect() }
+    let now = if same { first.clone() } else { String::new() };
+    Some(Knob { group: Group::Nodes, name: name.to_owned(), now, positions: positions.collect() })
 }
 
 fn nodes(begun: &Begun, out: &mut Vec<Knob>) {
@@ -220,8 +230,8 @@ fn nodes(begun: &Begun, out: &mut Vec<Knob>) {
     ];
     for (module, loaded) in modules {
         let values = [("off", format!("modprobe -r {module}")), ("on", format!("modprobe {module}"))];
-        let of = |ns: &Netns| if loaded(ns) { "on" } else { "off" }.to_owned();
-        out.push(on_nodes(begun, module, &values, &of));
+        let of = |ns: &Netns| Some(if loaded(ns) { "on" } else { "off" }.to_owned());
+        out.extend(on_nodes(begun, module, &values, &of));
     }
     let settings: [(&str, &[&str]); 5] = [
         ("net.ipv4.ip_forward", &["0", "1"]),
@@ -231,24 +241,17 @@ fn nodes(begun: &Begun, out: &mut Vec<Knob>) {
         ("net.bridge.bridge-nf-call-iptables", &["0", "1"]),
     ];
     for (key, values) in settings {
-        let of = |ns: &Netns| sysctl(ns, key).map_or(String::new(), |v| v.to_string());
+        let of = |ns: &Netns| sysctl(ns, key).map(|v| v.to_string());
         let values: Vec<(&str, String)> =
             values.iter().map(|v| (*v, format!("sysctl -w {key}={v}"))).collect();
-        let knob = on_nodes(begun, key, &values, &of);
-        // A setting that is not there cannot be set.
-        if !knob.now.is_empty() {
-            out.push(knob);
-        }
+        out.extend(on_nodes(begun, key, &values, &of));
     }
     let values = ["ACCEPT", "DROP"].map(|v| (v, format!("iptables -P FORWARD {v}")));
-    out.push(on_nodes(begun, "policy of FORWARD", &values, &|ns| {
+    out.extend(on_nodes(begun, "policy of FORWARD", &values, &|ns| {
         let table = ns.table(TableId::Filter);
         let chain = table.and_then(|t| t.rules.chains.iter().find(|c| &*c.name == "FORWARD"));
-        match chain.and_then(|c| c.base) {
-            Some((_, Verdict::Drop)) => "DROP",
-            _ => "ACCEPT",
-        }
-        .to_owned()
+        let drops = matches!(chain.and_then(|c| c.base), Some((_, Verdict::Drop)));
+        Some(if drops { "DROP" } else { "ACCEPT" }.to_owned())
     }));
 }
 

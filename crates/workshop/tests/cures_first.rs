@@ -347,3 +347,63 @@ fn where_a_field_of_the_service_mends_it_the_cluster_stays() {
         r#"$ kubectl -n default patch service web -p '{"spec":{"internalTrafficPolicy":"Cluster"}}'"#;
     assert_eq!(texts, [mended]);
 }
+
+// ---------------------------------------------------------------------- answers, chains, single nodes
+
+/// By the rule for the port that this one client had, the next call would fail.
+#[test]
+fn an_answer_is_let_through_as_part_of_its_connection() {
+    let line = "iptables -P OUTPUT DROP; iptables -A OUTPUT -p tcp --dport 443 -j ACCEPT";
+    let passes = ["-P OUTPUT ACCEPT", "-A OUTPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"];
+    assert_eq!(
+        let_through(&after(&[BY_POD], "b", line)),
+        passes.map(|l| format!("b# iptables -t filter {l}"))
+    );
+}
+
+/// A call to a high port at which a program waits is no answer.
+#[test]
+fn a_call_to_a_high_port_is_let_through_by_its_port() {
+    let own: Words = &[
+        BY_POD,
+        ("port: 80}]\nsteps", "port: 50051}]\nsteps"),
+        ("{port: 80,", "{port: 80, targetPort: 50051,"),
+    ];
+    let found = let_through(&after(own, "b", "iptables -A INPUT -p tcp -j DROP"));
+    assert_eq!(found[1], "b# iptables -t filter -I INPUT 1 -p tcp --dport 50051 -d 10.244.2.5 -j ACCEPT");
+}
+
+#[test]
+fn a_packet_of_another_protocol_is_let_through_by_its_number() {
+    let own: Words = IPIP;
+    let found =
+        let_through(&after(own, "node-2", "iptables -I INPUT ! -p tcp -m conntrack --ctstate NEW -j DROP"));
+    assert_eq!(found[1], "node-2# iptables -t filter -I INPUT 1 -p 4 -d 10.0.0.12 -j ACCEPT");
+}
+
+#[test]
+fn a_chain_that_begins_like_kube_proxys_is_somebody_elses() {
+    let line = "iptables -N KUBE-POD-FW-1; iptables -A KUBE-POD-FW-1 -p tcp -j DROP; \
+                iptables -I FORWARD -d 10.244.2.5 -j KUBE-POD-FW-1";
+    assert_eq!(
+        let_through(&after(&[BY_POD], "node-2", line))[0],
+        "node-2# iptables -t filter -D KUBE-POD-FW-1 1"
+    );
+}
+
+/// Both pods are on the node on which bridges ask nobody.
+#[test]
+fn a_setting_is_turned_on_the_node_that_has_another_value() {
+    let own: Words = &[
+        BY_POD,
+        ONE,
+        ("spec: {nodeName: node-2}", "spec: {nodeName: node-1}"),
+        ("podIP: 10.244.2.5", "podIP: 10.244.1.6"),
+    ];
+    for on in ["node-1", "nodes"] {
+        let line = format!("on: {on}, run: modprobe br_netfilter}}, {{on: node-1");
+        let text = after(own, "node-1", "sysctl -w net.bridge.bridge-nf-call-iptables=0");
+        let text = text.replacen("on: node-1", &line, 1);
+        assert_eq!(first(&text), "node-1# sysctl -w net.bridge.bridge-nf-call-iptables=1", "{on}");
+    }
+}

@@ -252,12 +252,17 @@ impl Search {
             Group::Cluster => 3,
         });
         let small = knobs.iter().filter(|k| k.group <= Group::Nodes).count();
+        let plain = |all: &[Typed]| -> Vec<_> {
+            all.iter().map(|c| (c.on.clone(), c.line.replace(" -t filter", ""))).collect()
+        };
+        let made: Vec<_> = changes.iter().map(|c| plain(&c.commands())).collect();
         let turns = |k: &Knob| {
             let knob = Box::new(k.clone());
             // What the lab's own switch of that name does is tried already.
             let own = session.lab.switches.iter().find(|s| s.name == k.name);
             let tried = |value: &str| own.is_some_and(|s| s.positions.iter().any(|p| p.value == value));
-            let same = |commands: &[Typed]| switched.contains(&meant(commands));
+            let same =
+                |commands: &[Typed]| switched.contains(&meant(commands)) || made.contains(&plain(commands));
             let others = k.positions.iter().filter(|t| {
                 t.value != k.now && !stops(&k.name, &t.value) && !tried(&t.value) && !same(&t.commands)
             });
@@ -297,11 +302,15 @@ impl Search {
 
     /// The same in parts.
     pub async fn step_in_parts(&mut self) -> Progress {
-        if self.at >= self.likely && !self.further.is_empty() {
+        let which = self.next.get(self.at).cloned();
+        let picked = which.iter().flatten().filter_map(|i| self.changes.get(*i));
+        let picked: Vec<Change> = picked.cloned().collect();
+        let everywhere = picked.iter().any(Change::is_everywhere);
+        if (everywhere || which.is_none()) && !self.further.is_empty() {
             (self.found, self.mildly, self.mended) = (true, true, true);
             return Progress::Found(self.further.remove(0));
         }
-        let Some(which) = self.next.get(self.at).cloned() else {
+        let Some(which) = which else {
             if self.mildly || self.paired {
                 return Progress::Done;
             }
@@ -309,8 +318,7 @@ impl Search {
             return Progress::Tried;
         };
         self.at += 1;
-        let picked: Vec<Change> = which.iter().filter_map(|i| self.changes.get(*i)).cloned().collect();
-        if self.mended && picked.iter().any(Change::is_everywhere) {
+        if self.mended && everywhere {
             return Progress::Tried;
         }
         let mut tried = self.attempt(&picked).await;

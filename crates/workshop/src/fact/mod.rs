@@ -9,6 +9,7 @@ mod words;
 
 pub use judge::Judge;
 pub use read::Names;
+pub(crate) use read::is_kubernetes;
 pub use reading::{Readable, is_meant};
 pub use recorded::recorded;
 pub use words::EVENTS;

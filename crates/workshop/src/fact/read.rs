@@ -35,8 +35,8 @@ fn check_table(at: &Yaml, table: &str, names: &Names<'_>) -> Read<()> {
     Err(at.blame(format!("there is no table {table:?}; expected one of {}, or * for any", TABLES.join(", "))))
 }
 
-/// Chains that kube-proxy, the kubelet, network plugins and Docker make.
-const CHAINS: [&str; 20] = [
+/// Chains that kube-proxy and the kubelet make.
+const CHAINS: [&str; 18] = [
     "KUBE-SERVICES",
     "KUBE-EXTERNAL-SERVICES",
     "KUBE-NODEPORTS",
@@ -55,13 +55,20 @@ const CHAINS: [&str; 20] = [
     "KUBE-KUBELET-CANARY",
     "KUBE-IPTABLES-HINT",
     "KUBE-HOSTPORTS",
-    "DOCKER",
-    "DOCKER-USER",
 ];
 /// What the names of others begin with: kube-proxy's and kubenet's with a hash of 16 letters behind, and those of plugins.
 const HASHED: [&str; 7] =
     ["KUBE-SVC-", "KUBE-SEP-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-XLB-", "KUBE-FW-", "KUBE-HP-"];
 const PLUGINS: [&str; 4] = ["CNI-", "cali-", "FLANNEL-", "DOCKER-ISOLATION-"];
+const DOCKER: [&str; 2] = ["DOCKER", "DOCKER-USER"];
+
+/// kube-proxy or the kubelet makes this chain.
+pub(crate) fn is_kubernetes(chain: &str) -> bool {
+    let hash = |rest: &str| {
+        rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))
+    };
+    CHAINS.contains(&chain) || HASHED.iter().any(|begin| chain.strip_prefix(begin).is_some_and(hash))
+}
 
 /// The chains that the kernel has.
 fn built_in(table: &str) -> &'static [&'static str] {
@@ -76,9 +83,6 @@ fn built_in(table: &str) -> &'static [&'static str] {
 /// The same of a chain. Those of kube-proxy's own table, and of tables that the text makes, are not known here.
 fn check_chain(at: &Yaml, table: &str, chain: &str, names: &Names<'_>) -> Read<()> {
     check_table(at, table, names)?;
-    let hash = |rest: &str| {
-        rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))
-    };
     // `-N NAME`, `:NAME - [0:0]`, `chain NAME {`, `chain ip TABLE NAME`
     let made = |line: &str| {
         let split = |c: char| c.is_whitespace() || "\"'{},;".contains(c);
@@ -98,8 +102,8 @@ fn check_chain(at: &Yaml, table: &str, chain: &str, names: &Names<'_>) -> Read<(
     let known = !TABLES[..5].contains(&table)
         || chain.contains('*')
         || built_in(table).contains(&chain)
-        || CHAINS.contains(&chain)
-        || HASHED.iter().any(|begin| chain.strip_prefix(begin).is_some_and(hash))
+        || is_kubernetes(chain)
+        || DOCKER.contains(&chain)
         || PLUGINS.iter().any(|begin| chain.starts_with(begin))
         || names.text.lines().any(made);
     match known {

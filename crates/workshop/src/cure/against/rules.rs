@@ -1,7 +1,11 @@
 //! Rules that a packet met.
 
+use super::services::open;
 use super::{Met, Tries};
+use crate::fact::is_kubernetes;
+use cluster::object::Protocol;
 use kernel::event::{NftOutcome, NftStep, RuleOutcome, RuleStep, What};
+use kernel::netfilter::conntrack::CtState;
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::ipset::SetType;
 use kernel::netfilter::nftables::{NftVerdict, Stmt};
@@ -9,7 +13,7 @@ use kernel::netfilter::xtables::matches::Match;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{CheckOf, TableId, Verdict};
 use kernel::{DropReason, Netns};
-use packet::{Family, L4};
+use packet::Family;
 use sim::view::{NftLookup, nft_lookups};
 use sim::{Entry, World};
 
@@ -25,10 +29,10 @@ pub(super) fn that_ended(met: &Met<'_>, tries: &mut Tries) {
     });
     match last {
         // What kube-proxy and the kubelet write they would write again.
-        Some(What::Rule(step)) if !step.chain.starts_with("KUBE-") => {
+        Some(What::Rule(step)) if !is_kubernetes(&step.chain) => {
             members(met, step, tries);
             spared(met, step.ctx.hook, tries);
-            without(step, &met.ns.name, tries);
+            without(met, step, tries);
         }
         Some(What::Nft(step)) if !step.table.starts_with("kube-proxy") => {
             elements(met.ns, step, tries);
@@ -81,22 +85,32 @@ fn iptables(step: &RuleStep) -> String {
     format!("{program} -t {}", step.table.name())
 }
 
-fn without(step: &RuleStep, on: &str, tries: &mut Tries) {
-    let (iptables, chain, n) = (iptables(step), &step.chain, step.n);
+fn without(met: &Met<'_>, step: &RuleStep, tries: &mut Tries) {
+    let (on, iptables, chain, n) = (&met.ns.name, iptables(step), &step.chain, step.n);
     let (delete, before) = match step.outcome {
         RuleOutcome::Policy(_) => (format!("-P {chain} ACCEPT"), format!("-A {chain}")),
         _ => (format!("-D {chain} {n}"), format!("-I {chain} {n}")),
     };
     tries.add(on, format!("{iptables} {delete}"));
     if let Some(ip) = step.frame.ip() {
-        let ports = match &ip.l4 {
-            L4::Tcp(t) => format!(" -p tcp --dport {}", t.dport),
-            L4::Udp(u) => format!(" -p udp --dport {}", u.dport),
-            L4::Icmp(_) => " -p icmp".to_owned(),
-            _ => String::new(),
+        let dport = ip.ports().map(|p| format!(" --dport {}", p.1)).unwrap_or_default();
+        let which = match is_answer(met, step) {
+            true => "-m conntrack --ctstate RELATED,ESTABLISHED".to_owned(),
+            false => format!("-p {}{dport} -d {}", ip.protocol(), ip.dst),
         };
-        tries.add(on, format!("{iptables} {before}{ports} -d {} -j ACCEPT", ip.dst));
+        tries.add(on, format!("{iptables} {before} {which} -j ACCEPT"));
     }
+}
+
+/// The packet belongs to a connection that conntrack knows, or goes to a port that the kernel has chosen: the next call has another one.
+fn is_answer(met: &Met<'_>, step: &RuleStep) -> bool {
+    let known = met.last(&|what| matches!(what, What::Conntrack { .. }));
+    let waits = |port: u16| {
+        let boxes = met.begun.map(|b| b.world.hosts()).unwrap_or_default().iter();
+        boxes.flat_map(|ns| [open(ns, Protocol::Tcp), open(ns, Protocol::Udp)]).any(|all| all.contains(&port))
+    };
+    matches!(known, Some(What::Conntrack { state: CtState::Established | CtState::Related, .. }))
+        || step.frame.ip().and_then(|ip| ip.ports()).is_some_and(|(_, to)| to >= 32_768 && !waits(to))
 }
 
 /// Against a member that a set should not have, or one that it lacks: of the sets that the rule has asked, or of the one by which it did not match.
@@ -167,7 +181,7 @@ pub(super) fn that_changed(world: &World, entries: &[Entry], tries: &mut Tries) 
         if let Some(What::Rule(step)) = entry.what()
             && let RuleOutcome::Match { rule, .. } = &step.outcome
             && (changes(&rule.target) || step.table == TableId::Nat && spares(&rule.target))
-            && !step.chain.starts_with("KUBE-")
+            && !is_kubernetes(&step.chain)
             && let Some(ns) = world.host(entry.host)
         {
             tries.add(&ns.name, format!("{} -D {} {}", iptables(step), step.chain, step.n));
