@@ -407,3 +407,53 @@ fn a_setting_is_turned_on_the_node_that_has_another_value() {
         assert_eq!(first(&text), "node-1# sysctl -w net.bridge.bridge-nf-call-iptables=1", "{on}");
     }
 }
+
+/// All that is found.
+fn all_of(text: &str) -> Vec<String> {
+    let session = Session::new(Rc::new(read_lab(text).unwrap()));
+    let found = Search::new(&session, &session.run().unwrap(), Wanted::Goals).unwrap().all();
+    found.iter().map(Cure::text).collect()
+}
+
+/// The API server would refuse it.
+#[test]
+fn an_address_of_the_link_is_no_external_one() {
+    for (address, offered) in [("169.254.9.9", false), ("192.0.2.9", true)] {
+        let call = format!("on: a, run: 'curl -m 3 http://{address}/'");
+        let found = all_of(&in_other_words(called(), &[&[(BY_POD.0, &call), ONE]]));
+        assert_eq!(found.iter().any(|t| t.contains("externalIPs")), offered, "{found:#?}");
+    }
+}
+
+/// CoreDNS would be led to itself.
+#[test]
+fn whom_coredns_asks_is_no_external_address() {
+    let lookup = "on: a, run: 'nslookup -timeout=1 -retry=0 web.default.svc.cluster.local 10.0.0.99'";
+    for (server, offered) in [("10.0.0.99", false), ("10.0.0.9", true)] {
+        let apps = "[a, b], app: http, port: 80}, {on: coredns, app: coredns, port: 53}]";
+        let forward = format!("forward . {server}");
+        let own = [
+            (BY_POD.0, lookup),
+            ONE,
+            ("[a, b], app: http, port: 80}]", apps),
+            ("forward . 10.0.0.100", forward.as_str()),
+            ("machines:", "gateway: 10.0.0.1\n  machines:"),
+        ];
+        let found = all_of(&in_other_words(called() + DNS, &[&own]));
+        assert_eq!(found.iter().any(|t| t.contains("externalIPs")), offered, "{found:#?}");
+    }
+}
+
+/// The kernel's routes come and go with it.
+#[test]
+fn an_address_that_is_too_much_goes_and_not_its_routes() {
+    let own: Words = &[BY_POD, ONE];
+    for (on, line, mended) in [
+        ("node-1", "ip addr add 10.244.2.5/32 dev lo", "ip addr del 10.244.2.5/32 dev lo"),
+        ("node-1", "ip addr add 10.244.2.1/25 dev cnio0", "ip addr del 10.244.2.1/25 dev cnio0"),
+    ] {
+        let found = all_of(&after(own, on, line));
+        assert_eq!(found[0], format!("{on}# {mended}"));
+        assert!(!found.iter().any(|t| t.contains("ip route del")), "{found:#?}");
+    }
+}

@@ -210,6 +210,27 @@ fn fields_of_a_service_go_with_its_type() {
     );
 }
 
+/// In the words of `ValidateNonSpecialIP`.
+#[test]
+fn an_external_address_is_none_of_a_link() {
+    let patch = |ip: &str| {
+        format!("kubectl patch service web -p '{{\"spec\":{{\"externalIPs\":[\"10.9.9.9\",\"{ip}\"]}}}}'")
+    };
+    for (ip, why) in [
+        ("169.254.9.9", "in the link-local range (169.254.0.0/16, fe80::/10)"),
+        ("127.0.0.2", "in the loopback range (127.0.0.0/8, ::1/128)"),
+        ("224.0.0.9", "in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+        ("0.0.0.0", "unspecified (0.0.0.0)"),
+    ] {
+        let out = results_in(&lab(), &[&patch(ip)]);
+        let said = out[0].output.as_ref().unwrap().stderr.join("|");
+        let refused = format!(
+            "The Service \"web\" is invalid: spec.externalIPs[1]: Invalid value: \"{ip}\": may not be {why}"
+        );
+        assert_eq!(said, refused);
+    }
+}
+
 /// A port of a Service is one of its pod's; what is wrong is told as kubectl tells it.
 #[test]
 fn a_service_is_forwarded_to_by_one_of_its_pods() {

@@ -253,7 +253,9 @@ fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
     for route in links.into_iter().chain(gateways) {
         let text = short(ns, route);
         let line = |verb: &str| format!("ip route {verb} {text}");
-        let mut thing = Thing::new(line("add"), line("del"));
+        // What came with an address goes with it.
+        let take = if route.proto == proto::KERNEL { String::new() } else { line("del") };
+        let mut thing = Thing::new(line("add"), take);
         thing.key = format!("{} {} {}", route.table.0, route.dst, route.metric);
         thing.replace = line("replace");
         out.push(thing);

@@ -212,6 +212,12 @@ pub fn check_free(service: &Yaml, all: &[Yaml]) -> Result<(), String> {
 /// What the API server says of the first field that does not.
 pub fn check_type(service: &Yaml) -> Result<(), String> {
     let ("Service", Some(spec)) = (identity(service).0, service.get("spec")) else { return Ok(()) };
+    for (i, ip) in spec.get("externalIPs").map(items).unwrap_or_default().iter().map(Yaml::token).enumerate()
+    {
+        if let Some(why) = ip.parse().ok().and_then(special) {
+            return Err(format!("spec.externalIPs[{i}]: Invalid value: \"{ip}\": may not be {why}"));
+        }
+    }
     let kind = word(spec, "type").unwrap_or("ClusterIP");
     if matches!(kind, "NodePort" | "LoadBalancer") {
         return Ok(());
@@ -227,6 +233,21 @@ pub fn check_type(service: &Yaml) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+/// Why an address cannot be an external one of a Service (`ValidateNonSpecialIP`, pkg/apis/core/validation).
+pub fn special(ip: IpAddr) -> Option<String> {
+    let (link_local, multicast) = match ip {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets().starts_with(&[224, 0, 0])),
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments()[0] & 0xff0f == 0xff02),
+    };
+    Some(match () {
+        () if ip.is_unspecified() => format!("unspecified ({ip})"),
+        () if ip.is_loopback() => "in the loopback range (127.0.0.0/8, ::1/128)".to_owned(),
+        () if link_local => "in the link-local range (169.254.0.0/16, fe80::/10)".to_owned(),
+        () if multicast => "in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned(),
+        () => return None,
+    })
 }
 
 /// The first of a Service's cluster IPs.

@@ -22,7 +22,7 @@ mod selector;
 mod stored;
 mod world;
 
-pub(crate) use apply::objects_of;
+pub(crate) use apply::{objects_of, special};
 pub use boxes::{Boxes, Where};
 pub use command::{Command, split};
 pub(crate) use effect::{Effect, identity, is_about_cluster};

@@ -1,7 +1,7 @@
 //! Services whose packets find no socket and no endpoint.
 
 use super::{Met, Tries};
-use crate::lab::Begun;
+use crate::lab::{Begun, special};
 use crate::session::quoted;
 use cluster::object::{ClusterIp, EndpointSlice, Pod, Protocol, Service, ServicePort, TargetPort};
 use ipnet::IpNet;
@@ -66,8 +66,7 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
                 reason if !untranslated(reason) => {}
                 // An address of the node, which the Service does not have.
                 DropReason::NoSocket if here_by && !called && p.port == port => {
-                    let known = service.external_ips.iter().chain([&to]);
-                    tries.add("", patch(service, &texts("externalIPs", known)));
+                    external(begun, service, to, tries);
                 }
                 _ if called => {
                     if p.node_port == port {
@@ -78,12 +77,23 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
                 }
                 // An address that nobody has: of a load balancer, or one that is led to the nodes.
                 _ if nobodys && p.port == port && at_node => {
-                    let known = service.external_ips.iter().chain([&to]);
-                    tries.add("", patch(service, &texts("externalIPs", known)));
+                    external(begun, service, to, tries);
                 }
                 _ => {}
             }
         }
+    }
+}
+
+/// Against an address that is not the Service's. Where CoreDNS forwards to it, CoreDNS would ask itself.
+fn external(begun: &Begun, service: &Service, to: IpAddr, tries: &mut Tries) {
+    let asked = to.to_string();
+    let forwards =
+        |l: &str| l.trim_start().starts_with("forward ") && l.split([' ', ':']).any(|w| w == asked);
+    let mut corefiles = begun.objects.config_maps.values().filter_map(|map| map.data.get("Corefile"));
+    if special(to).is_none() && !corefiles.any(|text| text.lines().any(forwards)) {
+        let known = service.external_ips.iter().chain([&to]);
+        tries.add("", patch(service, &texts("externalIPs", known)));
     }
 }
 
