@@ -457,3 +457,16 @@ fn an_address_that_is_too_much_goes_and_not_its_routes() {
         assert!(!found.iter().any(|t| t.contains("ip route del")), "{found:#?}");
     }
 }
+
+#[test]
+fn an_address_gets_its_mask_back() {
+    let line = "ip addr del 10.244.1.5/24 dev eth0; ip addr add 10.244.1.5/16 dev eth0; ip route add default via 10.244.1.1";
+    let own: Words = &[
+        ("client, run: 'curl -m 3 http://10.0.0.11:30080/'", "a, run: 'curl -m 3 http://10.244.2.5/'"),
+        ONE,
+    ];
+    assert_eq!(
+        first(&after(own, "a", line)),
+        "a# ip addr add 10.244.1.5/24 dev eth0; a# ip addr del 10.244.1.5/16 dev eth0"
+    );
+}

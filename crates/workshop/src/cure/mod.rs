@@ -212,7 +212,7 @@ pub struct Search {
     /// Without a change the exchange comes out well already.
     well: bool,
     /// What lets the packet pass, though its exchange fails all the same: for want of better.
-    further: Vec<Box<Cure>>,
+    further: Vec<Cure>,
     paired: bool,
 }
 
@@ -308,7 +308,7 @@ impl Search {
         let everywhere = picked.iter().any(Change::is_everywhere);
         if (everywhere || which.is_none()) && !self.further.is_empty() {
             (self.found, self.mildly, self.mended) = (true, true, true);
-            return Progress::Found(self.further.remove(0));
+            return Progress::Found(Box::new(self.further.remove(0)));
         }
         let Some(which) = which else {
             if self.mildly || self.paired {
@@ -354,7 +354,7 @@ impl Search {
             }
             Tried::Cured(cure, false) => {
                 if !self.found {
-                    self.further.push(cure);
+                    self.further.push(*cure);
                 }
                 Progress::Tried
             }

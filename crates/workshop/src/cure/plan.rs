@@ -8,6 +8,7 @@ use crate::lab::{Begun, LabRun, identity};
 use crate::session::{At, Typed, quoted};
 use crate::yaml_text::{Layout, json, yaml};
 use cluster::yaml::{Entry, Value, Yaml};
+use ipnet::Ipv4Net;
 use kernel::Netns;
 use kernel::dev::{DevKind, Device, Vxlan};
 use kernel::neigh::Nud;
@@ -141,15 +142,23 @@ impl Thing {
 pub(super) fn back(was: &Netns, is: &Netns) -> Vec<String> {
     let (before, now) = (things(was, is), things(is, is));
     let added = now.iter().rev().filter(|t| !before.iter().any(|b| b.key == t.key) && !t.take.is_empty());
-    let mut out: Vec<String> = added.map(|t| t.take.clone()).collect();
-    for thing in before {
+    // What goes by an address stays where that gets its other mask first.
+    let whose = |line: &str| {
+        line.split('/').next().and_then(|l| l.strip_prefix("ip addr ")?.get(4..)).map(str::to_owned)
+    };
+    let again = |line: &String| {
+        whose(line).is_some_and(|addr| before.iter().any(|b| whose(&b.put).as_ref() == Some(&addr)))
+    };
+    let (last, mut out): (Vec<String>, Vec<String>) = added.map(|t| t.take.clone()).partition(again);
+    for thing in &before {
         match now.iter().find(|n| n.key == thing.key) {
             Some(n) if n.put == thing.put => {}
-            Some(_) => out.push(thing.replace),
+            Some(_) => out.push(thing.replace.clone()),
             None if thing.part => {}
-            None => out.push(thing.put),
+            None => out.push(thing.put.clone()),
         }
     }
+    out.extend(last);
     // It sets those of all devices.
     if out.iter().any(|line| line.contains(".ip_forward=")) {
         out.retain(|line| !line.contains(".forwarding="));
@@ -244,7 +253,7 @@ fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
         let (text, pref) = (rule_text(ns, rule), rule.pref);
         out.push(Thing::new(format!("ip rule add {text} pref {pref}"), format!("ip rule del pref {pref}")));
     }
-    let comes = |r: &Route| r.proto == proto::KERNEL && !r.prefsrc.is_some_and(|src| has(is, src));
+    let comes = |r: &Route| r.proto == proto::KERNEL && !r.prefsrc.is_some_and(|src| has(is, src, r.dst));
     let kept = |r: &Route| r.hops.iter().all(|h| devices.iter().any(|d| d.id == h.dev));
     let made = |r: &Route| r.table != FibTable::LOCAL || r.kind == RouteKind::Local && kept(r);
     let routes = ns.fib.routes().iter().filter(|r| made(r) && !comes(r));
@@ -270,8 +279,10 @@ fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
     out
 }
 
-fn has(ns: &Netns, addr: Ipv4Addr) -> bool {
-    ns.devices().iter().any(|d| !d.gone && d.addrs.iter().any(|a| a.net.addr() == addr))
+/// It has the address, and as one from which this route comes.
+fn has(ns: &Netns, addr: Ipv4Addr, dst: Ipv4Net) -> bool {
+    let mut nets = ns.devices().iter().filter(|d| !d.gone).flat_map(|d| &d.addrs).map(|a| a.net);
+    nets.any(|net| net.addr() == addr && (dst.prefix_len() == 32 || net.trunc() == dst))
 }
 
 /// A route as people type it: what goes without saying is left out.
