@@ -470,3 +470,21 @@ fn an_address_gets_its_mask_back() {
         "a# ip addr add 10.244.1.5/24 dev eth0; a# ip addr del 10.244.1.5/16 dev eth0"
     );
 }
+
+/// A set with a member, how a rule asks it, and the change: of sets with ports too the member goes, and not the rule.
+const MEMBERS: [(&str, &str, &str, &str); 4] = [
+    ("hash:ip,port", "10.244.1.5,tcp:80", "src,dst", "del s 10.244.1.5,tcp:80"),
+    ("hash:net,port", "10.244.1.0/24,tcp:80", "src,dst", "add s 10.244.1.5,tcp:80 nomatch"),
+    ("hash:ip,port,ip", "10.244.2.5,tcp:80,10.244.1.5", "dst,dst,src", "del s 10.244.2.5,tcp:80,10.244.1.5"),
+    ("bitmap:port range 1-100", "80", "dst", "del s 80"),
+];
+
+#[test]
+fn a_member_with_a_port_goes_before_the_rule() {
+    for (kind, member, dirs, mended) in MEMBERS {
+        let line = format!(
+            "ipset create s {kind}; ipset add s {member}; iptables -I INPUT -p tcp -m set --match-set s {dirs} -j DROP"
+        );
+        assert_eq!(let_through(&after(&[BY_POD], "b", &line))[0], format!("b# ipset {mended}"), "{kind}");
+    }
+}

@@ -127,15 +127,26 @@ fn members(met: &Met<'_>, step: &RuleStep, tries: &mut Tries) {
             && failed.is_none_or(at)
             && let Some(kind) = met.ns.ipsets.get(&set.name).map(|s| s.kind)
         {
-            let addr = if set.query.dirs.is_src(0) { ip.src } else { ip.dst };
-            let lacks = set.not == failed.is_none();
-            let line = match (lacks, kind) {
-                (true, SetType::HashIp | SetType::HashNet | SetType::BitmapIp) => {
-                    format!("add {} {addr}", set.name)
+            let addr = |n: u8| if set.query.dirs.is_src(n) { ip.src } else { ip.dst };
+            let port = |n: u8| ip.ports().map(|(s, d)| if set.query.dirs.is_src(n) { s } else { d });
+            let (key, is_net) = match (kind, port(0), port(1)) {
+                (SetType::HashIp | SetType::HashNet | SetType::BitmapIp, ..) => {
+                    (addr(0).to_string(), kind == SetType::HashNet)
                 }
-                (false, SetType::HashNet) => format!("add {} {addr} nomatch", set.name),
-                (false, SetType::HashIp | SetType::BitmapIp) => format!("del {} {addr}", set.name),
+                (SetType::BitmapPort, Some(port), _) => (port.to_string(), false),
+                (SetType::HashIpPort | SetType::HashNetPort, _, Some(port)) => {
+                    (format!("{},{}:{port}", addr(0), ip.protocol()), kind == SetType::HashNetPort)
+                }
+                (SetType::HashIpPortIp | SetType::HashIpPortNet, _, Some(port)) => {
+                    let key = format!("{},{}:{port},{}", addr(0), ip.protocol(), addr(2));
+                    (key, kind == SetType::HashIpPortNet)
+                }
                 _ => continue,
+            };
+            let line = match (set.not == failed.is_none(), is_net) {
+                (true, _) => format!("add {} {key}", set.name),
+                (false, true) => format!("add {} {key} nomatch", set.name),
+                (false, false) => format!("del {} {key}", set.name),
             };
             tries.add(&met.ns.name, format!("ipset {line}"));
         }
