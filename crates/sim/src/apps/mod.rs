@@ -143,7 +143,7 @@ pub enum AppEvent {
     Printed {
         /// The line.
         line: String,
-        /// True for standard error.
+        /// True for a complaint on standard error.
         error: bool,
     },
     /// A client gave up waiting.

@@ -109,6 +109,12 @@ impl Run<'_, '_> {
         self.out.stderr.push(line);
     }
 
+    /// A line on standard error that tells of nothing wrong.
+    fn remark(&mut self, line: String) {
+        self.cx.report(self.host, AppEvent::Printed { line: line.clone(), error: false });
+        self.out.stderr.push(line);
+    }
+
     /// Asks to be run again then.
     pub fn wake_at(&mut self, at: Instant) {
         self.cx.wake_at(at);
@@ -212,7 +218,7 @@ impl Process {
         let status = self.program.run(&mut run)?;
         if let Some(since) = self.timed {
             for line in time_lines(run.now().since(since)) {
-                run.complain(line);
+                run.remark(line);
             }
         }
         self.out.status = status;
