@@ -282,6 +282,20 @@ fn a_small_phone_on_its_side_has_room_for_each_pane() {
     });
 }
 
+/// A frame of an article is as low as a phone on its side, and has the packets' lanes all the same.
+#[test]
+fn a_low_frame_in_an_article_keeps_its_lanes() {
+    visit(|page| {
+        page.set_size(640, 400);
+        page.open_fresh("?embed#v1/same-node-clusterip/44");
+        page.wait_until("the lanes", || {
+            page.eval("return document.querySelector('.tl .lanes').getBoundingClientRect().height > 20")
+                == true
+        });
+        assert_eq!(page.eval("return document.documentElement.scrollHeight <= innerHeight"), true);
+    });
+}
+
 #[test]
 fn on_a_phone_what_has_come_of_it_follows_the_map() {
     visit(|page| {
