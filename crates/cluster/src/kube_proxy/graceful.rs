@@ -23,6 +23,8 @@ pub trait VirtualServers {
     fn servers(&self, service: &str) -> Vec<String>;
     /// How many connections a real server has, active and inactive; `None` if it is not there.
     fn connections(&self, service: &str, server: &str) -> Option<u32>;
+    /// A real server of this virtual server has another weight than 1, which kube-proxy gives to all.
+    fn has_weights(&self, service: &str) -> bool;
 }
 
 impl GracefulTermination {
@@ -52,10 +54,11 @@ impl GracefulTermination {
                         self.servers.retain(|s| *s != key);
                         out.push(delete(&key));
                         out.push(line.to_owned());
-                    } else if node.connections(&key.0, &key.1).is_some() {
-                        out.push(line.replacen("-a", "-e", 1));
-                    } else {
+                    } else if node.connections(&key.0, &key.1).is_none() {
                         out.push(line.to_owned());
+                    } else if fresh && node.has_weights(&key.0) {
+                        // It may have been on its way out when the last kube-proxy ended. That takes its thresholds as well.
+                        out.push(line.replacen("-a", "-e", 1));
                     }
                 }
                 ("-d", ["-r", server, ..]) => self.end((service, (*server).to_owned()), node, &mut out),
@@ -136,11 +139,17 @@ mod tests {
         fn connections(&self, service: &str, server: &str) -> Option<u32> {
             self.0.iter().find(|(s, r, _)| *s == service && *r == server).map(|(_, _, n)| *n)
         }
+
+        fn has_weights(&self, service: &str) -> bool {
+            self.servers(service).contains(&WAITING.to_owned())
+        }
     }
 
     const TCP: &str = "-t 10.0.0.1:80";
     const UDP: &str = "-u 10.0.0.1:53";
     const REAL: &str = "10.1.0.1:8080";
+    /// One with the weight 0.
+    const WAITING: &str = "10.1.0.3:8080";
 
     #[test]
     fn a_tcp_server_with_connections_waits_for_their_end() {
@@ -182,16 +191,21 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_kube_proxy_edits_what_is_there_and_ends_what_is_not_wanted() {
+    fn a_fresh_kube_proxy_ends_what_is_not_wanted_and_leaves_the_rest() {
         let wanted = format!("-A {TCP} -s rr\n-a {TCP} -r {REAL} -m -w 1");
         let node = Node(vec![(TCP, REAL, 1), (TCP, "10.1.0.2:8080", 0)]);
         assert_eq!(
             GracefulTermination::default().sync(&wanted, true, &node),
-            [
-                format!("-E {TCP} -s rr"),
-                format!("-e {TCP} -r {REAL} -m -w 1"),
-                format!("-d {TCP} -r 10.1.0.2:8080")
-            ]
+            [format!("-E {TCP} -s rr"), format!("-d {TCP} -r 10.1.0.2:8080")]
         );
+    }
+
+    #[test]
+    fn a_fresh_kube_proxy_edits_all_servers_if_one_has_another_weight() {
+        let wanted = format!("-a {TCP} -r {REAL} -m -w 1\n-a {TCP} -r {WAITING} -m -w 1");
+        let node = Node(vec![(TCP, REAL, 1), (TCP, WAITING, 0)]);
+        let edited = wanted.replace("-a", "-e");
+        assert_eq!(GracefulTermination::default().sync(&wanted, true, &node).join("\n"), edited);
+        assert!(GracefulTermination::default().sync(&wanted, false, &node).is_empty());
     }
 }

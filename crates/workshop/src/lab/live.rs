@@ -338,7 +338,11 @@ struct NodeServers<'w>(&'w Netns);
 impl NodeServers<'_> {
     fn service(&self, named: &str) -> Option<&Service> {
         let (flag, socket) = named.split_once(' ')?;
-        let proto = if flag == "-t" { packet::Protocol::TCP } else { packet::Protocol::UDP };
+        let proto = match flag {
+            "-t" => packet::Protocol::TCP,
+            "-u" => packet::Protocol::UDP,
+            _ => packet::Protocol::SCTP,
+        };
         let is = |s: &&Service| s.id.fwmark == 0 && s.id.proto == proto && s.id.to_string() == socket;
         self.0.ipvs.services().iter().find(is)
     }
@@ -360,6 +364,10 @@ impl VirtualServers for NodeServers<'_> {
     fn connections(&self, service: &str, server: &str) -> Option<u32> {
         let dest = self.service(service)?.dests.iter().find(|d| socket(d.spec.addr) == server)?;
         Some(dest.active + dest.inactive)
+    }
+
+    fn has_weights(&self, service: &str) -> bool {
+        self.service(service).is_some_and(|s| s.dests.iter().any(|d| d.spec.weight != 1))
     }
 }
 
