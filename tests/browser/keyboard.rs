@@ -4,7 +4,7 @@ use crate::harness::{Page, visit};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Numbers every control that can be seen and is not one of a group that arrow keys go through; listens to what keys do
+/// Numbers every control of a part of the page that can be seen and is not one of a group that arrow keys go through; listens to what keys do
 /// to controls, and keeps the page from acting on it, so that it stays what it is while we walk.
 const PREPARE: &str = r"
 window.heard = [];
@@ -19,6 +19,7 @@ const css = 'a[href], button, input, select, textarea, summary, [tabindex]';
 const groups = new Set();
 let count = 0;
 for (const e of document.querySelectorAll(css)) {
+  if (!e.closest(PART)) continue;
   if (e.disabled || e.tabIndex < 0 || !e.checkVisibility({visibilityProperty: true})) continue;
   if (e.closest('details:not([open])') && e.tagName !== 'SUMMARY') continue;
   if (e.type === 'radio') {
@@ -29,7 +30,6 @@ for (const e of document.querySelectorAll(css)) {
   }
   e.dataset.walk = count++;
 }
-document.activeElement?.blur();
 return count";
 
 /// What has the focus: its number, what it is, and whether one sees that it has the focus.
@@ -52,11 +52,20 @@ return {
 /// Goes through the page once; every control must be met.
 #[track_caller]
 fn walk(page: &Page, what: &str) {
-    let count = page.eval(PREPARE).as_u64().unwrap();
-    assert!(count > 10, "{what}: {count} controls");
+    page.eval("document.activeElement?.blur()");
+    assert!(walk_part(page, "body", what) > 10, "{what}: few controls");
+}
+
+/// The same from what has the focus through a part of the page; how many controls it has.
+#[track_caller]
+fn walk_part(page: &Page, part: &str, what: &str) -> u64 {
+    let count = page.eval(&PREPARE.replace("PART", &format!("{part:?}"))).as_u64().unwrap();
     let mut met: BTreeSet<u64> = BTreeSet::new();
     let mut order = Vec::new();
     for _ in 0..count + 12 {
+        if met.len() as u64 == count {
+            break;
+        }
         page.press("Tab");
         let focus = page.eval(FOCUS);
         let Some(walk) = focus["walk"].as_str().map(|n| n.parse::<u64>().unwrap()) else { continue };
@@ -80,6 +89,7 @@ fn walk(page: &Page, what: &str) {
         });
         panic!("{what}: Tab never comes to\n{}", list.collect::<Vec<_>>().join("\n"));
     }
+    count
 }
 
 /// Presses what a control of this kind is used with.
@@ -142,14 +152,17 @@ fn every_control_of_every_table() {
     visit(|page| {
         page.set_size(1440, 900);
         page.open_fresh("#v1/ipvs-rollout");
+        let mut controls = 0;
         let tabs = page.eval("return [...document.querySelectorAll('[role=tab]')].map(t => t.id)");
         for tab in tabs.as_array().unwrap() {
             let tab = tab.as_str().unwrap();
             page.open_fresh("#v1/ipvs-rollout");
             page.eval(&format!("document.getElementById('{tab}').click()"));
             page.wait(&format!("#{tab}[aria-selected=true]"));
-            walk(page, tab);
+            page.eval(&format!("document.getElementById('{tab}').focus()"));
+            controls += walk_part(page, "[role=tabpanel]", tab);
         }
+        assert!(controls > 20, "{controls} controls");
     });
 }
 

@@ -45,6 +45,11 @@ fn routes_and_rules() {
 }
 
 #[test]
+fn ways_that_depend_on_protocol_ports_and_tos() {
+    prints(include_str!("data/route-get.txt"));
+}
+
+#[test]
 fn addresses_and_the_routes_that_follow_from_them() {
     prints(include_str!("data/addr.txt"));
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
-use kernel::route::{FibTable, RouteKind, Scope};
+use kernel::route::{FibTable, RouteKind, RouteQuery, Scope};
 use userland::ip::*;
 
 fn words(line: &str) -> Vec<&str> {
@@ -92,14 +92,23 @@ fn routes() {
     let local =
         RouteFilter { table: Some(FibTable::LOCAL), dev: Some("lo".to_owned()), ..RouteFilter::default() };
     assert_eq!(ip("ip route show table local dev lo"), IpCommand::Route(RouteCommand::Show(local)));
-    let get = RouteCommand::Get {
-        dst: [10, 0, 0, 9].into(),
+    let get = RouteQuery {
         from: Some([10, 0, 0, 1].into()),
         iif: Some("eth0".to_owned()),
-        oif: None,
-        mark: Some(0x4000),
+        mark: 0x4000,
+        ..RouteQuery::to([10, 0, 0, 9].into())
     };
-    assert_eq!(ip("ip route get 10.0.0.9 from 10.0.0.1 iif eth0 mark 0x4000"), IpCommand::Route(get));
+    let line = "ip route get 10.0.0.9 from 10.0.0.1 iif eth0 mark 0x4000";
+    assert_eq!(ip(line), IpCommand::Route(RouteCommand::Get(get)));
+    let get = RouteQuery {
+        tos: 0x10,
+        ipproto: packet::Protocol::TCP,
+        sport: 5000,
+        dport: 80,
+        ..RouteQuery::to([10, 0, 0, 9].into())
+    };
+    let line = "ip route get 10.0.0.9 tos 0x10 ipproto tcp sport 5000 dport 80";
+    assert_eq!(ip(line), IpCommand::Route(RouteCommand::Get(get)));
 }
 
 #[test]

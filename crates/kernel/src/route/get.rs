@@ -2,6 +2,7 @@
 
 use super::{Dst, Flow, Route, Unreachable};
 use crate::{DevId, DropReason, Netns};
+use packet::Protocol;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -16,18 +17,43 @@ pub struct RouteAnswer {
     pub redirect: bool,
 }
 
+/// What `ip route get` asks for. `D` names a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteQuery<D = DevId> {
+    /// The destination.
+    pub dst: Ipv4Addr,
+    /// `from`
+    pub from: Option<Ipv4Addr>,
+    /// `iif`: the packet came in there; from this host if nothing is said.
+    pub iif: Option<D>,
+    /// `oif`
+    pub oif: Option<D>,
+    /// `mark`
+    pub mark: u32,
+    /// `tos`
+    pub tos: u8,
+    /// `ipproto`; UDP if nothing is said, so that rules for UDP are asked too.
+    pub ipproto: Protocol,
+    /// `sport`
+    pub sport: u16,
+    /// `dport`
+    pub dport: u16,
+}
+
+impl<D> RouteQuery<D> {
+    /// To this address, with nothing more said.
+    pub fn to(dst: Ipv4Addr) -> RouteQuery<D> {
+        let ipproto = Protocol::UDP;
+        RouteQuery { dst, from: None, iif: None, oif: None, mark: 0, tos: 0, ipproto, sport: 0, dport: 0 }
+    }
+}
+
 impl Netns {
-    /// The way of a packet to `dst`: from this host, or received by `iif`. `Err` is the text of the error number.
-    pub fn route_get(
-        &self,
-        dst: Ipv4Addr,
-        from: Option<Ipv4Addr>,
-        iif: Option<DevId>,
-        oif: Option<DevId>,
-        mark: u32,
-    ) -> Result<RouteAnswer, &'static str> {
-        let src = from.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let flow = Flow { mark, iif, oif, ..Flow::to(dst).from(src) };
+    /// The way of a packet from this host, or received by a device. `Err` is the text of the error number.
+    pub fn route_get(&self, query: &RouteQuery) -> Result<RouteAnswer, &'static str> {
+        let RouteQuery { dst, from, iif, oif, mark, tos, ipproto, sport, dport } = *query;
+        let flow = Flow { mark, tos, iif, oif, proto: ipproto.0, sport, dport, ..Flow::to(dst) };
+        let flow = flow.from(from.unwrap_or(Ipv4Addr::UNSPECIFIED));
         if let Some(dev) = iif {
             let found = self.route_input(&flow, dev);
             return match found.outcome {

@@ -10,7 +10,7 @@ mod redirect;
 mod rule;
 
 pub use fib::{Fib, FibTable, NextHop, Route, RouteKind, Scope, proto};
-pub use get::RouteAnswer;
+pub use get::{RouteAnswer, RouteQuery};
 pub(crate) use lookup::{Flow, NoWay};
 pub use pmtu::Pmtu;
 pub(crate) use redirect::{Peer, XRLIM_BURST, ip_rt_send_redirect};

@@ -392,10 +392,7 @@ fn printed(world: &World, ns: &Netns, command: &IpCommand, format: IpFormat) -> 
         IpCommand::Addr(AddrCommand::Show(select)) => devices(world, ns, select, show::What::Addr, format)?,
         IpCommand::Link(LinkCommand::Show(select)) => devices(world, ns, select, show::What::Link, format)?,
         IpCommand::Route(RouteCommand::Show(filter)) => route::show(ns, filter, format),
-        IpCommand::Route(RouteCommand::Get { dst, from, iif, oif, mark }) => {
-            let at = (mark.unwrap_or(0), world.now());
-            route::get(ns, *dst, *from, [iif, oif].map(Option::as_ref), at, format)?
-        }
+        IpCommand::Route(RouteCommand::Get(query)) => route::get(ns, query, world.now(), format)?,
         IpCommand::Rule(RuleCommand::Show { table, pref }) => rule::show(ns, *table, *pref, format),
         IpCommand::Neigh(NeighCommand::Show(filter)) => neighbours(ns, filter, None, format),
         IpCommand::Neigh(NeighCommand::Get { addr, dev }) => {

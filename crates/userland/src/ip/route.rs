@@ -1,10 +1,12 @@
 //! `ip route`
 
 use super::names;
+use super::rule::{ipproto, port, tos};
 use crate::diagnostic::{Diagnostic, Fault, q};
 use crate::words::{Words, destination};
 use ipnet::Ipv4Net;
-use kernel::route::{FibTable, RouteKind, Scope, proto};
+use kernel::route::{FibTable, RouteKind, RouteQuery, Scope, proto};
+use packet::Protocol;
 use std::net::Ipv4Addr;
 
 /// `ip route ...`
@@ -27,18 +29,7 @@ pub enum RouteCommand {
     /// `ip route flush cache`: what the host was told of the way to single destinations.
     FlushCache,
     /// `ip route get ADDRESS`
-    Get {
-        /// The destination.
-        dst: Ipv4Addr,
-        /// `from`
-        from: Option<Ipv4Addr>,
-        /// `iif`
-        iif: Option<String>,
-        /// `oif`
-        oif: Option<String>,
-        /// `mark`
-        mark: Option<u32>,
-    },
+    Get(RouteQuery<String>),
 }
 
 /// One way out as it is written.
@@ -347,18 +338,32 @@ fn filter(words: &mut Words<'_>) -> Result<RouteFilter, Diagnostic> {
 
 fn get(words: &mut Words<'_>) -> Result<RouteCommand, Diagnostic> {
     words.take("to");
-    let dst = words.address()?;
-    let (mut from, mut iif, mut oif, mut mark) = (None, None, None, None);
+    let mut query = RouteQuery::to(words.address()?);
     while let Some(token) = words.next() {
         match token.text.as_ref() {
-            "from" => from = Some(words.address()?),
-            "iif" => iif = Some(words.device()?),
-            "oif" | "dev" => oif = Some(words.device()?),
-            "mark" => mark = Some(words.number("a mark")?),
-            _ => return words.unexpected(&token, &["from", "iif", "oif", "mark"], NOT_MODELLED),
+            "from" => query.from = Some(words.address()?),
+            "iif" => query.iif = Some(words.device()?),
+            "oif" | "dev" => query.oif = Some(words.device()?),
+            "mark" => query.mark = words.number("a mark")?,
+            "tos" | "dsfield" => query.tos = words.value("a type of service", tos)?,
+            "ipproto" => query.ipproto = Protocol(words.value("a protocol", asked_proto)?),
+            "sport" => query.sport = words.value("a port", port)?,
+            "dport" => query.dport = words.value("a port", port)?,
+            _ => {
+                let known = ["from", "iif", "oif", "mark", "tos", "ipproto", "sport", "dport"];
+                return words.unexpected(&token, &known, NOT_MODELLED);
+            }
         }
     }
-    Ok(RouteCommand::Get { dst, from, iif, oif, mark })
+    Ok(RouteCommand::Get(query))
+}
+
+/// The kernel looks up ways of three protocols (`rtm_getroute_parse_ip_proto`).
+fn asked_proto(text: &str) -> Result<u8, Fault> {
+    match ipproto(text)? {
+        n @ (1 | 6 | 17) => Ok(n),
+        _ => Err(Fault::new("Unsupported ip proto.", "expected tcp, udp or icmp")),
+    }
 }
 
 /// `scope NAME`

@@ -178,25 +178,30 @@ fn mark(text: &str) -> Result<(u32, u32), Fault> {
 }
 
 /// iproute2 reads it as a hexadecimal number, with or without 0x.
-fn tos(text: &str) -> Result<u8, Fault> {
+pub(super) fn tos(text: &str) -> Result<u8, Fault> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let bad =
         || Fault::new(format!("{} is not a type of service", q(text)), "expected a number such as 0x10");
     u8::from_str_radix(digits, 16).map_err(|_| bad())
 }
 
-fn ipproto(text: &str) -> Result<u8, Fault> {
+pub(super) fn ipproto(text: &str) -> Result<u8, Fault> {
     let bad = || Fault::new(format!("{} is not a protocol", q(text)), "expected tcp, udp, icmp or a number");
     let known = [("icmp", 1), ("tcp", 6), ("udp", 17), ("gre", 47), ("esp", 50), ("ah", 51), ("sctp", 132)];
     let by_name = known.iter().find(|(name, _)| *name == text).map(|(_, n)| *n);
     by_name.or_else(|| number::u32_of(text).and_then(|n| u8::try_from(n).ok())).ok_or_else(bad)
 }
 
+/// A port, or 0.
+pub(super) fn port(text: &str) -> Result<u16, Fault> {
+    let bad = || Fault::new(format!("{} is not a port", q(text)), "expected PORT or FIRST-LAST");
+    number::u32_of(text).and_then(|n| u16::try_from(n).ok()).ok_or_else(bad)
+}
+
 fn ports(text: &str) -> Result<(u16, u16), Fault> {
     let (lo, hi) = text.split_once('-').unwrap_or((text, text));
-    let bad = || Fault::new(format!("{} is not a port", q(text)), "expected PORT or FIRST-LAST");
-    let port = |t: &str| number::u32_of(t).and_then(|n| u16::try_from(n).ok()).ok_or_else(bad);
     let (lo, hi) = (port(lo)?, port(hi)?);
+    let bad = || Fault::new(format!("{} is not a port", q(text)), "expected PORT or FIRST-LAST");
     if lo == 0 || hi < lo { Err(bad()) } else { Ok((lo, hi)) }
 }
 

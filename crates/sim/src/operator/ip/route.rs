@@ -3,9 +3,10 @@
 use super::super::json::{Object, array};
 use super::{device, refused_text};
 use ipnet::Ipv4Net;
-use kernel::route::{ALL_HOSTS, FibTable, NextHop, Route, RouteAnswer, RouteKind, Scope, Verdict, proto};
+use kernel::route::{
+    ALL_HOSTS, FibTable, NextHop, Route, RouteAnswer, RouteKind, RouteQuery, Scope, Verdict, proto,
+};
 use kernel::{DevId, Instant, Netns, PutRoute};
-use std::net::Ipv4Addr;
 use userland::ip::{
     HopSpec, IpFormat, PrefixFilter, RouteCommand, RouteFilter, RouteSpec, defaults, protocol_name,
     scope_name, table_name,
@@ -64,7 +65,7 @@ pub(super) fn change(ns: &mut Netns, command: &RouteCommand) -> Result<(), Strin
                 false => Err("Error: ipv4: FIB table does not exist.\nDump terminated".to_owned()),
             };
         }
-        RouteCommand::Get { .. } => return Ok(()),
+        RouteCommand::Get(_) => return Ok(()),
     };
     let route = to_route(ns, spec, false)?;
     ns.add_route(route, how).map_err(refused_text)
@@ -296,14 +297,15 @@ impl<'a> Fields<'a> {
 /// `ip route get`
 pub(super) fn get(
     ns: &Netns,
-    dst: Ipv4Addr,
-    from: Option<Ipv4Addr>,
-    [iif, oif]: [Option<&String>; 2],
-    (mark, now): (u32, Instant),
+    query: &RouteQuery<String>,
+    now: Instant,
     format: IpFormat,
 ) -> Result<Vec<String>, String> {
-    let dev = |name: Option<&String>| name.map(|n| device(ns, n)).transpose();
-    let way = ns.route_get(dst, from, dev(iif)?, dev(oif)?, mark);
+    let dev = |name: &Option<String>| name.as_ref().map(|n| device(ns, n)).transpose();
+    let devices = (dev(&query.iif)?, dev(&query.oif)?);
+    let RouteQuery { dst, from, ref iif, mark, tos, ipproto, sport, dport, .. } = *query;
+    let (by, oif) = devices;
+    let way = ns.route_get(&RouteQuery { dst, from, iif: by, oif, mark, tos, ipproto, sport, dport });
     let RouteAnswer { dst: way, route, redirect } = way.map_err(|why| format!("RTNETLINK answers: {why}"))?;
     let many = way.verdict == Verdict::Multicast;
     let here = way.verdict == Verdict::Local || way.verdict == Verdict::Broadcast || many && dst == ALL_HOSTS;

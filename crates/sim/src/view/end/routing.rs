@@ -4,7 +4,7 @@ use super::{At, End, dst, ip, src};
 use crate::operator::route_text;
 use kernel::Netns;
 use kernel::event::What;
-use kernel::route::{FibRule, RuleAction, Unreachable};
+use kernel::route::{FibRule, RouteQuery, RuleAction, Unreachable};
 use packet::{Frame, Payload};
 
 pub(super) fn unreachable(at: &At<'_>, u: Unreachable, frame: &Frame) -> End {
@@ -73,8 +73,10 @@ pub(super) fn rp_filter(at: &At<'_>, frame: &Frame) -> End {
     let (std::net::IpAddr::V4(src), std::net::IpAddr::V4(dst)) = (packet.src, packet.dst) else {
         return End::by("rp_filter");
     };
-    let back =
-        at.ns.route_get(src, Some(dst), None, None, 0).or_else(|_| at.ns.route_get(src, None, None, None, 0));
+    let back = at
+        .ns
+        .route_get(&RouteQuery { from: Some(dst), ..RouteQuery::to(src) })
+        .or_else(|_| at.ns.route_get(&RouteQuery::to(src)));
     let back = match back {
         Ok(a) => {
             let text = a.route.as_ref().map(|r| route_text(at.ns, r)).unwrap_or_default();
@@ -166,7 +168,7 @@ fn by_proxy(at: &At<'_>, addr: &str, end: End) -> End {
     let (name, on) = (&device.name, device.conf.proxy_arp != 0 || ns.sysctl.all.proxy_arp != 0);
     let end =
         end.look(format!("net.ipv4.conf.{name}.proxy_arp of {}", ns.name), if on { "1" } else { "0" }, "1");
-    match ns.route_get(to, None, None, None, 0) {
+    match ns.route_get(&RouteQuery::to(to)) {
         Ok(_) if on => end,
         Ok(_) => end.or(format!("sysctl -w net.ipv4.conf.{name}.proxy_arp=1, on {}", ns.name)),
         Err(why) => end

@@ -5,7 +5,7 @@ use super::{Met, Tries};
 use ipnet::Ipv4Net;
 use kernel::dev::{DevKind, Device};
 use kernel::event::What;
-use kernel::route::{Route, RouteEvent, RouteKind, RuleAction, Verdict, proto};
+use kernel::route::{Route, RouteEvent, RouteKind, RouteQuery, RuleAction, Verdict, proto};
 use kernel::{DevId, DropReason, Netns};
 use packet::Mac;
 use sim::view::{neighbour_with, pinned_port};
@@ -174,7 +174,7 @@ pub(super) fn unsent(world: &World, entries: &[Entry], line: &str, tries: &mut T
     let Some(ns) = entries.first().and_then(|e| world.host(e.host)).filter(|_| !made) else { return };
     for word in line.split(|c: char| !c.is_ascii_digit() && c != '.') {
         if let Ok(to) = word.parse::<Ipv4Addr>()
-            && ns.route_get(to, None, None, None, 0).is_err()
+            && ns.route_get(&RouteQuery::to(to)).is_err()
         {
             ways_to(world, ns, to, tries);
         }
@@ -239,7 +239,7 @@ fn by_proxy(met: &Met<'_>, addr: Ipv4Addr, tries: &mut Tries) {
         return;
     }
     tries.add(&ns.name, format!("sysctl -w net.ipv4.conf.{}.proxy_arp=1", dev.name));
-    if ns.route_get(addr, None, None, None, 0).is_err() {
+    if ns.route_get(&RouteQuery::to(addr)).is_err() {
         for (_, out, _) in addresses(met.world).iter().filter(|(at, out, _)| at.id == ns.id && out.id != by) {
             tries.add(&ns.name, format!("ip route add default dev {}", out.name));
         }
@@ -279,7 +279,7 @@ fn prefix(net: Ipv4Net) -> String {
 /// The network of an address as a box has it, if a packet that comes to it by this device, from this link, goes there. By the same device only what
 /// is not of the link's own network.
 fn leads(ns: &Netns, by: DevId, dst: Ipv4Addr, link: &Ipv4Net) -> Option<Ipv4Net> {
-    let way = ns.route_get(dst, None, None, None, 0).ok()?;
+    let way = ns.route_get(&RouteQuery::to(dst)).ok()?;
     // What kube-proxy has on its dummy is on every node.
     let mut devices = ns.devices().iter().filter(|d| !matches!(d.kind, DevKind::Dummy));
     let goes = match way.dst.verdict {
