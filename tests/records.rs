@@ -278,6 +278,8 @@ recordings! {
     x_arp_sender = "X-arp-sender",
     x_rpfilter = "X-rpfilter",
     x_route_errors = "X-route-errors",
+    x_route_groups = "X-route-groups",
+    x_connect_twice = "X-connect-twice",
     x_rule_fwmark = "X-rule-fwmark",
     x_rule_ports = "X-rule-ports",
     x_rule_suppress_goto = "X-rule-suppress-goto",

@@ -50,6 +50,11 @@ fn ways_that_depend_on_protocol_ports_and_tos() {
 }
 
 #[test]
+fn gateways_that_a_table_does_not_lead_to() {
+    prints(include_str!("data/route-gateway.txt"));
+}
+
+#[test]
 fn addresses_and_the_routes_that_follow_from_them() {
     prints(include_str!("data/addr.txt"));
 }

@@ -6,7 +6,7 @@ use super::icmp::icmp_rcv;
 use crate::dev::tunnel4_rcv;
 use crate::netfilter::hook::InetHook;
 use crate::netfilter::{OkFn, nf_hook};
-use crate::route::Verdict;
+use crate::route::{ALL_HOSTS, Verdict};
 use crate::socket::{tcp_v4_rcv, udp_rcv, udplite_rcv};
 use crate::{Cx, DevId, DropReason, Journey, Netns, PktType, Skb};
 use packet::{L4, Protocol, icmp_type};
@@ -42,6 +42,10 @@ pub(crate) fn ip_rcv_finish(ns: &mut Netns, mut skb: Skb, dev: DevId, cx: &mut C
     };
     match skb.dst.map(|d| d.verdict) {
         Some(Verdict::Out) => ip_forward(ns, skb, cx),
+        // Loopback brings the way out along, whose input is `dst_discard` for a group that nobody here has joined.
+        Some(Verdict::Multicast) if skb.ip().and_then(|ip| ip.dst_v4()) != Some(ALL_HOSTS) => {
+            Err(cx.drop(&skb, DropReason::NotForUs))
+        }
         _ => ip_local_deliver(ns, skb, dev, cx),
     }
 }

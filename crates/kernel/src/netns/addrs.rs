@@ -220,7 +220,13 @@ impl Netns {
         // The gateway has to be nearer than the destination, and on the link at least.
         let nearer = if scope >= Scope::Link { Scope::Host } else { Scope::Link };
         let flow = Flow { scope: nearer, oif: given.map(|d| d.id), ..Flow::to(gateway) };
-        let own = if table == FibTable::MAIN { None } else { self.table_lookup(&[table], &flow) };
+        let tables = match table {
+            FibTable::MAIN => &[][..],
+            // One table as long as nobody has added a rule.
+            FibTable::LOCAL if !self.fib.rules.is_custom() => &[FibTable::LOCAL, FibTable::MAIN],
+            _ => &[table],
+        };
+        let own = self.table_lookup(tables, &flow).filter(|f| !f.route.kind.is_error());
         let found = own.or_else(|| self.fib_lookup(&flow).ok());
         match found {
             Some(f) if matches!(f.route.kind, RouteKind::Unicast | RouteKind::Local) => {

@@ -54,7 +54,10 @@ impl Netns {
         let localnet = self.conf_or(dev, |c| c.route_localnet) || dev == lo;
         // To this host, if the source may be there.
         let deliver = |route, verdict, check: bool| {
-            let valid = if check { self.fib_validate_source(flow, dev, None) } else { Ok(false) };
+            // What is for many does not come back from their address.
+            let back = if verdict == Verdict::Local { dst } else { Ipv4Addr::UNSPECIFIED };
+            let asked = Flow { dst: back, ..*flow };
+            let valid = if check { self.fib_validate_source(&asked, dev, None) } else { Ok(false) };
             Decision { route, outcome: valid.map(|_| (here(verdict), false)) }
         };
         if dst.is_multicast() {

@@ -67,6 +67,16 @@ impl Netns {
         self.mkroute_output(&flow, found.dev(), gateway, Some(found.route), source)
     }
 
+    /// `ip_route_connect`: the way of a socket that is connected. Who has no address yet asks a second time with the one that
+    /// routing chose, so that rules for this source count.
+    pub(crate) fn ip_route_connect(&self, flow: &Flow) -> Result<Dst, NoWay<'_>> {
+        let (dst, _) = self.ip_route_output(flow)?;
+        if !flow.src.is_unspecified() {
+            return Ok(dst);
+        }
+        self.ip_route_output(&flow.from(dst.source)).map(|(dst, _)| dst)
+    }
+
     /// `__mkroute_output`
     fn mkroute_output<'a>(
         &self,

@@ -434,13 +434,13 @@ impl Netns {
         cx: &mut Cx<'_>,
     ) -> Result<SocketId, Errno> {
         let remote = nobody_is_me(local, remote);
-        let found = self.ip_route_output(&Flow {
+        let found = self.ip_route_connect(&Flow {
             proto: 6,
             sport: local.1,
             dport: remote.1,
             ..Flow::to(remote.0).from(local.0)
         });
-        let (dst, _) = found.map_err(|(why, _)| {
+        let dst = found.map_err(|(why, _)| {
             send_error(Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
         if dst.is_group() {

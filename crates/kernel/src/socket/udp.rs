@@ -158,7 +158,7 @@ impl Netns {
     pub fn udp_connect(&mut self, id: SocketId, remote: Endpoint) -> Result<(), Errno> {
         let local = self.sockets.udp(id).ok_or(Errno::EINVAL)?.local;
         let remote = nobody_is_me(local, remote);
-        let (dst, _) = self.ip_route_output(&udp_flow(local, remote)).map_err(|(why, _)| {
+        let dst = self.ip_route_connect(&udp_flow(local, remote)).map_err(|(why, _)| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
         if dst.verdict == Verdict::Broadcast {
