@@ -129,3 +129,71 @@ fn zones_are_looked_for_where_they_count() {
         assert_eq!(found, expected, "{option}");
     }
 }
+
+/// Status and what is printed, both streams one after the other, of commands typed in this order.
+fn asked<const N: usize>(lines: [&str; N]) -> [(i32, Vec<String>); N] {
+    let run = pair("", &lines.map(|l| cmd(&format!("conntrack {l}")))).run().unwrap();
+    std::array::from_fn(|i| {
+        let out = output(&run, i);
+        let said = |l: &String| l.trim_start_matches("conntrack v1.4.7 (conntrack-tools): ").to_owned();
+        (out.status, out.stderr.iter().chain(&out.stdout).map(said).collect())
+    })
+}
+
+const FLOW: &str = "-s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 -t 100";
+const EXISTS: &str = "Operation failed: Such conntrack exists, try -U to update";
+
+/// Seen on Linux 6.18: an entry is made in the zone that is named, and is in the way where that counts.
+#[test]
+fn an_entry_is_made_in_its_zone() {
+    let zones = ["-w 5", "-w 5", "-w 6", "", "--orig-zone 8", "--reply-zone 8"];
+    let made = asked(zones.map(|z| format!("-I {FLOW} {z}")).each_ref().map(String::as_str));
+    assert_eq!(made.each_ref().map(|(status, _)| *status), [0, 1, 0, 0, 1, 1]);
+    assert_eq!(made[1].1, [EXISTS]);
+    let [.., shown, both] = asked([
+        &format!("-I {FLOW} -w 5"),
+        &format!("-A {FLOW} --reply-zone 9"),
+        "-L",
+        &format!("-I {FLOW} -w 12 --orig-zone 12"),
+    ]);
+    assert!(shown.1.iter().any(|l| l.ends_with(" mark=0 zone=5 use=1")), "{shown:?}");
+    assert!(shown.1.iter().any(|l| l.contains(" zone-reply=9 ")), "{shown:?}");
+    assert_eq!(both, (1, vec!["Operation failed: invalid parameters".to_owned()]));
+}
+
+/// Seen with conntrack-tools 1.4.7.
+#[test]
+fn options_are_refused_in_the_words_of_the_tool() {
+    for (line, status, said) in [
+        ("-L -p tcp --state established", 2, "unknown TCP state `established'"),
+        ("-L -p tcp --state LISTEN", 0, "0 flow entries have been shown."),
+        ("-L --mask-src 255.0.0.0", 2, "Can't use --mask-src without --src"),
+        ("-D -s 1.1.1.1 --mask-dst 255.0.0.0", 2, "Can't use --mask-dst without --dst"),
+        (
+            "-G -s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 -w 5",
+            2,
+            "Illegal option `--zone' with this command",
+        ),
+        ("-U -s 1.1.1.1 --orig-zone 8 -m 7", 2, "Illegal option `--orig-zone' with this command"),
+        ("-L -u SRC_NAT", 1, "WARNING: ignoring SRC_NAT, use --src-nat instead"),
+        ("-L -u dst_nat,ASSURED", 0, "WARNING: ignoring DST_NAT, use --dst-nat instead"),
+    ] {
+        let [out] = asked([line]);
+        assert_eq!((out.0, out.1[0].as_str()), (status, said), "{line}");
+    }
+}
+
+/// Seen on Linux 6.18: an entry whose time is set to 0 is gone before the tool counts it.
+#[test]
+fn a_timeout_of_zero_ends_an_entry() {
+    let [_, updated, shown] = asked([&format!("-I {FLOW}"), "-U -s 1.1.1.1 -t 0", "-L"]);
+    assert_eq!(updated, (1, vec!["0 flow entries have been updated.".to_owned()]));
+    assert_eq!(shown.1, ["0 flow entries have been shown."]);
+}
+
+/// Seen with conntrack-tools 1.4.7: what no bit is left of is no filter of `-D`.
+#[test]
+fn a_status_without_bits_deletes_all() {
+    let [_, deleted] = asked([&format!("-I {FLOW}"), "-D -u UNSET"]);
+    assert_eq!((deleted.0, deleted.1[0].as_str()), (0, "1 flow entries have been deleted."));
+}

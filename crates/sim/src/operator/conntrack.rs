@@ -132,17 +132,32 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
         Ok(command) => command,
         Err(diagnostic) => return wrong(&diagnostic),
     };
-    let now = world.now();
-    let o = command.output;
     if let Some(refused) = formats::refused(&command) {
         return refused;
     }
-    if command.filter.no_status && matches!(command.op, ConntrackOp::List | ConntrackOp::Delete) {
-        return failed("invalid parameters");
-    }
-    if command.table == ConntrackTable::Expectations {
-        return expectations(world, host, from, &command);
-    }
+    let mut out = if command.filter.no_status && command.op == ConntrackOp::List {
+        failed("invalid parameters")
+    } else if command.table == ConntrackTable::Expectations {
+        expectations(world, host, from, &command)
+    } else {
+        connections(world, host, from, &command)
+    };
+    out.stderr.splice(0..0, warnings(&command.filter.ignored));
+    out
+}
+
+/// What the tool says of words behind `--status` that it leaves out.
+fn warnings(ignored: &[String]) -> impl Iterator<Item = String> {
+    let warning = |word: &String| {
+        let option = word.to_ascii_lowercase().replace('_', "-");
+        format!("WARNING: ignoring {word}, use --{option} instead")
+    };
+    ignored.iter().map(warning)
+}
+
+/// The commands on the table of connections.
+fn connections(world: &mut World, host: NetnsId, from: EventId, command: &ConntrackCommand) -> CommandOutput {
+    let (now, o) = (world.now(), command.output);
     let line = |ns: &Netns, row: &Row, more: usize| {
         let uses = ns.ct.uses(row.id) + more;
         match (o.save, o.xml) {
@@ -155,7 +170,7 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
         ConntrackOp::Version => CommandOutput::lines(vec![TOOL.to_owned()]),
         ConntrackOp::Help => CommandOutput::text(CONNTRACK_HELP),
         ConntrackOp::List => {
-            let rows = chosen(world, host, &command, &command.filter);
+            let rows = chosen(world, host, command, &command.filter);
             if let Some(refused) = formats::not_modelled(o, &rows) {
                 return refused;
             }
@@ -172,7 +187,7 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
             out
         }
         ConntrackOp::Delete => {
-            let rows = chosen(world, host, &command, &command.filter);
+            let rows = chosen(world, host, command, &command.filter);
             if let Some(refused) = formats::not_modelled(o, &rows) {
                 return refused;
             }
@@ -193,7 +208,7 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
                 None => failed("such conntrack doesn't exist"),
             }
         }
-        ConntrackOp::Create | ConntrackOp::Add => create(world, host, &command),
+        ConntrackOp::Create | ConntrackOp::Add => create(world, host, command),
         ConntrackOp::Update => {
             // What shall be set is not looked for.
             let f = &command.filter;
@@ -208,12 +223,14 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
             let (mut lines, mut n) = (Vec::new(), 0);
             // Without an address the kernel does not take what the tool sends.
             let address = f.orig_src.or(f.orig_dst).or(f.reply_src).or(f.reply_dst);
-            for row in chosen(world, host, &command, &filter) {
+            for row in chosen(world, host, command, &filter) {
                 if address.is_none() {
                     let text = "Operation failed: Operation not supported";
                     return CommandOutput::failed(1, format!("{text}\n{TOOL}: {text}"));
                 }
-                if world.with(host, |ns, cx| ns.ct_change(row.id, &change, cx)) == Some(true) {
+                // What is over at once is not there when the tool looks at what it has changed.
+                let lives = command.timeout != Some(0);
+                if world.with(host, |ns, cx| ns.ct_change(row.id, &change, cx)) == Some(true) && lives {
                     n += 1;
                     let after = |ns: &Netns| Some(line(ns, &ns.ct.get(row.id)?.row(now), 1));
                     if lines.is_empty() {
@@ -221,6 +238,7 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
                     }
                 }
             }
+            world.with(host, |ns, cx| ns.ct_evict(cx));
             done(lines, n, "flow entries have been updated", i32::from(n == 0))
         }
         ConntrackOp::Count => {
@@ -249,7 +267,7 @@ pub(crate) fn conntrack(world: &mut World, host: NetnsId, from: EventId, argv: &
             CommandOutput::failed(0, text)
         }
         ConntrackOp::Events => {
-            let lines: Vec<String> = events(world, host, from, &command);
+            let lines: Vec<String> = events(world, host, from, command);
             let n = lines.len();
             done(lines, n, "flow events have been shown", 0)
         }
@@ -292,6 +310,12 @@ const DECIDED: u32 = status::SRC_NAT_DONE | status::DST_NAT_DONE;
 fn create(world: &mut World, host: NetnsId, command: &ConntrackCommand) -> CommandOutput {
     let f = &command.filter;
     let halfway = f.reply_src.is_some() && f.reply_sport.is_none() && f.orig_sport.is_some();
+    let zones =
+        [(f.zone, None), (f.orig_zone, Some(Direction::Original)), (f.reply_zone, Some(Direction::Reply))];
+    let mut zones = zones.into_iter().filter_map(|(id, only)| Some(Zone { id: id?, only }));
+    // An entry is in one zone.
+    let zone = zones.next().unwrap_or_default();
+    let halfway = halfway || zones.next().is_some();
     let Some((orig, mut reply)) = tuples(f).filter(|_| !halfway) else { return failed("invalid parameters") };
     let mut bits = f.status;
     if let (Some(Some((_, Some(port)))), L4Key::Ports { .. }) = (f.dst_nat, reply.key()) {
@@ -316,6 +340,7 @@ fn create(world: &mut World, host: NetnsId, command: &ConntrackCommand) -> Comma
         status: bits,
         mark: f.mark.map_or(0, |(value, _)| value),
         tcp: f.state,
+        zone,
     };
     let made = world.with(host, |ns, cx| ns.ct_create(&new, cx)) == Some(true);
     let add = command.op == ConntrackOp::Add;

@@ -92,6 +92,8 @@ pub struct ConntrackFilter {
     pub unreplied: bool,
     /// `--status` without any bit: the kernel refuses to look for that.
     pub no_status: bool,
+    /// Words of `--status` that the tool warns of, as it does without them: SRC_NAT and DST_NAT.
+    pub ignored: Vec<String>,
     /// `--zone`: of both directions.
     pub zone: Option<u16>,
     /// `--orig-zone`: of the original direction alone.
@@ -365,9 +367,17 @@ impl<'a> Reader<'a> {
             let message = "Can't use -z with filtering parameters".to_owned();
             return words.blame_last(usage(message, "expected -z alone"));
         }
-        for (addr, mask) in [&mut c.filter.orig_src, &mut c.filter.orig_dst].into_iter().zip(self.mask) {
-            if let (Some(a), Some(mask)) = (addr, mask) {
-                *a = masked(a.addr, mask);
+        let f = &mut c.filter;
+        for ((addr, mask), end) in
+            [&mut f.orig_src, &mut f.orig_dst].into_iter().zip(self.mask).zip(["src", "dst"])
+        {
+            match (addr, mask) {
+                (Some(a), Some(mask)) => *a = masked(a.addr, mask),
+                (None, Some(_)) if !f.ipv6 => {
+                    let message = format!("Can't use --mask-{end} without --{end}");
+                    return words.blame_last(usage(message, &format!("expected --{end} too")));
+                }
+                _ => {}
             }
         }
         if expect || !matches!(c.op, ConntrackOp::Get | ConntrackOp::Create | ConntrackOp::Add) {
@@ -497,14 +507,15 @@ fn bad(word: &str, help: &str) -> Fault {
 
 fn statuses(text: &str, f: &mut ConntrackFilter) -> Result<(), Fault> {
     for word in text.split(',') {
-        match word.to_ascii_uppercase().as_str() {
+        let upper = word.to_ascii_uppercase();
+        match upper.as_str() {
             "ASSURED" => f.status |= status::ASSURED,
             "SEEN_REPLY" => f.status |= status::SEEN_REPLY,
             "EXPECTED" => f.status |= status::EXPECTED,
             "FIXED_TIMEOUT" => f.status |= status::FIXED_TIMEOUT,
             "UNREPLIED" => f.unreplied = true,
-            // The tool warns of the latter two and goes on without them.
-            "UNSET" | "SRC_NAT" | "DST_NAT" => {}
+            "UNSET" => {}
+            "SRC_NAT" | "DST_NAT" => f.ignored.push(upper),
             _ => {
                 return Err(bad(
                     word,
@@ -564,9 +575,9 @@ const STATES: [TcpState; 10] = [
 ];
 
 fn state(text: &str) -> Result<TcpState, Fault> {
-    let named = STATES.into_iter().find(|s| s.name().eq_ignore_ascii_case(text));
+    let named = STATES.into_iter().find(|s| s.name() == text);
     // The old name of the last one.
-    let found = named.or_else(|| text.eq_ignore_ascii_case("LISTEN").then_some(TcpState::SynSent2));
+    let found = named.or_else(|| (text == "LISTEN").then_some(TcpState::SynSent2));
     found.ok_or_else(|| {
         let names: Vec<&str> = STATES.iter().map(|s| s.name()).collect();
         usage(format!("unknown TCP state `{text}'"), &format!("expected one of {}", names.join(", ")))

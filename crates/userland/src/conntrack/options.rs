@@ -162,12 +162,19 @@ pub(super) fn illegal(op: ConntrackOp, expect: bool, what: What) -> bool {
         ) => true,
         (ConntrackOp::List, false) => matches!(what, What::Timeout | What::EventMask | What::Buffer),
         (ConntrackOp::Events, false) => matches!(what, What::Timeout | What::Status | What::Zero),
-        (ConntrackOp::Delete, false) => {
-            matches!(what, What::Zero | What::EventMask | What::Buffer | What::AnyNat)
+        (ConntrackOp::Get, false) if matches!(what, What::Timeout | What::Status | What::Mark) => true,
+        (ConntrackOp::Get, false) if matches!(what, What::SrcNat | What::DstNat) => true,
+        (ConntrackOp::Get | ConntrackOp::Create | ConntrackOp::Add, false)
+            if matches!(what, What::Mask | What::Family) =>
+        {
+            true
         }
-        (ConntrackOp::Update, false) => {
-            matches!(what, What::Zero | What::EventMask | What::Buffer | What::AnyNat | What::Zone)
+        (ConntrackOp::Create | ConntrackOp::Add, false) if what == What::Output => true,
+        (ConntrackOp::Get | ConntrackOp::Update, false)
+            if matches!(what, What::Zone | What::OrigZone | What::ReplyZone) =>
+        {
+            true
         }
-        _ => matches!(what, What::Zero | What::EventMask | What::Buffer | What::AnyNat),
+        _ => matches!(what, What::Zero | What::EventMask | What::Buffer | What::AnyNat | What::Secmark),
     }
 }

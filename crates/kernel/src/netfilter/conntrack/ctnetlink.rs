@@ -20,6 +20,8 @@ pub struct NewEntry {
     pub mark: u32,
     /// State of TCP.
     pub tcp: Option<TcpState>,
+    /// Where the tuples must be free, and where the entry then stands.
+    pub zone: Zone,
 }
 
 /// What shall be different of an entry (`conntrack -U`).
@@ -38,8 +40,7 @@ pub struct Change {
 impl Netns {
     /// `ctnetlink_create_conntrack`. False if one of its tuples is taken.
     pub fn ct_create(&mut self, new: &NewEntry, cx: &mut Cx<'_>) -> bool {
-        let now = cx.now;
-        let zone = Zone::default();
+        let (now, zone) = (cx.now, new.zone);
         for id in
             [&new.orig, &new.reply].iter().filter_map(|t| self.ct.over(t, zone, now)).collect::<Vec<_>>()
         {
