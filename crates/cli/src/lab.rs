@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use workshop::cure::{Search, Wanted};
 use workshop::session::{At, Typed};
-use workshop::{Lab, LabRun, Session, Setting, StimulusResult};
+use workshop::{Lab, LabError, LabRun, Session, Setting, StimulusResult};
 
 /// `lab list`
 pub fn list() -> Result<ExitCode, String> {
@@ -45,13 +45,22 @@ fn find_lab(name: &str) -> Result<Lab, String> {
     if let Some(lab) = workshop::lab(name).or_else(|| workshop::exercise::exercise(name)) {
         return Ok(lab);
     }
-    if Path::new(name).is_file() {
+    // No lab's name looks like a file's.
+    if Path::new(name).is_file() || name.contains(['/', '.']) {
         let text = read(Path::new(name))?;
         return workshop::read_lab(&text).map_err(|d| d.show(name, &text));
     }
     let known: Vec<String> =
         workshop::labs().into_iter().map(|l| l.name).chain([workshop::load::NAME.to_owned()]).collect();
     Err(format!("there is no lab {name:?}; these are: {}; nor is there such a file", known.join(", ")))
+}
+
+/// Why a lab cannot be run, with the line of its file that is wrong.
+fn why_not(name: &str, e: &LabError) -> String {
+    match (e, std::fs::read_to_string(name)) {
+        (LabError::SetUp(d), Ok(text)) => d.show(name, &text),
+        _ => e.to_string(),
+    }
 }
 
 /// The positions that `--set` gives.
@@ -77,7 +86,7 @@ fn session(name: &str, set: &[String]) -> Result<Session, String> {
 /// `lab why`
 pub fn why(name: &str, set: &[String], step: Option<usize>) -> Result<ExitCode, String> {
     let session = session(name, set)?;
-    let run = session.run().map_err(|e| e.to_string())?;
+    let run = session.run().map_err(|e| why_not(name, &e))?;
     let wanted = match step {
         None => Wanted::Goals,
         Some(n) if (1..=run.stimuli.len()).contains(&n) => Wanted::Exchange(n - 1),
@@ -103,8 +112,8 @@ pub fn why(name: &str, set: &[String], step: Option<usize>) -> Result<ExitCode, 
 /// `lab diff`
 pub fn diff(name: &str, set: &[String]) -> Result<ExitCode, String> {
     let (lab, changes) = (find_lab(name)?, positions(set)?);
-    let before = lab.run(&Setting::new()).map_err(|e| e.to_string())?;
-    let after = lab.run(&changes).map_err(|e| e.to_string())?;
+    let before = lab.run(&Setting::new()).map_err(|e| why_not(name, &e))?;
+    let after = lab.run(&changes).map_err(|e| why_not(name, &e))?;
     let (old_world, world) = (&before.run.world, &after.run.world);
     let mut out = String::new();
     for new in world.hosts() {
@@ -132,7 +141,7 @@ pub fn run(
     let own = session.typed.len();
     session.typed.extend(typed);
     session.lab.notes().iter().for_each(|note| say(note));
-    let (lab, run) = (&session.lab, session.run().map_err(|e| e.to_string())?);
+    let (lab, run) = (&session.lab, session.run().map_err(|e| why_not(name, &e))?);
     for (n, (typed, result)) in session.typed.iter().zip(&run.typed).enumerate() {
         // What is typed here prints what it complains of.
         if let Some(wrong) = result.wrong().filter(|_| n < own) {
@@ -143,7 +152,7 @@ pub fn run(
         let bytes = nflab::capture::pcapng(&run.run.world, place)?;
         std::fs::write(file, bytes).map_err(|e| format!("{}: {e}", file.display()))?;
     }
-    let printed = if as_json { json(&lab.name, &run)? } else { text(lab, &run) };
+    let printed = if as_json { json(&session, &run, own)? } else { text(lab, &run) };
     print(&if as_json { printed } else { printed + &typed::text(&session.typed, &run, own) })?;
     let well = run.claims.iter().all(|c| c.holds) && run.typed.iter().all(|t| t.refused.is_none());
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -158,6 +167,7 @@ struct LabJson<'a> {
     outputs: Vec<OutputJson<'a>>,
     claims: Vec<ClaimJson<'a>>,
     goals: Vec<GoalJson<'a>>,
+    refused: Vec<RefusedJson<'a>>,
     kernels: Vec<KernelJson>,
 }
 
@@ -190,6 +200,14 @@ struct GoalJson<'a> {
     reached: bool,
 }
 
+/// A command that was typed and cannot be run.
+#[derive(Serialize)]
+struct RefusedJson<'a> {
+    on: Option<&'a str>,
+    command: &'a str,
+    message: &'a str,
+}
+
 /// What the command of a stimulus printed; stimuli are counted from 0.
 fn output_json((stimulus, s): (usize, &StimulusResult)) -> Option<OutputJson<'_>> {
     let (command, output) = s.command.as_ref()?;
@@ -197,10 +215,12 @@ fn output_json((stimulus, s): (usize, &StimulusResult)) -> Option<OutputJson<'_>
     Some(OutputJson { stimulus, command, status, stdout, stderr })
 }
 
-fn json(lab: &str, run: &LabRun) -> Result<String, String> {
+/// `first` is the number of the first command that was typed here.
+fn json(session: &Session, run: &LabRun, first: usize) -> Result<String, String> {
+    let typed = session.typed.iter().zip(&run.typed).skip(first);
     let eras: Vec<kernel::Era> = run.run.world.hosts().iter().map(Netns::era).collect();
     let object = LabJson {
-        lab,
+        lab: &session.lab.name,
         switches: &run.setting,
         stimuli: run.stimuli.iter().map(|s| StimulusJson { name: &s.name, outcome: &s.outcome }).collect(),
         outputs: run.stimuli.iter().enumerate().filter_map(output_json).collect(),
@@ -210,6 +230,12 @@ fn json(lab: &str, run: &LabRun) -> Result<String, String> {
             .map(|c| ClaimJson { text: &c.text, when: &c.when, applies: c.applies, holds: c.holds })
             .collect(),
         goals: run.goals.iter().map(|g| GoalJson { text: &g.text, reached: g.reached }).collect(),
+        refused: typed
+            .filter_map(|(typed, result)| {
+                let message = &result.refused.as_ref()?.message;
+                Some(RefusedJson { on: typed.on.as_deref(), command: &typed.line, message })
+            })
+            .collect(),
         kernels: kernel::Era::ALL.into_iter().filter(|era| eras.contains(era)).map(kernel_json).collect(),
     };
     serde_json::to_string(&object).map(|s| s + "\n").map_err(|e| e.to_string())

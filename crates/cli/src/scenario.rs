@@ -52,6 +52,18 @@ impl<'a> Node<'a> {
         Ok(self.object()?.get(key).filter(|v| !v.is_null()).map(|value| Node { value, place }))
     }
 
+    /// Nothing else stands in it than these, which are separated by blanks.
+    fn only(&self, known: &str) -> Result<()> {
+        let known: Vec<&str> = known.split(' ').collect();
+        match self.object()?.keys().find(|key| !known.contains(&key.as_str())) {
+            None => Ok(()),
+            Some(key) => {
+                let place = if self.place.is_empty() { "document" } else { &self.place };
+                wrong(place, format!("no such field: {key:?}; expected one of {}", known.join(", ")))
+            }
+        }
+    }
+
     fn need(&self, key: &str) -> Result<Node<'a>> {
         match self.get(key)? {
             Some(n) => Ok(n),
@@ -126,6 +138,7 @@ pub fn parse(value: &Value) -> Result<Scenario> {
     if root.value.as_object().is_none() {
         return wrong("document", "expected an object with hosts, links and stimuli");
     }
+    root.only("name title settle_ms nondeterministic brief kmsg drawn backend hosts links stimuli")?;
     let mut scenario = Scenario { settle_ms: root.or("settle_ms", 40, Node::number)?, ..Scenario::default() };
     let all = root.or("backend", Backend::Legacy, backend)?;
     let hosts = root.need("hosts")?;
@@ -145,6 +158,9 @@ pub fn parse(value: &Value) -> Result<Scenario> {
 }
 
 fn host(name: &str, n: &Node<'_>) -> Result<HostSpec> {
+    n.only(
+        "addrs routes neigh ip sysctl iptables tables ipset trace log_invalid ct_probe sniff servers files kernel backend",
+    )?;
     let mut ip = Vec::new();
     if let Some(list) = n.get("addrs")? {
         for (dev, value) in list.object()? {
@@ -260,6 +276,7 @@ fn ip_command(place: &str, line: &str) -> Result<IpCommand> {
 }
 
 fn server(n: &Node<'_>) -> Result<ServerSpec> {
+    n.only("proto bind mode close data_addr data_port")?;
     let proto = n.need("proto")?;
     let tcp = match proto.text()?.as_str() {
         "tcp" => true,
@@ -305,15 +322,20 @@ fn mac(n: &Node<'_>) -> Result<Mac> {
 fn read_link(n: &Node<'_>) -> Result<LinkSpec> {
     let kind = n.need("type")?;
     match kind.text()?.as_str() {
-        "veth" => Ok(LinkSpec::Veth {
-            a: end(&n.need("a")?)?,
-            b: end(&n.need("b")?)?,
-            a_mac: n.get("a_mac")?.map(|m| mac(&m)).transpose()?,
-            b_mac: n.get("b_mac")?.map(|m| mac(&m)).transpose()?,
-        }),
+        "veth" => {
+            n.only("type a b a_mac b_mac")?;
+            Ok(LinkSpec::Veth {
+                a: end(&n.need("a")?)?,
+                b: end(&n.need("b")?)?,
+                a_mac: n.get("a_mac")?.map(|m| mac(&m)).transpose()?,
+                b_mac: n.get("b_mac")?.map(|m| mac(&m)).transpose()?,
+            })
+        }
         "bridge" => {
+            n.only("type host name mac ports promisc opts")?;
             let mut ports = Vec::new();
             for p in n.or("ports", Vec::new(), Node::list)? {
+                p.only("dev hairpin")?;
                 ports.push(BridgePort {
                     dev: p.need("dev")?.text()?,
                     hairpin: p.or("hairpin", false, Node::flag)?,
@@ -342,8 +364,36 @@ fn bytes(n: &Node<'_>) -> Result<Vec<u8>> {
     Ok(n.text()?.into_bytes())
 }
 
+/// The kinds of stimuli, and what each has besides `do` and `settle_ms`.
+const STIMULI: [(&str, &str); 18] = [
+    ("tcp", "host src dst request close hold timeout_ms"),
+    ("tcpsend", "host id data timeout_ms"),
+    ("udp", "host src dst payload connect count ttl reply timeout_ms linger_ms"),
+    ("tftp", "host src dst file strict timeout_ms"),
+    ("ping", "host src dst id seq ttl timeout_ms"),
+    ("raw", "host pkt dev smac dmac"),
+    ("sleep", "ms"),
+    ("flush", "host"),
+    ("dump", "host"),
+    ("restore", "host iptables noflush"),
+    ("sysctl", "host key value"),
+    ("globalmax", "nf_conntrack_max nf_conntrack_buckets nf_conntrack_expect_max"),
+    ("cmd", "host argv stdin"),
+    ("together", "clients"),
+    ("hold", "host packets at order count"),
+    ("release", "host cpu"),
+    ("start", "host argv"),
+    ("wait", ""),
+];
+
 fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
-    let kind = n.need("do")?.text()?;
+    let act = n.need("do")?;
+    let kind = act.text()?;
+    let Some((_, fields)) = STIMULI.iter().find(|(name, _)| *name == kind) else {
+        let known = STIMULI.map(|(name, _)| name).join(", ");
+        return wrong(&act.place, format!("expected one of {known}, found {kind:?}"));
+    };
+    n.only(&format!("do {fields} settle_ms").replace("  ", " "))?;
     let host = || n.need("host").and_then(|h| h.text());
     Ok(match kind.as_str() {
         "tcp" => {
@@ -442,8 +492,7 @@ fn stimulus(n: &Node<'_>) -> Result<Stimulus> {
             host: host()?,
             argv: n.need("argv")?.texts()?,
         },
-        "wait" => Stimulus::Wait { collect: sim::programs::collect },
-        other => Stimulus::NotRun { reason: format!("{other:?} is not modelled") },
+        _ => Stimulus::Wait { collect: sim::programs::collect },
     })
 }
 
@@ -497,6 +546,9 @@ fn latin1(n: &Node<'_>) -> Result<Vec<u8>> {
 }
 
 fn crafted(p: &Node<'_>) -> Result<Ip> {
+    p.only(
+        "proto src dst sport dport flags seq ack win payload type code id icmp_seq rest inner full badsum ttl ipid tos df mf frag frag_slice",
+    )?;
     let addr = |key: &str| -> Result<IpAddr> { p.need(key)?.parse("an IPv4 address").map(IpAddr::V4) };
     let payload = p.or("payload", Vec::new(), latin1)?;
     let checksum_ok = !p.or("badsum", false, Node::flag)?;

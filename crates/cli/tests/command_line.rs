@@ -82,7 +82,7 @@ fn lab_run_json_has_the_promised_shape() {
     assert_eq!(out.status.code(), Some(0));
     let v: Value = serde_json::from_str(&stdout(&out)).unwrap();
     let keys: Vec<&String> = v.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["lab", "switches", "stimuli", "outputs", "claims", "goals", "kernels"]);
+    assert_eq!(keys, ["lab", "switches", "stimuli", "outputs", "claims", "goals", "refused", "kernels"]);
     assert_eq!(v["lab"], "same-node-clusterip");
     assert_eq!(v["switches"], json!({ "br_netfilter": "on", "dns": "off", "forward": "off", "log": "off" }));
     for (list, fields) in [
@@ -117,6 +117,7 @@ fn unknown_names_are_refused_with_the_list() {
         ),
         (&["lab", "run", "same-node-clusterip", "--set", "br_netfilter"], "expected SWITCH=VALUE"),
         (&["replay", "/nonexistent.json"], "/nonexistent.json: No such file"),
+        (&["lab", "run", "/nonexistent.yaml"], "/nonexistent.yaml: No such file"),
     ] {
         let out = nflab(args);
         assert_ne!(out.status.code(), Some(0), "{args:?}");
@@ -127,7 +128,7 @@ fn unknown_names_are_refused_with_the_list() {
 
 #[test]
 fn a_bad_scenario_is_refused_with_its_place() {
-    let cases: [(&str, &[u8], &str); 7] = [
+    let cases: [(&str, &[u8], &str); 13] = [
         ("junk.json", b"\xff\xfe\x00", "not UTF-8"),
         ("syntax.json", b"{\n \"hosts\": }", "line 2, column 11"),
         ("nothing.json", b"{}", "\"hosts\" is missing"),
@@ -150,6 +151,36 @@ fn a_bad_scenario_is_refused_with_its_place() {
             "dst.json",
             br#"{"hosts":{"a":{}},"stimuli":[{"do":"tcp","host":"a","dst":"x"}]}"#,
             "stimuli[0].dst: expected ADDRESS:PORT",
+        ),
+        (
+            "root.json",
+            br#"{"hosts":{"a":{}},"stimulli":[]}"#,
+            "document: no such field: \"stimulli\"; expected one of name, ",
+        ),
+        (
+            "host.json",
+            br#"{"hosts":{"a":{"adrs":{}}}}"#,
+            "hosts.a: no such field: \"adrs\"; expected one of addrs, ",
+        ),
+        (
+            "mtu.json",
+            br#"{"hosts":{"a":{}},"links":[{"type":"veth","mtu":1}]}"#,
+            "links[0]: no such field: \"mtu\"",
+        ),
+        (
+            "foo.json",
+            br#"{"hosts":{"a":{}},"stimuli":[{"do":"sleep","foo":1}]}"#,
+            "stimuli[0]: no such field: \"foo\"; expected one of do, ms, settle_ms",
+        ),
+        (
+            "do.json",
+            br#"{"hosts":{"a":{}},"stimuli":[{"do":"fly"}]}"#,
+            "stimuli[0].do: expected one of tcp, tcpsend, ",
+        ),
+        (
+            "pkt.json",
+            br#"{"hosts":{"a":{}},"stimuli":[{"do":"raw","host":"a","pkt":{"proto":"udp","tl":1}}]}"#,
+            "stimuli[0].pkt: no such field: \"tl\"",
         ),
     ];
     for (name, text, expected) in cases {
@@ -535,4 +566,89 @@ fn an_unknown_field_of_kube_proxys_configuration_is_told() {
     let told = "kube-proxy logs \"Using lenient decoding as strict decoding failed\" err=\"strict decoding error: unknown field \\\"foo\\\"\"";
     assert!(stderr(&out).contains(told), "{} {}", stderr(&out), stdout(&out));
     assert!(out.status.success(), "{}", stderr(&out));
+}
+
+/// A lab with a node and a pod; `with` are more fields of it.
+fn small_lab(with: &str, pod: &str) -> String {
+    format!(
+        "apiVersion: netfilter-lab/v1
+kind: Lab
+metadata: {{name: small}}
+title: t
+summary: s
+focus: node-1
+world: {{cni: bridge}}
+{with}
+---
+kind: Node
+metadata: {{name: node-1}}
+spec: {{podCIDR: 10.244.1.0/24}}
+status: {{addresses: [{{type: InternalIP, address: 10.0.0.11}}]}}
+---
+kind: Pod
+metadata: {{name: web}}
+spec: {{nodeName: node-1, containers: [{{name: c, image: i}}]}}
+status: {{podIP: {pod}}}
+"
+    )
+}
+
+#[test]
+fn what_is_wrong_in_a_lab_is_told_with_its_place() {
+    let setup = small_lab("setup: [{run: iptables -A INPT -j DROP, on: node-1}]", "10.244.1.5");
+    let switch = small_lab(
+        "switches: [{name: s, title: s, on: node-1, values: {a: sysctl -w net.ipv4.ip_forward=1, b: iptables -A INPT -j DROP}}]",
+        "10.244.1.5",
+    );
+    let tab = small_lab("\tsteps: []", "10.244.1.5");
+    let cases = [
+        (setup, &[][..], ":8:15: iptables: No chain/target/match by that name."),
+        (switch, &["--set", "s=b"], "iptables: No chain/target/match by that name."),
+        (
+            small_lab("", "10.244.9.5"),
+            &[],
+            ":18:17: expected an address of 10.244.1.0/24, the podCIDR of its node",
+        ),
+        (tab, &[], ":8:1: not YAML: a tab in front of a line"),
+        (small_lab("prose: [{text: 'the [SYN](syn goes'}]", "10.244.1.5"), &[], ":8:16: ]( is not closed"),
+        (
+            small_lab("", "10.244.1.5").replace("title: t", "title:"),
+            &[],
+            ":4:1: nothing stands behind this field",
+        ),
+        (small_lab("", "10.244.1.5"), &["--set", "foo=1"], "this lab has no switch \"foo\"; it has none"),
+    ];
+    for (n, (text, more, expected)) in cases.into_iter().enumerate() {
+        let path = file(&format!("small-{n}.yaml"), text.as_bytes());
+        let path = path.to_str().unwrap();
+        let out = nflab(&[&["lab", "run", path], more].concat());
+        assert_eq!(out.status.code(), Some(2), "{expected}");
+        assert!(stderr(&out).contains(expected), "{expected}: {}", stderr(&out));
+        assert!(
+            !expected.starts_with(':') || stderr(&out).contains(&format!("{path}{expected}")),
+            "{}",
+            stderr(&out)
+        );
+    }
+}
+
+#[test]
+fn json_has_the_commands_that_were_refused() {
+    let path = file("refused.yaml", small_lab("", "10.244.1.5").as_bytes());
+    let out = nflab(&[
+        "lab",
+        "run",
+        path.to_str().unwrap(),
+        "--json",
+        "--type",
+        "node-1: echo 'a",
+        "--type",
+        "nowhere: ip a",
+    ]);
+    assert_eq!(out.status.code(), Some(1));
+    let v: Value = serde_json::from_str(&stdout(&out)).unwrap();
+    let refused = v["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert_eq!((&refused[0]["on"], &refused[0]["command"]), (&json!("node-1"), &json!("echo 'a")));
+    assert!(refused[1]["message"].as_str().unwrap().contains("nowhere"), "{refused:?}");
 }

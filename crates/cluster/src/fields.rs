@@ -60,7 +60,11 @@ impl<'y> Fields<'y> {
 
     /// A field that must be there.
     pub fn need(&self, key: &str) -> Read<&'y Yaml> {
-        self.get(key).ok_or_else(|| self.at.place.blame("", format!("the field {key} is missing")))
+        let empty = |e: &Entry| e.place.blame(key, "nothing stands behind this field; expected its value");
+        self.get(key).ok_or_else(|| match self.entries.iter().find(|e| e.key == key) {
+            Some(e) => empty(e),
+            None => self.at.place.blame("", format!("the field {key} is missing")),
+        })
     }
 
     /// A mapping within; absent is an empty one.

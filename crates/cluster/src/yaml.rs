@@ -125,7 +125,7 @@ pub fn documents(text: &str) -> Read<Vec<Yaml>> {
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
             Ok(e) => e,
-            Err(e) => return Err(Place::of(*e.marker()).blame("", format!("not YAML: {}", e.info()))),
+            Err(e) => return Err(not_yaml(text, Place::of(*e.marker()), e.info())),
         };
         let place = Place::of(span.start);
         let done = match event {
@@ -177,6 +177,19 @@ pub fn documents(text: &str) -> Read<Vec<Yaml>> {
         }
     }
     Ok(documents)
+}
+
+/// The parser names the place where what it was reading began; a tab in front of a line is told where it stands.
+fn not_yaml(text: &str, at: Place, info: &str) -> Box<Diagnostic> {
+    let indented = |line: &str| line.trim_start_matches(' ').starts_with('\t') && !line.trim().is_empty();
+    let tab = (1..).zip(text.lines()).skip(at.line.saturating_sub(1)).find(|(_, line)| indented(line));
+    match tab.filter(|(number, _)| *number == at.line || info.contains("tab")) {
+        Some((number, line)) => {
+            let place = Place { line: number, column: line.find('\t').unwrap_or_default() + 1 };
+            place.blame("", "not YAML: a tab in front of a line; expected blanks")
+        }
+        None => at.blame("", format!("not YAML: {info}")),
+    }
 }
 
 /// Adds a key or a value to a mapping, whichever is its turn.

@@ -231,13 +231,22 @@ async fn set_up(world: &mut World, spec: &HostSpec) -> Result<(), BuildError> {
             Setup::Command { shell, argv, stdin } => {
                 let done = shell(world, host, argv, stdin.as_deref()).await;
                 parts::pause().await;
-                succeeded(done).map_err(|e| (argv.join(" "), e))
+                let failed = |e| BuildError { place: command_place(&spec.name, argv), message: e };
+                succeeded(done).map_err(failed)
             }
-            text => world.host_mut(host).map_or(Ok(()), |ns| read(ns, spec, text)),
+            text => {
+                let done = world.host_mut(host).map_or(Ok(()), |ns| read(ns, spec, text));
+                done.map_err(|(part, e)| error(format!("host {}, {part}", spec.name), e))
+            }
         };
-        done.map_err(|(part, e)| error(format!("host {}, {part}", spec.name), e))?;
+        done?;
     }
     Ok(())
+}
+
+/// [`BuildError::place`] of a command that fails while it sets a box up.
+pub fn command_place(host: &str, argv: &[String]) -> String {
+    format!("host {host}, {}", argv.join(" "))
 }
 
 /// Reads a text that sets a box up. `Err` says what it is, and what is wrong with it.

@@ -19,7 +19,7 @@ pub mod view;
 mod world;
 
 pub use apps::{AppEvent, Outcome};
-pub use build::{BuildError, extend};
+pub use build::{BuildError, command_place, extend};
 pub use log::{Entry, EventId, Log, Seen};
 pub use moment::Keyframe;
 pub use run::{BegunStep, Run, Running, StepOutcome, StepRecord};

@@ -39,6 +39,25 @@ pub fn spans(text: &str) -> Vec<Span<'_>> {
     out
 }
 
+/// The beginning of markup that is not closed: `` ` ``, `**`, or `[words](`.
+pub(crate) fn unclosed(text: &str) -> Option<&'static str> {
+    let all = spans(text);
+    let open = |sign: &&str| {
+        all.iter().any(|s| match s {
+            Span::Text(t) => t.contains(*sign),
+            // The bracket that ends it is another's.
+            Span::Link(_, key) => *sign == "](" && key.contains([' ', '[']),
+            _ => false,
+        })
+    };
+    ["](", "`"].into_iter().find(open).or_else(|| {
+        // The two stars stand in two pieces of text.
+        let star =
+            |w: &[Span<'_>]| matches!(w, [Span::Text(a), Span::Text(b)] if a.ends_with('*') && *b == "*");
+        all.windows(2).any(star).then_some("**")
+    })
+}
+
 fn marked(text: &str) -> Option<(Span<'_>, &str)> {
     if let Some(body) = text.strip_prefix('`') {
         let (code, after) = body.split_once('`')?;
@@ -72,6 +91,20 @@ mod tests {
                 Span::Text("."),
             ]
         );
+    }
+
+    #[test]
+    fn unclosed_markup_is_found() {
+        for (text, sign) in [
+            ("a [b](c d", Some("](")),
+            ("a [b](c d [e](f)", Some("](")),
+            ("a `b", Some("`")),
+            ("a **b", Some("**")),
+            ("a[0] (*b)", None),
+        ] {
+            assert_eq!(super::unclosed(text), sign, "{text}");
+        }
+        assert_eq!(super::unclosed("the `S[](` goes **up** to [nat](dnat)."), None);
     }
 
     #[test]

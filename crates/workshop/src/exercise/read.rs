@@ -3,7 +3,7 @@
 use super::{Answer, Exercise, Means, Move, Moves, Question, WrongTurn};
 use crate::Beat;
 use crate::fact::{Fact, Names, Readable};
-use crate::lab::{Command, Goal, Switch, When, switched, value_of};
+use crate::lab::{Command, Goal, Switch, When, prose, switched, value_of};
 use cluster::Read;
 use cluster::fields::{Fields, each, text};
 use cluster::yaml::{Value, Yaml};
@@ -48,7 +48,7 @@ pub(crate) fn read(
         Ok(Goal { text: line(f.need("text")?)?, that: Fact::read(f.need("that")?, names)? })
     })?;
     let exercise = Exercise {
-        task: line(f.need("task")?)?,
+        task: prose(f.need("task")?)?,
         minutes: f
             .number("minutes", 1, 120)?
             .ok_or_else(|| at.place.blame("", "the field minutes is missing"))?,
@@ -80,7 +80,7 @@ pub(crate) fn read(
                 text: line(f.need("text")?)?,
             })
         })?,
-        explanation: each(f.list("explanation")?, |v| Ok(Beat { when: When::default(), text: line(v)? }))?,
+        explanation: each(f.list("explanation")?, |v| Ok(Beat { when: When::default(), text: prose(v)? }))?,
         notes: f.get("notes").map(line).transpose()?.unwrap_or_default(),
     };
     if exercise.solutions.is_empty() && exercise.questions.is_empty() {
@@ -120,7 +120,7 @@ fn question(v: &Yaml, names: &Names<'_>) -> Read<Question> {
         }
         (None, ..) => return Err(v.place.blame("", "expected two answers or more, or read")),
     }
-    let (ask, because) = (line(f.need("ask")?)?, line(f.need("because")?)?);
+    let (ask, because) = (prose(f.need("ask")?)?, prose(f.need("because")?)?);
     Ok(Question { ask, answers, read, because })
 }
 

@@ -1,5 +1,6 @@
 //! Why a lab cannot be run.
 
+use cluster::Diagnostic;
 use sim::BuildError;
 use std::fmt;
 
@@ -12,6 +13,8 @@ pub enum LabError {
     UnknownValue(String, String, Vec<String>),
     /// A text of the lab is wrong.
     Scenario(String),
+    /// A command of its set-up or of a switch fails: the place of its line in the lab's text, and what it says.
+    SetUp(Box<Diagnostic>),
     /// The world cannot be built.
     Build(BuildError),
 }
@@ -19,6 +22,9 @@ pub enum LabError {
 impl fmt::Display for LabError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            LabError::UnknownSwitch(name, known) if known.is_empty() => {
+                write!(f, "this lab has no switch {name:?}; it has none")
+            }
             LabError::UnknownSwitch(name, known) => {
                 write!(f, "this lab has no switch {name:?}; it has: {}", known.join(", "))
             }
@@ -26,6 +32,7 @@ impl fmt::Display for LabError {
                 write!(f, "switch {name} has no value {value:?}; it has: {}", known.join(", "))
             }
             LabError::Scenario(e) => f.write_str(e),
+            LabError::SetUp(e) => write!(f, "{e}"),
             LabError::Build(e) => write!(f, "{e}"),
         }
     }

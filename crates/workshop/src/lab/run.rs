@@ -16,7 +16,9 @@ use cluster::yaml::Yaml;
 use parts::pause;
 use sim::operator::CommandOutput;
 use sim::programs::{collect, is_endless, sh, shell, sleep, start};
-use sim::{EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World};
+use sim::{
+    BuildError, EventId, HostSpec, Run, Running, Scenario, Setup, StepOutcome, Stimulus, World, command_place,
+};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -146,7 +148,8 @@ impl Lab {
     fn begin_with(&self, changes: &Setting, mut asked: Asked) -> Result<Begun, LabError> {
         let setting = self.setting(changes)?;
         let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
-        let world = parts::finish(begin(&scenario, &mut live, &services, &mut asked))?;
+        let world = parts::finish(begin(&scenario, &mut live, &services, &mut asked));
+        let world = world.map_err(|e| self.placed(e))?;
         let world = scenario.resume(world).finish().world;
         let (spec, documents, objects) = live.into_parts();
         Ok(Begun { spec, documents, objects, world })
@@ -168,7 +171,8 @@ impl Lab {
         let setting = self.setting(changes)?;
         let mut asked = Asked::new(typed, self.steps.len());
         let Made { scenario, mut live, services } = self.make_with(&setting, &mut asked)?;
-        let world = begin(&scenario, &mut live, &services, &mut asked).await?;
+        let world = begin(&scenario, &mut live, &services, &mut asked).await;
+        let world = world.map_err(|e| self.placed(e))?;
         let mut running = scenario.resume(world);
         let mut done = Done::default();
         for (at, step) in self.steps.iter().enumerate() {
@@ -230,6 +234,16 @@ impl Lab {
         let stimuli: Vec<StimulusResult> = stimuli.collect();
         let typed = asked.results(&stimuli);
         Ok(LabRun { setting, stimuli, claims, goals, moments, marks, typed, run, proxy, history })
+    }
+
+    /// A world that cannot be built, with the place of the lab's command that fails, if it is one.
+    fn placed(&self, e: BuildError) -> LabError {
+        let switches = self.switches.iter().flat_map(|s| &s.positions).flat_map(|p| &p.commands);
+        let fails = |c: &&Command| c.on.iter().any(|host| command_place(host, &c.argv) == e.place);
+        match self.setup.iter().chain(switches).find(fails) {
+            Some(c) => LabError::SetUp(c.place.blame(&c.run, e.message)),
+            None => LabError::Build(e),
+        }
     }
 
     /// The boxes in a setting, with the steps that are no affair of the cluster's.
@@ -323,8 +337,8 @@ async fn begin(
     live: &mut Live,
     services: &[Command],
     asked: &mut Asked,
-) -> Result<World, LabError> {
-    let mut world = scenario.build().await.map_err(LabError::Build)?;
+) -> Result<World, BuildError> {
+    let mut world = scenario.build().await?;
     live.begin(&mut world);
     for c in services {
         c.on.iter().for_each(|node| drop(live.systemctl(&mut world, node, &c.argv)));

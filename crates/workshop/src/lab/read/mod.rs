@@ -10,6 +10,7 @@ use super::{App, Beat, Boxes, Claim, File, Goal, HttpPage, Lab, Listens, Moment,
 use crate::exercise;
 use crate::fact::{Fact, Names};
 use crate::kube::{Mode, Outside, profile};
+use crate::prose::unclosed;
 use crate::session::read_session;
 use cluster::Read;
 use cluster::fields::{Fields, each, network, number, text};
@@ -94,7 +95,7 @@ pub fn read_lab(source: &str) -> Read<Lab> {
         apps: each(fields.list("apps")?, |v| app(v, &boxes, &switches))?,
         beats: each(fields.list("prose")?, |v| {
             let f = Fields::strict(v, &["when", "text"])?;
-            Ok(Beat { when: when(&f, &switches)?, text: one_line(&need_text(&f, "text")?) })
+            Ok(Beat { when: when(&f, &switches)?, text: prose(f.need("text")?)? })
         })?,
         claims: each(fields.list("claims")?, |v| {
             let f = Fields::strict(v, &["when", "text", "that"])?;
@@ -131,6 +132,17 @@ fn is_lab(document: &Yaml) -> bool {
 /// Text in one line: folded and plain text of YAML may end in a line feed.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Text in one line, with the markup of prose.
+pub(crate) fn prose(v: &Yaml) -> Read<String> {
+    let line = one_line(text(v)?);
+    match unclosed(&line) {
+        None => Ok(line),
+        Some(sign) => {
+            Err(v.blame(format!("{sign} is not closed; expected `code`, **strong**, [words](moment)")))
+        }
+    }
 }
 
 /// Text that may look like a number: versions do.

@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 ///
 /// # Errors
 /// An object is of a kind that is not modelled, two boxes have one name, two nodes one address or pods' networks that overlap, or a pod
-/// is on a node that is not there, or a gateway is on no LAN of a node's.
+/// is on a node that is not there or has an address that is not its node's, or a gateway is on no LAN of a node's.
 pub(super) fn check(lab: &Yaml, objects: &[Yaml]) -> Read<()> {
     let of_kind = |kind: &'static str| objects.iter().filter(move |d| identity(d).0 == kind);
     let mut names: Vec<(&str, Option<&Yaml>)> = Vec::new();
@@ -35,6 +35,11 @@ pub(super) fn check(lab: &Yaml, objects: &[Yaml]) -> Read<()> {
     if let Some(gateway) = at(lab, &["world", "gateway"]) {
         of_kind("Node").try_for_each(|node| reaches(node, gateway))?;
     }
+    of_kind("Pod").try_for_each(|pod| {
+        let on = at(pod, &["spec", "nodeName"]);
+        let node = of_kind("Node").find(|n| on.is_some_and(|on| identity(n).2 == on.token()));
+        node.map_or(Ok(()), |node| is_within(pod, node))
+    })?;
     let there = |name: &Yaml| of_kind("Node").any(|d| identity(d).2 == name.token());
     let placed = of_kind("Pod").filter_map(|d| at(d, &["spec", "nodeName"]));
     let made = of_kind("Deployment").filter_map(|d| at(d, &["spec", "template", "spec", "nodeName"]));
@@ -82,6 +87,23 @@ fn reaches(node: &Yaml, gateway: &Yaml) -> Read<()> {
             identity(node).2,
             lan.trunc()
         ))),
+    }
+}
+
+/// A pod that says its address has one of its node's network.
+fn is_within(pod: &Yaml, node: &Yaml) -> Read<()> {
+    if at(pod, &["spec", "hostNetwork"]).is_some_and(|v| v.token() == "true") {
+        return Ok(());
+    }
+    let several = at(pod, &["status", "podIPs"]).map_or(&[][..], items).iter().filter_map(|a| a.get("ip"));
+    let mut addresses = several.chain(at(pod, &["status", "podIP"]));
+    let own = addresses.find_map(|a| Some((a, a.token().parse::<Ipv4Addr>().ok()?)));
+    let net = networks(node).find_map(|n| n.token().parse::<Ipv4Net>().ok());
+    match (own, net) {
+        (Some((at, ip)), Some(net)) if !net.contains(&ip) => {
+            Err(at.blame(format!("expected an address of {net}, the podCIDR of its node")))
+        }
+        _ => Ok(()),
     }
 }
 
