@@ -510,3 +510,82 @@ fn the_log_tells_how_long_a_program_took() {
     assert_eq!(told[0], "time ping -c 1 10.0.0.2");
     assert_eq!(told.iter().filter(|l| l.starts_with("real\t0m0.0")).count(), 1, "{told:?}");
 }
+
+/// Seen with iputils 20221126 on Linux 6.18.
+#[test]
+fn ping_says_what_the_box_does_not_send() {
+    let rule = "iptables -A OUTPUT -d 10.0.0.2 -p icmp -j REJECT";
+    let out = outputs(&scenario(Vec::new(), &[rule, "ping -c1 -W1 10.0.0.2"]));
+    assert_eq!(out[1].stderr, ["ping: sendmsg: Operation not permitted"]);
+    assert_eq!(out[1].stdout[1], "From 10.0.0.1 icmp_seq=1 Destination Port Unreachable");
+    let out =
+        outputs(&scenario(Vec::new(), &["iptables -A OUTPUT -d 10.0.0.2 -j DROP", "ping -c1 -W1 10.0.0.2"]));
+    assert!(out[1].stderr.is_empty(), "{out:?}");
+    let out = run(Vec::new(), "ping -c2 -i 0.2 -W1 -s 65508 10.0.0.2");
+    assert_eq!(out.stderr, ["ping: local error: message too long, mtu=1500"; 2]);
+    assert!(
+        out.stdout[3].starts_with("2 packets transmitted, 0 received, +2 errors, 100% packet loss"),
+        "{out:?}"
+    );
+}
+
+/// Seen with iputils 20221126.
+#[test]
+fn ping_refuses_values_in_its_own_words() {
+    for (line, status, said) in [
+        ("ping -c1 -t 0 10.0.0.2", 2, "ping: cannot set unicast time-to-live: Invalid argument"),
+        ("ping -c1 -t 256 10.0.0.2", 1, "ping: invalid argument: '256': out of range: 0 <= value <= 255"),
+        ("ping -c1 -t x 10.0.0.2", 1, "ping: invalid argument: 'x'"),
+        (
+            "ping -c1 -s -1 10.0.0.2",
+            1,
+            "ping: invalid argument: '-1': out of range: 0 <= value <= 2147483647",
+        ),
+        ("ping -c1 -M foo 10.0.0.2", 2, "ping: invalid -M argument: foo"),
+        ("ping -c1 10.0.0.256", 2, "ping: 10.0.0.256: Name or service not known"),
+    ] {
+        let out = run(Vec::new(), line);
+        assert_eq!((out.status, out.stderr), (status, vec![said.to_owned()]), "{line}");
+    }
+}
+
+/// Seen with iputils 20221126 and curl 7.88.1: addresses as inet_aton(3) has them.
+#[test]
+fn addresses_may_be_short() {
+    for text in ["10.2", "10.0.2", "167772162", "0xa000002", "012.0.0.2"] {
+        let out = run(Vec::new(), &format!("ping -c1 {text}"));
+        assert_eq!(
+            (out.status, &out.stdout[0]),
+            (0, &format!("PING {text} (10.0.0.2) 56(84) bytes of data."))
+        );
+        assert!(out.stdout[1].starts_with("64 bytes from 10.0.0.2: "), "{out:?}");
+    }
+    assert!(run(Vec::new(), "ping -c1 -W1 0").stdout[0].starts_with("PING 0 (127.0.0.1)"));
+    let out = run(Vec::new(), "curl 10.2:81");
+    assert!(
+        out.stderr.last().unwrap().starts_with("curl: (7) Failed to connect to 10.0.0.2 port 81 after "),
+        "{out:?}"
+    );
+}
+
+/// Seen with curl 7.88.1.
+#[test]
+fn curl_tells_of_an_address_that_is_not_its_own() {
+    let out = run(
+        vec![nginx()],
+        "curl -sS -w %{errormsg}|%{remote_ip}|%{remote_port} --interface 9.9.9.9 10.0.0.2",
+    );
+    let said = "bind failed with errno 99: Cannot assign requested address";
+    assert_eq!((out.status, out.stderr), (45, vec![format!("curl: (45) {said}")]));
+    assert_eq!(out.stdout, [format!("{said}||0")]);
+    let out = run(vec![nginx()], "curl -s -o /dev/null -w %{errormsg}|%{remote_ip}|%{remote_port} 10.0.0.2");
+    assert_eq!(out.stdout, ["|10.0.0.2|80"]);
+}
+
+/// Seen with nslookup 9.18: it goes on asking.
+#[test]
+fn nslookup_says_a_type_it_does_not_know() {
+    let out = run(Vec::new(), "nslookup -type=foo -timeout=1 -retry=0 foo.bar 10.0.0.2");
+    assert_eq!(out.stdout[0], "unknown query type: foo");
+    assert!(out.stdout[1].contains("no servers could be reached"), "{out:?}");
+}

@@ -173,7 +173,7 @@ impl Netns {
     }
 
     /// True for an address of this host, 127/8 included.
-    pub(crate) fn is_local_addr(&self, addr: Ipv4Addr) -> bool {
+    pub fn is_local_addr(&self, addr: Ipv4Addr) -> bool {
         self.inet_addr_type(addr, None) == AddrType::Local
     }
 

@@ -1,7 +1,7 @@
 //! ping of iputils 20221126, and that of BusyBox (networking/ping.c).
 
 use super::args::{Args, Mistake, millis, not_modelled};
-use super::resolve::{Lookup, name_of};
+use super::resolve::{Lookup, inet_aton, name_of};
 use super::{Program, Run};
 use crate::operator::CommandOutput;
 use kernel::socket::Errno;
@@ -55,6 +55,8 @@ struct Ping {
     /// The highest number that was answered, and the longest queue of unanswered ones.
     acked: u16,
     pipe: u16,
+    /// Those that the box itself has refused to send.
+    refused: Vec<u16>,
     /// Round trips in microseconds.
     trips: Vec<u64>,
 }
@@ -88,12 +90,18 @@ fn parse_of(argv: &[String], busybox: bool) -> Result<Box<dyn Program>, CommandO
         }
     })?;
     let bad = |text: &str| CommandOutput::failed(1, format!("ping: invalid argument: '{text}'"));
-    fn number<T: std::str::FromStr>(args: &Args, name: &str) -> Result<Option<T>, CommandOutput> {
-        args.value(&[name])
-            .map(|t| {
-                t.parse().map_err(|_| CommandOutput::failed(1, format!("ping: invalid argument: '{t}'")))
+    // What is a number, but not up to `most`, is told so.
+    fn number<T: std::str::FromStr>(args: &Args, name: &str, most: &str) -> Result<Option<T>, CommandOutput> {
+        let read = |t: &str| {
+            t.parse().map_err(|_| {
+                let range = match t.parse::<i64>() {
+                    Ok(_) if !most.is_empty() => format!(": out of range: 0 <= value <= {most}"),
+                    _ => String::new(),
+                };
+                CommandOutput::failed(1, format!("ping: invalid argument: '{t}'{range}"))
             })
-            .transpose()
+        };
+        args.value(&[name]).map(read).transpose()
     }
     let seconds = |name: &str| {
         args.value(&[name]).map(|t| millis(t).map(Duration::from_millis).ok_or_else(|| bad(t))).transpose()
@@ -113,7 +121,7 @@ fn parse_of(argv: &[String], busybox: bool) -> Result<Box<dyn Program>, CommandO
     let dont_fragment = match args.value(&["M"]) {
         None | Some("dont" | "want") => false,
         Some("do") => true,
-        Some(other) => return Err(CommandOutput::failed(1, format!("ping: invalid -M argument: {other}"))),
+        Some(other) => return Err(CommandOutput::failed(2, format!("ping: invalid -M argument: {other}"))),
     };
     if args.has(&["p"]) {
         return Err(not_modelled("ping", "-p"));
@@ -122,7 +130,7 @@ fn parse_of(argv: &[String], busybox: bool) -> Result<Box<dyn Program>, CommandO
     if interval < Duration::from_millis(2) {
         return Err(not_modelled("ping", "an interval below 2 ms"));
     }
-    let count = number::<u16>(&args, "c")?;
+    let count = number::<u16>(&args, "c", "")?;
     if count == Some(0) {
         let text = "ping: invalid argument: '0': out of range: 1 <= value <= 9223372036854775807";
         return Err(CommandOutput::failed(1, text));
@@ -136,8 +144,8 @@ fn parse_of(argv: &[String], busybox: bool) -> Result<Box<dyn Program>, CommandO
         count,
         interval,
         linger: seconds("W")?.unwrap_or(LINGER),
-        size: number(&args, "s")?.unwrap_or(56),
-        ttl: number(&args, "t")?,
+        size: number(&args, "s", "2147483647")?.unwrap_or(56),
+        ttl: number(&args, "t", "255")?,
         source,
         device,
         dont_fragment,
@@ -166,6 +174,7 @@ fn parse_of(argv: &[String], busybox: bool) -> Result<Box<dyn Program>, CommandO
         ends: None,
         acked: 0,
         pipe: 0,
+        refused: Vec::new(),
         trips: Vec::new(),
     }))
 }
@@ -187,6 +196,10 @@ impl Program for Ping {
             match lookup.run(run)? {
                 Ok(found) => {
                     self.to = found.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+                    // A socket that is connected to nothing in particular has this box at its other end.
+                    if self.to.is_unspecified() && !self.options.busybox {
+                        self.to = Ipv4Addr::LOCALHOST;
+                    }
                     if let Err(status) = self.open(run) {
                         return Some(status);
                     }
@@ -266,6 +279,10 @@ impl Ping {
             }
         }
         let (local, ttl) = (self.options.source, self.options.ttl);
+        if ttl == Some(0) && !self.options.busybox {
+            run.complain("ping: cannot set unicast time-to-live: Invalid argument");
+            return Err(2);
+        }
         match run.kernel(|ns, _| ns.ping_open(local, ttl)) {
             Some(Ok(socket)) => {
                 run.own(socket);
@@ -317,12 +334,22 @@ impl Ping {
             if whole && let Some(mtu) = ns.path_mtu(to, kcx).filter(|mtu| size + 28 > *mtu) {
                 return Err(Some(mtu));
             }
-            ns.ping_send(socket, to, id, seq, payload, kcx).map_err(|_| None)
+            match ns.ping_send(socket, to, id, seq, payload, kcx) {
+                Err(Errno::EMSGSIZE) => Err(ns.path_mtu(to, kcx)),
+                Err(Errno::EPERM) => Err(None),
+                _ => Ok(()),
+            }
         });
-        if let Some(Err(Some(mtu))) = sent {
-            run.complain(format!("ping: local error: message too long, mtu={mtu}"));
-            self.errors += 1;
-            self.sent.remove(&seq);
+        match sent {
+            Some(Err(Some(mtu))) => {
+                self.sent.remove(&seq);
+                if !self.options.quiet {
+                    run.complain(format!("ping: local error: message too long, mtu={mtu}"));
+                    self.errors += 1;
+                }
+            }
+            Some(Err(None)) => self.refused.push(seq),
+            _ => {}
         }
         self.next = run.wake_after(self.options.interval);
         if self.options.count == Some(self.transmitted) && self.ends.is_none() {
@@ -380,6 +407,10 @@ impl Ping {
                 self.acknowledge(seq);
                 self.sent.remove(&seq);
                 if !self.options.quiet {
+                    // Of a packet that REJECT took ping says that it was not sent once the ICMP error is there; of DROP, nothing.
+                    if self.refused.contains(&seq) && !self.options.busybox {
+                        run.complain("ping: sendmsg: Operation not permitted");
+                    }
                     let what = error_text(icmp.kind, icmp.code, *mtu);
                     let head = self.stamp(run);
                     let who = self.name(from, run);
@@ -409,7 +440,7 @@ impl Ping {
 
     /// The address, behind its name if the box's file knows one and a name was asked for.
     fn name(&self, addr: Ipv4Addr, run: &Run<'_, '_>) -> String {
-        if self.options.numeric || self.options.target.parse::<Ipv4Addr>().is_ok() {
+        if self.options.numeric || inet_aton(&self.options.target).is_some() {
             return addr.to_string();
         }
         match run.file("/etc/hosts").and_then(|text| name_of(text, addr)) {

@@ -56,6 +56,8 @@ const LONG: &[(&str, &str)] = &[
     ("packet-buffered", "U"),
     ("immediate-mode", "l"),
     ("micro", "l"),
+    // It counts what a file has; a capture says that anyway.
+    ("count", "l"),
     ("buffer-size", "B"),
 ];
 
@@ -224,4 +226,16 @@ pub fn parse_command<S: AsRef<str>>(argv: &[S]) -> Result<Command, Diagnostic> {
     };
     command.filter = expression.join(" ");
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_command;
+
+    /// tcpdump 4.99.3 captures as without it.
+    #[test]
+    fn count_is_an_option() {
+        assert_eq!(parse_command(&["tcpdump", "--count", "-c", "3"]), parse_command(&["tcpdump", "-c", "3"]));
+        assert!(parse_command(&["tcpdump", "--count", "-c", "3"]).is_ok());
+    }
 }

@@ -4,7 +4,7 @@ mod answer;
 mod options;
 mod output;
 
-use super::resolve::{Lookup, NoAddress};
+use super::resolve::{Lookup, NoAddress, inet_aton};
 use super::{Program, Run, connect};
 use crate::operator::CommandOutput;
 use answer::Answer;
@@ -142,7 +142,10 @@ impl Curl {
             Some(begun) => begun,
             None => {
                 match self.targets.get(self.done)?.clone() {
-                    Ok(target) => (self.host, self.port, self.path) = target,
+                    Ok((host, port, path)) => {
+                        let host = inet_aton(&host).map_or(host, |addr| addr.to_string());
+                        (self.host, self.port, self.path) = (host, port, path);
+                    }
                     Err((status, text)) => return Some(self.fail(run, status, &text)),
                 }
                 if let Some(limit) = self.options.max_time {
@@ -284,8 +287,18 @@ impl Curl {
         if self.options.local.1 != 0 {
             self.note(run, &format!("Local port: {}", self.options.local.1));
         }
+        let own = self.options.local.0;
         match connect::begin(run, self.options.local, (addr, self.port)) {
             Ok(socket) => Ok(socket),
+            Err(_) if !own.is_unspecified() && run.kernel(|ns, _| ns.is_local_addr(own)) == Some(false) => {
+                let text = format!("bind failed with errno 99: {}", Errno::EADDRNOTAVAIL.text());
+                self.note(run, &format!("Name '{own}' family 2 resolved to '{own}' family 2"));
+                self.note(run, &text);
+                let why = self.not_connected(run, begun, "Failed binding local connection end");
+                self.note(run, &why);
+                self.note_closing(run);
+                Err(Some(self.fail(run, code::INTERFACE, &text)))
+            }
             Err(Errno::EADDRNOTAVAIL | Errno::EADDRINUSE)
                 if self.options.local != (Ipv4Addr::UNSPECIFIED, 0) =>
             {
@@ -439,7 +452,7 @@ impl Curl {
             let (host, local) = (self.host.clone(), self.local_end);
             self.kept.push(Kept { number: self.number, host, port: self.port, socket, local });
         }
-        self.write_out(run, 0);
+        self.write_out(run, 0, "");
         0
     }
 

@@ -25,7 +25,7 @@ impl Curl {
         if !self.options.silent || self.options.show_error {
             run.complain(format!("curl: ({status}) {text}"));
         }
-        self.write_out(run, status);
+        self.write_out(run, status, text);
         status
     }
 
@@ -53,10 +53,12 @@ impl Curl {
     }
 
     /// `-w`: the variables that are known, `\n` and `\t`.
-    pub(super) fn write_out(&self, run: &mut Run<'_, '_>, status: i32) {
+    pub(super) fn write_out(&self, run: &mut Run<'_, '_>, status: i32, error: &str) {
         let Some(format) = &self.options.write_out else { return };
         let seconds = |d: Duration| format!("{}.{:06}", d.as_secs(), d.subsec_micros());
         let total = self.begun.map_or(Duration::ZERO, |b| run.now().since(b));
+        // The other end is known once there is a connection.
+        let remote = self.local_end.and(self.addresses.first());
         let mut out = String::new();
         let mut rest = format.as_str();
         while let Some(c) = rest.chars().next() {
@@ -69,8 +71,9 @@ impl Curl {
                     "time_namelookup" => seconds(self.times.lookup),
                     "time_connect" => seconds(self.times.connect),
                     "time_starttransfer" => seconds(self.times.first),
-                    "remote_ip" => self.addresses.first().map_or(String::new(), ToString::to_string),
-                    "remote_port" => self.port.to_string(),
+                    "remote_ip" => remote.map_or(String::new(), ToString::to_string),
+                    "remote_port" => remote.map_or(0, |_| self.port).to_string(),
+                    "errormsg" => error.to_owned(),
                     "local_ip" => self.local_end.map_or(String::new(), |e| e.0.to_string()),
                     "local_port" => self.local_end.map_or("0".to_owned(), |e| e.1.to_string()),
                     "num_connects" => i32::from(self.local_end.is_some() && !self.reused).to_string(),

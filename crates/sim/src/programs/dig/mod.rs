@@ -70,6 +70,8 @@ struct Asker {
     answered: bool,
     /// What is said before anything is asked.
     warning: Option<String>,
+    /// The same, on standard output.
+    remarks: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -118,6 +120,7 @@ impl Asker {
             headed: false,
             answered: false,
             warning: None,
+            remarks: Vec::new(),
         }
     }
 }
@@ -138,6 +141,7 @@ impl Program for Asker {
         if let Some(warning) = self.warning.take() {
             run.complain(warning);
         }
+        std::mem::take(&mut self.remarks).into_iter().for_each(|line| run.print(line));
         if self.conf.is_none() {
             let conf = run.file("/etc/resolv.conf").map_or(Ok(ResolvConf::default()), ResolvConf::parse);
             match conf {

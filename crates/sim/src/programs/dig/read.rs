@@ -115,7 +115,7 @@ pub fn parse_nslookup(argv: &[String], _: &str) -> Result<Box<dyn Program>, Comm
             match (name, value) {
                 ("type" | "query" | "querytype" | "q" | "ty", t) => match kind_of(t) {
                     Some(kind) => asker.kinds = vec![kind],
-                    None => return Err(CommandOutput::failed(1, format!("unknown query type: {t}"))),
+                    None => asker.remarks.push(format!("unknown query type: {t}")),
                 },
                 ("timeout", t) => match t.parse() {
                     Ok(n) => asker.timeout = Some(Duration::from_secs(n)),

@@ -39,6 +39,25 @@ impl NoAddress {
     }
 }
 
+/// inet_aton(3): one to four numbers, decimal, octal (`0`) or hexadecimal (`0x`), of which the last fills what is left.
+pub fn inet_aton(text: &str) -> Option<Ipv4Addr> {
+    let number = |part: &str| {
+        let (digits, radix) = match part.strip_prefix("0x").or(part.strip_prefix("0X")) {
+            Some(hex) => (hex, 16),
+            None => (part, if part.starts_with('0') { 8 } else { 10 }),
+        };
+        u32::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))
+    };
+    let parts: Vec<u32> = text.split('.').map(number).collect::<Option<_>>()?;
+    let (last, first) = parts.split_last()?;
+    let room = 32 - 8 * u32::try_from(first.len()).ok().filter(|n| *n < 4)?;
+    if first.iter().any(|p| *p > 255) || u64::from(*last) >> room != 0 {
+        return None;
+    }
+    let head = first.iter().fold(0_u64, |n, p| n << 8 | u64::from(*p));
+    Some(Ipv4Addr::from_bits((head << room) as u32 | last))
+}
+
 /// A name that is being looked up.
 #[derive(Clone, Debug)]
 pub struct Lookup {
@@ -134,7 +153,7 @@ impl Lookup {
         let conf = run.file("/etc/resolv.conf").map_or(Ok(ResolvConf::default()), ResolvConf::parse);
         let known = run.file("/etc/hosts").and_then(|text| in_hosts_file(text, name));
         let known = known.or(name.eq_ignore_ascii_case("localhost").then_some(Ipv4Addr::LOCALHOST));
-        let found = match (name.parse::<Ipv4Addr>().ok().or(known), &conf) {
+        let found = match (inet_aton(name).or(known), &conf) {
             (Some(addr), _) => Some(Ok(vec![addr])),
             (None, Err(why)) => Some(Err(NoAddress::NotModelled(why.clone()))),
             // A name that DNS cannot carry, or one that looks like a broken address, is nobody's.
