@@ -123,6 +123,9 @@ fn stimulus(s: &Value) -> Value {
     let mut udp = s.clone();
     udp["do"] = json!("udp");
     udp["payload"] = json!(String::from_utf8(query).unwrap());
+    let fields = udp.as_object_mut().unwrap();
+    fields.remove("name");
+    fields.remove("id");
     udp
 }
 

@@ -335,7 +335,8 @@ impl Ping {
                 return Err(Some(mtu));
             }
             match ns.ping_send(socket, to, id, seq, payload, kcx) {
-                Err(Errno::EMSGSIZE) => Err(ns.path_mtu(to, kcx)),
+                // What no datagram holds is refused without a word in the socket's queue of errors.
+                Err(Errno::EMSGSIZE) if size + 8 <= usize::from(u16::MAX) => Err(ns.path_mtu(to, kcx)),
                 Err(Errno::EPERM) => Err(None),
                 _ => Ok(()),
             }
