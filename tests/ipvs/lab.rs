@@ -112,11 +112,14 @@ impl Lab {
 
     /// A datagram of a box, or a TCP connection, from a port; the answer is waited for.
     pub fn flow(&mut self, host: &str, tcp: bool, src: &str, dst: &str) -> usize {
-        let kind = if tcp { "tcp" } else { "udp" };
-        self.then(json!({
-            "do": kind, "host": host, "src": src, "dst": dst, "connect": false, "payload": "x", "request": "x",
-            "timeout_ms": 300, "close": "server"
-        }))
+        self.then(match tcp {
+            true => json!({
+                "do": "tcp", "host": host, "src": src, "dst": dst, "request": "x", "timeout_ms": 300, "close": "server"
+            }),
+            false => json!({
+                "do": "udp", "host": host, "src": src, "dst": dst, "connect": false, "payload": "x", "timeout_ms": 300
+            }),
+        })
     }
 
     pub fn sleep(&mut self, seconds: u64) {
