@@ -251,11 +251,11 @@ fn show(nft: &Nftables, command: &Command, flags: NftFlags, names: Names<'_>, ou
                 });
             }
         }
-        Command::ListSets(family, maps) => {
-            for t in of(family) {
+        Command::ListSets(family, table, maps) => {
+            for t in of(family).filter(|t| table.as_ref().is_none_or(|name| **name == *t.name)) {
                 one(&t.family, &t.name, out, &|p, out| {
-                    for (key, set) in p.table.sets().filter(|(_, s)| s.is_map() == *maps) {
-                        p.set(out, key.0, set, false);
+                    for (key, set) in p.table.sets().filter(|(_, s)| Some(s.is_map()) == *maps) {
+                        p.set(out, key.0, set, !p.flags.terse);
                     }
                 });
             }

@@ -75,7 +75,7 @@ impl Printer<'_> {
     /// A chain; without its rules only what it is.
     pub fn chain(&self, out: &mut String, chain: &NftChain, rules: bool) {
         let _ = writeln!(out, "\tchain {} {{{}", chain.name, self.handle(chain.key.0));
-        if let Some(comment) = chain.comment.as_ref().filter(|_| rules) {
+        if let Some(comment) = &chain.comment {
             let _ = writeln!(out, "\t\tcomment \"{comment}\"");
         }
         if let Some(base) = chain.base {
@@ -136,17 +136,17 @@ impl Printer<'_> {
             let words: Vec<&str> = words.iter().filter(|(_, on)| *on).map(|(w, _)| *w).collect();
             let _ = writeln!(out, "\t\tflags {}", words.join(","));
         }
+        for _ in &spec.stateful {
+            out.push_str("\t\tcounter\n");
+        }
+        if spec.auto_merge {
+            out.push_str("\t\tauto-merge\n");
+        }
         if let Some(ms) = spec.timeout {
             let _ = writeln!(out, "\t\ttimeout {}", time_text(ms));
         }
         if let Some(ms) = spec.gc_interval {
             let _ = writeln!(out, "\t\tgc-interval {}", time_text(ms));
-        }
-        if spec.auto_merge {
-            out.push_str("\t\tauto-merge\n");
-        }
-        for _ in &spec.stateful {
-            out.push_str("\t\tcounter\n");
         }
         if let Some(comment) = &spec.comment {
             let _ = writeln!(out, "\t\tcomment \"{comment}\"");

@@ -41,6 +41,15 @@ pub struct SetSpec {
     pub comment: Option<Rc<str>>,
 }
 
+impl SetSpec {
+    /// True if a set may be declared again in this way: same keys, data, flags and counters.
+    pub fn is_like(&self, o: &SetSpec) -> bool {
+        let flags = |s: &SetSpec| [s.constant, s.interval, s.timeouts, s.dynamic];
+        let counts = self.stateful.len() == o.stateful.len();
+        self.key == o.key && self.data == o.data && flags(self) == flags(o) && counts
+    }
+}
+
 /// What a map leads to; a set to nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum MapData {

@@ -385,10 +385,13 @@ impl NftTable {
                 RulePlace::Before(handle) | RulePlace::Instead(handle) => of(handle)?,
             }
         };
-        // Sets that are part of a rule are made before it, and have handles too.
+        // Sets that are part of a rule are made before it, and have handles too. A rule in the place of another takes its handle.
         let own = rule.stmts.iter().flat_map(Stmt::sets).filter(|s| matches!(s, SetRef::Anonymous(_)));
         self.handles += own.count() as u64;
-        let handle = self.next_handle();
+        let handle = match place {
+            RulePlace::Instead(handle) => handle,
+            _ => self.next_handle(),
+        };
         rule.handle = handle;
         self.count_rule(&rule, 1);
         if matches!(place, RulePlace::Instead(_)) {
@@ -446,11 +449,17 @@ impl NftTable {
         self.sets.get_mut(&key).map(Rc::make_mut)
     }
 
-    /// `nf_tables_newset`
+    /// `nf_tables_newset`. A set that is there already takes the times and the size of one that is like it.
     pub fn add_set(&mut self, name: &str, spec: SetSpec, exclusive: bool) -> Result<SetKey, NftError> {
         if let Some((key, old)) = self.set(name) {
-            let same = old.spec.key == spec.key && old.spec.data == spec.data;
-            return if same && !exclusive { Ok(key) } else { Err(NftError::Exists) };
+            if exclusive || !old.spec.is_like(&spec) {
+                return Err(NftError::Exists);
+            }
+            if let Some(old) = self.set_by_key_mut(key).map(|set| &mut set.spec) {
+                (old.timeout, old.gc_interval) = (spec.timeout, spec.gc_interval);
+                old.size = spec.size.or(old.size);
+            }
+            return Ok(key);
         }
         let key = SetKey(self.next_handle());
         self.sets.insert(key, Rc::new(NftSet::new(name, spec)));

@@ -21,8 +21,8 @@ pub(in crate::nft) enum Command {
     ListChains(Option<NftFamily>),
     /// `list set`, `list map`
     ListSet(NftFamily, String, String),
-    /// `list sets`, `list maps`
-    ListSets(Option<NftFamily>, bool),
+    /// `list sets`, `list maps`; without either, what no table has: meters and flowtables
+    ListSets(Option<NftFamily>, Option<String>, Option<bool>),
 }
 
 /// What `add` and its siblings do when there is something already.
@@ -162,8 +162,11 @@ impl Parser<'_> {
                 _ => place = behind(handle),
             }
             if !found.rules().iter().any(|r| r.handle == handle) {
-                let message = format!("Could not process rule: {}", NftError::NotFound);
-                return Err(self.wrong(handle_at - 1, message, help_for(NftError::NotFound)));
+                let mut d = self.refused(handle_at, NftError::NotFound);
+                if takes {
+                    d.span = self.wrong(handle_at - 1, "", "").span;
+                }
+                return Err(d);
             }
         } else if takes && self.take("index") {
             let n = self.number("a number")? as usize;
@@ -262,6 +265,18 @@ impl Parser<'_> {
         if self.at_end() { Ok(None) } else { self.family().map(Some) }
     }
 
+    /// A family, or a table of it behind `table`.
+    fn some_table(&mut self, nft: &Nftables) -> Parsed<(Option<NftFamily>, Option<String>)> {
+        if !self.take("table") {
+            return Ok((self.some_family()?, None));
+        }
+        let family = self.family()?;
+        let at = self.at;
+        let name = self.name("the name of a table")?;
+        self.known_table(nft, family, name, at)?;
+        Ok((Some(family), Some(name.to_owned())))
+    }
+
     fn define(&mut self) -> Parsed<()> {
         let name = self.name("a name")?.to_owned();
         self.need("=")?;
@@ -293,8 +308,17 @@ impl Parser<'_> {
             "ruleset" => Command::ListRuleset(self.some_family()?),
             "tables" => Command::ListTables(self.some_family()?),
             "chains" => Command::ListChains(self.some_family()?),
-            "sets" => Command::ListSets(self.some_family()?, false),
-            "maps" => Command::ListSets(self.some_family()?, true),
+            "sets" => {
+                let (family, table) = self.some_table(nft)?;
+                Command::ListSets(family, table, Some(false))
+            }
+            "maps" => Command::ListSets(self.some_family()?, None, Some(true)),
+            "meters" | "flowtables" => Command::ListSets(self.some_family()?, None, None),
+            // No table has any.
+            "counters" | "quotas" | "limits" | "secmarks" | "synproxys" => {
+                self.some_table(nft)?;
+                Command::Done
+            }
             "table" | "chain" | "set" | "map" => {
                 let family = self.family()?;
                 let at = self.at;
@@ -312,7 +336,9 @@ impl Parser<'_> {
                 match word {
                     "chain" if t.chain(&name).is_none() => return Err(missing),
                     "chain" => Command::ListChain(family, table.to_owned(), name),
-                    _ if t.set(&name).is_none() => return Err(missing),
+                    _ if t.set(&name).is_none_or(|(_, s)| s.is_map() != (word == "map")) => {
+                        return Err(missing);
+                    }
                     _ => Command::ListSet(family, table.to_owned(), name),
                 }
             }

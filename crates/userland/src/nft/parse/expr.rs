@@ -135,7 +135,7 @@ impl Parser<'_> {
                     if !rule.sees(header) {
                         let message =
                             format!("conflicting protocols specified: {} vs. {word}", rule.family());
-                        return Err(self.wrong(from, message, "expected a header of the table's family"));
+                        return Err(self.wrong(from - 1, message, "expected a header of the table's family"));
                     }
                     Ok(Expr::Payload(field))
                 }

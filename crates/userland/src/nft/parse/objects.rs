@@ -222,7 +222,7 @@ impl Parser<'_> {
             }
             "size" => {
                 self.at += 1;
-                spec.size = Some(self.number32("a number of members")?);
+                spec.size = Some(self.number32("a number of members")?).filter(|n| *n > 0);
             }
             "policy" => {
                 self.at += 1;

@@ -1,9 +1,10 @@
 //! Rules: their statements, and what nft leaves out when it lists them.
 
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, blame};
+use crate::diagnostic::Fault;
 use kernel::netfilter::nftables::{
     CmpOp, CtKey, Data, DataType, Expr, Field, Header, MapData, MetaKey, NftFamily, NftRule, NftTable,
-    NftVerdict, RejectKind, Right, Stmt,
+    NftVerdict, RejectKind, Right, SetRef, Stmt,
 };
 
 /// What a rule may refer to, and what has been said in it so far.
@@ -115,20 +116,34 @@ fn is_terminal(stmt: &Stmt) -> bool {
 }
 
 impl Parser<'_> {
-    /// A packet has one transport header.
+    /// A packet has one header of each layer: one of another protocol than any that was asked for, and one of another family than
+    /// the last that was asked for, is none of its own.
     fn check_protocols(&self, from: usize, stmts: &[Stmt]) -> Parsed<()> {
         let Some((last, before)) = stmts.split_last() else { return Ok(()) };
         let headers = |s: &Stmt| {
             let mut found = Vec::new();
             for e in s.exprs() {
-                e.walk(&mut |e| found.extend(e.header().filter(|h| h.protocol().is_some())));
+                e.walk(&mut |e| found.extend(e.header()));
             }
             found
         };
-        let known = before.iter().rev().find_map(|s| {
-            let asked = asks_protocol(s, NftFamily::Inet).and_then(Header::of);
-            asked.or_else(|| headers(s).first().copied())
-        });
+        let family = |h: Header| match h {
+            Header::Icmp => Header::Ip,
+            Header::Icmpv6 => Header::Ip6,
+            h => h,
+        };
+        let is_net = |h: Header| matches!(h, Header::Ip | Header::Ip6);
+        let (mut asked, mut net) = (Vec::new(), None);
+        for s in before {
+            asked.extend(protocols(s));
+            for h in headers(s) {
+                asked.extend(h.protocol().map(|p| p.0));
+                net = Some(h).filter(|h| is_net(*h)).or(net).or(Some(family(h)).filter(|h| is_net(*h)));
+            }
+            if !matches!(s, Stmt::Match { left: Expr::Meta(MetaKey::Protocol), .. }) {
+                net = asks_family(s).or(net);
+            }
+        }
         let mut by_port = false;
         for e in last.exprs() {
             e.walk(&mut |e| by_port |= matches!(e, Expr::Ct(CtKey::ProtoSrc | CtKey::ProtoDst, _)));
@@ -137,25 +152,56 @@ impl Parser<'_> {
             Stmt::Match { left, .. } | Stmt::Vmap(left, _) => asks_about_protocol(left),
             _ => false,
         };
-        if by_port && known.is_none() && !before.iter().any(asks) {
+        if by_port && asked.is_empty() && !before.iter().any(asks) {
             let help = "expected meta l4proto in front of the ports of a flow";
             return Err(self.wrong(from, "Can't parse symbolic invalid expressions", help));
         }
-        let of_several = |s: &&Stmt| matches!(s, Stmt::Match { left, right: Right::Set(_), op: CmpOp::Eq } if asks_about_protocol(left));
-        if let (Some(_), Some(header)) = (before.iter().find(of_several), headers(last).first()) {
-            let message = format!("conflicting protocols specified: several vs. {}", header.name());
-            return Err(self.wrong(from, message, "expected th, as the protocol is not one"));
-        }
         for header in headers(last) {
-            if let Some(known) = known
-                && known != header
-            {
-                let (a, b) = (known.name(), header.name());
-                let message = format!("conflicting protocols specified: {a} vs. {b}");
-                return Err(self.wrong(from, message, "expected headers of one protocol"));
+            let other = match header.protocol() {
+                Some(own) => {
+                    let other = asked.iter().find(|p| **p != own.0).map(|p| protocol_name(*p));
+                    asked.push(own.0);
+                    other
+                }
+                None if is_net(header) => {
+                    net.replace(header).filter(|known| *known != header).map(Header::name)
+                }
+                None => None,
+            };
+            if let Some(other) = other {
+                let of = |n: &usize| self.toks.get(*n).map(|t| self.text_of(*t)) == Some(header.name());
+                let (start, end) = match (from..self.at).find(of) {
+                    Some(n) => (self.place(n).0, self.place(n + 1).1),
+                    None => self.place(from),
+                };
+                let message = format!("conflicting protocols specified: {other} vs. {}", header.name());
+                let fault = Fault::new(message, "expected headers of one protocol and family");
+                return Err(blame(self.src, start, end, fault));
             }
         }
         Ok(())
+    }
+}
+
+/// The protocols that a question asks for.
+fn protocols(stmt: &Stmt) -> Vec<u8> {
+    match stmt {
+        Stmt::Match { left, op: CmpOp::Eq, right } if asks_about_protocol(left) => match right {
+            Right::Value(v) => vec![v.as_u32() as u8],
+            Right::Set(SetRef::Anonymous(set)) => set.elems().iter().map(|e| e.key.as_u32() as u8).collect(),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// How nft calls a protocol whose header it knows.
+fn protocol_name(p: u8) -> &'static str {
+    match (Header::ALL.iter().find(|h| h.protocol().is_some_and(|q| q.0 == p)), p) {
+        (Some(h), _) => h.name(),
+        (_, 2) => "igmp",
+        (_, 50) => "esp",
+        _ => "unknown",
     }
 }
 

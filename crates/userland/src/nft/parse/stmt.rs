@@ -4,8 +4,8 @@ use super::super::value::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES};
 use super::expr::prefix_len;
 use super::nat::net_of;
 use super::rule::asks_protocol;
-use super::{Parsed, Parser, RuleCx};
-use crate::diagnostic::q;
+use super::{Parsed, Parser, RuleCx, blame};
+use crate::diagnostic::{Fault, q};
 use kernel::netfilter::nftables::{
     BinaryOp, CmpOp, CtKey, DataType, DynsetOp, Expr, Header, MapData, MetaKey, NatKind, NftFamily, NftLimit,
     NftLog, NftTable, NftVerdict, RejectKind, Right, Stmt,
@@ -354,11 +354,15 @@ impl Parser<'_> {
         self.at += 1;
         if word == "tcp" {
             self.need("reset")?;
-            let other = before.iter().rev().flat_map(Stmt::exprs).find_map(|e| e.header()?.protocol());
+            let other = before.iter().rev().find_map(|s| {
+                let asked = asks_protocol(s, NftFamily::Ip).map(packet::Protocol);
+                asked.or_else(|| s.exprs().iter().find_map(|e| e.header()?.protocol()))
+            });
             let udp = other.filter(|p| *p != packet::Protocol::TCP);
             if udp.is_some() {
                 let message = "you cannot use tcp reset with this protocol";
-                return Err(self.wrong(from, message, "expected a rule about TCP"));
+                let (start, end) = self.place(from - 2);
+                return Err(blame(self.src, start, end, Fault::new(message, "expected a rule about TCP")));
             }
             return Ok(RejectKind::TcpReset);
         }
@@ -380,18 +384,20 @@ impl Parser<'_> {
             return Err(self.unexpected(&names.join(", ")));
         };
         self.at += 1;
-        let conflict = match (word, family) {
-            ("icmp", NftFamily::Ip6) => Some("ip6"),
-            ("icmpv6", NftFamily::Ip) => Some("ip"),
-            ("icmpx", NftFamily::Ip | NftFamily::Ip6) => Some("icmpx"),
-            _ => None,
+        let of = match family {
+            NftFamily::Ip => Some(Header::Ip),
+            NftFamily::Ip6 => Some(Header::Ip6),
+            NftFamily::Inet => net_of(&mut before.iter()),
         };
-        if conflict.is_some() {
-            let message = match word {
-                "icmpx" => "abstracted ICMP unreachable not supported".to_owned(),
-                _ => format!("conflicting protocols specified: {} vs {word}", rule.family()),
-            };
-            return Err(self.wrong(from, message, "expected an answer of the table's family"));
+        let message = match (word, of) {
+            ("icmp", Some(Header::Ip6)) | ("icmpv6", Some(Header::Ip)) => {
+                "conflicting protocols specified: ip vs ip6"
+            }
+            ("icmpx", _) if family != NftFamily::Inet => "abstracted ICMP unreachable not supported",
+            _ => "",
+        };
+        if !message.is_empty() {
+            return Err(self.wrong(self.at - 1, message, "expected an answer of the packet's family"));
         }
         Ok(match word {
             "icmp" => RejectKind::Icmp(code),
