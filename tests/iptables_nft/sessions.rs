@@ -177,7 +177,7 @@ sessions! {
     nft_made "nft-made" 145,
     nft_of_iptables "nft-of-iptables" 14,
     ops "ops" 169,
-    own "own" 196,
+    own "own" 211,
     rename "rename" 20,
     rules_basic "rules-basic" 210,
     rules_conntrack "rules-conntrack" 145,

@@ -76,7 +76,7 @@ sessions! {
     ip6tables_both "ip6tables-both" 13,
     rules_basic "rules-basic" 120,
     rules_ports "rules-ports" 123,
-    rules_nat "rules-nat" 56,
+    rules_nat "rules-nat" 60,
     rules_mangle "rules-mangle" 27,
     rules_raw "rules-raw" 22,
     rules_conntrack "rules-conntrack" 70,

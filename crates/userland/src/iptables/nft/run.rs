@@ -280,13 +280,11 @@ impl Run<'_> {
         if edit.key(id).is_none() {
             return self.blame(at, no_chain(&at.text));
         }
-        // Of a built-in chain iptables-nft looks by itself whether it can go.
-        if let Some((base, empty)) = edit.draft.chain(id).and_then(|c| Some((c.base?, c.rules.is_empty())))
-            && (!empty || base.1 != Verdict::Accept)
-        {
+        // At the policy of a built-in chain iptables-nft looks by itself, at its rules the kernel.
+        if edit.draft.chain(id).and_then(|c| c.base).is_some_and(|base| base.1 != Verdict::Accept) {
             let fault = Fault::new(
-                format!("built-in chain {} has rules or a policy", q(&at.text)),
-                "expected a chain without rules and with policy ACCEPT",
+                format!("built-in chain {} has a policy", q(&at.text)),
+                "expected a chain with policy ACCEPT",
             );
             return self.blame(at, fault.says(ToolError::Errno("Directory not empty.")));
         }

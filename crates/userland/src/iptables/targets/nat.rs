@@ -186,12 +186,8 @@ fn to(given: &Given<'_>) -> Result<To, Fault> {
         }
         addr::whole_address_of(given.family, text).map_err(|f| f.usage(bad))
     };
-    let (min, max) = (address(min)?, address(max)?);
-    if min > max {
-        let message = format!("the address range {} runs backwards", q(addrs));
-        return Err(Fault::new(message, "expected the smaller address first"));
-    }
-    Ok((Some((min, max)), ports, base))
+    // A range that runs backwards is one to the kernel: it goes from the first address over the last of all to the second.
+    Ok((Some((address(min)?, address(max)?)), ports, base))
 }
 
 /// `[ADDRESS[-ADDRESS]]:PORT`, or addresses alone. Without brackets one colon leads to a port, more are of an address; what
