@@ -63,7 +63,7 @@ pub fn nft(nft: &mut Nftables, argv: &[String], stdin: &str, names: Names<'_>) -
             "--terse" => flags.terse = true,
             "--check" => check = true,
             "--numeric-priority" => flags.numeric_priority = true,
-            "--version" => return print_only("nftables v1.0.6 (Lester Gooch #5)\n"),
+            "--version" => return print_only(VERSION),
             _ => {
                 for c in arg.chars().skip(1) {
                     match c {
@@ -73,11 +73,16 @@ pub fn nft(nft: &mut Nftables, argv: &[String], stdin: &str, names: Names<'_>) -
                         't' => flags.terse = true,
                         'c' => check = true,
                         'y' => flags.numeric_priority = true,
-                        'v' => return print_only("nftables v1.0.6 (Lester Gooch #5)\n"),
+                        'v' => return print_only(VERSION),
+                        'V' => {
+                            let more =
+                                "  cli:\t\teditline\n  json:\t\tyes\n  minigmp:\tno\n  libxtables:\tyes\n";
+                            return print_only(&[VERSION, more].concat());
+                        }
                         _ => {
                             let fault = Fault::new(
                                 format!("option {} is not modelled", q(arg)),
-                                "expected -f, -a, -s, -t, -c, -y or -v",
+                                "expected -f, -a, -s, -t, -c, -y, -v or -V",
                             );
                             return failed(Diagnostic::new(1, arg, 0, arg.len(), fault), "", None);
                         }
@@ -99,10 +104,15 @@ pub fn nft(nft: &mut Nftables, argv: &[String], stdin: &str, names: Names<'_>) -
             }
         }
     }
+    if words.is_empty() && !file {
+        return NftDone { status: 1, stderr: "nft: no command specified\n".to_owned(), ..NftDone::default() };
+    }
     let joined = words.join(" ") + "\n";
     let (src, place) = if file { (stdin, Some("/dev/stdin")) } else { (joined.as_str(), None) };
     run(nft, src, place, flags, check, names)
 }
+
+const VERSION: &str = "nftables v1.0.6 (Lester Gooch #5)\n";
 
 fn print_only(text: &str) -> NftDone {
     NftDone { stdout: text.to_owned(), ..NftDone::default() }

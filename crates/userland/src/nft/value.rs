@@ -266,11 +266,20 @@ pub(super) fn read(text: &str, dtype: DataType, names: &Names<'_>) -> Result<Dat
                         "Could not resolve service: Servname not supported for ai_socktype",
                         "expected a port or the name of a service",
                     ),
-                    _ => bad(words),
+                    DataType::InetProto => {
+                        Fault::new("Could not resolve protocol name", "expected a protocol or its number")
+                    }
+                    DataType::Uid => Fault::new("User does not exist", "expected a user or a number"),
+                    DataType::Gid => Fault::new("Group does not exist", "expected a group or a number"),
+                    _ => Fault::new(format!("Could not parse {words}"), format!("expected {words}")),
                 });
             };
             if n > max {
-                let message = format!("Value {n} exceeds valid range 0-{max}");
+                let message = match dtype {
+                    DataType::InetService => "Service out of range".to_owned(),
+                    DataType::InetProto => "Protocol out of range".to_owned(),
+                    _ => format!("Value {n} exceeds valid range 0-{max}"),
+                };
                 return Err(Fault::new(message, format!("expected {words}")));
             }
             Ok(Data::number(u128::from(n), dtype.len()))

@@ -2,9 +2,12 @@
 
 use super::command::Verb;
 use super::objects::ChainSpec;
-use super::{Kind, Parsed, Parser};
+use super::{Kind, Parsed, Parser, hint};
 use kernel::netfilter::hook::InetHook;
 use kernel::netfilter::nftables::{ChainKey, ChainType, NftError, NftFamily, NftTable, Nftables, RulePlace};
+
+/// What ends a line in a block.
+pub(super) const LINE: &str = "newline or semicolon";
 
 impl Parser<'_> {
     pub(super) fn table(&mut self, verb: Verb, nft: &mut Nftables) -> Parsed<()> {
@@ -18,6 +21,9 @@ impl Parser<'_> {
                 return nft.delete_table(family, &name).map_err(|e| self.refused(at, e));
             }
             let name = self.name("the name of a table")?;
+            if nft.table(family, name).is_none() {
+                return Err(self.missing(at, true, hint::table(nft, name)));
+            }
             return nft.delete_table(family, name).map_err(|e| self.refused(at, e));
         }
         let at = self.at;
@@ -45,7 +51,7 @@ impl Parser<'_> {
                 "comment" => {
                     self.at += 1;
                     let text = self.quoted("a comment")?;
-                    self.end()?;
+                    self.separator(LINE)?;
                     if let Some(table) = nft.table_mut(family, name).filter(|t| t.comment.is_none()) {
                         table.comment = Some(text.into());
                     }
@@ -55,7 +61,7 @@ impl Parser<'_> {
                     if !self.take("dormant") {
                         return Err(self.unexpected("dormant"));
                     }
-                    self.end()?;
+                    self.separator(LINE)?;
                     if let Some(table) = nft.table_mut(family, name) {
                         table.dormant = true;
                     }
@@ -73,7 +79,12 @@ impl Parser<'_> {
                         word == "map",
                     ));
                     self.skip_block()?;
-                    self.separator()?;
+                    let last = self.toks.get(self.at - 2).filter(|_| word == "chain" && self.at - 1 > body);
+                    if last.is_some_and(|t| t.kind != Kind::End) {
+                        self.at -= 1;
+                        self.separator(LINE)?;
+                    }
+                    self.separator(LINE)?;
                 }
                 "counter" | "quota" | "flowtable" | "limit" | "ct" | "secmark" | "synproxy" => {
                     return Err(self.not_modelled(word, &["chain", "set", "map", "comment", "flags"]));
@@ -165,7 +176,7 @@ impl Parser<'_> {
             }
             // `comment` in front of rules belongs to the chain.
             if self.chain_line(spec, family)? {
-                self.end()?;
+                self.separator(LINE)?;
             } else {
                 self.skip_line()?;
             }
@@ -181,7 +192,7 @@ impl Parser<'_> {
                 _ => {
                     let from = self.at;
                     self.add_rule(nft, at, RulePlace::Last, from)?;
-                    self.separator()?;
+                    self.separator(LINE)?;
                 }
             }
         }
@@ -232,6 +243,7 @@ impl Parser<'_> {
         }
         let name = self.name("the name of a chain")?;
         if verb == Verb::Delete {
+            self.known_chain(nft, (family, table, table_at), (name, at))?;
             let t = self.need_table(nft, family, table, table_at)?;
             return t.delete_chain(name).map_err(|e| self.refused(at, e));
         }
@@ -264,12 +276,10 @@ impl Parser<'_> {
 
     /// A table that nft itself looks for, before it asks the kernel.
     pub(super) fn known_table(&self, nft: &Nftables, family: NftFamily, name: &str, at: usize) -> Parsed<()> {
-        if nft.table(family, name).is_some() {
-            return Ok(());
+        match nft.table(family, name) {
+            Some(_) => Ok(()),
+            None => Err(self.missing(at, false, hint::table(nft, name))),
         }
-        let mut d = self.refused(at, NftError::NotFound);
-        d.message = NftError::NotFound.to_string();
-        Err(d)
     }
 
     pub(super) fn rename(&mut self, nft: &mut Nftables) -> Parsed<()> {
@@ -280,6 +290,8 @@ impl Parser<'_> {
         let at = self.at;
         let old = self.name("the name of a chain")?;
         let new = self.name("a new name")?;
+        self.known_table(nft, family, table, table_at)?;
+        self.known_chain(nft, (family, table, table_at), (old, at))?;
         let t = self.need_table(nft, family, table, table_at)?;
         t.rename_chain(old, new).map_err(|e| self.refused(at, e))
     }

@@ -1,6 +1,6 @@
 //! Commands, one by one, and what they change.
 
-use super::{Kind, Parsed, Parser};
+use super::{KEYWORDS, Kind, Parsed, Parser, hint};
 use crate::diagnostic::Diagnostic;
 use kernel::netfilter::nftables::{NftError, NftFamily, Nftables, RulePlace, Stmt};
 
@@ -143,7 +143,7 @@ impl Parser<'_> {
         let table = self.name("the name of a table")?;
         let chain_at = self.at;
         let chain = self.name("the name of a chain")?;
-        self.need_table(nft, family, table, table_at)?;
+        self.known_chain(nft, (family, table, table_at), (chain, chain_at))?;
         let t = self.need_table(nft, family, table, table_at)?;
         let Some(found) = t.chain(chain) else { return Err(self.refused(chain_at, NftError::NotFound)) };
         let key = found.key;
@@ -239,6 +239,15 @@ impl Parser<'_> {
                 let table = self.name("the name of a table")?;
                 let at = self.at;
                 let name = self.name("a name")?;
+                if word != "chain" {
+                    self.known_table(nft, family, table, table_at)?;
+                    let is_map = word == "map";
+                    let found = nft.table(family, table).and_then(|t| t.set(name));
+                    if found.is_none_or(|(_, s)| s.is_map() != is_map) {
+                        let hint = hint::set(nft.tables().iter().map(|t| &**t), name);
+                        return Err(self.missing(at, false, hint));
+                    }
+                }
                 let t = self.need_table(nft, family, table, table_at)?;
                 if word == "chain" {
                     let Some(key) = t.chain(name).map(|c| c.key) else {
@@ -344,6 +353,11 @@ impl Parser<'_> {
             }
             _ => {
                 self.at -= 1;
+                if !KEYWORDS.contains(&word) && !matches!(word, "hooks" | "ct") {
+                    return Err(
+                        self.unexpected("ruleset, tables, table, chains, chain, sets, set, maps or map")
+                    );
+                }
                 let known = ["ruleset", "tables", "table", "chains", "chain", "sets", "set", "maps", "map"];
                 return Err(self.not_modelled(&format!("list {word}"), &known));
             }

@@ -3,7 +3,6 @@
 use super::super::lex::Kind;
 use super::super::value::{read, symbols};
 use super::{Parsed, Parser, RuleCx};
-use crate::diagnostic::q;
 use kernel::Instant;
 use kernel::netfilter::conntrack::Direction;
 use kernel::netfilter::nftables::{
@@ -316,7 +315,7 @@ impl Parser<'_> {
             let bits = self.number("the length of a prefix")?;
             let max = dtype.len() as u64 * 8;
             if bits > max || !dtype.has_prefixes() {
-                let message = format!("Prefix length {bits} is invalid for type, maximum {max}");
+                let message = format!("Prefix length {bits} is invalid for type of {max} bits width");
                 return Err(self.wrong(from, message, "expected a prefix of an address"));
             }
             return Ok(prefix_ends(&first, bits as u16));
@@ -324,7 +323,11 @@ impl Parser<'_> {
         if self.take("-") {
             let last = self.value(dtype)?;
             if last < first {
-                return Err(self.wrong(from, "Range negative size", "expected a range from low to high"));
+                return Err(self.wrong(
+                    from,
+                    "Range has zero or negative size",
+                    "expected a range from low to high",
+                ));
             }
             return Ok((first, last));
         }
@@ -430,11 +433,7 @@ impl Parser<'_> {
     fn set_named(&mut self, types: &[DataType], from: usize, rule: &RuleCx<'_>) -> Parsed<SetRef> {
         let name = self.name("the name of a set")?;
         let Some((key, set)) = rule.table.set(name) else {
-            return Err(self.wrong(
-                from,
-                "No such file or directory",
-                format!("expected a set of the table; {} is none", q(name)),
-            ));
+            return Err(self.no_set(from, name, rule));
         };
         let fits =
             set.spec.key.len() == types.len() && set.spec.key.iter().zip(types).all(|(a, b)| a.fits(*b));

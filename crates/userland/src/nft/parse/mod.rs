@@ -4,6 +4,7 @@ mod chain;
 mod command;
 mod elements;
 mod expr;
+mod hint;
 mod nat;
 mod objects;
 mod rule;
@@ -204,23 +205,17 @@ impl<'a> Parser<'a> {
         self.tok().kind == Kind::Eof
     }
 
-    /// The end of a statement: of the line, or in front of a brace.
+    /// The end of a command: of the line or of the text.
     fn end(&mut self) -> Parsed<()> {
-        if self.tok().kind == Kind::End {
-            self.at += 1;
-            return Ok(());
-        }
-        if self.at_eof() || self.peek() == "}" {
-            return Ok(());
-        }
-        Err(self.unexpected("the end of the line"))
+        if self.at_eof() { Ok(()) } else { self.separator("end of file or newline or semicolon") }
     }
 
-    /// The end of a line, which a brace does not replace.
-    fn separator(&mut self) -> Parsed<()> {
+    /// The end of a line, which a brace does not replace; these may stand there.
+    fn separator(&mut self, expecting: &str) -> Parsed<()> {
         if self.tok().kind != Kind::End {
             let mut d = self.unexpected("a new line or a semicolon");
-            d.message.push_str(", expecting newline or semicolon");
+            d.message.push_str(", expecting ");
+            d.message.push_str(expecting);
             return Err(d);
         }
         self.at += 1;

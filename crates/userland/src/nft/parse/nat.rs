@@ -1,7 +1,6 @@
 //! Statements of NAT, and those that change sets.
 
 use super::{Parsed, Parser, RuleCx};
-use crate::diagnostic::q;
 use kernel::netfilter::nftables::{
     CmpOp, Data, DataType, Dynset, DynsetOp, Expr, Header, MapData, MetaKey, NatFlags, NatKind, NftFamily,
     NftNat, Right, Stmt,
@@ -148,8 +147,7 @@ impl Parser<'_> {
         self.need("@")?;
         let name = self.name("the name of a set")?;
         let Some((set, found)) = rule.table.set(name) else {
-            let help = format!("expected a set of the table; {} is none", q(name));
-            return Err(self.wrong(from, "No such file or directory", help));
+            return Err(self.no_set(from, name, rule));
         };
         let (name, spec) = (found.name.clone(), found.spec.clone());
         self.need("{")?;

@@ -66,7 +66,11 @@ impl Parser<'_> {
                 let policy = match self.peek() {
                     "accept" => Verdict::Accept,
                     "drop" => Verdict::Drop,
-                    _ => return Err(self.unexpected("accept or drop")),
+                    _ => {
+                        let mut d = self.unexpected("accept or drop");
+                        d.message.push_str(", expecting accept or drop or '$'");
+                        return Err(d);
+                    }
                 };
                 self.at += 1;
                 (chain.policy, chain.sets_policy) = (Some(policy), true);
@@ -275,12 +279,21 @@ impl Parser<'_> {
 
     /// What a set needs to be one.
     pub(super) fn check_set(&self, spec: &SetSpec, is_map: bool, from: usize) -> Parsed<()> {
-        let (start, end) = self.place(from);
+        // Of a command nft marks what is between the braces, with the first of them; of a line in a table's block the name.
+        let word = |n: usize| self.toks.get(n).map_or("", |t| self.text_of(*t));
+        let alone = (self.began..self.began + 2).any(|n| matches!(word(n), "set" | "map"));
+        let last = (from..self.at).rev().find(|n| self.toks.get(*n).is_some_and(|t| t.kind != Kind::End));
+        let (start, end) = match alone {
+            true => (self.place(from + 1).0, self.place(last.unwrap_or(from)).1),
+            false => self.place(from),
+        };
         let wrong =
             |message: &str, help: &str| Err(super::blame(self.src, start, end, Fault::new(message, help)));
         if spec.key.is_empty() {
-            let word = if is_map { "map" } else { "set" };
-            return wrong(&format!("{word} definition does not specify key"), "expected a type or typeof");
+            return wrong("set definition does not specify key", "expected a type or typeof");
+        }
+        if spec.auto_merge && !spec.interval {
+            return wrong("auto-merge only works with interval sets", "expected flags interval");
         }
         if is_map && spec.data == MapData::None {
             return wrong("map definition does not specify mapping data type", "expected KEY : DATA");

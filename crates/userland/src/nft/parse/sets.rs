@@ -1,7 +1,8 @@
 //! Commands about sets, maps and their members.
 
+use super::chain::LINE;
 use super::command::{Verb, help_for};
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, hint};
 use kernel::netfilter::nftables::{NftError, NftFamily, NftTable, Nftables, SetSpec};
 
 impl Parser<'_> {
@@ -14,12 +15,22 @@ impl Parser<'_> {
         if verb != Verb::Delete {
             self.known_table(nft, family, table, table_at)?;
         }
+        if nft.table(family, table).is_none() {
+            return Err(self.missing(table_at, true, hint::table(nft, table)));
+        }
         let t = self.need_table(nft, family, table, table_at)?;
         if verb == Verb::Delete {
-            let Some((key, _)) = t.set(name) else { return Err(self.refused(at, NftError::NotFound)) };
+            let Some((key, _)) = t.set(name) else {
+                return Err(self.missing(at, true, hint::set(nft.tables().iter().map(|t| &**t), name)));
+            };
             return t.delete_set(key).map_err(|e| self.refused(at, e));
         }
-        self.need("{")?;
+        if self.peek() != "{" {
+            let mut d = self.unexpected("{");
+            d.message.push_str(", expecting '{'");
+            return Err(d);
+        }
+        self.at += 1;
         let body = self.at;
         self.declare_set(nft, (family, table, name), is_map, verb == Verb::Create, at)?;
         self.at = body;
@@ -58,7 +69,12 @@ impl Parser<'_> {
             match self.peek() {
                 "}" => break,
                 "elements" => self.skip_line()?,
-                _ if self.set_line(&mut spec, is_map, t)? => self.end()?,
+                word if self.set_line(&mut spec, is_map, t)? => match word {
+                    "auto-merge" if self.peek() == "}" => {}
+                    "type" | "typeof" => self.separator("newline or semicolon or .")?,
+                    "flags" => self.separator("newline or semicolon or comma")?,
+                    _ => self.separator(LINE)?,
+                },
                 _ => return Err(self.unexpected("type, flags, timeout, size, comment or elements")),
             }
         }
@@ -73,9 +89,9 @@ impl Parser<'_> {
         let table = self.name("the name of a table")?;
         let at = self.at;
         let name = self.name("the name of a set")?;
-        self.need_table(nft, family, table, table_at)?;
+        self.known_table(nft, family, table, table_at)?;
         if nft.table(family, table).and_then(|t| t.set(name)).is_none() {
-            return Err(self.refused(at, NftError::NotFound));
+            return Err(self.missing(at, false, hint::set(nft.tables().iter().map(|t| &**t), name)));
         }
         if verb == Verb::Delete {
             return self.delete_elements(nft, (family, table, name));

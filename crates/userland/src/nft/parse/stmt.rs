@@ -4,7 +4,7 @@ use super::super::value::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES};
 use super::expr::prefix_len;
 use super::nat::net_of;
 use super::rule::asks_protocol;
-use super::{Parsed, Parser, RuleCx, blame};
+use super::{KEYWORDS, Kind, Parsed, Parser, RuleCx, blame};
 use crate::diagnostic::{Fault, q};
 use kernel::netfilter::nftables::{
     BinaryOp, CmpOp, CtKey, DataType, DynsetOp, Expr, Header, MapData, MetaKey, NatKind, NftFamily, NftLimit,
@@ -126,6 +126,14 @@ impl Parser<'_> {
             "@" => return Err(self.not_modelled("@", &["fields of headers by their names"])),
             _ if word.is_empty() => return Err(self.unexpected("a statement")),
             _ if NOT_MODELLED.contains(&word) => return Err(self.not_modelled(word, WORDS)),
+            // Such a word is a value to nft, which would be compared with what follows.
+            _ if self.tok().kind != Kind::Sign && !KEYWORDS.contains(&word) => {
+                self.at += 1;
+                return Err(match self.at_end() || self.peek() == "}" {
+                    true => self.unexpected("a statement"),
+                    false => self.wrong(from, "No symbol type information", "expected a statement"),
+                });
+            }
             _ => return Err(self.unexpected("a statement")),
         };
         out.push(stmt);
@@ -381,7 +389,11 @@ impl Parser<'_> {
         let code = codes.iter().find(|(name, _)| *name == text).map(|(_, n)| *n as u8);
         let Some(code) = code.or_else(|| text.parse().ok()) else {
             let names: Vec<&str> = codes.iter().map(|(n, _)| *n).collect();
-            return Err(self.unexpected(&names.join(", ")));
+            let mut d = self.unexpected(&names.join(", "));
+            if self.tok().kind == Kind::Word {
+                d.message = format!("Could not parse {word} code");
+            }
+            return Err(d);
         };
         self.at += 1;
         let of = match family {
