@@ -38,7 +38,8 @@ pub(super) fn boxes(run: &LabRun, begun: &Begun, plan: &Begun, wish: &Wish) -> (
         };
         let early = back(was, began);
         let mut all: Vec<Typed> = early.iter().map(|line| typed(At::Setup, line)).collect();
-        alone.extend(all.iter().map(|c| Change::Command(c.clone(), later)));
+        let apart = all.iter().filter(|c| !c.line.starts_with("ip link del "));
+        alone.extend(apart.map(|c| Change::Command(c.clone(), later)));
         // What only a step has brought about.
         if let Some(at) = later {
             let late = back(was, now).into_iter().filter(|line| !early.contains(line));
@@ -140,6 +141,27 @@ impl Thing {
 
 /// The commands that make a box what it was, in an order in which they can be done.
 pub(super) fn back(was: &Netns, is: &Netns) -> Vec<String> {
+    let fields = |v: &Vxlan| (v.vni, v.port, v.local, v.remote, v.learning, v.lower);
+    // A tunnel becomes another only by being made anew, and loses what it had.
+    for dev in is.devices().iter().filter(|d| !d.gone) {
+        let before = was.device_by_name(&dev.name).and_then(|id| Some((was.device(id)?, was.vxlan(id)?)));
+        if let (DevKind::Vxlan(now), Some((made, other))) = (&dev.kind, before)
+            && fields(now) != fields(other)
+        {
+            let mut bare = is.clone();
+            bare.set_up(dev.id, false);
+            for addr in &dev.addrs {
+                bare.del_addr(dev.id, addr.net);
+            }
+            if let Some(v) = bare.vxlan_mut(dev.id) {
+                *v = Vxlan { fdb: Vec::new(), ..other.clone() };
+            }
+            let again = format!("ip link add {} {}", dev.name, vxlan(was, made, other));
+            let mut out = vec![format!("ip link del {}", dev.name), again];
+            out.extend(back(was, &bare));
+            return out;
+        }
+    }
     let (before, now) = (things(was, is), things(is, is));
     let added = now.iter().rev().filter(|t| !before.iter().any(|b| b.key == t.key) && !t.take.is_empty());
     // What goes by an address stays where that gets its other mask first.

@@ -4,6 +4,7 @@ mod names;
 mod rules;
 mod services;
 mod tracked;
+mod tunnels;
 mod ways;
 
 use super::Change;
@@ -132,7 +133,10 @@ pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<C
         let met = Met { world, begun, ns, within: within(run, end.exchange), end };
         tries.later = later(run, n);
         rules::that_ended(&met, &mut tries);
+        ways::masquerade(&met, &mut tries);
         ways::against(&met, &mut tries);
+        tunnels::against(&met, &mut tries);
+        services::no_server(&met, &mut tries);
         of_services.later = tries.later;
         services::against(&met, &mut of_services);
         services::written_anew(&met, &mut of_services);
@@ -149,7 +153,7 @@ pub(super) fn against(run: &LabRun, begun: Option<&Begun>, wish: &Wish) -> Vec<C
         tries.later = later(run, n);
         tracked::against(world, within(run, n), &mut tries);
         if let Some((line, _)) = run.stimuli.get(n).and_then(|s| s.command.as_ref()) {
-            ways::unsent(world, within(run, n), line, &mut tries);
+            ways::unsent(world, begun, within(run, n), line, &mut tries);
         }
         if let Some(begun) = begun {
             names::against(begun, run, n, &mut tries);

@@ -3,9 +3,10 @@
 use super::{Met, Tries};
 use crate::lab::{Begun, special};
 use crate::session::quoted;
-use cluster::object::{ClusterIp, EndpointSlice, Pod, Protocol, Service, ServicePort, TargetPort};
+use cluster::object::{ClusterIp, EndpointPort, Pod, Protocol, Service, ServicePort, TargetPort};
 use ipnet::IpNet;
 use kernel::dev::DevKind;
+use kernel::netfilter::ipvs::Forward;
 use kernel::socket::Socket;
 use kernel::{DropReason, Netns};
 use packet::L4;
@@ -94,6 +95,25 @@ fn external(begun: &Begun, service: &Service, to: IpAddr, tries: &mut Tries) {
     if special(to).is_none() && !corefiles.any(|text| text.lines().any(forwards)) {
         let known = service.external_ips.iter().chain([&to]);
         tries.add("", patch(service, &texts("externalIPs", known)));
+    }
+}
+
+/// Against servers of IPVS that take no more: they have as many connections as they may, or no weight.
+pub(super) fn no_server(met: &Met<'_>, tries: &mut Tries) {
+    let (DropReason::IpvsNoServer, Some((protocol, to, port))) = (met.end.reason, addressed(met)) else {
+        return;
+    };
+    let flag = if protocol == Protocol::Tcp { "-t" } else { "-u" };
+    for service in
+        met.ns.ipvs.services().iter().filter(|s| (IpAddr::V4(s.id.addr.0), s.id.addr.1) == (to, port))
+    {
+        for spec in service.dests.iter().map(|d| d.spec).filter(|d| d.upper > 0 || d.weight == 0) {
+            let by = if spec.forward == Forward::Route { "-g" } else { "-m" };
+            let (server, weight) = (spec.addr, spec.weight.max(1));
+            let line =
+                format!("ipvsadm -e {flag} {to}:{port} -r {}:{} {by} -w {weight} -x 0", server.0, server.1);
+            tries.add(&met.ns.name, line);
+        }
     }
 }
 
@@ -196,10 +216,29 @@ fn endpoints(met: &Met<'_>, service: &Service, port: &ServicePort, pods: &[&Pod]
 /// Against an address or port of endpoints that were written by hand, as their Service selects no pods: those of a pod instead.
 fn by_hand(met: &Met<'_>, (protocol, to): (Protocol, IpAddr), pods: &[&Pod], tries: &mut Tries) {
     let Some(begun) = met.begun else { return };
-    let led = |s: &&EndpointSlice| s.endpoints.iter().any(|e| e.address == Some(to));
-    for slice in begun.objects.endpoint_slices.values().filter(led) {
-        let (namespace, name) = slice.metadata.key();
-        let service = begun.objects.services.get(&(namespace.clone(), slice.service.clone()));
+    let objects = &begun.objects;
+    // What leads there: its namespace and name, its Service, its ports, and whether it is a slice.
+    let mut all: Vec<(String, String, &str, Vec<&EndpointPort>, bool)> = Vec::new();
+    for slice in objects.endpoint_slices.values() {
+        if slice.endpoints.iter().any(|e| e.address == Some(to)) {
+            let (namespace, name) = slice.metadata.key();
+            all.push((namespace, name, &slice.service, slice.ports.iter().collect(), true));
+        }
+    }
+    for e in objects.endpoints.values() {
+        if e.subsets.iter().any(|s| s.addresses.iter().any(|a| a.ip == to)) {
+            let (namespace, name) = e.metadata.key();
+            all.push((
+                namespace,
+                name,
+                &e.metadata.name,
+                e.subsets.iter().flat_map(|s| &s.ports).collect(),
+                false,
+            ));
+        }
+    }
+    for (namespace, name, of, ports, is_slice) in all {
+        let service = objects.services.get(&(namespace.clone(), of.to_owned()));
         let Some(service) = service.filter(|s| s.selector.is_empty()) else { continue };
         let there = pods.iter().filter(|p| p.metadata.namespace == namespace && is_there(met, p));
         let mut there: Vec<&&Pod> = there.collect();
@@ -210,17 +249,23 @@ fn by_hand(met: &Met<'_>, (protocol, to): (Protocol, IpAddr), pods: &[&Pod], tri
             let ns = met.world.host_by_name(&pod.metadata.name).and_then(|id| met.world.host(id));
             let port = ns.into_iter().flat_map(|ns| open(ns, protocol)).next();
             if let (Some(ip), Some(port)) = (pod.pod_ips.iter().find(|ip| ip.is_ipv4()), port) {
-                let like = slice.ports.iter().find(|p| p.protocol == protocol).map_or("", |p| &p.name);
+                let like = ports.iter().find(|p| p.protocol == protocol).map_or("", |p| &p.name);
+                let (like, node) = (quoted(like), &pod.node_name);
                 let kind = protocol.name().to_ascii_uppercase();
-                let stdin = format!(
-                    "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
-                     metadata: {{name: {name}, namespace: {namespace}, labels: {{kubernetes.io/service-name: {}}}}}\n\
-                     addressType: IPv4\nports: [{{name: {}, protocol: {kind}, port: {port}}}]\n\
-                     endpoints: [{{addresses: [{ip}], nodeName: {}}}]\n",
-                    slice.service,
-                    quoted(like),
-                    pod.node_name
-                );
+                let ports = format!("ports: [{{name: {like}, protocol: {kind}, port: {port}}}]");
+                let stdin = if is_slice {
+                    format!(
+                        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+                         metadata: {{name: {name}, namespace: {namespace}, labels: {{kubernetes.io/service-name: {of}}}}}\n\
+                         addressType: IPv4\n{ports}\nendpoints: [{{addresses: [{ip}], nodeName: {node}}}]\n"
+                    )
+                } else {
+                    format!(
+                        "apiVersion: v1\nkind: Endpoints\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+                         subsets:\n- addresses: [{{ip: {ip}, nodeName: {node}}}]\n  {}\n",
+                        ports.replace("name: \"\", ", "")
+                    )
+                };
                 tries.add_all("", "kubectl apply -f -".to_owned(), stdin);
             }
         }
@@ -326,7 +371,7 @@ fn waits(socket: &Socket, protocol: Protocol) -> Option<(Ipv4Addr, u16)> {
 }
 
 /// The Service has this address: its own one, an external one, or that of its load balancer.
-fn at(service: &Service, ip: IpAddr) -> bool {
+pub(super) fn at(service: &Service, ip: IpAddr) -> bool {
     matches!(&service.cluster_ip, ClusterIp::Addresses(all) if all.contains(&ip))
         || service.external_ips.contains(&ip)
         || service.ingress.iter().any(|i| i.ip == ip)

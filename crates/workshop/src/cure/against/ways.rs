@@ -1,8 +1,10 @@
 //! Ways that a packet did not find: routes, neighbours, links, room.
 
 use super::super::plan::short;
+use super::services::at;
 use super::{Met, Tries};
-use ipnet::Ipv4Net;
+use crate::lab::Begun;
+use ipnet::{IpNet, Ipv4Net};
 use kernel::dev::{DevKind, Device};
 use kernel::event::What;
 use kernel::route::{Route, RouteEvent, RouteKind, RouteQuery, RuleAction, Verdict, proto};
@@ -28,7 +30,7 @@ pub(super) fn against(met: &Met<'_>, tries: &mut Tries) {
         DropReason::DevDown => tries.add(here, up(dev)),
         DropReason::RpFilter => {
             if let Some(IpAddr::V4(src)) = met.end.frame.ip().map(|ip| ip.src) {
-                ways_to(met.world, met.ns, src, tries);
+                ways_to(met.world, met.begun, met.ns, src, tries);
             }
             tries.add(here, format!("sysctl -w net.ipv4.conf.{dev}.rp_filter=2"));
         }
@@ -92,11 +94,11 @@ fn no_route(met: &Met<'_>, tries: &mut Tries) {
             tries.add(&met.ns.name, format!("ip rule del pref {}", rule.pref));
         }
     }
-    ways_to(met.world, met.ns, event.dst, tries);
+    ways_to(met.world, met.begun, met.ns, event.dst, tries);
 }
 
 /// What would give a box a way to an address: a device that is up, a route to what is on its link, a gateway.
-fn ways_to(world: &World, ns: &Netns, dst: Ipv4Addr, tries: &mut Tries) {
+fn ways_to(world: &World, begun: Option<&Begun>, ns: &Netns, dst: Ipv4Addr, tries: &mut Tries) {
     let mut links = 0;
     for (_, dev, net) in addresses(world).iter().filter(|(at, ..)| at.id == ns.id) {
         links += 1;
@@ -116,9 +118,9 @@ fn ways_to(world: &World, ns: &Netns, dst: Ipv4Addr, tries: &mut Tries) {
             }
         }
     }
-    for (gateway, net) in next_hops(world, ns, dst) {
-        // A box with one link sends everything by it.
-        if links == 1 {
+    for (gateway, net) in next_hops(world, begun, ns, dst) {
+        // A box with one link sends everything by it, but for what only nodes know.
+        if links == 1 && !is_of_a_service(begun, dst) {
             tries.add(&ns.name, format!("ip route add default via {gateway}"));
         }
         tries.add(&ns.name, format!("ip route add {} via {gateway}", prefix(net)));
@@ -147,7 +149,7 @@ fn another_way(met: &Met<'_>, tries: &mut Tries) {
                     tries.add(&ns.name, up(&dev.name));
                 }
             }
-            for (other, net) in next_hops(met.world, ns, event.dst) {
+            for (other, net) in next_hops(met.world, met.begun, ns, event.dst) {
                 if astray && other != gateway {
                     let line = match &event.route {
                         Some(route) => instead(route, net, other),
@@ -169,14 +171,14 @@ fn instead(route: &Route, net: Ipv4Net, gateway: Ipv4Addr) -> String {
 }
 
 /// Against a command that sends nothing, as its box has no way to the address that it names.
-pub(super) fn unsent(world: &World, entries: &[Entry], line: &str, tries: &mut Tries) {
+pub(super) fn unsent(world: &World, begun: Option<&Begun>, entries: &[Entry], line: &str, tries: &mut Tries) {
     let made = entries.iter().any(|e| matches!(e.what(), Some(What::Created { .. })));
     let Some(ns) = entries.first().and_then(|e| world.host(e.host)).filter(|_| !made) else { return };
     for word in line.split(|c: char| !c.is_ascii_digit() && c != '.') {
         if let Ok(to) = word.parse::<Ipv4Addr>()
             && ns.route_get(&RouteQuery::to(to)).is_err()
         {
-            ways_to(world, ns, to, tries);
+            ways_to(world, begun, ns, to, tries);
         }
     }
 }
@@ -188,7 +190,7 @@ fn no_neighbour(met: &Met<'_>, tries: &mut Tries) {
     if let (Some(IpAddr::V4(dst)), Some(route)) =
         (met.end.frame.ip().map(|ip| ip.dst), routed(met).and_then(|e| e.route.as_ref()))
     {
-        for (gateway, net) in next_hops(met.world, met.ns, dst) {
+        for (gateway, net) in next_hops(met.world, met.begun, met.ns, dst) {
             if gateway != *addr {
                 tries.add(&met.ns.name, instead(route, net, gateway));
             }
@@ -247,9 +249,11 @@ fn by_proxy(met: &Met<'_>, addr: Ipv4Addr, tries: &mut Tries) {
 }
 
 /// Boxes on a link of this one from which a packet would come to an address, by the addresses that they have there, each with the network
-/// that is behind it.
-fn next_hops(world: &World, ns: &Netns, dst: Ipv4Addr) -> Vec<(Ipv4Addr, Ipv4Net)> {
+/// that is behind it. A node leads to Services whoever is none.
+fn next_hops(world: &World, begun: Option<&Begun>, ns: &Netns, dst: Ipv4Addr) -> Vec<(Ipv4Addr, Ipv4Net)> {
     let all = addresses(world);
+    let is_node = |ns: &Netns| begun.is_some_and(|b| b.objects.nodes.contains_key(&ns.name));
+    let translated = !is_node(ns) && is_of_a_service(begun, dst);
     let mut out = Vec::new();
     for (_, own, link) in all.iter().filter(|(at, ..)| at.id == ns.id) {
         for (other, dev, net) in all.iter().filter(|(at, ..)| at.id != ns.id) {
@@ -259,6 +263,7 @@ fn next_hops(world: &World, ns: &Netns, dst: Ipv4Addr) -> Vec<(Ipv4Addr, Ipv4Net
                 && link.addr() != there
                 && out.len() < 3
                 && let Some(behind) = leads(other, dev.id, dst, link)
+                    .or_else(|| (translated && is_node(other)).then(|| Ipv4Net::from(dst)))
             {
                 out.push((there, behind));
             }
@@ -267,12 +272,37 @@ fn next_hops(world: &World, ns: &Netns, dst: Ipv4Addr) -> Vec<(Ipv4Addr, Ipv4Net
     out
 }
 
+/// A Service has the address; a node translates it.
+fn is_of_a_service(begun: Option<&Begun>, dst: Ipv4Addr) -> bool {
+    begun.is_some_and(|b| b.objects.services.values().any(|s| at(s, IpAddr::V4(dst))))
+}
+
 /// A destination as people type it.
 fn prefix(net: Ipv4Net) -> String {
     match net.prefix_len() {
         0 => "default".to_owned(),
         32 => net.addr().to_string(),
         _ => net.to_string(),
+    }
+}
+
+/// Against an answer to a pod, to which nobody outside has a way: its node masquerades what it sends out.
+pub(super) fn masquerade(met: &Met<'_>, tries: &mut Tries) {
+    let (Some(begun), Some(ip)) = (met.begun, met.end.frame.ip()) else { return };
+    let mut pods = begun.objects.pods.values();
+    let lost = matches!(met.end.reason, DropReason::Unreachable(_) | DropReason::NeighFailed);
+    if !lost || met.at_node() || pods.clone().any(|p| p.metadata.name == met.ns.name) {
+        return;
+    }
+    let Some(pod) = pods.find(|p| p.pod_ips.contains(&ip.dst) && !p.host_network) else { return };
+    if begun.spec.cni.name.starts_with("calico") {
+        let patch = r#"'{"spec":{"natOutgoing":true}}'"#;
+        tries.add("", format!("calicoctl patch ippool default-ipv4-ippool -p {patch}"));
+    }
+    let own = begun.objects.nodes.get(&pod.node_name).and_then(|n| n.pod_cidrs.first().copied());
+    if let Some(cidr) = begun.spec.cluster_cidr.map(IpNet::V4).or(own) {
+        let rule = format!("-A POSTROUTING -s {cidr} ! -d {cidr} -j MASQUERADE");
+        tries.add(&pod.node_name, format!("iptables -t nat {rule}"));
     }
 }
 
