@@ -13,7 +13,7 @@ use kernel::netfilter::xtables::matches::Match;
 use kernel::netfilter::xtables::targets::Target;
 use kernel::netfilter::xtables::{CheckOf, TableId, Verdict};
 use kernel::{DropReason, Netns};
-use packet::Family;
+use packet::{Family, Frame};
 use sim::view::{NftLookup, nft_lookups};
 use sim::{Entry, World};
 
@@ -37,8 +37,14 @@ pub(super) fn that_ended(met: &Met<'_>, tries: &mut Tries) {
         Some(What::Nft(step)) if !step.table.starts_with("kube-proxy") => {
             elements(met.ns, step, tries);
             spared(met, step.ctx.hook, tries);
+            let by_default = match &step.outcome {
+                NftOutcome::Match { rule, .. } => {
+                    !rule.stmts.iter().any(|s| matches!(s, Stmt::Match { .. } | Stmt::Vmap(..)))
+                }
+                _ => true,
+            };
             if let Some(line) = without_nft(step) {
-                tries.add(&met.ns.name, line);
+                both(met, by_default, line, accept_nft(met, step), tries);
             }
         }
         _ => {}
@@ -86,31 +92,61 @@ fn iptables(step: &RuleStep) -> String {
 }
 
 fn without(met: &Met<'_>, step: &RuleStep, tries: &mut Tries) {
-    let (on, iptables, chain, n) = (&met.ns.name, iptables(step), &step.chain, step.n);
-    let (delete, before) = match step.outcome {
-        RuleOutcome::Policy(_) => (format!("-P {chain} ACCEPT"), format!("-A {chain}")),
-        _ => (format!("-D {chain} {n}"), format!("-I {chain} {n}")),
+    let (iptables, chain, n) = (iptables(step), &step.chain, step.n);
+    let (delete, before, by_default) = match &step.outcome {
+        RuleOutcome::Match { rule, .. } => {
+            let names =
+                |m: &Match| matches!(m, Match::Tcp(_) | Match::Udp(_) | Match::Multiport(_) | Match::Set(_));
+            let by_default = rule.src.is_none() && !rule.matches.iter().any(names);
+            (format!("-D {chain} {n}"), format!("-I {chain} {n}"), by_default)
+        }
+        _ => (format!("-P {chain} ACCEPT"), format!("-A {chain}"), true),
     };
-    tries.add(on, format!("{iptables} {delete}"));
-    if let Some(ip) = step.frame.ip() {
+    let accept = step.frame.ip().map(|ip| {
         let dport = ip.ports().map(|p| format!(" --dport {}", p.1)).unwrap_or_default();
-        let which = match is_answer(met, step) {
+        let which = match is_answer(met, &step.frame) {
             true => "-m conntrack --ctstate RELATED,ESTABLISHED".to_owned(),
             false => format!("-p {}{dport} -d {}", ip.protocol(), ip.dst),
         };
-        tries.add(on, format!("{iptables} {before} {which} -j ACCEPT"));
+        format!("{iptables} {before} {which} -j ACCEPT")
+    });
+    both(met, by_default, format!("{iptables} {delete}"), accept, tries);
+}
+
+/// Who forbids everything is to let this pass as well, before that is given up; what forbids this very thing is taken back first.
+fn both(met: &Met<'_>, by_default: bool, delete: String, accept: Option<String>, tries: &mut Tries) {
+    let mut lines: Vec<String> = [delete].into_iter().chain(accept).collect();
+    if by_default {
+        lines.reverse();
     }
+    lines.into_iter().for_each(|line| tries.add(&met.ns.name, line));
+}
+
+/// A rule before all others that lets the packet pass. What comes in is for this very box.
+fn accept_nft(met: &Met<'_>, step: &NftStep) -> Option<String> {
+    let ip = step.frame.ip()?;
+    let family = if ip.dst.is_ipv4() { "ip" } else { "ip6" };
+    let to = match step.ctx.hook {
+        InetHook::LocalIn => String::new(),
+        _ => format!("{family} daddr {} ", ip.dst),
+    };
+    let which = match ip.ports() {
+        _ if is_answer(met, &step.frame) => "ct state established,related".to_owned(),
+        Some((_, port)) => format!("{to}{} dport {port}", ip.protocol()),
+        None => format!("{to}meta l4proto {}", ip.protocol()),
+    };
+    Some(format!("nft insert rule {} {which} accept", at(step)))
 }
 
 /// The packet belongs to a connection that conntrack knows, or goes to a port that the kernel has chosen: the next call has another one.
-fn is_answer(met: &Met<'_>, step: &RuleStep) -> bool {
+fn is_answer(met: &Met<'_>, frame: &Frame) -> bool {
     let known = met.last(&|what| matches!(what, What::Conntrack { .. }));
     let waits = |port: u16| {
         let boxes = met.begun.map(|b| b.world.hosts()).unwrap_or_default().iter();
         boxes.flat_map(|ns| [open(ns, Protocol::Tcp), open(ns, Protocol::Udp)]).any(|all| all.contains(&port))
     };
     matches!(known, Some(What::Conntrack { state: CtState::Established | CtState::Related, .. }))
-        || step.frame.ip().and_then(|ip| ip.ports()).is_some_and(|(_, to)| to >= 32_768 && !waits(to))
+        || frame.ip().and_then(|ip| ip.ports()).is_some_and(|(_, to)| to >= 32_768 && !waits(to))
 }
 
 /// Against a member that a set should not have, or one that it lacks: of the sets that the rule has asked, or of the one by which it did not match.
