@@ -5,7 +5,7 @@ use super::Tries;
 use super::services::{common, open};
 use crate::lab::{Begun, LabRun};
 use crate::session::quoted;
-use cluster::object::{ClusterIp, Protocol};
+use cluster::object::{ClusterIp, Pod, Protocol};
 use kernel::Netns;
 use kernel::event::{Origin, What};
 use sim::Entry;
@@ -25,17 +25,21 @@ pub(super) fn against(begun: &Begun, run: &LabRun, exchange: usize, tries: &mut 
         }
         _ => false,
     };
-    let Some(asker) = within.iter().find(asks).and_then(|e| world.host(e.host)) else { return };
-    let pod = begun.objects.pods.values().find(|p| p.metadata.name == asker.name);
+    // Who has nobody to ask sends nothing.
+    let sends = within.iter().any(|e| matches!(e.what(), Some(What::Created { .. })));
+    let asks = within.iter().find(asks).or(within.first().filter(|_| !sends));
+    let Some(asker) = asks.and_then(|e| world.host(e.host)) else { return };
+    let pod = of(begun, asker);
     for (asked, service, namespace) in meant(begun, run, exchange) {
-        if let (false, Some(pod)) = (asked.contains('.'), pod) {
-            let own = &pod.metadata.namespace;
+        let mut labels = asked.split('.');
+        let name = labels.next().unwrap_or_default();
+        let own = labels.next().or(pod.map(|p| p.metadata.namespace.as_str()));
+        let is_there = |own: &&str| begun.objects.pods.keys().any(|(namespace, _)| namespace == own);
+        if let Some(own) = own.filter(is_there) {
             let known = domain(begun).unwrap_or_default();
             let to = format!("{service}.{namespace}.svc.{known}");
-            tries.add(
-                "",
-                format!("kubectl -n {own} create service externalname {asked} --external-name={to}"),
-            );
+            tries
+                .add("", format!("kubectl -n {own} create service externalname {name} --external-name={to}"));
         }
     }
     let corefiles = begun.objects.config_maps.values().filter_map(|map| {
@@ -63,6 +67,20 @@ pub(super) fn against(begun: &Begun, run: &LabRun, exchange: usize, tries: &mut 
         }
         resolver(begun, asker, zone.or(domain), tries);
     }
+    for (asked, service, namespace) in meant(begun, run, exchange) {
+        let known = asked.starts_with(&format!("{service}.{namespace}"));
+        let service = begun.objects.services.get(&(namespace, service)).map(|s| &s.cluster_ip);
+        if let Some(ClusterIp::Addresses(all)) = service.filter(|_| asked.contains('.') && !known) {
+            let line = |addr| format!("echo {addr} {asked} >> /etc/hosts");
+            all.first().into_iter().for_each(|addr| tries.add(&asker.name, line(addr)));
+        }
+    }
+}
+
+/// The pod of a box, or one that has the network of this node.
+fn of<'b>(begun: &'b Begun, asker: &Netns) -> Option<&'b Pod> {
+    let is = |p: &&Pod| p.metadata.name == asker.name || p.host_network && p.node_name == asker.name;
+    begun.objects.pods.values().find(is)
 }
 
 /// The cluster's zone as the kubelet has it.
@@ -129,8 +147,7 @@ fn zone(corefile: &str) -> Option<&str> {
 /// The /etc/resolv.conf that the kubelet makes for a pod, with the cluster's DNS.
 fn resolver(begun: &Begun, asker: &Netns, zone: Option<&str>, tries: &mut Tries) {
     let objects = &begun.objects;
-    let pod = objects.pods.values().find(|p| p.metadata.name == asker.name);
-    let (Some(pod), Some(zone)) = (pod, zone) else { return };
+    let (Some(pod), Some(zone)) = (of(begun, asker), zone) else { return };
     for service in objects.services.values().filter(|s| s.ports.iter().any(|p| p.port == DNS)) {
         if let ClusterIp::Addresses(all) = &service.cluster_ip {
             for server in all {
