@@ -1,10 +1,10 @@
-//! The change that is found first for what a lab has broken: tunnels, sets, names, node ports, programs that nobody reaches.
+//! The change that is found first for what a lab has broken: sets, names, node ports, programs that nobody reaches.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
-use common::{DNS, Words, called, called_after, first, in_other_words};
+use common::{DNS, ONE, Words, after, all_of, called, called_after, first, in_other_words};
 use kernel::DropReason;
 use kernel::event::What;
 use sim::view::{Story, why};
@@ -12,55 +12,7 @@ use std::rc::Rc;
 use workshop::cure::{Cure, Search, Wanted};
 use workshop::{At, Session, Typed, read_lab};
 
-/// The lab with these words, and this done at setup.
-fn after(words: Words, on: &str, line: &str) -> String {
-    let setup = format!("setup: [{{on: {on}, run: '{line}'}}]\napps:");
-    in_other_words(called(), &[words]).replacen("apps:", &setup, 1)
-}
-
-const ONE: (&str, &str) =
-    ("{all: [{step: one, status: 0}, {step: two, status: 0}]}", "{step: one, status: 0}");
-const FLANNEL: Words = &[("machines:", "cni: flannel\n  machines:"), (", knowsPods: true", ""), ONE];
 const IPIP: Words = &[("machines:", "cni: calico-ipip\n  gateway: 10.0.0.1\n  machines:"), ONE];
-
-/// Not by a route past the tunnel.
-#[test]
-fn a_tunnel_that_is_down_comes_up_with_what_was_lost_with_it() {
-    let neigh = "ip neigh replace 10.244.2.0 dev flannel.1 nud permanent lladdr 0e:f1:0a:00:00:0c";
-    let route = "ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink";
-    assert_eq!(
-        first(&after(FLANNEL, "node-1", "ip link set flannel.1 down")),
-        format!("node-1# ip link set flannel.1 up; node-1# {neigh}; node-1# {route}")
-    );
-    assert_eq!(
-        first(&after(IPIP, "node-2", "ip link set tunl0 down")),
-        "node-2# ip link set tunl0 up; node-2# ip route add 10.244.1.0/24 via 10.0.0.11 dev tunl0 onlink"
-    );
-}
-
-#[test]
-fn a_tunnel_that_was_deleted_is_made_again() {
-    let made = first(&after(FLANNEL, "node-1", "ip link del flannel.1"));
-    let device = "ip link add flannel.1 address 0e:f1:0a:00:00:0b type vxlan id 1 dstport 8472 local 10.0.0.11 dev eth0 nolearning";
-    assert!(made.starts_with(&format!("node-1# {device}; ")), "{made}");
-    assert!(made.contains("bridge fdb append 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.12"), "{made}");
-}
-
-#[test]
-fn a_tunnel_is_told_again_behind_which_host_a_node_is() {
-    assert_eq!(
-        first(&after(FLANNEL, "node-1", "bridge fdb del 0e:f1:0a:00:00:0c dev flannel.1")),
-        "node-1# bridge fdb append 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.12"
-    );
-    assert_eq!(
-        first(&after(FLANNEL, "node-1", "bridge fdb replace 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.99")),
-        "node-1# bridge fdb replace 0e:f1:0a:00:00:0c dev flannel.1 dst 10.0.0.12"
-    );
-    assert_eq!(
-        first(&after(FLANNEL, "node-1", "ip neigh del 10.244.2.0 dev flannel.1")),
-        "node-1# ip neigh replace 10.244.2.0 dev flannel.1 nud permanent lladdr 0e:f1:0a:00:00:0c"
-    );
-}
 
 /// An address of a pod is no external one of a Service.
 #[test]
@@ -354,7 +306,7 @@ fn where_a_field_of_the_service_mends_it_the_cluster_stays() {
 #[test]
 fn an_answer_is_let_through_as_part_of_its_connection() {
     let line = "iptables -P OUTPUT DROP; iptables -A OUTPUT -p tcp --dport 443 -j ACCEPT";
-    let passes = ["-P OUTPUT ACCEPT", "-A OUTPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"];
+    let passes = ["-A OUTPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-P OUTPUT ACCEPT"];
     assert_eq!(
         let_through(&after(&[BY_POD], "b", line)),
         passes.map(|l| format!("b# iptables -t filter {l}"))
@@ -370,7 +322,7 @@ fn a_call_to_a_high_port_is_let_through_by_its_port() {
         ("{port: 80,", "{port: 80, targetPort: 50051,"),
     ];
     let found = let_through(&after(own, "b", "iptables -A INPUT -p tcp -j DROP"));
-    assert_eq!(found[1], "b# iptables -t filter -I INPUT 1 -p tcp --dport 50051 -d 10.244.2.5 -j ACCEPT");
+    assert_eq!(found[0], "b# iptables -t filter -I INPUT 1 -p tcp --dport 50051 -d 10.244.2.5 -j ACCEPT");
 }
 
 #[test]
@@ -378,7 +330,7 @@ fn a_packet_of_another_protocol_is_let_through_by_its_number() {
     let own: Words = IPIP;
     let found =
         let_through(&after(own, "node-2", "iptables -I INPUT ! -p tcp -m conntrack --ctstate NEW -j DROP"));
-    assert_eq!(found[1], "node-2# iptables -t filter -I INPUT 1 -p 4 -d 10.0.0.12 -j ACCEPT");
+    assert_eq!(found[0], "node-2# iptables -t filter -I INPUT 1 -p 4 -d 10.0.0.12 -j ACCEPT");
 }
 
 #[test]
@@ -386,7 +338,7 @@ fn a_chain_that_begins_like_kube_proxys_is_somebody_elses() {
     let line = "iptables -N KUBE-POD-FW-1; iptables -A KUBE-POD-FW-1 -p tcp -j DROP; \
                 iptables -I FORWARD -d 10.244.2.5 -j KUBE-POD-FW-1";
     assert_eq!(
-        let_through(&after(&[BY_POD], "node-2", line))[0],
+        let_through(&after(&[BY_POD], "node-2", line))[1],
         "node-2# iptables -t filter -D KUBE-POD-FW-1 1"
     );
 }
@@ -406,13 +358,6 @@ fn a_setting_is_turned_on_the_node_that_has_another_value() {
         let text = text.replacen("on: node-1", &line, 1);
         assert_eq!(first(&text), "node-1# sysctl -w net.bridge.bridge-nf-call-iptables=1", "{on}");
     }
-}
-
-/// All that is found.
-fn all_of(text: &str) -> Vec<String> {
-    let session = Session::new(Rc::new(read_lab(text).unwrap()));
-    let found = Search::new(&session, &session.run().unwrap(), Wanted::Goals).unwrap().all();
-    found.iter().map(Cure::text).collect()
 }
 
 /// The API server would refuse it.
@@ -487,4 +432,166 @@ fn a_member_with_a_port_goes_before_the_rule() {
         );
         assert_eq!(let_through(&after(&[BY_POD], "b", &line))[0], format!("b# ipset {mended}"), "{kind}");
     }
+}
+
+// ---------------------------------------------------------------------- several faults
+
+/// Each stands behind the one before it: in another place, and in the same chain, where its number is that of the one before then.
+const BEHIND: [(&[(&str, &str)], &str); 4] = [
+    (
+        &[
+            ("node-2", "iptables -I FORWARD -p tcp --dport 80 -j DROP"),
+            ("b", "iptables -I INPUT -p tcp --dport 80 -j DROP"),
+        ],
+        "node-2# iptables -t filter -D FORWARD 1; b# iptables -t filter -D INPUT 1",
+    ),
+    (
+        &[("node-2", "iptables -I FORWARD -p tcp -j DROP; iptables -I FORWARD -d 10.244.0.0/16 -j DROP")],
+        "node-2# iptables -t filter -D FORWARD 1; node-2# iptables -t filter -D FORWARD 1",
+    ),
+    (
+        &[
+            ("node-1", "ip route add blackhole 10.244.2.5"),
+            ("node-2", "iptables -I FORWARD -p tcp --dport 80 -j DROP"),
+            ("b", "iptables -I INPUT -p tcp --dport 80 -j DROP"),
+        ],
+        "node-1# ip route del blackhole 10.244.2.5; node-2# iptables -t filter -D FORWARD 1; b# iptables -t filter -D INPUT 1",
+    ),
+    // The way back is wrong, too.
+    (
+        &[
+            ("node-2", "ip route replace 10.244.1.0/24 via 10.0.0.99"),
+            ("b", "iptables -I OUTPUT -p tcp --sport 80 -j DROP"),
+            ("node-1", "iptables -I FORWARD -s 10.244.2.5 -j DROP"),
+        ],
+        "b# iptables -t filter -D OUTPUT 1; node-2# ip route replace 10.244.1.0/24 via 10.0.0.11; \
+         node-1# iptables -t filter -D FORWARD 1",
+    ),
+];
+
+#[test]
+fn one_fault_behind_the_other_is_mended_after_it() {
+    for (broken, mended) in BEHIND {
+        let setup: Vec<String> =
+            broken.iter().map(|(on, line)| format!("{{on: {on}, run: '{line}'}}")).collect();
+        let text = in_other_words(called(), &[&[BY_POD, ONE]]);
+        let found = all_of(&text.replacen("apps:", &format!("setup: [{}]\napps:", setup.join(", ")), 1));
+        assert!(found.iter().any(|t| t == mended), "{mended}: {found:#?}");
+    }
+}
+
+// ---------------------------------------------------------------------- by default
+
+/// What forbids everything lets one thing more pass; what forbids this very thing goes.
+const DENIED: [(&str, &str); 6] = [
+    ("iptables -P INPUT DROP", "iptables -t filter -A INPUT -p tcp --dport 80 -d 10.244.2.5 -j ACCEPT"),
+    (
+        "iptables -A INPUT -j REJECT",
+        "iptables -t filter -I INPUT 1 -p tcp --dport 80 -d 10.244.2.5 -j ACCEPT",
+    ),
+    ("iptables -A INPUT -s 10.244.1.5 -j DROP", "iptables -t filter -D INPUT 1"),
+    (
+        "nft \"add table inet g; add chain inet g i { type filter hook input priority 0; policy drop; }\"",
+        "nft insert rule inet g i tcp dport 80 accept",
+    ),
+    (
+        "nft \"add table inet g; add chain inet g i { type filter hook input priority 0; }; add rule inet g i counter drop\"",
+        "nft insert rule inet g i tcp dport 80 accept",
+    ),
+    (
+        "nft \"add table ip g; add chain ip g i { type filter hook input priority 0; }; add rule ip g i tcp dport 80 drop\"",
+        "nft delete rule ip g i handle 2",
+    ),
+];
+
+#[test]
+fn who_denies_by_default_accepts_one_thing_more() {
+    for (line, mended) in DENIED {
+        assert_eq!(let_through(&after(&[BY_POD], "b", line))[0], format!("b# {mended}"), "{line}");
+    }
+}
+
+/// On its way the packet's destination is somebody else's; an answer passes as part of its connection.
+#[test]
+fn a_table_of_nft_accepts_a_destination_or_a_connection() {
+    let chain =
+        "nft \"add table inet g; add chain inet g f { type filter hook forward priority 0; policy drop; }";
+    let found = let_through(&after(
+        &[BY_POD],
+        "node-2",
+        &format!("{chain}; add rule inet g f ct state established accept\""),
+    ));
+    assert_eq!(found[0], "node-2# nft insert rule inet g f ip daddr 10.244.2.5 tcp dport 80 accept");
+    let found = let_through(&after(
+        &[BY_POD],
+        "node-2",
+        &format!("{chain}; add rule inet g f tcp dport 80 accept\""),
+    ));
+    assert_eq!(found[0], "node-2# nft insert rule inet g f ct state established,related accept");
+}
+
+// ---------------------------------------------------------------------- servers and endpoints
+
+#[test]
+fn a_server_over_its_limit_has_none_or_gets_a_weight() {
+    let again: Words = &[
+        ("machines:", "kubeProxy: ipvs\n  machines:"),
+        (
+            "run: 'curl -m 3 http://10.0.0.11:30080/'",
+            "run: 'curl -m 3 http://10.0.0.11:30080/ && curl -m 3 http://10.0.0.11:30080/'",
+        ),
+        ONE,
+    ];
+    for limit in ["-w 3 -x 1", "-w 0"] {
+        let line = format!("ipvsadm -e -t 10.0.0.11:30080 -r 10.244.2.5:80 -m {limit}");
+        let weight = if limit == "-w 0" { 1 } else { 3 };
+        assert_eq!(
+            first(&after(again, "node-1", &line)),
+            format!("node-1# ipvsadm -e -t 10.0.0.11:30080 -r 10.244.2.5:80 -m -w {weight} -x 0")
+        );
+    }
+}
+
+#[test]
+fn endpoints_that_were_written_by_hand_are_written_anew() {
+    for (address, port) in [("10.244.2.78", 80), ("10.244.2.5", 8081)] {
+        let wrong = format!(
+            "---\napiVersion: v1\nkind: Endpoints\nmetadata: {{name: web}}\n\
+             subsets: [{{addresses: [{{ip: {address}}}], ports: [{{port: {port}}}]}}]\n"
+        );
+        let text = in_other_words(called(), &[&[("selector: {app: web}, ", "")]]) + &wrong;
+        assert_eq!(
+            first(&text),
+            "$ kubectl apply -f - <<EOF\napiVersion: v1\nkind: Endpoints\nmetadata: {name: web, namespace: default}\n\
+             subsets:\n- addresses: [{ip: 10.244.2.5, nodeName: node-2}]\n  ports: [{protocol: TCP, port: 80}]\nEOF"
+        );
+    }
+}
+
+// ---------------------------------------------------------------------- more names
+
+/// A pod that has its node's network has its node's file, whatever its dnsPolicy: there is none here.
+#[test]
+fn a_pod_in_its_nodes_network_asks_the_cluster() {
+    for policy in ["", ", dnsPolicy: ClusterFirstWithHostNet"] {
+        let agent = format!(
+            "---\nkind: Pod\nmetadata: {{name: agent}}\nspec: {{nodeName: node-1, hostNetwork: true{policy}}}\n\
+             status: {{podIP: 10.0.0.11}}\n"
+        );
+        let text = by_name("curl -m 12 http://web/").replacen("on: a, run", "on: agent, run", 1);
+        let text = text.replacen("machines:", "gateway: 10.0.0.1\n  machines:", 1) + &agent;
+        let lines = "echo search default.svc.cluster.local svc.cluster.local cluster.local; \
+                     echo nameserver 10.96.0.10; echo options ndots:5";
+        assert_eq!(first(&text), format!("node-1# {{ {lines}; }} > /etc/resolv.conf"));
+    }
+}
+
+/// In a namespace that there is; for others a line of a file.
+#[test]
+fn a_name_with_dots_gets_an_alias_as_well() {
+    assert_eq!(
+        first(&by_name("curl -m 12 http://crat.shop/")),
+        "$ kubectl -n shop create service externalname crat --external-name=cart.shop.svc.cluster.local"
+    );
+    assert_eq!(first(&by_name("curl -m 12 http://cart.shpo/")), "a# echo 10.96.0.81 cart.shpo >> /etc/hosts");
 }

@@ -11,8 +11,11 @@ use crate::knobs::{self, Group, Knob};
 use crate::lab::{Begun, Effect, LabRun, command_of, unheard};
 use crate::session::{At, Session, Typed};
 use against::{against, instead};
+use kernel::event::What;
+use kernel::netfilter::xtables::Rule;
 use kernel::{DropReason, NetnsId, PacketId};
-use wish::{Wish, drops};
+use std::rc::Rc;
+use wish::{Dropped, Wish, drops};
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,10 +195,12 @@ pub struct Search {
     begun: Option<Begun>,
     /// A run of more parts than this is given up: a change may lead packets in a circle.
     long: usize,
-    /// Where packets ended without a change.
-    ends: Vec<(NetnsId, DropReason)>,
-    /// Changes that led packets to other ends, by their indices, each with one against such an end.
-    second: Vec<(usize, Change)>,
+    /// Where packets ended without a change, and after changes, by their indices, that led them further.
+    behind: Vec<(Vec<usize>, Vec<End>)>,
+    /// Such changes, each time with one against such an end.
+    second: Vec<Vec<usize>>,
+    /// So many faults behind one another are looked for now.
+    deep: usize,
     /// What can be changed, in the order in which it is tried.
     changes: Vec<Change>,
     /// So many of them are tried in pairs.
@@ -282,8 +287,9 @@ impl Search {
             begun,
             // A part is of several events, each of which is logged.
             long: LONG.max(run.run.world.log().len()),
-            ends: ends(run),
+            behind: vec![(Vec::new(), ends(run))],
             second: Vec::new(),
+            deep: 1,
             changes,
             likely,
             next,
@@ -311,10 +317,15 @@ impl Search {
             return Progress::Found(Box::new(self.further.remove(0)));
         }
         let Some(which) = which else {
-            if self.mildly || self.paired {
+            if self.paired || self.mildly && self.deep != 2 {
                 return Progress::Done;
             }
-            self.pair();
+            self.deep += 1;
+            if self.mildly || self.second.is_empty() {
+                self.pair();
+            } else {
+                self.next.append(&mut self.second);
+            }
             return Progress::Tried;
         };
         self.at += 1;
@@ -322,8 +333,8 @@ impl Search {
             return Progress::Tried;
         }
         let mut tried = self.attempt(&picked).await;
-        if let ([at], Tried::Otherwise(run)) = (which.as_slice(), &tried) {
-            self.look_again(*at, run);
+        if let Tried::Otherwise(run) = &tried {
+            self.look_again(&which, run);
         }
         // What a step has made is not there to be changed at setup.
         let again = match tried {
@@ -362,16 +373,29 @@ impl Search {
         }
     }
 
-    /// What stands in the way behind a change that was not enough: packets end elsewhere with it.
-    fn look_again(&mut self, at: usize, run: &LabRun) {
-        let is_command = matches!(self.changes.get(at), Some(Change::Command(..)));
-        if !is_command || ends(run).iter().all(|end| self.ends.contains(end)) {
+    /// What stands in the way behind changes that were not enough: packets end elsewhere with them.
+    fn look_again(&mut self, which: &[usize], run: &LabRun) {
+        let Some((_, earlier)) = which.split_last().filter(|_| which.len() < 3 && !self.paired) else {
+            return;
+        };
+        let are_commands = which.iter().all(|at| matches!(self.changes.get(*at), Some(Change::Command(..))));
+        let before = self.behind.iter().find(|(made, _)| made == earlier);
+        let Some((_, before)) = before.filter(|_| are_commands) else { return };
+        let mut ends = ends(run);
+        if ends.iter().all(|end| before.contains(end)) {
             return;
         }
-        let known: Vec<Vec<Typed>> = self.changes.iter().map(Change::commands).collect();
+        ends.extend(before.iter().cloned());
+        self.behind.push((which.to_vec(), ends));
         for change in against(run, self.begun.as_ref(), &self.wish) {
-            if self.second.len() < MAX_SECOND && !known.contains(&change.commands()) {
-                self.second.push((at, change));
+            let commands = change.commands();
+            let known = self.changes.iter().position(|c| c.commands() == commands);
+            if self.second.len() < MAX_SECOND {
+                let at = known.unwrap_or(self.changes.len());
+                if at == self.changes.len() {
+                    self.changes.push(change);
+                }
+                self.second.push([which, &[at]].concat());
             }
         }
     }
@@ -437,16 +461,13 @@ impl Search {
 
     fn pair(&mut self) {
         self.paired = true;
-        for (first, change) in std::mem::take(&mut self.second) {
-            self.next.push(vec![first, self.changes.len()]);
-            self.changes.push(change);
-        }
         let most = self.next.len() + MAX_PAIRS;
         for a in 0..self.likely {
             for b in a + 1..self.likely {
                 let (Some(x), Some(y)) = (self.changes.get(a), self.changes.get(b)) else { continue };
                 let wanted = !self.found || matches!((x, y), (Change::Command(..), Change::Command(..)));
-                if wanted && !x.same(y) && self.next.len() < most {
+                let known = |w: &Vec<usize>| *w == [a, b] || *w == [b, a];
+                if wanted && !x.same(y) && self.next.len() < most && !self.next.iter().any(known) {
                     self.next.push(vec![a, b]);
                 }
             }
@@ -469,9 +490,23 @@ fn stops(knob: &str, value: &str) -> bool {
     matches!((knob, value), ("net.ipv4.ip_forward", "0") | ("policy of FORWARD", "DROP"))
 }
 
-/// Where packets end in a run, and why.
-fn ends(run: &LabRun) -> Vec<(NetnsId, DropReason)> {
-    drops(run).into_iter().map(|d| (d.entry.host, d.reason)).collect()
+/// Where a packet ends, why, and by which chain and rule.
+type End = (NetnsId, DropReason, Option<(Rc<str>, Option<Rc<Rule>>)>);
+
+/// Where packets end in a run.
+fn ends(run: &LabRun) -> Vec<End> {
+    let log = run.run.world.log().entries();
+    let end = |d: Dropped<'_>| {
+        let before = log.get(..d.event.index()).unwrap_or_default().iter().rev();
+        let mut mine = before.filter(|e| e.packet == d.entry.packet && e.host == d.entry.host);
+        let by = mine.next().and_then(|e| match e.what()? {
+            What::Rule(step) => Some((Rc::clone(&step.chain), step.rule().cloned())),
+            What::Nft(step) => Some((Rc::clone(&step.chain), None)),
+            _ => None,
+        });
+        (d.entry.host, d.reason, by)
+    };
+    drops(run).into_iter().map(end).collect()
 }
 
 /// What commands do, however they are written: a switch and a knob may name another patch of the same release, or spell out the namespace.

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write};
 use std::rc::Rc;
-use workshop::cure::{Progress, Search, Wanted};
+use workshop::cure::{Cure, Progress, Search, Wanted};
 use workshop::{At, Session, Setting, Typed, read_lab};
 
 /// Words of a lab's text, and others in their place.
@@ -105,6 +105,24 @@ pub fn first(text: &str) -> String {
             Progress::Done => return String::new(),
         }
     }
+}
+
+/// The lab with these words, and this done at setup.
+pub fn after(words: Words, on: &str, line: &str) -> String {
+    let setup = format!("setup: [{{on: {on}, run: '{line}'}}]\napps:");
+    in_other_words(called(), &[words]).replacen("apps:", &setup, 1)
+}
+
+/// Only the first exchange is to succeed.
+pub const ONE: (&str, &str) =
+    ("{all: [{step: one, status: 0}, {step: two, status: 0}]}", "{step: one, status: 0}");
+
+/// All that is found.
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+pub fn all_of(text: &str) -> Vec<String> {
+    let session = Session::new(Rc::new(read_lab(text).unwrap()));
+    let found = Search::new(&session, &session.run().unwrap(), Wanted::Goals).unwrap().all();
+    found.iter().map(Cure::text).collect()
 }
 
 /// The cluster's DNS beside the pods; the client knows names outside.
