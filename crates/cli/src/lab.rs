@@ -103,7 +103,7 @@ pub fn why(name: &str, set: &[String], step: Option<usize>) -> Result<ExitCode, 
         out += &format!("{}\n  {}\n", cure.name, cure.text());
     }
     if cures.is_empty() {
-        out += "no change of one or two helps\n";
+        out += "nothing that was tried helps\n";
     }
     print(&out)?;
     Ok(if cures.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

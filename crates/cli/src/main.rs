@@ -196,7 +196,7 @@ enum LabCommand {
         capture: Option<String>,
     },
     /// What would let it through: the smallest changes with which a run reaches its goals, or with which a step succeeds. Switches,
-    /// modules, settings, policies and rules are tried, one at a time and then two. Exit status 1 if nothing helps.
+    /// modules, settings, policies and rules are tried, one at a time, then two, or three behind one another. Exit status 1 if nothing helps.
     Why {
         /// Name of the lab, or a file with its text.
         name: String,

@@ -1,7 +1,8 @@
 //! What would let it through: the smallest change with which a run comes out as it is wanted, found by trying.
 //!
-//! One change is tried after the other, each by a run of its own; then two at once. Whoever asks decides how many at a time
-//! ([`Search::step`]), so that a page stays alive meanwhile. The order is always the same.
+//! One change is tried after the other, each by a run of its own; then up to three of which each shows only after the one before; then
+//! any two. Whoever asks decides how many at a time ([`Search::step`]), so that a page stays alive meanwhile. The order is always the
+//! same.
 
 mod against;
 mod plan;
