@@ -88,15 +88,14 @@ impl Loaded {
             let Some((line, output)) = &s.command else { continue };
             let on = match s.by {
                 By::Typed(n) => self.session.typed.get(n).and_then(|t| t.on.as_deref()),
-                By::Step(_) | By::End if *several => None,
-                By::Step(_) | By::End => continue,
+                By::Step(_) | By::End => None,
             };
             if out.iter().any(|l| l.command && range.contains(&l.event)) {
                 continue;
             }
             let on = on.filter(|on| *on != "nodes");
             let named = s.name.split(": ").next().filter(|_| s.name != *line);
-            let host = on.or(named).and_then(|name| self.world().host_by_name(name)).unwrap_or_default();
+            let host = on.or(named).and_then(|name| self.world().host_by_name(name));
             // It is there as soon as what was before it is over; so is what it prints, unless time passes meanwhile.
             let typed = EventId(range.start.0.saturating_sub(1));
             let printed = if *several { EventId(range.end.0.saturating_sub(1)).max(typed) } else { typed };

@@ -602,7 +602,7 @@ fn what_is_wrong_in_a_lab_is_told_with_its_place() {
     );
     let tab = small_lab("\tsteps: []", "10.244.1.5");
     let cases = [
-        (setup, &[][..], ":8:15: iptables: No chain/target/match by that name."),
+        (setup, &[][..], ":8:15: node-1: iptables: No chain/target/match by that name."),
         (switch, &["--set", "s=b"], "iptables: No chain/target/match by that name."),
         (
             small_lab("", "10.244.9.5"),

@@ -55,6 +55,11 @@ fn gateways_that_a_table_does_not_lead_to() {
 }
 
 #[test]
+fn sizes_addresses_and_lifetimes_that_do_not_fit() {
+    prints(include_str!("data/limits.txt"));
+}
+
+#[test]
 fn addresses_and_the_routes_that_follow_from_them() {
     prints(include_str!("data/addr.txt"));
 }

@@ -206,10 +206,12 @@ fn nodes_with_one_address_or_one_network_are_refused() {
 }
 
 #[test]
-fn a_command_that_fails_is_told_with_its_box() {
+fn a_command_that_fails_is_told_with_its_place_and_its_box() {
     let text = small().replace("sysctl -w net.ipv4.ip_forward=1", "sysctl -w net.ipv4.ip_forwar=1");
     let error = read_lab(&text).unwrap().run(&set("ip_forward", "on")).unwrap_err().to_string();
-    assert!(error.starts_with("host node-1, sysctl -w net.ipv4.ip_forwar=1: sysctl: cannot stat"), "{error}");
+    let line = text.lines().position(|l| l.contains("ip_forwar=1")).unwrap() + 1;
+    assert!(error.starts_with(&format!("line {line}, column ")), "{error}");
+    assert!(error.contains("\"sysctl -w net.ipv4.ip_forwar=1\": node-1: sysctl: cannot stat"), "{error}");
 }
 
 /// A lab with one node, two pods, a Service and these parts.

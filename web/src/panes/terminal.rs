@@ -12,7 +12,9 @@ pub fn terminal(state: State, input: View) -> View {
     let lines = part(move || {
         let (loaded, now) = (state.loaded.get(), state.now());
         let all = loaded.terminal();
-        let there = all.iter().take_while(|l| l.event <= now).count();
+        // At the last step there is all: also of commands behind it, which send nothing.
+        let over = state.cursor.get() + 1 >= loaded.story.steps.len();
+        let there = all.iter().take_while(|l| over || l.event <= now).count();
         let (so_far, later) = all.split_at(there);
         let prints = later.first().is_some_and(|l| !l.command);
         let waits = so_far.last().is_some_and(|l| l.command && (prints || loaded.story.terminal.contains(l)));
@@ -53,8 +55,8 @@ pub fn terminal(state: State, input: View) -> View {
 }
 
 fn line(state: State, l: &TermLine) -> View {
-    let host =
-        state.loaded.with_untracked(|d| d.world().host(l.host).map_or(String::new(), |h| h.name.clone()));
+    let named = |d: &crate::load::Loaded| Some(d.world().host(l.host?)?.name.clone());
+    let host = state.loaded.with_untracked(|d| named(d).unwrap_or_default());
     if l.command {
         return el("p").add(el("span").class("prompt").add(host + "$ ")).add(l.text.clone()).into();
     }

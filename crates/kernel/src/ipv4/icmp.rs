@@ -71,8 +71,7 @@ fn send_error(
     let body = IcmpBody::Error { gateway, mtu, inner: Box::new(cause.clone()), quoted: None };
     let icmp = Icmp { kind, code, checksum_ok: true, body };
     let mut ip = Ip::new(IpAddr::V4(route.source), cause.src, L4::Icmp(icmp));
-    ip.tos = tos;
-    ip.id = cx.ip_id();
+    (ip.tos, ip.ttl, ip.id) = (tos, ns.default_ttl(), cx.ip_id());
     let id = cx.ids.packet();
     let mut skb = Skb::local(id, ip, SkbOwner::Kernel);
     skb.dst = Some(route);
@@ -144,8 +143,7 @@ fn query_reply(ns: &mut Netns, skb: &Skb, kind: u8, body: IcmpBody, cx: &mut Cx<
     }
     let icmp = Icmp { kind, code: 0, checksum_ok: true, body };
     let mut ip = Ip::new(IpAddr::V4(route.source), IpAddr::V4(src), L4::Icmp(icmp));
-    ip.tos = tos;
-    ip.id = cx.ip_id();
+    (ip.tos, ip.ttl, ip.id) = (tos, ns.default_ttl(), cx.ip_id());
     let id = cx.ids.packet();
     let mut reply = Skb::local(id, ip, SkbOwner::Kernel);
     reply.dst = Some(route);

@@ -17,6 +17,7 @@ pub(crate) fn nf_send_reset(ns: &mut Netns, about: &Skb, cx: &mut Cx<'_>) {
     let Some(mut ip) = about.ip().and_then(reset_for) else { return };
     let (Some(src), Some(dst)) = (ip.src_v4(), ip.dst_v4()) else { return };
     ip.frag.df = true;
+    ip.ttl = ns.default_ttl();
     let id = cx.ids.packet();
     let mut skb = Skb::local(id, ip, SkbOwner::None);
     let flow = Flow { any_src: true, ..Flow::to(dst).from(src) };

@@ -31,6 +31,9 @@ impl Netns {
         if let Some(set) = self.conntrack_limit(&key, Some(value)) {
             return set.map(|_| ());
         }
+        if key.last().is_some_and(|k| *k == "ip_default_ttl") && !(1..=255).contains(&value) {
+            return Err(SysctlError::Invalid(value));
+        }
         let slot = self.sysctl_slot(&key).ok_or_else(|| SysctlError::Unknown(key.join(".")))?;
         match slot {
             Slot::Int(v) => *v = value,

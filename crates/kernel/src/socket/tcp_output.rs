@@ -147,7 +147,7 @@ pub(super) fn send_reset(ns: &mut Netns, about: &Skb, owner: SkbOwner, cx: &mut 
     let Some(ip) = about.ip() else { return };
     let Some(mut rst) = reset_for(ip) else { return };
     rst.frag.df = true;
-    rst.tos = ip.tos & !3;
+    (rst.tos, rst.ttl) = (ip.tos & !3, ns.default_ttl());
     send(ns, rst, Origin::TcpReset, owner, (Some(about.id), false), cx);
 }
 

@@ -352,8 +352,21 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
                     LinkChange::Up => ns.set_up(id, true),
                     LinkChange::Down => ns.set_up(id, false),
                     LinkChange::Promisc(on) => ns.set_promisc(id, *on),
+                    // is_valid_ether_addr
+                    LinkChange::Address(mac) if mac.is_multicast() || *mac == Mac::ZERO => {
+                        return Err("RTNETLINK answers: Cannot assign requested address".to_owned());
+                    }
                     LinkChange::Address(mac) => ns.set_mac(id, *mac),
-                    LinkChange::Mtu(mtu) => ns.set_mtu(id, *mtu),
+                    LinkChange::Mtu(mtu) => {
+                        let limit = ns.device(id).map_or((0, 0), details::mtu_limits);
+                        if *mtu < limit.0 {
+                            return Err("Error: mtu less than device minimum.".to_owned());
+                        }
+                        if limit.1 > 0 && *mtu > limit.1 {
+                            return Err("Error: mtu greater than device maximum.".to_owned());
+                        }
+                        ns.set_mtu(id, *mtu);
+                    }
                     LinkChange::TxQueueLen(packets) => ns.set_tx_queue_len(id, *packets),
                     LinkChange::Port(option, on) => {
                         let bridged = ns.device(id).is_some_and(|d| d.master.is_some());

@@ -16,8 +16,8 @@ use std::net::{IpAddr, Ipv4Addr};
 pub struct TermLine {
     /// The event that printed it.
     pub event: EventId,
-    /// The box.
-    pub host: NetnsId,
+    /// The box; kubectl has none.
+    pub host: Option<NetnsId>,
     /// A command was entered.
     pub command: bool,
     /// The text.
@@ -56,7 +56,7 @@ pub fn terminal(world: &World) -> Vec<TermLine> {
             }
             _ => continue,
         };
-        out.push(TermLine { event, host: entry.host, command, text, tone });
+        out.push(TermLine { event, host: Some(entry.host), command, text, tone });
     }
     out
 }

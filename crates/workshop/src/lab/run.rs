@@ -239,9 +239,9 @@ impl Lab {
     /// A world that cannot be built, with the place of the lab's command that fails, if it is one.
     fn placed(&self, e: BuildError) -> LabError {
         let switches = self.switches.iter().flat_map(|s| &s.positions).flat_map(|p| &p.commands);
-        let fails = |c: &&Command| c.on.iter().any(|host| command_place(host, &c.argv) == e.place);
-        match self.setup.iter().chain(switches).find(fails) {
-            Some(c) => LabError::SetUp(c.place.blame(&c.run, e.message)),
+        let fails = |c: &Command| c.on.iter().find(|on| command_place(on, &c.argv) == e.place).cloned();
+        match self.setup.iter().chain(switches).find_map(|c| Some((c, fails(c)?))) {
+            Some((c, on)) => LabError::SetUp(c.place.blame(&c.run, format!("{on}: {}", e.message))),
             None => LabError::Build(e),
         }
     }

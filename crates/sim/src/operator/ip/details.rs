@@ -259,16 +259,24 @@ fn kind_name(d: &Device) -> Option<&'static str> {
     }
 }
 
+/// The least and the greatest MTU; 0 where there is no limit.
+pub(super) fn mtu_limits(d: &Device) -> (u32, u32) {
+    match d.kind {
+        DevKind::Veth | DevKind::Bridge(_) | DevKind::Vxlan(_) => (68, 65_535),
+        DevKind::Loopback | DevKind::Dummy | DevKind::Ipip(_) => (0, 0),
+    }
+}
+
 /// How often somebody has asked for all frames and for those of all groups: the bridge does for its ports.
 fn promiscuity(d: &Device) -> Vec<Field> {
     let port = u64::from(d.master.is_some());
-    let limit = if matches!(d.kind, DevKind::Loopback) { (0, 0) } else { (68, 65_535) };
+    let limit = mtu_limits(d);
     vec![
         // Two blanks stand behind the first.
         Field("promiscuity", "promiscuity", Value::Number(port + u64::from(d.promisc))),
         Field(" allmulti", "allmulti", Value::Number(port)),
-        Field("minmtu", "min_mtu", Value::Number(limit.0)),
-        Field("maxmtu", "max_mtu", Value::Number(limit.1)),
+        Field("minmtu", "min_mtu", Value::Number(limit.0.into())),
+        Field("maxmtu", "max_mtu", Value::Number(limit.1.into())),
     ]
 }
 
