@@ -278,6 +278,7 @@ recordings! {
     x_arp_sender = "X-arp-sender",
     x_rpfilter = "X-rpfilter",
     x_route_errors = "X-route-errors",
+    x_default_ttl = "X-default-ttl",
     x_route_groups = "X-route-groups",
     x_connect_twice = "X-connect-twice",
     x_rule_fwmark = "X-rule-fwmark",
