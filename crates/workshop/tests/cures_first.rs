@@ -446,7 +446,10 @@ const BEHIND: [(&[(&str, &str)], &str); 4] = [
         "node-2# iptables -t filter -D FORWARD 1; b# iptables -t filter -D INPUT 1",
     ),
     (
-        &[("node-2", "iptables -I FORWARD -p tcp -j DROP; iptables -I FORWARD -d 10.244.0.0/16 -j DROP")],
+        &[(
+            "node-2",
+            "iptables -I FORWARD -p tcp --sport 80 -j DROP; iptables -I FORWARD -p tcp --dport 80 -j DROP",
+        )],
         "node-2# iptables -t filter -D FORWARD 1; node-2# iptables -t filter -D FORWARD 1",
     ),
     (
@@ -478,6 +481,24 @@ fn one_fault_behind_the_other_is_mended_after_it() {
         let found = all_of(&text.replacen("apps:", &format!("setup: [{}]\napps:", setup.join(", ")), 1));
         assert!(found.iter().any(|t| t == mended), "{mended}: {found:#?}");
     }
+}
+
+/// The first step breaks one thing, the second another.
+#[test]
+fn what_steps_have_broken_behind_one_another_is_mended() {
+    let own: Words = &[
+        BY_POD,
+        ONE,
+        (
+            "steps:\n",
+            "steps:\n  - {on: b, run: iptables -I INPUT -p tcp --dport 80 -j DROP}\n\
+             \x20 - {on: a, run: 'curl -m 3 http://10.96.0.80/'}\n\
+             \x20 - {on: node-2, run: iptables -I FORWARD -p tcp --dport 80 -j DROP}\n",
+        ),
+    ];
+    let found = all_of(&in_other_words(called(), &[own]));
+    let mended = "node-2# iptables -t filter -D FORWARD 1; b# iptables -t filter -D INPUT 1";
+    assert!(found.iter().any(|t| t == mended), "{found:#?}");
 }
 
 // ---------------------------------------------------------------------- by default
@@ -522,6 +543,14 @@ fn a_table_of_nft_accepts_a_destination_or_a_connection() {
         &format!("{chain}; add rule inet g f ct state established accept\""),
     ));
     assert_eq!(found[0], "node-2# nft insert rule inet g f ip daddr 10.244.2.5 tcp dport 80 accept");
+    let found = let_through(&after(&[BY_POD], "node-2", &format!("{chain}\"")));
+    let rule = "nft insert rule inet g f";
+    assert_eq!(
+        found[0],
+        format!(
+            "node-2# {rule} ip daddr 10.244.2.5 tcp dport 80 accept && {rule} ct state established,related accept"
+        )
+    );
     let found = let_through(&after(
         &[BY_POD],
         "node-2",

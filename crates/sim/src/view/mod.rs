@@ -59,7 +59,9 @@ pub use names::{Names, Piece, Role as NameRole};
 pub use nft::nft_lookups;
 #[cfg(feature = "nft")]
 pub use nft::nft_rule_parts;
-pub use node::{Change, DiffLine, Listing, badges, changes, listings, modules, settings, sysctl, sysctls};
+pub use node::{
+    Change, DiffLine, Listing, badges, changes, copy, listings, modules, settings, sysctl, sysctls,
+};
 pub use packets::{Flow, PacketInfo, packets};
 pub use pcapng::{Captures, Interface, Taken, tapped};
 pub use place::{Hop, Place, hops};

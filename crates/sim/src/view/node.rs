@@ -120,15 +120,21 @@ const SETTINGS: &[&str] = &[
     "net.netfilter.nf_conntrack_icmp_timeout",
 ];
 
+/// A copy of a box, on which something may be tried. It is long code, and stands here once.
+#[inline(never)]
+pub fn copy(ns: &Netns) -> Netns {
+    ns.clone()
+}
+
 /// The value of a setting, if the box has it.
 pub fn sysctl(ns: &Netns, name: &str) -> Option<i64> {
-    ns.clone().sysctl_get(name).ok()
+    copy(ns).sysctl_get(name).ok()
 }
 
 /// The names of settings that a box has, of those that decide what happens to a packet; and which of them differ from what they are
 /// in a box that nobody has touched.
 pub fn sysctls(ns: &Netns) -> Vec<(&'static str, bool)> {
-    let mut here = ns.clone();
+    let mut here = copy(ns);
     let mut fresh = Netns::new(ns.id, "");
     fresh.modules = ns.modules;
     let known = SETTINGS.iter().filter_map(|name| {

@@ -9,13 +9,12 @@ mod plan;
 mod wish;
 
 use crate::knobs::{self, Group, Knob};
-use crate::lab::{Begun, Effect, LabRun, command_of, unheard};
+use crate::lab::{Begun, By, Effect, LabRun, command_of, unheard};
 use crate::session::{At, Session, Typed};
 use against::{against, instead};
 use kernel::event::What;
-use kernel::netfilter::xtables::Rule;
 use kernel::{DropReason, NetnsId, PacketId};
-use std::rc::Rc;
+use userland::iptables::print_rule;
 use wish::{Dropped, Wish, drops};
 
 /// What is wanted.
@@ -233,22 +232,20 @@ impl Search {
         let (mut alone, mut together) = (Vec::new(), Vec::new());
         if let (Some(begun), Some(plan)) = (&begun, plan.as_ref().or(begun.as_ref())) {
             (alone, together) = plan::boxes(run, begun, plan, &wish);
-            let (taken, set): (Vec<Change>, Vec<Change>) =
-                plan::objects(plan, begun).into_iter().partition(|c| c.name().contains(":null"));
-            alone.extend(set);
-            // A field that is to go has a value that says more, mostly.
-            together.extend(taken);
+            for change in plan::objects(plan, begun) {
+                // A field that is to go has a value that says more, mostly.
+                if change.name().contains(":null") { &mut together } else { &mut alone }.push(change);
+            }
             alone.retain(|c| !switched.contains(&meant(&c.commands())));
         }
-        changes.extend(alone);
+        changes.append(&mut alone);
         if let Some(begun) = &begun {
-            changes.extend(instead(session, run, begun, &wish));
+            changes.append(&mut instead(session, run, begun, &wish));
         }
-        let others = against(run, begun.as_ref(), &wish);
-        let own: Vec<_> = changes.iter().map(Change::commands).collect();
-        let others = others.into_iter().filter(|c| !own.contains(&c.commands()));
-        changes.extend(others);
-        changes.extend(together);
+        let mut others = against(run, begun.as_ref(), &wish);
+        others.retain(|c| !changes.iter().any(|known| known.commands() == c.commands()));
+        changes.append(&mut others);
+        changes.append(&mut together);
         let mut knobs = begun.as_ref().map(knobs::of).unwrap_or_default();
         // What is smallest comes first.
         sorted::sort_by_key(&mut knobs, |k| match k.group {
@@ -334,9 +331,7 @@ impl Search {
             return Progress::Tried;
         }
         let mut tried = self.attempt(&picked).await;
-        if let Tried::Otherwise(run) = &tried {
-            self.look_again(&which, run);
-        }
+        let further = matches!(&tried, Tried::Otherwise(run) if self.look_again(&which, run));
         // What a step has made is not there to be changed at setup.
         let again = match tried {
             Tried::Cured(..) => false,
@@ -346,6 +341,11 @@ impl Search {
         if again && picked.iter().any(|c| c.later().is_some()) {
             let later: Vec<Change> = picked.iter().map(|c| c.later().unwrap_or_else(|| c.clone())).collect();
             tried = self.attempt(&later).await;
+            if let (Tried::Otherwise(run), [change], false) = (&tried, later.as_slice(), further) {
+                let at = self.changes.len();
+                self.changes.push(change.clone());
+                self.look_again(&[at], run);
+            }
         }
         if let ([Change::Box(name, commands)], Tried::Cured(_, true)) = (picked.as_slice(), &tried) {
             // Less has done as well.
@@ -374,31 +374,34 @@ impl Search {
         }
     }
 
-    /// What stands in the way behind changes that were not enough: packets end elsewhere with them.
-    fn look_again(&mut self, which: &[usize], run: &LabRun) {
-        let Some((_, earlier)) = which.split_last().filter(|_| which.len() < 3 && !self.paired) else {
-            return;
+    /// What stands in the way behind changes that were not enough. False if packets end where they did before.
+    fn look_again(&mut self, which: &[usize], run: &LabRun) -> bool {
+        let Some((last, earlier)) = which.split_last().filter(|_| which.len() < 3 && !self.paired) else {
+            return false;
         };
-        let are_commands = which.iter().all(|at| matches!(self.changes.get(*at), Some(Change::Command(..))));
         let before = self.behind.iter().find(|(made, _)| made == earlier);
-        let Some((_, before)) = before.filter(|_| are_commands) else { return };
-        let mut ends = ends(run);
+        let (Some((_, before)), Some(Change::Command(c, _))) = (before, self.changes.get(*last)) else {
+            return false;
+        };
+        let (ends, late) = (ends(run), c.at != At::Setup);
         if ends.iter().all(|end| before.contains(end)) {
-            return;
+            return false;
         }
-        ends.extend(before.iter().cloned());
         self.behind.push((which.to_vec(), ends));
-        for change in against(run, self.begun.as_ref(), &self.wish) {
-            let commands = change.commands();
-            let known = self.changes.iter().position(|c| c.commands() == commands);
+        for mut change in against(run, self.begun.as_ref(), &self.wish) {
+            if let (true, Some(later)) = (late, change.later()) {
+                change = later;
+            }
             if self.second.len() < MAX_SECOND {
+                let known = self.changes.iter().position(|c| c.commands() == change.commands());
                 let at = known.unwrap_or(self.changes.len());
-                if at == self.changes.len() {
+                self.second.push([which, &[at]].concat());
+                if known.is_none() {
                     self.changes.push(change);
                 }
-                self.second.push([which, &[at]].concat());
             }
         }
+        true
     }
 
     /// What is left of commands that help when each goes without which it helps as well.
@@ -491,8 +494,8 @@ fn stops(knob: &str, value: &str) -> bool {
     matches!((knob, value), ("net.ipv4.ip_forward", "0") | ("policy of FORWARD", "DROP"))
 }
 
-/// Where a packet ends, why, and by which chain and rule.
-type End = (NetnsId, DropReason, Option<(Rc<str>, Option<Rc<Rule>>)>);
+/// Of what a packet was, where it ends, why, and by which chain and rule.
+type End = (Option<By>, NetnsId, DropReason, String);
 
 /// Where packets end in a run.
 fn ends(run: &LabRun) -> Vec<End> {
@@ -501,11 +504,16 @@ fn ends(run: &LabRun) -> Vec<End> {
         let before = log.get(..d.event.index()).unwrap_or_default().iter().rev();
         let mut mine = before.filter(|e| e.packet == d.entry.packet && e.host == d.entry.host);
         let by = mine.next().and_then(|e| match e.what()? {
-            What::Rule(step) => Some((Rc::clone(&step.chain), step.rule().cloned())),
-            What::Nft(step) => Some((Rc::clone(&step.chain), None)),
+            What::Rule(step) => {
+                let rules = &run.run.world.host(e.host)?.table(step.table)?.rules;
+                let rule = step.rule().map(|r| print_rule(rules, r)).unwrap_or_default();
+                Some([&*step.chain, &rule].concat())
+            }
+            What::Nft(step) => Some(step.chain.to_string()),
             _ => None,
         });
-        (d.entry.host, d.reason, by)
+        let by = by.unwrap_or_default();
+        (run.stimuli.get(d.exchange).map(|s| s.by), d.entry.host, d.reason, by)
     };
     drops(run).into_iter().map(end).collect()
 }

@@ -15,6 +15,7 @@ use kernel::neigh::Nud;
 use kernel::route::{FibTable, Route, RouteKind, proto};
 use sim::World;
 use sim::operator::{route_text, rule_text, settings};
+use sim::view::copy;
 use std::net::Ipv4Addr;
 
 /// So many differences are tried one by one at most.
@@ -55,7 +56,7 @@ pub(super) fn boxes(run: &LabRun, begun: &Begun, plan: &Begun, wish: &Wish) -> (
         }
     }
     alone.truncate(MAX_SINGLE);
-    alone.extend(first);
+    alone.append(&mut first);
     (alone, together)
 }
 
@@ -141,14 +142,13 @@ impl Thing {
 
 /// The commands that make a box what it was, in an order in which they can be done.
 pub(super) fn back(was: &Netns, is: &Netns) -> Vec<String> {
-    let fields = |v: &Vxlan| (v.vni, v.port, v.local, v.remote, v.learning, v.lower);
     // A tunnel becomes another only by being made anew, and loses what it had.
     for dev in is.devices().iter().filter(|d| !d.gone) {
         let before = was.device_by_name(&dev.name).and_then(|id| Some((was.device(id)?, was.vxlan(id)?)));
         if let (DevKind::Vxlan(now), Some((made, other))) = (&dev.kind, before)
-            && fields(now) != fields(other)
+            && **now != (Vxlan { fdb: now.fdb.clone(), ..other.clone() })
         {
-            let mut bare = is.clone();
+            let mut bare = copy(is);
             bare.set_up(dev.id, false);
             for addr in &dev.addrs {
                 bare.del_addr(dev.id, addr.net);
@@ -292,7 +292,7 @@ fn things(ns: &Netns, is: &Netns) -> Vec<Thing> {
         out.push(thing);
     }
     let limits = if ns.is_initial() { &[][..] } else { &LIMITS };
-    for (path, value) in settings(&mut ns.clone()) {
+    for (path, value) in settings(&mut copy(ns)) {
         if SETTLED.iter().chain(limits).all(|part| !path.contains(part)) {
             let name = if path.contains('.') { path } else { path.replace('/', ".") };
             out.push(Thing::value(format!("sysctl -w {name}="), value));

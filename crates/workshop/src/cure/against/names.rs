@@ -29,19 +29,6 @@ pub(super) fn against(begun: &Begun, run: &LabRun, exchange: usize, tries: &mut 
     let sends = within.iter().any(|e| matches!(e.what(), Some(What::Created { .. })));
     let asks = within.iter().find(asks).or(within.first().filter(|_| !sends));
     let Some(asker) = asks.and_then(|e| world.host(e.host)) else { return };
-    let pod = of(begun, asker);
-    for (asked, service, namespace) in meant(begun, run, exchange) {
-        let mut labels = asked.split('.');
-        let name = labels.next().unwrap_or_default();
-        let own = labels.next().or(pod.map(|p| p.metadata.namespace.as_str()));
-        let is_there = |own: &&str| begun.objects.pods.keys().any(|(namespace, _)| namespace == own);
-        if let Some(own) = own.filter(is_there) {
-            let known = domain(begun).unwrap_or_default();
-            let to = format!("{service}.{namespace}.svc.{known}");
-            tries
-                .add("", format!("kubectl -n {own} create service externalname {name} --external-name={to}"));
-        }
-    }
     let corefiles = begun.objects.config_maps.values().filter_map(|map| {
         let corefile = map.data.get("Corefile").filter(|text| !text.contains('\''))?;
         Some((map, corefile))
@@ -68,11 +55,18 @@ pub(super) fn against(begun: &Begun, run: &LabRun, exchange: usize, tries: &mut 
         resolver(begun, asker, zone.or(domain), tries);
     }
     for (asked, service, namespace) in meant(begun, run, exchange) {
-        let known = asked.starts_with(&format!("{service}.{namespace}"));
+        let mut labels = asked.split('.');
+        let name = labels.next().unwrap_or_default();
+        let own = labels.next().or(of(begun, asker).map(|p| p.metadata.namespace.as_str()));
+        if let Some(own) = own.filter(|own| begun.objects.pods.keys().any(|(n, _)| n == own)) {
+            let to = format!("{service}.{namespace}.svc.{}", domain.unwrap_or_default());
+            tries
+                .add("", format!("kubectl -n {own} create service externalname {name} --external-name={to}"));
+        }
+        let known = own == Some(&*namespace) && name == service;
         let service = begun.objects.services.get(&(namespace, service)).map(|s| &s.cluster_ip);
-        if let Some(ClusterIp::Addresses(all)) = service.filter(|_| asked.contains('.') && !known) {
-            let line = |addr| format!("echo {addr} {asked} >> /etc/hosts");
-            all.first().into_iter().for_each(|addr| tries.add(&asker.name, line(addr)));
+        if let Some(ClusterIp::Addresses(all)) = service.filter(|_| !known && asked.contains('.')) {
+            all.iter().for_each(|addr| tries.add(&asker.name, format!("echo {addr} {asked} >> /etc/hosts")));
         }
     }
 }

@@ -24,53 +24,55 @@ pub(super) fn that_ended(met: &Met<'_>, tries: &mut Tries) {
     }
     let last = met.last(&|what| match what {
         What::Rule(step) => ends(step),
-        What::Nft(step) => without_nft(step).is_some(),
+        What::Nft(step) => matches!(
+            step.outcome,
+            NftOutcome::Match { verdict: NftVerdict::Drop, .. } | NftOutcome::Policy(Verdict::Drop)
+        ),
         _ => false,
     });
     match last {
         // What kube-proxy and the kubelet write they would write again.
         Some(What::Rule(step)) if !is_kubernetes(&step.chain) => {
             members(met, step, tries);
-            spared(met, step.ctx.hook, tries);
-            without(met, step, tries);
+            let answered = spared(met, step.ctx.hook, tries).0;
+            without(met, step, answered, tries);
         }
         Some(What::Nft(step)) if !step.table.starts_with("kube-proxy") => {
             elements(met.ns, step, tries);
-            spared(met, step.ctx.hook, tries);
-            let by_default = match &step.outcome {
-                NftOutcome::Match { rule, .. } => {
-                    !rule.stmts.iter().any(|s| matches!(s, Stmt::Match { .. } | Stmt::Vmap(..)))
-                }
-                _ => true,
-            };
-            if let Some(line) = without_nft(step) {
-                both(met, by_default, line, accept_nft(met, step), tries);
-            }
+            let answered = spared(met, step.ctx.hook, tries).1;
+            without_nft(met, step, answered, tries);
         }
         _ => {}
     }
 }
 
-/// Against the sets by which a rule did not match that would have let the packet pass, in the hook in which it ended.
-fn spared(met: &Met<'_>, hook: InetHook, tries: &mut Tries) {
+/// Against the sets by which a rule did not match that would have let the packet pass, in the hook in which it ended. Whether such a rule of
+/// iptables, or of nf_tables, asks conntrack: it lets answers pass.
+fn spared(met: &Met<'_>, hook: InetHook, tries: &mut Tries) -> (bool, bool) {
+    let mut answered = (false, false);
     let log = met.world.log().entries().get(..met.end.event.index()).unwrap_or_default();
     for entry in log.iter().filter(|e| e.packet == met.end.entry.packet && e.host == met.ns.id) {
         match entry.what() {
             Some(What::Rule(step)) if step.ctx.hook == hook => match &step.outcome {
-                RuleOutcome::NoMatch { rule, .. } if rule.target == Target::Accept => {
-                    members(met, step, tries);
+                RuleOutcome::NoMatch { rule, .. } if spares(&rule.target) => {
+                    if rule.target == Target::Accept {
+                        members(met, step, tries);
+                    }
+                    answered.0 |= rule.uses_conntrack();
                 }
                 _ => {}
             },
             Some(What::Nft(step)) if step.ctx.hook == hook => match &step.outcome {
                 NftOutcome::NoMatch { rule, .. } if rule.stmts.iter().any(accepts) => {
                     elements(met.ns, step, tries);
+                    answered.1 |= rule.stmts.iter().any(Stmt::uses_conntrack);
                 }
                 _ => {}
             },
             _ => {}
         }
     }
+    answered
 }
 
 fn accepts(stmt: &Stmt) -> bool {
@@ -91,7 +93,7 @@ fn iptables(step: &RuleStep) -> String {
     format!("{program} -t {}", step.table.name())
 }
 
-fn without(met: &Met<'_>, step: &RuleStep, tries: &mut Tries) {
+fn without(met: &Met<'_>, step: &RuleStep, answered: bool, tries: &mut Tries) {
     let (iptables, chain, n) = (iptables(step), &step.chain, step.n);
     let (delete, before, by_default) = match &step.outcome {
         RuleOutcome::Match { rule, .. } => {
@@ -102,40 +104,61 @@ fn without(met: &Met<'_>, step: &RuleStep, tries: &mut Tries) {
         }
         _ => (format!("-P {chain} ACCEPT"), format!("-A {chain}"), true),
     };
-    let accept = step.frame.ip().map(|ip| {
+    let rule = |asks: String| format!("{iptables} {before} {asks} -j ACCEPT");
+    let this = step.frame.ip().map(|ip| {
         let dport = ip.ports().map(|p| format!(" --dport {}", p.1)).unwrap_or_default();
-        let which = match is_answer(met, &step.frame) {
-            true => "-m conntrack --ctstate RELATED,ESTABLISHED".to_owned(),
-            false => format!("-p {}{dport} -d {}", ip.protocol(), ip.dst),
-        };
-        format!("{iptables} {before} {which} -j ACCEPT")
+        rule(format!("-p {}{dport} -d {}", ip.protocol(), ip.dst))
     });
-    both(met, by_default, format!("{iptables} {delete}"), accept, tries);
+    let answers = rule("-m conntrack --ctstate RELATED,ESTABLISHED".to_owned());
+    let too = by_default && !answered && step.ctx.hook == InetHook::Forward;
+    both(met, &step.frame, (by_default, too), format!("{iptables} {delete}"), (this, answers), tries);
 }
 
-/// Who forbids everything is to let this pass as well, before that is given up; what forbids this very thing is taken back first.
-fn both(met: &Met<'_>, by_default: bool, delete: String, accept: Option<String>, tries: &mut Tries) {
-    let mut lines: Vec<String> = [delete].into_iter().chain(accept).collect();
+fn without_nft(met: &Met<'_>, step: &NftStep, answered: bool, tries: &mut Tries) {
+    let (delete, by_default) = match &step.outcome {
+        NftOutcome::Match { rule, .. } => {
+            let by_default = !rule.stmts.iter().any(|s| matches!(s, Stmt::Match { .. } | Stmt::Vmap(..)));
+            (delete_nft(step, rule.handle), by_default)
+        }
+        _ => (format!("nft chain {} '{{ policy accept; }}'", at(step)), true),
+    };
+    let rule = |asks: String| format!("nft insert rule {} {asks} accept", at(step));
+    // What comes in is for this very box.
+    let inside = step.ctx.hook == InetHook::LocalIn;
+    let this = step.frame.ip().map(|ip| {
+        let family = if ip.dst.is_ipv4() { "ip" } else { "ip6" };
+        let to = if inside { String::new() } else { format!("{family} daddr {} ", ip.dst) };
+        let proto = ip.protocol();
+        rule(match ip.ports() {
+            Some((_, port)) => format!("{to}{proto} dport {port}"),
+            None => format!("{to}meta l4proto {proto}"),
+        })
+    });
+    let answers = rule("ct state established,related".to_owned());
+    let too = by_default && !answered && step.ctx.hook == InetHook::Forward;
+    both(met, &step.frame, (by_default, too), delete, (this, answers), tries);
+}
+
+/// Who forbids everything is to let this pass as well, and answers if they come through the same hook, before that is given up; what forbids this
+/// very thing is taken back first.
+fn both(
+    met: &Met<'_>,
+    frame: &Frame,
+    (by_default, too): (bool, bool),
+    mut delete: String,
+    (this, answers): (Option<String>, String),
+    tries: &mut Tries,
+) {
+    let mut accept = match this {
+        Some(_) if is_answer(met, frame) => answers,
+        Some(this) if too => [this, answers].join(" && "),
+        this => this.unwrap_or_default(),
+    };
     if by_default {
-        lines.reverse();
+        std::mem::swap(&mut delete, &mut accept);
     }
-    lines.into_iter().for_each(|line| tries.add(&met.ns.name, line));
-}
-
-/// A rule before all others that lets the packet pass. What comes in is for this very box.
-fn accept_nft(met: &Met<'_>, step: &NftStep) -> Option<String> {
-    let ip = step.frame.ip()?;
-    let family = if ip.dst.is_ipv4() { "ip" } else { "ip6" };
-    let to = match step.ctx.hook {
-        InetHook::LocalIn => String::new(),
-        _ => format!("{family} daddr {} ", ip.dst),
-    };
-    let which = match ip.ports() {
-        _ if is_answer(met, &step.frame) => "ct state established,related".to_owned(),
-        Some((_, port)) => format!("{to}{} dport {port}", ip.protocol()),
-        None => format!("{to}meta l4proto {}", ip.protocol()),
-    };
-    Some(format!("nft insert rule {} {which} accept", at(step)))
+    tries.add(&met.ns.name, delete);
+    tries.add(&met.ns.name, accept);
 }
 
 /// The packet belongs to a connection that conntrack knows, or goes to a port that the kernel has chosen: the next call has another one.
@@ -201,14 +224,6 @@ fn elements(on: &Netns, step: &NftStep, tries: &mut Tries) {
         let verb = if found { "delete" } else { "add" };
         let at = format!("{} {} {set}", step.family, step.table);
         tries.add(&on.name, format!("nft {verb} element {at} '{{ {key}{data} }}'"));
-    }
-}
-
-fn without_nft(step: &NftStep) -> Option<String> {
-    match &step.outcome {
-        NftOutcome::Match { rule, verdict: NftVerdict::Drop, .. } => Some(delete_nft(step, rule.handle)),
-        NftOutcome::Policy(Verdict::Drop) => Some(format!("nft chain {} '{{ policy accept; }}'", at(step))),
-        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Met, Tries};
 use crate::lab::{Begun, special};
 use crate::session::quoted;
-use cluster::object::{ClusterIp, EndpointPort, Pod, Protocol, Service, ServicePort, TargetPort};
+use cluster::object::{ClusterIp, EndpointPort, Metadata, Pod, Protocol, Service, ServicePort, TargetPort};
 use ipnet::IpNet;
 use kernel::dev::DevKind;
 use kernel::netfilter::ipvs::Forward;
@@ -217,30 +217,11 @@ fn endpoints(met: &Met<'_>, service: &Service, port: &ServicePort, pods: &[&Pod]
 fn by_hand(met: &Met<'_>, (protocol, to): (Protocol, IpAddr), pods: &[&Pod], tries: &mut Tries) {
     let Some(begun) = met.begun else { return };
     let objects = &begun.objects;
-    // What leads there: its namespace and name, its Service, its ports, and whether it is a slice.
-    let mut all: Vec<(String, String, &str, Vec<&EndpointPort>, bool)> = Vec::new();
-    for slice in objects.endpoint_slices.values() {
-        if slice.endpoints.iter().any(|e| e.address == Some(to)) {
-            let (namespace, name) = slice.metadata.key();
-            all.push((namespace, name, &slice.service, slice.ports.iter().collect(), true));
-        }
-    }
-    for e in objects.endpoints.values() {
-        if e.subsets.iter().any(|s| s.addresses.iter().any(|a| a.ip == to)) {
-            let (namespace, name) = e.metadata.key();
-            all.push((
-                namespace,
-                name,
-                &e.metadata.name,
-                e.subsets.iter().flat_map(|s| &s.ports).collect(),
-                false,
-            ));
-        }
-    }
-    for (namespace, name, of, ports, is_slice) in all {
+    let mut anew = |own: &Metadata, of: &str, ports: &[EndpointPort], is_slice: bool| {
+        let (name, namespace) = (&own.name, &own.namespace);
         let service = objects.services.get(&(namespace.clone(), of.to_owned()));
-        let Some(service) = service.filter(|s| s.selector.is_empty()) else { continue };
-        let there = pods.iter().filter(|p| p.metadata.namespace == namespace && is_there(met, p));
+        let Some(service) = service.filter(|s| s.selector.is_empty()) else { return };
+        let there = pods.iter().filter(|p| p.metadata.namespace == *namespace && is_there(met, p));
         let mut there: Vec<&&Pod> = there.collect();
         sorted::sort_by_key(&mut there, |pod| {
             std::cmp::Reverse((pod.pod_ips.contains(&to), likeness(service, pod)))
@@ -252,22 +233,36 @@ fn by_hand(met: &Met<'_>, (protocol, to): (Protocol, IpAddr), pods: &[&Pod], tri
                 let like = ports.iter().find(|p| p.protocol == protocol).map_or("", |p| &p.name);
                 let (like, node) = (quoted(like), &pod.node_name);
                 let kind = protocol.name().to_ascii_uppercase();
-                let ports = format!("ports: [{{name: {like}, protocol: {kind}, port: {port}}}]");
+                let (named, port) = (
+                    format!("{{name: {name}, namespace: {namespace}"),
+                    format!("protocol: {kind}, port: {port}"),
+                );
                 let stdin = if is_slice {
                     format!(
                         "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
-                         metadata: {{name: {name}, namespace: {namespace}, labels: {{kubernetes.io/service-name: {of}}}}}\n\
-                         addressType: IPv4\n{ports}\nendpoints: [{{addresses: [{ip}], nodeName: {node}}}]\n"
+                         metadata: {named}, labels: {{kubernetes.io/service-name: {of}}}}}\n\
+                         addressType: IPv4\nports: [{{name: {like}, {port}}}]\n\
+                         endpoints: [{{addresses: [{ip}], nodeName: {node}}}]\n"
                     )
                 } else {
+                    let like = if like.len() > 2 { format!("name: {like}, ") } else { String::new() };
                     format!(
-                        "apiVersion: v1\nkind: Endpoints\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
-                         subsets:\n- addresses: [{{ip: {ip}, nodeName: {node}}}]\n  {}\n",
-                        ports.replace("name: \"\", ", "")
+                        "apiVersion: v1\nkind: Endpoints\nmetadata: {named}}}\n\
+                         subsets:\n- addresses: [{{ip: {ip}, nodeName: {node}}}]\n  ports: [{{{like}{port}}}]\n"
                     )
                 };
                 tries.add_all("", "kubectl apply -f -".to_owned(), stdin);
             }
+        }
+    };
+    for slice in objects.endpoint_slices.values() {
+        if slice.endpoints.iter().any(|e| e.address == Some(to)) {
+            anew(&slice.metadata, &slice.service, &slice.ports, true);
+        }
+    }
+    for e in objects.endpoints.values() {
+        for subset in e.subsets.iter().filter(|s| s.addresses.iter().any(|a| a.ip == to)) {
+            anew(&e.metadata, &e.metadata.name, &subset.ports, false);
         }
     }
 }
