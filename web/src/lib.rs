@@ -103,6 +103,9 @@ fn queried() -> Option<Link> {
 fn write_address(state: State) {
     let link = untrack(|| state.link());
     let printed = link.print();
+    if printed.len() > url::LIMIT {
+        return state.notice.set(Some(url::TOO_LONG.to_owned()));
+    }
     let about = |l: &Link| (l.lab.clone(), l.set.clone(), l.typed.clone(), l.source.clone(), l.level);
     // The back button of an article is the article's.
     let anew =

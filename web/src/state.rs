@@ -166,7 +166,7 @@ impl State {
     /// The state that a link asks for, of which the run is there.
     pub fn new((link, done): (Option<Link>, Done)) -> Result<State, String> {
         let Opened { loaded, before, error } = done?;
-        let notice = link.as_ref().and_then(Link::strange_version);
+        let notice = link.as_ref().and_then(Link::remark);
         let signals = Signals {
             shown: Watched::new(shown(&loaded, false, Filter::default())),
             cursor: Watched::new(loaded.start()),
@@ -271,7 +271,7 @@ impl State {
             return loadlab::open(*self, &link.set);
         }
         loadlab::close(*self);
-        self.notice.set(link.strange_version());
+        self.notice.set(link.remark());
         let same = self.loaded.with_untracked(|l| link.asks_for(&l.session));
         if same {
             slices::stop();
@@ -490,6 +490,9 @@ impl State {
                 watched.set(new);
             }
         }
+        if self.captured.with_untracked(Option::is_none) {
+            self.sniff.device.set(None);
+        }
         // The way that was looked at a moment ago stays as a ghost.
         self.zoom.ghost_gone.set(!before.as_ref().is_some_and(|b| Rc::ptr_eq(b, &was)));
         self.playing.set(false);
@@ -500,7 +503,12 @@ impl State {
         if self.loaded.with_untracked(|l| l.lab.name != loaded.lab.name) {
             self.look.filter.set(Filter::default());
         }
-        let filter = self.look.filter.get_untracked();
+        let mut filter = self.look.filter.get_untracked();
+        let host = again(filter.host);
+        if host != filter.host {
+            filter.host = host;
+            self.look.filter.set(filter);
+        }
         self.shown.set(shown(&loaded, self.noise.get_untracked(), filter));
         self.before.set(before);
         self.loaded.set(loaded);

@@ -2,7 +2,8 @@
 //! The level is `node`, `hook` (that of the packet) or a hook's name; without it the whole cluster is seen.
 //!
 //! Commands are `do=` in readable form where that is short, else `c=`, deflated. A lab that did not come with the program is there as a
-//! whole, as `y=`. The fragment never leaves the browser. A fragment that makes no sense is as good as none.
+//! whole, as `y=`. The fragment never leaves the browser. A fragment that makes no sense is as good as none;
+//! what of one of ours cannot be read is told.
 
 use crate::packed::{escape, pack, unescape, unpack};
 use crate::topology::Level;
@@ -32,12 +33,27 @@ pub struct Link {
     pub source: Option<Rc<str>>,
     /// The version of the program that made the link, if it is not this one.
     pub version: Option<String>,
+    /// What of it cannot be read.
+    pub broken: Option<Broken>,
 }
 
-/// Longest fragment that is looked at.
-const LIMIT: usize = 60_000;
+/// What mail or chat have cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The commands.
+    Commands,
+    /// The lab's text.
+    Lab,
+}
+
+/// Longest fragment that is looked at: less than what any browser takes.
+pub const LIMIT: usize = 1_000_000;
 /// Mail and chat break links that are longer.
 pub const LONG: usize = 2000;
+/// What is said of a state that no link holds.
+pub const TOO_LONG: &str = "This is more than an address can hold: the link and a reload lead to what was here before. Save makes a file of it.";
+/// Why a link may be broken.
+const CUT: &str = "mail or chat may have cut it off";
 /// Commands are readable up to this length.
 const READABLE: usize = 240;
 /// The version of the program.
@@ -68,14 +84,26 @@ impl Link {
                     }
                 }
                 "at" => (link.level, link.hook) = near(value),
-                "do" => link.typed = commands(unescape(value)),
-                "c" => link.typed = commands(unpack(value)),
-                "y" => link.source = unpack(value).map(Rc::from),
+                "do" => link.take_commands(unescape(value)),
+                "c" => link.take_commands(unpack(value)),
+                "y" => {
+                    link.source = unpack(value).map(Rc::from);
+                    if link.source.is_none() {
+                        link.broken = Some(Broken::Lab);
+                    }
+                }
                 "v" if value != VERSION && word(value) => link.version = Some(value.to_owned()),
                 _ => {}
             }
         }
         Some(link)
+    }
+
+    fn take_commands(&mut self, text: Option<String>) {
+        match text.and_then(|text| text::parse(&text).ok()) {
+            Some(typed) => self.typed = typed,
+            None => self.broken = Some(Broken::Commands),
+        }
     }
 
     /// What a page's query (`?lab=NAME`) asks for.
@@ -99,6 +127,9 @@ impl Link {
 
     /// The lab of the link, as it begins. `Err` says why there is none.
     pub fn session(&self) -> Result<Session, String> {
+        if self.broken == Some(Broken::Lab) {
+            return Err(format!("The lab in this link cannot be read: {CUT}. This is the first one."));
+        }
         if let Some(source) = &self.source {
             return Session::from_text(source)
                 .map_err(|e| format!("The lab in the link cannot be read: {e}"));
@@ -117,13 +148,19 @@ impl Link {
             level: Level::Cluster,
             hook: None,
             version: None,
+            broken: None,
             ..self.clone()
         };
         asked == Link::of(session)
     }
 
-    /// What is to be said of a link that another version has made.
-    pub fn strange_version(&self) -> Option<String> {
+    /// What is to be said of a link that has been cut off, or that another version has made.
+    pub fn remark(&self) -> Option<String> {
+        if self.broken == Some(Broken::Commands) {
+            return Some(format!(
+                "The commands in this link cannot be read: {CUT}. This is the lab without them."
+            ));
+        }
         self.version.as_ref().map(|version| {
             format!(
                 "This link was made by version {version}, and this is {VERSION}: the same commands may lead to other events."
@@ -191,11 +228,6 @@ fn word(s: &str) -> bool {
     !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// Commands that cannot be read are none.
-fn commands(text: Option<String>) -> Vec<Typed> {
-    text.and_then(|t| text::parse(&t).ok()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,10 +270,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cut_off_is_told() {
+        let mut link = Link { lab: "x".to_owned(), ..Link::default() };
+        link.typed =
+            text::parse(&"end a iptables -A INPUT -s 10.1.2.3 -p tcp --dport 80 -j DROP\n".repeat(9))
+                .unwrap();
+        let printed = link.print();
+        let cut = Link::parse(&printed[..printed.find("&v=").unwrap() - 9]).unwrap();
+        assert_eq!((cut.broken, cut.typed.len()), (Some(Broken::Commands), 0));
+        assert!(cut.remark().unwrap().contains("cut it off"));
+        for (bad, broken) in
+            [("do=garbage", Broken::Commands), ("c=x", Broken::Commands), ("y=A", Broken::Lab)]
+        {
+            assert_eq!(Link::parse(&format!("#v1/x?{bad}")).unwrap().broken, Some(broken), "{bad}");
+        }
+        let lab = Link::parse("#v1/etp-local?y=A").unwrap();
+        assert!(lab.remark().is_none() && lab.session().unwrap_err().contains("cut it off"));
+    }
+
+    #[test]
     fn another_version_is_told() {
-        assert_eq!(Link::parse(&format!("#v1/x?v={VERSION}")).unwrap().strange_version(), None);
+        assert_eq!(Link::parse(&format!("#v1/x?v={VERSION}")).unwrap().remark(), None);
         let link = Link::parse("#v1/x?v=99.0").unwrap();
-        assert!(link.strange_version().unwrap().contains("99.0"));
+        assert!(link.remark().unwrap().contains("99.0"));
     }
 
     #[test]
@@ -262,7 +313,7 @@ mod tests {
             "#v1/<b>",
             "#v1/a b",
             "#something",
-            &format!("#v1/{}", "x".repeat(70_000)),
+            &format!("#v1/{}", "x".repeat(LIMIT)),
         ] {
             assert_eq!(Link::parse(bad), None, "{bad}");
         }

@@ -178,7 +178,11 @@ fn what_the_boxes_cannot_be_made_with_is_refused_alone() {
         apply("kind: Pod\nmetadata: {name: c}\nspec: {nodeName: node-1}\nstatus: {podIP: 10.9.9.9}\n"),
         setup("lab machine add second 10.0.0.101/24"),
     ]);
-    assert!(wrong(&run, 0).contains("pod c has no address in 10.244.1.0/24"), "{}", wrong(&run, 0));
+    assert!(
+        wrong(&run, 0).contains("expected an address of 10.244.1.0/24, the podCIDR"),
+        "{}",
+        wrong(&run, 0)
+    );
     assert!(run.run.world.host_by_name("second").is_some());
     assert!(run.run.world.host_by_name("c").is_none());
 }
@@ -388,7 +392,7 @@ ports: [{name: '', port: 80}]
     let one = knob(&session, "a runs on");
     session.turn(&one, "node-2");
     assert_eq!(session.typed[0].line, "lab pod default/a node-2 10.244.2.2");
-    let objects = session.objects().unwrap();
+    let objects = session.contents().unwrap().objects;
     let slice = objects.iter().find(|o| o.kind == "EndpointSlice").unwrap();
     assert!(slice.yaml.contains("10.244.2.2") && slice.yaml.contains("node-2"), "{}", slice.yaml);
     assert_eq!(statuses(&session.run().unwrap()), [0, 0]);
@@ -423,12 +427,73 @@ fn kernels_and_proxies_say_what_they_are_held_against() {
 fn objects_as_text_can_be_applied_again() {
     for lab in workshop::labs().into_iter().filter(|l| l.objects.len() < 100) {
         let session = Session::new(Rc::new(lab));
-        let (run, objects) = (session.run().unwrap(), session.objects().unwrap());
+        let (run, objects) = (session.run().unwrap(), session.contents().unwrap().objects);
         let files = |o: &&workshop::session::objects::ObjectText| !o.yaml.contains("netfilter-lab/");
         let text: Vec<&str> = objects.iter().filter(files).map(|o| o.yaml.as_str()).collect();
         let again = Session { typed: vec![apply(&text.join("---\n"))], ..session.clone() }.run().unwrap();
         assert_eq!(wrong(&again, 0), "", "{}", session.lab.name);
         assert_eq!(again.stimuli, run.stimuli, "{}", session.lab.name);
+    }
+}
+
+#[test]
+fn what_is_offered_to_be_added_fits_into_each_lab_and_again() {
+    let names = ["no-forwarding", "tftp-modern"].into_iter();
+    let exercises = names.map(|name| workshop::exercise::exercise(name).unwrap());
+    let labs = workshop::labs().into_iter().chain(exercises);
+    for lab in labs.filter(|l| l.objects.len() < 100) {
+        let mut session = Session::new(Rc::new(lab));
+        for n in [0, 2] {
+            let now = session.contents().unwrap();
+            let offered = (now.node.clone().unwrap(), now.client.clone().unwrap());
+            session.typed.push(apply(&offered.0));
+            session.typed.push(setup(&offered.1));
+            let run = session.run().unwrap();
+            assert_eq!(
+                (wrong(&run, n), wrong(&run, n + 1)),
+                (String::new(), String::new()),
+                "{}",
+                session.lab.name
+            );
+            assert_ne!(session.contents().unwrap().machines, now.machines);
+        }
+    }
+}
+
+#[test]
+fn runs_are_compared_from_what_differs_first() {
+    let steps = STEPS.replacen("-m 1", "-m 1 --local-port 50001", 1);
+    let lab = Rc::new(read_lab(&served("web", "other", &steps)).unwrap());
+    let runs = |typed: &[Typed]| {
+        let session = Session { lab: Rc::clone(&lab), typed: typed.to_vec(), ..session(&[]) };
+        let run = session.run().unwrap().run;
+        let story = sim::view::Story::new(&run.world);
+        (run.world, story)
+    };
+    let ping = on(At::Before(0), "client", "ping -c 1 10.0.0.11");
+    let (a, b) = (runs(&[]), runs(&[ping, on(At::Before(0), "nodes", BLOCK)]));
+    let first = sim::view::compare((&a.0, &a.1), (&b.0, &b.1)).unwrap();
+    let seen = first.b.0.and_then(|id| b.1.packet(id)).unwrap();
+    assert!(first.a.0.is_none() && seen.label.contains("echo request"), "{first:?} {seen:?}");
+}
+
+#[test]
+fn a_node_that_cannot_be_is_refused_with_its_place() {
+    let node = |net: &str, ip: &str| {
+        format!(
+            "kind: Node\napiVersion: v1\nmetadata: {{name: n9}}\nspec: {{{net}}}\nstatus:\n  addresses: [{{type: InternalIP, address: {ip}}}]\n"
+        )
+    };
+    for (yaml, line, column, named) in [
+        (node("podCIDR: 10.244.1.0/24", "10.0.0.77"), 4, 17, "expected another network"),
+        (node("", "10.0.0.77"), 3, 18, "expected spec.podCIDR"),
+        (node("podCIDR: 10.244.77.0/24", "10.0.0.11"), 6, 43, "has this address already"),
+    ] {
+        let run = run(&[apply(&yaml)]);
+        let refused = run.typed[0].refused.clone().unwrap();
+        let place = refused.place.unwrap();
+        assert_eq!((place.line, place.column), (line, column), "{place}");
+        assert!(place.message.contains(named), "{place}");
     }
 }
 

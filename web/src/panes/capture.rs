@@ -159,8 +159,11 @@ pub fn capture_tools(state: State) -> View {
     let boxes = part(move || {
         let loaded = state.loaded.get();
         let hosts = loaded.world().hosts().iter().filter(|h| loaded.capture().iter().any(|l| l.host == h.id));
-        let option =
-            |h: &kernel::Netns| el("option").attr("value", h.id.0.to_string()).add(h.name.clone()).into();
+        let now = state.captured.get();
+        let option = |h: &kernel::Netns| {
+            let option = el("option").attr("value", h.id.0.to_string()).add(h.name.clone());
+            if now == Some(h.id) { option.attr("selected", "").into() } else { option.into() }
+        };
         View::All(hosts.map(option).collect())
     });
     let choose = el("select")
@@ -170,7 +173,11 @@ pub fn capture_tools(state: State) -> View {
             state.captured.set(event_target_value(e).parse().ok().map(NetnsId));
         })
         .add(el("option").attr("value", "").add("all boxes"))
-        .add(boxes);
+        .add(boxes)
+        .input(move || {
+            state.loaded.track();
+            state.captured.get().map(|id| id.0.to_string()).unwrap_or_default()
+        });
     let devices = part(move || {
         let loaded = state.loaded.get();
         let Some(ns) = state.captured.get().and_then(|id| loaded.world().host(id)) else { return NONE };

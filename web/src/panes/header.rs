@@ -6,7 +6,7 @@ use crate::dom::{El, NONE, View, before_paint, el, part, text};
 use crate::icons;
 use crate::state::State;
 use crate::theme;
-use crate::url::LONG;
+use crate::url::{LONG, TOO_LONG};
 use leptos::prelude::*;
 use workshop::{Session, Switch};
 
@@ -14,6 +14,9 @@ use workshop::{Session, Switch};
 pub fn share(state: State) {
     crate::write_address(state);
     let address = crate::address();
+    if state.notice.with_untracked(|n| n.as_deref() == Some(TOO_LONG)) {
+        return;
+    }
     if address.len() > LONG {
         let n = address.len();
         let text =

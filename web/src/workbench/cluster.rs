@@ -5,14 +5,14 @@ use crate::state::State;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::KeyboardEvent;
-use workshop::session::objects::ObjectText;
+use workshop::session::objects::{Contents, ObjectText};
 use workshop::{At, Typed};
 
 const YAML: &str = "yaml-text";
 const RULES: &str = "rules-text";
 
 /// What new objects begin with.
-const NEW: [(&str, &str); 4] = [
+const NEW: [(&str, &str); 3] = [
     (
         "Pod",
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: new\n  labels: {app: new}\nspec:\n  nodeName: NODE\n",
@@ -25,11 +25,6 @@ const NEW: [(&str, &str); 4] = [
         "Deployment",
         "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: new\nspec:\n  replicas: 2\n  selector:\n    matchLabels: {app: new}\n  \
          template:\n    metadata:\n      labels: {app: new}\n    spec:\n      nodeName: NODE\n",
-    ),
-    (
-        "Node",
-        "apiVersion: v1\nkind: Node\nmetadata:\n  name: new-node\nspec:\n  podCIDR: 10.244.99.0/24\nstatus:\n  addresses:\n    - {type: \
-         InternalIP, address: 10.0.0.99}\n",
     ),
 ];
 
@@ -85,8 +80,8 @@ fn quoted(message: &str, line: &str) -> Option<(usize, usize)> {
 pub fn drawer(state: State) -> View {
     let objects = part(move || {
         let session = state.loaded.with(|l| l.session.clone());
-        match session.objects() {
-            Ok(objects) => list(state, objects),
+        match session.contents() {
+            Ok(now) => list(state, now.objects),
             Err(e) => el("p").class("wrong").add(e.to_string()).into(),
         }
     });
@@ -95,7 +90,10 @@ pub fn drawer(state: State) -> View {
         YAML,
         "YAML of objects",
         move || state.desk.yaml.get(),
-        move |text| state.desk.yaml.set(text),
+        move |text| {
+            state.desk.yaml_wrong.set(None);
+            state.desk.yaml.set(text);
+        },
     )
     .attr("placeholder", "An object from the list, a new one, or YAML of your own")
     .on("keydown", move |e| {
@@ -167,13 +165,18 @@ fn new(state: State) -> El {
         .add(el("span").class("dim").add("New"));
     for (kind, text) in NEW {
         let begin = move || {
-            let node = state.loaded.with_untracked(|l| l.session.objects().ok()).unwrap_or_default();
-            let node = node.into_iter().find(|o| o.kind == "Node").map_or("node-1".to_owned(), |o| o.name);
-            show(state, text.replace("NODE", &node));
+            let node = contents(state).objects.into_iter().find(|o| o.kind == "Node");
+            show(state, text.replace("NODE", &node.map_or("node-1".to_owned(), |o| o.name)));
         };
         row = row.add(el("button").class("btn quiet").click(begin).add(kind));
     }
-    row
+    let node = move || show(state, contents(state).node.unwrap_or_default());
+    row.add(el("button").class("btn quiet").click(node).add("Node"))
+}
+
+/// What the cluster is made of; nothing where it cannot be made.
+fn contents(state: State) -> Contents {
+    state.loaded.with_untracked(|l| l.session.contents()).unwrap_or_default()
 }
 
 fn list(state: State, objects: Vec<ObjectText>) -> View {
@@ -201,19 +204,11 @@ fn list(state: State, objects: Vec<ObjectText>) -> View {
 
 /// Adds a computer to the LAN: composes the command, which is then typed in the line.
 fn client(state: State) -> El {
-    let begin = move || {
-        let session = state.loaded.with_untracked(|l| l.session.clone());
-        let first = session.lab.world.machines.first().map(|m| m.addr);
-        let line = match first {
-            Some(addr) => format!("lab machine add client-2 {}/{}", next(addr.addr()), addr.prefix_len()),
-            None => "lab machine add client-2 10.0.0.200/24".to_owned(),
-        };
-        compose(state, line);
-    };
+    let begin = move || compose(state, contents(state).client.unwrap_or_default());
     let add = el("button").class("btn").id("client-add").click(begin).add("Add a client");
     let mut row = el("div").class("row").attr("role", "group").attr("aria-label", "Clients").add(add);
     row = row.add(part(move || {
-        let machines = state.loaded.with(|l| l.session.lab.world.machines.clone());
+        state.loaded.track();
         let delete = |name: String| {
             let line = format!("lab machine delete {name}");
             el("button")
@@ -222,13 +217,9 @@ fn client(state: State) -> El {
                 .add(format!("Delete {name}"))
                 .into()
         };
-        View::All(machines.into_iter().map(|m| delete(m.name)).collect())
+        View::All(contents(state).machines.into_iter().map(delete).collect())
     }));
     row
-}
-
-fn next(addr: std::net::Ipv4Addr) -> std::net::Ipv4Addr {
-    std::net::Ipv4Addr::from(u32::from(addr).wrapping_add(1))
 }
 
 /// Puts a command for setup into the line, where it can be changed before it is run.

@@ -14,9 +14,9 @@ const KINDS: [&str; 4] = ["Pod", "Deployment", "Service", "Node"];
 pub fn form(state: State) -> View {
     part(move || {
         let session = state.loaded.with(|l| l.session.clone());
-        let (Ok(objects), Ok(knobs)) = (session.objects(), session.knobs()) else { return NONE };
+        let (Ok(now), Ok(knobs)) = (session.contents(), session.knobs()) else { return NONE };
         let mut list = el("ul").class("podform");
-        let sorted = KINDS.iter().flat_map(|kind| objects.iter().filter(move |o| o.kind == *kind));
+        let sorted = KINDS.iter().flat_map(|kind| now.objects.iter().filter(move |o| o.kind == *kind));
         for o in sorted.take(60) {
             let runs_on = format!("{} runs on", o.name);
             let knob = knobs.iter().find(|k| o.kind == "Pod" && k.name == runs_on);

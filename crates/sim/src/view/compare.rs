@@ -16,24 +16,28 @@ pub struct Difference {
 /// A run to be compared.
 type Side<'a> = (&'a World, &'a Story);
 
-/// Where the first packet parts whose way is another; `None` if all ways are the same. Packets correspond to each other that were made on
-/// boxes of the same name, look alike and have the same number among those. Background noise is left out.
+/// Where two runs part: of the packets whose ways differ, the one that does so first. `None` if all ways are the same. Packets correspond
+/// to each other that were made on boxes of the same name, look alike and have the same number among those. Background noise is left out.
 pub fn compare(a: Side<'_>, b: Side<'_>) -> Option<Difference> {
     let (ours, theirs) = (keys(a), keys(b));
+    let mut all = Vec::new();
     for (i, (key, packet)) in ours.iter().enumerate() {
         let Some((_, other)) = theirs.iter().find(|(k, _)| k == key) else {
-            return Some(Difference { a: (Some(packet.id), first(a.1, packet)), b: next(b, &theirs, i) });
+            all.push(Difference { a: (Some(packet.id), first(a.1, packet)), b: next(b, &theirs, i) });
+            continue;
         };
         let (left, right) = (steps_of(a.1, packet.id), steps_of(b.1, other.id));
         let same = left.iter().zip(&right).take_while(|(x, y)| words(a, **x) == words(b, **y)).count();
         if same < left.len().max(right.len()) {
             let at = |steps: &[usize]| steps.get(same).copied();
-            return Some(Difference { a: (Some(packet.id), at(&left)), b: (Some(other.id), at(&right)) });
+            all.push(Difference { a: (Some(packet.id), at(&left)), b: (Some(other.id), at(&right)) });
         }
     }
-    // Every packet of the one is in the other; that may have more.
-    let more = theirs.iter().find(|(key, _)| !ours.iter().any(|(k, _)| k == key));
-    more.map(|(_, p)| Difference { a: (None, None), b: (Some(p.id), first(b.1, p)) })
+    for (_, p) in theirs.iter().filter(|(key, _)| !ours.iter().any(|(k, _)| k == key)) {
+        all.push(Difference { a: (None, None), b: (Some(p.id), first(b.1, p)) });
+    }
+    // Up to where they part both runs have the same steps, so that their numbers can be compared.
+    all.into_iter().min_by_key(|d| d.a.1.into_iter().chain(d.b.1).min().unwrap_or(usize::MAX))
 }
 
 /// The steps of a packet, without those that are noise.

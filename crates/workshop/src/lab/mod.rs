@@ -28,7 +28,7 @@ pub use command::{Command, split};
 pub(crate) use effect::{Effect, identity, is_about_cluster};
 pub use error::LabError;
 pub use read::read_lab;
-pub(crate) use read::{command_of, prose, switched, value_of};
+pub(crate) use read::{check_new, command_of, prose, switched, value_of};
 pub(crate) use run::{Begun, no_box, unheard};
 pub use run::{By, ClaimResult, GoalResult, LabRun, PARTS_AT_ONCE, StimulusResult};
 pub use segment::Segment;

@@ -1,7 +1,7 @@
 //! The commands of a session while it is run.
 
 use super::{At, Refused, Typed, TypedResult};
-use crate::lab::{By, Command, Effect, StimulusResult, WorldSpec, command_of, objects_of};
+use crate::lab::{By, Command, Effect, StimulusResult, WorldSpec, check_new, command_of, objects_of};
 use cluster::Diagnostic;
 use cluster::yaml::Yaml;
 use sim::operator::CommandOutput;
@@ -34,7 +34,16 @@ impl Asked {
         for one in self.list.iter_mut().filter(|o| o.result.refused.is_none() && !o.effects.is_empty()) {
             match changed(&one.effects, documents, spec, files) {
                 Ok(after) => (*documents, *spec) = after,
-                Err(e) => one.refuse(e),
+                Err(Unfit::Text(message)) => one.refuse(message),
+                Err(Unfit::Object(wrong)) => {
+                    let text = one.command.as_ref().and_then(|c| c.stdin.as_deref()).unwrap_or_default();
+                    one.result.refused = Some(match stands_in(&wrong, text) {
+                        true => Refused { message: wrong.to_string(), place: Some(*wrong) },
+                        false => {
+                            Refused { message: format!("{:?}: {}", wrong.token, wrong.message), place: None }
+                        }
+                    });
+                }
             }
         }
         let is_node = |d: &&Yaml| d.get("kind").is_some_and(|k| k.token() == "Node");
@@ -133,17 +142,37 @@ fn place_in(typed: &Typed) -> Option<Diagnostic> {
     objects_of(&typed.stdin).err().map(|d| *d)
 }
 
+/// What is wrong stands in this text, not in that of another object.
+fn stands_in(wrong: &Diagnostic, text: &str) -> bool {
+    let line = text.lines().nth(wrong.line.saturating_sub(1)).unwrap_or_default();
+    let mut there = line.chars().skip(wrong.column.saturating_sub(1));
+    // A quotation mark may be before it.
+    there.by_ref().take(1 + wrong.token.chars().count()).collect::<String>().contains(&wrong.token)
+}
+
+/// Why boxes cannot be made.
+enum Unfit {
+    /// This value of an object is why.
+    Object(Box<Diagnostic>),
+    Text(String),
+}
+
 /// Objects and world after a change, if boxes can be made of them.
 fn changed(
     effects: &[Effect],
     documents: &[Yaml],
     spec: &WorldSpec,
     files: &[Yaml],
-) -> Result<(Vec<Yaml>, WorldSpec), String> {
+) -> Result<(Vec<Yaml>, WorldSpec), Unfit> {
+    let old = documents;
     let (mut documents, mut spec) = (documents.to_vec(), spec.clone());
     for effect in effects {
-        effect.set_up(&mut documents, &mut spec, files)?;
+        effect.set_up(&mut documents, &mut spec, files).map_err(Unfit::Text)?;
     }
-    spec.kube(&documents)?.boxes()?;
+    let (mut checked, new): (Vec<Yaml>, Vec<Yaml>) = documents.iter().cloned().partition(|d| old.contains(d));
+    let from = checked.len();
+    checked.extend(new);
+    check_new(&checked, from, spec.gateway).map_err(Unfit::Object)?;
+    spec.kube(&documents).and_then(|kube| kube.boxes()).map_err(Unfit::Text)?;
     Ok((documents, spec))
 }

@@ -20,6 +20,7 @@ pub(crate) use command::command_of;
 use command::{command, commands};
 use ipnet::{IpNet, Ipv4Net};
 use kernel::Era;
+pub(crate) use objects::check_new;
 use sim::programs::dns_server::Table;
 use sim::{ServerMode, ServerSpec};
 use std::net::Ipv4Addr;

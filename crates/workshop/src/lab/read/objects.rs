@@ -31,15 +31,11 @@ pub(super) fn check(lab: &Yaml, objects: &[Yaml]) -> Read<()> {
         }
         names.push((name.token(), of));
     }
-    nodes(&of_kind("Node").collect::<Vec<_>>())?;
-    if let Some(gateway) = at(lab, &["world", "gateway"]) {
-        of_kind("Node").try_for_each(|node| reaches(node, gateway))?;
+    if let Some((gateway, node)) = at(lab, &["world", "gateway"]).zip(of_kind("Node").next()) {
+        reaches(node, gateway)?;
     }
-    of_kind("Pod").try_for_each(|pod| {
-        let on = at(pod, &["spec", "nodeName"]);
-        let node = of_kind("Node").find(|n| on.is_some_and(|on| identity(n).2 == on.token()));
-        node.map_or(Ok(()), |node| is_within(pod, node))
-    })?;
+    let gateway = at(lab, &["world", "gateway"]).and_then(|g| g.token().parse().ok());
+    check_new(objects, 0, gateway.unwrap_or(Ipv4Addr::UNSPECIFIED))?;
     let there = |name: &Yaml| of_kind("Node").any(|d| identity(d).2 == name.token());
     let placed = of_kind("Pod").filter_map(|d| at(d, &["spec", "nodeName"]));
     let made = of_kind("Deployment").filter_map(|d| at(d, &["spec", "template", "spec", "nodeName"]));
@@ -52,8 +48,41 @@ pub(super) fn check(lab: &Yaml, objects: &[Yaml]) -> Read<()> {
     }
 }
 
-fn nodes(all: &[&Yaml]) -> Read<()> {
-    for (i, node) in all.iter().enumerate() {
+/// Checks the objects from a place on against these and those before them, in a cluster with a gateway; 0.0.0.0 is none.
+///
+/// # Errors
+/// As for [`check`], of nodes and of pods' addresses.
+pub(crate) fn check_new(objects: &[Yaml], from: usize, gateway: Ipv4Addr) -> Read<()> {
+    let of_kind = |kind: &'static str| objects.iter().filter(move |d| identity(d).0 == kind);
+    let new = objects.get(from..).unwrap_or_default();
+    let old = objects.iter().take(from).filter(|d| identity(d).0 == "Node").count();
+    nodes(&of_kind("Node").collect::<Vec<_>>(), old)?;
+    let lan = Ipv4Net::new(gateway, LAN_PREFIX).ok().filter(|_| !gateway.is_unspecified());
+    let elsewhere = |a: &&Yaml| {
+        let own: Option<Ipv4Addr> = a.token().parse().ok();
+        lan.zip(own).is_some_and(|(lan, own)| !lan.contains(&own))
+    };
+    for node in new.iter().filter(|d| identity(d).0 == "Node") {
+        if let Some((own, lan)) = addresses(node).next().filter(elsewhere).zip(lan) {
+            let lan = lan.trunc();
+            return Err(
+                own.blame(format!("the gateway {gateway} is on another LAN; expected an address of {lan}"))
+            );
+        }
+    }
+    new.iter().filter(|d| identity(d).0 == "Pod").try_for_each(|pod| {
+        let on = at(pod, &["spec", "nodeName"]);
+        let node = of_kind("Node").find(|n| on.is_some_and(|on| identity(n).2 == on.token()));
+        node.map_or(Ok(()), |node| is_within(pod, node))
+    })
+}
+
+/// Those after the first `old` have what nodes need, and no other node has it.
+fn nodes(all: &[&Yaml], old: usize) -> Read<()> {
+    for (i, node) in all.iter().enumerate().skip(old) {
+        if let (None, Some(name)) = (networks(node).next(), at(node, &["metadata", "name"])) {
+            return Err(name.blame("this Node has no network for its pods; expected spec.podCIDR"));
+        }
         let before = all.get(..i).unwrap_or_default().iter().filter(|n| identity(n).2 != identity(node).2);
         for other in before {
             let name = identity(other).2;
