@@ -364,6 +364,10 @@ fn follow_address(state: State) {
         let _ = (state.cursor.get(), state.pinned.get());
         let _ = (state.zoom.level.get(), state.zoom.hook.get());
         state.loaded.track();
+        state.tab.track();
+        state.captured.track();
+        state.sniff.filter.track();
+        state.look.filter.track();
         state.class.place.track();
         let _ = (state.bench.shown.get(), state.bench.setting.track(), state.bench.asked.track());
         if std::mem::take(&mut first) {

@@ -6,13 +6,13 @@ use crate::cures;
 use crate::dom::effect;
 use crate::load::Loaded;
 use crate::loadlab::{self, Bench};
-use crate::look::Look;
+use crate::look::{Look, set_filter};
 use crate::panes::Sniff;
 use crate::panes::Tables;
 use crate::panes::fold::Fold;
 use crate::slices::{self, Done, Opened};
 use crate::topology::{Level, Zoom};
-use crate::url::Link;
+use crate::url::{Link, Seen};
 use crate::watched::Watched;
 use crate::words::Selected;
 use crate::workbench::Desk;
@@ -247,6 +247,7 @@ impl State {
             host,
             level: self.zoom.level.get(),
             hook: self.zoom.hook.get().filter(|_| self.zoom.level.get() == Level::Hook),
+            seen: self.seen(&loaded),
             ..Link::of(&loaded.session)
         };
         // What the page's address brings need not be in the fragment again.
@@ -254,6 +255,44 @@ impl State {
         match self.class.shelf.with(|shelf| shelf.serves(&link.lab, text)) {
             true => Link { source: None, ..link },
             false => link,
+        }
+    }
+
+    fn seen(&self, loaded: &Loaded) -> Seen {
+        let name = |id: Option<NetnsId>| loaded.world().host(id?).map(|ns| ns.name.clone());
+        let filter = self.look.filter.get();
+        Seen {
+            tab: Some(self.tab.get()).filter(|tab| *tab != Tab::Capture),
+            captured: name(self.captured.get()),
+            frames: self.sniff.filter.get(),
+            host: name(filter.host),
+            area: filter.area.map(|a| a.name().to_owned()),
+            hook: filter.hook,
+            only: filter.only,
+        }
+    }
+
+    /// Looks at what a link names.
+    fn look_at(&self, seen: &Seen) {
+        let loaded = self.loaded.get_untracked();
+        let named =
+            |name: &Option<String>| name.as_deref().and_then(|name| loaded.world().host_by_name(name));
+        let area = |name: &String| loaded.story.steps.iter().map(|s| s.area).find(|a| a.name() == name);
+        if let Some(tab) = seen.tab {
+            self.fold.unfold();
+            self.tab.set(tab);
+        }
+        if let Some(host) = named(&seen.captured) {
+            self.captured.set(Some(host));
+        }
+        if !seen.frames.is_empty() {
+            self.sniff.filter.set(seen.frames.clone());
+        }
+        let (host, area) = (named(&seen.host), seen.area.as_ref().and_then(area));
+        let filter = Filter { host, area, hook: seen.hook, only: seen.only };
+        if !filter.is_off() {
+            set_filter(*self, filter);
+            self.look.filters.set(true);
         }
     }
 
@@ -307,6 +346,7 @@ impl State {
         if loaded.story.steps.get(cursor).is_some_and(|s| s.noise) {
             self.noise.set(true);
         }
+        self.look_at(&link.seen);
         self.jump(cursor);
         self.pinned.set(link.host.as_deref().and_then(|name| loaded.world().host_by_name(name)));
         self.zoom.hook.set(link.hook);
@@ -502,6 +542,7 @@ impl State {
         // A filter names boxes of one lab.
         if self.loaded.with_untracked(|l| l.lab.name != loaded.lab.name) {
             self.look.filter.set(Filter::default());
+            self.desk.yaml_wrong.set(None);
         }
         let mut filter = self.look.filter.get_untracked();
         let host = again(filter.host);

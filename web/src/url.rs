@@ -1,13 +1,19 @@
 //! The page's state in the address: `#v1/LAB/EVENT/BOX?set=SWITCH=VALUE,…&at=LEVEL&do=COMMANDS&v=VERSION`.
 //! The level is `node`, `hook` (that of the packet) or a hook's name; without it the whole cluster is seen.
 //!
+//! What is looked at beside the picture: `tab=TABLE`, `cap=BOX` and `frames=FILTER` of the capture, `box=`, `chain=`, `table=` and `only=` of
+//! the journey's filter.
+//!
 //! Commands are `do=` in readable form where that is short, else `c=`, deflated. A lab that did not come with the program is there as a
 //! whole, as `y=`. The fragment never leaves the browser. A fragment that makes no sense is as good as none;
 //! what of one of ours cannot be read is told.
 
+use crate::keys::TABS;
 use crate::packed::{escape, pack, unescape, unpack};
+use crate::state::Tab;
 use crate::topology::Level;
 use kernel::netfilter::hook::InetHook;
+use sim::view::Only;
 use std::rc::Rc;
 use workshop::session::text;
 use workshop::{Session, Setting, Typed};
@@ -33,9 +39,71 @@ pub struct Link {
     pub source: Option<Rc<str>>,
     /// The version of the program that made the link, if it is not this one.
     pub version: Option<String>,
+    /// What is looked at beside the picture.
+    pub seen: Seen,
     /// What of it cannot be read.
     pub broken: Option<Broken>,
 }
+
+/// What is looked at beside the picture; what a link does not name stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The table at the bottom, if not the capture.
+    pub tab: Option<Tab>,
+    /// The box whose capture is shown.
+    pub captured: Option<String>,
+    /// The filter of the capture.
+    pub frames: String,
+    /// The journey is that in this box.
+    pub host: Option<String>,
+    /// The same of a table, or another part of the system.
+    pub area: Option<String>,
+    /// The same of a hook, and of what kind of steps.
+    pub hook: Option<InetHook>,
+    /// Which steps.
+    pub only: Only,
+}
+
+impl Seen {
+    /// Takes what a pair of the query says.
+    fn take(&mut self, key: &str, value: &str) {
+        let named = || Some(value).filter(|v| word(v)).map(str::to_owned);
+        match key {
+            "tab" => self.tab = TABS.iter().find(|(_, name)| *name == value).map(|(tab, _)| *tab),
+            "cap" => self.captured = named(),
+            "frames" => self.frames = unescape(value).unwrap_or_default(),
+            "box" => self.host = named(),
+            "table" => self.area = unescape(value),
+            "chain" => self.hook = InetHook::ALL.into_iter().find(|h| h.chain() == value),
+            "only" => {
+                self.only =
+                    ONLY.iter().find(|(_, name)| *name == value).map(|(only, _)| *only).unwrap_or_default()
+            }
+            _ => {}
+        }
+    }
+
+    /// Pairs of the query.
+    fn print(&self, query: &mut Vec<String>) {
+        let tab = TABS.iter().find(|(tab, _)| Some(*tab) == self.tab && *tab != Tab::Capture);
+        let only = ONLY.iter().find(|(only, _)| *only == self.only);
+        let frames = Some(self.frames.as_str()).filter(|text| !text.is_empty());
+        for (key, value) in [
+            ("tab", tab.map(|(_, name)| *name)),
+            ("cap", self.captured.as_deref()),
+            ("frames", frames),
+            ("box", self.host.as_deref()),
+            ("table", self.area.as_deref()),
+            ("chain", self.hook.map(InetHook::chain)),
+            ("only", only.map(|(_, name)| *name)),
+        ] {
+            query.extend(value.map(|value| format!("{key}={}", escape(value))));
+        }
+    }
+}
+
+/// The words for some of the steps.
+const ONLY: [(Only, &str); 2] = [(Only::Changes, "changes"), (Only::Verdicts, "verdicts")];
 
 /// What mail or chat have cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +161,7 @@ impl Link {
                     }
                 }
                 "v" if value != VERSION && word(value) => link.version = Some(value.to_owned()),
-                _ => {}
+                key => link.seen.take(key, value),
             }
         }
         Some(link)
@@ -149,6 +217,7 @@ impl Link {
             hook: None,
             version: None,
             broken: None,
+            seen: Seen::default(),
             ..self.clone()
         };
         asked == Link::of(session)
@@ -188,6 +257,7 @@ impl Link {
             (Level::Hook, None) => query.push("at=hook".to_owned()),
             (Level::Hook, Some(hook)) => query.push(format!("at={}", hook.chain())),
         }
+        self.seen.print(&mut query);
         if !self.typed.is_empty() {
             let text = text::print(&self.typed);
             let readable = escape(&text);
@@ -286,6 +356,24 @@ mod tests {
         }
         let lab = Link::parse("#v1/etp-local?y=A").unwrap();
         assert!(lab.remark().is_none() && lab.session().unwrap_err().contains("cut it off"));
+    }
+
+    #[test]
+    fn what_is_looked_at_comes_back() {
+        let mut link = Link { lab: "x".to_owned(), event: Some(3), ..Link::default() };
+        link.seen.tab = Some(Tab::Ipvs);
+        assert_eq!(link.print(), format!("#v1/x/3?tab=IPVS&v={VERSION}"));
+        link.seen = Seen {
+            captured: Some("node-1".to_owned()),
+            frames: "ip.addr == 10.0.0.1 && tcp.flags.syn".to_owned(),
+            host: Some("web".to_owned()),
+            area: Some("table nat".to_owned()),
+            hook: Some(InetHook::Forward),
+            only: Only::Verdicts,
+            ..link.seen
+        };
+        assert_eq!(Link::parse(&link.print()), Some(link));
+        assert_eq!(Link::parse("#v1/x?tab=y&box=<b>&only=z&chain=w").unwrap().seen, Seen::default());
     }
 
     #[test]

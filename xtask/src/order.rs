@@ -1,12 +1,10 @@
 //! Puts the functions of a wasm file in an order that compresses well.
 //!
-//! gzip finds a repetition only within the last 32 kB, and a compiler leaves functions that are alike anywhere. So they are first
-//! sorted by name (what a generic function becomes for each type stands together), and then as in "Optimizing Function Layout for
-//! Mobile Applications" (Hoag, Lee, Mestre, Pupyrev; 2023): cut into two halves that have as few byte sequences as possible in common,
-//! each half again, and so on.
+//! gzip finds a repetition only within the last 32 kB, and a compiler leaves functions that are alike anywhere. So the longest comes first,
+//! and then always the one that has most byte sequences in common with the last 32 kB.
 
 use anyhow::{Context, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{CodeSection, FunctionSection, Module};
@@ -17,8 +15,10 @@ use wasmparser::{
 
 /// So many bytes in a row are one feature of a function.
 const WINDOW: usize = 7;
-/// At each cut functions change sides so often at most.
-const ROUNDS: u32 = 15;
+/// How far back gzip looks.
+const REACH: usize = 32_768;
+/// What more functions have tells nothing.
+const COMMON: usize = 100;
 
 /// The module with its functions in a better order, and without their names.
 pub fn reorder(wasm: &[u8]) -> Result<Vec<u8>> {
@@ -48,8 +48,8 @@ pub fn reorder(wasm: &[u8]) -> Result<Vec<u8>> {
     let functions = (imported..).zip(&bodies).enumerate().map(|(number, (index, body))| Function {
         number,
         name: names.get(&index).copied().unwrap_or_default(),
+        len: body.len(),
         features: features(body),
-        right: false,
     });
     let order = order(functions.collect());
     let mut index = vec![0; order.len()];
@@ -118,9 +118,9 @@ impl Reencode for Renumber {
 struct Function<'a> {
     number: usize,
     name: &'a str,
+    /// How many bytes it has.
+    len: usize,
     features: Vec<u32>,
-    /// On which side of the cut it is.
-    right: bool,
 }
 
 /// The byte sequences of a function, as hashes.
@@ -139,113 +139,77 @@ fn features(body: &[u8]) -> Vec<u32> {
 /// For each place, the number of the function that comes there.
 fn order(mut functions: Vec<Function<'_>>) -> Vec<usize> {
     functions.sort_by_key(|function| function.name);
-    halve(&mut functions);
-    functions.iter().map(|function| function.number).collect()
-}
-
-fn halve(functions: &mut [Function<'_>]) {
-    if functions.len() < 2 {
-        return;
+    let mut seen = Seen::new(&functions);
+    // Of a long function less can be the same.
+    let weigh = |function: &Function<'_>| 1. / ((function.len as f32).powf(0.7) + 20.);
+    let weights: Vec<f32> = functions.iter().map(weigh).collect();
+    let mut left: Vec<usize> = (0..functions.len()).collect();
+    let (mut last, mut bytes): (VecDeque<usize>, usize) = Default::default();
+    let mut order = Vec::with_capacity(functions.len());
+    let longest = |at: &usize| functions.get(*at).map_or(0, |function| function.len);
+    let mut next = left.iter().copied().max_by_key(longest);
+    while let Some(at) = next {
+        left.retain(|other| *other != at);
+        order.push(functions[at].number);
+        seen.count(at, true);
+        last.push_back(at);
+        bytes += functions[at].len;
+        while bytes > REACH && last.len() > 1 {
+            let Some(gone) = last.pop_front() else { break };
+            bytes -= functions[gone].len;
+            seen.count(gone, false);
+        }
+        let worth = |at: &usize| seen.shared[*at] as f32 * weights[*at];
+        next = left.iter().copied().rev().max_by(|a, b| worth(a).total_cmp(&worth(b)));
     }
-    let cut = Cut::of(functions);
-    for (function, right) in functions.iter_mut().zip(cut.right) {
-        function.right = right;
-    }
-    functions.sort_by_key(|function| function.right);
-    let (left, right) = functions.split_at_mut(functions.partition_point(|function| !function.right));
-    halve(left);
-    halve(right);
+    order
 }
 
-/// A cut of functions into two halves.
-struct Cut {
-    /// Whether a function is in the right half.
-    right: Vec<bool>,
-    /// The features of each function, as places in `sides`.
-    features: Vec<Vec<u32>>,
-    /// How many functions of the left and of the right half have a feature.
-    sides: Vec<[u32; 2]>,
-    /// Logarithms of small numbers.
-    log: Vec<f32>,
+/// What the last functions have.
+struct Seen {
+    /// The features of each function, as places in `who`.
+    features: Vec<Vec<usize>>,
+    /// The functions that have a feature.
+    who: Vec<Vec<usize>>,
+    /// How many of the last functions have it.
+    times: Vec<u32>,
+    /// How many features each function has in common with the last ones.
+    shared: Vec<u32>,
 }
 
-impl Cut {
-    fn of(functions: &[Function<'_>]) -> Self {
-        let n = functions.len();
-        let mut all: Vec<u32> = functions.iter().flat_map(|function| &function.features).copied().collect();
+impl Seen {
+    fn new(functions: &[Function<'_>]) -> Self {
+        let all = functions.iter().enumerate().flat_map(|(at, f)| f.features.iter().map(move |f| (*f, at)));
+        let mut all: Vec<(u32, usize)> = all.collect();
         all.sort_unstable();
-        // What one function has, or each, does not tell which belong together.
-        let telling = all.chunk_by(|a, b| a == b).filter(|same| same.len() > 1 && same.len() < n);
-        let telling: Vec<u32> = telling.map(|same| same[0]).collect();
-        let place = |feature| telling.binary_search(feature).ok().and_then(|place| u32::try_from(place).ok());
-        let mut cut = Self {
-            right: (0..n).map(|i| i >= n / 2).collect(),
-            features: functions.iter().map(|f| f.features.iter().filter_map(place).collect()).collect(),
-            sides: vec![[0; 2]; telling.len()],
-            log: (0..n + 2).map(|i| (i as f32 + 1.).log2()).collect(),
+        let mut seen = Self {
+            features: vec![Vec::new(); functions.len()],
+            who: Vec::new(),
+            times: Vec::new(),
+            shared: vec![0; functions.len()],
         };
-        for (features, right) in cut.features.iter().zip(&cut.right) {
-            for feature in features {
-                cut.sides[*feature as usize][usize::from(*right)] += 1;
+        for same in all.chunk_by(|a, b| a.0 == b.0).filter(|same| (2..=COMMON).contains(&same.len())) {
+            for (_, at) in same {
+                seen.features[*at].push(seen.who.len());
             }
+            seen.who.push(same.iter().map(|(_, at)| *at).collect());
         }
-        for round in 0..ROUNDS {
-            if !cut.exchange(round) {
-                break;
-            }
-        }
-        cut
+        seen.times = vec![0; seen.who.len()];
+        seen
     }
 
-    /// What a feature costs that so many have on the left and on the right: the bits of the gaps between them.
-    fn cost(&self, [left, right]: [u32; 2]) -> f32 {
-        -(left as f32 * self.log[left as usize] + right as f32 * self.log[right as usize])
-    }
-
-    /// Lets functions change places that win by it. False when there are none any more.
-    fn exchange(&mut self, round: u32) -> bool {
-        let win = |sides: &[u32; 2], from: usize| {
-            let mut then = *sides;
-            if then[from] == 0 {
-                return 0.;
+    /// A function has come to the last ones, or is none of them any more.
+    fn count(&mut self, at: usize, comes: bool) {
+        for feature in &self.features[at] {
+            let times = &mut self.times[*feature];
+            *times = if comes { *times + 1 } else { *times - 1 };
+            if *times != u32::from(comes) {
+                continue;
             }
-            then[from] -= 1;
-            then[1 - from] += 1;
-            self.cost(*sides) - self.cost(then)
-        };
-        let wins: Vec<[f32; 2]> = self.sides.iter().map(|sides| [win(sides, 0), win(sides, 1)]).collect();
-        let mut wishes: [Vec<(f32, usize)>; 2] = Default::default();
-        for (i, features) in self.features.iter().enumerate() {
-            let side = usize::from(self.right[i]);
-            wishes[side].push((features.iter().map(|feature| wins[*feature as usize][side]).sum(), i));
-        }
-        for side in &mut wishes {
-            side.sort_by(|a, b| b.0.total_cmp(&a.0));
-        }
-        let [left, right] = wishes;
-        let mut moved = false;
-        for ((a, i), (b, j)) in left.into_iter().zip(right) {
-            if a + b <= 0. {
-                break;
+            for other in &self.who[*feature] {
+                let shared = &mut self.shared[*other];
+                *shared = if comes { *shared + 1 } else { *shared - 1 };
             }
-            // Not all at once: two that belong together would change places for ever.
-            let stays =
-                u32::try_from(i).unwrap_or_default().wrapping_add(round).wrapping_mul(0x9e37_79b9) >> 29 == 0;
-            if !stays {
-                self.change(i);
-                self.change(j);
-                moved = true;
-            }
-        }
-        moved
-    }
-
-    fn change(&mut self, function: usize) {
-        let from = usize::from(self.right[function]);
-        self.right[function] = from == 0;
-        for feature in &self.features[function] {
-            self.sides[*feature as usize][from] -= 1;
-            self.sides[*feature as usize][1 - from] += 1;
         }
     }
 }

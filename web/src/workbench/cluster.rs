@@ -235,7 +235,10 @@ fn rules(state: State) -> El {
         RULES,
         "Rules, as iptables-save prints them",
         move || state.desk.rules.get(),
-        move |t| state.desk.rules.set(t),
+        move |t| {
+            state.desk.yaml_wrong.set(None);
+            state.desk.rules.set(t);
+        },
     )
     .attr("placeholder", "*filter\n:INPUT ACCEPT [0:0]\n…\nCOMMIT");
     let on = part(move || {
