@@ -150,15 +150,25 @@ fn what_cannot_be_exposed_is_told_as_kubectl_does() {
         ),
         ("kubectl expose pod bare", "error: couldn't find port via --port flag or introspection"),
         ("kubectl expose service dns", "Error from server (AlreadyExists): services \"dns\" already exists"),
-        ("kubectl expose pod db --session-affinity=Cookie", "error: \"Cookie\": expected None or ClientIP"),
+        (
+            "kubectl expose pod db --session-affinity=Cookie",
+            "The Service \"db\" is invalid: spec.sessionAffinity: Unsupported value: \"Cookie\": supported values: \"ClientIP\", \"None\"",
+        ),
         ("kubectl expose pod db --type=ExternalName", "error: spec.externalName: Required value"),
         (
             "kubectl expose pod db --type=nodeport",
-            "error: \"nodeport\": expected ClusterIP or NodePort or LoadBalancer or ExternalName",
+            "The Service \"db\" is invalid: spec.type: Unsupported value: \"nodeport\": supported values: \"ClusterIP\", \"ExternalName\", \
+             \"LoadBalancer\", \"NodePort\"",
         ),
-        ("kubectl expose pod db --port=0", "error: \"0\": expected a number from 1 to 65535"),
+        (
+            "kubectl expose pod db --port=0",
+            "The Service \"db\" is invalid: spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+        ),
         ("kubectl expose node node-1 --port=80", "error: cannot expose a node"),
-        ("kubectl expose pod db --protocol=udp", "error: \"udp\": expected TCP or UDP or SCTP"),
+        (
+            "kubectl expose pod db --port=80 --protocol=udp",
+            "The Service \"db\" is invalid: spec.ports[0].protocol: Unsupported value: \"udp\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
+        ),
     ];
     for (line, want) in cases {
         assert_eq!(says(line), (1, want.to_owned()), "{line}");
@@ -360,8 +370,8 @@ fn a_cluster_ip_stays_what_it_is() {
         (patch("\"clusterIP\":\"None\""), String::new(), refused("None")),
         (patch("\"clusterIPs\":[\"10.96.0.98\"]"), String::new(), refused("10.96.0.98")),
         // It is kept.
-        (patch("\"clusterIP\":null"), String::new(), done("patched")),
-        (patch("\"clusterIP\":\"\""), String::new(), done("patched")),
+        (patch("\"clusterIP\":null"), String::new(), done("patched (no change)")),
+        (patch("\"clusterIP\":\"\""), String::new(), done("patched (no change)")),
         ("kubectl apply -f -".to_owned(), yaml("10.96.0.99"), refused("10.96.0.99")),
         ("kubectl apply -f -".to_owned(), yaml(""), done("configured")),
         // An alias has none, and what is a Service again may have any.

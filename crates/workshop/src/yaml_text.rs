@@ -29,6 +29,21 @@ pub fn json(tree: &Yaml) -> String {
     out
 }
 
+/// A tree as JSON in one line, its keys in order (Go's `json.Marshal`).
+pub fn json_line(at: &Yaml) -> String {
+    let joined = |all: Vec<String>| all.join(",");
+    match &at.value {
+        Value::Mapping(entries) => {
+            let mut all: Vec<_> = entries.iter().collect();
+            sorted::sort_by(&mut all, |a, b| a.key.cmp(&b.key));
+            let one = |e: &&cluster::yaml::Entry| format!("{}:{}", quoted(&e.key), json_line(&e.value));
+            format!("{{{}}}", joined(all.iter().map(one).collect()))
+        }
+        Value::Sequence(items) => format!("[{}]", joined(items.iter().map(json_line).collect())),
+        _ => json(at),
+    }
+}
+
 fn block(at: &Yaml, indent: usize, layout: Layout, out: &mut String) {
     let margin = " ".repeat(indent);
     match &at.value {

@@ -20,7 +20,9 @@ pub struct Deployment {
     pub template: Pod,
 }
 
-const SPEC: [&str; 8] = [
+pub(super) const SELECTOR: [&str; 2] = ["matchLabels", "matchExpressions"];
+
+pub(super) const SPEC: [&str; 8] = [
     "minReadySeconds",
     "paused",
     "progressDeadlineSeconds",
@@ -36,7 +38,7 @@ impl Deployment {
         let object = Fields::new(document, &["apiVersion", "kind", "metadata", "spec", "status"])?;
         let metadata = Metadata::read(object, true)?;
         let spec = Fields::new(object.need("spec")?, &SPEC)?;
-        let selector = Fields::new(spec.need("selector")?, &["matchLabels", "matchExpressions"])?;
+        let selector = Fields::new(spec.need("selector")?, &SELECTOR)?;
         if let Some(v) = selector.get("matchExpressions").filter(|_| !is_empty(selector)) {
             return Err(v.place.blame("matchExpressions", "not modelled; expected matchLabels alone"));
         }

@@ -28,7 +28,7 @@ use crate::diagnostic::Read;
 use crate::fields::{Fields, dns_name, each, meant, network};
 use crate::kube_proxy::KubeProxyConfiguration;
 use crate::pod_dns::ClusterDns;
-use crate::yaml::{Yaml, documents};
+use crate::yaml::{Value, Yaml, documents};
 use ipnet::IpNet;
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,24 @@ pub struct Metadata {
     /// Annotations.
     pub annotations: LiteMap<String, String>,
 }
+
+const METADATA: [&str; 15] = [
+    "name",
+    "namespace",
+    "labels",
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
 
 /// A ServiceCIDR: networks of cluster IPs (api/networking/v1/types.go).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,24 +89,7 @@ impl ServiceCidr {
 
 impl Metadata {
     fn read(object: Fields<'_>, namespaced: bool) -> Read<Metadata> {
-        const KNOWN: [&str; 15] = [
-            "name",
-            "namespace",
-            "labels",
-            "annotations",
-            "creationTimestamp",
-            "deletionGracePeriodSeconds",
-            "deletionTimestamp",
-            "finalizers",
-            "generateName",
-            "generation",
-            "managedFields",
-            "ownerReferences",
-            "resourceVersion",
-            "selfLink",
-            "uid",
-        ];
-        let meta = Fields::new(object.need("metadata")?, &KNOWN)?;
+        let meta = Fields::new(object.need("metadata")?, &METADATA)?;
         let namespace = match meta.get("namespace") {
             Some(v) if namespaced => dns_name(v, 63)?,
             None if namespaced => "default".to_owned(),
@@ -151,6 +152,63 @@ const KINDS: [(&str, &[&str]); 11] = [
     ("KubeProxyConfiguration", &["kubeproxy.config.k8s.io/v1alpha1"]),
     ("KubeletConfiguration", &["kubelet.config.k8s.io/v1beta1"]),
 ];
+
+/// Takes the fields away that the API server does not know, of an object of this kind, and tells their paths: `spec.ports[0].prot`.
+pub fn prune(object: &mut Yaml, kind: &str) -> Vec<String> {
+    const TOP: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+    let mut out = Vec::new();
+    // What stands in the path, and what is known there; `[]` are the items of a list.
+    let known: &[(&str, &[&str])] = match kind {
+        "Service" => &[("", &TOP), ("spec", &service::SPEC), ("spec.ports[]", &service::PORT)],
+        "Pod" => &[
+            ("", &TOP),
+            ("spec", &pod::SPEC),
+            ("spec.containers[]", &pod::CONTAINER),
+            ("spec.containers[].ports[]", &pod::PORT),
+        ],
+        "Deployment" => &[
+            ("", &TOP),
+            ("spec", &deployment::SPEC),
+            ("spec.selector", &deployment::SELECTOR),
+            ("spec.template", &["metadata", "spec"]),
+            ("spec.template.spec", &pod::SPEC),
+            ("spec.template.spec.containers[]", &pod::CONTAINER),
+            ("spec.template.spec.containers[].ports[]", &pod::PORT),
+        ],
+        _ => return out,
+    };
+    for (path, known) in known.iter().chain(&[("metadata", &METADATA[..])]) {
+        let way: Vec<&str> = path.split('.').filter(|step| !step.is_empty()).collect();
+        prune_at(object, String::new(), &way, known, &mut out);
+    }
+    out
+}
+
+fn prune_at(at: &mut Yaml, told: String, way: &[&str], known: &[&str], out: &mut Vec<String>) {
+    let Value::Mapping(entries) = &mut at.value else { return };
+    let dot = if told.is_empty() { "" } else { "." };
+    let Some((step, rest)) = way.split_first() else {
+        entries.retain(|e| {
+            let is = known.contains(&e.key.as_str());
+            if !is {
+                out.push(format!("{told}{dot}{}", e.key));
+            }
+            is
+        });
+        return;
+    };
+    let key = step.trim_end_matches("[]");
+    let Some(entry) = entries.iter_mut().find(|e| e.key == key) else { return };
+    let told = format!("{told}{dot}{key}");
+    match &mut entry.value.value {
+        Value::Sequence(items) => {
+            for (i, item) in items.iter_mut().enumerate() {
+                prune_at(item, format!("{told}[{i}]"), rest, known, out);
+            }
+        }
+        _ => prune_at(&mut entry.value, told, rest, known, out),
+    }
+}
 
 /// The `kind` of a document.
 pub(crate) fn kind(document: &Yaml) -> Read<&str> {

@@ -59,7 +59,7 @@ pub struct HostPort {
     pub host_ip: Option<IpAddr>,
 }
 
-const SPEC: [&str; 42] = [
+pub(super) const SPEC: [&str; 42] = [
     "activeDeadlineSeconds",
     "affinity",
     "automountServiceAccountToken",
@@ -102,6 +102,34 @@ const SPEC: [&str; 42] = [
     "topologySpreadConstraints",
     "volumes",
     "workloadRef",
+];
+pub(super) const PORT: [&str; 5] = ["containerPort", "hostIP", "hostPort", "name", "protocol"];
+pub(super) const CONTAINER: [&str; 25] = [
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "image",
+    "imagePullPolicy",
+    "lifecycle",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicy",
+    "restartPolicyRules",
+    "securityContext",
+    "startupProbe",
+    "stdin",
+    "stdinOnce",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "tty",
+    "volumeDevices",
+    "volumeMounts",
+    "workingDir",
 ];
 const STATUS: [&str; 19] = [
     "allocatedResources",
@@ -177,8 +205,7 @@ impl Pod {
         for key in ["initContainers", "containers"] {
             for container in spec.list(key)? {
                 for item in Fields::any(container)?.list("ports")? {
-                    let port =
-                        Fields::new(item, &["containerPort", "hostIP", "hostPort", "name", "protocol"])?;
+                    let port = Fields::new(item, &PORT)?;
                     let protocol = port.word("protocol", &Protocol::WORDS)?.unwrap_or_default();
                     let number = port.port("containerPort", 1)?;
                     let name = port.get("name").map_or(Ok(String::new()), |name| dns_name(name, 15))?;

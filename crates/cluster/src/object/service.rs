@@ -185,7 +185,7 @@ pub struct Service {
     pub ingress: Vec<Ingress>,
 }
 
-const SPEC: [&str; 22] = [
+pub(super) const SPEC: [&str; 22] = [
     "allocateLoadBalancerNodePorts",
     "clusterIP",
     "clusterIPs",
@@ -209,6 +209,8 @@ const SPEC: [&str; 22] = [
     "trafficDistribution",
     "type",
 ];
+
+pub(super) const PORT: [&str; 6] = ["name", "protocol", "appProtocol", "port", "targetPort", "nodePort"];
 
 const POLICY: [(&str, TrafficPolicy); 2] =
     [("Cluster", TrafficPolicy::Cluster), ("Local", TrafficPolicy::Local)];
@@ -271,11 +273,10 @@ fn cluster_ip(spec: Fields<'_>) -> Read<ClusterIp> {
 }
 
 fn ports(spec: Fields<'_>) -> Read<Vec<ServicePort>> {
-    const KNOWN: [&str; 6] = ["name", "protocol", "appProtocol", "port", "targetPort", "nodePort"];
     let items = spec.list("ports")?;
     let mut ports: Vec<ServicePort> = Vec::new();
     for item in items {
-        let port = Fields::new(item, &KNOWN)?;
+        let port = Fields::new(item, &PORT)?;
         let name = match port.get("name") {
             Some(v) => dns_name(v, 63)?,
             None if items.len() > 1 => return Err(item.place.blame("", "one of several ports needs a name")),

@@ -1,6 +1,7 @@
 //! `kubectl apply -f -`: objects from standard input, with what the API server and controllers keep or add.
 
 use super::effect::{identity, merge};
+use super::invalid::invalid;
 use cluster::Read;
 use cluster::object::read_document;
 use cluster::yaml::{Entry, Place, Value, Yaml, documents};
@@ -14,12 +15,16 @@ use std::net::{IpAddr, Ipv4Addr};
 pub fn objects_of(text: &str) -> Read<Vec<Yaml>> {
     let mut out = Vec::new();
     for document in documents(text)? {
-        let mut read = Vec::new();
-        read_document(&document, &mut read)?;
-        match document.get("items").map(|i| &i.value) {
-            Some(Value::Sequence(items)) => out.extend(items.iter().cloned()),
-            _ => out.push(document),
+        let read = read_document(&document, &mut Vec::new());
+        let own = match document.get("items").map(|i| &i.value) {
+            Some(Value::Sequence(items)) => items.clone(),
+            _ => vec![document],
+        };
+        // Of what the API server has words for, it tells.
+        if own.iter().all(|object| invalid(object).is_empty()) {
+            read?;
         }
+        out.extend(own);
     }
     if out.is_empty() {
         return Err(Place { line: 1, column: 1 }.blame("", "expected Kubernetes objects (kind: ...)"));
@@ -103,9 +108,12 @@ pub fn follow(slice: &mut Yaml, old: &str, (node, new): (&str, IpAddr)) {
     }
 }
 
-/// What goes with an object: the pods of a node (the control plane's pod garbage collector).
+/// What goes with an object: the pods of a node (the control plane's pod garbage collector), and all that is in a namespace.
 pub fn after_delete(all: &mut Vec<Yaml>, gone: &Yaml) {
     let (kind, _, name) = identity(gone);
+    if kind == "Namespace" {
+        all.retain(|d| identity(d).1 != name);
+    }
     if kind == "Node" {
         let stays = |d: &Yaml| {
             identity(d).0 != "Pod" || d.get("spec").and_then(|s| word(s, "nodeName")) != Some(name)
@@ -122,6 +130,8 @@ const SERVICES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 12);
 const DYNAMIC: usize = 256;
 /// `--service-node-port-range`, without the part that is kept for who asks for a number (KEP-3668).
 const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_086..=32_767;
+/// All of it.
+const RANGE: std::ops::RangeInclusive<u32> = 30_000..=32_767;
 
 /// Gives each Service what it lacks, as if all had been applied in this order.
 pub fn complete(all: &mut [Yaml]) {
@@ -182,57 +192,59 @@ fn used_ports<'y>(specs: &[&'y Yaml]) -> Vec<&'y str> {
     ports.filter_map(|p| word(p, "nodePort")).chain(checked).collect()
 }
 
-/// Whether the cluster IP and the node ports that a Service asks for are free.
+/// Whether the cluster IP and the node ports that a Service asks for are free, and in the ranges of the cluster. Those are told by its
+/// ServiceCIDRs, else they are the defaults, unless a Service of the lab's own is outside of them.
 ///
 /// # Errors
 /// What the API server says of the first that is not.
-pub fn check_free(service: &Yaml, all: &[Yaml]) -> Result<(), String> {
+pub fn check_free(service: &Yaml, all: &[Yaml], files: &[Yaml]) -> Result<(), String> {
     let (Some(spec), "Service") = (service.get("spec"), identity(service).0) else { return Ok(()) };
-    let specs = others(service, all);
-    let ip = word(spec, "clusterIP").filter(|ip| *ip != "None");
-    if let Some(ip) = ip.filter(|ip| specs.iter().any(|s| word(s, "clusterIP") == Some(ip))) {
-        return Err(format!(
-            "spec.clusterIPs: Invalid value: [\"{ip}\"]: failed to allocate IP {ip}: provided IP is already allocated"
-        ));
-    }
-    let used = used_ports(&specs);
-    for (i, port) in spec.get("ports").map(items).unwrap_or_default().iter().enumerate() {
-        if let Some(port) = word(port, "nodePort").filter(|port| used.contains(port)) {
-            return Err(format!(
-                "spec.ports[{i}].nodePort: Invalid value: {port}: provided port is already allocated"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a Service's fields go with its type (`ValidateService`, `validateServiceExternalTrafficPolicy`, pkg/apis/core/validation).
-///
-/// # Errors
-/// What the API server says of the first field that does not.
-pub fn check_type(service: &Yaml) -> Result<(), String> {
-    let ("Service", Some(spec)) = (identity(service).0, service.get("spec")) else { return Ok(()) };
-    for (i, ip) in spec.get("externalIPs").map(items).unwrap_or_default().iter().map(Yaml::token).enumerate()
-    {
-        if let Some(why) = ip.parse().ok().and_then(special) {
-            return Err(format!("spec.externalIPs[{i}]: Invalid value: \"{ip}\": may not be {why}"));
-        }
-    }
-    let kind = word(spec, "type").unwrap_or("ClusterIP");
-    if matches!(kind, "NodePort" | "LoadBalancer") {
+    if is_external(spec) {
         return Ok(());
     }
+    let specs = others(service, all);
+    let own: Vec<&Yaml> = all.iter().chain(files).filter(|d| identity(d).0 == "Service").collect();
+    let own: Vec<&Yaml> = own.iter().filter_map(|d| d.get("spec")).collect();
+    if let Some(ip) = first_ip(spec).filter(|ip| *ip != "None") {
+        let refused =
+            |why| format!("spec.clusterIPs: Invalid value: [\"{ip}\"]: failed to allocate IP {ip}: {why}");
+        if specs.iter().any(|s| first_ip(s) == Some(ip)) {
+            return Err(refused("provided IP is already allocated"));
+        }
+        let nets =
+            all.iter().filter(|d| identity(d).0 == "ServiceCIDR").filter_map(|d| d.get("spec")?.get("cidrs"));
+        let mut nets: Vec<Ipv4Net> = nets.flat_map(items).filter_map(|n| n.token().parse().ok()).collect();
+        if nets.is_empty() {
+            nets.push(SERVICES);
+        }
+        let outside =
+            |ip: &str| ip.parse().is_ok_and(|ip: Ipv4Addr| !nets.iter().any(|net| net.contains(&ip)));
+        if outside(ip) && !own.iter().filter_map(|s| first_ip(s)).any(outside) {
+            return Err(refused("the provided network does not match the current range"));
+        }
+    }
+    let used = used_ports(&specs);
+    let outside = |port: &str| port.parse().is_ok_and(|n: u32| n > 0 && !RANGE.contains(&n));
+    let ranged = !used_ports(&own).into_iter().any(outside);
     let ports = spec.get("ports").map(items).unwrap_or_default();
-    if let Some(i) = ports.iter().position(|port| word(port, "nodePort").is_some_and(|n| n != "0")) {
-        return Err(format!("spec.ports[{i}].nodePort: Forbidden: may not be used when `type` is '{kind}'"));
+    for (i, port) in ports.iter().enumerate().filter(|_| has_node_ports(spec)) {
+        let Some(node_port) = word(port, "nodePort").filter(|n| *n != "0") else { continue };
+        // Ports of one number and several protocols have one node port.
+        let same = |p: &Yaml| word(p, "nodePort") == Some(node_port) && word(p, "port") != word(port, "port");
+        let why = match () {
+            () if ranged && outside(node_port) => format!(
+                "not in the valid range. The range of valid ports is {}-{}",
+                RANGE.start(),
+                RANGE.end()
+            ),
+            () if used.contains(&node_port) || ports.iter().take(i).any(same) => {
+                "already allocated".to_owned()
+            }
+            () => continue,
+        };
+        return Err(format!("spec.ports[{i}].nodePort: Invalid value: {node_port}: provided port is {why}"));
     }
-    let outside = spec.get("externalIPs").is_some_and(|all| !items(all).is_empty());
-    match word(spec, "externalTrafficPolicy").filter(|policy| !outside && !policy.is_empty()) {
-        Some(policy) => Err(format!(
-            "spec.externalTrafficPolicy: Invalid value: \"{policy}\": may only be set for externally-accessible services"
-        )),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Why an address cannot be an external one of a Service (`ValidateNonSpecialIP`, pkg/apis/core/validation).
@@ -251,7 +263,7 @@ pub fn special(ip: IpAddr) -> Option<String> {
 }
 
 /// The first of a Service's cluster IPs.
-fn first_ip(spec: &Yaml) -> Option<&str> {
+pub(super) fn first_ip(spec: &Yaml) -> Option<&str> {
     let list = spec.get("clusterIPs").map(items).unwrap_or_default();
     let first = word(spec, "clusterIP").or(list.first().map(Yaml::token));
     first.filter(|ip| !ip.is_empty())
@@ -367,7 +379,7 @@ fn has_node_ports(spec: &Yaml) -> bool {
 
 // ---------------------------------------------------------------------- trees
 
-fn plain(text: String) -> Yaml {
+pub(super) fn plain(text: String) -> Yaml {
     Yaml { place: Place::default(), value: Value::Plain(text), literal: false }
 }
 
@@ -402,7 +414,7 @@ pub(super) fn unset(at: &mut Yaml, key: &str) {
     }
 }
 
-fn set(at: &mut Yaml, key: &str, value: Yaml) {
+pub(super) fn set(at: &mut Yaml, key: &str, value: Yaml) {
     let Value::Mapping(entries) = &mut at.value else { return };
     match entries.iter_mut().find(|e| e.key == key) {
         Some(entry) => entry.value = value,

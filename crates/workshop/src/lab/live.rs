@@ -134,7 +134,7 @@ impl Live {
     fn change(&mut self, world: &mut World, effects: &[Effect]) -> Result<CommandOutput, Refusal> {
         let (mut documents, mut controllers) = (self.documents.clone(), self.controllers.clone());
         let mut output = CommandOutput::default();
-        let mut all = Vec::new();
+        let (mut all, mut warnings) = (Vec::new(), Vec::new());
         for effect in effects {
             all.extend(effect.expanded(&self.stored())?);
         }
@@ -152,9 +152,10 @@ impl Live {
                 }
                 done => done?,
             }
-            let told = effect.told(&before, &self.files);
+            let told = effect.told(&before, &documents, &self.files);
             output.stdout.extend(told.ok_or("this can be done only before the lab begins: as a switch")?);
             output.stderr.extend(effect.conflicts(&self.documents, &self.files));
+            warnings.extend(effect.warnings());
         }
         let after = objects_after(&mut controllers, &documents).map_err(|e| e.to_string())?;
         if let Some(name) = after.nodes.keys().find(|name| self.kube.objects.nodes.get(*name).is_none()) {
@@ -171,6 +172,7 @@ impl Live {
         }
         self.answer_checks(world);
         output.status = i32::from(!output.stderr.is_empty());
+        output.stderr.extend(warnings);
         Ok(output)
     }
 
@@ -277,7 +279,7 @@ impl Live {
 }
 
 fn failed(message: String) -> CommandOutput {
-    CommandOutput::ended(1, Vec::new(), vec![message])
+    CommandOutput::ended(1, Vec::new(), message.split('\n').map(str::to_owned).collect())
 }
 
 /// What kube-proxy is told when one state of the objects follows the other.

@@ -8,6 +8,7 @@ mod error;
 mod forward;
 mod health;
 mod history;
+mod invalid;
 mod kubectl;
 mod live;
 mod logs;

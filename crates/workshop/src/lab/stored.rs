@@ -346,6 +346,16 @@ pub fn check_pod_update(before: &Yaml, after: &Yaml) -> Result<(), Refusal> {
     )))
 }
 
+/// Whether both say the same, wherever that stands.
+pub fn same(a: &Yaml, b: &Yaml) -> bool {
+    let text = |object: &Yaml| {
+        let mut object = object.clone();
+        order(&mut object);
+        yaml(&object, Layout::Kubectl)
+    };
+    text(a) == text(b)
+}
+
 /// An empty one.
 fn mapping() -> Yaml {
     Yaml { place: Default::default(), value: Value::Mapping(Vec::new()), literal: false }

@@ -160,15 +160,15 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
     let effect = match (verb, patch, file, replicas) {
         ("run", None, None, None) => service::run(&namespace, plain.get(1..).unwrap_or_default(), &options),
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
-        ("apply", None, Some(file), None) => Given::of(file, stdin).map(Effect::Apply),
+        ("apply", None, Some(file), None) => Given::of(file, stdin, &namespace).map(Effect::Apply),
         ("expose", None, None, None) => Ok(Effect::Expose(Expose { of: named()?, options })),
         ("create", None, None, None) => {
             service::create(&namespace, plain.get(1..).unwrap_or_default(), &options)
         }
         ("create", None, Some(file), None) if options.is_empty() => {
-            Given::of(file, stdin).map(Effect::Create)
+            Given::of(file, stdin, &namespace).map(Effect::Create)
         }
-        ("delete", None, Some(file), None) => Given::of(file, stdin).map(Effect::DeleteAll),
+        ("delete", None, Some(file), None) => Given::of(file, stdin, &namespace).map(Effect::DeleteAll),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
         _ if plain.is_empty() => Err(USAGE.to_owned()),
         _ => Err(format!("kubectl {} is not read; {USAGE}", plain.join(" "))),

@@ -12,12 +12,15 @@ mod service;
 
 use super::WorldSpec;
 use super::apply;
-use super::kubectl::{Query, group, not_found, plural};
+use super::invalid::invalid;
+use super::kubectl::{NAMESPACES, Query, group, not_found, plural};
 use super::logs::Logs;
-use super::stored::{Stored, check_pod_update};
+use super::stored::{Stored, check_pod_update, same};
 use super::world::objects;
 use crate::kube::{Cni, Mode, Outside};
+use crate::yaml_text::json_line;
 use cluster::kube_proxy::Version;
+use cluster::object::prune;
 use cluster::yaml::{Value, Yaml};
 use document::{documents_of, find, new_and_old};
 use ipnet::Ipv4Net;
@@ -85,12 +88,28 @@ pub enum Maker {
 }
 
 impl Given {
-    /// `-f FILE`, or `-f -` for standard input. `Err` says what of the latter cannot be used.
-    fn of(file: String, stdin: Option<&str>) -> Result<Given, String> {
-        match file.as_str() {
-            "-" => apply::objects_of(stdin.unwrap_or_default()).map(Given::Input).map_err(|e| e.to_string()),
-            _ => Ok(Given::File(file)),
+    /// `-f FILE`, or `-f -` for standard input, whose objects are in this namespace if they name none. `Err` says what of the latter
+    /// cannot be used.
+    fn of(file: String, stdin: Option<&str>, namespace: &str) -> Result<Given, String> {
+        if file != "-" {
+            return Ok(Given::File(file));
         }
+        let mut objects = apply::objects_of(stdin.unwrap_or_default()).map_err(|e| e.to_string())?;
+        for object in objects.iter_mut().filter(|_| namespace != "default") {
+            let own = identity(object).1.to_owned();
+            let metadata = apply::get_mut(object, "metadata");
+            match metadata.filter(|m| m.get("namespace").is_none_or(Yaml::is_null)) {
+                Some(metadata) => apply::set(metadata, "namespace", apply::plain(namespace.to_owned())),
+                None if own != namespace => {
+                    return Err(format!(
+                        "error: the namespace from the provided object \"{own}\" does not match the namespace \"{namespace}\". You must \
+                         pass '--namespace={own}' to perform this operation."
+                    ));
+                }
+                None => {}
+            }
+        }
+        Ok(Given::Input(objects))
     }
 
     /// The objects; `files` are those that wait in files. `Err` names a file that is not there.
@@ -109,22 +128,56 @@ impl Given {
     }
 
     /// Puts an object where the others are; one that is there already is another then. `Err` is what the API server says of that.
-    fn put(&self, documents: &mut Vec<Yaml>, object: &Yaml) -> Result<(), Refusal> {
-        if let Some(old) = documents.iter().find(|d| identity(d) == identity(object)) {
-            check_pod_update(old, object)?;
-            apply::check_cluster_ip(old, object)
-                .map_err(|why| Refusal::Server(invalid_service(object, &why)))?;
-        }
-        apply::check_type(object).and_then(|()| apply::check_free(object, documents)).map_err(|why| {
-            let said = invalid_service(object, &why);
-            match self {
-                Given::Made(_, Maker::Service(of)) => Refusal::Kubectl(format!(
-                    "failed to create {of} service: {}",
-                    said.strip_prefix("The ").unwrap_or(&said)
-                )),
-                _ => Refusal::Server(said),
+    fn put(&self, documents: &mut Vec<Yaml>, files: &[Yaml], object: &Yaml) -> Result<(), Refusal> {
+        let (kind, namespace, _) = identity(object);
+        let old = documents.iter().find(|d| identity(d) == identity(object));
+        let typed = !matches!(self, Given::File(_));
+        if typed {
+            let unknown = prune(&mut object.clone(), kind);
+            if !unknown.is_empty() {
+                let version = apply::word(object, "apiVersion").unwrap_or("v1");
+                let why = format!(
+                    "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding error"
+                );
+                return Err(
+                    self.server("BadRequest", &format!("{why}: {}", unknown_fields(&unknown).join(", ")))
+                );
             }
-        })?;
+            let others = || documents.iter().chain(files).map(identity);
+            let known = |(kind, inside, name): (&str, &str, &str)| {
+                inside == namespace || kind == "Namespace" && name == namespace
+            };
+            if !NAMESPACES.contains(&namespace) && !others().any(known) {
+                return Err(self.server("NotFound", &format!("namespaces \"{namespace}\" not found")));
+            }
+        }
+        if let Some(old) = old {
+            check_pod_update(old, object)?;
+        }
+        let mut faults = Vec::new();
+        if typed || kind == "Service" {
+            let before = old.map(invalid).unwrap_or_default();
+            faults = invalid(object);
+            faults.retain(|fault| !before.contains(fault));
+        }
+        let of_update = old.map_or(Ok(()), |old| check_update(old, object));
+        let free = || if typed { apply::check_free(object, documents, files) } else { Ok(()) };
+        if let Err(first) = of_update.and_then(|()| free()) {
+            faults = vec![first];
+        }
+        if !faults.is_empty() {
+            return Err(match self {
+                Given::Made(_, Maker::Service(_)) => {
+                    let all = if let [one] = &faults[..] {
+                        one.clone()
+                    } else {
+                        format!("[{}]", faults.join(", "))
+                    };
+                    self.server("", &format!("{kind} \"{}\" is invalid: {all}", identity(object).2))
+                }
+                _ => refused(object, &faults),
+            });
+        }
         let old = documents.iter_mut().find(|d| identity(d) == identity(object));
         match (self, old) {
             (Given::Input(_) | Given::Made(..), _) => apply::apply(documents, object),
@@ -137,21 +190,45 @@ impl Given {
     /// What is said of an object that is there already.
     fn conflict(&self, kind: &str, name: &str) -> String {
         let why = format!("{} \"{name}\" already exists", plural(&kind.to_ascii_lowercase()));
+        self.server("AlreadyExists", &why).line()
+    }
+
+    /// How kubectl tells what the API server says of an object that is to be created.
+    fn server(&self, reason: &str, why: &str) -> Refusal {
         let from = match self {
             Given::Made(_, Maker::Service(of)) => {
-                return format!("error: failed to create {of} service: {why}");
+                return Refusal::Kubectl(format!("failed to create {of} service: {why}"));
             }
-            Given::Made(..) => return format!("Error from server (AlreadyExists): {why}"),
+            Given::Made(..) => return Refusal::Server(format!("Error from server ({reason}): {why}")),
             Given::File(file) => file,
             Given::Input(_) => "STDIN",
         };
-        format!("Error from server (AlreadyExists): error when creating \"{from}\": {why}")
+        Refusal::Server(format!("Error from server ({reason}): error when creating \"{from}\": {why}"))
     }
 }
 
-/// What the API server says of a Service that it refuses.
-fn invalid_service(service: &Yaml, why: &str) -> String {
-    format!("The Service \"{}\" is invalid: {why}", identity(service).2)
+/// What kubectl prints of an object that the API server refuses for its fields (`checkErr`, pkg/cmd/util).
+fn refused(object: &Yaml, faults: &[String]) -> Refusal {
+    let (kind, _, name) = identity(object);
+    let why = if let [one] = faults { one.clone() } else { format!("\n* {}", faults.join("\n* ")) };
+    Refusal::Server(format!("The {kind} \"{name}\" is invalid: {why}"))
+}
+
+fn unknown_fields(paths: &[String]) -> Vec<String> {
+    paths.iter().map(|path| format!("unknown field \"{path}\"")).collect()
+}
+
+/// Whether an object may be this after it was that.
+///
+/// # Errors
+/// What the API server says of the first field that cannot be another.
+fn check_update(before: &Yaml, after: &Yaml) -> Result<(), String> {
+    apply::check_cluster_ip(before, after)?;
+    let selector = |d: &Yaml| d.get("spec").and_then(|s| s.get("selector")).map_or(String::new(), json_line);
+    match identity(before).0 == "Deployment" && selector(before) != selector(after) {
+        true => Err(format!("spec.selector: Invalid value: {}: field is immutable", selector(after))),
+        false => Ok(()),
+    }
 }
 
 /// What a command changes.
@@ -249,23 +326,39 @@ impl Effect {
     pub fn change_objects(&self, documents: &mut Vec<Yaml>, files: &[Yaml]) -> Result<(), Refusal> {
         match self {
             Effect::Patch(named, patch) | Effect::Label(named, patch, _) => {
-                let object = find(documents, named)?;
-                let before = object.clone();
-                if let Effect::Label(.., false) = self {
-                    check_labels(&before, patch)?;
+                let before = find(documents, named)?.clone();
+                let (kind, _, name) = identity(&before);
+                let mut patch = patch.clone();
+                match self {
+                    Effect::Label(.., false) => check_labels(&before, &patch)?,
+                    _ => drop(prune(&mut patch, kind)),
                 }
-                merge(object, patch);
-                check_pod_update(&before, object)?;
-                if identity(&before).0 == "Service" {
-                    let mut service = object.clone();
-                    apply::check_cluster_ip(&before, &service)
-                        .and_then(|()| apply::check_free(&service, documents))
-                        .map_err(|why| Refusal::Server(invalid_service(&service, &why)))?;
-                    apply::patched(&mut service, &before, documents);
-                    apply::check_type(&service)
-                        .map_err(|why| Refusal::Server(invalid_service(&service, &why)))?;
-                    *find(documents, named)? = service;
+                let mut object = before.clone();
+                merge(&mut object, &patch);
+                if identity(&object).2 != name {
+                    return Err(Refusal::Server(format!(
+                        "Error from server (BadRequest): the name of the object ({}) does not match the name on the URL ({name})",
+                        identity(&object).2
+                    )));
                 }
+                check_pod_update(&before, &object)?;
+                let mut faults = match check_update(&before, &object)
+                    .and_then(|()| apply::check_free(&object, documents, files))
+                {
+                    Err(first) => vec![first],
+                    Ok(()) => {
+                        if kind == "Service" {
+                            apply::patched(&mut object, &before, documents);
+                        }
+                        invalid(&object)
+                    }
+                };
+                let old = invalid(&before);
+                faults.retain(|fault| !old.contains(fault));
+                if !faults.is_empty() {
+                    return Err(refused(&object, &faults));
+                }
+                *find(documents, named)? = object;
             }
             Effect::Place(named, node, address) => {
                 let pod = find(documents, named)?;
@@ -299,11 +392,11 @@ impl Effect {
                 apply::after_delete(documents, &gone);
             }
             Effect::Apply(given) => {
-                given.objects(files)?.iter().try_for_each(|o| given.put(documents, o))?;
+                given.objects(files)?.iter().try_for_each(|o| given.put(documents, files, o))?;
             }
             Effect::Create(given) => {
                 let (new, _) = new_and_old(documents, &given.objects(files)?);
-                new.iter().try_for_each(|o| given.put(documents, o))?;
+                new.iter().try_for_each(|o| given.put(documents, files, o))?;
             }
             Effect::DeleteAll(given @ Given::Input(_)) => {
                 for object in given.objects(files)? {
@@ -378,7 +471,14 @@ impl Effect {
     }
 
     /// What kubectl says, of the objects as they were before; `None` if it is no command of kubectl's that a running cluster takes.
-    pub fn told(&self, before: &[Yaml], files: &[Yaml]) -> Option<Vec<String>> {
+    pub fn told(&self, before: &[Yaml], after: &[Yaml], files: &[Yaml]) -> Option<Vec<String>> {
+        let stays = |is: &dyn Fn(&Yaml) -> bool| match (
+            before.iter().find(|d| is(d)),
+            after.iter().find(|d| is(d)),
+        ) {
+            (Some(before), Some(after)) => same(before, after),
+            _ => false,
+        };
         let each = |given: &Given, told: &dyn Fn(&Yaml) -> String| {
             given.objects(files).unwrap_or_default().into_iter().map(told).collect::<Vec<_>>()
         };
@@ -388,7 +488,10 @@ impl Effect {
         };
         Some(match self {
             Effect::Get(_) | Effect::Status(_) | Effect::Logs(_) => Vec::new(),
-            Effect::Patch(o, _) => vec![format!("{} patched", o.resource())],
+            Effect::Patch(o, _) => {
+                let same = if stays(&|d| is(d, o)) { " (no change)" } else { "" };
+                vec![format!("{} patched{same}", o.resource())]
+            }
             Effect::Label(o, patch, overwrite) => {
                 let before = before.iter().find(|d| is(d, o)).map(labels_of).unwrap_or_default();
                 let patch = labels_of(patch);
@@ -408,8 +511,13 @@ impl Effect {
                 deleted(kind, namespace, name)
             }),
             Effect::Apply(given) => each(given, &|o| {
-                let there = before.iter().any(|d| identity(d) == identity(o));
-                format!("{} {}", named(o), if there { "configured" } else { "created" })
+                let is = |d: &Yaml| identity(d) == identity(o);
+                let done = match before.iter().any(is) {
+                    true if stays(&is) => "unchanged",
+                    true => "configured",
+                    false => "created",
+                };
+                format!("{} {done}", named(o))
             }),
             Effect::Create(given) => {
                 let (new, _) = new_and_old(before, &given.objects(files).unwrap_or_default());
@@ -418,6 +526,15 @@ impl Effect {
             }
             _ => return None,
         })
+    }
+
+    /// What the API server warns of: fields of a patch that it does not know.
+    pub fn warnings(&self) -> Vec<String> {
+        let Effect::Patch(named, patch) = self else { return Vec::new() };
+        let kinds = ["Service", "Pod", "Deployment"].into_iter();
+        let mut kinds = kinds.filter(|kind| kind.to_ascii_lowercase() == singular(&named.kind));
+        let unknown = kinds.next().map(|kind| prune(&mut patch.clone(), kind)).unwrap_or_default();
+        unknown_fields(&unknown).iter().map(|field| format!("Warning: {field}")).collect()
     }
 
     /// What the API server says of objects that cannot be created, as they are there already: a line for each, on standard error.

@@ -3,8 +3,10 @@
 
 use super::document::{one_document, singular};
 use super::{Effect, Given, Maker, Named, Refusal};
+use crate::lab::invalid::invalid;
 use crate::session::quoted;
 use cluster::object::{Objects, Protocol, read_document};
+use cluster::yaml::Yaml;
 use litemap::LiteMap;
 
 type Labels = LiteMap<String, String>;
@@ -211,7 +213,7 @@ pub(super) fn run(namespace: &str, words: &[&str], options: &Options) -> Result<
         name = quoted(name),
     );
     let pod = one_document(&text)?;
-    read_document(&pod, &mut Vec::new()).map_err(|d| format!("{:?}: {}", d.token, d.message))?;
+    readable(&pod)?;
     Ok(Effect::Create(Given::Made(pod, Maker::Run)))
 }
 
@@ -238,10 +240,17 @@ fn service(
         }
     }
     let service = one_document(&(text + "}}"))?;
-    // A place in this text says nothing to who has typed another.
-    read_document(&service, &mut Vec::new()).map_err(|d| format!("{:?}: {}", d.token, d.message))?;
+    readable(&service)?;
     let maker = of.map_or(Maker::Expose, Maker::Service);
     Ok(Effect::Create(Given::Made(service, maker)))
+}
+
+/// Whether an object can be used, or the API server tells why not. A place in its text says nothing to who has typed another.
+fn readable(object: &Yaml) -> Result<(), String> {
+    match read_document(object, &mut Vec::new()) {
+        Err(d) if invalid(object).is_empty() => Err(format!("{:?}: {}", d.token, d.message)),
+        _ => Ok(()),
+    }
 }
 
 fn texts(map: &Labels) -> String {
@@ -250,5 +259,5 @@ fn texts(map: &Labels) -> String {
 
 /// A port by its number, or by the name that a container has for it.
 fn number_or_name(given: &str) -> String {
-    if given.parse::<u16>().is_ok() { given.to_owned() } else { quoted(given) }
+    if given.parse::<i32>().is_ok() { given.to_owned() } else { quoted(given) }
 }
