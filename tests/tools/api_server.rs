@@ -181,6 +181,17 @@ fn a_pods_fields() {
     }
 }
 
+/// A lab's own objects leave out what nothing needs; so does what is done before it runs.
+#[test]
+fn a_pod_without_containers_is_there_before_the_lab_runs() {
+    let setup = Typed {
+        at: At::Setup,
+        ..line("kubectl create -f -", "kind: Pod\nmetadata: {name: x}\nspec: {nodeName: node-1}\n")
+    };
+    let out = run(LAB, vec![setup, line("kubectl get pod x -o name", "")]);
+    assert_eq!(out[1], (0, "pod/x".to_owned()));
+}
+
 #[test]
 fn several_faults_have_a_line_each() {
     let said = create("kind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 0}, {port: 80}]}\n");

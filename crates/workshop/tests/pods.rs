@@ -432,7 +432,7 @@ fn standard_input_cannot_be_created_twice_and_changes_nothing() {
         format!(
             "{{run: \"kubectl create -f -\", stdin: '{{kind: List, apiVersion: v1, items: [{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: more}}, \
              spec: {{replicas: {replicas}, selector: {{matchLabels: {{app: more}}}}, template: {{metadata: {{labels: {{app: more}}}}, spec: \
-             {{nodeName: node-1}}}}}}}}]}}'}}"
+             {{nodeName: node-1, containers: [{{name: c, image: c}}]}}}}}}}}]}}'}}"
         )
     };
     let run = run(&format!("  - {}\n  - {}\n  - run: kubectl get deployment more\n", text(1), text(3)));

@@ -88,8 +88,8 @@ pub fn label_value(value: &str) -> String {
     LABEL_VALUE.faults(value).join(";")
 }
 
-#[derive(Default)]
-struct Faults(Vec<String>);
+/// Its flag: a container has to have what nothing here needs, too.
+struct Faults(Vec<String>, bool);
 
 impl Faults {
     fn add(&mut self, path: &str, what: &str) {
@@ -196,9 +196,19 @@ const POLICIES: [&str; 2] = ["Cluster", "Local"];
 /// `DefaultClientIPServiceAffinitySeconds`' limit.
 const MAX_AFFINITY: i64 = 86_400;
 
-/// Each field that the API server refuses, in its words.
+/// Each field that the API server refuses, in its words. That a pod has containers, with names and images, nothing here needs.
 pub fn invalid(object: &Yaml) -> Vec<String> {
-    let mut f = Faults::default();
+    faults(object, false)
+}
+
+/// The same, if a pod lacks something of its containers; else none.
+pub fn incomplete(object: &Yaml) -> Vec<String> {
+    let all = faults(object, true);
+    if all.len() > invalid(object).len() { all } else { Vec::new() }
+}
+
+fn faults(object: &Yaml, whole: bool) -> Vec<String> {
+    let mut f = Faults(Vec::new(), whole);
     let (kind, namespace, name) = identity(object);
     let form = match kind {
         "Service" => &LABEL_1035,
@@ -377,7 +387,7 @@ fn service(f: &mut Faults, spec: Option<&Yaml>) {
 /// `ValidatePodSpec`
 fn pod(f: &mut Faults, spec: Option<&Yaml>, path: &str) {
     let host = given(spec, "hostNetwork") == Some("true");
-    if list(spec, "containers").is_empty() {
+    if f.1 && list(spec, "containers").is_empty() {
         f.required(&format!("{path}.containers"));
     }
     let (mut names, mut taken) = (Vec::new(), Vec::new());
@@ -386,7 +396,8 @@ fn pod(f: &mut Faults, spec: Option<&Yaml>, path: &str) {
             let path = format!("{path}.{key}[{i}]");
             let container = Some(container);
             match given(container, "name").unwrap_or_default() {
-                "" => f.required(&format!("{path}.name")),
+                "" if f.1 => f.required(&format!("{path}.name")),
+                "" => {}
                 name => {
                     f.name(&format!("{path}.name"), name, &LABEL);
                     if names.contains(&name) {
@@ -395,7 +406,7 @@ fn pod(f: &mut Faults, spec: Option<&Yaml>, path: &str) {
                     names.push(name);
                 }
             }
-            if given(container, "image").unwrap_or_default().is_empty() {
+            if f.1 && given(container, "image").unwrap_or_default().is_empty() {
                 f.required(&format!("{path}.image"));
             }
             let mut port_names = Vec::new();

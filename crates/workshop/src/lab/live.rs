@@ -144,6 +144,7 @@ impl Live {
         for effect in &all {
             let made = Made::of(effect, &controllers, &self.stored());
             let before = made.before(&self.documents);
+            effect.check_whole(&documents)?;
             match made.change(effect, &mut documents, &mut controllers, &self.files) {
                 // Of several that are to go the others do.
                 Err(refusal) if matches!(effect, Effect::Delete(_)) => {

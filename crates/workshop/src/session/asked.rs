@@ -2,8 +2,8 @@
 
 use super::{At, Refused, Typed, TypedResult};
 use crate::lab::{By, Command, Effect, StimulusResult, WorldSpec, check_new, command_of, objects_of};
-use cluster::Diagnostic;
 use cluster::yaml::Yaml;
+use cluster::{Diagnostic, read_objects};
 use sim::operator::CommandOutput;
 
 /// Commands that were typed, and what has come of them so far.
@@ -124,7 +124,10 @@ impl One {
     }
 
     fn refuse(&mut self, message: String) {
-        self.result.refused = Some(Refused { message, place: None });
+        let stdin =
+            self.command.as_ref().filter(|c| c.program() == "kubectl").and_then(|c| c.stdin.as_deref());
+        let place = stdin.and_then(|text| read_objects(text).err()).map(|d| *d);
+        self.result.refused = Some(Refused { message, place });
     }
 
     fn note(&mut self, output: &CommandOutput) {

@@ -12,7 +12,7 @@ mod service;
 
 use super::WorldSpec;
 use super::apply;
-use super::invalid::invalid;
+use super::invalid::{incomplete, invalid};
 use super::kubectl::{NAMESPACES, Query, group, not_found, plural};
 use super::logs::Logs;
 use super::stored::{Stored, check_pod_update, same};
@@ -526,6 +526,25 @@ impl Effect {
             }
             _ => return None,
         })
+    }
+
+    /// Whether new pods that are given have containers with all that they need: while a lab runs, as its own objects may leave that out.
+    ///
+    /// # Errors
+    /// What the API server says of the first that has not.
+    pub fn check_whole(&self, documents: &[Yaml]) -> Result<(), Refusal> {
+        let (Effect::Apply(given @ Given::Input(_)) | Effect::Create(given @ Given::Input(_))) = self else {
+            return Ok(());
+        };
+        let (new, _) = new_and_old(documents, &given.objects(&[])?);
+        match new
+            .into_iter()
+            .map(|object| (object, incomplete(object)))
+            .find(|(_, faults)| !faults.is_empty())
+        {
+            Some((object, faults)) => Err(refused(object, &faults)),
+            None => Ok(()),
+        }
     }
 
     /// What the API server warns of: fields of a patch that it does not know.
