@@ -112,11 +112,12 @@ impl Live {
 
     /// A command about the cluster.
     pub fn effects(&mut self, world: &mut World, effects: &[Effect]) -> CommandOutput {
+        if let [Effect::Wrong(why)] = effects {
+            return failed(why.clone());
+        }
         if let [Effect::Get(query)] = effects {
             let age = world.now().since(Instant(0));
-            let (stdout, stderr) = query.print(&self.stored(), age);
-            let status = i32::from(stderr.iter().any(|l| l.starts_with("Error")));
-            return CommandOutput::ended(status, stdout, stderr);
+            return query.print(&self.stored(), age);
         }
         if let [Effect::Logs(logs)] = effects {
             return logs.print(&self.kube.objects, world);

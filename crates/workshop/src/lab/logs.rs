@@ -24,7 +24,11 @@ impl Logs {
     /// Says which word is not read, and what was expected.
     pub fn read(namespace: &str, words: &[&str], tail: Option<&str>) -> Result<Logs, String> {
         const WANT: &str = "expected kubectl logs POD, pod/POD or deployment/NAME";
-        let [word] = words else { return Err(WANT.to_owned()) };
+        let [word] = words else {
+            return Err("error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the \
+                        logs command\nSee 'kubectl logs -h' for help and examples"
+                .to_owned());
+        };
         let (kind, name) = word.split_once('/').unwrap_or(("pod", word));
         let kind = match singular(&kind.to_ascii_lowercase()) {
             "pod" => "pod",

@@ -8,8 +8,8 @@ use crate::session::quoted;
 use crate::yaml_text::{Layout, yaml};
 use cluster::kube_proxy::Version;
 use cluster::object::{
-    AddressType, ClusterIp, Endpoint, EndpointPort, EndpointSlice, Metadata, NamespacedName, Node, Objects,
-    Pod, Service, ServiceType, SessionAffinity,
+    AddressType, ClusterIp, Endpoint, EndpointPort, EndpointSlice, EndpointSubset, Metadata, NamespacedName,
+    Node, Objects, Pod, Service, ServiceType, SessionAffinity,
 };
 use cluster::yaml::{Value, Yaml};
 use litemap::LiteMap;
@@ -64,8 +64,13 @@ impl Stored<'_> {
                 ("discovery.k8s.io/v1, kind: EndpointSlice", rest)
             }
             "endpoints" => {
-                let rest =
-                    if tree.is_some() { String::new() } else { self.endpoints(objects.services.get(key)?) };
+                let rest = match objects.endpoints.get(key).filter(|_| tree.is_some()) {
+                    None => self.endpoints(objects.services.get(key)?),
+                    Some(e) => {
+                        let subset = |s: &EndpointSubset| format!("{{{}}}, ", of_endpoints(&s.ports));
+                        format!("subsets: [{}]", e.subsets.iter().map(subset).collect::<String>())
+                    }
+                };
                 ("v1, kind: Endpoints", rest)
             }
             "configmap" => {
@@ -222,7 +227,7 @@ impl Stored<'_> {
                     subsets += &format!("{key}: [{all}], ");
                 }
             }
-            subsets += &format!("{}}}, ", ports_of(&slice.ports).replace("name: \"\", ", ""));
+            subsets += &format!("{}}}, ", of_endpoints(&slice.ports));
         }
         let subsets = if subsets.is_empty() { subsets } else { format!(", subsets: [{subsets}]") };
         format!("metadata: {{labels: {{{}}}}}{subsets}", labels_of(service))
@@ -252,6 +257,11 @@ fn ports_of(ports: &[EndpointPort]) -> String {
         )
     };
     format!("ports: [{}]", ports.iter().map(port).collect::<String>())
+}
+
+/// The same of Endpoints, where an empty name is left out.
+fn of_endpoints(ports: &[EndpointPort]) -> String {
+    ports_of(ports).replace("name: \"\", ", "")
 }
 
 /// The addresses of a pod, or of its host.

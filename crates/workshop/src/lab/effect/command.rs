@@ -29,7 +29,7 @@ impl Effect {
         if !is_about_cluster(program) || program == "kubectl" && forwards {
             return Ok(None);
         }
-        let mut words = Words { argv: command.argv.get(1..).unwrap_or_default(), at: 0 };
+        let mut words = Words { all: &command.argv, argv: command.argv.get(1..).unwrap_or_default(), at: 0 };
         let effects = match program {
             "kubectl" => kubectl::read(&mut words, command.stdin.as_deref())?,
             "kube-proxy" => options(&mut words, kube_proxy)?,
@@ -48,6 +48,8 @@ impl Effect {
 
 /// The words of a command, one after the other.
 pub(super) struct Words<'a> {
+    /// With the program.
+    pub all: &'a [String],
     pub argv: &'a [String],
     at: usize,
 }

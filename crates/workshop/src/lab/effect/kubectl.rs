@@ -4,33 +4,70 @@ use super::command::Words;
 use super::document::one_document;
 use super::service::{self, Expose};
 use super::{Effect, Given, Named};
+use crate::lab::invalid::label_value;
 use crate::lab::kubectl::{Looks, query};
 use crate::lab::logs::Logs;
 use crate::session::quoted;
 use cluster::yaml::{Value, Yaml};
+use sim::operator::executed;
 
 /// kubectl's commands, as far as they are read.
 const KUBECTL: [&str; 13] = [
     "patch", "apply", "create", "run", "expose", "delete", "scale", "rollout", "set", "label", "get",
     "describe", "logs",
 ];
-/// Those that people look for here, and that are not read.
-const UNREAD: [&str; 3] = ["edit", "annotate", "replace"];
+/// The others, which are not read.
+const UNREAD: &str = "annotate api-resources api-versions attach auth autoscale certificate cluster-info completion config cordon cp debug diff \
+                      drain edit events explain kustomize options plugin proxy replace taint top uncordon version wait help alpha";
 const USAGE: &str = "expected kubectl patch KIND NAME -p PATCH, label KIND NAME KEY=VALUE, apply -f FILE, create -f FILE, create service TYPE NAME, run NAME --image=IMAGE, expose KIND NAME, delete KIND NAME, \
                      scale deployment NAME --replicas=N, rollout restart|status deployment NAME, get KIND, describe service|pod NAME, logs POD, exec POD -- COMMAND or set image daemonset/kube-proxy kube-proxy=IMAGE";
 
-/// Reads the words behind `kubectl`.
+/// Reads the words behind `kubectl`. What kubectl itself refuses is an effect: it says so, and ends.
 pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Effect>, String> {
+    match known(words, stdin) {
+        Err(why) if is_kubectls(&why) => {
+            while words.next().is_some() {}
+            Ok(vec![Effect::Wrong(why)])
+        }
+        done => done,
+    }
+}
+
+/// kubectl's own words.
+fn is_kubectls(why: &str) -> bool {
+    ["error: ", "Error from server", "You must "].iter().any(|begin| why.starts_with(begin))
+}
+
+/// What kubectl says where kinds are named and nothing of them.
+const NO_NAME: &str = "error: resource(s) were provided, but no name was specified";
+/// What it says where nothing is named.
+const NOTHING: &str = "error: You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   \
+                       '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'";
+
+fn known(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Effect>, String> {
     let (mut namespace, mut plain, mut options) = ("default".to_owned(), Vec::new(), Vec::new());
     let mut looks = Looks::default();
     let (mut patch, mut file, mut replicas, mut tail) = (None, None, None, None);
     let (mut overwrite, mut every) = (false, false);
+    executed(words.all)?;
     // What is not modelled at all is not told by an option of it.
-    let verb = words.argv.iter().find(|w| KUBECTL.contains(&w.as_str()) || UNREAD.contains(&w.as_str()));
-    if let Some(verb) = verb.filter(|verb| UNREAD.contains(&verb.as_str())) {
-        return Err(format!(
-            "kubectl {verb} is not modelled; the page shows all objects under Cluster. {USAGE}"
-        ));
+    let before = ["-n", "--namespace", "-o", "-l"];
+    let plain_word = |i: &usize| {
+        let valued =
+            i.checked_sub(1).and_then(|i| words.argv.get(i)).is_some_and(|w| before.contains(&w.as_str()));
+        !valued && words.argv.get(*i).is_some_and(|w| !w.starts_with('-'))
+    };
+    let verb = (0..words.argv.len()).find(plain_word).and_then(|i| words.argv.get(i));
+    match verb.map(String::as_str) {
+        Some(verb) if UNREAD.split(' ').any(|unread| unread == verb) => {
+            return Err(format!(
+                "kubectl {verb} is not modelled; the page shows all objects under Cluster. {USAGE}"
+            ));
+        }
+        Some(verb) if !KUBECTL.contains(&verb) && !["exec", "port-forward"].contains(&verb) => {
+            return Err(format!("error: unknown command {} for \"kubectl\"", quoted(verb)));
+        }
+        _ => {}
     }
     let verb = verb.map_or("", String::as_str);
     let logs = verb == "logs";
@@ -44,12 +81,24 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),
             _ => (word, None),
         };
-        let mut value =
-            |what| inline.map_or_else(|| words.need(what).map_err(|why| format!("{why} behind {name}")), Ok);
+        let usage = format!("See 'kubectl {verb} --help' for usage.");
+        let lacks = || match name.strip_prefix("--") {
+            Some(_) => format!("error: flag needs an argument: {name}\n{usage}"),
+            None => format!(
+                "error: flag needs an argument: '{}' in {name}\n{usage}",
+                name.trim_start_matches('-')
+            ),
+        };
+        let mut value = |what| inline.map_or_else(|| words.need(what).map_err(|_| lacks()), Ok);
         match name {
             _ if service::takes(verb, name) => options.push((name.to_owned(), value("a value")?.to_owned())),
             "-n" | "--namespace" => namespace = value("a namespace")?.to_owned(),
             "--show-labels" if verb == "get" => looks.labels = true,
+            "--no-headers" if verb == "get" => looks.bare = true,
+            "--field-selector" if matches!(verb, "get" | "delete" | "describe") => {
+                looks.fields = Some(value("a field")?);
+            }
+            "--sort-by" if verb == "get" => looks.sort = Some(value("a field")?),
             "-l" if verb == "run" => options.push(("--labels".to_owned(), value("labels")?.to_owned())),
             "-i" | "-t" | "-it" | "-ti" | "--stdin" | "--tty" | "--rm" | "--attach" if verb == "run" => {
                 return Err(format!(
@@ -63,10 +112,19 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             _ if name.starts_with("-o") => looks.output = name.get(2..),
             "-p" | "--patch" => {
                 let text = value("a patch")?;
-                patch = Some(one_document(text).map_err(|why| format!("-p {text}: {why}"))?);
-                if !matches!(&patch, Some(Yaml { value: Value::Mapping(_), .. })) {
-                    return Err(format!("-p {text}: expected a mapping, such as {{\"spec\": {{...}}}}"));
+                let read = one_document(text)
+                    .map_err(|why| format!("error: unable to parse {}: {why}", quoted(text)))?;
+                let what = match &read.value {
+                    Value::Mapping(_) => "",
+                    Value::Sequence(_) => "array",
+                    _ => "string",
+                };
+                if !what.is_empty() {
+                    return Err(format!(
+                        "Error from server (BadRequest): json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
+                    ));
                 }
+                patch = Some(read);
             }
             // As if Ctrl-C came when everything is printed that there is.
             "-f" | "--follow" if logs => {}
@@ -79,7 +137,15 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
             },
             "--replicas" => {
                 let n = value("a number")?;
-                replicas = Some(n.parse().map_err(|_| format!("{n:?}: expected a number of replicas"))?);
+                let count: i32 = n.parse().map_err(|_| {
+                    format!(
+                        "error: invalid argument \"{n}\" for \"--replicas\" flag: strconv.ParseInt: parsing \"{n}\": invalid syntax\n{usage}"
+                    )
+                })?;
+                let count = u32::try_from(count).map_err(|_| {
+                    "error: The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0"
+                })?;
+                replicas = Some(count);
             }
             "--overwrite" if inline.is_none() => overwrite = true,
             "--all" if matches!(verb, "delete" | "label") && inline.is_none() => every = true,
@@ -102,7 +168,7 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
         return if each { label_each(words, looks, overwrite) } else { label(&namespace, words, overwrite) };
     }
     let several = || {
-        const WANT: &str = "expected KIND/NAME or KIND NAME";
+        const PAIR: &str = "error: arguments in resource/name form must have a single resource and name";
         let named = |(kind, name): (&str, &str)| Named {
             kind: kind.to_ascii_lowercase(),
             namespace: namespace.clone(),
@@ -111,14 +177,16 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
         let begin = if verb == "rollout" { 2 } else { 1 };
         match plain.get(begin..) {
             Some(all @ [one, ..]) if one.contains('/') => {
-                all.iter().map(|one| one.split_once('/').map(named).ok_or(WANT)).collect()
+                all.iter().map(|one| one.split_once('/').map(named).ok_or(PAIR)).collect()
             }
             Some([kind, names @ ..]) if !names.is_empty() => {
                 Ok(names.iter().map(|name| named((kind, name))).collect::<Vec<_>>())
             }
-            _ => Err(WANT),
+            Some([_, ..]) => Err(NO_NAME),
+            _ if verb == "rollout" => Err("error: required resource not specified"),
+            _ => Err(NOTHING),
         }
-        .map_err(|why| format!("kubectl {}: {why}", plain.join(" ")))
+        .map_err(|why: &str| why.to_owned())
     };
     let named = || {
         let mut all = several()?;
@@ -131,7 +199,8 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
         looks.namespace = &namespace;
         return query(verb, words, looks).map(|query| vec![Effect::Get(query)]);
     }
-    if verb == "delete" && file.is_none() && (every || looks.selector.is_some()) {
+    let chosen = looks.selector.or(looks.fields).is_some();
+    if verb == "delete" && file.is_none() && (every || chosen) {
         let [kind] = plain.get(1..).unwrap_or_default() else {
             return Err("expected kubectl delete KIND with --all or -l".to_owned());
         };
@@ -160,24 +229,30 @@ pub(super) fn read(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Eff
     let effect = match (verb, patch, file, replicas) {
         ("run", None, None, None) => service::run(&namespace, plain.get(1..).unwrap_or_default(), &options),
         ("patch", Some(patch), None, None) => Ok(Effect::Patch(named()?, patch)),
-        ("apply", None, Some(file), None) => Given::of(file, stdin, &namespace).map(Effect::Apply),
+        ("apply", None, Some(file), None) => Given::of(verb, file, stdin, &namespace).map(Effect::Apply),
         ("expose", None, None, None) => Ok(Effect::Expose(Expose { of: named()?, options })),
         ("create", None, None, None) => {
             service::create(&namespace, plain.get(1..).unwrap_or_default(), &options)
         }
         ("create", None, Some(file), None) if options.is_empty() => {
-            Given::of(file, stdin, &namespace).map(Effect::Create)
+            Given::of(verb, file, stdin, &namespace).map(Effect::Create)
         }
-        ("delete", None, Some(file), None) => Given::of(file, stdin, &namespace).map(Effect::DeleteAll),
+        ("delete", None, Some(file), None) => Given::of(verb, file, stdin, &namespace).map(Effect::DeleteAll),
         ("scale", None, None, Some(n)) => Ok(Effect::Scale(named()?, n)),
+        ("scale", None, None, None) => Err("error: required flag(s) \"replicas\" not set".to_owned()),
+        ("apply", None, None, None) => Err("error: must specify one of -f and -k".to_owned()),
+        ("patch", None, None, None) => {
+            Err("error: must specify --patch or --patch-file containing the contents of the patch".to_owned())
+        }
         _ if plain.is_empty() => Err(USAGE.to_owned()),
         _ => Err(format!("kubectl {} is not read; {USAGE}", plain.join(" "))),
     };
     effect.map(|effect| vec![effect])
 }
 
-const LABEL: &str =
-    "expected kubectl label KIND NAME KEY=VALUE, or KEY- to take a label away; --all or -l instead of a NAME";
+const NO_LABEL: &str = "error: at least one label update is required";
+const NO_OBJECT: &str =
+    "error: one or more resources must be specified as <resource> <name> or <resource>/<name>";
 
 /// The words that name objects, and those that say what their labels are to be.
 fn before_labels<'w, 'a>(words: &'w [&'a str]) -> (&'w [&'a str], &'w [&'a str]) {
@@ -190,12 +265,16 @@ fn label(namespace: &str, words: &[&str], overwrite: bool) -> Result<Vec<Effect>
     let (objects, labels) = before_labels(words);
     let pairs: Vec<(&str, &str)> = match objects {
         [one, ..] if one.contains('/') => {
-            objects.iter().map(|one| one.split_once('/').ok_or(LABEL)).collect::<Result<_, _>>()?
+            objects.iter().map(|one| one.split_once('/').ok_or(NO_OBJECT)).collect::<Result<_, _>>()?
         }
         [kind, names @ ..] if !names.is_empty() => names.iter().map(|name| (*kind, *name)).collect(),
-        _ => return Err(LABEL.to_owned()),
+        [_] => Vec::new(),
+        _ => return Err(NO_OBJECT.to_owned()),
     };
     let patch = labels_patch(labels)?;
+    if pairs.is_empty() {
+        return Err(NO_NAME.to_owned());
+    }
     let label = |(kind, name): (&str, &str)| {
         let (kind, namespace, name) = (kind.to_owned(), namespace.to_owned(), name.to_owned());
         Effect::Label(Named { kind, namespace, name }, patch.clone(), overwrite)
@@ -206,7 +285,7 @@ fn label(namespace: &str, words: &[&str], overwrite: bool) -> Result<Vec<Effect>
 /// The same with `--all` or `-l`.
 fn label_each(words: &[&str], looks: Looks<'_>, overwrite: bool) -> Result<Vec<Effect>, String> {
     let (objects, labels) = before_labels(words);
-    let [_] = objects else { return Err(LABEL.to_owned()) };
+    let [_] = objects else { return Err(NO_OBJECT.to_owned()) };
     let query = query("label", objects, looks)?;
     Ok(vec![Effect::LabelEach(query, labels_patch(labels)?, overwrite)])
 }
@@ -214,17 +293,24 @@ fn label_each(words: &[&str], looks: Looks<'_>, overwrite: bool) -> Result<Vec<E
 /// What changes the labels of an object.
 fn labels_patch(labels: &[&str]) -> Result<Yaml, String> {
     if labels.is_empty() {
-        return Err(LABEL.to_owned());
+        return Err(NO_LABEL.to_owned());
     }
     let mut text = "{metadata: {labels: {".to_owned();
     for word in labels {
         let (key, value) = match (word.split_once('='), word.strip_suffix('-')) {
-            (Some((key, value)), _) => (key, quoted(value)),
-            (None, key) => (key.unwrap_or_default(), "null".to_owned()),
+            (Some((_, value)), _) if value.contains('=') => {
+                return Err(format!("error: invalid label spec: {word}"));
+            }
+            (Some((key, value)), _) => {
+                let why = label_value(value);
+                if !why.is_empty() {
+                    return Err(format!("error: invalid label value: {}: {why}", quoted(word)));
+                }
+                (key, quoted(value))
+            }
+            (None, Some(key)) => (key, "null".to_owned()),
+            (None, None) => return Err(format!("error: unknown label spec: {word}")),
         };
-        if key.is_empty() {
-            return Err(format!("{word:?}: {LABEL}"));
-        }
         text += &format!("{}: {value}, ", quoted(key));
     }
     one_document(&(text + "}}}"))

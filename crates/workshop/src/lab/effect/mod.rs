@@ -90,11 +90,15 @@ pub enum Maker {
 impl Given {
     /// `-f FILE`, or `-f -` for standard input, whose objects are in this namespace if they name none. `Err` says what of the latter
     /// cannot be used.
-    fn of(file: String, stdin: Option<&str>, namespace: &str) -> Result<Given, String> {
+    fn of(verb: &str, file: String, stdin: Option<&str>, namespace: &str) -> Result<Given, String> {
         if file != "-" {
             return Ok(Given::File(file));
         }
-        let mut objects = apply::objects_of(stdin.unwrap_or_default()).map_err(|e| e.to_string())?;
+        let stdin = stdin.unwrap_or_default();
+        if stdin.trim().is_empty() {
+            return Err(format!("error: no objects passed to {verb}"));
+        }
+        let mut objects = apply::objects_of(stdin).map_err(|e| e.to_string())?;
         for object in objects.iter_mut().filter(|_| namespace != "default") {
             let own = identity(object).1.to_owned();
             let metadata = apply::get_mut(object, "metadata");
@@ -256,6 +260,8 @@ pub enum Effect {
     Scale(Named, u32),
     /// A Deployment's pods are made anew.
     Restart(Named),
+    /// Nothing: kubectl says what is wrong with its words.
+    Wrong(String),
     /// Nothing: objects are only looked at.
     Get(Query),
     /// Nothing: how far a Deployment's pods are is looked at.
@@ -314,6 +320,7 @@ impl Effect {
             | Effect::Delete(_)
             | Effect::DeleteEach(_)
             | Effect::DeleteAll(_)
+            | Effect::Wrong(_)
             | Effect::Get(_)
             | Effect::Status(_)
             | Effect::Logs(_)
@@ -370,6 +377,13 @@ impl Effect {
                 }
             }
             Effect::Scale(named, replicas) => {
+                if singular(&named.kind) != "deployment" {
+                    find(documents, named)?;
+                    return Err(Refusal::Server(
+                        "Error from server (NotFound): the server could not find the requested resource"
+                            .to_owned(),
+                    ));
+                }
                 let patch = one_document(&format!("{{spec: {{replicas: {replicas}}}}}"))?;
                 merge(find(documents, named)?, &patch);
             }
@@ -432,6 +446,7 @@ impl Effect {
             | Effect::Expose(_)
             | Effect::LabelEach(..)
             | Effect::DeleteEach(_)
+            | Effect::Wrong(_)
             | Effect::Get(_)
             | Effect::Status(_)
             | Effect::Logs(_)
@@ -583,6 +598,9 @@ impl Effect {
             let made = self.expanded(&stored).map_err(|e| e.to_string())?;
             return made.iter().try_for_each(|effect| effect.set_up(documents, world, files));
         }
+        if let Effect::Wrong(why) = self {
+            return Err(why.clone());
+        }
         if let Some(conflict) = self.conflicts(documents, files).into_iter().next() {
             return Err(conflict);
         }
@@ -629,6 +647,7 @@ impl Effect {
             | Effect::DeleteAll(_)
             | Effect::Scale(..)
             | Effect::Restart(_)
+            | Effect::Wrong(_)
             | Effect::Get(_)
             | Effect::Status(_)
             | Effect::Logs(_)

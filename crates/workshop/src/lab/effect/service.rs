@@ -37,12 +37,19 @@ const FIELDS: [(&str, &str); 5] = [
 /// What `run` takes.
 const RUN: [&str; 5] = ["--image", "--port", "--labels", "--restart", "--image-pull-policy"];
 
+/// What `create deployment` takes.
+const DEPLOYMENT: [&str; 3] = ["--image", "--replicas", "--port"];
+
 /// Whether a command takes this option, which has a value.
 pub(super) fn takes(verb: &str, option: &str) -> bool {
     match verb {
         "expose" => EXPOSE.contains(&option),
         "run" => RUN.contains(&option),
-        "create" => option == "--tcp" || TYPES.iter().any(|(_, _, own)| *own == option),
+        "create" => {
+            option == "--tcp"
+                || DEPLOYMENT.contains(&option)
+                || TYPES.iter().any(|(_, _, own)| *own == option)
+        }
         _ => false,
     }
 }
@@ -153,7 +160,22 @@ impl Expose {
 /// # Errors
 /// What kubectl says of it.
 pub(super) fn create(namespace: &str, words: &[&str], options: &Options) -> Result<Effect, String> {
-    const WANT: &str = "expected kubectl create -f FILE, or kubectl create service clusterip|nodeport|loadbalancer|externalname NAME --tcp=PORT[:TARGET]";
+    const WANT: &str = "expected kubectl create -f FILE, kubectl create namespace NAME, kubectl create deployment NAME --image=IMAGE, or kubectl create service clusterip|nodeport|loadbalancer|externalname NAME --tcp=PORT[:TARGET]";
+    if let [kind @ ("namespace" | "ns" | "deployment" | "deploy"), names @ ..] = words {
+        let [name] = names else {
+            return Err(format!(
+                "error: exactly one NAME is required, got {}\nSee 'kubectl create {kind} -h' for help and examples",
+                names.len()
+            ));
+        };
+        let text = match kind.starts_with('n') {
+            true => format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", quoted(name)),
+            false => deployment(namespace, name, options)?,
+        };
+        let object = one_document(&text)?;
+        readable(&object)?;
+        return Ok(Effect::Create(Given::Made(object, Maker::Run)));
+    }
     let ["service" | "svc", word, name] = words else { return Err(WANT.to_owned()) };
     let (_, kind, own) = TYPES.iter().find(|(w, _, _)| w == word).ok_or(WANT)?;
     let named = last(options, own);
@@ -183,17 +205,42 @@ pub(super) fn create(namespace: &str, words: &[&str], options: &Options) -> Resu
     service((namespace, name, label.clone()), &label, &ports, options, Some(kind))
 }
 
+/// `kubectl create deployment NAME --image=IMAGE` (pkg/cmd/create): its container is called as its image is.
+fn deployment(namespace: &str, name: &str, options: &Options) -> Result<String, String> {
+    let image = last(options, "--image").ok_or("error: required flag(s) \"image\" not set")?;
+    check_image(image)?;
+    let container = image.rsplit('/').next().and_then(|i| i.split([':', '@']).next()).unwrap_or_default();
+    let port =
+        last(options, "--port").map(|p| format!(", ports: [{{containerPort: {}}}]", number_or_name(p)));
+    Ok(format!(
+        "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: {name}, namespace: {}, labels: {{app: {name}}}}}, spec: {{replicas: {}, \
+         selector: {{matchLabels: {{app: {name}}}}}, template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{{name: {}, \
+         image: {}{}}}]}}}}}}}}",
+        quoted(namespace),
+        number_or_name(last(options, "--replicas").unwrap_or("1")),
+        quoted(&container.replace(['_', '.'], "-")),
+        quoted(image),
+        port.unwrap_or_default(),
+        name = quoted(name),
+    ))
+}
+
 /// `kubectl run NAME --image=IMAGE` (pkg/cmd/run): a pod with the label `run`, or with those that are given. What it is to run
 /// instead of its image's program makes no difference.
 ///
 /// # Errors
 /// What kubectl says of it.
 pub(super) fn run(namespace: &str, words: &[&str], options: &Options) -> Result<Effect, String> {
-    let [name] = words else { return Err("error: exactly one NAME is required for run".to_owned()) };
     let image = last(options, "--image").ok_or("error: required flag(s) \"image\" not set")?;
+    // What stands behind the name is for the container.
+    let Some(name) = words.first() else {
+        return Err("error: NAME is required for run\nSee 'kubectl run -h' for help and examples".to_owned());
+    };
+    check_image(image)?;
     let label = |pair: &str| match pair.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok(format!("{}: {}, ", quoted(key), quoted(value))),
-        _ => Err(format!("error: unexpected label {pair:?}; expected KEY=VALUE")),
+        Some(_) => Err("error: unexpected empty label key".to_owned()),
+        None => Err(format!("error: unexpected label spec: {pair}")),
     };
     let labels: String = match last(options, "--labels") {
         None => format!("run: {}", quoted(name)),
@@ -215,6 +262,24 @@ pub(super) fn run(namespace: &str, words: &[&str], options: &Options) -> Result<
     let pod = one_document(&text)?;
     readable(&pod)?;
     Ok(Effect::Create(Given::Made(pod, Maker::Run)))
+}
+
+/// The name of an image (distribution, reference): small letters, behind a registry or not, with a tag or not.
+fn check_image(image: &str) -> Result<(), String> {
+    let (registry, path) = image.rsplit_once('/').unwrap_or(("", image));
+    let (name, tag) = path.split_once([':', '@']).unwrap_or((path, "tag"));
+    let name_of = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let other = |c: char| c.is_ascii_alphanumeric() || "._-:/@".contains(c);
+    match name.starts_with(edge)
+        && name.ends_with(edge)
+        && name.chars().all(name_of)
+        && !tag.is_empty()
+        && registry.chars().chain(tag.chars()).all(other)
+    {
+        true => Ok(()),
+        false => Err(format!("error: Invalid image name {}: invalid reference format", quoted(image))),
+    }
 }
 
 /// What makes the Service: namespace, name and labels, selector, ports. `of` is the type, if `create service` makes it.

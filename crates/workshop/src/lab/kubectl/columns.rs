@@ -2,8 +2,10 @@
 
 use crate::lab::rollout::runs;
 use cluster::object::{
-    AddressType, ClusterIp, EndpointSlice, Objects, Pod, Service, ServicePort, ServiceType,
+    AddressType, ClusterIp, EndpointPort, EndpointSlice, NamespacedName, Objects, Pod, Service, ServicePort,
+    ServiceType,
 };
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The titles of a kind's columns behind its name.
@@ -126,21 +128,30 @@ fn address_type(t: AddressType) -> String {
     .to_owned()
 }
 
-/// The ready endpoints of a Service, of one port or of all.
-pub fn addresses(s: &Service, objects: &Objects, port: Option<&ServicePort>) -> Vec<String> {
+/// The ready endpoints of a Service, of one port or of all: those of its slices, and of Endpoints that somebody has written.
+pub fn addresses(of: &NamespacedName, objects: &Objects, port: Option<&ServicePort>) -> Vec<String> {
     let mut out = Vec::new();
-    let of = objects.endpoint_slices.values();
-    for slice in of.filter(|e| e.service == s.metadata.name && e.metadata.namespace == s.metadata.namespace) {
-        for p in slice
-            .ports
-            .iter()
-            .filter(|p| port.is_none_or(|sp| sp.name == p.name && sp.protocol == p.protocol))
-        {
+    let mut add = |ports: &[EndpointPort], ips: &[IpAddr]| {
+        let asked = |p: &&EndpointPort| port.is_none_or(|sp| sp.name == p.name && sp.protocol == p.protocol);
+        for p in ports.iter().filter(asked) {
+            out.extend(ips.iter().filter_map(|ip| Some(SocketAddr::new(*ip, p.port?).to_string())));
+        }
+        // Endpoints may have no ports at all.
+        if ports.is_empty() && port.is_none() {
+            out.extend(ips.iter().map(ToString::to_string));
+        }
+    };
+    for slice in objects.endpoint_slices.values() {
+        if slice.service == of.1 && slice.metadata.namespace == of.0 {
             let ready = slice.endpoints.iter().filter(|e| e.ready).filter_map(|e| e.address);
-            out.extend(ready.filter_map(|a| Some(format!("{a}:{}", p.port?))));
+            add(&slice.ports, &ready.collect::<Vec<_>>());
         }
     }
+    for subset in objects.endpoints.get(of).map_or(&[][..], |e| &e.subsets) {
+        add(&subset.ports, &subset.addresses.iter().map(|a| a.ip).collect::<Vec<_>>());
+    }
     sorted::sort(&mut out);
+    out.dedup();
     out
 }
 

@@ -160,7 +160,7 @@ pub fn service(s: &Service, tree: &Yaml, stored: &Stored<'_>) -> Vec<String> {
         out.extend(value("port").map(|port| ("Port", format!("{name}  {port}"))));
         out.extend(value("targetPort").map(|port| ("TargetPort", port)));
         out.extend(value("nodePort").map(|port| ("NodePort", format!("{name}  {port}"))));
-        out.push(("Endpoints", shortened(&addresses(s, objects, Some(port)))));
+        out.push(("Endpoints", shortened(&addresses(&s.metadata.key(), objects, Some(port)))));
     }
     fields(&mut out, &BEHIND_PORTS);
     out.push(("Events", "<none>".to_owned()));

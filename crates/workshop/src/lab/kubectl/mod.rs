@@ -3,6 +3,7 @@
 
 mod columns;
 mod describe;
+mod jsonpath;
 
 use super::effect::{Named, labels_of, one_document, resource, singular};
 use super::rollout::available;
@@ -10,9 +11,11 @@ use super::selector::Selector;
 use super::stored::Stored;
 use crate::yaml_text::{Layout, json, yaml};
 use cluster::kube_proxy::Version;
-use cluster::object::{Metadata, Service};
+use cluster::object::{Metadata, NamespacedName, Service};
 use cluster::yaml::{Value, Yaml};
 use columns::{addresses, duration, pod, service, shortened, slice, titles};
+use jsonpath::{Path, Template, compare, find, relaxed, told};
+use sim::operator::CommandOutput;
 use std::time::Duration;
 
 /// What is asked for.
@@ -20,8 +23,8 @@ use std::time::Duration;
 pub struct Query {
     /// The kinds, in their long form.
     kinds: Vec<String>,
-    /// The names; all without.
-    names: Vec<String>,
+    /// The names, and the kind that each is of; all without, and an empty kind for each of them.
+    names: Vec<(String, String)>,
     /// `None` for all namespaces.
     namespace: Option<String>,
     output: Output,
@@ -31,15 +34,23 @@ pub struct Query {
     describe: bool,
     /// `--show-labels`
     labels: bool,
+    /// `--no-headers`
+    bare: bool,
+    /// `--field-selector`: fields, and whether they are to be this.
+    fields: Vec<(String, bool, String)>,
+    /// `--sort-by`
+    sort: Option<(String, Path)>,
 }
 
 /// `-o`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Output {
     Table { wide: bool },
     Name,
     Yaml,
     Json,
+    JsonPath(Template),
+    Columns(Vec<(String, Path)>),
 }
 
 /// What is looked at, besides kinds and names.
@@ -55,6 +66,12 @@ pub struct Looks<'a> {
     pub selector: Option<&'a str>,
     /// `--show-labels`
     pub labels: bool,
+    /// `--no-headers`
+    pub bare: bool,
+    /// `--field-selector`
+    pub fields: Option<&'a str>,
+    /// `--sort-by`
+    pub sort: Option<&'a str>,
 }
 
 /// Kinds that are listed.
@@ -96,6 +113,29 @@ const WIDTH_OF_1_10: usize = 10;
 const ENDPOINTS_WARNING: &str =
     "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
 
+/// What `-o` may be.
+const FORMATS: &str = "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,\
+                       templatefile,wide,yaml";
+
+/// Fields that `--field-selector` may ask for, besides name and namespace (pkg/apis/core/v1/conversion.go).
+const SELECTED: [(&str, &[&str]); 3] = [
+    (
+        "pod",
+        &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+    ),
+    ("service", &["spec.clusterIP", "spec.type"]),
+    ("node", &["spec.unschedulable"]),
+];
+
 /// The namespaces that each cluster has.
 pub(super) const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
@@ -105,32 +145,90 @@ pub(super) const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-pu
 /// Says which word is not read, and what was expected.
 pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, String> {
     let describe = verb == "describe";
-    let output = match looks.output {
-        None => Output::Table { wide: false },
-        Some("wide") if !describe => Output::Table { wide: true },
-        Some("name") if !describe => Output::Name,
-        Some("yaml") if !describe => Output::Yaml,
-        Some("json") if !describe => Output::Json,
-        Some(other) => {
+    let output = looks.output.unwrap_or_default();
+    let output = match output.split_once('=').unwrap_or((output, "")) {
+        ("", _) => Output::Table { wide: false },
+        _ if describe => {
             return Err(format!(
-                "kubectl's output {other:?} is not modelled; expected -o wide, name, yaml, json or nothing"
+                "error: unknown shorthand flag: 'o' in -o\nSee 'kubectl {verb} --help' for usage."
+            ));
+        }
+        ("wide", "") => Output::Table { wide: true },
+        ("name", "") => Output::Name,
+        ("yaml", "") => Output::Yaml,
+        ("json", "") => Output::Json,
+        ("jsonpath", "") => return Err("error: template format specified but no template given".to_owned()),
+        ("jsonpath", text) => Output::JsonPath(Template::read(text)?),
+        ("custom-columns", "") => {
+            return Err("error: custom-columns format specified but no custom columns given".to_owned());
+        }
+        ("custom-columns", text) => {
+            let column = |one: &str| match one.split_once(':') {
+                Some((title, path)) => Ok((title.to_owned(), relaxed(path)?)),
+                None => Err(format!(
+                    "error: unexpected custom-columns spec: {one}, expected <header>:<json-path-expr>"
+                )),
+            };
+            Output::Columns(text.split(',').map(column).collect::<Result<_, _>>()?)
+        }
+        (other, _) if FORMATS.split(',').any(|format| format == other) => {
+            return Err(format!(
+                "kubectl's output {other:?} is not modelled; expected -o wide, name, yaml, json, jsonpath=TEMPLATE, custom-columns=SPEC or nothing"
+            ));
+        }
+        _ => {
+            return Err(format!(
+                "error: unable to match a printer suitable for the output format \"{output}\", allowed formats are: {FORMATS}"
             ));
         }
     };
+    let sort = looks.sort.map(|path| Ok::<_, String>((path.to_owned(), relaxed(path)?))).transpose()?;
+    let fields = looks.fields.into_iter().flat_map(|list| list.split(',')).filter(|one| !one.is_empty());
+    let field = |one: &str| {
+        let (key, value) =
+            one.split_once('=').ok_or_else(|| format!("error: invalid field selector: {one:?}"))?;
+        let is = !key.ends_with('!');
+        Ok((key.trim_end_matches('!').to_owned(), is, value.trim_start_matches('=').to_owned()))
+    };
+    let fields = fields.map(field).collect::<Result<Vec<_>, String>>()?;
     let selector = looks.selector.map(Selector::read).transpose()?.unwrap_or_default();
     let known = || format!("expected one of {}", KINDS.join(", "));
-    let (kinds, names) = words.split_first().ok_or_else(|| format!("kubectl {verb}: {}", known()))?;
-    let (kinds, mut names): (Vec<&str>, Vec<String>) =
-        (kinds.split(',').collect(), names.iter().map(|n| (*n).to_owned()).collect());
+    let (first, rest) = words.split_first().ok_or_else(|| {
+        let explain = match describe {
+            true => "",
+            false => "Use \"kubectl explain <resource>\" for a detailed description of that resource (e.g. kubectl explain pods).\n",
+        };
+        format!(
+            "You must specify the type of resource to {verb}. Use \"kubectl api-resources\" for a complete list of supported resources.\n\n\
+             error: Required resource not specified.\n{explain}See 'kubectl {verb} -h' for help and examples"
+        )
+    })?;
+    let mut names: Vec<(String, String)> = Vec::new();
+    let mut kinds: Vec<&str> = Vec::new();
+    if first.contains('/') {
+        for word in words {
+            let (kind, name) = word
+                .split_once('/')
+                .filter(|(kind, name)| !kind.is_empty() && !name.is_empty() && !kind.contains(','))
+                .ok_or("error: arguments in resource/name form must have a single resource and name")?;
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+            names.push((singular(&kind.to_ascii_lowercase()).to_owned(), name.to_owned()));
+        }
+    } else {
+        if rest.iter().any(|name| name.contains('/')) {
+            return Err(
+                "error: there is no need to specify a resource type as a separate argument when passing arguments in resource/name form \
+                 (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'"
+                    .to_owned(),
+            );
+        }
+        kinds.extend(first.split(','));
+        names.extend(rest.iter().map(|name| (String::new(), (*name).to_owned())));
+    }
     let mut long = Vec::new();
     for kind in kinds {
-        let kind = match kind.split_once('/') {
-            Some((kind, name)) => {
-                names.push(name.to_owned());
-                kind
-            }
-            None => kind,
-        };
         if kind == "all" && !describe {
             long.extend(["pod", "service", "deployment"].map(str::to_owned));
             continue;
@@ -150,30 +248,74 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
         return Err("error: name cannot be provided when a selector is specified".to_owned());
     }
     let namespace = (!looks.all).then(|| looks.namespace.to_owned());
-    Ok(Query { kinds: long, names, namespace, output, selector, describe, labels: looks.labels })
+    if looks.all && !names.is_empty() {
+        return Err("error: a resource cannot be retrieved by name across all namespaces".to_owned());
+    }
+    for kind in &long {
+        let known = |field: &str| {
+            ["metadata.name", "metadata.namespace"].contains(&field)
+                || SELECTED.iter().any(|(k, fields)| k == kind && fields.contains(&field))
+        };
+        if let Some((field, ..)) = fields.iter().find(|(field, ..)| !known(field)) {
+            return Err(format!(
+                "Error from server (BadRequest): Unable to find \"{}\" that match label selector \"{}\", field selector \"{}\": field label \
+                 not supported: {field}",
+                plural(kind),
+                looks.selector.unwrap_or_default(),
+                looks.fields.unwrap_or_default(),
+            ));
+        }
+    }
+    let (labels, bare) = (looks.labels, looks.bare);
+    Ok(Query { kinds: long, names, namespace, output, selector, describe, labels, bare, fields, sort })
 }
 
 impl Query {
-    /// What kubectl prints: standard output, standard error. Its status is 1 if something that was named is not there.
-    pub fn print(&self, stored: &Stored<'_>, age: Duration) -> (Vec<String>, Vec<String>) {
+    /// What kubectl prints. Its status is 1 if something that was named is not there.
+    pub fn print(&self, stored: &Stored<'_>, age: Duration) -> CommandOutput {
         let (mut out, mut missing, mut trees) = (Vec::new(), Vec::new(), Vec::new());
+        let mut open = false;
         let mut warnings = Vec::new();
         for kind in &self.kinds {
             if kind == "endpoints" && stored.kubelet >= ENDPOINTS_DEPRECATED {
                 warnings.push(ENDPOINTS_WARNING.to_owned());
             }
             let mut rows = self.rows(kind, stored, age);
-            for name in &self.names {
+            let asked: Vec<&str> = self
+                .names
+                .iter()
+                .filter(|(of, _)| of.is_empty() || of == kind)
+                .map(|(_, n)| n.as_str())
+                .collect();
+            for name in &asked {
                 if !rows.iter().any(|r| r.key.1 == *name) {
                     missing.push(not_found(kind, name));
                 }
             }
-            rows.retain(|r| self.names.is_empty() || self.names.contains(&r.key.1));
+            rows.retain(|r| self.names.is_empty() || asked.contains(&r.key.1.as_str()));
+            if let Some((text, path)) = &self.sort {
+                let value = |r: &Row| {
+                    stored.get(kind, &r.key).and_then(|t| Some(told(find(path, &t).ok()?.first()?)))
+                };
+                let mut keyed: Vec<(Option<String>, Row)> =
+                    rows.into_iter().map(|r| (value(&r), r)).collect();
+                if !keyed.is_empty() && keyed.iter().all(|(value, _)| value.is_none()) {
+                    missing.push(format!(
+                        "error: couldn't find any field with path \"{text}\" in the list of objects"
+                    ));
+                    return CommandOutput::ended(1, Vec::new(), missing);
+                }
+                let text = |value: &Option<String>| value.clone().unwrap_or_default();
+                sorted::sort_by(&mut keyed, |(a, _), (b, _)| compare(&text(a), &text(b)));
+                rows = keyed.into_iter().map(|(_, row)| row).collect();
+            }
             let tree = |r: &Row| stored.get(kind, &r.key);
-            match self.output {
+            match &self.output {
                 _ if rows.is_empty() => {}
                 Output::Name => out.extend(rows.iter().map(|r| resource(kind, &r.key.1))),
-                Output::Yaml | Output::Json => trees.extend(rows.iter().filter_map(tree)),
+                Output::Yaml | Output::Json | Output::JsonPath(_) | Output::Columns(_) => {
+                    trees.extend(rows.iter().filter_map(tree));
+                }
                 Output::Table { .. } if self.describe => {
                     for (row, tree) in rows.iter().filter_map(|r| Some((r, tree(r)?))) {
                         if !out.is_empty() {
@@ -188,18 +330,43 @@ impl Query {
                 }
                 Output::Table { wide } => {
                     out.extend((!out.is_empty()).then(String::new));
-                    out.extend(self.table(kind, &rows, wide, stored.kubelet));
+                    out.extend(self.table(kind, &rows, *wide, stored.kubelet));
                 }
             }
         }
-        match self.output {
-            Output::Yaml | Output::Json => {
-                // One that is named stands by itself.
-                let one = self.names.len() == 1 && self.kinds.len() == 1;
+        // One that is named stands by itself.
+        let one = self.names.len() == 1 && self.kinds.len() == 1;
+        match &self.output {
+            Output::Columns(columns) => {
+                let field = |path: &Path, tree: &Yaml| {
+                    let found = find(path, tree).unwrap_or_default();
+                    let told: Vec<String> = found.into_iter().map(told).collect();
+                    if told.is_empty() { "<none>".to_owned() } else { told.join(",") }
+                };
+                let mut lines = vec![columns.iter().map(|(title, _)| title.clone()).collect()];
+                lines.extend(
+                    trees.iter().map(|tree| columns.iter().map(|(_, path)| field(path, tree)).collect()),
+                );
+                lines.drain(..usize::from(self.bare));
+                out = aligned(&lines, 0);
+            }
+            Output::Yaml | Output::Json | Output::JsonPath(_) => {
                 let tree = if one { trees.pop() } else { list(trees) };
-                let text = tree
-                    .map(|t| if self.output == Output::Json { json(&t) } else { yaml(&t, Layout::Kubectl) });
-                out.extend(text.iter().flat_map(|t| t.lines()).map(str::to_owned));
+                let text = tree.map(|t| match &self.output {
+                    Output::JsonPath(template) => template.print(&t),
+                    Output::Json => Ok(json(&t)),
+                    _ => Ok(yaml(&t, Layout::Kubectl)),
+                });
+                match text {
+                    Some(Ok(text)) => {
+                        open = matches!(self.output, Output::JsonPath(_))
+                            && !text.is_empty()
+                            && !text.ends_with('\n');
+                        out.extend(text.lines().map(str::to_owned));
+                    }
+                    Some(Err(why)) => missing.extend(why.lines().map(str::to_owned)),
+                    None => {}
+                }
             }
             Output::Table { .. } if out.is_empty() && missing.is_empty() => {
                 missing.push(match &self.namespace {
@@ -211,8 +378,9 @@ impl Query {
             }
             _ => {}
         }
+        let status = i32::from(missing.iter().any(|l| l.starts_with("Error") || l.starts_with("error")));
         warnings.extend(missing);
-        (out, warnings)
+        CommandOutput { open, ..CommandOutput::ended(status, out, warnings) }
     }
 
     /// The objects that are asked for.
@@ -244,19 +412,8 @@ impl Query {
             titles(kind, wide).iter().copied().filter(there).chain(more).map(str::to_owned).collect();
         let mut lines = vec![with("NAMESPACE", "NAME", &titles)];
         lines.extend(rows.iter().map(|r| with(&r.key.0, &r.key.1, &r.fields)));
-        let columns = lines.first().map_or(0, Vec::len);
-        let width = |i: usize| {
-            let widest = lines.iter().filter_map(|l| l.get(i)).map(|f| f.chars().count() + 3).max();
-            widest.unwrap_or(0).max(if old { WIDTH_OF_1_10 } else { 0 })
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let line = |l: &Vec<String>| {
-            let padded = l.iter().zip(&widths).enumerate().map(|(i, (field, width))| {
-                if i + 1 == columns { field.clone() } else { format!("{field:<width$}") }
-            });
-            padded.collect::<String>()
-        };
-        lines.iter().map(line).collect()
+        lines.drain(..usize::from(self.bare));
+        aligned(&lines, if old { WIDTH_OF_1_10 } else { 0 })
     }
 
     fn rows(&self, kind: &str, stored: &Stored<'_>, age: Duration) -> Vec<Row> {
@@ -276,8 +433,21 @@ impl Query {
             }
             "service" => objects.services.values().map(|s| of(&s.metadata, service(s, wide, &age))).collect(),
             "endpoints" => {
-                let fields = |s: &Service| vec![shortened(&addresses(s, objects, None)), age.clone()];
-                objects.services.values().map(|s| of(&s.metadata, fields(s))).collect()
+                // Who has neither a selector nor endpoints that somebody has written has none.
+                let has = |(key, s): &(&NamespacedName, &Service)| {
+                    let mut slices = objects.endpoint_slices.values();
+                    !s.selector.is_empty()
+                        || slices.any(|e| (&e.metadata.namespace, &e.service) == (&key.0, &key.1))
+                };
+                let mut keys: Vec<NamespacedName> = objects.endpoints.keys().cloned().collect();
+                keys.extend(objects.services.iter().filter(has).map(|(key, _)| key.clone()));
+                sorted::sort(&mut keys);
+                keys.dedup();
+                let row = |key: NamespacedName| {
+                    let fields = vec![shortened(&addresses(&key, objects, None)), age.clone()];
+                    Row { key, fields }
+                };
+                keys.into_iter().map(row).collect()
             }
             "endpointslice" => {
                 objects.endpoint_slices.values().map(|s| of(&s.metadata, slice(s, &age))).collect()
@@ -320,7 +490,8 @@ impl Query {
         };
         rows.retain(|r| {
             let here = r.key.0.is_empty() || self.namespace.as_ref().is_none_or(|n| *n == r.key.0);
-            here && (self.selector.is_empty() || self.selects(stored.get(kind, &r.key).as_ref()))
+            here && (self.selector.is_empty() && self.fields.is_empty()
+                || self.selects(stored.get(kind, &r.key).as_ref()))
         });
         for row in rows.iter_mut().filter(|_| self.labels) {
             let all = stored.get(kind, &row.key).map(|tree| labels_of(&tree)).unwrap_or_default();
@@ -336,8 +507,29 @@ impl Query {
     /// An object has the labels that are asked for.
     fn selects(&self, tree: Option<&Yaml>) -> bool {
         let labels = tree.and_then(|t| t.get("metadata")?.get("labels"));
+        let value = |field: &str| field.split('.').try_fold(tree?, |at, key| at.get(key)).map(Yaml::token);
+        if self.fields.iter().any(|(key, is, wanted)| (value(key).unwrap_or_default() == wanted) != *is) {
+            return false;
+        }
         self.selector.selects(|key| labels.and_then(|l| l.get(key)).map(Yaml::token))
     }
+}
+
+/// Lines whose columns are as wide as their widest fields and three blanks, and at least so wide.
+fn aligned(lines: &[Vec<String>], least: usize) -> Vec<String> {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |i: usize| {
+        let widest = lines.iter().filter_map(|l| l.get(i)).map(|f| f.chars().count() + 3).max();
+        widest.unwrap_or(0).max(least)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |l: &Vec<String>| {
+        let padded = l.iter().zip(&widths).enumerate().map(|(i, (field, width))| {
+            if i + 1 == columns { field.clone() } else { format!("{field:<width$}") }
+        });
+        padded.collect::<String>()
+    };
+    lines.iter().map(line).collect()
 }
 
 /// An object in a list.

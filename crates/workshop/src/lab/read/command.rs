@@ -67,6 +67,15 @@ pub(super) fn line(
         let all = boxes.all.join(", ");
         return Err(v.blame(format!("expected {{run: COMMAND, on: BOX}} with nodes or one of {all} as BOX")));
     }
+    // What a person may try is a mistake in a lab.
+    for argv in command.each().into_iter().filter(|argv| !sh::has_blank(argv)) {
+        let part = Command { argv: argv.to_vec(), script: None, ..command.clone() };
+        if let Ok(Some(effects)) = Effect::of(&part)
+            && let Some(Effect::Wrong(why)) = effects.first()
+        {
+            return Err(v.blame(why.clone()));
+        }
+    }
     Ok(Command { when, place: v.place, ..command })
 }
 
@@ -88,8 +97,11 @@ fn in_front(run: &str, on: Vec<String>, stdin: Option<String>) -> Result<Command
     let (run, argv) = (run.trim_end().to_owned(), split(run)?);
     let (when, place) = (When::default(), Place::default());
     let mut command = Command { on, run, argv, script: None, stdin, when, background: false, place };
-    if let Some((pod, words)) = executed(&command.argv)? {
-        (command.on, command.argv) = (vec![pod], words);
+    match executed(&command.argv) {
+        Ok(Some((pod, words))) => (command.on, command.argv) = (vec![pod], words),
+        // kubectl says so itself.
+        Err(why) if !why.starts_with("error") => return Err(why),
+        _ => {}
     }
     let Some(mut script) = script(&command.argv)? else {
         match kind(&command)? {
