@@ -8,6 +8,7 @@
 mod api_server;
 mod kubectl;
 mod kubectl_output;
+mod kubectl_words;
 mod machine;
 mod session;
 mod typed;

@@ -2,6 +2,7 @@
 
 use super::effect::{Effect, file_of};
 use super::history::History;
+use super::kubectl::not_found;
 use super::live::Live;
 use super::pods::Programs;
 use super::script::{box_of, is_of_box, run_script};
@@ -373,6 +374,10 @@ async fn done_at_setup(
 pub(crate) fn no_box(world: &World, c: &Command) -> String {
     let known: Vec<&str> = world.hosts().iter().map(|h| h.name.as_str()).collect();
     let (name, known) = (c.on.first().map_or("", String::as_str), known.join(", "));
+    if !name.contains('/') && c.run.starts_with("kubectl ") && c.program() != "kubectl" && c.script.is_none()
+    {
+        return not_found("pod", name);
+    }
     match c.lacks_box() {
         true => format!(
             "{} is run on a box: write it as `BOX: {}`, with one of {known} as BOX",
@@ -400,7 +405,9 @@ async fn type_in(asked: &mut Asked, at: At, running: &mut Running<'_>, live: &mu
         live.name_boxes(&mut c);
         let host = c.on.first();
         if host.is_some_and(|name| running.world().host_by_name(name).is_none()) {
-            asked.ran(typed, Err(no_box(running.world(), &c)));
+            let why = no_box(running.world(), &c);
+            let said = why.starts_with("Error from server");
+            asked.ran(typed, if said { Ok(CommandOutput::failed(1, why)) } else { Err(why) });
             continue;
         }
         let name = host.map_or_else(|| c.run.clone(), |host| format!("{host}: {}", c.run));

@@ -5,7 +5,7 @@ use super::document::one_document;
 use super::service::{self, Expose};
 use super::{Effect, Given, Named};
 use crate::lab::invalid::label_value;
-use crate::lab::kubectl::{Looks, query};
+use crate::lab::kubectl::{Looks, pair, query};
 use crate::lab::logs::Logs;
 use crate::session::quoted;
 use cluster::yaml::{Value, Yaml};
@@ -168,7 +168,6 @@ fn known(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Effect>, Stri
         return if each { label_each(words, looks, overwrite) } else { label(&namespace, words, overwrite) };
     }
     let several = || {
-        const PAIR: &str = "error: arguments in resource/name form must have a single resource and name";
         let named = |(kind, name): (&str, &str)| Named {
             kind: kind.to_ascii_lowercase(),
             namespace: namespace.clone(),
@@ -177,7 +176,7 @@ fn known(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Effect>, Stri
         let begin = if verb == "rollout" { 2 } else { 1 };
         match plain.get(begin..) {
             Some(all @ [one, ..]) if one.contains('/') => {
-                all.iter().map(|one| one.split_once('/').map(named).ok_or(PAIR)).collect()
+                all.iter().map(|one| pair(one).map(named)).collect()
             }
             Some([kind, names @ ..]) if !names.is_empty() => {
                 Ok(names.iter().map(|name| named((kind, name))).collect::<Vec<_>>())
@@ -264,9 +263,7 @@ fn before_labels<'w, 'a>(words: &'w [&'a str]) -> (&'w [&'a str], &'w [&'a str])
 fn label(namespace: &str, words: &[&str], overwrite: bool) -> Result<Vec<Effect>, String> {
     let (objects, labels) = before_labels(words);
     let pairs: Vec<(&str, &str)> = match objects {
-        [one, ..] if one.contains('/') => {
-            objects.iter().map(|one| one.split_once('/').ok_or(NO_OBJECT)).collect::<Result<_, _>>()?
-        }
+        [one, ..] if one.contains('/') => objects.iter().map(|one| pair(one)).collect::<Result<_, _>>()?,
         [kind, names @ ..] if !names.is_empty() => names.iter().map(|name| (*kind, *name)).collect(),
         [_] => Vec::new(),
         _ => return Err(NO_OBJECT.to_owned()),

@@ -207,10 +207,7 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
     let mut kinds: Vec<&str> = Vec::new();
     if first.contains('/') {
         for word in words {
-            let (kind, name) = word
-                .split_once('/')
-                .filter(|(kind, name)| !kind.is_empty() && !name.is_empty() && !kind.contains(','))
-                .ok_or("error: arguments in resource/name form must have a single resource and name")?;
+            let (kind, name) = pair(word)?;
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
@@ -530,6 +527,20 @@ fn aligned(lines: &[Vec<String>], least: usize) -> Vec<String> {
         padded.collect::<String>()
     };
     lines.iter().map(line).collect()
+}
+
+/// `pod/web` as kind and name (cli-runtime, `splitResourceTypeName`).
+///
+/// # Errors
+/// What kubectl says of another form.
+pub(super) fn pair(word: &str) -> Result<(&str, &str), &'static str> {
+    match word.split_once('/') {
+        Some((_, name)) if name.contains('/') => {
+            Err("error: arguments in resource/name form may not have more than one slash")
+        }
+        Some((kind, name)) if !kind.is_empty() && !name.is_empty() && !kind.contains(',') => Ok((kind, name)),
+        _ => Err("error: arguments in resource/name form must have a single resource and name"),
+    }
 }
 
 /// An object in a list.
