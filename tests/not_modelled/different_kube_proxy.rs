@@ -2,6 +2,7 @@
 
 use cluster::kube_proxy::{Case, Change, Config, KubeProxy, Mode, SyncText, Version};
 use cluster::read_objects;
+use workshop::{At, Typed};
 
 const SERVICE: &str = "kind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, ports: [{port: 80, protocol: PROTO}]}\n";
 
@@ -219,4 +220,45 @@ fn a_pods_specs_are_not_compared_in_words() {
     assert_eq!(told.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [1, 0, 0]);
     // The real one goes on with `core.PodSpec{`.
     assert!(told[0].1.ends_with("previously negative)"), "{told:?}");
+}
+
+#[test]
+fn containers_are_asked_of_new_pods_alone() {
+    let pod = |name: &str| format!("kind: Pod\nmetadata: {{name: {name}}}\nspec: {{nodeName: worker-1}}\n");
+    let create = |name: &str, at| Typed { stdin: pod(name), ..Typed::of_line("kubectl create -f -", at) };
+    let run = run_typed(vec![create("one", At::Setup), create("two", At::End)]);
+    assert_eq!(run[0], None);
+    assert_eq!(run[1].as_deref(), Some("The Pod \"two\" is invalid: spec.containers: Required value"));
+}
+
+/// What is wrong of each command.
+fn run_typed(typed: Vec<Typed>) -> Vec<Option<String>> {
+    let lab = std::rc::Rc::new(workshop::lab("tftp-ipvs").unwrap());
+    let run = workshop::Session { typed, ..workshop::Session::new(lab) }.run().unwrap();
+    run.typed.iter().map(workshop::TypedResult::wrong).collect()
+}
+
+/// That lab has a node port 69, as the article has it; its cluster IPs are those of kubeadm.
+#[test]
+fn a_lab_s_own_services_widen_the_ranges() {
+    let service = |spec: &str| {
+        let stdin = format!("kind: Service\nmetadata: {{name: x}}\nspec: {{{spec}}}\n");
+        run_typed(vec![Typed { stdin, ..Typed::of_line("kubectl create -f -", At::End) }]).remove(0)
+    };
+    assert_eq!(service("type: NodePort, ports: [{port: 80, nodePort: 80}]"), None);
+    let refused = service("clusterIP: 10.43.0.1, ports: [{port: 80}]").unwrap();
+    assert!(refused.ends_with("the provided network does not match the current range"), "{refused}");
+}
+
+#[test]
+fn endpoints_by_hand_are_not_mirrored() {
+    let yaml = "kind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 80}]}\n---\nkind: Endpoints\nmetadata: {name: x}\n\
+                subsets: [{addresses: [{ip: 10.0.0.9}], ports: [{port: 80}]}]\n";
+    let apply = Typed { stdin: yaml.to_owned(), ..Typed::of_line("kubectl apply -f -", At::End) };
+    let get = Typed::of_line("kubectl get endpointslices -o name", At::End);
+    let lab = std::rc::Rc::new(workshop::lab("dns-race").unwrap());
+    let run = workshop::Session { typed: vec![apply, get], ..workshop::Session::new(lab) }.run().unwrap();
+    let slices = run.typed[1].output.as_ref().unwrap().stdout.join(" ");
+    // The real one has a slice x-..., which its endpointslicemirroring-controller has made.
+    assert!(!slices.contains("/x"), "{slices}");
 }

@@ -355,7 +355,7 @@ fn ranges_are_the_labs() {
     assert_eq!(create(&low, "type: NodePort, ports: [{port: 80, nodePort: 70}]").0, 0);
 }
 
-/// What is applied twice is unchanged.
+/// What is applied twice is unchanged; what was not applied is not, as kubectl notes what it was given.
 #[test]
 fn what_is_applied_twice() {
     let yaml = "kind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 80}]}\n";
@@ -363,4 +363,9 @@ fn what_is_applied_twice() {
     let out = run(LAB, vec![apply(yaml), apply(yaml), apply(&yaml.replace("80", "81"))]);
     let said: Vec<&str> = out.iter().map(|(_, said)| said.as_str()).collect();
     assert_eq!(said, ["service/x created", "service/x unchanged", "service/x configured"]);
+    let own = "kind: Pod\nmetadata: {name: bare, labels: {app: bare}}\nspec: {nodeName: node-2}\n";
+    let out = run(LAB, vec![apply(own), apply(own), line("kubectl get pod bare -o yaml", "")]);
+    let said: Vec<&str> = out.iter().take(2).map(|(_, said)| said.as_str()).collect();
+    assert_eq!(said, ["pod/bare configured", "pod/bare unchanged"]);
+    assert!(!out[2].1.contains("annotations"), "{}", out[2].1);
 }

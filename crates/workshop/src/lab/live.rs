@@ -32,6 +32,8 @@ pub(super) struct Live {
     spec: WorldSpec,
     documents: Vec<Yaml>,
     files: Vec<Yaml>,
+    /// What `kubectl apply` was given.
+    applied: Vec<Yaml>,
     kube: Kube,
     controllers: Controllers,
     programs: Programs,
@@ -84,7 +86,18 @@ impl Live {
                 process: None,
             });
         }
-        Ok(Live { spec, documents, files, kube, controllers, programs, proxies, checks: 0, shell })
+        Ok(Live {
+            spec,
+            documents,
+            files,
+            applied: Vec::new(),
+            kube,
+            controllers,
+            programs,
+            proxies,
+            checks: 0,
+            shell,
+        })
     }
 
     /// The kube-proxies' processes begin, in boxes that have just been made.
@@ -154,7 +167,7 @@ impl Live {
                 }
                 done => done?,
             }
-            let told = effect.told(&before, &documents, &self.files);
+            let told = effect.told((&before, &documents, &self.applied), &self.files);
             output.stdout.extend(told.ok_or("this can be done only before the lab begins: as a switch")?);
             output.stderr.extend(effect.conflicts(&self.documents, &self.files));
             warnings.extend(effect.warnings());
@@ -166,6 +179,7 @@ impl Live {
         let changes = changes(&self.kube.objects, &after);
         pods::follow(world, &mut self.kube, after, &self.programs, self.shell)?;
         (self.documents, self.controllers) = (documents, controllers);
+        self.applied.extend(all.iter().flat_map(|effect| effect.applied(&self.files)));
         for proxy in &mut self.proxies {
             changes.iter().for_each(|c| proxy.proxy.apply(c.clone()));
         }

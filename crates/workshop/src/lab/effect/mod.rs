@@ -485,8 +485,12 @@ impl Effect {
         }
     }
 
-    /// What kubectl says, of the objects as they were before; `None` if it is no command of kubectl's that a running cluster takes.
-    pub fn told(&self, before: &[Yaml], after: &[Yaml], files: &[Yaml]) -> Option<Vec<String>> {
+    /// What kubectl says, of the objects as they were before, as they are now, and those that were applied; `None` if it is no command of kubectl's that a running cluster takes.
+    pub fn told(
+        &self,
+        (before, after, applied): (&[Yaml], &[Yaml], &[Yaml]),
+        files: &[Yaml],
+    ) -> Option<Vec<String>> {
         let stays = |is: &dyn Fn(&Yaml) -> bool| match (
             before.iter().find(|d| is(d)),
             after.iter().find(|d| is(d)),
@@ -527,8 +531,10 @@ impl Effect {
             }),
             Effect::Apply(given) => each(given, &|o| {
                 let is = |d: &Yaml| identity(d) == identity(o);
+                // Of what was not applied kubectl notes what it is given now.
+                let noted = applied.iter().any(is);
                 let done = match before.iter().any(is) {
-                    true if stays(&is) => "unchanged",
+                    true if noted && stays(&is) => "unchanged",
                     true => "configured",
                     false => "created",
                 };
@@ -560,6 +566,12 @@ impl Effect {
             Some((object, faults)) => Err(refused(object, &faults)),
             None => Ok(()),
         }
+    }
+
+    /// What `kubectl apply` is given.
+    pub fn applied(&self, files: &[Yaml]) -> Vec<Yaml> {
+        let Effect::Apply(given) = self else { return Vec::new() };
+        given.objects(files).unwrap_or_default().into_iter().cloned().collect()
     }
 
     /// What the API server warns of: fields of a patch that it does not know.
