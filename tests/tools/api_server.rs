@@ -168,10 +168,6 @@ fn a_pods_fields() {
             "spec.containers[0].ports[1].hostPort: Duplicate value: \"TCP//80\"",
         ),
         (
-            "hostNetwork: true, containers: [{name: a, image: a, ports: [{containerPort: 80, hostPort: 8080}]}]",
-            "spec.containers[0].ports[0].hostPort: Invalid value: 8080: must match `containerPort` when `hostNetwork` is true",
-        ),
-        (
             "restartPolicy: always, containers: [{name: a, image: a}]",
             "spec.restartPolicy: Unsupported value: \"always\": supported values: \"Always\", \"OnFailure\", \"Never\"",
         ),

@@ -5,9 +5,44 @@ use super::apply::{first_ip, items, special};
 use super::effect::identity;
 use crate::session::quoted;
 use crate::yaml_text::json_line;
-use cluster::yaml::{Value, Yaml};
+use cluster::yaml::{Entry, Value, Yaml};
 use ipnet::IpNet;
 use std::net::IpAddr;
+
+/// Fields, and what each has to be; `[]` are the items of a list. `label` is a name, `port` a number from 1 (0 if there is none), `nonzero`
+/// one that may be 0, `portname` the name of a port, `target` either, `ip` an address, `outside` one that other hosts have, `special` is no
+/// address that they cannot have, `labels` a mapping; `once` differ in all items of a list, `need` has to be there, and `whole` where pods
+/// have to be whole. Else it is one of the words that stand there.
+const METADATA: &str = "metadata.namespace label
+metadata.labels labels";
+const SERVICE_PORT: &str = "name label
+port port
+protocol SCTP TCP UDP
+targetPort target";
+const SERVICE: &str = "spec.ports[].name once
+spec.selector labels
+spec.sessionAffinity ClientIP None
+spec.externalIPs[] outside
+spec.type ClusterIP ExternalName LoadBalancer NodePort
+spec.internalTrafficPolicy Cluster Local";
+const POD: &str = "containers whole
+containers[].name whole
+containers[].name label
+containers[].name once
+containers[].image whole
+containers[].ports[].name portname
+containers[].ports[].name once
+containers[].ports[].containerPort need
+containers[].ports[].containerPort nonzero
+containers[].ports[].hostPort nonzero
+containers[].ports[] hostport
+containers[].ports[].protocol SCTP TCP UDP
+restartPolicy Always OnFailure Never
+dnsPolicy ClusterFirstWithHostNet ClusterFirst Default None";
+const DEPLOYMENT: &str = "spec.replicas count
+spec.selector need
+spec.selector.matchLabels labels
+spec.template.metadata.labels labels";
 
 /// How a name is to look: what is said of one that does not, what it may be like, and the expression.
 struct Form(&'static str, &'static str, &'static str, usize);
@@ -88,113 +123,150 @@ pub fn label_value(value: &str) -> String {
     LABEL_VALUE.faults(value).join(";")
 }
 
-/// Its flag: a container has to have what nothing here needs, too.
-struct Faults(Vec<String>, bool);
+struct Faults {
+    lines: Vec<String>,
+    /// A pod has to have containers with all that they need.
+    whole: bool,
+}
 
 impl Faults {
-    fn add(&mut self, path: &str, what: &str) {
-        let line = format!("{path}: {what}");
+    fn add(&mut self, path: &str, kind: &str, rest: &str) {
+        let line = format!("{path}: {kind}{rest}");
         // kubectl tells what is told twice once.
-        if !self.0.contains(&line) {
-            self.0.push(line);
+        if !self.lines.contains(&line) {
+            self.lines.push(line);
         }
     }
 
     fn required(&mut self, path: &str) {
-        self.add(path, "Required value");
+        self.add(path, "Required value", "");
     }
 
     fn forbidden(&mut self, path: &str, why: &str) {
-        self.add(path, &format!("Forbidden: {why}"));
+        self.add(path, "Forbidden: ", why);
     }
 
     /// `value` is as it is printed: text is quoted.
     fn invalid(&mut self, path: &str, value: &str, why: &str) {
-        self.add(path, &format!("Invalid value: {value}: {why}"));
+        self.add(path, "Invalid value: ", &[value, why].join(": "));
     }
 
-    fn name(&mut self, path: &str, name: &str, form: &Form) {
-        form.faults(name).iter().for_each(|why| self.invalid(path, &quoted(name), why));
-    }
-
-    fn twice(&mut self, path: &str, value: &str) {
-        self.add(path, &format!("Duplicate value: {value}"));
-    }
-
-    fn one_of(&mut self, path: &str, given: Option<&str>, words: &[&str]) {
-        if let Some(given) = given.filter(|given| !words.contains(given)) {
-            let words: Vec<String> = words.iter().map(|w| quoted(w)).collect();
-            let why = format!("Unsupported value: {}: supported values: {}", quoted(given), words.join(", "));
-            self.add(path, &why);
+    /// Holds a tree against rules; its fields are told behind this.
+    fn hold(&mut self, rules: &str, tree: Option<&Yaml>, before: &str) {
+        for (path, rule) in rules.lines().filter_map(|line| line.split_once(' ')) {
+            self.follow(path, tree, before.to_owned(), rule, &mut Vec::new());
         }
     }
 
-    fn port(&mut self, path: &str, given: Option<&str>) {
-        if let Some(number) = given.and_then(|n| n.parse::<i32>().ok()).filter(|n| !(1..=65_535).contains(n))
-        {
-            self.invalid(path, &number.to_string(), "must be between 1 and 65535, inclusive");
+    fn follow(&mut self, path: &str, at: Option<&Yaml>, told: String, rule: &str, seen: &mut Vec<String>) {
+        if path.is_empty() {
+            return self.check(at.filter(|v| !v.is_null()), &told, rule, seen);
+        }
+        let (step, rest) = path.split_once('.').unwrap_or((path, ""));
+        let dot = if told.is_empty() || told.ends_with('.') { "" } else { "." };
+        let Some(key) = step.strip_suffix("[]") else {
+            return self.follow(
+                rest,
+                at.and_then(|at| at.get(step)),
+                [&told, dot, step].concat(),
+                rule,
+                seen,
+            );
+        };
+        // What is told once is so in the innermost list.
+        let mut own = Vec::new();
+        for (i, item) in at.and_then(|at| at.get(key)).map_or(&[][..], items).iter().enumerate() {
+            self.follow(rest, Some(item), format!("{told}{dot}{key}[{i}]"), rule, &mut own);
         }
     }
 
-    /// `IsValidPortName`
-    fn port_name(&mut self, path: &str, name: &str) {
-        let is = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        for (wrong, why) in [
-            (name.len() > 15, "must be no more than 15 characters"),
-            (!name.chars().all(is), "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"),
-            (!name.contains(|c: char| c.is_ascii_lowercase()), "must contain at least one letter (a-z)"),
-            (name.contains("--"), "must not contain consecutive hyphens"),
-            (name.starts_with('-') || name.ends_with('-'), "must not begin or end with a hyphen"),
-        ] {
-            if wrong {
-                self.invalid(path, &quoted(name), why);
+    fn check(&mut self, at: Option<&Yaml>, path: &str, rule: &str, seen: &mut Vec<String>) {
+        let Some(v) = at.filter(|v| !items(v).is_empty() || !matches!(&v.value, Value::Sequence(_))) else {
+            match rule {
+                "whole" if !self.whole => {}
+                "whole" | "need" => self.required(path),
+                "port" => self.invalid(path, "0", PORT),
+                _ => {}
             }
-        }
-    }
-
-    fn address(&mut self, path: &str, given: &str, outside: bool) {
-        match given.parse::<IpAddr>() {
-            Err(_) => {
-                let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-                self.invalid(path, &quoted(given), why);
-            }
-            Ok(ip) if outside => {
-                if let Some(why) = special(ip) {
-                    self.invalid(path, &quoted(given), &format!("may not be {why}"));
+            return;
+        };
+        let given = v.token();
+        let number = given.parse::<i32>();
+        let text = quoted(given);
+        let mut wrong = |why: &str| self.invalid(path, &text, why);
+        match rule {
+            "need" | "whole" => {}
+            _ if given.is_empty() => {}
+            "label" => LABEL.faults(given).iter().for_each(|why| wrong(why)),
+            "once" if seen.contains(&text) => self.add(path, "Duplicate value: ", &text),
+            "once" => seen.push(text),
+            "target" | "nonzero" if given == "0" => {}
+            "port" | "nonzero" | "target" if number.is_ok() => {
+                if number.is_ok_and(|n| !(1..=65_535).contains(&n)) {
+                    self.invalid(path, given, PORT);
                 }
             }
-            Ok(_) => {}
+            "count" if number.is_ok_and(|n| n < 0) => {
+                self.invalid(path, given, "must be greater than or equal to 0");
+            }
+            "count" => {}
+            "hostport" => {
+                let of = |key| v.get(key).map(Yaml::token).unwrap_or_default();
+                let protocol = if of("protocol").is_empty() { "TCP" } else { of("protocol") };
+                let one = quoted(&[protocol, of("hostIP"), of("hostPort")].join("/"));
+                if seen.contains(&one) && !of("hostPort").is_empty() {
+                    self.add(&[path, ".hostPort"].concat(), "Duplicate value: ", &one);
+                }
+                seen.push(one);
+            }
+            "target" | "portname" => port_name(given).for_each(wrong),
+            "port" | "nonzero" => {}
+            "ip" | "outside" | "special" => match given.parse::<IpAddr>() {
+                Err(_) if rule == "special" => {}
+                Err(_) => wrong("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+                Ok(ip) if rule != "ip" => {
+                    special(ip).iter().for_each(|why| wrong(&["may not be ", why].concat()));
+                }
+                Ok(_) => {}
+            },
+            "labels" => self.labels(path, v),
+            words => {
+                if !words.split(' ').any(|word| word == given) {
+                    let words = words.replace(' ', "\", \"");
+                    self.add(path, "Unsupported value: ", &format!("{text}: supported values: \"{words}\""));
+                }
+            }
         }
     }
 
-    fn labels(&mut self, path: &str, labels: Option<&Yaml>) {
-        let Some(Value::Mapping(entries)) = labels.map(|l| &l.value) else { return };
+    fn labels(&mut self, path: &str, labels: &Yaml) {
+        let Value::Mapping(entries) = &labels.value else { return };
         for e in entries {
-            let (prefix, name) = e.key.split_once('/').map_or((None, e.key.as_str()), |(p, n)| (Some(p), n));
-            let mut why: Vec<String> = Vec::new();
-            if let Some(prefix) = prefix {
-                why.extend(SUBDOMAIN.faults(prefix).iter().map(|fault| format!("prefix part {fault}")));
-            }
+            let (prefix, name) = e.key.rsplit_once('/').unwrap_or(("a", &e.key));
+            let mut why: Vec<String> =
+                SUBDOMAIN.faults(prefix).iter().map(|w| ["prefix part ", w].concat()).collect();
             why.extend(LABEL_NAME.faults(name));
             why.iter().for_each(|why| self.invalid(path, &quoted(&e.key), why));
-            self.name(path, if e.value.is_null() { "" } else { e.value.token() }, &LABEL_VALUE);
+            let value = if e.value.is_null() { "" } else { e.value.token() };
+            LABEL_VALUE.faults(value).iter().for_each(|why| self.invalid(path, &quoted(value), why));
         }
     }
 }
 
-/// The value of a field that is there.
-fn given<'y>(at: Option<&'y Yaml>, key: &str) -> Option<&'y str> {
-    at?.get(key).filter(|v| !v.is_null()).map(Yaml::token)
-}
+const PORT: &str = "must be between 1 and 65535, inclusive";
 
-fn list<'y>(at: Option<&'y Yaml>, key: &str) -> &'y [Yaml] {
-    at.and_then(|at| at.get(key)).map_or(&[], items)
+/// `IsValidPortName`
+fn port_name(name: &str) -> impl Iterator<Item = &'static str> {
+    let is = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let wrong = [
+        (name.len() > 15, "must be no more than 15 characters"),
+        (!name.chars().all(is), "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"),
+        (!name.contains(|c: char| c.is_ascii_lowercase()), "must contain at least one letter (a-z)"),
+        (name.contains("--"), "must not contain consecutive hyphens"),
+        (name.starts_with('-') || name.ends_with('-'), "must not begin or end with a hyphen"),
+    ];
+    wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, why)| why)
 }
-
-const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
-const POLICIES: [&str; 2] = ["Cluster", "Local"];
-/// `DefaultClientIPServiceAffinitySeconds`' limit.
-const MAX_AFFINITY: i64 = 86_400;
 
 /// Each field that the API server refuses, in its words. That a pod has containers, with names and images, nothing here needs.
 pub fn invalid(object: &Yaml) -> Vec<String> {
@@ -208,263 +280,138 @@ pub fn incomplete(object: &Yaml) -> Vec<String> {
 }
 
 fn faults(object: &Yaml, whole: bool) -> Vec<String> {
-    let mut f = Faults(Vec::new(), whole);
-    let (kind, namespace, name) = identity(object);
+    let mut f = Faults { lines: Vec::new(), whole };
+    let (kind, _, name) = identity(object);
     let form = match kind {
         "Service" => &LABEL_1035,
         "Namespace" => &LABEL,
         _ => &SUBDOMAIN,
     };
     match name {
-        "" => f.add("metadata.name", "Required value: name or generateName is required"),
-        name => f.name("metadata.name", name, form),
+        "" => f.add("metadata.name", "Required value: name or generateName is required", ""),
+        name => form.faults(name).iter().for_each(|why| f.invalid("metadata.name", &quoted(name), why)),
     }
-    f.name("metadata.namespace", namespace, &LABEL);
-    f.labels("metadata.labels", object.get("metadata").and_then(|m| m.get("labels")));
+    f.hold(METADATA, Some(object), "");
     let spec = object.get("spec");
     match kind {
-        "Service" => service(&mut f, spec),
-        "Pod" => pod(&mut f, spec, "spec"),
-        "Deployment" => deployment(&mut f, spec),
-        "EndpointSlice" => {
-            for (i, endpoint) in list(Some(object), "endpoints").iter().enumerate() {
-                addresses(
-                    &mut f,
-                    list(Some(endpoint), "addresses"),
-                    &format!("endpoints[{i}].addresses"),
-                    "",
-                );
+        "Service" => service(&mut f, object, spec),
+        "Pod" => f.hold(POD, spec, "spec."),
+        "Deployment" => {
+            f.hold(DEPLOYMENT, Some(object), "");
+            let template = spec.and_then(|s| s.get("template"));
+            let labels = template.and_then(|t| t.get("metadata")?.get("labels"));
+            let wanted = spec.and_then(|s| s.get("selector")?.get("matchLabels"));
+            if let Some(Value::Mapping(wanted)) = wanted.map(|w| &w.value) {
+                let has =
+                    |e: &Entry| labels.and_then(|l| l.get(&e.key)).map(Yaml::token) == Some(e.value.token());
+                if !wanted.iter().all(has) {
+                    let labels = labels.map_or("null".to_owned(), json_line);
+                    let why = "`selector` does not match template `labels`";
+                    f.invalid("spec.template.metadata.labels", &labels, why);
+                }
             }
+            f.hold(POD, template.and_then(|t| t.get("spec")), "spec.template.spec.");
         }
-        "Endpoints" => {
-            for (i, subset) in list(Some(object), "subsets").iter().enumerate() {
-                let path = format!("subsets[{i}].addresses");
-                addresses(&mut f, list(Some(subset), "addresses"), &path, "ip");
-            }
-        }
+        "EndpointSlice" => f.hold("endpoints[].addresses[] special", Some(object), ""),
+        "Endpoints" => f.hold("subsets[].addresses[].ip special", Some(object), ""),
         _ => {}
     }
-    f.0
+    f.lines
 }
 
-fn addresses(f: &mut Faults, all: &[Yaml], path: &str, key: &str) {
-    for (i, one) in all.iter().enumerate() {
-        let (ip, dot) = if key.is_empty() { (Some(one), "") } else { (one.get(key), ".") };
-        if let Some(ip) = ip.map(Yaml::token).filter(|ip| ip.parse::<IpAddr>().is_ok()) {
-            f.address(&format!("{path}[{i}]{dot}{key}"), ip, true);
+/// `ValidateService`: what goes with what.
+fn service(f: &mut Faults, object: &Yaml, spec: Option<&Yaml>) {
+    let of = |at: Option<&Yaml>, key: &str| -> String {
+        let value = at.and_then(|at| at.get(key)).filter(|v| !v.is_null());
+        value.map_or(String::new(), |v| v.token().to_owned())
+    };
+    let list = |key: &str| spec.and_then(|s| s.get(key)).map_or(&[][..], items);
+    let (kind, ports, first) = (of(spec, "type"), list("ports"), spec.and_then(first_ip).unwrap_or_default());
+    let kind = if kind.is_empty() { "ClusterIP" } else { &kind };
+    let (balanced, headless) = (kind == "LoadBalancer", first == "None");
+    let node_ports = balanced || kind == "NodePort";
+    if kind == "ExternalName" {
+        let name = of(spec, "externalName");
+        let path = "spec.externalName";
+        match name.strip_suffix('.').unwrap_or(&name) {
+            "" => f.required(path),
+            name => SUBDOMAIN.faults(name).iter().for_each(|why| f.invalid(path, &quoted(name), why)),
         }
-    }
-}
-
-/// `ValidateService`
-fn service(f: &mut Faults, spec: Option<&Yaml>) {
-    let (kind, ports) = (given(spec, "type").unwrap_or("ClusterIP"), list(spec, "ports"));
-    let headless = spec.and_then(first_ip) == Some("None");
-    let external = kind == "ExternalName";
-    if ports.is_empty() && !headless && !external {
+    } else if ports.is_empty() && !headless {
         f.required("spec.ports");
     }
-    match kind {
-        "LoadBalancer" | "NodePort" if headless => {
-            let why = format!("may not be set to 'None' for {kind} services");
-            f.invalid("spec.clusterIPs[0]", "\"None\"", &why);
-        }
-        "ExternalName" => match given(spec, "externalName").unwrap_or_default() {
-            "" => f.required("spec.externalName"),
-            name => f.name("spec.externalName", name.strip_suffix('.').unwrap_or(name), &SUBDOMAIN),
-        },
-        _ => {}
+    if node_ports && headless {
+        f.invalid("spec.clusterIPs[0]", "\"None\"", &format!("may not be set to 'None' for {kind} services"));
     }
-    let mut names = Vec::new();
+    let (mut seen, mut numbers) = (Vec::new(), Vec::new());
     for (i, port) in ports.iter().enumerate() {
-        let path = |key| format!("spec.ports[{i}].{key}");
-        let of = |key| given(Some(port), key);
-        match of("name").filter(|name| !name.is_empty()) {
-            None if ports.len() > 1 => f.required(&path("name")),
-            None => {}
-            Some(name) => {
-                f.name(&path("name"), name, &LABEL);
-                if names.contains(&name) {
-                    f.twice(&path("name"), &quoted(name));
-                }
-                names.push(name);
-            }
+        if ports.len() > 1 && of(Some(port), "name").is_empty() {
+            f.required(&format!("spec.ports[{i}].name"));
         }
-        f.port(&path("port"), of("port").or(Some("0")));
-        f.one_of(&path("protocol"), of("protocol"), &PROTOCOLS);
-        match of("targetPort").filter(|t| *t != "0") {
-            Some(name) if name.parse::<i32>().is_err() => f.port_name(&path("targetPort"), name),
-            number => f.port(&path("targetPort"), number),
-        }
+        f.hold(SERVICE_PORT, Some(port), &format!("spec.ports[{i}]."));
     }
-    f.labels("spec.selector", spec.and_then(|s| s.get("selector")));
-    let affinity = given(spec, "sessionAffinity").unwrap_or("None");
-    f.one_of("spec.sessionAffinity", Some(affinity), &["ClientIP", "None"]);
-    let config = spec.and_then(|s| s.get("sessionAffinityConfig")).filter(|c| !c.is_null());
-    if affinity == "None" && config.is_some() {
-        f.forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None");
-    }
-    let seconds =
-        given(config.and_then(|c| c.get("clientIP")), "timeoutSeconds").and_then(|n| n.parse().ok());
-    if let Some(n) = seconds.filter(|n: &i64| affinity == "ClientIP" && !(1..=MAX_AFFINITY).contains(n)) {
-        let why = format!("must be greater than 0 and less than {MAX_AFFINITY}");
-        f.invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", &n.to_string(), &why);
-    }
-    let ips = match list(spec, "clusterIPs") {
-        [] => spec.and_then(|s| s.get("clusterIP")).map_or(&[][..], std::slice::from_ref),
-        all => all,
-    };
-    let ips = ips.iter().filter(|ip| !ip.is_null()).map(Yaml::token);
-    for (i, ip) in ips.enumerate().filter(|(i, ip)| !ip.is_empty() && (*i > 0 || *ip != "None")) {
-        f.address(&format!("spec.clusterIPs[{i}]"), ip, false);
-    }
-    for (i, ip) in list(spec, "externalIPs").iter().map(Yaml::token).enumerate() {
-        f.address(&format!("spec.externalIPs[{i}]"), ip, true);
-    }
-    f.one_of("spec.type", Some(kind), &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
-    let (mut node_ports, mut numbers) = (Vec::new(), Vec::new());
+    f.hold(SERVICE, Some(object), "");
     for (i, port) in ports.iter().enumerate() {
+        let of = |key| of(Some(port), key);
+        let protocol = Some(of("protocol")).filter(|p| !p.is_empty()).unwrap_or_else(|| "TCP".to_owned());
+        let (number, node_port) = ((protocol.clone(), of("port")), (protocol, of("nodePort")));
         let path = format!("spec.ports[{i}]");
-        let (protocol, number) = (given(Some(port), "protocol").unwrap_or("TCP"), given(Some(port), "port"));
-        if let Some(node_port) = given(Some(port), "nodePort").filter(|n| *n != "0") {
-            let path = format!("{path}.nodePort");
+        if !matches!(&*node_port.1, "" | "0") {
+            let path = [&path, ".nodePort"].concat();
             if kind == "ClusterIP" {
                 f.forbidden(&path, "may not be used when `type` is 'ClusterIP'");
             }
-            if node_ports.contains(&(protocol, node_port)) {
-                f.twice(&path, node_port);
+            if seen.contains(&node_port) {
+                f.add(&path, "Duplicate value: ", &node_port.1);
             }
-            node_ports.push((protocol, node_port));
+            seen.push(node_port);
         }
-        let number = number.unwrap_or("0");
-        if numbers.contains(&(protocol, number)) {
-            let rest = "\"AppProtocol\":null,\"Port\"";
+        if numbers.contains(&number) {
+            let (protocol, port) = &number;
             let value = format!(
-                "{{\"Name\":\"\",\"Protocol\":\"{protocol}\",{rest}:{number},\"TargetPort\":0,\"NodePort\":0}}"
+                "{{\"Name\":\"\",\"Protocol\":\"{protocol}\",\"AppProtocol\":null,\"Port\":{port},\"TargetPort\":0,\"NodePort\":0}}"
             );
-            f.twice(&path, &value);
+            f.add(&path, "Duplicate value: ", &value);
         }
-        numbers.push((protocol, number));
+        numbers.push(number);
     }
-    let balanced = kind == "LoadBalancer";
+    if first.is_empty() || !headless {
+        match list("clusterIPs") {
+            [] => f.check(spec.and_then(|s| s.get("clusterIP")), "spec.clusterIPs[0]", "ip", &mut Vec::new()),
+            _ => f.hold("clusterIPs[] ip", spec, "spec."),
+        }
+    }
     let only = "may only be used when `type` is 'LoadBalancer'";
-    const RANGES: &str = "spec.LoadBalancerSourceRanges";
-    for (i, net) in list(spec, "loadBalancerSourceRanges").iter().map(|n| n.token().trim()).enumerate() {
+    let affinity = of(spec, "sessionAffinity");
+    let seconds = spec.and_then(|s| s.get("sessionAffinityConfig"));
+    if affinity != "ClientIP" && seconds.is_some() {
+        f.forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None");
+    } else if let Ok(n) = of(seconds.and_then(|s| s.get("clientIP")), "timeoutSeconds").parse::<i32>()
+        && !(1..=86_400).contains(&n)
+    {
+        let path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
+        f.invalid(path, &n.to_string(), "must be greater than 0 and less than 86400");
+    }
+    for (i, net) in list("loadBalancerSourceRanges").iter().map(|n| n.token().trim()).enumerate() {
+        let path = "spec.LoadBalancerSourceRanges";
         if !balanced {
-            f.forbidden(RANGES, only);
+            f.forbidden(path, only);
         }
         if net.parse::<IpNet>().is_err() {
             let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-            f.invalid(&format!("{RANGES}[{i}]"), &quoted(net), why);
+            f.invalid(&format!("{path}[{i}]"), &quoted(net), why);
         }
     }
-    if !balanced && given(spec, "allocateLoadBalancerNodePorts").is_some() {
-        f.forbidden("spec.allocateLoadBalancerNodePorts", only);
+    let policy = of(spec, "externalTrafficPolicy");
+    let path = "spec.externalTrafficPolicy";
+    if node_ports || !list("externalIPs").is_empty() {
+        f.hold("externalTrafficPolicy Cluster Local", spec, "spec.");
+    } else if !policy.is_empty() {
+        f.invalid(path, &quoted(&policy), "may only be set for externally-accessible services");
     }
-    let outside = matches!(kind, "NodePort" | "LoadBalancer") || !list(spec, "externalIPs").is_empty();
-    let policy = given(spec, "externalTrafficPolicy").filter(|policy| !policy.is_empty());
-    match policy {
-        Some(policy) if !outside => {
-            let why = "may only be set for externally-accessible services";
-            f.invalid("spec.externalTrafficPolicy", &quoted(policy), why);
-        }
-        policy => f.one_of("spec.externalTrafficPolicy", policy, &POLICIES),
+    let number = of(spec, "healthCheckNodePort");
+    if !matches!(&*number, "" | "0") && !(balanced && policy == "Local") {
+        let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        f.invalid("spec.healthCheckNodePort", &number, why);
     }
-    if let Some(number) = given(spec, "healthCheckNodePort").filter(|n| *n != "0") {
-        let path = "spec.healthCheckNodePort";
-        match balanced && policy == Some("Local") {
-            true => f.port(path, Some(number)),
-            false => {
-                let why =
-                    "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
-                f.invalid(path, number, why);
-            }
-        }
-    }
-    f.one_of("spec.internalTrafficPolicy", given(spec, "internalTrafficPolicy"), &POLICIES);
-}
-
-/// `ValidatePodSpec`
-fn pod(f: &mut Faults, spec: Option<&Yaml>, path: &str) {
-    let host = given(spec, "hostNetwork") == Some("true");
-    if f.1 && list(spec, "containers").is_empty() {
-        f.required(&format!("{path}.containers"));
-    }
-    let (mut names, mut taken) = (Vec::new(), Vec::new());
-    for key in ["containers", "initContainers"] {
-        for (i, container) in list(spec, key).iter().enumerate() {
-            let path = format!("{path}.{key}[{i}]");
-            let container = Some(container);
-            match given(container, "name").unwrap_or_default() {
-                "" if f.1 => f.required(&format!("{path}.name")),
-                "" => {}
-                name => {
-                    f.name(&format!("{path}.name"), name, &LABEL);
-                    if names.contains(&name) {
-                        f.twice(&format!("{path}.name"), &quoted(name));
-                    }
-                    names.push(name);
-                }
-            }
-            if f.1 && given(container, "image").unwrap_or_default().is_empty() {
-                f.required(&format!("{path}.image"));
-            }
-            let mut port_names = Vec::new();
-            for (i, port) in list(container, "ports").iter().enumerate() {
-                let path = |key| format!("{path}.ports[{i}].{key}");
-                let of = |key| given(Some(port), key);
-                if let Some(name) = of("name").filter(|name| !name.is_empty()) {
-                    f.port_name(&path("name"), name);
-                    if port_names.contains(&name) {
-                        f.twice(&path("name"), &quoted(name));
-                    }
-                    port_names.push(name);
-                }
-                match of("containerPort").unwrap_or("0") {
-                    "0" => f.required(&path("containerPort")),
-                    number => f.port(&path("containerPort"), Some(number)),
-                }
-                f.one_of(&path("protocol"), of("protocol"), &PROTOCOLS);
-                let Some(number) = of("hostPort").filter(|n| *n != "0") else { continue };
-                f.port(&path("hostPort"), Some(number));
-                if host && of("containerPort") != Some(number) {
-                    let why = "must match `containerPort` when `hostNetwork` is true";
-                    f.invalid(&path("hostPort"), number, why);
-                }
-                let protocol = of("protocol").unwrap_or("TCP");
-                let one = format!("{protocol}/{}/{number}", of("hostIP").unwrap_or_default());
-                if key == "containers" && taken.contains(&one) {
-                    f.twice(&path("hostPort"), &quoted(&one));
-                }
-                taken.push(one);
-            }
-        }
-    }
-    let restart = given(spec, "restartPolicy");
-    f.one_of(&format!("{path}.restartPolicy"), restart, &["Always", "OnFailure", "Never"]);
-    let dns = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
-    f.one_of(&format!("{path}.dnsPolicy"), given(spec, "dnsPolicy"), &dns);
-}
-
-/// `ValidateDeploymentSpec`
-fn deployment(f: &mut Faults, spec: Option<&Yaml>) {
-    if let Some(n) = given(spec, "replicas").filter(|n| n.parse::<i32>().is_ok_and(|n| n < 0)) {
-        f.invalid("spec.replicas", n, "must be greater than or equal to 0");
-    }
-    let selector = spec.and_then(|s| s.get("selector")).filter(|s| !s.is_null());
-    let wanted = selector.and_then(|s| s.get("matchLabels"));
-    if selector.is_none() {
-        f.required("spec.selector");
-    }
-    f.labels("spec.selector.matchLabels", wanted);
-    let template = spec.and_then(|s| s.get("template"));
-    let labels = template.and_then(|t| t.get("metadata")?.get("labels"));
-    if let Some(Value::Mapping(wanted)) = wanted.map(|w| &w.value)
-        && wanted.iter().any(|e| labels.and_then(|l| l.get(&e.key)).map(Yaml::token) != Some(e.value.token()))
-    {
-        let labels = labels.map_or("null".to_owned(), json_line);
-        f.invalid("spec.template.metadata.labels", &labels, "`selector` does not match template `labels`");
-    }
-    f.labels("spec.template.labels", labels);
-    pod(f, template.and_then(|t| t.get("spec")), "spec.template.spec");
 }
