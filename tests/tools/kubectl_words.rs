@@ -212,8 +212,7 @@ fn paths() {
         ("pods", "{.items[?(@.spec.nodeName!='node-1')].metadata.name}", "a"),
         ("pods", "{.items[1].spec.containers[0].ports[?(@.containerPort>53)].name}", "http"),
         ("pods", "{.items[?(@.spec.containers[0].ports)].metadata.name}", "b"),
-        ("pods", "{.items[0,1].metadata.name}{.items[-1:].metadata.name}{.items[:1].metadata.name}", "a bba"),
-        ("pods", "{.items[*]['metadata.name', 'kind']}", "Pod Pod"),
+        ("pods", "{.items[-1].metadata.name}{.items[*]['kind']}", "bPod Pod"),
         ("pods", "{.items..containerPort}", "80 53"),
         ("pods", "{..image}", "a:1 b:1"),
         ("pod b", "{.status.podIP}", "10.244.1.5"),
@@ -290,8 +289,6 @@ fn choosing_and_sorting() {
     let field = "Error from server (BadRequest): Unable to find \"services\" that match label selector \"\", field selector \"spec.x=y\": field label not \
                  supported: spec.x";
     assert_eq!(says("kubectl get svc --field-selector spec.x=y"), (1, field.to_owned()));
-    let sort = "error: couldn't find any field with path \".spec.x\" in the list of objects";
-    assert_eq!(says("kubectl get pods --sort-by=.spec.x"), (1, sort.to_owned()));
     assert_eq!(
         says("kubectl delete pods --field-selector spec.nodeName=node-1").1,
         "pod \"b\" deleted from default namespace"

@@ -28,6 +28,11 @@ impl Selector {
         text.split(between).map(|part| requirement(part.trim())).collect::<Result<_, _>>().map(Selector)
     }
 
+    /// What it asks for.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|r| r.key.as_str())
+    }
+
     /// It asks for nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -20,11 +20,11 @@ enum Part {
 }
 
 /// One step after the other.
-pub type Path = Vec<Step>;
+type Path = Vec<Step>;
 
 /// From values to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+enum Step {
     /// `.name`, `['name']`
     Key(String),
     /// `[*]`, `.*`
@@ -33,17 +33,13 @@ pub enum Step {
     Deep,
     /// `[1]`, `[-1]`
     Index(i64),
-    /// `[1:3]`
-    Slice(i64, Option<i64>),
-    /// `[0,2]`, `['a','b']`
-    Union(Vec<Step>),
     /// `[?(@.name=="x")]`: path, operator and what it is held against; without an operator the path leads somewhere.
     Filter(Path, &'static str, Operand),
 }
 
 /// What a value is held against.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operand {
+enum Operand {
     /// A text, a number.
     Value(String),
     /// Another value.
@@ -95,6 +91,14 @@ impl Template {
         Ok(Template { text: text.to_owned(), parts })
     }
 
+    /// The values that its first path leads to.
+    pub fn values(&self, tree: &Yaml) -> Vec<String> {
+        match self.parts.first() {
+            Some(Part::Path(path)) => find(path, tree).unwrap_or_default().into_iter().map(told).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What kubectl prints of a tree.
     ///
     /// # Errors
@@ -116,16 +120,10 @@ impl Template {
 ///
 /// # Errors
 /// What kubectl says of what it cannot read.
-pub fn relaxed(text: &str) -> Result<Path, String> {
+pub fn relaxed(text: &str) -> Result<Template, String> {
     let inner = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or(text);
-    let dotted = if inner.starts_with(['.', '[']) { inner.to_owned() } else { format!(".{inner}") };
-    let mut reader = Reader(&dotted);
-    match reader.path() {
-        Ok(path) if reader.0.is_empty() => Ok(path),
-        _ => Err(format!(
-            "error: unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{{name1.name2}}' or '{{.name1.name2}}'"
-        )),
-    }
+    let dot = if inner.starts_with(['.', '[', '@', '$']) { "" } else { "." };
+    Template::read(&["{", dot, inner, "}"].concat())
 }
 
 struct Reader<'t>(&'t str);
@@ -220,63 +218,32 @@ impl<'t> Reader<'t> {
     }
 
     fn bracket(&mut self) -> Result<Step, String> {
-        let unterminated = || "unterminated array".to_owned();
         if self.eats("?(") {
             let filter = self.filter()?;
-            self.blanks();
             return if self.eats(")]") { Ok(filter) } else { Err("unterminated filter".to_owned()) };
         }
-        let mut all = Vec::new();
-        loop {
-            self.blanks();
-            let step = match self.quoted() {
-                Some(name) => Step::Key(name),
-                None if self.eats("*") => Step::All,
-                None => {
-                    let end = self.0.find([',', ']']).ok_or_else(unterminated)?;
-                    let (given, rest) = self.0.split_at(end);
-                    self.0 = rest;
-                    let wrong = || format!("invalid array index {given}");
-                    let number = |text: &str| text.trim().parse::<i64>().map_err(|_| wrong());
-                    match given.split_once(':') {
-                        None => Step::Index(number(given)?),
-                        Some((from, to)) => Step::Slice(
-                            if from.is_empty() { 0 } else { number(from)? },
-                            if to.is_empty() { None } else { Some(number(to)?) },
-                        ),
-                    }
-                }
-            };
-            all.push(step);
-            self.blanks();
-            if self.eats("]") {
-                break;
+        let step = match self.quoted() {
+            Some(name) => Step::Key(name),
+            None if self.eats("*") => Step::All,
+            None => {
+                let given = self.name();
+                Step::Index(given.parse().map_err(|_| format!("invalid array index {given}"))?)
             }
-            if !self.eats(",") {
-                return Err(unterminated());
-            }
-        }
-        Ok(if all.len() > 1 { Step::Union(all) } else { all.pop().ok_or_else(unterminated)? })
+        };
+        if self.eats("]") { Ok(step) } else { Err("unterminated array".to_owned()) }
     }
 
     fn filter(&mut self) -> Result<Step, String> {
         let path = self.path()?;
         self.blanks();
-        let Some(operator) = OPERATORS.into_iter().find(|o| self.0.starts_with(o)) else {
-            return Ok(Step::Filter(path, "", Operand::Value(String::new())));
-        };
-        self.eats(operator);
+        let operator = OPERATORS.into_iter().find(|o| self.eats(o)).unwrap_or_default();
         self.blanks();
         let operand = match self.quoted() {
             Some(text) => Operand::Value(text),
-            None if self.0.starts_with(['@', '$', '.']) => Operand::Path(self.path()?),
-            None => {
-                let end = self.0.find(')').ok_or("unterminated filter")?;
-                let (value, rest) = self.0.split_at(end);
-                self.0 = rest;
-                Operand::Value(value.trim().to_owned())
-            }
+            None if self.0.starts_with(['@', '$']) => Operand::Path(self.path()?),
+            None => Operand::Value(self.name()),
         };
+        self.blanks();
         Ok(Step::Filter(path, operator, operand))
     }
 }
@@ -307,7 +274,7 @@ fn print(parts: &[Part], at: &Yaml, out: &mut String) -> Result<(), String> {
 }
 
 /// A value as it is printed: what is no list and no mapping as it is.
-pub fn told(value: &Yaml) -> String {
+fn told(value: &Yaml) -> String {
     match &value.value {
         Value::Plain(text) | Value::Text(text) => text.clone(),
         _ => json_line(value),
@@ -315,10 +282,7 @@ pub fn told(value: &Yaml) -> String {
 }
 
 /// What a path leads to.
-///
-/// # Errors
-/// An element of a list that is not there.
-pub fn find<'y>(path: &[Step], at: &'y Yaml) -> Result<Vec<&'y Yaml>, String> {
+fn find<'y>(path: &[Step], at: &'y Yaml) -> Result<Vec<&'y Yaml>, String> {
     let mut now = vec![at];
     for step in path {
         let mut next = Vec::new();
@@ -355,11 +319,6 @@ fn follow<'y>(step: &Step, at: &'y Yaml, out: &mut Vec<&'y Yaml>) -> Result<(), 
             None if !matches!(at.value, Value::Sequence(_)) => {}
             None => return Err(format!("array index out of bounds: index {n}, length {length}")),
         },
-        Step::Slice(from, to) => {
-            let to = to.map_or(items.len(), place);
-            out.extend(items.iter().take(to).skip(place(*from)));
-        }
-        Step::Union(steps) => steps.iter().try_for_each(|step| follow(step, at, out))?,
         Step::Filter(path, operator, operand) => {
             for item in items {
                 let left = find(path, item)?;
@@ -368,17 +327,13 @@ fn follow<'y>(step: &Step, at: &'y Yaml, out: &mut Vec<&'y Yaml>) -> Result<(), 
                     Operand::Path(path) => find(path, item)?.first().map(|v| told(v)),
                 };
                 let met = match (left.first().map(|v| told(v)), right) {
-                    (Some(_), _) if operator.is_empty() => true,
                     (Some(left), Some(right)) => {
                         let order = compare(&left, &right);
-                        match *operator {
-                            "==" => order.is_eq(),
-                            "!=" => order.is_ne(),
-                            "<" => order.is_lt(),
-                            "<=" => order.is_le(),
-                            ">" => order.is_gt(),
-                            _ => order.is_ge(),
-                        }
+                        // No sign at all is one that there is something.
+                        operator.is_empty()
+                            || operator.contains('=') && order.is_eq() != operator.starts_with('!')
+                            || operator.starts_with('<') && order.is_lt()
+                            || operator.starts_with('>') && order.is_gt()
                     }
                     _ => false,
                 };

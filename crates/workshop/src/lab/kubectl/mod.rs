@@ -14,7 +14,7 @@ use cluster::kube_proxy::Version;
 use cluster::object::{Metadata, NamespacedName, Service};
 use cluster::yaml::{Value, Yaml};
 use columns::{addresses, duration, pod, service, shortened, slice, titles};
-use jsonpath::{Path, Template, compare, find, relaxed, told};
+use jsonpath::{Template, compare, relaxed};
 use sim::operator::CommandOutput;
 use std::time::Duration;
 
@@ -36,10 +36,10 @@ pub struct Query {
     labels: bool,
     /// `--no-headers`
     bare: bool,
-    /// `--field-selector`: fields, and whether they are to be this.
-    fields: Vec<(String, bool, String)>,
+    /// `--field-selector`
+    fields: Selector,
     /// `--sort-by`
-    sort: Option<(String, Path)>,
+    sort: Option<Template>,
 }
 
 /// `-o`
@@ -50,7 +50,7 @@ enum Output {
     Yaml,
     Json,
     JsonPath(Template),
-    Columns(Vec<(String, Path)>),
+    Columns(Vec<(String, Template)>),
 }
 
 /// What is looked at, besides kinds and names.
@@ -117,24 +117,9 @@ const ENDPOINTS_WARNING: &str =
 const FORMATS: &str = "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,\
                        templatefile,wide,yaml";
 
-/// Fields that `--field-selector` may ask for, besides name and namespace (pkg/apis/core/v1/conversion.go).
-const SELECTED: [(&str, &[&str]); 3] = [
-    (
-        "pod",
-        &[
-            "spec.nodeName",
-            "spec.restartPolicy",
-            "spec.schedulerName",
-            "spec.serviceAccountName",
-            "spec.hostNetwork",
-            "status.phase",
-            "status.podIP",
-            "status.nominatedNodeName",
-        ],
-    ),
-    ("service", &["spec.clusterIP", "spec.type"]),
-    ("node", &["spec.unschedulable"]),
-];
+/// Fields that `--field-selector` may ask for (pkg/apis/core/v1/conversion.go).
+const SELECTED: &str =
+    "metadata.name metadata.namespace spec.nodeName status.phase status.podIP spec.clusterIP spec.type";
 
 /// The namespaces that each cluster has.
 pub(super) const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -148,20 +133,15 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
     let output = looks.output.unwrap_or_default();
     let output = match output.split_once('=').unwrap_or((output, "")) {
         ("", _) => Output::Table { wide: false },
-        _ if describe => {
-            return Err(format!(
-                "error: unknown shorthand flag: 'o' in -o\nSee 'kubectl {verb} --help' for usage."
-            ));
-        }
+        _ if describe => return Err("error: unknown shorthand flag: 'o' in -o".to_owned()),
         ("wide", "") => Output::Table { wide: true },
         ("name", "") => Output::Name,
         ("yaml", "") => Output::Yaml,
         ("json", "") => Output::Json,
-        ("jsonpath", "") => return Err("error: template format specified but no template given".to_owned()),
-        ("jsonpath", text) => Output::JsonPath(Template::read(text)?),
-        ("custom-columns", "") => {
-            return Err("error: custom-columns format specified but no custom columns given".to_owned());
+        ("jsonpath" | "custom-columns", "") => {
+            return Err("error: template format specified but no template given".to_owned());
         }
+        ("jsonpath", text) => Output::JsonPath(Template::read(text)?),
         ("custom-columns", text) => {
             let column = |one: &str| match one.split_once(':') {
                 Some((title, path)) => Ok((title.to_owned(), relaxed(path)?)),
@@ -182,15 +162,8 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
             ));
         }
     };
-    let sort = looks.sort.map(|path| Ok::<_, String>((path.to_owned(), relaxed(path)?))).transpose()?;
-    let fields = looks.fields.into_iter().flat_map(|list| list.split(',')).filter(|one| !one.is_empty());
-    let field = |one: &str| {
-        let (key, value) =
-            one.split_once('=').ok_or_else(|| format!("error: invalid field selector: {one:?}"))?;
-        let is = !key.ends_with('!');
-        Ok((key.trim_end_matches('!').to_owned(), is, value.trim_start_matches('=').to_owned()))
-    };
-    let fields = fields.map(field).collect::<Result<Vec<_>, String>>()?;
+    let sort = looks.sort.map(relaxed).transpose()?;
+    let fields = looks.fields.map(Selector::read).transpose()?.unwrap_or_default();
     let selector = looks.selector.map(Selector::read).transpose()?.unwrap_or_default();
     let known = || format!("expected one of {}", KINDS.join(", "));
     let (first, rest) = words.split_first().ok_or_else(|| {
@@ -248,20 +221,14 @@ pub fn query(verb: &str, words: &[&str], looks: Looks<'_>) -> Result<Query, Stri
     if looks.all && !names.is_empty() {
         return Err("error: a resource cannot be retrieved by name across all namespaces".to_owned());
     }
-    for kind in &long {
-        let known = |field: &str| {
-            ["metadata.name", "metadata.namespace"].contains(&field)
-                || SELECTED.iter().any(|(k, fields)| k == kind && fields.contains(&field))
-        };
-        if let Some((field, ..)) = fields.iter().find(|(field, ..)| !known(field)) {
-            return Err(format!(
-                "Error from server (BadRequest): Unable to find \"{}\" that match label selector \"{}\", field selector \"{}\": field label \
-                 not supported: {field}",
-                plural(kind),
-                looks.selector.unwrap_or_default(),
-                looks.fields.unwrap_or_default(),
-            ));
-        }
+    if let Some(field) = fields.keys().find(|field| !SELECTED.split(' ').any(|known| known == *field)) {
+        return Err(format!(
+            "Error from server (BadRequest): Unable to find {:?} that match label selector {:?}, field selector {:?}: field label not \
+             supported: {field}",
+            plural(long.first().map_or("", String::as_str)),
+            looks.selector.unwrap_or_default(),
+            looks.fields.unwrap_or_default(),
+        ));
     }
     let (labels, bare) = (looks.labels, looks.bare);
     Ok(Query { kinds: long, names, namespace, output, selector, describe, labels, bare, fields, sort })
@@ -290,23 +257,11 @@ impl Query {
                 }
             }
             rows.retain(|r| self.names.is_empty() || asked.contains(&r.key.1.as_str()));
-            if let Some((text, path)) = &self.sort {
-                let value = |r: &Row| {
-                    stored.get(kind, &r.key).and_then(|t| Some(told(find(path, &t).ok()?.first()?)))
-                };
-                let mut keyed: Vec<(Option<String>, Row)> =
-                    rows.into_iter().map(|r| (value(&r), r)).collect();
-                if !keyed.is_empty() && keyed.iter().all(|(value, _)| value.is_none()) {
-                    missing.push(format!(
-                        "error: couldn't find any field with path \"{text}\" in the list of objects"
-                    ));
-                    return CommandOutput::ended(1, Vec::new(), missing);
-                }
-                let text = |value: &Option<String>| value.clone().unwrap_or_default();
-                sorted::sort_by(&mut keyed, |(a, _), (b, _)| compare(&text(a), &text(b)));
-                rows = keyed.into_iter().map(|(_, row)| row).collect();
-            }
             let tree = |r: &Row| stored.get(kind, &r.key);
+            if let Some(path) = &self.sort {
+                let value = |r: &Row| tree(r).map(|tree| path.values(&tree).concat()).unwrap_or_default();
+                sorted::sort_by(&mut rows, |a, b| compare(&value(a), &value(b)));
+            }
             match &self.output {
                 _ if rows.is_empty() => {}
                 Output::Name => out.extend(rows.iter().map(|r| resource(kind, &r.key.1))),
@@ -335,10 +290,9 @@ impl Query {
         let one = self.names.len() == 1 && self.kinds.len() == 1;
         match &self.output {
             Output::Columns(columns) => {
-                let field = |path: &Path, tree: &Yaml| {
-                    let found = find(path, tree).unwrap_or_default();
-                    let told: Vec<String> = found.into_iter().map(told).collect();
-                    if told.is_empty() { "<none>".to_owned() } else { told.join(",") }
+                let field = |path: &Template, tree: &Yaml| {
+                    let told = path.values(tree).join(",");
+                    if told.is_empty() { "<none>".to_owned() } else { told }
                 };
                 let mut lines = vec![columns.iter().map(|(title, _)| title.clone()).collect()];
                 lines.extend(
@@ -505,7 +459,7 @@ impl Query {
     fn selects(&self, tree: Option<&Yaml>) -> bool {
         let labels = tree.and_then(|t| t.get("metadata")?.get("labels"));
         let value = |field: &str| field.split('.').try_fold(tree?, |at, key| at.get(key)).map(Yaml::token);
-        if self.fields.iter().any(|(key, is, wanted)| (value(key).unwrap_or_default() == wanted) != *is) {
+        if !self.fields.selects(value) {
             return false;
         }
         self.selector.selects(|key| labels.and_then(|l| l.get(key)).map(Yaml::token))
