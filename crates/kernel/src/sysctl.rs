@@ -151,6 +151,8 @@ pub struct Sysctl {
     pub tcp_retries2: i64,
     /// `net.ipv4.ip_default_ttl`
     pub ip_default_ttl: i64,
+    /// `net.ipv4.ip_nonlocal_bind`: a socket may have any address
+    pub ip_nonlocal_bind: i64,
 }
 
 impl Default for Sysctl {
@@ -185,6 +187,7 @@ impl Default for Sysctl {
             tcp_syn_linear_timeouts: 4,
             tcp_retries2: 15,
             ip_default_ttl: 64,
+            ip_nonlocal_bind: 0,
         }
     }
 }
@@ -219,9 +222,84 @@ impl Sysctl {
             "net.ipv4.tcp_syn_linear_timeouts" => &mut self.tcp_syn_linear_timeouts,
             "net.ipv4.tcp_retries2" => &mut self.tcp_retries2,
             "net.ipv4.ip_default_ttl" => &mut self.ip_default_ttl,
+            "net.ipv4.ip_nonlocal_bind" => &mut self.ip_nonlocal_bind,
             _ => return None,
         })
     }
+}
+
+/// Folders of /proc/sys of which the engine has nothing. What is in them is not looked at.
+const NOTHING_OF: &[&str] =
+    &["abi", "debug", "dev", "fs", "kernel", "user", "vm", "net/core", "net/ipv6", "net/mptcp", "net/unix"];
+
+/// How the paths of other settings begin, with how they go on; `*` is a device, `all` or `default`.
+const NOT_MODELLED: &[(&str, &str)] = &[
+    (
+        "net/ipv4/",
+        "cipso_cache_bucket_size cipso_cache_enable cipso_rbm_optfmt cipso_rbm_strictvalid fib_multipath_hash_fields \
+         fib_multipath_hash_policy fib_multipath_hash_seed fib_multipath_use_neigh fib_notify_on_flag_change fib_sync_mem \
+         fwmark_reflect icmp_echo_enable_probe icmp_ignore_bogus_error_responses igmp_link_local_mcast_reports \
+         igmp_max_memberships igmp_max_msf igmp_qrv inet_peer_maxttl inet_peer_minttl inet_peer_threshold \
+         ip_autobind_reuse ip_dynaddr ip_early_demux ip_forward_update_priority ip_local_port_range \
+         ip_local_reserved_ports ip_unprivileged_port_start ipfrag_secret_interval nexthop_compat_mode ping_group_range \
+         raw_l3mdev_accept udp_child_hash_entries udp_early_demux udp_hash_entries udp_l3mdev_accept udp_mem udp_rmem_min \
+         udp_wmem_min vs/sync_threshold vs/est_cpulist vs/est_nice xfrm4_gc_thresh",
+    ),
+    (
+        "net/ipv4/route/",
+        "error_burst error_cost flush gc_elasticity gc_interval gc_min_interval gc_min_interval_ms gc_thresh gc_timeout \
+         max_size min_adv_mss redirect_load redirect_number redirect_silence",
+    ),
+    (
+        "net/ipv4/tcp_",
+        "abort_on_overflow adv_win_scale allowed_congestion_control app_win autocorking available_congestion_control \
+         available_ulp backlog_ack_defer base_mss challenge_ack_limit child_ehash_entries comp_sack_delay_ns comp_sack_nr \
+         comp_sack_slack_ns congestion_control dsack early_demux early_retrans ecn ecn_fallback ecn_option \
+         ecn_option_beacon ehash_entries fack fastopen fastopen_blackhole_timeout_sec fastopen_key fin_timeout frto \
+         fwmark_accept invalid_ratelimit keepalive_intvl keepalive_probes keepalive_time l3mdev_accept limit_output_bytes \
+         low_latency max_orphans max_reordering max_syn_backlog max_tw_buckets mem migrate_req min_rtt_wlen min_snd_mss \
+         min_tso_segs moderate_rcvbuf mtu_probe_floor mtu_probing no_metrics_save no_ssthresh_metrics_save notsent_lowat \
+         orphan_retries pacing_ca_ratio pacing_ss_ratio pingpong_thresh plb_cong_thresh plb_enabled \
+         plb_idle_rehash_rounds plb_rehash_rounds plb_suspend_rto_sec probe_interval probe_threshold recovery reflect_tos \
+         reordering retrans_collapse retries1 rfc1337 rmem rto_max_ms rto_min_us sack shrink_window slow_start_after_idle \
+         stdurg syncookies thin_linear_timeouts timestamps tso_rtt_log tso_win_divisor tw_reuse tw_reuse_delay \
+         window_scaling wmem workaround_signed_windows",
+    ),
+    (
+        "net/ipv4/conf/*/",
+        "accept_source_route arp_accept arp_evict_nocarrier arp_notify bc_forwarding bootp_relay disable_policy disable_xfrm \
+         drop_gratuitous_arp drop_unicast_in_l2_multicast force_igmp_version igmpv2_unsolicited_report_interval \
+         igmpv3_unsolicited_report_interval ignore_routes_with_linkdown mc_forwarding medium_id proxy_arp_pvlan tag",
+    ),
+    (
+        "net/ipv4/neigh/*/",
+        "anycast_delay app_solicit base_reachable_time gc_interval gc_stale_time gc_thresh1 gc_thresh2 gc_thresh3 \
+         interval_probe_time_ms locktime mcast_resolicit mcast_solicit proxy_qlen retrans_time retrans_time_ms \
+         ucast_solicit unres_qlen unres_qlen_bytes",
+    ),
+    (
+        "net/netfilter/nf_",
+        "hooks_lwtunnel log/0 log/1 log/2 log/3 log/4 log/5 log/6 log/7 log/8 log/9 log/10 flowtable_tcp_timeout \
+         flowtable_udp_timeout conntrack_sctp_timeout_heartbeat_acked",
+    ),
+];
+
+/// Whether Linux has a setting of that path under /proc/sys, of those that the engine has not. `dev` knows the names of devices.
+pub(crate) fn is_of_linux(path: &str, dev: impl Fn(&str) -> bool) -> bool {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    if let ["net", "ipv4" | "ipv6", "conf" | "neigh", name, ..] = parts.as_mut_slice() {
+        if !dev(name) {
+            return false;
+        }
+        *name = "*";
+    }
+    let path = parts.join("/");
+    let within =
+        |folder: &&str| path.strip_prefix(*folder).is_some_and(|p| p.is_empty() || p.starts_with('/'));
+    let known = |(begin, ends): &(&str, &str)| {
+        path.strip_prefix(*begin).is_some_and(|end| ends.split_whitespace().any(|e| e == end))
+    };
+    NOTHING_OF.iter().any(within) || NOT_MODELLED.iter().any(known)
 }
 
 /// A setting cannot be read or written.
@@ -229,6 +307,8 @@ impl Sysctl {
 pub enum SysctlError {
     /// No such name here (or its module is not loaded).
     Unknown(String),
+    /// Linux has it, the engine does not.
+    NotModelled(String),
     /// The value does not fit.
     Invalid(i64),
     /// It can only be read here.
@@ -241,6 +321,7 @@ impl std::fmt::Display for SysctlError {
             SysctlError::Unknown(name) => {
                 write!(f, "cannot stat /proc/sys/{}: No such file or directory", name.replace('.', "/"))
             }
+            SysctlError::NotModelled(name) => write!(f, "{name} is not modelled"),
             SysctlError::Invalid(v) => write!(f, "setting to {v}: Invalid argument"),
             SysctlError::ReadOnly(name) => write!(f, "{name}: Permission denied"),
         }

@@ -589,3 +589,12 @@ fn nslookup_says_a_type_it_does_not_know() {
     assert_eq!(out.stdout[0], "unknown query type: foo");
     assert!(out.stdout[1].contains("no servers could be reached"), "{out:?}");
 }
+
+/// Seen with curl 7.88.1 on Linux 6.18: the address may be had, but no packet leaves from it.
+#[test]
+fn with_ip_nonlocal_bind_a_socket_has_any_address() {
+    let lines = ["sysctl -w net.ipv4.ip_nonlocal_bind=1", "curl -sS --interface 9.9.9.9 10.0.0.2"];
+    let out = outputs(&scenario(vec![nginx()], &lines)).pop().unwrap();
+    assert_eq!(out.status, 7, "{out:?}");
+    assert!(out.stderr[0].starts_with("curl: (7) Failed to connect to 10.0.0.2 port 80 after "), "{out:?}");
+}

@@ -3,7 +3,7 @@
 use super::Netns;
 use crate::DevId;
 use crate::netfilter::conntrack::UNUSED_SETTINGS;
-use crate::sysctl::{DevConf, SysctlError};
+use crate::sysctl::{DevConf, SysctlError, is_of_linux};
 
 impl Netns {
     /// Settings of a device.
@@ -31,10 +31,15 @@ impl Netns {
         if let Some(set) = self.conntrack_limit(&key, Some(value)) {
             return set.map(|_| ());
         }
-        if key.last().is_some_and(|k| *k == "ip_default_ttl") && !(1..=255).contains(&value) {
+        let fits = match key.last().map(String::as_str) {
+            Some("ip_default_ttl") => (1..=255).contains(&value),
+            Some("ip_nonlocal_bind") => (0..=255).contains(&value),
+            _ => true,
+        };
+        if !fits {
             return Err(SysctlError::Invalid(value));
         }
-        let slot = self.sysctl_slot(&key).ok_or_else(|| SysctlError::Unknown(key.join(".")))?;
+        let Some(slot) = self.sysctl_slot(&key) else { return Err(self.no_such(&key)) };
         match slot {
             Slot::Int(v) => *v = value,
             Slot::Seconds(v) => {
@@ -66,12 +71,25 @@ impl Netns {
         if let Some(got) = self.conntrack_limit(&key, None) {
             return got;
         }
-        match self.sysctl_slot(&key).ok_or_else(|| SysctlError::Unknown(key.join(".")))? {
+        let Some(slot) = self.sysctl_slot(&key) else { return Err(self.no_such(&key)) };
+        match slot {
             Slot::Int(v) => Ok(*v),
             Slot::Seconds(v) => Ok(i64::from(v.cast_signed())),
             Slot::Small(v) => Ok(i64::from(*v)),
             Slot::Flag(v) => Ok(i64::from(*v)),
             Slot::Byte(v, _) => Ok(i64::from(*v)),
+        }
+    }
+
+    /// Why there is no setting of that name.
+    fn no_such(&self, key: &[String]) -> SysctlError {
+        let dev = |name: &str| ["all", "default"].contains(&name) || self.device_by_name(name).is_some();
+        let path = key.join("/");
+        let old = path == "net/ipv4/tcp_tw_recycle" && self.era.version() < (4, 12);
+        let dotted: Vec<String> = key.iter().map(|k| k.replace('.', "/")).collect();
+        match old || is_of_linux(&path, dev) {
+            true => SysctlError::NotModelled(dotted.join(".")),
+            false => SysctlError::Unknown(key.join(".")),
         }
     }
 

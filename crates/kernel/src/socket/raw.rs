@@ -24,7 +24,7 @@ pub struct PingSocket {
 impl Netns {
     /// Opens a raw ICMP socket.
     pub fn ping_open(&mut self, local: Ipv4Addr, ttl: Option<u8>) -> Result<SocketId, Errno> {
-        if !local.is_unspecified() && !self.is_local_addr(local) {
+        if !self.may_bind(local) {
             return Err(Errno::EADDRNOTAVAIL);
         }
         Ok(self.sockets.add(Socket::Ping(Box::new(PingSocket { local, ttl, queue: VecDeque::new() }))))

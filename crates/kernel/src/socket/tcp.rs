@@ -390,7 +390,7 @@ impl Netns {
 
     /// `socket()`, `bind()`, `listen()`
     pub fn tcp_listen(&mut self, local: Endpoint) -> Result<SocketId, Errno> {
-        if !local.0.is_unspecified() && !self.is_local_addr(local.0) {
+        if !self.may_bind(local.0) {
             return Err(Errno::EADDRNOTAVAIL);
         }
         let taken = self.sockets.iter().any(|(_, s)| match s {

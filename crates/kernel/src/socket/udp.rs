@@ -127,9 +127,14 @@ impl Sending {
 }
 
 impl Netns {
+    /// Whether a socket may have an address: one of ours, or any with `ip_nonlocal_bind` (`inet_addr_valid_or_nonlocal`).
+    pub fn may_bind(&self, addr: Ipv4Addr) -> bool {
+        addr.is_unspecified() || self.is_local_addr(addr) || self.sysctl.ip_nonlocal_bind != 0
+    }
+
     /// `socket()`, `bind()`: port 0 means any.
     pub fn udp_bind(&mut self, local: Endpoint, cx: &mut Cx<'_>) -> Result<SocketId, Errno> {
-        if !local.0.is_unspecified() && !self.is_local_addr(local.0) {
+        if !self.may_bind(local.0) {
             return Err(Errno::EADDRNOTAVAIL);
         }
         let port = if local.1 == 0 { self.sockets.ephemeral_port() } else { local.1 };

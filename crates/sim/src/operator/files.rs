@@ -92,6 +92,7 @@ pub(crate) fn write_file(
     match set {
         Ok(()) => Ok(()),
         Err(SysctlError::Unknown(_)) => Err(format!("{path}: No such file or directory")),
+        Err(SysctlError::NotModelled(_)) => Err(format!("{path}: is not modelled")),
         Err(SysctlError::ReadOnly(_)) => Err(format!("{path}: Permission denied")),
         Err(SysctlError::Invalid(_)) => Err("echo: write error: Invalid argument".to_owned()),
     }
@@ -229,9 +230,15 @@ fn trouble(world: &mut World, host: NetnsId, path: &str) -> &'static str {
     let dev = path.strip_prefix("sys/class/net/").and_then(|p| p.split('/').next());
     let of_device =
         dev.is_some_and(|dev| world.host(host).is_some_and(|ns| ns.device_by_name(dev).is_some()));
+    let of_linux = path.strip_prefix("proc/sys/").is_some_and(|name| {
+        let got = world.host_mut(host).map(|ns| ns.sysctl_get(name));
+        matches!(got, Some(Err(SysctlError::NotModelled(_))))
+    });
     match () {
         () if is_folder => "Is a directory",
-        () if of_device || path.starts_with("proc/") && !path.starts_with("proc/sys/") => "is not modelled",
+        () if of_linux || of_device || path.starts_with("proc/") && !path.starts_with("proc/sys/") => {
+            "is not modelled"
+        }
         () => "No such file or directory",
     }
 }

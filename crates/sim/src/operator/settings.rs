@@ -34,7 +34,7 @@ const OTHERS: &[(&str, &str)] = &[
     (
         "net/ipv4",
         "icmp_echo_ignore_all icmp_echo_ignore_broadcasts icmp_errors_use_inbound_ifaddr icmp_msgs_burst icmp_msgs_per_sec \
-         icmp_ratelimit icmp_ratemask ip_default_ttl ip_forward ip_forward_use_pmtu ip_no_pmtu_disc ipfrag_high_thresh \
+         icmp_ratelimit icmp_ratemask ip_default_ttl ip_forward ip_forward_use_pmtu ip_no_pmtu_disc ip_nonlocal_bind ipfrag_high_thresh \
          ipfrag_low_thresh ipfrag_max_dist ipfrag_time tcp_retries2 tcp_syn_linear_timeouts tcp_syn_retries tcp_synack_retries",
     ),
     ("net/ipv4/route", "min_pmtu mtu_expires"),

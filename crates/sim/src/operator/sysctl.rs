@@ -94,9 +94,14 @@ fn run(world: &mut World, host: NetnsId, command: &SysctlCommand) -> CommandOutp
     let (mut stdout, mut stderr, mut status) = (Vec::new(), Vec::new(), 0);
     for item in &command.items {
         let (name, dotted) = (item.key.0.join("/"), item.key.dotted());
-        let result = match &item.value {
-            None => ns.sysctl_get(&name).map_err(|e| e.to_string()),
-            Some(text) => match number(text.trim()) {
+        let result = match (ns.sysctl_get(&name), &item.value) {
+            (Err(e @ SysctlError::NotModelled(_)), _) => {
+                stderr.push(format!("sysctl: {e}"));
+                status = 1;
+                continue;
+            }
+            (got, None) => got.map_err(|e| e.to_string()),
+            (_, Some(text)) => match number(text.trim()) {
                 Some(n) => match ns.sysctl_set(&name, n) {
                     Ok(()) => Ok(n),
                     // procps says the same of both; what cannot be written is no failure to it.

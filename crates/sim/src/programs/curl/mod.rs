@@ -290,7 +290,7 @@ impl Curl {
         let own = self.options.local.0;
         match connect::begin(run, self.options.local, (addr, self.port)) {
             Ok(socket) => Ok(socket),
-            Err(_) if !own.is_unspecified() && run.kernel(|ns, _| ns.is_local_addr(own)) == Some(false) => {
+            Err(_) if run.kernel(|ns, _| ns.may_bind(own)) == Some(false) => {
                 let text = format!("bind failed with errno 99: {}", Errno::EADDRNOTAVAIL.text());
                 self.note(run, &format!("Name '{own}' family 2 resolved to '{own}' family 2"));
                 self.note(run, &text);
