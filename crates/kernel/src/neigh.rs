@@ -29,6 +29,8 @@ pub enum Nud {
     Failed,
     /// Set by hand.
     Permanent,
+    /// Set by hand, for a network without ARP.
+    Noarp,
 }
 
 impl Nud {
@@ -42,16 +44,22 @@ impl Nud {
             Nud::Probe => "PROBE",
             Nud::Failed => "FAILED",
             Nud::Permanent => "PERMANENT",
+            Nud::Noarp => "NOARP",
         }
     }
 
     /// `NUD_CONNECTED`: confirmed, so that the cached header may be used without asking.
     fn is_connected(self) -> bool {
-        matches!(self, Nud::Reachable | Nud::Permanent)
+        self == Nud::Reachable || self.is_by_hand()
     }
 
     fn is_valid(self) -> bool {
-        matches!(self, Nud::Reachable | Nud::Stale | Nud::Delay | Nud::Probe | Nud::Permanent)
+        matches!(self, Nud::Stale | Nud::Delay | Nud::Probe) || self.is_connected()
+    }
+
+    /// Nothing that is heard changes it.
+    fn is_by_hand(self) -> bool {
+        matches!(self, Nud::Permanent | Nud::Noarp)
     }
 }
 
@@ -177,7 +185,7 @@ impl NeighTable {
 
     /// `ip neigh flush dev D` (all devices without one): entries set by hand stay.
     pub fn flush(&mut self, dev: Option<DevId>) {
-        self.entries.retain(|(d, _), n| n.state == Nud::Permanent || dev.is_some_and(|dev| dev != *d));
+        self.entries.retain(|(d, _), n| n.state.is_by_hand() || dev.is_some_and(|dev| dev != *d));
     }
 
     /// There is an entry, in whatever state.
@@ -367,7 +375,7 @@ pub(crate) fn neigh_timer(ns: &mut Netns, dev: DevId, addr: Ipv4Addr, cx: &mut C
         Nud::Probe if n.probes < UCAST_SOLICIT => return solicit(ns, dev, addr, cx),
         Nud::Incomplete if n.probes < MCAST_SOLICIT => return solicit(ns, dev, addr, cx),
         Nud::Probe | Nud::Incomplete => {}
-        Nud::Stale | Nud::Failed | Nud::Permanent => return,
+        Nud::Stale | Nud::Failed | Nud::Permanent | Nud::Noarp => return,
     }
     n.state = Nud::Failed;
     for skb in std::mem::take(&mut n.queue) {
@@ -458,7 +466,7 @@ fn learn(
         ns.neigh.entries.entry(key).or_insert_with(|| Neigh::new(Nud::Failed, mac, now));
     }
     let Some(n) = ns.neigh.entries.get_mut(&key) else { return false };
-    if n.state == Nud::Permanent {
+    if n.state.is_by_hand() {
         return true;
     }
     let news = n.mac != mac || !n.state.is_valid();

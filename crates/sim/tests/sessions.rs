@@ -65,6 +65,36 @@ fn addresses_and_the_routes_that_follow_from_them() {
 }
 
 #[test]
+fn addresses_in_words_that_are_wrong_or_odd() {
+    prints(include_str!("data/addr-words.txt"));
+}
+
+#[test]
+fn routes_and_rules_in_words_that_are_wrong_or_odd() {
+    prints(include_str!("data/route-words.txt"));
+}
+
+#[test]
+fn devices_and_neighbours_in_words_that_are_wrong_or_odd() {
+    prints(include_str!("data/link-words.txt"));
+}
+
+#[test]
+fn more_of_ip_in_words_that_are_wrong_or_odd() {
+    prints(include_str!("data/ip-words.txt"));
+}
+
+#[test]
+fn bridge_in_words_that_are_wrong_or_odd() {
+    prints(include_str!("data/bridge-words.txt"));
+}
+
+#[test]
+fn addresses_in_the_database_of_a_bridge_and_in_the_filter_of_a_device() {
+    prints(include_str!("data/bridge-fdb.txt"));
+}
+
+#[test]
 fn bridges_and_their_ports() {
     prints(include_str!("data/bridge.txt"));
 }

@@ -1,6 +1,7 @@
 //! `bridge` (iproute2): the forwarding database and the ports.
 
-use crate::diagnostic::{Diagnostic, Fault};
+use crate::args::Token;
+use crate::diagnostic::{Diagnostic, Fault, ToolError};
 use crate::ip::{PORT_NAMES, PortOption, port_option};
 use crate::words::{Words, arg_line};
 use packet::Mac;
@@ -87,8 +88,10 @@ pub struct FdbSpec {
     pub mac: Mac,
     /// `dev`
     pub dev: String,
-    /// `master`: the database of the bridge. Otherwise the device's own filter is meant (`self`).
+    /// `master`: the database of the bridge.
     pub master: bool,
+    /// `self`, which is meant too if nothing is said: the device's own filter.
+    pub own: bool,
     /// `static`, `permanent`, `dynamic`
     pub state: FdbState,
     /// `dst`: the host behind which the address is, for a device of type vxlan.
@@ -149,9 +152,26 @@ const LINK_NOT_MODELLED: &[&str] = &[
 pub fn parse_bridge<S: AsRef<str>>(argv: &[S]) -> Result<BridgeLine, Diagnostic> {
     let line = arg_line(argv)?;
     let mut words = Words::new(&line, 1);
-    let format = options(&mut words)?;
+    let (format, stats) = options(&mut words)?;
     let objects = [("fdb", Object::Fdb), ("link", Object::Link), ("vlan", Object::Vlan)];
-    let command = match words.choose("fdb, link or vlan", &objects, &["mdb", "vni", "monitor"])? {
+    let word = words.peek().map_or(String::new(), |t| t.text.to_string());
+    let elsewhere = ["mdb", "vni", "monitor"];
+    let object = words.choose("fdb, link or vlan", &objects, &elsewhere).map_err(|mut d| {
+        let says = match word.as_str() {
+            "" | "help" => "Usage: bridge [ OPTIONS ] OBJECT { COMMAND | help }".to_owned(),
+            word if elsewhere.iter().any(|e| e.starts_with(word)) => return d,
+            word => format!("Object \"{word}\" is unknown, try \"bridge help\"."),
+        };
+        d.tool = Some(ToolError::Exit(255, says));
+        d
+    });
+    let object = object?;
+    // Of ports it tells nothing more.
+    if let Some(token) = stats.filter(|_| !matches!(object, Object::Link)) {
+        let fault = Fault::new("-s of entries is not modelled", "expected -s of bridge link");
+        return words.blame(&token, fault);
+    }
+    let command = match object {
         Object::Fdb => fdb(&mut words)?,
         Object::Link => link(&mut words)?,
         Object::Vlan if format.details => {
@@ -163,29 +183,36 @@ pub fn parse_bridge<S: AsRef<str>>(argv: &[S]) -> Result<BridgeLine, Diagnostic>
     Ok(BridgeLine { format, command })
 }
 
+/// Options that are not modelled.
+const OPTIONS: &[&str] =
+    &["batch", "color", "compressvlans", "family", "force", "help", "netns", "pretty", "timestamp"];
+
 /// The options before the object: one dash is as good as two, and the beginning of a word is enough.
-fn options(words: &mut Words<'_>) -> Result<BridgeFormat, Diagnostic> {
-    let mut format = BridgeFormat::default();
+fn options<'a>(words: &mut Words<'a>) -> Result<(BridgeFormat, Option<Token<'a>>), Diagnostic> {
+    let (mut format, mut stats) = (BridgeFormat::default(), None);
     while let Some(token) = words.peek().filter(|t| t.text.starts_with('-')).cloned() {
         words.next();
         match token.text.trim_start_matches('-') {
             n if !n.is_empty() && "details".starts_with(n) => format.details = true,
+            n if !n.is_empty() && ("statistics".starts_with(n) || n == "stats") => stats = Some(token),
             n if !n.is_empty() && "json".starts_with(n) => format.json = true,
             n if !n.is_empty() && "oneline".starts_with(n) => format.oneline = true,
             _ => {
                 let message = format!("option {} is not modelled", crate::diagnostic::q(&token.text));
-                return words
-                    .blame(&token, Fault::new(message, "expected one of -d, -j, -o, or fdb, link, vlan"));
+                let fault = Fault::new(message, "expected one of -d, -j, -o, -V, or fdb, link, vlan");
+                let known = OPTIONS.iter().any(|o| o.starts_with(token.text.trim_start_matches('-')));
+                let says = format!("Option \"{}\" is unknown, try \"bridge help\".", token.text);
+                return words.blame(&token, if known { fault } else { fault.exits(255, says) });
             }
         }
     }
-    Ok(format)
+    Ok((format, stats))
 }
 
 fn vlan(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
     if words.peek().is_some() {
         let not_modelled = ["add", "delete", "global", "set", "tunnelshow"];
-        words.choose("show", &[("show", Verb::Show), ("list", Verb::Show)], &not_modelled)?;
+        words.verb("bridge vlan", "show", &[("show", Verb::Show), ("list", Verb::Show)], &not_modelled)?;
     }
     let mut dev = None;
     while let Some(token) = words.next() {
@@ -200,7 +227,7 @@ fn vlan(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
 fn fdb(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
     let verb = match words.peek() {
         None => Verb::Show,
-        Some(_) => words.choose("add, append, replace, del, show or flush", FDB, &["get"])?,
+        Some(_) => words.verb("bridge fdb", "add, append, replace, del, show or flush", FDB, &["get"])?,
     };
     Ok(match verb {
         Verb::Add => BridgeCommand::FdbAdd(spec(words)?),
@@ -208,7 +235,9 @@ fn fdb(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
         Verb::Replace => BridgeCommand::FdbReplace(spec(words)?),
         Verb::Del => BridgeCommand::FdbDel(spec(words)?),
         Verb::Flush => {
-            words.take("dev");
+            if !words.take("dev") && words.peek().is_none() {
+                return words.blame_last(missing("Device is a required argument."));
+            }
             let dev = words.device()?;
             words.end()?;
             BridgeCommand::FdbFlush { dev }
@@ -219,7 +248,11 @@ fn fdb(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
                 match token.text.as_ref() {
                     "br" => br = Some(words.device()?),
                     "dev" | "brport" => dev = Some(words.device()?),
-                    _ => return words.unexpected(&token, &["br", "dev"], &["vlan", "state", "dynamic"]),
+                    "vlan" | "state" | "dynamic" => {
+                        return words.unexpected(&token, &["br", "dev"], &[&token.text]);
+                    }
+                    // The tool takes no offence.
+                    _ => {}
                 }
             }
             BridgeCommand::FdbShow { br, dev }
@@ -227,8 +260,17 @@ fn fdb(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
     })
 }
 
+/// Something that must be said is not.
+fn missing(says: &str) -> Fault {
+    Fault::new("the command ends too early", "expected dev DEVICE").exits(255, says)
+}
+
 fn spec(words: &mut Words<'_>) -> Result<FdbSpec, Diagnostic> {
-    let mac = words.mac()?;
+    const REQUIRED: &str = "Device and address are required arguments.";
+    words.taken_for("to");
+    let Some(address) = words.next().filter(|t| t.text != "dev") else {
+        return words.blame_last(missing(REQUIRED));
+    };
     let (mut dev, mut master, mut own, mut state) = (None, false, false, FdbState::default());
     let mut dst = None;
     while let Some(token) = words.next() {
@@ -243,19 +285,20 @@ fn spec(words: &mut Words<'_>) -> Result<FdbSpec, Diagnostic> {
             _ => return words.unexpected(&token, SPEC, SPEC_NOT_MODELLED),
         }
     }
-    if master && own {
-        return words.blame_last(Fault::new("self together with master", "expected one of the two"));
-    }
-    match dev {
-        Some(dev) => Ok(FdbSpec { mac, dev, master, state, dst }),
-        None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
+    let Some(dev) = dev else { return words.blame_last(missing(REQUIRED)) };
+    match crate::words::mac(&address.text) {
+        Ok(mac) => Ok(FdbSpec { mac, dev, master, own: own || !master, state, dst }),
+        Err(fault) => {
+            let says = format!("Invalid mac address {}", address.text);
+            words.blame(&address, fault.exits(255, says))
+        }
     }
 }
 
 fn link(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
     let verb = match words.peek() {
         None => Verb::Show,
-        Some(_) => words.choose("set or show", LINK, &[])?,
+        Some(_) => words.verb("bridge link", "set or show", LINK, &[])?,
     };
     let (mut dev, mut options) = (None, Vec::new());
     let set = matches!(verb, Verb::Set);
@@ -263,18 +306,16 @@ fn link(words: &mut Words<'_>) -> Result<BridgeCommand, Diagnostic> {
         match token.text.as_ref() {
             "dev" => dev = Some(words.device()?),
             word if set => match port_option(word) {
-                Some(option) => options.push((option, words.switch()?)),
+                Some(option) => options.push((option, words.switch("one of \"off\", \"on\"", 234)?)),
                 None => return words.unexpected(&token, PORT_NAMES, LINK_NOT_MODELLED),
             },
-            _ => return words.unexpected(&token, &["dev"], &["master"]),
+            "master" => return words.unexpected(&token, &["dev"], &["master"]),
+            _ => {}
         }
     }
     match (set, dev) {
         (false, dev) => Ok(BridgeCommand::LinkShow { dev }),
-        (true, None) => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
-        (true, Some(_)) if options.is_empty() => {
-            words.blame_last(Fault::new("nothing to change", "expected hairpin on or hairpin off"))
-        }
+        (true, None) => words.blame_last(missing("Device is a required argument.")),
         (true, Some(dev)) => Ok(BridgeCommand::LinkSet { dev, options }),
     }
 }

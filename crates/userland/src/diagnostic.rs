@@ -38,6 +38,8 @@ pub enum ToolError {
     Usage(String),
     /// An argument that belongs to nothing. Exit status 2.
     BadArgument(String),
+    /// All that the tool prints, and its exit status.
+    Exit(i32, String),
     /// Only the hint to read the help. Exit status 2.
     TryHelp,
     /// Refused by the library or the kernel: the text after `iptables: `. Exit status 1.
@@ -258,6 +260,18 @@ impl Fault {
     pub fn says_as(mut self, other: Fault) -> Fault {
         self.0.tool = other.0.tool;
         self
+    }
+
+    /// With all that the real tool prints, and its exit status.
+    #[must_use]
+    pub fn exits(self, status: i32, text: impl Into<String>) -> Fault {
+        self.says(ToolError::Exit(status, text.into()))
+    }
+
+    /// With what iproute2 says of the value of an argument. Some of its texts end in a line feed of their own.
+    #[must_use]
+    pub(crate) fn wrong_argument(self, value: &str, why: &str) -> Fault {
+        self.exits(255, format!("Error: argument \"{value}\" is wrong: {why}\n"))
     }
 
     /// With the words of the real tool for wrong usage.

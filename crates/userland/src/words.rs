@@ -1,7 +1,7 @@
 //! Reading command lines made of keywords and values, as iproute2's are: `dev eth0`, `via 10.0.0.1`.
 
 use crate::args::{ArgLine, Args, Token, check_text};
-use crate::diagnostic::{Diagnostic, Fault, q};
+use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use crate::names::{addr, number};
 use ipnet::Ipv4Net;
 use packet::Mac;
@@ -15,6 +15,8 @@ pub(crate) struct Words<'a> {
     args: Args<'a>,
     /// The word before the next one: blamed when the next is missing.
     last: Option<Token<'a>>,
+    /// The argument that a word without a meaning is taken for.
+    bare: &'static str,
 }
 
 /// Joins an argument list and refuses what cannot be one.
@@ -32,7 +34,12 @@ impl<'a> Words<'a> {
     /// The words of a line from the `skip`th on.
     pub fn new(line: &'a ArgLine, skip: usize) -> Words<'a> {
         let last = line.args(0).take(skip).last();
-        Words { args: line.args(skip), last }
+        Words { args: line.args(skip), last, bare: "" }
+    }
+
+    /// Says which argument a word without a meaning is taken for.
+    pub fn taken_for(&mut self, argument: &'static str) {
+        self.bare = argument;
     }
 
     /// The next word.
@@ -64,7 +71,8 @@ impl<'a> Words<'a> {
         let last = self.last.clone().unwrap_or(nothing);
         self.next().ok_or_else(|| {
             let fault =
-                Fault::new("the command ends too early", format!("expected {what} after {}", last.text));
+                Fault::new("the command ends too early", format!("expected {what} after {}", last.text))
+                    .exits(255, "Command line is not complete. Try option \"help\"");
             self.args.blame(&last, fault)
         })
     }
@@ -80,6 +88,11 @@ impl<'a> Words<'a> {
     }
 
     /// A diagnostic about a word.
+    pub fn diagnostic(&self, at: &Token<'_>, fault: Fault) -> Diagnostic {
+        self.args.blame(at, fault)
+    }
+
+    /// A diagnostic about a word, as an error.
     pub fn blame<T>(&self, at: &Token<'_>, fault: Fault) -> Result<T, Diagnostic> {
         Err(self.args.blame(at, fault))
     }
@@ -102,7 +115,17 @@ impl<'a> Words<'a> {
             true => format!("{} is not modelled", q(&at.text)),
             false => format!("unknown word {}", q(&at.text)),
         };
-        self.blame(at, Fault::new(message, help))
+        let fault = Fault::new(message, help);
+        match self.bare {
+            "" => self.blame(at, fault),
+            _ if not_modelled.contains(&at.text.as_ref()) => self.blame(at, fault),
+            _ => self.blame(at, self.garbage(at, fault)),
+        }
+    }
+
+    fn garbage(&self, at: &Token<'_>, fault: Fault) -> Fault {
+        let text = format!("Error: either \"{}\" is duplicate, or \"{}\" is a garbage.", self.bare, at.text);
+        fault.exits(255, text)
     }
 
     /// One of several words, of which the beginning is enough: the first in the list that fits.
@@ -123,19 +146,40 @@ impl<'a> Words<'a> {
             None => {
                 let mut names: Vec<&str> = known.iter().map(|(n, _)| *n).collect();
                 names.dedup();
-                self.unexpected(&token, &names, not_modelled)
+                let word: &str = &token.text;
+                let other: &[&str] = if not_modelled.iter().any(|n| fits(n)) { &[word] } else { &[] };
+                self.unexpected(&token, &names, other)
             }
         }
+    }
+
+    /// As [`Words::choose`], of a tool's commands.
+    pub fn verb<T: Copy>(
+        &mut self,
+        tool: &str,
+        what: &str,
+        known: &[(&str, T)],
+        not_modelled: &[&str],
+    ) -> Result<T, Diagnostic> {
+        let word = self.peek().map_or(String::new(), |t| t.text.to_string());
+        self.choose(what, known, not_modelled).map_err(|mut d| {
+            if !not_modelled.iter().any(|n| n.starts_with(&word)) {
+                let text = format!("Command \"{word}\" is unknown, try \"{tool} help\".");
+                d.tool = Some(ToolError::Exit(255, text));
+            }
+            d
+        })
     }
 
     /// Refuses what is left over.
     pub fn end(&mut self) -> Result<(), Diagnostic> {
         match self.next() {
             None => Ok(()),
-            Some(t) => self.blame(
-                &t,
-                Fault::new(format!("{} is too much", q(&t.text)), "expected the end of the command"),
-            ),
+            Some(t) => {
+                let fault =
+                    Fault::new(format!("{} is too much", q(&t.text)), "expected the end of the command");
+                self.blame(&t, if self.bare.is_empty() { fault } else { self.garbage(&t, fault) })
+            }
         }
     }
 
@@ -146,7 +190,22 @@ impl<'a> Words<'a> {
 
     /// An address.
     pub fn address(&mut self) -> Result<Ipv4Addr, Diagnostic> {
-        self.value("an address", addr::whole_address)
+        self.value("an address", address)
+    }
+
+    /// A value of which the tool says why it is none.
+    pub fn argument<T>(
+        &mut self,
+        what: &str,
+        why: &str,
+        read: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Result<T, Diagnostic> {
+        self.value(what, |t| read(t).map_err(|fault| fault.wrong_argument(t, why)))
+    }
+
+    /// A number of 32 bits of which the tool says why it is none.
+    pub fn number_or(&mut self, what: &str, why: &str) -> Result<u32, Diagnostic> {
+        self.argument(what, why, |t| number_of(t, what))
     }
 
     /// A hardware address.
@@ -156,15 +215,35 @@ impl<'a> Words<'a> {
 
     /// A number of 32 bits.
     pub fn number(&mut self, what: &str) -> Result<u32, Diagnostic> {
-        self.value(what, |t| {
-            number::u32_of(t)
-                .ok_or_else(|| Fault::new(format!("{} is not a number", q(t)), format!("expected {what}")))
-        })
+        self.value(what, |t| number_of(t, what))
     }
 
-    /// `on` or `off`
-    pub fn switch(&mut self) -> Result<bool, Diagnostic> {
-        self.choose("on or off", &[("on", true), ("off", false)], &[])
+    /// `on` or `off`. With another word the tool says which ones `must` stand there, and ends with this status.
+    pub fn switch(&mut self, must: &str, status: i32) -> Result<bool, Diagnostic> {
+        let name = self.last.as_ref().map_or(String::new(), |t| t.text.to_string());
+        self.value("on or off", |t| match t {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            _ => Err(Fault::new(format!("unknown word {}", q(t)), "expected one of on, off")
+                .exits(status, format!("Error: argument of \"{name}\" must be {must}, not \"{t}\""))),
+        })
+    }
+}
+
+fn number_of(text: &str, what: &str) -> Result<u32, Fault> {
+    number::u32_of(text)
+        .ok_or_else(|| Fault::new(format!("{} is not a number", q(text)), format!("expected {what}")))
+}
+
+/// An address; numbers that are missing at its end are zero.
+pub(crate) fn address(text: &str) -> Result<Ipv4Addr, Fault> {
+    addr::address(text).map_err(|f| f.expected("inet address", text))
+}
+
+impl Fault {
+    /// With what iproute2 says of a text that is no address and no prefix.
+    pub(crate) fn expected(self, what: &str, text: &str) -> Fault {
+        self.exits(1, format!("Error: {what} is expected rather than \"{text}\"."))
     }
 }
 
@@ -173,7 +252,8 @@ pub(crate) fn device(text: &str) -> Result<String, Fault> {
     let bad = |c: char| c == '/' || c.is_whitespace();
     if text.is_empty() || text.len() > DEVICE_MAX || text.contains(bad) || text == "." || text == ".." {
         let help = format!("expected 1 to {DEVICE_MAX} characters without slash and blank");
-        return Err(Fault::new(format!("{} is not the name of a device", q(text)), help));
+        return Err(Fault::new(format!("{} is not the name of a device", q(text)), help)
+            .exits(1, format!("Cannot find device \"{text}\"")));
     }
     Ok(text.to_owned())
 }
@@ -181,29 +261,43 @@ pub(crate) fn device(text: &str) -> Result<String, Fault> {
 /// A hardware address.
 pub(crate) fn mac(text: &str) -> Result<Mac, Fault> {
     text.parse().map_err(|e: packet::ParseMacError| {
-        Fault::new(format!("{} is not a MAC address", q(text)), e.to_string())
+        let fault = Fault::new(format!("{} is not a MAC address", q(text)), e.to_string());
+        let parts: Vec<&str> = text.split(':').collect();
+        let bad = |p: &&&str| {
+            let digits = p.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(p.len());
+            u8::from_str_radix(p.get(..digits).unwrap_or_default(), 16).is_err()
+        };
+        let says = match parts.iter().find(bad) {
+            Some(part) => format!("\"{part}\" is invalid lladdr."),
+            None => format!("Invalid address length {} - must be 6 bytes", parts.len()),
+        };
+        fault.exits(1, says)
     })
 }
 
 /// `ADDRESS[/LENGTH]`, the bits behind the prefix kept; without a length it is 32.
 pub(crate) fn address_with_prefix(text: &str) -> Result<Ipv4Net, Fault> {
     let (ip, len) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
-    let ip = addr::whole_address(ip)?;
-    prefix(ip, len)
+    addr::address(ip).and_then(|ip| prefix(ip, len)).map_err(|f| f.expected("any valid prefix", text))
 }
 
-/// `PREFIX` of a route: missing numbers are zero, `default` and `all` are everything.
-pub(crate) fn destination(text: &str) -> Result<Ipv4Net, Fault> {
+/// A prefix that something is looked for by: `default` and `all` are everything.
+pub(crate) fn sought(text: &str) -> Result<Ipv4Net, Fault> {
     if ["default", "any", "all"].contains(&text) {
         return Ok(Ipv4Net::default());
     }
-    let (ip, len) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
-    let net = prefix(addr::address(ip)?, len)?;
+    address_with_prefix(text)
+}
+
+/// `PREFIX` of a route, without bits behind it.
+pub(crate) fn destination(text: &str) -> Result<Ipv4Net, Fault> {
+    let net = sought(text)?;
     if net.trunc() != net {
         return Err(Fault::new(
             format!("{} has bits behind its prefix", q(text)),
             format!("expected {}, the network of it", net.trunc()),
-        ));
+        )
+        .exits(2, "Error: Invalid prefix for given prefix length."));
     }
     Ok(net)
 }
@@ -218,6 +312,7 @@ fn prefix(ip: Ipv4Addr, len: Option<&str>) -> Result<Ipv4Net, Fault> {
     };
     let len = match len {
         None => 32,
+        Some(l) if l.contains('.') => addr::mask(l).ok().and_then(addr::prefix_len).ok_or_else(bad)?,
         Some(l) => number::unsigned(l, 0, 32).and_then(|n| u8::try_from(n).ok()).ok_or_else(bad)?,
     };
     Ipv4Net::new(ip, len).map_err(|_| bad())

@@ -45,7 +45,8 @@ fn addresses() {
         assert_eq!(ip(line), IpCommand::Addr(AddrCommand::Add(spec.clone())), "{line}");
     }
     assert_eq!(ip("ip addr del 10.244.1.1/24 dev cni0"), IpCommand::Addr(AddrCommand::Del(spec.clone())));
-    let host = AddrSpec { addr: "10.96.0.10/32".parse().unwrap(), scope: Some(Scope::Host), ..spec };
+    let host =
+        AddrSpec { addr: "10.96.0.10/32".parse().unwrap(), whole: false, scope: Some(Scope::Host), ..spec };
     assert_eq!(ip("ip addr add 10.96.0.10 dev cni0 scope host"), IpCommand::Addr(AddrCommand::Add(host)));
     assert_eq!(ip("ip addr flush dev eth0"), IpCommand::Addr(AddrCommand::Flush { dev: "eth0".to_owned() }));
     for (line, dev) in [

@@ -43,7 +43,7 @@ impl Netns {
     /// `fdb_add_local`: frames to the address of a bridge or of a port go up. Who was first with it keeps it.
     pub(crate) fn fdb_add_local(&mut self, bridge: DevId, dev: DevId, mac: Mac) {
         let Some(b) = self.bridge_mut(bridge) else { return };
-        if !b.fdb.get(mac).is_some_and(|e| e.local) {
+        if mac != Mac::ZERO && !b.fdb.get(mac).is_some_and(|e| e.local) {
             b.fdb.set(mac, FdbEntry { dev, local: true, is_static: true, updated: Instant(0) });
         }
     }

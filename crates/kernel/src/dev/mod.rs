@@ -96,6 +96,8 @@ pub struct Device {
     pub port: bridge::PortFlags,
     /// IPv4 addresses in the order in which they were added.
     pub addrs: Vec<IfAddr>,
+    /// Hardware addresses that somebody added to its filter (`dev_uc_add`, `dev_mc_add`). Frames are not chosen by them.
+    pub filter: Vec<Mac>,
     /// `net.ipv4.conf.NAME.*`
     pub conf: DevConf,
 }

@@ -35,6 +35,9 @@ impl Netns {
     /// `ip addr add` (`__inet_insert_ifa`), with the routes that follow from it.
     pub fn add_addr(&mut self, dev: DevId, mut addr: IfAddr) -> Result<(), Refused> {
         let Some(d) = self.devices.get_mut(dev.index()) else { return Err(Refused::Errno("No such device")) };
+        if addr.net.addr().is_unspecified() {
+            return Ok(());
+        }
         let mut last_primary = 0;
         for (i, other) in d.addrs.iter().enumerate() {
             if !other.secondary && addr.scope <= other.scope {
@@ -53,6 +56,23 @@ impl Netns {
         let at = if addr.secondary { d.addrs.len() } else { last_primary };
         d.addrs.insert(at, addr);
         self.fib_add_ifaddr(dev);
+        Ok(())
+    }
+
+    /// `ip addr replace`: of an address that is there already only the metric is taken.
+    pub fn replace_addr(&mut self, dev: DevId, addr: IfAddr) -> Result<(), Refused> {
+        let same = |a: &&mut IfAddr| a.net == addr.net;
+        let old = self.devices.get_mut(dev.index()).and_then(|d| d.addrs.iter_mut().find(same));
+        let Some(old) = old else { return self.add_addr(dev, addr) };
+        if std::mem::replace(&mut old.metric, addr.metric) != addr.metric {
+            self.fib.remove(&|r| {
+                r.proto == proto::KERNEL
+                    && r.kind == RouteKind::Unicast
+                    && r.uses(dev)
+                    && r.dst == addr.net.trunc()
+            });
+            self.fib_add_ifaddr(dev);
+        }
         Ok(())
     }
 

@@ -377,6 +377,7 @@ impl Netns {
             master: None,
             port: PortFlags::default(),
             addrs: Vec::new(),
+            filter: Vec::new(),
             conf: self.sysctl.default.clone(),
         });
         // A bridge knows its own address from the start.
@@ -515,6 +516,11 @@ impl Netns {
     /// `bridge link set dev DEV hairpin on|off ...`
     pub fn port_flags(&mut self, id: DevId) -> Option<&mut PortFlags> {
         self.devices.get_mut(id.index()).map(|d| &mut d.port)
+    }
+
+    /// The addresses that were added to the filter of a device.
+    pub fn filter_mut(&mut self, id: DevId) -> Option<&mut Vec<Mac>> {
+        self.devices.get_mut(id.index()).map(|d| &mut d.filter)
     }
 
     /// `ip link set DEV master BRIDGE`; `None` is `nomaster`. False if the master is not a bridge.

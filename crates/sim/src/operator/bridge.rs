@@ -15,6 +15,11 @@ use userland::ip::PortOption;
 
 /// `bridge fdb ...`, `bridge link ...`
 pub(super) fn bridge(world: &mut World, host: NetnsId, argv: &[String]) -> CommandOutput {
+    if let [_, option] = argv
+        && matches!(option.as_str(), "-V" | "-Version")
+    {
+        return CommandOutput::lines(vec!["bridge utility, 6.1.0".to_owned()]);
+    }
     let BridgeLine { format, command } = match parse_bridge(argv) {
         Ok(line) => line,
         Err(diagnostic) => return refused(255, &diagnostic),
@@ -79,13 +84,6 @@ pub(super) fn bridge(world: &mut World, host: NetnsId, argv: &[String]) -> Comma
 
 fn no_port(dev: &str) -> CommandOutput {
     CommandOutput::failed(255, format!("Cannot find bridge device \"{dev}\""))
-}
-
-/// The bridge of a port (or of itself), and the port.
-fn bridge_of(ns: &Netns, port: &str) -> Option<(DevId, DevId)> {
-    let id = ns.device_by_name(port)?;
-    let master = ns.device(id)?.master.unwrap_or(id);
-    ns.bridge(master).map(|_| (master, id))
 }
 
 fn not_supported() -> CommandOutput {
@@ -183,12 +181,15 @@ fn fdb_rows<'a>(ns: &'a Netns, br: Option<&str>, only: Option<&str>, now: Instan
             FdbRow { master: Some(bridge_name.unwrap_or_default()), ..row(mac, None, state) }
         });
         let mut own = Vec::new();
+        let added = |many: bool| d.filter.iter().filter(move |mac| mac.is_multicast() == many);
+        own.extend(added(false).map(|mac| row(*mac, None, "permanent")));
         if matches!(d.kind, DevKind::Veth | DevKind::Bridge(_)) {
             own.push(row(Mac([0x33, 0x33, 0, 0, 0, 1]), None, "permanent"));
             if d.up {
                 own.push(row(Mac([1, 0, 0x5e, 0, 0, 1]), None, "permanent"));
             }
         }
+        own.extend(added(true).map(|mac| row(*mac, None, "permanent")));
         if let DevKind::Vxlan(v) = &d.kind {
             let all = v.remote.map(|r| (Mac::ZERO, r, false)).into_iter();
             let entries = v.fdb.iter().flat_map(|e| e.remotes.iter().map(|r| (e.mac, *r, e.learned)));
@@ -214,36 +215,105 @@ enum FdbHow {
     Replace,
 }
 
+fn refused_by_kernel(why: &str) -> CommandOutput {
+    CommandOutput::failed(255, format!("RTNETLINK answers: {why}"))
+}
+
+/// The device of an entry, and the bridge whose database is meant by `master`: a bridge has none of its own above it.
+fn fdb_device(ns: &Netns, spec: &FdbSpec) -> Result<(DevId, Option<DevId>), CommandOutput> {
+    let Some(id) = ns.device_by_name(&spec.dev) else {
+        return Err(CommandOutput::failed(255, format!("Cannot find device \"{}\"", spec.dev)));
+    };
+    let master = ns.device(id).and_then(|d| d.master);
+    if spec.master && master.is_none() { Err(not_supported()) } else { Ok((id, master)) }
+}
+
+/// `rtnl_fdb_add`: first the bridge's database, then the device's own.
 fn fdb_set(ns: &mut Netns, spec: &FdbSpec, how: FdbHow, now: Instant) -> CommandOutput {
-    let Some((bridge, port)) = bridge_of(ns, &spec.dev) else { return no_port(&spec.dev) };
-    if spec.master && bridge == port {
-        return not_supported();
+    let (id, master) = match fdb_device(ns, spec) {
+        Ok(found) => found,
+        Err(output) => return output,
+    };
+    if let Some(bridge) = master.filter(|_| spec.master) {
+        let ready = ns.device(id).is_some_and(|d| port_state(ns, d) == "forwarding");
+        if spec.state == FdbState::Dynamic && !ready {
+            return refused_by_kernel("Operation not permitted");
+        }
+        if let Err(why) = br_fdb_add(ns, (bridge, id), spec, how, now) {
+            return refused_by_kernel(why);
+        }
     }
-    if !spec.master && bridge != port {
-        // The device's own address filter: a veth takes every frame anyway.
+    if !spec.own {
         return CommandOutput::default();
     }
-    let Some(b) = ns.bridge_mut(bridge) else { return CommandOutput::default() };
+    if ns.bridge(id).is_some() {
+        let done = match spec.state {
+            FdbState::Permanent => br_fdb_add(ns, (id, id), spec, how, now),
+            _ => Err("Invalid argument"),
+        };
+        return done.map_or_else(refused_by_kernel, |()| CommandOutput::default());
+    }
+    // ndo_dflt_fdb_add
+    if !ns.device(id).is_some_and(|d| matches!(d.kind, DevKind::Veth | DevKind::Dummy)) {
+        return CommandOutput::failed(255, "Error: FDB add only supported for Ethernet devices.");
+    }
+    if spec.state != FdbState::Permanent {
+        return refused_by_kernel("Invalid argument");
+    }
+    let Some(filter) = ns.filter_mut(id) else { return not_supported() };
+    match (filter.contains(&spec.mac), how) {
+        (true, FdbHow::Add) => return refused_by_kernel("File exists"),
+        (true, FdbHow::Replace) => {}
+        (false, _) => filter.push(spec.mac),
+    }
+    CommandOutput::default()
+}
+
+/// `br_fdb_add`
+fn br_fdb_add(
+    ns: &mut Netns,
+    (bridge, dev): (DevId, DevId),
+    spec: &FdbSpec,
+    how: FdbHow,
+    now: Instant,
+) -> Result<(), &'static str> {
+    let Some(b) = ns.bridge_mut(bridge) else { return Ok(()) };
+    if spec.mac == Mac::ZERO {
+        return Err("Invalid argument");
+    }
     if how == FdbHow::Add && b.find(spec.mac, now).is_some() {
-        return CommandOutput::failed(255, "RTNETLINK answers: File exists");
+        return Err("File exists");
     }
     let entry = FdbEntry {
-        dev: port,
+        dev,
         local: spec.state == FdbState::Permanent,
         is_static: spec.state != FdbState::Dynamic,
         updated: now,
     };
     b.fdb.set(spec.mac, entry);
-    CommandOutput::default()
+    Ok(())
 }
 
+/// `rtnl_fdb_del`
 fn fdb_del(ns: &mut Netns, spec: &FdbSpec, now: Instant) -> CommandOutput {
-    let Some((bridge, _)) = bridge_of(ns, &spec.dev) else { return no_port(&spec.dev) };
-    let Some(b) = ns.bridge_mut(bridge) else { return CommandOutput::default() };
-    if b.find(spec.mac, now).is_none() {
-        return CommandOutput::failed(255, "RTNETLINK answers: No such file or directory");
+    let (id, master) = match fdb_device(ns, spec) {
+        Ok(found) => found,
+        Err(output) => return output,
+    };
+    let missing = || refused_by_kernel("No such file or directory");
+    let own_bridge = ns.bridge(id).is_some().then_some(id);
+    for bridge in master.filter(|_| spec.master).into_iter().chain(own_bridge.filter(|_| spec.own)) {
+        let Some(b) = ns.bridge_mut(bridge) else { continue };
+        if b.find(spec.mac, now).is_none_or(|e| e.dev != id) {
+            return missing();
+        }
+        b.fdb.remove(spec.mac);
     }
-    b.fdb.remove(spec.mac);
+    if spec.own && own_bridge.is_none() {
+        let Some(filter) = ns.filter_mut(id) else { return missing() };
+        let Some(at) = filter.iter().position(|mac| *mac == spec.mac) else { return missing() };
+        filter.remove(at);
+    }
     CommandOutput::default()
 }
 

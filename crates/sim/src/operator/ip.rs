@@ -18,7 +18,7 @@ use super::{CommandOutput, refused};
 use crate::world::World;
 use ipnet::Ipv4Net;
 use kernel::bridge::Bridge;
-use kernel::dev::{DevKind, Device, IPIP_HEADROOM, IfAddr, Ipip, VXLAN_HEADROOM, Vxlan};
+use kernel::dev::{DevKind, IPIP_HEADROOM, IfAddr, Ipip, VXLAN_HEADROOM, Vxlan};
 use kernel::neigh::{Neigh, Nud};
 use kernel::{DevId, Instant, Netns, NetnsId, Refused};
 use packet::Mac;
@@ -45,7 +45,14 @@ pub(super) fn ip(world: &mut World, host: NetnsId, argv: &[String], stdin: Optio
         return CommandOutput::lines(vec!["ip utility, iproute2-6.1.0, libbpf 1.1.2".to_owned()]);
     }
     match parse_ip(argv) {
-        Ok(line) => output(execute(world, host, &line.command, line.format)),
+        Ok(line) => {
+            let mut out = output(execute(world, host, &line.command, line.format));
+            // A device that is not there is noticed before.
+            if let Some(text) = wildcard(&line.command).filter(|_| out.status != 1) {
+                out.stderr.splice(0..0, text.lines().map(str::to_owned));
+            }
+            out
+        }
         Err(diagnostic) => refused(1, &diagnostic),
     }
 }
@@ -75,6 +82,18 @@ fn output(done: Done) -> CommandOutput {
             CommandOutput::failed(if argument { 255 } else { 1 + i32::from(kernel) }, why)
         }
     }
+}
+
+/// What the tool says before it deletes an address that was written without the length of its prefix.
+fn wildcard(command: &IpCommand) -> Option<String> {
+    let IpCommand::Addr(AddrCommand::Del(spec)) = command else { return None };
+    let text = format!(
+        "Warning: Executing wildcard deletion to stay compatible with old scripts.\n         \
+         Explicitly specify the prefix length ({}) to avoid this warning.\n         \
+         This special behaviour is likely to disappear in further releases,\n         fix your scripts!",
+        spec.addr
+    );
+    (!spec.whole).then_some(text)
 }
 
 /// Does one command.
@@ -168,17 +187,27 @@ fn known(ns: &Netns, dev: Option<&String>) -> Result<(), String> {
 fn selectable(ns: &Netns, select: &LinkSelect) -> Result<(), String> {
     let missing = |name: &&String| ns.device_by_name(name).is_none();
     if let Some(name) = select.master.as_ref().filter(missing) {
-        return Err(format!("Error: argument \"{name}\" is wrong: Device does not exist\n"));
+        return Err(no_such(name));
     }
     match select.dev.as_ref().filter(missing) {
-        Some(name) => Err(format!("Device \"{name}\" does not exist.")),
+        Some(name) => Err(no_device(name)),
         None => Ok(()),
     }
 }
 
+/// A device that an argument names and that is not there.
+fn no_such(name: &str) -> String {
+    format!("Error: argument \"{name}\" is wrong: Device does not exist\n\n")
+}
+
+/// A device that is to be listed and is not there.
+fn no_device(name: &str) -> String {
+    format!("Device \"{name}\" does not exist.")
+}
+
 fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
     match command {
-        AddrCommand::Add(spec) => {
+        AddrCommand::Add(spec) | AddrCommand::Replace(spec) => {
             let dev = device(ns, &spec.dev)?;
             let mut new = IfAddr { broadcast: spec.broadcast, ..IfAddr::new(spec.addr) };
             new.scope = spec.scope.unwrap_or(new.scope);
@@ -188,23 +217,31 @@ fn addr(ns: &mut Netns, command: &AddrCommand) -> Result<(), String> {
                 return Err("Error: Attribute failed policy validation.".to_owned());
             }
             new.label = spec.label.clone().filter(|label| *label != spec.dev);
-            ns.add_addr(dev, new).map_err(refused_text)
+            let done = match command {
+                AddrCommand::Replace(_) => ns.replace_addr(dev, new),
+                _ => ns.add_addr(dev, new),
+            };
+            done.map_err(refused_text)
         }
         AddrCommand::Del(spec) => {
             let dev = device(ns, &spec.dev)?;
-            let labelled = |d: &Device| {
-                let mut addrs = d.addrs.iter().filter(|a| a.net == spec.addr);
-                addrs.any(|a| a.label.as_ref().unwrap_or(&d.name) == spec.label.as_ref().unwrap_or(&d.name))
-            };
-            let meant = spec.label.is_none() || ns.device(dev).is_some_and(labelled);
-            if meant && ns.del_addr(dev, spec.addr) {
-                Ok(())
-            } else {
-                Err("Error: ipv4: Address not found.".to_owned())
+            // Without a length it is the first with that address (inet_rtm_deladdr).
+            let same =
+                |net: Ipv4Net| if spec.whole { net == spec.addr } else { net.addr() == spec.addr.addr() };
+            let found = ns.device(dev).and_then(|d| {
+                let named = |label: &Option<String>| label.clone().unwrap_or_else(|| d.name.clone());
+                let fits = |a: &&IfAddr| {
+                    same(a.net) && (spec.label.is_none() || named(&a.label) == named(&spec.label))
+                };
+                d.addrs.iter().find(fits).map(|a| a.net)
+            });
+            match found.is_some_and(|net| ns.del_addr(dev, net)) {
+                true => Ok(()),
+                false => Err("Error: ipv4: Address not found.".to_owned()),
             }
         }
         AddrCommand::Flush { dev } => {
-            let dev = device(ns, dev)?;
+            let dev = ns.device_by_name(dev).ok_or_else(|| no_device(dev))?;
             let nets: Vec<Ipv4Net> =
                 ns.device(dev).map_or(Vec::new(), |d| d.addrs.iter().map(|a| a.net).collect());
             for net in nets {
@@ -237,9 +274,10 @@ fn neigh(ns: &mut Netns, command: &NeighCommand, now: Instant) -> Result<(), Str
                 (NeighCommand::Change(_), false) => return missing(),
                 _ => {}
             }
-            let mac = spec.lladdr.ok_or("RTNETLINK answers: Invalid argument")?;
+            let mac = spec.lladdr.ok_or("Error: No link layer address given.")?;
             let state = match spec.nud {
-                NudWord::Permanent | NudWord::Noarp => Nud::Permanent,
+                NudWord::Permanent => Nud::Permanent,
+                NudWord::Noarp => Nud::Noarp,
                 NudWord::Reachable => Nud::Reachable,
                 NudWord::Stale => Nud::Stale,
             };
@@ -346,6 +384,13 @@ fn link(ns: &mut Netns, command: &LinkCommand) -> Result<(), String> {
         // The world does it, as a veth takes its other end along.
         LinkCommand::Del { dev } => device(ns, dev).map(|_| ()),
         LinkCommand::Set { dev, changes } => {
+            for change in changes {
+                if let LinkChange::Master(name) = change
+                    && ns.device_by_name(name).is_none()
+                {
+                    return Err(no_such(name));
+                }
+            }
             let id = device(ns, dev)?;
             for change in changes {
                 match change {
@@ -428,7 +473,10 @@ fn neighbours(ns: &Netns, filter: &NeighFilter, of: Option<&String>, format: IpF
     let chosen = ns.neigh.entries().filter(|(d, addr, n)| {
         dev.or(of).is_none_or(|name| name == ns.dev_name(*d))
             && filter.to.is_none_or(|net| net.contains(addr))
-            && (filter.states.is_empty() || filter.states.contains(&n.state.name()))
+            && match filter.states.as_slice() {
+                [] => n.state != Nud::Noarp || of.is_some(),
+                states => states.contains(&n.state.name()),
+            }
     });
     let known = |state: Nud| !matches!(state, Nud::Incomplete | Nud::Failed);
     if format.json {

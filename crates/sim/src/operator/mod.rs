@@ -41,9 +41,9 @@ use kernel::netfilter::conntrack::Helper;
 use kernel::netfilter::xtables::{LoadedTable, TableId};
 use kernel::{Instant, Netns, NetnsId, PacketId};
 use packet::Family;
-use userland::Diagnostic;
 use userland::ip::IpCommand;
 use userland::iptables::{TableStore, iptables_restore_in_parts, iptables_save};
+use userland::{Diagnostic, ToolError};
 
 /// What a command printed, and its exit status.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -309,6 +309,9 @@ fn refused_option(program: &str, option: &str) -> CommandOutput {
 
 /// A command line that cannot be read.
 fn refused(status: i32, diagnostic: &Diagnostic) -> CommandOutput {
+    if let Some(ToolError::Exit(status, text)) = &diagnostic.tool {
+        return CommandOutput::failed(*status, text);
+    }
     CommandOutput::failed(status, format!("{}: {}", diagnostic.message, diagnostic.help))
 }
 

@@ -12,6 +12,8 @@ use std::net::Ipv4Addr;
 pub enum AddrCommand {
     /// `ip addr add`
     Add(AddrSpec),
+    /// `ip addr replace`, `ip addr change`: added if it is not there.
+    Replace(AddrSpec),
     /// `ip addr del`
     Del(AddrSpec),
     /// `ip addr flush dev D`
@@ -28,6 +30,8 @@ pub enum AddrCommand {
 pub struct AddrSpec {
     /// Address and length of its prefix.
     pub addr: Ipv4Net,
+    /// The length of the prefix was said. `ip addr del` without takes the first that has the address.
+    pub whole: bool,
     /// `dev`
     pub dev: String,
     /// `scope`
@@ -47,6 +51,7 @@ impl AddrSpec {
     pub fn new(addr: Ipv4Net, dev: &str) -> AddrSpec {
         AddrSpec {
             addr,
+            whole: true,
             dev: dev.to_owned(),
             scope: None,
             broadcast: None,
@@ -60,6 +65,7 @@ impl AddrSpec {
 #[derive(Clone, Copy)]
 enum Verb {
     Add,
+    Replace,
     Del,
     Flush,
     Show,
@@ -67,6 +73,8 @@ enum Verb {
 
 const VERBS: &[(&str, Verb)] = &[
     ("add", Verb::Add),
+    ("change", Verb::Replace),
+    ("replace", Verb::Replace),
     ("delete", Verb::Del),
     ("show", Verb::Show),
     ("list", Verb::Show),
@@ -98,17 +106,23 @@ const NOT_MODELLED: &[&str] = &[
     "temporary",
 ];
 
+const NO_DEVICE: &str = "Not enough information: \"dev\" argument is required.";
+
 pub(super) fn command(words: &mut Words<'_>) -> Result<AddrCommand, Diagnostic> {
     if words.peek().is_none() {
         return Ok(AddrCommand::Show(LinkSelect::default()));
     }
-    Ok(match words.choose("add, del, show or flush", VERBS, &["change", "replace", "save", "restore"])? {
+    Ok(match words.verb("ip address", "add, del, show or flush", VERBS, &["save", "restore"])? {
         Verb::Add => AddrCommand::Add(spec(words)?),
+        Verb::Replace => AddrCommand::Replace(spec(words)?),
         Verb::Del => AddrCommand::Del(spec(words)?),
         Verb::Show => AddrCommand::Show(select(words, true)?),
         Verb::Flush => match device(words)? {
             Some(dev) => AddrCommand::Flush { dev },
-            None => return words.blame_last(Fault::new("flush without a device", "expected dev DEVICE")),
+            None => {
+                let fault = Fault::new("flush without a device", "expected dev DEVICE");
+                return words.blame_last(fault.exits(1, "Flush requires arguments."));
+            }
         },
     })
 }
@@ -116,6 +130,7 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<AddrCommand, Diagnostic> 
 /// `[dev] NAME`
 fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
     let mut dev = None;
+    words.taken_for("dev");
     while let Some(token) = words.peek().cloned() {
         match token.text.as_ref() {
             "dev" => {
@@ -135,6 +150,8 @@ fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
 fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
     let (mut addr, mut dev, mut scope) = (None, None, None);
     let (mut brd, mut noprefixroute, mut metric, mut label) = (None, false, 0, None);
+    let mut whole = true;
+    words.taken_for("local");
     while let Some(token) = words.peek().cloned() {
         match token.text.as_ref() {
             "dev" => {
@@ -143,7 +160,7 @@ fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
             }
             "scope" => {
                 words.next();
-                scope = Some(super::route::scope(words)?);
+                scope = Some(super::route::scope(words, "invalid scope value.")?);
             }
             "local" => {
                 words.next();
@@ -158,19 +175,26 @@ fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
             }
             "metric" | "priority" | "preference" => {
                 words.next();
-                metric = words.number("a metric")?;
+                metric = words.number_or("a metric", "\"metric\" value is invalid\n")?;
             }
             "label" => {
                 words.next();
                 label = Some(words.value("a label", |text| Ok(text.to_owned()))?);
             }
             word if NOT_MODELLED.contains(&word) => return words.unexpected(&token, KNOWN, NOT_MODELLED),
-            _ if addr.is_none() => addr = Some(words.value("an address", address_with_prefix)?),
+            text if addr.is_none() => {
+                whole = text.contains('/');
+                addr = Some(words.value("an address", address_with_prefix)?);
+            }
             _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
         }
     }
     let Some(addr) = addr else {
-        return words.blame_last(Fault::new("no address", "expected ADDRESS/LENGTH such as 10.0.0.1/24"));
+        let fault = Fault::new("no address", "expected ADDRESS/LENGTH such as 10.0.0.1/24");
+        return words.blame_last(match dev {
+            Some(_) => fault.exits(2, "RTNETLINK answers: Operation not supported"),
+            None => fault.exits(1, NO_DEVICE),
+        });
     };
     match dev {
         Some(dev) => {
@@ -179,9 +203,10 @@ fn spec(words: &mut Words<'_>) -> Result<AddrSpec, Diagnostic> {
                 Brd::First => Some(addr.network()),
                 Brd::Is(b) => Some(b),
             };
-            Ok(AddrSpec { addr, dev, scope, broadcast: brd.and_then(of_net), noprefixroute, metric, label })
+            let broadcast = brd.and_then(of_net);
+            Ok(AddrSpec { addr, whole, dev, scope, broadcast, noprefixroute, metric, label })
         }
-        None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
+        None => words.blame_last(Fault::new("no device", "expected dev DEVICE").exits(1, NO_DEVICE)),
     }
 }
 
@@ -196,6 +221,6 @@ fn broadcast(text: &str) -> Result<Brd, Fault> {
     Ok(match text {
         "+" => Brd::Last,
         "-" => Brd::First,
-        _ => Brd::Is(crate::names::addr::whole_address(text)?),
+        _ => Brd::Is(crate::words::address(text)?),
     })
 }

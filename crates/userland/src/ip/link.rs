@@ -144,6 +144,8 @@ const NOT_MODELLED: &[&str] = &[
     "vrf",
     "xdp",
 ];
+const MTU: &str = "Invalid \"mtu\" value\n";
+const ON_OFF: &str = "\"on\" or \"off\"";
 const KINDS: &[&str] = &["veth", "bridge", "dummy", "vxlan", "ipip"];
 const OTHER_KINDS: &[&str] = &[
     "bond",
@@ -173,45 +175,74 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> 
     if words.peek().is_none() {
         return Ok(LinkCommand::Show(LinkSelect::default()));
     }
-    Ok(match words.choose("add, del, set or show", VERBS, &["replace", "xstats", "afstats", "property"])? {
-        Verb::Add => LinkCommand::Add(add(words)?),
-        Verb::Del => {
-            words.take("dev");
-            let dev = words.device()?;
-            words.end()?;
-            LinkCommand::Del { dev }
-        }
-        Verb::Set => set(words)?,
-        Verb::Show => LinkCommand::Show(select(words, false)?),
-    })
+    Ok(
+        match words.verb(
+            "ip link",
+            "add, del, set or show",
+            VERBS,
+            &["replace", "xstats", "afstats", "property"],
+        )? {
+            Verb::Add => LinkCommand::Add(add(words)?),
+            Verb::Del => {
+                let dev = named(words)?;
+                words.end()?;
+                LinkCommand::Del { dev }
+            }
+            Verb::Set => set(words)?,
+            Verb::Show => LinkCommand::Show(select(words, false)?),
+        },
+    )
+}
+
+/// `[dev] NAME`, which must be there.
+fn named(words: &mut Words<'_>) -> Result<String, Diagnostic> {
+    words.taken_for("dev");
+    if words.take("dev") || words.peek().is_some() {
+        return words.device();
+    }
+    words.blame_last(no_device())
+}
+
+fn no_device() -> Fault {
+    let fault = Fault::new("no device", "expected the name of a device");
+    fault.exits(255, "Not enough information: \"dev\" argument is required.")
 }
 
 fn set(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {
-    words.take("dev");
-    let dev = words.device()?;
-    let mut changes = Vec::new();
+    let (mut dev, mut changes) = (None, Vec::new());
+    words.taken_for("dev");
     while let Some(token) = words.next() {
         changes.push(match token.text.as_ref() {
+            "dev" => {
+                dev = Some(words.device()?);
+                continue;
+            }
             "up" => LinkChange::Up,
             "down" => LinkChange::Down,
-            "promisc" => LinkChange::Promisc(words.switch()?),
+            "promisc" => LinkChange::Promisc(words.switch(ON_OFF, 1)?),
             "address" | "addr" => LinkChange::Address(words.mac()?),
-            "mtu" => LinkChange::Mtu(words.number("a size in bytes")?),
-            "txqueuelen" | "txqlen" | "qlen" => LinkChange::TxQueueLen(words.number("a number of packets")?),
+            "mtu" => LinkChange::Mtu(words.number_or("a size in bytes", MTU)?),
+            "txqueuelen" | "txqlen" | "qlen" => LinkChange::TxQueueLen(
+                words.number_or("a number of packets", "Invalid \"txqueuelen\" value\n")?,
+            ),
             "master" => LinkChange::Master(words.device()?),
             "nomaster" => LinkChange::NoMaster,
             "type" => {
+                words.taken_for("");
                 changes.extend(of_type(words)?);
+                continue;
+            }
+            word if dev.is_none() && !NOT_MODELLED.contains(&word) => {
+                dev = Some(device(word).map_err(|fault| words.diagnostic(&token, fault))?);
                 continue;
             }
             _ => return words.unexpected(&token, CHANGES, NOT_MODELLED),
         });
     }
-    if changes.is_empty() {
-        return words
-            .blame_last(Fault::new("nothing to change", format!("expected one of {}", CHANGES.join(", "))));
+    match dev {
+        Some(dev) => Ok(LinkCommand::Set { dev, changes }),
+        None => words.blame_last(no_device()),
     }
-    Ok(LinkCommand::Set { dev, changes })
 }
 
 /// `bridge_slave hairpin on|off ...`, `bridge ageing_time N ...`
@@ -223,7 +254,7 @@ fn of_type(words: &mut Words<'_>) -> Result<Vec<LinkChange>, Diagnostic> {
     let mut changes = Vec::new();
     while let Some(token) = words.next() {
         match port_option(&token.text) {
-            Some(option) => changes.push(LinkChange::Port(option, words.switch()?)),
+            Some(option) => changes.push(LinkChange::Port(option, words.switch(ON_OFF, 1)?)),
             None => return words.unexpected(&token, PORT_NAMES, &[&token.text]),
         }
     }
@@ -235,27 +266,30 @@ fn of_type(words: &mut Words<'_>) -> Result<Vec<LinkChange>, Diagnostic> {
 
 fn add(words: &mut Words<'_>) -> Result<NewLink, Diagnostic> {
     let (mut name, mut address, mut mtu, mut kind) = (None, None, None, None);
+    words.taken_for("dev");
     while let Some(token) = words.next() {
         match token.text.as_ref() {
             "name" | "dev" => name = Some(words.device()?),
             "address" => address = Some(words.mac()?),
-            "mtu" => mtu = Some(words.number("a size in bytes")?),
-            "type" => kind = Some(link_kind(words)?),
+            "mtu" => mtu = Some(words.number_or("a size in bytes", MTU)?),
+            "type" => {
+                words.taken_for("");
+                kind = Some(link_kind(words)?);
+            }
             word if NOT_MODELLED.contains(&word) => {
                 return words.unexpected(&token, &["name", "address", "mtu", "type"], NOT_MODELLED);
             }
             word if name.is_none() => match device(word) {
                 Ok(n) => name = Some(n),
-                Err(fault) => return words.blame(&token, fault),
+                Err(fault) => return words.blame(&token, bad_name(word, fault)),
             },
             _ => return words.unexpected(&token, &["name", "address", "mtu", "type"], NOT_MODELLED),
         }
     }
     let Some(kind) = kind else {
-        return words.blame_last(Fault::new(
-            "a device without a type",
-            format!("expected type {}", KINDS.join(" or ")),
-        ));
+        let help = format!("expected type {}", KINDS.join(" or "));
+        let fault = Fault::new("a device without a type", help);
+        return words.blame_last(fault.exits(1, "Not enough information: \"type\" argument is required"));
     };
     match name {
         Some(name) => Ok(NewLink { name, address, mtu, kind }),
@@ -284,6 +318,7 @@ fn link_kind(words: &mut Words<'_>) -> Result<LinkKind, Diagnostic> {
                 return words.end().map(|()| LinkKind::Veth { peer: None, peer_address: None });
             }
             let (mut peer, mut peer_address) = (None, None);
+            words.taken_for("dev");
             while let Some(token) = words.next() {
                 match token.text.as_ref() {
                     "name" => peer = Some(words.device()?),
@@ -299,6 +334,21 @@ fn link_kind(words: &mut Words<'_>) -> Result<LinkKind, Diagnostic> {
             }
             Ok(LinkKind::Veth { peer, peer_address })
         }
-        _ => words.unexpected(&token, KINDS, OTHER_KINDS),
+        word if OTHER_KINDS.contains(&word) => words.unexpected(&token, KINDS, OTHER_KINDS),
+        word => {
+            let fault = Fault::new(
+                format!("unknown word {}", q(word)),
+                format!("expected one of {}", KINDS.join(", ")),
+            );
+            words.blame(&token, fault.exits(2, "Error: Unknown device type."))
+        }
     }
+}
+
+/// What the tool, or the kernel where it is only too long, says of a name that a device cannot have.
+fn bad_name(name: &str, fault: Fault) -> Fault {
+    if name.contains('/') {
+        return fault.exits(255, format!("Error: argument \"{name}\" is wrong: \"dev\" not a valid ifname"));
+    }
+    fault.exits(2, "Error: Attribute failed policy validation.")
 }

@@ -22,7 +22,7 @@ pub use select::LinkSelect;
 pub use tunnel::{IpipSpec, VxlanSpec};
 
 use crate::args::{ArgLine, Token};
-use crate::diagnostic::{Diagnostic, Fault, q};
+use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
 use crate::words::{Words, arg_line};
 
 /// A command.
@@ -162,6 +162,27 @@ pub fn parse_ip_batch(text: &str) -> (Vec<(u32, IpCommand)>, Vec<Diagnostic>) {
     (commands, diagnostics)
 }
 
+/// Options of ip(8) that are not modelled, without their dashes: the beginning of one is enough.
+const OTHER_OPTIONS: &[&str] = &[
+    "0",
+    "B",
+    "M",
+    "Numeric",
+    "all",
+    "batch",
+    "family",
+    "force",
+    "help",
+    "iec",
+    "loops",
+    "netns",
+    "pretty",
+    "rcvbuf",
+    "resolve",
+    "timestamp",
+    "tshort",
+];
+
 fn no_option(option: &str) -> Fault {
     Fault::new(
         format!("option {} is not modelled", q(option)),
@@ -173,7 +194,7 @@ fn no_option(option: &str) -> Fault {
 type Options<'a> = (IpFormat, Option<Token<'a>>, Option<Token<'a>>);
 
 fn options<'a>(words: &mut Words<'a>) -> Result<Options<'a>, Diagnostic> {
-    let (mut format, mut v6, mut stats) = (IpFormat::default(), None, None);
+    let (mut format, mut v6, mut stats, mut human) = (IpFormat::default(), None, None, None);
     while let Some(token) = words.peek().filter(|t| t.text.starts_with('-')).cloned() {
         words.next();
         // One dash is as good as two, and the beginning of a word is enough.
@@ -197,16 +218,39 @@ fn options<'a>(words: &mut Words<'a>) -> Result<Options<'a>, Diagnostic> {
                 format.stats = true;
                 stats = Some(token.clone());
             }
+            // Sizes are only printed by -s.
+            n if n.len() > 1 && "human-readable".starts_with(n) || n == "h" => human = Some(token),
             // Nothing is coloured here.
             n if matches!(n.split('=').next(), Some("c" | "color")) => {}
-            _ => return words.blame(&token, no_option(&token.text)),
+            n => {
+                let other = OTHER_OPTIONS.iter().any(|o| !n.is_empty() && o.starts_with(n));
+                let says = format!("Option \"{}\" is unknown, try \"ip -help\".", token.text);
+                let fault = no_option(&token.text);
+                return words.blame(&token, if other { fault } else { fault.exits(255, says) });
+            }
         }
     }
-    Ok((format, v6, stats))
+    match human.filter(|_| format.stats) {
+        Some(token) => words.blame(&token, no_option(&token.text)),
+        None => Ok((format, v6, stats)),
+    }
 }
 
 fn command(words: &mut Words<'_>) -> Result<IpCommand, Diagnostic> {
-    Ok(match words.choose("an object such as addr, link, neigh or route", OBJECTS, NOT_MODELLED)? {
+    let word = words.peek().map_or(String::new(), |t| t.text.to_string());
+    let object = words.choose("an object such as addr, link, neigh or route", OBJECTS, NOT_MODELLED);
+    let object = object.map_err(|mut d| {
+        let says = match word.as_str() {
+            "" | "help" => {
+                Some(ToolError::Exit(255, "Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }".to_owned()))
+            }
+            word if NOT_MODELLED.iter().any(|n| n.starts_with(word)) => None,
+            _ => Some(ToolError::Exit(1, format!("Object \"{word}\" is unknown, try \"ip help\"."))),
+        };
+        d.tool = says;
+        d
+    });
+    Ok(match object? {
         Object::Addr => IpCommand::Addr(addr::command(words)?),
         Object::Link => IpCommand::Link(link::command(words)?),
         Object::Neigh => IpCommand::Neigh(neigh::command(words)?),

@@ -1,7 +1,7 @@
 //! `ip neigh`
 
-use crate::diagnostic::{Diagnostic, Fault, q};
-use crate::words::{Words, destination};
+use crate::diagnostic::{Diagnostic, Fault, ToolError, q};
+use crate::words::{Words, mac, sought};
 use ipnet::Ipv4Net;
 use packet::Mac;
 use std::net::Ipv4Addr;
@@ -107,7 +107,7 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic>
     if words.peek().is_none() {
         return Ok(NeighCommand::Show(NeighFilter::default()));
     }
-    Ok(match words.choose("add, replace, change, del, show, get or flush", VERBS, &[])? {
+    Ok(match words.verb("ip neigh", "add, replace, change, del, show, get or flush", VERBS, &[])? {
         Verb::Add => NeighCommand::Add(spec(words)?),
         Verb::Replace => NeighCommand::Replace(spec(words)?),
         Verb::Change => NeighCommand::Change(spec(words)?),
@@ -116,8 +116,8 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic>
         Verb::Get => get(words)?,
         Verb::Flush => {
             if words.peek().is_none() {
-                return words
-                    .blame_last(Fault::new("flush without a selection", "expected dev DEVICE or all"));
+                let fault = Fault::new("flush without a selection", "expected dev DEVICE or all");
+                return words.blame_last(fault.exits(1, "Flush requires arguments."));
             }
             let all = words.take("all");
             let dev = if all { None } else { device(words)? };
@@ -129,6 +129,7 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic>
 
 fn get(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic> {
     let (mut addr, mut dev) = (None, None);
+    words.taken_for("to");
     while let Some(token) = words.peek().cloned() {
         match token.text.as_ref() {
             "dev" => {
@@ -138,16 +139,16 @@ fn get(words: &mut Words<'_>) -> Result<NeighCommand, Diagnostic> {
             _ if addr.is_some() => return words.unexpected(&token, &["dev"], NOT_MODELLED),
             _ => {
                 words.take("to");
-                addr = Some(words.address()?);
+                addr = Some(words.value("an address", whole)?);
             }
         }
     }
     match (addr, dev) {
         (Some(addr), Some(dev)) => Ok(NeighCommand::Get { addr, dev }),
-        _ => words.blame_last(Fault::new(
-            "Device and address are required arguments.",
-            "expected ADDRESS dev DEVICE",
-        )),
+        _ => {
+            let says = "Device and address are required arguments.";
+            words.blame_last(Fault::new(says, "expected ADDRESS dev DEVICE").exits(1, says))
+        }
     }
 }
 
@@ -156,7 +157,13 @@ fn device(words: &mut Words<'_>) -> Result<Option<String>, Diagnostic> {
     while let Some(token) = words.next() {
         match token.text.as_ref() {
             "dev" => dev = Some(words.device()?),
-            _ => return words.unexpected(&token, &["dev"], NOT_MODELLED),
+            _ => {
+                if sought(&token.text).is_ok() {
+                    return words.unexpected(&token, &["dev"], &[&token.text]);
+                }
+                let fault = Fault::new(format!("unknown word {}", q(&token.text)), "expected dev");
+                return words.blame(&token, fault.expected("any valid prefix", &token.text));
+            }
         }
     }
     Ok(dev)
@@ -181,11 +188,12 @@ fn filter(words: &mut Words<'_>) -> Result<NeighFilter, Diagnostic> {
             "nud" => filter.states.push(words.value("a state", |text| {
                 let found = STATES.iter().find(|state| state.eq_ignore_ascii_case(text));
                 let states = STATES.join(", ").to_ascii_lowercase();
-                found
-                    .copied()
-                    .ok_or_else(|| Fault::new("nud state is bad", format!("expected all, {states}")))
+                found.copied().ok_or_else(|| {
+                    let help = format!("expected all, {states}");
+                    Fault::new("nud state is bad", help).wrong_argument(text, "nud state is bad")
+                })
             })?),
-            _ => filter.to = Some(words.value("a prefix", destination)?),
+            _ => filter.to = Some(words.value("a prefix", sought)?),
         }
     }
     Ok(filter)
@@ -193,6 +201,7 @@ fn filter(words: &mut Words<'_>) -> Result<NeighFilter, Diagnostic> {
 
 fn spec(words: &mut Words<'_>) -> Result<NeighSpec, Diagnostic> {
     let (mut addr, mut lladdr, mut dev, mut nud) = (None, None, None, NudWord::Permanent);
+    words.taken_for("to");
     while let Some(token) = words.peek().cloned() {
         match token.text.as_ref() {
             "dev" => {
@@ -201,7 +210,7 @@ fn spec(words: &mut Words<'_>) -> Result<NeighSpec, Diagnostic> {
             }
             "lladdr" => {
                 words.next();
-                lladdr = Some(words.mac()?);
+                lladdr = Some(words.value("a MAC address", link_address)?);
             }
             "nud" => {
                 words.next();
@@ -211,17 +220,33 @@ fn spec(words: &mut Words<'_>) -> Result<NeighSpec, Diagnostic> {
                 words.next();
             }
             word if NOT_MODELLED.contains(&word) => return words.unexpected(&token, KNOWN, NOT_MODELLED),
-            _ if addr.is_none() => addr = Some(words.address()?),
+            _ if addr.is_none() => addr = Some(words.value("an address", whole)?),
             _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
         }
     }
+    let required = "Device and destination are required arguments.";
     let Some(addr) = addr else {
-        return words.blame_last(Fault::new("no address", "expected the neighbour's address"));
+        let fault = Fault::new("no address", "expected the neighbour's address");
+        return words.blame_last(fault.exits(255, required));
     };
     match dev {
         Some(dev) => Ok(NeighSpec { addr, lladdr, dev, nud }),
-        None => words.blame_last(Fault::new("no device", "expected dev DEVICE")),
+        None => words.blame_last(Fault::new("no device", "expected dev DEVICE").exits(255, required)),
     }
+}
+
+fn whole(text: &str) -> Result<Ipv4Addr, Fault> {
+    crate::words::address(text).map_err(|f| f.expected("any valid address", text))
+}
+
+/// One that is too short is left to the kernel.
+fn link_address(text: &str) -> Result<Mac, Fault> {
+    mac(text).map_err(|f| match &f.tool {
+        Some(ToolError::Exit(_, says)) if says.starts_with("Invalid") => {
+            f.exits(2, "Error: Invalid link address.")
+        }
+        _ => f,
+    })
 }
 
 fn state(text: &str) -> Result<NudWord, Fault> {
@@ -231,5 +256,7 @@ fn state(text: &str) -> Result<NudWord, Fault> {
         return Err(Fault::new(format!("an entry cannot be set to {text} by hand here"), help));
     }
     let found = NUDS.iter().find(|(name, _)| *name == text).map(|(_, n)| *n);
-    found.ok_or_else(|| Fault::new(format!("unknown state {}", q(text)), help))
+    found.ok_or_else(|| {
+        Fault::new(format!("unknown state {}", q(text)), help).wrong_argument(text, "nud state is bad")
+    })
 }

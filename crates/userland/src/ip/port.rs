@@ -126,7 +126,7 @@ pub(super) fn bridge_options(words: &mut Words<'_>) -> Result<Vec<BridgeOption>,
         options.push(match name {
             // Hundredths of a second.
             "ageing_time" => {
-                let n = words.number("a time in hundredths of a second")?;
+                let n = words.number_or("a time in hundredths of a second", "invalid ageing_time")?;
                 BridgeOption::AgeingTime(Duration::from_millis(u64::from(n) * 10))
             }
             "nf_call_iptables" => BridgeOption::NfCallIptables(words.number("0 or 1")? != 0),
@@ -142,7 +142,7 @@ pub(super) fn bridge_options(words: &mut Words<'_>) -> Result<Vec<BridgeOption>,
                 }
             }
             "forward_delay" => {
-                let n = words.number("a time in hundredths of a second")?;
+                let n = words.number_or("a time in hundredths of a second", "invalid forward_delay")?;
                 BridgeOption::ForwardDelay(Duration::from_millis(u64::from(n) * 10))
             }
             _ => return words.unexpected(&token, BRIDGE_OPTIONS, NOT_MODELLED),

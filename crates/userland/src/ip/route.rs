@@ -3,7 +3,7 @@
 use super::names;
 use super::rule::{ipproto, port, tos};
 use crate::diagnostic::{Diagnostic, Fault, q};
-use crate::words::{Words, destination};
+use crate::words::{Words, address, destination, sought};
 use ipnet::Ipv4Net;
 use kernel::route::{FibTable, RouteKind, RouteQuery, Scope, proto};
 use packet::Protocol;
@@ -216,7 +216,7 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<RouteCommand, Diagnostic>
         return Ok(RouteCommand::Show(RouteFilter::default()));
     }
     let verbs = ["prepend", "test", "save", "restore", "showdump"];
-    Ok(match words.choose("add, del, replace, show or get", VERBS, &verbs)? {
+    Ok(match words.verb("ip route", "add, del, replace, show or get", VERBS, &verbs)? {
         Verb::Add => RouteCommand::Add(spec(words)?),
         Verb::Append => RouteCommand::Append(spec(words)?),
         Verb::Replace => RouteCommand::Replace(spec(words)?),
@@ -225,10 +225,9 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<RouteCommand, Diagnostic>
         Verb::Show => RouteCommand::Show(filter(words)?),
         Verb::Flush => {
             if words.peek().is_none() {
-                return words.blame_last(Fault::new(
-                    "flush without a selection",
-                    "expected a prefix, dev DEVICE or table main",
-                ));
+                let fault =
+                    Fault::new("flush without a selection", "expected a prefix, dev DEVICE or table main");
+                return words.blame_last(fault.exits(1, "\"ip route flush\" requires arguments."));
             }
             if words.take("cache") {
                 words.end()?;
@@ -250,6 +249,12 @@ fn spec(words: &mut Words<'_>) -> Result<RouteSpec, Diagnostic> {
         words.next();
     }
     words.take("to");
+    words.taken_for("to");
+    let none = words.peek().is_none_or(|t| KNOWN.contains(&t.text.as_ref()));
+    if none && kind.is_none() {
+        let fault = Fault::new("no destination", "expected a destination such as 10.0.0.0/8 or default");
+        return words.blame_last(fault.exits(255, "Usage: ip route { list | flush } SELECTOR"));
+    }
     let dst = words.value("a destination such as 10.0.0.0/8 or default", destination)?;
     let mut spec = RouteSpec { kind, ..RouteSpec::to(dst) };
     let mut hops = false;
@@ -262,29 +267,49 @@ fn spec(words: &mut Words<'_>) -> Result<RouteSpec, Diagnostic> {
         }
         let hop = spec.more.last_mut().unwrap_or(&mut spec.hop);
         match word {
+            "via" if hop.via.is_some() => {
+                let help = "expected nexthop via ADDRESS nexthop via ADDRESS";
+                let why = "use nexthop syntax to specify multiple via\n";
+                return words.blame(&token, Fault::new("a second via", help).wrong_argument("via", why));
+            }
             "via" => {
                 words.take("inet");
-                hop.via = Some(words.address()?);
+                // Of which family a default route is follows from its gateway.
+                let what = if dst == Ipv4Net::default() { "any valid address" } else { "inet address" };
+                hop.via = Some(words.value("an address", |t| address(t).map_err(|f| f.expected(what, t)))?);
             }
             "dev" | "oif" => hop.dev = Some(words.device()?),
             "onlink" => hop.onlink = true,
             "weight" if hops => {
-                let range = Fault::new("a weight out of range", "expected a number from 1 to 256");
-                let n = words.number("a weight from 1 to 256")?;
-                match u16::try_from(n) {
-                    Ok(n) if (1..=256).contains(&n) => hop.weight = Some(n),
-                    _ => return words.blame_last(range),
-                }
+                let weight = |t: &str| {
+                    let n = t.parse::<u16>().ok().filter(|n| (1..=256).contains(n));
+                    n.ok_or_else(|| Fault::new("a weight out of range", "expected a number from 1 to 256"))
+                };
+                hop.weight =
+                    Some(words.argument("a weight from 1 to 256", "\"weight\" is invalid\n", weight)?);
+            }
+            _ if hops && !NOT_MODELLED.contains(&word) => {
+                let help = "expected one of via, dev, weight, onlink";
+                let text = format!("Error: \"nexthop\" or end of line is expected instead of \"{word}\"");
+                let fault = Fault::new(format!("unknown word {}", q(word)), help);
+                return words.blame(&token, fault.exits(255, text));
             }
             _ if hops => return words.unexpected(&token, &["via", "dev", "weight", "onlink"], NOT_MODELLED),
             "src" => spec.src = Some(words.address()?),
-            "metric" | "priority" | "preference" => spec.metric = Some(words.number("a metric")?),
-            "scope" => spec.scope = Some(scope(words)?),
-            "proto" | "protocol" => spec.proto = Some(words.value("a protocol", names::protocol)?),
-            "table" => spec.table = Some(words.value("a table", names::table)?),
+            "metric" | "priority" | "preference" => {
+                spec.metric = Some(words.number_or("a metric", "\"metric\" value is invalid\n")?)
+            }
+            "scope" => spec.scope = Some(scope(words, "invalid \"scope\" value\n")?),
+            "proto" | "protocol" => {
+                spec.proto =
+                    Some(words.argument("a protocol", "\"protocol\" value is invalid\n", names::protocol)?);
+            }
+            "table" => {
+                spec.table = Some(words.argument("a table", "\"table\" value is invalid\n", names::table)?);
+            }
             "mtu" => {
                 let lock = words.take("lock");
-                spec.mtu = Some((words.number("a size in bytes")?, lock));
+                spec.mtu = Some((words.number_or("a size in bytes", "\"mtu\" value is invalid\n")?, lock));
             }
             _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
         }
@@ -305,32 +330,35 @@ fn filter(words: &mut Words<'_>) -> Result<RouteFilter, Diagnostic> {
             // How the prefix is meant may stand behind it.
             "to" if words.peek().is_some_and(|t| prefix.contains(&t.text.as_ref())) => {}
             "dev" | "oif" => filter.dev = Some(words.device()?),
-            "via" => filter.via = Some(words.address()?),
-            "proto" | "protocol" => filter.proto = Some(words.value("a protocol", names::protocol)?),
-            "scope" => filter.scope = Some(scope(words)?),
-            "src" => filter.src = Some(words.address()?),
+            "via" => filter.via = Some(words.value("an address", one)?),
+            "proto" | "protocol" => {
+                filter.proto =
+                    Some(words.argument("a protocol", "invalid \"protocol\"\n", names::protocol)?);
+            }
+            "scope" => filter.scope = Some(scope(words, "invalid \"scope\"\n")?),
+            "src" => filter.src = Some(words.value("an address", one)?),
             "type" => {
-                filter.kind = Some(words.value("a type of route", |t| {
-                    kind_of(t).ok_or_else(|| {
-                        Fault::new(format!("unknown type {}", q(t)), "expected unicast, local, ...")
-                    })
-                })?);
+                filter.kind =
+                    Some(words.argument("a type of route", "node type value is invalid\n", |t| {
+                        kind_of(t).ok_or_else(|| {
+                            Fault::new(format!("unknown type {}", q(t)), "expected unicast, local, ...")
+                        })
+                    })?);
             }
             "table" => {
                 filter.all = ["all", "0"].iter().any(|w| words.take(w));
                 if !filter.all {
-                    filter.table = Some(words.value("a table", names::table)?);
+                    filter.table =
+                        Some(words.argument("a table", "table id value is invalid\n", names::table)?);
                 }
             }
-            "root" => filter.dst = Some(PrefixFilter::Root(words.value("a prefix", destination)?)),
-            "match" => filter.dst = Some(PrefixFilter::Match(words.value("a prefix", destination)?)),
+            "root" => filter.dst = Some(PrefixFilter::Root(words.value("a prefix", meant)?)),
+            "match" => filter.dst = Some(PrefixFilter::Match(words.value("a prefix", meant)?)),
             _ if NOT_MODELLED.contains(&word) || KNOWN.contains(&word) => {
                 return words.unexpected(&token, &["dev", "table", "a prefix"], &[word]);
             }
-            _ if filter.dst.is_none() => {
-                filter.dst = Some(PrefixFilter::Exact(words.value("a prefix", destination)?));
-            }
-            _ => words.end()?,
+            // The last one counts.
+            _ => filter.dst = Some(PrefixFilter::Exact(words.value("a prefix", meant)?)),
         }
     }
     Ok(filter)
@@ -338,20 +366,34 @@ fn filter(words: &mut Words<'_>) -> Result<RouteFilter, Diagnostic> {
 
 fn get(words: &mut Words<'_>) -> Result<RouteCommand, Diagnostic> {
     words.take("to");
-    let mut query = RouteQuery::to(words.address()?);
+    if words.peek().is_none() {
+        let fault = Fault::new("no destination", "expected an address behind get");
+        return words.blame_last(fault.exits(1, "need at least a destination address"));
+    }
+    let mut query = RouteQuery::to(words.value("an address", one)?);
     while let Some(token) = words.next() {
         match token.text.as_ref() {
-            "from" => query.from = Some(words.address()?),
+            "from" => query.from = Some(words.value("an address", next)?),
             "iif" => query.iif = Some(words.device()?),
             "oif" | "dev" => query.oif = Some(words.device()?),
-            "mark" => query.mark = words.number("a mark")?,
-            "tos" | "dsfield" => query.tos = words.value("a type of service", tos)?,
-            "ipproto" => query.ipproto = Protocol(words.value("a protocol", asked_proto)?),
-            "sport" => query.sport = words.value("a port", port)?,
-            "dport" => query.dport = words.value("a port", port)?,
+            "mark" => query.mark = words.number_or("a mark", "invalid mark value")?,
+            "tos" | "dsfield" => {
+                query.tos = words.argument("a type of service", "TOS value is invalid\n", tos)?
+            }
+            "ipproto" => {
+                let why = "Invalid \"ipproto\" value\n";
+                query.ipproto = Protocol(words.argument("a protocol", why, asked_proto)?);
+            }
+            "sport" => query.sport = words.argument("a port", "invalid sport\n", port)?,
+            "dport" => query.dport = words.argument("a port", "invalid dport\n", port)?,
             _ => {
                 let known = ["from", "iif", "oif", "mark", "tos", "ipproto", "sport", "dport"];
-                return words.unexpected(&token, &known, NOT_MODELLED);
+                if NOT_MODELLED.contains(&token.text.as_ref()) || next(&token.text).is_ok() {
+                    return words.unexpected(&token, &known, &[&token.text]);
+                }
+                let help = format!("expected one of {}", known.join(", "));
+                let fault = Fault::new(format!("unknown word {}", q(&token.text)), help);
+                return words.blame(&token, fault.expected("inet prefix", &token.text));
             }
         }
     }
@@ -367,8 +409,26 @@ fn asked_proto(text: &str) -> Result<u8, Fault> {
 }
 
 /// `scope NAME`
-pub(super) fn scope(words: &mut Words<'_>) -> Result<Scope, Diagnostic> {
-    words.value("a scope", names::scope)
+pub(super) fn scope(words: &mut Words<'_>, why: &str) -> Result<Scope, Diagnostic> {
+    words.argument("a scope", why, names::scope)
+}
+
+/// A prefix that routes are chosen by; bits behind it count for nothing.
+fn meant(text: &str) -> Result<Ipv4Net, Fault> {
+    sought(text).map(|net| net.trunc())
+}
+
+/// An address where a prefix may stand.
+fn one(text: &str) -> Result<Ipv4Addr, Fault> {
+    if sought(text).is_ok() && address(text).is_err() {
+        return Err(Fault::new(format!("{} is not modelled", q(text)), "expected an address"));
+    }
+    address(text).map_err(|f| f.expected("any valid prefix", text))
+}
+
+/// An address behind another one.
+fn next(text: &str) -> Result<Ipv4Addr, Fault> {
+    address(text).map_err(|f| f.expected("inet prefix", text))
 }
 
 /// What `ip route add` says about a route that is not said in the command: protocol, scope and table (iproute_modify).

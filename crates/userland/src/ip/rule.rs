@@ -1,6 +1,7 @@
 //! `ip rule`
 
 use super::names;
+use crate::args::Token;
 use crate::diagnostic::{Diagnostic, Fault, q};
 use crate::names::number;
 use crate::words::{Words, destination};
@@ -81,34 +82,59 @@ pub(super) fn command(words: &mut Words<'_>) -> Result<RuleCommand, Diagnostic> 
     if words.peek().is_none() {
         return Ok(RuleCommand::Show { table: None, pref: None });
     }
-    Ok(match words.choose("add, del, show or flush", VERBS, &["save", "restore"])? {
-        Verb::Add => RuleCommand::Add(spec(words, proto::BOOT)?),
-        Verb::Del => {
-            if words.peek().is_none() {
-                return words
-                    .blame_last(Fault::new("\"ip rule del\" requires arguments.", "expected a rule"));
-            }
-            RuleCommand::Del(spec(words, 0)?)
+    let verb = words.verb("ip rule", "add, del, show or flush", VERBS, &["save", "restore"])?;
+    if words.peek().is_none()
+        && let Some(verb) = match verb {
+            Verb::Add => Some("add"),
+            Verb::Del => Some("del"),
+            Verb::Show | Verb::Flush => None,
         }
+    {
+        let says = format!("\"ip rule {verb}\" requires arguments.");
+        return words.blame_last(Fault::new(says.as_str(), "expected a rule").exits(1, says));
+    }
+    Ok(match verb {
+        Verb::Add => RuleCommand::Add(spec(words, proto::BOOT)?),
+        Verb::Del => RuleCommand::Del(spec(words, 0)?),
         Verb::Show => {
             let (mut table, mut pref) = (None, None);
             while let Some(token) = words.next() {
                 match token.text.as_ref() {
-                    "table" | "lookup" => table = Some(words.value("a table", names::table)?),
-                    "pref" | "preference" | "order" | "prio" | "priority" => {
-                        pref = Some(words.number("a priority")?)
+                    "table" | "lookup" => {
+                        table =
+                            Some(words.argument("a table", "table id value is invalid\n", names::table)?);
                     }
-                    _ => return words.unexpected(&token, &["table", "pref"], KNOWN),
+                    "pref" | "preference" | "order" | "prio" | "priority" => {
+                        pref = Some(words.number_or("a priority", PREF)?)
+                    }
+                    _ => return Err(no_selector(words, &token)),
                 }
             }
             RuleCommand::Show { table, pref }
         }
-        Verb::Flush => {
-            words.end()?;
-            RuleCommand::Flush
-        }
+        Verb::Flush => match words.next() {
+            None => RuleCommand::Flush,
+            Some(token) => return Err(no_selector(words, &token)),
+        },
     })
 }
+
+/// A word by which rules cannot be chosen.
+fn no_selector(words: &Words<'_>, token: &Token<'_>) -> Diagnostic {
+    let known = [KNOWN, NOT_MODELLED].concat();
+    let text = token.text.as_ref();
+    let help = "expected one of table, pref";
+    words.diagnostic(
+        token,
+        match known.contains(&text) {
+            true => Fault::new(format!("{} is not modelled", q(text)), help),
+            false => Fault::new(format!("unknown word {}", q(text)), help).expected("inet prefix", text),
+        },
+    )
+}
+
+/// What the tool says of what is no priority.
+const PREF: &str = "preference value is invalid\n";
 
 fn spec(words: &mut Words<'_>, proto: u8) -> Result<RuleSpec, Diagnostic> {
     let mut spec =
@@ -120,12 +146,22 @@ fn spec(words: &mut Words<'_>, proto: u8) -> Result<RuleSpec, Diagnostic> {
             "blackhole" => Some(RuleAction::Blackhole),
             "unreachable" => Some(RuleAction::Unreachable),
             "prohibit" => Some(RuleAction::Prohibit),
-            "type" => match words.choose("a type", TYPES, NOT_MODELLED)? {
-                Some(action) => Some(action),
-                None => continue,
-            },
-            "goto" => Some(RuleAction::Goto(words.number("a priority")?)),
-            "table" | "lookup" => Some(RuleAction::Lookup(words.value("a table", names::table)?)),
+            "type" => {
+                let kind = words.argument("a type", NO_TYPE, |text| {
+                    let found = TYPES.iter().find(|(name, _)| *name == text).map(|(_, action)| *action);
+                    found.ok_or_else(|| {
+                        Fault::new(format!("unknown type {}", q(text)), "expected unicast, ...")
+                    })
+                });
+                match kind? {
+                    Some(action) => Some(action),
+                    None => continue,
+                }
+            }
+            "goto" => Some(RuleAction::Goto(words.number_or("a priority", "invalid target\n")?)),
+            "table" | "lookup" => {
+                Some(RuleAction::Lookup(words.argument("a table", "invalid table ID\n", names::table)?))
+            }
             _ => None,
         };
         if let Some(action) = action {
@@ -138,22 +174,39 @@ fn spec(words: &mut Words<'_>, proto: u8) -> Result<RuleSpec, Diagnostic> {
             "to" => r.to = words.value("a prefix", prefix)?,
             "iif" | "dev" => r.iif = Some(words.device()?),
             "oif" => r.oif = Some(words.device()?),
-            "fwmark" => r.fwmark = Some(words.value("a mark such as 0x1 or 0x1/0xff", mark)?),
-            "tos" | "dsfield" => r.tos = words.value("a type of service", tos)?,
-            "ipproto" => r.ipproto = words.value("a protocol", ipproto)?,
-            "sport" => r.sport = Some(words.value("a port or a range", ports)?),
-            "dport" => r.dport = Some(words.value("a port or a range", ports)?),
-            "pref" | "preference" | "order" | "priority" => spec.pref = Some(words.number("a priority")?),
+            "fwmark" => {
+                r.fwmark = Some(words.argument(
+                    "a mark such as 0x1 or 0x1/0xff",
+                    "fwmark value is invalid\n",
+                    mark,
+                )?);
+            }
+            "tos" | "dsfield" => {
+                r.tos = words.argument("a type of service", "TOS value is invalid\n", tos)?
+            }
+            "ipproto" => r.ipproto = words.argument("a protocol", "Invalid \"ipproto\" value\n", ipproto)?,
+            "sport" => r.sport = Some(words.argument("a port or a range", PORTS, ports)?),
+            "dport" => r.dport = Some(words.argument("a port or a range", PORTS, ports)?),
+            "pref" | "preference" | "order" | "prio" | "priority" => {
+                spec.pref = Some(words.number_or("a priority", PREF)?);
+            }
             "protocol" | "proto" => r.proto = words.value("a protocol", names::protocol)?,
             "suppress_prefixlength" | "sup_pl" => {
                 r.suppress_prefixlen = Some(words.number("a prefix length")?);
             }
-            _ => return words.unexpected(&token, KNOWN, NOT_MODELLED),
+            word if NOT_MODELLED.contains(&word) => return words.unexpected(&token, KNOWN, NOT_MODELLED),
+            word => {
+                let help = format!("expected one of {}", KNOWN.join(", "));
+                let fault = Fault::new(format!("unknown word {}", q(word)), help);
+                return words.blame(&token, fault.wrong_argument(word, NO_TYPE));
+            }
         }
     }
     Ok(spec)
 }
 
+const NO_TYPE: &str = "Failed to parse rule type";
+const PORTS: &str = "invalid port range\n";
 const TYPES: &[(&str, Option<RuleAction>)] = &[
     ("unicast", None),
     ("blackhole", Some(RuleAction::Blackhole)),
@@ -161,12 +214,12 @@ const TYPES: &[(&str, Option<RuleAction>)] = &[
     ("prohibit", Some(RuleAction::Prohibit)),
 ];
 
-/// A prefix; the bits behind it count for nothing.
+/// A prefix; the bits behind it stay.
 fn prefix(text: &str) -> Result<Ipv4Net, Fault> {
     if ["all", "any", "default"].contains(&text) {
         destination(text)
     } else {
-        crate::words::address_with_prefix(text).map(|n| n.trunc())
+        crate::words::address_with_prefix(text)
     }
 }
 

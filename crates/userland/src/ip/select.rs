@@ -44,6 +44,7 @@ const NOT_MODELLED: &[&str] = &[
 pub(super) fn select(words: &mut Words<'_>, of_addr: bool) -> Result<LinkSelect, Diagnostic> {
     let mut s = LinkSelect::default();
     let known = if of_addr { ADDR } else { LINK };
+    words.taken_for("dev");
     while let Some(token) = words.peek().cloned() {
         let word = token.text.as_ref();
         if NOT_MODELLED.contains(&word) || (!of_addr && matches!(word, "scope" | "to")) {
@@ -53,17 +54,17 @@ pub(super) fn select(words: &mut Words<'_>, of_addr: bool) -> Result<LinkSelect,
             if s.dev.is_some() {
                 return words.unexpected(&token, known, NOT_MODELLED);
             }
-            s.dev = Some(words.device()?);
+            s.dev = Some(words.need("a device")?.text.into_owned());
             continue;
         }
         words.next();
         match word {
-            "dev" => s.dev = Some(words.device()?),
+            "dev" => s.dev = Some(words.need("the name of a device")?.text.into_owned()),
             "up" => s.up = true,
             "nomaster" => s.nomaster = true,
             "master" => s.master = Some(words.device()?),
             "type" => s.kind = Some(words.need("a type of device")?.text.into_owned()),
-            "scope" => s.scope = Some(route::scope(words)?),
+            "scope" => s.scope = Some(route::scope(words, "invalid \"scope\"\n")?),
             _ => s.to = Some(words.value("a prefix", address_with_prefix)?.trunc()),
         }
     }

@@ -114,7 +114,8 @@ pub(super) fn ipip(words: &mut Words<'_>) -> Result<IpipSpec, Diagnostic> {
 
 /// `ip tunnel add NAME mode ipip ...`, the older way to say `ip link add NAME type ipip ...`.
 pub(super) fn command(words: &mut Words<'_>) -> Result<LinkCommand, Diagnostic> {
-    words.choose("add", &[("add", ())], &["change", "delete", "show", "list", "prl", "6rd"])?;
+    let verbs = ["change", "delete", "show", "list", "prl", "6rd"];
+    words.choose("add", &[("add", ())], &verbs)?;
     words.take("name");
     let name = words.device()?;
     let mut mode = false;

@@ -59,6 +59,9 @@ pub(super) fn change(ns: &mut Netns, command: &RouteCommand) -> Result<(), Strin
             return Ok(());
         }
         RouteCommand::Show(filter) => {
+            if let Some(dev) = &filter.dev {
+                device(ns, dev)?;
+            }
             let table = filter.table.unwrap_or(FibTable::MAIN);
             return match filter.all || ns.fib.has_table(table) {
                 true => Ok(()),
@@ -163,6 +166,7 @@ struct Fields<'a> {
     route: &'a Route,
     kind: Option<&'static str>,
     dev: bool,
+    via: bool,
     table: Option<String>,
     proto: Option<String>,
     scope: Option<String>,
@@ -178,6 +182,7 @@ impl<'a> Fields<'a> {
             route: r,
             kind: (r.kind != RouteKind::Unicast || details).then(|| kind_word(r.kind)),
             dev: filter.dev.is_none(),
+            via: filter.via.is_none(),
             table: said(r.table != FibTable::MAIN, filter.all, |r| table_name(r.table)),
             proto: said(r.proto != proto::BOOT, filter.proto.is_none(), |r| protocol_name(r.proto)),
             scope: said(r.scope != Scope::Universe, filter.scope.is_none(), |r| {
@@ -191,7 +196,7 @@ impl<'a> Fields<'a> {
         let mut s = self.kind.map_or(String::new(), |k| format!("{k} "));
         s += &format!("{} ", prefix(r.dst));
         if let [h] = r.hops.as_slice() {
-            if let Some(gw) = h.gateway {
+            if let Some(gw) = h.gateway.filter(|_| self.via) {
                 s += &format!("via {gw} ");
             }
             if self.dev {
@@ -255,7 +260,7 @@ impl<'a> Fields<'a> {
         }
         out.text("dst", prefix(r.dst));
         if let [h] = r.hops.as_slice() {
-            if let Some(gw) = h.gateway {
+            if let Some(gw) = h.gateway.filter(|_| self.via) {
                 out.text("gateway", gw);
             }
             if self.dev {

@@ -17,7 +17,6 @@ pub(super) fn change(ns: &mut Netns, command: &RuleCommand) -> Result<(), String
             let gone = ns.fib.rules.remove_first(&|r| {
                 spec.pref.is_none_or(|p| p == r.pref)
                     && (!spec.action || w.action == r.action)
-                    && (!w.not || r.not)
                     && (w.from == plain.from || w.from == r.from)
                     && (w.to == plain.to || w.to == r.to)
                     && (w.iif.is_none() || w.iif == r.iif)

@@ -81,10 +81,14 @@ pub fn brief_addresses(world: &World, ns: &Netns) -> Vec<String> {
     with.map(|d| Dev { world, ns, d }.brief_addr(&LinkSelect::default())).collect()
 }
 
-/// What begins the line of a device: its number, its name with the other end, its flags.
+/// What `bridge link` prints first of a port: its number, its name with the other end, its flags. The tool looks the other end's number up
+/// in this box, wherever that end is.
 pub(in crate::operator) fn link_head(world: &World, ns: &Netns, d: &Device) -> (u16, String, String) {
     let dev = Dev { world, ns, d };
-    (d.id.0 + 1, dev.name(), dev.flags())
+    let number = dev.peer().map(|(_, peer)| peer.id);
+    let here = number.and_then(|id| ns.device(id)).filter(|d| !d.gone);
+    let name = here.map_or_else(|| dev.name(), |other| format!("{}@{}", d.name, other.name));
+    (d.id.0 + 1, name, dev.flags(here.is_some_and(|d| !d.up)))
 }
 
 /// A device with what is around it.
@@ -110,6 +114,11 @@ impl Dev<'_> {
         }
     }
 
+    /// The other end is here, and down.
+    fn peer_down(&self) -> bool {
+        self.link_netnsid().is_none() && self.peer().is_some_and(|(_, p)| !p.up)
+    }
+
     /// RFC 2863's operational state.
     fn state(&self) -> &'static str {
         match (&self.d.kind, self.d.up) {
@@ -123,7 +132,8 @@ impl Dev<'_> {
         }
     }
 
-    fn flags(&self) -> String {
+    /// The flags, and whether the other end is known to be down.
+    fn flags(&self, peer_down: bool) -> String {
         let tunnel = match self.d.kind {
             DevKind::Ipip(tunnel) => Some(tunnel),
             _ => None,
@@ -140,7 +150,7 @@ impl Dev<'_> {
             // A port of a bridge is promiscuous without saying so.
             (self.d.promisc, "PROMISC"),
             (up, "UP"),
-            (self.link_netnsid().is_none() && self.peer().is_some_and(|(_, p)| !p.up), "M-DOWN"),
+            (peer_down, "M-DOWN"),
             (up && carrier, "LOWER_UP"),
         ];
         let set: Vec<&str> = flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
@@ -163,7 +173,7 @@ impl Dev<'_> {
     fn brief(&self, what: What, select: &LinkSelect) -> String {
         match what {
             What::Addr => self.brief_addr(select),
-            What::Link => self.brief_line(&format!("{} <{}> ", self.d.mac, self.flags())),
+            What::Link => self.brief_line(&format!("{} <{}> ", self.d.mac, self.flags(self.peer_down()))),
         }
     }
 
@@ -189,7 +199,8 @@ impl Dev<'_> {
     fn json(&self, what: What, select: &LinkSelect, format: IpFormat) -> String {
         let d = self.d;
         let (mut out, word) = (Vec::new(), |k: &str, v: &str| format!("\"{k}\":\"{v}\""));
-        let flags: Vec<String> = self.flags().split(',').map(|f| format!("\"{f}\"")).collect();
+        let flags: Vec<String> =
+            self.flags(self.peer_down()).split(',').map(|f| format!("\"{f}\"")).collect();
         let flags = format!("\"flags\":[{}]", flags.join(","));
         let peer = self.peer();
         if format.brief {
@@ -283,7 +294,7 @@ impl Dev<'_> {
             "{}: {}: <{}> mtu {} qdisc {qdisc} {master}state {} {mode}group default {qlen}",
             d.id.0 + 1,
             self.name(),
-            self.flags(),
+            self.flags(self.peer_down()),
             d.mtu,
             self.state()
         )];

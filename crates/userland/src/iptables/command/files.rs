@@ -139,7 +139,9 @@ fn said(name: &str, d: &Diagnostic) -> (String, u8) {
         Some(ToolError::CommitExpected(line)) => {
             (format!("{name}-restore: COMMIT expected at line {line}\n"), 1)
         }
-        None => (format!("{name}-restore {VERSION}: {}, {}: {}\n{tail}", d.message, q(&d.token), d.help), 2),
+        None | Some(ToolError::Exit(..)) => {
+            (format!("{name}-restore {VERSION}: {}, {}: {}\n{tail}", d.message, q(&d.token), d.help), 2)
+        }
     }
 }
 

@@ -214,7 +214,9 @@ fn failure(family: Family, d: Diagnostic) -> Output {
             let second = format!("Perhaps {name} or your kernel needs to be upgraded.");
             (format!("{name} {VERSION}: can't initialize {name} table `{table}': {first}\n{second}\n"), 3)
         }
-        None => (format!("{name} {VERSION}: {}, {}: {}\n", d.message, q(&d.token), d.help), 2),
+        None | Some(ToolError::Exit(..)) => {
+            (format!("{name} {VERSION}: {}, {}: {}\n", d.message, q(&d.token), d.help), 2)
+        }
     };
     Output { stdout: String::new(), stderr, status, diagnostics: vec![d] }
 }

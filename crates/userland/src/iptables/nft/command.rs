@@ -237,7 +237,9 @@ fn failure(family: Family, d: Diagnostic) -> Output {
         }
         Some(ToolError::Unreadable(errors)) => (unreadable(errors, name), 3),
         Some(ToolError::TryHelp | ToolError::CommitExpected(_) | ToolError::LineFailed(_)) => (try_help, 2),
-        None => (format!("{name} {VERSION}: {}, {}: {}\n", d.message, q(&d.token), d.help), 2),
+        None | Some(ToolError::Exit(..)) => {
+            (format!("{name} {VERSION}: {}, {}: {}\n", d.message, q(&d.token), d.help), 2)
+        }
     };
     Output { stdout: String::new(), stderr, status, diagnostics: vec![d] }
 }

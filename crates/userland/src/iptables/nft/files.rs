@@ -427,7 +427,9 @@ fn said(name: &str, failure: &Failure) -> (String, u8) {
             (format!("{name}: line {line} failed\n"), 1)
         }
         Some(ToolError::CommitExpected(line)) => (format!("{name}: COMMIT expected at line {line}\n"), 1),
-        None => (format!("{name} {VERSION}: {}, {}: {}\n{tail}", d.message, q(&d.token), d.help), 2),
+        None | Some(ToolError::Exit(..)) => {
+            (format!("{name} {VERSION}: {}, {}: {}\n{tail}", d.message, q(&d.token), d.help), 2)
+        }
     }
 }
 
