@@ -143,27 +143,27 @@ fn a_lab_fits_into_an_article() {
 fn a_first_visit_teaches_by_doing() {
     visit(|page| {
         assert_eq!(page.count("dialog[open]"), 0);
-        page.wait_text("#hint", "1 of 3");
-        page.wait_text("#hint", "Press Play");
+        page.wait_text("#tour", "1 of 3");
+        page.wait_text("#tour", "Press Play");
         page.press("Space");
-        page.wait_text("#hint", "2 of 3");
+        page.wait_text("#tour", "2 of 3");
         page.press("Space");
         page.press("ArrowRight");
-        page.wait_text("#hint", "3 of 3");
+        page.wait_text("#tour", "3 of 3");
         page.reload();
-        page.wait_text("#hint", "3 of 3");
+        page.wait_text("#tour", "3 of 3");
         page.click("[role=switch]");
-        page.wait_gone("#hint");
+        page.wait_gone("#tour");
         page.reload();
         page.wait("#play");
-        assert_eq!(page.count("#hint"), 0);
+        assert_eq!(page.count("#tour"), 0);
         page.eval("localStorage.clear()");
         page.reload();
-        page.click("#hint button");
-        page.wait_gone("#hint");
+        page.click("#tour button");
+        page.wait_gone("#tour");
         page.reload();
         page.wait("#play");
-        assert_eq!(page.count("#hint"), 0);
+        assert_eq!(page.count("#tour"), 0);
     });
 }
 

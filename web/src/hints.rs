@@ -79,7 +79,7 @@ pub fn line(state: State) -> View {
         let count = format!("{} of {}", at + 1, HINTS.len());
         let dismiss = el("button").class("btn quiet").click(move || use_up(ALL)).add("Got it");
         el("p")
-            .id("hint")
+            .id("tour")
             .class("hint")
             .add(el("b").add(count))
             .add(el("span").add(hints.get(at).copied().unwrap_or_default()))

@@ -366,6 +366,7 @@ fn follow_address(state: State) {
         state.loaded.track();
         state.tab.track();
         state.captured.track();
+        state.sniff.device.track();
         state.sniff.filter.track();
         state.look.filter.track();
         state.class.place.track();

@@ -247,7 +247,7 @@ impl State {
             host,
             level: self.zoom.level.get(),
             hook: self.zoom.hook.get().filter(|_| self.zoom.level.get() == Level::Hook),
-            seen: self.seen(&loaded),
+            seen: Some(self.seen(&loaded)),
             ..Link::of(&loaded.session)
         };
         // What the page's address brings need not be in the fragment again.
@@ -264,6 +264,10 @@ impl State {
         Seen {
             tab: Some(self.tab.get()).filter(|tab| *tab != Tab::Capture),
             captured: name(self.captured.get()),
+            device: self.captured.get().and_then(|id| {
+                let ns = loaded.world().host(id)?;
+                ns.device(self.sniff.device.get()?).map(|d| d.name.clone())
+            }),
             frames: self.sniff.filter.get(),
             host: name(filter.host),
             area: filter.area.map(|a| a.name().to_owned()),
@@ -278,21 +282,22 @@ impl State {
         let named =
             |name: &Option<String>| name.as_deref().and_then(|name| loaded.world().host_by_name(name));
         let area = |name: &String| loaded.story.steps.iter().map(|s| s.area).find(|a| a.name() == name);
-        if let Some(tab) = seen.tab {
+        let captured = named(&seen.captured);
+        let device = captured.and_then(|id| loaded.world().host(id)).zip(seen.device.as_deref());
+        if seen.tab.is_some() || captured.is_some() || !seen.frames.is_empty() {
             self.fold.unfold();
-            self.tab.set(tab);
         }
-        if let Some(host) = named(&seen.captured) {
-            self.captured.set(Some(host));
-        }
-        if !seen.frames.is_empty() {
-            self.sniff.filter.set(seen.frames.clone());
-        }
+        self.tab.set(seen.tab.unwrap_or(Tab::Capture));
+        self.captured.set(captured);
+        self.sniff
+            .device
+            .set(device.and_then(|(ns, name)| ns.devices().iter().find(|d| d.name == name)).map(|d| d.id));
+        self.sniff.filter.set(seen.frames.clone());
         let (host, area) = (named(&seen.host), seen.area.as_ref().and_then(area));
         let filter = Filter { host, area, hook: seen.hook, only: seen.only };
-        if !filter.is_off() {
+        if filter != self.look.filter.get_untracked() {
             set_filter(*self, filter);
-            self.look.filters.set(true);
+            self.look.filters.set(!filter.is_off());
         }
     }
 
@@ -342,11 +347,15 @@ impl State {
 
     fn place(&self, link: &Link) {
         let loaded = self.loaded.get_untracked();
-        let cursor = link.event.map_or(loaded.start(), |e| loaded.story.step_at(EventId(e)));
+        // Where there is no such lab another one is shown.
+        let event = link.event.filter(|_| link.lab == Link::of(&loaded.session).lab);
+        let cursor = event.map_or(loaded.start(), |e| loaded.story.step_at(EventId(e)));
         if loaded.story.steps.get(cursor).is_some_and(|s| s.noise) {
             self.noise.set(true);
         }
-        self.look_at(&link.seen);
+        if let Some(seen) = &link.seen {
+            self.look_at(seen);
+        }
         self.jump(cursor);
         self.pinned.set(link.host.as_deref().and_then(|name| loaded.world().host_by_name(name)));
         self.zoom.hook.set(link.hook);

@@ -1,13 +1,14 @@
 //! The page's state in the address: `#v1/LAB/EVENT/BOX?set=SWITCH=VALUE,…&at=LEVEL&do=COMMANDS&v=VERSION`.
 //! The level is `node`, `hook` (that of the packet) or a hook's name; without it the whole cluster is seen.
 //!
-//! What is looked at beside the picture: `tab=TABLE`, `cap=BOX` and `frames=FILTER` of the capture, `box=`, `chain=`, `table=` and `only=` of
+//! What is looked at beside the picture: `tab=TABLE`, `cap=BOX`, `dev=DEVICE` and `frames=FILTER` of the capture, `box=`, `chain=`, `table=` and `only=` of
 //! the journey's filter.
 //!
 //! Commands are `do=` in readable form where that is short, else `c=`, deflated. A lab that did not come with the program is there as a
 //! whole, as `y=`. The fragment never leaves the browser. A fragment that makes no sense is as good as none;
 //! what of one of ours cannot be read is told.
 
+use crate::course::Place;
 use crate::keys::TABS;
 use crate::packed::{escape, pack, unescape, unpack};
 use crate::state::Tab;
@@ -39,19 +40,21 @@ pub struct Link {
     pub source: Option<Rc<str>>,
     /// The version of the program that made the link, if it is not this one.
     pub version: Option<String>,
-    /// What is looked at beside the picture.
-    pub seen: Seen,
+    /// What is looked at beside the picture; `None`: whatever it was.
+    pub seen: Option<Seen>,
     /// What of it cannot be read.
     pub broken: Option<Broken>,
 }
 
-/// What is looked at beside the picture; what a link does not name stays as it is.
+/// What is looked at beside the picture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The table at the bottom, if not the capture.
     pub tab: Option<Tab>,
     /// The box whose capture is shown.
     pub captured: Option<String>,
+    /// Its device.
+    pub device: Option<String>,
     /// The filter of the capture.
     pub frames: String,
     /// The journey is that in this box.
@@ -71,6 +74,7 @@ impl Seen {
         match key {
             "tab" => self.tab = TABS.iter().find(|(_, name)| *name == value).map(|(tab, _)| *tab),
             "cap" => self.captured = named(),
+            "dev" => self.device = unescape(value),
             "frames" => self.frames = unescape(value).unwrap_or_default(),
             "box" => self.host = named(),
             "table" => self.area = unescape(value),
@@ -91,6 +95,7 @@ impl Seen {
         for (key, value) in [
             ("tab", tab.map(|(_, name)| *name)),
             ("cap", self.captured.as_deref()),
+            ("dev", self.device.as_deref()),
             ("frames", frames),
             ("box", self.host.as_deref()),
             ("table", self.area.as_deref()),
@@ -142,6 +147,7 @@ impl Link {
         let mut link = Link { lab: parts.next().filter(|s| word(s))?.to_owned(), ..Link::default() };
         link.event = parts.next().and_then(|s| s.parse().ok());
         link.host = parts.next().filter(|s| word(s) && *s != "-").map(str::to_owned);
+        let mut seen = Seen::default();
         for pair in query.split('&') {
             let Some((key, value)) = pair.split_once('=') else { continue };
             match key {
@@ -161,9 +167,10 @@ impl Link {
                     }
                 }
                 "v" if value != VERSION && word(value) => link.version = Some(value.to_owned()),
-                key => link.seen.take(key, value),
+                key => seen.take(key, value),
             }
         }
+        link.seen = Some(seen);
         Some(link)
     }
 
@@ -193,6 +200,12 @@ impl Link {
         Link { lab, set, typed: session.typed.clone(), source: session.source.clone(), ..Link::default() }
     }
 
+    /// What it leads to came with the program, or is in the link.
+    pub fn is_known(&self) -> bool {
+        let built_in = Place::of(&self.lab).is_some() || self.lab == workshop::load::NAME;
+        built_in || self.session().is_ok()
+    }
+
     /// The lab of the link, as it begins. `Err` says why there is none.
     pub fn session(&self) -> Result<Session, String> {
         if self.broken == Some(Broken::Lab) {
@@ -217,7 +230,7 @@ impl Link {
             hook: None,
             version: None,
             broken: None,
-            seen: Seen::default(),
+            seen: None,
             ..self.clone()
         };
         asked == Link::of(session)
@@ -257,7 +270,9 @@ impl Link {
             (Level::Hook, None) => query.push("at=hook".to_owned()),
             (Level::Hook, Some(hook)) => query.push(format!("at={}", hook.chain())),
         }
-        self.seen.print(&mut query);
+        if let Some(seen) = &self.seen {
+            seen.print(&mut query);
+        }
         if !self.typed.is_empty() {
             let text = text::print(&self.typed);
             let readable = escape(&text);
@@ -306,9 +321,14 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
+    /// A link of an address has all that is looked at.
+    fn bare() -> Link {
+        Link { seen: Some(Seen::default()), ..Link::default() }
+    }
+
     #[test]
     fn a_link_comes_back_as_it_was() {
-        let mut link = Link { lab: "same-node-clusterip".to_owned(), ..Link::default() };
+        let mut link = Link { lab: "same-node-clusterip".to_owned(), ..bare() };
         for event in [None, Some(0), Some(34)] {
             link.event = event;
             assert_eq!(Link::parse(&link.print()), Some(link.clone()));
@@ -329,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_level_comes_back() {
-        let mut link = Link { lab: "x".to_owned(), event: Some(3), ..Link::default() };
+        let mut link = Link { lab: "x".to_owned(), event: Some(3), ..bare() };
         let levels = [(Level::Node, None), (Level::Hook, None), (Level::Hook, Some(InetHook::Forward))];
         for (level, hook) in levels {
             (link.level, link.hook) = (level, hook);
@@ -360,20 +380,21 @@ mod tests {
 
     #[test]
     fn what_is_looked_at_comes_back() {
-        let mut link = Link { lab: "x".to_owned(), event: Some(3), ..Link::default() };
-        link.seen.tab = Some(Tab::Ipvs);
+        let mut link = Link { lab: "x".to_owned(), event: Some(3), ..bare() };
+        link.seen = Some(Seen { tab: Some(Tab::Ipvs), ..Seen::default() });
         assert_eq!(link.print(), format!("#v1/x/3?tab=IPVS&v={VERSION}"));
-        link.seen = Seen {
+        link.seen = Some(Seen {
+            tab: None,
+            device: Some("eth0".to_owned()),
             captured: Some("node-1".to_owned()),
             frames: "ip.addr == 10.0.0.1 && tcp.flags.syn".to_owned(),
             host: Some("web".to_owned()),
             area: Some("table nat".to_owned()),
             hook: Some(InetHook::Forward),
             only: Only::Verdicts,
-            ..link.seen
-        };
+        });
         assert_eq!(Link::parse(&link.print()), Some(link));
-        assert_eq!(Link::parse("#v1/x?tab=y&box=<b>&only=z&chain=w").unwrap().seen, Seen::default());
+        assert_eq!(Link::parse("#v1/x?tab=y&box=<b>&only=z&chain=w").unwrap().seen, bare().seen);
     }
 
     #[test]

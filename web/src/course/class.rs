@@ -1,7 +1,8 @@
 //! The state of courses: where one is, and how far one has come.
 
+use super::answers;
 use super::shelf::Shelf;
-use crate::dom::{before_paint, effect};
+use crate::dom::{before_paint, effect, on_window};
 use crate::load::Loaded;
 use crate::state::{Pane, State};
 use crate::url::Link;
@@ -196,6 +197,7 @@ impl Class {
 
     /// Forgets everything.
     pub fn forget(&self) {
+        answers::forget();
         self.write(self.progress.with_untracked(Progress::forgotten));
     }
 
@@ -228,6 +230,7 @@ impl Class {
         let Some(slot) = answers.get_mut(question) else { return };
         let is_first_miss = slot.is_none() && !untrack(|| self.is_right(question, &given));
         *slot = Some(given);
+        answers::keep(&loaded.lab.name, &answers);
         self.answers.set(answers);
         if is_first_miss {
             self.missed.set(self.missed.get_untracked().saturating_add(1));
@@ -289,7 +292,7 @@ impl Class {
         self.hints.set(0);
         self.missed.set(0);
         self.revealed.set(false);
-        self.answers.set(vec![None; e.questions.len()]);
+        self.answers.set(answers::kept(&loaded.lab.name, e.questions.len()));
         self.start.set(start);
         self.note(&loaded.lab.name, |_| {});
         // Whoever comes by a link is in the first course that has the exercise.
@@ -308,6 +311,12 @@ impl Class {
 /// Keeps up with what is on the page.
 pub fn follow(state: State) {
     let mut shown = String::new();
+    // What another tab has kept, or forgotten, holds here as well.
+    on_window("storage", move |_| {
+        if !state.class.damaged.with_untracked(Option::is_some) && storage().is_some() {
+            state.class.progress.set(stored().progress);
+        }
+    });
     // A frame neither leads the notes nor follows them.
     if !crate::embed::is_on() {
         super::notes::follow(state);

@@ -3,6 +3,7 @@
 //! What is right is the engine's answer (`workshop::exercise`); here it is only shown. Progress lies in the browser's storage and goes nowhere.
 
 mod agenda;
+mod answers;
 mod beats;
 mod class;
 mod exercise;

@@ -3,6 +3,7 @@
 use super::class::{Place, place};
 use super::shelf::Own;
 use crate::state::State;
+use crate::url::Link;
 use leptos::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -30,9 +31,13 @@ pub fn open(state: State, src: &str) {
         Ok(url) => url,
         Err(e) => return state.error.set(Some(e)),
     };
-    fetch(&url.clone(), move |text| match text {
-        Ok(text) => read(state, &src, &text, Some(&url)),
-        Err(e) => state.error.set(Some(format!("{src} cannot be opened: {e}."))),
+    fetch(&url.clone(), move |text| {
+        // Until now the address was not to be touched.
+        *state.address.borrow_mut() = crate::addressed();
+        match text {
+            Ok(text) => read(state, &src, &text, Some(&url)),
+            Err(e) => state.error.set(Some(format!("{src} cannot be opened: {e}."))),
+        }
     });
 }
 
@@ -88,7 +93,8 @@ fn lab(state: State, name: &str, text: &str, served: bool) {
             let shelf = state.class.shelf.get_untracked();
             state.class.shelf.set(Rc::new(shelf.with(None, vec![Own::new(&lab, text)], served)));
             // What the address says besides stays: commands, switches, the moment.
-            match crate::addressed().filter(|link| served && link.lab == lab.name) {
+            let leads = |link: &Link| link.lab == lab.name || link.is_known();
+            match crate::addressed().filter(|link| served && leads(link)) {
                 Some(link) => state.follow(&link),
                 None => super::class::open(state, &lab.name),
             }
