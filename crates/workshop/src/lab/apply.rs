@@ -131,7 +131,7 @@ const DYNAMIC: usize = 256;
 /// `--service-node-port-range`, without the part that is kept for who asks for a number (KEP-3668).
 const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_086..=32_767;
 /// All of it.
-const RANGE: std::ops::RangeInclusive<u32> = 30_000..=32_767;
+const RANGE: std::ops::RangeInclusive<i64> = 30_000..=32_767;
 
 /// Gives each Service what it lacks, as if all had been applied in this order.
 pub fn complete(all: &mut [Yaml]) {
@@ -224,7 +224,7 @@ pub fn check_free(service: &Yaml, all: &[Yaml], files: &[Yaml]) -> Result<(), St
         }
     }
     let used = used_ports(&specs);
-    let outside = |port: &str| port.parse().is_ok_and(|n: u32| n > 0 && !RANGE.contains(&n));
+    let outside = |port: &str| port.parse().is_ok_and(|n: i64| n > 0 && !RANGE.contains(&n));
     let ranged = !used_ports(&own).into_iter().any(outside);
     let ports = spec.get("ports").map(items).unwrap_or_default();
     for (i, port) in ports.iter().enumerate().filter(|_| has_node_ports(spec)) {

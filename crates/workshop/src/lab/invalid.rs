@@ -191,7 +191,7 @@ impl Faults {
             return;
         };
         let given = v.token();
-        let number = given.parse::<i32>();
+        let number = given.parse::<i64>();
         let text = quoted(given);
         let mut wrong = |why: &str| self.invalid(path, &text, why);
         match rule {
@@ -386,7 +386,7 @@ fn service(f: &mut Faults, object: &Yaml, spec: Option<&Yaml>) {
     let seconds = spec.and_then(|s| s.get("sessionAffinityConfig"));
     if affinity != "ClientIP" && seconds.is_some() {
         f.forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None");
-    } else if let Ok(n) = of(seconds.and_then(|s| s.get("clientIP")), "timeoutSeconds").parse::<i32>()
+    } else if let Ok(n) = of(seconds.and_then(|s| s.get("clientIP")), "timeoutSeconds").parse::<i64>()
         && !(1..=86_400).contains(&n)
     {
         let path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";

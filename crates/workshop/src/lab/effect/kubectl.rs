@@ -137,7 +137,7 @@ fn known(words: &mut Words<'_>, stdin: Option<&str>) -> Result<Vec<Effect>, Stri
             },
             "--replicas" => {
                 let n = value("a number")?;
-                let count: i32 = n.parse().map_err(|_| {
+                let count: i64 = n.parse().map_err(|_| {
                     format!(
                         "error: invalid argument \"{n}\" for \"--replicas\" flag: strconv.ParseInt: parsing \"{n}\": invalid syntax\n{usage}"
                     )

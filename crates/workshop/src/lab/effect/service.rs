@@ -266,16 +266,15 @@ pub(super) fn run(namespace: &str, words: &[&str], options: &Options) -> Result<
 
 /// The name of an image (distribution, reference): small letters, behind a registry or not, with a tag or not.
 fn check_image(image: &str) -> Result<(), String> {
-    let (registry, path) = image.rsplit_once('/').unwrap_or(("", image));
-    let (name, tag) = path.split_once([':', '@']).unwrap_or((path, "tag"));
-    let name_of = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let other = |c: char| c.is_ascii_alphanumeric() || "._-:/@".contains(c);
-    match name.starts_with(edge)
-        && name.ends_with(edge)
-        && name.chars().all(name_of)
-        && !tag.is_empty()
-        && registry.chars().chain(tag.chars()).all(other)
+    let path = image.rsplit('/').next().unwrap_or_default();
+    let name = path.split([':', '@']).next().unwrap_or_default();
+    let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let ends = |c: char| c.is_ascii_alphanumeric();
+    let rest = |c: char| ends(c) || "._-:/@".contains(c);
+    match name.starts_with(small)
+        && !name.contains(|c: char| c.is_ascii_uppercase())
+        && image.ends_with(ends)
+        && image.chars().all(rest)
     {
         true => Ok(()),
         false => Err(format!("error: Invalid image name {}: invalid reference format", quoted(image))),
@@ -324,5 +323,5 @@ fn texts(map: &Labels) -> String {
 
 /// A port by its number, or by the name that a container has for it.
 fn number_or_name(given: &str) -> String {
-    if given.parse::<i32>().is_ok() { given.to_owned() } else { quoted(given) }
+    if given.parse::<i64>().is_ok() { given.to_owned() } else { quoted(given) }
 }

@@ -4,14 +4,10 @@ use crate::yaml_text::json_line;
 use cluster::yaml::{Value, Yaml};
 use std::cmp::Ordering;
 
-/// A template: text, and what is asked for.
+/// A template that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    text: String,
-    parts: Vec<Part>,
-}
+pub struct Template(String);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
     Path(Path),
@@ -23,7 +19,6 @@ enum Part {
 type Path = Vec<Step>;
 
 /// From values to others.
-#[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     /// `.name`, `['name']`
     Key(String),
@@ -38,7 +33,6 @@ enum Step {
 }
 
 /// What a value is held against.
-#[derive(Clone, Debug, PartialEq, Eq)]
 enum Operand {
     /// A text, a number.
     Value(String),
@@ -54,6 +48,13 @@ impl Template {
     /// # Errors
     /// What kubectl says of what it cannot read.
     pub fn read(text: &str) -> Result<Template, String> {
+        let template = Template(text.to_owned());
+        template.parts()?;
+        Ok(template)
+    }
+
+    fn parts(&self) -> Result<Vec<Part>, String> {
+        let text = self.0.as_str();
         let mut open: Vec<(Path, Vec<Part>)> = Vec::new();
         let mut parts = Vec::new();
         let mut rest = text;
@@ -88,13 +89,15 @@ impl Template {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        Ok(Template { text: text.to_owned(), parts })
+        Ok(parts)
     }
 
     /// The values that its first path leads to.
     pub fn values(&self, tree: &Yaml) -> Vec<String> {
-        match self.parts.first() {
-            Some(Part::Path(path)) => find(path, tree).unwrap_or_default().into_iter().map(told).collect(),
+        match self.parts().as_deref() {
+            Ok([Part::Path(path), ..]) => {
+                find(path, tree).unwrap_or_default().into_iter().map(told).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -105,11 +108,11 @@ impl Template {
     /// An element of a list is asked for that is not there.
     pub fn print(&self, tree: &Yaml) -> Result<String, String> {
         let mut out = String::new();
-        print(&self.parts, tree, &mut out).map_err(|why| {
+        print(&self.parts()?, tree, &mut out).map_err(|why| {
             format!(
                 "error: error executing jsonpath \"{0}\": Error executing template: {why}. Printing more information for debugging the \
                  template:\n\ttemplate was:\n\t\t{0}",
-                self.text
+                self.0
             )
         })?;
         Ok(out)
@@ -140,7 +143,8 @@ impl<'t> Reader<'t> {
     }
 
     fn word(&mut self, word: &str) -> bool {
-        let ends = self.0.strip_prefix(word).is_some_and(|r| !r.starts_with(|c: char| c.is_alphanumeric()));
+        let ends =
+            self.0.strip_prefix(word).is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_alphanumeric()));
         ends && self.eats(word)
     }
 
