@@ -410,7 +410,7 @@ fn service(f: &mut Faults, object: &Yaml, spec: Option<&Yaml>) {
         f.invalid(path, &quoted(&policy), "may only be set for externally-accessible services");
     }
     let number = of(spec, "healthCheckNodePort");
-    if !matches!(&*number, "" | "0") && !(balanced && policy == "Local") {
+    if !(matches!(&*number, "" | "0") || balanced && policy == "Local") {
         let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
         f.invalid("spec.healthCheckNodePort", &number, why);
     }
