@@ -598,3 +598,20 @@ fn with_ip_nonlocal_bind_a_socket_has_any_address() {
     assert_eq!(out.status, 7, "{out:?}");
     assert!(out.stderr[0].starts_with("curl: (7) Failed to connect to 10.0.0.2 port 80 after "), "{out:?}");
 }
+
+/// Seen with iputils 20221126: the device decides the source and the way, and who has none of its addresses says so.
+#[test]
+fn ping_leaves_by_the_device_that_it_is_told() {
+    let out = run(Vec::new(), "ping -c 1 -W 1 -I lo 10.0.0.2");
+    assert_eq!(out.stderr, ["ping: Warning: source address might be selected on device other than: lo"]);
+    assert_eq!(out.stdout[0], "PING 10.0.0.2 (10.0.0.2) from 10.0.0.1 lo: 56(84) bytes of data.");
+    assert_eq!(out.status, 1, "{out:?}");
+    for (line, from) in [("-I eth0 10.0.0.2", "10.0.0.1 eth0"), ("-I lo 127.0.0.1", "127.0.0.1 lo")] {
+        let out = run(Vec::new(), &format!("ping -c 1 -W 1 {line}"));
+        assert!(out.stdout[0].contains(&format!(" from {from}: ")), "{out:?}");
+        assert_eq!((out.stderr.len(), out.status), (0, 0), "{out:?}");
+    }
+    let out = run(Vec::new(), "ping -c 1 -W 1 -I eth0 127.0.0.1");
+    assert_eq!(out.stdout[0], "PING 127.0.0.1 (127.0.0.1) from 10.0.0.1 eth0: 56(84) bytes of data.");
+    assert_eq!((out.stderr.len(), out.status), (0, 1), "{out:?}");
+}

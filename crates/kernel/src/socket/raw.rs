@@ -18,16 +18,23 @@ pub struct PingSocket {
     pub local: Ipv4Addr,
     /// `IP_TTL`
     pub ttl: Option<u8>,
+    /// `SO_BINDTODEVICE`
+    pub oif: Option<DevId>,
     queue: VecDeque<Ip>,
 }
 
 impl Netns {
     /// Opens a raw ICMP socket.
-    pub fn ping_open(&mut self, local: Ipv4Addr, ttl: Option<u8>) -> Result<SocketId, Errno> {
+    pub fn ping_open(
+        &mut self,
+        local: Ipv4Addr,
+        ttl: Option<u8>,
+        oif: Option<DevId>,
+    ) -> Result<SocketId, Errno> {
         if !self.may_bind(local) {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        Ok(self.sockets.add(Socket::Ping(Box::new(PingSocket { local, ttl, queue: VecDeque::new() }))))
+        Ok(self.sockets.add(Socket::Ping(Box::new(PingSocket { local, ttl, oif, queue: VecDeque::new() }))))
     }
 
     /// Sends an echo request.
@@ -41,13 +48,13 @@ impl Netns {
         cx: &mut Cx<'_>,
     ) -> Result<(), Errno> {
         let Some(Socket::Ping(p)) = self.sockets.get_mut(socket) else { return Err(Errno::EINVAL) };
-        let (local, ttl) = (p.local, p.ttl);
+        let (local, ttl, oif) = (p.local, p.ttl, p.oif);
         let body = IcmpBody::Query { id, seq, payload };
         let icmp = Icmp { kind: icmp_type::ECHO, code: 0, checksum_ok: true, body };
         let mut ip = Ip::new(IpAddr::V4(local), IpAddr::V4(to), L4::Icmp(icmp));
         ip.ttl = ttl.unwrap_or(self.default_ttl());
         ip.id = cx.ip_id();
-        self.raw_output(ip, Origin::Socket(socket), false, cx)
+        self.raw_output(ip, (Origin::Socket(socket), oif), false, cx)
     }
 
     /// What a ping socket has received, oldest first; echo requests are left out.
@@ -66,15 +73,22 @@ impl Netns {
 
     /// Sends a crafted IP packet through the host's own OUTPUT (`IP_HDRINCL`). The source need not be its own.
     pub fn raw_send(&mut self, ip: Ip, cx: &mut Cx<'_>) -> Result<(), Errno> {
-        self.raw_output(ip, Origin::Raw, true, cx)
+        self.raw_output(ip, (Origin::Raw, None), true, cx)
     }
 
-    fn raw_output(&mut self, mut ip: Ip, origin: Origin, header: bool, cx: &mut Cx<'_>) -> Result<(), Errno> {
+    /// `raw_sendmsg`: from whom, and by which device if that is fixed.
+    fn raw_output(
+        &mut self,
+        mut ip: Ip,
+        (origin, oif): (Origin, Option<DevId>),
+        header: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Errno> {
         let (Some(src), Some(dst)) = (ip.src_v4(), ip.dst_v4()) else { return Err(Errno::EINVAL) };
         let packet = cx.ids.packet();
         // With a header of its own the packet's source is no matter of routing.
         let from = if header { Ipv4Addr::UNSPECIFIED } else { src };
-        let flow = Flow { proto: if header { 255 } else { 1 }, ..Flow::to(dst).from(from) };
+        let flow = Flow { proto: if header { 255 } else { 1 }, oif, ..Flow::to(dst).from(from) };
         let route = self.route_packet(packet, &flow, cx).map_err(|why| {
             send_error(crate::Cut(DropReason::Unreachable(why))).unwrap_or(Errno::ENETUNREACH)
         })?;
@@ -130,7 +144,12 @@ pub(crate) fn raw_icmp_deliver(ns: &mut Netns, skb: &Skb, cx: &mut Cx<'_>) {
         .sockets
         .iter()
         .filter_map(|(id, s)| match s {
-            Socket::Ping(p) if p.local.is_unspecified() || ip.dst_v4() == Some(p.local) => Some(id),
+            Socket::Ping(p)
+                if (p.local.is_unspecified() || ip.dst_v4() == Some(p.local))
+                    && p.oif.is_none_or(|dev| skb.dev == Some(dev)) =>
+            {
+                Some(id)
+            }
             _ => None,
         })
         .collect();

@@ -44,7 +44,7 @@ impl Ping {
         let (host, to) = (self.host, (self.dst, 0));
         let Some((socket, since)) = self.socket else {
             let (id, seq) = (self.id, self.seq);
-            let made = cx.with(host, |ns, _| ns.ping_open(self.src, self.ttl))?;
+            let made = cx.with(host, |ns, _| ns.ping_open(self.src, self.ttl, None))?;
             let sent = made.and_then(|socket| {
                 cx.world.own(host, socket, cx.id);
                 let payload = b"ping".repeat(4);

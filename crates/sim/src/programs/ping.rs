@@ -4,6 +4,7 @@ use super::args::{Args, Mistake, millis, not_modelled};
 use super::resolve::{Lookup, inet_aton, name_of};
 use super::{Program, Run};
 use crate::operator::CommandOutput;
+use kernel::route::RouteQuery;
 use kernel::socket::Errno;
 use kernel::{Instant, SocketId};
 use litemap::LiteMap;
@@ -241,13 +242,26 @@ impl Ping {
     /// Looks for a way, as ping does by connecting a socket, and prints the head.
     fn open(&mut self, run: &mut Run<'_, '_>) -> Result<(), i32> {
         let (to, source) = (self.to, self.options.source);
+        let mut oif = None;
         if let Some(dev) = self.options.device.clone() {
-            let found = run.kernel(|ns, _| first_addr(ns, &dev)).flatten();
-            let Some(addr) = found else {
+            let found = run.kernel(|ns, _| {
+                let oif = ns.device_by_name(&dev)?;
+                let way = ns.route_get(&RouteQuery { oif: Some(oif), ..RouteQuery::to(to) });
+                let own = |addr| ns.device(oif).is_some_and(|d| d.addrs.iter().any(|a| a.net.addr() == addr));
+                let source = way.map_or(Ipv4Addr::UNSPECIFIED, |way| way.dst.source);
+                Some((oif, source, own(source)))
+            });
+            let Some((dev, source, own)) = found.flatten() else {
                 run.complain(format!("ping: SO_BINDTODEVICE {dev}: No such device"));
                 return Err(2);
             };
-            self.options.source = addr;
+            (oif, self.options.source) = (Some(dev), source);
+            if !own && !self.options.busybox {
+                let dev = self.options.device.as_deref().unwrap_or_default();
+                run.complain(format!(
+                    "ping: Warning: source address might be selected on device other than: {dev}"
+                ));
+            }
         }
         // Port 1025, as ping's own probe has it.
         let probe = run.kernel(|ns, kcx| {
@@ -283,7 +297,7 @@ impl Ping {
             run.complain("ping: cannot set unicast time-to-live: Invalid argument");
             return Err(2);
         }
-        match run.kernel(|ns, _| ns.ping_open(local, ttl)) {
+        match run.kernel(|ns, _| ns.ping_open(local, ttl, oif)) {
             Some(Ok(socket)) => {
                 run.own(socket);
                 self.socket = Some(socket);
@@ -506,10 +520,6 @@ fn thousandths(us: u64) -> String {
 }
 
 /// The first address of a device.
-fn first_addr(ns: &kernel::Netns, dev: &str) -> Option<Ipv4Addr> {
-    ns.device(ns.device_by_name(dev)?)?.addrs.first().map(|a| a.net.addr())
-}
-
 /// Microseconds as milliseconds, as ping rounds them.
 fn trip(us: u64) -> String {
     let (ms, rest) = (us / 1000, us % 1000);

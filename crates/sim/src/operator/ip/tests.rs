@@ -327,6 +327,21 @@ fn the_other_end_in_another_box_is_shown_by_its_number() {
     let lines = ip(&mut world, a, "ip link show dev eth0");
     assert!(lines[0].starts_with("2: eth0@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> "), "{lines:?}");
     assert_eq!(lines[1], "    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff link-netnsid 0");
+    // bridge looks the number up here, and may find another device.
+    ip(&mut world, a, "ip link add br0 type bridge");
+    ip(&mut world, a, "ip link set eth0 master br0");
+    let port = |world: &mut World| ip(world, a, "bridge link").remove(0);
+    assert!(port(&mut world).starts_with("2: eth0@eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> "));
+    ip(&mut world, b, "ip link add x0 type veth peer name x1");
+    let far = world.host_mut(b).unwrap().add_device("far", packet::Mac::ZERO, kernel::dev::DevKind::Veth);
+    let near = world.host_mut(a).unwrap().add_device("near", packet::Mac::ZERO, kernel::dev::DevKind::Veth);
+    world.connect((a, near), (b, far));
+    ip(&mut world, a, "ip link set near master br0");
+    assert!(ip(&mut world, a, "bridge link").remove(1).starts_with("4: near@if5: <BROADCAST,MULTICAST> "));
+    ip(&mut world, a, "ip link add y0 type veth peer name y1");
+    assert!(
+        ip(&mut world, a, "bridge link").remove(1).starts_with("4: near@y1: <BROADCAST,MULTICAST,M-DOWN> ")
+    );
 }
 
 /// As iproute2 6.1 prints it on Linux 6.18.
