@@ -103,7 +103,9 @@ pub fn parse_sysctl<S: AsRef<str>>(argv: &[S]) -> Result<SysctlCommand, Diagnost
         }
     }
     if command.items.is_empty() && !command.all {
-        return words.blame_last(Fault::new("nothing to read or write", "expected NAME, NAME=VALUE or -a"));
+        let fault = Fault::new("nothing to read or write", "expected NAME, NAME=VALUE or -a");
+        let says = "sysctl: no variables specified\nTry `sysctl --help' for more information.";
+        return words.blame_last(if argv.len() > 1 { fault.exits(1, says) } else { fault });
     }
     Ok(command)
 }

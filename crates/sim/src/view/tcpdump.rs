@@ -35,6 +35,11 @@ pub fn tcpdump<S: AsRef<str>>(
     let command = parse_command(argv).map_err(|d| refused(&d))?;
     let device = device(ns, &command)?;
     let filter = Filter::parse_for(&command.filter, command.look.link).map_err(|d| refused(&d))?;
+    if filter.rejects_all() {
+        let rejected = "tcpdump: expression rejects all packets".to_owned();
+        let said = link_said(&command).into_iter().chain([rejected]).collect();
+        return Err(CommandOutput::ended(1, Vec::new(), said));
+    }
     let mut printer = Printer::new(command.look.clone());
     let mut packets = Vec::new();
     let mut passed = 0_u64;
@@ -93,17 +98,23 @@ fn usual_device(ns: &Netns) -> Option<DevId> {
     there.min_by_key(|d| (!d.up, matches!(d.kind, DevKind::Loopback))).map(|d| d.id)
 }
 
-fn output(command: &Command, device: &str, packets: &[(EventId, Vec<String>)], passed: u64) -> CommandOutput {
-    let link = match command.look.link {
+fn link_name(command: &Command) -> &'static str {
+    match command.look.link {
         Link::Ethernet => "EN10MB (Ethernet)",
         Link::Cooked => "LINUX_SLL (Linux cooked v1)",
         Link::Cooked2 => "LINUX_SLL2 (Linux cooked v2)",
-    };
-    let mut stderr = Vec::new();
-    if command.look.link != Link::Ethernet {
-        let name = link.split(' ').next().unwrap_or(link);
-        stderr.push(format!("tcpdump: data link type {name}"));
     }
+}
+
+/// What is said first of what captures of all devices look like.
+fn link_said(command: &Command) -> Option<String> {
+    let name = link_name(command).split(' ').next()?;
+    (command.look.link != Link::Ethernet).then(|| format!("tcpdump: data link type {name}"))
+}
+
+fn output(command: &Command, device: &str, packets: &[(EventId, Vec<String>)], passed: u64) -> CommandOutput {
+    let link = link_name(command);
+    let mut stderr: Vec<String> = link_said(command).into_iter().collect();
     let listening = format!("listening on {device}, link-type {link}, snapshot length 262144 bytes");
     if command.look.verbose == 0 {
         stderr.push("tcpdump: verbose output suppressed, use -v[v]... for full protocol decode".to_owned());

@@ -7,6 +7,7 @@ mod command;
 mod filter;
 mod id;
 mod lex;
+mod never;
 mod parse;
 mod print;
 
