@@ -1,6 +1,6 @@
 //! Answers to an exercise's questions, kept as long as the tab is: a reload or a look at another exercise loses none.
 
-use gloo::utils::window;
+use leptos::prelude::window;
 use workshop::exercise::Given;
 
 /// What the keys begin with; the exercise's name follows.
