@@ -108,6 +108,10 @@ fn wrong_words() {
         ("describe", required),
         ("delete", nothing),
         ("delete svc", no_name),
+        (
+            "delete namespace default",
+            "Error from server (Forbidden): namespaces \"default\" is forbidden: this namespace may not be deleted",
+        ),
         ("delete pod/a/b", slash),
         ("scale deploy web", "error: required flag(s) \"replicas\" not set"),
         ("scale deploy --replicas=1", no_name),

@@ -14,7 +14,7 @@ mod service;
 use super::WorldSpec;
 use super::apply;
 use super::invalid::{incomplete, invalid};
-use super::kubectl::{Query, group, not_found};
+use super::kubectl::{NAMESPACES, Query, group, not_found};
 use super::logs::Logs;
 use super::stored::{Stored, check_pod_update, same};
 use super::world::objects;
@@ -233,6 +233,13 @@ impl Effect {
                 merge(object, &one_document(&patch)?);
             }
             Effect::Delete(named) => {
+                let name = &named.name;
+                if singular(&named.kind) == "namespace" && NAMESPACES.contains(&name.as_str()) {
+                    let why = "is forbidden: this namespace may not be deleted";
+                    return Err(Refusal::Server(format!(
+                        "Error from server (Forbidden): namespaces \"{name}\" {why}"
+                    )));
+                }
                 let gone = find(documents, named)?.clone();
                 documents.retain(|d| !is(d, named));
                 apply::after_delete(documents, &gone);
