@@ -270,6 +270,7 @@ impl Fault {
 
     /// With what iproute2 says of the value of an argument. Some of its texts end in a line feed of their own.
     #[must_use]
+    #[inline(never)]
     pub(crate) fn wrong_argument(self, value: &str, why: &str) -> Fault {
         self.exits(255, format!("Error: argument \"{value}\" is wrong: {why}\n"))
     }

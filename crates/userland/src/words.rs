@@ -84,10 +84,14 @@ impl<'a> Words<'a> {
         read: impl FnOnce(&str) -> Result<T, Fault>,
     ) -> Result<T, Diagnostic> {
         let token = self.need(what)?;
-        read(&token.text).map_err(|fault| self.args.blame(&token, fault))
+        match read(&token.text) {
+            Ok(value) => Ok(value),
+            Err(fault) => Err(self.diagnostic(&token, fault)),
+        }
     }
 
     /// A diagnostic about a word.
+    #[inline(never)]
     pub fn diagnostic(&self, at: &Token<'_>, fault: Fault) -> Diagnostic {
         self.args.blame(at, fault)
     }
@@ -110,17 +114,19 @@ impl<'a> Words<'a> {
         known: &[&str],
         not_modelled: &[&str],
     ) -> Result<T, Diagnostic> {
+        Err(self.misplaced(at, known, not_modelled))
+    }
+
+    #[inline(never)]
+    fn misplaced(&self, at: &Token<'_>, known: &[&str], not_modelled: &[&str]) -> Diagnostic {
         let help = format!("expected one of {}", known.join(", "));
-        let message = match not_modelled.contains(&at.text.as_ref()) {
+        let known = not_modelled.contains(&at.text.as_ref());
+        let message = match known {
             true => format!("{} is not modelled", q(&at.text)),
             false => format!("unknown word {}", q(&at.text)),
         };
         let fault = Fault::new(message, help);
-        match self.bare {
-            "" => self.blame(at, fault),
-            _ if not_modelled.contains(&at.text.as_ref()) => self.blame(at, fault),
-            _ => self.blame(at, self.garbage(at, fault)),
-        }
+        self.diagnostic(at, if known || self.bare.is_empty() { fault } else { self.garbage(at, fault) })
     }
 
     fn garbage(&self, at: &Token<'_>, fault: Fault) -> Fault {
@@ -161,14 +167,11 @@ impl<'a> Words<'a> {
         known: &[(&str, T)],
         not_modelled: &[&str],
     ) -> Result<T, Diagnostic> {
-        let word = self.peek().map_or(String::new(), |t| t.text.to_string());
-        self.choose(what, known, not_modelled).map_err(|mut d| {
-            if !not_modelled.iter().any(|n| n.starts_with(&word)) {
-                let text = format!("Command \"{word}\" is unknown, try \"{tool} help\".");
-                d.tool = Some(ToolError::Exit(255, text));
-            }
-            d
-        })
+        let word = self.peek().cloned();
+        match (self.choose(what, known, not_modelled), word) {
+            (Err(d), Some(word)) => Err(unknown_verb(d, tool, &word.text, not_modelled)),
+            (found, _) => found,
+        }
     }
 
     /// Refuses what is left over.
@@ -198,14 +201,24 @@ impl<'a> Words<'a> {
         &mut self,
         what: &str,
         why: &str,
-        read: impl FnOnce(&str) -> Result<T, Fault>,
+        read: fn(&str) -> Result<T, Fault>,
     ) -> Result<T, Diagnostic> {
-        self.value(what, |t| read(t).map_err(|fault| fault.wrong_argument(t, why)))
+        let token = self.need(what)?;
+        match read(&token.text) {
+            Ok(value) => Ok(value),
+            Err(fault) => Err(self.diagnostic(&token, fault.wrong_argument(&token.text, why))),
+        }
     }
 
     /// A number of 32 bits of which the tool says why it is none.
     pub fn number_or(&mut self, what: &str, why: &str) -> Result<u32, Diagnostic> {
-        self.argument(what, why, |t| number_of(t, what))
+        let token = self.need(what)?;
+        match number::u32_of(&token.text) {
+            Some(n) => Ok(n),
+            None => {
+                Err(self.diagnostic(&token, no_number(&token.text, what).wrong_argument(&token.text, why)))
+            }
+        }
     }
 
     /// A hardware address.
@@ -215,7 +228,7 @@ impl<'a> Words<'a> {
 
     /// A number of 32 bits.
     pub fn number(&mut self, what: &str) -> Result<u32, Diagnostic> {
-        self.value(what, |t| number_of(t, what))
+        self.value(what, |t| number::u32_of(t).ok_or_else(|| no_number(t, what)))
     }
 
     /// `on` or `off`. With another word the tool says which ones `must` stand there, and ends with this status.
@@ -230,9 +243,18 @@ impl<'a> Words<'a> {
     }
 }
 
-fn number_of(text: &str, what: &str) -> Result<u32, Fault> {
-    number::u32_of(text)
-        .ok_or_else(|| Fault::new(format!("{} is not a number", q(text)), format!("expected {what}")))
+#[inline(never)]
+fn unknown_verb(mut d: Diagnostic, tool: &str, word: &str, not_modelled: &[&str]) -> Diagnostic {
+    if !not_modelled.iter().any(|n| n.starts_with(word)) {
+        let text = format!("Command \"{word}\" is unknown, try \"{tool} help\".");
+        d.tool = Some(ToolError::Exit(255, text));
+    }
+    d
+}
+
+#[inline(never)]
+fn no_number(text: &str, what: &str) -> Fault {
+    Fault::new(format!("{} is not a number", q(text)), format!("expected {what}"))
 }
 
 /// An address; numbers that are missing at its end are zero.
@@ -242,6 +264,7 @@ pub(crate) fn address(text: &str) -> Result<Ipv4Addr, Fault> {
 
 impl Fault {
     /// With what iproute2 says of a text that is no address and no prefix.
+    #[inline(never)]
     pub(crate) fn expected(self, what: &str, text: &str) -> Fault {
         self.exits(1, format!("Error: {what} is expected rather than \"{text}\"."))
     }
