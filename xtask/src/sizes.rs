@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// The most that wasm and scripts may weigh together, in bytes after gzip: see docs/ARCHITECTURE.md, "Size".
-pub const GZIP_LIMIT: usize = 1_590_000;
+pub const GZIP_LIMIT: usize = 1_620_000;
 
 /// The sizes of a built site in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
